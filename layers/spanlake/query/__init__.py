@@ -1,0 +1,1 @@
+"""Answers questions about stored spans: traces by id, searches, tags and metrics."""

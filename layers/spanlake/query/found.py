@@ -1,0 +1,165 @@
+"""What a search found, read from the spans of a few traces."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlglot import exp
+
+from spanlake.query.duck import Session
+from spanlake.traceql.durations import format_duration
+from spanlake.traceql.fields import Fields
+from spanlake.traceql.known import Known
+from spanlake.traceql.plan import SearchPlan
+from spanlake.traceql.relation import relation
+from spanlake.traceql.shown import Shown, columns_of
+from spanlake.traceql.tree import Kind, Status, Type
+
+NO_ROOT = "<root span not yet received>"
+
+_HEADERS = """
+    SELECT trace_id,
+      MIN(start_time_unix_nano) AS start_ns,
+      MAX(start_time_unix_nano + GREATEST(duration_nano, 0)) AS end_ns,
+      MAX_BY(name, arrival) FILTER (WHERE parent_span_id IS NULL) AS root_name,
+      MAX_BY(COALESCE(service_name, ''), arrival) FILTER (WHERE parent_span_id IS NULL) AS root_service
+    FROM spans GROUP BY trace_id
+"""
+_SERVICES = """
+    SELECT trace_id, COALESCE(service_name, '') AS service, COUNT(*) AS spans,
+      COUNT(*) FILTER (WHERE status_code = 2) AS errors
+    FROM spans GROUP BY trace_id, service
+"""
+
+
+@dataclass(frozen=True)
+class ServiceStats:
+    """How many spans of a trace a service has, and how many of them failed."""
+
+    spans: int
+    errors: int
+
+
+@dataclass(frozen=True)
+class Header:
+    """What is shown of a trace as a whole; times in Unix nanoseconds."""
+
+    trace_id: bytes
+    start_ns: int
+    end_ns: int
+    root_service: str
+    root_name: str
+    services: Mapping[str, ServiceStats]
+
+
+@dataclass(frozen=True)
+class FoundSpan:
+    """A matching span; ``attributes`` are those a result shows."""
+
+    span_id: bytes
+    name: str
+    start_ns: int
+    duration_ns: int
+    attributes: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class SpanSet:
+    """Spans that match together: ``matched`` in all, of which some are shown."""
+
+    spans: tuple[FoundSpan, ...]
+    matched: int
+
+
+@dataclass(frozen=True)
+class FoundTrace:
+    """A trace with what matched in it."""
+
+    header: Header
+    sets: tuple[SpanSet, ...]
+
+
+def read_headers(session: Session) -> Iterable[Header]:
+    """The headers of the traces in the table ``spans``."""
+    services: dict[bytes, dict[str, ServiceStats]] = {}
+    for row in _rows(session, _SERVICES):
+        services.setdefault(row["trace_id"], {})[row["service"]] = ServiceStats(row["spans"], row["errors"])
+    for row in _rows(session, _HEADERS):
+        has_root = row["root_name"] is not None
+        yield Header(
+            row["trace_id"],
+            row["start_ns"],
+            row["end_ns"],
+            row["root_service"] if has_root else NO_ROOT,
+            row["root_name"] if has_root else "",
+            services[row["trace_id"]],
+        )
+
+
+def read_spansets(session: Session, plan: SearchPlan, known: Known, most: int) -> dict[bytes, list[SpanSet]]:
+    """The matching span sets of the traces in the table ``spans``, each cut to the ``most`` first spans if not 0."""
+    fields = Fields(known)
+    shown = plan.shown(fields)
+    base = [fields.column(name) for name in ("trace_id", "span_id", "name", "start_time_unix_nano", "duration_nano")]
+    matches = plan.matches(fields)
+    by_trace = exp.Window(this=exp.Count(this=exp.Star()), partition_by=[fields.column("trace_id")])
+    place = exp.Window(
+        this=exp.RowNumber(),
+        partition_by=[fields.column("trace_id")],
+        order=exp.Order(
+            expressions=[exp.Ordered(this=fields.column(name)) for name in ("start_time_unix_nano", "span_id")]
+        ),
+    )
+    select = [*base, *columns_of(shown, "shown"), exp.alias_(by_trace, "matched"), exp.alias_(place, "place")]
+    inner = relation(fields.needs, select).where(matches)
+    holds = [exp.Window(this=test, partition_by=[fields.column("trace_id")]) for test in plan.holds(fields)]
+    if holds:
+        inner = inner.qualify(exp.and_(*holds))
+    outer = exp.select("*").from_(inner.subquery("found"))
+    if most:
+        outer = outer.where(exp.LTE(this=exp.column("place"), expression=exp.Literal.number(most)))
+    rows = session.table(outer.order_by("trace_id", "place")).to_pylist()
+    return _grouped(rows, shown)
+
+
+def _grouped(rows: list[dict[str, Any]], shown: list[Shown]) -> dict[bytes, list[SpanSet]]:
+    spans: dict[bytes, list[FoundSpan]] = {}
+    matched: dict[bytes, int] = {}
+    for row in rows:
+        matched[row["trace_id"]] = row["matched"]
+        spans.setdefault(row["trace_id"], []).append(_span(row, shown))
+    return {trace_id: [SpanSet(tuple(found), matched[trace_id])] for trace_id, found in spans.items()}
+
+
+def _span(row: Mapping[str, Any], shown: list[Shown]) -> FoundSpan:
+    attributes: dict[str, Any] = {}
+    for n, item in enumerate(shown):
+        value = _shown_value(row, n, item)
+        if value is not None:
+            attributes[item.key] = value
+    return FoundSpan(row["span_id"], row["name"], row["start_time_unix_nano"], row["duration_nano"], attributes)
+
+
+def _shown_value(row: Mapping[str, Any], n: int, item: Shown) -> Any:
+    for k, part in enumerate(item.parts):
+        value = row[f"shown{n}_{k}"]
+        if value is None or (part.is_list and not value):
+            continue
+        if part.is_list:
+            return value if len(value) > 1 else value[0]
+        return named(part.type, value)
+    return "nil" if item.nil is not None and row[f"shown{n}_nil"] else None
+
+
+def named(type_: Type, value: Any) -> Any:
+    """A value as results write it: enums by name, durations with their unit."""
+    if type_ is Type.STATUS:
+        return Status(value).name.lower() if value in iter(Status) else str(value)
+    if type_ is Type.KIND:
+        return Kind(value).name.lower() if value in iter(Kind) else str(value)
+    return format_duration(value) if type_ is Type.DURATION else value
+
+
+def _rows(session: Session, sql: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = session.table(exp.maybe_parse(sql, dialect="duckdb")).to_pylist()
+    return rows

@@ -1,0 +1,24 @@
+"""The bounds every query runs in, and the errors that name them."""
+
+from dataclasses import dataclass
+
+
+class LimitExceeded(Exception):  # noqa: N818
+    """A query needs more than it is allowed; the message names the limit and how to raise it."""
+
+
+class Cancelled(Exception):  # noqa: N818
+    """Whoever asked is no longer waiting for the answer."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much one query may use."""
+
+    seconds: float = 30.0  # wall time of one request
+    memory_bytes: int = 1 << 30  # of all queries together
+    threads: int = 0  # of all queries together; 0 is one a core
+    traces: int = 100_000  # the most that a search may be asked for
+    trace_spans: int = 1_000_000  # of one trace fetched by id
+    values: int = 100_000  # distinct values, or series, in one answer
+    samples: int = 20_000  # steps of a metrics query: Tempo allows about as many

@@ -1,0 +1,267 @@
+"""The names of attributes and their values, for the suggestions of a query editor.
+
+Names come from the index's catalog; no block is read for them unless a filter narrows them down. Two habits of Tempo's
+are kept because clients see them in its answers: what it holds in dedicated columns is neither listed nor matched here
+(see ``traceql.tempo``), and an unfiltered intrinsic shows its stored number where a filtered one shows its name.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from math import isfinite
+from typing import Any
+
+from sqlglot import exp
+
+from spanlake.query.duck import Session
+from spanlake.query.found import named
+from spanlake.query.limits import LimitExceeded
+from spanlake.query.source import Source
+from spanlake.spans.columns import Scope
+from spanlake.store.index import CatalogEntry
+from spanlake.traceql import values
+from spanlake.traceql.conditions import Comparison, conditions
+from spanlake.traceql.durations import format_duration
+from spanlake.traceql.fields import Fields
+from spanlake.traceql.known import Known
+from spanlake.traceql.predicate import Predicates
+from spanlake.traceql.relation import columns_needed, needs_arrival, relation
+from spanlake.traceql.tempo import WELL_KNOWN, without_dedicated
+from spanlake.traceql.tree import (
+    Attribute,
+    AttributeScope,
+    Binary,
+    Field,
+    FieldExpression,
+    Intrinsic,
+    IntrinsicField,
+    SpansetFilter,
+    Type,
+)
+from spanlake.traceql.values import Alternative, Sql
+
+INTRINSICS = (
+    "duration",
+    "event:name",
+    "event:timeSinceStart",
+    "instrumentation:name",
+    "instrumentation:version",
+    "kind",
+    "link:spanID",
+    "link:traceID",
+    "name",
+    "rootName",
+    "rootServiceName",
+    "span:duration",
+    "span:id",
+    "span:kind",
+    "span:name",
+    "span:parentID",
+    "span:status",
+    "span:statusMessage",
+    "status",
+    "statusMessage",
+    "trace:duration",
+    "trace:id",
+    "trace:rootName",
+    "trace:rootService",
+    "traceDuration",
+)
+SCOPE_NAMES = {"span": "span", "resource": "resource", "scope": "instrumentation", "event": "event", "link": "link"}
+
+_KEYWORDS = {Type.STATUS: "keyword"}
+_PLACES = frozenset((Intrinsic.NESTED_SET_LEFT, Intrinsic.NESTED_SET_RIGHT, Intrinsic.NESTED_SET_PARENT))
+_UNNAMED = ("", "")  # Tempo's answer for a value that its tag values have no type for
+
+
+@dataclass(frozen=True)
+class TagValue:
+    """A value as text, and Tempo's name of its type."""
+
+    type: str
+    value: str
+
+
+@dataclass(frozen=True)
+class TimeRange:
+    """An inclusive range of Unix nanoseconds."""
+
+    start_ns: int
+    end_ns: int
+
+
+# names
+
+
+def tag_names(
+    session: Session,
+    source: Source,
+    catalog: Iterable[CatalogEntry],
+    narrowed: SpansetFilter | None,
+    when: TimeRange,
+    scope: str = "",
+) -> dict[str, list[str]]:
+    """Attribute names by scope, sorted; ``scope`` asks for one of them, empty for all and the intrinsics."""
+    entries = [entry for entry in without_dedicated(catalog) if not scope or SCOPE_NAMES[entry.scope] == scope]
+    wanted = _applicable(narrowed)
+    if wanted is not None:
+        entries = _occurring(session, source, entries, wanted, when)
+    names: dict[str, set[str]] = {}
+    for entry in entries:
+        names.setdefault(SCOPE_NAMES[entry.scope], set()).add(entry.key)
+    if not scope or scope == "intrinsic":
+        names["intrinsic"] = set(INTRINSICS)
+    return {name: sorted(found) for name, found in names.items()}
+
+
+def _applicable(narrowed: SpansetFilter | None) -> FieldExpression | None:
+    """A filter that Tempo would apply here; it ignores one that names an attribute without its scope."""
+    if narrowed is None:
+        return None
+    found = conditions(narrowed.condition).items
+    unscoped = any(isinstance(item.field, Attribute) and item.field.scope is AttributeScope.NONE for item in found)
+    return None if unscoped or not found else narrowed.condition
+
+
+def _occurring(
+    session: Session, source: Source, entries: Sequence[CatalogEntry], wanted: FieldExpression, when: TimeRange
+) -> list[CatalogEntry]:
+    """The entries that occur in a span of the filter's."""
+    if not source.blocks:
+        return []
+    fields = Fields(visible(source.known))
+    tests = [exp.alias_(exp.func("bool_or", _occurs(fields, entry)), f"has{n}") for n, entry in enumerate(entries)]
+    if not tests:
+        return []
+    row = _select(session, source, fields, tests, wanted, when).to_pylist()[0]
+    kept = [entry for n, entry in enumerate(entries) if row[f"has{n}"]]
+    always = [entry for entry in entries if (entry.scope, entry.key) in WELL_KNOWN and entry not in kept]
+    return kept + always
+
+
+def _occurs(fields: Fields, entry: CatalogEntry) -> Sql:
+    if entry.scope in ("event", "link"):
+        return fields.exists(Attribute(AttributeScope(entry.scope), entry.key))
+    scope = AttributeScope.INSTRUMENTATION if entry.scope == "scope" else AttributeScope(entry.scope)
+    return fields.scope_has(Scope(entry.scope), Attribute(scope, entry.key))
+
+
+# values
+
+
+def tag_values(
+    session: Session, source: Source, tag: Field, narrowed: SpansetFilter | None, when: TimeRange
+) -> list[TagValue]:
+    """The distinct values of a field, in no order. Raises LimitExceeded when there are too many."""
+    if not source.blocks:
+        return []
+    wanted = _applicable(narrowed)
+    if wanted is not None and _is_well_known(tag):
+        wanted = _about(tag, wanted) or wanted
+    fields = Fields(visible(source.known))
+    found: dict[TagValue, None] = {}
+    for alternative in _alternatives(fields, tag):
+        for value in _distinct(session, source, fields, alternative, wanted, when):
+            found.setdefault(_tag_value(tag, alternative.type, value, filtered=wanted is not None))
+    return list(found)
+
+
+def _is_well_known(tag: Field) -> bool:
+    return isinstance(tag, Attribute) and (tag.scope.value, tag.key) in WELL_KNOWN
+
+
+def _about(tag: Field, wanted: FieldExpression) -> FieldExpression | None:
+    """The filter's own comparison of the tag: Tempo lets the values of a well-known column through by it alone."""
+    own = [item for item in conditions(wanted).items if item.field == tag and isinstance(item, Comparison)]
+    return _comparison_of(own[0]) if len(own) == 1 else None
+
+
+def _comparison_of(item: Comparison) -> FieldExpression | None:
+    return Binary(item.op, item.field, item.statics[0]) if len(item.statics) == 1 else None
+
+
+def _alternatives(fields: Fields, tag: Field) -> list[Alternative]:
+    """Where values of a tag lie: an attribute without a scope is looked for in every scope, unshadowed."""
+    if isinstance(tag, IntrinsicField) or tag.scope is not AttributeScope.NONE:
+        return list(fields.value(tag))
+    return [alternative for scope in Scope for alternative in fields.scoped(scope, tag)]
+
+
+def _distinct(
+    session: Session,
+    source: Source,
+    fields: Fields,
+    alternative: Alternative,
+    wanted: FieldExpression | None,
+    when: TimeRange,
+) -> list[Any]:
+    value = exp.func("unnest", alternative.sql) if alternative.is_list else alternative.sql
+    found = _select(session, source, fields, [exp.alias_(value, "value")], wanted, when, distinct=True)
+    limit = session.limits.values
+    if found.num_rows > limit:
+        raise LimitExceeded(f"the tag has more than {limit} values: narrow it down with a filter or a shorter range")
+    return [value for value in found["value"].to_pylist() if value is not None]
+
+
+def _select(
+    session: Session,
+    source: Source,
+    fields: Fields,
+    select: list[exp.Expr],
+    wanted: FieldExpression | None,
+    when: TimeRange,
+    *,
+    distinct: bool = False,
+) -> Any:
+    tests = [_inside(fields, when)]
+    if wanted is not None:
+        tests.append(Predicates(fields).filter(wanted))
+    spans = source.table(columns_needed(fields.needs), arrival=needs_arrival(fields.needs))
+    query = relation(fields.needs, select, spans).where(*tests)
+    if distinct:
+        query = query.distinct().limit(session.limits.values + 1)
+    return session.table(query, [source.files])
+
+
+def _inside(fields: Fields, when: TimeRange) -> Sql:
+    start = fields.column("start_time_unix_nano")
+    return exp.Between(this=start, low=values.number(when.start_ns), high=values.number(when.end_ns))
+
+
+def visible(known: Known) -> Known:
+    """What is known, without what Tempo does not show here."""
+    columns = {key: kept for key, found in known.columns.items() if (kept := tuple(without_dedicated(found)))}
+    return Known(columns, known.rest)
+
+
+def _tag_value(tag: Field, type_: Type, value: Any, *, filtered: bool) -> TagValue:
+    if type_ is Type.BOOL:
+        return TagValue("bool", "true" if value else "false")
+    if type_ is Type.FLOAT:
+        return TagValue("float", go_float(value))
+    if type_ in (Type.STRING, Type.INT) and not (filtered and _is_place(tag)):
+        return TagValue(type_.value, str(value))
+    if not filtered:
+        return TagValue("int", str(value))
+    if type_ is Type.DURATION:
+        return TagValue("duration", format_duration(value))
+    return TagValue(_KEYWORDS[type_], named(type_, value)) if type_ in _KEYWORDS else TagValue(*_UNNAMED)
+
+
+def _is_place(tag: Field) -> bool:
+    return isinstance(tag, IntrinsicField) and tag.intrinsic in _PLACES
+
+
+def go_float(value: float) -> str:
+    """A float as Tempo writes it in tag values: Go's shortest form, with ``.0`` where it would look like an integer."""
+    if not isfinite(value):
+        return {"nan": "NaN", "inf": "+Inf", "-inf": "-Inf"}[str(value)]
+    sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
+    assert isinstance(exponent, int)
+    power = len(digits) + exponent - 1
+    text = "".join(map(str, digits))
+    lead = "-" if sign else ""
+    if value and not -4 <= power < 6:
+        fraction = f".{text[1:]}" if len(text) > 1 else ""
+        return f"{lead}{text[0]}{fraction}e{power:+03d}"
+    return repr(value)

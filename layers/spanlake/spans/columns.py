@@ -1,0 +1,108 @@
+"""Which column holds an attribute, and the other way round.
+
+The name is a pure function of scope, key and type, so that files agree on it without coordination, and an identifier
+that Athena takes. A key that is words of ``[a-z0-9]`` joined by single ``.`` or ``_`` is spelled out (``.`` as ``_``,
+``_`` as ``__``); any other key, one too long, and one whose name a fixed column has, becomes a slug and a hash.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import pyarrow as pa
+
+from spanlake.spans.schema import FIXED
+
+_PLAIN_KEY = re.compile(r"[a-z0-9]+(?:[._][a-z0-9]+)*")
+_NOT_A_WORD = re.compile(r"[^a-z0-9]+")
+_LONGEST_PLAIN = 200  # with scope and type it stays under the 255 characters of a Glue column name
+_LONGEST_SLUG = 64
+_FIXED_NAMES = frozenset(FIXED.names)
+
+
+class Scope(StrEnum):
+    """What an attribute belongs to; TraceQL says ``instrumentation`` for ``scope``."""
+
+    RESOURCE = "resource"
+    SPAN = "span"
+    SCOPE = "scope"
+
+
+class ValueType(StrEnum):
+    """The types of values that have columns; the plural ones are lists whose items are all of one type."""
+
+    STRING = "string"
+    INT = "int"
+    DOUBLE = "double"
+    BOOL = "bool"
+    STRINGS = "strings"
+    INTS = "ints"
+    DOUBLES = "doubles"
+    BOOLS = "bools"
+
+
+ARROW_TYPES: dict[ValueType, pa.DataType] = {
+    ValueType.STRING: pa.string(),
+    ValueType.INT: pa.int64(),
+    ValueType.DOUBLE: pa.float64(),
+    ValueType.BOOL: pa.bool_(),
+    ValueType.STRINGS: pa.list_(pa.string()),
+    ValueType.INTS: pa.list_(pa.int64()),
+    ValueType.DOUBLES: pa.list_(pa.float64()),
+    ValueType.BOOLS: pa.list_(pa.bool_()),
+}
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class AttributeColumn:
+    """The column of the values of one type of one attribute."""
+
+    scope: Scope
+    key: str
+    type: ValueType
+
+    @property
+    def name(self) -> str:
+        """The column's name: at most 255 of ``[a-z0-9_]``, never that of a fixed column.
+
+        Names of different columns differ; only keys that need a hash can meet, when slug and 32 bits are equal.
+        """
+        suffix = "" if self.type is ValueType.STRING else f"___{self.type}"
+        plain = f"{self.scope}_{_spell(self.key)}{suffix}" if _PLAIN_KEY.fullmatch(self.key) else ""
+        if plain and len(plain) <= _LONGEST_PLAIN and plain not in _FIXED_NAMES:
+            return plain
+        return f"{self.scope}_{_slug(self.key)}___k{_hash(self.key)}{suffix}"
+
+    @property
+    def arrow_type(self) -> pa.DataType:
+        """The type of the column in the span table."""
+        return ARROW_TYPES[self.type]
+
+    def field(self) -> "pa.Field[Any]":
+        """The column's Arrow field, whose metadata names scope, key and type for ``attribute_columns``."""
+        metadata = {"spanlake.key": self.key, "spanlake.scope": str(self.scope), "spanlake.type": str(self.type)}
+        return pa.field(self.name, self.arrow_type, metadata=metadata)
+
+
+def attribute_columns(schema: pa.Schema) -> list[AttributeColumn]:
+    """List the attribute columns of a span table, in its order, by what their fields' metadata says."""
+    return [_column(field.metadata) for field in schema if field.metadata and b"spanlake.key" in field.metadata]
+
+
+def _column(metadata: dict[bytes, bytes]) -> AttributeColumn:
+    scope, key, type_ = (metadata[b"spanlake." + part].decode() for part in (b"scope", b"key", b"type"))
+    return AttributeColumn(Scope(scope), key, ValueType(type_))
+
+
+def _spell(key: str) -> str:
+    return key.replace("_", "__").replace(".", "_")
+
+
+def _slug(key: str) -> str:
+    return _NOT_A_WORD.sub("_", key[:_LONGEST_SLUG].lower())[:_LONGEST_SLUG].strip("_") or "key"
+
+
+def _hash(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:8]

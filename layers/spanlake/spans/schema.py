@@ -1,0 +1,90 @@
+"""The columns every span table has, whatever attributes its spans carry.
+
+The span table is a ``pa.Table`` with one row a span: the columns of ``FIXED`` in that order, then one column an
+attribute (see ``columns``). Names and meaning follow OTLP's messages. Strings that OTLP leaves out are empty, not
+NULL, unless it is said otherwise here. Athena knows no unsigned integers, so those of 64 bits are held as the int64
+of the same bits.
+"""
+
+import pyarrow as pa
+
+ENTRY = pa.struct(
+    [
+        pa.field("key", pa.string(), nullable=False),
+        pa.field("string", pa.string()),
+        pa.field("int", pa.int64()),
+        pa.field("double", pa.float64()),
+        pa.field("bool", pa.bool_()),
+        pa.field("rest", pa.string()),  # the value as OTLP JSON, when it is none of the above
+    ]
+)
+"""An attribute of an event or a link: exactly one field besides the key is set."""
+
+REST = pa.list_(pa.struct([pa.field("key", pa.string(), nullable=False), pa.field("value", pa.string())]))
+"""Attributes without a column of their own; a value is OTLP JSON, ``{}`` an empty one, ``null`` a missing one."""
+
+EVENTS = pa.list_(
+    pa.struct(
+        [
+            pa.field("time_unix_nano", pa.int64()),
+            pa.field("name", pa.string()),
+            pa.field("dropped_attributes_count", pa.int64()),
+            pa.field("attributes", pa.list_(ENTRY)),
+        ]
+    )
+)
+LINKS = pa.list_(
+    pa.struct(
+        [
+            pa.field("trace_id", pa.binary()),  # of links, ids are kept as they came
+            pa.field("span_id", pa.binary()),
+            pa.field("trace_state", pa.string()),
+            pa.field("flags", pa.int64()),
+            pa.field("dropped_attributes_count", pa.int64()),
+            pa.field("attributes", pa.list_(ENTRY)),
+        ]
+    )
+)
+ENTITY_REFS = pa.list_(
+    pa.struct(
+        [
+            pa.field("schema_url", pa.string()),
+            pa.field("type", pa.string()),
+            pa.field("id_keys", pa.list_(pa.string())),
+            pa.field("description_keys", pa.list_(pa.string())),
+        ]
+    )
+)
+
+_COLUMNS: list[tuple[str, pa.DataType]] = [
+    ("trace_id", pa.binary()),  # 16 bytes, shorter ids padded with zeros on the left
+    ("span_id", pa.binary()),  # 8 bytes, padded likewise
+    ("parent_span_id", pa.binary()),  # 8 bytes, padded likewise; NULL of a root
+    ("start_time_unix_nano", pa.int64()),
+    ("duration_nano", pa.int64()),  # end - start modulo 2^64: any end can be had back
+    ("name", pa.string()),
+    ("kind", pa.int32()),  # OTLP's number, also one it does not define
+    ("status_code", pa.int32()),  # NULL when the span has no Status
+    ("status_message", pa.string()),  # NULL when the span has no Status
+    ("trace_state", pa.string()),
+    ("flags", pa.int64()),
+    ("dropped_attributes_count", pa.int64()),
+    ("dropped_events_count", pa.int64()),
+    ("dropped_links_count", pa.int64()),
+    ("service_name", pa.string()),  # copy of the resource's service.name if that is a string
+    ("resource_id", pa.int64()),  # equal for equal resources (schema URL included), in every process
+    ("scope_id", pa.int64()),  # equal for equal scopes (schema URL included), in every process
+    ("scope_name", pa.string()),  # NULL when there is no InstrumentationScope
+    ("scope_version", pa.string()),  # NULL when there is no InstrumentationScope
+    ("resource_schema_url", pa.string()),
+    ("scope_schema_url", pa.string()),
+    ("resource_dropped_attributes_count", pa.int64()),  # NULL when there is no Resource
+    ("scope_dropped_attributes_count", pa.int64()),  # NULL when there is no InstrumentationScope
+    ("resource_entity_refs", ENTITY_REFS),  # NULL when there are none
+    ("events", EVENTS),  # NULL when there are none
+    ("links", LINKS),  # NULL when there are none
+    ("resource_rest", REST),  # NULL when there are none
+    ("span_rest", REST),  # NULL when there are none
+    ("scope_rest", REST),  # NULL when there are none
+]
+FIXED = pa.schema(_COLUMNS)

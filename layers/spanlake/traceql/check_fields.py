@@ -1,0 +1,139 @@
+"""The checks of field expressions."""
+
+from dataclasses import dataclass
+from typing import NoReturn
+
+from spanlake.traceql.dialect import Dialect
+from spanlake.traceql.errors import TypeMismatch, Unsupported
+from spanlake.traceql.tree import (
+    Attribute,
+    AttributeScope,
+    Binary,
+    Exists,
+    FieldExpression,
+    Intrinsic,
+    IntrinsicField,
+    ScalarFilter,
+    ScalarOperation,
+    Static,
+    Type,
+    Unary,
+    UnaryOperator,
+)
+from spanlake.traceql.types import NUMERIC, are_comparable, type_of, works_on
+from spanlake.traceql.walk import span_fields
+
+_ARTICLES = {Type.INT: "an int"}
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a check needs besides the tree: the dialect, and the text that errors point into."""
+
+    dialect: Dialect
+    text: str
+
+    def mismatch(self, message: str, at: int) -> NoReturn:
+        raise TypeMismatch(message, self.text, at)
+
+    def unsupported(self, message: str, at: int) -> NoReturn:
+        raise Unsupported(message, self.text, at)
+
+
+def check_expression(node: FieldExpression, context: Context) -> None:
+    """Raises TypeMismatch or Unsupported for what is wrong with an expression, its leftmost part first."""
+    match node:
+        case Static():
+            pass
+        case Attribute() | IntrinsicField():
+            check_field(node, context)
+        case Exists():
+            _check_exists(node, context)
+        case Unary():
+            _check_unary(node, context)
+        case Binary():
+            check_expression(node.left, context)
+            check_expression(node.right, context)
+            check_operands(node, context)
+            if node.op.is_regex:
+                _check_pattern(node, context)
+
+
+def check_condition(node: FieldExpression, context: Context) -> None:
+    """Checks the expression of a spanset filter, which must be able to be true."""
+    check_expression(node, context)
+    if type_of(node) not in (None, Type.BOOL):
+        context.mismatch(f"expected a condition between the braces, found {describe(type_of(node))}", node.at)
+
+
+def check_field(node: Attribute | IntrinsicField, context: Context) -> None:
+    """Checks that the dialect knows a field."""
+    if node.parent and not context.dialect.parent_scope:
+        context.unsupported("the parent. scope is not supported", node.at)
+    if isinstance(node, IntrinsicField) and node.intrinsic is Intrinsic.PARENT:
+        if not context.dialect.parent_scope:
+            context.unsupported("the intrinsic parent is not supported", node.at)
+        context.mismatch("parent can only be compared with nil: its fields are written parent.duration", node.at)
+
+
+def check_operands(node: Binary | ScalarOperation | ScalarFilter, context: Context) -> None:
+    """Checks that the operator takes what stands on its two sides."""
+    left, right = type_of(node.left), type_of(node.right)
+    if not are_comparable(left, right):
+        context.mismatch(f"`{node.op}` cannot stand between {describe(left)} and {describe(right)}", node.at)
+    for operand in (left, right):
+        if not works_on(node.op, operand):
+            context.mismatch(f"`{node.op}` does not work on {describe(operand)}", node.at)
+
+
+def references_span(node: FieldExpression) -> bool:
+    """Whether an expression can differ from span to span."""
+    return next(span_fields(node), None) is not None
+
+
+def describe(type_: Type | None) -> str:
+    """A type with its article; what is not known is an attribute's."""
+    return "an attribute" if type_ is None else _ARTICLES.get(type_, f"a {type_}")
+
+
+def _check_exists(node: Exists, context: Context) -> None:
+    operand = node.operand
+    if isinstance(operand, IntrinsicField) and operand.intrinsic is Intrinsic.PARENT and context.dialect.parent_scope:
+        return
+    check_expression(operand, context)
+    if node.negated and _is_never_nil(operand):
+        context.mismatch("comparing with nil is of no use here: every span has this", operand.at)
+
+
+def _is_never_nil(operand: FieldExpression) -> bool:
+    if isinstance(operand, IntrinsicField):
+        return not operand.parent
+    return operand == Attribute(AttributeScope.RESOURCE, "service.name")
+
+
+def _check_unary(node: Unary, context: Context) -> None:
+    check_expression(node.operand, context)
+    allowed = NUMERIC if node.op is UnaryOperator.NEGATE else {Type.BOOL}
+    operand = type_of(node.operand)
+    if operand is not None and operand not in allowed:
+        context.mismatch(f"`{node.op}` does not work on {describe(operand)}", node.at)
+
+
+def _check_pattern(node: Binary, context: Context) -> None:
+    pattern = node.right
+    if not isinstance(pattern, Static) or not isinstance(pattern.value, str):
+        context.mismatch(f"`{node.op}` expects a regular expression, a string, on its right", pattern.at)
+    if problem := _problem_of(pattern.value):
+        context.mismatch(f"the regular expression does not compile: {problem}", pattern.at)
+
+
+def _problem_of(pattern: str) -> str | None:
+    import re2  # type: ignore[import-untyped]
+
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        re2.compile(pattern, options)
+    except re2.error as error:
+        return error.args[0].decode(errors="replace")  # type: ignore[no-any-return]
+    return None

@@ -1,0 +1,36 @@
+"""How much of the language is answered."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What may be asked beyond what Tempo 3.1 answers. All of it parses either way.
+
+    ``parent_scope``: ``{ parent.span.http.method = "GET" }``, ``{ parent.duration > 1s }``, ``{ parent = nil }``.
+    ``scalar_expressions``: aggregates on both sides of a comparison and in arithmetic, scalars of pipelines.
+    ``mixed_pipelines``: pipelines in parentheses wherever a spanset may stand. Tempo takes them as the operands of a
+    query that has only one stage, and no plain spansets beside them.
+    ``series_operands``: rankings and filters of the result of arithmetic between metrics inside of arithmetic.
+    ``max_group_by``: how many fields metrics can be grouped by; None for any number.
+    """
+
+    parent_scope: bool
+    scalar_expressions: bool
+    mixed_pipelines: bool
+    series_operands: bool
+    max_group_by: int | None
+
+    @classmethod
+    def tempo(cls) -> "Dialect":
+        """What Tempo 3.1 answers, no more."""
+        return cls(
+            parent_scope=False, scalar_expressions=False, mixed_pipelines=False, series_operands=False, max_group_by=5
+        )
+
+    @classmethod
+    def extended(cls) -> "Dialect":
+        """All that parses and makes sense."""
+        return cls(
+            parent_scope=True, scalar_expressions=True, mixed_pipelines=True, series_operands=True, max_group_by=None
+        )

@@ -1,0 +1,61 @@
+"""Durations as text: every spelling Tempo reads, and the one it writes (that of Go)."""
+
+import re
+
+MAX_NS = 2**63 - 1
+
+_US, _MS, _S = 1_000, 1_000_000, 1_000_000_000
+_M, _H = 60 * _S, 3600 * _S
+_CALENDAR = {"y": 365 * 24 * _H, "w": 7 * 24 * _H, "d": 24 * _H, "h": _H, "m": _M, "s": _S, "ms": _MS}
+_CLOCK = {"ns": 1, "us": _US, "µs": _US, "ms": _MS, "s": _S, "m": _M, "h": _H}
+
+# Prometheus' form: whole numbers, each unit at most once, from large to small.
+_PROMETHEUS = re.compile("".join(f"(?:([0-9]{{1,20}}){unit})?" for unit in _CALENDAR))
+# Go's form: any order, fractions allowed, no unit above the hour.
+_GO_PART = re.compile(r"([0-9]{0,20})(?:\.([0-9]{0,40}))?(ns|us|µs|ms|s|m|h)")
+
+
+def parse_duration(text: str) -> int | None:
+    """Nanoseconds of ``1h30m``, ``1.5ms``, ``2d``; None of anything else, and of what does not fit 64 bits."""
+    nanoseconds = _parse_prometheus(text)
+    if nanoseconds is None:
+        nanoseconds = _parse_go(text)
+    return nanoseconds if nanoseconds is not None and nanoseconds <= MAX_NS else None
+
+
+def format_duration(nanoseconds: int) -> str:
+    """A duration the way Go writes it: ``1h0m0s``, ``1.5s``, ``250ms``, ``0s``."""
+    sign, rest = ("-", -nanoseconds) if nanoseconds < 0 else ("", nanoseconds)
+    if rest == 0:
+        return "0s"
+    if rest < _S:
+        unit = next(unit for unit in ("ms", "µs", "ns") if rest >= _CLOCK[unit])
+        return f"{sign}{_decimal(rest, _CLOCK[unit])}{unit}"
+    hours, rest = divmod(rest, _H)
+    minutes, rest = divmod(rest, _M)
+    lead = f"{hours}h{minutes}m" if hours else f"{minutes}m" if minutes else ""
+    return f"{sign}{lead}{_decimal(rest, _S)}s"
+
+
+def _parse_prometheus(text: str) -> int | None:
+    match = _PROMETHEUS.fullmatch(text)
+    if match is None or not text:
+        return None
+    return sum(int(count) * unit for count, unit in zip(match.groups(), _CALENDAR.values(), strict=True) if count)
+
+
+def _parse_go(text: str) -> int | None:
+    position, total = 0, 0
+    while match := _GO_PART.match(text, position):
+        whole, fraction, unit = match.group(1), match.group(2) or "", _CLOCK[match.group(3)]
+        if not whole and not fraction:
+            return None
+        total += int(whole or "0") * unit + int(fraction or "0") * unit // 10 ** len(fraction)
+        position = match.end()
+    return total if text and position == len(text) else None
+
+
+def _decimal(value: int, unit: int) -> str:
+    whole, fraction = divmod(value, unit)
+    digits = str(unit + fraction)[1:].rstrip("0")
+    return f"{whole}.{digits}" if digits else str(whole)

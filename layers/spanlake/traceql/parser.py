@@ -1,0 +1,87 @@
+"""Text to syntax tree."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from spanlake.traceql.cursor import Cursor
+from spanlake.traceql.errors import ParseError
+from spanlake.traceql.field_parser import parse_field
+from spanlake.traceql.lexer import lex
+from spanlake.traceql.pipeline_parser import parse_pipeline
+from spanlake.traceql.tokens import Token, TokenKind
+from spanlake.traceql.tree import (
+    Field,
+    Hint,
+    MetricsExpression,
+    Pipeline,
+    Query,
+    ScalarExpression,
+    Static,
+)
+from spanlake.traceql.walk import depth
+
+MAX_LENGTH: Final = 128 * 1024
+MAX_DEPTH: Final = 128
+
+
+def parse(text: str) -> Query:
+    """The tree of a query, its types not checked yet.
+
+    Raises ParseError, with the place in the text, for anything that is not TraceQL, for more than 128 KiB of it,
+    and for expressions nested so deep that working on them could exhaust the stack.
+    """
+    if len(text) > MAX_LENGTH:
+        raise ParseError(f"the query is longer than {MAX_LENGTH} characters", text, MAX_LENGTH)
+    return parse_tokens(lex(text), text)
+
+
+def parse_tokens(tokens: Iterable[Token], text: str) -> Query:
+    """The tree of a query whose tokens are at hand; ``text`` serves errors only."""
+    cursor = Cursor(tokens, text)
+    body = _body(cursor)
+    hints = _hints(cursor)
+    if cursor.current.kind is not TokenKind.END:
+        cursor.fail_expecting("`|`, an operator, `with` or the end of the query")
+    query = Query(body, hints, text)
+    if depth(query) > MAX_DEPTH:
+        cursor.fail(f"the query has more than {MAX_DEPTH} levels of operators", 0)
+    return query
+
+
+def parse_identifier(text: str) -> Field:
+    """The field that a tag's name stands for: ``resource.service.name``, ``.foo``, ``duration``. Raises ParseError."""
+    cursor = Cursor(lex(text), text)
+    field = parse_field(cursor)
+    if cursor.current.kind is not TokenKind.END:
+        cursor.fail_expecting("the end of the name")
+    return field
+
+
+def _body(cursor: Cursor) -> Pipeline | MetricsExpression:
+    node = parse_pipeline(cursor)
+    if isinstance(node, ScalarExpression):
+        cursor.fail_expecting("a comparison such as `> 1`, for a number alone selects nothing")
+    if isinstance(node, Pipeline) and len(node.stages) == 1 and isinstance(only := node.stages[0], Pipeline):
+        return only
+    return node
+
+
+def _hints(cursor: Cursor) -> tuple[Hint, ...]:
+    hints: list[Hint] = []
+    while cursor.accept_name("with"):
+        cursor.expect("(")
+        # Tempo lets a second `with` replace the first.
+        hints = [_hint(cursor)]
+        while cursor.accept(","):
+            hints.append(_hint(cursor))
+        cursor.expect(")")
+    return tuple(hints)
+
+
+def _hint(cursor: Cursor) -> Hint:
+    name = cursor.accept_kind(TokenKind.NAME) or cursor.fail_expecting("the name of a hint")
+    cursor.expect("=")
+    value = cursor.accept_kind(TokenKind.LITERAL)
+    if value is None or not isinstance(value.node, Static):
+        cursor.fail_expecting("the value of the hint")
+    return Hint(name.text, value.node, at=name.at)

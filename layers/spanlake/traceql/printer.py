@@ -1,0 +1,198 @@
+"""Syntax tree to text, in one canonical form: that of Tempo, which names columns of its results with it."""
+
+from spanlake.traceql.durations import format_duration
+from spanlake.traceql.strings import quote
+from spanlake.traceql.tokens import INTRINSICS, MIN_INT, is_attribute_character
+from spanlake.traceql.tree import (
+    Aggregate,
+    Attribute,
+    AttributeScope,
+    Binary,
+    Coalesce,
+    Compare,
+    Exists,
+    FieldExpression,
+    GroupBy,
+    Hint,
+    IntrinsicField,
+    Kind,
+    MetricsAggregate,
+    MetricsExpression,
+    MetricsOperation,
+    MetricsPipeline,
+    Pipeline,
+    Query,
+    Rank,
+    ScalarExpression,
+    ScalarFilter,
+    ScalarOperation,
+    ScalarPipeline,
+    Select,
+    SeriesFilter,
+    SpansetFilter,
+    SpansetOperation,
+    Stage,
+    Static,
+    Status,
+    Type,
+    Unary,
+)
+
+_EXACT = 2**53
+
+
+def print_query(query: Query) -> str:
+    """Text that parses to an equal tree."""
+    body = _pipeline(query.body) if isinstance(query.body, Pipeline) else _metrics(query.body)
+    return f"{body} with ({', '.join(map(_hint, query.hints))})" if query.hints else body
+
+
+def print_expression(node: FieldExpression) -> str:
+    """A field expression as it stands between braces: operands that are operations themselves in parentheses."""
+    match node:
+        case Static():
+            return print_static(node)
+        case Attribute() | IntrinsicField():
+            return print_field(node)
+        case Exists():
+            return f"{_operand(node.operand)} {'=' if node.negated else '!='} nil"
+        case Unary():
+            return f"{node.op}{_operand(node.operand)}"
+        case Binary():
+            return f"{_operand(node.left)} {node.op} {_operand(node.right)}"
+
+
+def print_field(field: Attribute | IntrinsicField) -> str:
+    """An attribute or intrinsic, the way Tempo labels time series with it."""
+    parent = "parent." if field.parent else ""
+    if isinstance(field, IntrinsicField):
+        return parent + field.intrinsic
+    scope = f"{field.scope}." if field.scope else ""
+    return f"{parent}{scope}{_key(field)}" if parent or scope else f".{_key(field)}"
+
+
+def print_aggregate(node: Aggregate) -> str:
+    """``count()``, ``max(duration)``: the way Tempo names the result in a found spanset."""
+    return f"{node.function}({print_expression(node.operand) if node.operand else ''})"
+
+
+def print_static(node: Static) -> str:
+    """A literal."""
+    value = node.value
+    match node.type:
+        case Type.STRING:
+            return quote(str(value))
+        case Type.BOOL:
+            return "true" if value else "false"
+        case Type.DURATION:
+            return format_duration(int(value))
+        case Type.INT:
+            return "minInt" if value == MIN_INT else str(value)
+        case _:
+            return value.name.lower() if isinstance(value, Status | Kind) else repr(value)
+
+
+def _operand(node: FieldExpression) -> str:
+    text = print_expression(node)
+    return f"({text})" if isinstance(node, Exists | Unary | Binary) or _is_negative(node) else text
+
+
+def _is_negative(node: object) -> bool:
+    return isinstance(node, Static) and print_static(node).startswith("-")
+
+
+def _key(field: Attribute) -> str:
+    if field.key and '"' not in field.key and all(map(is_attribute_character, field.key)) and not _misleads(field):
+        return field.key
+    escaped = field.key.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _misleads(field: Attribute) -> bool:
+    # Unquoted, .5 is a number, parent.duration an intrinsic and parent.span.a has a scope.
+    if field.scope is not AttributeScope.NONE:
+        return False
+    if field.parent:
+        return field.key in INTRINSICS or field.key.startswith(("span.", "resource."))
+    return field.key[0].isdecimal()
+
+
+def _pipeline(pipeline: Pipeline) -> str:
+    return " | ".join(map(_stage, pipeline.stages))
+
+
+def _stage(stage: Stage) -> str:
+    match stage:
+        case SpansetFilter() | SpansetOperation() | Pipeline():
+            return _spanset(stage)
+        case ScalarFilter():
+            return f"{_scalar_operand(stage.left)} {stage.op} {_scalar_operand(stage.right)}"
+        case GroupBy():
+            return f"by({print_expression(stage.expression)})"
+        case Select():
+            return f"select({', '.join(map(print_field, stage.fields))})"
+        case Coalesce():
+            return "coalesce()"
+
+
+def _spanset(node: SpansetFilter | SpansetOperation | Pipeline) -> str:
+    if isinstance(node, SpansetFilter):
+        return f"{{ {print_expression(node.condition)} }}"
+    if isinstance(node, Pipeline):
+        return f"({_pipeline(node)})"
+    sides = (
+        f"({_spanset(side)})" if isinstance(side, SpansetOperation) else _spanset(side)
+        for side in (node.left, node.right)
+    )
+    return f" {node.op} ".join(sides)
+
+
+def _scalar_operand(node: ScalarExpression) -> str:
+    return f"({_scalar(node)})" if isinstance(node, ScalarOperation | ScalarPipeline) else _scalar(node)
+
+
+def _scalar(node: ScalarExpression) -> str:
+    match node:
+        case Static():
+            return print_static(node)
+        case Aggregate():
+            return print_aggregate(node)
+        case ScalarOperation():
+            return f"{_scalar_operand(node.left)} {node.op} {_scalar_operand(node.right)}"
+        case ScalarPipeline():
+            return f"{_pipeline(node.pipeline)} | {_scalar_operand(node.scalar)}"
+
+
+def _metrics(node: MetricsExpression) -> str:
+    match node:
+        case Static():
+            return print_static(node)
+        case MetricsPipeline():
+            return f"{_pipeline(node.spans)} | {_aggregation(node.aggregate)}"
+        case MetricsOperation():
+            return f"{_metrics_operand(node.left)} {node.op} {_metrics_operand(node.right)}"
+        case Rank():
+            return f"{_metrics(node.series)} | {node.function}({node.limit})"
+        case SeriesFilter():
+            return f"{_metrics(node.series)} {node.op} {_number(node.value)}"
+
+
+def _metrics_operand(node: MetricsExpression) -> str:
+    return f"({_metrics(node)})" if not isinstance(node, Static) or _is_negative(node) else _metrics(node)
+
+
+def _aggregation(node: MetricsAggregate | Compare) -> str:
+    if isinstance(node, Compare):
+        limits = [node.top, *([node.start_ns, node.end_ns] if node.start_ns or node.end_ns else [])]
+        return f"compare({', '.join([_stage(node.selection), *map(str, limits)])})"
+    arguments = [print_field(node.operand)] if node.operand else []
+    call = f"{node.function}({', '.join([*arguments, *map(_number, node.quantiles)])})"
+    return f"{call} by ({', '.join(map(print_field, node.by))})" if node.by else call
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value.is_integer() and abs(value) < _EXACT else repr(value)
+
+
+def _hint(hint: Hint) -> str:
+    return f"{hint.name}={print_static(hint.value)}"

@@ -1,0 +1,109 @@
+"""What a query still being typed says already. Rules: Tempo's ``lenient_parser.go``, ``lenient_extract.go``."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spanlake.traceql import print_query
+from spanlake.traceql.lenient import filters
+from spanlake.traceql.tree import Pipeline, Query
+
+UNDERSTOOD = [
+    # whole queries
+    ('{ span.a = "x" }', '{ span.a = "x" }'),
+    ("{ .a = 1 && .b > 2 && duration < 3s }", "{ ((.a = 1) && (.b > 2)) && (duration < 3s) }"),
+    ("{ 1 = .a }", "{ 1 = .a }"),
+    ("{ .a = -5 }", "{ .a = (-5) }"),
+    ('{ .a =~ "x.*" || status = error }', '{ (.a =~ "x.*") || (status = error) }'),
+    ("{ .a = nil }", "{ .a = nil }"),
+    ("{ .a = 1 } | rate() by (.b)", "{ .a = 1 }"),
+    ("{ .a = 1 } | { .b = 2 } | count() > 3", "{ .a = 1 }"),
+    ("({ .a = 1 } | count() > 3)", "{ .a = 1 }"),
+    # conditions that storage cannot answer are left out
+    ("{ .a = 1 && .b != nil }", "{ .a = 1 }"),
+    ("{ .a = 1 && .b = .c }", "{ .a = 1 }"),
+    ("{ .a = 1 && .b + 1 = 2 }", "{ .a = 1 }"),
+    ("{ .a = 1 && !.b && true }", "{ .a = 1 }"),
+    ("{ .a = 1 && (.b = 2 || .c) }", "{ .a = 1 }"),
+    # unfinished queries
+    ('{ span.a = "GET" && resource.b = }', '{ span.a = "GET" }'),
+    ("{ .a = && .b = 1 }", "{ .b = 1 }"),
+    ("{ (.a = && .b = ) && .c = 1 }", "{ .c = 1 }"),
+    ("{ .a = 1 && .b =~", "{ .a = 1 }"),
+    ("{ .a = 1", "{ .a = 1 }"),
+    ("{ (.a = 1 || .b = 2", "{ (.a = 1) || (.b = 2) }"),
+    ("{ .a = 1 && }", "{ .a = 1 }"),
+    ("{ && .a = 1 }", "{ .a = 1 }"),
+    ("{ .a = 1 && || .b = 2 }", "{ (.a = 1) || (.b = 2) }"),
+    ('{ .a = 1 && .b = "unclosed', "{ .a = 1 }"),
+    ('{ span."a b" = 1 && .c = }', '{ span."a b" = 1 }'),
+    ("{ .a = 1 && .b = } | rate() by (.c)", "{ .a = 1 }"),
+]
+
+NOT_UNDERSTOOD = [
+    "",
+    "  ",
+    "{",
+    "{}",
+    "{ true }",
+    "{ false }",
+    "{ .a }",
+    "{ .a = }",
+    "{ .a || .b = 1 }",
+    "{ .a = 1 || .b = }",
+    "{ .a = 1 } >> { .b = 2 }",
+    "{ .a = 1 } && { .b = 2 }",
+    "count() > 3",
+    "{ .a = 1 && name && .b = }",
+    "{ name > 1 }",
+    "{ foo = 1 && .a = 1 }",
+    '{ .a =~ "[" }',
+    "{ parent.a = 1 }",
+    "({ .a = 1 } | rate()) * 2",
+    "not a query ???",
+    "&&",
+    "{" * 1000,
+    "(" * 50_000,
+    "{ .a = 1 && " * 20_000,
+]
+
+
+@pytest.mark.parametrize(("text", "condition"), UNDERSTOOD)
+def test_understood(text: str, condition: str) -> None:
+    found = filters(text)
+    assert found is not None
+    assert print_query(Query(Pipeline((found,)))).replace("`", '"') == condition
+
+
+@pytest.mark.parametrize("text", NOT_UNDERSTOOD)
+def test_filters_nothing(text: str) -> None:
+    assert filters(text) is None
+
+
+WORDS = [
+    "{",
+    "}",
+    "(",
+    ")",
+    "|",
+    "&&",
+    "||",
+    "=",
+    "!=",
+    "=~",
+    ">",
+    "!",
+    "-",
+    ".a",
+    "span.b",
+    "name",
+    "1",
+    '"x"',
+    "nil",
+    '"',
+]
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=20))
+def test_never_raises(words: list[str]) -> None:
+    filters(" ".join(words))

@@ -1,0 +1,44 @@
+"""Every recorded request whose answer its query decides: Tempo's 200 must pass, its 400 must be refused."""
+
+import gzip
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from spanlake.traceql import Dialect, TraceQLError, check, parse, print_query
+
+ANSWERS = Path(__file__).parents[3] / "shared" / "conformance" / "answers.jsonl.gz"
+# Elsewhere other parameters decide, or a broken query is overlooked.
+AREAS = {
+    *("attributes", "expressions", "intrinsics", "metrics", "metrics-instant", "pipelines", "rejects", "spansets"),
+}
+
+
+def recorded() -> Iterator[tuple[str, bool]]:
+    with gzip.open(ANSWERS, "rt", encoding="utf-8") as lines:
+        for line in lines:
+            answer = json.loads(line)
+            if answer["area"] in AREAS and "q" in answer["params"]:
+                yield answer["params"]["q"], answer["want"]["status"] == 200
+
+
+def is_accepted(text: str) -> bool:
+    try:
+        query = check(parse(text), Dialect.tempo())
+    except TraceQLError:
+        return False
+    assert parse(print_query(query)) == query
+    return True
+
+
+def test_recorded_queries() -> None:
+    if not ANSWERS.exists():
+        assert os.environ.get("CI") != "true", "the recorded answers are missing"
+        pytest.skip("the recorded answers are missing")
+    queries = dict(recorded())
+    assert len(queries) > 200
+    wrong = [text for text, accepted in queries.items() if is_accepted(text) != accepted]
+    assert not wrong

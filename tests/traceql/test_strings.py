@@ -1,0 +1,34 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spanlake.traceql.strings import quote, unquote
+
+WRITTEN = [
+    ("plain", "`plain`"),
+    ('a "b" \\ \n', '`a "b" \\ \n`'),
+    ('`a`\t"b"\\', '"`a`\\x09\\"b\\"\\\\"'),
+    ("a\r", '"a\\x0d"'),
+]
+
+BROKEN = [r'"\q"', r'"\'"', r'"\x4"', r'"\400"', r'"\ud800"', r'"\U00110000"', r'"\xff"', r'"\u12"']
+
+
+@pytest.mark.parametrize(("value", "literal"), WRITTEN)
+def test_quote(value: str, literal: str) -> None:
+    assert quote(value) == literal
+
+
+@pytest.mark.parametrize("literal", BROKEN)
+def test_escapes_that_mean_nothing(literal: str) -> None:
+    with pytest.raises(ValueError, match=r"escape|range|UTF-8"):
+        unquote(literal)
+
+
+def test_carriage_returns_vanish_between_backticks() -> None:
+    assert unquote("`a\r\nb`") == "a\nb"
+
+
+@given(st.text())
+def test_what_is_quoted_unquotes_the_same(value: str) -> None:
+    assert unquote(quote(value)) == value
