@@ -1,7 +1,7 @@
 """What a search found, read from the spans of a few traces."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlglot import exp
@@ -10,8 +10,7 @@ from spanlake.query.duck import Session
 from spanlake.traceql.durations import format_duration
 from spanlake.traceql.fields import Fields
 from spanlake.traceql.known import Known
-from spanlake.traceql.plan import SearchPlan
-from spanlake.traceql.relation import relation
+from spanlake.traceql.pipeline import SearchPlan, SetAttribute
 from spanlake.traceql.shown import Shown, columns_of
 from spanlake.traceql.tree import Kind, Status, Type
 
@@ -69,6 +68,7 @@ class SpanSet:
 
     spans: tuple[FoundSpan, ...]
     matched: int
+    attributes: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -99,36 +99,47 @@ def read_headers(session: Session) -> Iterable[Header]:
 def read_spansets(session: Session, plan: SearchPlan, known: Known, most: int) -> dict[bytes, list[SpanSet]]:
     """The matching span sets of the traces in the table ``spans``, each cut to the ``most`` first spans if not 0."""
     fields = Fields(known)
-    shown = plan.shown(fields)
+    shown, attributes = plan.shown(fields), plan.set_attributes(fields)
     base = [fields.column(name) for name in ("trace_id", "span_id", "name", "start_time_unix_nano", "duration_nano")]
-    matches = plan.matches(fields)
-    by_trace = exp.Window(this=exp.Count(this=exp.Star()), partition_by=[fields.column("trace_id")])
-    place = exp.Window(
-        this=exp.RowNumber(),
-        partition_by=[fields.column("trace_id")],
-        order=exp.Order(
-            expressions=[exp.Ordered(this=fields.column(name)) for name in ("start_time_unix_nano", "span_id")]
-        ),
+    matching = plan.select(fields, [*base, *columns_of(shown, "shown")])
+    groups = [exp.column(name) for found in attributes if found.is_group for _, name in found.columns]
+    partition = [exp.column("trace_id"), *groups]
+    first = [exp.Ordered(this=exp.column(name)) for name in ("start_time_unix_nano", "span_id")]
+    place = exp.Window(this=exp.RowNumber(), partition_by=partition, order=exp.Order(expressions=first))
+    matched = exp.Window(this=exp.Count(this=exp.Star()), partition_by=partition)
+    query = (
+        exp.select("*", exp.alias_(matched, "matched"), exp.alias_(place, "place"))
+        .from_(matching.subquery("matching"))
+        .order_by("trace_id", *groups, "place")
     )
-    select = [*base, *columns_of(shown, "shown"), exp.alias_(by_trace, "matched"), exp.alias_(place, "place")]
-    inner = relation(fields.needs, select).where(matches)
-    holds = [exp.Window(this=test, partition_by=[fields.column("trace_id")]) for test in plan.holds(fields)]
-    if holds:
-        inner = inner.qualify(exp.and_(*holds))
-    outer = exp.select("*").from_(inner.subquery("found"))
     if most:
-        outer = outer.where(exp.LTE(this=exp.column("place"), expression=exp.Literal.number(most)))
-    rows = session.table(outer.order_by("trace_id", "place")).to_pylist()
-    return _grouped(rows, shown)
+        query = query.qualify(exp.LTE(this=exp.column("place"), expression=exp.Literal.number(most)))
+    return _grouped(session.table(query).to_pylist(), shown, attributes)
 
 
-def _grouped(rows: list[dict[str, Any]], shown: list[Shown]) -> dict[bytes, list[SpanSet]]:
-    spans: dict[bytes, list[FoundSpan]] = {}
-    matched: dict[bytes, int] = {}
+def _grouped(
+    rows: list[dict[str, Any]], shown: list[Shown], attributes: list[SetAttribute]
+) -> dict[bytes, list[SpanSet]]:
+    found: dict[bytes, list[SpanSet]] = {}
     for row in rows:
-        matched[row["trace_id"]] = row["matched"]
-        spans.setdefault(row["trace_id"], []).append(_span(row, shown))
-    return {trace_id: [SpanSet(tuple(found), matched[trace_id])] for trace_id, found in spans.items()}
+        sets = found.setdefault(row["trace_id"], [])
+        span = _span(row, shown)
+        if row["place"] == 1:
+            sets.append(SpanSet((span,), row["matched"], _set_attributes(row, attributes)))
+        else:
+            sets[-1] = replace(sets[-1], spans=(*sets[-1].spans, span))
+    return found
+
+
+def _set_attributes(row: Mapping[str, Any], attributes: list[SetAttribute]) -> dict[str, Any]:
+    return {found.key: _set_value(row, found) for found in attributes}
+
+
+def _set_value(row: Mapping[str, Any], found: SetAttribute) -> Any:
+    for type_, name in found.columns:
+        if row[name] is not None:
+            return named(type_, row[name])
+    return "nil"
 
 
 def _span(row: Mapping[str, Any], shown: list[Shown]) -> FoundSpan:

@@ -9,13 +9,16 @@ import pyarrow as pa
 from spanlake.query import search, tags, traces
 from spanlake.query.duck import Cancellation, Duck, Session
 from spanlake.query.found import FoundTrace
+from spanlake.query.metrics import Metrics
+from spanlake.query.series import Series
 from spanlake.query.source import Source
+from spanlake.query.steps import Steps
 from spanlake.query.tags import TagValue, TimeRange
 from spanlake.store.index import Index
 from spanlake.store.objects import Objects
 from spanlake.traceql.dialect import Dialect
 from spanlake.traceql.lenient import filters
-from spanlake.traceql.plan import SearchPlan
+from spanlake.traceql.pipeline import SearchPlan
 from spanlake.traceql.tree import Field, Query
 
 ALWAYS = TimeRange(0, 2**63 - 1)
@@ -58,6 +61,14 @@ class Querier:
         """The distinct values of a field; ``q`` as in ``tag_names``."""
         with self._ask(tenant, when, cancellation) as (session, source):
             return tags.tag_values(session, source, tag, filters(q), when)
+
+    def metrics(
+        self, tenant: str, query: Query, steps: Steps, cancellation: Cancellation | None = None
+    ) -> list[Series]:
+        """The series of a checked metrics query."""
+        when = TimeRange(steps.first_ns, steps.last_ns)
+        with self._ask(tenant, when, cancellation) as (session, source):
+            return Metrics(session, source, query, steps).series()
 
     def plan(self, query: Query) -> SearchPlan:
         """Plan a checked search; raises TraceQLError for what can not be answered."""

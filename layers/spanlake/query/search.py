@@ -19,8 +19,9 @@ from spanlake.query.windows import HOUR_NS, Window, windows
 from spanlake.store import trace_filter
 from spanlake.store.index import Block
 from spanlake.traceql.fields import Fields
-from spanlake.traceql.plan import SearchPlan
-from spanlake.traceql.relation import columns_needed, needs_arrival, relation
+from spanlake.traceql.pipeline import SearchPlan
+from spanlake.traceql.relation import columns_needed, needs_arrival
+from spanlake.traceql.shown import columns_of
 
 TRACE_SLACK_NS = 60 * 1_000_000_000  # how far outside the range a span of a trace that touches it is looked for
 _HEADER_COLUMNS = (
@@ -102,14 +103,17 @@ def _candidates(session: Session, source: Source, wanted: Search) -> list[bytes]
 def _parts(source: Source, wanted: Search) -> Iterator[tuple[Window, Source]]:
     """Windows of time with the blocks to read for each, newest first; one window when whole traces must be judged."""
     bounds = Window(wanted.start_ns - TRACE_SLACK_NS, wanted.end_ns + TRACE_SLACK_NS)
-    fields = Fields(source.known)
-    wanted.plan.matches(fields)
-    wanted.plan.holds(fields)
-    if fields.needs.whole_traces:
+    if _needs_whole_traces(source, wanted):
         yield bounds, source
         return
     for window in windows(bounds, source.blocks):
         yield window, source.within(block for block in source.blocks if _overlaps(block, window))
+
+
+def _needs_whole_traces(source: Source, wanted: Search) -> bool:
+    fields = Fields(source.known)
+    wanted.plan.select(fields, [fields.column("trace_id")])
+    return fields.needs.whole_traces
 
 
 def _overlaps(block: Block, window: Window) -> bool:
@@ -120,18 +124,17 @@ def _matching(session: Session, source: Source, wanted: Search, window: Window, 
     """Ids of traces with a match in the window, in the order in which they are taken."""
     fields = Fields(source.known)
     start = fields.column("start_time_unix_nano")
-    trace_id = fields.column("trace_id")
-    inside = exp.Between(this=start, low=exp.Literal.number(window.start_ns), high=exp.Literal.number(window.end_ns))
-    newest = exp.Max(this=start if wanted.most_recent else _hour(start))
-    matches = exp.and_(inside, wanted.plan.matches(fields))
-    holds = wanted.plan.holds(fields)
+    low, high = exp.Literal.number(window.start_ns), exp.Literal.number(window.end_ns)
+    inside = exp.Between(this=start, low=low, high=high)
+    columns = [fields.column("trace_id"), exp.alias_(start if wanted.most_recent else _hour(start), "time")]
+    matching = wanted.plan.select(fields, columns, where=inside)
     spans = source.table(columns_needed(fields.needs), arrival=needs_arrival(fields.needs))
     query = (
-        relation(fields.needs, [trace_id], spans)
-        .where(matches)
-        .group_by(trace_id)
-        .having(*holds)
-        .order_by(exp.Ordered(this=newest, desc=True), exp.Ordered(this=trace_id))
+        exp.select("trace_id")
+        .with_("spans", as_=spans)
+        .from_(matching.subquery("matching"))
+        .group_by("trace_id")
+        .order_by(exp.Ordered(this=exp.Max(this=exp.column("time")), desc=True), "trace_id")
         .limit(limit)
     )
     return [row["trace_id"] for row in session.table(query, [source.files]).to_pylist()]
@@ -147,8 +150,7 @@ def _hour(start: exp.Expr) -> exp.Expr:
 def _fetch(session: Session, source: Source, wanted: Search, ids: list[bytes]) -> pa.Table:
     """All spans of the traces, with the columns that judging and showing them takes."""
     fields = Fields(source.known)
-    wanted.plan.matches(fields)
-    wanted.plan.shown(fields)
+    wanted.plan.select(fields, columns_of(wanted.plan.shown(fields), "shown"))
     columns = columns_needed(fields.needs) | set(_HEADER_COLUMNS)
     part = source.within(
         block for block in source.blocks if any(trace_filter.may_contain(block.trace_filter, id_) for id_ in ids)

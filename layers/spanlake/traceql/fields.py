@@ -86,6 +86,18 @@ class Fields:
         found = [value for value in found if value]
         return self._shadowed(*found) if len(found) == 2 else (found[0] if found else ())
 
+    def fetched(self, wanted: Field) -> Value:
+        """The value of a field that is read, not compared with a literal.
+
+        Of an attribute that Tempo keeps in a dedicated column this is what the column holds, values of one type.
+        """
+        return self.dedicated.value(wanted)
+
+    @property
+    def dedicated(self) -> "Fields":
+        """The same relation, where attributes in dedicated columns have values of their columns' types only."""
+        return Fields(self.known.of_dedicated(), self.needs)
+
     def exists(self, wanted: Field) -> Sql:
         """Whether a field is there: in any of the places it is looked for."""
         if isinstance(wanted, IntrinsicField):

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from spanlake.spans.columns import AttributeColumn, Scope
+from spanlake.traceql.tempo import DEDICATED
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,11 @@ class Known:
             grouped[column.scope, column.key].append(column)
         return cls({key: tuple(found) for key, found in grouped.items()}, frozenset(rest))
 
-    def holds(self, scope: Scope, key: str) -> bool:
-        """Whether any span may have the attribute."""
-        return (scope, key) in self.columns or (scope, key) in self.rest
+    def of_dedicated(self) -> "Known":
+        """The same, but of attributes that Tempo keeps in dedicated columns only the columns of their types."""
+        return Known({key: _of_dedicated(found) for key, found in self.columns.items()}, self.rest)
+
+
+def _of_dedicated(found: tuple[AttributeColumn, ...]) -> tuple[AttributeColumn, ...]:
+    type_ = DEDICATED.get((found[0].scope, found[0].key))
+    return found if type_ is None else tuple(column for column in found if column.type is type_)

@@ -81,7 +81,7 @@ class Predicates:
         """Whether a span meets one condition."""
         if isinstance(item, Comparison):
             return self.compare(item)
-        return self.fields.lacks(item.field) if item.absent else self.fields.exists(item.field)
+        return self.fields.lacks(item.field) if item.absent else self.fields.dedicated.exists(item.field)
 
     # truth
 
@@ -110,9 +110,8 @@ class Predicates:
 
     def _existence(self, expression: Exists) -> Sql:
         if isinstance(expression.operand, Attribute | IntrinsicField):
-            return (
-                self.fields.lacks(expression.operand) if expression.negated else self.fields.exists(expression.operand)
-            )
+            operand = expression.operand
+            return self.fields.lacks(operand) if expression.negated else self.fields.dedicated.exists(operand)
         there = exp.paren(values.present(self.value(expression.operand)))
         return exp.not_(there) if expression.negated else there
 
@@ -211,7 +210,7 @@ class Predicates:
         if isinstance(expression, Static):
             return (Alternative(expression.type, values.literal(expression)),)
         if isinstance(expression, Attribute | IntrinsicField):
-            return self.fields.value(expression)
+            return self.fields.fetched(expression)
         if isinstance(expression, Unary) and expression.op is UnaryOperator.NEGATE:
             operand = self.value(expression.operand)
             return tuple(

@@ -14,7 +14,7 @@ from spanlake.traceql import values
 from spanlake.traceql.conditions import Comparison, Condition, Presence
 from spanlake.traceql.fields import ELEMENTS, SCOPES, Fields
 from spanlake.traceql.predicate import Predicates
-from spanlake.traceql.tempo import is_dedicated
+from spanlake.traceql.tempo import DEDICATED, is_dedicated
 from spanlake.traceql.tree import Attribute, AttributeScope, Field, Intrinsic, IntrinsicField, Type
 from spanlake.traceql.values import Alternative, Sql
 
@@ -58,9 +58,19 @@ class Display:
 
     def _show(self, field: Field) -> Shown:
         own = [item for item in self.conditions if item.field == field]
-        nil = next((self.fields.lacks(field) for item in own if isinstance(item, Presence) and item.absent), None)
-        parts = [self._visible(field, a) for a in self.fields.value(field)]
-        return Shown(_key(field), tuple(part for part in parts if part), nil)
+        read = any(isinstance(item, Presence) and not item.absent for item in own)
+        value = self.fields.fetched(field) if read else self.fields.value(field)
+        parts = [self._visible(field, a) for a in value]
+        return Shown(_key(field), tuple(part for part in parts if part), self._nil(field, own))
+
+    def _nil(self, field: Field, own: list[Condition]) -> Sql | None:
+        """Where ``nil`` is shown: where it was asked for, and where a dedicated column that was read holds nothing."""
+        for item in own:
+            if isinstance(item, Presence) and item.absent:
+                return self.fields.lacks(field)
+            if isinstance(item, Presence) and isinstance(field, Attribute) and _has_dedicated_column(field):
+                return exp.true()
+        return None
 
     def _visible(self, field: Field, alternative: Alternative) -> Alternative | None:
         """The part of a value that conditions let through; None when they never let through this type."""
@@ -99,6 +109,10 @@ def _share_columns(one: Field, other: Field) -> bool:
         return one.scope is other.scope
     shared = set(SCOPES[one.scope]) & set(SCOPES[other.scope])
     return any(not is_dedicated(scope, one.key) and not is_dedicated(scope, other.key) for scope in shared)
+
+
+def _has_dedicated_column(field: Attribute) -> bool:
+    return any((scope, field.key) in DEDICATED for scope in SCOPES.get(field.scope, ()))
 
 
 def _is_element(field: Field) -> bool:

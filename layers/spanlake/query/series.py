@@ -1,0 +1,112 @@
+"""Time series, and what the later stages of a metrics query do with them."""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from heapq import nlargest, nsmallest
+
+from spanlake.traceql.tree import BinaryOperator, RankFunction
+
+LabelValue = str | int | float | bool
+Labels = tuple[tuple[str, LabelValue], ...]
+NAME = "__name__"
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line: its labels, and a value for each point or None."""
+
+    labels: Labels
+    values: tuple[float | None, ...]
+
+
+def rank(found: Iterable[Series], function: RankFunction, limit: int) -> list[Series]:
+    """Keep, at each point, the values of the ``limit`` largest or smallest series; of equal ones those named first."""
+    series = sorted(found, key=lambda one: str(one.labels))
+    choose = nlargest if function is RankFunction.TOPK else nsmallest
+    kept: list[list[float | None]] = [[None] * len(one.values) for one in series]
+    for at in range(len(series[0].values) if series else 0):
+        present = [(one.values[at], n) for n, one in enumerate(series) if one.values[at] is not None]
+        for value, n in choose(limit, present, key=lambda pair: pair[0]):  # type: ignore[arg-type, return-value]
+            kept[n][at] = value
+    return _present(replace(one, values=tuple(values)) for one, values in zip(series, kept, strict=True))
+
+
+def compare(found: Iterable[Series], op: BinaryOperator, limit: float) -> list[Series]:
+    """Keep the values that compare so with a number."""
+    holds = _COMPARE[op]
+
+    def keep(value: float | None) -> float | None:
+        return value if value is not None and holds(value, limit) else None
+
+    return _present(replace(one, values=tuple(map(keep, one.values))) for one in found)
+
+
+def combine(left: Iterable[Series], op: BinaryOperator, right: Iterable[Series]) -> list[Series]:
+    """Arithmetic between series of equal labels, point by point; what has no partner, or no finite result, goes."""
+    partners = {_identity(one.labels): one for one in right}
+    pairs = ((one, partners.get(_identity(one.labels))) for one in left)
+    return _present(
+        Series(_joined_labels(one.labels, op, other.labels), _map2(op, one.values, other.values))
+        for one, other in pairs
+        if other
+    )
+
+
+def combine_scalar(found: Iterable[Series], op: BinaryOperator, scalar: float, *, scalar_first: bool) -> list[Series]:
+    """Arithmetic between every series and a number."""
+
+    def values(one: Series) -> tuple[float | None, ...]:
+        constant = (scalar,) * len(one.values)
+        return _map2(op, constant, one.values) if scalar_first else _map2(op, one.values, constant)
+
+    return _present(replace(one, values=values(one)) for one in found)
+
+
+def _present(found: Iterable[Series]) -> list[Series]:
+    return [one for one in found if any(value is not None for value in one.values)]
+
+
+def _identity(labels: Labels) -> Labels:
+    return tuple(sorted((label for label in labels if label[0] != NAME), key=str))
+
+
+def _joined_labels(left: Labels, op: BinaryOperator, right: Labels) -> Labels:
+    names = [dict(labels).get(NAME) for labels in (left, right)]
+    if None in names:
+        return left
+    return ((NAME, f"({names[0]} {op.value} {names[1]})"), *_identity(left))
+
+
+def _map2(
+    op: BinaryOperator, left: tuple[float | None, ...], right: tuple[float | None, ...]
+) -> tuple[float | None, ...]:
+    return tuple(_apply(op, a, b) for a, b in zip(left, right, strict=True))
+
+
+def _apply(op: BinaryOperator, a: float | None, b: float | None) -> float | None:
+    if a is None or b is None:
+        return None
+    try:
+        value = _ARITHMETIC[op](a, b)
+    except (ZeroDivisionError, OverflowError, ValueError):
+        return None
+    return value if math.isfinite(value) else None
+
+
+_COMPARE: dict[BinaryOperator, Callable[[float, float], bool]] = {
+    BinaryOperator.EQUAL: lambda a, b: a == b,
+    BinaryOperator.NOT_EQUAL: lambda a, b: a != b,
+    BinaryOperator.LESS: lambda a, b: a < b,
+    BinaryOperator.LESS_EQUAL: lambda a, b: a <= b,
+    BinaryOperator.GREATER: lambda a, b: a > b,
+    BinaryOperator.GREATER_EQUAL: lambda a, b: a >= b,
+}
+_ARITHMETIC: dict[BinaryOperator, Callable[[float, float], float]] = {
+    BinaryOperator.ADD: lambda a, b: a + b,
+    BinaryOperator.SUBTRACT: lambda a, b: a - b,
+    BinaryOperator.MULTIPLY: lambda a, b: a * b,
+    BinaryOperator.DIVIDE: lambda a, b: a / b,
+    BinaryOperator.MODULO: math.fmod,
+    BinaryOperator.POWER: math.pow,
+}

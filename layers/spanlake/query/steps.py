@@ -1,0 +1,58 @@
+"""The points in time that a metrics query answers for."""
+
+from dataclasses import dataclass
+
+from spanlake.query.limits import LimitExceeded
+
+SECOND_NS = 1_000_000_000
+_POINTS = 240  # of a query that names no step: an hour in steps of 15 s
+_STEP_GRAIN_NS = 5 * SECOND_NS
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Points from ``first_ns`` to ``last_ns``, both included, ``step_ns`` apart.
+
+    A point stands for the step that ends in it: a span counts for the first point that is not before its start.
+    ``instant`` asks for one value over all of ``first_ns`` to ``last_ns`` instead.
+    """
+
+    first_ns: int
+    last_ns: int
+    step_ns: int
+    instant: bool = False
+
+    @classmethod
+    def aligned(cls, start_ns: int, end_ns: int, step_ns: int | None, most: int) -> "Steps":
+        """The points of a range, on multiples of the step as in Tempo. Raises LimitExceeded for too many."""
+        step_ns = step_ns or default_step(start_ns, end_ns)
+        steps = cls(start_ns // step_ns * step_ns, -(-end_ns // step_ns) * step_ns, step_ns)
+        if steps.count > most:
+            raise LimitExceeded(
+                f"the query asks for {steps.count} steps, more than {most}: ask for a longer step or a shorter range"
+            )
+        return steps
+
+    @classmethod
+    def whole(cls, start_ns: int, end_ns: int) -> "Steps":
+        """One value for a range."""
+        return cls(start_ns, end_ns, max(end_ns - start_ns, 1), instant=True)
+
+    @property
+    def count(self) -> int:
+        """How many points there are."""
+        return 1 if self.instant else (self.last_ns - self.first_ns) // self.step_ns + 1
+
+    @property
+    def seconds(self) -> float:
+        """How long one step is."""
+        return self.step_ns / SECOND_NS
+
+    def at_ms(self, position: int) -> int:
+        """A point, in Unix milliseconds."""
+        return (self.first_ns + position * self.step_ns) // 1_000_000
+
+
+def default_step(start_ns: int, end_ns: int) -> int:
+    """The step of a query that names none: as in Tempo a multiple of 5 s that makes about 240 points."""
+    return max((end_ns - start_ns) // _POINTS // _STEP_GRAIN_NS * _STEP_GRAIN_NS, _STEP_GRAIN_NS)

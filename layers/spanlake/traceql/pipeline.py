@@ -1,0 +1,355 @@
+"""A checked pipeline as SQL: which spans match, in which span sets, and what is shown of them.
+
+The query is a chain of tables. The first, ``level0``, has one row a span, with everything that later stages need of it
+as columns: whether it meets each filter, the values to group by and to aggregate. Every spanset operator and every
+stage then adds columns, or drops rows, by window functions over the spans of a trace, or of a span set: the rows of a
+trace with equal group values.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from spanlake.traceql import values
+from spanlake.traceql.conditions import Condition, Conditions, Presence, conditions
+from spanlake.traceql.errors import Unsupported
+from spanlake.traceql.fields import Fields
+from spanlake.traceql.predicate import Predicates
+from spanlake.traceql.printer import print_aggregate, print_expression
+from spanlake.traceql.relation import relation
+from spanlake.traceql.shown import Display, Shown
+from spanlake.traceql.structure import LEFT, RIGHT, UP, inverse, related, unrelated
+from spanlake.traceql.tree import (
+    Aggregate,
+    AggregateFunction,
+    Binary,
+    BinaryOperator,
+    Coalesce,
+    FieldExpression,
+    GroupBy,
+    Pipeline,
+    Query,
+    ScalarExpression,
+    ScalarFilter,
+    ScalarOperation,
+    Select,
+    SpansetExpression,
+    SpansetFilter,
+    SpansetOperation,
+    SpansetOperator,
+    Stage,
+    Static,
+    Type,
+)
+from spanlake.traceql.values import Sql, Value
+
+_COMPARE: dict[BinaryOperator, type[exp.Expr]] = {
+    BinaryOperator.EQUAL: exp.EQ,
+    BinaryOperator.NOT_EQUAL: exp.NEQ,
+    BinaryOperator.LESS: exp.LT,
+    BinaryOperator.LESS_EQUAL: exp.LTE,
+    BinaryOperator.GREATER: exp.GT,
+    BinaryOperator.GREATER_EQUAL: exp.GTE,
+}
+_ARITHMETIC: dict[BinaryOperator, type[exp.Expr]] = {
+    BinaryOperator.ADD: exp.Add,
+    BinaryOperator.SUBTRACT: exp.Sub,
+    BinaryOperator.MULTIPLY: exp.Mul,
+    BinaryOperator.DIVIDE: exp.Div,
+    BinaryOperator.MODULO: exp.Mod,
+    BinaryOperator.POWER: exp.Pow,
+}
+_TRACE = "trace_id"
+
+
+@dataclass(frozen=True)
+class SetAttribute:
+    """What a result shows of a span set: its key, and the columns that may hold its value, each of one type."""
+
+    key: str
+    columns: tuple[tuple[Type, str], ...]
+    is_group: bool
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """A pipeline that finds span sets."""
+
+    pipeline: Pipeline
+    query: Query
+
+    @classmethod
+    def of(cls, query: Query) -> "SearchPlan":
+        """Plan a checked search; raises Unsupported for a metrics query."""
+        if not isinstance(query.body, Pipeline):
+            raise Unsupported("a search finds spans, not time series: ask the metrics endpoints", query.text, 0)
+        return cls(query.body, query)
+
+    @property
+    def single_filter(self) -> FieldExpression | None:
+        """The condition of a pipeline that is just one spanset filter; each span can then be judged alone."""
+        stages = self.pipeline.stages
+        return stages[0].condition if len(stages) == 1 and isinstance(stages[0], SpansetFilter) else None
+
+    def necessary(self, fields: Fields) -> Sql:
+        """A test that some span of every matching trace passes, cheap where it can be."""
+        first = self.pipeline.stages[0]
+        if not isinstance(first, SpansetFilter | SpansetOperation | Pipeline):
+            return exp.true()
+        tests = [Predicates(fields).filter(leaf.condition) for leaf in _leaves(first)]
+        return values.any_of(tests)
+
+    def select(
+        self, fields: Fields, columns: list[exp.Expr], spans: exp.Query | None = None, where: Sql | None = None
+    ) -> exp.Select:
+        """``SELECT columns, set attributes`` of the matching spans, each column named by its alias.
+
+        ``spans`` defines the table of that name, unless there is one. ``where`` is a further test of a matching span.
+        """
+        if self.single_filter is not None:
+            tests = [Predicates(fields).filter(self.single_filter)] + ([where] if where is not None else [])
+            return relation(fields.needs, columns, spans).where(*tests)
+        return _Chain(self, fields).build(columns, spans, where)
+
+    def shown(self, fields: Fields) -> list[Shown]:
+        """What a result shows of a matching span."""
+        return Display(fields, tuple(_fetched(self.pipeline))).shown()
+
+    def set_attributes(self, fields: Fields) -> list[SetAttribute]:
+        """What a result shows of a span set, in the order of the stages."""
+        return _Chain(self, fields).attributes()
+
+
+@dataclass
+class _Chain:
+    """The tables of one query, as they are built."""
+
+    plan: SearchPlan
+    fields: Fields
+    columns: list[exp.Expr] = field(default_factory=list)  # of level0
+    levels: list[exp.Select] = field(default_factory=list)
+    set_attributes: list[SetAttribute] = field(default_factory=list)
+    groups: list[str] = field(default_factory=list)
+    names: int = 0
+
+    def attributes(self) -> list[SetAttribute]:
+        self._run()
+        return self.set_attributes
+
+    def build(self, columns: list[exp.Expr], spans: exp.Query | None, where: Sql | None) -> exp.Select:
+        self.fields.needs.traces = True
+        trace = exp.alias_(self.fields.column(_TRACE), _TRACE)
+        self.columns += [column for column in columns if column.alias_or_name != _TRACE]
+        self._run()
+        if where is not None:
+            self._keep(exp.column(self._add(where)))
+        outputs = [exp.column(column.alias_or_name) for column in columns]
+        outputs += [exp.column(name) for found in self.set_attributes for _, name in found.columns]
+        query = exp.select(*outputs).from_(self._table())
+        query = self._with_base(query, [trace, *self.columns], spans)
+        for n, level in enumerate(self.levels, 1):
+            query = query.with_(f"level{n}", as_=level)
+        query.args["with_"].set("recursive", self.fields.needs.tree)
+        return query
+
+    def _with_base(self, query: exp.Select, columns: list[exp.Expr], spans: exp.Query | None) -> exp.Select:
+        base = relation(self.fields.needs, columns, spans)
+        inner = base.args.pop("with_", None)
+        if inner is not None:
+            query.set("with_", inner)
+        return query.with_("level0", as_=base, materialized=True)
+
+    def _table(self) -> str:
+        return f"level{len(self.levels)}"
+
+    def _name(self, kind: str) -> str:
+        self.names += 1
+        return f"{kind}_{self.names}"
+
+    def _add(self, sql: Sql, kind: str = "b") -> str:
+        """A column of level0."""
+        name = self._name(kind)
+        self.columns.append(exp.alias_(sql, name))
+        return name
+
+    def _derive(self, sql: Sql, kind: str = "b") -> str:
+        """A column of a next level."""
+        name = self._name(kind)
+        self.levels.append(exp.select("*", exp.alias_(sql, name)).from_(self._table()))
+        return name
+
+    def _keep(self, test: Sql) -> None:
+        self.levels.append(exp.select("*").from_(self._table()).where(test))
+
+    def _run(self) -> None:
+        first = self.plan.pipeline.stages[0]
+        fetched = list(_fetched(self.plan.pipeline))
+        if fetched and not isinstance(first, SpansetFilter | SpansetOperation | Pipeline):
+            # Without a filter in front every span counts that storage hands over for any of the later stages.
+            met = Predicates(self.fields).candidates(Conditions(tuple(fetched), all_met=False))
+            self._keep(exp.column(self._add(met)))
+        for stage in self.plan.pipeline.stages:
+            self._stage(stage)
+
+    def _stage(self, stage: Stage) -> None:
+        match stage:
+            case SpansetFilter() | SpansetOperation():
+                self._keep(exp.column(self._spanset(stage)))
+            case Pipeline():
+                for inner in stage.stages:
+                    self._stage(inner)
+            case ScalarFilter():
+                self._scalar_filter(stage)
+            case GroupBy():
+                self._group(stage)
+            case Coalesce():
+                self.groups.clear()
+                self.set_attributes.clear()
+            case Select():
+                pass
+
+    # span sets: a boolean column each
+
+    def _spanset(self, node: SpansetExpression) -> str:
+        if isinstance(node, SpansetFilter):
+            test = Predicates(self.fields).filter(node.condition)
+            return self._add(exp.func("coalesce", test, exp.false()))
+        if isinstance(node, SpansetOperation):
+            return self._operation(node)
+        if len(node.stages) == 1 and isinstance(node.stages[0], SpansetFilter | SpansetOperation):
+            return self._spanset(node.stages[0])
+        raise Unsupported(
+            "a pipeline inside a spanset expression can not be answered yet", self.plan.query.text, node.at
+        )
+
+    def _operation(self, node: SpansetOperation) -> str:
+        left, right = self._spanset(node.left), self._spanset(node.right)
+        either = exp.or_(exp.column(left), exp.column(right))
+        if node.op is SpansetOperator.OR:
+            return self._derive(exp.paren(either))
+        if node.op is SpansetOperator.AND:
+            return self._derive(exp.and_(exp.paren(either), self._in_trace(left), self._in_trace(right)))
+        return self._structural(node.op, left, right)
+
+    def _in_trace(self, column: str) -> Sql:
+        partition = [exp.column(name) for name in (_TRACE, *self.groups)]
+        return exp.Window(this=exp.func("bool_or", exp.column(column)), partition_by=partition)
+
+    def _structural(self, op: SpansetOperator, left: str, right: str) -> str:
+        self._bring_places()
+        asked = op.relation
+        assert asked is not None
+        table = self._table()
+        matched = related(asked, left, table)
+        if op.is_negated:
+            matched = unrelated(asked, matched)
+        found = exp.and_(exp.column(right), matched)
+        if op.is_union:
+            found = exp.or_(found, exp.and_(exp.column(left), related(inverse(asked), right, table)))
+        return self._derive(exp.paren(found))
+
+    def _bring_places(self) -> None:
+        if any(column.alias == LEFT for column in self.columns):
+            return
+        self.fields.needs.tree = True
+        self.columns += [exp.alias_(exp.column(name, table="n"), name) for name in (LEFT, RIGHT, UP)]
+
+    # stages that work on sets
+
+    def _group(self, stage: GroupBy) -> None:
+        key = f"by({print_expression(stage.expression)})"
+        columns = []
+        for part in Predicates(self.fields).value(stage.expression):
+            name = self._add(values.last(part.sql) if part.is_list else part.sql, "g")
+            columns.append((part.type, name))
+        self.groups += [name for _, name in columns]
+        self.set_attributes.append(SetAttribute(key, tuple(columns), is_group=True))
+
+    def _scalar_filter(self, stage: ScalarFilter) -> None:
+        left, right = self._scalar(stage.left), self._scalar(stage.right)
+        self._keep(_COMPARE[stage.op](this=left, expression=right))
+
+    def _scalar(self, node: ScalarExpression) -> Sql:
+        match node:
+            case Static():
+                return values.literal(node)
+            case Aggregate():
+                return exp.column(self._aggregate(node))
+            case ScalarOperation():
+                left, right = (exp.cast(self._scalar(side), "DOUBLE") for side in (node.left, node.right))
+                return exp.paren(_ARITHMETIC[node.op](this=left, expression=right))
+            case _:
+                raise Unsupported("a pipeline as a number can not be answered yet", self.plan.query.text, node.at)
+
+    def _aggregate(self, node: Aggregate) -> str:
+        partition = [exp.column(name) for name in (_TRACE, *self.groups)]
+        if node.function is AggregateFunction.COUNT or node.operand is None:
+            type_, found = Type.INT, exp.Count(this=exp.Star())
+        else:
+            type_, operand = self._operand(Predicates(self.fields).value(node.operand))
+            found = exp.func(node.function.value, exp.column(operand))
+            if node.function is AggregateFunction.AVG and type_ is Type.INT:
+                type_ = Type.FLOAT
+        name = self._derive(exp.Window(this=found, partition_by=partition), "a")
+        if node.function is AggregateFunction.MAX and isinstance(node.operand, Binary):
+            name = self._of_complete(name, operand, partition)
+        if type_ in (Type.DURATION, Type.INT):
+            whole = exp.TryCast(this=exp.func("trunc", exp.column(name)), to=exp.DataType.build("BIGINT"))
+            name = self._derive(whole, "a")
+        self.set_attributes.append(SetAttribute(print_aggregate(node), ((type_, name),), is_group=False))
+        return name
+
+    def _of_complete(self, name: str, operand: str, partition: list[exp.Expr]) -> str:
+        """An aggregate of a set of which every span has the value.
+
+        Arithmetic on a field that a span does not have is false in Tempo's engine, and false is above every number.
+        """
+        counts = [exp.Count(this=counted) for counted in (exp.Star(), exp.column(operand))]
+        all_, there = (exp.Window(this=count, partition_by=partition) for count in counts)
+        return self._derive(values.case(exp.EQ(this=all_, expression=there), exp.column(name)), "a")
+
+    def _operand(self, value: Value) -> tuple[Type, str]:
+        parts = [part for part in value if part.type in values.NUMERIC and not part.is_list]
+        if len(parts) == 1:
+            return parts[0].type, self._add(parts[0].sql, "v")
+        numbers = [exp.cast(part.sql, "DOUBLE") for part in parts] or [exp.cast(exp.Null(), "DOUBLE")]
+        return Type.FLOAT, self._add(exp.func("coalesce", *numbers), "v")
+
+
+def _leaves(node: SpansetExpression | Stage) -> Iterator[SpansetFilter]:
+    if isinstance(node, SpansetFilter):
+        yield node
+    elif isinstance(node, SpansetOperation):
+        yield from _leaves(node.left)
+        yield from _leaves(node.right)
+    elif isinstance(node, Pipeline):
+        yield from _leaves(node.stages[0])
+
+
+def _fetched(pipeline: Pipeline) -> Iterator[Condition]:
+    """The conditions and fields of all stages: what Tempo reads, and so shows."""
+    for stage in pipeline.stages:
+        match stage:
+            case SpansetFilter():
+                yield from conditions(stage.condition).items
+            case SpansetOperation():
+                for leaf in _leaves(stage):
+                    yield from conditions(leaf.condition).items
+            case Pipeline():
+                yield from _fetched(stage)
+            case GroupBy():
+                yield from conditions(stage.expression).items
+            case ScalarFilter():
+                yield from _of_scalar(stage.left)
+                yield from _of_scalar(stage.right)
+            case Select():
+                yield from (Presence(one) for one in stage.fields)
+
+
+def _of_scalar(node: ScalarExpression) -> Iterator[Condition]:
+    if isinstance(node, Aggregate) and node.operand is not None:
+        yield from conditions(node.operand).items
+    elif isinstance(node, ScalarOperation):
+        yield from _of_scalar(node.left)
+        yield from _of_scalar(node.right)
