@@ -16,6 +16,7 @@ from sqlglot import exp
 from spanlake.query.duck import Session
 from spanlake.query.found import named
 from spanlake.query.limits import LimitExceeded
+from spanlake.query.narrowed import Level, Narrowing, level_of, passed_on
 from spanlake.query.source import Source
 from spanlake.spans.columns import Scope
 from spanlake.store.index import CatalogEntry
@@ -105,7 +106,7 @@ def tag_names(
     entries = [entry for entry in without_dedicated(catalog) if not scope or SCOPE_NAMES[entry.scope] == scope]
     wanted = _applicable(narrowed)
     if wanted is not None:
-        entries = _occurring(session, source, entries, wanted, when)
+        entries = _occurring(session, source, entries, wanted, when, paired=not scope)
     names: dict[str, set[str]] = {}
     for entry in entries:
         names.setdefault(SCOPE_NAMES[entry.scope], set()).add(entry.key)
@@ -124,13 +125,22 @@ def _applicable(narrowed: SpansetFilter | None) -> FieldExpression | None:
 
 
 def _occurring(
-    session: Session, source: Source, entries: Sequence[CatalogEntry], wanted: FieldExpression, when: TimeRange
+    session: Session,
+    source: Source,
+    entries: Sequence[CatalogEntry],
+    wanted: FieldExpression,
+    when: TimeRange,
+    *,
+    paired: bool,
 ) -> list[CatalogEntry]:
     """The entries that occur in a span of the filter's."""
     if not source.blocks:
         return []
     fields = Fields(visible(source.known))
-    tests = [exp.alias_(exp.func("bool_or", _occurs(fields, entry)), f"has{n}") for n, entry in enumerate(entries)]
+    tests = [
+        exp.alias_(exp.func("bool_or", _occurs(fields, entry, paired=paired)), f"has{n}")
+        for n, entry in enumerate(entries)
+    ]
     if not tests:
         return []
     row = _select(session, source, fields, tests, wanted, when).to_pylist()[0]
@@ -139,9 +149,20 @@ def _occurring(
     return kept + always
 
 
-def _occurs(fields: Fields, entry: CatalogEntry) -> Sql:
+def _occurs(fields: Fields, entry: CatalogEntry, *, paired: bool) -> Sql:
+    """Whether an attribute occurs in a span.
+
+    ``paired`` is for names of all scopes together: Tempo then looks only at events and links that have a counterpart,
+    the first event with the first link and so on, for it reads both with one iterator.
+    """
     if entry.scope in ("event", "link"):
-        return fields.exists(Attribute(AttributeScope(entry.scope), entry.key))
+        wanted = Attribute(AttributeScope(entry.scope), entry.key)
+        counterpart = Attribute(AttributeScope.LINK if entry.scope == "event" else AttributeScope.EVENT, "")
+        elements = fields.elements(wanted)
+        if paired:
+            pairs = exp.func("coalesce", exp.func("len", fields.elements(counterpart)), exp.Literal.number(0))
+            elements = exp.func("list_slice", elements, exp.Literal.number(1), pairs)
+        return values.some(elements, lambda element: fields.element_has(wanted, element), "e")
     scope = AttributeScope.INSTRUMENTATION if entry.scope == "scope" else AttributeScope(entry.scope)
     return fields.scope_has(Scope(entry.scope), Attribute(scope, entry.key))
 
@@ -161,7 +182,7 @@ def tag_values(
     fields = Fields(visible(source.known))
     found: dict[TagValue, None] = {}
     for alternative in _alternatives(fields, tag):
-        for value in _distinct(session, source, fields, alternative, wanted, when):
+        for value in _distinct(session, source, fields, tag, alternative, wanted, when):
             found.setdefault(_tag_value(tag, alternative.type, value, filtered=wanted is not None))
     return list(found)
 
@@ -191,16 +212,48 @@ def _distinct(
     session: Session,
     source: Source,
     fields: Fields,
+    tag: Field,
     alternative: Alternative,
     wanted: FieldExpression | None,
     when: TimeRange,
 ) -> list[Any]:
-    value = exp.func("unnest", alternative.sql) if alternative.is_list else alternative.sql
-    found = _select(session, source, fields, [exp.alias_(value, "value")], wanted, when, distinct=True)
+    found = _passed_on(session, source, fields, tag, alternative, wanted, when)
+    if found is None:
+        value = exp.func("unnest", alternative.sql) if alternative.is_list else alternative.sql
+        found = _select(session, source, fields, [exp.alias_(value, "value")], wanted, when, distinct=True)
     limit = session.limits.values
     if found.num_rows > limit:
         raise LimitExceeded(f"the tag has more than {limit} values: narrow it down with a filter or a shorter range")
     return [value for value in found["value"].to_pylist() if value is not None]
+
+
+def _passed_on(
+    session: Session,
+    source: Source,
+    fields: Fields,
+    tag: Field,
+    alternative: Alternative,
+    wanted: FieldExpression | None,
+    when: TimeRange,
+) -> Any:
+    """The values that Tempo hands on, where it loses some (see ``narrowed``); else None."""
+    if wanted is None or isinstance(tag, Attribute):
+        return None
+    level = level_of(tag)
+    narrowing = Narrowing.at(level, wanted)
+    if not narrowing.applies(source):
+        return None
+    # Places in the tree all read alike in Tempo, as nothing: one value, met for the first time only once.
+    items = exp.Array(expressions=[exp.Literal.number(0)]) if tag.intrinsic in _PLACES else _listed(alternative)
+    inside = _inside(fields, when)
+    nested = level is Level.EVENT
+    items = values.each(items, lambda item: exp.Array(expressions=[item])) if nested else items
+    query = passed_on(source, fields, narrowing, items, inside, nested=nested)
+    return session.table(query.limit(session.limits.values + 1), [source.files])
+
+
+def _listed(alternative: Alternative) -> Sql:
+    return alternative.sql if alternative.is_list else exp.Array(expressions=[alternative.sql])
 
 
 def _select(

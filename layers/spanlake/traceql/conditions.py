@@ -149,3 +149,12 @@ def _is_constant(expression: FieldExpression) -> bool:
     if isinstance(expression, Unary | Exists):
         return _is_constant(expression.operand)
     return isinstance(expression, Static)
+
+
+def conjuncts(expression: FieldExpression) -> Iterator[FieldExpression]:
+    """The parts of a condition that all must hold."""
+    if isinstance(expression, Binary) and expression.op is BinaryOperator.AND and comparison(expression) is None:
+        yield from conjuncts(expression.left)
+        yield from conjuncts(expression.right)
+    else:
+        yield expression

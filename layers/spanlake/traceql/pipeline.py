@@ -14,12 +14,12 @@ from sqlglot import exp
 from spanlake.traceql import values
 from spanlake.traceql.conditions import Condition, Conditions, Presence, conditions
 from spanlake.traceql.errors import Unsupported
-from spanlake.traceql.fields import Fields
+from spanlake.traceql.fields import TREE, Fields
 from spanlake.traceql.predicate import Predicates
 from spanlake.traceql.printer import print_aggregate, print_expression
 from spanlake.traceql.relation import relation
 from spanlake.traceql.shown import Display, Shown
-from spanlake.traceql.structure import LEFT, RIGHT, UP, inverse, related, unrelated
+from spanlake.traceql.structure import LEFT, RIGHT, UP, inverse, related
 from spanlake.traceql.tree import (
     Aggregate,
     AggregateFunction,
@@ -213,8 +213,7 @@ class _Chain:
 
     def _spanset(self, node: SpansetExpression) -> str:
         if isinstance(node, SpansetFilter):
-            test = Predicates(self.fields).filter(node.condition)
-            return self._add(exp.func("coalesce", test, exp.false()))
+            return self._add(exp.func("coalesce", self._filter(node), exp.false()))
         if isinstance(node, SpansetOperation):
             return self._operation(node)
         if len(node.stages) == 1 and isinstance(node.stages[0], SpansetFilter | SpansetOperation):
@@ -222,6 +221,21 @@ class _Chain:
         raise Unsupported(
             "a pipeline inside a spanset expression can not be answered yet", self.plan.query.text, node.at
         )
+
+    def _filter(self, node: SpansetFilter) -> Sql:
+        """A filter's test. One that asks for nothing, beside a structural operator, leaves out what Tempo never reads:
+        spans without a place in the tree that meet no other filter either."""
+        test = Predicates(self.fields).filter(node.condition)
+        if conditions(node.condition).items or not self._is_structural():
+            return test
+        self._bring_places()
+        placed = exp.NEQ(this=exp.column(LEFT, table=TREE), expression=exp.Literal.number(0))
+        fetched = Conditions(tuple(_fetched(self.plan.pipeline)), all_met=False)
+        return exp.and_(test, exp.or_(placed, Predicates(self.fields).candidates(fetched)))
+
+    def _is_structural(self) -> bool:
+        nodes = (node for stage in self.plan.pipeline.stages for node in _operations(stage))
+        return any(node.op.relation for node in nodes)
 
     def _operation(self, node: SpansetOperation) -> str:
         left, right = self._spanset(node.left), self._spanset(node.right)
@@ -243,7 +257,7 @@ class _Chain:
         table = self._table()
         matched = related(asked, left, table)
         if op.is_negated:
-            matched = unrelated(asked, matched)
+            matched = exp.not_(matched)
         found = exp.and_(exp.column(right), matched)
         if op.is_union:
             found = exp.or_(found, exp.and_(exp.column(left), related(inverse(asked), right, table)))
@@ -253,7 +267,7 @@ class _Chain:
         if any(column.alias == LEFT for column in self.columns):
             return
         self.fields.needs.tree = True
-        self.columns += [exp.alias_(exp.column(name, table="n"), name) for name in (LEFT, RIGHT, UP)]
+        self.columns += [exp.alias_(exp.column(name, table=TREE), name) for name in (LEFT, RIGHT, UP)]
 
     # stages that work on sets
 
@@ -325,6 +339,13 @@ def _leaves(node: SpansetExpression | Stage) -> Iterator[SpansetFilter]:
         yield from _leaves(node.right)
     elif isinstance(node, Pipeline):
         yield from _leaves(node.stages[0])
+
+
+def _operations(node: SpansetExpression | Stage) -> Iterator[SpansetOperation]:
+    if isinstance(node, SpansetOperation):
+        yield node
+        yield from _operations(node.left)
+        yield from _operations(node.right)
 
 
 def _fetched(pipeline: Pipeline) -> Iterator[Condition]:

@@ -4,13 +4,21 @@ A comparison between types that do not go together is false, as in Tempo's engin
 with a literal must be of the literal's type (``{ span.x = 1 }`` finds integers only), while expressions mix numbers.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlglot import exp
 
 from spanlake.traceql import values
-from spanlake.traceql.conditions import Comparison, Condition, Conditions, comparison, conditions, needs_candidates
+from spanlake.traceql.conditions import (
+    Comparison,
+    Condition,
+    Conditions,
+    comparison,
+    conditions,
+    conjuncts,
+    needs_candidates,
+)
 from spanlake.traceql.fields import Fields
 from spanlake.traceql.tree import (
     Attribute,
@@ -117,7 +125,7 @@ class Predicates:
 
     def _joined(self, expression: FieldExpression) -> Sql:
         """Truth, with the rule that conditions on events that must all hold, must hold for one and the same event."""
-        parts = list(_conjuncts(expression))
+        parts = list(conjuncts(expression))
         groups: dict[AttributeScope, list[Comparison]] = {AttributeScope.EVENT: [], AttributeScope.LINK: []}
         others = []
         for part in parts:
@@ -248,15 +256,6 @@ class Predicates:
             match = exp.func("regexp_full_match", a.sql, b.sql)
             return exp.not_(match) if op is BinaryOperator.NOT_MATCH else match
         return _COMPARE[op](this=a.sql, expression=b.sql)
-
-
-def _conjuncts(expression: FieldExpression) -> Iterable[FieldExpression]:
-    is_and = isinstance(expression, Binary) and expression.op is BinaryOperator.AND and comparison(expression) is None
-    if isinstance(expression, Binary) and is_and:
-        yield from _conjuncts(expression.left)
-        yield from _conjuncts(expression.right)
-    else:
-        yield expression
 
 
 def _element_scope(field: Field) -> AttributeScope | None:

@@ -1,8 +1,8 @@
 """The relation that compiled fields refer to: spans, joined with what else a query needs to judge them.
 
 It stands on a table named ``spans`` with the physical columns of ``columns_needed`` and ``arrival``, a number that
-grows in the order in which spans arrived. Numbering a trace's tree follows Tempo's nested sets: spans that no root leads to
-have 0 everywhere, a root's parent is -1, and siblings are numbered as they arrived.
+grows in the order in which spans arrived. Numbering a trace's tree follows Tempo's nested sets: spans that no root
+leads to have 0 everywhere, a root's parent is -1, and siblings are numbered as they arrived.
 """
 
 from sqlglot import exp
@@ -80,7 +80,7 @@ def needs_arrival(needs: Needs) -> bool:
 
 
 def relation(needs: Needs, select: list[exp.Expr], spans: exp.Query | None = None) -> exp.Select:
-    """``SELECT select FROM spans AS s`` with the joins that the needs ask for, ``spans`` defined by a query if given."""
+    """``SELECT select FROM spans AS s`` with the joins that are needed; a query may define the table ``spans``."""
     query = exp.select(*select).from_(exp.alias_(exp.to_table(SPANS), SPAN, table=True))
     if spans is not None:
         query = query.with_(SPANS, as_=spans)

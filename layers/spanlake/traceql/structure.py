@@ -40,16 +40,6 @@ def related(relation: Relation, others: str, table: str) -> Sql:
     return exp.paren(exp.and_(_is_placed(), _RELATED[relation](exp.column(others))))
 
 
-def unrelated(relation: Relation, is_related: Sql) -> Sql:
-    """The opposite of ``related``; only of siblings must the span have a place itself, as in Tempo."""
-    opposite = exp.not_(is_related)
-    return exp.and_(exp.not_(_is_orphan()), opposite) if relation is Relation.SIBLING else opposite
-
-
-def _is_orphan() -> Sql:
-    return exp.EQ(this=exp.column(UP), expression=exp.Literal.number(0))
-
-
 def _is_placed() -> Sql:
     return exp.NEQ(this=exp.column(LEFT), expression=exp.Literal.number(0))
 
@@ -87,7 +77,9 @@ def _compared(
 def _sibling(others: Sql) -> Sql:
     mine = exp.cast(others, "INTEGER")
     beside = exp.Window(this=exp.Sum(this=mine), partition_by=[exp.column(TRACE), exp.column(UP)])
-    return exp.and_(exp.not_(_is_orphan()), exp.GT(this=exp.paren(beside - mine.copy()), expression=exp.Literal.number(0)))
+    return exp.and_(
+        exp.not_(_is_orphan()), exp.GT(this=exp.paren(beside - mine.copy()), expression=exp.Literal.number(0))
+    )
 
 
 _RELATED = {

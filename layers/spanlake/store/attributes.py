@@ -1,0 +1,50 @@
+"""Which attributes a span table holds, for the catalog."""
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spanlake.spans.arrays import Array
+from spanlake.spans.columns import attribute_columns
+from spanlake.store.index import CatalogEntry
+
+_REST = {"resource": "resource_rest", "span": "span_rest", "scope": "scope_rest"}
+_NESTED = {"event": "events", "link": "links"}
+_TYPES = ("string", "int", "double", "bool", "rest")
+
+
+def catalog_entries(table: pa.Table) -> frozenset[CatalogEntry]:
+    """List the attributes of a span table: of resources, spans and scopes, of events and of links."""
+    return frozenset((*_columns(table), *_in_rest(table), *_in_lists(table)))
+
+
+def _columns(table: pa.Table) -> Iterator[CatalogEntry]:
+    for column in attribute_columns(table.schema):
+        if _has_values(table, column.name):
+            yield CatalogEntry(str(column.scope), column.key, str(column.type))
+
+
+def _in_rest(table: pa.Table) -> Iterator[CatalogEntry]:
+    for scope, name in _REST.items():
+        if _has_values(table, name):
+            keys = pc.struct_field(pc.list_flatten(table.column(name)), "key")
+            yield from (CatalogEntry(scope, key, "rest") for key in keys.unique().to_pylist())
+
+
+def _in_lists(table: pa.Table) -> Iterator[CatalogEntry]:
+    for scope, name in _NESTED.items():
+        if _has_values(table, name):
+            lists = pc.struct_field(pc.list_flatten(table.column(name)), "attributes")
+            yield from _typed_entries(scope, pc.list_flatten(lists))
+
+
+def _typed_entries(scope: str, entries: Array) -> Iterator[CatalogEntry]:
+    keys = pc.struct_field(entries, "key")
+    for type_ in _TYPES:
+        having = keys.filter(pc.is_valid(pc.struct_field(entries, type_)))
+        yield from (CatalogEntry(scope, key, type_) for key in having.unique().to_pylist())
+
+
+def _has_values(table: pa.Table, name: str) -> bool:
+    return table.column(name).null_count < table.num_rows

@@ -1,0 +1,83 @@
+"""What a block says of its columns, beyond what their names and Parquet types say.
+
+Arrow's own description of a schema would take a third of the footer of a small block. Nearly all of it can be told
+from the columns: a fixed column's type stands in FIXED, and a plain attribute's key is its column's name read
+backwards. What is left, the keys of the other attributes, stands in the file's key/value metadata.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from spanlake.spans.columns import AttributeColumn, Scope, ValueType, attribute_columns
+from spanlake.spans.schema import FIXED
+from spanlake.store.errors import StorageCorrupt
+
+FORMAT = 1
+
+_FORMAT_KEY = "spanlake.format"
+_KEYS_KEY = "spanlake.keys"
+_HASHED = re.compile(r"___k[0-9a-f]{8}(?:___[a-z]+)?$")  # no plain key spells three underscores
+_NAME = re.compile(
+    r"(?P<scope>resource|span|scope)_(?P<key>.+?)(?:___(?P<type>int|double|bool|strings|ints|doubles|bools))?"
+)
+
+
+def to_metadata(schema: pa.Schema) -> dict[str, str]:
+    """The key/value metadata of a block with the columns of this span table.
+
+    ``spanlake.format`` is the version of the storage format. ``spanlake.keys``, left out when empty, is a JSON object
+    from column name to attribute key for those columns whose name does not give the key.
+    """
+    columns = attribute_columns(pa.schema([field for field in schema if _HASHED.search(field.name)]))
+    keys = {column.name: column.key for column in columns}
+    metadata = {_FORMAT_KEY: str(FORMAT)}
+    if keys:
+        metadata[_KEYS_KEY] = json.dumps(keys, ensure_ascii=False, separators=(",", ":"))
+    return metadata
+
+
+def from_parquet(names: list[str], metadata: Mapping[bytes, bytes]) -> pa.Schema:
+    """The span table's schema, of a block with these columns and this key/value metadata.
+
+    Raises StorageCorrupt for a file that is not a block, or one of a newer format.
+    """
+    version = metadata.get(_FORMAT_KEY.encode())
+    if version is None or not version.isdigit():
+        raise StorageCorrupt("the Parquet file is not a spanlake block")
+    if int(version) > FORMAT:
+        raise StorageCorrupt(f"the block is of a newer spanlake (format {int(version)}, this one knows {FORMAT})")
+    keys = _keys(metadata)
+    return pa.schema([_field(name, keys) for name in names])
+
+
+def _keys(metadata: Mapping[bytes, bytes]) -> dict[str, str]:
+    text = metadata.get(_KEYS_KEY.encode(), b"{}")
+    try:
+        return {name: str(key) for name, key in json.loads(text).items()}
+    except (ValueError, AttributeError) as error:
+        raise StorageCorrupt(f"the block's {_KEYS_KEY} cannot be read: {error}") from error
+
+
+def _field(name: str, keys: Mapping[str, str]) -> "pa.Field[Any]":
+    if name in FIXED.names:
+        return FIXED.field(name)
+    column = _column(name, keys.get(name))
+    if column is None or column.name != name:
+        raise StorageCorrupt(f"the block's column {name!r} is not one that spanlake writes")
+    return column.field()
+
+
+def _column(name: str, key: str | None) -> AttributeColumn | None:
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return None
+    type_ = ValueType(match["type"] or "string")
+    return AttributeColumn(Scope(match["scope"]), _unspell(match["key"]) if key is None else key, type_)
+
+
+def _unspell(key: str) -> str:
+    return re.sub("__?", lambda found: "_" if found[0] == "__" else ".", key)

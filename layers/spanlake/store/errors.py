@@ -1,0 +1,31 @@
+"""What can go wrong in storage, in terms a caller can act on."""
+
+# ruff: noqa: N818  (the names say what happened; "Error" would add nothing)
+
+
+class StoreError(Exception):
+    """Base of every error that spanlake.store raises."""
+
+
+class StorageUnavailable(StoreError):
+    """The storage did not do what was asked, and the same request may succeed later: disk full, locked, throttled."""
+
+
+class StorageCorrupt(StoreError):
+    """A stored file is not what it should be: damaged, foreign, or written by a newer spanlake."""
+
+
+class ObjectNotFound(StoreError):
+    """No object has this path."""
+
+
+class IndexConflict(StoreError):
+    """Blocks that were to be replaced are no longer live: somebody else replaced or expired them first."""
+
+
+class InvalidTenant(StoreError, ValueError):
+    """The tenant id is not one that spanlake accepts."""
+
+
+class InvalidPath(StoreError, ValueError):
+    """The object path is not a plain relative path of safe segments."""

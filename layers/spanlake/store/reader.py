@@ -1,0 +1,30 @@
+"""How queries and tools reach the content of blocks."""
+
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+from spanlake.store.block_schema import from_parquet
+from spanlake.store.errors import StorageCorrupt
+from spanlake.store.index import Block
+from spanlake.store.objects import Objects
+
+
+def uris(objects: Objects, blocks: Iterable[Block]) -> list[str]:
+    """Name the blocks' objects the way DuckDB's read_parquet reads them, in the order of the blocks."""
+    return [objects.uri(block.path) for block in blocks]
+
+
+def block_schema(objects: Objects, path: str) -> pa.Schema:
+    """The schema of the span table in a block, read from its footer; columns.attribute_columns tells its attributes.
+
+    Raises ObjectNotFound, StorageUnavailable, and StorageCorrupt when the object is no block of ours.
+    """
+    import pyarrow.parquet as pq
+
+    with objects.open(path) as file:
+        try:
+            metadata = pq.read_metadata(file)
+        except pa.ArrowInvalid as error:
+            raise StorageCorrupt(f"{path} is not a Parquet file: {error}") from error
+    return from_parquet(metadata.schema.to_arrow_schema().names, metadata.metadata or {})

@@ -1,0 +1,149 @@
+"""What the SQLite index does beyond the suite: files of all kinds, several processes, locks, and few writes."""
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from spanlake.store import sqlite_file
+from spanlake.store.days import MAX_NS
+from spanlake.store.errors import StorageCorrupt, StorageUnavailable
+from spanlake.store.index import CatalogEntry
+from spanlake.store.sqlite import SqliteIndex
+from tests.store.tables import NOON
+from tests.store.test_index import TODAY, block
+
+ADD_MANY = """
+import sys
+from pathlib import Path
+from spanlake.store.sqlite import SqliteIndex
+from tests.store.test_index import block
+
+index = SqliteIndex(Path(sys.argv[1]))
+for number in range(40):
+    index.add([block(f"{sys.argv[2]}-{number}")], {})
+"""
+
+
+def test_several_processes_may_begin_and_share_an_index(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "index.db"
+    writers = [subprocess.Popen([sys.executable, "-c", ADD_MANY, str(path), name]) for name in "abc"]
+    assert [writer.wait() for writer in writers] == [0, 0, 0]
+    assert len(SqliteIndex(path).find("a", 0, MAX_NS)) == 120
+
+
+def test_commits_are_durable(tmp_path: Path) -> None:
+    connection = sqlite_file.connect(tmp_path / "index.db")
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
+    connection.close()
+
+
+def test_what_is_no_database_is_reported(tmp_path: Path) -> None:
+    path = tmp_path / "index.db"
+    path.write_bytes(b"these are not the bytes of a database" * 100)
+    with pytest.raises(StorageCorrupt, match=r"index\.db is not a readable SQLite file"):
+        SqliteIndex(path)
+
+
+def test_a_damaged_database_is_reported(tmp_path: Path) -> None:
+    path = tmp_path / "index.db"
+    index = SqliteIndex(path)
+    index.add([block(f"{number}") for number in range(500)], {})
+    index.close()
+    content = path.read_bytes()
+    path.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+    with pytest.raises(StorageCorrupt, match="malformed"):
+        SqliteIndex(path).find("a", 0, MAX_NS)
+
+
+def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "index.db"
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE notes (text)")
+    other.close()
+    before = path.read_bytes()
+    with pytest.raises(StorageCorrupt, match="another program"):
+        SqliteIndex(path)
+    assert path.read_bytes() == before
+
+
+def test_a_database_of_a_newer_spanlake_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "index.db"
+    SqliteIndex(path).close()
+    newer = sqlite3.connect(path)
+    newer.execute("PRAGMA user_version = 2")
+    newer.close()
+    with pytest.raises(StorageCorrupt, match="newer spanlake"):
+        SqliteIndex(path)
+
+
+def test_a_place_where_there_can_be_no_file_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StorageUnavailable, match="cannot use the index"):
+        SqliteIndex(tmp_path / "file" / "index.db")
+    with pytest.raises(StorageUnavailable, match="cannot use the index"):
+        SqliteIndex(tmp_path)
+
+
+def test_an_index_that_stays_locked_is_retryable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_file, "_BUSY_SECONDS", 0.01)
+    index = SqliteIndex(tmp_path / "index.db")
+    other = sqlite3.connect(tmp_path / "index.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StorageUnavailable, match="locked"):
+        index.add([block("1")], {})
+    assert index.find("a", 0, MAX_NS) == [], "reading goes on"
+    other.execute("ROLLBACK")
+    other.close()
+    index.add([block("1")], {})
+    assert index.find("a", 0, MAX_NS) == [block("1")]
+
+
+def test_a_full_disk_is_retryable_and_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "index.db"
+    connect = sqlite_file.connect
+
+    def connect_small(path: Path) -> sqlite3.Connection:
+        connection = connect(path)
+        connection.execute("PRAGMA max_page_count = 20")
+        return connection
+
+    with monkeypatch.context() as full:
+        full.setattr("spanlake.store.sqlite.connect", connect_small)
+        index = SqliteIndex(path)
+        index.add([block("0")], {})
+        with pytest.raises(StorageUnavailable, match="full"):
+            index.add([block(str(number), tenant="a" * 100) for number in range(1, 5000)], {})
+        assert index.tenants() == ["a"]
+    index = SqliteIndex(path)
+    index.add([block("1")], {})
+    assert len(index.find("a", 0, MAX_NS)) == 2
+
+
+def test_only_what_is_new_is_written_to_the_catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    statements: list[str] = []
+    connect = sqlite_file.connect
+
+    def connect_traced(path: Path) -> sqlite3.Connection:
+        connection = connect(path)
+        connection.set_trace_callback(statements.append)
+        return connection
+
+    monkeypatch.setattr("spanlake.store.sqlite.connect", connect_traced)
+    index = SqliteIndex(tmp_path / "index.db")
+
+    def entries_written(*keys: str) -> int:
+        statements.clear()
+        catalog = {("a", TODAY): frozenset(CatalogEntry("span", key, "int") for key in keys)}
+        index.add([block("1")], catalog)
+        return sum("INTO catalog" in statement for statement in statements)
+
+    assert entries_written("x", "y") == 2
+    assert entries_written("x", "y") == 0
+    assert entries_written("x", "y", "z") == 1
+    index.expire(TODAY.replace(year=2027))
+    assert entries_written("x") == 1
+    assert index.catalog("a", NOON, NOON) == {CatalogEntry("span", "x", "int")}
