@@ -3,7 +3,7 @@
 The first stage is one SQL aggregation over the matching spans; what follows works on its series.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -233,7 +233,7 @@ def _numbers(fields: Fields, node: MetricsAggregate) -> tuple[Sql, float]:
     return (numbers[0] if len(numbers) == 1 else exp.func("coalesce", *numbers)), unit
 
 
-_MEASURES: dict[MetricsFunction, Callable[[Fields, MetricsAggregate, Steps], _Measure]] = {
+_MEASURES: Mapping[MetricsFunction, Callable[[Fields, MetricsAggregate, Steps], _Measure]] = {
     MetricsFunction.RATE: _count,
     MetricsFunction.COUNT_OVER_TIME: _count,
     MetricsFunction.QUANTILE_OVER_TIME: _quantiles,

@@ -81,7 +81,8 @@ class Narrowing:
     @classmethod
     def at(cls, level: Level, wanted: FieldExpression) -> "Narrowing":
         """Split a filter; alternatives across levels all count as inner, for the rule is not about them."""
-        inner, outer = [], []
+        inner: list[FieldExpression] = []
+        outer: list[FieldExpression] = []
         for part in conjuncts(wanted):
             field = _field(part)
             (outer if field is not None and level_of(field) > level else inner).append(part)

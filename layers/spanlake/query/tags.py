@@ -106,7 +106,7 @@ def tag_names(
     entries = [entry for entry in without_dedicated(catalog) if not scope or SCOPE_NAMES[entry.scope] == scope]
     wanted = _applicable(narrowed)
     if wanted is not None:
-        entries = _occurring(session, source, entries, wanted, when, paired=not scope)
+        entries = _occurring(session, source, entries, wanted, when, paired=not scope and conditions(wanted).all_met)
     names: dict[str, set[str]] = {}
     for entry in entries:
         names.setdefault(SCOPE_NAMES[entry.scope], set()).add(entry.key)
@@ -133,38 +133,57 @@ def _occurring(
     *,
     paired: bool,
 ) -> list[CatalogEntry]:
-    """The entries that occur in a span of the filter's."""
+    """The entries that occur in a span of the filter's.
+
+    ``paired`` is for names of all scopes together, where all conditions must be met: Tempo then sees only spans with
+    an event and a link that both have attributes, the first with the first and so on: it reads them side by side.
+    """
     if not source.blocks:
         return []
     fields = Fields(visible(source.known))
-    tests = [
-        exp.alias_(exp.func("bool_or", _occurs(fields, entry, paired=paired)), f"has{n}")
-        for n, entry in enumerate(entries)
+    elements, further = {"event": fields.column("events"), "link": fields.column("links")}, []
+    if paired:
+        pairs = _paired(fields)
+        elements = _sides(pairs)
+        further.append(exp.GT(this=exp.func("len", pairs), expression=exp.Literal.number(0)))
+    select: list[exp.Expr] = [
+        exp.alias_(exp.func("bool_or", _occurs(fields, entry, elements)), f"has{n}") for n, entry in enumerate(entries)
     ]
-    if not tests:
+    if not select:
         return []
-    row = _select(session, source, fields, tests, wanted, when).to_pylist()[0]
+    row = _select(session, source, fields, select, wanted, when, *further).to_pylist()[0]
     kept = [entry for n, entry in enumerate(entries) if row[f"has{n}"]]
     always = [entry for entry in entries if (entry.scope, entry.key) in WELL_KNOWN and entry not in kept]
     return kept + always
 
 
-def _occurs(fields: Fields, entry: CatalogEntry, *, paired: bool) -> Sql:
-    """Whether an attribute occurs in a span.
-
-    ``paired`` is for names of all scopes together: Tempo then looks only at events and links that have a counterpart,
-    the first event with the first link and so on, for it reads both with one iterator.
-    """
-    if entry.scope in ("event", "link"):
+def _occurs(fields: Fields, entry: CatalogEntry, elements: dict[str, Sql]) -> Sql:
+    """Whether an attribute occurs in a span, or in these of its events or links."""
+    if entry.scope in elements:
         wanted = Attribute(AttributeScope(entry.scope), entry.key)
-        counterpart = Attribute(AttributeScope.LINK if entry.scope == "event" else AttributeScope.EVENT, "")
-        elements = fields.elements(wanted)
-        if paired:
-            pairs = exp.func("coalesce", exp.func("len", fields.elements(counterpart)), exp.Literal.number(0))
-            elements = exp.func("list_slice", elements, exp.Literal.number(1), pairs)
-        return values.some(elements, lambda element: fields.element_has(wanted, element), "e")
+        return values.some(elements[entry.scope], lambda element: fields.element_has(wanted, element), "e")
     scope = AttributeScope.INSTRUMENTATION if entry.scope == "scope" else AttributeScope(entry.scope)
     return fields.scope_has(Scope(entry.scope), Attribute(scope, entry.key))
+
+
+def _paired(fields: Fields) -> Sql:
+    """A span's events and links side by side, those pairs of which both have attributes."""
+
+    def both(pair: Sql) -> Sql:
+        attributes = (values.member(values.member(pair, place), "attributes") for place in (1, 2))
+        zero = exp.Literal.number(0)
+        return values.all_of(exp.GT(this=exp.func("len", found), expression=zero) for found in attributes)
+
+    pairs = exp.func("list_zip", fields.column("events"), fields.column("links"), exp.true())
+    return values.keep(pairs, both, "pair")
+
+
+def _sides(pairs: Sql) -> dict[str, Sql]:
+    """The events and the links of pairs."""
+    return {
+        "event": values.each(pairs, lambda pair: values.member(pair, 1), "pair"),
+        "link": values.each(pairs, lambda pair: values.member(pair, 2), "pair"),
+    }
 
 
 # values
@@ -263,10 +282,10 @@ def _select(
     select: list[exp.Expr],
     wanted: FieldExpression | None,
     when: TimeRange,
-    *,
+    *further: Sql,
     distinct: bool = False,
 ) -> Any:
-    tests = [_inside(fields, when)]
+    tests = [_inside(fields, when), *further]
     if wanted is not None:
         tests.append(Predicates(fields).filter(wanted))
     spans = source.table(columns_needed(fields.needs), arrival=needs_arrival(fields.needs))

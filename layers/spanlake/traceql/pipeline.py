@@ -6,7 +6,7 @@ stage then adds columns, or drops rows, by window functions over the spans of a 
 trace with equal group values.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from sqlglot import exp
@@ -248,7 +248,7 @@ class _Chain:
 
     def _in_trace(self, column: str) -> Sql:
         partition = [exp.column(name) for name in (_TRACE, *self.groups)]
-        return exp.Window(this=exp.func("bool_or", exp.column(column)), partition_by=partition)
+        return exp.Window(this=exp.func("bool_or", exp.column(column)), partition_by=list(partition))
 
     def _structural(self, op: SpansetOperator, left: str, right: str) -> str:
         self._bring_places()
@@ -299,13 +299,14 @@ class _Chain:
     def _aggregate(self, node: Aggregate) -> str:
         partition = [exp.column(name) for name in (_TRACE, *self.groups)]
         if node.function is AggregateFunction.COUNT or node.operand is None:
-            type_, found = Type.INT, exp.Count(this=exp.Star())
+            type_ = Type.INT
+            found: exp.Expr = exp.Count(this=exp.Star())
         else:
             type_, operand = self._operand(Predicates(self.fields).value(node.operand))
             found = exp.func(node.function.value, exp.column(operand))
             if node.function is AggregateFunction.AVG and type_ is Type.INT:
                 type_ = Type.FLOAT
-        name = self._derive(exp.Window(this=found, partition_by=partition), "a")
+        name = self._derive(exp.Window(this=found, partition_by=list(partition)), "a")
         if node.function is AggregateFunction.MAX and isinstance(node.operand, Binary):
             name = self._of_complete(name, operand, partition)
         if type_ in (Type.DURATION, Type.INT):
@@ -314,13 +315,13 @@ class _Chain:
         self.set_attributes.append(SetAttribute(print_aggregate(node), ((type_, name),), is_group=False))
         return name
 
-    def _of_complete(self, name: str, operand: str, partition: list[exp.Expr]) -> str:
+    def _of_complete(self, name: str, operand: str, partition: Sequence[exp.Expr]) -> str:
         """An aggregate of a set of which every span has the value.
 
         Arithmetic on a field that a span does not have is false in Tempo's engine, and false is above every number.
         """
         counts = [exp.Count(this=counted) for counted in (exp.Star(), exp.column(operand))]
-        all_, there = (exp.Window(this=count, partition_by=partition) for count in counts)
+        all_, there = (exp.Window(this=count, partition_by=list(partition)) for count in counts)
         return self._derive(values.case(exp.EQ(this=all_, expression=there), exp.column(name)), "a")
 
     def _operand(self, value: Value) -> tuple[Type, str]:

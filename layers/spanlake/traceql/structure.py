@@ -77,9 +77,8 @@ def _compared(
 def _sibling(others: Sql) -> Sql:
     mine = exp.cast(others, "INTEGER")
     beside = exp.Window(this=exp.Sum(this=mine), partition_by=[exp.column(TRACE), exp.column(UP)])
-    return exp.and_(
-        exp.not_(_is_orphan()), exp.GT(this=exp.paren(beside - mine.copy()), expression=exp.Literal.number(0))
-    )
+    orphan = exp.EQ(this=exp.column(UP), expression=exp.Literal.number(0))
+    return exp.and_(exp.not_(orphan), exp.GT(this=exp.paren(beside - mine.copy()), expression=exp.Literal.number(0)))
 
 
 _RELATED = {

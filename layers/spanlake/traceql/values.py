@@ -109,9 +109,10 @@ def first(items: Sql) -> Sql:
     return exp.func("list_extract", items, exp.Literal.number(1))
 
 
-def member(struct: Sql, name: str) -> Sql:
-    """A field of a struct."""
-    return exp.func("struct_extract", struct, exp.Literal.string(name))
+def member(struct: Sql, name: str | int) -> Sql:
+    """A field of a struct, by its name, or by its place, from 1, where it has none."""
+    key = exp.Literal.string(name) if isinstance(name, str) else exp.Literal.number(name)
+    return exp.func("struct_extract", struct, key)
 
 
 def present(value: Value) -> Sql:
