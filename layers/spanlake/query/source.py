@@ -99,6 +99,12 @@ class Source:
         ]
         return exp.ToMap(this=exp.Struct(expressions=entries))
 
+    def named(self, table: pa.Table) -> pa.Table:
+        """A table of some of these columns as a span table, its fields saying which attributes they hold."""
+        fields = {column.name: column.field() for columns in self.known.columns.values() for column in columns}
+        schema = pa.schema([fields.get(column.name, column) for column in table.schema])
+        return table.cast(schema)
+
     def _types(self) -> dict[str, pa.DataType]:
         fixed = {column.name: column.type for column in FIXED}
         found = {column.name: column.arrow_type for columns in self.known.columns.values() for column in columns}

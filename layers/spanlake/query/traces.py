@@ -23,7 +23,7 @@ def trace(session: Session, source: Source, trace_id: bytes) -> pa.Table | None:
     found = session.table(query, [source.files, trace_id])
     if found.num_rows > limit:
         raise LimitExceeded(f"the trace has more than {limit} spans, the most that one answer holds")
-    return _distinct(found) if found.num_rows else None
+    return source.named(_distinct(found)) if found.num_rows else None
 
 
 def _distinct(found: pa.Table) -> pa.Table:

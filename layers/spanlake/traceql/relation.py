@@ -30,7 +30,7 @@ _ORDERED = """
     FROM spans
 """
 _WALK = """
-    SELECT trace_id, span_id, 0 AS depth, [place] AS path FROM ordered WHERE parent_span_id IS NULL
+    SELECT trace_id, span_id, 0 AS depth, LIST_VALUE(place) AS path FROM ordered WHERE parent_span_id IS NULL
     UNION ALL
     SELECT child.trace_id, child.span_id, walk.depth + 1, LIST_APPEND(walk.path, child.place)
     FROM walk JOIN ordered AS child ON child.trace_id = walk.trace_id AND child.parent_span_id = walk.span_id
@@ -43,7 +43,7 @@ _NUMBERED = """
     FROM walk
 """
 _TREE = """
-    SELECT trace_id, span_id, path[-1] AS place, path[:-2] AS above,
+    SELECT trace_id, span_id, LIST_EXTRACT(path, -1) AS place, LIST_SLICE(path, 1, -2) AS above,
       2 * entered - 1 - depth AS nested_left,
       2 * entered - 1 - depth + 2 * (left_at - entered + depth) + 1 AS nested_right, path
     FROM numbered

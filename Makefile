@@ -1,0 +1,42 @@
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DATA ?= data
+ARGS ?=
+SPANS ?= 1300000
+
+.PHONY: help run test lint bench lock clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 8
+
+$(STAMP): requirements.lock pyproject.toml scripts/environment.sh
+	@scripts/environment.sh $(VENV)
+	@touch $@
+
+run: $(STAMP) ## start spanlake on embedded storage in ./data (ARGS="--port-offset 100" adds flags)
+	@exec $(BIN)/spanlake serve --data $(DATA) $(ARGS)
+
+test: lint ## check the code, then run every test with branch coverage
+	$(BIN)/pytest --cov --cov-branch --cov-report=term:skip-covered $(ARGS)
+
+lint: $(STAMP) ## formatting, lint, types and the direction of imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(STAMP) ## measure start, ingest and queries (SPANS=100000 for a quick look)
+	$(BIN)/python -m bench.start
+	$(BIN)/python -m bench.ingest --spans $(SPANS)
+	$(BIN)/python -m bench.query --spans $(SPANS)
+
+# The build backend is locked too, so that installing spanlake itself downloads nothing unpinned.
+lock: $(STAMP) ## renew requirements.lock from pyproject.toml (ARGS=--upgrade moves every version forward)
+	@$(BIN)/python -m pip install --quiet uv
+	@printf '%s\n' '-e .[serve]' 'hatchling' 'editables' | $(BIN)/uv pip compile - --group dev --universal \
+		--python-version 3.11 --generate-hashes --no-emit-package spanlake --quiet \
+		--custom-compile-command 'make lock' --output-file requirements.lock $(ARGS)
+
+clean: ## remove everything that can be made again; ./data stays
+	rm -rf $(VENV) build dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,113 @@
+"""The bodies of the Tempo API's answers."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
+
+from spanlake.query.found import FoundSpan, FoundTrace, SpanSet
+from spanlake.query.series import Series
+from spanlake.query.steps import Steps
+
+
+def search(found: Iterable[FoundTrace], *, with_spans: bool) -> dict[str, Any]:
+    """tempopb.SearchResponse in JSON."""
+    traces = [_trace(trace, with_spans=with_spans) for trace in found]
+    return {"traces": traces, "metrics": {"completedJobs": 1, "totalJobs": 1, "inspectedTraces": len(traces)}}
+
+
+def _trace(trace: FoundTrace, *, with_spans: bool) -> dict[str, Any]:
+    header = trace.header
+    answer: dict[str, Any] = {
+        "traceID": header.trace_id.hex().lstrip("0"),
+        "rootServiceName": header.root_service,
+        "rootTraceName": header.root_name,
+        "startTimeUnixNano": str(header.start_ns),
+        "durationMs": (header.end_ns - header.start_ns) // 1_000_000,
+    }
+    if with_spans:
+        sets = [_span_set(found) for found in trace.sets]
+        answer |= {"spanSet": sets[0], "spanSets": sets}
+    answer["serviceStats"] = {
+        name: {"spanCount": stats.spans} | ({"errorCount": stats.errors} if stats.errors else {})
+        for name, stats in header.services.items()
+    }
+    return answer
+
+
+def _span_set(found: SpanSet) -> dict[str, Any]:
+    answer: dict[str, Any] = {"spans": [_span(span) for span in found.spans], "matched": found.matched}
+    return answer | _attributes(found.attributes)
+
+
+def _span(span: FoundSpan) -> dict[str, Any]:
+    answer = {
+        "spanID": span.span_id.hex(),
+        "name": span.name,
+        "startTimeUnixNano": str(span.start_ns),
+        "durationNanos": str(span.duration_ns),
+    }
+    return answer | _attributes(span.attributes)
+
+
+def _attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    if not attributes:
+        return {}
+    return {"attributes": [{"key": key, "value": any_value(value)} for key, value in attributes.items()]}
+
+
+def query_range(found: Iterable[Series], steps: Steps) -> dict[str, Any]:
+    """tempopb.QueryRangeResponse in JSON."""
+    return {"series": [_line(one) | {"samples": _samples(one, steps)} for one in found]}
+
+
+def _samples(one: Series, steps: Steps) -> list[dict[str, Any]]:
+    return [
+        {"timestampMs": str(steps.at_ms(n)), "value": _double(value)}
+        for n, value in enumerate(one.values)
+        if value is not None
+    ]
+
+
+def query_instant(found: Iterable[Series]) -> dict[str, Any]:
+    """tempopb.QueryInstantResponse in JSON."""
+    return {"series": [_line(one) | {"value": _double(one.values[0] or 0.0)} for one in found]}
+
+
+def _line(one: Series) -> dict[str, Any]:
+    return {"labels": [{"key": key, "value": any_value(value)} for key, value in one.labels]}
+
+
+def any_value(value: object) -> dict[str, Any]:
+    """OTLP's AnyValue in JSON."""
+    if isinstance(value, bool):
+        return {"boolValue": value}
+    if isinstance(value, int):
+        return {"intValue": str(value)}
+    if isinstance(value, float):
+        return {"doubleValue": _double(value)}
+    if isinstance(value, list):
+        return {"arrayValue": {"values": [any_value(item) for item in value]}}
+    return {"stringValue": value}
+
+
+def _double(value: float) -> float | str:
+    special = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+    return special.get(str(value), value)
+
+
+def trace_by_id_response(trace: TracesData | None) -> bytes:
+    """tempopb.TraceByIDResponse as protobuf: its first field is the trace, which has TracesData's form."""
+    if trace is None:
+        return b""
+    body = trace.SerializeToString()
+    return b"\x0a" + _varint(len(body)) + body
+
+
+def _varint(value: int) -> bytes:
+    parts = bytearray()
+    while value > 0x7F:
+        parts.append(value & 0x7F | 0x80)
+        value >>= 7
+    parts.append(value)
+    return bytes(parts)

@@ -1,0 +1,87 @@
+"""What operators and probes ask: is it ready, what does it hold, what has it done, what is it."""
+
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from starlette.concurrency import run_in_threadpool
+
+from spanlake.metrics import Metrics
+from spanlake.store.index import DaySummary
+
+# Grafana turns features on by comparing this with Tempo versions; what follows the + does not count (semver 2.0.0, 10).
+_TEMPO_API = "3.1.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """What the operations endpoints look at."""
+
+    metrics: Metrics
+    hindrance: Callable[[], str | None]  # why the process does not take requests right now, None when it does
+    summary: Callable[[], Sequence[DaySummary]]
+    settings: Mapping[str, str]  # shown as they are, so never a secret
+    started: float  # seconds since 1970
+
+
+def ops_router(operations: Operations) -> APIRouter:
+    """The routes ``/ready``, ``/metrics``, ``/status`` and ``/api/status/buildinfo``."""
+    router = APIRouter()
+
+    @router.get("/ready")
+    async def ready() -> Response:
+        hindrance = operations.hindrance()
+        return PlainTextResponse(f"{hindrance or 'ready'}\n", 200 if hindrance is None else 503)
+
+    @router.get("/metrics")
+    async def metrics() -> Response:
+        text, media_type = await run_in_threadpool(operations.metrics.expose)
+        return Response(text, headers={"Content-Type": media_type})
+
+    @router.get("/status")
+    async def status() -> Response:
+        summary = await run_in_threadpool(operations.summary)
+        return JSONResponse(_status(operations, summary))
+
+    @router.get("/api/status/buildinfo")
+    async def buildinfo() -> Response:
+        return JSONResponse(_buildinfo())
+
+    return router
+
+
+def _status(operations: Operations, summary: Sequence[DaySummary]) -> dict[str, object]:
+    hindrance = operations.hindrance()
+    return {
+        "version": version("spanlake"),
+        "state": hindrance or "ready",
+        "uptimeSeconds": round(time.time() - operations.started),
+        "settings": dict(operations.settings),
+        "store": [
+            {
+                "tenant": day.tenant,
+                "date": day.date.isoformat(),
+                "level": day.level,
+                "blocks": day.blocks,
+                "spans": day.spans,
+                "bytes": day.size,
+            }
+            for day in summary
+        ],
+    }
+
+
+def _buildinfo() -> dict[str, str]:
+    """The keys that Tempo answers with; Go is not among what this is built with, so its place names the interpreter."""
+    return {
+        "version": f"{_TEMPO_API}+spanlake.{version('spanlake')}",
+        "revision": "",
+        "branch": "",
+        "buildUser": "",
+        "buildDate": "",
+        "goVersion": f"python{platform.python_version()}",
+    }

@@ -1,0 +1,198 @@
+"""The routes of the Tempo API that answer questions about spans."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import TypeVar
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
+
+from spanlake.api import answers
+from spanlake.api.cancelling import run
+from spanlake.api.params import InvalidParameter, Params
+from spanlake.api.tag_search import query_of_tags
+from spanlake.api.tenant import Tenant
+from spanlake.query.duck import Cancellation
+from spanlake.query.querier import Querier
+from spanlake.query.search import Search
+from spanlake.query.series import Series
+from spanlake.query.steps import Steps
+from spanlake.query.tags import TagValue
+from spanlake.spans.encode import to_otlp
+from spanlake.spans.tempo_json import trace_v1, trace_v2
+from spanlake.traceql import Unsupported, check, parse
+from spanlake.traceql.parser import parse_identifier
+from spanlake.traceql.tree import Attribute, AttributeScope, Field, Intrinsic, IntrinsicField, Query
+
+DEFAULT_LIMIT = 20
+DEFAULT_SPANS_PER_SET = 3
+
+_PROTOBUF = "application/protobuf"
+_SCOPES = ("", "none", "span", "resource", "intrinsic", "event", "link", "instrumentation")
+_TAGS_OF_V1: dict[str, Field] = {
+    "name": IntrinsicField(Intrinsic.NAME),
+    "status.code": IntrinsicField(Intrinsic.STATUS),
+    "root.name": IntrinsicField(Intrinsic.TRACE_ROOT_NAME),
+    "root.service.name": IntrinsicField(Intrinsic.TRACE_ROOT_SERVICE),
+}
+
+T = TypeVar("T")
+Timer = Callable[[str], AbstractContextManager[object]]
+
+
+def tempo_router(querier: Querier, timer: Timer = nullcontext) -> APIRouter:
+    """The routes, answered by a querier; ``timer`` is entered with the route for every question."""
+    router = APIRouter()
+    tempo = Tempo(querier, timer)
+    router.add_api_route("/api/echo", tempo.echo, methods=["GET"])
+    router.add_api_route("/api/traces/{trace_id}", tempo.trace, methods=["GET"])
+    router.add_api_route("/api/v2/traces/{trace_id}", tempo.trace_v2, methods=["GET"])
+    router.add_api_route("/api/metrics/query_range", tempo.query_range, methods=["GET"])
+    router.add_api_route("/api/metrics/query", tempo.query_instant, methods=["GET"])
+    router.add_api_route("/api/search", tempo.search, methods=["GET"])
+    router.add_api_route("/api/search/tags", tempo.tags, methods=["GET"])
+    router.add_api_route("/api/v2/search/tags", tempo.tags_v2, methods=["GET"])
+    router.add_api_route("/api/search/tag/{tag:path}/values", tempo.tag_values, methods=["GET"])
+    router.add_api_route("/api/v2/search/tag/{tag:path}/values", tempo.tag_values_v2, methods=["GET"])
+    return router
+
+
+class Tempo:
+    """The handlers."""
+
+    def __init__(self, querier: Querier, timer: Timer) -> None:
+        self._querier = querier
+        self._timer = timer
+
+    async def echo(self) -> Response:
+        """Tells a data source that it is understood."""
+        return PlainTextResponse("echo")
+
+    async def trace(self, request: Request, trace_id: str, tenant: Tenant) -> Response:
+        """A trace in the first form: batches, or OTLP's TracesData as protobuf; 404 when there is none."""
+        found = await self._trace(request, tenant, trace_id)
+        if found is None:
+            raise HTTPException(404, "trace not found")
+        if _accepts_protobuf(request):
+            return Response(found.SerializeToString(), media_type=_PROTOBUF)
+        return Response(trace_v1(found), media_type="application/json")
+
+    async def trace_v2(self, request: Request, trace_id: str, tenant: Tenant) -> Response:
+        """A trace in the second form, inside an answer; an empty one when there is none."""
+        found = await self._trace(request, tenant, trace_id)
+        if _accepts_protobuf(request):
+            return Response(answers.trace_by_id_response(found), media_type=_PROTOBUF)
+        return Response(trace_v2(found) if found else b'{"trace":{}}', media_type="application/json")
+
+    async def search(self, request: Request, tenant: Tenant) -> Response:
+        """Traces that match ``q``, or ``tags`` with ``minDuration`` and ``maxDuration``."""
+        params = Params(request.query_params)
+        query = _search_query(params)
+        plan = self._querier.plan(check(query, self._querier.dialect))
+        when = params.range()
+        recent = query.hint("most_recent")
+        wanted = Search(
+            plan,
+            when.start_ns,
+            when.end_ns,
+            min(params.whole("limit", DEFAULT_LIMIT, least=1), self._querier.duck.limits.traces),
+            params.whole("spss", DEFAULT_SPANS_PER_SET),
+            most_recent=recent is not None and recent.value is True,
+        )
+        found = await self._run(request, lambda stop: self._querier.search(tenant, wanted, stop))
+        return JSONResponse(answers.search(found, with_spans=bool(params.text("q"))))
+
+    async def tags(self, request: Request, tenant: Tenant) -> Response:
+        """Names of attributes, all scopes together; intrinsics only when asked for."""
+        names = await self._names(request, tenant)
+        if _scope(Params(request.query_params)) != "intrinsic":
+            names.pop("intrinsic", None)
+        return JSONResponse({"tagNames": sorted({name for found in names.values() for name in found})})
+
+    async def tags_v2(self, request: Request, tenant: Tenant) -> Response:
+        """Names of attributes by scope."""
+        names = await self._names(request, tenant)
+        return JSONResponse({"scopes": [{"name": scope, "tags": found} for scope, found in names.items()]})
+
+    async def tag_values(self, request: Request, tag: str, tenant: Tenant) -> Response:
+        """Values of an attribute, in any scope, as text."""
+        field = _TAGS_OF_V1.get(tag) or Attribute(AttributeScope.NONE, tag)
+        found = await self._values(request, tenant, field)
+        return JSONResponse({"tagValues": sorted({value.value for value in found})})
+
+    async def tag_values_v2(self, request: Request, tag: str, tenant: Tenant) -> Response:
+        """Values of a TraceQL field, with their types."""
+        found = await self._values(request, tenant, parse_identifier(tag))
+        return JSONResponse({"tagValues": [{"type": value.type, "value": value.value} for value in found]})
+
+    async def query_range(self, request: Request, tenant: Tenant) -> Response:
+        """Time series of a metrics query."""
+        params = Params(request.query_params)
+        when = params.metrics_range()
+        most = self._querier.duck.limits.samples
+        steps = Steps.aligned(when.start_ns, when.end_ns, params.step_ns(), most)
+        found = await self._metrics(request, tenant, params, steps)
+        return JSONResponse(answers.query_range(found, steps))
+
+    async def query_instant(self, request: Request, tenant: Tenant) -> Response:
+        """One value for each series of a metrics query, over the whole range."""
+        params = Params(request.query_params)
+        when = params.metrics_range()
+        found = await self._metrics(request, tenant, params, Steps.whole(when.start_ns, when.end_ns))
+        return JSONResponse(answers.query_instant(found))
+
+    # what the handlers share
+
+    async def _run(self, request: Request, question: Callable[[Cancellation], T]) -> T:
+        with self._timer(request.scope["route"].path):
+            return await run(request, question)
+
+    async def _metrics(self, request: Request, tenant: str, params: Params, steps: Steps) -> list[Series]:
+        query = check(parse(params.text("q")), self._querier.dialect)
+        if not query.is_metrics:
+            raise Unsupported("a metrics query ends in a function such as rate()", query.text, len(query.text))
+        return await self._run(request, lambda stop: self._querier.metrics(tenant, query, steps, stop))
+
+    async def _trace(self, request: Request, tenant: str, trace_id: str) -> TracesData | None:
+        wanted = _trace_id(trace_id)
+        when = Params(request.query_params).range()
+        table = await self._run(request, lambda stop: self._querier.trace(tenant, wanted, when, stop))
+        return None if table is None else to_otlp(table)
+
+    async def _names(self, request: Request, tenant: str) -> dict[str, list[str]]:
+        params = Params(request.query_params)
+        scope, q, when = _scope(params), params.text("q"), params.range()
+        return await self._run(request, lambda stop: self._querier.tag_names(tenant, scope, q, when, stop))
+
+    async def _values(self, request: Request, tenant: str, tag: Field) -> list[TagValue]:
+        params = Params(request.query_params)
+        q, when = params.text("q"), params.range()
+        return await self._run(request, lambda stop: self._querier.tag_values(tenant, tag, q, when, stop))
+
+
+def _search_query(params: Params) -> Query:
+    shortest, longest = params.duration_ns("minDuration"), params.duration_ns("maxDuration")
+    text = params.text("q")
+    return parse(text) if text else query_of_tags(params.text("tags"), shortest, longest)
+
+
+def _scope(params: Params) -> str:
+    scope = params.text("scope")
+    if scope not in _SCOPES:
+        raise InvalidParameter(f"invalid scope: {scope!r} is none of {', '.join(filter(None, _SCOPES))}")
+    return "" if scope == "none" else scope
+
+
+def _trace_id(text: str) -> bytes:
+    """A trace id in hex, short ones padded with zeros on the left as Tempo does."""
+    if len(text) > 32:
+        raise InvalidParameter("invalid trace id: it has more than 32 hex digits")
+    try:
+        return bytes.fromhex(text.rjust(32, "0"))
+    except ValueError:
+        raise InvalidParameter(f"invalid trace id: {text!r} is not made of hex digits") from None
+
+
+def _accepts_protobuf(request: Request) -> bool:
+    return _PROTOBUF in request.headers.get("accept", "")

@@ -1,0 +1,1 @@
+"""Questions to a server of the Tempo API, over HTTP."""

@@ -1,0 +1,60 @@
+"""What an error answer means for the one who asked."""
+
+import json
+import re
+
+from rich.cells import cell_len
+
+from spanlake.commands.errors import Refused
+from spanlake.commands.show.printable import printable
+
+_LONGEST = 1000
+_HINTS = {
+    401: "the server wants credentials, give them with --header 'Authorization: …'",
+    403: "the server does not let you, give other credentials with --header, or another --tenant",
+    429: "the server has too much to do, try again later",
+    503: "the server is not ready or has too much to do, try again later",
+}
+_POSITION = re.compile(r"\bline (\d{1,6}), col(?:umn)? (\d{1,6})\b", re.ASCII)
+
+
+def refused(status: int, location: str | None, body: bytes, address: str) -> Refused:
+    """The error for an answer that is not a success; ``address`` is what was asked for."""
+    message = _message(body)
+    return Refused(status, message, _told(status, location, message, address))
+
+
+def with_caret(error: Refused, query: str) -> Refused:
+    """The error with the query's line that it is about and a caret under the column, where its message has both."""
+    position = _POSITION.search(error.message)
+    lines = query.split("\n")
+    if error.status != 400 or position is None or not 1 <= int(position[1]) <= len(lines):
+        return error
+    line, column = lines[int(position[1]) - 1], int(position[2])
+    if not 1 <= column <= len(line) + 1:
+        return error
+    lead = " " * cell_len(printable(line[: column - 1]))
+    return Refused(error.status, error.message, f"{error}\n{printable(line)}\n{lead}^")
+
+
+def _told(status: int, location: str | None, message: str, address: str) -> str:
+    if status == 400 and message:
+        return message
+    if 300 <= status < 400 and location:
+        return f"{address} redirects to {printable(location)[:_LONGEST]}: name that server with --url"
+    hint = _HINTS.get(status, f"{address} answered {status}")
+    return (
+        f"{hint} ({status}: {message})" if message and status in _HINTS else f"{hint}: {message}" if message else hint
+    )
+
+
+def _message(body: bytes) -> str:
+    """What the server says, on one line: plain text, or the text in an object, as of Grafana and FastAPI."""
+    text = body.decode("utf-8", "replace").strip()
+    try:
+        answer = json.loads(text)
+    except (ValueError, RecursionError):
+        answer = None
+    if isinstance(answer, dict):
+        text = next((str(answer[key]) for key in ("message", "detail", "error") if key in answer), text)
+    return printable(" ".join(text.split()))[:_LONGEST]

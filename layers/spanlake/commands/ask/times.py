@@ -1,0 +1,72 @@
+"""The time range of a question, from what the user wrote."""
+
+import re
+import time
+from dataclasses import dataclass
+from datetime import datetime
+
+from spanlake.commands.errors import InvalidOption
+from spanlake.commands.show.figures import moment
+from spanlake.commands.show.printable import printable
+from spanlake.traceql.durations import parse_duration
+
+SECOND_NS = 1_000_000_000
+DEFAULT_SINCE = "1h"
+
+_SECONDS = re.compile(r"[0-9]{1,11}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class TimeRange:
+    """From ``start`` to ``end``, whole Unix seconds as every Tempo takes them."""
+
+    start: int
+    end: int
+
+    @property
+    def params(self) -> dict[str, str]:
+        """The range as parameters of a request."""
+        return {"start": str(self.start), "end": str(self.end)}
+
+    def __str__(self) -> str:
+        return f"from {moment(self.start * SECOND_NS)} to {moment(self.end * SECOND_NS)}"
+
+
+def time_range(since: str, start: str, end: str, now_ns: int | None = None) -> TimeRange:
+    """The range that options name: empty ones are absent, and without any it is the last hour.
+
+    Raises InvalidOption.
+    """
+    if since and start:
+        raise InvalidOption("--since and --start say the same thing twice: give one of them")
+    now = -(-(time.time_ns() if now_ns is None else now_ns) // SECOND_NS)
+    last = _moment("--end", end) if end else now
+    first = _moment("--start", start) if start else last - _seconds("--since", since or DEFAULT_SINCE)
+    when = TimeRange(max(first, 0), last)
+    if when.start >= when.end:
+        raise InvalidOption("the time range is empty: its start is not before its end")
+    return when
+
+
+def step_seconds(step: str) -> int | None:
+    """The time between points of a series, None when it is empty and the server shall choose; raises InvalidOption."""
+    return _seconds("--step", step) if step else None
+
+
+def _seconds(option: str, text: str) -> int:
+    nanoseconds = parse_duration(text)
+    if not nanoseconds:
+        raise InvalidOption(f"invalid {option}: {printable(text)} is not a duration such as 15m, 1h or 7d")
+    return -(-nanoseconds // SECOND_NS)
+
+
+def _moment(option: str, text: str) -> int:
+    """Unix seconds as they are, or a date with or without a time; local time when it names no zone."""
+    if _SECONDS.fullmatch(text):
+        return int(text)
+    try:
+        return int(datetime.fromisoformat(text).astimezone().timestamp())
+    except (ValueError, OverflowError, OSError):
+        raise InvalidOption(
+            f"invalid {option}: {printable(text)} is neither a time such as 2026-11-22T12:30 nor Unix seconds"
+        ) from None

@@ -1,0 +1,70 @@
+"""What ``spanlake query`` does."""
+
+from dataclasses import dataclass
+
+from spanlake.commands.ask.client import Client
+from spanlake.commands.ask.refusal import with_caret
+from spanlake.commands.ask.times import TimeRange
+from spanlake.commands.errors import Refused, nothing_found
+from spanlake.commands.read import answer
+from spanlake.commands.read.found import found_in
+from spanlake.commands.read.series import series_in
+from spanlake.commands.show.series_table import show_series
+from spanlake.commands.show.terminal import output, print_json
+from spanlake.commands.show.traces_table import show_traces
+from spanlake.traceql import TraceQLError, parse
+
+_SEARCH = "/api/search"
+_METRICS = "/api/metrics/query_range"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A query and its bounds."""
+
+    traceql: str
+    when: TimeRange
+    limit: int
+    spans_per_set: int
+    step_seconds: int | None  # None leaves it to the server
+
+
+def run(client: Client, question: Question, *, as_json: bool) -> None:
+    """Ask and print; raises CommandError, and typer.Exit when nothing was found."""
+    ask = _metrics if _is_metrics(question.traceql) else _search
+    try:
+        ask(client, question, as_json=as_json)
+    except Refused as error:
+        raise with_caret(error, question.traceql) from None
+
+
+def _is_metrics(traceql: str) -> bool:
+    """Which question it is; what cannot be read here is for the server to judge, which may know more TraceQL."""
+    try:
+        return parse(traceql).is_metrics
+    except TraceQLError:
+        return False
+
+
+def _search(client: Client, question: Question, *, as_json: bool) -> None:
+    limits = {"limit": str(question.limit), "spss": str(question.spans_per_set)}
+    body = client.get(_SEARCH, {"q": question.traceql, **question.when.params, **limits})
+    found = found_in(answer.parse(body))
+    if as_json:
+        print_json(body)
+    elif found.traces:
+        show_traces(output(), found, question.limit)
+    if not found.traces:
+        raise nothing_found(f"no trace matches {question.when}")
+
+
+def _metrics(client: Client, question: Question, *, as_json: bool) -> None:
+    step = {"step": f"{question.step_seconds}s"} if question.step_seconds else {}
+    body = client.get(_METRICS, {"q": question.traceql, **question.when.params, **step})
+    found = series_in(answer.parse(body))
+    if as_json:
+        print_json(body)
+    elif found.series:
+        show_series(output(), found)
+    if not found.series:
+        raise nothing_found(f"no time series {question.when}")

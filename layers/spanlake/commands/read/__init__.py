@@ -1,0 +1,1 @@
+"""Answers of the Tempo API as small frozen classes; raise MalformedAnswer for what is not one."""

@@ -1,0 +1,92 @@
+"""The answer to a search: traces, and the spans in them that matched."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from spanlake.commands.read import answer
+from spanlake.commands.read.values import Attributes, attributes_in
+
+
+@dataclass(frozen=True, slots=True)
+class FoundSpan:
+    """A span that matched, with the attributes that the query is about."""
+
+    span_id: str
+    name: str  # empty where the server does not tell
+    start_ns: int
+    duration_ns: int
+    attributes: Attributes
+
+
+@dataclass(frozen=True, slots=True)
+class FoundSet:
+    """Spans that matched together; ``matched`` may be more than were sent."""
+
+    spans: tuple[FoundSpan, ...]
+    matched: int
+    attributes: Attributes  # what the query computed of the set, as count()
+
+
+@dataclass(frozen=True, slots=True)
+class FoundTrace:
+    """A trace with at least one span set, except for servers that send none."""
+
+    trace_id: str
+    root_service: str
+    root_name: str
+    start_ns: int
+    duration_ms: int
+    sets: tuple[FoundSet, ...]
+
+    @property
+    def matched(self) -> int:
+        """Spans that matched, over all sets."""
+        return sum(item.matched for item in self.sets)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """All traces found; ``note`` is what the server adds, as that it did not look everywhere."""
+
+    traces: tuple[FoundTrace, ...]
+    note: str
+
+
+def found_in(given: answer.Object) -> Found:
+    """Read tempopb.SearchResponse in JSON; raises MalformedAnswer."""
+    traces = tuple(_trace(item) for item in answer.objects(given, "traces"))
+    return Found(traces, answer.text(given, "message"))
+
+
+def _trace(given: answer.Object) -> FoundTrace:
+    return FoundTrace(
+        trace_id=answer.text(given, "traceID"),
+        root_service=answer.text(given, "rootServiceName"),
+        root_name=answer.text(given, "rootTraceName"),
+        start_ns=answer.whole(given, "startTimeUnixNano"),
+        duration_ms=answer.whole(given, "durationMs"),
+        sets=tuple(_set(item) for item in _sets(given)),
+    )
+
+
+def _sets(given: answer.Object) -> Iterator[answer.Object]:
+    """The span sets; servers before Tempo 2.2 send but one, later ones send the first twice."""
+    if "spanSets" in given:
+        yield from answer.objects(given, "spanSets")
+    elif "spanSet" in given:
+        yield answer.as_object(given["spanSet"], "spanSet")
+
+
+def _set(given: answer.Object) -> FoundSet:
+    spans = tuple(_span(item) for item in answer.objects(given, "spans"))
+    return FoundSet(spans, max(answer.whole(given, "matched"), len(spans)), attributes_in(given))
+
+
+def _span(given: answer.Object) -> FoundSpan:
+    return FoundSpan(
+        span_id=answer.text(given, "spanID"),
+        name=answer.text(given, "name"),
+        start_ns=answer.whole(given, "startTimeUnixNano"),
+        duration_ns=answer.whole(given, "durationNanos"),
+        attributes=attributes_in(given),
+    )

@@ -1,0 +1,55 @@
+"""Times, durations and numbers as people read them."""
+
+from datetime import UTC, datetime
+
+_SHORT = ((1_000, "ns", 1), (1_000_000, "µs", 1_000), (1_000_000_000, "ms", 1_000_000), (60_000_000_000, "s", 10**9))
+_LONG = ((86_400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s"))
+
+
+def duration(nanoseconds: int) -> str:
+    """A duration in at most seven characters, as ``532ns``, ``97.3ms``, ``12s``, ``1m30s``, ``2h5m``, ``3d4h``."""
+    if nanoseconds < 0:
+        return f"-{duration(-nanoseconds)}"
+    for limit, unit, size in _SHORT:
+        if nanoseconds < limit:
+            return f"{_three_digits(nanoseconds / size)}{unit}" if nanoseconds else "0s"
+    seconds = nanoseconds // 10**9
+    size, unit, small_size, small_unit = next(step for step in _LONG if seconds >= step[0])
+    small = seconds % size // small_size
+    return f"{seconds // size}{unit}" + (f"{small}{small_unit}" if small else "")
+
+
+def moment(nanoseconds: int) -> str:
+    """A time in the local zone, to the millisecond."""
+    return f"{_local(nanoseconds):%Y-%m-%d %H:%M:%S}.{nanoseconds // 1_000_000 % 1000:03}"
+
+
+def zone(nanoseconds: int) -> str:
+    """The name of the local zone at a time."""
+    return f"{_local(nanoseconds):%Z}"
+
+
+def number(value: float) -> str:
+    """A number with four significant digits, and thousands set apart."""
+    if abs(value) < 1:
+        return f"{value:.4g}"
+    if abs(value) >= 1e15:
+        return f"{value:.3e}"
+    decimals = max(0, 4 - len(f"{abs(value):.0f}"))
+    text = f"{value:,.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if decimals else text
+
+
+def counted(count: int, what: str) -> str:
+    """``1 span``, ``2 spans``, ``1,951 spans``."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
+def _local(nanoseconds: int) -> datetime:
+    return datetime.fromtimestamp(nanoseconds // 10**9, UTC).astimezone()
+
+
+def _three_digits(value: float) -> str:
+    decimals = 2 if value < 10 else 1 if value < 100 else 0
+    text = f"{value:.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if decimals else text

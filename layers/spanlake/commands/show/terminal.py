@@ -1,0 +1,51 @@
+"""Where output goes, and what it can show."""
+
+import io
+import json
+import sys
+from dataclasses import dataclass
+
+import typer
+from rich.console import Console
+
+
+@dataclass(frozen=True, slots=True)
+class Glyphs:
+    """Characters for drawing."""
+
+    branch: str
+    last: str
+    pipe: str
+    blank: str
+    ends: str  # a cell filled from the left, from empty to full in eighths
+    starts: str  # a cell filled up to its right edge, from full to nearly empty in eighths
+    levels: str  # from the lowest to the highest
+    error: str
+    orphan: str
+    cycle: str
+
+
+UNICODE = Glyphs("├╴", "└╴", "│ ", "  ", " ▏▎▍▌▋▊▉█", "███▐▐▐▕▕", "▁▂▃▄▅▆▇█", "✗ ", "⋯ ", "↻ ")
+ASCII = Glyphs("|-", "`-", "| ", "  ", " ||||####", "########", "_.-:=+*#", "x ", "? ", "@ ")
+
+
+def output() -> Console:
+    """Standard output; colours only on a terminal and without NO_COLOR, no markup in anything."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A name in another script must not end the command on a terminal without UTF-8.
+        sys.stdout.reconfigure(errors="replace")
+    return Console(markup=False, emoji=False, highlight=False)
+
+
+def glyphs(console: Console) -> Glyphs:
+    """What the console's encoding allows."""
+    return ASCII if console.options.ascii_only else UNICODE
+
+
+def print_json(body: bytes) -> None:
+    """The answer as it is; on a terminal everything invisible in it is escaped."""
+    if not sys.stdout.isatty():
+        typer.echo(body.rstrip(b"\n"))
+        return
+    text = body.decode("utf-8", "replace").rstrip("\n")
+    typer.echo("".join(char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text))

@@ -1,0 +1,61 @@
+"""What ``spanlake trace`` does."""
+
+import re
+from dataclasses import dataclass
+
+from spanlake.commands.ask.client import PROTOBUF, Client
+from spanlake.commands.errors import InvalidOption, Refused, nothing_found
+from spanlake.commands.read import answer
+from spanlake.commands.read.spans import trace_in
+from spanlake.commands.show.printable import printable
+from spanlake.commands.show.terminal import output, print_json
+from spanlake.commands.show.trace_page import show_trace
+
+_TRACE_ID = re.compile(r"[0-9a-fA-F]{1,32}", re.ASCII)
+_MISSING = 404
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A trace, and what of it."""
+
+    trace_id: str
+    max_spans: int | None  # None for all
+    with_attributes: bool
+
+
+def run(client: Client, wanted: Wanted, *, as_json: bool) -> None:
+    """Ask and print; raises CommandError, and typer.Exit when there is no such trace."""
+    if not _TRACE_ID.fullmatch(wanted.trace_id):
+        raise InvalidOption(f"invalid trace id {printable(wanted.trace_id)}: write 1 to 32 hex digits")
+    try:
+        is_found = _json(client, wanted) if as_json else _waterfall(client, wanted)
+    except Refused as error:
+        if not _says_missing(error):
+            raise
+        is_found = False
+    if not is_found:
+        raise nothing_found(f"{client.url} has no trace {wanted.trace_id}")
+
+
+def _waterfall(client: Client, wanted: Wanted) -> bool:
+    trace = trace_in(client.get(_path(wanted), accept=PROTOBUF))
+    if trace.spans:
+        show_trace(output(), wanted.trace_id.lower(), trace, wanted.max_spans, with_attributes=wanted.with_attributes)
+    return bool(trace.spans)
+
+
+def _json(client: Client, wanted: Wanted) -> bool:
+    body = client.get(_path(wanted))
+    trace = answer.as_object(answer.parse(body).get("trace") or {}, "trace")
+    print_json(body)
+    return bool(answer.objects(trace, "resourceSpans") or answer.objects(trace, "batches"))
+
+
+def _path(wanted: Wanted) -> str:
+    return f"/api/v2/traces/{wanted.trace_id}"
+
+
+def _says_missing(error: Refused) -> bool:
+    """Whether a 404 is about the trace: about the path it would be of a server that is none of the Tempo API."""
+    return error.status == _MISSING and (not error.message or "trace" in error.message)

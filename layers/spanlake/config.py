@@ -1,0 +1,90 @@
+"""What an operator can set: the values, their units, and what is wrong with a value that is refused."""
+
+# ruff: noqa: N818  (the names say what happened; "Error" would add nothing)
+
+import re
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+MIB = 1 << 20
+
+_AGE = re.compile(r"(\d{1,9})\s*(s|m|h|d|w)", re.ASCII)
+_AGE_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,6})?)\s*(?:([kmgtp])(i?))?b?", re.ASCII | re.IGNORECASE)
+_PREFIXES = " kmgtp"  # each a further power
+
+
+class InvalidSetting(ValueError):
+    """A setting that cannot be used, and what would be."""
+
+
+@dataclass(frozen=True, slots=True)
+class IngestLimits:
+    """How much the receivers take on at once. Sizes are bytes, times seconds."""
+
+    body_bytes: int = 64 * MIB  # one request, as sent and after decompression
+    flight_bytes: int = 128 * MIB  # all requests that are being read, wait or are being committed
+    flight_requests: int = 4096
+    body_seconds: float = 60.0  # a client that takes longer to send one body is given up
+    linger_seconds: float = 0.005  # how long a group waits for the requests that usually come together
+    group_bytes: int = 16 * MIB  # requests of one group, unless a single one is larger
+    group_requests: int = 1024
+    remembered_requests: int = 16384  # whose identical retry is answered without writing it again
+    remembered_seconds: float = 600.0
+
+    def __post_init__(self) -> None:
+        """Raises InvalidSetting when no request of the largest size could ever be taken."""
+        if self.flight_bytes < self.body_bytes:
+            raise InvalidSetting(
+                f"{self.flight_bytes} bytes in flight are too few for requests of {self.body_bytes} bytes"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The settings of one server process."""
+
+    data: Path = Path("data")
+    listen: str = "127.0.0.1"
+    retention: timedelta | None = None  # None keeps spans of any age
+    retention_bytes: int | None = 50 * 10**9  # None sets no limit of size
+    port_offset: int = 0  # added to every port
+    drain_seconds: float = 30.0  # how long accepted requests may take once the process is asked to stop
+    ingest: IngestLimits = field(default_factory=IngestLimits)
+
+
+def parse_age(text: str) -> timedelta | None:
+    """Read an age such as ``14d`` or ``36h``; ``0`` is None, no limit of age. Raises InvalidSetting."""
+    if text.strip() == "0":
+        return None
+    match = _AGE.fullmatch(text.strip())
+    if match is None:
+        raise InvalidSetting(f"{text!r} is not an age: write a whole number and s, m, h, d or w, as in 14d, or 0")
+    try:
+        age = timedelta(**{_AGE_UNITS[match[2]]: int(match[1])})
+    except OverflowError:
+        raise InvalidSetting(f"{text!r} is longer than spans can be old") from None
+    return age or None
+
+
+def parse_size(text: str) -> int | None:
+    """Read a number of bytes such as ``50GB`` or ``1.5GiB``; ``0`` is None, no limit. Raises InvalidSetting.
+
+    Units as in IEC 80000-13: k, M, G, T, P are powers of 1000, with an i powers of 1024.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise InvalidSetting(f"{text!r} is not a size: write a number of bytes with or without a unit, as in 50GB")
+    number, prefix, binary = match.groups(default="")
+    power = _PREFIXES.index(prefix.lower() or " ")
+    return int(Decimal(number) * (1024 if binary else 1000) ** power) or None
+
+
+def parse_limit(text: str) -> int:
+    """Read a size that is at least one byte; raises InvalidSetting."""
+    size = parse_size(text)
+    if size is None:
+        raise InvalidSetting(f"{text!r} allows nothing: write a size of one byte or more")
+    return size

@@ -1,0 +1,1 @@
+"""The faces that no function can have: listeners for gRPC."""

@@ -1,0 +1,58 @@
+"""How every error is told to a gRPC client: the one place where exceptions become gRPC status codes."""
+
+# ruff: noqa: N818  (the names say what happened; "Error" would add nothing)
+
+from dataclasses import dataclass
+
+import grpc
+
+from spanlake.ingest.errors import Draining, Overloaded
+from spanlake.spans.decode import MalformedRequest
+from spanlake.store.errors import InvalidTenant, StorageUnavailable
+
+DETAILS = "grpc-status-details-bin"  # trailing metadata, a google.rpc.Status
+
+
+class MissingMessage(Exception):
+    """A call ended, or went on for too long, without its message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An error as a client sees it."""
+
+    code: grpc.StatusCode
+    message: str
+    retry_seconds: int | None = None  # when the same request may succeed later, after how long
+
+    @property
+    def trailers(self) -> tuple[tuple[str, bytes], ...]:
+        """A google.rpc.RetryInfo, without which OTLP clients do not retry RESOURCE_EXHAUSTED."""
+        if self.retry_seconds is None:
+            return ()
+        from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
+        from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+
+        status = Status(code=self.code.value[0], message=self.message)
+        retry = RetryInfo()
+        retry.retry_delay.seconds = self.retry_seconds
+        status.details.add().Pack(retry)
+        return ((DETAILS, status.SerializeToString()),)
+
+
+_CODES: tuple[tuple[type[Exception], grpc.StatusCode, int | None], ...] = (
+    (InvalidTenant, grpc.StatusCode.INVALID_ARGUMENT, None),
+    (MalformedRequest, grpc.StatusCode.INVALID_ARGUMENT, None),
+    (MissingMessage, grpc.StatusCode.INVALID_ARGUMENT, None),
+    (Overloaded, grpc.StatusCode.RESOURCE_EXHAUSTED, Overloaded.retry_seconds),
+    (Draining, grpc.StatusCode.UNAVAILABLE, Draining.retry_seconds),
+    (StorageUnavailable, grpc.StatusCode.UNAVAILABLE, 5),
+)
+
+
+def refusal(error: Exception) -> Refusal:
+    """What to tell the client; of an error that is not in the table, nothing but that it happened."""
+    for kind, code, retry_seconds in _CODES:
+        if isinstance(error, kind):
+            return Refusal(code, str(error), retry_seconds)
+    return Refusal(grpc.StatusCode.INTERNAL, "internal error")

@@ -1,0 +1,50 @@
+"""A gRPC server, its limits, and its health service."""
+
+from collections.abc import Sequence
+
+import grpc
+import grpc.aio
+from grpc_health.v1.health import aio as health  # type: ignore[attr-defined]
+from grpc_health.v1.health_pb2 import HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
+
+_CALLS = 1024  # at once, beyond which grpc answers RESOURCE_EXHAUSTED itself
+_LOOKAHEAD_BYTES = 1 << 20  # what a call may send before its message is fetched
+
+
+class GrpcServer:
+    """One listener; grpc.health.v1 says SERVING from start to stop."""
+
+    def __init__(
+        self, handlers: "Sequence[grpc.GenericRpcHandler[bytes, bytes]]", address: str, *, max_message_bytes: int
+    ) -> None:
+        self._address = address
+        self._health = health.HealthServicer()
+        self._server = grpc.aio.server(
+            options=(
+                # Checked before and after decompression, so a bomb takes no more than this.
+                ("grpc.max_receive_message_length", max_message_bytes),
+                # A second process on the same port must fail, not take half of the calls.
+                ("grpc.so_reuseport", 0),
+                # Without these grpc lets the window of every call grow to many megabytes.
+                ("grpc.http2.bdp_probe", 0),
+                ("grpc.http2.lookahead_bytes", _LOOKAHEAD_BYTES),
+            ),
+            maximum_concurrent_rpcs=_CALLS,
+        )
+        self._server.add_generic_rpc_handlers(tuple(handlers))
+        add_HealthServicer_to_server(self._health, self._server)
+
+    async def start(self) -> None:
+        """Listen; raises OSError when the address can not be had."""
+        try:
+            self._server.add_insecure_port(self._address)
+        except RuntimeError as error:
+            raise OSError(str(error)) from None
+        await self._health.set("", HealthCheckResponse.SERVING)
+        await self._server.start()
+
+    async def stop(self, seconds: float) -> None:
+        """Take no new calls, and wait at most this long for those under way."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(seconds)

@@ -1,0 +1,1 @@
+"""The way in: requests are admitted, grouped, decoded, checked, stored, and only then acknowledged."""

@@ -1,0 +1,72 @@
+"""How much may be in flight at once, so that no crowd of clients can exhaust the memory."""
+
+from threading import Lock
+from types import TracebackType
+from typing import Self
+
+from spanlake.ingest.errors import Overloaded
+
+
+class Admission:
+    """A budget of requests and bytes that all receivers share; safe to use from any thread."""
+
+    def __init__(self, *, max_requests: int, max_bytes: int) -> None:
+        self._max_requests = max_requests
+        self._max_bytes = max_bytes
+        self._lock = Lock()
+        self._requests = 0
+        self._bytes = 0
+
+    @property
+    def bytes_in_flight(self) -> int:
+        """What all passes hold."""
+        return self._bytes
+
+    def enter(self) -> "Pass":
+        """Admit a request, which holds its place until the pass is closed; raises Overloaded."""
+        with self._lock:
+            if self._requests >= self._max_requests:
+                raise Overloaded(f"{self._requests} requests are in flight already")
+            self._requests += 1
+        return Pass(self)
+
+    def take(self, size: int) -> None:
+        """Claim bytes; raises Overloaded and claims none when there are not as many left."""
+        with self._lock:
+            if self._bytes + size > self._max_bytes:
+                raise Overloaded(
+                    f"{self._bytes} bytes of requests are in flight already, {self._max_bytes} are allowed"
+                )
+            self._bytes += size
+
+    def give_back(self, size: int, *, requests: int = 0) -> None:
+        """Return what was claimed."""
+        with self._lock:
+            self._bytes -= size
+            self._requests -= requests
+
+
+class Pass:
+    """The place of one request, and the bytes it holds, for as long as the ``with`` block lasts."""
+
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
+        self._size = 0
+
+    def grow(self, size: int) -> None:
+        """Claim more bytes before they are allocated; raises Overloaded."""
+        self._admission.take(size)
+        self._size += size
+
+    def shrink(self, size: int) -> None:
+        """Return bytes that are no longer held."""
+        self._admission.give_back(size)
+        self._size -= size
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._admission.give_back(self._size, requests=1)

@@ -1,0 +1,196 @@
+"""Group commit: requests that arrive together share one block, and each is answered when it is durable.
+
+A lone request is stored at once. What arrives while a group of its tenant is stored makes up the next group, unless it
+grows large enough to be worth a second core. When requests are concurrent, a group waits a moment for those whose
+answers have just gone out: their senders will send again, and a block costs much the same for few spans as for many.
+"""
+
+from collections import deque
+from concurrent.futures import Future
+from dataclasses import dataclass
+from threading import Condition, Thread
+from time import monotonic
+
+from spanlake.ingest.errors import Draining
+from spanlake.ingest.request import Commit, Outcome, Receipt, Request
+
+_IDLE_TENANTS = 256  # whose last group is remembered; forgetting one costs a few milliseconds of linger
+
+
+@dataclass(frozen=True, slots=True)
+class GroupPolicy:
+    """When requests become a group. Sizes are bytes of request bodies."""
+
+    linger_seconds: float = 0.005
+    max_bytes: int = 16 << 20  # a single request may be larger
+    max_requests: int = 1024
+    parallel_bytes: int = 1 << 20  # worth storing beside a running group of the same tenant
+    work_bytes: int = 32 << 20  # in all running groups, unless one alone is larger
+    workers: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """A request that waits, and where its sender waits."""
+
+    body: bytes
+    answer: "Future[Receipt]"
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Requests of one tenant that a worker stores together."""
+
+    tenant: str
+    members: list[_Member]
+    size: int
+
+
+class _Queue:
+    """The waiting requests of one tenant, and what its last group teaches about the next."""
+
+    def __init__(self) -> None:
+        self.members: deque[_Member] = deque()
+        self.size = 0
+        self.running = 0  # groups
+        self.expected = 1  # requests that seem to be under way at once
+        self.since = 0.0  # when the wait for the next group began
+
+    def push(self, member: _Member, now: float) -> None:
+        if not self.members:
+            self.since = now
+        self.members.append(member)
+        self.size += len(member.body)
+
+    def wait_seconds(self, policy: GroupPolicy, now: float) -> float | None:
+        """How long until a group should start, 0 or less for now, None for not before something else happens."""
+        if not self.members:
+            return None
+        if self.size >= policy.max_bytes or len(self.members) >= policy.max_requests:
+            return 0
+        if self.running:
+            return 0 if self.size >= policy.parallel_bytes else None
+        return 0 if len(self.members) >= self.expected else self.since + policy.linger_seconds - now
+
+    def take(self, policy: GroupPolicy) -> list[_Member]:
+        """Remove the members of the next group, the longest waiting first."""
+        taken = [self._pop()]
+        size = len(taken[0].body)
+        while self.members and len(taken) < policy.max_requests:
+            size += len(self.members[0].body)
+            if size > policy.max_bytes:
+                break
+            taken.append(self._pop())
+        return taken
+
+    def _pop(self) -> _Member:
+        member = self.members.popleft()
+        self.size -= len(member.body)
+        return member
+
+
+class GroupCommit:
+    """Stores requests in groups on threads of its own; submit from any thread or event loop."""
+
+    def __init__(self, commit: Commit, policy: GroupPolicy) -> None:
+        self._commit = commit
+        self._policy = policy
+        self._changed = Condition()
+        self._queues: dict[str, _Queue] = {}  # the tenant that was served last comes last
+        self._work_bytes = 0
+        self._closing = False
+        self._workers = [Thread(target=self._work, name=f"commit-{n}", daemon=True) for n in range(policy.workers)]
+
+    def start(self) -> None:
+        """Start the workers."""
+        for worker in self._workers:
+            worker.start()
+
+    def submit(self, tenant: str, body: bytes) -> "Future[Receipt]":
+        """Queue a request; the future holds its receipt, or the exception that says why it was not stored.
+
+        A future that is cancelled before its group starts takes its request out. Raises Draining after close.
+        """
+        member = _Member(body, Future())
+        with self._changed:
+            if self._closing:
+                raise Draining("the server is shutting down")
+            self._queues.setdefault(tenant, _Queue()).push(member, monotonic())
+            self._changed.notify()
+        return member.answer
+
+    def close(self) -> None:
+        """Take nothing more, store everything that waits, and return when all of it is answered."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        for worker in self._workers:
+            worker.join()
+
+    def _work(self) -> None:
+        while (group := self._next_group()) is not None:
+            waited_for = [member for member in group.members if member.answer.set_running_or_notify_cancel()]
+            outcomes = self._store(group.tenant, waited_for)
+            self._finish(group)
+            for member, outcome in zip(waited_for, outcomes, strict=True):
+                _answer(member, outcome)
+
+    def _store(self, tenant: str, members: list[_Member]) -> list[Outcome]:
+        if not members:
+            return []
+        try:
+            return self._commit(tenant, [Request.of(member.body) for member in members])
+        except Exception as error:  # noqa: BLE001, whatever it is, the senders must hear of it and the worker go on
+            return [error] * len(members)
+
+    def _next_group(self) -> _Group | None:
+        with self._changed:
+            while True:
+                wait = self._shortest_wait()
+                if wait is not None and wait[0] <= 0:
+                    return self._start(wait[1])
+                if self._closing and not any(queue.members for queue in self._queues.values()):
+                    return None
+                self._changed.wait(None if wait is None else wait[0])
+
+    def _shortest_wait(self) -> tuple[float, str] | None:
+        """The tenant whose group is due first, and in how many seconds."""
+        if self._work_bytes >= self._policy.work_bytes:
+            return None
+        now = monotonic()
+        waits = ((queue.wait_seconds(self._policy, now), tenant) for tenant, queue in self._queues.items())
+        due = [(0.0 if self._closing else wait, tenant) for wait, tenant in waits if wait is not None]
+        return min(due, key=lambda item: item[0], default=None)
+
+    def _start(self, tenant: str) -> _Group:
+        queue = self._queues.pop(tenant)
+        self._queues[tenant] = queue
+        members = queue.take(self._policy)
+        group = _Group(tenant, members, sum(len(member.body) for member in members))
+        queue.running += 1
+        self._work_bytes += group.size
+        return group
+
+    def _finish(self, group: _Group) -> None:
+        with self._changed:
+            queue = self._queues[group.tenant]
+            queue.running -= 1
+            queue.since = monotonic()
+            queue.expected = len(group.members) + len(queue.members)
+            self._work_bytes -= group.size
+            self._forget_idle()
+            self._changed.notify_all()
+
+    def _forget_idle(self) -> None:
+        if len(self._queues) <= _IDLE_TENANTS:
+            return
+        idle = [tenant for tenant, queue in self._queues.items() if not queue.members and not queue.running]
+        for tenant in idle[: len(self._queues) - _IDLE_TENANTS]:
+            del self._queues[tenant]
+
+
+def _answer(member: _Member, outcome: Outcome) -> None:
+    if isinstance(outcome, Exception):
+        member.answer.set_exception(outcome)
+    else:
+        member.answer.set_result(outcome)

@@ -1,0 +1,107 @@
+"""What happens to a group of requests: decode, check, store; each request comes out with an outcome of its own."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from hashlib import sha256
+
+import pyarrow as pa
+
+from spanlake.ingest.request import Outcome, Receipt, Request
+from spanlake.metrics import Metrics
+from spanlake.spans.decode import Decoded, MalformedRequest
+from spanlake.spans.validate import validate
+from spanlake.store.index import Block
+
+FUTURE = timedelta(days=1)  # how far ahead of ours a sender's clock may be
+
+Read = Callable[[Sequence[bytes]], Decoded]
+Write = Callable[[str, pa.Table, bytes], Sequence[Block]]  # tenant, span table, hash of what it was made from
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """Stores groups of requests of one tenant; safe to use from several threads. It is a Commit."""
+
+    read: Read
+    write: Write
+    metrics: Metrics
+    retention: timedelta | None = None  # spans that started longer ago are refused; None keeps any age
+    clock: Callable[[], int] = time.time_ns
+
+    def __call__(self, tenant: str, requests: Sequence[Request]) -> list[Outcome]:
+        """Store the requests together; one that cannot be read fails alone, when storage fails all do."""
+        try:
+            decoded = self._read(requests)
+        except Exception as error:  # noqa: BLE001, one odd request must not take the others with it
+            return self._store_readable(tenant, requests, self._faults(requests, 0, error))
+        return self._store(tenant, requests, decoded)
+
+    def _read(self, requests: Sequence[Request]) -> Decoded:
+        return self.read([request.body for request in requests])
+
+    def _store_readable(
+        self, tenant: str, requests: Sequence[Request], faults: Mapping[int, Exception]
+    ) -> list[Outcome]:
+        readable = [request for index, request in enumerate(requests) if index not in faults]
+        stored = iter(self._store(tenant, readable, self._read(readable)) if readable else ())
+        return [faults[index] if index in faults else next(stored) for index in range(len(requests))]
+
+    def _faults(self, requests: Sequence[Request], first: int, error: Exception) -> dict[int, Exception]:
+        """Which of these requests cannot be read at all, by index, given the error of reading them together.
+
+        Halving costs a hostile group a reading for each doubling of its size, where striking out one by one would
+        cost a reading for each request.
+        """
+        if len(requests) == 1:
+            if not isinstance(error, MalformedRequest):
+                _log.error("a request could not be decoded", exc_info=error)
+            return {first: error}
+        middle = len(requests) // 2
+        return self._faults_in(requests[:middle], first) | self._faults_in(requests[middle:], first + middle)
+
+    def _faults_in(self, requests: Sequence[Request], first: int) -> dict[int, Exception]:
+        try:
+            self._read(requests)
+        except Exception as error:  # noqa: BLE001, as above
+            return self._faults(requests, first, error)
+        return {}
+
+    def _store(self, tenant: str, requests: Sequence[Request], decoded: Decoded) -> list[Outcome]:
+        try:
+            with self.metrics.time_commit():
+                receipts = self._write(tenant, requests, decoded)
+        except Exception as error:  # noqa: BLE001, whatever it is, the senders must hear of it
+            _log.exception(
+                "a group of requests could not be stored", extra={"tenant": tenant, "requests": len(requests)}
+            )
+            return [error] * len(requests)
+        self.metrics.received(spans=sum(decoded.spans_per_request), size=sum(len(request.body) for request in requests))
+        return list(receipts)
+
+    def _write(self, tenant: str, requests: Sequence[Request], decoded: Decoded) -> list[Receipt]:
+        now = self.clock()
+        oldest = None if self.retention is None else now - _nanoseconds(self.retention)
+        validated = validate(decoded, oldest_ns=oldest, newest_ns=now + _nanoseconds(FUTURE))
+        if validated.table.num_rows:
+            blocks = self.write(tenant, validated.table, _content_hash(requests))
+            self.metrics.written(blocks=len(blocks), size=sum(block.size for block in blocks))
+        for rejected in validated.rejected:
+            self.metrics.rejected(rejected)
+        return [
+            Receipt(spans - sum(rejected.values()), rejected)
+            for spans, rejected in zip(decoded.spans_per_request, validated.rejected, strict=True)
+        ]
+
+
+def _content_hash(requests: Sequence[Request]) -> bytes:
+    """Names the block of these requests, in whatever order they came."""
+    return sha256(b"".join(sorted(request.digest for request in requests))).digest()
+
+
+def _nanoseconds(span: timedelta) -> int:
+    return span // timedelta(microseconds=1) * 1000

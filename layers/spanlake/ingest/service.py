@@ -1,0 +1,42 @@
+"""The way in as receivers see it."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import timedelta
+
+from spanlake.config import IngestLimits
+from spanlake.ingest.admission import Admission
+from spanlake.ingest.group import GroupCommit, GroupPolicy
+from spanlake.ingest.pipeline import Pipeline, Read, Write
+from spanlake.ingest.request import Receipt
+from spanlake.ingest.retries import RetryMemory
+from spanlake.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Ingest:
+    """Takes requests of every receiver.
+
+    A receiver enters the admission, grows its pass by what it is about to hold, submits the bytes of an
+    ExportTraceServiceRequest, and answers when the future does.
+    """
+
+    admission: Admission
+    submit: Callable[[str, bytes], "Future[Receipt]"]  # tenant and body; see GroupCommit.submit
+    limits: IngestLimits
+    metrics: Metrics
+
+
+def group_commit(
+    read: Read, write: Write, limits: IngestLimits, retention: timedelta | None, metrics: Metrics
+) -> GroupCommit:
+    """Compose what is behind submit; the caller starts and closes it."""
+    remembered = RetryMemory(
+        Pipeline(read, write, metrics, retention),
+        capacity=limits.remembered_requests,
+        seconds=limits.remembered_seconds,
+        metrics=metrics,
+    )
+    policy = GroupPolicy(limits.linger_seconds, limits.group_bytes, limits.group_requests)
+    return GroupCommit(remembered, policy)

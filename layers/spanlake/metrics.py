@@ -1,0 +1,148 @@
+"""What a process counts and times, as Prometheus reads it."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
+
+# From a tag lookup to the longest query that is allowed, in seconds.
+QUERY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreTotals:
+    """What the index says is live, over all tenants."""
+
+    blocks: int
+    spans: int
+    size: int  # bytes
+
+
+class Metrics:
+    """The counters of one process, in a registry of their own; safe to use from any thread."""
+
+    def __init__(self) -> None:
+        # prometheus_client takes some 60 ms to import, which only a process that serves should pay.
+        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+        from prometheus_client.gc_collector import GCCollector
+        from prometheus_client.platform_collector import PlatformCollector
+        from prometheus_client.process_collector import ProcessCollector
+
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        GCCollector(registry=registry)
+        self._registry = registry
+        self._requests = Counter(
+            "spanlake_ingest_requests", "Requests to store spans.", ["protocol", "code"], registry=registry
+        )
+        self._received_spans = Counter(
+            "spanlake_ingest_spans_received", "Spans in well-formed requests.", registry=registry
+        )
+        self._received_bytes = Counter(
+            "spanlake_ingest_bytes_received", "Bytes of request bodies, after decompression.", registry=registry
+        )
+        self._rejected_spans = Counter(
+            "spanlake_ingest_spans_rejected", "Spans that were not stored.", ["reason"], registry=registry
+        )
+        self._repeated = Counter(
+            "spanlake_ingest_requests_repeated", "Requests that were stored before.", registry=registry
+        )
+        self._flight = Gauge(
+            "spanlake_ingest_in_flight_bytes", "Bytes of requests that are read, wait or are stored.", registry=registry
+        )
+        self._written_blocks = Counter("spanlake_blocks_written", "Blocks written by ingest.", registry=registry)
+        self._written_bytes = Counter(
+            "spanlake_blocks_written_bytes", "Bytes of the blocks written by ingest.", registry=registry
+        )
+        self._commits = Histogram(
+            "spanlake_commit_duration_seconds",
+            "Time to decode and store a group of requests.",
+            registry=registry,
+            buckets=QUERY_BUCKETS,
+        )
+        self._queries = Histogram(
+            "spanlake_query_duration_seconds",
+            "Time to answer a query.",
+            ["endpoint"],
+            registry=registry,
+            buckets=QUERY_BUCKETS,
+        )
+
+    def request(self, protocol: str, code: str) -> None:
+        """Count a request to store spans by how it was answered, in the protocol's own codes."""
+        self._requests.labels(protocol, code).inc()
+
+    def received(self, *, spans: int, size: int) -> None:
+        """Count what well-formed requests held; size in bytes."""
+        self._received_spans.inc(spans)
+        self._received_bytes.inc(size)
+
+    def rejected(self, reasons: Mapping[str, int]) -> None:
+        """Count spans that were not stored."""
+        for reason, count in reasons.items():
+            self._rejected_spans.labels(reason).inc(count)
+
+    def repeated(self, requests: int) -> None:
+        """Count requests that were answered from memory, because the same had been stored before."""
+        self._repeated.inc(requests)
+
+    def written(self, *, blocks: int, size: int) -> None:
+        """Count blocks that ingest wrote; size in bytes."""
+        self._written_blocks.inc(blocks)
+        self._written_bytes.inc(size)
+
+    @contextmanager
+    def time_commit(self) -> Iterator[None]:
+        """Time a commit that succeeds."""
+        start = perf_counter()
+        yield
+        self._commits.observe(perf_counter() - start)
+
+    @contextmanager
+    def time_query(self, endpoint: str) -> Iterator[None]:
+        """Time the answer to a query, whether it succeeds or not; endpoint is a route, never a path with ids."""
+        start = perf_counter()
+        try:
+            yield
+        finally:
+            self._queries.labels(endpoint).observe(perf_counter() - start)
+
+    def observe_flight(self, size: Callable[[], int]) -> None:
+        """Ask for the bytes in flight whenever the metrics are read."""
+        self._flight.set_function(size)
+
+    def observe_store(self, totals: Callable[[], StoreTotals]) -> None:
+        """Ask for these totals whenever the metrics are read."""
+        self._registry.register(_StoreCollector(totals))
+
+    def expose(self) -> tuple[bytes, str]:
+        """All metrics in the Prometheus text format, and its content type."""
+        from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+
+        return generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4
+
+
+class _StoreCollector:
+    """Gauges of what is stored, taken at the time of reading."""
+
+    def __init__(self, totals: Callable[[], StoreTotals]) -> None:
+        self._totals = totals
+
+    def describe(self) -> Iterable["Metric"]:
+        """Nothing, so that registering does not ask the index."""
+        return ()
+
+    def collect(self) -> Iterable["Metric"]:
+        """The gauges of this moment."""
+        from prometheus_client.metrics_core import GaugeMetricFamily
+
+        totals = self._totals()
+        yield GaugeMetricFamily("spanlake_blocks", "Live blocks.", totals.blocks)
+        yield GaugeMetricFamily("spanlake_stored_spans", "Spans in live blocks.", totals.spans)
+        yield GaugeMetricFamily("spanlake_stored_bytes", "Bytes of live blocks.", totals.size)

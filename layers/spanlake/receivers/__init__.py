@@ -1,0 +1,1 @@
+"""What clients speak: one module a protocol, bytes in, span table out."""

@@ -1,0 +1,1 @@
+"""One process that does everything: embedded storage, all listeners, and an orderly end."""

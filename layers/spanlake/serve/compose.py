@@ -1,0 +1,102 @@
+"""What a server is made of, put together from its settings."""
+
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from spanlake.api.app import Parts, create_app
+from spanlake.api.ops import Operations, ops_router
+from spanlake.api.otlp_http import OtlpHttp
+from spanlake.api.tempo import tempo_router
+from spanlake.config import Config
+from spanlake.ingest.admission import Admission
+from spanlake.ingest.group import GroupCommit
+from spanlake.ingest.service import Ingest, group_commit
+from spanlake.metrics import Metrics, StoreTotals
+from spanlake.query.duck import Duck
+from spanlake.query.querier import Querier
+from spanlake.receivers import otlp
+from spanlake.serve.lifecycle import Lifecycle
+from spanlake.store.index import Index
+from spanlake.store.local import LocalObjects
+from spanlake.store.objects import Objects
+from spanlake.store.sqlite import SqliteIndex
+from spanlake.store.writer import write
+from spanlake.traceql.dialect import Dialect
+
+_SLOW_THREADS = 2  # for bodies that need decompressing or come as JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Where the blocks are, and which are live."""
+
+    objects: Objects
+    index: Index
+
+    def totals(self) -> StoreTotals:
+        """What is live, over all tenants and days."""
+        summary = self.index.summary()
+        return StoreTotals(
+            blocks=sum(day.blocks for day in summary),
+            spans=sum(day.spans for day in summary),
+            size=sum(day.size for day in summary),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """The parts of a server that have a beginning and an end."""
+
+    app: FastAPI
+    ingest: Ingest
+    commits: GroupCommit
+
+
+def open_store(data: Path) -> Store:
+    """Open the embedded storage in a directory, made if needed: blocks below ``spans``, the index beside them.
+
+    Raises StoreError.
+    """
+    return Store(LocalObjects(data), SqliteIndex(data / "index.sqlite"))
+
+
+def compose(config: Config, store: Store, lifecycle: Lifecycle) -> Process:
+    """A server over this store; the caller starts and closes the commits, and the store after them."""
+    metrics = Metrics()
+    metrics.observe_store(store.totals)
+    commits = group_commit(
+        otlp.read, partial(write, store.objects, store.index), config.ingest, config.retention, metrics
+    )
+    ingest = _ingest(config, commits, metrics)
+    querier = Querier(store.index, store.objects, Duck([str(config.data.resolve())]), Dialect.tempo())
+    routers = (ops_router(_operations(config, store, lifecycle, metrics)), tempo_router(querier, metrics.time_query))
+    slow = ThreadPoolExecutor(_SLOW_THREADS, thread_name_prefix="body")
+    app = create_app(Parts(routers=routers, otlp=OtlpHttp(ingest, otlp.read_json, slow)))
+    return Process(app, ingest, commits)
+
+
+def _ingest(config: Config, commits: GroupCommit, metrics: Metrics) -> Ingest:
+    limits = config.ingest
+    admission = Admission(max_requests=limits.flight_requests, max_bytes=limits.flight_bytes)
+    metrics.observe_flight(lambda: admission.bytes_in_flight)
+    return Ingest(admission, commits.submit, limits, metrics)
+
+
+def _operations(config: Config, store: Store, lifecycle: Lifecycle, metrics: Metrics) -> Operations:
+    return Operations(metrics, lifecycle.hindrance, store.index.summary, _settings(config), time.time())
+
+
+def _settings(config: Config) -> Mapping[str, str]:
+    return {
+        "data": str(config.data.resolve()),
+        "listen": config.listen,
+        "retention": "any age" if config.retention is None else str(config.retention),
+        "retentionBytes": "any size" if config.retention_bytes is None else str(config.retention_bytes),
+        "portOffset": str(config.port_offset),
+    }

@@ -1,0 +1,81 @@
+"""Where a server listens, and what for."""
+
+import socket
+from dataclasses import dataclass
+
+from spanlake.config import InvalidSetting
+
+_BACKLOG = 2048
+_LAST_PORT = 65535
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One port and what is served on it."""
+
+    port: int  # before the offset
+    scheme: str
+    serves: str
+
+
+OTLP_GRPC = Face(4317, "grpc", "OTLP over gRPC")
+HTTP = (
+    Face(3200, "http", "Tempo API"),
+    Face(3100, "http", "Tempo API"),
+    Face(4318, "http", "OTLP over HTTP"),
+)
+ALL = (*HTTP, OTLP_GRPC)
+LARGEST_OFFSET = _LAST_PORT - max(face.port for face in ALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A face on a certain host."""
+
+    face: Face
+    host: str
+    port: int
+
+    @property
+    def authority(self) -> str:
+        """Host and port as they stand in a URL."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """Where clients find it."""
+        return f"{self.face.scheme}://{self.authority}"
+
+
+def address(face: Face, host: str, offset: int) -> Address:
+    """Where the face is when every port is moved by the offset; raises InvalidSetting when there is no such port."""
+    if not 0 <= offset <= LARGEST_OFFSET:
+        raise InvalidSetting(f"a port offset is from 0 to {LARGEST_OFFSET}, not {offset}")
+    return Address(face, host, face.port + offset)
+
+
+def bind(where: Address) -> socket.socket:
+    """A socket that listens there; raises InvalidSetting, with what to do about it, when that is not possible."""
+    try:
+        family, kind, protocol, _, name = socket.getaddrinfo(
+            where.host, where.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        return _bound(family, kind, protocol, name)
+    except OSError as error:
+        raise InvalidSetting(
+            f"cannot listen on {where.authority} for {where.face.serves}: {error.strerror}; "
+            "stop what uses the port, or choose others with --port-offset, or another address with --listen"
+        ) from None
+
+
+def _bound(family: int, kind: int, protocol: int, name: tuple[object, ...]) -> socket.socket:
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(name)
+        listener.listen(_BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener

@@ -1,0 +1,40 @@
+"""Whether the process takes requests: what probes are told, and what ends it."""
+
+import asyncio
+import signal
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """The stages of a server's life; the values are what /ready says."""
+
+    STARTING = "starting"
+    READY = "ready"
+    DRAINING = "shutting down"
+
+
+class Lifecycle:
+    """The state of one server."""
+
+    def __init__(self) -> None:
+        self.state = State.STARTING
+
+    def hindrance(self) -> str | None:
+        """Why it does not take requests right now, None when it does."""
+        return None if self.state is State.READY else self.state.value
+
+
+async def asked_to_stop() -> signal.Signals:
+    """Wait for SIGTERM or SIGINT; a second one ends the process at once."""
+    loop = asyncio.get_running_loop()
+    asked: asyncio.Future[signal.Signals] = loop.create_future()
+
+    def ask(received: signal.Signals) -> None:
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(name)
+            signal.signal(name, signal.SIG_DFL)
+        asked.set_result(received)
+
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, ask, name)
+    return await asked

@@ -1,0 +1,34 @@
+"""Structured logs on standard error: readable on a terminal, JSON everywhere else."""
+
+import logging
+import sys
+
+import structlog
+from structlog.typing import Processor
+
+
+def set_up_logs(level: int = logging.INFO) -> None:
+    """Send the records of every logger, ours and the libraries', to standard error."""
+    shared: list[Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers()],
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level)
+    # Its notes on starting and stopping repeat ours.
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+
+
+def _renderers() -> list[Processor]:
+    if sys.stderr.isatty():
+        return [structlog.dev.ConsoleRenderer()]
+    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]

@@ -1,0 +1,89 @@
+"""What Arrow's kernels lack: small compositions of them, all without a Python step a value."""
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+# The stubs of the kernels accept fewer combinations of array classes than the kernels do.
+Array: TypeAlias = Any
+
+
+def int32(value: int | None) -> pa.Int32Scalar:
+    """A scalar: without its type Arrow looks for other libraries' types at every call."""
+    return pa.scalar(value, pa.int32())
+
+
+def int64(value: int) -> pa.Int64Scalar:
+    """A scalar, as with ``int32``."""
+    return pa.scalar(value, pa.int64())
+
+
+def string(value: str) -> pa.StringScalar:
+    """A scalar, as with ``int32``."""
+    return pa.scalar(value, pa.string())
+
+
+def distinct(first: Array, second: Array) -> tuple[Array, Array]:
+    """Find the different rows that two arrays make, NULL being a value like others.
+
+    Returns each row's number among the different ones (int32), and for each of these the first row that is it.
+    """
+    codes, others = first.dictionary_encode("encode"), second.dictionary_encode("encode")
+    pairs = pc.add(pc.multiply(codes.indices, int64(max(len(others.dictionary), 1))), others.indices)
+    rows = pairs.dictionary_encode()
+    return rows.indices, pc.index_in(rows.dictionary, value_set=pairs)
+
+
+def place(values: Array, rows: Array, length: int) -> Array:
+    """Make an array of the length with each value at its row (a signed integer), NULL elsewhere.
+
+    A row given twice must be given the same value.
+    """
+    return pc.scatter(values, rows, max_index=length - 1)  # type: ignore[attr-defined]
+
+
+def numbers(end: int, step: int = 1) -> Array:
+    """0, step, 2 * step … up to before the end (int64)."""
+    return pa.arange(0, end, step)  # type: ignore[attr-defined]
+
+
+def repeated(values: Array, ends: Sequence[int]) -> Array:
+    """Repeat each value up to before its end."""
+    runs: Array = pa.RunEndEncodedArray.from_arrays(pa.array(ends, pa.int32()), values)
+    return pc.run_end_decode(runs)  # type: ignore[attr-defined]
+
+
+def equals_last(values: Array) -> Array:
+    """Whether each value but the first equals the one before it."""
+    return pc.equal(values.slice(1), values.slice(0, max(len(values) - 1, 0)))
+
+
+def where(condition: Array) -> Array:
+    """The rows for which a condition holds (int64)."""
+    return pc.indices_nonzero(condition).view(pa.int64())
+
+
+def runs_of(values: Array) -> Array:
+    """Equal values in a row as one, with the position after the last: a run-end encoded array."""
+    return pc.run_end_encode(values)  # type: ignore[attr-defined]
+
+
+def of_type(values: Array, type_: pa.DataType) -> Array:
+    """The values cast, unless they are of the type already."""
+    return values if values.type == type_ else values.cast(type_)
+
+
+def lists(values: Array, rows: Array, length: int) -> Array:
+    """Gather values in lists, one a row, NULL where there are none; ``rows`` is in order."""
+    counted = rows.value_counts()
+    counts = place(counted.field("counts"), counted.field("values"), length)
+    return nested(pc.fill_null(counts, 0), values)
+
+
+def nested(counts: Array, values: Array) -> Array:
+    """Cut values into lists of these lengths; a list of none is NULL."""
+    ends = pc.cumulative_sum(counts).cast(pa.int32())
+    offsets = pa.concat_arrays([pa.array([0], pa.int32()), ends])
+    return pa.ListArray.from_arrays(offsets, values, mask=pc.equal(counts, pa.scalar(0, counts.type)))

@@ -1,0 +1,144 @@
+"""The different attributes of a batch: most repeat, and each different one is decoded once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spanlake.spans import wire
+from spanlake.spans.arrays import Array, equals_last, int32, numbers, place, where
+from spanlake.spans.columns import AttributeColumn, Scope, ValueType
+
+KINDS = 16
+"""A factor that makes room for all kinds: ``key * KINDS + kind`` is an attribute's column number."""
+OTHER, EMPTY, MISSING = 8, 9, 10
+"""Kinds of values that no column holds: nested, mixed and bytes; an AnyValue with nothing set; no AnyValue."""
+
+VALUE_TYPES = tuple(ValueType)
+"""Kinds 0 to 7 are these types' positions."""
+_SCALARS = {
+    ValueType.STRING: "string_value",
+    ValueType.INT: "int_value",
+    ValueType.DOUBLE: "double_value",
+    ValueType.BOOL: "bool_value",
+}
+_LISTS = {
+    ValueType.STRING: ValueType.STRINGS,
+    ValueType.INT: ValueType.INTS,
+    ValueType.DOUBLE: ValueType.DOUBLES,
+    ValueType.BOOL: ValueType.BOOLS,
+}
+_KINDS_OF_FIELDS = {
+    "string_value": 0,
+    "int_value": 1,
+    "double_value": 2,
+    "bool_value": 3,
+    "array_value": OTHER,
+    "kvlist_value": OTHER,
+    "bytes_value": OTHER,
+    "string_value_strindex": OTHER,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """The different attributes of a batch, one a row in each array; others refer to them by row number."""
+
+    keys: Array
+    """The different keys (strings); not a row an attribute."""
+    key: Array
+    """Its number among the keys, int32."""
+    kind: Array
+    """What its value is: the position of its ValueType, OTHER, EMPTY or MISSING; int32."""
+    values: Mapping[ValueType, Array]
+    """For each type there is, its values, NULL where an attribute's value is of another type."""
+    any_value: Array
+    """The values as struct of AnyValue's fields, NULL when missing."""
+    column: Array
+    """The number of the column its value belongs to, NULL when no column can hold it; int32."""
+
+    def field(self, scope: Scope, number: int) -> "pa.Field[Any]":
+        """The Arrow field of the column of this number in a scope."""
+        key, kind = divmod(number, KINDS)
+        return AttributeColumn(scope, self.keys[key].as_py(), VALUE_TYPES[kind]).field()
+
+    def of_column(self, number: int) -> Array:
+        """The values of the type that the column of this number has."""
+        return self.values[VALUE_TYPES[number % KINDS]]
+
+    def column_number(self, key: str, type_: ValueType) -> int:
+        """The number of a column, negative when no attribute has that key."""
+        index: int = pc.index(self.keys, key).as_py()
+        return index * KINDS + VALUE_TYPES.index(type_)
+
+
+def read(occurrences: Sequence[Array]) -> tuple[Attributes, list[Array]]:
+    """Decode the KeyValues in binary arrays: the different ones, and by their row numbers those of each array.
+
+    Raises wire.WireError.
+    """
+    filled = [array for array in occurrences if len(array)] or [pa.array([], pa.binary())]
+    encoded: list[Array] = pa.chunked_array(filled, pa.binary()).dictionary_encode().chunks
+    if not encoded:
+        encoded = [filled[0].dictionary_encode()]
+    indices = (chunk.indices for chunk in encoded)
+    none = pa.array([], pa.int32())
+    return _decode(encoded[0].dictionary), [next(indices) if len(array) else none for array in occurrences]
+
+
+def _decode(key_values: Array) -> Attributes:
+    fields = wire.decode("KeyValue", key_values)
+    keys = fields["key"].dictionary_encode()
+    any_value = fields["value"]
+    values = {type_: any_value.field(name) for type_, name in _SCALARS.items()}
+    kind = _kind(any_value)
+    arrays = where(any_value.field("array_value").is_valid())
+    if len(arrays):
+        array_kind, lists = _lists(any_value.field("array_value").take(arrays))
+        kind = pc.coalesce(place(array_kind, arrays, len(kind)), kind)
+        number = place(numbers(len(arrays)), arrays, len(kind))
+        values |= {type_: values_.take(number) for type_, values_ in lists.items()}
+    return Attributes(keys.dictionary, keys.indices, kind, values, any_value, _column(keys.indices, kind))
+
+
+def _column(key: Array, kind: Array) -> Array:
+    number = pc.add(pc.multiply(key, int32(KINDS)), kind)
+    return pc.if_else(pc.less(kind, int32(OTHER)), number, int32(None))
+
+
+def _kind(any_value: Array) -> Array:
+    """What kinds of values these are, were there no columns of lists."""
+    fields = {name: any_value.field(name) for name in _KINDS_OF_FIELDS}
+    is_set = {name: values.is_valid() for name, values in fields.items() if values.null_count < len(values)}
+    is_set["any_value"] = any_value.is_valid()
+    kinds = [int32(_KINDS_OF_FIELDS.get(name, EMPTY)) for name in is_set]
+    return pc.case_when(pa.StructArray.from_arrays(list(is_set.values()), list(is_set)), *kinds, int32(MISSING))
+
+
+def _lists(array_values: Array) -> tuple[Array, dict[ValueType, Array]]:
+    """Decode arrays: their kinds, OTHER unless all items are of one scalar type, and the lists of the types there are.
+
+    The kind of an array without items is NULL, for it might be of any type.
+    """
+    arrays = wire.decode("ArrayValue", array_values)["values"]
+    items = arrays.flatten()
+    kind = _common(_kind(items), pc.list_parent_indices(arrays), len(arrays))
+    lists = {}
+    for kind_of_items in kind.unique().drop_null().to_pylist():
+        if kind_of_items < len(_SCALARS):
+            type_ = VALUE_TYPES[kind_of_items]
+            lists[_LISTS[type_]] = pa.ListArray.from_arrays(arrays.offsets, items.field(_SCALARS[type_]))
+    is_scalar = pc.less(kind, int32(len(_SCALARS)))
+    return pc.if_else(is_scalar, pc.add(kind, int32(len(_SCALARS))), int32(OTHER)), lists
+
+
+def _common(item_kind: Array, array: Array, arrays: int) -> Array:
+    """The kind that all items of an array have: OTHER if they differ, NULL if there are none."""
+    kind = place(item_kind, array, arrays)
+    is_mixed: Array = pc.and_(equals_last(array), pc.invert(equals_last(item_kind)))
+    if not is_mixed.true_count:
+        return kind
+    mixed = array.slice(1).filter(is_mixed)
+    return pc.coalesce(place(pa.repeat(int32(OTHER), len(mixed)), mixed, arrays), kind)

@@ -1,0 +1,92 @@
+"""What a request wraps spans in: resources and scopes, of which each different one is looked at once."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import pairwise
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spanlake.spans import wire
+from spanlake.spans.arrays import Array, distinct
+
+
+@dataclass(frozen=True, slots=True)
+class Parents:
+    """The different resources, or scopes, that spans belong to, one a row in each array."""
+
+    row: Array
+    """For each span the row of its own (int32)."""
+    is_present: Array
+    """Whether there is a message at all: one without any content is another thing than none."""
+    schema_url: Array
+    fields: dict[str, Array]
+    """The message's fields; all default where there is no message."""
+    identity: Array
+    """A number that is the same for the same content, in every process (int64)."""
+
+    def present(self, values: Array) -> Array:
+        """Values of a field, NULL where there is no message."""
+        return pc.if_else(self.is_present, values, pa.scalar(None, values.type))
+
+    def of_spans(self, values: Array) -> Array:
+        """For each span what its own has."""
+        return values.take(self.row)
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """The spans of requests, as bytes, with what they belong to."""
+
+    spans: Array
+    spans_per_request: list[int]
+    resources: Parents
+    scopes: Parents
+
+
+def open_(requests: Sequence[bytes]) -> Envelope:
+    """Take the spans out of ExportTraceServiceRequests, or TracesData, in order. Raises wire.WireError."""
+    by_request = wire.decode("Request", requests)["resource_spans"]
+    resource_spans = by_request.flatten()
+    by_resource = resource_spans.field("scope_spans")
+    scope_spans = by_resource.flatten()
+    by_scope = scope_spans.field("spans")
+    ends = by_scope.offsets.take(by_resource.offsets.take(by_request.offsets))
+    scope = pc.list_parent_indices(by_scope)
+    resource = pc.list_parent_indices(by_resource).take(scope)
+    return Envelope(
+        spans=by_scope.flatten(),
+        spans_per_request=pc.pairwise_diff(ends).slice(1).to_pylist(),
+        resources=_parents("Resource", resource_spans.field("resource"), resource_spans.field("schema_url"), resource),
+        scopes=_parents("Scope", scope_spans.field("scope"), scope_spans.field("schema_url"), scope),
+    )
+
+
+def _parents(message: str, payloads: Array, schema_urls: Array, row: Array) -> Parents:
+    number, first = distinct(payloads, schema_urls)
+    payload, schema_url = payloads.take(first), schema_urls.take(first)
+    is_present = payload.is_valid()
+    fields = wire.decode(message, pc.fill_null(payload, b""))
+    return Parents(number.take(row), is_present, schema_url, fields, _identity(is_present, schema_url, fields))
+
+
+def _identity(is_present: Array, schema_url: Array, fields: dict[str, Array]) -> Array:
+    """Hash content, not encoding: the order of attributes does not matter."""
+    heads = zip(
+        is_present.to_pylist(),
+        schema_url.to_pylist(),
+        *(values.to_pylist() for name, values in sorted(fields.items()) if name != "attributes"),
+        strict=True,
+    )
+    attributes = fields["attributes"].flatten().to_pylist()
+    bounds = pairwise(fields["attributes"].offsets.to_pylist())
+    ids = [_hash(head, sorted(attributes[start:end])) for head, (start, end) in zip(heads, bounds, strict=True)]
+    return pa.array(ids, pa.int64())
+
+
+def _hash(head: tuple[Any, ...], attributes: Iterable[bytes]) -> int:
+    """Hash parts that cannot be taken for each other: the head in ASCII, each attribute behind its length."""
+    content = b"".join([ascii(head).encode(), *(b"%d:%b" % (len(attribute), attribute) for attribute in attributes)])
+    return int.from_bytes(blake2b(content, digest_size=8).digest(), "little", signed=True)

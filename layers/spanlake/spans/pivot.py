@@ -1,0 +1,165 @@
+"""Attribute lists become columns: the values of a column are gathered from all lists at once."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spanlake.spans import rest
+from spanlake.spans.arrays import Array, equals_last, int64, numbers, place, repeated, runs_of
+from spanlake.spans.attributes import Attributes
+from spanlake.spans.columns import Scope, ValueType
+
+MOST_COLUMNS = 512
+"""How many attribute columns a table has at most: those that most spans have a value for."""
+MOST_CELLS = 1 << 25
+"""How many values, NULL or not, all of them have at most: rare attributes make a table much larger than its spans."""
+_CELLS_AT_ONCE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """The attribute lists of the different resources, of the different scopes, or of the spans."""
+
+    scope: Scope
+    length: int
+    """How many lists there are, empty ones included."""
+    codes: Array
+    """The attributes in all of them, as numbers of different attributes (int32)."""
+    rows: Array
+    """For each of these the number of its list, ascending (int64)."""
+    of_span: Array | None = None
+    """For each span the number of its list; None where each span has its own."""
+
+    @property
+    def spans(self) -> int:
+        """How many spans have these lists."""
+        return self.length if self.of_span is None else len(self.of_span)
+
+    def weights(self) -> Array:
+        """How many spans have each list (int64)."""
+        if self.of_span is None:
+            return pa.repeat(int64(1), self.length)
+        counted = self.of_span.value_counts()
+        return pc.fill_null(place(counted.field("counts"), counted.field("values"), self.length), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Pivoted:
+    """The columns of attribute lists, one row a list, and the rest column."""
+
+    columns: dict[str, tuple["pa.Field[Any]", Array]]
+    """By name."""
+    rest: Array
+
+
+def pivot(attributes: Attributes, every: Sequence[Lists]) -> list[Pivoted]:
+    """Make columns of lists of attributes, together no more than a table may have.
+
+    Attributes past these limits, and the later ones that a list has of one key and type, are in the rest columns.
+    Raises rest.TooDeep and wire.WireError.
+    """
+    return [_columns(attributes, part) for part in _frequent(attributes, [_sort(attributes, lists) for lists in every])]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sorted:
+    """Attributes in the order of their columns, those of one column in the order of their lists."""
+
+    lists: Lists
+    codes: Array
+    rows: Array
+    column: Array
+    """The number of each attribute's column."""
+    left: tuple[Array, Array]
+    """Codes and rows of attributes that are in no column."""
+
+    def without(self, is_left: Array) -> "_Sorted":
+        """Leave some of the attributes to the rest column."""
+        is_kept = pc.invert(is_left)
+        codes, rows, column = (values.filter(is_kept) for values in (self.codes, self.rows, self.column))
+        added = self.codes.filter(is_left), self.rows.filter(is_left)
+        left_codes, left_rows = (pa.concat_arrays(pair) for pair in zip(self.left, added, strict=True))
+        return _Sorted(self.lists, codes, rows, column, (left_codes, left_rows))
+
+
+def _sort(attributes: Attributes, lists: Lists) -> _Sorted:
+    column = attributes.column.take(lists.codes)
+    order = pc.array_sort_indices(column)  # stable, NULL last
+    column, codes, rows = column.take(order), lists.codes.take(order), lists.rows.take(order)
+    end = len(column) - column.null_count
+    left = codes.slice(end), rows.slice(end)
+    ordered = _Sorted(lists, codes.slice(0, end), rows.slice(0, end), column.slice(0, end), left)
+    is_repeated: Array = pc.and_(equals_last(ordered.column), equals_last(ordered.rows))
+    if not is_repeated.true_count:
+        return ordered
+    return ordered.without(pa.concat_arrays([pa.array([False], pa.bool_()), is_repeated]))
+
+
+def _frequent(attributes: Attributes, every: Sequence[_Sorted]) -> Sequence[_Sorted]:
+    """Leave the attributes of all columns but the most frequent ones."""
+    spans = max(part.lists.spans for part in every)
+    most = min(MOST_COLUMNS, MOST_CELLS // max(spans, 1))
+    runs = [runs_of(part.column) for part in every]
+    if sum(len(run.values) for run in runs) <= most:
+        return every
+    is_kept = _are_largest([_weights(attributes, *pair) for pair in zip(every, runs, strict=True)], most)
+    rare = [run.values.filter(pc.invert(kept)) for run, kept in zip(runs, is_kept, strict=True)]
+    return [part.without(pc.is_in(part.column, value_set=left)) for part, left in zip(every, rare, strict=True)]
+
+
+def _weights(attributes: Attributes, part: _Sorted, runs: Array) -> Array:
+    """How many spans have a value in each column; a resource's service.name outweighs all."""
+    total = pa.concat_arrays([pa.array([0], pa.int64()), pc.cumulative_sum(part.lists.weights().take(part.rows))])
+    at_ends = total.take(pa.concat_arrays([pa.array([0], pa.int32()), runs.run_ends]))
+    spans = pc.pairwise_diff(at_ends).slice(1)
+    if part.lists.scope is not Scope.RESOURCE:
+        return spans
+    service_name = int64(attributes.column_number("service.name", ValueType.STRING))
+    return pc.if_else(pc.equal(runs.values, service_name), int64(2**62), spans)
+
+
+def _are_largest(weights: Sequence[Array], most: int) -> list[Array]:
+    """Whether each number is among the largest of all; of equal ones the first are."""
+    flat = pa.concat_arrays(list(weights))
+    order: Array = pc.array_sort_indices(flat, order="descending")
+    is_kept: Array = pc.is_in(numbers(len(flat)), value_set=order.slice(0, most).cast(pa.int64()))
+    starts = accumulate((len(part) for part in weights), initial=0)
+    return [is_kept.slice(start, len(part)) for start, part in zip(starts, weights, strict=False)]
+
+
+def _columns(attributes: Attributes, part: _Sorted) -> Pivoted:
+    runs = runs_of(part.column)
+    fields = {number: attributes.field(part.lists.scope, number) for number in runs.values.to_pylist()}
+    if clashing := _clashing(fields):
+        return _columns(attributes, part.without(pc.is_in(part.column, value_set=pa.array(clashing, pa.int32()))))
+    columns = {
+        field.name: (field, attributes.of_column(number).take(codes))
+        for (number, field), codes in zip(fields.items(), _codes_by_column(part, runs), strict=True)
+    }
+    codes, rows = part.left
+    order = pc.array_sort_indices(rows)
+    return Pivoted(columns, rest.column(attributes, codes.take(order), rows.take(order), part.lists.length))
+
+
+def _clashing(fields: Mapping[int, "pa.Field[Any]"]) -> list[int]:
+    """The columns whose name another one has already: a coincidence of hashes."""
+    first = {field.name: number for number, field in reversed(list(fields.items()))}
+    return [number for number, field in fields.items() if first[field.name] != number]
+
+
+def _codes_by_column(part: _Sorted, runs: Array) -> Iterator[Array]:
+    """For each column, the attribute that each list has in it, NULL for none."""
+    length = part.lists.length
+    at_once = max(_CELLS_AT_ONCE // max(length, 1), 1)
+    ends = [0, *runs.run_ends.to_pylist()]
+    for first in range(0, len(runs.values), at_once):
+        start, *group = ends[first : first + at_once + 1]
+        cells = len(group) * length
+        first_cell = repeated(numbers(cells, length), [end - start for end in group])
+        rows, codes = (values.slice(start, group[-1] - start) for values in (part.rows, part.codes))
+        codes = place(codes, pc.add(first_cell, rows), cells)
+        yield from (codes.slice(cell, length) for cell in range(0, cells, length))

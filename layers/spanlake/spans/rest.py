@@ -1,0 +1,143 @@
+"""Attributes without a column: their values as OTLP JSON, in the lists of a rest column."""
+
+import base64
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spanlake.spans import wire
+from spanlake.spans.arrays import Array, int32, lists, place, string, where
+from spanlake.spans.attributes import Attributes
+from spanlake.spans.schema import REST
+
+_ODD = r'["\\\x00-\x1f]'
+"""What JSON strings do not hold as it is."""
+
+
+class TooDeep(ValueError):  # noqa: N818
+    """A value that nests deeper than protobuf's decoders would follow, or that is deep and large."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """How much values may nest: they are held at every level at once."""
+
+    messages: int = 90  # protobuf's decoders allow 100 in each other, and a value is the seventh in a request
+    size: int = 256 << 20
+
+    def within(self, messages: int, values: Array) -> "_Room":
+        room = _Room(self.messages - messages, self.size - values.nbytes)
+        if room.messages < 0 or room.size < 0:
+            raise TooDeep("values nest too deep")
+        return room
+
+
+def column(attributes: Attributes, codes: Array, rows: Array, length: int) -> Array:
+    """Make a rest column of attributes, by number, at rows, which are in order.
+
+    Raises TooDeep and wire.WireError.
+    """
+    if not len(codes):
+        return pa.nulls(length, REST)
+    used = codes.dictionary_encode()
+    value = texts(attributes.any_value.take(used.dictionary)).take(used.indices)
+    key = attributes.keys.take(attributes.key.take(codes))
+    return lists(pa.StructArray.from_arrays([key, value], fields=list(REST.value_type)), rows, length)
+
+
+def texts(any_value: Array, room: _Room = _Room()) -> Array:
+    """Write values as OTLP JSON: ``{}`` one with nothing set, ``null`` none at all.
+
+    Values in values are written together, level by level. Raises TooDeep and wire.WireError.
+    """
+    if not len(any_value):
+        return pa.array([], pa.string())
+    written: Array = pc.if_else(any_value.is_valid(), string("{}"), string("null"))
+    for field, write in _WRITERS.items():
+        values = any_value.field(field)
+        rows = where(values.is_valid())
+        if len(rows):
+            text = _join(f'{{"{_camel(field)}":', write(values.take(rows), room), "}")
+            written = pc.coalesce(place(text, rows, len(written)), written)
+    return written
+
+
+def _camel(field: str) -> str:
+    head, *tail = field.split("_")
+    return head + "".join(map(str.title, tail))
+
+
+def _join(*parts: Array | str) -> Array:
+    join: Callable[..., Array] = pc.binary_join_element_wise
+    return join(*(string(part) if isinstance(part, str) else part for part in parts), string(""))
+
+
+def _strings(values: Array, _: _Room) -> Array:
+    plain = _join('"', values, '"')
+    rows = where(pc.match_substring_regex(values, _ODD))
+    if not len(rows):
+        return plain
+    odd = pa.array([json.dumps(value, ensure_ascii=False) for value in values.take(rows).to_pylist()], pa.string())
+    return pc.coalesce(place(odd, rows, len(values)), plain)
+
+
+def _bools(values: Array, _: _Room) -> Array:
+    return pc.if_else(values, string("true"), string("false"))
+
+
+def _integers(values: Array, _: _Room) -> Array:
+    return _join('"', values.cast(pa.string()), '"')
+
+
+def _numbers(values: Array, _: _Room) -> Array:
+    return values.cast(pa.string())
+
+
+def _doubles(values: Array, _: _Room) -> Array:
+    return pa.array([_double(value) for value in values.to_pylist()], pa.string())
+
+
+def _double(value: float) -> str:
+    if math.isfinite(value):
+        return repr(value)
+    return '"NaN"' if math.isnan(value) else '"Infinity"' if value > 0 else '"-Infinity"'
+
+
+def _bytes(values: Array, _: _Room) -> Array:
+    return pa.array([f'"{base64.b64encode(value).decode()}"' for value in values.to_pylist()], pa.string())
+
+
+def _arrays(values: Array, room: _Room) -> Array:
+    arrays = wire.decode("ArrayValue", values)["values"]
+    return _object(arrays, texts(arrays.flatten(), room.within(2, values)))
+
+
+def _maps(values: Array, room: _Room) -> Array:
+    maps = wire.decode("KeyValueList", values)["values"]
+    entries = maps.flatten()
+    key, value = entries.field("key"), entries.field("value")
+    member = pc.if_else(value.is_valid(), _join(',"value":', texts(value, room.within(3, values))), string(""))
+    return _object(maps, _join('{"key":', _strings(key, room), member, "}"))
+
+
+def _object(parents: Array, items: Array) -> Array:
+    """Write the messages ArrayValue and KeyValueList, whose only field is ``values``."""
+    joined = pc.binary_join(pa.ListArray.from_arrays(parents.offsets, items), ",")
+    is_empty = pc.equal(pc.list_value_length(parents), int32(0))
+    return pc.if_else(is_empty, string("{}"), _join('{"values":[', joined, "]}"))
+
+
+_WRITERS: dict[str, Callable[[Array, _Room], Array]] = {
+    "string_value": _strings,
+    "bool_value": _bools,
+    "int_value": _integers,
+    "double_value": _doubles,
+    "array_value": _arrays,
+    "kvlist_value": _maps,
+    "bytes_value": _bytes,
+    "string_value_strindex": _numbers,
+}

@@ -1,0 +1,26 @@
+"""Traces as Tempo's API writes them in JSON, where ids are base64 and enums go by name."""
+
+import json
+
+from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
+
+from spanlake.spans import otlp_json
+from spanlake.spans.otlp_json import JsonObject
+
+
+def trace_v1(traces: TracesData) -> bytes:
+    """Write the answer of ``/api/traces/{id}``."""
+    return _json({"batches": _resource_spans(traces)})
+
+
+def trace_v2(traces: TracesData) -> bytes:
+    """Write the answer of ``/api/v2/traces/{id}``."""
+    return _json({"trace": {"resourceSpans": _resource_spans(traces)}})
+
+
+def _resource_spans(traces: TracesData) -> list[JsonObject]:
+    return [otlp_json.write(resource_spans) for resource_spans in traces.resource_spans]
+
+
+def _json(answer: JsonObject) -> bytes:
+    return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode()

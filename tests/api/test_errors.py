@@ -1,0 +1,28 @@
+"""Exceptions become status codes in one place."""
+
+import pytest
+from starlette.exceptions import HTTPException
+
+from spanlake.api.errors import Problem, problem
+from spanlake.ingest.errors import Draining, Overloaded
+from spanlake.spans.decode import MalformedRequest
+from spanlake.store.errors import InvalidTenant, StorageUnavailable, StoreError
+from spanlake.traceql.errors import ParseError
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (InvalidTenant("no tenant"), Problem(400, "no tenant")),
+        (ParseError("expected }", "{", 1), Problem(400, "line 1, column 2: expected }")),
+        (MalformedRequest(3, "cut short"), Problem(400, "not an OTLP trace export request: cut short")),
+        (Overloaded("full"), Problem(429, "full", {"Retry-After": "1"})),
+        (Draining("ending"), Problem(503, "ending", {"Retry-After": "5"})),
+        (StorageUnavailable("disk full"), Problem(503, "disk full", {"Retry-After": "5"})),
+        (HTTPException(404, "trace not found"), Problem(404, "trace not found")),
+        (StoreError("a secret"), Problem(500, "internal error")),
+        (KeyError("a secret"), Problem(500, "internal error")),
+    ],
+)
+def test_what_a_client_is_told(error: Exception, told: Problem) -> None:
+    assert problem(error) == told

@@ -1,0 +1,189 @@
+"""OTLP over gRPC against a real server."""
+
+from collections.abc import Iterator
+
+import grpc
+import pytest
+from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+from tests.conftest import StartServer
+from tests.payloads import export_request, stored_names
+from tests.server import HalfSent, SpanlakeServer
+
+EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+GOOD = export_request("good").SerializeToString()
+PATIENCE = 60  # seconds
+
+
+class Client:
+    """A channel that sends bytes as they are."""
+
+    def __init__(self, server: SpanlakeServer) -> None:
+        options = (("grpc.max_send_message_length", -1), ("grpc.use_local_subchannel_pool", 1))
+        self.channel = grpc.insecure_channel(server.otlp_grpc, options)
+        self.call = self.method(EXPORT)
+
+    def method(self, path: str) -> "grpc.UnaryUnaryMultiCallable[bytes, bytes]":
+        return self.channel.unary_unary(path, request_serializer=bytes, response_deserializer=bytes)
+
+    def export(
+        self, body: bytes, tenant: str | None = None, compression: grpc.Compression = grpc.Compression.NoCompression
+    ) -> ExportTraceServiceResponse:
+        metadata = () if tenant is None else (("x-scope-orgid", tenant),)
+        answer: bytes = self.call(body, metadata=metadata, timeout=PATIENCE, compression=compression)
+        return ExportTraceServiceResponse.FromString(answer)
+
+    def refusal(self, body: bytes, tenant: str | None = None, **more: grpc.Compression) -> grpc.RpcError:
+        with pytest.raises(grpc.RpcError) as refused:
+            self.export(body, tenant, **more)
+        return refused.value
+
+
+@pytest.fixture
+def client(server: SpanlakeServer) -> Iterator[Client]:
+    opened = Client(server)
+    yield opened
+    opened.channel.close()
+
+
+@pytest.mark.parametrize(
+    "compression", [grpc.Compression.NoCompression, grpc.Compression.Gzip, grpc.Compression.Deflate]
+)
+def test_spans_are_stored(server: SpanlakeServer, client: Client, tenant: str, compression: grpc.Compression) -> None:
+    assert client.export(GOOD, tenant, compression) == ExportTraceServiceResponse()
+    assert stored_names(server.data, tenant) == ["good"]
+
+
+def test_a_message_of_many_megabytes_is_taken(server: SpanlakeServer, client: Client, tenant: str) -> None:
+    body = export_request("large", filler=20 << 20).SerializeToString()
+    assert client.export(body, tenant) == ExportTraceServiceResponse()
+    assert stored_names(server.data, tenant) == ["large"]
+
+
+def test_what_is_wrong_with_some_spans_is_told(server: SpanlakeServer, client: Client, tenant: str) -> None:
+    request = export_request("kept", "no trace id")
+    request.resource_spans[0].scope_spans[1].spans[0].trace_id = b""
+    partial = client.export(request.SerializeToString(), tenant).partial_success
+    assert (partial.rejected_spans, partial.error_message) == (1, "invalid_trace_id: 1")
+    assert stored_names(server.data, tenant) == ["kept"]
+
+
+@pytest.mark.parametrize(
+    ("body", "tenant"),
+    [(b"\xff\xff", None), (GOOD[:-1], None), (GOOD, "a|b"), (GOOD, "../x"), (GOOD, "")],
+)
+def test_what_is_wrong_with_the_request_is_an_invalid_argument(client: Client, body: bytes, tenant: str | None) -> None:
+    refusal = client.refusal(body, tenant)
+    assert refusal.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert refusal.details()
+
+
+def test_a_bad_request_leaves_those_it_shares_a_group_with_alone(
+    server: SpanlakeServer, client: Client, tenant: str
+) -> None:
+    names = [f"{number:02}" for number in range(30)]
+    calls = [
+        client.call.future(body, metadata=(("x-scope-orgid", tenant),), timeout=PATIENCE)
+        for name in names
+        for body in (export_request(name).SerializeToString(), b"\xff" + name.encode())
+    ]
+    assert [call.code() for call in calls] == [grpc.StatusCode.OK, grpc.StatusCode.INVALID_ARGUMENT] * 30
+    assert stored_names(server.data, tenant) == names
+
+
+def test_another_method_is_not_implemented(client: Client) -> None:
+    with pytest.raises(grpc.RpcError) as refused:
+        client.method("/opentelemetry.proto.collector.trace.v1.TraceService/Import")(b"")
+    assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+@pytest.mark.parametrize("compression", [grpc.Compression.Gzip, grpc.Compression.Deflate])
+def test_a_bomb_does_not_go_off(start_server: StartServer, compression: grpc.Compression) -> None:
+    server = start_server("--max-request-bytes", "1MiB")
+    client = Client(server)
+    client.export(GOOD)
+    before = server.peak_memory()
+    assert client.refusal(bytes(200 << 20), compression=compression).code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert server.peak_memory() - before < 20 << 20
+
+
+def test_a_message_beyond_the_limit_is_refused(start_server: StartServer) -> None:
+    client = Client(start_server("--max-request-bytes", str(len(GOOD))))
+    assert client.export(GOOD) == ExportTraceServiceResponse()
+    assert client.refusal(GOOD + b"\0").code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def retry_delay(refusal: grpc.RpcError) -> float:
+    """What the google.rpc.RetryInfo of a refusal says, in seconds."""
+    (trailer,) = refusal.trailing_metadata()
+    assert trailer.key == "grpc-status-details-bin"
+    (detail,) = Status.FromString(trailer.value).details
+    retry = RetryInfo()
+    assert detail.Unpack(retry)
+    return float(retry.retry_delay.ToTimedelta().total_seconds())
+
+
+def test_more_than_fits_in_memory_is_asked_to_come_again(start_server: StartServer) -> None:
+    server = start_server("--max-request-bytes", "9000", "--max-in-flight-bytes", "9000")
+    client = Client(server)
+    body = export_request("large", filler=8000).SerializeToString()
+    waiting = HalfSent(server, body)
+    server.wait_for(lambda: server.bytes_in_flight() > 0)
+    refusal = client.refusal(body)
+    assert refusal.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert retry_delay(refusal) == 1
+    assert waiting.finish().status == 200
+    assert client.export(body) == ExportTraceServiceResponse()
+
+
+def test_storage_that_fails_is_a_reason_to_come_again(start_server: StartServer) -> None:
+    server = start_server()
+    client = Client(server)
+    in_the_way = server.data / "spans"
+    in_the_way.touch()
+    refusal = client.refusal(GOOD)
+    assert refusal.code() is grpc.StatusCode.UNAVAILABLE
+    assert retry_delay(refusal) > 0
+    in_the_way.unlink()
+    assert client.export(GOOD) == ExportTraceServiceResponse()
+
+
+def test_the_sdk_exporter_with_gzip(server: SpanlakeServer, tenant: str) -> None:
+    exporter = OTLPSpanExporter(
+        server.otlp_grpc, insecure=True, headers={"x-scope-orgid": tenant}, compression=grpc.Compression.Gzip
+    )
+    provider = TracerProvider()
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    for number in range(700):
+        provider.get_tracer("tests").start_span(f"{number:03}").end()
+    provider.shutdown()
+    assert stored_names(server.data, tenant) == [f"{number:03}" for number in range(700)]
+
+
+def test_the_sdk_exporter_waits_out_a_failure(start_server: StartServer) -> None:
+    server = start_server()
+    in_the_way = server.data / "spans"
+    in_the_way.touch()
+    provider = TracerProvider()
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(server.otlp_grpc, insecure=True)))
+    provider.get_tracer("tests").start_span("patient").end()
+    server.wait_for(lambda: "could not be stored" in server.log())
+    in_the_way.unlink()
+    provider.shutdown()
+    assert stored_names(server.data) == ["patient"]
+
+
+def test_health_is_told(server: SpanlakeServer) -> None:
+    with grpc.insecure_channel(server.otlp_grpc) as channel:
+        check = channel.unary_unary(
+            "/grpc.health.v1.Health/Check",
+            request_serializer=HealthCheckRequest.SerializeToString,
+            response_deserializer=HealthCheckResponse.FromString,
+        )
+        assert check(HealthCheckRequest()).status == HealthCheckResponse.SERVING

@@ -1,0 +1,56 @@
+"""Admission: what is in flight never exceeds the budget, and everything taken comes back."""
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spanlake.ingest.admission import Admission
+from spanlake.ingest.errors import Overloaded
+
+
+def test_requests_beyond_the_limit_are_refused_until_one_leaves() -> None:
+    admission = Admission(max_requests=2, max_bytes=100)
+    first = admission.enter()
+    with admission.enter(), pytest.raises(Overloaded, match="2 requests"):
+        admission.enter()
+    with admission.enter(), first:
+        pass
+    admission.enter()
+
+
+def test_bytes_beyond_the_limit_are_refused_and_not_taken() -> None:
+    admission = Admission(max_requests=9, max_bytes=100)
+    with admission.enter() as one, admission.enter() as other:
+        one.grow(60)
+        with pytest.raises(Overloaded, match="60 bytes"):
+            other.grow(41)
+        other.grow(40)
+        assert admission.bytes_in_flight == 100
+        one.shrink(10)
+        other.grow(10)
+
+
+def test_a_request_that_fails_returns_what_it_held() -> None:
+    admission = Admission(max_requests=1, max_bytes=100)
+    with suppress(ZeroDivisionError), admission.enter() as place:
+        place.grow(70)
+        raise ZeroDivisionError
+    assert admission.bytes_in_flight == 0
+    admission.enter()
+
+
+@given(st.lists(st.integers(0, 60), max_size=30))
+def test_no_order_of_growth_exceeds_the_budget(sizes: list[int]) -> None:
+    admission = Admission(max_requests=99, max_bytes=100)
+    with admission.enter() as place:
+        for size in sizes:
+            before = admission.bytes_in_flight
+            try:
+                place.grow(size)
+            except Overloaded:
+                assert before + size > 100
+                assert admission.bytes_in_flight == before
+            assert admission.bytes_in_flight <= 100
+    assert admission.bytes_in_flight == 0

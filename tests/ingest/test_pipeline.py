@@ -1,0 +1,164 @@
+"""The pipeline: what becomes of each request of a group, with the real decoder and real storage."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spanlake.ingest.pipeline import Pipeline, Write
+from spanlake.ingest.request import Outcome, Receipt, Request
+from spanlake.metrics import Metrics
+from spanlake.receivers import otlp
+from spanlake.spans.decode import MalformedRequest
+from spanlake.store.errors import StorageUnavailable
+from spanlake.store.index import Block
+from spanlake.store.local import LocalObjects
+from spanlake.store.sqlite import SqliteIndex
+from spanlake.store.writer import write
+from tests.payloads import DAY_NS, block_files, export_request, stored_names
+
+NOW_NS = 1_800_000_000 * 10**9
+BAD = b"\xff\xff"
+
+
+def body(*names: str, age_days: float = 0) -> bytes:
+    return export_request(*names, start_ns=NOW_NS - int(age_days * DAY_NS)).SerializeToString()
+
+
+def pipeline(to: Write, retention: timedelta | None = None) -> Pipeline:
+    return Pipeline(otlp.read, to, Metrics(), retention, clock=lambda: NOW_NS)
+
+
+def run(around: Pipeline, *bodies: bytes) -> list[Outcome]:
+    return around("t", [Request.of(each) for each in bodies])
+
+
+def storage(data: Path) -> Write:
+    return partial(write, LocalObjects(data), SqliteIndex(data / "index.sqlite"))
+
+
+@dataclass
+class Memory:
+    """A Write that keeps what it is given."""
+
+    names: list[list[str]] = field(default_factory=list)
+    hashes: list[bytes] = field(default_factory=list)
+
+    def __call__(self, _: str, table: pa.Table, content_hash: bytes) -> Sequence[Block]:
+        self.names.append([str(name) for name in table["name"].to_pylist()])
+        self.hashes.append(content_hash)
+        return []
+
+
+def test_requests_share_a_block(tmp_path: Path) -> None:
+    assert run(pipeline(storage(tmp_path)), body("a", "b"), body("c")) == [Receipt(2), Receipt(1)]
+    assert stored_names(tmp_path, "t") == ["a", "b", "c"]
+    assert len(list(block_files(tmp_path, "t"))) == 1
+
+
+def test_spans_around_midnight_make_two_blocks(tmp_path: Path) -> None:
+    midnight_ns = NOW_NS - NOW_NS % DAY_NS
+    around = [export_request(f"{shift}", start_ns=midnight_ns + shift).SerializeToString() for shift in (-1, 1)]
+    assert run(pipeline(storage(tmp_path)), *around) == [Receipt(1), Receipt(1)]
+    assert sorted(file.parent.name for file in block_files(tmp_path, "t")) == ["date=2027-01-14", "date=2027-01-15"]
+
+
+@pytest.mark.parametrize("bad", [{0}, {1}, {3}, {0, 1}, {0, 2, 3}, {0, 1, 2, 3}])
+def test_what_cannot_be_read_fails_alone(bad: set[int]) -> None:
+    memory = Memory()
+    bodies = [BAD if number in bad else body(f"{number}") for number in range(4)]
+    outcomes = run(pipeline(memory), *bodies)
+    assert [isinstance(outcome, MalformedRequest) for outcome in outcomes] == [number in bad for number in range(4)]
+    assert memory.names == [[f"{number}" for number in range(4) if number not in bad]] * (len(bad) < 4)
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=12))
+def test_each_request_gets_its_own_outcome(good: list[bool]) -> None:
+    outcomes = run(pipeline(Memory()), *[body(*["x"] * number) if fine else BAD for number, fine in enumerate(good)])
+    assert [outcome.accepted if isinstance(outcome, Receipt) else None for outcome in outcomes] == [
+        number if fine else None for number, fine in enumerate(good)
+    ]
+
+
+def test_a_decoder_that_fails_on_one_request_spares_the_others() -> None:
+    def read(bodies: Sequence[bytes]) -> object:
+        if b"odd" in bodies:
+            raise ZeroDivisionError
+        return otlp.read(bodies)
+
+    around = Pipeline(read, Memory(), Metrics())  # type: ignore[arg-type]
+    outcomes = run(around, body("a"), b"odd", body("b"))
+    assert [type(outcome) for outcome in outcomes] == [Receipt, ZeroDivisionError, Receipt]
+
+
+def test_storage_that_fails_fails_all_that_could_be_stored() -> None:
+    def refuse(*_: object) -> Sequence[Block]:
+        raise StorageUnavailable("full")
+
+    outcomes = run(pipeline(refuse), body("a"), BAD, body("b"))
+    assert [type(outcome) for outcome in outcomes] == [StorageUnavailable, MalformedRequest, StorageUnavailable]
+
+
+@pytest.mark.parametrize(
+    ("age_days", "retention_days", "rejected"),
+    [
+        (0, None, {}),
+        (0, 2, {}),
+        (1.9, 2, {}),
+        (2.1, 2, {"too_old": 1}),
+        (10_000, None, {}),
+        (-0.9, 2, {}),
+        (-1.1, 2, {"too_new": 1}),
+        (-1.1, None, {"too_new": 1}),
+    ],
+)
+def test_spans_of_another_time_are_rejected(
+    age_days: float, retention_days: int | None, rejected: dict[str, int]
+) -> None:
+    memory = Memory()
+    retention = None if retention_days is None else timedelta(days=retention_days)
+    (outcome,) = run(pipeline(memory, retention), body("x", age_days=age_days))
+    assert outcome == Receipt(0 if rejected else 1, rejected)
+    assert memory.names == ([] if rejected else [["x"]])
+
+
+def test_rejections_are_told_to_whom_they_concern() -> None:
+    old, new = body("x", "y", age_days=5), body("z")
+    outcomes = run(pipeline(Memory(), timedelta(days=1)), old, new, old)
+    assert outcomes == [Receipt(0, {"too_old": 2}), Receipt(1), Receipt(0, {"too_old": 2})]
+
+
+def test_nothing_is_written_for_nothing() -> None:
+    memory = Memory()
+    assert run(pipeline(memory), b"", b"") == [Receipt(0), Receipt(0)]
+    assert memory.names == []
+
+
+def test_the_block_is_named_by_its_requests_in_any_order() -> None:
+    memory = Memory()
+    around = pipeline(memory)
+    for bodies in ((body("a"), body("b")), (body("b"), body("a")), (body("a"),), (body("a"), BAD, body("b"))):
+        run(around, *bodies)
+    one, same, other, without_bad = memory.hashes
+    assert one == same == without_bad != other
+
+
+def test_the_same_group_again_makes_the_same_block(tmp_path: Path) -> None:
+    around = pipeline(storage(tmp_path))
+    for _ in range(2):
+        run(around, body("a"), body("b"))
+    assert stored_names(tmp_path, "t") == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("rejected", "explanation"), [({}, ""), ({"too_old": 2}, "too_old: 2"), ({"b": 1, "a": 2}, "a: 2, b: 1")]
+)
+def test_receipts_explain_themselves(rejected: dict[str, int], explanation: str) -> None:
+    receipt = Receipt(5, rejected)
+    assert (receipt.rejected_spans, receipt.explanation) == (sum(rejected.values()), explanation)

@@ -1,0 +1,125 @@
+"""Retries: the same request is stored once, whoever sends it and whenever."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spanlake.ingest.request import Outcome, Receipt, Request
+from spanlake.ingest.retries import RetryMemory
+from spanlake.metrics import Metrics
+
+PATIENCE = 20  # seconds
+
+Requests = list[Request]
+
+
+class Store:
+    """A Commit that keeps what it is given, and fails at first for bodies that begin with ``f``."""
+
+    def __init__(self) -> None:
+        self.stored: list[tuple[str, bytes]] = []
+        self.failed: set[bytes] = set()
+
+    def __call__(self, tenant: str, requests: Sequence[Request]) -> list[Outcome]:
+        return [self._store(tenant, request.body) for request in requests]
+
+    def _store(self, tenant: str, body: bytes) -> Outcome:
+        if body.startswith(b"f") and body not in self.failed:
+            self.failed.add(body)
+            return OSError(body.decode())
+        self.stored.append((tenant, body))
+        return Receipt(len(body), {"too_old": 1})
+
+
+def memory(store: Store, capacity: int = 100, seconds: float = 3600) -> RetryMemory:
+    return RetryMemory(store, capacity=capacity, seconds=seconds, metrics=Metrics())
+
+
+def requests(*bodies: bytes) -> Requests:
+    return [Request.of(body) for body in bodies]
+
+
+def test_a_retry_gets_the_receipt_of_the_first() -> None:
+    store = Store()
+    remembered = memory(store)
+    first = remembered("t", requests(b"abc"))
+    assert remembered("t", requests(b"abc", b"de")) == [*first, Receipt(2, {"too_old": 1})]
+    assert store.stored == [("t", b"abc"), ("t", b"de")]
+
+
+def test_twice_in_one_group_is_once() -> None:
+    store = Store()
+    assert memory(store)("t", requests(b"a", b"bb", b"a")) == [
+        Receipt(1, {"too_old": 1}),
+        Receipt(2, {"too_old": 1}),
+        Receipt(1, {"too_old": 1}),
+    ]
+    assert store.stored == [("t", b"a"), ("t", b"bb")]
+
+
+def test_another_tenant_stores_its_own() -> None:
+    store = Store()
+    remembered = memory(store)
+    remembered("t", requests(b"a"))
+    remembered("u", requests(b"a"))
+    assert store.stored == [("t", b"a"), ("u", b"a")]
+
+
+def test_what_failed_is_tried_again() -> None:
+    store = Store()
+    remembered = memory(store)
+    (failure,) = remembered("t", requests(b"f"))
+    assert isinstance(failure, OSError)
+    assert remembered("t", requests(b"f")) == [Receipt(1, {"too_old": 1})]
+
+
+def test_what_is_forgotten_is_stored_again() -> None:
+    for capacity, seconds in ((1, 3600), (100, -1)):
+        store = Store()
+        remembered = memory(store, capacity, seconds)
+        for body in (b"a", b"b", b"c", b"a"):
+            remembered("t", requests(body))
+        assert store.stored == [("t", b"a"), ("t", b"b"), ("t", b"c"), ("t", b"a")]
+
+
+def test_a_retry_during_the_commit_waits_for_it() -> None:
+    running, finish = Event(), Event()
+    calls: list[Requests] = []
+
+    def commit(_: str, given: Sequence[Request]) -> list[Outcome]:
+        calls.append(list(given))
+        running.set()
+        assert finish.wait(PATIENCE)
+        return [Receipt(7)]
+
+    remembered = RetryMemory(commit, capacity=9, seconds=3600, metrics=Metrics())
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(remembered, "t", requests(b"a"))
+        assert running.wait(PATIENCE)
+        retry = threads.submit(remembered, "t", requests(b"a"))
+        finish.set()
+        assert first.result(PATIENCE) == retry.result(PATIENCE) == [Receipt(7)]
+    assert len(calls) == 1
+
+
+def test_a_retry_during_a_commit_that_raises_hears_of_it_too() -> None:
+    def commit(_: str, __: Sequence[Request]) -> list[Outcome]:
+        raise OSError("full")
+
+    (failure,) = RetryMemory(commit, capacity=9, seconds=3600, metrics=Metrics())("t", requests(b"a"))
+    assert isinstance(failure, OSError)
+
+
+@given(st.lists(st.lists(st.sampled_from([b"a", b"b", b"c", b"fa", b"fb"]), max_size=5), max_size=8))
+def test_whatever_is_repeated_everything_is_stored_once(groups: list[list[bytes]]) -> None:
+    store = Store()
+    remembered = memory(store)
+    outcomes = [remembered("t", requests(*bodies)) for bodies in groups]
+    assert [len(answers) for answers in outcomes] == [len(bodies) for bodies in groups]
+    assert len(store.stored) == len(set(store.stored))
+    for bodies, answers in zip(groups, outcomes, strict=True):
+        for body, answer in zip(bodies, answers, strict=True):
+            assert isinstance(answer, OSError) or ("t", body) in store.stored

@@ -1,0 +1,235 @@
+"""A real `spanlake serve` for tests, and what tests say to it."""
+
+import http.client
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_PATIENCE = 60  # seconds for anything that must happen
+_PORTS = (3100, 3200, 4317, 4318)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A response over HTTP."""
+
+    status: int
+    headers: Mapping[str, str]  # names in lower case
+    body: bytes
+
+    @property
+    def json(self) -> object:
+        """The body, read as JSON."""
+        return json.loads(self.body)
+
+
+class SpanlakeServer:
+    """One server process on a data directory; use `start_server` or `server` of conftest to have one."""
+
+    def __init__(self, data: Path, arguments: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> None:
+        self.data = data
+        self.offset = free_offset()
+        self.log_path = data.with_name(f"{data.name}-{self.offset}.log")
+        self._process = spawn(
+            ["--data", str(data), "--port-offset", str(self.offset), *arguments], self.log_path, environment
+        )
+
+    @property
+    def tempo(self) -> str:
+        """Base URL of the Tempo API."""
+        return f"http://127.0.0.1:{3200 + self.offset}"
+
+    @property
+    def otlp_http(self) -> str:
+        """Base URL of OTLP over HTTP."""
+        return f"http://127.0.0.1:{4318 + self.offset}"
+
+    @property
+    def otlp_grpc(self) -> str:
+        """Authority of OTLP over gRPC."""
+        return f"127.0.0.1:{4317 + self.offset}"
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def wait_until_ready(self) -> "SpanlakeServer":
+        """Itself, once it says so; raises RuntimeError with its log when it does not."""
+        for _ in patiently():
+            if self._process.poll() is not None:
+                break
+            try:
+                if self.get("/ready").status == 200:
+                    return self
+            except OSError:
+                continue
+        self.kill()
+        raise RuntimeError(f"spanlake serve is not ready, exit status {self._process.poll()}:\n{self.log()}")
+
+    def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
+        """Ask the port of the Tempo API."""
+        return ask(3200 + self.offset, "GET", path, headers=headers)
+
+    def post_traces(
+        self, body: bytes, content_type: str = "application/x-protobuf", headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Send a body to the port of OTLP over HTTP."""
+        return ask(
+            4318 + self.offset,
+            "POST",
+            "/v1/traces",
+            body=body,
+            headers={"Content-Type": content_type, **(headers or {})},
+        )
+
+    def bytes_in_flight(self) -> int:
+        """What its metrics say of requests that are not answered yet."""
+        return int(self.metric("spanlake_ingest_in_flight_bytes"))
+
+    def metric(self, series: str) -> float:
+        """The value of a time series, 0 when there is none."""
+        lines = (line.rpartition(" ") for line in self.get("/metrics").body.decode().splitlines())
+        return next((float(value) for name, _, value in lines if name == series), 0)
+
+    def peak_memory(self) -> int:
+        """The most it has had resident, in bytes."""
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:"))
+
+    def wait_for(self, happened: Callable[[], bool]) -> None:
+        """Return when it has happened; raises TimeoutError with the log when it does not."""
+        if not any(happened() for _ in patiently()):
+            raise TimeoutError(self.log())
+
+    def log(self) -> str:
+        """What it has written."""
+        return self.log_path.read_text()
+
+    def events(self) -> list[dict[str, object]]:
+        """Its log, line by line."""
+        return [json.loads(line) for line in self.log().splitlines()]
+
+    def ask_to_stop(self) -> None:
+        """Send SIGTERM."""
+        self._process.terminate()
+
+    def exit_status(self) -> int:
+        """Wait for its end."""
+        return self._process.wait(_PATIENCE)
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        self._process.send_signal(number)
+
+    def stop(self) -> int:
+        """Ask it to stop and wait for the exit status."""
+        self.ask_to_stop()
+        return self.exit_status()
+
+    def kill(self) -> None:
+        """End it without a chance to do anything."""
+        self._process.kill()
+        self.exit_status()
+
+
+class HalfSent:
+    """A request to store spans over HTTP whose second half is held back."""
+
+    def __init__(self, server: SpanlakeServer, body: bytes) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", 4318 + server.offset, timeout=_PATIENCE)
+        self._connection.putrequest("POST", "/v1/traces")
+        self._connection.putheader("Content-Type", "application/x-protobuf")
+        self._connection.putheader("Content-Length", str(len(body)))
+        self._connection.endheaders(body[: len(body) // 2])
+        self._rest = body[len(body) // 2 :]
+
+    def finish(self) -> Answer:
+        """Send the rest and read the answer."""
+        self._connection.send(self._rest)
+        try:
+            return _answer(self._connection.getresponse())
+        finally:
+            self._connection.close()
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A server process that has ended by itself."""
+
+    status: int
+    output: str = field(repr=False)
+
+
+def run_until_exit(*arguments: str, log: Path, environment: Mapping[str, str] | None = None) -> Finished:
+    """Run `spanlake serve` with arguments that it should refuse."""
+    process = spawn(arguments, log, environment)
+    try:
+        return Finished(process.wait(_PATIENCE), " ".join(log.read_text().replace("│", " ").split()))
+    finally:
+        process.kill()
+
+
+def spawn(
+    arguments: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+) -> "subprocess.Popen[bytes]":
+    """Start `spanlake serve`, its output going to a file."""
+    command = [str(Path(sys.executable).with_name("spanlake")), "serve", *arguments]
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **(environment or {})},
+        )
+
+
+def ask(
+    port: int, method: str, path: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None
+) -> Answer:
+    """Send one request to this machine."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_PATIENCE)
+    try:
+        connection.request(method, path, body=body, headers=dict(headers or {}))
+        return _answer(connection.getresponse())
+    finally:
+        connection.close()
+
+
+def _answer(response: http.client.HTTPResponse) -> Answer:
+    headers = {name.lower(): value for name, value in response.getheaders()}
+    return Answer(response.status, headers, response.read())
+
+
+def patiently() -> Iterator[None]:
+    """Turns of a loop that waits for something; the last one comes when patience ends."""
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        yield
+        time.sleep(0.02)
+
+
+def free_offset() -> int:
+    """A port offset at which nobody listens on any port of a server."""
+    while True:
+        offset = random.randint(1000, 9000)
+        if all(_is_free(port + offset) for port in _PORTS):
+            return offset
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as listener:
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,27 @@
+"""The command line itself; tests/serve has what `spanlake serve` does."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+SPANLAKE = Path(sys.executable).with_name("spanlake")
+HEAVY = ("pyarrow", "duckdb", "fastapi", "grpc", "sqlglot", "structlog", "uvicorn", "prometheus_client")
+
+
+def test_help_lists_the_commands() -> None:
+    result = subprocess.run([SPANLAKE, "--help"], capture_output=True, text=True, check=True)
+    assert "serve" in result.stdout
+
+
+def test_help_of_serve_lists_its_settings_with_their_variables() -> None:
+    result = subprocess.run([SPANLAKE, "serve", "--help"], capture_output=True, text=True, check=True)
+    words = " ".join(result.stdout.replace("│", " ").split())
+    for setting in ("data", "listen", "retention", "retention-bytes", "port-offset"):
+        assert f"--{setting}" in words
+        assert f"SPANLAKE_{setting.upper().replace('-', '_')}" in words
+
+
+def test_the_command_line_loads_nothing_heavy() -> None:
+    program = f"import sys, spanlake.cli; print([name for name in {HEAVY} if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
