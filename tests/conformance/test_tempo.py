@@ -1,0 +1,76 @@
+"""Every recorded request to Tempo 3.1, asked of a running server that holds the same spans."""
+
+import importlib.util
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tests.server import SpanlakeServer
+
+FOLDER = Path(__file__).parents[3] / "shared" / "conformance"
+TENANT = "conformance"
+
+NOT_YET = {
+    **dict.fromkeys((421, 422, 423, 424, 426), "compare() is not answered yet"),
+    429: "with (sample=true) is ignored: every span counts",
+}
+BETTER = {
+    **dict.fromkeys((222, 224, 227), "Tempo stops looking for spans of &>> and &<< before it has seen all"),
+    **dict.fromkeys((333, 334), "Tempo leaves values out of sums of an attribute"),
+    **dict.fromkeys((345, 347, 399, 400), "quantiles are exact here, estimated from powers of two in Tempo"),
+}
+
+
+def _check() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("check", FOLDER / "check.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _requests() -> list[Any]:
+    if not FOLDER.exists():
+        return []
+    rows = _check().load(FOLDER / "answers.jsonl.gz")
+    return [pytest.param(row, id=f"{row['id']}-{row['area']}", marks=_marks(row["id"])) for row in rows]
+
+
+def _marks(number: int) -> list[pytest.MarkDecorator]:
+    reason = NOT_YET.get(number) or BETTER.get(number)
+    return [pytest.mark.xfail(reason=reason, strict=True)] if reason else []
+
+
+def _bodies() -> Iterator[bytes]:
+    data = (FOLDER / "dataset.otlp").read_bytes()
+    at = 0
+    while at < len(data):
+        (size,) = struct.unpack_from("<I", data, at)
+        yield data[at + 4 : at + 4 + size]
+        at += 4 + size
+
+
+@pytest.fixture(scope="module")
+def loaded(server: SpanlakeServer) -> SpanlakeServer:
+    for body in _bodies():
+        assert server.post_traces(body, headers={"X-Scope-OrgID": TENANT}).status == 200
+    return server
+
+
+def test_recordings_are_there() -> None:
+    if not FOLDER.exists():
+        assert os.environ.get("CI") != "true", f"the recorded answers are missing: {FOLDER}"
+        pytest.skip("the recorded answers are missing")
+
+
+@pytest.mark.parametrize("row", _requests())
+def test_answer_is_tempos(loaded: SpanlakeServer, row: dict[str, Any]) -> None:
+    check = _check()
+    status, answer = check.ask(loaded.tempo, row, tenant=TENANT)
+    assert check.diff(row, row["want"], check.normal(row, status, answer)) is None
