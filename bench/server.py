@@ -60,35 +60,29 @@ class Server:
 def serving(data: Path) -> Iterator[Server]:
     """A server on this data directory, ready; stopped gracefully at the end.
 
-    Raises RuntimeError with the server's log when it does not become ready.
+    Raises RuntimeError with the end of its log when it does not become ready, or when what is done with it fails.
     """
     offset = _free_offset()
     log = data.with_suffix(".log")
-    command = [
-        str(Path(sys.executable).with_name("spanlake")),
-        "serve",
-        "--data",
-        str(data),
-        "--port-offset",
-        str(offset),
-    ]
+    program = Path(sys.executable).with_name("spanlake")
+    command = [str(program), "serve", "--data", str(data), "--port-offset", str(offset)]
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
     try:
-        _wait_until_ready(process, offset, log)
+        _wait_until_ready(process, offset)
         yield Server(process.pid, offset)
+    except Exception as error:
+        raise RuntimeError(f"{error}; the server's last words:\n{log.read_text()[-2000:]}") from error
     finally:
         process.terminate()
         process.wait(_STOPPED_WITHIN)
 
 
-def _wait_until_ready(process: "subprocess.Popen[bytes]", offset: int, log: Path) -> None:
+def _wait_until_ready(process: "subprocess.Popen[bytes]", offset: int) -> None:
     deadline = time.monotonic() + _READY_WITHIN
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise RuntimeError(
-                f"spanlake serve ended with exit status {process.returncode}:\n{log.read_text()[-2000:]}"
-            )
+            raise RuntimeError(f"spanlake serve ended with exit status {process.returncode}")
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{3200 + offset}/ready", timeout=5).close()
         except (urllib.error.URLError, ConnectionError):

@@ -13,7 +13,17 @@ StartServer = Callable[..., SpanlakeServer]
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SpanlakeServer]:
     """One server for all tests that can share it, each under a tenant of its own."""
-    running = SpanlakeServer(tmp_path_factory.mktemp("server") / "data")
+    yield from _running(tmp_path_factory.mktemp("server"))
+
+
+@pytest.fixture(scope="session")
+def strict_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SpanlakeServer]:
+    """The same, taking requests of at most 1 MiB."""
+    yield from _running(tmp_path_factory.mktemp("strict"), "--max-request-bytes", "1MiB")
+
+
+def _running(directory: Path, *arguments: str) -> Iterator[SpanlakeServer]:
+    running = SpanlakeServer(directory / "data", arguments)
     try:
         yield running.wait_until_ready()
     finally:

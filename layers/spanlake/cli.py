@@ -77,7 +77,7 @@ def serve(  # noqa: PLR0913, PLR0917, one for each setting
             min=0,
             help="How long concurrent requests wait for each other to share a block.",
         ),
-    ] = 5,
+    ] = 10,
 ) -> None:
     """Take in traces and answer for them on this machine, until SIGTERM."""
     from spanlake.serve.logs import set_up_logs

@@ -28,7 +28,7 @@ class IngestLimits:
     flight_bytes: int = 128 * MIB  # all requests that are being read, wait or are being committed
     flight_requests: int = 4096
     body_seconds: float = 60.0  # a client that takes longer to send one body is given up
-    linger_seconds: float = 0.005  # how long a group waits for the requests that usually come together
+    linger_seconds: float = 0.01  # how long a group waits for those whose senders were just answered
     group_bytes: int = 16 * MIB  # requests of one group, unless a single one is larger
     group_requests: int = 1024
     remembered_requests: int = 16384  # whose identical retry is answered without writing it again

@@ -40,12 +40,12 @@ def test_a_narrow_terminal_shortens_names(tempo: Tempo, run: Run) -> None:
     tempo.answers_trace(shop())
     assert run("trace", ID, columns=40).stdout.split("\n\n")[1] == page(
         """
-        Service, span         Duration  0s    1s
-        frontend GET /check…        1s  ████████
-        ├╴cart SELECT carts      200ms  ▕█▋
-        ├╴✗ payme… POST /ch…     500ms    ▐███▌
-        │ └╴✗ payment bank         2ms    ▐
-        └╴frontend render        100ms         ▉
+        Service, span         Duration  0s      1s
+        front… GET /checkout        1s  ██████████
+        ├╴cart SELECT carts      200ms   ██
+        ├╴✗ payme… POST /ch…     500ms     █████
+        │ └╴✗ payment bank         2ms     ▏
+        └╴frontend render        100ms           █
         """
     )
 

@@ -1,6 +1,7 @@
 """Arbitrary OTLP, and the normal form in which what went in is compared with what comes out."""
 
 import math
+from typing import Any
 
 from google.protobuf.message import Message
 from hypothesis import strategies as st
@@ -131,7 +132,7 @@ def normal(*messages: ExportTraceServiceRequest | TracesData) -> list[NormalSpan
 
     Attributes have no order, NaN is NaN whatever its bits, and short ids have leading zeros.
     """
-    return sorted(
+    found = [
         (
             _bytes(resource_spans.resource) if resource_spans.HasField("resource") else None,
             resource_spans.schema_url,
@@ -143,7 +144,8 @@ def normal(*messages: ExportTraceServiceRequest | TracesData) -> list[NormalSpan
         for resource_spans in message.resource_spans
         for scope_spans in resource_spans.scope_spans
         for span in scope_spans.spans
-    )
+    ]
+    return sorted(found, key=repr)
 
 
 def _span(span: Span) -> bytes:
@@ -161,14 +163,14 @@ def _padded(id_: bytes, length: int) -> bytes:
     return id_.rjust(length, b"\0") if id_ else id_
 
 
-def _bytes(message: Resource | InstrumentationScope | Span) -> bytes:
+def _bytes(message: Message) -> bytes:
     copy = type(message)()
     copy.CopyFrom(message)
     _sort_attributes(copy)
     return copy.SerializeToString(deterministic=True)
 
 
-def _sort_attributes(message: Resource | InstrumentationScope | Span | Span.Event | Span.Link) -> None:
+def _sort_attributes(message: Any) -> None:
     for attribute in message.attributes:
         _forget_nan_bits(attribute)
     attributes = sorted(message.attributes, key=lambda attribute: attribute.SerializeToString(deterministic=True))
@@ -176,7 +178,7 @@ def _sort_attributes(message: Resource | InstrumentationScope | Span | Span.Even
     message.attributes.extend(attributes)
 
 
-def _forget_nan_bits(message: Message) -> None:
+def _forget_nan_bits(message: Any) -> None:
     for field, value in message.ListFields():
         if field.name == "double_value" and math.isnan(value):
             message.double_value = math.nan

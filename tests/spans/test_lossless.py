@@ -1,6 +1,5 @@
 """Whatever OTLP comes in, what goes out is equal to it."""
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest

@@ -6,6 +6,7 @@ import asyncio
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from io import BytesIO
 from typing import Literal
 
 import pyarrow as pa
@@ -58,20 +59,18 @@ async def read_body(receive: Receive, place: Pass, *, limit: int, seconds: float
 
 
 async def _collect(receive: Receive, place: Pass, limit: int) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
+    body = BytesIO()  # unlike a list of chunks, it has the whole without a copy
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
         chunk: bytes = message.get("body", b"")
-        size += len(chunk)
-        if size > limit:
+        if body.tell() + len(chunk) > limit:
             raise BodyTooLarge(limit)
         place.grow(len(chunk))
-        chunks.append(chunk)
+        body.write(chunk)
         if not message.get("more_body", False):
-            return b"".join(chunks)
+            return body.getvalue()
 
 
 def inflater(encoding: str) -> Inflate | None:
@@ -89,19 +88,17 @@ def decompress(body: bytes, inflate: Inflate, place: Pass, *, limit: int) -> byt
 
     Raises MalformedBody, BodyTooLarge, and Overloaded when the place can not grow to hold the result.
     """
-    pieces: list[bytes] = []
-    size = 0
+    inflated = BytesIO()
     try:
         for piece in inflate(body):
-            size += len(piece)
-            if size > limit:
+            if inflated.tell() + len(piece) > limit:
                 raise BodyTooLarge(limit)
             place.grow(len(piece))
-            pieces.append(piece)
+            inflated.write(piece)
     except (OSError, zlib.error) as error:
         raise MalformedBody(f"the body does not decompress: {error}") from None
     place.shrink(len(body))
-    return b"".join(pieces)
+    return inflated.getvalue()
 
 
 def _arrow(codec: Literal["gzip", "zstd"], body: bytes) -> Iterator[bytes]:

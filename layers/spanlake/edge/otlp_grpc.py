@@ -3,12 +3,11 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from typing import NoReturn
 
 import grpc
 import grpc.aio
 
-from spanlake.edge.errors import MissingMessage, refusal
+from spanlake.edge.errors import MissingMessage, Refusal, refusal
 from spanlake.ingest.request import Receipt
 from spanlake.ingest.service import Ingest
 from spanlake.ingest.tenant import HEADER, tenant_named
@@ -18,7 +17,7 @@ PROTOCOL = "grpc"  # as metrics name it
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
 
-_READERS = 16  # messages that are received at once, each up to the largest size
+_READERS = 8  # messages that are received at once, each up to the largest size
 
 _log = logging.getLogger(__name__)
 
@@ -41,12 +40,24 @@ class OtlpGrpc:
         return grpc.method_handlers_generic_handler(SERVICE, {"Export": export})
 
     async def _export(self, _: AsyncIterator[bytes], context: Context) -> bytes:
-        try:
-            receipt = await self._store(context)
-        except Exception as error:  # noqa: BLE001, the client hears of it, and the log of what is not in the table
-            await self._refuse(context, error)
+        outcome = await self._outcome(context)
+        if isinstance(outcome, Refusal):
+            self._ingest.metrics.request(PROTOCOL, outcome.code.name)
+            await context.abort(outcome.code, outcome.message, outcome.trailers)
         self._ingest.metrics.request(PROTOCOL, grpc.StatusCode.OK.name)
-        return _response(receipt)
+        return _response(outcome)
+
+    async def _outcome(self, context: Context) -> Receipt | Refusal:
+        """What to answer, as a value: an error that is being handled when the call is aborted would live on in what
+        abort raises, and keep the message in memory until the next garbage collection.
+        """
+        try:
+            return await self._store(context)
+        except Exception as error:  # noqa: BLE001, the client hears of it, and the log of what is not in the table
+            told = refusal(error)
+            if told.code is grpc.StatusCode.INTERNAL:
+                _log.exception("a request failed")
+            return told
 
     async def _store(self, context: Context) -> Receipt:
         tenant = tenant_named(_header(context))
@@ -66,13 +77,6 @@ class OtlpGrpc:
         if not isinstance(message, bytes):
             raise MissingMessage("the call ended without a message")
         return message
-
-    async def _refuse(self, context: Context, error: Exception) -> NoReturn:
-        told = refusal(error)
-        if told.code is grpc.StatusCode.INTERNAL:
-            _log.error("a request failed", exc_info=error)
-        self._ingest.metrics.request(PROTOCOL, told.code.name)
-        await context.abort(told.code, told.message, told.trailers)
 
 
 def _header(context: Context) -> str | None:

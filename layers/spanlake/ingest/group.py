@@ -8,6 +8,7 @@ answers have just gone out: their senders will send again, and a block costs muc
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass
+from operator import itemgetter
 from threading import Condition, Thread
 from time import monotonic
 
@@ -21,10 +22,10 @@ _IDLE_TENANTS = 256  # whose last group is remembered; forgetting one costs a fe
 class GroupPolicy:
     """When requests become a group. Sizes are bytes of request bodies."""
 
-    linger_seconds: float = 0.005
+    linger_seconds: float = 0.01
     max_bytes: int = 16 << 20  # a single request may be larger
     max_requests: int = 1024
-    parallel_bytes: int = 1 << 20  # worth storing beside a running group of the same tenant
+    parallel_bytes: int = 8 << 20  # worth storing beside a running group of the same tenant
     work_bytes: int = 32 << 20  # in all running groups, unless one alone is larger
     workers: int = 2
 
@@ -63,14 +64,18 @@ class _Queue:
         self.size += len(member.body)
 
     def wait_seconds(self, policy: GroupPolicy, now: float) -> float | None:
-        """How long until a group should start, 0 or less for now, None for not before something else happens."""
+        """How long until a group should start, 0 for now, None for not before something else happens."""
         if not self.members:
             return None
         if self.size >= policy.max_bytes or len(self.members) >= policy.max_requests:
             return 0
         if self.running:
             return 0 if self.size >= policy.parallel_bytes else None
-        return 0 if len(self.members) >= self.expected else self.since + policy.linger_seconds - now
+        return 0 if len(self.members) >= self.expected else max(0, self.since + policy.linger_seconds - now)
+
+    def next_size(self, policy: GroupPolicy) -> int:
+        """At most how many bytes the next group has."""
+        return max(len(self.members[0].body), min(self.size, policy.max_bytes))
 
     def take(self, policy: GroupPolicy) -> list[_Member]:
         """Remove the members of the next group, the longest waiting first."""
@@ -146,21 +151,26 @@ class GroupCommit:
     def _next_group(self) -> _Group | None:
         with self._changed:
             while True:
-                wait = self._shortest_wait()
-                if wait is not None and wait[0] <= 0:
-                    return self._start(wait[1])
+                wait, tenant = self._first_due()
+                if wait == 0 and self._has_room(tenant):
+                    return self._start(tenant)
                 if self._closing and not any(queue.members for queue in self._queues.values()):
                     return None
-                self._changed.wait(None if wait is None else wait[0])
+                self._changed.wait(wait or None)
 
-    def _shortest_wait(self) -> tuple[float, str] | None:
-        """The tenant whose group is due first, and in how many seconds."""
-        if self._work_bytes >= self._policy.work_bytes:
-            return None
+    def _first_due(self) -> tuple[float | None, str]:
+        """In how many seconds a group should start, and of which tenant; of several, the one served least recently."""
         now = monotonic()
-        waits = ((queue.wait_seconds(self._policy, now), tenant) for tenant, queue in self._queues.items())
-        due = [(0.0 if self._closing else wait, tenant) for wait, tenant in waits if wait is not None]
-        return min(due, key=lambda item: item[0], default=None)
+        waits = [
+            (0 if self._closing else wait, tenant)
+            for tenant, queue in self._queues.items()
+            if (wait := queue.wait_seconds(self._policy, now)) is not None
+        ]
+        return min(waits, key=itemgetter(0), default=(None, ""))
+
+    def _has_room(self, tenant: str) -> bool:
+        size = self._work_bytes + self._queues[tenant].next_size(self._policy)
+        return self._work_bytes == 0 or size <= self._policy.work_bytes
 
     def _start(self, tenant: str) -> _Group:
         queue = self._queues.pop(tenant)

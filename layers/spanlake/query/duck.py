@@ -46,8 +46,8 @@ class Session:
         self._cancellation = cancellation
         self.limits = limits
 
-    def table(self, query: exp.Query, parameters: Sequence[Any] = ()) -> pa.Table:
-        """Run a query, its ``?`` filled in order.
+    def table(self, query: exp.Query) -> pa.Table:
+        """Run a query.
 
         Raises LimitExceeded when time or memory run out, Cancelled when the request was given up.
         """
@@ -56,15 +56,15 @@ class Session:
         timer.daemon = True
         timer.start()
         try:
-            return self._run(query.sql("duckdb"), list(parameters))
+            return self._run(query.sql("duckdb"))
         finally:
             timer.cancel()
 
-    def _run(self, sql: str, parameters: list[Any]) -> pa.Table:
+    def _run(self, sql: str) -> pa.Table:
         if self._cancellation.cancelled:
             raise Cancelled
         try:
-            return self._cursor.execute(sql, parameters).to_arrow_table()
+            return self._cursor.execute(sql).to_arrow_table()
         except duckdb.InterruptException:
             if self._cancellation.cancelled:
                 raise Cancelled from None
@@ -90,7 +90,7 @@ class Duck:
         self.limits = limits or Limits()
         self._lock = threading.Lock()
         self._root = duckdb.connect(":memory:", config=self._config())
-        self._root.execute("SET parquet_metadata_cache = true")
+        self._root.execute("SET GLOBAL parquet_metadata_cache = true")
         self._root.execute("SET allowed_directories = ?", [list(directories)])
         self._root.execute("SET enable_external_access = false")
         self._root.execute("SET lock_configuration = true")

@@ -118,7 +118,7 @@ class Metrics:
             .group_by(*(exp.column(column.alias) for column in groups))
             .limit(limit + 1)
         )
-        rows = self.session.table(query, [self.source.files]).to_pylist()
+        rows = self.session.table(query).to_pylist()
         if len(rows) > limit:
             raise LimitExceeded(f"the query makes more than {limit} samples: group by fewer attributes or ask for less")
         return rows

@@ -107,8 +107,7 @@ def passed_on(
 ) -> exp.Select:
     """``SELECT value``: the distinct items that Tempo hands on; ``items`` is a list of them for each span.
 
-    ``nested`` says that the list's items are read one by one, and may be lists again (of one event each). The
-    query's parameter is the list of files.
+    ``nested`` says that the list's items are read one by one, and may be lists again (of one event each).
     """
     predicates = Predicates(fields)
     inner = values.all_of(predicates.filter(part) for part in narrowing.inner)

@@ -15,8 +15,8 @@ from sqlglot import exp
 from spanlake.query.duck import Session
 from spanlake.query.found import FoundTrace, Header, read_headers, read_spansets
 from spanlake.query.source import Source
+from spanlake.query.traces import fetch_traces
 from spanlake.query.windows import HOUR_NS, Window, windows
-from spanlake.store import trace_filter
 from spanlake.store.index import Block
 from spanlake.traceql.fields import Fields
 from spanlake.traceql.pipeline import SearchPlan
@@ -137,7 +137,7 @@ def _matching(session: Session, source: Source, wanted: Search, window: Window, 
         .order_by(exp.Ordered(this=exp.Max(this=exp.column("time")), desc=True), "trace_id")
         .limit(limit)
     )
-    return [row["trace_id"] for row in session.table(query, [source.files]).to_pylist()]
+    return [row["trace_id"] for row in session.table(query).to_pylist()]
 
 
 def _hour(start: exp.Expr) -> exp.Expr:
@@ -152,8 +152,4 @@ def _fetch(session: Session, source: Source, wanted: Search, ids: list[bytes]) -
     fields = Fields(source.known)
     wanted.plan.select(fields, columns_of(wanted.plan.shown(fields), "shown"))
     columns = columns_needed(fields.needs) | set(_HEADER_COLUMNS)
-    part = source.within(
-        block for block in source.blocks if any(trace_filter.may_contain(block.trace_filter, id_) for id_ in ids)
-    )
-    inside = exp.In(this=exp.column("trace_id"), expressions=[exp.HexString(this=id_.hex().upper()) for id_ in ids])
-    return session.table(part.table(columns, arrival=True, where=[inside]), [part.files])
+    return fetch_traces(session, source, columns, ids)

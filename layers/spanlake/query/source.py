@@ -74,11 +74,11 @@ class Source:
 
     @property
     def files(self) -> list[str]:
-        """The parameter of ``table``."""
+        """What DuckDB calls the blocks."""
         return [self.objects.uri(block.path) for block in self.blocks]
 
     def table(self, columns: Iterable[str], *, arrival: bool = False, where: Sequence[exp.Expr] = ()) -> exp.Select:
-        """``SELECT columns FROM read_parquet(?) WHERE …``, its one parameter the list of files.
+        """``SELECT columns FROM read_parquet([files]) WHERE …``.
 
         ``arrival`` adds the column of that name, a number that grows in the order in which spans arrived.
         """
@@ -88,7 +88,8 @@ class Source:
             place = exp.column("file_index") * exp.Literal.number(_ROWS_PER_FILE) + exp.column("file_row_number")
             select.append(exp.alias_(exp.cast(place, "BIGINT"), ARRIVAL))
         schema = exp.EQ(this=exp.column("schema"), expression=self._schema(names))
-        read = exp.Anonymous(this="read_parquet", expressions=[exp.Placeholder(), schema])
+        files = exp.Array(expressions=[exp.Literal.string(file) for file in self.files])
+        read = exp.Anonymous(this="read_parquet", expressions=[files, schema])
         return exp.select(*select).from_(exp.Table(this=read)).where(*where)
 
     def _schema(self, names: list[str]) -> exp.Expr:
@@ -98,6 +99,11 @@ class Source:
             for name in names
         ]
         return exp.ToMap(this=exp.Struct(expressions=entries))
+
+    def empty(self, columns: Iterable[str]) -> pa.Table:
+        """No rows of these columns."""
+        types = self._types()
+        return pa.schema([pa.field(name, types[name]) for name in columns]).empty_table()
 
     def named(self, table: pa.Table) -> pa.Table:
         """A table of some of these columns as a span table, its fields saying which attributes they hold."""

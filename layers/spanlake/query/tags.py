@@ -268,7 +268,7 @@ def _passed_on(
     nested = level is Level.EVENT
     items = values.each(items, lambda item: exp.Array(expressions=[item])) if nested else items
     query = passed_on(source, fields, narrowing, items, inside, nested=nested)
-    return session.table(query.limit(session.limits.values + 1), [source.files])
+    return session.table(query.limit(session.limits.values + 1))
 
 
 def _listed(alternative: Alternative) -> Sql:
@@ -292,7 +292,7 @@ def _select(
     query = relation(fields.needs, select, spans).where(*tests)
     if distinct:
         query = query.distinct().limit(session.limits.values + 1)
-    return session.table(query, [source.files])
+    return session.table(query)
 
 
 def _inside(fields: Fields, when: TimeRange) -> Sql:

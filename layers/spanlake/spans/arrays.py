@@ -1,6 +1,6 @@
 """What Arrow's kernels lack: small compositions of them, all without a Python step a value."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import pyarrow as pa
@@ -68,6 +68,11 @@ def where(condition: Array) -> Array:
 def runs_of(values: Array) -> Array:
     """Equal values in a row as one, with the position after the last: a run-end encoded array."""
     return pc.run_end_encode(values)  # type: ignore[attr-defined]
+
+
+def struct_of(fields: Mapping[str, Array]) -> Array:
+    """The arrays as fields of one array of structs."""
+    return pa.StructArray.from_arrays(list(fields.values()), names=list(fields))
 
 
 def of_type(values: Array, type_: pa.DataType) -> Array:

@@ -8,8 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spanlake.spans import wire
-from spanlake.spans.arrays import Array, equals_last, int32, numbers, place, where
+from spanlake.spans.arrays import Array, equals_last, int32, numbers, place, struct_of, where
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType
+from spanlake.spans.limits import Limits
 
 KINDS = 16
 """A factor that makes room for all kinds: ``key * KINDS + kind`` is an attribute's column number."""
@@ -58,6 +59,8 @@ class Attributes:
     """The values as struct of AnyValue's fields, NULL when missing."""
     column: Array
     """The number of the column its value belongs to, NULL when no column can hold it; int32."""
+    limits: Limits
+    """How much nested values may hold that are not decoded yet."""
 
     def field(self, scope: Scope, number: int) -> "pa.Field[Any]":
         """The Arrow field of the column of this number in a scope."""
@@ -74,10 +77,10 @@ class Attributes:
         return index * KINDS + VALUE_TYPES.index(type_)
 
 
-def read(occurrences: Sequence[Array]) -> tuple[Attributes, list[Array]]:
+def read(occurrences: Sequence[Array], limits: Limits) -> tuple[Attributes, list[Array]]:
     """Decode the KeyValues in binary arrays: the different ones, and by their row numbers those of each array.
 
-    Raises wire.WireError.
+    Raises wire.WireError and limits.TooMuch.
     """
     filled = [array for array in occurrences if len(array)] or [pa.array([], pa.binary())]
     encoded: list[Array] = pa.chunked_array(filled, pa.binary()).dictionary_encode().chunks
@@ -85,10 +88,10 @@ def read(occurrences: Sequence[Array]) -> tuple[Attributes, list[Array]]:
         encoded = [filled[0].dictionary_encode()]
     indices = (chunk.indices for chunk in encoded)
     none = pa.array([], pa.int32())
-    return _decode(encoded[0].dictionary), [next(indices) if len(array) else none for array in occurrences]
+    return _decode(encoded[0].dictionary, limits), [next(indices) if len(array) else none for array in occurrences]
 
 
-def _decode(key_values: Array) -> Attributes:
+def _decode(key_values: Array, limits: Limits) -> Attributes:
     fields = wire.decode("KeyValue", key_values)
     keys = fields["key"].dictionary_encode()
     any_value = fields["value"]
@@ -96,11 +99,11 @@ def _decode(key_values: Array) -> Attributes:
     kind = _kind(any_value)
     arrays = where(any_value.field("array_value").is_valid())
     if len(arrays):
-        array_kind, lists = _lists(any_value.field("array_value").take(arrays))
+        array_kind, lists = _lists(any_value.field("array_value").take(arrays), limits)
         kind = pc.coalesce(place(array_kind, arrays, len(kind)), kind)
         number = place(numbers(len(arrays)), arrays, len(kind))
         values |= {type_: values_.take(number) for type_, values_ in lists.items()}
-    return Attributes(keys.dictionary, keys.indices, kind, values, any_value, _column(keys.indices, kind))
+    return Attributes(keys.dictionary, keys.indices, kind, values, any_value, _column(keys.indices, kind), limits)
 
 
 def _column(key: Array, kind: Array) -> Array:
@@ -117,13 +120,15 @@ def _kind(any_value: Array) -> Array:
     return pc.case_when(pa.StructArray.from_arrays(list(is_set.values()), list(is_set)), *kinds, int32(MISSING))
 
 
-def _lists(array_values: Array) -> tuple[Array, dict[ValueType, Array]]:
+def _lists(array_values: Array, limits: Limits) -> tuple[Array, dict[ValueType, Array]]:
     """Decode arrays: their kinds, OTHER unless all items are of one scalar type, and the lists of the types there are.
 
     The kind of an array without items is NULL, for it might be of any type.
     """
     arrays = wire.decode("ArrayValue", array_values)["values"]
-    items = arrays.flatten()
+    payloads = arrays.flatten()
+    limits.check_items(len(payloads))
+    items = struct_of(wire.decode("AnyValue", payloads))
     kind = _common(_kind(items), pc.list_parent_indices(arrays), len(arrays))
     lists = {}
     for kind_of_items in kind.unique().drop_null().to_pylist():

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from spanlake.spans import envelope
-from spanlake.spans.messages import Limits, Messages, TooSmall
+from spanlake.spans.limits import Limits, TooMuch
+from spanlake.spans.messages import Messages
 from spanlake.spans.rest import TooDeep
 from spanlake.spans.table import table
 from spanlake.spans.wire import WireError
@@ -39,7 +40,7 @@ def decode(requests: Sequence[bytes]) -> Decoded:
     """
     try:
         return _decode(requests)
-    except (WireError, TooDeep, TooSmall) as error:
+    except (WireError, TooDeep, TooMuch) as error:
         raise _blamed(requests, error) from error
 
 
@@ -50,12 +51,13 @@ def _blamed(requests: Sequence[bytes], error: Exception) -> Exception:
     for index, request in enumerate(requests):
         try:
             _decode([request])
-        except (WireError, TooDeep, TooSmall) as own:
+        except (WireError, TooDeep, TooMuch) as own:
             return MalformedRequest(index, str(own))
     return error
 
 
 def _decode(requests: Sequence[bytes]) -> Decoded:
-    opened = envelope.open_(requests)
-    messages = Messages.read(opened, Limits.of(requests))
+    limits = Limits.of(requests)
+    opened = envelope.open_(requests, limits)
+    messages = Messages.read(opened, limits)
     return Decoded(table(opened, messages), opened.spans_per_request)

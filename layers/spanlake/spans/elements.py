@@ -23,7 +23,7 @@ def column(
     """Make the column of decoded events or links.
 
     ``counts`` says how many each span has, ``fields`` are those of the messages (none when there are none), and
-    ``codes`` number the attributes of all of them. Raises rest.TooDeep and wire.WireError.
+    ``codes`` number the attributes of all of them. Raises what rest.texts raises.
     """
     if not fields:
         return pa.nulls(len(counts), type_)
@@ -44,4 +44,4 @@ def _entries(attributes: Attributes, codes: Array) -> Array:
 def _others(attributes: Attributes, codes: Array) -> Array:
     """The values that are not of the types that have fields, as OTLP JSON; NULL for one that is."""
     others = where(pc.greater_equal(attributes.kind.take(codes), int32(len(_TYPED))))
-    return place(texts(attributes.any_value.take(codes.take(others))), others, len(codes))
+    return place(texts(attributes, codes.take(others)), others, len(codes))

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from spanlake.spans import wire
 from spanlake.spans.arrays import Array, distinct
+from spanlake.spans.limits import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +47,14 @@ class Envelope:
     scopes: Parents
 
 
-def open_(requests: Sequence[bytes]) -> Envelope:
-    """Take the spans out of ExportTraceServiceRequests, or TracesData, in order. Raises wire.WireError."""
+def open_(requests: Sequence[bytes], limits: Limits) -> Envelope:
+    """Take the spans out of ExportTraceServiceRequests, in order. Raises wire.WireError and limits.TooMuch."""
     by_request = wire.decode("Request", requests)["resource_spans"]
     resource_spans = by_request.flatten()
     by_resource = resource_spans.field("scope_spans")
     scope_spans = by_resource.flatten()
+    limits.check("resources", len(resource_spans), smallest=32)
+    limits.check("scopes", len(scope_spans), smallest=32)
     by_scope = scope_spans.field("spans")
     ends = by_scope.offsets.take(by_resource.offsets.take(by_request.offsets))
     scope = pc.list_parent_indices(by_scope)

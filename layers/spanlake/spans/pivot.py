@@ -60,7 +60,7 @@ def pivot(attributes: Attributes, every: Sequence[Lists]) -> list[Pivoted]:
     """Make columns of lists of attributes, together no more than a table may have.
 
     Attributes past these limits, and the later ones that a list has of one key and type, are in the rest columns.
-    Raises rest.TooDeep and wire.WireError.
+    Raises what rest.column raises.
     """
     return [_columns(attributes, part) for part in _frequent(attributes, [_sort(attributes, lists) for lists in every])]
 

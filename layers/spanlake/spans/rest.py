@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spanlake.spans import wire
-from spanlake.spans.arrays import Array, int32, lists, place, string, where
+from spanlake.spans.arrays import Array, int32, lists, place, string, struct_of, where
 from spanlake.spans.attributes import Attributes
+from spanlake.spans.limits import Limits
 from spanlake.spans.schema import REST
 
 _ODD = r'["\\\x00-\x1f]'
@@ -26,11 +27,14 @@ class TooDeep(ValueError):  # noqa: N818
 class _Room:
     """How much values may nest: they are held at every level at once."""
 
+    limits: Limits
     messages: int = 90  # protobuf's decoders allow 100 in each other, and a value is the seventh in a request
-    size: int = 256 << 20
+    size: int = 128 << 20
 
-    def within(self, messages: int, values: Array) -> "_Room":
-        room = _Room(self.messages - messages, self.size - values.nbytes)
+    def within(self, messages: int, payloads: Array) -> "_Room":
+        """What is left for these values, which are so many messages deeper. Raises TooDeep and limits.TooMuch."""
+        self.limits.check_items(len(payloads))
+        room = _Room(self.limits, self.messages - messages, self.size - payloads.nbytes)
         if room.messages < 0 or room.size < 0:
             raise TooDeep("values nest too deep")
         return room
@@ -39,23 +43,27 @@ class _Room:
 def column(attributes: Attributes, codes: Array, rows: Array, length: int) -> Array:
     """Make a rest column of attributes, by number, at rows, which are in order.
 
-    Raises TooDeep and wire.WireError.
+    Raises TooDeep, limits.TooMuch and wire.WireError.
     """
     if not len(codes):
         return pa.nulls(length, REST)
     used = codes.dictionary_encode()
-    value = texts(attributes.any_value.take(used.dictionary)).take(used.indices)
+    value = texts(attributes, used.dictionary).take(used.indices)
     key = attributes.keys.take(attributes.key.take(codes))
     return lists(pa.StructArray.from_arrays([key, value], fields=list(REST.value_type)), rows, length)
 
 
-def texts(any_value: Array, room: _Room = _Room()) -> Array:
-    """Write values as OTLP JSON: ``{}`` one with nothing set, ``null`` none at all.
+def texts(attributes: Attributes, codes: Array) -> Array:
+    """Write the values of attributes, by number, as OTLP JSON: ``{}`` one with nothing set, ``null`` none at all.
 
-    Values in values are written together, level by level. Raises TooDeep and wire.WireError.
+    Values in values are written together, level by level. Raises TooDeep, limits.TooMuch and wire.WireError.
     """
-    if not len(any_value):
+    if not len(codes):
         return pa.array([], pa.string())
+    return _texts(attributes.any_value.take(codes), _Room(attributes.limits))
+
+
+def _texts(any_value: Array, room: _Room) -> Array:
     written: Array = pc.if_else(any_value.is_valid(), string("{}"), string("null"))
     for field, write in _WRITERS.items():
         values = any_value.field(field)
@@ -113,15 +121,19 @@ def _bytes(values: Array, _: _Room) -> Array:
 
 def _arrays(values: Array, room: _Room) -> Array:
     arrays = wire.decode("ArrayValue", values)["values"]
-    return _object(arrays, texts(arrays.flatten(), room.within(2, values)))
+    payloads = arrays.flatten()
+    room = room.within(2, payloads)
+    return _object(arrays, _texts(struct_of(wire.decode("AnyValue", payloads)), room))
 
 
 def _maps(values: Array, room: _Room) -> Array:
     maps = wire.decode("KeyValueList", values)["values"]
-    entries = maps.flatten()
-    key, value = entries.field("key"), entries.field("value")
-    member = pc.if_else(value.is_valid(), _join(',"value":', texts(value, room.within(3, values))), string(""))
-    return _object(maps, _join('{"key":', _strings(key, room), member, "}"))
+    payloads = maps.flatten()
+    room = room.within(3, payloads)
+    entries = wire.decode("KeyValue", payloads)
+    member = _join(',"value":', _texts(entries["value"], room))
+    member = pc.if_else(entries["value"].is_valid(), member, string(""))
+    return _object(maps, _join('{"key":', _strings(entries["key"], room), member, "}"))
 
 
 def _object(parents: Array, items: Array) -> Array:

@@ -15,7 +15,7 @@ _SERVICE_NAME = AttributeColumn(Scope.RESOURCE, "service.name", ValueType.STRING
 
 
 def table(envelope: Envelope, messages: Messages) -> pa.Table:
-    """Make the span table. Raises rest.TooDeep and wire.WireError, for nested values are looked at only here."""
+    """Make the span table. Raises what rest.column raises, for nested values are looked at only here."""
     resource, scope, span = _pivoted(envelope, messages)
     fixed = {
         **_spans(messages.spans),

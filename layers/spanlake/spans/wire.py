@@ -93,8 +93,8 @@ _MESSAGES = {
         (7, "bytes_value", "oneof bytes"),
         (8, "string_value_strindex", "oneof int32"),
     ),
-    "ArrayValue": ((1, "values", "repeated AnyValue"),),
-    "KeyValueList": ((1, "values", "repeated KeyValue"),),
+    "ArrayValue": ((1, "values", "repeated bytes"),),
+    "KeyValueList": ((1, "values", "repeated bytes"),),
 }
 
 
@@ -132,9 +132,10 @@ def decode(message: str, payloads: Array | Sequence[bytes]) -> dict[str, Array]:
 def _refuse_deep(message: str, payloads: Iterable[bytes]) -> None:
     """Raise DecodeError if groups nest deeper than protobuf's own decoder allows, for ptars would exhaust the stack.
 
-    Each level takes at least a byte, so that short payloads are safe unseen.
+    Each level takes at least a byte, so that short payloads are safe unseen. No field is repeated as far as this
+    decoder knows, so that it keeps but the last of each.
     """
-    message_class = GetMessageClass(_types()[message])
+    message_class = GetMessageClass(_types(is_singular=True)[message])
     for payload in payloads:
         message_class.FromString(payload)
 
@@ -154,8 +155,10 @@ def _handlers() -> HandlerPool:
 
 
 @cache
-def _types() -> Mapping[str, Descriptor]:
+def _types(*, is_singular: bool = False) -> Mapping[str, Descriptor]:
     messages = [_message(name, fields) for name, fields in _MESSAGES.items()]
+    for field in (field for message in messages for field in message.field if is_singular):
+        field.label = FieldDescriptorProto.LABEL_OPTIONAL
     file = FileDescriptorProto(name="spanlake/wire.proto", package=_PACKAGE, syntax="proto3", message_type=messages)
     return DescriptorPool().AddSerializedFile(file.SerializeToString()).message_types_by_name
 

@@ -1,6 +1,8 @@
 """Times, durations and numbers as people read them."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from statistics import fmean
 
 _SHORT = ((1_000, "ns", 1), (1_000_000, "µs", 1_000), (1_000_000_000, "ms", 1_000_000), (60_000_000_000, "s", 10**9))
 _LONG = ((86_400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s"))
@@ -38,6 +40,15 @@ def number(value: float) -> str:
     decimals = max(0, 4 - len(f"{abs(value):.0f}"))
     text = f"{value:,.{decimals}f}"
     return text.rstrip("0").rstrip(".") if decimals else text
+
+
+def mean(values: Sequence[float]) -> float:
+    """The mean of finite numbers, of which there is at least one."""
+    try:
+        return fmean(values)
+    except OverflowError:
+        largest = max(map(abs, values))
+        return fmean(value / largest for value in values) * largest
 
 
 def counted(count: int, what: str) -> str:

@@ -1,7 +1,6 @@
 """Time series of a metrics query, a row each."""
 
 from collections.abc import Iterable, Sequence
-from statistics import fmean
 
 from rich import box
 from rich.console import Console
@@ -10,7 +9,7 @@ from rich.text import Text
 
 from spanlake.commands.read.series import AllSeries, Series
 from spanlake.commands.read.values import Value
-from spanlake.commands.show.figures import moment, number
+from spanlake.commands.show.figures import mean, moment, number
 from spanlake.commands.show.lines import show
 from spanlake.commands.show.printable import printable
 from spanlake.commands.show.sparkline import sparkline
@@ -49,7 +48,7 @@ def _table(heading: str) -> Table:
 def _figures(values: Sequence[float]) -> Iterable[str]:
     if not values:
         return ("-",) * 4
-    return (number(value) for value in (values[-1], min(values), max(values), fmean(values)))
+    return (number(value) for value in (values[-1], min(values), max(values), mean(values)))
 
 
 def _shared_keys(all_series: Sequence[Series]) -> tuple[str, ...]:

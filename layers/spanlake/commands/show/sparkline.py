@@ -1,7 +1,8 @@
 """A row of small bars."""
 
 from collections.abc import Iterable
-from statistics import fmean
+
+from spanlake.commands.show.figures import mean
 
 
 def sparkline(samples: Iterable[tuple[int, float]], start: int, end: int, width: int, levels: str) -> str:
@@ -13,7 +14,7 @@ def sparkline(samples: Iterable[tuple[int, float]], start: int, end: int, width:
     parts: list[list[float]] = [[] for _ in range(width)]
     for when, value in samples:
         parts[_part(when, start, end, width)].append(value)
-    means = [fmean(part) if part else None for part in parts]
+    means = [mean(part) if part else None for part in parts]
     known = [mean for mean in means if mean is not None]
     low, high = min(0.0, *known, 0.0), max(0.0, *known, 0.0)
     return "".join(" " if mean is None else _level(mean, low, high, levels) for mean in means)

@@ -1,0 +1,64 @@
+import pytest
+
+from spanlake.commands.ask.connection import base_url, connect
+from spanlake.commands.errors import InvalidOption
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ("http://127.0.0.1:3200", "http://127.0.0.1:3200"),
+        ("https://tempo.example/", "https://tempo.example"),
+        ("HTTP://[::1]:3200", "HTTP://[::1]:3200"),
+        ("https://grafana.example/api/datasources/proxy/uid/x/", "https://grafana.example/api/datasources/proxy/uid/x"),
+    ],
+)
+def test_addresses(given: str, used: str) -> None:
+    assert base_url(given) == used
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "",
+        "localhost",
+        "localhost:3200",
+        "//localhost",
+        "http://",
+        "http:///path",
+        "file:///etc/passwd",
+        "ftp://host",
+        "data:,x",
+        "http://host:port",
+        "http://host:99999",
+        "http://[::1",
+        "http://host/a b",
+        "http://host/\r\nX: y",
+        "http://höst",
+        "http://host?x=1",
+        "http://host#x",
+    ],
+)
+def test_what_is_no_address_of_a_server(given: str) -> None:
+    with pytest.raises(InvalidOption, match="invalid --url"):
+        base_url(given)
+
+
+def test_credentials_in_an_address_are_not_repeated() -> None:
+    with pytest.raises(InvalidOption, match="--header") as caught:
+        base_url("http://user:secret@host")
+    assert "secret" not in str(caught.value)
+
+
+def test_headers() -> None:
+    client = connect("http://host", "shop", ["Authorization: Bearer a:b", "X-Empty:"], 1)
+    assert client.headers == {"Authorization": "Bearer a:b", "X-Empty": "", "X-Scope-OrgID": "shop"}
+
+
+@pytest.mark.parametrize(
+    "header", ["secret", ": secret", "a b: secret", "X: secret\r\nY: z", "X: secret\0", "X: sécret\u0142"]
+)
+def test_what_is_no_header_is_not_repeated(header: str) -> None:
+    with pytest.raises(InvalidOption, match="invalid") as caught:
+        connect("http://host", "", [header], 1)
+    assert "cret" not in str(caught.value)

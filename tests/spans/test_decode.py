@@ -1,0 +1,439 @@
+"""What the span table holds of a request."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
+
+from spanlake.spans import limits, pivot
+from spanlake.spans.columns import attribute_columns
+from spanlake.spans.decode import Decoded, MalformedRequest, decode
+from spanlake.spans.encode import to_otlp
+from spanlake.spans.schema import FIXED
+from tests.spans import otlp
+
+A, B = AnyValue(string_value="a"), AnyValue(string_value="b")
+ONE, HALF = AnyValue(int_value=1), AnyValue(double_value=0.5)
+
+
+def array(*values: AnyValue) -> AnyValue:
+    return AnyValue(array_value=ArrayValue(values=values))
+
+
+def attribute(key: str, value: AnyValue | None = A) -> KeyValue:
+    return KeyValue(key=key, value=value)
+
+
+def request(
+    *spans: Span, resource: Resource | None = None, scope: InstrumentationScope | None = None
+) -> ExportTraceServiceRequest:
+    scope_spans = ScopeSpans(scope=scope, spans=spans)
+    return ExportTraceServiceRequest(resource_spans=[ResourceSpans(resource=resource, scope_spans=[scope_spans])])
+
+
+def decoded(*requests: ExportTraceServiceRequest) -> Decoded:
+    return decode([request.SerializeToString() for request in requests])
+
+
+def rows(*spans: Span, resource: Resource | None = None, scope: InstrumentationScope | None = None) -> list[Any]:
+    return decoded(request(*spans, resource=resource, scope=scope)).table.to_pylist()
+
+
+def test_a_span_is_a_row() -> None:
+    span = Span(
+        trace_id=b"t" * 16,
+        span_id=b"s" * 8,
+        parent_span_id=b"p" * 8,
+        start_time_unix_nano=1_000,
+        end_time_unix_nano=1_250,
+        name="GET /",
+        kind=Span.SPAN_KIND_SERVER,
+        status=Status(code=Status.STATUS_CODE_ERROR, message="oh"),
+        trace_state="k=v",
+        flags=257,
+        dropped_attributes_count=1,
+        dropped_events_count=2,
+        dropped_links_count=2**32 - 1,
+    )
+
+    [row] = rows(span)
+
+    assert {name: row[name] for name in FIXED.names[:14]} == {
+        "trace_id": b"t" * 16,
+        "span_id": b"s" * 8,
+        "parent_span_id": b"p" * 8,
+        "start_time_unix_nano": 1_000,
+        "duration_nano": 250,
+        "name": "GET /",
+        "kind": 2,
+        "status_code": 2,
+        "status_message": "oh",
+        "trace_state": "k=v",
+        "flags": 257,
+        "dropped_attributes_count": 1,
+        "dropped_events_count": 2,
+        "dropped_links_count": 2**32 - 1,
+    }
+
+
+def test_an_empty_span_has_no_status_no_parent_and_empty_strings() -> None:
+    [row] = rows(Span())
+
+    absent = {
+        "parent_span_id",
+        "status_code",
+        "status_message",
+        "service_name",
+        "scope_name",
+        "scope_version",
+        "events",
+    }
+    absent |= {"links", "resource_rest", "span_rest", "scope_rest", "resource_entity_refs"}
+    absent |= {"resource_dropped_attributes_count", "scope_dropped_attributes_count"}
+    assert {name for name, value in row.items() if value is None} == absent
+    assert row["name"] == row["trace_state"] == row["resource_schema_url"] == row["scope_schema_url"] == ""
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "start_column", "duration"),
+    [(5, 3, 5, -2), (0, 2**64 - 1, 0, -1), (2**64 - 1, 0, -1, 1), (2**63, 2**63, -(2**63), 0)],
+)
+def test_times_keep_their_64_bits(start: int, end: int, start_column: int, duration: int) -> None:
+    [row] = rows(Span(start_time_unix_nano=start, end_time_unix_nano=end))
+
+    assert (row["start_time_unix_nano"], row["duration_nano"]) == (start_column, duration)
+
+
+IDS = [
+    # trace id, as column; span id, as column
+    (b"", b"", b"", b""),
+    (b"\1", b"\0" * 15 + b"\1", b"\1", b"\0" * 7 + b"\1"),
+    (b"12345678", b"\0" * 8 + b"12345678", b"1234567", b"\0001234567"),
+    (b"t" * 16, b"t" * 16, b"s" * 8, b"s" * 8),
+    (b"t" * 17, b"t" * 17, b"s" * 9, b"s" * 9),
+    (b"\0" * 16, b"\0" * 16, b"\0" * 8, b"\0" * 8),
+]
+
+
+@pytest.mark.parametrize(("trace_id", "trace_column", "span_id", "span_column"), IDS)
+def test_short_ids_are_padded(trace_id: bytes, trace_column: bytes, span_id: bytes, span_column: bytes) -> None:
+    well = Span(trace_id=b"w" * 16, span_id=b"w" * 8, parent_span_id=b"w" * 8)
+    link = Span.Link(trace_id=trace_id, span_id=span_id)
+
+    row, _ = rows(Span(trace_id=trace_id, span_id=span_id, parent_span_id=span_id, links=[link]), well)
+
+    assert (row["trace_id"], row["span_id"]) == (trace_column, span_column)
+    assert row["parent_span_id"] == (span_column or None)
+    assert (row["links"][0]["trace_id"], row["links"][0]["span_id"]) == (trace_id, span_id)
+
+
+COLUMNS = [
+    (A, "span_k", "a"),
+    (AnyValue(string_value=""), "span_k", ""),
+    (ONE, "span_k___int", 1),
+    (AnyValue(int_value=-(2**63)), "span_k___int", -(2**63)),
+    (HALF, "span_k___double", 0.5),
+    (AnyValue(bool_value=False), "span_k___bool", False),
+    (array(A, B), "span_k___strings", ["a", "b"]),
+    (array(ONE), "span_k___ints", [1]),
+    (array(HALF, HALF), "span_k___doubles", [0.5, 0.5]),
+    (array(AnyValue(bool_value=True)), "span_k___bools", [True]),
+]
+
+
+@pytest.mark.parametrize(("value", "name", "held"), COLUMNS)
+def test_a_value_is_in_the_column_of_its_type(value: AnyValue, name: str, held: object) -> None:
+    attributes = [attribute("k", value)]
+
+    first, second = rows(Span(attributes=attributes), Span())
+
+    assert first[name] == held
+    assert second[name] is None
+    assert set(first) - set(FIXED.names) == {name}
+
+
+REST = [
+    (None, "null"),
+    (AnyValue(), "{}"),
+    (AnyValue(bytes_value=b"\0\xff"), '{"bytesValue":"AP8="}'),
+    (AnyValue(string_value_strindex=7), '{"stringValueStrindex":7}'),
+    (array(), '{"arrayValue":{}}'),
+    (array(A, ONE), '{"arrayValue":{"values":[{"stringValue":"a"},{"intValue":"1"}]}}'),
+    (array(AnyValue()), '{"arrayValue":{"values":[{}]}}'),
+    (array(array(HALF)), '{"arrayValue":{"values":[{"arrayValue":{"values":[{"doubleValue":0.5}]}}]}}'),
+    (AnyValue(kvlist_value=KeyValueList()), '{"kvlistValue":{}}'),
+    (
+        AnyValue(kvlist_value=KeyValueList(values=[attribute('"\n'), attribute("n", None)])),
+        r'{"kvlistValue":{"values":[{"key":"\"\n","value":{"stringValue":"a"}},{"key":"n"}]}}',
+    ),
+    (
+        array(A, AnyValue(double_value=float("-inf"))),
+        '{"arrayValue":{"values":[{"stringValue":"a"},{"doubleValue":"-Infinity"}]}}',
+    ),
+]
+
+
+@pytest.mark.parametrize(("value", "text"), REST)
+def test_a_value_of_no_column_is_otlp_json(value: AnyValue | None, text: str) -> None:
+    exotic = attribute("k", value)
+
+    row, plain = rows(
+        Span(attributes=[exotic], events=[Span.Event(attributes=[exotic])]),
+        Span(),
+        resource=Resource(attributes=[exotic]),
+        scope=InstrumentationScope(attributes=[exotic]),
+    )
+
+    assert row["span_rest"] == row["resource_rest"] == row["scope_rest"] == [{"key": "k", "value": text}]
+    assert row["events"][0]["attributes"][0]["rest"] == text
+    assert plain["span_rest"] is None
+
+
+def test_a_key_given_twice_is_once_in_its_column_and_then_in_the_rest() -> None:
+    [row] = rows(Span(attributes=[attribute("k", A), attribute("k", B), attribute("k", B), attribute("k", ONE)]))
+
+    assert (row["span_k"], row["span_k___int"]) == ("a", 1)
+    assert row["span_rest"] == [{"key": "k", "value": '{"stringValue":"b"}'}] * 2
+
+
+def test_events_and_links_are_lists_of_structs() -> None:
+    typed = [attribute("s", A), attribute("i", ONE), attribute("d", HALF), attribute("b", AnyValue(bool_value=True))]
+    event = Span.Event(time_unix_nano=7, name="e", dropped_attributes_count=1, attributes=typed)
+    link = Span.Link(trace_id=b"t", span_id=b"s", trace_state="x", flags=3, dropped_attributes_count=2)
+
+    first, second, third = rows(Span(events=[event, Span.Event()]), Span(), Span(links=[link]))
+
+    nothing = dict.fromkeys(("string", "int", "double", "bool", "rest"))
+    assert first["events"] == [
+        {
+            "time_unix_nano": 7,
+            "name": "e",
+            "dropped_attributes_count": 1,
+            "attributes": [
+                {"key": "s", **nothing, "string": "a"},
+                {"key": "i", **nothing, "int": 1},
+                {"key": "d", **nothing, "double": 0.5},
+                {"key": "b", **nothing, "bool": True},
+            ],
+        },
+        {"time_unix_nano": 0, "name": "", "dropped_attributes_count": 0, "attributes": None},
+    ]
+    assert (first["links"], second["events"], second["links"], third["events"]) == (None, None, None, None)
+    assert third["links"] == [
+        {
+            "trace_id": b"t",
+            "span_id": b"s",
+            "trace_state": "x",
+            "flags": 3,
+            "dropped_attributes_count": 2,
+            "attributes": None,
+        }
+    ]
+
+
+def test_every_span_has_what_its_resource_and_scope_have() -> None:
+    resource = Resource(
+        attributes=[attribute("service.name"), attribute("host.cores", ONE)], dropped_attributes_count=3
+    )
+    scope = InstrumentationScope(name="lib", version="1", attributes=[attribute("language", B)])
+
+    table = decoded(request(Span(), Span(), resource=resource, scope=scope), request(Span())).table
+
+    for name, value in {
+        "service_name": "a",
+        "resource_service_name": "a",
+        "resource_host_cores___int": 1,
+        "resource_dropped_attributes_count": 3,
+        "scope_name": "lib",
+        "scope_version": "1",
+        "scope_language": "b",
+        "scope_dropped_attributes_count": 0,
+    }.items():
+        assert table.column(name).to_pylist() == [value, value, None], name
+
+
+def identities(resource: Resource | None, scope: InstrumentationScope | None) -> tuple[int, int]:
+    [row] = rows(Span(), resource=resource, scope=scope)
+    return row["resource_id"], row["scope_id"]
+
+
+def test_equal_resources_and_scopes_have_equal_ids_in_every_process() -> None:
+    """The numbers are stored: if they change, traces that are partly in older blocks come apart."""
+    attributes = [attribute("a"), attribute("b", ONE)]
+
+    found = identities(Resource(attributes=attributes), InstrumentationScope(name="ü", attributes=attributes))
+
+    assert found == (-6_663_478_298_869_983_770, 1_527_555_287_894_466_061)
+    attributes.reverse()
+    assert found == identities(Resource(attributes=attributes), InstrumentationScope(name="ü", attributes=attributes))
+
+
+def test_different_resources_have_different_ids() -> None:
+    different: list[Resource | None] = [
+        None,
+        Resource(),
+        Resource(dropped_attributes_count=1),
+        Resource(attributes=[attribute("a")]),
+        Resource(attributes=[attribute("a", None)]),
+        Resource(attributes=[attribute("a"), attribute("a")]),
+        Resource(attributes=[attribute("a"), attribute("b")]),
+    ]
+
+    assert len({identities(resource, None) for resource in different}) == len(different)
+
+
+def test_requests_follow_each_other() -> None:
+    sizes = [2, 0, 3]
+
+    found = decoded(*(request(*[Span(name=f"{number}")] * size) for number, size in enumerate(sizes)))
+
+    assert found.spans_per_request == sizes
+    assert found.table.column("name").to_pylist() == ["0", "0", "2", "2", "2"]
+
+
+@pytest.mark.parametrize("bodies", [[], [b""], [b"", b""]])
+def test_nothing_makes_an_empty_table(bodies: Sequence[bytes]) -> None:
+    found = decode(bodies)
+
+    assert found.table.schema == FIXED
+    assert found.table.num_rows == 0
+    assert found.spans_per_request == [0] * len(bodies)
+
+
+def test_the_types_of_fixed_columns_do_not_depend_on_the_spans() -> None:
+    full = decoded(request(Span(events=[Span.Event()], links=[Span.Link()], attributes=[attribute("k", None)]))).table
+    empty = decoded(request(Span())).table
+
+    assert full.schema == empty.schema == FIXED
+    assert pa.concat_tables([full, empty]).num_rows == 2
+
+
+GOOD = request(Span(trace_id=b"t" * 16, name="x", attributes=[attribute("k")])).SerializeToString()
+MALFORMED = {
+    "text": b"hello world",
+    "JSON": b'{"resourceSpans":[]}',
+    "cut off": GOOD[:-3],
+    "a span is cut off": b"\x0a\x06\x12\x04\x12\x02\x0a\x10",
+    "an attribute is cut off": b"\x0a\x08\x12\x06\x12\x04\x4a\x02\x0a\x10",
+    "text that is not UTF-8": GOOD.replace(b"x", b"\xff"),
+    "a key that is not UTF-8": GOOD.replace(b"k", b"\xff"),
+    "groups without end": b"\x0b" * 1_000_000,
+    "groups without end in a span": b"\x0a\x88\x80\x04\x12\x84\x80\x04\x12\x80\x80\x04" + b"\x0b" * 65536,
+}
+
+
+@pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED.keys())
+def test_the_malformed_request_is_named(body: bytes) -> None:
+    with pytest.raises(MalformedRequest) as caught:
+        decode([GOOD, b"", body, body])
+
+    assert caught.value.index == 2
+    assert caught.value.reason
+
+
+def nested(depth: int) -> bytes:
+    """A request with an attribute of arrays in arrays."""
+    value = b"\x0a\x01a"
+    for _ in range(depth):
+        value = field(5, field(1, value))
+    return field(1, field(2, field(2, field(9, field(2, value)))))
+
+
+def field(number: int, content: bytes) -> bytes:
+    length = len(content)
+    digits = []
+    while length > 127:
+        digits.append(length & 127 | 128)
+        length >>= 7
+    return bytes([number << 3 | 2, *digits, length]) + content
+
+
+def test_values_nest_as_deep_as_protobuf_follows() -> None:
+    body = nested(45)
+
+    assert otlp.normal(to_otlp(decode([body]).table)) == otlp.normal(ExportTraceServiceRequest.FromString(body))
+
+
+@pytest.mark.parametrize("depth", [46, 1_000, 50_000])
+def test_values_that_nest_deeper_are_refused(depth: int) -> None:
+    with pytest.raises(MalformedRequest, match="nest too deep"):
+        decode([GOOD, nested(depth)])
+
+
+BOMBS = {
+    "spans": field(1, field(2, b"\x12\x00" * 100_000)),
+    "attributes": field(1, field(2, field(2, b"\x4a\x00" * 100_000))),
+    "events": field(1, field(2, field(2, b"\x5a\x00" * 100_000))),
+    "links": field(1, field(2, field(2, b"\x6a\x00" * 100_000))),
+}
+
+
+@pytest.mark.parametrize(("messages_", "body"), BOMBS.items())
+def test_a_request_of_empty_messages_is_refused(messages_: str, body: bytes) -> None:
+    with pytest.raises(MalformedRequest, match=f"most of its {messages_} are empty") as caught:
+        decode([GOOD, body])
+
+    assert caught.value.index == 1
+
+
+def many_keys(count: int) -> list[KeyValue]:
+    return [attribute(f"key{number}", ONE) for number in range(count)]
+
+
+def test_the_most_frequent_attributes_have_columns_and_the_others_are_in_the_rest() -> None:
+    frequent = Span(attributes=many_keys(pivot.MOST_COLUMNS - 1))
+    rare = Span(attributes=[attribute(f"rare{number}") for number in range(50)])
+    sent = request(rare, frequent, frequent, resource=Resource(attributes=[attribute("service.name")]))
+
+    table = decoded(sent).table
+
+    columns = attribute_columns(table.schema)
+    assert len(columns) == pivot.MOST_COLUMNS
+    assert {column.key for column in columns} == {"service.name"} | {f"key{n}" for n in range(pivot.MOST_COLUMNS - 1)}
+    assert [rest and len(rest) for rest in table.column("span_rest").to_pylist()] == [50, None, None]
+    assert otlp.normal(to_otlp(table)) == otlp.normal(sent)
+
+
+def test_a_resources_name_keeps_its_column_however_rare() -> None:
+    sent = request(Span(attributes=many_keys(600)), Span(attributes=many_keys(600)))
+    sent.resource_spans.extend(
+        request(Span(), resource=Resource(attributes=[attribute("service.name")])).resource_spans
+    )
+
+    assert decoded(sent).table.column("service_name").to_pylist() == [None, None, "a"]
+
+
+def test_a_table_has_no_more_cells_than_memory_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pivot, "MOST_CELLS", 6)
+    sent = request(Span(attributes=many_keys(4)), Span(), resource=Resource(attributes=many_keys(2)))
+
+    table = decoded(sent).table
+
+    assert len(attribute_columns(table.schema)) == 3
+    assert otlp.normal(to_otlp(table)) == otlp.normal(sent)
+
+
+def test_columns_are_made_a_part_of_them_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pivot, "_CELLS_AT_ONCE", 5)
+    sent = request(Span(attributes=many_keys(4)), Span(attributes=many_keys(7)))
+
+    assert otlp.normal(to_otlp(decoded(sent).table)) == otlp.normal(sent)
+
+
+def test_keys_of_one_name_do_not_share_a_column(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spanlake.spans.columns._hash", lambda _: "00000000")
+    sent = request(Span(attributes=[attribute("A", A), attribute("A.", B)]))
+
+    [row] = decoded(sent).table.to_pylist()
+
+    assert row["span_a___k00000000"] == "a"
+    assert row["span_rest"] == [{"key": "A.", "value": '{"stringValue":"b"}'}]
+
+
+def test_few_small_messages_are_no_bomb() -> None:
+    assert decode([field(1, field(2, b"\x12\x00" * limits._FEW))]).spans_per_request == [limits._FEW]
