@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from spanlake.commands import register
 from spanlake.config import Config, IngestLimits, InvalidSetting, parse_age, parse_limit, parse_size
 
 app = typer.Typer(
@@ -16,6 +17,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+register(app)
 
 
 def main() -> None:

@@ -193,6 +193,31 @@ def test_a_sender_that_gave_up_takes_its_request_out() -> None:
     assert store.groups[1:] == [("t", [b"kept"])]
 
 
+def test_when_all_have_given_up_nothing_is_stored() -> None:
+    store = Store()
+    store.open.clear()
+    group = started(store)
+    group.submit("t", b"0")
+    store.wait_for_group(1)
+    assert all(answer.cancel() for answer in submit_all(group, "t", b"1", b"2"))
+    store.open.set()
+    group.close()
+    assert len(store.groups) == 1
+
+
+def test_a_large_request_waits_for_room_and_no_other_overtakes_it() -> None:
+    store = Store()
+    store.open.clear()
+    group = started(store, GroupPolicy(work_bytes=4))
+    group.submit("a", b"1")
+    store.wait_for_group(1)
+    group.submit("b", b"12345678")
+    group.submit("c", b"1")
+    store.open.set()
+    group.close()
+    assert [tenant for tenant, _ in store.groups] == ["a", "b", "c"]
+
+
 def test_closing_stores_what_waits_and_takes_nothing_more() -> None:
     store = Store()
     store.open.clear()

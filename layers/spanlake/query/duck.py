@@ -51,12 +51,16 @@ class Session:
 
         Raises LimitExceeded when time or memory run out, Cancelled when the request was given up.
         """
+        return self.fixed(query.sql("duckdb", copy=False))
+
+    def fixed(self, sql: str) -> pa.Table:
+        """Run a query whose text is part of the program, as ``table`` does."""
         remaining = self._deadline - time.monotonic()
         timer = threading.Timer(max(remaining, 0), self._cursor.interrupt)
         timer.daemon = True
         timer.start()
         try:
-            return self._run(query.sql("duckdb"))
+            return self._run(sql)
         finally:
             timer.cancel()
 

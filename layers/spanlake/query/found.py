@@ -172,5 +172,5 @@ def named(type_: Type, value: Any) -> Any:
 
 
 def _rows(session: Session, sql: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = session.table(exp.maybe_parse(sql, dialect="duckdb")).to_pylist()
+    rows: list[dict[str, Any]] = session.fixed(sql).to_pylist()
     return rows

@@ -11,6 +11,7 @@ from sqlglot import exp
 
 from spanlake.query import series as later
 from spanlake.query.duck import Session
+from spanlake.query.finder import with_spans
 from spanlake.query.found import named
 from spanlake.query.limits import LimitExceeded
 from spanlake.query.series import NAME, Labels, LabelValue, Series
@@ -21,7 +22,7 @@ from spanlake.traceql.errors import Unsupported
 from spanlake.traceql.fields import Fields
 from spanlake.traceql.pipeline import SearchPlan
 from spanlake.traceql.printer import print_field
-from spanlake.traceql.relation import columns_needed, needs_arrival
+from spanlake.traceql.probe import Probe
 from spanlake.traceql.tree import (
     Compare,
     Field,
@@ -108,11 +109,10 @@ class Metrics:
         groups += [column for label in labels for column in label.columns]
         select = [*groups, *([exp.alias_(measure.operand, _VALUE)] if measure.operand is not None else [])]
         spans = plan.select(fields, select, where=inside)
-        table = self.source.table(columns_needed(fields.needs), arrival=needs_arrival(fields.needs))
+        aggregated = exp.select(*(exp.column(column.alias) for column in groups), *measure.aggregates)
         limit = self.session.limits.values
         query = (
-            exp.select(*(exp.column(column.alias) for column in groups), *measure.aggregates)
-            .with_("spans", as_=table)
+            with_spans(aggregated, self.source, Probe.of(plan, self.source.known), fields)
             .from_(spans.subquery("matching"))
             .where(*measure.tests)
             .group_by(*(exp.column(column.alias) for column in groups))

@@ -7,23 +7,24 @@ does within a block; with the hint ``most_recent=true`` it is those that start l
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-
-import pyarrow as pa
-from sqlglot import exp
+from dataclasses import dataclass
+from itertools import islice
 
 from spanlake.query.duck import Session
+from spanlake.query.finder import Finder
 from spanlake.query.found import FoundTrace, Header, read_headers, read_spansets
 from spanlake.query.source import Source
 from spanlake.query.traces import fetch_traces
-from spanlake.query.windows import HOUR_NS, Window, windows
-from spanlake.store.index import Block
+from spanlake.query.windows import Window, windows
 from spanlake.traceql.fields import Fields
 from spanlake.traceql.pipeline import SearchPlan
-from spanlake.traceql.relation import columns_needed, needs_arrival
+from spanlake.traceql.probe import Probe
+from spanlake.traceql.relation import columns_needed
 from spanlake.traceql.shown import columns_of
 
 TRACE_SLACK_NS = 60 * 1_000_000_000  # how far outside the range a span of a trace that touches it is looked for
+_SPARE = 5  # candidates judged for each trace wanted, where not every candidate matches
+_LEAST_JUDGED = 100
 _HEADER_COLUMNS = (
     "trace_id",
     "span_id",
@@ -48,108 +49,52 @@ class Search:
     most_recent: bool = False
 
 
-@dataclass
-class _Found:
-    """Trace ids in the order they were found."""
-
-    limit: int
-    ids: dict[bytes, None] = field(default_factory=dict)
-
-    def add(self, ids: list[bytes]) -> None:
-        for trace_id in ids:
-            if len(self.ids) < self.limit:
-                self.ids.setdefault(trace_id)
-
-    @property
-    def is_full(self) -> bool:
-        return len(self.ids) >= self.limit
-
-
 def search(session: Session, source: Source, wanted: Search) -> list[FoundTrace]:
     """The matching traces, those that start last first.
 
     ``source`` must reach TRACE_SLACK_NS beyond the range on both sides. Raises LimitExceeded.
     """
-    ids = _candidates(session, source, wanted)
+    found: dict[bytes, FoundTrace] = {}
+    for ids in _candidates(session, source, wanted):
+        found |= dict(_judge(session, source, wanted, ids))
+        if len(found) >= wanted.limit:
+            break
+    taken = islice(found.values(), wanted.limit)
+    return sorted(taken, key=lambda trace: (-trace.header.start_ns, trace.header.trace_id))
+
+
+def _candidates(session: Session, source: Source, wanted: Search) -> Iterator[list[bytes]]:
+    """Traces that may match, some at a time, in the order in which they are taken; no trace twice."""
+    probe = Probe.of(wanted.plan, source.known)
+    bounds = Window(wanted.start_ns - TRACE_SLACK_NS, wanted.end_ns + TRACE_SLACK_NS)
+    finder = Finder(session, source, wanted.plan, probe, wanted.most_recent)
+    if probe.is_trivial and not probe.is_exact:
+        yield finder.matching(bounds, wanted.limit)
+        return
+    seen: set[bytes] = set()
+    for window in windows(bounds, source.blocks) if probe.alone and probe.is_exact else [bounds]:
+        limit = wanted.limit if probe.is_exact else max(wanted.limit * _SPARE, _LEAST_JUDGED)
+        ids = finder.probed(window, limit + len(seen))
+        yield [trace_id for trace_id in ids if trace_id not in seen]
+        seen |= set(ids)
+        if not probe.is_exact and len(ids) == limit:
+            yield [trace_id for trace_id in finder.matching(window, wanted.limit) if trace_id not in seen]
+
+
+def _judge(session: Session, source: Source, wanted: Search, ids: list[bytes]) -> Iterator[tuple[bytes, FoundTrace]]:
+    """Those of the traces that match and touch the range, in the given order."""
     if not ids:
-        return []
-    spans = _fetch(session, source, wanted, ids)
+        return
+    fields = Fields(source.known)
+    wanted.plan.select(fields, columns_of(wanted.plan.shown(fields), "shown"))
+    spans = fetch_traces(session, source, columns_needed(fields.needs) | set(_HEADER_COLUMNS), ids)
     session.register("spans", spans)
     headers = {header.trace_id: header for header in read_headers(session)}
-    found = [
-        FoundTrace(headers[trace_id], tuple(sets))
-        for trace_id, sets in read_spansets(session, wanted.plan, source.known, wanted.spans).items()
-        if _touches(headers[trace_id], wanted)
-    ]
-    return sorted(found, key=lambda trace: (-trace.header.start_ns, trace.header.trace_id))
+    sets = read_spansets(session, wanted.plan, source.known, wanted.spans)
+    for trace_id in ids:
+        if trace_id in sets and _touches(headers[trace_id], wanted):
+            yield trace_id, FoundTrace(headers[trace_id], tuple(sets[trace_id]))
 
 
 def _touches(header: Header, wanted: Search) -> bool:
     return header.start_ns <= wanted.end_ns and header.end_ns >= wanted.start_ns
-
-
-# the first step
-
-
-def _candidates(session: Session, source: Source, wanted: Search) -> list[bytes]:
-    found = _Found(wanted.limit)
-    for window, part in _parts(source, wanted):
-        found.add(_matching(session, part, wanted, window, wanted.limit + len(found.ids)))
-        if found.is_full:
-            break
-    return list(found.ids)
-
-
-def _parts(source: Source, wanted: Search) -> Iterator[tuple[Window, Source]]:
-    """Windows of time with the blocks to read for each, newest first; one window when whole traces must be judged."""
-    bounds = Window(wanted.start_ns - TRACE_SLACK_NS, wanted.end_ns + TRACE_SLACK_NS)
-    if _needs_whole_traces(source, wanted):
-        yield bounds, source
-        return
-    for window in windows(bounds, source.blocks):
-        yield window, source.within(block for block in source.blocks if _overlaps(block, window))
-
-
-def _needs_whole_traces(source: Source, wanted: Search) -> bool:
-    fields = Fields(source.known)
-    wanted.plan.select(fields, [fields.column("trace_id")])
-    return fields.needs.whole_traces
-
-
-def _overlaps(block: Block, window: Window) -> bool:
-    return block.start_ns <= window.end_ns and block.end_ns >= window.start_ns
-
-
-def _matching(session: Session, source: Source, wanted: Search, window: Window, limit: int) -> list[bytes]:
-    """Ids of traces with a match in the window, in the order in which they are taken."""
-    fields = Fields(source.known)
-    start = fields.column("start_time_unix_nano")
-    low, high = exp.Literal.number(window.start_ns), exp.Literal.number(window.end_ns)
-    inside = exp.Between(this=start, low=low, high=high)
-    columns = [fields.column("trace_id"), exp.alias_(start if wanted.most_recent else _hour(start), "time")]
-    matching = wanted.plan.select(fields, columns, where=inside)
-    spans = source.table(columns_needed(fields.needs), arrival=needs_arrival(fields.needs))
-    query = (
-        exp.select("trace_id")
-        .with_("spans", as_=spans)
-        .from_(matching.subquery("matching"))
-        .group_by("trace_id")
-        .order_by(exp.Ordered(this=exp.Max(this=exp.column("time")), desc=True), "trace_id")
-        .limit(limit)
-    )
-    return [row["trace_id"] for row in session.table(query).to_pylist()]
-
-
-def _hour(start: exp.Expr) -> exp.Expr:
-    return exp.IntDiv(this=start, expression=exp.Literal.number(HOUR_NS))
-
-
-# the second step
-
-
-def _fetch(session: Session, source: Source, wanted: Search, ids: list[bytes]) -> pa.Table:
-    """All spans of the traces, with the columns that judging and showing them takes."""
-    fields = Fields(source.known)
-    wanted.plan.select(fields, columns_of(wanted.plan.shown(fields), "shown"))
-    columns = columns_needed(fields.needs) | set(_HEADER_COLUMNS)
-    return fetch_traces(session, source, columns, ids)

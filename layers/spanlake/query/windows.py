@@ -15,6 +15,11 @@ class Window:
     start_ns: int
     end_ns: int
 
+    @property
+    def is_one_hour(self) -> bool:
+        """Whether it lies within one hour by the clock."""
+        return self.start_ns // HOUR_NS == self.end_ns // HOUR_NS
+
 
 def windows(bounds: Window, blocks: Sequence[Block]) -> Iterator[Window]:
     """Cut the part of ``bounds`` that blocks cover into whole hours, the newest alone, then twice as many each time.

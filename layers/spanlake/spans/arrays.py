@@ -1,6 +1,6 @@
 """What Arrow's kernels lack: small compositions of them, all without a Python step a value."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import pyarrow as pa
@@ -44,15 +44,9 @@ def place(values: Array, rows: Array, length: int) -> Array:
     return pc.scatter(values, rows, max_index=length - 1)  # type: ignore[attr-defined]
 
 
-def numbers(end: int, step: int = 1) -> Array:
-    """0, step, 2 * step … up to before the end (int64)."""
-    return pa.arange(0, end, step)  # type: ignore[attr-defined]
-
-
-def repeated(values: Array, ends: Sequence[int]) -> Array:
-    """Repeat each value up to before its end."""
-    runs: Array = pa.RunEndEncodedArray.from_arrays(pa.array(ends, pa.int32()), values)
-    return pc.run_end_decode(runs)  # type: ignore[attr-defined]
+def numbers(end: int) -> Array:
+    """0, 1, 2 … up to before the end (int64)."""
+    return pa.arange(0, end)  # type: ignore[attr-defined]
 
 
 def equals_last(values: Array) -> Array:

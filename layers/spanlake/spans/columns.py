@@ -9,6 +9,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -82,8 +83,19 @@ class AttributeColumn:
 
     def field(self) -> "pa.Field[Any]":
         """The column's Arrow field, whose metadata names scope, key and type for ``attribute_columns``."""
-        metadata = {"spanlake.key": self.key, "spanlake.scope": str(self.scope), "spanlake.type": str(self.type)}
-        return pa.field(self.name, self.arrow_type, metadata=metadata)
+        return _remembered_field(self) if len(self.key) <= _LONGEST_PLAIN else _field(self)
+
+
+def _field(column: AttributeColumn) -> "pa.Field[Any]":
+    metadata = {
+        "spanlake.key": column.key,
+        "spanlake.scope": str(column.scope),
+        "spanlake.type": str(column.type),
+    }
+    return pa.field(column.name, column.arrow_type, metadata=metadata)
+
+
+_remembered_field = lru_cache(maxsize=4096)(_field)  # nearly every batch has the attributes of the one before
 
 
 def attribute_columns(schema: pa.Schema) -> list[AttributeColumn]:

@@ -56,11 +56,13 @@ def open_(requests: Sequence[bytes], limits: Limits) -> Envelope:
     limits.check("resources", len(resource_spans), smallest=32)
     limits.check("scopes", len(scope_spans), smallest=32)
     by_scope = scope_spans.field("spans")
+    spans = by_scope.flatten()
+    limits.check("spans", len(spans), smallest=32)
     ends = by_scope.offsets.take(by_resource.offsets.take(by_request.offsets))
     scope = pc.list_parent_indices(by_scope)
     resource = pc.list_parent_indices(by_resource).take(scope)
     return Envelope(
-        spans=by_scope.flatten(),
+        spans=spans,
         spans_per_request=pc.pairwise_diff(ends).slice(1).to_pylist(),
         resources=_parents("Resource", resource_spans.field("resource"), resource_spans.field("schema_url"), resource),
         scopes=_parents("Scope", scope_spans.field("scope"), scope_spans.field("schema_url"), scope),

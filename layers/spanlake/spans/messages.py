@@ -28,7 +28,6 @@ class Messages:
     @classmethod
     def read(cls, envelope: Envelope, limits: Limits) -> "Messages":
         """Decode the messages in an envelope. Raises wire.WireError and limits.TooMuch."""
-        limits.check("spans", len(envelope.spans), smallest=32)
         spans = wire.decode("Span", envelope.spans)
         events = _elements("Event", spans["events"].flatten(), limits)
         links = _elements("Link", spans["links"].flatten(), limits)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spanlake.spans import rest
-from spanlake.spans.arrays import Array, equals_last, int64, numbers, place, repeated, runs_of
+from spanlake.spans.arrays import Array, equals_last, int64, numbers, place, runs_of
 from spanlake.spans.attributes import Attributes
 from spanlake.spans.columns import Scope, ValueType
 
@@ -157,9 +157,10 @@ def _codes_by_column(part: _Sorted, runs: Array) -> Iterator[Array]:
     at_once = max(_CELLS_AT_ONCE // max(length, 1), 1)
     ends = [0, *runs.run_ends.to_pylist()]
     for first in range(0, len(runs.values), at_once):
-        start, *group = ends[first : first + at_once + 1]
-        cells = len(group) * length
-        first_cell = repeated(numbers(cells, length), [end - start for end in group])
-        rows, codes = (values.slice(start, group[-1] - start) for values in (part.rows, part.codes))
-        codes = place(codes, pc.add(first_cell, rows), cells)
+        group = ends[first : first + at_once + 1]
+        rows, codes = (values.slice(group[0], group[-1] - group[0]) for values in (part.rows, part.codes))
+        bounds = pa.array([end - group[0] for end in group], pa.int32())
+        column = pc.list_parent_indices(pa.ListArray.from_arrays(bounds, rows))
+        cells = (len(group) - 1) * length
+        codes = place(codes, pc.add(pc.multiply(column, int64(length)), rows), cells)
         yield from (codes.slice(cell, length) for cell in range(0, cells, length))

@@ -92,14 +92,6 @@ class SearchPlan:
         stages = self.pipeline.stages
         return stages[0].condition if len(stages) == 1 and isinstance(stages[0], SpansetFilter) else None
 
-    def necessary(self, fields: Fields) -> Sql:
-        """A test that some span of every matching trace passes, cheap where it can be."""
-        first = self.pipeline.stages[0]
-        if not isinstance(first, SpansetFilter | SpansetOperation | Pipeline):
-            return exp.true()
-        tests = [Predicates(fields).filter(leaf.condition) for leaf in _leaves(first)]
-        return values.any_of(tests)
-
     def select(
         self, fields: Fields, columns: list[exp.Expr], spans: exp.Query | None = None, where: Sql | None = None
     ) -> exp.Select:

@@ -1,0 +1,137 @@
+"""What a trace must hold to match a query, as far as one pass over its spans can tell.
+
+A probe groups spans by trace and asks which filters some span of the trace meets. Often that decides the matter; where
+it does not (structure, aggregates) it still rules out most traces before they are looked at whole.
+"""
+
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from spanlake.traceql import values
+from spanlake.traceql.conditions import conjuncts
+from spanlake.traceql.fields import TRACE, Fields
+from spanlake.traceql.known import Known
+from spanlake.traceql.pipeline import SearchPlan
+from spanlake.traceql.predicate import Predicates
+from spanlake.traceql.tree import (
+    FieldExpression,
+    Pipeline,
+    SpansetExpression,
+    SpansetFilter,
+    SpansetOperation,
+    SpansetOperator,
+    Stage,
+)
+from spanlake.traceql.values import Sql
+
+_START, _END = "start_time_unix_nano", "duration_nano"
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Tests of a trace: ``where`` of single spans, ``having`` of all its spans together.
+
+    ``where`` keeps every span that bears on ``having``. ``is_exact`` says that what passes matches; ``alone`` that a
+    span that passes ``where`` is enough for a match, wherever the trace's other spans lie.
+    """
+
+    columns: frozenset[str]
+    where: Sql | None
+    having: tuple[Sql, ...]
+    is_exact: bool
+
+    @property
+    def alone(self) -> bool:
+        return not self.having
+
+    @property
+    def is_trivial(self) -> bool:
+        """Whether every trace passes."""
+        return self.alone and (self.where is None or self.where == exp.true())
+
+    @classmethod
+    def of(cls, plan: SearchPlan, known: Known) -> "Probe":
+        """The probe for a plan's first stage."""
+        stages = plan.pipeline.stages
+        builder = _Builder(known)
+        if not isinstance(stages[0], SpansetFilter | SpansetOperation | Pipeline):
+            return cls(frozenset(), None, (), is_exact=False)
+        holds = builder.spanset(stages[0])
+        where = None if builder.needs_all_spans else values.any_of(builder.leaves)
+        having = () if builder.is_one_filter and not builder.needs_all_spans else (holds,)
+        columns = frozenset(builder.columns)
+        return cls(columns, where, having, is_exact=builder.is_exact and len(stages) == 1)
+
+
+class _Builder:
+    """Collects the tests of a spanset expression."""
+
+    def __init__(self, known: Known) -> None:
+        self._known = known
+        self.columns: set[str] = set()
+        self.leaves: list[Sql] = []
+        self.is_exact = True
+        self.needs_all_spans = False
+
+    @property
+    def is_one_filter(self) -> bool:
+        return len(self.leaves) == 1
+
+    def spanset(self, node: SpansetExpression | Stage) -> Sql:
+        """Whether the trace may have spans in the set."""
+        if isinstance(node, SpansetFilter):
+            return self._leaf(node.condition)
+        if isinstance(node, SpansetOperation):
+            return self._operation(node)
+        if isinstance(node, Pipeline):
+            self.is_exact &= len(node.stages) == 1
+            return self.spanset(node.stages[0])
+        raise AssertionError(f"no spanset: {node}")
+
+    def _operation(self, node: SpansetOperation) -> Sql:
+        left, right = self.spanset(node.left), self.spanset(node.right)
+        if node.op is SpansetOperator.OR:
+            return exp.paren(exp.or_(left, right))
+        self.is_exact &= node.op is SpansetOperator.AND
+        return right if node.op.is_negated else exp.and_(left, right)
+
+    def _leaf(self, condition: FieldExpression) -> Sql:
+        of_span, of_trace = [], []
+        for part in conjuncts(condition):
+            fields = Fields(self._known)
+            test = Predicates(fields).filter(part)
+            if fields.needs.trace and not fields.needs.columns and not _needs_others(fields):
+                of_trace.append(_over_spans(test))
+                self.columns |= {_START, _END, "name", "service_name", "parent_span_id"}
+            elif fields.needs.whole_traces:
+                self.is_exact = False
+            else:
+                of_span.append(test)
+                self.columns |= fields.needs.columns
+        self.needs_all_spans |= bool(of_trace)
+        found = values.all_of(of_span)
+        self.leaves.append(found)
+        return values.all_of([*([values.some_row(found)] if of_span or not of_trace else []), *of_trace])
+
+
+def _needs_others(fields: Fields) -> bool:
+    return bool(fields.needs.parents) or fields.needs.children or fields.needs.tree
+
+
+def _over_spans(test: Sql) -> Sql:
+    """A test on the totals of a trace, with the totals spelled out as aggregates over its spans."""
+    return test.transform(_aggregate)
+
+
+def _aggregate(node: exp.Expr) -> exp.Expr:
+    if not isinstance(node, exp.Column) or node.table != TRACE:
+        return node
+    return exp.maybe_parse(_TOTALS[node.name], dialect="duckdb")
+
+
+_TOTALS = {
+    "trace_duration": ("(MAX(s.start_time_unix_nano + GREATEST(s.duration_nano, 0)) - MIN(s.start_time_unix_nano))"),
+    "root_name": "MAX_BY(s.name, s.arrival) FILTER (WHERE s.parent_span_id IS NULL)",
+    "root_service": "MAX_BY(COALESCE(s.service_name, ''), s.arrival) FILTER (WHERE s.parent_span_id IS NULL)",
+}

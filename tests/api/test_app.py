@@ -1,0 +1,83 @@
+"""The application put together: what it has, and what it says of errors nobody thought of."""
+
+import asyncio
+from collections.abc import MutableMapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from fastapi import APIRouter
+
+from spanlake.api.app import Parts, create_app
+from spanlake.api.otlp_http import OtlpHttp
+from spanlake.api.tenant import Tenant
+from spanlake.config import IngestLimits
+from spanlake.ingest.admission import Admission
+from spanlake.ingest.request import Receipt
+from spanlake.ingest.service import Ingest
+from spanlake.metrics import Metrics
+
+
+def ask(
+    parts: Parts, method: str, path: str, headers: dict[str, str] | None = None, body: bytes = b""
+) -> tuple[int, bytes]:
+    """Send one request to an application with these parts, without a server."""
+    sent: list[MutableMapping[str, Any]] = []
+
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": "http.request", "body": body}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()],
+    }
+    asyncio.run(create_app(parts)(scope, receive, send))
+    return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])
+
+
+def broken(_: str, __: bytes) -> "Future[Receipt]":
+    raise ZeroDivisionError("a secret")
+
+
+def router() -> APIRouter:
+    routes = APIRouter()
+
+    @routes.get("/tenant")
+    async def tenant(tenant: Tenant) -> str:
+        return tenant
+
+    return routes
+
+
+def test_without_otlp_it_takes_no_spans() -> None:
+    assert ask(Parts(), "POST", "/v1/traces") == (404, b"Not Found\n")
+
+
+def test_an_error_nobody_thought_of_is_told_without_its_details(caplog: pytest.LogCaptureFixture) -> None:
+    ingest = Ingest(Admission(max_requests=9, max_bytes=999), broken, IngestLimits(), Metrics())
+    with ThreadPoolExecutor(1) as slow:
+        otlp = OtlpHttp(ingest, bytes, slow)
+        headers = {"Content-Type": "application/json"}
+        status, body = ask(Parts(otlp=otlp), "POST", "/v1/traces", headers, b"{}")
+    assert (status, body) == (500, b'{"code": 13, "message": "internal error"}')
+    assert "a secret" in caplog.text
+    assert ingest.admission.bytes_in_flight == 0
+
+
+@pytest.mark.parametrize(
+    ("headers", "answer"),
+    [
+        ({}, (200, b'"single-tenant"')),
+        ({"X-Scope-OrgID": "team-a"}, (200, b'"team-a"')),
+        ({"X-Scope-OrgID": ""}, (400, b"the tenant id is empty\n")),
+    ],
+)
+def test_routes_know_the_tenant(headers: dict[str, str], answer: tuple[int, bytes]) -> None:
+    assert ask(Parts(routers=[router()]), "GET", "/tenant", headers) == answer
