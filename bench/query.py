@@ -65,7 +65,8 @@ class Blocks:
 
     def scan(self, columns: Sequence[str]) -> None:
         """Reads every value of the columns."""
-        self._rows(f"SELECT bit_xor(hash({', '.join(columns)})) FROM blocks")
+        if columns:
+            self._rows(f"SELECT bit_xor(hash({', '.join(columns)})) FROM blocks")
 
     def _rows(self, sql: str) -> list[tuple[Any, ...]]:
         blocks = "WITH blocks AS (FROM read_parquet($files))"
@@ -101,23 +102,21 @@ def found(answer: bytes) -> int:
     return answer.count(b'"spanId"')
 
 
-def median_time(action: Callable[[], object]) -> float:
-    """The median of several runs, after one that does not count."""
-    action()
-    return statistics.median(map(_time, [action] * _ROUNDS))
+def measure(query: Query, asker: Asker, blocks: Blocks) -> Timing:
+    """The times of one query and of its scan, taken in turns, after one of each that does not count."""
+    number = found(asker.ask(query))
+    blocks.scan(query.columns)
+    answers, scans = [], []
+    for _ in range(_ROUNDS):
+        answers.append(_time(lambda: asker.ask(query)))
+        scans.append(_time(lambda: blocks.scan(query.columns)))
+    return Timing(query, statistics.median(answers), statistics.median(scans) if query.columns else None, number)
 
 
 def _time(action: Callable[[], object]) -> float:
     begin = time.perf_counter()
     action()
     return time.perf_counter() - begin
-
-
-def measure(query: Query, asker: Asker, blocks: Blocks) -> Timing:
-    """The times of one query and of its scan."""
-    answer = median_time(lambda: asker.ask(query))
-    scan = median_time(lambda: blocks.scan(query.columns)) if query.columns else None
-    return Timing(query, answer, scan, found(asker.ask(query)))
 
 
 def main() -> None:

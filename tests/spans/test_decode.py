@@ -427,12 +427,12 @@ def test_columns_are_made_a_part_of_them_at_a_time(monkeypatch: pytest.MonkeyPat
 
 def test_keys_of_one_name_do_not_share_a_column(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("spanlake.spans.columns._hash", lambda _: "00000000")
-    sent = request(Span(attributes=[attribute("A", A), attribute("A.", B)]))
+    sent = request(Span(attributes=[attribute("Clash", A), attribute("Clash.", B)]))
 
     [row] = decoded(sent).table.to_pylist()
 
-    assert row["span_a___k00000000"] == "a"
-    assert row["span_rest"] == [{"key": "A.", "value": '{"stringValue":"b"}'}]
+    assert row["span_clash___k00000000"] == "a"
+    assert row["span_rest"] == [{"key": "Clash.", "value": '{"stringValue":"b"}'}]
 
 
 def test_few_small_messages_are_no_bomb() -> None:

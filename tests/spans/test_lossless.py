@@ -9,7 +9,7 @@ from spanlake.spans.encode import to_otlp
 from tests.spans import otlp
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(otlp.requests, min_size=1, max_size=3))
 def test_every_span_comes_back_as_it_was(requests: list[ExportTraceServiceRequest]) -> None:
     decoded = decode([request.SerializeToString() for request in requests])

@@ -47,10 +47,10 @@ class Finder:
         time = exp.Ordered(this=exp.Max(this=exp.column("time")), desc=True)
         query = (
             with_spans(exp.select(exp.column(_TRACE)), self.source, self.probe, fields)
-            .from_(matching.subquery("matching"))
-            .group_by(exp.column(_TRACE))
-            .order_by(time, exp.column(_TRACE))
-            .limit(limit)
+            .from_(matching.subquery("matching", copy=False), copy=False)
+            .group_by(exp.column(_TRACE), copy=False)
+            .order_by(time, exp.column(_TRACE), copy=False)
+            .limit(limit, copy=False)
         )
         return self._ids(query)
 
@@ -79,7 +79,7 @@ def probe_query(source: Source, probe: Probe, *, timed: bool = False) -> exp.Sel
     columns = {_TRACE, *probe.columns} | ({_START} if timed else set())
     spans = source.table(columns, arrival="name" in probe.columns)
     trace_id = exp.column(_TRACE, table=SPAN)
-    query = exp.select(trace_id).from_(spans.subquery(SPAN, copy=False)).group_by(trace_id)
+    query = exp.select(trace_id).from_(spans.subquery(SPAN, copy=False), copy=False).group_by(trace_id, copy=False)
     if probe.where is not None:
         query.where(probe.where, copy=False)
     return query.having(*probe.having, copy=False) if probe.having else query
@@ -90,11 +90,13 @@ def with_spans(query: exp.Select, source: Source, probe: Probe, fields: Fields) 
     those that pass the probe."""
     table = source.table(columns_needed(fields.needs), arrival=needs_arrival(fields.needs))
     if probe.is_trivial or not fields.needs.whole_traces:
-        return query.with_("spans", as_=table)
+        return query.with_("spans", as_=table, copy=False)
     candidates = exp.select(exp.column(_TRACE)).from_("candidates").subquery()
     every = table.subquery("every", copy=False)
-    judged = exp.select(exp.Star()).from_(every).where(exp.In(this=exp.column(_TRACE), query=candidates))
-    return query.with_("candidates", as_=probe_query(source, probe)).with_("spans", as_=judged)
+    judged = exp.select(exp.Star()).from_(every, copy=False)
+    judged.where(exp.In(this=exp.column(_TRACE), query=candidates), copy=False)
+    query.with_("candidates", as_=probe_query(source, probe), copy=False)
+    return query.with_("spans", as_=judged, copy=False)
 
 
 def _between(start: exp.Expr, window: Window) -> exp.Expr:

@@ -108,12 +108,12 @@ def read_spansets(session: Session, plan: SearchPlan, known: Known, most: int) -
     place = exp.Window(this=exp.RowNumber(), partition_by=partition, order=exp.Order(expressions=first))
     matched = exp.Window(this=exp.Count(this=exp.Star()), partition_by=partition)
     query = (
-        exp.select("*", exp.alias_(matched, "matched"), exp.alias_(place, "place"))
-        .from_(matching.subquery("matching"))
-        .order_by("trace_id", *groups, "place")
+        exp.select(exp.Star(), exp.alias_(matched, "matched"), exp.alias_(place, "place"))
+        .from_(matching.subquery("matching", copy=False), copy=False)
+        .order_by(exp.column("trace_id"), *groups, exp.column("place"), copy=False)
     )
     if most:
-        query = query.qualify(exp.LTE(this=exp.column("place"), expression=exp.Literal.number(most)))
+        query.qualify(exp.LTE(this=exp.column("place"), expression=exp.Literal.number(most)), copy=False)
     return _grouped(session.table(query).to_pylist(), shown, attributes)
 
 

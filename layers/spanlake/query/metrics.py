@@ -113,10 +113,10 @@ class Metrics:
         limit = self.session.limits.values
         query = (
             with_spans(aggregated, self.source, Probe.of(plan, self.source.known), fields)
-            .from_(spans.subquery("matching"))
-            .where(*measure.tests)
-            .group_by(*(exp.column(column.alias) for column in groups))
-            .limit(limit + 1)
+            .from_(spans.subquery("matching", copy=False), copy=False)
+            .where(*measure.tests, copy=False)
+            .group_by(*(exp.column(column.alias) for column in groups), copy=False)
+            .limit(limit + 1, copy=False)
         )
         rows = self.session.table(query).to_pylist()
         if len(rows) > limit:

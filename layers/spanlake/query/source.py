@@ -90,7 +90,7 @@ class Source:
         schema = exp.EQ(this=exp.column("schema"), expression=self._schema(names))
         files = exp.Array(expressions=[exp.Literal.string(file) for file in self.files])
         read = exp.Anonymous(this="read_parquet", expressions=[files, schema])
-        return exp.select(*select).from_(exp.Table(this=read)).where(*where)
+        return exp.select(*select).from_(exp.Table(this=read), copy=False).where(*where, copy=False)
 
     def _schema(self, names: list[str]) -> exp.Expr:
         types = self._types()

@@ -289,9 +289,9 @@ def _select(
     if wanted is not None:
         tests.append(Predicates(fields).filter(wanted))
     spans = source.table(columns_needed(fields.needs), arrival=needs_arrival(fields.needs))
-    query = relation(fields.needs, select, spans).where(*tests)
+    query = relation(fields.needs, select, spans).where(*tests, copy=False)
     if distinct:
-        query = query.distinct().limit(session.limits.values + 1)
+        query = query.distinct(copy=False).limit(session.limits.values + 1, copy=False)
     return session.table(query)
 
 

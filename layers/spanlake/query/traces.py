@@ -38,10 +38,10 @@ def fetch_traces(session: Session, source: Source, columns: Iterable[str], trace
     limit = session.limits.trace_spans
     spans = read.table({*columns, "trace_id"}, arrival=True, where=[hashed])
     query = (
-        exp.select("*")
-        .from_(spans.subquery("hashed"))
-        .where(exp.In(this=exp.column("trace_id"), expressions=ids))
-        .limit(limit + 1)
+        exp.select(exp.Star())
+        .from_(spans.subquery("hashed", copy=False), copy=False)
+        .where(exp.In(this=exp.column("trace_id"), expressions=ids), copy=False)
+        .limit(limit + 1, copy=False)
     )
     found = session.table(query)
     if found.num_rows > limit:

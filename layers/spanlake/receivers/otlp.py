@@ -25,14 +25,19 @@ def read_json(body: bytes) -> bytes:
         raise MalformedRequest(0, "most of its objects are empty")
     request = ExportTraceServiceRequest()
     try:
-        otlp_json.parse(request, json.loads(body, parse_constant=_refuse_constant))
-        return request.SerializeToString()
-    except RecursionError as error:
-        raise MalformedRequest(0, "the JSON nests too deep") from error
-    except json.JSONDecodeError as error:
-        raise MalformedRequest(0, f"the body is not JSON: {error}") from error
+        otlp_json.parse(request, _parsed(body))
     except ValueError as error:
         raise MalformedRequest(0, str(error)) from error
+    return request.SerializeToString()
+
+
+def _parsed(body: bytes) -> object:
+    try:
+        return json.loads(body, parse_constant=_refuse_constant)
+    except RecursionError as error:
+        raise ValueError("values nest too deep") from error
+    except ValueError as error:
+        raise ValueError(f"the body is not JSON: {error}") from error
 
 
 def _refuse_constant(name: str) -> NoReturn:

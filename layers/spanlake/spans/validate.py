@@ -7,7 +7,7 @@ from itertools import accumulate, pairwise
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spanlake.spans.arrays import Array, int32, string
+from spanlake.spans.arrays import Array, int32, string, struct_of
 from spanlake.spans.decode import Decoded
 from spanlake.spans.ids import SPAN_ID, TRACE_ID
 
@@ -29,27 +29,26 @@ def validate(decoded: Decoded, *, oldest_ns: int | None, newest_ns: int) -> Vali
     first of: ``invalid_trace_id`` (not 1 to 16 bytes, or all zero), ``invalid_span_id`` (not 1 to 8 bytes, or all
     zero), ``invalid_parent_span_id`` (more than 8 bytes), ``too_old``, ``too_new``.
     """
-    reason = _reason(decoded.table, oldest_ns, newest_ns)
-    if reason.null_count == len(reason):
+    faults = _faults(decoded.table, oldest_ns, newest_ns)
+    if not any(is_faulty.true_count for is_faulty in faults.values()):
         return Validated(decoded.table, [Counter() for _ in decoded.spans_per_request])
+    reason: Array = pc.case_when(struct_of(faults), *map(string, faults))
     bounds = pairwise(accumulate(decoded.spans_per_request, initial=0))
     rejected = [_count(reason.slice(start, end - start)) for start, end in bounds]
     return Validated(decoded.table.filter(reason.is_null()), rejected)
 
 
-def _reason(table: pa.Table, oldest_ns: int | None, newest_ns: int) -> Array:
-    """Why each span cannot be kept, NULL if it can."""
+def _faults(table: pa.Table, oldest_ns: int | None, newest_ns: int) -> dict[str, Array]:
+    """For each fault, whether spans have it."""
     trace_id, span_id, parent_span_id, start = (_column(table, name) for name in _JUDGED)
     start = start.view(pa.uint64())
-    faults = {
+    return {
         "invalid_trace_id": _is_no_id(trace_id, TRACE_ID),
         "invalid_span_id": _is_no_id(span_id, SPAN_ID),
         "invalid_parent_span_id": pc.fill_null(_is_longer(parent_span_id, SPAN_ID), False),
         "too_old": pc.less(start, pa.scalar(oldest_ns or 0, pa.uint64())),
         "too_new": pc.greater(start, pa.scalar(newest_ns, pa.uint64())),
     }
-    is_faulty = pa.StructArray.from_arrays(list(faults.values()), list(faults))
-    return pc.case_when(is_faulty, *map(string, faults))
 
 
 def _column(table: pa.Table, name: str) -> Array:
@@ -58,9 +57,8 @@ def _column(table: pa.Table, name: str) -> Array:
 
 def _is_no_id(ids: Array, length: int) -> Array:
     """Whether an id is empty, too long or all zero; shorter ones are padded already."""
-    is_short = pc.less(pc.binary_length(ids), int32(length))
-    is_zero = pc.equal(ids, pa.scalar(bytes(length), pa.binary()))
-    return pc.or_(pc.or_(is_short, is_zero), _is_longer(ids, length))
+    is_wrong = pc.not_equal(pc.binary_length(ids), int32(length))
+    return pc.or_(is_wrong, pc.equal(ids, pa.scalar(bytes(length), pa.binary())))
 
 
 def _is_longer(ids: Array, length: int) -> Array:

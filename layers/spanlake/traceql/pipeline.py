@@ -101,7 +101,7 @@ class SearchPlan:
         """
         if self.single_filter is not None:
             tests = [Predicates(fields).filter(self.single_filter)] + ([where] if where is not None else [])
-            return relation(fields.needs, columns, spans).where(*tests)
+            return relation(fields.needs, columns, spans).where(*tests, copy=False)
         return _Chain(self, fields).build(columns, spans, where)
 
     def shown(self, fields: Fields) -> list[Shown]:
@@ -138,10 +138,10 @@ class _Chain:
             self._keep(exp.column(self._add(where)))
         outputs = [exp.column(column.alias_or_name) for column in columns]
         outputs += [exp.column(name) for found in self.set_attributes for _, name in found.columns]
-        query = exp.select(*outputs).from_(self._table())
+        query = exp.select(*outputs).from_(exp.to_table(self._table()), copy=False)
         query = self._with_base(query, [trace, *self.columns], spans)
         for n, level in enumerate(self.levels, 1):
-            query = query.with_(f"level{n}", as_=level)
+            query.with_(f"level{n}", as_=level, copy=False)
         query.args["with_"].set("recursive", self.fields.needs.tree)
         return query
 
@@ -150,7 +150,7 @@ class _Chain:
         inner = base.args.pop("with_", None)
         if inner is not None:
             query.set("with_", inner)
-        return query.with_("level0", as_=base, materialized=True)
+        return query.with_("level0", as_=base, materialized=True, copy=False)
 
     def _table(self) -> str:
         return f"level{len(self.levels)}"
@@ -168,11 +168,13 @@ class _Chain:
     def _derive(self, sql: Sql, kind: str = "b") -> str:
         """A column of a next level."""
         name = self._name(kind)
-        self.levels.append(exp.select("*", exp.alias_(sql, name)).from_(self._table()))
+        level = exp.select(exp.Star(), exp.alias_(sql, name, copy=False))
+        self.levels.append(level.from_(exp.to_table(self._table()), copy=False))
         return name
 
     def _keep(self, test: Sql) -> None:
-        self.levels.append(exp.select("*").from_(self._table()).where(test))
+        level = exp.select(exp.Star()).from_(exp.to_table(self._table()), copy=False)
+        self.levels.append(level.where(test, copy=False))
 
     def _run(self) -> None:
         first = self.plan.pipeline.stages[0]

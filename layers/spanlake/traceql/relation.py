@@ -81,15 +81,17 @@ def needs_arrival(needs: Needs) -> bool:
 
 def relation(needs: Needs, select: list[exp.Expr], spans: exp.Query | None = None) -> exp.Select:
     """``SELECT select FROM spans AS s`` with the joins that are needed; a query may define the table ``spans``."""
-    query = exp.select(*select).from_(exp.alias_(exp.to_table(SPANS), SPAN, table=True))
+    query = exp.select(*select).from_(exp.alias_(exp.to_table(SPANS), SPAN, table=True), copy=False)
     if spans is not None:
-        query = query.with_(SPANS, as_=spans)
+        query.with_(SPANS, as_=spans, copy=False)
     if needs.parents:
         query = _join(query, SPANS, PARENT, {"trace_id": "trace_id", "span_id": "parent_span_id"}, kind="LEFT")
     if needs.trace:
-        query = _join(query.with_("traces", as_=_TRACES, dialect="duckdb"), "traces", TRACE, {"trace_id": "trace_id"})
+        query = _join(
+            query.with_("traces", as_=_TRACES, dialect="duckdb", copy=False), "traces", TRACE, {"trace_id": "trace_id"}
+        )
     if needs.children:
-        query = query.with_("children", as_=_CHILDREN, dialect="duckdb")
+        query.with_("children", as_=_CHILDREN, dialect="duckdb", copy=False)
         keys = {"trace_id": "trace_id", "parent_span_id": "span_id"}
         query = _join(query, "children", CHILDREN, keys, kind="LEFT")
     return _with_tree(query) if needs.tree else query
@@ -103,7 +105,7 @@ def _with_tree(query: exp.Select) -> exp.Select:
         ("tree", _TREE),
         ("placed", _PLACED),
     ):
-        query = query.with_(name, as_=text, dialect="duckdb")
+        query.with_(name, as_=text, dialect="duckdb", copy=False)
     query.args["with_"].set("recursive", True)
     return _join(query, "placed", TREE, {"trace_id": "trace_id", "span_id": "span_id"})
 
@@ -113,4 +115,6 @@ def _join(query: exp.Select, table: str, alias: str, keys: dict[str, str], kind:
         exp.EQ(this=exp.column(theirs, table=alias), expression=exp.column(ours, table=SPAN))
         for theirs, ours in keys.items()
     ]
-    return query.join(exp.alias_(exp.to_table(table), alias, table=True), on=exp.and_(*tests), join_type=kind)
+    return query.join(
+        exp.alias_(exp.to_table(table), alias, table=True), on=exp.and_(*tests), join_type=kind, copy=False
+    )

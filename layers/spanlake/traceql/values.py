@@ -60,13 +60,13 @@ def false() -> Sql:
 def any_of(tests: Iterable[Sql]) -> Sql:
     """OR of tests, false of none."""
     found = list(tests)
-    return exp.or_(*found) if found else false()
+    return exp.or_(*found, copy=False) if found else false()
 
 
 def all_of(tests: Iterable[Sql]) -> Sql:
     """AND of tests, true of none."""
     found = list(tests)
-    return exp.and_(*found) if found else exp.true()
+    return exp.and_(*found, copy=False) if found else exp.true()
 
 
 def is_null(sql: Sql) -> Sql:

@@ -1,0 +1,211 @@
+"""A small lake to ask: spans written in a line each, stored as real blocks, queried through real DuckDB."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span, Status
+
+from spanlake.query.duck import Duck
+from spanlake.query.found import FoundTrace
+from spanlake.query.limits import Limits
+from spanlake.query.querier import ALWAYS, Querier
+from spanlake.query.search import Search
+from spanlake.query.series import Series
+from spanlake.query.steps import Steps
+from spanlake.query.tags import TimeRange
+from spanlake.spans.decode import decode
+from spanlake.store.index import Block
+from spanlake.store.local import LocalObjects
+from spanlake.store.sqlite import SqliteIndex
+from spanlake.store.writer import write
+from spanlake.traceql import Dialect, check, parse
+from spanlake.traceql.parser import parse_identifier
+
+NOON = 1_795_348_800 * 10**9  # 2026-11-22, 12:00 UTC
+MS = 10**6
+SECOND = 10**9
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+TENANT = "kit"
+
+Attributes = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class At:
+    """A span: ``id`` and ``parent`` are numbers, 0 is no parent; ``start`` is in nanoseconds after NOON."""
+
+    id: int
+    parent: int = 0
+    name: str = ""
+    trace: int = 1
+    start: int = 0
+    length: int = MS
+    status: int | None = None
+    kind: int = 0
+    message: str = ""
+    service: str | None = "shop"
+    attributes: Attributes = field(default_factory=dict)
+    resource: Attributes = field(default_factory=dict)
+    scope: Attributes = field(default_factory=dict)
+    events: Sequence[tuple[str, int, Attributes]] = ()  # name, nanoseconds after the span's start, attributes
+    links: Sequence[tuple[int, int, Attributes]] = ()  # trace, span, attributes
+
+    @property
+    def called(self) -> str:
+        """Its name, by default its number."""
+        return self.name or str(self.id)
+
+
+def any_value(value: Any) -> AnyValue:
+    """A value as OTLP has it; None is an empty one."""
+    match value:
+        case None:
+            return AnyValue()
+        case bool():
+            return AnyValue(bool_value=value)
+        case int():
+            return AnyValue(int_value=value)
+        case float():
+            return AnyValue(double_value=value)
+        case bytes():
+            return AnyValue(bytes_value=value)
+        case list():
+            found = AnyValue()
+            found.array_value.values.extend(any_value(item) for item in value)
+            found.array_value.SetInParent()
+            return found
+        case dict():
+            found = AnyValue()
+            found.kvlist_value.values.extend(_attributes(value))
+            found.kvlist_value.SetInParent()
+            return found
+        case _:
+            return AnyValue(string_value=value)
+
+
+def _attributes(attributes: Attributes) -> list[KeyValue]:
+    return [KeyValue(key=key, value=any_value(value)) for key, value in attributes.items()]
+
+
+def trace_id(number: int) -> bytes:
+    """The id of a trace of that number."""
+    return number.to_bytes(16)
+
+
+def _span(one: At) -> Span:
+    start = NOON + one.start
+    span = Span(
+        trace_id=trace_id(one.trace),
+        span_id=one.id.to_bytes(8),
+        parent_span_id=one.parent.to_bytes(8) if one.parent else b"",
+        name=one.called,
+        kind=one.kind,  # type: ignore[arg-type]  # any number is valid
+        start_time_unix_nano=start,
+        end_time_unix_nano=(start + one.length) % 2**64,
+        attributes=_attributes(one.attributes),
+    )
+    if one.status is not None or one.message:
+        span.status.CopyFrom(Status(code=one.status or 0, message=one.message))  # type: ignore[arg-type]
+    for name, after, attributes in one.events:
+        time = (start + after) % 2**64
+        span.events.add(name=name, time_unix_nano=time, attributes=_attributes(attributes))
+    for trace, id_, attributes in one.links:
+        span.links.add(trace_id=trace_id(trace), span_id=id_.to_bytes(8), attributes=_attributes(attributes))
+    return span
+
+
+def request(spans: Iterable[At]) -> bytes:
+    """OTLP's bytes of spans, in this order."""
+    message = ExportTraceServiceRequest()
+    for one in spans:
+        part = ResourceSpans()
+        service = {} if one.service is None else {"service.name": one.service}
+        part.resource.attributes.extend(_attributes({**service, **one.resource}))
+        inner = part.scope_spans.add()
+        inner.scope.attributes.extend(_attributes(one.scope))
+        inner.spans.append(_span(one))
+        message.resource_spans.append(part)
+    return message.SerializeToString()
+
+
+class Lake:
+    """Blocks in a directory, and what can be asked of them. Times are nanoseconds after NOON."""
+
+    def __init__(self, directory: Path, limits: Limits | None = None, dialect: Dialect | None = None) -> None:
+        self.objects = LocalObjects(directory)
+        self.index = SqliteIndex(directory / "index.sqlite")
+        self.duck = Duck([str(directory.resolve())], limits or Limits(threads=1))
+        self.querier = Querier(self.index, self.objects, self.duck, dialect or Dialect.tempo())
+        self._writes = 0
+
+    def close(self) -> None:
+        """Release what it holds."""
+        self.duck.close()
+        self.index.close()
+
+    def add(self, *spans: At, tenant: str = TENANT) -> list[Block]:
+        """Store spans as one block, or one for each UTC day."""
+        return self.add_table(decode([request(spans)]).table, tenant)
+
+    def add_apart(self, *spans: At, tenant: str = TENANT) -> None:
+        """Store every span as a block of its own."""
+        for one in spans:
+            self.add(one, tenant=tenant)
+
+    def add_table(self, table: pa.Table, tenant: str = TENANT) -> list[Block]:
+        """Store a span table."""
+        self._writes += 1
+        return write(self.objects, self.index, tenant, table, self._writes.to_bytes(8))
+
+    def search(self, q: str, **wanted: Any) -> list[FoundTrace]:
+        """What a search finds; takes ``start``, ``end``, ``limit``, ``spans``, ``most_recent`` and ``tenant``."""
+        when = TimeRange(
+            NOON + wanted["start"] if "start" in wanted else ALWAYS.start_ns,
+            NOON + wanted["end"] if "end" in wanted else ALWAYS.end_ns,
+        )
+        search = Search(
+            self.querier.plan(check(parse(q), self.querier.dialect)),
+            when.start_ns,
+            when.end_ns,
+            wanted.get("limit", 1000),
+            wanted.get("spans", 0),
+            wanted.get("most_recent", False),
+        )
+        return self.querier.search(wanted.get("tenant", TENANT), search)
+
+    def traces(self, q: str, **wanted: Any) -> list[int]:
+        """The numbers of the traces that a search finds, in its order."""
+        return [int.from_bytes(found.header.trace_id) for found in self.search(q, **wanted)]
+
+    def names(self, q: str, **wanted: Any) -> list[str]:
+        """The names of all spans that a search finds, in alphabetical order."""
+        found = self.search(q, **wanted)
+        return sorted(span.name for trace in found for spans in trace.sets for span in spans.spans)
+
+    def values(self, tag: str, q: str = "", tenant: str = TENANT) -> list[tuple[str, str]]:
+        """The values of a tag with their types, sorted."""
+        found = self.querier.tag_values(tenant, parse_identifier(tag), q)
+        return sorted((value.type, value.value) for value in found)
+
+    def tags(self, scope: str = "", q: str = "", tenant: str = TENANT) -> dict[str, list[str]]:
+        """The names of tags by scope."""
+        return self.querier.tag_names(tenant, scope, q)
+
+    def series(self, q: str, steps: Steps, tenant: str = TENANT) -> dict[Any, tuple[float | None, ...]]:
+        """The values of a metrics query's series by their labels' values."""
+        return {tuple(value for _, value in one.labels): one.values for one in self.lines(q, steps, tenant)}
+
+    def lines(self, q: str, steps: Steps, tenant: str = TENANT) -> list[Series]:
+        """The series of a metrics query."""
+        return self.querier.metrics(tenant, check(parse(q), self.querier.dialect), steps)
+
+
+def steps(start: int, end: int, step: int) -> Steps:
+    """Points of a range after NOON."""
+    return Steps.aligned(NOON + start, NOON + end, step, 20_000)

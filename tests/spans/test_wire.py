@@ -1,0 +1,72 @@
+"""Our messages are encoded as OTLP's."""
+
+import pytest
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import (
+    AnyValue,
+    ArrayValue,
+    EntityRef,
+    InstrumentationScope,
+    KeyValue,
+    KeyValueList,
+)
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
+
+from spanlake.spans import wire
+
+OFFICIAL = {
+    "Request": ExportTraceServiceRequest.DESCRIPTOR,
+    "ResourceSpans": ResourceSpans.DESCRIPTOR,
+    "ScopeSpans": ScopeSpans.DESCRIPTOR,
+    "Resource": Resource.DESCRIPTOR,
+    "EntityRef": EntityRef.DESCRIPTOR,
+    "Scope": InstrumentationScope.DESCRIPTOR,
+    "Span": Span.DESCRIPTOR,
+    "Status": Status.DESCRIPTOR,
+    "Event": Span.Event.DESCRIPTOR,
+    "Link": Span.Link.DESCRIPTOR,
+    "KeyValue": KeyValue.DESCRIPTOR,
+    "AnyValue": AnyValue.DESCRIPTOR,
+    "ArrayValue": ArrayValue.DESCRIPTOR,
+    "KeyValueList": KeyValueList.DESCRIPTOR,
+}
+SAME_ON_THE_WIRE = {
+    FieldDescriptor.TYPE_MESSAGE: FieldDescriptor.TYPE_BYTES,
+    FieldDescriptor.TYPE_FIXED64: FieldDescriptor.TYPE_SFIXED64,
+    FieldDescriptor.TYPE_ENUM: FieldDescriptor.TYPE_INT32,
+}
+FOR_OTHER_SIGNALS = {("KeyValue", "key_strindex")}  # "MUST NOT be set" but in profiles, says OTLP
+
+
+def fields(descriptor: Descriptor) -> dict[str, tuple[int, bool, int]]:
+    return {
+        field.name: (field.number, field.is_repeated, SAME_ON_THE_WIRE.get(field.type, field.type))
+        for field in descriptor.fields
+        if (descriptor.name, field.name) not in FOR_OTHER_SIGNALS
+    }
+
+
+@pytest.mark.parametrize("message", OFFICIAL)
+def test_every_field_has_its_number_and_its_type(message: str) -> None:
+    assert fields(wire._types()[message]) == fields(OFFICIAL[message])
+
+
+def test_no_message_is_left_out() -> None:
+    assert set(wire._types()) == set(OFFICIAL)
+
+
+@pytest.mark.parametrize("depth", [1, 99])
+def test_unknown_groups_are_passed_over(depth: int) -> None:
+    payload = b"\xa3\x01" * depth + b"\xa4\x01" * depth
+
+    assert len(wire.decode("Span", [payload])["name"]) == 1
+
+
+@pytest.mark.parametrize("depth", [101, 1_000_000])
+def test_groups_that_nest_deeper_are_refused(depth: int) -> None:
+    payload = b"\xa3\x01" * depth + b"\xa4\x01" * depth
+
+    with pytest.raises(wire.WireError):
+        wire.decode("Span", [payload])
