@@ -260,7 +260,7 @@ def _or_empty(sql: Sql) -> Sql:
 
 
 def _equals(sql: Sql, text: str) -> Sql:
-    return exp.EQ(this=sql, expression=exp.Literal.string(text))
+    return exp.EQ(this=sql, expression=values.text(text))
 
 
 def _first_of(one: Sql | None, other: Sql) -> Sql:

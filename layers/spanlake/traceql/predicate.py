@@ -222,7 +222,7 @@ class Predicates:
         if isinstance(expression, Unary) and expression.op is UnaryOperator.NEGATE:
             operand = self.value(expression.operand)
             return tuple(
-                Alternative(a.type, exp.Neg(this=exp.paren(a.sql)))
+                Alternative(a.type, exp.func("try", exp.Neg(this=exp.paren(a.sql))))
                 for a in operand
                 if a.type in NUMERIC and not a.is_list
             )
@@ -292,9 +292,8 @@ def _whole_arithmetic(op: BinaryOperator, left: Sql, right: Sql) -> Sql:
     if op is BinaryOperator.POWER:
         return exp.func("try", exp.cast(exp.Pow(this=_double(right), expression=_double(left)), "BIGINT"))
     if op is BinaryOperator.DIVIDE:
-        return exp.paren(exp.IntDiv(this=exp.paren(left), expression=exp.paren(right)))
-    sql = _ARITHMETIC[op](this=exp.paren(left), expression=exp.paren(right))
-    return exp.func("try", sql)
+        return exp.func("try", exp.IntDiv(this=exp.paren(left), expression=exp.paren(right)))
+    return exp.func("try", _ARITHMETIC[op](this=exp.paren(left), expression=exp.paren(right)))
 
 
 def _float_arithmetic(op: BinaryOperator, left: Sql, right: Sql) -> Sql:
@@ -307,7 +306,7 @@ def _double(sql: Sql) -> Sql:
 
 def _full_match(sql: Sql, pattern: str) -> Sql:
     """RE2 over the whole text, the dot matching line ends too, as in Tempo."""
-    return exp.func("regexp_full_match", sql, exp.Literal.string(f"(?s:{pattern})"))
+    return exp.func("regexp_full_match", sql, values.text(pattern), exp.Literal.string("s"))
 
 
 def _id_bytes(text: str, size: int) -> str | None:

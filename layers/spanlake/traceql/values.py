@@ -38,12 +38,20 @@ NUMERIC = frozenset((Type.INT, Type.FLOAT, Type.DURATION))
 def literal(static: Static) -> Sql:
     """A literal as SQL: enums by number, durations as nanoseconds."""
     if static.type is Type.STRING:
-        return exp.Literal.string(static.value)
+        return text(str(static.value))
     if static.type is Type.BOOL:
         return exp.Boolean(this=bool(static.value))
     if static.type is Type.FLOAT:
         return exp.cast(exp.Literal.string(repr(float(static.value))), "DOUBLE")
     return number(int(static.value))
+
+
+def text(value: str) -> Sql:
+    """A string; U+0000 can not stand in SQL's own literals."""
+    if "\0" not in value:
+        return exp.Literal.string(value)
+    parts = [exp.Literal.string(part) for part in value.split("\0")]
+    return exp.func("array_to_string", exp.Array(expressions=parts), exp.func("chr", exp.Literal.number(0)))
 
 
 def number(value: int) -> Sql:
