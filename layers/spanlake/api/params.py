@@ -12,6 +12,7 @@ from spanlake.traceql.durations import parse_duration
 
 SECOND_NS = 1_000_000_000
 HOUR_NS = 3600 * SECOND_NS
+_LONGEST_STEP_NS = 100 * 365 * 24 * HOUR_NS
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
@@ -59,10 +60,10 @@ class Params:
             return None
         if _INTEGER.fullmatch(text):
             value = int(text)
-            return value * SECOND_NS if abs(value) < 10**12 else value
+            return _bounded(value * SECOND_NS if abs(value) < 10**12 else value)
         if _DECIMAL.fullmatch(text):
             seconds, fraction = text.split(".")
-            return int(seconds) * SECOND_NS + int(fraction.ljust(9, "0"))
+            return _bounded(int(seconds) * SECOND_NS + int(fraction.ljust(9, "0")))
         return _rfc3339(name, text)
 
     def range(self) -> TimeRange:
@@ -87,8 +88,10 @@ class Params:
         if not text:
             return None
         step = float(text) * SECOND_NS if _SECONDS.fullmatch(text) else parse_duration(text)
-        if step is None or step < 1:
-            raise InvalidParameter(f"invalid step: {text!r} is not a positive duration such as 15s")
+        if step is None or not 1 <= step <= _LONGEST_STEP_NS:
+            raise InvalidParameter(
+                f"invalid step: {text!r} is not a positive duration, of 100 years at most, such as 15s"
+            )
         return int(step)
 
 
@@ -99,4 +102,9 @@ def _rfc3339(name: str, text: str) -> int:
         moment = None
     if moment is None or moment.tzinfo is None:
         raise InvalidParameter(f"invalid {name}: {text!r} is neither Unix seconds nor a time in RFC 3339")
-    return int(moment.timestamp()) * SECOND_NS + moment.microsecond * 1000
+    return _bounded(int(moment.timestamp()) * SECOND_NS + moment.microsecond * 1000)
+
+
+def _bounded(time_ns: int) -> int:
+    """A time as spans can have it: what lies beyond stands for all there is."""
+    return min(max(time_ns, -ALWAYS.end_ns), ALWAYS.end_ns)

@@ -1,5 +1,6 @@
 """The routes of the Tempo API that answer questions about spans."""
 
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
@@ -28,6 +29,7 @@ from spanlake.traceql.tree import Attribute, AttributeScope, Field, Intrinsic, I
 DEFAULT_LIMIT = 20
 DEFAULT_SPANS_PER_SET = 3
 
+_HEX = re.compile("[0-9A-Fa-f]+")
 _PROTOBUF = "application/protobuf"
 _SCOPES = ("", "none", "span", "resource", "intrinsic", "event", "link", "instrumentation")
 _TAGS_OF_V1: dict[str, Field] = {
@@ -188,10 +190,9 @@ def _trace_id(text: str) -> bytes:
     """A trace id in hex, short ones padded with zeros on the left as Tempo does."""
     if len(text) > 32:
         raise InvalidParameter("invalid trace id: it has more than 32 hex digits")
-    try:
-        return bytes.fromhex(text.rjust(32, "0"))
-    except ValueError:
-        raise InvalidParameter(f"invalid trace id: {text!r} is not made of hex digits") from None
+    if not _HEX.fullmatch(text):
+        raise InvalidParameter(f"invalid trace id: {text!r} is not made of hex digits")
+    return bytes.fromhex(text.rjust(32, "0"))
 
 
 def _accepts_protobuf(request: Request) -> bool:

@@ -12,6 +12,8 @@ from sqlglot import exp
 
 from spanlake.query.limits import Cancelled, LimitExceeded, Limits
 
+_PULSE_SECONDS = 0.05
+
 
 class Cancellation:
     """Lets another thread stop a request's queries."""
@@ -55,19 +57,30 @@ class Session:
 
     def fixed(self, sql: str) -> pa.Table:
         """Run a query whose text is part of the program, as ``table`` does."""
-        remaining = self._deadline - time.monotonic()
-        timer = threading.Timer(max(remaining, 0), self._cursor.interrupt)
-        timer.daemon = True
-        timer.start()
+        done = threading.Event()
+        watch = threading.Thread(target=self._watch, args=(done,), daemon=True)
+        watch.start()
         try:
             return self._run(sql)
         finally:
-            timer.cancel()
+            done.set()
+            watch.join()
+
+    def _watch(self, done: threading.Event) -> None:
+        """Interrupt the query when it must end, and again until it does: DuckDB forgets an interruption that comes
+        before the query has begun."""
+        while not done.wait(_PULSE_SECONDS):
+            if self._cancellation.cancelled or self._is_late:
+                self._cursor.interrupt()
+
+    @property
+    def _is_late(self) -> bool:
+        return time.monotonic() > self._deadline
 
     def _run(self, sql: str) -> pa.Table:
-        if self._cancellation.cancelled:
-            raise Cancelled
         try:
+            if self._cancellation.cancelled or self._is_late:
+                raise duckdb.InterruptException
             return self._cursor.execute(sql).to_arrow_table()
         except duckdb.InterruptException:
             if self._cancellation.cancelled:

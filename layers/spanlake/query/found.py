@@ -19,7 +19,8 @@ NO_ROOT = "<root span not yet received>"
 _HEADERS = """
     SELECT trace_id,
       MIN(start_time_unix_nano) AS start_ns,
-      MAX(start_time_unix_nano + GREATEST(duration_nano, 0)) AS end_ns,
+      MAX(start_time_unix_nano
+        + LEAST(GREATEST(duration_nano, 0), 9223372036854775807 - start_time_unix_nano)) AS end_ns,
       MAX_BY(name, arrival) FILTER (WHERE parent_span_id IS NULL) AS root_name,
       MAX_BY(COALESCE(service_name, ''), arrival) FILTER (WHERE parent_span_id IS NULL) AS root_service
     FROM spans GROUP BY trace_id

@@ -21,4 +21,5 @@ class Limits:
     traces: int = 100_000  # the most that a search may be asked for
     trace_spans: int = 1_000_000  # of one trace fetched by id
     values: int = 100_000  # distinct values, or series, in one answer
+    points: int = 1_000_000  # of all series of a metrics query together
     samples: int = 20_000  # steps of a metrics query: Tempo allows about as many

@@ -5,6 +5,7 @@ The first stage is one SQL aggregation over the matching spans; what follows wor
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from sqlglot import exp
@@ -40,6 +41,7 @@ from spanlake.traceql.tree import (
 from spanlake.traceql.values import Alternative, Sql
 
 _LEAST_MEASURED = 2  # nanoseconds: Tempo's histograms, which its quantiles come from, leave out shorter durations
+_LARGEST_BUCKET = 1023  # 2 to that power is a float, 2 to the next is not
 _VALUE = "value"
 _AGGREGATES = {
     MetricsFunction.MIN_OVER_TIME: "min",
@@ -97,7 +99,7 @@ class Metrics:
         labels = [_Label(fields, field, n) for n, field in enumerate(node.aggregate.by)]
         measure = _MEASURES[node.aggregate.function](fields, node.aggregate, self.steps)
         rows = self._rows(plan, fields, labels, measure)
-        return _assemble(rows, labels, measure, self.steps)
+        return _assemble(rows, labels, measure, self.steps, self.session.limits.points)
 
     def _rows(
         self, plan: SearchPlan, fields: Fields, labels: list["_Label"], measure: "_Measure"
@@ -210,10 +212,11 @@ def _histogram(fields: Fields, node: MetricsAggregate, _: Steps) -> _Measure:
     """Counts by powers of two: a bucket holds what is above half of its label and not above it."""
     operand, unit = _numbers(fields, node)
     assert operand is not None
-    bucket = exp.cast(exp.Ceil(this=exp.func("log2", operand)), "INTEGER")
+    bucket = exp.TryCast(this=exp.Ceil(this=exp.func("log2", operand)), to=exp.DataType.build("INTEGER"))
 
     def read(row: dict[str, Any]) -> Iterable[tuple[Labels, float | None]]:
-        return [((("__bucket", 2.0 ** row["bucket"] / unit),), float(row[_VALUE]))]
+        limit = 2.0 ** row["bucket"] if row["bucket"] <= _LARGEST_BUCKET else inf
+        return [((("__bucket", limit / unit),), float(row[_VALUE]))]
 
     return _Measure(
         [exp.alias_(exp.Count(this=exp.Star()), _VALUE)],
@@ -241,7 +244,9 @@ _MEASURES: Mapping[MetricsFunction, Callable[[Fields, MetricsAggregate, Steps], 
 } | dict.fromkeys(_AGGREGATES, _aggregate)
 
 
-def _assemble(rows: list[dict[str, Any]], labels: list[_Label], measure: _Measure, steps: Steps) -> list[Series]:
+def _assemble(
+    rows: list[dict[str, Any]], labels: list[_Label], measure: _Measure, steps: Steps, limit: int
+) -> list[Series]:
     lines: dict[str, tuple[Labels, list[float | None]]] = {}
     for row in rows:
         grouped = tuple((label.name, label.read(row)) for label in labels)
@@ -249,4 +254,9 @@ def _assemble(rows: list[dict[str, Any]], labels: list[_Label], measure: _Measur
             key = grouped + added or ((NAME, measure.name or ""),)
             _, line = lines.setdefault(repr(key), (key, [0.0 if measure.filled else None] * steps.count))
             line[row["position"]] = value
+            if len(lines) * steps.count > limit:
+                raise LimitExceeded(
+                    f"the query makes more than {limit} points: group by fewer attributes, or ask for a longer step "
+                    "or a shorter range"
+                )
     return [Series(key, tuple(line)) for key, line in lines.values()]

@@ -76,5 +76,6 @@ class Querier:
 
     @contextmanager
     def _ask(self, tenant: str, when: TimeRange, cancellation: Cancellation | None) -> Iterator[tuple[Session, Source]]:
+        start, end = max(when.start_ns, ALWAYS.start_ns), min(when.end_ns, ALWAYS.end_ns)
         with self.duck.session(cancellation) as session:
-            yield session, Source.find(self.index, self.objects, tenant, when.start_ns, when.end_ns)
+            yield session, Source.find(self.index, self.objects, tenant, start, end)

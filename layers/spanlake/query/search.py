@@ -6,8 +6,9 @@ spans of a trace wherever they lie. Of the traces of one hour those with the sma
 does within a block; with the hint ``most_recent=true`` it is those that start last.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
 from spanlake.query.duck import Session
@@ -69,16 +70,33 @@ def _candidates(session: Session, source: Source, wanted: Search) -> Iterator[li
     bounds = Window(wanted.start_ns - TRACE_SLACK_NS, wanted.end_ns + TRACE_SLACK_NS)
     finder = Finder(session, source, wanted.plan, probe, wanted.most_recent)
     if probe.is_trivial and not probe.is_exact:
-        yield finder.matching(bounds, wanted.limit)
+        yield from _batches(partial(finder.matching, bounds), wanted.limit, set())
         return
     seen: set[bytes] = set()
-    for window in windows(bounds, source.blocks) if probe.alone and probe.is_exact else [bounds]:
-        limit = wanted.limit if probe.is_exact else max(wanted.limit * _SPARE, _LEAST_JUDGED)
-        ids = finder.probed(window, limit + len(seen))
+    if probe.is_exact:
+        for window in windows(bounds, source.blocks) if probe.alone else [bounds]:
+            yield from _batches(partial(finder.probed, window), wanted.limit, seen)
+        return
+    most = max(wanted.limit * _SPARE, _LEAST_JUDGED)
+    ids = finder.probed(bounds, most)
+    yield ids
+    if len(ids) == most:
+        yield from _batches(partial(finder.matching, bounds), wanted.limit, set(ids))
+
+
+def _batches(find: Callable[[int], list[bytes]], size: int, seen: set[bytes]) -> Iterator[list[bytes]]:
+    """All traces that ``find`` has, the first ``size``, then twice as many each time, without those seen before.
+
+    One batch is seldom enough only where many of its traces turn out to lie beside the range.
+    """
+    while True:
+        most = size + len(seen)
+        ids = find(most)
         yield [trace_id for trace_id in ids if trace_id not in seen]
-        seen |= set(ids)
-        if not probe.is_exact and len(ids) == limit:
-            yield [trace_id for trace_id in finder.matching(window, wanted.limit) if trace_id not in seen]
+        seen.update(ids)
+        if len(ids) < most:
+            return
+        size *= 2
 
 
 def _judge(session: Session, source: Source, wanted: Search, ids: list[bytes]) -> Iterator[tuple[bytes, FoundTrace]]:

@@ -24,17 +24,17 @@ class Window:
 def windows(bounds: Window, blocks: Sequence[Block]) -> Iterator[Window]:
     """Cut the part of ``bounds`` that blocks cover into whole hours, the newest alone, then twice as many each time.
 
-    Hours begin on the hour. Windows that no block touches are left out.
+    Hours begin on the hour. Windows end where a block does: the time between blocks is passed over at once.
     """
-    if not blocks:
-        return
-    end = min(bounds.end_ns, max(block.end_ns for block in blocks))
-    oldest = max(bounds.start_ns, min(block.start_ns for block in blocks))
     hours = 1
-    while end >= oldest:
+    end = _latest(blocks, bounds.end_ns)
+    while end is not None and end >= bounds.start_ns:
         start = max((end // HOUR_NS - hours + 1) * HOUR_NS, bounds.start_ns)
-        touched = [block.end_ns for block in blocks if block.start_ns <= end and block.end_ns >= start]
-        if touched:
-            yield Window(start, end)
-            hours *= 2
-        end = start - 1
+        yield Window(start, end)
+        hours *= 2
+        end = _latest(blocks, start - 1)
+
+
+def _latest(blocks: Sequence[Block], bound: int) -> int | None:
+    """The latest time up to a bound that a block covers."""
+    return max((min(block.end_ns, bound) for block in blocks if block.start_ns <= bound), default=None)

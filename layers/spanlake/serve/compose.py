@@ -74,7 +74,7 @@ def compose(config: Config, store: Store, lifecycle: Lifecycle) -> Process:
         otlp.read, partial(write, store.objects, store.index), config.ingest, config.retention, metrics
     )
     ingest = _ingest(config, commits, metrics)
-    querier = Querier(store.index, store.objects, Duck([str(config.data.resolve())]), Dialect.tempo())
+    querier = Querier(store.index, store.objects, Duck([str(config.data.resolve())]), Dialect.served())
     routers = (ops_router(_operations(config, store, lifecycle, metrics)), tempo_router(querier, metrics.time_query))
     slow = ThreadPoolExecutor(_SLOW_THREADS, thread_name_prefix="body")
     app = create_app(Parts(routers=routers, otlp=OtlpHttp(ingest, otlp.read_json, slow)))

@@ -1,6 +1,6 @@
 """How much of the language is answered."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,11 @@ class Dialect:
         return cls(
             parent_scope=False, scalar_expressions=False, mixed_pipelines=False, series_operands=False, max_group_by=5
         )
+
+    @classmethod
+    def served(cls) -> "Dialect":
+        """What Tempo 3.1 answers, and the parent scope, which it refuses although it makes sense."""
+        return replace(cls.tempo(), parent_scope=True)
 
     @classmethod
     def extended(cls) -> "Dialect":

@@ -33,6 +33,7 @@ from spanlake.traceql.tree import (
     ScalarExpression,
     ScalarFilter,
     ScalarOperation,
+    ScalarPipeline,
     Select,
     SpansetExpression,
     SpansetFilter,
@@ -123,6 +124,7 @@ class _Chain:
     levels: list[exp.Select] = field(default_factory=list)
     set_attributes: list[SetAttribute] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
+    pipelines: list[str] = field(default_factory=list)  # spans of the pipelines that the current stage counts over
     names: int = 0
 
     def attributes(self) -> list[SetAttribute]:
@@ -210,11 +212,32 @@ class _Chain:
             return self._add(exp.func("coalesce", self._filter(node), exp.false()))
         if isinstance(node, SpansetOperation):
             return self._operation(node)
-        if len(node.stages) == 1 and isinstance(node.stages[0], SpansetFilter | SpansetOperation):
-            return self._spanset(node.stages[0])
-        raise Unsupported(
-            "a pipeline inside a spanset expression can not be answered yet", self.plan.query.text, node.at
-        )
+        return self._nested(node)
+
+    def _nested(self, node: Pipeline) -> str:
+        """The spans of a trace that a pipeline in parentheses lets through, its aggregates taken over the trace."""
+        first, *rest = node.stages
+        if not isinstance(first, SpansetFilter | SpansetOperation | Pipeline):
+            rest, column = list(node.stages), self._add(exp.true())
+        else:
+            column = self._spanset(first)
+        for stage in rest:
+            column = self._narrowed(column, stage)
+        return column
+
+    def _narrowed(self, column: str, stage: Stage) -> str:
+        match stage:
+            case SpansetFilter() | SpansetOperation() | Pipeline():
+                test: Sql = exp.column(self._spanset(stage))
+            case ScalarFilter():
+                left, right = self._scalar(stage.left, column), self._scalar(stage.right, column)
+                test = exp.func("coalesce", _COMPARE[stage.op](this=left, expression=right), exp.false())
+            case Select():
+                return column
+            case _:
+                message = "by() and coalesce() can not stand inside of a spanset expression"
+                raise Unsupported(message, self.plan.query.text, stage.at)
+        return self._derive(exp.and_(exp.column(column), test))
 
     def _filter(self, node: SpansetFilter) -> Sql:
         """A filter's test. One that asks for nothing, beside a structural operator, leaves out what Tempo never reads:
@@ -275,22 +298,28 @@ class _Chain:
         self.set_attributes.append(SetAttribute(key, tuple(columns), is_group=True))
 
     def _scalar_filter(self, stage: ScalarFilter) -> None:
+        self.pipelines.clear()
         left, right = self._scalar(stage.left), self._scalar(stage.right)
-        self._keep(_COMPARE[stage.op](this=left, expression=right))
+        test = _COMPARE[stage.op](this=left, expression=right)
+        if self.pipelines:
+            test = exp.and_(test, values.any_of(exp.column(name) for name in self.pipelines))
+        self._keep(test)
 
-    def _scalar(self, node: ScalarExpression) -> Sql:
+    def _scalar(self, node: ScalarExpression, within: str | None = None) -> Sql:
+        """A number for each row: that of its span set, or of the spans of its trace in the set ``within``."""
         match node:
             case Static():
                 return values.literal(node)
             case Aggregate():
-                return exp.column(self._aggregate(node))
+                return exp.column(self._aggregate(node, within))
             case ScalarOperation():
-                left, right = (exp.cast(self._scalar(side), "DOUBLE") for side in (node.left, node.right))
+                left, right = (exp.cast(self._scalar(side, within), "DOUBLE") for side in (node.left, node.right))
                 return exp.paren(_ARITHMETIC[node.op](this=left, expression=right))
-            case _:
-                raise Unsupported("a pipeline as a number can not be answered yet", self.plan.query.text, node.at)
+            case ScalarPipeline():
+                self.pipelines.append(self._nested(node.pipeline))
+                return self._scalar(node.scalar, self.pipelines[-1])
 
-    def _aggregate(self, node: Aggregate) -> str:
+    def _aggregate(self, node: Aggregate, within: str | None) -> str:
         partition = [exp.column(name) for name in (_TRACE, *self.groups)]
         if node.function is AggregateFunction.COUNT or node.operand is None:
             type_ = Type.INT
@@ -300,13 +329,16 @@ class _Chain:
             found = exp.func(node.function.value, exp.column(operand))
             if node.function is AggregateFunction.AVG and type_ is Type.INT:
                 type_ = Type.FLOAT
+        if within is not None:
+            found = exp.Filter(this=found, expression=exp.Where(this=exp.column(within)))
         name = self._derive(exp.Window(this=found, partition_by=list(partition)), "a")
         if node.function is AggregateFunction.MAX and isinstance(node.operand, Binary):
             name = self._of_complete(name, operand, partition)
         if type_ in (Type.DURATION, Type.INT):
             whole = exp.TryCast(this=exp.func("trunc", exp.column(name)), to=exp.DataType.build("BIGINT"))
             name = self._derive(whole, "a")
-        self.set_attributes.append(SetAttribute(print_aggregate(node), ((type_, name),), is_group=False))
+        if within is None:
+            self.set_attributes.append(SetAttribute(print_aggregate(node), ((type_, name),), is_group=False))
         return name
 
     def _of_complete(self, name: str, operand: str, partition: Sequence[exp.Expr]) -> str:
@@ -364,6 +396,9 @@ def _fetched(pipeline: Pipeline) -> Iterator[Condition]:
 
 
 def _of_scalar(node: ScalarExpression) -> Iterator[Condition]:
+    if isinstance(node, ScalarPipeline):
+        yield from _fetched(node.pipeline)
+        yield from _of_scalar(node.scalar)
     if isinstance(node, Aggregate) and node.operand is not None:
         yield from conditions(node.operand).items
     elif isinstance(node, ScalarOperation):

@@ -4,6 +4,7 @@ A comparison between types that do not go together is false, as in Tempo's engin
 with a literal must be of the literal's type (``{ span.x = 1 }`` finds integers only), while expressions mix numbers.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -53,6 +54,7 @@ _ARITHMETIC: dict[BinaryOperator, type[exp.Expr]] = {
     BinaryOperator.MODULO: exp.Mod,
     BinaryOperator.POWER: exp.Pow,
 }
+_HEX = re.compile("[0-9A-Fa-f]+")
 _ALL_HOLD = (BinaryOperator.NOT_EQUAL, BinaryOperator.NOT_MATCH)
 _ID_BYTES = {
     Intrinsic.TRACE_ID: 16,
@@ -191,8 +193,11 @@ class Predicates:
         if any(id_ is None for id_ in ids):
             return None
         column = self.fields.column(_ID_COLUMNS[item.field.intrinsic], parent=item.field.parent)
-        inside = exp.In(this=column, expressions=[exp.HexString(this=id_) for id_ in ids])
-        return exp.not_(inside) if item.op is BinaryOperator.NOT_EQUAL else inside
+        inside: Sql = exp.In(this=column, expressions=[exp.HexString(this=id_) for id_ in ids])
+        if item.op is BinaryOperator.EQUAL:
+            return inside
+        is_roots = item.field == IntrinsicField(Intrinsic.PARENT_ID)  # a root's, which is empty, is NULL in storage
+        return exp.not_(exp.func("coalesce", inside, exp.false()) if is_roots else inside)
 
     def _root_comparison(self, item: Comparison) -> Sql | None:
         """``nestedSetParent < 0`` and the like ask only for root spans: no tree has to be numbered for that.
@@ -312,11 +317,9 @@ def _full_match(sql: Sql, pattern: str) -> Sql:
 def _id_bytes(text: str, size: int) -> str | None:
     """An id as hex digits of its full length; None when the text is no such id."""
     digits = text.strip()
-    try:
-        bytes.fromhex(digits.rjust(2 * size, "0"))
-    except ValueError:
+    if len(digits) > 2 * size or not _HEX.fullmatch(digits):
         return None
-    return digits.rjust(2 * size, "0").upper() if len(digits) <= 2 * size else None
+    return digits.rjust(2 * size, "0").upper()
 
 
 def _holds_for(item: Comparison, value: int) -> bool:

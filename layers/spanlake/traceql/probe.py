@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from spanlake.traceql import values
-from spanlake.traceql.conditions import conjuncts
+from spanlake.traceql.conditions import conjuncts, needs_candidates
 from spanlake.traceql.fields import TRACE, Fields
 from spanlake.traceql.known import Known
 from spanlake.traceql.pipeline import SearchPlan
 from spanlake.traceql.predicate import Predicates
 from spanlake.traceql.tree import (
+    Binary,
+    BinaryOperator,
     FieldExpression,
     Pipeline,
     SpansetExpression,
@@ -97,8 +99,11 @@ class _Builder:
         return right if node.op.is_negated else exp.and_(left, right)
 
     def _leaf(self, condition: FieldExpression) -> Sql:
-        of_span, of_trace = [], []
-        for part in conjuncts(condition):
+        of_span: list[FieldExpression] = []
+        of_trace: list[Sql] = []
+        # What storage hands over for a denial depends on the filter's other parts: it can not be judged by itself.
+        parts = [condition] if needs_candidates(condition) else conjuncts(condition)
+        for part in parts:
             fields = Fields(self._known)
             test = Predicates(fields).filter(part)
             if fields.needs.trace and not fields.needs.columns and not _needs_others(fields):
@@ -107,12 +112,20 @@ class _Builder:
             elif fields.needs.whole_traces:
                 self.is_exact = False
             else:
-                of_span.append(test)
+                of_span.append(part)
                 self.columns |= fields.needs.columns
         self.needs_all_spans |= bool(of_trace)
-        found = values.all_of(of_span)
+        found = Predicates(Fields(self._known)).filter(_all_hold(of_span)) if of_span else exp.true()
         self.leaves.append(found)
         return values.all_of([*([values.some_row(found)] if of_span or not of_trace else []), *of_trace])
+
+
+def _all_hold(parts: list[FieldExpression]) -> FieldExpression:
+    """AND of parts, as a tree that is no deeper than it has to be."""
+    if len(parts) == 1:
+        return parts[0]
+    half = len(parts) // 2
+    return Binary(BinaryOperator.AND, _all_hold(parts[:half]), _all_hold(parts[half:]))
 
 
 def _needs_others(fields: Fields) -> bool:
@@ -131,7 +144,10 @@ def _aggregate(node: exp.Expr) -> exp.Expr:
 
 
 _TOTALS = {
-    "trace_duration": ("(MAX(s.start_time_unix_nano + GREATEST(s.duration_nano, 0)) - MIN(s.start_time_unix_nano))"),
+    "trace_duration": (
+        "(MAX(s.start_time_unix_nano + LEAST(GREATEST(s.duration_nano, 0), 9223372036854775807"
+        " - s.start_time_unix_nano)) - MIN(s.start_time_unix_nano))"
+    ),
     "root_name": "MAX_BY(s.name, s.arrival) FILTER (WHERE s.parent_span_id IS NULL)",
     "root_service": "MAX_BY(COALESCE(s.service_name, ''), s.arrival) FILTER (WHERE s.parent_span_id IS NULL)",
 }

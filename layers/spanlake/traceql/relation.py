@@ -15,47 +15,61 @@ ARRIVAL = "arrival"
 _TRACES = """
     SELECT trace_id,
       MIN(start_time_unix_nano) AS trace_start,
-      MAX(start_time_unix_nano + GREATEST(duration_nano, 0)) AS trace_end,
-      MAX(start_time_unix_nano + GREATEST(duration_nano, 0)) - MIN(start_time_unix_nano) AS trace_duration,
+      MAX(span_end) AS trace_end,
+      MAX(span_end) - MIN(start_time_unix_nano) AS trace_duration,
       MAX_BY(name, arrival) FILTER (WHERE parent_span_id IS NULL) AS root_name,
       MAX_BY(COALESCE(service_name, ''), arrival) FILTER (WHERE parent_span_id IS NULL) AS root_service
-    FROM spans GROUP BY trace_id
+    FROM (
+      SELECT *, start_time_unix_nano
+        + LEAST(GREATEST(duration_nano, 0), 9223372036854775807 - start_time_unix_nano) AS span_end
+      FROM spans
+    ) GROUP BY trace_id
 """
 _CHILDREN = """
     SELECT trace_id, parent_span_id, COUNT(*) AS child_count
     FROM spans WHERE NOT parent_span_id IS NULL GROUP BY trace_id, parent_span_id
 """
 _ORDERED = """
-    SELECT trace_id, span_id, parent_span_id, ROW_NUMBER() OVER (PARTITION BY trace_id ORDER BY arrival) AS place
+    SELECT trace_id, span_id, parent_span_id, arrival,
+      ROW_NUMBER() OVER (PARTITION BY trace_id ORDER BY arrival) AS place
     FROM spans
 """
+# Where spans share an id, the first to arrive is the parent: with one parent each, a walk from the roots meets every
+# span at most once, whatever circles there are.
+_OWNERS = """
+    SELECT trace_id, span_id, MIN(place) AS place FROM ordered GROUP BY trace_id, span_id
+"""
+_LINKED = """
+    SELECT o.*, p.place AS parent_place
+    FROM ordered AS o LEFT JOIN owners AS p ON p.trace_id = o.trace_id AND p.span_id = o.parent_span_id
+"""
 _WALK = """
-    SELECT trace_id, span_id, 0 AS depth, LIST_VALUE(place) AS path FROM ordered WHERE parent_span_id IS NULL
+    SELECT trace_id, place, 0 AS depth, LIST_VALUE(place) AS path FROM ordered WHERE parent_span_id IS NULL
     UNION ALL
-    SELECT child.trace_id, child.span_id, walk.depth + 1, LIST_APPEND(walk.path, child.place)
-    FROM walk JOIN ordered AS child ON child.trace_id = walk.trace_id AND child.parent_span_id = walk.span_id
-    WHERE walk.depth < 4096 -- bounds the walk where ids repeat in a circle; what lies deeper has no place
+    SELECT child.trace_id, child.place, walk.depth + 1, LIST_APPEND(walk.path, child.place)
+    FROM walk JOIN linked AS child ON child.trace_id = walk.trace_id AND child.parent_place = walk.place
+    WHERE walk.depth < 4096 -- bounds the paths' lengths; what lies deeper has no place
 """
 _NUMBERED = """
-    SELECT trace_id, span_id, depth, path,
+    SELECT trace_id, place, depth,
       ROW_NUMBER() OVER (PARTITION BY trace_id ORDER BY path) AS entered,
       ROW_NUMBER() OVER (PARTITION BY trace_id ORDER BY LIST_APPEND(path, 9223372036854775807)) AS left_at
     FROM walk
 """
 _TREE = """
-    SELECT trace_id, span_id, LIST_EXTRACT(path, -1) AS place, LIST_SLICE(path, 1, -2) AS above,
+    SELECT trace_id, place,
       2 * entered - 1 - depth AS nested_left,
-      2 * entered - 1 - depth + 2 * (left_at - entered + depth) + 1 AS nested_right, path
+      2 * entered - 1 - depth + 2 * (left_at - entered + depth) + 1 AS nested_right
     FROM numbered
 """
 _PLACED = """
-    SELECT o.trace_id, o.span_id, o.place,
+    SELECT o.trace_id, o.arrival,
       COALESCE(t.nested_left, 0) AS nested_left,
       COALESCE(t.nested_right, 0) AS nested_right,
       CASE WHEN o.parent_span_id IS NULL THEN -1 ELSE COALESCE(p.nested_left, 0) END AS nested_parent
-    FROM ordered AS o
+    FROM linked AS o
     LEFT JOIN tree AS t ON t.trace_id = o.trace_id AND t.place = o.place
-    LEFT JOIN tree AS p ON p.trace_id = o.trace_id AND p.path = t.above
+    LEFT JOIN tree AS p ON p.trace_id = o.trace_id AND p.place = o.parent_place
 """
 
 _TREE_COLUMNS = {"trace_id", "span_id", "parent_span_id"}
@@ -100,6 +114,8 @@ def relation(needs: Needs, select: list[exp.Expr], spans: exp.Query | None = Non
 def _with_tree(query: exp.Select) -> exp.Select:
     for name, text in (
         ("ordered", _ORDERED),
+        ("owners", _OWNERS),
+        ("linked", _LINKED),
         ("walk", _WALK),
         ("numbered", _NUMBERED),
         ("tree", _TREE),
@@ -107,7 +123,7 @@ def _with_tree(query: exp.Select) -> exp.Select:
     ):
         query.with_(name, as_=text, dialect="duckdb", copy=False)
     query.args["with_"].set("recursive", True)
-    return _join(query, "placed", TREE, {"trace_id": "trace_id", "span_id": "span_id"})
+    return _join(query, "placed", TREE, {"trace_id": "trace_id", ARRIVAL: ARRIVAL})
 
 
 def _join(query: exp.Select, table: str, alias: str, keys: dict[str, str], kind: str = "INNER") -> exp.Select:
