@@ -86,3 +86,17 @@ def nested(counts: Array, values: Array) -> Array:
     ends = pc.cumulative_sum(counts).cast(pa.int32())
     offsets = pa.concat_arrays([pa.array([0], pa.int32()), ends])
     return pa.ListArray.from_arrays(offsets, values, mask=pc.equal(counts, pa.scalar(0, counts.type)))
+
+
+def shared(values: Array) -> Array:
+    """The values with every string in them, also those in lists and structs, as a number of a dictionary.
+
+    Taken for many rows, such values take four bytes a string, however long that is.
+    """
+    if pa.types.is_string(values.type):
+        return values.dictionary_encode()
+    if pa.types.is_list(values.type):
+        return pa.ListArray.from_arrays(values.offsets, shared(values.values), mask=values.is_null())
+    if pa.types.is_struct(values.type):
+        return struct_of({field.name: shared(values.field(field.name)) for field in values.type})
+    return values

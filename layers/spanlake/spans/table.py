@@ -29,10 +29,9 @@ def table(envelope: Envelope, messages: Messages) -> pa.Table:
         *span.columns.values(),
         *((field, envelope.scopes.of_spans(values)) for field, values in scope.columns.values()),
     ]
-    schema = pa.schema([*FIXED, *(field for field, _ in columns)])
-    return pa.Table.from_arrays(
-        [*(fixed[name] for name in FIXED.names), *(values for _, values in columns)], schema=schema
-    )
+    columns = [*((field, fixed[field.name]) for field in FIXED), *columns]
+    schema = pa.schema([field.with_type(values.type) for field, values in columns])
+    return pa.Table.from_arrays([values for _, values in columns], schema=schema)
 
 
 def _pivoted(envelope: Envelope, messages: Messages) -> list[Pivoted]:

@@ -57,6 +57,7 @@ class Needs:
     trace: bool = False
     children: bool = False
     tree: bool = False
+    arrival: bool = False
 
     @property
     def whole_traces(self) -> bool:

@@ -6,7 +6,7 @@ stage then adds columns, or drops rows, by window functions over the spans of a 
 trace with equal group values.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from sqlglot import exp
@@ -14,12 +14,25 @@ from sqlglot import exp
 from spanlake.traceql import values
 from spanlake.traceql.conditions import Condition, Conditions, Presence, conditions
 from spanlake.traceql.errors import Unsupported
-from spanlake.traceql.fields import TREE, Fields
+from spanlake.traceql.fields import SPAN, Fields
 from spanlake.traceql.predicate import Predicates
 from spanlake.traceql.printer import print_aggregate, print_expression
-from spanlake.traceql.relation import relation
+from spanlake.traceql.relation import ARRIVAL, relation
 from spanlake.traceql.shown import Display, Shown
-from spanlake.traceql.structure import LEFT, RIGHT, UP, inverse, related
+from spanlake.traceql.structure import (
+    PARENT_ID,
+    REACHED,
+    SPAN_ID,
+    inverse,
+    is_above,
+    is_below,
+    is_child,
+    is_parent,
+    is_reached,
+    is_sibling,
+    walk_down,
+    walk_up,
+)
 from spanlake.traceql.tree import (
     Aggregate,
     AggregateFunction,
@@ -30,6 +43,7 @@ from spanlake.traceql.tree import (
     GroupBy,
     Pipeline,
     Query,
+    Relation,
     ScalarExpression,
     ScalarFilter,
     ScalarOperation,
@@ -121,11 +135,13 @@ class _Chain:
     plan: SearchPlan
     fields: Fields
     columns: list[exp.Expr] = field(default_factory=list)  # of level0
-    levels: list[exp.Select] = field(default_factory=list)
+    tables: list[tuple[str, exp.Query]] = field(default_factory=list)  # the levels after it, and walks between them
+    level: int = 0
     set_attributes: list[SetAttribute] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
     pipelines: list[str] = field(default_factory=list)  # spans of the pipelines that the current stage counts over
     names: int = 0
+    has_reached: bool = False
 
     def attributes(self) -> list[SetAttribute]:
         self._run()
@@ -142,9 +158,9 @@ class _Chain:
         outputs += [exp.column(name) for found in self.set_attributes for _, name in found.columns]
         query = exp.select(*outputs).from_(exp.to_table(self._table()), copy=False)
         query = self._with_base(query, [trace, *self.columns], spans)
-        for n, level in enumerate(self.levels, 1):
-            query.with_(f"level{n}", as_=level, copy=False)
-        query.args["with_"].set("recursive", self.fields.needs.tree)
+        for name, table in self.tables:
+            query.with_(name, as_=table, copy=False)
+        query.args["with_"].set("recursive", True)
         return query
 
     def _with_base(self, query: exp.Select, columns: list[exp.Expr], spans: exp.Query | None) -> exp.Select:
@@ -155,7 +171,11 @@ class _Chain:
         return query.with_("level0", as_=base, materialized=True, copy=False)
 
     def _table(self) -> str:
-        return f"level{len(self.levels)}"
+        return f"level{self.level}"
+
+    def _next(self, table: exp.Query) -> None:
+        self.level += 1
+        self.tables.append((self._table(), table))
 
     def _name(self, kind: str) -> str:
         self.names += 1
@@ -171,12 +191,12 @@ class _Chain:
         """A column of a next level."""
         name = self._name(kind)
         level = exp.select(exp.Star(), exp.alias_(sql, name, copy=False))
-        self.levels.append(level.from_(exp.to_table(self._table()), copy=False))
+        self._next(level.from_(exp.to_table(self._table()), copy=False))
         return name
 
     def _keep(self, test: Sql) -> None:
         level = exp.select(exp.Star()).from_(exp.to_table(self._table()), copy=False)
-        self.levels.append(level.where(test, copy=False))
+        self._next(level.where(test, copy=False))
 
     def _run(self) -> None:
         first = self.plan.pipeline.stages[0]
@@ -209,7 +229,7 @@ class _Chain:
 
     def _spanset(self, node: SpansetExpression) -> str:
         if isinstance(node, SpansetFilter):
-            return self._add(exp.func("coalesce", self._filter(node), exp.false()))
+            return self._leaf(node)
         if isinstance(node, SpansetOperation):
             return self._operation(node)
         return self._nested(node)
@@ -239,16 +259,16 @@ class _Chain:
                 raise Unsupported(message, self.plan.query.text, stage.at)
         return self._derive(exp.and_(exp.column(column), test))
 
-    def _filter(self, node: SpansetFilter) -> Sql:
-        """A filter's test. One that asks for nothing, beside a structural operator, leaves out what Tempo never reads:
-        spans without a place in the tree that meet no other filter either."""
-        test = Predicates(self.fields).filter(node.condition)
+    def _leaf(self, node: SpansetFilter) -> str:
+        """A filter. One that asks for nothing, beside a structural operator, leaves out what Tempo never reads: spans
+        that no root leads to and that meet no other filter either."""
+        column = self._add(exp.func("coalesce", Predicates(self.fields).filter(node.condition), exp.false()))
         if conditions(node.condition).items or not self._is_structural():
-            return test
-        self._bring_places()
-        placed = exp.NEQ(this=exp.column(LEFT, table=TREE), expression=exp.Literal.number(0))
+            return column
         fetched = Conditions(tuple(_fetched(self.plan.pipeline)), all_met=False)
-        return exp.and_(test, exp.or_(placed, Predicates(self.fields).candidates(fetched)))
+        met = self._add(exp.func("coalesce", Predicates(self.fields).candidates(fetched), exp.false()))
+        self._reach()
+        return self._derive(exp.and_(exp.column(column), exp.or_(exp.column(REACHED), exp.column(met))))
 
     def _is_structural(self) -> bool:
         nodes = (node for stage in self.plan.pipeline.stages for node in _operations(stage))
@@ -268,23 +288,51 @@ class _Chain:
         return exp.Window(this=exp.func("bool_or", exp.column(column)), partition_by=list(partition))
 
     def _structural(self, op: SpansetOperator, left: str, right: str) -> str:
-        self._bring_places()
         asked = op.relation
         assert asked is not None
-        table = self._table()
-        matched = related(asked, left, table)
+        self._reach()
+        matched: Sql = exp.column(self._related(asked, left))
         if op.is_negated:
             matched = exp.not_(matched)
         found = exp.and_(exp.column(right), matched)
         if op.is_union:
-            found = exp.or_(found, exp.and_(exp.column(left), related(inverse(asked), right, table)))
+            found = exp.or_(found, exp.and_(exp.column(left), exp.column(self._related(inverse(asked), right))))
         return self._derive(exp.paren(found))
 
-    def _bring_places(self) -> None:
-        if any(column.alias == LEFT for column in self.columns):
+    def _related(self, asked: Relation, others: str) -> str:
+        """Whether a span is a child (parent, …) of one of the others, as a column."""
+        table, chosen = self._table(), exp.column(others)
+        match asked:
+            case Relation.CHILD:
+                related = is_child(chosen, table)
+            case Relation.PARENT:
+                related = is_parent(chosen, table)
+            case Relation.SIBLING:
+                related = is_sibling(chosen)
+            case Relation.DESCENDANT:
+                related = is_below(self._walk(walk_down, chosen))
+            case Relation.ANCESTOR:
+                related = is_above(self._walk(walk_up, chosen))
+        return self._derive(exp.func("coalesce", related, exp.false()))
+
+    def _walk(self, walk: Callable[[str, str, Sql | None], exp.Query], marked: Sql | None) -> str:
+        name = self._name("walk")
+        self.tables.append((name, walk(name, self._table(), marked)))
+        return name
+
+    def _reach(self) -> None:
+        """Bring what structure is read from."""
+        if self.has_reached:
             return
-        self.fields.needs.tree = True
-        self.columns += [exp.alias_(exp.column(name, table=TREE), name) for name in (LEFT, RIGHT, UP)]
+        self.has_reached = True
+        needed = [self.fields.column(name) for name in (SPAN_ID, PARENT_ID)]
+        taken = {column.alias_or_name for column in self.columns}
+        self.columns += [exp.alias_(column, column.name) for column in needed if column.name not in taken]
+        self.columns.append(exp.alias_(exp.column(ARRIVAL, table=SPAN), ARRIVAL))
+        self.fields.needs.arrival = True
+        reached = is_reached(self._walk(walk_down, None))
+        level = exp.select(exp.Star(), exp.alias_(reached, REACHED))
+        self._next(level.from_(exp.to_table(self._table()), copy=False))
 
     # stages that work on sets
 

@@ -90,7 +90,7 @@ def columns_needed(needs: Needs) -> set[str]:
 
 def needs_arrival(needs: Needs) -> bool:
     """Whether the table ``spans`` must have the column ``arrival``."""
-    return needs.trace or needs.tree
+    return needs.arrival or needs.trace or needs.tree
 
 
 def relation(needs: Needs, select: list[exp.Expr], spans: exp.Query | None = None) -> exp.Select:

@@ -1,18 +1,18 @@
-"""Structural operators: which spans of a trace stand in a relation to others, over a table with the tree's numbers.
+"""Structural operators: which spans of a trace stand in a relation to others.
 
-Nested sets make every question one about numbers. A span lies below another when its interval lies inside the other's;
-intervals never cross, so a running maximum (or minimum) over a trace in the order of the tree finds any such other.
-Spans without a place in the tree (number 0) stand in no relation. The rules are those of Tempo's ``block_traceql.go``.
+The table that is asked has a row a span with its ids, ``arrival``, which names the row, and ``reached``: whether a root
+span leads to it. As in Tempo (``block_traceql.go``) a span that none leads to stands in no relation. What lies below or
+above a span is found by walking the tree one level at a time, all traces at once; a walk adds no row twice, so that
+spans whose ids form a circle end it.
 """
 
 from sqlglot import exp
 
-from spanlake.traceql import values
+from spanlake.traceql.relation import ARRIVAL
 from spanlake.traceql.tree import Relation
 from spanlake.traceql.values import Sql
 
-LEFT, RIGHT, UP = "nested_left", "nested_right", "nested_parent"
-TRACE = "trace_id"
+TRACE, SPAN_ID, PARENT_ID, REACHED = "trace_id", "span_id", "parent_span_id", "reached"
 
 _INVERSE = {
     Relation.CHILD: Relation.PARENT,
@@ -28,61 +28,74 @@ def inverse(relation: Relation) -> Relation:
     return _INVERSE[relation]
 
 
-def related(relation: Relation, others: str, table: str) -> Sql:
-    """Whether a row's span is a child (parent, …) of a span of ``table`` for which its boolean column ``others`` holds.
+def walk_down(name: str, table: str, marked: Sql | None = None) -> exp.Query:
+    """From the roots of all traces: ``trace_id, span_id, arrival, marked, below``; to be a recursive table ``name``.
 
-    The row is one of the same table.
+    ``below`` says whether a span above is marked.
     """
-    if relation is Relation.CHILD:
-        return _linked(UP, LEFT, others, table)
-    if relation is Relation.PARENT:
-        return _linked(LEFT, UP, others, table)
-    return exp.paren(exp.and_(_is_placed(), _RELATED[relation](exp.column(others))))
+    mark = exp.false() if marked is None else marked
+    own = [exp.column(column) for column in (TRACE, SPAN_ID, ARRIVAL)]
+    roots = exp.select(*own, exp.alias_(mark, "marked"), exp.alias_(exp.false(), "below"))
+    roots = roots.from_(table).where(exp.Is(this=exp.column(PARENT_ID), expression=exp.Null()))
+    above = exp.or_(exp.column("below", table="above"), exp.column("marked", table="above"))
+    steps = exp.select(*(exp.column(column.name, table="child") for column in own), _of("child", mark), above)
+    steps = steps.from_(exp.alias_(exp.to_table(name), "above", table=True))
+    return exp.union(roots, _joined(steps, table, "child", PARENT_ID, "above", SPAN_ID))
 
 
-def _is_placed() -> Sql:
-    return exp.NEQ(this=exp.column(LEFT), expression=exp.Literal.number(0))
+def walk_up(name: str, table: str, marked: Sql | None) -> exp.Query:
+    """The ids of all spans above marked ones: ``trace_id, span_id``; to be a recursive table ``name``."""
+    first = exp.select(exp.column(TRACE), exp.alias_(exp.column(PARENT_ID), SPAN_ID)).from_(table).where(marked)
+    steps = exp.select(exp.column(TRACE, table="parent"), exp.column(PARENT_ID, table="parent"))
+    steps = steps.from_(exp.alias_(exp.to_table(name), "below", table=True))
+    return exp.union(first, _joined(steps, table, "parent", SPAN_ID, "below", SPAN_ID))
 
 
-def _linked(own: str, theirs: str, others: str, table: str) -> Sql:
-    """Whether the row's number ``own`` is the number ``theirs`` of one of the others of its trace."""
-    chosen = exp.select(TRACE, theirs).from_(table).where(exp.column(others), _is_placed())
-    mine = exp.Tuple(expressions=[exp.column(TRACE), exp.column(own)])
-    return exp.paren(exp.and_(_is_placed(), exp.In(this=mine, query=chosen.subquery())))
+def _joined(query: exp.Select, table: str, alias: str, own: str, other: str, theirs: str) -> exp.Select:
+    on = [
+        exp.EQ(this=exp.column(mine, table=alias), expression=exp.column(its, table=other))
+        for mine, its in ((TRACE, TRACE), (own, theirs))
+    ]
+    return query.join(exp.alias_(exp.to_table(table), alias, table=True), on=exp.and_(*on))
 
 
-def _descendant(others: Sql) -> Sql:
-    reach = exp.Max(this=values.case(others, exp.column(RIGHT)))
-    return _compared(reach, exp.GT, RIGHT, ("UNBOUNDED", "PRECEDING"), (exp.Literal.number(1), "PRECEDING"))
+def _of(alias: str, sql: Sql) -> Sql:
+    return exp.column(sql.name, table=alias) if isinstance(sql, exp.Column) else sql
 
 
-def _ancestor(others: Sql) -> Sql:
-    nearest = exp.Min(this=values.case(exp.and_(others, _is_placed()), exp.column(LEFT)))
-    return _compared(nearest, exp.LT, RIGHT, (exp.Literal.number(1), "FOLLOWING"), ("UNBOUNDED", "FOLLOWING"))
+def is_reached(walk: str) -> Sql:
+    """Whether a walk down came by the row's span."""
+    return exp.In(this=exp.column(ARRIVAL), query=exp.select(ARRIVAL).from_(walk).subquery())
 
 
-def _compared(
-    aggregate: Sql,
-    compare: type[exp.Expr],
-    bound: str,
-    start: tuple[object, str],
-    end: tuple[object, str],
-) -> Sql:
-    frame = exp.WindowSpec(kind="ROWS", start=start[0], start_side=start[1], end=end[0], end_side=end[1])
-    order = exp.Order(expressions=[exp.Ordered(this=exp.column(LEFT))])
-    found = exp.Window(this=aggregate, partition_by=[exp.column(TRACE)], order=order, spec=frame)
-    return exp.func("coalesce", compare(this=found, expression=exp.column(bound)), exp.false())
+def is_below(walk: str) -> Sql:
+    """Whether a walk down came by the row's span below a marked one."""
+    passed = exp.select(ARRIVAL).from_(walk).where(exp.column("below"))
+    return exp.In(this=exp.column(ARRIVAL), query=passed.subquery())
 
 
-def _sibling(others: Sql) -> Sql:
+def is_above(walk: str) -> Sql:
+    """Whether a walk up came by the row's span."""
+    return exp.and_(exp.column(REACHED), _in(exp.select(TRACE, SPAN_ID).from_(walk), SPAN_ID))
+
+
+def is_child(others: Sql, table: str) -> Sql:
+    """Whether the row's parent is one of the others."""
+    return exp.and_(exp.column(REACHED), _in(exp.select(TRACE, SPAN_ID).from_(table).where(others), PARENT_ID))
+
+
+def is_parent(others: Sql, table: str) -> Sql:
+    """Whether the row's span is the parent of one of the others."""
+    return exp.and_(exp.column(REACHED), _in(exp.select(TRACE, PARENT_ID).from_(table).where(others), SPAN_ID))
+
+
+def is_sibling(others: Sql) -> Sql:
+    """Whether another of the others has the row's parent; roots are siblings."""
     mine = exp.cast(others, "INTEGER")
-    beside = exp.Window(this=exp.Sum(this=mine), partition_by=[exp.column(TRACE), exp.column(UP)])
-    orphan = exp.EQ(this=exp.column(UP), expression=exp.Literal.number(0))
-    return exp.and_(exp.not_(orphan), exp.GT(this=exp.paren(beside - mine.copy()), expression=exp.Literal.number(0)))
+    beside = exp.Window(this=exp.Sum(this=mine), partition_by=[exp.column(TRACE), exp.column(PARENT_ID)])
+    return exp.and_(exp.column(REACHED), exp.GT(this=exp.paren(beside - mine.copy()), expression=exp.Literal.number(0)))
 
 
-_RELATED = {
-    Relation.DESCENDANT: _descendant,
-    Relation.ANCESTOR: _ancestor,
-    Relation.SIBLING: _sibling,
-}
+def _in(chosen: exp.Select, own: str) -> Sql:
+    mine = exp.Tuple(expressions=[exp.column(TRACE), exp.column(own)])
+    return exp.In(this=mine, query=chosen.subquery())
