@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from spanlake.commands import register
-from spanlake.config import Config, IngestLimits, InvalidSetting, parse_age, parse_limit, parse_size
+from spanlake.config import Config, IngestLimits, InvalidSetting, QueryLimits, parse_age, parse_limit, parse_size
 
 app = typer.Typer(
     name="spanlake",
@@ -18,6 +19,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 register(app)
+
+
+class TraceQL(StrEnum):
+    """How much of the language is answered."""
+
+    TEMPO = "tempo"
+    EXTENDED = "extended"
 
 
 def main() -> None:
@@ -80,6 +88,18 @@ def serve(  # noqa: PLR0913, PLR0917, one for each setting
             help="How long concurrent requests wait for each other to share a block.",
         ),
     ] = 10,
+    query_timeout: Annotated[
+        float,
+        typer.Option(envvar="SPANLAKE_QUERY_TIMEOUT", metavar="SECONDS", min=0.1, help="Longest that a query may run."),
+    ] = 30,
+    query_memory: Annotated[
+        int,
+        _setting(parse_limit, "SPANLAKE_QUERY_MEMORY", "SIZE", "Memory that all queries together may use."),
+    ] = "1GiB",  # type: ignore[assignment]
+    traceql: Annotated[
+        TraceQL,
+        typer.Option(envvar="SPANLAKE_TRACEQL", help="Refuse what Tempo refuses, or answer all that makes sense."),
+    ] = TraceQL.TEMPO,
 ) -> None:
     """Take in traces and answer for them on this machine, until SIGTERM."""
     from spanlake.serve.logs import set_up_logs
@@ -89,7 +109,8 @@ def serve(  # noqa: PLR0913, PLR0917, one for each setting
     set_up_logs()
     try:
         limits = IngestLimits(max_request_bytes, max_in_flight_bytes, linger_seconds=linger_ms / 1000)
-        run(Config(data, listen, retention, retention_bytes, port_offset, ingest=limits))
+        queries = QueryLimits(query_timeout, query_memory, extended=traceql is TraceQL.EXTENDED)
+        run(Config(data, listen, retention, retention_bytes, port_offset, ingest=limits, query=queries))
     except (InvalidSetting, StoreError) as error:
         typer.echo(f"spanlake: {error}", err=True)
         raise typer.Exit(1) from None

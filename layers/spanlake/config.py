@@ -43,6 +43,15 @@ class IngestLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class QueryLimits:
+    """How much queries may use, and how much of TraceQL they may be."""
+
+    seconds: float = 30.0  # wall time of one request
+    memory_bytes: int = 1024 * MIB  # of all queries together
+    extended: bool = False  # also queries that Tempo refuses although they make sense
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The settings of one server process."""
 
@@ -53,6 +62,7 @@ class Config:
     port_offset: int = 0  # added to every port
     drain_seconds: float = 30.0  # how long accepted requests may take once the process is asked to stop
     ingest: IngestLimits = field(default_factory=IngestLimits)
+    query: QueryLimits = field(default_factory=QueryLimits)
 
 
 def parse_age(text: str) -> timedelta | None:

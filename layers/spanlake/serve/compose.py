@@ -19,6 +19,7 @@ from spanlake.ingest.group import GroupCommit
 from spanlake.ingest.service import Ingest, group_commit
 from spanlake.metrics import Metrics, StoreTotals
 from spanlake.query.duck import Duck
+from spanlake.query.limits import Limits
 from spanlake.query.querier import Querier
 from spanlake.receivers import otlp
 from spanlake.serve.lifecycle import Lifecycle
@@ -74,11 +75,17 @@ def compose(config: Config, store: Store, lifecycle: Lifecycle) -> Process:
         otlp.read, partial(write, store.objects, store.index), config.ingest, config.retention, metrics
     )
     ingest = _ingest(config, commits, metrics)
-    querier = Querier(store.index, store.objects, Duck([str(config.data.resolve())]), Dialect.served())
+    querier = _querier(config, store)
     routers = (ops_router(_operations(config, store, lifecycle, metrics)), tempo_router(querier, metrics.time_query))
     slow = ThreadPoolExecutor(_SLOW_THREADS, thread_name_prefix="body")
     app = create_app(Parts(routers=routers, otlp=OtlpHttp(ingest, otlp.read_json, slow)))
     return Process(app, ingest, commits)
+
+
+def _querier(config: Config, store: Store) -> Querier:
+    limits = Limits(seconds=config.query.seconds, memory_bytes=config.query.memory_bytes)
+    dialect = Dialect.extended() if config.query.extended else Dialect.served()
+    return Querier(store.index, store.objects, Duck([str(config.data.resolve())], limits), dialect)
 
 
 def _ingest(config: Config, commits: GroupCommit, metrics: Metrics) -> Ingest:

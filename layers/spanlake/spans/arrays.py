@@ -88,15 +88,32 @@ def nested(counts: Array, values: Array) -> Array:
     return pa.ListArray.from_arrays(offsets, values, mask=pc.equal(counts, pa.scalar(0, counts.type)))
 
 
-def shared(values: Array) -> Array:
-    """The values with every string in them, also those in lists and structs, as a number of a dictionary.
+def repeated(values: Array, rows: Array) -> Array:
+    """Take values for many more rows than there are of them.
 
-    Taken for many rows, such values take four bytes a string, however long that is.
+    Every string in them, also those in lists and structs, is then one of a dictionary: four bytes, however long.
     """
+    if values.null_count == len(values):
+        return pa.nulls(len(rows), _with_dictionaries(values.type))
+    return _with_dictionary(values).take(rows)
+
+
+def _with_dictionary(values: Array) -> Array:
     if pa.types.is_string(values.type):
         return values.dictionary_encode()
     if pa.types.is_list(values.type):
-        return pa.ListArray.from_arrays(values.offsets, shared(values.values), mask=values.is_null())
+        return pa.ListArray.from_arrays(values.offsets, _with_dictionary(values.values), mask=values.is_null())
     if pa.types.is_struct(values.type):
-        return struct_of({field.name: shared(values.field(field.name)) for field in values.type})
+        fields = [_with_dictionary(values.field(index)) for index in range(values.type.num_fields)]
+        return pa.StructArray.from_arrays(fields, fields=list(_with_dictionaries(values.type)))
     return values
+
+
+def _with_dictionaries(type_: pa.DataType) -> Any:
+    if pa.types.is_string(type_):
+        return pa.dictionary(pa.int32(), type_)
+    if isinstance(type_, pa.ListType):
+        return pa.list_(_with_dictionaries(type_.value_type))
+    if isinstance(type_, pa.StructType):
+        return pa.struct([field.with_type(_with_dictionaries(field.type)) for field in type_])
+    return type_

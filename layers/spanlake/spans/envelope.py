@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spanlake.spans import wire
-from spanlake.spans.arrays import Array, distinct, shared
+from spanlake.spans.arrays import Array, distinct, repeated
 from spanlake.spans.limits import Limits
 
 
@@ -33,8 +33,8 @@ class Parents:
         return pc.if_else(self.is_present, values, pa.scalar(None, values.type))
 
     def of_spans(self, values: Array) -> Array:
-        """For each span what its own has, in which strings are of a dictionary."""
-        return shared(values).take(self.row)
+        """For each span what its own has; the strings are of a dictionary."""
+        return repeated(values, self.row)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from spanlake.spans import rest
 from spanlake.spans.arrays import Array, equals_last, int64, numbers, place, runs_of
 from spanlake.spans.attributes import Attributes
 from spanlake.spans.columns import Scope, ValueType
+from spanlake.spans.schema import REST
 
 MOST_COLUMNS = 512
 """How many attribute columns a table has at most: those that most spans have a value for."""
@@ -62,7 +63,10 @@ def pivot(attributes: Attributes, every: Sequence[Lists]) -> list[Pivoted]:
     Attributes past these limits, and the later ones that a list has of one key and type, are in the rest columns.
     Raises what rest.column raises.
     """
-    return [_columns(attributes, part) for part in _frequent(attributes, [_sort(attributes, lists) for lists in every])]
+    filled = [lists for lists in every if len(lists.codes)]
+    parts = _frequent(attributes, [_sort(attributes, lists) for lists in filled])
+    pivoted = {part.lists.scope: _columns(attributes, part) for part in parts}
+    return [pivoted.get(lists.scope) or Pivoted({}, pa.nulls(lists.length, REST)) for lists in every]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,7 @@ def _sort(attributes: Attributes, lists: Lists) -> _Sorted:
 
 def _frequent(attributes: Attributes, every: Sequence[_Sorted]) -> Sequence[_Sorted]:
     """Leave the attributes of all columns but the most frequent ones."""
-    spans = max(part.lists.spans for part in every)
+    spans = max((part.lists.spans for part in every), default=0)
     most = min(MOST_COLUMNS, MOST_CELLS // max(spans, 1))
     runs = [runs_of(part.column) for part in every]
     if sum(len(run.values) for run in runs) <= most:

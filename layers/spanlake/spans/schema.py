@@ -4,6 +4,9 @@ The span table is a ``pa.Table`` with one row a span: the columns of ``FIXED`` i
 attribute (see ``columns``). Names and meaning follow OTLP's messages. Strings that OTLP leaves out are empty, not
 NULL, unless it is said otherwise here. Athena knows no unsigned integers, so those of 64 bits are held as the int64
 of the same bits.
+
+Of spans just decoded, strings that resources and scopes give to all their spans are dictionary-encoded, in lists and
+structs too: a resource may be larger than all of its spans. ``Table.cast`` gives them the types here.
 """
 
 import pyarrow as pa
