@@ -27,6 +27,8 @@ from spanlake.traceql.tree import (
     Type,
 )
 
+MAX_TAGS = 100
+
 _PAIR = re.compile(r'\s*([^\s="]+)=(?:"((?:[^"\\]|\\.)*)"|(\S*))(?:\s+|$)')
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 _INTRINSICS = {
@@ -56,6 +58,8 @@ def _pairs(tags: str) -> list[tuple[str, str]]:
         if not found:
             raise InvalidParameter(f"invalid tags: expected key=value at character {at + 1} of {tags!r}")
         key, quoted, plain = found.groups()
+        if len(pairs) == MAX_TAGS:
+            raise InvalidParameter(f"invalid tags: there are more than {MAX_TAGS}")
         pairs.append((key, plain if quoted is None else re.sub(r"\\(.)", r"\1", quoted)))
         at = found.end()
     return pairs

@@ -60,12 +60,11 @@ class Finder:
     def _probed(self, source: Source, window: Window) -> exp.Select:
         start = exp.column(_START, table=SPAN)
         covered = all(window.start_ns <= block.start_ns and block.end_ns <= window.end_ns for block in source.blocks)
-        by_id_only = covered and window.is_one_hour and not self.most_recent
-        query = probe_query(source, self.probe, timed=not by_id_only)
+        query = probe_query(source, self.probe, timed=self.most_recent or not covered)
         if not covered:
             query.where(_between(start, window), copy=False)
-        if not by_id_only:
-            query.order_by(exp.Ordered(this=exp.Max(this=self._time(start)), desc=True), copy=False)
+        if self.most_recent:
+            query.order_by(exp.Ordered(this=exp.Max(this=start), desc=True), copy=False)
         return query.order_by(exp.column(_TRACE, table=SPAN), copy=False)
 
     def _time(self, start: exp.Expr) -> exp.Expr:

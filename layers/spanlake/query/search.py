@@ -1,22 +1,22 @@
-"""Search: which traces match a query, the newest hours first.
+"""Search: which traces match a query, the newest first.
 
-A search runs in two steps. The first looks for the ids of matching traces in windows of time, newest first, and stops
-when it has enough. The second fetches those few traces whole and judges them again, so that every answer rests on all
-spans of a trace wherever they lie. Of the traces of one hour those with the smallest ids are taken, which is what Tempo
-does within a block; with the hint ``most_recent=true`` it is those that start last.
+A search runs in two steps. The first looks for the ids of matching traces in some of the blocks, newest first, and
+stops when it has enough. The second fetches those few traces whole and judges them again, so that every answer rests on
+all spans of a trace wherever they lie. Of the blocks looked at together those traces with the smallest ids are taken,
+which is what Tempo does within a block; with the hint ``most_recent=true`` it is those that start last.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 
 from spanlake.query.duck import Session
 from spanlake.query.finder import Finder
 from spanlake.query.found import FoundTrace, Header, read_headers, read_spansets
 from spanlake.query.source import Source
 from spanlake.query.traces import fetch_traces
-from spanlake.query.windows import Window, windows
+from spanlake.query.windows import Window, portions, windows
 from spanlake.traceql.fields import Fields
 from spanlake.traceql.pipeline import SearchPlan
 from spanlake.traceql.probe import Probe
@@ -73,15 +73,44 @@ def _candidates(session: Session, source: Source, wanted: Search) -> Iterator[li
         yield from _batches(partial(finder.matching, bounds), wanted.limit, set())
         return
     seen: set[bytes] = set()
-    if probe.is_exact:
-        for window in windows(bounds, source.blocks) if probe.alone else [bounds]:
+    if wanted.most_recent and probe.alone and probe.is_exact:
+        for window in windows(bounds, source.blocks):
             yield from _batches(partial(finder.probed, window), wanted.limit, seen)
         return
-    most = max(wanted.limit * _SPARE, _LEAST_JUDGED)
-    ids = finder.probed(bounds, most)
-    yield ids
-    if len(ids) == most:
-        yield from _batches(partial(finder.matching, bounds), wanted.limit, set(ids))
+    if probe.alone and probe.is_exact:
+        lots = (
+            _batches(partial(replace(finder, source=part).probed, bounds), wanted.limit, seen)
+            for part in _parts(source, probe, wanted)
+        )
+        yield from _gathered(chain.from_iterable(lots), wanted.limit)
+        return
+    for part in _parts(source, probe, wanted):
+        if probe.is_exact:
+            yield from _batches(partial(replace(finder, source=part).probed, bounds), wanted.limit, seen)
+            continue
+        most = max(wanted.limit * _SPARE, _LEAST_JUDGED)
+        ids = replace(finder, source=part).probed(bounds, most)
+        yield [trace_id for trace_id in ids if trace_id not in seen]
+        seen.update(ids)
+    if not probe.is_exact and len(seen) >= most:
+        yield from _batches(partial(finder.matching, bounds), wanted.limit, seen)
+
+
+def _parts(source: Source, probe: Probe, wanted: Search) -> Iterator[Source]:
+    """The blocks to look through, one lot after the other.
+
+    Where a single span tells whether its trace matches, each lot is new. Else the newest lot is tried by itself, and
+    if it does not have enough all blocks together, for what makes a trace match may lie in any of them.
+    """
+    if wanted.most_recent:
+        yield source
+        return
+    for portion in portions(source.blocks):
+        yield source.within(portion)
+        if not probe.alone:
+            break
+    if not probe.alone:
+        yield source
 
 
 def _batches(find: Callable[[int], list[bytes]], size: int, seen: set[bytes]) -> Iterator[list[bytes]]:
@@ -97,6 +126,17 @@ def _batches(find: Callable[[int], list[bytes]], size: int, seen: set[bytes]) ->
         if len(ids) < most:
             return
         size *= 2
+
+
+def _gathered(batches: Iterable[list[bytes]], size: int) -> Iterator[list[bytes]]:
+    """Batches put together until they have some size: judging a few traces takes as long as judging twenty."""
+    gathered: list[bytes] = []
+    for batch in batches:
+        gathered += batch
+        if len(gathered) >= size:
+            yield gathered
+            gathered = []
+    yield gathered
 
 
 def _judge(session: Session, source: Source, wanted: Search, ids: list[bytes]) -> Iterator[tuple[bytes, FoundTrace]]:

@@ -1,4 +1,4 @@
-"""The windows of time that a search reads one after the other, newest first."""
+"""What a search reads one after the other, newest first: windows of time, or portions of the blocks."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from spanlake.store.index import Block
 
 HOUR_NS = 3600 * 1_000_000_000
+PORTION_SPANS = 100_000
 
 
 @dataclass(frozen=True)
@@ -15,10 +16,20 @@ class Window:
     start_ns: int
     end_ns: int
 
-    @property
-    def is_one_hour(self) -> bool:
-        """Whether it lies within one hour by the clock."""
-        return self.start_ns // HOUR_NS == self.end_ns // HOUR_NS
+
+def portions(blocks: Sequence[Block]) -> Iterator[list[Block]]:
+    """All blocks, those that end last first: some PORTION_SPANS of spans, then four times as many each time."""
+    newest = sorted(blocks, key=lambda block: (block.end_ns, block.id), reverse=True)
+    size = PORTION_SPANS
+    portion: list[Block] = []
+    for block in newest:
+        portion.append(block)
+        if sum(one.spans for one in portion) >= size:
+            yield portion
+            portion = []
+            size *= 4
+    if portion:
+        yield portion
 
 
 def windows(bounds: Window, blocks: Sequence[Block]) -> Iterator[Window]:

@@ -15,6 +15,8 @@ from spanlake.spans.attributes import Attributes
 from spanlake.spans.limits import Limits
 from spanlake.spans.schema import REST
 
+_MOST_BYTES = 128 << 20
+"""How many bytes nested values of a request may have, counted again at every level."""
 _ODD = r'["\\\x00-\x1f]'
 """What JSON strings do not hold as it is."""
 
@@ -28,8 +30,13 @@ class _Room:
     """How much values may nest: they are held at every level at once."""
 
     limits: Limits
-    messages: int = 90  # protobuf's decoders allow 100 in each other, and a value is the seventh in a request
-    size: int = 128 << 20
+    messages: int
+    size: int
+
+    @classmethod
+    def of(cls, limits: Limits) -> "_Room":
+        """What the values of attributes have: of the 100 messages that protobuf's decoders follow they are the 7th."""
+        return cls(limits, messages=90, size=limits.requests * _MOST_BYTES)
 
     def within(self, messages: int, payloads: Array) -> "_Room":
         """What is left for these values, which are so many messages deeper. Raises TooDeep and limits.TooMuch."""
@@ -60,7 +67,7 @@ def texts(attributes: Attributes, codes: Array) -> Array:
     """
     if not len(codes):
         return pa.array([], pa.string())
-    return _texts(attributes.any_value.take(codes), _Room(attributes.limits))
+    return _texts(attributes.any_value.take(codes), _Room.of(attributes.limits))
 
 
 def _texts(any_value: Array, room: _Room) -> Array:

@@ -1,0 +1,221 @@
+"""What filters find: comparisons by type, nil, lists, events, arithmetic, and text that means mischief."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from spanlake.traceql.tree import Static, Type
+from tests.query.kit import HOUR, NOON, SECOND, At, Lake
+
+MAX = 2**63 - 1
+MIN = -(2**63)
+NASTY = {
+    "quote": "it's",
+    "double quote": 'say "hi"',
+    "backslash": "C:\\temp\\",
+    "injection": "'; DROP TABLE spans; --",
+    "comment": "/* */ -- x",
+    "unicode": "naïve \N{SNOWMAN} \N{GRINNING FACE}",
+    "nul": "a\0b",
+    "only nul": "\0",
+    "line break": "a\nb\r\tc",
+    "pattern": "%_[a]*?",
+    "dollar": "$1 $$ {x} ?",
+}
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
+    lake = Lake(tmp_path_factory.mktemp("predicate"))
+    lake.add(
+        At(1, name="int", attributes={"x": 1, "both": "span", "n": 7, "zero": 0, "max": MAX, "min": MIN}),
+        At(2, name="double", attributes={"x": 1.0, "inf": float("inf"), "nan": float("nan")}),
+        At(3, name="string", attributes={"x": "1", "text": "a\nb"}, resource={"both": "resource"}),
+        At(4, name="bool", attributes={"x": True}),
+        At(5, name="list", attributes={"list": [1, 2], "words": ["a", "b"], "flags": [True], "empty": []}),
+        At(6, name="rest", attributes={"mixed": [1, "a", 2.5, False], "bytes": b"x", "map": {"a": 1}, "void": None}),
+        At(7, name="failed", status=2, message="no luck", kind=2, service=None, scope={"lang": "go"}),
+        At(8, 7, name="child", length=2 * HOUR, resource={"r": 1}),
+        At(
+            9,
+            name="events",
+            events=[("one", 5, {"a": 1, "b": "p"}), ("two", SECOND, {"a": 2, "b": "q"}), ("far", 2**63 - 5 - NOON, {})],
+            links=[(0xAB, 0xCD, {"kind": "x"}), (0xEF, 0x12, {"kind": "y", "n": 1})],
+        ),
+    )
+    lake.add(*(At(10 + n, name=key, attributes={"t": text, text: 1}) for n, (key, text) in enumerate(NASTY.items())))
+    yield lake
+    lake.close()
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        # a literal finds values of its own type
+        ("{ span.x = 1 }", "int"),
+        ("{ span.x = 1.0 }", "double"),
+        ('{ span.x = "1" }', "string"),
+        ("{ span.x = true }", "bool"),
+        ("{ span.x = false }", ""),
+        ("{ span.x > 0 }", "int"),
+        ("{ 0 < span.x }", "int"),
+        ("{ span.x != 2 }", "int"),
+        ("{ span.x = 1 || span.x = 1.0 }", "double int"),
+        ("{ span.x = 1s }", ""),
+        ("{ resource.x = 1 }", ""),
+        # expressions mix numbers
+        ("{ span.x + 0 = 1 }", "double int"),
+        ("{ span.x * 2.0 = 2 }", "double int"),
+        ("{ span.x = span.x }", "bool double int string"),
+        # intrinsics
+        ("{ status = error }", "failed"),
+        ("{ kind = server }", "failed"),
+        ('{ statusMessage = "no luck" }', "failed"),
+        ("{ duration > 1h }", "child"),
+        ("{ duration > 3599.5s }", "child"),
+        ("{ trace:duration > 1h && span.x = 1 }", "int"),
+        ('{ resource.service.name = "" }', ""),
+        ("{ resource.service.name = nil }", "failed"),
+        ('{ instrumentation.lang = "go" }', "failed"),
+        ('{ span:parentID = "7" }', "child"),
+        ('{ span:parentID != "7" && span.x != nil }', "bool double int string"),
+        ('{ span:parentID = "" && span.x = 1 }', "int"),
+        ('{ span:id = "0000000000000007" }', "failed"),
+        ('{ span:id = "00 07" }', ""),
+        ('{ span:id = "xyz" }', ""),
+        ('{ span:id = "00000000000000000007" }', ""),
+        ('{ trace:id = "1" && span.x = 1 }', "int"),
+        ('{ trace:id != "1" }', ""),
+        ("{ span:childCount = 1 }", "failed"),
+        # nil
+        ("{ span.x = nil && span.n != nil }", ""),
+        ("{ span.void != nil }", "rest"),
+        ("{ span.bytes != nil }", "rest"),
+        ("{ span.empty != nil }", "list"),
+        ("{ resource.r != nil }", "child"),
+        ("{ resource.r = nil && span.x = 1 }", "int"),
+        ("{ event.a != nil }", "events"),
+        ("{ event.a = nil }", "events"),
+        ("{ link.n = nil }", "events"),
+        ("{ event.c != nil }", ""),
+        ("{ span.nowhere != nil }", ""),
+        ("{ span.nowhere = nil && span.x = 1 }", "int"),
+        ("{ span.nowhere = 1 }", ""),
+        ("{ span.nowhere != 1 }", ""),
+        ("{ span.nowhere > resource.nowhere }", ""),
+        # an item of a list is enough
+        ("{ span.list = 2 }", "list"),
+        ("{ span.list > 1 }", "list"),
+        ("{ span.list = 3 }", ""),
+        ('{ span.words = "b" }', "list"),
+        ('{ span.words =~ "[ab]" }', "list"),
+        ("{ span.flags = true }", "list"),
+        # values without a column
+        ("{ span.mixed = 1 }", "rest"),
+        ('{ span.mixed = "a" }', "rest"),
+        ("{ span.mixed = 2.5 }", "rest"),
+        ("{ span.mixed = false }", "rest"),
+        ("{ span.map != nil }", "rest"),
+        ("{ span.map = 1 }", ""),
+        # patterns are anchored, and their dot is any character
+        ('{ span.text =~ "a" }', ""),
+        ('{ span.text =~ "a.b" }', "string"),
+        ('{ span.text =~ ".*" }', "string"),
+        ('{ span.text =~ "x|a.*" }', "string"),
+        ('{ span.text =~ "(?i)A.B" }', "string"),
+        ('{ span.text !~ "a.b" }', ""),
+        ('{ span.text !~ "a" }', "string"),
+        ('{ span.text =~ "\\\\Qa" }', ""),
+        ('{ name =~ "\\\\Qint" }', "int"),
+        # a span's attribute hides its resource's
+        ('{ .both = "span" }', "int"),
+        ('{ .both = "resource" }', "string"),
+        ('{ resource.both = "resource" }', "string"),
+        ("{ .r = 1 }", "child"),
+        # one and the same event, or link, meets all parts of a conjunction
+        ('{ event.a = 1 && event.b = "p" }', "events"),
+        ('{ event.a = 1 && event.b = "q" }', ""),
+        ('{ event:name = "two" && event.a = 2 }', "events"),
+        ('{ event:name = "two" && event.a = 1 }', ""),
+        ("{ event:timeSinceStart > 1m }", "events"),
+        ("{ event:timeSinceStart < 6ns }", "events"),
+        ('{ link.kind = "x" && link.n = 1 }', ""),
+        ('{ link.kind = "y" && link.n = 1 }', "events"),
+        (f'{{ link:traceID = "{0xAB:032x}" }}', "events"),
+        (f'{{ link:spanID = "{0xCD:016x}" && link.kind = "y" }}', ""),
+        # what has no result is no match, and no error
+        ("{ span.n / span.zero = 0 }", ""),
+        ("{ span.n % span.zero = 0 }", ""),
+        ("{ span.n / 0 > 0 || span.n = 7 }", "int"),
+        ("{ span.max + 1 > 0 }", ""),
+        ("{ span.max * span.max != 0 }", ""),
+        ("{ span.min - 1 < 0 }", ""),
+        ("{ -span.min > 0 }", ""),
+        ("{ span.min / (0 - 1) > 0 }", ""),
+        ("{ span.n ^ span.max > 0 }", ""),
+        ("{ duration * maxInt > 0 && span.n = 7 }", "int"),
+        ("{ span.n = 7 && -span.n = -7 }", "int"),
+        ("{ span.inf > 1e300 }", "double"),
+        ("{ span.inf - span.inf = 0 }", ""),
+        ("{ span.nan = span.nan + 0 }", "double"),  # in DuckDB, as in PostgreSQL
+        # a denial sees what storage hands over
+        ('{ !(name = "int") }', ""),
+        ('{ .n = 7 && !(name = "x") }', "int"),
+        ('{ span.n = 7 && !(name = "x") }', ""),
+        ("{ !span.x && span.x != nil }", ""),
+        ("{ span.x }", "bool"),
+        ("{ true && span.n = 7 }", "int"),
+        ("{ 1 = 2 }", ""),
+    ],
+)
+def test_filter(lake: Lake, query: str, names: str) -> None:
+    assert lake.names(query) == names.split()
+
+
+@pytest.mark.parametrize("key", NASTY)
+@pytest.mark.parametrize("op", ["=", "=~", "!= nil", "other"])
+def test_text_is_only_text(lake: Lake, key: str, op: str) -> None:
+    text = NASTY[key]
+    literal = quote(text)
+    if op == "=":
+        assert lake.names(f"{{ span.t = {literal} }}") == [key]
+    elif op == "=~":
+        pattern = quote("\\Q" + text)
+        assert lake.names(f"{{ span.t =~ {pattern} }}") == [key]
+    elif op == "!= nil":
+        assert lake.names(f"{{ span.{literal} = 1 }}") == [key]
+    else:
+        assert lake.names(f"{{ event.{literal} = {literal} || resource.{literal} = nil && span.t = {literal} }}") == [key]
+
+
+@pytest.mark.parametrize("size", [128, 5000])
+def test_conditions_may_be_many(lake: Lake, size: int) -> None:
+    either = " || ".join(f"span.n = {n}" for n in range(size))
+    assert lake.names(f"{{ {either} }}") == ["int"]
+
+
+def test_all_of_many_conditions(lake: Lake) -> None:
+    every = " && ".join(f"span.n != {n + 100}" for n in range(2000))
+    assert lake.names(f"{{ {every} }}") == ["int"]
+
+
+def test_keys_past_the_cap_are_found(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    lake.add(At(1, attributes={f"key{n:03}": n for n in range(700)}), At(2, attributes={"key000": -1}))
+    found = [n for n in range(0, 700, 50) if lake.names(f"{{ span.key{n:03} = {n} }}") == ["1"]]
+    assert found == list(range(0, 700, 50))
+    assert any(entry.type == "rest" for entry in lake.index.catalog("kit", 0, MAX))
+    lake.close()
+
+
+def test_a_key_may_have_a_column_here_and_none_there(lake: Lake, tmp_path: Path) -> None:
+    own = Lake(tmp_path)
+    own.add(At(1, trace=1, attributes={"a": 1}))
+    own.add(At(2, trace=2, attributes={"a": "text"}))
+    own.add(At(3, trace=3))
+    assert own.names("{ span.a = 1 }") == ["1"]
+    assert own.names('{ span.a = "text" }') == ["2"]
+    assert own.names("{ span.a = nil }") == ["3"]
+    assert own.names("{ span.a != nil }") == ["1", "2"]
+    own.close()
