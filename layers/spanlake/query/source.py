@@ -77,6 +77,11 @@ class Source:
         """What DuckDB calls the blocks."""
         return [self.objects.uri(block.path) for block in self.blocks]
 
+    def whole_rows(self, *where: exp.Expr) -> exp.Select:
+        """``SELECT *`` and ``arrival``: every column that one of the blocks has. Opens them all; for a few of them."""
+        options: list[exp.Expr] = [exp.EQ(this=exp.column("union_by_name"), expression=exp.true())]
+        return exp.select(exp.Star(), _arrival()).from_(self._read(options), copy=False).where(*where, copy=False)
+
     def table(self, columns: Iterable[str], *, arrival: bool = False, where: Sequence[exp.Expr] = ()) -> exp.Select:
         """``SELECT columns FROM read_parquet([files]) WHERE …``.
 
@@ -85,12 +90,14 @@ class Source:
         names = sorted(set(columns))
         select: list[exp.Expr] = [exp.column(name) for name in names]
         if arrival:
-            place = exp.column("file_index") * exp.Literal.number(_ROWS_PER_FILE) + exp.column("file_row_number")
-            select.append(exp.alias_(exp.cast(place, "BIGINT"), ARRIVAL))
+            select.append(_arrival())
         schema = exp.EQ(this=exp.column("schema"), expression=self._schema(names))
+        return exp.select(*select).from_(self._read([schema]), copy=False).where(*where, copy=False)
+
+    def _read(self, options: list[exp.Expr]) -> exp.Table:
         files = exp.Array(expressions=[exp.Literal.string(file) for file in self.files])
-        read = exp.Anonymous(this="read_parquet", expressions=[files, schema])
-        return exp.select(*select).from_(exp.Table(this=read), copy=False).where(*where, copy=False)
+        flat = exp.EQ(this=exp.column("hive_partitioning"), expression=exp.false())
+        return exp.Table(this=exp.Anonymous(this="read_parquet", expressions=[files, flat, *options]))
 
     def _schema(self, names: list[str]) -> exp.Expr:
         types = self._types()
@@ -116,15 +123,16 @@ class Source:
         found = {column.name: column.arrow_type for columns in self.known.columns.values() for column in columns}
         return found | fixed
 
-    @property
-    def columns(self) -> list[str]:
-        """Every column that the blocks may have."""
-        return sorted(self._types())
-
 
 def arrival_order(block: Block) -> tuple[int, str]:
     """A sort key: blocks in the order in which their spans arrived, as far as it is known."""
     return block.created_ns, block.id
+
+
+def _arrival() -> exp.Expr:
+    """Files in the order they are named, rows as they lie in them."""
+    place = exp.column("file_index") * exp.Literal.number(_ROWS_PER_FILE) + exp.column("file_row_number")
+    return exp.alias_(exp.cast(place, "BIGINT"), ARRIVAL)
 
 
 def _column(name: str, type_: str) -> exp.Expr:

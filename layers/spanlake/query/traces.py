@@ -17,36 +17,51 @@ def trace(session: Session, source: Source, trace_id: bytes) -> pa.Table | None:
 
     Raises LimitExceeded when the trace has more spans than one answer may.
     """
-    found = fetch_traces(session, source, source.columns, [trace_id])
+    blocks = _may_hold(source, [trace_id])
+    if not blocks.blocks:
+        return None
+    found = _of_traces(session, blocks.whole_rows(_hashed([trace_id])), [trace_id])
     return source.named(_distinct(found)) if found.num_rows else None
 
 
 def fetch_traces(session: Session, source: Source, columns: Iterable[str], trace_ids: Sequence[bytes]) -> pa.Table:
     """All spans of some traces, with these columns and ``arrival``. Raises LimitExceeded when they are too many."""
-    may_hold = [
+    blocks = _may_hold(source, trace_ids)
+    if not blocks.blocks:
+        return source.empty(columns)
+    spans = blocks.table({*columns, "trace_id"}, arrival=True, where=[_hashed(trace_ids)])
+    return _of_traces(session, spans, trace_ids)
+
+
+def _may_hold(source: Source, trace_ids: Sequence[bytes]) -> Source:
+    return source.within(
         block
         for block in source.blocks
         if any(trace_filter.may_contain(block.trace_filter, trace_id) for trace_id in trace_ids)
-    ]
-    ids = [exp.HexString(this=trace_id.hex().upper()) for trace_id in trace_ids]
-    # A filter on the hash is applied while the column is read, before any other column is: that on the id is not.
-    # It is by far quicker where the ids are few, and lets nothing through that the exact test would not find.
-    hashed = exp.In(this=exp.func("hash", exp.column("trace_id")), expressions=[exp.func("hash", id_) for id_ in ids])
-    read = source.within(may_hold)
-    if not may_hold:
-        return source.empty(columns)
-    limit = session.limits.trace_spans
-    spans = read.table({*columns, "trace_id"}, arrival=True, where=[hashed])
-    query = (
-        exp.select(exp.Star())
-        .from_(spans.subquery("hashed", copy=False), copy=False)
-        .where(exp.In(this=exp.column("trace_id"), expressions=ids), copy=False)
-        .limit(limit + 1, copy=False)
     )
-    found = session.table(query)
+
+
+def _hashed(trace_ids: Sequence[bytes]) -> exp.Expr:
+    """A test of the hash of the id, which lets a few other traces through.
+
+    DuckDB applies it while it reads the column and before it reads any other; a test of the id itself it does not.
+    """
+    hashes = [exp.func("hash", id_) for id_ in _literals(trace_ids)]
+    return exp.In(this=exp.func("hash", exp.column("trace_id")), expressions=hashes)
+
+
+def _of_traces(session: Session, spans: exp.Select, trace_ids: Sequence[bytes]) -> pa.Table:
+    limit = session.limits.trace_spans
+    query = exp.select(exp.Star()).from_(spans.subquery("hashed", copy=False), copy=False)
+    query.where(exp.In(this=exp.column("trace_id"), expressions=_literals(trace_ids)), copy=False)
+    found = session.table(query.limit(limit + 1, copy=False))
     if found.num_rows > limit:
         raise LimitExceeded(f"the traces have more than {limit} spans, the most that one answer is made of")
     return found
+
+
+def _literals(trace_ids: Sequence[bytes]) -> list[exp.Expr]:
+    return [exp.HexString(this=trace_id.hex().upper()) for trace_id in trace_ids]
 
 
 def _distinct(found: pa.Table) -> pa.Table:
