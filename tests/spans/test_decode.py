@@ -370,7 +370,7 @@ def test_values_nest_as_deep_as_protobuf_follows() -> None:
     assert otlp.normal(to_otlp(decode([body]).table)) == otlp.normal(ExportTraceServiceRequest.FromString(body))
 
 
-@pytest.mark.parametrize("depth", [46, 1_000, 50_000])
+@pytest.mark.parametrize("depth", [46, 1_000, 10_000])
 def test_values_that_nest_deeper_are_refused(depth: int) -> None:
     with pytest.raises(MalformedRequest, match="nest too deep"):
         decode([GOOD, nested(depth)])

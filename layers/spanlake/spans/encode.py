@@ -13,7 +13,10 @@ from spanlake.spans import otlp_json
 from spanlake.spans.columns import Scope, ValueType, attribute_columns
 from spanlake.spans.schema import FIXED
 
+_Id: TypeAlias = tuple[int, int]  # of a resource and of a scope of it
+
 _UINT64 = 2**64 - 1
+_IDS = ("resource_id", "scope_id")
 
 
 def to_otlp(table: pa.Table) -> TracesData:
@@ -22,19 +25,13 @@ def to_otlp(table: pa.Table) -> TracesData:
     Spans are in the order of their start, resources and scopes in that of their first span. Columns that the table
     lacks count as NULL; attribute columns are known by their fields' metadata (see ``columns``).
     """
-    rows = _Rows.of(table)
+    rows = _Rows.of(table, Scope.SPAN)
+    owner = {row: (rows.value("resource_id", row), rows.value("scope_id", row)) for row in rows.by_start()}
+    first = {id_: row for row, id_ in reversed(owner.items())}
+    owners = list(dict.fromkeys(owner.values()))
     traces = TracesData()
-    resources: dict[int, ResourceSpans] = {}
-    scopes: dict[tuple[int, int], ScopeSpans] = {}
-    spans: dict[int, Span] = {}
-    for row in rows.by_start():
-        resource_id, scope_id = rows.value("resource_id", row), rows.value("scope_id", row)
-        if resource_id not in resources:
-            resources[resource_id] = _add_resource(traces, rows, row)
-        if (resource_id, scope_id) not in scopes:
-            scopes[resource_id, scope_id] = _add_scope(resources[resource_id], rows, row)
-        spans[row] = _add_span(scopes[resource_id, scope_id], rows, row)
-    rows.add_attributes(Scope.SPAN, spans)
+    scopes = _add_scopes(traces, table.take(pa.array([first[id_] for id_ in owners], pa.int64())), owners)
+    rows.add_attributes(Scope.SPAN, {row: _add_span(scopes[id_], rows, row) for row, id_ in owner.items()})
     return traces
 
 
@@ -62,14 +59,17 @@ class _Rows:
     """Key, what sets a value, and values."""
 
     @classmethod
-    def of(cls, table: pa.Table) -> "_Rows":
-        names = set(table.column_names)
+    def of(cls, table: pa.Table, *scopes: Scope) -> "_Rows":
+        """The columns of these scopes."""
+        names = [name for name in FIXED.names if name in _IDS or _scope(name) in scopes]
+        present = set(table.column_names)
         missing = [None] * table.num_rows
-        fixed = {name: table.column(name).to_pylist() if name in names else missing for name in FIXED.names}
-        attributes: dict[Scope, list[tuple[str, _Setter, Sequence[Any]]]] = {scope: [] for scope in Scope}
+        fixed = {name: table.column(name).to_pylist() if name in present else missing for name in names}
+        attributes: dict[Scope, list[tuple[str, _Setter, Sequence[Any]]]] = {scope: [] for scope in scopes}
         for column in attribute_columns(table.schema):
-            values = table.column(column.name).to_pylist()
-            attributes[column.scope].append((column.key, _SETTERS[column.type], values))
+            if column.scope in scopes:
+                values = table.column(column.name).to_pylist()
+                attributes[column.scope].append((column.key, _SETTERS[column.type], values))
         return cls(table.num_rows, fixed, attributes)
 
     def value(self, name: str, row: int) -> Any:
@@ -89,6 +89,24 @@ class _Rows:
         for row, message in messages.items():
             for entry in rest[row] or ():
                 _set_json(message.attributes.add(key=entry["key"]), entry["value"])
+
+
+def _scope(name: str) -> Scope:
+    """What a fixed column belongs to."""
+    prefix = name.partition("_")[0]
+    return Scope(prefix) if prefix in (Scope.RESOURCE, Scope.SCOPE) else Scope.SPAN
+
+
+def _add_scopes(traces: TracesData, table: pa.Table, ids: Sequence[_Id]) -> dict[_Id, ScopeSpans]:
+    """Add the resources and scopes of the rows, which have these ids."""
+    rows = _Rows.of(table, Scope.RESOURCE, Scope.SCOPE)
+    resources: dict[int, ResourceSpans] = {}
+    scopes: dict[_Id, ScopeSpans] = {}
+    for row, (resource_id, scope_id) in enumerate(ids):
+        if resource_id not in resources:
+            resources[resource_id] = _add_resource(traces, rows, row)
+        scopes[resource_id, scope_id] = _add_scope(resources[resource_id], rows, row)
+    return scopes
 
 
 def _add_resource(traces: TracesData, rows: _Rows, row: int) -> ResourceSpans:
