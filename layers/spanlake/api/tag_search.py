@@ -29,7 +29,7 @@ from spanlake.traceql.tree import (
 
 MAX_TAGS = 100
 
-_PAIR = re.compile(r'\s*([^\s="]+)=(?:"((?:[^"\\]|\\.)*)"|(\S*))(?:\s+|$)')
+_PAIR = re.compile(r'\s*([^\s="]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s"]*))(?:\s+|$)')
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 _INTRINSICS = {
     "name": Intrinsic.NAME,
@@ -52,7 +52,8 @@ def query_of_tags(tags: str, min_duration_ns: int | None, max_duration_ns: int |
 
 
 def _pairs(tags: str) -> list[tuple[str, str]]:
-    pairs, at = [], 0
+    pairs: list[tuple[str, str]] = []
+    at = 0
     while at < len(tags.rstrip()):
         found = _PAIR.match(tags, at)
         if not found:

@@ -159,8 +159,12 @@ class Tempo:
     async def _trace(self, request: Request, tenant: str, trace_id: str) -> TracesData | None:
         wanted = _trace_id(trace_id)
         when = Params(request.query_params).range()
-        table = await self._run(request, lambda stop: self._querier.trace(tenant, wanted, when, stop))
-        return None if table is None else to_otlp(table)
+
+        def ask(stop: Cancellation) -> TracesData | None:
+            table = self._querier.trace(tenant, wanted, when, stop)
+            return None if table is None else to_otlp(table)
+
+        return await self._run(request, ask)
 
     async def _names(self, request: Request, tenant: str) -> dict[str, list[str]]:
         params = Params(request.query_params)

@@ -11,10 +11,12 @@ from typing import Any
 from sqlglot import exp
 
 from spanlake.query import series as later
+from spanlake.query.compare import compare
 from spanlake.query.duck import Session
 from spanlake.query.finder import with_spans
 from spanlake.query.found import named
 from spanlake.query.limits import LimitExceeded
+from spanlake.query.positions import inside, position
 from spanlake.query.series import NAME, Labels, LabelValue, Series
 from spanlake.query.source import Source
 from spanlake.query.steps import Steps
@@ -90,11 +92,11 @@ class Metrics:
     # the first stage
 
     def _first_stage(self, node: MetricsPipeline) -> list[Series]:
-        if isinstance(node.aggregate, Compare):
-            raise Unsupported("compare() can not be answered yet", self.query.text, node.aggregate.at)
         if not self.source.blocks:
             return []
         plan = SearchPlan(node.spans, self.query)
+        if isinstance(node.aggregate, Compare):
+            return compare(self.session, self.source, plan, node.aggregate, self.steps)
         fields = Fields(self.source.known)
         labels = [_Label(fields, field, n) for n, field in enumerate(node.aggregate.by)]
         measure = _MEASURES[node.aggregate.function](fields, node.aggregate, self.steps)
@@ -105,12 +107,10 @@ class Metrics:
         self, plan: SearchPlan, fields: Fields, labels: list["_Label"], measure: "_Measure"
     ) -> list[dict[str, Any]]:
         start = fields.column("start_time_unix_nano")
-        low, high = values.number(self.steps.first_ns), values.number(self.steps.last_ns)
-        inside = exp.Between(this=start, low=low, high=high)
-        groups = [exp.alias_(self._position(start), "position"), *measure.groups]
+        groups = [exp.alias_(position(self.steps, start), "position"), *measure.groups]
         groups += [column for label in labels for column in label.columns]
         select = [*groups, *([exp.alias_(measure.operand, _VALUE)] if measure.operand is not None else [])]
-        spans = plan.select(fields, select, where=inside)
+        spans = plan.select(fields, select, where=inside(self.steps, start))
         aggregated = exp.select(*(exp.column(column.alias) for column in groups), *measure.aggregates)
         limit = self.session.limits.values
         query = (
@@ -124,12 +124,6 @@ class Metrics:
         if len(rows) > limit:
             raise LimitExceeded(f"the query makes more than {limit} samples: group by fewer attributes or ask for less")
         return rows
-
-    def _position(self, start: Sql) -> Sql:
-        if self.steps.instant:
-            return exp.Literal.number(0)
-        since = exp.paren(start - values.number(self.steps.first_ns - self.steps.step_ns + 1))
-        return exp.IntDiv(this=since, expression=values.number(self.steps.step_ns))
 
 
 class _Label:

@@ -18,7 +18,7 @@ from spanlake.query.found import named
 from spanlake.query.limits import LimitExceeded
 from spanlake.query.narrowed import Level, Narrowing, level_of, passed_on
 from spanlake.query.source import Source
-from spanlake.spans.columns import Scope
+from spanlake.spans.columns import AttributeColumn, Scope, ValueType
 from spanlake.store.index import CatalogEntry
 from spanlake.traceql import values
 from spanlake.traceql.conditions import Comparison, conditions
@@ -146,24 +146,43 @@ def _occurring(
         pairs = _paired(fields)
         elements = _sides(pairs)
         further.append(exp.GT(this=exp.func("len", pairs), expression=exp.Literal.number(0)))
-    select: list[exp.Expr] = [
-        exp.alias_(exp.func("bool_or", _occurs(fields, entry, elements)), f"has{n}") for n, entry in enumerate(entries)
-    ]
-    if not select:
-        return []
-    row = _select(session, source, fields, select, wanted, when, *further).to_pylist()[0]
-    kept = [entry for n, entry in enumerate(entries) if row[f"has{n}"]]
-    always = [entry for entry in entries if (entry.scope, entry.key) in WELL_KNOWN and entry not in kept]
-    return kept + always
+
+    def ask(*select: exp.Expr, distinct: bool = False) -> list[dict[str, Any]]:
+        table = _select(session, source, fields, list(select), wanted, when, *further, distinct=distinct)
+        rows: list[dict[str, Any]] = table.to_pylist()
+        return rows
+
+    kept = {(entry.scope, entry.key) for entry in entries} & WELL_KNOWN
+    columns = {column: (column.scope.value, column.key) for column in map(_column, entries) if column}
+    if columns:
+        (row,) = ask(*(_has_value(fields, column) for column in columns))
+        kept |= {place for column, place in columns.items() if row[column.name]}
+    for scope in sorted({entry.scope for entry in entries if _column(entry) is None}):
+        keys = exp.func("unnest", _keys(fields, scope, elements))
+        kept |= {(scope, row["key"]) for row in ask(exp.alias_(keys, "key"), distinct=True)}
+    return [entry for entry in entries if (entry.scope, entry.key) in kept]
 
 
-def _occurs(fields: Fields, entry: CatalogEntry, elements: dict[str, Sql]) -> Sql:
-    """Whether an attribute occurs in a span, or in these of its events or links."""
-    if entry.scope in elements:
-        wanted = Attribute(AttributeScope(entry.scope), entry.key)
-        return values.some(elements[entry.scope], lambda element: fields.element_has(wanted, element), "e")
-    scope = AttributeScope.INSTRUMENTATION if entry.scope == "scope" else AttributeScope(entry.scope)
-    return fields.scope_has(Scope(entry.scope), Attribute(scope, entry.key))
+def _column(entry: CatalogEntry) -> AttributeColumn | None:
+    """The column of an attribute; None of one that lies in a list of keys and values."""
+    if entry.scope in ("event", "link") or entry.type == "rest":
+        return None
+    return AttributeColumn(Scope(entry.scope), entry.key, ValueType(entry.type))
+
+
+def _has_value(fields: Fields, column: AttributeColumn) -> exp.Expr:
+    return exp.alias_(exp.func("bool_or", values.not_null(fields.column(column.name))), column.name)
+
+
+def _keys(fields: Fields, scope: str, elements: dict[str, Sql]) -> Sql:
+    """The keys of a span's attributes that have no column, or of these of its events or links."""
+
+    def keys(items: Sql) -> Sql:
+        return values.each(items, lambda item: values.member(item, "key"), "a")
+
+    if scope not in elements:
+        return keys(fields.column(f"{scope}_rest"))
+    return exp.func("flatten", values.each(elements[scope], lambda e: keys(values.member(e, "attributes")), "e"))
 
 
 def _paired(fields: Fields) -> Sql:

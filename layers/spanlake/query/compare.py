@@ -1,0 +1,301 @@
+"""``compare()``: how often each value of each attribute occurs in a selection of spans, and in all the others.
+
+The spans' attributes are read a few dozen at a time. Attributes that go together, as those of one resource or one kind
+of request do, are counted together (see ``tally``); a sample tells which ones that is worth the while for.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import Any
+
+from sqlglot import exp
+
+from spanlake.query.duck import Session
+from spanlake.query.finder import with_spans
+from spanlake.query.found import named
+from spanlake.query.kin import KEY, KINDS
+from spanlake.query.limits import LimitExceeded
+from spanlake.query.positions import inside, position
+from spanlake.query.sample import SAMPLE, dependent, is_scattered
+from spanlake.query.series import LabelValue, Series
+from spanlake.query.source import Source
+from spanlake.query.steps import Steps
+from spanlake.query.tally import CELL, CELLS, WIDEST, Tally, candidates, tally, totals, with_rows
+from spanlake.traceql import values
+from spanlake.traceql.facets import EVERYWHERE, Facet, Level, dedicated_names, facets
+from spanlake.traceql.fields import SPAN, Fields
+from spanlake.traceql.pipeline import SearchPlan
+from spanlake.traceql.predicate import Predicates
+from spanlake.traceql.probe import Probe
+from spanlake.traceql.relation import ARRIVAL, columns_needed, relation
+from spanlake.traceql.tree import Compare, Static, Type
+from spanlake.traceql.values import Sql
+
+_START = "start_time_unix_nano"
+_META = "__meta_type"
+_SIDES = ("baseline", "selection")
+_NIL = "nil"
+_CHOSEN, _CHOSEN_ARRIVAL = "chosen", "came"
+
+
+def compare(session: Session, source: Source, plan: SearchPlan, node: Compare, steps: Steps) -> list[Series]:
+    """The series of a compare(): counts of the most frequent values of each attribute, and of all its values.
+
+    Raises LimitExceeded for too many values or points.
+    """
+    spans = _Spans.of(session, source, plan, node, steps)
+    attributes: dict[str, _Attribute] = {}
+    for bundle in _Bundles(session, spans, source, node.top):
+        for found in bundle.tallies:
+            facet = bundle.facets[found.column]
+            attributes.setdefault(facet.name, _Attribute()).add(facet, found)
+    return _series(attributes, node.top, steps, session.limits.points)
+
+
+# the spans
+
+
+@dataclass(frozen=True)
+class _Spans:
+    """The matching spans and their cells: a cell is a point in time, twice its number, and a side, 1 if selected.
+
+    Where spans can be judged one by one, every query judges them again. Otherwise they are ``chosen`` once.
+    """
+
+    source: Source
+    plan: SearchPlan
+    node: Compare
+    steps: Steps
+    chosen: bool = False
+
+    @classmethod
+    def of(cls, session: Session, source: Source, plan: SearchPlan, node: Compare, steps: Steps) -> "_Spans":
+        spans = cls(source, plan, node, steps)
+        fields = Fields(source.known)
+        came = exp.alias_(exp.column(ARRIVAL, table=SPAN), _CHOSEN_ARRIVAL)
+        fields.needs.arrival = True
+        matching = spans._matching(fields, [came])
+        if plan.single_filter is not None and not fields.needs.whole_traces:
+            return spans
+        query = with_spans(exp.select(exp.Star()), source, Probe.of(plan, source.known), fields)
+        session.register(_CHOSEN, session.table(query.from_(matching.subquery("matching", copy=False), copy=False)))
+        return cls(source, plan, node, steps, chosen=True)
+
+    def cells(self, columns: Mapping[str, Callable[[Fields], Sql]]) -> exp.Select:
+        """A query without a body that defines the table ``cells``: the cell of each span, and columns of it."""
+        fields = Fields(self.source.known)
+        read: list[exp.Expr] = [exp.alias_(column(fields), name) for name, column in columns.items()]
+        if self.chosen:
+            return self._chosen(fields, read)
+        matching = self._matching(fields, read)
+        query = with_spans(exp.Select(), self.source, Probe.of(self.plan, self.source.known), fields)
+        return query.with_(CELLS, as_=matching, copy=False)
+
+    def _matching(self, fields: Fields, columns: list[exp.Expr]) -> exp.Select:
+        start = fields.column(_START)
+        return self.plan.select(fields, [self._cell(fields), *columns], where=inside(self.steps, start))
+
+    def _chosen(self, fields: Fields, columns: list[exp.Expr]) -> exp.Select:
+        same = exp.EQ(this=exp.column(ARRIVAL, table=SPAN), expression=exp.column(_CHOSEN_ARRIVAL, table=_CHOSEN))
+        cells = relation(fields.needs, [exp.column(CELL, table=_CHOSEN), *columns]).join(_CHOSEN, on=same)
+        spans = self.source.table(columns_needed(fields.needs), arrival=True)
+        return exp.Select().with_("spans", as_=spans, copy=False).with_(CELLS, as_=cells, copy=False)
+
+    def _cell(self, fields: Fields) -> exp.Expr:
+        start = fields.column(_START)
+        selected = exp.func("coalesce", self._selected(fields), exp.false())
+        side = values.case(selected, exp.Literal.number(1), exp.Literal.number(0))
+        return exp.alias_(exp.cast(position(self.steps, start) * 2 + side, "INTEGER"), CELL)
+
+    def _selected(self, fields: Fields) -> Sql:
+        selected = Predicates(fields).truth(self.node.selection.condition)
+        if not self.node.start_ns:
+            return selected
+        start, first, end = fields.column(_START), self.node.start_ns, self.node.end_ns
+        return exp.and_(start >= values.number(first), start < values.number(end), selected)
+
+
+# what is counted together
+
+
+@dataclass(frozen=True)
+class _Bundle:
+    """Facets that are counted together, by the name of their column, and what was counted."""
+
+    facets: Mapping[str, "_Counted"]
+    tallies: Iterable[Tally]
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """What is to be known of a facet once it is counted."""
+
+    name: str
+    type: Type
+    shown: bool = True
+    dedicated: bool = False
+
+
+@dataclass(frozen=True)
+class _Bundles:
+    """Chooses what to count together, and counts it."""
+
+    session: Session
+    spans: "_Spans"
+    source: Source
+    top: int
+
+    def __iter__(self) -> Iterator[_Bundle]:
+        for kin in KINDS:
+            counted = {column: _Counted(name, type_) for column, (name, type_) in kin.facets.items()}
+            cells = kin.with_rows(self.spans.cells({KEY: kin.key}), self.source)
+            yield _Bundle(counted, tally(self.session, cells, list(counted), self.top))
+        found = facets(self.source.known)
+        for level in Level:
+            columns = {f"f{n}": facet for n, facet in enumerate(found) if facet.level is level}
+            names = list(columns)
+            for at in range(0, len(names), WIDEST):
+                yield from self._split({name: columns[name] for name in names[at : at + WIDEST]})
+
+    def _split(self, columns: Mapping[str, Facet]) -> Iterator[_Bundle]:
+        """Some facets in bundles: of those that are counted jointly, of those with countless values, of the others."""
+        query = self._cells(columns).select(*(exp.column(name) for name in columns), copy=False)
+        sample = self.session.table(query.from_(exp.to_table(CELLS), copy=False).limit(SAMPLE, copy=False))
+        scattered = {name: facet for name, facet in columns.items() if is_scattered(sample[name])}
+        together = dependent(sample.drop_columns(list(scattered)))
+        for names in together:
+            chosen = {name: columns[name] for name in names}
+            yield self._bundle(chosen, with_rows(self._cells(chosen), names))
+        joined = {name for names in together for name in names}
+        if others := {name: facet for name, facet in columns.items() if name not in {*joined, *scattered}}:
+            yield self._bundle(others, self._cells(others))
+        if scattered:
+            yield self._scattered(scattered)
+
+    def _cells(self, columns: Mapping[str, Facet]) -> exp.Select:
+        return self.spans.cells({name: facet.read for name, facet in columns.items()})
+
+    def _bundle(self, columns: Mapping[str, Facet], query: exp.Select) -> _Bundle:
+        counted = {name: _counted(facet) for name, facet in columns.items()}
+        return _Bundle(counted, tally(self.session, query, list(columns), self.top))
+
+    def _scattered(self, columns: Mapping[str, Facet]) -> _Bundle:
+        """Facets of which only values that may be among the most frequent are counted one by one."""
+        names = list(columns)
+        frequent = candidates(self.session, self._cells(columns), names, self.top)
+        narrow = {name: replace(facet, read=_only(facet, frequent[name])) for name, facet in columns.items()}
+        bundle = self._bundle(narrow, self._cells(narrow))
+        shown = (found for found in bundle.tallies if found.value is not None)
+        return replace(bundle, tallies=chain(shown, totals(self.session, self._cells(columns), names)))
+
+
+def _only(facet: Facet, wanted: list[Any]) -> Callable[[Fields], Sql]:
+    literals = [values.literal(Static(facet.type if facet.shown else Type.STRING, value)) for value in wanted]
+
+    def read(fields: Fields) -> Sql:
+        value = facet.read(fields)
+        return values.case(exp.In(this=value, expressions=literals), value.copy()) if literals else value
+
+    return read
+
+
+def _counted(facet: Facet) -> _Counted:
+    return _Counted(facet.name, facet.type, facet.shown, facet.dedicated)
+
+
+# the series
+
+
+@dataclass(frozen=True)
+class _Value:
+    """A value and its counts by cell."""
+
+    label: LabelValue
+    counts: dict[int, int]
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+
+@dataclass
+class _Attribute:
+    """What was counted of an attribute on either side: its values, of any type, and how many there are in all."""
+
+    values: tuple[dict[object, _Value], dict[object, _Value]] = field(default_factory=lambda: ({}, {}))
+    totals: tuple[dict[int, int], dict[int, int]] = field(default_factory=lambda: ({}, {}))
+    dedicated: tuple[dict[int, int], dict[int, int]] = field(default_factory=lambda: ({}, {}))
+
+    def add(self, facet: _Counted, found: Tally) -> None:
+        """Take in one tally of one of its facets."""
+        if found.value is not None:
+            label = _label(facet.type, found.value) if facet.shown else _NIL
+            known = self.values[found.side].setdefault((facet.type, facet.shown, found.value), _Value(label, {}))
+            _add(known.counts, found.counts)
+            return
+        _add(self.totals[found.side], found.counts)
+        if facet.dedicated:
+            _add(self.dedicated[found.side], found.counts)
+
+    def add_nil(self, side: int, spans: dict[int, int]) -> None:
+        """Count nil for every span of which the dedicated column holds nothing."""
+        there = self.dedicated[side]
+        counts = {cell: count - there.get(cell, 0) for cell, count in spans.items() if count > there.get(cell, 0)}
+        if counts:
+            self.values[side][None] = _Value(_NIL, counts)
+            _add(self.totals[side], counts)
+
+    def most_frequent(self, side: int, top: int) -> Iterable[_Value]:
+        """The most frequent values, those that the answer does not tell apart as one."""
+        ranked = sorted(self.values[side].values(), key=lambda one: (-one.total, str(one.label)))
+        shown: dict[object, _Value] = {}
+        for one in ranked[:top]:
+            _add(shown.setdefault((type(one.label), one.label), _Value(one.label, {})).counts, one.counts)
+        return shown.values()
+
+
+def _add(counts: dict[int, int], more: dict[int, int]) -> None:
+    for cell, count in more.items():
+        counts[cell] = counts.get(cell, 0) + count
+
+
+def _label(type_: Type, text: str) -> LabelValue:
+    if type_ is Type.BOOL:
+        return text == "true"
+    if type_ is Type.FLOAT:
+        return float(text)
+    label: LabelValue = text if type_ is Type.STRING else named(type_, int(text))
+    return label
+
+
+def _series(attributes: dict[str, _Attribute], top: int, steps: Steps, limit: int) -> list[Series]:
+    if EVERYWHERE not in attributes:
+        return []
+    spans = attributes[EVERYWHERE].totals
+    found: list[Series] = []
+    for name in sorted({*attributes, *dedicated_names()}):
+        attribute = attributes.get(name) or _Attribute()
+        for side, meta in enumerate(_SIDES):
+            if name in dedicated_names():
+                attribute.add_nil(side, spans[side])
+            found += _of_side(name, meta, attribute, side, top, steps)
+        if len(found) * steps.count > limit:
+            raise LimitExceeded(
+                f"compare() makes more than {limit} points: ask for fewer values, a longer step or a shorter range"
+            )
+    return found
+
+
+def _of_side(name: str, meta: str, attribute: _Attribute, side: int, top: int, steps: Steps) -> Iterator[Series]:
+    for one in attribute.most_frequent(side, top):
+        yield Series(((_META, meta), (name, one.label)), _line(one.counts, steps))
+    if total := attribute.totals[side]:
+        yield Series(((_META, f"{meta}_total"), (name, _NIL)), _line(total, steps))
+
+
+def _line(counts: dict[int, int], steps: Steps) -> tuple[float, ...]:
+    line = [0.0] * steps.count
+    for cell, count in counts.items():
+        line[cell // 2] = float(count)
+    return tuple(line)

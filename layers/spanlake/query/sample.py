@@ -1,0 +1,54 @@
+"""What a sample tells of columns: which go together, and which have countless values."""
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+SAMPLE = 8192  # rows
+_REDUCTION = 64  # rows that a joint row must stand for, for counting rows first to pay
+_FEWEST = 3  # columns to count jointly: for fewer it does not pay
+_TELLING = 512  # values there must be, to tell that there are countless of them
+
+Array: TypeAlias = "pa.Array[Any]"
+_Coded: TypeAlias = tuple[Array, int]  # small numbers for values, and how many
+
+
+def is_scattered(column: "pa.ChunkedArray[Any]") -> bool:
+    """Whether hardly two rows seem to share a value."""
+    there = len(column) - column.null_count
+    return there >= _TELLING and 2 * pc.count_distinct(column).as_py() > there
+
+
+def dependent(sample: pa.Table) -> list[list[str]]:
+    """Sets of columns whose rows repeat often, those of fewest values first."""
+    coded = {name: _coded(sample[name].combine_chunks()) for name in sample.column_names}
+    left = sorted(coded, key=lambda name: coded[name][1])
+    found = []
+    while len(left) >= _FEWEST:
+        names = _joined(coded, left, max(sample.num_rows // _REDUCTION, 1))
+        if len(names) < _FEWEST:
+            break
+        found.append(names)
+        left = [name for name in left if name not in names]
+    return found
+
+
+def _coded(column: Array) -> _Coded:
+    encoded = column.dictionary_encode(null_encoding="encode")
+    return pc.cast(encoded.indices, pa.int64()), len(encoded.dictionary)
+
+
+def _joined(coded: Mapping[str, _Coded], names: list[str], most: int) -> list[str]:
+    """The columns, tried in this order, that together make no more than so many different rows."""
+    found: list[str] = []
+    rows: Array | None = None
+    for name in names:
+        codes, distinct = coded[name]
+        both = codes if rows is None else pc.add(pc.multiply(rows, distinct), codes)
+        joined, joined_count = _coded(both)
+        if joined_count <= most:
+            rows = joined
+            found.append(name)
+    return found

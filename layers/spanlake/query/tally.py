@@ -1,0 +1,130 @@
+"""Counts how often values occur, of many columns in one pass: by value and cell, the most frequent values only."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlglot import exp
+
+from spanlake.query.duck import Session
+from spanlake.query.limits import LimitExceeded
+
+CELLS = "cells"  # the table that is counted: a number named ``cell``, and the columns
+ROWS = "rows"  # the same, each row standing for ``n`` of them
+CELL = "cell"
+WIDEST = 48  # columns in one query: GROUPING() takes no more than 64
+_CANDIDATES = 100  # on each side; DuckDB watches three times as many values
+
+_TOTALS_AND_TOPS = """
+    SELECT which, value, side, cells, counts FROM (
+      SELECT which, value, cell % 2 AS side, LIST(cell) AS cells, LIST(n) AS counts, SUM(n) AS total
+      FROM counted GROUP BY which, value, side
+      QUALIFY ROW_NUMBER() OVER (PARTITION BY which, side ORDER BY total DESC, value) <= {top}
+    )
+    UNION ALL
+    SELECT which, NULL, cell % 2, LIST(cell), LIST(n) FROM (
+      SELECT which, cell, CAST(SUM(n) AS BIGINT) AS n FROM counted GROUP BY which, cell
+    ) GROUP BY which, cell % 2
+"""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How often a value of a column, or with ``value`` None any, occurs in each cell of a side: cells differ from
+    each other by two, those of side 1 are odd. Values are written as text."""
+
+    column: str
+    side: int
+    value: str | None
+    counts: dict[int, int]
+
+
+def tally(session: Session, query: exp.Select, columns: list[str], top: int) -> Iterator[Tally]:
+    """Count columns, up to ``WIDEST`` of them, of the table ``rows`` or else ``cells`` that the query defines.
+
+    Raises LimitExceeded for too many values.
+    """
+    limit = session.limits.values
+    query.with_("counted", as_=_counted(columns, _has_rows(query)), materialized=True, copy=False)
+    query.select(exp.Star(), copy=False).from_(_tops(top), copy=False).limit(limit + 1, copy=False)
+    found = session.table(query)
+    if found.num_rows > limit:
+        raise LimitExceeded(f"compare() finds more than {limit} values: ask for fewer of each attribute")
+    codes = {_code(n, len(columns)): column for n, column in enumerate(columns)}
+    for row in found.to_pylist():
+        yield _read(row, codes)
+
+
+def totals(session: Session, query: exp.Select, columns: list[str]) -> Iterator[Tally]:
+    """How often the columns of the table ``cells`` that the query defines have a value."""
+    counts = [exp.alias_(exp.Count(this=exp.column(name)), name) for name in columns]
+    query.select(exp.column(CELL), *counts, copy=False).from_(exp.to_table(CELLS), copy=False)
+    table = session.table(query.group_by(exp.column(CELL), copy=False)).to_pydict()
+    for name in columns:
+        for side in (0, 1):
+            pairs = zip(table[CELL], table[name], strict=True)
+            yield Tally(name, side, None, {cell: n for cell, n in pairs if n and cell % 2 == side})
+
+
+def candidates(session: Session, query: exp.Select, columns: list[str], most: int) -> dict[str, list[Any]]:
+    """For columns of the table ``cells`` that the query defines: values among which the most frequent ones are.
+
+    That holds of values that make up more than a three hundredth of the column. It takes little memory, however many
+    values there are.
+    """
+    found = [_frequent(name, side, most) for name in columns for side in (0, 1)]
+    query.select(*found, copy=False).from_(exp.to_table(CELLS), copy=False)
+    (row,) = session.table(query).to_pylist()
+    return {name: [*(row[f"{name}_0"] or ()), *(row[f"{name}_1"] or ())] for name in columns}
+
+
+def _frequent(column: str, side: int, least: int) -> exp.Expr:
+    most = exp.Literal.number(max(least, _CANDIDATES))
+    top = exp.Anonymous(this="approx_top_k", expressions=[exp.column(column), most])
+    is_side = exp.EQ(this=exp.column(CELL) % 2, expression=exp.Literal.number(side))
+    there = exp.and_(is_side, exp.not_(exp.Is(this=exp.column(column), expression=exp.Null())))
+    return exp.alias_(exp.Filter(this=top, expression=exp.Where(this=there)), f"{column}_{side}")
+
+
+def with_rows(query: exp.Select, columns: list[str]) -> exp.Select:
+    """Define the table ``rows``: equal rows of ``cells`` as one.
+
+    Then counting is much less work for columns that have few values, or whose values depend on each other.
+    """
+    keys = [exp.column(name) for name in (CELL, *columns)]
+    count = exp.alias_(exp.Count(this=exp.Star()), "n")
+    rows = exp.select(*keys, count).from_(exp.to_table(CELLS)).group_by(*keys)
+    return query.with_(ROWS, as_=rows, copy=False)
+
+
+def _has_rows(query: exp.Select) -> bool:
+    return any(table.alias == ROWS for table in query.args["with_"].expressions)
+
+
+def _tops(top: int) -> exp.Expr:
+    return exp.maybe_parse(_TOTALS_AND_TOPS.format(top=top), dialect="duckdb").subquery("found")
+
+
+def _read(row: dict[str, Any], codes: dict[int, str]) -> Tally:
+    return Tally(codes[row["which"]], row["side"], row["value"], dict(zip(row["cells"], row["counts"], strict=True)))
+
+
+def _counted(columns: list[str], has_rows: bool) -> exp.Select:
+    """``which, value, cell, n``, one grouping set a column. ``which`` has a bit for every column but the value's."""
+    values = [exp.column(name) for name in columns]
+    texts = [exp.Cast(this=value, to=exp.DataType(this=exp.DataType.Type.VARCHAR)) for value in values]
+    count = exp.Sum(this=exp.column("n")) if has_rows else exp.Count(this=exp.Star())
+    sets = exp.GroupingSets(expressions=[exp.Tuple(expressions=[exp.column(CELL), value]) for value in values])
+    grouped = exp.select(
+        exp.column(CELL),
+        exp.alias_(exp.func("grouping", *values), "which"),
+        exp.alias_(exp.func("coalesce", *texts), "value"),
+        exp.alias_(exp.cast(count, "BIGINT"), "n"),
+    ).from_(exp.to_table(ROWS if has_rows else CELLS))
+    grouped.set("group", exp.Group(grouping_sets=[sets]))
+    there = exp.Not(this=exp.Is(this=exp.column("value"), expression=exp.Null()))
+    return exp.select(exp.Star()).from_(grouped.subquery("grouped", copy=False), copy=False).where(there, copy=False)
+
+
+def _code(n: int, columns: int) -> int:
+    return (1 << columns) - 1 - (1 << (columns - 1 - n))

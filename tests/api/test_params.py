@@ -1,0 +1,105 @@
+"""Parameters as text, and what is made of them."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from spanlake.api.params import InvalidParameter, Params
+from spanlake.query.querier import ALWAYS
+
+SECOND = 10**9
+LAST = ALWAYS.end_ns
+
+
+@pytest.mark.parametrize(
+    ("text", "time"),
+    [
+        ("", None),
+        ("0", 0),
+        ("1795348800", 1_795_348_800 * SECOND),
+        ("1795348800.5", 1_795_348_800 * SECOND + SECOND // 2),
+        ("1795348800.000000001", 1_795_348_800 * SECOND + 1),
+        ("1795348800000000001", 1_795_348_800 * SECOND + 1),
+        ("2026-11-22T12:00:00Z", 1_795_348_800 * SECOND),
+        ("2026-11-22T13:00:00.25+01:00", 1_795_348_800 * SECOND + SECOND // 4),
+        ("-5", -5 * SECOND),
+        ("99999999999", LAST),  # later than any span can be
+        ("999999999999.9", LAST),
+        ("9999999999999999999", LAST),
+        ("-9999999999999999999", -LAST),
+        ("9999-12-31T23:59:59Z", LAST),
+    ],
+)
+def test_times(text: str, time: int | None) -> None:
+    assert Params({"start": text}).time_ns("start") == time
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x",
+        "1.2.3",
+        "1e9",
+        "12345678901234567890",
+        "2026-11-22",
+        "2026-11-22T12:00:00",
+        "now",
+        "\N{ARABIC-INDIC DIGIT ONE}",
+    ],
+)
+def test_times_that_are_none(text: str) -> None:
+    with pytest.raises(InvalidParameter, match="invalid start"):
+        Params({"start": text}).time_ns("start")
+
+
+@pytest.mark.parametrize(("start", "end"), [("5", "5"), ("6", "5"), ("2026-11-22T12:00:00Z", "5")])
+def test_an_end_is_after_its_start(start: str, end: str) -> None:
+    with pytest.raises(InvalidParameter, match="not after the start"):
+        Params({"start": start, "end": end}).range()
+
+
+def test_no_range_is_all_of_time() -> None:
+    assert Params({}).range() == ALWAYS
+    assert Params({"start": "0", "end": "0"}).range() == ALWAYS
+
+
+def test_metrics_look_at_the_last_hour() -> None:
+    when = Params({}).metrics_range()
+    assert when.end_ns - when.start_ns == 3600 * SECOND
+    assert abs(when.end_ns - datetime.now(UTC).timestamp() * SECOND) < 3600 * SECOND
+    since = Params({"since": "5m", "end": "1000"}).metrics_range()
+    assert (since.start_ns, since.end_ns) == (700 * SECOND, 1000 * SECOND)
+
+
+@pytest.mark.parametrize(("text", "number"), [("", 20), ("1", 1), ("+7", 7), ("9999999999999999999", 10**19 - 1)])
+def test_whole_numbers(text: str, number: int) -> None:
+    assert Params({"limit": text}).whole("limit", 20, least=1) == number
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "x", "1.0", " 1", "1_000"])
+def test_numbers_that_are_none(text: str) -> None:
+    with pytest.raises(InvalidParameter, match="invalid limit"):
+        Params({"limit": text}).whole("limit", 20, least=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "step"), [("", None), ("15", 15 * SECOND), ("0.5", SECOND // 2), ("1m30s", 90 * SECOND)]
+)
+def test_steps(text: str, step: int | None) -> None:
+    assert Params({"step": text}).step_ns() == step
+
+
+@pytest.mark.parametrize("text", ["0", "-1s", "x", "9999999999999h", "0.0"])
+def test_steps_that_are_none(text: str) -> None:
+    with pytest.raises(InvalidParameter, match="invalid step"):
+        Params({"step": text}).step_ns()
+
+
+@pytest.mark.parametrize(("text", "duration"), [("", None), ("100ms", SECOND // 10), ("1.5s", 3 * SECOND // 2)])
+def test_durations(text: str, duration: int | None) -> None:
+    assert Params({"minDuration": text}).duration_ns("minDuration") == duration
+
+
+def test_durations_that_are_none() -> None:
+    with pytest.raises(InvalidParameter, match="invalid minDuration: 'long' is not a duration"):
+        Params({"minDuration": "long"}).duration_ns("minDuration")
