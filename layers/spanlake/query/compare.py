@@ -6,6 +6,7 @@ of request do, are counted together (see ``tally``); a sample tells which ones t
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -36,6 +37,7 @@ _START = "start_time_unix_nano"
 _META = "__meta_type"
 _SIDES = ("baseline", "selection")
 _NIL = "nil"
+_IDS = ("resource_id", "scope_id")
 _CHOSEN, _CHOSEN_ARRIVAL = "chosen", "came"
 
 
@@ -156,7 +158,14 @@ class _Bundles:
             columns = {f"f{n}": facet for n, facet in enumerate(found) if facet.level is level}
             names = list(columns)
             for at in range(0, len(names), WIDEST):
-                yield from self._split({name: columns[name] for name in names[at : at + WIDEST]})
+                part = {name: columns[name] for name in names[at : at + WIDEST]}
+                yield from self._split(part) if level is Level.SPAN else [self._of_resources(part)]
+
+    def _of_resources(self, columns: Mapping[str, Facet]) -> _Bundle:
+        """Facets that are the same for all spans of one resource and instrumentation scope."""
+        ids = {name: partial(_column, name) for name in _IDS}
+        cells = self.spans.cells({name: facet.read for name, facet in columns.items()} | ids)
+        return self._bundle(columns, with_rows(cells, list(columns), list(ids)))
 
     def _split(self, columns: Mapping[str, Facet]) -> Iterator[_Bundle]:
         """Some facets in bundles: of those that are counted jointly, of those with countless values, of the others."""
@@ -188,6 +197,10 @@ class _Bundles:
         bundle = self._bundle(narrow, self._cells(narrow))
         shown = (found for found in bundle.tallies if found.value is not None)
         return replace(bundle, tallies=chain(shown, totals(self.session, self._cells(columns), names)))
+
+
+def _column(name: str, fields: Fields) -> Sql:
+    return fields.column(name)
 
 
 def _only(facet: Facet, wanted: list[Any]) -> Callable[[Fields], Sql]:

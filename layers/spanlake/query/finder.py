@@ -20,7 +20,7 @@ _TRACE = "trace_id"
 
 @dataclass(frozen=True)
 class Finder:
-    """Looks through blocks for matching traces, the newest hours first, in an hour by ascending id.
+    """Looks through blocks for matching traces, by ascending id.
 
     ``most_recent`` orders them by their latest matching span instead.
     """

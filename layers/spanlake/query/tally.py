@@ -86,14 +86,15 @@ def _frequent(column: str, side: int, least: int) -> exp.Expr:
     return exp.alias_(exp.Filter(this=top, expression=exp.Where(this=there)), f"{column}_{side}")
 
 
-def with_rows(query: exp.Select, columns: list[str]) -> exp.Select:
-    """Define the table ``rows``: equal rows of ``cells`` as one.
+def with_rows(query: exp.Select, columns: list[str], keys: list[str] | None = None) -> exp.Select:
+    """Define the table ``rows``: rows of ``cells`` as one that are equal, or of which the ``keys`` tell that they are.
 
     Then counting is much less work for columns that have few values, or whose values depend on each other.
     """
-    keys = [exp.column(name) for name in (CELL, *columns)]
+    grouped = [exp.column(name) for name in (CELL, *(columns if keys is None else keys))]
+    others = [] if keys is None else [exp.alias_(exp.AnyValue(this=exp.column(name)), name) for name in columns]
     count = exp.alias_(exp.Count(this=exp.Star()), "n")
-    rows = exp.select(*keys, count).from_(exp.to_table(CELLS)).group_by(*keys)
+    rows = exp.select(*grouped, *others, count).from_(exp.to_table(CELLS)).group_by(*grouped)
     return query.with_(ROWS, as_=rows, copy=False)
 
 

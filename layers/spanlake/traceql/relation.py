@@ -72,6 +72,11 @@ _PLACED = """
     LEFT JOIN tree AS p ON p.trace_id = o.trace_id AND p.place = o.parent_place
 """
 
+# As in a tree, the first to arrive of several spans with one id is the parent.
+_FIRST = """
+    SELECT DISTINCT ON (trace_id, span_id) * FROM spans ORDER BY trace_id, span_id, arrival
+"""
+
 _TREE_COLUMNS = {"trace_id", "span_id", "parent_span_id"}
 _TRACE_COLUMNS = {"trace_id", "parent_span_id", "start_time_unix_nano", "duration_nano", "name", "service_name"}
 
@@ -90,7 +95,7 @@ def columns_needed(needs: Needs) -> set[str]:
 
 def needs_arrival(needs: Needs) -> bool:
     """Whether the table ``spans`` must have the column ``arrival``."""
-    return needs.arrival or needs.trace or needs.tree
+    return needs.arrival or needs.trace or needs.tree or bool(needs.parents)
 
 
 def relation(needs: Needs, select: list[exp.Expr], spans: exp.Query | None = None) -> exp.Select:
@@ -99,7 +104,8 @@ def relation(needs: Needs, select: list[exp.Expr], spans: exp.Query | None = Non
     if spans is not None:
         query.with_(SPANS, as_=spans, copy=False)
     if needs.parents:
-        query = _join(query, SPANS, PARENT, {"trace_id": "trace_id", "span_id": "parent_span_id"}, kind="LEFT")
+        query.with_("parents", as_=_FIRST, dialect="duckdb", copy=False)
+        query = _join(query, "parents", PARENT, {"trace_id": "trace_id", "span_id": "parent_span_id"}, kind="LEFT")
     if needs.trace:
         query = _join(
             query.with_("traces", as_=_TRACES, dialect="duckdb", copy=False), "traces", TRACE, {"trace_id": "trace_id"}
