@@ -73,19 +73,29 @@ class Tempo:
 
     async def trace(self, request: Request, trace_id: str, tenant: Tenant) -> Response:
         """A trace in the first form: batches, or OTLP's TracesData as protobuf; 404 when there is none."""
-        found = await self._trace(request, tenant, trace_id)
-        if found is None:
+        protobuf = _accepts_protobuf(request)
+
+        def render(found: TracesData | None) -> bytes | None:
+            if found is None:
+                return None
+            return found.SerializeToString() if protobuf else trace_v1(found)
+
+        body = await self._trace(request, tenant, trace_id, render)
+        if body is None:
             raise HTTPException(404, "trace not found")
-        if _accepts_protobuf(request):
-            return Response(found.SerializeToString(), media_type=_PROTOBUF)
-        return Response(trace_v1(found), media_type="application/json")
+        return Response(body, media_type=_PROTOBUF if protobuf else "application/json")
 
     async def trace_v2(self, request: Request, trace_id: str, tenant: Tenant) -> Response:
         """A trace in the second form, inside an answer; an empty one when there is none."""
-        found = await self._trace(request, tenant, trace_id)
-        if _accepts_protobuf(request):
-            return Response(answers.trace_by_id_response(found), media_type=_PROTOBUF)
-        return Response(trace_v2(found) if found else b'{"trace":{}}', media_type="application/json")
+        protobuf = _accepts_protobuf(request)
+
+        def render(found: TracesData | None) -> bytes:
+            if protobuf:
+                return answers.trace_by_id_response(found)
+            return trace_v2(found) if found else b'{"trace":{}}'
+
+        body = await self._trace(request, tenant, trace_id, render)
+        return Response(body, media_type=_PROTOBUF if protobuf else "application/json")
 
     async def search(self, request: Request, tenant: Tenant) -> Response:
         """Traces that match ``q``, or ``tags`` with ``minDuration`` and ``maxDuration``."""
@@ -156,13 +166,14 @@ class Tempo:
             raise Unsupported("a metrics query ends in a function such as rate()", query.text, len(query.text))
         return await self._run(request, lambda stop: self._querier.metrics(tenant, query, steps, stop))
 
-    async def _trace(self, request: Request, tenant: str, trace_id: str) -> TracesData | None:
+    async def _trace(self, request: Request, tenant: str, trace_id: str, render: Callable[[TracesData | None], T]) -> T:
+        """A trace's answer, which is rendered away from the event loop: that of a large one takes its time."""
         wanted = _trace_id(trace_id)
         when = Params(request.query_params).range()
 
-        def ask(stop: Cancellation) -> TracesData | None:
+        def ask(stop: Cancellation) -> T:
             table = self._querier.trace(tenant, wanted, when, stop)
-            return None if table is None else to_otlp(table)
+            return render(None if table is None else to_otlp(table))
 
         return await self._run(request, ask)
 
