@@ -5,11 +5,12 @@ are kept because clients see them in its answers: what it holds in dedicated col
 (see ``traceql.tempo``), and an unfiltered intrinsic shows its stored number where a filtered one shows its name.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlglot import exp
 
@@ -72,11 +73,9 @@ SCOPE_NAMES = {"span": "span", "resource": "resource", "scope": "instrumentation
 
 _KEYWORDS = {Type.STATUS: "keyword"}
 _PLACES = frozenset((Intrinsic.NESTED_SET_LEFT, Intrinsic.NESTED_SET_RIGHT, Intrinsic.NESTED_SET_PARENT))
-_UNNAMED = ("", "")  # Tempo's answer for a value that its tag values have no type for
 
 
-@dataclass(frozen=True)
-class TagValue:
+class TagValue(NamedTuple):
     """A value as text, and Tempo's name of its type."""
 
     type: str
@@ -220,8 +219,9 @@ def tag_values(
     fields = Fields(visible(source.known))
     found: dict[TagValue, None] = {}
     for alternative in _alternatives(fields, tag):
-        for value in _distinct(session, source, fields, tag, alternative, wanted, when):
-            found.setdefault(_tag_value(tag, alternative.type, value, filtered=wanted is not None))
+        type_, text = _form(tag, alternative.type, filtered=wanted is not None)
+        distinct = _distinct(session, source, fields, tag, alternative, wanted, when)
+        found.update(dict.fromkeys(TagValue(type_, text(value)) for value in distinct))
     return list(found)
 
 
@@ -325,18 +325,21 @@ def visible(known: Known) -> Known:
     return Known(columns, known.rest)
 
 
-def _tag_value(tag: Field, type_: Type, value: Any, *, filtered: bool) -> TagValue:
+def _form(tag: Field, type_: Type, *, filtered: bool) -> tuple[str, Callable[[Any], str]]:
+    """Tempo's name of a value's type, and what writes such values as text."""
     if type_ is Type.BOOL:
-        return TagValue("bool", "true" if value else "false")
+        return "bool", lambda value: "true" if value else "false"
     if type_ is Type.FLOAT:
-        return TagValue("float", go_float(value))
+        return "float", go_float
     if type_ in (Type.STRING, Type.INT) and not (filtered and _is_place(tag)):
-        return TagValue(type_.value, str(value))
+        return type_.value, str
     if not filtered:
-        return TagValue("int", str(value))
+        return "int", str
     if type_ is Type.DURATION:
-        return TagValue("duration", format_duration(value))
-    return TagValue(_KEYWORDS[type_], named(type_, value)) if type_ in _KEYWORDS else TagValue(*_UNNAMED)
+        return "duration", format_duration
+    if type_ in _KEYWORDS:
+        return _KEYWORDS[type_], partial(named, type_)
+    return "", lambda _: ""  # Tempo's tag values have no type for it
 
 
 def _is_place(tag: Field) -> bool:
@@ -345,14 +348,13 @@ def _is_place(tag: Field) -> bool:
 
 def go_float(value: float) -> str:
     """A float as Tempo writes it in tag values: Go's shortest form, with ``.0`` where it would look like an integer."""
+    if value == 0 or 1e-4 <= abs(value) < 1e6:
+        return repr(value)
     if not isfinite(value):
         return {"nan": "NaN", "inf": "+Inf", "-inf": "-Inf"}[str(value)]
     sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
     assert isinstance(exponent, int)
     power = len(digits) + exponent - 1
-    text = "".join(map(str, digits))
-    lead = "-" if sign else ""
-    if value and not -4 <= power < 6:
-        fraction = f".{text[1:]}" if len(text) > 1 else ""
-        return f"{lead}{text[0]}{fraction}e{power:+03d}"
-    return repr(value)
+    first, *others = map(str, digits)
+    fraction = f".{''.join(others)}" if others else ""
+    return f"{'-' if sign else ''}{first}{fraction}e{power:+03d}"
