@@ -3,11 +3,12 @@
 import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
+from pydantic_core import to_json
 
 from spanlake.api import answers
 from spanlake.api.cancelling import run
@@ -131,12 +132,12 @@ class Tempo:
         """Values of an attribute, in any scope, as text."""
         field = _TAGS_OF_V1.get(tag) or Attribute(AttributeScope.NONE, tag)
         found = await self._values(request, tenant, field)
-        return JSONResponse({"tagValues": sorted({value.value for value in found})})
+        return _json({"tagValues": sorted({value.value for value in found})})
 
     async def tag_values_v2(self, request: Request, tag: str, tenant: Tenant) -> Response:
         """Values of a TraceQL field, with their types."""
         found = await self._values(request, tenant, parse_identifier(tag))
-        return JSONResponse({"tagValues": [{"type": value.type, "value": value.value} for value in found]})
+        return _json({"tagValues": [{"type": value.type, "value": value.value} for value in found]})
 
     async def query_range(self, request: Request, tenant: Tenant) -> Response:
         """Time series of a metrics query."""
@@ -208,6 +209,11 @@ def _trace_id(text: str) -> bytes:
     if not _HEX.fullmatch(text):
         raise InvalidParameter(f"invalid trace id: {text!r} is not made of hex digits")
     return bytes.fromhex(text.rjust(32, "0"))
+
+
+def _json(answer: dict[str, Any]) -> Response:
+    """An answer of many small items, which pydantic writes three times as fast as the standard library."""
+    return Response(to_json(answer), media_type="application/json")
 
 
 def _accepts_protobuf(request: Request) -> bool:
