@@ -53,6 +53,7 @@ class Blocks:
     def __init__(self, data: Path) -> None:
         self._files = sorted(map(str, data.rglob("*.parquet")))
         self._database = duckdb.connect()
+        self._database.execute("SET parquet_metadata_cache = true")  # as spanlake has it: footers are read once
 
     def __len__(self) -> int:
         return len(self._files)
