@@ -19,7 +19,7 @@ from spanlake.spans.schema import FIXED
 from spanlake.store.block_schema import to_metadata
 
 # DuckDB reads a list of every span of a row group to find that of one: with groups of 122,880 a trace out of a block of
-# 50,000 took half as long again. Scans take the same time, files grow by 4 %; groups of 8,192 are worse at all of it.
+# 50,000 took half as long again. Scans take the same time, files grow by 4 %; groups of 8,192 gain nothing more.
 ROW_GROUP_SPANS = 16_384
 
 _SMALL = 1_000  # spans; such a block is mostly footer, and waits for compaction
