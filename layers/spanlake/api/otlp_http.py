@@ -117,17 +117,6 @@ def _codec(headers: Headers) -> _Codec:
     return _CODECS.get(_media_type(headers), _CODECS[_JSON])
 
 
-def _protobuf_receipt(receipt: Receipt) -> bytes:
-    if not receipt.rejected:
-        return b""
-    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
-
-    response = ExportTraceServiceResponse()
-    response.partial_success.rejected_spans = receipt.rejected_spans
-    response.partial_success.error_message = receipt.explanation
-    return response.SerializeToString()
-
-
 def _json_receipt(receipt: Receipt) -> bytes:
     if not receipt.rejected:
         return b"{}"
@@ -147,6 +136,6 @@ def _json_status(code: int, message: str) -> bytes:
 
 
 _CODECS: Mapping[str, _Codec] = {
-    _PROTOBUF: _Codec(_PROTOBUF, "http-protobuf", _protobuf_receipt, _protobuf_status),
+    _PROTOBUF: _Codec(_PROTOBUF, "http-protobuf", Receipt.to_otlp, _protobuf_status),
     _JSON: _Codec(_JSON, "http-json", _json_receipt, _json_status),
 }

@@ -45,7 +45,7 @@ class OtlpGrpc:
             self._ingest.metrics.request(PROTOCOL, outcome.code.name)
             await context.abort(outcome.code, outcome.message, outcome.trailers)
         self._ingest.metrics.request(PROTOCOL, grpc.StatusCode.OK.name)
-        return _response(outcome)
+        return outcome.to_otlp()
 
     async def _outcome(self, context: Context) -> Receipt | Refusal:
         """What to answer, as a value: an error that is being handled when the call is aborted would live on in what
@@ -84,14 +84,3 @@ def _header(context: Context) -> str | None:
         if key == HEADER:
             return value if isinstance(value, str) else value.decode("latin-1")
     return None
-
-
-def _response(receipt: Receipt) -> bytes:
-    if not receipt.rejected:
-        return b""
-    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
-
-    response = ExportTraceServiceResponse()
-    response.partial_success.rejected_spans = receipt.rejected_spans
-    response.partial_success.error_message = receipt.explanation
-    return response.SerializeToString()

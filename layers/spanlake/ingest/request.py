@@ -35,6 +35,17 @@ class Receipt:
         """Why spans were not stored, for the sender; empty when all were."""
         return ", ".join(f"{reason}: {count}" for reason, count in sorted(self.rejected.items()))
 
+    def to_otlp(self) -> bytes:
+        """OTLP's ExportTraceServiceResponse; empty, and cheap, when nothing was rejected."""
+        if not self.rejected:
+            return b""
+        from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+        response = ExportTraceServiceResponse()
+        response.partial_success.rejected_spans = self.rejected_spans
+        response.partial_success.error_message = self.explanation
+        return response.SerializeToString()
+
 
 Outcome = Receipt | Exception
 # Stores requests of one tenant; the outcomes are in the order of the requests.

@@ -37,7 +37,6 @@ from spanlake.traceql.tree import (
     Aggregate,
     AggregateFunction,
     Binary,
-    BinaryOperator,
     Coalesce,
     FieldExpression,
     GroupBy,
@@ -59,22 +58,6 @@ from spanlake.traceql.tree import (
 )
 from spanlake.traceql.values import Sql, Value
 
-_COMPARE: dict[BinaryOperator, type[exp.Expr]] = {
-    BinaryOperator.EQUAL: exp.EQ,
-    BinaryOperator.NOT_EQUAL: exp.NEQ,
-    BinaryOperator.LESS: exp.LT,
-    BinaryOperator.LESS_EQUAL: exp.LTE,
-    BinaryOperator.GREATER: exp.GT,
-    BinaryOperator.GREATER_EQUAL: exp.GTE,
-}
-_ARITHMETIC: dict[BinaryOperator, type[exp.Expr]] = {
-    BinaryOperator.ADD: exp.Add,
-    BinaryOperator.SUBTRACT: exp.Sub,
-    BinaryOperator.MULTIPLY: exp.Mul,
-    BinaryOperator.DIVIDE: exp.Div,
-    BinaryOperator.MODULO: exp.Mod,
-    BinaryOperator.POWER: exp.Pow,
-}
 _TRACE = "trace_id"
 
 
@@ -251,7 +234,7 @@ class _Chain:
                 test: Sql = exp.column(self._spanset(stage))
             case ScalarFilter():
                 left, right = self._scalar(stage.left, column), self._scalar(stage.right, column)
-                test = exp.func("coalesce", _COMPARE[stage.op](this=left, expression=right), exp.false())
+                test = exp.func("coalesce", values.COMPARISONS[stage.op](this=left, expression=right), exp.false())
             case Select():
                 return column
             case _:
@@ -348,7 +331,7 @@ class _Chain:
     def _scalar_filter(self, stage: ScalarFilter) -> None:
         self.pipelines.clear()
         left, right = self._scalar(stage.left), self._scalar(stage.right)
-        test = _COMPARE[stage.op](this=left, expression=right)
+        test = values.COMPARISONS[stage.op](this=left, expression=right)
         if self.pipelines:
             test = exp.and_(test, values.any_of(exp.column(name) for name in self.pipelines))
         self._keep(test)
@@ -362,7 +345,7 @@ class _Chain:
                 return exp.column(self._aggregate(node, within))
             case ScalarOperation():
                 left, right = (exp.cast(self._scalar(side, within), "DOUBLE") for side in (node.left, node.right))
-                return exp.paren(_ARITHMETIC[node.op](this=left, expression=right))
+                return exp.paren(values.ARITHMETIC[node.op](this=left, expression=right))
             case ScalarPipeline():
                 self.pipelines.append(self._nested(node.pipeline))
                 return self._scalar(node.scalar, self.pipelines[-1])

@@ -38,22 +38,6 @@ from spanlake.traceql.tree import (
 )
 from spanlake.traceql.values import NUMERIC, Alternative, Sql, Value
 
-_COMPARE: dict[BinaryOperator, type[exp.Expr]] = {
-    BinaryOperator.EQUAL: exp.EQ,
-    BinaryOperator.NOT_EQUAL: exp.NEQ,
-    BinaryOperator.LESS: exp.LT,
-    BinaryOperator.LESS_EQUAL: exp.LTE,
-    BinaryOperator.GREATER: exp.GT,
-    BinaryOperator.GREATER_EQUAL: exp.GTE,
-}
-_ARITHMETIC: dict[BinaryOperator, type[exp.Expr]] = {
-    BinaryOperator.ADD: exp.Add,
-    BinaryOperator.SUBTRACT: exp.Sub,
-    BinaryOperator.MULTIPLY: exp.Mul,
-    BinaryOperator.DIVIDE: exp.Div,
-    BinaryOperator.MODULO: exp.Mod,
-    BinaryOperator.POWER: exp.Pow,
-}
 _HEX = re.compile("[0-9A-Fa-f]+")
 _ALL_HOLD = (BinaryOperator.NOT_EQUAL, BinaryOperator.NOT_MATCH)
 _ID_BYTES = {
@@ -173,7 +157,7 @@ class Predicates:
         if len(literals) > 1:
             inside = exp.In(this=sql, expressions=literals)
             return exp.not_(inside) if item.op is BinaryOperator.NOT_EQUAL else inside
-        return _COMPARE[item.op](this=sql, expression=literals[0])
+        return values.COMPARISONS[item.op](this=sql, expression=literals[0])
 
     @staticmethod
     def _regex(item: Comparison, sql: Sql) -> Sql:
@@ -205,7 +189,7 @@ class Predicates:
         A root's nestedSetParent is -1, that of a span whose ancestors are missing 0, of any other at least 1.
         """
         is_parent_number = item.field == IntrinsicField(Intrinsic.NESTED_SET_PARENT)
-        if not is_parent_number or item.op not in _COMPARE or item.statics[0].type is not Type.INT:
+        if not is_parent_number or item.op not in values.COMPARISONS or item.statics[0].type is not Type.INT:
             return None
         at_root, orphan = (_holds_for(item, place) for place in (-1, 0))
         limit = max(1, *(int(static.value) for static in item.statics)) + 1
@@ -260,7 +244,7 @@ class Predicates:
         if op.is_regex:
             match = exp.func("regexp_full_match", a.sql, b.sql)
             return exp.not_(match) if op is BinaryOperator.NOT_MATCH else match
-        return _COMPARE[op](this=a.sql, expression=b.sql)
+        return values.COMPARISONS[op](this=a.sql, expression=b.sql)
 
 
 def _element_scope(field: Field) -> AttributeScope | None:
@@ -298,11 +282,11 @@ def _whole_arithmetic(op: BinaryOperator, left: Sql, right: Sql) -> Sql:
         return exp.func("try", exp.cast(exp.Pow(this=_double(right), expression=_double(left)), "BIGINT"))
     if op is BinaryOperator.DIVIDE:
         return exp.func("try", exp.IntDiv(this=exp.paren(left), expression=exp.paren(right)))
-    return exp.func("try", _ARITHMETIC[op](this=exp.paren(left), expression=exp.paren(right)))
+    return exp.func("try", values.ARITHMETIC[op](this=exp.paren(left), expression=exp.paren(right)))
 
 
 def _float_arithmetic(op: BinaryOperator, left: Sql, right: Sql) -> Sql:
-    return exp.paren(_ARITHMETIC[op](this=_double(left), expression=_double(right)))
+    return exp.paren(values.ARITHMETIC[op](this=_double(left), expression=_double(right)))
 
 
 def _double(sql: Sql) -> Sql:

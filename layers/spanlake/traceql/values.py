@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from spanlake.spans.columns import ValueType
-from spanlake.traceql.tree import Static, Type
+from spanlake.traceql.tree import BinaryOperator, Static, Type
 
 Sql = exp.Expr
 
@@ -33,6 +33,22 @@ OF_COLUMN: dict[ValueType, tuple[Type, bool]] = {
     ValueType.BOOLS: (Type.BOOL, True),
 }
 NUMERIC = frozenset((Type.INT, Type.FLOAT, Type.DURATION))
+COMPARISONS: dict[BinaryOperator, type[exp.Expr]] = {
+    BinaryOperator.EQUAL: exp.EQ,
+    BinaryOperator.NOT_EQUAL: exp.NEQ,
+    BinaryOperator.LESS: exp.LT,
+    BinaryOperator.LESS_EQUAL: exp.LTE,
+    BinaryOperator.GREATER: exp.GT,
+    BinaryOperator.GREATER_EQUAL: exp.GTE,
+}
+ARITHMETIC: dict[BinaryOperator, type[exp.Expr]] = {
+    BinaryOperator.ADD: exp.Add,
+    BinaryOperator.SUBTRACT: exp.Sub,
+    BinaryOperator.MULTIPLY: exp.Mul,
+    BinaryOperator.DIVIDE: exp.Div,
+    BinaryOperator.MODULO: exp.Mod,
+    BinaryOperator.POWER: exp.Pow,
+}
 
 
 def literal(static: Static) -> Sql:
