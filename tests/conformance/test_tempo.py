@@ -1,18 +1,13 @@
 """Every recorded request to Tempo 3.1, asked of a running server that holds the same spans."""
 
-import importlib.util
 import os
-import struct
-from collections.abc import Iterator
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
+from tests.recorded import ANSWERS, FOLDER, bodies, checker
 from tests.server import SpanlakeServer
 
-FOLDER = Path(__file__).parents[3] / "shared" / "conformance"
 TENANT = "conformance"
 
 NOT_YET = {
@@ -26,19 +21,10 @@ BETTER = {
 }
 
 
-def _check() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("check", FOLDER / "check.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def _requests() -> list[Any]:
     if not FOLDER.exists():
         return []
-    rows = _check().load(FOLDER / "answers.jsonl.gz")
+    rows = checker().load(ANSWERS)
     return [pytest.param(row, id=f"{row['id']}-{row['area']}", marks=_marks(row["id"])) for row in rows]
 
 
@@ -47,18 +33,9 @@ def _marks(number: int) -> list[pytest.MarkDecorator]:
     return [pytest.mark.xfail(reason=reason, strict=True)] if reason else []
 
 
-def _bodies() -> Iterator[bytes]:
-    data = (FOLDER / "dataset.otlp").read_bytes()
-    at = 0
-    while at < len(data):
-        (size,) = struct.unpack_from("<I", data, at)
-        yield data[at + 4 : at + 4 + size]
-        at += 4 + size
-
-
 @pytest.fixture(scope="module")
 def loaded(server: SpanlakeServer) -> SpanlakeServer:
-    for body in _bodies():
+    for body in bodies():
         assert server.post_traces(body, headers={"X-Scope-OrgID": TENANT}).status == 200
     return server
 
@@ -71,6 +48,6 @@ def test_recordings_are_there() -> None:
 
 @pytest.mark.parametrize("row", _requests())
 def test_answer_is_tempos(loaded: SpanlakeServer, row: dict[str, Any]) -> None:
-    check = _check()
+    check = checker()
     status, answer = check.ask(loaded.tempo, row, tenant=TENANT)
     assert check.diff(row, row["want"], check.normal(row, status, answer)) is None

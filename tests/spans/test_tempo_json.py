@@ -1,10 +1,6 @@
-import importlib.util
 import json
 import os
-import struct
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from types import ModuleType
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
@@ -20,9 +16,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 from spanlake.spans.decode import decode
 from spanlake.spans.encode import to_otlp
 from spanlake.spans.tempo_json import trace_v1, trace_v2
+from tests.recorded import ANSWERS, FOLDER, bodies, checker
 from tests.spans import otlp
-
-FOLDER = Path(__file__).parents[3] / "shared" / "conformance"
 
 SPAN = Span(
     trace_id=bytes(8) + b"12345678",
@@ -123,24 +118,6 @@ def test_it_is_protobufs_own_mapping(request: ExportTraceServiceRequest) -> None
     assert otlp.normal(Parse(json.dumps(written), TracesData())) == otlp.normal(sent)
 
 
-def _check() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("check", FOLDER / "check.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def _bodies() -> Iterator[bytes]:
-    data = (FOLDER / "dataset.otlp").read_bytes()
-    at = 0
-    while at < len(data):
-        (size,) = struct.unpack_from("<I", data, at)
-        yield data[at + 4 : at + 4 + size]
-        at += 4 + size
-
-
 def _rows(table: pa.Table, path: str) -> pa.Table:
     trace_id = bytes.fromhex(path.rpartition("/")[2].rjust(32, "0"))
     return table.filter(pc.equal(table["trace_id"], pa.scalar(trace_id, pa.binary())))
@@ -150,11 +127,11 @@ def test_traces_are_what_tempo_answers() -> None:
     if not FOLDER.exists():
         assert os.environ.get("CI") != "true", "the recorded answers are missing"
         pytest.skip("the recorded answers are missing")
-    check = _check()
-    table = decode(list(_bodies())).table
+    check = checker()
+    table = decode(list(bodies())).table
     writers: dict[bool, Callable[[TracesData], bytes]] = {False: trace_v1, True: trace_v2}
 
-    recorded = [row for row in check.load(FOLDER / "answers.jsonl.gz") if row["area"] == "traces"]
+    recorded = [row for row in check.load(ANSWERS) if row["area"] == "traces"]
     for row in recorded:
         found = to_otlp(_rows(table, row["path"]))
         answer = json.loads(writers["/v2/" in row["path"]](found))

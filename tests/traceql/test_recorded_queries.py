@@ -4,13 +4,12 @@ import gzip
 import json
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from spanlake.traceql import Dialect, TraceQLError, check, parse, print_query
+from tests.recorded import ANSWERS
 
-ANSWERS = Path(__file__).parents[3] / "shared" / "conformance" / "answers.jsonl.gz"
 # Elsewhere other parameters decide, or a broken query is overlooked.
 AREAS = {
     *("attributes", "expressions", "intrinsics", "metrics", "metrics-instant", "pipelines", "rejects", "spansets"),
