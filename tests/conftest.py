@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cloud import Cloud, running
 from tests.server import SpanlakeServer
 
 StartServer = Callable[..., SpanlakeServer]
@@ -28,6 +29,15 @@ def _running(directory: Path, *arguments: str) -> Iterator[SpanlakeServer]:
         yield running.wait_until_ready()
     finally:
         running.stop()
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """An S3 server and DynamoDB Local, which this process and those it starts take for AWS."""
+    with running(tmp_path_factory.mktemp("cloud")) as cloud, pytest.MonkeyPatch.context() as patch:
+        for name, value in cloud.environment.items():
+            patch.setenv(name, value)
+        yield cloud
 
 
 @pytest.fixture

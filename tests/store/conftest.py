@@ -9,20 +9,35 @@ from spanlake.store.index import Index
 from spanlake.store.local import LocalObjects
 from spanlake.store.objects import Objects
 from spanlake.store.sqlite import SqliteIndex
-
-OBJECTS: dict[str, Callable[[Path], Objects]] = {"local": lambda directory: LocalObjects(directory / "objects")}
-INDEXES: dict[str, Callable[[Path], Index]] = {"sqlite": lambda directory: SqliteIndex(directory / "index.db")}
+from tests.cloud import Cloud
 
 
-@pytest.fixture(params=OBJECTS)
+def _s3(cloud: Cloud) -> Objects:
+    from spanlake.store.s3 import S3Location, S3Objects
+
+    return S3Objects(S3Location(cloud.bucket(), "some/prefix"))
+
+
+def _dynamodb(cloud: Cloud) -> Callable[[], Index]:
+    from spanlake.store.dynamodb import DynamoIndex
+
+    table = cloud.table()
+    return lambda: DynamoIndex(table)
+
+
+@pytest.fixture(params=["local", "s3"])
 def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Objects:
-    return OBJECTS[request.param](tmp_path)
+    if request.param == "s3":
+        return _s3(request.getfixturevalue("cloud"))
+    return LocalObjects(tmp_path / "objects")
 
 
-@pytest.fixture(params=INDEXES)
+@pytest.fixture(params=["sqlite", "dynamodb"])
 def open_index(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Index]:
     """Opens the same index each time, as another process would."""
-    return lambda: INDEXES[request.param](tmp_path)
+    if request.param == "dynamodb":
+        return _dynamodb(request.getfixturevalue("cloud"))
+    return lambda: SqliteIndex(tmp_path / "index.db")
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """What every index does."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -17,6 +18,7 @@ from tests.store.tables import HOUR, NOON
 TODAY = date(2026, 11, 22)
 METHOD = CatalogEntry("span", "http.method", "string")
 STATUS = CatalogEntry("span", "http.status_code", "int")
+TRACE, OTHER_TRACE = bytes(range(16)), bytes(range(1, 17))
 
 
 def block(name: str, start_ns: int = NOON, end_ns: int | None = None, tenant: str = "a", level: int = 0) -> Block:
@@ -208,6 +210,82 @@ def test_a_client_that_retries_after_compaction_adds_nothing(index: Index) -> No
     assert [found.id for found in everything(index)] == ["12"]
 
 
+def test_a_swap_may_add_nothing(index: Index) -> None:
+    index.add([block("1"), block("2")], {})
+    for _ in range(2):
+        index.replace([], [block("1")])
+    assert [found.id for found in everything(index)] == ["2"]
+
+
+def test_what_is_hidden_is_told_and_lasts(open_index: Callable[[], Index]) -> None:
+    first = open_index()
+    first.add([block("1"), block("2"), block("3")], {})
+    first.hide([block("1"), block("2")], TRACE)
+    first.hide([block("1")], OTHER_TRACE)
+    first.hide([block("1")], TRACE)
+    first.close()
+    second = open_index()
+    hidden = {found.id: found.hidden for found in everything(second)}
+    second.close()
+    assert hidden == {"1": {TRACE, OTHER_TRACE}, "2": {TRACE}, "3": frozenset()}
+
+
+def test_what_is_hidden_stays_so_when_the_block_is_added_again(index: Index) -> None:
+    index.add([block("1")], {})
+    index.hide([block("1")], TRACE)
+    index.add([replace(block("1"), size=77)], {})
+    assert everything(index) == [replace(block("1"), size=77, hidden=frozenset({TRACE}))]
+
+
+def test_nothing_is_hidden_in_blocks_that_are_not_live(index: Index) -> None:
+    index.add([block("1"), block("2")], {})
+    index.replace([block("12", level=1)], [block("1")])
+    for gone in ("1", "never"):
+        with pytest.raises(IndexConflict, match="is not live"):
+            index.hide([block(gone)], TRACE)
+
+
+def test_a_swap_of_a_block_that_hides_more_by_now_is_refused_whole(index: Index) -> None:
+    index.add([block("1"), block("2")], {})
+    index.hide([block("2")], TRACE)
+    for known in (frozenset[bytes](), frozenset({OTHER_TRACE}), frozenset({TRACE, OTHER_TRACE})):
+        with pytest.raises(IndexConflict, match="hides other traces"):
+            index.replace([block("12", level=1)], [block("1"), replace(block("2"), hidden=known)])
+    assert {found.id for found in everything(index)} == {"1", "2"}
+    index.replace([block("12", level=1)], [block("1"), replace(block("2"), hidden=frozenset({TRACE}))])
+    assert everything(index) == [block("12", level=1)]
+
+
+def test_retired_blocks_are_told_until_they_are_forgotten(index: Index) -> None:
+    index.add([block("1"), block("2"), block("3")], {})
+    index.replace([block("12", level=1)], [block("1"), block("2")])
+    now = int(time.time())
+    assert index.retired(now - 60) == []
+    assert {retired.id: retired.size for retired in index.retired(now + 60)} == {"1": 1000, "2": 1000}
+    index.forget([block("1")])
+    assert [retired.path for retired in index.retired(now + 60)] == [block("2").path]
+    index.forget([block("1"), block("2")])
+    assert index.retired(now + 60) == []
+
+
+def test_a_client_that_retries_after_its_block_was_forgotten_adds_nothing(index: Index) -> None:
+    index.add([block("1")], {})
+    index.replace([block("12", level=1)], [block("1")])
+    index.forget([block("1")])
+    index.add([block("1")], {})
+    assert [found.id for found in everything(index)] == ["12"]
+    index.replace([block("12", level=1)], [block("1")])
+    assert [found.id for found in everything(index)] == ["12"], "a swap that was done is still done"
+
+
+def test_entries_are_those_blocks_of_a_day_whose_objects_are_needed(index: Index) -> None:
+    index.add([block("1"), block("2"), block("3"), block("4", NOON - DAY_NS), block("5", tenant="b")], {})
+    index.replace([block("12", level=1)], [block("1"), block("2")])
+    index.forget([block("1")])
+    assert {entry.id for entry in index.entries("a", TODAY)} == {"12", "2", "3"}
+    assert index.entries("a", TODAY + timedelta(1)) == []
+
+
 def test_summary_counts_what_is_live(index: Index) -> None:
     index.add([block("1"), block("2"), block("3"), block("4", NOON - DAY_NS), block("5", tenant="b")], {})
     index.replace([block("12", level=1)], [block("1"), block("2")])
@@ -225,8 +303,9 @@ def test_expire_forgets_days_and_names_their_blocks(index: Index) -> None:
     entries = frozenset({METHOD})
     index.add([old, replaced, kept], {("a", TODAY - timedelta(1)): entries, ("a", TODAY): entries})
     index.replace([merged], [replaced])
-    assert index.expire(TODAY) == [old, replaced, merged]
+    assert [gone.path for gone in index.expire(TODAY)] == [old.path, replaced.path, merged.path]
     assert index.expire(TODAY) == []
+    assert index.retired(int(time.time()) + 60) == []
     assert everything(index) == [kept]
     assert index.catalog("a", NOON - DAY_NS, NOON - DAY_NS) == frozenset()
 

@@ -74,10 +74,66 @@ def test_a_database_of_a_newer_spanlake_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "index.db"
     SqliteIndex(path).close()
     newer = sqlite3.connect(path)
-    newer.execute("PRAGMA user_version = 2")
+    newer.execute("PRAGMA user_version = 3")
     newer.close()
     with pytest.raises(StorageCorrupt, match="newer spanlake"):
         SqliteIndex(path)
+
+
+VERSION_1 = """
+    CREATE TABLE day (
+        tenant TEXT NOT NULL, date TEXT NOT NULL, last_date TEXT NOT NULL, generation INTEGER NOT NULL,
+        PRIMARY KEY (tenant, date)
+    ) WITHOUT ROWID;
+    CREATE TABLE block (
+        tenant TEXT NOT NULL, date TEXT NOT NULL, level INTEGER NOT NULL, id TEXT NOT NULL,
+        start_ns INTEGER NOT NULL, end_ns INTEGER NOT NULL, spans INTEGER NOT NULL, size INTEGER NOT NULL,
+        created_ns INTEGER NOT NULL, replaced INTEGER, trace_filter BLOB NOT NULL,
+        PRIMARY KEY (tenant, date, level, id)
+    ) WITHOUT ROWID;
+    CREATE TABLE catalog (
+        tenant TEXT NOT NULL, date TEXT NOT NULL, scope TEXT NOT NULL, key TEXT NOT NULL, type TEXT NOT NULL,
+        PRIMARY KEY (tenant, date, scope, key, type)
+    ) WITHOUT ROWID;
+    INSERT INTO day VALUES ('a', '2026-11-22', '2026-11-22', 7);
+    INSERT INTO catalog VALUES ('a', '2026-11-22', 'span', 'http.method', 'string');
+    PRAGMA application_id = 0x53504C4B;
+    PRAGMA user_version = 1;
+"""
+
+
+@pytest.fixture
+def of_version_1(tmp_path: Path) -> Path:
+    """An index as the first version of the format has it: block 1 was replaced by block 12, block 3 is live too."""
+    path = tmp_path / "index.db"
+    old = sqlite3.connect(path)
+    old.executescript(VERSION_1)
+    for number, level, replaced in (("1", 0, 1_700_000_000), ("12", 1, None), ("3", 0, None)):
+        values = block(number, level=level)
+        numbers = (values.start_ns, values.end_ns, values.spans, values.size, values.created_ns)
+        row = ("a", "2026-11-22", level, number, *numbers, replaced, values.trace_filter)
+        old.execute(f"INSERT INTO block VALUES ({', '.join('?' * len(row))})", row)
+    old.commit()
+    old.close()
+    return path
+
+
+def test_an_index_of_the_first_version_is_brought_up_to_date(of_version_1: Path) -> None:
+    for _ in range(2):
+        index = SqliteIndex(of_version_1)
+        assert {found.id: found for found in index.find("a", 0, MAX_NS)} == {
+            "12": block("12", level=1),
+            "3": block("3"),
+        }
+        assert index.retired(1_700_000_001) == [block("1")]
+        assert index.catalog("a", NOON, NOON) == {CatalogEntry("span", "http.method", "string")}
+        index.close()
+
+
+def test_several_processes_may_bring_an_index_up_to_date(of_version_1: Path) -> None:
+    writers = [subprocess.Popen([sys.executable, "-c", ADD_MANY, str(of_version_1), name]) for name in "xyz"]
+    assert [writer.wait() for writer in writers] == [0, 0, 0]
+    assert len(SqliteIndex(of_version_1).find("a", 0, MAX_NS)) == 122
 
 
 def test_a_place_where_there_can_be_no_file_is_reported(tmp_path: Path) -> None:

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 import pytest
 
+from spanlake.query.duck import Duck
+from spanlake.query.remote import Remote
 from spanlake.spans.columns import attribute_columns
 from spanlake.store.days import MAX_NS, MIN_NS
 from spanlake.store.errors import ObjectNotFound, StorageCorrupt, StorageUnavailable
@@ -14,6 +15,7 @@ from spanlake.store.index import Block, Catalog, Index
 from spanlake.store.local import LocalObjects
 from spanlake.store.objects import Objects
 from spanlake.store.reader import block_schema, uris
+from spanlake.store.s3 import S3Objects
 from spanlake.store.sqlite import SqliteIndex
 from spanlake.store.writer import write
 from tests.store.tables import HOUR, NOON, STATUS, busy_table, span_table
@@ -46,13 +48,16 @@ def found(index: Index) -> list[Block]:
     return index.find("a", MIN_NS, MAX_NS)
 
 
-def test_what_was_written_is_indexed_and_readable(objects: Objects, index: Index) -> None:
+def test_what_was_written_is_indexed_and_readable(objects: Objects, index: Index, tmp_path: Path) -> None:
     table = busy_table(90)
     blocks = write(objects, index, "a", table, b"content")
     assert found(index) == blocks
     assert {entry.key for entry in index.catalog("a", NOON, NOON)} >= {"http.method", "service.name"}
-    (ids,) = duckdb.execute("SELECT list(span_id) FROM read_parquet(?)", [uris(objects, blocks)]).fetchall()
-    assert ids[0] == table["span_id"].to_pylist()
+    duck = Duck([str(tmp_path)], remote=Remote(objects) if isinstance(objects, S3Objects) else None)
+    with duck.session() as session:
+        spans = session.fixed(f"SELECT span_id FROM read_parquet({uris(objects, blocks)})")
+    duck.close()
+    assert spans["span_id"].to_pylist() == table["span_id"].to_pylist()
 
 
 def test_a_batch_over_midnight_is_indexed_as_a_whole(objects: Objects, index: Index) -> None:

@@ -104,8 +104,15 @@ def attribute_columns(schema: pa.Schema) -> list[AttributeColumn]:
 
 
 def _column(metadata: dict[bytes, bytes]) -> AttributeColumn:
-    scope, key, type_ = (metadata[b"spanlake." + part].decode() for part in (b"scope", b"key", b"type"))
-    return AttributeColumn(Scope(scope), key, ValueType(type_))
+    scope, key, type_ = (metadata[name] for name in (b"spanlake.scope", b"spanlake.key", b"spanlake.type"))
+    return _remembered_column(scope, key, type_) if len(key) <= _LONGEST_PLAIN else _decoded(scope, key, type_)
+
+
+def _decoded(scope: bytes, key: bytes, type_: bytes) -> AttributeColumn:
+    return AttributeColumn(Scope(scope.decode()), key.decode(), ValueType(type_.decode()))
+
+
+_remembered_column = lru_cache(maxsize=4096)(_decoded)
 
 
 def _spell(key: str) -> str:

@@ -70,6 +70,15 @@ def texts(attributes: Attributes, codes: Array) -> Array:
     return _texts(attributes.any_value.take(codes), _Room.of(attributes.limits))
 
 
+def texts_of_column(values: Array) -> Array:
+    """Write the values of an attribute column, none of them NULL, as OTLP JSON."""
+    if isinstance(values.type, pa.ListType):
+        return _join('{"arrayValue":', _object(values, texts_of_column(values.flatten())), "}")
+    field = _FIELDS[values.type]
+    room = _Room(Limits(requests=0, size=0), messages=0, size=0)  # none of these nests
+    return _join(f'{{"{_camel(field)}":', _WRITERS[field](values, room), "}")
+
+
 def _texts(any_value: Array, room: _Room) -> Array:
     written: Array = pc.if_else(any_value.is_valid(), string("{}"), string("null"))
     for field, write in _WRITERS.items():
@@ -159,4 +168,10 @@ _WRITERS: dict[str, Callable[[Array, _Room], Array]] = {
     "kvlist_value": _maps,
     "bytes_value": _bytes,
     "string_value_strindex": _numbers,
+}
+_FIELDS: dict[pa.DataType, str] = {
+    pa.string(): "string_value",
+    pa.bool_(): "bool_value",
+    pa.int64(): "int_value",
+    pa.float64(): "double_value",
 }

@@ -8,6 +8,7 @@ backwards. What is left, the keys of the other attributes, stands in the file's 
 import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -63,12 +64,19 @@ def _keys(metadata: Mapping[bytes, bytes]) -> dict[str, str]:
 
 
 def _field(name: str, keys: Mapping[str, str]) -> "pa.Field[Any]":
+    return _read_field(name, keys[name]) if name in keys else _remembered_field(name)
+
+
+def _read_field(name: str, key: str | None = None) -> "pa.Field[Any]":
     if name in FIXED.names:
         return FIXED.field(name)
-    column = _column(name, keys.get(name))
+    column = _column(name, key)
     if column is None or column.name != name:
         raise StorageCorrupt(f"the block's column {name!r} is not one that spanlake writes")
     return column.field()
+
+
+_remembered_field = lru_cache(maxsize=4096)(_read_field)  # nearly every block has the columns of the one before
 
 
 def _column(name: str, key: str | None) -> AttributeColumn | None:

@@ -53,7 +53,7 @@ def _describe(tenant: str, day: date, spans: pa.Table, content_hash: bytes, size
         id=block_id(tenant, day, content_hash),
         level=0,
         start_ns=pc.min(spans[_START]).as_py(),
-        end_ns=_latest_end(spans),
+        end_ns=latest_end(spans),
         spans=spans.num_rows,
         size=size,
         created_ns=now_ns,
@@ -61,7 +61,7 @@ def _describe(tenant: str, day: date, spans: pa.Table, content_hash: bytes, size
     )
 
 
-def _latest_end(spans: pa.Table) -> int:
+def latest_end(spans: pa.Table) -> int:
     """The latest end, no later than an int64 can tell; spans that end before they start end when they start."""
     start: Array = spans[_START]
     room = pc.subtract(_i64(MAX_NS), pc.max_element_wise(start, _i64(0)))

@@ -24,11 +24,17 @@ class Block:
     size: int  # bytes of the object
     created_ns: int  # when its spans were first stored, nanoseconds since 1970
     trace_filter: bytes  # spanlake.store.trace_filter
+    hidden: frozenset[bytes] = frozenset()  # ids of traces, of 16 bytes, whose spans in the object are deleted
 
     @property
     def path(self) -> str:
         """The object's path, in the layout that Hive, Athena and DuckDB read as partitions."""
         return f"spans/tenant={escape_tenant(self.tenant)}/date={self.date.isoformat()}/{self.id}.parquet"
+
+
+def arrival_order(block: Block) -> tuple[int, str]:
+    """A sort key: blocks in the order in which their spans arrived, as far as it is known."""
+    return block.created_ns, block.id
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -65,15 +71,35 @@ class Index(Protocol):
     def add(self, blocks: Sequence[Block], catalog: Catalog) -> None:
         """Make blocks live, all or none, durable when this returns.
 
-        Adding a live block again renews its entry, all but the time of its creation. Adding one that was replaced
-        changes nothing: its spans live on in the block that took its place.
+        Adding a live block again renews its entry, all but the time of its creation and what is hidden in it. Adding
+        one that was replaced changes nothing: its spans live on in the block that took its place.
         """
 
     def replace(self, added: Sequence[Block], removed: Sequence[Block]) -> None:
         """Swap blocks in one transaction, at most MAX_REPLACED in all; a swap already done counts as done.
 
-        Raises IndexConflict, and changes nothing, when one of the removed blocks is not live.
+        Raises IndexConflict, and changes nothing, when one of the removed blocks is not live, or hides other traces
+        than it is said to. Nothing need be added.
         """
+
+    def hide(self, blocks: Sequence[Block], trace_id: bytes) -> None:
+        """Hide the spans that live blocks hold of a trace, durable when this returns.
+
+        What the blocks hide lasts until they are replaced, by blocks without those spans. Raises IndexConflict when
+        one of the blocks is not live; some of the others may then hide the trace already.
+        """
+
+    def retired(self, before: int) -> list[Block]:
+        """Blocks that were replaced before this second since 1970 and are not forgotten; in no order.
+
+        Of these their filters and what they hid need not be kept.
+        """
+
+    def forget(self, blocks: Sequence[Block]) -> None:
+        """Note that the objects of retired blocks are gone. Adding such a block again still changes nothing."""
+
+    def entries(self, tenant: str, day: date) -> list[Block]:
+        """Blocks of one day whose objects are needed: live ones, and retired ones that are not forgotten."""
 
     def find(self, tenant: str, start_ns: int, end_ns: int) -> list[Block]:
         """Live blocks with a span that may touch the inclusive range; latest end first.
@@ -83,6 +109,9 @@ class Index(Protocol):
 
     def catalog(self, tenant: str, start_ns: int, end_ns: int) -> frozenset[CatalogEntry]:
         """Attributes of the days whose blocks may touch the inclusive range."""
+
+    def look_up(self, tenant: str, start_ns: int, end_ns: int) -> tuple[list[Block], frozenset[CatalogEntry]]:
+        """What ``find`` and ``catalog`` say, at the price of one of them where requests are paid for."""
 
     def tenants(self) -> list[str]:
         """Tenants that have or had blocks, in alphabetical order."""

@@ -63,11 +63,31 @@ def encode(table: pa.Table) -> pa.Buffer:
     Raises ValueError when an id is not 16 or 8 bytes long.
     """
     table = _with_fixed_ids(_without_empty_columns(table))
-    sink = pa.BufferOutputStream()
-    with pq.ParquetWriter(sink, table.schema, **_options(table)) as writer:
-        writer.write_table(table, ROW_GROUP_SPANS)
-        writer.add_key_value_metadata(to_metadata(table.schema))
-    return sink.getvalue()
+    writer = BlockWriter(table)
+    writer.write(table)
+    return writer.close()
+
+
+class BlockWriter:
+    """Writes one Parquet file piece by piece, all of the same columns, ids of fixed length.
+
+    The first rows tell how each column is written. To have full row groups, pieces should have a multiple of
+    ROW_GROUP_SPANS rows.
+    """
+
+    def __init__(self, first: pa.Table, *, has_more: bool = False) -> None:
+        self._sink = pa.BufferOutputStream()
+        self._writer = pq.ParquetWriter(self._sink, first.schema, **_options(first, has_more))
+        self._writer.add_key_value_metadata(to_metadata(first.schema))
+
+    def write(self, table: pa.Table) -> None:
+        """Add rows."""
+        self._writer.write_table(table, ROW_GROUP_SPANS)
+
+    def close(self) -> pa.Buffer:
+        """The file; nothing can be added after it."""
+        self._writer.close()
+        return self._sink.getvalue()
 
 
 def _without_empty_columns(table: pa.Table) -> pa.Table:
@@ -82,8 +102,8 @@ def _with_fixed_ids(table: pa.Table) -> pa.Table:
     return table
 
 
-def _options(table: pa.Table) -> dict[str, Any]:
-    codings = dict(_codings(table))
+def _options(table: pa.Table, has_more: bool) -> dict[str, Any]:
+    codings = dict(_codings(table, has_more))
     codec = "zstd" if table.num_rows >= _SMALL else "snappy"
     return {
         "compression": {leaf: codec if coding.compressed else "none" for leaf, coding in codings.items()},
@@ -94,11 +114,11 @@ def _options(table: pa.Table) -> dict[str, Any]:
     }
 
 
-def _codings(table: pa.Table) -> Iterator[tuple[str, _Coding]]:
+def _codings(table: pa.Table, has_more: bool) -> Iterator[tuple[str, _Coding]]:
     diverse = set(_diverse_columns(table))
     for field, column in zip(table.schema, table.columns, strict=True):
         for leaf, type_ in _leaves(field.name, field.type):
-            yield leaf, _BARE if _is_empty(column) else _coding(leaf, type_, leaf in diverse)
+            yield leaf, _BARE if _is_empty(column) and not has_more else _coding(leaf, type_, leaf in diverse)
 
 
 def _leaves(path: str, type_: pa.DataType) -> Iterator[tuple[str, pa.DataType]]:

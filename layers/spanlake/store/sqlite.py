@@ -1,8 +1,9 @@
 """The index in a SQLite file."""
 
+# ruff: noqa: S608  (what is put into the statements are names of tables and columns)
+
 import sqlite3
 import threading
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -21,26 +22,52 @@ _TOUCH_DAY = """
     ON CONFLICT DO UPDATE SET last_date = excluded.last_date WHERE excluded.last_date > last_date
 """
 
-_PUT_BLOCK = """
-    INSERT INTO block (tenant, date, id, level, start_ns, end_ns, spans, size, created_ns, trace_filter)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+_ID_BYTES = 16
+
+_COLUMNS = "tenant, date, id, level, start_ns, end_ns, spans, size, created_ns, trace_filter, hidden"
+
+_IS_KEY = "tenant = :tenant AND date = :date AND level = :level AND id = :id"
+
+# What was live once stays what it is now. SQLite wants the WHERE true, lest it take ON for that of a join.
+_PUT_BLOCK = f"""
+    INSERT INTO block ({_COLUMNS})
+    SELECT :tenant, :date, :id, :level, :start_ns, :end_ns, :spans, :size, :created_ns, :trace_filter, :hidden
+    WHERE NOT EXISTS (SELECT * FROM retired WHERE {_IS_KEY}) AND NOT EXISTS (SELECT * FROM forgotten WHERE {_IS_KEY})
     ON CONFLICT DO UPDATE SET start_ns = excluded.start_ns, end_ns = excluded.end_ns, spans = excluded.spans,
         size = excluded.size, trace_filter = excluded.trace_filter
-    WHERE replaced IS NULL
 """
 
-_GET_BLOCK = "SELECT replaced IS NULL FROM block WHERE tenant = ? AND date = ? AND level = ? AND id = ?"
+_GET_HIDDEN = f"SELECT hidden FROM block WHERE {_IS_KEY}"
 
-_RETIRE_BLOCK = "UPDATE block SET replaced = ? WHERE tenant = ? AND date = ? AND level = ? AND id = ?"
+_SET_HIDDEN = f"UPDATE block SET hidden = :hidden WHERE {_IS_KEY}"
+
+_WAS_LIVE = f"SELECT 1 FROM retired WHERE {_IS_KEY} UNION ALL SELECT 1 FROM forgotten WHERE {_IS_KEY}"
+
+_NOW = "CAST(strftime('%s', 'now') AS INTEGER)"
+
+_RETIRE_BLOCK = (
+    f"INSERT INTO retired ({_COLUMNS}, replaced) SELECT {_COLUMNS}, {_NOW} FROM block WHERE {_IS_KEY}",
+    f"DELETE FROM block WHERE {_IS_KEY}",
+)
+
+_FORGET_BLOCK = (
+    f"INSERT OR IGNORE INTO forgotten SELECT tenant, date, level, id FROM retired WHERE {_IS_KEY}",
+    f"DELETE FROM retired WHERE {_IS_KEY}",
+)
+
+_RETIRED = f"SELECT {_COLUMNS} FROM retired WHERE replaced < :before"
+
+_ENTRIES = f"""
+    SELECT {_COLUMNS} FROM block WHERE tenant = :tenant AND date = :date UNION ALL
+    SELECT {_COLUMNS} FROM retired WHERE tenant = :tenant AND date = :date
+"""
 
 _PUT_ENTRY = "INSERT OR IGNORE INTO catalog (tenant, date, scope, key, type) VALUES (?, ?, ?, ?, ?)"
 
 # A block starts on its day, but its spans may last for more: last_date tells how far.
-_FIND = """
-    SELECT tenant, date, id, level, start_ns, end_ns, spans, size, created_ns, trace_filter
-    FROM day JOIN block USING (tenant, date)
-    WHERE tenant = :tenant AND date <= :end_date AND last_date >= :start_date
-        AND replaced IS NULL AND start_ns <= :end AND end_ns >= :start
+_FIND = f"""
+    SELECT {_COLUMNS} FROM day JOIN block USING (tenant, date)
+    WHERE tenant = :tenant AND date <= :end_date AND last_date >= :start_date AND start_ns <= :end AND end_ns >= :start
     ORDER BY end_ns DESC, id
 """
 
@@ -51,15 +78,17 @@ _CATALOG = """
 
 _SUMMARY = """
     SELECT tenant, date, level, count(*), sum(spans), sum(size) FROM block
-    WHERE replaced IS NULL GROUP BY tenant, date, level ORDER BY tenant, date, level
+    GROUP BY tenant, date, level ORDER BY tenant, date, level
 """
 
-_EXPIRED = """
-    SELECT tenant, date, id, level, start_ns, end_ns, spans, size, created_ns, trace_filter FROM block
-    WHERE date < ? ORDER BY tenant, date, id
+_EXPIRED = f"""
+    SELECT {_COLUMNS} FROM block WHERE date < :before UNION ALL
+    SELECT {_COLUMNS} FROM retired WHERE date < :before ORDER BY tenant, date, id
 """
 
-_EXPIRE = ("DELETE FROM block WHERE date < ?", "DELETE FROM catalog WHERE date < ?", "DELETE FROM day WHERE date < ?")
+_EXPIRE = tuple(
+    f"DELETE FROM {table} WHERE date < :before" for table in ("block", "retired", "forgotten", "catalog", "day")
+)
 
 
 class SqliteIndex:
@@ -91,18 +120,43 @@ class SqliteIndex:
                 self._known.remember(day, entries)
 
     def replace(self, added: Sequence[Block], removed: Sequence[Block]) -> None:
-        """Swap blocks in one transaction; raises IndexConflict when one of the removed blocks is not live."""
+        """Swap blocks in one transaction; raises IndexConflict when a removed block is not live, or hides more."""
         if len(added) + len(removed) > MAX_REPLACED:
             raise ValueError(f"a swap takes at most {MAX_REPLACED} blocks")
         with self._turn, self._transaction() as connection:
-            gone = [block for block in removed if not _is_live(connection, block)]
-            if gone == list(removed) and None not in [_is_live(connection, block) for block in added]:
+            hidden = {block.path: _hidden(connection, block) for block in removed}
+            if set(hidden.values()) <= {None} and all(_is_known(connection, block) for block in added):
                 return
-            if gone:
-                raise IndexConflict(f"the block {gone[0].path} is not live")
+            for block in removed:
+                if hidden[block.path] is None:
+                    raise _not_live(block)
+                if hidden[block.path] != block.hidden:
+                    raise IndexConflict(f"the block {block.path} hides other traces by now")
             _touch_days(connection, added)
             _put_blocks(connection, added)
-            _retire_blocks(connection, removed)
+            _execute_all(connection, _RETIRE_BLOCK, removed)
+
+    def hide(self, blocks: Sequence[Block], trace_id: bytes) -> None:
+        """Hide the spans that live blocks hold of a trace; raises IndexConflict, and hides nothing, if one is not."""
+        with self._turn, self._transaction() as connection:
+            for block in blocks:
+                hidden = _hidden(connection, block)
+                if hidden is None:
+                    raise _not_live(block)
+                connection.execute(_SET_HIDDEN, _key(block) | {"hidden": b"".join(sorted(hidden | {trace_id}))})
+
+    def retired(self, before: int) -> list[Block]:
+        """Blocks that were replaced before this second since 1970 and are not forgotten."""
+        return [_block(row) for row in self._select(_RETIRED, {"before": before})]
+
+    def forget(self, blocks: Sequence[Block]) -> None:
+        """Note that the objects of retired blocks are gone."""
+        with self._turn, self._transaction() as connection:
+            _execute_all(connection, _FORGET_BLOCK, blocks)
+
+    def entries(self, tenant: str, day: date) -> list[Block]:
+        """Blocks of one day whose objects are needed: live ones, and retired ones that are not forgotten."""
+        return [_block(row) for row in self._select(_ENTRIES, {"tenant": tenant, "date": day.isoformat()})]
 
     def find(self, tenant: str, start_ns: int, end_ns: int) -> list[Block]:
         """Live blocks with a span that may touch the inclusive range, latest end first."""
@@ -112,6 +166,10 @@ class SqliteIndex:
         """Attributes of the days whose blocks may touch the inclusive range."""
         rows = self._select(_CATALOG, _range(tenant, start_ns, end_ns))
         return frozenset(CatalogEntry(*row) for row in rows)
+
+    def look_up(self, tenant: str, start_ns: int, end_ns: int) -> tuple[list[Block], frozenset[CatalogEntry]]:
+        """What ``find`` and ``catalog`` say."""
+        return self.find(tenant, start_ns, end_ns), self.catalog(tenant, start_ns, end_ns)
 
     def tenants(self) -> list[str]:
         """Tenants that have or had blocks, in alphabetical order."""
@@ -123,7 +181,7 @@ class SqliteIndex:
 
     def expire(self, before: date) -> list[Block]:
         """Forget every day before this one and return the blocks it held, live or replaced."""
-        limit = (before.isoformat(),)
+        limit = {"before": before.isoformat()}
         with self._turn, self._transaction() as connection:
             blocks = [_block(row) for row in connection.execute(_EXPIRED, limit)]
             for statement in _EXPIRE:
@@ -186,29 +244,43 @@ def _put_blocks(connection: sqlite3.Connection, blocks: Iterable[Block]) -> None
     connection.executemany(_PUT_BLOCK, [_row(block) for block in blocks])
 
 
-def _retire_blocks(connection: sqlite3.Connection, blocks: Iterable[Block]) -> None:
-    now = int(time.time())
-    connection.executemany(_RETIRE_BLOCK, [(now, *_key(block)) for block in blocks])
+def _execute_all(connection: sqlite3.Connection, statements: Iterable[str], blocks: Sequence[Block]) -> None:
+    for statement in statements:
+        connection.executemany(statement, [_key(block) for block in blocks])
 
 
-def _is_live(connection: sqlite3.Connection, block: Block) -> bool | None:
-    """Whether a block is live, None when the index knows nothing of it."""
-    row = connection.execute(_GET_BLOCK, _key(block)).fetchone()
-    return None if row is None else bool(row[0])
+def _hidden(connection: sqlite3.Connection, block: Block) -> frozenset[bytes] | None:
+    """What a live block hides; None of a block that is not live."""
+    row = connection.execute(_GET_HIDDEN, _key(block)).fetchone()
+    return None if row is None else _ids(row[0])
 
 
-def _key(block: Block) -> tuple[str, str, int, str]:
-    return block.tenant, block.date.isoformat(), block.level, block.id
+def _is_known(connection: sqlite3.Connection, block: Block) -> bool:
+    """Whether a block is or was live."""
+    return any(connection.execute(question, _key(block)).fetchone() for question in (_GET_HIDDEN, _WAS_LIVE))
 
 
-def _row(block: Block) -> tuple[Any, ...]:
-    numbers = (block.level, block.start_ns, block.end_ns, block.spans, block.size, block.created_ns)
-    return block.tenant, block.date.isoformat(), block.id, *numbers, block.trace_filter
+def _not_live(block: Block) -> IndexConflict:
+    return IndexConflict(f"the block {block.path} is not live")
+
+
+def _key(block: Block) -> dict[str, Any]:
+    return {"tenant": block.tenant, "date": block.date.isoformat(), "level": block.level, "id": block.id}
+
+
+def _row(block: Block) -> dict[str, Any]:
+    numbers = {name: getattr(block, name) for name in ("start_ns", "end_ns", "spans", "size", "created_ns")}
+    return _key(block) | numbers | {"trace_filter": block.trace_filter, "hidden": b"".join(sorted(block.hidden))}
 
 
 def _block(row: Sequence[Any]) -> Block:
     tenant, day, *rest = row
+    rest[-1] = _ids(rest[-1])
     return Block(tenant, date.fromisoformat(day), *rest)
+
+
+def _ids(hidden: bytes) -> frozenset[bytes]:
+    return frozenset(hidden[start : start + _ID_BYTES] for start in range(0, len(hidden), _ID_BYTES))
 
 
 def _range(tenant: str, start_ns: int, end_ns: int) -> dict[str, Any]:

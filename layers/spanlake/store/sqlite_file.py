@@ -8,29 +8,51 @@ from pathlib import Path
 from spanlake.store.errors import StorageCorrupt, StorageUnavailable
 
 _APPLICATION = 0x53504C4B  # "SPLK", tells our files from other programs'
-_VERSION = 1
+_VERSION = 2
 _BUSY_SECONDS = 10.0
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 # last_date: the last day that a span of the day's blocks reaches into.
 # generation: changes when a day was forgotten and begun anew, which makes memories of its catalog void.
-# replaced: when compaction put another block in place of this one, in seconds since 1970; NULL while it is live.
-_SCHEMA = """
+# hidden: ids of traces, of 16 bytes each, one after the other in order.
+# replaced: when the block ceased to be live, in seconds since 1970. Apart from the live ones, since a busy day has
+# millions of blocks that were live once, and queries should not have to wade through them.
+_BLOCK_COLUMNS = """
+    tenant TEXT NOT NULL, date TEXT NOT NULL, level INTEGER NOT NULL, id TEXT NOT NULL,
+    start_ns INTEGER NOT NULL, end_ns INTEGER NOT NULL, spans INTEGER NOT NULL, size INTEGER NOT NULL,
+    created_ns INTEGER NOT NULL, trace_filter BLOB NOT NULL, hidden BLOB NOT NULL
+"""
+_OF_VERSION_2 = f"""
+    CREATE TABLE block ({_BLOCK_COLUMNS}, PRIMARY KEY (tenant, date, level, id)) WITHOUT ROWID;
+    CREATE TABLE retired (
+        {_BLOCK_COLUMNS}, replaced INTEGER NOT NULL, PRIMARY KEY (tenant, date, level, id)
+    ) WITHOUT ROWID;
+    CREATE TABLE forgotten (
+        tenant TEXT NOT NULL, date TEXT NOT NULL, level INTEGER NOT NULL, id TEXT NOT NULL,
+        PRIMARY KEY (tenant, date, level, id)
+    ) WITHOUT ROWID;
+"""
+_SCHEMA = f"""
     CREATE TABLE day (
         tenant TEXT NOT NULL, date TEXT NOT NULL, last_date TEXT NOT NULL, generation INTEGER NOT NULL,
         PRIMARY KEY (tenant, date)
     ) WITHOUT ROWID;
-    CREATE TABLE block (
-        tenant TEXT NOT NULL, date TEXT NOT NULL, level INTEGER NOT NULL, id TEXT NOT NULL,
-        start_ns INTEGER NOT NULL, end_ns INTEGER NOT NULL, spans INTEGER NOT NULL, size INTEGER NOT NULL,
-        created_ns INTEGER NOT NULL, replaced INTEGER, trace_filter BLOB NOT NULL,
-        PRIMARY KEY (tenant, date, level, id)
-    ) WITHOUT ROWID;
+    {_OF_VERSION_2}
     CREATE TABLE catalog (
         tenant TEXT NOT NULL, date TEXT NOT NULL, scope TEXT NOT NULL, key TEXT NOT NULL, type TEXT NOT NULL,
         PRIMARY KEY (tenant, date, scope, key, type)
     ) WITHOUT ROWID;
 """
+
+_COPIED = "tenant, date, level, id, start_ns, end_ns, spans, size, created_ns, trace_filter"
+_FROM_VERSION_1 = f"""
+    ALTER TABLE block RENAME TO former;
+    {_OF_VERSION_2}
+    INSERT INTO block ({_COPIED}, hidden) SELECT {_COPIED}, x'' FROM former WHERE replaced IS NULL;
+    INSERT INTO retired ({_COPIED}, hidden, replaced) SELECT {_COPIED}, x'', replaced FROM former
+        WHERE replaced IS NOT NULL;
+    DROP TABLE former;
+"""  # noqa: S608, names of columns
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -75,30 +97,31 @@ def reported(path: Path) -> Iterator[None]:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    if not _is_ours(connection, path):
+    if _version(connection, path) < _VERSION:
         with transaction(connection):
-            if not _is_ours(connection, path):  # another process may have been quicker
-                _create(connection)
+            _bring_up_to_date(connection, _version(connection, path))  # another process may have been quicker
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
 
 
-def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    """The version of a file of ours, 0 of an empty one."""
     application, version, tables = (
         connection.execute(question).fetchone()[0]
         for question in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
     )
     if application == 0 and tables == 0:
-        return False
+        return 0
     if application != _APPLICATION:
         raise StorageCorrupt(f"{path} is a database of another program: choose another data directory")
     if version > _VERSION:
         raise StorageCorrupt(f"the index {path} is of a newer spanlake (format {version}, this one knows {_VERSION})")
-    return True
+    return int(version)
 
 
-def _create(connection: sqlite3.Connection) -> None:
-    for statement in _SCHEMA.split(";"):
+def _bring_up_to_date(connection: sqlite3.Connection, version: int) -> None:
+    steps = {0: _SCHEMA, 1: _FROM_VERSION_1, _VERSION: ""}
+    for statement in steps[version].split(";"):
         connection.execute(statement)
     connection.execute(f"PRAGMA application_id = {_APPLICATION}")
     connection.execute(f"PRAGMA user_version = {_VERSION}")

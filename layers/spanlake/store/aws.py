@@ -1,0 +1,131 @@
+"""AWS as storage uses it: clients that retry, and what their errors mean.
+
+Credentials, region and endpoints are boto3's own affair: environment, shared files, roles, ``AWS_ENDPOINT_URL_S3`` and
+``AWS_ENDPOINT_URL_DYNAMODB``.
+"""
+
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    IncompleteReadError,
+    MetadataRetrievalError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+)
+from botocore.exceptions import (
+    ConnectionError as NotConnected,
+)
+
+from spanlake.store.errors import StorageUnavailable, StoreError
+
+_ATTEMPTS = 5
+_FIRST_PAUSE = 0.05  # seconds, doubled each time
+_LONGEST_PAUSE = 2.0
+
+_TRANSIENT = (
+    NotConnected,
+    CredentialRetrievalError,
+    HTTPClientError,
+    IncompleteReadError,
+    MetadataRetrievalError,
+)
+_UNSET = (NoCredentialsError, NoRegionError, PartialCredentialsError)
+_PASSING = {
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InternalError",
+    "InternalServerError",
+    "LimitExceededException",
+    "OperationAborted",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "RequestTimeout",
+    "ServiceUnavailable",
+    "SlowDown",
+    "Throttling",
+    "ThrottlingException",
+    "TransactionInProgressException",
+}
+_DENIED = {"AccessDenied", "AccessDeniedException", "AllAccessDisabled"}
+_DISTRUSTED = {
+    "IncompleteSignature",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "MissingAuthenticationToken",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+}
+
+
+def session() -> boto3.Session:
+    """The process's own credentials and region."""
+    return boto3.Session()
+
+
+def config(read_seconds: float, **options: Any) -> Config:
+    """How clients behave: few attempts with growing, random pauses, each of bounded time."""
+    return Config(
+        retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+        connect_timeout=3,
+        read_timeout=read_seconds,
+        max_pool_connections=32,
+        **options,
+    )
+
+
+def attempts() -> Iterator[None]:
+    """Turns of a loop that tries again what botocore does not, each after a random pause."""
+    for number in range(_ATTEMPTS):
+        if number:
+            time.sleep(random.uniform(0, min(_FIRST_PAUSE * 2**number, _LONGEST_PAUSE)))  # noqa: S311
+        yield
+
+
+@contextmanager
+def reported(what: str) -> Iterator[None]:
+    """Turn the errors of botocore into StorageUnavailable when they may pass, and into StoreError otherwise.
+
+    ``what`` says what was attempted and on what. The messages name the service's error code and no credentials.
+    """
+    try:
+        yield
+    except ClientError as error:
+        raise _told(what, error) from error
+    except _TRANSIENT as error:
+        raise StorageUnavailable(f"cannot {what}: {type(error).__name__}") from error
+    except _UNSET as error:
+        raise StoreError(f"cannot {what}: {error} (see boto3's credentials and AWS_DEFAULT_REGION)") from error
+    except BotoCoreError as error:
+        raise StoreError(f"cannot {what}: {error}") from error
+
+
+def code(error: ClientError) -> str:
+    """What the service calls the error."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def status(error: ClientError) -> int:
+    """The HTTP status of an error."""
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def _told(what: str, error: ClientError) -> StoreError:
+    name, number = code(error), status(error)
+    if name in _PASSING or number >= 500 or number == 429:
+        return StorageUnavailable(f"cannot {what}: {name or number}")
+    if name in _DENIED or (number == 403 and name not in _DISTRUSTED):
+        return StoreError(f"cannot {what}: access is denied, allow {error.operation_name}")
+    if name in _DISTRUSTED:
+        return StoreError(f"cannot {what}: the credentials are not accepted ({name})")
+    return StoreError(f"cannot {what}: {error.operation_name} was refused ({name or number})")

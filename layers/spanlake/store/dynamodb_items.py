@@ -1,0 +1,117 @@
+"""What stands in the items of the index, as DynamoDB writes it and as the rest of the store reads it."""
+
+import hashlib
+import time
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from spanlake.store.dynamodb_table import DAY_ITEM, EXPIRES, Key, partition
+from spanlake.store.index import Block, CatalogEntry
+
+Item = Mapping[str, Any]  # values are str, int, bytes and frozensets of str or of bytes
+
+_NUMBERS = ("start_ns", "end_ns", "spans", "size")
+# An item holds 400 KB. No tag so long is ever asked for, and its values stay in their blocks.
+_LONGEST_KEY = 300_000  # bytes
+
+
+def marshalled(item: Item) -> dict[str, Any]:
+    """An item as the service takes it."""
+    return {name: _typed(value) for name, value in item.items()}
+
+
+def unmarshalled(item: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """An item as the service gives it, in plain values."""
+    return {name: _plain(*value.items()) for name, value in item.items()}
+
+
+def is_there(item: Item) -> bool:
+    """Whether an item has not expired; DynamoDB takes its time to remove those that have."""
+    return int(item.get(EXPIRES, 0)) == 0 or int(item[EXPIRES]) > time.time()
+
+
+def is_block(item: Item) -> bool:
+    """Whether an item is a block, live or retired."""
+    return "start_ns" in item
+
+
+def is_live(item: Item | None) -> bool:
+    """Whether an item is a live block; None is not there."""
+    return item is not None and is_block(item) and "replaced" not in item and is_there(item)
+
+
+def is_entry(item: Item) -> bool:
+    """Whether an item is an entry of a catalog."""
+    return str(item["sk"]).startswith(DAY_ITEM) and "scope" in item
+
+
+def renewed(block: Block) -> Item:
+    """What an item of a block says anew each time the block is added."""
+    return {name: getattr(block, name) for name in _NUMBERS} | {"trace_filter": block.trace_filter}
+
+
+def lasting(block: Block) -> Item:
+    """What the item says as it was when the block was first added. There are no empty sets."""
+    return {"created_ns": block.created_ns} | ({"hidden": block.hidden} if block.hidden else {})
+
+
+def to_block(item: Item) -> Block:
+    """The block of an item; a retired one has lost its filter and what it hides."""
+    tenant, _, day = item["pk"].rpartition("#")
+    level, _, name = item["sk"].partition("#")
+    return Block(
+        tenant=tenant,
+        date=date.fromisoformat(day),
+        id=name,
+        level=int(level),
+        start_ns=item["start_ns"],
+        end_ns=item["end_ns"],
+        spans=item["spans"],
+        size=item["size"],
+        created_ns=item["created_ns"],
+        trace_filter=item.get("trace_filter", b""),
+        hidden=item.get("hidden", frozenset()),
+    )
+
+
+def is_kept(entry: CatalogEntry) -> bool:
+    """Whether an entry is short enough for an item."""
+    return len(entry.key.encode()) <= _LONGEST_KEY
+
+
+def entry_item(tenant: str, day: date, entry: CatalogEntry) -> dict[str, Any]:
+    """The item of an entry; keys of attributes may be longer than sort keys can be."""
+    text = "\0".join((entry.scope, entry.type, entry.key)).encode()
+    name = hashlib.blake2b(text, digest_size=12).hexdigest()
+    content = {"scope": entry.scope, "key": entry.key, "type": entry.type}
+    return {"pk": partition(tenant, day), "sk": f"{DAY_ITEM}{name}", **content}
+
+
+def to_entry(item: Item) -> CatalogEntry:
+    """The entry of an item."""
+    return CatalogEntry(item["scope"], item["key"], item["type"])
+
+
+def key_of(item: Item) -> Key:
+    """Where an item is."""
+    return item["pk"], item["sk"]
+
+
+def _typed(value: Any) -> dict[str, Any]:
+    match value:
+        case str():
+            return {"S": value}
+        case int():
+            return {"N": str(value)}
+        case bytes():
+            return {"B": value}
+        case _:
+            return {"SS" if isinstance(next(iter(value)), str) else "BS": sorted(value)}
+
+
+def _plain(typed: tuple[str, Any]) -> Any:
+    kind, value = typed
+    if kind == "N":
+        return int(value)
+    return frozenset(value) if kind in {"SS", "BS"} else value

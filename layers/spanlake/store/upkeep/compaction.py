@@ -1,0 +1,98 @@
+"""Merges carried out: the new block's object first, then the swap in the index."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from spanlake.store.days import day_range
+from spanlake.store.errors import IndexConflict, ObjectNotFound, StorageCorrupt
+from spanlake.store.index import Block, DaySummary, Index
+from spanlake.store.objects import Objects
+from spanlake.store.upkeep.inputs import open_inputs
+from spanlake.store.upkeep.merge import merge_blocks
+from spanlake.store.upkeep.policy import Merge, plan
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Compacted:
+    """A merge that was done."""
+
+    merge: Merge
+    block: Block | None  # None when every span of the inputs was hidden
+
+
+def days_of(summary: Iterable[DaySummary]) -> list[tuple[str, date]]:
+    """The tenants and days in a summary, the latest day first."""
+    days = {(day.date, day.tenant) for day in summary}
+    return [(tenant, day) for day, tenant in sorted(days, reverse=True)]
+
+
+class Compactor:
+    """Compacts the blocks of a store. Several may work on one store: of two that merge the same blocks one loses.
+
+    Killed at any instant it leaves at most an object without an entry.
+    """
+
+    def __init__(
+        self,
+        objects: Objects,
+        index: Index,
+        clock: Callable[[], int] = time.time_ns,
+        pause: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``pause`` is called while blocks are merged; it may wait, and what it raises ends the merge."""
+        self._objects = objects
+        self._index = index
+        self._clock = clock
+        self._pause = pause
+        self._unreadable: set[str] = set()  # paths
+
+    def days(self) -> list[tuple[str, date]]:
+        """The tenants and days that have live blocks, the latest day first."""
+        return days_of(self._index.summary())
+
+    def plan(self, tenant: str, day: date, *, settle: bool = False) -> list[Merge]:
+        """The merges that are due; with ``settle`` also those that would wait for the end of the day."""
+        found = self._index.find(tenant, *day_range(day))
+        live = [block for block in found if block.date == day and block.path not in self._unreadable]
+        return plan(live, self._clock(), settle=settle)
+
+    def run(self, merge: Merge) -> Compacted | None:
+        """Merge blocks; None when that could not be done, since a block changed meanwhile or cannot be read.
+
+        A block that cannot be read is not planned for again. Raises StorageUnavailable.
+        """
+        try:
+            return self._run(merge)
+        except IndexConflict as error:
+            _log.info("somebody else was quicker to merge", extra={"reason": str(error)})
+        except (ObjectNotFound, StorageCorrupt) as error:
+            _log.error("blocks could not be merged", extra={"reason": str(error)})
+            self._unreadable.update(block.path for block in self._faulty(merge.inputs))
+        return None
+
+    def _run(self, merge: Merge) -> Compacted:
+        merged = merge_blocks(self._objects, merge, self._pause)
+        if merged is None:
+            self._index.replace([], merge.inputs)
+            return Compacted(merge, None)
+        if merged.catalog:
+            self._index.add([], {(merged.block.tenant, merged.block.date): merged.catalog})
+        self._objects.put(merged.block.path, merged.data)
+        self._index.replace([merged.block], merge.inputs)
+        return Compacted(merge, merged.block)
+
+    def _faulty(self, blocks: Sequence[Block]) -> Sequence[Block]:
+        """Those of the blocks that cannot be opened, or all of them when what is wrong lies deeper."""
+        return [block for block in blocks if not self._opens(block)] or blocks
+
+    def _opens(self, block: Block) -> bool:
+        try:
+            open_inputs(self._objects, [block])
+        except (ObjectNotFound, StorageCorrupt):
+            return False
+        return True

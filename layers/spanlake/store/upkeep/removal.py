@@ -1,0 +1,84 @@
+"""Blocks whose time has come: their entries go first, then their objects."""
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+
+from spanlake.store.days import day_range, utc_day
+from spanlake.store.errors import IndexConflict
+from spanlake.store.index import MAX_REPLACED, Block, DaySummary, Index
+from spanlake.store.objects import Objects
+
+GRACE_SECONDS = 600  # longer than any query runs: how long the objects of retired blocks stay
+_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What was removed."""
+
+    blocks: int = 0
+    spans: int = 0
+    size: int = 0  # bytes
+
+    def __add__(self, other: "Removed") -> "Removed":
+        return Removed(self.blocks + other.blocks, self.spans + other.spans, self.size + other.size)
+
+
+def remove_retired(objects: Objects, index: Index, *, grace_seconds: int = GRACE_SECONDS) -> Removed:
+    """Delete the objects of blocks that ceased to be live longer ago than that."""
+    retired = index.retired(int(time.time()) - grace_seconds)
+    removed = Removed()
+    for first in range(0, len(retired), _AT_ONCE):
+        blocks = retired[first : first + _AT_ONCE]
+        removed += _delete(objects, blocks)
+        index.forget(blocks)
+    return removed
+
+
+def expire_by_age(objects: Objects, index: Index, retention: timedelta, now_ns: int) -> Removed:
+    """Remove the days all of whose spans started longer ago than that."""
+    oldest = utc_day(now_ns - retention // timedelta(microseconds=1) * 1000)
+    return _delete(objects, index.expire(oldest))
+
+
+def expire_by_size(objects: Objects, index: Index, most: int) -> Removed:
+    """Remove the oldest days while there are more bytes than that; of a day that is too large by itself, blocks.
+
+    Of those blocks, which end first, the objects stay for the time of grace.
+    """
+    summary = index.summary()
+    days = sorted({day.date for day in summary})
+    removed = Removed()
+    while sum(day.size for day in summary) > most and len(days) > 1:
+        removed += _delete(objects, index.expire(days.pop(0) + timedelta(1)))
+        summary = [day for day in summary if day.date in days]
+    excess = sum(day.size for day in summary) - most
+    if excess > 0:
+        _retire_oldest(index, summary, excess)
+    return removed
+
+
+def _retire_oldest(index: Index, summary: Sequence[DaySummary], excess: int) -> None:
+    """Take blocks of one day away, those that end first, until so many bytes are gone."""
+    tenants = {(day.tenant, day.date) for day in summary}
+    found = [block for tenant, day in tenants for block in index.find(tenant, *day_range(day)) if block.date == day]
+    chosen: list[Block] = []
+    for block in sorted(found, key=lambda block: (block.end_ns, block.path)):
+        if excess <= 0:
+            break
+        chosen.append(block)
+        excess -= block.size
+    for tenant, _ in tenants:
+        own = [block for block in chosen if block.tenant == tenant]
+        for first in range(0, len(own), MAX_REPLACED):
+            with suppress(IndexConflict):  # compaction was quicker, and the next time comes
+                index.replace([], own[first : first + MAX_REPLACED])
+
+
+def _delete(objects: Objects, blocks: Sequence[Block]) -> Removed:
+    for block in blocks:
+        objects.delete(block.path)
+    return Removed(len(blocks), sum(block.spans for block in blocks), sum(block.size for block in blocks))
