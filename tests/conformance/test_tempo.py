@@ -10,18 +10,17 @@ from tests.server import SpanlakeServer
 
 TENANT = "conformance"
 
-NOT_YET = {
-    429: "with (sample=true) is ignored: every span counts",
-}
 BETTER = {
     **dict.fromkeys((222, 224, 227), "Tempo stops looking for spans of &>> and &<< before it has seen all"),
     **dict.fromkeys((333, 334), "Tempo leaves values out of sums of an attribute"),
     **dict.fromkeys((345, 347, 399, 400), "quantiles are exact here, estimated from powers of two in Tempo"),
+    429: "with (sample=true) is answered exactly, estimated from a tenth of the spans in Tempo",
     426: "Tempo counts resource.service.name up to a dozen times for one span where the filter names it",
 }
 
 
-def _requests() -> list[Any]:
+def requests() -> list[Any]:
+    """The recorded requests, marked where the answer differs on purpose."""
     if not FOLDER.exists():
         return []
     rows = checker().load(ANSWERS)
@@ -29,7 +28,7 @@ def _requests() -> list[Any]:
 
 
 def _marks(number: int) -> list[pytest.MarkDecorator]:
-    reason = NOT_YET.get(number) or BETTER.get(number)
+    reason = BETTER.get(number)
     return [pytest.mark.xfail(reason=reason, strict=True)] if reason else []
 
 
@@ -46,7 +45,7 @@ def test_recordings_are_there() -> None:
         pytest.skip("the recorded answers are missing")
 
 
-@pytest.mark.parametrize("row", _requests())
+@pytest.mark.parametrize("row", requests())
 def test_answer_is_tempos(loaded: SpanlakeServer, row: dict[str, Any]) -> None:
     check = checker()
     status, answer = check.ask(loaded.tempo, row, tenant=TENANT)

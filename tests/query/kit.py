@@ -201,9 +201,9 @@ class Lake:
         """The values of a metrics query's series by their labels' values."""
         return {tuple(value for _, value in one.labels): one.values for one in self.lines(q, steps, tenant)}
 
-    def lines(self, q: str, steps: Steps, tenant: str = TENANT) -> list[Series]:
+    def lines(self, q: str, steps: Steps, tenant: str = TENANT, exemplars: int = 0) -> list[Series]:
         """The series of a metrics query."""
-        return self.querier.metrics(tenant, check(parse(q), self.querier.dialect), steps)
+        return self.querier.metrics(tenant, check(parse(q), self.querier.dialect), steps, exemplars=exemplars)
 
 
 def steps(start: int, end: int, step: int) -> Steps:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from spanlake.query.steps import Steps
 from spanlake.traceql import Dialect
-from tests.query.kit import SECOND, At, Lake
+from tests.query.kit import MINUTE, NOON, SECOND, At, Lake
 
 ERROR, SERVER, CLIENT = 2, 2, 3
 
@@ -46,6 +47,14 @@ def lake(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         ("{ resource.service.name != parent.resource.service.name }", "below work"),
         ('{ parent.name = "root" } > { parent.name = "call" }', "work"),
         ('{ parent.name = "missing" }', ""),
+        ("{ parent = nil }", "other root"),
+        ("{ parent != nil }", "below call query stray work"),
+        ("{ parent.resource.zone != nil && true }", "query"),
+        ("{ -(3 / 2) * parent.n + .n = 1 }", "call"),
+        ("{ parent.trace:duration > 2s }", "call query work"),
+        ('{ parent.rootName = "other" }', "below"),
+        ('{ parent.span:id = "0000000000000002" }', "work"),
+        ("{ parent.kind = server } >> { parent.status = error }", "query"),
     ],
 )
 def test_parent_scope(lake: Lake, query: str, names: str) -> None:
@@ -79,9 +88,58 @@ def test_first_of_several_spans_with_an_id_is_the_parent(tmp_path: Path) -> None
         ("({ status = error } | count() > 1) && { kind = server }", [1]),
         ("({ status = error } | count() > 2) && { kind = server }", []),
         ('({ status = error } | count() > 2) || { name = "other" }', [2]),
+        ("2 < count()", [1]),
+        ("min(.n) < max(duration)", [1]),
+        ("sum(.n) = min(.n)", []),
+        ("min(.n) + max(.n) = 3", [1]),
+        ("{ kind = server } | max(.n) - min(.n) = 0", [1]),
+        ("{ .n > 0 } | max(1 - (2 + .n)) < avg(3 * duration)", [1]),
+        ("{} | max(parent.n) = 2", [1]),
+        ("{} | max(parent.n) = 1", []),
+        ("{} | count() + count() = 4", [2]),
+        ("{} | by(resource.service.name) | max(duration) - min(duration) = 1s", [1]),  # of web in trace 1
+        ("({} | count()) - ({} | count()) <= 1", [1, 2]),
+        ('({} | count()) / ({ status = error } | count()) < ({} | count()) / ({ name = "root" } | count())', [1]),
+        ('({ status = error } | count()) + ({ name = "root" } | sum(.n)) = 3', [1]),
         ("({ kind = server } | count()) = ({ kind = client } | count())", [1]),
         ("({ kind = server } | count()) + ({ status = error } | count()) = 4", [1]),
     ],
 )
 def test_scalars(lake: Lake, query: str, traces: list[int]) -> None:
     assert sorted(lake.traces(query)) == traces
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("({ status = error } | count() > 1) && { kind = client }", "call query work"),
+        ("({ status = error } | count() > 1) >> { kind = client }", "query"),
+        ("{ kind = server } >> ({ status = error } | count() > 1)", "query work"),
+        ("({ status = error } | count() > 1) | { kind = client }", "query"),
+        ("(({ kind = server } | count() > 1) && { status = error }) | count() > 2", "query root work"),
+        ("(({ kind = server } | count() > 1) && { status = error }) | count() > 3", ""),
+        ("({ kind = server } | count()) = ({ kind = client } | count())", "call query root work"),
+    ],
+)
+def test_pipelines_among_spansets(lake: Lake, query: str, names: str) -> None:
+    assert lake.names(query) == names.split()
+
+
+@pytest.mark.parametrize(
+    ("query", "value"),
+    [
+        ("({ status = error } | count() > 1) | count_over_time()", 2),
+        ("{} | max(duration) > 1.5 * avg(duration) | count_over_time()", 5),
+        ("(({} | count_over_time()) * 2 > 1) + ({} | count_over_time())", 21),
+        ("{ parent.kind = server } | avg_over_time(parent.duration)", 7 / 3),
+    ],
+)
+def test_metrics(lake: Lake, query: str, value: float) -> None:
+    ((found,),) = lake.series(query, Steps.whole(NOON, NOON + MINUTE)).values()
+    assert found == pytest.approx(value)
+
+
+def test_metrics_of_more_than_five_labels(lake: Lake) -> None:
+    labels = "name, kind, status, resource.service.name, span.n, parent.name"
+    found = lake.series(f"{{ .n = 2 }} | count_over_time() by ({labels})", Steps.whole(NOON, NOON + MINUTE))
+    assert found == {("call", "client", "unset", "web", 2, "root"): (1,)}

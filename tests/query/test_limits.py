@@ -9,9 +9,10 @@ import pyarrow as pa
 import pytest
 import sqlglot
 
+from spanlake.query import finder
 from spanlake.query.duck import Cancellation, Duck
 from spanlake.query.limits import Cancelled, LimitExceeded, Limits
-from tests.query.kit import At, Lake, trace_id
+from tests.query.kit import HOUR, SECOND, At, Lake, steps, trace_id
 
 ENDLESS = "SELECT COUNT(*) FROM range(100000000) a, range(100000000) b WHERE a.range * b.range % 7 = 3"
 LARGE = "SELECT LIST(range) FROM range(200000000)"
@@ -47,6 +48,14 @@ def test_memory_is_bounded() -> None:
     with duck.session() as session, pytest.raises(LimitExceeded, match=r"more than 32 MiB.*--query-memory"):
         session.fixed(LARGE)
     duck.close()
+
+
+def test_spans_whose_place_in_the_tree_matters_are_bounded(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake.add(*CHAIN)
+    assert len(lake.names("{} > {}")) == len(CHAIN) - 1
+    monkeypatch.setattr(finder, "_TREE_BYTES", lake.duck.limits.memory_bytes // 100)
+    with pytest.raises(LimitExceeded, match=r"how more than 100 spans stand.*--query-memory"):
+        lake.search("{} > {}")
 
 
 def test_another_thread_cancels() -> None:
@@ -129,4 +138,14 @@ def test_answers_are_bounded(tmp_path: Path, limits: Limits, ask: Callable[[Lake
     lake.add(*(At(n, attributes={"k": n}) for n in range(1, 6)))
     with pytest.raises(LimitExceeded, match=message):
         ask(lake)
+    lake.close()
+
+
+def test_only_what_is_read_counts(tmp_path: Path) -> None:
+    lake = Lake(tmp_path, Limits(spans=2))
+    lake.add(At(1), At(2))
+    lake.add(At(3, start=HOUR), At(4, start=HOUR))
+    assert lake.series("{} | count_over_time()", steps(-SECOND, SECOND, SECOND)) == {("count_over_time",): (0, 2, 0)}
+    with pytest.raises(LimitExceeded, match=r"more than 2 spans.*--query-spans"):
+        lake.series("{} | count_over_time()", steps(-SECOND, HOUR, HOUR))
     lake.close()

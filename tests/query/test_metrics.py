@@ -152,7 +152,10 @@ def test_no_blocks_no_series(lake: Lake) -> None:
 
 @pytest.mark.parametrize(
     ("limits", "message"),
-    [(Limits(values=5), "more than 5 samples"), (Limits(points=99), "more than 99 points")],
+    [
+        (Limits(series=5), "more than 5 series.*--query-series"),
+        (Limits(points=99), "more than 99 points.*--query-points"),
+    ],
 )
 def test_too_many_series(tmp_path: Any, limits: Limits, message: str) -> None:
     lake = Lake(tmp_path, limits)

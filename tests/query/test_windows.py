@@ -18,8 +18,34 @@ def block(start: int, end: int, spans: int = 1) -> Block:
 
 def test_portions_grow_from_the_newest_block() -> None:
     blocks = [block(0, end, PORTION_SPANS) for end in (2, 7, 1, 6, 3, 5, 4)]
-    assert [[one.end_ns for one in portion] for portion in portions(blocks)] == [[7], [6, 5, 4, 3], [2, 1]]
+    assert [[one.end_ns for one in portion.blocks] for portion in portions(blocks)] == [[7], [6, 5, 4, 3], [2, 1]]
+    assert all(portion.ids is None for portion in portions(blocks))
     assert list(portions([])) == []
+
+
+def test_large_blocks_are_cut_by_trace_ids() -> None:
+    found = list(portions([block(0, 1, 100 * PORTION_SPANS), block(0, 2)]))
+    assert [portion.blocks[0].end_ns for portion in found] == [2, 1, 1, 1]
+    ranges = [portion.ids for portion in found if portion.ids is not None]
+    assert [ids.low[0] for ids in ranges] == [0, 10, 51]  # 4 %, 16 %, the others
+    assert ranges[0].low == bytes(16)
+    assert ranges[-1].high is None
+    assert all(ids.high == after.low for ids, after in pairwise(ranges))
+
+
+@given(st.lists(st.integers(1, 200 * PORTION_SPANS), max_size=8))
+def test_portions_hold_every_trace_of_every_block_once(sizes: list[int]) -> None:
+    blocks = [block(0, n, spans) for n, spans in enumerate(sizes)]
+    found = list(portions(blocks))
+    for one in blocks:
+        ranges = [portion.ids for portion in found if one in portion.blocks]
+        if ranges == [None]:
+            continue
+        cuts = [ids for ids in ranges if ids is not None]
+        assert len(cuts) == len(ranges)
+        assert cuts[0].low == bytes(16)
+        assert cuts[-1].high is None
+        assert all(ids.high == after.low for ids, after in pairwise(cuts))
 
 
 def test_hours_on_the_hour_each_window_longer() -> None:

@@ -203,10 +203,12 @@ def test_pipelines_keep_their_parentheses_beside_pipelines_only() -> None:
 
 
 def test_hints() -> None:
-    query = parse("{} with (most_recent=true, sample=0.1, sample=5)")
+    query = parse("{} with (most_recent=true, sample=0.1, sample=5, sample=6)")
     assert query.hints[0] == Hint("most_recent", Static(Type.BOOL, value=True))
-    assert query.hint("sample") == Static(Type.INT, 5)
-    assert query.hint("absent") is None
+    assert query.hint("sample", Type.INT) == Static(Type.INT, 5)
+    assert query.hint("sample", Type.FLOAT, Type.INT) == Static(Type.FLOAT, 0.1)
+    assert query.hint("sample", Type.BOOL) is None
+    assert query.hint("absent", Type.INT) is None
 
 
 def test_places_do_not_count_in_comparisons() -> None:

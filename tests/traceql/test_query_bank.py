@@ -3,6 +3,9 @@
 import pytest
 
 from spanlake.traceql import Dialect, ParseError, TraceQLError, TypeMismatch, Unsupported, check, parse, print_query
+from spanlake.traceql.lexer import lex
+from spanlake.traceql.tokens import ATTRIBUTE_SCOPES, INTRINSICS, LITERALS, SYMBOLS
+from spanlake.traceql.tree import AggregateFunction, MetricsFunction, RankFunction
 
 VALID = [
     # spanset filters
@@ -27,9 +30,11 @@ VALID = [
     "{ name != nil }",
     "{ .a = maxInt || .a = minInt }",
     "{ status = error && status != unset }",
-    "{ kind = server }",
+    "{ kind = server || kind = producer || kind = consumer || kind = unspecified }",
     '{ statusMessage = "" }',
     '{ rootServiceName = "a" && rootName != "b" }',
+    "{ kind = internal && duration <= 1s }",
+    "{ traceDuration > 1s && .a - 1 = 2 && .b / 2 = 1 }",
     "{ nestedSetLeft < 3 && nestedSetRight > 1 && nestedSetParent = -1 }",
     '{ trace:id = "0a" && trace:duration > 1s && trace:rootName = "a" && trace:rootService = "b" }',
     '{ span:id = "1" && span:parentID = "2" && span:childCount > 3 && span:name = "n" }',
@@ -66,6 +71,9 @@ VALID = [
     "{ } | quantile_over_time(duration, 0, .5, 0.99, 1) by (resource.service.name)",
     "{ } | histogram_over_time(span:duration)",
     "{ } | min_over_time(.a) by (trace:rootService)",
+    "{ } | max_over_time(span:childCount) by (status)",
+    "{ } | avg_over_time(duration)",
+    "{ } | sum_over_time(event:timeSinceStart) by (event.a, link.b, instrumentation.c)",
     "{ } | rate() by (.a, .b, .c, .d, .e)",
     "{ } | compare({ status = error })",
     "{ } | compare({ status = error }, 5, 100, 200)",
@@ -109,6 +117,11 @@ UNPARSABLE = [
     ("{ span:nope = 1 }", 1, 3),
     ("{ parent:id = 1 }", 1, 9),
     ("{ trace:name = 1 }", 1, 3),
+    ("{ trace:status = error }", 1, 3),
+    ('{ span:rootName = "a" }', 1, 3),
+    ("{ nil > nil }", 1, 7),
+    ("{ true and false }", 1, 8),
+    ('{ .a in ("b") }', 1, 6),
     # literals
     ('{ .a = "b }', 1, 8),
     (r'{ .a = "\q" }', 1, 8),
@@ -124,7 +137,12 @@ UNPARSABLE = [
     (r'{ ."a\n" }', 1, 7),
     ("{ } /* and", 1, 5),
     # spansets
+    ("( true )", 1, 3),
+    ("{ } !! { }", 1, 5),
+    ("{ } <> { }", 1, 6),
     ("{ } + { }", 1, 5),
+    ("{ } - { }", 1, 5),
+    ("{ } <= { }", 1, 5),
     ("{ } = { }", 1, 5),
     ("{ } >= { }", 1, 5),
     ("{ } && 3", 1, 5),
@@ -142,6 +160,12 @@ UNPARSABLE = [
     ("{ } | count() > 1 > 2", 1, 19),
     ('{ } | count() > "a"', 1, 17),
     ("count() > 3 && { }", 1, 13),
+    ("({ }) && (count())", 1, 7),
+    ("({ }) + (count()) = 1", 1, 7),
+    ("({ } | count()) + ({ } | count())", 1, 34),
+    ("({ } | count()) && ({ } | count()) = 1", 1, 17),
+    ('max(name) = "a"', 1, 13),
+    ("2 > 1 > 0", 1, 7),
     ("avg(.a) + 1", 1, 12),
     ("avg(.a) ~ 1", 1, 9),
     ("-count() > 1", 1, 2),
@@ -163,6 +187,9 @@ UNPARSABLE = [
     ("{ } | sum_over_time(duration + 1)", 1, 30),
     ("{ } | quantile_over_time(duration)", 1, 34),
     ("{ } | quantile_over_time(duration, -1)", 1, 36),
+    ("{ } | quantile_over_time(duration, .5, )", 1, 40),
+    ("{ } | compare({ }) by (.a)", 1, 20),
+    ("{ } | rate() | rate()", 1, 16),
     ("{ } | rate() by ()", 1, 18),
     ("{ } | rate() by (1)", 1, 18),
     ("{ } | rate() == 1", 1, 15),
@@ -187,6 +214,7 @@ UNPARSABLE = [
     ("{ } with ()", 1, 11),
     ("{ } with (a)", 1, 12),
     ("{ } with (a=.b)", 1, 13),
+    ("{ } with (a=1) | count() > 1", 1, 16),
     ("with (a=true)", 1, 1),
 ]
 
@@ -246,13 +274,25 @@ BEYOND_TEMPO = [
     ("{ parent.span.a = parent.b }", 1, 3),
     ("{ parent.name = nil }", 1, 3),
     ("{ parent = nil }", 1, 3),
+    ("{ parent.resource.a && true }", 1, 3),
+    ("{ parent.a } >> { .b }", 1, 3),
+    ("{ (-(3 / 2) * .a - parent.b + .c) ^ 3 = 2 }", 1, 20),
+    ("{ } | max(parent.a) = 1", 1, 11),
+    ("{ } | by(parent.name) | count() > 1", 1, 10),
+    ("{ } | select(parent.duration)", 1, 14),
     ("{ } | rate() by (parent.name)", 1, 18),
+    ("{ } | avg_over_time(parent.duration)", 1, 21),
+    ("{ } | compare({ parent.kind = server })", 1, 17),
     # scalars on both sides
     ("{ } | max(duration) > 2 * avg(duration)", 1, 25),
     ("{ } | count() * 2 > 40", 1, 15),
     ("{ } | 2 < count()", 1, 7),
     ("{ } | min(.a) < max(.b)", 1, 17),
+    ("{ } | count() + count() = 1", 1, 15),
+    ("max(1 - (2 + .a)) < avg(3 * duration ^ 2)", 1, 21),
     ("({ .a } | count()) > ({ .b } | count())", 1, 2),
+    ("({ .a } | count()) + ({ name = `b` } | avg(duration)) = 2", 1, 20),
+    ("({ } | count()) / ({ } | count()) > ({ } | count()) / ({ } | count())", 1, 17),
     ("({ .a } | count()) * 2 + 1 > 3", 1, 24),
     # pipelines beside spansets
     ("({ status = error } | count() > 2) && { kind = server }", 1, 2),
@@ -269,6 +309,10 @@ BEYOND_TEMPO = [
 NEVER_SUPPORTED = [
     ("3 = 2", 1, 3),
     ("{ } | 1 + 1 > 1", 1, 13),
+    ("{ parent.nestedSetLeft = 1 }", 1, 3),
+    ("{ parent.nestedSetRight = 1 }", 1, 3),
+    ("{ parent.nestedSetParent = 1 }", 1, 3),
+    ("{ } | by(parent.span:childCount)", 1, 10),
 ]
 
 
@@ -315,10 +359,23 @@ def test_printing_and_parsing_gives_the_same_tree(query: str) -> None:
     assert parse(print_query(parsed)) == parsed
 
 
-def test_the_intrinsic_parent_has_no_value_of_its_own() -> None:
+@pytest.mark.parametrize(
+    "condition", ["parent", "parent = 1", "1 % parent = 1", "1 >= parent", "-parent = nil", "!parent = nil"]
+)
+def test_the_intrinsic_parent_has_no_value_of_its_own(condition: str) -> None:
     with pytest.raises(TypeMismatch, match="nil"):
-        check(parse("{ parent = 1 }"), Dialect.extended())
+        check(parse(f"{{ {condition} }}"), Dialect.extended())
 
 
 def test_errors_are_of_one_family() -> None:
     assert all(issubclass(kind, TraceQLError) for kind in (ParseError, TypeMismatch, Unsupported))
+
+
+def test_bank_has_every_word_of_the_language() -> None:
+    queries = [*VALID, *(query for query, _, _ in BEYOND_TEMPO)]
+    used = {token.text for query in queries for token in lex(query)}
+    scopes = {text.partition(".")[0] for text in used if "." in text}
+    stages = {"by", "coalesce", "select", "compare", "with", "nil"}
+    words = {*AggregateFunction, *MetricsFunction, *RankFunction, *stages, *SYMBOLS, *LITERALS, *INTRINSICS}
+    assert words - used == set()
+    assert {*ATTRIBUTE_SCOPES, "parent"} <= scopes

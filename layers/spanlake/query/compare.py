@@ -5,7 +5,7 @@ of request do, are counted together (see ``tally``); a sample tells which ones t
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from sqlglot import exp
 
 from spanlake.query.duck import Session
-from spanlake.query.finder import with_spans
+from spanlake.query.finder import over, with_spans
 from spanlake.query.found import named
 from spanlake.query.kin import KEY, KINDS
 from spanlake.query.limits import LimitExceeded
@@ -26,7 +26,7 @@ from spanlake.query.tally import CELL, CELLS, WIDEST, Tally, candidates, tally, 
 from spanlake.traceql import values
 from spanlake.traceql.facets import EVERYWHERE, Facet, Level, dedicated_names, facets
 from spanlake.traceql.fields import SPAN, Fields
-from spanlake.traceql.pipeline import SearchPlan
+from spanlake.traceql.pipeline import SearchPlan, Selection
 from spanlake.traceql.predicate import Predicates
 from spanlake.traceql.probe import Probe
 from spanlake.traceql.relation import ARRIVAL, columns_needed, relation
@@ -80,8 +80,8 @@ class _Spans:
         matching = spans._matching(fields, [came])
         if plan.single_filter is not None and not fields.needs.whole_traces:
             return spans
-        query = with_spans(exp.select(exp.Star()), source, Probe.of(plan, source.known), fields)
-        session.register(_CHOSEN, session.table(query.from_(matching.subquery("matching", copy=False), copy=False)))
+        define = partial(with_spans, source=source, probe=Probe.of(plan, source.known), fields=fields)
+        session.register(_CHOSEN, session.table(over(session, exp.select(exp.Star()), matching, define)))
         return cls(source, plan, node, steps, chosen=True)
 
     def cells(self, columns: Mapping[str, Callable[[Fields], Sql]]) -> exp.Select:
@@ -92,9 +92,9 @@ class _Spans:
             return self._chosen(fields, read)
         matching = self._matching(fields, read)
         query = with_spans(exp.Select(), self.source, Probe.of(self.plan, self.source.known), fields)
-        return query.with_(CELLS, as_=matching, copy=False)
+        return query.with_(CELLS, as_=matching.query, copy=False)
 
-    def _matching(self, fields: Fields, columns: list[exp.Expr]) -> exp.Select:
+    def _matching(self, fields: Fields, columns: list[exp.Expr]) -> Selection:
         start = fields.column(_START)
         return self.plan.select(fields, [self._cell(fields), *columns], where=inside(self.steps, start))
 
@@ -193,24 +193,19 @@ class _Bundles:
         """Facets of which only values that may be among the most frequent are counted one by one."""
         names = list(columns)
         frequent = candidates(self.session, self._cells(columns), names, self.top)
-        narrow = {name: replace(facet, read=_only(facet, frequent[name])) for name, facet in columns.items()}
-        bundle = self._bundle(narrow, self._cells(narrow))
-        shown = (found for found in bundle.tallies if found.value is not None)
-        return replace(bundle, tallies=chain(shown, totals(self.session, self._cells(columns), names)))
+        tallies = [self._frequent(name, facet, frequent[name]) for name, facet in columns.items() if frequent[name]]
+        shown = (found for found in chain.from_iterable(tallies) if found.value is not None)
+        counted = {name: _counted(facet) for name, facet in columns.items()}
+        return _Bundle(counted, chain(shown, totals(self.session, self._cells(columns), names)))
+
+    def _frequent(self, name: str, facet: Facet, wanted: list[Any]) -> Iterator[Tally]:
+        literals = [values.literal(Static(facet.type if facet.shown else Type.STRING, value)) for value in wanted]
+        cells = self._cells({name: facet})
+        return tally(self.session, with_rows(cells, [name], only=literals), [name], self.top)
 
 
 def _column(name: str, fields: Fields) -> Sql:
     return fields.column(name)
-
-
-def _only(facet: Facet, wanted: list[Any]) -> Callable[[Fields], Sql]:
-    literals = [values.literal(Static(facet.type if facet.shown else Type.STRING, value)) for value in wanted]
-
-    def read(fields: Fields) -> Sql:
-        value = facet.read(fields)
-        return values.case(exp.In(this=value, expressions=literals), value.copy()) if literals else value
-
-    return read
 
 
 def _counted(facet: Facet) -> _Counted:

@@ -1,18 +1,25 @@
 """DuckDB as spanlake uses it: in memory, closed to the world, one cursor a request, stopped when time is up."""
 
+import re
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
 from sqlglot import exp
 
 from spanlake.query.limits import Cancelled, LimitExceeded, Limits
+from spanlake.store.errors import StorageUnavailable
+from spanlake.store.index import Block
+
+if TYPE_CHECKING:
+    from spanlake.query.remote import Remote
 
 _PULSE_SECONDS = 0.05
+_HTTP_STATUS = re.compile(r"HTTP \d{3}")
 
 
 class Cancellation:
@@ -46,22 +53,32 @@ class Session:
         self._limits = limits
         self._deadline = time.monotonic() + limits.seconds
         self._cancellation = cancellation
+        self._touched: dict[str, int] = {}
         self.limits = limits
 
-    def table(self, query: exp.Query) -> pa.Table:
-        """Run a query.
+    def touch(self, blocks: Iterable[Block]) -> None:
+        """Note the blocks that are read next. Raises LimitExceeded for too many spans in all the request reads."""
+        self._touched |= {block.id: block.spans for block in blocks}
+        if self._limits.spans and sum(self._touched.values()) > self._limits.spans:
+            raise LimitExceeded(
+                f"the query has to read more than {self._limits.spans} spans: ask for a shorter time range, or raise "
+                "--query-spans"
+            )
+
+    def table(self, query: exp.Query, *, large: bool = False) -> pa.Table:
+        """Run a query; for a ``large`` answer, of some ten thousand rows, all cores gather it.
 
         Raises LimitExceeded when time or memory run out, Cancelled when the request was given up.
         """
-        return self.fixed(query.sql("duckdb", copy=False))
+        return self.fixed(query.sql("duckdb", copy=False), large=large)
 
-    def fixed(self, sql: str) -> pa.Table:
+    def fixed(self, sql: str, *, large: bool = False) -> pa.Table:
         """Run a query whose text is part of the program, as ``table`` does."""
         done = threading.Event()
         watch = threading.Thread(target=self._watch, args=(done,), daemon=True)
         watch.start()
         try:
-            return self._run(sql)
+            return self._run(sql, large=large)
         finally:
             done.set()
             watch.join()
@@ -77,11 +94,12 @@ class Session:
     def _is_late(self) -> bool:
         return time.monotonic() > self._deadline
 
-    def _run(self, sql: str) -> pa.Table:
+    def _run(self, sql: str, *, large: bool) -> pa.Table:
         try:
             if self._cancellation.cancelled or self._is_late:
                 raise duckdb.InterruptException
-            return self._cursor.execute(sql).to_arrow_table()
+            run = self._cursor.sql if large else self._cursor.execute
+            return run(sql).to_arrow_table()
         except duckdb.InterruptException:
             if self._cancellation.cancelled:
                 raise Cancelled from None
@@ -94,6 +112,9 @@ class Session:
                 f"the query needs more than {self._limits.memory_bytes >> 20} MiB of memory: ask for a shorter time "
                 "range or fewer groups, or raise --query-memory"
             ) from None
+        except duckdb.IOException as error:  # S3's refusals among them
+            status = _HTTP_STATUS.search(str(error))
+            raise StorageUnavailable(f"cannot read blocks: {status[0] if status else 'the storage failed'}") from error
 
     def register(self, name: str, table: pa.Table) -> None:
         """Make an Arrow table readable under a name, for this session only."""
@@ -101,13 +122,22 @@ class Session:
 
 
 class Duck:
-    """A DuckDB instance that reads Parquet below the given directories and nothing else. Share it between threads."""
+    """A DuckDB instance that reads Parquet below the given directories, one of them perhaps in S3, and nothing else.
 
-    def __init__(self, directories: Sequence[str], limits: Limits | None = None) -> None:
+    Share it between threads.
+    """
+
+    def __init__(
+        self, directories: Sequence[str], limits: Limits | None = None, remote: "Remote | None" = None
+    ) -> None:
         self.limits = limits or Limits()
         self._lock = threading.Lock()
+        self._remote = remote
         self._root = duckdb.connect(":memory:", config=self._config())
         self._root.execute("SET GLOBAL parquet_metadata_cache = true")
+        if remote is not None:
+            remote.prepare(self._root)
+            directories = [*directories, remote.directory]
         self._root.execute("SET allowed_directories = ?", [list(directories)])
         self._root.execute("SET enable_external_access = false")
         self._root.execute("SET lock_configuration = true")
@@ -127,6 +157,8 @@ class Duck:
         """Open a session; its deadline starts now."""
         cancellation = cancellation or Cancellation()
         with self._lock:
+            if self._remote is not None:
+                self._remote.renew(self._root)
             cursor = self._root.cursor()
         cancellation.attach(cursor)
         try:

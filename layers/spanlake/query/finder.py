@@ -1,28 +1,33 @@
 """Finds the ids of traces that match a query in a window of time."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from sqlglot import exp
 
 from spanlake.query.duck import Session
+from spanlake.query.kinship import relate
+from spanlake.query.limits import LimitExceeded
 from spanlake.query.source import Source
 from spanlake.query.windows import HOUR_NS, Window
-from spanlake.store.index import Block
 from spanlake.traceql import values
 from spanlake.traceql.fields import SPAN, Fields
-from spanlake.traceql.pipeline import SearchPlan
+from spanlake.traceql.pipeline import SearchPlan, Selection
 from spanlake.traceql.probe import Probe
 from spanlake.traceql.relation import columns_needed, needs_arrival
 
 _START = "start_time_unix_nano"
 _TRACE = "trace_id"
+_TREE_BYTES = 128  # what a span takes whose place in its trace's tree matters, outside of DuckDB's own limit
 
 
 @dataclass(frozen=True)
 class Finder:
     """Looks through blocks for matching traces, by ascending id.
 
-    ``most_recent`` orders them by their latest matching span instead.
+    ``most_recent`` orders them by their latest matching span instead. ``probed_in`` are those of the blocks, if not
+    all, in which a trace must pass the probe.
     """
 
     session: Session
@@ -30,34 +35,33 @@ class Finder:
     plan: SearchPlan
     probe: Probe
     most_recent: bool
+    probed_in: Source | None = None
 
-    def probed(self, window: Window, limit: int) -> list[bytes]:
-        """Traces that pass the probe."""
-        source = self.source.within(block for block in self.source.blocks if _overlaps(block, window))
+    def alone(self, window: Window, limit: int) -> list[bytes]:
+        """Traces with a span in the window that passes the probe, where that is all it takes to match."""
+        source = self.source.overlapping(window.start_ns, window.end_ns)
         if not source.blocks:
             return []
-        return self._ids(self._probed(source, window).limit(limit, copy=False))
+        self.session.touch(source.blocks)
+        return self._ids(self._alone(source, window).limit(limit, copy=False))
 
-    def matching(self, window: Window, limit: int) -> list[bytes]:
-        """Traces that match, of those that pass the probe."""
+    def whole(self, window: Window, limit: int) -> list[bytes]:
+        """Traces with a matching span in the window, judged by all of their spans in the blocks."""
+        self.session.touch(self.source.blocks)
         fields = Fields(self.source.known)
         start = fields.column(_START)
         columns = [fields.column(_TRACE), exp.alias_(self._time(start), "time")]
         matching = self.plan.select(fields, columns, where=_between(start, window))
         time = exp.Ordered(this=exp.Max(this=exp.column("time")), desc=True)
-        query = (
-            with_spans(exp.select(exp.column(_TRACE)), self.source, self.probe, fields)
-            .from_(matching.subquery("matching", copy=False), copy=False)
-            .group_by(exp.column(_TRACE), copy=False)
-            .order_by(time, exp.column(_TRACE), copy=False)
-            .limit(limit, copy=False)
-        )
-        return self._ids(query)
+        query = exp.select(exp.column(_TRACE)).group_by(exp.column(_TRACE), copy=False)
+        query = query.order_by(time, exp.column(_TRACE), copy=False).limit(limit, copy=False)
+        define = partial(with_spans, source=self.source, probe=self.probe, fields=fields, probed_in=self.probed_in)
+        return self._ids(over(self.session, query, matching, define, large=self.probed_in is None))
 
     def _ids(self, query: exp.Query) -> list[bytes]:
         return [row[_TRACE] for row in self.session.table(query).to_pylist()]
 
-    def _probed(self, source: Source, window: Window) -> exp.Select:
+    def _alone(self, source: Source, window: Window) -> exp.Select:
         start = exp.column(_START, table=SPAN)
         covered = all(window.start_ns <= block.start_ns and block.end_ns <= window.end_ns for block in source.blocks)
         query = probe_query(source, self.probe, timed=self.most_recent or not covered)
@@ -84,9 +88,38 @@ def probe_query(source: Source, probe: Probe, *, timed: bool = False) -> exp.Sel
     return query.having(*probe.having, copy=False) if probe.having else query
 
 
-def with_spans(query: exp.Select, source: Source, probe: Probe, fields: Fields) -> exp.Select:
+def over(
+    session: Session,
+    query: exp.Select,
+    matching: Selection,
+    define: Callable[[exp.Select], exp.Select],
+    *,
+    large: bool = True,
+) -> exp.Select:
+    """The query, of the table ``matching`` that holds the selected spans; ``define`` gives a query the table ``spans``.
+
+    Spans whose structure matters are fetched at once, a ``large`` number of them or a few.
+    """
+    query = query.from_(matching.query.subquery("matching", copy=False), copy=False)
+    if matching.base is None:
+        return define(query)
+    most = session.limits.memory_bytes // _TREE_BYTES
+    base = exp.select(exp.Star()).from_(matching.base.subquery("base", copy=False), copy=False)
+    spans = session.table(define(base).limit(most + 1, copy=False), large=large)
+    if spans.num_rows > most:
+        raise LimitExceeded(
+            f"the query has to tell how more than {most} spans stand to each other: ask for a shorter time range or "
+            "narrower filters, or raise --query-memory"
+        )
+    relate(session, spans, matching.steps)
+    return query
+
+
+def with_spans(
+    query: exp.Select, source: Source, probe: Probe, fields: Fields, probed_in: Source | None = None
+) -> exp.Select:
     """The query with a table ``spans`` of what the fields need: of all traces, or where whole traces are judged, of
-    those that pass the probe."""
+    those that pass the probe, in all blocks or in some."""
     table = source.table(columns_needed(fields.needs), arrival=needs_arrival(fields.needs))
     if probe.is_trivial or not fields.needs.whole_traces:
         return query.with_("spans", as_=table, copy=False)
@@ -94,13 +127,9 @@ def with_spans(query: exp.Select, source: Source, probe: Probe, fields: Fields) 
     every = table.subquery("every", copy=False)
     judged = exp.select(exp.Star()).from_(every, copy=False)
     judged.where(exp.In(this=exp.column(_TRACE), query=candidates), copy=False)
-    query.with_("candidates", as_=probe_query(source, probe), copy=False)
+    query.with_("candidates", as_=probe_query(probed_in or source, probe), copy=False)
     return query.with_("spans", as_=judged, copy=False)
 
 
 def _between(start: exp.Expr, window: Window) -> exp.Expr:
     return exp.Between(this=start, low=values.number(window.start_ns), high=values.number(window.end_ns))
-
-
-def _overlaps(block: Block, window: Window) -> bool:
-    return block.start_ns <= window.end_ns and block.end_ns >= window.start_ns

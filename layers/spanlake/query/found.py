@@ -1,12 +1,14 @@
 """What a search found, read from the spans of a few traces."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Any
 
 from sqlglot import exp
 
 from spanlake.query.duck import Session
+from spanlake.query.finder import over
 from spanlake.traceql.durations import format_duration
 from spanlake.traceql.fields import Fields
 from spanlake.traceql.known import Known
@@ -16,18 +18,14 @@ from spanlake.traceql.tree import Kind, Status, Type
 
 NO_ROOT = "<root span not yet received>"
 
-_HEADERS = """
-    SELECT trace_id,
+_SERVICES = """
+    SELECT trace_id, COALESCE(service_name, '') AS service, COUNT(*) AS spans,
+      COUNT(*) FILTER (WHERE status_code = 2) AS errors,
       MIN(start_time_unix_nano) AS start_ns,
       MAX(start_time_unix_nano
         + LEAST(GREATEST(duration_nano, 0), 9223372036854775807 - start_time_unix_nano)) AS end_ns,
-      MAX_BY(name, arrival) FILTER (WHERE parent_span_id IS NULL) AS root_name,
-      MAX_BY(COALESCE(service_name, ''), arrival) FILTER (WHERE parent_span_id IS NULL) AS root_service
-    FROM spans GROUP BY trace_id
-"""
-_SERVICES = """
-    SELECT trace_id, COALESCE(service_name, '') AS service, COUNT(*) AS spans,
-      COUNT(*) FILTER (WHERE status_code = 2) AS errors
+      MAX(arrival) FILTER (WHERE parent_span_id IS NULL) AS root_arrival,
+      MAX_BY(name, arrival) FILTER (WHERE parent_span_id IS NULL) AS root_name
     FROM spans GROUP BY trace_id, service
 """
 
@@ -80,21 +78,26 @@ class FoundTrace:
     sets: tuple[SpanSet, ...]
 
 
-def read_headers(session: Session) -> Iterable[Header]:
+def read_headers(session: Session) -> Iterator[Header]:
     """The headers of the traces in the table ``spans``."""
-    services: dict[bytes, dict[str, ServiceStats]] = {}
-    for row in _rows(session, _SERVICES):
-        services.setdefault(row["trace_id"], {})[row["service"]] = ServiceStats(row["spans"], row["errors"])
-    for row in _rows(session, _HEADERS):
-        has_root = row["root_name"] is not None
-        yield Header(
-            row["trace_id"],
-            row["start_ns"],
-            row["end_ns"],
-            row["root_service"] if has_root else NO_ROOT,
-            row["root_name"] if has_root else "",
-            services[row["trace_id"]],
-        )
+    services: dict[bytes, list[dict[str, Any]]] = {}
+    for row in session.fixed(_SERVICES).to_pylist():
+        services.setdefault(row["trace_id"], []).append(row)
+    for trace_id, rows in services.items():
+        yield _header(trace_id, rows)
+
+
+def _header(trace_id: bytes, services: list[dict[str, Any]]) -> Header:
+    roots = [row for row in services if row["root_arrival"] is not None]
+    root = max(roots, key=itemgetter("root_arrival"), default={"service": NO_ROOT, "root_name": ""})
+    return Header(
+        trace_id,
+        min(row["start_ns"] for row in services),
+        max(row["end_ns"] for row in services),
+        root["service"],
+        root["root_name"],
+        {row["service"]: ServiceStats(row["spans"], row["errors"]) for row in services},
+    )
 
 
 def read_spansets(session: Session, plan: SearchPlan, known: Known, most: int) -> dict[bytes, list[SpanSet]]:
@@ -108,14 +111,12 @@ def read_spansets(session: Session, plan: SearchPlan, known: Known, most: int) -
     first = [exp.Ordered(this=exp.column(name)) for name in ("start_time_unix_nano", "span_id")]
     place = exp.Window(this=exp.RowNumber(), partition_by=partition, order=exp.Order(expressions=first))
     matched = exp.Window(this=exp.Count(this=exp.Star()), partition_by=partition)
-    query = (
-        exp.select(exp.Star(), exp.alias_(matched, "matched"), exp.alias_(place, "place"))
-        .from_(matching.subquery("matching", copy=False), copy=False)
-        .order_by(exp.column("trace_id"), *groups, exp.column("place"), copy=False)
-    )
+    query = exp.select(exp.Star(), exp.alias_(matched, "matched"), exp.alias_(place, "place"))
+    query = query.order_by(exp.column("trace_id"), *groups, exp.column("place"), copy=False)
     if most:
         query.qualify(exp.LTE(this=exp.column("place"), expression=exp.Literal.number(most)), copy=False)
-    return _grouped(session.table(query).to_pylist(), shown, attributes)
+    rows = session.table(over(session, query, matching, lambda query: query, large=False)).to_pylist()
+    return _grouped(rows, shown, attributes)
 
 
 def _grouped(
@@ -170,8 +171,3 @@ def named(type_: Type, value: Any) -> Any:
     if type_ is Type.KIND:
         return Kind(value).name.lower() if value in iter(Kind) else str(value)
     return format_duration(value) if type_ is Type.DURATION else value
-
-
-def _rows(session: Session, sql: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = session.fixed(sql).to_pylist()
-    return rows

@@ -13,13 +13,15 @@ class Cancelled(Exception):  # noqa: N818
 
 @dataclass(frozen=True)
 class Limits:
-    """How much one query may use."""
+    """How much one query may use. What is answered with an error beyond these is bounded before it is computed."""
 
     seconds: float = 30.0  # wall time of one request
     memory_bytes: int = 1 << 30  # of all queries together
     threads: int = 0  # of all queries together; 0 is one a core
+    spans: int = 1_000_000_000  # in the blocks that have to be read; 0 for any number
     traces: int = 100_000  # the most that a search may be asked for
     trace_spans: int = 1_000_000  # of one trace fetched by id
-    values: int = 100_000  # distinct values, or series, in one answer
+    values: int = 100_000  # distinct values in one answer
+    series: int = 20_000  # of a metrics query
     points: int = 1_000_000  # of all series of a metrics query together
     samples: int = 20_000  # steps of a metrics query: Tempo allows about as many

@@ -1,8 +1,8 @@
 """Everything that can be asked about stored spans, one method a question. Blocking; share it between threads."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import pyarrow as pa
 
@@ -14,7 +14,8 @@ from spanlake.query.series import Series
 from spanlake.query.source import Source
 from spanlake.query.steps import Steps
 from spanlake.query.tags import TagValue, TimeRange
-from spanlake.store.index import Index
+from spanlake.store.errors import IndexConflict, StorageUnavailable
+from spanlake.store.index import Block, Index
 from spanlake.store.objects import Objects
 from spanlake.traceql.dialect import Dialect
 from spanlake.traceql.lenient import filters
@@ -22,6 +23,12 @@ from spanlake.traceql.pipeline import SearchPlan
 from spanlake.traceql.tree import Field, Query
 
 ALWAYS = TimeRange(0, 2**63 - 1)
+TRACE_REACH_NS = 30 * 60 * 1_000_000_000
+"""How far beyond a range the spans of a trace are looked for that some spans in it are of. Grafana looks as far for the
+trace of a span."""
+_DELETE_ATTEMPTS = 5
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -37,45 +44,99 @@ class Querier:
         self, tenant: str, trace_id: bytes, when: TimeRange = ALWAYS, cancellation: Cancellation | None = None
     ) -> pa.Table | None:
         """The span table of a trace of which some span may lie in the range; None if there is none."""
-        with self._ask(tenant, when, cancellation) as (session, source):
+
+        def ask(session: Session, source: Source) -> pa.Table | None:
             return traces.trace(session, source, trace_id)
+
+        return self._ask(tenant, when, cancellation, ask)
+
+    def delete(self, tenant: str, trace_id: bytes, cancellation: Cancellation | None = None) -> bool:
+        """Hide a trace from all answers from now on; whether there was one. Raises StorageUnavailable."""
+
+        def ask(session: Session, source: Source) -> list[Block]:
+            return traces.blocks_with(session, source, trace_id)
+
+        for _ in range(_DELETE_ATTEMPTS):
+            blocks = self._ask(tenant, ALWAYS, cancellation, ask)
+            try:
+                self.index.hide(blocks, trace_id)
+            except IndexConflict:  # compaction has just put another block in place of one of them
+                continue
+            return bool(blocks)
+        raise StorageUnavailable("the blocks of the trace are being rewritten all the time: try again")
 
     def search(self, tenant: str, wanted: search.Search, cancellation: Cancellation | None = None) -> list[FoundTrace]:
         """The traces that match."""
-        slack = search.TRACE_SLACK_NS
-        wide = TimeRange(max(wanted.start_ns - slack, 0), min(wanted.end_ns + slack, ALWAYS.end_ns))
-        with self._ask(tenant, wide, cancellation) as (session, source):
+        when = TimeRange(wanted.start_ns, wanted.end_ns)
+
+        def ask(session: Session, source: Source) -> list[FoundTrace]:
             return search.search(session, source, wanted) if source.blocks else []
+
+        return self._ask(tenant, when, cancellation, ask, reach_ns=TRACE_REACH_NS)
 
     def tag_names(
         self, tenant: str, scope: str, q: str, when: TimeRange = ALWAYS, cancellation: Cancellation | None = None
     ) -> dict[str, list[str]]:
         """Attribute names by scope; ``q`` may be a broken query, and counts as far as it can be understood."""
-        with self._ask(tenant, when, cancellation) as (session, source):
-            catalog = self.index.catalog(tenant, when.start_ns, when.end_ns)
-            return tags.tag_names(session, source, catalog, filters(q), when, scope)
+
+        def ask(session: Session, source: Source) -> dict[str, list[str]]:
+            if q:
+                session.touch(source.blocks)
+            return tags.tag_names(session, source, source.catalog, filters(q), when, scope)
+
+        return self._ask(tenant, when, cancellation, ask)
 
     def tag_values(
         self, tenant: str, tag: Field, q: str, when: TimeRange = ALWAYS, cancellation: Cancellation | None = None
     ) -> list[TagValue]:
         """The distinct values of a field; ``q`` as in ``tag_names``."""
-        with self._ask(tenant, when, cancellation) as (session, source):
+
+        def ask(session: Session, source: Source) -> list[TagValue]:
+            session.touch(source.blocks)
             return tags.tag_values(session, source, tag, filters(q), when)
 
+        return self._ask(tenant, when, cancellation, ask)
+
     def metrics(
-        self, tenant: str, query: Query, steps: Steps, cancellation: Cancellation | None = None
+        self,
+        tenant: str,
+        query: Query,
+        steps: Steps,
+        cancellation: Cancellation | None = None,
+        *,
+        exemplars: int = 0,
     ) -> list[Series]:
-        """The series of a checked metrics query."""
+        """The series of a checked metrics query, with so many exemplars at most."""
         when = TimeRange(steps.first_ns, steps.last_ns)
-        with self._ask(tenant, when, cancellation) as (session, source):
-            return Metrics(session, source, query, steps).series()
+
+        def ask(session: Session, source: Source) -> list[Series]:
+            return Metrics(session, source, query, steps, exemplars).series()
+
+        return self._ask(tenant, when, cancellation, ask, reach_ns=TRACE_REACH_NS)
 
     def plan(self, query: Query) -> SearchPlan:
         """Plan a checked search; raises TraceQLError for what can not be answered."""
         return SearchPlan.of(query)
 
-    @contextmanager
-    def _ask(self, tenant: str, when: TimeRange, cancellation: Cancellation | None) -> Iterator[tuple[Session, Source]]:
-        start, end = max(when.start_ns, ALWAYS.start_ns), min(when.end_ns, ALWAYS.end_ns)
+    def _ask(
+        self,
+        tenant: str,
+        when: TimeRange,
+        cancellation: Cancellation | None,
+        question: Callable[[Session, Source], T],
+        reach_ns: int = 0,
+    ) -> T:
+        """Ask the blocks of a range, and of as much time on both sides of it.
+
+        Blocks whose objects have gone since they were found, replaced or expired, are looked up once more.
+        """
+        start, end = max(when.start_ns - reach_ns, ALWAYS.start_ns), min(when.end_ns + reach_ns, ALWAYS.end_ns)
         with self.duck.session(cancellation) as session:
-            yield session, Source.find(self.index, self.objects, tenant, start, end)
+            source = Source.find(self.index, self.objects, tenant, start, end)
+            try:
+                return question(session, source)
+            except StorageUnavailable:
+                present = Source.find(self.index, self.objects, tenant, start, end).with_objects()
+                if present.blocks == source.blocks:
+                    raise
+                return question(session, present)

@@ -2,7 +2,9 @@
 
 A search runs in two steps. The first looks for the ids of matching traces in some of the blocks, newest first, and
 stops when it has enough. The second fetches those few traces whole and judges them again, so that every answer rests on
-all spans of a trace wherever they lie. Of the blocks looked at together those traces with the smallest ids are taken,
+all spans of a trace wherever they lie, up to TRACE_REACH_NS beyond the range. Where a single span does not tell whether
+its trace matches, the blocks beside those that are looked at are taken into account, and if that does not yield
+enough, everything is looked at together. Of the blocks looked at together those traces with the smallest ids are taken,
 which is what Tempo does within a block; with the hint ``most_recent=true`` it is those that start last.
 """
 
@@ -16,16 +18,15 @@ from spanlake.query.finder import Finder
 from spanlake.query.found import FoundTrace, Header, read_headers, read_spansets
 from spanlake.query.source import Source
 from spanlake.query.traces import fetch_traces
-from spanlake.query.windows import Window, portions, windows
+from spanlake.query.windows import Portion, Window, portions, windows
 from spanlake.traceql.fields import Fields
 from spanlake.traceql.pipeline import SearchPlan
 from spanlake.traceql.probe import Probe
 from spanlake.traceql.relation import columns_needed
 from spanlake.traceql.shown import columns_of
 
-TRACE_SLACK_NS = 60 * 1_000_000_000  # how far outside the range a span of a trace that touches it is looked for
-_SPARE = 5  # candidates judged for each trace wanted, where not every candidate matches
-_LEAST_JUDGED = 100
+MATCH_SLACK_NS = 60 * 1_000_000_000  # how far outside the range a matching span of a trace that touches it is found
+_MOST_PARTS = 3  # looked at one after the other; then it is quicker to look at everything
 _HEADER_COLUMNS = (
     "trace_id",
     "span_id",
@@ -53,7 +54,7 @@ class Search:
 def search(session: Session, source: Source, wanted: Search) -> list[FoundTrace]:
     """The matching traces, those that start last first.
 
-    ``source`` must reach TRACE_SLACK_NS beyond the range on both sides. Raises LimitExceeded.
+    ``source`` must reach TRACE_REACH_NS beyond the range on both sides. Raises LimitExceeded.
     """
     found: dict[bytes, FoundTrace] = {}
     for ids in _candidates(session, source, wanted):
@@ -65,52 +66,35 @@ def search(session: Session, source: Source, wanted: Search) -> list[FoundTrace]
 
 
 def _candidates(session: Session, source: Source, wanted: Search) -> Iterator[list[bytes]]:
-    """Traces that may match, some at a time, in the order in which they are taken; no trace twice."""
+    """Traces that may match, some at a time, in the order in which they are taken; perhaps a trace twice."""
     probe = Probe.of(wanted.plan, source.known)
-    bounds = Window(wanted.start_ns - TRACE_SLACK_NS, wanted.end_ns + TRACE_SLACK_NS)
-    finder = Finder(session, source, wanted.plan, probe, wanted.most_recent)
-    if probe.is_trivial and not probe.is_exact:
-        yield from _batches(partial(finder.matching, bounds), wanted.limit, set())
-        return
-    seen: set[bytes] = set()
-    if wanted.most_recent and probe.alone and probe.is_exact:
-        for window in windows(bounds, source.blocks):
-            yield from _batches(partial(finder.probed, window), wanted.limit, seen)
-        return
+    bounds = Window(wanted.start_ns - MATCH_SLACK_NS, wanted.end_ns + MATCH_SLACK_NS)
+    near = source.overlapping(bounds.start_ns, bounds.end_ns)
+    finder = Finder(session, near, wanted.plan, probe, wanted.most_recent)
     if probe.alone and probe.is_exact:
-        lots = (
-            _batches(partial(replace(finder, source=part).probed, bounds), wanted.limit, seen)
-            for part in _parts(source, probe, wanted)
-        )
-        yield from _gathered(chain.from_iterable(lots), wanted.limit)
+        yield from _one_by_one(finder, bounds, wanted)
         return
-    for part in _parts(source, probe, wanted):
-        if probe.is_exact:
-            yield from _batches(partial(replace(finder, source=part).probed, bounds), wanted.limit, seen)
-            continue
-        most = max(wanted.limit * _SPARE, _LEAST_JUDGED)
-        ids = replace(finder, source=part).probed(bounds, most)
-        yield [trace_id for trace_id in ids if trace_id not in seen]
-        seen.update(ids)
-    if not probe.is_exact and len(seen) >= most:
-        yield from _batches(partial(finder.matching, bounds), wanted.limit, seen)
+    if not wanted.most_recent:
+        for part in islice(portions(near.blocks), _MOST_PARTS):
+            if part == Portion(source.blocks):
+                break
+            around = source.around(part.blocks, MATCH_SLACK_NS).of_ids(part.ids)
+            probed_in = near.within(part.blocks).of_ids(part.ids)
+            yield replace(finder, source=around, probed_in=probed_in).whole(bounds, wanted.limit)
+    yield from _batches(partial(replace(finder, source=source).whole, bounds), wanted.limit, set())
 
 
-def _parts(source: Source, probe: Probe, wanted: Search) -> Iterator[Source]:
-    """The blocks to look through, one lot after the other.
-
-    Where a single span tells whether its trace matches, each lot is new. Else the newest lot is tried by itself, and
-    if it does not have enough all blocks together, for what makes a trace match may lie in any of them.
-    """
+def _one_by_one(finder: Finder, bounds: Window, wanted: Search) -> Iterator[list[bytes]]:
+    """Traces of which one span shows that they match, wherever their other spans lie."""
+    seen: set[bytes] = set()
     if wanted.most_recent:
-        yield source
+        for window in windows(bounds, finder.source.blocks):
+            yield from _batches(partial(finder.alone, window), wanted.limit, seen)
         return
-    for portion in portions(source.blocks):
-        yield source.within(portion)
-        if not probe.alone:
-            break
-    if not probe.alone:
-        yield source
+    near = finder.source
+    parts = (near.within(part.blocks).of_ids(part.ids) for part in portions(near.blocks))
+    lots = (_batches(partial(replace(finder, source=part).alone, bounds), wanted.limit, seen) for part in parts)
+    yield from _gathered(chain.from_iterable(lots), wanted.limit)
 
 
 def _batches(find: Callable[[int], list[bytes]], size: int, seen: set[bytes]) -> Iterator[list[bytes]]:

@@ -13,11 +13,24 @@ NAME = "__name__"
 
 
 @dataclass(frozen=True)
+class Exemplar:
+    """One of the spans a line was computed from: labels that name it, and what it measured.
+
+    Of a count, where a span measures nothing, the value is None until that of the line stands in.
+    """
+
+    labels: Labels
+    time_ns: int
+    value: float | None
+
+
+@dataclass(frozen=True)
 class Series:
-    """One line: its labels, and a value for each point or None."""
+    """One line: its labels, a value for each point or None, and exemplars."""
 
     labels: Labels
     values: tuple[float | None, ...]
+    exemplars: tuple[Exemplar, ...] = ()
 
 
 def rank(found: Iterable[Series], function: RankFunction, limit: int) -> list[Series]:
@@ -47,7 +60,11 @@ def combine(left: Iterable[Series], op: BinaryOperator, right: Iterable[Series])
     partners = {_identity(one.labels): one for one in right}
     pairs = ((one, partners.get(_identity(one.labels))) for one in left)
     return _present(
-        Series(_joined_labels(one.labels, op, other.labels), _map2(op, one.values, other.values))
+        Series(
+            _joined_labels(one.labels, op, other.labels),
+            _map2(op, one.values, other.values),
+            one.exemplars + other.exemplars,
+        )
         for one, other in pairs
         if other
     )

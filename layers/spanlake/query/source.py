@@ -4,15 +4,16 @@ The schema names every column with its type, so no file has to be opened to lear
 have is NULL in its rows.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 from sqlglot import exp
 
+from spanlake.query.windows import Ids
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType
 from spanlake.spans.schema import FIXED
-from spanlake.store.index import Block, CatalogEntry, Index
+from spanlake.store.index import Block, CatalogEntry, Index, arrival_order
 from spanlake.store.objects import Objects
 from spanlake.traceql.known import Known
 from spanlake.traceql.relation import ARRIVAL
@@ -60,27 +61,48 @@ class Source:
     blocks: tuple[Block, ...]
     known: Known
     objects: Objects
+    catalog: frozenset[CatalogEntry] = frozenset()  # of the days of the blocks
+    ids: Ids | None = None  # of the traces that are looked at, if not all
 
     @classmethod
     def find(cls, index: Index, objects: Objects, tenant: str, start_ns: int, end_ns: int) -> "Source":
         """The blocks of a tenant that may hold spans of the inclusive range."""
-        blocks = sorted(index.find(tenant, start_ns, end_ns), key=arrival_order)
-        catalog = index.catalog(tenant, start_ns, end_ns) if blocks else ()
-        return cls(tuple(blocks), known_of(catalog), objects)
+        blocks, catalog = index.look_up(tenant, start_ns, end_ns)
+        return cls(tuple(sorted(blocks, key=arrival_order)), known_of(catalog), objects, catalog)
 
     def within(self, blocks: Iterable[Block]) -> "Source":
         """The same, of fewer blocks."""
-        return Source(tuple(blocks), self.known, self.objects)
+        return replace(self, blocks=tuple(blocks))
+
+    def of_ids(self, ids: Ids | None) -> "Source":
+        """The same, of fewer traces."""
+        return replace(self, ids=ids)
+
+    def overlapping(self, start_ns: int, end_ns: int) -> "Source":
+        """The same, of the blocks that may hold spans of the inclusive range."""
+        return self.within(block for block in self.blocks if block.start_ns <= end_ns and block.end_ns >= start_ns)
+
+    def around(self, blocks: Sequence[Block], slack_ns: int) -> "Source":
+        """The same, of the blocks that come so close in time to some of them."""
+        start, end = min(block.start_ns for block in blocks), max(block.end_ns for block in blocks)
+        return self.overlapping(start - slack_ns, end + slack_ns)
 
     @property
     def files(self) -> list[str]:
         """What DuckDB calls the blocks."""
         return [self.objects.uri(block.path) for block in self.blocks]
 
+    def with_objects(self) -> "Source":
+        """The same, of the blocks whose objects are there."""
+        folders = {block.path.rpartition("/")[0] for block in self.blocks}
+        there = {info.path for folder in folders for info in self.objects.list(f"{folder}/")}
+        return self.within(block for block in self.blocks if block.path in there)
+
     def whole_rows(self, *where: exp.Expr) -> exp.Select:
         """``SELECT *`` and ``arrival``: every column that one of the blocks has. Opens them all; for a few of them."""
         options: list[exp.Expr] = [exp.EQ(this=exp.column("union_by_name"), expression=exp.true())]
-        return exp.select(exp.Star(), _arrival()).from_(self._read(options), copy=False).where(*where, copy=False)
+        rows = exp.select(exp.Star(), _arrival()).from_(_read(self.files, options), copy=False)
+        return rows.where(*where, *self._tests(), copy=False)
 
     def table(self, columns: Iterable[str], *, arrival: bool = False, where: Sequence[exp.Expr] = ()) -> exp.Select:
         """``SELECT columns FROM read_parquet([files]) WHERE …``.
@@ -92,12 +114,34 @@ class Source:
         if arrival:
             select.append(_arrival())
         schema = exp.EQ(this=exp.column("schema"), expression=self._schema(names))
-        return exp.select(*select).from_(self._read([schema]), copy=False).where(*where, copy=False)
+        files = self.files
+        if (
+            len(files) == 1
+        ):  # DuckDB reads a file alone in one thread where it has a schema: name it twice, read it once
+            files *= 2
+            where = [*where, exp.EQ(this=exp.column("file_index"), expression=exp.Literal.number(0))]
+        rows = exp.select(*select).from_(_read(files, [schema]), copy=False)
+        return rows.where(*where, *self._tests(), copy=False)
 
-    def _read(self, options: list[exp.Expr]) -> exp.Table:
-        files = exp.Array(expressions=[exp.Literal.string(file) for file in self.files])
-        flat = exp.EQ(this=exp.column("hive_partitioning"), expression=exp.false())
-        return exp.Table(this=exp.Anonymous(this="read_parquet", expressions=[files, flat, *options]))
+    def _tests(self) -> Iterator[exp.Expr]:
+        """What rows must meet whatever is asked. Bounds of the id spare reading other parts of a sorted file."""
+        if self.ids is not None:
+            yield exp.column("trace_id") >= id_literal(self.ids.low)
+            if self.ids.high is not None:
+                yield exp.column("trace_id") < id_literal(self.ids.high)
+        yield from self._not_hidden()
+
+    def _not_hidden(self) -> Iterator[exp.Expr]:
+        """What rows must meet that are not of deleted traces: one test for each set of them that blocks hide."""
+        hiding: dict[frozenset[bytes], list[exp.Expr]] = {}
+        for number, block in enumerate(self.blocks):
+            if block.hidden:
+                hiding.setdefault(block.hidden, []).append(exp.Literal.number(number))
+        for trace_ids, files in hiding.items():
+            ids = [id_literal(trace_id) for trace_id in sorted(trace_ids)]
+            in_files = exp.In(this=exp.column("file_index"), expressions=files)
+            of_traces = exp.In(this=exp.column("trace_id"), expressions=ids)
+            yield exp.not_(exp.and_(in_files, of_traces))
 
     def _schema(self, names: list[str]) -> exp.Expr:
         types = self._types()
@@ -124,9 +168,15 @@ class Source:
         return found | fixed
 
 
-def arrival_order(block: Block) -> tuple[int, str]:
-    """A sort key: blocks in the order in which their spans arrived, as far as it is known."""
-    return block.created_ns, block.id
+def _read(files: list[str], options: list[exp.Expr]) -> exp.Table:
+    names = exp.Array(expressions=[exp.Literal.string(file) for file in files])
+    flat = exp.EQ(this=exp.column("hive_partitioning"), expression=exp.false())
+    return exp.Table(this=exp.Anonymous(this="read_parquet", expressions=[names, flat, *options]))
+
+
+def id_literal(trace_id: bytes) -> exp.Expr:
+    """An id as SQL."""
+    return exp.HexString(this=trace_id.hex().upper())
 
 
 def _arrival() -> exp.Expr:

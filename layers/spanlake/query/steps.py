@@ -48,6 +48,10 @@ class Steps:
         """How long one step is."""
         return self.step_ns / SECOND_NS
 
+    def position(self, time_ns: int) -> int:
+        """The number of the first point that is not before a time of the range."""
+        return 0 if self.instant else (time_ns - self.first_ns + self.step_ns - 1) // self.step_ns
+
     def at_ms(self, position: int) -> int:
         """A point, in Unix milliseconds."""
         return (self.first_ns + position * self.step_ns) // 1_000_000

@@ -1,6 +1,6 @@
 """Counts how often values occur, of many columns in one pass: by value and cell, the most frequent values only."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,15 +86,20 @@ def _frequent(column: str, side: int, least: int) -> exp.Expr:
     return exp.alias_(exp.Filter(this=top, expression=exp.Where(this=there)), f"{column}_{side}")
 
 
-def with_rows(query: exp.Select, columns: list[str], keys: list[str] | None = None) -> exp.Select:
+def with_rows(
+    query: exp.Select, columns: list[str], keys: list[str] | None = None, only: Sequence[exp.Expr] = ()
+) -> exp.Select:
     """Define the table ``rows``: rows of ``cells`` as one that are equal, or of which the ``keys`` tell that they are.
 
-    Then counting is much less work for columns that have few values, or whose values depend on each other.
+    Then counting is much less work for columns that have few values, or whose values depend on each other. ``only``
+    are the values of the one column that are counted, if not all.
     """
     grouped = [exp.column(name) for name in (CELL, *(columns if keys is None else keys))]
     others = [] if keys is None else [exp.alias_(exp.AnyValue(this=exp.column(name)), name) for name in columns]
     count = exp.alias_(exp.Count(this=exp.Star()), "n")
     rows = exp.select(*grouped, *others, count).from_(exp.to_table(CELLS)).group_by(*grouped)
+    if only:
+        rows.where(exp.In(this=exp.column(columns[0]), expressions=list(only)), copy=False)
     return query.with_(ROWS, as_=rows, copy=False)
 
 

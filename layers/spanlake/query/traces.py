@@ -7,8 +7,9 @@ from sqlglot import exp
 
 from spanlake.query.duck import Session
 from spanlake.query.limits import LimitExceeded
-from spanlake.query.source import Source
+from spanlake.query.source import Source, id_literal
 from spanlake.store import trace_filter
+from spanlake.store.index import Block
 from spanlake.traceql.relation import ARRIVAL
 
 
@@ -20,8 +21,21 @@ def trace(session: Session, source: Source, trace_id: bytes) -> pa.Table | None:
     blocks = _may_hold(source, [trace_id])
     if not blocks.blocks:
         return None
-    found = _of_traces(session, blocks.whole_rows(_hashed([trace_id])), [trace_id])
+    is_it = exp.EQ(this=exp.column("trace_id"), expression=id_literal(trace_id))  # skips parts of sorted files
+    found = _of_traces(session, blocks.whole_rows(_hashed([trace_id]), is_it), [trace_id])
     return source.named(_distinct(found)) if found.num_rows else None
+
+
+def blocks_with(session: Session, source: Source, trace_id: bytes) -> list[Block]:
+    """The blocks that hold spans of a trace which they do not hide."""
+    return [block for block in _may_hold(source, [trace_id]).blocks if _holds(session, source, block, trace_id)]
+
+
+def _holds(session: Session, source: Source, block: Block, trace_id: bytes) -> bool:
+    ids = source.within([block]).table(["trace_id"], where=[_hashed([trace_id])])
+    query = exp.select(exp.column("trace_id")).from_(ids.subquery("hashed", copy=False), copy=False)
+    query.where(exp.In(this=exp.column("trace_id"), expressions=_literals([trace_id])), copy=False)
+    return session.table(query.limit(1, copy=False)).num_rows > 0
 
 
 def fetch_traces(session: Session, source: Source, columns: Iterable[str], trace_ids: Sequence[bytes]) -> pa.Table:
@@ -34,11 +48,8 @@ def fetch_traces(session: Session, source: Source, columns: Iterable[str], trace
 
 
 def _may_hold(source: Source, trace_ids: Sequence[bytes]) -> Source:
-    return source.within(
-        block
-        for block in source.blocks
-        if any(trace_filter.may_contain(block.trace_filter, trace_id) for trace_id in trace_ids)
-    )
+    hashes = trace_filter.hashed(trace_ids)
+    return source.within(block for block in source.blocks if trace_filter.may_contain_any(block.trace_filter, hashes))
 
 
 def _hashed(trace_ids: Sequence[bytes]) -> exp.Expr:
@@ -61,7 +72,7 @@ def _of_traces(session: Session, spans: exp.Select, trace_ids: Sequence[bytes]) 
 
 
 def _literals(trace_ids: Sequence[bytes]) -> list[exp.Expr]:
-    return [exp.HexString(this=trace_id.hex().upper()) for trace_id in trace_ids]
+    return [id_literal(trace_id) for trace_id in trace_ids]
 
 
 def _distinct(found: pa.Table) -> pa.Table:

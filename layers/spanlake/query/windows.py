@@ -7,6 +7,9 @@ from spanlake.store.index import Block
 
 HOUR_NS = 3600 * 1_000_000_000
 PORTION_SPANS = 100_000
+_GROWTH = 4
+_LARGE = 2
+_ALL_IDS = 1 << 128
 
 
 @dataclass(frozen=True)
@@ -17,19 +20,55 @@ class Window:
     end_ns: int
 
 
-def portions(blocks: Sequence[Block]) -> Iterator[list[Block]]:
-    """All blocks, those that end last first: some PORTION_SPANS of spans, then four times as many each time."""
-    newest = sorted(blocks, key=lambda block: (block.end_ns, block.id), reverse=True)
+@dataclass(frozen=True)
+class Ids:
+    """Trace ids of 16 bytes from ``low`` on, and below ``high`` if there is one."""
+
+    low: bytes
+    high: bytes | None
+
+
+@dataclass(frozen=True)
+class Portion:
+    """Some blocks, or the traces in them with ids of a range."""
+
+    blocks: tuple[Block, ...]
+    ids: Ids | None = None
+
+
+def portions(blocks: Sequence[Block]) -> Iterator[Portion]:
+    """All blocks, those that end last first: some PORTION_SPANS of spans, then four times as many each time.
+
+    A block of many more is cut by trace ids, which compacted blocks are sorted by.
+    """
     size = PORTION_SPANS
-    portion: list[Block] = []
-    for block in newest:
-        portion.append(block)
-        if sum(one.spans for one in portion) >= size:
-            yield portion
-            portion = []
-            size *= 4
-    if portion:
-        yield portion
+    gathered: list[Block] = []
+    for block in sorted(blocks, key=lambda block: (block.end_ns, block.id), reverse=True):
+        if block.spans > _LARGE * size:
+            if gathered:
+                yield Portion(tuple(gathered))
+                gathered, size = [], size * _GROWTH
+            for ids in _id_ranges(size / block.spans):
+                yield Portion((block,), ids)
+                size *= _GROWTH
+            continue
+        gathered.append(block)
+        if sum(one.spans for one in gathered) >= size:
+            yield Portion(tuple(gathered))
+            gathered, size = [], size * _GROWTH
+    if gathered:
+        yield Portion(tuple(gathered))
+
+
+def _id_ranges(share: float) -> Iterator[Ids]:
+    """All ids, the first range with this share of them, each later one larger."""
+    low, end = 0, share
+    while end * _LARGE < 1 or low == 0:
+        high = min(int(end * _ALL_IDS), _ALL_IDS - 1)
+        yield Ids(low.to_bytes(16), high.to_bytes(16))
+        share *= _GROWTH
+        low, end = high, end + share
+    yield Ids(low.to_bytes(16), None)
 
 
 def windows(bounds: Window, blocks: Sequence[Block]) -> Iterator[Window]:

@@ -24,6 +24,14 @@ from spanlake.traceql.types import NUMERIC, are_comparable, type_of, works_on
 from spanlake.traceql.walk import span_fields
 
 _ARTICLES = {Type.INT: "an int"}
+_PLACES_IN_TREE = frozenset(
+    {
+        Intrinsic.NESTED_SET_LEFT,
+        Intrinsic.NESTED_SET_RIGHT,
+        Intrinsic.NESTED_SET_PARENT,
+        Intrinsic.CHILD_COUNT,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +78,8 @@ def check_field(node: Attribute | IntrinsicField, context: Context) -> None:
     """Checks that the dialect knows a field."""
     if node.parent and not context.dialect.parent_scope:
         context.unsupported("the parent. scope is not supported", node.at)
+    if node.parent and isinstance(node, IntrinsicField) and node.intrinsic in _PLACES_IN_TREE:
+        context.unsupported(f"{node.intrinsic} of a parent is not supported: ask with `>` or `<` for parents", node.at)
     if isinstance(node, IntrinsicField) and node.intrinsic is Intrinsic.PARENT:
         if not context.dialect.parent_scope:
             context.unsupported("the intrinsic parent is not supported", node.at)

@@ -12,6 +12,7 @@ from spanlake.traceql.check_fields import (
     describe,
     references_span,
 )
+from spanlake.traceql.check_size import check_size
 from spanlake.traceql.dialect import Dialect
 from spanlake.traceql.tree import (
     Aggregate,
@@ -53,10 +54,11 @@ def check(query: Query, dialect: Dialect) -> Query:
     """The query itself, once it is known to make sense.
 
     Raises TypeMismatch for operators and functions that cannot work on what they are given, Unsupported for what
-    only another dialect answers. Whether spans or metrics were asked for is the caller's to check
-    (``query.is_metrics``).
+    only another dialect answers and for what is too much at once. Whether spans or metrics were asked for is the
+    caller's to check (``query.is_metrics``).
     """
     context = Context(dialect, query.text)
+    check_size(query, context)
     if isinstance(query.body, Pipeline):
         _check_pipeline(query.body, context)
         if not dialect.mixed_pipelines:

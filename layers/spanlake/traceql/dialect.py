@@ -13,6 +13,8 @@ class Dialect:
     query that has only one stage, and no plain spansets beside them.
     ``series_operands``: rankings and filters of the result of arithmetic between metrics inside of arithmetic.
     ``max_group_by``: how many fields metrics can be grouped by; None for any number.
+    ``max_spansets``: how many spansets and pipeline stages there may be, ``max_terms`` how many fields and operators,
+    where one of arithmetic counts as ten: planning takes the longer the more there are.
     """
 
     parent_scope: bool
@@ -20,6 +22,8 @@ class Dialect:
     mixed_pipelines: bool
     series_operands: bool
     max_group_by: int | None
+    max_spansets: int = 100
+    max_terms: int = 10_000
 
     @classmethod
     def tempo(cls) -> "Dialect":

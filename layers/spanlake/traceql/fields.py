@@ -5,7 +5,7 @@ place in the trace's tree. Asking for a field notes what it needs, so that the r
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
@@ -220,7 +220,7 @@ class Fields:
             type_ = Type.DURATION if intrinsic is Intrinsic.EVENT_TIME_SINCE_START else Type.STRING
             return (self._element_value(wanted, type_),)
         if intrinsic in TRACE_INTRINSICS:
-            return self._of_trace(intrinsic)
+            return tuple(replace(a, sql=self._of_existing(a.sql, wanted)) for a in self._of_trace(intrinsic))
         if intrinsic in TREE_INTRINSICS:
             self.needs.tree = True
             return (Alternative(Type.INT, exp.column(TREE_INTRINSICS[intrinsic], table=TREE)),)

@@ -6,43 +6,30 @@ stage then adds columns, or drops rows, by window functions over the spans of a 
 trace with equal group values.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from sqlglot import exp
 
 from spanlake.traceql import values
-from spanlake.traceql.conditions import Condition, Conditions, Presence, conditions
+from spanlake.traceql.aggregates import aggregate, operand_of
+from spanlake.traceql.conditions import Conditions, conditions
 from spanlake.traceql.errors import Unsupported
-from spanlake.traceql.fields import SPAN, Fields
+from spanlake.traceql.fields import Fields
 from spanlake.traceql.predicate import Predicates
 from spanlake.traceql.printer import print_aggregate, print_expression
-from spanlake.traceql.relation import ARRIVAL, relation
+from spanlake.traceql.relation import relation
 from spanlake.traceql.shown import Display, Shown
-from spanlake.traceql.structure import (
-    PARENT_ID,
-    REACHED,
-    SPAN_ID,
-    inverse,
-    is_above,
-    is_below,
-    is_child,
-    is_parent,
-    is_reached,
-    is_sibling,
-    walk_down,
-    walk_up,
-)
+from spanlake.traceql.stages import fetched, operations
+from spanlake.traceql.structure import BASE, ROW, TRACE, Operand, Step, Structural, Unfiltered, base_columns
 from spanlake.traceql.tree import (
     Aggregate,
-    AggregateFunction,
-    Binary,
     Coalesce,
     FieldExpression,
     GroupBy,
     Pipeline,
     Query,
-    Relation,
     ScalarExpression,
     ScalarFilter,
     ScalarOperation,
@@ -56,9 +43,11 @@ from spanlake.traceql.tree import (
     Static,
     Type,
 )
-from spanlake.traceql.values import Sql, Value
+from spanlake.traceql.values import Sql
 
-_TRACE = "trace_id"
+# Levels that DuckDB may write into one another. A level that is read twice doubles what is planned, so that a chain of
+# forty would never end; each that is held back costs a copy of the rows.
+_INLINED = 6
 
 
 @dataclass(frozen=True)
@@ -68,6 +57,19 @@ class SetAttribute:
     key: str
     columns: tuple[tuple[Type, str], ...]
     is_group: bool
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The matching spans, as SQL over the table ``spans``.
+
+    Where structure matters there are two queries: the columns of the ``steps`` are added to the answer of ``base``,
+    which as the table BASE is what ``query`` reads in place of ``spans``.
+    """
+
+    query: exp.Select
+    base: exp.Select | None = None
+    steps: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,21 +92,19 @@ class SearchPlan:
         stages = self.pipeline.stages
         return stages[0].condition if len(stages) == 1 and isinstance(stages[0], SpansetFilter) else None
 
-    def select(
-        self, fields: Fields, columns: list[exp.Expr], spans: exp.Query | None = None, where: Sql | None = None
-    ) -> exp.Select:
+    def select(self, fields: Fields, columns: list[exp.Expr], where: Sql | None = None) -> Selection:
         """``SELECT columns, set attributes`` of the matching spans, each column named by its alias.
 
-        ``spans`` defines the table of that name, unless there is one. ``where`` is a further test of a matching span.
+        ``where`` is a further test of a matching span.
         """
         if self.single_filter is not None:
             tests = [Predicates(fields).filter(self.single_filter)] + ([where] if where is not None else [])
-            return relation(fields.needs, columns, spans).where(*tests, copy=False)
-        return _Chain(self, fields).build(columns, spans, where)
+            return Selection(relation(fields.needs, columns).where(*tests, copy=False))
+        return _Chain(self, fields).build(columns, where)
 
     def shown(self, fields: Fields) -> list[Shown]:
         """What a result shows of a matching span."""
-        return Display(fields, tuple(_fetched(self.pipeline))).shown()
+        return Display(fields, tuple(fetched(self.pipeline))).shown()
 
     def set_attributes(self, fields: Fields) -> list[SetAttribute]:
         """What a result shows of a span set, in the order of the stages."""
@@ -118,40 +118,54 @@ class _Chain:
     plan: SearchPlan
     fields: Fields
     columns: list[exp.Expr] = field(default_factory=list)  # of level0
-    tables: list[tuple[str, exp.Query]] = field(default_factory=list)  # the levels after it, and walks between them
+    tables: list[tuple[str, exp.Query]] = field(default_factory=list)  # the levels after it
+    steps: list[Step] = field(default_factory=list)  # further columns of level0
     level: int = 0
     set_attributes: list[SetAttribute] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
     pipelines: list[str] = field(default_factory=list)  # spans of the pipelines that the current stage counts over
+    aggregates: dict[tuple[str, str | None], str] = field(default_factory=dict)  # of the current stage
     names: int = 0
-    has_reached: bool = False
 
     def attributes(self) -> list[SetAttribute]:
         self._run()
         return self.set_attributes
 
-    def build(self, columns: list[exp.Expr], spans: exp.Query | None, where: Sql | None) -> exp.Select:
+    def build(self, columns: list[exp.Expr], where: Sql | None) -> Selection:
         self.fields.needs.traces = True
-        trace = exp.alias_(self.fields.column(_TRACE), _TRACE)
-        self.columns += [column for column in columns if column.alias_or_name != _TRACE]
+        trace = self.fields.column(TRACE)
+        if self.is_structural and TRACE not in {column.alias_or_name for column in columns}:
+            trace = exp.func("hash", trace)  # what is not shown need only tell traces apart
+        self.columns += [column for column in columns if column.alias_or_name != TRACE]
+        if self.is_structural:
+            self.columns += base_columns(self.fields)
         self._run()
         if where is not None:
             self._keep(exp.column(self._add(where)))
         outputs = [exp.column(column.alias_or_name) for column in columns]
         outputs += [exp.column(name) for found in self.set_attributes for _, name in found.columns]
+        base = relation(self.fields.needs, [exp.alias_(trace, TRACE), *self.columns])
+        if self.is_structural:
+            return Selection(self._query(outputs), base, tuple(self.steps))
+        return Selection(self._on_base(self._query(outputs), base))
+
+    def _query(self, outputs: Sequence[exp.Expr]) -> exp.Select:
+        """A query of the last level, which takes BASE as given."""
         query = exp.select(*outputs).from_(exp.to_table(self._table()), copy=False)
-        query = self._with_base(query, [trace, *self.columns], spans)
-        for name, table in self.tables:
-            query.with_(name, as_=table, copy=False)
-        query.args["with_"].set("recursive", True)
+        for n, (name, table) in enumerate(self.tables, 1):
+            query.with_(name, as_=table, materialized=n % _INLINED == 0 or None, copy=False)
         return query
 
-    def _with_base(self, query: exp.Select, columns: list[exp.Expr], spans: exp.Query | None) -> exp.Select:
-        base = relation(self.fields.needs, columns, spans)
-        inner = base.args.pop("with_", None)
-        if inner is not None:
-            query.set("with_", inner)
-        return query.with_("level0", as_=base, materialized=True, copy=False)
+    @staticmethod
+    def _on_base(query: exp.Select, base: exp.Select) -> exp.Select:
+        """The query with BASE defined in front of its other tables."""
+        inner = base.args.pop("with_", None) or exp.With(expressions=[])
+        levels = query.args.pop("with_", None)
+        query.set("with_", inner)
+        recursive = inner.args.get("recursive")
+        query.with_(BASE, as_=base, materialized=True, recursive=recursive, copy=False)
+        query.args["with_"].expressions.extend(levels.expressions if levels else [])
+        return query
 
     def _table(self) -> str:
         return f"level{self.level}"
@@ -183,10 +197,10 @@ class _Chain:
 
     def _run(self) -> None:
         first = self.plan.pipeline.stages[0]
-        fetched = list(_fetched(self.plan.pipeline))
-        if fetched and not isinstance(first, SpansetFilter | SpansetOperation | Pipeline):
+        read = tuple(fetched(self.plan.pipeline))
+        if read and not isinstance(first, SpansetFilter | SpansetOperation | Pipeline):
             # Without a filter in front every span counts that storage hands over for any of the later stages.
-            met = Predicates(self.fields).candidates(Conditions(tuple(fetched), all_met=False))
+            met = Predicates(self.fields).candidates(Conditions(read, all_met=False))
             self._keep(exp.column(self._add(met)))
         for stage in self.plan.pipeline.stages:
             self._stage(stage)
@@ -243,18 +257,15 @@ class _Chain:
         return self._derive(exp.and_(exp.column(column), test))
 
     def _leaf(self, node: SpansetFilter) -> str:
-        """A filter. One that asks for nothing, beside a structural operator, leaves out what Tempo never reads: spans
-        that no root leads to and that meet no other filter either."""
-        column = self._add(exp.func("coalesce", Predicates(self.fields).filter(node.condition), exp.false()))
-        if conditions(node.condition).items or not self._is_structural():
-            return column
-        fetched = Conditions(tuple(_fetched(self.plan.pipeline)), all_met=False)
-        met = self._add(exp.func("coalesce", Predicates(self.fields).candidates(fetched), exp.false()))
-        self._reach()
-        return self._derive(exp.and_(exp.column(column), exp.or_(exp.column(REACHED), exp.column(met))))
+        if conditions(node.condition).items or not self.is_structural:
+            return self._add(exp.func("coalesce", Predicates(self.fields).filter(node.condition), exp.false()))
+        read = Conditions(tuple(fetched(self.plan.pipeline)), all_met=False)
+        met = self._add(exp.func("coalesce", Predicates(self.fields).candidates(read), exp.false()))
+        return self._step(Unfiltered(self._name("b"), met))
 
-    def _is_structural(self) -> bool:
-        nodes = (node for stage in self.plan.pipeline.stages for node in _operations(stage))
+    @cached_property
+    def is_structural(self) -> bool:
+        nodes = (node for stage in self.plan.pipeline.stages for node in operations(stage))
         return any(node.op.relation for node in nodes)
 
     def _operation(self, node: SpansetOperation) -> str:
@@ -264,58 +275,21 @@ class _Chain:
             return self._derive(exp.paren(either))
         if node.op is SpansetOperator.AND:
             return self._derive(exp.and_(exp.paren(either), self._in_trace(left), self._in_trace(right)))
-        return self._structural(node.op, left, right)
+        return self._step(Structural(self._name("b"), node.op, self._operand(left), self._operand(right)))
 
     def _in_trace(self, column: str) -> Sql:
-        partition = [exp.column(name) for name in (_TRACE, *self.groups)]
+        partition = [exp.column(name) for name in (TRACE, *self.groups)]
         return exp.Window(this=exp.func("bool_or", exp.column(column)), partition_by=list(partition))
 
-    def _structural(self, op: SpansetOperator, left: str, right: str) -> str:
-        asked = op.relation
-        assert asked is not None
-        self._reach()
-        matched: Sql = exp.column(self._related(asked, left))
-        if op.is_negated:
-            matched = exp.not_(matched)
-        found = exp.and_(exp.column(right), matched)
-        if op.is_union:
-            found = exp.or_(found, exp.and_(exp.column(left), exp.column(self._related(inverse(asked), right))))
-        return self._derive(exp.paren(found))
+    def _operand(self, column: str) -> Operand:
+        base = {column.alias_or_name for column in self.columns} | {step.column for step in self.steps}
+        if column in base:
+            return Operand(column)
+        return Operand(column, self._query([exp.column(ROW)]).where(exp.column(column), copy=False).copy())
 
-    def _related(self, asked: Relation, others: str) -> str:
-        """Whether a span is a child (parent, …) of one of the others, as a column."""
-        table, chosen = self._table(), exp.column(others)
-        match asked:
-            case Relation.CHILD:
-                related = is_child(chosen, table)
-            case Relation.PARENT:
-                related = is_parent(chosen, table)
-            case Relation.SIBLING:
-                related = is_sibling(chosen)
-            case Relation.DESCENDANT:
-                related = is_below(self._walk(walk_down, chosen))
-            case Relation.ANCESTOR:
-                related = is_above(self._walk(walk_up, chosen))
-        return self._derive(exp.func("coalesce", related, exp.false()))
-
-    def _walk(self, walk: Callable[[str, str, Sql | None], exp.Query], marked: Sql | None) -> str:
-        name = self._name("walk")
-        self.tables.append((name, walk(name, self._table(), marked)))
-        return name
-
-    def _reach(self) -> None:
-        """Bring what structure is read from."""
-        if self.has_reached:
-            return
-        self.has_reached = True
-        needed = [self.fields.column(name) for name in (SPAN_ID, PARENT_ID)]
-        taken = {column.alias_or_name for column in self.columns}
-        self.columns += [exp.alias_(column, column.name) for column in needed if column.name not in taken]
-        self.columns.append(exp.alias_(exp.column(ARRIVAL, table=SPAN), ARRIVAL))
-        self.fields.needs.arrival = True
-        reached = is_reached(self._walk(walk_down, None))
-        level = exp.select(exp.Star(), exp.alias_(reached, REACHED))
-        self._next(level.from_(exp.to_table(self._table()), copy=False))
+    def _step(self, step: Step) -> str:
+        self.steps.append(step)
+        return step.column
 
     # stages that work on sets
 
@@ -330,6 +304,7 @@ class _Chain:
 
     def _scalar_filter(self, stage: ScalarFilter) -> None:
         self.pipelines.clear()
+        self.aggregates.clear()
         left, right = self._scalar(stage.left), self._scalar(stage.right)
         test = values.COMPARISONS[stage.op](this=left, expression=right)
         if self.pipelines:
@@ -351,87 +326,19 @@ class _Chain:
                 return self._scalar(node.scalar, self.pipelines[-1])
 
     def _aggregate(self, node: Aggregate, within: str | None) -> str:
-        partition = [exp.column(name) for name in (_TRACE, *self.groups)]
-        if node.function is AggregateFunction.COUNT or node.operand is None:
-            type_ = Type.INT
-            found: exp.Expr = exp.Count(this=exp.Star())
-        else:
-            type_, operand = self._operand(Predicates(self.fields).value(node.operand))
-            found = exp.func(node.function.value, exp.column(operand))
-            if node.function is AggregateFunction.AVG and type_ is Type.INT:
-                type_ = Type.FLOAT
-        if within is not None:
-            found = exp.Filter(this=found, expression=exp.Where(this=exp.column(within)))
-        name = self._derive(exp.Window(this=found, partition_by=list(partition)), "a")
-        if node.function is AggregateFunction.MAX and isinstance(node.operand, Binary):
-            name = self._of_complete(name, operand, partition)
-        if type_ in (Type.DURATION, Type.INT):
-            whole = exp.TryCast(this=exp.func("trunc", exp.column(name)), to=exp.DataType.build("BIGINT"))
-            name = self._derive(whole, "a")
-        if within is None:
-            self.set_attributes.append(SetAttribute(print_aggregate(node), ((type_, name),), is_group=False))
-        return name
+        key = print_aggregate(node), within
+        if key not in self.aggregates:
+            partition = [exp.column(name) for name in (TRACE, *self.groups)]
+            type_, operand = operand_of(node, self.fields)
+            column = None if operand is None else exp.column(self._add(operand, "v"))
 
-    def _of_complete(self, name: str, operand: str, partition: Sequence[exp.Expr]) -> str:
-        """An aggregate of a set of which every span has the value.
+            def over(function: exp.Expr) -> Sql:
+                if within is not None:
+                    function = exp.Filter(this=function, expression=exp.Where(this=exp.column(within)))
+                return exp.Window(this=function, partition_by=[name.copy() for name in partition])
 
-        Arithmetic on a field that a span does not have is false in Tempo's engine, and false is above every number.
-        """
-        counts = [exp.Count(this=counted) for counted in (exp.Star(), exp.column(operand))]
-        all_, there = (exp.Window(this=count, partition_by=list(partition)) for count in counts)
-        return self._derive(values.case(exp.EQ(this=all_, expression=there), exp.column(name)), "a")
-
-    def _operand(self, value: Value) -> tuple[Type, str]:
-        parts = [part for part in value if part.type in values.NUMERIC and not part.is_list]
-        if len(parts) == 1:
-            return parts[0].type, self._add(parts[0].sql, "v")
-        numbers = [exp.cast(part.sql, "DOUBLE") for part in parts] or [exp.cast(exp.Null(), "DOUBLE")]
-        return Type.FLOAT, self._add(exp.func("coalesce", *numbers), "v")
-
-
-def _leaves(node: SpansetExpression | Stage) -> Iterator[SpansetFilter]:
-    if isinstance(node, SpansetFilter):
-        yield node
-    elif isinstance(node, SpansetOperation):
-        yield from _leaves(node.left)
-        yield from _leaves(node.right)
-    elif isinstance(node, Pipeline):
-        yield from _leaves(node.stages[0])
-
-
-def _operations(node: SpansetExpression | Stage) -> Iterator[SpansetOperation]:
-    if isinstance(node, SpansetOperation):
-        yield node
-        yield from _operations(node.left)
-        yield from _operations(node.right)
-
-
-def _fetched(pipeline: Pipeline) -> Iterator[Condition]:
-    """The conditions and fields of all stages: what Tempo reads, and so shows."""
-    for stage in pipeline.stages:
-        match stage:
-            case SpansetFilter():
-                yield from conditions(stage.condition).items
-            case SpansetOperation():
-                for leaf in _leaves(stage):
-                    yield from conditions(leaf.condition).items
-            case Pipeline():
-                yield from _fetched(stage)
-            case GroupBy():
-                yield from conditions(stage.expression).items
-            case ScalarFilter():
-                yield from _of_scalar(stage.left)
-                yield from _of_scalar(stage.right)
-            case Select():
-                yield from (Presence(one) for one in stage.fields)
-
-
-def _of_scalar(node: ScalarExpression) -> Iterator[Condition]:
-    if isinstance(node, ScalarPipeline):
-        yield from _fetched(node.pipeline)
-        yield from _of_scalar(node.scalar)
-    if isinstance(node, Aggregate) and node.operand is not None:
-        yield from conditions(node.operand).items
-    elif isinstance(node, ScalarOperation):
-        yield from _of_scalar(node.left)
-        yield from _of_scalar(node.right)
+            name = self._derive(aggregate(node, type_, column, over), "a")
+            self.aggregates[key] = name
+            if within is None:
+                self.set_attributes.append(SetAttribute(key[0], ((type_, name),), is_group=False))
+        return self.aggregates[key]

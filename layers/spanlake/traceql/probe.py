@@ -4,26 +4,33 @@ A probe groups spans by trace and asks which filters some span of the trace meet
 it does not (structure, aggregates) it still rules out most traces before they are looked at whole.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlglot import exp
 
 from spanlake.traceql import values
+from spanlake.traceql.aggregates import aggregate, operand_of
 from spanlake.traceql.conditions import conjuncts, needs_candidates
 from spanlake.traceql.fields import TRACE, Fields
 from spanlake.traceql.known import Known
 from spanlake.traceql.pipeline import SearchPlan
 from spanlake.traceql.predicate import Predicates
 from spanlake.traceql.tree import (
+    Aggregate,
     Binary,
     BinaryOperator,
     FieldExpression,
     Pipeline,
+    ScalarExpression,
+    ScalarFilter,
+    ScalarOperation,
     SpansetExpression,
     SpansetFilter,
     SpansetOperation,
     SpansetOperator,
     Stage,
+    Static,
 )
 from spanlake.traceql.values import Sql
 
@@ -57,13 +64,12 @@ class Probe:
         """The probe for a plan's first stage."""
         stages = plan.pipeline.stages
         builder = _Builder(known)
-        if not isinstance(stages[0], SpansetFilter | SpansetOperation | Pipeline):
-            return cls(frozenset(), None, (), is_exact=False)
         holds = builder.spanset(stages[0])
         where = None if builder.needs_all_spans else values.any_of(builder.leaves)
-        having = () if builder.is_one_filter and not builder.needs_all_spans else (holds,)
-        columns = frozenset(builder.columns)
-        return cls(columns, where, having, is_exact=builder.is_exact and len(stages) == 1)
+        tests = [] if builder.is_one_filter and not builder.needs_all_spans else [holds]
+        if isinstance(stages[0], SpansetFilter) and where is not None and builder.is_exact:
+            tests += builder.scalar_filters(stages[1:])
+        return cls(frozenset(builder.columns), where, tuple(tests), is_exact=builder.is_exact and len(stages) == 1)
 
 
 class _Builder:
@@ -89,7 +95,42 @@ class _Builder:
         if isinstance(node, Pipeline):
             self.is_exact &= len(node.stages) == 1
             return self.spanset(node.stages[0])
-        raise AssertionError(f"no spanset: {node}")
+        self.is_exact = False
+        self.leaves.append(exp.true())
+        return exp.true()
+
+    def scalar_filters(self, stages: Sequence[Stage]) -> Iterator[Sql]:
+        """Whether the spans that meet the one filter, all together, pass the filters on their aggregates that come
+        first, as far as these spans tell."""
+        for stage in stages:
+            if not isinstance(stage, ScalarFilter):
+                return
+            left, right = self._scalar(stage.left), self._scalar(stage.right)
+            if left is not None and right is not None:
+                yield values.COMPARISONS[stage.op](this=left, expression=right)
+
+    def _scalar(self, node: ScalarExpression) -> Sql | None:
+        match node:
+            case Static():
+                return values.literal(node)
+            case Aggregate():
+                return self._aggregate(node)
+            case ScalarOperation():
+                left, right = self._scalar(node.left), self._scalar(node.right)
+                if left is None or right is None:
+                    return None
+                sides = [exp.cast(side, "DOUBLE") for side in (left, right)]
+                return exp.paren(values.ARITHMETIC[node.op](this=sides[0], expression=sides[1]))
+            case _:
+                return None
+
+    def _aggregate(self, node: Aggregate) -> Sql | None:
+        fields = Fields(self._known)
+        type_, operand = operand_of(node, fields)
+        if fields.needs.whole_traces:
+            return None
+        self.columns |= fields.needs.columns
+        return aggregate(node, type_, operand, lambda function: function)
 
     def _operation(self, node: SpansetOperation) -> Sql:
         left, right = self.spanset(node.left), self.spanset(node.right)

@@ -465,6 +465,7 @@ class Query(Node):
         """Whether the query answers time series, not spans."""
         return not isinstance(self.body, Pipeline)
 
-    def hint(self, name: str) -> Static | None:
-        """The value of a hint; of one given twice the last."""
-        return next((hint.value for hint in reversed(self.hints) if hint.name == name), None)
+    def hint(self, name: str, *types: Type) -> Static | None:
+        """The value of a hint, of the first of these types that it is given in; others do not count, as in Tempo."""
+        given = [hint.value for type_ in types for hint in self.hints if (hint.name, hint.value.type) == (name, type_)]
+        return given[0] if given else None

@@ -1,0 +1,252 @@
+"""The first stage of a metrics query: one SQL aggregation over the matching spans, read as time series."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
+
+from sqlglot import exp
+
+from spanlake.query import exemplars
+from spanlake.query.duck import Session
+from spanlake.query.exemplars import Candidate, Sample
+from spanlake.query.finder import over, with_spans
+from spanlake.query.found import named
+from spanlake.query.limits import LimitExceeded
+from spanlake.query.measures import VALUE, Measure, Row, quantile_label
+from spanlake.query.positions import inside, position
+from spanlake.query.series import NAME, Exemplar, Labels, LabelValue, Series
+from spanlake.query.source import Source
+from spanlake.query.steps import Steps
+from spanlake.traceql import values
+from spanlake.traceql.fields import Fields
+from spanlake.traceql.pipeline import SearchPlan, Selection
+from spanlake.traceql.printer import print_field
+from spanlake.traceql.probe import Probe
+from spanlake.traceql.relation import columns_needed, needs_arrival
+from spanlake.traceql.tree import Field
+from spanlake.traceql.values import Alternative, Sql
+
+_Define: TypeAlias = Callable[[exp.Select], exp.Select]  # gives a query the table ``spans``
+
+_POSITION = "position"
+_COUNTED = "counted"
+_BATCH = 8192  # rows that are Python objects at once
+_RARE = 10_000  # spans, of which all are looked through for exemplars
+
+
+@dataclass(frozen=True)
+class Aggregation:
+    """What a metrics function makes of the spans that a pipeline finds.
+
+    ``source`` holds a block that overlaps the steps, and may reach beyond them for the sake of spans that are judged
+    together. ``limit`` is of exemplars.
+    """
+
+    session: Session
+    source: Source
+    plan: SearchPlan
+    measure: Callable[[Fields], Measure]
+    by: tuple[Field, ...]
+    steps: Steps
+    limit: int
+
+    def series(self) -> list[Series]:
+        """The series. Raises LimitExceeded."""
+        spans = self._spans(self.steps)
+        picked = self._picked(spans.measure)
+        at_once = [picked] if self.limit and spans.are_judged_together else []
+        counted = exp.alias_(exp.Count(this=exp.Star()), _COUNTED)
+        lines = _Lines(spans, self.steps, self.session)
+        candidates, matched = [], 0
+        for row in self._rows(spans, [*spans.measure.aggregates, counted, *at_once], self._define(spans)):
+            lines.add(row)
+            matched += row[_COUNTED]
+            if at_once:
+                candidates.append(spans.candidate(row))
+        if self.limit and matched:
+            for one in exemplars.choose(candidates or self._looked_for(matched), self.steps, self.limit):
+                lines.show(one)
+        return lines.series()
+
+    # exemplars of spans that are judged one by one
+
+    def exemplars(self, matched: int) -> list[Candidate]:
+        """The exemplars alone, of so many matching spans; none where spans are judged together."""
+        if not matched or self._spans(self.steps).are_judged_together:
+            return []
+        return exemplars.choose(self._looked_for(matched), self.steps, self.limit)
+
+    def _looked_for(self, matched: int) -> list[Candidate]:
+        source = self._in_range
+        sample = Sample.of(source)
+        if matched > _RARE or sample.share * matched >= min(self.limit, matched):
+            return self._candidates(sample)
+        return self._candidates(Sample.whole(source))
+
+    def _candidates(self, sample: Sample) -> list[Candidate]:
+        spans = self._spans(exemplars.parts(self.steps, self.limit))
+
+        def define(query: exp.Select) -> exp.Select:
+            needs = spans.fields.needs
+            table = sample.source.table(columns_needed(needs), arrival=needs_arrival(needs), where=sample.where)
+            return query.with_("spans", as_=table, copy=False)
+
+        return [spans.candidate(row) for row in self._rows(spans, [self._picked(spans.measure)], define)]
+
+    @staticmethod
+    def _picked(measure: Measure) -> exp.Expr:
+        return exemplars.first_of_group(exp.column(VALUE) if measure.operand is not None else None)
+
+    # the SQL
+
+    def _spans(self, times: Steps) -> "_Spans":
+        fields = Fields(self.source.known)
+        start = fields.column("start_time_unix_nano")
+        labels = tuple(_Label(fields, field, n) for n, field in enumerate(self.by))
+        measure = self.measure(fields)
+        groups = [exp.alias_(position(times, start), _POSITION), *measure.groups]
+        groups += [column for label in labels for column in label.columns]
+        columns = [*groups, *([exp.alias_(measure.operand, VALUE)] if measure.operand is not None else [])]
+        if self.limit:
+            columns += [
+                exp.alias_(start.copy(), exemplars.START),
+                exp.alias_(fields.column("trace_id"), exemplars.TRACE),
+            ]
+        selection = self.plan.select(fields, columns, where=inside(self.steps, start))
+        names = tuple(column.alias for column in groups)
+        alone = self.plan.single_filter is not None and not fields.needs.whole_traces
+        return _Spans(fields, selection, names, labels, measure, are_judged_together=not alone)
+
+    def _define(self, spans: "_Spans") -> _Define:
+        source = self.source if spans.are_judged_together else self._in_range
+        self.session.touch(source.blocks)
+        probe = Probe.of(self.plan, source.known)
+        return partial(with_spans, source=source, probe=probe, fields=spans.fields)
+
+    @property
+    def _in_range(self) -> Source:
+        return self.source.overlapping(self.steps.first_ns, self.steps.last_ns)
+
+    def _rows(self, spans: "_Spans", aggregates: Sequence[exp.Expr], define: _Define) -> Iterator[Row]:
+        groups = [exp.column(name) for name in spans.groups]
+        limit = self.session.limits.points
+        query = (
+            exp.select(*groups, *aggregates)
+            .where(*spans.measure.tests, copy=False)
+            .group_by(*(group.copy() for group in groups), copy=False)
+            .limit(limit + 1, copy=False)
+        )
+        table = self.session.table(over(self.session, query, spans.selection, define))
+        if table.num_rows > limit:
+            raise _too_many_points(limit)
+        for batch in table.to_batches(max_chunksize=_BATCH):
+            yield from batch.to_pylist()
+
+
+@dataclass(frozen=True)
+class _Spans:
+    """The matching spans, and what their columns mean."""
+
+    fields: Fields
+    selection: Selection
+    groups: tuple[str, ...]
+    labels: tuple["_Label", ...]
+    measure: Measure
+    are_judged_together: bool
+
+    def group(self, row: Row) -> Labels:
+        """The labels a row is grouped by."""
+        return tuple((label.name, label.read(row)) for label in self.labels)
+
+    def candidate(self, row: Row) -> Candidate:
+        """The exemplar that a row offers."""
+        return Candidate.of(self.group(row) + self.measure.labels(row), row, self.measure.unit)
+
+
+class _Label:
+    """A grouping field: its columns, and how to read them back."""
+
+    def __init__(self, fields: Fields, field: Field, n: int) -> None:
+        self.name = print_field(field)
+        self._parts = fields.fetched(field)
+        self.columns = [exp.alias_(_single(part), f"label{n}_{k}") for k, part in enumerate(self._parts)]
+
+    def read(self, row: Row) -> LabelValue:
+        """The value of the label in a row; ``nil`` where the span has none."""
+        for part, column in zip(self._parts, self.columns, strict=True):
+            if (value := row[column.alias]) is not None:
+                read: LabelValue = named(part.type, value)
+                return read
+        return "nil"
+
+
+def _single(part: Alternative) -> Sql:
+    """A value to group by: of a list its last item."""
+    return values.last(part.sql) if part.is_list else part.sql
+
+
+@dataclass
+class _Line:
+    labels: Labels
+    values: list[float | None]
+    exemplars: list[Exemplar]
+
+
+class _Lines:
+    """The series, as they are put together from rows."""
+
+    def __init__(self, spans: _Spans, steps: Steps, session: Session) -> None:
+        self._spans = spans
+        self._steps = steps
+        self._limits = session.limits
+        self._lines: dict[str, _Line] = {}
+
+    def add(self, row: Row) -> None:
+        """Take in the values of a row. Raises LimitExceeded."""
+        group = self._spans.group(row)
+        for added, value in self._spans.measure.read(row):
+            self._line(group + added).values[row[_POSITION]] = value
+
+    def show(self, one: Candidate) -> None:
+        """Show an exemplar: of quantiles with the lowest that is not below its value."""
+        labels = tuple(label for label in one.group if label[0] != NAME)
+        names = [one.group + quantile_label(q) for q in self._spans.measure.quantiles] or [one.group]
+        at = self._steps.position(one.start_ns)
+        lines = [self._line(name) for name in names]
+        line = next((line for line in lines if _reaches(line.values[at], one.value)), lines[-1])
+        line.exemplars.append(one.exemplar(labels))
+
+    def series(self) -> list[Series]:
+        """All of them."""
+        return [Series(line.labels, tuple(line.values), tuple(line.exemplars)) for line in self._lines.values()]
+
+    def _line(self, labels: Labels) -> _Line:
+        measure = self._spans.measure
+        labels = labels or ((NAME, measure.name or ""),)
+        line = self._lines.get(repr(labels))
+        if line is None:
+            line = _Line(labels, [0.0 if measure.filled else None] * self._steps.count, [])
+            self._lines[repr(labels)] = line
+            self._check(len(self._lines))
+        return line
+
+    def _check(self, count: int) -> None:
+        if count > self._limits.series:
+            raise LimitExceeded(
+                f"the query makes more than {self._limits.series} series: group by fewer attributes, or raise "
+                "--query-series"
+            )
+        if count * self._steps.count > self._limits.points:
+            raise _too_many_points(self._limits.points)
+
+
+def _reaches(quantile: float | None, value: float | None) -> bool:
+    return quantile is not None and value is not None and quantile >= value
+
+
+def _too_many_points(limit: int) -> LimitExceeded:
+    return LimitExceeded(
+        f"the query makes more than {limit} points: group by fewer attributes, ask for a longer step or a shorter "
+        "range, or raise --query-points"
+    )

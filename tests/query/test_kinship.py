@@ -1,0 +1,118 @@
+"""Who stands in which relation to whom, in trees of any shape."""
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spanlake.query.kinship import Family
+from spanlake.traceql.relation import ARRIVAL
+from spanlake.traceql.structure import KEY, KIND, PARENT_KEY, TRACE
+from spanlake.traceql.tree import Kind, Relation, SpansetOperator
+
+Row = tuple[int, int | None]  # id, id of the parent
+
+
+def family(rows: Sequence[Row], kinds: Sequence[Kind] = (), traces: Sequence[int] = ()) -> Family:
+    """Spans that arrived in this order, of one trace unless told."""
+    return Family(
+        pa.table(
+            {
+                TRACE: pa.array(traces or [1] * len(rows), pa.uint64()),
+                KEY: pa.array([id_ for id_, _ in rows], pa.uint64()),
+                PARENT_KEY: pa.array([parent for _, parent in rows], pa.uint64()),
+                KIND: pa.array([int(kind) for kind in kinds or [Kind.INTERNAL] * len(rows)], pa.int32()),
+                ARRIVAL: pa.array(range(len(rows)), pa.int64()),
+            }
+        )
+    )
+
+
+def related(spans: Family, relation: Relation, *others: int) -> list[int]:
+    mask = pa.array([row in others for row in range(spans.spans.num_rows)], pa.bool_())
+    return [row for row, found in enumerate(spans.related(relation, mask).to_pylist()) if found]
+
+
+def test_a_chain_of_ten_thousand() -> None:
+    length = 10_000
+    chain = family([(n, n - 1 if n else None) for n in range(length)])
+    assert related(chain, Relation.DESCENDANT, 4) == list(range(5, length))
+    assert related(chain, Relation.ANCESTOR, length - 1) == list(range(length - 1))
+    assert related(chain, Relation.CHILD, 7) == [8]
+    assert related(chain, Relation.PARENT, 7) == [6]
+    assert related(chain, Relation.SIBLING, 7) == []
+
+
+def test_a_server_of_its_clients_id_is_the_clients_child() -> None:
+    kinds = [Kind.CLIENT, Kind.SERVER, Kind.INTERNAL, Kind.SERVER]
+    spans = family([(1, None), (1, 1), (2, 1), (3, 1)], kinds)
+    assert related(spans, Relation.CHILD, 0) == [1, 3]
+    assert related(spans, Relation.CHILD, 1) == [2]
+    assert related(spans, Relation.DESCENDANT, 0) == [1, 2, 3]
+
+
+def test_of_equals_the_first_to_arrive_is_the_parent() -> None:
+    spans = family([(1, None), (2, 1), (2, 1), (3, 2)])
+    assert related(spans, Relation.CHILD, 1) == [3]
+    assert related(spans, Relation.CHILD, 2) == []
+
+
+def test_what_no_root_leads_to_is_related_to_nothing() -> None:
+    spans = family([(1, None), (2, 9), (3, 2), (4, 5), (5, 4), (6, 6)])
+    for relation in Relation:
+        assert related(spans, relation, *range(6)) == []
+
+
+def test_roots_of_one_trace_are_siblings() -> None:
+    spans = family([(1, None), (2, None), (3, None)], traces=[7, 7, 8])
+    assert related(spans, Relation.SIBLING, 0, 2) == [1]
+
+
+def test_unions_take_both_sides() -> None:
+    spans = family([(1, None), (2, 1), (3, 2), (4, 1)])
+    left, right = pa.array([True, False, True, False]), pa.array([False, False, True, True])
+    assert spans.matching(SpansetOperator.UNION_DESCENDANT, left, right).to_pylist() == [True, False, True, True]
+    assert spans.matching(SpansetOperator.NOT_DESCENDANT, left, right).to_pylist() == [False, False, False, False]
+
+
+rows = st.lists(st.one_of(st.none(), st.integers(0, 9)), max_size=10)
+
+
+@given(rows, st.sets(st.integers(0, 9)), st.sampled_from(list(Relation)))
+def test_as_a_walk_from_span_to_span_finds_it(parents: list[int | None], marked: set[int], relation: Relation) -> None:
+    spans = family(list(enumerate(parents)))
+    others = {row for row in marked if row < len(parents)}
+    assert related(spans, relation, *others) == [
+        row for row in range(len(parents)) if _reached(parents, row) and _is_related(parents, row, others, relation)
+    ]
+
+
+def _above(parents: list[int | None], row: int) -> Iterator[int]:
+    seen = {row}
+    above = parents[row]
+    while above is not None and above < len(parents) and above not in seen:
+        yield above
+        seen.add(above)
+        above = parents[above]
+
+
+def _reached(parents: list[int | None], row: int) -> bool:
+    return any(parents[one] is None for one in (row, *_above(parents, row)))
+
+
+def _is_related(parents: list[int | None], row: int, others: set[int], relation: Relation) -> bool:
+    reached = {other for other in others if _reached(parents, other)}
+    match relation:
+        case Relation.CHILD:
+            return parents[row] in others
+        case Relation.PARENT:
+            return any(parents[other] == row for other in reached)
+        case Relation.DESCENDANT:
+            return any(above in others for above in _above(parents, row))
+        case Relation.ANCESTOR:
+            return any(row in _above(parents, other) for other in reached)
+        case Relation.SIBLING:
+            return any(other != row and parents[other] == parents[row] for other in reached)
+    pytest.fail(f"no relation: {relation}")

@@ -1,0 +1,176 @@
+"""DuckDB reads blocks in S3: these, with the process's credentials, and nothing else."""
+
+import json
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+
+from spanlake.query.duck import Duck
+from spanlake.query.limits import Limits
+from spanlake.query.querier import Querier
+from spanlake.query.remote import Remote
+from spanlake.query.search import Search
+from spanlake.spans.decode import decode
+from spanlake.store.dynamodb import DynamoIndex
+from spanlake.store.errors import StorageUnavailable, StoreError
+from spanlake.store.parquet import encode
+from spanlake.store.s3 import S3Location, S3Objects
+from spanlake.store.writer import write
+from spanlake.traceql import Dialect, check, parse
+from tests.cloud import Cloud, calls
+from tests.query.kit import MINUTE, NOON, At, request
+from tests.server import patiently
+from tests.store.tables import busy_table
+
+PATH = "spans/tenant=%2A%27x/date=2026-11-22/0123.parquet"
+SPANS = 50
+
+
+@pytest.fixture
+def objects(cloud: Cloud) -> S3Objects:
+    return filled(S3Objects(S3Location(cloud.bucket(), "lake")))
+
+
+@pytest.fixture
+def duck(objects: S3Objects) -> Iterator[Duck]:
+    yield from opened(objects)
+
+
+def filled(objects: S3Objects) -> S3Objects:
+    objects.put(PATH, encode(busy_table(SPANS)))
+    return objects
+
+
+def opened(objects: S3Objects) -> Iterator[Duck]:
+    duck = Duck([], Limits(threads=1), Remote(objects))
+    yield duck
+    duck.close()
+
+
+def count(duck: Duck, uri: str) -> int:
+    with duck.session() as session:
+        return int(session.fixed(f"SELECT count(*) AS spans FROM read_parquet('{uri}')")["spans"][0].as_py())
+
+
+def test_it_reads_a_block(duck: Duck, objects: S3Objects) -> None:
+    assert count(duck, objects.uri(PATH)) == SPANS
+
+
+def test_what_was_read_once_is_not_asked_for_again(duck: Duck, objects: S3Objects, cloud: Cloud) -> None:
+    count(duck, objects.uri(PATH))
+    before = requests(cloud, objects)
+    assert count(duck, objects.uri(PATH)) == SPANS
+    assert requests(cloud, objects)[len(before) :] == ["s3_PutObject"], "the marker itself"
+
+
+def requests(cloud: Cloud, objects: S3Objects) -> list[str]:
+    """What the server has been asked for about the bucket, the last being a marker that is put now."""
+    marker = f"marker-{secrets.token_hex(8)}"
+    objects.put(marker, b"")
+    for _ in patiently():
+        lines = [line for line in cloud.s3_log.read_text().splitlines() if objects.location.bucket in line]
+        if marker in lines[-1]:
+            return [next(word for word in line.split() if word.startswith("s3_")) for line in lines]
+    raise TimeoutError
+
+
+def test_a_request_costs_one_put_and_one_write_and_a_search_one_query_and_its_reads(cloud: Cloud) -> None:
+    objects, index = S3Objects(S3Location(cloud.bucket())), DynamoIndex(cloud.table())
+    for number in (1, 2):
+        table = decode([request([At(number, trace=number)])]).table
+        with calls(objects.client) as puts, calls(index.client) as writes:
+            write(objects, index, "a", table, bytes([number]))
+    assert puts == ["PutObject"]
+    assert len(writes) == 1
+
+    for duck in opened(objects):
+        querier = Querier(index, objects, duck, Dialect.tempo())
+        plan = querier.plan(check(parse("{ }"), querier.dialect))
+        for reads in (True, False):  # what was read once is kept
+            before = requests(cloud, objects)
+            with calls(index.client) as asked:
+                assert len(querier.search("a", Search(plan, NOON - MINUTE, NOON + MINUTE, 10, 3, False))) == 2
+            assert asked == ["Query"]
+            assert bool(requests(cloud, objects)[len(before) : -1]) is reads
+    index.close()
+
+
+def test_all_else_is_out_of_reach(duck: Duck, objects: S3Objects, tmp_path: Path, cloud: Cloud) -> None:
+    bucket = objects.location.bucket
+    sibling = S3Objects(S3Location(bucket, "lake-more"))
+    filled(sibling)
+    (tmp_path / "local.parquet").write_bytes(objects.get(PATH))
+    for elsewhere in (
+        sibling.uri(PATH),
+        f"s3://{bucket}/other.parquet",
+        "s3://another/lake/x.parquet",
+        f"{cloud.s3}/{bucket}/lake/x.parquet",
+        str(tmp_path / "local.parquet"),
+    ):
+        with pytest.raises(Exception, match="disabled by configuration"):
+            count(duck, elsewhere)
+
+
+def test_an_object_that_is_gone_is_retryable(duck: Duck, objects: S3Objects) -> None:
+    with pytest.raises(StorageUnavailable, match="HTTP 404"):
+        count(duck, objects.uri("spans/gone.parquet"))
+
+
+def test_secrets_stay_secret(cloud: Cloud, objects: S3Objects) -> None:
+    wrong = boto3.Session(os.environ["AWS_ACCESS_KEY_ID"], "not-the-one")
+    for duck in opened(S3Objects(objects.location, wrong)):
+        with pytest.raises(StorageUnavailable, match="HTTP 403") as raised:
+            count(duck, objects.uri(PATH))
+        assert "not-the-one" not in str(raised.value) + str(raised.value.__cause__)
+        with duck.session() as session:
+            told = session.fixed("SELECT secret_string FROM duckdb_secrets()").to_pylist()
+            assert "not-the-one" not in str(told)
+
+
+def test_credentials_that_expire_are_renewed(
+    cloud: Cloud, objects: S3Objects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """boto3 asks a program for credentials, which are wrong at first and expire at once."""
+    answers = tmp_path / "answers"
+    program = tmp_path / "credentials.py"
+    program.write_text(PROGRAM)
+    config = tmp_path / "config"
+    config.write_text(f"[default]\ncredential_process = {sys.executable} {program} {answers}\n")
+    right = {"AccessKeyId": os.environ["AWS_ACCESS_KEY_ID"], "SecretAccessKey": os.environ["AWS_SECRET_ACCESS_KEY"]}
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+
+    answers.write_text(json.dumps({**right, "SecretAccessKey": "old"}))
+    for duck in opened(S3Objects(objects.location)):
+        with pytest.raises(StorageUnavailable, match="HTTP 403"):
+            count(duck, objects.uri(PATH))
+        answers.write_text(json.dumps(right))
+        assert count(duck, objects.uri(PATH)) == SPANS
+
+
+PROGRAM = """
+import datetime, json, pathlib, sys
+soon = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=30)
+answer = json.loads(pathlib.Path(sys.argv[1]).read_text())
+print(json.dumps({"Version": 1, "SessionToken": "", "Expiration": soon.isoformat(), **answer}))
+"""
+
+
+def test_without_credentials_it_says_so(cloud: Cloud, objects: S3Objects, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    for duck in opened(S3Objects(objects.location)):
+        with pytest.raises(StoreError, match="no AWS credentials"), duck.session():
+            pass
+
+
+def test_without_httpfs_it_says_what_to_install(objects: S3Objects, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "duckdb_extension_httpfs", None)
+    with pytest.raises(StoreError, match=r"spanlake\[aws\]"):
+        Duck([], remote=Remote(objects))
