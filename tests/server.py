@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+SPANLAKE = (str(Path(sys.executable).with_name("spanlake")),)
+
 _PATIENCE = 60  # seconds for anything that must happen
 _PORTS = (3100, 3200, 4317, 4318)
 
@@ -34,12 +36,18 @@ class Answer:
 class SpanlakeServer:
     """One server process on a data directory; use `start_server` or `server` of conftest to have one."""
 
-    def __init__(self, data: Path, arguments: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        data: Path,
+        arguments: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        program: Sequence[str] = SPANLAKE,
+    ) -> None:
         self.data = data
         self.offset = free_offset()
         self.log_path = data.with_name(f"{data.name}-{self.offset}.log")
         self._process = spawn(
-            ["--data", str(data), "--port-offset", str(self.offset), *arguments], self.log_path, environment
+            ["--data", str(data), "--port-offset", str(self.offset), *arguments], self.log_path, environment, program
         )
 
     @property
@@ -61,6 +69,11 @@ class SpanlakeServer:
     def pid(self) -> int:
         """The process id."""
         return self._process.pid
+
+    @property
+    def status(self) -> int | None:
+        """The exit status, None while it runs."""
+        return self._process.poll()
 
     def wait_until_ready(self) -> "SpanlakeServer":
         """Itself, once it says so; raises RuntimeError with its log when it does not."""
@@ -179,10 +192,13 @@ def run_until_exit(*arguments: str, log: Path, environment: Mapping[str, str] | 
 
 
 def spawn(
-    arguments: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+    arguments: Sequence[str],
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    program: Sequence[str] = SPANLAKE,
 ) -> "subprocess.Popen[bytes]":
     """Start `spanlake serve`, its output going to a file."""
-    command = [str(Path(sys.executable).with_name("spanlake")), "serve", *arguments]
+    command = [*program, "serve", *arguments]
     with log.open("wb") as output:
         return subprocess.Popen(
             command,

@@ -1,5 +1,6 @@
 """The command line itself; tests/serve has what `spanlake serve` does."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,8 @@ def test_help_lists_the_commands() -> None:
 
 
 def test_help_of_serve_lists_its_settings_with_their_variables() -> None:
-    result = subprocess.run([SPANLAKE, "serve", "--help"], capture_output=True, text=True, check=True)
+    wide = {**os.environ, "COLUMNS": "200"}
+    result = subprocess.run([SPANLAKE, "serve", "--help"], env=wide, capture_output=True, text=True, check=True)
     words = " ".join(result.stdout.replace("│", " ").split())
     for setting in ("data", "listen", "retention", "retention-bytes", "port-offset"):
         assert f"--{setting}" in words

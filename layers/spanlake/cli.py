@@ -45,6 +45,11 @@ def _setting(parse: Callable[[str], object], variable: str, metavar: str, about:
     return typer.Option(parser=checked, envvar=variable, metavar=metavar, help=about)
 
 
+def _count(variable: str, about: str, least: int = 1) -> Any:
+    """An option that takes a whole number."""
+    return typer.Option(envvar=variable, metavar="N", min=least, help=about)
+
+
 @app.callback()
 def _spanlake() -> None:
     """Make every command a subcommand, also while there is only one."""
@@ -55,6 +60,12 @@ def serve(  # noqa: PLR0913, PLR0917, one for each setting
     data: Annotated[Path, typer.Option(envvar="SPANLAKE_DATA", help="Directory that holds blocks and index.")] = Path(
         "data"
     ),
+    objects: Annotated[
+        str, typer.Option(envvar="SPANLAKE_OBJECTS", metavar="URL", help="Blocks, s3://bucket/prefix; else in DIR.")
+    ] = "",
+    index: Annotated[
+        str, typer.Option(envvar="SPANLAKE_INDEX", metavar="URL", help="Index, dynamodb://table; else in DIR.")
+    ] = "",
     listen: Annotated[str, typer.Option(envvar="SPANLAKE_LISTEN", help="Address to listen on.")] = "127.0.0.1",
     retention: Annotated[
         timedelta | None,
@@ -96,6 +107,21 @@ def serve(  # noqa: PLR0913, PLR0917, one for each setting
         int,
         _setting(parse_limit, "SPANLAKE_QUERY_MEMORY", "SIZE", "Memory that all queries together may use."),
     ] = "1GiB",  # type: ignore[assignment]
+    query_spans: Annotated[
+        int,
+        _count("SPANLAKE_QUERY_SPANS", "Spans in the blocks that one query has to read; 0 for any number.", least=0),
+    ] = 1_000_000_000,
+    query_series: Annotated[int, _count("SPANLAKE_QUERY_SERIES", "Series of one metrics query.")] = 20_000,
+    query_points: Annotated[
+        int, _count("SPANLAKE_QUERY_POINTS", "Points of all series of one metrics query together.")
+    ] = 1_000_000,
+    query_spansets: Annotated[
+        int, _count("SPANLAKE_QUERY_SPANSETS", "Spansets and pipeline stages in one query's text.")
+    ] = 100,
+    query_terms: Annotated[int, _count("SPANLAKE_QUERY_TERMS", "Fields and operators in one query's text.")] = 10_000,
+    compaction: Annotated[
+        bool, typer.Option(envvar="SPANLAKE_COMPACTION", help="Merge small blocks in the background.")
+    ] = True,
     traceql: Annotated[
         TraceQL,
         typer.Option(envvar="SPANLAKE_TRACEQL", help="Refuse what Tempo refuses, or answer all that makes sense."),
@@ -109,8 +135,30 @@ def serve(  # noqa: PLR0913, PLR0917, one for each setting
     set_up_logs()
     try:
         limits = IngestLimits(max_request_bytes, max_in_flight_bytes, linger_seconds=linger_ms / 1000)
-        queries = QueryLimits(query_timeout, query_memory, extended=traceql is TraceQL.EXTENDED)
-        run(Config(data, listen, retention, retention_bytes, port_offset, ingest=limits, query=queries))
+        queries = QueryLimits(
+            query_timeout,
+            query_memory,
+            query_spans,
+            query_series,
+            query_points,
+            query_spansets,
+            query_terms,
+            extended=traceql is TraceQL.EXTENDED,
+        )
+        run(
+            Config(
+                data,
+                listen,
+                retention,
+                retention_bytes,
+                port_offset,
+                ingest=limits,
+                query=queries,
+                objects=objects,
+                index=index,
+                compaction=compaction,
+            )
+        )
     except (InvalidSetting, StoreError) as error:
         typer.echo(f"spanlake: {error}", err=True)
         raise typer.Exit(1) from None

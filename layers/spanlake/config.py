@@ -48,6 +48,11 @@ class QueryLimits:
 
     seconds: float = 30.0  # wall time of one request
     memory_bytes: int = 1024 * MIB  # of all queries together
+    spans: int = 1_000_000_000  # in the blocks that one query has to read; 0 for any number
+    series: int = 20_000  # of one metrics query
+    points: int = 1_000_000  # of all series of one metrics query together
+    spansets: int = 100  # and pipeline stages in the text of one query
+    terms: int = 10_000  # fields and operators in the text of one query
     extended: bool = False  # also queries that Tempo refuses although they make sense
 
 
@@ -63,6 +68,9 @@ class Config:
     drain_seconds: float = 30.0  # how long accepted requests may take once the process is asked to stop
     ingest: IngestLimits = field(default_factory=IngestLimits)
     query: QueryLimits = field(default_factory=QueryLimits)
+    objects: str = ""  # URL of the blocks, s3://bucket/prefix; none keeps them in ``data``
+    index: str = ""  # URL of the index, dynamodb://table; none keeps it in ``data``
+    compaction: bool = True  # whether small blocks are merged in the background
 
 
 def parse_age(text: str) -> timedelta | None:

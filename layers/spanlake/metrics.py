@@ -60,6 +60,26 @@ class Metrics:
         self._written_bytes = Counter(
             "spanlake_blocks_written_bytes", "Bytes of the blocks written by ingest.", registry=registry
         )
+        self._merges = Counter("spanlake_compactions", "Merges that compaction has done.", registry=registry)
+        self._lost_merges = Counter(
+            "spanlake_compactions_lost", "Merges that were given up: a block had changed meanwhile.", registry=registry
+        )
+        self._merged_blocks = Counter("spanlake_compacted_blocks", "Blocks that were merged.", registry=registry)
+        self._merged_spans = Counter("spanlake_compacted_spans", "Spans in the blocks merged.", registry=registry)
+        self._merged_bytes = Counter("spanlake_compacted_bytes", "Bytes of the blocks merged.", registry=registry)
+        self._compacted_bytes = Counter(
+            "spanlake_compaction_written_bytes", "Bytes of the blocks that compaction wrote.", registry=registry
+        )
+        self._compaction_seconds = Counter("spanlake_compaction_seconds", "Time spent on merges.", registry=registry)
+        self._deleted_blocks = Counter(
+            "spanlake_deleted_blocks", "Blocks whose objects were deleted.", ["reason"], registry=registry
+        )
+        self._deleted_spans = Counter(
+            "spanlake_deleted_spans", "Spans in the blocks deleted, of garbage 0.", ["reason"], registry=registry
+        )
+        self._deleted_bytes = Counter(
+            "spanlake_deleted_bytes", "Bytes of the blocks deleted.", ["reason"], registry=registry
+        )
         self._commits = Histogram(
             "spanlake_commit_duration_seconds",
             "Time to decode and store a group of requests.",
@@ -96,6 +116,25 @@ class Metrics:
         """Count blocks that ingest wrote; size in bytes."""
         self._written_blocks.inc(blocks)
         self._written_bytes.inc(size)
+
+    def merged(self, *, blocks: int, spans: int, size: int, written: int, seconds: float) -> None:
+        """Count a merge: the blocks it read, their spans and bytes, and the bytes and time that it took."""
+        self._merges.inc()
+        self._merged_blocks.inc(blocks)
+        self._merged_spans.inc(spans)
+        self._merged_bytes.inc(size)
+        self._compacted_bytes.inc(written)
+        self._compaction_seconds.inc(seconds)
+
+    def merge_lost(self) -> None:
+        """Count a merge that was given up."""
+        self._lost_merges.inc()
+
+    def deleted(self, reason: str, *, blocks: int, spans: int, size: int) -> None:
+        """Count blocks whose objects were deleted; size in bytes."""
+        self._deleted_blocks.labels(reason).inc(blocks)
+        self._deleted_spans.labels(reason).inc(spans)
+        self._deleted_bytes.labels(reason).inc(size)
 
     @contextmanager
     def time_commit(self) -> Iterator[None]:

@@ -55,8 +55,9 @@ def test_status(server: SpanlakeServer, tenant: str) -> None:
     assert status["uptimeSeconds"] >= 0
     assert status["settings"]["retentionBytes"] == "50000000000"
     (day,) = (day for day in status["store"] if day["tenant"] == tenant)
-    assert day == {**day, "date": "2023-11-14", "level": 0, "blocks": 1, "spans": 2}
+    assert day == {**day, "date": "2023-11-14", "blocks": 1, "spans": 2}
     assert day["bytes"] > 0
+    assert day["levels"] == [{"level": 0, "blocks": 1, "spans": 2, "bytes": day["bytes"]}]
 
 
 def test_build_info_has_the_keys_of_tempo(server: SpanlakeServer) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from spanlake.query.found import FoundSpan, FoundTrace, SpanSet
-from spanlake.query.series import Series
+from spanlake.query.series import Labels, Series
 from spanlake.query.steps import Steps
 
 
@@ -58,7 +58,7 @@ def _attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 def query_range(found: Iterable[Series], steps: Steps) -> dict[str, Any]:
     """tempopb.QueryRangeResponse in JSON."""
-    return {"series": [_line(one) | {"samples": _samples(one, steps)} for one in found]}
+    return {"series": [_line(one) | {"samples": _samples(one, steps)} | _exemplars(one) for one in found]}
 
 
 def _samples(one: Series, steps: Steps) -> list[dict[str, Any]]:
@@ -69,13 +69,32 @@ def _samples(one: Series, steps: Steps) -> list[dict[str, Any]]:
     ]
 
 
+def _exemplars(one: Series) -> dict[str, Any]:
+    if not one.exemplars:
+        return {}
+    return {
+        "exemplars": [
+            {
+                "labels": _labels(exemplar.labels),
+                "value": _double(exemplar.value or 0.0),
+                "timestampMs": str(exemplar.time_ns // 1_000_000),
+            }
+            for exemplar in one.exemplars
+        ]
+    }
+
+
 def query_instant(found: Iterable[Series]) -> dict[str, Any]:
     """tempopb.QueryInstantResponse in JSON."""
     return {"series": [_line(one) | {"value": _double(one.values[0] or 0.0)} for one in found]}
 
 
 def _line(one: Series) -> dict[str, Any]:
-    return {"labels": [{"key": key, "value": any_value(value)} for key, value in one.labels]}
+    return {"labels": _labels(one.labels)}
+
+
+def _labels(labels: Labels) -> list[dict[str, Any]]:
+    return [{"key": key, "value": any_value(value)} for key, value in labels]
 
 
 def any_value(value: object) -> dict[str, Any]:

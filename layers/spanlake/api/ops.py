@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from spanlake.metrics import Metrics
 from spanlake.store.index import DaySummary
+from spanlake.store.summary import by_day
 
 # Grafana turns features on by comparing this with Tempo versions; what follows the + does not count (semver 2.0.0, 10).
 _TEMPO_API = "3.1.0"
@@ -61,17 +62,7 @@ def _status(operations: Operations, summary: Sequence[DaySummary]) -> dict[str, 
         "state": hindrance or "ready",
         "uptimeSeconds": round(time.time() - operations.started),
         "settings": dict(operations.settings),
-        "store": [
-            {
-                "tenant": day.tenant,
-                "date": day.date.isoformat(),
-                "level": day.level,
-                "blocks": day.blocks,
-                "spans": day.spans,
-                "bytes": day.size,
-            }
-            for day in summary
-        ],
+        "store": by_day(summary),
     }
 
 

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from fastapi import APIRouter, HTTPException, Request
-from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi.responses import PlainTextResponse, Response
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from pydantic_core import to_json
 
@@ -16,16 +16,16 @@ from spanlake.api.params import InvalidParameter, Params
 from spanlake.api.tag_search import query_of_tags
 from spanlake.api.tenant import Tenant
 from spanlake.query.duck import Cancellation
+from spanlake.query.exemplars import exemplars_wanted
 from spanlake.query.querier import Querier
 from spanlake.query.search import Search
-from spanlake.query.series import Series
 from spanlake.query.steps import Steps
 from spanlake.query.tags import TagValue
 from spanlake.spans.encode import to_otlp
 from spanlake.spans.tempo_json import trace_v1, trace_v2
 from spanlake.traceql import Unsupported, check, parse
 from spanlake.traceql.parser import parse_identifier
-from spanlake.traceql.tree import Attribute, AttributeScope, Field, Intrinsic, IntrinsicField, Query
+from spanlake.traceql.tree import Attribute, AttributeScope, Field, Intrinsic, IntrinsicField, Query, Type
 
 DEFAULT_LIMIT = 20
 DEFAULT_SPANS_PER_SET = 3
@@ -50,6 +50,7 @@ def tempo_router(querier: Querier, timer: Timer = nullcontext) -> APIRouter:
     tempo = Tempo(querier, timer)
     router.add_api_route("/api/echo", tempo.echo, methods=["GET"])
     router.add_api_route("/api/traces/{trace_id}", tempo.trace, methods=["GET"])
+    router.add_api_route("/api/traces/{trace_id}", tempo.delete_trace, methods=["DELETE"])
     router.add_api_route("/api/v2/traces/{trace_id}", tempo.trace_v2, methods=["GET"])
     router.add_api_route("/api/metrics/query_range", tempo.query_range, methods=["GET"])
     router.add_api_route("/api/metrics/query", tempo.query_instant, methods=["GET"])
@@ -98,74 +99,108 @@ class Tempo:
         body = await self._trace(request, tenant, trace_id, render)
         return Response(body, media_type=_PROTOBUF if protobuf else "application/json")
 
+    async def delete_trace(self, request: Request, trace_id: str, tenant: Tenant) -> Response:
+        """Takes a trace out of all answers; 404 when there is none."""
+        wanted = _trace_id(trace_id)
+        if not await self._run(request, lambda stop: self._querier.delete(tenant, wanted, stop)):
+            raise HTTPException(404, "trace not found")
+        return Response(status_code=204)
+
     async def search(self, request: Request, tenant: Tenant) -> Response:
         """Traces that match ``q``, or ``tags`` with ``minDuration`` and ``maxDuration``."""
         params = Params(request.query_params)
-        query = _search_query(params)
-        plan = self._querier.plan(check(query, self._querier.dialect))
-        when = params.range()
-        recent = query.hint("most_recent")
-        wanted = Search(
-            plan,
-            when.start_ns,
-            when.end_ns,
-            min(params.whole("limit", DEFAULT_LIMIT, least=1), self._querier.duck.limits.traces),
-            params.whole("spss", DEFAULT_SPANS_PER_SET),
-            most_recent=recent is not None and recent.value is True,
-        )
-        found = await self._run(request, lambda stop: self._querier.search(tenant, wanted, stop))
-        return JSONResponse(answers.search(found, with_spans=bool(params.text("q"))))
+        when, q = params.range(), params.text("q")
+        shortest, longest = params.duration_ns("minDuration"), params.duration_ns("maxDuration")
+        limit = min(params.whole("limit", DEFAULT_LIMIT, least=1), self._querier.duck.limits.traces)
+        spans = params.whole("spss", DEFAULT_SPANS_PER_SET)
+
+        def ask(stop: Cancellation) -> bytes:
+            query = parse(q) if q else query_of_tags(params.text("tags"), shortest, longest)
+            plan = self._querier.plan(check(query, self._querier.dialect))
+            recent = query.hint("most_recent", Type.BOOL)
+            wanted = Search(plan, when.start_ns, when.end_ns, limit, spans, recent is not None and recent.value is True)
+            return to_json(answers.search(self._querier.search(tenant, wanted, stop), with_spans=bool(q)))
+
+        return _json(await self._run(request, ask))
 
     async def tags(self, request: Request, tenant: Tenant) -> Response:
         """Names of attributes, all scopes together; intrinsics only when asked for."""
-        names = await self._names(request, tenant)
-        if _scope(Params(request.query_params)) != "intrinsic":
-            names.pop("intrinsic", None)
-        return JSONResponse({"tagNames": sorted({name for found in names.values() for name in found})})
+        intrinsics = _scope(Params(request.query_params)) == "intrinsic"
+
+        def render(found: dict[str, list[str]]) -> object:
+            names = {name for scope, names in found.items() if intrinsics or scope != "intrinsic" for name in names}
+            return {"tagNames": sorted(names)}
+
+        return await self._names(request, tenant, render)
 
     async def tags_v2(self, request: Request, tenant: Tenant) -> Response:
         """Names of attributes by scope."""
-        names = await self._names(request, tenant)
-        return JSONResponse({"scopes": [{"name": scope, "tags": found} for scope, found in names.items()]})
+
+        def render(found: dict[str, list[str]]) -> object:
+            return {"scopes": [{"name": scope, "tags": names} for scope, names in found.items()]}
+
+        return await self._names(request, tenant, render)
 
     async def tag_values(self, request: Request, tag: str, tenant: Tenant) -> Response:
         """Values of an attribute, in any scope, as text."""
         field = _TAGS_OF_V1.get(tag) or Attribute(AttributeScope.NONE, tag)
-        found = await self._values(request, tenant, field)
-        return _json({"tagValues": sorted({value.value for value in found})})
+
+        def render(found: list[TagValue]) -> object:
+            return {"tagValues": sorted({value.value for value in found})}
+
+        return await self._values(request, tenant, field, render)
 
     async def tag_values_v2(self, request: Request, tag: str, tenant: Tenant) -> Response:
         """Values of a TraceQL field, with their types."""
-        found = await self._values(request, tenant, parse_identifier(tag))
-        return _json({"tagValues": [{"type": value.type, "value": value.value} for value in found]})
+
+        def render(found: list[TagValue]) -> object:
+            return {"tagValues": [{"type": value.type, "value": value.value} for value in found]}
+
+        return await self._values(request, tenant, parse_identifier(tag), render)
 
     async def query_range(self, request: Request, tenant: Tenant) -> Response:
-        """Time series of a metrics query."""
+        """Time series of a metrics query, with exemplars."""
         params = Params(request.query_params)
         when = params.metrics_range()
         most = self._querier.duck.limits.samples
         steps = Steps.aligned(when.start_ns, when.end_ns, params.step_ns(), most)
-        found = await self._metrics(request, tenant, params, steps)
-        return JSONResponse(answers.query_range(found, steps))
+        asked = params.whole("exemplars", 0)
+
+        def ask(stop: Cancellation) -> bytes:
+            query = self._metrics_query(params)
+            wanted = exemplars_wanted(query, asked)
+            found = self._querier.metrics(tenant, query, steps, stop, exemplars=wanted)
+            return to_json(answers.query_range(found, steps))
+
+        return _json(await self._run(request, ask))
 
     async def query_instant(self, request: Request, tenant: Tenant) -> Response:
         """One value for each series of a metrics query, over the whole range."""
         params = Params(request.query_params)
         when = params.metrics_range()
-        found = await self._metrics(request, tenant, params, Steps.whole(when.start_ns, when.end_ns))
-        return JSONResponse(answers.query_instant(found))
+        steps = Steps.whole(when.start_ns, when.end_ns)
+
+        def ask(stop: Cancellation) -> bytes:
+            found = self._querier.metrics(tenant, self._metrics_query(params), steps, stop)
+            return to_json(answers.query_instant(found))
+
+        return _json(await self._run(request, ask))
 
     # what the handlers share
 
     async def _run(self, request: Request, question: Callable[[Cancellation], T]) -> T:
         with self._timer(request.scope["route"].path):
-            return await run(request, question)
+            try:
+                return await run(request, question)
+            except RecursionError:
+                text = request.query_params.get("q", "")
+                raise Unsupported("the query's operators stand too deep in each other", text) from None
 
-    async def _metrics(self, request: Request, tenant: str, params: Params, steps: Steps) -> list[Series]:
+    def _metrics_query(self, params: Params) -> Query:
         query = check(parse(params.text("q")), self._querier.dialect)
         if not query.is_metrics:
             raise Unsupported("a metrics query ends in a function such as rate()", query.text, len(query.text))
-        return await self._run(request, lambda stop: self._querier.metrics(tenant, query, steps, stop))
+        return query
 
     async def _trace(self, request: Request, tenant: str, trace_id: str, render: Callable[[TracesData | None], T]) -> T:
         """A trace's answer, which is rendered away from the event loop: that of a large one takes its time."""
@@ -178,21 +213,25 @@ class Tempo:
 
         return await self._run(request, ask)
 
-    async def _names(self, request: Request, tenant: str) -> dict[str, list[str]]:
+    async def _names(self, request: Request, tenant: str, render: Callable[[dict[str, list[str]]], object]) -> Response:
         params = Params(request.query_params)
         scope, q, when = _scope(params), params.text("q"), params.range()
-        return await self._run(request, lambda stop: self._querier.tag_names(tenant, scope, q, when, stop))
 
-    async def _values(self, request: Request, tenant: str, tag: Field) -> list[TagValue]:
+        def ask(stop: Cancellation) -> bytes:
+            return to_json(render(self._querier.tag_names(tenant, scope, q, when, stop)))
+
+        return _json(await self._run(request, ask))
+
+    async def _values(
+        self, request: Request, tenant: str, tag: Field, render: Callable[[list[TagValue]], object]
+    ) -> Response:
         params = Params(request.query_params)
         q, when = params.text("q"), params.range()
-        return await self._run(request, lambda stop: self._querier.tag_values(tenant, tag, q, when, stop))
 
+        def ask(stop: Cancellation) -> bytes:
+            return to_json(render(self._querier.tag_values(tenant, tag, q, when, stop)))
 
-def _search_query(params: Params) -> Query:
-    shortest, longest = params.duration_ns("minDuration"), params.duration_ns("maxDuration")
-    text = params.text("q")
-    return parse(text) if text else query_of_tags(params.text("tags"), shortest, longest)
+        return _json(await self._run(request, ask))
 
 
 def _scope(params: Params) -> str:
@@ -211,9 +250,8 @@ def _trace_id(text: str) -> bytes:
     return bytes.fromhex(text.rjust(32, "0"))
 
 
-def _json(answer: dict[str, Any]) -> Response:
-    """An answer of many small items, which pydantic writes three times as fast as the standard library."""
-    return Response(to_json(answer), media_type="application/json")
+def _json(body: bytes) -> Response:
+    return Response(body, media_type="application/json")
 
 
 def _accepts_protobuf(request: Request) -> bool:

@@ -1,5 +1,6 @@
 """The commands' names, arguments and options. What they do is imported when they run, so that --help is quick."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,6 +17,12 @@ _Headers = Annotated[
     typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="Header to send, as for a token; repeatable."),
 ]
 _Timeout = Annotated[float, typer.Option(metavar="SECONDS", min=0.001, help="How long the answer may take.")]
+_Objects = Annotated[
+    str, typer.Option(envvar="SPANLAKE_OBJECTS", metavar="URL", help="Blocks, s3://bucket/prefix; else in DIR.")
+]
+_Index = Annotated[
+    str, typer.Option(envvar="SPANLAKE_INDEX", metavar="URL", help="Index, dynamodb://table; else in DIR.")
+]
 _AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as the server gives it.")]
 
 
@@ -23,6 +30,8 @@ def register(app: typer.Typer) -> None:
     """Add the commands to a command line."""
     app.command()(query)
     app.command()(trace)
+    app.command()(status)
+    app.command()(compact)
 
 
 def query(  # noqa: PLR0913 - one for each option
@@ -75,3 +84,40 @@ def trace(  # noqa: PLR0913 - one for each option
     with failures_reported():
         wanted = Wanted(trace_id, max_spans=max_spans or None, with_attributes=attributes)
         run(connect(url, tenant, headers or (), timeout), wanted, as_json=as_json)
+
+
+def status(
+    *,
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Look into this data directory instead of asking a server.")
+    ] = None,
+    as_json: _AsJson = False,
+    url: _Url = _DEFAULT_URL,
+    headers: _Headers = None,
+    timeout: _Timeout = _DEFAULT_TIMEOUT_SECONDS,
+) -> None:
+    """Tell what is stored: blocks, spans and bytes by tenant and day.
+
+    Exits with 0 when something is stored, 1 when nothing is, 2 when there is no answer.
+    """
+    from spanlake.commands.ask.connection import connect
+    from spanlake.commands.status import in_directory, of_server, run
+
+    with failures_reported():
+        told = in_directory(data) if data else of_server(connect(url, "", headers or (), timeout))
+        run(told, as_json=as_json)
+
+
+def compact(
+    *,
+    data: Annotated[Path, typer.Option(envvar="SPANLAKE_DATA", help="Directory that holds blocks and index.")] = Path(
+        "data"
+    ),
+    objects: _Objects = "",
+    index: _Index = "",
+) -> None:
+    """Merge blocks into few large ones right away, also while a server runs on them."""
+    from spanlake.commands.compact import run
+
+    with failures_reported():
+        run(data, objects, index)

@@ -3,9 +3,8 @@
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 from fastapi import FastAPI
 
@@ -23,10 +22,11 @@ from spanlake.query.limits import Limits
 from spanlake.query.querier import Querier
 from spanlake.receivers import otlp
 from spanlake.serve.lifecycle import Lifecycle
+from spanlake.serve.upkeep import LOOK_SECONDS, PLAN_SECONDS, Upkeep, UpkeepPolicy
 from spanlake.store.index import Index
-from spanlake.store.local import LocalObjects
 from spanlake.store.objects import Objects
-from spanlake.store.sqlite import SqliteIndex
+from spanlake.store.opening import open_index, open_objects
+from spanlake.store.upkeep.removal import GRACE_SECONDS
 from spanlake.store.writer import write
 from spanlake.traceql.dialect import Dialect
 
@@ -57,18 +57,20 @@ class Process:
     app: FastAPI
     ingest: Ingest
     commits: GroupCommit
+    upkeep: Upkeep
 
 
-def open_store(data: Path) -> Store:
-    """Open the embedded storage in a directory, made if needed: blocks below ``spans``, the index beside them.
+def open_store(config: Config) -> Store:
+    """Open the storage: on AWS as far as it is told so, otherwise in a directory, made if needed.
 
-    Raises StoreError.
+    In the directory blocks are below ``spans``, the index beside them. Raises StoreError.
     """
-    return Store(LocalObjects(data), SqliteIndex(data / "index.sqlite"))
+    objects = open_objects(config.objects, config.data)
+    return Store(objects, open_index(config.index, config.data, config.retention))
 
 
 def compose(config: Config, store: Store, lifecycle: Lifecycle) -> Process:
-    """A server over this store; the caller starts and closes the commits, and the store after them."""
+    """A server over this store; the caller starts and closes commits and upkeep, and the store after them."""
     metrics = Metrics()
     metrics.observe_store(store.totals)
     commits = group_commit(
@@ -79,13 +81,31 @@ def compose(config: Config, store: Store, lifecycle: Lifecycle) -> Process:
     routers = (ops_router(_operations(config, store, lifecycle, metrics)), tempo_router(querier, metrics.time_query))
     slow = ThreadPoolExecutor(_SLOW_THREADS, thread_name_prefix="body")
     app = create_app(Parts(routers=routers, otlp=OtlpHttp(ingest, otlp.read_json, slow)))
-    return Process(app, ingest, commits)
+    return Process(app, ingest, commits, _upkeep(config, store, metrics))
 
 
 def _querier(config: Config, store: Store) -> Querier:
-    limits = Limits(seconds=config.query.seconds, memory_bytes=config.query.memory_bytes)
-    dialect = Dialect.extended() if config.query.extended else Dialect.served()
-    return Querier(store.index, store.objects, Duck([str(config.data.resolve())], limits), dialect)
+    allowed = config.query
+    limits = Limits(
+        seconds=allowed.seconds,
+        memory_bytes=allowed.memory_bytes,
+        spans=allowed.spans,
+        series=allowed.series,
+        points=allowed.points,
+    )
+    dialect = Dialect.extended() if allowed.extended else Dialect.served()
+    dialect = replace(dialect, max_spansets=allowed.spansets, max_terms=allowed.terms)
+    return Querier(store.index, store.objects, _duck(config, store, limits), dialect)
+
+
+def _duck(config: Config, store: Store, limits: Limits) -> Duck:
+    if not config.objects:
+        return Duck([str(config.data.resolve())], limits)
+    from spanlake.query.remote import Remote  # drags in boto3
+    from spanlake.store.s3 import S3Objects
+
+    assert isinstance(store.objects, S3Objects)
+    return Duck([], limits, Remote(store.objects))
 
 
 def _ingest(config: Config, commits: GroupCommit, metrics: Metrics) -> Ingest:
@@ -95,6 +115,17 @@ def _ingest(config: Config, commits: GroupCommit, metrics: Metrics) -> Ingest:
     return Ingest(admission, commits.submit, limits, metrics)
 
 
+def _upkeep(config: Config, store: Store, metrics: Metrics) -> Upkeep:
+    # A bucket has room for more than a disk, and a look at a table has a price.
+    retention_bytes = None if config.objects else config.retention_bytes
+    look_seconds = PLAN_SECONDS if config.index else LOOK_SECONDS
+    grace_seconds = max(GRACE_SECONDS, 2 * int(config.query.seconds))
+    policy = UpkeepPolicy(
+        config.compaction, config.retention, retention_bytes, look_seconds, grace_seconds=grace_seconds
+    )
+    return Upkeep(store.objects, store.index, policy, metrics)
+
+
 def _operations(config: Config, store: Store, lifecycle: Lifecycle, metrics: Metrics) -> Operations:
     return Operations(metrics, lifecycle.hindrance, store.index.summary, _settings(config), time.time())
 
@@ -102,6 +133,8 @@ def _operations(config: Config, store: Store, lifecycle: Lifecycle, metrics: Met
 def _settings(config: Config) -> Mapping[str, str]:
     return {
         "data": str(config.data.resolve()),
+        "objects": config.objects or "in data",
+        "index": config.index or "in data",
         "listen": config.listen,
         "retention": "any age" if config.retention is None else str(config.retention),
         "retentionBytes": "any size" if config.retention_bytes is None else str(config.retention_bytes),

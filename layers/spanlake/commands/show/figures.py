@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from statistics import fmean
 
 _SHORT = ((1_000, "ns", 1), (1_000_000, "µs", 1_000), (1_000_000_000, "ms", 1_000_000), (60_000_000_000, "s", 10**9))
+_SIZES = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 _LONG = ((86_400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s"))
 
 
@@ -40,6 +41,14 @@ def number(value: float) -> str:
     decimals = max(0, 4 - len(f"{abs(value):.0f}"))
     text = f"{value:,.{decimals}f}"
     return text.rstrip("0").rstrip(".") if decimals else text
+
+
+def size(count: int) -> str:
+    """A number of bytes in three digits, as ``532 B``, ``97.3 kB``, ``1.2 GB``; units are powers of 1000."""
+    value, unit = float(count), 0
+    while value >= 999.5 and unit < len(_SIZES) - 1:
+        value, unit = value / 1000, unit + 1
+    return f"{_three_digits(value)} {_SIZES[unit]}"
 
 
 def mean(values: Sequence[float]) -> float:

@@ -1,0 +1,51 @@
+"""What ``spanlake compact`` does."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from spanlake.commands.data import opened
+from spanlake.commands.show.figures import counted
+from spanlake.store.upkeep.compaction import Compacted, Compactor
+from spanlake.store.upkeep.policy import Merge
+from spanlake.store.upkeep.removal import remove_retired
+
+
+def run(data: Path, objects_url: str, index_url: str) -> None:
+    """Merge all there is to merge, as on a day that is over; raises CommandError."""
+    with opened(data, objects_url, index_url) as (objects, index):
+        done = _compact(Compactor(objects, index))
+        removed = remove_retired(objects, index)
+    typer.echo(_told(done))
+    if removed.blocks:
+        typer.echo(f"{counted(removed.blocks, 'block')} deleted that had been replaced before")
+
+
+def _compact(compactor: Compactor) -> list[Compacted]:
+    done: list[Compacted] = []
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task, total = progress.add_task("spans", total=None), 0
+        for merges in _rounds(compactor):
+            total += sum(merge.spans for merge in merges)
+            progress.update(task, total=total)
+            for merge in merges:
+                done += filter(None, [compactor.run(merge)])
+                progress.advance(task, merge.spans)
+    return done
+
+
+def _rounds(compactor: Compactor) -> Iterator[list[Merge]]:
+    """The merges of all days, again and again until there is nothing left to do."""
+    while merges := [merge for day in compactor.days() for merge in compactor.plan(*day, settle=True)]:
+        yield merges
+
+
+def _told(done: list[Compacted]) -> str:
+    if not done:
+        return "there was nothing to merge"
+    inputs = sum(len(one.merge.inputs) for one in done)
+    return f"{counted(inputs, 'block')} merged in {counted(len(done), 'merge')}"

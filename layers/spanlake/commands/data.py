@@ -1,0 +1,28 @@
+"""A data directory, or storage elsewhere, opened by a command."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from spanlake.commands.errors import CommandError
+from spanlake.store.errors import StoreError
+from spanlake.store.index import Index
+from spanlake.store.objects import Objects
+from spanlake.store.opening import open_index, open_objects
+
+_INDEX = "index.sqlite"
+
+
+@contextmanager
+def opened(data: Path, objects: str = "", index: str = "") -> Iterator[tuple[Objects, Index]]:
+    """The objects and the index of a store that is there already; errors of the store become CommandErrors."""
+    if not index and not (data / _INDEX).exists():
+        raise CommandError(f"{data} holds no {_INDEX}: name the directory of a server's --data")
+    try:
+        opened_index = open_index(index, data, None)
+        try:
+            yield open_objects(objects, data), opened_index
+        finally:
+            opened_index.close()
+    except StoreError as error:
+        raise CommandError(str(error)) from None

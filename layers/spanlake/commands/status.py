@@ -1,0 +1,75 @@
+"""What ``spanlake status`` does."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from spanlake.commands.ask.client import Client
+from spanlake.commands.data import opened
+from spanlake.commands.errors import nothing_found
+from spanlake.commands.read import answer
+from spanlake.commands.show.figures import size
+from spanlake.commands.show.printable import printable
+from spanlake.commands.show.terminal import output, print_json
+from spanlake.store.summary import by_day
+
+_STATUS = "/status"
+_FIGURES = ("blocks", "spans", "bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a store holds, in the JSON that a server's /status is."""
+
+    whose: str
+    body: bytes
+
+
+def of_server(client: Client) -> Told:
+    """What a server says; raises CommandError."""
+    return Told(client.url, client.get(_STATUS))
+
+
+def in_directory(data: Path) -> Told:
+    """What lies in a data directory; raises CommandError."""
+    with opened(data) as (_, index):
+        return Told(str(data), json.dumps({"store": by_day(index.summary())}).encode())
+
+
+def run(told: Told, *, as_json: bool) -> None:
+    """Print it; raises CommandError, and typer.Exit when nothing is stored."""
+    days = answer.objects(answer.parse(told.body), "store")
+    if as_json:
+        print_json(told.body)
+    elif days:
+        output().print(_table(days))
+    if not days:
+        raise nothing_found(f"{told.whose} holds no spans")
+
+
+def _table(days: list[answer.Object]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, show_footer=len(days) > 1)
+    totals = {figure: sum(answer.whole(day, figure) for day in days) for figure in _FIGURES}
+    table.add_column("Tenant", footer="All", overflow="fold", style="cyan")
+    table.add_column("Date", no_wrap=True)
+    for figure in _FIGURES:
+        table.add_column(figure.capitalize(), footer=_figure(figure, totals[figure]), justify="right", no_wrap=True)
+    table.add_column("Blocks by level")
+    for day in days:
+        figures = (_figure(figure, answer.whole(day, figure)) for figure in _FIGURES)
+        names = (printable(answer.text(day, key)) for key in ("tenant", "date"))
+        table.add_row(*(Text(cell) for cell in (*names, *figures, _levels(day))))
+    return table
+
+
+def _figure(figure: str, value: int) -> str:
+    return size(value) if figure == "bytes" else f"{value:,}"
+
+
+def _levels(day: answer.Object) -> str:
+    levels = answer.objects(day, "levels")
+    return ", ".join(f"{answer.whole(level, 'level')}: {answer.whole(level, 'blocks'):,}" for level in levels)

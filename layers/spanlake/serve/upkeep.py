@@ -1,0 +1,161 @@
+"""The upkeep of the store while a server runs: on one thread, so that it never takes more than one core.
+
+The thread has the priority of the others. With a lower one it would hold the interpreter's lock without a core to run
+on, and requests would wait for it: with niceness 15 the slowest requests took twice as long.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from spanlake.metrics import Metrics
+from spanlake.store.errors import StoreError
+from spanlake.store.index import DaySummary, Index
+from spanlake.store.objects import Objects
+from spanlake.store.upkeep.compaction import Compactor, days_of
+from spanlake.store.upkeep.garbage import collect_garbage
+from spanlake.store.upkeep.policy import Merge
+from spanlake.store.upkeep.removal import GRACE_SECONDS, Removed, expire_by_age, expire_by_size, remove_retired
+
+_log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 2.0
+PLAN_SECONDS = 60.0
+
+_STOP_SECONDS = 10.0
+
+Day = tuple[str, date]  # tenant and day
+
+
+@dataclass(frozen=True, slots=True)
+class UpkeepPolicy:
+    """What is done, and how often. Times in seconds."""
+
+    compaction: bool = True
+    retention: timedelta | None = None  # None keeps spans of any age
+    retention_bytes: int | None = None  # None sets no limit of size
+    look_seconds: float = LOOK_SECONDS  # between looks at which blocks are new
+    plan_seconds: float = PLAN_SECONDS  # between plans for a day on which nothing is new
+    grace_seconds: int = GRACE_SECONDS  # from a block's replacement to the deletion of its object
+    removal_seconds: float = 60.0
+    garbage_seconds: float = 3600.0
+
+
+class _Stopped(Exception):  # noqa: N818
+    """The server stops, and a merge need not be finished."""
+
+
+class Upkeep:
+    """Compacts, expires and removes until it is closed; what fails is tried again the next time."""
+
+    def __init__(self, objects: Objects, index: Index, policy: UpkeepPolicy, metrics: Metrics) -> None:
+        self._objects = objects
+        self._index = index
+        self._policy = policy
+        self._metrics = metrics
+        self._stop = threading.Event()
+        self._compactor = Compactor(objects, index, pause=self._check)
+        self._planned: dict[Day, tuple[object, float]] = {}
+        self._thread = threading.Thread(target=self._work, name="upkeep", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End soon, in the middle of a merge if need be, which leaves nothing behind that matters."""
+        self._stop.set()
+        self._thread.join(_STOP_SECONDS)
+
+    def _work(self) -> None:
+        policy = self._policy
+        tasks = [_Task(self._remove, policy.removal_seconds), _Task(self._collect, policy.garbage_seconds)]
+        if policy.compaction:
+            tasks.append(_Task(self._compact, policy.look_seconds))
+        while not self._stop.wait(min(task.wait_seconds() for task in tasks)):
+            for task in tasks:
+                if not task.wait_seconds():
+                    self._attempt(task)
+
+    def _attempt(self, task: "_Task") -> None:
+        try:
+            task.run()
+        except _Stopped:
+            pass
+        except StoreError as error:
+            _log.warning("upkeep has to wait", extra={"reason": str(error)})
+        except Exception:  # noqa: BLE001, whatever it is, the thread must go on
+            _log.exception("upkeep failed")
+
+    def _check(self) -> None:
+        if self._stop.is_set():
+            raise _Stopped
+
+    def _compact(self) -> None:
+        for merge in self._due():
+            start = time.perf_counter()
+            done = self._compactor.run(merge)
+            self._check()
+            if done is None:
+                self._metrics.merge_lost()
+                continue
+            self._metrics.merged(
+                blocks=len(merge.inputs),
+                spans=merge.spans,
+                size=merge.size,
+                written=done.block.size if done.block else 0,
+                seconds=time.perf_counter() - start,
+            )
+
+    def _due(self) -> Iterator[Merge]:
+        """The merges that are due, of days on which something is new, or that were not looked at for a while."""
+        summary = self._index.summary()
+        days = days_of(summary)
+        self._planned = {day: self._planned[day] for day in days if day in self._planned}
+        for day in days:
+            state, now = _state(summary, day), time.monotonic()
+            known, planned = self._planned.get(day, (None, 0.0))
+            if state != known or now - planned >= self._policy.plan_seconds:
+                self._planned[day] = state, now
+                yield from self._compactor.plan(*day)
+
+    def _remove(self) -> None:
+        policy = self._policy
+        if policy.retention is not None:
+            self._count("age", expire_by_age(self._objects, self._index, policy.retention, time.time_ns()))
+        if policy.retention_bytes is not None:
+            self._count("size", expire_by_size(self._objects, self._index, policy.retention_bytes))
+        self._count("replaced", remove_retired(self._objects, self._index, grace_seconds=policy.grace_seconds))
+
+    def _collect(self) -> None:
+        self._count("garbage", collect_garbage(self._objects, self._index))
+
+    def _count(self, reason: str, removed: Removed) -> None:
+        self._metrics.deleted(reason, blocks=removed.blocks, spans=removed.spans, size=removed.size)
+        if removed.blocks:
+            _log.info("blocks deleted", extra={"reason": reason, "blocks": removed.blocks, "bytes": removed.size})
+
+
+class _Task:
+    """Something to do every so often, for the first time at once."""
+
+    def __init__(self, action: Callable[[], None], seconds: float) -> None:
+        self._action = action
+        self._seconds = seconds
+        self._due = time.monotonic()
+
+    def wait_seconds(self) -> float:
+        """How long until it is due, 0 when it is."""
+        return max(0.0, self._due - time.monotonic())
+
+    def run(self) -> None:
+        """Do it."""
+        self._due = time.monotonic() + self._seconds
+        self._action()
+
+
+def _state(summary: list[DaySummary], day: Day) -> object:
+    return [found for found in summary if (found.tenant, found.date) == day]
