@@ -30,6 +30,8 @@ bench: $(STAMP) ## measure start, ingest and queries (SPANS=100000 for a quick l
 	$(BIN)/python -m bench.start
 	$(BIN)/python -m bench.ingest --spans $(SPANS)
 	$(BIN)/python -m bench.query --spans $(SPANS)
+	$(BIN)/python -m bench.scale --spans $(SPANS)
+	$(BIN)/python -m bench.s3 --spans $(SPANS)
 
 # The build backend is locked too, so that installing spanlake itself downloads nothing unpinned.
 lock: $(STAMP) ## renew requirements.lock from pyproject.toml (ARGS=--upgrade moves every version forward)

@@ -1,22 +1,23 @@
 """How quickly queries are answered, beside a bare DuckDB scan of the columns that they read."""
 
+import argparse
 import http.client
 import json
+import re
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, urlencode
 
-import duckdb
 from rich.table import Table
 
-from bench.generate import WINDOW, Workload, arguments
-from bench.load import http_connection, send
+from bench.blocks import Blocks
+from bench.generate import Workload, arguments
+from bench.lake import fill
 from bench.queries import QUERIES, Query
 from bench.report import console
 from bench.server import Server, serving
@@ -24,94 +25,109 @@ from bench.server import Server, serving
 _PER_REQUEST = 50_000
 """Spans in a request. Each makes a block, so that there are a few dozen."""
 _ROUNDS = 7
+_LONGEST_ERROR = 80
+"""Characters of an error in the table."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """How one query did, in seconds."""
+    """How one query did; times in seconds, medians but for the CPU time, which is a mean."""
 
     query: Query
     answer: float
+    cpu: float
+    """Of the server, user and system."""
+    peak_memory: int
+    """Of the server while it answered, in bytes."""
     scan: float | None
     """The bare scan; None where no column has to be read."""
-    found: int
-    """Traces, spans, tags or values in the answer."""
+    found: str
+    """How many traces, spans, tags, values or series the answer holds, or why there is none."""
 
     def row(self) -> Iterator[str]:
         """The cells of the table."""
         yield self.query.area
         yield self.query.label
         yield f"{self.answer * 1000:,.1f}"
+        yield f"{self.cpu * 1000:,.0f}"
         yield f"{self.scan * 1000:,.1f}" if self.scan else ""
         yield f"{self.answer / self.scan:.1f}" if self.scan else ""
-        yield f"{self.found:,}"
+        yield f"{self.peak_memory / 1e6:,.0f}"
+        yield self.found
 
 
-class Blocks:
-    """The Parquet files of a data directory, read without spanlake."""
+@dataclass(frozen=True)
+class Answer:
+    """What the server said, whether an answer or an error."""
 
-    def __init__(self, data: Path) -> None:
-        self._files = sorted(map(str, data.rglob("*.parquet")))
-        self._database = duckdb.connect()
-        self._database.execute("SET parquet_metadata_cache = true")  # as spanlake has it: footers are read once
+    status: int
+    body: bytes
 
-    def __len__(self) -> int:
-        return len(self._files)
-
-    def known(self) -> dict[str, str]:
-        """Values that queries ask for: a trace of middling size and a product."""
-        trace = self._rows("SELECT lower(hex(trace_id)) FROM blocks GROUP BY ALL ORDER BY abs(count(*) - 12), 1")
-        product = self._rows("SELECT any_value(span_app_products___strings[1]) FROM blocks")
-        return {"trace": trace[0][0], "product": product[0][0]}
-
-    def scan(self, columns: Sequence[str]) -> None:
-        """Reads every value of the columns."""
-        if columns:
-            self._rows(f"SELECT bit_xor(hash({', '.join(columns)})) FROM blocks")
-
-    def _rows(self, sql: str) -> list[tuple[Any, ...]]:
-        blocks = "WITH blocks AS (FROM read_parquet($files))"
-        return self._database.execute(f"{blocks} {sql}", {"files": self._files}).fetchall()
+    def found(self) -> str:
+        """How many traces, spans, tags, values or series it holds; of an error its status and its message."""
+        if self.status != http.HTTPStatus.OK:
+            return f"{self.status} {self.body.decode()[:_LONGEST_ERROR]}"
+        content = json.loads(self.body)
+        if "scopes" in content:
+            return f"{sum(len(scope['tags']) for scope in content['scopes']):,}"
+        for key in ("traces", "tagNames", "tagValues", "series"):
+            if key in content:
+                return f"{len(content[key]):,}"
+        spans = self.body.count(b'"spanId"')
+        return f"{spans:,}"
 
 
 class Asker:
     """A client of the Tempo API on one kept-alive connection, which asks about the time that the data covers."""
 
-    def __init__(self, server: Server, end: datetime) -> None:
+    def __init__(self, server: Server, hours: tuple[int, int]) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", server.tempo)
-        self._range = {"start": int((end - WINDOW).timestamp()), "end": int(end.timestamp())}
+        self._range = {"start": hours[0], "end": hours[1]}
 
-    def ask(self, query: Query) -> bytes:
-        """The body of the answer; raises RuntimeError when it is not a good one."""
+    def ask(self, query: Query) -> Answer:
+        """The answer to a query."""
         target = f"{quote(query.path)}?{urlencode({**self._range, **query.params})}"
         self._connection.request("GET", target)
         response = self._connection.getresponse()
-        body = response.read()
-        if response.status != http.HTTPStatus.OK:
-            raise RuntimeError(f"{target} answered {response.status}: {body[:500]!r}")
-        return body
+        answer = Answer(response.status, response.read())
+        if answer.status != http.HTTPStatus.OK:
+            self._connection.close()  # the server may do so too, without a word; the next request opens it again
+        return answer
 
 
-def found(answer: bytes) -> int:
-    """How many traces, spans, tags or values an answer holds."""
-    content = json.loads(answer)
-    if "scopes" in content:
-        return sum(len(scope["tags"]) for scope in content["scopes"])
-    for key in ("traces", "tagNames", "tagValues"):
-        if key in content:
-            return len(content[key])
-    return answer.count(b'"spanId"')
+@dataclass(frozen=True)
+class Bench:
+    """A server, what it serves, and how often it is asked."""
 
+    server: Server
+    blocks: Blocks
+    asker: Asker
+    rounds: int
 
-def measure(query: Query, asker: Asker, blocks: Blocks) -> Timing:
-    """The times of one query and of its scan, taken in turns, after one of each that does not count."""
-    number = found(asker.ask(query))
-    blocks.scan(query.columns)
-    answers, scans = [], []
-    for _ in range(_ROUNDS):
-        answers.append(_time(lambda: asker.ask(query)))
-        scans.append(_time(lambda: blocks.scan(query.columns)))
-    return Timing(query, statistics.median(answers), statistics.median(scans) if query.columns else None, number)
+    def measure(self, query: Query) -> Timing:
+        """A query and its scan, taken in turns, after one of each that does not count."""
+        found = self.asker.ask(query).found()
+        self.blocks.scan(query.columns)
+        self.server.forget_peak_memory()
+        cpu = self.server.usage().cpu_seconds
+        answers, scans = [], []
+        for _ in range(self.rounds):
+            answers.append(_time(lambda: self.asker.ask(query)))
+            scans.append(_time(lambda: self.blocks.scan(query.columns)))
+        used = self.server.usage()
+        return Timing(
+            query=query,
+            answer=statistics.median(answers),
+            cpu=(used.cpu_seconds - cpu) / self.rounds,
+            peak_memory=used.peak_memory,
+            scan=statistics.median(scans) if query.columns else None,
+            found=found,
+        )
+
+    def queries(self, only: "re.Pattern[str]") -> list[Query]:
+        """The queries whose area and label the pattern finds, about values that the data holds."""
+        known = self.blocks.known()
+        return [query.about(known) for query in QUERIES if only.search(f"{query.area}: {query.label}")]
 
 
 def _time(action: Callable[[], object]) -> float:
@@ -120,30 +136,60 @@ def _time(action: Callable[[], object]) -> float:
     return time.perf_counter() - begin
 
 
+@contextmanager
+def bench(data: Path, workload: Workload, copies: int, rounds: int) -> Iterator[Bench]:
+    """A server that has just started on a directory with so many copies of the workload, loaded if it is empty."""
+    fill(data, workload, copies)
+    blocks = Blocks(data)
+    with serving(data, "--traceql", "extended") as server:
+        yield Bench(server, blocks, Asker(server, blocks.hours()), rounds)
+
+
+@contextmanager
+def directory(data: Path | None) -> Iterator[Path]:
+    """The directory to load into: the one that is named, or one for the moment."""
+    if data is not None:
+        yield data
+        return
+    with tempfile.TemporaryDirectory(prefix="spanlake-bench-") as folder:
+        yield Path(folder, "data")
+
+
+def options_of(description: str | None, rounds: int) -> argparse.ArgumentParser:
+    """A command line with the options that choose spans and queries."""
+    parser = arguments(description)
+    parser.add_argument("--data", type=Path, help="keep the spans in this directory, and use them again")
+    parser.add_argument("--only", type=re.compile, default="", help="queries whose `area: label` this pattern finds")
+    parser.add_argument("--rounds", type=int, default=rounds, help="how often each is asked (%(default)s)")
+    return parser
+
+
+def workload_of(options: argparse.Namespace) -> Workload:
+    """The workload that the command line asks for."""
+    return Workload(options.spans, _PER_REQUEST, options.seed, options.end)
+
+
 def main() -> None:
-    """Loads the data, starts the server again, measures every query and prints the table."""
-    options = arguments(__doc__).parse_args()
-    workload = Workload(options.spans, _PER_REQUEST, options.seed, options.end)
+    """Loads the data, starts the server, measures every query and prints the table."""
+    parser = options_of(__doc__, _ROUNDS)
+    parser.add_argument("--repeat", type=int, default=1, help="copies of the spans, an hour apart (%(default)s)")
+    options = parser.parse_args()
     screen = console()
-    table = Table("area", "query", title=f"Queries over {options.spans:,} spans")
-    for column in ("median ms", "scan ms", "ratio", "found"):
+    table = Table("area", "query", title=f"Queries over {options.spans * options.repeat:,} spans")
+    for column in ("median ms", "CPU ms", "scan ms", "ratio", "peak MB", "found"):
         table.add_column(column, justify="right")
-    with tempfile.TemporaryDirectory(prefix="spanlake-bench-") as folder, screen.status("loading") as status:
-        data = Path(folder, "data")
-        with serving(data) as server:
-            send(workload.file(), http_connection, server.otlp_http, connections=1)
-        blocks = Blocks(data)
-        known = blocks.known()
-        with serving(data) as server:
-            asker = Asker(server, options.end)
-            for query in QUERIES:
-                status.update(f"asking: {query.label}")
-                table.add_row(*measure(query.about(known), asker, blocks).row())
-            peak = server.usage().peak_memory
-    table.caption = (
-        f"{len(blocks)} blocks. Median of {_ROUNDS} after a warm-up; scan: DuckDB reads the columns, nothing else. "
-        f"Peak memory of the server {peak / 1e6:,.0f} MB."
-    )
+    with (
+        directory(options.data) as data,
+        screen.status("loading") as status,
+        bench(data, workload_of(options), options.repeat, options.rounds) as running,
+    ):
+        for query in running.queries(options.only):
+            status.update(f"asking: {query.label}")
+            table.add_row(*running.measure(query).row())
+        table.caption = (
+            f"{len(running.blocks)} blocks. Median of {options.rounds} after a warm-up; "
+            "CPU and peak memory: of the server; scan: DuckDB reads the columns, nothing else."
+        )
     screen.print(table)
 
 

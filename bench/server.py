@@ -15,6 +15,8 @@ from pathlib import Path
 PORTS = (3100, 3200, 4317, 4318, 6831, 6832, 9411, 14250, 14268, 55678)
 _READY_WITHIN = 60.0
 _STOPPED_WITHIN = 60.0
+_PEAK = "5"
+"""What proc_pid_clear_refs(5) calls the peak of the resident size."""
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -25,7 +27,7 @@ class Usage:
     cpu_seconds: float
     """User and system time."""
     peak_memory: int
-    """Highest resident size in bytes, added up over the processes."""
+    """Highest resident size in bytes since the start, or since it was last forgotten, added up over the processes."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,14 @@ class Server:
         processes = list(_family(self.pid))
         return Usage(sum(map(_cpu_seconds, processes)), sum(map(_peak_memory, processes)))
 
+    def forget_peak_memory(self) -> None:
+        """Begins anew to look for the peak of its memory, at what it uses now."""
+        for process in _family(self.pid):
+            Path(f"/proc/{process}/clear_refs").write_text(_PEAK)
+
 
 @contextmanager
-def serving(data: Path) -> Iterator[Server]:
+def serving(data: Path, *options: str) -> Iterator[Server]:
     """A server on this data directory, ready; stopped gracefully at the end.
 
     Raises RuntimeError with the end of its log when it does not become ready, or when what is done with it fails.
@@ -65,7 +72,7 @@ def serving(data: Path) -> Iterator[Server]:
     offset = _free_offset()
     log = data.with_suffix(".log")
     program = Path(sys.executable).with_name("spanlake")
-    command = [str(program), "serve", "--data", str(data), "--port-offset", str(offset)]
+    command = [str(program), "serve", "--data", str(data), "--port-offset", str(offset), *options]
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
     try:
