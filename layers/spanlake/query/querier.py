@@ -11,7 +11,7 @@ from spanlake.query.duck import Cancellation, Duck, Session
 from spanlake.query.found import FoundTrace
 from spanlake.query.metrics import Metrics
 from spanlake.query.series import Series
-from spanlake.query.source import Source
+from spanlake.query.source import TRACE_REACH_NS, Source
 from spanlake.query.steps import Steps
 from spanlake.query.tags import TagValue, TimeRange
 from spanlake.store.errors import IndexConflict, StorageUnavailable
@@ -23,9 +23,6 @@ from spanlake.traceql.pipeline import SearchPlan
 from spanlake.traceql.tree import Field, Query
 
 ALWAYS = TimeRange(0, 2**63 - 1)
-TRACE_REACH_NS = 30 * 60 * 1_000_000_000
-"""How far beyond a range the spans of a trace are looked for that some spans in it are of. Grafana looks as far for the
-trace of a span."""
 _DELETE_ATTEMPTS = 5
 
 T = TypeVar("T")

@@ -2,7 +2,7 @@
 
 A search runs in two steps. The first looks for the ids of matching traces in some of the blocks, newest first, and
 stops when it has enough. The second fetches those few traces whole and judges them again, so that every answer rests on
-all spans of a trace wherever they lie, up to TRACE_REACH_NS beyond the range. Where a single span does not tell whether
+all spans of a trace wherever they lie, up to TRACE_REACH_NS from where it was found. Where a single span does not tell whether
 its trace matches, the blocks beside those that are looked at are taken into account, and if that does not yield
 enough, everything is looked at together. Of the blocks looked at together those traces with the smallest ids are taken,
 which is what Tempo does within a block; with the hint ``most_recent=true`` it is those that start last.
@@ -11,14 +11,15 @@ which is what Tempo does within a block; with the hint ``most_recent=true`` it i
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain, islice
+from itertools import islice
 
 from spanlake.query.duck import Session
 from spanlake.query.finder import Finder
 from spanlake.query.found import FoundTrace, Header, read_headers, read_spansets
-from spanlake.query.source import Source
+from spanlake.query.source import TRACE_REACH_NS, Source
 from spanlake.query.traces import fetch_traces
 from spanlake.query.windows import Portion, Window, portions, windows
+from spanlake.store.index import Block
 from spanlake.traceql.fields import Fields
 from spanlake.traceql.pipeline import SearchPlan
 from spanlake.traceql.probe import Probe
@@ -57,15 +58,24 @@ def search(session: Session, source: Source, wanted: Search) -> list[FoundTrace]
     ``source`` must reach TRACE_REACH_NS beyond the range on both sides. Raises LimitExceeded.
     """
     found: dict[bytes, FoundTrace] = {}
-    for ids in _candidates(session, source, wanted):
-        found |= dict(_judge(session, source, wanted, ids))
+    for lot in _candidates(session, source, wanted):
+        around = source.around(lot.blocks, TRACE_REACH_NS) if lot.blocks else source
+        found |= dict(_judge(session, around, wanted, lot.ids))
         if len(found) >= wanted.limit:
             break
     taken = islice(found.values(), wanted.limit)
     return sorted(taken, key=lambda trace: (-trace.header.start_ns, trace.header.trace_id))
 
 
-def _candidates(session: Session, source: Source, wanted: Search) -> Iterator[list[bytes]]:
+@dataclass(frozen=True)
+class _Lot:
+    """Some traces, and the blocks in which they were found, if not anywhere."""
+
+    ids: list[bytes]
+    blocks: tuple[Block, ...] = ()
+
+
+def _candidates(session: Session, source: Source, wanted: Search) -> Iterator[_Lot]:
     """Traces that may match, some at a time, in the order in which they are taken; perhaps a trace twice."""
     probe = Probe.of(wanted.plan, source.known)
     bounds = Window(wanted.start_ns - MATCH_SLACK_NS, wanted.end_ns + MATCH_SLACK_NS)
@@ -80,21 +90,28 @@ def _candidates(session: Session, source: Source, wanted: Search) -> Iterator[li
                 break
             around = source.around(part.blocks, MATCH_SLACK_NS).of_ids(part.ids)
             probed_in = near.within(part.blocks).of_ids(part.ids)
-            yield replace(finder, source=around, probed_in=probed_in).whole(bounds, wanted.limit)
-    yield from _batches(partial(replace(finder, source=source).whole, bounds), wanted.limit, set())
+            ids = replace(finder, source=around, probed_in=probed_in).whole(bounds, wanted.limit)
+            yield _Lot(ids, part.blocks)
+    yield from map(_Lot, _batches(partial(replace(finder, source=source).whole, bounds), wanted.limit, set()))
 
 
-def _one_by_one(finder: Finder, bounds: Window, wanted: Search) -> Iterator[list[bytes]]:
+def _one_by_one(finder: Finder, bounds: Window, wanted: Search) -> Iterator[_Lot]:
     """Traces of which one span shows that they match, wherever their other spans lie."""
     seen: set[bytes] = set()
     if wanted.most_recent:
         for window in windows(bounds, finder.source.blocks):
-            yield from _batches(partial(finder.alone, window), wanted.limit, seen)
+            yield from map(_Lot, _batches(partial(finder.alone, window), wanted.limit, seen))
         return
-    near = finder.source
-    parts = (near.within(part.blocks).of_ids(part.ids) for part in portions(near.blocks))
-    lots = (_batches(partial(replace(finder, source=part).alone, bounds), wanted.limit, seen) for part in parts)
-    yield from _gathered(chain.from_iterable(lots), wanted.limit)
+    lots = (
+        _Lot(ids, part.blocks)
+        for part in portions(finder.source.blocks)
+        for ids in _batches(partial(_in_part(finder, part).alone, bounds), wanted.limit, seen)
+    )
+    yield from _gathered(lots, wanted.limit)
+
+
+def _in_part(finder: Finder, part: Portion) -> Finder:
+    return replace(finder, source=finder.source.within(part.blocks).of_ids(part.ids))
 
 
 def _batches(find: Callable[[int], list[bytes]], size: int, seen: set[bytes]) -> Iterator[list[bytes]]:
@@ -112,14 +129,15 @@ def _batches(find: Callable[[int], list[bytes]], size: int, seen: set[bytes]) ->
         size *= 2
 
 
-def _gathered(batches: Iterable[list[bytes]], size: int) -> Iterator[list[bytes]]:
-    """Batches put together until they have some size: judging a few traces takes as long as judging twenty."""
-    gathered: list[bytes] = []
-    for batch in batches:
-        gathered += batch
-        if len(gathered) >= size:
+def _gathered(lots: Iterable[_Lot], size: int) -> Iterator[_Lot]:
+    """Lots put together until they have some size: judging a few traces takes as long as judging twenty."""
+    gathered = _Lot([])
+    for lot in lots:
+        if lot.ids:
+            gathered = _Lot(gathered.ids + lot.ids, tuple({*gathered.blocks, *lot.blocks}))
+        if len(gathered.ids) >= size:
             yield gathered
-            gathered = []
+            gathered = _Lot([])
     yield gathered
 
 

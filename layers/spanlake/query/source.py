@@ -26,6 +26,10 @@ _SCALARS = {
     pa.float64(): "DOUBLE",
     pa.bool_(): "BOOLEAN",
 }
+TRACE_REACH_NS = 30 * 60 * 1_000_000_000
+"""How far beyond a range, or the blocks in which it was found, a trace's other spans are looked for. Grafana looks as
+far for the trace of a span."""
+
 _ROWS_PER_FILE = 1 << 40  # more than a file has: arrival orders files first, then rows in them
 
 
