@@ -5,7 +5,7 @@ DATA ?= data
 ARGS ?=
 SPANS ?= 1300000
 
-.PHONY: help run test lint bench lock clean
+.PHONY: help run test chaos lint bench lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 8
@@ -20,6 +20,9 @@ run: $(STAMP) ## start spanlake on embedded storage in ./data (ARGS="--port-offs
 test: lint ## check the code, then run every test with branch coverage
 	$(BIN)/pytest --cov --cov-branch --cov-report=term:skip-covered $(ARGS)
 
+chaos: $(STAMP) ## kill a server a hundred times under load, and check what it must never lose (ARGS="--seed 7")
+	$(BIN)/python -m tests.chaos --rounds 100 $(ARGS)
+
 lint: $(STAMP) ## formatting, lint, types and the direction of imports
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -31,6 +34,7 @@ bench: $(STAMP) ## measure start, ingest and queries (SPANS=100000 for a quick l
 	$(BIN)/python -m bench.ingest --spans $(SPANS)
 	$(BIN)/python -m bench.query --spans $(SPANS)
 	$(BIN)/python -m bench.scale --spans $(SPANS)
+	$(BIN)/python -m bench.compaction --spans $(SPANS)
 	$(BIN)/python -m bench.s3 --spans $(SPANS)
 
 # The build backend is locked too, so that installing spanlake itself downloads nothing unpinned.

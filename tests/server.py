@@ -16,7 +16,7 @@ from pathlib import Path
 SPANLAKE = (str(Path(sys.executable).with_name("spanlake")),)
 
 _PATIENCE = 60  # seconds for anything that must happen
-_PORTS = (3100, 3200, 4317, 4318)
+_PORTS = (3100, 3200, 4317, 4318, 5778, 6831, 6832, 9411, 14250, 14268, 55678)
 
 
 @dataclass(frozen=True)

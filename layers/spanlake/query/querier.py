@@ -1,5 +1,6 @@
 """Everything that can be asked about stored spans, one method a question. Blocking; share it between threads."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -21,6 +22,8 @@ from spanlake.traceql.dialect import Dialect
 from spanlake.traceql.lenient import filters
 from spanlake.traceql.pipeline import SearchPlan
 from spanlake.traceql.tree import Field, Query
+
+_log = logging.getLogger(__name__)
 
 ALWAYS = TimeRange(0, 2**63 - 1)
 _DELETE_ATTEMPTS = 5
@@ -136,4 +139,5 @@ class Querier:
                 present = Source.find(self.index, self.objects, tenant, start, end).with_objects()
                 if present.blocks == source.blocks:
                     raise
+                _log.warning("blocks without objects are left out", extra={"read": len(present.blocks)})
                 return question(session, present)

@@ -2,8 +2,8 @@
 
 A search runs in two steps. The first looks for the ids of matching traces in some of the blocks, newest first, and
 stops when it has enough. The second fetches those few traces whole and judges them again, so that every answer rests on
-all spans of a trace wherever they lie, up to TRACE_REACH_NS from where it was found. Where a single span does not tell whether
-its trace matches, the blocks beside those that are looked at are taken into account, and if that does not yield
+all spans of a trace wherever they lie, up to TRACE_REACH_NS from where it was found. Where a single span does not tell
+whether its trace matches, the blocks beside those that are looked at are taken into account, and if that does not yield
 enough, everything is looked at together. Of the blocks looked at together those traces with the smallest ids are taken,
 which is what Tempo does within a block; with the hint ``most_recent=true`` it is those that start last.
 """

@@ -16,7 +16,7 @@ from spanlake.store.errors import StoreError
 from spanlake.store.index import DaySummary, Index
 from spanlake.store.objects import Objects
 from spanlake.store.upkeep.compaction import Compactor, days_of
-from spanlake.store.upkeep.garbage import collect_garbage
+from spanlake.store.upkeep.garbage import collect_garbage, put_back
 from spanlake.store.upkeep.policy import Merge
 from spanlake.store.upkeep.removal import GRACE_SECONDS, Removed, expire_by_age, expire_by_size, remove_retired
 
@@ -59,6 +59,7 @@ class Upkeep:
         self._stop = threading.Event()
         self._compactor = Compactor(objects, index, pause=self._check)
         self._planned: dict[Day, tuple[object, float]] = {}
+        self._collected = True  # whether objects wait to be deleted, or to be put back
         self._thread = threading.Thread(target=self._work, name="upkeep", daemon=True)
 
     def start(self) -> None:
@@ -124,6 +125,8 @@ class Upkeep:
 
     def _remove(self) -> None:
         policy = self._policy
+        if self._collected:  # a sender may have stored the same again while it was collected
+            self._collected = put_back(self._objects, self._index)
         if policy.retention is not None:
             self._count("age", expire_by_age(self._objects, self._index, policy.retention, time.time_ns()))
         if policy.retention_bytes is not None:
@@ -132,6 +135,7 @@ class Upkeep:
 
     def _collect(self) -> None:
         self._count("garbage", collect_garbage(self._objects, self._index))
+        self._collected = put_back(self._objects, self._index)
 
     def _count(self, reason: str, removed: Removed) -> None:
         self._metrics.deleted(reason, blocks=removed.blocks, spans=removed.spans, size=removed.size)

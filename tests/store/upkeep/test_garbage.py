@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from spanlake.store.index import Block
-from spanlake.store.upkeep.garbage import collect_garbage
+from spanlake.store.upkeep.garbage import collect_garbage, put_back
 from tests.store.tables import NOON, span_table
 from tests.store.upkeep.lake import TENANT, Lake
 
@@ -121,6 +121,26 @@ def test_an_object_that_is_put_again_meanwhile_is_not_deleted(lake: Lake, monkey
     monkeypatch.setattr(lake.objects, "put", put_again)
     collect_garbage(lake.objects, lake.index)
     assert paths(lake) == [block.path]
+
+
+def test_an_object_that_is_put_again_while_it_is_deleted_is_put_back(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    block = orphan(lake)
+    data, delete = lake.objects.get(block.path), lake.objects.delete
+
+    def put_again_before_deleting(path: str) -> None:
+        if path == block.path:
+            lake.objects.put(path, data)
+        delete(path)
+
+    monkeypatch.setattr(lake.objects, "delete", put_again_before_deleting)
+    collect_garbage(lake.objects, lake.index)
+    lake.index.add([block], {})
+    assert paths(lake) == []
+    assert put_back(lake.objects, lake.index)
+    assert paths(lake, "") == [block.path]
+    assert not put_back(lake.objects, lake.index)
 
 
 def test_other_tenants_objects_are_judged_by_their_own_entries(lake: Lake) -> None:

@@ -32,7 +32,7 @@ def collect_garbage(objects: Objects, index: Index) -> Removed:
     removed = _empty_trash(objects, index, now)
     for path in list(_garbage(objects, index, now)):
         _move_to_trash(objects, path, now)
-    _put_back(objects, index)
+    put_back(objects, index)
     return removed
 
 
@@ -52,21 +52,22 @@ def _move_to_trash(objects: Objects, path: str, now: datetime) -> None:
 
 
 def _empty_trash(objects: Objects, index: Index, now: datetime) -> Removed:
-    _put_back(objects, index)
+    put_back(objects, index)
     old = [info for info in objects.list(TRASH) if now - info.modified > _REGRET]
     for info in old:
         objects.delete(info.path)
     return Removed(blocks=len(old), size=sum(info.size for info in old))
 
 
-def _put_back(objects: Objects, index: Index) -> None:
-    """Put those objects back that have an entry now."""
+def put_back(objects: Objects, index: Index) -> bool:
+    """Put those collected objects back that have an entry now; returns whether others may still have to be."""
     paths = [info.path.removeprefix(TRASH) for info in objects.list(TRASH)]
     for day, of_day in groupby(paths, key=_day):
         needed = frozenset[str]() if day is None else _needed(index, day)
         for path in of_day:
             if path in needed:
                 _restore(objects, path)
+    return bool(paths)
 
 
 def _restore(objects: Objects, path: str) -> None:

@@ -1,0 +1,108 @@
+"""Storage fails under a server while clients send, ask and delete: nothing is lost, and it recovers by itself."""
+
+import random
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.arena import Life
+from tests.chaos.inspection import inspect
+from tests.chaos.stage import Stage
+from tests.faults.troubled import TROUBLE
+
+GOOD = 1.0  # seconds
+BAD = 3.0
+
+_TROUBLED = (sys.executable, "-m", "tests.faults.troubled")
+_TOLD = "a group of requests could not be stored"  # senders hear of it too
+_COMPACTIONS = "spanlake_compactions_total"
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    stage = Stage(tmp_path, random.randrange(10**6))
+    print("seed", stage.ledger.world.seed)
+    stage.start_clients()
+    yield stage
+    stage.stop_clients()
+
+
+def get_over_it(stage: Stage, life: Life, strike: Callable[[], None], relieve: Callable[[], None]) -> None:
+    """Let things go well, then not, then well again, until compaction goes on; then end the server in good order."""
+    life.server.wait_until_ready()
+    stage.enter(life)
+    time.sleep(GOOD)
+    strike()
+    time.sleep(BAD)
+    relieve()
+    before = life.server.metric(_COMPACTIONS)
+    life.server.wait_for(lambda: life.server.metric(_COMPACTIONS) > before)
+    answers = stage.answers()
+    assert answers["503"] > 0
+    assert answers["UNAVAILABLE"] > 0
+    assert answers.keys() <= {"acknowledged", "200", "404", "503", "UNAVAILABLE"}
+    assert life.server.stop() == 0
+    assert not list((stage.data / ".tmp").iterdir()), "objects that were not stored take no room"
+
+
+def check(stage: Stage) -> None:
+    """See that all is there, as it was left and when everything is compacted."""
+    stage.check("after the trouble", inspect(stage.data).violations(stage.ledger))
+    stage.finish()
+
+
+@pytest.mark.parametrize("share", [0.05, 0.5])
+def test_storage_that_fails_now_and_then(stage: Stage, tmp_path: Path, share: float) -> None:
+    file = tmp_path / "trouble"
+    environment = {TROUBLE: f"{stage.ledger.world.seed} {share} {file}"}
+    with stage.life(environment, _TROUBLED, admitted=[_TOLD]) as life:
+        get_over_it(stage, life, file.touch, file.unlink)
+    check(stage)
+
+
+@pytest.mark.parametrize("limit", [0, 2000], ids=["not a byte", "torn"])
+def test_files_that_can_not_grow(stage: Stage, limit: int) -> None:
+    """The kernel lets the process write no more than the first bytes of a file."""
+    with stage.life(admitted=[_TOLD]) as life:
+
+        def restrict(most: int) -> None:
+            resource.prlimit(life.server.pid, resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
+
+        get_over_it(stage, life, lambda: restrict(limit), lambda: restrict(resource.RLIM_INFINITY))
+    check(stage)
+
+
+def test_a_disk_that_is_full(stage: Stage) -> None:
+    with small_disk(stage.data):
+        ballast = stage.data / "ballast"
+        with stage.life(admitted=[_TOLD]) as life:
+            get_over_it(stage, life, lambda: fill(ballast), ballast.unlink)
+        check(stage)
+
+
+@contextmanager
+def small_disk(directory: Path) -> Iterator[None]:
+    """A file system of its own below a directory; skips the test where one may not mount."""
+    directory.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", directory], check=False, capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", directory], check=True)
+
+
+def fill(file: Path) -> None:
+    """Write until there is no room."""
+    with file.open("wb", buffering=0) as ballast, suppress(OSError):
+        while True:
+            ballast.write(bytes(1 << 12))
