@@ -32,6 +32,7 @@ lint: $(STAMP) ## formatting, lint, types and the direction of imports
 bench: $(STAMP) ## measure start, ingest and queries (SPANS=100000 for a quick look)
 	$(BIN)/python -m bench.start
 	$(BIN)/python -m bench.ingest --spans $(SPANS)
+	$(BIN)/python -m bench.protocols
 	$(BIN)/python -m bench.query --spans $(SPANS)
 	$(BIN)/python -m bench.scale --spans $(SPANS)
 	$(BIN)/python -m bench.compaction --spans $(SPANS)

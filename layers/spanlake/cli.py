@@ -122,6 +122,16 @@ def serve(  # noqa: PLR0913, PLR0917, one for each setting
     compaction: Annotated[
         bool, typer.Option(envvar="SPANLAKE_COMPACTION", help="Merge small blocks in the background.")
     ] = True,
+    jaeger_sampling: Annotated[
+        float,
+        typer.Option(
+            envvar="SPANLAKE_JAEGER_SAMPLING",
+            metavar="P",
+            min=0,
+            max=1,
+            help="Share of traces that Jaeger's clients are told to sample.",
+        ),
+    ] = 1,
     traceql: Annotated[
         TraceQL,
         typer.Option(envvar="SPANLAKE_TRACEQL", help="Refuse what Tempo refuses, or answer all that makes sense."),
@@ -157,6 +167,7 @@ def serve(  # noqa: PLR0913, PLR0917, one for each setting
                 objects=objects,
                 index=index,
                 compaction=compaction,
+                jaeger_sampling=jaeger_sampling,
             )
         )
     except (InvalidSetting, StoreError) as error:

@@ -71,6 +71,7 @@ class Config:
     objects: str = ""  # URL of the blocks, s3://bucket/prefix; none keeps them in ``data``
     index: str = ""  # URL of the index, dynamodb://table; none keeps it in ``data``
     compaction: bool = True  # whether small blocks are merged in the background
+    jaeger_sampling: float = 1.0  # share of traces, which Jaeger's clients are told to sample
 
 
 def parse_age(text: str) -> timedelta | None:

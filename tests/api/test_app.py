@@ -13,7 +13,7 @@ from spanlake.api.otlp_http import OtlpHttp
 from spanlake.api.tenant import Tenant
 from spanlake.config import IngestLimits
 from spanlake.ingest.admission import Admission
-from spanlake.ingest.request import Receipt
+from spanlake.ingest.request import Format, Receipt
 from spanlake.ingest.service import Ingest
 from spanlake.metrics import Metrics
 
@@ -42,7 +42,7 @@ def ask(
     return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])
 
 
-def broken(_: str, __: bytes) -> "Future[Receipt]":
+def broken(tenant: str, body: bytes, format_: Format | None = None) -> "Future[Receipt]":
     raise ZeroDivisionError("a secret")
 
 

@@ -10,19 +10,17 @@ import grpc.aio
 import pytest
 
 from spanlake.config import IngestLimits
-from spanlake.edge.otlp_grpc import OtlpGrpc
+from spanlake.edge.otlp_grpc import otlp_grpc
 from spanlake.edge.server import GrpcServer
 from spanlake.ingest.admission import Admission
-from spanlake.ingest.request import Receipt
-from spanlake.ingest.service import Ingest
+from spanlake.ingest.request import Format, Receipt
+from spanlake.ingest.service import Ingest, Submit
 from spanlake.metrics import Metrics
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
-Submit = Callable[[str, bytes], "Future[Receipt]"]
 
-
-def broken(_: str, __: bytes) -> "Future[Receipt]":
+def broken(tenant: str, body: bytes, format_: Format | None = None) -> "Future[Receipt]":
     raise ZeroDivisionError("a secret")
 
 
@@ -61,7 +59,7 @@ async def serving(
     limits = IngestLimits(body_seconds=0.05)
     ingest = Ingest(Admission(max_requests=9, max_bytes=999), submit, limits, Metrics())
     address = f"127.0.0.1:{free_port()}"
-    server = GrpcServer([OtlpGrpc(ingest).handler()], address, max_message_bytes=999)
+    server = GrpcServer([otlp_grpc(ingest).handler()], address, max_message_bytes=999)
     await server.start()
     try:
         return await call(address)

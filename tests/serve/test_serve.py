@@ -20,7 +20,14 @@ def test_it_says_where_it_listens(start_server: StartServer) -> None:
         ("Tempo API", f"http://127.0.0.1:{3200 + server.offset}"),
         ("Tempo API", f"http://127.0.0.1:{3100 + server.offset}"),
         ("OTLP over HTTP", f"http://127.0.0.1:{4318 + server.offset}"),
+        ("Jaeger over HTTP", f"http://127.0.0.1:{14268 + server.offset}"),
+        ("Jaeger's sampling", f"http://127.0.0.1:{5778 + server.offset}"),
+        ("Zipkin", f"http://127.0.0.1:{9411 + server.offset}"),
+        ("Jaeger, compact Thrift", f"udp://127.0.0.1:{6831 + server.offset}"),
+        ("Jaeger, binary Thrift", f"udp://127.0.0.1:{6832 + server.offset}"),
         ("OTLP over gRPC", f"grpc://127.0.0.1:{4317 + server.offset}"),
+        ("Jaeger over gRPC", f"grpc://127.0.0.1:{14250 + server.offset}"),
+        ("OpenCensus over gRPC", f"grpc://127.0.0.1:{55678 + server.offset}"),
     }
 
 
@@ -33,6 +40,7 @@ def test_it_says_where_it_listens(start_server: StartServer) -> None:
         (("--max-request-bytes", "0"), "'0' allows nothing"),
         (("--linger-ms", "-1"), "greater than or equal to 0"),
         (("--port-offset", "x"), "--port-offset"),
+        (("--jaeger-sampling", "1.5"), "less than or equal to 1"),
         (("--unknown", "x"), "No such option"),
     ],
 )
@@ -61,8 +69,8 @@ def test_settings_come_from_the_environment_too(tmp_path: Path, variable: str, v
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (("--port-offset", "70000"), "a port offset is from 0 to 61217, not 70000"),
-        (("--port-offset", "-1"), "a port offset is from 0 to 61217, not -1"),
+        (("--port-offset", "70000"), "a port offset is from 0 to 9857, not 70000"),
+        (("--port-offset", "-1"), "a port offset is from 0 to 9857, not -1"),
         (("--listen", "203.0.113.1"), "cannot listen on 203.0.113.1:"),
         (("--listen", "no such host"), "cannot listen on no such host:"),
         (("--max-request-bytes", "1GiB"), "are too few for requests of 1073741824 bytes"),

@@ -16,7 +16,8 @@ class Parts:
     """What an application consists of."""
 
     routers: Sequence[APIRouter] = ()
-    otlp: OtlpHttp | None = None  # without it the application takes no spans
+    otlp: OtlpHttp | None = None  # without it the application takes no OTLP
+    routes: Sequence[Route] = ()  # where spans of other protocols are taken
 
 
 def create_app(parts: Parts) -> FastAPI:
@@ -24,6 +25,7 @@ def create_app(parts: Parts) -> FastAPI:
     app = FastAPI(openapi_url=None, redirect_slashes=False)
     if parts.otlp is not None:
         app.router.routes.append(Route(otlp_http.PATH, parts.otlp, include_in_schema=False))
+    app.router.routes.extend(parts.routes)
     for router in parts.routers:
         app.include_router(router)
     answer_errors(app)

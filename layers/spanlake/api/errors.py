@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 
 from spanlake.api.bodies import BodyError, BodyTimeout, BodyTooLarge, MalformedBody, UnsupportedEncoding
 from spanlake.api.params import InvalidParameter
-from spanlake.ingest.errors import Draining, Overloaded
+from spanlake.ingest.errors import Draining, NothingStored, Overloaded
 from spanlake.query.limits import Cancelled, LimitExceeded
 from spanlake.spans.decode import MalformedRequest
 from spanlake.store.errors import InvalidTenant, StorageUnavailable
@@ -35,6 +35,7 @@ _STATUS: tuple[tuple[type[Exception], int, int | None], ...] = (
     (TraceQLError, 400, None),
     (MalformedBody, 400, None),
     (MalformedRequest, 400, None),
+    (NothingStored, 400, None),
     (BodyTimeout, 408, None),
     (BodyTooLarge, 413, None),
     (UnsupportedEncoding, 415, None),

@@ -10,16 +10,15 @@ import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from functools import partial
 from http import HTTPStatus
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from spanlake.api.bodies import BodyTooLarge, ClientGone, decompress, inflater, read_body
+from spanlake.api.bodies import ClientGone
 from spanlake.api.errors import Problem, UnsupportedMediaType, problem
-from spanlake.ingest.admission import Pass
+from spanlake.api.whole_body import whole_body
 from spanlake.ingest.request import Receipt
 from spanlake.ingest.service import Ingest
 from spanlake.ingest.tenant import HEADER, tenant_named
@@ -84,20 +83,10 @@ class OtlpHttp:
         if media_type not in _CODECS:
             raise UnsupportedMediaType(f"Content-Type {media_type[:80]!r} is not supported: use {_PROTOBUF} or {_JSON}")
         with self.ingest.admission.enter() as place:
-            body = await self._body(headers, receive, place)
+            body = await whole_body(headers, receive, place, self.ingest.limits, self.slow)
             if media_type == _JSON:
                 body = await self._in_thread(self.read_json, body)
             return await asyncio.wrap_future(self.ingest.submit(tenant, body))
-
-    async def _body(self, headers: Headers, receive: Receive, place: Pass) -> bytes:
-        inflate = inflater(headers.get("content-encoding", ""))
-        limit = self.ingest.limits.body_bytes
-        if int(headers.get("content-length", "0")) > limit:
-            raise BodyTooLarge(limit)
-        body = await read_body(receive, place, limit=limit, seconds=self.ingest.limits.body_seconds)
-        if inflate is None:
-            return body
-        return await self._in_thread(partial(decompress, inflate=inflate, place=place, limit=limit), body)
 
     async def _in_thread(self, work: Callable[[bytes], bytes], body: bytes) -> bytes:
         return await asyncio.get_running_loop().run_in_executor(self.slow, work, body)

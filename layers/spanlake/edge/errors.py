@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import grpc
 
-from spanlake.ingest.errors import Draining, Overloaded
+from spanlake.ingest.errors import Draining, NothingStored, Overloaded
 from spanlake.spans.decode import MalformedRequest
 from spanlake.store.errors import InvalidTenant, StorageUnavailable
 
@@ -43,6 +43,7 @@ class Refusal:
 _CODES: tuple[tuple[type[Exception], grpc.StatusCode, int | None], ...] = (
     (InvalidTenant, grpc.StatusCode.INVALID_ARGUMENT, None),
     (MalformedRequest, grpc.StatusCode.INVALID_ARGUMENT, None),
+    (NothingStored, grpc.StatusCode.INVALID_ARGUMENT, None),
     (MissingMessage, grpc.StatusCode.INVALID_ARGUMENT, None),
     (Overloaded, grpc.StatusCode.RESOURCE_EXHAUSTED, Overloaded.retry_seconds),
     (Draining, grpc.StatusCode.UNAVAILABLE, Draining.retry_seconds),

@@ -47,7 +47,7 @@ class Admission:
 
 
 class Pass:
-    """The place of one request, and the bytes it holds, for as long as the ``with`` block lasts."""
+    """The place of one request, and the bytes it holds, until it is closed, as by the end of a ``with`` block."""
 
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
@@ -63,10 +63,14 @@ class Pass:
         self._admission.give_back(size)
         self._size -= size
 
+    def close(self) -> None:
+        """Give everything back, once."""
+        self._admission.give_back(self._size, requests=1)
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._admission.give_back(self._size, requests=1)
+        self.close()

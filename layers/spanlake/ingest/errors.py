@@ -17,3 +17,7 @@ class Draining(IngestError):
     """The process is about to end and takes nothing more; another one, or this one restarted, will."""
 
     retry_seconds = 5
+
+
+class NothingStored(IngestError):
+    """Every span of a request was refused, in a protocol that has no other way to tell; the same would be again."""

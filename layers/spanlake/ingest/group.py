@@ -13,7 +13,7 @@ from threading import Condition, Thread
 from time import monotonic
 
 from spanlake.ingest.errors import Draining
-from spanlake.ingest.request import Commit, Outcome, Receipt, Request
+from spanlake.ingest.request import Commit, Format, Outcome, Receipt, Request
 
 _IDLE_TENANTS = 256  # whose last group is remembered; forgetting one costs a few milliseconds of linger
 
@@ -35,6 +35,7 @@ class _Member:
     """A request that waits, and where its sender waits."""
 
     body: bytes
+    format: Format | None
     answer: "Future[Receipt]"
 
 
@@ -111,12 +112,14 @@ class GroupCommit:
         for worker in self._workers:
             worker.start()
 
-    def submit(self, tenant: str, body: bytes) -> "Future[Receipt]":
+    def submit(self, tenant: str, body: bytes, format_: Format | None = None) -> "Future[Receipt]":
         """Queue a request; the future holds its receipt, or the exception that says why it was not stored.
+
+        Without a format the body is an ExportTraceServiceRequest.
 
         A future that is cancelled before its group starts takes its request out. Raises Draining after close.
         """
-        member = _Member(body, Future())
+        member = _Member(body, format_, Future())
         with self._changed:
             if self._closing:
                 raise Draining("the server is shutting down")
@@ -144,7 +147,7 @@ class GroupCommit:
         if not members:
             return []
         try:
-            return self._commit(tenant, [Request.of(member.body) for member in members])
+            return self._commit(tenant, [Request.of(member.body, member.format) for member in members])
         except Exception as error:  # noqa: BLE001, whatever it is, the senders must hear of it and the worker go on
             return [error] * len(members)
 

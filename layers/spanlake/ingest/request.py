@@ -4,18 +4,35 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+from spanlake.ingest.errors import NothingStored
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """What a protocol's request is made of."""
+
+    name: str
+    to_otlp: Callable[[bytes], bytes]  # to an ExportTraceServiceRequest; raises MalformedRequest
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The bytes of one ExportTraceServiceRequest and what identifies them."""
+    """The bytes of one request and what identifies them."""
 
     body: bytes
-    digest: bytes  # of the body
+    digest: bytes  # of the body, and of the format
+    format: Format | None = None  # None when the body is an ExportTraceServiceRequest
 
     @classmethod
-    def of(cls, body: bytes) -> "Request":
+    def of(cls, body: bytes, format_: Format | None = None) -> "Request":
         """The request with these bytes."""
-        return cls(body, sha256(body).digest())
+        named = sha256(b"" if format_ is None else f"{format_.name}\0".encode())
+        named.update(body)
+        return cls(body, named.digest(), format_)
+
+    def to_otlp(self) -> bytes:
+        """The request as ExportTraceServiceRequest; raises MalformedRequest."""
+        return self.body if self.format is None else self.format.to_otlp(self.body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +51,11 @@ class Receipt:
     def explanation(self) -> str:
         """Why spans were not stored, for the sender; empty when all were."""
         return ", ".join(f"{reason}: {count}" for reason, count in sorted(self.rejected.items()))
+
+    def require_some(self) -> None:
+        """Raise NothingStored when there were spans and none of them was stored."""
+        if self.rejected and not self.accepted:
+            raise NothingStored(f"no span was stored: {self.explanation}")
 
     def to_otlp(self) -> bytes:
         """OTLP's ExportTraceServiceResponse; empty, and cheap, when nothing was rejected."""

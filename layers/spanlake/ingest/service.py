@@ -1,29 +1,35 @@
 """The way in as receivers see it."""
 
-from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Protocol
 
 from spanlake.config import IngestLimits
 from spanlake.ingest.admission import Admission
 from spanlake.ingest.group import GroupCommit, GroupPolicy
 from spanlake.ingest.pipeline import Pipeline, Read, Write
-from spanlake.ingest.request import Receipt
+from spanlake.ingest.request import Format, Receipt
 from spanlake.ingest.retries import RetryMemory
 from spanlake.metrics import Metrics
+
+
+class Submit(Protocol):
+    """Takes a tenant, a body, and its format unless that is OTLP; see GroupCommit.submit."""
+
+    def __call__(self, tenant: str, body: bytes, format_: Format | None = None) -> "Future[Receipt]": ...
 
 
 @dataclass(frozen=True, slots=True)
 class Ingest:
     """Takes requests of every receiver.
 
-    A receiver enters the admission, grows its pass by what it is about to hold, submits the bytes of an
-    ExportTraceServiceRequest, and answers when the future does.
+    A receiver enters the admission, grows its pass by what it is about to hold, submits the bytes of a request with
+    its format, and answers when the future does.
     """
 
     admission: Admission
-    submit: Callable[[str, bytes], "Future[Receipt]"]  # tenant and body; see GroupCommit.submit
+    submit: Submit
     limits: IngestLimits
     metrics: Metrics
 

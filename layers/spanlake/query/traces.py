@@ -7,6 +7,7 @@ from sqlglot import exp
 
 from spanlake.query.duck import Session
 from spanlake.query.limits import LimitExceeded
+from spanlake.query.shared_ids import told_apart
 from spanlake.query.source import Source, id_literal
 from spanlake.store import trace_filter
 from spanlake.store.index import Block
@@ -16,6 +17,8 @@ from spanlake.traceql.relation import ARRIVAL
 def trace(session: Session, source: Source, trace_id: bytes) -> pa.Table | None:
     """The span table of one trace, each distinct row once, in the order in which spans arrived; None if there is none.
 
+    Server spans that share their id with a client span have one of their own.
+
     Raises LimitExceeded when the trace has more spans than one answer may.
     """
     blocks = _may_hold(source, [trace_id])
@@ -23,7 +26,7 @@ def trace(session: Session, source: Source, trace_id: bytes) -> pa.Table | None:
         return None
     is_it = exp.EQ(this=exp.column("trace_id"), expression=id_literal(trace_id))  # skips parts of sorted files
     found = _of_traces(session, blocks.whole_rows(_hashed([trace_id]), is_it), [trace_id])
-    return source.named(_distinct(found)) if found.num_rows else None
+    return told_apart(source.named(_distinct(found))) if found.num_rows else None
 
 
 def blocks_with(session: Session, source: Source, trace_id: bytes) -> list[Block]:

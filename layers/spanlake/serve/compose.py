@@ -9,9 +9,11 @@ from functools import partial
 from fastapi import FastAPI
 
 from spanlake.api.app import Parts, create_app
+from spanlake.api.jaeger_http import jaeger_routes, sampling_router
 from spanlake.api.ops import Operations, ops_router
 from spanlake.api.otlp_http import OtlpHttp
 from spanlake.api.tempo import tempo_router
+from spanlake.api.zipkin_http import zipkin_routes
 from spanlake.config import Config
 from spanlake.ingest.admission import Admission
 from spanlake.ingest.group import GroupCommit
@@ -78,9 +80,14 @@ def compose(config: Config, store: Store, lifecycle: Lifecycle) -> Process:
     )
     ingest = _ingest(config, commits, metrics)
     querier = _querier(config, store)
-    routers = (ops_router(_operations(config, store, lifecycle, metrics)), tempo_router(querier, metrics.time_query))
+    routers = (
+        ops_router(_operations(config, store, lifecycle, metrics)),
+        tempo_router(querier, metrics.time_query),
+        sampling_router(config.jaeger_sampling),
+    )
     slow = ThreadPoolExecutor(_SLOW_THREADS, thread_name_prefix="body")
-    app = create_app(Parts(routers=routers, otlp=OtlpHttp(ingest, otlp.read_json, slow)))
+    routes = (*jaeger_routes(ingest, slow), *zipkin_routes(ingest, slow))
+    app = create_app(Parts(routers=routers, otlp=OtlpHttp(ingest, otlp.read_json, slow), routes=routes))
     return Process(app, ingest, commits, _upkeep(config, store, metrics))
 
 

@@ -7,6 +7,7 @@ from spanlake.config import InvalidSetting
 
 _BACKLOG = 2048
 _LAST_PORT = 65535
+_KINDS = {"udp": socket.SOCK_DGRAM}
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +20,21 @@ class Face:
 
 
 OTLP_GRPC = Face(4317, "grpc", "OTLP over gRPC")
+JAEGER_GRPC = Face(14250, "grpc", "Jaeger over gRPC")
+OPENCENSUS_GRPC = Face(55678, "grpc", "OpenCensus over gRPC")
+JAEGER_COMPACT = Face(6831, "udp", "Jaeger, compact Thrift")
+JAEGER_BINARY = Face(6832, "udp", "Jaeger, binary Thrift")
 HTTP = (
     Face(3200, "http", "Tempo API"),
     Face(3100, "http", "Tempo API"),
     Face(4318, "http", "OTLP over HTTP"),
+    Face(14268, "http", "Jaeger over HTTP"),
+    Face(5778, "http", "Jaeger's sampling"),
+    Face(9411, "http", "Zipkin"),
 )
-ALL = (*HTTP, OTLP_GRPC)
+GRPC = (OTLP_GRPC, JAEGER_GRPC, OPENCENSUS_GRPC)
+UDP = (JAEGER_COMPACT, JAEGER_BINARY)
+ALL = (*HTTP, *GRPC, *UDP)
 LARGEST_OFFSET = _LAST_PORT - max(face.port for face in ALL)
 
 
@@ -56,10 +66,13 @@ def address(face: Face, host: str, offset: int) -> Address:
 
 
 def bind(where: Address) -> socket.socket:
-    """A socket that listens there; raises InvalidSetting, with what to do about it, when that is not possible."""
+    """A socket that listens there, or takes datagrams.
+
+    Raises InvalidSetting, with what to do about it, when that is not possible.
+    """
     try:
         family, kind, protocol, _, name = socket.getaddrinfo(
-            where.host, where.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            where.host, where.port, type=_KINDS.get(where.face.scheme, socket.SOCK_STREAM), flags=socket.AI_PASSIVE
         )[0]
         return _bound(family, kind, protocol, name)
     except OSError as error:
@@ -72,9 +85,11 @@ def bind(where: Address) -> socket.socket:
 def _bound(family: int, kind: int, protocol: int, name: tuple[object, ...]) -> socket.socket:
     listener = socket.socket(family, kind, protocol)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if kind == socket.SOCK_STREAM:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(name)
-        listener.listen(_BACKLOG)
+        if kind == socket.SOCK_STREAM:
+            listener.listen(_BACKLOG)
     except OSError:
         listener.close()
         raise

@@ -1,10 +1,11 @@
 """Starting a server: what can be refused is refused before anything heavy is loaded."""
 
 import asyncio
+from collections.abc import Iterable
 
 from spanlake.config import Config
 from spanlake.serve import faces
-from spanlake.serve.faces import address, bind
+from spanlake.serve.faces import Address, Face, address, bind
 
 
 def run(config: Config) -> None:
@@ -12,14 +13,18 @@ def run(config: Config) -> None:
 
     Raises InvalidSetting when it cannot listen where it should, and StoreError when the data directory is no use.
     """
-    http = [address(face, config.listen, config.port_offset) for face in faces.HTTP]
-    grpc = address(faces.OTLP_GRPC, config.listen, config.port_offset)
-    sockets = [bind(where) for where in http]
-    bind(grpc).close()  # grpc binds itself, but does not tell what is wrong
+    http, grpc, udp = (_addresses(config, kind) for kind in (faces.HTTP, faces.GRPC, faces.UDP))
+    sockets = [bind(where) for where in (*http, *udp)]
+    for where in grpc:
+        bind(where).close()  # grpc binds itself, but does not tell what is wrong
 
     import uvloop
 
     from spanlake.serve.process import serve
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(config, dict(zip(http, sockets, strict=True)), grpc))
+        runner.run(serve(config, dict(zip((*http, *udp), sockets, strict=True)), grpc))
+
+
+def _addresses(config: Config, kind: Iterable[Face]) -> list[Address]:
+    return [address(face, config.listen, config.port_offset) for face in kind]

@@ -14,13 +14,12 @@ from functools import cache
 import pyarrow as pa
 import pyarrow.compute as pc
 from google.protobuf.descriptor import Descriptor
-from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
-from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 from ptars import HandlerPool
 
 from spanlake.spans.arrays import Array, int32
+from spanlake.spans.descriptors import message_types
 
 _PACKAGE = "spanlake.wire"
 
@@ -97,12 +96,6 @@ _MESSAGES = {
     "KeyValueList": ((1, "values", "repeated bytes"),),
 }
 
-
-_LABELS = {
-    "optional": FieldDescriptorProto.LABEL_OPTIONAL,
-    "oneof": FieldDescriptorProto.LABEL_OPTIONAL,
-    "repeated": FieldDescriptorProto.LABEL_REPEATED,
-}
 _LONG = 4096
 
 
@@ -156,33 +149,4 @@ def _handlers() -> HandlerPool:
 
 @cache
 def _types(*, is_singular: bool = False) -> Mapping[str, Descriptor]:
-    messages = [_message(name, fields) for name, fields in _MESSAGES.items()]
-    for field in (field for message in messages for field in message.field if is_singular):
-        field.label = FieldDescriptorProto.LABEL_OPTIONAL
-    file = FileDescriptorProto(name="spanlake/wire.proto", package=_PACKAGE, syntax="proto3", message_type=messages)
-    return DescriptorPool().AddSerializedFile(file.SerializeToString()).message_types_by_name
-
-
-def _message(name: str, fields: Iterable[tuple[int, str, str]]) -> DescriptorProto:
-    message = DescriptorProto(name=name)
-    if any(type_.startswith("oneof ") for _, _, type_ in fields):
-        message.oneof_decl.add(name="value")
-    for field in fields:
-        _add_field(message, *field)
-    return message
-
-
-def _add_field(message: DescriptorProto, number: int, name: str, type_: str) -> None:
-    label, _, kind = type_.rpartition(" ")
-    field = message.field.add(number=number, name=name, label=_LABELS[label or "optional"])
-    if kind in _MESSAGES:
-        field.type = FieldDescriptorProto.TYPE_MESSAGE
-        field.type_name = f".{_PACKAGE}.{kind}"
-    else:
-        field.type = FieldDescriptorProto.Type.Value(f"TYPE_{kind.upper()}")
-    if label == "oneof":
-        field.oneof_index = 0
-    if label == "optional":
-        field.proto3_optional = True
-        field.oneof_index = len(message.oneof_decl)
-        message.oneof_decl.add(name=f"_{name}")
+    return message_types(_PACKAGE, _MESSAGES, is_singular=is_singular)

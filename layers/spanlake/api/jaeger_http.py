@@ -1,0 +1,42 @@
+"""Jaeger over HTTP: Thrift at ``/api/traces``, and what its clients ask their agent, ``/sampling``."""
+
+from concurrent.futures import Executor
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from spanlake.api.errors import UnsupportedMediaType
+from spanlake.api.span_posts import SpanPosts
+from spanlake.ingest.request import Format
+from spanlake.ingest.service import Ingest
+from spanlake.receivers import jaeger_thrift
+
+PATH = "/api/traces"
+PROTOCOL = "jaeger-http"  # as metrics name it
+
+_FORMAT = Format(PROTOCOL, jaeger_thrift.http_batch)
+_MEDIA_TYPES = ("application/x-thrift", "application/vnd.apache.thrift.binary")
+
+
+def jaeger_routes(ingest: Ingest, slow: Executor) -> list[Route]:
+    """Where spans are sent."""
+    return [Route(PATH, SpanPosts(ingest, slow, PROTOCOL, _format_of), include_in_schema=False)]
+
+
+def _format_of(media_type: str) -> Format:
+    if media_type not in _MEDIA_TYPES:
+        raise UnsupportedMediaType(f"Content-Type {media_type[:80]!r} is not supported: use {_MEDIA_TYPES[0]}")
+    return _FORMAT
+
+
+def sampling_router(probability: float) -> APIRouter:
+    """What clients that ask which traces to sample are told, as jaeger-idl's sampling.thrift has it in JSON."""
+    router = APIRouter()
+    answer = {"strategyType": "PROBABILISTIC", "probabilisticSampling": {"samplingRate": probability}}
+
+    @router.get("/sampling")
+    async def sampling() -> Response:
+        return JSONResponse(answer)
+
+    return router

@@ -1,0 +1,101 @@
+"""Datagrams of Jaeger's clients: stored as they come, never answered."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+
+from spanlake.ingest.admission import Pass
+from spanlake.ingest.errors import Overloaded
+from spanlake.ingest.request import Format, Receipt
+from spanlake.ingest.service import Ingest
+from spanlake.ingest.tenant import DEFAULT_TENANT
+from spanlake.receivers import jaeger_thrift
+from spanlake.spans.decode import MalformedRequest
+
+COMPACT = Format("jaeger-compact", jaeger_thrift.compact_call)
+BINARY = Format("jaeger-binary", jaeger_thrift.binary_call)
+
+_KERNEL_BYTES = 8 << 20  # of a burst that the kernel shall keep, as far as the system allows
+_AT_ONCE = 256  # datagrams that are read before anything else has a turn
+_LONGEST = 1 << 16
+_PAUSE_SECONDS = 0.01
+
+_log = logging.getLogger(__name__)
+
+
+class UdpReceiver:
+    """Reads one socket. Each datagram counts as a request of its format's name, what became of it as the code.
+
+    While too much is in flight nothing is read, so that the kernel keeps what it has room for.
+    """
+
+    def __init__(self, ingest: Ingest, format_: Format, listener: socket.socket) -> None:
+        self._ingest = ingest
+        self._format = format_
+        self._socket = listener
+        self._resume: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Read from now on, in the running event loop."""
+        self._socket.setblocking(False)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _KERNEL_BYTES)
+        asyncio.get_running_loop().add_reader(self._socket, self._read)
+
+    def stop(self) -> None:
+        """Read what has arrived and there is room for, and no more; what is read will still be stored."""
+        if self._resume is not None:
+            self._resume.cancel()
+        asyncio.get_running_loop().remove_reader(self._socket)
+        with suppress(Overloaded):  # there is no time left to wait for room
+            while self._read_some():
+                continue
+        self._socket.close()
+
+    def _read(self) -> None:
+        try:
+            self._read_some()
+        except Overloaded:
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(self._socket)
+            self._resume = loop.call_later(_PAUSE_SECONDS, loop.add_reader, self._socket, self._read)
+
+    def _read_some(self) -> bool:
+        """Take some datagrams, and say whether there may be more; raises Overloaded."""
+        for _ in range(_AT_ONCE):
+            place = self._ingest.admission.enter()
+            try:
+                place.grow(_LONGEST)
+                datagram = self._socket.recv(_LONGEST)
+                place.shrink(_LONGEST - len(datagram))
+                self._store(datagram, place)
+            except BlockingIOError:
+                place.close()
+                return False
+            except BaseException:
+                place.close()
+                raise
+        return True
+
+    def _store(self, datagram: bytes, place: Pass) -> None:
+        answer = self._ingest.submit(DEFAULT_TENANT, datagram, self._format)
+        answer.add_done_callback(self._stored(place))
+
+    def _stored(self, place: Pass) -> "Callable[[Future[Receipt]], None]":
+        def count(answer: "Future[Receipt]") -> None:
+            place.close()
+            self._ingest.metrics.request(self._format.name, _code(answer.exception()))
+
+        return count
+
+
+def _code(error: BaseException | None) -> str:
+    """How a datagram ended, as metrics name it."""
+    if error is None:
+        return "stored"
+    if isinstance(error, MalformedRequest):
+        _log.debug("a datagram was dropped", extra={"reason": error.reason})
+        return "malformed"
+    return "failed"

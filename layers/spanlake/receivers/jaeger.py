@@ -1,0 +1,129 @@
+"""What Jaeger's spans mean in OTLP, whatever encoding they come in, as the OpenTelemetry Collector translates them."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from spanlake.receivers.export import Span, Value, attribute, event, link, resource, status
+
+Attribute = tuple[Value, bytes]
+"""A tag's value, and the tag as an attribute that stands behind its length."""
+Tag = tuple[str, Attribute]
+"""A tag's key and the rest of it."""
+Reference = tuple[int, bytes, bytes]
+"""Type, trace id and span id."""
+
+CHILD_OF, FOLLOWS_FROM = 0, 1
+
+_ZERO = bytes(8)
+
+_KINDS = {"internal": 1, "server": 2, "client": 3, "producer": 4, "consumer": 5}
+_SERVER, _CLIENT = _KINDS["server"], _KINDS["client"]
+_OK, _ERROR = 1, 2
+_STATUSES = {"OK": _OK, "ERROR": _ERROR}
+_ABOUT_STATUS = frozenset({"error", "otel.status_code", "http.status_code"})
+_INTEGER = re.compile(r"[+-]?\d{1,19}", re.ASCII)
+_REFERENCE_TYPES = {CHILD_OF: "child_of"}
+_RENAMED = {
+    "hostname": ("host.name", ""),
+    "jaeger.version": ("opencensus.exporterversion", "Jaeger-"),
+}
+
+
+def tag(key: str, value: Value) -> Tag:
+    """A tag of this value."""
+    return key, (value, attribute(key, value))
+
+
+def process(service_name: str, tags: Iterable[Tag]) -> bytes:
+    """The resource of a process: of tags with the same key the last counts, and any beats the service name."""
+    attributes = dict(tags)
+    if service_name:
+        attributes = dict([tag("service.name", service_name)]) | attributes
+    for old, (new, prefix) in _RENAMED.items():
+        if old in attributes and new not in attributes:
+            value = attributes.pop(old)[0]
+            attributes.update([tag(new, f"{prefix}{_text(value)}" if prefix else value)])
+    return resource([encoded for _, encoded in attributes.values()])
+
+
+def log(time_ns: int, fields: Iterable[Tag]) -> bytes:
+    """The event of a log, behind its length; the field ``event`` is its name."""
+    attributes = dict(fields)
+    named = attributes.pop("event", None)
+    name = "" if named is None else _text(named[0])
+    return event(time_ns, name, [encoded for _, encoded in attributes.values()])
+
+
+def complete(span: Span, tags: dict[str, Attribute], references: Sequence[Reference]) -> bytes:
+    """Encode a span of which tags and references are still to be said; the former are used up."""
+    kind = tags.pop("span.kind", None)
+    if kind is not None:
+        span.kind = _KINDS.get(_text(kind[0]), 0)
+    if not _ABOUT_STATUS.isdisjoint(tags):
+        span.status = _status(tags, span.kind)
+    span.attributes = [encoded for _, encoded in tags.values()]
+    if references:
+        span.parent_span_id = span.parent_span_id or _parent(span.trace_id, references)
+        span.links = _links(span.parent_span_id, references)
+    return span.encode()
+
+
+def _parent(trace_id: bytes, references: Sequence[Reference]) -> bytes:
+    """The span of the first reference to the same trace, where one to a parent goes first."""
+    followed = b""
+    for kind, other, span_id in references:
+        if other == trace_id and kind == CHILD_OF:
+            return _or_none(span_id)
+        if other == trace_id and kind == FOLLOWS_FROM:
+            followed = followed or span_id
+    return _or_none(followed)
+
+
+def _or_none(span_id: bytes) -> bytes:
+    return b"" if span_id == _ZERO else span_id
+
+
+def _links(parent: bytes, references: Iterable[Reference]) -> list[bytes]:
+    """All references but that to the parent."""
+    return [
+        link(trace_id, span_id, [attribute("opentracing.ref_type", _REFERENCE_TYPES.get(kind, "follows_from"))])
+        for kind, trace_id, span_id in references
+        if kind != CHILD_OF or span_id != parent
+    ]
+
+
+def _status(tags: dict[str, Attribute], kind: int) -> bytes:
+    """The status that tags tell of; those that tell of nothing else go."""
+    if "error" in tags and tags["error"][0] is True:
+        del tags["error"]
+        tags.pop("otel.status_code", None)
+        return status(_ERROR, _taken(tags, "otel.status_description") or _said(tags, "http.status_message"))
+    if "otel.status_code" in tags:
+        code = _STATUSES.get(_taken(tags, "otel.status_code").upper(), 0)
+        return status(code, _taken(tags, "otel.status_description"))
+    if "http.status_code" in tags and _is_http_error(tags["http.status_code"][0], kind):
+        return status(_ERROR, _said(tags, "http.status_message"))
+    return b""
+
+
+def _is_http_error(value: Value, kind: int) -> bool:
+    """Whether a request failed; a 4xx is the client's fault and no error of the server."""
+    if isinstance(value, str) and _INTEGER.fullmatch(value):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        return False
+    if 400 <= value < 500 and kind == _SERVER:
+        return False
+    return not 100 <= value < 400
+
+
+def _taken(tags: dict[str, Attribute], key: str) -> str:
+    return _text(tags.pop(key)[0]) if key in tags else ""
+
+
+def _said(tags: dict[str, Attribute], key: str) -> str:
+    return _text(tags[key][0]) if key in tags else ""
+
+
+def _text(value: Value) -> str:
+    return value if isinstance(value, str) else ""

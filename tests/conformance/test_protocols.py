@@ -1,0 +1,94 @@
+"""Every recorded payload of Jaeger, Zipkin and OpenCensus, sent to a running server: the traces are those recorded."""
+
+import importlib.util
+import os
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tests.recorded import FOLDER, checker
+from tests.server import SpanlakeServer, ask
+
+CASES = FOLDER / "protocols" / "cases.jsonl.gz"
+PATIENCE = 20.0  # seconds until the spans of a datagram must be found
+
+
+def protocols() -> ModuleType:
+    """The module that sends the payloads."""
+    spec = importlib.util.spec_from_file_location("check_protocols", FOLDER / "protocols" / "check_protocols.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SpanlakeServer]:
+    """A server of these tests' own: their spans have no tenant."""
+    server = SpanlakeServer(tmp_path_factory.mktemp("receiver") / "data").wait_until_ready()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def cases() -> list[Any]:
+    return [pytest.param(case, id=case["id"]) for case in checker().load(CASES)] if CASES.exists() else []
+
+
+def test_recordings_are_there() -> None:
+    if not CASES.exists():
+        assert os.environ.get("CI") != "true", f"the recorded payloads are missing: {CASES}"
+        pytest.skip("the recorded payloads are missing")
+
+
+@pytest.mark.parametrize("case", cases())
+def test_trace_is_as_recorded(receiver: SpanlakeServer, case: dict[str, Any]) -> None:
+    module = protocols()
+    status = module.send("127.0.0.1", receiver.offset, case)
+    assert module.compare(receiver.tempo, case, status, PATIENCE) is None
+
+
+GOOD_SPANS = {
+    "jaeger-thrift-http-37": 1,
+    "jaeger-thrift-binary-udp-05": 1,
+    "jaeger-grpc-11": 1,
+    "zipkin-v2-json-12": 2,
+    "zipkin-v2-json-26": 1,
+    "zipkin-v2-json-27": 1,
+    "zipkin-v2-proto-05": 1,
+    "zipkin-v1-json-03": 1,
+    "zipkin-v1-json-05": 1,
+    "zipkin-v1-json-11": 2,
+    "zipkin-v1-json-15": 4,
+    "zipkin-v1-json-17": 4,
+}
+"""Of requests that Tempo refuses, how many spans can be had."""
+
+
+@pytest.mark.parametrize("case", [param for param in cases() if param.values[0].get("free")])
+def test_what_is_good_is_kept(receiver: SpanlakeServer, case: dict[str, Any]) -> None:
+    """Also when it was sent by another test already: it is the same trace."""
+    module = protocols()
+    module.send("127.0.0.1", receiver.offset, case)
+    (trace_id,) = case["traces"]
+
+    def spans() -> int:
+        answer = receiver.get(f"/api/traces/{trace_id}")
+        batches = answer.json["batches"] if answer.status == 200 else []  # type: ignore[index]
+        return sum(len(scope["spans"]) for batch in batches for scope in batch["scopeSpans"])
+
+    receiver.wait_for(lambda: spans() > 0)
+    assert spans() == GOOD_SPANS[case["id"]]
+
+
+def test_a_time_before_1970_is_refused(receiver: SpanlakeServer) -> None:
+    body = b'[{"traceId": "beef", "id": "1", "timestamp": -1000000, "duration": 5}]'
+    answer = ask(
+        9411 + receiver.offset, "POST", "/api/v2/spans", body=body, headers={"Content-Type": "application/json"}
+    )
+    assert (answer.status, answer.body) == (400, b"no span was stored: too_new: 1\n")
+    assert receiver.get("/api/traces/beef").status == 404

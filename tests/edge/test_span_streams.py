@@ -1,0 +1,94 @@
+"""Jaeger and OpenCensus over gRPC, against a real server."""
+
+from collections.abc import Iterator
+
+import grpc
+import pytest
+
+from tests.payloads import stored_names
+from tests.receivers.messages import jaeger, opencensus
+from tests.receivers.test_jaeger_proto import posted, process, span
+from tests.receivers.test_opencensus import NODE
+from tests.receivers.test_opencensus import span as census_span
+from tests.server import SpanlakeServer
+
+POST_SPANS = "/jaeger.api_v2.CollectorService/PostSpans"
+EXPORT = "/opencensus.proto.agent.trace.v1.TraceService/Export"
+CONFIG = "/opencensus.proto.agent.trace.v1.TraceService/Config"
+PATIENCE = 60  # seconds
+
+
+def channel_to(server: SpanlakeServer, port: int) -> grpc.Channel:
+    return grpc.insecure_channel(f"127.0.0.1:{port + server.offset}", (("grpc.use_local_subchannel_pool", 1),))
+
+
+@pytest.fixture
+def jaeger_channel(server: SpanlakeServer) -> Iterator[grpc.Channel]:
+    with channel_to(server, 14250) as channel:
+        yield channel
+
+
+@pytest.fixture
+def census_channel(server: SpanlakeServer) -> Iterator[grpc.Channel]:
+    with channel_to(server, 55678) as channel:
+        yield channel
+
+
+def post_spans(channel: grpc.Channel, body: bytes, tenant: str) -> bytes:
+    call = channel.unary_unary(POST_SPANS, request_serializer=bytes, response_deserializer=bytes)
+    answer: bytes = call(body, metadata=(("x-scope-orgid", tenant),), timeout=PATIENCE)
+    return answer
+
+
+def export(channel: grpc.Channel, bodies: list[bytes], tenant: str, method: str = EXPORT) -> list[bytes]:
+    call = channel.stream_stream(method, request_serializer=bytes, response_deserializer=bytes)
+    return list(call(iter(bodies), metadata=(("x-scope-orgid", tenant),), timeout=PATIENCE))
+
+
+def test_jaegers_spans_are_stored(server: SpanlakeServer, jaeger_channel: grpc.Channel, tenant: str) -> None:
+    body = posted(span(), span(span_id=b""), of=process("shop"))
+    assert post_spans(jaeger_channel, body, tenant) == b""
+    assert stored_names(server.data, tenant) == ["get"]
+    assert server.metric('spanlake_ingest_requests_total{code="OK",protocol="jaeger-grpc"}') >= 1
+
+
+@pytest.mark.parametrize("body", [b"\xff", posted(span(trace_id=b"t" * 20)), posted(span(span_id=bytes(8)))])
+def test_jaegers_refusals(server: SpanlakeServer, jaeger_channel: grpc.Channel, tenant: str, body: bytes) -> None:
+    with pytest.raises(grpc.RpcError) as refused:
+        post_spans(jaeger_channel, body, tenant)
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert post_spans(jaeger_channel, posted(span()), tenant) == b""
+    assert stored_names(server.data, tenant) == ["get"]
+
+
+def census(*names: str, **head: bytes) -> bytes:
+    spans = [census_span(name={"value": name.encode()}) for name in names]
+    return opencensus("Request", spans=spans, **head)
+
+
+def test_a_stream_is_stored(server: SpanlakeServer, census_channel: grpc.Channel, tenant: str) -> None:
+    assert export(census_channel, [census("a", node=NODE), census("b", "c"), b""], tenant) == []
+    assert stored_names(server.data, tenant) == ["a", "b", "c"]
+
+
+def test_a_bad_message_ends_the_stream_and_nothing_else(
+    server: SpanlakeServer, census_channel: grpc.Channel, tenant: str
+) -> None:
+    series = 'spanlake_ingest_requests_total{code="INVALID_ARGUMENT",protocol="opencensus"}'
+    before = server.metric(series)
+    with pytest.raises(grpc.RpcError) as refused:
+        export(census_channel, [census("a", node=NODE), b"\xff", census("never")], tenant)
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert export(census_channel, [census("b")], tenant) == []
+    assert stored_names(server.data, tenant) == ["a", "b"]
+    assert server.metric(series) == before + 1
+
+
+def test_a_configuration_is_not_changed(census_channel: grpc.Channel, tenant: str) -> None:
+    assert export(census_channel, [b"", b"\xff"], tenant, CONFIG) == []
+
+
+def test_an_unknown_process_is_no_service(server: SpanlakeServer, jaeger_channel: grpc.Channel, tenant: str) -> None:
+    body = jaeger("PostSpansRequest", batch={"spans": [span()]})
+    assert post_spans(jaeger_channel, body, tenant) == b""
+    assert stored_names(server.data, tenant) == ["get"]

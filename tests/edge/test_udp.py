@@ -1,0 +1,53 @@
+"""Jaeger's datagrams, against a real server: nothing that arrives is lost, and what is no span is counted."""
+
+import socket
+
+import pytest
+
+from spanlake.receivers.thrift import I64
+from tests.conftest import StartServer
+from tests.receivers import jaeger
+from tests.receivers.thrift_writer import Fields
+from tests.server import SpanlakeServer
+
+COMPACT, BINARY = 6831, 6832
+
+
+def numbered(number: int) -> Fields:
+    """A span of its own id."""
+    return [(3, I64, number + 1) if field[0] == 3 else field for field in jaeger.span({"n": number})]
+
+
+def send(server: SpanlakeServer, port: int, *datagrams: bytes) -> None:
+    with socket.socket(type=socket.SOCK_DGRAM) as sender:
+        for datagram in datagrams:
+            sender.sendto(datagram, ("127.0.0.1", port + server.offset))
+
+
+def counted(server: SpanlakeServer, protocol: str, code: str) -> float:
+    return server.metric(f'spanlake_ingest_requests_total{{code="{code}",protocol="{protocol}"}}')
+
+
+@pytest.mark.parametrize(
+    ("port", "protocol", "write"),
+    [(COMPACT, "jaeger-compact", jaeger.compact_call), (BINARY, "jaeger-binary", jaeger.binary_call)],
+)
+def test_a_burst_is_stored_whole(start_server: StartServer, port: int, protocol: str, write: object) -> None:
+    assert callable(write)
+    server = start_server()
+    datagrams = [write(jaeger.batch(numbered(number))) for number in range(100)]
+    send(server, port, *datagrams, b"", b"\x00", b"rubbish" * 1000)
+    server.wait_for(lambda: counted(server, protocol, "stored") == 100)
+    server.wait_for(lambda: counted(server, protocol, "malformed") == 3)
+    answer = server.get(f"/api/traces/{jaeger.TRACE_ID.hex()}")
+    batches = answer.json["batches"]  # type: ignore[index]
+    assert sum(len(scope["spans"]) for batch in batches for scope in batch["scopeSpans"]) == 100
+    assert server.bytes_in_flight() == 0
+
+
+def test_what_has_arrived_is_stored_before_the_end(start_server: StartServer) -> None:
+    server = start_server()
+    send(server, COMPACT, *(jaeger.compact_call(jaeger.batch(numbered(number))) for number in range(50)))
+    assert server.stop() == 0
+    again = start_server(data=server.data)
+    assert again.metric("spanlake_stored_spans") == 50

@@ -1,0 +1,77 @@
+"""Requests of any format in one group: translated, stored in one block, each with an outcome of its own."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from spanlake.ingest.errors import NothingStored
+from spanlake.ingest.pipeline import Pipeline
+from spanlake.ingest.request import Format, Receipt, Request
+from spanlake.metrics import Metrics
+from spanlake.receivers import otlp
+from spanlake.spans.decode import MalformedRequest
+from spanlake.store.local import LocalObjects
+from spanlake.store.sqlite import SqliteIndex
+from spanlake.store.writer import write
+from tests.payloads import block_files, export_request, stored_names
+
+
+def _reversed(body: bytes) -> bytes:
+    if not body:
+        raise MalformedRequest(0, "it is empty")
+    return body[::-1]
+
+
+def _broken(_: bytes) -> bytes:
+    raise ZeroDivisionError("a secret")
+
+
+REVERSED, BROKEN = Format("reversed", _reversed), Format("broken", _broken)
+
+
+def body(name: str) -> bytes:
+    return export_request(name).SerializeToString()
+
+
+def pipeline(data: Path) -> Pipeline:
+    return Pipeline(otlp.read, partial(write, LocalObjects(data), SqliteIndex(data / "index.sqlite")), Metrics())
+
+
+def test_formats_share_a_block(tmp_path: Path) -> None:
+    requests = [Request.of(body("otlp")), Request.of(body("other")[::-1], REVERSED)]
+    assert pipeline(tmp_path)("t", requests) == [Receipt(1), Receipt(1)]
+    assert stored_names(tmp_path, "t") == ["other", "otlp"]
+    assert len(list(block_files(tmp_path, "t"))) == 1
+
+
+def test_what_can_not_be_translated_fails_alone(tmp_path: Path) -> None:
+    requests = [
+        Request.of(b"", REVERSED),
+        Request.of(body("kept")),
+        Request.of(b"x", BROKEN),
+        Request.of(b"no OTLP", REVERSED),
+        Request.of(body("kept too")[::-1], REVERSED),
+    ]
+    outcomes = pipeline(tmp_path)("t", requests)
+    kinds = [type(outcome) for outcome in outcomes]
+    assert kinds == [MalformedRequest, Receipt, ZeroDivisionError, MalformedRequest, Receipt]
+    assert stored_names(tmp_path, "t") == ["kept", "kept too"]
+
+
+def test_nothing_that_can_be_translated(tmp_path: Path) -> None:
+    (outcome,) = pipeline(tmp_path)("t", [Request.of(b"", REVERSED)])
+    assert isinstance(outcome, MalformedRequest)
+    assert not list(block_files(tmp_path, "t"))
+
+
+def test_the_same_bytes_are_another_request_in_another_format() -> None:
+    digests = {Request.of(b"x", format_).digest for format_ in (None, REVERSED, BROKEN)}
+    assert len(digests) == 3
+
+
+def test_a_receipt_without_spans_is_no_refusal() -> None:
+    Receipt().require_some()
+    Receipt(1, {"too_old": 1}).require_some()
+    with pytest.raises(NothingStored, match="no span was stored: too_old: 2"):
+        Receipt(0, {"too_old": 2}).require_some()

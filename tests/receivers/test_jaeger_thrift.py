@@ -1,0 +1,167 @@
+"""Jaeger's Thrift: what it means in OTLP, in three wrappings, and that no bytes do any harm."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spanlake.receivers.errors import MalformedSpans
+from spanlake.receivers.jaeger_thrift import binary_call, compact_call, http_batch
+from spanlake.receivers.thrift import BOOL, BYTE, I16, I32, I64, LIST, STRING, STRUCT
+from tests.receivers import jaeger
+from tests.receivers.jaeger import batch, reference, span
+from tests.receivers.thrift_writer import Fields, binary
+from tests.receivers.translated import attributes, resources, spans
+
+WRAPPINGS: dict[str, tuple[Callable[[Fields], bytes], Callable[[bytes], bytes]]] = {
+    "HTTP": (jaeger.over_http, http_batch),
+    "binary": (jaeger.binary_call, binary_call),
+    "compact": (jaeger.compact_call, compact_call),
+}
+EVERY_TYPE = {"s": "text", "d": 1.5, "b": True, "n": False, "i": -(2**62), "bytes": b"\xff\x00", "long": "x" * 300}
+EVERYTHING = batch(
+    span(
+        EVERY_TYPE | {"span.kind": "server"},
+        references=[reference(0, 5), reference(1, 6)],
+        logs=[(jaeger.START_US, {"event": "hit", "n": 1})],
+    ),
+    span({"s": "text"}, parent=9),
+    process={"hostname": "h", "jaeger.version": "Go-2", "ip": "::1"},
+)
+
+
+@pytest.mark.parametrize(("write", "read"), WRAPPINGS.values(), ids=WRAPPINGS)
+def test_a_batch(write: Callable[[Fields], bytes], read: Callable[[bytes], bytes]) -> None:
+    first, second = spans(read(write(EVERYTHING)))
+    assert (first.trace_id, first.span_id) == (jaeger.TRACE_ID, jaeger.SPAN_ID.to_bytes(8))
+    assert (first.name, first.kind, first.start_time_unix_nano) == ("operation", 2, jaeger.START_US * 1000)
+    assert first.end_time_unix_nano - first.start_time_unix_nano == 10**6
+    assert attributes(first) == EVERY_TYPE
+    assert first.parent_span_id == (5).to_bytes(8)
+    assert [(link.span_id, attributes(link)) for link in first.links] == [
+        ((6).to_bytes(8), {"opentracing.ref_type": "follows_from"})
+    ]
+    assert [(event.name, attributes(event)) for event in first.events] == [("hit", {"n": 1})]
+    assert (attributes(second), second.parent_span_id) == ({"s": "text"}, (9).to_bytes(8))
+    assert resources(read(write(EVERYTHING))) == [
+        {"service.name": "shop", "host.name": "h", "opencensus.exporterversion": "Jaeger-Go-2", "ip": "::1"}
+    ]
+
+
+STATUSES: dict[str, tuple[dict[str, Any], tuple[int, str], set[str]]] = {
+    "error": ({"error": True}, (2, ""), set()),
+    "error is false": ({"error": False}, (0, ""), {"error"}),
+    "error is text": ({"error": "true"}, (0, ""), {"error"}),
+    "error beats code": ({"error": True, "otel.status_code": "OK"}, (2, ""), set()),
+    "description": (
+        {"error": True, "otel.status_description": "d", "http.status_message": "m"},
+        (2, "d"),
+        {"http.status_message"},
+    ),
+    "message": ({"error": True, "http.status_message": "m"}, (2, "m"), {"http.status_message"}),
+    "code in small letters": ({"otel.status_code": "ok"}, (1, ""), set()),
+    "code of another type": ({"otel.status_code": 2}, (0, ""), set()),
+    "http": ({"http.status_code": 500}, (2, ""), {"http.status_code"}),
+    "http as text": ({"http.status_code": "99"}, (2, ""), {"http.status_code"}),
+    "http that is no number": ({"http.status_code": "+-5"}, (0, ""), {"http.status_code"}),
+    "http success": (
+        {"http.status_code": 200, "http.status_message": "m"},
+        (0, ""),
+        {"http.status_code", "http.status_message"},
+    ),
+    "client's fault, at the client": ({"http.status_code": 404, "span.kind": "client"}, (2, ""), {"http.status_code"}),
+    "client's fault, at the server": ({"http.status_code": 404, "span.kind": "server"}, (0, ""), {"http.status_code"}),
+}
+
+
+@pytest.mark.parametrize(("tags", "status", "left"), STATUSES.values(), ids=STATUSES)
+def test_status(tags: dict[str, Any], status: tuple[int, str], left: set[str]) -> None:
+    (found,) = spans(http_batch(jaeger.over_http(batch(span(tags)))))
+    assert (int(found.status.code), found.status.message) == status
+    assert set(attributes(found)) == left
+
+
+PARENTS = {
+    "the parent's id": (span(parent=3, references=[reference(0, 4)]), 3, [4]),
+    "a reference": (span(references=[reference(1, 4), reference(0, 5)]), 5, [4]),
+    "what it follows": (span(references=[reference(1, 4)]), 4, [4]),
+    "no reference to another trace": (span(references=[reference(0, 4, low=99)]), None, [4]),
+}
+
+
+@pytest.mark.parametrize(("written", "parent", "links"), PARENTS.values(), ids=PARENTS)
+def test_parent(written: Fields, parent: int | None, links: list[int]) -> None:
+    (found,) = spans(http_batch(jaeger.over_http(batch(written))))
+    assert found.parent_span_id == (b"" if parent is None else parent.to_bytes(8))
+    assert [int.from_bytes(link.span_id) for link in found.links] == links
+
+
+def test_the_last_of_equal_keys_counts() -> None:
+    doubled: Fields = [*span(), (10, LIST, (STRUCT, [jaeger.tag("k", 1), jaeger.tag("k", "2")]))]
+    (found,) = spans(http_batch(jaeger.over_http(batch(doubled))))
+    assert attributes(found) == {"k": "2"}
+
+
+def test_fields_in_another_order_and_unknown_ones() -> None:
+    unknown: Fields = [(20, LIST, (STRUCT, [[(1, I16, 3)]])), (21, BOOL, True), (22, BYTE, 1), (23, STRING, b"x")]
+    odd_tag: Fields = [(3, STRING, b"v"), (2, I32, 0), (9, I64, 1), (1, STRING, b"k")]
+    odd: Fields = [*reversed(span()), *unknown, (10, LIST, (STRUCT, [odd_tag]))]
+    for write, read in WRAPPINGS.values():
+        (found,) = spans(read(write(batch(odd))))
+        assert (found.name, attributes(found)) == ("operation", {"k": "v"})
+
+
+def test_a_head_without_version() -> None:
+    head = binary(STRING, b"emitBatch") + b"\x04" + binary(I32, 1)
+    assert len(spans(binary_call(head + binary(STRUCT, [(1, STRUCT, batch(span()))])))) == 1
+
+
+REFUSED = {
+    "nothing": b"",
+    "text": b"plain text",
+    "compact": jaeger.compact_call(batch(span())),
+    "no process": binary(STRUCT, [(2, LIST, (STRUCT, [span()]))]),
+    "no flags": jaeger.over_http(batch([field for field in span() if field[0] != 7])),
+    "spans that are none": binary(STRUCT, [(1, STRUCT, [(1, STRING, b"s")]), (2, LIST, (I64, [1]))]),
+    "more spans than bytes": jaeger.over_http(batch())[:-5] + b"\x7f\xff\xff\xff\x00",
+    "a negative number of spans": jaeger.over_http(batch())[:-5] + b"\xff\xff\xff\xff\x00",
+    "a string of 2 GB": b"\x0c\x00\x01\x0b\x00\x01\x7f\xff\xff\xff",
+    "deep": b"\x0c\x00\x63" * 100_000,
+    "a list of lists of lists": b"\x0f\x00\x63" + b"\x0f\x00\x00\x00\x01" * 100_000,
+    "a million unknown structs": b"\x0f\x00\x63\x0c\x00\x0f\x42\x40" + bytes(1_000_001),
+    "an unknown type": b"\x63\x00\x01",
+}
+
+
+@pytest.mark.parametrize("body", REFUSED.values(), ids=REFUSED)
+def test_what_is_refused(body: bytes) -> None:
+    with pytest.raises(MalformedSpans, match="not spans in Jaeger's Thrift"):
+        http_batch(body)
+
+
+@pytest.mark.parametrize("name", [b"emitZipkinBatch", b"", b"\xff" * 100])
+def test_other_calls(name: bytes) -> None:
+    with pytest.raises(MalformedSpans, match="instead of emitBatch"):
+        binary_call(b"\x80\x01\x00\x04" + binary(STRING, name) + binary(I32, 1) + b"\x00")
+
+
+@pytest.mark.parametrize(("write", "read"), WRAPPINGS.values(), ids=WRAPPINGS)
+def test_whatever_is_cut_off_is_refused(write: Callable[[Fields], bytes], read: Callable[[bytes], bytes]) -> None:
+    whole = write(EVERYTHING)
+    for end in range(len(whole) - 1):
+        with pytest.raises(MalformedSpans):
+            read(whole[:end])
+
+
+@given(st.sampled_from(list(WRAPPINGS)), st.lists(st.tuples(st.integers(0), st.integers(0, 255)), max_size=4))
+def test_bytes_that_are_changed(wrapping: str, changes: list[tuple[int, int]]) -> None:
+    write, read = WRAPPINGS[wrapping]
+    body = bytearray(write(EVERYTHING))
+    for at, byte in changes:
+        body[at % len(body)] = byte
+    try:
+        spans(read(bytes(body)))
+    except MalformedSpans:
+        return

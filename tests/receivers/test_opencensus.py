@@ -1,0 +1,214 @@
+"""OpenCensus: the Collector's mapping, case by case, what a stream remembers, and what is refused."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spanlake.receivers.errors import MalformedSpans
+from spanlake.receivers.opencensus import Stream, export_request
+from tests.receivers.messages import opencensus
+from tests.receivers.translated import attributes, resources, spans
+
+START = {"seconds": 1_795_348_800, "nanos": 7}
+START_NS = 1_795_348_800_000_000_007
+NODE = opencensus("Node", service_info={"name": b"shop"})
+OTHER_NODE = opencensus("Node", service_info={"name": b"other"})
+RESOURCE = opencensus(
+    "Resource", type=b"vm", labels=[{"key": b"cloud.zone", "value": b"z"}, {"key": b"k", "value": b"v"}]
+)
+
+
+def entries(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "attribute_map": [opencensus("Entry", key=key.encode(), value=_value(value)) for key, value in values.items()]
+    }
+
+
+def _value(value: Any) -> dict[str, Any]:
+    fields = {str: "string_value", bool: "bool_value", int: "int_value", float: "double_value", type(None): ""}
+    field = fields[type(value)]
+    return {field: {"value": value.encode()} if isinstance(value, str) else value} if field else {}
+
+
+def span(values: dict[str, Any] | None = None, **fields: Any) -> bytes:
+    given_ = {
+        "trace_id": b"t" * 16,
+        "span_id": b"s" * 8,
+        "name": {"value": b"get"},
+        "start_time": START,
+        "end_time": START | {"nanos": 9},
+        "attributes": entries(values or {}),
+    }
+    return opencensus("Span", **(given_ | fields))
+
+
+def exported(*found: bytes, **head: bytes) -> bytes:
+    return export_request(opencensus("Request", spans=found, **head))
+
+
+def one(values: dict[str, Any] | None = None, **fields: Any) -> Any:
+    (found,) = spans(exported(span(values, **fields)))
+    return found
+
+
+def test_a_span() -> None:
+    found = one({"s": "x", "i": -1, "b": True, "d": 1.5}, parent_span_id=b"p" * 8)
+    assert (found.trace_id, found.span_id, found.parent_span_id) == (b"t" * 16, b"s" * 8, b"p" * 8)
+    assert (found.name, found.start_time_unix_nano, found.end_time_unix_nano) == ("get", START_NS, START_NS + 2)
+    assert attributes(found) == {"s": "x", "i": -1, "b": True, "d": 1.5}
+
+
+def test_a_value_without_kind() -> None:
+    assert attributes(one({"odd": None})) == {"odd": "<Unknown OpenCensus attribute value type>"}
+
+
+def test_whether_the_parent_is_of_the_same_process() -> None:
+    key = "opencensus.same_process_as_parent_span"
+    assert attributes(one(same_process_as_parent_span={"value": False})) == {key: False}
+
+
+def test_an_empty_message_is_no_absent_one() -> None:
+    assert attributes(one(same_process_as_parent_span={})) == {"opencensus.same_process_as_parent_span": False}
+
+
+@pytest.mark.parametrize(
+    ("kind", "tag", "expected", "left"),
+    [
+        (1, None, 2, {}),
+        (2, None, 3, {}),
+        (0, None, 0, {}),
+        (0, "producer", 4, {}),
+        (0, "consumer", 5, {}),
+        (0, "internal", 1, {}),
+        (0, "server", 0, {"span.kind": "server"}),
+        (1, "producer", 2, {"span.kind": "producer"}),
+    ],
+)
+def test_kind(kind: int, tag: str | None, expected: int, left: dict[str, str]) -> None:
+    found = one({"span.kind": tag} if tag else {}, kind=kind)
+    assert (found.kind, attributes(found)) == (expected, left)
+
+
+@pytest.mark.parametrize(
+    ("status", "values", "expected"),
+    [
+        (None, {"otel.status_code": 2}, (0, "", {"otel.status_code": 2})),
+        ({"code": 0, "message": b"m"}, {}, (0, "m", {})),
+        ({"code": 5}, {}, (2, "", {})),
+        ({"code": 5}, {"otel.status_code": 1}, (1, "", {})),
+        ({"code": 5}, {"otel.status_code": "x"}, (0, "", {})),
+        (None, {"http.status_code": 500}, (0, "", {"http.status_code": 500})),
+    ],
+)
+def test_status(status: Any, values: dict[str, Any], expected: tuple[int, str, dict[str, Any]]) -> None:
+    found = one(values, **({"status": status} if status else {}))
+    assert (found.status.code, found.status.message, attributes(found)) == expected
+
+
+def test_events() -> None:
+    annotation = {"description": {"value": b"hit"}, "attributes": entries({"n": 1}) | {"dropped": 3}}
+    message = {"type": 1, "id": 7, "uncompressed_size": 8, "compressed_size": 2**64 - 1}
+    events = [{"time": START, "annotation": annotation}, {"time": START, "message_event": message}, {"time": START}]
+    found = one(time_events={"time_event": events, "dropped_annotations": 2, "dropped_message_events": 3})
+    assert [(event.name, attributes(event), event.dropped_attributes_count) for event in found.events] == [
+        ("hit", {"n": 1}, 3),
+        (
+            "message",
+            {
+                "message.type": "SENT",
+                "messaging.message_id": 7,
+                "messaging.message_payload_size_bytes": 8,
+                "messaging.message_payload_compressed_size_bytes": -1,
+            },
+            0,
+        ),
+        ("An unknown OpenCensus TimeEvent type was detected when translating", {}, 0),
+    ]
+    assert found.dropped_events_count == 5
+
+
+def test_links_trace_state_and_counts() -> None:
+    state = {"entries": [{"key": b"a", "value": b"1"}, {"key": b"b", "value": b"2"}]}
+    link = {"trace_id": b"o" * 16, "span_id": b"l" * 8, "attributes": entries({"n": 1}), "tracestate": state}
+    found = one(tracestate=state, links={"link": [link], "dropped": 4}, attributes=entries({"k": "v"}) | {"dropped": 2})
+    assert (found.trace_state, found.dropped_links_count, found.dropped_attributes_count) == ("a=1,b=2", 4, 2)
+    assert [(each.trace_id, each.span_id, each.trace_state, attributes(each)) for each in found.links] == [
+        (b"o" * 16, b"l" * 8, "a=1,b=2", {"n": 1})
+    ]
+
+
+def test_node_and_resource() -> None:
+    node = opencensus(
+        "Node",
+        identifier={"host_name": b"h", "pid": 7, "start_timestamp": {"seconds": 1_795_348_800, "nanos": 5_000_000}},
+        library_info={"language": 8, "exporter_version": b"e", "core_library_version": b"c"},
+        service_info={"name": b"shop"},
+        attributes=[{"key": b"k", "value": b"node"}],
+    )
+    assert resources(exported(span(), node=node, resource=RESOURCE)) == [
+        {
+            "service.name": "shop",
+            "opencensus.starttime": "2026-11-22T12:00:00.005Z",
+            "host.name": "h",
+            "process.pid": 7,
+            "telemetry.sdk.version": "c",
+            "opencensus.exporterversion": "e",
+            "telemetry.sdk.language": "python",
+            "opencensus.resourcetype": "vm",
+            "cloud.availability_zone": "z",
+            "k": "node",
+        }
+    ]
+
+
+def test_a_resource_of_a_span_goes_before_that_of_the_request() -> None:
+    own = opencensus("Resource", labels=[{"key": b"own", "value": b"1"}])
+    found = resources(exported(span(), span(resource=own), node=NODE, resource=RESOURCE))
+    assert found[1] == {"service.name": "shop", "own": "1"}
+
+
+def test_a_stream_remembers_node_and_resource() -> None:
+    stream = Stream()
+    requests = [
+        {"node": NODE},
+        {},
+        {"resource": RESOURCE},
+        {"node": OTHER_NODE},
+    ]
+    bodies = [stream.complete(opencensus("Request", spans=[span()], **head)) for head in requests]
+    found = [resources(export_request(body))[0] for body in bodies]
+    assert [each["service.name"] for each in found] == ["shop", "shop", "shop", "other"]
+    assert [each.get("opencensus.resourcetype") for each in found] == [None, None, "vm", "vm"]
+
+
+def test_a_stream_without_node() -> None:
+    assert resources(export_request(Stream().complete(opencensus("Request", spans=[span()])))) == [{}]
+
+
+REFUSED = {
+    "no protobuf": b"\xff",
+    "a span that is none": opencensus("Request", spans=[b"\xff"]),
+    "an attribute that is none": opencensus("Request", spans=[span(attributes={"attribute_map": [b"\xff"]})]),
+    "a node that is none": opencensus("Request", node=b"\xff"),
+    "deep groups": b"\x0b" * 100_000,
+    "many empty spans": b"\x12\x00" * 50_000,
+}
+
+
+@pytest.mark.parametrize("body", REFUSED.values(), ids=REFUSED)
+def test_what_is_refused(body: bytes) -> None:
+    with pytest.raises(MalformedSpans, match="not spans in OpenCensus"):
+        export_request(Stream().complete(body))
+
+
+@given(st.lists(st.tuples(st.integers(0), st.integers(0, 255)), max_size=4))
+def test_bytes_that_are_changed(changes: list[tuple[int, int]]) -> None:
+    body = bytearray(opencensus("Request", node=NODE, resource=RESOURCE, spans=[span({"k": "v"})]))
+    for at, byte in changes:
+        body[at % len(body)] = byte
+    try:
+        spans(export_request(Stream().complete(bytes(body))))
+    except MalformedSpans:
+        return

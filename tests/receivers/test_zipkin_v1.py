@@ -1,0 +1,165 @@
+"""Zipkin's v1 spans, as JSON and as Thrift: what they mean in OTLP, and what is refused."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spanlake.receivers import zipkin_v1_json, zipkin_v1_thrift
+from spanlake.receivers.errors import MalformedSpans
+from spanlake.receivers.thrift import I16, I32, I64, LIST, STRING, STRUCT
+from tests.receivers.thrift_writer import Fields, binary
+from tests.receivers.translated import attributes, resources, spans
+
+START_US = 1_795_348_800_000_000
+FRONT = {"serviceName": "front", "ipv4": "10.0.0.1", "port": 8080}
+
+
+def span(**fields: Any) -> dict[str, Any]:
+    """A span in JSON."""
+    return {"traceId": "a" * 16, "id": "7", "name": "get", "timestamp": START_US, "duration": 1500} | fields
+
+
+def core(value: str, after_us: int = 0) -> dict[str, Any]:
+    return {"timestamp": START_US + after_us, "value": value, "endpoint": FRONT}
+
+
+def translated(*found: dict[str, Any]) -> bytes:
+    return zipkin_v1_json.spans(json.dumps(found).encode())
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"), [("cs", 3), ("cr", 3), ("sr", 2), ("ss", 2), ("ms", 4), ("mr", 5), ("other", 0)]
+)
+def test_kind(value: str, kind: int) -> None:
+    (found,) = spans(translated(span(annotations=[core(value), core("sr")][: 2 if kind else 1])))
+    assert (found.kind, [event.name for event in found.events]) == (kind, [] if kind else ["other"])
+
+
+SERVICES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "core annotation": (
+        {
+            "annotations": [core("x"), core("sr")],
+            "binaryAnnotations": [{"key": "k", "value": "v", "endpoint": {"serviceName": "b"}}],
+        },
+        {"service.name": "front", "ipv4": "10.0.0.1", "port": "8080"},
+    ),
+    "binary annotation": (
+        {"binaryAnnotations": [{"key": "k", "value": "v", "endpoint": FRONT}]},
+        {"service.name": "front"},
+    ),
+    "component": ({"binaryAnnotations": [{"key": "lc", "value": "part"}]}, {"service.name": "part"}),
+    "nobody": ({}, {"service.name": "unknown-service"}),
+}
+
+
+@pytest.mark.parametrize(("fields", "expected"), SERVICES.values(), ids=SERVICES)
+def test_service(fields: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert resources(translated(span(**fields))) == [expected]
+
+
+STATUSES: dict[str, tuple[dict[str, Any], tuple[int, str], set[str]]] = {
+    "census": ({"census.status_code": "5", "otel.status_code": "1", "census.status_description": "d"}, (2, "d"), set()),
+    "census has no error": ({"census.status_code": "0"}, (1, ""), set()),
+    "otel": ({"otel.status_code": "7", "otel.status_description": "d", "error": "x"}, (7, "d"), set()),
+    "error": ({"error": "", "otel.status_description": "d"}, (2, "d"), set()),
+    "http": (
+        {"http.status_code": "404", "http.status_message": "m"},
+        (2, "m"),
+        {"http.status_code", "http.status_message"},
+    ),
+    "success": ({"http.status_code": "200"}, (0, ""), {"http.status_code"}),
+    "no number": ({"http.status_code": "x"}, (0, ""), {"http.status_code"}),
+}
+
+
+@pytest.mark.parametrize(("tags", "status", "left"), STATUSES.values(), ids=STATUSES)
+def test_status(tags: dict[str, Any], status: tuple[int, str], left: set[str]) -> None:
+    annotations = [{"key": key, "value": value} for key, value in tags.items()]
+    (found,) = spans(translated(span(binaryAnnotations=annotations)))
+    assert (int(found.status.code), found.status.message) == status
+    assert set(attributes(found)) == left
+
+
+def test_values_that_clients_send_and_the_format_lacks() -> None:
+    annotations = [{"key": "sa", "value": True}, {"key": "n", "value": 42}, {"key": "f", "value": 1.5}]
+    (found,) = spans(translated(span(binaryAnnotations=annotations)))
+    assert attributes(found) == {"sa": True, "n": 42, "f": 1.5}
+
+
+def test_times_come_from_annotations() -> None:
+    (found,) = spans(translated(span(timestamp=None, annotations=[core("cs", 5), core("x", 1), core("cr", 9)])))
+    assert (found.start_time_unix_nano, found.end_time_unix_nano) == ((START_US + 1) * 1000, (START_US + 9) * 1000)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b"[1]", b'[{"id": "x"}]', b'[{"annotations": [1]}]', b'[{"timestamp": "1"}]']
+)
+def test_what_is_refused(body: bytes) -> None:
+    with pytest.raises(MalformedSpans, match="not spans in Zipkin's v1 JSON"):
+        zipkin_v1_json.spans(body)
+
+
+HOST: Fields = [(1, I32, -1), (2, I16, 80), (3, STRING, b"back"), (4, STRING, bytes(15) + b"\1")]
+TYPED: dict[str, tuple[int, bytes, Any]] = {
+    "bool": (0, b"\1", True),
+    "bytes": (1, b"\0\xff", "AP8="),
+    "i16": (2, b"\xff\xfe", 65534),
+    "i32": (3, b"\0\0\0\5", 5),
+    "i64": (4, b"\xff" * 8, -1),
+    "double": (5, b"\x3f\xf8" + bytes(6), 1.5),
+    "string": (6, b"text", "text"),
+    "short": (3, b"\0", "<not enough bytes representing the number>"),
+    "unknown": (9, b"", "<unknown zipkin v1 binary annotation type (9)>"),
+}
+BINARY_ANNOTATIONS: list[Fields] = [
+    [(1, STRING, key.encode()), (2, STRING, encoded), (3, I32, type_)] for key, (type_, encoded, _) in TYPED.items()
+]
+THRIFT = binary(
+    LIST,
+    (
+        STRUCT,
+        [
+            [
+                (1, I64, -1),
+                (3, STRING, b"get"),
+                (4, I64, 7),
+                (5, I64, 5),
+                (6, LIST, (STRUCT, [[(1, I64, START_US), (2, STRING, b"sr"), (3, STRUCT, HOST)]])),
+                (8, LIST, (STRUCT, BINARY_ANNOTATIONS)),
+                (10, I64, START_US),
+                (11, I64, 9),
+                (12, I64, 1),
+            ]
+        ],
+    ),
+)
+
+
+def test_thrift() -> None:
+    (found,) = spans(zipkin_v1_thrift.spans(THRIFT))
+    assert found.trace_id == (1).to_bytes(8) + b"\xff" * 8
+    assert (found.parent_span_id, found.kind, found.name) == ((5).to_bytes(8), 2, "get")
+    assert attributes(found) == {key: expected for key, (_, _, expected) in TYPED.items()}
+    assert resources(zipkin_v1_thrift.spans(THRIFT)) == [
+        {"service.name": "back", "ipv4": "255.255.255.255", "ipv6": "::1", "port": "80"}
+    ]
+
+
+def test_thrift_that_is_cut_off() -> None:
+    for end in range(len(THRIFT) - 1):
+        with pytest.raises(MalformedSpans, match="not spans in Zipkin's v1 Thrift"):
+            zipkin_v1_thrift.spans(THRIFT[:end])
+
+
+@given(st.lists(st.tuples(st.integers(0), st.integers(0, 255)), max_size=4))
+def test_thrift_that_is_changed(changes: list[tuple[int, int]]) -> None:
+    body = bytearray(THRIFT)
+    for at, byte in changes:
+        body[at % len(body)] = byte
+    try:
+        spans(zipkin_v1_thrift.spans(bytes(body)))
+    except MalformedSpans:
+        return

@@ -1,0 +1,36 @@
+"""What a translation to OTLP says, in a form that is easy to compare."""
+
+from typing import Any
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from spanlake.spans.decode import decode
+
+
+def request(otlp: bytes) -> ExportTraceServiceRequest:
+    """The request, which the decoder takes as well."""
+    decode([otlp])
+    return ExportTraceServiceRequest.FromString(otlp)
+
+
+def spans(otlp: bytes) -> list[Span]:
+    """All spans."""
+    return [span for group in request(otlp).resource_spans for scope in group.scope_spans for span in scope.spans]
+
+
+def resources(otlp: bytes) -> list[dict[str, Any]]:
+    """The attributes of all resources."""
+    return [attributes(group.resource) for group in request(otlp).resource_spans]
+
+
+def attributes(message: Any) -> dict[str, Any]:
+    """A message's attributes as a dictionary."""
+    return {item.key: value(item.value) for item in message.attributes}
+
+
+def value(any_value: AnyValue) -> Any:
+    """A scalar."""
+    field = any_value.WhichOneof("value")
+    return getattr(any_value, field) if field else None
