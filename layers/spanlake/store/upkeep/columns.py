@@ -50,7 +50,7 @@ class Columns:
     def conform(self, table: pa.Table, shape: Shape) -> pa.Table:
         """A table of one of the blocks with these columns."""
         columns = dict(zip(table.column_names, table.columns, strict=True))
-        moved = [column for column in shape.attributes if column in self.moved] if self.moved else []
+        moved = sorted(self.moved.intersection(shape.attributes))  # in one order, so that equal rows stay equal
         for scope, name in _REST.items():
             leaving = [(column.key, columns.pop(column.name)) for column in moved if column.scope is scope]
             if leaving:
