@@ -14,6 +14,7 @@ from bench.generate import LARGE, SMALL, Workload, arguments, bodies
 from bench.load import Protocol, Sent, grpc_connection, http_connection, send
 from bench.report import console
 from bench.server import Server, Usage, serving
+from spanlake.store.sqlite import SqliteIndex
 
 _MOST_SMALL = 200_000
 """Spans sent in small requests: enough to see their price."""
@@ -43,7 +44,7 @@ class Result:
     decoding_seconds: float
     """CPU time of bare protobuf decoding of the same bytes."""
     stored: int
-    """Bytes of blocks and index."""
+    """Bytes of the live blocks."""
     blocks: int
 
     def row(self) -> Iterator[str]:
@@ -76,9 +77,11 @@ def measure(case: Case) -> Result:
             sent = send(file, case.protocol, case.port(server), case.connections)
             after = server.usage()
         used = Usage(after.cpu_seconds - before.cpu_seconds, after.peak_memory)
-        files = [path for path in data.rglob("*") if path.is_file()]
-        blocks = sum(path.suffix == ".parquet" for path in files)
-        return Result(case, sent, used, _decoding_seconds(file), sum(path.stat().st_size for path in files), blocks)
+        index = SqliteIndex(data / "index.sqlite")
+        days = index.summary()  # what compaction has replaced stays on the disk for ten minutes, and is not counted
+        index.close()
+        stored, blocks = sum(day.size for day in days), sum(day.blocks for day in days)
+        return Result(case, sent, used, _decoding_seconds(file), stored, blocks)
 
 
 def _decoding_seconds(file: Path) -> float:
