@@ -6,6 +6,7 @@ set -eu
 
 cache=${1:-${XDG_CACHE_HOME:-$HOME/.cache}/spanlake}
 here=$(cd "$(dirname "$0")" && pwd)
+PATH=$PATH:/usr/local/go/bin # where Go's own archive is unpacked to
 
 say() { printf '%s\n' "$*" >&2; }
 
