@@ -8,6 +8,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from spanlake.query.found import FoundSpan, FoundTrace, SpanSet
 from spanlake.query.series import Labels, Series
 from spanlake.query.steps import Steps
+from spanlake.receivers.export import delimited
 
 
 def search(found: Iterable[FoundTrace], *, with_spans: bool) -> dict[str, Any]:
@@ -120,13 +121,4 @@ def trace_by_id_response(trace: TracesData | None) -> bytes:
     if trace is None:
         return b""
     body = trace.SerializeToString()
-    return b"\x0a" + _varint(len(body)) + body
-
-
-def _varint(value: int) -> bytes:
-    parts = bytearray()
-    while value > 0x7F:
-        parts.append(value & 0x7F | 0x80)
-        value >>= 7
-    parts.append(value)
-    return bytes(parts)
+    return b"\x0a" + delimited(body)

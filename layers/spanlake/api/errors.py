@@ -1,7 +1,9 @@
 """How every error is told to an HTTP client: the one place where exceptions become status codes."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 
 from fastapi import FastAPI, Request
 from fastapi.responses import PlainTextResponse, Response
@@ -14,6 +16,8 @@ from spanlake.query.limits import Cancelled, LimitExceeded
 from spanlake.spans.decode import MalformedRequest
 from spanlake.store.errors import InvalidTenant, StorageUnavailable
 from spanlake.traceql.errors import TraceQLError
+
+_log = logging.getLogger(__name__)
 
 
 class UnsupportedMediaType(BodyError):  # noqa: N818
@@ -56,6 +60,14 @@ def problem(error: Exception) -> Problem:
         if isinstance(error, kind):
             return Problem(status, str(error), {} if retry_seconds is None else {"Retry-After": str(retry_seconds)})
     return Problem(500, "internal error")
+
+
+def logged_problem(error: Exception) -> Problem:
+    """What to tell the client, for whom the log has more where the answer says nothing."""
+    told = problem(error)
+    if told.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        _log.error("a request failed", exc_info=error)
+    return told
 
 
 def answer_errors(app: FastAPI) -> None:

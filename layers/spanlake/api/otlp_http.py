@@ -6,7 +6,6 @@ passing through anything that parses or copies it.
 
 import asyncio
 import json
-import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from spanlake.api.bodies import ClientGone
-from spanlake.api.errors import Problem, UnsupportedMediaType, problem
+from spanlake.api.errors import Problem, UnsupportedMediaType, logged_problem
 from spanlake.api.whole_body import whole_body
 from spanlake.ingest.request import Receipt
 from spanlake.ingest.service import Ingest
@@ -30,8 +29,6 @@ _JSON = "application/json"
 # google.rpc.Code for each status that is answered here.
 _RPC_CODES = {400: 3, 405: 12, 408: 4, 413: 8, 415: 3, 429: 8, 503: 14}
 _RPC_INTERNAL = 13
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +68,7 @@ class OtlpHttp:
         except ClientGone:
             raise
         except Exception as error:  # noqa: BLE001, the client hears of it, and the log of what is not in the table
-            told = problem(error)
-            if told.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-                _log.exception("a request failed")
+            told = logged_problem(error)
             return _refusal(codec, told, told.headers)
         return Response(codec.receipt(receipt), media_type=codec.media_type)
 

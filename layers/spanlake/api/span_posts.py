@@ -1,7 +1,6 @@
 """Spans in the body of a POST, in a protocol that answers with a status and no more than a line of text."""
 
 import asyncio
-import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -12,13 +11,11 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from spanlake.api.bodies import ClientGone
-from spanlake.api.errors import problem
+from spanlake.api.errors import logged_problem
 from spanlake.api.whole_body import whole_body
 from spanlake.ingest.request import Format, Receipt
 from spanlake.ingest.service import Ingest
 from spanlake.ingest.tenant import HEADER, tenant_named
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +45,7 @@ class SpanPosts:
         except ClientGone:
             raise
         except Exception as error:  # noqa: BLE001, the client hears of it, and the log of what is not in the table
-            told = problem(error)
-            if told.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-                _log.exception("a request failed")
+            told = logged_problem(error)
             return PlainTextResponse(f"{told.message}\n", told.status, told.headers)
         said = f"spans that were not stored: {receipt.explanation}\n" if receipt.rejected else ""
         return PlainTextResponse(said, HTTPStatus.ACCEPTED)

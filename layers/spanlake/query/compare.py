@@ -79,7 +79,7 @@ class _Spans:
         fields.needs.arrival = True
         matching = spans._matching(fields, [came])
         if plan.single_filter is not None and not fields.needs.whole_traces:
-            return spans
+            return cls(source.overlapping(steps.first_ns, steps.last_ns), plan, node, steps)
         define = partial(with_spans, source=source, probe=Probe.of(plan, source.known), fields=fields)
         session.register(_CHOSEN, session.table(over(session, exp.select(exp.Star()), matching, define)))
         return cls(source, plan, node, steps, chosen=True)

@@ -86,7 +86,7 @@ def _candidates(session: Session, source: Source, wanted: Search) -> Iterator[_L
         return
     if not wanted.most_recent:
         for part in islice(portions(near.blocks), _MOST_PARTS):
-            if part == Portion(source.blocks):
+            if part.ids is None and len(part.blocks) == len(source.blocks):
                 break
             around = source.around(part.blocks, MATCH_SLACK_NS).of_ids(part.ids)
             probed_in = near.within(part.blocks).of_ids(part.ids)
