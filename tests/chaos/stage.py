@@ -112,7 +112,7 @@ class Stage:
         """Note what the log tells of mistakes of the server's own."""
         for line in server.log().splitlines():
             if '"level": "error"' in line and not any(f'"event": "{event}"' in line for event in admitted):
-                self.ledger.violated(f"the server has logged: {line[:3000]}")
+                self.ledger.violated(f"the server has logged: ...{line[-3000:]}")
         server.log_path.unlink()
 
     def _objects(self) -> set[str]:
