@@ -9,6 +9,7 @@ from spanlake.query.duck import Session
 from spanlake.query.limits import LimitExceeded
 from spanlake.query.shared_ids import told_apart
 from spanlake.query.source import Source, id_literal
+from spanlake.spans.duplicates import without_duplicates
 from spanlake.store import trace_filter
 from spanlake.store.index import Block
 from spanlake.traceql.relation import ARRIVAL
@@ -80,11 +81,4 @@ def _literals(trace_ids: Sequence[bytes]) -> list[exp.Expr]:
 
 def _distinct(found: pa.Table) -> pa.Table:
     """Drop repeated rows: a request that was sent twice may have been stored twice."""
-    ordered = found.sort_by(ARRIVAL).drop_columns([ARRIVAL])
-    seen: set[str] = set()
-    keep = []
-    for row in ordered.to_pylist():
-        identity = repr(row)
-        keep.append(identity not in seen)
-        seen.add(identity)
-    return ordered.filter(pa.array(keep, pa.bool_()))
+    return without_duplicates(found.sort_by(ARRIVAL).drop_columns([ARRIVAL]))

@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spanlake.spans.arrays import Array
+from spanlake.spans.duplicates import without_duplicates
 from spanlake.store import trace_filter
 from spanlake.store.blocks import block_id, latest_end
 from spanlake.store.index import Block, CatalogEntry
 from spanlake.store.objects import Objects
 from spanlake.store.upkeep.columns import Columns
-from spanlake.store.upkeep.duplicates import without_duplicates
 from spanlake.store.upkeep.inputs import Cursor, Input, coded_columns, open_inputs
 from spanlake.store.upkeep.policy import Merge
 
