@@ -4,6 +4,7 @@ import pytest
 from starlette.exceptions import HTTPException
 
 from spanlake.api.errors import Problem, problem
+from spanlake.api.query_errors import ALL_ERRORS
 from spanlake.ingest.errors import Draining, Overloaded
 from spanlake.spans.decode import MalformedRequest
 from spanlake.store.errors import InvalidTenant, StorageUnavailable, StoreError
@@ -25,4 +26,4 @@ from spanlake.traceql.errors import ParseError
     ],
 )
 def test_what_a_client_is_told(error: Exception, told: Problem) -> None:
-    assert problem(error) == told
+    assert problem(error, ALL_ERRORS) == told

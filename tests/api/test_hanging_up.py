@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from sqlglot import exp
 
 from spanlake.api.errors import answer_errors
+from spanlake.api.query_errors import ALL_ERRORS
 from spanlake.api.tempo import tempo_router
 from spanlake.query.duck import Session
 from spanlake.query.limits import Cancelled
@@ -81,7 +82,7 @@ def test_the_query_is_stopped(
     lake.add(At(1, attributes={"k": 1}), tenant="single-tenant")
     monkeypatch.setattr(Session, "table", endless.instead_of_table())
     app.include_router(tempo_router(lake.querier))
-    answer_errors(app)
+    answer_errors(app, ALL_ERRORS)
     with listening(app) as port:
         with socket.create_connection(("127.0.0.1", port)) as client:
             client.sendall(f"GET {path}?{urlencode(parameters | TIMES)} HTTP/1.1\r\nHost: x\r\n\r\n".encode())

@@ -9,6 +9,7 @@ from starlette.routing import Route
 from spanlake.api import otlp_http
 from spanlake.api.errors import answer_errors
 from spanlake.api.otlp_http import OtlpHttp
+from spanlake.api.query_errors import ALL_ERRORS
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,5 +29,5 @@ def create_app(parts: Parts) -> FastAPI:
     app.router.routes.extend(parts.routes)
     for router in parts.routers:
         app.include_router(router)
-    answer_errors(app)
+    answer_errors(app, ALL_ERRORS)
     return app

@@ -1,9 +1,7 @@
-"""Jaeger over HTTP: Thrift at ``/api/traces``, and what its clients ask their agent, ``/sampling``."""
+"""Jaeger over HTTP: Thrift at ``/api/traces``."""
 
 from concurrent.futures import Executor
 
-from fastapi import APIRouter
-from fastapi.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from spanlake.api.errors import UnsupportedMediaType
@@ -28,15 +26,3 @@ def _format_of(media_type: str) -> Format:
     if media_type not in _MEDIA_TYPES:
         raise UnsupportedMediaType(f"Content-Type {media_type[:80]!r} is not supported: use {_MEDIA_TYPES[0]}")
     return _FORMAT
-
-
-def sampling_router(probability: float) -> APIRouter:
-    """What clients that ask which traces to sample are told, as jaeger-idl's sampling.thrift has it in JSON."""
-    router = APIRouter()
-    answer = {"strategyType": "PROBABILISTIC", "probabilisticSampling": {"samplingRate": probability}}
-
-    @router.get("/sampling")
-    async def sampling() -> Response:
-        return JSONResponse(answer)
-
-    return router

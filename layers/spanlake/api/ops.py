@@ -22,26 +22,32 @@ _TEMPO_API = "3.1.0"
 class Operations:
     """What the operations endpoints look at."""
 
-    metrics: Metrics
     hindrance: Callable[[], str | None]  # why the process does not take requests right now, None when it does
     summary: Callable[[], Sequence[DaySummary]]
     settings: Mapping[str, str]  # shown as they are, so never a secret
     started: float  # seconds since 1970
 
 
+def metrics_router(metrics: Metrics) -> APIRouter:
+    """The route ``/metrics``."""
+    router = APIRouter()
+
+    @router.get("/metrics")
+    async def exposed() -> Response:
+        text, media_type = await run_in_threadpool(metrics.expose)
+        return Response(text, headers={"Content-Type": media_type})
+
+    return router
+
+
 def ops_router(operations: Operations) -> APIRouter:
-    """The routes ``/ready``, ``/metrics``, ``/status`` and ``/api/status/buildinfo``."""
+    """The routes ``/ready``, ``/status`` and ``/api/status/buildinfo``."""
     router = APIRouter()
 
     @router.get("/ready")
     async def ready() -> Response:
         hindrance = operations.hindrance()
         return PlainTextResponse(f"{hindrance or 'ready'}\n", 200 if hindrance is None else 503)
-
-    @router.get("/metrics")
-    async def metrics() -> Response:
-        text, media_type = await run_in_threadpool(operations.metrics.expose)
-        return Response(text, headers={"Content-Type": media_type})
 
     @router.get("/status")
     async def status() -> Response:

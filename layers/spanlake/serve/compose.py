@@ -9,8 +9,9 @@ from functools import partial
 from fastapi import FastAPI
 
 from spanlake.api.app import Parts, create_app
-from spanlake.api.jaeger_http import jaeger_routes, sampling_router
-from spanlake.api.ops import Operations, ops_router
+from spanlake.api.jaeger_http import jaeger_routes
+from spanlake.api.jaeger_sampling import sampling_router
+from spanlake.api.ops import Operations, metrics_router, ops_router
 from spanlake.api.otlp_http import OtlpHttp
 from spanlake.api.tempo import tempo_router
 from spanlake.api.zipkin_http import zipkin_routes
@@ -81,7 +82,8 @@ def compose(config: Config, store: Store, lifecycle: Lifecycle) -> Process:
     ingest = _ingest(config, commits, metrics)
     querier = _querier(config, store)
     routers = (
-        ops_router(_operations(config, store, lifecycle, metrics)),
+        ops_router(_operations(config, store, lifecycle)),
+        metrics_router(metrics),
         tempo_router(querier, metrics.time_query),
         sampling_router(config.jaeger_sampling),
     )
@@ -133,8 +135,8 @@ def _upkeep(config: Config, store: Store, metrics: Metrics) -> Upkeep:
     return Upkeep(store.objects, store.index, policy, metrics)
 
 
-def _operations(config: Config, store: Store, lifecycle: Lifecycle, metrics: Metrics) -> Operations:
-    return Operations(metrics, lifecycle.hindrance, store.index.summary, _settings(config), time.time())
+def _operations(config: Config, store: Store, lifecycle: Lifecycle) -> Operations:
+    return Operations(lifecycle.hindrance, store.index.summary, _settings(config), time.time())
 
 
 def _settings(config: Config) -> Mapping[str, str]:
