@@ -15,6 +15,7 @@ from bench.generate import LARGE, Workload, arguments, bodies
 from bench.report import console
 from spanlake.ingest.pipeline import Pipeline
 from spanlake.ingest.request import Format, Receipt, Request
+from spanlake.ingest.translation import translated
 from spanlake.metrics import Metrics
 from spanlake.receivers import jaeger_proto, jaeger_thrift, opencensus, otlp, zipkin_json
 from spanlake.store.local import LocalObjects
@@ -55,23 +56,27 @@ class Result:
         yield f"{self.spans / self.storing:,.0f}"
 
 
+_JAEGER = Format("jaeger", jaeger_proto.post_spans, jaeger_proto.all_post_spans)
+_OPENCENSUS = Format("opencensus", opencensus.export_request, opencensus.all_export_requests)
 CASES = (
     Case("OTLP", lambda request: iter([request.SerializeToString()]), None),
     Case("Zipkin v2 JSON", translations.zipkin_json, Format("zipkin", zipkin_json.spans)),
     Case("Jaeger Thrift", translations.jaeger_thrift, Format("thrift", jaeger_thrift.http_batch)),
-    Case("Jaeger gRPC", translations.jaeger_proto, Format("jaeger", jaeger_proto.post_spans)),
-    Case("OpenCensus", translations.opencensus, Format("opencensus", opencensus.export_request)),
+    Case(
+        "Jaeger gRPC", translations.jaeger_proto, Format("jaeger", jaeger_proto.post_spans, jaeger_proto.all_post_spans)
+    ),
+    Case("OpenCensus", translations.opencensus, _OPENCENSUS),
 )
 
 
 def measure(case: Case, requests: Sequence[ExportTraceServiceRequest]) -> Result:
     """Store the requests' spans, having put them in the protocol's encoding."""
     encoded = [body for request in requests for body in case.encode(request)]
-    translating = _seconds(lambda: [Request.of(body, case.format).to_otlp() for body in encoded])
+    groups = list(_groups(case, encoded))
+    translating = _seconds(lambda: [translated(group) for group in groups])
     with tempfile.TemporaryDirectory(prefix="spanlake-bench-") as folder:
         index = SqliteIndex(Path(folder) / "index.sqlite")
         pipeline = Pipeline(otlp.read, partial(write, LocalObjects(Path(folder)), index), Metrics())
-        groups = list(_groups(case, encoded))
         storing = _seconds(lambda: _store(pipeline, groups))
         index.close()
     spans = sum(

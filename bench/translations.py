@@ -169,20 +169,26 @@ def _jaeger_tag(item: KeyValue) -> bytes:
 def _jaeger_span(span: Span) -> bytes:
     kind = KeyValue(key="span.kind", value=AnyValue(string_value=_KINDS[span.kind or 1]))
     parents = [{"trace_id": span.trace_id, "span_id": span.parent_span_id}] if span.parent_span_id else []
-    message = _types("bench.jaeger")["Span"](
+    return _jaeger(
+        "Span",
         trace_id=span.trace_id,
         span_id=span.span_id,
         operation_name=span.name.encode(),
-        references=parents,
+        references=[_jaeger("Reference", **parent) for parent in parents],
         start_time=_time(span.start_time_unix_nano),
         duration=_time(span.end_time_unix_nano - span.start_time_unix_nano),
         tags=[_jaeger_tag(item) for item in (*span.attributes, kind)],
         logs=[
-            {"timestamp": _time(event.time_unix_nano), "fields": [_jaeger_tag(item) for item in event.attributes]}
+            _jaeger(
+                "Log", timestamp=_time(event.time_unix_nano), fields=[_jaeger_tag(item) for item in event.attributes]
+            )
             for event in span.events
         ],
     )
-    encoded: bytes = message.SerializeToString()
+
+
+def _jaeger(message: str, **fields: Any) -> bytes:
+    encoded: bytes = _types("bench.jaeger")[message](**fields).SerializeToString()
     return encoded
 
 
@@ -217,7 +223,8 @@ def _opencensus_span(span: Span) -> bytes:
         }
         for event in span.events
     ]
-    message = _types("bench.opencensus")["Span"](
+    census = _types("bench.opencensus")
+    message = census["Span"](
         trace_id=span.trace_id,
         span_id=span.span_id,
         parent_span_id=span.parent_span_id,
@@ -225,8 +232,8 @@ def _opencensus_span(span: Span) -> bytes:
         start_time=_time(span.start_time_unix_nano),
         end_time=_time(span.end_time_unix_nano),
         attributes={"attribute_map": [_entry(item) for item in span.attributes]},
-        time_events={"time_event": events},
-        status={"code": span.status.code},
+        time_events=census["TimeEvents"](time_event=events).SerializeToString(),
+        status=census["Status"](code=span.status.code).SerializeToString(),
         kind={2: 1, 3: 2}.get(span.kind, 0),
     )
     encoded: bytes = message.SerializeToString()

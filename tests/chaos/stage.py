@@ -112,6 +112,7 @@ class Stage:
         """Note what the log tells of mistakes of the server's own."""
         for line in server.log().splitlines():
             if '"level": "error"' in line and not any(f'"event": "{event}"' in line for event in admitted):
+                print("the server has logged:", line)  # for a test that fails before anybody asks
                 self.ledger.violated(f"the server has logged: ...{line[-3000:]}")
         server.log_path.unlink()
 

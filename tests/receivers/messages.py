@@ -10,12 +10,12 @@ from spanlake.receivers.opencensus_messages import MESSAGES as OPENCENSUS
 from spanlake.spans.descriptors import Messages, message_types
 
 
-def jaeger(message: str, **fields: Any) -> bytes:
+def jaeger(message: str, /, **fields: Any) -> bytes:
     """A message of Jaeger's api_v2, encoded."""
     return _encoded("tests.jaeger", message, fields)
 
 
-def opencensus(message: str, **fields: Any) -> bytes:
+def opencensus(message: str, /, **fields: Any) -> bytes:
     """A message of OpenCensus' agent, encoded."""
     return _encoded("tests.opencensus", message, fields)
 

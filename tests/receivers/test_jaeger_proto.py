@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spanlake.receivers.errors import MalformedSpans
-from spanlake.receivers.jaeger_proto import post_spans
+from spanlake.receivers.jaeger_proto import all_post_spans, post_spans
 from tests.receivers.messages import jaeger
 from tests.receivers.translated import attributes, request, resources, spans
 
@@ -34,6 +34,10 @@ def span(values: dict[str, Any] | None = None, **fields: Any) -> bytes:
     return jaeger("Span", **(given_ | fields))
 
 
+def reference(trace_id: bytes, span_id: bytes, type_: int = 0) -> bytes:
+    return jaeger("Reference", trace_id=trace_id, span_id=span_id, type=type_)
+
+
 def process(service: str, **tags: Any) -> bytes:
     return jaeger("Process", service_name=service.encode(), tags=[tag(*item) for item in tags.items()])
 
@@ -44,8 +48,8 @@ def posted(*found: bytes, of: bytes = b"") -> bytes:
 
 def test_a_span() -> None:
     values = {"s": "x", "b": True, "i": -3, "d": 1.5, "bytes": b"\xff"}
-    logs = [{"timestamp": START, "fields": [tag("event", "hit"), tag("n", 1)]}]
-    references = [{"trace_id": b"t" * 16, "span_id": b"p" * 8}, {"trace_id": b"o" * 16, "span_id": b"q" * 8, "type": 1}]
+    logs = [jaeger("Log", timestamp=START, fields=[tag("event", "hit"), tag("n", 1)])]
+    references = [reference(b"t" * 16, b"p" * 8), reference(b"o" * 16, b"q" * 8, 1)]
     body = posted(span(values | {"span.kind": "client"}, logs=logs, references=references), of=process("shop"))
     (found,) = spans(post_spans(body))
     assert (found.trace_id, found.span_id, found.parent_span_id) == (b"t" * 16, b"s" * 8, b"p" * 8)
@@ -83,6 +87,31 @@ def test_short_ids_are_padded() -> None:
     assert (found.trace_id, found.span_id) == (bytes(8) + b"t" * 8, bytes(7) + b"s")
 
 
+def test_a_reference_to_nobody_names_no_parent() -> None:
+    (found,) = spans(post_spans(posted(span(references=[reference(b"t" * 16, bytes(8))]))))
+    assert found.parent_span_id == b""
+    assert [link.span_id for link in found.links] == [bytes(8)]
+
+
+def test_of_tags_with_one_key_the_last_counts() -> None:
+    twice = [tag("k", 1), tag("span.kind", "client"), tag("k", "last"), tag("span.kind", "server")]
+    (found,) = spans(post_spans(posted(span(tags=twice))))
+    assert (found.kind, attributes(found)) == (2, {"k": "last"})
+
+
+def test_requests_that_are_translated_together_stay_apart() -> None:
+    bodies = [
+        posted(span({"n": 1}), span({"otel.scope.name": "lib"}), span({"n": 2}), of=process("shop")),
+        posted(),
+        posted(span({"n": 3}, operation_name=b"\xff"), of=process("other")),
+    ]
+    together = all_post_spans(bodies)
+    assert together == [post_spans(body) for body in bodies]
+    assert [[attributes(each).get("n") for each in spans(otlp)] for otlp in together] == [[1, 2, None], [], [3]]
+    assert [resources(otlp) for otlp in together] == [[{"service.name": "shop"}], [], [{"service.name": "other"}]]
+    assert spans(together[2])[0].name == "\ufffd"
+
+
 REFUSED = {
     "no protobuf": b"\xff",
     "cut off": posted(span())[:-1],
@@ -90,6 +119,9 @@ REFUSED = {
     "a span that is none": posted(b"\xff"),
     "a tag that is none": posted(span(tags=[b"\xff"])),
     "a process that is none": posted(span(), of=b"\xff"),
+    "many empty tags": posted(span() + b"\x42\x00" * 50_000),
+    "many empty references": posted(span() + b"\x22\x00" * 50_000),
+    "many empty logs": posted(span() + b"\x4a\x00" * 50_000),
     "deep groups": b"\x0b" * 100_000,
     "many empty spans": b"\x0a\xa0\x8d\x06" + b"\x0a\x00" * 50_000,
 }

@@ -32,6 +32,9 @@ def _value(value: Any) -> dict[str, Any]:
     return {field: {"value": value.encode()} if isinstance(value, str) else value} if field else {}
 
 
+_LEFT_AS_BYTES = {"time_events": "TimeEvents", "links": "Links", "status": "Status", "tracestate": "Tracestate"}
+
+
 def span(values: dict[str, Any] | None = None, **fields: Any) -> bytes:
     given_ = {
         "trace_id": b"t" * 16,
@@ -41,7 +44,8 @@ def span(values: dict[str, Any] | None = None, **fields: Any) -> bytes:
         "end_time": START | {"nanos": 9},
         "attributes": entries(values or {}),
     }
-    return opencensus("Span", **(given_ | fields))
+    encoded = {name: opencensus(_LEFT_AS_BYTES[name], **fields.pop(name)) for name in _LEFT_AS_BYTES.keys() & fields}
+    return opencensus("Span", **(given_ | fields | encoded))
 
 
 def exported(*found: bytes, **head: bytes) -> bytes:

@@ -14,8 +14,10 @@ from opentelemetry.proto.common.v1.common_pb2 import (
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
-from spanlake.spans import wire
+from spanlake.spans import protobuf, wire
+from spanlake.spans.descriptors import message_types
 
+TYPES = message_types("tests.wire", wire.MESSAGES)
 OFFICIAL = {
     "Request": ExportTraceServiceRequest.DESCRIPTOR,
     "ResourceSpans": ResourceSpans.DESCRIPTOR,
@@ -50,11 +52,11 @@ def fields(descriptor: Descriptor) -> dict[str, tuple[int, bool, int]]:
 
 @pytest.mark.parametrize("message", OFFICIAL)
 def test_every_field_has_its_number_and_its_type(message: str) -> None:
-    assert fields(wire._types()[message]) == fields(OFFICIAL[message])
+    assert fields(TYPES[message]) == fields(OFFICIAL[message])
 
 
 def test_no_message_is_left_out() -> None:
-    assert set(wire._types()) == set(OFFICIAL)
+    assert set(TYPES) == set(OFFICIAL)
 
 
 @pytest.mark.parametrize("depth", [1, 99])
@@ -68,5 +70,5 @@ def test_unknown_groups_are_passed_over(depth: int) -> None:
 def test_groups_that_nest_deeper_are_refused(depth: int) -> None:
     payload = b"\xa3\x01" * depth + b"\xa4\x01" * depth
 
-    with pytest.raises(wire.WireError):
+    with pytest.raises(protobuf.WireError):
         wire.decode("Span", [payload])

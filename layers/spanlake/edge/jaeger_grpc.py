@@ -8,12 +8,12 @@ from spanlake.receivers import jaeger_proto
 SERVICE = "jaeger.api_v2.CollectorService"
 PROTOCOL = "jaeger-grpc"  # as metrics name it
 
+_FORMAT = Format(PROTOCOL, jaeger_proto.post_spans, jaeger_proto.all_post_spans)
+
 
 def jaeger_grpc(ingest: Ingest) -> StoringMethod:
     """The collector service for a grpc.aio server."""
-    return StoringMethod(
-        ingest, Method(SERVICE, "PostSpans", PROTOCOL, Format(PROTOCOL, jaeger_proto.post_spans), _answer)
-    )
+    return StoringMethod(ingest, Method(SERVICE, "PostSpans", PROTOCOL, _FORMAT, _answer))
 
 
 def _answer(receipt: Receipt) -> bytes:

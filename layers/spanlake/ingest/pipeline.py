@@ -3,15 +3,16 @@
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
 
 import pyarrow as pa
 
+from spanlake.ingest.metrics import IngestMetrics
 from spanlake.ingest.request import Outcome, Receipt, Request
-from spanlake.metrics import Metrics
-from spanlake.spans.decode import Decoded, MalformedRequest
+from spanlake.ingest.translation import told, translated
+from spanlake.spans.decode import Decoded
 from spanlake.spans.validate import validate
 from spanlake.store.index import Block
 
@@ -29,15 +30,15 @@ class Pipeline:
 
     read: Read
     write: Write
-    metrics: Metrics
+    metrics: IngestMetrics
     retention: timedelta | None = None  # spans that started longer ago are refused; None keeps any age
     clock: Callable[[], int] = time.time_ns
 
     def __call__(self, tenant: str, requests: Sequence[Request]) -> list[Outcome]:
         """Store the requests together; one that cannot be read fails alone, when storage fails all do."""
-        translated = [_translated(request) for request in requests]
-        stored = iter(self._store_as_otlp(tenant, [each for each in translated if isinstance(each, Request)]))
-        return [next(stored) if isinstance(each, Request) else each for each in translated]
+        in_otlp = translated(requests)
+        stored = iter(self._store_as_otlp(tenant, [each for each in in_otlp if isinstance(each, Request)]))
+        return [next(stored) if isinstance(each, Request) else each for each in in_otlp]
 
     def _store_as_otlp(self, tenant: str, requests: Sequence[Request]) -> list[Outcome]:
         if not requests:
@@ -65,7 +66,7 @@ class Pipeline:
         cost a reading for each request.
         """
         if len(requests) == 1:
-            return {first: _told(error)}
+            return {first: told(error)}
         middle = len(requests) // 2
         return self._faults_in(requests[:middle], first) | self._faults_in(requests[middle:], first + middle)
 
@@ -101,21 +102,6 @@ class Pipeline:
             Receipt(spans - sum(rejected.values()), rejected)
             for spans, rejected in zip(decoded.spans_per_request, validated.rejected, strict=True)
         ]
-
-
-def _translated(request: Request) -> Request | Exception:
-    """The request in OTLP, known by what it came as; the exception when it is not what it should be."""
-    try:
-        return replace(request, body=request.to_otlp(), format=None)
-    except Exception as error:  # noqa: BLE001, one odd request must not take the others with it
-        return _told(error)
-
-
-def _told(error: Exception) -> Exception:
-    """The error of a request that can not be read, which is ours and goes to the log unless it says what is wrong."""
-    if not isinstance(error, MalformedRequest):
-        _log.error("a request could not be decoded", exc_info=error)
-    return error
 
 
 def _content_hash(requests: Sequence[Request]) -> bytes:

@@ -13,6 +13,7 @@ class Format:
 
     name: str
     to_otlp: Callable[[bytes], bytes]  # to an ExportTraceServiceRequest; raises MalformedRequest
+    all_to_otlp: Callable[[Sequence[bytes]], list[bytes]] | None = None  # the same, where several at once cost less
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from struct import Struct
 
 Value = str | bool | int | float | bytes
+Attribute = tuple[Value, bytes]
+"""A value, and the attribute encoded, behind its length."""
+Tag = tuple[str, Attribute]
+"""The attribute's key and the rest of it."""
 
 _LENGTHS = [bytes([length]) for length in range(128)]
 _UINT64 = (1 << 64) - 1
@@ -164,13 +168,17 @@ class Export:
 
     def add(self, resource: bytes, scope: bytes, span: bytes) -> None:
         """Add a span; the three are messages."""
+        self.extend(resource, scope, b"\x12" + delimited(span))
+
+    def extend(self, resource: bytes, scope: bytes, spans: bytes) -> None:
+        """Add spans that are encoded as fields of ScopeSpans."""
         scopes = self._resources.get(resource)
         if scopes is None:
             scopes = self._resources[resource] = {}
-        spans = scopes.get(scope)
-        if spans is None:
-            spans = scopes[scope] = []
-        spans.append(delimited(span))
+        found = scopes.get(scope)
+        if found is None:
+            found = scopes[scope] = []
+        found.append(spans)
 
     def to_bytes(self) -> bytes:
         """The ExportTraceServiceRequest."""
@@ -182,7 +190,7 @@ class Export:
 
 
 def _scope_spans(scope: bytes, spans: list[bytes]) -> bytes:
-    return b"\x12" + delimited(b"\x0a" + delimited(scope) + _repeated(b"\x12", spans))
+    return b"\x12" + delimited(b"".join((b"\x0a", delimited(scope), *spans)))
 
 
 def _repeated(tag: bytes, messages: Iterable[bytes]) -> bytes:

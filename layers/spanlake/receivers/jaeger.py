@@ -3,12 +3,8 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from spanlake.receivers.export import Span, Value, attribute, event, link, resource, status
+from spanlake.receivers.export import Attribute, Span, Tag, Value, attribute, event, link, resource, status
 
-Attribute = tuple[Value, bytes]
-"""A tag's value, and the tag as an attribute that stands behind its length."""
-Tag = tuple[str, Attribute]
-"""A tag's key and the rest of it."""
 Reference = tuple[int, bytes, bytes]
 """Type, trace id and span id."""
 
@@ -21,6 +17,8 @@ _SERVER, _CLIENT = _KINDS["server"], _KINDS["client"]
 _OK, _ERROR = 1, 2
 _STATUSES = {"OK": _OK, "ERROR": _ERROR}
 _ABOUT_STATUS = frozenset({"error", "otel.status_code", "http.status_code"})
+WITH_A_MEANING = _ABOUT_STATUS | {"span.kind", "otel.status_description", "http.status_message"}
+"""Tags that ``kind_and_status`` looks at."""
 _INTEGER = re.compile(r"[+-]?\d{1,19}", re.ASCII)
 _REFERENCE_TYPES = {CHILD_OF: "child_of"}
 _RENAMED = {
@@ -56,19 +54,22 @@ def log(time_ns: int, fields: Iterable[Tag]) -> bytes:
 
 def complete(span: Span, tags: dict[str, Attribute], references: Sequence[Reference]) -> bytes:
     """Encode a span of which tags and references are still to be said; the former are used up."""
-    kind = tags.pop("span.kind", None)
-    if kind is not None:
-        span.kind = _KINDS.get(_text(kind[0]), 0)
-    if not _ABOUT_STATUS.isdisjoint(tags):
-        span.status = _status(tags, span.kind)
+    span.kind, span.status = kind_and_status(tags)
     span.attributes = [encoded for _, encoded in tags.values()]
     if references:
-        span.parent_span_id = span.parent_span_id or _parent(span.trace_id, references)
-        span.links = _links(span.parent_span_id, references)
+        span.parent_span_id = span.parent_span_id or parent(span.trace_id, references)
+        span.links = links(span.parent_span_id, references)
     return span.encode()
 
 
-def _parent(trace_id: bytes, references: Sequence[Reference]) -> bytes:
+def kind_and_status(tags: dict[str, Attribute]) -> tuple[int, bytes]:
+    """What a span's tags say of its kind, and of its status, encoded; tags that say nothing else go."""
+    kind = tags.pop("span.kind", None)
+    number = 0 if kind is None else _KINDS.get(_text(kind[0]), 0)
+    return number, b"" if _ABOUT_STATUS.isdisjoint(tags) else _status(tags, number)
+
+
+def parent(trace_id: bytes, references: Sequence[Reference]) -> bytes:
     """The span of the first reference to the same trace, where one to a parent goes first."""
     followed = b""
     for kind, other, span_id in references:
@@ -83,12 +84,12 @@ def _or_none(span_id: bytes) -> bytes:
     return b"" if span_id == _ZERO else span_id
 
 
-def _links(parent: bytes, references: Iterable[Reference]) -> list[bytes]:
+def links(parent_span_id: bytes, references: Iterable[Reference]) -> list[bytes]:
     """All references but that to the parent."""
     return [
         link(trace_id, span_id, [attribute("opentracing.ref_type", _REFERENCE_TYPES.get(kind, "follows_from"))])
         for kind, trace_id, span_id in references
-        if kind != CHILD_OF or span_id != parent
+        if kind != CHILD_OF or span_id != parent_span_id
     ]
 
 

@@ -4,25 +4,34 @@ The field numbers are those of jaeger-idl's model.proto and collector.proto. Tag
 most of them repeat, and each different one is looked at once; strings are bytes because some clients send no UTF-8.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from google.protobuf.message import DecodeError
-from google.protobuf.message_factory import GetMessageClass
 
-from spanlake.receivers import jaeger
+from spanlake.receivers import fields, jaeger
 from spanlake.receivers.errors import MalformedSpans
-from spanlake.receivers.export import REMEMBERED, SHORT, Export, Span, Value, scope
-from spanlake.receivers.jaeger import Attribute, Reference, Tag
-from spanlake.spans.descriptors import Messages, message_types
+from spanlake.receivers.export import REMEMBERED, SHORT, Attribute, Tag, Value, delimited, scope, varint
+from spanlake.receivers.jaeger import Reference
+from spanlake.receivers.span_columns import Owners, SpanColumns, export
+from spanlake.receivers.tag_lists import Meanings, TagLists
+from spanlake.spans import ids
+from spanlake.spans.arrays import Array, int32, int64, where
+from spanlake.spans.descriptors import Messages
+from spanlake.spans.limits import Limits, TooMuch
+from spanlake.spans.protobuf import Decoder, WireError
 
 _FORMAT = "Jaeger's protobuf"
-_SMALLEST = 16
-"""Bytes that spans have on average, at the least."""
-_FEW = 1024
+_SMALLEST = {"spans": 16, "tags": 8, "logs": 8, "references": 8}
+"""Bytes that messages have on average, at the least."""
+_ATTRIBUTE = b"\x4a"
 _NO_SERVICE = "OTLPResourceNoServiceName"
 """What the Collector calls the service of spans that have none."""
+_SPECIAL = jaeger.WITH_A_MEANING | {"otel.scope.name", "otel.scope.version", "w3c.tracestate"}
 
 MESSAGES: Messages = {
     "PostSpansRequest": ((1, "batch", "Batch"),),
@@ -32,11 +41,11 @@ MESSAGES: Messages = {
         (1, "trace_id", "bytes"),
         (2, "span_id", "bytes"),
         (3, "operation_name", "bytes"),
-        (4, "references", "repeated Reference"),
+        (4, "references", "repeated bytes"),
         (6, "start_time", "Time"),
         (7, "duration", "Time"),
         (8, "tags", "repeated bytes"),
-        (9, "logs", "repeated Log"),
+        (9, "logs", "repeated bytes"),
         (10, "process", "optional bytes"),
     ),
     "Reference": ((1, "trace_id", "bytes"), (2, "span_id", "bytes"), (3, "type", "int32")),
@@ -56,84 +65,160 @@ MESSAGES: Messages = {
 
 def post_spans(body: bytes) -> bytes:
     """Turn a PostSpansRequest into an ExportTraceServiceRequest. Raises MalformedSpans."""
-    types = _types()
+    (translated,) = all_post_spans([body])
+    return translated
+
+
+def all_post_spans(bodies: Sequence[bytes]) -> list[bytes]:
+    """Do the same with several, which costs less than one after the other when they are small."""
     try:
-        batch = types["PostSpansRequest"].FromString(body).batch
-        spans = batch.spans
-        if len(spans) > _FEW + len(body) // _SMALLEST:
-            raise MalformedSpans(_FORMAT, "most of its spans are empty")
-        return _Batch(types).export(batch.process, map(types["Span"].FromString, spans))
-    except DecodeError as error:
+        return _Translation(Limits.of(bodies)).of(bodies)
+    except (WireError, TooMuch, DecodeError) as error:
         raise MalformedSpans(_FORMAT, str(error).rpartition(": ")[2] or "not protobuf") from error
 
 
 @cache
-def _types() -> dict[str, Any]:
-    types = message_types("spanlake.jaeger", MESSAGES)
-    return {name: GetMessageClass(type_) for name, type_ in types.items()}
+def _decoder() -> Decoder:
+    return Decoder("spanlake.jaeger", MESSAGES)
 
 
-class _Batch:
-    """Reads one batch; equal tags and processes in it are read once."""
+@dataclass(frozen=True, slots=True)
+class _Translation:
+    """Translates batches, column by column."""
 
-    def __init__(self, types: dict[str, Any]) -> None:
-        self._types = types
-        self._tags: dict[bytes, Tag] = {}
-        self._processes: dict[bytes, bytes] = {}
+    limits: Limits
 
-    def export(self, process: bytes, spans: Iterable[Any]) -> bytes:
-        export = Export()
-        for span in spans:
-            resource = self._process(span.process if span.HasField("process") else process)
-            tags = self._read(span.tags)
-            export.add(resource, _scope(tags) if "otel.scope.name" in tags else b"", self._span(span, tags))
-        return export.to_bytes()
-
-    def _span(self, message: Any, tags: dict[str, Attribute]) -> bytes:
-        start = _nanoseconds(message.start_time)
-        span = Span(
-            _id(message.trace_id, 16),
-            _id(message.span_id, 8),
-            b"",
-            message.operation_name.decode(errors="replace"),
-            kind=0,
+    def of(self, bodies: Sequence[bytes]) -> list[bytes]:
+        encoded, process = _decoder().decode("PostSpansRequest", bodies)["batch"].flatten()
+        spans = _decoder().decode("Span", self._flat("spans", encoded))
+        request = pc.list_parent_indices(encoded)
+        trace_id = _padded(spans["trace_id"], ids.TRACE_ID)
+        start = _nanoseconds(spans["start_time"])
+        attributes, told = self._tags(spans["tags"])
+        columns = SpanColumns(
+            trace_id=trace_id,
+            span_id=_padded(spans["span_id"], ids.SPAN_ID),
+            name=fields.text(spans["operation_name"]),
             start_ns=start,
-            end_ns=start + _nanoseconds(message.duration),
-            attributes=(),
+            end_ns=pc.add(start, _nanoseconds(spans["duration"])),
+            others=[
+                attributes,
+                pa.array([each.fields for each in told.different], pa.binary()).take(told.code),
+                self._references(spans["references"], trace_id),
+                self._logs(spans["logs"]),
+            ],
         )
-        if message.logs:
-            span.events = [
-                jaeger.log(_nanoseconds(log.timestamp), self._read(log.fields).items()) for log in message.logs
-            ]
-        state = tags.pop("w3c.tracestate", None)
-        if state is not None and isinstance(state[0], str):
-            span.trace_state = state[0]
-        return jaeger.complete(span, tags, [_reference(reference) for reference in message.references])
+        processes = pc.coalesce(spans["process"], process.take(request)).dictionary_encode()
+        resources = [_resource(each) for each in processes.dictionary.to_pylist()]
+        scopes = [each.scope for each in told.different]
+        owners = Owners(resources, processes.indices), Owners(scopes, told.code)
+        return export(columns, request, len(bodies), *owners)
 
-    def _process(self, encoded: bytes) -> bytes:
-        if encoded not in self._processes:
-            process = self._types["Process"].FromString(encoded)
-            name = process.service_name.decode(errors="replace")
-            tags = self._read(process.tags).items()
-            self._processes[encoded] = b"" if name == _NO_SERVICE else jaeger.process(name, tags)
-        return self._processes[encoded]
+    def _flat(self, name: str, lists: Array) -> Array:
+        """The messages in lists of them, once it is known that they are not too many."""
+        messages = lists.flatten()
+        self.limits.check(name, len(messages), _SMALLEST[name])
+        return messages
 
-    def _read(self, encoded: Iterable[bytes]) -> dict[str, Attribute]:
-        """The tags by key."""
-        known = self._tags
-        return dict([known.get(each) or self._tag(each) for each in encoded])
+    def _tags(self, lists: Array) -> tuple[Array, Meanings["_Told"]]:
+        self._flat("tags", lists)
+        nothing = pa.repeat(fields.NOTHING, len(lists))
+        return TagLists.of(lists, _read).split(_SPECIAL, nothing, lambda _, tags: _Told.by(tags), _ATTRIBUTE)
 
-    def _tag(self, encoded: bytes) -> Tag:
-        tag = self._tags[encoded] = _short_tag(encoded) if len(encoded) <= SHORT else _tag(encoded)
-        return tag
+    def _logs(self, lists: Array) -> Array:
+        """Logs as fields of spans."""
+        encoded = self._flat("logs", lists)
+        if not len(encoded):
+            return fields.NOTHING
+        logs = _decoder().decode("Log", encoded)
+        times, tags = _nanoseconds(logs["timestamp"]).to_pylist(), logs["fields"]
+        self._flat("tags", tags)
+        events = [
+            b"\x5a" + jaeger.log(time, map(_read, each)) for time, each in zip(times, tags.to_pylist(), strict=True)
+        ]
+        return fields.gathered(pa.array(events, pa.binary()), pc.list_parent_indices(lists), len(lists))
+
+    def _references(self, lists: Array, trace_id: Array) -> Array:
+        """Parents and links as fields of spans."""
+        encoded = self._flat("references", lists)
+        if not len(encoded):
+            return fields.NOTHING
+        rows: Array = pc.list_parent_indices(lists)
+        read = _decoder().decode("Reference", encoded)
+        of, span_id = _padded(read["trace_id"], ids.TRACE_ID), _padded(read["span_id"], ids.SPAN_ID)
+        is_parent = pc.and_(_name_a_parent(read["type"], of, span_id, trace_id.take(rows)), _are_alone(lists, rows))
+        parents = fields.joined(fields.constant(b"\x22\x08"), span_id.filter(is_parent))
+        others = where(pc.invert(is_parent))
+        references = (values.take(others).to_pylist() for values in (rows, read["type"], of, span_id))
+        told = _parents_and_links(trace_id, *references)
+        values = pa.concat_arrays([parents, pa.array(told.values(), pa.binary())])
+        places = pa.concat_arrays([rows.filter(is_parent), pa.array(told, pa.int64())])
+        return fields.placed(values, places, len(lists))
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the tags with a meaning say of a span."""
+
+    fields: bytes
+    """Of the span, encoded."""
+    scope: bytes
+
+    @classmethod
+    def by(cls, tags: dict[str, Attribute]) -> "_Told":
+        in_scope = _scope(tags) if "otel.scope.name" in tags else b""
+        state = tags.pop("w3c.tracestate", ("", b""))[0]
+        kind, status = jaeger.kind_and_status(tags)
+        attributes = b"".join(_ATTRIBUTE + encoded for _, encoded in tags.values())
+        trace_state = b"\x1a" + delimited(state.encode()) if isinstance(state, str) else b""
+        return cls(b"\x30" + varint(kind) + status + trace_state + attributes, in_scope)
+
+
+def _name_a_parent(types: Array, of: Array, span_id: Array, trace_id: Array) -> Array:
+    """Whether references are nothing but the name of a parent in the same trace."""
+    is_child: Array = pc.and_(pc.equal(types, int32(jaeger.CHILD_OF)), pc.equal(of, trace_id))
+    nobody = pa.array([b"", bytes(ids.SPAN_ID)], pa.binary())
+    return pc.and_(is_child, pc.invert(pc.is_in(span_id, value_set=nobody)))
+
+
+def _are_alone(lists: Array, rows: Array) -> Array:
+    """Whether the items of lists are the only ones in theirs."""
+    lengths: Array = pc.list_value_length(lists)
+    return pc.equal(lengths.take(rows), int32(1))
+
+
+def _parents_and_links(
+    trace_id: Array, rows: Sequence[int], types: Sequence[int], of: Sequence[bytes], span_id: Sequence[bytes]
+) -> dict[int, bytes]:
+    """Parents and links as fields, by the rows of spans, from references, whose type, trace and span these are."""
+    by_row: dict[int, list[Reference]] = {}
+    for row, reference in zip(rows, zip(types, of, span_id, strict=True), strict=True):
+        by_row.setdefault(row, []).append(reference)
+    return {row: _parent_and_links(trace_id[row].as_py(), each) for row, each in by_row.items()}
+
+
+def _parent_and_links(trace_id: bytes, references: Sequence[Reference]) -> bytes:
+    parent = jaeger.parent(trace_id, references)
+    links = b"".join(b"\x6a" + link for link in jaeger.links(parent, references))
+    return (b"\x22" + delimited(parent) if parent else b"") + links
+
+
+def _resource(encoded: bytes) -> bytes:
+    process = _decoder().message("Process").FromString(encoded)
+    name = process.service_name.decode(errors="replace")
+    return b"" if name == _NO_SERVICE else jaeger.process(name, map(_read, process.tags))
+
+
+def _read(encoded: bytes) -> Tag:
+    return _read_short(encoded) if len(encoded) <= SHORT else _tag(encoded)
 
 
 def _tag(encoded: bytes) -> Tag:
-    message = _types()["KeyValue"].FromString(encoded)
+    message = _decoder().message("KeyValue").FromString(encoded)
     return jaeger.tag(message.key.decode(errors="replace"), _value(message))
 
 
-_short_tag = lru_cache(REMEMBERED)(_tag)
+_read_short = lru_cache(REMEMBERED)(_tag)
 
 
 def _value(message: Any) -> Value:
@@ -158,18 +243,16 @@ def _scope(tags: dict[str, Attribute]) -> bytes:
     return scope(name if isinstance(name, str) else "", version if isinstance(version, str) else "")
 
 
-def _reference(message: Any) -> Reference:
-    return message.type, _id(message.trace_id, 16), _id(message.span_id, 8)
+def _padded(given: Array, length: int) -> Array:
+    """Ids, padded with zeros on the left; none stays none."""
+    lengths: Array = pc.binary_length(given)
+    longest: int = pc.max(lengths).as_py() or 0
+    if longest > length:
+        raise MalformedSpans(_FORMAT, f"an id has {longest} bytes, {length} are the most")
+    return ids.padded(given, length)
 
 
-def _id(id_: bytes, length: int) -> bytes:
-    """An id, padded with zeros on the left; none stays none."""
-    if len(id_) == length:
-        return id_
-    if len(id_) > length:
-        raise MalformedSpans(_FORMAT, f"an id has {len(id_)} bytes, {length} are the most")
-    return id_.rjust(length, b"\0") if id_ else id_
-
-
-def _nanoseconds(time: Any) -> int:
-    return int(time.seconds * 1_000_000_000 + time.nanos)
+def _nanoseconds(times: Array) -> Array:
+    """Nanoseconds (int64) of seconds and nanoseconds, as many as its bits can tell."""
+    seconds, nanos = (part.fill_null(0) for part in times.flatten())
+    return pc.add(pc.multiply(seconds, int64(1_000_000_000)), nanos.cast(pa.int64()))

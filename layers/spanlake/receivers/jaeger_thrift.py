@@ -9,8 +9,8 @@ from typing import Any
 
 from spanlake.receivers import jaeger, thrift
 from spanlake.receivers.errors import MalformedSpans
-from spanlake.receivers.export import REMEMBERED, SHORT, Export, Span
-from spanlake.receivers.jaeger import Reference, Tag
+from spanlake.receivers.export import REMEMBERED, SHORT, Export, Span, Tag
+from spanlake.receivers.jaeger import Reference
 from spanlake.receivers.thrift import BinaryReader, CompactReader, Reader
 
 _FORMAT = "Jaeger's Thrift"

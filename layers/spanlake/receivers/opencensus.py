@@ -1,51 +1,39 @@
 """OpenCensus: the ExportTraceServiceRequest of its agent, as the OpenTelemetry Collector translates it.
 
-The field numbers are those of opencensus-proto 0.4. Entries of attribute maps are left as bytes, for most of them
-repeat, and each different one is looked at once; strings are bytes because nobody vouches for their being UTF-8.
+Entries of attribute maps are left as bytes, for most of them repeat, and each different one is looked at once; strings
+are bytes because nobody vouches for their being UTF-8.
 """
 
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from functools import cache, lru_cache
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from google.protobuf.message import DecodeError
-from google.protobuf.message_factory import GetMessageClass
 
+from spanlake.receivers import fields, opencensus_elements
 from spanlake.receivers.errors import MalformedSpans
-from spanlake.receivers.export import (
-    REMEMBERED,
-    SHORT,
-    Export,
-    Span,
-    Value,
-    attribute,
-    event,
-    link,
-    resource,
-    status,
-)
-from spanlake.receivers.opencensus_messages import MESSAGES
-from spanlake.spans.descriptors import message_types
+from spanlake.receivers.export import Attribute, attribute, status, varint
+from spanlake.receivers.opencensus_elements import decoder
+from spanlake.receivers.opencensus_resource import resource_of
+from spanlake.receivers.span_columns import Owners, SpanColumns, export
+from spanlake.receivers.tag_lists import TagLists
+from spanlake.spans import ids
+from spanlake.spans.arrays import Array, int64
+from spanlake.spans.limits import Limits, TooMuch
+from spanlake.spans.protobuf import WireError
 
 _FORMAT = "OpenCensus"
-_SMALLEST = 16
-"""Bytes that spans have on average, at the least."""
-_FEW = 1024
+_SMALLEST = {"spans": 16, "attributes": 8}
+"""Bytes that messages have on average, at the least."""
 _SERVER, _CLIENT = 1, 2
 _KINDS = {_SERVER: 2, _CLIENT: 3}
 _KINDS_OF_TAGS = {"internal": 1, "producer": 4, "consumer": 5}
 _ERROR = 2
-_LANGUAGES = {
-    1: "cpp", 2: "dotnet", 3: "erlang", 4: "go", 5: "java", 6: "nodejs", 7: "php", 8: "python", 9: "ruby", 10: "webjs",
-}  # fmt: skip
-_MESSAGE_TYPES = {0: "TYPE_UNSPECIFIED", 1: "SENT", 2: "RECEIVED"}
-_RENAMED = {"cloud.zone": "cloud.availability_zone"}
-_UNKNOWN_VALUE = "<Unknown OpenCensus attribute value type>"
-_UNKNOWN_EVENT = "An unknown OpenCensus TimeEvent type was detected when translating"
-
-Attributes = dict[str, tuple[Value, bytes]]
-"""By key, value and encoded attribute."""
+_SAME_PROCESS = "opencensus.same_process_as_parent_span"
+_SPECIAL = frozenset({"span.kind", "otel.status_code", _SAME_PROCESS})
+_ATTRIBUTE = b"\x4a"
 
 
 class Stream:
@@ -57,240 +45,159 @@ class Stream:
 
     def complete(self, body: bytes) -> bytes:
         """The same request with node and resource in it, so that it can be understood alone. Raises MalformedSpans."""
-        types = _types()
+        head_type = decoder().message("Head")
         try:
-            head = types["Head"].FromString(body)
+            head = head_type.FromString(body)
         except DecodeError as error:
             raise _malformed(error) from error
         missing = b""
         if head.HasField("node"):
             self._node = head.node
         else:
-            missing += types["Head"](node=self._node).SerializeToString() if self._node else b""
+            missing += head_type(node=self._node).SerializeToString() if self._node else b""
         if head.HasField("resource"):
             self._resource = head.resource
         else:
-            missing += types["Head"](resource=self._resource).SerializeToString() if self._resource else b""
+            missing += head_type(resource=self._resource).SerializeToString() if self._resource else b""
         return missing + body
 
 
 def export_request(body: bytes) -> bytes:
     """Turn an ExportTraceServiceRequest of OpenCensus into OTLP's. Raises MalformedSpans."""
-    types = _types()
+    (translated,) = all_export_requests([body])
+    return translated
+
+
+def all_export_requests(bodies: Sequence[bytes]) -> list[bytes]:
+    """Do the same with several, which costs less than one after the other when they are small."""
     try:
-        request = types["Request"].FromString(body)
-        if len(request.spans) > _FEW + len(body) // _SMALLEST:
-            raise MalformedSpans(_FORMAT, "most of its spans are empty")
-        writer = _Writer(types, request.node)
-        for span in request.spans:
-            writer.add(types["Span"].FromString(span), request.resource)
-    except DecodeError as error:
+        return _Translation(Limits.of(bodies)).of(bodies)
+    except (WireError, TooMuch, DecodeError) as error:
         raise _malformed(error) from error
-    return writer.export.to_bytes()
 
 
-def _malformed(error: DecodeError) -> MalformedSpans:
+def _malformed(error: Exception) -> MalformedSpans:
     return MalformedSpans(_FORMAT, str(error).rpartition(": ")[2] or "not protobuf")
 
 
-@cache
-def _types() -> dict[str, Any]:
-    return {name: GetMessageClass(type_) for name, type_ in message_types("spanlake.opencensus", MESSAGES).items()}
+@dataclass(frozen=True, slots=True)
+class _Translation:
+    """Translates requests, column by column."""
 
+    limits: Limits
 
-class _Writer:
-    """Writes spans of one node; equal attributes and resources are read once."""
-
-    def __init__(self, types: dict[str, Any], node: bytes) -> None:
-        self.export = Export()
-        self._types = types
-        self._node = types["Node"].FromString(node)
-        self._resources: dict[bytes, bytes] = {}
-        self._entries: dict[bytes, tuple[str, tuple[Value, bytes]]] = {}
-
-    def add(self, message: Any, resource: bytes) -> None:
-        """Add a span; a resource of its own goes before that of the request."""
-        attributes = self._read(message.attributes)
-        kind = _KINDS.get(message.kind, 0) or _kind_of(attributes)
-        encoded_status = _status(message, attributes)
-        if message.HasField("same_process_as_parent_span"):
-            key, value = "opencensus.same_process_as_parent_span", bool(message.same_process_as_parent_span.value)
-            attributes[key] = value, attribute(key, value)
-        span = Span(
-            _id(message.trace_id, 16),
-            _id(message.span_id, 8),
-            _id(message.parent_span_id, 8),
-            _text(message.name.value),
-            kind,
-            _nanoseconds(message.start_time),
-            _nanoseconds(message.end_time),
-            [encoded for _, encoded in attributes.values()],
-            [self._event(each) for each in message.time_events.time_event] if message.HasField("time_events") else (),
-            [self._link(each) for each in message.links.link] if message.HasField("links") else (),
-            encoded_status,
-            _trace_state(message.tracestate) if message.HasField("tracestate") else "",
-            _dropped(message),
+    def of(self, bodies: Sequence[bytes]) -> list[bytes]:
+        requests = decoder().decode("Request", bodies)
+        spans = decoder().decode("Span", self._flat("spans", requests["spans"]))
+        request: Array = pc.list_parent_indices(requests["spans"])
+        attributes, dropped = spans["attributes"].flatten()
+        plain, told = self._attributes(attributes, _context(spans))
+        columns = SpanColumns(
+            trace_id=_padded(spans["trace_id"], ids.TRACE_ID),
+            span_id=_padded(spans["span_id"], ids.SPAN_ID),
+            name=fields.text(_member(spans["name"], b"")),
+            start_ns=_nanoseconds(spans["start_time"]),
+            end_ns=_nanoseconds(spans["end_time"]),
+            others=[
+                plain,
+                told,
+                _parents(spans["parent_span_id"]),
+                fields.mapped(dropped.fill_null(0), lambda number: opencensus_elements.count(b"\x50", number)),
+                fields.mapped(spans["time_events"], opencensus_elements.events),
+                fields.mapped(spans["links"], opencensus_elements.links),
+                fields.mapped(spans["tracestate"], opencensus_elements.trace_state),
+            ],
         )
-        own = message.resource if message.HasField("resource") else resource
-        self.export.add(self._resource(own), b"", span.encode())
+        scopes = Owners([b""], pa.repeat(pa.scalar(0, pa.int32()), len(request)))
+        return export(columns, request, len(bodies), _resources(requests, spans["resource"], request), scopes)
 
-    def _resource(self, encoded: bytes) -> bytes:
-        if encoded not in self._resources:
-            labels = self._types["Resource"].FromString(encoded)
-            attributes = [attribute(*item) for item in _resource_attributes(self._node, labels).items()]
-            self._resources[encoded] = resource(attributes)
-        return self._resources[encoded]
+    def _flat(self, name: str, lists: Array) -> Array:
+        """The messages in lists of them, once it is known that they are not too many."""
+        messages = lists.flatten()
+        self.limits.check(name, len(messages), _SMALLEST[name])
+        return messages
 
-    def _read(self, attributes: Any) -> Attributes:
-        known = self._entries
-        return dict([known.get(encoded) or self._entry(encoded) for encoded in attributes.attribute_map])
-
-    def _entry(self, encoded: bytes) -> tuple[str, tuple[Value, bytes]]:
-        entry = self._entries[encoded] = _short_entry(encoded) if len(encoded) <= SHORT else _entry(encoded)
-        return entry
-
-    def _encoded(self, attributes: Any) -> list[bytes]:
-        return [encoded for _, encoded in self._read(attributes).values()]
-
-    def _event(self, message: Any) -> bytes:
-        time = _nanoseconds(message.time)
-        match message.WhichOneof("value"):
-            case "annotation":
-                attributes = message.annotation.attributes
-                name = _text(message.annotation.description.value)
-                return event(time, name, self._encoded(attributes), _count(attributes.dropped))
-            case "message_event":
-                return event(time, "message", _of_message(message.message_event))
-            case _:
-                return event(time, _UNKNOWN_EVENT)
-
-    def _link(self, message: Any) -> bytes:
-        return link(
-            _id(message.trace_id, 16),
-            _id(message.span_id, 8),
-            self._encoded(message.attributes),
-            _trace_state(message.tracestate),
-            _count(message.attributes.dropped),
-        )
+    def _attributes(self, lists: Array, context: Array) -> tuple[Array, Array]:
+        """Fields: attributes that are no more than that, and what the others tell together with the context."""
+        lists = pc.coalesce(lists, pa.scalar([], lists.type))
+        self._flat("attributes", lists)
+        tags = TagLists.of(lists, opencensus_elements.entry)
+        plain, meanings = tags.split(_SPECIAL, context, _told, _ATTRIBUTE)
+        return plain, pa.array(meanings.different, pa.binary()).take(meanings.code)
 
 
-def _entry(encoded: bytes) -> tuple[str, tuple[Value, bytes]]:
-    entry = _types()["Entry"].FromString(encoded)
-    key, value = _text(entry.key), _value(entry.value)
-    return key, (value, attribute(key, value))
+def _resources(requests: dict[str, Array], own: Array, request: Array) -> Owners:
+    """The resources of spans: their own goes before that of the request, and the node is known to either."""
+    node = requests["node"].dictionary_encode()
+    encoded = pc.coalesce(own, requests["resource"].take(request))
+    known = fields.joined(fields.four_bytes(node.indices.take(request)), encoded).dictionary_encode()
+    nodes = [decoder().message("Node").FromString(each) for each in node.dictionary.to_pylist()]
+    labels = decoder().message("Resource")
+    resources = [
+        resource_of(nodes[int.from_bytes(each[:4], "little")], labels.FromString(each[4:]))
+        for each in known.dictionary.to_pylist()
+    ]
+    return Owners(resources, known.indices)
 
 
-_short_entry = lru_cache(REMEMBERED)(_entry)
+def _context(spans: dict[str, Array]) -> Array:
+    """What else decides on kind, status and attributes: the kind, whether the parent is near, and the status."""
+    is_same = _member(spans["same_process_as_parent_span"], None).cast(pa.int8()).fill_null(_UNKNOWN)
+    status_ = fields.joined(fields.constant(b"\x01"), spans["status"]).fill_null(fields.NOTHING)
+    return fields.joined(fields.four_bytes(spans["kind"]), fields.one_byte(is_same), status_)
 
 
-def _resource_attributes(node: Any, labels: Any) -> Mapping[str, Value]:
-    """What is known of where spans are from; later lines beat earlier ones."""
-    attributes: dict[str, Value] = {}
-    for label in labels.labels:
-        key = _text(label.key)
-        attributes[_RENAMED.get(key, key)] = _text(label.value)
-    attributes |= {_text(entry.key): _text(entry.value) for entry in node.attributes}
-    special: dict[str, Value] = {
-        "service.name": _text(node.service_info.name),
-        "opencensus.starttime": _start_time(node.identifier),
-        "host.name": _text(node.identifier.host_name),
-        "process.pid": node.identifier.pid,
-        "telemetry.sdk.version": _text(node.library_info.core_library_version),
-        "opencensus.exporterversion": _text(node.library_info.exporter_version),
-        "telemetry.sdk.language": _LANGUAGES.get(node.library_info.language, ""),
-        "opencensus.resourcetype": _text(labels.type),
-    }
-    return attributes | {key: value for key, value in special.items() if value}
+_UNKNOWN = 2  # beside 0 and 1
 
 
-def _start_time(identifier: Any) -> str:
-    """When a process was started, as RFC 3339 has it, to the nanosecond."""
-    if not identifier.HasField("start_timestamp"):
-        return ""
-    seconds, nanos = divmod(_nanoseconds(identifier.start_timestamp), 1_000_000_000)
-    try:
-        whole = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
-    except OverflowError:
-        return ""
-    fraction = f".{nanos:09d}".rstrip("0") if nanos else ""
-    return f"{whole:%Y-%m-%dT%H:%M:%S}{fraction}Z"
+def _told(context: bytes, tags: dict[str, Attribute]) -> bytes:
+    kind, is_same, encoded_status = int.from_bytes(context[:4], "little", signed=True), context[4], context[5:]
+    number = _KINDS.get(kind, 0) or _kind_of(tags)
+    encoded = b"\x30" + varint(number)
+    if encoded_status:
+        encoded += _status(*opencensus_elements.status(encoded_status[1:]), tags)
+    if is_same != _UNKNOWN:
+        tags[_SAME_PROCESS] = bool(is_same), attribute(_SAME_PROCESS, bool(is_same))
+    return encoded + b"".join(_ATTRIBUTE + attribute_ for _, attribute_ in tags.values())
 
 
-def _kind_of(attributes: Attributes) -> int:
+def _kind_of(tags: dict[str, Attribute]) -> int:
     """The kinds that OpenCensus lacks, told by an attribute, which then is none."""
-    value = attributes.get("span.kind", ("", b""))[0]
+    value = tags.get("span.kind", ("", b""))[0]
     kind = _KINDS_OF_TAGS.get(value, 0) if isinstance(value, str) else 0
     if kind:
-        del attributes["span.kind"]
+        del tags["span.kind"]
     return kind
 
 
-def _status(message: Any, attributes: Attributes) -> bytes:
+def _status(code: int, message: str, tags: dict[str, Attribute]) -> bytes:
     """A code of gRPC's, of which all but the first are errors; an attribute knows better."""
-    if not message.HasField("status"):
-        return b""
-    code = _ERROR if message.status.code else 0
-    if "otel.status_code" in attributes:
-        value = attributes.pop("otel.status_code")[0]
+    code = _ERROR if code else 0
+    if "otel.status_code" in tags:
+        value = tags.pop("otel.status_code")[0]
         code = value if isinstance(value, int) and not isinstance(value, bool) else 0
-    return status(code, _text(message.status.message))
+    return status(code, message)
 
 
-def _value(message: Any) -> Value:
-    match message.WhichOneof("value"):
-        case "string_value":
-            return _text(message.string_value.value)
-        case "int_value":
-            return int(message.int_value)
-        case "bool_value":
-            return bool(message.bool_value)
-        case "double_value":
-            return float(message.double_value)
-        case _:
-            return _UNKNOWN_VALUE
+def _parents(given: Array) -> Array:
+    """Ids of parents as fields."""
+    span_id = _padded(given, ids.SPAN_ID)
+    is_none = pc.equal(span_id, fields.NOTHING)
+    return pc.if_else(is_none, fields.NOTHING, fields.joined(fields.constant(b"\x22\x08"), span_id))
 
 
-def _of_message(message: Any) -> list[bytes]:
-    attributes: dict[str, Value] = {
-        "message.type": _MESSAGE_TYPES.get(message.type, str(message.type)),
-        "messaging.message_id": _signed(message.id),
-        "messaging.message_payload_size_bytes": _signed(message.uncompressed_size),
-        "messaging.message_payload_compressed_size_bytes": _signed(message.compressed_size),
-    }
-    return [attribute(key, value) for key, value in attributes.items()]
+def _padded(given: Array, length: int) -> Array:
+    """Ids padded with zeros on the left; the bytes of one that is too long do not count past that."""
+    return ids.padded(pc.binary_slice(given, 0, length), length)
 
 
-def _trace_state(message: Any) -> str:
-    """Entries in the form of W3C's header."""
-    return ",".join(f"{_text(entry.key)}={_text(entry.value)}" for entry in message.entries)
+def _member(structs: Array, default: Any) -> Array:
+    """The only member of messages, with a default for those that are not there."""
+    (values,) = structs.flatten()
+    return values if default is None else values.fill_null(default)
 
 
-def _dropped(message: Any) -> tuple[int, int, int]:
-    attributes, events, links = _count(message.attributes.dropped), 0, 0
-    if message.HasField("time_events"):
-        events = message.time_events.dropped_annotations + message.time_events.dropped_message_events
-    if message.HasField("links"):
-        links = message.links.dropped
-    return attributes, _count(events), _count(links)
-
-
-def _count(number: int) -> int:
-    """An int32 that counts, as the uint32 that it is in OTLP."""
-    return number & 0xFFFFFFFF
-
-
-def _signed(number: int) -> int:
-    return number - (1 << 64) if number >> 63 else number
-
-
-def _id(id_: bytes, length: int) -> bytes:
-    """An id padded with zeros on the left; the bytes of one that is too long do not count past that."""
-    return id_ if len(id_) in (0, length) else id_[:length].rjust(length, b"\0")
-
-
-def _text(encoded: bytes) -> str:
-    return encoded.decode(errors="replace")
-
-
-def _nanoseconds(time: Any) -> int:
-    return int(time.seconds * 1_000_000_000 + time.nanos)
+def _nanoseconds(times: Array) -> Array:
+    """Nanoseconds (int64) of seconds and nanoseconds, as many as its bits can tell."""
+    seconds, nanos = (part.fill_null(0) for part in times.flatten())
+    return pc.add(pc.multiply(seconds, int64(1_000_000_000)), nanos.cast(pa.int64()))

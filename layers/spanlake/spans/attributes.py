@@ -80,7 +80,7 @@ class Attributes:
 def read(occurrences: Sequence[Array], limits: Limits) -> tuple[Attributes, list[Array]]:
     """Decode the KeyValues in binary arrays: the different ones, and by their row numbers those of each array.
 
-    Raises wire.WireError and limits.TooMuch.
+    Raises protobuf.WireError and limits.TooMuch.
     """
     filled = [array for array in occurrences if len(array)] or [pa.array([], pa.binary())]
     encoded: list[Array] = pa.chunked_array(filled, pa.binary()).dictionary_encode().chunks

@@ -8,9 +8,9 @@ import pyarrow as pa
 from spanlake.spans import envelope
 from spanlake.spans.limits import Limits, TooMuch
 from spanlake.spans.messages import Messages
+from spanlake.spans.protobuf import WireError
 from spanlake.spans.rest import TooDeep
 from spanlake.spans.table import table
-from spanlake.spans.wire import WireError
 
 
 class MalformedRequest(ValueError):  # noqa: N818

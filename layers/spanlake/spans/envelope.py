@@ -48,7 +48,7 @@ class Envelope:
 
 
 def open_(requests: Sequence[bytes], limits: Limits) -> Envelope:
-    """Take the spans out of ExportTraceServiceRequests, in order. Raises wire.WireError and limits.TooMuch."""
+    """Take the spans out of ExportTraceServiceRequests, in order. Raises protobuf.WireError and limits.TooMuch."""
     by_request = wire.decode("Request", requests)["resource_spans"]
     resource_spans = by_request.flatten()
     by_resource = resource_spans.field("scope_spans")

@@ -27,7 +27,7 @@ class Messages:
 
     @classmethod
     def read(cls, envelope: Envelope, limits: Limits) -> "Messages":
-        """Decode the messages in an envelope. Raises wire.WireError and limits.TooMuch."""
+        """Decode the messages in an envelope. Raises protobuf.WireError and limits.TooMuch."""
         spans = wire.decode("Span", envelope.spans)
         events = _elements("Event", spans["events"].flatten(), limits)
         links = _elements("Link", spans["links"].flatten(), limits)

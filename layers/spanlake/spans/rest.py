@@ -50,7 +50,7 @@ class _Room:
 def column(attributes: Attributes, codes: Array, rows: Array, length: int) -> Array:
     """Make a rest column of attributes, by number, at rows, which are in order.
 
-    Raises TooDeep, limits.TooMuch and wire.WireError.
+    Raises TooDeep, limits.TooMuch and protobuf.WireError.
     """
     if not len(codes):
         return pa.nulls(length, REST)
@@ -63,7 +63,7 @@ def column(attributes: Attributes, codes: Array, rows: Array, length: int) -> Ar
 def texts(attributes: Attributes, codes: Array) -> Array:
     """Write the values of attributes, by number, as OTLP JSON: ``{}`` one with nothing set, ``null`` none at all.
 
-    Values in values are written together, level by level. Raises TooDeep, limits.TooMuch and wire.WireError.
+    Values in values are written together, level by level. Raises TooDeep, limits.TooMuch and protobuf.WireError.
     """
     if not len(codes):
         return pa.array([], pa.string())

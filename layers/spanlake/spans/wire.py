@@ -8,22 +8,14 @@ The field numbers are those of opentelemetry-proto 1.10, so the encoding is the 
 * Times are signed, as the span table has them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 
-import pyarrow as pa
-import pyarrow.compute as pc
-from google.protobuf.descriptor import Descriptor
-from google.protobuf.message import DecodeError
-from google.protobuf.message_factory import GetMessageClass
-from ptars import HandlerPool
+from spanlake.spans.arrays import Array
+from spanlake.spans.descriptors import Messages
+from spanlake.spans.protobuf import Decoder
 
-from spanlake.spans.arrays import Array, int32
-from spanlake.spans.descriptors import message_types
-
-_PACKAGE = "spanlake.wire"
-
-_MESSAGES = {
+MESSAGES: Messages = {
     "Request": ((1, "resource_spans", "repeated ResourceSpans"),),
     "ResourceSpans": (
         (1, "resource", "optional bytes"),
@@ -96,57 +88,12 @@ _MESSAGES = {
     "KeyValueList": ((1, "values", "repeated bytes"),),
 }
 
-_LONG = 4096
-
-
-class WireError(ValueError):
-    """Bytes that are not the message they should be; the text says what is wrong with them."""
-
 
 def decode(message: str, payloads: Array | Sequence[bytes]) -> dict[str, Array]:
-    """Decode messages of one type: an array a field, one row a message.
-
-    A field of a message type and one with presence is NULL when absent, any other has its default then. ``payloads``
-    holds no NULL. Raises WireError.
-    """
-    handler = _handlers().get_for_message(_types()[message])
-    try:
-        if isinstance(payloads, pa.Array):
-            _refuse_deep(message, _long(payloads))
-            batch = handler.array_to_record_batch(payloads)
-        else:
-            _refuse_deep(message, payloads)
-            batch = handler.list_to_record_batch(list(payloads))
-    except (ValueError, DecodeError) as error:
-        raise WireError(_reason(error)) from error
-    return dict(zip(batch.schema.names, batch.columns, strict=True))
-
-
-def _refuse_deep(message: str, payloads: Iterable[bytes]) -> None:
-    """Raise DecodeError if groups nest deeper than protobuf's own decoder allows, for ptars would exhaust the stack.
-
-    Each level takes at least a byte, so that short payloads are safe unseen. No field is repeated as far as this
-    decoder knows, so that it keeps but the last of each.
-    """
-    message_class = GetMessageClass(_types(is_singular=True)[message])
-    for payload in payloads:
-        message_class.FromString(payload)
-
-
-def _long(payloads: Array) -> Iterable[bytes]:
-    is_long: Array = pc.greater(pc.binary_length(payloads), int32(_LONG))
-    return (payload.as_py() for payload in payloads.filter(is_long)) if is_long.true_count else ()
-
-
-def _reason(error: Exception) -> str:
-    return str(error).rpartition(": ")[2] or "not protobuf"
+    """Decode messages of one type, as ``Decoder.decode`` does. Raises protobuf.WireError."""
+    return _decoder().decode(message, payloads)
 
 
 @cache
-def _handlers() -> HandlerPool:
-    return HandlerPool([_types()["Request"].file])
-
-
-@cache
-def _types(*, is_singular: bool = False) -> Mapping[str, Descriptor]:
-    return message_types(_PACKAGE, _MESSAGES, is_singular=is_singular)
+def _decoder() -> Decoder:
+    return Decoder("spanlake.wire", MESSAGES)

@@ -1,0 +1,78 @@
+"""Spans of a protocol that is protobuf itself, as columns, written as ExportTraceServiceRequests."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spanlake.receivers import fields
+from spanlake.receivers.export import Export
+from spanlake.spans.arrays import Array, int64, runs_of
+
+_SPAN = b"\x12"
+
+
+@dataclass(frozen=True, slots=True)
+class SpanColumns:
+    """What OTLP's Span says, a row a span. There are no NULLs."""
+
+    trace_id: Array
+    span_id: Array
+    name: Array
+    """Binary, UTF-8."""
+    start_ns: Array
+    end_ns: Array
+    """int64, of which OTLP takes the bits."""
+    others: Sequence[Array]
+    """All other fields, encoded."""
+
+    def encode(self) -> Array:
+        """The spans as fields of ScopeSpans."""
+        spans = fields.joined(
+            *fields.delimited(b"\x0a", self.trace_id),
+            *fields.delimited(b"\x12", self.span_id),
+            *fields.delimited(b"\x2a", self.name),
+            fields.constant(b"\x39"),
+            fields.eight_bytes(self.start_ns),
+            fields.constant(b"\x41"),
+            fields.eight_bytes(self.end_ns),
+            *self.others,
+        )
+        return fields.joined(*fields.delimited(_SPAN, spans))
+
+
+@dataclass(frozen=True, slots=True)
+class Owners:
+    """The resources, or scopes, of spans."""
+
+    messages: Sequence[bytes]
+    """The different ones."""
+    code: Array
+    """For each span the number of its own (int32)."""
+
+
+def export(spans: SpanColumns, request: Array, requests: int, resources: Owners, scopes: Owners) -> list[bytes]:
+    """Write so many requests, each with the spans of which ``request`` (int64, ascending) has its number.
+
+    Spans keep their order as far as they have the same resource and scope.
+    """
+    exports = [Export() for _ in range(requests)]
+    for number, resource, scope, encoded in _by_owner(spans.encode(), request, resources, scopes):
+        exports[number].extend(resource, scope, encoded)
+    return [each.to_bytes() for each in exports]
+
+
+def _by_owner(
+    encoded: Array, request: Array, resources: Owners, scopes: Owners
+) -> Iterator[tuple[int, bytes, bytes, bytes]]:
+    owner = pc.add(pc.multiply(request, int64(len(resources.messages))), resources.code)
+    owner = pc.add(pc.multiply(owner, int64(len(scopes.messages))), scopes.code)
+    order = pc.array_sort_indices(owner)  # stable
+    runs = runs_of(owner.take(order))
+    bounds = pa.concat_arrays([pa.array([0], pa.int32()), runs.run_ends])
+    together: Array = pc.binary_join(pa.ListArray.from_arrays(bounds, encoded.take(order)), fields.NOTHING)
+    for number, spans in zip(runs.values.to_pylist(), together.to_pylist(), strict=True):
+        rest, scope = divmod(number, len(scopes.messages))
+        found, resource = divmod(rest, len(resources.messages))
+        yield found, resources.messages[resource], scopes.messages[scope], spans

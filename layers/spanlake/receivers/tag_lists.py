@@ -1,0 +1,90 @@
+"""Lists of tags as columns: each different tag is read once, and so is each different set of those with a meaning.
+
+Most tags are attributes and nothing else. Some say what has a field of its own in OTLP, the kind of the span for one,
+and what they say may depend on each other: they are looked at together, with what else the span tells.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from struct import iter_unpack
+from typing import Generic, TypeVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spanlake.receivers import fields
+from spanlake.receivers.export import Attribute, Tag
+from spanlake.spans.arrays import Array, int64
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Meanings(Generic[T]):
+    """What tags say, apart from being attributes."""
+
+    different: list[T]
+    code: Array
+    """For each row the number of its own (int32)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TagLists:
+    """The tags of some rows, in order; of tags of one key the last counts."""
+
+    tags: list[Tag]
+    """The different ones."""
+    length: int
+    """How many rows there are."""
+    codes: Array
+    """The tags of all rows, as numbers of different ones (int32)."""
+    rows: Array
+    """Whose they are (int64)."""
+
+    @classmethod
+    def of(cls, encoded: Array, read: Callable[[bytes], Tag]) -> "TagLists":
+        """Read the tags in lists of binary."""
+        codes = encoded.flatten().dictionary_encode()
+        tags = [read(tag) for tag in codes.dictionary.to_pylist()]
+        return cls(tags, len(encoded), codes.indices, pc.list_parent_indices(encoded))
+
+    def split(
+        self, special: Collection[str], context: Array, tell: Callable[[bytes, dict[str, Attribute]], T], tag: bytes
+    ) -> tuple[Array, Meanings[T]]:
+        """The attributes of each row as fields of this tag, and what the special tags of a row say.
+
+        ``tell`` is given what the row has in ``context`` (binary, without NULL) and its special tags by key; those
+        that are to be attributes all the same it has to tell itself. Where a row repeats a key, all are special.
+        """
+        is_special = pa.array([key in special for key, _ in self.tags], pa.bool_()).take(self.codes)
+        repeating = self._repeating()
+        if len(repeating):
+            is_special = pc.or_(is_special, pc.is_in(self.rows, value_set=repeating))
+        is_plain = pc.invert(is_special)
+        encoded = pa.array([tag + encoded for _, (_, encoded) in self.tags], pa.binary())
+        plain = fields.gathered(encoded.take(self.codes.filter(is_plain)), self.rows.filter(is_plain), self.length)
+        return plain, self._meanings(is_special, context, tell)
+
+    def _repeating(self) -> Array:
+        """The rows that have several tags of one key."""
+        numbers: dict[str, int] = {}
+        key = pa.array([numbers.setdefault(key, len(numbers)) for key, _ in self.tags], pa.int64()).take(self.codes)
+        counted = pc.add(pc.multiply(self.rows, int64(max(len(numbers), 1))), key).value_counts()
+        if len(counted) == len(self.rows):
+            return pa.array([], pa.int64())
+        repeated = counted.field("values").filter(pc.greater(counted.field("counts"), int64(1)))
+        return pc.divide(repeated, int64(len(numbers)))
+
+    def _meanings(
+        self, is_special: Array, context: Array, tell: Callable[[bytes, dict[str, Attribute]], T]
+    ) -> Meanings[T]:
+        contexts = context.dictionary_encode()
+        codes = fields.four_bytes(self.codes.filter(is_special))
+        said = fields.gathered(codes, self.rows.filter(is_special), self.length)
+        different = fields.joined(fields.four_bytes(contexts.indices), said).dictionary_encode()
+        known = contexts.dictionary.to_pylist()
+        told = []
+        for each in different.dictionary.to_pylist():
+            first, *numbers = (number for (number,) in iter_unpack("<i", each))
+            told.append(tell(known[first], dict(self.tags[number] for number in numbers)))
+        return Meanings(told, different.indices)

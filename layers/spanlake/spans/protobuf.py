@@ -1,0 +1,71 @@
+"""Protobuf messages become Arrow arrays, by tables that say what a decoder shall see of them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.message import DecodeError
+from google.protobuf.message_factory import GetMessageClass
+from ptars import HandlerPool
+
+from spanlake.spans.arrays import Array, int32
+from spanlake.spans.descriptors import Messages, message_types
+
+_LONG = 4096
+
+
+class WireError(ValueError):
+    """Bytes that are not the message they should be; the text says what is wrong with them."""
+
+
+class Decoder:
+    """Decodes messages of the types of a table. Make one and share it: making it takes a while."""
+
+    def __init__(self, package: str, messages: Messages) -> None:
+        types = message_types(package, messages)
+        self._types = types
+        self._handlers = HandlerPool([next(iter(types.values())).file])
+        self._singular: Mapping[str, Descriptor] = message_types(package, messages, is_singular=True)
+
+    def decode(self, message: str, payloads: Array | Sequence[bytes]) -> dict[str, Array]:
+        """Decode messages of one type: an array a field, one row a message.
+
+        A field of a message type and one with presence is NULL when absent, any other has its default then.
+        ``payloads`` holds no NULL. Raises WireError.
+        """
+        handler = self._handlers.get_for_message(self._types[message])
+        try:
+            if isinstance(payloads, pa.Array):
+                self._refuse_deep(message, _long(payloads))
+                batch = handler.array_to_record_batch(payloads)
+            else:
+                self._refuse_deep(message, payloads)
+                batch = handler.list_to_record_batch(list(payloads))
+        except (ValueError, DecodeError) as error:
+            raise WireError(_reason(error)) from error
+        return dict(zip(batch.schema.names, batch.columns, strict=True))
+
+    def message(self, name: str) -> Any:
+        """The class of a message, to read a single one; what it raises is protobuf's DecodeError."""
+        return GetMessageClass(self._types[name])
+
+    def _refuse_deep(self, message: str, payloads: Iterable[bytes]) -> None:
+        """Raise DecodeError if groups nest deeper than protobuf's own decoder allows: ptars would exhaust the stack.
+
+        Each level takes at least a byte, so that short payloads are safe unseen. No field is repeated as far as this
+        decoder knows, so that it keeps but the last of each.
+        """
+        message_class = GetMessageClass(self._singular[message])
+        for payload in payloads:
+            message_class.FromString(payload)
+
+
+def _long(payloads: Array) -> Iterable[bytes]:
+    is_long: Array = pc.greater(pc.binary_length(payloads), int32(_LONG))
+    return (payload.as_py() for payload in payloads.filter(is_long)) if is_long.true_count else ()
+
+
+def _reason(error: Exception) -> str:
+    return str(error).rpartition(": ")[2] or "not protobuf"
