@@ -8,6 +8,7 @@ from typing import Protocol
 from spanlake.config import IngestLimits
 from spanlake.ingest.admission import Admission
 from spanlake.ingest.group import GroupCommit, GroupPolicy
+from spanlake.ingest.metrics import IngestMetrics
 from spanlake.ingest.pipeline import Pipeline, Read, Write
 from spanlake.ingest.request import Format, Receipt
 from spanlake.ingest.retries import RetryMemory
@@ -31,7 +32,7 @@ class Ingest:
     admission: Admission
     submit: Submit
     limits: IngestLimits
-    metrics: Metrics
+    metrics: IngestMetrics
 
 
 def group_commit(

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from fastapi import FastAPI
@@ -20,9 +20,7 @@ from spanlake.ingest.admission import Admission
 from spanlake.ingest.group import GroupCommit
 from spanlake.ingest.service import Ingest, group_commit
 from spanlake.metrics import Metrics, StoreTotals
-from spanlake.query.duck import Duck
-from spanlake.query.limits import Limits
-from spanlake.query.querier import Querier
+from spanlake.query.opening import open_querier
 from spanlake.receivers import otlp
 from spanlake.serve.lifecycle import Lifecycle
 from spanlake.serve.upkeep import LOOK_SECONDS, PLAN_SECONDS, Upkeep, UpkeepPolicy
@@ -31,7 +29,6 @@ from spanlake.store.objects import Objects
 from spanlake.store.opening import open_index, open_objects
 from spanlake.store.upkeep.removal import GRACE_SECONDS
 from spanlake.store.writer import write
-from spanlake.traceql.dialect import Dialect
 
 _SLOW_THREADS = 2  # for bodies that need decompressing or come as JSON
 
@@ -80,7 +77,7 @@ def compose(config: Config, store: Store, lifecycle: Lifecycle) -> Process:
         otlp.read, partial(write, store.objects, store.index), config.ingest, config.retention, metrics
     )
     ingest = _ingest(config, commits, metrics)
-    querier = _querier(config, store)
+    querier = open_querier(store.objects, store.index, config.query, None if config.objects else config.data)
     routers = (
         ops_router(_operations(config, store, lifecycle)),
         metrics_router(metrics),
@@ -91,30 +88,6 @@ def compose(config: Config, store: Store, lifecycle: Lifecycle) -> Process:
     routes = (*jaeger_routes(ingest, slow), *zipkin_routes(ingest, slow))
     app = create_app(Parts(routers=routers, otlp=OtlpHttp(ingest, otlp.read_json, slow), routes=routes))
     return Process(app, ingest, commits, _upkeep(config, store, metrics))
-
-
-def _querier(config: Config, store: Store) -> Querier:
-    allowed = config.query
-    limits = Limits(
-        seconds=allowed.seconds,
-        memory_bytes=allowed.memory_bytes,
-        spans=allowed.spans,
-        series=allowed.series,
-        points=allowed.points,
-    )
-    dialect = Dialect.extended() if allowed.extended else Dialect.served()
-    dialect = replace(dialect, max_spansets=allowed.spansets, max_terms=allowed.terms)
-    return Querier(store.index, store.objects, _duck(config, store, limits), dialect)
-
-
-def _duck(config: Config, store: Store, limits: Limits) -> Duck:
-    if not config.objects:
-        return Duck([str(config.data.resolve())], limits)
-    from spanlake.query.remote import Remote  # drags in boto3
-    from spanlake.store.s3 import S3Objects
-
-    assert isinstance(store.objects, S3Objects)
-    return Duck([], limits, Remote(store.objects))
 
 
 def _ingest(config: Config, commits: GroupCommit, metrics: Metrics) -> Ingest:

@@ -21,6 +21,7 @@ There is no secondary index: it would make every write dearer. The lists of tena
 asks for more than one day, and are written once a day and tenant, or once a swap.
 """
 
+import re
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,8 @@ RETIRED = "#retired"
 DAY_ITEM = "@"  # also what keys of the catalog begin with
 TOMBSTONE = "~"
 EXPIRES = "expires"
+
+_BLOCK = re.compile(r"\d\d#[0-9a-f]+", re.ASCII)
 
 
 def create_table(client: "DynamoDBClient", name: str) -> None:
@@ -71,6 +74,15 @@ def partition(tenant: str, day: date) -> str:
 def block_key(block: Block) -> Key:
     """Where a block is."""
     return partition(block.tenant, block.date), f"{block.level:02d}#{block.id}"
+
+
+def day_of(key: Key) -> tuple[str, date] | None:
+    """The tenant and the day of a block's key; None when it is another item's."""
+    where, name = key
+    tenant, _, day = where.rpartition("#")
+    if not tenant or not _BLOCK.fullmatch(name):
+        return None
+    return tenant, date.fromisoformat(day)
 
 
 def tombstone_key(block: Block) -> Key:

@@ -44,14 +44,14 @@ def open_index(url: str, data: Path, retention: timedelta | None) -> Index:
         from spanlake.store.dynamodb import DynamoIndex
     except ImportError:
         raise StoreError(_NO_AWS) from None
-    table, create = _table(url)
+    table, create = table_named(url)
     index = DynamoIndex(table, retention)
     index.check(create=create)
     return index
 
 
-def _table(url: str) -> tuple[str, bool]:
-    """The table's name, and whether it is to be made."""
+def table_named(url: str) -> tuple[str, bool]:
+    """The name of the table at ``dynamodb://table``, and whether it is to be made; raises StoreError."""
     place, _, query = url.partition("?")
     scheme, _, name = place.partition("://")
     options = dict(parse_qsl(query, keep_blank_values=True))

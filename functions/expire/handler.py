@@ -1,0 +1,5 @@
+"""Removes what is too old, replaced or nobody's, once a day."""
+
+from spanlake.aws_lambda import expire
+
+handler = expire.handler()

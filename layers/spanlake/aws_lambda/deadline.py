@@ -1,0 +1,27 @@
+"""How long an invocation may still take."""
+
+# ruff: noqa: N818  (the names say what happened; "Error" would add nothing)
+
+from typing import Any
+
+_SPARE_MS = 15_000  # for what is done after the last look
+
+
+class OutOfTime(Exception):
+    """The function is about to be stopped, and what it does has to be done by a later invocation."""
+
+
+class Deadline:
+    """The end of the invocation that is under way."""
+
+    def __init__(self) -> None:
+        self._context: Any = None
+
+    def follow(self, context: Any) -> None:
+        """Mind the end of this invocation, by its context, from now on."""
+        self._context = context
+
+    def check(self) -> None:
+        """Raise OutOfTime when little is left."""
+        if self._context.get_remaining_time_in_millis() < _SPARE_MS:
+            raise OutOfTime("the function's time is over before its work is: what is left is done the next time")

@@ -1,0 +1,62 @@
+"""The function that does once a day what no new block wakes compaction for.
+
+It removes what is too old, objects of replaced blocks, and objects that no entry names, and merges what a day that is
+over, or a deletion, has left to merge.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from spanlake.aws_lambda.compaction import Compaction
+from spanlake.aws_lambda.settings import settings
+from spanlake.aws_lambda.snapshot import prepare_for_snapshot
+from spanlake.aws_lambda.store import LambdaStore
+from spanlake.aws_lambda.telemetry import Event, Handler, Telemetry
+from spanlake.config import Config
+from spanlake.store.upkeep.garbage import collect_garbage, put_back
+from spanlake.store.upkeep.removal import expire_by_age
+
+# From the put of an object to its entry, a function takes less than its time limit, and the edge some two minutes.
+_REGRET_SECONDS = 180.0
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """What is done in a day."""
+
+    store: LambdaStore
+    config: Config
+    compaction: Compaction
+    wait: Callable[[float], None] = time.sleep
+
+    def run(self) -> None:
+        """Do all of it; raises StorageUnavailable, and OutOfTime when merges are left for another day."""
+        objects, index = self.store.objects, self.store.index
+        if self.config.retention is not None:
+            removed = expire_by_age(objects, index, self.config.retention, time.time_ns())
+            self.compaction.note_removed("age", removed)
+        self.compaction.remove_retired()
+        self.compaction.note_removed("garbage", collect_garbage(objects, index))
+        if put_back(objects, index):
+            # Whoever stored the same again just then may add its entry only now, and this is not called in a minute.
+            self.wait(_REGRET_SECONDS)
+            put_back(objects, index)
+        self.compaction.compact(self.compaction.all_days())
+
+
+def handler() -> Handler:
+    """The function as its environment wants it; raises InvalidSetting and StoreError."""
+    config, telemetry = settings(os.environ), Telemetry("spanlake-expire")
+    store = LambdaStore.open(config)
+    compaction = Compaction(store, config, telemetry)
+    upkeep = Upkeep(store, config, compaction)
+    prepare_for_snapshot()
+
+    def expire(_: Event, context: Any) -> None:
+        compaction.deadline.follow(context)
+        upkeep.run()
+
+    return telemetry.handler(expire)

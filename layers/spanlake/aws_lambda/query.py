@@ -1,0 +1,32 @@
+"""The function that answers the Tempo API."""
+
+import os
+import time
+from collections.abc import Mapping
+
+from spanlake.api.app import Parts, create_app
+from spanlake.api.ops import Operations, ops_router
+from spanlake.api.tempo import tempo_router
+from spanlake.aws_lambda.http import http_handler
+from spanlake.aws_lambda.settings import settings, tenant_claim
+from spanlake.aws_lambda.snapshot import prepare_for_snapshot
+from spanlake.aws_lambda.store import LambdaStore
+from spanlake.aws_lambda.telemetry import Handler, Telemetry
+from spanlake.config import Config
+from spanlake.query.opening import open_querier
+
+
+def handler() -> Handler:
+    """The function as its environment wants it; raises InvalidSetting and StoreError."""
+    config, telemetry = settings(os.environ), Telemetry("spanlake-query")
+    store = LambdaStore.open(config)
+    querier = open_querier(store.objects, store.index, config.query, None)
+    operations = Operations(lambda: None, store.index.summary, _shown(config), time.time())
+    app = create_app(Parts(routers=(ops_router(operations), tempo_router(querier, telemetry.time_query))))
+    prepare_for_snapshot()
+    return telemetry.handler(http_handler(app, tenant_claim(os.environ)))
+
+
+def _shown(config: Config) -> Mapping[str, str]:
+    retention = "any age" if config.retention is None else str(config.retention)
+    return {"objects": config.objects, "index": config.index, "retention": retention}

@@ -1,0 +1,36 @@
+"""A querier as an operator's settings want it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from spanlake.config import QueryLimits
+from spanlake.query.duck import Duck
+from spanlake.query.limits import Limits
+from spanlake.query.querier import Querier
+from spanlake.store.index import Index
+from spanlake.store.objects import Objects
+from spanlake.traceql.dialect import Dialect
+
+
+def open_querier(objects: Objects, index: Index, allowed: QueryLimits, directory: Path | None) -> Querier:
+    """A querier over blocks in a directory, or in S3 where there is none; raises StoreError."""
+    limits = Limits(
+        seconds=allowed.seconds,
+        memory_bytes=allowed.memory_bytes,
+        spans=allowed.spans,
+        series=allowed.series,
+        points=allowed.points,
+    )
+    dialect = Dialect.extended() if allowed.extended else Dialect.served()
+    dialect = replace(dialect, max_spansets=allowed.spansets, max_terms=allowed.terms)
+    return Querier(index, objects, _duck(objects, limits, directory), dialect)
+
+
+def _duck(objects: Objects, limits: Limits, directory: Path | None) -> Duck:
+    if directory is not None:
+        return Duck([str(directory.resolve())], limits)
+    from spanlake.query.remote import Remote  # drags in boto3
+    from spanlake.store.s3 import S3Objects
+
+    assert isinstance(objects, S3Objects)
+    return Duck([], limits, Remote(objects))
