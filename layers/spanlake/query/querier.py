@@ -27,6 +27,7 @@ _log = logging.getLogger(__name__)
 
 ALWAYS = TimeRange(0, 2**63 - 1)
 _DELETE_ATTEMPTS = 5
+_FIND_ATTEMPTS = 5
 
 T = TypeVar("T")
 
@@ -131,13 +132,34 @@ class Querier:
         Blocks whose objects have gone since they were found, replaced or expired, are looked up once more.
         """
         start, end = max(when.start_ns - reach_ns, ALWAYS.start_ns), min(when.end_ns + reach_ns, ALWAYS.end_ns)
+
+        def find() -> Source:
+            return Source.find(self.index, self.objects, tenant, start, end)
+
         with self.duck.session(cancellation) as session:
-            source = Source.find(self.index, self.objects, tenant, start, end)
+            source = find()
             try:
                 return question(session, source)
             except StorageUnavailable:
-                present = Source.find(self.index, self.objects, tenant, start, end).with_objects()
+                present = _present(find)
                 if present.blocks == source.blocks:
                     raise
-                _log.warning("blocks without objects are left out", extra={"read": len(present.blocks)})
                 return question(session, present)
+
+
+def _present(find: Callable[[], Source]) -> Source:
+    """The blocks that are live and have objects. Raises StorageUnavailable when they change as fast as they are found.
+
+    A live block without an object is left out: it has expired, and the bucket was quicker than the index. One that is
+    not live any more when its object is missed was replaced, and what took its place has to be found.
+    """
+    for _ in range(_FIND_ATTEMPTS):
+        found = find()
+        present = found.with_objects()
+        missing = set(found.blocks) - set(present.blocks)
+        if not missing:
+            return present
+        if missing <= set(find().blocks):
+            _log.warning("blocks without objects are left out", extra={"blocks": len(missing)})
+            return present
+    raise StorageUnavailable("blocks are replaced faster than they can be read: try again")
