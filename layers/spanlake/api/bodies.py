@@ -31,7 +31,9 @@ class BodyTooLarge(BodyError):
     """The body, or what it inflates to, is larger than allowed."""
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"the body is larger than {limit} bytes, or becomes so when it is decompressed")
+        super().__init__(
+            f"the body is larger than {limit} bytes, or becomes so when it is decompressed: send fewer spans at a time"
+        )
 
 
 class BodyTimeout(BodyError):

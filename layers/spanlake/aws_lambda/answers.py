@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
@@ -14,6 +15,7 @@ ENVELOPE = 32 << 10  # what surrounds the body: status, headers, names
 _ROOM = LIMIT - ENVELOPE
 _LONGEST_ESCAPE = 6  # bytes that JSON makes of one, at most
 _LEVEL = 5  # of gzip, past which traces hardly become smaller
+_REFUSED = re.compile(r"q=0(\.0{0,3})?")
 _ADVICE = (
     "the answer is larger than a function can send, {reason}: ask for a shorter time range, a lower limit or spss, or "
     "a longer step{more}"
@@ -71,11 +73,10 @@ def base64_size(body: bytes) -> int:
 
 def takes_gzip(accepted: str) -> bool:
     """Whether an Accept-Encoding header allows gzip (RFC 9110, 12.5.3)."""
-    for choice in accepted.lower().split(","):
-        coding, _, weight = choice.partition(";")
-        if coding.strip() in {"gzip", "*"} and weight.replace(" ", "") not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}:
-            return True
-    return False
+    choices = [choice.replace(" ", "").partition(";") for choice in accepted.lower().split(",")]
+    weights = {coding: weight for coding, _, weight in choices}
+    weight = weights.get("gzip", weights.get("*", "q=0"))
+    return _REFUSED.fullmatch(weight) is None
 
 
 def _refusal(reason: str, more: str) -> PlainTextResponse:

@@ -30,7 +30,7 @@ class Upkeep:
     store: LambdaStore
     config: Config
     compaction: Compaction
-    wait: Callable[[float], None] = time.sleep
+    wait: Callable[[float], None]  # so many seconds
 
     def run(self) -> None:
         """Do all of it; raises StorageUnavailable, and OutOfTime when merges are left for another day."""
@@ -52,7 +52,7 @@ def handler() -> Handler:
     config, telemetry = settings(os.environ), Telemetry("spanlake-expire")
     store = LambdaStore.open(config)
     compaction = Compaction(store, config, telemetry)
-    upkeep = Upkeep(store, config, compaction)
+    upkeep = Upkeep(store, config, compaction, time.sleep)
     prepare_for_snapshot()
 
     def expire(_: Event, context: Any) -> None:

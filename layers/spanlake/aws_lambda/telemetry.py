@@ -16,6 +16,9 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
+# Where credentials were found, what is traced, and what API Gateway has in its access log.
+_CHATTY = ("botocore", "aws_xray_sdk", "mangum.http")
+
 Event = dict[str, Any]
 Handler = Callable[[Event, Any], Any]  # event and context of an invocation, to its answer
 
@@ -118,7 +121,7 @@ def _traced(work: Handler) -> Handler:
         return work
     from aws_lambda_powertools import Tracer
 
-    traced: Handler = Tracer().capture_lambda_handler(work, capture_response=False)
+    traced: Handler = Tracer(patch_modules=["botocore"]).capture_lambda_handler(work, capture_response=False)
     return traced
 
 
@@ -127,5 +130,5 @@ def _log_everything(logger: Logger) -> None:
     root = logging.getLogger()
     root.handlers = [logger.registered_handler]
     root.setLevel(logger.log_level)
-    # API Gateway has an access log.
-    logging.getLogger("mangum.http").setLevel(logging.WARNING)
+    for chatty in _CHATTY:
+        logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -1,0 +1,1 @@
+"""Functions as Lambda runs them."""

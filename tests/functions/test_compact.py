@@ -1,0 +1,114 @@
+"""Compaction, woken by records of the table's stream."""
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+
+from spanlake.aws_lambda import compact
+from spanlake.aws_lambda.store import LambdaStore
+from spanlake.receivers import otlp
+from spanlake.store.dynamodb_table import block_key, partition
+from spanlake.store.errors import StorageUnavailable
+from spanlake.store.index import Block
+from spanlake.store.upkeep.compaction import Compactor
+from spanlake.store.upkeep.policy import FAN_IN
+from spanlake.store.writer import write
+from tests.functions.events import Context, stream_event
+from tests.payloads import DAY_NS, export_request
+
+Handler = Callable[[dict[str, Any], Context], dict[str, Any]]
+
+
+@pytest.fixture
+def handler(environment: dict[str, str]) -> Handler:
+    return compact.handler()
+
+
+def store_blocks(store: LambdaStore, tenant: str, count: int = FAN_IN, start_ns: int | None = None) -> list[Block]:
+    start = time.time_ns() if start_ns is None else start_ns
+    add = partial(write, store.objects, store.index, tenant)
+    requests = [export_request(f"{tenant} {number}", start_ns=start).SerializeToString() for number in range(count)]
+    return [block for number, body in enumerate(requests) for block in add(otlp.read([body]).table, bytes([number]))]
+
+
+def woken_by(blocks: Sequence[Block]) -> dict[str, Any]:
+    return stream_event(map(block_key, blocks))
+
+
+def levels(store: LambdaStore, tenant: str) -> list[int]:
+    return [block.level for block in store.index.find(tenant, 0, 2**63 - 1)]
+
+
+def test_blocks_become_one(handler: Handler, store: LambdaStore) -> None:
+    blocks = store_blocks(store, "shop")
+    assert handler(woken_by(blocks), Context()) == {"batchItemFailures": []}
+    assert levels(store, "shop") == [1]
+    assert sum(block.spans for block in store.index.find("shop", 0, 2**63 - 1)) == FAN_IN
+
+
+def test_a_day_is_planned_for_once_in_a_batch(
+    handler: Handler, store: LambdaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocks = store_blocks(store, "shop", 3)
+    planned: list[Any] = []
+
+    def plan(_: Compactor, *day: Any) -> list[Any]:
+        planned.append(day)
+        return []
+
+    monkeypatch.setattr(Compactor, "plan", plan)
+    handler(woken_by(blocks), Context())
+    today = blocks[0].date
+    assert planned == [("shop", today), ("shop", today - timedelta(1))]
+
+
+def test_the_day_before_is_finished(handler: Handler, store: LambdaStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time_ns()
+    old = store_blocks(store, "shop", 2, start_ns=now - 2 * DAY_NS)
+    monkeypatch.setattr("spanlake.store.upkeep.policy._QUIET_NS", 0)
+    handler(stream_event([(partition("shop", old[0].date + timedelta(1)), "00#ab")]), Context())
+    assert levels(store, "shop") == [1]
+
+
+def test_records_of_days_that_fail_are_reported(
+    handler: Handler, store: LambdaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = Compactor.plan
+
+    def failing(compactor: Compactor, tenant: str, *day: Any) -> Any:
+        if tenant == "bank":
+            raise StorageUnavailable("throttled")
+        return plan(compactor, tenant, *day)
+
+    monkeypatch.setattr(Compactor, "plan", failing)
+    bank, shop = store_blocks(store, "bank", 2), store_blocks(store, "shop")
+    answer = handler(woken_by([*bank, *shop]), Context())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "0"}, {"itemIdentifier": "1"}]}
+    assert levels(store, "shop") == [1]
+
+
+def test_a_batch_that_runs_out_of_time_is_handed_in_again(handler: Handler, store: LambdaStore) -> None:
+    blocks = store_blocks(store, "shop")
+    assert len(handler(woken_by(blocks), Context(left_ms=1000))["batchItemFailures"]) == FAN_IN
+    assert levels(store, "shop") == [0] * FAN_IN
+
+
+@pytest.mark.parametrize("key", [("#tenants", "shop"), ("shop#2026-11-22", "@"), ("shop#2026-11-22", "~00#ab")])
+def test_other_items_are_none_of_its_business(handler: Handler, key: tuple[str, str]) -> None:
+    assert handler(stream_event([key]), Context()) == {"batchItemFailures": []}
+
+
+def test_what_was_merged_a_while_ago_is_deleted(
+    handler: Handler, store: LambdaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocks = store_blocks(store, "shop")
+    handler(woken_by(blocks), Context())
+    assert len(list(store.objects.list("spans/"))) == FAN_IN + 1
+    now = time.time()
+    monkeypatch.setattr("spanlake.store.upkeep.removal.time.time", lambda: now + 601)
+    handler(stream_event([("#tenants", "shop")]), Context())
+    assert len(list(store.objects.list("spans/"))) == 1
