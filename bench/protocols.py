@@ -56,16 +56,12 @@ class Result:
         yield f"{self.spans / self.storing:,.0f}"
 
 
-_JAEGER = Format("jaeger", jaeger_proto.post_spans, jaeger_proto.all_post_spans)
-_OPENCENSUS = Format("opencensus", opencensus.export_request, opencensus.all_export_requests)
 CASES = (
     Case("OTLP", lambda request: iter([request.SerializeToString()]), None),
-    Case("Zipkin v2 JSON", translations.zipkin_json, Format("zipkin", zipkin_json.spans)),
-    Case("Jaeger Thrift", translations.jaeger_thrift, Format("thrift", jaeger_thrift.http_batch)),
-    Case(
-        "Jaeger gRPC", translations.jaeger_proto, Format("jaeger", jaeger_proto.post_spans, jaeger_proto.all_post_spans)
-    ),
-    Case("OpenCensus", translations.opencensus, _OPENCENSUS),
+    Case("Zipkin v2 JSON", translations.zipkin_json, Format.of_each("zipkin", zipkin_json.spans)),
+    Case("Jaeger Thrift", translations.jaeger_thrift, Format("thrift", jaeger_thrift.http_batches)),
+    Case("Jaeger gRPC", translations.jaeger_proto, Format("jaeger", jaeger_proto.post_spans)),
+    Case("OpenCensus", translations.opencensus, Format("opencensus", opencensus.export_requests)),
 )
 
 

@@ -27,7 +27,7 @@ def _broken(_: bytes) -> bytes:
     raise ZeroDivisionError("a secret")
 
 
-REVERSED, BROKEN = Format("reversed", _reversed), Format("broken", _broken)
+REVERSED, BROKEN = Format.of_each("reversed", _reversed), Format.of_each("broken", _broken)
 
 
 def body(name: str) -> bytes:

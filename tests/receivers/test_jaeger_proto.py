@@ -6,13 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spanlake.receivers import jaeger_proto
 from spanlake.receivers.errors import MalformedSpans
-from spanlake.receivers.jaeger_proto import all_post_spans, post_spans
 from tests.receivers.messages import jaeger
-from tests.receivers.translated import attributes, request, resources, spans
+from tests.receivers.translated import alone, attributes, request, resources, spans
 
 START = {"seconds": 1_795_348_800, "nanos": 7}
 START_NS = 1_795_348_800_000_000_007
+
+
+post_spans = alone(jaeger_proto.post_spans)
 
 
 def tag(key: str, value: Any) -> bytes:
@@ -105,7 +108,7 @@ def test_requests_that_are_translated_together_stay_apart() -> None:
         posted(),
         posted(span({"n": 3}, operation_name=b"\xff"), of=process("other")),
     ]
-    together = all_post_spans(bodies)
+    together = jaeger_proto.post_spans(bodies)
     assert together == [post_spans(body) for body in bodies]
     assert [[attributes(each).get("n") for each in spans(otlp)] for otlp in together] == [[1, 2, None], [], [3]]
     assert [resources(otlp) for otlp in together] == [[{"service.name": "shop"}], [], [{"service.name": "other"}]]

@@ -7,14 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spanlake.receivers import jaeger_thrift
 from spanlake.receivers.errors import MalformedSpans
-from spanlake.receivers.jaeger_thrift import binary_call, compact_call, http_batch
 from spanlake.receivers.thrift import BOOL, BYTE, I16, I32, I64, LIST, STRING, STRUCT
 from tests.receivers import jaeger
 from tests.receivers.jaeger import batch, reference, span
 from tests.receivers.thrift_writer import Fields, binary
-from tests.receivers.translated import attributes, resources, spans
+from tests.receivers.translated import alone, attributes, resources, spans
 
+http_batch, binary_call, compact_call = map(
+    alone, (jaeger_thrift.http_batches, jaeger_thrift.binary_calls, jaeger_thrift.compact_calls)
+)
 WRAPPINGS: dict[str, tuple[Callable[[Fields], bytes], Callable[[bytes], bytes]]] = {
     "HTTP": (jaeger.over_http, http_batch),
     "binary": (jaeger.binary_call, binary_call),
@@ -111,6 +114,22 @@ def test_fields_in_another_order_and_unknown_ones() -> None:
     for write, read in WRAPPINGS.values():
         (found,) = spans(read(write(batch(odd))))
         assert (found.name, attributes(found)) == ("operation", {"k": "v"})
+
+
+def test_batches_that_are_translated_together_stay_apart() -> None:
+    bodies = [
+        jaeger.over_http(batch(span({"n": 1}), span({"n": 2}), process={"ip": "::1"})),
+        b"no batch",
+        jaeger.over_http(batch()),
+        jaeger.over_http(batch(span({"n": 1, "error": True}, references=[reference(0, 5)]))),
+    ]
+    first, refused, empty, last = jaeger_thrift.http_batches(bodies)
+    assert isinstance(refused, MalformedSpans)
+    assert [first, empty, last] == [http_batch(body) for body in bodies if body != b"no batch"]
+    assert isinstance(first, bytes)
+    assert isinstance(last, bytes)
+    assert [attributes(each) for each in spans(first)] == [{"n": 1}, {"n": 2}]
+    assert [(attributes(each), each.status.code) for each in spans(last)] == [({"n": 1}, 2)]
 
 
 def test_a_head_without_version() -> None:

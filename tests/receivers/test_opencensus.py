@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spanlake.receivers.errors import MalformedSpans
-from spanlake.receivers.opencensus import Stream, export_request
+from spanlake.receivers.opencensus import Stream, export_requests
 from tests.receivers.messages import opencensus
-from tests.receivers.translated import attributes, resources, spans
+from tests.receivers.translated import alone, attributes, resources, spans
 
 START = {"seconds": 1_795_348_800, "nanos": 7}
 START_NS = 1_795_348_800_000_000_007
@@ -18,6 +18,9 @@ OTHER_NODE = opencensus("Node", service_info={"name": b"other"})
 RESOURCE = opencensus(
     "Resource", type=b"vm", labels=[{"key": b"cloud.zone", "value": b"z"}, {"key": b"k", "value": b"v"}]
 )
+
+
+export_request = alone(export_requests)
 
 
 def entries(values: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What a translation to OTLP says, in a form that is easy to compare."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -7,6 +8,18 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from spanlake.spans.decode import decode
+
+
+def alone(translate: Callable[[Sequence[bytes]], Sequence[bytes | Exception]]) -> Callable[[bytes], bytes]:
+    """Translates one body, by what translates many; raises what comes out as an exception."""
+
+    def translated(body: bytes) -> bytes:
+        (outcome,) = translate([body])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    return translated
 
 
 def request(otlp: bytes) -> ExportTraceServiceRequest:

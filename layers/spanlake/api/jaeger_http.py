@@ -13,7 +13,7 @@ from spanlake.receivers import jaeger_thrift
 PATH = "/api/traces"
 PROTOCOL = "jaeger-http"  # as metrics name it
 
-_FORMAT = Format(PROTOCOL, jaeger_thrift.http_batch)
+_FORMAT = Format(PROTOCOL, jaeger_thrift.http_batches)
 _MEDIA_TYPES = ("application/x-thrift", "application/vnd.apache.thrift.binary")
 
 

@@ -12,10 +12,13 @@ from spanlake.ingest.service import Ingest
 from spanlake.receivers import zipkin_json, zipkin_proto, zipkin_v1_json, zipkin_v1_thrift
 
 _JSON = "application/json"
-_V2_JSON, _V1_JSON = Format("zipkin-v2-json", zipkin_json.spans), Format("zipkin-v1-json", zipkin_v1_json.spans)
+_V1_JSON = Format.of_each("zipkin-v1-json", zipkin_v1_json.spans)
+_V1_THRIFT = Format.of_each("zipkin-v1-thrift", zipkin_v1_thrift.spans)
+_V2_JSON = Format.of_each("zipkin-v2-json", zipkin_json.spans)
+_V2_PROTO = Format.of_each("zipkin-v2-proto", zipkin_proto.spans)
 _FORMATS: Mapping[str, Mapping[str, Format]] = {
-    "v2": {_JSON: _V2_JSON, "": _V2_JSON, "application/x-protobuf": Format("zipkin-v2-proto", zipkin_proto.spans)},
-    "v1": {_JSON: _V1_JSON, "": _V1_JSON, "application/x-thrift": Format("zipkin-v1-thrift", zipkin_v1_thrift.spans)},
+    "v2": {_JSON: _V2_JSON, "": _V2_JSON, "application/x-protobuf": _V2_PROTO},
+    "v1": {_JSON: _V1_JSON, "": _V1_JSON, "application/x-thrift": _V1_THRIFT},
 }
 """By version and media type; without one it is JSON."""
 

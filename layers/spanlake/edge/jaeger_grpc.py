@@ -8,7 +8,7 @@ from spanlake.receivers import jaeger_proto
 SERVICE = "jaeger.api_v2.CollectorService"
 PROTOCOL = "jaeger-grpc"  # as metrics name it
 
-_FORMAT = Format(PROTOCOL, jaeger_proto.post_spans, jaeger_proto.all_post_spans)
+_FORMAT = Format(PROTOCOL, jaeger_proto.post_spans)
 
 
 def jaeger_grpc(ingest: Ingest) -> StoringMethod:

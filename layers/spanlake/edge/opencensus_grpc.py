@@ -16,7 +16,7 @@ from spanlake.receivers import opencensus
 SERVICE = "opencensus.proto.agent.trace.v1.TraceService"
 PROTOCOL = "opencensus"  # as metrics name it
 
-_FORMAT = Format(PROTOCOL, opencensus.export_request, opencensus.all_export_requests)
+_FORMAT = Format(PROTOCOL, opencensus.export_requests)
 
 _log = logging.getLogger(__name__)
 

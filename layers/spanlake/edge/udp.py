@@ -15,8 +15,8 @@ from spanlake.ingest.tenant import DEFAULT_TENANT
 from spanlake.receivers import jaeger_thrift
 from spanlake.spans.decode import MalformedRequest
 
-COMPACT = Format("jaeger-compact", jaeger_thrift.compact_call)
-BINARY = Format("jaeger-binary", jaeger_thrift.binary_call)
+COMPACT = Format("jaeger-compact", jaeger_thrift.compact_calls)
+BINARY = Format("jaeger-binary", jaeger_thrift.binary_calls)
 
 _KERNEL_BYTES = 8 << 20  # of a burst that the kernel shall keep, as far as the system allows
 _AT_ONCE = 256  # datagrams that are read before anything else has a turn

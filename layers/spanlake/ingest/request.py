@@ -6,14 +6,31 @@ from hashlib import sha256
 
 from spanlake.ingest.errors import NothingStored
 
+Translation = Callable[[Sequence[bytes]], Sequence[bytes | Exception]]
+"""Turns bodies into ExportTraceServiceRequests, or into the MalformedRequest that says why it can not.
+
+It may raise what is wrong with one of several bodies; each of them is then translated alone.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """What a protocol's request is made of."""
+    """What a protocol's requests are made of."""
 
     name: str
-    to_otlp: Callable[[bytes], bytes]  # to an ExportTraceServiceRequest; raises MalformedRequest
-    all_to_otlp: Callable[[Sequence[bytes]], list[bytes]] | None = None  # the same, where several at once cost less
+    translate: Translation
+
+    @classmethod
+    def of_each(cls, name: str, to_otlp: Callable[[bytes], bytes]) -> "Format":
+        """A format whose bodies are translated one by one; ``to_otlp`` raises MalformedRequest."""
+        return cls(name, lambda bodies: [_tried(to_otlp, body) for body in bodies])
+
+
+def _tried(to_otlp: Callable[[bytes], bytes], body: bytes) -> bytes | Exception:
+    try:
+        return to_otlp(body)
+    except Exception as error:  # noqa: BLE001, one odd request must not take the others with it
+        return error
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +47,6 @@ class Request:
         named = sha256(b"" if format_ is None else f"{format_.name}\0".encode())
         named.update(body)
         return cls(body, named.digest(), format_)
-
-    def to_otlp(self) -> bytes:
-        """The request as ExportTraceServiceRequest; raises MalformedRequest."""
-        return self.body if self.format is None else self.format.to_otlp(self.body)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
-"""Requests in any format become OTLP, those of one format together where that costs less."""
+"""Requests in any format become OTLP, those of one format together."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from spanlake.ingest.request import Format, Request
@@ -12,37 +12,29 @@ _log = logging.getLogger(__name__)
 
 def translated(requests: Sequence[Request]) -> list[Request | Exception]:
     """The requests in OTLP, known by what they came as; the exception for one that is not what it should be."""
-    found = dict(_translated_together(requests))
-    return [found.get(number) or _translated(request) for number, request in enumerate(requests)]
-
-
-def _translated_together(requests: Sequence[Request]) -> Iterator[tuple[int, Request]]:
-    """Those that can be; one odd request leaves all of its format to be translated one by one."""
+    found: list[Request | Exception] = list(requests)
     by_format: dict[Format, list[int]] = {}
     for number, request in enumerate(requests):
-        if request.format is not None and request.format.all_to_otlp is not None:
+        if request.format is not None:
             by_format.setdefault(request.format, []).append(number)
     for format_, numbers in by_format.items():
-        if len(numbers) > 1 and format_.all_to_otlp is not None:
-            yield from _together(format_.all_to_otlp, numbers, requests)
+        outcomes = _outcomes(format_, [requests[number].body for number in numbers])
+        for number, outcome in zip(numbers, outcomes, strict=True):
+            found[number] = _result(requests[number], outcome)
+    return found
 
 
-def _together(
-    translate: Callable[[Sequence[bytes]], list[bytes]], numbers: Sequence[int], requests: Sequence[Request]
-) -> Iterator[tuple[int, Request]]:
+def _result(request: Request, outcome: bytes | Exception) -> Request | Exception:
+    return told(outcome) if isinstance(outcome, Exception) else replace(request, body=outcome, format=None)
+
+
+def _outcomes(format_: Format, bodies: Sequence[bytes]) -> Sequence[bytes | Exception]:
     try:
-        bodies = translate([requests[number].body for number in numbers])
-    except Exception:  # noqa: BLE001, who is at fault is found, and told, where each is translated alone
-        return
-    for number, body in zip(numbers, bodies, strict=True):
-        yield number, replace(requests[number], body=body, format=None)
-
-
-def _translated(request: Request) -> Request | Exception:
-    try:
-        return replace(request, body=request.to_otlp(), format=None)
+        return format_.translate(bodies)
     except Exception as error:  # noqa: BLE001, one odd request must not take the others with it
-        return told(error)
+        if len(bodies) == 1:
+            return [error]
+        return [outcome for body in bodies for outcome in _outcomes(format_, [body])]
 
 
 def told(error: Exception) -> Exception:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from spanlake.receivers.export import Attribute, Span, Tag, Value, attribute, event, link, resource, status
+from spanlake.receivers.export import Attribute, Tag, Value, attribute, delimited, event, link, resource, status, varint
 
 Reference = tuple[int, bytes, bytes]
 """Type, trace id and span id."""
@@ -17,8 +17,10 @@ _SERVER, _CLIENT = _KINDS["server"], _KINDS["client"]
 _OK, _ERROR = 1, 2
 _STATUSES = {"OK": _OK, "ERROR": _ERROR}
 _ABOUT_STATUS = frozenset({"error", "otel.status_code", "http.status_code"})
+ATTRIBUTE = b"\x4a"
+"""The tag of an attribute in a span."""
 WITH_A_MEANING = _ABOUT_STATUS | {"span.kind", "otel.status_description", "http.status_message"}
-"""Tags that ``kind_and_status`` looks at."""
+"""Tags that are looked at together: what one of them says depends on others."""
 _INTEGER = re.compile(r"[+-]?\d{1,19}", re.ASCII)
 _REFERENCE_TYPES = {CHILD_OF: "child_of"}
 _RENAMED = {
@@ -52,24 +54,30 @@ def log(time_ns: int, fields: Iterable[Tag]) -> bytes:
     return event(time_ns, name, [encoded for _, encoded in attributes.values()])
 
 
-def complete(span: Span, tags: dict[str, Attribute], references: Sequence[Reference]) -> bytes:
-    """Encode a span of which tags and references are still to be said; the former are used up."""
-    span.kind, span.status = kind_and_status(tags)
-    span.attributes = [encoded for _, encoded in tags.values()]
-    if references:
-        span.parent_span_id = span.parent_span_id or parent(span.trace_id, references)
-        span.links = links(span.parent_span_id, references)
-    return span.encode()
+def told_by(tags: dict[str, Attribute]) -> bytes:
+    """What a span's tags say, as its fields: kind, status, and whatever else they are."""
+    kind, encoded_status = _kind_and_status(tags)
+    return b"\x30" + varint(kind) + encoded_status + b"".join(ATTRIBUTE + encoded for _, encoded in tags.values())
 
 
-def kind_and_status(tags: dict[str, Attribute]) -> tuple[int, bytes]:
+def parent_and_links(trace_id: bytes, parent_id: bytes, references: Sequence[Reference]) -> bytes:
+    """What references say, as a span's fields, beside the parent that is known already."""
+    if not references:
+        return b"\x22\x08" + parent_id if parent_id else b""
+    parent = parent_id or _parent(trace_id, references)
+    return (b"\x22" + delimited(parent) if parent else b"") + b"".join(
+        b"\x6a" + each for each in _links(parent, references)
+    )
+
+
+def _kind_and_status(tags: dict[str, Attribute]) -> tuple[int, bytes]:
     """What a span's tags say of its kind, and of its status, encoded; tags that say nothing else go."""
     kind = tags.pop("span.kind", None)
     number = 0 if kind is None else _KINDS.get(_text(kind[0]), 0)
     return number, b"" if _ABOUT_STATUS.isdisjoint(tags) else _status(tags, number)
 
 
-def parent(trace_id: bytes, references: Sequence[Reference]) -> bytes:
+def _parent(trace_id: bytes, references: Sequence[Reference]) -> bytes:
     """The span of the first reference to the same trace, where one to a parent goes first."""
     followed = b""
     for kind, other, span_id in references:
@@ -84,7 +92,7 @@ def _or_none(span_id: bytes) -> bytes:
     return b"" if span_id == _ZERO else span_id
 
 
-def links(parent_span_id: bytes, references: Iterable[Reference]) -> list[bytes]:
+def _links(parent_span_id: bytes, references: Iterable[Reference]) -> list[bytes]:
     """All references but that to the parent."""
     return [
         link(trace_id, span_id, [attribute("opentracing.ref_type", _REFERENCE_TYPES.get(kind, "follows_from"))])

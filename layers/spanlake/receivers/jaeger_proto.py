@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError
 
 from spanlake.receivers import fields, jaeger
 from spanlake.receivers.errors import MalformedSpans
-from spanlake.receivers.export import REMEMBERED, SHORT, Attribute, Tag, Value, delimited, scope, varint
+from spanlake.receivers.export import REMEMBERED, SHORT, Attribute, Tag, Value, delimited, scope
 from spanlake.receivers.jaeger import Reference
 from spanlake.receivers.span_columns import Owners, SpanColumns, export
 from spanlake.receivers.tag_lists import Meanings, TagLists
@@ -28,7 +28,6 @@ from spanlake.spans.protobuf import Decoder, WireError
 _FORMAT = "Jaeger's protobuf"
 _SMALLEST = {"spans": 16, "tags": 8, "logs": 8, "references": 8}
 """Bytes that messages have on average, at the least."""
-_ATTRIBUTE = b"\x4a"
 _NO_SERVICE = "OTLPResourceNoServiceName"
 """What the Collector calls the service of spans that have none."""
 _SPECIAL = jaeger.WITH_A_MEANING | {"otel.scope.name", "otel.scope.version", "w3c.tracestate"}
@@ -63,14 +62,8 @@ MESSAGES: Messages = {
 }
 
 
-def post_spans(body: bytes) -> bytes:
-    """Turn a PostSpansRequest into an ExportTraceServiceRequest. Raises MalformedSpans."""
-    (translated,) = all_post_spans([body])
-    return translated
-
-
-def all_post_spans(bodies: Sequence[bytes]) -> list[bytes]:
-    """Do the same with several, which costs less than one after the other when they are small."""
+def post_spans(bodies: Sequence[bytes]) -> list[bytes]:
+    """Turn PostSpansRequests into ExportTraceServiceRequests. Raises MalformedSpans when one of them is none."""
     try:
         return _Translation(Limits.of(bodies)).of(bodies)
     except (WireError, TooMuch, DecodeError) as error:
@@ -123,7 +116,7 @@ class _Translation:
     def _tags(self, lists: Array) -> tuple[Array, Meanings["_Told"]]:
         self._flat("tags", lists)
         nothing = pa.repeat(fields.NOTHING, len(lists))
-        return TagLists.of(lists, _read).split(_SPECIAL, nothing, lambda _, tags: _Told.by(tags), _ATTRIBUTE)
+        return TagLists.of(lists, _read).split(_SPECIAL, nothing, lambda _, tags: _Told.by(tags), jaeger.ATTRIBUTE)
 
     def _logs(self, lists: Array) -> Array:
         """Logs as fields of spans."""
@@ -168,10 +161,8 @@ class _Told:
     def by(cls, tags: dict[str, Attribute]) -> "_Told":
         in_scope = _scope(tags) if "otel.scope.name" in tags else b""
         state = tags.pop("w3c.tracestate", ("", b""))[0]
-        kind, status = jaeger.kind_and_status(tags)
-        attributes = b"".join(_ATTRIBUTE + encoded for _, encoded in tags.values())
         trace_state = b"\x1a" + delimited(state.encode()) if isinstance(state, str) else b""
-        return cls(b"\x30" + varint(kind) + status + trace_state + attributes, in_scope)
+        return cls(trace_state + jaeger.told_by(tags), in_scope)
 
 
 def _name_a_parent(types: Array, of: Array, span_id: Array, trace_id: Array) -> Array:
@@ -194,13 +185,7 @@ def _parents_and_links(
     by_row: dict[int, list[Reference]] = {}
     for row, reference in zip(rows, zip(types, of, span_id, strict=True), strict=True):
         by_row.setdefault(row, []).append(reference)
-    return {row: _parent_and_links(trace_id[row].as_py(), each) for row, each in by_row.items()}
-
-
-def _parent_and_links(trace_id: bytes, references: Sequence[Reference]) -> bytes:
-    parent = jaeger.parent(trace_id, references)
-    links = b"".join(b"\x6a" + link for link in jaeger.links(parent, references))
-    return (b"\x22" + delimited(parent) if parent else b"") + links
+    return {row: jaeger.parent_and_links(trace_id[row].as_py(), b"", each) for row, each in by_row.items()}
 
 
 def _resource(encoded: bytes) -> bytes:

@@ -62,14 +62,8 @@ class Stream:
         return missing + body
 
 
-def export_request(body: bytes) -> bytes:
-    """Turn an ExportTraceServiceRequest of OpenCensus into OTLP's. Raises MalformedSpans."""
-    (translated,) = all_export_requests([body])
-    return translated
-
-
-def all_export_requests(bodies: Sequence[bytes]) -> list[bytes]:
-    """Do the same with several, which costs less than one after the other when they are small."""
+def export_requests(bodies: Sequence[bytes]) -> list[bytes]:
+    """Turn OpenCensus' ExportTraceServiceRequests into OTLP's. Raises MalformedSpans when one of them is none."""
     try:
         return _Translation(Limits.of(bodies)).of(bodies)
     except (WireError, TooMuch, DecodeError) as error:

@@ -4,7 +4,7 @@ Most tags are attributes and nothing else. Some say what has a field of its own 
 and what they say may depend on each other: they are looked at together, with what else the span tells.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from struct import iter_unpack
 from typing import Generic, TypeVar
@@ -32,7 +32,7 @@ class Meanings(Generic[T]):
 class TagLists:
     """The tags of some rows, in order; of tags of one key the last counts."""
 
-    tags: list[Tag]
+    tags: Sequence[Tag]
     """The different ones."""
     length: int
     """How many rows there are."""
@@ -47,6 +47,11 @@ class TagLists:
         codes = encoded.flatten().dictionary_encode()
         tags = [read(tag) for tag in codes.dictionary.to_pylist()]
         return cls(tags, len(encoded), codes.indices, pc.list_parent_indices(encoded))
+
+    @classmethod
+    def coded(cls, tags: Sequence[Tag], numbers: Array) -> "TagLists":
+        """The same of tags that are known by their numbers, in lists of int32."""
+        return cls(tags, len(numbers), numbers.flatten(), pc.list_parent_indices(numbers))
 
     def split(
         self, special: Collection[str], context: Array, tell: Callable[[bytes, dict[str, Attribute]], T], tag: bytes

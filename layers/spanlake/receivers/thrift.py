@@ -155,10 +155,14 @@ _SKIPS: Mapping[int, Read] = {
 def struct(reader: Reader, fields: Fields, required: frozenset[int] = frozenset()) -> dict[int, Any]:
     """Read a struct: its fields' values by number. Raises MalformedSpans, also when a required one is missing."""
     found = reader.struct(fields)
-    if not required <= found.keys():
-        missing = min(required - found.keys())
-        reader.refuse(f"the required field {missing} is missing")
+    require(reader, found, required)
     return found
+
+
+def require(reader: Reader, found: Mapping[int, object], required: frozenset[int]) -> None:
+    """Raise MalformedSpans when one of these fields was not found."""
+    if not required <= found.keys():
+        reader.refuse(f"the required field {min(required - found.keys())} is missing")
 
 
 def items(reader: Reader, type_: int, read: Read) -> list[Any]:
@@ -179,7 +183,7 @@ def whole(reader: Reader, read: Read) -> Any:
 
 _INTEGERS = {BYTE: Struct(">b"), I16: Struct(">h"), I32: Struct(">i"), I64: Struct(">q")}
 _BIG_DOUBLE, _LITTLE_DOUBLE = Struct(">d"), Struct("<d")
-_FIELD = Struct(">h")
+_FIELD, _LIST_HEAD = Struct(">h"), Struct(">bi")
 _LONG, _LENGTH = _INTEGERS[I64].unpack_from, _INTEGERS[I32].unpack_from
 _VERSION_1 = 0x8001
 
@@ -226,7 +230,9 @@ class BinaryReader(Reader):
         return found
 
     def list_head(self) -> tuple[int, int]:
-        return self.integer(BYTE), self.count(self.integer(I32))
+        type_, number = _LIST_HEAD.unpack_from(self.data, self.at)
+        self.at += _LIST_HEAD.size
+        return type_, self.count(number)
 
     def map_head(self) -> tuple[int, int, int]:
         return self.integer(BYTE), self.integer(BYTE), self.count(self.integer(I32))

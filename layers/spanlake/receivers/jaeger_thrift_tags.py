@@ -1,0 +1,124 @@
+"""Tags in Jaeger's Thrift, most of which are known by their bytes once one like them has been read."""
+
+from functools import lru_cache
+from struct import Struct
+from typing import Any
+
+from spanlake.receivers import jaeger, thrift
+from spanlake.receivers.export import REMEMBERED, SHORT, Tag
+from spanlake.receivers.jaeger_rows import Tags
+from spanlake.receivers.thrift import BinaryReader, Reader
+
+
+def tag_list(reader: Reader, tags: Tags) -> list[int]:
+    """Read a list of tags: their numbers."""
+    type_, count = reader.list_head()
+    if count and type_ != thrift.STRUCT:
+        reader.refuse("tags are no structs")
+    if isinstance(reader, BinaryReader):
+        return _binary_tags(reader, tags, count)
+    return [_compact_tag(reader, tags) for _ in range(count)]
+
+
+def _compact_tag(reader: Reader, tags: Tags) -> int:
+    """Read a tag whose value is a short string, by its bytes if it was read before; or any other."""
+    data, at = reader.data, reader.at
+    key_end = at + 2 + data[at + 1]
+    if data[at] != _COMPACT_HEAD or data[at + 1] > 127 or data[key_end : key_end + 3] != _COMPACT_TEXT:
+        return tags.add_unknown(_tag(reader))
+    end = key_end + 5 + data[key_end + 3]
+    if data[key_end + 3] > 127 or data[end - 1 : end] != b"\x00":
+        return tags.add_unknown(_tag(reader))
+    encoded = data[at:end]
+    found = tags.numbers.get(encoded)
+    if found is None:
+        key, value = data[at + 2 : key_end], data[key_end + 4 : end - 1]
+        found = tags.add(encoded, jaeger.tag(key.decode(errors="replace"), value.decode(errors="replace")))
+    reader.at = end
+    return found
+
+
+def _binary_tags(reader: BinaryReader, tags: Tags, count: int) -> list[int]:
+    """Read tags that are laid out as writers lay them out, by their bytes if they were read before; or any others."""
+    data, at, known, found = reader.data, reader.at, tags.numbers.get, []
+    for _ in range(count):
+        key_end = at + 7 + data[at + 6]
+        size = _SIZES.get(data[key_end : key_end + 10], -1)
+        end = key_end + 11 + (size or 4 + int.from_bytes(data[key_end + 10 : key_end + 14]))
+        encoded = data[at:end]
+        number = known(encoded)
+        if number is None:
+            reader.at = at
+            number = _new_binary_tag(reader, tags, key_end, end if size >= 0 else -1)
+            end = reader.at
+        found.append(number)
+        at = end
+    reader.at = at
+    return found
+
+
+def _new_binary_tag(reader: BinaryReader, tags: Tags, key_end: int, end: int) -> int:
+    """Read a tag that is not known; it ends there if it is laid out as writers lay it out."""
+    data, at = reader.data, reader.at
+    if end < 0 or data[at : at + 6] != _TAG_HEAD or data[end - 1 : end] != b"\x00":
+        return tags.add_unknown(_tag(reader))
+    read = _short_tag if end - at <= SHORT else _plain_tag
+    tag = read(data[at + 7 : key_end], data[key_end + 6], data[key_end + 10 : end - 1])
+    reader.at = end
+    return tags.add(data[at:end], tag)
+
+
+_COMPACT_HEAD, _COMPACT_TEXT = 0x18, b"\x15\x00\x18"
+"""The head of a tag's key in the compact protocol, and what stands between key and value when that is a string."""
+_TAG_HEAD = b"\x0b\x00\x01\x00\x00\x00"
+"""The head of a tag's first field, its key, and of the length of one that is shorter than 256 bytes."""
+_SIZES = {
+    b"\x08\x00\x02\x00\x00\x00\x00\x0b\x00\x03": 0,
+    b"\x08\x00\x02\x00\x00\x00\x01\x04\x00\x04": 8,
+    b"\x08\x00\x02\x00\x00\x00\x02\x02\x00\x05": 1,
+    b"\x08\x00\x02\x00\x00\x00\x03\x0a\x00\x06": 8,
+    b"\x08\x00\x02\x00\x00\x00\x04\x0b\x00\x07": 0,
+}
+"""A tag's type and the head of its value's field, and the value's size; 0 where the size stands before the value."""
+
+_DOUBLE, _LONG = Struct(">d"), Struct(">q")
+
+
+def _plain_tag(key: bytes, type_: int, value: bytes) -> Tag:
+    """A tag whose value is this, a string behind its length."""
+    name = key.decode(errors="replace")
+    match type_:
+        case 0:
+            return jaeger.tag(name, value[4:].decode(errors="replace"))
+        case 1:
+            return jaeger.tag(name, _DOUBLE.unpack(value)[0])
+        case 2:
+            return jaeger.tag(name, value != b"\x00")
+        case 3:
+            return jaeger.tag(name, _LONG.unpack(value)[0])
+        case _:
+            return jaeger.tag(name, value[4:])
+
+
+_short_tag = lru_cache(REMEMBERED)(_plain_tag)
+
+
+_TAG_FIELDS: thrift.Fields = {
+    1: (thrift.STRING, Reader.text),
+    2: (thrift.I32, thrift.i32),
+    3: (thrift.STRING, Reader.text),
+    4: (thrift.DOUBLE, thrift.double),
+    5: (thrift.BOOL, thrift.boolean),
+    6: (thrift.I64, thrift.i64),
+    7: (thrift.STRING, Reader.binary),
+}
+_TAG_VALUES: dict[int, tuple[int, Any]] = {0: (3, ""), 1: (4, 0.0), 2: (5, False), 3: (6, 0), 4: (7, b"")}
+"""By a tag's type, the field of its value, and what it is when it is not there."""
+
+
+def _tag(reader: Reader) -> Tag:
+    found = thrift.struct(reader, _TAG_FIELDS, frozenset({1, 2}))
+    if found[2] not in _TAG_VALUES:
+        return jaeger.tag(found[1], f"<Unknown Jaeger TagType {found[2]}>")
+    field, default = _TAG_VALUES[found[2]]
+    return jaeger.tag(found[1], found.get(field, default))
