@@ -20,7 +20,7 @@ def compacted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SpanlakeServ
     server = SpanlakeServer(tmp_path_factory.mktemp("compacted") / "data", ["--no-compaction"]).wait_until_ready()
     try:
         for body in bodies():
-            for request in _pieces(body):
+            for request in pieces(body):
                 assert server.post_traces(request, headers={"X-Scope-OrgID": TENANT}).status == 200
         program = Path(sys.executable).with_name("spanlake")
         subprocess.run([program, "compact", "--data", server.data], check=True, capture_output=True)
@@ -29,7 +29,8 @@ def compacted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SpanlakeServ
         server.stop()
 
 
-def _pieces(body: bytes) -> Iterator[bytes]:
+def pieces(body: bytes) -> Iterator[bytes]:
+    """A request of its own for each resource."""
     for resource_spans in ExportTraceServiceRequest.FromString(body).resource_spans:
         yield ExportTraceServiceRequest(resource_spans=[resource_spans]).SerializeToString()
 
