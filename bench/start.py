@@ -22,7 +22,7 @@ _PACKAGES = (
     "ptars",
     "google.protobuf",
     "grpc",
-    "fastapi",
+    "starlette.applications",
     "uvicorn",
 )
 _TIMED_IMPORT = "import time; begin = time.perf_counter(); import {}; print(time.perf_counter() - begin)"

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 SPANLAKE = Path(sys.executable).with_name("spanlake")
-HEAVY = ("pyarrow", "duckdb", "fastapi", "grpc", "sqlglot", "structlog", "uvicorn", "prometheus_client")
+HEAVY = ("pyarrow", "duckdb", "starlette", "grpc", "sqlglot", "structlog", "uvicorn", "prometheus_client")
 
 
 def test_help_lists_the_commands() -> None:

@@ -1,16 +1,19 @@
 """The application put together: what it has, and what it says of errors nobody thought of."""
 
 import asyncio
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
 
-from spanlake.api.app import Parts, create_app
-from spanlake.api.otlp_http import OtlpHttp
-from spanlake.api.tenant import Tenant
+from spanlake.api.app import create_app
+from spanlake.api.errors import INGEST_ERRORS
+from spanlake.api.otlp_http import PATH, OtlpHttp
+from spanlake.api.tenant import tenant_of
 from spanlake.config import IngestLimits
 from spanlake.ingest.admission import Admission
 from spanlake.ingest.request import Format, Receipt
@@ -19,9 +22,9 @@ from spanlake.metrics import Metrics
 
 
 def ask(
-    parts: Parts, method: str, path: str, headers: dict[str, str] | None = None, body: bytes = b""
+    routes: Sequence[Route], method: str, path: str, headers: dict[str, str] | None = None, body: bytes = b""
 ) -> tuple[int, bytes]:
-    """Send one request to an application with these parts, without a server."""
+    """Send one request to an application with these routes, without a server."""
     sent: list[MutableMapping[str, Any]] = []
 
     async def receive() -> MutableMapping[str, Any]:
@@ -38,7 +41,7 @@ def ask(
         "query_string": b"",
         "headers": [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()],
     }
-    asyncio.run(create_app(parts)(scope, receive, send))
+    asyncio.run(create_app(routes, INGEST_ERRORS)(scope, receive, send))
     return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])
 
 
@@ -46,18 +49,13 @@ def broken(tenant: str, body: bytes, format_: Format | None = None) -> "Future[R
     raise ZeroDivisionError("a secret")
 
 
-def router() -> APIRouter:
-    routes = APIRouter()
-
-    @routes.get("/tenant")
-    async def tenant(tenant: Tenant) -> str:
-        return tenant
-
-    return routes
+async def tenant(request: Request) -> Response:
+    return PlainTextResponse(tenant_of(request))
 
 
-def test_without_otlp_it_takes_no_spans() -> None:
-    assert ask(Parts(), "POST", "/v1/traces") == (404, b"Not Found\n")
+@pytest.mark.parametrize("path", ["/", "/v1/traces", "/tenant/"])
+def test_where_there_is_nothing(path: str) -> None:
+    assert ask([Route("/tenant", tenant)], "GET", path) == (404, b"Not Found\n")
 
 
 def test_an_error_nobody_thought_of_is_told_without_its_details(caplog: pytest.LogCaptureFixture) -> None:
@@ -65,7 +63,7 @@ def test_an_error_nobody_thought_of_is_told_without_its_details(caplog: pytest.L
     with ThreadPoolExecutor(1) as slow:
         otlp = OtlpHttp(ingest, bytes, slow)
         headers = {"Content-Type": "application/json"}
-        status, body = ask(Parts(otlp=otlp), "POST", "/v1/traces", headers, b"{}")
+        status, body = ask([Route(PATH, otlp)], "POST", "/v1/traces", headers, b"{}")
     assert (status, body) == (500, b'{"code": 13, "message": "internal error"}')
     assert "a secret" in caplog.text
     assert ingest.admission.bytes_in_flight == 0
@@ -74,10 +72,10 @@ def test_an_error_nobody_thought_of_is_told_without_its_details(caplog: pytest.L
 @pytest.mark.parametrize(
     ("headers", "answer"),
     [
-        ({}, (200, b'"single-tenant"')),
-        ({"X-Scope-OrgID": "team-a"}, (200, b'"team-a"')),
+        ({}, (200, b"single-tenant")),
+        ({"X-Scope-OrgID": "team-a"}, (200, b"team-a")),
         ({"X-Scope-OrgID": ""}, (400, b"the tenant id is empty\n")),
     ],
 )
 def test_routes_know_the_tenant(headers: dict[str, str], answer: tuple[int, bytes]) -> None:
-    assert ask(Parts(routers=[router()]), "GET", "/tenant", headers) == answer
+    assert ask([Route("/tenant", tenant)], "GET", "/tenant", headers) == answer

@@ -6,7 +6,7 @@ from typing import Any
 
 import anyio
 import pytest
-from fastapi import Request
+from starlette.requests import Request
 
 from spanlake.api.cancelling import run
 from spanlake.query.duck import Cancellation, Duck

@@ -10,12 +10,12 @@ from urllib.parse import urlencode
 import pyarrow as pa
 import pytest
 import uvicorn
-from fastapi import FastAPI
 from sqlglot import exp
+from starlette.types import ASGIApp
 
-from spanlake.api.errors import answer_errors
+from spanlake.api.app import create_app
 from spanlake.api.query_errors import ALL_ERRORS
-from spanlake.api.tempo import tempo_router
+from spanlake.api.tempo import tempo_routes
 from spanlake.query.duck import Session
 from spanlake.query.limits import Cancelled
 from tests.query.kit import NOON, SECOND, At, Lake
@@ -47,7 +47,7 @@ class Endless:
 
 
 @contextmanager
-def listening(app: FastAPI) -> Iterator[int]:
+def listening(app: ASGIApp) -> Iterator[int]:
     """The port at which an app is served while the context lasts."""
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", timeout_graceful_shutdown=30))
     thread = threading.Thread(target=server.run)
@@ -78,12 +78,10 @@ def listening(app: FastAPI) -> Iterator[int]:
 def test_the_query_is_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, parameters: dict[str, str]
 ) -> None:
-    lake, endless, app = Lake(tmp_path), Endless(), FastAPI()
+    lake, endless = Lake(tmp_path), Endless()
     lake.add(At(1, attributes={"k": 1}), tenant="single-tenant")
     monkeypatch.setattr(Session, "table", endless.instead_of_table())
-    app.include_router(tempo_router(lake.querier))
-    answer_errors(app, ALL_ERRORS)
-    with listening(app) as port:
+    with listening(create_app(tempo_routes(lake.querier), ALL_ERRORS)) as port:
         with socket.create_connection(("127.0.0.1", port)) as client:
             client.sendall(f"GET {path}?{urlencode(parameters | TIMES)} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
             assert endless.running.wait(30)

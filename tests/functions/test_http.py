@@ -17,7 +17,6 @@ from tests.payloads import export_request
 PROTOBUF = {"content-type": "application/x-protobuf"}
 TRACE = (b"t" * 16).hex()
 SHOP = {"lambda": {"tenant": "shop"}}
-ZIPKIN = json.dumps([{"traceId": "1", "id": "1", "name": "one", "timestamp": time.time_ns() // 1000}]).encode()
 
 
 @pytest.fixture
@@ -65,10 +64,18 @@ def test_compressed_requests(ingesting: Handler, querying: Handler) -> None:
     assert names(querying) == ["one"]
 
 
+def test_spans_of_zipkin(ingesting: Handler, querying: Handler) -> None:
+    span = {"traceId": TRACE, "id": "1", "name": "one", "timestamp": time.time_ns() // 1000}
+    body, headers = json.dumps([span]).encode(), {"content-type": "application/json"}
+    answer = ingesting(http_event("POST", "/api/v2/spans", headers=headers, body=body), Context())
+    assert answer["statusCode"] == 202
+    assert names(querying) == ["one"]
+
+
 @pytest.mark.parametrize(
     ("path", "headers", "body", "status"),
     [
-        ("/api/v2/spans", {"content-type": "application/json"}, ZIPKIN, 202),
+        ("/api/v2/spans", {"content-type": "application/json"}, b"[]", 202),
         ("/api/v1/spans", {"content-type": "application/json"}, b"[]", 202),
         ("/api/traces", {"content-type": "text/plain"}, b"x", 415),
         ("/v1/traces", PROTOBUF, b"\xff", 400),

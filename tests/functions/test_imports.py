@@ -41,7 +41,7 @@ def loaded(function: str, environment: Mapping[str, str], *candidates: str) -> l
     ("function", "modules"),
     [
         ("ingest", ["pyarrow"]),
-        ("query", ["duckdb", "fastapi", "pyarrow", "pydantic", "sqlglot"]),
+        ("query", ["duckdb", "pyarrow", "sqlglot"]),
         ("compact", ["pyarrow"]),
         ("expire", ["pyarrow"]),
         ("authorize", []),

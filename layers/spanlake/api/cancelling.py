@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import anyio
-from fastapi import Request
+from starlette.requests import Request
 
 from spanlake.query.duck import Cancellation
 

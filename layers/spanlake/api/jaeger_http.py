@@ -19,7 +19,7 @@ _MEDIA_TYPES = ("application/x-thrift", "application/vnd.apache.thrift.binary")
 
 def jaeger_routes(ingest: Ingest, slow: Executor) -> list[Route]:
     """Where spans are sent."""
-    return [Route(PATH, SpanPosts(ingest, slow, PROTOCOL, _format_of), include_in_schema=False)]
+    return [Route(PATH, SpanPosts(ingest, slow, PROTOCOL, _format_of))]
 
 
 def _format_of(media_type: str) -> Format:

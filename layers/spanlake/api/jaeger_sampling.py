@@ -1,16 +1,15 @@
 """What Jaeger's clients ask their agent: ``/sampling``."""
 
-from fastapi import APIRouter
-from fastapi.responses import JSONResponse, Response
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 
-def sampling_router(probability: float) -> APIRouter:
+def sampling_route(probability: float) -> Route:
     """What clients that ask which traces to sample are told, as jaeger-idl's sampling.thrift has it in JSON."""
-    router = APIRouter()
     answer = {"strategyType": "PROBABILISTIC", "probabilisticSampling": {"samplingRate": probability}}
 
-    @router.get("/sampling")
-    async def sampling() -> Response:
+    async def sampling(_: Request) -> Response:
         return JSONResponse(answer)
 
-    return router
+    return Route("/sampling", sampling)

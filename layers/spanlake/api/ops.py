@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from fastapi import APIRouter
-from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
 
 from spanlake.metrics import Metrics
 from spanlake.store.index import DaySummary
@@ -28,37 +29,31 @@ class Operations:
     started: float  # seconds since 1970
 
 
-def metrics_router(metrics: Metrics) -> APIRouter:
+def metrics_route(metrics: Metrics) -> Route:
     """The route ``/metrics``."""
-    router = APIRouter()
 
-    @router.get("/metrics")
-    async def exposed() -> Response:
+    async def exposed(_: Request) -> Response:
         text, media_type = await run_in_threadpool(metrics.expose)
         return Response(text, headers={"Content-Type": media_type})
 
-    return router
+    return Route("/metrics", exposed)
 
 
-def ops_router(operations: Operations) -> APIRouter:
+def ops_routes(operations: Operations) -> list[Route]:
     """The routes ``/ready``, ``/status`` and ``/api/status/buildinfo``."""
-    router = APIRouter()
 
-    @router.get("/ready")
-    async def ready() -> Response:
+    async def ready(_: Request) -> Response:
         hindrance = operations.hindrance()
         return PlainTextResponse(f"{hindrance or 'ready'}\n", 200 if hindrance is None else 503)
 
-    @router.get("/status")
-    async def status() -> Response:
+    async def status(_: Request) -> Response:
         summary = await run_in_threadpool(operations.summary)
         return JSONResponse(_status(operations, summary))
 
-    @router.get("/api/status/buildinfo")
-    async def buildinfo() -> Response:
+    async def buildinfo(_: Request) -> Response:
         return JSONResponse(_buildinfo())
 
-    return router
+    return [Route("/ready", ready), Route("/status", status), Route("/api/status/buildinfo", buildinfo)]
 
 
 def _status(operations: Operations, summary: Sequence[DaySummary]) -> dict[str, object]:

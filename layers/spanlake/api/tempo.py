@@ -5,16 +5,18 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
-from fastapi import APIRouter, HTTPException, Request
-from fastapi.responses import PlainTextResponse, Response
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from pydantic_core import to_json
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
 
 from spanlake.api import answers
 from spanlake.api.cancelling import run
 from spanlake.api.params import InvalidParameter, Params
 from spanlake.api.tag_search import query_of_tags
-from spanlake.api.tenant import Tenant
+from spanlake.api.tenant import tenant_of
 from spanlake.query.duck import Cancellation
 from spanlake.query.exemplars import exemplars_wanted
 from spanlake.query.querier import Querier
@@ -44,22 +46,22 @@ T = TypeVar("T")
 Timer = Callable[[str], AbstractContextManager[object]]
 
 
-def tempo_router(querier: Querier, timer: Timer = nullcontext) -> APIRouter:
+def tempo_routes(querier: Querier, timer: Timer = nullcontext) -> list[Route]:
     """The routes, answered by a querier; ``timer`` is entered with the route for every question."""
-    router = APIRouter()
     tempo = Tempo(querier, timer)
-    router.add_api_route("/api/echo", tempo.echo, methods=["GET"])
-    router.add_api_route("/api/traces/{trace_id}", tempo.trace, methods=["GET"])
-    router.add_api_route("/api/traces/{trace_id}", tempo.delete_trace, methods=["DELETE"])
-    router.add_api_route("/api/v2/traces/{trace_id}", tempo.trace_v2, methods=["GET"])
-    router.add_api_route("/api/metrics/query_range", tempo.query_range, methods=["GET"])
-    router.add_api_route("/api/metrics/query", tempo.query_instant, methods=["GET"])
-    router.add_api_route("/api/search", tempo.search, methods=["GET"])
-    router.add_api_route("/api/search/tags", tempo.tags, methods=["GET"])
-    router.add_api_route("/api/v2/search/tags", tempo.tags_v2, methods=["GET"])
-    router.add_api_route("/api/search/tag/{tag:path}/values", tempo.tag_values, methods=["GET"])
-    router.add_api_route("/api/v2/search/tag/{tag:path}/values", tempo.tag_values_v2, methods=["GET"])
-    return router
+    return [
+        Route("/api/echo", tempo.echo),
+        Route("/api/traces/{trace_id}", tempo.trace),
+        Route("/api/traces/{trace_id}", tempo.delete_trace, methods=["DELETE"]),
+        Route("/api/v2/traces/{trace_id}", tempo.trace_v2),
+        Route("/api/metrics/query_range", tempo.query_range),
+        Route("/api/metrics/query", tempo.query_instant),
+        Route("/api/search", tempo.search),
+        Route("/api/search/tags", tempo.tags),
+        Route("/api/v2/search/tags", tempo.tags_v2),
+        Route("/api/search/tag/{tag:path}/values", tempo.tag_values),
+        Route("/api/v2/search/tag/{tag:path}/values", tempo.tag_values_v2),
+    ]
 
 
 class Tempo:
@@ -69,11 +71,11 @@ class Tempo:
         self._querier = querier
         self._timer = timer
 
-    async def echo(self) -> Response:
+    async def echo(self, _: Request) -> Response:
         """Tells a data source that it is understood."""
         return PlainTextResponse("echo")
 
-    async def trace(self, request: Request, trace_id: str, tenant: Tenant) -> Response:
+    async def trace(self, request: Request) -> Response:
         """A trace in the first form: batches, or OTLP's TracesData as protobuf; 404 when there is none."""
         protobuf = _accepts_protobuf(request)
 
@@ -82,12 +84,12 @@ class Tempo:
                 return None
             return found.SerializeToString() if protobuf else trace_v1(found)
 
-        body = await self._trace(request, tenant, trace_id, render)
+        body = await self._trace(request, render)
         if body is None:
             raise HTTPException(404, "trace not found")
         return Response(body, media_type=_PROTOBUF if protobuf else "application/json")
 
-    async def trace_v2(self, request: Request, trace_id: str, tenant: Tenant) -> Response:
+    async def trace_v2(self, request: Request) -> Response:
         """A trace in the second form, inside an answer; an empty one when there is none."""
         protobuf = _accepts_protobuf(request)
 
@@ -96,19 +98,19 @@ class Tempo:
                 return answers.trace_by_id_response(found)
             return trace_v2(found) if found else b'{"trace":{}}'
 
-        body = await self._trace(request, tenant, trace_id, render)
+        body = await self._trace(request, render)
         return Response(body, media_type=_PROTOBUF if protobuf else "application/json")
 
-    async def delete_trace(self, request: Request, trace_id: str, tenant: Tenant) -> Response:
+    async def delete_trace(self, request: Request) -> Response:
         """Takes a trace out of all answers; 404 when there is none."""
-        wanted = _trace_id(trace_id)
+        tenant, wanted = tenant_of(request), _trace_id(request.path_params["trace_id"])
         if not await self._run(request, lambda stop: self._querier.delete(tenant, wanted, stop)):
             raise HTTPException(404, "trace not found")
         return Response(status_code=204)
 
-    async def search(self, request: Request, tenant: Tenant) -> Response:
+    async def search(self, request: Request) -> Response:
         """Traces that match ``q``, or ``tags`` with ``minDuration`` and ``maxDuration``."""
-        params = Params(request.query_params)
+        tenant, params = tenant_of(request), Params(request.query_params)
         when, q = params.range(), params.text("q")
         shortest, longest = params.duration_ns("minDuration"), params.duration_ns("maxDuration")
         limit = min(params.whole("limit", DEFAULT_LIMIT, least=1), self._querier.duck.limits.traces)
@@ -123,7 +125,7 @@ class Tempo:
 
         return _json(await self._run(request, ask))
 
-    async def tags(self, request: Request, tenant: Tenant) -> Response:
+    async def tags(self, request: Request) -> Response:
         """Names of attributes, all scopes together; intrinsics only when asked for."""
         intrinsics = _scope(Params(request.query_params)) == "intrinsic"
 
@@ -131,36 +133,37 @@ class Tempo:
             names = {name for scope, names in found.items() if intrinsics or scope != "intrinsic" for name in names}
             return {"tagNames": sorted(names)}
 
-        return await self._names(request, tenant, render)
+        return await self._names(request, render)
 
-    async def tags_v2(self, request: Request, tenant: Tenant) -> Response:
+    async def tags_v2(self, request: Request) -> Response:
         """Names of attributes by scope."""
 
         def render(found: dict[str, list[str]]) -> object:
             return {"scopes": [{"name": scope, "tags": names} for scope, names in found.items()]}
 
-        return await self._names(request, tenant, render)
+        return await self._names(request, render)
 
-    async def tag_values(self, request: Request, tag: str, tenant: Tenant) -> Response:
+    async def tag_values(self, request: Request) -> Response:
         """Values of an attribute, in any scope, as text."""
+        tag = request.path_params["tag"]
         field = _TAGS_OF_V1.get(tag) or Attribute(AttributeScope.NONE, tag)
 
         def render(found: list[TagValue]) -> object:
             return {"tagValues": sorted({value.value for value in found})}
 
-        return await self._values(request, tenant, field, render)
+        return await self._values(request, field, render)
 
-    async def tag_values_v2(self, request: Request, tag: str, tenant: Tenant) -> Response:
+    async def tag_values_v2(self, request: Request) -> Response:
         """Values of a TraceQL field, with their types."""
 
         def render(found: list[TagValue]) -> object:
             return {"tagValues": [{"type": value.type, "value": value.value} for value in found]}
 
-        return await self._values(request, tenant, parse_identifier(tag), render)
+        return await self._values(request, parse_identifier(request.path_params["tag"]), render)
 
-    async def query_range(self, request: Request, tenant: Tenant) -> Response:
+    async def query_range(self, request: Request) -> Response:
         """Time series of a metrics query, with exemplars."""
-        params = Params(request.query_params)
+        tenant, params = tenant_of(request), Params(request.query_params)
         when = params.metrics_range()
         most = self._querier.duck.limits.samples
         steps = Steps.aligned(when.start_ns, when.end_ns, params.step_ns(), most)
@@ -174,9 +177,9 @@ class Tempo:
 
         return _json(await self._run(request, ask))
 
-    async def query_instant(self, request: Request, tenant: Tenant) -> Response:
+    async def query_instant(self, request: Request) -> Response:
         """One value for each series of a metrics query, over the whole range."""
-        params = Params(request.query_params)
+        tenant, params = tenant_of(request), Params(request.query_params)
         when = params.metrics_range()
         steps = Steps.whole(when.start_ns, when.end_ns)
 
@@ -202,9 +205,9 @@ class Tempo:
             raise Unsupported("a metrics query ends in a function such as rate()", query.text, len(query.text))
         return query
 
-    async def _trace(self, request: Request, tenant: str, trace_id: str, render: Callable[[TracesData | None], T]) -> T:
+    async def _trace(self, request: Request, render: Callable[[TracesData | None], T]) -> T:
         """A trace's answer, which is rendered away from the event loop: that of a large one takes its time."""
-        wanted = _trace_id(trace_id)
+        tenant, wanted = tenant_of(request), _trace_id(request.path_params["trace_id"])
         when = Params(request.query_params).range()
 
         def ask(stop: Cancellation) -> T:
@@ -213,8 +216,8 @@ class Tempo:
 
         return await self._run(request, ask)
 
-    async def _names(self, request: Request, tenant: str, render: Callable[[dict[str, list[str]]], object]) -> Response:
-        params = Params(request.query_params)
+    async def _names(self, request: Request, render: Callable[[dict[str, list[str]]], object]) -> Response:
+        tenant, params = tenant_of(request), Params(request.query_params)
         scope, q, when = _scope(params), params.text("q"), params.range()
 
         def ask(stop: Cancellation) -> bytes:
@@ -222,10 +225,8 @@ class Tempo:
 
         return _json(await self._run(request, ask))
 
-    async def _values(
-        self, request: Request, tenant: str, tag: Field, render: Callable[[list[TagValue]], object]
-    ) -> Response:
-        params = Params(request.query_params)
+    async def _values(self, request: Request, tag: Field, render: Callable[[list[TagValue]], object]) -> Response:
+        tenant, params = tenant_of(request), Params(request.query_params)
         q, when = params.text("q"), params.range()
 
         def ask(stop: Cancellation) -> bytes:

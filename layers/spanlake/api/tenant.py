@@ -1,15 +1,10 @@
-"""Whose data an HTTP request is about, as a FastAPI dependency."""
+"""Whose data an HTTP request is about."""
 
-from typing import Annotated
-
-from fastapi import Depends, Request
+from starlette.requests import Request
 
 from spanlake.ingest.tenant import HEADER, tenant_named
 
 
-async def _tenant(request: Request) -> str:
+def tenant_of(request: Request) -> str:
+    """The tenant of a request; raises InvalidTenant, a 400, when the header names none that is acceptable."""
     return tenant_named(request.headers.get(HEADER))
-
-
-Tenant = Annotated[str, Depends(_tenant)]
-"""The tenant of a request; InvalidTenant, a 400, when the header names none that is acceptable."""

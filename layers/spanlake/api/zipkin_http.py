@@ -29,7 +29,6 @@ def zipkin_routes(ingest: Ingest, slow: Executor) -> list[Route]:
         Route(
             f"/api/{version}/spans",
             SpanPosts(ingest, slow, f"zipkin-{version}", _chooser(formats)),
-            include_in_schema=False,
         )
         for version, formats in _FORMATS.items()
     ]

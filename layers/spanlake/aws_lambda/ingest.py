@@ -4,7 +4,9 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from spanlake.api.ingest_app import ingest_app
+from spanlake.api.app import create_app
+from spanlake.api.errors import INGEST_ERRORS
+from spanlake.api.ingest_routes import ingest_routes
 from spanlake.aws_lambda.http import http_handler
 from spanlake.aws_lambda.settings import settings, tenant_claim
 from spanlake.aws_lambda.snapshot import prepare_for_snapshot
@@ -26,6 +28,7 @@ def handler() -> Handler:
     limits = config.ingest
     admission = Admission(max_requests=limits.flight_requests, max_bytes=limits.flight_bytes)
     ingest = Ingest(admission, DirectCommit(commit).submit, limits, telemetry)
-    app = ingest_app(ingest, ThreadPoolExecutor(1, thread_name_prefix="body"))
+    routes = ingest_routes(ingest, ThreadPoolExecutor(1, thread_name_prefix="body"))
+    app = create_app(routes, INGEST_ERRORS)
     prepare_for_snapshot()
     return telemetry.handler(http_handler(app, tenant_claim(os.environ)))

@@ -4,9 +4,10 @@ import os
 import time
 from collections.abc import Mapping
 
-from spanlake.api.app import Parts, create_app
-from spanlake.api.ops import Operations, ops_router
-from spanlake.api.tempo import tempo_router
+from spanlake.api.app import create_app
+from spanlake.api.ops import Operations, ops_routes
+from spanlake.api.query_errors import ALL_ERRORS
+from spanlake.api.tempo import tempo_routes
 from spanlake.aws_lambda.http import http_handler
 from spanlake.aws_lambda.settings import settings, tenant_claim
 from spanlake.aws_lambda.snapshot import prepare_for_snapshot
@@ -22,7 +23,8 @@ def handler() -> Handler:
     store = LambdaStore.open(config)
     querier = open_querier(store.objects, store.index, config.query, None)
     operations = Operations(lambda: None, store.index.summary, _shown(config), time.time())
-    app = create_app(Parts(routers=(ops_router(operations), tempo_router(querier, telemetry.time_query))))
+    routes = [*ops_routes(operations), *tempo_routes(querier, telemetry.time_query)]
+    app = create_app(routes, ALL_ERRORS)
     prepare_for_snapshot()
     return telemetry.handler(http_handler(app, tenant_claim(os.environ)))
 

@@ -6,15 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
-from spanlake.api.app import Parts, create_app
-from spanlake.api.jaeger_http import jaeger_routes
-from spanlake.api.jaeger_sampling import sampling_router
-from spanlake.api.ops import Operations, metrics_router, ops_router
-from spanlake.api.otlp_http import OtlpHttp
-from spanlake.api.tempo import tempo_router
-from spanlake.api.zipkin_http import zipkin_routes
+from spanlake.api.app import create_app
+from spanlake.api.ingest_routes import ingest_routes
+from spanlake.api.jaeger_sampling import sampling_route
+from spanlake.api.ops import Operations, metrics_route, ops_routes
+from spanlake.api.query_errors import ALL_ERRORS
+from spanlake.api.tempo import tempo_routes
 from spanlake.config import Config
 from spanlake.ingest.admission import Admission
 from spanlake.ingest.group import GroupCommit
@@ -54,7 +53,7 @@ class Store:
 class Process:
     """The parts of a server that have a beginning and an end."""
 
-    app: FastAPI
+    app: Starlette
     ingest: Ingest
     commits: GroupCommit
     upkeep: Upkeep
@@ -78,15 +77,14 @@ def compose(config: Config, store: Store, lifecycle: Lifecycle) -> Process:
     )
     ingest = _ingest(config, commits, metrics)
     querier = open_querier(store.objects, store.index, config.query, None if config.objects else config.data)
-    routers = (
-        ops_router(_operations(config, store, lifecycle)),
-        metrics_router(metrics),
-        tempo_router(querier, metrics.time_query),
-        sampling_router(config.jaeger_sampling),
+    routes = (
+        *ops_routes(_operations(config, store, lifecycle)),
+        metrics_route(metrics),
+        *tempo_routes(querier, metrics.time_query),
+        sampling_route(config.jaeger_sampling),
+        *ingest_routes(ingest, ThreadPoolExecutor(_SLOW_THREADS, thread_name_prefix="body")),
     )
-    slow = ThreadPoolExecutor(_SLOW_THREADS, thread_name_prefix="body")
-    routes = (*jaeger_routes(ingest, slow), *zipkin_routes(ingest, slow))
-    app = create_app(Parts(routers=routers, otlp=OtlpHttp(ingest, otlp.read_json, slow), routes=routes))
+    app = create_app(routes, ALL_ERRORS)
     return Process(app, ingest, commits, _upkeep(config, store, metrics))
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _HEAD_BYTES = 64 << 10  # request line and headers
@@ -16,7 +16,7 @@ _HEAD_BYTES = 64 << 10  # request line and headers
 class HttpServer:
     """One application on several sockets."""
 
-    def __init__(self, app: FastAPI, sockets: Sequence[socket.socket], *, drain_seconds: float) -> None:
+    def __init__(self, app: ASGIApp, sockets: Sequence[socket.socket], *, drain_seconds: float) -> None:
         config = uvicorn.Config(
             app,
             http=_Protocol,
