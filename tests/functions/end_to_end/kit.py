@@ -10,7 +10,17 @@ from spanlake.store.index import Block
 from tests.functions.local.stack import Stack
 from tests.server import Answer
 
-TENANTS = ("conformance", "compacted", "protocols", "shop", "bank", "killed")
+TENANTS = (
+    "conformance",
+    "compacted",
+    "protocols",
+    "shop",
+    "bank",
+    "large",
+    "killed",
+    "merged",
+    "kept",
+)
 PROTOBUF = {"Content-Type": "application/x-protobuf"}
 
 
