@@ -42,5 +42,6 @@ fi
 install() { "$venv/bin/python" -m pip install --disable-pip-version-check --quiet "$@"; }
 
 say "Installing what requirements.lock names into $venv (once; a few hundred megabytes)"
-install --require-hashes --requirement requirements.lock
+# The lock is whole, so pip need not resolve: older ones look for newer releases of what is asked for with an extra.
+install --require-hashes --no-deps --requirement requirements.lock
 install --no-deps --no-build-isolation --editable .
