@@ -5,7 +5,7 @@ DATA ?= data
 ARGS ?=
 SPANS ?= 1300000
 
-.PHONY: help run test chaos lint bench lock clean
+.PHONY: help run test chaos lint bench layers lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 8
@@ -37,6 +37,9 @@ bench: $(STAMP) ## measure start, ingest and queries (SPANS=100000 for a quick l
 	$(BIN)/python -m bench.scale --spans $(SPANS)
 	$(BIN)/python -m bench.compaction --spans $(SPANS)
 	$(BIN)/python -m bench.s3 --spans $(SPANS)
+
+layers: $(STAMP) ## make the Lambda layers in build/layers (ARGS="--machine x86_64" for others than arm64)
+	@$(BIN)/python layers/build.py $(ARGS)
 
 # The build backend is locked too, so that installing spanlake itself downloads nothing unpinned.
 lock: $(STAMP) ## renew requirements.lock from pyproject.toml (ARGS=--upgrade moves every version forward)

@@ -12,8 +12,9 @@ from rich.table import Table
 
 from bench.generate import LARGE, SMALL, Workload, arguments, bodies
 from bench.load import Protocol, Sent, grpc_connection, http_connection, send
+from bench.processes import Usage
 from bench.report import console
-from bench.server import Server, Usage, serving
+from bench.server import Server, serving
 from spanlake.store.sqlite import SqliteIndex
 
 _MOST_SMALL = 200_000

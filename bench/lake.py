@@ -14,7 +14,9 @@ import pyarrow.compute as pc
 from bench.generate import WINDOW, Workload, bodies
 from spanlake.ingest.tenant import DEFAULT_TENANT
 from spanlake.spans.decode import decode
+from spanlake.store.index import Index
 from spanlake.store.local import LocalObjects
+from spanlake.store.objects import Objects
 from spanlake.store.sqlite import SqliteIndex
 from spanlake.store.writer import write
 
@@ -34,12 +36,13 @@ def fill(data: Path, workload: Workload, copies: int = 1) -> None:
         if held not in (0, wanted):
             raise RuntimeError(f"{data} holds {held:,} spans, not {wanted:,}: name another directory or remove it")
         if not held:
-            _write(LocalObjects(data), index, workload, copies)
+            store(LocalObjects(data), index, workload, copies)
     finally:
         index.close()
 
 
-def _write(objects: LocalObjects, index: SqliteIndex, workload: Workload, copies: int) -> None:
+def store(objects: Objects, index: Index, workload: Workload, copies: int = 1) -> None:
+    """Stores the spans, wherever that is: a request of the workload makes a block."""
     tables = [decode([body]).table for body in bodies(workload.file())]
     for copy, (number, table) in itertools.product(reversed(range(copies)), enumerate(tables)):
         name = hashlib.sha256(f"{copy} {number}".encode()).digest()

@@ -1,6 +1,5 @@
 """A `spanlake serve` of its own for each measurement, and what it used."""
 
-import os
 import socket
 import subprocess
 import sys
@@ -12,22 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.processes import Usage, forget_peak_memory, usage
+
 PORTS = (3100, 3200, 4317, 4318, 6831, 6832, 9411, 14250, 14268, 55678)
 _READY_WITHIN = 60.0
 _STOPPED_WITHIN = 60.0
-_PEAK = "5"
-"""What proc_pid_clear_refs(5) calls the peak of the resident size."""
-_TICKS = os.sysconf("SC_CLK_TCK")
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What a server and its children have used since they started."""
-
-    cpu_seconds: float
-    """User and system time."""
-    peak_memory: int
-    """Highest resident size in bytes since the start, or since it was last forgotten, added up over the processes."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +42,11 @@ class Server:
 
     def usage(self) -> Usage:
         """What it has used so far."""
-        processes = list(_family(self.pid))
-        return Usage(sum(map(_cpu_seconds, processes)), sum(map(_peak_memory, processes)))
+        return usage(self.pid)
 
     def forget_peak_memory(self) -> None:
         """Begins anew to look for the peak of its memory, at what it uses now."""
-        for process in _family(self.pid):
-            Path(f"/proc/{process}/clear_refs").write_text(_PEAK)
+        forget_peak_memory(self.pid)
 
 
 @contextmanager
@@ -110,22 +96,3 @@ def _free_offset() -> int:
 def _is_free(port: int) -> bool:
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", port)) != 0
-
-
-def _family(pid: int) -> Iterator[int]:
-    yield pid
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            yield from _family(int(child))
-
-
-def _cpu_seconds(pid: int) -> float:
-    """Of a process and the children it has waited for: fields 14 to 17 of proc_pid_stat(5)."""
-    after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(map(int, after_name[11:15])) / _TICKS
-
-
-def _peak_memory(pid: int) -> int:
-    status = Path(f"/proc/{pid}/status").read_text()
-    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
-    return int(line.split()[1]) * 1024

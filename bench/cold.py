@@ -1,0 +1,123 @@
+"""How long a function takes from the start of its process to its first answer, and which imports that time goes to."""
+
+import asyncio
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from rich.table import Table
+from tests.functions.local.instance import Function
+
+from bench.functions import Lake, asked, lake, sent, timed
+from bench.generate import SMALL, Workload, bodies
+from bench.report import console
+
+_ROUNDS = 9
+_PACKAGES = 12
+"""How many the table of imports has."""
+_IMPORT = re.compile(r"import time:\s+(\d+) \|\s+\d+ \|\s+([\w.]+)")
+
+
+@dataclass(frozen=True)
+class Start:
+    """Seconds."""
+
+    initialized: float
+    """Until the process asked for an event: what a snapshot saves."""
+    answered: float
+    """Until it had answered the first one."""
+
+
+async def start(place: Lake, function: Function, event: bytes) -> Start:
+    """One start; raises RuntimeError when the first event is refused."""
+    begin = time.perf_counter()
+    async with place.instance(function) as instance:
+        initialized = time.perf_counter() - begin
+        first = await timed(instance, event)
+        answered = time.perf_counter() - begin
+    if first.status != 200:
+        raise RuntimeError(f"{function.name}: {first.status} {first.body[:500]!r}")
+    return Start(initialized, answered)
+
+
+def imports(function: Function) -> Counter[str]:
+    """Seconds by package, of a process that imports the handler: without what its modules import in turn."""
+    command = [sys.executable, "-X", "importtime", "-c", "import handler"]
+    environment = os.environ | function.environment | {"AWS_LAMBDA_FUNCTION_NAME": function.name}
+    done = subprocess.run(
+        command,
+        cwd=function.folder,
+        env=environment,
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    spent: Counter[str] = Counter()
+    for microseconds, module in _IMPORT.findall(done.stderr):
+        spent[_package(module)] += int(microseconds)
+    return spent
+
+
+def _package(module: str) -> str:
+    top = module.partition(".")[0]
+    return "the standard library" if top.lstrip("_") in {name.lstrip("_") for name in sys.stdlib_module_names} else top
+
+
+def _starts(place: Lake, function: Function, event: bytes) -> list[Start]:
+    return [asyncio.run(start(place, function, event)) for _ in range(_ROUNDS)]
+
+
+def _cells(starts: Iterable[Start]) -> list[str]:
+    measured = list(starts)
+    times = ([one.initialized for one in measured], [one.answered for one in measured])
+    return [f"{statistics.median(seconds) * 1000:,.0f}" for seconds in times]
+
+
+def main() -> None:
+    """Measures and prints the tables."""
+    body = next(bodies(Workload(SMALL, SMALL).file()))
+    events: Mapping[str, bytes] = {"ingest": sent(body), "query": asked("/api/search", {"q": "{ }"})}
+    starts = Table("function", "bytecode", title="First start", caption=f"Milliseconds, median of {_ROUNDS}.")
+    for column in ("initialized", "first answer"):
+        starts.add_column(column, justify="right")
+    spent = Table("package", title="Imports", caption=f"Milliseconds of the modules themselves, median of {_ROUNDS}.")
+    screen = console()
+    columns: dict[str, dict[str, float]] = {}
+    with lake() as place, tempfile.TemporaryDirectory() as nowhere, screen.status("starting and importing"):
+        from_source = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": nowhere}
+        for name, event in events.items():
+            for bytecode, variables in (("compiled", {}), ("none", from_source)):
+                function = place.function(name, variables=variables)
+                starts.add_row(name, bytecode, *_cells(_starts(place, function, event)))
+            columns[name] = _medians([imports(place.function(name)) for _ in range(_ROUNDS)])
+            spent.add_column(name, justify="right")
+    for package in _largest(columns.values()):
+        spent.add_row(package, *(f"{column.get(package, 0) / 1000:,.0f}" for column in columns.values()))
+    spent.add_row("all", *(f"{sum(column.values()) / 1000:,.0f}" for column in columns.values()))
+    screen.print(starts)
+    screen.print(spent)
+
+
+def _medians(measured: list[Counter[str]]) -> dict[str, float]:
+    packages = {package for one in measured for package in one}
+    return {package: statistics.median(one[package] for one in measured) for package in packages}
+
+
+def _largest(columns: Iterable[Mapping[str, float]]) -> list[str]:
+    most: Counter[str] = Counter()
+    for column in columns:
+        for package, microseconds in column.items():
+            most[package] = max(most[package], round(microseconds))
+    return [package for package, _ in most.most_common(_PACKAGES)]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""The functions of the AWS deployment as Lambda runs them, one process each, over S3 and DynamoDB of this machine."""
+
+import base64
+import json
+import os
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.cloud import running
+from tests.functions.events import http_event
+from tests.functions.local.instance import Function, Instance
+
+from spanlake.aws_lambda.settings import settings
+from spanlake.aws_lambda.store import LambdaStore
+
+FUNCTIONS = Path("functions")
+PROTOBUF = {"content-type": "application/x-protobuf"}
+
+
+@dataclass(frozen=True)
+class Lake:
+    """A new bucket and a new table."""
+
+    folder: Path
+    """For logs."""
+    variables: Mapping[str, str]
+    """Of the functions' environment."""
+
+    def function(self, name: str, memory_mib: int = 1024, variables: Mapping[str, str] | None = None) -> Function:
+        """A function, perhaps with more in its environment."""
+        folder = (FUNCTIONS / name).absolute()
+        return Function(name, folder, {**self.variables, **(variables or {})}, memory_mib, seconds=120)
+
+    @asynccontextmanager
+    async def instance(self, function: Function) -> AsyncIterator[Instance]:
+        """A new process of a function, initialized."""
+        instance = await Instance.start(function, self.folder / f"{function.name}.log")
+        try:
+            yield instance
+        finally:
+            await instance.stop()
+
+    def store(self) -> LambdaStore:
+        """The same storage, for this process."""
+        return LambdaStore.open(settings(self.variables))
+
+
+@contextmanager
+def lake() -> Iterator[Lake]:
+    """A lake on servers of its own, which this process and those it starts take for AWS."""
+    with tempfile.TemporaryDirectory(prefix="spanlake-bench-") as name, running(Path(name)) as cloud:
+        os.environ.update(cloud.environment)
+        variables = {
+            "SPANLAKE_OBJECTS": f"s3://{cloud.bucket()}",
+            "SPANLAKE_INDEX": f"dynamodb://{cloud.table()}",
+            "SPANLAKE_RETENTION": "0",
+        }
+        yield Lake(Path(name), variables)
+
+
+@dataclass(frozen=True)
+class Timed:
+    """What a function answered, and how long it took in seconds."""
+
+    seconds: float
+    status: int
+    body: bytes
+
+
+def sent(body: bytes) -> bytes:
+    """The event of a request to store spans."""
+    return json.dumps(http_event("POST", "/v1/traces", headers=PROTOBUF, body=body)).encode()
+
+
+def asked(path: str, params: Mapping[str, str]) -> bytes:
+    """The event of a query, whose answer may be compressed."""
+    return json.dumps(http_event("GET", path, query=params, headers={"accept-encoding": "gzip"})).encode()
+
+
+async def timed(instance: Instance, event: bytes) -> Timed:
+    """Hands over an event."""
+    begin = time.perf_counter()
+    answer: Any = json.loads(await instance.invoke(event))
+    seconds = time.perf_counter() - begin
+    body = answer.get("body", "")
+    return Timed(
+        seconds, answer["statusCode"], base64.b64decode(body) if answer.get("isBase64Encoded") else body.encode()
+    )

@@ -1,0 +1,87 @@
+"""What is in which layer, and what of it no function needs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+SERVICES = ("athena", "dynamodb", "glue", "s3", "secretsmanager", "sts")
+"""The services of AWS that functions call; boto3 knows no others in a layer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer: the requirements whose wheels, and those that they need, are in it."""
+
+    name: str
+    requirements: Sequence[str]
+    spanlake: bool = False  # whether spanlake itself is in it
+    above: "Layer | None" = None  # a layer that is always there too, whose packages need not be in this one
+
+
+COMMON = Layer(
+    "common",
+    (
+        "aws-lambda-powertools[tracer]",
+        "boto3",
+        "googleapis-common-protos",
+        "mangum",
+        "opentelemetry-proto",
+        "protobuf",
+        "ptars",
+        "pyarrow",
+        "pydantic-core",
+        "snapshot-restore-py",
+        "starlette",
+    ),
+    spanlake=True,
+)
+QUERY = Layer(
+    "query",
+    ("duckdb", "duckdb-extension-httpfs", "google-re2", "sqlglot"),
+    above=COMMON,
+)
+LAYERS = (COMMON, QUERY)
+
+UNUSED: Mapping[str, Sequence[str]] = {
+    "what is for compilers and type checkers": (
+        "**/*.pyi",
+        "**/*.pyx",
+        "**/*.pxd",
+        "**/*.pxi",
+        "**/*.h",
+        "**/*.hpp",
+        "**/*.proto",
+        "pyarrow/include",
+        "pyarrow/src",
+        "*-stubs",
+    ),
+    "commands, tests and examples": ("bin", "*/tests", "boto3/examples"),
+    "parts of Arrow that spanlake does not call": (
+        "pyarrow/_azurefs.*",
+        "pyarrow/_cuda.*",
+        "pyarrow/_flight.*",
+        "pyarrow/_gcsfs.*",
+        "pyarrow/_hdfs.*",
+        "pyarrow/_orc.*",
+        "pyarrow/_dataset_orc.*",
+        "pyarrow/_pyarrow_cpp_tests.*",
+        "pyarrow/_s3fs.*",
+        "pyarrow/_substrait.*",
+        "pyarrow/libarrow_flight.*",
+        "pyarrow/libarrow_python_flight.*",
+        "pyarrow/libarrow_s3.*",
+    ),
+    # A wheel has no links: what is linked to by several names is there as often. Libraries ask for the middle one.
+    "copies of libraries": ("pyarrow/libarrow_python*.so", "pyarrow/libarrow*.so.*.*.*"),
+    "parts of Powertools that spanlake does not call": (
+        "aws_lambda_powertools/event_handler",
+        "aws_lambda_powertools/utilities/data_masking",
+        "aws_lambda_powertools/utilities/idempotency",
+        "aws_lambda_powertools/utilities/kafka",
+        "aws_lambda_powertools/utilities/parser",
+        "aws_lambda_powertools/utilities/validation",
+    ),
+}
+"""Patterns of paths below ``python`` by why they go."""
+
+SERVICE_DATA = ("botocore/data/*", "boto3/data/*")
+"""Folders of which those of SERVICES are kept."""

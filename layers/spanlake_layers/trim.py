@@ -1,0 +1,33 @@
+"""Leaves out of a layer what no function needs, so that all layers of one together stay below Lambda's 250 MB."""
+
+import shutil
+from pathlib import Path
+
+from spanlake_layers.contents import SERVICE_DATA, SERVICES, UNUSED
+
+
+def trim(folder: Path) -> None:
+    """Remove from a layer's ``python`` folder what UNUSED names, and what boto3 knows of other services."""
+    unused = [path for patterns in UNUSED.values() for pattern in patterns for path in folder.glob(pattern)]
+    others = [path for pattern in SERVICE_DATA for path in folder.glob(pattern) if path.is_dir()]
+    for path in (*unused, *(path for path in others if path.name not in SERVICES)):
+        _remove(path)
+
+
+def size_by_package(folder: Path) -> dict[str, int]:
+    """The bytes of what is directly below a folder, the largest first."""
+    sizes = {path.name: _size(path) for path in folder.iterdir()}
+    return dict(sorted(sizes.items(), key=lambda item: -item[1]))
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _size(path: Path) -> int:
+    if path.is_file():
+        return path.stat().st_size
+    return sum(each.stat().st_size for each in path.rglob("*") if each.is_file())
