@@ -77,6 +77,7 @@ def test_what_is_wrong_with_some_spans_is_told(server: SpanlakeServer, client: C
 @pytest.mark.parametrize(
     ("body", "tenant"),
     [(b"\xff\xff", None), (GOOD[:-1], None), (GOOD, "a|b"), (GOOD, "../x"), (GOOD, "")],
+    ids=["not protobuf", "cut off", "tenant with a bar", "tenant with a path", "no tenant's name"],
 )
 def test_what_is_wrong_with_the_request_is_an_invalid_argument(client: Client, body: bytes, tenant: str | None) -> None:
     refusal = client.refusal(body, tenant)
