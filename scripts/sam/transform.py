@@ -1,0 +1,38 @@
+"""What CloudFormation makes of a SAM template: ``python transform.py TEMPLATE BUCKET`` in the environment of environment.sh.
+
+Prints JSON. Folders and files that the template names count as packaged: as objects of the bucket, named like them.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+from samtranslator.yaml_helper import yaml_parse
+
+_CODE = ("CodeUri", "ContentUri")
+_REGION = "us-east-1"
+
+
+def transform(template: dict[str, Any], bucket: str) -> dict[str, Any]:
+    """The template in resources of CloudFormation's own."""
+    for properties in _properties(template):
+        for name in _CODE:
+            if name in properties:
+                properties[name] = f"s3://{bucket}/{properties[name]}"
+        if "TemplateURL" in properties:
+            properties["TemplateURL"] = f"https://s3.amazonaws.com/{bucket}/{properties['TemplateURL']}"
+    translator = Translator({}, Parser(), boto_session=boto3.Session(region_name=_REGION))
+    return translator.translate(template, {})
+
+
+def _properties(template: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    return (resource.get("Properties", {}) for resource in template["Resources"].values())
+
+
+if __name__ == "__main__":
+    json.dump(transform(yaml_parse(Path(sys.argv[1]).read_text()), sys.argv[2]), sys.stdout)

@@ -1,0 +1,125 @@
+"""Types of resources that moto's CloudFormation does not make: kept as CloudFormation would hand them to their service.
+
+What a reference to one gives is what the documentation of its type says under "Return values".
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from moto.awslambda.models import LayerVersion, lambda_backends
+from moto.cloudformation import parsing
+from moto.core.common_models import CloudFormationModel
+
+Properties = Mapping[str, Any]
+
+ACCOUNT = "123456789012"
+REGION = "us-east-1"
+
+
+def _nothing(_: Properties) -> Mapping[str, str]:
+    return {}
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """How a type of resource behaves."""
+
+    ref: Callable[[str, Properties], str] = lambda name, _: name
+    """What a reference gives, by the logical id and the properties."""
+    made: Callable[[Properties], Mapping[str, str]] = _nothing
+    """Makes what other resources look for; says what the attributes are."""
+    attributes: frozenset[str] = frozenset()
+    """Names of the attributes."""
+
+
+def _arn(service: str, rest: str) -> str:
+    return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{rest}"
+
+
+def _alias_arn(_: str, alias: Properties) -> str:
+    return _arn("lambda", f"function:{alias['FunctionName']}:{alias['Name']}")
+
+
+def _published(version: Properties) -> Mapping[str, str]:
+    return {"Version": str(lambda_backends[ACCOUNT][REGION].publish_version(version["FunctionName"]).version)}
+
+
+def _aliased(alias: Properties) -> Mapping[str, str]:
+    backend = lambda_backends[ACCOUNT][REGION]
+    backend.create_alias(alias["Name"], alias["FunctionName"], alias["FunctionVersion"], "", "")
+    return {}
+
+
+def _with_endpoint(_: Properties) -> Mapping[str, str]:
+    return {"ApiEndpoint": f"https://api.execute-api.{REGION}.amazonaws.com"}
+
+
+_KINDS: Mapping[str, _Kind] = {
+    "AWS::ApiGatewayV2::Api": _Kind(made=_with_endpoint, attributes=frozenset({"ApiEndpoint"})),
+    "AWS::ApiGatewayV2::Authorizer": _Kind(),
+    "AWS::ApiGatewayV2::Integration": _Kind(),
+    "AWS::ApiGatewayV2::Route": _Kind(),
+    "AWS::ApiGatewayV2::Stage": _Kind(),
+    "AWS::ApplicationAutoScaling::ScalableTarget": _Kind(),
+    "AWS::ApplicationAutoScaling::ScalingPolicy": _Kind(),
+    "AWS::Athena::WorkGroup": _Kind(lambda _, properties: properties["Name"]),
+    "AWS::CloudWatch::Alarm": _Kind(),
+    "AWS::EC2::SecurityGroupEgress": _Kind(),
+    "AWS::Glue::Database": _Kind(lambda _, properties: properties["DatabaseInput"]["Name"]),
+    "AWS::Glue::Table": _Kind(lambda _, properties: properties["TableInput"]["Name"]),
+    "AWS::Lambda::Alias": _Kind(_alias_arn, _aliased),
+    "AWS::Lambda::EventInvokeConfig": _Kind(),
+    "AWS::Lambda::Version": _Kind(made=_published, attributes=frozenset({"Version"})),
+    "AWS::S3::BucketPolicy": _Kind(),
+    "AWS::SecretsManager::Secret": _Kind(lambda name, _: _arn("secretsmanager", f"secret:{name}-AbCdEf")),
+}
+
+
+class Kept:
+    """What is kept of a resource."""
+
+    def __init__(self, name: str, type_: str, properties: Properties) -> None:
+        self.type = type_
+        self.properties = properties
+        self.physical_resource_id = _KINDS[type_].ref(name, properties)
+        self._attributes = _KINDS[type_].made(properties)
+
+    def get_cfn_attribute(self, name: str) -> str:
+        """Raises KeyError for one that the type does not have."""
+        return self._attributes[name]
+
+    def is_created(self) -> bool:
+        """True."""
+        return True
+
+
+@cache
+def register() -> None:
+    """Let moto's CloudFormation know these types from now on."""
+    for type_ in _KINDS:
+        _register(type_)
+    for remembered in (parsing.get_model_list, parsing.get_model_map, parsing.get_name_type_map):
+        remembered.cache_clear()
+    parsing.get_model_map()  # remembers the new ones, which nothing else holds on to
+    LayerVersion.physical_resource_id = property(lambda layer: layer.arn)  # type: ignore[attr-defined]
+
+
+def _register(type_: str) -> None:
+    """Moto finds what it knows among the direct subclasses of its base class, the last one of a type."""
+
+    class Model(CloudFormationModel):
+        @staticmethod
+        def cloudformation_type() -> str:
+            return type_
+
+        @classmethod
+        def has_cfn_attr(cls, attr: str) -> bool:
+            return attr in _KINDS[type_].attributes
+
+        @classmethod
+        def create_from_cloudformation_json(  # type: ignore[override]
+            cls, _: str, cloudformation_json: Mapping[str, Any], *_where: str, **about: str
+        ) -> Kept:
+            return Kept(about["LogicalId"], type_, cloudformation_json["Properties"])
