@@ -1,4 +1,4 @@
-"""What CloudFormation makes of a SAM template: ``python transform.py TEMPLATE BUCKET`` in the environment of environment.sh.
+"""What CloudFormation makes of a SAM template: ``python transform.py TEMPLATE BUCKET``, with environment.sh's Python.
 
 Prints JSON. Folders and files that the template names count as packaged: as objects of the bucket, named like them.
 """

@@ -10,6 +10,7 @@ from typing import Any
 
 from moto.awslambda.models import LayerVersion, lambda_backends
 from moto.cloudformation import parsing
+from moto.cloudformation.models import Stack
 from moto.core.common_models import CloudFormationModel
 
 Properties = Mapping[str, Any]
@@ -43,7 +44,9 @@ def _alias_arn(_: str, alias: Properties) -> str:
 
 
 def _published(version: Properties) -> Mapping[str, str]:
-    return {"Version": str(lambda_backends[ACCOUNT][REGION].publish_version(version["FunctionName"]).version)}
+    published = lambda_backends[ACCOUNT][REGION].publish_version(version["FunctionName"])
+    assert published is not None
+    return {"Version": str(published.version)}
 
 
 def _aliased(alias: Properties) -> Mapping[str, str]:
@@ -67,6 +70,7 @@ _KINDS: Mapping[str, _Kind] = {
     "AWS::Athena::WorkGroup": _Kind(lambda _, properties: properties["Name"]),
     "AWS::CloudWatch::Alarm": _Kind(),
     "AWS::EC2::SecurityGroupEgress": _Kind(),
+    "AWS::ElasticLoadBalancingV2::Listener": _Kind(),  # moto knows those of application load balancers
     "AWS::Glue::Database": _Kind(lambda _, properties: properties["DatabaseInput"]["Name"]),
     "AWS::Glue::Table": _Kind(lambda _, properties: properties["TableInput"]["Name"]),
     "AWS::Lambda::Alias": _Kind(_alias_arn, _aliased),
@@ -98,15 +102,22 @@ class Kept:
 @cache
 def register() -> None:
     """Let moto's CloudFormation know these types from now on."""
-    for type_ in _KINDS:
-        _register(type_)
+    models = [_model(type_) for type_ in _KINDS]
     for remembered in (parsing.get_model_list, parsing.get_model_map, parsing.get_name_type_map):
         remembered.cache_clear()
-    parsing.get_model_map()  # remembers the new ones, which nothing else holds on to
+    assert set(models) <= set(parsing.get_model_map().values())  # which holds on to them from now on
+    # What moto makes itself, but does not let others refer to.
     LayerVersion.physical_resource_id = property(lambda layer: layer.arn)  # type: ignore[attr-defined]
+    Stack.get_cfn_attribute = _output  # type: ignore[attr-defined]
 
 
-def _register(type_: str) -> None:
+def _output(stack: Stack, name: str) -> str:
+    output = stack.output_map[name.removeprefix("Outputs.")]
+    assert output is not None
+    return output.value
+
+
+def _model(type_: str) -> type[CloudFormationModel]:
     """Moto finds what it knows among the direct subclasses of its base class, the last one of a type."""
 
     class Model(CloudFormationModel):
@@ -123,3 +134,5 @@ def _register(type_: str) -> None:
             cls, _: str, cloudformation_json: Mapping[str, Any], *_where: str, **about: str
         ) -> Kept:
             return Kept(about["LogicalId"], type_, cloudformation_json["Properties"])
+
+    return Model

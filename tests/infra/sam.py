@@ -1,0 +1,62 @@
+"""The SAM CLI and SAM's transform, from an environment of their own."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.infra.template import ROOT, TEMPLATE
+
+_SCRIPTS = ROOT / "scripts" / "sam"
+_MISSING_TOOL = 3  # the script's exit status
+_LONGEST_INSTALL = 900  # seconds
+_LONGEST_RUN = 120
+
+
+@cache
+def environment() -> Path:
+    """Where the programs are.
+
+    Skips the test on a machine that cannot have them, unless CI is true: then it fails.
+    """
+    command = [str(_SCRIPTS / "environment.sh")]
+    variables = {**os.environ, "PYTHON": sys.executable}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_LONGEST_INSTALL, check=False, env=variables)
+    if done.returncode == 0:
+        return Path(done.stdout.strip()) / "bin"
+    reason = f"no SAM CLI: {done.stderr.strip()}"
+    if done.returncode == _MISSING_TOOL and os.environ.get("CI") != "true":
+        pytest.skip(reason)
+    raise RuntimeError(reason)
+
+
+def transformed(bucket: str) -> Mapping[str, Any]:
+    """The template as CloudFormation's transform leaves it, its folders packaged into a bucket."""
+    done = _run("python", str(_SCRIPTS / "transform.py"), str(TEMPLATE), bucket)
+    found: Mapping[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def sam(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run the SAM CLI, which gets no credentials and finds no home."""
+    return _run("sam", *arguments)
+
+
+def _run(program: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    variables = {
+        "PATH": os.environ["PATH"],
+        "HOME": os.devnull,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "SAM_CLI_TELEMETRY": "0",
+    }
+    command = [str(environment() / program), *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=_LONGEST_RUN, check=False, cwd=ROOT, env=variables
+    )
