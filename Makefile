@@ -23,11 +23,12 @@ test: lint ## check the code, then run every test with branch coverage
 chaos: $(STAMP) ## kill a server a hundred times under load, and check what it must never lose (ARGS="--seed 7")
 	$(BIN)/python -m tests.chaos --rounds 100 $(ARGS)
 
-lint: $(STAMP) ## formatting, lint, types and the direction of imports
+lint: $(STAMP) ## formatting, lint, types, the direction of imports, and the templates
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/cfn-lint template.yaml infra/edge/template.yaml
 
 bench: $(STAMP) ## measure start, ingest and queries (SPANS=100000 for a quick look)
 	$(BIN)/python -m bench.start
@@ -49,4 +50,4 @@ lock: $(STAMP) ## renew requirements.lock from pyproject.toml (ARGS=--upgrade mo
 		--custom-compile-command 'make lock' --output-file requirements.lock $(ARGS)
 
 clean: ## remove everything that can be made again; ./data stays
-	rm -rf $(VENV) build dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .aws-sam build dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

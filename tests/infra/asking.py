@@ -21,8 +21,8 @@ from tests.functions.test_expire import aged
 from tests.infra.kept import ACCOUNT, REGION
 from tests.payloads import DAY_NS, export_request
 
-SECRET = "Tokens"
-"""Its name, which is its logical id in the template."""
+SECRET = "Tokens-AbCdEf"
+"""The end of its ARN where the template is deployed."""
 TOKEN = "a-token-of-the-shop"
 
 _TENANT: Mapping[str, Any] = {"lambda": {"tenant": "shop"}}
@@ -120,13 +120,26 @@ def authorizing(_: Lake) -> Ask:
 
     def ask() -> None:
         with mock_aws():
-            tokens = json.dumps({TOKEN: "shop"})
-            secretsmanager_backends[ACCOUNT][REGION].create_secret(SECRET, secret_string=tokens)
+            _keep_secret(json.dumps({TOKEN: "shop"}))
             handler = authorize.handler()
             answers = [handler(http_event("GET", "/ready", headers=found), Context()) for found in headers]
         assert [answer["isAuthorized"] for answer in answers] == [True, False]
 
     return ask
+
+
+def _keep_secret(text: str) -> None:
+    secretsmanager_backends[ACCOUNT][REGION].create_secret(
+        name=SECRET,
+        secret_string=text,
+        secret_binary=None,
+        description="",
+        tags=[],
+        kms_key_id=None,
+        client_request_token=None,
+        replica_regions=[],
+        force_overwrite=False,
+    )
 
 
 def _answered(handler: Handler, method: str, path: str, **about: Any) -> None:

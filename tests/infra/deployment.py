@@ -6,6 +6,7 @@ import os
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -60,7 +61,10 @@ class Deployment:
 
 
 def deploy(template: Mapping[str, Any], parameters: Mapping[str, str]) -> Deployment:
-    """Deploy a template that CloudFormation's transform has been through; raises botocore's errors."""
+    """Deploy a template that CloudFormation's transform has been through; raises botocore's errors.
+
+    In parameters, ``{vpc}`` and ``{subnets}`` stand for the network that every account has from the start.
+    """
     register()
     made: dict[str, Resource] = {}
     with _no_other_aws(), mock_aws(), mock.patch.object(*_noting(made)):
@@ -69,13 +73,20 @@ def deploy(template: Mapping[str, Any], parameters: Mapping[str, str]) -> Deploy
         client.create_stack(
             StackName=STACK,
             TemplateURL=f"https://s3.amazonaws.com/{BUCKET}/template.json",
-            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in _filled(parameters)],
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         )
         stacks = cloudformation_backends[ACCOUNT][REGION].stacks.values()
         outputs = {stack.name: _outputs(stack) for stack in stacks}
     own = outputs.pop(STACK)
     return Deployment(made, own, next(iter(outputs.values()), {}))
+
+
+def _filled(parameters: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    subnets = boto3.client("ec2", region_name=REGION).describe_subnets()["Subnets"]
+    ids = ",".join(subnet["SubnetId"] for subnet in subnets)
+    for name, value in parameters.items():
+        yield name, value.format(vpc=subnets[0]["VpcId"], subnets=ids)
 
 
 def _outputs(stack: Any) -> dict[str, str]:
@@ -97,7 +108,7 @@ def _noting(made: dict[str, Resource]) -> tuple[Any, str, Callable[..., Any]]:
 
     def noting(logical_id: str, resource: dict[str, Any], others: Any) -> Any:
         found = original(logical_id, resource, others)
-        made[logical_id] = Resource(resource["Type"], found[1]["Properties"])
+        made[logical_id] = Resource(resource["Type"], deepcopy(found[1]["Properties"]))
         return found
 
     return parsing, "parse_resource_and_generate_name", noting

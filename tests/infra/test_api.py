@@ -1,0 +1,125 @@
+"""The API: every route that functions serve, each behind an authorizer, which the parameters choose."""
+
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+import pytest
+from starlette.routing import Match, Route
+
+from spanlake.aws_lambda import ingest, query
+from tests.functions.local.routes import match
+from tests.infra.conftest import Deploy
+from tests.infra.deployment import STACK
+from tests.infra.template import Template
+
+UNROUTED = {"/metrics"}
+"""Of a process, of which there are many, that come and go: metrics of functions are CloudWatch's."""
+SAMPLES = {"{traceId}": "ab", "{trace_id}": "ab", "{proxy+}": "span.a/b/values", "{tag:path}": "span.a/b"}
+FUNCTIONS = {"ingest": ingest, "query": query}
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> Mapping[str, Sequence[Route]]:
+    """The routes of the functions' applications."""
+    for name, value in {"OBJECTS": "s3://lake", "INDEX": "dynamodb://index"}.items():
+        monkeypatch.setenv(f"SPANLAKE_{name}", value)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    return {name: _routes(module, monkeypatch) for name, module in FUNCTIONS.items()}
+
+
+def _routes(module: ModuleType, patch: pytest.MonkeyPatch) -> Sequence[Route]:
+    taken: list[Route] = []
+    with patch.context() as local:
+        local.setattr(module, "create_app", lambda routes, _: taken.extend(routes))
+        local.setattr(module, "http_handler", lambda *_: None)
+        local.setattr(module, "Telemetry", _Silent)
+        module.handler()
+    return taken
+
+
+class _Silent:
+    """In place of what would take over the log."""
+
+    def __init__(self, service: str) -> None:
+        self.service = service
+
+    def handler(self, work: Any) -> Any:
+        return work
+
+    def time_query(self, endpoint: str) -> Any:
+        return endpoint
+
+
+def sample(path: str) -> str:
+    """A path that fits one with variables."""
+    for variable, value in SAMPLES.items():
+        path = path.replace(variable, value)
+    return path
+
+
+def test_every_route_of_a_function_leads_to_it(template: Template, served: Mapping[str, Sequence[Route]]) -> None:
+    for function, routes in served.items():
+        for route in routes:
+            for method in (route.methods or set()) - {"HEAD"}:
+                found = match(template.routes(), method, sample(route.path))
+                led = found.route.function if found else None
+                assert led == (None if route.path in UNROUTED else function), f"{method} {route.path}"
+
+
+def test_every_route_leads_to_one_of_its_function(template: Template, served: Mapping[str, Sequence[Route]]) -> None:
+    for route in template.routes():
+        scope = {"type": "http", "method": route.method, "path": sample(route.path), "headers": []}
+        assert any(served_one.matches(scope)[0] is Match.FULL for served_one in served[route.function]), route.key
+
+
+def test_no_route_is_open_to_strangers(deployed: Deploy) -> None:
+    routes = deployed().of_type("AWS::ApiGatewayV2::Route").values()
+    assert {(route["AuthorizationType"], route["AuthorizerId"]) for route in routes} == {("CUSTOM", "TokenAuthorizer")}
+
+
+def test_who_tells_whose_tokens_they_are(deployed: Deploy) -> None:
+    deployment = deployed()
+    authorizer = deployment["TokenAuthorizer"]
+    alias = f"arn:aws:lambda:us-east-1:123456789012:function:{STACK}-authorize:live"
+    assert (authorizer["AuthorizerType"], authorizer["AuthorizerPayloadFormatVersion"]) == ("REQUEST", "2.0")
+    assert authorizer["AuthorizerUri"].endswith(f":lambda:path/2015-03-31/functions/{alias}/invocations")
+    assert authorizer["EnableSimpleResponses"] is True
+    assert authorizer["IdentitySource"] == ["$request.header.Authorization"]
+    assert authorizer["AuthorizerResultTtlInSeconds"] == 300
+    assert deployment["AuthorizePermission"]["FunctionName"] == alias
+    assert deployment["Tokens"]["SecretString"] == "{}"
+
+
+def test_tokens_of_an_issuer_take_the_place_of_those_in_a_secret(deployed: Deploy) -> None:
+    deployment = deployed(JwtIssuer="https://issuer.example", JwtAudience="spanlake")
+    routes = deployment.of_type("AWS::ApiGatewayV2::Route").values()
+    assert {(route["AuthorizationType"], route["AuthorizerId"]) for route in routes} == {("JWT", "JwtAuthorizer")}
+    jwt = {"Issuer": "https://issuer.example", "Audience": ["spanlake"]}
+    assert deployment["JwtAuthorizer"]["JwtConfiguration"] == jwt
+    assert not [
+        name for name in deployment.resources if "Token" in name or "Authorize" in name.replace("Authorizer", "")
+    ]
+    assert "TokensSecretArn" not in deployment.outputs
+
+
+def test_an_issuer_needs_an_audience(template: Template) -> None:
+    (assertion,) = template.content["Rules"]["AudienceOfIssuer"]["Assertions"]
+    assert assertion["Assert"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "JwtAudience"}, ""]}]}
+
+
+@pytest.mark.parametrize("name", ["Ingest", "Query"])
+def test_the_api_calls_aliases(deployed: Deploy, name: str) -> None:
+    alias = f"arn:aws:lambda:us-east-1:123456789012:function:{STACK}-{name.lower()}:live"
+    integration = deployed()[f"{name}Integration"]
+    assert (integration["IntegrationUri"], integration["PayloadFormatVersion"]) == (alias, "2.0")
+    assert deployed()[f"{name}Permission"]["FunctionName"] == alias
+
+
+def test_the_stage_is_throttled_and_logged_without_tokens(deployed: Deploy) -> None:
+    stage = deployed(RequestsPerSecond="7", RequestsAtOnce="9")["Stage"]
+    limits = {"ThrottlingRateLimit": 7, "ThrottlingBurstLimit": 9, "DetailedMetricsEnabled": False}
+    assert stage["DefaultRouteSettings"] == limits
+    format_ = stage["AccessLogSettings"]["Format"]
+    assert "$context.routeKey" in format_
+    assert not [secret for secret in ("$context.path", "header", "$context.authorizer.claims") if secret in format_]

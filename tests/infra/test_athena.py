@@ -1,0 +1,82 @@
+"""The table of spans as Athena sees it, and what a query of it may cost."""
+
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from spanlake.spans.schema import FIXED
+from spanlake.store.index import Block
+from tests.infra.conftest import Deploy
+
+PLAIN = {
+    pa.binary(): "binary",
+    pa.string(): "string",
+    pa.int32(): "int",
+    pa.int64(): "bigint",
+    pa.float64(): "double",
+    pa.bool_(): "boolean",
+}
+BLOCK = Block("shop", date(2026, 11, 22), "ab", 0, 0, 0, 1, 1, 0, b"")
+
+
+def hive(type_: pa.DataType) -> str:
+    """How Hive spells a type of Arrow."""
+    if isinstance(type_, pa.ListType):
+        return f"array<{hive(type_.value_type)}>"
+    if isinstance(type_, pa.StructType):
+        return f"struct<{','.join(f'{field.name}:{hive(field.type)}' for field in type_)}>"
+    return PLAIN[type_]
+
+
+@pytest.fixture(scope="module")
+def table(deployed: Deploy) -> Any:
+    return deployed()["SpanTable"]["TableInput"]
+
+
+def test_the_columns_are_those_of_every_span(table: Any) -> None:
+    columns = {column["Name"]: column["Type"] for column in table["StorageDescriptor"]["Columns"]}
+    assert columns == {field.name: hive(field.type) for field in FIXED}
+
+
+def test_partitions_are_found_where_blocks_are(deployed: Deploy, table: Any) -> None:
+    template = table["Parameters"]["storage.location.template"]
+    where = template.replace("${tenant}", BLOCK.tenant).replace("${date}", BLOCK.date.isoformat())
+    lake = f"s3://{deployed().outputs['Bucket']}"
+    assert f"{lake}/{BLOCK.path}" == f"{where}ab.parquet"
+    assert table["StorageDescriptor"]["Location"] == f"{lake}/spans/"
+    assert [key["Name"] for key in table["PartitionKeys"]] == ["tenant", "date"]
+
+
+def test_partitions_are_worked_out(table: Any) -> None:
+    parameters = table["Parameters"]
+    assert (parameters["EXTERNAL"], parameters["projection.enabled"]) == ("TRUE", "true")
+    assert parameters["projection.tenant.type"] == "injected"
+    assert (parameters["projection.date.type"], parameters["projection.date.format"]) == ("date", "yyyy-MM-dd")
+
+
+@pytest.mark.parametrize(
+    ("days", "dates"), [("0", "2020-01-01,NOW+1DAYS"), ("1", "NOW-8DAYS,NOW+1DAYS"), ("730", "NOW-737DAYS,NOW+1DAYS")]
+)
+def test_days_reach_as_far_as_objects(deployed: Deploy, days: str, dates: str) -> None:
+    deployment = deployed(RetentionDays=days)
+    assert deployment["SpanTable"]["TableInput"]["Parameters"]["projection.date.range"] == dates
+    oldest = deployment["Lake"]["LifecycleConfiguration"]["Rules"][0]["ExpirationInDays"]
+    assert days == "0" or dates.startswith(f"NOW-{oldest}DAYS")
+
+
+def test_a_query_is_stopped_when_it_scans_too_much(deployed: Deploy) -> None:
+    configuration = deployed(AthenaScanLimitBytes="20000000")["Workgroup"]["WorkGroupConfiguration"]
+    assert configuration["BytesScannedCutoffPerQuery"] == 20_000_000
+    assert configuration["EnforceWorkGroupConfiguration"] is True
+    result = configuration["ResultConfiguration"]
+    assert result["OutputLocation"] == f"s3://{deployed(AthenaScanLimitBytes='20000000').outputs['Bucket']}/athena/"
+    assert result["EncryptionConfiguration"] == {"EncryptionOption": "SSE_S3"}
+
+
+def test_functions_are_told_where_to_ask(deployed: Deploy) -> None:
+    deployment = deployed(GlueDatabaseName="lake_of_tests")
+    query, compact = (deployment.environments[name] for name in ("query", "compact"))
+    assert query["SPANLAKE_ATHENA_WORKGROUP"] == deployment["Workgroup"]["Name"] == "spanlake"
+    assert query["SPANLAKE_GLUE_TABLE"] == compact["SPANLAKE_GLUE_TABLE"] == "lake_of_tests.spans"

@@ -1,0 +1,155 @@
+"""What functions are told, how much they get, and when there is a new version of them."""
+
+import ast
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import spanlake.aws_lambda
+from spanlake.aws_lambda.settings import settings, tenant_claim, tokens_secret
+from spanlake.config import MIB
+from tests.infra.conftest import Deploy
+from tests.infra.references import parameters_of
+from tests.infra.template import Template
+
+BY_POWERTOOLS = {"POWERTOOLS_LOG_LEVEL"}
+"""Variables that its Logger reads by itself."""
+BY_ATHENA = {"SPANLAKE_ATHENA_WORKGROUP", "SPANLAKE_GLUE_TABLE"}
+"""Variables of what is asked of Athena."""
+BY_LAMBDA = {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE"}
+"""Variables that are not the template's to set."""
+
+FUNCTIONS = ("Authorize", "Ingest", "Query", "Compact", "Expire")
+UNVERSIONED = {"ReservedConcurrentExecutions", "Role", "CodeUri", "Events", "EventInvokeConfig", "LoggingConfig"}
+"""Properties that belong to a function and not to a version of it, or that no parameter changes."""
+LONGEST_DESCRIPTION = 256  # characters, by Lambda
+
+
+def read() -> Iterator[str]:
+    """The names of variables that stand in the code of functions."""
+    for path in Path(spanlake.aws_lambda.__path__[0]).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                name = node.value
+                if name.startswith(("SPANLAKE_", "POWERTOOLS_", "AWS_")) and name.isupper():
+                    yield name
+
+
+def test_every_variable_that_is_set_is_read_and_the_other_way_round(deployed: Deploy) -> None:
+    are_set = {name for environment in deployed().environments.values() for name in environment}
+    assert are_set - BY_POWERTOOLS - BY_ATHENA == set(read()) - BY_LAMBDA - BY_ATHENA
+
+
+def test_what_functions_make_of_the_defaults(deployed: Deploy) -> None:
+    deployment = deployed()
+    for name in ("ingest", "query", "compact", "expire"):
+        config = settings(deployment.environments[name])
+        assert config.objects == f"s3://{deployment.outputs['Bucket']}"
+        assert config.index == f"dynamodb://{deployment.outputs['Table']}"
+        assert config.retention == timedelta(days=14)
+    assert tenant_claim(deployment.environments["query"]) == "tenant"
+    assert tokens_secret(deployment.environments["authorize"]) == deployment.outputs["TokensSecretArn"]
+
+
+def test_what_functions_make_of_parameters(deployed: Deploy) -> None:
+    environments = deployed(
+        RetentionDays="0",
+        TenantClaim="team",
+        TraceQL="extended",
+        MaxRequestBytes="1MiB",
+        QueryTimeoutSeconds="2.5",
+        QueryMemoryLimit="2MiB",
+        QuerySpansLimit="3",
+        QuerySeriesLimit="4",
+        QueryPointsLimit="5",
+        QuerySpansetsLimit="6",
+        QueryTermsLimit="7",
+    ).environments
+    query = settings(environments["query"]).query
+    ingest = settings(environments["ingest"])
+    assert (ingest.retention, ingest.ingest.body_bytes) == (None, MIB)
+    assert (query.seconds, query.memory_bytes, query.spans, query.series) == (2.5, 2 * MIB, 3, 4)
+    assert (query.points, query.spansets, query.terms, query.extended) == (5, 6, 7, True)
+    assert [settings(environments[name]).query.seconds for name in ("compact", "expire")] == [2.5, 2.5]
+    assert {tenant_claim(environments[name]) for name in ("ingest", "query")} == {"team"}
+
+
+def test_queries_end_before_their_function_and_the_function_before_the_api_gives_up(deployed: Deploy) -> None:
+    deployment = deployed()
+    longest = settings(deployment.environments["query"]).query.seconds
+    assert longest < deployment["QueryFunction"]["Timeout"] <= 30
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_what_they_run_on(deployed: Deploy, name: str) -> None:
+    function = deployed()[f"{name}Function"]
+    assert (function["Runtime"], function["Architectures"]) == ("python3.13", ["arm64"])
+    layers = [arn.split(":")[6].partition("Layer")[0] for arn in function["Layers"]]
+    assert layers == (["spanlake-Common", "spanlake-Query"] if name == "Query" else ["spanlake-Common"])
+    assert deployed()[f"{name}Log"]["RetentionInDays"] == 14
+    assert function["LoggingConfig"]["LogGroup"] == deployed()[f"{name}Log"]["LogGroupName"]
+
+
+def test_concurrency_is_reserved_where_that_is_asked_for(deployed: Deploy) -> None:
+    names = ("Ingest", "Query", "Compact")
+    assert not any("ReservedConcurrentExecutions" in deployed()[f"{name}Function"] for name in names)
+    reserving = deployed(**{f"{name}Concurrency": "5" for name in names})
+    assert {reserving[f"{name}Function"]["ReservedConcurrentExecutions"] for name in names} == {5}
+
+
+def test_snapshots_and_traces_are_paid_for_only_where_they_are_asked_for(deployed: Deploy) -> None:
+    names = ("Authorize", "Ingest", "Query")
+    usual, asked = deployed(), deployed(SnapStart="PublishedVersions", Tracing="true")
+    for deployment, snapshots, tracing, disabled in (
+        (usual, "None", "PassThrough", "true"),
+        (asked, "PublishedVersions", "Active", "false"),
+    ):
+        functions = [deployment[f"{name}Function"] for name in names]
+        assert {function["SnapStart"]["ApplyOn"] for function in functions} == {snapshots}
+        assert {function["TracingConfig"]["Mode"] for function in functions} == {tracing}
+        variables = deployment.environments.values()
+        assert {environment["POWERTOOLS_TRACE_DISABLED"] for environment in variables} == {disabled}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_whatever_changes_a_function_makes_a_version_of_it(template: Template, name: str) -> None:
+    properties = template.resources[f"{name}Function"]["Properties"]
+    shared = template.content["Globals"]["Function"]
+    description = properties["VersionDescription"]
+    told = {key: value for key, value in properties.items() if key not in {*UNVERSIONED, "VersionDescription"}}
+    assert parameters_of(template, description) == parameters_of(template, [told, shared])
+    assert layers(description) == layers([shared["Layers"], properties.get("Layers", [])])
+    assert properties["AutoPublishAliasAllProperties"] is True
+
+
+def layers(value: Any) -> set[str]:
+    """The layers that something refers to."""
+    if isinstance(value, Mapping):
+        named = {value["Ref"]} if str(value.get("Ref", "")).endswith("Layer") else set[str]()
+        return named.union(*map(layers, value.values()))
+    return set[str]().union(*map(layers, value)) if isinstance(value, list) else set()
+
+
+def test_versions_go_when_there_are_others(packaged: Mapping[str, Any]) -> None:
+    versions = [found for found in packaged["Resources"].values() if found["Type"] == "AWS::Lambda::Version"]
+    assert len(versions) == len(FUNCTIONS)
+    assert {found["DeletionPolicy"] for found in versions} == {"Delete"}
+
+
+def test_descriptions_of_versions_fit(deployed: Deploy) -> None:
+    limits = ("QueryTimeoutSeconds", "QueryMemoryLimit", "QuerySpansLimit", "QuerySeriesLimit", "QueryPointsLimit")
+    deployment = deployed(
+        RetentionDays="730",
+        TenantClaim="c" * 32,
+        GlueDatabaseName="g" * 32,
+        QueryMemoryMiB="10240",
+        LogLevel="WARNING",
+        TraceQL="extended",
+        SnapStart="PublishedVersions",
+        **dict.fromkeys((*limits, "QuerySpansetsLimit", "QueryTermsLimit", "MaxRequestBytes"), "1000000000"),
+    )
+    for version in deployment.of_type("AWS::Lambda::Version").values():
+        assert len(version["Description"]) + 2 * len("999") <= LONGEST_DESCRIPTION, "layers come in many versions"

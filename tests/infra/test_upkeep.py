@@ -1,0 +1,85 @@
+"""When compaction and upkeep run, what becomes of what fails, and who hears of it."""
+
+from spanlake.aws_lambda.telemetry import Metric
+from tests.infra.conftest import Deploy
+from tests.infra.deployment import STACK, Deployment
+
+TOPIC = "arn:aws:sns:us-east-1:123456789012:topic"
+
+
+def alias(name: str) -> str:
+    return f"arn:aws:lambda:us-east-1:123456789012:function:{STACK}-{name}:live"
+
+
+def test_new_blocks_wake_compaction(deployed: Deploy) -> None:
+    (source,) = deployed().of_type("AWS::Lambda::EventSourceMapping").values()
+    assert source["FunctionName"] == alias("compact")
+    assert source["EventSourceArn"].partition("/stream/")[0].endswith(f":table/{deployed().outputs['Table']}")
+    assert source["StartingPosition"] == "TRIM_HORIZON"
+    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert source["BisectBatchOnFunctionError"] is True
+
+
+def test_upkeep_is_done_once_a_day(deployed: Deploy) -> None:
+    (rule,) = deployed().of_type("AWS::Events::Rule").values()
+    assert rule["ScheduleExpression"] == "cron(17 2 * * ? *)"
+    assert [target["Arn"] for target in rule["Targets"]] == [alias("expire")]
+
+
+def test_what_is_given_up_is_told_in_a_queue(deployed: Deploy) -> None:
+    deployment = deployed()
+    (queue,) = [
+        found["Resource"]
+        for found in deployment["CompactRole"]["Policies"][0]["PolicyDocument"]["Statement"]
+        if found and found["Action"] == "sqs:SendMessage"
+    ]
+    assert queue.split(":")[5].startswith(f"{STACK}-Undone-")
+    (source,) = deployment.of_type("AWS::Lambda::EventSourceMapping").values()
+    (invocation,) = deployment.of_type("AWS::Lambda::EventInvokeConfig").values()
+    assert source["DestinationConfig"] == invocation["DestinationConfig"] == {"OnFailure": {"Destination": queue}}
+    assert (invocation["FunctionName"], invocation["Qualifier"]) == (f"{STACK}-expire", "live")
+
+
+def alarms(deployment: Deployment) -> dict[str, str]:
+    """What each alarm looks at."""
+    found = deployment.of_type("AWS::CloudWatch::Alarm")
+    return {
+        name: f"{alarm['Namespace']} {alarm['MetricName']} {alarm['Dimensions'][0]['Value']}"
+        for name, alarm in found.items()
+    }
+
+
+def test_somebody_hears_of_what_is_wrong(deployed: Deploy) -> None:
+    deployment = deployed(AlarmTopicArn=TOPIC)
+    queue = deployment.outputs["UndoneQueueUrl"].rpartition("/")[2]
+    functions = ("authorize", "ingest", "query", "compact", "expire")
+    assert sorted(alarms(deployment).values()) == sorted(
+        [
+            *(f"AWS/Lambda Errors {STACK}-{name}" for name in functions),
+            *(f"AWS/Lambda Throttles {STACK}-{name}" for name in functions if name != "expire"),
+            f"AWS/Lambda IteratorAge {STACK}-compact",
+            f"AWS/SQS ApproximateNumberOfMessagesVisible {queue}",
+            "AWS/ApiGateway 5xx Api",
+            f"{STACK} {Metric.SPANS_REJECTED} spanlake-ingest",
+        ]
+    )
+    for alarm in deployment.of_type("AWS::CloudWatch::Alarm").values():
+        assert alarm["AlarmActions"] == alarm["OKActions"] == [TOPIC]
+        assert alarm["TreatMissingData"] == "notBreaching"
+
+
+def test_the_metric_of_spans_is_where_the_function_puts_it(deployed: Deploy) -> None:
+    deployment = deployed(AlarmTopicArn=TOPIC)
+    alarm, variables = deployment["SpansAreRejected"], deployment.environments["ingest"]
+    assert alarm["Namespace"] == variables["POWERTOOLS_METRICS_NAMESPACE"] == deployment.outputs["MetricsNamespace"]
+    assert alarm["Dimensions"] == [{"Name": "service", "Value": variables["POWERTOOLS_SERVICE_NAME"]}]
+
+
+def test_nobody_pays_for_alarms_that_nobody_hears(deployed: Deploy) -> None:
+    assert not alarms(deployed())
+
+
+def test_without_tokens_there_is_no_alarm_of_them(deployed: Deploy) -> None:
+    found = alarms(deployed(AlarmTopicArn=TOPIC, JwtIssuer="https://issuer.example", JwtAudience="spanlake"))
+    assert len(found) == 11
+    assert not [name for name in found if "Authorize" in name]
