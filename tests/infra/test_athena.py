@@ -9,6 +9,7 @@ import pytest
 from spanlake.spans.schema import FIXED
 from spanlake.store.index import Block
 from tests.infra.conftest import Deploy
+from tests.infra.template import Template
 
 PLAIN = {
     pa.binary(): "binary",
@@ -56,14 +57,11 @@ def test_partitions_are_worked_out(table: Any) -> None:
     assert (parameters["projection.date.type"], parameters["projection.date.format"]) == ("date", "yyyy-MM-dd")
 
 
-@pytest.mark.parametrize(
-    ("days", "dates"), [("0", "2020-01-01,NOW+1DAYS"), ("1", "NOW-8DAYS,NOW+1DAYS"), ("730", "NOW-737DAYS,NOW+1DAYS")]
-)
-def test_days_reach_as_far_as_objects(deployed: Deploy, days: str, dates: str) -> None:
-    deployment = deployed(RetentionDays=days)
-    assert deployment["SpanTable"]["TableInput"]["Parameters"]["projection.date.range"] == dates
-    oldest = deployment["Lake"]["LifecycleConfiguration"]["Rules"][0]["ExpirationInDays"]
-    assert days == "0" or dates.startswith(f"NOW-{oldest}DAYS")
+def test_days_reach_as_far_as_objects(template: Template, table: Any) -> None:
+    assert table["Parameters"]["projection.date.range"] == "NOW-21DAYS,NOW+1DAYS"
+    for days, found in template.content["Mappings"]["Retention"].items():
+        oldest = "2020-01-01" if days == "0" else f"NOW-{found['ObjectDays']}DAYS"
+        assert found["Dates"] == f"{oldest},NOW+1DAYS"
 
 
 def test_a_query_is_stopped_when_it_scans_too_much(deployed: Deploy) -> None:
