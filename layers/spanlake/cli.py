@@ -1,15 +1,15 @@
 """The command ``spanlake``. What a command needs is imported when it runs, so that --help is quick."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from spanlake import options
 from spanlake.commands import register
-from spanlake.config import Config, IngestLimits, InvalidSetting, QueryLimits, parse_age, parse_limit, parse_size
+from spanlake.config import Config, EdgeConfig, IngestLimits, InvalidSetting, QueryLimits, parse_limit, parse_size
 
 app = typer.Typer(
     name="spanlake",
@@ -33,23 +33,6 @@ def main() -> None:
     app()
 
 
-def _setting(parse: Callable[[str], object], variable: str, metavar: str, about: str) -> Any:
-    """An option whose text is read by a function that raises InvalidSetting."""
-
-    def checked(text: str) -> object:
-        try:
-            return parse(text)
-        except InvalidSetting as error:
-            raise typer.BadParameter(str(error)) from None
-
-    return typer.Option(parser=checked, envvar=variable, metavar=metavar, help=about)
-
-
-def _count(variable: str, about: str, least: int = 1) -> Any:
-    """An option that takes a whole number."""
-    return typer.Option(envvar=variable, metavar="N", min=least, help=about)
-
-
 @app.callback()
 def _spanlake() -> None:
     """Make every command a subcommand, also while there is only one."""
@@ -57,68 +40,42 @@ def _spanlake() -> None:
 
 @app.command()
 def serve(  # noqa: PLR0913, PLR0917, one for each setting
-    data: Annotated[Path, typer.Option(envvar="SPANLAKE_DATA", help="Directory that holds blocks and index.")] = Path(
-        "data"
-    ),
-    objects: Annotated[
-        str, typer.Option(envvar="SPANLAKE_OBJECTS", metavar="URL", help="Blocks, s3://bucket/prefix; else in DIR.")
-    ] = "",
-    index: Annotated[
-        str, typer.Option(envvar="SPANLAKE_INDEX", metavar="URL", help="Index, dynamodb://table; else in DIR.")
-    ] = "",
-    listen: Annotated[str, typer.Option(envvar="SPANLAKE_LISTEN", help="Address to listen on.")] = "127.0.0.1",
-    retention: Annotated[
-        timedelta | None,
-        _setting(parse_age, "SPANLAKE_RETENTION", "AGE", "How long spans are kept, as in 14d or 36h; 0 for any age."),
-    ] = "0",  # type: ignore[assignment]
+    data: options.Data = Path("data"),
+    objects: options.Objects = "",
+    index: options.Index = "",
+    listen: options.Listen = "127.0.0.1",
+    retention: Annotated[timedelta | None, options.RETENTION] = "0",  # type: ignore[assignment]
     retention_bytes: Annotated[
         int | None,
-        _setting(parse_size, "SPANLAKE_RETENTION_BYTES", "SIZE", "How much is kept, as in 50GB; 0 for any size."),
+        options.setting(
+            parse_size, "SPANLAKE_RETENTION_BYTES", "SIZE", "How much is kept, as in 50GB; 0 for any size."
+        ),
     ] = "50GB",  # type: ignore[assignment]
-    port_offset: Annotated[
-        int, typer.Option(envvar="SPANLAKE_PORT_OFFSET", metavar="N", help="Added to every port.")
-    ] = 0,
-    max_request_bytes: Annotated[
-        int,
-        _setting(
-            parse_limit, "SPANLAKE_MAX_REQUEST_BYTES", "SIZE", "Largest request to store spans, when decompressed."
-        ),
-    ] = "64MiB",  # type: ignore[assignment]
-    max_in_flight_bytes: Annotated[
-        int,
-        _setting(
-            parse_limit, "SPANLAKE_MAX_IN_FLIGHT_BYTES", "SIZE", "Requests held in memory at once; more must retry."
-        ),
-    ] = "128MiB",  # type: ignore[assignment]
-    linger_ms: Annotated[
-        float,
-        typer.Option(
-            envvar="SPANLAKE_LINGER_MS",
-            metavar="N",
-            min=0,
-            help="How long concurrent requests wait for each other to share a block.",
-        ),
-    ] = 10,
-    query_timeout: Annotated[
-        float,
-        typer.Option(envvar="SPANLAKE_QUERY_TIMEOUT", metavar="SECONDS", min=0.1, help="Longest that a query may run."),
-    ] = 30,
+    port_offset: options.PortOffset = 0,
+    max_request_bytes: options.MaxRequestBytes = "64MiB",  # type: ignore[assignment]
+    max_in_flight_bytes: options.MaxInFlightBytes = "128MiB",  # type: ignore[assignment]
+    linger_ms: options.LingerMs = 10,
+    query_timeout: Annotated[float, options.seconds("SPANLAKE_QUERY_TIMEOUT", "Longest that a query may run.")] = 30,
     query_memory: Annotated[
         int,
-        _setting(parse_limit, "SPANLAKE_QUERY_MEMORY", "SIZE", "Memory that all queries together may use."),
+        options.setting(parse_limit, "SPANLAKE_QUERY_MEMORY", "SIZE", "Memory that all queries together may use."),
     ] = "1GiB",  # type: ignore[assignment]
     query_spans: Annotated[
         int,
-        _count("SPANLAKE_QUERY_SPANS", "Spans in the blocks that one query has to read; 0 for any number.", least=0),
+        options.count(
+            "SPANLAKE_QUERY_SPANS", "Spans in the blocks that one query has to read; 0 for any number.", least=0
+        ),
     ] = 1_000_000_000,
-    query_series: Annotated[int, _count("SPANLAKE_QUERY_SERIES", "Series of one metrics query.")] = 20_000,
+    query_series: Annotated[int, options.count("SPANLAKE_QUERY_SERIES", "Series of one metrics query.")] = 20_000,
     query_points: Annotated[
-        int, _count("SPANLAKE_QUERY_POINTS", "Points of all series of one metrics query together.")
+        int, options.count("SPANLAKE_QUERY_POINTS", "Points of all series of one metrics query together.")
     ] = 1_000_000,
     query_spansets: Annotated[
-        int, _count("SPANLAKE_QUERY_SPANSETS", "Spansets and pipeline stages in one query's text.")
+        int, options.count("SPANLAKE_QUERY_SPANSETS", "Spansets and pipeline stages in one query's text.")
     ] = 100,
-    query_terms: Annotated[int, _count("SPANLAKE_QUERY_TERMS", "Fields and operators in one query's text.")] = 10_000,
+    query_terms: Annotated[
+        int, options.count("SPANLAKE_QUERY_TERMS", "Fields and operators in one query's text.")
+    ] = 10_000,
     compaction: Annotated[
         bool, typer.Option(envvar="SPANLAKE_COMPACTION", help="Merge small blocks in the background.")
     ] = True,
@@ -171,5 +128,56 @@ def serve(  # noqa: PLR0913, PLR0917, one for each setting
             )
         )
     except (InvalidSetting, StoreError) as error:
+        typer.echo(f"spanlake: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+@app.command()
+def edge(  # noqa: PLR0913, PLR0917, one for each setting
+    data: options.Data = Path("data"),
+    objects: options.Objects = "",
+    index: options.Index = "",
+    listen: options.Listen = "127.0.0.1",
+    retention: Annotated[timedelta | None, options.RETENTION] = "0",  # type: ignore[assignment]
+    port_offset: options.PortOffset = 0,
+    workers: Annotated[
+        int, options.count("SPANLAKE_WORKERS", "Processes that share the ports; 0 for one a processor.", 0, 64)
+    ] = 0,
+    health_port: Annotated[
+        int, options.count("SPANLAKE_HEALTH_PORT", "Port for /ready and /metrics, before the offset.", most=65535)
+    ] = 8080,
+    drain_seconds: Annotated[
+        float, options.seconds("SPANLAKE_DRAIN_SECONDS", "Longest time from SIGTERM to the end.", least=1)
+    ] = 25,
+    unready_seconds: Annotated[
+        float,
+        options.seconds(
+            "SPANLAKE_UNREADY_SECONDS", "How much of that probes hear of the end while requests are still taken.", 0
+        ),
+    ] = 10,
+    max_request_bytes: options.MaxRequestBytes = "64MiB",  # type: ignore[assignment]
+    max_in_flight_bytes: options.MaxInFlightBytes = "128MiB",  # type: ignore[assignment]
+    linger_ms: options.LingerMs = 10,
+) -> None:
+    """Take in traces over gRPC and UDP alone, in several processes, until SIGTERM."""
+    from spanlake.serve.logs import set_up_logs
+    from spanlake.workers.cpus import cpus
+    from spanlake.workers.run import run
+    from spanlake.workers.seat import GivenUp
+
+    set_up_logs()
+    try:
+        worker = Config(
+            data,
+            listen,
+            retention,
+            port_offset=port_offset,
+            drain_seconds=drain_seconds,
+            ingest=IngestLimits(max_request_bytes, max_in_flight_bytes, linger_seconds=linger_ms / 1000),
+            objects=objects,
+            index=index,
+        )
+        run(EdgeConfig(worker, workers or cpus(), health_port, unready_seconds))
+    except (InvalidSetting, GivenUp) as error:
         typer.echo(f"spanlake: {error}", err=True)
         raise typer.Exit(1) from None

@@ -74,6 +74,24 @@ class Config:
     jaeger_sampling: float = 1.0  # share of traces, which Jaeger's clients are told to sample
 
 
+@dataclass(frozen=True, slots=True)
+class EdgeConfig:
+    """The settings of an edge: those of each of its workers, and how many there are. Times are seconds."""
+
+    worker: Config = field(default_factory=Config)
+    workers: int = 1
+    health_port: int = 8080  # before the offset
+    unready_seconds: float = 10.0  # of the drain time: requests are still taken, but probes hear that this will end
+
+    def __post_init__(self) -> None:
+        """Raises InvalidSetting when there is no time left to finish anything."""
+        if self.unready_seconds >= self.worker.drain_seconds:
+            raise InvalidSetting(
+                f"{self.unready_seconds:g} seconds of being unready leave nothing of {self.worker.drain_seconds:g} "
+                "seconds to drain"
+            )
+
+
 def parse_age(text: str) -> timedelta | None:
     """Read an age such as ``14d`` or ``36h``; ``0`` is None, no limit of age. Raises InvalidSetting."""
     if text.strip() == "0":

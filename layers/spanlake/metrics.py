@@ -160,6 +160,10 @@ class Metrics:
         """Ask for these totals whenever the metrics are read."""
         self._registry.register(_StoreCollector(totals))
 
+    def collect(self) -> "Iterable[Metric]":
+        """All metrics as they are now."""
+        return self._registry.collect()
+
     def expose(self) -> tuple[bytes, str]:
         """All metrics in the Prometheus text format, and its content type."""
         from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest

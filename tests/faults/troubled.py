@@ -9,7 +9,7 @@ from pathlib import Path
 from spanlake.cli import main
 from spanlake.config import Config
 from spanlake.serve import process
-from spanlake.serve.compose import Store, open_store
+from spanlake.serve.storage import Store, open_store
 from tests.chaos.hurried import hurry
 from tests.faults.storage import Trouble, TroubledIndex, TroubledObjects
 

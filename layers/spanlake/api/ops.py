@@ -39,12 +39,18 @@ def metrics_route(metrics: Metrics) -> Route:
     return Route("/metrics", exposed)
 
 
-def ops_routes(operations: Operations) -> list[Route]:
-    """The routes ``/ready``, ``/status`` and ``/api/status/buildinfo``."""
+def ready_route(hindrance: Callable[[], str | None]) -> Route:
+    """The route ``/ready``, given why the process does not take requests right now, None when it does."""
 
     async def ready(_: Request) -> Response:
-        hindrance = operations.hindrance()
-        return PlainTextResponse(f"{hindrance or 'ready'}\n", 200 if hindrance is None else 503)
+        found = hindrance()
+        return PlainTextResponse(f"{found or 'ready'}\n", 200 if found is None else 503)
+
+    return Route("/ready", ready)
+
+
+def ops_routes(operations: Operations) -> list[Route]:
+    """The routes ``/ready``, ``/status`` and ``/api/status/buildinfo``."""
 
     async def status(_: Request) -> Response:
         summary = await run_in_threadpool(operations.summary)
@@ -53,7 +59,11 @@ def ops_routes(operations: Operations) -> list[Route]:
     async def buildinfo(_: Request) -> Response:
         return JSONResponse(_buildinfo())
 
-    return [Route("/ready", ready), Route("/status", status), Route("/api/status/buildinfo", buildinfo)]
+    return [
+        ready_route(operations.hindrance),
+        Route("/status", status),
+        Route("/api/status/buildinfo", buildinfo),
+    ]
 
 
 def _status(operations: Operations, summary: Sequence[DaySummary]) -> dict[str, object]:

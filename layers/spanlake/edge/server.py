@@ -10,13 +10,25 @@ from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 
 _CALLS = 1024  # at once, beyond which grpc answers RESOURCE_EXHAUSTED itself
 _LOOKAHEAD_BYTES = 1 << 20  # what a call may send before its message is fetched
+# A client keeps one connection for ever, and so one process, of however many share the port. Below the 350 seconds
+# after which AWS' network load balancers forget connections on which nothing happens.
+_SHARED_CONNECTION_SECONDS = 300
 
 
 class GrpcServer:
-    """One listener; grpc.health.v1 says SERVING from start to stop."""
+    """One listener; grpc.health.v1 says SERVING from start to stop.
+
+    When it is shared, other processes of the same user may listen on the same port, and each gets a part of the
+    connections; clients are told to connect anew now and then, which costs them no call.
+    """
 
     def __init__(
-        self, handlers: "Sequence[grpc.GenericRpcHandler[bytes, bytes]]", address: str, *, max_message_bytes: int
+        self,
+        handlers: "Sequence[grpc.GenericRpcHandler[bytes, bytes]]",
+        address: str,
+        *,
+        max_message_bytes: int,
+        shared: bool = False,
     ) -> None:
         self._address = address
         self._health = health.HealthServicer()
@@ -24,8 +36,9 @@ class GrpcServer:
             options=(
                 # Checked before and after decompression, so a bomb takes no more than this.
                 ("grpc.max_receive_message_length", max_message_bytes),
-                # A second process on the same port must fail, not take half of the calls.
-                ("grpc.so_reuseport", 0),
+                # Unless it is meant to, a second process on the same port must fail, not take half of the calls.
+                ("grpc.so_reuseport", int(shared)),
+                *((("grpc.max_connection_age_ms", 1000 * _SHARED_CONNECTION_SECONDS),) if shared else ()),
                 # Without these grpc lets the window of every call grow to many megabytes.
                 ("grpc.http2.bdp_probe", 0),
                 ("grpc.http2.lookahead_bytes", _LOOKAHEAD_BYTES),

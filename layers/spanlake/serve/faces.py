@@ -62,11 +62,13 @@ def address(face: Face, host: str, offset: int) -> Address:
     """Where the face is when every port is moved by the offset; raises InvalidSetting when there is no such port."""
     if not 0 <= offset <= LARGEST_OFFSET:
         raise InvalidSetting(f"a port offset is from 0 to {LARGEST_OFFSET}, not {offset}")
+    if face.port + offset > _LAST_PORT:
+        raise InvalidSetting(f"{face.port} and a port offset of {offset} is more than {_LAST_PORT}")
     return Address(face, host, face.port + offset)
 
 
-def bind(where: Address) -> socket.socket:
-    """A socket that listens there, or takes datagrams.
+def bind(where: Address, *, shared: bool = False) -> socket.socket:
+    """A socket that listens there, or takes datagrams; when it is shared, beside others that are shared too.
 
     Raises InvalidSetting, with what to do about it, when that is not possible.
     """
@@ -74,7 +76,7 @@ def bind(where: Address) -> socket.socket:
         family, kind, protocol, _, name = socket.getaddrinfo(
             where.host, where.port, type=_KINDS.get(where.face.scheme, socket.SOCK_STREAM), flags=socket.AI_PASSIVE
         )[0]
-        return _bound(family, kind, protocol, name)
+        return _bound(socket.socket(family, kind, protocol), name, shared=shared)
     except OSError as error:
         raise InvalidSetting(
             f"cannot listen on {where.authority} for {where.face.serves}: {error.strerror}; "
@@ -82,13 +84,14 @@ def bind(where: Address) -> socket.socket:
         ) from None
 
 
-def _bound(family: int, kind: int, protocol: int, name: tuple[object, ...]) -> socket.socket:
-    listener = socket.socket(family, kind, protocol)
+def _bound(listener: socket.socket, name: tuple[object, ...], *, shared: bool) -> socket.socket:
     try:
-        if kind == socket.SOCK_STREAM:
+        if listener.type == socket.SOCK_STREAM:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind(name)
-        if kind == socket.SOCK_STREAM:
+        if listener.type == socket.SOCK_STREAM:
             listener.listen(_BACKLOG)
     except OSError:
         listener.close()

@@ -4,16 +4,21 @@ import logging
 import sys
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
 
-def set_up_logs(level: int = logging.INFO) -> None:
-    """Send the records of every logger, ours and the libraries', to standard error."""
+def set_up_logs(level: int = logging.INFO, **everywhere: object) -> None:
+    """Send the records of every logger, ours and the libraries', to standard error, each with these fields."""
+
+    def add(_logger: object, _method: str, event: EventDict) -> EventDict:
+        return {**event, **everywhere}
+
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        add,
     ]
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,

@@ -1,0 +1,45 @@
+"""What a worker is told when it starts, by the supervisor and by nobody else."""
+
+import pickle
+import socket
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from spanlake.config import Config
+from spanlake.serve.faces import Address, Face
+
+_SIZE = struct.Struct("<I")
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """Which worker it is, and where it takes requests."""
+
+    number: int  # from 1
+    config: Config
+    grpc: Sequence[Address]
+    datagrams: Mapping[Face, int]  # descriptors that it has inherited
+
+    def give(self, connected: socket.socket) -> None:
+        """Send them to the process at the other end."""
+        text = pickle.dumps(self)
+        connected.sendall(_SIZE.pack(len(text)) + text)
+
+    @classmethod
+    def take(cls, connected: socket.socket) -> "Orders":
+        """Wait for them; raises EOFError when nobody sends any."""
+        (size,) = _SIZE.unpack(_exactly(connected, _SIZE.size))
+        orders = pickle.loads(_exactly(connected, size))  # noqa: S301, a socket that only the supervisor has
+        assert isinstance(orders, cls)
+        return orders
+
+
+def _exactly(connected: socket.socket, size: int) -> bytes:
+    received = b""
+    while len(received) < size:
+        part = connected.recv(size - len(received))
+        if not part:
+            raise EOFError
+        received += part
+    return received

@@ -1,0 +1,120 @@
+"""The supervisor of the workers: starts them, speaks for them, ends them."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Sequence
+
+from spanlake.config import EdgeConfig
+from spanlake.serve.faces import Address
+from spanlake.serve.http import HttpServer
+from spanlake.serve.lifecycle import Lifecycle, State, asked_to_stop
+from spanlake.workers.figures import Figures
+from spanlake.workers.health import health_app
+from spanlake.workers.orders import Orders
+from spanlake.workers.ports import Ports
+from spanlake.workers.seat import Patience, Seat
+
+_COMMIT_SHARE = 0.2  # of the time to finish that is kept for storing what has been read
+_PROBE_SECONDS = 1.0  # for the answers to probes at the end
+
+_log = logging.getLogger("spanlake")
+
+
+class Supervisor:
+    """One edge, from its start to its end."""
+
+    def __init__(
+        self, config: EdgeConfig, ports: Ports, where: Address, listener: socket.socket, patience: Patience
+    ) -> None:
+        self._config = config
+        self._addresses: Sequence[Address] = (*ports.grpc, *ports.udp, where)
+        self._seats = [Seat(_orders(config, ports, number), patience) for number in range(config.workers)]
+        self._lifecycle = Lifecycle()
+        app = health_app(self.hindrance, self.figures)
+        self._http = HttpServer(app, [listener], drain_seconds=_PROBE_SECONDS)
+
+    def hindrance(self) -> str | None:
+        """Why no requests are taken right now, None when they are."""
+        if self._lifecycle.hindrance() is None and not any(seat.is_ready for seat in self._seats):
+            return "no worker takes requests"
+        return self._lifecycle.hindrance()
+
+    async def figures(self) -> Figures:
+        """What all workers have counted, and how they are."""
+        total = Figures()
+        for figures in await asyncio.gather(*(seat.figures() for seat in self._seats)):
+            total.add(figures)
+        ready = sum(seat.is_ready for seat in self._seats)
+        total.note("spanlake_edge_workers", "Workers that there should be.", "gauge", len(self._seats))
+        total.note("spanlake_edge_workers_ready", "Workers that take requests.", "gauge", ready)
+        replaced = sum(seat.replaced for seat in self._seats)
+        total.note("spanlake_edge_workers_replaced", "Workers that ended and were replaced.", "counter", replaced)
+        return total
+
+    async def run(self) -> None:
+        """Have the workers take requests until asked to stop, and finish what was accepted; raises GivenUp."""
+        asked = asyncio.create_task(asked_to_stop())
+        await self._http.start()
+        announced = asyncio.create_task(self._announce())
+        keepers = [asyncio.create_task(seat.keep()) for seat in self._seats]
+        try:
+            await asyncio.wait([asked, *keepers], return_when=asyncio.FIRST_COMPLETED)
+            announced.cancel()
+            self._lifecycle.state = State.DRAINING
+            await self._finish(asked.result() if asked.done() else None, keepers)
+            await asyncio.gather(*keepers)
+        finally:
+            asked.cancel()
+            for seat in self._seats:
+                seat.kill()
+            await self._http.stop()
+        _log.info("stopped")
+
+    async def _announce(self) -> None:
+        begun = [asyncio.create_task(seat.begun()) for seat in self._seats]
+        await asyncio.wait(begun, return_when=asyncio.FIRST_COMPLETED)
+        self._lifecycle.state = State.READY
+        for where in self._addresses:
+            _log.info("listening", extra={"serves": where.face.serves, "url": where.url})
+        worker = self._config.worker
+        places = {"objects": worker.objects, "index": worker.index}
+        data = str(worker.data.resolve())
+        stored = {kind: url or data for kind, url in places.items()}
+        _log.info("ready", extra={"workers": self._config.workers, **stored})
+
+    async def _finish(self, asked: signal.Signals | None, keepers: Sequence["asyncio.Task[None]"]) -> None:
+        """Say that the end is near, wait for those who have to hear it, and have the workers drain."""
+        deadline = time.monotonic() + self._config.worker.drain_seconds
+        for seat in self._seats:
+            seat.close()
+        if asked is not None:
+            _log.info("shutting down", extra={"signal": asked.name})
+            self._end_at_once_when_asked_again()
+        if asked is signal.SIGTERM:  # nobody probes what ends by a key on the terminal
+            await asyncio.wait(keepers, timeout=self._config.unready_seconds)
+        seconds = deadline - time.monotonic()
+        for seat in self._seats:
+            await seat.drain(seconds * (1 - _COMMIT_SHARE))
+        _, unfinished = await asyncio.wait(keepers, timeout=seconds)
+        if unfinished:
+            _log.error("workers did not finish in time and are killed", extra={"workers": len(unfinished)})
+        for seat in self._seats:
+            seat.kill()
+
+    def _end_at_once_when_asked_again(self) -> None:
+        for name in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(name, self._end_at_once, name)
+
+    def _end_at_once(self, asked: signal.Signals) -> None:
+        for seat in self._seats:
+            seat.kill()
+        os._exit(128 + asked)  # the first process of a container does not die of a signal
+
+
+def _orders(config: EdgeConfig, ports: Ports, number: int) -> Orders:
+    datagrams = {face: listener.fileno() for face, listener in ports.datagrams[number].items()}
+    return Orders(number + 1, config.worker, ports.grpc, datagrams)

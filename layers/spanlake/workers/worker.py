@@ -1,0 +1,101 @@
+"""A worker of ``spanlake edge``: ``python -m spanlake.workers.worker DESCRIPTOR``, which only the supervisor starts.
+
+It ends when the supervisor says so, or is no more. Signals are the supervisor's affair, also those that a terminal or
+a service manager sends to all processes at once.
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+from contextlib import suppress
+
+from spanlake.metrics import Metrics
+from spanlake.serve.intake import intake
+from spanlake.serve.listeners import Listeners
+from spanlake.serve.logs import set_up_logs
+from spanlake.serve.storage import Store, open_store
+from spanlake.store.errors import StoreError
+from spanlake.workers.channel import Channel
+from spanlake.workers.figures import Figures
+from spanlake.workers.orders import Orders
+
+_log = logging.getLogger("spanlake")
+
+
+def main() -> None:
+    """Do what the supervisor orders over the socket whose descriptor is the argument."""
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, signal.SIG_IGN)
+    connected = socket.socket(fileno=int(sys.argv[1]))
+    with suppress(EOFError):
+        orders = Orders.take(connected)
+        set_up_logs(worker=orders.number)
+
+        import uvloop
+
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_work(orders, connected))
+
+
+async def _work(orders: Orders, connected: socket.socket) -> None:
+    channel = await Channel.over(connected)
+    try:
+        store = await asyncio.to_thread(open_store, orders.config)
+        await _take_requests(orders, store, channel)
+    except (StoreError, OSError) as error:
+        await channel.send(failed=str(error))
+    channel.close()
+
+
+async def _take_requests(orders: Orders, store: Store, channel: Channel) -> None:
+    metrics = Metrics()
+    taken = intake(orders.config, store, metrics)
+    datagrams = {face: socket.socket(fileno=descriptor) for face, descriptor in orders.datagrams.items()}
+    listeners = Listeners(taken.ingest, orders.grpc, datagrams, shared=True)
+    supervisor = _Supervisor(channel, metrics, orders.config.drain_seconds)
+    taken.commits.start()
+    await listeners.start()
+    gc.freeze()  # what was loaded stays
+    listening = asyncio.create_task(supervisor.listen())
+    await channel.send(ready=True)
+    seconds = await supervisor.asked_to_drain
+    await listeners.stop(seconds)
+    await asyncio.to_thread(taken.commits.close)
+    listening.cancel()
+    await channel.send(figures=Figures.of(metrics).to_json())
+    store.index.close()
+
+
+class _Supervisor:
+    """Answers the supervisor, and knows when it wants an end."""
+
+    def __init__(self, channel: Channel, metrics: Metrics, drain_seconds: float) -> None:
+        self._channel = channel
+        self._metrics = metrics
+        self._drain_seconds = drain_seconds
+        self.asked_to_drain: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        """Within how many seconds."""
+
+    async def listen(self) -> None:
+        """Do what it asks for, until it is no more."""
+        async for message in self._channel.messages():
+            if "drain" in message:
+                self._drain(message["drain"])
+            else:
+                await self._channel.send(figures=Figures.of(self._metrics).to_json())
+        if self.asked_to_drain.done():  # it did not wait for the end, so there should be one at once
+            os._exit(1)
+        _log.error("the supervisor has died")
+        self._drain(self._drain_seconds)
+
+    def _drain(self, seconds: float) -> None:
+        if not self.asked_to_drain.done():
+            self.asked_to_drain.set_result(seconds)
+
+
+if __name__ == "__main__":
+    main()
