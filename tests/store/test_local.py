@@ -1,6 +1,7 @@
 """What objects in a directory do beyond the suite: they survive crashes and full disks."""
 
 import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -130,6 +131,24 @@ def test_opening_the_directory_leaves_alone_what_another_process_is_writing(
 
     monkeypatch.setattr(os, "write", opening_write)
     objects.put(PATH, b"x")
+    assert objects.get(PATH) == b"x"
+
+
+def test_what_another_process_sweeps_away_before_it_is_locked_is_begun_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects = LocalObjects(tmp_path)
+    lock, swept = fcntl.flock, []
+
+    def late(descriptor: int, operation: int) -> None:
+        if not swept and operation == fcntl.LOCK_EX:
+            swept.append(descriptor)
+            LocalObjects(tmp_path)
+        lock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    objects.put(PATH, b"x")
+    assert swept
     assert objects.get(PATH) == b"x"
 
 

@@ -3,6 +3,7 @@
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,24 @@ def test_several_processes_may_begin_and_share_an_index(tmp_path: Path) -> None:
     writers = [subprocess.Popen([sys.executable, "-c", ADD_MANY, str(path), name]) for name in "abc"]
     assert [writer.wait() for writer in writers] == [0, 0, 0]
     assert len(SqliteIndex(path).find("a", 0, MAX_NS)) == 120
+
+
+# Opens one new index after another, each at the very moment at which others do.
+OPEN_MANY = """
+import sys, time
+from pathlib import Path
+from spanlake.store.sqlite import SqliteIndex
+
+for number in range(60):
+    time.sleep(max(0, float(sys.argv[2]) + number * 0.05 - time.time()))
+    SqliteIndex(Path(sys.argv[1]) / f"{number}.db").close()
+"""
+
+
+def test_processes_may_begin_an_index_at_the_same_moment(tmp_path: Path) -> None:
+    start = str(time.time() + 1)
+    openers = [subprocess.Popen([sys.executable, "-c", OPEN_MANY, str(tmp_path), start]) for _ in range(4)]
+    assert [opener.wait() for opener in openers] == [0, 0, 0, 0]
 
 
 def test_commits_are_durable(tmp_path: Path) -> None:

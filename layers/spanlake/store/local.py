@@ -114,14 +114,23 @@ def _found(path: str) -> Iterator[None]:
 @contextmanager
 def _locked_file(directory: Path) -> Iterator[tuple[int, Path]]:
     """A new file that no sweep takes while its writer lives; it is removed unless it was renamed."""
-    path = directory / secrets.token_hex(16)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    descriptor, path = _created(directory)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield descriptor, path
     finally:
         os.close(descriptor)
         path.unlink(missing_ok=True)
+
+
+def _created(directory: Path) -> tuple[int, Path]:
+    """A new file, locked, which no sweep took in the moment before."""
+    while True:
+        path = directory / secrets.token_hex(16)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:
+            return descriptor, path
+        os.close(descriptor)
 
 
 def _write(descriptor: int, data: memoryview) -> None:

@@ -1,6 +1,7 @@
 """The SQLite file of an index: how it is opened, what stands in it, and what its errors mean."""
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,12 @@ from spanlake.store.errors import StorageCorrupt, StorageUnavailable
 _APPLICATION = 0x53504C4B  # "SPLK", tells our files from other programs'
 _VERSION = 2
 _BUSY_SECONDS = 10.0
+_BUSY_PAUSE_SECONDS = 0.005
+# In one statement, lest another process make the file what it should be in between.
+_WHAT_IT_IS = """
+    SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master)
+    FROM pragma_application_id, pragma_user_version
+"""
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 # last_date: the last day that a span of the day's blocks reaches into.
@@ -100,16 +107,27 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     if _version(connection, path) < _VERSION:
         with transaction(connection):
             _bring_up_to_date(connection, _version(connection, path))  # another process may have been quicker
-    connection.execute("PRAGMA journal_mode = WAL")
+    _write_ahead(connection)
     connection.execute("PRAGMA synchronous = FULL")
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Turn on the write-ahead log, which fails at once while another process does the same to a new file."""
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_BUSY_PAUSE_SECONDS)
+        else:
+            return
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:
     """The version of a file of ours, 0 of an empty one."""
-    application, version, tables = (
-        connection.execute(question).fetchone()[0]
-        for question in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
-    )
+    application, version, tables = connection.execute(_WHAT_IT_IS).fetchone()
     if application == 0 and tables == 0:
         return 0
     if application != _APPLICATION:
