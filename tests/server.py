@@ -16,7 +16,7 @@ from pathlib import Path
 SPANLAKE = (str(Path(sys.executable).with_name("spanlake")),)
 
 _PATIENCE = 60  # seconds for anything that must happen
-_PORTS = (3100, 3200, 4317, 4318, 5778, 6831, 6832, 9411, 14250, 14268, 55678)
+_PORTS = (3100, 3200, 4317, 4318, 5778, 6831, 6832, 8080, 9411, 14250, 14268, 55678)
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,9 @@ class Answer:
 class SpanlakeServer:
     """One server process on a data directory; use `start_server` or `server` of conftest to have one."""
 
+    command = "serve"
+    http = 3200  # where it answers probes
+
     def __init__(
         self,
         data: Path,
@@ -47,7 +50,10 @@ class SpanlakeServer:
         self.offset = free_offset()
         self.log_path = data.with_name(f"{data.name}-{self.offset}.log")
         self._process = spawn(
-            ["--data", str(data), "--port-offset", str(self.offset), *arguments], self.log_path, environment, program
+            [self.command, "--data", str(data), "--port-offset", str(self.offset), *arguments],
+            self.log_path,
+            environment,
+            program,
         )
 
     @property
@@ -86,11 +92,11 @@ class SpanlakeServer:
             except OSError:
                 continue
         self.kill()
-        raise RuntimeError(f"spanlake serve is not ready, exit status {self._process.poll()}:\n{self.log()}")
+        raise RuntimeError(f"spanlake {self.command} is not ready, exit status {self._process.poll()}:\n{self.log()}")
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
-        """Ask the port of the Tempo API."""
-        return ask(3200 + self.offset, "GET", path, headers=headers)
+        """Ask the port of the Tempo API, or what else answers probes."""
+        return ask(self.http + self.offset, "GET", path, headers=headers)
 
     def post_traces(
         self, body: bytes, content_type: str = "application/x-protobuf", headers: Mapping[str, str] | None = None
@@ -182,9 +188,11 @@ class Finished:
     output: str = field(repr=False)
 
 
-def run_until_exit(*arguments: str, log: Path, environment: Mapping[str, str] | None = None) -> Finished:
-    """Run `spanlake serve` with arguments that it should refuse."""
-    process = spawn(arguments, log, environment)
+def run_until_exit(
+    *arguments: str, log: Path, environment: Mapping[str, str] | None = None, command: str = "serve"
+) -> Finished:
+    """Run `spanlake serve`, or another command, with arguments that it should refuse."""
+    process = spawn([command, *arguments], log, environment)
     try:
         return Finished(process.wait(_PATIENCE), " ".join(log.read_text().replace("│", " ").split()))
     finally:
@@ -197,8 +205,8 @@ def spawn(
     environment: Mapping[str, str] | None = None,
     program: Sequence[str] = SPANLAKE,
 ) -> "subprocess.Popen[bytes]":
-    """Start `spanlake serve`, its output going to a file."""
-    command = [*program, "serve", *arguments]
+    """Start `spanlake` with a command, its output going to a file."""
+    command = [*program, *arguments]
     with log.open("wb") as output:
         return subprocess.Popen(
             command,

@@ -138,7 +138,8 @@ def test_what_another_process_sweeps_away_before_it_is_locked_is_begun_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     objects = LocalObjects(tmp_path)
-    lock, swept = fcntl.flock, []
+    lock = fcntl.flock
+    swept: list[int] = []
 
     def late(descriptor: int, operation: int) -> None:
         if not swept and operation == fcntl.LOCK_EX:

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from collections.abc import Callable
 from enum import StrEnum
 
 
@@ -24,15 +25,18 @@ class Lifecycle:
         return None if self.state is State.READY else self.state.value
 
 
-async def asked_to_stop() -> signal.Signals:
-    """Wait for SIGTERM or SIGINT; a second one ends the process at once."""
+async def asked_to_stop(again: Callable[[signal.Signals], None] | None = None) -> signal.Signals:
+    """Wait for SIGTERM or SIGINT; a second one ends the process at once, unless it is known what else to do."""
     loop = asyncio.get_running_loop()
     asked: asyncio.Future[signal.Signals] = loop.create_future()
 
     def ask(received: signal.Signals) -> None:
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(name)
-            signal.signal(name, signal.SIG_DFL)
+            if again is None:
+                signal.signal(name, signal.SIG_DFL)
+            else:
+                loop.add_signal_handler(name, again, name)
         asked.set_result(received)
 
     for name in (signal.SIGTERM, signal.SIGINT):

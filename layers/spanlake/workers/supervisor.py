@@ -57,7 +57,7 @@ class Supervisor:
 
     async def run(self) -> None:
         """Have the workers take requests until asked to stop, and finish what was accepted; raises GivenUp."""
-        asked = asyncio.create_task(asked_to_stop())
+        asked = asyncio.create_task(asked_to_stop(again=self._end_at_once))
         await self._http.start()
         announced = asyncio.create_task(self._announce())
         keepers = [asyncio.create_task(seat.keep()) for seat in self._seats]
@@ -93,7 +93,6 @@ class Supervisor:
             seat.close()
         if asked is not None:
             _log.info("shutting down", extra={"signal": asked.name})
-            self._end_at_once_when_asked_again()
         if asked is signal.SIGTERM:  # nobody probes what ends by a key on the terminal
             await asyncio.wait(keepers, timeout=self._config.unready_seconds)
         seconds = deadline - time.monotonic()
@@ -104,10 +103,6 @@ class Supervisor:
             _log.error("workers did not finish in time and are killed", extra={"workers": len(unfinished)})
         for seat in self._seats:
             seat.kill()
-
-    def _end_at_once_when_asked_again(self) -> None:
-        for name in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(name, self._end_at_once, name)
 
     def _end_at_once(self, asked: signal.Signals) -> None:
         for seat in self._seats:

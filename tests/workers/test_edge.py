@@ -1,0 +1,195 @@
+"""The life of an edge: what it says, what it refuses, and how it ends."""
+
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.payloads import stored_names
+from tests.server import free_offset, run_until_exit
+from tests.workers.conftest import StartEdge
+from tests.workers.edge import SpanlakeEdge, is_running, lost, sending
+
+
+def test_it_says_where_it_listens(start_edge: StartEdge) -> None:
+    edge = start_edge()
+    listening = {(event["serves"], event["url"]) for event in edge.events() if event["event"] == "listening"}
+    assert listening == {
+        ("OTLP over gRPC", f"grpc://127.0.0.1:{4317 + edge.offset}"),
+        ("Jaeger over gRPC", f"grpc://127.0.0.1:{14250 + edge.offset}"),
+        ("OpenCensus over gRPC", f"grpc://127.0.0.1:{55678 + edge.offset}"),
+        ("Jaeger, compact Thrift", f"udp://127.0.0.1:{6831 + edge.offset}"),
+        ("Jaeger, binary Thrift", f"udp://127.0.0.1:{6832 + edge.offset}"),
+        ("health and metrics", f"http://127.0.0.1:{8080 + edge.offset}"),
+    }
+    (ready,) = [event for event in edge.events() if event["event"] == "ready"]
+    assert (ready["workers"], ready["objects"]) == (2, str(edge.data))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--workers", "-1"), "greater than or equal to 0"),
+        (("--health-port", "0"), "greater than or equal to 1"),
+        (("--query-timeout", "3"), "No such option"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_a_usage_error(
+    tmp_path: Path, arguments: tuple[str, ...], complaint: str
+) -> None:
+    finished = run_until_exit(*arguments, log=tmp_path / "log", command="edge")
+    assert finished.status == 2
+    assert complaint in finished.output
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "complaint"),
+    [
+        ("SPANLAKE_WORKERS", "many", "SPANLAKE_WORKERS"),
+        ("SPANLAKE_HEALTH_PORT", "x", "SPANLAKE_HEALTH_PORT"),
+        ("SPANLAKE_UNREADY_SECONDS", "-1", "greater than or equal to 0"),
+        ("SPANLAKE_RETENTION", "soon", "'soon' is not an age"),
+    ],
+)
+def test_settings_come_from_the_environment_too(tmp_path: Path, variable: str, value: str, complaint: str) -> None:
+    finished = run_until_exit(log=tmp_path / "log", environment={variable: value}, command="edge")
+    assert finished.status == 2
+    assert complaint in finished.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--port-offset", "70000"), "a port offset is from 0 to 9857, not 70000"),
+        (("--port-offset", "9000", "--health-port", "60000"), "60000 and a port offset of 9000 is more than 65535"),
+        (("--listen", "203.0.113.1"), "cannot listen on 203.0.113.1:"),
+        (("--drain-seconds", "5", "--unready-seconds", "5"), "leave nothing of 5 seconds to drain"),
+        (("--max-request-bytes", "1GiB"), "are too few for requests of 1073741824 bytes"),
+    ],
+)
+def test_a_setting_that_does_not_work_ends_it(tmp_path: Path, arguments: tuple[str, ...], complaint: str) -> None:
+    finished = run_until_exit("--data", str(tmp_path / "data"), *arguments, log=tmp_path / "log", command="edge")
+    assert finished.status == 1
+    assert complaint in finished.output
+    assert "Traceback" not in finished.output
+
+
+@pytest.mark.parametrize(
+    ("port", "kind", "shared"),
+    [
+        (4317, socket.SOCK_STREAM, False),
+        (55678, socket.SOCK_STREAM, True),
+        (8080, socket.SOCK_STREAM, True),
+        (6832, socket.SOCK_DGRAM, True),
+    ],
+)
+def test_a_port_in_use_ends_it(tmp_path: Path, port: int, kind: int, shared: bool) -> None:
+    """Also when the one who uses it would share it."""
+    offset = free_offset()
+    with socket.socket(socket.AF_INET, kind) as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(shared))
+        taken.bind(("127.0.0.1", port + offset))
+        if kind == socket.SOCK_STREAM:
+            taken.listen()
+        finished = run_until_exit(
+            "--data", str(tmp_path), "--port-offset", str(offset), log=tmp_path / "log", command="edge"
+        )
+    assert finished.status == 1
+    assert f"cannot listen on 127.0.0.1:{port + offset}" in finished.output
+    assert "--port-offset" in finished.output
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1", "0.0.0.0"])
+def test_a_second_edge_does_not_share_the_ports(start_edge: StartEdge, tmp_path: Path, listen: str) -> None:
+    first = start_edge()
+    for pid in first.worker_pids():
+        first.kill_worker(pid)  # not even while there is nobody at the ports
+    again = ("--listen", listen, "--port-offset", str(first.offset), "--health-port", "8081")
+    second = run_until_exit("--data", str(first.data), *again, log=tmp_path / "log", command="edge")
+    assert second.status == 1
+    assert f"cannot listen on {listen}:{6831 + first.offset}" in second.output
+    first.wait_for_workers(2)
+
+
+def test_storage_of_no_use_ends_it(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    arguments = ("--data", str(tmp_path / "file"), "--port-offset", str(free_offset()))
+    finished = run_until_exit(*arguments, log=tmp_path / "log", command="edge")
+    assert finished.status == 1
+    assert "spanlake: cannot use the directory" in finished.output
+    assert "Traceback" not in finished.output
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_an_idle_edge_ends_well(start_edge: StartEdge, name: str) -> None:
+    edge = start_edge()
+    workers = edge.worker_pids()
+    edge.send_signal(signal.Signals[name])
+    assert edge.exit_status() == 0
+    assert edge.events()[-2:] == [
+        {**edge.events()[-2], "event": "shutting down", "signal": name},
+        {**edge.events()[-1], "event": "stopped"},
+    ]
+    assert not any(map(is_running, workers))
+
+
+def test_signals_to_all_processes_are_the_supervisors_affair(start_edge: StartEdge) -> None:
+    """As a terminal sends SIGINT, and systemd SIGTERM."""
+    edge = start_edge()
+    for pid in edge.worker_pids():
+        edge.signal_worker(pid, signal.SIGTERM)
+        edge.signal_worker(pid, signal.SIGINT)
+    assert edge.stop() == 0
+    assert "a worker has ended" not in edge.log()
+
+
+def test_asked_to_stop_it_says_so_before_it_stops(start_edge: StartEdge) -> None:
+    edge = start_edge("--unready-seconds", "3")
+    with sending(edge) as clients:
+        edge.wait_for(lambda: len(clients.acknowledged) > 100)
+        edge.ask_to_stop()
+        edge.wait_for(lambda: edge.get("/ready").status == 503)
+        assert edge.get("/ready").body == b"shutting down\n"
+        answered = len(clients.acknowledged)
+        edge.wait_for(lambda: len(clients.acknowledged) > answered + 20)
+        assert clients.refused == 0, "requests are taken until the load balancer has heard of the end"
+        assert edge.exit_status() == 0
+    assert clients.surprises == []
+    assert lost(clients.acknowledged, stored_names(edge.data)) == set()
+    assert "did not finish in time" not in edge.log()
+
+
+def test_a_second_signal_ends_all_processes_at_once(start_edge: StartEdge) -> None:
+    edge = start_edge("--unready-seconds", "19")
+    workers = edge.worker_pids()
+    edge.ask_to_stop()
+    edge.wait_for(lambda: "shutting down" in edge.log())
+    edge.send_signal(signal.SIGTERM)
+    assert edge.exit_status() == 128 + signal.SIGTERM
+    edge.wait_for(lambda: not any(map(is_running, workers)))
+
+
+def test_without_a_supervisor_workers_finish_and_end(start_edge: StartEdge) -> None:
+    edge = start_edge()
+    workers = edge.worker_pids()
+    with sending(edge) as clients:
+        edge.wait_for(lambda: len(clients.acknowledged) > 50)
+        edge.kill()
+        edge.wait_for(lambda: not any(map(is_running, workers)))
+    assert lost(clients.acknowledged, stored_names(edge.data)) == set()
+
+
+def test_the_probe_of_the_container(start_edge: StartEdge) -> None:
+    edge = start_edge()
+    assert probe(edge) == 0
+    edge.stop()
+    assert probe(edge) == 1
+
+
+def probe(edge: SpanlakeEdge) -> int:
+    environment = {"SPANLAKE_LISTEN": "0.0.0.0", "SPANLAKE_PORT_OFFSET": str(edge.offset)}
+    command = [sys.executable, "-m", "spanlake.workers.probe"]
+    return subprocess.run(command, env=environment, capture_output=True, check=False).returncode

@@ -1,0 +1,30 @@
+"""What an edge loads: supervisor and workers no more than they need."""
+
+import subprocess
+import sys
+
+SUPERVISOR = "import spanlake.cli, spanlake.serve.logs, spanlake.workers.run, spanlake.workers.supervisor"
+WORKER = "import spanlake.workers.worker, spanlake.store.s3, spanlake.store.dynamodb, uvloop"
+REPORT = "; import sys; print(*sorted({name.partition('.')[0] for name in sys.modules} & set(sys.argv[1:])))"
+PARTS = "; import sys; print(*sorted({'.'.join(name.split('.')[:2]) for name in sys.modules if 'spanlake.' in name}))"
+
+
+def loaded(program: str, *candidates: str) -> set[str]:
+    """Which of these packages there are once the program is ready, or which parts of spanlake."""
+    command = [sys.executable, "-c", program, *candidates]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_the_supervisor_leaves_to_the_workers_what_is_theirs() -> None:
+    theirs = ("boto3", "duckdb", "grpc", "numpy", "prometheus_client", "ptars", "pyarrow", "sqlglot")
+    assert loaded(SUPERVISOR + REPORT, *theirs) == set()
+
+
+def test_workers_load_nothing_of_queries_and_http() -> None:
+    foreign = ("duckdb", "numpy", "pydantic", "sqlglot", "starlette", "typer", "uvicorn")
+    assert loaded(WORKER + REPORT, *foreign) == set()
+
+
+def test_parts_of_spanlake() -> None:
+    assert not loaded(WORKER + PARTS) & {"spanlake.api", "spanlake.query", "spanlake.traceql", "spanlake.commands"}
+    assert not loaded(SUPERVISOR + PARTS) & {"spanlake.edge", "spanlake.query", "spanlake.receivers", "spanlake.spans"}

@@ -1,0 +1,89 @@
+"""The place of one worker, with little patience: who is replaced, and when it is given up."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from spanlake.config import Config
+from spanlake.workers.orders import Orders
+from spanlake.workers.seat import GivenUp, Patience, Seat
+from tests.server import patiently
+
+QUICK = Patience(first_pause=0.01, longest_pause=0.02, starts=3, pulse=0.05)
+
+
+def orders(data: Path) -> Orders:
+    """Of a worker that takes no requests, which is enough to live."""
+    return Orders(1, Config(data, drain_seconds=1), [], {})
+
+
+def the_worker() -> int:
+    """The process id of the worker, of which there is one."""
+    own = os.getpid()
+    for task in Path(f"/proc/{own}/task").iterdir():
+        for pid in (task / "children").read_text().split():
+            if b"spanlake.workers.worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                return int(pid)
+    raise ProcessLookupError
+
+
+def wait_for(happened: Callable[[], bool]) -> None:
+    if not any(happened() for _ in patiently()):
+        raise TimeoutError
+
+
+async def close(seat: Seat, keeper: "asyncio.Task[None]") -> None:
+    seat.close()
+    await seat.drain(1)
+    await keeper
+
+
+def test_who_does_not_answer_is_killed_and_replaced(tmp_path: Path) -> None:
+    async def scene() -> None:
+        seat = Seat(orders(tmp_path), replace(QUICK, doubtful=0.5, silent=4.0))
+        keeper = asyncio.create_task(seat.keep())
+        await asyncio.to_thread(wait_for, lambda: seat.is_ready)
+        hung = the_worker()
+        os.kill(hung, signal.SIGSTOP)
+        await asyncio.to_thread(wait_for, lambda: not seat.is_ready)
+        assert seat.replaced == 0, "it is in doubt before it is killed"
+        await asyncio.to_thread(wait_for, lambda: seat.replaced == 1 and seat.is_ready)
+        assert the_worker() != hung
+        await close(seat, keeper)
+
+    asyncio.run(scene())
+
+
+def test_what_the_first_one_says_about_why_it_can_not_start_is_passed_on(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(GivenUp, match=r"cannot use the directory .*file"):
+        asyncio.run(Seat(orders(tmp_path / "file"), QUICK).keep())
+
+
+def test_who_can_not_be_replaced_time_after_time_is_given_up(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+
+    async def scene() -> None:
+        seat = Seat(orders(data), QUICK)
+        keeper = asyncio.create_task(seat.keep())
+        await asyncio.to_thread(wait_for, lambda: seat.is_ready)
+        data.rename(tmp_path / "elsewhere")
+        data.touch()
+        os.kill(the_worker(), signal.SIGKILL)
+        await keeper
+
+    with pytest.raises(GivenUp, match="worker 1 could not be started 3 times in a row: cannot use the directory"):
+        asyncio.run(scene())
+
+
+def test_one_that_ends_before_it_takes_requests_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    seat = Seat(orders(tmp_path), QUICK)
+    with pytest.raises(GivenUp, match="3 times in a row: it ended before it took requests"):
+        asyncio.run(seat.keep())
+    assert seat.replaced == 2
