@@ -1,4 +1,4 @@
-"""Which locked packages a layer is made of."""
+"""Which locked packages a layer, or anything else that runs on a certain target, is made of."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -18,17 +18,12 @@ _LOCKED = re.compile(r"^(?P<name>[a-z0-9.-]+)==[^\n]*(?:\n    [^\n]*)*", re.MULT
 
 def packages(layer: Layer, target: Target) -> frozenset[str]:
     """The names of all packages in a layer, as the metadata of the installed ones has it."""
-    found = _closure(layer.requirements, target)
+    found = closure(layer.requirements, target)
     return found - packages(layer.above, target) if layer.above else found
 
 
-def locked(names: Iterable[str], lock: Path) -> str:
-    """What a lock file says of these packages, hashes and all; raises KeyError for one that is not in it."""
-    entries = {match["name"]: match[0] for match in _LOCKED.finditer(lock.read_text())}
-    return "".join(f"{entries[name]}\n" for name in sorted(names))
-
-
-def _closure(requirements: Iterable[str], target: Target) -> frozenset[str]:
+def closure(requirements: Iterable[str], target: Target) -> frozenset[str]:
+    """The names of all packages that these requirements need there, as the metadata of the installed ones has it."""
     environment = {**default_environment(), **target.markers}
     waiting = [Requirement(text) for text in requirements]
     seen: set[tuple[str, str]] = set()
@@ -39,6 +34,12 @@ def _closure(requirements: Iterable[str], target: Target) -> frozenset[str]:
             seen.add((name, extra))
             waiting += _needed(name, {**environment, "extra": extra})
     return frozenset(name for name, _ in seen)
+
+
+def locked(names: Iterable[str], lock: Path) -> str:
+    """What a lock file says of these packages, hashes and all; raises KeyError for one that is not in it."""
+    entries = {match["name"]: match[0] for match in _LOCKED.finditer(lock.read_text())}
+    return "".join(f"{entries[name]}\n" for name in sorted(names))
 
 
 def _needed(name: str, environment: Mapping[str, Any]) -> list[Requirement]:

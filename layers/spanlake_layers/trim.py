@@ -1,6 +1,10 @@
-"""Leaves out of a layer what no function needs, so that all layers of one together stay below Lambda's 250 MB."""
+"""Leaves out of a layer what no function needs, so that all layers of one together stay below Lambda's 250 MB.
+
+``python -m spanlake_layers.trim FOLDER`` does the same to any folder of packages.
+"""
 
 import shutil
+import sys
 from pathlib import Path
 
 from spanlake_layers.contents import SERVICE_DATA, SERVICES, UNUSED
@@ -31,3 +35,7 @@ def _size(path: Path) -> int:
     if path.is_file():
         return path.stat().st_size
     return sum(each.stat().st_size for each in path.rglob("*") if each.is_file())
+
+
+if __name__ == "__main__":
+    trim(Path(sys.argv[1]))

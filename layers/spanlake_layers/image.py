@@ -1,0 +1,45 @@
+"""What of the lock file is in the edge's image: ``python -m spanlake_layers.image``, run in ``layers``, writes it down.
+
+The image is built where nothing is installed that could be asked for what needs what, so that is done beforehand.
+"""
+
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+
+from spanlake_layers.requirements import closure, locked
+from spanlake_layers.target import Target
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "infra" / "edge"
+
+_TARGETS = (Target("aarch64"), Target("x86_64"))
+_STORAGE = ("boto3",)  # of the extra aws; the other half of it is for queries
+_HEAD = "# Of requirements.lock, by `make lock`: {}\n"
+
+
+def files() -> dict[Path, str]:
+    """The contents of the files that the image is built with."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    about = project["project"]
+    running = (*about["dependencies"], *about["optional-dependencies"]["edge"], *_STORAGE)
+    return {
+        FOLDER / "requirements.txt": _selected("what spanlake's edge is made of.", running),
+        FOLDER / "requirements-build.txt": _selected("what builds spanlake.", ("hatchling",)),
+    }
+
+
+def _selected(about: str, requirements: Iterable[str]) -> str:
+    wanted = tuple(requirements)
+    names = frozenset[str]().union(*(closure(wanted, target) for target in _TARGETS))
+    return _HEAD.format(about) + locked(names, ROOT / "requirements.lock")
+
+
+def main() -> None:
+    """Write them."""
+    for file, text in files().items():
+        file.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
