@@ -29,6 +29,7 @@ lint: $(STAMP) ## formatting, lint, types, the direction of imports, and the tem
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/cfn-lint template.yaml infra/edge/template.yaml
+	$(BIN)/hadolint infra/edge/Dockerfile
 
 bench: $(STAMP) ## measure start, ingest and queries (SPANS=100000 for a quick look)
 	$(BIN)/python -m bench.start
@@ -48,6 +49,7 @@ lock: $(STAMP) ## renew requirements.lock from pyproject.toml (ARGS=--upgrade mo
 	@printf '%s\n' '-e .[serve]' 'hatchling' 'editables' | $(BIN)/uv pip compile - --group dev --universal \
 		--python-version 3.11 --generate-hashes --no-emit-package spanlake --quiet \
 		--custom-compile-command 'make lock' --output-file requirements.lock $(ARGS)
+	@cd layers && ../$(BIN)/python -m spanlake_layers.image
 
 clean: ## remove everything that can be made again; ./data stays
 	rm -rf $(VENV) .aws-sam build dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
