@@ -1,4 +1,4 @@
-"""A `spanlake serve` of its own for each measurement, and what it used."""
+"""A `spanlake serve`, or edge, of its own for each measurement, and what it used."""
 
 import socket
 import subprocess
@@ -13,7 +13,8 @@ from pathlib import Path
 
 from bench.processes import Usage, forget_peak_memory, usage
 
-PORTS = (3100, 3200, 4317, 4318, 6831, 6832, 9411, 14250, 14268, 55678)
+PORTS = (3100, 3200, 4317, 4318, 6831, 6832, 8080, 9411, 14250, 14268, 55678)
+_PROBED = {"serve": 3200, "edge": 8080}
 _READY_WITHIN = 60.0
 _STOPPED_WITHIN = 60.0
 
@@ -24,6 +25,8 @@ class Server:
 
     pid: int
     offset: int
+    probed: int = _PROBED["serve"]
+    """The port that answers probes, before the offset."""
 
     @property
     def tempo(self) -> int:
@@ -40,6 +43,12 @@ class Server:
         """The port for OTLP over gRPC."""
         return 4317 + self.offset
 
+    def metric(self, series: str) -> float:
+        """The value of a time series, 0 when there is none."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.probed + self.offset}/metrics", timeout=30) as answer:
+            lines = (line.rpartition(" ") for line in answer.read().decode().splitlines())
+        return next((float(value) for name, _, value in lines if name == series), 0)
+
     def usage(self) -> Usage:
         """What it has used so far."""
         return usage(self.pid)
@@ -50,20 +59,20 @@ class Server:
 
 
 @contextmanager
-def serving(data: Path, *options: str) -> Iterator[Server]:
-    """A server on this data directory, ready; stopped gracefully at the end.
+def serving(data: Path, *options: str, command: str = "serve") -> Iterator[Server]:
+    """A server on this data directory, or an edge, ready; stopped gracefully at the end.
 
     Raises RuntimeError with the end of its log when it does not become ready, or when what is done with it fails.
     """
     offset = _free_offset()
     log = data.with_suffix(".log")
     program = Path(sys.executable).with_name("spanlake")
-    command = [str(program), "serve", "--data", str(data), "--port-offset", str(offset), *options]
+    words = [str(program), command, "--data", str(data), "--port-offset", str(offset), *options]
     with log.open("wb") as output:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
     try:
-        _wait_until_ready(process, offset)
-        yield Server(process.pid, offset)
+        _wait_until_ready(process, _PROBED[command] + offset)
+        yield Server(process.pid, offset, _PROBED[command])
     except Exception as error:
         raise RuntimeError(f"{error}; the server's last words:\n{log.read_text()[-2000:]}") from error
     finally:
@@ -71,18 +80,18 @@ def serving(data: Path, *options: str) -> Iterator[Server]:
         process.wait(_STOPPED_WITHIN)
 
 
-def _wait_until_ready(process: "subprocess.Popen[bytes]", offset: int) -> None:
+def _wait_until_ready(process: "subprocess.Popen[bytes]", port: int) -> None:
     deadline = time.monotonic() + _READY_WITHIN
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise RuntimeError(f"spanlake serve ended with exit status {process.returncode}")
+            raise RuntimeError(f"spanlake ended with exit status {process.returncode}")
         try:
-            urllib.request.urlopen(f"http://127.0.0.1:{3200 + offset}/ready", timeout=5).close()
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=5).close()
         except (urllib.error.URLError, ConnectionError):
             time.sleep(0.005)
         else:
             return
-    raise RuntimeError(f"spanlake serve was not ready after {_READY_WITHIN:.0f} s")
+    raise RuntimeError(f"spanlake was not ready after {_READY_WITHIN:.0f} s")
 
 
 def _free_offset() -> int:
