@@ -39,6 +39,8 @@ bench: $(STAMP) ## measure start, ingest and queries (SPANS=100000 for a quick l
 	$(BIN)/python -m bench.scale --spans $(SPANS)
 	$(BIN)/python -m bench.compaction --spans $(SPANS)
 	$(BIN)/python -m bench.s3 --spans $(SPANS)
+	$(BIN)/python -m bench.edge --spans $(SPANS)
+	$(BIN)/python -m bench.udp
 
 layers: $(STAMP) ## make the Lambda layers in build/layers (ARGS="--machine x86_64" for others than arm64)
 	@$(BIN)/python layers/build.py $(ARGS)

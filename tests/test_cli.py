@@ -1,9 +1,12 @@
 """The command line itself; tests/serve has what `spanlake serve` does."""
 
+import inspect
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+from spanlake import cli
 
 SPANLAKE = Path(sys.executable).with_name("spanlake")
 HEAVY = ("pyarrow", "duckdb", "starlette", "grpc", "sqlglot", "structlog", "uvicorn", "prometheus_client")
@@ -12,6 +15,7 @@ HEAVY = ("pyarrow", "duckdb", "starlette", "grpc", "sqlglot", "structlog", "uvic
 def test_help_lists_the_commands() -> None:
     result = subprocess.run([SPANLAKE, "--help"], capture_output=True, text=True, check=True)
     assert "serve" in result.stdout
+    assert "edge" in result.stdout
 
 
 def test_help_of_serve_lists_its_settings_with_their_variables() -> None:
@@ -21,6 +25,14 @@ def test_help_of_serve_lists_its_settings_with_their_variables() -> None:
     for setting in ("data", "listen", "retention", "retention-bytes", "port-offset"):
         assert f"--{setting}" in words
         assert f"SPANLAKE_{setting.upper().replace('-', '_')}" in words
+
+
+def test_commands_share_their_options() -> None:
+    """What an edge has is what a server has, but for what is about its workers."""
+    own = {"workers", "health_port", "drain_seconds", "unready_seconds"}
+    options = {command: set(inspect.signature(getattr(cli, command)).parameters) for command in ("serve", "edge")}
+    assert options["edge"] - own < options["serve"]
+    assert not own & options["serve"]
 
 
 def test_the_command_line_loads_nothing_heavy() -> None:

@@ -156,6 +156,10 @@ class Metrics:
         """Ask for the bytes in flight whenever the metrics are read."""
         self._flight.set_function(size)
 
+    def observe_dropped(self, datagrams: Callable[[], Mapping[str, int]]) -> None:
+        """Ask for the datagrams that were dropped, by protocol, whenever the metrics are read."""
+        self._registry.register(_DroppedCollector(datagrams))
+
     def observe_store(self, totals: Callable[[], StoreTotals]) -> None:
         """Ask for these totals whenever the metrics are read."""
         self._registry.register(_StoreCollector(totals))
@@ -169,6 +173,23 @@ class Metrics:
         from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
         return generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4
+
+
+class _DroppedCollector:
+    """What the kernel counts, taken at the time of reading."""
+
+    def __init__(self, datagrams: Callable[[], Mapping[str, int]]) -> None:
+        self._datagrams = datagrams
+
+    def collect(self) -> Iterable["Metric"]:
+        """The counters of this moment."""
+        from prometheus_client.metrics_core import CounterMetricFamily
+
+        about = "Datagrams that the kernel dropped, since they were not read in time."
+        family = CounterMetricFamily("spanlake_udp_datagrams_dropped", about, labels=["protocol"])
+        for protocol, count in self._datagrams().items():
+            family.add_metric([protocol], count)
+        yield family
 
 
 class _StoreCollector:

@@ -1,5 +1,6 @@
 """Jaeger's datagrams, against a real server: nothing that arrives is lost, and what is no span is counted."""
 
+import signal
 import socket
 
 import pytest
@@ -43,6 +44,18 @@ def test_a_burst_is_stored_whole(start_server: StartServer, port: int, protocol:
     batches = answer.json["batches"]  # type: ignore[index]
     assert sum(len(scope["spans"]) for batch in batches for scope in batch["scopeSpans"]) == 100
     assert server.bytes_in_flight() == 0
+
+
+def test_what_the_kernel_drops_is_counted(start_server: StartServer) -> None:
+    """A server that does not read has room for some; every one sent is either stored in the end or counted."""
+    server = start_server()
+    dropped = 'spanlake_udp_datagrams_dropped_total{protocol="jaeger-compact"}'
+    assert server.metric(dropped) == 0
+    server.send_signal(signal.SIGSTOP)
+    send(server, COMPACT, *[b"\x00" * 60_000] * 400)
+    server.send_signal(signal.SIGCONT)
+    server.wait_for(lambda: counted(server, "jaeger-compact", "malformed") + server.metric(dropped) == 400)
+    assert server.metric(dropped) > 0
 
 
 def test_what_has_arrived_is_stored_before_the_end(start_server: StartServer) -> None:

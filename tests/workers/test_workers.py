@@ -4,6 +4,9 @@ import json
 import socket
 from functools import partial
 
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthStub
+
 from spanlake.ingest.tenant import DEFAULT_TENANT
 from spanlake.receivers.thrift import I64
 from tests.conftest import StartServer
@@ -63,6 +66,9 @@ def test_a_worker_that_is_killed_loses_nothing_and_comes_back(start_edge: StartE
 
 def test_every_protocol_is_taken(start_edge: StartEdge) -> None:
     edge = start_edge()
+    for port in (4317, 14250, 55678):
+        with channel_to(edge, port) as channel:
+            assert HealthStub(channel).Check(HealthCheckRequest()).status == HealthCheckResponse.SERVING  # type: ignore[no-untyped-call]
     with channel_to(edge, 14250) as channel:
         post_spans(channel, posted(span()), DEFAULT_TENANT)
     with channel_to(edge, 55678) as channel:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+import struct
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -22,6 +23,8 @@ _KERNEL_BYTES = 8 << 20  # of a burst that the kernel shall keep, as far as the 
 _AT_ONCE = 256  # datagrams that are read before anything else has a turn
 _LONGEST = 1 << 16
 _PAUSE_SECONDS = 0.01
+_SO_MEMINFO = 55  # socket(7) does not have it; <asm-generic/socket.h>, and <linux/sock_diag.h> for what is in it
+_MEMINFO = struct.Struct("9I")
 
 _log = logging.getLogger(__name__)
 
@@ -37,11 +40,24 @@ class UdpReceiver:
         self._format = format_
         self._socket = listener
         self._resume: asyncio.TimerHandle | None = None
+        self._dropped_before = self._dropped_since = 0
+
+    @property
+    def protocol(self) -> str:
+        """As metrics name it."""
+        return self._format.name
+
+    def dropped(self) -> int:
+        """How many datagrams the kernel has dropped since the start, since nobody read them in time."""
+        if self._socket.fileno() >= 0:
+            self._dropped_since = _dropped(self._socket) - self._dropped_before
+        return self._dropped_since
 
     def start(self) -> None:
         """Read from now on, in the running event loop."""
         self._socket.setblocking(False)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _KERNEL_BYTES)
+        self._dropped_before = _dropped(self._socket)
         asyncio.get_running_loop().add_reader(self._socket, self._read)
 
     def stop(self) -> None:
@@ -52,6 +68,7 @@ class UdpReceiver:
         with suppress(Overloaded):  # there is no time left to wait for room
             while self._read_some():
                 continue
+        self.dropped()
         self._socket.close()
 
     def _read(self) -> None:
@@ -89,6 +106,14 @@ class UdpReceiver:
             self._ingest.metrics.request(self._format.name, _code(answer.exception()))
 
         return count
+
+
+def _dropped(listener: socket.socket) -> int:
+    """Of all time, 0 where the system does not say."""
+    try:
+        return int(_MEMINFO.unpack(listener.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size))[-1])
+    except (OSError, struct.error):
+        return 0
 
 
 def _code(error: BaseException | None) -> str:

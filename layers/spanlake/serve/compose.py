@@ -32,6 +32,7 @@ class Process:
     app: Starlette
     intake: Intake
     upkeep: Upkeep
+    metrics: Metrics
 
 
 def compose(config: Config, store: Store, lifecycle: Lifecycle) -> Process:
@@ -48,7 +49,7 @@ def compose(config: Config, store: Store, lifecycle: Lifecycle) -> Process:
         *ingest_routes(taken.ingest, ThreadPoolExecutor(_SLOW_THREADS, thread_name_prefix="body")),
     )
     app = create_app(routes, ALL_ERRORS)
-    return Process(app, taken, _upkeep(config, store, metrics))
+    return Process(app, taken, _upkeep(config, store, metrics), metrics)
 
 
 def _upkeep(config: Config, store: Store, metrics: Metrics) -> Upkeep:

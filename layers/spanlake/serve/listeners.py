@@ -47,6 +47,10 @@ class Listeners:
         for reader in self._readers:
             reader.start()
 
+    def dropped(self) -> Mapping[str, int]:
+        """Datagrams that the kernel has dropped, by protocol."""
+        return {reader.protocol: reader.dropped() for reader in self._readers}
+
     async def stop(self, seconds: float) -> None:
         """Take nothing more, and wait at most this long for the calls under way."""
         for reader in self._readers:

@@ -30,6 +30,7 @@ async def serve(config: Config, sockets: Mapping[Address, socket.socket], grpc_a
     process.intake.commits.start()
     await http.start()
     await listeners.start()
+    process.metrics.observe_dropped(listeners.dropped)
     process.upkeep.start()
     gc.freeze()  # what was loaded stays: looking for garbage in it takes 30 ms, now and then in the midst of a query
     lifecycle.state = State.READY

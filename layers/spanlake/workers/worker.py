@@ -59,6 +59,7 @@ async def _take_requests(orders: Orders, store: Store, channel: Channel) -> None
     supervisor = _Supervisor(channel, metrics, orders.config.drain_seconds)
     taken.commits.start()
     await listeners.start()
+    metrics.observe_dropped(listeners.dropped)
     gc.freeze()  # what was loaded stays
     listening = asyncio.create_task(supervisor.listen())
     await channel.send(ready=True)
