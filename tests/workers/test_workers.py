@@ -68,7 +68,7 @@ def test_every_protocol_is_taken(start_edge: StartEdge) -> None:
     edge = start_edge()
     for port in (4317, 14250, 55678):
         with channel_to(edge, port) as channel:
-            assert HealthStub(channel).Check(HealthCheckRequest()).status == HealthCheckResponse.SERVING  # type: ignore[no-untyped-call]
+            assert HealthStub(channel).Check(HealthCheckRequest()).status == HealthCheckResponse.SERVING
     with channel_to(edge, 14250) as channel:
         post_spans(channel, posted(span()), DEFAULT_TENANT)
     with channel_to(edge, 55678) as channel:
