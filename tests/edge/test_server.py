@@ -10,6 +10,7 @@ import grpc.aio
 import pytest
 
 from spanlake.config import IngestLimits
+from spanlake.edge import server
 from spanlake.edge.otlp_grpc import otlp_grpc
 from spanlake.edge.server import GrpcServer
 from spanlake.ingest.admission import Admission
@@ -83,6 +84,31 @@ def free_port() -> int:
 )
 def test_calls_that_go_wrong(messages: Callable[[], AsyncIterator[bytes]], code: grpc.StatusCode, details: str) -> None:
     assert outcome(messages()) == (code, details)
+
+
+def test_connections_to_a_shared_port_end_now_and_then_and_calls_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_SHARED_CONNECTION_SECONDS", 0.2)
+    peers: set[str] = set()
+
+    async def echo(body: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+        peers.add(context.peer())
+        await asyncio.sleep(0.01)
+        return body
+
+    async def call_until_there_were(number: int) -> None:
+        address = f"127.0.0.1:{free_port()}"
+        handlers = {"Echo": grpc.unary_unary_rpc_method_handler(echo)}
+        echoing = GrpcServer(
+            [grpc.method_handlers_generic_handler("Tests", handlers)], address, max_message_bytes=999, shared=True
+        )
+        await echoing.start()
+        async with grpc.aio.insecure_channel(address) as channel:
+            method = channel.unary_unary("/Tests/Echo", request_serializer=bytes, response_deserializer=bytes)
+            while len(peers) < number:
+                assert await asyncio.gather(*(method(b"x", timeout=60) for _ in range(10))) == [b"x"] * 10
+        await echoing.stop(1)
+
+    asyncio.run(call_until_there_were(5))
 
 
 def test_an_address_in_use_is_an_os_error() -> None:

@@ -38,7 +38,7 @@ class GrpcServer:
                 ("grpc.max_receive_message_length", max_message_bytes),
                 # Unless it is meant to, a second process on the same port must fail, not take half of the calls.
                 ("grpc.so_reuseport", int(shared)),
-                *((("grpc.max_connection_age_ms", 1000 * _SHARED_CONNECTION_SECONDS),) if shared else ()),
+                *((("grpc.max_connection_age_ms", round(1000 * _SHARED_CONNECTION_SECONDS)),) if shared else ()),
                 # Without these grpc lets the window of every call grow to many megabytes.
                 ("grpc.http2.bdp_probe", 0),
                 ("grpc.http2.lookahead_bytes", _LOOKAHEAD_BYTES),
