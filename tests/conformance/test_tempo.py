@@ -11,9 +11,7 @@ from tests.server import SpanlakeServer
 TENANT = "conformance"
 
 BETTER = {
-    **dict.fromkeys((222, 224, 227), "Tempo stops looking for spans of &>> and &<< before it has seen all"),
     **dict.fromkeys((333, 334), "Tempo leaves values out of sums of an attribute"),
-    **dict.fromkeys((345, 347, 399, 400), "quantiles are exact here, estimated from powers of two in Tempo"),
     429: "with (sample=true) is answered exactly, estimated from a tenth of the spans in Tempo",
     426: "Tempo counts resource.service.name up to a dozen times for one span where the filter names it",
 }

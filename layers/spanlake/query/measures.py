@@ -1,12 +1,12 @@
 """What a metrics function measures, as SQL over the matching spans, and how to read the result."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
-from math import inf
 from typing import Any
 
 from sqlglot import exp
 
+from spanlake.query import buckets
 from spanlake.query.series import Labels
 from spanlake.query.steps import Steps
 from spanlake.traceql import values
@@ -17,9 +17,9 @@ from spanlake.traceql.tree import Compare, MetricsAggregate, MetricsFunction, St
 from spanlake.traceql.values import Sql
 
 VALUE = "value"
+_COUNTS = "counts"
 
-_LEAST_MEASURED = 2  # nanoseconds: Tempo's histograms, which its quantiles come from, leave out shorter durations
-_LARGEST_BUCKET = 1023  # 2 to that power is a float, 2 to the next is not
+_BUCKETED = frozenset((Type.INT, Type.DURATION))  # Tempo's histograms, which its quantiles come from, leave out floats
 _AGGREGATES = {
     MetricsFunction.MIN_OVER_TIME: "min",
     MetricsFunction.MAX_OVER_TIME: "max",
@@ -54,9 +54,10 @@ class Measure:
     name: str | None = None  # of series without labels
 
 
-def measure_of(fields: Fields, node: MetricsAggregate, steps: Steps) -> Measure:
-    """What a metrics function measures."""
-    return _MEASURES[node.function](fields, node, steps)
+def measure_of(fields: Fields, node: MetricsAggregate, steps: Steps, *, exact: bool) -> Measure:
+    """What a metrics function measures, ``exact`` or as Tempo estimates it."""
+    exactly = _EXACT.get(node.function) if exact else None
+    return (exactly or _MEASURES[node.function])(fields, node, steps)
 
 
 def compared(fields: Fields, node: Compare) -> Measure:
@@ -100,11 +101,31 @@ def _aggregate(fields: Fields, node: MetricsAggregate, _: Steps) -> Measure:
     )
 
 
+def _estimates(fields: Fields, node: MetricsAggregate, _: Steps) -> Measure:
+    """Quantiles as Tempo estimates them from the buckets of a histogram."""
+    operand, unit = _numbers(fields, node, _BUCKETED)
+    power = exp.column(VALUE)
+
+    def read(row: Row) -> Iterable[tuple[Labels, float | None]]:
+        counts = dict(row[_COUNTS])
+        return [(quantile_label(q), buckets.quantile(q, counts) / unit) for q in node.quantiles]
+
+    return Measure(
+        [exp.alias_(exp.func("histogram", buckets.bucket(power)), _COUNTS)],
+        read,
+        operand=operand,
+        unit=unit,
+        quantiles=node.quantiles,
+        tests=(exp.GTE(this=power.copy(), expression=exp.Literal.number(buckets.LEAST)),),
+        filled=True,
+    )
+
+
 def _quantiles(fields: Fields, node: MetricsAggregate, _: Steps) -> Measure:
     """Exact quantiles: the smallest value that is not below that share of all the values."""
     operand, unit = _numbers(fields, node)
     wanted = exp.Array(expressions=[values.literal(Static(Type.FLOAT, q)) for q in node.quantiles])
-    least = exp.Literal.number(_LEAST_MEASURED if unit > 1 else 0)
+    least = exp.Literal.number(buckets.LEAST if unit > 1 else 0)
 
     def read(row: Row) -> Iterable[tuple[Labels, float | None]]:
         return [(quantile_label(q), value / unit) for q, value in zip(node.quantiles, row[VALUE], strict=True)]
@@ -121,36 +142,47 @@ def _quantiles(fields: Fields, node: MetricsAggregate, _: Steps) -> Measure:
 
 
 def _histogram(fields: Fields, node: MetricsAggregate, _: Steps) -> Measure:
-    """Counts by powers of two: a bucket holds what is above half of its label and not above it."""
-    operand, unit = _numbers(fields, node)
-    bucket = exp.TryCast(this=exp.Ceil(this=exp.func("log2", operand)), to=exp.DataType.build("INTEGER"))
+    """Counts by powers of two."""
+    return _counted_by_bucket(*_numbers(fields, node, _BUCKETED))
 
+
+def _histogram_of_all(fields: Fields, node: MetricsAggregate, _: Steps) -> Measure:
+    """The same, of floats too."""
+    return _counted_by_bucket(*_numbers(fields, node))
+
+
+def _counted_by_bucket(operand: Sql, unit: float) -> Measure:
     def labels(row: Row) -> Labels:
-        limit = 2.0 ** row["bucket"] if row["bucket"] <= _LARGEST_BUCKET else inf
-        return (("__bucket", limit / unit),)
+        return (("__bucket", buckets.limit(row["bucket"]) / unit),)
 
     return Measure(
         [exp.alias_(exp.Count(this=exp.Star()), VALUE)],
         lambda row: [(labels(row), float(row[VALUE]))],
-        groups=(exp.alias_(values.case(operand >= exp.Literal.number(_LEAST_MEASURED), bucket), "bucket"),),
+        groups=(exp.alias_(buckets.bucket(operand), "bucket"),),
         labels=labels,
         tests=(values.not_null(exp.column("bucket")),),
         filled=True,
     )
 
 
-def _numbers(fields: Fields, node: MetricsAggregate) -> tuple[Sql, float]:
-    """The operand's number, and what it is to be divided by: durations are measured in seconds."""
+def _numbers(fields: Fields, node: MetricsAggregate, types: Container[Type] = values.NUMERIC) -> tuple[Sql, float]:
+    """The operand's number, of some types, and what it is to be divided by: durations are measured in seconds."""
     assert node.operand is not None
-    parts = [part for part in fields.fetched(node.operand) if part.type in values.NUMERIC and not part.is_list]
+    parts = [part for part in fields.fetched(node.operand) if part.type in types and not part.is_list]
     unit = 1e9 if any(part.type is Type.DURATION for part in parts) else 1.0
     numbers = [exp.cast(part.sql, "DOUBLE") for part in parts] or [exp.cast(exp.Null(), "DOUBLE")]
     return (numbers[0] if len(numbers) == 1 else exp.func("coalesce", *numbers)), unit
 
 
-_MEASURES: Mapping[MetricsFunction, Callable[[Fields, MetricsAggregate, Steps], Measure]] = {
+_Measures = Mapping[MetricsFunction, Callable[[Fields, MetricsAggregate, Steps], Measure]]
+
+_EXACT: _Measures = {
+    MetricsFunction.QUANTILE_OVER_TIME: _quantiles,
+    MetricsFunction.HISTOGRAM_OVER_TIME: _histogram_of_all,
+}
+_MEASURES: _Measures = {
     MetricsFunction.RATE: _count,
     MetricsFunction.COUNT_OVER_TIME: _count,
-    MetricsFunction.QUANTILE_OVER_TIME: _quantiles,
+    MetricsFunction.QUANTILE_OVER_TIME: _estimates,
     MetricsFunction.HISTOGRAM_OVER_TIME: _histogram,
 } | dict.fromkeys(_AGGREGATES, _aggregate)

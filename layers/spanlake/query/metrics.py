@@ -80,7 +80,7 @@ class Metrics:
         plan = SearchPlan(node.spans, self.query)
         if isinstance(node.aggregate, Compare):
             return self._compare(plan, node.aggregate)
-        measure = partial(measure_of, node=node.aggregate, steps=self.steps)
+        measure = partial(measure_of, node=node.aggregate, steps=self.steps, exact=self.query.exact)
         return self._aggregation(plan, measure, node.aggregate.by).series()
 
     def _aggregation(

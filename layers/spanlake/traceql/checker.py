@@ -1,6 +1,7 @@
 """Whether a query means something: types, values and what the dialect answers."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 from spanlake.traceql.check_fields import (
@@ -51,7 +52,7 @@ _LABELLING: Final = (
 
 
 def check(query: Query, dialect: Dialect) -> Query:
-    """The query itself, once it is known to make sense.
+    """The query, once it is known to make sense, with how exact its answer is to be.
 
     Raises TypeMismatch for operators and functions that cannot work on what they are given, Unsupported for what
     only another dialect answers and for what is too much at once. Whether spans or metrics were asked for is the
@@ -65,7 +66,7 @@ def check(query: Query, dialect: Dialect) -> Query:
             _refuse_mixed_pipelines(query.body, context)
     else:
         _check_metrics(query.body, context)
-    return query
+    return replace(query, exact=dialect.exact)
 
 
 def _check_pipeline(pipeline: Pipeline, context: Context) -> None:

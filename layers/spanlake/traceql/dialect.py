@@ -5,13 +5,15 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What may be asked beyond what Tempo 3.1 answers. All of it parses either way.
+    """What is answered beyond what Tempo 3.1 answers, or better. All of it parses either way.
 
     ``parent_scope``: ``{ parent.span.http.method = "GET" }``, ``{ parent.duration > 1s }``, ``{ parent = nil }``.
     ``scalar_expressions``: aggregates on both sides of a comparison and in arithmetic, scalars of pipelines.
     ``mixed_pipelines``: pipelines in parentheses wherever a spanset may stand. Tempo takes them as the operands of a
     query that has only one stage, and no plain spansets beside them.
     ``series_operands``: rankings and filters of the result of arithmetic between metrics inside of arithmetic.
+    ``exact``: what Tempo estimates or loses track of is answered as it is: quantiles, sums of attributes, samples,
+    unions of ancestors and descendants, attributes in comparisons.
     ``max_group_by``: how many fields metrics can be grouped by; None for any number.
     ``max_spansets``: how many spansets and pipeline stages there may be, ``max_terms`` how many fields and operators,
     where one of arithmetic counts as ten: planning takes the longer the more there are.
@@ -21,6 +23,7 @@ class Dialect:
     scalar_expressions: bool
     mixed_pipelines: bool
     series_operands: bool
+    exact: bool
     max_group_by: int | None
     max_spansets: int = 100
     max_terms: int = 10_000
@@ -29,7 +32,12 @@ class Dialect:
     def tempo(cls) -> "Dialect":
         """What Tempo 3.1 answers, no more."""
         return cls(
-            parent_scope=False, scalar_expressions=False, mixed_pipelines=False, series_operands=False, max_group_by=5
+            parent_scope=False,
+            scalar_expressions=False,
+            mixed_pipelines=False,
+            series_operands=False,
+            exact=False,
+            max_group_by=5,
         )
 
     @classmethod
@@ -41,5 +49,10 @@ class Dialect:
     def extended(cls) -> "Dialect":
         """All that parses and makes sense."""
         return cls(
-            parent_scope=True, scalar_expressions=True, mixed_pipelines=True, series_operands=True, max_group_by=None
+            parent_scope=True,
+            scalar_expressions=True,
+            mixed_pipelines=True,
+            series_operands=True,
+            exact=True,
+            max_group_by=None,
         )

@@ -275,7 +275,8 @@ class _Chain:
             return self._derive(exp.paren(either))
         if node.op is SpansetOperator.AND:
             return self._derive(exp.and_(exp.paren(either), self._in_trace(left), self._in_trace(right)))
-        return self._step(Structural(self._name("b"), node.op, self._operand(left), self._operand(right)))
+        operands = self._operand(left), self._operand(right)
+        return self._step(Structural(self._name("b"), node.op, *operands, exact=self.plan.query.exact))
 
     def _in_trace(self, column: str) -> Sql:
         partition = [exp.column(name) for name in (TRACE, *self.groups)]

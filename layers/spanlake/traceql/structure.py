@@ -36,12 +36,16 @@ class Operand:
 
 @dataclass(frozen=True)
 class Structural:
-    """The column to add: whether a span is in the set that a structural operator makes of two others."""
+    """The column to add: whether a span is in the set that a structural operator makes of two others.
+
+    Unions of ancestors and descendants are ``exact``, or lack what Tempo misses.
+    """
 
     column: str
     op: SpansetOperator
     left: Operand
     right: Operand
+    exact: bool
 
 
 @dataclass(frozen=True)

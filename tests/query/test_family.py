@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanlake.query.kinship import Family
+from spanlake.query.family import Family
 from spanlake.traceql.relation import ARRIVAL
 from spanlake.traceql.structure import KEY, KIND, PARENT_KEY, TRACE
 from spanlake.traceql.tree import Kind, Relation, SpansetOperator
