@@ -197,13 +197,19 @@ class Lake:
         """The names of tags by scope."""
         return self.querier.tag_names(tenant, scope, q)
 
-    def series(self, q: str, steps: Steps, tenant: str = TENANT) -> dict[Any, tuple[float | None, ...]]:
+    def series(
+        self, q: str, steps: Steps, tenant: str = TENANT, dialect: Dialect | None = None
+    ) -> dict[Any, tuple[float | None, ...]]:
         """The values of a metrics query's series by their labels' values."""
-        return {tuple(value for _, value in one.labels): one.values for one in self.lines(q, steps, tenant)}
+        lines = self.lines(q, steps, tenant, dialect=dialect)
+        return {tuple(value for _, value in one.labels): one.values for one in lines}
 
-    def lines(self, q: str, steps: Steps, tenant: str = TENANT, exemplars: int = 0) -> list[Series]:
+    def lines(
+        self, q: str, steps: Steps, tenant: str = TENANT, exemplars: int = 0, dialect: Dialect | None = None
+    ) -> list[Series]:
         """The series of a metrics query."""
-        return self.querier.metrics(tenant, check(parse(q), self.querier.dialect), steps, exemplars=exemplars)
+        query = check(parse(q), dialect or self.querier.dialect)
+        return self.querier.metrics(tenant, query, steps, exemplars=exemplars)
 
 
 def steps(start: int, end: int, step: int) -> Steps:

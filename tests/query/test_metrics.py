@@ -6,6 +6,7 @@ import pytest
 
 from spanlake.query.limits import LimitExceeded, Limits
 from spanlake.query.steps import Steps, default_step
+from spanlake.traceql import Dialect
 from tests.query.kit import HOUR, MINUTE, NOON, SECOND, At, Lake, steps
 
 STEP = 10 * SECOND
@@ -82,15 +83,19 @@ def measured(lake: Lake) -> Lake:
         ("{} | min_over_time(span.n)", {("min_over_time",): (None, 1, 3, 4)}),
         ("{} | max_over_time(span.n)", {("max_over_time",): (None, 2, 3, 4)}),
         ("{} | avg_over_time(span.n)", {("avg_over_time",): (None, 1.5, 3, 4)}),
-        ("{} | sum_over_time(span.n)", {("sum_over_time",): (None, 3, 3, 4)}),
+        ("{} | sum_over_time(span.n)", {("sum_over_time",): (None, 3, 3, None)}),
         ("{} | sum_over_time(duration)", {("sum_over_time",): (None, 3, 3, 9)}),
         ("{} | max_over_time(span.none)", {}),
-        ("{} | quantile_over_time(span.n, 0, 1)", {(0.0,): (0, 1, 3, 4), (1.0,): (0, 2, 3, 4)}),
+        ("{} | quantile_over_time(span.n, 0, 1)", {(0.0,): (0, 2, 0, 4), (1.0,): (0, 2, 0, 4)}),
         (
             "{} | quantile_over_time(duration, 1) by (span.kind)",
-            {("a", 1.0): (0, 1, 3, 0), ("b", 1.0): (0, 2, 0, 0), ("nil", 1.0): (0, 0, 0, 5)},
+            {
+                ("a", 1.0): (0, 2**30 / 1e9, 2**32 / 1e9, 0),
+                ("b", 1.0): (0, 2**31 / 1e9, 0, 0),
+                ("nil", 1.0): (0, 0, 0, 2**33 / 1e9),
+            },
         ),
-        ("{} | histogram_over_time(span.n)", {(2.0,): (0, 1, 0, 0), (4.0,): (0, 0, 1, 1)}),
+        ("{} | histogram_over_time(span.n)", {(2.0,): (0, 1, 0, 0), (4.0,): (0, 0, 0, 1)}),
         ("{ span.kind = `x` } | rate()", {}),
         ("{} > {} | count_over_time()", {("count_over_time",): (0, 1, 0, 0)}),
         ("{} | count_over_time() by (span.kind) | topk(1)", {("a",): (0, 1, 1, None), ("nil",): (None, None, None, 2)}),
@@ -117,6 +122,22 @@ def test_series(measured: Lake, query: str, series: dict[Any, tuple[float | None
     assert found == series if "topk" not in query and "bottomk" not in query else _alike(found, series)
 
 
+@pytest.mark.parametrize(
+    ("query", "series"),
+    [
+        ("{} | sum_over_time(span.n)", {("sum_over_time",): (None, 3, 3, 4)}),
+        ("{} | quantile_over_time(span.n, 0, 1)", {(0.0,): (0, 1, 3, 4), (1.0,): (0, 2, 3, 4)}),
+        (
+            "{} | quantile_over_time(duration, 1) by (span.kind)",
+            {("a", 1.0): (0, 1, 3, 0), ("b", 1.0): (0, 2, 0, 0), ("nil", 1.0): (0, 0, 0, 5)},
+        ),
+        ("{} | histogram_over_time(span.n)", {(2.0,): (0, 1, 0, 0), (4.0,): (0, 0, 1, 1)}),
+    ],
+)
+def test_exact_series(measured: Lake, query: str, series: dict[Any, tuple[float | None, ...]]) -> None:
+    assert measured.series(query, steps(0, 3 * STEP, STEP), dialect=Dialect.extended()) == series
+
+
 def _alike(found: dict[Any, tuple[float | None, ...]], series: dict[Any, tuple[float | None, ...]]) -> bool:
     """At each point the same values are kept; which of equal ones is another matter."""
     return [_kept(found, n) for n in range(4)] == [_kept(series, n) for n in range(4)]
@@ -141,9 +162,11 @@ def test_one_value_for_a_range(measured: Lake, query: str, series: dict[Any, tup
 def test_numbers_beyond_bounds_do_not_fail(lake: Lake) -> None:
     for n, value in enumerate((float("inf"), -float("inf"), float("nan"), 1.7e308, -1.7e308, 0.0, 2**63 - 1, -(2**63))):
         lake.add(At(n + 1, attributes={"x": value, "k": n}))
-    for function in ("histogram", "sum", "avg", "min", "max"):
-        assert lake.lines(f"{{}} | {function}_over_time(span.x) by (span.k)", steps(0, STEP, STEP))
-    assert lake.lines("{} | quantile_over_time(span.x, 0, 0.5, 1)", steps(0, STEP, STEP))
+    for dialect in (Dialect.tempo(), Dialect.extended()):
+        for function in ("histogram", "sum", "avg", "min", "max"):
+            query = f"{{}} | {function}_over_time(span.x) by (span.k)"
+            assert lake.lines(query, steps(0, STEP, STEP), dialect=dialect)
+        assert lake.lines("{} | quantile_over_time(span.x, 0, 0.5, 1)", steps(0, STEP, STEP), dialect=dialect)
 
 
 def test_no_blocks_no_series(lake: Lake) -> None:

@@ -5,7 +5,7 @@ from itertools import count
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spanlake.query.unions import walked
@@ -66,6 +66,7 @@ trees = st.lists(st.one_of(st.none(), st.integers(0, 11)), min_size=1, max_size=
 marks = st.sets(st.integers(0, 11))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(trees, marks, marks), min_size=1, max_size=4))
 def test_as_tempo_walks(traces: list[tuple[list[int | None], set[int], set[int]]]) -> None:
     rows: list[tuple[int, int | None]] = []

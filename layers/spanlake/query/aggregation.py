@@ -1,13 +1,13 @@
 """The first stage of a metrics query: one SQL aggregation over the matching spans, read as time series."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
 
 from sqlglot import exp
 
-from spanlake.query import exemplars
+from spanlake.query import exemplars, lossy_sums
 from spanlake.query.duck import Session
 from spanlake.query.exemplars import Candidate, Sample
 from spanlake.query.finder import over, with_spans
@@ -19,11 +19,11 @@ from spanlake.query.series import NAME, Exemplar, Labels, LabelValue, Series
 from spanlake.query.source import Source
 from spanlake.query.steps import Steps
 from spanlake.traceql import values
-from spanlake.traceql.fields import Fields
+from spanlake.traceql.fields import SPAN, Fields
 from spanlake.traceql.pipeline import SearchPlan, Selection
 from spanlake.traceql.printer import print_field
 from spanlake.traceql.probe import Probe
-from spanlake.traceql.relation import columns_needed, needs_arrival
+from spanlake.traceql.relation import ARRIVAL, columns_needed, needs_arrival
 from spanlake.traceql.tree import Field
 from spanlake.traceql.values import Alternative, Sql
 
@@ -58,12 +58,13 @@ class Aggregation:
         at_once = [picked] if self.limit and spans.are_judged_together else []
         counted = exp.alias_(exp.Count(this=exp.Star()), _COUNTED)
         lines = _Lines(spans, self.steps, self.session)
-        candidates, matched = [], 0
-        for row in self._rows(spans, [*spans.measure.aggregates, counted, *at_once], self._define(spans)):
+        candidates: list[Candidate] = []
+        matched = 0
+        for row in self._rows(spans, spans.measured([counted, *at_once]), self._define(spans)):
             lines.add(row)
             matched += row[_COUNTED]
             if at_once:
-                candidates.append(spans.candidate(row))
+                candidates += spans.candidates(row)
         if self.limit and matched:
             for one in exemplars.choose(candidates or self._looked_for(matched), self.steps, self.limit):
                 lines.show(one)
@@ -92,11 +93,13 @@ class Aggregation:
             table = sample.source.table(columns_needed(needs), arrival=needs_arrival(needs), where=sample.where)
             return query.with_("spans", as_=table, copy=False)
 
-        return [spans.candidate(row) for row in self._rows(spans, [self._picked(spans.measure)], define)]
+        rows = self._rows(spans, spans.grouped([self._picked(spans.measure)]), define)
+        return [found for row in rows for found in spans.candidates(row)]
 
     @staticmethod
     def _picked(measure: Measure) -> exp.Expr:
-        return exemplars.first_of_group(exp.column(VALUE) if measure.operand is not None else None)
+        value = exp.column(VALUE) if measure.operand is not None else None
+        return exemplars.first_of_group(value, *measure.tests)
 
     # the SQL
 
@@ -113,6 +116,12 @@ class Aggregation:
                 exp.alias_(start.copy(), exemplars.START),
                 exp.alias_(fields.column("trace_id"), exemplars.TRACE),
             ]
+        if measure.is_lossy:
+            fields.needs.arrival = True
+            columns += [
+                exp.alias_(fields.column("trace_id"), lossy_sums.TRACE),
+                exp.alias_(exp.column(ARRIVAL, table=SPAN), lossy_sums.PLACE),
+            ]
         selection = self.plan.select(fields, columns, where=inside(self.steps, start))
         names = tuple(column.alias for column in groups)
         alone = self.plan.single_filter is not None and not fields.needs.whole_traces
@@ -128,16 +137,11 @@ class Aggregation:
     def _in_range(self) -> Source:
         return self.source.overlapping(self.steps.first_ns, self.steps.last_ns)
 
-    def _rows(self, spans: "_Spans", aggregates: Sequence[exp.Expr], define: _Define) -> Iterator[Row]:
-        groups = [exp.column(name) for name in spans.groups]
+    def _rows(self, spans: "_Spans", found: exp.Select, define: _Define) -> Iterator[Row]:
         limit = self.session.limits.points
-        query = (
-            exp.select(*groups, *aggregates)
-            .where(*spans.measure.tests, copy=False)
-            .group_by(*(group.copy() for group in groups), copy=False)
-            .limit(limit + 1, copy=False)
-        )
-        table = self.session.table(over(self.session, query, spans.selection, define))
+        selection = replace(spans.selection, query=found)
+        query = exp.select(exp.Star()).limit(limit + 1, copy=False)
+        table = self.session.table(over(self.session, query, selection, define))
         if table.num_rows > limit:
             raise _too_many_points(limit)
         for batch in table.to_batches(max_chunksize=_BATCH):
@@ -155,13 +159,32 @@ class _Spans:
     measure: Measure
     are_judged_together: bool
 
+    def measured(self, others: Sequence[exp.Expr]) -> exp.Select:
+        """The query for what is measured of each group, and others of its aggregates."""
+        aggregates = [*self.measure.aggregates, *others]
+        if not self.measure.is_lossy:
+            return self.grouped(aggregates)
+        value = exp.column(VALUE)
+        return lossy_sums.with_tails(self._by_group(aggregates), self.selection.query, self.groups, value)
+
+    def grouped(self, aggregates: Sequence[exp.Expr]) -> exp.Select:
+        """The query for some aggregates of each group."""
+        matching = self.selection.query.subquery("matching", copy=False)
+        query = self._by_group(aggregates).from_(matching, copy=False)
+        return query.where(*self.measure.tests, copy=False)
+
+    def _by_group(self, aggregates: Sequence[exp.Expr]) -> exp.Select:
+        groups = [exp.column(name) for name in self.groups]
+        return exp.select(*groups, *aggregates).group_by(*(group.copy() for group in groups), copy=False)
+
     def group(self, row: Row) -> Labels:
         """The labels a row is grouped by."""
         return tuple((label.name, label.read(row)) for label in self.labels)
 
-    def candidate(self, row: Row) -> Candidate:
-        """The exemplar that a row offers."""
-        return Candidate.of(self.group(row) + self.measure.labels(row), row, self.measure.unit)
+    def candidates(self, row: Row) -> list[Candidate]:
+        """The exemplar that a row offers, if any."""
+        found = Candidate.of(self.group(row) + self.measure.labels(row), row, self.measure.unit)
+        return [] if found is None else [found]
 
 
 class _Label:
@@ -218,8 +241,9 @@ class _Lines:
         line.exemplars.append(one.exemplar(labels))
 
     def series(self) -> list[Series]:
-        """All of them."""
-        return [Series(line.labels, tuple(line.values), tuple(line.exemplars)) for line in self._lines.values()]
+        """All of them that have a value."""
+        lines = (line for line in self._lines.values() if any(value is not None for value in line.values))
+        return [Series(line.labels, tuple(line.values), tuple(line.exemplars)) for line in lines]
 
     def _line(self, labels: Labels) -> _Line:
         measure = self._spans.measure

@@ -44,11 +44,15 @@ def exemplars_wanted(query: Query, asked: int) -> int:
 # what SQL finds
 
 
-def first_of_group(value: exp.Expr | None) -> exp.Expr:
-    """An aggregate: the first span of a group that has the columns START and TRACE, and a value to show."""
+def first_of_group(value: exp.Expr | None, *tests: exp.Expr) -> exp.Expr:
+    """An aggregate: the first span of a group that passes tests. It has the columns START and TRACE, and a value to
+    show."""
     members = {"start": exp.column(START), "trace": exp.column(TRACE), "value": value or exp.Null()}
     parts = [exp.PropertyEQ(this=exp.to_identifier(name), expression=sql) for name, sql in members.items()]
-    return exp.alias_(exp.Min(this=exp.Struct(expressions=parts)), _FOUND)
+    first: exp.Expr = exp.Min(this=exp.Struct(expressions=parts))
+    if tests:
+        first = exp.Filter(this=first, expression=exp.Where(this=exp.and_(*tests)))
+    return exp.alias_(first, _FOUND)
 
 
 @dataclass(frozen=True)
@@ -61,9 +65,11 @@ class Candidate:
     value: float | None
 
     @classmethod
-    def of(cls, group: Labels, row: Any, unit: float) -> "Candidate":
-        """The one in a row with the aggregate ``first_of_group``."""
+    def of(cls, group: Labels, row: Any, unit: float) -> "Candidate | None":
+        """The one in a row with the aggregate ``first_of_group``, if any."""
         found = row[_FOUND]
+        if found is None:
+            return None
         value = None if found["value"] is None else found["value"] / unit
         return cls(group, found["start"], found["trace"], value)
 

@@ -6,18 +6,19 @@ from typing import Any
 
 from sqlglot import exp
 
-from spanlake.query import buckets
+from spanlake.query import buckets, lossy_sums
 from spanlake.query.series import Labels
 from spanlake.query.steps import Steps
 from spanlake.traceql import values
 from spanlake.traceql.facets import EVERYWHERE
 from spanlake.traceql.fields import Fields
 from spanlake.traceql.predicate import Predicates
-from spanlake.traceql.tree import Compare, MetricsAggregate, MetricsFunction, Static, Type
-from spanlake.traceql.values import Sql
+from spanlake.traceql.tree import Compare, IntrinsicField, MetricsAggregate, MetricsFunction, Static, Type
+from spanlake.traceql.values import Alternative, Sql
 
 VALUE = "value"
 _COUNTS = "counts"
+_NAN = exp.cast(exp.Literal.string("NaN"), "DOUBLE")
 
 _BUCKETED = frozenset((Type.INT, Type.DURATION))  # Tempo's histograms, which its quantiles come from, leave out floats
 _AGGREGATES = {
@@ -51,6 +52,7 @@ class Measure:
     quantiles: tuple[float, ...] = ()
     tests: tuple[Sql, ...] = ()
     filled: bool = False
+    is_lossy: bool = False  # a sum to which the order of spans matters, and those that fail the tests
     name: str | None = None  # of series without labels
 
 
@@ -97,6 +99,27 @@ def _aggregate(fields: Fields, node: MetricsAggregate, _: Steps) -> Measure:
         operand=operand,
         unit=unit,
         tests=(values.not_null(exp.column(VALUE)),),
+        name=node.function.value,
+    )
+
+
+def _lossy_sum(fields: Fields, node: MetricsAggregate, steps: Steps) -> Measure:
+    """The sum of what some spans may lack, as Tempo makes it."""
+    if isinstance(node.operand, IntrinsicField):
+        return _aggregate(fields, node, steps)
+    operand, unit = _numbers(fields, node)
+
+    def read(row: Row) -> Iterable[tuple[Labels, float | None]]:
+        total = lossy_sums.read(row)
+        return [] if total is None else [((), total / unit)]
+
+    return Measure(
+        lossy_sums.aggregates(exp.column(VALUE)),
+        read,
+        operand=operand,
+        unit=unit,
+        tests=(values.not_null(exp.column(VALUE)),),
+        is_lossy=True,
         name=node.function.value,
     )
 
@@ -170,19 +193,27 @@ def _numbers(fields: Fields, node: MetricsAggregate, types: Container[Type] = va
     assert node.operand is not None
     parts = [part for part in fields.fetched(node.operand) if part.type in types and not part.is_list]
     unit = 1e9 if any(part.type is Type.DURATION for part in parts) else 1.0
-    numbers = [exp.cast(part.sql, "DOUBLE") for part in parts] or [exp.cast(exp.Null(), "DOUBLE")]
+    numbers = [_number(part) for part in parts] or [exp.cast(exp.Null(), "DOUBLE")]
     return (numbers[0] if len(numbers) == 1 else exp.func("coalesce", *numbers)), unit
+
+
+def _number(part: Alternative) -> Sql:
+    """A value as a float, NULL for one that is not a number."""
+    number = exp.cast(part.sql, "DOUBLE")
+    return exp.func("nullif", number, _NAN.copy()) if part.type is Type.FLOAT else number
 
 
 _Measures = Mapping[MetricsFunction, Callable[[Fields, MetricsAggregate, Steps], Measure]]
 
 _EXACT: _Measures = {
+    MetricsFunction.SUM_OVER_TIME: _aggregate,
     MetricsFunction.QUANTILE_OVER_TIME: _quantiles,
     MetricsFunction.HISTOGRAM_OVER_TIME: _histogram_of_all,
 }
-_MEASURES: _Measures = {
+_MEASURES: _Measures = dict.fromkeys(_AGGREGATES, _aggregate) | {
     MetricsFunction.RATE: _count,
     MetricsFunction.COUNT_OVER_TIME: _count,
+    MetricsFunction.SUM_OVER_TIME: _lossy_sum,
     MetricsFunction.QUANTILE_OVER_TIME: _estimates,
     MetricsFunction.HISTOGRAM_OVER_TIME: _histogram,
-} | dict.fromkeys(_AGGREGATES, _aggregate)
+}
