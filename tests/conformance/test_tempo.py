@@ -10,24 +10,13 @@ from tests.server import SpanlakeServer
 
 TENANT = "conformance"
 
-BETTER = {
-    **dict.fromkeys((333, 334), "Tempo leaves values out of sums of an attribute"),
-    429: "with (sample=true) is answered exactly, estimated from a tenth of the spans in Tempo",
-    426: "Tempo counts resource.service.name up to a dozen times for one span where the filter names it",
-}
-
 
 def requests() -> list[Any]:
-    """The recorded requests, marked where the answer differs on purpose."""
+    """The recorded requests."""
     if not FOLDER.exists():
         return []
     rows = checker().load(ANSWERS)
-    return [pytest.param(row, id=f"{row['id']}-{row['area']}", marks=_marks(row["id"])) for row in rows]
-
-
-def _marks(number: int) -> list[pytest.MarkDecorator]:
-    reason = BETTER.get(number)
-    return [pytest.mark.xfail(reason=reason, strict=True)] if reason else []
+    return [pytest.param(row, id=f"{row['id']}-{row['area']}") for row in rows]
 
 
 @pytest.fixture(scope="module")

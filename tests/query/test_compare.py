@@ -8,7 +8,8 @@ import pytest
 from spanlake.query import compare, sample
 from spanlake.query.limits import LimitExceeded, Limits
 from spanlake.query.steps import Steps
-from tests.query.kit import MINUTE, NOON, SECOND, At, Lake, steps
+from spanlake.traceql import Dialect, check, parse
+from tests.query.kit import MINUTE, NOON, SECOND, TENANT, At, Lake, steps
 
 STEP = 10 * SECOND
 WHOLE = Steps.whole(NOON - MINUTE, NOON + MINUTE)
@@ -102,7 +103,7 @@ def test_counts_lie_in_steps(shop: Lake) -> None:
     ],
 )
 def test_spans_are_chosen_by_filter_selection_and_window(shop: Lake, q: str, baseline: int, selection: int) -> None:
-    found = totals(compared(shop, q, "name"))
+    found = totals(compared(shop, q, "kind"))
     assert (found.get(("baseline_total", "nil"), 0), found.get(("selection_total", "nil"), 0)) == (baseline, selection)
     joined = totals(compared(shop, q, "rootName"))
     assert (joined.get(("baseline_total", "nil"), 0), joined.get(("selection_total", "nil"), 0)) == (
@@ -214,3 +215,72 @@ def test_limits(tmp_path: Path, limits: Limits, message: str) -> None:
 
 def test_nothing_stored(lake: Lake) -> None:
     assert lake.lines("{} | compare({ status = error })", WHOLE) == []
+
+
+@pytest.fixture
+def batches(lake: Lake) -> Lake:
+    """Two traces: of one the first, third and fourth span are of one resource, of the other both. The last is late."""
+    lake.add(
+        At(1, service="web", start=1, attributes={"http.method": "GET", "n": 1}, kind=2),
+        At(2, 1, service="bank", start=2, attributes={"http.method": "PUT", "n": 2}),
+        At(3, 1, service="web", start=3, attributes={"http.method": "PUT", "n": 1}),
+        At(4, 1, service="web", start=4, status=2),
+        At(5, service="web", start=5, trace=2, resource={"pod": "a"}),
+        At(6, 5, service="web", start=STEP + 1, trace=2, resource={"pod": "a"}, status=2),
+    )
+    return lake
+
+
+@pytest.mark.parametrize(
+    ("q", "name", "expected"),
+    [
+        # the n-th of its resource counts 1 + n times: 2 + 3 + 4, and 2 + 3 in the second trace
+        ('{ resource.service.name = "web" }', "resource.service.name", {"web": 2 + 3 + 2}),
+        ('{ resource.service.name = "web" }', "resource.pod", {"a": 1}),
+        ('{ resource.service.name = "web" }', "span.n", {1: 2}),
+        (
+            '{ resource.service.name != "bank" && resource.service.name =~ "w.*" }',
+            "resource.service.name",
+            {"web": 3 + 5 + 3},
+        ),
+        (
+            '{ resource.service.name = "web" || resource.service.name = "bank" }',
+            "resource.service.name",
+            {"web": 7, "bank": 2},
+        ),
+        ('{ resource.pod = "a" }', "resource.pod", {"a": 2}),
+        ('{ resource.pod = "a" }', "resource.service.name", {"web": 1}),
+        ("{ span.n > 0 }", "span.n", {1: 4, 2: 2}),
+        ("{ span.n > 0 && span.n < 9 }", "span.n", {1: 4, 2: 2}),
+        ("{ span.n = 1 || kind = server }", "span.n", {1: 4}),
+        ("{ span.n = 2 || kind = server }", "span.n", {1: 1, 2: 2}),
+        ("{ span.n = 2 || kind = server }", "kind", {"server": 2, "unspecified": 1}),
+        ("{ .n = 1 }", "span.n", {1: 4}),
+        ('{ span.http.method = "PUT" }', "span.http.method", {"PUT": 4}),
+        ('{ span.http.method = "PUT" || name = "1" }', "span.http.method", {"PUT": 4, "GET": 1}),
+        ('{ name = "5" || name = "1" }', "span.http.method", {"GET": 1, "nil": 1}),
+        ('{ name = "5" || name = "1" }', "name", {"1": 2, "5": 2}),
+        ("{ span.n = nil }", "span.n", {}),
+    ],
+)
+def test_what_the_filter_names_counts_again(batches: Lake, q: str, name: str, expected: dict[Any, int]) -> None:
+    early = steps(0, STEP, STEP)
+    found = totals(compared(batches, q + " | compare({ status = error })", name, early))
+    assert {value: count for (kind, value), count in found.items() if kind == "baseline"} == expected
+    assert found.get(("baseline_total", "nil"), 0) == sum(expected.values())
+
+
+def test_spans_of_other_times_come_before(batches: Lake) -> None:
+    q = '{ resource.service.name = "web" } | compare({ status = error })'
+    found = compared(batches, q, "resource.service.name", steps(STEP, 2 * STEP, STEP))
+    assert totals(found) == {("selection", "web"): 3, ("selection_total", "nil"): 3}
+
+
+def test_exactly_each_attribute_counts_once(batches: Lake) -> None:
+    q = '{ resource.service.name = "web" } | compare({ status = error })'
+    query = check(parse(q), Dialect.extended())
+    found = batches.querier.metrics(TENANT, query, WHOLE)
+    assert {one.labels[1][1]: one.values for one in found if one.labels[1][0] == "resource.service.name"} == {
+        "web": (2.0,),
+        "nil": (2.0,),
+    }

@@ -98,7 +98,7 @@ def shown(lake: Lake, q: str, wanted: Steps = RANGE) -> dict[object, list[tuple[
         ("{} | count_over_time()", {"count_over_time": [(1, 2), (2, 2), (3, 1)]}),
         ("{} | rate() by (span.kind)", {"a": [(1, 1 / 60), (3, 1 / 60)], "b": [(2, 1 / 60)]}),
         ("{ span.n > 1 } | avg_over_time(span.n)", {"avg_over_time": [(2, 2), (3, 3)]}),
-        ("{} | sum_over_time(span.n)", {"sum_over_time": [(1, 1), (3, 3)]}),
+        ("{} | sum_over_time(span.n)", {"sum_over_time": [(1, 1), (2, 2), (3, 3)]}),
         ("{ } | by(span.kind) | count() > 0 | sum_over_time(span.n)", {"sum_over_time": [(1, 1), (3, 3)]}),
         ("{} | max_over_time(duration) by (span.kind)", {"a": [(1, 1), (3, 3)], "b": [(2, 2)]}),
         ("{} | quantile_over_time(span.n, .5, 1)", {0.5: [(2, 2), (3, 3)]}),

@@ -15,6 +15,7 @@ from spanlake.query.found import named
 from spanlake.query.limits import LimitExceeded
 from spanlake.query.measures import VALUE, Measure, Row, quantile_label
 from spanlake.query.positions import inside, position
+from spanlake.query.sampling import only_sampled
 from spanlake.query.series import NAME, Exemplar, Labels, LabelValue, Series
 from spanlake.query.source import Source
 from spanlake.query.steps import Steps
@@ -40,7 +41,7 @@ class Aggregation:
     """What a metrics function makes of the spans that a pipeline finds.
 
     ``source`` holds a block that overlaps the steps, and may reach beyond them for the sake of spans that are judged
-    together. ``limit`` is of exemplars.
+    together. ``limit`` is of exemplars. Only ``sampled`` spans may be measured, those of the table SAMPLED.
     """
 
     session: Session
@@ -50,6 +51,7 @@ class Aggregation:
     by: tuple[Field, ...]
     steps: Steps
     limit: int
+    sampled: bool = False
 
     def series(self) -> list[Series]:
         """The series. Raises LimitExceeded."""
@@ -116,8 +118,8 @@ class Aggregation:
                 exp.alias_(start.copy(), exemplars.START),
                 exp.alias_(fields.column("trace_id"), exemplars.TRACE),
             ]
+        fields.needs.arrival |= measure.is_lossy or self.sampled
         if measure.is_lossy:
-            fields.needs.arrival = True
             columns += [
                 exp.alias_(fields.column("trace_id"), lossy_sums.TRACE),
                 exp.alias_(exp.column(ARRIVAL, table=SPAN), lossy_sums.PLACE),
@@ -130,6 +132,9 @@ class Aggregation:
     def _define(self, spans: "_Spans") -> _Define:
         source = self.source if spans.are_judged_together else self._in_range
         self.session.touch(source.blocks)
+        if self.sampled:
+            table = source.table(columns_needed(spans.fields.needs), arrival=True)
+            return lambda query: query.with_("spans", as_=only_sampled(table), copy=False)
         probe = Probe.of(self.plan, source.known)
         return partial(with_spans, source=source, probe=probe, fields=spans.fields)
 

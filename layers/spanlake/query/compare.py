@@ -5,7 +5,7 @@ of request do, are counted together (see ``tally``); a sample tells which ones t
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -18,11 +18,12 @@ from spanlake.query.found import named
 from spanlake.query.kin import KEY, KINDS
 from spanlake.query.limits import LimitExceeded
 from spanlake.query.positions import inside, position
+from spanlake.query.repeats import Weight, repeats
 from spanlake.query.sample import SAMPLE, dependent, is_scattered
 from spanlake.query.series import LabelValue, Series
 from spanlake.query.source import Source
 from spanlake.query.steps import Steps
-from spanlake.query.tally import CELL, CELLS, WIDEST, Tally, candidates, tally, totals, with_rows
+from spanlake.query.tally import CELL, CELLS, WIDEST, Tally, candidates, tally, totals, with_rows, with_weighted_rows
 from spanlake.traceql import values
 from spanlake.traceql.facets import EVERYWHERE, Facet, Level, dedicated_names, facets
 from spanlake.traceql.fields import SPAN, Fields
@@ -39,6 +40,7 @@ _SIDES = ("baseline", "selection")
 _NIL = "nil"
 _IDS = ("resource_id", "scope_id")
 _CHOSEN, _CHOSEN_ARRIVAL = "chosen", "came"
+VALUE, WEIGHT = "value", "weight"
 
 
 def compare(session: Session, source: Source, plan: SearchPlan, node: Compare, steps: Steps) -> list[Series]:
@@ -94,6 +96,19 @@ class _Spans:
         query = with_spans(exp.Select(), self.source, Probe.of(self.plan, self.source.known), fields)
         return query.with_(CELLS, as_=matching.query, copy=False)
 
+    def weighted(self, read: Callable[[Fields], Sql], weight: Weight) -> exp.Select:
+        """The same of a single filter's spans, with the columns VALUE and WEIGHT."""
+        fields = Fields(self.source.known)
+        columns = [self._cell(fields), exp.alias_(read(fields), VALUE), exp.alias_(weight(fields), WEIGHT)]
+        every = self.plan.select(fields, columns).query
+        at_its_time = inside(self.steps, fields.column(_START))
+        if every.find(exp.Window):  # over spans of any time
+            every.qualify(at_its_time, copy=False)
+        else:
+            every.where(at_its_time, copy=False)
+        query = with_spans(exp.Select(), self.source, Probe.of(self.plan, self.source.known), fields)
+        return query.with_(CELLS, as_=every, copy=False)
+
     def _matching(self, fields: Fields, columns: list[exp.Expr]) -> Selection:
         start = fields.column(_START)
         return self.plan.select(fields, [self._cell(fields), *columns], where=inside(self.steps, start))
@@ -137,6 +152,7 @@ class _Counted:
     type: Type
     shown: bool = True
     dedicated: bool = False
+    is_known: bool = False  # all but for which spans it is there
 
 
 @dataclass(frozen=True)
@@ -154,12 +170,30 @@ class _Bundles:
             cells = kin.with_rows(self.spans.cells({KEY: kin.key}), self.source)
             yield _Bundle(counted, tally(self.session, cells, list(counted), self.top))
         found = facets(self.source.known)
+        named = self._repeats()
+        for facet in found:
+            if facet.name in named:
+                yield from self._repeated(facet, named[facet.name])
         for level in Level:
-            columns = {f"f{n}": facet for n, facet in enumerate(found) if facet.level is level}
+            own = (facet for facet in found if facet.level is level and facet.name not in named)
+            columns = {f"f{n}": facet for n, facet in enumerate(own)}
             names = list(columns)
             for at in range(0, len(names), WIDEST):
                 part = {name: columns[name] for name in names[at : at + WIDEST]}
                 yield from self._split(part) if level is Level.SPAN else [self._of_resources(part)]
+
+    def _repeats(self) -> Mapping[str, Weight]:
+        """What counts more than once: see ``repeats``."""
+        condition = self.spans.plan.single_filter
+        return {} if condition is None or self.spans.plan.query.exact else repeats(condition)
+
+    def _repeated(self, facet: Facet, weight: Weight) -> Iterator[_Bundle]:
+        cells = with_weighted_rows(self.spans.weighted(facet.read, weight), VALUE, WEIGHT)
+        counted = replace(_counted(facet), dedicated=False)
+        yield _Bundle({VALUE: counted}, tally(self.session, cells, [VALUE], self.top))
+        if facet.dedicated or facet.name == EVERYWHERE:
+            known = replace(counted, dedicated=True, is_known=True)
+            yield _Bundle({VALUE: known}, totals(self.session, self._cells({VALUE: facet}), [VALUE]))
 
     def _of_resources(self, columns: Mapping[str, Facet]) -> _Bundle:
         """Facets that are the same for all spans of one resource and instrumentation scope."""
@@ -242,7 +276,8 @@ class _Attribute:
             known = self.values[found.side].setdefault((facet.type, facet.shown, found.value), _Value(label, {}))
             _add(known.counts, found.counts)
             return
-        _add(self.totals[found.side], found.counts)
+        if not facet.is_known:
+            _add(self.totals[found.side], found.counts)
         if facet.dedicated:
             _add(self.dedicated[found.side], found.counts)
 
@@ -280,7 +315,8 @@ def _label(type_: Type, text: str) -> LabelValue:
 def _series(attributes: dict[str, _Attribute], top: int, steps: Steps, limit: int) -> list[Series]:
     if EVERYWHERE not in attributes:
         return []
-    spans = attributes[EVERYWHERE].totals
+    everywhere = attributes[EVERYWHERE]
+    spans = everywhere.dedicated if any(everywhere.dedicated) else everywhere.totals
     found: list[Series] = []
     for name in sorted({*attributes, *dedicated_names()}):
         attribute = attributes.get(name) or _Attribute()

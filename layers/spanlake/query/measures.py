@@ -56,10 +56,19 @@ class Measure:
     name: str | None = None  # of series without labels
 
 
-def measure_of(fields: Fields, node: MetricsAggregate, steps: Steps, *, exact: bool) -> Measure:
+@dataclass(frozen=True)
+class Asked:
+    """A metrics function, the points it is asked for, and how many spans each one that is measured stands for."""
+
+    node: MetricsAggregate
+    steps: Steps
+    scale: float = 1.0
+
+
+def measure_of(fields: Fields, asked: Asked, *, exact: bool) -> Measure:
     """What a metrics function measures, ``exact`` or as Tempo estimates it."""
-    exactly = _EXACT.get(node.function) if exact else None
-    return (exactly or _MEASURES[node.function])(fields, node, steps)
+    exactly = _EXACT.get(asked.node.function) if exact else None
+    return (exactly or _MEASURES[asked.node.function])(fields, asked)
 
 
 def compared(fields: Fields, node: Compare) -> Measure:
@@ -81,37 +90,39 @@ def quantile_label(quantile: float) -> Labels:
     return (("p", quantile),)
 
 
-def _count(_: Fields, node: MetricsAggregate, steps: Steps) -> Measure:
-    per = steps.seconds if node.function is MetricsFunction.RATE else 1.0
+def _count(_: Fields, asked: Asked) -> Measure:
+    per = asked.steps.seconds if asked.node.function is MetricsFunction.RATE else 1.0
     return Measure(
         [exp.alias_(exp.Count(this=exp.Star()), VALUE)],
-        lambda row: [((), row[VALUE] / per)],
+        lambda row: [((), row[VALUE] / per * asked.scale)],
         filled=True,
-        name=node.function.value,
+        name=asked.node.function.value,
     )
 
 
-def _aggregate(fields: Fields, node: MetricsAggregate, _: Steps) -> Measure:
-    operand, unit = _numbers(fields, node)
+def _aggregate(fields: Fields, asked: Asked) -> Measure:
+    operand, unit = _numbers(fields, asked.node)
+    function = asked.node.function
+    scale = asked.scale if function is MetricsFunction.SUM_OVER_TIME else 1.0
     return Measure(
-        [exp.alias_(exp.func(_AGGREGATES[node.function], exp.column(VALUE)), VALUE)],
-        lambda row: [((), row[VALUE] / unit)],
+        [exp.alias_(exp.func(_AGGREGATES[function], exp.column(VALUE)), VALUE)],
+        lambda row: [((), row[VALUE] / unit * scale)],
         operand=operand,
         unit=unit,
         tests=(values.not_null(exp.column(VALUE)),),
-        name=node.function.value,
+        name=function.value,
     )
 
 
-def _lossy_sum(fields: Fields, node: MetricsAggregate, steps: Steps) -> Measure:
+def _lossy_sum(fields: Fields, asked: Asked) -> Measure:
     """The sum of what some spans may lack, as Tempo makes it."""
-    if isinstance(node.operand, IntrinsicField):
-        return _aggregate(fields, node, steps)
-    operand, unit = _numbers(fields, node)
+    if isinstance(asked.node.operand, IntrinsicField):
+        return _aggregate(fields, asked)
+    operand, unit = _numbers(fields, asked.node)
 
     def read(row: Row) -> Iterable[tuple[Labels, float | None]]:
         total = lossy_sums.read(row)
-        return [] if total is None else [((), total / unit)]
+        return [] if total is None else [((), total / unit * asked.scale)]
 
     return Measure(
         lossy_sums.aggregates(exp.column(VALUE)),
@@ -120,67 +131,68 @@ def _lossy_sum(fields: Fields, node: MetricsAggregate, steps: Steps) -> Measure:
         unit=unit,
         tests=(values.not_null(exp.column(VALUE)),),
         is_lossy=True,
-        name=node.function.value,
+        name=asked.node.function.value,
     )
 
 
-def _estimates(fields: Fields, node: MetricsAggregate, _: Steps) -> Measure:
+def _estimates(fields: Fields, asked: Asked) -> Measure:
     """Quantiles as Tempo estimates them from the buckets of a histogram."""
-    operand, unit = _numbers(fields, node, _BUCKETED)
-    power = exp.column(VALUE)
+    operand, unit = _numbers(fields, asked.node, _BUCKETED)
+    quantiles, power = asked.node.quantiles, exp.column(VALUE)
 
     def read(row: Row) -> Iterable[tuple[Labels, float | None]]:
-        counts = dict(row[_COUNTS])
-        return [(quantile_label(q), buckets.quantile(q, counts) / unit) for q in node.quantiles]
+        counts = {power: int(count * asked.scale) for power, count in row[_COUNTS]}
+        return [(quantile_label(q), buckets.quantile(q, counts) / unit) for q in quantiles]
 
     return Measure(
         [exp.alias_(exp.func("histogram", buckets.bucket(power)), _COUNTS)],
         read,
         operand=operand,
         unit=unit,
-        quantiles=node.quantiles,
+        quantiles=quantiles,
         tests=(exp.GTE(this=power.copy(), expression=exp.Literal.number(buckets.LEAST)),),
         filled=True,
     )
 
 
-def _quantiles(fields: Fields, node: MetricsAggregate, _: Steps) -> Measure:
+def _quantiles(fields: Fields, asked: Asked) -> Measure:
     """Exact quantiles: the smallest value that is not below that share of all the values."""
-    operand, unit = _numbers(fields, node)
-    wanted = exp.Array(expressions=[values.literal(Static(Type.FLOAT, q)) for q in node.quantiles])
+    operand, unit = _numbers(fields, asked.node)
+    quantiles = asked.node.quantiles
+    wanted = exp.Array(expressions=[values.literal(Static(Type.FLOAT, q)) for q in quantiles])
     least = exp.Literal.number(buckets.LEAST if unit > 1 else 0)
 
     def read(row: Row) -> Iterable[tuple[Labels, float | None]]:
-        return [(quantile_label(q), value / unit) for q, value in zip(node.quantiles, row[VALUE], strict=True)]
+        return [(quantile_label(q), value / unit) for q, value in zip(quantiles, row[VALUE], strict=True)]
 
     return Measure(
         [exp.alias_(exp.func("quantile_disc", exp.column(VALUE), wanted), VALUE)],
         read,
         operand=operand,
         unit=unit,
-        quantiles=node.quantiles,
+        quantiles=quantiles,
         tests=(exp.GTE(this=exp.column(VALUE), expression=least),),
         filled=True,
     )
 
 
-def _histogram(fields: Fields, node: MetricsAggregate, _: Steps) -> Measure:
+def _histogram(fields: Fields, asked: Asked) -> Measure:
     """Counts by powers of two."""
-    return _counted_by_bucket(*_numbers(fields, node, _BUCKETED))
+    return _counted_by_bucket(*_numbers(fields, asked.node, _BUCKETED), asked.scale)
 
 
-def _histogram_of_all(fields: Fields, node: MetricsAggregate, _: Steps) -> Measure:
+def _histogram_of_all(fields: Fields, asked: Asked) -> Measure:
     """The same, of floats too."""
-    return _counted_by_bucket(*_numbers(fields, node))
+    return _counted_by_bucket(*_numbers(fields, asked.node), asked.scale)
 
 
-def _counted_by_bucket(operand: Sql, unit: float) -> Measure:
+def _counted_by_bucket(operand: Sql, unit: float, scale: float) -> Measure:
     def labels(row: Row) -> Labels:
         return (("__bucket", buckets.limit(row["bucket"]) / unit),)
 
     return Measure(
         [exp.alias_(exp.Count(this=exp.Star()), VALUE)],
-        lambda row: [(labels(row), float(row[VALUE]))],
+        lambda row: [(labels(row), row[VALUE] * scale)],
         groups=(exp.alias_(buckets.bucket(operand), "bucket"),),
         labels=labels,
         tests=(values.not_null(exp.column("bucket")),),
@@ -203,7 +215,7 @@ def _number(part: Alternative) -> Sql:
     return exp.func("nullif", number, _NAN.copy()) if part.type is Type.FLOAT else number
 
 
-_Measures = Mapping[MetricsFunction, Callable[[Fields, MetricsAggregate, Steps], Measure]]
+_Measures = Mapping[MetricsFunction, Callable[[Fields, Asked], Measure]]
 
 _EXACT: _Measures = {
     MetricsFunction.SUM_OVER_TIME: _aggregate,

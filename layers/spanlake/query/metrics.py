@@ -12,7 +12,8 @@ from spanlake.query.aggregation import Aggregation
 from spanlake.query.compare import compare
 from spanlake.query.duck import Session
 from spanlake.query.exemplars import attached
-from spanlake.query.measures import Measure, compared, measure_of
+from spanlake.query.measures import Asked, Measure, compared, measure_of
+from spanlake.query.sampling import is_held, sample, sampler_of
 from spanlake.query.series import Series
 from spanlake.query.source import Source
 from spanlake.query.steps import Steps
@@ -23,6 +24,7 @@ from spanlake.traceql.pipeline import SearchPlan
 from spanlake.traceql.tree import (
     Compare,
     Field,
+    MetricsAggregate,
     MetricsExpression,
     MetricsOperation,
     MetricsPipeline,
@@ -73,15 +75,28 @@ class Metrics:
         return later.combine(self._evaluate(left), node.op, self._evaluate(right))
 
     def _first_stage(self, node: MetricsPipeline) -> list[Series]:
-        blocks = self.source.overlapping(self.steps.first_ns, self.steps.last_ns).blocks
+        blocks = self._in_range.blocks
         if not blocks:
             return []
         self.session.touch(blocks)
         plan = SearchPlan(node.spans, self.query)
         if isinstance(node.aggregate, Compare):
             return self._compare(plan, node.aggregate)
-        measure = partial(measure_of, node=node.aggregate, steps=self.steps, exact=self.query.exact)
-        return self._aggregation(plan, measure, node.aggregate.by).series()
+        return self._measured(plan, node.aggregate)
+
+    def _measured(self, plan: SearchPlan, node: MetricsAggregate) -> list[Series]:
+        """The series of any other function, of all spans or of a sample."""
+        source, scale = self._in_range, 1.0
+        sampler = sampler_of(self.query, plan.single_filter, node) if is_held(self.session, source) else None
+        if sampler is not None:
+            scale = sample(self.session, source, sampler, self.steps)
+        measure = partial(measure_of, asked=Asked(node, self.steps, scale), exact=self.query.exact)
+        aggregation = self._aggregation(plan, measure, node.by)
+        return replace(aggregation, sampled=sampler is not None).series()
+
+    @property
+    def _in_range(self) -> Source:
+        return self.source.overlapping(self.steps.first_ns, self.steps.last_ns)
 
     def _aggregation(
         self, plan: SearchPlan, measure: Callable[[Fields], Measure], by: tuple[Field, ...] = ()

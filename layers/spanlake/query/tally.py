@@ -103,6 +103,13 @@ def with_rows(
     return query.with_(ROWS, as_=rows, copy=False)
 
 
+def with_weighted_rows(query: exp.Select, column: str, weight: str) -> exp.Select:
+    """Define the table ``rows``: rows of ``cells`` as one that are equal in one column. They count by their weights."""
+    grouped = [exp.column(CELL), exp.column(column)]
+    count = exp.alias_(exp.cast(exp.Sum(this=exp.column(weight)), "BIGINT"), "n")
+    return query.with_(ROWS, as_=exp.select(*grouped, count).from_(exp.to_table(CELLS)).group_by(*grouped), copy=False)
+
+
 def _has_rows(query: exp.Select) -> bool:
     return any(table.alias == ROWS for table in query.args["with_"].expressions)
 

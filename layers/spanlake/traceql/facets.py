@@ -36,7 +36,7 @@ class Level(Enum):
     SPAN = auto()
 
 
-_INTRINSICS = {
+INTRINSICS = {
     Intrinsic.NAME: Level.SPAN,
     Intrinsic.KIND: Level.SPAN,
     Intrinsic.STATUS: Level.SPAN,
@@ -71,7 +71,7 @@ def dedicated_names() -> list[str]:
 def facets(known: Known) -> list[Facet]:
     """All facets of spans of which this is known."""
     keys = sorted({*known.columns, *known.rest, _SERVICE})
-    found = [_of_intrinsic(intrinsic, level) for intrinsic, level in _INTRINSICS.items()]
+    found = [_of_intrinsic(intrinsic, level) for intrinsic, level in INTRINSICS.items()]
     for scope, key in keys:
         found += _of_attribute(known, scope, key)
     return found
