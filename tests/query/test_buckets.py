@@ -1,0 +1,62 @@
+"""Buckets that are powers of two, and the quantiles that are estimated from them."""
+
+import math
+from collections import Counter
+
+import duckdb
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlglot import exp
+
+from spanlake.query import buckets
+
+
+@pytest.mark.parametrize(
+    ("number", "power"),
+    [
+        (None, None),
+        (-4, None),
+        (0, None),
+        (1, None),
+        (2, 1),
+        (3, 2),
+        (4, 2),
+        (5, 3),
+        (2**30, 30),
+        (2**30 + 1, 31),
+        (2**62, 62),
+        (2**63 - 1, 63),
+    ],
+)
+def test_a_bucket_holds_what_is_above_half_of_its_power(number: int | None, power: int | None) -> None:
+    value = exp.cast(exp.Null() if number is None else exp.Literal.number(number), "DOUBLE")
+    (found,) = duckdb.sql(exp.select(buckets.bucket(value)).sql("duckdb")).fetchall()
+    assert found == (power,)
+
+
+@pytest.mark.parametrize(
+    ("share", "counts", "found"),
+    [
+        (0.0, {3: 1}, 8),
+        (1.0, {3: 1}, 8),
+        (0.5, {3: 2}, 4 * 2**0.5),
+        (0.5, {3: 1, 4: 1}, 8),
+        (0.75, {3: 2, 4: 2}, 8 * 2**0.5),
+        (0.75, {3: 2, 9: 2}, 8 * 2**3),  # from the bucket before, however far below
+        (0.51, {3: 50, 4: 50}, 8 * 2**0.02),
+    ],
+)
+def test_estimates(share: float, counts: dict[int, int], found: float) -> None:
+    assert buckets.quantile(share, counts) == pytest.approx(found)
+
+
+@given(st.lists(st.integers(2, 10**12), min_size=1, max_size=30), st.floats(0, 1))
+def test_an_estimate_lies_beside_the_quantile(numbers: list[int], share: float) -> None:
+    """Not above the bucket of the exact quantile, and above the bucket before that is not empty."""
+    counts = Counter((number - 1).bit_length() for number in numbers)
+    exact = sorted(numbers)[max(math.ceil(share * len(numbers)), 1) - 1]
+    power = (exact - 1).bit_length()
+    below = max((one for one in counts if one < power), default=power - 1)
+    estimate = math.log2(buckets.quantile(share, counts))
+    assert below < estimate <= power + 1e-9
