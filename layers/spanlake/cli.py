@@ -91,7 +91,10 @@ def serve(  # noqa: PLR0913, PLR0917, one for each setting
     ] = 1,
     traceql: Annotated[
         TraceQL,
-        typer.Option(envvar="SPANLAKE_TRACEQL", help="Refuse what Tempo refuses, or answer all that makes sense."),
+        typer.Option(
+            envvar="SPANLAKE_TRACEQL",
+            help="Refuse and estimate what Tempo does, or answer all that makes sense, exactly.",
+        ),
     ] = TraceQL.TEMPO,
 ) -> None:
     """Take in traces and answer for them on this machine, until SIGTERM."""

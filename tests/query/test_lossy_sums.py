@@ -82,6 +82,12 @@ def test_what_follows_a_gap(lake: Lake, values: list[int | None], kept: float, e
         assert found == ({} if total is None else {("sum_over_time",): (None, total)})
 
 
+def test_under_a_structural_filter(lake: Lake) -> None:
+    lake.add(At(1, start=1), *(At(n, 1, start=1, attributes={"n": n} if n != 4 else {}) for n in range(2, 6)))
+    found = lake.series("{ } > { } | sum_over_time(span.n)", steps(0, STEP, STEP))
+    assert found == {("sum_over_time",): (None, 5)}
+
+
 def test_durations_are_never_missing(lake: Lake) -> None:
     lake.add(At(1, start=1, length=SECOND), At(2, start=1, length=2 * SECOND))
     assert lake.series("{} | sum_over_time(duration)", steps(0, STEP, STEP)) == {("sum_over_time",): (None, 3)}

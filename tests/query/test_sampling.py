@@ -1,6 +1,8 @@
 """Metrics of a sample: which spans are taken, and what they stand for."""
 
 import math
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,12 +54,14 @@ HALF = 30 * SECOND
 
 
 @pytest.fixture
-def spans(lake: Lake) -> Lake:
+def spans(tmp_path: Path) -> Iterator[Lake]:
     """Forty spans of twenty traces in two blocks, each of which holds one of a trace's spans; half are of kind 2."""
+    lake = Lake(tmp_path, dialect=Dialect.served())
     traces = range(20, 0, -1)
     lake.add(*(At(1, trace=n, start=1 + n % 2 * HALF, length=4 * SECOND, attributes={"n": n}) for n in traces))
     lake.add(*(At(2, 1, trace=n, start=2 + n % 2 * HALF, length=2 * SECOND, kind=2) for n in traces))
-    return lake
+    yield lake
+    lake.close()
 
 
 @pytest.mark.parametrize(
@@ -86,6 +90,11 @@ def spans(lake: Lake) -> Lake:
         ),
         ("{ kind = server } | count_over_time() with (sample=true)", {("count_over_time",): (0, 10, 10)}),
         ("{} | count() > 1 | count_over_time() with (sample=true)", {("count_over_time",): (0, 20, 20)}),
+        ("{} | count_over_time() by (rootName) with (sample=0.5)", {("1",): (0, 20, 20)}),
+        (
+            "{} | count_over_time() by (parent.kind) with (sample=0.5)",
+            {("nil",): (0, 10, 10), ("unspecified",): (0, 10, 10)},
+        ),
         ("({} | count_over_time()) * 1 with (sample=true)", {("count_over_time",): (0, 20, 20)}),
     ],
 )

@@ -22,6 +22,8 @@ from spanlake.query.duck import Session
 from spanlake.query.positions import inside
 from spanlake.query.source import Source
 from spanlake.query.steps import Steps
+from spanlake.traceql.fields import Fields
+from spanlake.traceql.known import Known
 from spanlake.traceql.relation import ARRIVAL
 from spanlake.traceql.tree import (
     Attribute,
@@ -79,9 +81,12 @@ class Sampler:
 
 def sampler_of(query: Query, condition: FieldExpression | None, node: MetricsAggregate) -> Sampler | None:
     """What samples a query, of which ``condition`` is the only filter; None if nothing does."""
+    read = [*node.by, *([] if node.operand is None else [node.operand])]
     if query.exact or not _is_true(condition) or any(isinstance(part, MetricsOperation) for part in walk(query)):
         return None
-    delay = 1 if all(_is_always_there(field) for field in (*node.by, *_operands(node))) else 2
+    if _are_of_traces(read):
+        return None
+    delay = 1 if all(_is_always_there(field) for field in read) else 2
     adaptive = query.hint("sample", Type.BOOL)
     share = query.hint("sample", Type.FLOAT)
     if share is not None and 0 < float(share.value) < 1:
@@ -128,8 +133,12 @@ def _is_true(condition: FieldExpression | None) -> bool:
     return isinstance(condition, Static) and condition.value is True
 
 
-def _operands(node: MetricsAggregate) -> Sequence[Field]:
-    return () if node.operand is None else (node.operand,)
+def _are_of_traces(read: Sequence[Field]) -> bool:
+    """Whether any of the fields takes a span's whole trace to know."""
+    fields = Fields(Known())
+    for field in read:
+        fields.value(field)
+    return fields.needs.whole_traces
 
 
 def _is_always_there(field: Field) -> bool:
