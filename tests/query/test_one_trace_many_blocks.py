@@ -69,7 +69,7 @@ def lake(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         ('{ name = "c" } !~ { span.k = "c" }', "c stray"),
         ('{ name = "root" } &> { span.k = "b" }', "b e root"),
         ('{ name = "root" } &>> { name = "c" }', "c root"),
-        ('{ status = error } &<< { span.k = "a" }', "c root"),
+        ('{ status = error } &<< { span.k = "a" }', "root"),  # c is compared with the orphan only
         ("{ status = error } &< {}", "b c"),
         ('{ name = "b" } &~ {}', "b e"),
         ('{ name = "orphan" } > {}', ""),
