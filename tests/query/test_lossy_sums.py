@@ -1,6 +1,7 @@
 """Sums as Tempo makes them, one span after the other, against what SQL tells of all of them at once."""
 
 import math
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -80,6 +81,14 @@ def test_what_follows_a_gap(lake: Lake, values: list[int | None], kept: float, e
     for dialect, total in ((Dialect.tempo(), kept), (Dialect.extended(), exact)):
         found = lake.series("{} | sum_over_time(span.n)", steps(0, STEP, STEP), dialect=dialect)
         assert found == ({} if total is None else {("sum_over_time",): (None, total)})
+
+
+@pytest.mark.parametrize("dialect", [Dialect.tempo(), Dialect.extended()])
+@pytest.mark.parametrize(("hint", "series"), [("true", {("sum_over_time",): (None, 3)}), ("false", {})])
+def test_a_hint_says_how_exact_it_is_to_be(lake: Lake, dialect: Dialect, hint: str, series: dict[Any, Any]) -> None:
+    lake.add(At(1, start=1, attributes={"n": 1}), At(2, start=1, attributes={"n": 2}), At(3, start=1))
+    query = f"{{}} | sum_over_time(span.n) with (exact={hint})"
+    assert lake.series(query, steps(0, STEP, STEP), dialect=dialect) == series
 
 
 def test_under_a_structural_filter(lake: Lake) -> None:

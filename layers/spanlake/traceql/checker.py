@@ -39,6 +39,7 @@ from spanlake.traceql.tree import (
     SpansetOperation,
     Stage,
     Static,
+    Type,
 )
 from spanlake.traceql.types import NUMERIC, type_of
 from spanlake.traceql.walk import walk
@@ -52,7 +53,7 @@ _LABELLING: Final = (
 
 
 def check(query: Query, dialect: Dialect) -> Query:
-    """The query, once it is known to make sense, with how exact its answer is to be.
+    """The query, once it is known to make sense, with how exact its answer is to be: as its hint says, or the dialect.
 
     Raises TypeMismatch for operators and functions that cannot work on what they are given, Unsupported for what
     only another dialect answers and for what is too much at once. Whether spans or metrics were asked for is the
@@ -66,7 +67,8 @@ def check(query: Query, dialect: Dialect) -> Query:
             _refuse_mixed_pipelines(query.body, context)
     else:
         _check_metrics(query.body, context)
-    return replace(query, exact=dialect.exact)
+    wish = query.hint("exact", Type.BOOL)
+    return replace(query, exact=dialect.exact if wish is None else wish.value is True)
 
 
 def _check_pipeline(pipeline: Pipeline, context: Context) -> None:
