@@ -72,6 +72,7 @@ UNUSED: Mapping[str, Sequence[str]] = {
     ),
     # A wheel has no links: what is linked to by several names is there as often. Libraries ask for the middle one.
     "copies of libraries": ("pyarrow/libarrow_python*.so", "pyarrow/libarrow*.so.*.*.*"),
+    "other faces of DuckDB": ("adbc_driver_duckdb", "duckdb/experimental"),
     "parts of Powertools that spanlake does not call": (
         "aws_lambda_powertools/event_handler",
         "aws_lambda_powertools/utilities/data_masking",

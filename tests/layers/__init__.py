@@ -1,0 +1,1 @@
+"""The Lambda layers, built and used."""
