@@ -8,6 +8,7 @@ from pathlib import Path
 from spanlake_layers.bytecode import compile_all, interpreter
 from spanlake_layers.contents import LAYERS, Layer
 from spanlake_layers.requirements import locked, packages
+from spanlake_layers.service_data import slim
 from spanlake_layers.target import Target
 from spanlake_layers.trim import size_by_package, trim
 from spanlake_layers.wheels import unpack, unpack_project
@@ -20,10 +21,13 @@ def build(layer: Layer, target: Target, out: Path) -> Path:
     folder = out / layer.name / "python"
     shutil.rmtree(out / layer.name, ignore_errors=True)
     folder.mkdir(parents=True)
-    unpack(locked(packages(layer, target), ROOT / "requirements.lock"), target, folder)
+    names = packages(layer, target)
+    unpack(locked(names, ROOT / "requirements.lock"), target, folder)
     if layer.spanlake:
         unpack_project(ROOT, folder)
     trim(folder)
+    if "botocore" in names:
+        slim(folder)
     if python := interpreter(target.python):
         compile_all(folder, python)
     else:

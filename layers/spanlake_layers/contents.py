@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 SERVICES = ("athena", "dynamodb", "glue", "s3", "secretsmanager", "sts")
-"""The services of AWS that functions call; boto3 knows no others in a layer."""
+"""The services of AWS that functions call; botocore knows no others in a layer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ COMMON = Layer(
     "common",
     (
         "aws-lambda-powertools[tracer]",
-        "boto3",
+        "botocore",
         "googleapis-common-protos",
         "mangum",
         "opentelemetry-proto",
@@ -54,7 +54,7 @@ UNUSED: Mapping[str, Sequence[str]] = {
         "pyarrow/src",
         "*-stubs",
     ),
-    "commands, tests and examples": ("bin", "*/tests", "boto3/examples"),
+    "commands, tests and examples": ("bin", "*/tests", "botocore/data/*/*/examples-1.json"),
     "parts of Arrow that spanlake does not call": (
         "pyarrow/_azurefs.*",
         "pyarrow/_cuda.*",
@@ -84,5 +84,5 @@ UNUSED: Mapping[str, Sequence[str]] = {
 }
 """Patterns of paths below ``python`` by why they go."""
 
-SERVICE_DATA = ("botocore/data/*", "boto3/data/*")
+SERVICE_DATA = ("botocore/data/*",)
 """Folders of which those of SERVICES are kept."""

@@ -11,7 +11,7 @@ from spanlake_layers.contents import SERVICE_DATA, SERVICES, UNUSED
 
 
 def trim(folder: Path) -> None:
-    """Remove from a layer's ``python`` folder what UNUSED names, and what boto3 knows of other services."""
+    """Remove from a layer's ``python`` folder what UNUSED names, and what botocore knows of other services."""
     unused = [path for patterns in UNUSED.values() for pattern in patterns for path in folder.glob(pattern)]
     others = [path for pattern in SERVICE_DATA for path in folder.glob(pattern) if path.is_dir()]
     for path in (*unused, *(path for path in others if path.name not in SERVICES)):

@@ -169,7 +169,7 @@ def test_the_authorizer_loads(here: Built, environment: dict[str, str]) -> None:
     assert here.answers("authorize", environment, []) == []
 
 
-def test_boto3_knows_the_services_that_are_called(here: Built) -> None:
+def test_botocore_knows_the_services_that_are_called(here: Built) -> None:
     data = here.folders[0] / "botocore" / "data"
     assert sorted(path.name for path in data.iterdir() if path.is_dir()) == sorted(SERVICES)
 

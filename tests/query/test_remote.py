@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
 import pytest
 
 from spanlake.query.duck import Duck
@@ -121,9 +120,9 @@ def test_an_object_that_is_gone_is_retryable(duck: Duck, objects: S3Objects) -> 
         count(duck, objects.uri("spans/gone.parquet"))
 
 
-def test_secrets_stay_secret(cloud: Cloud, objects: S3Objects) -> None:
-    wrong = boto3.Session(os.environ["AWS_ACCESS_KEY_ID"], "not-the-one")
-    for duck in opened(S3Objects(objects.location, wrong)):
+def test_secrets_stay_secret(cloud: Cloud, objects: S3Objects, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-the-one")
+    for duck in opened(S3Objects(objects.location)):
         with pytest.raises(StorageUnavailable, match="HTTP 403") as raised:
             count(duck, objects.uri(PATH))
         assert "not-the-one" not in str(raised.value) + str(raised.value.__cause__)
@@ -135,7 +134,7 @@ def test_secrets_stay_secret(cloud: Cloud, objects: S3Objects) -> None:
 def test_credentials_that_expire_are_renewed(
     cloud: Cloud, objects: S3Objects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """boto3 asks a program for credentials, which are wrong at first and expire at once."""
+    """botocore asks a program for credentials, which are wrong at first and expire at once."""
     answers = tmp_path / "answers"
     program = tmp_path / "credentials.py"
     program.write_text(PROGRAM)

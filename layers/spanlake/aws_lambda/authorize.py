@@ -5,15 +5,15 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import boto3
-
 from spanlake.aws_lambda.settings import tokens_secret
 from spanlake.aws_lambda.telemetry import Event, Handler, Telemetry
 from spanlake.ingest.tokens import Tokens
+from spanlake.store import aws
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager.client import SecretsManagerClient
 
+_READ_SECONDS = 3.0  # API Gateway waits for ten, with the attempts that follow
 _KEPT_SECONDS = 300.0
 _AT_MOST_EVERY = 30.0  # seconds, so that unknown tokens can not be made to cost much
 
@@ -49,7 +49,7 @@ class TokenSecret:
 def handler() -> Handler:
     """The function as its environment wants it; raises InvalidSetting."""
     telemetry = Telemetry("spanlake-authorize")
-    secret = TokenSecret(boto3.client("secretsmanager"), tokens_secret(os.environ))
+    secret = TokenSecret(aws.Session().client("secretsmanager", aws.config(_READ_SECONDS)), tokens_secret(os.environ))
 
     def authorize(event: Event, _: Any) -> dict[str, Any]:
         tenant = secret.tenant_of((event.get("headers") or {}).get("authorization", ""))

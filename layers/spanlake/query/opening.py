@@ -29,7 +29,7 @@ def open_querier(objects: Objects, index: Index, allowed: QueryLimits, directory
 def _duck(objects: Objects, limits: Limits, directory: Path | None) -> Duck:
     if directory is not None:
         return Duck([str(directory.resolve())], limits)
-    from spanlake.query.remote import Remote  # drags in boto3
+    from spanlake.query.remote import Remote  # drags in botocore
     from spanlake.store.s3 import S3Objects
 
     assert isinstance(objects, S3Objects)

@@ -46,9 +46,9 @@ class Remote:
             connection.execute(statement)
 
     def renew(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Give DuckDB the credentials that boto3 has now, if they are others than before.
+        """Give DuckDB the credentials that botocore has now, if they are others than before.
 
-        boto3 renews its own ten minutes before they expire, which is longer than a query takes. Raises StoreError.
+        botocore renews its own ten minutes before they expire, which is longer than a query takes. Raises StoreError.
         """
         with reported(f"read {self.directory}"):
             credentials = self._objects.session.get_credentials()

@@ -29,7 +29,7 @@ from spanlake.store.errors import StoreError
 from spanlake.store.index import MAX_REPLACED, Block, Catalog, CatalogEntry, DaySummary
 
 if TYPE_CHECKING:
-    import boto3
+    from mypy_boto3_dynamodb.client import DynamoDBClient
 
 _READ_SECONDS = 8.0
 _THREADS = 8
@@ -59,9 +59,10 @@ class DynamoIndex:
     With a retention, entries expire by themselves some days after their spans are too old.
     """
 
-    def __init__(self, table: str, retention: timedelta | None = None, session: "boto3.Session | None" = None) -> None:
+    def __init__(self, table: str, retention: timedelta | None = None, session: aws.Session | None = None) -> None:
         with aws.reported(f"use the index table {table}"):
-            self.client = (session or aws.session()).client("dynamodb", config=aws.config(_READ_SECONDS))
+            client = (session or aws.Session()).client("dynamodb", config=aws.config(_READ_SECONDS))
+        self.client: DynamoDBClient = client
         self.table = table
         self._retention = retention
         self._requests = Requests(self.client, table)

@@ -17,7 +17,6 @@ from spanlake.store.objects import ObjectInfo, is_segment, validate_path
 from spanlake.store.s3_file import RangedFile
 
 if TYPE_CHECKING:
-    import boto3
     from mypy_boto3_s3.client import S3Client
 
 _READ_SECONDS = 20.0
@@ -62,18 +61,19 @@ class S3Objects:
     Requests that fail in passing are repeated for at most some two minutes.
     """
 
-    def __init__(self, location: S3Location, session: "boto3.Session | None" = None) -> None:
+    def __init__(self, location: S3Location, session: aws.Session | None = None) -> None:
         self.location = location
-        self.session = session or aws.session()
+        self.session = session or aws.Session()
 
     @cached_property
     def client(self) -> "S3Client":
         """The client, made when it is first needed."""
         with aws.reported(f"use {self.location.url}"):
-            found = self.session.client("s3", config=aws.config(_READ_SECONDS))
-            if self._belongs_in_path(found.meta.endpoint_url):
-                found = self.session.client("s3", config=aws.config(_READ_SECONDS, s3={"addressing_style": "path"}))
-            return found
+            usual: S3Client = self.session.client("s3", aws.config(_READ_SECONDS))
+            if not self._belongs_in_path(usual.meta.endpoint_url):
+                return usual
+            in_path: S3Client = self.session.client("s3", aws.config(_READ_SECONDS, s3={"addressing_style": "path"}))
+            return in_path
 
     @property
     def has_bucket_in_path(self) -> bool:

@@ -1,0 +1,36 @@
+"""What botocore knows of services: it reads all of it when a client is made, of which a good part is for people."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+from spanlake_layers.contents import SERVICES
+
+_DATA = Path("botocore", "data")
+
+
+def slim(folder: Path) -> None:
+    """Leave out the documentation of services, and where those that are never called have their endpoints."""
+    for packed in (folder / _DATA).glob("*/*/*.json.gz"):
+        _write(packed.with_suffix(""), _bare(json.loads(gzip.decompress(packed.read_bytes()))))
+        packed.unlink()
+    endpoints = folder / _DATA / "endpoints.json"
+    known = json.loads(endpoints.read_bytes())
+    for partition in known["partitions"]:
+        partition["services"] = {name: each for name, each in partition["services"].items() if name in SERVICES}
+    _write(endpoints, known)
+
+
+def _bare(node: Any) -> Any:
+    """A model without texts named documentation; a member of a structure that is named so stays, being no text."""
+    if isinstance(node, list):
+        return [_bare(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    kept = ((key, each) for key, each in node.items() if key != "documentation" or not isinstance(each, str))
+    return {key: _bare(each) for key, each in kept}
+
+
+def _write(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content, separators=(",", ":")))
