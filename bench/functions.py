@@ -15,6 +15,7 @@ from tests.cloud import running
 from tests.functions.events import http_event
 from tests.functions.local.instance import Function, Instance
 
+from bench.runtime import Runtime, runtime
 from spanlake.aws_lambda.settings import settings
 from spanlake.aws_lambda.store import LambdaStore
 
@@ -30,11 +31,13 @@ class Lake:
     """For logs."""
     variables: Mapping[str, str]
     """Of the functions' environment."""
+    runtime: Runtime
 
     def function(self, name: str, memory_mib: int = 1024, variables: Mapping[str, str] | None = None) -> Function:
         """A function, perhaps with more in its environment."""
         folder = (FUNCTIONS / name).absolute()
-        return Function(name, folder, {**self.variables, **(variables or {})}, memory_mib, seconds=120)
+        environment = {**self.runtime.variables(name), **self.variables, **(variables or {})}
+        return Function(name, folder, environment, memory_mib, seconds=120, python=self.runtime.python)
 
     @asynccontextmanager
     async def instance(self, function: Function) -> AsyncIterator[Instance]:
@@ -53,6 +56,7 @@ class Lake:
 @contextmanager
 def lake() -> Iterator[Lake]:
     """A lake on servers of its own, which this process and those it starts take for AWS."""
+    layered = runtime()
     with tempfile.TemporaryDirectory(prefix="spanlake-bench-") as name, running(Path(name)) as cloud:
         os.environ.update(cloud.environment)
         variables = {
@@ -60,7 +64,7 @@ def lake() -> Iterator[Lake]:
             "SPANLAKE_INDEX": f"dynamodb://{cloud.table()}",
             "SPANLAKE_RETENTION": "0",
         }
-        yield Lake(Path(name), variables)
+        yield Lake(Path(name), variables, layered)
 
 
 @dataclass(frozen=True)

@@ -23,13 +23,12 @@ def slim(folder: Path) -> None:
 
 
 def _bare(node: Any) -> Any:
-    """A model without texts named documentation; a member of a structure that is named so stays, being no text."""
+    """A model whose documentation is empty, and not missing, since botocore looks for it in places."""
     if isinstance(node, list):
         return [_bare(each) for each in node]
     if not isinstance(node, dict):
         return node
-    kept = ((key, each) for key, each in node.items() if key != "documentation" or not isinstance(each, str))
-    return {key: _bare(each) for key, each in kept}
+    return {key: "" if key == "documentation" and isinstance(each, str) else _bare(each) for key, each in node.items()}
 
 
 def _write(path: Path, content: Any) -> None:

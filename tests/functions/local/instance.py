@@ -28,6 +28,8 @@ class Function:
     memory_mib: int = 1024
     seconds: float = 29.0
     """How long it may take for an event."""
+    python: tuple[str, ...] = (sys.executable,)
+    """The interpreter, and its options; it has to find the runtime client."""
 
     @property
     def arn(self) -> str:
@@ -70,7 +72,7 @@ class Instance:
         listener = Listener(api.app())
         with log.open("ab") as output:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "awslambdaric", "handler.handler"),
+                *(*function.python, "-m", "awslambdaric", "handler.handler"),
                 cwd=function.folder,
                 env=function.variables(listener.address),
                 stdin=DEVNULL,

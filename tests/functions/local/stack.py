@@ -122,8 +122,8 @@ def _names() -> list[str]:
 
 def _fleet(plan: Plan, name: str, variables: Mapping[str, str], logs: Path) -> Fleet:
     own = {**variables, "POWERTOOLS_SERVICE_NAME": f"spanlake-{name}"}
-    memory = {"memory_mib": plan.memory_mib[name]} if name in plan.memory_mib else {}
-    return Fleet(Function(name, _FUNCTIONS / name, own, **memory), logs, plan.most)
+    memory_mib = plan.memory_mib.get(name, Function.memory_mib)
+    return Fleet(Function(name, _FUNCTIONS / name, own, memory_mib), logs, plan.most)
 
 
 async def _listening(parts: AsyncExitStack, listener: Listener) -> str:
