@@ -20,6 +20,7 @@ TENANTS = (
     "killed",
     "merged",
     "kept",
+    "documented",
 )
 PROTOBUF = {"Content-Type": "application/x-protobuf"}
 
