@@ -41,6 +41,9 @@ bench: $(STAMP) ## measure start, ingest and queries (SPANS=100000 for a quick l
 	$(BIN)/python -m bench.s3 --spans $(SPANS)
 	$(BIN)/python -m bench.edge --spans $(SPANS)
 	$(BIN)/python -m bench.udp
+	$(BIN)/python -m bench.cold
+	$(BIN)/python -m bench.lambda --spans $(SPANS)
+	$(BIN)/python -m bench.cost
 
 layers: $(STAMP) ## make the Lambda layers in build/layers (ARGS="--machine x86_64" for others than arm64)
 	@$(BIN)/python layers/build.py $(ARGS)

@@ -19,6 +19,7 @@ from bench.functions import Lake, asked, lake, sent, timed
 from bench.generate import SMALL, Workload, bodies
 from bench.processes import usage
 from bench.report import console
+from bench.runtime import build
 
 _ROUNDS = 9
 _PACKAGES = 12
@@ -98,7 +99,7 @@ def main() -> None:
     spent = Table("package", title="Imports", caption=f"Milliseconds of the modules themselves, median of {_ROUNDS}.")
     screen = console()
     columns: dict[str, dict[str, float]] = {}
-    with lake() as place, tempfile.TemporaryDirectory() as nowhere, screen.status("starting and importing"):
+    with lake(build()) as place, tempfile.TemporaryDirectory() as nowhere, screen.status("starting and importing"):
         from_source = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": nowhere}
         for name, event in events.items():
             for bytecode, variables in (("compiled", {}), ("none", from_source)):

@@ -15,7 +15,7 @@ from tests.cloud import running
 from tests.functions.events import http_event
 from tests.functions.local.instance import Function, Instance
 
-from bench.runtime import Runtime, runtime
+from bench.runtime import Runtime
 from spanlake.aws_lambda.settings import settings
 from spanlake.aws_lambda.store import LambdaStore
 
@@ -54,9 +54,8 @@ class Lake:
 
 
 @contextmanager
-def lake() -> Iterator[Lake]:
+def lake(runtime: Runtime) -> Iterator[Lake]:
     """A lake on servers of its own, which this process and those it starts take for AWS."""
-    layered = runtime()
     with tempfile.TemporaryDirectory(prefix="spanlake-bench-") as name, running(Path(name)) as cloud:
         os.environ.update(cloud.environment)
         variables = {
@@ -64,7 +63,7 @@ def lake() -> Iterator[Lake]:
             "SPANLAKE_INDEX": f"dynamodb://{cloud.table()}",
             "SPANLAKE_RETENTION": "0",
         }
-        yield Lake(Path(name), variables, layered)
+        yield Lake(Path(name), variables, runtime)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from bench.measured import FILE, Asked, Measured, Merging, Requests
 from bench.processes import usage
 from bench.queries import QUERIES, Query
 from bench.report import console
+from bench.runtime import Runtime, build
 from spanlake.aws_lambda.store import LambdaStore
 from spanlake.ingest.tenant import DEFAULT_TENANT
 from spanlake.spans.decode import decode
@@ -240,8 +241,8 @@ def show_queries(screen: Console, measured: Sequence[Asked], spans: int) -> None
     screen.print(table)
 
 
-def _merging(spans: int, blocks: int, seed: int) -> Merging:
-    with lake() as place:
+def _merging(runtime: Runtime, spans: int, blocks: int, seed: int) -> Merging:
+    with lake(runtime) as place:
         return merging(place, spans, blocks, seed)
 
 
@@ -249,15 +250,17 @@ def main() -> None:
     """Measures, prints the tables, and writes the file that bench.cost reads."""
     options = arguments(__doc__).parse_args()
     screen = console()
-    with screen.status("sending") as status:
-        with lake() as place:
+    with screen.status("building layers") as status:
+        runtime = build()
+        status.update("sending")
+        with lake(runtime) as place:
             taken = [requests(place, spans, options.seed) for spans in _SIZES]
         status.update("compacting")
-        merged = [_merging(spans, blocks, options.seed) for spans, blocks in _MERGED]
+        merged = [_merging(runtime, spans, blocks, options.seed) for spans, blocks in _MERGED]
         show_requests(screen, taken)
         show_mergings(screen, merged)
         status.update("asking")
-        with lake() as place:
+        with lake(runtime) as place:
             answered = list(queries(place, Workload(options.spans, _PER_BLOCK, options.seed, options.end)))
     show_queries(screen, answered, options.spans)
     day, machine = f"{today():%Y-%m-%d}", f"{platform.machine()}, Python {platform.python_version()}"

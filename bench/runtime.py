@@ -38,7 +38,7 @@ class Runtime:
         return {"PYTHONPATH": ":".join(map(str, [*path, self.folder / _CLIENT.name])), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def runtime() -> Runtime:
+def build() -> Runtime:
     """Builds all of it, for Lambda's version of Python if that is here, and for the running one otherwise."""
     usual = Target(platform.machine())
     found = interpreter(usual.python)
