@@ -122,7 +122,7 @@ def merging(place: Lake, spans: int, blocks: int, seed: int) -> Merging:
         due = compactor.plan(*day, settle=True)
         planned = calls.read_units - listed
         done = [compactor.run(merge) for merge in due]
-        remove_retired(store.objects, store.index, grace_seconds=0)
+        remove_retired(store.objects, store.index, grace_seconds=-2)  # also those of this very second
     cpu = time.process_time() - before
     store.index.close()
     made = [one.block for one in done if one is not None and one.block is not None]
