@@ -263,7 +263,7 @@ def main() -> None:
         with lake(runtime) as place:
             answered = list(queries(place, Workload(options.spans, _PER_BLOCK, options.seed, options.end)))
     show_queries(screen, answered, options.spans)
-    day, machine = f"{today():%Y-%m-%d}", f"{platform.machine()}, Python {platform.python_version()}"
+    day, machine = f"{today():%Y-%m-%d}", f"{platform.machine()}, Python {runtime.target.python}"
     Measured(day, machine, _MEMORY_MIB, taken, merged, options.spans, answered).save()
     screen.print(f"written to {FILE}")
 

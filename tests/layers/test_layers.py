@@ -20,6 +20,7 @@ from spanlake_layers.target import Target
 from spanlake_layers.trim import size_by_package
 from tests.cloud import Cloud
 from tests.functions.events import body_of, http_event, stream_event
+from tests.layers import endpoints
 from tests.payloads import export_request
 
 ROOT = Path(__file__).parents[2]
@@ -170,8 +171,15 @@ def test_the_authorizer_loads(here: Built, environment: dict[str, str]) -> None:
 
 
 def test_botocore_knows_the_services_that_are_called(here: Built) -> None:
+    assert set(SERVICES) == set(endpoints.SERVICES)
     data = here.folders[0] / "botocore" / "data"
     assert sorted(path.name for path in data.iterdir() if path.is_dir()) == sorted(SERVICES)
+
+
+def test_botocore_finds_them_where_they_are(here: Built) -> None:
+    program = Path(__file__).with_name("endpoints.py")
+    whole = subprocess.run([sys.executable, program], env={}, capture_output=True, text=True, check=True)
+    assert here.run("endpoints.py", [str(here.folders[0])], {}) == whole.stdout.splitlines()
 
 
 def test_what_is_locked_is_taken_whole() -> None:
