@@ -16,7 +16,7 @@ def loaded(program: str, *candidates: str) -> set[str]:
 
 
 def test_the_supervisor_leaves_to_the_workers_what_is_theirs() -> None:
-    theirs = ("boto3", "duckdb", "grpc", "numpy", "prometheus_client", "ptars", "pyarrow", "sqlglot")
+    theirs = ("botocore", "duckdb", "grpc", "numpy", "prometheus_client", "ptars", "pyarrow", "sqlglot")
     assert loaded(SUPERVISOR + REPORT, *theirs) == set()
 
 
