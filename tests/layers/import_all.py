@@ -10,7 +10,14 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
-OTHER_ROLES = ("spanlake.cli", "spanlake.commands", "spanlake.edge", "spanlake.serve")
+OTHER_ROLES = (
+    "spanlake.cli",
+    "spanlake.commands",
+    "spanlake.edge",
+    "spanlake.options",
+    "spanlake.serve",
+    "spanlake.workers",
+)
 
 
 def below(folder: Path, package: str) -> Iterator[str]:
