@@ -5,7 +5,7 @@ DATA ?= data
 ARGS ?=
 SPANS ?= 1300000
 
-.PHONY: help run test chaos lint bench layers lock clean
+.PHONY: help run test chaos lint bench layers cdk lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 8
@@ -47,6 +47,9 @@ bench: $(STAMP) ## measure start, ingest and queries (SPANS=100000 for a quick l
 
 layers: $(STAMP) ## make the Lambda layers in build/layers (ARGS="--machine x86_64" for others than arm64)
 	@$(BIN)/python layers/build.py $(ARGS)
+
+cdk: ## run the AWS CDK on infra/cdk (ARGS="deploy --context RetentionDays=30")
+	@environment=$$(scripts/cdk/environment.sh) && cd infra/cdk && PATH="$$environment/bin:$$PATH" cdk $(ARGS)
 
 # The build backend is locked too, so that installing spanlake itself downloads nothing unpinned.
 lock: $(STAMP) ## renew requirements.lock from pyproject.toml (ARGS=--upgrade moves every version forward)
