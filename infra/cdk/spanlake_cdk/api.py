@@ -1,0 +1,110 @@
+"""The HTTP API: its routes, none of which is open, its stage and its log."""
+
+import json
+
+from aws_cdk import Stack
+from aws_cdk import aws_apigatewayv2 as apigatewayv2
+from aws_cdk.aws_apigatewayv2_integrations import HttpLambdaIntegration
+from constructs import Construct
+
+from spanlake_cdk.function import Function
+from spanlake_cdk.log import log_group
+from spanlake_cdk.settings import Settings
+
+# By method, then path. Not even /ready is open: strangers could have functions run.
+INGEST_ROUTES = (
+    "POST /v1/traces",
+    "POST /api/traces",
+    "POST /api/v2/spans",
+    "POST /api/v1/spans",
+)
+QUERY_ROUTES = (
+    "GET /api/echo",
+    "GET /api/traces/{traceId}",
+    "GET /api/v2/traces/{traceId}",
+    "DELETE /api/traces/{traceId}",
+    "GET /api/search",
+    "GET /api/search/tags",
+    "GET /api/v2/search/tags",
+    "GET /api/search/tag/{proxy+}",
+    "GET /api/v2/search/tag/{proxy+}",
+    "GET /api/metrics/query_range",
+    "GET /api/metrics/query",
+    "GET /ready",
+    "GET /status",
+    "GET /api/status/buildinfo",
+)
+
+# Routes and not paths, in which there are ids; no headers, in which there are tokens.
+_LOGGED = {
+    "requestId": "$context.requestId",
+    "time": "$context.requestTime",
+    "ip": "$context.identity.sourceIp",
+    "route": "$context.routeKey",
+    "status": "$context.status",
+    "bytes": "$context.responseLength",
+    "milliseconds": "$context.responseLatency",
+    "functionMilliseconds": "$context.integrationLatency",
+    "tenant": "$context.authorizer.tenant",
+    "error": "$context.error.message",
+    "authorizerError": "$context.authorizer.error",
+    "functionError": "$context.integrationErrorMessage",
+}
+
+
+class Api(Construct):
+    """What speaks HTTP: spans in, and the Grafana Tempo API."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        name: str,
+        settings: Settings,
+        *,
+        ingest: Function,
+        query: Function,
+        authorizer: apigatewayv2.IHttpRouteAuthorizer,
+    ) -> None:
+        super().__init__(scope, name)
+        self._stack_name = Stack.of(self).stack_name
+        self.api = apigatewayv2.HttpApi(
+            self,
+            "Api",
+            api_name=self._stack_name,
+            description="Spans in over HTTP, and the Grafana Tempo API",
+            create_default_stage=False,
+            default_authorizer=authorizer,
+        )
+        self._stage(settings)
+        self._routes(INGEST_ROUTES, _integration("IngestIntegration", ingest))
+        self._routes(QUERY_ROUTES, _integration("QueryIntegration", query))
+
+    def _routes(self, keys: tuple[str, ...], integration: HttpLambdaIntegration) -> None:
+        for key in keys:
+            method, path = key.split()
+            self.api.add_routes(path=path, methods=[apigatewayv2.HttpMethod[method]], integration=integration)
+
+    def _stage(self, settings: Settings) -> None:
+        # Groups of this prefix share one resource policy, whose size is limited.
+        name = f"/aws/vendedlogs/{self._stack_name}/api"
+        log = log_group(self, "AccessLog", name, settings.log_retention_days)
+        property_ = apigatewayv2.CfnStage
+        property_(
+            self,
+            "Stage",
+            api_id=self.api.api_id,
+            stage_name="$default",
+            auto_deploy=True,
+            default_route_settings=property_.RouteSettingsProperty(
+                throttling_rate_limit=settings.requests_per_second,
+                throttling_burst_limit=settings.requests_at_once,
+                detailed_metrics_enabled=False,  # by route, charged for as metrics of one's own
+            ),
+            access_log_settings=property_.AccessLogSettingsProperty(
+                destination_arn=log.log_group_arn, format=json.dumps(_LOGGED)
+            ),
+        )
+
+
+def _integration(name: str, function: Function) -> HttpLambdaIntegration:
+    return HttpLambdaIntegration(name, function.alias, scope_permission_to_route=False)

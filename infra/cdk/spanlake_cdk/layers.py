@@ -1,0 +1,33 @@
+"""The layers that ``make layers`` makes, without a container."""
+
+from pathlib import Path
+
+from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+RUNTIME = lambda_.Runtime.PYTHON_3_13
+ARCHITECTURE = lambda_.Architecture.ARM_64
+
+
+class Layers(Construct):
+    """What functions are made of, besides a handler of a few lines."""
+
+    def __init__(self, scope: Construct, name: str, folder: Path) -> None:
+        super().__init__(scope, name)
+        self.common = self._layer("Common", folder / "common", "spanlake, and what all its functions need")
+        self.query = self._layer("Query", folder / "query", "DuckDB, and what else spanlake's queries need")
+
+    def _layer(self, name: str, folder: Path, description: str) -> lambda_.LayerVersion:
+        if not folder.is_dir():
+            raise SystemExit(f"spanlake: there is no {folder}; `make layers` makes it")
+        return lambda_.LayerVersion(
+            self,
+            f"{name}Layer",
+            layer_version_name=f"{Stack.of(self).stack_name}-{folder.name}",
+            description=description,
+            code=lambda_.Code.from_asset(str(folder)),
+            compatible_runtimes=[RUNTIME],
+            compatible_architectures=[ARCHITECTURE],
+            removal_policy=RemovalPolicy.DESTROY,
+        )

@@ -1,0 +1,155 @@
+"""What can be chosen: the parameters of template.yaml, with its names, defaults and limits."""
+
+# ruff: noqa: N818  (the names say what happened; "Error" would add nothing)
+
+import re
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields
+from typing import Any
+
+_ON_OR_OFF = {"one_of": ("ENABLED", "DISABLED")}
+_LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
+
+
+class InvalidSetting(ValueError):
+    """A setting that can not be; says which, and what it may be."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What can be chosen. A field's name is that of the template's parameter in lower case; raises InvalidSetting."""
+
+    # Data ---------------------------------------------------------------------------------------------------------
+    retention_days: int = field(default=14, metadata={"least": 0})
+    """Days for which spans are kept; 0 keeps them until somebody removes them. Any number, other than in the template,
+    which can not add."""
+    keep_table: bool = True
+    """Whether the index table is protected from deletion."""
+    athena_scan_limit_bytes: int = field(default=10_737_418_240, metadata={"least": 10_000_000})
+    """Bytes that one query of Athena may scan before it is stopped. Athena charges for each."""
+    glue_database_name: str = field(default="spanlake", metadata={"pattern": "[a-z0-9_]{1,32}"})
+    """Name of the database of the table spans. Another one for each installation in an account."""
+
+    # Who may send and ask -----------------------------------------------------------------------------------------
+    jwt_issuer: str = field(default="", metadata={"pattern": "(https://.+)?"})
+    """URL of whoever issues JSON Web Tokens. Without it, bearer tokens in a secret are what counts."""
+    jwt_audience: str = ""
+    """The audience (aud, or client_id) that JSON Web Tokens must be for."""
+    tenant_claim: str = field(default="tenant", metadata={"pattern": "[!-~]{1,32}"})
+    """The claim of a JSON Web Token that names the tenant."""
+    token_cache_seconds: int = field(default=300, metadata={"least": 0, "most": 3600})
+    """How long API Gateway remembers what it was told of a bearer token. 0 asks each time."""
+
+    # What the account is protected from ---------------------------------------------------------------------------
+    requests_per_second: int = field(default=100, metadata={"least": 1})
+    """Requests to each route of the API, on average; more are answered with 429."""
+    requests_at_once: int = field(default=200, metadata={"least": 1})
+    """Requests to each route of the API that may come in one burst."""
+    ingest_concurrency: int = field(default=0, metadata={"least": 0})
+    """Requests taken in at the same time, reserved from the account's concurrency. 0 reserves and limits nothing."""
+    query_concurrency: int = field(default=0, metadata={"least": 0})
+    """Queries answered at the same time, likewise."""
+    compact_concurrency: int = field(default=0, metadata={"least": 0})
+    """Compactions done at the same time, likewise."""
+
+    # Functions ----------------------------------------------------------------------------------------------------
+    ingest_memory_mib: int = field(default=1024, metadata={"least": 512, "most": 10240})
+    """Memory of the function that takes spans in. A request may be a sixteenth of it when decompressed."""
+    query_memory_mib: int = field(default=1024, metadata={"least": 768, "most": 10240})
+    """Memory of the function that answers queries. More is quicker too."""
+    compact_memory_mib: int = field(default=1024, metadata={"least": 768, "most": 10240})
+    """Memory of the functions that merge blocks and remove what is too old."""
+    snap_start: str = field(default="None", metadata={"one_of": ("None", "PublishedVersions")})
+    """PublishedVersions starts functions from snapshots, for which AWS charges also when nothing happens."""
+    traceql: str = field(default="tempo", metadata={"one_of": ("tempo", "extended")})
+    """tempo refuses what Tempo refuses, extended answers all that makes sense."""
+
+    # What functions allow; empty is spanlake's own default --------------------------------------------------------
+    max_request_bytes: str = ""
+    """Largest request, when decompressed, such as 32MiB. Otherwise it follows from the memory."""
+    query_timeout_seconds: str = ""
+    """Longest that a query may run. API Gateway waits for 30 seconds."""
+    query_memory_limit: str = ""
+    """Memory that a query may use, such as 512MiB. Otherwise it follows from the function's memory."""
+    query_spans_limit: str = ""
+    """Spans in the blocks that one query has to read."""
+    query_series_limit: str = ""
+    """Series of one metrics query."""
+    query_points_limit: str = ""
+    """Points of all series of one metrics query."""
+    query_spansets_limit: str = ""
+    """Spansets and pipeline stages in one query's text."""
+    query_terms_limit: str = ""
+    """Fields and operators in one query's text."""
+
+    # What is told of it -------------------------------------------------------------------------------------------
+    alarm_topic_arn: str = field(default="", metadata={"pattern": "(arn:aws[a-z-]*:sns:.+)?"})
+    """ARN of the SNS topic that is told when something is wrong. Without one there are no alarms."""
+    log_retention_days: int = field(default=14, metadata={"one_of": _LOG_DAYS})
+    """Days for which logs are kept."""
+    log_level: str = field(default="INFO", metadata={"one_of": ("DEBUG", "INFO", "WARNING", "ERROR")})
+    """Least severity of what functions log."""
+    tracing: bool = False
+    """Whether functions are traced by X-Ray."""
+
+    # The edge -----------------------------------------------------------------------------------------------------
+    edge_image: str = ""
+    """Image of spanlake's edge for linux/arm64, by its URI. Without one there is no edge."""
+    edge_vpc_id: str = ""
+    """VPC for the edge. Without one it gets a VPC of its own, with public subnets and no NAT gateway."""
+    edge_subnet_ids: tuple[str, ...] = ()
+    """Subnets of that VPC, in several availability zones."""
+    edge_assign_public_ip: str = field(default="ENABLED", metadata=_ON_OR_OFF)
+    """Whether the edge's tasks have public addresses, through which they fetch their image and write logs. DISABLED
+    needs a NAT gateway, or VPC endpoints for ecr.api, ecr.dkr, logs, s3 and dynamodb."""
+    edge_scheme: str = field(default="internal", metadata={"one_of": ("internal", "internet-facing")})
+    """Whether the edge can be reached from the VPC alone, or from the internet. It asks nobody for a token."""
+    edge_clients: str = field(default="10.0.0.0/8", metadata={"pattern": r"\d{1,3}(\.\d{1,3}){3}/\d{1,2}"})
+    """IPv4 addresses that may send to the edge, in CIDR notation."""
+    edge_certificate_arn: str = ""
+    """Certificate with which the edge's gRPC ports speak TLS. Without one they speak plain text."""
+    edge_tasks_least: int = field(default=1, metadata={"least": 1})
+    """Tasks of the edge that always run."""
+    edge_tasks_most: int = field(default=4, metadata={"least": 1})
+    """Tasks of the edge at most."""
+
+    def __post_init__(self) -> None:
+        """Refuse what the template refuses."""
+        for described in fields(self):
+            _check(described, getattr(self, described.name))
+        if self.jwt_issuer and not self.jwt_audience:
+            raise InvalidSetting("JwtIssuer needs JwtAudience, or tokens that were issued for others would do")
+        if self.edge_vpc_id and not self.edge_subnet_ids:
+            raise InvalidSetting("EdgeVpcId needs EdgeSubnetIds")
+
+    @property
+    def starts_from_snapshots(self) -> bool:
+        """Whether functions that somebody waits for start from snapshots."""
+        return self.snap_start == "PublishedVersions"
+
+    @property
+    def retention(self) -> str:
+        """How long spans are kept, as functions and the edge are told."""
+        return f"{self.retention_days}d"
+
+    @property
+    def object_days(self) -> int | None:
+        """How many days objects live; None for any.
+
+        It is a week longer than spans are kept: entries of the index go two days after the last span of their day is
+        too old, and none may be there whose object is gone, also when clocks were ahead.
+        """
+        return self.retention_days + 7 if self.retention_days else None
+
+
+def _check(described: "Field[Any]", value: Any) -> None:
+    limits: Mapping[str, Any] = described.metadata
+    one_of = limits.get("one_of")
+    if one_of and value not in one_of:
+        raise InvalidSetting(f"{described.name} is {value!r}; it may be {', '.join(map(str, one_of))}")
+    if value < limits.get("least", value):
+        raise InvalidSetting(f"{described.name} is {value}; it may be {limits['least']} or more")
+    if value > limits.get("most", value):
+        raise InvalidSetting(f"{described.name} is {value}; it may be {limits['most']} or less")
+    if "pattern" in limits and not re.fullmatch(limits["pattern"], value):
+        raise InvalidSetting(f"{described.name} is {value!r}, which is not of the form {limits['pattern']}")
