@@ -1,0 +1,84 @@
+"""The AWS CDK, from an environment of its own, and the templates that it writes for spanlake."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.infra.template import ROOT
+
+APP = ROOT / "infra" / "cdk"
+STACK = "spanlake"
+
+_SCRIPT = ROOT / "scripts" / "cdk" / "environment.sh"
+_MISSING_TOOL = 3  # the script's exit status
+_LONGEST_INSTALL = 900  # seconds
+_LONGEST_RUN = 300
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """What ``cdk synth`` has written into a folder."""
+
+    folder: Path
+
+    @property
+    def stack(self) -> Path:
+        """The stack's template."""
+        return self.folder / f"{STACK}.template.json"
+
+    @property
+    def templates(self) -> list[Path]:
+        """That and the one inside it."""
+        return sorted(self.folder.glob("*.template.json"))
+
+    @property
+    def files(self) -> Mapping[str, Any]:
+        """What has to be in the CDK's bucket before the stack is deployed."""
+        files: Mapping[str, Any] = self.load(self.folder / f"{STACK}.assets.json")["files"]
+        return files
+
+    def load(self, path: Path) -> Mapping[str, Any]:
+        """A file's content."""
+        content: Mapping[str, Any] = json.loads(path.read_text())
+        return content
+
+
+@cache
+def environment() -> Path:
+    """Where the programs are.
+
+    Skips the test on a machine that cannot have them, unless CI is true: then it fails.
+    """
+    command = [str(_SCRIPT)]
+    variables = {**os.environ, "PYTHON": sys.executable}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_LONGEST_INSTALL, check=False, env=variables)
+    if done.returncode == 0:
+        return Path(done.stdout.strip()) / "bin"
+    reason = f"no AWS CDK: {done.stderr.strip()}"
+    if done.returncode == _MISSING_TOOL and os.environ.get("CI") != "true":
+        pytest.skip(reason)
+    raise RuntimeError(reason)
+
+
+def synth(folder: Path, context: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
+    """Run ``cdk synth``, which gets no credentials; folders are named where they are, and not copied."""
+    given = [argument for name, value in context.items() for argument in ("--context", f"{name}={value}")]
+    command = [str(environment() / "cdk"), "synth", "--quiet", "--no-staging", "--output", str(folder), *given]
+    variables = {
+        "PATH": f"{environment()}{os.pathsep}{os.environ['PATH']}",
+        "HOME": str(folder),
+        "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(environment().parent / "jsii"),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=_LONGEST_RUN, check=False, cwd=APP, env=variables
+    )

@@ -1,0 +1,76 @@
+"""What the templates of SAM and of the CDK call things, so that the two can be held against each other."""
+
+import re
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.infra.cdk import STACK, Assembly
+from tests.infra.evaluated import Evaluated
+from tests.infra.template import EDGE, Template
+
+# What the CDK has named after a route that it made it for, or after what it is inside of.
+_RENAMED = {
+    "ApiGET--api--echoQueryIntegration": "QueryIntegration",
+    "ApiJwtAuthorizer": "JwtAuthorizer",
+    "ApiPOST--v1--tracesIngestIntegration": "IngestIntegration",
+    "ApiTokenAuthorizer": "TokenAuthorizer",
+    "ServiceService": "Service",
+    "ServiceTaskCountTarget": "Scaling",
+    "VpcIGW": "InternetGateway",
+    "VpcPublicSubnet1Subnet": "FirstSubnet",
+    "VpcPublicSubnet2Subnet": "SecondSubnet",
+    "VpcVPCGW": "InternetAttachment",
+}
+
+
+def of_sam(packaged: Mapping[str, Any], parameters: Mapping[str, str]) -> Evaluated:
+    """The template after SAM's transform."""
+    return Evaluated(_with_folders(packaged), parameters, _Sam(), STACK)
+
+
+def of_cdk(assembly: Assembly) -> Evaluated:
+    """What the CDK has written."""
+    return Evaluated(_with_folders(assembly.load(assembly.stack)), {}, _Cdk(assembly), STACK)
+
+
+class _Sam:
+    def name(self, logical_id: str, resource: Mapping[str, Any]) -> str:
+        """The logical id, without what tells versions apart."""
+        if resource["Type"] in {"AWS::Lambda::LayerVersion", "AWS::Lambda::Version"}:
+            return re.sub("[0-9a-f]{10}$", "", logical_id)
+        return logical_id
+
+    def inner(self, _: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The edge's template."""
+        return Template.load(EDGE).content
+
+
+@dataclass(frozen=True)
+class _Cdk:
+    assembly: Assembly
+
+    def name(self, _: str, resource: Mapping[str, Any]) -> str:
+        """The names of a resource's constructs, without the outermost, which groups them."""
+        if resource["Type"] == "AWS::CloudFormation::Stack":
+            return "Edge"
+        path = resource["Metadata"]["aws:cdk:path"].removeprefix(f"{STACK}/").removeprefix("Edge/")
+        parts = [part for part in path.split("/")[1:] if part != "Resource"]
+        name = "".join(parts).replace("CurrentVersion", "Version")
+        return _RENAMED.get(name, name)
+
+    def inner(self, resource: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The edge's template."""
+        return self.assembly.load(self.assembly.folder / resource["Metadata"]["aws:asset:path"])
+
+
+def _with_folders(template: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A template in which code is the name of the folder that it is taken from."""
+    found = deepcopy(dict(template))
+    for resource in found["Resources"].values():
+        for name in {"Code", "Content"} & resource.get("Properties", {}).keys():
+            path = resource.get("Metadata", {}).get("aws:asset:path") or resource["Properties"][name]["S3Key"]
+            resource["Properties"][name] = Path(path).name
+    return found

@@ -1,0 +1,209 @@
+"""The CDK app deploys what the SAM template deploys."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from tests.infra.alike import differences
+from tests.infra.cdk import APP, STACK, Assembly, environment, synth
+from tests.infra.kept import ACCOUNT, REGION, register
+from tests.infra.sources import of_cdk, of_sam
+
+_TOPIC = "arn:aws:sns:us-east-1:123456789012:alarms"
+_CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/1"
+_IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/spanlake-edge:1"
+_VPC, _SUBNETS = "vpc-0123456789abcdef0", ("subnet-0123456789abcdef0", "subnet-0123456789abcdef1")
+
+CHOICES: Mapping[str, Mapping[str, str]] = {
+    "nothing": {},
+    "JSON Web Tokens, and the edge in a VPC of its own": {
+        "RetentionDays": "0",
+        "JwtIssuer": "https://issuer.example",
+        "JwtAudience": "spanlake",
+        "TenantClaim": "org",
+        "AlarmTopicArn": _TOPIC,
+        "EdgeImage": _IMAGE,
+        "EdgeCertificateArn": _CERTIFICATE,
+        "EdgeScheme": "internet-facing",
+        "EdgeClients": "10.1.0.0/16",
+        "EdgeTasksLeast": "2",
+        "EdgeTasksMost": "8",
+    },
+    "everything otherwise, and the edge in a VPC that is there": {
+        "RetentionDays": "30",
+        "KeepTable": "false",
+        "AthenaScanLimitBytes": "20000000",
+        "GlueDatabaseName": "traces",
+        "TokenCacheSeconds": "60",
+        "RequestsPerSecond": "7",
+        "RequestsAtOnce": "9",
+        "IngestConcurrency": "3",
+        "QueryConcurrency": "4",
+        "CompactConcurrency": "5",
+        "IngestMemoryMiB": "2048",
+        "QueryMemoryMiB": "3008",
+        "CompactMemoryMiB": "1536",
+        "SnapStart": "PublishedVersions",
+        "TraceQL": "extended",
+        "MaxRequestBytes": "32MiB",
+        "QueryTimeoutSeconds": "20",
+        "QueryMemoryLimit": "512MiB",
+        "QuerySpansLimit": "1",
+        "QuerySeriesLimit": "2",
+        "QueryPointsLimit": "3",
+        "QuerySpansetsLimit": "4",
+        "QueryTermsLimit": "5",
+        "AlarmTopicArn": _TOPIC,
+        "LogRetentionDays": "30",
+        "LogLevel": "DEBUG",
+        "Tracing": "true",
+        "EdgeImage": _IMAGE,
+        "EdgeVpcId": _VPC,
+        "EdgeSubnetIds": ",".join(_SUBNETS),
+        "EdgeAssignPublicIp": "DISABLED",
+    },
+}
+
+# The CDK has a function wait for its role, which it names anyhow.
+_REDUNDANT_DEPENDENCY = "W3005"
+
+
+Synthesised = Callable[[str], Assembly]
+
+
+@pytest.fixture(scope="session")
+def synthesised(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
+    """What the CDK writes for a choice, once."""
+    layers = _layers(tmp_path_factory.mktemp("layers"), "")
+
+    @cache
+    def synthesised(choice: str) -> Assembly:
+        return _written(tmp_path_factory.mktemp("assembly"), layers, CHOICES[choice])
+
+    return synthesised
+
+
+@pytest.fixture(scope="session", params=CHOICES)
+def choice(request: pytest.FixtureRequest) -> str:
+    """The name of a choice."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="session")
+def assembly(choice: str, synthesised: Synthesised) -> Assembly:
+    """What the CDK writes for it."""
+    return synthesised(choice)
+
+
+def _layers(folder: Path, content: str) -> Path:
+    """Folders that stand in for the layers that ``make layers`` makes."""
+    for layer in ("common", "query"):
+        (folder / layer / "python").mkdir(parents=True)
+        (folder / layer / "python" / "content.py").write_text(content)
+    return folder
+
+
+def _written(folder: Path, layers: Path, choice: Mapping[str, str]) -> Assembly:
+    done = synth(folder, {**choice, "LayersFolder": str(layers)})
+    assert done.returncode == 0, done.stderr
+    assert "WARNING" not in done.stderr, done.stderr
+    return Assembly(folder)
+
+
+def test_both_deploy_the_same(assembly: Assembly, choice: str, packaged: Mapping[str, Any]) -> None:
+    sam, cdk = of_sam(packaged, CHOICES[choice]), of_cdk(assembly)
+    only_sam, only_cdk = differences(sam, cdk)
+    assert [json.loads(line) for line in only_sam] == [json.loads(line) for line in only_cdk]
+    assert sam.outputs() == cdk.outputs()
+
+
+def test_templates_are_valid(assembly: Assembly) -> None:
+    linter = Path(sys.executable).with_name("cfn-lint")
+    command = [str(linter), "--ignore-checks", _REDUNDANT_DEPENDENCY, "--", *map(str, assembly.templates)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_cloudformation_makes_it(assembly: Assembly, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_ENDPOINT_URL")]:
+        monkeypatch.delenv(name)  # of servers that stand in for AWS in other tests
+    register()
+    with mock_aws():
+        _bootstrap(assembly)
+        client = boto3.client("cloudformation", region_name=REGION)
+        client.create_stack(StackName=STACK, TemplateBody=_text(assembly.stack), Capabilities=["CAPABILITY_IAM"])
+        (stack,) = client.describe_stacks(StackName=STACK)["Stacks"]
+        made = client.describe_stack_resources(StackName=STACK)["StackResources"]
+    expected = [resource["Type"] for resource in assembly.load(assembly.stack)["Resources"].values()]
+    assert Counter(resource["ResourceType"] for resource in made) == Counter(expected)
+    assert {output["OutputKey"] for output in stack["Outputs"]} == of_cdk(assembly).outputs().keys()
+
+
+def _bootstrap(assembly: Assembly) -> None:
+    """Do what ``cdk bootstrap`` does, and what ``cdk deploy`` does first."""
+    bucket = f"cdk-hnb659fds-assets-{ACCOUNT}-{REGION}"
+    version = {"Name": "/cdk-bootstrap/hnb659fds/version", "Value": "30", "Type": "String"}
+    boto3.client("ssm", region_name=REGION).put_parameter(**version)
+    client = boto3.client("s3", region_name=REGION)
+    client.create_bucket(Bucket=bucket)
+    for file in assembly.files.values():
+        source = assembly.folder / file["source"]["path"]
+        body = _archive(source) if file["source"]["packaging"] == "zip" else _text(source).encode()
+        (destination,) = file["destinations"].values()
+        client.put_object(Bucket=bucket, Key=destination["objectKey"], Body=body)
+
+
+def _text(template: Path) -> str:
+    """A template, in the network that every account has from the start."""
+    subnets = boto3.client("ec2", region_name=REGION).describe_subnets()["Subnets"]
+    text = template.read_text().replace(_VPC, subnets[0]["VpcId"])
+    for chosen, there in zip(_SUBNETS, subnets, strict=False):
+        text = text.replace(chosen, there["SubnetId"])
+    return text
+
+
+def _archive(folder: Path) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for path in folder.glob("*.py"):
+            archive.write(path, path.name)
+    return packed.getvalue()
+
+
+def test_new_layers_are_new_versions(synthesised: Synthesised, tmp_path: Path) -> None:
+    """Of all functions, whose aliases would stay with the old ones."""
+    layers = _layers(tmp_path / "layers", "spans = 1")
+    before, after = synthesised("nothing"), _written(tmp_path / "assembly", layers, {})
+    assert len(_versions(before)) == len(_versions(after)) == 5
+    assert not _versions(before) & _versions(after)
+
+
+def _versions(assembly: Assembly) -> set[str]:
+    resources = assembly.load(assembly.stack)["Resources"].items()
+    return {name for name, resource in resources if resource["Type"] == "AWS::Lambda::Version"}
+
+
+def test_types_are_right() -> None:
+    options = ["--python-executable", str(environment() / "python"), "--cache-dir", str(environment().parent / "mypy")]
+    command = [sys.executable, "-m", "mypy", *options, "app.py", "spanlake_cdk"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=APP)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_without_layers_it_says_how_to_make_them(tmp_path: Path) -> None:
+    done = synth(tmp_path / "assembly", {"LayersFolder": str(tmp_path / "layers")})
+    assert done.returncode != 0
+    assert f"there is no {tmp_path / 'layers' / 'common'}; `make layers` makes it" in done.stderr
