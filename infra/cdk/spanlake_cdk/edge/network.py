@@ -1,8 +1,8 @@
 """Where the edge is: a VPC that is there, or one of its own; and who may speak to whom in it."""
 
-from aws_cdk import Annotations, Fn
+from aws_cdk import Annotations, CfnResource, Fn
 from aws_cdk import aws_ec2 as ec2
-from constructs import Construct
+from constructs import Construct, IConstruct
 
 from spanlake_cdk.edge.ports import HEALTH, PASSAGES
 from spanlake_cdk.settings import Settings
@@ -27,7 +27,7 @@ class Network(Construct):
 
         The endpoints are free, and keep what is stored off the internet.
         """
-        return ec2.Vpc(
+        vpc = ec2.Vpc(
             self,
             "Vpc",
             ip_addresses=ec2.IpAddresses.cidr("10.47.0.0/16"),
@@ -43,6 +43,9 @@ class Network(Construct):
                 "DynamoDb": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.DYNAMODB),
             },
         )
+        for subnet in vpc.public_subnets:
+            _after(subnet, vpc.node.find_child("VPCGW"))
+        return vpc
 
     def _subnets(self, ids: tuple[str, ...]) -> ec2.SubnetSelection:
         if not ids:
@@ -72,3 +75,11 @@ class Network(Construct):
         for port, description in (*PASSAGES, (ec2.Port.tcp(HEALTH), "Health checks")):
             self.balancer_group.connections.allow_to(group, port, description)
         return group
+
+
+def _after(subnet: ec2.ISubnet, attachment: IConstruct) -> None:
+    """Have a subnet wait for the VPC's way to the internet, without which a load balancer for it is refused."""
+    made = subnet.node.default_child
+    assert isinstance(made, CfnResource)
+    assert isinstance(attachment, CfnResource)
+    made.add_resource_dependency(attachment)
