@@ -25,11 +25,13 @@ class OpenCensusGrpc:
     """The trace service for a grpc.aio server.
 
     A stream's requests are stored one after the other, so that flow control holds back a sender who is too fast; what
-    can not be stored ends the stream with a status, and what was sent before it is stored.
+    can not be stored ends the stream with a status, and what was sent before it is stored. When a sender goes away,
+    what has been read is stored all the same: the protocol answers nothing, so nobody would send it again.
     """
 
     def __init__(self, ingest: Ingest) -> None:
         self._ingest = ingest
+        self._storing: set[asyncio.Task[Refusal | None]] = set()
 
     def handler(self) -> "grpc.GenericRpcHandler[bytes, bytes]":
         """What to add to the server."""
@@ -43,12 +45,18 @@ class OpenCensusGrpc:
         """Take requests as long as they come. The protocol answers nothing."""
         stream = opencensus.Stream()
         async for body in requests:
-            refused = await self._refusal(stream, body, context)
-            self._ingest.metrics.request(PROTOCOL, (refused.code if refused else grpc.StatusCode.OK).name)
-            if refused:
+            storing = asyncio.create_task(self._store(stream, body, context))
+            self._storing.add(storing)
+            storing.add_done_callback(self._storing.discard)
+            if refused := await asyncio.shield(storing):
                 await context.abort(refused.code, refused.message, refused.trailers)
         return
         yield b""
+
+    async def _store(self, stream: opencensus.Stream, body: bytes, context: Context) -> Refusal | None:
+        refused = await self._refusal(stream, body, context)
+        self._ingest.metrics.request(PROTOCOL, (refused.code if refused else grpc.StatusCode.OK).name)
+        return refused
 
     async def _refusal(self, stream: opencensus.Stream, body: bytes, context: Context) -> Refusal | None:
         """What to tell the client when a request can not be stored, as a value: see StoringMethod."""
