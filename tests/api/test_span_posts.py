@@ -128,3 +128,21 @@ def test_the_connection_survives_and_refusals_are_counted(server: SpanlakeServer
 def test_sampling(start_server: StartServer, arguments: tuple[str, ...], rate: float) -> None:
     answer = ask(5778 + start_server(*arguments).offset, "GET", "/sampling?service=shop")
     assert answer.json == {"strategyType": "PROBABILISTIC", "probabilisticSampling": {"samplingRate": rate}}
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "strategy"),
+    [
+        ("/sampling?service=shop", 200, "PROBABILISTIC"),
+        ("/api/sampling?service=shop", 200, "PROBABILISTIC"),
+        ("/?service=shop", 200, 0),
+        ("/sampling", 400, None),
+        ("/sampling?service=shop&service=other", 400, None),
+        ("/baggageRestrictions?service=shop", 404, None),
+    ],
+)
+def test_where_jaegers_clients_ask(server: SpanlakeServer, path: str, status: int, strategy: str | int | None) -> None:
+    answer = ask(5778 + server.offset, "GET", path)
+    assert answer.status == status
+    if strategy is not None:
+        assert answer.json == {"strategyType": strategy, "probabilisticSampling": {"samplingRate": 1.0}}

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+Run = Callable[[str, Path], str]
+"""Runs a program in a folder of its own, and gives what it printed."""
+
 _HERE = Path(__file__).parent
 _SCRIPT = _HERE.parents[1] / "scripts" / "interop" / "clients.sh"
 _MISSING_TOOL = 3  # the script's exit status
@@ -42,18 +45,18 @@ def _missing(reason: str, *, is_tool: bool) -> Path:
     raise RuntimeError(reason)
 
 
-def python(locked: str) -> Callable[[str, Path], None]:
+def python(locked: str) -> Run:
     """Runs Python with the packages of one of the files below ``python``."""
 
-    def run(program: str, folder: Path) -> None:
+    def run(program: str, folder: Path) -> str:
         file = folder / "kitchen.py"
         file.write_text(program)
-        _run([str(prepared(f"python/{locked}") / "bin" / "python"), str(file)])
+        return _run([str(prepared(f"python/{locked}") / "bin" / "python"), str(file)])
 
     return run
 
 
-def go(program: str, folder: Path) -> None:
+def go(program: str, folder: Path) -> str:
     """Builds and runs Go; what it imports stays built in Go's own cache."""
     if not shutil.which("go", path=_PATH):
         _missing("go is missing", is_tool=True)
@@ -61,28 +64,28 @@ def go(program: str, folder: Path) -> None:
         shutil.copy(_HERE / "go" / name, folder)
     (folder / "main.go").write_text(program)
     _run(["go", "build", "-mod=readonly", "-o", "kitchen", "."], folder, timeout=_LONGEST_BUILD)
-    _run([str(folder / "kitchen")])
+    return _run([str(folder / "kitchen")])
 
 
-def node(program: str, folder: Path) -> None:
+def node(program: str, folder: Path) -> str:
     """Runs JavaScript in Node.js."""
     file = folder / "kitchen.js"
     file.write_text(program)
-    _run(["node", str(file)], NODE_PATH=str(prepared("node") / "node_modules"))
+    return _run(["node", str(file)], NODE_PATH=str(prepared("node") / "node_modules"))
 
 
-def java(program: str, folder: Path) -> None:
+def java(program: str, folder: Path) -> str:
     """Runs a Java source file."""
     file = folder / "Kitchen.java"
     file.write_text(program)
-    _run(["java", "-cp", f"{prepared('java')}/*", str(file)])
+    return _run(["java", "-cp", f"{prepared('java')}/*", str(file)])
 
 
 _PATH = f"{os.environ['PATH']}:/usr/local/go/bin"  # where Go's own archive is unpacked to
 
 
-def _run(command: list[str], folder: Path | None = None, timeout: int = _LONGEST_RUN, **environment: str) -> None:
-    """Run to a good end, or raise AssertionError with what it said."""
+def _run(command: list[str], folder: Path | None = None, timeout: int = _LONGEST_RUN, **environment: str) -> str:
+    """Run to a good end, and give what it printed; or raise AssertionError with that."""
     done = subprocess.run(
         command,
         cwd=folder,
@@ -92,4 +95,6 @@ def _run(command: list[str], folder: Path | None = None, timeout: int = _LONGEST
         timeout=timeout,
         check=False,
     )
-    assert done.returncode == 0, f"{command}:\n{done.stdout}{done.stderr}"
+    printed = done.stdout + done.stderr
+    assert done.returncode == 0, f"{command}:\n{printed}"
+    return printed

@@ -13,8 +13,11 @@ _HOUR = 3_600 * 10**9  # nanoseconds
 _ERROR = Status.STATUS_CODE_ERROR
 
 
-def check(server: SpanlakeServer, service: str, minutes: int | float | str) -> None:
-    """Find the trace of a service by search and read it back by its id; attributes are as the protocol has them."""
+def check(server: SpanlakeServer, service: str, minutes: int | float | str) -> list[Span]:
+    """Find the trace of a service by search and read back its two spans by its id, the root first.
+
+    The attribute must be found as the protocol has it.
+    """
     value = f'"{minutes}"' if isinstance(minutes, str) else minutes
     found = f'{{ resource.service.name = "{service}" && name = "boil eggs" && span.eggs.minutes = {value} }}'
     whole = f'{{ resource.service.name = "{service}" && kind = server }} > {{ status = error && name = "boil eggs" }}'
@@ -28,6 +31,7 @@ def check(server: SpanlakeServer, service: str, minutes: int | float | str) -> N
     assert attributes(eggs)["eggs.minutes"] == minutes
     for span in (breakfast, eggs):  # which clients time by different clocks, so that neither need be within the other
         assert time.time_ns() - _HOUR < span.start_time_unix_nano <= span.end_time_unix_nano < time.time_ns() + _HOUR
+    return [breakfast, eggs]
 
 
 def _trace_ids(server: SpanlakeServer, q: str) -> list[str]:

@@ -1,21 +1,20 @@
 """Every program of docs/send-traces.md, run as it stands there up to ports, and its trace read back."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from tests.documents import document, fenced, section
 from tests.interop import kitchen
-from tests.interop.clients import go, java, node, python
+from tests.interop.clients import Run, go, java, node, python
+from tests.interop.ports import moved
 from tests.server import SpanlakeServer
 
-Run = Callable[[str, Path], None]
 Minutes = int | float | str  # as the protocol or the client has them
 
 _DOCUMENT = document("docs/send-traces.md")
-_PORT = re.compile(r"(?<=localhost:)\d+|(?<=[pP]ort[:=] )\d+|(?<=_port=)\d+|(?<=_port\": )\d+")
 _SERVICE = re.compile(r'"((?:python|go|node|java)-[a-z-]+)"')
 _TEXT = "6"
 """The value in protocols that know no numbers."""
@@ -49,11 +48,6 @@ def program(language: str, title: str) -> str:
     below = section(_DOCUMENT, language).partition(f"\n### {title}\n")[2].partition("\n### ")[0]
     (found,) = fenced(below, _FENCES[language])
     return found
-
-
-def moved(text: str, offset: int) -> str:
-    """The text with the ports of a server."""
-    return _PORT.sub(lambda port: str(int(port[0]) + offset), text)
 
 
 def service_of(text: str) -> str:
