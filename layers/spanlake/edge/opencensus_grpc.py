@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 
 import grpc
 import grpc.aio
@@ -16,6 +16,7 @@ from spanlake.receivers import opencensus
 SERVICE = "opencensus.proto.agent.trace.v1.TraceService"
 PROTOCOL = "opencensus"  # as metrics name it
 
+_CUT_SECONDS = 0.05
 _FORMAT = Format(PROTOCOL, opencensus.export_requests)
 
 _log = logging.getLogger(__name__)
@@ -45,13 +46,26 @@ class OpenCensusGrpc:
         """Take requests as long as they come. The protocol answers nothing."""
         stream = opencensus.Stream()
         async for body in requests:
-            storing = asyncio.create_task(self._store(stream, body, context))
-            self._storing.add(storing)
-            storing.add_done_callback(self._storing.discard)
-            if refused := await asyncio.shield(storing):
+            if refused := await self._outlasting(self._store(stream, body, context)):
                 await context.abort(refused.code, refused.message, refused.trailers)
+        await self._count_if_cut()
         return
         yield b""
+
+    async def _count_if_cut(self) -> None:
+        """Count a stream that did not end by itself, see ``counted``: grpc cancels its task soon after its end."""
+        try:
+            await asyncio.sleep(_CUT_SECONDS)
+        except asyncio.CancelledError:
+            self._ingest.metrics.request(PROTOCOL, grpc.StatusCode.CANCELLED.name)
+            raise
+
+    async def _outlasting(self, storing: Coroutine[None, None, Refusal | None]) -> Refusal | None:
+        """What comes of storing, which goes on to its end when the stream is cancelled."""
+        task = asyncio.create_task(storing)
+        self._storing.add(task)
+        task.add_done_callback(self._storing.discard)
+        return await asyncio.shield(task)
 
     async def _store(self, stream: opencensus.Stream, body: bytes, context: Context) -> Refusal | None:
         refused = await self._refusal(stream, body, context)
