@@ -4,11 +4,16 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.cloud import Cloud, running
 from tests.server import SpanlakeServer
 
 StartServer = Callable[..., SpanlakeServer]
+
+# No test fails on a clock: a busy machine takes its time for what is drawn, too.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

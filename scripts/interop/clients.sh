@@ -1,12 +1,13 @@
 #!/bin/sh
 # Puts what the programs of docs/send-traces.md need into a cache, once for each state of the files that lock it, and
-# prints where. What: python/NAME (a virtual environment), node (modules), java (jars), collector (a program).
+# prints where. What: python/NAME (a virtual environment of $PYTHON), node (modules), java (jars), collector (a program).
 # Exit status 3: a tool is missing.
 set -eu
 
 what=$1
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/spanlake/interop
 locks=$(cd "$(dirname "$0")/../../tests/interop" && pwd)
+python=${PYTHON:-python3}
 PATH=$PATH:/usr/local/go/bin # where Go's own archive is unpacked to
 
 say() { printf '%s\n' "$*" >&2; }
@@ -20,8 +21,15 @@ need() {
 state() { cat "$@" | sha256sum | cut -c 1-16; }
 
 python_environment() {
-    "${PYTHON:-python3}" -m venv "$1" >&2
-    "$1/bin/pip" install --disable-pip-version-check --quiet --require-hashes --requirement "$locks/$what.txt" >&2
+    "$python" -m venv --without-pip "$1" >&2
+    # Some clients were only ever published as source: what builds them is locked too.
+    install_python "$1" "$locks/python/build.txt"
+    install_python "$1" "$locks/$what.txt" --no-build-isolation
+}
+
+install_python() {
+    "$python" -m pip --python "$1/bin/python" install --disable-pip-version-check --quiet --require-hashes --no-deps \
+        --requirement "$2" ${3:+"$3"} >&2
 }
 
 node_modules() {
@@ -47,7 +55,7 @@ collector() {
 }
 
 case $what in
-    python/*) name=$(state "$locks/$what.txt") make=python_environment ;;
+    python/*) name=$(state "$locks/$what.txt")-$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])') make=python_environment ;;
     node) name=$(state "$locks/node/package-lock.json") make=node_modules ;;
     java) name=$(state "$locks/java/jars.sha256") make=jars ;;
     collector) name=$(state "$locks/collector/main.go" "$locks/collector/go.sum") make=collector ;;

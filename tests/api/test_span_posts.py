@@ -104,27 +104,61 @@ def test_other_methods(server: SpanlakeServer) -> None:
     assert (answer.status, answer.headers["allow"]) == (405, "POST")
 
 
-def test_a_body_that_is_too_large(strict_server: SpanlakeServer) -> None:
-    bomb = gzip.compress(b" " * (2 << 20))
-    assert post(strict_server, ZIPKIN, "/api/v2/spans", bomb, Content_Encoding="gzip").status == 413
+PROTOCOLS = {"/api/v1/spans": "zipkin-v1", "/api/v2/spans": "zipkin-v2"}
 
 
-def test_the_connection_survives_and_refusals_are_counted(server: SpanlakeServer, tenant: str) -> None:
-    series = 'spanlake_ingest_requests_total{code="400",protocol="zipkin-v2"}'
-    before = server.metric(series)
-    connection = http.client.HTTPConnection("127.0.0.1", ZIPKIN + server.offset, timeout=60)
+def requests_counted(server: SpanlakeServer, path: str, code: int) -> float:
+    protocol = PROTOCOLS.get(path, "jaeger-http")
+    return server.metric(f'spanlake_ingest_requests_total{{code="{code}",protocol="{protocol}"}}')
+
+
+@pytest.mark.parametrize("kind", TAKEN)
+def test_a_body_that_is_too_large(strict_server: SpanlakeServer, kind: str) -> None:
+    port, path, type_, body, _ = TAKEN[kind]
+    before = requests_counted(strict_server, path, 413)
+    bomb = gzip.compress(body + b" " * (2 << 20))
+    assert post(strict_server, port, path, bomb, Content_Type=type_, Content_Encoding="gzip").status == 413
+    assert requests_counted(strict_server, path, 413) == before + 1
+
+
+@pytest.mark.parametrize("kind", TAKEN)
+def test_the_connection_survives_and_refusals_are_counted(server: SpanlakeServer, tenant: str, kind: str) -> None:
+    port, path, type_, body, name = TAKEN[kind]
+    before = requests_counted(server, path, 400)
+    tries = [(b"\xff", "identity"), (body[:-1], "identity"), (body, "gzip"), (gzip.compress(body)[:-1], "gzip")]
+    connection = http.client.HTTPConnection("127.0.0.1", port + server.offset, timeout=60)
     statuses = []
-    for body in (b"[", V2):
-        connection.request("POST", "/api/v2/spans", body=body, headers={"X-Scope-OrgID": tenant})
+    for content, coding in (*tries, (body, "identity")):
+        headers = {"X-Scope-OrgID": tenant, "Content-Type": type_, "Content-Encoding": coding}
+        connection.request("POST", path, body=content, headers=headers)
         response = connection.getresponse()
         response.read()
         statuses.append(response.status)
     connection.close()
-    assert statuses == [400, 202]
-    assert server.metric(series) == before + 1
+    assert statuses == [400, 400, 400, 400, 202]
+    assert requests_counted(server, path, 400) == before + 4
+    assert stored_names(server.data, tenant) == [name]
 
 
 @pytest.mark.parametrize(("arguments", "rate"), [((), 1.0), (("--jaeger-sampling", "0.25"), 0.25)])
 def test_sampling(start_server: StartServer, arguments: tuple[str, ...], rate: float) -> None:
     answer = ask(5778 + start_server(*arguments).offset, "GET", "/sampling?service=shop")
     assert answer.json == {"strategyType": "PROBABILISTIC", "probabilisticSampling": {"samplingRate": rate}}
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "strategy"),
+    [
+        ("/sampling?service=shop", 200, "PROBABILISTIC"),
+        ("/api/sampling?service=shop", 200, "PROBABILISTIC"),
+        ("/?service=shop", 200, 0),
+        ("/sampling", 400, None),
+        ("/sampling?service=shop&service=other", 400, None),
+        ("/baggageRestrictions?service=shop", 404, None),
+    ],
+)
+def test_where_jaegers_clients_ask(server: SpanlakeServer, path: str, status: int, strategy: str | int | None) -> None:
+    answer = ask(5778 + server.offset, "GET", path)
+    assert answer.status == status
+    if strategy is not None:
+        assert answer.json == {"strategyType": strategy, "probabilisticSampling": {"samplingRate": 1.0}}

@@ -61,6 +61,28 @@ def test_jaegers_refusals(server: SpanlakeServer, jaeger_channel: grpc.Channel, 
     assert stored_names(server.data, tenant) == ["get"]
 
 
+@pytest.mark.parametrize("compression", [grpc.Compression.NoCompression, grpc.Compression.Gzip])
+@pytest.mark.parametrize(
+    ("port", "method", "protocol"), [(14250, POST_SPANS, "jaeger-grpc"), (55678, EXPORT, "opencensus")]
+)
+def test_a_message_that_is_too_large(
+    strict_server: SpanlakeServer, port: int, method: str, protocol: str, compression: grpc.Compression
+) -> None:
+    """The sender hears of it from grpc itself, which tells the server no more than that the call is over."""
+    series = f'spanlake_ingest_requests_total{{code="CANCELLED",protocol="{protocol}"}}'
+    before = strict_server.metric(series)
+
+    def is_counted() -> bool:
+        with channel_to(strict_server, port) as channel:
+            call = channel.stream_stream(method, bytes, bytes)
+            with pytest.raises(grpc.RpcError) as refused:
+                list(call(iter([bytes(2 << 20)]), timeout=PATIENCE, compression=compression))
+        assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        return strict_server.metric(series) > before
+
+    strict_server.wait_for(is_counted)
+
+
 def census(*names: str, **head: bytes) -> bytes:
     spans = [census_span(name={"value": name.encode()}) for name in names]
     return opencensus("Request", spans=spans, **head)

@@ -151,6 +151,23 @@ def test_what_is_refused(body: bytes) -> None:
         zipkin_json.spans(body)
 
 
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"id": "xyz"}, "'xyz'.* is no id of hexadecimal digits"),
+        ({"traceId": "1" * 33}, "is no id of at most 32 hexadecimal digits"),
+        ({"timestamp": "12"}, "'12' is not an integer"),
+        ({"tags": [1]}, "tags is not an object"),
+        ({"localEndpoint": "x"}, "localEndpoint is not an object"),
+        ({"annotations": 5}, "annotations is not a list"),
+        ({"annotations": ["x"]}, "an annotation or an endpoint is not an object"),
+    ],
+)
+def test_a_refusal_says_what_is_wrong_with_which_span(fields: dict[str, Any], reason: str) -> None:
+    with pytest.raises(MalformedSpans, match=f"not spans in Zipkin's v2 JSON: span 2: .*{reason}"):
+        translated(span(), span(**fields))
+
+
 json_values = st.recursive(
     st.none()
     | st.booleans()

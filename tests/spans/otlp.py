@@ -153,7 +153,7 @@ def _span(span: Span) -> bytes:
     copy.CopyFrom(span)
     copy.trace_id = _padded(span.trace_id, 16)
     copy.span_id = _padded(span.span_id, 8)
-    copy.parent_span_id = _padded(span.parent_span_id, 8)
+    copy.parent_span_id = _padded(span.parent_span_id, 8).removeprefix(bytes(8))
     for element in (*copy.events, *copy.links):
         _sort_attributes(element)
     return _bytes(copy)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 
 import grpc
 import grpc.aio
@@ -16,6 +16,7 @@ from spanlake.receivers import opencensus
 SERVICE = "opencensus.proto.agent.trace.v1.TraceService"
 PROTOCOL = "opencensus"  # as metrics name it
 
+_CUT_SECONDS = 0.05
 _FORMAT = Format(PROTOCOL, opencensus.export_requests)
 
 _log = logging.getLogger(__name__)
@@ -25,11 +26,13 @@ class OpenCensusGrpc:
     """The trace service for a grpc.aio server.
 
     A stream's requests are stored one after the other, so that flow control holds back a sender who is too fast; what
-    can not be stored ends the stream with a status, and what was sent before it is stored.
+    can not be stored ends the stream with a status, and what was sent before it is stored. When a sender goes away,
+    what has been read is stored all the same: the protocol answers nothing, so nobody would send it again.
     """
 
     def __init__(self, ingest: Ingest) -> None:
         self._ingest = ingest
+        self._storing: set[asyncio.Task[Refusal | None]] = set()
 
     def handler(self) -> "grpc.GenericRpcHandler[bytes, bytes]":
         """What to add to the server."""
@@ -43,12 +46,31 @@ class OpenCensusGrpc:
         """Take requests as long as they come. The protocol answers nothing."""
         stream = opencensus.Stream()
         async for body in requests:
-            refused = await self._refusal(stream, body, context)
-            self._ingest.metrics.request(PROTOCOL, (refused.code if refused else grpc.StatusCode.OK).name)
-            if refused:
+            if refused := await self._outlasting(self._store(stream, body, context)):
                 await context.abort(refused.code, refused.message, refused.trailers)
+        await self._count_if_cut()
         return
         yield b""
+
+    async def _count_if_cut(self) -> None:
+        """Count a stream that did not end by itself, see ``counted``: grpc cancels its task soon after its end."""
+        try:
+            await asyncio.sleep(_CUT_SECONDS)
+        except asyncio.CancelledError:
+            self._ingest.metrics.request(PROTOCOL, grpc.StatusCode.CANCELLED.name)
+            raise
+
+    async def _outlasting(self, storing: Coroutine[None, None, Refusal | None]) -> Refusal | None:
+        """What comes of storing, which goes on to its end when the stream is cancelled."""
+        task = asyncio.create_task(storing)
+        self._storing.add(task)
+        task.add_done_callback(self._storing.discard)
+        return await asyncio.shield(task)
+
+    async def _store(self, stream: opencensus.Stream, body: bytes, context: Context) -> Refusal | None:
+        refused = await self._refusal(stream, body, context)
+        self._ingest.metrics.request(PROTOCOL, (refused.code if refused else grpc.StatusCode.OK).name)
+        return refused
 
     async def _refusal(self, stream: opencensus.Stream, body: bytes, context: Context) -> Refusal | None:
         """What to tell the client when a request can not be stored, as a value: see StoringMethod."""

@@ -2,13 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NoReturn
 
 import grpc
 import grpc.aio
 
 from spanlake.edge.errors import MissingMessage, Refusal, refusal
+from spanlake.ingest.metrics import IngestMetrics
 from spanlake.ingest.request import Format, Receipt
 from spanlake.ingest.service import Ingest
 from spanlake.ingest.tenant import HEADER, tenant_named
@@ -50,12 +53,11 @@ class StoringMethod:
         return grpc.method_handlers_generic_handler(self._method.service, {self._method.name: called})
 
     async def _called(self, _: AsyncIterator[bytes], context: Context) -> bytes:
-        outcome = await self._outcome(context)
-        if isinstance(outcome, Refusal):
-            self._ingest.metrics.request(self._method.protocol, outcome.code.name)
-            await context.abort(outcome.code, outcome.message, outcome.trailers)
-        self._ingest.metrics.request(self._method.protocol, grpc.StatusCode.OK.name)
-        return outcome
+        with counted(self._ingest.metrics, self._method.protocol):
+            outcome = await self._outcome(context)
+            if isinstance(outcome, Refusal):
+                await refuse(context, outcome)
+            return outcome
 
     async def _outcome(self, context: Context) -> bytes | Refusal:
         """What to answer, as a value: an error that is being handled when the call is aborted would live on in what
@@ -87,6 +89,40 @@ class StoringMethod:
         if not isinstance(message, bytes):
             raise MissingMessage("the call ended without a message")
         return message
+
+
+class Refused(grpc.aio.AbortError):
+    """Ends a call once its sender has been told why."""
+
+    def __init__(self, refusal_: Refusal) -> None:
+        super().__init__(refusal_.message)
+        self.code = refusal_.code
+
+
+async def refuse(context: Context, refusal_: Refusal) -> NoReturn:
+    """End a call with a status; raises Refused when it could still be told, and something else when not."""
+    try:
+        await context.abort(refusal_.code, refusal_.message, refusal_.trailers)
+    except grpc.aio.AbortError:
+        raise Refused(refusal_) from None
+
+
+@contextmanager
+def counted(metrics: IngestMetrics, protocol: str) -> Iterator[None]:
+    """Count a request by how its call ended.
+
+    CANCELLED is one that was over before it was answered: its sender went away, or the message was larger than allowed,
+    which grpc tells the sender itself, and nobody here.
+    """
+    code = grpc.StatusCode.CANCELLED
+    try:
+        yield
+        code = grpc.StatusCode.OK
+    except Refused as refused:
+        code = refused.code
+        raise
+    finally:
+        metrics.request(protocol, code.name)
 
 
 def tenant_of(context: Context) -> str:

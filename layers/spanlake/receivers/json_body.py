@@ -1,12 +1,51 @@
-"""Bodies in JSON that are lists of objects, and what their members may be."""
+"""Bodies in JSON that are lists of spans, and what their members may be."""
 
 import json
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+Span = TypeVar("Span")
 
 _FEW = 1024
 _SMALLEST_VALUE, _SMALLEST_CONTAINER = 6, 20
 """Bytes that values, and objects and lists, have on average, at the least: parsed, even empty ones take over sixty."""
 _INT64 = range(-(1 << 63), 1 << 63)
+_SHAPES: Mapping[str, type[dict[str, Any]] | type[list[Any]]] = {
+    "tags": dict,
+    "localEndpoint": dict,
+    "remoteEndpoint": dict,
+    "annotations": list,
+    "binaryAnnotations": list,
+}
+_NAMES = {dict: "an object", list: "a list"}
+
+
+def spans(body: bytes, read: Callable[[dict[str, Any]], Span]) -> list[Span]:
+    """Read a list of spans, each by a function that takes its members for what they should be. Raises ValueError."""
+    found = objects(body)
+    try:
+        return [read(span) for span in found]
+    except (ValueError, TypeError, AttributeError):
+        raise ValueError(_fault(found, read)) from None
+
+
+def _fault(found: Sequence[dict[str, Any]], read: Callable[[dict[str, Any]], Span]) -> str:
+    """Which of the spans can not be read, and why."""
+    for number, span in enumerate(found, 1):
+        try:
+            read(span)
+        except ValueError as error:
+            return f"span {number}: {error}"
+        except (TypeError, AttributeError):
+            return f"span {number}: {_misshapen(span)}"
+    return "it can not be read"
+
+
+def _misshapen(span: Mapping[str, Any]) -> str:
+    for member, shape in _SHAPES.items():
+        if not isinstance(span.get(member) or shape(), shape):
+            return f"{member} is not {_NAMES[shape]}"
+    return "an annotation or an endpoint is not an object"
 
 
 def objects(body: bytes) -> list[dict[str, Any]]:
@@ -33,10 +72,13 @@ def id_(text: object, length: int) -> bytes:
     if not text:
         return b""
     if not isinstance(text, str) or len(text) > 2 * length:
-        raise ValueError(f"{str(text)[:40]!r} is no id of {2 * length} hexadecimal digits")
-    found = bytes.fromhex(text if len(text) == 2 * length else text.rjust(2 * length, "0"))
+        raise ValueError(f"{str(text)[:40]!r} is no id of at most {2 * length} hexadecimal digits")
+    try:
+        found = bytes.fromhex(text if len(text) == 2 * length else text.rjust(2 * length, "0"))
+    except ValueError:
+        found = b""
     if len(found) != length:
-        raise ValueError(f"{text!r} is not an id")
+        raise ValueError(f"{text!r} is no id of hexadecimal digits")
     return found
 
 

@@ -10,10 +10,9 @@ _ENCODING = "v2 JSON"
 
 def spans(body: bytes) -> bytes:
     """Turn a list of spans into an ExportTraceServiceRequest. Raises MalformedSpans."""
-    reader = _Reader()
     try:
-        found = [reader.span(span) for span in json_body.objects(body)]
-    except (ValueError, TypeError, AttributeError) as error:
+        found = json_body.spans(body, _Reader().span)
+    except ValueError as error:
         raise malformed(_ENCODING, str(error)) from error
     return export(found, tells_absent_start=True)
 

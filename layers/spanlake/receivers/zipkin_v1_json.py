@@ -23,8 +23,8 @@ _ENCODING = "v1 JSON"
 def spans(body: bytes) -> bytes:
     """Turn a list of spans into an ExportTraceServiceRequest. Raises MalformedSpans."""
     try:
-        found = [_span(span) for span in json_body.objects(body)]
-    except (ValueError, TypeError, AttributeError) as error:
+        found = json_body.spans(body, _span)
+    except ValueError as error:
         raise malformed(_ENCODING, str(error)) from error
     return export(found, now_ns=time.time_ns())
 

@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 
 from spanlake.api.app import create_app
 from spanlake.api.ingest_routes import ingest_routes
-from spanlake.api.jaeger_sampling import sampling_route
+from spanlake.api.jaeger_sampling import sampling_routes
 from spanlake.api.ops import Operations, metrics_route, ops_routes
 from spanlake.api.query_errors import ALL_ERRORS
 from spanlake.api.tempo import tempo_routes
@@ -45,7 +45,7 @@ def compose(config: Config, store: Store, lifecycle: Lifecycle) -> Process:
         *ops_routes(_operations(config, store, lifecycle)),
         metrics_route(metrics),
         *tempo_routes(querier, metrics.time_query),
-        sampling_route(config.jaeger_sampling),
+        *sampling_routes(config.jaeger_sampling),
         *ingest_routes(taken.ingest, ThreadPoolExecutor(_SLOW_THREADS, thread_name_prefix="body")),
     )
     app = create_app(routes, ALL_ERRORS)

@@ -21,6 +21,9 @@ def padded(ids: Array, length: int) -> Array:
 
 
 def parents(ids: Array) -> Array:
-    """Pad the ids of parent spans; that of a root, which is empty, is NULL."""
-    is_root = pc.equal(pc.binary_length(ids), int32(0))
-    return padded(pc.if_else(is_root, pa.scalar(None, pa.binary()), ids), SPAN_ID)
+    """Pad the ids of parent spans; that of a root is NULL. It is sent empty, or zero, as by OpenCensus for Go."""
+    given = padded(ids, SPAN_ID)
+    is_root = pc.or_(
+        pc.equal(pc.binary_length(given), int32(0)), pc.equal(given, pa.scalar(bytes(SPAN_ID), pa.binary()))
+    )
+    return pc.if_else(is_root, pa.scalar(None, pa.binary()), given)

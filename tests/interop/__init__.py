@@ -1,0 +1,1 @@
+"""Real clients of every protocol, as docs/send-traces.md tells people to use them, against a real server."""

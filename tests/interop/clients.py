@@ -1,0 +1,100 @@
+"""What runs the programs of docs/send-traces.md: the clients' own runtimes, with their libraries as locked here."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+Run = Callable[[str, Path], str]
+"""Runs a program in a folder of its own, and gives what it printed."""
+
+_HERE = Path(__file__).parent
+_SCRIPT = _HERE.parents[1] / "scripts" / "interop" / "clients.sh"
+_MISSING_TOOL = 3  # the script's exit status
+_LONGEST_BUILD = 900  # seconds
+_LONGEST_RUN = 120
+
+
+@cache
+def prepared(what: str) -> Path:
+    """Where the libraries or programs of that name are; takes a while the first time.
+
+    Skips the test on a machine that cannot have them, unless CI is true: then it fails.
+    """
+    done = subprocess.run(
+        [_SCRIPT, what],
+        env={"PYTHON": sys.executable} | os.environ,
+        capture_output=True,
+        text=True,
+        timeout=_LONGEST_BUILD,
+        check=False,
+    )
+    if done.returncode == 0:
+        return Path(done.stdout.strip())
+    return _missing(done.stderr.strip(), is_tool=done.returncode == _MISSING_TOOL)
+
+
+def _missing(reason: str, *, is_tool: bool) -> Path:
+    if is_tool and os.environ.get("CI") != "true":
+        pytest.skip(f"no clients of this language: {reason}")
+    raise RuntimeError(reason)
+
+
+def python(locked: str) -> Run:
+    """Runs Python with the packages of one of the files below ``python``."""
+
+    def run(program: str, folder: Path) -> str:
+        file = folder / "kitchen.py"
+        file.write_text(program)
+        return _run([str(prepared(f"python/{locked}") / "bin" / "python"), str(file)])
+
+    return run
+
+
+def go(program: str, folder: Path) -> str:
+    """Builds and runs Go; what it imports stays built in Go's own cache."""
+    if not shutil.which("go", path=_PATH):
+        _missing("go is missing", is_tool=True)
+    for name in ("go.mod", "go.sum"):
+        shutil.copy(_HERE / "go" / name, folder)
+    (folder / "main.go").write_text(program)
+    _run(["go", "build", "-mod=readonly", "-o", "kitchen", "."], folder, timeout=_LONGEST_BUILD)
+    return _run([str(folder / "kitchen")])
+
+
+def node(program: str, folder: Path) -> str:
+    """Runs JavaScript in Node.js."""
+    file = folder / "kitchen.js"
+    file.write_text(program)
+    return _run(["node", str(file)], NODE_PATH=str(prepared("node") / "node_modules"))
+
+
+def java(program: str, folder: Path) -> str:
+    """Runs a Java source file."""
+    file = folder / "Kitchen.java"
+    file.write_text(program)
+    return _run(["java", "-cp", f"{prepared('java')}/*", str(file)])
+
+
+_PATH = f"{os.environ['PATH']}:/usr/local/go/bin"  # where Go's own archive is unpacked to
+
+
+def _run(command: list[str], folder: Path | None = None, timeout: int = _LONGEST_RUN, **environment: str) -> str:
+    """Run to a good end, and give what it printed; or raise AssertionError with that."""
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=os.environ | {"PATH": _PATH} | environment,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    printed = done.stdout + done.stderr
+    assert done.returncode == 0, f"{command}:\n{printed}"
+    return printed
