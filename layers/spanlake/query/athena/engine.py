@@ -30,7 +30,6 @@ MOST_BYTES = 262_144  # of a query's text
 _READ_SECONDS = 20.0
 _PAGE = 1_000  # rows, the most there are
 _PULSE_SECONDS = 0.05
-_FIRST_PAUSE = 0.25  # seconds between two questions whether a query is done, which take longer the longer it runs
 _LONGEST_PAUSE = 1.0
 _GROWTH = 1.3
 _REUSED_MINUTES = 60  # a query names the blocks it reads, which never change, so that its answer does not age
@@ -53,6 +52,7 @@ class Athena:
     source: GlueTable
     above: int
     name: str = "Athena"
+    pause: float = 0.25  # seconds between the first two questions whether a query is done; it grows
 
     def rows(self, blocks: Sequence[Block], columns: Sequence[str], *, arrival: bool) -> exp.Select:
         """The blocks as rows of the table."""
@@ -88,7 +88,7 @@ class Athena:
 
     def _wait(self, id_: str, check: Callable[[], None]) -> None:
         """Until the query has succeeded; raises what it failed of."""
-        pause = _FIRST_PAUSE
+        pause = self.pause
         while True:
             _sleep(pause, check)
             found = self.client.get_query_execution(QueryExecutionId=id_)["QueryExecution"]

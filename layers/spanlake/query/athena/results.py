@@ -17,7 +17,9 @@ Text = str | None
 
 
 def readable(query: exp.Select, schema: pa.Schema) -> exp.Select:
-    """The query with its columns as texts that ``to_table`` reads; ``schema`` tells their types."""
+    """The query with its columns as texts that ``to_table`` reads; ``schema`` tells their types. Raises Uncovered."""
+    if query.is_star:
+        raise Uncovered("it has no structural operators")
     select = [_readable(column, field) for column, field in zip(query.selects, schema, strict=True)]
     return query.select(*select, append=False)
 
@@ -64,7 +66,7 @@ def _array(texts: Sequence[Text], type_: pa.DataType) -> "pa.Array[Any]":
         items = _array(lists.flatten().to_pylist(), type_.value_type)
         return pa.ListArray.from_arrays(lists.offsets, items, mask=lists.is_null())
     if isinstance(type_, pa.StructType):
-        members = zip(*(json.loads(text or "[]") or [None] * len(type_) for text in texts), strict=True)
-        arrays = [_array(list(member), field.type) for member, field in zip(members, type_, strict=True)]
+        members = [json.loads(text) if text is not None else [None] * len(type_) for text in texts]
+        arrays = [_array([member[n] for member in members], field.type) for n, field in enumerate(type_)]
         return pa.StructArray.from_arrays(arrays, fields=list(type_))
     return pa.array(texts, pa.string()).cast(type_)
