@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 WORKGROUP = "spanlake"
 
-_CREDENTIALS = {"aws_access_key_id": "key", "aws_secret_access_key": "secret", "region_name": "us-east-1"}
+_SESSION = boto3.Session(aws_access_key_id="key", aws_secret_access_key="secret", region_name="us-east-1")
 _TOO_MUCH = "Query cancelled! : Bytes scanned limit was exceeded"
 
 
@@ -141,7 +141,7 @@ def serving(athena: Athena) -> Iterator["AthenaClient"]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield boto3.client("athena", endpoint_url=f"http://127.0.0.1:{server.server_port}", **_CREDENTIALS)
+        yield _SESSION.client("athena", endpoint_url=f"http://127.0.0.1:{server.server_port}")
     finally:
         server.shutdown()
         server.server_close()

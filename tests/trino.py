@@ -56,7 +56,8 @@ class Trino:
 
     def query(self, sql: str) -> Answer:
         """Run a statement to its end; raises QueryFailed."""
-        columns, rows = (), []
+        columns: tuple[tuple[str, str], ...] = ()
+        rows: list[list[Any]] = []
         for page in self.pages(sql):
             if page.get("columns"):
                 columns = tuple((column["name"], column["type"]) for column in page["columns"])

@@ -38,7 +38,9 @@ _BLOCKS = 3  # every one more is a file to open for each query
 _STRUCTURE = "it has no structural operators"
 _COMPARE = "it has no compare()"
 STAYS = {
-    **dict.fromkeys((*range(201, 206), 208, 209, 211, *range(214, 221), *range(222, 226), *range(227, 231)), _STRUCTURE),
+    **dict.fromkeys(
+        (*range(201, 206), 208, 209, 211, *range(214, 221), *range(222, 226), *range(227, 231)), _STRUCTURE
+    ),
     **dict.fromkeys((280, *range(357, 361)), _STRUCTURE),
     **dict.fromkeys((*range(421, 425), 426), _COMPARE),
 }

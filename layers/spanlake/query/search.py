@@ -114,7 +114,9 @@ def _one_by_one(finder: Finder, bounds: Window, wanted: Search, engine: Engine |
         )
         yield from _gathered(lots, wanted.limit)
     if far.blocks:
-        yield from map(_Lot, _batches(partial(Farther(replace(finder, source=far), engine).alone, bounds), wanted.limit, seen))
+        yield from map(
+            _Lot, _batches(partial(Farther(replace(finder, source=far), engine).alone, bounds), wanted.limit, seen)
+        )
 
 
 def _in_part(finder: Finder, part: Portion) -> Finder:

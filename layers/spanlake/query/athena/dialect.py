@@ -4,14 +4,16 @@ Athena's engine is Trino. What stands in a query and is not in the list below is
 means something else there.
 """
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from sqlglot import exp
 from sqlglot.dialects.trino import Trino
+from sqlglot.generator import Generator
+from sqlglot.generators.trino import TrinoGenerator
 
 from spanlake.query.athena.regex import anchored
 from spanlake.query.outside import Uncovered
-
 
 RANK_ERROR = 0.005
 
@@ -37,18 +39,27 @@ _SHARED = (
     *(exp.And, exp.Or, exp.Case, exp.If, exp.Coalesce, exp.Nullif, exp.Cast, exp.TryCast, exp.Try),
     *(exp.Count, exp.Sum, exp.Min, exp.Max, exp.Avg, exp.LogicalOr, exp.ArgMax, exp.RowNumber),
     *(exp.Greatest, exp.Least, exp.Ceil, exp.Trunc, exp.Log, exp.Pow, exp.Hex, exp.Lower, exp.Chr),
-    *(exp.Array, exp.ArrayFilter, exp.ArrayToString, exp.Length, exp.RegexpFullMatch, exp.StructExtract, exp.JSONFormat, exp.Substring),
+    *(
+        exp.Array,
+        exp.ArrayFilter,
+        exp.ArrayToString,
+        exp.Length,
+        exp.RegexpFullMatch,
+        exp.StructExtract,
+        exp.JSONFormat,
+        exp.Substring,
+    ),
 )
 
 
-def _full_match(self: Trino.Generator, node: exp.RegexpFullMatch) -> str:
+def _full_match(self: Generator, node: exp.RegexpFullMatch) -> str:
     pattern = node.expression
     if not (isinstance(pattern, exp.Literal) and pattern.is_string):
         raise Uncovered("it takes no regular expression from a span")
     return self.func("REGEXP_LIKE", node.this, exp.Literal.string(anchored(pattern.this)))
 
 
-def _ceil(self: Trino.Generator, node: exp.Ceil) -> str:
+def _ceil(self: Generator, node: exp.Ceil) -> str:
     """A logarithm is divided there, so that of a power of two it is not always whole."""
     if not isinstance(node.this, exp.Log):
         return self.func("CEIL", node.this)
@@ -57,24 +68,24 @@ def _ceil(self: Trino.Generator, node: exp.Ceil) -> str:
     return f"CASE WHEN {below} THEN {rounded} - 1 WHEN {above} THEN {rounded} + 1 ELSE {rounded} END"
 
 
-def _filtered(self: Trino.Generator, node: exp.Window) -> str:
-    """Window functions take no FILTER there."""
+def _unfiltered(node: exp.Window) -> exp.Window:
+    """The same without FILTER, which window functions do not take there."""
     found = node.this
     if not isinstance(found, exp.Filter):
-        return Trino.Generator.window_sql(self, node)
+        return node
     function, test = found.this.copy(), found.expression.this
     value = exp.Literal.number(1) if isinstance(function.this, exp.Star) else function.this
     function.set("this", exp.Case(ifs=[exp.If(this=test.copy(), true=value.copy())]))
     plain = node.copy()
     plain.set("this", function)
-    return Trino.Generator.window_sql(self, plain)
+    return plain
 
 
-def _anonymous(self: Trino.Generator, node: exp.Anonymous) -> str:
+def _anonymous(self: Generator, node: exp.Anonymous) -> str:
     return _NAMED[node.name.lower()](self, *node.expressions)
 
 
-def _json_text(self: Trino.Generator, json: exp.Expr, path: exp.Expr) -> str:
+def _json_text(self: Generator, json: exp.Expr, path: exp.Expr) -> str:
     """Of a path through all items of a list a list."""
     start, wildcard, rest = path.name.partition("[*]")
     if not wildcard:
@@ -84,7 +95,7 @@ def _json_text(self: Trino.Generator, json: exp.Expr, path: exp.Expr) -> str:
     return f"FILTER({texts}, t -> t IS NOT NULL)"
 
 
-def _quantiles(self: Trino.Generator, value: exp.Expr, shares: exp.Expr) -> str:
+def _quantiles(self: Generator, value: exp.Expr, shares: exp.Expr) -> str:
     """Exact ones would take the memory of all values of a group at once.
 
     A digest holds some ten thousand numbers, so that it is exact of small groups, and of large ones a share that is off
@@ -96,11 +107,11 @@ def _quantiles(self: Trino.Generator, value: exp.Expr, shares: exp.Expr) -> str:
     return f"VALUES_AT_QUANTILES({digest}, ARRAY[{less}])"
 
 
-def _same(name: str) -> Any:
+def _same(name: str) -> Callable[..., str]:
     return lambda self, *arguments: self.func(name.upper(), *arguments)
 
 
-_NAMED: dict[str, Any] = {
+_NAMED: dict[str, Callable[..., str]] = {
     "list_transform": lambda self, items, change: self.func("TRANSFORM", items, change),
     "list_extract": lambda self, items, at: self.func("ELEMENT_AT", items, at),
     "json_extract_string": _json_text,
@@ -111,9 +122,9 @@ _NAMED: dict[str, Any] = {
 
 
 class _Athena(Trino):
-    class Generator(Trino.Generator):
+    class Generator(TrinoGenerator):
         TRANSFORMS: ClassVar[dict[Any, Any]] = {
-            **Trino.Generator.TRANSFORMS,
+            **TrinoGenerator.TRANSFORMS,
             exp.Anonymous: _anonymous,
             exp.ArrayFilter: lambda self, node: self.func("FILTER", node.this, node.expression),
             exp.Ceil: _ceil,
@@ -121,11 +132,13 @@ class _Athena(Trino):
             exp.Length: lambda self, node: self.func("CARDINALITY", node.this),
             exp.RegexpFullMatch: _full_match,
             exp.StructExtract: lambda self, node: f'{self.sql(node.this)}."{node.expression.name}"',
-            exp.Window: _filtered,
         }
+
+        def window_sql(self, expression: exp.Window) -> str:
+            """A window function."""
+            return super().window_sql(_unfiltered(expression))
 
         def cte_sql(self, expression: exp.CTE) -> str:
             """Whether a table is computed once, or where it is read, is the engine's own affair."""
             expression.set("materialized", None)
             return super().cte_sql(expression)
-

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 262_144  # of a query's text
 
-_READ_SECONDS = 20.0
 _PAGE = 1_000  # rows, the most there are
 _PULSE_SECONDS = 0.05
 _LONGEST_PAUSE = 1.0
@@ -63,7 +62,9 @@ class Athena:
         assert isinstance(query, exp.Select)
         text = printed(results.readable(query, schema))
         if len(text.encode()) > MOST_BYTES:
-            raise LimitExceeded("the query is longer than Athena takes: ask for a shorter time range or a narrower filter")
+            raise LimitExceeded(
+                "the query is longer than Athena takes: ask for a shorter time range or a narrower filter"
+            )
         with aws.reported(_WHAT):
             return results.to_table(self._rows(text, len(schema), check), schema)
 

@@ -167,4 +167,3 @@ def _literal(sign: str) -> str:
 
 def _refused(what: str) -> Uncovered:
     return Uncovered(f"its regular expressions do not have {what!r}")
-

@@ -62,9 +62,8 @@ def _array(texts: Sequence[Text], type_: pa.DataType) -> "pa.Array[Any]":
     if pa.types.is_binary(type_):
         return pa.array([None if text is None else bytes.fromhex(text) for text in texts], type_)
     if pa.types.is_list(type_):
-        lists = pa.array([None if text is None else json.loads(text) for text in texts], pa.list_(pa.string()))
-        items = _array(lists.flatten().to_pylist(), type_.value_type)
-        return pa.ListArray.from_arrays(lists.offsets, items, mask=lists.is_null())
+        lists = [None if text is None else _array(json.loads(text), type_.value_type).to_pylist() for text in texts]
+        return pa.array(lists, type_)
     if isinstance(type_, pa.StructType):
         members = [json.loads(text) if text is not None else [None] * len(type_) for text in texts]
         arrays = [_array([member[n] for member in members], field.type) for n, field in enumerate(type_)]
