@@ -1,18 +1,55 @@
 """RE2's regular expressions mean the same once they are Java's."""
 
-import re2
 import pytest
+import re2
 
 from spanlake.query.athena.regex import anchored
 from spanlake.query.outside import Uncovered
 from tests.trino import Trino
 
-TEXTS = ["", "a", "A", "ab", "a\nb", "foo\n", "GET /x/12", "é", "٣", "a]b", "a-b", "x{1}", "{,5}", "tab\t", "v\v", "_", "[", "&&"]
+TEXTS = [
+    *(
+        "",
+        "a",
+        "A",
+        "ab",
+        "a\nb",
+        "foo\n",
+        "GET /x/12",
+        "é",
+        "٣",
+        "a]b",
+        "a-b",
+        "x{1}",
+        "{,5}",
+        "tab\t",
+        "v\v",
+        "_",
+        "[",
+    ),
+    *("[", "&&"),
+]
 PATTERNS = [
-    *("a", "a.b", ".*", "a|ab", "a$", "^a.*b$", "foo$\\n?", "GET .*", r"\w+", r"\d+", r"\D+", r"\S*\s?", r"[\w-]+", r"[^\d]"),
-    *("[[:alpha:]]+", "[[:^digit:]_]", r"[a\]]+b", "a[]]b", "[a-]+b", "[[]", "[&&]+", r"[\Wé]", "x{1}", r"x\{1\}", "{,5}", "x{1,"),
-    *("(a)(b)?", "(?:a|b)*", "(?P<x>a)b", "(?<x>a)b", "(?i)A", "(?i:a)B", "(?-s).*", r"\Qa]\Eb", r"\x61", r"\x{e9}", r"\141", r"a\-b"),
-    *(r"\Aa\z", r"tab\t", r"\v|v\v", "a{1,2}b", "a*?b", "[^a]*", "é", r"\.|_"),
+    *(
+        "a",
+        "a.b",
+        ".*",
+        "a|ab",
+        "a$",
+        "^a.*b$",
+        "foo$\\n?",
+        "GET .*",
+        r"\Aa\z",
+        "a{1,2}b",
+        "a*?b",
+        "é",
+        r"\.|_",
+        r"a\-b",
+    ),
+    *(r"\w+", r"\d+", r"\D+", r"\S*\s?", r"[\w-]+", r"[^\d]", r"[\Wé]", "[[:alpha:]]+", "[[:^digit:]_]", "[^a]*"),
+    *(r"[a\]]+b", "a[]]b", "[a-]+b", "[[]", "[&&]+", "x{1}", r"x\{1\}", "{,5}", "x{1,"),
+    *("(a)(b)?", "(?:a|b)*", "(?P<x>a)b", "(?<x>a)b", "(?i)A", "(?i:a)B", "(?-s).*"),
+    *(r"\Qa]\Eb", r"\x61", r"\x{e9}", r"\141", r"tab\t", r"\v|v\v", r"a\-b"),
 ]
 
 
