@@ -1,10 +1,11 @@
 """What goes to Athena and what does not, and how a query there ends: through boto3, over a real Trino."""
 
+import copy
+import secrets
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -29,54 +30,50 @@ RATE = "{} | count_over_time() by (name)"
 
 
 class Far:
-    """A lake whose ranges of more than ``above`` bytes are read in Athena."""
+    """A lake all of whose ranges are read in Athena, unless it is said to be for larger ones."""
 
-    def __init__(self, trino: Trino, workgroup: athena.Athena, folder: str, near: Lake, engine: Athena) -> None:
-        self._trino, self._folder, self._near = trino, folder, near
+    def __init__(self, trino: Trino, workgroup: athena.Athena, near: Lake, engine: Athena) -> None:
         self.workgroup = workgroup
-        self.table = engine.source.name
-        self.engine = engine
-        self.querier = self._querier(near.duck, engine)
+        self._trino, self._near, self._engine = trino, near, engine
+        self._lake = copy.copy(near)
+        self._ask(near.duck, engine)
 
-    def _querier(self, duck: Duck, engine: Athena) -> Querier:
-        return Querier(self._near.index, self._near.objects, duck, self._near.querier.dialect, engine)
+    def _ask(self, duck: Duck, engine: Athena) -> None:
+        near = self._near
+        self._lake.querier = Querier(near.index, near.objects, duck, near.querier.dialect, engine)
 
     def above(self, size: int) -> "Far":
         """The same with another limit."""
-        return Far(self._trino, self.workgroup, self._folder, self._near, replace(self.engine, above=size))
+        return Far(self._trino, self.workgroup, self._near, replace(self._engine, above=size))
 
     def within(self, limits: Limits) -> "Far":
         """The same within other limits of this process."""
-        found = Far(self._trino, self.workgroup, self._folder, self._near, self.engine)
-        found.querier = found._querier(Duck([str(self._trino.directory)], limits), self.engine)
+        found = Far(self._trino, self.workgroup, self._near, self._engine)
+        found._ask(Duck([str(self._trino.directory)], limits), self._engine)
         return found
 
     def catalogued(self, *, without: str = "") -> "Far":
         """Itself, when the table has columns for what is stored, and all folders."""
-        tenants = self._near.index.tenants()
-        looked_up = [self._near.index.look_up(tenant, 0, 2**63 - 1) for tenant in tenants]
+        index, table = self._near.index, self._engine.source.name
+        looked_up = [index.look_up(tenant, 0, 2**63 - 1) for tenant in index.tenants()]
         columns = fixed_columns()
         for _, catalog in looked_up:
             columns |= attribute_columns(catalog)
         columns.pop(without, None)
-        self._trino.create_table(columns, self._folder, self.table)
+        self._trino.create_table(columns, table, table)
         for blocks, _ in looked_up:
-            self._trino.add_partitions(blocks, self._folder, self.table)
+            self._trino.add_partitions(blocks, table, table)
         return self
 
     def series(self, q: str, when: Steps = WHOLE, stop: Cancellation | None = None, tenant: str = TENANT) -> object:
         """The values of series by their labels."""
-        query = check(parse(q), self.querier.dialect)
-        return {
-            tuple(value for _, value in one.labels): one.values
-            for one in self.querier.metrics(tenant, query, when, stop, exemplars=3)
-        }
+        query = check(parse(q), self._lake.querier.dialect)
+        found = self._lake.querier.metrics(tenant, query, when, stop, exemplars=3)
+        return {tuple(value for _, value in one.labels): one.values for one in found}
 
-    def traces(self, q: str, **wanted: int) -> list[int]:
-        """As a lake's own."""
-        lake = Lake.__new__(Lake)
-        lake.querier = self.querier
-        return lake.traces(q, **wanted)
+    def traces(self, q: str, limit: int) -> list[int]:
+        """The numbers of the traces that a search finds, in its order."""
+        return self._lake.traces(q, limit=limit)
 
     @property
     def asked(self) -> int:
@@ -85,19 +82,23 @@ class Far:
 
 
 @pytest.fixture
-def near(trino: Trino, tmp_path: Path) -> Iterator[Lake]:
-    lake = Lake(trino.directory / tmp_path.name)
+def name() -> str:
+    """What its table and its folder are called."""
+    return f"of_{secrets.token_hex(6)}"
+
+
+@pytest.fixture
+def near(trino: Trino, name: str) -> Iterator[Lake]:
+    lake = Lake(trino.directory / name)
     yield lake
     lake.close()
 
 
 @pytest.fixture
-def far(trino: Trino, near: Lake, tmp_path: Path) -> Iterator[Far]:
+def far(trino: Trino, near: Lake, name: str) -> Iterator[Far]:
     workgroup = athena.Athena(trino)
-    name = "".join(filter(str.isalnum, tmp_path.name)).lower()
     with serving(workgroup) as client:
-        engine = Athena(client, WORKGROUP, GlueTable(SCHEMA, name), above=0, pause=0.02)
-        yield Far(trino, workgroup, tmp_path.name, near, engine)
+        yield Far(trino, workgroup, near, Athena(client, WORKGROUP, GlueTable(SCHEMA, name), above=0, pause=0.02))
 
 
 def test_small_ranges_stay(far: Far, near: Lake) -> None:
