@@ -1,7 +1,7 @@
 """RE2's regular expressions mean the same once they are Java's."""
 
 import pytest
-import re2
+import re2  # type: ignore[import-untyped]
 
 from spanlake.query.athena.regex import anchored
 from spanlake.query.outside import Uncovered
