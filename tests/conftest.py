@@ -8,6 +8,8 @@ from hypothesis import settings
 
 from tests.cloud import Cloud, running
 from tests.server import SpanlakeServer
+from tests.trino import Trino
+from tests.trino import running as trino_running
 
 StartServer = Callable[..., SpanlakeServer]
 
@@ -43,6 +45,13 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         for name, value in cloud.environment.items():
             patch.setenv(name, value)
         yield cloud
+
+
+@pytest.fixture(scope="session")
+def trino(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trino]:
+    """A Trino, which is what Athena runs on, over tables in a directory."""
+    with trino_running(tmp_path_factory.mktemp("trino")) as trino:
+        yield trino
 
 
 @pytest.fixture

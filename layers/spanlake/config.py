@@ -57,6 +57,15 @@ class QueryLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class AthenaSettings:
+    """What there is of Athena; nothing named, nothing used."""
+
+    table: str = ""  # database.table in the Glue catalog: what Athena has of the blocks
+    workgroup: str = ""  # where queries run that are too much for this process
+    above_bytes: int = 4096 * MIB  # that is, those of a range whose blocks have more bytes together
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The settings of one server process."""
 
@@ -68,6 +77,7 @@ class Config:
     drain_seconds: float = 30.0  # how long accepted requests may take once the process is asked to stop
     ingest: IngestLimits = field(default_factory=IngestLimits)
     query: QueryLimits = field(default_factory=QueryLimits)
+    athena: AthenaSettings = field(default_factory=AthenaSettings)
     objects: str = ""  # URL of the blocks, s3://bucket/prefix; none keeps them in ``data``
     index: str = ""  # URL of the index, dynamodb://table; none keeps it in ``data``
     compaction: bool = True  # whether small blocks are merged in the background

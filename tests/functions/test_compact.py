@@ -1,18 +1,21 @@
 """Compaction, woken by records of the table's stream."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
+import boto3
 import pytest
+from moto import mock_aws
 
 from spanlake.aws_lambda import compact
 from spanlake.aws_lambda.store import LambdaStore
 from spanlake.receivers import otlp
 from spanlake.store.dynamodb_table import block_key, partition
 from spanlake.store.errors import StorageUnavailable
+from spanlake.store.glue import GlueColumns
 from spanlake.store.index import Block
 from spanlake.store.upkeep.compaction import Compactor
 from spanlake.store.upkeep.policy import FAN_IN
@@ -112,3 +115,59 @@ def test_what_was_merged_a_while_ago_is_deleted(
     monkeypatch.setattr("spanlake.store.upkeep.removal.time.time", lambda: now + 601)
     handler(stream_event([("#tenants", "shop")]), Context())
     assert len(list(store.objects.list("spans/"))) == 1
+
+
+@pytest.fixture
+def columns(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A Glue table without columns, which the environment names."""
+    monkeypatch.setenv("SPANLAKE_GLUE_TABLE", "lake.spans")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_GLUE", "https://glue.us-east-1.amazonaws.com")
+    with mock_aws(config={"core": {"mock_credentials": False, "passthrough": {"services": ["dynamodb", "s3"]}}}):
+        client = boto3.client("glue")
+        client.create_database(DatabaseInput={"Name": "lake"})
+        table: Any = {"Name": "spans", "StorageDescriptor": {"Columns": []}}
+        client.create_table(DatabaseName="lake", TableInput=table)
+        yield lambda: {
+            column["Name"]
+            for column in client.get_table(DatabaseName="lake", Name="spans")["Table"]["StorageDescriptor"]["Columns"]
+        }
+
+
+def entries_of(store: LambdaStore, block: Block) -> list[tuple[str, str]]:
+    """Where the catalog of a block's day is."""
+    items = store.index._requests.query(partition(block.tenant, block.date), begins="@")
+    return [(item["pk"], item["sk"]) for item in items]
+
+
+def test_columns_follow_new_attributes(columns: Callable[[], set[str]], handler: Handler, store: LambdaStore) -> None:
+    blocks = store_blocks(store, "shop", 1)
+    keys = entries_of(store, blocks[0])
+    assert handler(stream_event([*map(block_key, blocks), *keys]), Context()) == {"batchItemFailures": []}
+    assert {"trace_id", "resource_service_name"} <= columns()
+
+
+def test_attributes_whose_columns_fail_are_reported(
+    columns: Callable[[], set[str]], handler: Handler, store: LambdaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def follow(*_: object) -> int:
+        raise StorageUnavailable("Glue is away")
+
+    blocks = store_blocks(store, "shop", FAN_IN)
+    keys = entries_of(store, blocks[0])
+    monkeypatch.setattr(GlueColumns, "follow", follow)
+    answer = handler(stream_event([*map(block_key, blocks), *keys]), Context())
+    failed = [str(FAN_IN + n) for n, (_, name) in enumerate(keys) if name != "@"]
+    assert [item["itemIdentifier"] for item in answer["batchItemFailures"]] == failed
+    assert levels(store, "shop") == [1]
+
+
+def test_a_table_that_is_missing_holds_nothing_up(
+    columns: Callable[[], set[str]],
+    environment: dict[str, str],
+    store: LambdaStore,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv("SPANLAKE_GLUE_TABLE", "lake.gone")
+    keys = entries_of(store, store_blocks(store, "shop", 1)[0])
+    assert compact.handler()(stream_event(keys), Context()) == {"batchItemFailures": []}

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from spanlake.aws_lambda.settings import settings, tenant_claim, tokens_secret
-from spanlake.config import MIB, InvalidSetting
+from spanlake.config import MIB, AthenaSettings, InvalidSetting
 
 LEAST = {"SPANLAKE_OBJECTS": "s3://lake", "SPANLAKE_INDEX": "dynamodb://index"}
 
@@ -32,12 +32,16 @@ def test_all_can_be_set() -> None:
             "SPANLAKE_QUERY_SPANSETS": "6",
             "SPANLAKE_QUERY_TERMS": "7",
             "SPANLAKE_TRACEQL": "extended",
+            "SPANLAKE_GLUE_TABLE": "lake.spans",
+            "SPANLAKE_ATHENA_WORKGROUP": "spanlake",
+            "SPANLAKE_ATHENA_ABOVE": "3MiB",
         }
     )
     query = config.query
     assert (config.retention, config.ingest.body_bytes) == (None, MIB)
     assert (query.seconds, query.memory_bytes, query.spans, query.series) == (2.5, 2 * MIB, 3, 4)
     assert (query.points, query.spansets, query.terms, query.extended) == (5, 6, 7, True)
+    assert config.athena == AthenaSettings("lake.spans", "spanlake", 3 * MIB)
 
 
 @pytest.mark.parametrize(

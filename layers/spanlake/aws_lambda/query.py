@@ -13,20 +13,30 @@ from spanlake.aws_lambda.settings import settings, tenant_claim
 from spanlake.aws_lambda.snapshot import prepare_for_snapshot
 from spanlake.aws_lambda.store import LambdaStore
 from spanlake.aws_lambda.telemetry import Handler, Telemetry
-from spanlake.config import Config
+from spanlake.config import AthenaSettings, Config
 from spanlake.query.opening import open_querier
+from spanlake.query.outside import Engine
 
 
 def handler() -> Handler:
     """The function as its environment wants it; raises InvalidSetting and StoreError."""
     config, telemetry = settings(os.environ), Telemetry("spanlake-query")
     store = LambdaStore.open(config)
-    querier = open_querier(store.objects, store.index, config.query, None)
+    querier = open_querier(store.objects, store.index, config.query, None, _engine(store, config.athena))
     operations = Operations(lambda: None, store.index.summary, _shown(config), time.time())
     routes = [*ops_routes(operations), *tempo_routes(querier, telemetry.time_query)]
     app = create_app(routes, ALL_ERRORS)
     prepare_for_snapshot()
     return telemetry.handler(http_handler(app, tenant_claim(os.environ)))
+
+
+def _engine(store: LambdaStore, settings: AthenaSettings) -> Engine | None:
+    """Where queries of large ranges run, if there is a place for them."""
+    if not settings.workgroup or not settings.table:
+        return None
+    from spanlake.query.athena.opening import open_athena
+
+    return open_athena(store.objects.session, settings)
 
 
 def _shown(config: Config) -> Mapping[str, str]:

@@ -1,10 +1,20 @@
 """What functions are told by their environment, in the names that ``spanlake serve`` takes too."""
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TypeVar
 
-from spanlake.config import MIB, Config, IngestLimits, InvalidSetting, QueryLimits, parse_age, parse_limit
+from spanlake.config import (
+    MIB,
+    AthenaSettings,
+    Config,
+    IngestLimits,
+    InvalidSetting,
+    QueryLimits,
+    parse_age,
+    parse_limit,
+)
 
 DEFAULT_CLAIM = "tenant"
 
@@ -15,6 +25,8 @@ _RUNTIME_MIB = 448  # what a function takes before the first query, and beside i
 _QUERY_SECONDS = 25.0
 # What a request takes when it is decoded, by its size.
 _BODY_SHARE = 16
+
+_TABLE = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+", re.ASCII)
 
 T = TypeVar("T")
 
@@ -29,6 +41,7 @@ def settings(environment: Mapping[str, str]) -> Config:
         retention=read.optional("SPANLAKE_RETENTION", parse_age, _RETENTION),
         ingest=_ingest_limits(read, memory_mib),
         query=_query_limits(read, memory_mib),
+        athena=_athena(read),
     )
 
 
@@ -60,6 +73,21 @@ def _query_limits(read: "_Reader", memory_mib: int) -> QueryLimits:
         terms=read.optional("SPANLAKE_QUERY_TERMS", int, usual.terms),
         extended=read.optional("SPANLAKE_TRACEQL", _is_extended, usual.extended),
     )
+
+
+def _athena(read: "_Reader") -> AthenaSettings:
+    usual = AthenaSettings()
+    return AthenaSettings(
+        table=read.optional("SPANLAKE_GLUE_TABLE", _table, usual.table),
+        workgroup=read.optional("SPANLAKE_ATHENA_WORKGROUP", str, usual.workgroup),
+        above_bytes=read.optional("SPANLAKE_ATHENA_ABOVE", parse_limit, usual.above_bytes),
+    )
+
+
+def _table(text: str) -> str:
+    if not _TABLE.fullmatch(text):
+        raise InvalidSetting(f"{text!r} does not name a table: write database.table")
+    return text
 
 
 def _is_extended(text: str) -> bool:

@@ -57,7 +57,7 @@ class Aggregation:
         """The series. Raises LimitExceeded."""
         spans = self._spans(self.steps)
         picked = self._picked(spans.measure)
-        at_once = [picked] if self.limit and spans.are_judged_together else []
+        at_once = [picked] if self.limit and (spans.are_judged_together or self.source.engine is not None) else []
         counted = exp.alias_(exp.Count(this=exp.Star()), _COUNTED)
         lines = _Lines(spans, self.steps, self.session)
         candidates: list[Candidate] = []

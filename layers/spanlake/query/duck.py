@@ -1,5 +1,6 @@
 """DuckDB as spanlake uses it: in memory, closed to the world, one cursor a request, stopped when time is up."""
 
+import copy
 import re
 import threading
 import time
@@ -12,6 +13,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from spanlake.query.limits import Cancelled, LimitExceeded, Limits
+from spanlake.query.outside import Outside
 from spanlake.store.errors import StorageUnavailable
 from spanlake.store.index import Block
 
@@ -54,10 +56,19 @@ class Session:
         self._deadline = time.monotonic() + limits.seconds
         self._cancellation = cancellation
         self._touched: dict[str, int] = {}
+        self._outside: Outside | None = None
         self.limits = limits
+
+    def through(self, outside: Outside) -> "Session":
+        """The same session, whose queries of blocks run outside; there the number of spans is no limit."""
+        found = copy.copy(self)
+        found._outside = outside
+        return found
 
     def touch(self, blocks: Iterable[Block]) -> None:
         """Note the blocks that are read next. Raises LimitExceeded for too many spans in all the request reads."""
+        if self._outside is not None:
+            return
         self._touched |= {block.id: block.spans for block in blocks}
         if self._limits.spans and sum(self._touched.values()) > self._limits.spans:
             raise LimitExceeded(
@@ -70,6 +81,9 @@ class Session:
 
         Raises LimitExceeded when time or memory run out, Cancelled when the request was given up.
         """
+        if self._outside is not None:
+            schema = self.fixed(self._outside.alike(query)).schema
+            return self._outside.engine.table(query, schema, self.check)
         return self.fixed(query.sql("duckdb", copy=False), large=large)
 
     def fixed(self, sql: str, *, large: bool = False) -> pa.Table:
@@ -82,6 +96,19 @@ class Session:
         finally:
             done.set()
             watch.join()
+
+    def check(self) -> None:
+        """Raise LimitExceeded when the request's time is up, Cancelled when it was given up."""
+        if self._cancellation.cancelled:
+            raise Cancelled
+        if self._is_late:
+            raise self._late()
+
+    def _late(self) -> LimitExceeded:
+        return LimitExceeded(
+            f"the query ran longer than {self._limits.seconds:g} s: ask for a shorter time range or a narrower "
+            "filter, or raise --query-timeout"
+        )
 
     def _watch(self, done: threading.Event) -> None:
         """Interrupt the query when it must end, and again until it does: DuckDB forgets an interruption that comes
@@ -103,10 +130,7 @@ class Session:
         except duckdb.InterruptException:
             if self._cancellation.cancelled:
                 raise Cancelled from None
-            raise LimitExceeded(
-                f"the query ran longer than {self._limits.seconds:g} s: ask for a shorter time range or a narrower "
-                "filter, or raise --query-timeout"
-            ) from None
+            raise self._late() from None
         except duckdb.OutOfMemoryException:
             raise LimitExceeded(
                 f"the query needs more than {self._limits.memory_bytes >> 20} MiB of memory: ask for a shorter time "

@@ -64,11 +64,12 @@ class Finder:
     def _alone(self, source: Source, window: Window) -> exp.Select:
         start = exp.column(_START, table=SPAN)
         covered = all(window.start_ns <= block.start_ns and block.end_ns <= window.end_ns for block in source.blocks)
-        query = probe_query(source, self.probe, timed=self.most_recent or not covered)
+        is_outside = source.engine is not None
+        query = probe_query(source, self.probe, timed=self.most_recent or is_outside or not covered)
         if not covered:
             query.where(_between(start, window), copy=False)
-        if self.most_recent:
-            query.order_by(exp.Ordered(this=exp.Max(this=start), desc=True), copy=False)
+        if self.most_recent or is_outside:  # there all is looked at together, not the newest first
+            query.order_by(exp.Ordered(this=exp.Max(this=self._time(start)), desc=True), copy=False)
         return query.order_by(exp.column(_TRACE, table=SPAN), copy=False)
 
     def _time(self, start: exp.Expr) -> exp.Expr:

@@ -13,6 +13,7 @@ from spanlake.query.compare import compare
 from spanlake.query.duck import Session
 from spanlake.query.exemplars import attached
 from spanlake.query.measures import Asked, Measure, compared, measure_of
+from spanlake.query.outside import Uncovered
 from spanlake.query.sampling import is_held, sample, sampler_of
 from spanlake.query.series import Series
 from spanlake.query.source import Source
@@ -81,6 +82,8 @@ class Metrics:
         self.session.touch(blocks)
         plan = SearchPlan(node.spans, self.query)
         if isinstance(node.aggregate, Compare):
+            if self.source.engine is not None:
+                raise Uncovered("it has no compare()")
             return self._compare(plan, node.aggregate)
         return self._measured(plan, node.aggregate)
 

@@ -6,14 +6,20 @@ from pathlib import Path
 from spanlake.config import QueryLimits
 from spanlake.query.duck import Duck
 from spanlake.query.limits import Limits
+from spanlake.query.outside import Engine
 from spanlake.query.querier import Querier
 from spanlake.store.index import Index
 from spanlake.store.objects import Objects
 from spanlake.traceql.dialect import Dialect
 
 
-def open_querier(objects: Objects, index: Index, allowed: QueryLimits, directory: Path | None) -> Querier:
-    """A querier over blocks in a directory, or in S3 where there is none; raises StoreError."""
+def open_querier(
+    objects: Objects, index: Index, allowed: QueryLimits, directory: Path | None, engine: Engine | None = None
+) -> Querier:
+    """A querier over blocks in a directory, or in S3 where there is none; raises StoreError.
+
+    The engine is for ranges that are too large for this process.
+    """
     limits = Limits(
         seconds=allowed.seconds,
         memory_bytes=allowed.memory_bytes,
@@ -23,7 +29,7 @@ def open_querier(objects: Objects, index: Index, allowed: QueryLimits, directory
     )
     dialect = Dialect.extended() if allowed.extended else Dialect.served()
     dialect = replace(dialect, max_spansets=allowed.spansets, max_terms=allowed.terms)
-    return Querier(index, objects, _duck(objects, limits, directory), dialect)
+    return Querier(index, objects, _duck(objects, limits, directory), dialect, engine)
 
 
 def _duck(objects: Objects, limits: Limits, directory: Path | None) -> Duck:

@@ -9,8 +9,10 @@ import pyarrow as pa
 
 from spanlake.query import search, tags, traces
 from spanlake.query.duck import Cancellation, Duck, Session
+from spanlake.query.farther import outside_if_large
 from spanlake.query.found import FoundTrace
 from spanlake.query.metrics import Metrics
+from spanlake.query.outside import Engine
 from spanlake.query.series import Series
 from spanlake.query.source import TRACE_REACH_NS, Source
 from spanlake.query.steps import Steps
@@ -40,6 +42,7 @@ class Querier:
     objects: Objects
     duck: Duck
     dialect: Dialect
+    engine: Engine | None = None  # for ranges of more bytes than it is said to be for
 
     def trace(
         self, tenant: str, trace_id: bytes, when: TimeRange = ALWAYS, cancellation: Cancellation | None = None
@@ -71,7 +74,7 @@ class Querier:
         when = TimeRange(wanted.start_ns, wanted.end_ns)
 
         def ask(session: Session, source: Source) -> list[FoundTrace]:
-            return search.search(session, source, wanted) if source.blocks else []
+            return search.search(session, source, wanted, self.engine) if source.blocks else []
 
         return self._ask(tenant, when, cancellation, ask, reach_ns=TRACE_REACH_NS)
 
@@ -110,8 +113,12 @@ class Querier:
         """The series of a checked metrics query, with so many exemplars at most."""
         when = TimeRange(steps.first_ns, steps.last_ns)
 
-        def ask(session: Session, source: Source) -> list[Series]:
+        def series(session: Session, source: Source) -> list[Series]:
             return Metrics(session, source, query, steps, exemplars).series()
+
+        def ask(session: Session, source: Source) -> list[Series]:
+            size = source.overlapping(steps.first_ns, steps.last_ns).size
+            return outside_if_large(self.engine, session, source, size, series)
 
         return self._ask(tenant, when, cancellation, ask, reach_ns=TRACE_REACH_NS)
 

@@ -14,8 +14,10 @@ from functools import partial
 from itertools import islice
 
 from spanlake.query.duck import Session
+from spanlake.query.farther import Farther, divided
 from spanlake.query.finder import Finder
 from spanlake.query.found import FoundTrace, Header, read_headers, read_spansets
+from spanlake.query.outside import Engine
 from spanlake.query.source import TRACE_REACH_NS, Source
 from spanlake.query.traces import fetch_traces
 from spanlake.query.windows import Portion, Window, portions, windows
@@ -52,13 +54,14 @@ class Search:
     most_recent: bool = False
 
 
-def search(session: Session, source: Source, wanted: Search) -> list[FoundTrace]:
+def search(session: Session, source: Source, wanted: Search, engine: Engine | None = None) -> list[FoundTrace]:
     """The matching traces, those that start last first.
 
-    ``source`` must reach TRACE_REACH_NS beyond the range on both sides. Raises LimitExceeded.
+    ``source`` must reach TRACE_REACH_NS beyond the range on both sides. Traces that the newest blocks do not hold are
+    looked for by the engine. Raises LimitExceeded.
     """
     found: dict[bytes, FoundTrace] = {}
-    for lot in _candidates(session, source, wanted):
+    for lot in _candidates(session, source, wanted, engine):
         around = source.around(lot.blocks, TRACE_REACH_NS) if lot.blocks else source
         found |= dict(_judge(session, around, wanted, lot.ids))
         if len(found) >= wanted.limit:
@@ -75,14 +78,14 @@ class _Lot:
     blocks: tuple[Block, ...] = ()
 
 
-def _candidates(session: Session, source: Source, wanted: Search) -> Iterator[_Lot]:
+def _candidates(session: Session, source: Source, wanted: Search, engine: Engine | None) -> Iterator[_Lot]:
     """Traces that may match, some at a time, in the order in which they are taken; perhaps a trace twice."""
     probe = Probe.of(wanted.plan, source.known)
     bounds = Window(wanted.start_ns - MATCH_SLACK_NS, wanted.end_ns + MATCH_SLACK_NS)
     near = source.overlapping(bounds.start_ns, bounds.end_ns)
     finder = Finder(session, near, wanted.plan, probe, wanted.most_recent)
     if probe.alone and probe.is_exact:
-        yield from _one_by_one(finder, bounds, wanted)
+        yield from _one_by_one(finder, bounds, wanted, engine)
         return
     if not wanted.most_recent:
         for part in islice(portions(near.blocks), _MOST_PARTS):
@@ -92,22 +95,28 @@ def _candidates(session: Session, source: Source, wanted: Search) -> Iterator[_L
             probed_in = near.within(part.blocks).of_ids(part.ids)
             ids = replace(finder, source=around, probed_in=probed_in).whole(bounds, wanted.limit)
             yield _Lot(ids, part.blocks)
-    yield from map(_Lot, _batches(partial(replace(finder, source=source).whole, bounds), wanted.limit, set()))
+    everywhere = Farther(replace(finder, source=source), engine)
+    yield from map(_Lot, _batches(partial(everywhere.whole, bounds), wanted.limit, set()))
 
 
-def _one_by_one(finder: Finder, bounds: Window, wanted: Search) -> Iterator[_Lot]:
+def _one_by_one(finder: Finder, bounds: Window, wanted: Search, engine: Engine | None) -> Iterator[_Lot]:
     """Traces of which one span shows that they match, wherever their other spans lie."""
     seen: set[bytes] = set()
+    near, far = divided(finder.source, engine)
     if wanted.most_recent:
-        for window in windows(bounds, finder.source.blocks):
-            yield from map(_Lot, _batches(partial(finder.alone, window), wanted.limit, seen))
-        return
-    lots = (
-        _Lot(ids, part.blocks)
-        for part in portions(finder.source.blocks)
-        for ids in _batches(partial(_in_part(finder, part).alone, bounds), wanted.limit, seen)
-    )
-    yield from _gathered(lots, wanted.limit)
+        for window in windows(bounds, near.blocks):
+            yield from map(_Lot, _batches(partial(replace(finder, source=near).alone, window), wanted.limit, seen))
+    else:
+        lots = (
+            _Lot(ids, part.blocks)
+            for part in portions(near.blocks)
+            for ids in _batches(partial(_in_part(finder, part).alone, bounds), wanted.limit, seen)
+        )
+        yield from _gathered(lots, wanted.limit)
+    if far.blocks:
+        yield from map(
+            _Lot, _batches(partial(Farther(replace(finder, source=far), engine).alone, bounds), wanted.limit, seen)
+        )
 
 
 def _in_part(finder: Finder, part: Portion) -> Finder:

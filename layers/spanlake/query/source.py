@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 from sqlglot import exp
 
+from spanlake.query.outside import Engine, Outside
 from spanlake.query.windows import Ids
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType
 from spanlake.spans.schema import FIXED
@@ -67,6 +68,7 @@ class Source:
     objects: Objects
     catalog: frozenset[CatalogEntry] = frozenset()  # of the days of the blocks
     ids: Ids | None = None  # of the traces that are looked at, if not all
+    engine: Engine | None = None  # where the blocks are read, if not in this process
 
     @classmethod
     def find(cls, index: Index, objects: Objects, tenant: str, start_ns: int, end_ns: int) -> "Source":
@@ -81,6 +83,19 @@ class Source:
     def of_ids(self, ids: Ids | None) -> "Source":
         """The same, of fewer traces."""
         return replace(self, ids=ids)
+
+    def through(self, engine: Engine) -> "Source":
+        """The same, read by an engine outside."""
+        return replace(self, engine=engine)
+
+    def outside(self, engine: Engine) -> Outside:
+        """The engine, with what it has to know of the columns."""
+        return Outside(engine, {name: duck_type(type_) for name, type_ in self._types().items()})
+
+    @property
+    def size(self) -> int:
+        """The bytes of all blocks."""
+        return sum(block.size for block in self.blocks)
 
     def overlapping(self, start_ns: int, end_ns: int) -> "Source":
         """The same, of the blocks that may hold spans of the inclusive range."""
@@ -114,6 +129,9 @@ class Source:
         ``arrival`` adds the column of that name, a number that grows in the order in which spans arrived.
         """
         names = sorted(set(columns))
+        if self.engine is not None:
+            rows = self.engine.rows(self.blocks, names, arrival=arrival)
+            return rows.where(*where, *self._of_ids(), copy=False)
         select: list[exp.Expr] = [exp.column(name) for name in names]
         if arrival:
             select.append(_arrival())
@@ -129,11 +147,14 @@ class Source:
 
     def _tests(self) -> Iterator[exp.Expr]:
         """What rows must meet whatever is asked. Bounds of the id spare reading other parts of a sorted file."""
+        yield from self._of_ids()
+        yield from self._not_hidden()
+
+    def _of_ids(self) -> Iterator[exp.Expr]:
         if self.ids is not None:
             yield exp.column("trace_id") >= id_literal(self.ids.low)
             if self.ids.high is not None:
                 yield exp.column("trace_id") < id_literal(self.ids.high)
-        yield from self._not_hidden()
 
     def _not_hidden(self) -> Iterator[exp.Expr]:
         """What rows must meet that are not of deleted traces: one test for each set of them that blocks hide."""

@@ -58,6 +58,7 @@ _PASSING = {
     "SlowDown",
     "Throttling",
     "ThrottlingException",
+    "TooManyRequestsException",
     "TransactionInProgressException",
 }
 _DENIED = {"AccessDenied", "AccessDeniedException", "AllAccessDisabled"}

@@ -1,7 +1,7 @@
 """The index in a DynamoDB table; dynamodb_table tells what stands where."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -18,6 +18,7 @@ from spanlake.store.dynamodb_table import (
     DAY_ITEM,
     TENANTS,
     TOMBSTONE,
+    Key,
     block_key,
     create_table,
     how_to_create,
@@ -136,6 +137,11 @@ class DynamoIndex:
     def catalog(self, tenant: str, start_ns: int, end_ns: int) -> frozenset[CatalogEntry]:
         """Attributes of the days whose blocks may touch the inclusive range."""
         return self.look_up(tenant, start_ns, end_ns)[1]
+
+    def entries_at(self, keys: Iterable[Key]) -> frozenset[CatalogEntry]:
+        """The entries of catalogs that have these keys, as far as they are there."""
+        items = self._requests.get(keys).values()
+        return frozenset(to_entry(item) for item in items if is_entry(item) and is_there(item))
 
     def look_up(self, tenant: str, start_ns: int, end_ns: int) -> tuple[list[Block], frozenset[CatalogEntry]]:
         """What ``find`` and ``catalog`` say, at the price of one of them: a query for each day."""

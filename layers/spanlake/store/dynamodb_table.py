@@ -85,6 +85,11 @@ def day_of(key: Key) -> tuple[str, date] | None:
     return tenant, date.fromisoformat(day)
 
 
+def is_entry_key(key: Key) -> bool:
+    """Whether a key is that of an entry of a catalog."""
+    return key[1].startswith(DAY_ITEM) and key[1] != DAY_ITEM
+
+
 def tombstone_key(block: Block) -> Key:
     """Where a block's tombstone is, once it is forgotten."""
     where, name = block_key(block)

@@ -1,0 +1,144 @@
+"""Queries in the dialect of Athena: the one place that knows what DuckDB's functions are called there.
+
+Athena's engine is Trino. What stands in a query and is not in the list below is refused, so that nothing is sent that
+means something else there.
+"""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from sqlglot import exp
+from sqlglot.dialects.trino import Trino
+from sqlglot.generator import Generator
+from sqlglot.generators.trino import TrinoGenerator
+
+from spanlake.query.athena.regex import anchored
+from spanlake.query.outside import Uncovered
+
+RANK_ERROR = 0.005
+
+
+def printed(query: exp.Query) -> str:
+    """The text of a query; raises Uncovered for what has no counterpart."""
+    for node in query.walk():
+        _check(node)
+    return query.sql(_Athena, identify=True)
+
+
+def _check(node: exp.Expr) -> None:
+    if isinstance(node, exp.Anonymous):
+        if node.name.lower() not in _NAMED:
+            raise Uncovered(f"it has no function like {node.name.lower()}()")
+    elif isinstance(node, exp.Func) and not isinstance(node, _SHARED):
+        raise Uncovered(f"it has no function like {node.sql_name().lower()}()")
+    elif isinstance(node, exp.With) and node.args.get("recursive"):
+        raise Uncovered("it does not number the spans of a trace's tree")
+
+
+_SHARED = (
+    *(exp.And, exp.Or, exp.Case, exp.If, exp.Coalesce, exp.Nullif, exp.Cast, exp.TryCast, exp.Try),
+    *(exp.Count, exp.Sum, exp.Min, exp.Max, exp.Avg, exp.LogicalOr, exp.ArgMax, exp.RowNumber),
+    *(exp.Greatest, exp.Least, exp.Ceil, exp.Trunc, exp.Log, exp.Pow, exp.Hex, exp.Lower, exp.Chr),
+    *(
+        exp.Array,
+        exp.ArrayFilter,
+        exp.ArrayToString,
+        exp.Length,
+        exp.RegexpFullMatch,
+        exp.StructExtract,
+        exp.JSONFormat,
+        exp.Substring,
+    ),
+)
+
+
+def _full_match(self: Generator, node: exp.RegexpFullMatch) -> str:
+    pattern = node.expression
+    if not (isinstance(pattern, exp.Literal) and pattern.is_string):
+        raise Uncovered("it takes no regular expression from a span")
+    return self.func("REGEXP_LIKE", node.this, exp.Literal.string(anchored(pattern.this)))
+
+
+def _ceil(self: Generator, node: exp.Ceil) -> str:
+    """A logarithm is divided there, so that of a power of two it is not always whole."""
+    if not isinstance(node.this, exp.Log):
+        return self.func("CEIL", node.this)
+    number, rounded = self.sql(node.this.expression), self.func("CEIL", node.this)
+    below, above = f"{number} <= POWER(2, {rounded} - 1)", f"{number} > POWER(2, {rounded})"
+    return f"CASE WHEN {below} THEN {rounded} - 1 WHEN {above} THEN {rounded} + 1 ELSE {rounded} END"
+
+
+def _unfiltered(node: exp.Window) -> exp.Window:
+    """The same without FILTER, which window functions do not take there."""
+    found = node.this
+    if not isinstance(found, exp.Filter):
+        return node
+    function, test = found.this.copy(), found.expression.this
+    value = exp.Literal.number(1) if isinstance(function.this, exp.Star) else function.this
+    function.set("this", exp.Case(ifs=[exp.If(this=test.copy(), true=value.copy())]))
+    plain = node.copy()
+    plain.set("this", function)
+    return plain
+
+
+def _anonymous(self: Generator, node: exp.Anonymous) -> str:
+    return _NAMED[node.name.lower()](self, *node.expressions)
+
+
+def _json_text(self: Generator, json: exp.Expr, path: exp.Expr) -> str:
+    """Of a path through all items of a list a list."""
+    start, wildcard, rest = path.name.partition("[*]")
+    if not wildcard:
+        return self.func("JSON_EXTRACT_SCALAR", json, path)
+    items = f"CAST({self.func('JSON_EXTRACT', json, exp.Literal.string(start))} AS ARRAY(JSON))"
+    texts = f"TRANSFORM({items}, j -> JSON_EXTRACT_SCALAR(j, '${rest}'))"
+    return f"FILTER({texts}, t -> t IS NOT NULL)"
+
+
+def _quantiles(self: Generator, value: exp.Expr, shares: exp.Expr) -> str:
+    """Exact ones would take the memory of all values of a group at once.
+
+    A digest holds some ten thousand numbers, so that it is exact of small groups, and of large ones a share that is off
+    by no more than RANK_ERROR. It gives values that are there; APPROX_PERCENTILE() gives means of neighbours. Where a
+    share is a whole number of values it gives the one after them, so it is asked for a little less.
+    """
+    less = ", ".join(f"GREATEST({self.sql(share)} - 1E-9, 0E0)" for share in shares.expressions)
+    digest = self.func("QDIGEST_AGG", value, exp.Literal.number(1), exp.Literal.number(RANK_ERROR))
+    return f"VALUES_AT_QUANTILES({digest}, ARRAY[{less}])"
+
+
+def _same(name: str) -> Callable[..., str]:
+    return lambda self, *arguments: self.func(name.upper(), *arguments)
+
+
+_NAMED: dict[str, Callable[..., str]] = {
+    "list_transform": lambda self, items, change: self.func("TRANSFORM", items, change),
+    "list_extract": lambda self, items, at: self.func("ELEMENT_AT", items, at),
+    "json_extract_string": _json_text,
+    "quantile_disc": _quantiles,
+    # In its own words already.
+    **{name: _same(name) for name in ("min_by", "row")},
+}
+
+
+class _Athena(Trino):
+    class Generator(TrinoGenerator):
+        TRANSFORMS: ClassVar[dict[Any, Any]] = {
+            **TrinoGenerator.TRANSFORMS,
+            exp.Anonymous: _anonymous,
+            exp.ArrayFilter: lambda self, node: self.func("FILTER", node.this, node.expression),
+            exp.Ceil: _ceil,
+            exp.IntDiv: lambda self, node: self.binary(node, "/"),
+            exp.Length: lambda self, node: self.func("CARDINALITY", node.this),
+            exp.RegexpFullMatch: _full_match,
+            exp.StructExtract: lambda self, node: f'{self.sql(node.this)}."{node.expression.name}"',
+        }
+
+        def window_sql(self, expression: exp.Window) -> str:
+            """A window function."""
+            return super().window_sql(_unfiltered(expression))
+
+        def cte_sql(self, expression: exp.CTE) -> str:
+            """Whether a table is computed once, or where it is read, is the engine's own affair."""
+            expression.set("materialized", None)
+            return super().cte_sql(expression)
