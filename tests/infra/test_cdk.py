@@ -65,6 +65,7 @@ CHOICES: Mapping[str, Mapping[str, str]] = {
         "QueryPointsLimit": "3",
         "QuerySpansetsLimit": "4",
         "QueryTermsLimit": "5",
+        "AthenaAbove": "8GiB",
         "AlarmTopicArn": _TOPIC,
         "LogRetentionDays": "30",
         "LogLevel": "DEBUG",

@@ -10,15 +10,14 @@ import pytest
 
 import spanlake.aws_lambda
 from spanlake.aws_lambda.settings import settings, tenant_claim, tokens_secret
-from spanlake.config import MIB
+from spanlake.config import MIB, AthenaSettings
 from tests.infra.conftest import Deploy
+from tests.infra.deployment import STACK
 from tests.infra.references import parameters_of
 from tests.infra.template import Template
 
 BY_POWERTOOLS = {"POWERTOOLS_LOG_LEVEL"}
 """Variables that its Logger reads by itself."""
-BY_ATHENA = {"SPANLAKE_ATHENA_WORKGROUP", "SPANLAKE_GLUE_TABLE"}
-"""Variables of what is asked of Athena."""
 BY_LAMBDA = {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE"}
 """Variables that are not the template's to set."""
 
@@ -40,7 +39,7 @@ def read() -> Iterator[str]:
 
 def test_every_variable_that_is_set_is_read_and_the_other_way_round(deployed: Deploy) -> None:
     are_set = {name for environment in deployed().environments.values() for name in environment}
-    assert are_set - BY_POWERTOOLS - BY_ATHENA == set(read()) - BY_LAMBDA - BY_ATHENA
+    assert are_set - BY_POWERTOOLS == set(read()) - BY_LAMBDA
 
 
 def test_what_functions_make_of_the_defaults(deployed: Deploy) -> None:
@@ -67,6 +66,8 @@ def test_what_functions_make_of_parameters(deployed: Deploy) -> None:
         QueryPointsLimit="5",
         QuerySpansetsLimit="6",
         QueryTermsLimit="7",
+        AthenaAbove="8GiB",
+        GlueDatabaseName="lake",
     ).environments
     query = settings(environments["query"]).query
     ingest = settings(environments["ingest"])
@@ -75,6 +76,9 @@ def test_what_functions_make_of_parameters(deployed: Deploy) -> None:
     assert (query.points, query.spansets, query.terms, query.extended) == (5, 6, 7, True)
     assert [settings(environments[name]).query.seconds for name in ("compact", "expire")] == [2.5, 2.5]
     assert {tenant_claim(environments[name]) for name in ("ingest", "query")} == {"team"}
+    athena = AthenaSettings(table="lake.spans", workgroup=STACK, above_bytes=8 << 30)
+    assert settings(environments["query"]).athena == athena
+    assert settings(environments["compact"]).athena.table == athena.table
 
 
 def test_queries_end_before_their_function_and_the_function_before_the_api_gives_up(deployed: Deploy) -> None:
@@ -149,7 +153,9 @@ def test_descriptions_of_versions_fit(deployed: Deploy) -> None:
         LogLevel="WARNING",
         TraceQL="extended",
         SnapStart="PublishedVersions",
-        **dict.fromkeys((*limits, "QuerySpansetsLimit", "QueryTermsLimit", "MaxRequestBytes"), "1000000000"),
+        **dict.fromkeys(
+            (*limits, "QuerySpansetsLimit", "QueryTermsLimit", "MaxRequestBytes", "AthenaAbove"), "1000000000"
+        ),
     )
     for version in deployment.of_type("AWS::Lambda::Version").values():
         assert len(version["Description"]) + 2 * len("999") <= LONGEST_DESCRIPTION, "layers come in many versions"

@@ -21,8 +21,8 @@ from spanlake_cdk.permissions import allow
 from spanlake_cdk.settings import Settings
 from spanlake_cdk.storage import Storage
 
-# Fresh blocks alone, which are of level 0. What is filtered out invokes nothing.
-_NEW_BLOCKS = {"eventName": ["INSERT"], "dynamodb": {"Keys": {"sk": {"S": [{"prefix": "00#"}]}}}}
+# Fresh blocks, which are of level 0, and attributes that are new on a day. What is filtered out invokes nothing.
+_NEWS = {"eventName": ["INSERT"], "dynamodb": {"Keys": {"sk": {"S": [{"prefix": "00#"}, {"prefix": "@"}]}}}}
 
 
 class Functions(Construct):
@@ -122,6 +122,7 @@ class Functions(Construct):
         return {
             "SPANLAKE_ATHENA_WORKGROUP": self._analytics.workgroup,
             "SPANLAKE_GLUE_TABLE": self._analytics.table,
+            "SPANLAKE_ATHENA_ABOVE": self._settings.athena_above,
         }
 
     def _compact(self) -> Function:
@@ -155,7 +156,7 @@ class Functions(Construct):
             target=compact.alias,
             event_source_arn=storage.stream_arn,
             starting_position=lambda_.StartingPosition.TRIM_HORIZON,
-            filters=[{"pattern": json.dumps(_NEW_BLOCKS)}],
+            filters=[{"pattern": json.dumps(_NEWS)}],
             batch_size=10_000,
             max_batching_window=Duration.minutes(5),
             bisect_batch_on_error=True,

@@ -81,6 +81,8 @@ class Settings:
     """Spansets and pipeline stages in one query's text."""
     query_terms_limit: str = ""
     """Fields and operators in one query's text."""
+    athena_above: str = ""
+    """Size of a range's blocks from which on queries run in Athena, such as 4GiB."""
 
     # What is told of it -------------------------------------------------------------------------------------------
     alarm_topic_arn: str = field(default="", metadata={"pattern": "(arn:aws[a-z-]*:sns:.+)?"})

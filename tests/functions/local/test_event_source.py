@@ -66,7 +66,7 @@ def poll(table: tuple[Cloud, str, str], function: Function, items: list[str], **
     mapping = replace(COMPACT, **({"window": 0.5, "retries": 2} | source))
     client = cloud.session.client("dynamodbstreams", endpoint_url=cloud.dynamodb)
     poller = StreamPoller(client, stream, mapping, function.invoke)
-    wanted = sum(item.startswith("00#") for item in items)
+    wanted = sum(item.startswith(("00#", "@")) for item in items)
 
     async def until_done() -> None:
         task = asyncio.create_task(poller.run())
@@ -83,8 +83,8 @@ def poll(table: tuple[Cloud, str, str], function: Function, items: list[str], **
 
 def test_records_are_gathered_and_filtered(table: Any) -> None:
     function = Function()
-    poll(table, function, ["00#a", "01#b", "00#c", "@"])
-    assert function.batches == [["00#a", "00#c"]]
+    poll(table, function, ["00#a", "01#b", "00#c", "~00#d", "@e"])
+    assert function.batches == [["00#a", "00#c", "@e"]]
     record = function.events[0]
     assert (record["eventName"], record["eventSource"], record["dynamodb"]["StreamViewType"]) == (
         "INSERT",
