@@ -62,6 +62,13 @@ def _ceil(self: Generator, node: exp.Ceil) -> str:
     return f"CASE WHEN {below} THEN {rounded} - 1 WHEN {above} THEN {rounded} + 1 ELSE {rounded} END"
 
 
+def _nullif(self: Generator, node: exp.Nullif) -> str:
+    """No NaN equals another there."""
+    if isinstance(node.expression, exp.Cast) and node.expression.this.name == "NaN":
+        return f"IF({self.func('IS_NAN', node.this)}, NULL, {self.sql(node.this)})"
+    return self.func("NULLIF", node.this, node.expression)
+
+
 def _least(self: Generator, node: exp.Min) -> str:
     """The least of structs. By all members there is none where one can be NULL: it goes by all but the last."""
     if not isinstance(node.this, exp.Struct):
@@ -133,6 +140,7 @@ class _Athena(Trino):
             exp.IntDiv: lambda self, node: self.binary(node, "/"),
             exp.Length: lambda self, node: self.func("CARDINALITY", node.this),
             exp.Min: _least,
+            exp.Nullif: _nullif,
             exp.RegexpFullMatch: _full_match,
             exp.StructExtract: lambda self, node: f'{self.sql(node.this)}."{node.expression.name}"',
         }
