@@ -27,6 +27,7 @@ from spanlake.traceql.tree import (
     Field,
     MetricsAggregate,
     MetricsExpression,
+    MetricsFunction,
     MetricsOperation,
     MetricsPipeline,
     Query,
@@ -88,12 +89,18 @@ class Metrics:
         return self._measured(plan, node.aggregate)
 
     def _measured(self, plan: SearchPlan, node: MetricsAggregate) -> list[Series]:
-        """The series of any other function, of all spans or of a sample."""
+        """The series of any other function, of all spans or of a sample.
+
+        Outside nobody knows the order of rows, by which Tempo takes samples and loses sums: both are exact there.
+        """
         source, scale = self._in_range, 1.0
-        sampler = sampler_of(self.query, plan.single_filter, node) if is_held(self.session, source) else None
+        is_outside = source.engine is not None
+        is_sampled = not is_outside and is_held(self.session, source)
+        sampler = sampler_of(self.query, plan.single_filter, node) if is_sampled else None
         if sampler is not None:
             scale = sample(self.session, source, sampler, self.steps)
-        measure = partial(measure_of, asked=Asked(node, self.steps, scale), exact=self.query.exact)
+        exact = self.query.exact or (is_outside and node.function is MetricsFunction.SUM_OVER_TIME)
+        measure = partial(measure_of, asked=Asked(node, self.steps, scale), exact=exact)
         aggregation = self._aggregation(plan, measure, node.by)
         return replace(aggregation, sampled=sampler is not None).series()
 
