@@ -17,8 +17,8 @@ $(STAMP): requirements.lock pyproject.toml scripts/environment.sh
 run: $(STAMP) ## start spanlake on embedded storage in ./data (ARGS="--port-offset 100" adds flags)
 	@exec $(BIN)/spanlake serve --data $(DATA) $(ARGS)
 
-test: lint ## check the code, then run every test with branch coverage
-	$(BIN)/pytest --cov --cov-branch --cov-report=term:skip-covered $(ARGS)
+test: lint ## check the code, then run every test with branch coverage, in two processes
+	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-branch --cov-report=term:skip-covered $(ARGS)
 
 interop: $(STAMP) ## send traces with the real clients of every protocol, as docs/send-traces.md shows them
 	$(BIN)/pytest tests/interop $(ARGS)
