@@ -195,6 +195,7 @@ def test_an_answer_beyond_the_limits(far: Far, near: Lake) -> None:
     ("q", "values"),
     [
         ("{} | max_over_time(span.n)", {("max_over_time",): (float("inf"), None, None)}),
+        ("{} | max_over_time(span.nan)", {("max_over_time",): (1.0, None, None)}),
         ("{} | min_over_time(span.nothing)", {}),
         ("{ span.flag } | count_over_time() by (span.flag)", {(True,): (1.0, 0.0, 0.0)}),
         ("{} | count_over_time() by (span.text)", {("",): (1.0, 0.0, 0.0), ("nil",): (1.0, 0.0, 0.0)}),
@@ -202,9 +203,8 @@ def test_an_answer_beyond_the_limits(far: Far, near: Lake) -> None:
     ],
 )
 def test_values_survive(far: Far, near: Lake, q: str, values: object) -> None:
-    near.add(
-        At(1, attributes={"n": float("inf"), "text": ""}), At(2, attributes={"n": 1.5, "flag": True, "list": [2, 3]})
-    )
+    near.add(At(1, attributes={"n": float("inf"), "text": "", "nan": float("nan")}))
+    near.add(At(2, attributes={"n": 1.5, "flag": True, "list": [2, 3], "nan": 1.0}))
     assert far.catalogued().series(q) == near.series(q, WHOLE) == values
 
 
