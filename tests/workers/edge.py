@@ -116,8 +116,8 @@ class Clients:
 
 
 @contextmanager
-def sending(edge: SpanlakeEdge, number: int = 8) -> Iterator[Clients]:
-    """Clients that send meanwhile."""
+def sending(edge: SpanlakeEdge, number: int = 20) -> Iterator[Clients]:
+    """Clients that send meanwhile: so many that both of two workers get some, to which the kernel deals them by lot."""
     clients = Clients(edge.otlp_grpc, number)
     clients.start()
     try:
