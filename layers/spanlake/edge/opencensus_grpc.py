@@ -53,7 +53,7 @@ class OpenCensusGrpc:
         yield b""
 
     async def _count_if_cut(self) -> None:
-        """Count a stream that did not end by itself, see ``counted``: grpc cancels its task soon after its end."""
+        """Count a stream that did not end by itself, see ``Ending``: grpc cancels its task soon after its end."""
         try:
             await asyncio.sleep(_CUT_SECONDS)
         except asyncio.CancelledError:

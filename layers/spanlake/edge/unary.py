@@ -53,10 +53,11 @@ class StoringMethod:
         return grpc.method_handlers_generic_handler(self._method.service, {self._method.name: called})
 
     async def _called(self, _: AsyncIterator[bytes], context: Context) -> bytes:
-        with counted(self._ingest.metrics, self._method.protocol):
+        with counted(self._ingest.metrics, self._method.protocol) as ending:
             outcome = await self._outcome(context)
             if isinstance(outcome, Refusal):
-                await refuse(context, outcome)
+                await _refuse(context, outcome, ending)
+            ending.code = grpc.StatusCode.OK
             return outcome
 
     async def _outcome(self, context: Context) -> bytes | Refusal:
@@ -91,38 +92,34 @@ class StoringMethod:
         return message
 
 
-class Refused(grpc.aio.AbortError):
-    """Ends a call once its sender has been told why."""
-
-    def __init__(self, refusal_: Refusal) -> None:
-        super().__init__(refusal_.message)
-        self.code = refusal_.code
-
-
-async def refuse(context: Context, refusal_: Refusal) -> NoReturn:
-    """End a call with a status; raises Refused when it could still be told, and something else when not."""
-    try:
-        await context.abort(refusal_.code, refusal_.message, refusal_.trailers)
-    except grpc.aio.AbortError:
-        raise Refused(refusal_) from None
-
-
-@contextmanager
-def counted(metrics: IngestMetrics, protocol: str) -> Iterator[None]:
-    """Count a request by how its call ended.
+@dataclass(slots=True)
+class Ending:
+    """How a call has ended, once that is known.
 
     CANCELLED is one that was over before it was answered: its sender went away, or the message was larger than allowed,
     which grpc tells the sender itself, and nobody here.
     """
-    code = grpc.StatusCode.CANCELLED
+
+    code: grpc.StatusCode = grpc.StatusCode.CANCELLED
+
+
+@contextmanager
+def counted(metrics: IngestMetrics, protocol: str) -> Iterator[Ending]:
+    """Count a request by how its call ended."""
+    ending = Ending()
     try:
-        yield
-        code = grpc.StatusCode.OK
-    except Refused as refused:
-        code = refused.code
-        raise
+        yield ending
     finally:
-        metrics.request(protocol, code.name)
+        metrics.request(protocol, ending.code.name)
+
+
+async def _refuse(context: Context, refusal_: Refusal, ending: Ending) -> NoReturn:
+    """End a call with a status. What abort raises is grpc's own, and goes back to it as it is."""
+    try:
+        await context.abort(refusal_.code, refusal_.message, refusal_.trailers)
+    except grpc.aio.AbortError:  # it could still be told
+        ending.code = refusal_.code
+        raise
 
 
 def tenant_of(context: Context) -> str:
