@@ -48,7 +48,7 @@ def test_a_bucket_holds_what_is_above_half_of_its_power(number: int | None, powe
     ],
 )
 def test_estimates(share: float, counts: dict[int, int], found: float) -> None:
-    assert buckets.quantile(share, counts) == pytest.approx(found)
+    assert buckets.Histogram(counts).quantile(share) == pytest.approx(found)
 
 
 @given(st.lists(st.integers(2, 10**12), min_size=1, max_size=30), st.floats(0, 1))
@@ -58,5 +58,5 @@ def test_an_estimate_lies_beside_the_quantile(numbers: list[int], share: float) 
     exact = sorted(numbers)[max(math.ceil(share * len(numbers)), 1) - 1]
     power = (exact - 1).bit_length()
     below = max((one for one in counts if one < power), default=power - 1)
-    estimate = math.log2(buckets.quantile(share, counts))
+    estimate = math.log2(buckets.Histogram(counts).quantile(share))
     assert below < estimate <= power + 1e-9

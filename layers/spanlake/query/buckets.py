@@ -5,7 +5,9 @@ in nanoseconds, are in none. Source: ``Log2Bucketize`` and ``Log2Quantile`` in T
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping
+from itertools import accumulate
 from math import inf
 
 from sqlglot import exp
@@ -28,18 +30,23 @@ def limit(power: int) -> float:
     return 2.0**power if power <= _LARGEST else inf
 
 
-def quantile(share: float, counts: Mapping[int, int]) -> float:
-    """The estimate of a quantile from the counts of buckets that are not empty, one at least.
+class Histogram:
+    """The counts of buckets, one of them at least not 0."""
 
-    It rises evenly, on a logarithmic scale, from the limit of the bucket before, however far below that is.
-    """
-    wanted = max(math.ceil(share * sum(counts.values())), 1)
-    before, below = min(counts) - 1, 0
-    for power in sorted(counts):
-        inside = wanted - below
-        if inside == counts[power]:
-            return limit(power)
-        if inside < counts[power]:
-            return limit(before) * math.pow(2.0, (power - before) * inside / counts[power])
-        before, below = power, below + counts[power]
-    return limit(before)
+    def __init__(self, counts: Mapping[int, int]) -> None:
+        self._powers = sorted(counts)
+        self._through = list(accumulate(counts[power] for power in self._powers))  # those of the buckets before too
+
+    def quantile(self, share: float) -> float:
+        """The estimate of a quantile.
+
+        It rises evenly, on a logarithmic scale, from the limit of the bucket before, however far below that is.
+        """
+        powers, through = self._powers, self._through
+        wanted = max(math.ceil(share * through[-1]), 1)
+        place = bisect_left(through, wanted)
+        if place == len(powers) or through[place] == wanted:
+            return limit(powers[min(place, len(powers) - 1)])
+        before, below = (powers[place - 1], through[place - 1]) if place else (powers[0] - 1, 0)
+        risen = (wanted - below) / (through[place] - below)
+        return limit(before) * math.pow(2.0, (powers[place] - before) * risen)

@@ -141,8 +141,8 @@ def _estimates(fields: Fields, asked: Asked) -> Measure:
     quantiles, power = asked.node.quantiles, exp.column(VALUE)
 
     def read(row: Row) -> Iterable[tuple[Labels, float | None]]:
-        counts = {power: int(count * asked.scale) for power, count in row[_COUNTS]}
-        return [(quantile_label(q), buckets.quantile(q, counts) / unit) for q in quantiles]
+        counts = buckets.Histogram({power: int(count * asked.scale) for power, count in row[_COUNTS]})
+        return [(quantile_label(q), counts.quantile(q) / unit) for q in quantiles]
 
     return Measure(
         [exp.alias_(exp.func("histogram", buckets.bucket(power)), _COUNTS)],
