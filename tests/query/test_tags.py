@@ -1,10 +1,11 @@
 """Names of tags and their values."""
 
 from collections.abc import Iterator
+from math import inf, nan
 
 import pytest
 
-from spanlake.query.tags import go_float
+from spanlake.query.tags import go_float, go_floats
 from tests.query.kit import At, Lake
 
 
@@ -107,6 +108,13 @@ def test_keys_past_the_cap_are_listed(tmp_path_factory: pytest.TempPathFactory) 
 )
 def test_floats_are_written_as_go_does(value: float, text: str) -> None:
     assert go_float(value) == text
+
+
+@pytest.mark.parametrize(
+    "values", [[1.5, 2.0], [1.5, nan], [nan, 1.5], [0.0, -3.25], [1.5, 1e6], [1e-5], [-inf, 1.0], []]
+)
+def test_floats_are_written_together_as_each_is_alone(values: list[float]) -> None:
+    assert list(go_floats(values)) == [go_float(value) for value in values]
 
 
 def test_a_filter_may_narrow_thousands_of_names(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -72,6 +72,7 @@ INTRINSICS = (
 SCOPE_NAMES = {"span": "span", "resource": "resource", "scope": "instrumentation", "event": "event", "link": "link"}
 
 _KEYWORDS = {Type.STATUS: "keyword"}
+_LEAST_PLAIN, _LEAST_EXPONENT = 1e-4, 1e6  # floats that Go writes without an exponent
 _PLACES = frozenset((Intrinsic.NESTED_SET_LEFT, Intrinsic.NESTED_SET_RIGHT, Intrinsic.NESTED_SET_PARENT))
 
 
@@ -219,9 +220,9 @@ def tag_values(
     fields = Fields(visible(source.known))
     found: dict[TagValue, None] = {}
     for alternative in _alternatives(fields, tag):
-        type_, text = _form(tag, alternative.type, filtered=wanted is not None)
+        type_, texts = _form(tag, alternative.type, filtered=wanted is not None)
         distinct = _distinct(session, source, fields, tag, alternative, wanted, when)
-        found.update(dict.fromkeys(TagValue(type_, text(value)) for value in distinct))
+        found.update(dict.fromkeys(map(partial(TagValue, type_), texts(distinct))))
     return list(found)
 
 
@@ -325,30 +326,36 @@ def visible(known: Known) -> Known:
     return Known(columns, known.rest)
 
 
-def _form(tag: Field, type_: Type, *, filtered: bool) -> tuple[str, Callable[[Any], str]]:
-    """Tempo's name of a value's type, and what writes such values as text."""
+def _form(tag: Field, type_: Type, *, filtered: bool) -> tuple[str, Callable[[list[Any]], Iterable[str]]]:
+    """Tempo's name of the values' type, and what writes such values as text."""
     if type_ is Type.BOOL:
-        return "bool", lambda value: "true" if value else "false"
+        return "bool", partial(map, lambda value: "true" if value else "false")
     if type_ is Type.FLOAT:
-        return "float", go_float
+        return "float", go_floats
     if type_ in (Type.STRING, Type.INT) and not (filtered and _is_place(tag)):
-        return type_.value, str
+        return type_.value, partial(map, str)
     if not filtered:
-        return "int", str
+        return "int", partial(map, str)
     if type_ is Type.DURATION:
-        return "duration", format_duration
+        return "duration", partial(map, format_duration)
     if type_ in _KEYWORDS:
-        return _KEYWORDS[type_], partial(named, type_)
-    return "", lambda _: ""  # Tempo's tag values have no type for it
+        return _KEYWORDS[type_], partial(map, partial(named, type_))
+    return "", partial(map, lambda _: "")  # Tempo's tag values have no type for it
 
 
 def _is_place(tag: Field) -> bool:
     return isinstance(tag, IntrinsicField) and tag.intrinsic in _PLACES
 
 
+def go_floats(values: list[float]) -> Iterable[str]:
+    """Each as ``go_float`` writes it; at once where Python writes all of them so."""
+    plain = all(_LEAST_PLAIN <= abs(value) < _LEAST_EXPONENT for value in values)
+    return map(repr if plain else go_float, values)
+
+
 def go_float(value: float) -> str:
     """A float as Tempo writes it in tag values: Go's shortest form, with ``.0`` where it would look like an integer."""
-    if value == 0 or 1e-4 <= abs(value) < 1e6:
+    if value == 0 or _LEAST_PLAIN <= abs(value) < _LEAST_EXPONENT:
         return repr(value)
     if not isfinite(value):
         return {"nan": "NaN", "inf": "+Inf", "-inf": "-Inf"}[str(value)]
