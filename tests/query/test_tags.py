@@ -111,7 +111,7 @@ def test_floats_are_written_as_go_does(value: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [[1.5, 2.0], [1.5, nan], [nan, 1.5], [0.0, -3.25], [1.5, 1e6], [1e-5], [-inf, 1.0], []]
+    "values", [[1.5, 2.0], [1.5, nan], [nan, 1.5], [0.0, -3.2], [1.5, 1e6], [1e-5], [-inf, 1.0], []]
 )
 def test_floats_are_written_together_as_each_is_alone(values: list[float]) -> None:
     assert list(go_floats(values)) == [go_float(value) for value in values]
