@@ -3,23 +3,19 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.infra.template import ROOT
+from tests.toolchain import installed
 
 APP = ROOT / "infra" / "cdk"
 STACK = "spanlake"
 
 _SCRIPT = ROOT / "scripts" / "cdk" / "environment.sh"
-_MISSING_TOOL = 3  # the script's exit status
-_LONGEST_INSTALL = 900  # seconds
 _LONGEST_RUN = 300
 
 
@@ -53,19 +49,8 @@ class Assembly:
 
 @cache
 def environment() -> Path:
-    """Where the programs are.
-
-    Skips the test on a machine that cannot have them, unless CI is true: then it fails.
-    """
-    command = [str(_SCRIPT)]
-    variables = {**os.environ, "PYTHON": sys.executable}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=_LONGEST_INSTALL, check=False, env=variables)
-    if done.returncode == 0:
-        return Path(done.stdout.strip()) / "bin"
-    reason = f"no AWS CDK: {done.stderr.strip()}"
-    if done.returncode == _MISSING_TOOL and os.environ.get("CI") != "true":
-        pytest.skip(reason)
-    raise RuntimeError(reason)
+    """Where the programs are; skips or fails as ``installed`` does."""
+    return installed(_SCRIPT, "AWS CDK") / "bin"
 
 
 def synth(folder: Path, context: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
