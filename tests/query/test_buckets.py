@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlglot import exp
+from sqlglot.dialects.duckdb import DuckDB
 
 from spanlake.query import buckets
 
@@ -31,7 +32,7 @@ from spanlake.query import buckets
 )
 def test_a_bucket_holds_what_is_above_half_of_its_power(number: int | None, power: int | None) -> None:
     value = exp.cast(exp.Null() if number is None else exp.Literal.number(number), "DOUBLE")
-    (found,) = duckdb.sql(exp.select(buckets.bucket(value)).sql("duckdb")).fetchall()
+    (found,) = duckdb.sql(exp.select(buckets.bucket(value)).sql(DuckDB)).fetchall()
     assert found == (power,)
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlglot import exp
+from sqlglot.dialects.duckdb import DuckDB
 
 from spanlake.query import lossy_sums
 from spanlake.query.measures import VALUE
@@ -46,7 +47,7 @@ def at_once(spans: Spans) -> dict[int | None, float | None]:
     query = lossy_sums.with_tails(grouped, exp.select("*").from_("stored"), ["g"], exp.column(VALUE))
     with duckdb.connect() as duck:
         duck.register("stored", table)
-        rows = duck.execute(query.sql("duckdb")).to_arrow_table().to_pylist()
+        rows = duck.execute(query.sql(DuckDB)).to_arrow_table().to_pylist()
     return {row["g"]: lossy_sums.read(row) for row in rows}
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pyarrow as pa
 from sqlglot import exp
+from sqlglot.dialects.duckdb import DuckDB  # by name, a thread could meet it half loaded
 
 from spanlake.query.limits import Cancelled, LimitExceeded, Limits
 from spanlake.query.outside import Outside
@@ -84,7 +85,7 @@ class Session:
         if self._outside is not None:
             schema = self.fixed(self._outside.alike(query)).schema
             return self._outside.engine.table(query, schema, self.check)
-        return self.fixed(query.sql("duckdb", copy=False), large=large)
+        return self.fixed(query.sql(DuckDB, copy=False), large=large)
 
     def fixed(self, sql: str, *, large: bool = False) -> pa.Table:
         """Run a query whose text is part of the program, as ``table`` does."""

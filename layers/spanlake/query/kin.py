@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sqlglot import exp
+from sqlglot.dialects.duckdb import DuckDB
 
 from spanlake.query.source import Source
 from spanlake.query.tally import ROWS
@@ -51,8 +52,8 @@ class Kin:
         """Define the table ``rows`` (see ``tally``), given ``cells`` with the key of each span."""
         family = source.table(self._columns, arrival="name" in self._columns)
         query.with_("family", as_=family, copy=False)
-        query.with_("kin", as_=self._kin, dialect="duckdb", copy=False)
-        return query.with_(ROWS, as_=self._rows, dialect="duckdb", copy=False)
+        query.with_("kin", as_=self._kin, dialect=DuckDB, copy=False)
+        return query.with_(ROWS, as_=self._rows, dialect=DuckDB, copy=False)
 
 
 def _hash(fields: Fields, *columns: str) -> Sql:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from sqlglot import exp
+from sqlglot.dialects.duckdb import DuckDB
 
 from spanlake.query.source import Source
 from spanlake.traceql import values
@@ -124,7 +125,7 @@ def passed_on(
     query = exp.select("value").from_("reported").where("matched")
     query = query.with_("level0", as_=relation(fields.needs, select, spans).where(inside))
     for name, text in (*_ORDER, ("rows", _NESTED if nested else _WHOLE), *_PASSED):
-        query = query.with_(name, as_=text, dialect="duckdb")
+        query = query.with_(name, as_=text, dialect=DuckDB)
     return query
 
 

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import pyarrow as pa
 from sqlglot import exp
+from sqlglot.dialects.duckdb import DuckDB
 
 from spanlake.store.index import Block
 
@@ -62,7 +63,7 @@ class Outside:
             select.set("where", None)  # it may name columns that only the engine has
             none = exp.select(*(column.copy() for column in read)).where(exp.false(), copy=False)
             table.replace(none.subquery("nothing", copy=False))
-        return found.sql("duckdb", copy=False)
+        return found.sql(DuckDB, copy=False)
 
 
 _MARK = "spanlake.outside"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlglot import exp
+from sqlglot.dialects.duckdb import DuckDB
 
 from spanlake.query.duck import Session
 from spanlake.query.limits import LimitExceeded
@@ -115,7 +116,7 @@ def _has_rows(query: exp.Select) -> bool:
 
 
 def _tops(top: int) -> exp.Expr:
-    return exp.maybe_parse(_TOTALS_AND_TOPS.format(top=top), dialect="duckdb").subquery("found")
+    return exp.maybe_parse(_TOTALS_AND_TOPS.format(top=top), dialect=DuckDB).subquery("found")
 
 
 def _read(row: dict[str, Any], codes: dict[int, str]) -> Tally:

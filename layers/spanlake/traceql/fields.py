@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
+from sqlglot.dialects.duckdb import DuckDB
 
 from spanlake.spans.columns import AttributeColumn, Scope
 from spanlake.traceql import values
@@ -153,7 +154,7 @@ class Fields:
             )
             list_path = path.replace("$.", "$.arrayValue.values[*].")
             texts = exp.func("json_extract_string", json.copy(), exp.Literal.string(list_path))
-            typed = exp.TryCast(this=texts, to=exp.DataType.build(f"{sql_type}[]", dialect="duckdb"))
+            typed = exp.TryCast(this=texts, to=exp.DataType.build(f"{sql_type}[]", dialect=DuckDB))
             items = values.case(exp.GT(this=exp.func("len", texts.copy()), expression=exp.Literal.number(0)), typed)
             by_type[type_, True] = _first_of(by_type.get((type_, True)), items)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlglot import exp
+from sqlglot.dialects.duckdb import DuckDB
 
 from spanlake.traceql import values
 from spanlake.traceql.aggregates import aggregate, operand_of
@@ -181,7 +182,7 @@ def _over_spans(test: Sql) -> Sql:
 def _aggregate(node: exp.Expr) -> exp.Expr:
     if not isinstance(node, exp.Column) or node.table != TRACE:
         return node
-    return exp.maybe_parse(_TOTALS[node.name], dialect="duckdb")
+    return exp.maybe_parse(_TOTALS[node.name], dialect=DuckDB)
 
 
 _TOTALS = {

@@ -6,6 +6,7 @@ leads to have 0 everywhere, a root's parent is -1, and siblings are numbered as 
 """
 
 from sqlglot import exp
+from sqlglot.dialects.duckdb import DuckDB
 
 from spanlake.traceql.fields import CHILDREN, PARENT, SPAN, TRACE, TREE, Needs
 
@@ -104,14 +105,14 @@ def relation(needs: Needs, select: list[exp.Expr], spans: exp.Query | None = Non
     if spans is not None:
         query.with_(SPANS, as_=spans, copy=False)
     if needs.parents:
-        query.with_("parents", as_=_FIRST, dialect="duckdb", copy=False)
+        query.with_("parents", as_=_FIRST, dialect=DuckDB, copy=False)
         query = _join(query, "parents", PARENT, {"trace_id": "trace_id", "span_id": "parent_span_id"}, kind="LEFT")
     if needs.trace:
         query = _join(
-            query.with_("traces", as_=_TRACES, dialect="duckdb", copy=False), "traces", TRACE, {"trace_id": "trace_id"}
+            query.with_("traces", as_=_TRACES, dialect=DuckDB, copy=False), "traces", TRACE, {"trace_id": "trace_id"}
         )
     if needs.children:
-        query.with_("children", as_=_CHILDREN, dialect="duckdb", copy=False)
+        query.with_("children", as_=_CHILDREN, dialect=DuckDB, copy=False)
         keys = {"trace_id": "trace_id", "parent_span_id": "span_id"}
         query = _join(query, "children", CHILDREN, keys, kind="LEFT")
     return _with_tree(query) if needs.tree else query
@@ -127,7 +128,7 @@ def _with_tree(query: exp.Select) -> exp.Select:
         ("tree", _TREE),
         ("placed", _PLACED),
     ):
-        query.with_(name, as_=text, dialect="duckdb", copy=False)
+        query.with_(name, as_=text, dialect=DuckDB, copy=False)
     query.args["with_"].set("recursive", True)
     return _join(query, "placed", TREE, {"trace_id": "trace_id", ARRIVAL: ARRIVAL})
 
