@@ -20,6 +20,9 @@ _ROWS, _ZONE = "span_db_rows___int", "resource_cloud_availability__zone"
 _ALL = "*"
 """Every column."""
 
+BEYOND_TEMPO = "beyond Tempo"
+"""The area of the queries that only the extended dialect answers."""
+
 
 @dataclass(frozen=True)
 class Query:
@@ -52,7 +55,7 @@ def _pipeline(q: str, *columns: str) -> Query:
 
 
 def _beyond(q: str, *columns: str) -> Query:
-    return Query("beyond Tempo", q, _SEARCH, {"q": q}, (*_MATCH, *columns))
+    return Query(BEYOND_TEMPO, q, _SEARCH, {"q": q}, (*_MATCH, *columns))
 
 
 def _metrics(q: str, *columns: str) -> Query:

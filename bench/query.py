@@ -18,7 +18,7 @@ from rich.table import Table
 from bench.blocks import Blocks
 from bench.generate import Workload, arguments
 from bench.lake import fill
-from bench.queries import QUERIES, Query
+from bench.queries import BEYOND_TEMPO, QUERIES, Query
 from bench.report import console
 from bench.server import Server, serving
 
@@ -103,6 +103,8 @@ class Bench:
     blocks: Blocks
     asker: Asker
     rounds: int
+    dialect: str
+    """Of TraceQL: tempo or extended."""
 
     def measure(self, query: Query) -> Timing:
         """A query and its scan, taken in turns, after one of each that does not count."""
@@ -127,7 +129,8 @@ class Bench:
     def queries(self, only: "re.Pattern[str]") -> list[Query]:
         """The queries whose area and label the pattern finds, about values that the data holds."""
         known = self.blocks.known()
-        return [query.about(known) for query in QUERIES if only.search(f"{query.area}: {query.label}")]
+        answered = [query for query in QUERIES if self.dialect == "extended" or query.area != BEYOND_TEMPO]
+        return [query.about(known) for query in answered if only.search(f"{query.area}: {query.label}")]
 
 
 def _time(action: Callable[[], object]) -> float:
@@ -137,12 +140,15 @@ def _time(action: Callable[[], object]) -> float:
 
 
 @contextmanager
-def bench(data: Path, workload: Workload, copies: int, rounds: int) -> Iterator[Bench]:
-    """A server that has just started on a directory with so many copies of the workload, loaded if it is empty."""
+def bench(data: Path, workload: Workload, copies: int, options: argparse.Namespace) -> Iterator[Bench]:
+    """A server that has just started on a directory with so many copies of the workload, loaded if it is empty.
+
+    It leaves the blocks as they are, so that all queries are asked of the same.
+    """
     fill(data, workload, copies)
     blocks = Blocks(data)
-    with serving(data, "--traceql", "extended") as server:
-        yield Bench(server, blocks, Asker(server, blocks.hours()), rounds)
+    with serving(data, "--no-compaction", "--traceql", options.traceql) as server:
+        yield Bench(server, blocks, Asker(server, blocks.hours()), options.rounds, options.traceql)
 
 
 @contextmanager
@@ -161,6 +167,7 @@ def options_of(description: str | None, rounds: int) -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, help="keep the spans in this directory, and use them again")
     parser.add_argument("--only", type=re.compile, default="", help="queries whose `area: label` this pattern finds")
     parser.add_argument("--rounds", type=int, default=rounds, help="how often each is asked (%(default)s)")
+    parser.add_argument("--traceql", choices=("tempo", "extended"), default="tempo", help="the dialect (%(default)s)")
     return parser
 
 
@@ -181,7 +188,7 @@ def main() -> None:
     with (
         directory(options.data) as data,
         screen.status("loading") as status,
-        bench(data, workload_of(options), options.repeat, options.rounds) as running,
+        bench(data, workload_of(options), options.repeat, options) as running,
     ):
         for query in running.queries(options.only):
             status.update(f"asking: {query.label}")

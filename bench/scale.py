@@ -43,7 +43,7 @@ def main() -> None:
     with directory(options.data) as data, screen.status("loading") as status:
         for copies in (1, options.repeat):
             folder = data / f"copies-{copies}"
-            with bench(folder, workload_of(options), copies, options.rounds) as running:
+            with bench(folder, workload_of(options), copies, options) as running:
                 timings[copies] = []
                 for query in running.queries(options.only):
                     status.update(f"asking for {copies}: {query.label}")

@@ -102,3 +102,24 @@ def test_duckdb_reads_blocks_with_different_columns(tmp_path: Path, spans: int) 
     expected = pa.concat_tables(tables, promote_options="default")
     assert read.to_pylist() == expected.select(read.column_names).to_pylist()
     assert set(expected.column_names) - set(read.column_names) == {"scope_rest", "resource_rest"}
+
+
+def codecs(data: pa.Buffer) -> dict[str, str]:
+    """How the columns of a block are compressed."""
+    group = pq.ParquetFile(pa.BufferReader(data)).metadata.row_group(0)
+    columns = [group.column(number) for number in range(group.num_columns)]
+    return {column.path_in_schema: column.compression for column in columns}
+
+
+def test_long_values_are_compressed_harder_than_short_ones() -> None:
+    statement = AttributeColumn(Scope.SPAN, "db.statement", ValueType.STRING)
+    method = AttributeColumn(Scope.SPAN, "http.method", ValueType.STRING)
+    rows = 2_000
+    attributes: Attributes = {statement: ["SELECT " + "x, " * 40] * rows, method: ["GET", "PUT"] * (rows // 2)}
+    found = codecs(encode(span_table([{}] * rows, attributes)))
+    assert found[statement.name] == "ZSTD"
+    assert found[method.name] == "SNAPPY"
+
+
+def test_small_blocks_do_not_pay_for_zstd() -> None:
+    assert "ZSTD" not in codecs(encode(span_table(VALUES, ATTRIBUTES))).values()
