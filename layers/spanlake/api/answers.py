@@ -1,6 +1,7 @@
 """The bodies of the Tempo API's answers."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
@@ -9,6 +10,8 @@ from spanlake.query.found import FoundSpan, FoundTrace, SpanSet
 from spanlake.query.series import Labels, Series
 from spanlake.query.steps import Steps
 from spanlake.receivers.export import delimited
+
+_SPECIAL = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 
 def search(found: Iterable[FoundTrace], *, with_spans: bool) -> dict[str, Any]:
@@ -59,13 +62,14 @@ def _attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 def query_range(found: Iterable[Series], steps: Steps) -> dict[str, Any]:
     """tempopb.QueryRangeResponse in JSON."""
-    return {"series": [_line(one) | {"samples": _samples(one, steps)} | _exemplars(one) for one in found]}
+    times = [str(steps.at_ms(n)) for n in range(steps.count)]
+    return {"series": [_line(one) | {"samples": _samples(one, times)} | _exemplars(one) for one in found]}
 
 
-def _samples(one: Series, steps: Steps) -> list[dict[str, Any]]:
+def _samples(one: Series, times: Sequence[str]) -> list[dict[str, Any]]:
     return [
-        {"timestampMs": str(steps.at_ms(n)), "value": _double(value)}
-        for n, value in enumerate(one.values)
+        {"timestampMs": time, "value": _double(value)}
+        for time, value in zip(times, one.values, strict=True)
         if value is not None
     ]
 
@@ -112,8 +116,7 @@ def any_value(value: object) -> dict[str, Any]:
 
 
 def _double(value: float) -> float | str:
-    special = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
-    return special.get(str(value), value)
+    return value if isfinite(value) else _SPECIAL[str(value)]
 
 
 def trace_by_id_response(trace: TracesData | None) -> bytes:

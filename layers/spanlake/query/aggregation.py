@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from sqlglot import exp
 
 from spanlake.query import exemplars, lossy_sums
@@ -13,12 +15,13 @@ from spanlake.query.exemplars import Candidate, Sample
 from spanlake.query.finder import over, with_spans
 from spanlake.query.found import named
 from spanlake.query.limits import LimitExceeded
-from spanlake.query.measures import VALUE, Measure, Row, quantile_label
+from spanlake.query.measures import BUCKET, COUNT, VALUE, Measure, Row, quantile_label
 from spanlake.query.positions import inside, position
 from spanlake.query.sampling import only_sampled
 from spanlake.query.series import NAME, Exemplar, Labels, LabelValue, Series
 from spanlake.query.source import Source
 from spanlake.query.steps import Steps
+from spanlake.spans.arrays import numbers
 from spanlake.traceql import values
 from spanlake.traceql.fields import SPAN, Fields
 from spanlake.traceql.pipeline import SearchPlan, Selection
@@ -32,7 +35,8 @@ _Define: TypeAlias = Callable[[exp.Select], exp.Select]  # gives a query the tab
 
 _POSITION = "position"
 _COUNTED = "counted"
-_BATCH = 8192  # rows that are Python objects at once
+_ROW = "row"
+_AGAIN = {_COUNTED: exp.Sum, exemplars.FOUND: exp.Min}  # what makes one aggregate of those of several groups
 _RARE = 10_000  # spans, of which all are looked through for exemplars
 
 
@@ -57,18 +61,14 @@ class Aggregation:
         """The series. Raises LimitExceeded."""
         spans = self._spans(self.steps)
         picked = self._picked(spans.measure)
-        at_once = [picked] if self.limit and (spans.are_judged_together or self.source.engine is not None) else []
-        counted = exp.alias_(exp.Count(this=exp.Star()), _COUNTED)
+        at_once = self.limit and (spans.are_judged_together or self.source.engine is not None)
+        table = self._table(spans, spans.measured(picked if at_once else None), self._define(spans))
         lines = _Lines(spans, self.steps, self.session)
-        candidates: list[Candidate] = []
-        matched = 0
-        for row in self._rows(spans, spans.measured([counted, *at_once]), self._define(spans)):
-            lines.add(row)
-            matched += row[_COUNTED]
-            if at_once:
-                candidates += spans.candidates(row)
+        lines.add(table)
+        matched = int(pc.sum(table[_COUNTED]).as_py() or 0)  # a sum of counts comes as a decimal number
         if self.limit and matched:
-            for one in exemplars.choose(candidates or self._looked_for(matched), self.steps, self.limit):
+            candidates = spans.candidates(table) if at_once else self._looked_for(matched)
+            for one in exemplars.choose(candidates, self.steps, self.limit):
                 lines.show(one)
         return lines.series()
 
@@ -95,8 +95,7 @@ class Aggregation:
             table = sample.source.table(columns_needed(needs), arrival=needs_arrival(needs), where=sample.where)
             return query.with_("spans", as_=table, copy=False)
 
-        rows = self._rows(spans, spans.grouped([self._picked(spans.measure)]), define)
-        return [found for row in rows for found in spans.candidates(row)]
+        return spans.candidates(self._table(spans, spans.grouped([self._picked(spans.measure)]), define))
 
     @staticmethod
     def _picked(measure: Measure) -> exp.Expr:
@@ -112,7 +111,8 @@ class Aggregation:
         measure = self.measure(fields)
         groups = [exp.alias_(position(times, start), _POSITION), *measure.groups]
         groups += [column for label in labels for column in label.columns]
-        columns = [*groups, *([exp.alias_(measure.operand, VALUE)] if measure.operand is not None else [])]
+        read = {VALUE: measure.operand, BUCKET: measure.bucket}
+        columns = [*groups, *(exp.alias_(sql, name) for name, sql in read.items() if sql is not None)]
         if self.limit:
             columns += [
                 exp.alias_(start.copy(), exemplars.START),
@@ -142,15 +142,14 @@ class Aggregation:
     def _in_range(self) -> Source:
         return self.source.overlapping(self.steps.first_ns, self.steps.last_ns)
 
-    def _rows(self, spans: "_Spans", found: exp.Select, define: _Define) -> Iterator[Row]:
+    def _table(self, spans: "_Spans", found: exp.Select, define: _Define) -> pa.Table:
         limit = self.session.limits.points
         selection = replace(spans.selection, query=found)
         query = exp.select(exp.Star()).limit(limit + 1, copy=False)
         table = self.session.table(over(self.session, query, selection, define))
         if table.num_rows > limit:
             raise _too_many_points(limit)
-        for batch in table.to_batches(max_chunksize=_BATCH):
-            yield from batch.to_pylist()
+        return table
 
 
 @dataclass(frozen=True)
@@ -164,13 +163,25 @@ class _Spans:
     measure: Measure
     are_judged_together: bool
 
-    def measured(self, others: Sequence[exp.Expr]) -> exp.Select:
-        """The query for what is measured of each group, and others of its aggregates."""
-        aggregates = [*self.measure.aggregates, *others]
-        if not self.measure.is_lossy:
-            return self.grouped(aggregates)
-        value = exp.column(VALUE)
-        return lossy_sums.with_tails(self._by_group(aggregates), self.selection.query, self.groups, value)
+    def measured(self, exemplar: exp.Expr | None) -> exp.Select:
+        """The query for what is measured of each group, how many spans that are, and an exemplar if one is wanted."""
+        counted = exp.alias_(exp.Count(this=exp.Star()), _COUNTED)
+        others = [counted] if exemplar is None else [counted, exemplar]
+        if self.measure.is_lossy:
+            grouped, value = self._by_group([*self.measure.aggregates, *others]), exp.column(VALUE)
+            return lossy_sums.with_tails(grouped, self.selection.query, self.groups, value)
+        if self.measure.bucket is not None:
+            return self._by_bucket(others)
+        return self.grouped([*self.measure.aggregates, *others])
+
+    def _by_bucket(self, others: Sequence[exp.Expr]) -> exp.Select:
+        """The same for aggregates of buckets: DuckDB counts these as groups in two thirds of the time that it takes to
+        count them in maps."""
+        per_bucket = self.grouped([exp.alias_(exp.Count(this=exp.Star()), COUNT), *others])
+        per_bucket.select(exp.column(BUCKET), copy=False).group_by(exp.column(BUCKET), copy=False)
+        again = [exp.alias_(_AGAIN[one.alias](this=exp.column(one.alias)), one.alias) for one in others]
+        query = self._by_group([*self.measure.aggregates, *again])
+        return query.from_(per_bucket.subquery("buckets", copy=False), copy=False)
 
     def grouped(self, aggregates: Sequence[exp.Expr]) -> exp.Select:
         """The query for some aggregates of each group."""
@@ -182,14 +193,28 @@ class _Spans:
         groups = [exp.column(name) for name in self.groups]
         return exp.select(*groups, *aggregates).group_by(*(group.copy() for group in groups), copy=False)
 
-    def group(self, row: Row) -> Labels:
-        """The labels a row is grouped by."""
-        return tuple((label.name, label.read(row)) for label in self.labels)
+    def lines(self, table: pa.Table) -> Iterator[tuple[Labels, list[int]]]:
+        """The labels that rows of such a table are grouped by, each time with the numbers of the rows that have
+        them."""
+        names = [name for name in self.groups if name != _POSITION]
+        if not names:
+            if table.num_rows:
+                yield (), list(range(table.num_rows))
+            return
+        numbered = table.select(names).append_column(_ROW, numbers(table.num_rows))
+        for row in numbered.group_by(names, use_threads=False).aggregate([(_ROW, "list")]).to_pylist():
+            labels = tuple((label.name, label.read(row)) for label in self.labels)
+            yield labels + self.measure.labels(row), row[f"{_ROW}_list"]
 
-    def candidates(self, row: Row) -> list[Candidate]:
-        """The exemplar that a row offers, if any."""
-        found = Candidate.of(self.group(row) + self.measure.labels(row), row, self.measure.unit)
-        return [] if found is None else [found]
+    def candidates(self, table: pa.Table) -> list[Candidate]:
+        """The exemplars that the rows offer."""
+        offered, unit = table[exemplars.FOUND].to_pylist(), self.measure.unit
+        return [
+            Candidate.of(labels, found, unit)
+            for labels, rows in self.lines(table)
+            for row in rows
+            if (found := offered[row]) is not None
+        ]
 
 
 class _Label:
@@ -230,11 +255,15 @@ class _Lines:
         self._limits = session.limits
         self._lines: dict[str, _Line] = {}
 
-    def add(self, row: Row) -> None:
-        """Take in the values of a row. Raises LimitExceeded."""
-        group = self._spans.group(row)
-        for added, value in self._spans.measure.read(row):
-            self._line(group + added).values[row[_POSITION]] = value
+    def add(self, table: pa.Table) -> None:
+        """Take in what was measured of groups. Raises LimitExceeded."""
+        positions: list[int] = table[_POSITION].to_pylist()  # type: ignore[assignment]  # none is NULL
+        readings = list(self._spans.measure.read(table))
+        for labels, rows in self._spans.lines(table):
+            for added, measured in readings:
+                line = self._line(labels + added).values
+                for row in rows:
+                    line[positions[row]] = measured[row]
 
     def show(self, one: Candidate) -> None:
         """Show an exemplar: of quantiles with the lowest that is not below its value."""

@@ -4,14 +4,13 @@ A bucket is named by a power of two: it holds what is above half of that and not
 in nanoseconds, are in none. Source: ``Log2Bucketize`` and ``Log2Quantile`` in Tempo's ``pkg/traceql``.
 """
 
-import math
-from bisect import bisect_left
-from collections.abc import Mapping
-from itertools import accumulate
 from math import inf
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from sqlglot import exp
 
+from spanlake.spans.arrays import Array, int64, where
 from spanlake.traceql import values
 from spanlake.traceql.values import Sql
 
@@ -30,23 +29,38 @@ def limit(power: int) -> float:
     return 2.0**power if power <= _LARGEST else inf
 
 
-class Histogram:
-    """The counts of buckets, one of them at least not 0."""
+def estimates(powers: Array, counts: Array, share: float, scale: float = 1.0) -> Array:
+    """The estimate of a quantile (float64) for each histogram: lists of the powers of its buckets, in order, and of how
+    many values each holds, which is never 0 and, for a scale of at least 1, taken for so many times as much.
 
-    def __init__(self, counts: Mapping[int, int]) -> None:
-        self._powers = sorted(counts)
-        self._through = list(accumulate(counts[power] for power in self._powers))  # those of the buckets before too
+    It rises evenly, on a logarithmic scale, from the limit of the bucket before, however far below that is.
+    """
+    of, power = pc.list_parent_indices(counts), powers.flatten()
+    count = pc.multiply(counts.flatten().cast(pa.float64()), pa.scalar(scale)).cast(pa.int64(), safe=False)
+    running = pc.cumulative_sum(count)
+    through_last = running.take(_ends(counts))
+    through_before = pa.concat_arrays([pa.array([0], pa.int64()), through_last])
+    total = pc.subtract(through_last, through_before.slice(0, len(counts)))
 
-    def quantile(self, share: float) -> float:
-        """The estimate of a quantile.
+    wanted = pc.ceil(pc.multiply(total.cast(pa.float64()), pa.scalar(share)))
+    wanted = pc.min_element_wise(pc.max_element_wise(wanted.cast(pa.int64()), int64(1)), total)
+    through = pc.subtract(running, through_before.take(of))
+    below = pc.subtract(through, count)
+    reached = wanted.take(of)
+    chosen = where(pc.and_(pc.less(below, reached), pc.greater_equal(through, reached)))  # one of each histogram
 
-        It rises evenly, on a logarithmic scale, from the limit of the bucket before, however far below that is.
-        """
-        powers, through = self._powers, self._through
-        wanted = max(math.ceil(share * through[-1]), 1)
-        place = bisect_left(through, wanted)
-        if place == len(powers) or through[place] == wanted:
-            return limit(powers[min(place, len(powers) - 1)])
-        before, below = (powers[place - 1], through[place - 1]) if place else (powers[0] - 1, 0)
-        risen = (wanted - below) / (through[place] - below)
-        return limit(before) * math.pow(2.0, (powers[place] - before) * risen)
+    power, below, count = power.cast(pa.float64()), below.take(chosen), count.take(chosen)
+    top = power.take(chosen)
+    neighbour = power.take(pc.max_element_wise(pc.subtract(chosen, int64(1)), int64(0)))
+    before = pc.if_else(pc.equal(below, int64(0)), pc.subtract(top, pa.scalar(1.0)), neighbour)
+    risen = pc.divide(pc.subtract(wanted, below).cast(pa.float64()), count.cast(pa.float64()))
+    return pc.multiply(_two_to(before), _two_to(pc.multiply(pc.subtract(top, before), risen)))
+
+
+def _ends(lists: Array) -> Array:
+    """Where the last item of each list is among the items of all."""
+    return pc.subtract(pc.cumulative_sum(pc.list_value_length(lists).cast(pa.int64())), int64(1))
+
+
+def _two_to(exponents: Array) -> Array:
+    return pc.power(pa.scalar(2.0), exponents)

@@ -5,7 +5,7 @@ most; of the spans there are, those of many series are taken before more of one.
 stored alone.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
@@ -22,9 +22,9 @@ from spanlake.traceql.tree import Query, Type
 MOST = 100
 TRACE_LABEL = "trace:id"
 START, TRACE = "exemplar_start", "exemplar_trace"
+FOUND = "exemplar"
 
 _PER_PART = 2
-_FOUND = "exemplar"
 _SAMPLE_BLOCKS = 16
 _SAMPLE_ROWS = 32_768
 _ROW = "file_row_number"  # DuckDB leaves out row groups by it
@@ -45,14 +45,14 @@ def exemplars_wanted(query: Query, asked: int) -> int:
 
 
 def first_of_group(value: exp.Expr | None, *tests: exp.Expr) -> exp.Expr:
-    """An aggregate: the first span of a group that passes tests. It has the columns START and TRACE, and a value to
-    show."""
+    """The aggregate FOUND: the first span of a group that passes tests. It has the columns START and TRACE, and a
+    value to show."""
     members = {"start": exp.column(START), "trace": exp.column(TRACE), "value": value or exp.Null()}
     parts = [exp.PropertyEQ(this=exp.to_identifier(name), expression=sql) for name, sql in members.items()]
     first: exp.Expr = exp.Min(this=exp.Struct(expressions=parts))
     if tests:
         first = exp.Filter(this=first, expression=exp.Where(this=exp.and_(*tests)))
-    return exp.alias_(first, _FOUND)
+    return exp.alias_(first, FOUND)
 
 
 @dataclass(frozen=True)
@@ -65,11 +65,8 @@ class Candidate:
     value: float | None
 
     @classmethod
-    def of(cls, group: Labels, row: Any, unit: float) -> "Candidate | None":
-        """The one in a row with the aggregate ``first_of_group``, if any."""
-        found = row[_FOUND]
-        if found is None:
-            return None
+    def of(cls, group: Labels, found: Mapping[str, Any], unit: float) -> "Candidate":
+        """The one that the aggregate ``first_of_group`` found."""
         value = None if found["value"] is None else found["value"] / unit
         return cls(group, found["start"], found["trace"], value)
 

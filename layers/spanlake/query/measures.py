@@ -4,11 +4,14 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from sqlglot import exp
 
 from spanlake.query import buckets, lossy_sums
 from spanlake.query.series import Labels
 from spanlake.query.steps import Steps
+from spanlake.spans.arrays import Array
 from spanlake.traceql import values
 from spanlake.traceql.facets import EVERYWHERE
 from spanlake.traceql.fields import Fields
@@ -17,7 +20,9 @@ from spanlake.traceql.tree import Compare, IntrinsicField, MetricsAggregate, Met
 from spanlake.traceql.values import Alternative, Sql
 
 VALUE = "value"
-_COUNTS = "counts"
+BUCKET, COUNT = "bucket", "count"
+_COUNTS, _POWERS = "counts", "powers"
+_BATCH = 8192  # rows that are Python objects at once
 _NAN = exp.cast(exp.Literal.string("NaN"), "DOUBLE")
 
 _BUCKETED = frozenset((Type.INT, Type.DURATION))  # Tempo's histograms, which its quantiles come from, leave out floats
@@ -29,6 +34,7 @@ _AGGREGATES = {
 }
 
 Row = Mapping[str, Any]
+Reading = tuple[Labels, list[float | None]]  # labels to add, and what was measured of each group
 
 
 def _unlabelled(_: Row) -> Labels:
@@ -39,12 +45,13 @@ def _unlabelled(_: Row) -> Labels:
 class Measure:
     """What is measured: columns to group by, tests, aggregates, and the reading of their result.
 
-    ``read`` gives, for a row of the aggregates, labels to add and values; ``labels`` gives, for a row of the groups
-    alone, the labels that all of these have. ``unit`` is what the operand is to be divided by.
+    ``read`` makes of a table of the aggregates, a row a group, the values of each group, once for each of the labels
+    that are to be added; ``labels`` gives, for a row of ``groups``, the labels that all of these have. ``unit`` is what
+    the operand is to be divided by.
     """
 
     aggregates: list[exp.Expr]
-    read: Callable[[Row], Iterable[tuple[Labels, float | None]]]
+    read: Callable[[pa.Table], Iterable[Reading]]
     operand: Sql | None = None
     unit: float = 1.0
     groups: tuple[exp.Expr, ...] = ()
@@ -52,6 +59,7 @@ class Measure:
     quantiles: tuple[float, ...] = ()
     tests: tuple[Sql, ...] = ()
     filled: bool = False
+    bucket: Sql | None = None  # of the operand; the aggregates are of buckets then, of which each has a COUNT
     is_lossy: bool = False  # a sum to which the order of spans matters, and those that fail the tests
     name: str | None = None  # of series without labels
 
@@ -82,7 +90,7 @@ def compared(fields: Fields, node: Compare) -> Measure:
     def labels(row: Row) -> Labels:
         return (("__meta_type", "selection_total" if row["selected"] else "baseline_total"), (EVERYWHERE, "nil"))
 
-    return Measure([], lambda _: [], groups=(exp.alias_(side, "selected"),), labels=labels)
+    return Measure([], lambda _: (), groups=(exp.alias_(side, "selected"),), labels=labels)
 
 
 def quantile_label(quantile: float) -> Labels:
@@ -94,7 +102,7 @@ def _count(_: Fields, asked: Asked) -> Measure:
     per = asked.steps.seconds if asked.node.function is MetricsFunction.RATE else 1.0
     return Measure(
         [exp.alias_(exp.Count(this=exp.Star()), VALUE)],
-        lambda row: [((), row[VALUE] / per * asked.scale)],
+        lambda table: [((), _scaled(table[VALUE], per, asked.scale))],
         filled=True,
         name=asked.node.function.value,
     )
@@ -106,7 +114,7 @@ def _aggregate(fields: Fields, asked: Asked) -> Measure:
     scale = asked.scale if function is MetricsFunction.SUM_OVER_TIME else 1.0
     return Measure(
         [exp.alias_(exp.func(_AGGREGATES[function], exp.column(VALUE)), VALUE)],
-        lambda row: [((), row[VALUE] / unit * scale)],
+        lambda table: [((), _scaled(table[VALUE], unit, scale))],
         operand=operand,
         unit=unit,
         tests=(values.not_null(exp.column(VALUE)),),
@@ -120,9 +128,9 @@ def _lossy_sum(fields: Fields, asked: Asked) -> Measure:
         return _aggregate(fields, asked)
     operand, unit = _numbers(fields, asked.node)
 
-    def read(row: Row) -> Iterable[tuple[Labels, float | None]]:
-        total = lossy_sums.read(row)
-        return [] if total is None else [((), total / unit * asked.scale)]
+    def read(table: pa.Table) -> Iterable[Reading]:
+        totals = (lossy_sums.read(row) for batch in table.to_batches(max_chunksize=_BATCH) for row in batch.to_pylist())
+        return [((), [None if total is None else total / unit * asked.scale for total in totals])]
 
     return Measure(
         lossy_sums.aggregates(exp.column(VALUE)),
@@ -138,21 +146,28 @@ def _lossy_sum(fields: Fields, asked: Asked) -> Measure:
 def _estimates(fields: Fields, asked: Asked) -> Measure:
     """Quantiles as Tempo estimates them from the buckets of a histogram."""
     operand, unit = _numbers(fields, asked.node, _BUCKETED)
-    quantiles, power = asked.node.quantiles, exp.column(VALUE)
+    quantiles = asked.node.quantiles
 
-    def read(row: Row) -> Iterable[tuple[Labels, float | None]]:
-        counts = buckets.Histogram({power: int(count * asked.scale) for power, count in row[_COUNTS]})
-        return [(quantile_label(q), counts.quantile(q) / unit) for q in quantiles]
+    def read(table: pa.Table) -> Iterable[Reading]:
+        powers, counts = table[_POWERS].combine_chunks(), table[_COUNTS].combine_chunks()
+        for q in quantiles:
+            yield quantile_label(q), _scaled(buckets.estimates(powers, counts, q, asked.scale), unit)
 
     return Measure(
-        [exp.alias_(exp.func("histogram", buckets.bucket(power)), _COUNTS)],
+        [exp.alias_(_by_bucket(exp.column(BUCKET)), _POWERS), exp.alias_(_by_bucket(exp.column(COUNT)), _COUNTS)],
         read,
         operand=operand,
         unit=unit,
         quantiles=quantiles,
-        tests=(exp.GTE(this=power.copy(), expression=exp.Literal.number(buckets.LEAST)),),
+        tests=(exp.GTE(this=exp.column(VALUE), expression=exp.Literal.number(buckets.LEAST)),),
         filled=True,
+        bucket=buckets.bucket(operand.copy()),
     )
+
+
+def _by_bucket(item: exp.Column) -> exp.Expr:
+    """A list of what each bucket has."""
+    return exp.ArrayAgg(this=exp.Order(this=item, expressions=[exp.Ordered(this=exp.column(BUCKET))]))
 
 
 def _quantiles(fields: Fields, asked: Asked) -> Measure:
@@ -162,8 +177,9 @@ def _quantiles(fields: Fields, asked: Asked) -> Measure:
     wanted = exp.Array(expressions=[values.literal(Static(Type.FLOAT, q)) for q in quantiles])
     least = exp.Literal.number(buckets.LEAST if unit > 1 else 0)
 
-    def read(row: Row) -> Iterable[tuple[Labels, float | None]]:
-        return [(quantile_label(q), value / unit) for q, value in zip(quantiles, row[VALUE], strict=True)]
+    def read(table: pa.Table) -> Iterable[Reading]:
+        for at, q in enumerate(quantiles):
+            yield quantile_label(q), _scaled(pc.list_element(table[VALUE], at), unit)
 
     return Measure(
         [exp.alias_(exp.func("quantile_disc", exp.column(VALUE), wanted), VALUE)],
@@ -188,16 +204,22 @@ def _histogram_of_all(fields: Fields, asked: Asked) -> Measure:
 
 def _counted_by_bucket(operand: Sql, unit: float, scale: float) -> Measure:
     def labels(row: Row) -> Labels:
-        return (("__bucket", buckets.limit(row["bucket"]) / unit),)
+        return (("__bucket", buckets.limit(row[BUCKET]) / unit),)
 
     return Measure(
         [exp.alias_(exp.Count(this=exp.Star()), VALUE)],
-        lambda row: [(labels(row), row[VALUE] * scale)],
-        groups=(exp.alias_(buckets.bucket(operand), "bucket"),),
+        lambda table: [((), _scaled(table[VALUE], 1.0, scale))],
+        groups=(exp.alias_(buckets.bucket(operand), BUCKET),),
         labels=labels,
-        tests=(values.not_null(exp.column("bucket")),),
+        tests=(values.not_null(exp.column(BUCKET)),),
         filled=True,
     )
+
+
+def _scaled(column: Array, unit: float, scale: float = 1.0) -> list[float | None]:
+    numbers = pc.divide(column.cast(pa.float64()), pa.scalar(unit))
+    found: list[float | None] = pc.multiply(numbers, pa.scalar(scale)).to_pylist()
+    return found
 
 
 def _numbers(fields: Fields, node: MetricsAggregate, types: Container[Type] = values.NUMERIC) -> tuple[Sql, float]:

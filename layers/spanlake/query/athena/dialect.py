@@ -39,7 +39,7 @@ def _check(node: exp.Expr) -> None:
 
 _SHARED = (
     *(exp.And, exp.Or, exp.Case, exp.If, exp.Coalesce, exp.Nullif, exp.Cast, exp.TryCast, exp.Try),
-    *(exp.Count, exp.Sum, exp.Min, exp.Max, exp.Avg, exp.LogicalOr, exp.ArgMax, exp.RowNumber),
+    *(exp.Count, exp.Sum, exp.Min, exp.Max, exp.Avg, exp.LogicalOr, exp.ArgMax, exp.ArrayAgg, exp.RowNumber),
     *(exp.Greatest, exp.Least, exp.Ceil, exp.Trunc, exp.Log, exp.Pow, exp.Hex, exp.Lower, exp.Chr),
     *(exp.Array, exp.ArrayFilter, exp.ArrayToString, exp.Length, exp.Struct, exp.StructExtract),
     *(exp.RegexpFullMatch, exp.JSONFormat, exp.Substring),
@@ -116,17 +116,11 @@ def _quantiles(self: Generator, value: exp.Expr, shares: exp.Expr) -> str:
     return f"VALUES_AT_QUANTILES({digest}, ARRAY[{less}])"
 
 
-def _same(name: str) -> Callable[..., str]:
-    return lambda self, *arguments: self.func(name.upper(), *arguments)
-
-
 _NAMED: dict[str, Callable[..., str]] = {
     "list_transform": lambda self, items, change: self.func("TRANSFORM", items, change),
     "list_extract": lambda self, items, at: self.func("ELEMENT_AT", items, at),
     "json_extract_string": _json_text,
     "quantile_disc": _quantiles,
-    # In its own words already.
-    **{name: _same(name) for name in ("histogram",)},
 }
 
 
