@@ -187,7 +187,11 @@ def test_how_facets_are_bundled_does_not_matter(shop: Lake, monkeypatch: pytest.
     assert {one.labels: one.values for one in shop.lines(q, WHOLE)} == expected
 
 
-def test_of_countless_values_the_frequent_ones_are_found(lake: Lake) -> None:
+@pytest.mark.parametrize("most", [0, 1000], ids=["looked for", "counted each"])
+def test_of_countless_values_the_frequent_ones_are_found(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(sample, "_MOST", most)
     lake.add(
         *(At(n, attributes={"id": f"{n}", "at": n / 2, "n": -n, "ids": [n, n]}) for n in range(1, 801)),
         *(At(n, status=2, attributes={"id": "often", "at": 0.0, "n": 0}) for n in range(801, 811)),

@@ -205,7 +205,8 @@ class _Bundles:
         """Some facets in bundles: of those that are counted jointly, of those with countless values, of the others."""
         query = self._cells(columns).select(*(exp.column(name) for name in columns), copy=False)
         sample = self.session.table(query.from_(exp.to_table(CELLS), copy=False).limit(SAMPLE, copy=False))
-        scattered = {name: facet for name, facet in columns.items() if is_scattered(sample[name])}
+        spans = sum(block.spans for block in self.source.blocks)
+        scattered = {name: facet for name, facet in columns.items() if is_scattered(sample[name], spans)}
         together = dependent(sample.drop_columns(list(scattered)))
         for names in together:
             chosen = {name: columns[name] for name in names}
@@ -299,6 +300,9 @@ class _Attribute:
 
 
 def _add(counts: dict[int, int], more: dict[int, int]) -> None:
+    if not counts:
+        counts.update(more)
+        return
     for cell, count in more.items():
         counts[cell] = counts.get(cell, 0) + count
 

@@ -10,15 +10,18 @@ SAMPLE = 8192  # rows
 _REDUCTION = 64  # rows that a joint row must stand for, for counting rows first to pay
 _FEWEST = 3  # columns to count jointly: for fewer it does not pay
 _TELLING = 512  # values there must be, to tell that there are countless of them
+_MOST = 1 << 18  # values to count each, at some hundred bytes, without a thought
 
 Array: TypeAlias = "pa.Array[Any]"
 _Coded: TypeAlias = tuple[Array, int]  # small numbers for values, and how many
 
 
-def is_scattered(column: "pa.ChunkedArray[Any]") -> bool:
-    """Whether hardly two rows seem to share a value."""
+def is_scattered(column: "pa.ChunkedArray[Any]", rows: int) -> bool:
+    """Whether there seem to be too many values to count each, hardly two of all the rows sharing one."""
     there = len(column) - column.null_count
-    return there >= _TELLING and 2 * pc.count_distinct(column).as_py() > there
+    if there < _TELLING or there * rows < _MOST * len(column):
+        return False
+    return bool(2 * pc.count_distinct(column).as_py() > there)
 
 
 def dependent(sample: pa.Table) -> list[list[str]]:
