@@ -152,6 +152,8 @@ def test_sampling(start_server: StartServer, arguments: tuple[str, ...], rate: f
         ("/sampling?service=shop", 200, "PROBABILISTIC"),
         ("/api/sampling?service=shop", 200, "PROBABILISTIC"),
         ("/?service=shop", 200, 0),
+        ("/?service=shop&service=other", 400, None),
+        ("/", 404, None),
         ("/sampling", 400, None),
         ("/sampling?service=shop&service=other", 400, None),
         ("/baggageRestrictions?service=shop", 404, None),

@@ -80,6 +80,8 @@ def measured(lake: Lake) -> Lake:
             "{} | count_over_time() by (status, span.none)",
             {("unset", "nil"): (0, 1, 1, 2), ("error", "nil"): (0, 1, 0, 0)},
         ),
+        ("{} | count_over_time() by (span.none)", {("nil",): (0, 2, 1, 2)}),
+        ("{ span.kind = `x` } | count_over_time() by (span.none)", {}),
         ("{} | min_over_time(span.n)", {("min_over_time",): (None, 1, 3, 4)}),
         ("{} | max_over_time(span.n)", {("max_over_time",): (None, 2, 3, 4)}),
         ("{} | avg_over_time(span.n)", {("avg_over_time",): (None, 1.5, 3, 4)}),

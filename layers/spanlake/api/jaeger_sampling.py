@@ -31,7 +31,10 @@ def _telling(strategy: str | int, probability: float) -> Endpoint:
     answer = {"strategyType": strategy, "probabilisticSampling": {"samplingRate": probability}}
 
     async def tell(request: Request) -> Response:
-        if len(request.query_params.getlist("service")) != 1:
+        services = request.query_params.getlist("service")
+        if not services and request.url.path == "/":  # no client of Jaeger's, but somebody who looks around
+            raise HTTPException(404)
+        if len(services) != 1:
             raise HTTPException(400, f"say once for which service, as in {request.url.path}?service=NAME")
         return JSONResponse(answer)
 

@@ -196,15 +196,19 @@ class _Spans:
     def lines(self, table: pa.Table) -> Iterator[tuple[Labels, list[int]]]:
         """The labels that rows of such a table are grouped by, each time with the numbers of the rows that have
         them."""
-        names = [name for name in self.groups if name != _POSITION]
-        if not names:
-            if table.num_rows:
-                yield (), list(range(table.num_rows))
-            return
-        numbered = table.select(names).append_column(_ROW, numbers(table.num_rows))
-        for row in numbered.group_by(names, use_threads=False).aggregate([(_ROW, "list")]).to_pylist():
+        for row, rows in self._groups(table):
             labels = tuple((label.name, label.read(row)) for label in self.labels)
-            yield labels + self.measure.labels(row), row[f"{_ROW}_list"]
+            yield labels + self.measure.labels(row), rows
+
+    def _groups(self, table: pa.Table) -> Iterator[tuple[Row, list[int]]]:
+        """What rows are grouped by besides their time, each time with the numbers of the rows."""
+        names = [name for name in self.groups if name != _POSITION]
+        if names:
+            numbered = table.select(names).append_column(_ROW, numbers(table.num_rows))
+            grouped = numbered.group_by(names, use_threads=False).aggregate([(_ROW, "list")])
+            yield from ((row, row[f"{_ROW}_list"]) for row in grouped.to_pylist())
+        elif table.num_rows:
+            yield {}, list(range(table.num_rows))
 
     def candidates(self, table: pa.Table) -> list[Candidate]:
         """The exemplars that the rows offer."""
