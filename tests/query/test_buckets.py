@@ -42,8 +42,9 @@ def estimates(histograms: Sequence[Mapping[int, int]], share: float, scale: floa
     """The estimates of a quantile of several histograms, the counts of their buckets by power."""
     powers = pa.array([sorted(counts) for counts in histograms], pa.list_(pa.int32()))
     counts = pa.array([[counts[power] for power in sorted(counts)] for counts in histograms], pa.list_(pa.int64()))
-    found: list[float] = buckets.estimates(powers, counts, share, scale).to_pylist()
-    return found
+    (found,) = buckets.estimates(powers, counts, [share], scale)
+    estimated: list[float] = found.to_pylist()
+    return estimated
 
 
 @pytest.mark.parametrize(
@@ -90,3 +91,7 @@ def test_scaled_counts_are_whole_numbers() -> None:
     """Of 1 and 1 by 1.5 each bucket has 1."""
     assert estimates([{3: 1, 5: 1}], 0.5, 1.5) == estimates([{3: 1, 5: 1}], 0.5)
     assert estimates([{3: 1, 5: 2}], 0.4, 2.5) == estimates([{3: 2, 5: 5}], 0.4)
+
+
+def test_without_histograms_there_are_no_estimates() -> None:
+    assert estimates([], 0.5) == []

@@ -4,6 +4,7 @@ A bucket is named by a power of two: it holds what is above half of that and not
 in nanoseconds, are in none. Source: ``Log2Bucketize`` and ``Log2Quantile`` in Tempo's ``pkg/traceql``.
 """
 
+from collections.abc import Iterable, Iterator
 from math import inf
 
 import pyarrow as pa
@@ -29,32 +30,32 @@ def limit(power: int) -> float:
     return 2.0**power if power <= _LARGEST else inf
 
 
-def estimates(powers: Array, counts: Array, share: float, scale: float = 1.0) -> Array:
-    """The estimate of a quantile (float64) for each histogram: lists of the powers of its buckets, in order, and of how
-    many values each holds, which is never 0 and, for a scale of at least 1, taken for so many times as much.
+def estimates(powers: Array, counts: Array, shares: Iterable[float], scale: float = 1.0) -> Iterator[Array]:
+    """The estimates of quantiles (float64), for each share those of all histograms.
 
-    It rises evenly, on a logarithmic scale, from the limit of the bucket before, however far below that is.
+    A histogram is a list of the powers of its buckets, in order, and one of how many values each holds, which is never
+    0 and, for a scale of at least 1, taken for so many times as much. The estimate rises evenly, on a logarithmic
+    scale, from the limit of the bucket before, however far below that is.
     """
-    of, power = pc.list_parent_indices(counts), powers.flatten()
+    of, power = pc.list_parent_indices(counts), powers.flatten().cast(pa.float64())
     count = pc.multiply(counts.flatten().cast(pa.float64()), pa.scalar(scale)).cast(pa.int64(), safe=False)
     running = pc.cumulative_sum(count)
     through_last = running.take(_ends(counts))
     through_before = pa.concat_arrays([pa.array([0], pa.int64()), through_last])
     total = pc.subtract(through_last, through_before.slice(0, len(counts)))
-
-    wanted = pc.ceil(pc.multiply(total.cast(pa.float64()), pa.scalar(share)))
-    wanted = pc.min_element_wise(pc.max_element_wise(wanted.cast(pa.int64()), int64(1)), total)
     through = pc.subtract(running, through_before.take(of))
     below = pc.subtract(through, count)
-    reached = wanted.take(of)
-    chosen = where(pc.and_(pc.less(below, reached), pc.greater_equal(through, reached)))  # one of each histogram
-
-    power, below, count = power.cast(pa.float64()), below.take(chosen), count.take(chosen)
-    top = power.take(chosen)
-    neighbour = power.take(pc.max_element_wise(pc.subtract(chosen, int64(1)), int64(0)))
-    before = pc.if_else(pc.equal(below, int64(0)), pc.subtract(top, pa.scalar(1.0)), neighbour)
-    risen = pc.divide(pc.subtract(wanted, below).cast(pa.float64()), count.cast(pa.float64()))
-    return pc.multiply(_two_to(before), _two_to(pc.multiply(pc.subtract(top, before), risen)))
+    neighbour = pa.concat_arrays([power.slice(0, min(1, len(power))), power.slice(0, max(len(power) - 1, 0))])
+    before = pc.if_else(pc.equal(below, int64(0)), pc.subtract(power, pa.scalar(1.0)), neighbour)
+    for share in shares:
+        wanted = pc.ceil(pc.multiply(total.cast(pa.float64()), pa.scalar(share))).cast(pa.int64())
+        wanted = pc.min_element_wise(pc.max_element_wise(wanted, int64(1)), total)
+        reached = wanted.take(of)
+        chosen = where(pc.and_(pc.less(below, reached), pc.greater_equal(through, reached)))  # one of each histogram
+        beyond = pc.subtract(wanted, below.take(chosen)).cast(pa.float64())
+        risen = pc.divide(beyond, count.take(chosen).cast(pa.float64()))
+        start = before.take(chosen)
+        yield pc.multiply(_two_to(start), _two_to(pc.multiply(pc.subtract(power.take(chosen), start), risen)))
 
 
 def _ends(lists: Array) -> Array:

@@ -150,8 +150,8 @@ def _estimates(fields: Fields, asked: Asked) -> Measure:
 
     def read(table: pa.Table) -> Iterable[Reading]:
         powers, counts = table[_POWERS].combine_chunks(), table[_COUNTS].combine_chunks()
-        for q in quantiles:
-            yield quantile_label(q), _scaled(buckets.estimates(powers, counts, q, asked.scale), unit)
+        for q, found in zip(quantiles, buckets.estimates(powers, counts, quantiles, asked.scale), strict=True):
+            yield quantile_label(q), _scaled(found, unit)
 
     return Measure(
         [exp.alias_(_by_bucket(exp.column(BUCKET)), _POWERS), exp.alias_(_by_bucket(exp.column(COUNT)), _COUNTS)],
