@@ -40,7 +40,7 @@ def _check(node: exp.Expr) -> None:
 _SHARED = (
     *(exp.And, exp.Or, exp.Case, exp.If, exp.Coalesce, exp.Nullif, exp.Cast, exp.TryCast, exp.Try),
     *(exp.Count, exp.Sum, exp.Min, exp.Max, exp.Avg, exp.LogicalOr, exp.ArgMax, exp.ArrayAgg, exp.RowNumber),
-    *(exp.Greatest, exp.Least, exp.Ceil, exp.Trunc, exp.Log, exp.Pow, exp.Hex, exp.Lower, exp.Chr),
+    *(exp.Greatest, exp.Least, exp.Ceil, exp.Trunc, exp.Pow, exp.Hex, exp.Lower, exp.Chr),
     *(exp.Array, exp.ArrayFilter, exp.ArrayToString, exp.Length, exp.Struct, exp.StructExtract),
     *(exp.RegexpFullMatch, exp.JSONFormat, exp.Substring),
 )
@@ -55,9 +55,10 @@ def _full_match(self: Generator, node: exp.RegexpFullMatch) -> str:
 
 def _ceil(self: Generator, node: exp.Ceil) -> str:
     """A logarithm is divided there, so that of a power of two it is not always whole."""
-    if not isinstance(node.this, exp.Log):
-        return self.func("CEIL", node.this)
-    number, rounded = self.sql(node.this.expression), self.func("CEIL", node.this)
+    logarithm = node.this
+    if not (isinstance(logarithm, exp.Anonymous) and logarithm.name == "log2"):
+        return self.func("CEIL", logarithm)
+    number, rounded = self.sql(logarithm.expressions[0]), self.func("CEIL", logarithm)
     below, above = f"{number} <= POWER(2, {rounded} - 1)", f"{number} > POWER(2, {rounded})"
     return f"CASE WHEN {below} THEN {rounded} - 1 WHEN {above} THEN {rounded} + 1 ELSE {rounded} END"
 
@@ -117,6 +118,7 @@ def _quantiles(self: Generator, value: exp.Expr, shares: exp.Expr) -> str:
 
 
 _NAMED: dict[str, Callable[..., str]] = {
+    "log2": lambda self, number: self.func("LOG2", number),
     "list_transform": lambda self, items, change: self.func("TRANSFORM", items, change),
     "list_extract": lambda self, items, at: self.func("ELEMENT_AT", items, at),
     "json_extract_string": _json_text,
