@@ -88,15 +88,20 @@ def _candidates(session: Session, source: Source, wanted: Search, engine: Engine
         yield from _one_by_one(finder, bounds, wanted, engine)
         return
     if not wanted.most_recent:
-        for part in islice(portions(near.blocks), _MOST_PARTS):
-            if part.ids is None and len(part.blocks) == len(source.blocks):
-                break
-            around = source.around(part.blocks, MATCH_SLACK_NS).of_ids(part.ids)
-            probed_in = near.within(part.blocks).of_ids(part.ids)
-            ids = replace(finder, source=around, probed_in=probed_in).whole(bounds, wanted.limit)
-            yield _Lot(ids, part.blocks)
+        yield from _gathered(_near_the_newest(finder, source, bounds, wanted.limit), wanted.limit)
     everywhere = Farther(replace(finder, source=source), engine)
     yield from map(_Lot, _batches(partial(everywhere.whole, bounds), wanted.limit, set()))
+
+
+def _near_the_newest(finder: Finder, source: Source, bounds: Window, size: int) -> Iterator[_Lot]:
+    """Traces that match by their spans in some of the newest blocks, and in those beside them."""
+    near = finder.source
+    for part in islice(portions(near.blocks), _MOST_PARTS):
+        if part.ids is None and len(part.blocks) == len(source.blocks):
+            break
+        around = source.around(part.blocks, MATCH_SLACK_NS).of_ids(part.ids)
+        probed_in = near.within(part.blocks).of_ids(part.ids)
+        yield _Lot(replace(finder, source=around, probed_in=probed_in).whole(bounds, size), part.blocks)
 
 
 def _one_by_one(finder: Finder, bounds: Window, wanted: Search, engine: Engine | None) -> Iterator[_Lot]:
@@ -143,7 +148,8 @@ def _gathered(lots: Iterable[_Lot], size: int) -> Iterator[_Lot]:
     gathered = _Lot([])
     for lot in lots:
         if lot.ids:
-            gathered = _Lot(gathered.ids + lot.ids, tuple({*gathered.blocks, *lot.blocks}))
+            ids = list(dict.fromkeys(gathered.ids + lot.ids))
+            gathered = _Lot(ids, tuple({*gathered.blocks, *lot.blocks}))
         if len(gathered.ids) >= size:
             yield gathered
             gathered = _Lot([])
