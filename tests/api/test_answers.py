@@ -4,11 +4,13 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from spanlake.api import answers
 from spanlake.query.found import FoundSpan, FoundTrace, Header, ServiceStats, SpanSet
-from spanlake.query.series import Series
+from spanlake.query.series import Exemplar, Series
 from spanlake.query.steps import Steps
 
 HEADER = Header(
@@ -71,15 +73,37 @@ def test_values(value: object, written: dict[str, Any]) -> None:
 
 def test_series() -> None:
     steps = Steps(10**10, 3 * 10**10, 10**10)
-    found = answers.query_range([Series((("k", "v"),), (1.0, None, float("nan")))], steps)
-    assert found == {
+    shown = Exemplar((("trace:id", "ab"),), 2 * 10**10, None)
+    found = [
+        Series((("k", "v"),), (1.0, None, float("nan"))),
+        Series((("k", 7),), (None, None, None)),
+        Series((("k", 'a"b'),), (float("-inf"), float("inf"), 1e300), (shown,)),
+    ]
+    assert json.loads(answers.query_range(found, steps)) == {
         "series": [
             {
                 "labels": [{"key": "k", "value": {"stringValue": "v"}}],
                 "samples": [{"timestampMs": "10000", "value": 1.0}, {"timestampMs": "30000", "value": "NaN"}],
-            }
+            },
+            {"labels": [{"key": "k", "value": {"intValue": "7"}}], "samples": []},
+            {
+                "labels": [{"key": "k", "value": {"stringValue": 'a"b'}}],
+                "samples": [
+                    {"timestampMs": "10000", "value": "-Infinity"},
+                    {"timestampMs": "20000", "value": "Infinity"},
+                    {"timestampMs": "30000", "value": 1e300},
+                ],
+                "exemplars": [
+                    {
+                        "labels": [{"key": "trace:id", "value": {"stringValue": "ab"}}],
+                        "value": 0.0,
+                        "timestampMs": "20000",
+                    }
+                ],
+            },
         ]
     }
+    assert json.loads(answers.query_range([], steps)) == {"series": []}
     assert answers.query_instant([Series((), (2.0,)), Series((), (None,))]) == {
         "series": [{"labels": [], "value": 2.0}, {"labels": [], "value": 0.0}]
     }
@@ -94,3 +118,9 @@ def test_a_trace_as_protobuf_is_field_one(names: int) -> None:
     assert body[:1] == b"\x0a"
     assert body.endswith(trace.SerializeToString())
     assert answers.trace_by_id_response(None) == b""
+
+
+@given(st.lists(st.floats() | st.none(), min_size=3, max_size=3))
+def test_samples_are_the_values(values: list[float | None]) -> None:
+    (line,) = json.loads(answers.query_range([Series((), tuple(values))], Steps(10**10, 3 * 10**10, 10**10)))["series"]
+    assert [repr(float(sample["value"])) for sample in line["samples"]] == [repr(v) for v in values if v is not None]

@@ -155,7 +155,8 @@ def test_metrics(stored: SpanlakeServer) -> None:
         json.dumps([{"key": "span.n", "value": {"intValue": str(n)}}]) for n in (1, 2)
     }
     sample = found["series"][0]["samples"][0]
-    assert (type(sample["timestampMs"]), type(sample["value"])) == (str, float)
+    assert isinstance(sample["timestampMs"], str)
+    assert isinstance(sample["value"], int | float)
     once = body(ask(stored, "/api/metrics/query", q="{} | count_over_time()", **RANGE))
     assert [line["value"] for line in once["series"]] == [2]
 

@@ -4,13 +4,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
+from pydantic_core import to_json
 
 from spanlake.query.found import FoundSpan, FoundTrace, SpanSet
 from spanlake.query.series import Labels, Series
 from spanlake.query.steps import Steps
 from spanlake.receivers.export import delimited
+from spanlake.spans.arrays import Array
 
+_SAMPLE_END, _NOTHING, _ZERO = pa.scalar(b"}"), pa.scalar(b""), pa.array([0], pa.int32())
 _SPECIAL = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 
@@ -60,33 +65,52 @@ def _attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return {"attributes": [{"key": key, "value": any_value(value)} for key, value in attributes.items()]}
 
 
-def query_range(found: Iterable[Series], steps: Steps) -> dict[str, Any]:
-    """tempopb.QueryRangeResponse in JSON."""
-    times = [str(steps.at_ms(n)) for n in range(steps.count)]
-    return {"series": [_line(one) | {"samples": _samples(one, times)} | _exemplars(one) for one in found]}
+def query_range(found: Iterable[Series], steps: Steps) -> bytes:
+    """tempopb.QueryRangeResponse in JSON; the samples, which can be many, are written all at once."""
+    series = list(found)
+    lines = (
+        b'{"labels":%b,"samples":[%b]%b}' % (to_json(_labels(one.labels)), samples, _exemplars(one))
+        for one, samples in zip(series, _samples(series, steps), strict=True)
+    )
+    return b'{"series":[%b]}' % b",".join(lines)
 
 
-def _samples(one: Series, times: Sequence[str]) -> list[dict[str, Any]]:
-    return [
-        {"timestampMs": time, "value": _double(value)}
-        for time, value in zip(times, one.values, strict=True)
-        if value is not None
-    ]
+def _samples(series: Sequence[Series], steps: Steps) -> list[bytes]:
+    """The samples of each series, as the items of a JSON array. What has no value has no sample."""
+    heads = pa.array([f'{{"timestampMs":"{steps.at_ms(n)}","value":'.encode() for n in range(steps.count)], pa.binary())
+    at = pa.array(list(range(steps.count)) * len(series), pa.int32())
+    values: Array = pa.array([value for one in series for value in one.values], pa.float64())
+    written: Array = pc.binary_join_element_wise(heads.take(at), _numbers(values), _SAMPLE_END, _NOTHING)
+    through: Array = pa.concat_arrays([_ZERO, pc.cumulative_sum(values.is_valid().cast(pa.int32()))])
+    offsets: Array = through.take(pa.array(range(0, len(values) + 1, steps.count), pa.int32()))
+    items: Array = pa.ListArray.from_arrays(offsets, written.drop_null())
+    joined: Array = pc.binary_join(items, b",")
+    found: list[bytes] = joined.to_pylist()
+    return found
 
 
-def _exemplars(one: Series) -> dict[str, Any]:
+def _numbers(values: Array) -> Array:
+    """Numbers as protobuf's JSON has them (binary): those that are none are strings."""
+    written = values.cast(pa.string()).cast(pa.binary())
+    for is_one, name in ((pc.is_nan, b'"NaN"'), (pc.is_inf, b'"Infinity"')):
+        written = pc.if_else(is_one(values), pa.scalar(name), written)
+    negative = pc.and_(pc.is_inf(values), pc.less(values, pa.scalar(0.0)))
+    return pc.if_else(negative, pa.scalar(b'"-Infinity"'), written)
+
+
+def _exemplars(one: Series) -> bytes:
+    """A member of the object, a comma before it."""
     if not one.exemplars:
-        return {}
-    return {
-        "exemplars": [
-            {
-                "labels": _labels(exemplar.labels),
-                "value": _double(exemplar.value or 0.0),
-                "timestampMs": str(exemplar.time_ns // 1_000_000),
-            }
-            for exemplar in one.exemplars
-        ]
-    }
+        return b""
+    shown = [
+        {
+            "labels": _labels(exemplar.labels),
+            "value": _double(exemplar.value or 0.0),
+            "timestampMs": str(exemplar.time_ns // 1_000_000),
+        }
+        for exemplar in one.exemplars
+    ]
+    return b',"exemplars":%b' % to_json(shown)
 
 
 def query_instant(found: Iterable[Series]) -> dict[str, Any]:

@@ -173,7 +173,7 @@ class Tempo:
             query = self._metrics_query(params)
             wanted = exemplars_wanted(query, asked)
             found = self._querier.metrics(tenant, query, steps, stop, exemplars=wanted)
-            return to_json(answers.query_range(found, steps))
+            return answers.query_range(found, steps)
 
         return _json(await self._run(request, ask))
 
