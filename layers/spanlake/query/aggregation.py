@@ -11,7 +11,7 @@ from sqlglot import exp
 
 from spanlake.query import exemplars, lossy_sums
 from spanlake.query.duck import Session
-from spanlake.query.exemplars import Candidate, Sample
+from spanlake.query.exemplars import Candidate
 from spanlake.query.finder import over, with_spans
 from spanlake.query.found import named
 from spanlake.query.limits import LimitExceeded
@@ -82,17 +82,17 @@ class Aggregation:
 
     def _looked_for(self, matched: int) -> list[Candidate]:
         source = self._in_range
-        sample = Sample.of(source)
-        if matched > _RARE or sample.share * matched >= min(self.limit, matched):
+        sample = source.sampled(*exemplars.SAMPLE)
+        if matched > _RARE or sample.spans * matched >= min(self.limit, matched) * source.spans:
             return self._candidates(sample)
-        return self._candidates(Sample.whole(source))
+        return self._candidates(source)
 
-    def _candidates(self, sample: Sample) -> list[Candidate]:
+    def _candidates(self, source: Source) -> list[Candidate]:
         spans = self._spans(exemplars.parts(self.steps, self.limit))
 
         def define(query: exp.Select) -> exp.Select:
             needs = spans.fields.needs
-            table = sample.source.table(columns_needed(needs), arrival=needs_arrival(needs), where=sample.where)
+            table = source.table(columns_needed(needs), arrival=needs_arrival(needs))
             return query.with_("spans", as_=table, copy=False)
 
         return spans.candidates(self._table(spans, spans.grouped([self._picked(spans.measure)]), define))

@@ -39,6 +39,7 @@ _META = "__meta_type"
 _SIDES = ("baseline", "selection")
 _NIL = "nil"
 _IDS = ("resource_id", "scope_id")
+_SAMPLE_BLOCKS = 4
 _CHOSEN, _CHOSEN_ARRIVAL = "chosen", "came"
 VALUE, WEIGHT = "value", "weight"
 
@@ -95,6 +96,10 @@ class _Spans:
         matching = self._matching(fields, read)
         query = with_spans(exp.Select(), self.source, Probe.of(self.plan, self.source.known), fields)
         return query.with_(CELLS, as_=matching.query, copy=False)
+
+    def sampled(self) -> "_Spans":
+        """Some of them; those that are chosen already are sampled as they come."""
+        return self if self.chosen else replace(self, source=self.source.sampled(_SAMPLE_BLOCKS, SAMPLE))
 
     def weighted(self, read: Callable[[Fields], Sql], weight: Weight) -> exp.Select:
         """The same of a single filter's spans, with the columns VALUE and WEIGHT."""
@@ -203,10 +208,9 @@ class _Bundles:
 
     def _split(self, columns: Mapping[str, Facet]) -> Iterator[_Bundle]:
         """Some facets in bundles: of those that are counted jointly, of those with countless values, of the others."""
-        query = self._cells(columns).select(*(exp.column(name) for name in columns), copy=False)
+        query = self._cells(columns, self.spans.sampled()).select(*(exp.column(name) for name in columns), copy=False)
         sample = self.session.table(query.from_(exp.to_table(CELLS), copy=False).limit(SAMPLE, copy=False))
-        spans = sum(block.spans for block in self.source.blocks)
-        scattered = {name: facet for name, facet in columns.items() if is_scattered(sample[name], spans)}
+        scattered = {name: facet for name, facet in columns.items() if is_scattered(sample[name], self.source.spans)}
         together = dependent(sample.drop_columns(list(scattered)))
         for names in together:
             chosen = {name: columns[name] for name in names}
@@ -217,8 +221,8 @@ class _Bundles:
         if scattered:
             yield self._scattered(scattered)
 
-    def _cells(self, columns: Mapping[str, Facet]) -> exp.Select:
-        return self.spans.cells({name: facet.read for name, facet in columns.items()})
+    def _cells(self, columns: Mapping[str, Facet], spans: "_Spans | None" = None) -> exp.Select:
+        return (spans or self.spans).cells({name: facet.read for name, facet in columns.items()})
 
     def _bundle(self, columns: Mapping[str, Facet], query: exp.Select) -> _Bundle:
         counted = {name: _counted(facet) for name, facet in columns.items()}

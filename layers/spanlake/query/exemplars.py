@@ -14,9 +14,7 @@ from zlib import crc32
 from sqlglot import exp
 
 from spanlake.query.series import Exemplar, Labels, Series
-from spanlake.query.source import Source
 from spanlake.query.steps import Steps
-from spanlake.traceql import values
 from spanlake.traceql.tree import Query, Type
 
 MOST = 100
@@ -25,9 +23,7 @@ START, TRACE = "exemplar_start", "exemplar_trace"
 FOUND = "exemplar"
 
 _PER_PART = 2
-_SAMPLE_BLOCKS = 16
-_SAMPLE_ROWS = 32_768
-_ROW = "file_row_number"  # DuckDB leaves out row groups by it
+SAMPLE = 16, 32_768  # blocks and spans: enough to find exemplars in, but for rare spans
 
 
 def exemplars_wanted(query: Query, asked: int) -> int:
@@ -73,31 +69,6 @@ class Candidate:
     def exemplar(self, labels: Labels) -> Exemplar:
         """Itself, once it is chosen."""
         return Exemplar(((TRACE_LABEL, self.trace_id.hex()), *labels), self.start_ns, self.value)
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Some rows of some blocks, and which share of all rows they are."""
-
-    source: Source
-    where: tuple[exp.Expr, ...]
-    share: float
-
-    @classmethod
-    def whole(cls, source: Source) -> "Sample":
-        """All rows."""
-        return cls(source, (), 1.0)
-
-    @classmethod
-    def of(cls, source: Source) -> "Sample":
-        """The first rows of blocks of all times: enough to find exemplars in, but for rare spans."""
-        blocks = sorted(source.blocks, key=lambda block: (block.start_ns, block.id))
-        some = blocks[:: -(-len(blocks) // _SAMPLE_BLOCKS)]
-        rows = _SAMPLE_ROWS // len(some)
-        share = sum(min(block.spans, rows) for block in some) / sum(block.spans for block in blocks)
-        cut = any(block.spans > rows for block in some)
-        where = (exp.LT(this=exp.column(_ROW), expression=values.number(rows)),) if cut else ()
-        return cls(source.within(some), where, share)
 
 
 # which of them are shown

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 SAMPLE = 8192  # rows
 _REDUCTION = 64  # rows that a joint row must stand for, for counting rows first to pay
 _FEWEST = 3  # columns to count jointly: for fewer it does not pay
+_FEW = 16  # of so few values nothing can be said
 _TELLING = 512  # values there must be, to tell that there are countless of them
 _MOST = 1 << 18  # values to count each, at some hundred bytes, without a thought
 
@@ -17,16 +18,20 @@ _Coded: TypeAlias = tuple[Array, int]  # small numbers for values, and how many
 
 
 def is_scattered(column: "pa.ChunkedArray[Any]", rows: int) -> bool:
-    """Whether there seem to be too many values to count each, hardly two of all the rows sharing one."""
+    """Whether there seem to be too many values to count each, hardly two rows of the sample sharing one."""
     there = len(column) - column.null_count
     if there < _TELLING or there * rows < _MOST * len(column):
         return False
-    return bool(2 * pc.count_distinct(column).as_py() > there)
+    return bool(10 * pc.count_distinct(column).as_py() > 9 * there)
 
 
 def dependent(sample: pa.Table) -> list[list[str]]:
-    """Sets of columns whose rows repeat often, those of fewest values first."""
-    coded = {name: _coded(sample[name].combine_chunks()) for name in sample.column_names}
+    """Sets of columns whose rows repeat often, those of fewest values first.
+
+    Of a column that few rows have, and hardly two of them the same, a sample holds few values, but all rows many.
+    """
+    names = [name for name in sample.column_names if _repeats(sample[name])]
+    coded = {name: _coded(sample[name].combine_chunks()) for name in names}
     left = sorted(coded, key=lambda name: coded[name][1])
     found = []
     while len(left) >= _FEWEST:
@@ -36,6 +41,11 @@ def dependent(sample: pa.Table) -> list[list[str]]:
         found.append(names)
         left = [name for name in left if name not in names]
     return found
+
+
+def _repeats(column: "pa.ChunkedArray[Any]") -> bool:
+    there = len(column) - column.null_count
+    return bool(2 * pc.count_distinct(column).as_py() <= max(there, _FEW))
 
 
 def _coded(column: Array) -> _Coded:

@@ -68,6 +68,7 @@ class Source:
     objects: Objects
     catalog: frozenset[CatalogEntry] = frozenset()  # of the days of the blocks
     ids: Ids | None = None  # of the traces that are looked at, if not all
+    first_rows: int | None = None  # how many of each block's spans are looked at, if not all; not for engines
     engine: Engine | None = None  # where the blocks are read, if not in this process
 
     @classmethod
@@ -84,6 +85,13 @@ class Source:
         """The same, of fewer traces."""
         return replace(self, ids=ids)
 
+    def sampled(self, blocks: int, spans: int) -> "Source":
+        """Some spans of all times, about so many: the first of each of so many blocks at most."""
+        ordered = sorted(self.blocks, key=lambda block: (block.start_ns, block.id))
+        some = tuple(ordered[:: -(-len(ordered) // blocks)])
+        rows = spans // len(some)
+        return replace(self, blocks=some, first_rows=rows if any(block.spans > rows for block in some) else None)
+
     def through(self, engine: Engine) -> "Source":
         """The same, read by an engine outside."""
         return replace(self, engine=engine)
@@ -91,6 +99,13 @@ class Source:
     def outside(self, engine: Engine) -> Outside:
         """The engine, with what it has to know of the columns."""
         return Outside(engine, {name: duck_type(type_) for name, type_ in self._types().items()})
+
+    @property
+    def spans(self) -> int:
+        """How many spans are looked at, if all traces are."""
+        return sum(
+            block.spans if self.first_rows is None else min(block.spans, self.first_rows) for block in self.blocks
+        )
 
     @property
     def size(self) -> int:
@@ -149,6 +164,8 @@ class Source:
         """What rows must meet whatever is asked. Bounds of the id spare reading other parts of a sorted file."""
         yield from self._of_ids()
         yield from self._not_hidden()
+        if self.first_rows is not None:  # DuckDB leaves out row groups by it
+            yield exp.LT(this=exp.column("file_row_number"), expression=exp.Literal.number(self.first_rows))
 
     def _of_ids(self) -> Iterator[exp.Expr]:
         if self.ids is not None:
