@@ -13,18 +13,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from botocore.awsrequest import AWSResponse, HeadersDict
 from urllib3 import HTTPResponse
 
 from tests.server import patiently
+from tests.toolchain import installed
 
 if TYPE_CHECKING:
     import boto3
 
 _SCRIPT = Path(__file__).parents[1] / "scripts" / "cloud" / "servers.sh"
-_MISSING_TOOL = 3  # the script's exit status
-_LONGEST_BUILD = 900  # seconds
 _REGION = "us-east-1"
 _KEY, _SECRET = "spanlakekey", "spanlakesecret"
 
@@ -78,13 +76,8 @@ def prepared() -> Path:
 
     Skips the test on a machine that cannot have them, unless CI is true: then it fails.
     """
-    done = subprocess.run([_SCRIPT], capture_output=True, text=True, timeout=_LONGEST_BUILD, check=False)
-    if done.returncode == 0:
-        return Path(done.stdout.strip())
-    reason = f"no servers to stand in for AWS: {done.stderr.strip()}"
-    if done.returncode == _MISSING_TOOL and os.environ.get("CI") != "true":
-        pytest.skip(reason)
-    raise RuntimeError(reason)
+    (folder,) = installed(_SCRIPT, "servers to stand in for AWS")
+    return Path(folder)
 
 
 @contextmanager

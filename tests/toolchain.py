@@ -4,25 +4,34 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 _MISSING_TOOL = 3  # the script's exit status
-_LONGEST_INSTALL = 900  # seconds
+_LONGEST_INSTALL = 1200  # seconds
 
 
-def installed(script: Path, what: str) -> Path:
-    """The folder that the script prints.
+def installed(script: Path, what: str, *arguments: str) -> list[str]:
+    """The lines that the script prints: where the programs are, or how to start them.
 
     Skips the test on a machine that cannot have the programs, unless CI is true: then it fails.
     """
-    variables = {**os.environ, "PYTHON": sys.executable}
     done = subprocess.run(
-        [str(script)], capture_output=True, text=True, timeout=_LONGEST_INSTALL, check=False, env=variables
+        [script, *arguments],
+        env={**os.environ, "PYTHON": sys.executable},
+        capture_output=True,
+        text=True,
+        timeout=_LONGEST_INSTALL,
+        check=False,
     )
-    if done.returncode == 0:
-        return Path(done.stdout.strip())
-    reason = f"no {what}: {done.stderr.strip()}"
-    if done.returncode == _MISSING_TOOL and os.environ.get("CI") != "true":
+    if done.returncode:
+        missing(f"no {what}: {done.stderr.strip()}", is_tool=done.returncode == _MISSING_TOOL)
+    return done.stdout.splitlines()
+
+
+def missing(reason: str, *, is_tool: bool) -> NoReturn:
+    """Skip the test where it is a tool that a machine may lack, unless CI is true: then fail."""
+    if is_tool and os.environ.get("CI") != "true":
         pytest.skip(reason)
     raise RuntimeError(reason)

@@ -1,7 +1,6 @@
 """A Trino of its own, over Hive tables in a directory, and the little of its protocol that tests speak."""
 
 import json
-import os
 import re
 import subprocess
 import urllib.request
@@ -12,15 +11,12 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-import pytest
-
 from spanlake.store.index import Block
+from tests.toolchain import installed
 
 SCHEMA, TABLE = "lake", "spans"
 
 _SCRIPT = Path(__file__).parents[1] / "scripts" / "trino" / "server.sh"
-_MISSING_TOOL = 3  # the script's exit status
-_LONGEST_BUILD = 1200  # seconds
 _SCALARS = {
     "string": "varchar",
     "binary": "varbinary",
@@ -143,13 +139,7 @@ def prepared() -> list[str]:
 
     Skips the test on a machine that cannot have one, unless CI is true: then it fails.
     """
-    done = subprocess.run([_SCRIPT], capture_output=True, text=True, timeout=_LONGEST_BUILD, check=False)
-    if done.returncode == 0:
-        return done.stdout.splitlines()
-    reason = f"no Trino to stand in for Athena: {done.stderr.strip()}"
-    if done.returncode == _MISSING_TOOL and os.environ.get("CI") != "true":
-        pytest.skip(reason)
-    raise RuntimeError(reason)
+    return installed(_SCRIPT, "Trino to stand in for Athena")
 
 
 @contextmanager

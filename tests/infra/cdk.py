@@ -50,7 +50,8 @@ class Assembly:
 @cache
 def environment() -> Path:
     """Where the programs are; skips or fails as ``installed`` does."""
-    return installed(_SCRIPT, "AWS CDK") / "bin"
+    (folder,) = installed(_SCRIPT, "AWS CDK")
+    return Path(folder, "bin")
 
 
 def synth(folder: Path, context: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":

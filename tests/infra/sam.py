@@ -18,7 +18,8 @@ _LONGEST_RUN = 120
 @cache
 def environment() -> Path:
     """Where the programs are; skips or fails as ``installed`` does."""
-    return installed(_SCRIPTS / "environment.sh", "SAM CLI") / "bin"
+    (folder,) = installed(_SCRIPTS / "environment.sh", "SAM CLI")
+    return Path(folder, "bin")
 
 
 def transformed(bucket: str) -> Mapping[str, Any]:

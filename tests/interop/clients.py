@@ -3,19 +3,17 @@
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-import pytest
+from tests.toolchain import installed, missing
 
 Run = Callable[[str, Path], str]
 """Runs a program in a folder of its own, and gives what it printed."""
 
 _HERE = Path(__file__).parent
 _SCRIPT = _HERE.parents[1] / "scripts" / "interop" / "clients.sh"
-_MISSING_TOOL = 3  # the script's exit status
 _LONGEST_BUILD = 900  # seconds
 _LONGEST_RUN = 120
 
@@ -26,23 +24,8 @@ def prepared(what: str) -> Path:
 
     Skips the test on a machine that cannot have them, unless CI is true: then it fails.
     """
-    done = subprocess.run(
-        [_SCRIPT, what],
-        env={"PYTHON": sys.executable} | os.environ,
-        capture_output=True,
-        text=True,
-        timeout=_LONGEST_BUILD,
-        check=False,
-    )
-    if done.returncode == 0:
-        return Path(done.stdout.strip())
-    return _missing(done.stderr.strip(), is_tool=done.returncode == _MISSING_TOOL)
-
-
-def _missing(reason: str, *, is_tool: bool) -> Path:
-    if is_tool and os.environ.get("CI") != "true":
-        pytest.skip(f"no clients of this language: {reason}")
-    raise RuntimeError(reason)
+    (folder,) = installed(_SCRIPT, "clients of this language", what)
+    return Path(folder)
 
 
 def python(locked: str) -> Run:
@@ -59,7 +42,7 @@ def python(locked: str) -> Run:
 def go(program: str, folder: Path) -> str:
     """Builds and runs Go; what it imports stays built in Go's own cache."""
     if not shutil.which("go", path=_PATH):
-        _missing("go is missing", is_tool=True)
+        missing("no clients of this language: go is missing", is_tool=True)
     for name in ("go.mod", "go.sum"):
         shutil.copy(_HERE / "go" / name, folder)
     (folder / "main.go").write_text(program)
