@@ -91,11 +91,10 @@ def _samples(series: Sequence[Series], steps: Steps) -> list[bytes]:
 
 def _numbers(values: Array) -> Array:
     """Numbers as protobuf's JSON has them (binary): those that are none are strings."""
-    written = values.cast(pa.string()).cast(pa.binary())
-    for is_one, name in ((pc.is_nan, b'"NaN"'), (pc.is_inf, b'"Infinity"')):
-        written = pc.if_else(is_one(values), pa.scalar(name), written)
-    negative = pc.and_(pc.is_inf(values), pc.less(values, pa.scalar(0.0)))
-    return pc.if_else(negative, pa.scalar(b'"-Infinity"'), written)
+    written = values.cast(pa.string())
+    for text, name in _SPECIAL.items():
+        written = pc.if_else(pc.equal(written, pa.scalar(text)), pa.scalar(f'"{name}"'), written)
+    return written.cast(pa.binary())
 
 
 def _exemplars(one: Series) -> bytes:

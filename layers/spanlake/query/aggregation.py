@@ -27,7 +27,7 @@ from spanlake.traceql.fields import SPAN, Fields
 from spanlake.traceql.pipeline import SearchPlan, Selection
 from spanlake.traceql.printer import print_field
 from spanlake.traceql.probe import Probe
-from spanlake.traceql.relation import ARRIVAL, columns_needed, needs_arrival
+from spanlake.traceql.relation import ARRIVAL, columns_needed
 from spanlake.traceql.tree import Field
 from spanlake.traceql.values import Alternative, Sql
 
@@ -89,12 +89,7 @@ class Aggregation:
 
     def _candidates(self, source: Source) -> list[Candidate]:
         spans = self._spans(exemplars.parts(self.steps, self.limit))
-
-        def define(query: exp.Select) -> exp.Select:
-            needs = spans.fields.needs
-            table = source.table(columns_needed(needs), arrival=needs_arrival(needs))
-            return query.with_("spans", as_=table, copy=False)
-
+        define = partial(with_spans, source=source, probe=Probe.of(self.plan, source.known), fields=spans.fields)
         return spans.candidates(self._table(spans, spans.grouped([self._picked(spans.measure)]), define))
 
     @staticmethod

@@ -208,9 +208,11 @@ class _Bundles:
 
     def _split(self, columns: Mapping[str, Facet]) -> Iterator[_Bundle]:
         """Some facets in bundles: of those that are counted jointly, of those with countless values, of the others."""
-        query = self._cells(columns, self.spans.sampled()).select(*(exp.column(name) for name in columns), copy=False)
+        some = replace(self, spans=self.spans.sampled())
+        query = some._cells(columns).select(*(exp.column(name) for name in columns), copy=False)
         sample = self.session.table(query.from_(exp.to_table(CELLS), copy=False).limit(SAMPLE, copy=False))
-        scattered = {name: facet for name, facet in columns.items() if is_scattered(sample[name], self.source.spans)}
+        rows = self.spans.source.spans
+        scattered = {name: facet for name, facet in columns.items() if is_scattered(sample[name], rows)}
         together = dependent(sample.drop_columns(list(scattered)))
         for names in together:
             chosen = {name: columns[name] for name in names}
@@ -221,8 +223,8 @@ class _Bundles:
         if scattered:
             yield self._scattered(scattered)
 
-    def _cells(self, columns: Mapping[str, Facet], spans: "_Spans | None" = None) -> exp.Select:
-        return (spans or self.spans).cells({name: facet.read for name, facet in columns.items()})
+    def _cells(self, columns: Mapping[str, Facet]) -> exp.Select:
+        return self.spans.cells({name: facet.read for name, facet in columns.items()})
 
     def _bundle(self, columns: Mapping[str, Facet], query: exp.Select) -> _Bundle:
         counted = {name: _counted(facet) for name, facet in columns.items()}
