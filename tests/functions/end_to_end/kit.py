@@ -1,7 +1,9 @@
 """What tests say to a deployment, as one tenant or another."""
 
+import threading
 import urllib.request
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from spanlake.aws_lambda.settings import settings
@@ -53,6 +55,28 @@ def blocks(stack: Stack, tenant: str) -> list[Block]:
         return list(index.find(tenant, 0, 2**63 - 1))
     finally:
         index.close()
+
+
+@contextmanager
+def killing(stack: Stack, function: str, times: int, *, pause: float = 0.05) -> Iterator[list[int]]:
+    """Kill processes that have an event, again and again; gives how many each time.
+
+    They are looked for with pauses of so many seconds between.
+    """
+    over = threading.Event()
+    killed: list[int] = []
+
+    def kill() -> None:
+        while sum(killed) < times and not over.wait(pause):
+            killed.append(stack.kill_busy(function))
+
+    with ThreadPoolExecutor(1) as threads:
+        done = threads.submit(kill)
+        try:
+            yield killed
+        finally:
+            over.set()
+        done.result()
 
 
 @contextmanager

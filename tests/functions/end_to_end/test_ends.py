@@ -2,12 +2,9 @@
 
 import itertools
 import json
-import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
-from tests.functions.end_to_end.kit import get, send
+from tests.functions.end_to_end.kit import get, killing, send
 from tests.functions.local.stack import Stack
 from tests.payloads import export_request
 from tests.server import patiently
@@ -25,25 +22,6 @@ def send_until_acknowledged(stack: Stack, number: int) -> int:
             return refused
         assert answer.status == 500
     raise AssertionError
-
-
-@contextmanager
-def killing(stack: Stack, function: str, times: int) -> Iterator[None]:
-    """Kill processes that have an event, again and again."""
-    over = threading.Event()
-
-    def kill() -> None:
-        killed = 0
-        while killed < times and not over.wait(0.05):
-            killed += stack.kill_busy(function)
-
-    with ThreadPoolExecutor(1) as threads:
-        done = threads.submit(kill)
-        try:
-            yield
-        finally:
-            over.set()
-        done.result()
 
 
 def test_what_is_acknowledged_is_there_once(stack: Stack) -> None:
