@@ -15,7 +15,7 @@ from sqlglot import exp
 from spanlake.query.duck import Session
 from spanlake.query.finder import over, with_spans
 from spanlake.query.found import named
-from spanlake.query.kin import KEY, KINDS
+from spanlake.query.kin import FACETS, Kin
 from spanlake.query.limits import LimitExceeded
 from spanlake.query.positions import inside, position
 from spanlake.query.repeats import Weight, repeats
@@ -23,6 +23,7 @@ from spanlake.query.sample import SAMPLE, dependent, is_scattered
 from spanlake.query.series import LabelValue, Series
 from spanlake.query.source import Source
 from spanlake.query.steps import Steps
+from spanlake.query.looked_up import with_looked_up_rows
 from spanlake.query.tally import CELL, CELLS, WIDEST, Tally, candidates, tally, totals, with_rows, with_weighted_rows
 from spanlake.traceql import values
 from spanlake.traceql.facets import EVERYWHERE, Facet, Level, dedicated_names, facets
@@ -40,6 +41,7 @@ _SIDES = ("baseline", "selection")
 _NIL = "nil"
 _IDS = ("resource_id", "scope_id")
 _SAMPLE_BLOCKS = 4
+_KNOWN_BLOCKS, _KNOWN_SPANS = 2, 1 << 17  # read quickly, and few spans are of a resource that is not among theirs
 _CHOSEN, _CHOSEN_ARRIVAL = "chosen", "came"
 VALUE, WEIGHT = "value", "weight"
 
@@ -97,9 +99,9 @@ class _Spans:
         query = with_spans(exp.Select(), self.source, Probe.of(self.plan, self.source.known), fields)
         return query.with_(CELLS, as_=matching.query, copy=False)
 
-    def sampled(self) -> "_Spans":
+    def sampled(self, blocks: int = _SAMPLE_BLOCKS, spans: int = SAMPLE) -> "_Spans":
         """Some of them; those that are chosen already are sampled as they come."""
-        return self if self.chosen else replace(self, source=self.source.sampled(_SAMPLE_BLOCKS, SAMPLE))
+        return self if self.chosen else replace(self, source=self.source.sampled(blocks, spans))
 
     def weighted(self, read: Callable[[Fields], Sql], weight: Weight) -> exp.Select:
         """The same of a single filter's spans, with the columns VALUE and WEIGHT."""
@@ -126,8 +128,7 @@ class _Spans:
 
     def _cell(self, fields: Fields) -> exp.Expr:
         start = fields.column(_START)
-        selected = exp.func("coalesce", self._selected(fields), exp.false())
-        side = values.case(selected, exp.Literal.number(1), exp.Literal.number(0))
+        side = exp.cast(exp.Is(this=exp.paren(self._selected(fields)), expression=exp.true()), "INTEGER")
         return exp.alias_(exp.cast(position(self.steps, start) * 2 + side, "INTEGER"), CELL)
 
     def _selected(self, fields: Fields) -> Sql:
@@ -170,10 +171,10 @@ class _Bundles:
     top: int
 
     def __iter__(self) -> Iterator[_Bundle]:
-        for kin in KINDS:
-            counted = {column: _Counted(name, type_) for column, (name, type_) in kin.facets.items()}
-            cells = kin.with_rows(self.spans.cells({KEY: kin.key}), self.source)
-            yield _Bundle(counted, tally(self.session, cells, list(counted), self.top))
+        kin = Kin(self.source)
+        counted = {column: _Counted(name, type_) for column, (name, type_) in FACETS.items()}
+        rows = kin.with_rows(self.spans.cells(kin.columns))
+        yield _Bundle(counted, tally(self.session, rows, list(counted), self.top))
         found = facets(self.source.known)
         named = self._repeats()
         for facet in found:
@@ -203,8 +204,12 @@ class _Bundles:
     def _of_resources(self, columns: Mapping[str, Facet]) -> _Bundle:
         """Facets that are the same for all spans of one resource and instrumentation scope."""
         ids = {name: partial(_column, name) for name in _IDS}
-        cells = self.spans.cells({name: facet.read for name, facet in columns.items()} | ids)
-        return self._bundle(columns, with_rows(cells, list(columns), list(ids)))
+        read = {name: facet.read for name, facet in columns.items()} | ids
+        if self.spans.chosen:
+            return self._bundle(columns, with_rows(self.spans.cells(read), list(columns), list(ids)))
+        some = self.spans.sampled(_KNOWN_BLOCKS, _KNOWN_SPANS)
+        rows = with_looked_up_rows(self.spans.cells(read), some.cells(read), list(columns), list(ids))
+        return self._bundle(columns, rows)
 
     def _split(self, columns: Mapping[str, Facet]) -> Iterator[_Bundle]:
         """Some facets in bundles: of those that are counted jointly, of those with countless values, of the others."""
@@ -213,15 +218,22 @@ class _Bundles:
         sample = self.session.table(query.from_(exp.to_table(CELLS), copy=False).limit(SAMPLE, copy=False))
         rows = self.spans.source.spans
         scattered = {name: facet for name, facet in columns.items() if is_scattered(sample[name], rows)}
-        together = dependent(sample.drop_columns(list(scattered)))
+        lists = {name: facet for name, facet in columns.items() if facet.is_of_list and name not in scattered}
+        for attribute in sorted({facet.name for facet in lists.values()}):
+            yield self._of_list({name: facet for name, facet in lists.items() if facet.name == attribute})
+        together = dependent(sample.drop_columns([*scattered, *lists]))
         for names in together:
             chosen = {name: columns[name] for name in names}
             yield self._bundle(chosen, with_rows(self._cells(chosen), names))
         joined = {name for names in together for name in names}
-        if others := {name: facet for name, facet in columns.items() if name not in {*joined, *scattered}}:
+        if others := {name: facet for name, facet in columns.items() if name not in {*joined, *scattered, *lists}}:
             yield self._bundle(others, self._cells(others))
         if scattered:
             yield self._scattered(scattered)
+
+    def _of_list(self, columns: Mapping[str, Facet]) -> _Bundle:
+        """Facets of lists, which few spans have, and which take long to look into."""
+        return self._bundle(columns, with_rows(self._cells(columns), list(columns), sparse=True))
 
     def _cells(self, columns: Mapping[str, Facet]) -> exp.Select:
         return self.spans.cells({name: facet.read for name, facet in columns.items()})

@@ -16,6 +16,7 @@ from spanlake.spans.columns import AttributeColumn, Scope, ValueType
 from spanlake.spans.schema import FIXED
 from spanlake.store.index import Block, CatalogEntry, Index, arrival_order
 from spanlake.store.objects import Objects
+from spanlake.store.trace_facts import FACTS
 from spanlake.traceql.known import Known
 from spanlake.traceql.relation import ARRIVAL
 
@@ -31,7 +32,9 @@ TRACE_REACH_NS = 30 * 60 * 1_000_000_000
 """How far beyond a range, or the blocks in which it was found, a trace's other spans are looked for. Grafana looks as
 far for the trace of a span."""
 
-_ROWS_PER_FILE = 1 << 40  # more than a file has: arrival orders files first, then rows in them
+_ROW_BITS = 40  # of arrival, more than a file's rows take: it orders files first, then rows in them
+BLOCK = f"{ARRIVAL} >> {_ROW_BITS}"
+"""SQL for the number of a row's block; not for engines."""
 
 
 def duck_type(type_: pa.DataType) -> str:
@@ -205,7 +208,7 @@ class Source:
         return table.cast(schema)
 
     def _types(self) -> dict[str, pa.DataType]:
-        fixed = {column.name: column.type for column in FIXED}
+        fixed = {column.name: column.type for column in (*FIXED, *FACTS)}
         found = {column.name: column.arrow_type for columns in self.known.columns.values() for column in columns}
         return found | fixed
 
@@ -223,7 +226,7 @@ def id_literal(trace_id: bytes) -> exp.Expr:
 
 def _arrival() -> exp.Expr:
     """Files in the order they are named, rows as they lie in them."""
-    place = exp.column("file_index") * exp.Literal.number(_ROWS_PER_FILE) + exp.column("file_row_number")
+    place = exp.column("file_index") * exp.Literal.number(1 << _ROW_BITS) + exp.column("file_row_number")
     return exp.alias_(exp.cast(place, "BIGINT"), ARRIVAL)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from sqlglot import exp
@@ -9,6 +10,7 @@ from sqlglot.dialects.duckdb import DuckDB
 
 from spanlake.query.duck import Session
 from spanlake.query.limits import LimitExceeded
+from spanlake.traceql.values import case
 
 CELLS = "cells"  # the table that is counted: a number named ``cell``, and the columns
 ROWS = "rows"  # the same, each row standing for ``n`` of them
@@ -16,11 +18,17 @@ CELL = "cell"
 WIDEST = 48  # columns in one query: GROUPING() takes no more than 64
 _CANDIDATES = 100  # on each side; DuckDB watches three times as many values
 
-_TOTALS_AND_TOPS = """
+_TEXT = "text"  # stands for a value as text, which takes longer to write than a value takes to count
+_FREQUENT = """
+    SELECT which, value, cell % 2 AS side FROM counted GROUP BY which, value, side
+    QUALIFY RANK() OVER (PARTITION BY which, side ORDER BY SUM(n) DESC) <= {top}
+"""
+_TOTALS_AND_TOPS = f"""
     SELECT which, value, side, cells, counts FROM (
-      SELECT which, value, cell % 2 AS side, LIST(cell) AS cells, LIST(n) AS counts, SUM(n) AS total
-      FROM counted GROUP BY which, value, side
-      QUALIFY ROW_NUMBER() OVER (PARTITION BY which, side ORDER BY total DESC, value) <= {top}
+      SELECT f.which, f.side, ANY_VALUE({_TEXT}) AS value, LIST(cell) AS cells, LIST(n) AS counts, SUM(n) AS total
+      FROM counted AS c JOIN frequent AS f ON f.which = c.which AND f.value = c.value AND f.side = c.cell % 2
+      GROUP BY f.which, f.value, f.side
+      QUALIFY ROW_NUMBER() OVER (PARTITION BY f.which, f.side ORDER BY total DESC, ANY_VALUE({_TEXT})) <= {{top}}
     )
     UNION ALL
     SELECT which, NULL, cell % 2, LIST(cell), LIST(n) FROM (
@@ -47,7 +55,8 @@ def tally(session: Session, query: exp.Select, columns: list[str], top: int) -> 
     """
     limit = session.limits.values
     query.with_("counted", as_=_counted(columns, _has_rows(query)), materialized=True, copy=False)
-    query.select(exp.Star(), copy=False).from_(_tops(top), copy=False).limit(limit + 1, copy=False)
+    query.with_("frequent", as_=_parsed(_FREQUENT.format(top=top)).copy(), copy=False)
+    query.select(exp.Star(), copy=False).from_(_tops(columns, top), copy=False).limit(limit + 1, copy=False)
     found = session.table(query)
     if found.num_rows > limit:
         raise LimitExceeded(f"compare() finds more than {limit} values: ask for fewer of each attribute")
@@ -83,17 +92,22 @@ def _frequent(column: str, side: int, least: int) -> exp.Expr:
     most = exp.Literal.number(max(least, _CANDIDATES))
     top = exp.Anonymous(this="approx_top_k", expressions=[exp.column(column), most])
     is_side = exp.EQ(this=exp.column(CELL) % 2, expression=exp.Literal.number(side))
-    there = exp.and_(is_side, exp.not_(exp.Is(this=exp.column(column), expression=exp.Null())))
+    there = exp.and_(is_side, _is_there(exp.column(column)))
     return exp.alias_(exp.Filter(this=top, expression=exp.Where(this=there)), f"{column}_{side}")
 
 
 def with_rows(
-    query: exp.Select, columns: list[str], keys: list[str] | None = None, only: Sequence[exp.Expr] = ()
+    query: exp.Select,
+    columns: list[str],
+    keys: list[str] | None = None,
+    only: Sequence[exp.Expr] = (),
+    *,
+    sparse: bool = False,
 ) -> exp.Select:
     """Define the table ``rows``: rows of ``cells`` as one that are equal, or of which the ``keys`` tell that they are.
 
     Then counting is much less work for columns that have few values, or whose values depend on each other. ``only``
-    are the values of the one column that are counted, if not all.
+    are the values of the one column that are counted, if not all. ``sparse`` leaves out rows without any value.
     """
     grouped = [exp.column(name) for name in (CELL, *(columns if keys is None else keys))]
     others = [] if keys is None else [exp.alias_(exp.AnyValue(this=exp.column(name)), name) for name in columns]
@@ -101,6 +115,8 @@ def with_rows(
     rows = exp.select(*grouped, *others, count).from_(exp.to_table(CELLS)).group_by(*grouped)
     if only:
         rows.where(exp.In(this=exp.column(columns[0]), expressions=list(only)), copy=False)
+    if sparse:
+        rows.where(exp.or_(*(_is_there(exp.column(name)) for name in columns)), copy=False)
     return query.with_(ROWS, as_=rows, copy=False)
 
 
@@ -115,8 +131,19 @@ def _has_rows(query: exp.Select) -> bool:
     return any(table.alias == ROWS for table in query.args["with_"].expressions)
 
 
-def _tops(top: int) -> exp.Expr:
-    return exp.maybe_parse(_TOTALS_AND_TOPS.format(top=top), dialect=DuckDB).subquery("found")
+@lru_cache(maxsize=64)
+def _parsed(text: str) -> exp.Query:
+    found = exp.maybe_parse(text, dialect=DuckDB)
+    assert isinstance(found, exp.Query)
+    return found
+
+
+def _tops(columns: list[str], top: int) -> exp.Expr:
+    found = _parsed(_TOTALS_AND_TOPS.format(top=top)).copy()
+    for column in list(found.find_all(exp.Column)):
+        if column.name == _TEXT:
+            column.replace(_first([_text(exp.column(name, table="c")) for name in columns]))
+    return found.subquery("found", copy=False)
 
 
 def _read(row: dict[str, Any], codes: dict[int, str]) -> Tally:
@@ -124,20 +151,42 @@ def _read(row: dict[str, Any], codes: dict[int, str]) -> Tally:
 
 
 def _counted(columns: list[str], has_rows: bool) -> exp.Select:
-    """``which, value, cell, n``, one grouping set a column. ``which`` has a bit for every column but the value's."""
+    """``which``, the columns, ``value, cell, n``: one grouping set a column.
+
+    ``which`` has a bit for every column but the value's. ``value`` is a hash of 64 bits, which tells as many values
+    apart as ever come together.
+    """
     values = [exp.column(name) for name in columns]
-    texts = [exp.Cast(this=value, to=exp.DataType(this=exp.DataType.Type.VARCHAR)) for value in values]
+    hashes = [case(_is_there(exp.column(name)), _hash(exp.column(name))) for name in columns]
     count = exp.Sum(this=exp.column("n")) if has_rows else exp.Count(this=exp.Star())
     sets = exp.GroupingSets(expressions=[exp.Tuple(expressions=[exp.column(CELL), value]) for value in values])
     grouped = exp.select(
         exp.column(CELL),
+        *values,
         exp.alias_(exp.func("grouping", *values), "which"),
-        exp.alias_(exp.func("coalesce", *texts), "value"),
+        exp.alias_(_first(hashes), "value"),
         exp.alias_(exp.cast(count, "BIGINT"), "n"),
     ).from_(exp.to_table(ROWS if has_rows else CELLS))
     grouped.set("group", exp.Group(grouping_sets=[sets]))
-    there = exp.Not(this=exp.Is(this=exp.column("value"), expression=exp.Null()))
-    return exp.select(exp.Star()).from_(grouped.subquery("grouped", copy=False), copy=False).where(there, copy=False)
+    every = exp.select(exp.Star()).from_(grouped.subquery("grouped", copy=False), copy=False)
+    return every.where(_is_there(exp.column("value")), copy=False)
+
+
+def _first(values: list[exp.Expr]) -> exp.Expr:
+    """The first that is not NULL."""
+    return exp.Coalesce(this=values[0], expressions=values[1:])
+
+
+def _text(value: exp.Expr) -> exp.Expr:
+    return exp.Cast(this=value, to=exp.DataType(this=exp.DataType.Type.VARCHAR))
+
+
+def _hash(value: exp.Expr) -> exp.Expr:
+    return exp.Anonymous(this="hash", expressions=[value])
+
+
+def _is_there(value: exp.Expr) -> exp.Expr:
+    return exp.Not(this=exp.Is(this=value, expression=exp.Null()))
 
 
 def _code(n: int, columns: int) -> int:

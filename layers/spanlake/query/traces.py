@@ -12,6 +12,7 @@ from spanlake.query.source import Source, id_literal
 from spanlake.spans.duplicates import without_duplicates
 from spanlake.store import trace_filter
 from spanlake.store.index import Block
+from spanlake.store.trace_facts import without_facts
 from spanlake.traceql.relation import ARRIVAL
 
 
@@ -81,4 +82,4 @@ def _literals(trace_ids: Sequence[bytes]) -> list[exp.Expr]:
 
 def _distinct(found: pa.Table) -> pa.Table:
     """Drop repeated rows: a request that was sent twice may have been stored twice."""
-    return without_duplicates(found.sort_by(ARRIVAL).drop_columns([ARRIVAL]))
+    return without_duplicates(without_facts(found.sort_by(ARRIVAL).drop_columns([ARRIVAL])))

@@ -1,7 +1,7 @@
 """What a block says of its columns, beyond what their names and Parquet types say.
 
 Arrow's own description of a schema would take a third of the footer of a small block. Nearly all of it can be told
-from the columns: a fixed column's type stands in FIXED, and a plain attribute's key is its column's name read
+from the columns: a fixed column's type stands in FIXED or FACTS, and a plain attribute's key is its column's name read
 backwards. What is left, the keys of the other attributes, stands in the file's key/value metadata.
 """
 
@@ -16,8 +16,9 @@ import pyarrow as pa
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType, attribute_columns
 from spanlake.spans.schema import FIXED
 from spanlake.store.errors import StorageCorrupt
+from spanlake.store.trace_facts import FACTS
 
-FORMAT = 1
+FORMAT = 2
 
 _FORMAT_KEY = "spanlake.format"
 _KEYS_KEY = "spanlake.keys"
@@ -70,6 +71,8 @@ def _field(name: str, keys: Mapping[str, str]) -> "pa.Field[Any]":
 def _read_field(name: str, key: str | None = None) -> "pa.Field[Any]":
     if name in FIXED.names:
         return FIXED.field(name)
+    if name in FACTS.names:
+        return FACTS.field(name)
     column = _column(name, key)
     if column is None or column.name != name:
         raise StorageCorrupt(f"the block's column {name!r} is not one that spanlake writes")

@@ -52,7 +52,7 @@ class Facet:
     """An attribute as far as its values are of one type; ``read`` gives them, NULL where there is none.
 
     ``shown`` says that values are told apart in the answer, ``dedicated`` that it is read from a dedicated column of
-    Tempo's, where what has no value counts as nil.
+    Tempo's, where what has no value counts as nil, ``is_of_list`` that lists are looked into for it.
     """
 
     name: str
@@ -61,6 +61,7 @@ class Facet:
     read: Callable[[Fields], Sql]
     shown: bool = True
     dedicated: bool = False
+    is_of_list: bool = False
 
 
 def dedicated_names() -> list[str]:
@@ -94,7 +95,8 @@ def _of_attribute(known: Known, scope: Scope, key: str) -> Iterator[Facet]:
         is_dedicated = dedicated is not None and values.OF_COLUMN[dedicated] == (type_, False)
         for read in _readings(forms, is_dedicated):
             reader = _reader(read, scope, attribute, type_)
-            yield Facet(name, type_, level, reader, read is not _several_items, is_dedicated and read is _scalar)
+            of_list = read is not _scalar
+            yield Facet(name, type_, level, reader, read is not _several_items, is_dedicated and not of_list, of_list)
     if (scope, key) in known.rest:
         yield Facet(name, Type.STRING, level, lambda fields: _untyped(fields, scope, attribute), shown=False)
 

@@ -17,6 +17,7 @@ from spanlake.store import trace_filter
 from spanlake.store.blocks import block_id, latest_end
 from spanlake.store.index import Block, CatalogEntry
 from spanlake.store.objects import Objects
+from spanlake.store.trace_facts import with_facts
 from spanlake.store.upkeep.columns import Columns
 from spanlake.store.upkeep.inputs import Cursor, Input, coded_columns, open_inputs
 from spanlake.store.upkeep.policy import Merge
@@ -108,7 +109,7 @@ def _pausing(stretches: Iterable[pa.Table], pause: Callable[[], None]) -> Iterat
 def _sorted(stretches: Iterable[pa.Table]) -> Iterator[pa.Table]:
     for stretch in stretches:
         order = pc.array_sort_indices(stretch["trace_id"].combine_chunks())  # stable: as the spans arrived
-        yield without_duplicates(stretch.unify_dictionaries().take(order))
+        yield with_facts(without_duplicates(stretch.unify_dictionaries().take(order)))
 
 
 def _whole_groups(stretches: Iterable[pa.Table]) -> Iterator[pa.Table]:

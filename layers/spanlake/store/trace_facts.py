@@ -1,0 +1,59 @@
+"""What compaction notes with each span of what the trace's other spans tell, as far as they are in its block.
+
+A trace that has all its spans in one block need not be put together for these. Blocks that were not compacted lack the
+columns: then a trace is seldom whole.
+"""
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spanlake.spans.arrays import Array, int32, int64, numbers, string, where
+
+CHILD_COUNT, ROOT_NAME, ROOT_SERVICE = "child_count", "trace_root_name", "trace_root_service"
+FACTS = pa.schema(
+    [
+        (CHILD_COUNT, pa.int32()),  # how many spans of the trace name the span as their parent
+        (ROOT_NAME, pa.string()),  # of the last root to arrive; empty when there is none
+        (ROOT_SERVICE, pa.string()),  # of the same root
+    ]
+)
+"""The columns, in order. All of them are NULL, or none."""
+
+
+def with_facts(table: pa.Table) -> pa.Table:
+    """The same rows with these columns, given all spans that a block has of their traces, in the order of arrival.
+
+    Strings may come with a dictionary, those of these columns always do.
+    """
+    traces = table["trace_id"].combine_chunks().dictionary_encode()
+    parents = table["parent_span_id"].combine_chunks()
+    facts = [_child_counts(traces.indices, table["span_id"].combine_chunks(), parents)]
+    roots = where(parents.is_null())
+    latest = roots.take(pc.array_sort_indices(roots, order="descending"))
+    of_traces = latest.take(pc.index_in(numbers(len(traces.dictionary)), value_set=traces.indices.take(latest)))
+    facts += [_of_roots(table[name], of_traces).take(traces.indices) for name in ("name", "service_name")]
+    for name, values in zip(FACTS.names, facts, strict=True):
+        table = table.append_column(pa.field(name, values.type), values)
+    return table
+
+
+def without_facts(table: pa.Table) -> pa.Table:
+    """The table without these columns, if it has them."""
+    return table.drop_columns([name for name in FACTS.names if name in table.column_names])
+
+
+def _child_counts(traces: Array, ids: Array, parents: Array) -> Array:
+    coded = pa.concat_arrays([ids, parents]).dictionary_encode()
+    among = pc.multiply(traces.cast(pa.int64()), int64(len(coded.dictionary)))
+    own, named = (pc.add(among, coded.indices.slice(at, len(ids)).cast(pa.int64())) for at in (0, len(ids)))
+    counted = named.drop_null().value_counts()
+    found = counted.field("counts").take(pc.index_in(own, value_set=counted.field("values")))
+    return pc.fill_null(found.cast(pa.int32()), int32(0))
+
+
+def _of_roots(column: Array, rows: Array) -> Array:
+    """A column's values at some rows, empty where there is no row or no value, with a dictionary."""
+    values = column.take(rows).combine_chunks()
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    return pc.fill_null(values, string("")).dictionary_encode()
