@@ -145,21 +145,19 @@ def _occurring(
     if paired:
         pairs = _paired(fields)
         elements = _sides(pairs)
+        further += [values.not_null(fields.column(name)) for name in ("events", "links")]  # quickly told
         further.append(exp.GT(this=exp.func("len", pairs), expression=exp.Literal.number(0)))
-
-    def ask(*select: exp.Expr, distinct: bool = False) -> list[dict[str, Any]]:
-        table = _select(session, source, fields, list(select), wanted, when, *further, distinct=distinct)
-        rows: list[dict[str, Any]] = table.to_pylist()
-        return rows
-
     kept = {(entry.scope, entry.key) for entry in entries} & WELL_KNOWN
+    if paired and not {"event", "link"} <= {entry.scope for entry in source.catalog}:
+        return [entry for entry in entries if (entry.scope, entry.key) in kept]
     columns = {column: (column.scope.value, column.key) for column in map(_column, entries) if column}
-    if columns:
-        (row,) = ask(*(_has_value(fields, column) for column in columns))
+    lists = sorted({entry.scope for entry in entries if _column(entry) is None})
+    select = [_has_value(fields, column) for column in columns]
+    select += [exp.alias_(_key_sets(_keys(fields, scope, elements)), f"{scope}_keys") for scope in lists]
+    if select:
+        (row,) = _select(session, source, fields, select, wanted, when, *further).to_pylist()
         kept |= {place for column, place in columns.items() if row[column.name]}
-    for scope in sorted({entry.scope for entry in entries if _column(entry) is None}):
-        keys = exp.func("unnest", _keys(fields, scope, elements))
-        kept |= {(scope, row["key"]) for row in ask(exp.alias_(keys, "key"), distinct=True)}
+        kept |= {(scope, key) for scope in lists for keys in row[f"{scope}_keys"] or () for key in keys or ()}
     return [entry for entry in entries if (entry.scope, entry.key) in kept]
 
 
@@ -172,6 +170,11 @@ def _column(entry: CatalogEntry) -> AttributeColumn | None:
 
 def _has_value(fields: Fields, column: AttributeColumn) -> exp.Expr:
     return exp.alias_(exp.func("bool_or", values.not_null(fields.column(column.name))), column.name)
+
+
+def _key_sets(keys: Sql) -> Sql:
+    """The different lists of keys: spans of one kind have the same, so that they are few."""
+    return exp.ArrayAgg(this=exp.Distinct(expressions=[keys]))
 
 
 def _keys(fields: Fields, scope: str, elements: dict[str, Sql]) -> Sql:
