@@ -39,7 +39,7 @@ def test_every_attribute_comes_back(columns: list[AttributeColumn]) -> None:
 def test_keys_stand_in_the_metadata_only_when_the_name_does_not_give_them() -> None:
     plain = AttributeColumn(Scope.SPAN, "http.status_code", ValueType.INT)
     odd = AttributeColumn(Scope.SPAN, "HTTP Status", ValueType.INT)
-    assert to_metadata(schema_of([plain])) == {"spanlake.format": "1"}
+    assert to_metadata(schema_of([plain])) == {"spanlake.format": "2"}
     keys = to_metadata(schema_of([plain, odd]))["spanlake.keys"]
     assert json.loads(keys) == {odd.name: "HTTP Status"}
 
@@ -49,7 +49,7 @@ def test_keys_stand_in_the_metadata_only_when_the_name_does_not_give_them() -> N
     [
         ([], {}, "not a spanlake block"),
         ([], {b"spanlake.format": b"one"}, "not a spanlake block"),
-        ([], {b"spanlake.format": b"2"}, "newer spanlake"),
+        ([], {b"spanlake.format": b"3"}, "newer spanlake"),
         ([], {b"spanlake.format": b"1", b"spanlake.keys": b"{"}, "cannot be read"),
         ([], {b"spanlake.format": b"1", b"spanlake.keys": b"[1]"}, "cannot be read"),
         (["span_a"], {b"spanlake.format": b"1", b"spanlake.keys": b'{"span_a":1}'}, "is not one"),

@@ -17,13 +17,13 @@ from spanlake.query.finder import over, with_spans
 from spanlake.query.found import named
 from spanlake.query.kin import FACETS, Kin
 from spanlake.query.limits import LimitExceeded
+from spanlake.query.looked_up import with_looked_up_rows
 from spanlake.query.positions import inside, position
 from spanlake.query.repeats import Weight, repeats
 from spanlake.query.sample import SAMPLE, dependent, is_scattered
 from spanlake.query.series import LabelValue, Series
 from spanlake.query.source import Source
 from spanlake.query.steps import Steps
-from spanlake.query.looked_up import with_looked_up_rows
 from spanlake.query.tally import CELL, CELLS, WIDEST, Tally, candidates, tally, totals, with_rows, with_weighted_rows
 from spanlake.traceql import values
 from spanlake.traceql.facets import EVERYWHERE, Facet, Level, dedicated_names, facets

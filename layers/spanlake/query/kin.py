@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
 
-from spanlake.query.source import BLOCK, Source
-from spanlake.query.tally import CELL, CELLS, ROWS
-from spanlake.store.trace_facts import CHILD_COUNT, ROOT_NAME, ROOT_SERVICE
+from spanlake.query.source import Source, block_number
+from spanlake.query.tally import ROWS
+from spanlake.store.trace_facts import CHILD_COUNT, FACTS, ROOT_NAME, ROOT_SERVICE
 from spanlake.traceql.fields import Fields
 from spanlake.traceql.printer import print_field
 from spanlake.traceql.relation import ARRIVAL
@@ -31,38 +31,39 @@ FACETS: Mapping[str, tuple[str, Type]] = {
 }
 """The facets by their columns, each with its name and type."""
 
-_FACTS = ", ".join(FACETS)
-_TRACE, _TRACE_KEY, _SPAN_KEY = "trace_id", "trace_key", "span_key"
-
-_SCATTERED = f"""
-    SELECT {_TRACE_KEY} FROM family GROUP BY {_TRACE_KEY}
-    HAVING MIN({BLOCK}) < MAX({BLOCK}) OR COUNT({CHILD_COUNT}) < COUNT(*)
+_SCATTERED = """
+    SELECT trace_key FROM family GROUP BY trace_key
+    HAVING MIN(block) < MAX(block) OR COUNT(child_count) < COUNT(*)
 """
-_FEW = f"SELECT *, HASH({_TRACE}, span_id) AS {_SPAN_KEY} FROM {CELLS}"
-_FAMILY = f"SELECT *, HASH({_TRACE}) AS {_TRACE_KEY} FROM stored"
-_OF_SCATTERED = f"WHERE {_TRACE_KEY} IN (SELECT {_TRACE_KEY} FROM scattered)"
-_ROOTS = f"""
-    SELECT {_TRACE_KEY}, MAX_BY(name, {ARRIVAL}) AS root_name,
-      MAX_BY(COALESCE(service_name, ''), {ARRIVAL}) AS root_service
-    FROM relatives WHERE parent_span_id IS NULL GROUP BY {_TRACE_KEY}
+_FEW = """
+    SELECT *, HASH(trace_id, span_id) AS span_key FROM cells WHERE trace_key IN (SELECT trace_key FROM scattered)
 """
-_PARENTS = f"""
-    SELECT HASH({_TRACE}, parent_span_id) AS {_SPAN_KEY}, COUNT(*) AS children
-    FROM relatives WHERE NOT parent_span_id IS NULL GROUP BY {_SPAN_KEY}
+_RELATIVES = "SELECT * FROM family WHERE trace_key IN (SELECT trace_key FROM scattered)"
+_ALL_CELLS = "SELECT *, HASH(trace_id, span_id) AS span_key FROM cells"
+_ALL_RELATIVES = "SELECT * FROM family"
+_ROOTS = """
+    SELECT trace_key, MAX_BY(name, arrival) AS root_name, MAX_BY(COALESCE(service_name, ''), arrival) AS root_service
+    FROM relatives WHERE parent_span_id IS NULL GROUP BY trace_key
 """
-_PUT_TOGETHER = f"""
-    SELECT {CELL}, COALESCE(root_name, '') AS {ROOT_NAME}, COALESCE(root_service, '') AS {ROOT_SERVICE},
-      COALESCE(children, 0) AS {CHILD_COUNT}, COUNT(*) AS n
-    FROM few LEFT JOIN roots USING ({_TRACE_KEY}) LEFT JOIN parents USING ({_SPAN_KEY}) GROUP BY ALL
+_PARENTS = """
+    SELECT HASH(trace_id, parent_span_id) AS span_key, COUNT(*) AS children
+    FROM relatives WHERE NOT parent_span_id IS NULL GROUP BY span_key
 """
-_CORRECTED = f"""
-    SELECT {CELL}, {_FACTS}, SUM(n) AS n FROM (
-      SELECT {CELL}, {_FACTS}, COUNT(*) AS n FROM {CELLS} WHERE NOT {CHILD_COUNT} IS NULL GROUP BY ALL
+_TOGETHER = """
+    SELECT cell, COALESCE(root_name, '') AS trace_root_name, COALESCE(root_service, '') AS trace_root_service,
+      COALESCE(children, 0) AS child_count, COUNT(*) AS n
+    FROM few LEFT JOIN roots USING (trace_key) LEFT JOIN parents USING (span_key) GROUP BY ALL
+"""
+_CORRECTED = """
+    SELECT cell, trace_root_name, trace_root_service, child_count, SUM(n) AS n FROM (
+      SELECT cell, trace_root_name, trace_root_service, child_count, COUNT(*) AS n
+      FROM cells WHERE NOT child_count IS NULL GROUP BY ALL
       UNION ALL
-      SELECT {CELL}, {_FACTS}, -COUNT(*) FROM few WHERE NOT {CHILD_COUNT} IS NULL GROUP BY ALL
+      SELECT cell, trace_root_name, trace_root_service, child_count, -COUNT(*)
+      FROM few WHERE NOT child_count IS NULL GROUP BY ALL
       UNION ALL
-      SELECT * FROM together
-    ) GROUP BY {CELL}, {_FACTS} HAVING SUM(n) > 0
+      SELECT cell, trace_root_name, trace_root_service, child_count, n FROM together
+    ) GROUP BY cell, trace_root_name, trace_root_service, child_count HAVING SUM(n) > 0
 """
 
 
@@ -79,32 +80,38 @@ class Kin:
     @property
     def columns(self) -> Mapping[str, Callable[[Fields], Sql]]:
         """What the table ``cells`` must have of each span."""
-        names = (_TRACE, "span_id", *(FACETS if self._has_facts else ()))
-        return {name: _column(name) for name in names} | {_TRACE_KEY: lambda fields: _hash(fields.column(_TRACE))}
+        names = ("trace_id", "span_id", *(FACTS.names if self._has_facts else ()))
+        return {name: _column(name) for name in names} | {"trace_key": _trace_key}
 
     def with_rows(self, query: exp.Select) -> exp.Select:
         """Define the table ``rows`` (see ``tally``), given ``cells``."""
-        columns = {_TRACE, "parent_span_id", "name", "service_name"} | ({CHILD_COUNT} if self._has_facts else set())
-        query.with_("stored", as_=self.source.table(columns, arrival=True), copy=False)
-        query.with_("family", as_=_FAMILY, dialect=DuckDB, copy=False)
+        has_facts = self._has_facts
+        query.with_("family", as_=self._family(), copy=False)
         for table in query.args["with_"].expressions:
             table.set("materialized", False)
-        which = _OF_SCATTERED if self._has_facts else ""
-        if self._has_facts:
-            query.with_("scattered", as_=_SCATTERED, dialect=DuckDB, copy=False, materialized=True)
-        query.with_("few", as_=f"{_FEW} {which}", dialect=DuckDB, materialized=self._has_facts, copy=False)
-        query.with_(
-            "relatives", as_=f"SELECT * FROM family {which}", dialect=DuckDB, materialized=self._has_facts, copy=False
-        )
-        query.with_("roots", as_=_ROOTS, dialect=DuckDB, copy=False)
-        query.with_("parents", as_=_PARENTS, dialect=DuckDB, copy=False)
-        query.with_("together", as_=_PUT_TOGETHER, dialect=DuckDB, copy=False)
-        rows = _CORRECTED if self._has_facts else "SELECT * FROM together"
-        return query.with_(ROWS, as_=rows, dialect=DuckDB, copy=False)
+        if has_facts:
+            _define(query, "scattered", _SCATTERED, materialized=True)
+        _define(query, "few", _FEW if has_facts else _ALL_CELLS, materialized=has_facts)
+        _define(query, "relatives", _RELATIVES if has_facts else _ALL_RELATIVES, materialized=has_facts)
+        for name, text in (("roots", _ROOTS), ("parents", _PARENTS), ("together", _TOGETHER)):
+            _define(query, name, text)
+        _define(query, ROWS, _CORRECTED if has_facts else "SELECT * FROM together")
+        return query
+
+    def _family(self) -> exp.Select:
+        names = {"trace_id", "parent_span_id", "name", "service_name"} | ({CHILD_COUNT} if self._has_facts else set())
+        key = exp.alias_(exp.func("hash", exp.column("trace_id")), "trace_key")
+        block = exp.alias_(block_number(exp.column(ARRIVAL)), "block")
+        stored = self.source.table(names, arrival=True).subquery("stored", copy=False)
+        return exp.select(exp.Star(), key, block).from_(stored, copy=False)
 
 
-def _hash(value: Sql) -> Sql:
-    return exp.func("hash", value)
+def _define(query: exp.Select, name: str, text: str, *, materialized: bool | None = None) -> None:
+    query.with_(name, as_=text, dialect=DuckDB, materialized=materialized, copy=False)
+
+
+def _trace_key(fields: Fields) -> Sql:
+    return exp.func("hash", fields.column("trace_id"))
 
 
 def _column(name: str) -> Callable[[Fields], Sql]:

@@ -33,8 +33,6 @@ TRACE_REACH_NS = 30 * 60 * 1_000_000_000
 far for the trace of a span."""
 
 _ROW_BITS = 40  # of arrival, more than a file's rows take: it orders files first, then rows in them
-BLOCK = f"{ARRIVAL} >> {_ROW_BITS}"
-"""SQL for the number of a row's block; not for engines."""
 
 
 def duck_type(type_: pa.DataType) -> str:
@@ -217,6 +215,11 @@ def _read(files: list[str], options: list[exp.Expr]) -> exp.Table:
     names = exp.Array(expressions=[exp.Literal.string(file) for file in files])
     flat = exp.EQ(this=exp.column("hive_partitioning"), expression=exp.false())
     return exp.Table(this=exp.Anonymous(this="read_parquet", expressions=[names, flat, *options]))
+
+
+def block_number(arrival: exp.Expr) -> exp.Expr:
+    """Which of a source's blocks a row is in, as its ``arrival`` tells; not of engines."""
+    return exp.BitwiseRightShift(this=arrival, expression=exp.Literal.number(_ROW_BITS))
 
 
 def id_literal(trace_id: bytes) -> exp.Expr:

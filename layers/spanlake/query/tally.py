@@ -18,17 +18,20 @@ CELL = "cell"
 WIDEST = 48  # columns in one query: GROUPING() takes no more than 64
 _CANDIDATES = 100  # on each side; DuckDB watches three times as many values
 
-_TEXT = "text"  # stands for a value as text, which takes longer to write than a value takes to count
+# Of many values, most are never shown: they are told apart by hashes, and only the frequent ones are written as text.
 _FREQUENT = """
     SELECT which, value, cell % 2 AS side FROM counted GROUP BY which, value, side
     QUALIFY RANK() OVER (PARTITION BY which, side ORDER BY SUM(n) DESC) <= {top}
 """
-_TOTALS_AND_TOPS = f"""
+_WRITTEN = """
+    SELECT c.which, cell, n, text AS value FROM counted AS c JOIN frequent AS f
+    ON f.which = c.which AND f.value = c.value AND f.side = c.cell % 2
+"""
+_TOTALS_AND_TOPS = """
     SELECT which, value, side, cells, counts FROM (
-      SELECT f.which, f.side, ANY_VALUE({_TEXT}) AS value, LIST(cell) AS cells, LIST(n) AS counts, SUM(n) AS total
-      FROM counted AS c JOIN frequent AS f ON f.which = c.which AND f.value = c.value AND f.side = c.cell % 2
-      GROUP BY f.which, f.value, f.side
-      QUALIFY ROW_NUMBER() OVER (PARTITION BY f.which, f.side ORDER BY total DESC, ANY_VALUE({_TEXT})) <= {{top}}
+      SELECT which, value, cell % 2 AS side, LIST(cell) AS cells, LIST(n) AS counts, SUM(n) AS total
+      FROM written GROUP BY which, value, side
+      QUALIFY ROW_NUMBER() OVER (PARTITION BY which, side ORDER BY total DESC, value) <= {top}
     )
     UNION ALL
     SELECT which, NULL, cell % 2, LIST(cell), LIST(n) FROM (
@@ -54,9 +57,13 @@ def tally(session: Session, query: exp.Select, columns: list[str], top: int) -> 
     Raises LimitExceeded for too many values.
     """
     limit = session.limits.values
-    query.with_("counted", as_=_counted(columns, _has_rows(query)), materialized=True, copy=False)
-    query.with_("frequent", as_=_parsed(_FREQUENT.format(top=top)).copy(), copy=False)
-    query.select(exp.Star(), copy=False).from_(_tops(columns, top), copy=False).limit(limit + 1, copy=False)
+    is_many = not _has_rows(query)
+    query.with_("counted", as_=_counted(columns, is_many), materialized=True, copy=False)
+    if is_many:
+        query.with_("frequent", as_=_parsed(_FREQUENT.format(top=top)), copy=False)
+    query.with_("written", as_=_written(columns) if is_many else _parsed("SELECT * FROM counted"), copy=False)
+    tops = _parsed(_TOTALS_AND_TOPS.format(top=top)).subquery("found", copy=False)
+    query.select(exp.Star(), copy=False).from_(tops, copy=False).limit(limit + 1, copy=False)
     found = session.table(query)
     if found.num_rows > limit:
         raise LimitExceeded(f"compare() finds more than {limit} values: ask for fewer of each attribute")
@@ -131,45 +138,58 @@ def _has_rows(query: exp.Select) -> bool:
     return any(table.alias == ROWS for table in query.args["with_"].expressions)
 
 
-@lru_cache(maxsize=64)
 def _parsed(text: str) -> exp.Query:
-    found = exp.maybe_parse(text, dialect=DuckDB)
+    return _remembered(text).copy()
+
+
+@lru_cache(maxsize=64)
+def _remembered(text: str) -> exp.Query:
+    found: exp.Expr = exp.maybe_parse(text, dialect=DuckDB)
     assert isinstance(found, exp.Query)
     return found
 
 
-def _tops(columns: list[str], top: int) -> exp.Expr:
-    found = _parsed(_TOTALS_AND_TOPS.format(top=top)).copy()
+def _written(columns: list[str]) -> exp.Query:
+    found = _parsed(_WRITTEN)
     for column in list(found.find_all(exp.Column)):
-        if column.name == _TEXT:
-            column.replace(_first([_text(exp.column(name, table="c")) for name in columns]))
-    return found.subquery("found", copy=False)
+        if column.name == "text":
+            column.replace(_texts(columns, table="c"))
+    return found
+
+
+def _texts(columns: list[str], table: str | None = None) -> exp.Expr:
+    """The text of the one that is not NULL."""
+    return _first([_text(exp.column(name, table=table)) for name in columns])
 
 
 def _read(row: dict[str, Any], codes: dict[int, str]) -> Tally:
     return Tally(codes[row["which"]], row["side"], row["value"], dict(zip(row["cells"], row["counts"], strict=True)))
 
 
-def _counted(columns: list[str], has_rows: bool) -> exp.Select:
-    """``which``, the columns, ``value, cell, n``: one grouping set a column.
+def _counted(columns: list[str], is_many: bool) -> exp.Select:
+    """``which, value, cell, n``: one grouping set a column. ``which`` has a bit for every column but the value's.
 
-    ``which`` has a bit for every column but the value's. ``value`` is a hash of 64 bits, which tells as many values
-    apart as ever come together.
+    ``value`` is the text; of many values a hash of 64 bits, which tells apart as many as ever come together, and the
+    columns are there as well.
     """
     values = [exp.column(name) for name in columns]
-    hashes = [case(_is_there(exp.column(name)), _hash(exp.column(name))) for name in columns]
-    count = exp.Sum(this=exp.column("n")) if has_rows else exp.Count(this=exp.Star())
+    count = exp.Count(this=exp.Star()) if is_many else exp.Sum(this=exp.column("n"))
     sets = exp.GroupingSets(expressions=[exp.Tuple(expressions=[exp.column(CELL), value]) for value in values])
     grouped = exp.select(
         exp.column(CELL),
-        *values,
+        *(values if is_many else ()),
         exp.alias_(exp.func("grouping", *values), "which"),
-        exp.alias_(_first(hashes), "value"),
+        exp.alias_(_hashes(columns) if is_many else _texts(columns), "value"),
         exp.alias_(exp.cast(count, "BIGINT"), "n"),
-    ).from_(exp.to_table(ROWS if has_rows else CELLS))
+    ).from_(exp.to_table(CELLS if is_many else ROWS))
     grouped.set("group", exp.Group(grouping_sets=[sets]))
     every = exp.select(exp.Star()).from_(grouped.subquery("grouped", copy=False), copy=False)
     return every.where(_is_there(exp.column("value")), copy=False)
+
+
+def _hashes(columns: list[str]) -> exp.Expr:
+    """The hash of the one that is not NULL."""
+    return _first([case(_is_there(exp.column(name)), _hash(exp.column(name))) for name in columns])
 
 
 def _first(values: list[exp.Expr]) -> exp.Expr:

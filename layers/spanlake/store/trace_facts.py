@@ -10,13 +10,12 @@ import pyarrow.compute as pc
 from spanlake.spans.arrays import Array, int32, int64, numbers, string, where
 
 CHILD_COUNT, ROOT_NAME, ROOT_SERVICE = "child_count", "trace_root_name", "trace_root_service"
-FACTS = pa.schema(
-    [
-        (CHILD_COUNT, pa.int32()),  # how many spans of the trace name the span as their parent
-        (ROOT_NAME, pa.string()),  # of the last root to arrive; empty when there is none
-        (ROOT_SERVICE, pa.string()),  # of the same root
-    ]
-)
+_COLUMNS: list[tuple[str, pa.DataType]] = [
+    (CHILD_COUNT, pa.int32()),  # how many spans of the trace name the span as their parent
+    (ROOT_NAME, pa.string()),  # of the last root to arrive; empty when there is none
+    (ROOT_SERVICE, pa.string()),  # its service's; empty when there is none
+]
+FACTS = pa.schema(_COLUMNS)
 """The columns, in order. All of them are NULL, or none."""
 
 

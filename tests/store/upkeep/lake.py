@@ -12,6 +12,7 @@ from spanlake.store.days import MAX_NS, MIN_NS
 from spanlake.store.index import Block, arrival_order
 from spanlake.store.local import LocalObjects
 from spanlake.store.sqlite import SqliteIndex
+from spanlake.store.trace_facts import without_facts
 from spanlake.store.upkeep.compaction import Compactor
 from spanlake.store.writer import write
 from tests.store.tables import NOON
@@ -47,6 +48,10 @@ class Lake:
 
     def table(self, block: Block) -> pa.Table:
         """The spans in a block's object."""
+        return without_facts(self.stored(block))
+
+    def stored(self, block: Block) -> pa.Table:
+        """The same, with what compaction adds."""
         return decoded(pa.py_buffer(self.objects.get(block.path)))
 
     def rows(self) -> list[str]:
