@@ -8,6 +8,9 @@ import pytest
 from spanlake.query import compare, sample
 from spanlake.query.limits import LimitExceeded, Limits
 from spanlake.query.steps import Steps
+from spanlake.store.index import arrival_order
+from spanlake.store.upkeep.compaction import Compactor
+from spanlake.store.upkeep.policy import Merge
 from spanlake.traceql import Dialect, check, parse
 from tests.query.kit import MINUTE, NOON, SECOND, TENANT, At, Lake, steps
 
@@ -176,6 +179,26 @@ def test_kin_in_other_blocks_count(lake: Lake) -> None:
         ("baseline", 2): 1,
         ("baseline_total", "nil"): 4,
     }
+
+
+def test_kin_are_found_however_blocks_are_compacted(lake: Lake) -> None:
+    """Some traces whole in a compacted block, some in two blocks, some in blocks that came in just now."""
+    parts = [
+        [At(1, name="whole", service="a", status=2), At(2, 1), At(3, 1, status=2), At(4, 3)],
+        [At(1, name="old", trace=2), At(2, 1, trace=2), At(7, 9, trace=3)],
+        [At(1, name="again", service="b", trace=2), At(3, 2, trace=2, status=2), At(9, name="late", trace=3)],
+        [At(1, name="new", trace=4), At(2, 1, trace=4)],
+    ]
+    for part in parts:
+        lake.add(*part)
+    q = "{} | compare({ status = error })"
+    names = ("rootName", "rootServiceName", "span:childCount")
+    expected = [compared(lake, q, name) for name in names]
+    for first, last in ((0, 2), (0, 1), (0, 2)):
+        blocks = sorted(lake.index.find(TENANT, 0, 2**63 - 1), key=arrival_order)
+        assert Compactor(lake.objects, lake.index).run(Merge(tuple(blocks[first:last])))
+        assert [compared(lake, q, name) for name in names] == expected
+        assert [compared(lake, "{ status != ok } " + q[2:], name) for name in names] == expected
 
 
 @pytest.mark.parametrize("reduction", [1, 2, 1000])

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.query.kit import HOUR, MINUTE, SECOND, At, Lake
+from spanlake.store.days import utc_day
+from spanlake.store.upkeep.compaction import Compactor
+from tests.query.kit import HOUR, MINUTE, NOON, SECOND, TENANT, At, Lake, trace_id
 
 # 1 ─ 2 ─ 3
 #   │   └ 4
@@ -129,4 +131,18 @@ def test_spans_of_a_doubled_id_count_once(tmp_path_factory: pytest.TempPathFacto
     own.add(At(1, name="root"), At(2, 1, name="client"), At(2, 1, name="server"), At(3, 2, name="below"))
     assert own.names('{ name = "root" } >> {}') == ["below", "client", "server"]
     assert own.names('{ name = "client" } > {}') == ["below"]
+    own.close()
+
+
+def test_spans_that_come_again_after_compaction_are_shown_once(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A compacted block has columns that a fresh one lacks; the rows are the same spans all the same."""
+    own = Lake(tmp_path_factory.mktemp("again"))
+    own.add_apart(At(1, name="root"), At(2, 1, name="child"))
+    compactor = Compactor(own.objects, own.index)
+    (merge,) = compactor.plan(TENANT, utc_day(NOON), settle=True)
+    assert compactor.run(merge)
+    own.add(At(2, 1, name="child"))
+    found = own.querier.trace(TENANT, trace_id(1))
+    assert found is not None
+    assert found["name"].to_pylist() == ["root", "child"]
     own.close()

@@ -14,6 +14,7 @@ from spanlake.spans.encode import to_otlp
 from spanlake.store import parquet, trace_filter
 from spanlake.store.errors import ObjectNotFound, StorageCorrupt
 from spanlake.store.index import CatalogEntry
+from spanlake.store.trace_facts import FACTS, with_facts, without_facts
 from spanlake.store.upkeep import columns, merge
 from spanlake.store.upkeep.inputs import open_inputs
 from spanlake.store.upkeep.merge import merge_blocks
@@ -196,3 +197,29 @@ def test_what_cannot_be_read_is_reported(tmp_path: Path, content: bytes | None, 
             lake.objects.put(block.path, content)
         with pytest.raises(error):
             merge_blocks(lake.objects, Merge((block,)))
+
+
+@LAW
+@given(requests=st.lists(otlp.requests, min_size=2, max_size=6), cut=st.integers(1, 5))
+def test_what_is_noted_of_traces_is_that_of_the_whole_block(
+    tiny_pieces: None, requests: list[ExportTraceServiceRequest], cut: int
+) -> None:
+    """However often the spans are merged, and wherever a merge cuts its inputs."""
+    tables = colliding(requests)
+    with tempfile.TemporaryDirectory() as directory, Lake(Path(directory)) as lake:
+        for table in tables:
+            lake.add(_related(table))
+        for part in (slice(cut), slice(cut, None), slice(None)):
+            blocks = lake.live()[part]
+            if blocks:
+                assert lake.compactor.run(Merge(tuple(blocks)))
+        for block in lake.live():
+            stored = lake.stored(block)
+            expected = with_facts(without_facts(stored))
+            assert stored.select(FACTS.names).to_pylist() == expected.select(FACTS.names).to_pylist()
+
+
+def _related(table: pa.Table) -> pa.Table:
+    """Spans of which all but the first have a parent, the same one."""
+    parents = pa.array([None, *([bytes([0] * 8)] * (table.num_rows - 1))], pa.binary())
+    return table.set_column(table.schema.get_field_index("parent_span_id"), "parent_span_id", parents)

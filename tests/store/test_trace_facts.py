@@ -1,0 +1,72 @@
+"""What compaction notes of traces, against a plain reading of the same rows."""
+
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spanlake.store.trace_facts import CHILD_COUNT, FACTS, ROOT_NAME, ROOT_SERVICE, with_facts, without_facts
+from tests.store.tables import SERVICE, span_table
+
+IDS = st.integers(0, 3).map(
+    lambda number: bytes([number]) * 8
+)  # few: spans share ids, within a trace and across traces
+SPANS = st.fixed_dictionaries(
+    {
+        "trace_id": st.integers(0, 2).map(lambda number: bytes([number]) * 16),
+        "span_id": IDS,
+        "parent_span_id": st.none() | IDS,
+        "name": st.sampled_from(["", "GET /cart", "select"]),
+        "service_name": st.none() | st.sampled_from(["cart", "shop"]),
+    }
+)
+
+
+def facts(table: pa.Table) -> list[tuple[Any, ...]]:
+    """The facts of each row."""
+    found = with_facts(table)
+    return list(zip(*(found[name].to_pylist() for name in FACTS.names), strict=True))
+
+
+def expected(spans: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    """The same, one span after the other."""
+    return [_expected(span, [other for other in spans if other["trace_id"] == span["trace_id"]]) for span in spans]
+
+
+def _expected(span: dict[str, Any], trace: list[dict[str, Any]]) -> tuple[Any, ...]:
+    children = [other for other in trace if other["parent_span_id"] == span["span_id"]]
+    roots = [other for other in trace if other["parent_span_id"] is None]
+    root = roots[-1] if roots else {"name": "", "service_name": None}
+    return len(children), root["name"], root["service_name"] or ""
+
+
+@given(st.lists(SPANS, min_size=1, max_size=12))
+def test_facts_are_those_of_the_rows(spans: list[dict[str, Any]]) -> None:
+    table = span_table(spans)
+    assert facts(table) == expected(spans)
+    cut = pa.concat_tables([table.slice(0, 1), table.slice(1)])
+    assert facts(cut) == expected(spans)
+
+
+@given(st.lists(SPANS, min_size=1, max_size=6))
+def test_strings_may_have_a_dictionary(spans: list[dict[str, Any]]) -> None:
+    table = span_table(spans)
+    for name in ("name", "service_name"):
+        coded = table[name].dictionary_encode()
+        table = table.set_column(table.schema.get_field_index(name), name, coded)
+    assert facts(table) == expected(spans)
+
+
+def test_no_rows_have_no_facts() -> None:
+    assert facts(span_table([{}]).slice(1)) == []
+
+
+@pytest.mark.parametrize("attributes", [{}, {SERVICE: ["cart"]}])
+def test_they_are_taken_off_again(attributes: dict[Any, Any]) -> None:
+    table = span_table([{}], attributes)
+    noted = with_facts(table)
+    assert noted.column_names == [*table.column_names, CHILD_COUNT, ROOT_NAME, ROOT_SERVICE]
+    assert without_facts(noted).equals(table)
+    assert without_facts(table).equals(table)
