@@ -35,7 +35,7 @@ from tests.trino import SCHEMA, TABLE, Trino
 PATHS = {"/api/search", "/api/metrics/query_range", "/api/metrics/query"}
 
 _BLOCKS = 3  # every one more is a file to open for each query
-_STRUCTURE = "it has no structural operators"
+_STRUCTURE = "it does not tell how the spans of a trace stand to each other"
 _COMPARE = "it has no compare()"
 STAYS = {
     **dict.fromkeys(

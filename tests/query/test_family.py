@@ -77,6 +77,31 @@ def test_unions_take_both_sides() -> None:
     assert spans.matching(SpansetOperator.NOT_DESCENDANT, left, right).to_pylist() == [False, False, False, False]
 
 
+def test_places_of_a_chain_of_ten_thousand() -> None:
+    length = 10_000
+    left, right, parent = family([(n, n - 1 if n else None) for n in range(length)]).nested_sets
+    assert left.to_pylist() == list(range(1, length + 1))
+    assert right.to_pylist() == list(range(2 * length, length, -1))
+    assert parent.to_pylist() == [-1, *range(1, length)]
+
+
+def test_siblings_are_numbered_as_they_arrived() -> None:
+    spans = family([(3, 1), (1, None), (2, 1), (4, 3), (5, None), (6, None)], traces=[1, 1, 1, 1, 1, 2])
+    left, right, parent = spans.nested_sets
+    assert list(zip(left.to_pylist(), right.to_pylist(), parent.to_pylist(), strict=True)) == [
+        (2, 5, 1),
+        (1, 8, -1),
+        (6, 7, 1),
+        (3, 4, 2),
+        (9, 10, -1),
+        (1, 2, -1),
+    ]
+
+
+def test_no_spans_have_no_places() -> None:
+    assert [numbers.to_pylist() for numbers in family([]).nested_sets] == [[], [], []]
+
+
 rows = st.lists(st.one_of(st.none(), st.integers(0, 9)), max_size=10)
 
 
@@ -116,3 +141,25 @@ def _is_related(parents: list[int | None], row: int, others: set[int], relation:
         case Relation.SIBLING:
             return any(other != row and parents[other] == parents[row] for other in reached)
     pytest.fail(f"no relation: {relation}")
+
+
+@given(rows)
+def test_places_are_those_of_a_walk_down_the_trees(parents: list[int | None]) -> None:
+    places = {row: (0, 0, -1 if parent is None else 0) for row, parent in enumerate(parents)}
+    number = 0
+
+    def walk(row: int, above: int) -> None:
+        nonlocal number
+        number += 1
+        left = number
+        for child, parent in enumerate(parents):
+            if parent == row and child != row:
+                walk(child, left)
+        number += 1
+        places[row] = left, number, above
+
+    for row, parent in enumerate(parents):
+        if parent is None:
+            walk(row, -1)
+    found = family(list(enumerate(parents))).nested_sets
+    assert list(zip(*(numbers.to_pylist() for numbers in found), strict=True)) == list(places.values())

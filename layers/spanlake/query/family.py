@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spanlake.spans.arrays import equals_last, int64, place
 from spanlake.traceql.relation import ARRIVAL
 from spanlake.traceql.structure import KEY, KIND, PARENT_KEY, TRACE
 from spanlake.traceql.tree import Kind, Relation, SpansetOperator
@@ -126,6 +127,44 @@ class Family:
         table = pa.table({"siblings": self.siblings, "arrival": self._column(ARRIVAL)})
         order: Array = pc.sort_indices(table, [("siblings", "ascending"), ("arrival", "ascending")])
         return order.cast(pa.int64())
+
+    @cached_property
+    def nested_sets(self) -> tuple[Array, Array, Array]:
+        """Left and right number of each span, and its parent's left one: see ``relation.PLACED``.
+
+        The first root has 1, a first child one more than its parent. Any other has two more for each span of the trees
+        of its earlier siblings.
+        """
+        order, sizes = self._by_siblings, self._sizes
+        families, counts = self.siblings.take(order), sizes.take(order)
+        before = pc.subtract(pc.cumulative_sum(counts), counts)
+        goes_on = pa.concat_arrays([pa.array([False][: len(order)], pa.bool_()), filled(equals_last(families), True)])
+        of_family = pc.fill_null_forward(pc.if_else(goes_on, pa.scalar(None, pa.int64()), before))
+        steps = pc.add(pc.multiply(pc.subtract(before, of_family), int64(2)), int64(1))
+        left = self._along_ancestors(place(steps, order, len(order)))
+        right = pc.subtract(pc.add(left, pc.multiply(sizes, int64(2))), int64(1))
+        left, right = (pc.if_else(self.reached, numbers, int64(0)) for numbers in (left, right))
+        return left, right, pc.if_else(self._is_root, int64(-1), filled(left.take(self.parent), 0))
+
+    @cached_property
+    def _sizes(self) -> Array:
+        """How many spans there are from a span downwards, itself among them: those less than so many steps below it,
+        and those less than so many below one that is as many steps below it."""
+        sizes: Array = pa.repeat(int64(1), self.spans.num_rows)
+        ahead = self.parent
+        while ahead.null_count < len(ahead):
+            below = pa.table({"above": ahead, "size": sizes}).filter(ahead.is_valid())
+            sums = below.group_by("above", use_threads=False).aggregate([("size", "sum")])
+            more = place(as_array(sums["size_sum"]), as_array(sums["above"]), len(sizes))
+            sizes, ahead = pc.add(sizes, filled(more, 0)), ahead.take(ahead)
+        return sizes
+
+    def _along_ancestors(self, values: Array) -> Array:
+        """The sum of values from the root to each span."""
+        ahead = self.parent
+        while ahead.null_count < len(ahead):
+            values, ahead = pc.add(values, filled(values.take(ahead), 0)), ahead.take(ahead)
+        return values
 
     def outermost(self, others: Mask) -> Array:
         """The row of the one of the others that is farthest above a span, null where none is."""

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+import pyarrow as pa
 from sqlglot import exp
 
 from spanlake.query.duck import Session
-from spanlake.query.kinship import relate
+from spanlake.query.kinship import number, relate
 from spanlake.query.limits import LimitExceeded
 from spanlake.query.source import Source
 from spanlake.query.windows import HOUR_NS, Window
@@ -16,6 +17,7 @@ from spanlake.traceql.fields import SPAN, Fields
 from spanlake.traceql.pipeline import SearchPlan, Selection
 from spanlake.traceql.probe import Probe
 from spanlake.traceql.relation import columns_needed, needs_arrival
+from spanlake.traceql.structure import tree_query
 
 _START = "start_time_unix_nano"
 _TRACE = "trace_id"
@@ -102,18 +104,29 @@ def over(
     Spans whose structure matters are fetched at once, a ``large`` number of them or a few.
     """
     query = query.from_(matching.query.subquery("matching", copy=False), copy=False)
+    if matching.is_numbered:
+        place(session, define, large=large)
     if matching.base is None:
         return define(query)
-    most = session.limits.memory_bytes // _TREE_BYTES
     base = exp.select(exp.Star()).from_(matching.base.subquery("base", copy=False), copy=False)
-    spans = session.table(define(base).limit(most + 1, copy=False), large=large)
+    relate(session, _trees(session, define(base), large=large), matching.steps)
+    return query
+
+
+def place(session: Session, define: Callable[[exp.Select], exp.Select], *, large: bool = True) -> None:
+    """Make the session's table PLACED of the table ``spans`` that ``define`` gives a query."""
+    number(session, _trees(session, define(tree_query()), large=large))
+
+
+def _trees(session: Session, query: exp.Select, *, large: bool) -> pa.Table:
+    most = session.limits.memory_bytes // _TREE_BYTES
+    spans = session.table(query.limit(most + 1, copy=False), large=large)
     if spans.num_rows > most:
         raise LimitExceeded(
             f"the query has to tell how more than {most} spans stand to each other: ask for a shorter time range or "
             "narrower filters, or raise --query-memory"
         )
-    relate(session, spans, matching.steps)
-    return query
+    return spans
 
 
 def with_spans(

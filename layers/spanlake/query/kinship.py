@@ -1,4 +1,4 @@
-"""Answers what the compiler asks about structure: which spans stand in a relation to others."""
+"""Answers what the compiler asks about structure: which spans stand in a relation to others, and their places."""
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -6,6 +6,7 @@ import pyarrow.compute as pc
 from spanlake.query.duck import Session
 from spanlake.query.family import Family, Mask, as_array
 from spanlake.query.unions import walked
+from spanlake.traceql.relation import ARRIVAL, PLACED
 from spanlake.traceql.structure import BASE, ROW, Operand, Step, Structural, Unfiltered
 from spanlake.traceql.tree import SpansetOperator
 
@@ -19,6 +20,13 @@ def relate(session: Session, base: pa.Table, steps: tuple[Step, ...]) -> None:
     for step in steps:
         base = base.append_column(step.column, _answer(session, family, base, step))
         session.register(BASE, base)
+
+
+def number(session: Session, tree: pa.Table) -> None:
+    """Make the session's table PLACED of what ``structure.tree_query`` tells."""
+    left, right, parent = Family(tree.combine_chunks()).nested_sets
+    columns = {ARRIVAL: tree[ARRIVAL], "nested_left": left, "nested_right": right, "nested_parent": parent}
+    session.register(PLACED, pa.table(columns))
 
 
 def _answer(session: Session, family: Family, base: pa.Table, step: Step) -> Mask:

@@ -8,7 +8,7 @@ enough, everything is looked at together. Of the blocks looked at together those
 which is what Tempo does within a block; with the hint ``most_recent=true`` it is those that start last.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -30,6 +30,7 @@ from spanlake.traceql.shown import columns_of
 
 MATCH_SLACK_NS = 60 * 1_000_000_000  # how far outside the range a matching span of a trace that touches it is found
 _MOST_PARTS = 3  # looked at one after the other; then it is quicker to look at everything
+_WHERE_ALL_COUNT = 4  # so many times smaller are the parts where no trace can be left out
 _HEADER_COLUMNS = (
     "trace_id",
     "span_id",
@@ -88,20 +89,33 @@ def _candidates(session: Session, source: Source, wanted: Search, engine: Engine
         yield from _one_by_one(finder, bounds, wanted, engine)
         return
     if not wanted.most_recent:
-        yield from _gathered(_near_the_newest(finder, source, bounds, wanted.limit), wanted.limit)
+        parts = _parts(near.blocks, source, probe)
+        lots: list[_Lot] = []
+        looked_at = (_noted(_near(finder, source, part, bounds, wanted.limit), lots) for part in parts[:_MOST_PARTS])
+        yield from _gathered(looked_at, wanted.limit)
+        if len(source.blocks) == 1 and 0 < len(parts) == len(lots) and all(len(lot.ids) < wanted.limit for lot in lots):
+            return  # those were all parts of the one block there is
     everywhere = Farther(replace(finder, source=source), engine)
     yield from map(_Lot, _batches(partial(everywhere.whole, bounds), wanted.limit, set()))
 
 
-def _near_the_newest(finder: Finder, source: Source, bounds: Window, size: int) -> Iterator[_Lot]:
-    """Traces that match by their spans in some of the newest blocks, and in those beside them."""
-    near = finder.source
-    for part in islice(portions(near.blocks), _MOST_PARTS):
-        if part.ids is None and len(part.blocks) == len(source.blocks):
-            break
-        around = source.around(part.blocks, MATCH_SLACK_NS).of_ids(part.ids)
-        probed_in = near.within(part.blocks).of_ids(part.ids)
-        yield _Lot(replace(finder, source=around, probed_in=probed_in).whole(bounds, size), part.blocks)
+def _parts(blocks: Sequence[Block], source: Source, probe: Probe) -> list[Portion]:
+    """What is looked at first, the newest blocks before others; nothing where one part is all there is."""
+    parts = list(portions(blocks, share=_WHERE_ALL_COUNT if probe.is_trivial else 1))
+    is_all = [part.ids is None and len(part.blocks) == len(source.blocks) for part in parts]
+    return [] if any(is_all) else parts
+
+
+def _near(finder: Finder, source: Source, part: Portion, bounds: Window, size: int) -> _Lot:
+    """Traces that match by their spans in a part of the blocks, and in those beside them."""
+    around = source.around(part.blocks, MATCH_SLACK_NS).of_ids(part.ids)
+    probed_in = finder.source.within(part.blocks).of_ids(part.ids)
+    return _Lot(replace(finder, source=around, probed_in=probed_in).whole(bounds, size), part.blocks)
+
+
+def _noted(lot: _Lot, noted: list[_Lot]) -> _Lot:
+    noted.append(lot)
+    return lot
 
 
 def _one_by_one(finder: Finder, bounds: Window, wanted: Search, engine: Engine | None) -> Iterator[_Lot]:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from sqlglot import exp
 
 from spanlake.query.duck import Session
+from spanlake.query.finder import place
 from spanlake.query.found import named
 from spanlake.query.limits import LimitExceeded
 from spanlake.query.narrowed import Level, Narrowing, level_of, passed_on
@@ -291,6 +292,8 @@ def _passed_on(
     nested = level is Level.EVENT
     items = values.each(items, lambda item: exp.Array(expressions=[item])) if nested else items
     query = passed_on(source, fields, narrowing, items, inside, nested=nested)
+    if fields.needs.tree:
+        place(session, lambda query: query.with_("spans", as_=source.table(columns_needed(fields.needs), arrival=True)))
     return session.table(query.limit(session.limits.values + 1))
 
 
@@ -312,6 +315,8 @@ def _select(
     if wanted is not None:
         tests.append(Predicates(fields).filter(wanted))
     spans = source.table(columns_needed(fields.needs), arrival=needs_arrival(fields.needs))
+    if fields.needs.tree:
+        place(session, lambda query: query.with_("spans", as_=spans.copy(), copy=False))
     query = relation(fields.needs, select, spans).where(*tests, copy=False)
     if distinct:
         query = query.distinct(copy=False).limit(session.limits.values + 1, copy=False)

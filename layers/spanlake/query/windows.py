@@ -36,12 +36,12 @@ class Portion:
     ids: Ids | None = None
 
 
-def portions(blocks: Sequence[Block]) -> Iterator[Portion]:
-    """All blocks, those that end last first: some PORTION_SPANS of spans, then four times as many each time.
+def portions(blocks: Sequence[Block], *, share: int = 1) -> Iterator[Portion]:
+    """All blocks, those that end last first: a share of PORTION_SPANS of spans, then four times as many each time.
 
-    A block of many more is cut by trace ids, which compacted blocks are sorted by.
+    A block of many more is cut by trace ids, which compacted blocks are sorted by. The ``share`` is one in so many.
     """
-    size = PORTION_SPANS
+    size = max(PORTION_SPANS // share, 1)
     gathered: list[Block] = []
     for block in sorted(blocks, key=lambda block: (block.end_ns, block.id), reverse=True):
         if block.spans > _LARGE * size:

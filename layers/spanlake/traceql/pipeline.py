@@ -64,12 +64,13 @@ class Selection:
     """The matching spans, as SQL over the table ``spans``.
 
     Where structure matters there are two queries: the columns of the ``steps`` are added to the answer of ``base``,
-    which as the table BASE is what ``query`` reads in place of ``spans``.
+    which as the table BASE is what ``query`` reads in place of ``spans``. ``is_numbered`` says that PLACED is needed.
     """
 
     query: exp.Select
     base: exp.Select | None = None
     steps: tuple[Step, ...] = ()
+    is_numbered: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,8 @@ class SearchPlan:
         """
         if self.single_filter is not None:
             tests = [Predicates(fields).filter(self.single_filter)] + ([where] if where is not None else [])
-            return Selection(relation(fields.needs, columns).where(*tests, copy=False))
+            query = relation(fields.needs, columns).where(*tests, copy=False)
+            return Selection(query, is_numbered=fields.needs.tree)
         return _Chain(self, fields).build(columns, where)
 
     def shown(self, fields: Fields) -> list[Shown]:
@@ -146,8 +148,8 @@ class _Chain:
         outputs += [exp.column(name) for found in self.set_attributes for _, name in found.columns]
         base = relation(self.fields.needs, [exp.alias_(trace, TRACE), *self.columns])
         if self.is_structural:
-            return Selection(self._query(outputs), base, tuple(self.steps))
-        return Selection(self._on_base(self._query(outputs), base))
+            return Selection(self._query(outputs), base, tuple(self.steps), self.fields.needs.tree)
+        return Selection(self._on_base(self._query(outputs), base), is_numbered=self.fields.needs.tree)
 
     def _query(self, outputs: Sequence[exp.Expr]) -> exp.Select:
         """A query of the last level, which takes BASE as given."""
@@ -162,8 +164,7 @@ class _Chain:
         inner = base.args.pop("with_", None) or exp.With(expressions=[])
         levels = query.args.pop("with_", None)
         query.set("with_", inner)
-        recursive = inner.args.get("recursive")
-        query.with_(BASE, as_=base, materialized=True, recursive=recursive, copy=False)
+        query.with_(BASE, as_=base, materialized=True, copy=False)
         query.args["with_"].expressions.extend(levels.expressions if levels else [])
         return query
 

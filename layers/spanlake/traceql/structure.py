@@ -12,7 +12,8 @@ from sqlglot import exp
 
 from spanlake.traceql import values
 from spanlake.traceql.fields import SPAN, Fields
-from spanlake.traceql.relation import ARRIVAL
+from spanlake.traceql.known import Known
+from spanlake.traceql.relation import ARRIVAL, SPANS
 from spanlake.traceql.tree import SpansetOperator
 
 BASE = "level0"
@@ -60,6 +61,13 @@ class Unfiltered:
 
 
 Step = Structural | Unfiltered
+
+
+def tree_query() -> exp.Select:
+    """What is told of the table ``spans`` to make the table PLACED of."""
+    fields = Fields(Known())
+    trace = exp.alias_(exp.func("hash", fields.column(TRACE)), TRACE)
+    return exp.select(trace, *base_columns(fields)).from_(exp.alias_(exp.to_table(SPANS), SPAN, table=True), copy=False)
 
 
 def base_columns(fields: Fields) -> list[exp.Expr]:

@@ -28,13 +28,11 @@ def printed(query: exp.Query) -> str:
 def _check(node: exp.Expr) -> None:
     if isinstance(node, exp.Anonymous):
         if node.name.lower() == "hash":  # by which the spans of a trace find each other
-            raise Uncovered("it has no structural operators")
+            raise Uncovered("it does not tell how the spans of a trace stand to each other")
         if node.name.lower() not in _NAMED:
             raise Uncovered(f"it has no function like {node.name.lower()}()")
     elif isinstance(node, exp.Func) and not isinstance(node, _SHARED):
         raise Uncovered(f"it has no function like {node.sql_name().lower()}()")
-    elif isinstance(node, exp.With) and node.args.get("recursive"):
-        raise Uncovered("it does not number the spans of a trace's tree")
 
 
 _SHARED = (
