@@ -69,7 +69,7 @@ def listening(app: ASGIApp) -> Iterator[int]:
         ("/api/metrics/query_range", {"q": "{} >> {} | rate()"}),
         ("/api/metrics/query_range", {"q": "{} | compare({ status = error })"}),
         ("/api/metrics/query", {"q": "{} | quantile_over_time(duration, .9)"}),
-        ("/api/v2/search/tags", {"q": "{ span.k = 1 }"}),
+        ("/api/v2/search/tags", {"q": "{ span.k = 1 }", "scope": "span"}),
         ("/api/v2/search/tag/span.k/values", {}),
         ("/api/v2/search/tag/name/values", {"q": "{ span.k = 1 }"}),
         ("/api/traces/1", {}),
