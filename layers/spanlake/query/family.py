@@ -5,6 +5,7 @@ again and again, until they point beyond the roots.
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -200,8 +201,11 @@ class Family:
         clients and servers share ids, and any other's a server. Among equals it is the one that arrived first.
         """
         keys, wanted = self._column(KEY), self._column(PARENT_KEY)
-        if pc.count_distinct(keys).as_py() == len(keys):
-            return pc.index_in(wanted, value_set=keys).cast(pa.int64())
+        with ThreadPoolExecutor(1) as beside:
+            distinct = beside.submit(pc.unique, keys)
+            first = pc.index_in(wanted, value_set=keys)
+        if len(distinct.result()) == len(keys):
+            return first.cast(pa.int64())
         order = pc.array_sort_indices(self._column(ARRIVAL)).cast(pa.int64())
         of_clients, of_servers = (self._first(order, kind) for kind in (Kind.CLIENT, Kind.SERVER))
         preferred = pc.if_else(_equal(self._column(KIND), Kind.SERVER), of_clients, of_servers)
