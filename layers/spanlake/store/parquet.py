@@ -172,7 +172,7 @@ def _repeats(column: Array) -> bool:
     """Whether a value occurs twice or more on average."""
     distinct = pc.unique(column)  # in half the time that it takes to count them
     values = len(column) - column.null_count
-    return 2 * (len(distinct) - distinct.null_count) <= values
+    return bool(2 * (len(distinct) - distinct.null_count) <= values)
 
 
 def _is_empty(column: Array) -> bool:
