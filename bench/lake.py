@@ -18,6 +18,7 @@ from spanlake.store.index import Index
 from spanlake.store.local import LocalObjects
 from spanlake.store.objects import Objects
 from spanlake.store.sqlite import SqliteIndex
+from spanlake.store.upkeep.compaction import Compactor
 from spanlake.store.writer import write
 
 _WINDOW_NS = int(WINDOW.total_seconds()) * 1_000_000_000
@@ -47,6 +48,18 @@ def store(objects: Objects, index: Index, workload: Workload, copies: int = 1) -
     for copy, (number, table) in itertools.product(reversed(range(copies)), enumerate(tables)):
         name = hashlib.sha256(f"{copy} {number}".encode()).digest()
         write(objects, index, DEFAULT_TENANT, copied(table, copy), name)
+
+
+def settle(data: Path) -> None:
+    """Compacts all there is, as on a day on which nothing more arrives."""
+    index = SqliteIndex(data / "index.sqlite")
+    compactor = Compactor(LocalObjects(data), index)
+    try:
+        while merges := [merge for day in compactor.days() for merge in compactor.plan(*day, settle=True)]:
+            for merge in merges:
+                compactor.run(merge)
+    finally:
+        index.close()
 
 
 def copied(table: pa.Table, copy: int) -> pa.Table:

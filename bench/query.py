@@ -17,7 +17,7 @@ from rich.table import Table
 
 from bench.blocks import Blocks
 from bench.generate import Workload, arguments
-from bench.lake import fill
+from bench.lake import fill, settle
 from bench.queries import BEYOND_TEMPO, QUERIES, Query
 from bench.report import console
 from bench.server import Server, serving
@@ -146,6 +146,8 @@ def bench(data: Path, workload: Workload, copies: int, options: argparse.Namespa
     It leaves the blocks as they are, so that all queries are asked of the same.
     """
     fill(data, workload, copies)
+    if options.compacted:
+        settle(data)
     blocks = Blocks(data)
     with serving(data, "--no-compaction", "--traceql", options.traceql) as server:
         yield Bench(server, blocks, Asker(server, blocks.hours()), options.rounds, options.traceql)
@@ -167,6 +169,7 @@ def options_of(description: str | None, rounds: int) -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, help="keep the spans in this directory, and use them again")
     parser.add_argument("--only", type=re.compile, default="", help="queries whose `area: label` this pattern finds")
     parser.add_argument("--rounds", type=int, default=rounds, help="how often each is asked (%(default)s)")
+    parser.add_argument("--compacted", action="store_true", help="compact the blocks first, as a server does by and by")
     parser.add_argument("--traceql", choices=("tempo", "extended"), default="tempo", help="the dialect (%(default)s)")
     return parser
 

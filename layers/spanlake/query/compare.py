@@ -42,6 +42,7 @@ _NIL = "nil"
 _IDS = ("resource_id", "scope_id")
 _SAMPLE_BLOCKS = 4
 _KNOWN_BLOCKS, _KNOWN_SPANS = 2, 1 << 17  # read quickly, and few spans are of a resource that is not among theirs
+_FEW_LISTS = 8  # facets of lists, which few spans have, and which take long to look into, are counted apart
 _CHOSEN, _CHOSEN_ARRIVAL = "chosen", "came"
 VALUE, WEIGHT = "value", "weight"
 
@@ -219,8 +220,10 @@ class _Bundles:
         rows = self.spans.source.spans
         scattered = {name: facet for name, facet in columns.items() if is_scattered(sample[name], rows)}
         lists = {name: facet for name, facet in columns.items() if facet.is_of_list and name not in scattered}
-        for attribute in sorted({facet.name for facet in lists.values()}):
-            yield self._of_list({name: facet for name, facet in lists.items() if facet.name == attribute})
+        if 0 < len(lists) <= _FEW_LISTS:
+            yield self._bundle(lists, with_rows(self._cells(lists), list(lists), sparse=True))
+        else:
+            lists = {}
         together = dependent(sample.drop_columns([*scattered, *lists]))
         for names in together:
             chosen = {name: columns[name] for name in names}
@@ -230,10 +233,6 @@ class _Bundles:
             yield self._bundle(others, self._cells(others))
         if scattered:
             yield self._scattered(scattered)
-
-    def _of_list(self, columns: Mapping[str, Facet]) -> _Bundle:
-        """Facets of lists, which few spans have, and which take long to look into."""
-        return self._bundle(columns, with_rows(self._cells(columns), list(columns), sparse=True))
 
     def _cells(self, columns: Mapping[str, Facet]) -> exp.Select:
         return self.spans.cells({name: facet.read for name, facet in columns.items()})
