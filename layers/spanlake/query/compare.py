@@ -10,6 +10,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
+import pyarrow as pa
 from sqlglot import exp
 
 from spanlake.query.duck import Session
@@ -24,7 +25,18 @@ from spanlake.query.sample import SAMPLE, dependent, is_scattered
 from spanlake.query.series import LabelValue, Series
 from spanlake.query.source import Source
 from spanlake.query.steps import Steps
-from spanlake.query.tally import CELL, CELLS, WIDEST, Tally, candidates, tally, totals, with_rows, with_weighted_rows
+from spanlake.query.tally import (
+    CELL,
+    CELLS,
+    ROWS,
+    WIDEST,
+    Tally,
+    candidates,
+    tally,
+    totals,
+    with_rows,
+    with_weighted_rows,
+)
 from spanlake.traceql import values
 from spanlake.traceql.facets import EVERYWHERE, Facet, Level, dedicated_names, facets
 from spanlake.traceql.fields import SPAN, Fields
@@ -43,6 +55,7 @@ _IDS = ("resource_id", "scope_id")
 _SAMPLE_BLOCKS = 4
 _KNOWN_BLOCKS, _KNOWN_SPANS = 2, 1 << 17  # read quickly, and few spans are of a resource that is not among theirs
 _FEW_LISTS = 8  # facets of lists, which few spans have, and which take long to look into, are counted apart
+_OF_PORTIONS = "of_portions"
 _CHOSEN, _CHOSEN_ARRIVAL = "chosen", "came"
 VALUE, WEIGHT = "value", "weight"
 
@@ -174,8 +187,7 @@ class _Bundles:
     def __iter__(self) -> Iterator[_Bundle]:
         kin = Kin(self.source)
         counted = {column: _Counted(name, type_) for column, (name, type_) in FACETS.items()}
-        rows = kin.with_rows(self.spans.cells(kin.columns))
-        yield _Bundle(counted, tally(self.session, rows, list(counted), self.top))
+        yield _Bundle(counted, tally(self.session, self._of_kin(kin), list(counted), self.top))
         found = facets(self.source.known)
         named = self._repeats()
         for facet in found:
@@ -201,6 +213,14 @@ class _Bundles:
         if facet.dedicated or facet.name == EVERYWHERE:
             known = replace(counted, dedicated=True, is_known=True)
             yield _Bundle({VALUE: known}, totals(self.session, self._cells({VALUE: facet}), [VALUE]))
+
+    def _of_kin(self, kin: Kin) -> exp.Select:
+        if kin.portions == 1:
+            return kin.with_rows(self.spans.cells(kin.columns))
+        queries = (kin.with_rows(self.spans.cells(kin.columns), portion) for portion in range(kin.portions))
+        found = [self.session.table(query.select(exp.Star(), copy=False).from_(ROWS, copy=False)) for query in queries]
+        self.session.register(_OF_PORTIONS, pa.concat_tables(found))
+        return exp.Select().with_(ROWS, as_=exp.select(exp.Star()).from_(_OF_PORTIONS), copy=False)
 
     def _of_resources(self, columns: Mapping[str, Facet]) -> _Bundle:
         """Facets that are the same for all spans of one resource and instrumentation scope."""

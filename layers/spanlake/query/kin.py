@@ -6,14 +6,14 @@ matched by hashes of their ids, of 64 bits, which takes half the time. Among a h
 same hash once in four thousand times; a root or a child is then counted for the wrong span.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
 
 from spanlake.query.source import Source, block_number
-from spanlake.query.tally import ROWS
+from spanlake.query.tally import CELLS, ROWS
 from spanlake.store.trace_facts import CHILD_COUNT, FACTS, ROOT_NAME, ROOT_SERVICE
 from spanlake.traceql.fields import Fields
 from spanlake.traceql.printer import print_field
@@ -31,15 +31,17 @@ FACETS: Mapping[str, tuple[str, Type]] = {
 }
 """The facets by their columns, each with its name and type."""
 
+_PORTION_SPANS = 1 << 22
+
 _SCATTERED = """
     SELECT trace_key FROM family GROUP BY trace_key
     HAVING MIN(block) < MAX(block) OR COUNT(child_count) < COUNT(*)
 """
 _FEW = """
-    SELECT *, HASH(trace_id, span_id) AS span_key FROM cells WHERE trace_key IN (SELECT trace_key FROM scattered)
+    SELECT *, HASH(trace_id, span_id) AS span_key FROM some WHERE trace_key IN (SELECT trace_key FROM scattered)
 """
 _RELATIVES = "SELECT * FROM family WHERE trace_key IN (SELECT trace_key FROM scattered)"
-_ALL_CELLS = "SELECT *, HASH(trace_id, span_id) AS span_key FROM cells"
+_ALL_CELLS = "SELECT *, HASH(trace_id, span_id) AS span_key FROM some"
 _ALL_RELATIVES = "SELECT * FROM family"
 _ROOTS = """
     SELECT trace_key, MAX_BY(name, arrival) AS root_name, MAX_BY(COALESCE(service_name, ''), arrival) AS root_service
@@ -57,7 +59,7 @@ _TOGETHER = """
 _CORRECTED = """
     SELECT cell, trace_root_name, trace_root_service, child_count, SUM(n) AS n FROM (
       SELECT cell, trace_root_name, trace_root_service, child_count, COUNT(*) AS n
-      FROM cells WHERE NOT child_count IS NULL GROUP BY ALL
+      FROM some WHERE NOT child_count IS NULL GROUP BY ALL
       UNION ALL
       SELECT cell, trace_root_name, trace_root_service, child_count, -COUNT(*)
       FROM few WHERE NOT child_count IS NULL GROUP BY ALL
@@ -74,6 +76,11 @@ class Kin:
     source: Source
 
     @property
+    def portions(self) -> int:
+        """In how many portions of the traces they are counted: where traces are put together that takes memory."""
+        return -(-self.source.spans // _PORTION_SPANS)
+
+    @property
     def _has_facts(self) -> bool:
         return any(block.level for block in self.source.blocks)
 
@@ -83,10 +90,11 @@ class Kin:
         names = ("trace_id", "span_id", *(FACTS.names if self._has_facts else ()))
         return {name: _column(name) for name in names} | {"trace_key": _trace_key}
 
-    def with_rows(self, query: exp.Select) -> exp.Select:
-        """Define the table ``rows`` (see ``tally``), given ``cells``."""
+    def with_rows(self, query: exp.Select, portion: int = 0) -> exp.Select:
+        """Define the table ``rows`` (see ``tally``) of a portion of the traces, given ``cells``."""
         has_facts = self._has_facts
-        query.with_("family", as_=self._family(), copy=False)
+        query.with_("family", as_=self._family().where(*self._in(portion), copy=False), copy=False)
+        query.with_("some", as_=exp.select(exp.Star()).from_(CELLS).where(*self._in(portion), copy=False), copy=False)
         for table in query.args["with_"].expressions:
             table.set("materialized", False)
         if has_facts:
@@ -97,6 +105,11 @@ class Kin:
             _define(query, name, text)
         _define(query, ROWS, _CORRECTED if has_facts else "SELECT * FROM together")
         return query
+
+    def _in(self, portion: int) -> Iterator[exp.Expr]:
+        if self.portions > 1:
+            number = exp.Mod(this=exp.column("trace_key"), expression=exp.Literal.number(self.portions))
+            yield exp.EQ(this=number, expression=exp.Literal.number(portion))
 
     def _family(self) -> exp.Select:
         names = {"trace_id", "parent_span_id", "name", "service_name"} | ({CHILD_COUNT} if self._has_facts else set())
