@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from spanlake.query import compare, sample
+from spanlake.query import compare, kin, sample
 from spanlake.query.limits import LimitExceeded, Limits
 from spanlake.query.steps import Steps
 from spanlake.store.index import arrival_order
@@ -181,7 +181,8 @@ def test_kin_in_other_blocks_count(lake: Lake) -> None:
     }
 
 
-def test_kin_are_found_however_blocks_are_compacted(lake: Lake) -> None:
+@pytest.mark.parametrize("portion", [100, 4])
+def test_kin_are_found_however_blocks_are_compacted(lake: Lake, monkeypatch: pytest.MonkeyPatch, portion: int) -> None:
     """Some traces whole in a compacted block, some in two blocks, some in blocks that came in just now."""
     parts = [
         [At(1, name="whole", service="a", status=2), At(2, 1), At(3, 1, status=2), At(4, 3)],
@@ -194,6 +195,8 @@ def test_kin_are_found_however_blocks_are_compacted(lake: Lake) -> None:
     q = "{} | compare({ status = error })"
     names = ("rootName", "rootServiceName", "span:childCount")
     expected = [compared(lake, q, name) for name in names]
+    monkeypatch.setattr(kin, "_PORTION_SPANS", portion)
+    assert [compared(lake, q, name) for name in names] == expected
     for first, last in ((0, 2), (0, 1), (0, 2)):
         blocks = sorted(lake.index.find(TENANT, 0, 2**63 - 1), key=arrival_order)
         assert Compactor(lake.objects, lake.index).run(Merge(tuple(blocks[first:last])))
