@@ -97,6 +97,18 @@ def test_a_trace_by_id_is_read_from_the_blocks_that_may_hold_it(lake: Lake, monk
     assert lake.querier.trace("kit", (99).to_bytes(16)) is None
 
 
+@pytest.mark.parametrize("query", ["{} | count() = 2", "{ nestedSetRight = 4 }", '{ name = "1" } >> { name = "2" }'])
+@pytest.mark.usefixtures("small_portions")
+def test_nothing_is_missed_of_a_block_that_is_cut_by_ids(lake: Lake, query: str) -> None:
+    """Traces of one block whose ids lie far apart, of which one of the first and the last match."""
+    traces = [number << 120 for number in range(40)]
+    spans = [At(1, trace=trace, start=n * SECOND) for n, trace in enumerate(traces)]
+    lake.add(*spans, *(At(2, 1, trace=traces[n], start=n * SECOND) for n in (1, 39)))
+    assert lake.traces(query) == [traces[39], traces[1]]
+    assert lake.traces(query, start=39 * SECOND) == [traces[39]]
+    assert lake.traces(query, limit=1) in ([traces[1]], [traces[39]])
+
+
 def test_time_without_blocks_is_passed_over(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     lake.add(At(1, trace=1, start=-20_000 * DAY))
     lake.add(At(1, trace=2))
