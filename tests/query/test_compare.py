@@ -9,6 +9,7 @@ from spanlake.query import compare, kin, sample
 from spanlake.query.limits import LimitExceeded, Limits
 from spanlake.query.steps import Steps
 from spanlake.store.index import arrival_order
+from spanlake.store.upkeep import merge
 from spanlake.store.upkeep.compaction import Compactor
 from spanlake.store.upkeep.policy import Merge
 from spanlake.traceql import Dialect, check, parse
@@ -179,6 +180,17 @@ def test_kin_in_other_blocks_count(lake: Lake) -> None:
         ("baseline", 2): 1,
         ("baseline_total", "nil"): 4,
     }
+
+
+def test_kin_are_found_in_blocks_of_an_older_spanlake(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which compacted blocks without what is told of traces now."""
+    lake.add_apart(At(1, name="root"), At(2, 1, status=2), At(3, 1))
+    q = "{} | compare({ status = error })"
+    expected = compared(lake, q, "rootName"), compared(lake, q, "span:childCount")
+    monkeypatch.setattr(merge, "with_facts", lambda table: table)
+    blocks = sorted(lake.index.find(TENANT, 0, 2**63 - 1), key=arrival_order)
+    assert Compactor(lake.objects, lake.index).run(Merge(tuple(blocks)))
+    assert (compared(lake, q, "rootName"), compared(lake, q, "span:childCount")) == expected
 
 
 @pytest.mark.parametrize("portion", [100, 4])
