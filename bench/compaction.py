@@ -15,7 +15,7 @@ from rich.table import Table
 
 from bench.blocks import Blocks
 from bench.generate import LARGE, SMALL, Workload, arguments, bodies
-from bench.lake import copied, fill
+from bench.lake import copied, fill, rounds
 from bench.load import http_connection
 from bench.report import console
 from bench.server import Server, serving
@@ -55,7 +55,7 @@ class Lake:
 
     def rounds(self) -> Iterator["Round"]:
         """Compact everything, in rounds."""
-        while merges := [merge for day in self._compactor.days() for merge in self._compactor.plan(*day, settle=True)]:
+        for merges in rounds(self._compactor):
             begin = time.process_time()
             done = [self._compactor.run(merge) for merge in merges]
             made = [one.block for one in done if one is not None and one.block is not None]

@@ -5,6 +5,7 @@ A copy's traces have other ids and start a window earlier than those of the copy
 
 import hashlib
 import itertools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from spanlake.store.local import LocalObjects
 from spanlake.store.objects import Objects
 from spanlake.store.sqlite import SqliteIndex
 from spanlake.store.upkeep.compaction import Compactor
+from spanlake.store.upkeep.policy import Merge
 from spanlake.store.writer import write
 
 _WINDOW_NS = int(WINDOW.total_seconds()) * 1_000_000_000
@@ -51,15 +53,21 @@ def store(objects: Objects, index: Index, workload: Workload, copies: int = 1) -
 
 
 def settle(data: Path) -> None:
-    """Compacts all there is, as on a day on which nothing more arrives."""
+    """Compacts all there is."""
     index = SqliteIndex(data / "index.sqlite")
     compactor = Compactor(LocalObjects(data), index)
     try:
-        while merges := [merge for day in compactor.days() for merge in compactor.plan(*day, settle=True)]:
+        for merges in rounds(compactor):
             for merge in merges:
                 compactor.run(merge)
     finally:
         index.close()
+
+
+def rounds(compactor: Compactor) -> Iterator[list[Merge]]:
+    """What is to be merged, and then what of that, as on a day on which nothing more arrives."""
+    while merges := [merge for day in compactor.days() for merge in compactor.plan(*day, settle=True)]:
+        yield merges
 
 
 def copied(table: pa.Table, copy: int) -> pa.Table:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
+from operator import methodcaller
 from typing import Any
 
 import pyarrow as pa
@@ -104,12 +105,19 @@ class _Spans:
         return cls(source, plan, node, steps, chosen=True)
 
     def cells(self, columns: Mapping[str, Callable[[Fields], Sql]]) -> exp.Select:
-        """A query without a body that defines the table ``cells``: the cell of each span, and columns of it."""
+        """A query without a body that defines the table ``cells``: the cell of each span, and columns of it.
+
+        Whoever reads it more than once reads what it needs from the blocks each time: to keep it would take memory.
+        """
         fields = Fields(self.source.known)
         read: list[exp.Expr] = [exp.alias_(column(fields), name) for name, column in columns.items()]
-        if self.chosen:
-            return self._chosen(fields, read)
-        matching = self._matching(fields, read)
+        query = self._chosen(fields, read) if self.chosen else self._of_single_filter(fields, read)
+        for table in query.args["with_"].expressions:
+            table.set("materialized", False)
+        return query
+
+    def _of_single_filter(self, fields: Fields, columns: list[exp.Expr]) -> exp.Select:
+        matching = self._matching(fields, columns)
         query = with_spans(exp.Select(), self.source, Probe.of(self.plan, self.source.known), fields)
         return query.with_(CELLS, as_=matching.query, copy=False)
 
@@ -224,7 +232,7 @@ class _Bundles:
 
     def _of_resources(self, columns: Mapping[str, Facet]) -> _Bundle:
         """Facets that are the same for all spans of one resource and instrumentation scope."""
-        ids = {name: partial(_column, name) for name in _IDS}
+        ids = {name: methodcaller("column", name) for name in _IDS}
         read = {name: facet.read for name, facet in columns.items()} | ids
         if self.spans.chosen:
             return self._bundle(columns, with_rows(self.spans.cells(read), list(columns), list(ids)))
@@ -274,10 +282,6 @@ class _Bundles:
         literals = [values.literal(Static(facet.type if facet.shown else Type.STRING, value)) for value in wanted]
         cells = self._cells({name: facet})
         return tally(self.session, with_rows(cells, [name], only=literals), [name], self.top)
-
-
-def _column(name: str, fields: Fields) -> Sql:
-    return fields.column(name)
 
 
 def _counted(facet: Facet) -> _Counted:

@@ -8,6 +8,7 @@ same hash once in four thousand times; a root or a child is then counted for the
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from operator import methodcaller
 
 from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
@@ -88,15 +89,13 @@ class Kin:
     def columns(self) -> Mapping[str, Callable[[Fields], Sql]]:
         """What the table ``cells`` must have of each span."""
         names = ("trace_id", "span_id", *(FACTS.names if self._has_facts else ()))
-        return {name: _column(name) for name in names} | {"trace_key": _trace_key}
+        return {name: methodcaller("column", name) for name in names} | {"trace_key": _trace_key}
 
     def with_rows(self, query: exp.Select, portion: int = 0) -> exp.Select:
         """Define the table ``rows`` (see ``tally``) of a portion of the traces, given ``cells``."""
         has_facts = self._has_facts
-        query.with_("family", as_=self._family().where(*self._in(portion), copy=False), copy=False)
-        query.with_("some", as_=exp.select(exp.Star()).from_(CELLS).where(*self._in(portion), copy=False), copy=False)
-        for table in query.args["with_"].expressions:
-            table.set("materialized", False)
+        for name, table in (("family", self._family()), ("some", exp.select(exp.Star()).from_(CELLS))):
+            query.with_(name, as_=table.where(*self._in(portion), copy=False), materialized=False, copy=False)
         if has_facts:
             _define(query, "scattered", _SCATTERED, materialized=True)
         _define(query, "few", _FEW if has_facts else _ALL_CELLS, materialized=has_facts)
@@ -125,7 +124,3 @@ def _define(query: exp.Select, name: str, text: str, *, materialized: bool | Non
 
 def _trace_key(fields: Fields) -> Sql:
     return exp.func("hash", fields.column("trace_id"))
-
-
-def _column(name: str) -> Callable[[Fields], Sql]:
-    return lambda fields: fields.column(name)

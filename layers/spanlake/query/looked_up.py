@@ -18,8 +18,6 @@ def with_looked_up_rows(query: exp.Select, some: exp.Select, columns: list[str],
     The keys, which tell what the columns are, are matched by hashes of 64 bits.
     """
     key = exp.column(_KEY)
-    for table in query.args["with_"].expressions:
-        table.set("materialized", False)
     query.with_(_KEYED, as_=_keyed(keys), materialized=False, copy=False)
     counted = exp.select(exp.column(CELL), key, exp.alias_(exp.Count(this=exp.Star()), "n")).from_(_KEYED)
     query.with_(_JOINT, as_=counted.group_by(exp.column(CELL), key), materialized=True, copy=False)
