@@ -1,9 +1,9 @@
 """A real `spanlake serve` for tests, and what tests say to it."""
 
 import http.client
+import itertools
 import json
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -16,7 +16,18 @@ from pathlib import Path
 SPANLAKE = (str(Path(sys.executable).with_name("spanlake")),)
 
 _PATIENCE = 60  # seconds for anything that must happen
-_PORTS = (3100, 3200, 4317, 4318, 5778, 6831, 6832, 8080, 9411, 14250, 14268, 55678)
+_PORTS = (3100, 3200, 4317, 4318, 5778, 6831, 6832, 8080, 8081, 9411, 14250, 14268, 55678)
+_APART = 36  # ports that are moved by two multiples of it never meet: no two of them leave the same rest
+
+
+def _offsets() -> Iterator[int]:
+    """Those of this process, of which others run at the same time; no port is moved to where clients get theirs."""
+    worker, workers = os.environ.get("PYTEST_XDIST_WORKER", "gw0"), os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")
+    every = range(149 * _APART, 9857, _APART)
+    return itertools.cycle(every[int(worker.removeprefix("gw")) :: int(workers)])
+
+
+_OFFSETS = _offsets()
 
 
 @dataclass(frozen=True)
@@ -243,15 +254,13 @@ def patiently() -> Iterator[None]:
 
 
 def free_offset() -> int:
-    """A port offset at which nobody listens on any port of a server."""
-    while True:
-        offset = random.randint(1000, 9000)
-        if all(_is_free(port + offset) for port in _PORTS):
-            return offset
+    """A port offset at which nobody listens on any port of a server, and no other test will."""
+    return next(offset for offset in _OFFSETS if all(_is_free(port + offset) for port in _PORTS))
 
 
 def _is_free(port: int) -> bool:
     with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that have ended hold no port
         try:
             listener.bind(("127.0.0.1", port))
         except OSError:
