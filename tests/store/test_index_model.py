@@ -105,15 +105,20 @@ class Model:
             self.expired[day[0]] = self.expired.get(day[0], frozenset()) | self.catalog.pop(day)
         return gone
 
+    def after(self) -> "Model":
+        """What an index should hold of which all days are let go after this history."""
+        self.expire(date.max)
+        return Model(expired=self.expired)
+
 
 class IndexHistory(RuleBasedStateMachine):
     """Writers that repeat themselves, compactors with stale plans, deletions and retention, in any order."""
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: Index, before: "IndexHistory | None") -> None:
         super().__init__()
         index.expire(date.max)
         self.index = index
-        self.model = Model()
+        self.model = before.model.after() if before else Model()
         self.plans: list[list[Block]] = []
 
     @rule(
@@ -238,9 +243,15 @@ class IndexHistory(RuleBasedStateMachine):
 
 def test_any_history(open_index: Callable[[], Index]) -> None:
     index = open_index()
+    histories: list[IndexHistory] = []
+
+    def another() -> IndexHistory:
+        histories.append(IndexHistory(index, histories[-1] if histories else None))
+        return histories[-1]
+
     examples = 2 if isinstance(index, DynamoIndex) else 50
     run_state_machine_as_test(
-        lambda: IndexHistory(index),  # type: ignore[arg-type]  # which may be a factory
+        another,  # type: ignore[arg-type]  # which may be a factory
         settings=settings(
             max_examples=examples,
             stateful_step_count=25,
