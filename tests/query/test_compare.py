@@ -222,7 +222,6 @@ def test_how_facets_are_bundled_does_not_matter(shop: Lake, monkeypatch: pytest.
     expected = {one.labels: one.values for one in shop.lines(q, WHOLE)}
     monkeypatch.setattr(sample, "_REDUCTION", reduction)
     monkeypatch.setattr(compare, "WIDEST", 3)
-    monkeypatch.setattr(compare, "_KNOWN_SPANS", 1)
     assert {one.labels: one.values for one in shop.lines(q, WHOLE)} == expected
 
 

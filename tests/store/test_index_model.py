@@ -118,7 +118,7 @@ class IndexHistory(RuleBasedStateMachine):
         super().__init__()
         index.expire(date.max)
         self.index = index
-        self.model = before.model.after() if before else Model()
+        self.model: Model = before.model.after() if before else Model()
         self.plans: list[list[Block]] = []
 
     @rule(

@@ -17,14 +17,14 @@ from sqlglot import exp
 from spanlake.query.duck import Session
 from spanlake.query.finder import over, with_spans
 from spanlake.query.found import named
+from spanlake.query.keyed import ColumnSet, Keyed
 from spanlake.query.kin import FACETS, Kin
 from spanlake.query.limits import LimitExceeded
-from spanlake.query.looked_up import with_looked_up_rows
 from spanlake.query.positions import inside, position
 from spanlake.query.repeats import Weight, repeats
 from spanlake.query.sample import SAMPLE, dependent, is_scattered
 from spanlake.query.series import LabelValue, Series
-from spanlake.query.source import Source
+from spanlake.query.source import Source, row_is_one_of
 from spanlake.query.steps import Steps
 from spanlake.query.tally import (
     CELL,
@@ -34,10 +34,12 @@ from spanlake.query.tally import (
     Tally,
     candidates,
     tally,
+    tally_many,
     totals,
     with_rows,
     with_weighted_rows,
 )
+from spanlake.spans.arrays import Array
 from spanlake.traceql import values
 from spanlake.traceql.facets import EVERYWHERE, Facet, Level, dedicated_names, facets
 from spanlake.traceql.fields import SPAN, Fields
@@ -52,12 +54,13 @@ _START = "start_time_unix_nano"
 _META = "__meta_type"
 _SIDES = ("baseline", "selection")
 _NIL = "nil"
-_IDS = ("resource_id", "scope_id")
+_IDS = {name: methodcaller("column", name) for name in ("resource_id", "scope_id")}
 _SAMPLE_BLOCKS = 4
-_KNOWN_BLOCKS, _KNOWN_SPANS = 2, 1 << 17  # read quickly, and few spans are of a resource that is not among theirs
 _FEW_LISTS = 8  # facets of lists, which few spans have, and which take long to look into, are counted apart
 _OF_PORTIONS = "of_portions"
 _CHOSEN, _CHOSEN_ARRIVAL = "chosen", "came"
+_WANTED = "wanted"
+_FEW_ROWS = 256
 VALUE, WEIGHT = "value", "weight"
 
 
@@ -121,9 +124,21 @@ class _Spans:
         query = with_spans(exp.Select(), self.source, Probe.of(self.plan, self.source.known), fields)
         return query.with_(CELLS, as_=matching.query, copy=False)
 
-    def sampled(self, blocks: int = _SAMPLE_BLOCKS, spans: int = SAMPLE) -> "_Spans":
+    def sampled(self) -> "_Spans":
         """Some of them; those that are chosen already are sampled as they come."""
-        return self if self.chosen else replace(self, source=self.source.sampled(blocks, spans))
+        return self if self.chosen else replace(self, source=self.source.sampled(_SAMPLE_BLOCKS, SAMPLE))
+
+    def at(self, session: Session, arrivals: Array, columns: Mapping[str, Callable[[Fields], Sql]]) -> pa.Table:
+        """Columns of the spans with these ``arrival``."""
+        source, arrivals = self.source.of_rows(arrivals)
+        session.register(_WANTED, pa.table({ARRIVAL: arrivals}))
+        fields = Fields(source.known)
+        read: list[exp.Expr] = [exp.alias_(column(fields), name) for name, column in columns.items()]
+        few = [row_is_one_of(arrivals)] if len(arrivals) <= _FEW_ROWS else []
+        spans = source.table(columns_needed(fields.needs), arrival=True, where=few)
+        wanted = exp.select(exp.column(ARRIVAL)).from_(_WANTED).subquery()
+        rows = relation(fields.needs, read, spans)
+        return session.table(rows.where(exp.In(this=exp.column(ARRIVAL, table=SPAN), query=wanted), copy=False))
 
     def weighted(self, read: Callable[[Fields], Sql], weight: Weight) -> exp.Select:
         """The same of a single filter's spans, with the columns VALUE and WEIGHT."""
@@ -201,13 +216,12 @@ class _Bundles:
         for facet in found:
             if facet.name in named:
                 yield from self._repeated(facet, named[facet.name])
-        for level in Level:
-            own = (facet for facet in found if facet.level is level and facet.name not in named)
-            columns = {f"f{n}": facet for n, facet in enumerate(own)}
-            names = list(columns)
-            for at in range(0, len(names), WIDEST):
-                part = {name: columns[name] for name in names[at : at + WIDEST]}
-                yield from self._split(part) if level is Level.SPAN else [self._of_resources(part)]
+        columns = {f"f{n}": facet for n, facet in enumerate(facet for facet in found if facet.name not in named)}
+        of_spans = [name for name, facet in columns.items() if facet.level is Level.SPAN]
+        resources = {name: facet for name, facet in columns.items() if facet.level is Level.RESOURCE}
+        for at in range(0, len(of_spans) or 1, WIDEST):
+            part = {name: columns[name] for name in of_spans[at : at + WIDEST]}
+            yield from self._split(part, {} if at else resources)
 
     def _repeats(self) -> Mapping[str, Weight]:
         """What counts more than once: see ``repeats``."""
@@ -230,21 +244,13 @@ class _Bundles:
         self.session.register(_OF_PORTIONS, pa.concat_tables(found))
         return exp.Select().with_(ROWS, as_=exp.select(exp.Star()).from_(_OF_PORTIONS), copy=False)
 
-    def _of_resources(self, columns: Mapping[str, Facet]) -> _Bundle:
-        """Facets that are the same for all spans of one resource and instrumentation scope."""
-        ids = {name: methodcaller("column", name) for name in _IDS}
-        read = {name: facet.read for name, facet in columns.items()} | ids
-        if self.spans.chosen:
-            return self._bundle(columns, with_rows(self.spans.cells(read), list(columns), list(ids)))
-        some = self.spans.sampled(_KNOWN_BLOCKS, _KNOWN_SPANS)
-        rows = with_looked_up_rows(self.spans.cells(read), some.cells(read), list(columns), list(ids))
-        return self._bundle(columns, rows)
+    def _split(self, columns: Mapping[str, Facet], resources: Mapping[str, Facet]) -> Iterator[_Bundle]:
+        """Some facets of spans, and some of resources, which are the same for all spans of one resource and scope.
 
-    def _split(self, columns: Mapping[str, Facet]) -> Iterator[_Bundle]:
-        """Some facets in bundles: of those that are counted jointly, of those with countless values, of the others."""
-        some = replace(self, spans=self.spans.sampled())
-        query = some._cells(columns).select(*(exp.column(name) for name in columns), copy=False)
-        sample = self.session.table(query.from_(exp.to_table(CELLS), copy=False).limit(SAMPLE, copy=False))
+        They are counted in bundles: of those that tell much of each other, of those with countless values, of the
+        others.
+        """
+        sample = self._sample({**columns, **resources})
         rows = self.spans.source.spans
         scattered = {name: facet for name, facet in columns.items() if is_scattered(sample[name], rows)}
         lists = {name: facet for name, facet in columns.items() if facet.is_of_list and name not in scattered}
@@ -252,15 +258,39 @@ class _Bundles:
             yield self._bundle(lists, with_rows(self._cells(lists), list(lists), sparse=True))
         else:
             lists = {}
-        together = dependent(sample.drop_columns([*scattered, *lists]))
-        for names in together:
-            chosen = {name: columns[name] for name in names}
-            yield self._bundle(chosen, with_rows(self._cells(chosen), names))
-        joined = {name for names in together for name in names}
+        sets = dependent(sample.select([name for name in columns if name not in {*scattered, *lists}]), rows)
+        joined = {name: columns[name] for names in sets for name in names}
+        if joined or resources:
+            yield from self._keyed(sample, sets, joined, resources)
         if others := {name: facet for name, facet in columns.items() if name not in {*joined, *scattered, *lists}}:
-            yield self._bundle(others, self._cells(others))
+            yield self._many(others)
         if scattered:
             yield self._scattered(scattered)
+
+    def _sample(self, columns: Mapping[str, Facet]) -> pa.Table:
+        read = {name: facet.read for name, facet in columns.items()} | _IDS
+        query = self.spans.sampled().cells(read).select(*(exp.column(name) for name in read), copy=False)
+        return self.session.table(query.from_(exp.to_table(CELLS), copy=False).limit(SAMPLE, copy=False))
+
+    def _keyed(
+        self, sample: pa.Table, sets: list[list[str]], columns: Mapping[str, Facet], resources: Mapping[str, Facet]
+    ) -> Iterator[_Bundle]:
+        """Sets of facets that depend on each other, and facets of resources."""
+        keyed = [[ColumnSet(names, names) for names in sets]] if sets else []
+        if resources:
+            keyed.append([ColumnSet(list(resources), list(_IDS))])
+        every = dict(columns) | dict(resources)
+        read = {name: facet.read for name, facet in every.items()} | _IDS
+        found = Keyed(keyed, sample.select(list(read)), partial(self.spans.at, self.session, columns=read))
+        tallies = found.tally(self.session, self.spans.cells(read | {ARRIVAL: _arrival}), self.top)
+        if tallies is not None:
+            yield _Bundle({name: _counted(facet) for name, facet in every.items()}, tallies)
+            return
+        if columns:
+            yield self._many(columns)
+        if resources:
+            read = {name: facet.read for name, facet in resources.items()} | _IDS
+            yield self._bundle(resources, with_rows(self.spans.cells(read), list(resources), list(_IDS)))
 
     def _cells(self, columns: Mapping[str, Facet]) -> exp.Select:
         return self.spans.cells({name: facet.read for name, facet in columns.items()})
@@ -268,6 +298,12 @@ class _Bundles:
     def _bundle(self, columns: Mapping[str, Facet], query: exp.Select) -> _Bundle:
         counted = {name: _counted(facet) for name, facet in columns.items()}
         return _Bundle(counted, tally(self.session, query, list(columns), self.top))
+
+    def _many(self, columns: Mapping[str, Facet]) -> _Bundle:
+        """Facets of too many values, or too different ones, to be counted together."""
+        kinds = {name: facet.type.value if facet.shown else Type.STRING.value for name, facet in columns.items()}
+        tallies = tally_many(self.session, self._cells(columns), kinds, self.top)
+        return _Bundle({name: _counted(facet) for name, facet in columns.items()}, tallies)
 
     def _scattered(self, columns: Mapping[str, Facet]) -> _Bundle:
         """Facets of which only values that may be among the most frequent are counted one by one."""
@@ -282,6 +318,11 @@ class _Bundles:
         literals = [values.literal(Static(facet.type if facet.shown else Type.STRING, value)) for value in wanted]
         cells = self._cells({name: facet})
         return tally(self.session, with_rows(cells, [name], only=literals), [name], self.top)
+
+
+def _arrival(fields: Fields) -> Sql:
+    fields.needs.arrival = True
+    return exp.column(ARRIVAL, table=SPAN)
 
 
 def _counted(facet: Facet) -> _Counted:

@@ -1,9 +1,9 @@
 """What compare() counts of a span that its trace's other spans tell: the trace's root, and how many children it has.
 
-A compacted block says it of the spans that it has (``store.trace_facts``). What it says is not all there is for traces
-that lie in several blocks; those, and the spans of blocks that were not compacted, are put together here. They are
-matched by hashes of their ids, of 64 bits, which takes half the time. Among a hundred million spans two ids have the
-same hash once in four thousand times; a root or a child is then counted for the wrong span.
+Blocks that are not small say it of the spans that they have (``store.trace_facts``). What they say is not all there is
+for traces that lie in several; those, and the spans of small blocks, are put together here. They are matched by hashes
+of their ids, of 64 bits, which takes half the time. Among a hundred million spans two ids have the same hash once in
+four thousand times; a root or a child is then counted for the wrong span.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from operator import methodcaller
 
 from sqlglot import exp
-from sqlglot.dialects.duckdb import DuckDB
 
 from spanlake.query.source import Source, block_number
-from spanlake.query.tally import CELLS, ROWS
-from spanlake.store.trace_facts import CHILD_COUNT, FACTS, ROOT_NAME, ROOT_SERVICE
+from spanlake.query.tally import CELLS, ROWS, parsed
+from spanlake.store.trace_facts import CHILD_COUNT, FACTS, ROOT_NAME, ROOT_SERVICE, may_have_facts
 from spanlake.traceql.fields import Fields
 from spanlake.traceql.printer import print_field
 from spanlake.traceql.relation import ARRIVAL
@@ -37,6 +36,9 @@ _PORTION_SPANS = 1 << 22
 _SCATTERED = """
     SELECT trace_key FROM family GROUP BY trace_key
     HAVING MIN(block) < MAX(block) OR COUNT(child_count) < COUNT(*)
+"""
+_WITHOUT_FACTS = """
+    SELECT trace_key FROM family WHERE child_count IS NULL GROUP BY trace_key HAVING COUNT(*) > 0
 """
 _FEW = """
     SELECT *, HASH(trace_id, span_id) AS span_key FROM some WHERE trace_key IN (SELECT trace_key FROM scattered)
@@ -83,7 +85,7 @@ class Kin:
 
     @property
     def _has_facts(self) -> bool:
-        return any(block.level for block in self.source.blocks)
+        return any(map(may_have_facts, self.source.blocks))
 
     @property
     def columns(self) -> Mapping[str, Callable[[Fields], Sql]]:
@@ -97,7 +99,8 @@ class Kin:
         for name, table in (("family", self._family()), ("some", exp.select(exp.Star()).from_(CELLS))):
             query.with_(name, as_=table.where(*self._in(portion), copy=False), materialized=False, copy=False)
         if has_facts:
-            _define(query, "scattered", _SCATTERED, materialized=True)
+            scattered = _SCATTERED if len(self.source.blocks) > 1 else _WITHOUT_FACTS
+            _define(query, "scattered", scattered, materialized=True)
         _define(query, "few", _FEW if has_facts else _ALL_CELLS, materialized=has_facts)
         _define(query, "relatives", _RELATIVES if has_facts else _ALL_RELATIVES, materialized=has_facts)
         for name, text in (("roots", _ROOTS), ("parents", _PARENTS), ("together", _TOGETHER)):
@@ -119,7 +122,7 @@ class Kin:
 
 
 def _define(query: exp.Select, name: str, text: str, *, materialized: bool | None = None) -> None:
-    query.with_(name, as_=text, dialect=DuckDB, materialized=materialized, copy=False)
+    query.with_(name, as_=parsed(text), materialized=materialized, copy=False)
 
 
 def _trace_key(fields: Fields) -> Sql:

@@ -1,20 +1,23 @@
-"""What a sample tells of columns: which go together, and which have countless values."""
+"""What a sample tells of columns: which depend on each other, and which have countless values."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 SAMPLE = 8192  # rows
-_REDUCTION = 64  # rows that a joint row must stand for, for counting rows first to pay
-_FEWEST = 3  # columns to count jointly: for fewer it does not pay
+_REDUCTION = 16  # rows that a different one must stand for, for counting rows instead of values to pay
+_MOST_ROWS = 256  # different ones of columns that depend on each other
+_FEW_ROWS = 64  # so few different ones are counted as one in any case
+_UNSEEN = 1 << 15  # spans of whose rows the sample has none
 _FEW = 16  # of so few values nothing can be said
 _TELLING = 512  # values there must be, to tell that there are countless of them
 _MOST = 1 << 18  # values to count each, at some hundred bytes, without a thought
 
 Array: TypeAlias = "pa.Array[Any]"
-_Coded: TypeAlias = tuple[Array, int]  # small numbers for values, and how many
 
 
 def is_scattered(column: "pa.ChunkedArray[Any]", rows: int) -> bool:
@@ -25,21 +28,76 @@ def is_scattered(column: "pa.ChunkedArray[Any]", rows: int) -> bool:
     return bool(10 * pc.count_distinct(column).as_py() > 9 * there)
 
 
-def dependent(sample: pa.Table) -> list[list[str]]:
-    """Sets of columns whose rows repeat often, those of fewest values first.
+def dependent(sample: pa.Table, rows: int) -> list[list[str]]:
+    """Sets of columns that depend on each other; the rows that all of them make together repeat often, too.
 
-    Of a column that few rows have, and hardly two of them the same, a sample holds few values, but all rows many.
+    The sample is one of so many rows. Columns are left out that have, by the share of values which it has only once,
+    many values that it has not.
     """
-    names = [name for name in sample.column_names if _repeats(sample[name])]
-    coded = {name: _coded(sample[name].combine_chunks()) for name in names}
-    left = sorted(coded, key=lambda name: coded[name][1])
-    found = []
-    while len(left) >= _FEWEST:
-        names = _joined(coded, left, max(sample.num_rows // _REDUCTION, 1))
-        if len(names) < _FEWEST:
-            break
-        found.append(names)
-        left = [name for name in left if name not in names]
+    unseen = max(sample.num_rows * _UNSEEN // max(rows, 1), 1)
+    columns = [_Rows.of(name, sample[name]) for name in sample.column_names if _repeats(sample[name])]
+    known = [one for one in columns if one.singles <= unseen]
+    sets = _joined(_together(known, max(sample.num_rows // _REDUCTION, 1)), _depend)
+    return [one.names for one in _joined(sets, _are_few)]
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The different rows that some columns have in a sample: the number of each of its rows, and how many they are."""
+
+    names: list[str]
+    numbers: Array
+    count: int
+
+    @classmethod
+    def of(cls, name: str, column: "pa.ChunkedArray[Any]") -> "_Rows":
+        """Those of one column, NULL being a value like others."""
+        return cls([name], *_numbered(column.combine_chunks()))
+
+    def beside(self, other: "_Rows") -> "_Rows":
+        """Those of the columns of both."""
+        numbers = pc.add(pc.multiply(self.numbers, pa.scalar(other.count, pa.int64())), other.numbers)
+        return _Rows([*self.names, *other.names], *_numbered(numbers))
+
+    @cached_property
+    def singles(self) -> int:
+        """How many of them the sample has only once."""
+        counts: Any = pc.value_counts(self.numbers)
+        return int(pc.sum(pc.equal(counts.field("counts"), pa.scalar(1, pa.int64()))).as_py() or 0)
+
+
+def _depend(one: _Rows, other: _Rows, both: _Rows) -> bool:
+    """Whether what one is tells much of the other; so it does where the other is NULL for the most part."""
+    return both.count < one.count + other.count and both.count <= _MOST_ROWS
+
+
+def _are_few(one: _Rows, other: _Rows, both: _Rows) -> bool:
+    return both.count <= _FEW_ROWS and both.singles <= max(one.singles, other.singles)
+
+
+def _together(columns: Iterable[_Rows], most: int) -> list[_Rows]:
+    """Columns that together make no more than so many different rows, those of fewest values first."""
+    found: list[_Rows] = []
+    every: _Rows | None = None
+    for one in sorted(columns, key=lambda one: one.count):
+        both = one if every is None else every.beside(one)
+        if both.count <= most:
+            every = both
+            found.append(one)
+    return found
+
+
+def _joined(parts: Iterable[_Rows], belong: Callable[[_Rows, _Rows, _Rows], bool]) -> list[_Rows]:
+    """The same, those as one that belong together."""
+    found: list[_Rows] = []
+    for part in sorted(parts, key=lambda one: one.count):
+        for at, one in enumerate(found):
+            both = one.beside(part)
+            if belong(one, part, both):
+                found[at] = both
+                break
+        else:
+            found.append(part)
     return found
 
 
@@ -48,20 +106,6 @@ def _repeats(column: "pa.ChunkedArray[Any]") -> bool:
     return bool(2 * pc.count_distinct(column).as_py() <= max(there, _FEW))
 
 
-def _coded(column: Array) -> _Coded:
+def _numbered(column: Array) -> tuple[Array, int]:
     encoded = column.dictionary_encode(null_encoding="encode")
     return pc.cast(encoded.indices, pa.int64()), len(encoded.dictionary)
-
-
-def _joined(coded: Mapping[str, _Coded], names: list[str], most: int) -> list[str]:
-    """The columns, tried in this order, that together make no more than so many different rows."""
-    found: list[str] = []
-    rows: Array | None = None
-    for name in names:
-        codes, distinct = coded[name]
-        both = codes if rows is None else pc.add(pc.multiply(rows, distinct), codes)
-        joined, joined_count = _coded(both)
-        if joined_count <= most:
-            rows = joined
-            found.append(name)
-    return found

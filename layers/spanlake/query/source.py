@@ -8,10 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from sqlglot import exp
 
 from spanlake.query.outside import Engine, Outside
 from spanlake.query.windows import Ids
+from spanlake.spans.arrays import Array, int64
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType
 from spanlake.spans.schema import FIXED
 from spanlake.store.index import Block, CatalogEntry, Index, arrival_order
@@ -122,6 +124,15 @@ class Source:
         start, end = min(block.start_ns for block in blocks), max(block.end_ns for block in blocks)
         return self.overlapping(start - slack_ns, end + slack_ns)
 
+    def of_rows(self, arrivals: Array) -> tuple["Source", Array]:
+        """The same, of the blocks that hold the rows with these ``arrival``, and which they have there."""
+        numbers = pc.shift_right(arrivals, int64(_ROW_BITS))
+        there = sorted(pc.unique(numbers).to_pylist())
+        again = pc.index_in(numbers, value_set=pa.array(there, pa.int64())).cast(pa.int64())
+        rows = pc.bit_wise_and(arrivals, int64((1 << _ROW_BITS) - 1))
+        moved = pc.bit_wise_or(pc.shift_left(again, int64(_ROW_BITS)), rows)
+        return self.within(self.blocks[number] for number in there), moved
+
     @property
     def files(self) -> list[str]:
         """What DuckDB calls the blocks."""
@@ -217,6 +228,12 @@ def _read(files: list[str], options: list[exp.Expr]) -> exp.Table:
     return exp.Table(this=exp.Anonymous(this="read_parquet", expressions=[names, flat, *options]))
 
 
+def row_is_one_of(arrivals: Array) -> exp.Expr:
+    """What rows with these ``arrival`` meet, and few others: by this DuckDB leaves out most of a file."""
+    rows = pc.unique(pc.bit_wise_and(arrivals, int64((1 << _ROW_BITS) - 1))).to_pylist()
+    return exp.In(this=exp.column("file_row_number"), expressions=[exp.Literal.number(row) for row in rows])
+
+
 def block_number(arrival: exp.Expr) -> exp.Expr:
     """Which of a source's blocks a row is in, as its ``arrival`` tells; not of engines."""
     return exp.BitwiseRightShift(this=arrival, expression=exp.Literal.number(_ROW_BITS))
@@ -229,8 +246,9 @@ def id_literal(trace_id: bytes) -> exp.Expr:
 
 def _arrival() -> exp.Expr:
     """Files in the order they are named, rows as they lie in them."""
-    place = exp.column("file_index") * exp.Literal.number(1 << _ROW_BITS) + exp.column("file_row_number")
-    return exp.alias_(exp.cast(place, "BIGINT"), ARRIVAL)
+    file = exp.cast(exp.column("file_index"), "BIGINT")  # unsigned it would make numbers of 128 bits
+    first = exp.paren(exp.BitwiseLeftShift(this=file, expression=exp.Literal.number(_ROW_BITS)))
+    return exp.alias_(exp.BitwiseOr(this=first, expression=exp.column("file_row_number")), ARRIVAL)
 
 
 def _column(name: str, type_: str) -> exp.Expr:

@@ -1,6 +1,6 @@
 """Counts how often values occur, of many columns in one pass: by value and cell, the most frequent values only."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -10,9 +10,9 @@ from sqlglot.dialects.duckdb import DuckDB
 
 from spanlake.query.duck import Session
 from spanlake.query.limits import LimitExceeded
-from spanlake.traceql.values import case
 
 CELLS = "cells"  # the table that is counted: a number named ``cell``, and the columns
+VALUE = "value"
 ROWS = "rows"  # the same, each row standing for ``n`` of them
 CELL = "cell"
 WIDEST = 48  # columns in one query: GROUPING() takes no more than 64
@@ -23,8 +23,8 @@ _FREQUENT = """
     SELECT which, value, cell % 2 AS side FROM counted GROUP BY which, value, side
     QUALIFY RANK() OVER (PARTITION BY which, side ORDER BY SUM(n) DESC) <= {top}
 """
-_WRITTEN = """
-    SELECT c.which, cell, n, text AS value FROM counted AS c JOIN frequent AS f
+_OF_FREQUENT = """
+    SELECT c.which, cell, n FROM counted AS c JOIN frequent AS f
     ON f.which = c.which AND f.value = c.value AND f.side = c.cell % 2
 """
 _TOTALS_AND_TOPS = """
@@ -51,25 +51,50 @@ class Tally:
     counts: dict[int, int]
 
 
-def tally(session: Session, query: exp.Select, columns: list[str], top: int) -> Iterator[Tally]:
-    """Count columns, up to ``WIDEST`` of them, of the table ``rows`` or else ``cells`` that the query defines.
+def tally(session: Session, query: exp.Select, columns: Sequence[str], top: int) -> Iterator[Tally]:
+    """Count columns, up to ``WIDEST`` of them, of the table ``rows`` that the query defines.
 
     Raises LimitExceeded for too many values.
     """
+    texts = exp.alias_(_first([text(exp.column(name)) for name in columns]), VALUE)
+    counted = _each(ROWS, columns, exp.Sum(this=exp.column("n")), [texts])
+    query.with_("counted", as_=counted, materialized=True, copy=False)
+    query.with_("written", as_=parsed("SELECT * FROM counted"), copy=False)
+    return tops(session, query, _codes(columns), top)
+
+
+def tally_many(session: Session, query: exp.Select, columns: Mapping[str, str], top: int) -> Iterator[Tally]:
+    """The same of the table ``cells``, for columns of too many values to make rows of them first.
+
+    What kind of values a column has is said by a name; those of columns of one name are of one type.
+    """
+    kinds = sorted(set(columns.values()))
+    values = [_first([exp.column(name) for name in columns if columns[name] == kind]) for kind in kinds]
+    aliased = [exp.alias_(value, f"{VALUE}_{n}") for n, value in enumerate(values)]
+    typed = [exp.column(value.alias) for value in aliased]
+    counted = _each(CELLS, list(columns), exp.Count(this=exp.Star()), aliased)
+    counted.select(exp.alias_(exp.func("hash", *typed), VALUE), copy=False)
+    query.with_("counted", as_=counted, materialized=True, copy=False)
+    query.with_("frequent", as_=parsed(_FREQUENT.format(top=top)), copy=False)
+    texts = exp.alias_(_first([text(value) for value in typed]), VALUE)
+    query.with_("written", as_=parsed(_OF_FREQUENT).select(texts, copy=False), copy=False)
+    return tops(session, query, _codes(list(columns)), top)
+
+
+def tops(session: Session, query: exp.Select, columns: Mapping[int, str], top: int) -> Iterator[Tally]:
+    """How often columns have a value, and which most often, given their numbers.
+
+    The query defines the tables ``counted`` and ``written``, of columns ``which, value, cell, n``, the latter with
+    values as text; it may lack values that are not frequent. Raises LimitExceeded for too many values.
+    """
     limit = session.limits.values
-    is_many = not _has_rows(query)
-    query.with_("counted", as_=_counted(columns, is_many), materialized=True, copy=False)
-    if is_many:
-        query.with_("frequent", as_=_parsed(_FREQUENT.format(top=top)), copy=False)
-    query.with_("written", as_=_written(columns) if is_many else _parsed("SELECT * FROM counted"), copy=False)
-    tops = _parsed(_TOTALS_AND_TOPS.format(top=top)).subquery("found", copy=False)
-    query.select(exp.Star(), copy=False).from_(tops, copy=False).limit(limit + 1, copy=False)
-    found = session.table(query)
-    if found.num_rows > limit:
+    found = parsed(_TOTALS_AND_TOPS.format(top=top)).subquery("found", copy=False)
+    query.select(exp.Star(), copy=False).from_(found, copy=False).limit(limit + 1, copy=False)
+    table = session.table(query)
+    if table.num_rows > limit:
         raise LimitExceeded(f"compare() finds more than {limit} values: ask for fewer of each attribute")
-    codes = {_code(n, len(columns)): column for n, column in enumerate(columns)}
-    for row in found.to_pylist():
-        yield _read(row, codes)
+    for row in table.to_pylist():
+        yield _read(row, columns)
 
 
 def totals(session: Session, query: exp.Select, columns: list[str]) -> Iterator[Tally]:
@@ -134,62 +159,35 @@ def with_weighted_rows(query: exp.Select, column: str, weight: str) -> exp.Selec
     return query.with_(ROWS, as_=exp.select(*grouped, count).from_(exp.to_table(CELLS)).group_by(*grouped), copy=False)
 
 
-def _has_rows(query: exp.Select) -> bool:
-    return any(table.alias == ROWS for table in query.args["with_"].expressions)
-
-
-def _parsed(text: str) -> exp.Query:
+def parsed(text: str) -> exp.Select:
+    """A query whose text is part of the program."""
     return _remembered(text).copy()
 
 
 @lru_cache(maxsize=64)
-def _remembered(text: str) -> exp.Query:
-    found: exp.Expr = exp.maybe_parse(text, dialect=DuckDB)
-    assert isinstance(found, exp.Query)
+def _remembered(text: str) -> exp.Select:
+    found: exp.Select = exp.maybe_parse(text, dialect=DuckDB)
     return found
 
 
-def _written(columns: list[str]) -> exp.Query:
-    found = _parsed(_WRITTEN)
-    for column in list(found.find_all(exp.Column)):
-        if column.name == "text":
-            column.replace(_texts(columns, table="c"))
-    return found
+def _read(row: dict[str, Any], columns: Mapping[int, str]) -> Tally:
+    return Tally(columns[row["which"]], row["side"], row["value"], dict(zip(row["cells"], row["counts"], strict=True)))
 
 
-def _texts(columns: list[str], table: str | None = None) -> exp.Expr:
-    """The text of the one that is not NULL."""
-    return _first([_text(exp.column(name, table=table)) for name in columns])
-
-
-def _read(row: dict[str, Any], codes: dict[int, str]) -> Tally:
-    return Tally(codes[row["which"]], row["side"], row["value"], dict(zip(row["cells"], row["counts"], strict=True)))
-
-
-def _counted(columns: list[str], is_many: bool) -> exp.Select:
-    """``which, value, cell, n``: one grouping set a column. ``which`` has a bit for every column but the value's.
-
-    ``value`` is the text; of many values a hash of 64 bits, which tells apart as many as ever come together, and the
-    columns are there as well.
-    """
-    values = [exp.column(name) for name in columns]
-    count = exp.Count(this=exp.Star()) if is_many else exp.Sum(this=exp.column("n"))
-    sets = exp.GroupingSets(expressions=[exp.Tuple(expressions=[exp.column(CELL), value]) for value in values])
-    grouped = exp.select(
-        exp.column(CELL),
-        *(values if is_many else ()),
-        exp.alias_(exp.func("grouping", *values), "which"),
-        exp.alias_(_hashes(columns) if is_many else _texts(columns), "value"),
-        exp.alias_(exp.cast(count, "BIGINT"), "n"),
-    ).from_(exp.to_table(CELLS if is_many else ROWS))
-    grouped.set("group", exp.Group(grouping_sets=[sets]))
+def _each(table: str, columns: Sequence[str], count: exp.Expr, values: Sequence[exp.Expr]) -> exp.Select:
+    """``cell, which, n`` and values, where there is one: a grouping set a column, for which ``which`` lacks a bit."""
+    names = [exp.column(name) for name in columns]
+    sets = [exp.Tuple(expressions=[exp.column(CELL), name]) for name in names]
+    which = exp.alias_(exp.func("grouping", *names), "which")
+    grouped = exp.select(exp.column(CELL), which, exp.alias_(exp.cast(count, "BIGINT"), "n"), *values).from_(table)
+    grouped.set("group", exp.Group(grouping_sets=[exp.GroupingSets(expressions=sets)]))
     every = exp.select(exp.Star()).from_(grouped.subquery("grouped", copy=False), copy=False)
-    return every.where(_is_there(exp.column("value")), copy=False)
+    return every.where(exp.or_(*(_is_there(exp.column(value.alias)) for value in values)), copy=False)
 
 
-def _hashes(columns: list[str]) -> exp.Expr:
-    """The hash of the one that is not NULL."""
-    return _first([case(_is_there(exp.column(name)), _hash(exp.column(name))) for name in columns])
+def _codes(columns: Sequence[str]) -> Mapping[int, str]:
+    every = (1 << len(columns)) - 1
+    return {every - (1 << (len(columns) - 1 - n)): column for n, column in enumerate(columns)}
 
 
 def _first(values: list[exp.Expr]) -> exp.Expr:
@@ -197,17 +195,10 @@ def _first(values: list[exp.Expr]) -> exp.Expr:
     return exp.Coalesce(this=values[0], expressions=values[1:])
 
 
-def _text(value: exp.Expr) -> exp.Expr:
+def text(value: exp.Expr) -> exp.Expr:
+    """A value as text."""
     return exp.Cast(this=value, to=exp.DataType(this=exp.DataType.Type.VARCHAR))
-
-
-def _hash(value: exp.Expr) -> exp.Expr:
-    return exp.Anonymous(this="hash", expressions=[value])
 
 
 def _is_there(value: exp.Expr) -> exp.Expr:
     return exp.Not(this=exp.Is(this=value, expression=exp.Null()))
-
-
-def _code(n: int, columns: int) -> int:
-    return (1 << columns) - 1 - (1 << (columns - 1 - n))

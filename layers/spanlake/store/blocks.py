@@ -13,6 +13,7 @@ from spanlake.store import trace_filter
 from spanlake.store.attributes import catalog_entries
 from spanlake.store.days import MAX_NS, utc_day
 from spanlake.store.index import Block, CatalogEntry
+from spanlake.store.trace_facts import with_facts_of_fresh
 
 _START = "start_time_unix_nano"
 
@@ -35,7 +36,7 @@ def write_table(tenant: str, table: pa.Table, content_hash: bytes, now_ns: int) 
     from spanlake.store.parquet import encode  # drags in pyarrow.parquet
 
     for day, spans in _by_day(table):
-        data = encode(spans)
+        data = encode(with_facts_of_fresh(spans))
         block = _describe(tenant, day, spans, content_hash, data.size, now_ns)
         yield FreshBlock(block, data, catalog_entries(spans))
 

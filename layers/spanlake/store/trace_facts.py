@@ -1,13 +1,14 @@
-"""What compaction notes with each span of what the trace's other spans tell, as far as they are in its block.
+"""What a block notes with each span of what the trace's other spans tell, as far as they are in the block.
 
-A trace that has all its spans in one block need not be put together for these. Blocks that were not compacted lack the
-columns: then a trace is seldom whole.
+A trace that has all its spans in one block need not be put together for these. Small blocks lack the columns unless
+they come from compaction: a trace is seldom whole in them.
 """
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spanlake.spans.arrays import Array, int32, int64, numbers, string, where
+from spanlake.spans.arrays import Array, int32, int64, numbers, of_type, place, string, where
+from spanlake.store.index import Block
 
 CHILD_COUNT, ROOT_NAME, ROOT_SERVICE = "child_count", "trace_root_name", "trace_root_service"
 _COLUMNS: list[tuple[str, pa.DataType]] = [
@@ -18,11 +19,25 @@ _COLUMNS: list[tuple[str, pa.DataType]] = [
 FACTS = pa.schema(_COLUMNS)
 """The columns, in order. All of them are NULL, or none."""
 
+_ID = pa.binary(8)
+_FEWEST = 1 << 12  # spans of a block that was not compacted
+
+
+def may_have_facts(block: Block) -> bool:
+    """Whether a block has the columns, unless an older spanlake wrote it."""
+    return block.level > 0 or block.spans >= _FEWEST
+
+
+def with_facts_of_fresh(table: pa.Table) -> pa.Table:
+    """The rows of a block that is no compacted one, with these columns unless they are few."""
+    return with_facts(table) if table.num_rows >= _FEWEST else table
+
 
 def with_facts(table: pa.Table) -> pa.Table:
     """The same rows with these columns, given all spans that a block has of their traces, in the order of arrival.
 
-    Strings may come with a dictionary, those of these columns always do.
+    Strings may come with a dictionary, those of these columns always do. Raises ValueError when a span's id is not 8
+    bytes long.
     """
     traces = table["trace_id"].combine_chunks().dictionary_encode()
     parents = table["parent_span_id"].combine_chunks()
@@ -42,11 +57,18 @@ def without_facts(table: pa.Table) -> pa.Table:
 
 
 def _child_counts(traces: Array, ids: Array, parents: Array) -> Array:
-    coded = pa.concat_arrays([ids, parents]).dictionary_encode()
-    among = pc.multiply(traces.cast(pa.int64()), int64(len(coded.dictionary)))
-    own, named = (pc.add(among, coded.indices.slice(at, len(ids)).cast(pa.int64())) for at in (0, len(ids)))
-    counted = named.drop_null().value_counts()
-    found = counted.field("counts").take(pc.index_in(own, value_set=counted.field("values")))
+    ids_of_both = pa.concat_arrays([of_type(ids, _ID), of_type(parents, _ID)])
+    coded = ids_of_both.view(pa.int64()).dictionary_encode()  # quicker than as bytes
+    own, named = (coded.indices.slice(at, len(ids)) for at in (0, len(ids)))
+    if own.equals(numbers(len(ids)).cast(own.type)):  # no two spans share an id: its code is the span's row
+        parent = pc.if_else(pc.less(named, int32(len(ids))), named, int32(None))
+        counted = parent.filter(pc.equal(traces.take(parent), traces)).value_counts()
+        found = place(counted.field("counts"), counted.field("values"), len(ids))
+    else:
+        among = pc.multiply(traces.cast(pa.int64()), int64(len(coded.dictionary)))
+        counted = pc.add(among, named.cast(pa.int64())).drop_null().value_counts()
+        span = pc.add(among, own.cast(pa.int64()))
+        found = counted.field("counts").take(pc.index_in(span, value_set=counted.field("values")))
     return pc.fill_null(found.cast(pa.int32()), int32(0))
 
 

@@ -9,6 +9,7 @@ values of no TraceQL type, are counted without being told apart in the answer.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import cache
 
 from sqlglot import exp
 
@@ -64,6 +65,7 @@ class Facet:
     is_of_list: bool = False
 
 
+@cache
 def dedicated_names() -> list[str]:
     """The attributes in Tempo's dedicated columns: it counts them for every span."""
     return [print_field(Attribute(_SCOPES[scope], key)) for scope, key in DEDICATED]

@@ -1,0 +1,143 @@
+"""Counts columns by keys, and looks up afterwards what each key says of them.
+
+Columns that depend on each other have few different rows. To group spans by a hash of each such set of columns takes a
+third of the time that it takes to group them by the columns themselves. What the columns are for a hash is known of
+most from a sample; the spans that tell of the others are read again. Two rows of a column set have the same hash of 64
+bits once among billions of different ones.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import pyarrow as pa
+from sqlglot import exp
+
+from spanlake.query.duck import Session
+from spanlake.query.tally import CELL, CELLS, Tally, parsed, text, tops
+from spanlake.spans.arrays import Array
+from spanlake.traceql.relation import ARRIVAL
+
+LookUp = Callable[[Array], pa.Table]
+"""Reads the columns of the spans with these ``arrival``."""
+
+_JOINT, _WITNESSES = "joint", "witnesses"
+_KEY = "key_{n}"
+_MOST_UNKNOWN = 1 << 17  # spans that are read again
+
+_KEYS = """
+    SELECT {n} AS number, key_{n} AS key, MIN(arrival) AS arrival FROM joint WHERE NOT key_{n} IS NULL GROUP BY key_{n}
+"""
+_UNKNOWN = "SELECT DISTINCT arrival FROM keys ANTI JOIN known USING (number, key)"
+_COUNTS = """
+    SELECT {n} AS number, key_{n} AS key, cell, SUM(n) AS n FROM joint WHERE NOT key_{n} IS NULL GROUP BY key_{n}, cell
+"""
+_COUNTED = """
+    SELECT which, value, cell, CAST(SUM(n) AS BIGINT) AS n FROM counts JOIN texts USING (number, key)
+    WHERE NOT value IS NULL GROUP BY which, value, cell
+"""
+
+
+@dataclass(frozen=True)
+class ColumnSet:
+    """Some columns, and the keys that they depend on: themselves, or others."""
+
+    columns: Sequence[str]
+    keys: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Keyed:
+    """Column sets of a table ``cells`` (see ``tally``) that has the column ``arrival``, too.
+
+    Those of one list are counted together, for which their rows should repeat. ``sample`` holds some of the rows.
+    """
+
+    sets: Sequence[Sequence[ColumnSet]]
+    sample: pa.Table
+    look_up: LookUp
+
+    def tally(self, session: Session, query: exp.Select, top: int) -> Iterator[Tally] | None:
+        """Count all columns of the table that the query defines; None where the sample lacks too much.
+
+        Raises LimitExceeded for too many values.
+        """
+        session.register(_JOINT, session.table(self._joint(query)))
+        session.register(_WITNESSES, self.sample)
+        unknown = session.table(self._unknown())["arrival"].combine_chunks()
+        if len(unknown) > _MOST_UNKNOWN:
+            return None
+        if len(unknown):
+            session.register(_WITNESSES, pa.concat_tables([self.sample, self.look_up(unknown)]))
+        columns = [name for one in self._every for name in one.columns]
+        return tops(session, self._counted(columns), dict(enumerate(columns)), top)
+
+    @property
+    def _every(self) -> Iterator[ColumnSet]:
+        return chain.from_iterable(self.sets)
+
+    def _joint(self, query: exp.Select) -> exp.Select:
+        keys = [exp.alias_(_hash(one.keys), _KEY.format(n=n)) for n, one in enumerate(self._every)]
+        keyed = exp.select(exp.column(CELL), exp.column(ARRIVAL), *keys).from_(CELLS)
+        names = iter(keys)
+        sets = [exp.Tuple(expressions=[exp.column(CELL), *_columns(names, len(some))]) for some in self.sets]
+        query = query.select(
+            exp.column(CELL),
+            *(exp.column(key.alias) for key in keys),
+            exp.alias_(exp.Count(this=exp.Star()), "n"),
+            exp.alias_(exp.Min(this=exp.column(ARRIVAL)), ARRIVAL),
+            copy=False,
+        ).from_(keyed.subquery("keyed", copy=False), copy=False)
+        query.set("group", exp.Group(grouping_sets=[exp.GroupingSets(expressions=sets)]))
+        return query
+
+    def _unknown(self) -> exp.Select:
+        known = []
+        for n, one in enumerate(self._every):
+            number = exp.alias_(exp.Literal.number(n), "number")
+            known.append(exp.select(number, exp.alias_(_hash(one.keys), "key")).from_(_WITNESSES))
+        return parsed(_UNKNOWN).with_("keys", as_=self._of_each(_KEYS)).with_("known", as_=_union(known))
+
+    def _counted(self, columns: Sequence[str]) -> exp.Select:
+        query = exp.Select().with_("counts", as_=self._of_each(_COUNTS), copy=False)
+        which = {name: number for number, name in enumerate(columns)}
+        texts = _union([_texts(n, one, [which[name] for name in one.columns]) for n, one in enumerate(self._every)])
+        query.with_("texts", as_=texts, copy=False)
+        query.with_("counted", as_=parsed(_COUNTED), materialized=True, copy=False)
+        return query.with_("written", as_=parsed("SELECT * FROM counted"), copy=False)
+
+    def _of_each(self, query: str) -> exp.Query:
+        return _union([parsed(query.format(n=n)) for n, _ in enumerate(self._every)])
+
+
+def _texts(number: int, one: ColumnSet, which: Sequence[int]) -> exp.Select:
+    """``number, key, which, value``: the text of each column for each key."""
+    values = [exp.alias_(exp.AnyValue(this=exp.column(name)), name) for name in one.columns]
+    rows = exp.select(exp.alias_(_hash(one.keys), "key"), *values).from_(_WITNESSES).group_by(exp.column("key"))
+    texts = [text(exp.column(name)) for name in one.columns]
+    return exp.select(
+        exp.alias_(exp.Literal.number(number), "number"),
+        exp.column("key"),
+        exp.alias_(_unnested([exp.Literal.number(code) for code in which]), "which"),
+        exp.alias_(_unnested(texts), "value"),
+    ).from_(rows.subquery("rows", copy=False))
+
+
+def _unnested(items: Sequence[exp.Expr]) -> exp.Expr:
+    return exp.Anonymous(this="unnest", expressions=[exp.Array(expressions=list(items))])
+
+
+def _hash(columns: Sequence[str]) -> exp.Expr:
+    return exp.Anonymous(this="hash", expressions=[exp.column(name) for name in columns])
+
+
+def _columns(aliases: Iterator[exp.Expr], count: int) -> Iterator[exp.Expr]:
+    for _, alias in zip(range(count), aliases, strict=False):
+        yield exp.column(alias.alias)
+
+
+def _union(queries: Sequence[exp.Query]) -> exp.Query:
+    found, *others = queries
+    for other in others:
+        found = exp.union(found, other, distinct=False, copy=False)
+    return found
