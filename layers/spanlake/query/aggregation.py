@@ -16,7 +16,7 @@ from spanlake.query.finder import over, with_spans
 from spanlake.query.found import named
 from spanlake.query.limits import LimitExceeded
 from spanlake.query.measures import BUCKET, COUNT, VALUE, Measure, Row, quantile_label
-from spanlake.query.positions import inside, position
+from spanlake.query.positions import inside_of, position
 from spanlake.query.sampling import only_sampled
 from spanlake.query.series import NAME, Exemplar, Labels, LabelValue, Series
 from spanlake.query.source import Source
@@ -119,7 +119,7 @@ class Aggregation:
                 exp.alias_(fields.column("trace_id"), lossy_sums.TRACE),
                 exp.alias_(exp.column(ARRIVAL, table=SPAN), lossy_sums.PLACE),
             ]
-        selection = self.plan.select(fields, columns, where=inside(self.steps, start))
+        selection = self.plan.select(fields, columns, where=inside_of(self.steps, self.source, fields))
         names = tuple(column.alias for column in groups)
         alone = self.plan.single_filter is not None and not fields.needs.whole_traces
         return _Spans(fields, selection, names, labels, measure, are_judged_together=not alone)

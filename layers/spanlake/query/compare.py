@@ -4,9 +4,10 @@ The spans' attributes are read a few dozen at a time. Attributes that go togethe
 of request do, are counted together (see ``tally``); a sample tells which ones that is worth the while for.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from itertools import chain
 from operator import methodcaller
 from typing import Any
@@ -19,8 +20,7 @@ from spanlake.query.finder import over, with_spans
 from spanlake.query.found import named
 from spanlake.query.keyed import ColumnSet, Keyed
 from spanlake.query.kin import FACETS, Kin
-from spanlake.query.limits import LimitExceeded
-from spanlake.query.positions import inside, position
+from spanlake.query.positions import inside, inside_of, position
 from spanlake.query.repeats import Weight, repeats
 from spanlake.query.sample import SAMPLE, dependent, is_scattered
 from spanlake.query.series import LabelValue, Series
@@ -31,11 +31,9 @@ from spanlake.query.tally import (
     CELLS,
     ROWS,
     WIDEST,
+    Counter,
+    Line,
     Tally,
-    candidates,
-    tally,
-    tally_many,
-    totals,
     with_rows,
     with_weighted_rows,
 )
@@ -71,11 +69,12 @@ def compare(session: Session, source: Source, plan: SearchPlan, node: Compare, s
     """
     spans = _Spans.of(session, source, plan, node, steps)
     attributes: dict[str, _Attribute] = {}
-    for bundle in _Bundles(session, spans, source, node.top):
+    counter = Counter(session, node.top, steps.count)
+    for bundle in _Bundles(counter, spans, source):
         for found in bundle.tallies:
             facet = bundle.facets[found.column]
             attributes.setdefault(facet.name, _Attribute()).add(facet, found)
-    return _series(attributes, node.top, steps, session.limits.points)
+    return _series(attributes, counter)
 
 
 # the spans
@@ -154,8 +153,8 @@ class _Spans:
         return query.with_(CELLS, as_=every, copy=False)
 
     def _matching(self, fields: Fields, columns: list[exp.Expr]) -> Selection:
-        start = fields.column(_START)
-        return self.plan.select(fields, [self._cell(fields), *columns], where=inside(self.steps, start))
+        where = inside_of(self.steps, self.source, fields)
+        return self.plan.select(fields, [self._cell(fields), *columns], where=where)
 
     def _chosen(self, fields: Fields, columns: list[exp.Expr]) -> exp.Select:
         same = exp.EQ(this=exp.column(ARRIVAL, table=SPAN), expression=exp.column(_CHOSEN_ARRIVAL, table=_CHOSEN))
@@ -202,15 +201,19 @@ class _Counted:
 class _Bundles:
     """Chooses what to count together, and counts it."""
 
-    session: Session
+    counter: Counter
     spans: "_Spans"
     source: Source
-    top: int
+
+    @property
+    def session(self) -> Session:
+        """Where queries run."""
+        return self.counter.session
 
     def __iter__(self) -> Iterator[_Bundle]:
         kin = Kin(self.source)
         counted = {column: _Counted(name, type_) for column, (name, type_) in FACETS.items()}
-        yield _Bundle(counted, tally(self.session, self._of_kin(kin), list(counted), self.top))
+        yield _Bundle(counted, self.counter.rows(self._of_kin(kin), list(counted)))
         found = facets(self.source.known)
         named = self._repeats()
         for facet in found:
@@ -231,10 +234,10 @@ class _Bundles:
     def _repeated(self, facet: Facet, weight: Weight) -> Iterator[_Bundle]:
         cells = with_weighted_rows(self.spans.weighted(facet.read, weight), VALUE, WEIGHT)
         counted = replace(_counted(facet), dedicated=False)
-        yield _Bundle({VALUE: counted}, tally(self.session, cells, [VALUE], self.top))
+        yield _Bundle({VALUE: counted}, self.counter.rows(cells, [VALUE]))
         if facet.dedicated or facet.name == EVERYWHERE:
             known = replace(counted, dedicated=True, is_known=True)
-            yield _Bundle({VALUE: known}, totals(self.session, self._cells({VALUE: facet}), [VALUE]))
+            yield _Bundle({VALUE: known}, self.counter.totals(self._cells({VALUE: facet}), [VALUE]))
 
     def _of_kin(self, kin: Kin) -> exp.Select:
         if kin.portions == 1:
@@ -282,7 +285,7 @@ class _Bundles:
         every = dict(columns) | dict(resources)
         read = {name: facet.read for name, facet in every.items()} | _IDS
         found = Keyed(keyed, sample.select(list(read)), partial(self.spans.at, self.session, columns=read))
-        tallies = found.tally(self.session, self.spans.cells(read | {ARRIVAL: _arrival}), self.top)
+        tallies = found.tally(self.counter, self.spans.cells(read | {ARRIVAL: _arrival}))
         if tallies is not None:
             yield _Bundle({name: _counted(facet) for name, facet in every.items()}, tallies)
             return
@@ -297,27 +300,27 @@ class _Bundles:
 
     def _bundle(self, columns: Mapping[str, Facet], query: exp.Select) -> _Bundle:
         counted = {name: _counted(facet) for name, facet in columns.items()}
-        return _Bundle(counted, tally(self.session, query, list(columns), self.top))
+        return _Bundle(counted, self.counter.rows(query, list(columns)))
 
     def _many(self, columns: Mapping[str, Facet]) -> _Bundle:
         """Facets of too many values, or too different ones, to be counted together."""
         kinds = {name: facet.type.value if facet.shown else Type.STRING.value for name, facet in columns.items()}
-        tallies = tally_many(self.session, self._cells(columns), kinds, self.top)
+        tallies = self.counter.many(self._cells(columns), kinds)
         return _Bundle({name: _counted(facet) for name, facet in columns.items()}, tallies)
 
     def _scattered(self, columns: Mapping[str, Facet]) -> _Bundle:
         """Facets of which only values that may be among the most frequent are counted one by one."""
         names = list(columns)
-        frequent = candidates(self.session, self._cells(columns), names, self.top)
+        frequent = self.counter.candidates(self._cells(columns), names)
         tallies = [self._frequent(name, facet, frequent[name]) for name, facet in columns.items() if frequent[name]]
         shown = (found for found in chain.from_iterable(tallies) if found.value is not None)
         counted = {name: _counted(facet) for name, facet in columns.items()}
-        return _Bundle(counted, chain(shown, totals(self.session, self._cells(columns), names)))
+        return _Bundle(counted, chain(shown, self.counter.totals(self._cells(columns), names)))
 
     def _frequent(self, name: str, facet: Facet, wanted: list[Any]) -> Iterator[Tally]:
         literals = [values.literal(Static(facet.type if facet.shown else Type.STRING, value)) for value in wanted]
         cells = self._cells({name: facet})
-        return tally(self.session, with_rows(cells, [name], only=literals), [name], self.top)
+        return self.counter.rows(with_rows(cells, [name], only=literals), [name])
 
 
 def _arrival(fields: Fields) -> Sql:
@@ -334,14 +337,15 @@ def _counted(facet: Facet) -> _Counted:
 
 @dataclass(frozen=True)
 class _Value:
-    """A value and its counts by cell."""
+    """A value and how often it occurs."""
 
     label: LabelValue
-    counts: dict[int, int]
+    counts: Line
 
-    @property
-    def total(self) -> int:
-        return sum(self.counts.values())
+    @cached_property
+    def total(self) -> float:
+        """How often in all."""
+        return math.fsum(self.counts)
 
 
 @dataclass
@@ -349,44 +353,45 @@ class _Attribute:
     """What was counted of an attribute on either side: its values, of any type, and how many there are in all."""
 
     values: tuple[dict[object, _Value], dict[object, _Value]] = field(default_factory=lambda: ({}, {}))
-    totals: tuple[dict[int, int], dict[int, int]] = field(default_factory=lambda: ({}, {}))
-    dedicated: tuple[dict[int, int], dict[int, int]] = field(default_factory=lambda: ({}, {}))
+    totals: list[Line] = field(default_factory=lambda: [[], []])  # empty where nothing was counted
+    dedicated: list[Line] = field(default_factory=lambda: [[], []])
 
     def add(self, facet: _Counted, found: Tally) -> None:
         """Take in one tally of one of its facets."""
+        side = found.side
         if found.value is not None:
             label = _label(facet.type, found.value) if facet.shown else _NIL
-            known = self.values[found.side].setdefault((facet.type, facet.shown, found.value), _Value(label, {}))
-            _add(known.counts, found.counts)
+            _add(self.values[side], (facet.type, facet.shown, found.value), _Value(label, found.counts))
             return
         if not facet.is_known:
-            _add(self.totals[found.side], found.counts)
+            self.totals[side] = _sum(self.totals[side], found.counts)
         if facet.dedicated:
-            _add(self.dedicated[found.side], found.counts)
+            self.dedicated[side] = _sum(self.dedicated[side], found.counts)
 
-    def add_nil(self, side: int, spans: dict[int, int]) -> None:
+    def add_nil(self, side: int, spans: Line) -> None:
         """Count nil for every span of which the dedicated column holds nothing."""
-        there = self.dedicated[side]
-        counts = {cell: count - there.get(cell, 0) for cell, count in spans.items() if count > there.get(cell, 0)}
-        if counts:
+        there = self.dedicated[side] or [0.0] * len(spans)
+        counts = [max(count - known, 0.0) for count, known in zip(spans, there, strict=True)]
+        if any(counts):
             self.values[side][None] = _Value(_NIL, counts)
-            _add(self.totals[side], counts)
+            self.totals[side] = _sum(self.totals[side], counts)
 
     def most_frequent(self, side: int, top: int) -> Iterable[_Value]:
         """The most frequent values, those that the answer does not tell apart as one."""
         ranked = sorted(self.values[side].values(), key=lambda one: (-one.total, str(one.label)))
         shown: dict[object, _Value] = {}
         for one in ranked[:top]:
-            _add(shown.setdefault((type(one.label), one.label), _Value(one.label, {})).counts, one.counts)
+            _add(shown, (type(one.label), one.label), one)
         return shown.values()
 
 
-def _add(counts: dict[int, int], more: dict[int, int]) -> None:
-    if not counts:
-        counts.update(more)
-        return
-    for cell, count in more.items():
-        counts[cell] = counts.get(cell, 0) + count
+def _add(values: dict[object, _Value], key: object, one: _Value) -> None:
+    known = values.get(key)
+    values[key] = one if known is None else _Value(one.label, _sum(known.counts, one.counts))
+
+
+def _sum(one: Line, other: Line) -> Line:
+    return [a + b for a, b in zip(one, other, strict=True)] if one else other
 
 
 def _label(type_: Type, text: str) -> LabelValue:
@@ -398,7 +403,7 @@ def _label(type_: Type, text: str) -> LabelValue:
     return label
 
 
-def _series(attributes: dict[str, _Attribute], top: int, steps: Steps, limit: int) -> list[Series]:
+def _series(attributes: dict[str, _Attribute], counter: Counter) -> list[Series]:
     if EVERYWHERE not in attributes:
         return []
     everywhere = attributes[EVERYWHERE]
@@ -409,23 +414,13 @@ def _series(attributes: dict[str, _Attribute], top: int, steps: Steps, limit: in
         for side, meta in enumerate(_SIDES):
             if name in dedicated_names():
                 attribute.add_nil(side, spans[side])
-            found += _of_side(name, meta, attribute, side, top, steps)
-        if len(found) * steps.count > limit:
-            raise LimitExceeded(
-                f"compare() makes more than {limit} points: ask for fewer values, a longer step or a shorter range"
-            )
+            found += _of_side(name, meta, attribute, side, counter.top)
+        counter.check(len(found))
     return found
 
 
-def _of_side(name: str, meta: str, attribute: _Attribute, side: int, top: int, steps: Steps) -> Iterator[Series]:
+def _of_side(name: str, meta: str, attribute: _Attribute, side: int, top: int) -> Iterator[Series]:
     for one in attribute.most_frequent(side, top):
-        yield Series(((_META, meta), (name, one.label)), _line(one.counts, steps))
+        yield Series(((_META, meta), (name, one.label)), tuple(one.counts))
     if total := attribute.totals[side]:
-        yield Series(((_META, f"{meta}_total"), (name, _NIL)), _line(total, steps))
-
-
-def _line(counts: dict[int, int], steps: Steps) -> tuple[float, ...]:
-    line = [0.0] * steps.count
-    for cell, count in counts.items():
-        line[cell // 2] = float(count)
-    return tuple(line)
+        yield Series(((_META, f"{meta}_total"), (name, _NIL)), tuple(total))

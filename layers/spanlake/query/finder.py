@@ -65,7 +65,7 @@ class Finder:
 
     def _alone(self, source: Source, window: Window) -> exp.Select:
         start = exp.column(_START, table=SPAN)
-        covered = all(window.start_ns <= block.start_ns and block.end_ns <= window.end_ns for block in source.blocks)
+        covered = source.lies_in(window.start_ns, window.end_ns)
         is_outside = source.engine is not None
         query = probe_query(source, self.probe, timed=self.most_recent or is_outside or not covered)
         if not covered:

@@ -13,8 +13,7 @@ from itertools import chain
 import pyarrow as pa
 from sqlglot import exp
 
-from spanlake.query.duck import Session
-from spanlake.query.tally import CELL, CELLS, Tally, parsed, text, tops
+from spanlake.query.tally import CELL, CELLS, Counter, Tally, parsed, text
 from spanlake.spans.arrays import Array
 from spanlake.traceql.relation import ARRIVAL
 
@@ -57,11 +56,12 @@ class Keyed:
     sample: pa.Table
     look_up: LookUp
 
-    def tally(self, session: Session, query: exp.Select, top: int) -> Iterator[Tally] | None:
+    def tally(self, counter: Counter, query: exp.Select) -> Iterator[Tally] | None:
         """Count all columns of the table that the query defines; None where the sample lacks too much.
 
-        Raises LimitExceeded for too many values.
+        Raises LimitExceeded for too many values or points.
         """
+        session = counter.session
         session.register(_JOINT, session.table(self._joint(query)))
         session.register(_WITNESSES, self.sample)
         unknown = session.table(self._unknown())["arrival"].combine_chunks()
@@ -70,7 +70,7 @@ class Keyed:
         if len(unknown):
             session.register(_WITNESSES, pa.concat_tables([self.sample, self.look_up(unknown)]))
         columns = [name for one in self._every for name in one.columns]
-        return tops(session, self._counted(columns), dict(enumerate(columns)), top)
+        return counter.tops(self._counted(columns), dict(enumerate(columns)))
 
     @property
     def _every(self) -> Iterator[ColumnSet]:

@@ -2,9 +2,18 @@
 
 from sqlglot import exp
 
+from spanlake.query.source import Source
 from spanlake.query.steps import Steps
 from spanlake.traceql import values
+from spanlake.traceql.fields import Fields
 from spanlake.traceql.values import Sql
+
+
+def inside_of(steps: Steps, source: Source, fields: Fields) -> Sql | None:
+    """Whether a span counts at all; None where all spans of the source do. An engine may read spans of other blocks."""
+    if source.engine is None and source.lies_in(steps.first_ns, steps.last_ns):
+        return None
+    return inside(steps, fields.column("start_time_unix_nano"))
 
 
 def inside(steps: Steps, start: Sql) -> Sql:

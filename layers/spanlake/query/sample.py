@@ -19,6 +19,8 @@ _MOST = 1 << 18  # values to count each, at some hundred bytes, without a though
 
 Array: TypeAlias = "pa.Array[Any]"
 
+_ONE = pa.scalar(1, pa.int64())
+
 
 def is_scattered(column: "pa.ChunkedArray[Any]", rows: int) -> bool:
     """Whether there seem to be too many values to count each, hardly two rows of the sample sharing one."""
@@ -35,35 +37,37 @@ def dependent(sample: pa.Table, rows: int) -> list[list[str]]:
     many values that it has not.
     """
     unseen = max(sample.num_rows * _UNSEEN // max(rows, 1), 1)
-    columns = [_Rows.of(name, sample[name]) for name in sample.column_names if _repeats(sample[name])]
-    known = [one for one in columns if one.singles <= unseen]
+    columns = {name: sample[name].combine_chunks() for name in sample.column_names}
+    every = [_Rows([name], *_numbered(column)) for name, column in columns.items()]
+    known = [one for one in every if _repeats(one, columns[one.names[0]]) and one.singles <= unseen]
     sets = _joined(_together(known, max(sample.num_rows // _REDUCTION, 1)), _depend)
     return [one.names for one in _joined(sets, _are_few)]
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """The different rows that some columns have in a sample: the number of each of its rows, and how many they are."""
+    """What some columns are in each row of a table, as a number, NULL being a value like others, and how many different
+    ones there are. A row stands for one of the sample, or with ``weights`` for so many."""
 
     names: list[str]
     numbers: Array
     count: int
-
-    @classmethod
-    def of(cls, name: str, column: "pa.ChunkedArray[Any]") -> "_Rows":
-        """Those of one column, NULL being a value like others."""
-        return cls([name], *_numbered(column.combine_chunks()))
+    weights: "Array | None" = None
 
     def beside(self, other: "_Rows") -> "_Rows":
         """Those of the columns of both."""
         numbers = pc.add(pc.multiply(self.numbers, pa.scalar(other.count, pa.int64())), other.numbers)
-        return _Rows([*self.names, *other.names], *_numbered(numbers))
+        return _Rows([*self.names, *other.names], *_numbered(numbers), self.weights)
 
     @cached_property
     def singles(self) -> int:
         """How many of them the sample has only once."""
-        counts: Any = pc.value_counts(self.numbers)
-        return int(pc.sum(pc.equal(counts.field("counts"), pa.scalar(1, pa.int64()))).as_py() or 0)
+        counted: Any = pc.value_counts(self.numbers)
+        once = counted.field("values").filter(pc.equal(counted.field("counts"), _ONE))
+        if self.weights is None:
+            return len(once)
+        light = self.numbers.filter(pc.equal(self.weights, _ONE))
+        return len(light.filter(pc.is_in(light, value_set=once)))
 
 
 def _depend(one: _Rows, other: _Rows, both: _Rows) -> bool:
@@ -76,7 +80,10 @@ def _are_few(one: _Rows, other: _Rows, both: _Rows) -> bool:
 
 
 def _together(columns: Iterable[_Rows], most: int) -> list[_Rows]:
-    """Columns that together make no more than so many different rows, those of fewest values first."""
+    """Columns that together make no more than so many different rows, those of fewest values first.
+
+    Each of the different rows is one then.
+    """
     found: list[_Rows] = []
     every: _Rows | None = None
     for one in sorted(columns, key=lambda one: one.count):
@@ -84,7 +91,12 @@ def _together(columns: Iterable[_Rows], most: int) -> list[_Rows]:
         if both.count <= most:
             every = both
             found.append(one)
-    return found
+    if every is None:
+        return []
+    counted: Any = pc.value_counts(every.numbers)
+    first = pc.index_in(counted.field("values"), value_set=every.numbers)
+    weights = counted.field("counts")
+    return [_Rows(one.names, one.numbers.take(first), one.count, weights) for one in found]
 
 
 def _joined(parts: Iterable[_Rows], belong: Callable[[_Rows, _Rows, _Rows], bool]) -> list[_Rows]:
@@ -101,9 +113,10 @@ def _joined(parts: Iterable[_Rows], belong: Callable[[_Rows, _Rows, _Rows], bool
     return found
 
 
-def _repeats(column: "pa.ChunkedArray[Any]") -> bool:
+def _repeats(rows: _Rows, column: Array) -> bool:
+    """Whether values of a column come twice, on the average."""
     there = len(column) - column.null_count
-    return bool(2 * pc.count_distinct(column).as_py() <= max(there, _FEW))
+    return 2 * (rows.count - int(column.null_count > 0)) <= max(there, _FEW)
 
 
 def _numbered(column: Array) -> tuple[Array, int]:

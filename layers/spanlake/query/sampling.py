@@ -104,7 +104,7 @@ def is_held(session: Session, source: Source) -> bool:
 
 def sample(session: Session, source: Source, sampler: Sampler, steps: Steps) -> float:
     """Make the session's table SAMPLED of the spans of some blocks; how many spans each of them stands for."""
-    covered = all(steps.first_ns <= block.start_ns and block.end_ns <= steps.last_ns for block in source.blocks)
+    covered = source.lies_in(steps.first_ns, steps.last_ns)
     columns = ["trace_id"] if covered else ["trace_id", _START]
     query = exp.select(exp.column(ARRIVAL)).from_(source.table(columns, arrival=True).subquery("stored"))
     if not covered:

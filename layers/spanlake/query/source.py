@@ -115,6 +115,10 @@ class Source:
         """The bytes of all blocks."""
         return sum(block.size for block in self.blocks)
 
+    def lies_in(self, start_ns: int, end_ns: int) -> bool:
+        """Whether all spans start in the inclusive range."""
+        return all(start_ns <= block.start_ns and block.end_ns <= end_ns for block in self.blocks)
+
     def overlapping(self, start_ns: int, end_ns: int) -> "Source":
         """The same, of the blocks that may hold spans of the inclusive range."""
         return self.within(block for block in self.blocks if block.start_ns <= end_ns and block.end_ns >= start_ns)

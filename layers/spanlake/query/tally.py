@@ -3,19 +3,23 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
 
 from spanlake.query.duck import Session
 from spanlake.query.limits import LimitExceeded
+from spanlake.spans.arrays import Array, int64, place
 
 CELLS = "cells"  # the table that is counted: a number named ``cell``, and the columns
 VALUE = "value"
 ROWS = "rows"  # the same, each row standing for ``n`` of them
-CELL = "cell"
+CELL = "cell"  # a point in time, twice its number, and a side, 0 or 1
 WIDEST = 48  # columns in one query: GROUPING() takes no more than 64
+_TYPES = 4  # of values that one attribute may have: their lines become one in the end
 _CANDIDATES = 100  # on each side; DuckDB watches three times as many values
 
 # Of many values, most are never shown: they are told apart by hashes, and only the frequent ones are written as text.
@@ -40,84 +44,114 @@ _TOTALS_AND_TOPS = """
 """
 
 
+Line: TypeAlias = list[float]
+"""A number for each point in time."""
+
+
 @dataclass(frozen=True)
 class Tally:
-    """How often a value of a column, or with ``value`` None any, occurs in each cell of a side: cells differ from
-    each other by two, those of side 1 are odd. Values are written as text."""
+    """How often a value of a column, or with ``value`` None any, occurs on a side. Values are written as text."""
 
     column: str
     side: int
     value: str | None
-    counts: dict[int, int]
+    counts: Line
 
 
-def tally(session: Session, query: exp.Select, columns: Sequence[str], top: int) -> Iterator[Tally]:
-    """Count columns, up to ``WIDEST`` of them, of the table ``rows`` that the query defines.
+@dataclass(frozen=True)
+class Counter:
+    """Counts columns: on each side the ``top`` most frequent values of each, at so many points, and all values."""
 
-    Raises LimitExceeded for too many values.
-    """
-    texts = exp.alias_(_first([text(exp.column(name)) for name in columns]), VALUE)
-    counted = _each(ROWS, columns, exp.Sum(this=exp.column("n")), [texts])
-    query.with_("counted", as_=counted, materialized=True, copy=False)
-    query.with_("written", as_=parsed("SELECT * FROM counted"), copy=False)
-    return tops(session, query, _codes(columns), top)
+    session: Session
+    top: int
+    points: int
 
+    def rows(self, query: exp.Select, columns: Sequence[str]) -> Iterator[Tally]:
+        """Count columns, up to ``WIDEST`` of them, of the table ``rows`` that the query defines.
 
-def tally_many(session: Session, query: exp.Select, columns: Mapping[str, str], top: int) -> Iterator[Tally]:
-    """The same of the table ``cells``, for columns of too many values to make rows of them first.
+        Raises LimitExceeded for too many values or points.
+        """
+        texts = exp.alias_(_first([text(exp.column(name)) for name in columns]), VALUE)
+        counted = _each(ROWS, columns, exp.Sum(this=exp.column("n")), [texts])
+        query.with_("counted", as_=counted, materialized=True, copy=False)
+        query.with_("written", as_=parsed("SELECT * FROM counted"), copy=False)
+        return self.tops(query, _codes(columns))
 
-    What kind of values a column has is said by a name; those of columns of one name are of one type.
-    """
-    kinds = sorted(set(columns.values()))
-    values = [_first([exp.column(name) for name in columns if columns[name] == kind]) for kind in kinds]
-    aliased = [exp.alias_(value, f"{VALUE}_{n}") for n, value in enumerate(values)]
-    typed = [exp.column(value.alias) for value in aliased]
-    counted = _each(CELLS, list(columns), exp.Count(this=exp.Star()), aliased)
-    counted.select(exp.alias_(exp.func("hash", *typed), VALUE), copy=False)
-    query.with_("counted", as_=counted, materialized=True, copy=False)
-    query.with_("frequent", as_=parsed(_FREQUENT.format(top=top)), copy=False)
-    texts = exp.alias_(_first([text(value) for value in typed]), VALUE)
-    query.with_("written", as_=parsed(_OF_FREQUENT).select(texts, copy=False), copy=False)
-    return tops(session, query, _codes(list(columns)), top)
+    def many(self, query: exp.Select, columns: Mapping[str, str]) -> Iterator[Tally]:
+        """The same of the table ``cells``, for columns of too many values to make rows of them first.
 
+        What kind of values a column has is said by a name; those of columns of one name are of one type.
+        """
+        kinds = sorted(set(columns.values()))
+        values = [_first([exp.column(name) for name in columns if columns[name] == kind]) for kind in kinds]
+        aliased = [exp.alias_(value, f"{VALUE}_{n}") for n, value in enumerate(values)]
+        typed = [exp.column(value.alias) for value in aliased]
+        counted = _each(CELLS, list(columns), exp.Count(this=exp.Star()), aliased)
+        counted.select(exp.alias_(exp.func("hash", *typed), VALUE), copy=False)
+        query.with_("counted", as_=counted, materialized=True, copy=False)
+        query.with_("frequent", as_=parsed(_FREQUENT.format(top=self.top)), copy=False)
+        texts = exp.alias_(_first([text(value) for value in typed]), VALUE)
+        query.with_("written", as_=parsed(_OF_FREQUENT).select(texts, copy=False), copy=False)
+        return self.tops(query, _codes(list(columns)))
 
-def tops(session: Session, query: exp.Select, columns: Mapping[int, str], top: int) -> Iterator[Tally]:
-    """How often columns have a value, and which most often, given their numbers.
+    def tops(self, query: exp.Select, columns: Mapping[int, str]) -> Iterator[Tally]:
+        """The tallies of columns, given their numbers.
 
-    The query defines the tables ``counted`` and ``written``, of columns ``which, value, cell, n``, the latter with
-    values as text; it may lack values that are not frequent. Raises LimitExceeded for too many values.
-    """
-    limit = session.limits.values
-    found = parsed(_TOTALS_AND_TOPS.format(top=top)).subquery("found", copy=False)
-    query.select(exp.Star(), copy=False).from_(found, copy=False).limit(limit + 1, copy=False)
-    table = session.table(query)
-    if table.num_rows > limit:
-        raise LimitExceeded(f"compare() finds more than {limit} values: ask for fewer of each attribute")
-    for row in table.to_pylist():
-        yield _read(row, columns)
+        The query defines the tables ``counted`` and ``written``, of columns ``which, value, cell, n``, the latter with
+        values as text; it may lack values that are not frequent. Raises LimitExceeded for too many values or points.
+        """
+        most = self.session.limits.values
+        found = parsed(_TOTALS_AND_TOPS.format(top=self.top)).subquery("found", copy=False)
+        query.select(exp.Star(), copy=False).from_(found, copy=False).limit(most + 1, copy=False)
+        table = self.session.table(query)
+        if table.num_rows > most:
+            raise LimitExceeded(f"compare() finds more than {most} values: ask for fewer of each attribute")
+        self.check(table.num_rows // _TYPES)
+        lines = self._lines(table["cells"].combine_chunks(), table["counts"].combine_chunks())
+        names = (table[name].to_pylist() for name in ("which", "side", "value"))
+        for which, side, value, line in zip(*names, lines, strict=True):
+            yield Tally(columns[which], side, value, line)
 
+    def totals(self, query: exp.Select, columns: list[str]) -> Iterator[Tally]:
+        """How often the columns of the table ``cells`` that the query defines have a value."""
+        counts = [exp.alias_(exp.Count(this=exp.column(name)), name) for name in columns]
+        query.select(exp.column(CELL), *counts, copy=False).from_(exp.to_table(CELLS), copy=False)
+        table = self.session.table(query.group_by(exp.column(CELL), copy=False)).to_pydict()
+        for name in columns:
+            for side in (0, 1):
+                line = [0.0] * self.points
+                for cell, count in zip(table[CELL], table[name], strict=True):
+                    if cell % 2 == side:
+                        line[cell // 2] = float(count)
+                if any(line):
+                    yield Tally(name, side, None, line)
 
-def totals(session: Session, query: exp.Select, columns: list[str]) -> Iterator[Tally]:
-    """How often the columns of the table ``cells`` that the query defines have a value."""
-    counts = [exp.alias_(exp.Count(this=exp.column(name)), name) for name in columns]
-    query.select(exp.column(CELL), *counts, copy=False).from_(exp.to_table(CELLS), copy=False)
-    table = session.table(query.group_by(exp.column(CELL), copy=False)).to_pydict()
-    for name in columns:
-        for side in (0, 1):
-            pairs = zip(table[CELL], table[name], strict=True)
-            yield Tally(name, side, None, {cell: n for cell, n in pairs if n and cell % 2 == side})
+    def candidates(self, query: exp.Select, columns: list[str]) -> dict[str, list[Any]]:
+        """For columns of the table ``cells`` that the query defines: values among which the most frequent ones are.
 
+        That holds of values that make up more than a three hundredth of the column. It takes little memory, however
+        many values there are.
+        """
+        found = [_frequent(name, side, self.top) for name in columns for side in (0, 1)]
+        query.select(*found, copy=False).from_(exp.to_table(CELLS), copy=False)
+        (row,) = self.session.table(query).to_pylist()
+        return {name: [*(row[f"{name}_0"] or ()), *(row[f"{name}_1"] or ())] for name in columns}
 
-def candidates(session: Session, query: exp.Select, columns: list[str], most: int) -> dict[str, list[Any]]:
-    """For columns of the table ``cells`` that the query defines: values among which the most frequent ones are.
+    def check(self, lines: int) -> None:
+        """Raise LimitExceeded when so many lines have too many points."""
+        most = self.session.limits.points
+        if lines * self.points > most:
+            raise LimitExceeded(
+                f"compare() makes more than {most} points: ask for fewer values, a longer step or a shorter range"
+            )
 
-    That holds of values that make up more than a three hundredth of the column. It takes little memory, however many
-    values there are.
-    """
-    found = [_frequent(name, side, most) for name in columns for side in (0, 1)]
-    query.select(*found, copy=False).from_(exp.to_table(CELLS), copy=False)
-    (row,) = session.table(query).to_pylist()
-    return {name: [*(row[f"{name}_0"] or ()), *(row[f"{name}_1"] or ())] for name in columns}
+    def _lines(self, cells: Array, counts: Array) -> Iterator[Line]:
+        """The lines of lists of cells and counts."""
+        starts = pc.multiply(pc.list_parent_indices(cells), int64(self.points))
+        at = pc.add(starts, pc.shift_right(cells.flatten().cast(pa.int64()), int64(1)))
+        numbers = place(counts.flatten().cast(pa.float64()), at, len(cells) * self.points)
+        every: Line = pc.fill_null(numbers, pa.scalar(0.0)).to_pylist()
+        return (every[start : start + self.points] for start in range(0, len(every), self.points))
 
 
 def _frequent(column: str, side: int, least: int) -> exp.Expr:
@@ -168,10 +202,6 @@ def parsed(text: str) -> exp.Select:
 def _remembered(text: str) -> exp.Select:
     found: exp.Select = exp.maybe_parse(text, dialect=DuckDB)
     return found
-
-
-def _read(row: dict[str, Any], columns: Mapping[int, str]) -> Tally:
-    return Tally(columns[row["which"]], row["side"], row["value"], dict(zip(row["cells"], row["counts"], strict=True)))
 
 
 def _each(table: str, columns: Sequence[str], count: exp.Expr, values: Sequence[exp.Expr]) -> exp.Select:
