@@ -5,7 +5,7 @@ of request do, are counted together (see ``tally``); a sample tells which ones t
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import chain
@@ -284,7 +284,7 @@ class _Bundles:
             keyed.append([ColumnSet(list(resources), list(_IDS))])
         every = dict(columns) | dict(resources)
         read = {name: facet.read for name, facet in every.items()} | _IDS
-        found = Keyed(keyed, sample.select(list(read)), partial(self.spans.at, self.session, columns=read))
+        found = Keyed(keyed, sample.select(list(read)), partial(self._at, read))
         tallies = found.tally(self.counter, self.spans.cells(read | {ARRIVAL: _arrival}))
         if tallies is not None:
             yield _Bundle({name: _counted(facet) for name, facet in every.items()}, tallies)
@@ -294,6 +294,9 @@ class _Bundles:
         if resources:
             read = {name: facet.read for name, facet in resources.items()} | _IDS
             yield self._bundle(resources, with_rows(self.spans.cells(read), list(resources), list(_IDS)))
+
+    def _at(self, read: Mapping[str, Callable[[Fields], Sql]], arrivals: Array, names: Sequence[str]) -> pa.Table:
+        return self.spans.at(self.session, arrivals, {name: read[name] for name in names})
 
     def _cells(self, columns: Mapping[str, Facet]) -> exp.Select:
         return self.spans.cells({name: facet.read for name, facet in columns.items()})

@@ -9,16 +9,18 @@ bits once among billions of different ones.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from sqlglot import exp
 
 from spanlake.query.tally import CELL, CELLS, Counter, Tally, parsed, text
 from spanlake.spans.arrays import Array
 from spanlake.traceql.relation import ARRIVAL
 
-LookUp = Callable[[Array], pa.Table]
-"""Reads the columns of the spans with these ``arrival``."""
+LookUp = Callable[[Array, Sequence[str]], pa.Table]
+"""Reads columns of the spans with these ``arrival``."""
 
 _JOINT, _WITNESSES = "joint", "witnesses"
 _KEY = "key_{n}"
@@ -27,7 +29,7 @@ _MOST_UNKNOWN = 1 << 17  # spans that are read again
 _KEYS = """
     SELECT {n} AS number, key_{n} AS key, MIN(arrival) AS arrival FROM joint WHERE NOT key_{n} IS NULL GROUP BY key_{n}
 """
-_UNKNOWN = "SELECT DISTINCT arrival FROM keys ANTI JOIN known USING (number, key)"
+_UNKNOWN = "SELECT number, arrival FROM keys ANTI JOIN known USING (number, key)"
 _COUNTS = """
     SELECT {n} AS number, key_{n} AS key, cell, SUM(n) AS n FROM joint WHERE NOT key_{n} IS NULL GROUP BY key_{n}, cell
 """
@@ -64,13 +66,24 @@ class Keyed:
         session = counter.session
         session.register(_JOINT, session.table(self._joint(query)))
         session.register(_WITNESSES, self.sample)
-        unknown = session.table(self._unknown())["arrival"].combine_chunks()
-        if len(unknown) > _MOST_UNKNOWN:
+        unknown = session.table(self._unknown())
+        if unknown.num_rows > _MOST_UNKNOWN:
             return None
-        if len(unknown):
-            session.register(_WITNESSES, pa.concat_tables([self.sample, self.look_up(unknown)]))
+        if unknown.num_rows:
+            session.register(_WITNESSES, self._witnesses(unknown))
         columns = [name for one in self._every for name in one.columns]
         return counter.tops(self._counted(columns), dict(enumerate(columns)))
+
+    def _witnesses(self, unknown: pa.Table) -> pa.Table:
+        """The sample, and rows that tell what it lacks: NULL for columns of which it lacks nothing."""
+        every = list(self._every)
+        numbers: list[Any] = pc.unique(unknown["number"]).to_pylist()
+        lacking = [every[number] for number in numbers]
+        names = {name for one in lacking for name in (*one.columns, *one.keys)}
+        found = self.look_up(
+            pc.unique(unknown["arrival"]), [name for name in self.sample.column_names if name in names]
+        )
+        return pa.concat_tables([self.sample, found], promote_options="default")
 
     @property
     def _every(self) -> Iterator[ColumnSet]:
