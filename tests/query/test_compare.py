@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from spanlake.query import compare, kin, sample
+from spanlake.query import compare, keyed, kin, sample
 from spanlake.query.limits import LimitExceeded, Limits
 from spanlake.query.steps import Steps
+from spanlake.store import trace_facts
 from spanlake.store.index import arrival_order
 from spanlake.store.upkeep import merge
 from spanlake.store.upkeep.compaction import Compactor
@@ -193,9 +194,13 @@ def test_kin_are_found_in_blocks_of_an_older_spanlake(lake: Lake, monkeypatch: p
     assert (compared(lake, q, "rootName"), compared(lake, q, "span:childCount")) == expected
 
 
+@pytest.mark.parametrize("fewest", [1, 3, 100])
 @pytest.mark.parametrize("portion", [100, 4])
-def test_kin_are_found_however_blocks_are_compacted(lake: Lake, monkeypatch: pytest.MonkeyPatch, portion: int) -> None:
-    """Some traces whole in a compacted block, some in two blocks, some in blocks that came in just now."""
+def test_kin_are_found_however_blocks_are_compacted(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, portion: int, fewest: int
+) -> None:
+    """Some traces whole in a block that says something of them, some in two blocks, some in blocks that say nothing."""
+    monkeypatch.setattr(trace_facts, "_FEWEST", fewest)
     parts = [
         [At(1, name="whole", service="a", status=2), At(2, 1), At(3, 1, status=2), At(4, 3)],
         [At(1, name="old", trace=2), At(2, 1, trace=2), At(7, 9, trace=3)],
@@ -206,7 +211,9 @@ def test_kin_are_found_however_blocks_are_compacted(lake: Lake, monkeypatch: pyt
         lake.add(*part)
     q = "{} | compare({ status = error })"
     names = ("rootName", "rootServiceName", "span:childCount")
-    expected = [compared(lake, q, name) for name in names]
+    with monkeypatch.context() as nothing_said:
+        nothing_said.setattr(kin, "may_have_facts", lambda _: False)
+        expected = [compared(lake, q, name) for name in names]
     monkeypatch.setattr(kin, "_PORTION_SPANS", portion)
     assert [compared(lake, q, name) for name in names] == expected
     for first, last in ((0, 2), (0, 1), (0, 2)):
@@ -216,13 +223,23 @@ def test_kin_are_found_however_blocks_are_compacted(lake: Lake, monkeypatch: pyt
         assert [compared(lake, "{ status != ok } " + q[2:], name) for name in names] == expected
 
 
+@pytest.mark.parametrize("rows", [1, 3, 8192])
+@pytest.mark.parametrize("unknown", [0, 1000], ids=["counted each", "looked up"])
 @pytest.mark.parametrize("reduction", [1, 2, 1000])
-def test_how_facets_are_bundled_does_not_matter(shop: Lake, monkeypatch: pytest.MonkeyPatch, reduction: int) -> None:
+def test_how_facets_are_bundled_does_not_matter(
+    shop: Lake, monkeypatch: pytest.MonkeyPatch, reduction: int, unknown: int, rows: int
+) -> None:
+    """However little a sample tells, and however many facets are counted at once."""
     q = "{} | compare({ status = error })"
     expected = {one.labels: one.values for one in shop.lines(q, WHOLE)}
     monkeypatch.setattr(sample, "_REDUCTION", reduction)
+    monkeypatch.setattr(keyed, "_MOST_UNKNOWN", unknown)
+    monkeypatch.setattr(compare, "SAMPLE", rows)
+    assert {one.labels: one.values for one in shop.lines(q, WHOLE)} == expected
     monkeypatch.setattr(compare, "WIDEST", 3)
     assert {one.labels: one.values for one in shop.lines(q, WHOLE)} == expected
+    chosen = "{ true } | { true } | compare({ status = error })"
+    assert {one.labels: one.values for one in shop.lines(chosen, WHOLE)} == expected
 
 
 @pytest.mark.parametrize("most", [0, 1000], ids=["looked for", "counted each"])

@@ -211,7 +211,7 @@ class _Bundles:
         return self.counter.session
 
     def __iter__(self) -> Iterator[_Bundle]:
-        kin = Kin(self.source)
+        kin = Kin.of(self.session, self.source)
         counted = {column: _Counted(name, type_) for column, (name, type_) in FACETS.items()}
         yield _Bundle(counted, self.counter.rows(self._of_kin(kin), list(counted)))
         found = facets(self.source.known)

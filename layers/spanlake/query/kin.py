@@ -12,6 +12,7 @@ from operator import methodcaller
 
 from sqlglot import exp
 
+from spanlake.query.duck import Session
 from spanlake.query.source import Source, block_number
 from spanlake.query.tally import CELLS, ROWS, parsed
 from spanlake.store.trace_facts import CHILD_COUNT, FACTS, ROOT_NAME, ROOT_SERVICE, may_have_facts
@@ -32,6 +33,7 @@ FACETS: Mapping[str, tuple[str, Type]] = {
 """The facets by their columns, each with its name and type."""
 
 _PORTION_SPANS = 1 << 22
+_GLANCE = 8  # blocks, and spans
 
 _SCATTERED = """
     SELECT trace_key FROM family GROUP BY trace_key
@@ -74,9 +76,18 @@ _CORRECTED = """
 
 @dataclass(frozen=True)
 class Kin:
-    """Counts the facets over spans whose traces lie in the blocks of a source."""
+    """Counts the facets over spans whose traces lie in the blocks of a source, which say something of them or not."""
 
     source: Source
+    has_facts: bool
+
+    @classmethod
+    def of(cls, session: Session, source: Source) -> "Kin":
+        """How to count them, by a glance at some blocks: what few of them say is not worth it."""
+        if not any(map(may_have_facts, source.blocks)):
+            return cls(source, has_facts=False)
+        some = session.table(source.sampled(_GLANCE, _GLANCE).table([CHILD_COUNT]))
+        return cls(source, has_facts=2 * some[CHILD_COUNT].null_count < some.num_rows)
 
     @property
     def portions(self) -> int:
@@ -84,18 +95,14 @@ class Kin:
         return -(-self.source.spans // _PORTION_SPANS)
 
     @property
-    def _has_facts(self) -> bool:
-        return any(map(may_have_facts, self.source.blocks))
-
-    @property
     def columns(self) -> Mapping[str, Callable[[Fields], Sql]]:
         """What the table ``cells`` must have of each span."""
-        names = ("trace_id", "span_id", *(FACTS.names if self._has_facts else ()))
+        names = ("trace_id", "span_id", *(FACTS.names if self.has_facts else ()))
         return {name: methodcaller("column", name) for name in names} | {"trace_key": _trace_key}
 
     def with_rows(self, query: exp.Select, portion: int = 0) -> exp.Select:
         """Define the table ``rows`` (see ``tally``) of a portion of the traces, given ``cells``."""
-        has_facts = self._has_facts
+        has_facts = self.has_facts
         for name, table in (("family", self._family()), ("some", exp.select(exp.Star()).from_(CELLS))):
             query.with_(name, as_=table.where(*self._in(portion), copy=False), materialized=False, copy=False)
         if has_facts:
@@ -114,7 +121,7 @@ class Kin:
             yield exp.EQ(this=number, expression=exp.Literal.number(portion))
 
     def _family(self) -> exp.Select:
-        names = {"trace_id", "parent_span_id", "name", "service_name"} | ({CHILD_COUNT} if self._has_facts else set())
+        names = {"trace_id", "parent_span_id", "name", "service_name"} | ({CHILD_COUNT} if self.has_facts else set())
         key = exp.alias_(exp.func("hash", exp.column("trace_id")), "trace_key")
         block = exp.alias_(block_number(exp.column(ARRIVAL)), "block")
         stored = self.source.table(names, arrival=True).subquery("stored", copy=False)
