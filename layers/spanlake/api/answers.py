@@ -13,7 +13,7 @@ from spanlake.query.found import FoundSpan, FoundTrace, SpanSet
 from spanlake.query.series import Labels, Series
 from spanlake.query.steps import Steps
 from spanlake.receivers.export import delimited
-from spanlake.spans.arrays import Array
+from spanlake.spans.arrays import Array, numbers
 
 _SAMPLE_END, _NOTHING, _ZERO = pa.scalar(b"}"), pa.scalar(b""), pa.array([0], pa.int32())
 _SPECIAL = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
@@ -78,9 +78,9 @@ def query_range(found: Iterable[Series], steps: Steps) -> bytes:
 def _samples(series: Sequence[Series], steps: Steps) -> list[bytes]:
     """The samples of each series, as the items of a JSON array. What has no value has no sample."""
     heads = pa.array([f'{{"timestampMs":"{steps.at_ms(n)}","value":'.encode() for n in range(steps.count)], pa.binary())
-    at = pa.array(list(range(steps.count)) * len(series), pa.int32())
+    at = pa.concat_arrays([numbers(0), *[numbers(steps.count)] * len(series)])
     values: Array = pa.array([value for one in series for value in one.values], pa.float64())
-    written: Array = pc.binary_join_element_wise(heads.take(at), _numbers(values), _SAMPLE_END, _NOTHING)
+    written: Array = pc.binary_join_element_wise(heads.take(at), _written(values), _SAMPLE_END, _NOTHING)
     through: Array = pa.concat_arrays([_ZERO, pc.cumulative_sum(values.is_valid().cast(pa.int32()))])
     offsets: Array = through.take(pa.array(range(0, len(values) + 1, steps.count), pa.int32()))
     items: Array = pa.ListArray.from_arrays(offsets, written.drop_null())
@@ -89,9 +89,11 @@ def _samples(series: Sequence[Series], steps: Steps) -> list[bytes]:
     return found
 
 
-def _numbers(values: Array) -> Array:
+def _written(values: Array) -> Array:
     """Numbers as protobuf's JSON has them (binary): those that are none are strings."""
     written = values.cast(pa.string())
+    if pc.all(pc.is_finite(values), min_count=0).as_py():
+        return written.cast(pa.binary())
     for text, name in _SPECIAL.items():
         written = pc.if_else(pc.equal(written, pa.scalar(text)), pa.scalar(f'"{name}"'), written)
     return written.cast(pa.binary())
