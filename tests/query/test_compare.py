@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from spanlake.query import compare, keyed, kin, sample
+from spanlake.query import compare, keyed, kin, learned, sample
 from spanlake.query.limits import LimitExceeded, Limits
 from spanlake.query.steps import Steps
 from spanlake.store import trace_facts
@@ -232,6 +232,7 @@ def test_how_facets_are_bundled_does_not_matter(
     """However little a sample tells, and however many facets are counted at once."""
     q = "{} | compare({ status = error })"
     expected = {one.labels: one.values for one in shop.lines(q, WHOLE)}
+    monkeypatch.setattr(learned, "_SECONDS", -1.0)
     monkeypatch.setattr(sample, "_REDUCTION", reduction)
     monkeypatch.setattr(keyed, "_MOST_UNKNOWN", unknown)
     monkeypatch.setattr(compare, "SAMPLE", rows)
@@ -240,6 +241,27 @@ def test_how_facets_are_bundled_does_not_matter(
     assert {one.labels: one.values for one in shop.lines(q, WHOLE)} == expected
     chosen = "{ true } | { true } | compare({ status = error })"
     assert {one.labels: one.values for one in shop.lines(chosen, WHOLE)} == expected
+
+
+def test_what_was_learned_of_columns_is_completed(lake: Lake) -> None:
+    """By values that come after it, and by resources."""
+    q = "{} | compare({ status = error })"
+    wanted: dict[tuple[str, Any], float] = {}
+    for n in range(1, 5):
+        lake.add(*(At(8 * n + m, trace=n, service=f"s{n}", attributes={"x": f"x{n}", "y": n}) for m in range(8)))
+        for name, value in (("span.x", f"x{n}"), ("span.y", n), ("resource.service.name", f"s{n}")):
+            wanted[name, value] = 8
+            found = totals(compared(lake, q, name))
+            assert {(name, value): count for (kind, value), count in found.items() if kind == "baseline"} == {
+                key: count for key, count in wanted.items() if key[0] == name
+            }
+
+
+def test_tenants_learn_apart(lake: Lake) -> None:
+    for tenant, value in (("a", "one"), ("b", "two"), ("a", "one")):
+        lake.add(At(1, attributes={"x": value}), tenant=tenant)
+        found = lake.lines("{} | compare({ status = error })", WHOLE, tenant)
+        assert {label for one in found for name, label in one.labels if name == "span.x"} == {value, "nil"}
 
 
 @pytest.mark.parametrize("most", [0, 1000], ids=["looked for", "counted each"])

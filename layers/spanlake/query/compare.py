@@ -5,7 +5,7 @@ of request do, are counted together (see ``tally``); a sample tells which ones t
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import chain
@@ -20,6 +20,7 @@ from spanlake.query.finder import over, with_spans
 from spanlake.query.found import named
 from spanlake.query.keyed import ColumnSet, Keyed
 from spanlake.query.kin import FACETS, Kin
+from spanlake.query.learned import Learned
 from spanlake.query.positions import inside, inside_of, position
 from spanlake.query.repeats import Weight, repeats
 from spanlake.query.sample import SAMPLE, dependent, is_scattered
@@ -57,7 +58,7 @@ _SAMPLE_BLOCKS = 4
 _FEW_LISTS = 8  # facets of lists, which few spans have, and which take long to look into, are counted apart
 _OF_PORTIONS = "of_portions"
 _CHOSEN, _CHOSEN_ARRIVAL = "chosen", "came"
-_WANTED = "wanted"
+_SAMPLE, _WANTED = "sample", "wanted"
 _FEW_ROWS = 256
 VALUE, WEIGHT = "value", "weight"
 
@@ -253,42 +254,60 @@ class _Bundles:
         They are counted in bundles: of those that tell much of each other, of those with countless values, of the
         others.
         """
-        sample = self._sample({**columns, **resources})
-        rows = self.spans.source.spans
-        scattered = {name: facet for name, facet in columns.items() if is_scattered(sample[name], rows)}
+        about = self._about({**columns, **resources})
+        learned = self.session.memory.recall(about) or self._learn(columns, resources)
+        scattered = {name: facet for name, facet in columns.items() if name in learned.scattered}
         lists = {name: facet for name, facet in columns.items() if facet.is_of_list and name not in scattered}
         if 0 < len(lists) <= _FEW_LISTS:
             yield self._bundle(lists, with_rows(self._cells(lists), list(lists), sparse=True))
         else:
             lists = {}
-        sets = dependent(sample.select([name for name in columns if name not in {*scattered, *lists}]), rows)
-        joined = {name: columns[name] for names in sets for name in names}
+        joined = {name: columns[name] for names in learned.sets for name in names}
         if joined or resources:
-            yield from self._keyed(sample, sets, joined, resources)
+            yield from self._keyed(about, learned, joined, resources)
         if others := {name: facet for name, facet in columns.items() if name not in {*joined, *scattered, *lists}}:
             yield self._many(others)
         if scattered:
             yield self._scattered(scattered)
 
-    def _sample(self, columns: Mapping[str, Facet]) -> pa.Table:
-        read = {name: facet.read for name, facet in columns.items()} | _IDS
+    def _about(self, columns: Mapping[str, Facet]) -> Hashable:
+        """What is learned is about these columns of a tenant, and so many spans."""
+        source = self.spans.source
+        facets = tuple((name, facet.name, facet.type, facet.shown) for name, facet in columns.items())
+        return tuple({block.tenant for block in source.blocks}), source.spans.bit_length(), facets
+
+    def _learn(self, columns: Mapping[str, Facet], resources: Mapping[str, Facet]) -> Learned:
+        """What a sample tells."""
+        read = {name: facet.read for name, facet in {**columns, **resources}.items()} | _IDS
         query = self.spans.sampled().cells(read).select(*(exp.column(name) for name in read), copy=False)
-        return self.session.table(query.from_(exp.to_table(CELLS), copy=False).limit(SAMPLE, copy=False))
+        sample = self.session.table(query.from_(exp.to_table(CELLS), copy=False).limit(SAMPLE, copy=False))
+        rows = self.spans.source.spans
+        scattered = frozenset(name for name in columns if is_scattered(sample[name], rows))
+        lists = [name for name, facet in columns.items() if facet.is_of_list]
+        apart = {*scattered, *(lists if len(lists) <= _FEW_LISTS else ())}
+        sets = dependent(sample.select([name for name in columns if name not in apart]), rows)
+        kept = [*chain.from_iterable(sets), *resources, *_IDS]
+        self.session.register(_SAMPLE, sample.select(kept))
+        return Learned(scattered, sets, self.session.table(exp.select(exp.Star()).distinct().from_(_SAMPLE)))
 
     def _keyed(
-        self, sample: pa.Table, sets: list[list[str]], columns: Mapping[str, Facet], resources: Mapping[str, Facet]
+        self, about: Hashable, learned: Learned, columns: Mapping[str, Facet], resources: Mapping[str, Facet]
     ) -> Iterator[_Bundle]:
         """Sets of facets that depend on each other, and facets of resources."""
-        keyed = [[ColumnSet(names, names) for names in sets]] if sets else []
+        sets = [[ColumnSet(names, names) for names in learned.sets]] if learned.sets else []
         if resources:
-            keyed.append([ColumnSet(list(resources), list(_IDS))])
-        every = dict(columns) | dict(resources)
+            sets.append([ColumnSet(list(resources), list(_IDS))])
+        every = {**columns, **resources}
         read = {name: facet.read for name, facet in every.items()} | _IDS
-        found = Keyed(keyed, sample.select(list(read)), partial(self._at, read))
-        tallies = found.tally(self.counter, self.spans.cells(read | {ARRIVAL: _arrival}))
-        if tallies is not None:
-            yield _Bundle({name: _counted(facet) for name, facet in every.items()}, tallies)
+        keyed = Keyed(sets, partial(self._at, read))
+        keyed.count(self.session, self.spans.cells(read | {ARRIVAL: _arrival}))
+        witnesses = keyed.completed(self.session, learned.rows)
+        if witnesses is not None:
+            self.session.memory.keep(about, replace(learned, rows=witnesses))
+            counted = {name: _counted(facet) for name, facet in every.items()}
+            yield _Bundle(counted, keyed.tallies(self.counter, witnesses))
             return
+        self.session.memory.forget(about)
         if columns:
             yield self._many(columns)
         if resources:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB  # by name, a thread could meet it half loaded
 
+from spanlake.query.learned import Memory
 from spanlake.query.limits import Cancelled, LimitExceeded, Limits
 from spanlake.query.outside import Outside
 from spanlake.store.errors import StorageUnavailable
@@ -51,7 +52,13 @@ class Cancellation:
 class Session:
     """One request's queries, under one deadline. Not to be shared between threads."""
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, limits: Limits, cancellation: Cancellation) -> None:
+    def __init__(
+        self,
+        cursor: duckdb.DuckDBPyConnection,
+        limits: Limits,
+        cancellation: Cancellation,
+        memory: Memory | None = None,
+    ) -> None:
         self._cursor = cursor
         self._limits = limits
         self._deadline = time.monotonic() + limits.seconds
@@ -59,6 +66,7 @@ class Session:
         self._touched: dict[str, int] = {}
         self._outside: Outside | None = None
         self.limits = limits
+        self.memory = memory or Memory()
 
     def through(self, outside: Outside) -> "Session":
         """The same session, whose queries of blocks run outside; there the number of spans is no limit."""
@@ -158,6 +166,7 @@ class Duck:
         self.limits = limits or Limits()
         self._lock = threading.Lock()
         self._remote = remote
+        self._memory = Memory()
         self._root = duckdb.connect(":memory:", config=self._config())
         self._root.execute("SET GLOBAL parquet_metadata_cache = true")
         if remote is not None:
@@ -187,7 +196,7 @@ class Duck:
             cursor = self._root.cursor()
         cancellation.attach(cursor)
         try:
-            yield Session(cursor, self.limits, cancellation)
+            yield Session(cursor, self.limits, cancellation, self._memory)
         finally:
             cancellation.attach(None)
             cursor.close()

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
+from spanlake.query.duck import Session
 from spanlake.query.tally import CELL, CELLS, Counter, Tally, parsed, text
 from spanlake.spans.arrays import Array
 from spanlake.traceql.relation import ARRIVAL
@@ -26,10 +27,7 @@ _JOINT, _WITNESSES = "joint", "witnesses"
 _KEY = "key_{n}"
 _MOST_UNKNOWN = 1 << 17  # spans that are read again
 
-_KEYS = """
-    SELECT {n} AS number, key_{n} AS key, MIN(arrival) AS arrival FROM joint WHERE NOT key_{n} IS NULL GROUP BY key_{n}
-"""
-_UNKNOWN = "SELECT number, arrival FROM keys ANTI JOIN known USING (number, key)"
+_UNKNOWN = "SELECT {n} AS number, MIN(arrival) AS arrival FROM joint WHERE NOT key_{n} IS NULL GROUP BY key_{n}"
 _COUNTS = """
     SELECT {n} AS number, key_{n} AS key, cell, SUM(n) AS n FROM joint WHERE NOT key_{n} IS NULL GROUP BY key_{n}, cell
 """
@@ -51,39 +49,41 @@ class ColumnSet:
 class Keyed:
     """Column sets of a table ``cells`` (see ``tally``) that has the column ``arrival``, too.
 
-    Those of one list are counted together, for which their rows should repeat. ``sample`` holds some of the rows.
+    Those of one list are counted together, for which their rows should repeat.
     """
 
     sets: Sequence[Sequence[ColumnSet]]
-    sample: pa.Table
     look_up: LookUp
 
-    def tally(self, counter: Counter, query: exp.Select) -> Iterator[Tally] | None:
-        """Count all columns of the table that the query defines; None where the sample lacks too much.
-
-        Raises LimitExceeded for too many values or points.
-        """
-        session = counter.session
+    def count(self, session: Session, query: exp.Select) -> None:
+        """Count the keys of the table that the query defines, for what follows."""
         session.register(_JOINT, session.table(self._joint(query)))
-        session.register(_WITNESSES, self.sample)
+
+    def completed(self, session: Session, witnesses: pa.Table) -> pa.Table | None:
+        """Rows that tell of all keys that were counted, given rows that tell of most; None where they lack too much.
+
+        A row that was added is NULL where nothing was lacking.
+        """
+        session.register(_WITNESSES, witnesses)
         unknown = session.table(self._unknown())
         if unknown.num_rows > _MOST_UNKNOWN:
             return None
-        if unknown.num_rows:
-            session.register(_WITNESSES, self._witnesses(unknown))
-        columns = [name for one in self._every for name in one.columns]
-        return counter.tops(self._counted(columns), dict(enumerate(columns)))
-
-    def _witnesses(self, unknown: pa.Table) -> pa.Table:
-        """The sample, and rows that tell what it lacks: NULL for columns of which it lacks nothing."""
+        if unknown.num_rows == 0:
+            return witnesses
         every = list(self._every)
         numbers: list[Any] = pc.unique(unknown["number"]).to_pylist()
         lacking = [every[number] for number in numbers]
         names = {name for one in lacking for name in (*one.columns, *one.keys)}
-        found = self.look_up(
-            pc.unique(unknown["arrival"]), [name for name in self.sample.column_names if name in names]
-        )
-        return pa.concat_tables([self.sample, found], promote_options="default")
+        read = [name for name in witnesses.column_names if name in names]
+        found = self.look_up(pc.unique(unknown["arrival"]), read)
+        return pa.concat_tables([witnesses, found], promote_options="default")
+
+    def tallies(self, counter: Counter, witnesses: pa.Table) -> Iterator[Tally]:
+        """The tallies of all columns, given rows that tell of all keys. Raises LimitExceeded for too many values or
+        points."""
+        counter.session.register(_WITNESSES, witnesses)
+        columns = [name for one in self._every for name in one.columns]
+        return counter.tops(self._counted(columns), dict(enumerate(columns)))
 
     @property
     def _every(self) -> Iterator[ColumnSet]:
@@ -104,12 +104,9 @@ class Keyed:
         query.set("group", exp.Group(grouping_sets=[exp.GroupingSets(expressions=sets)]))
         return query
 
-    def _unknown(self) -> exp.Select:
-        known = []
-        for n, one in enumerate(self._every):
-            number = exp.alias_(exp.Literal.number(n), "number")
-            known.append(exp.select(number, exp.alias_(_hash(one.keys), "key")).from_(_WITNESSES))
-        return parsed(_UNKNOWN).with_("keys", as_=self._of_each(_KEYS)).with_("known", as_=_union(known))
+    def _unknown(self) -> exp.Query:
+        """``number, arrival``: a span for each key of a set, given by its number, that no witness has."""
+        return _union([_unknown(n, one) for n, one in enumerate(self._every)])
 
     def _counted(self, columns: Sequence[str]) -> exp.Select:
         query = exp.Select().with_("counts", as_=self._of_each(_COUNTS), copy=False)
@@ -121,6 +118,12 @@ class Keyed:
 
     def _of_each(self, query: str) -> exp.Query:
         return _union([parsed(query.format(n=n)) for n, _ in enumerate(self._every)])
+
+
+def _unknown(number: int, one: ColumnSet) -> exp.Query:
+    known = exp.select(_hash(one.keys)).from_(_WITNESSES).subquery(copy=False)
+    is_known = exp.In(this=exp.column(_KEY.format(n=number)), query=known)
+    return parsed(_UNKNOWN.format(n=number)).where(exp.not_(is_known), copy=False)
 
 
 def _texts(number: int, one: ColumnSet, which: Sequence[int]) -> exp.Select:

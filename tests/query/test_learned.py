@@ -1,0 +1,56 @@
+"""What compare() keeps of columns for its next queries."""
+
+import time
+
+import pyarrow as pa
+import pytest
+
+from spanlake.query.learned import Learned, Memory
+
+SOME = Learned(frozenset(), [["a"]], pa.table({"a": [1]}))
+OTHERS = Learned(frozenset({"b"}), [], pa.table({"a": [2]}))
+
+
+def test_what_is_kept_is_recalled_until_it_is_forgotten() -> None:
+    memory = Memory()
+    assert memory.recall("x") is None
+    memory.keep("x", SOME)
+    memory.keep("y", OTHERS)
+    assert (memory.recall("x"), memory.recall("y")) == (SOME, OTHERS)
+    memory.keep("x", OTHERS)
+    assert memory.recall("x") is OTHERS
+    memory.forget("x")
+    memory.forget("x")
+    assert (memory.recall("x"), memory.recall("y")) == (None, OTHERS)
+
+
+def test_it_is_learned_anew_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also what was added to in the meantime."""
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    memory = Memory()
+    memory.keep("x", SOME)
+    now += 500
+    memory.keep("x", OTHERS)
+    assert memory.recall("x") is OTHERS
+    now += 101
+    assert memory.recall("x") is None
+    memory.keep("x", SOME)
+    now += 599
+    assert memory.recall("x") is SOME
+
+
+def test_only_what_was_used_last_is_kept() -> None:
+    memory = Memory()
+    for number in range(16):
+        memory.keep(number, SOME)
+    memory.recall(0)
+    memory.keep(16, SOME)
+    assert [number for number in range(17) if memory.recall(number) is None] == [1]
+
+
+def test_nothing_large_is_kept() -> None:
+    memory = Memory()
+    memory.keep("x", SOME)
+    memory.keep("x", Learned(frozenset(), [], pa.table({"a": pa.nulls(1 << 20, pa.int64())})))
+    assert memory.recall("x") is None
