@@ -91,12 +91,11 @@ def _samples(series: Sequence[Series], steps: Steps) -> list[bytes]:
 
 def _written(values: Array) -> Array:
     """Numbers as protobuf's JSON has them (binary): those that are none are strings."""
-    written = values.cast(pa.string())
-    if pc.all(pc.is_finite(values), min_count=0).as_py():
-        return written.cast(pa.binary())
+    coded = values.dictionary_encode()  # most are counts, of which there are few different ones
+    written = coded.dictionary.cast(pa.string())
     for text, name in _SPECIAL.items():
         written = pc.if_else(pc.equal(written, pa.scalar(text)), pa.scalar(f'"{name}"'), written)
-    return written.cast(pa.binary())
+    return written.cast(pa.binary()).take(coded.indices)
 
 
 def _exemplars(one: Series) -> bytes:

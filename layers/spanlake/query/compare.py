@@ -300,8 +300,8 @@ class _Bundles:
         every = {**columns, **resources}
         read = {name: facet.read for name, facet in every.items()} | _IDS
         keyed = Keyed(sets, partial(self._at, read))
-        keyed.count(self.session, self.spans.cells(read | {ARRIVAL: _arrival}))
-        witnesses = keyed.completed(self.session, learned.rows)
+        joint = keyed.count(self.session, self.spans.cells(read | {ARRIVAL: _arrival}))
+        witnesses = keyed.completed(self.session, joint, learned.rows)
         if witnesses is not None:
             self.session.memory.keep(about, replace(learned, rows=witnesses))
             counted = {name: _counted(facet) for name, facet in every.items()}

@@ -9,13 +9,13 @@ bits once among billions of different ones.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
 from spanlake.query.duck import Session
+from spanlake.query.family import as_array
 from spanlake.query.tally import CELL, CELLS, Counter, Tally, parsed, text
 from spanlake.spans.arrays import Array
 from spanlake.traceql.relation import ARRIVAL
@@ -27,7 +27,6 @@ _JOINT, _WITNESSES = "joint", "witnesses"
 _KEY = "key_{n}"
 _MOST_UNKNOWN = 1 << 17  # spans that are read again
 
-_UNKNOWN = "SELECT {n} AS number, MIN(arrival) AS arrival FROM joint WHERE NOT key_{n} IS NULL GROUP BY key_{n}"
 _COUNTS = """
     SELECT {n} AS number, key_{n} AS key, cell, SUM(n) AS n FROM joint WHERE NOT key_{n} IS NULL GROUP BY key_{n}, cell
 """
@@ -55,27 +54,29 @@ class Keyed:
     sets: Sequence[Sequence[ColumnSet]]
     look_up: LookUp
 
-    def count(self, session: Session, query: exp.Select) -> None:
+    def count(self, session: Session, query: exp.Select) -> pa.Table:
         """Count the keys of the table that the query defines, for what follows."""
-        session.register(_JOINT, session.table(self._joint(query)))
+        joint = session.table(self._joint(query))
+        session.register(_JOINT, joint)
+        return joint
 
-    def completed(self, session: Session, witnesses: pa.Table) -> pa.Table | None:
+    def completed(self, session: Session, joint: pa.Table, witnesses: pa.Table) -> pa.Table | None:
         """Rows that tell of all keys that were counted, given rows that tell of most; None where they lack too much.
 
         A row that was added is NULL where nothing was lacking.
         """
         session.register(_WITNESSES, witnesses)
-        unknown = session.table(self._unknown())
-        if unknown.num_rows > _MOST_UNKNOWN:
+        keys = [exp.alias_(_hash(one.keys), _KEY.format(n=n)) for n, one in enumerate(self._every)]
+        known = session.table(exp.select(*keys).from_(_WITNESSES))
+        unknown = [_unknown(joint[key], known[key], joint[ARRIVAL]) for key in known.column_names]
+        arrivals = pc.unique(pa.concat_arrays(unknown))
+        if len(arrivals) > _MOST_UNKNOWN:
             return None
-        if unknown.num_rows == 0:
+        if len(arrivals) == 0:
             return witnesses
-        every = list(self._every)
-        numbers: list[Any] = pc.unique(unknown["number"]).to_pylist()
-        lacking = [every[number] for number in numbers]
+        lacking = [one for one, found in zip(self._every, unknown, strict=True) if len(found)]
         names = {name for one in lacking for name in (*one.columns, *one.keys)}
-        read = [name for name in witnesses.column_names if name in names]
-        found = self.look_up(pc.unique(unknown["arrival"]), read)
+        found = self.look_up(arrivals, [name for name in witnesses.column_names if name in names])
         return pa.concat_tables([witnesses, found], promote_options="default")
 
     def tallies(self, counter: Counter, witnesses: pa.Table) -> Iterator[Tally]:
@@ -104,10 +105,6 @@ class Keyed:
         query.set("group", exp.Group(grouping_sets=[exp.GroupingSets(expressions=sets)]))
         return query
 
-    def _unknown(self) -> exp.Query:
-        """``number, arrival``: a span for each key of a set, given by its number, that no witness has."""
-        return _union([_unknown(n, one) for n, one in enumerate(self._every)])
-
     def _counted(self, columns: Sequence[str]) -> exp.Select:
         query = exp.Select().with_("counts", as_=self._of_each(_COUNTS), copy=False)
         which = {name: number for number, name in enumerate(columns)}
@@ -120,10 +117,11 @@ class Keyed:
         return _union([parsed(query.format(n=n)) for n, _ in enumerate(self._every)])
 
 
-def _unknown(number: int, one: ColumnSet) -> exp.Query:
-    known = exp.select(_hash(one.keys)).from_(_WITNESSES).subquery(copy=False)
-    is_known = exp.In(this=exp.column(_KEY.format(n=number)), query=known)
-    return parsed(_UNKNOWN.format(n=number)).where(exp.not_(is_known), copy=False)
+def _unknown(keys: Array, known: Array, arrivals: Array) -> Array:
+    """The arrival of a span of each key that is not known; NULL is no key."""
+    is_unknown = pc.and_(pc.is_valid(keys), pc.invert(pc.is_in(keys, value_set=known)))
+    unknown = as_array(keys.filter(is_unknown))
+    return as_array(arrivals.filter(is_unknown)).take(pc.index_in(pc.unique(unknown), value_set=unknown))
 
 
 def _texts(number: int, one: ColumnSet, which: Sequence[int]) -> exp.Select:
