@@ -243,6 +243,15 @@ def test_how_facets_are_bundled_does_not_matter(
     assert {one.labels: one.values for one in shop.lines(chosen, WHOLE)} == expected
 
 
+def test_lists_count_once_whatever_other_lists_hold(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of four columns of lists one has countless values, so that there are as few others as are counted apart."""
+    monkeypatch.setattr(sample, "_MOST", 0)
+    monkeypatch.setattr(compare, "_FEW_LISTS", 3)
+    lake.add(*(At(n, attributes={"ids": [n, n], "tags": ["a"]}) for n in range(1, 801)))
+    found = totals(compared(lake, "{} | compare({ status = error })", "span.tags"))
+    assert found == {("baseline", "a"): 800, ("baseline_total", "nil"): 800}
+
+
 def test_what_was_learned_of_columns_is_completed(lake: Lake) -> None:
     """By values that come after it, and by resources."""
     q = "{} | compare({ status = error })"

@@ -1,14 +1,15 @@
 """What compare() keeps of columns for its next queries."""
 
 import time
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
 
 from spanlake.query.learned import Learned, Memory
 
-SOME = Learned(frozenset(), [["a"]], pa.table({"a": [1]}))
-OTHERS = Learned(frozenset({"b"}), [], pa.table({"a": [2]}))
+SOME = Learned([], [], [["a"]], pa.table({"a": [1]}))
+OTHERS = Learned(["b"], [], [], pa.table({"a": [2]}))
 
 
 def test_what_is_kept_is_recalled_until_it_is_forgotten() -> None:
@@ -29,15 +30,18 @@ def test_it_is_learned_anew_after_a_while(monkeypatch: pytest.MonkeyPatch) -> No
     now = 1000.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
     memory = Memory()
-    memory.keep("x", SOME)
+    some = replace(SOME, since=now)
+    memory.keep("x", some)
     now += 500
-    memory.keep("x", OTHERS)
-    assert memory.recall("x") is OTHERS
+    others = replace(some, rows=pa.table({"a": [1, 2]}))
+    memory.keep("x", others)
+    assert memory.recall("x") is others
     now += 101
     assert memory.recall("x") is None
-    memory.keep("x", SOME)
+    some = replace(SOME, since=now)
+    memory.keep("x", some)
     now += 599
-    assert memory.recall("x") is SOME
+    assert memory.recall("x") is some
 
 
 def test_only_what_was_used_last_is_kept() -> None:
@@ -52,5 +56,5 @@ def test_only_what_was_used_last_is_kept() -> None:
 def test_nothing_large_is_kept() -> None:
     memory = Memory()
     memory.keep("x", SOME)
-    memory.keep("x", Learned(frozenset(), [], pa.table({"a": pa.nulls(1 << 20, pa.int64())})))
+    memory.keep("x", Learned([], [], [], pa.table({"a": pa.nulls(1 << 20, pa.int64())})))
     assert memory.recall("x") is None

@@ -59,7 +59,7 @@ _FEW_LISTS = 8  # facets of lists, which few spans have, and which take long to 
 _OF_PORTIONS = "of_portions"
 _CHOSEN, _CHOSEN_ARRIVAL = "chosen", "came"
 _SAMPLE, _WANTED = "sample", "wanted"
-_FEW_ROWS = 256
+_FEW_ROWS = 256  # of which DuckDB is told where they lie
 VALUE, WEIGHT = "value", "weight"
 
 
@@ -256,12 +256,9 @@ class _Bundles:
         """
         about = self._about({**columns, **resources})
         learned = self.session.memory.recall(about) or self._learn(columns, resources)
-        scattered = {name: facet for name, facet in columns.items() if name in learned.scattered}
-        lists = {name: facet for name, facet in columns.items() if facet.is_of_list and name not in scattered}
-        if 0 < len(lists) <= _FEW_LISTS:
+        scattered, lists = ({name: columns[name] for name in names} for names in (learned.scattered, learned.lists))
+        if lists:
             yield self._bundle(lists, with_rows(self._cells(lists), list(lists), sparse=True))
-        else:
-            lists = {}
         joined = {name: columns[name] for names in learned.sets for name in names}
         if joined or resources:
             yield from self._keyed(about, learned, joined, resources)
@@ -282,13 +279,14 @@ class _Bundles:
         query = self.spans.sampled().cells(read).select(*(exp.column(name) for name in read), copy=False)
         sample = self.session.table(query.from_(exp.to_table(CELLS), copy=False).limit(SAMPLE, copy=False))
         rows = self.spans.source.spans
-        scattered = frozenset(name for name in columns if is_scattered(sample[name], rows))
-        lists = [name for name, facet in columns.items() if facet.is_of_list]
-        apart = {*scattered, *(lists if len(lists) <= _FEW_LISTS else ())}
-        sets = dependent(sample.select([name for name in columns if name not in apart]), rows)
+        scattered = [name for name in columns if is_scattered(sample[name], rows)]
+        lists = [name for name, facet in columns.items() if facet.is_of_list and name not in scattered]
+        if len(lists) > _FEW_LISTS:
+            lists = []
+        sets = dependent(sample.select([name for name in columns if name not in {*scattered, *lists}]), rows)
         kept = [*chain.from_iterable(sets), *resources, *_IDS]
         self.session.register(_SAMPLE, sample.select(kept))
-        return Learned(scattered, sets, self.session.table(exp.select(exp.Star()).distinct().from_(_SAMPLE)))
+        return Learned(scattered, lists, sets, self.session.table(exp.select(exp.Star()).distinct().from_(_SAMPLE)))
 
     def _keyed(
         self, about: Hashable, learned: Learned, columns: Mapping[str, Facet], resources: Mapping[str, Facet]
@@ -305,7 +303,7 @@ class _Bundles:
         if witnesses is not None:
             self.session.memory.keep(about, replace(learned, rows=witnesses))
             counted = {name: _counted(facet) for name, facet in every.items()}
-            yield _Bundle(counted, keyed.tallies(self.counter, witnesses))
+            yield _Bundle(counted, keyed.tallies(self.counter))
             return
         self.session.memory.forget(about)
         if columns:

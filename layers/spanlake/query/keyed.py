@@ -8,7 +8,7 @@ bits once among billions of different ones.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -77,12 +77,15 @@ class Keyed:
         lacking = [one for one, found in zip(self._every, unknown, strict=True) if len(found)]
         names = {name for one in lacking for name in (*one.columns, *one.keys)}
         found = self.look_up(arrivals, [name for name in witnesses.column_names if name in names])
-        return pa.concat_tables([witnesses, found], promote_options="default")
+        every = pa.concat_tables([witnesses, found], promote_options="default")
+        session.register(_WITNESSES, every)
+        return every
 
-    def tallies(self, counter: Counter, witnesses: pa.Table) -> Iterator[Tally]:
-        """The tallies of all columns, given rows that tell of all keys. Raises LimitExceeded for too many values or
-        points."""
-        counter.session.register(_WITNESSES, witnesses)
+    def tallies(self, counter: Counter) -> Iterator[Tally]:
+        """The tallies of all columns, once what tells of their keys is complete.
+
+        Raises LimitExceeded for too many values or points.
+        """
         columns = [name for one in self._every for name in one.columns]
         return counter.tops(self._counted(columns), dict(enumerate(columns)))
 
@@ -93,8 +96,8 @@ class Keyed:
     def _joint(self, query: exp.Select) -> exp.Select:
         keys = [exp.alias_(_hash(one.keys), _KEY.format(n=n)) for n, one in enumerate(self._every)]
         keyed = exp.select(exp.column(CELL), exp.column(ARRIVAL), *keys).from_(CELLS)
-        names = iter(keys)
-        sets = [exp.Tuple(expressions=[exp.column(CELL), *_columns(names, len(some))]) for some in self.sets]
+        names = (exp.column(key.alias) for key in keys)
+        sets = [exp.Tuple(expressions=[exp.column(CELL), *islice(names, len(some))]) for some in self.sets]
         query = query.select(
             exp.column(CELL),
             *(exp.column(key.alias) for key in keys),
@@ -143,11 +146,6 @@ def _unnested(items: Sequence[exp.Expr]) -> exp.Expr:
 
 def _hash(columns: Sequence[str]) -> exp.Expr:
     return exp.Anonymous(this="hash", expressions=[exp.column(name) for name in columns])
-
-
-def _columns(aliases: Iterator[exp.Expr], count: int) -> Iterator[exp.Expr]:
-    for _, alias in zip(range(count), aliases, strict=False):
-        yield exp.column(alias.alias)
 
 
 def _union(queries: Sequence[exp.Query]) -> exp.Query:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
@@ -19,37 +19,38 @@ _MOST_BYTES = 4 << 20  # each
 
 @dataclass(frozen=True)
 class Learned:
-    """Which of some columns have countless values, which depend on each other, and rows of theirs, each only once."""
+    """Which of some columns have countless values, which few others are of lists, which depend on each other, and rows
+    of theirs, each only once."""
 
-    scattered: frozenset[str]
+    scattered: Sequence[str]
+    lists: Sequence[str]
     sets: Sequence[Sequence[str]]
     rows: pa.Table
+    since: float = field(default_factory=time.monotonic)  # when the sample was taken
 
 
 class Memory:
     """Keeps what was learned; safe to share between threads."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[Hashable, tuple[float, Learned]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, Learned] = OrderedDict()
         self._lock = threading.Lock()
 
     def recall(self, about: Hashable) -> Learned | None:
         """What was learned about this not long ago, if anything."""
         with self._lock:
-            since, learned = self._kept.get(about, (0.0, None))
-            if learned is None or time.monotonic() - since > _SECONDS:
+            learned = self._kept.get(about)
+            if learned is None or time.monotonic() - learned.since > _SECONDS:
                 return None
             self._kept.move_to_end(about)
             return learned
 
     def keep(self, about: Hashable, learned: Learned) -> None:
-        """Keep it in the place of what was learned before, from then on; nothing that takes much memory."""
+        """Keep it in the place of what was learned before; nothing that takes much memory."""
         with self._lock:
-            since, known = self._kept.pop(about, (time.monotonic(), None))
-            if known is None or time.monotonic() - since > _SECONDS:
-                since = time.monotonic()
+            self._kept.pop(about, None)
             if learned.rows.nbytes <= _MOST_BYTES:
-                self._kept[about] = since, learned
+                self._kept[about] = learned
             while len(self._kept) > _MOST:
                 self._kept.popitem(last=False)
 

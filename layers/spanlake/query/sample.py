@@ -8,6 +8,8 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spanlake.spans.arrays import int64
+
 SAMPLE = 8192  # rows
 _REDUCTION = 16  # rows that a different one must stand for, for counting rows instead of values to pay
 _MOST_ROWS = 256  # different ones of columns that depend on each other
@@ -19,7 +21,7 @@ _MOST = 1 << 18  # values to count each, at some hundred bytes, without a though
 
 Array: TypeAlias = "pa.Array[Any]"
 
-_ONE = pa.scalar(1, pa.int64())
+_ONE = int64(1)
 
 
 def is_scattered(column: "pa.ChunkedArray[Any]", rows: int) -> bool:
@@ -56,7 +58,7 @@ class _Rows:
 
     def beside(self, other: "_Rows") -> "_Rows":
         """Those of the columns of both."""
-        numbers = pc.add(pc.multiply(self.numbers, pa.scalar(other.count, pa.int64())), other.numbers)
+        numbers = pc.add(pc.multiply(self.numbers, int64(other.count)), other.numbers)
         return _Rows([*self.names, *other.names], *_numbered(numbers), self.weights)
 
     @cached_property
