@@ -16,13 +16,13 @@ from sqlglot.dialects.duckdb import DuckDB  # by name, a thread could meet it ha
 from spanlake.query.learned import Memory
 from spanlake.query.limits import Cancelled, LimitExceeded, Limits
 from spanlake.query.outside import Outside
+from spanlake.query.watchdog import Watchdog, Watched
 from spanlake.store.errors import StorageUnavailable
 from spanlake.store.index import Block
 
 if TYPE_CHECKING:
     from spanlake.query.remote import Remote
 
-_PULSE_SECONDS = 0.05
 _HTTP_STATUS = re.compile(r"HTTP \d{3}")
 
 
@@ -57,7 +57,8 @@ class Session:
         cursor: duckdb.DuckDBPyConnection,
         limits: Limits,
         cancellation: Cancellation,
-        memory: Memory | None = None,
+        watchdog: Watchdog,
+        memory: Memory,
     ) -> None:
         self._cursor = cursor
         self._limits = limits
@@ -66,7 +67,9 @@ class Session:
         self._touched: dict[str, int] = {}
         self._outside: Outside | None = None
         self.limits = limits
-        self.memory = memory or Memory()
+        self.memory = memory
+        self._watchdog = watchdog
+        self._watched = Watched(self._must_end, cursor.interrupt)
 
     def through(self, outside: Outside) -> "Session":
         """The same session, whose queries of blocks run outside; there the number of spans is no limit."""
@@ -97,14 +100,8 @@ class Session:
 
     def fixed(self, sql: str, *, large: bool = False) -> pa.Table:
         """Run a query whose text is part of the program, as ``table`` does."""
-        done = threading.Event()
-        watch = threading.Thread(target=self._watch, args=(done,), daemon=True)
-        watch.start()
-        try:
+        with self._watchdog.over(self._watched):
             return self._run(sql, large=large)
-        finally:
-            done.set()
-            watch.join()
 
     def check(self) -> None:
         """Raise LimitExceeded when the request's time is up, Cancelled when it was given up."""
@@ -119,12 +116,8 @@ class Session:
             "filter, or raise --query-timeout"
         )
 
-    def _watch(self, done: threading.Event) -> None:
-        """Interrupt the query when it must end, and again until it does: DuckDB forgets an interruption that comes
-        before the query has begun."""
-        while not done.wait(_PULSE_SECONDS):
-            if self._cancellation.cancelled or self._is_late:
-                self._cursor.interrupt()
+    def _must_end(self) -> bool:
+        return self._cancellation.cancelled or self._is_late
 
     @property
     def _is_late(self) -> bool:
@@ -132,7 +125,7 @@ class Session:
 
     def _run(self, sql: str, *, large: bool) -> pa.Table:
         try:
-            if self._cancellation.cancelled or self._is_late:
+            if self._must_end():
                 raise duckdb.InterruptException
             run = self._cursor.sql if large else self._cursor.execute
             return run(sql).to_arrow_table()
@@ -167,6 +160,7 @@ class Duck:
         self._lock = threading.Lock()
         self._remote = remote
         self._memory = Memory()
+        self._watchdog = Watchdog()
         self._root = duckdb.connect(":memory:", config=self._config())
         self._root.execute("SET GLOBAL parquet_metadata_cache = true")
         if remote is not None:
@@ -196,7 +190,7 @@ class Duck:
             cursor = self._root.cursor()
         cancellation.attach(cursor)
         try:
-            yield Session(cursor, self.limits, cancellation, self._memory)
+            yield Session(cursor, self.limits, cancellation, self._watchdog, self._memory)
         finally:
             cancellation.attach(None)
             cursor.close()
