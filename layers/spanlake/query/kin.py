@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import methodcaller
 
+import pyarrow as pa
 from sqlglot import exp
 
 from spanlake.query.duck import Session
@@ -34,20 +35,15 @@ FACETS: Mapping[str, tuple[str, Type]] = {
 
 _PORTION_SPANS = 1 << 22
 _GLANCE = 8  # blocks, and spans
+_FEW_TRACES = 256
+_KEYS = "scattered"
 
 _SCATTERED = """
     SELECT trace_key FROM family GROUP BY trace_key
     HAVING MIN(block) < MAX(block) OR COUNT(child_count) < COUNT(*)
 """
-_WITHOUT_FACTS = """
-    SELECT trace_key FROM family WHERE child_count IS NULL GROUP BY trace_key HAVING COUNT(*) > 0
-"""
-_FEW = """
-    SELECT *, HASH(trace_id, span_id) AS span_key FROM some WHERE trace_key IN (SELECT trace_key FROM scattered)
-"""
-_RELATIVES = "SELECT * FROM family WHERE trace_key IN (SELECT trace_key FROM scattered)"
-_ALL_CELLS = "SELECT *, HASH(trace_id, span_id) AS span_key FROM some"
-_ALL_RELATIVES = "SELECT * FROM family"
+_FEW = "SELECT *, HASH(trace_id, span_id) AS span_key FROM some"
+_RELATIVES = "SELECT * FROM family"
 _ROOTS = """
     SELECT trace_key, MAX_BY(name, arrival) AS root_name, MAX_BY(COALESCE(service_name, ''), arrival) AS root_service
     FROM relatives WHERE parent_span_id IS NULL GROUP BY trace_key
@@ -61,10 +57,13 @@ _TOGETHER = """
       COALESCE(children, 0) AS child_count, COUNT(*) AS n
     FROM few LEFT JOIN roots USING (trace_key) LEFT JOIN parents USING (span_key) GROUP BY ALL
 """
+_NOTED = """
+    SELECT cell, trace_root_name, trace_root_service, child_count, COUNT(*) AS n
+    FROM some WHERE NOT child_count IS NULL GROUP BY ALL
+"""
 _CORRECTED = """
     SELECT cell, trace_root_name, trace_root_service, child_count, SUM(n) AS n FROM (
-      SELECT cell, trace_root_name, trace_root_service, child_count, COUNT(*) AS n
-      FROM some WHERE NOT child_count IS NULL GROUP BY ALL
+      SELECT * FROM noted
       UNION ALL
       SELECT cell, trace_root_name, trace_root_service, child_count, -COUNT(*)
       FROM few WHERE NOT child_count IS NULL GROUP BY ALL
@@ -78,6 +77,7 @@ _CORRECTED = """
 class Kin:
     """Counts the facets over spans whose traces lie in the blocks of a source, which say something of them or not."""
 
+    session: Session
     source: Source
     has_facts: bool
 
@@ -85,9 +85,9 @@ class Kin:
     def of(cls, session: Session, source: Source) -> "Kin":
         """How to count them, by a glance at some blocks: what few of them say is not worth it."""
         if not any(map(may_have_facts, source.blocks)):
-            return cls(source, has_facts=False)
+            return cls(session, source, has_facts=False)
         some = session.table(source.sampled(_GLANCE, _GLANCE).table([CHILD_COUNT]))
-        return cls(source, has_facts=2 * some[CHILD_COUNT].null_count < some.num_rows)
+        return cls(session, source, has_facts=2 * some[CHILD_COUNT].null_count < some.num_rows)
 
     @property
     def portions(self) -> int:
@@ -102,18 +102,34 @@ class Kin:
 
     def with_rows(self, query: exp.Select, portion: int = 0) -> exp.Select:
         """Define the table ``rows`` (see ``tally``) of a portion of the traces, given ``cells``."""
-        has_facts = self.has_facts
-        for name, table in (("family", self._family()), ("some", exp.select(exp.Star()).from_(CELLS))):
-            query.with_(name, as_=table.where(*self._in(portion), copy=False), materialized=False, copy=False)
-        if has_facts:
-            scattered = _SCATTERED if len(self.source.blocks) > 1 else _WITHOUT_FACTS
-            _define(query, "scattered", scattered, materialized=True)
-        _define(query, "few", _FEW if has_facts else _ALL_CELLS, materialized=has_facts)
-        _define(query, "relatives", _RELATIVES if has_facts else _ALL_RELATIVES, materialized=has_facts)
-        for name, text in (("roots", _ROOTS), ("parents", _PARENTS), ("together", _TOGETHER)):
-            _define(query, name, text)
-        _define(query, ROWS, _CORRECTED if has_facts else "SELECT * FROM together")
-        return query
+        some, family = (
+            table.where(*self._in(portion), copy=False)
+            for table in (exp.select(exp.Star()).from_(CELLS), self._family())
+        )
+        query.with_("some", as_=some, materialized=False, copy=False)
+        if not self.has_facts:
+            return _define(_with_together(query, family), ROWS, "SELECT * FROM together")
+        scattered = self._scattered(family)
+        if not scattered:
+            return _define(query, ROWS, _NOTED)
+        _define(query, "noted", _NOTED)
+        return _define(_with_together(query, family, self._is_one_of(scattered)), ROWS, _CORRECTED)
+
+    def _scattered(self, family: exp.Select) -> list[int]:
+        """The keys of traces that lie in several blocks, or in one without facts. A block has those of all its spans,
+        or of none."""
+        if len(self.source.blocks) == 1:
+            return []
+        query = parsed(_SCATTERED).with_("family", as_=family, materialized=False, copy=False)
+        keys: list[int] = self.session.table(query)["trace_key"].to_pylist()  # type: ignore[assignment]  # none is NULL
+        return keys
+
+    def _is_one_of(self, keys: list[int]) -> exp.Expr:
+        key = exp.column("trace_key")
+        if len(keys) <= _FEW_TRACES:
+            return exp.In(this=key, expressions=[exp.Literal.number(one) for one in keys])
+        self.session.register(_KEYS, pa.table({"trace_key": pa.array(keys, pa.uint64())}))
+        return exp.In(this=key, query=exp.select("trace_key").from_(_KEYS).subquery())
 
     def _in(self, portion: int) -> Iterator[exp.Expr]:
         if self.portions > 1:
@@ -128,8 +144,19 @@ class Kin:
         return exp.select(exp.Star(), key, block).from_(stored, copy=False)
 
 
-def _define(query: exp.Select, name: str, text: str, *, materialized: bool | None = None) -> None:
-    query.with_(name, as_=parsed(text), materialized=materialized, copy=False)
+def _with_together(query: exp.Select, family: exp.Select, *where: exp.Expr) -> exp.Select:
+    """Define the table ``together``: rows of the spans of ``some`` that meet this, or of all, put together with their
+    families. They are few, and kept, where there is something to meet."""
+    query.with_("family", as_=family, materialized=False, copy=False)
+    for name, text in (("few", _FEW), ("relatives", _RELATIVES)):
+        query.with_(name, as_=parsed(text).where(*where, copy=False), materialized=bool(where), copy=False)
+    for name, text in (("roots", _ROOTS), ("parents", _PARENTS), ("together", _TOGETHER)):
+        _define(query, name, text)
+    return query
+
+
+def _define(query: exp.Select, name: str, text: str) -> exp.Select:
+    return query.with_(name, as_=parsed(text), copy=False)
 
 
 def _trace_key(fields: Fields) -> Sql:
