@@ -37,7 +37,7 @@ def test_it_is_learned_anew_after_a_while(monkeypatch: pytest.MonkeyPatch, some:
     some = replace(some, since=now)
     memory.keep("x", some)
     now += 500
-    others = replace(some, rows=pa.table({"a": [1, 2]}))
+    others = replace(some, meanings=pa.table({"a": [1, 2]}))
     memory.keep("x", others)
     assert memory.recall("x") is others
     now += 101

@@ -58,7 +58,7 @@ _SAMPLE_BLOCKS = 4
 _FEW_LISTS = 8  # facets of lists, which few spans have, and which take long to look into, are counted apart
 _OF_PORTIONS = "of_portions"
 _CHOSEN, _CHOSEN_ARRIVAL = "chosen", "came"
-_SAMPLE, _WANTED = "sample", "wanted"
+_WANTED = "wanted"
 _FEW_ROWS = 256  # of which DuckDB is told where they lie
 VALUE, WEIGHT = "value", "weight"
 
@@ -284,26 +284,23 @@ class _Bundles:
         if len(lists) > _FEW_LISTS:
             lists = []
         sets = dependent(sample.select([name for name in columns if name not in {*scattered, *lists}]), rows)
-        kept = [*chain.from_iterable(sets), *resources, *_IDS]
-        self.session.register(_SAMPLE, sample.select(kept))
-        return Learned(scattered, lists, sets, self.session.table(exp.select(exp.Star()).distinct().from_(_SAMPLE)))
+        keyed = self._keys(sets, {**columns, **resources}, resources)
+        meanings = keyed.meanings(self.session, sample) if keyed.sets else pa.table({})
+        return Learned(scattered, lists, sets, meanings)
 
     def _keyed(
         self, about: Hashable, learned: Learned, columns: Mapping[str, Facet], resources: Mapping[str, Facet]
     ) -> Iterator[_Bundle]:
         """Sets of facets that depend on each other, and facets of resources."""
-        sets = [[ColumnSet(names, names) for names in learned.sets]] if learned.sets else []
-        if resources:
-            sets.append([ColumnSet(list(resources), list(_IDS))])
         every = {**columns, **resources}
-        read = {name: facet.read for name, facet in every.items()} | _IDS
-        keyed = Keyed(sets, partial(self._at, read))
-        joint = keyed.count(self.session, self.spans.cells(read | {ARRIVAL: _arrival}))
-        witnesses = keyed.completed(self.session, joint, learned.rows)
-        if witnesses is not None:
-            self.session.memory.keep(about, replace(learned, rows=witnesses))
+        keyed = self._keys(learned.sets, every, resources)
+        cells = self.spans.cells({name: facet.read for name, facet in every.items()} | _IDS | {ARRIVAL: _arrival})
+        joint = keyed.count(self.session, cells)
+        meanings = keyed.completed(self.session, joint, learned.meanings)
+        if meanings is not None:
+            self.session.memory.keep(about, replace(learned, meanings=meanings))
             counted = {name: _counted(facet) for name, facet in every.items()}
-            yield _Bundle(counted, keyed.tallies(self.counter))
+            yield _Bundle(counted, keyed.tallies(self.counter, meanings))
             return
         self.session.memory.forget(about)
         if columns:
@@ -311,6 +308,14 @@ class _Bundles:
         if resources:
             read = {name: facet.read for name, facet in resources.items()} | _IDS
             yield self._bundle(resources, with_rows(self.spans.cells(read), list(resources), list(_IDS)))
+
+    def _keys(
+        self, sets: Sequence[Sequence[str]], columns: Mapping[str, Facet], resources: Mapping[str, Facet]
+    ) -> Keyed:
+        together = [[ColumnSet(names, names) for names in sets]] if sets else []
+        if resources:
+            together.append([ColumnSet(list(resources), list(_IDS))])
+        return Keyed(together, partial(self._at, {name: facet.read for name, facet in columns.items()} | _IDS))
 
     def _at(self, read: Mapping[str, Callable[[Fields], Sql]], arrivals: Array, names: Sequence[str]) -> pa.Table:
         return self.spans.at(self.session, arrivals, {name: read[name] for name in names})

@@ -6,9 +6,10 @@ most from a sample; the spans that tell of the others are read again. Two rows o
 bits once among billions of different ones.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain, islice, takewhile
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,22 +18,24 @@ from sqlglot import exp
 from spanlake.query.duck import Session
 from spanlake.query.family import as_array
 from spanlake.query.tally import CELL, CELLS, Counter, Tally, parsed, text
-from spanlake.spans.arrays import Array
+from spanlake.spans.arrays import Array, int32
 from spanlake.traceql.relation import ARRIVAL
 
 LookUp = Callable[[Array, Sequence[str]], pa.Table]
 """Reads columns of the spans with these ``arrival``."""
 
-_JOINT, _WITNESSES = "joint", "witnesses"
+_JOINT, _WITNESSES, _MEANINGS = "joint", "witnesses", "meanings"
 _KEY = "key_{n}"
+_VALUE = "value"
 _MOST_UNKNOWN = 1 << 17  # spans that are read again
 
 _COUNTS = """
-    SELECT {n} AS number, key_{n} AS key, cell, SUM(n) AS n FROM joint WHERE NOT key_{n} IS NULL GROUP BY key_{n}, cell
+    SELECT {n} AS number, key_{n} AS key, cell, CAST(SUM(n) AS BIGINT) AS n
+    FROM joint WHERE NOT key_{n} IS NULL GROUP BY key_{n}, cell
 """
 _COUNTED = """
-    SELECT which, value, cell, CAST(SUM(n) AS BIGINT) AS n FROM counts JOIN texts USING (number, key)
-    WHERE NOT value IS NULL GROUP BY which, value, cell
+    SELECT which, value, cell, CAST(SUM(n) AS BIGINT) AS n FROM counts JOIN meanings USING (number, key)
+    GROUP BY which, value, cell
 """
 
 
@@ -56,42 +59,52 @@ class Keyed:
 
     def count(self, session: Session, query: exp.Select) -> pa.Table:
         """Count the keys of the table that the query defines, for what follows."""
-        joint = session.table(self._joint(query))
+        joint = _signed(session.table(self._joint(query)))
         session.register(_JOINT, joint)
         return joint
 
-    def completed(self, session: Session, joint: pa.Table, witnesses: pa.Table) -> pa.Table | None:
-        """Rows that tell of all keys that were counted, given rows that tell of most; None where they lack too much.
+    def meanings(self, session: Session, rows: pa.Table) -> pa.Table:
+        """What keys mean: the text of each column for each key, as told by rows of those columns that are asked about.
 
-        A row that was added is NULL where nothing was lacking.
+        A table ``number, key, which, value``: the number of the column set, and of the column among all of them.
         """
-        session.register(_WITNESSES, witnesses)
-        keys = [exp.alias_(_hash(one.keys), _KEY.format(n=n)) for n, one in enumerate(self._every)]
-        known = session.table(exp.select(*keys).from_(_WITNESSES))
-        unknown = [_unknown(joint[key], known[key], joint[ARRIVAL]) for key in known.column_names]
-        arrivals = pc.unique(pa.concat_arrays(unknown))
+        session.register(_WITNESSES, rows)
+        there = set(rows.column_names)
+        told = [_texts(n, one, self._which(one)) for n, one in enumerate(self._every) if there.issuperset(one.columns)]
+        found = _signed(session.table(_union(told)))
+        return _with(found, _VALUE, as_array(found[_VALUE]).dictionary_encode())
+
+    def completed(self, session: Session, joint: pa.Table, meanings: pa.Table) -> pa.Table | None:
+        """The meanings of all keys that were counted, given those of most; None where they lack too much."""
+        unknown = [_unknown(joint, n, meanings) for n, _ in enumerate(self._every)]
+        arrivals = pc.unique(pa.chunked_array([some[ARRIVAL] for some in unknown], pa.int64()))
         if len(arrivals) > _MOST_UNKNOWN:
             return None
         if len(arrivals) == 0:
-            return witnesses
-        lacking = [one for one, found in zip(self._every, unknown, strict=True) if len(found)]
+            return meanings
+        lacking = [one for one, some in zip(self._every, unknown, strict=True) if len(some)]
         names = {name for one in lacking for name in (*one.columns, *one.keys)}
-        found = self.look_up(arrivals, [name for name in witnesses.column_names if name in names])
-        every = pa.concat_tables([witnesses, found], promote_options="default")
-        session.register(_WITNESSES, every)
-        return every
+        found = self.meanings(session, self.look_up(arrivals, sorted(names)))
+        new = [found.filter(_is_of(found, n, some["key"])) for n, some in enumerate(unknown)]
+        return pa.concat_tables([meanings, *new]).unify_dictionaries().combine_chunks()
 
-    def tallies(self, counter: Counter) -> Iterator[Tally]:
-        """The tallies of all columns, once what tells of their keys is complete.
-
-        Raises LimitExceeded for too many values or points.
-        """
+    def tallies(self, counter: Counter, meanings: pa.Table) -> Iterator[Tally]:
+        """The tallies of all columns. Raises LimitExceeded for too many values or points."""
         columns = [name for one in self._every for name in one.columns]
-        return counter.tops(self._counted(columns), dict(enumerate(columns)))
+        coded, texts = _coded(meanings)
+        counter.session.register(_MEANINGS, coded)
+        counts = _union([parsed(_COUNTS.format(n=n)) for n, _ in enumerate(self._every)])
+        query = exp.Select().with_("counts", as_=counts, copy=False)
+        query.with_("counted", as_=parsed(_COUNTED), materialized=True, copy=False)
+        return counter.tops(query, dict(enumerate(columns)), texts=texts)
 
     @property
     def _every(self) -> Iterator[ColumnSet]:
         return chain.from_iterable(self.sets)
+
+    def _which(self, wanted: ColumnSet) -> range:
+        before = sum(len(one.columns) for one in takewhile(lambda one: one is not wanted, self._every))
+        return range(before, before + len(wanted.columns))
 
     def _joint(self, query: exp.Select) -> exp.Select:
         keys = [exp.alias_(_hash(one.keys), _KEY.format(n=n)) for n, one in enumerate(self._every)]
@@ -108,26 +121,45 @@ class Keyed:
         query.set("group", exp.Group(grouping_sets=[exp.GroupingSets(expressions=sets)]))
         return query
 
-    def _counted(self, columns: Sequence[str]) -> exp.Select:
-        query = exp.Select().with_("counts", as_=self._of_each(_COUNTS), copy=False)
-        which = {name: number for number, name in enumerate(columns)}
-        texts = _union([_texts(n, one, [which[name] for name in one.columns]) for n, one in enumerate(self._every)])
-        query.with_("texts", as_=texts, copy=False)
-        query.with_("counted", as_=parsed(_COUNTED), materialized=True, copy=False)
-        return query.with_("written", as_=parsed("SELECT * FROM counted"), copy=False)
 
-    def _of_each(self, query: str) -> exp.Query:
-        return _union([parsed(query.format(n=n)) for n, _ in enumerate(self._every)])
-
-
-def _unknown(keys: Array, known: Array, arrivals: Array) -> Array:
-    """The arrival of a span of each key that is not known; NULL is no key."""
+def _unknown(joint: pa.Table, number: int, meanings: pa.Table) -> pa.Table:
+    """Each key of a column set that is not known, and the ``arrival`` of a span that has it; NULL is no key."""
+    keys = joint[_KEY.format(n=number)]
+    known = meanings["key"].filter(pc.equal(meanings["number"], int32(number)))
     is_unknown = pc.and_(pc.is_valid(keys), pc.invert(pc.is_in(keys, value_set=known)))
     unknown = as_array(keys.filter(is_unknown))
-    return as_array(arrivals.filter(is_unknown)).take(pc.index_in(pc.unique(unknown), value_set=unknown))
+    each = pc.unique(unknown)
+    arrivals = as_array(joint[ARRIVAL].filter(is_unknown)).take(pc.index_in(each, value_set=unknown))
+    return pa.table({"key": each, ARRIVAL: arrivals})
 
 
-def _texts(number: int, one: ColumnSet, which: Sequence[int]) -> exp.Select:
+def _is_of(meanings: pa.Table, number: int, keys: Array) -> Array:
+    return pc.and_(pc.equal(meanings["number"], int32(number)), pc.is_in(meanings["key"], value_set=keys))
+
+
+def _coded(meanings: pa.Table) -> tuple[pa.Table, list[str]]:
+    """Those that have a text, the texts as numbers, in whose order they are."""
+    there = meanings.filter(pc.is_valid(meanings[_VALUE]))
+    values: Any = as_array(there[_VALUE])
+    order = pc.sort_indices(values.dictionary)
+    ranks: Array = pc.index_in(values.indices.cast(order.type), value_set=order)
+    texts: list[str] = values.dictionary.take(order).to_pylist()
+    return _with(there, _VALUE, ranks), texts
+
+
+def _signed(table: pa.Table) -> pa.Table:
+    """The table with hashes as signed numbers: DuckDB cannot compare others of its size with those in Arrow tables."""
+    for name, type_ in zip(table.column_names, table.schema.types, strict=True):
+        if type_ == pa.uint64():
+            table = _with(table, name, as_array(table[name]).view(pa.int64()))
+    return table
+
+
+def _with(table: pa.Table, name: str, values: Array) -> pa.Table:
+    return table.set_column(table.column_names.index(name), name, values)
+
+
+def _texts(number: int, one: ColumnSet, which: Iterable[int]) -> exp.Select:
     """``number, key, which, value``: the text of each column for each key."""
     values = [exp.alias_(exp.AnyValue(this=exp.column(name)), name) for name in one.columns]
     rows = exp.select(exp.alias_(_hash(one.keys), "key"), *values).from_(_WITNESSES).group_by(exp.column("key"))
@@ -136,7 +168,7 @@ def _texts(number: int, one: ColumnSet, which: Sequence[int]) -> exp.Select:
         exp.alias_(exp.Literal.number(number), "number"),
         exp.column("key"),
         exp.alias_(_unnested([exp.Literal.number(code) for code in which]), "which"),
-        exp.alias_(_unnested(texts), "value"),
+        exp.alias_(_unnested(texts), _VALUE),
     ).from_(rows.subquery("rows", copy=False))
 
 

@@ -54,7 +54,7 @@ _PARENTS = """
 """
 _TOGETHER = """
     SELECT cell, COALESCE(root_name, '') AS trace_root_name, COALESCE(root_service, '') AS trace_root_service,
-      COALESCE(children, 0) AS child_count, COUNT(*) AS n
+      CAST(COALESCE(children, 0) AS INTEGER) AS child_count, COUNT(*) AS n
     FROM few LEFT JOIN roots USING (trace_key) LEFT JOIN parents USING (span_key) GROUP BY ALL
 """
 _NOTED = """
@@ -62,7 +62,7 @@ _NOTED = """
     FROM some WHERE NOT child_count IS NULL GROUP BY ALL
 """
 _CORRECTED = """
-    SELECT cell, trace_root_name, trace_root_service, child_count, SUM(n) AS n FROM (
+    SELECT cell, trace_root_name, trace_root_service, child_count, CAST(SUM(n) AS BIGINT) AS n FROM (
       SELECT * FROM noted
       UNION ALL
       SELECT cell, trace_root_name, trace_root_service, child_count, -COUNT(*)

@@ -19,13 +19,13 @@ _MOST_BYTES = 4 << 20  # each
 
 @dataclass(frozen=True)
 class Learned:
-    """Which of some columns have countless values, which few others are of lists, which depend on each other, and rows
-    of theirs, each only once."""
+    """Which of some columns have countless values, which few others are of lists, which depend on each other, and what
+    hashes of those, and of resources, mean (see ``keyed``)."""
 
     scattered: Sequence[str]
     lists: Sequence[str]
     sets: Sequence[Sequence[str]]
-    rows: pa.Table
+    meanings: pa.Table
     since: float = field(default_factory=time.monotonic)  # when the sample was taken
 
 
@@ -49,7 +49,7 @@ class Memory:
         """Keep it in the place of what was learned before; nothing that takes much memory."""
         with self._lock:
             self._kept.pop(about, None)
-            if learned.rows.nbytes <= _MOST_BYTES:
+            if learned.meanings.nbytes <= _MOST_BYTES:
                 self._kept[about] = learned
             while len(self._kept) > _MOST:
                 self._kept.popitem(last=False)

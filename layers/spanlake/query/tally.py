@@ -34,7 +34,7 @@ _OF_FREQUENT = """
 _TOTALS_AND_TOPS = """
     SELECT which, value, side, cells, counts FROM (
       SELECT which, value, cell % 2 AS side, LIST(cell) AS cells, LIST(n) AS counts, SUM(n) AS total
-      FROM written GROUP BY which, value, side
+      FROM {written} GROUP BY which, value, side
       QUALIFY ROW_NUMBER() OVER (PARTITION BY which, side ORDER BY total DESC, value) <= {top}
     )
     UNION ALL
@@ -74,7 +74,6 @@ class Counter:
         texts = exp.alias_(_first([text(exp.column(name)) for name in columns]), VALUE)
         counted = _each(ROWS, columns, exp.Sum(this=exp.column("n")), [texts])
         query.with_("counted", as_=counted, materialized=True, copy=False)
-        query.with_("written", as_=parsed("SELECT * FROM counted"), copy=False)
         return self.tops(query, _codes(columns))
 
     def many(self, query: exp.Select, columns: Mapping[str, str]) -> Iterator[Tally]:
@@ -92,16 +91,24 @@ class Counter:
         query.with_("frequent", as_=parsed(_FREQUENT.format(top=self.top)), copy=False)
         texts = exp.alias_(_first([text(value) for value in typed]), VALUE)
         query.with_("written", as_=parsed(_OF_FREQUENT).select(texts, copy=False), copy=False)
-        return self.tops(query, _codes(list(columns)))
+        return self.tops(query, _codes(list(columns)), written="written")
 
-    def tops(self, query: exp.Select, columns: Mapping[int, str]) -> Iterator[Tally]:
+    def tops(
+        self,
+        query: exp.Select,
+        columns: Mapping[int, str],
+        *,
+        written: str = "counted",
+        texts: Sequence[str] | None = None,
+    ) -> Iterator[Tally]:
         """The tallies of columns, given their numbers.
 
-        The query defines the tables ``counted`` and ``written``, of columns ``which, value, cell, n``, the latter with
-        values as text; it may lack values that are not frequent. Raises LimitExceeded for too many values or points.
+        The query defines the table ``counted``, of columns ``which, value, cell, n``, and maybe another that has values
+        ``written`` as text and may lack those that are not frequent; or values are numbers of ``texts`` in order.
+        Raises LimitExceeded for too many values or points.
         """
         most = self.session.limits.values
-        found = parsed(_TOTALS_AND_TOPS.format(top=self.top)).subquery("found", copy=False)
+        found = parsed(_TOTALS_AND_TOPS.format(top=self.top, written=written)).subquery("found", copy=False)
         query.select(exp.Star(), copy=False).from_(found, copy=False).limit(most + 1, copy=False)
         table = self.session.table(query)
         if table.num_rows > most:
@@ -110,7 +117,7 @@ class Counter:
         lines = self._lines(table["cells"].combine_chunks(), table["counts"].combine_chunks())
         names = (table[name].to_pylist() for name in ("which", "side", "value"))
         for which, side, value, line in zip(*names, lines, strict=True):
-            yield Tally(columns[which], side, value, line)
+            yield Tally(columns[which], side, value if texts is None or value is None else texts[value], line)
 
     def totals(self, query: exp.Select, columns: list[str]) -> Iterator[Tally]:
         """How often the columns of the table ``cells`` that the query defines have a value."""
