@@ -40,8 +40,8 @@ def test_a_bucket_holds_what_is_above_half_of_its_power(number: int | None, powe
 
 def estimates(histograms: Sequence[Mapping[int, int]], share: float, scale: float = 1.0) -> list[float]:
     """The estimates of a quantile of several histograms, the counts of their buckets by power."""
-    powers = pa.array([sorted(counts) for counts in histograms], pa.list_(pa.int32()))
-    counts = pa.array([[counts[power] for power in sorted(counts)] for counts in histograms], pa.list_(pa.int64()))
+    powers = pa.array([list(counts) for counts in histograms], pa.list_(pa.int32()))
+    counts = pa.array([list(counts.values()) for counts in histograms], pa.list_(pa.int64()))
     (found,) = buckets.estimates(powers, counts, [share], scale)
     estimated: list[float] = found.to_pylist()
     return estimated
@@ -57,6 +57,7 @@ def estimates(histograms: Sequence[Mapping[int, int]], share: float, scale: floa
         (0.75, {3: 2, 4: 2}, 8 * 2**0.5),
         (0.75, {3: 2, 9: 2}, 8 * 2**3),  # from the bucket before, however far below
         (0.51, {3: 50, 4: 50}, 8 * 2**0.02),
+        (0.51, {4: 50, 3: 50}, 8 * 2**0.02),
     ],
 )
 def test_estimates(share: float, counts: dict[int, int], found: float) -> None:
@@ -75,7 +76,7 @@ def test_an_estimate_lies_beside_the_quantile(numbers: list[int], share: float) 
 
 
 def test_histograms_are_estimated_each_by_itself() -> None:
-    histograms = [{3: 2}, {3: 2, 9: 2}, {1: 7}, {3: 1, 4: 1}]
+    histograms = [{3: 2}, {9: 2, 3: 2}, {1: 7}, {3: 1, 4: 1}]
     assert estimates(histograms, 0.75) == [found for one in histograms for found in estimates([one], 0.75)]
 
 

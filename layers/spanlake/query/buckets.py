@@ -34,12 +34,15 @@ def limit(power: int) -> float:
 def estimates(powers: Array, counts: Array, shares: Iterable[float], scale: float = 1.0) -> Iterator[Array]:
     """The estimates of quantiles (float64), for each share those of all histograms.
 
-    A histogram is a list of the powers of its buckets, in order, and one of how many values each holds, which is never
-    0 and, for a scale of at least 1, taken for so many times as much. The estimate rises evenly, on a logarithmic
-    scale, from the limit of the bucket before, however far below that is.
+    A histogram is a list of the powers of its buckets and one of how many values each holds, which is never 0 and, for
+    a scale of at least 1, taken for so many times as much. The estimate rises evenly, on a logarithmic scale, from the
+    limit of the bucket before, however far below that is.
     """
-    of, power = pc.list_parent_indices(counts), powers.flatten().cast(pa.float64())
-    count = pc.multiply(counts.flatten().cast(pa.float64()), pa.scalar(scale)).cast(pa.int64(), safe=False)
+    of, power = pc.list_parent_indices(counts), powers.flatten().cast(pa.int64())
+    in_order = pc.array_sort_indices(pc.add(pc.multiply(of, int64(_LARGEST + 2)), power))
+    power = power.take(in_order).cast(pa.float64())
+    count = counts.flatten().take(in_order).cast(pa.float64())
+    count = pc.multiply(count, pa.scalar(scale)).cast(pa.int64(), safe=False)
     running = pc.cumulative_sum(count)
     through_last = running.take(_ends(counts))
     through_before = pa.concat_arrays([pa.array([0], pa.int64()), through_last])

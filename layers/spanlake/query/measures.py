@@ -22,6 +22,7 @@ from spanlake.traceql.values import Alternative, Sql
 VALUE = "value"
 BUCKET, COUNT = "bucket", "count"
 _COUNTS, _POWERS = "counts", "powers"
+_LISTS = {BUCKET: _POWERS, COUNT: _COUNTS}
 _BATCH = 8192  # rows that are Python objects at once
 _NAN = exp.cast(exp.Literal.string("NaN"), "DOUBLE")
 
@@ -154,7 +155,7 @@ def _estimates(fields: Fields, asked: Asked) -> Measure:
             yield quantile_label(q), _scaled(found, unit)
 
     return Measure(
-        [exp.alias_(_by_bucket(exp.column(BUCKET)), _POWERS), exp.alias_(_by_bucket(exp.column(COUNT)), _COUNTS)],
+        [exp.alias_(exp.ArrayAgg(this=exp.column(name)), lists) for name, lists in _LISTS.items()],
         read,
         operand=operand,
         unit=unit,
@@ -163,11 +164,6 @@ def _estimates(fields: Fields, asked: Asked) -> Measure:
         filled=True,
         bucket=buckets.bucket(operand.copy()),
     )
-
-
-def _by_bucket(item: exp.Column) -> exp.Expr:
-    """A list of what each bucket has."""
-    return exp.ArrayAgg(this=exp.Order(this=item, expressions=[exp.Ordered(this=exp.column(BUCKET))]))
 
 
 def _quantiles(fields: Fields, asked: Asked) -> Measure:
