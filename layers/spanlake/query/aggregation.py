@@ -21,7 +21,7 @@ from spanlake.query.sampling import only_sampled
 from spanlake.query.series import NAME, Exemplar, Labels, LabelValue, Series
 from spanlake.query.source import Source
 from spanlake.query.steps import Steps
-from spanlake.spans.arrays import numbers
+from spanlake.spans.arrays import as_array, groups
 from spanlake.traceql import values
 from spanlake.traceql.fields import SPAN, Fields
 from spanlake.traceql.pipeline import SearchPlan, Selection
@@ -35,7 +35,6 @@ _Define: TypeAlias = Callable[[exp.Select], exp.Select]  # gives a query the tab
 
 _POSITION = "position"
 _COUNTED = "counted"
-_ROW = "row"
 _AGAIN = {_COUNTED: exp.Sum, exemplars.FOUND: exp.Min}  # what makes one aggregate of those of several groups
 _RARE = 10_000  # spans, of which all are looked through for exemplars
 
@@ -202,9 +201,9 @@ class _Spans:
         """What rows are grouped by besides their time, each time with the numbers of the rows."""
         names = [name for name in self.groups if name != _POSITION]
         if names:
-            numbered = table.select(names).append_column(_ROW, numbers(table.num_rows))
-            grouped = numbered.group_by(names, use_threads=False).aggregate([(_ROW, "list")])
-            yield from ((row, row[f"{_ROW}_list"]) for row in grouped.to_pylist())
+            rows = groups([as_array(table[name]) for name in names])
+            first = table.select(names).take(pc.list_element(rows, 0))
+            yield from zip(first.to_pylist(), rows.to_pylist(), strict=True)
         elif table.num_rows:
             yield {}, list(range(table.num_rows))
 

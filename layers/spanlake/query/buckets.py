@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
-from spanlake.spans.arrays import Array, int64, where
+from spanlake.spans.arrays import Array, float64, int64, where
 from spanlake.traceql import values
 from spanlake.traceql.values import Sql
 
@@ -42,7 +42,7 @@ def estimates(powers: Array, counts: Array, shares: Iterable[float], scale: floa
     in_order = pc.array_sort_indices(pc.add(pc.multiply(of, int64(_LARGEST + 2)), power))
     power = power.take(in_order).cast(pa.float64())
     count = counts.flatten().take(in_order).cast(pa.float64())
-    count = pc.multiply(count, pa.scalar(scale)).cast(pa.int64(), safe=False)
+    count = pc.multiply(count, float64(scale)).cast(pa.int64(), safe=False)
     running = pc.cumulative_sum(count)
     through_last = running.take(_ends(counts))
     through_before = pa.concat_arrays([pa.array([0], pa.int64()), through_last])
@@ -50,9 +50,9 @@ def estimates(powers: Array, counts: Array, shares: Iterable[float], scale: floa
     through = pc.subtract(running, through_before.take(of))
     below = pc.subtract(through, count)
     neighbour = pa.concat_arrays([power.slice(0, min(1, len(power))), power.slice(0, max(len(power) - 1, 0))])
-    before = pc.if_else(pc.equal(below, int64(0)), pc.subtract(power, pa.scalar(1.0)), neighbour)
+    before = pc.if_else(pc.equal(below, int64(0)), pc.subtract(power, float64(1.0)), neighbour)
     for share in shares:
-        wanted = pc.ceil(pc.multiply(total.cast(pa.float64()), pa.scalar(share))).cast(pa.int64())
+        wanted = pc.ceil(pc.multiply(total.cast(pa.float64()), float64(share))).cast(pa.int64())
         wanted = pc.min_element_wise(pc.max_element_wise(wanted, int64(1)), total)
         reached = wanted.take(of)
         chosen = where(pc.and_(pc.less(below, reached), pc.greater_equal(through, reached)))  # one of each histogram
@@ -68,4 +68,4 @@ def _ends(lists: Array) -> Array:
 
 
 def _two_to(exponents: Array) -> Array:
-    return pc.power(pa.scalar(2.0), exponents)
+    return pc.power(float64(2.0), exponents)

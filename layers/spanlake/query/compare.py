@@ -277,7 +277,7 @@ class _Bundles:
         """What a sample tells."""
         read = {name: facet.read for name, facet in {**columns, **resources}.items()} | _IDS
         query = self.spans.sampled().cells(read).select(*(exp.column(name) for name in read), copy=False)
-        sample = self.session.table(query.from_(exp.to_table(CELLS), copy=False).limit(SAMPLE, copy=False))
+        sample = self.session.table(query.from_(exp.table_(CELLS), copy=False).limit(SAMPLE, copy=False))
         rows = self.spans.source.spans
         scattered = [name for name in columns if is_scattered(sample[name], rows)]
         lists = [name for name, facet in columns.items() if facet.is_of_list and name not in scattered]

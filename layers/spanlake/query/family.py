@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spanlake.spans.arrays import equals_last, int64, place
+from spanlake.spans.arrays import as_array, equals_last, int64, place
 from spanlake.traceql.relation import ARRIVAL
 from spanlake.traceql.structure import KEY, KIND, PARENT_KEY, TRACE
 from spanlake.traceql.tree import Kind, Relation, SpansetOperator
@@ -240,12 +240,6 @@ _RELATIONS: dict[Relation, Callable[[Family, Mask], Mask]] = {
     Relation.ANCESTOR: Family.above,
     Relation.SIBLING: Family.beside,
 }
-
-
-def as_array(column: "pa.ChunkedArray[Any]") -> Array:
-    """A column in one piece."""
-    pieces = column.chunks or [pa.array([], column.type)]
-    return pieces[0] if len(pieces) == 1 else pa.concat_arrays(pieces)
 
 
 def _at(mask: Mask, rows: Array) -> Mask:

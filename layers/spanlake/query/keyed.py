@@ -16,9 +16,8 @@ import pyarrow.compute as pc
 from sqlglot import exp
 
 from spanlake.query.duck import Session
-from spanlake.query.family import as_array
 from spanlake.query.tally import CELL, CELLS, Counter, Tally, parsed, text
-from spanlake.spans.arrays import Array, int32
+from spanlake.spans.arrays import Array, as_array, int32
 from spanlake.traceql.relation import ARRIVAL
 
 LookUp = Callable[[Array, Sequence[str]], pa.Table]

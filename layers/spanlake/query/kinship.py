@@ -4,8 +4,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spanlake.query.duck import Session
-from spanlake.query.family import Family, Mask, as_array
+from spanlake.query.family import Family, Mask
 from spanlake.query.unions import walked
+from spanlake.spans.arrays import as_array
 from spanlake.traceql.relation import ARRIVAL, PLACED
 from spanlake.traceql.structure import BASE, ROW, Operand, Step, Structural, Unfiltered
 from spanlake.traceql.tree import SpansetOperator
@@ -31,7 +32,8 @@ def number(session: Session, tree: pa.Table) -> None:
 
 def _answer(session: Session, family: Family, base: pa.Table, step: Step) -> Mask:
     if isinstance(step, Unfiltered):
-        return pc.or_(family.reached, as_array(base[step.met]))
+        met: Mask = pc.or_(family.reached, as_array(base[step.met]))
+        return met
     left, right = (_operand(session, family, base, operand) for operand in (step.left, step.right))
     return _matching(family, step, left, right)
 

@@ -11,7 +11,7 @@ from sqlglot import exp
 from spanlake.query import buckets, lossy_sums
 from spanlake.query.series import Labels
 from spanlake.query.steps import Steps
-from spanlake.spans.arrays import Array
+from spanlake.spans.arrays import Array, float64
 from spanlake.traceql import values
 from spanlake.traceql.facets import EVERYWHERE
 from spanlake.traceql.fields import Fields
@@ -213,8 +213,8 @@ def _counted_by_bucket(operand: Sql, unit: float, scale: float) -> Measure:
 
 
 def _scaled(column: Array, unit: float, scale: float = 1.0) -> list[float | None]:
-    numbers = pc.divide(column.cast(pa.float64()), pa.scalar(unit))
-    found: list[float | None] = pc.multiply(numbers, pa.scalar(scale)).to_pylist()
+    numbers = pc.divide(column.cast(pa.float64()), float64(unit))
+    found: list[float | None] = pc.multiply(numbers, float64(scale)).to_pylist()
     return found
 
 

@@ -12,7 +12,7 @@ from sqlglot.dialects.duckdb import DuckDB
 
 from spanlake.query.duck import Session
 from spanlake.query.limits import LimitExceeded
-from spanlake.spans.arrays import Array, int64, place
+from spanlake.spans.arrays import Array, float64, int64, place
 
 CELLS = "cells"  # the table that is counted: a number named ``cell``, and the columns
 VALUE = "value"
@@ -122,7 +122,7 @@ class Counter:
     def totals(self, query: exp.Select, columns: list[str]) -> Iterator[Tally]:
         """How often the columns of the table ``cells`` that the query defines have a value."""
         counts = [exp.alias_(exp.Count(this=exp.column(name)), name) for name in columns]
-        query.select(exp.column(CELL), *counts, copy=False).from_(exp.to_table(CELLS), copy=False)
+        query.select(exp.column(CELL), *counts, copy=False).from_(exp.table_(CELLS), copy=False)
         table = self.session.table(query.group_by(exp.column(CELL), copy=False)).to_pydict()
         for name in columns:
             for side in (0, 1):
@@ -140,7 +140,7 @@ class Counter:
         many values there are.
         """
         found = [_frequent(name, side, self.top) for name in columns for side in (0, 1)]
-        query.select(*found, copy=False).from_(exp.to_table(CELLS), copy=False)
+        query.select(*found, copy=False).from_(exp.table_(CELLS), copy=False)
         (row,) = self.session.table(query).to_pylist()
         return {name: [*(row[f"{name}_0"] or ()), *(row[f"{name}_1"] or ())] for name in columns}
 
@@ -157,7 +157,7 @@ class Counter:
         starts = pc.multiply(pc.list_parent_indices(cells), int64(self.points))
         at = pc.add(starts, pc.shift_right(cells.flatten().cast(pa.int64()), int64(1)))
         numbers = place(counts.flatten().cast(pa.float64()), at, len(cells) * self.points)
-        every: Line = pc.fill_null(numbers, pa.scalar(0.0)).to_pylist()
+        every: Line = pc.fill_null(numbers, float64(0.0)).to_pylist()
         return (every[start : start + self.points] for start in range(0, len(every), self.points))
 
 
@@ -185,7 +185,7 @@ def with_rows(
     grouped = [exp.column(name) for name in (CELL, *(columns if keys is None else keys))]
     others = [] if keys is None else [exp.alias_(exp.AnyValue(this=exp.column(name)), name) for name in columns]
     count = exp.alias_(exp.Count(this=exp.Star()), "n")
-    rows = exp.select(*grouped, *others, count).from_(exp.to_table(CELLS)).group_by(*grouped)
+    rows = exp.select(*grouped, *others, count).from_(exp.table_(CELLS)).group_by(*grouped)
     if only:
         rows.where(exp.In(this=exp.column(columns[0]), expressions=list(only)), copy=False)
     if sparse:
@@ -197,7 +197,7 @@ def with_weighted_rows(query: exp.Select, column: str, weight: str) -> exp.Selec
     """Define the table ``rows``: rows of ``cells`` as one that are equal in one column. They count by their weights."""
     grouped = [exp.column(CELL), exp.column(column)]
     count = exp.alias_(exp.cast(exp.Sum(this=exp.column(weight)), "BIGINT"), "n")
-    return query.with_(ROWS, as_=exp.select(*grouped, count).from_(exp.to_table(CELLS)).group_by(*grouped), copy=False)
+    return query.with_(ROWS, as_=exp.select(*grouped, count).from_(exp.table_(CELLS)).group_by(*grouped), copy=False)
 
 
 def parsed(text: str) -> exp.Select:

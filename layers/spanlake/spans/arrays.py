@@ -1,6 +1,6 @@
 """What Arrow's kernels lack: small compositions of them, all without a Python step a value."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import pyarrow as pa
@@ -20,6 +20,11 @@ def int64(value: int) -> pa.Int64Scalar:
     return pa.scalar(value, pa.int64())
 
 
+def float64(value: float) -> pa.DoubleScalar:
+    """A scalar, as with ``int32``."""
+    return pa.scalar(value, pa.float64())
+
+
 def string(value: str) -> pa.StringScalar:
     """A scalar, as with ``int32``."""
     return pa.scalar(value, pa.string())
@@ -34,6 +39,20 @@ def distinct(first: Array, second: Array) -> tuple[Array, Array]:
     pairs = pc.add(pc.multiply(codes.indices, int64(max(len(others.dictionary), 1))), others.indices)
     rows = pairs.dictionary_encode()
     return rows.indices, pc.index_in(rows.dictionary, value_set=pairs)
+
+
+def groups(columns: Sequence[Array]) -> Array:
+    """The rows (lists of int64) in which arrays are the same, NULL being a value like others, by their first ones."""
+    codes = columns[0].dictionary_encode("encode").indices
+    for column in columns[1:]:
+        codes, _ = distinct(codes, column)
+    return nested(codes.value_counts().field("counts"), pc.array_sort_indices(codes).cast(pa.int64()))
+
+
+def as_array(column: "pa.ChunkedArray[Any]") -> "pa.Array[Any]":
+    """A table's column in one piece."""
+    pieces = column.chunks or [pa.array([], column.type)]
+    return pieces[0] if len(pieces) == 1 else pa.concat_arrays(pieces)
 
 
 def place(values: Array, rows: Array, length: int) -> Array:

@@ -153,7 +153,7 @@ class _Chain:
 
     def _query(self, outputs: Sequence[exp.Expr]) -> exp.Select:
         """A query of the last level, which takes BASE as given."""
-        query = exp.select(*outputs).from_(exp.to_table(self._table()), copy=False)
+        query = exp.select(*outputs).from_(exp.table_(self._table()), copy=False)
         for n, (name, table) in enumerate(self.tables, 1):
             query.with_(name, as_=table, materialized=n % _INLINED == 0 or None, copy=False)
         return query
@@ -189,11 +189,11 @@ class _Chain:
         """A column of a next level."""
         name = self._name(kind)
         level = exp.select(exp.Star(), exp.alias_(sql, name, copy=False))
-        self._next(level.from_(exp.to_table(self._table()), copy=False))
+        self._next(level.from_(exp.table_(self._table()), copy=False))
         return name
 
     def _keep(self, test: Sql) -> None:
-        level = exp.select(exp.Star()).from_(exp.to_table(self._table()), copy=False)
+        level = exp.select(exp.Star()).from_(exp.table_(self._table()), copy=False)
         self._next(level.where(test, copy=False))
 
     def _run(self) -> None:

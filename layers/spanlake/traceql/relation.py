@@ -67,7 +67,7 @@ def needs_arrival(needs: Needs) -> bool:
 
 def relation(needs: Needs, select: list[exp.Expr], spans: exp.Query | None = None) -> exp.Select:
     """``SELECT select FROM spans AS s`` with the joins that are needed; a query may define the table ``spans``."""
-    query = exp.select(*select).from_(exp.alias_(exp.to_table(SPANS), SPAN, table=True), copy=False)
+    query = exp.select(*select).from_(exp.table_(SPANS, alias=SPAN), copy=False)
     if spans is not None:
         query.with_(SPANS, as_=spans, copy=False)
     if needs.parents:
@@ -89,6 +89,4 @@ def _join(query: exp.Select, table: str, alias: str, keys: dict[str, str], kind:
         exp.EQ(this=exp.column(theirs, table=alias), expression=exp.column(ours, table=SPAN))
         for theirs, ours in keys.items()
     ]
-    return query.join(
-        exp.alias_(exp.to_table(table), alias, table=True), on=exp.and_(*tests), join_type=kind, copy=False
-    )
+    return query.join(exp.table_(table, alias=alias), on=exp.and_(*tests), join_type=kind, copy=False)

@@ -67,7 +67,7 @@ def tree_query() -> exp.Select:
     """What is told of the table ``spans`` to make the table PLACED of."""
     fields = Fields(Known())
     trace = exp.alias_(exp.func("hash", fields.column(TRACE)), TRACE)
-    return exp.select(trace, *base_columns(fields)).from_(exp.alias_(exp.to_table(SPANS), SPAN, table=True), copy=False)
+    return exp.select(trace, *base_columns(fields)).from_(exp.table_(SPANS, alias=SPAN), copy=False)
 
 
 def base_columns(fields: Fields) -> list[exp.Expr]:
