@@ -1,11 +1,15 @@
 """Exemplars: which spans a metrics query shows, and with what."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
+import pyarrow as pa
 import pytest
 
-from spanlake.query.exemplars import MOST, Candidate, choose, exemplars_wanted
+from spanlake.query import exemplars
+from spanlake.query.exemplars import MOST, exemplars_wanted
 from spanlake.query.series import Exemplar
 from spanlake.query.steps import Steps
 from spanlake.traceql import parse
@@ -38,35 +42,45 @@ def test_how_many(hints: str, asked: int, wanted: int) -> None:
 # which
 
 
-def candidate(trace: int, start: int = 0, group: str = "") -> Candidate:
-    return Candidate((("g", group),), NOON + start, trace_id(trace), None)
+Span: TypeAlias = tuple[int, int, int]  # its trace's number, its start from noon, the number of its group
+
+
+def choose(found: Sequence[Span], limit: int = MOST) -> list[Span]:
+    groups = pa.array([group for _, _, group in found], pa.int32())
+    starts = pa.array([NOON + start for _, start, _ in found])
+    traces = pa.array([trace_id(trace) for trace, _, _ in found])
+    return [found[row] for row in exemplars.choose(groups, starts, traces, RANGE, limit)]
 
 
 def test_two_for_each_part_of_the_range() -> None:
-    found = [candidate(n, n * SECOND) for n in range(3600)]
-    chosen = choose(found, RANGE, MOST)
-    parts = Counter((one.start_ns - NOON - 1) // (HOUR // 50) for one in chosen)
+    chosen = choose([(n, n * SECOND, 0) for n in range(1, 3601)])
+    parts = Counter((start - 1) // (HOUR // 50) for _, start, _ in chosen)
     assert len(chosen) == MOST
     assert set(parts.values()) == {2}
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7])
 def test_no_more_than_asked_for(limit: int) -> None:
-    assert len(choose([candidate(n, n * MINUTE) for n in range(1, 60)], RANGE, limit)) in {limit, limit - 1}
+    assert len(choose([(n, n * MINUTE, 0) for n in range(1, 60)], limit)) in {limit, limit - 1}
 
 
 def test_one_a_trace() -> None:
-    assert len(choose([candidate(n % 3, n * MINUTE) for n in range(60)], RANGE, MOST)) == 3
+    assert len(choose([(n % 3, n * MINUTE, 0) for n in range(60)])) == 3
+
+
+def test_a_trace_that_had_no_room_is_shown_where_there_is_some() -> None:
+    found = [(1, SECOND, 0), (2, SECOND, 0), (3, SECOND, 0), (3, HOUR, 0)]
+    assert choose(found) == [(1, SECOND, 0), (2, SECOND, 0), (3, HOUR, 0)]
 
 
 def test_every_series_has_its_turn() -> None:
-    found = [candidate(n, group="many") for n in range(100)] + [candidate(1000, group="few")]
-    assert [one.group[0][1] for one in choose(found, RANGE, MOST)].count("few") == 1
+    found = [(n, 0, 0) for n in range(100)] + [(1000, 0, 1)]
+    assert [group for _, _, group in choose(found)] == [0, 1]
 
 
 def test_the_order_they_are_found_in_does_not_matter() -> None:
-    found = [candidate(n, n * SECOND, str(n % 7)) for n in range(500)]
-    assert choose(found, RANGE, 10) == choose(reversed(found), RANGE, 10)
+    found = [(n, n * SECOND, n % 7) for n in range(500)]
+    assert choose(found, 10) == choose(found[::-1], 10)
 
 
 # with what

@@ -6,21 +6,23 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanlake.spans.arrays import as_array, groups
+from spanlake.spans.arrays import as_array, codes, rows_of
 
 ROWS = st.lists(st.tuples(st.integers(0, 2) | st.none(), st.sampled_from(["a", "b", None]), st.booleans()), max_size=30)
 
 
 @given(ROWS, st.integers(1, 3))
 def test_rows_that_are_the_same_make_a_group(rows: list[tuple[object, ...]], width: int) -> None:
-    """NULL is a value like others; groups come by their first rows."""
+    """NULL is a value like others; they are numbered by their first rows."""
     columns = [
         pa.array([row[n] for row in rows], type_) for n, type_ in enumerate((pa.int32(), pa.string(), pa.bool_()))
     ]
     keys = [repr(row[:width]) for row in rows]
     numbered = sorted(range(len(rows)), key=lambda row: (keys.index(keys[row]), row))
     expected = [list(same) for _, same in groupby(numbered, key=lambda row: keys[row])]
-    assert groups(columns[:width]).to_pylist() == expected
+    numbers = codes(columns[:width])
+    assert rows_of(numbers).to_pylist() == expected
+    assert [numbers[same[0]].as_py() for same in expected] == list(range(len(expected)))
 
 
 def test_a_column_in_one_piece() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,7 +11,7 @@ from sqlglot import exp
 
 from spanlake.query import exemplars, lossy_sums
 from spanlake.query.duck import Session
-from spanlake.query.exemplars import Candidate
+from spanlake.query.exemplars import Chosen
 from spanlake.query.finder import over, with_spans
 from spanlake.query.found import named
 from spanlake.query.limits import LimitExceeded
@@ -21,7 +21,7 @@ from spanlake.query.sampling import only_sampled
 from spanlake.query.series import NAME, Exemplar, Labels, LabelValue, Series
 from spanlake.query.source import Source
 from spanlake.query.steps import Steps
-from spanlake.spans.arrays import as_array, groups
+from spanlake.spans.arrays import Array, as_array, codes, int32, rows_of
 from spanlake.traceql import values
 from spanlake.traceql.fields import SPAN, Fields
 from spanlake.traceql.pipeline import SearchPlan, Selection
@@ -66,30 +66,32 @@ class Aggregation:
         lines.add(table)
         matched = int(pc.sum(table[_COUNTED]).as_py() or 0)  # a sum of counts comes as a decimal number
         if self.limit and matched:
-            candidates = spans.candidates(table) if at_once else self._looked_for(matched)
-            for one in exemplars.choose(candidates, self.steps, self.limit):
+            for one in self._chosen(spans, table) if at_once else self._looked_for(matched):
                 lines.show(one)
         return lines.series()
 
     # exemplars of spans that are judged one by one
 
-    def exemplars(self, matched: int) -> list[Candidate]:
+    def exemplars(self, matched: int) -> list[Chosen]:
         """The exemplars alone, of so many matching spans; none where spans are judged together."""
         if not matched or self._spans(self.steps).are_judged_together:
             return []
-        return exemplars.choose(self._looked_for(matched), self.steps, self.limit)
+        return self._looked_for(matched)
 
-    def _looked_for(self, matched: int) -> list[Candidate]:
+    def _looked_for(self, matched: int) -> list[Chosen]:
         source = self._in_range
         sample = source.sampled(*exemplars.SAMPLE)
         if matched > _RARE or sample.spans * matched >= min(self.limit, matched) * source.spans:
-            return self._candidates(sample)
-        return self._candidates(source)
+            return self._found_in(sample)
+        return self._found_in(source)
 
-    def _candidates(self, source: Source) -> list[Candidate]:
+    def _found_in(self, source: Source) -> list[Chosen]:
         spans = self._spans(exemplars.parts(self.steps, self.limit))
         define = partial(with_spans, source=source, probe=Probe.of(self.plan, source.known), fields=spans.fields)
-        return spans.candidates(self._table(spans, spans.grouped([self._picked(spans.measure)]), define))
+        return self._chosen(spans, self._table(spans, spans.grouped([self._picked(spans.measure)]), define))
+
+    def _chosen(self, spans: "_Spans", table: pa.Table) -> list[Chosen]:
+        return spans.chosen(table, self.steps, self.limit)
 
     @staticmethod
     def _picked(measure: Measure) -> exp.Expr:
@@ -193,29 +195,28 @@ class _Spans:
     def lines(self, table: pa.Table) -> Iterator[tuple[Labels, list[int]]]:
         """The labels that rows of such a table are grouped by, each time with the numbers of the rows that have
         them."""
-        for row, rows in self._groups(table):
-            labels = tuple((label.name, label.read(row)) for label in self.labels)
-            yield labels + self.measure.labels(row), rows
+        rows = rows_of(self._lines_of(table))
+        return zip(self._labels(table, pc.list_element(rows, 0)), rows.to_pylist(), strict=True)
 
-    def _groups(self, table: pa.Table) -> Iterator[tuple[Row, list[int]]]:
-        """What rows are grouped by besides their time, each time with the numbers of the rows."""
-        names = [name for name in self.groups if name != _POSITION]
-        if names:
-            rows = groups([as_array(table[name]) for name in names])
-            first = table.select(names).take(pc.list_element(rows, 0))
-            yield from zip(first.to_pylist(), rows.to_pylist(), strict=True)
-        elif table.num_rows:
-            yield {}, list(range(table.num_rows))
+    def _lines_of(self, table: pa.Table) -> Array:
+        """The number of what each row is grouped by besides its time."""
+        columns = [as_array(table[name]) for name in self.groups if name != _POSITION]
+        return codes(columns) if columns else pa.repeat(int32(0), table.num_rows)
 
-    def candidates(self, table: pa.Table) -> list[Candidate]:
-        """The exemplars that the rows offer."""
-        offered, unit = table[exemplars.FOUND].to_pylist(), self.measure.unit
-        return [
-            Candidate.of(labels, found, unit)
-            for labels, rows in self.lines(table)
-            for row in rows
-            if (found := offered[row]) is not None
-        ]
+    def _labels(self, table: pa.Table, rows: Array) -> Iterator[Labels]:
+        for row in table.select(self.groups).take(rows).to_pylist():
+            yield tuple((label.name, label.read(row)) for label in self.labels) + self.measure.labels(row)
+
+    def chosen(self, table: pa.Table, steps: Steps, limit: int) -> list[Chosen]:
+        """The exemplars that are shown, of those that the rows offer."""
+        offered = table.filter(pc.is_valid(table[exemplars.FOUND]))
+        if not offered.num_rows:
+            return []
+        found: Any = as_array(offered[exemplars.FOUND])
+        starts, traces = found.field("start"), found.field("trace")
+        rows = pa.array(exemplars.choose(self._lines_of(offered), starts, traces, steps, limit), pa.int64())
+        labels, unit = self._labels(offered, rows), self.measure.unit
+        return [Chosen.of(group, one, unit) for group, one in zip(labels, found.take(rows).to_pylist(), strict=True)]
 
 
 class _Label:
@@ -266,7 +267,7 @@ class _Lines:
                 for row in rows:
                     line[positions[row]] = measured[row]
 
-    def show(self, one: Candidate) -> None:
+    def show(self, one: Chosen) -> None:
         """Show an exemplar: of quantiles with the lowest that is not below its value."""
         labels = tuple(label for label in one.group if label[0] != NAME)
         names = [one.group + quantile_label(q) for q in self._spans.measure.quantiles] or [one.group]

@@ -7,14 +7,15 @@ stored alone.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from itertools import groupby
 from typing import Any
-from zlib import crc32
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from sqlglot import exp
 
 from spanlake.query.series import Exemplar, Labels, Series
 from spanlake.query.steps import Steps
+from spanlake.spans.arrays import Array, int64, numbers, place
 from spanlake.traceql.tree import Query, Type
 
 MOST = 100
@@ -52,8 +53,8 @@ def first_of_group(value: exp.Expr | None, *tests: exp.Expr) -> exp.Expr:
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """A span that can be an exemplar, and what tells its group from others."""
+class Chosen:
+    """A span that is shown as an exemplar, and what tells its group from others."""
 
     group: Labels
     start_ns: int
@@ -61,13 +62,13 @@ class Candidate:
     value: float | None
 
     @classmethod
-    def of(cls, group: Labels, found: Mapping[str, Any], unit: float) -> "Candidate":
+    def of(cls, group: Labels, found: Mapping[str, Any], unit: float) -> "Chosen":
         """The one that the aggregate ``first_of_group`` found."""
         value = None if found["value"] is None else found["value"] / unit
         return cls(group, found["start"], found["trace"], value)
 
     def exemplar(self, labels: Labels) -> Exemplar:
-        """Itself, once it is chosen."""
+        """Itself, with these labels."""
         return Exemplar(((TRACE_LABEL, self.trace_id.hex()), *labels), self.start_ns, self.value)
 
 
@@ -79,35 +80,37 @@ def parts(steps: Steps, limit: int) -> Steps:
     return Steps(steps.first_ns, steps.last_ns, max(-(-(steps.last_ns - steps.first_ns) // limit), 1))
 
 
-def choose(found: Iterable[Candidate], steps: Steps, limit: int) -> list[Candidate]:
-    """Those that are shown."""
+def choose(groups: Array, starts: Array, traces: Array, steps: Steps, limit: int) -> list[int]:
+    """Which spans are shown, given for each the number of its group, its start and its trace's id: their rows."""
     wide = parts(steps, max(limit // _PER_PART, 1))
-    left: dict[int, int] = {}
-    traces: set[bytes] = set()
-    chosen: list[Candidate] = []
-    for one in _by_turns(found):
-        part = max(wide.position(one.start_ns), 1)
-        room = left.setdefault(part, _PER_PART)
-        if room and one.trace_id not in traces:
-            left[part] -= 1
-            traces.add(one.trace_id)
-            chosen.append(one)
-    return chosen[:limit]
+    since = pc.add(pc.subtract(starts, int64(wide.first_ns)), int64(wide.step_ns - 1))
+    part = pc.max_element_wise(pc.divide(since, int64(wide.step_ns)), int64(1))
+    order = _by_turns(groups, starts, traces)
+    columns = (part.take(order), traces.dictionary_encode().indices.take(order), order)
+    room = dict.fromkeys(pc.unique(part).to_pylist(), _PER_PART)
+    shown: set[int] = set()
+    chosen: list[int] = []
+    for at, trace, row in zip(*(column.to_pylist() for column in columns), strict=True):
+        if not room or len(chosen) == limit:
+            break
+        if at in room and trace not in shown:
+            shown.add(trace)
+            chosen.append(row)
+            room[at] -= 1
+            if not room[at]:
+                del room[at]
+    return chosen
 
 
-def _by_turns(found: Iterable[Candidate]) -> list[Candidate]:
-    """The first of each group, then the second of each, in an order that looks random."""
-
-    def shuffled(one: Candidate) -> tuple[int, bytes, int]:
-        return crc32(one.trace_id), one.trace_id, one.start_ns
-
-    grouped = sorted(found, key=lambda one: (repr(one.group), shuffled(one)))
-    turns = [
-        (turn, shuffled(one), n, one)
-        for n, (_, group) in enumerate(groupby(grouped, key=lambda one: repr(one.group)))
-        for turn, one in enumerate(group)
-    ]
-    return [one for _, _, _, one in sorted(turns, key=lambda entry: entry[:3])]
+def _by_turns(groups: Array, starts: Array, traces: Array) -> Array:
+    """The first span of each group, then the second of each, by the ids of traces, which are random."""
+    table = pa.table({"trace": traces, "start": starts, "group": groups})
+    ranked = pc.sort_indices(table, [(name, "ascending") for name in table.column_names]).cast(pa.int64())
+    of_ranked = groups.take(ranked)
+    grouped = pc.array_sort_indices(of_ranked).cast(pa.int64())
+    of_grouped = of_ranked.take(grouped)
+    turns = pc.subtract(numbers(len(ranked)), pc.index_in(of_grouped, value_set=of_grouped).cast(pa.int64()))
+    return ranked.take(pc.array_sort_indices(place(turns, grouped, len(ranked))))
 
 
 def attached(series: Iterable[Series], steps: Steps) -> list[Series]:

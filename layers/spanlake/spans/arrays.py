@@ -41,11 +41,17 @@ def distinct(first: Array, second: Array) -> tuple[Array, Array]:
     return rows.indices, pc.index_in(rows.dictionary, value_set=pairs)
 
 
-def groups(columns: Sequence[Array]) -> Array:
-    """The rows (lists of int64) in which arrays are the same, NULL being a value like others, by their first ones."""
-    codes = columns[0].dictionary_encode("encode").indices
+def codes(columns: Sequence[Array]) -> Array:
+    """A number (int32) for each of the different rows that arrays make, NULL being a value like others, from 0 by their
+    first ones."""
+    found = columns[0].dictionary_encode("encode").indices
     for column in columns[1:]:
-        codes, _ = distinct(codes, column)
+        found, _ = distinct(found, column)
+    return found
+
+
+def rows_of(codes: Array) -> Array:
+    """The rows (lists of int64, in order) that have each of such numbers."""
     return nested(codes.value_counts().field("counts"), pc.array_sort_indices(codes).cast(pa.int64()))
 
 
