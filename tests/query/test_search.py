@@ -109,6 +109,36 @@ def test_nothing_is_missed_of_a_block_that_is_cut_by_ids(lake: Lake, query: str)
     assert lake.traces(query, limit=1) in ([traces[1]], [traces[39]])
 
 
+@pytest.mark.parametrize("query", ["{}", '{ rootName = "1" }', '{ name = "1" } && { name = "2" }', "{} | count() = 2"])
+def test_many_traces_are_found_with_all_their_spans(lake: Lake, query: str) -> None:
+    traces = [number << 120 for number in range(1, 60)]
+    lake.add(*(At(1, trace=trace) for trace in traces))
+    lake.add(*(At(2, 1, trace=trace) for trace in traces))
+    found = lake.search(query, limit=100)
+    assert sorted(int.from_bytes(one.header.trace_id) for one in found) == traces
+    assert all(sum(service.spans for service in one.header.services.values()) == 2 for one in found)
+
+
+@pytest.mark.parametrize(
+    ("query", "traces"),
+    [
+        ("{ trace:duration < 5s }", [4]),
+        ("{ trace:duration > 5s }", [3]),
+        ('{ trace:duration > 5s && name = "2" }', [3]),
+        ('{ rootName = "nobody" } || { name = "2" }', [3]),
+        ('{ rootName = "1" && name = "2" }', [3]),
+        ('{ trace:duration < 5s } || { name = "2" }', [4, 3]),
+    ],
+)
+@pytest.mark.usefixtures("small_portions")
+def test_what_a_part_says_of_a_trace_is_not_the_last_word(lake: Lake, query: str, traces: list[int]) -> None:
+    """One trace has its root in one block and its end in another, which are not looked at at once."""
+    lake.add(At(1, trace=3), At(7, 6, name="7", trace=3, start=SECOND), At(1, trace=4, start=SECOND))
+    lake.add(At(2, 1, trace=3, start=10 * SECOND), At(9, 8, name="9", trace=3, start=11 * SECOND))
+    for limit in (2, 20):
+        assert lake.traces(query, limit=limit) == traces
+
+
 def test_time_without_blocks_is_passed_over(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     lake.add(At(1, trace=1, start=-20_000 * DAY))
     lake.add(At(1, trace=2))

@@ -47,6 +47,19 @@ class Finder:
         self.session.touch(source.blocks)
         return self._ids(self._alone(source, window).limit(limit, copy=False))
 
+    def passing(self, window: Window, limit: int) -> list[bytes]:
+        """Traces that pass the probe by the spans that they have in the blocks, one of those that match in the window.
+
+        Where the blocks do not hold all their spans, they may not match, or others may.
+        """
+        assert self.probe.members is not None
+        self.session.touch(self.source.blocks)
+        query = probe_query(self.source, self.probe, timed=True)
+        if not self.source.lies_in(window.start_ns, window.end_ns):
+            in_time = _between(exp.column(_START, table=SPAN), window)
+            query.having(values.some_row(exp.and_(self.probe.members, in_time)), copy=False)
+        return self._ids(query.order_by(exp.column(_TRACE, table=SPAN), copy=False).limit(limit, copy=False))
+
     def whole(self, window: Window, limit: int) -> list[bytes]:
         """Traces with a matching span in the window, judged by all of their spans in the blocks."""
         self.session.touch(self.source.blocks)

@@ -2,10 +2,12 @@
 
 A search runs in two steps. The first looks for the ids of matching traces in some of the blocks, newest first, and
 stops when it has enough. The second fetches those few traces whole and judges them again, so that every answer rests on
-all spans of a trace wherever they lie, up to TRACE_REACH_NS from where it was found. Where a single span does not tell
-whether its trace matches, the blocks beside those that are looked at are taken into account, and if that does not yield
-enough, everything is looked at together. Of the blocks looked at together those traces with the smallest ids are taken,
-which is what Tempo does within a block; with the hint ``most_recent=true`` it is those that start last.
+all spans of a trace wherever they lie, up to TRACE_REACH_NS from where it was found.
+
+Where a single span does not tell whether its trace matches, nor one pass over its spans, the blocks beside those that
+are looked at are taken into account, and if that does not yield enough, everything is looked at together. Of the blocks
+looked at together those traces with the smallest ids are taken, which is what Tempo does within a block; with the hint
+``most_recent=true`` it is those that start last.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -107,9 +109,12 @@ def _parts(blocks: Sequence[Block], source: Source, probe: Probe) -> list[Portio
 
 
 def _near(finder: Finder, source: Source, part: Portion, bounds: Window, size: int) -> _Lot:
-    """Traces that match by their spans in a part of the blocks, and in those beside them."""
-    around = source.around(part.blocks, MATCH_SLACK_NS).of_ids(part.ids)
+    """Traces that match by their spans in a part of the blocks, and in those beside them; or, where a probe tells, that
+    seem to match by those in the part."""
     probed_in = finder.source.within(part.blocks).of_ids(part.ids)
+    if finder.probe.members is not None:
+        return _Lot(replace(finder, source=probed_in).passing(bounds, size), part.blocks)
+    around = source.around(part.blocks, MATCH_SLACK_NS).of_ids(part.ids)
     return _Lot(replace(finder, source=around, probed_in=probed_in).whole(bounds, size), part.blocks)
 
 

@@ -15,6 +15,9 @@ from spanlake.store.index import Block
 from spanlake.store.trace_facts import without_facts
 from spanlake.traceql.relation import ARRIVAL
 
+_FEW = 32  # ids that take less time to compare with than to look up
+_WANTED = "wanted"
+
 
 def trace(session: Session, source: Source, trace_id: bytes) -> pa.Table | None:
     """The span table of one trace, each distinct row once, in the order in which spans arrived; None if there is none.
@@ -27,7 +30,7 @@ def trace(session: Session, source: Source, trace_id: bytes) -> pa.Table | None:
     if not blocks.blocks:
         return None
     is_it = exp.EQ(this=exp.column("trace_id"), expression=id_literal(trace_id))  # skips parts of sorted files
-    found = _of_traces(session, blocks.whole_rows(_hashed([trace_id]), is_it), [trace_id])
+    found = _of_traces(session, blocks.whole_rows(_hashed([trace_id]), is_it), is_it.copy())
     return told_apart(source.named(_distinct(found))) if found.num_rows else None
 
 
@@ -48,8 +51,13 @@ def fetch_traces(session: Session, source: Source, columns: Iterable[str], trace
     blocks = _may_hold(source, trace_ids)
     if not blocks.blocks:
         return source.empty(columns)
-    spans = blocks.table({*columns, "trace_id"}, arrival=True, where=[_hashed(trace_ids)])
-    return _of_traces(session, spans, trace_ids)
+    columns = {*columns, "trace_id"}
+    if len(trace_ids) <= _FEW or source.engine is not None:
+        spans = blocks.table(columns, arrival=True, where=[_hashed(trace_ids)])
+        return _of_traces(session, spans, exp.In(this=exp.column("trace_id"), expressions=_literals(trace_ids)))
+    session.register(_WANTED, pa.table({"trace_id": pa.array(trace_ids, pa.binary())}))
+    wanted = exp.select(exp.column("trace_id")).from_(exp.table_(_WANTED), copy=False).subquery(copy=False)
+    return _of_traces(session, blocks.table(columns, arrival=True), exp.In(this=exp.column("trace_id"), query=wanted))
 
 
 def _may_hold(source: Source, trace_ids: Sequence[bytes]) -> Source:
@@ -66,10 +74,10 @@ def _hashed(trace_ids: Sequence[bytes]) -> exp.Expr:
     return exp.In(this=exp.func("hash", exp.column("trace_id")), expressions=hashes)
 
 
-def _of_traces(session: Session, spans: exp.Select, trace_ids: Sequence[bytes]) -> pa.Table:
+def _of_traces(session: Session, spans: exp.Select, is_of_one: exp.Expr) -> pa.Table:
     limit = session.limits.trace_spans
     query = exp.select(exp.Star()).from_(spans.subquery("hashed", copy=False), copy=False)
-    query.where(exp.In(this=exp.column("trace_id"), expressions=_literals(trace_ids)), copy=False)
+    query.where(is_of_one, copy=False)
     found = session.table(query.limit(limit + 1, copy=False))
     if found.num_rows > limit:
         raise LimitExceeded(f"the traces have more than {limit} spans, the most that one answer is made of")

@@ -43,13 +43,15 @@ class Probe:
     """Tests of a trace: ``where`` of single spans, ``having`` of all its spans together.
 
     ``where`` keeps every span that bears on ``having``. ``is_exact`` says that what passes matches; ``alone`` that a
-    span that passes ``where`` is enough for a match, wherever the trace's other spans lie.
+    span that passes ``where`` is enough for a match, wherever the trace's other spans lie. ``members`` are those of its
+    spans that match, where that is known of what passes.
     """
 
     columns: frozenset[str]
     where: Sql | None
     having: tuple[Sql, ...]
     is_exact: bool
+    members: Sql | None = None
 
     @property
     def alone(self) -> bool:
@@ -70,7 +72,10 @@ class Probe:
         tests = [] if builder.is_one_filter and not builder.needs_all_spans else [holds]
         if isinstance(stages[0], SpansetFilter) and where is not None and builder.is_exact:
             tests += builder.scalar_filters(stages[1:])
-        return cls(frozenset(builder.columns), where, tuple(tests), is_exact=builder.is_exact and len(stages) == 1)
+        is_exact = builder.is_exact and len(stages) == 1
+        are_known = is_exact and not (builder.is_any_enough and builder.needs_all_spans)
+        members = values.any_of(builder.leaves) if are_known else None
+        return cls(frozenset(builder.columns), where, tuple(tests), is_exact, members)
 
 
 class _Builder:
@@ -82,6 +87,7 @@ class _Builder:
         self.leaves: list[Sql] = []
         self.is_exact = True
         self.needs_all_spans = False
+        self.is_any_enough = False
 
     @property
     def is_one_filter(self) -> bool:
@@ -136,6 +142,7 @@ class _Builder:
     def _operation(self, node: SpansetOperation) -> Sql:
         left, right = self.spanset(node.left), self.spanset(node.right)
         if node.op is SpansetOperator.OR:
+            self.is_any_enough = True
             return exp.paren(exp.or_(left, right))
         self.is_exact &= node.op is SpansetOperator.AND
         return right if node.op.is_negated else exp.and_(left, right)
