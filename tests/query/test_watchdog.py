@@ -67,3 +67,16 @@ def test_what_fails_is_watched_no_longer(interrupted: list[float]) -> None:
     count = len(interrupted)
     time.sleep(0.2)
     assert len(interrupted) == count
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_statement_that_cannot_be_interrupted_does_not_harm_others(interrupted: list[float]) -> None:
+    watchdog = Watchdog()
+
+    def fail() -> None:
+        raise ValueError("closed")
+
+    with watchdog.over(Watched(lambda: True, fail)):
+        until(lambda: watching() == 0)
+    with watchdog.over(Watched(lambda: True, lambda: interrupted.append(time.monotonic()))):
+        until(lambda: bool(interrupted))

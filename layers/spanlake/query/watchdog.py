@@ -47,9 +47,10 @@ class Watchdog:
         while True:
             time.sleep(_PULSE_SECONDS)
             with self._lock:
+                self._is_awake = False  # so that another thread goes on if this one fails
                 for statement in self._running:
                     if statement.must_end():
                         statement.interrupt()
                 if not self._running:
-                    self._is_awake = False
                     return
+                self._is_awake = True
