@@ -195,12 +195,13 @@ def test_kin_are_found_in_blocks_of_an_older_spanlake(lake: Lake, monkeypatch: p
 
 
 @pytest.mark.parametrize("fewest", [1, 3, 100])
-@pytest.mark.parametrize("portion", [100, 4])
+@pytest.mark.parametrize(("portion", "few"), [(100, 256), (4, 256), (4, 0)])
 def test_kin_are_found_however_blocks_are_compacted(
-    lake: Lake, monkeypatch: pytest.MonkeyPatch, portion: int, fewest: int
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, portion: int, few: int, fewest: int
 ) -> None:
     """Some traces whole in a block that says something of them, some in two blocks, some in blocks that say nothing."""
     monkeypatch.setattr(trace_facts, "_FEWEST", fewest)
+    monkeypatch.setattr(kin, "_FEW_TRACES", few)
     parts = [
         [At(1, name="whole", service="a", status=2), At(2, 1), At(3, 1, status=2), At(4, 3)],
         [At(1, name="old", trace=2), At(2, 1, trace=2), At(7, 9, trace=3)],

@@ -35,7 +35,7 @@ FACETS: Mapping[str, tuple[str, Type]] = {
 
 _PORTION_SPANS = 1 << 22
 _GLANCE = 8  # blocks, and spans
-_FEW_TRACES = 256
+_FEW_TRACES = 256  # that take less time to compare with than to look up
 _KEYS = "scattered"
 
 _SCATTERED = """
@@ -110,26 +110,24 @@ class Kin:
         if not self.has_facts:
             return _define(_with_together(query, family), ROWS, "SELECT * FROM together")
         scattered = self._scattered(family)
-        if not scattered:
+        if not len(scattered):
             return _define(query, ROWS, _NOTED)
         _define(query, "noted", _NOTED)
         return _define(_with_together(query, family, self._is_one_of(scattered)), ROWS, _CORRECTED)
 
-    def _scattered(self, family: exp.Select) -> list[int]:
+    def _scattered(self, family: exp.Select) -> pa.Table:
         """The keys of traces that lie in several blocks, or in one without facts. A block has those of all its spans,
         or of none."""
         if len(self.source.blocks) == 1:
-            return []
-        query = parsed(_SCATTERED).with_("family", as_=family, materialized=False, copy=False)
-        keys: list[int] = self.session.table(query)["trace_key"].to_pylist()  # type: ignore[assignment]  # none is NULL
-        return keys
+            return pa.table({})
+        return self.session.table(parsed(_SCATTERED).with_("family", as_=family, materialized=False, copy=False))
 
-    def _is_one_of(self, keys: list[int]) -> exp.Expr:
+    def _is_one_of(self, scattered: pa.Table) -> exp.Expr:
         key = exp.column("trace_key")
-        if len(keys) <= _FEW_TRACES:
-            return exp.In(this=key, expressions=[exp.Literal.number(one) for one in keys])
-        self.session.register(_KEYS, pa.table({"trace_key": pa.array(keys, pa.uint64())}))
-        return exp.In(this=key, query=exp.select("trace_key").from_(_KEYS).subquery())
+        if len(scattered) <= _FEW_TRACES:
+            return exp.In(this=key, expressions=[exp.Literal.number(one) for one in scattered["trace_key"].to_pylist()])
+        self.session.register(_KEYS, scattered)
+        return exp.In(this=key, query=exp.select(key.copy()).from_(exp.table_(_KEYS), copy=False).subquery(copy=False))
 
     def _in(self, portion: int) -> Iterator[exp.Expr]:
         if self.portions > 1:
