@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from spanlake.config import QueryLimits
 from spanlake.query.duck import Duck
 from spanlake.query.limits import Limits
+from spanlake.query.opening import open_querier
 from spanlake.query.querier import Querier
 from spanlake.query.remote import Remote
 from spanlake.query.search import Search
@@ -22,7 +24,7 @@ from spanlake.store.s3 import S3Location, S3Objects
 from spanlake.store.writer import write
 from spanlake.traceql import Dialect, check, parse
 from tests.cloud import Cloud, calls
-from tests.query.kit import MINUTE, NOON, At, request
+from tests.query.kit import MINUTE, NOON, At, request, trace_id
 from tests.server import patiently
 from tests.store.tables import busy_table
 
@@ -96,6 +98,24 @@ def test_a_request_costs_one_put_and_one_write_and_a_search_one_query_and_its_re
                 assert len(querier.search("a", Search(plan, NOON - MINUTE, NOON + MINUTE, 10, 3, False))) == 2
             assert asked == ["Query"]
             assert bool(requests(cloud, objects)[len(before) : -1]) is reads
+    index.close()
+
+
+def test_small_blocks_are_read_whole_and_once(cloud: Cloud) -> None:
+    objects, index = S3Objects(S3Location(cloud.bucket(), "lake")), DynamoIndex(cloud.table())
+    for number in (1, 2, 3):
+        write(objects, index, "a", decode([request([At(number, trace=number)])]).table, bytes([number]))
+    querier = open_querier(objects, index, QueryLimits(), None)
+    before = len(requests(cloud, objects))
+    plan = querier.plan(check(parse("{ }"), querier.dialect))
+    for _ in range(2):
+        assert len(querier.search("a", Search(plan, NOON - MINUTE, NOON + MINUTE, 10, 3, False))) == 3
+        assert querier.trace("a", trace_id(2)) is not None
+    assert requests(cloud, objects)[before:-1] == ["s3_GetObject"] * 3
+    for block in index.find("a", 0, 2**63 - 1):
+        objects.delete(block.path)
+    assert len(querier.search("a", Search(plan, NOON - MINUTE, NOON + MINUTE, 10, 3, False))) == 3
+    querier.duck.close()
     index.close()
 
 

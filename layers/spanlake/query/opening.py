@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from spanlake.config import QueryLimits
+from spanlake.query.copies import Copies
 from spanlake.query.duck import Duck
 from spanlake.query.limits import Limits
 from spanlake.query.outside import Engine
@@ -29,14 +30,11 @@ def open_querier(
     )
     dialect = Dialect.extended() if allowed.extended else Dialect.served()
     dialect = replace(dialect, max_spansets=allowed.spansets, max_terms=allowed.terms)
-    return Querier(index, objects, _duck(objects, limits, directory), dialect, engine)
-
-
-def _duck(objects: Objects, limits: Limits, directory: Path | None) -> Duck:
     if directory is not None:
-        return Duck([str(directory.resolve())], limits)
+        return Querier(index, objects, Duck([str(directory.resolve())], limits), dialect, engine)
     from spanlake.query.remote import Remote  # drags in botocore
     from spanlake.store.s3 import S3Objects
 
     assert isinstance(objects, S3Objects)
-    return Duck([], limits, Remote(objects))
+    copies = Copies(objects, limits.seconds)
+    return Querier(index, objects, Duck([str(copies.directory)], limits, Remote(objects)), dialect, engine, copies)

@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 import pyarrow as pa
 
 from spanlake.query import search, tags, traces
+from spanlake.query.copies import Copies
 from spanlake.query.duck import Cancellation, Duck, Session
 from spanlake.query.farther import outside_if_large
 from spanlake.query.found import FoundTrace
@@ -43,6 +45,7 @@ class Querier:
     duck: Duck
     dialect: Dialect
     engine: Engine | None = None  # for ranges of more bytes than it is said to be for
+    copies: Copies | None = None  # of blocks, for those that take long to reach
 
     def trace(
         self, tenant: str, trace_id: bytes, when: TimeRange = ALWAYS, cancellation: Cancellation | None = None
@@ -141,7 +144,10 @@ class Querier:
         start, end = max(when.start_ns - reach_ns, ALWAYS.start_ns), min(when.end_ns + reach_ns, ALWAYS.end_ns)
 
         def find() -> Source:
-            return Source.find(self.index, self.objects, tenant, start, end)
+            found = Source.find(self.index, self.objects, tenant, start, end)
+            return (
+                found if self.copies is None else replace(found, locate=partial(self.copies.files, check=session.check))
+            )
 
         with self.duck.session(cancellation) as session:
             source = find()

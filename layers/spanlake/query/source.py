@@ -4,8 +4,9 @@ The schema names every column with its type, so no file has to be opened to lear
 have is NULL in its rows.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -33,6 +34,8 @@ _SCALARS = {
 TRACE_REACH_NS = 30 * 60 * 1_000_000_000
 """How far beyond a range, or the blocks in which it was found, a trace's other spans are looked for. Grafana looks as
 far for the trace of a span."""
+
+Locate: TypeAlias = Callable[[Sequence[Block]], list[str]]
 
 _ROW_BITS = 40  # of arrival, more than a file's rows take: it orders files first, then rows in them
 
@@ -73,6 +76,7 @@ class Source:
     ids: Ids | None = None  # of the traces that are looked at, if not all
     first_rows: int | None = None  # how many of each block's spans are looked at, if not all; not for engines
     engine: Engine | None = None  # where the blocks are read, if not in this process
+    locate: Locate | None = None  # where their files are, if not where the objects say
 
     @classmethod
     def find(cls, index: Index, objects: Objects, tenant: str, start_ns: int, end_ns: int) -> "Source":
@@ -140,6 +144,8 @@ class Source:
     @property
     def files(self) -> list[str]:
         """What DuckDB calls the blocks."""
+        if self.locate is not None:
+            return self.locate(self.blocks)
         return [self.objects.uri(block.path) for block in self.blocks]
 
     def with_objects(self) -> "Source":
