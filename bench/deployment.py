@@ -15,7 +15,7 @@ RETENTION_DAYS = 14
 OBJECT_DAYS = 21  # the template's lifecycle rule for spans that are kept for 14
 
 # What could not be measured on one machine: how long S3 and DynamoDB of AWS take, and what Lambda adds to logs.
-_PUT_SECONDS, _GET_SECONDS, _DYNAMODB_SECONDS = 0.030, 0.020, 0.006
+_PUT_SECONDS, GET_SECONDS, _DYNAMODB_SECONDS = 0.030, 0.020, 0.006
 _LAMBDA_LOG_BYTES = 350  # START, END and REPORT
 _ACCESS_LOG_BYTES = 420  # a line of the template's format
 _MB_OF_A_CPU = 1769  # Lambda, memory and computing power
@@ -131,7 +131,7 @@ class Model:
         blocks = load.requests * FAN_IN / (FAN_IN - 1)
         a_span, a_block = _line(fresh, large)
         seconds = (blocks * a_block + load.a_month * writes * a_span) * _MB_OF_A_CPU / self.measured.memory_mib
-        seconds += blocks * large.s3_gets * _GET_SECONDS + blocks / FAN_IN * _PUT_SECONDS
+        seconds += blocks * large.s3_gets * GET_SECONDS + blocks / FAN_IN * _PUT_SECONDS
         invoked = min(load.requests, DAYS * 86400 / _WINDOW_SECONDS)
         looked = invoked * _LIVE_BLOCKS * large.plan_read_units
         logged = invoked * (_LAMBDA_LOG_BYTES + 1000)
@@ -150,7 +150,7 @@ class Model:
         found, each = self.measured.queries, queries / len(self.measured.queries)
         gigabytes = self.measured.memory_mib / 1024
         computing = sum(one.cpu_seconds for one in found) * _MB_OF_A_CPU / self.measured.memory_mib
-        waiting = sum(one.s3_gets for one in found) * _GET_SECONDS / 8  # DuckDB reads several files at a time
+        waiting = sum(one.s3_gets for one in found) * GET_SECONDS / 12  # so many blocks are copied at a time
         return Bill.of(
             (prices.API_REQUEST, queries),
             (prices.LAMBDA_REQUEST, queries),

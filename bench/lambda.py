@@ -4,6 +4,7 @@
 
 import asyncio
 import hashlib
+import os
 import platform
 import statistics
 import time
@@ -15,6 +16,8 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.calls import counted
+from bench.deployment import GET_SECONDS
+from bench.distance import distant
 from bench.functions import Lake, Timed, asked, lake, sent, timed
 from bench.generate import Workload, arguments, bodies, today
 from bench.lake import store as fill
@@ -141,8 +144,9 @@ def merging(place: Lake, spans: int, blocks: int, seed: int) -> Merging:
 class Questions:
     """The function that answers queries, over spans in S3."""
 
-    def __init__(self, place: Lake, hours: tuple[int, int]) -> None:
+    def __init__(self, place: Lake, s3: str, hours: tuple[int, int]) -> None:
         self._place = place
+        self._function = place.function("query", _MEMORY_MIB, {"AWS_ENDPOINT_URL_S3": s3})
         self._range = {"start": str(hours[0]), "end": str(hours[1])}
 
     def ask(self, query: Query) -> Asked:
@@ -152,7 +156,7 @@ class Questions:
     async def _ask(self, query: Query) -> Asked:
         event = asked(query.path, {**self._range, **query.params})
         before = self._s3_requests()
-        async with self._place.instance(self._place.function("query", _MEMORY_MIB)) as instance:
+        async with self._place.instance(self._function) as instance:
             started = usage(instance.pid).cpu_seconds
             first = _checked(await timed(instance, event))
             gets = self._s3_requests() - before
@@ -185,11 +189,13 @@ def queries(place: Lake, workload: Workload) -> Iterator[Asked]:
     blocks = store.index.find(DEFAULT_TENANT, *_ALWAYS)
     store.index.close()
     first, last = min(block.start_ns for block in blocks), max(block.end_ns for block in blocks)
-    questions = Questions(place, (first // 10**9 // _HOUR * _HOUR, -(-last // 10**9 // _HOUR) * _HOUR))
+    hours = (first // 10**9 // _HOUR * _HOUR, -(-last // 10**9 // _HOUR) * _HOUR)
     trace = decode([next(bodies(workload.file()))]).table["trace_id"][0].as_py().hex()
-    for query in QUERIES:
-        if query.label in _LABELS:
-            yield questions.ask(query.about({"trace": trace, "product": ""}))
+    with distant(os.environ["AWS_ENDPOINT_URL_S3"], GET_SECONDS) as s3:
+        questions = Questions(place, s3, hours)
+        for query in QUERIES:
+            if query.label in _LABELS:
+                yield questions.ask(query.about({"trace": trace, "product": ""}))
 
 
 def show_requests(screen: Console, measured: Sequence[Requests]) -> None:
@@ -237,7 +243,10 @@ def show_queries(screen: Console, measured: Sequence[Asked], spans: int) -> None
             f"{each.s3_gets:,.0f}",
         )
         table.add_row(each.area, each.label, *cells)
-    table.caption = f"First: of a new process, without its start. Then: median of {_ASKED}. CPU: mean of all of these."
+    table.caption = (
+        f"First: of a new process, without its start. Then: median of {_ASKED}. CPU: mean of all of these. "
+        f"S3 answers {GET_SECONDS * 1e3:.0f} ms later than it does."
+    )
     screen.print(table)
 
 
