@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from spanlake.query import copies
@@ -37,6 +38,11 @@ class Distant(LocalObjects):
         self.read.append(path)
         return super().get(path)
 
+    def open(self, path: str) -> pa.NativeFile:
+        self.before(path)
+        self.read.append(path)
+        return super().open(path)
+
 
 @pytest.fixture
 def objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Distant:
@@ -57,9 +63,9 @@ def nothing() -> None:
     pass
 
 
-def are_copies(of: Copies, asked: Sequence[Block], check: Callable[[], None] = nothing) -> list[bool]:
+def are_copies(of: Copies, asked: Sequence[Block], *, scanned: bool = False) -> list[bool]:
     """Whether what is said to be the file of each block is a copy; it is right in any case."""
-    files = [Path(file) for file in of.files(asked, check)]
+    files = [Path(file) for file in of.files(asked, nothing, scanned=scanned)]
     assert [file.read_bytes() for file in files] == [4 * block.id.encode() for block in asked]
     return [file.parent == of.directory for file in files]
 
@@ -74,9 +80,49 @@ def test_a_block_is_read_once(objects: Distant) -> None:
 
 
 def test_a_large_block_is_left_where_it_is(objects: Distant, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(copies, "LARGEST", 8)
+    monkeypatch.setattr(copies, "SMALL", 8)
     assert are_copies(Copies(objects, 1.0), blocks(objects, "small"[:2], "large")) == [True, False]
     assert len(objects.read) == 1
+
+
+@pytest.mark.parametrize("size", [8, 9, 10, 11])
+def test_a_large_block_that_is_scanned_is_copied_in_parts(
+    objects: Distant, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(copies, "SMALL", 12)
+    monkeypatch.setattr(copies, "PART", size)
+    kept, (small, large) = Copies(objects, 1.0), blocks(objects, "a", "large-it-is")
+    assert are_copies(kept, [small, large]) == [True, False]
+    assert are_copies(kept, [small, large], scanned=True) == [True, True]
+    assert are_copies(kept, [small, large]) == [True, True]
+    assert objects.read == [small.path] + [large.path] * -(-large.size // size)
+    assert are_copies(kept, [replace(large, size=65 << 20)]) == [True], "it is the same block"
+
+
+@pytest.mark.parametrize("failing", [1, 2, 3])
+def test_with_a_part_that_fails_there_is_no_copy(
+    objects: Distant, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    monkeypatch.setattr(copies, "SMALL", 1)
+    monkeypatch.setattr(copies, "PART", 4)
+    (block,) = blocks(objects, "abc")
+    kept, turns = Copies(objects, 1.0, most_bytes=12), iter(range(1, 100))
+
+    def fail(_: str) -> None:
+        if next(turns) == failing:
+            raise StorageUnavailable("slow down")
+
+    objects.before = fail
+    assert are_copies(kept, [block], scanned=True) == [False]
+    assert not list(kept.directory.glob("*.part*"))
+    assert are_copies(kept, [block], scanned=True) == [True]
+    assert are_copies(Copies(objects, 1.0), [replace(block, size=11)], scanned=True) == [False]
+
+
+def test_what_is_larger_still_is_not_copied(objects: Distant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copies, "SMALL", 1)
+    monkeypatch.setattr(copies, "_LARGEST", 11)
+    assert are_copies(Copies(objects, 1.0), blocks(objects, "a", "abc"), scanned=True) == [True, False]
 
 
 def test_many_are_read_at_once(objects: Distant) -> None:
@@ -158,7 +204,10 @@ def test_who_cleans_up_temporary_files_does_no_harm(objects: Distant, all_of_the
     assert len(objects.read) == (4 if all_of_them else 3)
 
 
-def test_a_request_that_must_end_does_not_wait(objects: Distant) -> None:
+@pytest.mark.parametrize("part", [4, 100], ids=["parts", "whole"])
+def test_a_request_that_must_end_does_not_wait(objects: Distant, monkeypatch: pytest.MonkeyPatch, part: int) -> None:
+    monkeypatch.setattr(copies, "SMALL", part)
+    monkeypatch.setattr(copies, "PART", part)
     go_on = threading.Event()
     objects.before = lambda _: void(go_on.wait(10))
     some, kept = blocks(objects, *(f"{number:02}" for number in range(40))), Copies(objects, 60.0, most_bytes=40 * 8)
@@ -167,8 +216,11 @@ def test_a_request_that_must_end_does_not_wait(objects: Distant) -> None:
         raise TimeoutError
 
     with pytest.raises(TimeoutError):
-        kept.files(some, end)
+        kept.files(some, end, scanned=True)
     go_on.set()
+    for _ in patiently():
+        if all(are_copies(kept, some, scanned=True)):
+            break
     assert are_copies(kept, some) == [True] * 40
 
 

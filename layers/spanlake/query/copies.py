@@ -1,8 +1,8 @@
-"""Copies of small blocks in S3, kept as files for the next queries.
+"""Copies of blocks in S3, kept as files for the next queries.
 
-S3 takes some 20 ms to answer a request, and DuckDB makes a dozen of them for two columns of a block, one after the
-other. A small block is read whole with one instead, many of them at once. Blocks never change: what was read once need
-not be read again.
+S3 takes some 20 ms to answer a request, and DuckDB makes a dozen of them for two columns of a small block, one after
+the other, and many more of a large one. A small block is read whole with one request instead, many of them at once; so
+are parts of a larger one that is read from end to end. Blocks never change: what was read once need not be read again.
 """
 
 import fcntl
@@ -19,16 +19,22 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import chain
 from pathlib import Path
 
 from spanlake.store.errors import StoreError
 from spanlake.store.index import Block
 from spanlake.store.objects import Objects
 
-LARGEST = 8 << 20
-"""Bytes of a block that is copied: sending more takes longer than the requests that are spared."""
+SMALL = 8 << 20
+"""Bytes of a block that is copied whatever is asked of it: sending more takes longer than the requests that are
+spared."""
 
-_MOST_BYTES = 256 << 20  # of all copies: a function has twice as much that is not charged
+PART = 4 << 20
+"""Bytes of a larger one that are read at once."""
+
+_LARGEST = 64 << 20  # of a block that is read from end to end
+_MOST_BYTES = 320 << 20  # of all copies: a function has 512 MB that are not charged
 _AT_ONCE = 12
 _PULSE_SECONDS = 0.05
 _NAME = "spanlake-copies-"
@@ -39,6 +45,14 @@ _LOCK = "lock"  # of a directory, held while its process lives
 class _Copy:
     size: int  # bytes
     asked: float  # when it was asked for last, by the monotonic clock
+
+
+@dataclass
+class _Coming:
+    """A copy that is being made: its parts that are neither there nor given up, and whether one was."""
+
+    parts: dict[int, Future[None]]  # by where they begin
+    has_failed: bool = False
 
 
 class Copies:
@@ -53,25 +67,28 @@ class Copies:
         self._seconds = seconds
         self._most_bytes = most_bytes
         self._kept: OrderedDict[str, _Copy] = OrderedDict()  # by the block's path, the one asked for last at the end
-        self._coming: dict[str, Future[None]] = {}
+        self._coming: dict[str, _Coming] = {}
         self._bytes = 0  # of those that are kept and those that are coming
         self._lock = threading.RLock()
         self._threads = ThreadPoolExecutor(_AT_ONCE, "copies")
 
-    def files(self, blocks: Sequence[Block], check: Callable[[], None]) -> list[str]:
+    def files(self, blocks: Sequence[Block], check: Callable[[], None], *, scanned: bool = False) -> list[str]:
         """What DuckDB calls the blocks: the copy of one that has one, or can have it, and else the object itself.
 
-        While they come, ``check`` raises whatever ends the request that waits for them.
+        Larger ones are copied where they are ``scanned``. While they come, ``check`` raises whatever ends the request
+        that waits for them.
         """
         with self._lock:
-            coming = {block: future for block in blocks if (future := self._asked_for(block)) is not None}
+            largest = _LARGEST if scanned else SMALL
+            coming = {block: parts for block in blocks if (parts := self._asked_for(block, largest))}
         try:
-            while wait(coming.values(), _PULSE_SECONDS).not_done:
+            while wait(chain.from_iterable(parts.values() for parts in coming.values()), _PULSE_SECONDS).not_done:
                 check()
         finally:
-            for block, future in coming.items():
-                if future.cancel():  # neither there nor on its way
-                    self._end(block, is_kept=False)
+            for block, parts in coming.items():
+                for start, part in parts.items():
+                    if part.cancel():  # neither there nor on its way
+                        self._end(block, start, is_there=False)
         return [self._file(block.path) for block in blocks]
 
     def _file(self, path: str) -> str:
@@ -80,36 +97,50 @@ class Copies:
     def _copy(self, path: str) -> Path:
         return self.directory / f"{blake2b(path.encode(), digest_size=16).hexdigest()}.parquet"
 
-    def _asked_for(self, block: Block) -> "Future[None] | None":
-        """What to wait for, if anything."""
+    def _asked_for(self, block: Block, largest: int) -> dict[int, Future[None]]:
+        """The parts to wait for, if any."""
         path = block.path
         copy = self._kept.get(path)
         if copy is not None:
             if self._copy(path).exists():
                 copy.asked = time.monotonic()
                 self._kept.move_to_end(path)
-                return None
+                return {}
             self._drop(path)  # somebody has cleaned up
-        if path not in self._coming and block.size <= LARGEST and self._make_room(block.size):
+        if path not in self._coming and block.size <= largest and self._make_room(block.size):
             self._bytes += block.size
-            self._coming[path] = self._threads.submit(self._fetch, block)
-        return self._coming.get(path)
+            starts = range(0, block.size, PART) if block.size > SMALL else (0,)
+            self._coming[path] = coming = _Coming({})
+            coming.parts |= {start: self._threads.submit(self._fetch, block, start) for start in starts}
+        return dict(self._coming[path].parts) if path in self._coming else {}
 
-    def _fetch(self, block: Block) -> None:
-        is_kept = False
+    def _fetch(self, block: Block, start: int) -> None:
+        is_there = False
         try:
-            is_kept = self._is_copied(block)
+            is_there = self._is_copied(block, start)
         finally:
-            self._end(block, is_kept=is_kept)
+            self._end(block, start, is_there=is_there)
 
-    def _end(self, block: Block, *, is_kept: bool) -> None:
-        """Note what became of a copy that was coming, unless that was noted before."""
+    def _end(self, block: Block, start: int, *, is_there: bool) -> None:
+        """Note what became of a part, unless that was noted before, and with the last one of the copy."""
         with self._lock:
-            if self._coming.pop(block.path, None) is None:
+            coming = self._coming.get(block.path)
+            if coming is None or coming.parts.pop(start, None) is None:
                 return
-            if is_kept:
-                self._kept[block.path] = _Copy(block.size, time.monotonic())
-            else:
+            coming.has_failed |= not is_there
+            if coming.parts:
+                return
+            del self._coming[block.path]
+            copy = self._copy(block.path)
+            try:
+                if coming.has_failed:
+                    _part_of(copy).unlink(missing_ok=True)
+                else:
+                    _part_of(copy).rename(copy)
+                    self._kept[block.path] = _Copy(block.size, time.monotonic())
+            except OSError:
+                coming.has_failed = True
+            if coming.has_failed:
                 self._bytes -= block.size
 
     def _make_room(self, size: int) -> bool:
@@ -125,24 +156,39 @@ class Copies:
         with suppress(OSError):
             self._copy(path).unlink()
 
-    def _is_copied(self, block: Block) -> bool:
-        """Make the copy; whether there is one now. Where there is none, reading the object itself tells why."""
+    def _is_copied(self, block: Block, start: int) -> bool:
+        """Copy a part; whether it is there now. Where it is not, reading the object itself tells why."""
         try:
-            content = self._objects.get(block.path)
-            if len(content) != block.size:
+            content = self._read(block, start)
+            if content is None:
                 return False
-            self._write(self._copy(block.path), content)
+            self._write(self._copy(block.path), start, content)
         except (StoreError, OSError):
             return False
         return True
 
-    def _write(self, file: Path, content: bytes) -> None:
+    def _read(self, block: Block, start: int) -> bytes | None:
+        """A part of a block, the whole of a small one; None when it is not as large as it should be."""
+        if block.size <= SMALL:
+            content = self._objects.get(block.path)
+            return content if len(content) == block.size else None
+        with self._objects.open(block.path) as file:
+            if file.size() != block.size:
+                return None
+            file.seek(start)
+            return file.read(min(PART, block.size - start))
+
+    def _write(self, copy: Path, start: int, content: bytes) -> None:
         with self._lock:
             if not self.directory.exists():
                 self._make_directory()
-        part = file.with_suffix(".part")
-        part.write_bytes(content)
-        part.rename(file)
+        file = os.open(_part_of(copy), os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            while content:
+                written = os.pwrite(file, content, start)
+                content, start = content[written:], start + written
+        finally:
+            os.close(file)
 
     def _make_directory(self) -> None:
         _sweep(self.directory.parent)
@@ -150,6 +196,10 @@ class Copies:
         lock = os.open(self.directory / _LOCK, os.O_WRONLY | os.O_CREAT)
         fcntl.flock(lock, fcntl.LOCK_EX)
         weakref.finalize(self, _remove, self.directory, lock)
+
+
+def _part_of(copy: Path) -> Path:
+    return copy.with_suffix(".part")
 
 
 def _sweep(parent: Path) -> None:

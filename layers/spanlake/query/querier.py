@@ -123,7 +123,7 @@ class Querier:
             size = source.overlapping(steps.first_ns, steps.last_ns).size
             return outside_if_large(self.engine, session, source, size, series)
 
-        return self._ask(tenant, when, cancellation, ask, reach_ns=TRACE_REACH_NS)
+        return self._ask(tenant, when, cancellation, ask, reach_ns=TRACE_REACH_NS, scanned=True)
 
     def plan(self, query: Query) -> SearchPlan:
         """Plan a checked search; raises TraceQLError for what can not be answered."""
@@ -136,8 +136,10 @@ class Querier:
         cancellation: Cancellation | None,
         question: Callable[[Session, Source], T],
         reach_ns: int = 0,
+        *,
+        scanned: bool = False,
     ) -> T:
-        """Ask the blocks of a range, and of as much time on both sides of it.
+        """Ask the blocks of a range, and of as much time on both sides of it, perhaps reading them from end to end.
 
         Blocks whose objects have gone since they were found, replaced or expired, are looked up once more.
         """
@@ -145,9 +147,9 @@ class Querier:
 
         def find() -> Source:
             found = Source.find(self.index, self.objects, tenant, start, end)
-            return (
-                found if self.copies is None else replace(found, locate=partial(self.copies.files, check=session.check))
-            )
+            if self.copies is None:
+                return found
+            return replace(found, locate=partial(self.copies.files, check=session.check, scanned=scanned))
 
         with self.duck.session(cancellation) as session:
             source = find()
