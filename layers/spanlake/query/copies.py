@@ -87,8 +87,7 @@ class Copies:
         finally:
             for block, parts in coming.items():
                 for start, part in parts.items():
-                    if part.cancel():  # neither there nor on its way
-                        self._end(block, start, is_there=False)
+                    self._give_up(block, start, part)
         return [self._file(block.path) for block in blocks]
 
     def _file(self, path: str) -> str:
@@ -121,12 +120,18 @@ class Copies:
         finally:
             self._end(block, start, is_there=is_there)
 
-    def _end(self, block: Block, start: int, *, is_there: bool) -> None:
-        """Note what became of a part, unless that was noted before, and with the last one of the copy."""
+    def _give_up(self, block: Block, start: int, part: Future[None]) -> None:
+        """Do without a part, unless it is there or on its way."""
         with self._lock:
             coming = self._coming.get(block.path)
-            if coming is None or coming.parts.pop(start, None) is None:
-                return
+            if part.cancel() and coming is not None and coming.parts.get(start) is part:
+                self._end(block, start, is_there=False)
+
+    def _end(self, block: Block, start: int, *, is_there: bool) -> None:
+        """Note what became of a part, and with the last one of the copy."""
+        with self._lock:
+            coming = self._coming[block.path]
+            del coming.parts[start]
             coming.has_failed |= not is_there
             if coming.parts:
                 return
