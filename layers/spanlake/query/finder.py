@@ -148,7 +148,8 @@ def with_spans(
     """The query with a table ``spans`` of what the fields need: of all traces, or where whole traces are judged, of
     those that pass the probe, in all blocks or in some."""
     table = source.table(columns_needed(fields.needs), arrival=needs_arrival(fields.needs))
-    if probe.is_trivial or not fields.needs.whole_traces:
+    all_pass = probe.is_trivial and (probed_in is None or probed_in.blocks == source.blocks)
+    if all_pass or not fields.needs.whole_traces:
         return query.with_("spans", as_=table, copy=False)
     candidates = exp.select(exp.column(_TRACE)).from_("candidates").subquery()
     every = table.subquery("every", copy=False)
