@@ -6,7 +6,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
@@ -261,10 +260,11 @@ def test_they_go_with_their_process(objects: Distant, tmp_path: Path) -> None:
             assert are_copies(another, blocks(objects, "a")) == [True]
             if not files[1].parent.exists():
                 break
+        assert not files[1].parent.exists()
         assert here.directory.exists()
     directory = here.directory
     del here
     for _ in patiently():
         if not directory.exists():
             break
-        time.sleep(0.01)
+    assert not directory.exists()

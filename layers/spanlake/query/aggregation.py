@@ -21,7 +21,7 @@ from spanlake.query.sampling import only_sampled
 from spanlake.query.series import NAME, Exemplar, Labels, LabelValue, Series
 from spanlake.query.source import Source
 from spanlake.query.steps import Steps
-from spanlake.spans.arrays import Array, as_array, codes, int32, rows_of
+from spanlake.spans.arrays import Array, as_array, codes, int32, ordered_codes, rows_of
 from spanlake.traceql import values
 from spanlake.traceql.fields import SPAN, Fields
 from spanlake.traceql.pipeline import SearchPlan, Selection
@@ -199,10 +199,10 @@ class _Spans:
         rows = rows_of(self._lines_of(table))
         return zip(self._labels(table, pc.list_element(rows, 0)), rows.to_pylist(), strict=True)
 
-    def _lines_of(self, table: pa.Table) -> Array:
+    def _lines_of(self, table: pa.Table, numbered: Callable[[Sequence[Array]], Array] = codes) -> Array:
         """The number of what each row is grouped by besides its time."""
         columns = [as_array(table[name]) for name in self.groups if name != _POSITION]
-        return codes(columns) if columns else pa.repeat(int32(0), table.num_rows)
+        return numbered(columns) if columns else pa.repeat(int32(0), table.num_rows)
 
     def _labels(self, table: pa.Table, rows: Array) -> Iterator[Labels]:
         for row in table.select(self.groups).take(rows).to_pylist():
@@ -215,7 +215,8 @@ class _Spans:
             return []
         found: Any = as_array(offered[exemplars.FOUND])
         starts, traces = found.field("start"), found.field("trace")
-        rows = pa.array(exemplars.choose(self._lines_of(offered), starts, traces, steps, limit), pa.int64())
+        lines = self._lines_of(offered, ordered_codes)  # so that it does not matter how the rows lie
+        rows = pa.array(exemplars.choose(lines, starts, traces, steps, limit), pa.int64())
         labels, unit = self._labels(offered, rows), self.measure.unit
         return [Chosen.of(group, one, unit) for group, one in zip(labels, found.take(rows).to_pylist(), strict=True)]
 
