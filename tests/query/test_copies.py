@@ -79,7 +79,7 @@ def test_a_block_is_read_once(objects: Distant) -> None:
 
 
 def test_a_large_block_is_left_where_it_is(objects: Distant, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(copies, "SMALL", 8)
+    monkeypatch.setattr(copies, "_SMALL", 8)
     assert are_copies(Copies(objects, 1.0), blocks(objects, "small"[:2], "large")) == [True, False]
     assert len(objects.read) == 1
 
@@ -88,8 +88,8 @@ def test_a_large_block_is_left_where_it_is(objects: Distant, monkeypatch: pytest
 def test_a_large_block_that_is_scanned_is_copied_in_parts(
     objects: Distant, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    monkeypatch.setattr(copies, "SMALL", 12)
-    monkeypatch.setattr(copies, "PART", size)
+    monkeypatch.setattr(copies, "_SMALL", 12)
+    monkeypatch.setattr(copies, "_PART", size)
     kept, (small, large) = Copies(objects, 1.0), blocks(objects, "a", "large-it-is")
     assert are_copies(kept, [small, large]) == [True, False]
     assert are_copies(kept, [small, large], scanned=True) == [True, True]
@@ -102,8 +102,8 @@ def test_a_large_block_that_is_scanned_is_copied_in_parts(
 def test_with_a_part_that_fails_there_is_no_copy(
     objects: Distant, monkeypatch: pytest.MonkeyPatch, failing: int
 ) -> None:
-    monkeypatch.setattr(copies, "SMALL", 1)
-    monkeypatch.setattr(copies, "PART", 4)
+    monkeypatch.setattr(copies, "_SMALL", 1)
+    monkeypatch.setattr(copies, "_PART", 4)
     (block,) = blocks(objects, "abc")
     kept, turns = Copies(objects, 1.0, most_bytes=12), iter(range(1, 100))
 
@@ -119,7 +119,7 @@ def test_with_a_part_that_fails_there_is_no_copy(
 
 
 def test_what_is_larger_still_is_not_copied(objects: Distant, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(copies, "SMALL", 1)
+    monkeypatch.setattr(copies, "_SMALL", 1)
     monkeypatch.setattr(copies, "_LARGEST", 11)
     assert are_copies(Copies(objects, 1.0), blocks(objects, "a", "abc"), scanned=True) == [True, False]
 
@@ -205,8 +205,8 @@ def test_who_cleans_up_temporary_files_does_no_harm(objects: Distant, all_of_the
 
 @pytest.mark.parametrize("part", [4, 100], ids=["parts", "whole"])
 def test_a_request_that_must_end_does_not_wait(objects: Distant, monkeypatch: pytest.MonkeyPatch, part: int) -> None:
-    monkeypatch.setattr(copies, "SMALL", part)
-    monkeypatch.setattr(copies, "PART", part)
+    monkeypatch.setattr(copies, "_SMALL", part)
+    monkeypatch.setattr(copies, "_PART", part)
     go_on = threading.Event()
     objects.before = lambda _: void(go_on.wait(10))
     some, kept = blocks(objects, *(f"{number:02}" for number in range(40))), Copies(objects, 60.0, most_bytes=40 * 8)

@@ -131,14 +131,12 @@ class _Spans:
     def at(self, session: Session, arrivals: Array, columns: Mapping[str, Callable[[Fields], Sql]]) -> pa.Table:
         """Columns of the spans with these ``arrival``."""
         source, arrivals = self.source.of_rows(arrivals)
-        session.register(_WANTED, pa.table({ARRIVAL: arrivals}))
         fields = Fields(source.known)
         read: list[exp.Expr] = [exp.alias_(column(fields), name) for name, column in columns.items()]
         few = [row_is_one_of(arrivals)] if len(arrivals) <= _FEW_ROWS else []
         spans = source.table(columns_needed(fields.needs), arrival=True, where=few)
-        wanted = exp.select(exp.column(ARRIVAL)).from_(_WANTED).subquery()
-        rows = relation(fields.needs, read, spans)
-        return session.table(rows.where(exp.In(this=exp.column(ARRIVAL, table=SPAN), query=wanted), copy=False))
+        is_wanted = session.among(exp.column(ARRIVAL, table=SPAN), _WANTED, pa.table({ARRIVAL: arrivals}))
+        return session.table(relation(fields.needs, read, spans).where(is_wanted, copy=False))
 
     def weighted(self, read: Callable[[Fields], Sql], weight: Weight) -> exp.Select:
         """The same of a single filter's spans, with the columns VALUE and WEIGHT."""

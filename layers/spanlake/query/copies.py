@@ -26,13 +26,8 @@ from spanlake.store.errors import StoreError
 from spanlake.store.index import Block
 from spanlake.store.objects import Objects
 
-SMALL = 8 << 20
-"""Bytes of a block that is copied whatever is asked of it: sending more takes longer than the requests that are
-spared."""
-
-PART = 4 << 20
-"""Bytes of a larger one that are read at once."""
-
+_SMALL = 8 << 20  # bytes of a block that is copied whatever is asked of it: the requests that are spared take longer
+_PART = 4 << 20  # of a larger one that are read at once
 _LARGEST = 64 << 20  # of a block that is read from end to end
 _MOST_BYTES = 320 << 20  # of all copies: a function has 512 MB that are not charged
 _AT_ONCE = 12
@@ -79,7 +74,7 @@ class Copies:
         that waits for them.
         """
         with self._lock:
-            largest = _LARGEST if scanned else SMALL
+            largest = _LARGEST if scanned else _SMALL
             coming = {block: parts for block in blocks if (parts := self._asked_for(block, largest))}
         try:
             while wait(chain.from_iterable(parts.values() for parts in coming.values()), _PULSE_SECONDS).not_done:
@@ -108,7 +103,7 @@ class Copies:
             self._drop(path)  # somebody has cleaned up
         if path not in self._coming and block.size <= largest and self._make_room(block.size):
             self._bytes += block.size
-            starts = range(0, block.size, PART) if block.size > SMALL else (0,)
+            starts = range(0, block.size, _PART) if block.size > _SMALL else (0,)
             self._coming[path] = coming = _Coming({})
             coming.parts |= {start: self._threads.submit(self._fetch, block, start) for start in starts}
         return dict(self._coming[path].parts) if path in self._coming else {}
@@ -174,14 +169,14 @@ class Copies:
 
     def _read(self, block: Block, start: int) -> bytes | None:
         """A part of a block, the whole of a small one; None when it is not as large as it should be."""
-        if block.size <= SMALL:
+        if block.size <= _SMALL:
             content = self._objects.get(block.path)
             return content if len(content) == block.size else None
         with self._objects.open(block.path) as file:
             if file.size() != block.size:
                 return None
             file.seek(start)
-            return file.read(min(PART, block.size - start))
+            return file.read(min(_PART, block.size - start))
 
     def _write(self, copy: Path, start: int, content: bytes) -> None:
         with self._lock:

@@ -146,6 +146,12 @@ class Session:
         """Make an Arrow table readable under a name, for this session only."""
         self._cursor.register(name, table)
 
+    def among(self, column: exp.Column, name: str, table: pa.Table) -> exp.Expr:
+        """Whether a column has one of the values of its name in an Arrow table, which is registered for it."""
+        self.register(name, table)
+        found = exp.select(exp.column(column.name)).from_(exp.table_(name), copy=False)
+        return exp.In(this=column, query=found.subquery(copy=False))
+
 
 class Duck:
     """A DuckDB instance that reads Parquet below the given directories, one of them perhaps in S3, and nothing else.

@@ -126,8 +126,7 @@ class Kin:
         key = exp.column("trace_key")
         if len(scattered) <= _FEW_TRACES:
             return exp.In(this=key, expressions=[exp.Literal.number(one) for one in scattered["trace_key"].to_pylist()])
-        self.session.register(_KEYS, scattered)
-        return exp.In(this=key, query=exp.select(key.copy()).from_(exp.table_(_KEYS), copy=False).subquery(copy=False))
+        return self.session.among(key, _KEYS, scattered)
 
     def _in(self, portion: int) -> Iterator[exp.Expr]:
         if self.portions > 1:

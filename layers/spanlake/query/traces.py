@@ -55,9 +55,9 @@ def fetch_traces(session: Session, source: Source, columns: Iterable[str], trace
     if len(trace_ids) <= _FEW or source.engine is not None:
         spans = blocks.table(columns, arrival=True, where=[_hashed(trace_ids)])
         return _of_traces(session, spans, exp.In(this=exp.column("trace_id"), expressions=_literals(trace_ids)))
-    session.register(_WANTED, pa.table({"trace_id": pa.array(trace_ids, pa.binary())}))
-    wanted = exp.select(exp.column("trace_id")).from_(exp.table_(_WANTED), copy=False).subquery(copy=False)
-    return _of_traces(session, blocks.table(columns, arrival=True), exp.In(this=exp.column("trace_id"), query=wanted))
+    ids = pa.table({"trace_id": pa.array(trace_ids, pa.binary())})
+    is_wanted = session.among(exp.column("trace_id"), _WANTED, ids)
+    return _of_traces(session, blocks.table(columns, arrival=True), is_wanted)
 
 
 def _may_hold(source: Source, trace_ids: Sequence[bytes]) -> Source:

@@ -33,10 +33,10 @@ class Watchdog:
     def over(self, statement: Watched) -> Iterator[None]:
         """Watch a statement while it runs in this block; after it none is interrupted any more."""
         with self._lock:
-            self._running.add(statement)
             if not self._is_awake:
                 threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
                 self._is_awake = True
+            self._running.add(statement)
         try:
             yield
         finally:

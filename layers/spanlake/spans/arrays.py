@@ -53,11 +53,10 @@ def codes(columns: Sequence[Array]) -> Array:
 def ordered_codes(columns: Sequence[Array]) -> Array:
     """The same, from 0 in the order of the values, wherever they lie."""
     found = codes(columns).cast(pa.int64())
-    every = pc.unique(found)
-    first = pc.index_in(every, value_set=found)
+    first = pc.index_in(pc.unique(found), value_set=found)
     different = pa.table({str(n): column.take(first) for n, column in enumerate(columns)})
     order = pc.sort_indices(different, [(name, "ascending") for name in different.column_names]).cast(pa.int64())
-    return pc.index_in(every, value_set=order).take(found)
+    return pc.index_in(found, value_set=order)
 
 
 def rows_of(codes: Array) -> Array:
