@@ -6,13 +6,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-FOLDER = Path(__file__).parents[2] / "shared" / "conformance"
+DATA = Path(__file__).parent / "data"
+"""Recordings, payloads and cases that several suites use."""
+
+FOLDER = DATA / "conformance"
 ANSWERS = FOLDER / "answers.jsonl.gz"
 
 
 def checker() -> ModuleType:
-    """The module that loads, asks and compares."""
-    spec = importlib.util.spec_from_file_location("check", FOLDER / "check.py")
+    """Imports the module that loads, asks and compares the recorded requests."""
+    return script(FOLDER / "check.py")
+
+
+def script(path: Path) -> ModuleType:
+    """Imports a Python file that belongs to no package."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
