@@ -19,6 +19,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
+from spanlake.spans.rejections import explain
 from tests.conftest import StartServer
 from tests.payloads import DAY_NS, block_files, export_request, stored_names
 from tests.server import HalfSent, SpanlakeServer
@@ -167,23 +168,25 @@ def test_what_is_wrong_with_some_spans_is_told(server: SpanlakeServer, tenant: s
     assert answer.status == 200
     partial = ExportTraceServiceResponse.FromString(answer.body).partial_success
     assert partial.rejected_spans == 4
-    assert partial.error_message == "invalid_parent_span_id: 1, invalid_span_id: 2, invalid_trace_id: 1"
+    assert partial.error_message == explain({"invalid_parent_span_id": 1, "invalid_span_id": 2, "invalid_trace_id": 1})
     assert stored_names(server.data, tenant) == ["kept"]
 
 
 def test_it_is_told_in_json_too(server: SpanlakeServer, tenant: str) -> None:
     body = b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"name":"without ids"}]}]}]}'
     answer = server.post_traces(body, JSON, {"X-Scope-OrgID": tenant})
-    assert answer.json == {"partialSuccess": {"rejectedSpans": "1", "errorMessage": "invalid_trace_id: 1"}}
+    assert answer.json == {"partialSuccess": {"rejectedSpans": "1", "errorMessage": explain({"invalid_trace_id": 1})}}
 
 
 def test_spans_outside_the_window_of_time_are_rejected(start_server: StartServer) -> None:
     server = start_server("--retention", "2d")
     now = time.time_ns()
-    for age, rejected in ((0, ""), (1.9, ""), (2.1, "too_old: 1"), (-0.9, ""), (-1.1, "too_new: 1")):
+    for age, rejected in ((0, ""), (1.9, ""), (2.1, "too_old"), (-0.9, ""), (-1.1, "too_new")):
         body = export_request(f"{age} days old", start_ns=now - int(age * DAY_NS)).SerializeToString()
         answer = server.post_traces(body)
-        assert ExportTraceServiceResponse.FromString(answer.body).partial_success.error_message == rejected
+        assert ExportTraceServiceResponse.FromString(answer.body).partial_success.error_message == explain(
+            {rejected: 1}
+        )
     assert stored_names(server.data) == ["-0.9 days old", "0 days old", "1.9 days old"]
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from spanlake.spans.rejections import explain
 from tests.conftest import StartServer
 from tests.payloads import stored_names
 from tests.receivers import jaeger
@@ -74,7 +75,7 @@ def test_what_was_not_stored_is_told(server: SpanlakeServer, tenant: str) -> Non
     body = json.dumps([SPAN, SPAN | {"id": ""}, SPAN | {"traceId": ""}]).encode()
     answer = post(server, ZIPKIN, "/api/v2/spans", body, X_Scope_OrgID=tenant)
     assert answer.status == 202
-    assert answer.body == b"spans that were not stored: invalid_span_id: 1, invalid_trace_id: 1\n"
+    assert answer.body == f"{explain({'invalid_span_id': 1, 'invalid_trace_id': 1})}\n".encode()
     assert stored_names(server.data, tenant) == ["get"]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from spanlake.spans.rejections import explain
 from tests.recorded import FOLDER, checker, script
 from tests.server import SpanlakeServer, ask
 
@@ -77,5 +78,5 @@ def test_a_time_before_1970_is_refused(receiver: SpanlakeServer) -> None:
     answer = ask(
         9411 + receiver.offset, "POST", "/api/v2/spans", body=body, headers={"Content-Type": "application/json"}
     )
-    assert (answer.status, answer.body) == (400, b"no span was stored: too_new: 1\n")
+    assert (answer.status, answer.body) == (400, f"{explain({'too_new': 1})}\n".encode())
     assert receiver.get("/api/traces/beef").status == 404

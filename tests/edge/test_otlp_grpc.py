@@ -12,6 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
+from spanlake.spans.rejections import explain
 from tests.conftest import StartServer
 from tests.payloads import export_request, stored_names
 from tests.server import HalfSent, SpanlakeServer
@@ -70,7 +71,7 @@ def test_what_is_wrong_with_some_spans_is_told(server: SpanlakeServer, client: C
     request = export_request("kept", "no trace id")
     request.resource_spans[0].scope_spans[1].spans[0].trace_id = b""
     partial = client.export(request.SerializeToString(), tenant).partial_success
-    assert (partial.rejected_spans, partial.error_message) == (1, "invalid_trace_id: 1")
+    assert (partial.rejected_spans, partial.error_message) == (1, explain({"invalid_trace_id": 1}))
     assert stored_names(server.data, tenant) == ["kept"]
 
 

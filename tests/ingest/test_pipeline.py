@@ -12,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spanlake.ingest.pipeline import Pipeline, Write
-from spanlake.ingest.request import Outcome, Receipt, Request
+from spanlake.ingest.request import Format, Outcome, Receipt, Request
 from spanlake.metrics import Metrics
 from spanlake.receivers import otlp
+from spanlake.receivers.translated import Translated
 from spanlake.spans.decode import MalformedRequest
+from spanlake.spans.rejections import explain
 from spanlake.store.errors import StorageUnavailable
 from spanlake.store.index import Block
 from spanlake.store.local import LocalObjects
@@ -156,9 +158,14 @@ def test_the_same_group_again_makes_the_same_block(tmp_path: Path) -> None:
     assert stored_names(tmp_path, "t") == ["a", "b"]
 
 
-@pytest.mark.parametrize(
-    ("rejected", "explanation"), [({}, ""), ({"too_old": 2}, "too_old: 2"), ({"b": 1, "a": 2}, "a: 2, b: 1")]
-)
-def test_receipts_explain_themselves(rejected: dict[str, int], explanation: str) -> None:
+@pytest.mark.parametrize("rejected", [{}, {"too_old": 2}, {"malformed": 1, "invalid_span_id": 2}])
+def test_receipt_counts_and_explains_rejected_spans(rejected: dict[str, int]) -> None:
     receipt = Receipt(5, rejected)
-    assert (receipt.rejected_spans, receipt.explanation) == (sum(rejected.values()), explanation)
+    assert (receipt.rejected_spans, receipt.explanation) == (sum(rejected.values()), explain(rejected))
+
+
+def test_pipeline_adds_spans_rejected_by_translation() -> None:
+    """Spans that a receiver left out count with those that validation rejects."""
+    format_ = Format.of_each("partial", lambda body: Translated(body, {"malformed": 2, "too_old": 1}))
+    (outcome,) = pipeline(Memory(), timedelta(days=1))("t", [Request.of(body("x", age_days=5), format_)])
+    assert outcome == Receipt(0, {"malformed": 2, "too_old": 2})

@@ -47,7 +47,7 @@ class SpanPosts:
         except Exception as error:  # noqa: BLE001, the client hears of it, and the log of what is not in the table
             told = logged_problem(error)
             return PlainTextResponse(f"{told.message}\n", told.status, told.headers)
-        said = f"spans that were not stored: {receipt.explanation}\n" if receipt.rejected else ""
+        said = f"{receipt.explanation}\n" if receipt.rejected else ""
         return PlainTextResponse(said, HTTPStatus.ACCEPTED)
 
     async def _store(self, headers: Headers, receive: Receive) -> Receipt:

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -96,12 +97,16 @@ class Pipeline:
         if validated.table.num_rows:
             blocks = self.write(tenant, validated.table, _content_hash(requests))
             self.metrics.written(blocks=len(blocks), size=sum(block.size for block in blocks))
-        for rejected in validated.rejected:
-            self.metrics.rejected(rejected)
         return [
-            Receipt(spans - sum(rejected.values()), rejected)
-            for spans, rejected in zip(decoded.spans_per_request, validated.rejected, strict=True)
+            self._receipt(spans, invalid, request.rejected)
+            for spans, invalid, request in zip(decoded.spans_per_request, validated.rejected, requests, strict=True)
         ]
+
+    def _receipt(self, decoded: int, invalid: Mapping[str, int], unreadable: Mapping[str, int]) -> Receipt:
+        """Counts the rejected spans and returns the receipt of a request with ``decoded`` spans."""
+        rejected = Counter(invalid) + Counter(unreadable)
+        self.metrics.rejected(rejected)
+        return Receipt(decoded - sum(invalid.values()), rejected)
 
 
 def _content_hash(requests: Sequence[Request]) -> bytes:

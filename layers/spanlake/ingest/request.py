@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from spanlake.ingest.errors import NothingStored
+from spanlake.receivers.translated import Translated
+from spanlake.spans.rejections import explain
 
-Translation = Callable[[Sequence[bytes]], Sequence[bytes | Exception]]
-"""Turns bodies into ExportTraceServiceRequests, or into the MalformedRequest that says why it can not.
+Translation = Callable[[Sequence[bytes]], Sequence[bytes | Translated | Exception]]
+"""Turns bodies into OTLP, each into bytes, Translated or the MalformedRequest that says why not.
 
 It may raise what is wrong with one of several bodies; each of them is then translated alone.
 """
@@ -21,12 +23,12 @@ class Format:
     translate: Translation
 
     @classmethod
-    def of_each(cls, name: str, to_otlp: Callable[[bytes], bytes]) -> "Format":
+    def of_each(cls, name: str, to_otlp: Callable[[bytes], bytes | Translated]) -> "Format":
         """A format whose bodies are translated one by one; ``to_otlp`` raises MalformedRequest."""
         return cls(name, lambda bodies: [_tried(to_otlp, body) for body in bodies])
 
 
-def _tried(to_otlp: Callable[[bytes], bytes], body: bytes) -> bytes | Exception:
+def _tried(to_otlp: Callable[[bytes], bytes | Translated], body: bytes) -> bytes | Translated | Exception:
     try:
         return to_otlp(body)
     except Exception as error:  # noqa: BLE001, one odd request must not take the others with it
@@ -40,6 +42,7 @@ class Request:
     body: bytes
     digest: bytes  # of the body, and of the format
     format: Format | None = None  # None when the body is an ExportTraceServiceRequest
+    rejected: Mapping[str, int] = field(default_factory=dict)  # spans by reason, left out by the translation
 
     @classmethod
     def of(cls, body: bytes, format_: Format | None = None) -> "Request":
@@ -63,13 +66,13 @@ class Receipt:
 
     @property
     def explanation(self) -> str:
-        """Why spans were not stored, for the sender; empty when all were."""
-        return ", ".join(f"{reason}: {count}" for reason, count in sorted(self.rejected.items()))
+        """Sentence for the sender on the spans that were not stored; empty when all were."""
+        return explain(self.rejected)
 
     def require_some(self) -> None:
         """Raise NothingStored when there were spans and none of them was stored."""
         if self.rejected and not self.accepted:
-            raise NothingStored(f"no span was stored: {self.explanation}")
+            raise NothingStored(self.explanation)
 
     def to_otlp(self) -> bytes:
         """OTLP's ExportTraceServiceResponse; empty, and cheap, when nothing was rejected."""

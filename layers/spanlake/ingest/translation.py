@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from spanlake.ingest.request import Format, Request
+from spanlake.receivers.translated import Translated
 from spanlake.spans.decode import MalformedRequest
 
 _log = logging.getLogger(__name__)
@@ -24,11 +25,14 @@ def translated(requests: Sequence[Request]) -> list[Request | Exception]:
     return found
 
 
-def _result(request: Request, outcome: bytes | Exception) -> Request | Exception:
-    return told(outcome) if isinstance(outcome, Exception) else replace(request, body=outcome, format=None)
+def _result(request: Request, outcome: bytes | Translated | Exception) -> Request | Exception:
+    if isinstance(outcome, Exception):
+        return told(outcome)
+    otlp = outcome if isinstance(outcome, Translated) else Translated(outcome)
+    return replace(request, body=otlp.body, format=None, rejected=otlp.rejected)
 
 
-def _outcomes(format_: Format, bodies: Sequence[bytes]) -> Sequence[bytes | Exception]:
+def _outcomes(format_: Format, bodies: Sequence[bytes]) -> Sequence[bytes | Translated | Exception]:
     try:
         return format_.translate(bodies)
     except Exception as error:  # noqa: BLE001, one odd request must not take the others with it
