@@ -181,12 +181,11 @@ def test_it_is_told_in_json_too(server: SpanlakeServer, tenant: str) -> None:
 def test_spans_outside_the_window_of_time_are_rejected(start_server: StartServer) -> None:
     server = start_server("--retention", "2d")
     now = time.time_ns()
-    for age, rejected in ((0, ""), (1.9, ""), (2.1, "too_old"), (-0.9, ""), (-1.1, "too_new")):
+    for age, reason in ((0, ""), (1.9, ""), (2.1, "too_old"), (-0.9, ""), (-1.1, "too_new")):
         body = export_request(f"{age} days old", start_ns=now - int(age * DAY_NS)).SerializeToString()
         answer = server.post_traces(body)
-        assert ExportTraceServiceResponse.FromString(answer.body).partial_success.error_message == explain(
-            {rejected: 1}
-        )
+        said = ExportTraceServiceResponse.FromString(answer.body).partial_success.error_message
+        assert said == explain({reason: 1} if reason else {})
     assert stored_names(server.data) == ["-0.9 days old", "0 days old", "1.9 days old"]
 
 
