@@ -3,9 +3,10 @@
 import asyncio
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,8 @@ from spanlake.workers.seat import GivenUp, Patience, Seat
 from tests.server import patiently
 
 QUICK = Patience(first_pause=0.01, longest_pause=0.02, starts=3, pulse=0.05)
+SILENT_SECONDS = 15.0  # longer than a worker takes to start on a busy machine
+LONGEST_SECONDS = 240.0  # that a scene may take before it is ended
 
 
 def orders(data: Path) -> Orders:
@@ -32,6 +35,24 @@ def the_worker() -> int:
     raise ProcessLookupError
 
 
+def is_running(pid: int) -> bool:
+    """True where the process has not ended; a zombie has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def run(scene: Coroutine[Any, Any, None]) -> None:
+    """Runs a scene to its end, and ends its worker with it if it hangs."""
+
+    async def bounded() -> None:
+        async with asyncio.timeout(LONGEST_SECONDS):
+            await scene
+
+    asyncio.run(bounded())
+
+
 def wait_for(happened: Callable[[], bool]) -> None:
     if not any(happened() for _ in patiently()):
         raise TimeoutError
@@ -45,7 +66,7 @@ async def close(seat: Seat, keeper: "asyncio.Task[None]") -> None:
 
 def test_who_does_not_answer_is_killed_and_replaced(tmp_path: Path) -> None:
     async def scene() -> None:
-        seat = Seat(orders(tmp_path), replace(QUICK, doubtful=0.5, silent=4.0))
+        seat = Seat(orders(tmp_path), replace(QUICK, doubtful=0.5, silent=SILENT_SECONDS))
         keeper = asyncio.create_task(seat.keep())
         await asyncio.to_thread(wait_for, lambda: seat.is_ready)
         hung = the_worker()
@@ -56,13 +77,13 @@ def test_who_does_not_answer_is_killed_and_replaced(tmp_path: Path) -> None:
         assert the_worker() != hung
         await close(seat, keeper)
 
-    asyncio.run(scene())
+    run(scene())
 
 
 def test_what_the_first_one_says_about_why_it_can_not_start_is_passed_on(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(GivenUp, match=r"cannot use the directory .*file"):
-        asyncio.run(Seat(orders(tmp_path / "file"), QUICK).keep())
+        run(Seat(orders(tmp_path / "file"), QUICK).keep())
 
 
 def test_who_can_not_be_replaced_time_after_time_is_given_up(tmp_path: Path) -> None:
@@ -78,12 +99,25 @@ def test_who_can_not_be_replaced_time_after_time_is_given_up(tmp_path: Path) -> 
         await keeper
 
     with pytest.raises(GivenUp, match="worker 1 could not be started 3 times in a row: cannot use the directory"):
-        asyncio.run(scene())
+        run(scene())
 
 
 def test_one_that_ends_before_it_takes_requests_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", "/bin/false")
     seat = Seat(orders(tmp_path), QUICK)
     with pytest.raises(GivenUp, match="3 times in a row: it ended before it took requests"):
-        asyncio.run(seat.keep())
+        run(seat.keep())
     assert seat.replaced == 2
+
+
+def test_worker_is_killed_when_its_seat_is_cancelled(tmp_path: Path) -> None:
+    async def scene() -> None:
+        seat = Seat(orders(tmp_path), QUICK)
+        keeper = asyncio.create_task(seat.keep())
+        await asyncio.to_thread(wait_for, lambda: seat.is_ready)
+        pid = the_worker()
+        os.kill(pid, signal.SIGSTOP)
+        keeper.cancel()
+        await asyncio.to_thread(wait_for, lambda: not is_running(pid))
+
+    run(scene())

@@ -103,6 +103,9 @@ class Seat:
                 self._begun.set()
                 _log.info("a worker takes requests", extra={"number": self._orders.number, "pid": worker.pid})
             return await worker.ended()
+        except asyncio.CancelledError:
+            worker.kill()  # a stopped process would outlive its parent and hold its pipes open
+            raise
         finally:
             pulse.cancel()
 
