@@ -14,7 +14,7 @@ from typing import TypeVar
 import pyarrow as pa
 
 from spanlake.store.errors import StorageUnavailable
-from spanlake.store.index import Block, Catalog, CatalogEntry, DaySummary, Index
+from spanlake.store.index import Block, Catalog, CatalogEntry, DaySummary, Index, StoredBefore
 from spanlake.store.objects import ObjectInfo, Objects
 
 _SLOW_SECONDS = 0.3
@@ -90,9 +90,9 @@ class TroubledIndex:
         self._index = index
         self._trouble = trouble
 
-    def add(self, blocks: Sequence[Block], catalog: Catalog) -> None:
+    def add(self, blocks: Sequence[Block], catalog: Catalog) -> list[StoredBefore]:
         """As Index has it."""
-        self._trouble.around(lambda: self._index.add(blocks, catalog))
+        return self._trouble.around(lambda: self._index.add(blocks, catalog))
 
     def replace(self, added: Sequence[Block], removed: Sequence[Block]) -> None:
         """As Index has it."""
@@ -101,6 +101,10 @@ class TroubledIndex:
     def hide(self, blocks: Sequence[Block], trace_id: bytes) -> None:
         """As Index has it."""
         self._trouble.around(lambda: self._index.hide(blocks, trace_id))
+
+    def deletions(self, tenant: str, since_ns: int) -> dict[bytes, int]:
+        """As Index has it."""
+        return self._trouble.around(lambda: self._index.deletions(tenant, since_ns))
 
     def retired(self, before: int) -> list[Block]:
         """As Index has it."""

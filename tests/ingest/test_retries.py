@@ -1,14 +1,15 @@
 """Retries: the same request is stored once, whoever sends it and whenever."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
+from time import time_ns
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from spanlake.ingest.request import Outcome, Receipt, Request
-from spanlake.ingest.retries import RetryMemory
+from spanlake.ingest.retries import Deleted, RetryMemory
 from spanlake.metrics import Metrics
 
 PATIENCE = 20  # seconds
@@ -110,6 +111,48 @@ def test_a_retry_during_a_commit_that_raises_hears_of_it_too() -> None:
         raise OSError("full")
 
     (failure,) = RetryMemory(commit, capacity=9, seconds=3600, metrics=Metrics())("t", requests(b"a"))
+    assert isinstance(failure, OSError)
+
+
+class Deletions:
+    """Deletions of traces, and what was stored again because of them."""
+
+    def __init__(self) -> None:
+        self.traces: dict[bytes, int] = {}
+        self.again: list[tuple[bytes, set[bytes]]] = []
+
+    def since(self, _: str, since_ns: int) -> Mapping[bytes, int]:
+        return {trace_id: at for trace_id, at in self.traces.items() if at >= since_ns}
+
+    def store(self, _: str, request: Request, deleted: Mapping[bytes, int]) -> Outcome:
+        self.again.append((request.body, set(deleted)))
+        return Receipt(len(deleted))
+
+
+def test_a_retry_stores_what_was_deleted_since_once() -> None:
+    store, deletions = Store(), Deletions()
+    deleted = Deleted(deletions.since, deletions.store)
+    remembered = RetryMemory(store, capacity=9, seconds=3600, metrics=Metrics(), deleted=deleted)
+    deletions.traces[b"earlier"] = time_ns() - 1
+    remembered("t", requests(b"a", b"bb"))
+    remembered("t", requests(b"a"))
+    assert deletions.again == []
+    deletions.traces[b"later"] = time_ns()
+    assert remembered("t", requests(b"a", b"c")) == [Receipt(1), Receipt(1, {"too_old": 1})]
+    remembered("t", requests(b"a", b"c"))
+    assert deletions.again == [(b"a", {b"later"})]
+    assert store.stored == [("t", b"a"), ("t", b"bb"), ("t", b"c")]
+
+
+def test_a_retry_fails_while_deletions_cannot_be_read() -> None:
+    def unreadable(_: str, __: int) -> Mapping[bytes, int]:
+        raise OSError("locked")
+
+    store, deletions = Store(), Deletions()
+    deleted = Deleted(unreadable, deletions.store)
+    remembered = RetryMemory(store, capacity=9, seconds=3600, metrics=Metrics(), deleted=deleted)
+    remembered("t", requests(b"a"))
+    (failure,) = remembered("t", requests(b"a"))
     assert isinstance(failure, OSError)
 
 

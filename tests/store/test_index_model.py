@@ -67,6 +67,14 @@ class Model:
     def is_known(self, block: Block) -> bool:
         return key(block) in self.live or key(block) in self.retired or key(block) in self.forgotten
 
+    def stored_before(self, blocks: Sequence[Block]) -> set[Block]:
+        """Those that were replaced, or hide spans."""
+        return {
+            block
+            for block in blocks
+            if self.is_known(block) and (key(block) not in self.live or self.live[key(block)].hidden)
+        }
+
     def add(self, blocks: Sequence[Block], catalog: Catalog) -> None:
         for block in blocks:
             if key(block) in self.live:
@@ -130,7 +138,7 @@ class IndexHistory(RuleBasedStateMachine):
     def add(self, numbers: set[int], hours: int, size: int, entries: frozenset[CatalogEntry]) -> None:
         blocks = [fresh(number, hours, size) for number in sorted(numbers)]
         catalog = {(block.tenant, block.date): entries for block in blocks}
-        self.index.add(blocks, catalog)
+        assert {found.block for found in self.index.add(blocks, catalog)} == self.model.stored_before(blocks)
         self.model.add(blocks, catalog)
 
     @rule(picks=Picks)

@@ -11,7 +11,7 @@ import pytest
 from spanlake.store import sqlite_file
 from spanlake.store.days import MAX_NS
 from spanlake.store.errors import StorageCorrupt, StorageUnavailable
-from spanlake.store.index import CatalogEntry
+from spanlake.store.index import CatalogEntry, StoredBefore
 from spanlake.store.sqlite import SqliteIndex
 from tests.store.tables import NOON
 from tests.store.test_index import TODAY, block
@@ -93,7 +93,7 @@ def test_a_database_of_a_newer_spanlake_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "index.db"
     SqliteIndex(path).close()
     newer = sqlite3.connect(path)
-    newer.execute("PRAGMA user_version = 3")
+    newer.execute("PRAGMA user_version = 4")
     newer.close()
     with pytest.raises(StorageCorrupt, match="newer spanlake"):
         SqliteIndex(path)
@@ -147,6 +147,20 @@ def test_an_index_of_the_first_version_is_brought_up_to_date(of_version_1: Path)
         assert index.retired(1_700_000_001) == [block("1")]
         assert index.catalog("a", NOON, NOON) == {CatalogEntry("span", "http.method", "string")}
         index.close()
+
+
+def test_an_index_of_the_second_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "index.db"
+    SqliteIndex(path).close()
+    old = sqlite3.connect(path)
+    old.executescript(
+        "DROP TABLE deletion; DROP TABLE identity; ALTER TABLE forgotten DROP COLUMN created_ns;"
+        "INSERT INTO forgotten VALUES ('a', '2026-11-22', 0, '1'); PRAGMA user_version = 2;"
+    )
+    old.close()
+    index = SqliteIndex(path)
+    assert index.add([block("1"), block("2")], {}) == [StoredBefore(block("1"), 0, None)]
+    assert index.find("a", 0, MAX_NS) == [block("2")]
 
 
 def test_several_processes_may_bring_an_index_up_to_date(of_version_1: Path) -> None:

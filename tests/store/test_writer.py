@@ -11,7 +11,7 @@ from spanlake.query.remote import Remote
 from spanlake.spans.columns import attribute_columns
 from spanlake.store.days import MAX_NS, MIN_NS
 from spanlake.store.errors import ObjectNotFound, StorageCorrupt, StorageUnavailable
-from spanlake.store.index import Block, Catalog, Index
+from spanlake.store.index import Block, Catalog, Index, StoredBefore
 from spanlake.store.local import LocalObjects
 from spanlake.store.objects import Objects
 from spanlake.store.reader import block_schema, uris
@@ -40,7 +40,7 @@ class FullAfter(LocalObjects):
 class Throttled(SqliteIndex):
     """An index that refuses to be written to."""
 
-    def add(self, blocks: Sequence[Block], catalog: Catalog) -> None:  # noqa: ARG002, the interface's names
+    def add(self, blocks: Sequence[Block], catalog: Catalog) -> list[StoredBefore]:  # noqa: ARG002, the interface's names
         raise StorageUnavailable("slow down")
 
 

@@ -4,7 +4,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from hashlib import sha256
 
@@ -21,6 +21,12 @@ FUTURE = timedelta(days=1)  # how far ahead of ours a sender's clock may be
 
 Read = Callable[[Sequence[bytes]], Decoded]
 Write = Callable[[str, pa.Table, bytes], Sequence[Block]]  # tenant, span table, hash of what it was made from
+
+Since = Callable[[str, int], Mapping[bytes, int]]
+"""Traces of a tenant that were deleted at or after a time, with the time of the deletion, in Unix nanoseconds."""
+
+WriteDeleted = Callable[[str, pa.Table, bytes, Mapping[bytes, int]], Sequence[Block]]
+"""Writes the spans of deleted traces again; takes what Write takes, and the traces."""
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +46,17 @@ class Pipeline:
         in_otlp = translated(requests)
         stored = iter(self._store_as_otlp(tenant, [each for each in in_otlp if isinstance(each, Request)]))
         return [next(stored) if isinstance(each, Request) else each for each in in_otlp]
+
+    def store_deleted(
+        self, write: WriteDeleted, tenant: str, request: Request, deleted: Mapping[bytes, int]
+    ) -> Outcome:
+        """Store those spans of a stored request again whose traces were deleted since."""
+
+        def write_some(tenant: str, table: pa.Table, content_hash: bytes) -> Sequence[Block]:
+            return write(tenant, table, content_hash, deleted)
+
+        (outcome,) = replace(self, write=write_some)(tenant, [request])
+        return outcome
 
     def _store_as_otlp(self, tenant: str, requests: Sequence[Request]) -> list[Outcome]:
         if not requests:

@@ -1,10 +1,11 @@
 """A client that did not hear the answer sends the same request again: it is stored once."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from threading import Lock
-from time import monotonic
+from time import monotonic, time_ns
 
 from spanlake.ingest.request import Commit, Outcome, Receipt, Request
 from spanlake.metrics import Metrics
@@ -12,21 +13,46 @@ from spanlake.metrics import Metrics
 _Key = tuple[str, bytes]  # tenant, digest
 
 
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """Finds and repairs stored requests that have lost spans to deletions of traces.
+
+    ``since`` takes a tenant and a time in Unix nanoseconds; it returns the traces that were deleted at or after it,
+    with the times of the deletions. ``store`` takes a tenant, a stored request and such traces; it stores their spans
+    again.
+    """
+
+    since: Callable[[str, int], Mapping[bytes, int]]
+    store: Callable[[str, Request, Mapping[bytes, int]], Outcome]
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A request that is stored."""
+
+    receipt: Receipt
+    at: float  # monotonic seconds
+    since_ns: int  # Unix time; which deletions have not taken its spans for certain
+
+
 class RetryMemory:
     """Commits requests, except those it has seen committed lately, or sees another thread committing right now.
 
     It is a Commit around a Commit. What it forgets, by number or by age in seconds, is merely stored again, and
-    compaction drops the copy.
+    compaction drops the copy. Of a request that is remembered, the spans of traces that were deleted since are stored.
     """
 
-    def __init__(self, commit: Commit, *, capacity: int, seconds: float, metrics: Metrics) -> None:
+    def __init__(
+        self, commit: Commit, *, capacity: int, seconds: float, metrics: Metrics, deleted: Deleted | None = None
+    ) -> None:
         self._commit = commit
+        self._deleted = deleted
         self._capacity = capacity
         self._seconds = seconds
         self._metrics = metrics
         self._lock = Lock()
         self._running: dict[_Key, Future[Outcome]] = {}
-        self._stored: OrderedDict[_Key, tuple[Receipt, float]] = OrderedDict()  # oldest first
+        self._stored: OrderedDict[_Key, _Stored] = OrderedDict()  # oldest first
 
     def __call__(self, tenant: str, requests: Sequence[Request]) -> list[Outcome]:
         """Answer every request in order, having stored the ones that are new."""
@@ -35,16 +61,19 @@ class RetryMemory:
             self._forget_old()
             fresh = {key: request for key, request in zip(keys, requests, strict=True) if self._is_new(key)}
             self._running.update({key: Future() for key in fresh})
-            answers = [self._running.get(key) or _known(self._stored[key][0]) for key in keys]
+            known = {key: self._stored[key] for key in keys if key not in self._running}
+            answers = [self._running.get(key) for key in keys]
         if fresh:
             self._store(tenant, fresh)
         self._metrics.repeated(len(keys) - len(fresh))
-        return [answer.result() for answer in answers]
+        repaired = self._repaired(tenant, dict(zip(keys, requests, strict=True)), known) if known else {}
+        return [repaired[key] if answer is None else answer.result() for key, answer in zip(keys, answers, strict=True)]
 
     def _is_new(self, key: _Key) -> bool:
         return key not in self._running and key not in self._stored
 
     def _store(self, tenant: str, fresh: dict[_Key, Request]) -> None:
+        since_ns = time_ns()
         try:
             outcomes = self._commit(tenant, list(fresh.values()))
         except Exception as error:  # noqa: BLE001, whoever waits for the same request must not wait for ever
@@ -54,7 +83,7 @@ class RetryMemory:
             answers = [self._running.pop(key) for key in fresh]
             self._stored.update(
                 {
-                    key: (outcome, now)
+                    key: _Stored(outcome, now, since_ns)
                     for key, outcome in zip(fresh, outcomes, strict=True)
                     if isinstance(outcome, Receipt)
                 }
@@ -62,13 +91,34 @@ class RetryMemory:
         for answer, outcome in zip(answers, outcomes, strict=True):
             answer.set_result(outcome)
 
+    def _repaired(
+        self, tenant: str, requests: Mapping[_Key, Request], known: Mapping[_Key, _Stored]
+    ) -> dict[_Key, Outcome]:
+        """The outcomes of known requests, of which the spans that deletions have taken are stored again."""
+        outcomes: dict[_Key, Outcome] = {key: stored.receipt for key, stored in known.items()}
+        if self._deleted is None:
+            return outcomes
+        now_ns = time_ns()
+        try:
+            deleted = self._deleted.since(tenant, min(stored.since_ns for stored in known.values()))
+        except Exception as error:  # noqa: BLE001, as above
+            return dict.fromkeys(known, error)
+        for key, stored in known.items():
+            own = {trace_id: at for trace_id, at in deleted.items() if at >= stored.since_ns}
+            if own:
+                outcomes[key] = self._repair(key, requests[key], own, now_ns)
+        return outcomes
+
+    def _repair(self, key: _Key, request: Request, deleted: Mapping[bytes, int], now_ns: int) -> Outcome:
+        assert self._deleted is not None
+        outcome = self._deleted.store(key[0], request, deleted)
+        if isinstance(outcome, Receipt):
+            with self._lock:
+                self._stored[key] = _Stored(outcome, monotonic(), now_ns)
+                self._stored.move_to_end(key)
+        return outcome
+
     def _forget_old(self) -> None:
         limit = monotonic() - self._seconds
-        while self._stored and (len(self._stored) > self._capacity or next(iter(self._stored.values()))[1] < limit):
+        while self._stored and (len(self._stored) > self._capacity or next(iter(self._stored.values())).at < limit):
             self._stored.popitem(last=False)
-
-
-def _known(receipt: Receipt) -> "Future[Outcome]":
-    answer: Future[Outcome] = Future()
-    answer.set_result(receipt)
-    return answer

@@ -3,15 +3,16 @@
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Protocol
 
 from spanlake.config import IngestLimits
 from spanlake.ingest.admission import Admission
 from spanlake.ingest.group import GroupCommit, GroupPolicy
 from spanlake.ingest.metrics import IngestMetrics
-from spanlake.ingest.pipeline import Pipeline, Read, Write
+from spanlake.ingest.pipeline import Pipeline, Read, Since, Write, WriteDeleted
 from spanlake.ingest.request import Format, Receipt
-from spanlake.ingest.retries import RetryMemory
+from spanlake.ingest.retries import Deleted, RetryMemory
 from spanlake.metrics import Metrics
 
 
@@ -35,15 +36,26 @@ class Ingest:
     metrics: IngestMetrics
 
 
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where spans are stored."""
+
+    write: Write
+    write_deleted: WriteDeleted
+    deletions: Since
+
+
 def group_commit(
-    read: Read, write: Write, limits: IngestLimits, retention: timedelta | None, metrics: Metrics
+    read: Read, to: Destination, limits: IngestLimits, retention: timedelta | None, metrics: Metrics
 ) -> GroupCommit:
     """Compose what is behind submit; the caller starts and closes it."""
+    pipeline = Pipeline(read, to.write, metrics, retention)
     remembered = RetryMemory(
-        Pipeline(read, write, metrics, retention),
+        pipeline,
         capacity=limits.remembered_requests,
         seconds=limits.remembered_seconds,
         metrics=metrics,
+        deleted=Deleted(to.deletions, partial(pipeline.store_deleted, to.write_deleted)),
     )
     policy = GroupPolicy(limits.linger_seconds, limits.group_bytes, limits.group_requests)
     return GroupCommit(remembered, policy)

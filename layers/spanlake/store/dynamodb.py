@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING
 from spanlake.store import aws
 from spanlake.store.days import MAX_NS, clamp_ns, utc_day
 from spanlake.store.dynamodb_days import Days, is_begun
-from spanlake.store.dynamodb_items import is_block, is_entry, is_live, is_there, key_of, to_block, to_entry
+from spanlake.store.dynamodb_deletions import Deletions
+from spanlake.store.dynamodb_items import (
+    created_ns_of,
+    is_block,
+    is_entry,
+    is_live,
+    is_there,
+    key_of,
+    to_block,
+    to_entry,
+)
 from spanlake.store.dynamodb_requests import NoTable, Refused, Requests
 from spanlake.store.dynamodb_summary import Summaries
 from spanlake.store.dynamodb_swaps import IS_LIVE, Swaps, block_update, not_live
@@ -26,8 +36,8 @@ from spanlake.store.dynamodb_table import (
     tombstone_key,
 )
 from spanlake.store.dynamodb_update import Action, Missing, Update
-from spanlake.store.errors import StoreError
-from spanlake.store.index import MAX_REPLACED, Block, Catalog, CatalogEntry, DaySummary
+from spanlake.store.errors import StorageUnavailable, StoreError
+from spanlake.store.index import MAX_REPLACED, Block, Catalog, CatalogEntry, DaySummary, StoredBefore
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -69,6 +79,7 @@ class DynamoIndex:
         self._requests = Requests(self.client, table)
         self._days = Days(self._requests, retention)
         self._swaps = Swaps(self._requests, retention)
+        self._deletions = Deletions(self._requests)
         self._summaries = Summaries(self._requests, self._days)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="index")
 
@@ -82,8 +93,11 @@ class DynamoIndex:
             with aws.reported(f"make the index table {self.table}"):
                 create_table(self.client, self.table)
 
-    def add(self, blocks: Sequence[Block], catalog: Catalog) -> None:
-        """Make blocks live, all or none unless they are too many for one transaction, durable when this returns."""
+    def add(self, blocks: Sequence[Block], catalog: Catalog) -> list[StoredBefore]:
+        """Make blocks live, all or none unless they are too many for one transaction, durable when this returns.
+
+        Returns those of which spans may be deleted.
+        """
         self._check_days(blocks, catalog)
         for tenant, day in dict.fromkeys((block.tenant, block.date) for block in blocks):
             self._days.begin(tenant, day)
@@ -91,9 +105,9 @@ class DynamoIndex:
             self._days.reach(block)
         for (tenant, day), entries in catalog.items():
             self._days.learn(tenant, day, entries)
-        for some in _transactions(blocks):
-            self._add(some)
+        stored_before = [found for some in _transactions(blocks) for found in self._add(some)]
         self._summaries.forget(blocks)
+        return stored_before
 
     def replace(self, added: Sequence[Block], removed: Sequence[Block]) -> None:
         """Swap blocks in one transaction; raises IndexConflict when a removed block is not live, or hides more."""
@@ -112,10 +126,16 @@ class DynamoIndex:
 
     def hide(self, blocks: Sequence[Block], trace_id: bytes) -> None:
         """Hide the spans that live blocks hold of a trace; raises IndexConflict when one of them is not live."""
+        for tenant in dict.fromkeys(block.tenant for block in blocks):
+            self._deletions.record(tenant, trace_id)
         for block in blocks:
             update = Update(block_key(block), add={"hidden": frozenset({trace_id})}, where=IS_LIVE)
             if not self._requests.update(update):
                 raise not_live(block)
+
+    def deletions(self, tenant: str, since_ns: int) -> dict[bytes, int]:
+        """Traces of a tenant that were deleted at or after a time, with the time of the last deletion of each."""
+        return self._deletions.since(tenant, since_ns)
 
     def retired(self, before: int) -> list[Block]:
         """Blocks that were replaced before this second since 1970 and are not forgotten."""
@@ -175,22 +195,41 @@ class DynamoIndex:
             if not self._days.has_begun(tenant, day):
                 raise ValueError(f"the catalog speaks of {day}, of which there is no block")
 
-    def _add(self, blocks: Sequence[Block]) -> None:
-        """Make blocks live in one request, but those that were replaced."""
+    def _add(self, blocks: Sequence[Block]) -> list[StoredBefore]:
+        """Make blocks live in one request, but those that were replaced; returns these, and those that hide spans."""
+        refused = self._try_to_add(blocks)
+        rest = [block for block in blocks if block not in refused]
+        return [*self._stored_before(refused), *(self._add(rest) if refused and rest else [])]
+
+    def _try_to_add(self, blocks: Sequence[Block]) -> list[Block]:
+        """Make all of the blocks live, or none and return those that stand in the way."""
         actions = [(block, action) for block in blocks for action in self._addition(block)]
         if len(actions) == 1:
-            self._requests.update(block_update(blocks[0], self._retention))
-            return
+            update = block_update(blocks[0], self._retention, unless_hidden=True)
+            return [] if self._requests.update(update) else list(blocks)
         try:
             self._requests.transact([action for _, action in actions])
         except Refused as refused:
-            replaced = {actions[number][0].path for number in refused.actions}
-            rest = [block for block in blocks if block.path not in replaced]
-            if rest:
-                self._add(rest)
+            paths = {actions[number][0].path for number in refused.actions}
+            return [block for block in blocks if block.path in paths]
+        return []
+
+    def _stored_before(self, blocks: Sequence[Block]) -> Iterator[StoredBefore]:
+        """What is known of blocks that were replaced or hide spans; the entries of live ones are renewed."""
+        if not blocks:
+            return
+        items = self._requests.get([key for block in blocks for key in (block_key(block), tombstone_key(block))])
+        for block in blocks:
+            item = items.get(block_key(block)) or items.get(tombstone_key(block))
+            if item is None:
+                raise StorageUnavailable(f"the entry of the block {block.path} expired meanwhile")
+            hidden = item.get("hidden", frozenset()) if is_live(item) else None
+            if hidden is not None:
+                self._requests.update(block_update(block, self._retention))
+            yield StoredBefore(block, created_ns_of(item), hidden)
 
     def _addition(self, block: Block) -> Iterator[Action]:
-        yield block_update(block, self._retention)
+        yield block_update(block, self._retention, unless_hidden=True)
         if block.end_ns < time.time_ns() - _YOUNG_NS:
             yield Missing(tombstone_key(block))
 

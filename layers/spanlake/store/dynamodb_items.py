@@ -46,6 +46,11 @@ def is_entry(item: Item) -> bool:
     return str(item["sk"]).startswith(DAY_ITEM) and "scope" in item
 
 
+def created_ns_of(item: Item) -> int:
+    """When the spans of a block or of a tombstone were first stored; 0 of tombstones of an older version."""
+    return int(item.get("created_ns", 0))
+
+
 def renewed(block: Block) -> Item:
     """What an item of a block says anew each time the block is added."""
     return {name: getattr(block, name) for name in _NUMBERS} | {"trace_filter": block.trace_filter}

@@ -49,9 +49,10 @@ class Requests:
         self.table = table
 
     def query(
-        self, pk: str, *, begins: str = "", below: str = "", names: Sequence[str] = ()
+        self, pk: str, *, begins: str = "", below: str = "", since: str = "", names: Sequence[str] = ()
     ) -> Iterator[dict[str, Any]]:
-        """The items of a partition in the order of their sort keys: those that begin with, or those below, a text.
+        """The items of a partition in the order of their sort keys, of which those that ``begin`` with a text, are
+        ``below`` it, or follow it and are it (``since``).
 
         With names, only these attributes of them.
         """
@@ -60,6 +61,8 @@ class Requests:
             condition, values = f"{condition} AND begins_with(sk, :sk)", {"pk": pk, "sk": begins}
         if below:
             condition, values = f"{condition} AND sk < :sk", {"pk": pk, "sk": below}
+        if since:
+            condition, values = f"{condition} AND sk >= :sk", {"pk": pk, "sk": since}
         request: dict[str, Any] = {
             "TableName": self.table,
             "KeyConditionExpression": condition,

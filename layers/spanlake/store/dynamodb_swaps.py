@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from spanlake.store.dynamodb_days import expiry
-from spanlake.store.dynamodb_items import is_live, lasting, renewed, to_block
+from spanlake.store.dynamodb_items import created_ns_of, is_live, lasting, renewed, to_block
 from spanlake.store.dynamodb_requests import Refused, Requests
 from spanlake.store.dynamodb_table import EXPIRES, RETIRED, Key, block_key, tombstone_key
 from spanlake.store.dynamodb_update import ABSENT, PRESENT, Update
@@ -49,11 +49,10 @@ class Swaps:
         """Leave nothing but tombstones of retired blocks."""
         by_key = {block_key(block): block for block in blocks}
         items = self._requests.get(by_key)
-        gone = [by_key[key] for key, item in items.items() if "replaced" in item]
+        gone = {key: item for key, item in items.items() if "replaced" in item}
         expires = int(time.time()) + _TOMBSTONE_SECONDS
-        keys = map(tombstone_key, gone)
-        self._requests.put({"pk": pk, "sk": sk, EXPIRES: expires} for pk, sk in keys)
-        self._requests.delete(map(block_key, gone))
+        self._requests.put(_tombstone(by_key[key], created_ns_of(item), expires) for key, item in gone.items())
+        self._requests.delete(gone)
 
     def _excuse(self, added: Sequence[Block], removed: Sequence[Block]) -> None:
         """Return if the swap has been done before; raise what was wrong with it otherwise."""
@@ -68,10 +67,16 @@ class Swaps:
         raise StorageUnavailable("others have swapped the same blocks, or put them back")
 
 
-def block_update(block: Block, retention: timedelta | None) -> Update:
-    """Makes a block live, or renews the entry of one that is; not if it is retired."""
+def block_update(block: Block, retention: timedelta | None, *, unless_hidden: bool = False) -> Update:
+    """Makes a block live, or renews the entry of one that is; not if it is retired, or hides spans if so wanted."""
+    where = [(ABSENT, "replaced"), *([(ABSENT, "hidden")] if unless_hidden else [])]
     values = {**renewed(block), **expiry(block.date, retention, spare_days=1)}
-    return Update(block_key(block), put=values, once=lasting(block), where=[(ABSENT, "replaced")])
+    return Update(block_key(block), put=values, once=lasting(block), where=where)
+
+
+def _tombstone(block: Block, created_ns: int, expires: int) -> dict[str, Any]:
+    pk, sk = tombstone_key(block)
+    return {"pk": pk, "sk": sk, "created_ns": created_ns, EXPIRES: expires}
 
 
 def not_live(block: Block) -> IndexConflict:

@@ -11,6 +11,7 @@ The partition key ``pk`` and the sort key ``sk`` are strings. Numbers are N, ids
 | `TENANT#DATE` | `~LEVEL#ID`      | the tombstone of a forgotten block, kept while clients may still try again       |
 | `TENANT`      | `DATE`           | the list of days: ``reach_ns``, up to when spans of the day last                 |
 | `#tenants`    | `TENANT`         | the list of tenants: ``last_day``, the latest that has begun                     |
+| `#deleted#TENANT` | `NS#TRACE_ID` | a deletion: nanoseconds in 20 digits, the trace id in hexadecimal; kept 30 days |
 | `#retired`    | `SECONDS#RANDOM` | a swap: ``blocks``, the keys of those it replaced                                |
 
 ``expires`` (seconds since 1970) is the attribute of the table's time to live. DynamoDB may take days to remove what has
@@ -34,6 +35,7 @@ Key = tuple[str, str]  # pk, sk
 
 TENANTS = "#tenants"
 RETIRED = "#retired"
+DELETED = "#deleted#"  # followed by the tenant
 DAY_ITEM = "@"  # also what keys of the catalog begin with
 TOMBSTONE = "~"
 EXPIRES = "expires"

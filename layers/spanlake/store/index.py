@@ -37,6 +37,15 @@ def arrival_order(block: Block) -> tuple[int, str]:
     return block.created_ns, block.id
 
 
+@dataclass(frozen=True, slots=True)
+class StoredBefore:
+    """A block that was added again after deletions may have removed some of its spans."""
+
+    block: Block  # as it was added again
+    created_ns: int  # when its spans were first stored; 0 when that is not known
+    hidden: frozenset[bytes] | None  # ids of traces that the live block hides; None when it was replaced
+
+
 @dataclass(frozen=True, order=True, slots=True)
 class CatalogEntry:
     """One attribute that occurs in a tenant's spans on a day."""
@@ -68,11 +77,12 @@ class Index(Protocol):
     StorageCorrupt when it can not be read at all.
     """
 
-    def add(self, blocks: Sequence[Block], catalog: Catalog) -> None:
+    def add(self, blocks: Sequence[Block], catalog: Catalog) -> list[StoredBefore]:
         """Make blocks live, all or none, durable when this returns.
 
         Adding a live block again renews its entry, all but the time of its creation and what is hidden in it. Adding
-        one that was replaced changes nothing: its spans live on in the block that took its place.
+        one that was replaced changes nothing: its spans live on in the block that took its place. Unless they were
+        deleted there, or are hidden in the live block: the blocks of which that may be so are returned.
         """
 
     def replace(self, added: Sequence[Block], removed: Sequence[Block]) -> None:
@@ -83,10 +93,17 @@ class Index(Protocol):
         """
 
     def hide(self, blocks: Sequence[Block], trace_id: bytes) -> None:
-        """Hide the spans that live blocks hold of a trace, durable when this returns.
+        """Hide the spans that live blocks hold of a trace, durable when this returns, and record the deletion.
 
         What the blocks hide lasts until they are replaced, by blocks without those spans. Raises IndexConflict when
         one of the blocks is not live; some of the others may then hide the trace already.
+        """
+
+    def deletions(self, tenant: str, since_ns: int) -> dict[bytes, int]:
+        """Traces of a tenant that were deleted at or after a time, with the time of the last deletion of each.
+
+        Times are nanoseconds since 1970. Deletions are forgotten when no block is left that was stored before them;
+        with DynamoDB after 30 days.
         """
 
     def retired(self, before: int) -> list[Block]:

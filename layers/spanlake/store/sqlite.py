@@ -4,6 +4,7 @@
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -13,7 +14,7 @@ from typing import Any
 from spanlake.store.days import clamp_ns, utc_day
 from spanlake.store.directories import make_directories
 from spanlake.store.errors import IndexConflict
-from spanlake.store.index import MAX_REPLACED, Block, Catalog, CatalogEntry, DaySummary
+from spanlake.store.index import MAX_REPLACED, Block, Catalog, CatalogEntry, DaySummary, StoredBefore
 from spanlake.store.known_entries import Day, KnownEntries
 from spanlake.store.sqlite_file import connect, reported, transaction
 
@@ -43,6 +44,25 @@ _SET_HIDDEN = f"UPDATE block SET hidden = :hidden WHERE {_IS_KEY}"
 
 _WAS_LIVE = f"SELECT 1 FROM retired WHERE {_IS_KEY} UNION ALL SELECT 1 FROM forgotten WHERE {_IS_KEY}"
 
+_STORED_BEFORE = f"""
+    SELECT created_ns, hidden FROM block WHERE {_IS_KEY} AND hidden != x'' UNION ALL
+    SELECT created_ns, NULL FROM retired WHERE {_IS_KEY} UNION ALL
+    SELECT created_ns, NULL FROM forgotten WHERE {_IS_KEY}
+"""
+
+_PUT_DELETION = """
+    INSERT INTO deletion (tenant, trace_id, deleted_ns) VALUES (?, ?, ?)
+    ON CONFLICT DO UPDATE SET deleted_ns = max(deleted_ns, excluded.deleted_ns)
+"""
+
+_DELETIONS = "SELECT trace_id, deleted_ns FROM deletion WHERE tenant = :tenant AND deleted_ns >= :since"
+
+_FORGET_DELETIONS = """
+    DELETE FROM deletion WHERE deleted_ns < (SELECT min(created_ns) FROM (
+        SELECT created_ns FROM block UNION ALL SELECT created_ns FROM retired UNION ALL SELECT created_ns FROM forgotten
+    ))
+"""
+
 _NOW = "CAST(strftime('%s', 'now') AS INTEGER)"
 
 _RETIRE_BLOCK = (
@@ -51,7 +71,7 @@ _RETIRE_BLOCK = (
 )
 
 _FORGET_BLOCK = (
-    f"INSERT OR IGNORE INTO forgotten SELECT tenant, date, level, id FROM retired WHERE {_IS_KEY}",
+    f"INSERT OR IGNORE INTO forgotten SELECT tenant, date, level, id, created_ns FROM retired WHERE {_IS_KEY}",
     f"DELETE FROM retired WHERE {_IS_KEY}",
 )
 
@@ -107,8 +127,8 @@ class SqliteIndex:
             make_directories(self._path.parent)
             self._idle.append(connect(self._path))
 
-    def add(self, blocks: Sequence[Block], catalog: Catalog) -> None:
-        """Make blocks live, all or none, durable when this returns."""
+    def add(self, blocks: Sequence[Block], catalog: Catalog) -> list[StoredBefore]:
+        """Make blocks live, all or none, durable when this returns; those of which spans may be deleted."""
         with self._turn:
             with self._transaction() as connection:
                 _touch_days(connection, blocks)
@@ -116,8 +136,10 @@ class SqliteIndex:
                 for day, entries in days.items():
                     _put_entries(connection, day, self._known.missing(day, entries))
                 _put_blocks(connection, blocks)
+                stored_before = _stored_before(connection, blocks)
             for day, entries in days.items():
                 self._known.remember(day, entries)
+        return stored_before
 
     def replace(self, added: Sequence[Block], removed: Sequence[Block]) -> None:
         """Swap blocks in one transaction; raises IndexConflict when a removed block is not live, or hides more."""
@@ -138,12 +160,19 @@ class SqliteIndex:
 
     def hide(self, blocks: Sequence[Block], trace_id: bytes) -> None:
         """Hide the spans that live blocks hold of a trace; raises IndexConflict, and hides nothing, if one is not."""
+        now = time.time_ns()
         with self._turn, self._transaction() as connection:
             for block in blocks:
                 hidden = _hidden(connection, block)
                 if hidden is None:
                     raise _not_live(block)
                 connection.execute(_SET_HIDDEN, _key(block) | {"hidden": b"".join(sorted(hidden | {trace_id}))})
+            tenants = dict.fromkeys(block.tenant for block in blocks)
+            connection.executemany(_PUT_DELETION, [(tenant, trace_id, now) for tenant in tenants])
+
+    def deletions(self, tenant: str, since_ns: int) -> dict[bytes, int]:
+        """Traces of a tenant that were deleted at or after a time, with the time of the last deletion of each."""
+        return dict(self._select(_DELETIONS, {"tenant": tenant, "since": clamp_ns(since_ns)}))
 
     def retired(self, before: int) -> list[Block]:
         """Blocks that were replaced before this second since 1970 and are not forgotten."""
@@ -186,6 +215,8 @@ class SqliteIndex:
             blocks = [_block(row) for row in connection.execute(_EXPIRED, limit)]
             for statement in _EXPIRE:
                 connection.execute(statement, limit)
+            if blocks:
+                connection.execute(_FORGET_DELETIONS)
         return blocks
 
     def close(self) -> None:
@@ -242,6 +273,12 @@ def _put_entries(connection: sqlite3.Connection, day: Day, entries: Iterable[Cat
 
 def _put_blocks(connection: sqlite3.Connection, blocks: Iterable[Block]) -> None:
     connection.executemany(_PUT_BLOCK, [_row(block) for block in blocks])
+
+
+def _stored_before(connection: sqlite3.Connection, blocks: Iterable[Block]) -> list[StoredBefore]:
+    rows = ((block, connection.execute(_STORED_BEFORE, _key(block)).fetchone()) for block in blocks)
+    known = ((block, *row) for block, row in rows if row is not None)
+    return [StoredBefore(block, created, None if hidden is None else _ids(hidden)) for block, created, hidden in known]
 
 
 def _execute_all(connection: sqlite3.Connection, statements: Iterable[str], blocks: Sequence[Block]) -> None:

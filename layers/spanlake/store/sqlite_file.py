@@ -9,7 +9,7 @@ from pathlib import Path
 from spanlake.store.errors import StorageCorrupt, StorageUnavailable
 
 _APPLICATION = 0x53504C4B  # "SPLK", tells our files from other programs'
-_VERSION = 2
+_VERSION = 3
 _BUSY_SECONDS = 10.0
 _BUSY_PAUSE_SECONDS = 0.005
 # In one statement, lest another process make the file what it should be in between.
@@ -39,6 +39,15 @@ _OF_VERSION_2 = f"""
         PRIMARY KEY (tenant, date, level, id)
     ) WITHOUT ROWID;
 """
+# created_ns of forgotten: 0 where an older version has forgotten the block.
+# deleted_ns: when the trace was last deleted, in nanoseconds since 1970.
+_OF_VERSION_3 = """
+    ALTER TABLE forgotten ADD COLUMN created_ns INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE deletion (
+        tenant TEXT NOT NULL, trace_id BLOB NOT NULL, deleted_ns INTEGER NOT NULL, PRIMARY KEY (tenant, trace_id)
+    ) WITHOUT ROWID;
+    CREATE TABLE identity (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
 _SCHEMA = f"""
     CREATE TABLE day (
         tenant TEXT NOT NULL, date TEXT NOT NULL, last_date TEXT NOT NULL, generation INTEGER NOT NULL,
@@ -49,6 +58,7 @@ _SCHEMA = f"""
         tenant TEXT NOT NULL, date TEXT NOT NULL, scope TEXT NOT NULL, key TEXT NOT NULL, type TEXT NOT NULL,
         PRIMARY KEY (tenant, date, scope, key, type)
     ) WITHOUT ROWID;
+    {_OF_VERSION_3}
 """
 
 _COPIED = "tenant, date, level, id, start_ns, end_ns, spans, size, created_ns, trace_filter"
@@ -59,6 +69,7 @@ _FROM_VERSION_1 = f"""
     INSERT INTO retired ({_COPIED}, hidden, replaced) SELECT {_COPIED}, x'', replaced FROM former
         WHERE replaced IS NOT NULL;
     DROP TABLE former;
+    {_OF_VERSION_3}
 """  # noqa: S608, names of columns
 
 
@@ -138,7 +149,7 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
 
 
 def _bring_up_to_date(connection: sqlite3.Connection, version: int) -> None:
-    steps = {0: _SCHEMA, 1: _FROM_VERSION_1, _VERSION: ""}
+    steps = {0: _SCHEMA, 1: _FROM_VERSION_1, 2: _OF_VERSION_3, _VERSION: ""}
     for statement in steps[version].split(";"):
         connection.execute(statement)
     connection.execute(f"PRAGMA application_id = {_APPLICATION}")
