@@ -24,7 +24,19 @@ TRACE, OTHER_TRACE = bytes(range(16)), bytes(range(1, 17))
 def block(name: str, start_ns: int = NOON, end_ns: int | None = None, tenant: str = "a", level: int = 0) -> Block:
     end_ns = start_ns + HOUR if end_ns is None else end_ns
     day = utc_day(start_ns)
-    return Block(tenant, day, name, level, start_ns, end_ns, 10, 1000, NOON + 5, b"filter of " + name.encode())
+    return Block(
+        tenant,
+        day,
+        name,
+        level,
+        start_ns,
+        end_ns,
+        10,
+        1000,
+        NOON + 5,
+        b"filter of " + name.encode(),
+        uncompressed_size=4000,
+    )
 
 
 def everything(index: Index, tenant: str = "a") -> list[Block]:

@@ -4,6 +4,8 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,8 @@ from tests.store.test_index import TODAY, block
 
 ADD_MANY = """
 import sys
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from spanlake.store.sqlite import SqliteIndex
 from tests.store.test_index import block
@@ -38,6 +42,8 @@ def test_several_processes_may_begin_and_share_an_index(tmp_path: Path) -> None:
 # Opens one new index after another, each at the very moment at which others do.
 OPEN_MANY = """
 import sys, time
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from spanlake.store.sqlite import SqliteIndex
 
@@ -141,10 +147,10 @@ def test_an_index_of_the_first_version_is_brought_up_to_date(of_version_1: Path)
     for _ in range(2):
         index = SqliteIndex(of_version_1)
         assert {found.id: found for found in index.find("a", 0, MAX_NS)} == {
-            "12": block("12", level=1),
-            "3": block("3"),
+            "12": replace(block("12", level=1), uncompressed_size=0),
+            "3": replace(block("3"), uncompressed_size=0),
         }
-        assert index.retired(1_700_000_001) == [block("1")]
+        assert index.retired(1_700_000_001) == [replace(block("1"), uncompressed_size=0)]
         assert index.catalog("a", NOON, NOON) == {CatalogEntry("span", "http.method", "string")}
         index.close()
 
@@ -236,3 +242,14 @@ def test_only_what_is_new_is_written_to_the_catalog(tmp_path: Path, monkeypatch:
     index.expire(TODAY.replace(year=2027))
     assert entries_written("x") == 1
     assert index.catalog("a", NOON, NOON) == {CatalogEntry("span", "x", "int")}
+
+
+def test_entries_without_an_uncompressed_size_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "index.sqlite"
+    SqliteIndex(path).close()
+    with closing(sqlite3.connect(path)) as older:
+        for table in ("block", "retired"):
+            older.execute(f"ALTER TABLE {table} DROP COLUMN uncompressed_size")
+    index = SqliteIndex(path)
+    index.add([replace(block("1"), uncompressed_size=5)], {})
+    assert [found.uncompressed_size for found in index.find("a", 0, MAX_NS)] == [5]

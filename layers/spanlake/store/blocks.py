@@ -59,6 +59,7 @@ def _describe(tenant: str, day: date, spans: pa.Table, content_hash: bytes, size
         size=size,
         created_ns=now_ns,
         trace_filter=trace_filter.build(spans["trace_id"]),
+        uncompressed_size=spans.nbytes,
     )
 
 

@@ -53,7 +53,8 @@ def created_ns_of(item: Item) -> int:
 
 def renewed(block: Block) -> Item:
     """What an item of a block says anew each time the block is added."""
-    return {name: getattr(block, name) for name in _NUMBERS} | {"trace_filter": block.trace_filter}
+    numbers = {name: getattr(block, name) for name in (*_NUMBERS, "uncompressed_size")}
+    return numbers | {"trace_filter": block.trace_filter}
 
 
 def lasting(block: Block) -> Item:
@@ -77,6 +78,7 @@ def to_block(item: Item) -> Block:
         created_ns=item["created_ns"],
         trace_filter=item.get("trace_filter", b""),
         hidden=item.get("hidden", frozenset()),
+        uncompressed_size=item.get("uncompressed_size", 0),
     )
 
 

@@ -25,6 +25,7 @@ class Block:
     created_ns: int  # when its spans were first stored, nanoseconds since 1970
     trace_filter: bytes  # spanlake.store.trace_filter
     hidden: frozenset[bytes] = frozenset()  # ids of traces, of 16 bytes, whose spans in the object are deleted
+    uncompressed_size: int = 0  # bytes of the spans as an Arrow table; 0 in entries of older versions
 
     @property
     def path(self) -> str:

@@ -25,17 +25,20 @@ _TOUCH_DAY = """
 
 _ID_BYTES = 16
 
-_COLUMNS = "tenant, date, id, level, start_ns, end_ns, spans, size, created_ns, trace_filter, hidden"
+_NUMBERS = ("start_ns", "end_ns", "spans", "size", "created_ns")
+
+_COLUMNS = f"tenant, date, id, level, {', '.join(_NUMBERS)}, trace_filter, hidden, uncompressed_size"
 
 _IS_KEY = "tenant = :tenant AND date = :date AND level = :level AND id = :id"
 
 # What was live once stays what it is now. SQLite wants the WHERE true, lest it take ON for that of a join.
 _PUT_BLOCK = f"""
     INSERT INTO block ({_COLUMNS})
-    SELECT :tenant, :date, :id, :level, :start_ns, :end_ns, :spans, :size, :created_ns, :trace_filter, :hidden
+    SELECT :tenant, :date, :id, :level, :start_ns, :end_ns, :spans, :size, :created_ns, :trace_filter, :hidden,
+        :uncompressed_size
     WHERE NOT EXISTS (SELECT * FROM retired WHERE {_IS_KEY}) AND NOT EXISTS (SELECT * FROM forgotten WHERE {_IS_KEY})
     ON CONFLICT DO UPDATE SET start_ns = excluded.start_ns, end_ns = excluded.end_ns, spans = excluded.spans,
-        size = excluded.size, trace_filter = excluded.trace_filter
+        size = excluded.size, trace_filter = excluded.trace_filter, uncompressed_size = excluded.uncompressed_size
 """
 
 _GET_HIDDEN = f"SELECT hidden FROM block WHERE {_IS_KEY}"
@@ -306,14 +309,13 @@ def _key(block: Block) -> dict[str, Any]:
 
 
 def _row(block: Block) -> dict[str, Any]:
-    numbers = {name: getattr(block, name) for name in ("start_ns", "end_ns", "spans", "size", "created_ns")}
+    numbers = {name: getattr(block, name) for name in (*_NUMBERS, "uncompressed_size")}
     return _key(block) | numbers | {"trace_filter": block.trace_filter, "hidden": b"".join(sorted(block.hidden))}
 
 
 def _block(row: Sequence[Any]) -> Block:
-    tenant, day, *rest = row
-    rest[-1] = _ids(rest[-1])
-    return Block(tenant, date.fromisoformat(day), *rest)
+    tenant, day, *rest, hidden, uncompressed_size = row
+    return Block(tenant, date.fromisoformat(day), *rest, _ids(hidden), uncompressed_size)
 
 
 def _ids(hidden: bytes) -> frozenset[bytes]:

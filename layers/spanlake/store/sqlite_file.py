@@ -27,8 +27,14 @@ _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _BLOCK_COLUMNS = """
     tenant TEXT NOT NULL, date TEXT NOT NULL, level INTEGER NOT NULL, id TEXT NOT NULL,
     start_ns INTEGER NOT NULL, end_ns INTEGER NOT NULL, spans INTEGER NOT NULL, size INTEGER NOT NULL,
-    created_ns INTEGER NOT NULL, trace_filter BLOB NOT NULL, hidden BLOB NOT NULL
+    created_ns INTEGER NOT NULL, trace_filter BLOB NOT NULL, hidden BLOB NOT NULL,
+    uncompressed_size INTEGER NOT NULL DEFAULT 0
 """
+# The version stays as it is for the column: an older spanlake reads and writes the tables with it.
+_ADD_UNCOMPRESSED_SIZE = tuple(
+    f"ALTER TABLE {table} ADD COLUMN uncompressed_size INTEGER NOT NULL DEFAULT 0" for table in ("block", "retired")
+)
+_HAS_UNCOMPRESSED_SIZE = "SELECT count(*) FROM pragma_table_info('block') WHERE name = 'uncompressed_size'"
 _OF_VERSION_2 = f"""
     CREATE TABLE block ({_BLOCK_COLUMNS}, PRIMARY KEY (tenant, date, level, id)) WITHOUT ROWID;
     CREATE TABLE retired (
@@ -120,6 +126,20 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             _bring_up_to_date(connection, _version(connection, path))  # another process may have been quicker
     _write_ahead(connection)
     connection.execute("PRAGMA synchronous = FULL")
+    if not _has_uncompressed_size(connection):
+        with transaction(connection):
+            _add_uncompressed_size(connection)
+
+
+def _has_uncompressed_size(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute(_HAS_UNCOMPRESSED_SIZE).fetchone()[0])
+
+
+def _add_uncompressed_size(connection: sqlite3.Connection) -> None:
+    if _has_uncompressed_size(connection):  # another process was quicker
+        return
+    for statement in _ADD_UNCOMPRESSED_SIZE:
+        connection.execute(statement)
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:

@@ -163,6 +163,7 @@ class _Facts:
 
     def __init__(self) -> None:
         self._spans = 0
+        self._uncompressed_size = 0
         self._starts: list[int] = []
         self._ends: list[int] = []
         self._trace_ids: list[Array] = []
@@ -170,6 +171,7 @@ class _Facts:
     def noted(self, table: pa.Table) -> pa.Table:
         """The table itself."""
         self._spans += table.num_rows
+        self._uncompressed_size += table.nbytes
         self._starts.append(pc.min(table["start_time_unix_nano"]).as_py())
         self._ends.append(latest_end(table))
         self._trace_ids.append(pc.unique(table["trace_id"]))
@@ -189,4 +191,5 @@ class _Facts:
             size=size,
             created_ns=min(block.created_ns for block in merge.inputs),
             trace_filter=trace_filter.build(pa.chunked_array(self._trace_ids)),
+            uncompressed_size=self._uncompressed_size,
         )
