@@ -93,20 +93,39 @@ def test_an_empty_span_has_no_status_no_parent_and_empty_strings() -> None:
         "scope_version",
         "events",
     }
-    absent |= {"links", "resource_rest", "span_rest", "scope_rest", "resource_entity_refs"}
+    absent |= {"end_time_unix_nano", "links", "resource_rest", "span_rest", "scope_rest", "resource_entity_refs"}
     absent |= {"resource_dropped_attributes_count", "scope_dropped_attributes_count"}
     assert {name for name, value in row.items() if value is None} == absent
     assert row["name"] == row["trace_state"] == row["resource_schema_url"] == row["scope_schema_url"] == ""
 
 
 @pytest.mark.parametrize(
-    ("start", "end", "start_column", "duration"),
-    [(5, 3, 5, -2), (0, 2**64 - 1, 0, -1), (2**64 - 1, 0, -1, 1), (2**63, 2**63, -(2**63), 0)],
+    ("start", "end", "start_column", "duration", "end_column"),
+    [
+        (5, 7, 5, 2, None),
+        (5, 5, 5, 0, None),
+        (5, 0, 5, 0, 0),
+        (5, 3, 5, 0, 3),
+        (0, 2**63 - 1, 0, 2**63 - 1, None),
+        (5, 2**63, 5, 2**63 - 6, -(2**63)),
+        (0, 2**64 - 1, 0, 2**63 - 1, -1),
+        (2**64 - 1, 0, -1, 0, 0),
+        (2**64 - 2, 2**64 - 1, -2, 0, -1),
+        (2**63, 2**63, -(2**63), 0, None),
+    ],
 )
-def test_times_keep_their_64_bits(start: int, end: int, start_column: int, duration: int) -> None:
-    [row] = rows(Span(start_time_unix_nano=start, end_time_unix_nano=end))
+def test_decode_stores_zero_duration_for_span_without_valid_end(
+    start: int, end: int, start_column: int, duration: int, end_column: int | None
+) -> None:
+    usual = Span(start_time_unix_nano=1, end_time_unix_nano=3)
+    sent = request(Span(start_time_unix_nano=start, end_time_unix_nano=end), usual)
+
+    table = decoded(sent).table
+    row, beside = table.to_pylist()
 
     assert (row["start_time_unix_nano"], row["duration_nano"]) == (start_column, duration)
+    assert (row["end_time_unix_nano"], beside["end_time_unix_nano"]) == (end_column, None)
+    assert otlp.normal(to_otlp(table)) == otlp.normal(sent)
 
 
 IDS = [

@@ -72,6 +72,7 @@ def _plain_span(number: int) -> dict[str, Any]:
         "parent_span_id": None,
         "start_time_unix_nano": NOON + number,
         "duration_nano": 1000,
+        "end_time_unix_nano": None,
         "name": "render",
     }
 

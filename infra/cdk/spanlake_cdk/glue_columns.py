@@ -40,4 +40,5 @@ COLUMNS = {
     "resource_rest": _REST,
     "span_rest": _REST,
     "scope_rest": _REST,
+    "end_time_unix_nano": "bigint",
 }

@@ -137,7 +137,7 @@ def _add_span(scope_spans: ScopeSpans, rows: _Rows, row: int) -> Span:
     span = scope_spans.spans.add(
         **{name: rows.value(name, row) for name in _AS_THEY_ARE},
         start_time_unix_nano=start & _UINT64,
-        end_time_unix_nano=(start + rows.value("duration_nano", row)) & _UINT64,
+        end_time_unix_nano=_end(rows, row) & _UINT64,
     )
     if rows.value("status_code", row) is not None:
         span.status.SetInParent()
@@ -148,6 +148,13 @@ def _add_span(scope_spans: ScopeSpans, rows: _Rows, row: int) -> Span:
     for link in rows.value("links", row) or ():
         _add_entries(span.links.add(**_without_attributes(link)), link["attributes"])
     return span
+
+
+def _end(rows: _Rows, row: int) -> int:
+    """The end that was sent; what an older spanlake stored as duration tells it too."""
+    sent: int | None = rows.value("end_time_unix_nano", row)
+    start, duration = rows.value("start_time_unix_nano", row), rows.value("duration_nano", row)
+    return start + duration if sent is None else sent
 
 
 def _without_attributes(element: Mapping[str, Any]) -> dict[str, Any]:

@@ -64,7 +64,7 @@ _COLUMNS: list[tuple[str, pa.DataType]] = [
     ("span_id", pa.binary()),  # 8 bytes, padded likewise
     ("parent_span_id", pa.binary()),  # 8 bytes, padded likewise; NULL of a root
     ("start_time_unix_nano", pa.int64()),
-    ("duration_nano", pa.int64()),  # end - start modulo 2^64: any end can be had back
+    ("duration_nano", pa.int64()),  # 0 without an end or with one before the start; start + duration fits int64
     ("name", pa.string()),
     ("kind", pa.int32()),  # OTLP's number, also one it does not define
     ("status_code", pa.int32()),  # NULL when the span has no Status
@@ -89,5 +89,8 @@ _COLUMNS: list[tuple[str, pa.DataType]] = [
     ("resource_rest", REST),  # NULL when there are none
     ("span_rest", REST),  # NULL when there are none
     ("scope_rest", REST),  # NULL when there are none
+    ("end_time_unix_nano", pa.int64()),  # the end that was sent; NULL when it is start + duration
 ]
 FIXED = pa.schema(_COLUMNS)
+OPTIONAL = frozenset({"end_time_unix_nano"} | {name for name, type_ in _COLUMNS if isinstance(type_, pa.ListType)})
+"""The fixed columns that a block lacks when no span has a value in them."""

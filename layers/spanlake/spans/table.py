@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spanlake.spans import elements, ids, wire
+from spanlake.spans import elements, ids, times, wire
 from spanlake.spans.arrays import Array, nested, of_type
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType
 from spanlake.spans.envelope import Envelope, Parents
@@ -52,14 +52,12 @@ def _lists(scope: Scope, fields: dict[str, Array], codes: Array, of_span: Array 
 
 
 def _spans(fields: dict[str, Array]) -> dict[str, Array]:
-    start = fields["start_time_unix_nano"]
     status_message, status_code = fields["status"].flatten()
     return {
         "trace_id": ids.padded(fields["trace_id"], ids.TRACE_ID),
         "span_id": ids.padded(fields["span_id"], ids.SPAN_ID),
         "parent_span_id": ids.parents(fields["parent_span_id"]),
-        "start_time_unix_nano": start,
-        "duration_nano": pc.subtract(fields["end_time_unix_nano"], start),
+        **times.columns(fields["start_time_unix_nano"], fields["end_time_unix_nano"]),
         "name": fields["name"],
         "kind": fields["kind"],
         "status_code": status_code,

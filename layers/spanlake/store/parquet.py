@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from spanlake.spans.arrays import Array
-from spanlake.spans.schema import FIXED
+from spanlake.spans.schema import FIXED, OPTIONAL
 from spanlake.store.block_schema import to_metadata
 
 # DuckDB reads a list of every span of a row group to find that of one: with groups of 122,880 a trace out of a block of
@@ -30,7 +30,7 @@ _GUESSED = {pa.string(), pa.int64()}
 _OF_SPANS = ("name", "span_")  # what resources and scopes have, spans share
 _ID_TYPES = {"trace_id": pa.binary(16), "span_id": pa.binary(8), "parent_span_id": pa.binary(8)}
 # Lists are many columns to Parquet, and most blocks have no links or unusual values.
-_ALWAYS = {field.name for field in FIXED if not pa.types.is_list(field.type)}
+_ALWAYS = {*FIXED.names} - OPTIONAL
 # Of the rest, minimum and maximum hardly ever exclude a block, and they cost 50 bytes a column.
 _STATISTICS = ["trace_id", "start_time_unix_nano", "duration_nano", "status_code", "service_name"]
 

@@ -11,7 +11,7 @@ from spanlake.spans.arrays import Array, lists, string, struct_of, where
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType
 from spanlake.spans.pivot import MOST_COLUMNS
 from spanlake.spans.rest import texts_of_column
-from spanlake.spans.schema import FIXED, REST
+from spanlake.spans.schema import FIXED, OPTIONAL, REST
 from spanlake.store.index import CatalogEntry
 from spanlake.store.upkeep.inputs import Shape
 
@@ -40,7 +40,7 @@ class Columns:
         kept = _most_frequent(weights)
         moved = frozenset(weights.keys() - kept)
         present = {_REST[column.scope] for column in moved}.union(*(shape.names for shape, _ in blocks))
-        fixed = [_typed(field, coded) for field in FIXED if field.name in present or not _is_list(field)]
+        fixed = [_typed(field, coded) for field in FIXED if field.name in present or field.name not in OPTIONAL]
         return cls(pa.schema([*fixed, *(_typed(column.field(), coded) for column in sorted(kept))]), moved)
 
     def catalog(self) -> frozenset[CatalogEntry]:
@@ -79,10 +79,6 @@ def _typed(field: "pa.Field[Any]", coded: Mapping[str, bool]) -> "pa.Field[Any]"
     if field.name in _IDS:
         return field.with_type(_IDS[field.name])
     return field.with_type(pa.dictionary(pa.int32(), pa.string())) if coded.get(field.name) else field
-
-
-def _is_list(field: "pa.Field[Any]") -> bool:
-    return isinstance(field.type, pa.ListType)
 
 
 def _conformed(values: Array | None, type_: pa.DataType, length: int) -> Array:
