@@ -94,7 +94,11 @@ class Functions(Construct):
                 allow("Blocks", ["s3:GetObject"], self._blocks),
                 # Who may not list is told 403 of an object that is gone, and not 404. Athena lists.
                 allow("Missing", ["s3:ListBucket", "s3:GetBucketLocation"], storage.lake.bucket_arn),
-                allow("Index", ["dynamodb:Query", "dynamodb:UpdateItem"], storage.index.table_arn),
+                allow(
+                    "Index",
+                    ["dynamodb:BatchWriteItem", "dynamodb:Query", "dynamodb:UpdateItem"],
+                    storage.index.table_arn,
+                ),
                 allow("Athena", _ATHENA, analytics.workgroup_arn),
                 allow("Columns", ["glue:GetDatabase", "glue:GetTable"], *analytics.table_arns),
                 allow("ResultsOfAthena", _ATHENA_RESULTS, results),

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -315,7 +316,8 @@ def _row(block: Block) -> dict[str, Any]:
 
 def _block(row: Sequence[Any]) -> Block:
     tenant, day, *rest, hidden, uncompressed_size = row
-    return Block(tenant, date.fromisoformat(day), *rest, _ids(hidden), uncompressed_size)
+    found = Block(tenant, date.fromisoformat(day), *rest, _ids(hidden))
+    return replace(found, uncompressed_size=uncompressed_size)
 
 
 def _ids(hidden: bytes) -> frozenset[bytes]:
