@@ -316,8 +316,9 @@ def _row(block: Block) -> dict[str, Any]:
 
 def _block(row: Sequence[Any]) -> Block:
     tenant, day, *rest, hidden, uncompressed_size = row
-    found = Block(tenant, date.fromisoformat(day), *rest, _ids(hidden))
-    return replace(found, uncompressed_size=uncompressed_size)
+    return replace(
+        Block(tenant, date.fromisoformat(day), *rest), hidden=_ids(hidden), uncompressed_size=uncompressed_size
+    )
 
 
 def _ids(hidden: bytes) -> frozenset[bytes]:
