@@ -20,7 +20,7 @@ from spanlake.api.tenant import tenant_of
 from spanlake.query.duck import Cancellation
 from spanlake.query.exemplars import exemplars_wanted
 from spanlake.query.querier import Querier
-from spanlake.query.search import Search
+from spanlake.query.search import Order, Search
 from spanlake.query.steps import Steps
 from spanlake.query.tags import TagValue
 from spanlake.spans.encode import to_otlp
@@ -118,9 +118,18 @@ class Tempo:
 
         def ask(stop: Cancellation) -> bytes:
             query = parse(q) if q else query_of_tags(params.text("tags"), shortest, longest)
-            plan = self._querier.plan(check(query, self._querier.dialect))
-            recent = query.hint("most_recent", Type.BOOL)
-            wanted = Search(plan, when.start_ns, when.end_ns, limit, spans, recent is not None and recent.value is True)
+            plan = self._querier.plan(check(query, self._querier.sizes))
+            order = query.hint("order", Type.STRING)
+            ascending = query.hint("asc", Type.BOOL)
+            wanted = Search(
+                plan,
+                when.start_ns,
+                when.end_ns,
+                limit,
+                spans,
+                Order(str(order.value)) if order is not None else Order.START,
+                ascending=ascending is not None and ascending.value is True,
+            )
             return to_json(answers.search(self._querier.search(tenant, wanted, stop), with_spans=bool(q)))
 
         return _json(await self._run(request, ask))
@@ -200,7 +209,7 @@ class Tempo:
                 raise Unsupported("the query's operators stand too deep in each other", text) from None
 
     def _metrics_query(self, params: Params) -> Query:
-        query = check(parse(params.text("q")), self._querier.dialect)
+        query = check(parse(params.text("q")), self._querier.sizes)
         if not query.is_metrics:
             raise Unsupported("a metrics query ends in a function such as rate()", query.text, len(query.text))
         return query

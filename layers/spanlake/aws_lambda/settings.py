@@ -71,7 +71,6 @@ def _query_limits(read: "_Reader", memory_mib: int) -> QueryLimits:
         points=read.optional("SPANLAKE_QUERY_POINTS", int, usual.points),
         spansets=read.optional("SPANLAKE_QUERY_SPANSETS", int, usual.spansets),
         terms=read.optional("SPANLAKE_QUERY_TERMS", int, usual.terms),
-        extended=read.optional("SPANLAKE_TRACEQL", _is_extended, usual.extended),
     )
 
 
@@ -88,12 +87,6 @@ def _table(text: str) -> str:
     if not _TABLE.fullmatch(text):
         raise InvalidSetting(f"{text!r} does not name a table: write database.table")
     return text
-
-
-def _is_extended(text: str) -> bool:
-    if text not in {"tempo", "extended"}:
-        raise InvalidSetting(f"{text!r} is neither tempo nor extended")
-    return text == "extended"
 
 
 class _Reader:

@@ -1,6 +1,5 @@
 """A querier as an operator's settings want it."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from spanlake.config import QueryLimits
@@ -11,7 +10,7 @@ from spanlake.query.outside import Engine
 from spanlake.query.querier import Querier
 from spanlake.store.index import Index
 from spanlake.store.objects import Objects
-from spanlake.traceql.dialect import Dialect
+from spanlake.traceql.check_size import SizeLimits
 
 
 def open_querier(
@@ -28,13 +27,12 @@ def open_querier(
         series=allowed.series,
         points=allowed.points,
     )
-    dialect = Dialect.extended() if allowed.extended else Dialect.served()
-    dialect = replace(dialect, max_spansets=allowed.spansets, max_terms=allowed.terms)
+    sizes = SizeLimits(spansets=allowed.spansets, terms=allowed.terms)
     if directory is not None:
-        return Querier(index, objects, Duck([str(directory.resolve())], limits), dialect, engine)
+        return Querier(index, objects, Duck([str(directory.resolve())], limits), sizes, engine)
     from spanlake.query.remote import Remote  # drags in botocore
     from spanlake.store.s3 import S3Objects
 
     assert isinstance(objects, S3Objects)
     copies = Copies(objects, limits.seconds)
-    return Querier(index, objects, Duck([str(copies.directory)], limits, Remote(objects)), dialect, engine, copies)
+    return Querier(index, objects, Duck([str(copies.directory)], limits, Remote(objects)), sizes, engine, copies)

@@ -16,13 +16,13 @@ from spanlake.query.found import FoundTrace
 from spanlake.query.metrics import Metrics
 from spanlake.query.outside import Engine
 from spanlake.query.series import Series
-from spanlake.query.source import TRACE_REACH_NS, Source
+from spanlake.query.source import HISTORY_NS, Source
 from spanlake.query.steps import Steps
 from spanlake.query.tags import TagValue, TimeRange
 from spanlake.store.errors import IndexConflict, StorageUnavailable
 from spanlake.store.index import Block, Index
 from spanlake.store.objects import Objects
-from spanlake.traceql.dialect import Dialect
+from spanlake.traceql.check_size import SizeLimits
 from spanlake.traceql.lenient import filters
 from spanlake.traceql.pipeline import SearchPlan
 from spanlake.traceql.tree import Field, Query
@@ -43,7 +43,7 @@ class Querier:
     index: Index
     objects: Objects
     duck: Duck
-    dialect: Dialect
+    sizes: SizeLimits
     engine: Engine | None = None  # for ranges of more bytes than it is said to be for
     copies: Copies | None = None  # of blocks, for those that take long to reach
 
@@ -79,7 +79,7 @@ class Querier:
         def ask(session: Session, source: Source) -> list[FoundTrace]:
             return search.search(session, source, wanted, self.engine) if source.blocks else []
 
-        return self._ask(tenant, when, cancellation, ask, reach_ns=TRACE_REACH_NS)
+        return self._ask(tenant, when, cancellation, ask, reach_ns=HISTORY_NS)
 
     def tag_names(
         self, tenant: str, scope: str, q: str, when: TimeRange = ALWAYS, cancellation: Cancellation | None = None
@@ -120,10 +120,10 @@ class Querier:
             return Metrics(session, source, query, steps, exemplars).series()
 
         def ask(session: Session, source: Source) -> list[Series]:
-            size = source.overlapping(steps.first_ns, steps.last_ns).size
+            size = source.overlapping(steps.since_ns, steps.last_ns).size
             return outside_if_large(self.engine, session, source, size, series)
 
-        return self._ask(tenant, when, cancellation, ask, reach_ns=TRACE_REACH_NS, scanned=True)
+        return self._ask(tenant, when, cancellation, ask, reach_ns=HISTORY_NS, scanned=True)
 
     def plan(self, query: Query) -> SearchPlan:
         """Plan a checked search; raises TraceQLError for what can not be answered."""

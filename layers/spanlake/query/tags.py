@@ -18,14 +18,13 @@ from spanlake.query.duck import Session
 from spanlake.query.finder import place
 from spanlake.query.found import named
 from spanlake.query.limits import LimitExceeded
-from spanlake.query.narrowed import Level, Narrowing, level_of, passed_on
 from spanlake.query.source import Source
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType
 from spanlake.store.index import CatalogEntry
 from spanlake.traceql import values
 from spanlake.traceql.conditions import Comparison, conditions
 from spanlake.traceql.durations import format_duration
-from spanlake.traceql.fields import Fields
+from spanlake.traceql.fields import Fields, element_scope
 from spanlake.traceql.known import Known
 from spanlake.traceql.predicate import Predicates
 from spanlake.traceql.relation import columns_needed, needs_arrival, relation
@@ -225,7 +224,7 @@ def tag_values(
     found: dict[TagValue, None] = {}
     for alternative in _alternatives(fields, tag):
         type_, texts = _form(tag, alternative.type, filtered=wanted is not None)
-        distinct = _distinct(session, source, fields, tag, alternative, wanted, when)
+        distinct = _distinct(session, source, fields, alternative, wanted, when)
         found.update(dict.fromkeys(map(partial(TagValue, type_), texts(distinct))))
     return list(found)
 
@@ -246,59 +245,35 @@ def _comparison_of(item: Comparison) -> FieldExpression | None:
 
 def _alternatives(fields: Fields, tag: Field) -> list[Alternative]:
     """Where values of a tag lie: an attribute without a scope is looked for in every scope, unshadowed."""
+    if element_scope(tag):
+        return _of_elements(fields, tag)
     if isinstance(tag, IntrinsicField) or tag.scope is not AttributeScope.NONE:
         return list(fields.value(tag))
     return [alternative for scope in Scope for alternative in fields.scoped(scope, tag)]
+
+
+def _of_elements(fields: Fields, tag: Field) -> list[Alternative]:
+    types, items = Predicates(fields).structs(tag)
+    return [
+        Alternative(type_, values.each(items.copy(), lambda item, n=n: values.member(item, f"v{n}"), "i"), is_list=True)
+        for n, type_ in enumerate(types)
+    ]
 
 
 def _distinct(
     session: Session,
     source: Source,
     fields: Fields,
-    tag: Field,
     alternative: Alternative,
     wanted: FieldExpression | None,
     when: TimeRange,
 ) -> list[Any]:
-    found = _passed_on(session, source, fields, tag, alternative, wanted, when)
-    if found is None:
-        value = exp.func("unnest", alternative.sql) if alternative.is_list else alternative.sql
-        found = _select(session, source, fields, [exp.alias_(value, "value")], wanted, when, distinct=True)
+    value = exp.func("unnest", alternative.sql) if alternative.is_list else alternative.sql
+    found = _select(session, source, fields, [exp.alias_(value, "value")], wanted, when, distinct=True)
     limit = session.limits.values
     if found.num_rows > limit:
         raise LimitExceeded(f"the tag has more than {limit} values: narrow it down with a filter or a shorter range")
     return [value for value in found["value"].to_pylist() if value is not None]
-
-
-def _passed_on(
-    session: Session,
-    source: Source,
-    fields: Fields,
-    tag: Field,
-    alternative: Alternative,
-    wanted: FieldExpression | None,
-    when: TimeRange,
-) -> Any:
-    """The values that Tempo hands on, where it loses some (see ``narrowed``); else None."""
-    if wanted is None or isinstance(tag, Attribute):
-        return None
-    level = level_of(tag)
-    narrowing = Narrowing.at(level, wanted)
-    if not narrowing.applies(source):
-        return None
-    # Places in the tree all read alike in Tempo, as nothing: one value, met for the first time only once.
-    items = exp.Array(expressions=[exp.Literal.number(0)]) if tag.intrinsic in _PLACES else _listed(alternative)
-    inside = _inside(fields, when)
-    nested = level is Level.EVENT
-    items = values.each(items, lambda item: exp.Array(expressions=[item])) if nested else items
-    query = passed_on(source, fields, narrowing, items, inside, nested=nested)
-    if fields.needs.tree:
-        place(session, lambda query: query.with_("spans", as_=source.table(columns_needed(fields.needs), arrival=True)))
-    return session.table(query.limit(session.limits.values + 1))
-
-
-def _listed(alternative: Alternative) -> Sql:
-    return alternative.sql if alternative.is_list else exp.Array(expressions=[alternative.sql])
 
 
 def _select(

@@ -5,7 +5,6 @@ from itertools import pairwise
 from typing import Final
 
 from spanlake.traceql.checker import check
-from spanlake.traceql.dialect import Dialect
 from spanlake.traceql.errors import ParseError, TraceQLError
 from spanlake.traceql.lexer import lex
 from spanlake.traceql.parser import MAX_LENGTH, parse, parse_tokens
@@ -37,7 +36,7 @@ def filters(text: str) -> SpansetFilter | None:
     joined by && and ||. Whatever cannot be understood that way filters nothing.
     """
     try:
-        query = check(_parse(text), Dialect.tempo())
+        query = check(_parse(text))
     except TraceQLError:
         return None
     first = _first_stage(query)
