@@ -132,7 +132,6 @@ def test_other_json_is_malformed(body: bytes, reason: str) -> None:
     with pytest.raises(MalformedRequest, match=reason) as caught:
         otlp.read_json(body)
 
-    assert caught.value.index == 0
     assert len(caught.value.reason) < 200
 
 

@@ -22,12 +22,12 @@ def read(bodies: Sequence[bytes]) -> Decoded:
 def read_json(body: bytes) -> bytes:
     """Turn an ExportTraceServiceRequest in OTLP/JSON into protobuf, for ``read``. Raises MalformedRequest."""
     if body.count(b"{") > _FEW_OBJECTS + len(body) // _SMALLEST_OBJECT:
-        raise MalformedRequest(0, "most of its objects are empty")
+        raise MalformedRequest("most of its objects are empty")
     request = ExportTraceServiceRequest()
     try:
         otlp_json.parse(request, _parsed(body))
     except ValueError as error:
-        raise MalformedRequest(0, str(error)) from error
+        raise MalformedRequest(str(error)) from error
     return request.SerializeToString()
 
 
