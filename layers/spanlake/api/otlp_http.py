@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 from spanlake.api.bodies import ClientGone
 from spanlake.api.errors import Problem, UnsupportedMediaType, logged_problem
 from spanlake.api.whole_body import whole_body
-from spanlake.ingest.request import Receipt
+from spanlake.ingest.request import Format, Receipt
 from spanlake.ingest.service import Ingest
 from spanlake.ingest.tenant import HEADER, tenant_named
 
@@ -46,8 +46,8 @@ class OtlpHttp:
     """The ASGI application behind the path."""
 
     ingest: Ingest
-    read_json: Callable[[bytes], bytes]  # an ExportTraceServiceRequest in JSON, to the same in protobuf
-    slow: Executor  # where decompression and JSON are worked on
+    json: Format  # of ExportTraceServiceRequests in JSON
+    slow: Executor  # where bodies are decompressed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -79,12 +79,8 @@ class OtlpHttp:
             raise UnsupportedMediaType(f"Content-Type {media_type[:80]!r} is not supported: use {_PROTOBUF} or {_JSON}")
         with self.ingest.admission.enter() as place:
             body = await whole_body(headers, receive, place, self.ingest.limits, self.slow)
-            if media_type == _JSON:
-                body = await self._in_thread(self.read_json, body)
-            return await asyncio.wrap_future(self.ingest.submit(tenant, body))
-
-    async def _in_thread(self, work: Callable[[bytes], bytes], body: bytes) -> bytes:
-        return await asyncio.get_running_loop().run_in_executor(self.slow, work, body)
+            format_ = self.json if media_type == _JSON else None
+            return await asyncio.wrap_future(self.ingest.submit(tenant, body, format_))
 
 
 def _refusal(codec: _Codec, told: Problem, headers: Mapping[str, str]) -> Response:

@@ -9,8 +9,8 @@ import pyarrow as pa
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, TracesData
 
-from spanlake.spans import otlp_json
 from spanlake.spans.columns import Scope, ValueType, attribute_columns
+from spanlake.spans.json_messages import fill
 from spanlake.spans.schema import FIXED
 
 _Id: TypeAlias = tuple[int, int]  # of a resource and of a scope of it
@@ -175,7 +175,7 @@ def _set_json(key_value: KeyValue, text: str) -> None:
     value = json.loads(text)
     if value is not None:
         key_value.value.SetInParent()
-        otlp_json.parse(key_value.value, value)
+        fill(key_value.value, value)
 
 
 _Setter: TypeAlias = Callable[[AnyValue, Any], None]

@@ -63,11 +63,11 @@ def open_(requests: Sequence[bytes], limits: Limits) -> Envelope:
     limits.check("spans", len(spans), smallest=32)
     ends = by_scope.offsets.take(by_resource.offsets.take(by_request.offsets))
     scope = pc.list_parent_indices(by_scope)
-    resource = pc.list_parent_indices(by_resource).take(scope)
+    resource: Array = pc.list_parent_indices(by_resource)
     return Envelope(
         spans=spans,
         spans_per_request=pc.pairwise_diff(ends).slice(1).to_pylist(),
-        resources=_parents("Resource", resource_spans, resource, limits),
+        resources=_parents("Resource", resource_spans, resource.take(scope), limits),
         scopes=_parents("Scope", scope_spans, scope, limits),
         damaged_requests=read.repaired,
     )
@@ -92,7 +92,8 @@ def _parents(message: str, containers: Array, row: Array, limits: Limits) -> Par
 
 def _merged(payloads: Array) -> Array:
     """The one message in each list, NULL for none: encoded messages behind each other are the merged one."""
-    lengths, flat = pc.list_value_length(payloads), payloads.flatten()
+    lengths: Array = pc.list_value_length(payloads)
+    flat: Array = payloads.flatten()
     if pc.any(pc.greater(lengths, int32(1))).as_py():
         return pa.array([b"".join(each) if each else None for each in payloads.to_pylist()], pa.binary())
     if len(flat) == len(payloads):

@@ -40,7 +40,20 @@ class Messages:
         lists = [owner["attributes"].flatten() if owner else none for owner in owners]
         limits.check("attributes", sum(map(len, lists)), smallest=8)
         values, codes = attributes.read(lists, limits)
-        return cls(spans, events, links, values, *codes, limits, read.broken)
+        resource_codes, scope_codes, span_codes, event_codes, link_codes = codes
+        return cls(
+            spans,
+            events,
+            links,
+            values,
+            resource_codes,
+            scope_codes,
+            span_codes,
+            event_codes,
+            link_codes,
+            limits,
+            read.broken,
+        )
 
 
 def _elements(message: str, payloads: Array, limits: Limits) -> dict[str, Array]:

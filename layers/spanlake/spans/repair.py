@@ -69,7 +69,8 @@ def read(message: str, payloads: Array | Sequence[bytes], limits: Limits) -> Rea
 
 
 def _as_bytes(payloads: Array | Sequence[bytes]) -> list[bytes]:
-    return payloads.to_pylist() if isinstance(payloads, pa.Array) else list(payloads)
+    every: list[bytes] = payloads.to_pylist() if isinstance(payloads, pa.Array) else list(payloads)  # type: ignore[assignment]
+    return every
 
 
 def _repaired(message: str, payloads: list[bytes], rows: Sequence[int], limits: Limits, error: WireError) -> Read:
