@@ -1,12 +1,13 @@
 """What Zipkin's v2 spans mean in OTLP, in any encoding, as the OpenTelemetry Collector translates them."""
 
-import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from spanlake.receivers import json_body
 from spanlake.receivers.errors import MalformedSpans
 from spanlake.receivers.export import (
+    LATEST_NS,
     Export,
     Span,
     StringAttributes,
@@ -77,6 +78,7 @@ class ZipkinSpan:
     kind: str
     name: str
     timestamp_us: int
+    """0 when there is none; as in Zipkin's own server also when it is negative, and so with the duration."""
     duration_us: int
     local: Endpoint
     remote: Endpoint
@@ -107,7 +109,7 @@ class _Writer:
         tags = span.tags
         is_plain = _SPECIAL.isdisjoint(tags)
         name = span.local.service_name
-        start = span.timestamp_us * 1000
+        start = min(max(span.timestamp_us, 0) * 1000, LATEST_NS)
         written = Span(
             span.trace_id,
             span.span_id,
@@ -115,7 +117,7 @@ class _Writer:
             span.name,
             _KINDS.get(span.kind, 0),
             start,
-            start + span.duration_us * 1000,
+            min(start + max(span.duration_us, 0) * 1000, LATEST_NS),
             attributes=(),
             events=[_event(*annotation) for annotation in span.annotations] if span.annotations else (),
         )
@@ -225,8 +227,8 @@ def _link(parts: Sequence[str]) -> bytes:
 def _attributes(text: str, dropped: str) -> tuple[list[bytes], int] | None:
     """Attributes written as a JSON object, and how many were dropped; None when that is not what it says."""
     try:
-        found, count = json.loads(text), int(dropped)
-    except (ValueError, RecursionError):
+        found, count = json_body.parse_text(text), int(dropped)
+    except ValueError:
         return None
     if not isinstance(found, dict) or not 0 <= count < 1 << 32:
         return None
