@@ -105,8 +105,8 @@ def _scaled(numbers: Array, nanoseconds: int, more: Array | None) -> Array:
 
 
 def _within(numbers: Array, least: int, most: int = LATEST_NS) -> Array:
-    seen = pc.min_max(numbers).as_py()
-    if seen["min"] is None or (seen["min"] >= least and seen["max"] <= most):
+    smallest, largest = pc.min(numbers).as_py(), pc.max(numbers).as_py()
+    if smallest is None or (smallest >= least and largest <= most):
         return numbers
     return pc.max_element_wise(pc.min_element_wise(numbers, int64(most)), int64(least))
 

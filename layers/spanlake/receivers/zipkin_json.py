@@ -61,12 +61,15 @@ class _Reader:
 
 def _tags(tags: object) -> dict[str, str]:
     """Tags by key, which some clients send as a list of objects."""
-    if type(tags) is not dict:
-        items = [(each.get("key"), each.get("value")) for each in json_body.objects(tags)]
-        tags = {json_body.text(key): value for key, value in items if key}
-    if all(map(_is_text, tags.values())):
-        return tags
-    return {key: json_body.text(value) for key, value in tags.items()}
+    found = tags if isinstance(tags, dict) else _listed(tags)
+    if all(map(_is_text, found.values())):
+        return found
+    return {key: json_body.text(value) for key, value in found.items()}
+
+
+def _listed(tags: object) -> dict[str, str]:
+    items = [(each.get("key"), each.get("value")) for each in json_body.objects(tags)]
+    return {json_body.text(key): json_body.text(value) for key, value in items if key}
 
 
 def _is_text(value: object) -> bool:
