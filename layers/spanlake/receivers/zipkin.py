@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from spanlake.receivers import json_body
+from spanlake.receivers import json_parser
 from spanlake.receivers.errors import MalformedSpans
 from spanlake.receivers.export import (
     LATEST_NS,
@@ -227,7 +227,7 @@ def _link(parts: Sequence[str]) -> bytes:
 def _attributes(text: str, dropped: str) -> tuple[list[bytes], int] | None:
     """Attributes written as a JSON object, and how many were dropped; None when that is not what it says."""
     try:
-        found, count = json_body.parse_text(text), int(dropped)
+        found, count = json_parser.parse(text.encode()), int(dropped)
     except ValueError:
         return None
     if not isinstance(found, dict) or not 0 <= count < 1 << 32:
