@@ -201,6 +201,14 @@ def test_part_that_cannot_be_read_costs_that_part(
     assert otlp.rejected == {}
 
 
+@pytest.mark.parametrize("last", [[], [(1, STRING, b"k")], [(2, I32, 0)], [(2, I32, 0), (1, STRING, b"")]])
+def test_last_tag_may_be_short(last: Fields) -> None:
+    odd = [*without(span(), 10), (10, LIST, (STRUCT, [jaeger.tag("n", 1), last]))]
+    for write, read in WRAPPINGS.values():
+        first, found = spans(read(write(batch(span({"n": 0}), odd))))
+        assert (attributes(first), attributes(found)["n"]) == ({"n": 0}, 1)
+
+
 def test_tags_of_another_type_are_none() -> None:
     odd = [*without(span(), 10), (10, LIST, (I64, [1, 2]))]
     for write, read in WRAPPINGS.values():

@@ -11,7 +11,7 @@ from spanlake.receivers.jaeger_rows import Tags
 from spanlake.receivers.thrift import BinaryReader, Reader
 
 _NONE = -1
-"""The number of a tag without key or type, which is left out."""
+"""The number, below all others, of a tag without key or type, which is left out."""
 
 
 def tag_list(reader: Reader, tags: Tags) -> list[int]:
@@ -24,7 +24,7 @@ def tag_list(reader: Reader, tags: Tags) -> list[int]:
     if isinstance(reader, BinaryReader):
         return _binary_tags(reader, tags, count)
     found = [_compact_tag(reader, tags) for _ in range(count)]
-    return [number for number in found if number != _NONE] if _NONE in found else found
+    return [number for number in found if number >= 0] if _NONE in found else found
 
 
 def _compact_tag(reader: Reader, tags: Tags) -> int:
@@ -49,7 +49,10 @@ def _binary_tags(reader: BinaryReader, tags: Tags, count: int) -> list[int]:
     """Read tags that are laid out as writers lay them out, by their bytes if they were read before; or any others."""
     data, at, known, found = reader.data, reader.at, tags.numbers.get, []
     for _ in range(count):
-        key_end = at + 7 + data[at + 6]
+        try:
+            key_end = at + 7 + data[at + 6]
+        except IndexError:  # less is left than a tag takes that is laid out as writers lay them out
+            key_end = len(data)
         size = _SIZES.get(data[key_end : key_end + 10], -1)
         end = key_end + 11 + (size or 4 + int.from_bytes(data[key_end + 10 : key_end + 14]))
         encoded = data[at:end]
@@ -58,10 +61,11 @@ def _binary_tags(reader: BinaryReader, tags: Tags, count: int) -> list[int]:
             reader.at = at
             number = _new_binary_tag(reader, tags, key_end, end if size >= 0 else -1)
             end = reader.at
-        found.append(number)
+        if number >= 0:
+            found.append(number)
         at = end
     reader.at = at
-    return [number for number in found if number != _NONE] if _NONE in found else found
+    return found
 
 
 def _new_binary_tag(reader: BinaryReader, tags: Tags, key_end: int, end: int) -> int:

@@ -38,15 +38,19 @@ def id_(value: object, length: int) -> bytes:
 
     A number counts by its decimal digits, as in Zipkin's own server.
     """
-    if type(value) is int:
-        value = str(value)
-    if not isinstance(value, str) or not 0 < len(value) <= 2 * length:
+    if not value:
         return b""
     try:
-        found = bytes.fromhex(value if len(value) == 2 * length else value.rjust(2 * length, "0"))
+        found = bytes.fromhex(value if type(value) is str and len(value) == 2 * length else _padded(value, 2 * length))
     except ValueError:
         return b""
     return found if len(found) == length else b""
+
+
+def _padded(value: object, digits: int) -> str:
+    """The digits of a short id, padded with zeros; nothing when it has too many, or is no id."""
+    text = str(value) if type(value) is int else value
+    return text.rjust(digits, "0") if isinstance(text, str) and len(text) <= digits else ""
 
 
 def integer(value: object) -> int:

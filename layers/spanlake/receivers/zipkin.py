@@ -13,6 +13,7 @@ from spanlake.receivers.export import (
     StringAttributes,
     Value,
     attribute,
+    clamped,
     event,
     link,
     resource,
@@ -109,7 +110,10 @@ class _Writer:
         tags = span.tags
         is_plain = _SPECIAL.isdisjoint(tags)
         name = span.local.service_name
-        start = min(max(span.timestamp_us, 0) * 1000, LATEST_NS)
+        start = span.timestamp_us * 1000
+        end = start + span.duration_us * 1000
+        if not 0 <= start <= end <= LATEST_NS:
+            start, end = _limited(span.timestamp_us, span.duration_us)
         written = Span(
             span.trace_id,
             span.span_id,
@@ -117,7 +121,7 @@ class _Writer:
             span.name,
             _KINDS.get(span.kind, 0),
             start,
-            min(start + max(span.duration_us, 0) * 1000, LATEST_NS),
+            end,
             attributes=(),
             events=[_event(*annotation) for annotation in span.annotations] if span.annotations else (),
         )
@@ -159,6 +163,12 @@ class _Writer:
             ]
             found = self._endpoints[local, remote] = [attribute(key, value) for key, value in attributes if value]
         return found
+
+
+def _limited(timestamp_us: int, duration_us: int) -> tuple[int, int]:
+    """Start and end in nanoseconds that can be stored, of a span whose times are negative or too large."""
+    start = max(timestamp_us, 0)
+    return clamped(start * 1000), clamped((start + max(duration_us, 0)) * 1000)
 
 
 def _scope(tags: dict[str, str]) -> bytes:
