@@ -191,6 +191,61 @@ def test_times_are_limited_and_do_not_wrap(given_: dict[str, Any], expected: tup
     assert first.start_time_unix_nano == START_NS
 
 
+INT32, INT64 = st.integers(-(2**31), 2**31 - 1), st.integers(-(2**63), 2**63 - 1)
+any_time = st.fixed_dictionaries({}, optional={"seconds": INT64, "nanos": INT32})
+any_bytes = st.binary(max_size=20)
+KEYS = [
+    b"error",
+    b"otel.status_code",
+    b"http.status_code",
+    b"span.kind",
+    b"w3c.tracestate",
+    b"otel.scope.name",
+    b"event",
+]
+any_tag = any_bytes | st.fixed_dictionaries(
+    {},
+    optional={
+        "key": st.sampled_from(KEYS) | any_bytes,
+        "type": st.integers(0, 5) | INT32,
+        "string": any_bytes,
+        "boolean": st.booleans(),
+        "integer": INT64,
+        "double": st.floats(),
+        "binary": any_bytes,
+    },
+).map(lambda fields: jaeger("KeyValue", **fields))
+tag_lists = st.lists(any_tag, max_size=3)
+any_log = any_bytes | st.fixed_dictionaries({}, optional={"timestamp": any_time, "fields": tag_lists}).map(
+    lambda fields: jaeger("Log", **fields)
+)
+any_reference = any_bytes | st.fixed_dictionaries(
+    {}, optional={"trace_id": st.just(b"t" * 16) | any_bytes, "span_id": any_bytes, "type": INT32}
+).map(lambda fields: jaeger("Reference", **fields))
+any_process = any_bytes | st.fixed_dictionaries({}, optional={"service_name": any_bytes, "tags": tag_lists}).map(
+    lambda fields: jaeger("Process", **fields)
+)
+any_span = st.fixed_dictionaries(
+    {},
+    optional={
+        "operation_name": any_bytes,
+        "start_time": any_time,
+        "duration": any_time,
+        "tags": tag_lists,
+        "logs": st.lists(any_log, max_size=3),
+        "references": st.lists(any_reference, max_size=3),
+        "process": any_process,
+    },
+).map(lambda fields: span(**fields))
+
+
+@given(st.lists(any_span, max_size=3), any_process)
+def test_any_values_cost_no_span(found: list[bytes], of: bytes) -> None:
+    otlp = post_spans(posted(*found, of=of))
+    assert (len(spans(otlp)), otlp.rejected) == (len(found), {})
+    assert all(each.start_time_unix_nano <= LATEST_NS >= each.end_time_unix_nano for each in spans(otlp))
+
+
 REFUSED = {
     "no protobuf": b"\xff",
     "cut off": posted(span())[:-1],

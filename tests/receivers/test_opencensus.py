@@ -264,6 +264,69 @@ def test_status_beyond_32_bits_is_none() -> None:
     assert found.status.code == 0
 
 
+INT32, INT64 = st.integers(-(2**31), 2**31 - 1), st.integers(-(2**63), 2**63 - 1)
+any_bytes = st.binary(max_size=20)
+any_time = st.fixed_dictionaries({}, optional={"seconds": INT64, "nanos": INT32})
+any_value = st.one_of(
+    st.just({}),
+    st.fixed_dictionaries({"string_value": st.fixed_dictionaries({}, optional={"value": any_bytes})}),
+    st.fixed_dictionaries({"int_value": INT64}),
+    st.fixed_dictionaries({"bool_value": st.booleans()}),
+    st.fixed_dictionaries({"double_value": st.floats()}),
+)
+KEYS = [b"otel.status_code", b"span.kind", b"opencensus.same_process_as_parent_span"]
+any_entry = any_bytes | st.fixed_dictionaries(
+    {}, optional={"key": st.sampled_from(KEYS) | any_bytes, "value": any_value}
+).map(lambda fields: opencensus("Entry", **fields))
+any_attributes = st.fixed_dictionaries(
+    {}, optional={"attribute_map": st.lists(any_entry, max_size=3), "dropped": INT32}
+)
+any_event = st.fixed_dictionaries(
+    {"time": any_time}, optional={"annotation": st.fixed_dictionaries({}, optional={"attributes": any_attributes})}
+)
+any_link = st.fixed_dictionaries(
+    {}, optional={"trace_id": any_bytes, "span_id": any_bytes, "attributes": any_attributes}
+)
+
+
+def encoded(message: str, /, **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[bytes]:
+    """A message with any of these fields, or any bytes in its place."""
+    return any_bytes | st.fixed_dictionaries({}, optional=fields).map(lambda values: opencensus(message, **values))
+
+
+label = st.fixed_dictionaries({}, optional={"key": any_bytes, "value": any_bytes})
+any_resource = encoded("Resource", type=any_bytes, labels=st.lists(label, max_size=2))
+any_node = encoded(
+    "Node",
+    identifier=st.fixed_dictionaries({}, optional={"start_timestamp": any_time, "host_name": any_bytes}),
+    attributes=st.lists(label, max_size=2),
+)
+any_span = st.fixed_dictionaries(
+    {"trace_id": st.just(b"t" * 16), "span_id": st.just(b"s" * 8)},
+    optional={
+        "parent_span_id": any_bytes,
+        "name": st.fixed_dictionaries({}, optional={"value": any_bytes}),
+        "start_time": any_time,
+        "end_time": any_time,
+        "attributes": any_attributes,
+        "time_events": encoded("TimeEvents", time_event=st.lists(any_event, max_size=2), dropped_annotations=INT32),
+        "links": encoded("Links", link=st.lists(any_link, max_size=2), dropped=INT32),
+        "status": encoded("Status", code=INT32, message=any_bytes),
+        "tracestate": encoded("Tracestate", entries=st.lists(label, max_size=2)),
+        "resource": any_resource,
+        "kind": INT32,
+        "same_process_as_parent_span": st.fixed_dictionaries({}, optional={"value": st.booleans()}),
+    },
+).map(lambda fields: opencensus("Span", **fields))
+
+
+@given(st.lists(any_span, max_size=3), st.fixed_dictionaries({}, optional={"node": any_node, "resource": any_resource}))
+def test_any_values_cost_no_span(found: list[bytes], head: dict[str, bytes]) -> None:
+    otlp = exported(*found, **head)
+    assert (len(spans(otlp)), otlp.rejected) == (len(found), {})
+    assert all(each.start_time_unix_nano <= LATEST_NS >= each.end_time_unix_nano for each in spans(otlp))
+
+
 REFUSED = {
     "no protobuf": b"\xff",
     "deep groups": b"\x0b" * 100_000,

@@ -263,6 +263,31 @@ def test_any_json(found: list[dict[str, Any]]) -> None:
     assert len(spans(otlp)) + sum(otlp.rejected.values()) == len(found)
 
 
+endpoints = json_values | st.fixed_dictionaries(
+    {}, optional=dict.fromkeys(("serviceName", "ipv4", "ipv6", "port"), json_values)
+)
+notes = st.fixed_dictionaries({}, optional={"timestamp": json_values, "value": json_values})
+TAGS = ["otlp.link.0", "error", "otel.status_code", "w3c.tracestate", "otel.library.name", "host.name", "span.kind"]
+odd_spans = st.fixed_dictionaries(
+    {},
+    optional={
+        "name": json_values,
+        "kind": json_values,
+        "parentId": json_values,
+        "localEndpoint": endpoints,
+        "remoteEndpoint": endpoints,
+        "annotations": json_values | st.lists(notes | json_values, max_size=3),
+        "tags": json_values | st.dictionaries(st.sampled_from(TAGS) | st.text(max_size=3), json_values, max_size=3),
+    },
+)
+
+
+@given(st.lists(odd_spans, max_size=3))
+def test_any_parts_cost_no_span(found: list[dict[str, Any]]) -> None:
+    otlp = translated(*(span(**each) for each in found))
+    assert (len(spans(otlp)), otlp.rejected) == (len(found), {})
+
+
 # The same span by hand: trace id, id, kind, name, timestamp, duration, local endpoint, annotation, tag.
 PROTO_SPAN = (
     b"\x0a\x10" + bytes(15) + b"\x01" + b"\x1a\x08" + bytes(7) + b"\x07" + b"\x20\x01" + b"\x2a\x03get"

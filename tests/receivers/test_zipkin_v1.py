@@ -154,6 +154,36 @@ def test_what_is_refused(body: bytes) -> None:
         zipkin_v1_json.spans(body)
 
 
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=5),
+    lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(max_size=5), values, max_size=3),
+    max_leaves=5,
+)
+KEYS = ["lc", "error", "otel.status_code", "census.status_code", "http.status_code", "otel.status_description"]
+endpoints = json_values | st.fixed_dictionaries({}, optional=dict.fromkeys(FRONT, json_values) | {"ipv6": json_values})
+annotations = st.fixed_dictionaries(
+    {}, optional={"timestamp": json_values, "value": json_values | st.just("cs"), "endpoint": endpoints}
+)
+binary_annotations = st.fixed_dictionaries(
+    {}, optional={"key": st.sampled_from(KEYS) | json_values, "value": json_values, "endpoint": endpoints}
+)
+odd_spans = st.fixed_dictionaries(
+    {},
+    optional={
+        "name": json_values,
+        "parentId": json_values,
+        "annotations": json_values | st.lists(annotations, max_size=3),
+        "binaryAnnotations": json_values | st.lists(binary_annotations, max_size=3),
+    },
+)
+
+
+@given(st.lists(odd_spans, max_size=3))
+def test_any_annotations_cost_no_span(found: list[dict[str, Any]]) -> None:
+    otlp = translated(*(span(**each) for each in found))
+    assert (len(spans(otlp)), otlp.rejected) == (len(found), {})
+
+
 HOST: Fields = [(1, I32, -1), (2, I16, 80), (3, STRING, b"back"), (4, STRING, bytes(15) + b"\1")]
 TYPED: dict[str, tuple[int, bytes, Any]] = {
     "bool": (0, b"\1", True),
