@@ -6,6 +6,7 @@ from starlette.routing import Route
 
 from spanlake.api import otlp_http
 from spanlake.api.jaeger_http import jaeger_routes
+from spanlake.api.misdirected import OtherPosts
 from spanlake.api.otlp_http import OtlpHttp
 from spanlake.api.zipkin_http import zipkin_routes
 from spanlake.ingest.service import Ingest
@@ -13,9 +14,10 @@ from spanlake.receivers import otlp
 
 
 def ingest_routes(ingest: Ingest, slow: Executor) -> list[Route]:
-    """The routes of every HTTP receiver; ``slow`` is where bodies are decompressed."""
+    """The routes of every HTTP receiver, the last for all other POSTs; ``slow`` is where bodies are decompressed."""
     return [
         Route(otlp_http.PATH, OtlpHttp(ingest, otlp.read_json, slow)),
         *jaeger_routes(ingest, slow),
         *zipkin_routes(ingest, slow),
+        OtherPosts(ingest),
     ]
