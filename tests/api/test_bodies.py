@@ -30,6 +30,9 @@ COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
     "deflate": zlib.compress,
     "zstd": lambda data: pa.compress(data, "zstd", asbytes=True),
+    "zlib": zlib.compress,
+    "snappy": lambda data: pa.compress(data, "snappy", asbytes=True),
+    "lz4": lambda data: pa.compress(data, "lz4", asbytes=True),
 }
 
 

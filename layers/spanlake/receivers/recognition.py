@@ -8,7 +8,7 @@ from spanlake.spans.decode import MalformedRequest
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _SNAPPY, _LZ4 = b"\xff\x06\x00\x00sNaPpY", b"\x04\x22\x4d\x18"
-_JSON = re.compile(rb"\s*[\[{]\s*[\]{\"]")
+_JSON = re.compile(rb"\s*(?:\[\s*[\[\]{]|\{\s*[}\"])")
 _MARKUP = re.compile(rb"\s*<[!?a-zA-Z]")
 _PROTOBUF = 0x0A
 """The first byte of every OTLP request and every list of Zipkin's that has spans: field 1, of a length that follows."""
