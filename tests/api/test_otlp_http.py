@@ -120,16 +120,13 @@ WRONG_PATHS = ("/", "/v1/traces/", "/v1/trace", "/v1/traces/v1/traces", "//v1/tr
 
 
 @pytest.mark.parametrize("path", WRONG_PATHS)
-def test_a_wrong_path_is_answered_with_the_right_one(server: SpanlakeServer, path: str) -> None:
-    for content_type, message in (
-        (PROTOBUF, lambda answer: Status.FromString(answer.body).message),
-        (JSON, lambda answer: answer.json["message"]),
-        ("text/plain", lambda answer: answer.body.decode()),
-    ):
-        answer = ask(4318 + server.offset, "POST", path, body=GOOD, headers={"Content-Type": content_type})
-        assert answer.status in (404, 405)
-        assert "OTLP is sent to /v1/traces" in message(answer)
-        assert ("allow" in answer.headers) == (answer.status == 405)
+@pytest.mark.parametrize("content_type", [PROTOBUF, JSON, "text/plain"])
+def test_a_wrong_path_is_answered_with_the_right_one(server: SpanlakeServer, path: str, content_type: str) -> None:
+    answer = ask(4318 + server.offset, "POST", path, body=GOOD, headers={"Content-Type": content_type})
+    assert answer.status in (404, 405)
+    assert ("allow" in answer.headers) == (answer.status == 405)
+    assert answer.headers["content-type"].startswith(content_type)
+    assert b"OTLP is sent to /v1/traces" in answer.body
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/v1/trace", 404), ("PUT", "/api/search", 405)])
