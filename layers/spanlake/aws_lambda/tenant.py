@@ -51,6 +51,6 @@ class AuthorizedTenant:
 
 
 def _headers(headers: list[tuple[bytes, bytes]], tenant: str) -> list[tuple[bytes, bytes]]:
-    if any(name == _HEADER and value != tenant.encode() for name, value in headers):
+    if any(name == _HEADER and value.strip() not in (b"", tenant.encode()) for name, value in headers):
         raise Forbidden(f"{HEADER} names another tenant than the token's")
     return [*((name, value) for name, value in headers if name != _HEADER), (_HEADER, tenant.encode())]
