@@ -7,5 +7,8 @@ DEFAULT_TENANT = "single-tenant"
 
 
 def tenant_named(header: str | None) -> str:
-    """The tenant that the header names, or the default one when there is no header; raises InvalidTenant."""
-    return DEFAULT_TENANT if header is None else validate_tenant(header)
+    """The tenant that the header names, or the default one where it is absent or empty; raises InvalidTenant.
+
+    Tempo's command line and its consistency checker send an empty header where no tenant is set.
+    """
+    return validate_tenant(header) if header else DEFAULT_TENANT

@@ -17,6 +17,7 @@ from spanlake.query.metrics import Metrics
 from spanlake.query.outside import Engine
 from spanlake.query.series import Series
 from spanlake.query.source import TRACE_REACH_NS, Source
+from spanlake.query.spans_of_trace import SpanFilter
 from spanlake.query.steps import Steps
 from spanlake.query.tags import TagValue, TimeRange
 from spanlake.store.errors import IndexConflict, StorageUnavailable
@@ -48,12 +49,21 @@ class Querier:
     copies: Copies | None = None  # of blocks, for those that take long to reach
 
     def trace(
-        self, tenant: str, trace_id: bytes, when: TimeRange = ALWAYS, cancellation: Cancellation | None = None
+        self,
+        tenant: str,
+        trace_id: bytes,
+        when: TimeRange = ALWAYS,
+        cancellation: Cancellation | None = None,
+        wanted: SpanFilter | None = None,
     ) -> pa.Table | None:
-        """The span table of a trace of which some span may lie in the range; None if there is none."""
+        """The span table of a trace of which some span may lie in the range, or the wanted part of it.
+
+        None if there is no such trace.
+        """
 
         def ask(session: Session, source: Source) -> pa.Table | None:
-            return traces.trace(session, source, trace_id)
+            rows = None if wanted is None else partial(wanted.rows, session, source, trace_id)
+            return traces.trace(session, source, trace_id, rows)
 
         return self._ask(tenant, when, cancellation, ask)
 

@@ -10,7 +10,8 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-_HEAD_BYTES = 64 << 10  # request line and headers
+_HEAD_BYTES = 512 << 10  # request line and headers: a query of 131,072 characters, escaped, and what is around it
+_LONGEST_URL = (64 << 10) - 1  # that httptools takes apart
 
 
 class HttpServer:
@@ -74,12 +75,19 @@ class _Protocol(HttpToolsProtocol):
             self._head_bytes += len(data)
         super().data_received(data)
         if self._head_bytes > _HEAD_BYTES and not self.transport.is_closing():
-            self.send_400_response("Request line and headers are too long.")
+            self.send_400_response(
+                f"request line and headers are larger than {_HEAD_BYTES >> 10} KiB: shorten the query\n"
+            )
 
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._head_bytes = 0
+        if len(self.url) <= _LONGEST_URL:
+            super().on_headers_complete()
+            return
+        self.url, _, query = self.url.partition(b"?")
         super().on_headers_complete()
+        self.scope["query_string"] = query.partition(b"#")[0]  # read by the application's task, which starts later
 
     def on_message_complete(self) -> None:
         self._in_head = True
