@@ -64,7 +64,8 @@ def test_search_by_traceql(stored: SpanlakeServer) -> None:
     ("parameters", "found"),
     [
         ({"tags": "service.name=shop"}, 1),
-        ({"tags": "service.name=shop n=1"}, 0),
+        ({"tags": "service.name=shop n=1"}, 1),
+        ({"tags": "service.name=SHO n=3"}, 0),
         ({"tags": "s=x service.name=cart"}, 1),
         ({"tags": "s=x", "minDuration": "3s"}, 0),
         ({"tags": "s=x", "maxDuration": "2s"}, 1),

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from spanlake.query.querier import ALWAYS
-from spanlake.query.tags import TimeRange
+from spanlake.query.selected import TimeRange
 from spanlake.times import SECOND_NS, parse_time
 from spanlake.traceql.durations import parse_duration
 

@@ -1,6 +1,6 @@
 """The routes of the Tempo API that answer questions about spans."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
@@ -22,20 +22,20 @@ from spanlake.query.querier import Querier
 from spanlake.query.search import Search
 from spanlake.query.spans_of_trace import SpanFilter
 from spanlake.query.steps import Steps
-from spanlake.query.tags import TagValue
+from spanlake.query.tag_values import EVERY_SCOPE, TagValue
 from spanlake.spans.encode import to_otlp, with_every_message
 from spanlake.spans.ids import TRACE_ID, parse_id
 from spanlake.spans.tempo_json import trace_v1, trace_v2
 from spanlake.traceql import Unsupported, check, parse
 from spanlake.traceql.parser import parse_identifier
-from spanlake.traceql.tree import Attribute, AttributeScope, Field, Intrinsic, IntrinsicField, Query, Type
+from spanlake.traceql.tree import Attribute, Field, Intrinsic, IntrinsicField, Query, Type
 
 DEFAULT_LIMIT = 20
 DEFAULT_SPANS_PER_SET = 3
 
 _PROTOBUF = "application/protobuf"
 _SCOPES = ("", "none", "span", "resource", "intrinsic", "event", "link", "instrumentation")
-_TAGS_OF_V1: dict[str, Field] = {
+_INTRINSICS_OF_V1: dict[str, Field] = {
     "name": IntrinsicField(Intrinsic.NAME),
     "status.code": IntrinsicField(Intrinsic.STATUS),
     "root.name": IntrinsicField(Intrinsic.TRACE_ROOT_NAME),
@@ -155,12 +155,13 @@ class Tempo:
     async def tag_values(self, request: Request) -> Response:
         """Values of an attribute, in any scope, as text."""
         tag = request.path_params["tag"]
-        field = _TAGS_OF_V1.get(tag) or Attribute(AttributeScope.NONE, tag)
+        intrinsic = _INTRINSICS_OF_V1.get(tag)
+        fields = [intrinsic] if intrinsic else [Attribute(scope, tag) for scope in EVERY_SCOPE]
 
         def render(found: list[TagValue]) -> object:
             return {"tagValues": sorted({value.value for value in found})}
 
-        return await self._values(request, field, render)
+        return await self._values(request, fields, render)
 
     async def tag_values_v2(self, request: Request) -> Response:
         """Values of a TraceQL field, with their types."""
@@ -168,7 +169,7 @@ class Tempo:
         def render(found: list[TagValue]) -> object:
             return {"tagValues": [{"type": value.type, "value": value.value} for value in found]}
 
-        return await self._values(request, parse_identifier(request.path_params["tag"]), render)
+        return await self._values(request, [parse_identifier(request.path_params["tag"])], render)
 
     async def query_range(self, request: Request) -> Response:
         """Time series of a metrics query, with exemplars."""
@@ -245,12 +246,14 @@ class Tempo:
 
         return _json(await self._run(request, ask))
 
-    async def _values(self, request: Request, tag: Field, render: Callable[[list[TagValue]], object]) -> Response:
+    async def _values(
+        self, request: Request, fields: Sequence[Field], render: Callable[[list[TagValue]], object]
+    ) -> Response:
         tenant, params = tenant_of(request), _params(request, TAG_VALUES)
         q, when, most = params.query(), params.range(), _tag_limit(params)
 
         def ask(stop: Cancellation) -> bytes:
-            return to_json(render(self._querier.tag_values(tenant, tag, q, when, stop)[:most]))
+            return to_json(render(self._querier.tag_values(tenant, fields, q, when, stop, most=most)))
 
         return _json(await self._run(request, ask))
 
