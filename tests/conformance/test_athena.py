@@ -29,7 +29,7 @@ from tests.api.test_hanging_up import listening
 from tests.athena import WORKGROUP, serving
 from tests.conformance.test_tempo import TENANT
 from tests.query.kit import Lake
-from tests.recorded import ANSWERS, bodies, checker
+from tests.recorded import answers, bodies, checker
 from tests.trino import SCHEMA, TABLE, Trino
 
 PATHS = {"/api/search", "/api/metrics/query_range", "/api/metrics/query"}
@@ -60,7 +60,7 @@ TRUER = {
 
 def queries() -> list[Any]:
     """The recorded queries that are answered, not refused."""
-    rows = [row for row in checker().load(ANSWERS) if row["path"] in PATHS and row["want"]["status"] == 200]
+    rows = [row for row in answers() if row["path"] in PATHS and row["want"]["status"] == 200]
     return [pytest.param(row, id=f"{row['id']}-{row['area']}", marks=_marks(row["id"])) for row in rows]
 
 

@@ -15,9 +15,9 @@ from spanlake.query.found import FoundTrace
 from spanlake.query.limits import Limits
 from spanlake.query.querier import ALWAYS, Querier
 from spanlake.query.search import Search
+from spanlake.query.selected import TimeRange
 from spanlake.query.series import Series
 from spanlake.query.steps import Steps
-from spanlake.query.tags import TimeRange
 from spanlake.spans.decode import decode
 from spanlake.store.index import Block
 from spanlake.store.local import LocalObjects
@@ -188,9 +188,9 @@ class Lake:
         found = self.search(q, **wanted)
         return sorted(span.name for trace in found for spans in trace.sets for span in spans.spans)
 
-    def values(self, tag: str, q: str = "", tenant: str = TENANT) -> list[tuple[str, str]]:
+    def values(self, tag: str, q: str = "", tenant: str = TENANT, when: TimeRange = ALWAYS) -> list[tuple[str, str]]:
         """The values of a tag with their types, sorted."""
-        found = self.querier.tag_values(tenant, parse_identifier(tag), q)
+        found = self.querier.tag_values(tenant, [parse_identifier(tag)], q, when)
         return sorted((value.type, value.value) for value in found)
 
     def tags(self, scope: str = "", q: str = "", tenant: str = TENANT) -> dict[str, list[str]]:

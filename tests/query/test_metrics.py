@@ -26,9 +26,25 @@ def test_points_lie_on_multiples_of_the_step(start: int, end: int, step: int, po
     assert [found.at_ms(n) for n in range(found.count)] == [NOON // 10**6 + point * 1000 for point in points]
 
 
-@pytest.mark.parametrize(("length", "step"), [(SECOND, 5), (HOUR, 15), (24 * HOUR, 360), (21 * MINUTE, 5)])
+@pytest.mark.parametrize(
+    ("length", "step"),
+    [
+        (1, SECOND // 20),
+        (SECOND, SECOND // 20),
+        (30 * SECOND, SECOND // 10),
+        (MINUTE - 1, SECOND // 5),
+        (MINUTE, SECOND),
+        (5 * MINUTE, SECOND),
+        (10 * MINUTE, 2 * SECOND),
+        (21 * MINUTE, 5 * SECOND),
+        (HOUR, 15 * SECOND),
+        (6 * HOUR, MINUTE),
+        (24 * HOUR, 5 * MINUTE),
+        (240 * 24 * HOUR, 24 * HOUR),
+    ],
+)
 def test_default_step(length: int, step: int) -> None:
-    assert default_step(NOON, NOON + length) == step * SECOND
+    assert default_step(NOON, NOON + length) == step
 
 
 def test_too_many_steps() -> None:
@@ -51,7 +67,7 @@ def test_too_many_steps() -> None:
 def test_a_span_counts_for_the_step_that_ends_with_it(lake: Lake, after: int, counted: tuple[int, ...]) -> None:
     lake.add(At(1, start=after), At(2, start=HOUR))
     found = lake.series("{} | count_over_time()", steps(0, 2 * STEP, STEP))
-    assert found == ({("count_over_time",): counted} if any(counted) else {})
+    assert found == {("count_over_time",): counted}
 
 
 @pytest.fixture
@@ -78,10 +94,15 @@ def measured(lake: Lake) -> Lake:
         ),
         (
             "{} | count_over_time() by (status, span.none)",
-            {("unset", "nil"): (0, 1, 1, 2), ("error", "nil"): (0, 1, 0, 0)},
+            {("unset",): (0, 1, 1, 2), ("error",): (0, 1, 0, 0)},
         ),
         ("{} | count_over_time() by (span.none)", {("nil",): (0, 2, 1, 2)}),
         ("{ span.kind = `x` } | count_over_time() by (span.none)", {}),
+        ("{} | rate() by (span.none, span.other)", {("nil",): (0, 0.2, 0.1, 0.2)}),
+        (
+            "{} | min_over_time(span.n) by (span.none, span.kind)",
+            {("a",): (None, 1, 3, None), ("b",): (None, 2, None, None), ("nil",): (None, None, None, 4)},
+        ),
         ("{} | min_over_time(span.n)", {("min_over_time",): (None, 1, 3, 4)}),
         ("{} | max_over_time(span.n)", {("max_over_time",): (None, 2, 3, 4)}),
         ("{} | avg_over_time(span.n)", {("avg_over_time",): (None, 1.5, 3, 4)}),
@@ -98,7 +119,10 @@ def measured(lake: Lake) -> Lake:
             },
         ),
         ("{} | histogram_over_time(span.n)", {(2.0,): (0, 1, 0, 0), (4.0,): (0, 0, 0, 1)}),
-        ("{ span.kind = `x` } | rate()", {}),
+        ("{ span.kind = `x` } | rate()", {("rate",): (0, 0, 0, 0)}),
+        ("{ span.kind = `x` } | count_over_time()", {("count_over_time",): (0, 0, 0, 0)}),
+        ("{ span.kind = `x` } | max_over_time(span.n)", {}),
+        ("({ span.kind = `x` } | rate()) / ({} | rate())", {("(rate / rate)",): (None, 0, 0, 0)}),
         ("{} > {} | count_over_time()", {("count_over_time",): (0, 1, 0, 0)}),
         ("{} | count_over_time() by (span.kind) | topk(1)", {("a",): (0, 1, 1, None), ("nil",): (None, None, None, 2)}),
         (
@@ -171,8 +195,11 @@ def test_numbers_beyond_bounds_do_not_fail(lake: Lake) -> None:
         assert lake.lines("{} | quantile_over_time(span.x, 0, 0.5, 1)", steps(0, STEP, STEP), dialect=dialect)
 
 
-def test_no_blocks_no_series(lake: Lake) -> None:
-    assert lake.lines("{} | rate()", steps(0, STEP, STEP)) == []
+def test_counts_are_zero_where_nothing_is_stored(lake: Lake) -> None:
+    assert lake.series("{} | rate()", steps(0, STEP, STEP)) == {("rate",): (0, 0)}
+    assert lake.series("{} | count_over_time()", Steps.whole(NOON, NOON + STEP)) == {("count_over_time",): (0,)}
+    assert lake.lines("{} | rate() by (name)", steps(0, STEP, STEP)) == []
+    assert lake.lines("{} | max_over_time(duration)", steps(0, STEP, STEP)) == []
 
 
 @pytest.mark.parametrize(

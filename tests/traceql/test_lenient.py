@@ -19,11 +19,12 @@ UNDERSTOOD = [
     ("{ .a = 1 } | rate() by (.b)", "{ .a = 1 }"),
     ("{ .a = 1 } | { .b = 2 } | count() > 3", "{ .a = 1 }"),
     ("({ .a = 1 } | count() > 3)", "{ .a = 1 }"),
-    # conditions that storage cannot answer are left out
-    ("{ .a = 1 && .b != nil }", "{ .a = 1 }"),
-    ("{ .a = 1 && .b = .c }", "{ .a = 1 }"),
-    ("{ .a = 1 && .b + 1 = 2 }", "{ .a = 1 }"),
-    ("{ .a = 1 && !.b && true }", "{ .a = 1 }"),
+    # any condition counts
+    ("{ .a = 1 && .b != nil }", "{ (.a = 1) && (.b != nil) }"),
+    ("{ .a = 1 && .b = .c }", "{ (.a = 1) && (.b = .c) }"),
+    ("{ .a = 1 && .b + 1 = 2 }", "{ (.a = 1) && ((.b + 1) = 2) }"),
+    ("{ .a = 1 && !.b && true }", "{ (.a = 1) && (!.b) }"),
+    # but for fields and constants, of which nothing is said yet
     ("{ .a = 1 && (.b = 2 || .c) }", "{ .a = 1 }"),
     # unfinished queries
     ('{ span.a = "GET" && resource.b = }', '{ span.a = "GET" }'),
@@ -38,6 +39,15 @@ UNDERSTOOD = [
     ('{ .a = 1 && .b = "unclosed', "{ .a = 1 }"),
     ('{ span."a b" = 1 && .c = }', '{ span."a b" = 1 }'),
     ("{ .a = 1 && .b = } | rate() by (.c)", "{ .a = 1 }"),
+    ("{ .a = 1 && name = }", "{ .a = 1 }"),
+    ("{ name = && .a = 1", "{ .a = 1 }"),
+    ("{.a=1&&kind=}", "{ .a = 1 }"),
+    ("{ .a = 1 && name && .b = }", "{ .a = 1 }"),
+    ("{ .a = 1 && duration > } | count() > 1", "{ .a = 1 }"),
+    ("{ .a = 1 && span.", "{ .a = 1 }"),
+    # conditions whose types do not fit are left out
+    ("{ .a = 1 && name > 1 && .b = 2 }", "{ (.a = 1) && (.b = 2) }"),
+    ('{ .a =~ "[" && .b = 2 }', "{ .b = 2 }"),
 ]
 
 NOT_UNDERSTOOD = [
@@ -54,9 +64,11 @@ NOT_UNDERSTOOD = [
     "{ .a = 1 } >> { .b = 2 }",
     "{ .a = 1 } && { .b = 2 }",
     "count() > 3",
-    "{ .a = 1 && name && .b = }",
     "{ name > 1 }",
     "{ foo = 1 && .a = 1 }",
+    "{ .a = 1 && na",
+    "{ foo = 1 && .a = 1 } && { .b = 2 }",
+    "foo = 1 && .a = 1",
     '{ .a =~ "[" }',
     "{ parent.a = 1 }",
     "({ .a = 1 } | rate()) * 2",

@@ -19,7 +19,7 @@ class AuthorizedTenant:
     """Lets the application around which it stands see the tenant that the authorizer found, as the usual header.
 
     Without an authorizer the header is the client's, as on one machine. With one, a client may name its tenant but no
-    other: it is answered with 403.
+    other: it is answered with 403. An empty header names none.
     """
 
     def __init__(self, app: ASGIApp, claim: str) -> None:

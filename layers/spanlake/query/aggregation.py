@@ -1,6 +1,6 @@
 """The first stage of a metrics query: one SQL aggregation over the matching spans, read as time series."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
@@ -206,7 +206,7 @@ class _Spans:
 
     def _labels(self, table: pa.Table, rows: Array) -> Iterator[Labels]:
         for row in table.select(self.groups).take(rows).to_pylist():
-            yield tuple((label.name, label.read(row)) for label in self.labels) + self.measure.labels(row)
+            yield _with_values((label.name, label.read(row)) for label in self.labels) + self.measure.labels(row)
 
     def chosen(self, table: pa.Table, steps: Steps, limit: int) -> list[Chosen]:
         """The exemplars that are shown, of those that the rows offer."""
@@ -229,13 +229,20 @@ class _Label:
         self._parts = fields.fetched(field)
         self.columns = [exp.alias_(_single(part), f"label{n}_{k}") for k, part in enumerate(self._parts)]
 
-    def read(self, row: Row) -> LabelValue:
-        """The value of the label in a row; ``nil`` where the span has none."""
+    def read(self, row: Row) -> LabelValue | None:
+        """The value of the label in a row; None where the span has none."""
         for part, column in zip(self._parts, self.columns, strict=True):
             if (value := row[column.alias]) is not None:
                 read: LabelValue = named(part.type, value)
                 return read
-        return "nil"
+        return None
+
+
+def _with_values(labels: Iterable[tuple[str, LabelValue | None]]) -> Labels:
+    """The labels that have a value; where none has, the first as ``nil``, as in Tempo."""
+    every = tuple(labels)
+    found = tuple((name, value) for name, value in every if value is not None)
+    return found or tuple((name, "nil") for name, _ in every[:1])
 
 
 def _single(part: Alternative) -> Sql:

@@ -3,7 +3,7 @@
 The first stage reads spans (see ``aggregation`` and ``compare``); what follows works on its series.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -15,7 +15,7 @@ from spanlake.query.exemplars import attached
 from spanlake.query.measures import Asked, Measure, compared, measure_of
 from spanlake.query.outside import Uncovered
 from spanlake.query.sampling import is_held, sample, sampler_of
-from spanlake.query.series import Series
+from spanlake.query.series import NAME, Series
 from spanlake.query.source import Source
 from spanlake.query.steps import Steps
 from spanlake.traceql.errors import Unsupported
@@ -36,6 +36,7 @@ from spanlake.traceql.tree import (
     Static,
 )
 
+_COUNTING = frozenset((MetricsFunction.RATE, MetricsFunction.COUNT_OVER_TIME))
 _TOTALS = tuple((("__meta_type", f"{side}_total"), (EVERYWHERE, "nil")) for side in ("baseline", "selection"))
 
 
@@ -77,6 +78,9 @@ class Metrics:
         return later.combine(self._evaluate(left), node.op, self._evaluate(right))
 
     def _first_stage(self, node: MetricsPipeline) -> list[Series]:
+        return self._found(node) or list(_zeros(node.aggregate, self.steps))
+
+    def _found(self, node: MetricsPipeline) -> list[Series]:
         blocks = self._in_range.blocks
         if not blocks:
             return []
@@ -125,3 +129,9 @@ class Metrics:
             replace(one, exemplars=tuple(shown.exemplar(()) for shown in chosen if shown.group == one.labels))
             for one in found
         ]
+
+
+def _zeros(aggregate: MetricsAggregate | Compare, steps: Steps) -> Iterator[Series]:
+    """The one series of a count or rate without groups, where there is no span to count."""
+    if isinstance(aggregate, MetricsAggregate) and aggregate.function in _COUNTING and not aggregate.by:
+        yield Series(((NAME, aggregate.function.value),), (0.0,) * steps.count)

@@ -1,24 +1,26 @@
 """Everything that can be asked about stored spans, one method a question. Blocking; share it between threads."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
 import pyarrow as pa
 
-from spanlake.query import search, tags, traces
+from spanlake.query import search, tag_values, tags, traces
 from spanlake.query.copies import Copies
 from spanlake.query.duck import Cancellation, Duck, Session
 from spanlake.query.farther import outside_if_large
 from spanlake.query.found import FoundTrace
 from spanlake.query.metrics import Metrics
 from spanlake.query.outside import Engine
+from spanlake.query.selected import SelectedSpans, TimeRange
 from spanlake.query.series import Series
 from spanlake.query.source import TRACE_REACH_NS, Source
+from spanlake.query.spans_of_trace import SpanFilter
 from spanlake.query.steps import Steps
-from spanlake.query.tags import TagValue, TimeRange
+from spanlake.query.tag_values import TagValue
 from spanlake.store.errors import IndexConflict, StorageUnavailable
 from spanlake.store.index import Block, Index
 from spanlake.store.objects import Objects
@@ -48,12 +50,21 @@ class Querier:
     copies: Copies | None = None  # of blocks, for those that take long to reach
 
     def trace(
-        self, tenant: str, trace_id: bytes, when: TimeRange = ALWAYS, cancellation: Cancellation | None = None
+        self,
+        tenant: str,
+        trace_id: bytes,
+        when: TimeRange = ALWAYS,
+        cancellation: Cancellation | None = None,
+        wanted: SpanFilter | None = None,
     ) -> pa.Table | None:
-        """The span table of a trace of which some span may lie in the range; None if there is none."""
+        """The span table of a trace of which some span may lie in the range, or the wanted part of it.
+
+        None if there is no such trace.
+        """
 
         def ask(session: Session, source: Source) -> pa.Table | None:
-            return traces.trace(session, source, trace_id)
+            rows = None if wanted is None else partial(wanted.rows, session, source, trace_id)
+            return traces.trace(session, source, trace_id, rows)
 
         return self._ask(tenant, when, cancellation, ask)
 
@@ -89,20 +100,31 @@ class Querier:
         def ask(session: Session, source: Source) -> dict[str, list[str]]:
             if q:
                 session.touch(source.blocks)
-            return tags.tag_names(session, source, source.catalog, filters(q), when, scope)
+            return tags.tag_names(session, source, source.catalog, SelectedSpans(when, filters(q)), scope)
 
         return self._ask(tenant, when, cancellation, ask)
 
     def tag_values(
-        self, tenant: str, tag: Field, q: str, when: TimeRange = ALWAYS, cancellation: Cancellation | None = None
+        self,
+        tenant: str,
+        fields: Sequence[Field],
+        q: str,
+        when: TimeRange = ALWAYS,
+        cancellation: Cancellation | None = None,
+        *,
+        most: int | None = None,
     ) -> list[TagValue]:
-        """The distinct values of a field; ``q`` as in ``tag_names``."""
+        """The distinct values of some fields, ``most`` at most; ``q`` as in ``tag_names``.
+
+        Without a time range all words of status and kind are among them, as in Tempo.
+        """
 
         def ask(session: Session, source: Source) -> list[TagValue]:
             session.touch(source.blocks)
-            return tags.tag_values(session, source, tag, filters(q), when)
+            return tag_values.tag_values(session, source, fields, SelectedSpans(when, filters(q)), most)
 
-        return self._ask(tenant, when, cancellation, ask)
+        words = [word for field in fields for word in tag_values.every_word(field)] if when.is_all else []
+        return words[:most] or self._ask(tenant, when, cancellation, ask)
 
     def metrics(
         self,

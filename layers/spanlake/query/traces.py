@@ -1,6 +1,6 @@
 """Traces by their ids, put together from all blocks that hold spans of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import pyarrow as pa
 from sqlglot import exp
@@ -19,10 +19,13 @@ _FEW = 32  # ids that take less time to compare with than to look up
 _WANTED = "wanted"
 
 
-def trace(session: Session, source: Source, trace_id: bytes) -> pa.Table | None:
+def trace(
+    session: Session, source: Source, trace_id: bytes, rows: Callable[[pa.Table], list[int]] | None = None
+) -> pa.Table | None:
     """The span table of one trace, each distinct row once, in the order in which spans arrived; None if there is none.
 
-    Server spans that share their id with a client span have one of their own.
+    Server spans that share their id with a client span have one of their own. ``rows`` chooses among the spans, which
+    it is given as they were sent.
 
     Raises LimitExceeded when the trace has more spans than one answer may.
     """
@@ -31,7 +34,11 @@ def trace(session: Session, source: Source, trace_id: bytes) -> pa.Table | None:
         return None
     is_it = exp.EQ(this=exp.column("trace_id"), expression=id_literal(trace_id))  # skips parts of sorted files
     found = _of_traces(session, blocks.whole_rows(_hashed([trace_id]), is_it), is_it.copy())
-    return told_apart(source.named(_distinct(found))) if found.num_rows else None
+    if not found.num_rows:
+        return None
+    spans = source.named(_distinct(found))
+    told = told_apart(spans)
+    return told if rows is None else told.take(pa.array(rows(spans), pa.int64()))
 
 
 def blocks_with(session: Session, source: Source, trace_id: bytes) -> list[Block]:

@@ -9,7 +9,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from spanlake.ingest.misdirected import Notices
 
-_HEAD_BYTES = 64 << 10  # request line and headers
+_HEAD_BYTES = 512 << 10  # request line and headers: a query of 131,072 characters, escaped, and what is around it
+_LONGEST_URL = (64 << 10) - 1  # that httptools takes apart
 _HALF_CLOSED_SECONDS = 1.0
 """How long a question is worked on whose client has closed its side, since most who do so are gone."""
 
@@ -30,7 +31,8 @@ class Misdirected:
 class HttpProtocol(HttpToolsProtocol):
     """HTTP/1.1 as follows.
 
-    - Request line and headers are limited, which uvicorn does not do with httptools.
+    - Request line and headers are limited, which uvicorn does not do with httptools. A query string may be longer than
+      the URLs that httptools takes apart.
     - An offer to upgrade the connection is ignored, as RFC 9110, 7.8 allows. httptools takes what follows such a head
       for the other protocol: the head is parsed again without the offer.
     - A client that closes its sending side gets the answer to what it has sent.
@@ -55,7 +57,9 @@ class HttpProtocol(HttpToolsProtocol):
             self._head_bytes += len(data)
         self._feed(data)
         if self._head_bytes > _HEAD_BYTES and not self.transport.is_closing():
-            self.send_400_response("Request line and headers are too long.")
+            self.send_400_response(
+                f"request line and headers are larger than {_HEAD_BYTES >> 10} KiB: shorten the query\n"
+            )
 
     def _feed(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
@@ -84,7 +88,12 @@ class HttpProtocol(HttpToolsProtocol):
             return
         self._in_head = False
         self._head_bytes = 0
+        if len(self.url) <= _LONGEST_URL:
+            super().on_headers_complete()
+            return
+        self.url, _, query = self.url.partition(b"?")
         super().on_headers_complete()
+        self.scope["query_string"] = query.partition(b"#")[0]  # read by the application's task, which starts later
 
     def on_message_complete(self) -> None:
         if self._offers_upgrade:

@@ -4,12 +4,12 @@ A comparison between types that do not go together is false, as in Tempo's engin
 with a literal must be of the literal's type (``{ span.x = 1 }`` finds integers only), while expressions mix numbers.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlglot import exp
 
+from spanlake.spans.ids import parse_id
 from spanlake.traceql import values
 from spanlake.traceql.conditions import (
     Comparison,
@@ -38,7 +38,6 @@ from spanlake.traceql.tree import (
 )
 from spanlake.traceql.values import NUMERIC, Alternative, Sql, Value
 
-_HEX = re.compile("[0-9A-Fa-f]+")
 _ALL_HOLD = (BinaryOperator.NOT_EQUAL, BinaryOperator.NOT_MATCH)
 _ID_BYTES = {
     Intrinsic.TRACE_ID: 16,
@@ -300,10 +299,8 @@ def _full_match(sql: Sql, pattern: str) -> Sql:
 
 def _id_bytes(text: str, size: int) -> str | None:
     """An id as hex digits of its full length; None when the text is no such id."""
-    digits = text.strip()
-    if len(digits) > 2 * size or not _HEX.fullmatch(digits):
-        return None
-    return digits.rjust(2 * size, "0").upper()
+    found = parse_id(text, size)
+    return None if found is None else found.hex().upper()
 
 
 def _holds_for(item: Comparison, value: int) -> bool:

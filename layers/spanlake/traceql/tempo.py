@@ -4,9 +4,6 @@ Tempo 3.1 gives these attributes dedicated columns unless told otherwise (``Defa
 ``tempodb/backend``), for values of the type named; values of other types lie in its generic list.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import Protocol, TypeVar
-
 from spanlake.spans.columns import Scope, ValueType
 
 DEDICATED: dict[tuple[Scope, str], ValueType] = {
@@ -25,31 +22,9 @@ DEDICATED: dict[tuple[Scope, str], ValueType] = {
     (Scope.SPAN, "http.route"): ValueType.STRING,
     (Scope.SPAN, "http.status_code"): ValueType.INT,
 }
-_HIDDEN = frozenset((scope.value, key, type_.value) for (scope, key), type_ in DEDICATED.items())
 WELL_KNOWN = frozenset({(Scope.RESOURCE.value, "service.name")})  # in a column of its own whatever the configuration
 
 
 def is_dedicated(scope: Scope, key: str) -> bool:
     """Whether Tempo keeps an attribute out of its generic list."""
     return (scope, key) in DEDICATED or (scope, key) in WELL_KNOWN
-
-
-class _Stored(Protocol):
-    @property
-    def scope(self) -> str: ...
-
-    @property
-    def key(self) -> str: ...
-
-    @property
-    def type(self) -> str: ...
-
-
-StoredT = TypeVar("StoredT", bound=_Stored)
-
-
-def without_dedicated(stored: Iterable[StoredT]) -> Iterator[StoredT]:
-    """Leave out what Tempo keeps in dedicated columns: its lists of tags and their values do not know of it."""
-    for item in stored:
-        if (item.scope, item.key, item.type) not in _HIDDEN:
-            yield item
