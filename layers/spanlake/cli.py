@@ -8,7 +8,17 @@ import typer
 
 from spanlake import options
 from spanlake.commands import register
-from spanlake.config import Config, EdgeConfig, IngestLimits, InvalidSetting, QueryLimits, parse_limit, parse_size
+from spanlake.config import (
+    Config,
+    EdgeConfig,
+    IngestLimits,
+    InvalidSetting,
+    Origins,
+    QueryLimits,
+    parse_limit,
+    parse_origins,
+    parse_size,
+)
 
 app = typer.Typer(
     name="spanlake",
@@ -71,6 +81,15 @@ def serve(  # noqa: PLR0913, PLR0917, one for each setting
     compaction: Annotated[
         bool, typer.Option(envvar="SPANLAKE_COMPACTION", help="Merge small blocks in the background.")
     ] = True,
+    cors_origins: Annotated[
+        Origins,
+        options.setting(
+            parse_origins,
+            "SPANLAKE_CORS_ORIGINS",
+            "ORIGINS",
+            "Origins of pages that may send spans, separated by commas, or * for any; none unless set.",
+        ),
+    ] = "",  # type: ignore[assignment]
     jaeger_sampling: Annotated[
         float,
         typer.Option(
@@ -111,6 +130,7 @@ def serve(  # noqa: PLR0913, PLR0917, one for each setting
                 objects=objects,
                 index=index,
                 compaction=compaction,
+                cors_origins=cors_origins,
                 jaeger_sampling=jaeger_sampling,
             )
         )

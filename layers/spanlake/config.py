@@ -13,11 +13,19 @@ MIB = 1 << 20
 _AGE = re.compile(r"(\d{1,9})\s*(s|m|h|d|w)", re.ASCII)
 _AGE_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,6})?)\s*(?:([kmgtp])(i?))?b?", re.ASCII | re.IGNORECASE)
+_ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(:\d{1,5})?", re.ASCII)
+_USUAL_PORTS = {"http": ":80", "https": ":443"}
 _PREFIXES = " kmgtp"  # each a further power
 
 
 class InvalidSetting(ValueError):
     """A setting that cannot be used, and what would be."""
+
+
+class Origins(tuple[str, ...]):
+    """Origins of web pages, each as browsers write it; ``*`` is any."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +88,7 @@ class Config:
     objects: str = ""  # URL of the blocks, s3://bucket/prefix; none keeps them in ``data``
     index: str = ""  # URL of the index, dynamodb://table; none keeps it in ``data``
     compaction: bool = True  # whether small blocks are merged in the background
+    cors_origins: Origins = field(default_factory=Origins)  # of pages that may send spans; "*" is any
     jaeger_sampling: float = 1.0  # share of traces, which Jaeger's clients are told to sample
 
 
@@ -113,6 +122,22 @@ def parse_age(text: str) -> timedelta | None:
     except OverflowError:
         raise InvalidSetting(f"{text!r} is longer than spans can be old") from None
     return age or None
+
+
+def parse_origins(text: str) -> Origins:
+    """Read origins such as ``https://shop.example,http://localhost:8080``, or ``*`` for any. Raises InvalidSetting."""
+    return Origins(_origin(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _origin(text: str) -> str:
+    """An origin as browsers write it: in lower case, without a path and without its scheme's usual port."""
+    origin = text.lower().removesuffix("/")
+    if origin == "*":
+        return origin
+    match = _ORIGIN.fullmatch(origin)
+    if match is None:
+        raise InvalidSetting(f"{text[:80]!r} is not an origin: write a scheme and a host, as in https://shop.example")
+    return origin.removesuffix(_USUAL_PORTS.get(match[1], " "))
 
 
 def parse_size(text: str) -> int | None:

@@ -1,6 +1,7 @@
 """The bodies of answers."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -81,10 +82,6 @@ def test_series() -> None:
     ]
     assert json.loads(answers.query_range(found, steps)) == {
         "series": [
-            {
-                "labels": [{"key": "k", "value": {"stringValue": "v"}}],
-                "samples": [{"timestampMs": "10000", "value": 1.0}, {"timestampMs": "30000", "value": "NaN"}],
-            },
             {"labels": [{"key": "k", "value": {"intValue": "7"}}], "samples": []},
             {
                 "labels": [{"key": "k", "value": {"stringValue": 'a"b'}}],
@@ -100,6 +97,10 @@ def test_series() -> None:
                         "timestampMs": "20000",
                     }
                 ],
+            },
+            {
+                "labels": [{"key": "k", "value": {"stringValue": "v"}}],
+                "samples": [{"timestampMs": "10000", "value": 1.0}, {"timestampMs": "30000", "value": "NaN"}],
             },
         ]
     }
@@ -117,7 +118,70 @@ def test_a_trace_as_protobuf_is_field_one(names: int) -> None:
     body = answers.trace_by_id_response(trace)
     assert body[:1] == b"\x0a"
     assert body.endswith(trace.SerializeToString())
-    assert answers.trace_by_id_response(None) == b""
+
+
+def test_trace_by_id_response_says_what_is_missing() -> None:
+    assert answers.trace_by_id_response(None) == b"\x0a\x00"
+    assert answers.trace_by_id_response(TracesData(), "why") == b"\x0a\x00\x18\x01\x22\x03why"
+
+
+def test_series_are_in_tempos_order() -> None:
+    labels = [
+        (("b", 10), ("a", 1)),
+        (("a", "x"),),
+        (("a", 9),),
+        (("a", 10),),
+        (("b", "x"), ("a", 1)),
+        (),
+        (("a", 1.5),),
+    ]
+    found = [Series(one, (1.0,)) for one in labels]
+    written = answers.query_instant(found)["series"]
+    shown = [[(label["key"], *label["value"].values()) for label in one["labels"]] for one in written]
+    assert shown == [
+        [],
+        [("a", 1.5)],
+        [("a", "10")],
+        [("a", "9")],
+        [("a", "x")],
+        [("b", "10"), ("a", "1")],
+        [("b", "x"), ("a", "1")],
+    ]
+
+
+def test_most_series_is_kept_and_said() -> None:
+    steps = Steps(10**10, 10**10, 10**10)
+    found = [Series((("k", n),), (1.0,)) for n in (3, 1, 2)]
+    message = "there are 3 series, more than maxSeries=2"
+    cut = json.loads(answers.query_range(found, steps, 2))
+    assert [one["labels"][0]["value"]["intValue"] for one in cut["series"]] == ["1", "2"]
+    assert (cut["status"], cut["message"]) == ("PARTIAL", message)
+    once = answers.query_instant(found, 2)
+    assert (len(once["series"]), once["status"], once["message"]) == (2, "PARTIAL", message)
+    assert set(json.loads(answers.query_range(found, steps, 3))) == set(answers.query_instant(found, 3)) == {"series"}
+
+
+def test_values_under_one_name_are_of_one_type() -> None:
+    cells = [{"a": 1, "b": 1, "c": True, "d": [1, "é"], "e": "x"}, {"a": 1.5, "b": "x", "c": "x", "d": {"k": None}}]
+    spans = tuple(FoundSpan(bytes(8), "GET", 1, 1, cell) for cell in cells)
+    found = FoundTrace(HEADER, (SpanSet(spans, 2, {"e": 7, "by(a)": 2}),))
+    (trace,) = answers.search([found], with_spans=True)["traces"]
+    shown = [{a["key"]: a["value"] for a in span["attributes"]} for span in trace["spanSet"]["spans"]]
+    text = [{"b": "1", "c": "true", "d": '[1,"é"]', "e": "x"}, {"b": "x", "c": "x", "d": '{"k":null}'}]
+    assert shown[0] == {"a": {"intValue": "1"}} | {key: {"stringValue": value} for key, value in text[0].items()}
+    assert shown[1] == {"a": {"doubleValue": 1.5}} | {key: {"stringValue": value} for key, value in text[1].items()}
+    on_set = {a["key"]: a["value"] for a in trace["spanSet"]["attributes"]}
+    assert on_set == {"e": {"stringValue": "7"}, "by(a)": {"intValue": "2"}}
+
+
+def test_durations_fit_their_types() -> None:
+    long, backwards = (replace(HEADER, start_ns=0, end_ns=end) for end in (2**62, -5))
+    span = replace(SPAN, duration_ns=-1)
+    found = answers.search(
+        [FoundTrace(header, (SpanSet((span,), 1, {}),)) for header in (long, backwards)], with_spans=True
+    )
+    assert [trace["durationMs"] for trace in found["traces"]] == [2**32 - 1, 0]
+    assert found["traces"][0]["spanSet"]["spans"][0]["durationNanos"] == "0"
 
 
 @given(st.lists(st.floats() | st.none(), min_size=3, max_size=3))

@@ -13,13 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spanlake.api.bodies import (
-    BodyTimeout,
     BodyTooLarge,
     ClientGone,
     MalformedBody,
     UnsupportedEncoding,
     decompress,
-    inflater,
+    decompressor,
     read_body,
 )
 from spanlake.ingest.admission import Admission
@@ -31,6 +30,9 @@ COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
     "deflate": zlib.compress,
     "zstd": lambda data: pa.compress(data, "zstd", asbytes=True),
+    "zlib": zlib.compress,
+    "snappy": lambda data: pa.compress(data, "snappy", asbytes=True),
+    "lz4": lambda data: pa.compress(data, "lz4", asbytes=True),
 }
 
 
@@ -38,7 +40,7 @@ def room(size: int = 1 << 30) -> Admission:
     return Admission(max_requests=10, max_bytes=size)
 
 
-def read(messages: list[Message], admission: Admission, *, limit: int = 1000, seconds: float = 60) -> bytes:
+def read(messages: list[Message], admission: Admission, *, limit: int = 1000) -> bytes:
     """Read a body that comes as these messages, and then nothing more."""
 
     async def receive() -> Message:
@@ -48,7 +50,7 @@ def read(messages: list[Message], admission: Admission, *, limit: int = 1000, se
 
     async def run() -> bytes:
         with admission.enter() as place:
-            return await read_body(receive, place, limit=limit, seconds=seconds)
+            return await read_body(receive, place, limit=limit)
 
     return asyncio.run(run())
 
@@ -85,18 +87,13 @@ def test_reading_stops_when_there_is_no_room() -> None:
     assert admission.bytes_in_flight == 0
 
 
-def test_a_slow_client_is_given_up() -> None:
-    with pytest.raises(BodyTimeout, match=r"0\.01 seconds"):
-        read([{"type": "http.request", "body": b"x", "more_body": True}], room(), seconds=0.01)
-
-
 def test_a_client_may_hang_up() -> None:
     with pytest.raises(ClientGone):
         read([*chunks(b"x", b"y")[:1], {"type": "http.disconnect"}], room())
 
 
 def inflate(coding: str, body: bytes, admission: Admission, limit: int = 1 << 30) -> bytes:
-    undo = inflater(coding)
+    undo = decompressor(coding)
     assert undo is not None
     with admission.enter() as place:
         place.grow(len(body))
@@ -137,7 +134,7 @@ def test_the_compressed_body_gives_up_its_room() -> None:
     admission = room()
     with admission.enter() as place:
         place.grow(len(body))
-        undo = inflater("gzip")
+        undo = decompressor("gzip")
         assert undo is not None
         decompress(body, undo, place, limit=5000)
         assert admission.bytes_in_flight == 5000
@@ -145,11 +142,11 @@ def test_the_compressed_body_gives_up_its_room() -> None:
 
 @pytest.mark.parametrize("coding", ["", "identity", " Identity "])
 def test_nothing_to_undo(coding: str) -> None:
-    assert inflater(coding) is None
+    assert decompressor(coding) is None
 
 
-@pytest.mark.parametrize("coding", ["br", "gzip, gzip", "gzip;q=1", "lz4", "\N{SNOWMAN}" * 1000])
+@pytest.mark.parametrize("coding", ["br", "gzip, gzip", "gzip;q=1", "xyz", "\N{SNOWMAN}" * 1000])
 def test_codings_that_are_not_known(coding: str) -> None:
     with pytest.raises(UnsupportedEncoding) as refused:
-        inflater(coding)
+        decompressor(coding)
     assert len(str(refused.value)) < 200

@@ -16,7 +16,7 @@ from spanlake.traceql.errors import ParseError
     [
         (InvalidTenant("no tenant"), Problem(400, "no tenant")),
         (ParseError("expected }", "{", 1), Problem(400, "line 1, column 2: expected }")),
-        (MalformedRequest(3, "cut short"), Problem(400, "not an OTLP trace export request: cut short")),
+        (MalformedRequest("cut short"), Problem(400, "not an OTLP trace export request: cut short")),
         (Overloaded("full"), Problem(429, "full", {"Retry-After": "1"})),
         (Draining("ending"), Problem(503, "ending", {"Retry-After": "5"})),
         (StorageUnavailable("disk full"), Problem(503, "disk full", {"Retry-After": "5"})),

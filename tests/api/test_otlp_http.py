@@ -22,7 +22,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from spanlake.spans.rejections import explain
 from tests.conftest import StartServer
 from tests.payloads import DAY_NS, block_files, export_request, stored_names
-from tests.server import HalfSent, SpanlakeServer
+from tests.server import HalfSent, SpanlakeServer, ask
 
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
@@ -46,6 +46,9 @@ COMPRESSIONS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     "deflate": ("deflate", zlib.compress),
     "deflate without header": ("deflate", raw_deflate),
     "zstd": ("zstd", zstd),
+    "zlib": ("zlib", zlib.compress),
+    "snappy": ("snappy", lambda data: pa.compress(data, "snappy", asbytes=True)),
+    "lz4": ("lz4", lambda data: pa.compress(data, "lz4", asbytes=True)),
     "zstd in two frames": ("zstd", lambda data: zstd(data[:9]) + zstd(data[9:])),
 }
 
@@ -95,7 +98,6 @@ REFUSED: dict[str, tuple[dict[str, str], bytes, int, int]] = {  # headers, body,
     "two codings": ({"Content-Encoding": "gzip, gzip"}, gzip.compress(gzip.compress(GOOD)), 415, 3),
     "a tenant with a slash": ({"X-Scope-OrgID": "../x"}, GOOD, 400, 3),
     "several tenants": ({"X-Scope-OrgID": "a|b"}, GOOD, 400, 3),
-    "an empty tenant": ({"X-Scope-OrgID": ""}, GOOD, 400, 3),
 }
 
 
@@ -106,6 +108,52 @@ def test_refusals_are_a_status_in_protobuf(server: SpanlakeServer, name: str) ->
     told = Status.FromString(answer.body)
     assert (answer.status, answer.headers["content-type"], told.code) == (status, PROTOBUF, code)
     assert told.message
+
+
+def test_an_empty_tenant_is_the_default_one(start_server: StartServer) -> None:
+    server = start_server()
+    assert server.post_traces(GOOD, headers={"X-Scope-OrgID": ""}).status == 200
+    assert stored_names(server.data) == ["good"]
+
+
+WRONG_PATHS = ("/", "/v1/traces/", "/v1/trace", "/v1/traces/v1/traces", "//v1/traces", "/api/search", "/anything")
+
+
+@pytest.mark.parametrize("path", WRONG_PATHS)
+@pytest.mark.parametrize("content_type", [PROTOBUF, JSON, "text/plain"])
+def test_a_wrong_path_is_answered_with_the_right_one(server: SpanlakeServer, path: str, content_type: str) -> None:
+    answer = ask(4318 + server.offset, "POST", path, body=GOOD, headers={"Content-Type": content_type})
+    assert answer.status in (404, 405)
+    assert ("allow" in answer.headers) == (answer.status == 405)
+    assert answer.headers["content-type"].startswith(content_type)
+    assert b"OTLP is sent to /v1/traces" in answer.body
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/v1/trace", 404), ("PUT", "/api/search", 405)])
+def test_other_methods_are_answered_as_before(server: SpanlakeServer, method: str, path: str, status: int) -> None:
+    assert ask(4318 + server.offset, method, path).status == status
+
+
+@pytest.mark.parametrize(
+    ("path", "advice"),
+    [
+        ("/v1/logs", "OTEL_LOGS_EXPORTER=none"),
+        ("/v1/metrics", "OTEL_METRICS_EXPORTER=none"),
+        ("/v1development/profiles", "switch their export off"),
+    ],
+)
+def test_other_signals_are_told_how_to_stop(server: SpanlakeServer, path: str, advice: str) -> None:
+    answer = ask(4318 + server.offset, "POST", path, body=b"", headers={"Content-Type": PROTOBUF})
+    told = Status.FromString(answer.body)
+    assert (answer.status, told.code) == (404, 12)
+    assert advice in told.message
+
+
+def test_a_body_of_another_kind_is_named(server: SpanlakeServer) -> None:
+    for body, content_type, word in ((b'{"a": 1}', PROTOBUF, b"JSON"), (GOOD, JSON, b"protobuf")):
+        answer = server.post_traces(body, content_type)
+        assert answer.status == 400
+        assert word in answer.body
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b'{"resourceSpans": 1}', b"\xff", b""])
@@ -132,7 +180,7 @@ def test_another_method_is_refused(server: SpanlakeServer, method: str) -> None:
     connection.close()
 
 
-@pytest.mark.parametrize("name", ["gzip", "deflate", "deflate without header", "zstd"])
+@pytest.mark.parametrize("name", ["gzip", "deflate", "deflate without header", "zstd", "snappy", "lz4"])
 def test_a_bomb_does_not_go_off(strict_server: SpanlakeServer, name: str) -> None:
     coding, compress = COMPRESSIONS[name]
     strict_server.post_traces(GOOD)

@@ -85,7 +85,7 @@ REFUSED: dict[str, tuple[int, str, dict[str, str], bytes, int]] = {
     "no Thrift": (JAEGER, "/api/traces", {"Content_Type": "application/x-thrift"}, b"[", 400),
     "no gzip": (ZIPKIN, "/api/v2/spans", {"Content_Encoding": "gzip"}, V2, 400),
     "a tenant that is none": (ZIPKIN, "/api/v2/spans", {"X_Scope_OrgID": "../x"}, V2, 400),
-    "an unknown type": (ZIPKIN, "/api/v1/spans", {"Content_Type": "application/x-protobuf"}, V1, 415),
+    "an unknown type": (ZIPKIN, "/api/v1/spans", {"Content_Type": "application/x-protobuf"}, THRIFT, 415),
     "Jaeger in JSON": (JAEGER, "/api/traces", {"Content_Type": "application/json"}, THRIFT_BATCH, 415),
     "Jaeger without type": (JAEGER, "/api/traces", {}, THRIFT_BATCH, 415),
 }

@@ -7,23 +7,40 @@ from spanlake.api.tag_search import MAX_TAGS, query_of_tags
 from spanlake.traceql import parse, print_query
 
 
+def contains(field: str, pattern: str) -> str:
+    return f"{field} =~ `(?i).*{pattern}.*`"
+
+
+def anywhere(key: str, pattern: str) -> str:
+    return f"({contains(f'span.{key}', pattern)}) || ({contains(f'resource.{key}', pattern)})"
+
+
+def equals(key: str, value: str) -> str:
+    """The query for a tag whose value is a number or a boolean too."""
+    return f"{{ (({anywhere(key, value)}) || (span.{key} = {value})) || (resource.{key} = {value}) }}"
+
+
 @pytest.mark.parametrize(
     ("tags", "query"),
     [
         ("", "{ true }"),
-        ("a=b", '{ (span.a = "b") || (resource.a = "b") }'),
-        ("a=", '{ (span.a = "") || (resource.a = "") }'),
-        ('a="b c"', '{ (span.a = "b c") || (resource.a = "b c") }'),
-        (r'a="say \"hi\""', '{ (span.a = `say "hi"`) || (resource.a = `say "hi"`) }'),
-        ("name=x", '{ name = "x" }'),
-        ("root.name=x", '{ rootName = "x" }'),
-        ("root.service.name=x", '{ rootServiceName = "x" }'),
+        ("a=b", f"{{ {anywhere('a', 'b')} }}"),
+        ("a=", f"{{ {anywhere('a', '')} }}"),
+        ('a="b c"', "{ " + anywhere("a", r"b\ c") + " }"),
+        (r'a="say \"hi\""', "{ " + anywhere("a", r'say\ "hi"') + " }"),
+        ("a=.*[", "{ " + anywhere("a", r"\.\*\[") + " }"),
+        ("name=x", f"{{ {contains('name', 'x')} }}"),
+        ("root.name=x", f"{{ {contains('rootName', 'x')} }}"),
+        ("root.service.name=x", f"{{ {contains('rootServiceName', 'x')} }}"),
         ("status.code=error", "{ status = error }"),
         ("status.code=OK", "{ status = ok }"),
-        ("http.status_code=200", "{ (span.http.status_code = 200) || (resource.http.status_code = 200) }"),
-        ("http.status_code=2xx", '{ (span.http.status_code = "2xx") || (resource.http.status_code = "2xx") }'),
-        ("name=x  status.code=error", '({ name = "x" }) && ({ status = error })'),
-        ("a=b=c", '{ (span.a = "b=c") || (resource.a = "b=c") }'),
+        ("http.status_code=200", equals("http.status_code", "200")),
+        ("http.status_code=2xx", f"{{ {anywhere('http.status_code', '2xx')} }}"),
+        ("a=true", equals("a", "true")),
+        ("a=0", equals("a", "0")),
+        ("a=007", f"{{ {anywhere('a', '007')} }}"),
+        ("name=x  status.code=error", f"({{ {contains('name', 'x')} }}) && ({{ status = error }})"),
+        ("a=b=c", f"{{ {anywhere('a', 'b=c')} }}"),
     ],
 )
 def test_query(tags: str, query: str) -> None:
@@ -31,7 +48,7 @@ def test_query(tags: str, query: str) -> None:
 
 
 def test_bounds_on_the_duration() -> None:
-    wanted = "({ name = `x` }) && ({ traceDuration >= 1s }) && ({ traceDuration <= 2s })"
+    wanted = f"({{ {contains('name', 'x')} }}) && ({{ traceDuration >= 1s }}) && ({{ traceDuration <= 2s }})"
     assert print_query(query_of_tags("name=x", 10**9, 2 * 10**9)) == print_query(parse(wanted))
 
 

@@ -64,7 +64,8 @@ def test_search_by_traceql(stored: SpanlakeServer) -> None:
     ("parameters", "found"),
     [
         ({"tags": "service.name=shop"}, 1),
-        ({"tags": "service.name=shop n=1"}, 0),
+        ({"tags": "service.name=shop n=1"}, 1),
+        ({"tags": "service.name=SHO n=3"}, 0),
         ({"tags": "s=x service.name=cart"}, 1),
         ({"tags": "s=x", "minDuration": "3s"}, 0),
         ({"tags": "s=x", "maxDuration": "2s"}, 1),
@@ -72,7 +73,12 @@ def test_search_by_traceql(stored: SpanlakeServer) -> None:
         ({"q": "{ span.n = 1 }", "limit": "9999999999999999999"}, 1),
         ({"q": "{}", "spss": "9999999999999999999"}, 1),
         ({"q": "{}", "start": "1", "end": "9999999999999999999"}, 1),
-        ({"q": "{}", "start": "999999999998", "end": "999999999999"}, None),
+        ({"q": "{}", "start": "99999999998", "end": "99999999999"}, None),
+        ({"q": "{}", "start": "999999999998", "end": "999999999999"}, 0),  # milliseconds, in 2001
+        ({"query": "{ span.n = 1 }"}, 1),
+        ({"q": "{ span.n = 1 }", "query": "{ span.n = 99 }"}, 1),
+        ({"q": "{}", "start": str(NOON // 10**6), "end": str(NOON // 1000 + 1)}, 1),
+        ({"q": "{}", "_": "7"}, 1),
         ({"q": "{}", "start": "-9999999999999999999", "end": "-1"}, 0),
         ({"q": "{}", "start": "1", "end": "9999-12-31T23:59:59Z"}, 1),
         ({"q": "{ name = `a\0b` }"}, 0),
@@ -114,11 +120,37 @@ def test_trace_as_protobuf(stored: SpanlakeServer) -> None:
     assert second.body.endswith(first.body)
 
 
+def test_trace_narrowed_by_q(stored: SpanlakeServer) -> None:
+    def names(**parameters: str) -> list[str]:
+        found = body(ask(stored, f"/api/v2/traces/{TRACE}", **parameters))
+        assert (found.get("status"), found.get("message")) == ("PARTIAL", "only the spans that match q")
+        batches = found["trace"]["resourceSpans"]
+        return [span["name"] for batch in batches for part in batch["scopeSpans"] for span in part["spans"]]
+
+    assert names(q="{ span.n = 2 }") == ["child"]
+    assert names(query="{ span.n > 1 && resource.service.name = `cart` }", keep_hierarchy="false") == ["child"]
+    assert names(q="{ span.n = 2 }", keep_hierarchy="true") == ["root", "child"]
+    nothing = body(ask(stored, f"/api/v2/traces/{TRACE}", q="{ name = `x` }"))
+    assert nothing == {"trace": {"resourceSpans": []}, "status": "PARTIAL", "message": "only the spans that match q"}
+    assert "status" not in body(ask(stored, f"/api/v2/traces/{TRACE}", q="{ }", keep_hierarchy="true"))
+
+
+def test_trace_in_any_spelling(stored: SpanlakeServer) -> None:
+    dashed = f"{TRACE[:8]}-{TRACE[8:12]}-{TRACE[12:16]}-{TRACE[16:20]}-{TRACE[20:]}"
+    answers = [ask(stored, f"/api/traces/{text}") for text in (TRACE, dashed, "abc", "ABC", "0abc", dashed.upper())]
+    assert {(answer.status, answer.body) for answer in answers} == {(200, answers[0].body)}
+
+
+def test_empty_tenant_is_the_default(stored: SpanlakeServer) -> None:
+    assert ask(stored, f"/api/traces/{TRACE}", tenant="").status == 404
+    assert ask(stored, "/api/search", tenant="").status == 200
+
+
 def test_no_such_trace(stored: SpanlakeServer) -> None:
     missing = ask(stored, "/api/traces/def")
     assert (missing.status, missing.body) == (404, b"trace not found\n")
     assert body(ask(stored, "/api/v2/traces/def")) == {"trace": {}}
-    assert ask(stored, "/api/v2/traces/def", accept="application/protobuf").body == b""
+    assert ask(stored, "/api/v2/traces/def", accept="application/protobuf").body == b"\x0a\x00"
     assert ask(stored, f"/api/traces/{TRACE}", tenant="someone-else").status == 404
 
 
@@ -174,6 +206,26 @@ def test_metrics(stored: SpanlakeServer) -> None:
         ("/api/search", {"q": "{}", "start": "x"}, 400, "invalid start"),
         ("/api/search", {"q": "{}", "start": "9", "end": "5"}, 400, "invalid end"),
         ("/api/search", {"tags": "x"}, 400, "invalid tags"),
+        ("/api/search", {"q": "{}", "tags": "a=b"}, 400, "invalid tags"),
+        ("/api/search", {"q": "{}", "minDuration": "1s"}, 400, "traceDuration >="),
+        ("/api/search", {"minDuration": "2s", "maxDuration": "1s"}, 400, "invalid maxDuration"),
+        ("/api/search", {"service.name": "shop"}, 400, "tags=service.name="),
+        ("/api/search", {"Limit": "3"}, 400, "did you mean limit"),
+        ("/api/search", {"maxSeries": "3"}, 400, "maxSeries is not supported here"),
+        ("/api/metrics/query_range", {"q": "{} | rate()", "max_series": "3"}, 400, "did you mean maxSeries"),
+        ("/api/metrics/query_range", {"q": "{} | rate()", "tags": "a=b"}, 400, "tags is not supported here"),
+        ("/api/metrics/query_range", {"q": "{} | rate()", "since": "1h", "start": "5"}, 400, "invalid since"),
+        ("/api/metrics/query", {}, 400, "invalid q"),
+        ("/api/traces/1", {"mode": "ingesters"}, 400, "invalid mode"),
+        ("/api/traces/1", {"q": "{}"}, 400, "q is not supported here"),
+        ("/api/v2/traces/1", {"q": "{} | count() > 1"}, 400, "one spanset filter"),
+        ("/api/v2/traces/1", {"q": "{} | rate()"}, 400, "one spanset filter"),
+        ("/api/v2/traces/1", {"q": "{{{"}, 400, "line 1"),
+        ("/api/v2/traces/1", {"keep_hierarchy": "maybe"}, 400, "invalid keep_hierarchy"),
+        ("/api/v2/traces/1", {"match_depth": "3"}, 400, "match_depth is not supported"),
+        ("/api/v2/traces/1", {"ancestor_depth": "3"}, 400, "ancestor_depth is not supported"),
+        ("/api/v2/search/tags", {"limit": "x"}, 400, "invalid limit"),
+        ("/api/v2/search/tag/name/values", {"limit": "-1"}, 400, "invalid limit"),
         ("/api/search", {"tags": " ".join(f"k{n}=v" for n in range(500))}, 400, "more than"),
         ("/api/search", {"minDuration": "x"}, 400, "invalid minDuration"),
         ("/api/traces/xyz", {}, 400, "hex"),

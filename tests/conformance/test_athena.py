@@ -23,13 +23,12 @@ from spanlake.spans.decode import decode
 from spanlake.store.hive_types import attribute_columns, fixed_columns
 from spanlake.store.upkeep.compaction import Compactor
 from spanlake.store.writer import write
-from spanlake.traceql import Dialect
 from tests import athena
 from tests.api.test_hanging_up import listening
 from tests.athena import WORKGROUP, serving
-from tests.conformance.test_tempo import TENANT
+from tests.conformance.test_right import TENANT
 from tests.query.kit import Lake
-from tests.recorded import ANSWERS, bodies, checker
+from tests.recorded import answers, bodies, checker
 from tests.trino import SCHEMA, TABLE, Trino
 
 PATHS = {"/api/search", "/api/metrics/query_range", "/api/metrics/query"}
@@ -60,7 +59,7 @@ TRUER = {
 
 def queries() -> list[Any]:
     """The recorded queries that are answered, not refused."""
-    rows = [row for row in checker().load(ANSWERS) if row["path"] in PATHS and row["want"]["status"] == 200]
+    rows = [row for row in answers() if row["path"] in PATHS and row["want"]["status"] == 200]
     return [pytest.param(row, id=f"{row['id']}-{row['area']}", marks=_marks(row["id"])) for row in rows]
 
 
@@ -95,7 +94,7 @@ def servers(trino: Trino) -> Iterator[Servers]:
 
 
 def _filled(folder: Path) -> Lake:
-    lake = Lake(folder, dialect=Dialect.served())
+    lake = Lake(folder)
     requests = list(bodies())
     for number in range(_BLOCKS):
         write(lake.objects, lake.index, TENANT, decode(requests[number::_BLOCKS]).table, number.to_bytes(8))
@@ -109,7 +108,7 @@ def _filled(folder: Path) -> Lake:
 
 @contextmanager
 def _served(lake: Lake, engine: Engine | None = None, *, exact: bool = False) -> Iterator[str]:
-    dialect = replace(lake.querier.dialect, exact=exact)
+    dialect = replace(lake.querier.sizes, exact=exact)
     querier = Querier(lake.index, lake.objects, lake.duck, dialect, engine)
     with listening(create_app(tempo_routes(querier), ALL_ERRORS)) as port:
         yield f"http://127.0.0.1:{port}"

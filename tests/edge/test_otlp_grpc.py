@@ -77,13 +77,18 @@ def test_what_is_wrong_with_some_spans_is_told(server: SpanlakeServer, client: C
 
 @pytest.mark.parametrize(
     ("body", "tenant"),
-    [(b"\xff\xff", None), (GOOD[:-1], None), (GOOD, "a|b"), (GOOD, "../x"), (GOOD, "")],
-    ids=["not protobuf", "cut off", "tenant with a bar", "tenant with a path", "no tenant's name"],
+    [(b"\xff\xff", None), (GOOD[:-1], None), (GOOD, "a|b"), (GOOD, "../x")],
+    ids=["not protobuf", "cut off", "tenant with a bar", "tenant with a path"],
 )
 def test_what_is_wrong_with_the_request_is_an_invalid_argument(client: Client, body: bytes, tenant: str | None) -> None:
     refusal = client.refusal(body, tenant)
     assert refusal.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert refusal.details()
+
+
+def test_empty_tenant_is_the_default(server: SpanlakeServer, client: Client) -> None:
+    assert not client.export(GOOD, "").partial_success.rejected_spans
+    assert "good" in stored_names(server.data, "single-tenant")
 
 
 def test_a_bad_request_leaves_those_it_shares_a_group_with_alone(

@@ -78,7 +78,7 @@ def free_port() -> int:
     ("messages", "code", "details"),
     [
         (nothing, grpc.StatusCode.INVALID_ARGUMENT, "the call ended without a message"),
-        (never, grpc.StatusCode.INVALID_ARGUMENT, "the message did not arrive within 0.05 seconds"),
+        (never, grpc.StatusCode.UNAVAILABLE, "the request did not arrive within 0.05 seconds: send it again"),
         (one, grpc.StatusCode.INTERNAL, "internal error"),
     ],
 )

@@ -116,6 +116,18 @@ def test_the_api_calls_aliases(deployed: Deploy, name: str) -> None:
     assert deployed()[f"{name}Permission"]["FunctionName"] == alias
 
 
+def test_no_page_may_send_spans_unless_its_origin_is_named(deployed: Deploy) -> None:
+    assert "CorsConfiguration" not in deployed()["Api"]
+
+
+@pytest.mark.parametrize(("origins", "credentials"), [("https://a.example,https://b.example", True), ("*", False)])
+def test_pages_of_origins_may_send_spans(deployed: Deploy, origins: str, credentials: bool) -> None:
+    cors = deployed(CorsOrigins=origins)["Api"]["CorsConfiguration"]
+    assert (cors["AllowOrigins"], cors["AllowMethods"]) == (origins.split(","), ["POST"])
+    assert cors["AllowCredentials"] is credentials
+    assert {"authorization", "content-encoding", "content-type", "x-scope-orgid"} <= set(cors["AllowHeaders"])
+
+
 def test_the_stage_is_throttled_and_logged_without_tokens(deployed: Deploy) -> None:
     stage = deployed(RequestsPerSecond="7", RequestsAtOnce="9")["Stage"]
     limits = {"ThrottlingRateLimit": 7, "ThrottlingBurstLimit": 9, "DetailedMetricsEnabled": False}

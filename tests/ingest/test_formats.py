@@ -19,7 +19,7 @@ from tests.payloads import block_files, export_request, stored_names
 
 def _reversed(body: bytes) -> bytes:
     if not body:
-        raise MalformedRequest(0, "it is empty")
+        raise MalformedRequest("it is empty")
     return body[::-1]
 
 

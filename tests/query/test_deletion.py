@@ -32,9 +32,9 @@ def everything(lake: Lake, tenant: str = TENANT) -> dict[str, object]:
         "trace": [number for number in (1, 2) if lake.querier.trace(tenant, trace_id(number)) is not None],
         "search": sorted(lake.traces("{}", tenant=tenant)),
         "structure": sorted(lake.traces("{ name = `gone` } >> {}", tenant=tenant)),
-        "values": sorted(value.value for value in lake.querier.tag_values(tenant, parse_identifier("span.n"), "")),
+        "values": sorted(value.value for value in lake.querier.tag_values(tenant, [parse_identifier("span.n")], "")),
         "narrowed": sorted(
-            value.value for value in lake.querier.tag_values(tenant, parse_identifier("span.n"), "{ span.n > 0 }")
+            value.value for value in lake.querier.tag_values(tenant, [parse_identifier("span.n")], "{ span.n > 0 }")
         ),
     }
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from spanlake.receivers import jaeger_proto
 from spanlake.receivers.errors import MalformedSpans
+from spanlake.receivers.export import LATEST_NS
 from tests.receivers.messages import jaeger
 from tests.receivers.translated import alone, attributes, request, resources, spans
 
@@ -115,13 +116,139 @@ def test_requests_that_are_translated_together_stay_apart() -> None:
     assert spans(together[2])[0].name == "\ufffd"
 
 
+def test_span_that_is_none_is_rejected_alone() -> None:
+    otlp = post_spans(posted(span({"n": 1}), b"\xff", span({"n": 3}), b"\x32\x01\xff", of=process("shop")))
+    assert ([attributes(found)["n"] for found in spans(otlp)], otlp.rejected) == ([1, 3], {"malformed": 2})
+    assert resources(otlp) == [{"service.name": "shop"}]
+
+
+def test_request_that_must_be_repaired_does_not_cost_others() -> None:
+    bodies = [posted(span({"n": 1})), posted(b"\xff", span({"n": 2}))]
+    with pytest.raises(MalformedSpans):  # each is then translated alone
+        jaeger_proto.post_spans(bodies)
+    assert [attributes(spans(post_spans(body))[0]) for body in bodies] == [{"n": 1}, {"n": 2}]
+
+
+ODD_PARTS = {
+    "a tag": span(tags=[b"\xff", tag("n", 2)]),
+    "a log": span({"n": 2}, logs=[b"\xff"]),
+    "a reference": span({"n": 2}, references=[b"\xff"]),
+    "a reference without ids": span({"n": 2}, references=[b""]),
+    "a reference whose ids are too long": span({"n": 2}, references=[reference(b"t" * 17, b"p" * 9)]),
+    "a process": span({"n": 2}, process=b"\xff"),
+    "fields of other types": span({"n": 2}) + b"\x1d" + bytes(4) + b"\x20\x01" + b"\x31" + bytes(8),
+    "an unknown group": span({"n": 2}) + b"\xa3\x06\xa4\x06",
+}
+
+
+@pytest.mark.parametrize("odd", ODD_PARTS.values(), ids=ODD_PARTS)
+@pytest.mark.parametrize("beside", [b"", b"\xff"], ids=["fast", "repaired"])
+def test_part_that_cannot_be_read_costs_that_part(odd: bytes, beside: bytes) -> None:
+    otlp = post_spans(posted(span({"n": 1}), odd, *([beside] if beside else []), of=process("shop")))
+    assert [attributes(found) for found in spans(otlp)] == [{"n": 1}, {"n": 2}]
+    last = spans(otlp)[1]
+    assert (last.parent_span_id, list(last.links), list(last.events)) == (b"", [], [])
+    assert (sum(otlp.rejected.values()), resources(otlp)) == (len(beside), [{"service.name": "shop"}])
+
+
+def test_a_tag_in_a_log_costs_that_tag() -> None:
+    log = jaeger("Log", timestamp={"seconds": 5}, fields=[b"\xff", tag("k", 1)])
+    (found,) = spans(post_spans(posted(span(logs=[log, b"\xff"]))))
+    assert [(event.time_unix_nano, attributes(event)) for event in found.events] == [(5 * 10**9, {"k": 1})]
+
+
+def test_process_that_is_none_says_nothing() -> None:
+    assert resources(post_spans(posted(span(), of=b"\xff"))) == [{}]
+    half = jaeger("Process", service_name=b"shop", tags=[b"\xff", tag("ip", "::1")])
+    assert resources(post_spans(posted(span(), of=half))) == [{"service.name": "shop", "ip": "::1"}]
+
+
+def test_long_id_is_left_to_the_store() -> None:
+    (found,) = spans(post_spans(posted(span(trace_id=b"t" * 20))))
+    assert found.trace_id == b"t" * 20
+
+
+SECONDS = 10**9
+TIMES: dict[str, tuple[dict[str, Any], tuple[int, int]]] = {
+    "no duration": ({"start_time": {"seconds": 5}, "duration": None}, (5 * SECONDS, 5 * SECONDS)),
+    "a negative duration": ({"start_time": {"seconds": 5}, "duration": {"nanos": -7}}, (5 * SECONDS, 5 * SECONDS - 7)),
+    "a long duration": ({"start_time": {"seconds": 5}, "duration": {"seconds": 2**62}}, (5 * SECONDS, LATEST_NS)),
+    "before 1970": ({"start_time": {"seconds": -5}, "duration": {"seconds": 1}}, (0, SECONDS)),
+    "beyond all": (
+        {"start_time": {"seconds": 2**63 - 1, "nanos": 2**31 - 1}, "duration": None},
+        (LATEST_NS, LATEST_NS),
+    ),
+    "before all": ({"start_time": {"seconds": -(2**63), "nanos": -(2**31)}, "duration": None}, (0, 0)),
+}
+
+
+@pytest.mark.parametrize(("given_", "expected"), TIMES.values(), ids=TIMES)
+def test_times_are_limited_and_do_not_wrap(given_: dict[str, Any], expected: tuple[int, int]) -> None:
+    first, found = spans(post_spans(posted(span(), span(**given_))))
+    assert abs(found.start_time_unix_nano - expected[0]) < 10 * SECONDS
+    assert abs(found.end_time_unix_nano - expected[1]) < 10 * SECONDS
+    assert max(found.start_time_unix_nano, found.end_time_unix_nano) <= LATEST_NS
+    assert first.start_time_unix_nano == START_NS
+
+
+INT32, INT64 = st.integers(-(2**31), 2**31 - 1), st.integers(-(2**63), 2**63 - 1)
+any_time = st.fixed_dictionaries({}, optional={"seconds": INT64, "nanos": INT32})
+any_bytes = st.binary(max_size=20)
+KEYS = [
+    b"error",
+    b"otel.status_code",
+    b"http.status_code",
+    b"span.kind",
+    b"w3c.tracestate",
+    b"otel.scope.name",
+    b"event",
+]
+any_tag = any_bytes | st.fixed_dictionaries(
+    {},
+    optional={
+        "key": st.sampled_from(KEYS) | any_bytes,
+        "type": st.integers(0, 5) | INT32,
+        "string": any_bytes,
+        "boolean": st.booleans(),
+        "integer": INT64,
+        "double": st.floats(),
+        "binary": any_bytes,
+    },
+).map(lambda fields: jaeger("KeyValue", **fields))
+tag_lists = st.lists(any_tag, max_size=3)
+any_log = any_bytes | st.fixed_dictionaries({}, optional={"timestamp": any_time, "fields": tag_lists}).map(
+    lambda fields: jaeger("Log", **fields)
+)
+any_reference = any_bytes | st.fixed_dictionaries(
+    {}, optional={"trace_id": st.just(b"t" * 16) | any_bytes, "span_id": any_bytes, "type": INT32}
+).map(lambda fields: jaeger("Reference", **fields))
+any_process = any_bytes | st.fixed_dictionaries({}, optional={"service_name": any_bytes, "tags": tag_lists}).map(
+    lambda fields: jaeger("Process", **fields)
+)
+any_span = st.fixed_dictionaries(
+    {},
+    optional={
+        "operation_name": any_bytes,
+        "start_time": any_time,
+        "duration": any_time,
+        "tags": tag_lists,
+        "logs": st.lists(any_log, max_size=3),
+        "references": st.lists(any_reference, max_size=3),
+        "process": any_process,
+    },
+).map(lambda fields: span(**fields))
+
+
+@given(st.lists(any_span, max_size=3), any_process)
+def test_any_values_cost_no_span(found: list[bytes], of: bytes) -> None:
+    otlp = post_spans(posted(*found, of=of))
+    assert (len(spans(otlp)), otlp.rejected) == (len(found), {})
+    assert all(each.start_time_unix_nano <= LATEST_NS >= each.end_time_unix_nano for each in spans(otlp))
+
+
 REFUSED = {
     "no protobuf": b"\xff",
     "cut off": posted(span())[:-1],
-    "a long id": posted(span(trace_id=b"t" * 20)),
-    "a span that is none": posted(b"\xff"),
-    "a tag that is none": posted(span(tags=[b"\xff"])),
-    "a process that is none": posted(span(), of=b"\xff"),
     "many empty tags": posted(span() + b"\x42\x00" * 50_000),
     "many empty references": posted(span() + b"\x22\x00" * 50_000),
     "many empty logs": posted(span() + b"\x4a\x00" * 50_000),

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from spanlake.receivers import jaeger_thrift
 from spanlake.receivers.errors import MalformedSpans
+from spanlake.receivers.export import LATEST_NS
 from spanlake.receivers.thrift import BOOL, BYTE, I16, I32, I64, LIST, STRING, STRUCT
+from spanlake.receivers.translated import Translated
 from tests.receivers import jaeger
 from tests.receivers.jaeger import batch, reference, span
 from tests.receivers.thrift_writer import Fields, binary
@@ -18,7 +20,7 @@ from tests.receivers.translated import alone, attributes, resources, spans
 http_batch, binary_call, compact_call = map(
     alone, (jaeger_thrift.http_batches, jaeger_thrift.binary_calls, jaeger_thrift.compact_calls)
 )
-WRAPPINGS: dict[str, tuple[Callable[[Fields], bytes], Callable[[bytes], bytes]]] = {
+WRAPPINGS: dict[str, tuple[Callable[[Fields], bytes], Callable[[bytes], Translated]]] = {
     "HTTP": (jaeger.over_http, http_batch),
     "binary": (jaeger.binary_call, binary_call),
     "compact": (jaeger.compact_call, compact_call),
@@ -36,7 +38,7 @@ EVERYTHING = batch(
 
 
 @pytest.mark.parametrize(("write", "read"), WRAPPINGS.values(), ids=WRAPPINGS)
-def test_a_batch(write: Callable[[Fields], bytes], read: Callable[[bytes], bytes]) -> None:
+def test_a_batch(write: Callable[[Fields], bytes], read: Callable[[bytes], Translated]) -> None:
     first, second = spans(read(write(EVERYTHING)))
     assert (first.trace_id, first.span_id) == (jaeger.TRACE_ID, jaeger.SPAN_ID.to_bytes(8))
     assert (first.name, first.kind, first.start_time_unix_nano) == ("operation", 2, jaeger.START_US * 1000)
@@ -126,8 +128,8 @@ def test_batches_that_are_translated_together_stay_apart() -> None:
     first, refused, empty, last = jaeger_thrift.http_batches(bodies)
     assert isinstance(refused, MalformedSpans)
     assert [first, empty, last] == [http_batch(body) for body in bodies if body != b"no batch"]
-    assert isinstance(first, bytes)
-    assert isinstance(last, bytes)
+    assert isinstance(first, Translated)
+    assert isinstance(last, Translated)
     assert [attributes(each) for each in spans(first)] == [{"n": 1}, {"n": 2}]
     assert [(attributes(each), each.status.code) for each in spans(last)] == [({"n": 1}, 2)]
 
@@ -142,13 +144,13 @@ REFUSED = {
     "text": b"plain text",
     "compact": jaeger.compact_call(batch(span())),
     "no process": binary(STRUCT, [(2, LIST, (STRUCT, [span()]))]),
-    "no flags": jaeger.over_http(batch([field for field in span() if field[0] != 7])),
     "spans that are none": binary(STRUCT, [(1, STRUCT, [(1, STRING, b"s")]), (2, LIST, (I64, [1]))]),
     "more spans than bytes": jaeger.over_http(batch())[:-5] + b"\x7f\xff\xff\xff\x00",
     "a negative number of spans": jaeger.over_http(batch())[:-5] + b"\xff\xff\xff\xff\x00",
     "a string of 2 GB": b"\x0c\x00\x01\x0b\x00\x01\x7f\xff\xff\xff",
     "deep": b"\x0c\x00\x63" * 100_000,
     "a list of lists of lists": b"\x0f\x00\x63" + b"\x0f\x00\x00\x00\x01" * 100_000,
+    "a million empty tags": binary(STRUCT, [(2, LIST, (STRUCT, [[(10, LIST, (STRUCT, [[]] * 1_000_000))]]))]),
     "a million unknown structs": b"\x0f\x00\x63\x0c\x00\x0f\x42\x40" + bytes(1_000_001),
     "an unknown type": b"\x63\x00\x01",
 }
@@ -160,6 +162,92 @@ def test_what_is_refused(body: bytes) -> None:
         http_batch(body)
 
 
+def without(fields: Fields, *numbers: int) -> Fields:
+    return [field for field in fields if field[0] not in numbers]
+
+
+@pytest.mark.parametrize("missing", range(1, 10))
+@pytest.mark.parametrize(("write", "read"), WRAPPINGS.values(), ids=WRAPPINGS)
+def test_span_without_a_required_field_is_rejected_alone(
+    write: Callable[[Fields], bytes], read: Callable[[bytes], Translated], missing: int
+) -> None:
+    odd = without(span({"n": 2}), missing)
+    otlp = read(write(batch(span({"n": 1}), odd, span({"n": 3}))))
+    rejected = {"malformed": 1} if missing != 6 else {}
+    assert [attributes(found)["n"] for found in spans(otlp)] == ([1, 3] if rejected else [1, 2, 3])
+    assert otlp.rejected == rejected
+
+
+ODD_PARTS: dict[str, Fields] = {
+    "a tag without key": [(10, LIST, (STRUCT, [without(jaeger.tag("k", 1), 1), jaeger.tag("n", 2)]))],
+    "a tag without type": [(10, LIST, (STRUCT, [jaeger.tag("n", 2), without(jaeger.tag("k", 1), 2)]))],
+    "tags that are none": [(10, LIST, (STRUCT, [jaeger.tag("n", 2)])), (99, LIST, (I64, [1]))],
+    "a reference that lacks its span": [*jaeger.span({"n": 2}), (6, LIST, (STRUCT, [without(reference(0, 5), 4)]))],
+    "references that are none": [*jaeger.span({"n": 2}), (6, LIST, (I64, [1, 2]))],
+    "a log without a time": [*jaeger.span({"n": 2}), (11, LIST, (STRUCT, [[(2, LIST, jaeger.tags({"k": 1}))]]))],
+    "logs that are none": [*jaeger.span({"n": 2}), (11, LIST, (STRING, [b"x"]))],
+}
+
+
+@pytest.mark.parametrize("part", ODD_PARTS.values(), ids=ODD_PARTS)
+@pytest.mark.parametrize(("write", "read"), WRAPPINGS.values(), ids=WRAPPINGS)
+def test_part_that_cannot_be_read_costs_that_part(
+    write: Callable[[Fields], bytes], read: Callable[[bytes], Translated], part: Fields
+) -> None:
+    odd = [*without(span(), *(number for number, _, _ in part)), *part]
+    otlp = read(write(batch(span({"n": 1}), odd)))
+    assert [attributes(found) for found in spans(otlp)] == [{"n": 1}, {"n": 2}]
+    assert (list(spans(otlp)[1].links), list(spans(otlp)[1].events), spans(otlp)[1].parent_span_id) == ([], [], b"")
+    assert otlp.rejected == {}
+
+
+@pytest.mark.parametrize("last", [[], [(1, STRING, b"k")], [(2, I32, 0)], [(2, I32, 0), (1, STRING, b"")]])
+def test_last_tag_may_be_short(last: Fields) -> None:
+    odd = [*without(span(), 10), (10, LIST, (STRUCT, [jaeger.tag("n", 1), last]))]
+    for write, read in WRAPPINGS.values():
+        first, found = spans(read(write(batch(span({"n": 0}), odd))))
+        assert (attributes(first), attributes(found)["n"]) == ({"n": 0}, 1)
+
+
+def test_tags_of_another_type_are_none() -> None:
+    odd = [*without(span(), 10), (10, LIST, (I64, [1, 2]))]
+    for write, read in WRAPPINGS.values():
+        (found,) = spans(read(write(batch(odd))))
+        assert attributes(found) == {}
+
+
+def test_log_without_fields_is_an_event() -> None:
+    odd = [*span(), (11, LIST, (STRUCT, [[(1, I64, jaeger.START_US)]]))]
+    for write, read in WRAPPINGS.values():
+        (found,) = spans(read(write(batch(odd))))
+        assert [event.time_unix_nano for event in found.events] == [jaeger.START_US * 1000]
+
+
+def test_process_without_a_name_keeps_its_tags() -> None:
+    nameless = [(1, STRUCT, [(2, LIST, jaeger.tags({"ip": "::1"}))]), (2, LIST, (STRUCT, [span()]))]
+    for write, read in WRAPPINGS.values():
+        assert resources(read(write(nameless))) == [{"ip": "::1"}]
+
+
+TIMES = {
+    "a negative duration": ((jaeger.START_US, -5), (jaeger.START_US * 1000, jaeger.START_US * 1000 - 5000)),
+    "a duration of 2^62": ((jaeger.START_US, 2**62), (jaeger.START_US * 1000, LATEST_NS)),
+    "a duration of -2^63": ((jaeger.START_US, -(2**63)), (jaeger.START_US * 1000, 0)),
+    "a time before 1970": ((-5, 1), (0, 1000)),
+    "a time beyond all": ((2**63 - 1, 2**63 - 1), (LATEST_NS // 1000 // 1000 * 1_000_000, LATEST_NS)),
+}
+
+
+@pytest.mark.parametrize(("sent", "expected"), TIMES.values(), ids=TIMES)
+def test_times_are_limited_and_do_not_wrap(sent: tuple[int, int], expected: tuple[int, int]) -> None:
+    odd = [*without(span(), 8, 9), (8, I64, sent[0]), (9, I64, sent[1])]
+    for write, read in WRAPPINGS.values():
+        first, found = spans(read(write(batch(span(), odd))))
+        assert abs(found.start_time_unix_nano - expected[0]) < 2 * 10**10
+        assert found.end_time_unix_nano == expected[1]
+        assert first.end_time_unix_nano - first.start_time_unix_nano == 10**6
+
+
 @pytest.mark.parametrize("name", [b"emitZipkinBatch", b"", b"\xff" * 100])
 def test_other_calls(name: bytes) -> None:
     with pytest.raises(MalformedSpans, match="instead of emitBatch"):
@@ -167,7 +255,7 @@ def test_other_calls(name: bytes) -> None:
 
 
 @pytest.mark.parametrize(("write", "read"), WRAPPINGS.values(), ids=WRAPPINGS)
-def test_whatever_is_cut_off_is_refused(write: Callable[[Fields], bytes], read: Callable[[bytes], bytes]) -> None:
+def test_whatever_is_cut_off_is_refused(write: Callable[[Fields], bytes], read: Callable[[bytes], Translated]) -> None:
     whole = write(EVERYTHING)
     for end in range(len(whole) - 1):
         with pytest.raises(MalformedSpans):

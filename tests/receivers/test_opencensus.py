@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spanlake.receivers.errors import MalformedSpans
+from spanlake.receivers.export import LATEST_NS
 from spanlake.receivers.opencensus import Stream, export_requests
+from spanlake.receivers.translated import Translated
 from tests.receivers.messages import opencensus
 from tests.receivers.translated import alone, attributes, resources, spans
 
@@ -51,7 +53,7 @@ def span(values: dict[str, Any] | None = None, **fields: Any) -> bytes:
     return opencensus("Span", **(given_ | fields | encoded))
 
 
-def exported(*found: bytes, **head: bytes) -> bytes:
+def exported(*found: bytes, **head: bytes) -> Translated:
     return export_request(opencensus("Request", spans=found, **head))
 
 
@@ -194,11 +196,139 @@ def test_a_stream_without_node() -> None:
     assert resources(export_request(Stream().complete(opencensus("Request", spans=[span()])))) == [{}]
 
 
+def test_span_that_is_none_is_rejected_alone() -> None:
+    otlp = exported(span({"n": 1}), b"\xff", span({"n": 3}), b"\x2a\x01\xff", node=NODE)
+    assert ([attributes(found)["n"] for found in spans(otlp)], otlp.rejected) == ([1, 3], {"malformed": 2})
+    assert resources(otlp) == [{"service.name": "shop"}]
+
+
+ODD_PARTS = {
+    "an attribute": span(attributes={"attribute_map": [b"\xff", *entries({"n": 2})["attribute_map"]]}),
+    "time events": span({"n": 2}) + b"\x4a\x01\xff",
+    "links": span({"n": 2}) + b"\x52\x01\xff",
+    "a link without ids": span({"n": 2}, links={"link": [{}]}),
+    "a status": span({"n": 2}) + b"\x5a\x01\xff",
+    "a trace state": span({"n": 2}) + b"\x7a\x01\xff",
+    "a resource": span({"n": 2}) + b"\x82\x01\x01\xff",
+    "fields of other types": span({"n": 2}) + b"\x1d" + bytes(4) + b"\x48\x01\x50\x01",
+}
+
+
+@pytest.mark.parametrize("odd", ODD_PARTS.values(), ids=ODD_PARTS)
+@pytest.mark.parametrize("beside", [b"", b"\xff"], ids=["fast", "repaired"])
+def test_part_that_cannot_be_read_costs_that_part(odd: bytes, beside: bytes) -> None:
+    otlp = exported(span({"n": 1}), odd, *([beside] if beside else []), node=NODE)
+    assert [attributes(found) for found in spans(otlp)] == [{"n": 1}, {"n": 2}]
+    last = spans(otlp)[1]
+    assert (last.trace_state, last.status.code, list(last.links), list(last.events)) == ("", 0, [], [])
+    assert (sum(otlp.rejected.values()), resources(otlp)) == (len(beside), [{"service.name": "shop"}])
+
+
+@pytest.mark.parametrize("head", [{"node": b"\xff"}, {"resource": b"\xff"}])
+def test_node_or_resource_that_is_none_says_nothing(head: dict[str, bytes]) -> None:
+    stream = Stream()
+    bodies = [stream.complete(opencensus("Request", spans=[span()], **more)) for more in (head, {})]
+    assert [resources(export_request(body)) for body in bodies] == [[{}], [{}]]
+
+
+@pytest.mark.parametrize("name", [None, {}, {"value": b"\xff"}])
+def test_name_that_is_absent_or_not_unicode(name: Any) -> None:
+    assert one(name=name).name == ("\ufffd" if name else "")
+
+
+TIMES: dict[str, tuple[dict[str, Any], tuple[int, int]]] = {
+    "no times": ({"start_time": None, "end_time": None}, (0, 0)),
+    "no end": ({"end_time": None}, (START_NS, 0)),
+    "before 1970": ({"start_time": {"seconds": -5}, "end_time": {"seconds": 1}}, (0, 10**9)),
+    "beyond all": ({"end_time": {"seconds": 2**63 - 1, "nanos": 2**31 - 1}}, (START_NS, LATEST_NS)),
+    "before all": ({"start_time": {"seconds": -(2**63), "nanos": -(2**31)}}, (0, START_NS + 2)),
+}
+
+
+@pytest.mark.parametrize(("given_", "expected"), TIMES.values(), ids=TIMES)
+def test_times_are_limited_and_do_not_wrap(given_: dict[str, Any], expected: tuple[int, int]) -> None:
+    first, found = spans(exported(span(), span(**given_)))
+    assert found.start_time_unix_nano == expected[0]
+    assert LATEST_NS >= found.end_time_unix_nano > expected[1] - 10**10
+    assert (first.start_time_unix_nano, first.end_time_unix_nano) == (START_NS, START_NS + 2)
+
+
+def test_times_of_events_are_limited() -> None:
+    times = [{"seconds": 2**63 - 1}, {"seconds": -5}, None]
+    found = one(time_events={"time_event": [{"time": time} for time in times]})
+    assert [event.time_unix_nano for event in found.events] == [LATEST_NS, 0, 0]
+
+
+def test_status_beyond_32_bits_is_none() -> None:
+    found = one({"otel.status_code": 2**40}, status={"code": 5})
+    assert found.status.code == 0
+
+
+INT32, INT64 = st.integers(-(2**31), 2**31 - 1), st.integers(-(2**63), 2**63 - 1)
+any_bytes = st.binary(max_size=20)
+any_time = st.fixed_dictionaries({}, optional={"seconds": INT64, "nanos": INT32})
+any_value = st.one_of(
+    st.just({}),
+    st.fixed_dictionaries({"string_value": st.fixed_dictionaries({}, optional={"value": any_bytes})}),
+    st.fixed_dictionaries({"int_value": INT64}),
+    st.fixed_dictionaries({"bool_value": st.booleans()}),
+    st.fixed_dictionaries({"double_value": st.floats()}),
+)
+KEYS = [b"otel.status_code", b"span.kind", b"opencensus.same_process_as_parent_span"]
+any_entry = any_bytes | st.fixed_dictionaries(
+    {}, optional={"key": st.sampled_from(KEYS) | any_bytes, "value": any_value}
+).map(lambda fields: opencensus("Entry", **fields))
+any_attributes = st.fixed_dictionaries(
+    {}, optional={"attribute_map": st.lists(any_entry, max_size=3), "dropped": INT32}
+)
+any_event = st.fixed_dictionaries(
+    {"time": any_time}, optional={"annotation": st.fixed_dictionaries({}, optional={"attributes": any_attributes})}
+)
+any_link = st.fixed_dictionaries(
+    {}, optional={"trace_id": any_bytes, "span_id": any_bytes, "attributes": any_attributes}
+)
+
+
+def encoded(message: str, /, **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[bytes]:
+    """A message with any of these fields, or any bytes in its place."""
+    return any_bytes | st.fixed_dictionaries({}, optional=fields).map(lambda values: opencensus(message, **values))
+
+
+label = st.fixed_dictionaries({}, optional={"key": any_bytes, "value": any_bytes})
+any_resource = encoded("Resource", type=any_bytes, labels=st.lists(label, max_size=2))
+any_node = encoded(
+    "Node",
+    identifier=st.fixed_dictionaries({}, optional={"start_timestamp": any_time, "host_name": any_bytes}),
+    attributes=st.lists(label, max_size=2),
+)
+any_span = st.fixed_dictionaries(
+    {"trace_id": st.just(b"t" * 16), "span_id": st.just(b"s" * 8)},
+    optional={
+        "parent_span_id": any_bytes,
+        "name": st.fixed_dictionaries({}, optional={"value": any_bytes}),
+        "start_time": any_time,
+        "end_time": any_time,
+        "attributes": any_attributes,
+        "time_events": encoded("TimeEvents", time_event=st.lists(any_event, max_size=2), dropped_annotations=INT32),
+        "links": encoded("Links", link=st.lists(any_link, max_size=2), dropped=INT32),
+        "status": encoded("Status", code=INT32, message=any_bytes),
+        "tracestate": encoded("Tracestate", entries=st.lists(label, max_size=2)),
+        "resource": any_resource,
+        "kind": INT32,
+        "same_process_as_parent_span": st.fixed_dictionaries({}, optional={"value": st.booleans()}),
+    },
+).map(lambda fields: opencensus("Span", **fields))
+
+
+@given(st.lists(any_span, max_size=3), st.fixed_dictionaries({}, optional={"node": any_node, "resource": any_resource}))
+def test_any_values_cost_no_span(found: list[bytes], head: dict[str, bytes]) -> None:
+    otlp = exported(*found, **head)
+    assert (len(spans(otlp)), otlp.rejected) == (len(found), {})
+    assert all(each.start_time_unix_nano <= LATEST_NS >= each.end_time_unix_nano for each in spans(otlp))
+
+
 REFUSED = {
     "no protobuf": b"\xff",
-    "a span that is none": opencensus("Request", spans=[b"\xff"]),
-    "an attribute that is none": opencensus("Request", spans=[span(attributes={"attribute_map": [b"\xff"]})]),
-    "a node that is none": opencensus("Request", node=b"\xff"),
     "deep groups": b"\x0b" * 100_000,
     "many empty spans": b"\x12\x00" * 50_000,
 }

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from spanlake.receivers import zipkin_v1_json, zipkin_v1_thrift
 from spanlake.receivers.errors import MalformedSpans
-from spanlake.receivers.thrift import I16, I32, I64, LIST, STRING, STRUCT
+from spanlake.receivers.export import LATEST_NS
+from spanlake.receivers.thrift import BOOL, I16, I32, I64, LIST, STRING, STRUCT
+from spanlake.receivers.translated import Translated
 from tests.receivers.thrift_writer import Fields, binary
 from tests.receivers.translated import attributes, resources, spans
 
@@ -26,7 +28,7 @@ def core(value: str, after_us: int = 0) -> dict[str, Any]:
     return {"timestamp": START_US + after_us, "value": value, "endpoint": FRONT}
 
 
-def translated(*found: dict[str, Any]) -> bytes:
+def translated(*found: dict[str, Any]) -> Translated:
     return zipkin_v1_json.spans(json.dumps(found).encode())
 
 
@@ -94,12 +96,92 @@ def test_times_come_from_annotations() -> None:
     assert (found.start_time_unix_nano, found.end_time_unix_nano) == ((START_US + 1) * 1000, (START_US + 9) * 1000)
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"{}", b"[1]", b'[{"id": "x"}]', b'[{"annotations": [1]}]', b'[{"timestamp": "1"}]']
-)
+def test_numbers_in_quotes_and_with_fractions() -> None:
+    endpoint = FRONT | {"port": "8080"}
+    annotation = {"timestamp": str(START_US + 7), "value": "sr", "endpoint": endpoint}
+    note = {"timestamp": START_US + 3.5, "value": "flushed"}
+    otlp = translated(span(timestamp=str(START_US), duration=12.5, annotations=[annotation, note]))
+    (found,) = spans(otlp)
+    assert (found.start_time_unix_nano, found.end_time_unix_nano) == (START_US * 1000, START_US * 1000 + 12_000)
+    assert [event.time_unix_nano for event in found.events] == [(START_US + 3) * 1000]
+    assert resources(otlp) == [{"service.name": "front", "ipv4": "10.0.0.1", "port": "8080"}]
+
+
+ODD: dict[str, dict[str, Any]] = {
+    "an address that is none": {"annotations": [core("cs") | {"endpoint": {"serviceName": "front", "ipv4": "here"}}]},
+    "a port that is none": {"annotations": [core("cs") | {"endpoint": {"serviceName": "front", "port": -1}}]},
+    "an annotation without a time": {
+        "annotations": [{"value": "flushed"}, {"value": "cs", "endpoint": {"serviceName": "front"}}]
+    },
+    "an annotation that is none": {"annotations": ["flushed", core("cs") | {"endpoint": {"serviceName": "front"}}]},
+    "a binary annotation that is none": {
+        "annotations": [core("cs") | {"endpoint": {"serviceName": "front"}}],
+        "binaryAnnotations": ["x", None],
+    },
+    "a parent that is none": {"annotations": [core("cs") | {"endpoint": {"serviceName": "front"}}], "parentId": "root"},
+}
+
+
+@pytest.mark.parametrize("fields", ODD.values(), ids=ODD)
+def test_part_that_cannot_be_read_costs_that_part(fields: dict[str, Any]) -> None:
+    otlp = translated(span(**fields))
+    (found,) = spans(otlp)
+    assert (found.kind, attributes(found), list(found.events), otlp.rejected) == (3, {}, [], {})
+    assert resources(otlp) == [{"service.name": "front"}]
+
+
+@pytest.mark.parametrize("odd", [None, "span", 1, [1]])
+def test_what_is_not_an_object_is_rejected_alone(odd: Any) -> None:
+    otlp = zipkin_v1_json.spans(json.dumps([odd, span()]).encode())
+    assert (len(spans(otlp)), otlp.rejected) == (1, {"malformed": 1})
+
+
+@pytest.mark.parametrize("time", ["yesterday", True, [1]])
+def test_span_without_a_readable_time_is_rejected_alone(time: Any) -> None:
+    for field in ("timestamp", "duration"):
+        otlp = translated(span(), span(**{field: time}))
+        assert (len(spans(otlp)), otlp.rejected) == (1, {"malformed": 1})
+
+
+def test_durations_do_not_wrap() -> None:
+    found = spans(translated(span(duration=2**62), span(duration=-5)))
+    assert [each.end_time_unix_nano for each in found] == [LATEST_NS, START_US * 1000]
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"[1", b"spans"])
 def test_what_is_refused(body: bytes) -> None:
     with pytest.raises(MalformedSpans, match="not spans in Zipkin's v1 JSON"):
         zipkin_v1_json.spans(body)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=5),
+    lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(max_size=5), values, max_size=3),
+    max_leaves=5,
+)
+KEYS = ["lc", "error", "otel.status_code", "census.status_code", "http.status_code", "otel.status_description"]
+endpoints = json_values | st.fixed_dictionaries({}, optional=dict.fromkeys(FRONT, json_values) | {"ipv6": json_values})
+annotations = st.fixed_dictionaries(
+    {}, optional={"timestamp": json_values, "value": json_values | st.just("cs"), "endpoint": endpoints}
+)
+binary_annotations = st.fixed_dictionaries(
+    {}, optional={"key": st.sampled_from(KEYS) | json_values, "value": json_values, "endpoint": endpoints}
+)
+odd_spans = st.fixed_dictionaries(
+    {},
+    optional={
+        "name": json_values,
+        "parentId": json_values,
+        "annotations": json_values | st.lists(annotations, max_size=3),
+        "binaryAnnotations": json_values | st.lists(binary_annotations, max_size=3),
+    },
+)
+
+
+@given(st.lists(odd_spans, max_size=3))
+def test_any_annotations_cost_no_span(found: list[dict[str, Any]]) -> None:
+    otlp = translated(*(span(**each) for each in found))
+    assert (len(spans(otlp)), otlp.rejected) == (len(found), {})
 
 
 HOST: Fields = [(1, I32, -1), (2, I16, 80), (3, STRING, b"back"), (4, STRING, bytes(15) + b"\1")]
@@ -146,6 +228,43 @@ def test_thrift() -> None:
     assert resources(zipkin_v1_thrift.spans(THRIFT)) == [
         {"service.name": "back", "ipv4": "255.255.255.255", "ipv6": "::1", "port": "80"}
     ]
+
+
+def listed(*found: Fields) -> bytes:
+    return binary(LIST, (STRUCT, list(found)))
+
+
+IDS: Fields = [(1, I64, 1), (4, I64, 7)]
+
+
+def test_thrift_with_parts_of_other_types() -> None:
+    odd: Fields = [
+        *IDS,
+        (3, I64, 5),
+        (6, LIST, (I64, [1, 2])),
+        (8, STRING, b"x"),
+        (10, STRING, b"now"),
+        (99, BOOL, True),
+    ]
+    host: Fields = [(3, STRING, b"\xff"), (4, STRING, b"abc")]
+    named: Fields = [
+        *IDS,
+        (3, STRING, b"\xff"),
+        (6, LIST, (STRUCT, [[(1, I64, 5), (2, STRING, b"sr"), (3, STRUCT, host)]])),
+    ]
+    otlp = zipkin_v1_thrift.spans(listed(odd, named))
+    assert [(found.name, found.kind) for found in spans(otlp)] == [("", 0), ("\ufffd", 2)]
+    assert resources(otlp) == [{"service.name": "unknown-service"}, {"service.name": "\ufffd"}]
+
+
+def test_thrift_durations_do_not_wrap() -> None:
+    found = spans(zipkin_v1_thrift.spans(listed(*([*IDS, (10, I64, START_US), (11, I64, us)] for us in (2**62, -5)))))
+    assert [each.end_time_unix_nano for each in found] == [LATEST_NS, START_US * 1000]
+
+
+def test_thrift_with_millions_of_empty_spans_is_refused() -> None:
+    with pytest.raises(MalformedSpans, match="most of its list items are empty"):
+        zipkin_v1_thrift.spans(b"\x0c" + (1_000_000).to_bytes(4) + bytes(1_000_000))
 
 
 def test_thrift_that_is_cut_off() -> None:

@@ -7,13 +7,14 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from spanlake.receivers.translated import Translated
 from spanlake.spans.decode import decode
 
 
-def alone(translate: Callable[[Sequence[bytes]], Sequence[bytes | Exception]]) -> Callable[[bytes], bytes]:
+def alone(translate: Callable[[Sequence[bytes]], Sequence[Translated | Exception]]) -> Callable[[bytes], Translated]:
     """Translates one body, by what translates many; raises what comes out as an exception."""
 
-    def translated(body: bytes) -> bytes:
+    def translated(body: bytes) -> Translated:
         (outcome,) = translate([body])
         if isinstance(outcome, Exception):
             raise outcome
@@ -22,18 +23,18 @@ def alone(translate: Callable[[Sequence[bytes]], Sequence[bytes | Exception]]) -
     return translated
 
 
-def request(otlp: bytes) -> ExportTraceServiceRequest:
+def request(otlp: Translated) -> ExportTraceServiceRequest:
     """The request, which the decoder takes as well."""
-    decode([otlp])
-    return ExportTraceServiceRequest.FromString(otlp)
+    decode([otlp.body])
+    return ExportTraceServiceRequest.FromString(otlp.body)
 
 
-def spans(otlp: bytes) -> list[Span]:
+def spans(otlp: Translated) -> list[Span]:
     """All spans."""
     return [span for group in request(otlp).resource_spans for scope in group.scope_spans for span in scope.spans]
 
 
-def resources(otlp: bytes) -> list[dict[str, Any]]:
+def resources(otlp: Translated) -> list[dict[str, Any]]:
     """The attributes of all resources."""
     return [attributes(group.resource) for group in request(otlp).resource_spans]
 

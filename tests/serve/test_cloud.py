@@ -12,7 +12,7 @@ import pytest
 from tests.cloud import Cloud, free_port, s3_server
 from tests.conftest import StartServer
 from tests.payloads import export_request, stored_names
-from tests.recorded import ANSWERS, bodies, checker
+from tests.recorded import answers, bodies, checker
 from tests.server import SpanlakeServer, free_offset, run_until_exit
 
 TENANT = "conformance"
@@ -21,7 +21,7 @@ SEARCH = "/api/search?q=%7B%7D"
 
 def _requests() -> list[Any]:
     """Every recorded request."""
-    return list(checker().load(ANSWERS))
+    return answers()
 
 
 @pytest.fixture(scope="module")

@@ -40,13 +40,19 @@ SAME_ON_THE_WIRE = {
     FieldDescriptor.TYPE_ENUM: FieldDescriptor.TYPE_INT32,
 }
 FOR_OTHER_SIGNALS = {("KeyValue", "key_strindex")}  # "MUST NOT be set" but in profiles, says OTLP
+FORMER = {("ResourceSpans", "instrumentation_library_spans")}  # scope_spans before OTLP 0.16
+MERGED = {("ResourceSpans", "resource"), ("ScopeSpans", "scope")}
 
 
 def fields(descriptor: Descriptor) -> dict[str, tuple[int, bool, int]]:
     return {
-        field.name: (field.number, field.is_repeated, SAME_ON_THE_WIRE.get(field.type, field.type))
+        field.name: (
+            field.number,
+            field.is_repeated or (descriptor.name, field.name) in MERGED,
+            SAME_ON_THE_WIRE.get(field.type, field.type),
+        )
         for field in descriptor.fields
-        if (descriptor.name, field.name) not in FOR_OTHER_SIGNALS
+        if (descriptor.name, field.name) not in FOR_OTHER_SIGNALS | FORMER
     }
 
 

@@ -4,7 +4,7 @@ import gzip
 import json
 from collections.abc import Iterator
 
-from spanlake.traceql import Dialect, TraceQLError, check, parse, print_query
+from spanlake.traceql import TraceQLError, check, parse, print_query
 from tests.recorded import ANSWERS
 
 # Elsewhere other parameters decide, or a broken query is overlooked.
@@ -23,7 +23,7 @@ def recorded() -> Iterator[tuple[str, bool]]:
 
 def is_accepted(text: str) -> bool:
     try:
-        query = check(parse(text), Dialect.tempo())
+        query = check(parse(text))
     except TraceQLError:
         return False
     assert parse(print_query(query)) == query

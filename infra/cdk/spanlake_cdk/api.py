@@ -2,7 +2,7 @@
 
 import json
 
-from aws_cdk import Stack
+from aws_cdk import Duration, Stack
 from aws_cdk import aws_apigatewayv2 as apigatewayv2
 from aws_cdk.aws_apigatewayv2_integrations import HttpLambdaIntegration
 from constructs import Construct
@@ -17,6 +17,8 @@ INGEST_ROUTES = (
     "POST /api/traces",
     "POST /api/v2/spans",
     "POST /api/v1/spans",
+    "POST /{proxy+}",  # answered with the right paths
+    "POST /",
 )
 QUERY_ROUTES = (
     "GET /api/echo",
@@ -74,6 +76,7 @@ class Api(Construct):
             description="Spans in over HTTP, and the Grafana Tempo API",
             create_default_stage=False,
             default_authorizer=authorizer,
+            cors_preflight=_cors(settings.cors_origins),
         )
         self._stage(settings)
         self._routes(INGEST_ROUTES, _integration("IngestIntegration", ingest))
@@ -104,6 +107,20 @@ class Api(Construct):
                 destination_arn=log.log_group_arn, format=json.dumps(_LOGGED)
             ),
         )
+
+
+def _cors(origins: tuple[str, ...]) -> apigatewayv2.CorsPreflightOptions | None:
+    """API Gateway answers preflights itself, so that strangers have no function run."""
+    if not origins:
+        return None
+    return apigatewayv2.CorsPreflightOptions(
+        allow_origins=list(origins),
+        allow_methods=[apigatewayv2.CorsHttpMethod.POST],
+        allow_headers=["authorization", "content-encoding", "content-type", "x-scope-orgid"],
+        allow_credentials="*" not in origins,
+        expose_headers=["retry-after"],
+        max_age=Duration.seconds(7200),
+    )
 
 
 def _integration(name: str, function: Function) -> HttpLambdaIntegration:

@@ -39,6 +39,8 @@ class Settings:
     """The claim of a JSON Web Token that names the tenant."""
     token_cache_seconds: int = field(default=300, metadata={"least": 0, "most": 3600})
     """How long API Gateway remembers what it was told of a bearer token. 0 asks each time."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins of web pages that may send spans, such as https://shop.example. * is any, without credentials."""
 
     # What the account is protected from ---------------------------------------------------------------------------
     requests_per_second: int = field(default=100, metadata={"least": 1})

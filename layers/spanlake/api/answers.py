@@ -1,5 +1,6 @@
 """The bodies of the Tempo API's answers."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
 from typing import Any
@@ -9,6 +10,7 @@ import pyarrow.compute as pc
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from pydantic_core import to_json
 
+from spanlake.api.columns import Columns
 from spanlake.query.found import FoundSpan, FoundTrace, SpanSet
 from spanlake.query.series import Labels, Series
 from spanlake.query.steps import Steps
@@ -16,26 +18,30 @@ from spanlake.receivers.export import delimited
 from spanlake.spans.arrays import Array, numbers
 
 _SAMPLE_END, _NOTHING, _ZERO = pa.scalar(b"}"), pa.scalar(b""), pa.array([0], pa.int32())
+_MOST_UINT32 = 2**32 - 1
+_PARTIAL_STATUS = b"\x18\x01"  # TraceByIDResponse.status = PARTIAL
 _SPECIAL = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 
 def search(found: Iterable[FoundTrace], *, with_spans: bool) -> dict[str, Any]:
-    """tempopb.SearchResponse in JSON."""
-    traces = [_trace(trace, with_spans=with_spans) for trace in found]
+    """tempopb.SearchResponse in JSON, in which all values under one name are of one type and none is a list."""
+    found = list(found)
+    columns = Columns.of(found)
+    traces = [_trace(trace, columns if with_spans else None) for trace in found]
     return {"traces": traces, "metrics": {"completedJobs": 1, "totalJobs": 1, "inspectedTraces": len(traces)}}
 
 
-def _trace(trace: FoundTrace, *, with_spans: bool) -> dict[str, Any]:
+def _trace(trace: FoundTrace, columns: Columns | None) -> dict[str, Any]:
     header = trace.header
     answer: dict[str, Any] = {
         "traceID": header.trace_id.hex().lstrip("0"),
         "rootServiceName": header.root_service,
         "rootTraceName": header.root_name,
         "startTimeUnixNano": str(header.start_ns),
-        "durationMs": (header.end_ns - header.start_ns) // 1_000_000,
+        "durationMs": min(max(header.end_ns - header.start_ns, 0) // 1_000_000, _MOST_UINT32),
     }
-    if with_spans:
-        sets = [_span_set(found) for found in trace.sets]
+    if columns is not None:
+        sets = [_span_set(found, columns) for found in trace.sets]
         answer |= {"spanSet": sets[0], "spanSets": sets}
     answer["serviceStats"] = {
         name: {"spanCount": stats.spans} | ({"errorCount": stats.errors} if stats.errors else {})
@@ -44,19 +50,19 @@ def _trace(trace: FoundTrace, *, with_spans: bool) -> dict[str, Any]:
     return answer
 
 
-def _span_set(found: SpanSet) -> dict[str, Any]:
-    answer: dict[str, Any] = {"spans": [_span(span) for span in found.spans], "matched": found.matched}
-    return answer | _attributes(found.attributes)
+def _span_set(found: SpanSet, columns: Columns) -> dict[str, Any]:
+    answer: dict[str, Any] = {"spans": [_span(span, columns) for span in found.spans], "matched": found.matched}
+    return answer | _attributes(columns.shown(found.attributes))
 
 
-def _span(span: FoundSpan) -> dict[str, Any]:
+def _span(span: FoundSpan, columns: Columns) -> dict[str, Any]:
     answer = {
         "spanID": span.span_id.hex(),
         "name": span.name,
         "startTimeUnixNano": str(span.start_ns),
-        "durationNanos": str(span.duration_ns),
+        "durationNanos": str(max(span.duration_ns, 0)),
     }
-    return answer | _attributes(span.attributes)
+    return answer | _attributes(columns.shown(span.attributes))
 
 
 def _attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,14 +71,39 @@ def _attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return {"attributes": [{"key": key, "value": any_value(value)} for key, value in attributes.items()]}
 
 
-def query_range(found: Iterable[Series], steps: Steps) -> bytes:
-    """tempopb.QueryRangeResponse in JSON; the samples, which can be many, are written all at once."""
-    series = list(found)
+def query_range(found: Iterable[Series], steps: Steps, most: int | None = None) -> bytes:
+    """tempopb.QueryRangeResponse in JSON, of the first ``most`` series.
+
+    The samples, which can be many, are written all at once.
+    """
+    series, partial = _first(found, most)
     lines = (
         b'{"labels":%b,"samples":[%b]%b}' % (to_json(_labels(one.labels)), samples, _exemplars(one))
         for one, samples in zip(series, _samples(series, steps), strict=True)
     )
-    return b'{"series":[%b]}' % b",".join(lines)
+    return b'{"series":[%b]%b}' % (b",".join(lines), b"," + to_json(partial)[1:-1] if partial else b"")
+
+
+def _first(found: Iterable[Series], most: int | None) -> tuple[list[Series], dict[str, str]]:
+    """The first series in Tempo's order, and what an answer says where there are more."""
+    series = sorted(found, key=_rank)
+    if most is None or len(series) <= most:
+        return series, {}
+    return series[:most], {
+        "status": "PARTIAL",
+        "message": f"there are {len(series)} series, more than maxSeries={most}",
+    }
+
+
+def _rank(one: Series) -> tuple[int, list[tuple[str, str, str]]]:
+    """A series' place in Tempo's order: by the number of labels, then by names and values as protobuf's text."""
+    return len(one.labels), [(key, *_value_text(value)) for key, value in one.labels]
+
+
+def _value_text(value: object) -> tuple[str, str]:
+    """The type and the text of a label's value."""
+    [(kind, written)] = any_value(value).items()
+    return kind, json.dumps(written) if kind == "stringValue" else str(written)
 
 
 def _samples(series: Sequence[Series], steps: Steps) -> list[bytes]:
@@ -113,9 +144,10 @@ def _exemplars(one: Series) -> bytes:
     return b',"exemplars":%b' % to_json(shown)
 
 
-def query_instant(found: Iterable[Series]) -> dict[str, Any]:
-    """tempopb.QueryInstantResponse in JSON."""
-    return {"series": [_line(one) | {"value": _double(one.values[0] or 0.0)} for one in found]}
+def query_instant(found: Iterable[Series], most: int | None = None) -> dict[str, Any]:
+    """tempopb.QueryInstantResponse in JSON, of the first ``most`` series."""
+    series, partial = _first(found, most)
+    return {"series": [_line(one) | {"value": _double(one.values[0] or 0.0)} for one in series]} | partial
 
 
 def _line(one: Series) -> dict[str, Any]:
@@ -136,6 +168,8 @@ def any_value(value: object) -> dict[str, Any]:
         return {"doubleValue": _double(value)}
     if isinstance(value, list):
         return {"arrayValue": {"values": [any_value(item) for item in value]}}
+    if isinstance(value, dict):
+        return {"kvlistValue": {"values": [{"key": key, "value": any_value(item)} for key, item in value.items()]}}
     return {"stringValue": value}
 
 
@@ -143,9 +177,10 @@ def _double(value: float) -> float | str:
     return value if isfinite(value) else _SPECIAL[str(value)]
 
 
-def trace_by_id_response(trace: TracesData | None) -> bytes:
-    """tempopb.TraceByIDResponse as protobuf: its first field is the trace, which has TracesData's form."""
-    if trace is None:
-        return b""
-    body = trace.SerializeToString()
-    return b"\x0a" + delimited(body)
+def trace_by_id_response(trace: TracesData | None, partial: str = "") -> bytes:
+    """tempopb.TraceByIDResponse as protobuf: a trace, of TracesData's form, which is empty where there is none.
+
+    ``partial`` says why spans are missing.
+    """
+    body = b"" if trace is None else trace.SerializeToString()
+    return b"\x0a" + delimited(body) + (_PARTIAL_STATUS + b"\x22" + delimited(partial.encode()) if partial else b"")

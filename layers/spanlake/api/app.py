@@ -3,14 +3,19 @@
 from collections.abc import Sequence
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from spanlake.api.errors import Table, answer_errors
+from spanlake.api.response_compression import CompressedAnswers
 
 
 def create_app(routes: Sequence[BaseRoute], errors: Table) -> Starlette:
-    """An application with these routes, which answers errors as a table of spanlake.api.errors says."""
-    app = Starlette(routes=routes)
+    """An application with these routes, which answers errors as a table of spanlake.api.errors says.
+
+    Large answers are compressed for clients that accept it.
+    """
+    app = Starlette(routes=routes, middleware=[Middleware(CompressedAnswers)])
     app.router.redirect_slashes = False
     answer_errors(app, errors)
     return app

@@ -2,21 +2,13 @@
 
 # ruff: noqa: N818  (the names say what happened; "Error" would add nothing)
 
-import asyncio
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 from io import BytesIO
-from typing import Literal
 
-import pyarrow as pa
 from starlette.types import Receive
 
+from spanlake.api.compression import DECOMPRESSORS, Decompress, OutputTooLarge
 from spanlake.ingest.admission import Pass
-
-_STEP = 1 << 20  # bytes that are decompressed at a time
-
-Inflate = Callable[[bytes], Iterator[bytes]]
 
 
 class BodyError(Exception):
@@ -36,10 +28,6 @@ class BodyTooLarge(BodyError):
         )
 
 
-class BodyTimeout(BodyError):
-    """The client took too long to send its body."""
-
-
 class UnsupportedEncoding(BodyError):
     """The Content-Encoding is not one that is understood."""
 
@@ -48,19 +36,11 @@ class ClientGone(BodyError):
     """The client closed the connection before its body was complete, so nobody waits for an answer."""
 
 
-async def read_body(receive: Receive, place: Pass, *, limit: int, seconds: float) -> bytes:
+async def read_body(receive: Receive, place: Pass, *, limit: int) -> bytes:
     """Read a whole body, as sent, of at most ``limit`` bytes.
 
-    Raises BodyTooLarge, BodyTimeout, ClientGone, and Overloaded when the place can not grow to hold it.
+    Raises BodyTooLarge, ClientGone, and Overloaded when the place can not grow to hold it.
     """
-    try:
-        async with asyncio.timeout(seconds):
-            return await _collect(receive, place, limit)
-    except TimeoutError:
-        raise BodyTimeout(f"the body did not arrive within {seconds:g} seconds") from None
-
-
-async def _collect(receive: Receive, place: Pass, limit: int) -> bytes:
     body = BytesIO()  # unlike a list of chunks, it has the whole without a copy
     while True:
         message = await receive()
@@ -75,61 +55,32 @@ async def _collect(receive: Receive, place: Pass, limit: int) -> bytes:
             return body.getvalue()
 
 
-def inflater(encoding: str) -> Inflate | None:
-    """What undoes this Content-Encoding, or None when there is nothing to undo; raises UnsupportedEncoding."""
+def decompressor(encoding: str) -> Decompress | None:
+    """Return what undoes this Content-Encoding, None when there is nothing to undo; raises UnsupportedEncoding."""
     coding = encoding.strip().lower()
     if coding in {"", "identity"}:
         return None
-    if coding not in _INFLATERS:
-        raise UnsupportedEncoding(f"Content-Encoding {encoding[:40]!r} is not supported: use gzip, deflate or zstd")
-    return _INFLATERS[coding]
+    if coding not in DECOMPRESSORS:
+        known = ", ".join(sorted(DECOMPRESSORS))
+        raise UnsupportedEncoding(f"Content-Encoding {encoding[:40]!r} is not supported: use one of {known}")
+    return DECOMPRESSORS[coding]
 
 
-def decompress(body: bytes, inflate: Inflate, place: Pass, *, limit: int) -> bytes:
+def decompress(body: bytes, work: Decompress, place: Pass, *, limit: int) -> bytes:
     """Decompress a body to at most ``limit`` bytes; slow, so it belongs in a thread.
 
     Raises MalformedBody, BodyTooLarge, and Overloaded when the place can not grow to hold the result.
     """
     inflated = BytesIO()
     try:
-        for piece in inflate(body):
+        for piece in work(body, limit):
             if inflated.tell() + len(piece) > limit:
                 raise BodyTooLarge(limit)
             place.grow(len(piece))
             inflated.write(piece)
-    except (OSError, zlib.error) as error:
+    except OutputTooLarge:
+        raise BodyTooLarge(limit) from None
+    except (OSError, ValueError, zlib.error) as error:
         raise MalformedBody(f"the body does not decompress: {error}") from None
     place.shrink(len(body))
     return inflated.getvalue()
-
-
-def _arrow(codec: Literal["gzip", "zstd"], body: bytes) -> Iterator[bytes]:
-    if not body:
-        raise MalformedBody("the body is empty, which is not compressed data")
-    with pa.CompressedInputStream(pa.BufferReader(body), codec) as stream:
-        while piece := stream.read(_STEP):
-            yield piece
-
-
-def _deflate(body: bytes) -> Iterator[bytes]:
-    """Both of what is called deflate: the zlib format of RFC 9110, and bare DEFLATE, which some clients send."""
-    engine = zlib.decompressobj(zlib.MAX_WBITS if _is_zlib(body) else -zlib.MAX_WBITS)
-    rest = body
-    while rest and not engine.eof:
-        yield engine.decompress(rest, _STEP)
-        rest = engine.unconsumed_tail
-    if not engine.eof or engine.unused_data:
-        raise MalformedBody("the body is cut short, or goes on after its compressed data")
-
-
-def _is_zlib(body: bytes) -> bool:
-    """Whether it begins with the header of RFC 1950."""
-    return len(body) > 1 and body[0] & 0x0F == zlib.DEFLATED and int.from_bytes(body[:2]) % 31 == 0
-
-
-_INFLATERS: Mapping[str, Inflate] = {
-    "gzip": partial(_arrow, "gzip"),
-    "x-gzip": partial(_arrow, "gzip"),
-    "deflate": _deflate,
-    "zstd": partial(_arrow, "zstd"),
-}

@@ -13,8 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from spanlake.api.bodies import BodyError, BodyTimeout, BodyTooLarge, MalformedBody, UnsupportedEncoding
-from spanlake.ingest.errors import Draining, NothingStored, Overloaded
+from spanlake.api.bodies import BodyError, BodyTooLarge, MalformedBody, UnsupportedEncoding
+from spanlake.ingest.errors import ArrivalTimeout, Draining, NothingStored, Overloaded
 from spanlake.spans.decode import MalformedRequest
 from spanlake.store.errors import InvalidTenant, StorageUnavailable
 
@@ -42,11 +42,12 @@ INGEST_ERRORS: Table = (
     (MalformedBody, 400, None),
     (MalformedRequest, 400, None),
     (NothingStored, 400, None),
-    (BodyTimeout, 408, None),
     (BodyTooLarge, 413, None),
     (UnsupportedEncoding, 415, None),
     (UnsupportedMediaType, 415, None),
     (Overloaded, 429, Overloaded.retry_seconds),
+    # Not 408, the status for it: OTLP clients give up what is answered so, and the spans are lost.
+    (ArrivalTimeout, 503, ArrivalTimeout.retry_seconds),
     (Draining, 503, Draining.retry_seconds),
     (StorageUnavailable, 503, 5),
 )
@@ -68,6 +69,11 @@ def logged_problem(error: Exception) -> Problem:
     if told.status == HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("a request failed", exc_info=error)
     return told
+
+
+def shut_down_problem() -> Problem:
+    """What to tell a client whose spans are not stored when the server has no time left to wait for them."""
+    return problem(Draining("the server shut down before the spans were stored: send them again"), INGEST_ERRORS)
 
 
 def answer_errors(app: Starlette, table: Table) -> None:

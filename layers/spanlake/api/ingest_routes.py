@@ -6,16 +6,21 @@ from starlette.routing import Route
 
 from spanlake.api import otlp_http
 from spanlake.api.jaeger_http import jaeger_routes
+from spanlake.api.misdirected import OtherPosts
 from spanlake.api.otlp_http import OtlpHttp
 from spanlake.api.zipkin_http import zipkin_routes
+from spanlake.ingest.request import Format
 from spanlake.ingest.service import Ingest
 from spanlake.receivers import otlp
 
+_OTLP_JSON = Format.of_each("otlp-json", otlp.read_json)
+
 
 def ingest_routes(ingest: Ingest, slow: Executor) -> list[Route]:
-    """The routes of every HTTP receiver; ``slow`` is where bodies are decompressed."""
+    """The routes of every HTTP receiver, the last for all other POSTs; ``slow`` is where bodies are decompressed."""
     return [
-        Route(otlp_http.PATH, OtlpHttp(ingest, otlp.read_json, slow)),
+        Route(otlp_http.PATH, OtlpHttp(ingest, _OTLP_JSON, slow)),
         *jaeger_routes(ingest, slow),
         *zipkin_routes(ingest, slow),
+        OtherPosts(ingest),
     ]

@@ -22,7 +22,7 @@ def jaeger_routes(ingest: Ingest, slow: Executor) -> list[Route]:
     return [Route(PATH, SpanPosts(ingest, slow, PROTOCOL, _format_of))]
 
 
-def _format_of(media_type: str) -> Format:
+def _format_of(media_type: str, _: bytes) -> Format:
     if media_type not in _MEDIA_TYPES:
         raise UnsupportedMediaType(f"Content-Type {media_type[:80]!r} is not supported: use {_MEDIA_TYPES[0]}")
     return _FORMAT

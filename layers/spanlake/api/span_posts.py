@@ -1,6 +1,7 @@
 """Spans in the body of a POST, in a protocol that answers with a status and no more than a line of text."""
 
 import asyncio
+from codecs import BOM_UTF8
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -11,11 +12,14 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from spanlake.api.bodies import ClientGone
-from spanlake.api.errors import logged_problem
+from spanlake.api.errors import Problem, logged_problem, shut_down_problem
+from spanlake.api.otlp_codec import media_type_of
 from spanlake.api.whole_body import whole_body
 from spanlake.ingest.request import Format, Receipt
 from spanlake.ingest.service import Ingest
 from spanlake.ingest.tenant import HEADER, tenant_named
+from spanlake.receivers.recognition import explained
+from spanlake.spans.decode import MalformedRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,7 @@ class SpanPosts:
     ingest: Ingest
     slow: Executor  # where bodies are decompressed
     protocol: str  # as metrics name it
-    format_of: Callable[[str], Format]  # by media type, in lower case; raises UnsupportedMediaType
+    format_of: Callable[[str, bytes], Format]  # of a media type, in lower case, and a body; raises UnsupportedMediaType
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -38,21 +42,31 @@ class SpanPosts:
 
     async def _answer(self, method: str, headers: Headers, receive: Receive) -> PlainTextResponse:
         if method != "POST":
-            return PlainTextResponse("spans are sent with POST\n", HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": "POST"})
+            return _refusal(Problem(HTTPStatus.METHOD_NOT_ALLOWED, "spans are sent with POST", {"Allow": "POST"}))
         try:
             receipt = await self._store(headers, receive)
             receipt.require_some()
         except ClientGone:
             raise
+        except asyncio.CancelledError:  # the server ends and has no time left
+            return _refusal(shut_down_problem())
         except Exception as error:  # noqa: BLE001, the client hears of it, and the log of what is not in the table
-            told = logged_problem(error)
-            return PlainTextResponse(f"{told.message}\n", told.status, told.headers)
+            return _refusal(logged_problem(error))
         said = f"{receipt.explanation}\n" if receipt.rejected else ""
         return PlainTextResponse(said, HTTPStatus.ACCEPTED)
 
     async def _store(self, headers: Headers, receive: Receive) -> Receipt:
         tenant = tenant_named(headers.get(HEADER))
-        format_ = self.format_of(headers.get("content-type", "").partition(";")[0].strip().lower())
+        media_type = media_type_of(headers)
         with self.ingest.admission.enter() as place:
-            body = await whole_body(headers, receive, place, self.ingest.limits, self.slow)
-            return await asyncio.wrap_future(self.ingest.submit(tenant, body, format_))
+            sent = await whole_body(headers, receive, place, self.ingest, self.slow)
+            body = sent.removeprefix(BOM_UTF8)  # which none of the binary formats begins with
+            format_ = self.format_of(media_type, body)
+            try:
+                return await asyncio.wrap_future(self.ingest.submit(tenant, body, format_))
+            except MalformedRequest as error:
+                raise explained(error, body, media_type) from None
+
+
+def _refusal(told: Problem) -> PlainTextResponse:
+    return PlainTextResponse(f"{told.message}\n", told.status, told.headers)

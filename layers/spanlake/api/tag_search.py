@@ -1,7 +1,8 @@
 """The older search by ``tags``, as a TraceQL query.
 
-Tags are ``key=value`` pairs with blanks between them (logfmt). As in Tempo a trace is found when each of them holds for
-one of its spans, whichever, or for that span's resource, and a value is text: only ``http.status_code`` is a number.
+Tags are ``key=value`` pairs with blanks between them (logfmt). A trace is found when each of them holds for one of its
+spans, whichever, or for that span's resource. Text has the value as a part of it, whatever the case, as Tempo documents
+it; numbers and booleans equal it as it is written.
 """
 
 import re
@@ -30,7 +31,9 @@ from spanlake.traceql.tree import (
 MAX_TAGS = 100
 
 _PAIR = re.compile(r'\s*([^\s="]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s"]*))(?:\s+|$)')
-_INTEGER = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}", re.ASCII)
+_FLOAT = re.compile(r"-?(0|[1-9][0-9]{0,17})\.[0-9]{1,17}(e[+-][0-9]{2,3})?", re.ASCII)
+_TRUTHS = {"true": True, "false": False}
 _INTRINSICS = {
     "name": Intrinsic.NAME,
     "root.name": Intrinsic.TRACE_ROOT_NAME,
@@ -70,11 +73,27 @@ def _test(key: str, value: str) -> FieldExpression:
     if key == "status.code":
         return _status(value)
     if key in _INTRINSICS:
-        return _equals(IntrinsicField(_INTRINSICS[key]), Static(Type.STRING, value))
-    is_status_code = key == "http.status_code" and _INTEGER.fullmatch(value)
-    static = Static(Type.INT, int(value)) if is_status_code else Static(Type.STRING, value)
-    places = (AttributeScope.SPAN, AttributeScope.RESOURCE)
-    return _joined(BinaryOperator.OR, [_equals(Attribute(place, key), static) for place in places])
+        return _contains(IntrinsicField(_INTRINSICS[key]), value)
+    places = [Attribute(place, key) for place in (AttributeScope.SPAN, AttributeScope.RESOURCE)]
+    tests = [_contains(place, value) for place in places]
+    static = _number_or_truth(value)
+    if static is not None:
+        tests += [_equals(place, static) for place in places]
+    return _joined(BinaryOperator.OR, tests)
+
+
+def _number_or_truth(value: str) -> Static | None:
+    """The number or boolean that is written so; None of other text."""
+    if value in _TRUTHS:
+        return Static(Type.BOOL, _TRUTHS[value])
+    if _INTEGER.fullmatch(value):
+        return Static(Type.INT, int(value))
+    return Static(Type.FLOAT, float(value)) if _FLOAT.fullmatch(value) else None
+
+
+def _contains(field: Field, value: str) -> FieldExpression:
+    """Holds where a text has the value as a part of it."""
+    return Binary(BinaryOperator.MATCH, field, Static(Type.STRING, f"(?i).*{re.escape(value)}.*"))
 
 
 def _status(value: str) -> FieldExpression:

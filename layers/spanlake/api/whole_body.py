@@ -7,19 +7,27 @@ from functools import partial
 from starlette.datastructures import Headers
 from starlette.types import Receive
 
-from spanlake.api.bodies import BodyTooLarge, decompress, inflater, read_body
-from spanlake.config import IngestLimits
+from spanlake.api.bodies import BodyTooLarge, MalformedBody, decompress, decompressor, read_body
 from spanlake.ingest.admission import Pass
+from spanlake.ingest.service import Ingest
 
 
-async def whole_body(headers: Headers, receive: Receive, place: Pass, limits: IngestLimits, slow: Executor) -> bytes:
-    """Read a body and decompress it, on a thread. Raises what read_body, inflater and decompress raise."""
-    inflate = inflater(headers.get("content-encoding", ""))
-    limit = limits.body_bytes
+async def whole_body(headers: Headers, receive: Receive, place: Pass, ingest: Ingest, slow: Executor) -> bytes:
+    """Read a body and decompress it, on a thread.
+
+    Raises what read_body, decompressor and decompress raise, ArrivalTimeout and Draining.
+    """
+    coding = headers.get("content-encoding", "")
+    undo = decompressor(coding)
+    limit = ingest.limits.body_bytes
     if int(headers.get("content-length", "0")) > limit:
         raise BodyTooLarge(limit)
-    body = await read_body(receive, place, limit=limit, seconds=limits.body_seconds)
-    if inflate is None:
+    async with ingest.deadline.within(ingest.limits.body_seconds):
+        body = await read_body(receive, place, limit=limit)
+    if undo is None:
         return body
-    work = partial(decompress, body, inflate, place, limit=limit)
-    return await asyncio.get_running_loop().run_in_executor(slow, work)
+    work = partial(decompress, body, undo, place, limit=limit)
+    try:
+        return await asyncio.get_running_loop().run_in_executor(slow, work)
+    except MalformedBody as error:
+        raise MalformedBody(f"{error} (Content-Encoding: {coding.strip().lower()})") from None

@@ -1,7 +1,12 @@
-"""Zipkin over HTTP: ``/api/v2/spans`` takes JSON and protobuf, ``/api/v1/spans`` takes JSON and Thrift."""
+"""Zipkin over HTTP: ``/api/v2/spans`` takes JSON and protobuf, ``/api/v1/spans`` takes JSON and Thrift.
 
-from collections.abc import Callable, Mapping
+JSON is taken under any content type: clients send what ``fetch``, ``sendBeacon`` and ``curl -d`` put there. A page of
+any origin can therefore send spans to these paths without asking first (a preflight); OTLP's paths refuse that.
+"""
+
+from collections.abc import Mapping
 from concurrent.futures import Executor
+from dataclasses import dataclass
 
 from starlette.routing import Route
 
@@ -10,35 +15,49 @@ from spanlake.api.span_posts import SpanPosts
 from spanlake.ingest.request import Format
 from spanlake.ingest.service import Ingest
 from spanlake.receivers import zipkin_json, zipkin_proto, zipkin_v1_json, zipkin_v1_thrift
+from spanlake.receivers.recognition import is_json
 
 _JSON = "application/json"
-_V1_JSON = Format.of_each("zipkin-v1-json", zipkin_v1_json.spans)
-_V1_THRIFT = Format.of_each("zipkin-v1-thrift", zipkin_v1_thrift.spans)
-_V2_JSON = Format.of_each("zipkin-v2-json", zipkin_json.spans)
-_V2_PROTO = Format.of_each("zipkin-v2-proto", zipkin_proto.spans)
-_FORMATS: Mapping[str, Mapping[str, Format]] = {
-    "v2": {_JSON: _V2_JSON, "": _V2_JSON, "application/x-protobuf": _V2_PROTO},
-    "v1": {_JSON: _V1_JSON, "": _V1_JSON, "application/x-thrift": _V1_THRIFT},
+_PROTOBUF, _THRIFT = "application/x-protobuf", "application/x-thrift"
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """The formats of one version of Zipkin's API."""
+
+    json: Format
+    binary: Mapping[str, Format]  # by media type
+
+    def format_of(self, media_type: str, body: bytes) -> Format:
+        """Return the format of a body: JSON where it is that by its bytes, as in Zipkin's own server."""
+        if media_type in self.binary and not _is_json_list(body):
+            return self.binary[media_type]
+        if media_type in (_JSON, "") or is_json(body):
+            return self.json
+        known = " or ".join((_JSON, *self.binary))
+        raise UnsupportedMediaType(f"Content-Type {media_type[:80]!r} is not supported: use {known}")
+
+
+_VERSIONS: Mapping[str, _Version] = {
+    "v2": _Version(
+        Format.of_each("zipkin-v2-json", zipkin_json.spans),
+        {_PROTOBUF: Format.of_each("zipkin-v2-proto", zipkin_proto.spans)},
+    ),
+    "v1": _Version(
+        Format.of_each("zipkin-v1-json", zipkin_v1_json.spans),
+        {_THRIFT: Format.of_each("zipkin-v1-thrift", zipkin_v1_thrift.spans)},
+    ),
 }
-"""By version and media type; without one it is JSON."""
 
 
 def zipkin_routes(ingest: Ingest, slow: Executor) -> list[Route]:
     """Where spans are sent."""
     return [
-        Route(
-            f"/api/{version}/spans",
-            SpanPosts(ingest, slow, f"zipkin-{version}", _chooser(formats)),
-        )
-        for version, formats in _FORMATS.items()
+        Route(f"/api/{version}/spans", SpanPosts(ingest, slow, f"zipkin-{version}", formats.format_of))
+        for version, formats in _VERSIONS.items()
     ]
 
 
-def _chooser(formats: Mapping[str, Format]) -> Callable[[str], Format]:
-    def choose(media_type: str) -> Format:
-        if media_type not in formats:
-            known = " or ".join(filter(None, formats))
-            raise UnsupportedMediaType(f"Content-Type {media_type[:80]!r} is not supported: use {known}")
-        return formats[media_type]
-
-    return choose
+def _is_json_list(body: bytes) -> bool:
+    """True where a body that is called binary is JSON. A list in protobuf may begin like JSON: both with ``\\n[``."""
+    return is_json(body) and body[-64:].rstrip().endswith(b"]")

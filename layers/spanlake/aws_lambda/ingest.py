@@ -31,4 +31,4 @@ def handler() -> Handler:
     routes = ingest_routes(ingest, ThreadPoolExecutor(1, thread_name_prefix="body"))
     app = create_app(routes, INGEST_ERRORS)
     prepare_for_snapshot()
-    return telemetry.handler(http_handler(app, tenant_claim(os.environ)))
+    return telemetry.handler(http_handler(app, tenant_claim(os.environ), config.cors_origins))

@@ -11,9 +11,11 @@ from spanlake.config import (
     Config,
     IngestLimits,
     InvalidSetting,
+    Origins,
     QueryLimits,
     parse_age,
     parse_limit,
+    parse_origins,
 )
 
 DEFAULT_CLAIM = "tenant"
@@ -42,6 +44,7 @@ def settings(environment: Mapping[str, str]) -> Config:
         ingest=_ingest_limits(read, memory_mib),
         query=_query_limits(read, memory_mib),
         athena=_athena(read),
+        cors_origins=read.optional("SPANLAKE_CORS_ORIGINS", parse_origins, Origins()),
     )
 
 

@@ -19,7 +19,7 @@ class AuthorizedTenant:
     """Lets the application around which it stands see the tenant that the authorizer found, as the usual header.
 
     Without an authorizer the header is the client's, as on one machine. With one, a client may name its tenant but no
-    other: it is answered with 403.
+    other: it is answered with 403. An empty header names none.
     """
 
     def __init__(self, app: ASGIApp, claim: str) -> None:
@@ -51,6 +51,6 @@ class AuthorizedTenant:
 
 
 def _headers(headers: list[tuple[bytes, bytes]], tenant: str) -> list[tuple[bytes, bytes]]:
-    if any(name == _HEADER and value != tenant.encode() for name, value in headers):
+    if any(name == _HEADER and value.strip() not in (b"", tenant.encode()) for name, value in headers):
         raise Forbidden(f"{HEADER} names another tenant than the token's")
     return [*((name, value) for name, value in headers if name != _HEADER), (_HEADER, tenant.encode())]

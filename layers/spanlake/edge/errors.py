@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import grpc
 
-from spanlake.ingest.errors import Draining, NothingStored, Overloaded
+from spanlake.ingest.errors import ArrivalTimeout, Draining, NothingStored, Overloaded
 from spanlake.spans.decode import MalformedRequest
 from spanlake.store.errors import InvalidTenant, StorageUnavailable
 
@@ -14,7 +14,7 @@ DETAILS = "grpc-status-details-bin"  # trailing metadata, a google.rpc.Status
 
 
 class MissingMessage(Exception):
-    """A call ended, or went on for too long, without its message."""
+    """A call ended without its message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,7 @@ _CODES: tuple[tuple[type[Exception], grpc.StatusCode, int | None], ...] = (
     (NothingStored, grpc.StatusCode.INVALID_ARGUMENT, None),
     (MissingMessage, grpc.StatusCode.INVALID_ARGUMENT, None),
     (Overloaded, grpc.StatusCode.RESOURCE_EXHAUSTED, Overloaded.retry_seconds),
+    (ArrivalTimeout, grpc.StatusCode.UNAVAILABLE, ArrivalTimeout.retry_seconds),
     (Draining, grpc.StatusCode.UNAVAILABLE, Draining.retry_seconds),
     (StorageUnavailable, grpc.StatusCode.UNAVAILABLE, 5),
 )

@@ -80,13 +80,8 @@ class StoringMethod:
             return await asyncio.wrap_future(self._ingest.submit(tenant, body, self._method.format))
 
     async def _message(self, context: Context) -> bytes:
-        seconds = self._ingest.limits.body_seconds
-        async with self._readers:
-            try:
-                async with asyncio.timeout(seconds):
-                    message = await context.read()
-            except TimeoutError:
-                raise MissingMessage(f"the message did not arrive within {seconds:g} seconds") from None
+        async with self._readers, self._ingest.deadline.within(self._ingest.limits.body_seconds):
+            message = await context.read()
         if not isinstance(message, bytes):
             raise MissingMessage("the call ended without a message")
         return message

@@ -19,5 +19,11 @@ class Draining(IngestError):
     retry_seconds = 5
 
 
+class ArrivalTimeout(IngestError):
+    """The request took longer to arrive than senders may take; the same request may succeed later."""
+
+    retry_seconds = 5
+
+
 class NothingStored(IngestError):
     """Every span of a request was refused, in a protocol that has no other way to tell; the same would be again."""

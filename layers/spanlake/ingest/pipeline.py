@@ -2,11 +2,13 @@
 
 import logging
 import time
+from bisect import bisect
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from hashlib import sha256
+from itertools import accumulate
 
 import pyarrow as pa
 
@@ -81,11 +83,11 @@ class Pipeline:
         """Which of these requests cannot be read at all, by index, given the error of reading them together.
 
         Halving costs a hostile group a reading for each doubling of its size, where striking out one by one would
-        cost a reading for each request.
+        cost a reading for each request. A request larger than all others together is read three times at most.
         """
         if len(requests) == 1:
             return {first: told(error)}
-        middle = len(requests) // 2
+        middle = _middle(requests)
         return self._faults_in(requests[:middle], first) | self._faults_in(requests[middle:], first + middle)
 
     def _faults_in(self, requests: Sequence[Request], first: int) -> dict[int, Exception]:
@@ -124,6 +126,12 @@ class Pipeline:
         rejected = Counter(invalid) + Counter(unreadable)
         self.metrics.rejected(rejected)
         return Receipt(decoded - sum(invalid.values()), rejected)
+
+
+def _middle(requests: Sequence[Request]) -> int:
+    """Where to part requests, so that both parts have about as many bytes, and neither none."""
+    ends = list(accumulate(len(request.body) + 1 for request in requests))
+    return min(max(bisect(ends, ends[-1] // 2), 1), len(requests) - 1)
 
 
 def _content_hash(requests: Sequence[Request]) -> bytes:

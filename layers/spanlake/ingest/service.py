@@ -1,15 +1,17 @@
 """The way in as receivers see it."""
 
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from typing import Protocol
 
 from spanlake.config import IngestLimits
 from spanlake.ingest.admission import Admission
+from spanlake.ingest.deadline import ArrivalDeadline
 from spanlake.ingest.group import GroupCommit, GroupPolicy
 from spanlake.ingest.metrics import IngestMetrics
+from spanlake.ingest.misdirected import Notices
 from spanlake.ingest.pipeline import Pipeline, Read, Since, Write, WriteDeleted
 from spanlake.ingest.request import Format, Receipt
 from spanlake.ingest.retries import Deleted, RetryMemory
@@ -34,6 +36,8 @@ class Ingest:
     submit: Submit
     limits: IngestLimits
     metrics: IngestMetrics
+    deadline: ArrivalDeadline = field(default_factory=ArrivalDeadline)
+    notices: Notices = field(default_factory=Notices)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,5 +7,8 @@ DEFAULT_TENANT = "single-tenant"
 
 
 def tenant_named(header: str | None) -> str:
-    """The tenant that the header names, or the default one when there is no header; raises InvalidTenant."""
-    return DEFAULT_TENANT if header is None else validate_tenant(header)
+    """Return the tenant that the header names, the default one without a header or with an empty one.
+
+    Tempo's command line sends an empty header unless it is told a tenant. Raises InvalidTenant.
+    """
+    return validate_tenant(header) if header and not header.isspace() else DEFAULT_TENANT

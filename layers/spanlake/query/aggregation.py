@@ -56,6 +56,8 @@ class Aggregation:
     def series(self) -> list[Series]:
         """The series. Raises LimitExceeded."""
         spans = self._spans(self.steps)
+        if not self._in_range.blocks:
+            return _Lines(spans, self.steps, self.session).series()
         picked = self._picked(spans.measure)
         at_once = self.limit and (spans.are_judged_together or self.source.engine is not None)
         table = self._table(spans, spans.measured(picked if at_once else None), self._define(spans))

@@ -29,11 +29,13 @@ _MACROS = (
     )""",
     # The powers of two around a positive float; a logarithm alone is off beside a power of two.
     """CREATE MACRO power_above(number) AS CASE
+        WHEN number = 'Infinity' THEN 1024
         WHEN number <= pow(2, ceil(log2(number)) - 1) THEN ceil(log2(number)) - 1
         WHEN number > pow(2, ceil(log2(number))) THEN ceil(log2(number)) + 1
         ELSE ceil(log2(number))
     END::INTEGER""",
     """CREATE MACRO power_below(number) AS CASE
+        WHEN number = 'Infinity' THEN 1024
         WHEN number < pow(2, floor(log2(number))) THEN floor(log2(number)) - 1
         WHEN number >= pow(2, floor(log2(number)) + 1) THEN floor(log2(number)) + 1
         ELSE floor(log2(number))

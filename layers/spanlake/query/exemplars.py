@@ -77,7 +77,7 @@ class Chosen:
 
 def parts(steps: Steps, limit: int) -> Steps:
     """The time range in as many parts as there may be exemplars."""
-    return Steps(steps.since_ns, steps.last_ns, max(-(-(steps.last_ns - steps.since_ns) // limit), 1))
+    return Steps(steps.first_ns, steps.last_ns, max(-(-(steps.last_ns - steps.first_ns) // limit), 1))
 
 
 def choose(groups: Array, starts: Array, traces: Array, steps: Steps, limit: int) -> list[int]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -198,56 +198,3 @@ def of_json(value: Mapping[str, Any]) -> Any:
     if kind == "intValue":
         return int(held)
     return float(held) if kind == "doubleValue" else held
-
-
-# one type under each name
-
-
-def of_one_type(found: Iterable[FoundTrace]) -> list[FoundTrace]:
-    """The traces with values that a table can show: under one name all are numbers, all booleans, or all text.
-
-    Grafana takes the type of a column from one of its values, and fails on lists and on text beside numbers. So lists
-    and maps are JSON text, and where types mix all values are.
-    """
-    traces = list(found)
-    kinds: dict[str, set[str]] = {}
-    for attributes in _every_attributes(traces):
-        for key, value in attributes.items():
-            kinds.setdefault(key, set()).add(_kind(value))
-    mixed = frozenset(key for key, of_key in kinds.items() if len(of_key) > 1 or _NESTED in of_key)
-    return [_with_text(trace, mixed) for trace in traces] if mixed else traces
-
-
-_NESTED = "nested"
-
-
-def _every_attributes(traces: Iterable[FoundTrace]) -> Iterator[Mapping[str, Any]]:
-    for trace in traces:
-        for one in trace.sets:
-            yield one.attributes
-            yield from (span.attributes for span in one.spans)
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, list | dict):
-        return _NESTED
-    return "number" if type(value) in (int, float) else type(value).__name__
-
-
-def _with_text(trace: FoundTrace, mixed: frozenset[str]) -> FoundTrace:
-    def changed(attributes: Mapping[str, Any]) -> dict[str, Any]:
-        return {key: _text(value) if key in mixed else value for key, value in attributes.items()}
-
-    sets = tuple(
-        replace(
-            one,
-            spans=[replace(span, attributes=changed(span.attributes)) for span in one.spans],
-            attributes=changed(one.attributes),
-        )
-        for one in trace.sets
-    )
-    return replace(trace, sets=sets)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))

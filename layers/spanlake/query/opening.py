@@ -35,4 +35,5 @@ def open_querier(
 
     assert isinstance(objects, S3Objects)
     copies = Copies(objects, limits.seconds)
-    return Querier(index, objects, Duck([str(copies.directory)], limits, Remote(objects)), sizes, engine, copies)
+    duck = Duck([str(copies.directory)], limits, Remote(objects))
+    return Querier(index, objects, duck, sizes, engine, copies, is_index_far=True)

@@ -1,24 +1,27 @@
 """Everything that can be asked about stored spans, one method a question. Blocking; share it between threads."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
 import pyarrow as pa
 
-from spanlake.query import search, tags, traces
+from spanlake.query import search, tag_values, tags, traces
 from spanlake.query.copies import Copies
 from spanlake.query.duck import Cancellation, Duck, Session
 from spanlake.query.farther import outside_if_large
 from spanlake.query.found import FoundTrace
 from spanlake.query.metrics import Metrics
 from spanlake.query.outside import Engine
+from spanlake.query.selected import SelectedSpans, TimeRange
 from spanlake.query.series import Series
 from spanlake.query.source import HISTORY_NS, Source
+from spanlake.query.spans_of_trace import SpanFilter
 from spanlake.query.steps import Steps
-from spanlake.query.tags import TagValue, TimeRange
+from spanlake.query.tag_values import TagValue
+from spanlake.store.days import day_range, utc_day
 from spanlake.store.errors import IndexConflict, StorageUnavailable
 from spanlake.store.index import Block, Index
 from spanlake.store.objects import Objects
@@ -46,16 +49,28 @@ class Querier:
     sizes: SizeLimits
     engine: Engine | None = None  # for ranges of more bytes than it is said to be for
     copies: Copies | None = None  # of blocks, for those that take long to reach
+    is_index_far: bool = False  # a day of it is a request
 
     def trace(
-        self, tenant: str, trace_id: bytes, when: TimeRange = ALWAYS, cancellation: Cancellation | None = None
+        self,
+        tenant: str,
+        trace_id: bytes,
+        when: TimeRange = ALWAYS,
+        cancellation: Cancellation | None = None,
+        wanted: SpanFilter | None = None,
     ) -> pa.Table | None:
-        """The span table of a trace of which some span may lie in the range; None if there is none."""
+        """The span table of a whole trace of which some span may lie in the range, or the wanted part of it.
+
+        None if there is no such trace.
+        """
 
         def ask(session: Session, source: Source) -> pa.Table | None:
-            return traces.trace(session, source, trace_id)
+            if not traces.may_hold(source.overlapping(when.start_ns, when.end_ns), [trace_id]).blocks:
+                return None
+            rows = None if wanted is None else partial(wanted.rows, session, source, trace_id)
+            return traces.trace(session, source, trace_id, rows)
 
-        return self._ask(tenant, when, cancellation, ask)
+        return self._ask(tenant, when, cancellation, ask, reach_ns=HISTORY_NS)
 
     def delete(self, tenant: str, trace_id: bytes, cancellation: Cancellation | None = None) -> bool:
         """Hide a trace from all answers from now on; whether there was one. Raises StorageUnavailable."""
@@ -89,20 +104,31 @@ class Querier:
         def ask(session: Session, source: Source) -> dict[str, list[str]]:
             if q:
                 session.touch(source.blocks)
-            return tags.tag_names(session, source, source.catalog, filters(q), when, scope)
+            return tags.tag_names(session, source, source.catalog, SelectedSpans(when, filters(q)), scope)
 
         return self._ask(tenant, when, cancellation, ask)
 
     def tag_values(
-        self, tenant: str, tag: Field, q: str, when: TimeRange = ALWAYS, cancellation: Cancellation | None = None
+        self,
+        tenant: str,
+        fields: Sequence[Field],
+        q: str,
+        when: TimeRange = ALWAYS,
+        cancellation: Cancellation | None = None,
+        *,
+        most: int | None = None,
     ) -> list[TagValue]:
-        """The distinct values of a field; ``q`` as in ``tag_names``."""
+        """The distinct values of some fields, ``most`` at most; ``q`` as in ``tag_names``.
+
+        Without a time range all words of status and kind are among them, as in Tempo.
+        """
 
         def ask(session: Session, source: Source) -> list[TagValue]:
             session.touch(source.blocks)
-            return tags.tag_values(session, source, tag, filters(q), when)
+            return tag_values.tag_values(session, source, fields, SelectedSpans(when, filters(q)), most)
 
-        return self._ask(tenant, when, cancellation, ask)
+        words = [word for field in fields for word in tag_values.every_word(field)] if when.is_all else []
+        return words[:most] or self._ask(tenant, when, cancellation, ask)
 
     def metrics(
         self,
@@ -143,10 +169,13 @@ class Querier:
 
         Blocks whose objects have gone since they were found, replaced or expired, are looked up once more.
         """
-        start, end = max(when.start_ns - reach_ns, ALWAYS.start_ns), min(when.end_ns + reach_ns, ALWAYS.end_ns)
+        wide = TimeRange(max(when.start_ns - reach_ns, ALWAYS.start_ns), min(when.end_ns + reach_ns, ALWAYS.end_ns))
+        near = _whole_days(when) if reach_ns and self.is_index_far else wide
 
-        def find() -> Source:
-            found = Source.find(self.index, self.objects, tenant, start, end)
+        def find(range_: TimeRange = near) -> Source:
+            found = Source.find(self.index, self.objects, tenant, range_.start_ns, range_.end_ns)
+            if near != wide:
+                found = replace(found, wider=partial(find, wide))
             if self.copies is None:
                 return found
             return replace(found, locate=partial(self.copies.files, check=session.check, scanned=scanned))
@@ -160,6 +189,11 @@ class Querier:
                 if present.blocks == source.blocks:
                     raise
                 return question(session, present)
+
+
+def _whole_days(when: TimeRange) -> TimeRange:
+    """The days that a range touches: what the index tells of a part of a day costs as much as the day."""
+    return TimeRange(day_range(utc_day(when.start_ns))[0], day_range(utc_day(when.end_ns))[1])
 
 
 def _present(find: Callable[[], Source]) -> Source:

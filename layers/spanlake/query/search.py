@@ -8,12 +8,15 @@ at latest is known of its spans: no trace starts after one of its spans.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import partial
+from functools import cached_property, partial
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from spanlake.query.duck import Session
 from spanlake.query.farther import Farther, divided
 from spanlake.query.finder import Candidates, Finder
-from spanlake.query.found import FoundTrace, Header, of_one_type, read_headers, read_spansets
+from spanlake.query.found import FoundTrace, Header, read_headers, read_spansets
 from spanlake.query.outside import Engine
 from spanlake.query.source import Source
 from spanlake.query.stretched import REACH_NS, Stretched
@@ -91,7 +94,7 @@ def search(session: Session, source: Source, wanted: Search, engine: Engine | No
         judge.judge(ids)
         if judge.is_settled(bound_ns):
             break
-    return of_one_type(judge.best)
+    return judge.best
 
 
 class _Judge:
@@ -121,9 +124,26 @@ class _Judge:
         """Judge traces by all their spans."""
         fresh = [trace_id for trace_id in ids if trace_id not in self._seen]
         self._seen.update(fresh)
-        found = [*self.best, *_judged(self._session, self._source, self._wanted, fresh)]
+        spans = self._fetched(fresh)
+        found = [*self.best, *(_judged(self._session, self._source, self._wanted, spans) if spans else ())]
         found.sort(key=lambda trace: self._wanted.rank(trace.header))
         self.best = found[: self._wanted.limit]
+
+    def _fetched(self, ids: list[bytes]) -> pa.Table | None:
+        """All spans of some traces. Where some are missing, those of other days are looked for."""
+        if not ids:
+            return None
+        spans = fetch_traces(self._session, self._source, self._columns, ids)
+        if self._source.wider is not None and _lacks_spans(spans):
+            self._source = self._source.wider()
+            return self._fetched(ids)
+        return spans
+
+    @cached_property
+    def _columns(self) -> set[str]:
+        fields, plan = Fields(self._source.known), self._wanted.plan
+        plan.select_sets(fields, columns_of(plan.shown(fields), "shown"))
+        return columns_needed(fields.needs) | set(_HEADER_COLUMNS)
 
     def is_settled(self, bound_ns: int | None) -> bool:
         """True where no trace that starts by then changes the answer."""
@@ -146,7 +166,7 @@ class _Judge:
 def _lots(session: Session, source: Source, wanted: Search, engine: Engine | None) -> Iterator[Candidates]:
     """Traces that may match, some at a time; a trace may come again."""
     window = Window(wanted.start_ns - REACH_NS, wanted.end_ns + REACH_NS)
-    near, far = divided(source.overlapping(wanted.start_ns, wanted.end_ns), engine)
+    near, far = divided(source.overlapping(window.start_ns, window.end_ns), engine)
     probe = Probe.of(wanted.plan, source.known)
     finder = Finder(session, near, wanted.plan, probe)
     yield from _within(finder, window, wanted.limit, max((block.end_ns for block in far.blocks), default=0))
@@ -183,16 +203,19 @@ def _batches(find: Callable[[int], Candidates], size: int) -> Iterator[Candidate
         size *= _GROWTH
 
 
-def _judged(session: Session, source: Source, wanted: Search, ids: list[bytes]) -> Iterator[FoundTrace]:
+def _judged(session: Session, source: Source, wanted: Search, spans: pa.Table) -> Iterator[FoundTrace]:
     """Those of the traces that match and run in the range."""
-    if not ids:
-        return
-    fields = Fields(source.known)
-    wanted.plan.select_sets(fields, columns_of(wanted.plan.shown(fields), "shown"))
-    spans = fetch_traces(session, source, columns_needed(fields.needs) | set(_HEADER_COLUMNS), ids)
     session.register("spans", spans)
     headers = list(read_headers(session))
     sets = read_spansets(session, wanted.plan, source.known, wanted.spans)
     for header in headers:
         if header.trace_id in sets and wanted.is_in_range(header):
             yield FoundTrace(header, tuple(sets[header.trace_id]))
+
+
+def _lacks_spans(spans: pa.Table) -> bool:
+    """Whether the parent of a span is not there."""
+    traces, ids, parents = (spans[name].combine_chunks() for name in ("trace_id", "span_id", "parent_span_id"))
+    nothing = pa.scalar(b"", pa.binary())
+    own, wanted = (pc.binary_join_element_wise(traces, names, nothing) for names in (ids, parents))
+    return not pc.all(pc.is_in(wanted.drop_null(), value_set=own), min_count=0).as_py()

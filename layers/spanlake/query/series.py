@@ -1,6 +1,5 @@
 """Time series, and what the later stages of a metrics query do with them."""
 
-import json
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -140,11 +139,17 @@ _ARITHMETIC: dict[BinaryOperator, Callable[[float, float], float]] = {
 }
 
 
+class _Map(tuple[Any, ...]):
+    """The keys and values of a map."""
+
+    __slots__ = ()
+
+
 def hashable(value: Any) -> LabelValue:
     """A value as that of a label."""
     if isinstance(value, list):
         return tuple(hashable(item) for item in value)
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")) if isinstance(value, dict) else value
+    return _Map((key, hashable(item)) for key, item in value.items()) if isinstance(value, dict) else value
 
 
 def shown(one: Series) -> Series:
@@ -155,4 +160,6 @@ def shown(one: Series) -> Series:
 def _shown(value: LabelValue) -> Any:
     if value is None:
         return "nil"
+    if isinstance(value, _Map):
+        return {key: _shown(item) for key, item in value}
     return [_shown(item) for item in value] if isinstance(value, tuple) else value

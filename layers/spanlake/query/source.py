@@ -31,7 +31,7 @@ _SCALARS = {
     pa.float64(): "DOUBLE",
     pa.bool_(): "BOOLEAN",
 }
-HISTORY_NS = 31 * 24 * 3600 * 1_000_000_000
+HISTORY_NS = 7 * 24 * 3600 * 1_000_000_000
 """How far beyond a range the blocks are known in which its traces' other spans are looked for."""
 
 Locate: TypeAlias = Callable[[Sequence[Block]], list[str]]
@@ -75,6 +75,7 @@ class Source:
     first_rows: int | None = None  # how many of each block's spans are looked at, if not all; not for engines
     engine: Engine | None = None  # where the blocks are read, if not in this process
     locate: Locate | None = None  # where their files are, if not where the objects say
+    wider: "Callable[[], Source] | None" = None  # finds blocks of more time, if there may be any
     others: "Source | None" = None  # blocks of which the spans of some traces are looked at
     of_others: tuple[bytes, ...] = ()
 

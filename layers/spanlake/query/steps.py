@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from spanlake.query.limits import LimitExceeded
 
 SECOND_NS = 1_000_000_000
+_MINUTE_NS, _HOUR_NS = 60 * SECOND_NS, 3600 * SECOND_NS
 _POINTS = 240  # of a query that names no step: an hour in steps of 15 s
-_STEP_GRAIN_NS = 5 * SECOND_NS
+_STEP_GRAINS_NS = (_HOUR_NS, 5 * _MINUTE_NS, _MINUTE_NS, 15 * SECOND_NS, 5 * SECOND_NS, SECOND_NS)
+_SHORT_GRAIN_NS = 50_000_000  # of a range below a minute
 
 
 @dataclass(frozen=True)
@@ -64,5 +66,10 @@ class Steps:
 
 
 def default_step(start_ns: int, end_ns: int) -> int:
-    """The step of a query that names none: as in Tempo a multiple of 5 s that makes about 240 points."""
-    return max((end_ns - start_ns) // _POINTS // _STEP_GRAIN_NS * _STEP_GRAIN_NS, _STEP_GRAIN_NS)
+    """The step of a query that names none, as in Tempo: it makes about 240 points.
+
+    It is rounded down to a multiple of the largest grain that is smaller, and at least the smallest.
+    """
+    length, wanted = end_ns - start_ns, (end_ns - start_ns) // _POINTS
+    grains = (_SHORT_GRAIN_NS,) if length < _MINUTE_NS else _STEP_GRAINS_NS
+    return next((wanted // grain * grain for grain in grains if wanted > grain), grains[-1])

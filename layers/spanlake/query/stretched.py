@@ -18,7 +18,7 @@ from spanlake.spans.arrays import as_array
 from spanlake.store import trace_filter
 from spanlake.traceql import values
 
-REACH_NS = 30 * 60 * 1_000_000_000
+REACH_NS = 60 * 1_000_000_000
 """How far beyond a range spans of its traces are looked for as those in it are."""
 
 _AT_ONCE = 64
@@ -66,7 +66,7 @@ class Stretched:
 
     @property
     def _near(self) -> Source:
-        return self.source.overlapping(self.start_ns, self.end_ns)
+        return self.source.overlapping(self.start_ns - REACH_NS, self.end_ns + REACH_NS)
 
     @property
     def _outside(self) -> Source:

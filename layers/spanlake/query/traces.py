@@ -1,6 +1,6 @@
 """Traces by their ids, put together from all blocks that hold spans of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,24 +21,31 @@ _FEW = 32  # ids that take less time to compare with than to look up
 _WANTED = "wanted"
 
 
-def trace(session: Session, source: Source, trace_id: bytes) -> pa.Table | None:
+def trace(
+    session: Session, source: Source, trace_id: bytes, rows: Callable[[pa.Table], list[int]] | None = None
+) -> pa.Table | None:
     """The span table of one trace, each distinct row once, in the order in which spans arrived; None if there is none.
 
-    Server spans that share their id with a client span have one of their own.
+    Server spans that share their id with a client span have one of their own. ``rows`` chooses among the spans, which
+    it is given as they were sent.
 
     Raises LimitExceeded when the trace has more spans than one answer may.
     """
-    blocks = _may_hold(source, [trace_id])
+    blocks = may_hold(source, [trace_id])
     if not blocks.blocks:
         return None
     is_it = exp.EQ(this=exp.column("trace_id"), expression=id_literal(trace_id))  # skips parts of sorted files
     found = _of_traces(session, blocks.whole_rows(_hashed([trace_id]), is_it), is_it.copy())
-    return told_apart(source.named(_distinct(found))) if found.num_rows else None
+    if not found.num_rows:
+        return None
+    spans = source.named(_distinct(found))
+    told = told_apart(spans)
+    return told if rows is None else told.take(pa.array(rows(spans), pa.int64()))
 
 
 def blocks_with(session: Session, source: Source, trace_id: bytes) -> list[Block]:
     """The blocks that hold spans of a trace which they do not hide."""
-    return [block for block in _may_hold(source, [trace_id]).blocks if _holds(session, source, block, trace_id)]
+    return [block for block in may_hold(source, [trace_id]).blocks if _holds(session, source, block, trace_id)]
 
 
 def _holds(session: Session, source: Source, block: Block, trace_id: bytes) -> bool:
@@ -53,7 +60,7 @@ def fetch_traces(session: Session, source: Source, columns: Iterable[str], trace
 
     Raises LimitExceeded when they are too many.
     """
-    blocks = _may_hold(source, trace_ids)
+    blocks = may_hold(source, trace_ids)
     if not blocks.blocks:
         return source.empty(columns)
     found = _fetched(session, blocks, {*columns, "trace_id", "span_id"}, trace_ids)
@@ -85,7 +92,8 @@ def _repeated(session: Session, blocks: Source, found: pa.Table) -> Array | None
     return as_array(rows[ARRIVAL].filter(pc.invert(pc.is_in(rows[ARRIVAL], value_set=as_array(kept[ARRIVAL])))))
 
 
-def _may_hold(source: Source, trace_ids: Sequence[bytes]) -> Source:
+def may_hold(source: Source, trace_ids: Sequence[bytes]) -> Source:
+    """The blocks that may hold spans of some traces."""
     hashes = trace_filter.hashed(trace_ids)
     return source.within(block for block in source.blocks if trace_filter.may_contain_any(block.trace_filter, hashes))
 

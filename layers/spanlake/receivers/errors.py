@@ -8,5 +8,4 @@ class MalformedSpans(MalformedRequest):
 
     def __init__(self, format_: str, reason: str) -> None:
         ValueError.__init__(self, f"not spans in {format_}: {reason}")
-        self.index = 0
         self.reason = reason

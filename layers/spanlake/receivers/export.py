@@ -21,6 +21,13 @@ _INT64 = range(-(1 << 63), 1 << 63)
 _TIME = Struct("<cQ").pack
 _TIMES = Struct("<cQcQ").pack
 _DOUBLE = Struct("<cd").pack
+LATEST_NS = (1 << 63) - 1
+"""The latest time that is stored, in the year 2262."""
+
+
+def clamped(time_ns: int) -> int:
+    """Limit a time to those that can be stored: from 1970 to ``LATEST_NS``."""
+    return min(max(time_ns, 0), LATEST_NS)
 
 
 def varint(number: int) -> bytes:
@@ -90,8 +97,8 @@ def scope(name: str, version: str) -> bytes:
 
 
 def event(time_ns: int, name: str, attributes: Sequence[bytes] = (), dropped: int = 0) -> bytes:
-    """A span's event, behind its length; attributes stand behind theirs."""
-    time = _TIME(b"\x09", time_ns & _UINT64)
+    """A span's event, behind its length; attributes stand behind theirs. The time is clamped."""
+    time = _TIME(b"\x09", clamped(time_ns))
     return delimited(time + _text(b"\x12", name) + _repeated(b"\x1a", attributes) + _count(b"\x20", dropped))
 
 
@@ -114,6 +121,7 @@ class Span:
     name: str
     kind: int
     start_ns: int
+    """Times are clamped."""
     end_ns: int
     attributes: Sequence[bytes]
     events: Sequence[bytes] = ()
@@ -135,7 +143,7 @@ class Span:
             parent,
             delimited(self.name.encode()),
             varint(self.kind),
-            _TIMES(b"\x39", self.start_ns & _UINT64, b"\x41", self.end_ns & _UINT64),
+            _TIMES(b"\x39", self.start_ns, b"\x41", self.end_ns),
             b"\x4a" + b"\x4a".join(self.attributes) if self.attributes else b"",
             self.status,
             self._rest() if self.events or self.links or self.trace_state or any(self.dropped) else b"",

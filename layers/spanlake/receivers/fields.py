@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spanlake.receivers.export import varint
-from spanlake.spans.arrays import Array, int32, lists, place
+from spanlake.receivers.export import LATEST_NS, varint
+from spanlake.spans.arrays import Array, int32, int64, lists, place
 
 NOTHING = pa.scalar(b"", pa.binary())
 
@@ -78,6 +78,37 @@ def text(values: Array) -> Array:
         readable = [value.decode(errors="replace").encode() for value in codes.dictionary.to_pylist()]
         return pa.array(readable, pa.binary()).take(codes.indices)
     return values
+
+
+def times(numbers: Array, nanoseconds: int, more: Array | None = None) -> Array:
+    """Times in nanoseconds (int64), clamped to those that can be stored (see ``export.clamped``).
+
+    ``numbers`` counts units of so many nanoseconds; ``more`` are nanoseconds (int32) beside them.
+    """
+    return _within(_scaled(numbers, nanoseconds, more), 0)
+
+
+def later(start: Array, numbers: Array, nanoseconds: int, more: Array | None = None) -> Array:
+    """Times that are so much after, or before, clamped ones."""
+    span = _scaled(numbers, nanoseconds, more)
+    return _within(pc.add(start, pc.min_element_wise(span, pc.subtract(int64(LATEST_NS), start))), 0)
+
+
+_ROOM = 1 << 33  # for the nanoseconds beside seconds, of which 32 bits can tell some
+
+
+def _scaled(numbers: Array, nanoseconds: int, more: Array | None) -> Array:
+    """Nanoseconds, as many as 64 bits can tell."""
+    most = (LATEST_NS - _ROOM) // nanoseconds
+    scaled = pc.multiply(_within(numbers, -most, most), int64(nanoseconds))
+    return scaled if more is None else pc.add(scaled, more.cast(pa.int64()))
+
+
+def _within(numbers: Array, least: int, most: int = LATEST_NS) -> Array:
+    smallest, largest = pc.min(numbers).as_py(), pc.max(numbers).as_py()
+    if smallest is None or (smallest >= least and largest <= most):
+        return numbers
+    return pc.max_element_wise(pc.min_element_wise(numbers, int64(most)), int64(least))
 
 
 def _bytes_of(numbers: Array, width: int) -> Array:

@@ -17,10 +17,12 @@ from spanlake.receivers import fields, jaeger
 from spanlake.receivers.errors import MalformedSpans
 from spanlake.receivers.export import REMEMBERED, SHORT, Attribute, Tag, Value, delimited, scope
 from spanlake.receivers.jaeger import Reference
+from spanlake.receivers.repair import Parts, Repair
 from spanlake.receivers.span_columns import Owners, SpanColumns, export
 from spanlake.receivers.tag_lists import Meanings, TagLists
+from spanlake.receivers.translated import Translated
 from spanlake.spans import ids
-from spanlake.spans.arrays import Array, int32, int64, where
+from spanlake.spans.arrays import Array, int32, where
 from spanlake.spans.descriptors import Messages
 from spanlake.spans.limits import Limits, TooMuch
 from spanlake.spans.protobuf import Decoder, WireError
@@ -34,7 +36,7 @@ _SPECIAL = jaeger.WITH_A_MEANING | {"otel.scope.name", "otel.scope.version", "w3
 
 MESSAGES: Messages = {
     "PostSpansRequest": ((1, "batch", "Batch"),),
-    "Batch": ((1, "spans", "repeated bytes"), (2, "process", "bytes")),
+    "Batch": ((1, "spans", "repeated bytes"), (2, "process", "optional bytes")),
     "Process": ((1, "service_name", "bytes"), (2, "tags", "repeated bytes")),
     "Span": (
         (1, "trace_id", "bytes"),
@@ -62,12 +64,40 @@ MESSAGES: Messages = {
 }
 
 
-def post_spans(bodies: Sequence[bytes]) -> list[bytes]:
-    """Turn PostSpansRequests into ExportTraceServiceRequests. Raises MalformedSpans when one of them is none."""
+_PARTS: Parts = {
+    "Batch": {"spans": "Span", "process": "Process"},
+    "Process": {"tags": "KeyValue"},
+    "Span": {"references": "Reference", "tags": "KeyValue", "logs": "Log", "process": "Process"},
+    "Log": {"fields": "KeyValue"},
+}
+
+
+def post_spans(bodies: Sequence[bytes]) -> list[Translated]:
+    """Turn PostSpansRequests into ExportTraceServiceRequests, without the spans that are no protobuf.
+
+    A request that cannot be read as a whole is repaired when it is alone. Raises MalformedSpans.
+    """
     try:
-        return _Translation(Limits.of(bodies)).of(bodies)
+        return [Translated(otlp) for otlp in _Translation(Limits.of(bodies)).of(bodies)]
+    except (WireError, DecodeError) as error:
+        if len(bodies) > 1:
+            raise _malformed(error) from error
+    except TooMuch as error:
+        raise _malformed(error) from error
+    return [_repaired(*bodies)]
+
+
+def _repaired(body: bytes) -> Translated:
+    try:
+        repaired = Repair(_decoder(), _PARTS).request("PostSpansRequest", body, "batch.spans")
+        (otlp,) = _Translation(Limits.of([body])).of([repaired.body])
     except (WireError, TooMuch, DecodeError) as error:
-        raise MalformedSpans(_FORMAT, str(error).rpartition(": ")[2] or "not protobuf") from error
+        raise _malformed(error) from error
+    return Translated.without(repaired.unreadable, otlp)
+
+
+def _malformed(error: Exception) -> MalformedSpans:
+    return MalformedSpans(_FORMAT, str(error).rpartition(": ")[2] or "not protobuf")
 
 
 @cache
@@ -83,17 +113,18 @@ class _Translation:
 
     def of(self, bodies: Sequence[bytes]) -> list[bytes]:
         encoded, process = _decoder().decode("PostSpansRequest", bodies)["batch"].flatten()
+        process = process.fill_null(fields.NOTHING)
         spans = _decoder().decode("Span", self._flat("spans", encoded))
         request = pc.list_parent_indices(encoded)
-        trace_id = _padded(spans["trace_id"], ids.TRACE_ID)
-        start = _nanoseconds(spans["start_time"])
+        trace_id = ids.padded(spans["trace_id"], ids.TRACE_ID)
+        start = fields.times(*_time(spans["start_time"]))
         attributes, told = self._tags(spans["tags"])
         columns = SpanColumns(
             trace_id=trace_id,
-            span_id=_padded(spans["span_id"], ids.SPAN_ID),
+            span_id=ids.padded(spans["span_id"], ids.SPAN_ID),
             name=fields.text(spans["operation_name"]),
             start_ns=start,
-            end_ns=pc.add(start, _nanoseconds(spans["duration"])),
+            end_ns=fields.later(start, *_time(spans["duration"])),
             others=[
                 attributes,
                 pa.array([each.fields for each in told.different], pa.binary()).take(told.code),
@@ -124,7 +155,7 @@ class _Translation:
         if not len(encoded):
             return fields.NOTHING
         logs = _decoder().decode("Log", encoded)
-        times, tags = _nanoseconds(logs["timestamp"]).to_pylist(), logs["fields"]
+        times, tags = fields.times(*_time(logs["timestamp"])).to_pylist(), logs["fields"]
         self._flat("tags", tags)
         events = [
             b"\x5a" + jaeger.log(time, map(_read, each)) for time, each in zip(times, tags.to_pylist(), strict=True)
@@ -138,10 +169,12 @@ class _Translation:
             return fields.NOTHING
         rows: Array = pc.list_parent_indices(lists)
         read = _decoder().decode("Reference", encoded)
-        of, span_id = _padded(read["trace_id"], ids.TRACE_ID), _padded(read["span_id"], ids.SPAN_ID)
+        of, span_id = ids.padded(read["trace_id"], ids.TRACE_ID), ids.padded(read["span_id"], ids.SPAN_ID)
+        names_a_span = pc.and_(_have_length(of, ids.TRACE_ID), _have_length(span_id, ids.SPAN_ID))
         is_parent = pc.and_(_name_a_parent(read["type"], of, span_id, trace_id.take(rows)), _are_alone(lists, rows))
+        is_parent = pc.and_(is_parent, names_a_span)
         parents = fields.joined(fields.constant(b"\x22\x08"), span_id.filter(is_parent))
-        others = where(pc.invert(is_parent))
+        others = where(pc.and_not(names_a_span, is_parent))
         references = (values.take(others).to_pylist() for values in (rows, read["type"], of, span_id))
         told = _parents_and_links(trace_id, *references)
         values = pa.concat_arrays([parents, pa.array(told.values(), pa.binary())])
@@ -228,16 +261,11 @@ def _scope(tags: dict[str, Attribute]) -> bytes:
     return scope(name if isinstance(name, str) else "", version if isinstance(version, str) else "")
 
 
-def _padded(given: Array, length: int) -> Array:
-    """Ids, padded with zeros on the left; none stays none."""
-    lengths: Array = pc.binary_length(given)
-    longest: int = pc.max(lengths).as_py() or 0
-    if longest > length:
-        raise MalformedSpans(_FORMAT, f"an id has {longest} bytes, {length} are the most")
-    return ids.padded(given, length)
+def _have_length(given: Array, length: int) -> Array:
+    return pc.equal(pc.binary_length(given), int32(length))
 
 
-def _nanoseconds(times: Array) -> Array:
-    """Nanoseconds (int64) of seconds and nanoseconds, as many as its bits can tell."""
+def _time(times: Array) -> tuple[Array, int, Array]:
+    """Seconds, with the nanoseconds in one, and nanoseconds beside them."""
     seconds, nanos = (part.fill_null(0) for part in times.flatten())
-    return pc.add(pc.multiply(seconds, int64(1_000_000_000)), nanos.cast(pa.int64()))
+    return seconds, 1_000_000_000, nanos

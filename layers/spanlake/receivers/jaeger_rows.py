@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from itertools import accumulate, chain
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from spanlake.receivers import fields, jaeger
 from spanlake.receivers.export import Attribute, Tag
 from spanlake.receivers.span_columns import Owners, SpanColumns, export
 from spanlake.receivers.tag_lists import TagLists
-from spanlake.spans.arrays import Array, int64
+from spanlake.receivers.translated import Translated
+from spanlake.spans.arrays import Array
 
 
 class Tags:
@@ -49,20 +49,23 @@ class Rows:
     """Their numbers."""
     others: list[bytes] = field(default_factory=list)
     """Parent, links and events, as fields of OTLP's Span."""
+    unreadable: int = 0
+    """Spans that are not in the lists."""
 
 
-def write(batches: Sequence[Rows], tags: Sequence[Tag]) -> list[bytes]:
+def write(batches: Sequence[Rows], tags: Sequence[Tag]) -> list[Translated]:
     """An ExportTraceServiceRequest for each batch."""
     listed = _lists(chain.from_iterable(batch.tags for batch in batches))
     context = pa.repeat(fields.NOTHING, len(listed))
     plain, told = TagLists.coded(tags, listed).split(jaeger.WITH_A_MEANING, context, _told, jaeger.ATTRIBUTE)
-    start = _nanoseconds(batch.starts_us for batch in batches)
+    start = fields.times(_microseconds(batch.starts_us for batch in batches), 1000)
+    durations = _microseconds(batch.durations_us for batch in batches)
     columns = SpanColumns(
         trace_id=_binary(batch.trace_ids for batch in batches),
         span_id=_binary(batch.span_ids for batch in batches),
         name=fields.text(_binary(batch.names for batch in batches)),
         start_ns=start,
-        end_ns=pc.add(start, _nanoseconds(batch.durations_us for batch in batches)),
+        end_ns=fields.later(start, durations, 1000),
         others=[
             plain,
             pa.array(told.different, pa.binary()).take(told.code),
@@ -73,7 +76,8 @@ def write(batches: Sequence[Rows], tags: Sequence[Tag]) -> list[bytes]:
     request = pa.array(chain.from_iterable([number] * count for number, count in enumerate(counts)), pa.int64())
     resources = Owners([batch.resource for batch in batches], request.cast(pa.int32()))
     scopes = Owners([b""], pa.repeat(pa.scalar(0, pa.int32()), len(request)))
-    return export(columns, request, len(batches), resources, scopes)
+    bodies = export(columns, request, len(batches), resources, scopes)
+    return [Translated.without(batch.unreadable, body) for batch, body in zip(batches, bodies, strict=True)]
 
 
 def _told(_: bytes, tags: dict[str, Attribute]) -> bytes:
@@ -90,6 +94,5 @@ def _binary(values: Iterable[Iterable[bytes]]) -> Array:
     return pa.array(chain.from_iterable(values), pa.binary())
 
 
-def _nanoseconds(microseconds: Iterable[Iterable[int]]) -> Array:
-    """As many nanoseconds (int64) as their bits can tell."""
-    return pc.multiply(pa.array(chain.from_iterable(microseconds), pa.int64()), int64(1000))
+def _microseconds(values: Iterable[Iterable[int]]) -> Array:
+    return pa.array(chain.from_iterable(values), pa.int64())

@@ -15,14 +15,15 @@ from spanlake.receivers.jaeger import Reference
 from spanlake.receivers.jaeger_rows import Rows, Tags
 from spanlake.receivers.jaeger_thrift_tags import tag_list
 from spanlake.receivers.thrift import BinaryReader, CompactReader, Reader
+from spanlake.receivers.translated import Translated
 
 _FORMAT = "Jaeger's Thrift"
 _CALL = "emitBatch"
 _TRACE_ID = Struct(">qq").pack
 _SPAN_ID = Struct(">q").pack
 
-Outcome = bytes | MalformedSpans
-"""An ExportTraceServiceRequest, or why there is none."""
+Outcome = Translated | MalformedSpans
+"""An ExportTraceServiceRequest without the spans that lack a required field, or why there is none."""
 
 
 def http_batches(bodies: Sequence[bytes]) -> list[Outcome]:
@@ -71,17 +72,20 @@ class _Batch:
         name = reader.message()
         if name != _CALL:
             raise MalformedSpans(_FORMAT, f"it calls {name[:40]!r} instead of {_CALL}")
-        thrift.struct(reader, {1: (thrift.STRUCT, self.read)}, frozenset({1}))
+        found = thrift.struct(reader, {1: (thrift.STRUCT, self.read)})
+        thrift.require(reader, found, frozenset({1}))
 
     def read(self, reader: Reader) -> None:
         """Read a batch."""
         fields = {1: (thrift.STRUCT, self._process), 2: (thrift.LIST, self._spans)}
-        self.rows.resource = thrift.struct(reader, fields, frozenset({1, 2}))[1]
+        found = thrift.struct(reader, fields)
+        thrift.require(reader, found, frozenset({1, 2}))
+        self.rows.resource = found[1]
 
     def _process(self, reader: Reader) -> bytes:
         fields: thrift.Fields = {1: (thrift.STRING, Reader.text), 2: (thrift.LIST, self._tag_list)}
-        process = thrift.struct(reader, fields, frozenset({1}))
-        return jaeger.process(process[1], self._named(process.get(2, ())))
+        process = thrift.struct(reader, fields)
+        return jaeger.process(process.get(1, ""), self._named(process.get(2, ())))
 
     def _named(self, numbers: Sequence[int]) -> list[Tag]:
         return [self._tags.different[number] for number in numbers]
@@ -93,12 +97,14 @@ class _Batch:
             10: (thrift.LIST, self._tag_list),
             11: (thrift.LIST, partial(thrift.items, type_=thrift.STRUCT, read=self._log)),
         }
-        thrift.items(reader, thrift.STRUCT, partial(self._span, fields=fields))
+        thrift.required_items(reader, thrift.STRUCT, partial(self._span, fields=fields))
 
     def _span(self, reader: Reader, fields: thrift.Fields) -> None:
         found = _laid_out(reader) if isinstance(reader, BinaryReader) else {}
         found |= reader.struct(fields)
-        thrift.require(reader, found, _SPAN_REQUIRED)
+        if not found.keys() >= _SPAN_REQUIRED:
+            self.rows.unreadable += 1
+            return
         rows, trace_id, parent_id = self.rows, _TRACE_ID(found[2], found[1]), found[4] and _SPAN_ID(found[4])
         rows.trace_ids.append(trace_id)
         rows.span_ids.append(_SPAN_ID(found[3]))
@@ -110,10 +116,10 @@ class _Batch:
         rows.others.append(others + b"".join(found[11]) if 11 in found else others)
 
     def _log(self, reader: Reader) -> bytes:
-        """The event of a log, as a field of a span."""
+        """The event of a log, as a field of a span; nothing when it has no time."""
         fields: thrift.Fields = {1: (thrift.I64, thrift.i64), 2: (thrift.LIST, self._tag_list)}
-        log = thrift.struct(reader, fields, frozenset({1, 2}))
-        return b"\x5a" + jaeger.log(log[1] * 1000, self._named(log[2]))
+        log = thrift.struct(reader, fields)
+        return b"\x5a" + jaeger.log(log[1] * 1000, self._named(log.get(2, ()))) if 1 in log else b""
 
 
 _HEAD, _TAIL = Struct(">3sq3sq3sq3sq3s"), Struct(">3si3sq3sq")
@@ -161,10 +167,17 @@ _REFERENCE_FIELDS: thrift.Fields = {
 }
 
 
+_REFERENCE_REQUIRED = frozenset(_REFERENCE_FIELDS)
+
+
 def _references(reader: Reader) -> list[Reference]:
-    return thrift.items(reader, thrift.STRUCT, _reference)
+    found = thrift.items(reader, thrift.STRUCT, _reference)
+    return [reference for reference in found if reference is not None] if None in found else found
 
 
-def _reference(reader: Reader) -> Reference:
-    found = thrift.struct(reader, _REFERENCE_FIELDS, frozenset(_REFERENCE_FIELDS))
+def _reference(reader: Reader) -> Reference | None:
+    """Read a reference; None when it lacks a required field."""
+    found = thrift.struct(reader, _REFERENCE_FIELDS)
+    if not found.keys() >= _REFERENCE_REQUIRED:
+        return None
     return found[1], _TRACE_ID(found[3], found[2]), _SPAN_ID(found[4])

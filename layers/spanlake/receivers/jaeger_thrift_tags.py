@@ -1,23 +1,30 @@
 """Tags in Jaeger's Thrift, most of which are known by their bytes once one like them has been read."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from struct import Struct
 from typing import Any
 
 from spanlake.receivers import jaeger, thrift
-from spanlake.receivers.export import REMEMBERED, SHORT, Tag
+from spanlake.receivers.export import REMEMBERED, SHORT, Tag, Value
 from spanlake.receivers.jaeger_rows import Tags
 from spanlake.receivers.thrift import BinaryReader, Reader
+
+_NONE = -1
+"""The number, below all others, of a tag without key or type, which is left out."""
 
 
 def tag_list(reader: Reader, tags: Tags) -> list[int]:
     """Read a list of tags: their numbers."""
     type_, count = reader.list_head()
-    if count and type_ != thrift.STRUCT:
-        reader.refuse("tags are no structs")
+    if type_ != thrift.STRUCT:
+        for _ in range(count):
+            reader.skip(type_)
+        return []
     if isinstance(reader, BinaryReader):
         return _binary_tags(reader, tags, count)
-    return [_compact_tag(reader, tags) for _ in range(count)]
+    found = [_compact_tag(reader, tags) for _ in range(count)]
+    return [number for number in found if number >= 0] if _NONE in found else found
 
 
 def _compact_tag(reader: Reader, tags: Tags) -> int:
@@ -25,10 +32,10 @@ def _compact_tag(reader: Reader, tags: Tags) -> int:
     data, at = reader.data, reader.at
     key_end = at + 2 + data[at + 1]
     if data[at] != _COMPACT_HEAD or data[at + 1] > 127 or data[key_end : key_end + 3] != _COMPACT_TEXT:
-        return tags.add_unknown(_tag(reader))
+        return _other_tag(reader, tags)
     end = key_end + 5 + data[key_end + 3]
     if data[key_end + 3] > 127 or data[end - 1 : end] != b"\x00":
-        return tags.add_unknown(_tag(reader))
+        return _other_tag(reader, tags)
     encoded = data[at:end]
     found = tags.numbers.get(encoded)
     if found is None:
@@ -42,7 +49,10 @@ def _binary_tags(reader: BinaryReader, tags: Tags, count: int) -> list[int]:
     """Read tags that are laid out as writers lay them out, by their bytes if they were read before; or any others."""
     data, at, known, found = reader.data, reader.at, tags.numbers.get, []
     for _ in range(count):
-        key_end = at + 7 + data[at + 6]
+        try:
+            key_end = at + 7 + data[at + 6]
+        except IndexError:  # less is left than a tag takes that is laid out as writers lay them out
+            key_end = len(data)
         size = _SIZES.get(data[key_end : key_end + 10], -1)
         end = key_end + 11 + (size or 4 + int.from_bytes(data[key_end + 10 : key_end + 14]))
         encoded = data[at:end]
@@ -51,7 +61,8 @@ def _binary_tags(reader: BinaryReader, tags: Tags, count: int) -> list[int]:
             reader.at = at
             number = _new_binary_tag(reader, tags, key_end, end if size >= 0 else -1)
             end = reader.at
-        found.append(number)
+        if number >= 0:
+            found.append(number)
         at = end
     reader.at = at
     return found
@@ -61,7 +72,7 @@ def _new_binary_tag(reader: BinaryReader, tags: Tags, key_end: int, end: int) ->
     """Read a tag that is not known; it ends there if it is laid out as writers lay it out."""
     data, at = reader.data, reader.at
     if end < 0 or data[at : at + 6] != _TAG_HEAD or data[end - 1 : end] != b"\x00":
-        return tags.add_unknown(_tag(reader))
+        return _other_tag(reader, tags)
     read = _short_tag if end - at <= SHORT else _plain_tag
     tag = read(data[at + 7 : key_end], data[key_end + 6], data[key_end + 10 : end - 1])
     reader.at = end
@@ -116,9 +127,17 @@ _TAG_VALUES: dict[int, tuple[int, Any]] = {0: (3, ""), 1: (4, 0.0), 2: (5, False
 """By a tag's type, the field of its value, and what it is when it is not there."""
 
 
-def _tag(reader: Reader) -> Tag:
-    found = thrift.struct(reader, _TAG_FIELDS, frozenset({1, 2}))
+def _other_tag(reader: Reader, tags: Tags) -> int:
+    """Read a tag that is laid out in any way."""
+    found = thrift.struct(reader, _TAG_FIELDS)
+    if 1 not in found or 2 not in found:
+        return _NONE
+    return tags.add_unknown(jaeger.tag(found[1], _value(found)))
+
+
+def _value(found: Mapping[int, Any]) -> Value:
     if found[2] not in _TAG_VALUES:
-        return jaeger.tag(found[1], f"<Unknown Jaeger TagType {found[2]}>")
+        return f"<Unknown Jaeger TagType {found[2]}>"
     field, default = _TAG_VALUES[found[2]]
-    return jaeger.tag(found[1], found.get(field, default))
+    value: Value = found.get(field, default)
+    return value

@@ -1,96 +1,84 @@
-"""Bodies in JSON that are lists of spans, and what their members may be."""
+"""Lists of spans in JSON, and what the members of spans may be."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable
+from math import isnan
 from typing import Any, TypeVar
+
+from spanlake.receivers.json_parser import parse
 
 Span = TypeVar("Span")
 
-_FEW = 1024
-_SMALLEST_VALUE, _SMALLEST_CONTAINER = 6, 20
-"""Bytes that values, and objects and lists, have on average, at the least: parsed, even empty ones take over sixty."""
-_INT64 = range(-(1 << 63), 1 << 63)
-_SHAPES: Mapping[str, type[dict[str, Any]] | type[list[Any]]] = {
-    "tags": dict,
-    "localEndpoint": dict,
-    "remoteEndpoint": dict,
-    "annotations": list,
-    "binaryAnnotations": list,
-}
-_NAMES = {dict: "an object", list: "a list"}
+_NUMBER = re.compile(r"[+-]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})([eE][+-]?\d{1,4})?", re.ASCII)
+_MOST = (1 << 63) - 1
 
 
-def spans(body: bytes, read: Callable[[dict[str, Any]], Span]) -> list[Span]:
-    """Read a list of spans, each by a function that takes its members for what they should be. Raises ValueError."""
-    found = objects(body)
-    try:
-        return [read(span) for span in found]
-    except (ValueError, TypeError, AttributeError):
-        raise ValueError(_fault(found, read)) from None
+def spans(body: bytes, read: Callable[[dict[str, Any]], Span]) -> tuple[list[Span], int]:
+    """Read a list of spans; the second result counts the spans that cannot be read.
 
-
-def _fault(found: Sequence[dict[str, Any]], read: Callable[[dict[str, Any]], Span]) -> str:
-    """Which of the spans can not be read, and why."""
-    for number, span in enumerate(found, 1):
-        try:
-            read(span)
-        except ValueError as error:
-            return f"span {number}: {error}"
-        except (TypeError, AttributeError):
-            return f"span {number}: {_misshapen(span)}"
-    return "it can not be read"
-
-
-def _misshapen(span: Mapping[str, Any]) -> str:
-    for member, shape in _SHAPES.items():
-        if not isinstance(span.get(member) or shape(), shape):
-            return f"{member} is not {_NAMES[shape]}"
-    return "an annotation or an endpoint is not an object"
-
-
-def objects(body: bytes) -> list[dict[str, Any]]:
-    """Read a list of objects. Raises ValueError."""
-    if body.count(b",") > _FEW + len(body) // _SMALLEST_VALUE:
-        raise ValueError("most of its values are empty")
-    if body.count(b"{") + body.count(b"[") > _FEW + len(body) // _SMALLEST_CONTAINER:
-        raise ValueError("most of its objects are empty")
-    from pydantic_core import from_json  # only who takes JSON needs it
-
-    found = from_json(body, allow_inf_nan=False)
-    if not isinstance(found, list):
-        raise ValueError("it is not a list of spans")
-    if not all(isinstance(each, dict) for each in found):
-        raise ValueError("not all of its spans are objects")
-    return found
-
-
-def id_(text: object, length: int) -> bytes:
-    """An id in hexadecimal digits, padded with zeros to this many bytes; none, or an empty one, is no bytes.
-
-    Raises ValueError.
+    ``read`` raises ValueError for a span that cannot be read. Raises ValueError when the body is no list.
     """
-    if not text:
+    values = parse(body)
+    if not isinstance(values, list):
+        raise ValueError("it is not a list of spans")
+    found: list[Span] = []
+    for value in values:
+        if type(value) is not dict:
+            continue
+        try:
+            found.append(read(value))
+        except ValueError:
+            continue
+    return found, len(values) - len(found)
+
+
+def id_(value: object, length: int) -> bytes:
+    """Read an id in hexadecimal digits, padded with zeros to this many bytes; no bytes for what is not an id.
+
+    A number counts by its decimal digits, as in Zipkin's own server.
+    """
+    if not value:
         return b""
-    if not isinstance(text, str) or len(text) > 2 * length:
-        raise ValueError(f"{str(text)[:40]!r} is no id of at most {2 * length} hexadecimal digits")
     try:
-        found = bytes.fromhex(text if len(text) == 2 * length else text.rjust(2 * length, "0"))
+        found = bytes.fromhex(value if type(value) is str and len(value) == 2 * length else _padded(value, 2 * length))
     except ValueError:
-        found = b""
-    if len(found) != length:
-        raise ValueError(f"{text!r} is no id of hexadecimal digits")
-    return found
+        return b""
+    return found if len(found) == length else b""
+
+
+def _padded(value: object, digits: int) -> str:
+    """The digits of a short id, padded with zeros; nothing when it has too many, or is no id."""
+    text = str(value) if type(value) is int else value
+    return text.rjust(digits, "0") if isinstance(text, str) and len(text) <= digits else ""
 
 
 def integer(value: object) -> int:
-    """A number without a fraction; nothing is 0. Raises ValueError."""
+    """Read a number without its fraction, also one in quotes; nothing is 0. Raises ValueError."""
+    if type(value) is int:
+        return value
     if not value:
         return 0
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or value not in _INT64:
-        raise ValueError(f"{str(value)[:40]!r} is not an integer")
-    return value
+    if isinstance(value, str):
+        value = _number(value.strip())
+    if isinstance(value, bool) or not isinstance(value, int | float) or isnan(value):
+        raise ValueError("it is not a number")
+    return int(max(min(value, _MOST), -_MOST))
+
+
+def _number(text: str) -> int | float:
+    if _NUMBER.fullmatch(text) is None:
+        raise ValueError("it is not a number")
+    return int(text) if text.lstrip("+-").isdigit() else float(text)
+
+
+def port(value: object) -> int:
+    """Read the number of a port; 0 for what is not one."""
+    try:
+        number = 0 if value is True else integer(value)
+    except ValueError:
+        return 0
+    return number if 0 < number < 1 << 16 else 0
 
 
 def text(value: object) -> str:
@@ -98,3 +86,13 @@ def text(value: object) -> str:
     if isinstance(value, str):
         return value
     return "" if value is None else json.dumps(value)
+
+
+def members(value: object) -> dict[str, Any]:
+    """The members of an object; none of anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def objects(value: object) -> list[dict[str, Any]]:
+    """The objects in a list; none of anything else."""
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []

@@ -17,10 +17,12 @@ from spanlake.receivers.errors import MalformedSpans
 from spanlake.receivers.export import Attribute, attribute, status, varint
 from spanlake.receivers.opencensus_elements import decoder
 from spanlake.receivers.opencensus_resource import resource_of
+from spanlake.receivers.repair import Parts, Repair
 from spanlake.receivers.span_columns import Owners, SpanColumns, export
 from spanlake.receivers.tag_lists import TagLists
+from spanlake.receivers.translated import Translated
 from spanlake.spans import ids
-from spanlake.spans.arrays import Array, int64
+from spanlake.spans.arrays import Array
 from spanlake.spans.limits import Limits, TooMuch
 from spanlake.spans.protobuf import WireError
 
@@ -31,6 +33,7 @@ _SERVER, _CLIENT = 1, 2
 _KINDS = {_SERVER: 2, _CLIENT: 3}
 _KINDS_OF_TAGS = {"internal": 1, "producer": 4, "consumer": 5}
 _ERROR = 2
+_INT32 = range(-(1 << 31), 1 << 31)
 _SAME_PROCESS = "opencensus.same_process_as_parent_span"
 _SPECIAL = frozenset({"span.kind", "otel.status_code", _SAME_PROCESS})
 _ATTRIBUTE = b"\x4a"
@@ -62,12 +65,41 @@ class Stream:
         return missing + body
 
 
-def export_requests(bodies: Sequence[bytes]) -> list[bytes]:
-    """Turn OpenCensus' ExportTraceServiceRequests into OTLP's. Raises MalformedSpans when one of them is none."""
+_PARTS: Parts = {
+    "Request": {"node": "Node", "spans": "Span", "resource": "Resource"},
+    "Span": {
+        "time_events": "TimeEvents",
+        "links": "Links",
+        "status": "Status",
+        "tracestate": "Tracestate",
+        "resource": "Resource",
+    },
+    "Attributes": {"attribute_map": "Entry"},
+}
+
+
+def export_requests(bodies: Sequence[bytes]) -> list[Translated]:
+    """Turn OpenCensus' ExportTraceServiceRequests into OTLP's, without the spans that are no protobuf.
+
+    A request that cannot be read as a whole is repaired when it is alone. Raises MalformedSpans.
+    """
     try:
-        return _Translation(Limits.of(bodies)).of(bodies)
+        return [Translated(otlp) for otlp in _Translation(Limits.of(bodies)).of(bodies)]
+    except (WireError, DecodeError) as error:
+        if len(bodies) > 1:
+            raise _malformed(error) from error
+    except TooMuch as error:
+        raise _malformed(error) from error
+    return [_repaired(*bodies)]
+
+
+def _repaired(body: bytes) -> Translated:
+    try:
+        repaired = Repair(decoder(), _PARTS).request("Request", body, "spans")
+        (otlp,) = _Translation(Limits.of([body])).of([repaired.body])
     except (WireError, TooMuch, DecodeError) as error:
         raise _malformed(error) from error
+    return Translated.without(repaired.unreadable, otlp)
 
 
 def _malformed(error: Exception) -> MalformedSpans:
@@ -90,8 +122,8 @@ class _Translation:
             trace_id=_padded(spans["trace_id"], ids.TRACE_ID),
             span_id=_padded(spans["span_id"], ids.SPAN_ID),
             name=fields.text(_member(spans["name"], b"")),
-            start_ns=_nanoseconds(spans["start_time"]),
-            end_ns=_nanoseconds(spans["end_time"]),
+            start_ns=fields.times(*_time(spans["start_time"])),
+            end_ns=fields.times(*_time(spans["end_time"])),
             others=[
                 plain,
                 told,
@@ -122,8 +154,8 @@ class _Translation:
 
 def _resources(requests: dict[str, Array], own: Array, request: Array) -> Owners:
     """The resources of spans: their own goes before that of the request, and the node is known to either."""
-    node = requests["node"].dictionary_encode()
-    encoded = pc.coalesce(own, requests["resource"].take(request))
+    node = requests["node"].fill_null(fields.NOTHING).dictionary_encode()
+    encoded = pc.coalesce(own, requests["resource"].fill_null(fields.NOTHING).take(request))
     known = fields.joined(fields.four_bytes(node.indices.take(request)), encoded).dictionary_encode()
     nodes = [decoder().message("Node").FromString(each) for each in node.dictionary.to_pylist()]
     labels = decoder().message("Resource")
@@ -169,7 +201,7 @@ def _status(code: int, message: str, tags: dict[str, Attribute]) -> bytes:
     code = _ERROR if code else 0
     if "otel.status_code" in tags:
         value = tags.pop("otel.status_code")[0]
-        code = value if isinstance(value, int) and not isinstance(value, bool) else 0
+        code = value if isinstance(value, int) and not isinstance(value, bool) and value in _INT32 else 0
     return status(code, message)
 
 
@@ -191,7 +223,7 @@ def _member(structs: Array, default: Any) -> Array:
     return values if default is None else values.fill_null(default)
 
 
-def _nanoseconds(times: Array) -> Array:
-    """Nanoseconds (int64) of seconds and nanoseconds, as many as its bits can tell."""
+def _time(times: Array) -> tuple[Array, int, Array]:
+    """Seconds, with the nanoseconds in one, and nanoseconds beside them."""
     seconds, nanos = (part.fill_null(0) for part in times.flatten())
-    return pc.add(pc.multiply(seconds, int64(1_000_000_000)), nanos.cast(pa.int64()))
+    return seconds, 1_000_000_000, nanos

@@ -37,7 +37,8 @@ def events(encoded: bytes) -> bytes:
 def links(encoded: bytes) -> bytes:
     """Links as fields of OTLP's Span."""
     message = _read("Links", encoded)
-    return b"".join(b"\x6a" + _link(each) for each in message.link) + count(b"\x70", message.dropped)
+    named = [each for each in message.link if each.trace_id and each.span_id]
+    return b"".join(b"\x6a" + _link(each) for each in named) + count(b"\x70", message.dropped)
 
 
 def trace_state(encoded: bytes) -> bytes:

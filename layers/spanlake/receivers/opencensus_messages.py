@@ -4,7 +4,7 @@ from spanlake.spans.descriptors import Messages
 
 MESSAGES: Messages = {
     "Head": ((1, "node", "optional bytes"), (3, "resource", "optional bytes")),
-    "Request": ((1, "node", "bytes"), (2, "spans", "repeated bytes"), (3, "resource", "bytes")),
+    "Request": ((1, "node", "optional bytes"), (2, "spans", "repeated bytes"), (3, "resource", "optional bytes")),
     "Node": (
         (1, "identifier", "Identifier"),
         (2, "library_info", "LibraryInfo"),

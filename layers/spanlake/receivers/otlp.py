@@ -1,17 +1,11 @@
 """OTLP: requests as protobuf, which is what the decoder takes, and as JSON."""
 
-import json
 from collections.abc import Sequence
-from typing import NoReturn
 
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-
-from spanlake.spans import otlp_json
+from spanlake.receivers import json_parser
+from spanlake.receivers.translated import Translated
 from spanlake.spans.decode import Decoded, MalformedRequest, decode
-
-_FEW_OBJECTS = 1024
-_SMALLEST_OBJECT = 12
-"""Bytes that objects have on average, at the least: parsed, even an empty one takes over sixty."""
+from spanlake.spans.json_messages import read_request
 
 
 def read(bodies: Sequence[bytes]) -> Decoded:
@@ -19,26 +13,10 @@ def read(bodies: Sequence[bytes]) -> Decoded:
     return decode(bodies)
 
 
-def read_json(body: bytes) -> bytes:
+def read_json(body: bytes) -> Translated:
     """Turn an ExportTraceServiceRequest in OTLP/JSON into protobuf, for ``read``. Raises MalformedRequest."""
-    if body.count(b"{") > _FEW_OBJECTS + len(body) // _SMALLEST_OBJECT:
-        raise MalformedRequest(0, "most of its objects are empty")
-    request = ExportTraceServiceRequest()
     try:
-        otlp_json.parse(request, _parsed(body))
+        request = read_request(json_parser.parse(body))
     except ValueError as error:
-        raise MalformedRequest(0, str(error)) from error
-    return request.SerializeToString()
-
-
-def _parsed(body: bytes) -> object:
-    try:
-        return json.loads(body, parse_constant=_refuse_constant)
-    except RecursionError as error:
-        raise ValueError("values nest too deep") from error
-    except ValueError as error:
-        raise ValueError(f"the body is not JSON: {error}") from error
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON; write it as a string")
+        raise MalformedRequest(str(error)) from error
+    return Translated(request.message.SerializeToString(), request.rejected)

@@ -17,9 +17,13 @@ STRING, STRUCT, MAP, SET, LIST = 11, 12, 13, 14, 15
 """Types of fields, as the binary protocol numbers them."""
 
 _STOP = 0
-_DEPTH = 16
+_DEPTH = 64  # as Thrift's own libraries have it
 _SKIPPED = 1 << 16
-"""How many values a message may hold that nobody asked for."""
+_SMALLEST_SKIPPED = 16
+"""Bytes that values have on average, at the least, that nobody asked for and that are more than ``_SKIPPED``."""
+_ITEMS = 1 << 16
+_SMALLEST_ITEM, _SMALLEST_REQUIRED = 4, 16
+"""The same for the items of all lists, of which there may always be ``_ITEMS``, and for those of required ones."""
 
 
 class Reader(ABC):
@@ -29,7 +33,8 @@ class Reader(ABC):
         self.data = data
         self.at = 0
         self._format = format_
-        self._skipped = 0
+        self._may_hold = _ITEMS + len(data) // _SMALLEST_ITEM
+        self._may_skip = _SKIPPED + len(data) // _SMALLEST_SKIPPED
 
     def refuse(self, reason: str) -> NoReturn:
         """Raise MalformedSpans."""
@@ -85,12 +90,15 @@ class Reader(ABC):
         """A number of items, each of which takes at least a byte."""
         if not 0 <= number <= len(self.data) - self.at:
             self.refuse("a list has more items than there are bytes left")
+        self._may_hold -= number
+        if self._may_hold < 0:
+            self.refuse("most of its list items are empty")
         return number
 
     def skip(self, type_: int, depth: int = _DEPTH) -> None:
         """Pass over a value."""
-        self._skipped += 1
-        if depth == 0 or self._skipped > _SKIPPED:
+        self._may_skip -= 1
+        if depth == 0 or self._may_skip < 0:
             self.refuse("unknown fields nest too deep, or are too many")
         if type_ in _SKIPS:
             _SKIPS[type_](self)
@@ -152,11 +160,9 @@ _SKIPS: Mapping[int, Read] = {
 }
 
 
-def struct(reader: Reader, fields: Fields, required: frozenset[int] = frozenset()) -> dict[int, Any]:
-    """Read a struct: its fields' values by number. Raises MalformedSpans, also when a required one is missing."""
-    found = reader.struct(fields)
-    require(reader, found, required)
-    return found
+def struct(reader: Reader, fields: Fields) -> dict[int, Any]:
+    """Read a struct: its fields' values by number. Raises MalformedSpans."""
+    return reader.struct(fields)
 
 
 def require(reader: Reader, found: Mapping[int, object], required: frozenset[int]) -> None:
@@ -166,10 +172,22 @@ def require(reader: Reader, found: Mapping[int, object], required: frozenset[int
 
 
 def items(reader: Reader, type_: int, read: Read) -> list[Any]:
-    """Read a list whose items must be of this type."""
+    """Read a list; one of another type has no items, as a field of another type is skipped."""
+    found_type, count = reader.list_head()
+    if found_type == type_ or not count:
+        return [read(reader) for _ in range(count)]
+    for _ in range(count):
+        reader.skip(found_type)
+    return []
+
+
+def required_items(reader: Reader, type_: int, read: Read) -> list[Any]:
+    """Read a list whose items must be of this type. Raises MalformedSpans."""
     found_type, count = reader.list_head()
     if count and found_type != type_:
         reader.refuse(f"a list has items of type {found_type} instead of {type_}")
+    if count > _ITEMS + len(reader.data) // _SMALLEST_REQUIRED:
+        reader.refuse("most of its list items are empty")
     return [read(reader) for _ in range(count)]
 
 
@@ -306,7 +324,7 @@ class CompactReader(Reader):
     def list_head(self) -> tuple[int, int]:
         head = self._byte()
         count = self._varint() if head >> 4 == 15 else head >> 4
-        return self._type(head & 15), self.count(count)
+        return self._type(head & 15) if count else _STOP, self.count(count)
 
     def map_head(self) -> tuple[int, int, int]:
         count = self.count(self._varint())

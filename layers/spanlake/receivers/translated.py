@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+MALFORMED = "malformed"
+"""The reason of spans that could not be read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Translated:
@@ -12,3 +15,8 @@ class Translated:
     """An ExportTraceServiceRequest in protobuf."""
     rejected: Mapping[str, int] = field(default_factory=dict)
     """Spans left out, by reason (see ``spanlake.spans.rejections``)."""
+
+    @classmethod
+    def without(cls, unreadable: int, body: bytes) -> "Translated":
+        """The request, of which so many spans could not be read."""
+        return cls(body, {MALFORMED: unreadable} if unreadable else {})

@@ -1,17 +1,19 @@
 """What Zipkin's v2 spans mean in OTLP, in any encoding, as the OpenTelemetry Collector translates them."""
 
-import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from spanlake.receivers import json_parser
 from spanlake.receivers.errors import MalformedSpans
 from spanlake.receivers.export import (
+    LATEST_NS,
     Export,
     Span,
     StringAttributes,
     Value,
     attribute,
+    clamped,
     event,
     link,
     resource,
@@ -77,6 +79,7 @@ class ZipkinSpan:
     kind: str
     name: str
     timestamp_us: int
+    """0 when there is none; as in Zipkin's own server also when it is negative, and so with the duration."""
     duration_us: int
     local: Endpoint
     remote: Endpoint
@@ -108,6 +111,9 @@ class _Writer:
         is_plain = _SPECIAL.isdisjoint(tags)
         name = span.local.service_name
         start = span.timestamp_us * 1000
+        end = start + span.duration_us * 1000
+        if not 0 <= start <= end <= LATEST_NS:
+            start, end = _limited(span.timestamp_us, span.duration_us)
         written = Span(
             span.trace_id,
             span.span_id,
@@ -115,7 +121,7 @@ class _Writer:
             span.name,
             _KINDS.get(span.kind, 0),
             start,
-            start + span.duration_us * 1000,
+            end,
             attributes=(),
             events=[_event(*annotation) for annotation in span.annotations] if span.annotations else (),
         )
@@ -157,6 +163,12 @@ class _Writer:
             ]
             found = self._endpoints[local, remote] = [attribute(key, value) for key, value in attributes if value]
         return found
+
+
+def _limited(timestamp_us: int, duration_us: int) -> tuple[int, int]:
+    """Start and end in nanoseconds that can be stored, of a span whose times are negative or too large."""
+    start = max(timestamp_us, 0)
+    return clamped(start * 1000), clamped((start + max(duration_us, 0)) * 1000)
 
 
 def _scope(tags: dict[str, str]) -> bytes:
@@ -225,8 +237,8 @@ def _link(parts: Sequence[str]) -> bytes:
 def _attributes(text: str, dropped: str) -> tuple[list[bytes], int] | None:
     """Attributes written as a JSON object, and how many were dropped; None when that is not what it says."""
     try:
-        found, count = json.loads(text), int(dropped)
-    except (ValueError, RecursionError):
+        found, count = json_parser.parse(text.encode()), int(dropped)
+    except ValueError:
         return None
     if not isinstance(found, dict) or not 0 <= count < 1 << 32:
         return None

@@ -2,15 +2,20 @@
 
 from ipaddress import IPv6Address, ip_address
 
+_LONGEST = 100
+
 
 def from_text(text: str) -> str:
-    """The usual form of an address; raises ValueError when it is none."""
-    return _shown(ip_address(text).packed)
+    """The usual form of an address; nothing when it is none."""
+    try:
+        return _shown(ip_address(text.strip()).packed) if len(text) <= _LONGEST else ""
+    except ValueError:
+        return ""
 
 
 def from_bytes(packed: bytes) -> str:
-    """The usual form of an address of four or sixteen bytes; of any other number, the bytes as they are."""
-    return _shown(packed) if len(packed) in (4, 16) else f"?{packed.hex()}"
+    """The usual form of an address of four or sixteen bytes; nothing of any other number."""
+    return _shown(packed) if len(packed) in (4, 16) else ""
 
 
 def _shown(packed: bytes) -> str:

@@ -3,31 +3,34 @@
 from typing import Any
 
 from spanlake.receivers import json_body, zipkin_address
+from spanlake.receivers.translated import Translated
 from spanlake.receivers.zipkin import NOWHERE, Endpoint, ZipkinSpan, export, malformed
 
 _ENCODING = "v2 JSON"
 
 
-def spans(body: bytes) -> bytes:
-    """Turn a list of spans into an ExportTraceServiceRequest. Raises MalformedSpans."""
+def spans(body: bytes) -> Translated:
+    """Turn a list of spans into an ExportTraceServiceRequest, without the spans that cannot be read.
+
+    Those are spans that are no objects and spans whose time or duration is no number. Raises MalformedSpans when the
+    body is no list.
+    """
     try:
-        found = json_body.spans(body, _Reader().span)
+        found, unreadable = json_body.spans(body, _Reader().span)
     except ValueError as error:
         raise malformed(_ENCODING, str(error)) from error
-    return export(found, tells_absent_start=True)
+    return Translated.without(unreadable, export(found, tells_absent_start=True))
 
 
 class _Reader:
-    """Reads spans; equal addresses are read once."""
+    """Reads spans, without the parts that are not what they should be; equal addresses are read once."""
 
     def __init__(self) -> None:
         self._addresses: dict[str, str] = {}
 
     def span(self, span: dict[str, Any]) -> ZipkinSpan:
-        tags, annotations, get = span.get("tags") or {}, span.get("annotations"), span.get
-        local, remote = get("localEndpoint"), get("remoteEndpoint")
-        if not all(map(_is_text, tags.values())):
-            tags = {key: json_body.text(value) for key, value in tags.items()}
+        get = span.get
+        annotations, local, remote = get("annotations"), get("localEndpoint"), get("remoteEndpoint")
         return ZipkinSpan(
             json_body.id_(get("traceId"), 16),
             json_body.id_(get("id"), 8),
@@ -38,26 +41,49 @@ class _Reader:
             json_body.integer(get("duration")),
             self._endpoint(local) if local else NOWHERE,
             self._endpoint(remote) if remote else NOWHERE,
-            [self._annotation(annotation) for annotation in annotations] if annotations else (),
-            tags,
+            _annotations(annotations) if annotations else (),
+            _tags(get("tags")),
         )
 
-    def _endpoint(self, endpoint: dict[str, Any]) -> Endpoint:
-        get = endpoint.get
-        address = json_body.text(get("ipv6") or get("ipv4"))
-        return Endpoint(json_body.text(get("serviceName")), self._address(address), json_body.integer(get("port")))
+    def _endpoint(self, endpoint: object) -> Endpoint:
+        get = json_body.members(endpoint).get
+        address = self._address(get("ipv6")) or self._address(get("ipv4"))
+        return Endpoint(json_body.text(get("serviceName")), address, json_body.port(get("port")))
 
-    def _address(self, text: str) -> str:
-        if text and text not in self._addresses:
-            self._addresses[text] = zipkin_address.from_text(text)
-        return self._addresses[text] if text else ""
+    def _address(self, text: object) -> str:
+        if not text or not isinstance(text, str):
+            return ""
+        found = self._addresses.get(text)
+        if found is None:
+            found = self._addresses[text] = zipkin_address.from_text(text)
+        return found
 
-    def _annotation(self, annotation: dict[str, Any]) -> tuple[int, str]:
-        time = json_body.integer(annotation.get("timestamp"))
-        if not time:
-            raise ValueError("an annotation has no timestamp")
-        return time, json_body.text(annotation.get("value"))
+
+def _tags(tags: object) -> dict[str, str]:
+    """Tags by key, which some clients send as a list of objects."""
+    found = tags if isinstance(tags, dict) else _listed(tags)
+    if all(map(_is_text, found.values())):
+        return found
+    return {key: json_body.text(value) for key, value in found.items()}
+
+
+def _listed(tags: object) -> dict[str, str]:
+    items = [(each.get("key"), each.get("value")) for each in json_body.objects(tags)]
+    return {json_body.text(key): json_body.text(value) for key, value in items if key}
 
 
 def _is_text(value: object) -> bool:
     return type(value) is str
+
+
+def _annotations(annotations: object) -> list[tuple[int, str]]:
+    """Annotations; one without a time is left out."""
+    found = []
+    for annotation in json_body.objects(annotations):
+        try:
+            time = json_body.integer(annotation.get("timestamp"))
+        except ValueError:
+            continue
+        if time:
+            found.append((time, json_body.text(annotation.get("value"))))
+    return found

@@ -1,5 +1,6 @@
 """Zipkin's protobuf: ListOfSpans, with the field numbers of zipkin-api's zipkin.proto."""
 
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -7,6 +8,7 @@ from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 
 from spanlake.receivers import zipkin_address
+from spanlake.receivers.translated import Translated
 from spanlake.receivers.zipkin import NOWHERE, Endpoint, ZipkinSpan, export, malformed
 from spanlake.spans.descriptors import Messages, message_types
 
@@ -37,17 +39,20 @@ _MESSAGES: Messages = {
 }
 
 
-def spans(body: bytes) -> bytes:
-    """Turn a ListOfSpans into an ExportTraceServiceRequest. Raises MalformedSpans."""
+def spans(body: bytes) -> Translated:
+    """Turn a ListOfSpans into an ExportTraceServiceRequest, without the spans that are no protobuf.
+
+    Raises MalformedSpans when the body is no protobuf.
+    """
     types = _types()
     try:
         encoded = types["ListOfSpans"].FromString(body).spans
-        if len(encoded) > _FEW + len(body) // _SMALLEST:
-            raise malformed(_ENCODING, "most of its spans are empty")
-        reader = _Reader(types)
-        return export([reader.span(types["Span"].FromString(each)) for each in encoded], tells_absent_start=False)
     except DecodeError as error:
         raise malformed(_ENCODING, str(error).rpartition(": ")[2] or "not protobuf") from error
+    if len(encoded) > _FEW + len(body) // _SMALLEST:
+        raise malformed(_ENCODING, "most of its spans are empty")
+    found = list(_Reader(types).spans(encoded))
+    return Translated.without(len(encoded) - len(found), export(found, tells_absent_start=False))
 
 
 @cache
@@ -64,8 +69,17 @@ class _Reader:
         self._tags: dict[bytes, tuple[str, str]] = {}
         self._endpoints: dict[bytes, Endpoint] = {}
 
-    def span(self, message: Any) -> ZipkinSpan:
-        known = self._tags
+    def spans(self, encoded: Iterable[bytes]) -> Iterator[ZipkinSpan]:
+        """The spans that can be read."""
+        read = self._types["Span"].FromString
+        for each in encoded:
+            try:
+                message = read(each)
+            except DecodeError:
+                continue
+            yield self._span(message)
+
+    def _span(self, message: Any) -> ZipkinSpan:
         return ZipkinSpan(
             _id(message.trace_id, 16),
             _id(message.id, 8),
@@ -77,8 +91,23 @@ class _Reader:
             self._endpoint(message.local_endpoint) if message.local_endpoint else NOWHERE,
             self._endpoint(message.remote_endpoint) if message.remote_endpoint else NOWHERE,
             [(each.timestamp, _text(each.value)) for each in message.annotations],
-            dict([known.get(encoded) or self._tag(encoded) for encoded in message.tags]),
+            self._tags_of(message.tags),
         )
+
+    def _tags_of(self, tags: Iterable[bytes]) -> dict[str, str]:
+        known = self._tags
+        try:
+            return dict([known.get(encoded) or self._tag(encoded) for encoded in tags])
+        except DecodeError:
+            return dict(self._readable(tags))
+
+    def _readable(self, tags: Iterable[bytes]) -> Iterator[tuple[str, str]]:
+        """Tags, without those that are no protobuf."""
+        for encoded in tags:
+            try:
+                yield self._tag(encoded)
+            except DecodeError:
+                continue
 
     def _tag(self, encoded: bytes) -> tuple[str, str]:
         tag = self._types["Tag"].FromString(encoded)
@@ -86,19 +115,28 @@ class _Reader:
         return self._tags[encoded]
 
     def _endpoint(self, encoded: bytes) -> Endpoint:
-        if encoded not in self._endpoints:
+        found = self._endpoints.get(encoded)
+        if found is None:
+            found = self._endpoints[encoded] = self._read_endpoint(encoded)
+        return found
+
+    def _read_endpoint(self, encoded: bytes) -> Endpoint:
+        try:
             endpoint = self._types["Endpoint"].FromString(encoded)
-            address = endpoint.ipv6 or endpoint.ipv4
-            shown = zipkin_address.from_bytes(address) if address else ""
-            self._endpoints[encoded] = Endpoint(_text(endpoint.service_name), shown, endpoint.port)
-        return self._endpoints[encoded]
+        except DecodeError:
+            return NOWHERE
+        address = zipkin_address.from_bytes(endpoint.ipv6) or zipkin_address.from_bytes(endpoint.ipv4)
+        port = endpoint.port if 0 < endpoint.port < 1 << 16 else 0
+        return Endpoint(_text(endpoint.service_name), address, port)
+
+
+_LENGTHS: Mapping[int, tuple[int, ...]] = {16: (16, 8), 8: (8,)}
+"""By the length of ids in bytes, the lengths that are sent: trace ids of Zipkin's own clients may have 64 bits."""
 
 
 def _id(id_: bytes, length: int) -> bytes:
-    """An id of its whole length, or none."""
-    if id_ and len(id_) != length:
-        raise malformed(_ENCODING, f"an id has {len(id_)} bytes instead of {length}")
-    return id_
+    """An id, padded with zeros on the left; nothing when its length is not that of an id."""
+    return id_ if len(id_) == length else id_.rjust(length, b"\0") if len(id_) in _LENGTHS[length] else b""
 
 
 def _text(encoded: bytes) -> str:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from spanlake.receivers.export import Export, Span, Value, attribute, event, resource, status
+from spanlake.receivers.export import Export, Span, Value, attribute, clamped, event, resource, status
 
 _KINDS = {"cs": 3, "cr": 3, "ss": 2, "sr": 2, "ms": 4, "mr": 5}
 """Core annotations, and the kinds of spans that have them."""
@@ -33,6 +33,7 @@ class Annotation:
     """Something that happened."""
 
     time_us: int
+    """0 when it is not known: then the annotation tells the kind and the endpoint, and is no event."""
     value: str
     endpoint: Endpoint
 
@@ -82,7 +83,7 @@ def export(spans: Iterable[ZipkinV1Span], *, now_ns: int | None) -> bytes:
             [
                 event(_nanoseconds(each.time_us), each.value)
                 for each in span.annotations
-                if each.value and each.value not in _KINDS
+                if each.value and each.time_us > 0 and each.value not in _KINDS
             ],
             status=in_status,
         )
@@ -91,14 +92,15 @@ def export(spans: Iterable[ZipkinV1Span], *, now_ns: int | None) -> bytes:
 
 
 def _nanoseconds(time_us: int) -> int:
-    return max(time_us, 0) * 1000
+    return clamped(time_us * 1000)
 
 
 def _times(span: ZipkinV1Span) -> tuple[int, int]:
     """Start and end: the annotations say when the span does not."""
     if span.timestamp_us is not None:
-        return _nanoseconds(span.timestamp_us), _nanoseconds(span.timestamp_us + span.duration_us)
-    times = [each.time_us for each in span.annotations if each.value]
+        start = max(span.timestamp_us, 0)
+        return _nanoseconds(start), _nanoseconds(start + max(span.duration_us, 0))
+    times = [each.time_us for each in span.annotations if each.value and each.time_us > 0]
     return (_nanoseconds(min(times)), _nanoseconds(max(times))) if times else (0, 0)
 
 

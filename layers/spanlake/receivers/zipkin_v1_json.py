@@ -6,7 +6,9 @@ Clients also send what the Collector refuses: ``true`` as the value of ``sa`` an
 import time
 from typing import Any
 
-from spanlake.receivers import json_body
+from spanlake.receivers import json_body, zipkin_address
+from spanlake.receivers.export import Value
+from spanlake.receivers.translated import Translated
 from spanlake.receivers.zipkin import malformed
 from spanlake.receivers.zipkin_v1 import (
     NOWHERE,
@@ -20,13 +22,17 @@ from spanlake.receivers.zipkin_v1 import (
 _ENCODING = "v1 JSON"
 
 
-def spans(body: bytes) -> bytes:
-    """Turn a list of spans into an ExportTraceServiceRequest. Raises MalformedSpans."""
+def spans(body: bytes) -> Translated:
+    """Turn a list of spans into an ExportTraceServiceRequest, without the spans that cannot be read.
+
+    Those are spans that are no objects and spans whose time or duration is no number. Raises MalformedSpans when the
+    body is no list.
+    """
     try:
-        found = json_body.spans(body, _span)
+        found, unreadable = json_body.spans(body, _span)
     except ValueError as error:
         raise malformed(_ENCODING, str(error)) from error
-    return export(found, now_ns=time.time_ns())
+    return Translated.without(unreadable, export(found, now_ns=time.time_ns()))
 
 
 def _span(span: dict[str, Any]) -> ZipkinV1Span:
@@ -38,28 +44,41 @@ def _span(span: dict[str, Any]) -> ZipkinV1Span:
         json_body.text(get("name")),
         json_body.integer(get("timestamp")) or None,
         json_body.integer(get("duration")),
-        [_annotation(each) for each in get("annotations") or ()],
-        [_binary_annotation(each) for each in get("binaryAnnotations") or ()],
+        [_annotation(each) for each in json_body.objects(get("annotations"))],
+        [_binary_annotation(each) for each in json_body.objects(get("binaryAnnotations"))],
     )
 
 
 def _annotation(annotation: dict[str, Any]) -> Annotation:
     get = annotation.get
-    return Annotation(json_body.integer(get("timestamp")), json_body.text(get("value")), _endpoint(get("endpoint")))
+    return Annotation(_time(get("timestamp")), json_body.text(get("value")), _endpoint(get("endpoint")))
+
+
+def _time(value: object) -> int:
+    """Microseconds; 0 for what is no time, as for none."""
+    try:
+        return json_body.integer(value)
+    except ValueError:
+        return 0
 
 
 def _binary_annotation(annotation: dict[str, Any]) -> BinaryAnnotation:
-    value = annotation.get("value")
-    return BinaryAnnotation(
-        json_body.text(annotation.get("key")),
-        value if isinstance(value, str | bool | int | float) else json_body.text(value),
-        _endpoint(annotation.get("endpoint")),
-    )
+    key, value = json_body.text(annotation.get("key")), _value(annotation.get("value"))
+    return BinaryAnnotation(key, value, _endpoint(annotation.get("endpoint")))
 
 
-def _endpoint(endpoint: dict[str, Any] | None) -> Endpoint:
+def _value(value: object) -> Value:
+    return value if isinstance(value, str | bool | int | float) else json_body.text(value)
+
+
+def _endpoint(endpoint: object) -> Endpoint:
     if not endpoint:
         return NOWHERE
-    get = endpoint.get
+    get = json_body.members(endpoint).get
     name, ipv4, ipv6 = (json_body.text(get(field)) for field in ("serviceName", "ipv4", "ipv6"))
-    return Endpoint(name, ipv4, ipv6, json_body.integer(get("port")))
+    return Endpoint(name, _address(ipv4), _address(ipv6), json_body.port(get("port")))
+
+
+def _address(text: str) -> str:
+    """The text of an address as it is; nothing when it is none."""
+    return text if text and zipkin_address.from_text(text) else ""

@@ -7,6 +7,7 @@ from struct import Struct
 from spanlake.receivers import thrift, zipkin_address
 from spanlake.receivers.export import Value
 from spanlake.receivers.thrift import BinaryReader, Reader
+from spanlake.receivers.translated import Translated
 from spanlake.receivers.zipkin_v1 import (
     NOWHERE,
     Annotation,
@@ -21,14 +22,17 @@ _TRACE_ID = Struct(">qq").pack
 _SPAN_ID = Struct(">q").pack
 
 
-def spans(body: bytes) -> bytes:
-    """Turn a list of spans into an ExportTraceServiceRequest. Raises MalformedSpans."""
+def spans(body: bytes) -> Translated:
+    """Turn a list of spans into an ExportTraceServiceRequest. Raises MalformedSpans when the body is no list.
+
+    Every struct is a span: what a span lacks, an id for one, is for the store to judge.
+    """
     reader = BinaryReader(body, _FORMAT)
-    return export(thrift.whole(reader, _spans), now_ns=None)
+    return Translated(export(thrift.whole(reader, _spans), now_ns=None))
 
 
 def _spans(reader: Reader) -> list[ZipkinV1Span]:
-    return thrift.items(reader, thrift.STRUCT, _span)
+    return thrift.required_items(reader, thrift.STRUCT, _span)
 
 
 def _span(reader: Reader) -> ZipkinV1Span:

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from spanlake.api.app import create_app
+from spanlake.api.cors import SpanCors
 from spanlake.api.ingest_routes import ingest_routes
 from spanlake.api.jaeger_sampling import sampling_routes
 from spanlake.api.ops import Operations, metrics_route, ops_routes
@@ -29,7 +30,7 @@ _SLOW_THREADS = 2  # for bodies that need decompressing or come as JSON
 class Process:
     """The parts of a server that have a beginning and an end."""
 
-    app: Starlette
+    app: ASGIApp
     intake: Intake
     upkeep: Upkeep
     metrics: Metrics
@@ -49,7 +50,8 @@ def compose(config: Config, store: Store, lifecycle: Lifecycle) -> Process:
         *ingest_routes(taken.ingest, ThreadPoolExecutor(_SLOW_THREADS, thread_name_prefix="body")),
     )
     app = create_app(routes, ALL_ERRORS)
-    return Process(app, taken, _upkeep(config, store, metrics), metrics)
+    shared = SpanCors(app, config.cors_origins) if config.cors_origins else app
+    return Process(shared, taken, _upkeep(config, store, metrics), metrics)
 
 
 def _upkeep(config: Config, store: Store, metrics: Metrics) -> Upkeep:
@@ -75,5 +77,6 @@ def _settings(config: Config) -> Mapping[str, str]:
         "listen": config.listen,
         "retention": "any age" if config.retention is None else str(config.retention),
         "retentionBytes": "any size" if config.retention_bytes is None else str(config.retention_bytes),
+        "corsOrigins": ", ".join(config.cors_origins) or "none",
         "portOffset": str(config.port_offset),
     }

@@ -1,6 +1,7 @@
 """Where a server listens, and what for."""
 
 import socket
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from spanlake.config import InvalidSetting
@@ -65,6 +66,11 @@ def address(face: Face, host: str, offset: int) -> Address:
     if face.port + offset > _LAST_PORT:
         raise InvalidSetting(f"{face.port} and a port offset of {offset} is more than {_LAST_PORT}")
     return Address(face, host, face.port + offset)
+
+
+def ports_advice(addresses: Iterable[Address]) -> str:
+    """Say what is sent to which port, for who sends it elsewhere."""
+    return ", ".join(f"{where.face.serves} is sent to port {where.port}" for where in addresses)
 
 
 def bind(where: Address, *, shared: bool = False) -> socket.socket:

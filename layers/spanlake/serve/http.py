@@ -4,22 +4,30 @@ import asyncio
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-_HEAD_BYTES = 64 << 10  # request line and headers
+from spanlake.ingest.misdirected import Notices
+from spanlake.serve.http_protocol import HttpProtocol, Misdirected
 
 
 class HttpServer:
     """One application on several sockets."""
 
-    def __init__(self, app: ASGIApp, sockets: Sequence[socket.socket], *, drain_seconds: float) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        sockets: Sequence[socket.socket],
+        *,
+        drain_seconds: float,
+        misdirected: Misdirected | None = None,
+    ) -> None:
+        """``misdirected`` says what to tell clients that speak another protocol."""
+        told = misdirected or Misdirected(Notices())
         config = uvicorn.Config(
             app,
-            http=_Protocol,
+            http=type("Protocol", (HttpProtocol,), {"misdirected": told}),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -59,28 +67,3 @@ class _Uvicorn(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
-
-
-class _Protocol(HttpToolsProtocol):
-    """HTTP/1.1 with a limit on request line and headers, which uvicorn does not have with httptools."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._in_head = True
-        self._head_bytes = 0
-
-    def data_received(self, data: bytes) -> None:
-        if self._in_head:
-            self._head_bytes += len(data)
-        super().data_received(data)
-        if self._head_bytes > _HEAD_BYTES and not self.transport.is_closing():
-            self.send_400_response("Request line and headers are too long.")
-
-    def on_headers_complete(self) -> None:
-        self._in_head = False
-        self._head_bytes = 0
-        super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        self._in_head = True
-        super().on_message_complete()

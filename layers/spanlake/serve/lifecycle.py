@@ -5,6 +5,9 @@ import signal
 from collections.abc import Callable
 from enum import StrEnum
 
+ARRIVAL_SHARE = 0.8
+"""The share of the time to drain within which requests have to arrive, so that there is time left to store them."""
+
 
 class State(StrEnum):
     """The stages of a server's life; the values are what /ready says."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from spanlake.edge import udp
 from spanlake.edge.jaeger_grpc import jaeger_grpc
+from spanlake.edge.misdirected import OtherServices
 from spanlake.edge.opencensus_grpc import OpenCensusGrpc
 from spanlake.edge.otlp_grpc import otlp_grpc
 from spanlake.edge.server import GrpcServer
@@ -13,7 +14,7 @@ from spanlake.edge.udp import UdpReceiver
 from spanlake.edge.unary import StoringMethod
 from spanlake.ingest.service import Ingest
 from spanlake.serve import faces
-from spanlake.serve.faces import Address, Face
+from spanlake.serve.faces import Address, Face, ports_advice
 
 _DATAGRAMS = {faces.JAEGER_COMPACT: udp.COMPACT, faces.JAEGER_BINARY: udp.BINARY}
 _SERVICES: Mapping[Face, Callable[[Ingest], StoringMethod | OpenCensusGrpc]] = {
@@ -37,7 +38,8 @@ class Listeners:
         *,
         shared: bool = False,
     ) -> None:
-        self._servers = [_server(ingest, where, shared=shared) for where in grpc]
+        advice = ports_advice(grpc)
+        self._servers = [_server(ingest, where, advice, shared=shared) for where in grpc]
         self._readers = [UdpReceiver(ingest, _DATAGRAMS[face], listener) for face, listener in datagrams.items()]
 
     async def start(self) -> None:
@@ -58,6 +60,8 @@ class Listeners:
         await asyncio.gather(*(server.stop(seconds) for server in self._servers))
 
 
-def _server(ingest: Ingest, where: Address, *, shared: bool) -> GrpcServer:
+def _server(ingest: Ingest, where: Address, advice: str, *, shared: bool) -> GrpcServer:
     service = _SERVICES[where.face](ingest)
-    return GrpcServer([service.handler()], where.authority, max_message_bytes=ingest.limits.body_bytes, shared=shared)
+    others = OtherServices(ingest.notices, where.port, advice)
+    handlers = [service.handler(), others]
+    return GrpcServer(handlers, where.authority, max_message_bytes=ingest.limits.body_bytes, shared=shared)

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from spanlake.config import Config
 from spanlake.serve.compose import compose
-from spanlake.serve.faces import Address
+from spanlake.serve.faces import Address, ports_advice
 from spanlake.serve.http import HttpServer
-from spanlake.serve.lifecycle import Lifecycle, State, asked_to_stop
+from spanlake.serve.http_protocol import Misdirected
+from spanlake.serve.lifecycle import ARRIVAL_SHARE, Lifecycle, State, asked_to_stop
 from spanlake.serve.listeners import Listeners
 from spanlake.serve.storage import open_store
 
@@ -24,9 +25,11 @@ async def serve(config: Config, sockets: Mapping[Address, socket.socket], grpc_a
     store = await asyncio.to_thread(open_store, config)
     process = compose(config, store, lifecycle)
     streams = [listener for listener in sockets.values() if listener.type == socket.SOCK_STREAM]
-    http = HttpServer(process.app, streams, drain_seconds=config.drain_seconds)
+    ingest = process.intake.ingest
+    misdirected = Misdirected(ingest.notices, ports_advice(grpc_addresses))
+    http = HttpServer(process.app, streams, drain_seconds=config.drain_seconds, misdirected=misdirected)
     datagrams = {where.face: listener for where, listener in sockets.items() if listener.type == socket.SOCK_DGRAM}
-    listeners = Listeners(process.intake.ingest, grpc_addresses, datagrams)
+    listeners = Listeners(ingest, grpc_addresses, datagrams)
     process.intake.commits.start()
     await http.start()
     await listeners.start()
@@ -39,6 +42,7 @@ async def serve(config: Config, sockets: Mapping[Address, socket.socket], grpc_a
     asked = await stop
     lifecycle.state = State.DRAINING
     _log.info("shutting down", extra={"signal": asked.name})
+    ingest.deadline.end_in(config.drain_seconds * ARRIVAL_SHARE)
     await asyncio.gather(http.stop(), listeners.stop(config.drain_seconds))
     await asyncio.to_thread(process.intake.commits.close)
     await asyncio.to_thread(process.upkeep.close)

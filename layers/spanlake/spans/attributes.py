@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spanlake.spans import wire
+from spanlake.spans import repair
 from spanlake.spans.arrays import Array, equals_last, int32, numbers, place, struct_of, where
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType
 from spanlake.spans.limits import Limits
@@ -92,7 +92,7 @@ def read(occurrences: Sequence[Array], limits: Limits) -> tuple[Attributes, list
 
 
 def _decode(key_values: Array, limits: Limits) -> Attributes:
-    fields = wire.decode("KeyValue", key_values)
+    fields = repair.decode("KeyValue", key_values, limits)
     keys = fields["key"].dictionary_encode()
     any_value = fields["value"]
     values = {type_: any_value.field(name) for type_, name in _SCALARS.items()}
@@ -125,10 +125,10 @@ def _lists(array_values: Array, limits: Limits) -> tuple[Array, dict[ValueType, 
 
     The kind of an array without items is NULL, for it might be of any type.
     """
-    arrays = wire.decode("ArrayValue", array_values)["values"]
+    arrays = repair.decode("ArrayValue", array_values, limits)["values"]
     payloads = arrays.flatten()
     limits.check_items(len(payloads))
-    items = struct_of(wire.decode("AnyValue", payloads))
+    items = struct_of(repair.decode("AnyValue", payloads, limits))
     kind = _common(_kind(items), pc.list_parent_indices(arrays), len(arrays))
     lists = {}
     for kind_of_items in kind.unique().drop_null().to_pylist():

@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spanlake.spans import wire
-from spanlake.spans.arrays import Array, distinct, repeated
+from spanlake.spans import repair
+from spanlake.spans.arrays import Array, distinct, int32, repeated
 from spanlake.spans.limits import Limits
 
 
@@ -45,13 +45,16 @@ class Envelope:
     spans_per_request: list[int]
     resources: Parents
     scopes: Parents
+    damaged_requests: Sequence[int]
+    """The requests that could not be opened as they are."""
 
 
 def open_(requests: Sequence[bytes], limits: Limits) -> Envelope:
     """Take the spans out of ExportTraceServiceRequests, in order. Raises protobuf.WireError and limits.TooMuch."""
-    by_request = wire.decode("Request", requests)["resource_spans"]
+    read = repair.read("Request", requests, limits)
+    by_request = read.fields["resource_spans"]
     resource_spans = by_request.flatten()
-    by_resource = resource_spans.field("scope_spans")
+    by_resource = _scope_spans(resource_spans)
     scope_spans = by_resource.flatten()
     limits.check("resources", len(resource_spans), smallest=32)
     limits.check("scopes", len(scope_spans), smallest=32)
@@ -60,21 +63,43 @@ def open_(requests: Sequence[bytes], limits: Limits) -> Envelope:
     limits.check("spans", len(spans), smallest=32)
     ends = by_scope.offsets.take(by_resource.offsets.take(by_request.offsets))
     scope = pc.list_parent_indices(by_scope)
-    resource = pc.list_parent_indices(by_resource).take(scope)
+    resource: Array = pc.list_parent_indices(by_resource)
     return Envelope(
         spans=spans,
         spans_per_request=pc.pairwise_diff(ends).slice(1).to_pylist(),
-        resources=_parents("Resource", resource_spans.field("resource"), resource_spans.field("schema_url"), resource),
-        scopes=_parents("Scope", scope_spans.field("scope"), scope_spans.field("schema_url"), scope),
+        resources=_parents("Resource", resource_spans, resource.take(scope), limits),
+        scopes=_parents("Scope", scope_spans, scope, limits),
+        damaged_requests=read.repaired,
     )
 
 
-def _parents(message: str, payloads: Array, schema_urls: Array, row: Array) -> Parents:
+def _scope_spans(resource_spans: Array) -> Array:
+    """The scopes of each resource; those of OTLP before 0.16 where there are no others."""
+    found, former = resource_spans.field("scope_spans"), resource_spans.field("instrumentation_library_spans")
+    if not len(former.flatten()):
+        return found
+    return pc.if_else(pc.equal(pc.list_value_length(found), int32(0)), former, found)
+
+
+def _parents(message: str, containers: Array, row: Array, limits: Limits) -> Parents:
+    payloads, schema_urls = _merged(containers.field(message.lower())), containers.field("schema_url")
     number, first = distinct(payloads, schema_urls)
     payload, schema_url = payloads.take(first), schema_urls.take(first)
     is_present = payload.is_valid()
-    fields = wire.decode(message, pc.fill_null(payload, b""))
+    fields = repair.decode(message, pc.fill_null(payload, b""), limits)
     return Parents(number.take(row), is_present, schema_url, fields, _identity(is_present, schema_url, fields))
+
+
+def _merged(payloads: Array) -> Array:
+    """The one message in each list, NULL for none: encoded messages behind each other are the merged one."""
+    lengths: Array = pc.list_value_length(payloads)
+    flat: Array = payloads.flatten()
+    if pc.any(pc.greater(lengths, int32(1))).as_py():
+        return pa.array([b"".join(each) if each else None for each in payloads.to_pylist()], pa.binary())
+    if len(flat) == len(payloads):
+        return flat
+    is_there = pc.equal(lengths, int32(1))
+    return flat.take(pc.if_else(is_there, payloads.offsets.slice(0, len(payloads)), int32(None)))
 
 
 def _identity(is_present: Array, schema_url: Array, fields: dict[str, Array]) -> Array:

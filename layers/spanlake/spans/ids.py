@@ -1,5 +1,7 @@
 """Trace and span ids: 16 and 8 bytes in the span table, whatever length senders give them."""
 
+import re
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -7,6 +9,22 @@ from spanlake.spans.arrays import Array, int32
 
 TRACE_ID, SPAN_ID = 16, 8
 """Lengths in bytes."""
+
+_HEX = re.compile("[0-9A-Fa-f]+", re.ASCII)
+_UUID = re.compile("[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCII)
+
+
+def parse_id(text: str, length: int) -> bytes | None:
+    """Reads an id in hex digits of either case, without its leading zeros or with dashes as a UUID has them.
+
+    None where the text is no id of so many bytes.
+    """
+    digits = text.strip()
+    if _UUID.fullmatch(digits):
+        digits = digits.replace("-", "")
+    if len(digits) > 2 * length or not _HEX.fullmatch(digits):
+        return None
+    return bytes.fromhex(digits.rjust(2 * length, "0"))
 
 
 def padded(ids: Array, length: int) -> Array:

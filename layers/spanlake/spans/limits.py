@@ -1,7 +1,7 @@
 """How much requests may hold, so that what is made of them stays in proportion to their size."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _FEW = 1024
 """How many messages of a kind a request may have, however small they are."""
@@ -9,8 +9,25 @@ _MOST_ITEMS = 1 << 22
 """How many values the values of a request's attributes may hold in all."""
 
 
+_MOST_REPAIRS, _SMALLEST_FIELD = 65_536, 8
+"""How many fields of damaged messages are looked at: so many, and one more for so many bytes."""
+
+
 class TooMuch(ValueError):  # noqa: N818
     """Small messages of which many fit in a request, but what is made of them would not fit in memory."""
+
+
+@dataclass(slots=True)
+class Repairs:
+    """How many fields of damaged messages may be looked at: that takes a Python step each."""
+
+    left: int
+
+    def count(self) -> None:
+        """Count one. Raises TooMuch."""
+        if not self.left:
+            raise TooMuch("too much of it is damaged")
+        self.left -= 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +37,13 @@ class Limits:
     requests: int
     size: int
     """Bytes of all requests."""
+    repairs: Repairs = field(default_factory=lambda: Repairs(0))
 
     @classmethod
     def of(cls, requests: Sequence[bytes]) -> "Limits":
         """The limits for these requests."""
-        return cls(len(requests), sum(map(len, requests)))
+        size = sum(map(len, requests))
+        return cls(len(requests), size, Repairs(_MOST_REPAIRS + size // _SMALLEST_FIELD))
 
     def check(self, messages: str, count: int, smallest: int) -> None:
         """Raise TooMuch if there are more messages than of ``smallest`` bytes would fit in the requests."""

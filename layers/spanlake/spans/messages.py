@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from spanlake.spans import attributes, wire
+from spanlake.spans import attributes, repair
 from spanlake.spans.arrays import Array
 from spanlake.spans.attributes import Attributes
 from spanlake.spans.envelope import Envelope
@@ -24,11 +24,15 @@ class Messages:
     span_codes: Array
     event_codes: Array
     link_codes: Array
+    limits: Limits
+    unreadable: frozenset[int]
+    """The rows of spans that cannot be read; they have nothing."""
 
     @classmethod
     def read(cls, envelope: Envelope, limits: Limits) -> "Messages":
         """Decode the messages in an envelope. Raises protobuf.WireError and limits.TooMuch."""
-        spans = wire.decode("Span", envelope.spans)
+        read = repair.read("Span", envelope.spans, limits)
+        spans = read.fields
         events = _elements("Event", spans["events"].flatten(), limits)
         links = _elements("Link", spans["links"].flatten(), limits)
         owners = (envelope.resources.fields, envelope.scopes.fields, spans, events, links)
@@ -36,7 +40,20 @@ class Messages:
         lists = [owner["attributes"].flatten() if owner else none for owner in owners]
         limits.check("attributes", sum(map(len, lists)), smallest=8)
         values, codes = attributes.read(lists, limits)
-        return cls(spans, events, links, values, *codes)
+        resource_codes, scope_codes, span_codes, event_codes, link_codes = codes
+        return cls(
+            spans,
+            events,
+            links,
+            values,
+            resource_codes,
+            scope_codes,
+            span_codes,
+            event_codes,
+            link_codes,
+            limits,
+            read.broken,
+        )
 
 
 def _elements(message: str, payloads: Array, limits: Limits) -> dict[str, Array]:
@@ -44,4 +61,4 @@ def _elements(message: str, payloads: Array, limits: Limits) -> dict[str, Array]
     if not len(payloads):
         return {}
     limits.check(f"{message.lower()}s", len(payloads), smallest=8)
-    return wire.decode(message, payloads)
+    return repair.decode(message, payloads, limits)

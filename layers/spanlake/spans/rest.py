@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spanlake.spans import wire
+from spanlake.spans import repair
 from spanlake.spans.arrays import Array, int32, lists, place, string, struct_of, where
 from spanlake.spans.attributes import Attributes
 from spanlake.spans.limits import Limits
@@ -21,8 +21,15 @@ _ODD = r'["\\\x00-\x1f]'
 """What JSON strings do not hold as it is."""
 
 
-class TooDeep(ValueError):  # noqa: N818
-    """A value that nests deeper than protobuf's decoders would follow, or that is deep and large."""
+TOO_DEEP = "value nested too deep"
+"""What stands for a value that nests deeper than protobuf's decoders follow."""
+_TOO_DEEP = f'{{"stringValue":"{TOO_DEEP}"}}'
+_NESTED = {"array_value": 2, "kvlist_value": 3}
+"""The messages from a value to those in it."""
+
+
+class TooLarge(ValueError):  # noqa: N818
+    """Values that are large and nest deep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +46,18 @@ class _Room:
         return cls(limits, messages=90, size=limits.requests * _MOST_BYTES)
 
     def within(self, messages: int, payloads: Array) -> "_Room":
-        """What is left for these values, which are so many messages deeper. Raises TooDeep and limits.TooMuch."""
+        """What is left for these values, which are so many messages deeper. Raises TooLarge and limits.TooMuch."""
         self.limits.check_items(len(payloads))
         room = _Room(self.limits, self.messages - messages, self.size - payloads.nbytes)
-        if room.messages < 0 or room.size < 0:
-            raise TooDeep("values nest too deep")
+        if room.size < 0:
+            raise TooLarge("its values are large and nest deep")
         return room
 
 
 def column(attributes: Attributes, codes: Array, rows: Array, length: int) -> Array:
     """Make a rest column of attributes, by number, at rows, which are in order.
 
-    Raises TooDeep, limits.TooMuch and protobuf.WireError.
+    Raises TooLarge, limits.TooMuch and protobuf.WireError.
     """
     if not len(codes):
         return pa.nulls(length, REST)
@@ -63,7 +70,7 @@ def column(attributes: Attributes, codes: Array, rows: Array, length: int) -> Ar
 def texts(attributes: Attributes, codes: Array) -> Array:
     """Write the values of attributes, by number, as OTLP JSON: ``{}`` one with nothing set, ``null`` none at all.
 
-    Values in values are written together, level by level. Raises TooDeep, limits.TooMuch and protobuf.WireError.
+    Values in values are written together, level by level. Raises TooLarge, limits.TooMuch and protobuf.WireError.
     """
     if not len(codes):
         return pa.array([], pa.string())
@@ -81,13 +88,19 @@ def texts_of_column(values: Array) -> Array:
 
 def _texts(any_value: Array, room: _Room) -> Array:
     written: Array = pc.if_else(any_value.is_valid(), string("{}"), string("null"))
-    for field, write in _WRITERS.items():
+    for field in _WRITERS:
         values = any_value.field(field)
         rows = where(values.is_valid())
         if len(rows):
-            text = _join(f'{{"{_camel(field)}":', write(values.take(rows), room), "}")
+            text = _member(field, values.take(rows), room)
             written = pc.coalesce(place(text, rows, len(written)), written)
     return written
+
+
+def _member(field: str, values: Array, room: _Room) -> Array:
+    if room.messages < _NESTED.get(field, 0):
+        return pa.repeat(string(_TOO_DEEP), len(values))
+    return _join(f'{{"{_camel(field)}":', _WRITERS[field](values, room), "}")
 
 
 def _camel(field: str) -> str:
@@ -136,17 +149,17 @@ def _bytes(values: Array, _: _Room) -> Array:
 
 
 def _arrays(values: Array, room: _Room) -> Array:
-    arrays = wire.decode("ArrayValue", values)["values"]
+    arrays = repair.decode("ArrayValue", values, room.limits)["values"]
     payloads = arrays.flatten()
-    room = room.within(2, payloads)
-    return _object(arrays, _texts(struct_of(wire.decode("AnyValue", payloads)), room))
+    room = room.within(_NESTED["array_value"], payloads)
+    return _object(arrays, _texts(struct_of(repair.decode("AnyValue", payloads, room.limits)), room))
 
 
 def _maps(values: Array, room: _Room) -> Array:
-    maps = wire.decode("KeyValueList", values)["values"]
+    maps = repair.decode("KeyValueList", values, room.limits)["values"]
     payloads = maps.flatten()
-    room = room.within(3, payloads)
-    entries = wire.decode("KeyValue", payloads)
+    room = room.within(_NESTED["kvlist_value"], payloads)
+    entries = repair.decode("KeyValue", payloads, room.limits)
     member = _join(',"value":', _texts(entries["value"], room))
     member = pc.if_else(entries["value"].is_valid(), member, string(""))
     return _object(maps, _join('{"key":', _strings(entries["key"], room), member, "}"))

@@ -3,10 +3,11 @@
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spanlake.spans import elements, ids, times, wire
+from spanlake.spans import elements, ids, repair, times
 from spanlake.spans.arrays import Array, nested, of_type
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType
 from spanlake.spans.envelope import Envelope, Parents
+from spanlake.spans.limits import Limits
 from spanlake.spans.messages import Messages
 from spanlake.spans.pivot import Lists, Pivoted, pivot
 from spanlake.spans.schema import ENTITY_REFS, EVENTS, FIXED, LINKS
@@ -19,7 +20,7 @@ def table(envelope: Envelope, messages: Messages) -> pa.Table:
     resource, scope, span = _pivoted(envelope, messages)
     fixed = {
         **_spans(messages.spans),
-        **_resources(envelope.resources, resource),
+        **_resources(envelope.resources, resource, messages.limits),
         **_scopes(envelope.scopes, scope),
         **_elements(messages),
         "span_rest": span.rest,
@@ -74,23 +75,23 @@ def _wide(counts: Array) -> Array:
     return counts.cast(pa.int64())
 
 
-def _resources(resources: Parents, pivoted: Pivoted) -> dict[str, Array]:
+def _resources(resources: Parents, pivoted: Pivoted, limits: Limits) -> dict[str, Array]:
     _, service_name = pivoted.columns.get(_SERVICE_NAME, (None, pa.nulls(len(resources.identity), pa.string())))
     columns = {
         "service_name": service_name,
         "resource_id": resources.identity,
         "resource_schema_url": resources.schema_url,
         "resource_dropped_attributes_count": resources.present(_wide(resources.fields["dropped_attributes_count"])),
-        "resource_entity_refs": _entity_refs(resources.fields["entity_refs"]),
+        "resource_entity_refs": _entity_refs(resources.fields["entity_refs"], limits),
         "resource_rest": pivoted.rest,
     }
     return {name: resources.of_spans(values) for name, values in columns.items()}
 
 
-def _entity_refs(payloads: Array) -> Array:
+def _entity_refs(payloads: Array, limits: Limits) -> Array:
     if not len(payloads.values):
         return pa.nulls(len(payloads), ENTITY_REFS)
-    fields = wire.decode("EntityRef", payloads.flatten())
+    fields = repair.decode("EntityRef", payloads.flatten(), limits)
     arrays = [of_type(fields[field.name], field.type) for field in ENTITY_REFS.value_type]
     refs = pa.StructArray.from_arrays(arrays, fields=list(ENTITY_REFS.value_type))
     return nested(pc.list_value_length(payloads), refs)

@@ -13,9 +13,13 @@ def trace_v1(traces: TracesData) -> bytes:
     return _json({"batches": _resource_spans(traces)})
 
 
-def trace_v2(traces: TracesData) -> bytes:
-    """Write the answer of ``/api/v2/traces/{id}``."""
-    return _json({"trace": {"resourceSpans": _resource_spans(traces)}})
+def trace_v2(traces: TracesData | None, partial: str = "") -> bytes:
+    """Write the answer of ``/api/v2/traces/{id}``, which has an empty trace where there is none.
+
+    ``partial`` says why spans are missing.
+    """
+    trace = {} if traces is None else {"resourceSpans": _resource_spans(traces)}
+    return _json({"trace": trace} | ({"status": "PARTIAL", "message": partial} if partial else {}))
 
 
 def _resource_spans(traces: TracesData) -> list[JsonObject]:

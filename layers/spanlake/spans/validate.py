@@ -7,7 +7,7 @@ from itertools import accumulate, pairwise
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spanlake.spans.arrays import Array, int32, string, struct_of
+from spanlake.spans.arrays import Array, int32, numbers, string, struct_of
 from spanlake.spans.decode import Decoded
 from spanlake.spans.ids import SPAN_ID, TRACE_ID
 
@@ -26,16 +26,23 @@ def validate(decoded: Decoded, *, oldest_ns: int | None, newest_ns: int) -> Vali
     """Take out spans with ids that are none and spans that start outside of a range of times, bounds included.
 
     Times are Unix nanoseconds; without ``oldest_ns`` any age will do. A span with several faults counts for the
-    first of: ``invalid_trace_id`` (not 1 to 16 bytes, or all zero), ``invalid_span_id`` (not 1 to 8 bytes, or all
-    zero), ``invalid_parent_span_id`` (more than 8 bytes), ``too_old``, ``too_new``.
+    first of: ``malformed`` (not readable), ``invalid_trace_id`` (not 1 to 16 bytes, or all zero), ``invalid_span_id``
+    (not 1 to 8 bytes, or all zero), ``invalid_parent_span_id`` (more than 8 bytes), ``too_old``, ``too_new``.
     """
-    faults = _faults(decoded.table, oldest_ns, newest_ns)
+    faults = _unreadable(decoded) | _faults(decoded.table, oldest_ns, newest_ns)
     if not any(is_faulty.true_count for is_faulty in faults.values()):
         return Validated(decoded.table, [Counter() for _ in decoded.spans_per_request])
     reason: Array = pc.case_when(struct_of(faults), *map(string, faults))
     bounds = pairwise(accumulate(decoded.spans_per_request, initial=0))
     rejected = [_count(reason.slice(start, end - start)) for start, end in bounds]
     return Validated(decoded.table.filter(reason.is_null()), rejected)
+
+
+def _unreadable(decoded: Decoded) -> dict[str, Array]:
+    if not decoded.unreadable:
+        return {}
+    rows = pa.array(sorted(decoded.unreadable), pa.int64())
+    return {"malformed": pc.is_in(numbers(decoded.table.num_rows), value_set=rows)}
 
 
 def _faults(table: pa.Table, oldest_ns: int | None, newest_ns: int) -> dict[str, Array]:

@@ -5,6 +5,8 @@ The field numbers are those of opentelemetry-proto 1.10, so the encoding is the 
 * ``AnyValue`` is recursive, which Arrow cannot express: its ``array_value`` and ``kvlist_value`` are bytes.
 * Resources, scopes, spans, events, links and attributes are bytes as well. Most of a batch's attributes repeat, and
   each different one is decoded once; and it is known how many of them there are before anything is made of them.
+* Resources and scopes are repeated: of several in one message protobuf's decoders merge the fields.
+* The scopes of OTLP before 0.16 are there, which had other names and the same fields.
 * Times are signed, as the span table has them.
 """
 
@@ -18,11 +20,12 @@ from spanlake.spans.protobuf import Decoder
 MESSAGES: Messages = {
     "Request": ((1, "resource_spans", "repeated ResourceSpans"),),
     "ResourceSpans": (
-        (1, "resource", "optional bytes"),
+        (1, "resource", "repeated bytes"),
         (2, "scope_spans", "repeated ScopeSpans"),
         (3, "schema_url", "string"),
+        (1000, "instrumentation_library_spans", "repeated ScopeSpans"),
     ),
-    "ScopeSpans": ((1, "scope", "optional bytes"), (2, "spans", "repeated bytes"), (3, "schema_url", "string")),
+    "ScopeSpans": ((1, "scope", "repeated bytes"), (2, "spans", "repeated bytes"), (3, "schema_url", "string")),
     "Resource": (
         (1, "attributes", "repeated bytes"),
         (2, "dropped_attributes_count", "uint32"),

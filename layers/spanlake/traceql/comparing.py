@@ -10,6 +10,7 @@ from math import ceil, floor
 from sqlglot import exp
 
 from spanlake.traceql import values
+from spanlake.traceql.conditions import FLIPPED
 from spanlake.traceql.tokens import MAX_INT, MIN_INT
 from spanlake.traceql.tree import BinaryOperator, Static, Type
 from spanlake.traceql.values import NUMERIC, WHOLE, Alternative, Sql, Value
@@ -17,12 +18,6 @@ from spanlake.traceql.values import NUMERIC, WHOLE, Alternative, Sql, Value
 POSITIVE = {
     BinaryOperator.NOT_EQUAL: BinaryOperator.EQUAL,
     BinaryOperator.NOT_MATCH: BinaryOperator.MATCH,
-}
-FLIPPED = {
-    BinaryOperator.LESS: BinaryOperator.GREATER,
-    BinaryOperator.LESS_EQUAL: BinaryOperator.GREATER_EQUAL,
-    BinaryOperator.GREATER: BinaryOperator.LESS,
-    BinaryOperator.GREATER_EQUAL: BinaryOperator.LESS_EQUAL,
 }
 _ABOVE = (BinaryOperator.GREATER, BinaryOperator.GREATER_EQUAL)
 _UNEQUAL = BinaryOperator.NOT_EQUAL

@@ -1,10 +1,12 @@
 """The conditions of a query that is still being typed, for the suggestion of tags and their values."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial, reduce
 from itertools import pairwise
 from typing import Final
 
 from spanlake.traceql.checker import check
+from spanlake.traceql.conditions import conjuncts
 from spanlake.traceql.errors import ParseError, TraceQLError
 from spanlake.traceql.lexer import lex
 from spanlake.traceql.parser import MAX_LENGTH, parse, parse_tokens
@@ -13,7 +15,6 @@ from spanlake.traceql.tree import (
     Attribute,
     Binary,
     BinaryOperator,
-    Exists,
     FieldExpression,
     IntrinsicField,
     MetricsPipeline,
@@ -22,8 +23,10 @@ from spanlake.traceql.tree import (
     SpansetFilter,
     Stage,
     Static,
+    Type,
 )
 
+_EVERY: Final = Static(Type.BOOL, value=True)
 _CLOSING: Final = {"{": "}", "(": ")"}
 _CONNECTORS: Final = ("&&", "||")
 
@@ -31,28 +34,44 @@ _CONNECTORS: Final = ("&&", "||")
 def filters(text: str) -> SpansetFilter | None:
     """What a possibly broken query already says of the spans it wants; None if that is nothing.
 
-    As Tempo does: a comparison without a right side, a dangling operator and missing closing brackets are
-    overlooked, only the first spanset counts, and of its condition only comparisons of a field with a literal,
-    joined by && and ||. Whatever cannot be understood that way filters nothing.
+    A condition without its value counts as true, missing brackets are closed, and conditions whose types do not fit are
+    left out. What still does not parse, and what is more than one spanset, filters nothing.
     """
     try:
-        query = check(_parse(text))
+        query, is_finished = _parse(text)
     except TraceQLError:
         return None
     first = _first_stage(query)
     if not isinstance(first, SpansetFilter):
         return None
-    condition = _usable(first.condition)
-    return None if condition is None else SpansetFilter(condition, at=first.at)
+    condition = first.condition if is_finished and _is_sound(first.condition) else _usable(first.condition)
+    return None if condition is None or condition == _EVERY else _sound(condition)
 
 
-def _parse(text: str) -> Query:
+def _sound(condition: FieldExpression) -> SpansetFilter | None:
+    """The filter of a condition, or of those of its parts whose types fit."""
+    if _is_sound(condition):
+        return SpansetFilter(condition)
+    parts = [part for part in conjuncts(condition) if _is_sound(part)]
+    return SpansetFilter(reduce(partial(Binary, BinaryOperator.AND), parts)) if parts else None
+
+
+def _is_sound(condition: FieldExpression) -> bool:
     try:
-        return parse(text)
+        check(Query(Pipeline((SpansetFilter(condition),))))
+    except TraceQLError:
+        return False
+    return True
+
+
+def _parse(text: str) -> tuple[Query, bool]:
+    """The query, and whether it is finished."""
+    try:
+        return parse(text), True
     except ParseError:
         if len(text) > MAX_LENGTH:
             raise
-        return parse_tokens(_mended(_understood(text)), text)
+        return parse_tokens(_mended(_understood(text)), text), False
 
 
 def _first_stage(query: Query) -> Stage | None:
@@ -116,16 +135,12 @@ def _missing(tokens: Sequence[Token], at: int) -> Iterator[Token]:
 
 
 def _usable(node: FieldExpression) -> FieldExpression | None:
-    if isinstance(node, Binary) and node.op.is_logical:
-        left, right = _usable(node.left), _usable(node.right)
-        if left is not None and right is not None:
-            return Binary(node.op, left, right, at=node.at)
-        return (left or right) if node.op is BinaryOperator.AND else None
-    if isinstance(node, Binary) and (node.op.is_comparison or node.op.is_regex):
-        sides = (node.left, node.right)
-        fields = sum(isinstance(side, Attribute | IntrinsicField) for side in sides)
-        literals = sum(isinstance(side, Static) for side in sides)
-        return node if fields == literals == 1 else None
-    if isinstance(node, Exists) and node.negated and isinstance(node.operand, Attribute | IntrinsicField):
+    """The condition without what counts as true: constants, and fields that nothing is said of yet."""
+    if isinstance(node, Attribute | IntrinsicField | Static):
+        return None
+    if not isinstance(node, Binary) or not node.op.is_logical:
         return node
-    return None
+    left, right = _usable(node.left), _usable(node.right)
+    if left is not None and right is not None:
+        return Binary(node.op, left, right, at=node.at)
+    return (left or right) if node.op is BinaryOperator.AND else None

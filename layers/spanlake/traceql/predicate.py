@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
+from spanlake.spans.ids import parse_id
 from spanlake.traceql import values
 from spanlake.traceql.arithmetic import Number, compute, negated
 from spanlake.traceql.comparing import compare_literals, compare_values, full_match
@@ -32,7 +33,6 @@ from spanlake.traceql.tree import (
 from spanlake.traceql.values import NUMERIC, Alternative, Sql, Value
 from spanlake.traceql.walk import span_fields
 
-_HEX = re.compile("[0-9A-Fa-f]+")
 _LEADING_ZEROS = re.compile(r"0+(?![*+?{])")
 _ALL_HOLD = (BinaryOperator.NOT_EQUAL, BinaryOperator.NOT_MATCH)
 _ID_BYTES = {Intrinsic.TRACE_ID: 16, Intrinsic.SPAN_ID: 8, Intrinsic.PARENT_ID: 8}
@@ -352,10 +352,8 @@ def _without_zeros(text: str) -> str:
 
 def _id_bytes(text: str, size: int) -> str | None:
     """An id as hex digits of its full length; None when the text is no such id, or that of no span."""
-    digits = text.lstrip("0")
-    if len(digits) > 2 * size or not _HEX.fullmatch(digits):
-        return None
-    return digits.rjust(2 * size, "0").upper()
+    found = parse_id(text, size)
+    return found.hex().upper() if found is not None and any(found) else None
 
 
 def _holds_for(item: Comparison, value: int) -> bool:

@@ -12,7 +12,6 @@ from sqlglot.dialects.duckdb import DuckDB
 
 from spanlake.traceql import values
 from spanlake.traceql.aggregates import Figures, count, operand_of
-from spanlake.traceql.arithmetic import Number, compute
 from spanlake.traceql.comparing import compare_literals, compare_values
 from spanlake.traceql.conditions import conjuncts
 from spanlake.traceql.fields import TRACE, Fields
@@ -27,7 +26,6 @@ from spanlake.traceql.tree import (
     Pipeline,
     ScalarExpression,
     ScalarFilter,
-    ScalarOperation,
     SpansetExpression,
     SpansetFilter,
     SpansetOperation,
@@ -124,12 +122,7 @@ class _Builder:
                 return (Alternative(node.type, values.literal(node)),)
             case Aggregate():
                 return self._aggregate(node)
-            case ScalarOperation():
-                left, right = self._scalar(node.left), self._scalar(node.right)
-                if left is None or right is None:
-                    return None
-                return compute(node.op, Number.of(left), Number.of(right)).value
-            case _:
+            case _:  # DuckDB computes exactly with columns only, not with aggregates
                 return None
 
     def _aggregate(self, node: Aggregate) -> Value | None:

@@ -9,8 +9,10 @@ import time
 from collections.abc import Sequence
 
 from spanlake.config import EdgeConfig
-from spanlake.serve.faces import Address
+from spanlake.ingest.misdirected import Notices
+from spanlake.serve.faces import Address, ports_advice
 from spanlake.serve.http import HttpServer
+from spanlake.serve.http_protocol import Misdirected
 from spanlake.serve.lifecycle import Lifecycle, State, asked_to_stop
 from spanlake.workers.figures import Figures
 from spanlake.workers.health import health_app
@@ -35,7 +37,8 @@ class Supervisor:
         self._seats = [Seat(_orders(config, ports, number), patience) for number in range(config.workers)]
         self._lifecycle = Lifecycle()
         app = health_app(self.hindrance, self.figures)
-        self._http = HttpServer(app, [listener], drain_seconds=_PROBE_SECONDS)
+        misdirected = Misdirected(Notices(), ports_advice(ports.grpc))
+        self._http = HttpServer(app, [listener], drain_seconds=_PROBE_SECONDS, misdirected=misdirected)
 
     def hindrance(self) -> str | None:
         """Why no requests are taken right now, None when they are."""

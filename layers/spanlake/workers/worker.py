@@ -15,6 +15,7 @@ from contextlib import suppress
 
 from spanlake.metrics import Metrics
 from spanlake.serve.intake import intake
+from spanlake.serve.lifecycle import ARRIVAL_SHARE
 from spanlake.serve.listeners import Listeners
 from spanlake.serve.logs import set_up_logs
 from spanlake.serve.storage import Store, open_store
@@ -64,6 +65,7 @@ async def _take_requests(orders: Orders, store: Store, channel: Channel) -> None
     listening = asyncio.create_task(supervisor.listen())
     await channel.send(ready=True)
     seconds = await supervisor.asked_to_drain
+    taken.ingest.deadline.end_in(seconds * ARRIVAL_SHARE)
     await listeners.stop(seconds)
     await asyncio.to_thread(taken.commits.close)
     listening.cancel()

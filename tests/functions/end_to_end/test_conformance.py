@@ -10,10 +10,11 @@ import pytest
 
 from spanlake.store.upkeep.policy import plan
 from tests.conformance.test_compacted import pieces
-from tests.conformance.test_tempo import requests
+from tests.conformance.test_right import requests
 from tests.functions.end_to_end.kit import blocks, send, speaking_for
 from tests.functions.local.stack import Stack
-from tests.recorded import ANSWERS, bodies, checker
+from tests.recorded import answers as recorded_answers
+from tests.recorded import bodies, checker
 from tests.server import patiently
 
 Answers = Mapping[int, tuple[int, Any]]  # status and content, by the number of the request
@@ -26,7 +27,7 @@ _EVERY = 12  # of the recorded requests, asked again
 def answers(stack: Stack) -> Answers:
     """What is answered to all of them."""
     _store(stack, "conformance", _joined(list(bodies())))
-    return _ask(stack, "conformance", checker().load(ANSWERS))
+    return _ask(stack, "conformance", recorded_answers())
 
 
 @pytest.fixture(scope="module")

@@ -40,7 +40,7 @@ class Far:
 
     def _ask(self, duck: Duck, engine: Athena) -> None:
         near = self._near
-        self._lake.querier = Querier(near.index, near.objects, duck, near.querier.dialect, engine)
+        self._lake.querier = Querier(near.index, near.objects, duck, near.querier.sizes, engine)
 
     def above(self, size: int) -> "Far":
         """The same with another limit."""
@@ -67,7 +67,7 @@ class Far:
 
     def series(self, q: str, when: Steps = WHOLE, stop: Cancellation | None = None, tenant: str = TENANT) -> object:
         """The values of series by their labels."""
-        query = check(parse(q), self._lake.querier.dialect)
+        query = check(parse(q), self._lake.querier.sizes)
         found = self._lake.querier.metrics(tenant, query, when, stop, exemplars=3)
         return {tuple(value for _, value in one.labels): one.values for one in found}
 

@@ -1,6 +1,5 @@
 """The time range of a question, from what the user wrote."""
 
-import re
 import time
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,12 +7,10 @@ from datetime import datetime
 from spanlake.commands.errors import InvalidOption
 from spanlake.commands.show.figures import moment
 from spanlake.commands.show.printable import printable
+from spanlake.times import SECOND_NS, unix_time
 from spanlake.traceql.durations import parse_duration
 
-SECOND_NS = 1_000_000_000
 DEFAULT_SINCE = "1h"
-
-_SECONDS = re.compile(r"[0-9]{1,11}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +58,12 @@ def _seconds(option: str, text: str) -> int:
 
 
 def _moment(option: str, text: str) -> int:
-    """Unix seconds as they are, or a date with or without a time; local time when it names no zone."""
-    if _SECONDS.fullmatch(text):
-        return int(text)
+    """Unix seconds of a Unix time in any unit, or of a date, perhaps with a time; local time when it names no zone."""
+    if (nanoseconds := unix_time(text)) is not None:
+        return nanoseconds // SECOND_NS
     try:
         return int(datetime.fromisoformat(text).astimezone().timestamp())
     except (ValueError, OverflowError, OSError):
         raise InvalidOption(
-            f"invalid {option}: {printable(text)} is neither a time such as 2026-11-22T12:30 nor Unix seconds"
+            f"invalid {option}: {printable(text)} is neither a time such as 2026-11-22T12:30 nor a Unix time"
         ) from None

@@ -1,0 +1,55 @@
+"""Answers and log lines for senders that have the wrong address: what is stored here, and where it goes."""
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+_log = logging.getLogger("spanlake")
+
+_MINUTE = 60.0  # seconds
+_SIGNALS: Mapping[str, str] = {"logs": "OTEL_LOGS_EXPORTER", "metrics": "OTEL_METRICS_EXPORTER", "profiles": ""}
+"""The signals of OpenTelemetry that are not stored, and the variable of its SDKs that chooses their exporter."""
+
+HTTP_PATHS = "OTLP is sent to /v1/traces, Zipkin to /api/v2/spans or /api/v1/spans, Jaeger to /api/traces"
+
+
+def signal_refusal(signal: str) -> str:
+    """What to tell who sends a signal that is not stored."""
+    variable = _SIGNALS[signal]
+    advice = f"set {variable}=none where they are sent" if variable else "switch their export off"
+    return f"spanlake stores traces only, no {signal}: {advice}"
+
+
+def path_refusal(path: str) -> str:
+    """What to tell who posts to a path that takes no spans."""
+    return f"no spans are taken at {path[:80]!r}: {HTTP_PATHS}"
+
+
+def signal_of_path(path: str) -> str | None:
+    """The signal that is not stored here and that OTLP over HTTP sends to this path."""
+    version, _, signal = path.strip("/").partition("/")
+    return signal if version in ("v1", "v1development") and signal in _SIGNALS else None
+
+
+def signal_of_service(service: str) -> str | None:
+    """The signal that is not stored here and that this gRPC service of OTLP or OpenCensus takes."""
+    for signal in _SIGNALS:
+        if f".{signal}.v1" in service:
+            return signal
+    return None
+
+
+@dataclass(slots=True)
+class Notices:
+    """Log lines about senders who will send the same again: each kind of line once a minute for each port."""
+
+    _noted: dict[tuple[int, str], float] = field(default_factory=dict)  # when, by a clock; as many as ports and kinds
+
+    def note(self, port: int, event: str, **more: object) -> None:
+        """Log an event at a port unless it was logged within the last minute."""
+        now = time.monotonic()
+        if now - self._noted.get((port, event), -_MINUTE) < _MINUTE:
+            return
+        self._noted[port, event] = now
+        _log.warning(event, extra={"port": port, **more})

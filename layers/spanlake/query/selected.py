@@ -1,0 +1,56 @@
+"""Selects the spans whose names and values of attributes are suggested: those of a time range that a filter finds."""
+
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from spanlake.query.duck import Session
+from spanlake.query.finder import place
+from spanlake.query.source import Source
+from spanlake.traceql import values
+from spanlake.traceql.fields import Fields
+from spanlake.traceql.predicate import Predicates
+from spanlake.traceql.relation import columns_needed, needs_arrival, relation
+from spanlake.traceql.tree import SpansetFilter
+from spanlake.traceql.values import Sql
+
+_FIRST_NS, _LAST_NS = 0, 2**63 - 1
+
+
+@dataclass(frozen=True)
+class TimeRange:
+    """An inclusive range of Unix nanoseconds."""
+
+    start_ns: int
+    end_ns: int
+
+    @property
+    def is_all(self) -> bool:
+        """True where the range leaves out nothing."""
+        return self.start_ns <= _FIRST_NS and self.end_ns >= _LAST_NS
+
+
+@dataclass(frozen=True)
+class SelectedSpans:
+    """The spans that overlap a time range, and of these the ones that a filter finds."""
+
+    when: TimeRange
+    filter: SpansetFilter | None = None
+
+    def query(self, session: Session, source: Source, fields: Fields, select: list[exp.Expr]) -> exp.Select:
+        """``SELECT select`` of the spans."""
+        tests = [] if self.when.is_all else list(self._inside(fields))
+        if self.filter is not None:
+            tests.append(Predicates(fields).filter(self.filter.condition))
+        spans = source.table(columns_needed(fields.needs), arrival=needs_arrival(fields.needs))
+        if fields.needs.tree:
+            place(session, lambda query: query.with_("spans", as_=spans.copy(), copy=False))
+        return relation(fields.needs, select, spans).where(*tests, copy=False)
+
+    def _inside(self, fields: Fields) -> list[Sql]:
+        """The tests of a span that starts before the end of the range, and ends after its start."""
+        start, duration = fields.column("start_time_unix_nano"), fields.column("duration_nano")
+        first, last = values.number(self.when.start_ns), values.number(self.when.end_ns)
+        missing = exp.func("try", first - start.copy())  # how long the span must last; NULL beyond 64 bits
+        reaches = exp.or_(exp.GTE(this=start, expression=first.copy()), exp.GTE(this=duration, expression=missing))
+        return [exp.LTE(this=start.copy(), expression=last), reaches]

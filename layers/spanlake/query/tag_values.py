@@ -1,0 +1,266 @@
+"""The distinct values of a field, for the suggestions of a query editor: complete, with or without a filter.
+
+Each item of a list is a value, and so is each event's and each link's. Maps are JSON text and bytes are base64, so that
+whatever name is offered has values.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+from math import isfinite
+from typing import Any, NamedTuple
+
+from sqlglot import exp
+
+from spanlake.query.duck import Session
+from spanlake.query.limits import LimitExceeded
+from spanlake.query.selected import SelectedSpans
+from spanlake.query.source import Source
+from spanlake.spans.columns import AttributeColumn, Scope
+from spanlake.traceql import values
+from spanlake.traceql.durations import format_duration
+from spanlake.traceql.fields import ELEMENTS, SCOPES, Fields, hexadecimal
+from spanlake.traceql.tree import (
+    Attribute,
+    AttributeScope,
+    Field,
+    Intrinsic,
+    IntrinsicField,
+    Kind,
+    Status,
+    Type,
+)
+from spanlake.traceql.values import Sql
+
+_LEAST_PLAIN, _LEAST_EXPONENT = 1e-4, 1e6  # floats that Go writes without an exponent
+_WORDS: dict[Type, type[Status] | type[Kind]] = {Type.STATUS: Status, Type.KIND: Kind}
+_WITH_WORDS = {
+    Intrinsic.STATUS: Type.STATUS,
+    Intrinsic.KIND: Type.KIND,
+}
+
+
+class TagValue(NamedTuple):
+    """A value as text, and Tempo's name of its type."""
+
+    type: str
+    value: str
+
+
+_Read = Callable[[list[Any]], Iterable[TagValue]]
+
+
+@dataclass(frozen=True)
+class _Values:
+    """A place where values lie: the list of them of each span, and what reads the distinct ones."""
+
+    items: Sql
+    read: _Read
+
+
+def every_word(tag: Field) -> list[TagValue]:
+    """The words of status or kind; none of any other field."""
+    type_ = _WITH_WORDS.get(tag.intrinsic) if isinstance(tag, IntrinsicField) and not tag.parent else None
+    return [] if type_ is None else list(_words(type_)([word.value for word in _WORDS[type_]]))
+
+
+def tag_values(
+    session: Session, source: Source, tags: Iterable[Field], selected: SelectedSpans, most: int | None = None
+) -> list[TagValue]:
+    """The distinct values of some fields among the selected spans, ``most`` of them at most, always the same ones.
+
+    Raises LimitExceeded when there are too many.
+    """
+    limit = session.limits.values
+    kept = limit if most is None else min(most, limit)
+    found: dict[TagValue, None] = {}
+    for tag in tags if source.blocks else ():
+        fields = Fields(source.known)
+        for place in _places(fields, tag):
+            found.update(dict.fromkeys(place.read(_distinct(session, source, fields, place.items, selected, kept))))
+    if len(found) > limit and (most is None or most > limit):
+        raise LimitExceeded(f"the tag has more than {limit} values: narrow it down with a filter or a shorter range")
+    return list(found)[:most]
+
+
+def _distinct(
+    session: Session, source: Source, fields: Fields, items: Sql, selected: SelectedSpans, most: int
+) -> list[Any]:
+    """The first distinct items in their order, one more than ``most``."""
+    value = exp.alias_(exp.func("unnest", items), "value")
+    query = selected.query(session, source, fields, [value]).distinct(copy=False)
+    ordered = exp.select(exp.column("value")).from_(query.subquery("found", copy=False), copy=False)
+    ordered.where(values.not_null(exp.column("value")), copy=False)
+    ordered.order_by(exp.column("value"), copy=False).limit(most + 1, copy=False)
+    return session.table(ordered)["value"].to_pylist()
+
+
+# where values lie
+
+
+def _places(fields: Fields, tag: Field) -> Iterator[_Values]:
+    if isinstance(tag, IntrinsicField):
+        yield from _of_intrinsic(fields, tag)
+    elif tag.parent:
+        return
+    elif tag.scope in ELEMENTS:
+        yield _of_elements(fields, tag)
+    else:
+        for scope in SCOPES[tag.scope]:
+            yield from _of_scope(fields, scope, tag.key)
+
+
+def _of_scope(fields: Fields, scope: Scope, key: str) -> Iterator[_Values]:
+    for column in fields.known.columns.get((scope, key), ()):
+        yield _of_column(fields, column)
+    if (scope, key) in fields.known.rest:
+        rest = fields.column(f"{scope.value}_rest")
+        entries = values.keep(rest, lambda entry: _is(values.member(entry, "key"), key), "r")
+        yield _Values(values.each(entries, lambda entry: values.member(entry, "value"), "r"), _read_json)
+
+
+def _of_column(fields: Fields, column: AttributeColumn) -> _Values:
+    type_, is_list = values.OF_COLUMN[column.type]
+    sql = fields.column(column.name)
+    return _Values(sql if is_list else exp.Array(expressions=[sql]), _reader(type_))
+
+
+def _of_elements(fields: Fields, tag: Attribute) -> _Values:
+    """The attributes of a name among those of all events, or links: structs."""
+    elements = fields.column(ELEMENTS[tag.scope])
+    lists = values.each(elements, lambda element: values.member(element, "attributes"), "e")
+    found = values.keep(exp.func("flatten", lists), lambda entry: _is(values.member(entry, "key"), tag.key), "a")
+    return _Values(found, _read_entries)
+
+
+def _of_intrinsic(fields: Fields, tag: IntrinsicField) -> Iterator[_Values]:
+    of_element = _OF_ELEMENT.get(tag.intrinsic)
+    if of_element is not None and not tag.parent:
+        type_, name, read = of_element
+        items = values.each(fields.column(name), lambda element: read(fields, element), "e")
+        yield _Values(items, _reader(type_))
+        return
+    for part in fields.value(tag):
+        yield _Values(part.sql if part.is_list else exp.Array(expressions=[part.sql]), _reader(part.type))
+
+
+def _since_start(fields: Fields, event: Sql) -> Sql:
+    return values.member(event, "time_unix_nano") - fields.column("start_time_unix_nano")
+
+
+_OF_ELEMENT: dict[Intrinsic, tuple[Type, str, Callable[[Fields, Sql], Sql]]] = {
+    Intrinsic.EVENT_NAME: (Type.STRING, "events", lambda _, event: values.member(event, "name")),
+    Intrinsic.EVENT_TIME_SINCE_START: (Type.DURATION, "events", _since_start),
+    Intrinsic.LINK_TRACE_ID: (Type.STRING, "links", lambda _, link: hexadecimal(values.member(link, "trace_id"))),
+    Intrinsic.LINK_SPAN_ID: (Type.STRING, "links", lambda _, link: hexadecimal(values.member(link, "span_id"))),
+}
+
+
+def _is(sql: Sql, text: str) -> Sql:
+    return exp.EQ(this=sql, expression=values.text(text))
+
+
+# how they are written
+
+
+def _reader(type_: Type) -> _Read:
+    if type_ in _WORDS:
+        return _words(type_)
+    name = "duration" if type_ is Type.DURATION else type_.value
+    return lambda found: map(partial(TagValue, name), _TEXTS[type_](found))
+
+
+def _words(type_: Type) -> _Read:
+    """Reads the numbers of an enum; one without a word cannot stand in a query."""
+    words = {word.value: TagValue("keyword", word.name.lower()) for word in _WORDS[type_]}
+    return lambda found: (words[number] for number in found if number in words)
+
+
+def _read_json(found: Sequence[str]) -> Iterator[TagValue]:
+    """Reads values that are written as OTLP's JSON."""
+    for text in found:
+        yield from _of_any_value(json.loads(text))
+
+
+def _read_entries(found: Sequence[dict[str, Any]]) -> Iterator[TagValue]:
+    """Reads attributes of events or links."""
+    for entry in found:
+        if entry["rest"] is not None:
+            yield from _of_any_value(json.loads(entry["rest"]))
+        for name, type_ in _ENTRY_TYPES.items():
+            if entry[name] is not None:
+                yield from _reader(type_)([entry[name]])
+
+
+def _of_any_value(value: Any) -> Iterator[TagValue]:
+    """The value, or each item of a list; an empty list, a map and bytes as text."""
+    plain = _plain(value)
+    items = plain if isinstance(plain, list) and plain else [plain]
+    for item in items:
+        if isinstance(item, str | bool | int | float):
+            yield from _reader(_type_of(item))([item])
+        elif item is not None:
+            yield TagValue("string", json.dumps(item, ensure_ascii=False, separators=(",", ":")))
+
+
+def _type_of(value: str | bool | float) -> Type:
+    if isinstance(value, bool):
+        return Type.BOOL
+    return Type.STRING if isinstance(value, str) else Type.FLOAT if isinstance(value, float) else Type.INT
+
+
+def _plain(value: Any) -> Any:
+    """OTLP's AnyValue in JSON as a value of JSON; None where there is none."""
+    if not value:
+        return None
+    [(kind, held)] = value.items()
+    if kind == "arrayValue":
+        return [_plain(item) for item in held.get("values", ())]
+    if kind == "kvlistValue":
+        return {entry.get("key", ""): _plain(entry.get("value")) for entry in held.get("values", ())}
+    return _SCALARS.get(kind, str)(held)
+
+
+def go_floats(found: list[float]) -> Iterable[str]:
+    """Each as ``go_float`` writes it; at once where Python writes all of them so."""
+    plain = all(_LEAST_PLAIN <= abs(value) < _LEAST_EXPONENT for value in found)
+    return map(repr if plain else go_float, found)
+
+
+def go_float(value: float) -> str:
+    """A float as Tempo writes it in tag values: Go's shortest form, with ``.0`` where it would look like an integer."""
+    if value == 0 or _LEAST_PLAIN <= abs(value) < _LEAST_EXPONENT:
+        return repr(value)
+    if not isfinite(value):
+        return {"nan": "NaN", "inf": "+Inf", "-inf": "-Inf"}[str(value)]
+    sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
+    assert isinstance(exponent, int)
+    power = len(digits) + exponent - 1
+    first, *others = map(str, digits)
+    fraction = f".{''.join(others)}" if others else ""
+    return f"{'-' if sign else ''}{first}{fraction}e{power:+03d}"
+
+
+def _bools(found: list[Any]) -> Iterable[str]:
+    return ("true" if value else "false" for value in found)
+
+
+_TEXTS: dict[Type, Callable[[list[Any]], Iterable[str]]] = {
+    Type.STRING: partial(map, str),
+    Type.INT: partial(map, str),
+    Type.FLOAT: go_floats,
+    Type.BOOL: _bools,
+    Type.DURATION: partial(map, format_duration),
+}
+_ENTRY_TYPES = {"string": Type.STRING, "int": Type.INT, "double": Type.FLOAT, "bool": Type.BOOL}
+_SCALARS: dict[str, Callable[[Any], Any]] = {"intValue": int, "doubleValue": float, "boolValue": bool}
+EVERY_SCOPE = (
+    AttributeScope.SPAN,
+    AttributeScope.RESOURCE,
+    AttributeScope.INSTRUMENTATION,
+    AttributeScope.EVENT,
+    AttributeScope.LINK,
+)
+"""The scopes that an attribute of the API's first version, which has none, is looked for in."""

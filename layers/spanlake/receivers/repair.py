@@ -1,0 +1,88 @@
+"""Requests in protobuf that cannot be read as a whole: repairs them by leaving out the parts that are no protobuf.
+
+This takes a Python step a message, so that it is for requests that were tried in the fast way and failed.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.message import DecodeError
+
+from spanlake.spans.limits import TooMuch
+from spanlake.spans.protobuf import Decoder
+
+Parts = Mapping[str, Mapping[str, str]]
+"""By message and field of bytes, the message that the bytes encode."""
+
+_FEW = 1024
+_SMALLEST = 8
+"""Bytes that parts have on average, at the least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """A request that can be read."""
+
+    body: bytes
+    unreadable: int
+    """Spans that were left out."""
+
+
+@dataclass(slots=True)
+class Repair:
+    """Repairs one request."""
+
+    decoder: Decoder
+    parts: Parts
+    _left: int = 0
+
+    def request(self, name: str, body: bytes, spans: str) -> Repaired:
+        """Repair a request of this type, whose spans are in the repeated field that the path ``spans`` leads to.
+
+        Raises DecodeError when the request itself is no protobuf, TooMuch when most of its parts are empty.
+        """
+        self._left = _FEW + len(body) // _SMALLEST
+        message = self.decoder.message(name).FromString(body)
+        sent = len(_at(message, spans))
+        self._mend(message)
+        return Repaired(message.SerializeToString(), sent - len(_at(message, spans)))
+
+    def _mend(self, message: Any) -> None:
+        message.DiscardUnknownFields()
+        for field, part in self.parts.get(message.DESCRIPTOR.name, {}).items():
+            if message.DESCRIPTOR.fields_by_name[field].is_repeated:
+                encoded = getattr(message, field)
+                encoded[:] = list(self._mended(part, encoded))
+            elif message.HasField(field):
+                self._mend_field(message, field, part)
+        for descriptor, value in message.ListFields():
+            if descriptor.message_type is not None:
+                for each in value if descriptor.is_repeated else (value,):
+                    self._mend(each)
+
+    def _mend_field(self, message: Any, field: str, part: str) -> None:
+        mended = list(self._mended(part, (getattr(message, field),)))
+        message.ClearField(field)
+        for encoded in mended:
+            setattr(message, field, encoded)
+
+    def _mended(self, name: str, encoded: Iterable[bytes]) -> Iterator[bytes]:
+        """The messages that can be read, mended."""
+        read = self.decoder.message(name).FromString
+        for each in encoded:
+            self._left -= 1
+            if self._left < 0:
+                raise TooMuch("most of its parts are empty")
+            try:
+                message = read(each)
+            except DecodeError:
+                continue
+            self._mend(message)
+            yield message.SerializeToString()
+
+
+def _at(message: Any, path: str) -> Any:
+    for field in path.split("."):
+        message = getattr(message, field)
+    return message
