@@ -160,8 +160,8 @@ class Metrics:
         """Ask for the datagrams that were dropped, by protocol, whenever the metrics are read."""
         self._registry.register(_DroppedCollector(datagrams))
 
-    def observe_store(self, totals: Callable[[], StoreTotals]) -> None:
-        """Ask for these totals whenever the metrics are read."""
+    def observe_store(self, totals: Callable[[], StoreTotals | None]) -> None:
+        """Ask for these totals whenever the metrics are read; None where the storage does not tell."""
         self._registry.register(_StoreCollector(totals))
 
     def collect(self) -> "Iterable[Metric]":
@@ -195,7 +195,7 @@ class _DroppedCollector:
 class _StoreCollector:
     """Gauges of what is stored, taken at the time of reading."""
 
-    def __init__(self, totals: Callable[[], StoreTotals]) -> None:
+    def __init__(self, totals: Callable[[], StoreTotals | None]) -> None:
         self._totals = totals
 
     def describe(self) -> Iterable["Metric"]:
@@ -207,6 +207,8 @@ class _StoreCollector:
         from prometheus_client.metrics_core import GaugeMetricFamily
 
         totals = self._totals()
+        if totals is None:
+            return
         yield GaugeMetricFamily("spanlake_blocks", "Live blocks.", totals.blocks)
         yield GaugeMetricFamily("spanlake_stored_spans", "Spans in live blocks.", totals.spans)
         yield GaugeMetricFamily("spanlake_stored_bytes", "Bytes of live blocks.", totals.size)

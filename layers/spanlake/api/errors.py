@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 from spanlake.api.bodies import BodyError, BodyTimeout, BodyTooLarge, MalformedBody, UnsupportedEncoding
 from spanlake.ingest.errors import Draining, NothingStored, Overloaded
 from spanlake.spans.decode import MalformedRequest
-from spanlake.store.errors import InvalidTenant, StorageUnavailable
+from spanlake.store.errors import InvalidTenant, StoreError
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ INGEST_ERRORS: Table = (
     (UnsupportedMediaType, 415, None),
     (Overloaded, 429, Overloaded.retry_seconds),
     (Draining, 503, Draining.retry_seconds),
-    (StorageUnavailable, 503, 5),
+    (StoreError, 503, 5),  # also what only an operator can mend: clients drop spans that 500 refuses
 )
 
 

@@ -81,7 +81,7 @@ class OtlpHttp:
             body = await whole_body(headers, receive, place, self.ingest.limits, self.slow)
             if media_type == _JSON:
                 body = await self._in_thread(self.read_json, body)
-            return await asyncio.wrap_future(self.ingest.submit(tenant, body))
+            return await self.ingest.stored(tenant, body)
 
     async def _in_thread(self, work: Callable[[bytes], bytes], body: bytes) -> bytes:
         return await asyncio.get_running_loop().run_in_executor(self.slow, work, body)

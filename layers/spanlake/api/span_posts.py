@@ -1,6 +1,5 @@
 """Spans in the body of a POST, in a protocol that answers with a status and no more than a line of text."""
 
-import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -55,4 +54,4 @@ class SpanPosts:
         format_ = self.format_of(headers.get("content-type", "").partition(";")[0].strip().lower())
         with self.ingest.admission.enter() as place:
             body = await whole_body(headers, receive, place, self.ingest.limits, self.slow)
-            return await asyncio.wrap_future(self.ingest.submit(tenant, body, format_))
+            return await self.ingest.stored(tenant, body, format_)
