@@ -64,6 +64,9 @@ class Metrics:
         self._lost_merges = Counter(
             "spanlake_compactions_lost", "Merges that were given up: a block had changed meanwhile.", registry=registry
         )
+        self._waiting_blocks = Gauge(
+            "spanlake_blocks_waiting", "Live blocks that no merge has taken yet.", registry=registry
+        )
         self._merged_blocks = Counter("spanlake_compacted_blocks", "Blocks that were merged.", registry=registry)
         self._merged_spans = Counter("spanlake_compacted_spans", "Spans in the blocks merged.", registry=registry)
         self._merged_bytes = Counter("spanlake_compacted_bytes", "Bytes of the blocks merged.", registry=registry)
@@ -125,6 +128,10 @@ class Metrics:
         self._merged_bytes.inc(size)
         self._compacted_bytes.inc(written)
         self._compaction_seconds.inc(seconds)
+
+    def waiting(self, blocks: int) -> None:
+        """Set the number of blocks that are as they came in."""
+        self._waiting_blocks.set(blocks)
 
     def merge_lost(self) -> None:
         """Count a merge that was given up."""
