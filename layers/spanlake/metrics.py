@@ -64,6 +64,9 @@ class Metrics:
         self._lost_merges = Counter(
             "spanlake_compactions_lost", "Merges that were given up: a block had changed meanwhile.", registry=registry
         )
+        self._waiting_blocks = Gauge(
+            "spanlake_blocks_waiting", "Live blocks that no merge has taken yet.", registry=registry
+        )
         self._merged_blocks = Counter("spanlake_compacted_blocks", "Blocks that were merged.", registry=registry)
         self._merged_spans = Counter("spanlake_compacted_spans", "Spans in the blocks merged.", registry=registry)
         self._merged_bytes = Counter("spanlake_compacted_bytes", "Bytes of the blocks merged.", registry=registry)
@@ -126,6 +129,10 @@ class Metrics:
         self._compacted_bytes.inc(written)
         self._compaction_seconds.inc(seconds)
 
+    def waiting(self, blocks: int) -> None:
+        """Set the number of blocks that are as they came in."""
+        self._waiting_blocks.set(blocks)
+
     def merge_lost(self) -> None:
         """Count a merge that was given up."""
         self._lost_merges.inc()
@@ -160,8 +167,8 @@ class Metrics:
         """Ask for the datagrams that were dropped, by protocol, whenever the metrics are read."""
         self._registry.register(_DroppedCollector(datagrams))
 
-    def observe_store(self, totals: Callable[[], StoreTotals]) -> None:
-        """Ask for these totals whenever the metrics are read."""
+    def observe_store(self, totals: Callable[[], StoreTotals | None]) -> None:
+        """Ask for these totals whenever the metrics are read; None where the storage does not tell."""
         self._registry.register(_StoreCollector(totals))
 
     def collect(self) -> "Iterable[Metric]":
@@ -195,7 +202,7 @@ class _DroppedCollector:
 class _StoreCollector:
     """Gauges of what is stored, taken at the time of reading."""
 
-    def __init__(self, totals: Callable[[], StoreTotals]) -> None:
+    def __init__(self, totals: Callable[[], StoreTotals | None]) -> None:
         self._totals = totals
 
     def describe(self) -> Iterable["Metric"]:
@@ -207,6 +214,8 @@ class _StoreCollector:
         from prometheus_client.metrics_core import GaugeMetricFamily
 
         totals = self._totals()
+        if totals is None:
+            return
         yield GaugeMetricFamily("spanlake_blocks", "Live blocks.", totals.blocks)
         yield GaugeMetricFamily("spanlake_stored_spans", "Spans in live blocks.", totals.spans)
         yield GaugeMetricFamily("spanlake_stored_bytes", "Bytes of live blocks.", totals.size)

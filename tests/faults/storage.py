@@ -142,6 +142,10 @@ class TroubledIndex:
         """As Index has it."""
         return self._trouble.around(lambda: self._index.expire(before))
 
+    def hindrance(self) -> str | None:
+        """As Index has it."""
+        return self._index.hindrance()
+
     def close(self) -> None:
         """As Index has it."""
         self._index.close()

@@ -180,7 +180,7 @@ def test_figures_are_kept_for_a_while(open_table: Open) -> None:
     with calls(index.client) as made:
         other.add([block("2")], {})
         assert [day.blocks for day in index.summary()] == [1]
-    assert made == ["Query", "Query"]  # tenants and days, no blocks
+    assert made == ["Query"]  # tenants, no days and no blocks
     index.add([block("3")], {})
     assert [day.blocks for day in index.summary()] == [3]
 

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from spanlake.metrics import Metrics
+from spanlake.store.deadline import REQUEST_SECONDS, limited
 from spanlake.store.index import DaySummary
 from spanlake.store.summary import by_day
 
@@ -53,7 +54,7 @@ def ops_routes(operations: Operations) -> list[Route]:
     """The routes ``/ready``, ``/status`` and ``/api/status/buildinfo``."""
 
     async def status(_: Request) -> Response:
-        summary = await run_in_threadpool(operations.summary)
+        summary = await run_in_threadpool(_in_time, operations.summary)
         return JSONResponse(_status(operations, summary))
 
     async def buildinfo(_: Request) -> Response:
@@ -64,6 +65,12 @@ def ops_routes(operations: Operations) -> list[Route]:
         Route("/status", status),
         Route("/api/status/buildinfo", buildinfo),
     ]
+
+
+def _in_time(summary: Callable[[], Sequence[DaySummary]]) -> Sequence[DaySummary]:
+    """The summary as a request asks for it: storage that does not answer is given up."""
+    with limited(REQUEST_SECONDS):
+        return summary()
 
 
 def _status(operations: Operations, summary: Sequence[DaySummary]) -> dict[str, object]:

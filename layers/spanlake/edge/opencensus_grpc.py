@@ -79,7 +79,7 @@ class OpenCensusGrpc:
             with self._ingest.admission.enter() as place:
                 place.grow(len(body))
                 request = stream.complete(body)
-                receipt = await asyncio.wrap_future(self._ingest.submit(tenant, request, _FORMAT))
+                receipt = await self._ingest.stored(tenant, request, _FORMAT)
         except Exception as error:  # noqa: BLE001, the client hears of it, and the log of what is not in the table
             told = refusal(error)
             if told.code is grpc.StatusCode.INTERNAL:

@@ -21,7 +21,8 @@ from spanlake.query.source import TRACE_REACH_NS, Source
 from spanlake.query.spans_of_trace import SpanFilter
 from spanlake.query.steps import Steps
 from spanlake.query.tag_values import TagValue
-from spanlake.store.errors import IndexConflict, StorageUnavailable
+from spanlake.store.deadline import REQUEST_SECONDS, limited
+from spanlake.store.errors import IndexConflict, StorageTimeout, StorageUnavailable
 from spanlake.store.index import Block, Index
 from spanlake.store.objects import Objects
 from spanlake.traceql.dialect import Dialect
@@ -77,7 +78,8 @@ class Querier:
         for _ in range(_DELETE_ATTEMPTS):
             blocks = self._ask(tenant, ALWAYS, cancellation, ask)
             try:
-                self.index.hide(blocks, trace_id)
+                with limited(REQUEST_SECONDS):
+                    self.index.hide(blocks, trace_id)
             except IndexConflict:  # compaction has just put another block in place of one of them
                 continue
             return bool(blocks)
@@ -168,7 +170,8 @@ class Querier:
         start, end = max(when.start_ns - reach_ns, ALWAYS.start_ns), min(when.end_ns + reach_ns, ALWAYS.end_ns)
 
         def find() -> Source:
-            found = Source.find(self.index, self.objects, tenant, start, end)
+            with limited(REQUEST_SECONDS):
+                found = Source.find(self.index, self.objects, tenant, start, end)
             if self.copies is None:
                 return found
             return replace(found, locate=partial(self.copies.files, check=session.check, scanned=scanned))
@@ -177,6 +180,8 @@ class Querier:
             source = find()
             try:
                 return question(session, source)
+            except StorageTimeout:  # what does not answer would not answer the next time
+                raise
             except StorageUnavailable:
                 present = _present(find)
                 if present.blocks == source.blocks:
@@ -192,7 +197,8 @@ def _present(find: Callable[[], Source]) -> Source:
     """
     for _ in range(_FIND_ATTEMPTS):
         found = find()
-        present = found.with_objects()
+        with limited(REQUEST_SECONDS):
+            present = found.with_objects()
         missing = set(found.blocks) - set(present.blocks)
         if not missing:
             return present

@@ -66,7 +66,10 @@ def _upkeep(config: Config, store: Store, metrics: Metrics) -> Upkeep:
 
 
 def _operations(config: Config, store: Store, lifecycle: Lifecycle) -> Operations:
-    return Operations(lifecycle.hindrance, store.index.summary, _settings(config), time.time())
+    def hindrance() -> str | None:
+        return lifecycle.hindrance() or store.index.hindrance()
+
+    return Operations(hindrance, store.index.summary, _settings(config), time.time())
 
 
 def _settings(config: Config) -> Mapping[str, str]:

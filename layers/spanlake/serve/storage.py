@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from spanlake.config import Config
 from spanlake.metrics import StoreTotals
+from spanlake.store.deadline import REQUEST_SECONDS, limited
+from spanlake.store.errors import StoreError
 from spanlake.store.index import Index
 from spanlake.store.objects import Objects
 from spanlake.store.opening import open_index, open_objects
@@ -16,9 +18,13 @@ class Store:
     objects: Objects
     index: Index
 
-    def totals(self) -> StoreTotals:
-        """What is live, over all tenants and days."""
-        summary = self.index.summary()
+    def totals(self) -> StoreTotals | None:
+        """Totals of the live blocks of all tenants and days; None when the index does not answer."""
+        try:
+            with limited(REQUEST_SECONDS):
+                summary = self.index.summary()
+        except StoreError:
+            return None
         return StoreTotals(
             blocks=sum(day.blocks for day in summary),
             spans=sum(day.spans for day in summary),

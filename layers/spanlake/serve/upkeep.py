@@ -7,7 +7,7 @@ on, and requests would wait for it: with niceness 15 the slowest requests took t
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -114,10 +114,11 @@ class Upkeep:
     def _due(self) -> Iterator[Merge]:
         """The merges that are due, of days on which something is new, or that were not looked at for a while."""
         summary = self._index.summary()
-        days = days_of(summary)
-        self._planned = {day: self._planned[day] for day in days if day in self._planned}
-        for day in days:
-            state, now = _state(summary, day), time.monotonic()
+        self._metrics.waiting(sum(day.blocks for day in summary if day.level == 0))
+        states = _states(summary)
+        self._planned = {day: self._planned[day] for day in states if day in self._planned}
+        for day in days_of(summary):
+            state, now = states[day], time.monotonic()
             known, planned = self._planned.get(day, (None, 0.0))
             if state != known or now - planned >= self._policy.plan_seconds:
                 self._planned[day] = state, now
@@ -161,5 +162,9 @@ class _Task:
         self._action()
 
 
-def _state(summary: list[DaySummary], day: Day) -> object:
-    return [found for found in summary if (found.tenant, found.date) == day]
+def _states(summary: Iterable[DaySummary]) -> Mapping[Day, object]:
+    """What each day holds, to be compared with what it held before."""
+    states: dict[Day, list[DaySummary]] = {}
+    for found in summary:
+        states.setdefault((found.tenant, found.date), []).append(found)
+    return states

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
@@ -186,6 +187,10 @@ class DynamoIndex:
         self._summaries.forget(blocks)
         return sorted(blocks, key=lambda block: (block.tenant, block.date, block.id))
 
+    def hindrance(self) -> str | None:
+        """None: what is wrong with a table shows in each request."""
+        return None
+
     def close(self) -> None:
         """End the threads that ask for several days at once."""
         self._threads.shutdown()
@@ -252,7 +257,8 @@ class DynamoIndex:
     def _read(self, tenant: str, days: Sequence[date]) -> list[_Day]:
         if len(days) == 1:
             return [self._read_day(tenant, days[0])]
-        return list(self._threads.map(lambda day: self._read_day(tenant, day), days))
+        contexts = [copy_context() for _ in days]  # of which the time limit is a part
+        return list(self._threads.map(lambda context, day: context.run(self._read_day, tenant, day), contexts, days))
 
     def _read_day(self, tenant: str, day: date) -> _Day:
         items = [item for item in self._requests.query(partition(tenant, day), below=TOMBSTONE) if is_there(item)]

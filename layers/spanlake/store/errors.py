@@ -11,6 +11,10 @@ class StorageUnavailable(StoreError):
     """The storage did not do what was asked, and the same request may succeed later: disk full, locked, throttled."""
 
 
+class StorageTimeout(StorageUnavailable):
+    """The storage did not answer in the time of the request; whether it did what was asked is not known."""
+
+
 class StorageCorrupt(StoreError):
     """A stored file is not what it should be: damaged, foreign, or written by a newer spanlake."""
 

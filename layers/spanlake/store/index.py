@@ -140,5 +140,8 @@ class Index(Protocol):
     def expire(self, before: date) -> list[Block]:
         """Forget every day before this one and return the blocks it held, live or replaced, for deletion."""
 
+    def hindrance(self) -> str | None:
+        """Why the index cannot be used until somebody mends it; None when it can, or when nobody knows."""
+
     def close(self) -> None:
         """Release what the index holds open."""

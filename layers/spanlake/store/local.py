@@ -1,5 +1,6 @@
 """Objects as files under a local directory."""
 
+import errno
 import fcntl
 import os
 import secrets
@@ -14,6 +15,7 @@ from spanlake.store.directories import make_directories, sync
 from spanlake.store.errors import ObjectNotFound, StorageUnavailable
 from spanlake.store.objects import ObjectInfo, is_segment, validate_path
 
+FULL = {errno.ENOSPC, errno.EDQUOT}
 _TEMPORARY = ".tmp"  # not a segment that validate_path lets through
 _SETTLED_LIMIT = 10_000
 _ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)  # a directory is no object
@@ -32,8 +34,10 @@ class LocalObjects:
         self._temporary = self._root / _TEMPORARY
         self._settled: set[Path] = set()  # directories this process has made durable
         with _reported(f"cannot use the directory {self._root}"):
-            make_directories(self._temporary)
-            _sweep(self._temporary)
+            make_directories(self._root)
+            with _full_disk_tolerated():  # what is stored can be read all the same
+                make_directories(self._temporary)
+                _sweep(self._temporary)
 
     def put(self, path: str, data: bytes | pa.Buffer) -> None:
         """Store an object, whole and durable when this returns."""
@@ -104,6 +108,15 @@ def _reported(what: str) -> Iterator[None]:
 
 
 @contextmanager
+def _full_disk_tolerated() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+
+
+@contextmanager
 def _found(path: str) -> Iterator[None]:
     try:
         yield
@@ -126,11 +139,21 @@ def _created(directory: Path) -> tuple[int, Path]:
     """A new file, locked, which no sweep took in the moment before."""
     while True:
         path = directory / secrets.token_hex(16)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        descriptor = _new_file(path)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         if os.fstat(descriptor).st_nlink:
             return descriptor, path
         os.close(descriptor)
+
+
+def _new_file(path: Path) -> int:
+    """The descriptor of a new file, whose directory is made if it is not there, or not there any more."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    try:
+        return os.open(path, flags, 0o644)
+    except FileNotFoundError:
+        make_directories(path.parent)
+        return os.open(path, flags, 0o644)
 
 
 def _write(descriptor: int, data: memoryview) -> None:

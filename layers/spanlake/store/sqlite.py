@@ -5,19 +5,22 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from spanlake.store.days import clamp_ns, utc_day
 from spanlake.store.directories import make_directories
-from spanlake.store.errors import IndexConflict
+from spanlake.store.errors import IndexConflict, StorageUnavailable
 from spanlake.store.index import MAX_REPLACED, Block, Catalog, CatalogEntry, DaySummary, StoredBefore
 from spanlake.store.known_entries import Day, KnownEntries
-from spanlake.store.sqlite_file import connect, reported, transaction
+from spanlake.store.reserve import Reserve
+from spanlake.store.sqlite_file import connect, is_full, reported, transaction
+from spanlake.store.sqlite_health import IndexHealth, check_pages, damaged
+
+T = TypeVar("T")
 
 _TOUCH_DAY = """
     INSERT INTO day (tenant, date, last_date, generation) VALUES (?, ?, ?, random())
@@ -127,9 +130,10 @@ class SqliteIndex:
         self._idle: list[sqlite3.Connection] = []
         self._turn = threading.Lock()  # SQLite takes one write at a time, and waiting for it is polling
         self._known = KnownEntries()
-        with reported(self._path):
-            make_directories(self._path.parent)
-            self._idle.append(connect(self._path))
+        self._reserve = Reserve(self._path.with_name(f".{self._path.name}.reserve"))
+        self._with_reserve(self._open)
+        self._health = IndexHealth(self._path)
+        self._reserve.fill()
 
     def add(self, blocks: Sequence[Block], catalog: Catalog) -> list[StoredBefore]:
         """Make blocks live, all or none, durable when this returns; those of which spans may be deleted."""
@@ -180,20 +184,24 @@ class SqliteIndex:
 
     def retired(self, before: int) -> list[Block]:
         """Blocks that were replaced before this second since 1970 and are not forgotten."""
-        return [_block(row) for row in self._select(_RETIRED, {"before": before})]
+        return self._blocks(_RETIRED, {"before": before})
 
     def forget(self, blocks: Sequence[Block]) -> None:
         """Note that the objects of retired blocks are gone."""
-        with self._turn, self._transaction() as connection:
+        with self._turn:
+            self._with_reserve(lambda: self._forget(blocks))
+
+    def _forget(self, blocks: Sequence[Block]) -> None:
+        with self._transaction() as connection:
             _execute_all(connection, _FORGET_BLOCK, blocks)
 
     def entries(self, tenant: str, day: date) -> list[Block]:
         """Blocks of one day whose objects are needed: live ones, and retired ones that are not forgotten."""
-        return [_block(row) for row in self._select(_ENTRIES, {"tenant": tenant, "date": day.isoformat()})]
+        return self._blocks(_ENTRIES, {"tenant": tenant, "date": day.isoformat()})
 
     def find(self, tenant: str, start_ns: int, end_ns: int) -> list[Block]:
         """Live blocks with a span that may touch the inclusive range, latest end first."""
-        return [_block(row) for row in self._select(_FIND, _range(tenant, start_ns, end_ns))]
+        return self._blocks(_FIND, _range(tenant, start_ns, end_ns))
 
     def catalog(self, tenant: str, start_ns: int, end_ns: int) -> frozenset[CatalogEntry]:
         """Attributes of the days whose blocks may touch the inclusive range."""
@@ -210,23 +218,61 @@ class SqliteIndex:
 
     def summary(self) -> list[DaySummary]:
         """What is live, by tenant, day and level, in that order."""
-        return [DaySummary(tenant, date.fromisoformat(day), *rest) for tenant, day, *rest in self._select(_SUMMARY)]
+        return self._parsed(self._select(_SUMMARY), _day_summary)
 
     def expire(self, before: date) -> list[Block]:
         """Forget every day before this one and return the blocks it held, live or replaced."""
+        with self._turn:
+            return self._with_reserve(lambda: self._expire(before))
+
+    def _expire(self, before: date) -> list[Block]:
         limit = {"before": before.isoformat()}
-        with self._turn, self._transaction() as connection:
-            blocks = [_block(row) for row in connection.execute(_EXPIRED, limit)]
+        with self._transaction() as connection:
+            blocks = self._parsed(connection.execute(_EXPIRED, limit), _block)
             for statement in _EXPIRE:
                 connection.execute(statement, limit)
             if blocks:
                 connection.execute(_FORGET_DELETIONS)
         return blocks
 
+    def hindrance(self) -> str | None:
+        """Why the index cannot be used until somebody mends it; None when it can."""
+        return self._health.hindrance()
+
     def close(self) -> None:
         """Close the connections that are not in use."""
         while self._idle:
             self._idle.pop().close()
+
+    def _open(self) -> None:
+        with reported(self._path):
+            make_directories(self._path.parent)
+            connection = connect(self._path)
+            check_pages(connection, self._path)
+            self._idle.append(connection)
+
+    def _with_reserve(self, work: Callable[[], T]) -> T:
+        """Do what may free space or has to be done on a full disk, in the reserved space if there is no other."""
+        try:
+            return work()
+        except StorageUnavailable as error:
+            if not is_full(error) or not self._reserve.release():
+                raise
+        try:
+            return work()
+        finally:
+            self._reserve.fill()
+
+    def _blocks(self, query: str, parameters: Mapping[str, Any]) -> list[Block]:
+        return self._parsed(self._select(query, parameters), _block)
+
+    def _parsed(self, rows: Iterable[Any], parse: Callable[[Any], T]) -> list[T]:
+        """Rows as what they stand for; raises StorageCorrupt for one that makes no sense."""
+        with self._health.noted():
+            try:
+                return [parse(row) for row in rows]
+            except (TypeError, ValueError) as error:
+                raise damaged(self._path, error) from error
 
     def _select(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
         with self._connection() as connection:
@@ -239,11 +285,16 @@ class SqliteIndex:
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
-        """A connection that nobody else uses meanwhile; one that has failed is not used again."""
-        with reported(self._path):
+        """A connection that nobody else uses meanwhile; one that has failed is not used again.
+
+        The file must be there before and after: what is written into a deleted file is lost.
+        """
+        with self._health.noted(), reported(self._path):
+            self._health.check()
             connection = self._borrow()
             try:
                 yield connection
+                self._health.check()
             except BaseException:
                 connection.close()
                 raise
@@ -309,6 +360,11 @@ def _key(block: Block) -> dict[str, Any]:
     return {"tenant": block.tenant, "date": block.date.isoformat(), "level": block.level, "id": block.id}
 
 
+def _day_summary(row: Sequence[Any]) -> DaySummary:
+    tenant, day, *figures = row
+    return DaySummary(tenant, date.fromisoformat(day), *figures)
+
+
 def _row(block: Block) -> dict[str, Any]:
     numbers = {name: getattr(block, name) for name in (*_NUMBERS, "uncompressed_size")}
     return _key(block) | numbers | {"trace_filter": block.trace_filter, "hidden": b"".join(sorted(block.hidden))}
@@ -316,9 +372,8 @@ def _row(block: Block) -> dict[str, Any]:
 
 def _block(row: Sequence[Any]) -> Block:
     tenant, day, *rest, hidden, uncompressed_size = row
-    return replace(
-        Block(tenant, date.fromisoformat(day), *rest), hidden=_ids(hidden), uncompressed_size=uncompressed_size
-    )
+    rest += [_ids(hidden), uncompressed_size]
+    return Block(tenant, date.fromisoformat(day), *rest)
 
 
 def _ids(hidden: bytes) -> frozenset[bytes]:

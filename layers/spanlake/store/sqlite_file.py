@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from spanlake.store.errors import StorageCorrupt, StorageUnavailable
+from spanlake.store.sqlite_health import damaged
 
 _APPLICATION = 0x53504C4B  # "SPLK", tells our files from other programs'
 _VERSION = 3
@@ -18,6 +19,7 @@ _WHAT_IT_IS = """
     FROM pragma_application_id, pragma_user_version
 """
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
 
 # last_date: the last day that a span of the day's blocks reaches into.
 # generation: changes when a day was forgotten and begun anew, which makes memories of its catalog void.
@@ -107,14 +109,19 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
+def is_full(error: StorageUnavailable) -> bool:
+    """True when the disk may be full: SQLite tells of space that its shared memory lacks as an error of the disk."""
+    return getattr(error.__cause__, "sqlite_errorcode", 0) & 0xFF in _FULL
+
+
 @contextmanager
 def reported(path: Path) -> Iterator[None]:
     """Turn errors of the file into StorageCorrupt when it is damaged, and into StorageUnavailable otherwise."""
     try:
         yield
     except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorcode", None) in _DAMAGED:
-            raise StorageCorrupt(f"the index {path} is not a readable SQLite file: {error}") from error
+        if (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF in _DAMAGED:  # extended codes end in the plain one
+            raise damaged(path, error) from error
         raise StorageUnavailable(f"cannot use the index {path}: {error}") from error
     except OSError as error:
         raise StorageUnavailable(f"cannot use the index {path}: {error.strerror or error}") from error
