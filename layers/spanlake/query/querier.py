@@ -19,6 +19,7 @@ from spanlake.query.series import Series
 from spanlake.query.source import TRACE_REACH_NS, Source
 from spanlake.query.steps import Steps
 from spanlake.query.tags import TagValue, TimeRange
+from spanlake.store.deletions import record_deletion
 from spanlake.store.errors import IndexConflict, StorageUnavailable
 from spanlake.store.index import Block, Index
 from spanlake.store.objects import Objects
@@ -65,6 +66,7 @@ class Querier:
 
         for _ in range(_DELETE_ATTEMPTS):
             blocks = self._ask(tenant, ALWAYS, cancellation, ask)
+            record_deletion(self.objects, blocks, trace_id)
             try:
                 self.index.hide(blocks, trace_id)
             except IndexConflict:  # compaction has just put another block in place of one of them

@@ -13,7 +13,7 @@ from typing import Any
 
 from spanlake.store.days import clamp_ns, utc_day
 from spanlake.store.directories import make_directories
-from spanlake.store.errors import IndexConflict
+from spanlake.store.errors import IndexConflict, StorageUnavailable
 from spanlake.store.index import MAX_REPLACED, Block, Catalog, CatalogEntry, DaySummary, StoredBefore
 from spanlake.store.known_entries import Day, KnownEntries
 from spanlake.store.sqlite_file import connect, reported, transaction
@@ -27,7 +27,7 @@ _ID_BYTES = 16
 
 _NUMBERS = ("start_ns", "end_ns", "spans", "size", "created_ns")
 
-_COLUMNS = f"tenant, date, id, level, {', '.join(_NUMBERS)}, trace_filter, hidden, uncompressed_size"
+_COLUMNS = f"tenant, date, id, level, {', '.join(_NUMBERS)}, trace_filter, hidden, uncompressed_size, checksum"
 
 _IS_KEY = "tenant = :tenant AND date = :date AND level = :level AND id = :id"
 
@@ -35,10 +35,11 @@ _IS_KEY = "tenant = :tenant AND date = :date AND level = :level AND id = :id"
 _PUT_BLOCK = f"""
     INSERT INTO block ({_COLUMNS})
     SELECT :tenant, :date, :id, :level, :start_ns, :end_ns, :spans, :size, :created_ns, :trace_filter, :hidden,
-        :uncompressed_size
+        :uncompressed_size, :checksum
     WHERE NOT EXISTS (SELECT * FROM retired WHERE {_IS_KEY}) AND NOT EXISTS (SELECT * FROM forgotten WHERE {_IS_KEY})
     ON CONFLICT DO UPDATE SET start_ns = excluded.start_ns, end_ns = excluded.end_ns, spans = excluded.spans,
-        size = excluded.size, trace_filter = excluded.trace_filter, uncompressed_size = excluded.uncompressed_size
+        size = excluded.size, trace_filter = excluded.trace_filter, uncompressed_size = excluded.uncompressed_size,
+        checksum = excluded.checksum
 """
 
 _GET_HIDDEN = f"SELECT hidden FROM block WHERE {_IS_KEY}"
@@ -85,6 +86,10 @@ _ENTRIES = f"""
     SELECT {_COLUMNS} FROM retired WHERE tenant = :tenant AND date = :date
 """
 
+_KNOWN_IDS = " UNION ALL ".join(
+    f"SELECT id FROM {table} WHERE tenant = :tenant AND date = :date" for table in ("block", "retired", "forgotten")
+)
+
 _PUT_ENTRY = "INSERT OR IGNORE INTO catalog (tenant, date, scope, key, type) VALUES (?, ?, ?, ?, ?)"
 
 # A block starts on its day, but its spans may last for more: last_date tells how far.
@@ -129,6 +134,7 @@ class SqliteIndex:
         with reported(self._path):
             make_directories(self._path.parent)
             self._idle.append(connect(self._path))
+            self._file = _identity(self._path)
 
     def add(self, blocks: Sequence[Block], catalog: Catalog) -> list[StoredBefore]:
         """Make blocks live, all or none, durable when this returns; those of which spans may be deleted."""
@@ -203,6 +209,38 @@ class SqliteIndex:
         """What ``find`` and ``catalog`` say."""
         return self.find(tenant, start_ns, end_ns), self.catalog(tenant, start_ns, end_ns)
 
+    def known_ids(self, tenant: str, day: date) -> frozenset[str]:
+        """Ids of the blocks of one day that are live, retired or forgotten."""
+        rows = self._select(_KNOWN_IDS, {"tenant": tenant, "date": day.isoformat()})
+        return frozenset(id_ for (id_,) in rows)
+
+    def days(self, tenant: str) -> list[date]:
+        """Days of a tenant that the index knows, in order."""
+        rows = self._select("SELECT date FROM day WHERE tenant = :tenant ORDER BY date", {"tenant": tenant})
+        return [date.fromisoformat(day) for (day,) in rows]
+
+    def get_property(self, name: str) -> str | None:
+        """A property of the index as a whole."""
+        rows = self._select("SELECT value FROM identity WHERE name = :name", {"name": name})
+        return rows[0][0] if rows else None
+
+    def claim_property(self, name: str, value: str) -> str:
+        """Set a property unless it has a value; the value that it has then."""
+        with self._turn, self._transaction() as connection:
+            connection.execute("INSERT OR IGNORE INTO identity (name, value) VALUES (?, ?)", (name, value))
+            row = connection.execute("SELECT value FROM identity WHERE name = ?", (name,)).fetchone()
+        return str(row[0])
+
+    def set_property(self, name: str, value: str) -> None:
+        """Set a property, durable when this returns."""
+        with self._turn, self._transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO identity (name, value) VALUES (?, ?)", (name, value))
+
+    @property
+    def name(self) -> str:
+        """The path of the file."""
+        return str(self._path)
+
     def tenants(self) -> list[str]:
         """Tenants that have or had blocks, in alphabetical order."""
         return [tenant for (tenant,) in self._select("SELECT DISTINCT tenant FROM day ORDER BY tenant")]
@@ -243,16 +281,33 @@ class SqliteIndex:
             connection = self._borrow()
             try:
                 yield connection
+                self._check_file()
             except BaseException:
                 connection.close()
                 raise
             self._idle.append(connection)
 
+    def _check_file(self) -> None:
+        """Raise StorageUnavailable when the file is not the one that was opened: what is written to it is lost."""
+        try:
+            is_same = _identity(self._path) == self._file
+        except FileNotFoundError:
+            is_same = False
+        if not is_same:
+            raise StorageUnavailable(f"the index {self._path} was removed or replaced while it was in use: restart")
+
     def _borrow(self) -> sqlite3.Connection:
         try:
+            self._check_file()
             return self._idle.pop()
         except IndexError:
             return connect(self._path)
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Device and inode of a file."""
+    status = path.stat()
+    return status.st_dev, status.st_ino
 
 
 def _touch_days(connection: sqlite3.Connection, blocks: Iterable[Block]) -> None:
@@ -309,13 +364,14 @@ def _key(block: Block) -> dict[str, Any]:
 
 
 def _row(block: Block) -> dict[str, Any]:
-    numbers = {name: getattr(block, name) for name in (*_NUMBERS, "uncompressed_size")}
+    numbers = {name: getattr(block, name) for name in (*_NUMBERS, "uncompressed_size", "checksum")}
     return _key(block) | numbers | {"trace_filter": block.trace_filter, "hidden": b"".join(sorted(block.hidden))}
 
 
 def _block(row: Sequence[Any]) -> Block:
-    tenant, day, *rest, hidden, uncompressed_size = row
-    return Block(tenant, date.fromisoformat(day), *rest, _ids(hidden), uncompressed_size)
+    tenant, day, *rest, hidden, uncompressed_size, checksum = row
+    values: list[Any] = [tenant, date.fromisoformat(day), *rest, _ids(hidden), uncompressed_size, checksum]
+    return Block(*values)
 
 
 def _ids(hidden: bytes) -> frozenset[bytes]:
