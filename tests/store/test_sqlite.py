@@ -99,7 +99,7 @@ def test_a_database_of_a_newer_spanlake_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "index.db"
     SqliteIndex(path).close()
     newer = sqlite3.connect(path)
-    newer.execute("PRAGMA user_version = 4")
+    newer.execute("PRAGMA user_version = 5")
     newer.close()
     with pytest.raises(StorageCorrupt, match="newer spanlake"):
         SqliteIndex(path)

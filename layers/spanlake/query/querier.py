@@ -22,6 +22,7 @@ from spanlake.query.spans_of_trace import SpanFilter
 from spanlake.query.steps import Steps
 from spanlake.query.tag_values import TagValue
 from spanlake.store.deadline import REQUEST_SECONDS, limited
+from spanlake.store.deletions import record_deletion
 from spanlake.store.errors import IndexConflict, StorageTimeout, StorageUnavailable
 from spanlake.store.index import Block, Index
 from spanlake.store.objects import Objects
@@ -77,6 +78,7 @@ class Querier:
 
         for _ in range(_DELETE_ATTEMPTS):
             blocks = self._ask(tenant, ALWAYS, cancellation, ask)
+            record_deletion(self.objects, blocks, trace_id)
             try:
                 with limited(REQUEST_SECONDS):
                     self.index.hide(blocks, trace_id)

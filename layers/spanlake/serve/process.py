@@ -13,7 +13,7 @@ from spanlake.serve.http import HttpServer
 from spanlake.serve.http_protocol import Misdirected
 from spanlake.serve.lifecycle import ARRIVAL_SHARE, Lifecycle, State, asked_to_stop
 from spanlake.serve.listeners import Listeners
-from spanlake.serve.storage import open_store
+from spanlake.serve.storage import open_store, take_in
 
 _log = logging.getLogger("spanlake")
 
@@ -23,6 +23,7 @@ async def serve(config: Config, sockets: Mapping[Address, socket.socket], grpc_a
     lifecycle = Lifecycle()
     stop = asyncio.create_task(asked_to_stop())
     store = await asyncio.to_thread(open_store, config)
+    await asyncio.to_thread(take_in, config, store)
     process = compose(config, store, lifecycle)
     streams = [listener for listener in sockets.values() if listener.type == socket.SOCK_STREAM]
     ingest = process.intake.ingest

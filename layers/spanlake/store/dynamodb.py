@@ -27,6 +27,7 @@ from spanlake.store.dynamodb_summary import Summaries
 from spanlake.store.dynamodb_swaps import IS_LIVE, Swaps, block_update, not_live
 from spanlake.store.dynamodb_table import (
     DAY_ITEM,
+    STORE,
     TENANTS,
     TOMBSTONE,
     Key,
@@ -171,6 +172,35 @@ class DynamoIndex:
         found = [block for day in days for block in day.live if block.start_ns <= end and block.end_ns >= start]
         found.sort(key=lambda block: (-block.end_ns, block.id))
         return found, frozenset().union(*(day.catalog for day in days if day.live))
+
+    def known_ids(self, tenant: str, day: date) -> frozenset[str]:
+        """Ids of the blocks of one day that are live, retired or were forgotten in the last three days."""
+        blocks = self._requests.query(partition(tenant, day), below=DAY_ITEM, names=("sk",))
+        tombstones = self._requests.query(partition(tenant, day), begins=TOMBSTONE, names=("sk",))
+        return frozenset(item["sk"].partition("#")[2] for item in (*blocks, *tombstones))
+
+    def days(self, tenant: str) -> list[date]:
+        """Days of a tenant that the index knows, in order."""
+        return sorted(self._days.listed(tenant))
+
+    def get_property(self, name: str) -> str | None:
+        """A property of the index as a whole."""
+        item = self._requests.get([(STORE, name)]).get((STORE, name))
+        return None if item is None else str(item["value"])
+
+    def claim_property(self, name: str, value: str) -> str:
+        """Set a property unless it has a value; the value that it has then."""
+        self._requests.update(Update((STORE, name), once={"value": value}))
+        return str(self._requests.get([(STORE, name)])[STORE, name]["value"])
+
+    def set_property(self, name: str, value: str) -> None:
+        """Set a property."""
+        self._requests.put([{"pk": STORE, "sk": name, "value": value}])
+
+    @property
+    def name(self) -> str:
+        """The URL of the table."""
+        return f"dynamodb://{self.table}"
 
     def tenants(self) -> list[str]:
         """Tenants that have or had blocks, in alphabetical order."""

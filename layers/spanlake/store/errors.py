@@ -19,6 +19,10 @@ class StorageCorrupt(StoreError):
     """A stored file is not what it should be: damaged, foreign, or written by a newer spanlake."""
 
 
+class StoreMismatch(StorageUnavailable):
+    """Blocks and index do not belong together: nothing is served or deleted until an operator has looked."""
+
+
 class ObjectNotFound(StoreError):
     """No object has this path."""
 

@@ -69,6 +69,11 @@ class LocalObjects:
         with _reported(f"cannot list {prefix!r}"):
             yield from _walk(self._root, "", prefix)
 
+    @property
+    def name(self) -> str:
+        """The path of the directory."""
+        return str(self._root)
+
     def uri(self, path: str) -> str:
         """The file's absolute path."""
         return str(self._file(path))

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from spanlake.spans.arrays import Array
 from spanlake.spans.schema import FIXED, OPTIONAL
-from spanlake.store.block_schema import to_metadata
+from spanlake.store.block_schema import Lineage, to_metadata
 
 # DuckDB reads a list of every span of a row group to find that of one: with groups of 122,880 a trace out of a block of
 # 50,000 took half as long again. Scans take the same time, files grow by 4 %; groups of 8,192 gain nothing more.
@@ -59,13 +59,13 @@ _BY_NAME = {
 }
 
 
-def encode(table: pa.Table) -> pa.Buffer:
+def encode(table: pa.Table, lineage: Lineage | None = None) -> pa.Buffer:
     """Write a span table of valid spans as one Parquet file; attributes and lists without a value are left out.
 
-    Raises ValueError when an id is not 16 or 8 bytes long.
+    The same table gives the same bytes. Raises ValueError when an id is not 16 or 8 bytes long.
     """
     table = _with_fixed_ids(_without_empty_columns(table))
-    writer = BlockWriter(table)
+    writer = BlockWriter(table, lineage)
     writer.write(table)
     return writer.close()
 
@@ -77,10 +77,12 @@ class BlockWriter:
     ROW_GROUP_SPANS rows.
     """
 
-    def __init__(self, first: pa.Table, *, has_more: bool = False) -> None:
+    def __init__(self, first: pa.Table, lineage: Lineage | None = None, *, has_more: bool = False) -> None:
         self._sink = pa.BufferOutputStream()
         self._writer = pq.ParquetWriter(self._sink, first.schema, **_options(first, has_more))
         self._writer.add_key_value_metadata(to_metadata(first.schema))
+        if lineage is not None:
+            self._writer.add_key_value_metadata(lineage.to_metadata())
 
     def write(self, table: pa.Table) -> None:
         """Add rows."""
@@ -113,6 +115,7 @@ def _options(table: pa.Table, has_more: bool) -> dict[str, Any]:
         "column_encoding": {leaf: coding.encoding for leaf, coding in codings.items() if coding.encoding},
         "write_statistics": _STATISTICS,
         "store_schema": False,
+        "write_page_checksum": True,
     }
 
 

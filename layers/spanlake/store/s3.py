@@ -135,6 +135,11 @@ class S3Objects:
                     if all(map(is_segment, path.split("/"))):  # others are not ours
                         yield ObjectInfo(path, found["Size"], found["LastModified"])
 
+    @property
+    def name(self) -> str:
+        """The URL of bucket and prefix."""
+        return self.location.url
+
     def uri(self, path: str) -> str:
         """The object's URL, as DuckDB's httpfs reads it."""
         return f"{self.location.url}{validate_path(path)}"

@@ -31,7 +31,7 @@ _ID_BYTES = 16
 
 _NUMBERS = ("start_ns", "end_ns", "spans", "size", "created_ns")
 
-_COLUMNS = f"tenant, date, id, level, {', '.join(_NUMBERS)}, trace_filter, hidden, uncompressed_size"
+_COLUMNS = f"tenant, date, id, level, {', '.join(_NUMBERS)}, trace_filter, hidden, uncompressed_size, checksum"
 
 _IS_KEY = "tenant = :tenant AND date = :date AND level = :level AND id = :id"
 
@@ -39,10 +39,11 @@ _IS_KEY = "tenant = :tenant AND date = :date AND level = :level AND id = :id"
 _PUT_BLOCK = f"""
     INSERT INTO block ({_COLUMNS})
     SELECT :tenant, :date, :id, :level, :start_ns, :end_ns, :spans, :size, :created_ns, :trace_filter, :hidden,
-        :uncompressed_size
+        :uncompressed_size, :checksum
     WHERE NOT EXISTS (SELECT * FROM retired WHERE {_IS_KEY}) AND NOT EXISTS (SELECT * FROM forgotten WHERE {_IS_KEY})
     ON CONFLICT DO UPDATE SET start_ns = excluded.start_ns, end_ns = excluded.end_ns, spans = excluded.spans,
-        size = excluded.size, trace_filter = excluded.trace_filter, uncompressed_size = excluded.uncompressed_size
+        size = excluded.size, trace_filter = excluded.trace_filter, uncompressed_size = excluded.uncompressed_size,
+        checksum = excluded.checksum
 """
 
 _GET_HIDDEN = f"SELECT hidden FROM block WHERE {_IS_KEY}"
@@ -88,6 +89,10 @@ _ENTRIES = f"""
     SELECT {_COLUMNS} FROM block WHERE tenant = :tenant AND date = :date UNION ALL
     SELECT {_COLUMNS} FROM retired WHERE tenant = :tenant AND date = :date
 """
+
+_KNOWN_IDS = " UNION ALL ".join(
+    f"SELECT id FROM {table} WHERE tenant = :tenant AND date = :date" for table in ("block", "retired", "forgotten")
+)
 
 _PUT_ENTRY = "INSERT OR IGNORE INTO catalog (tenant, date, scope, key, type) VALUES (?, ?, ?, ?, ?)"
 
@@ -212,6 +217,38 @@ class SqliteIndex:
         """What ``find`` and ``catalog`` say."""
         return self.find(tenant, start_ns, end_ns), self.catalog(tenant, start_ns, end_ns)
 
+    def known_ids(self, tenant: str, day: date) -> frozenset[str]:
+        """Ids of the blocks of one day that are live, retired or forgotten."""
+        rows = self._select(_KNOWN_IDS, {"tenant": tenant, "date": day.isoformat()})
+        return frozenset(id_ for (id_,) in rows)
+
+    def days(self, tenant: str) -> list[date]:
+        """Days of a tenant that the index knows, in order."""
+        rows = self._select("SELECT date FROM day WHERE tenant = :tenant ORDER BY date", {"tenant": tenant})
+        return [date.fromisoformat(day) for (day,) in rows]
+
+    def get_property(self, name: str) -> str | None:
+        """A property of the index as a whole."""
+        rows = self._select("SELECT value FROM identity WHERE name = :name", {"name": name})
+        return rows[0][0] if rows else None
+
+    def claim_property(self, name: str, value: str) -> str:
+        """Set a property unless it has a value; the value that it has then."""
+        with self._turn, self._transaction() as connection:
+            connection.execute("INSERT OR IGNORE INTO identity (name, value) VALUES (?, ?)", (name, value))
+            row = connection.execute("SELECT value FROM identity WHERE name = ?", (name,)).fetchone()
+        return str(row[0])
+
+    def set_property(self, name: str, value: str) -> None:
+        """Set a property, durable when this returns."""
+        with self._turn, self._transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO identity (name, value) VALUES (?, ?)", (name, value))
+
+    @property
+    def name(self) -> str:
+        """The path of the file."""
+        return str(self._path)
+
     def tenants(self) -> list[str]:
         """Tenants that have or had blocks, in alphabetical order."""
         return [tenant for (tenant,) in self._select("SELECT DISTINCT tenant FROM day ORDER BY tenant")]
@@ -302,6 +339,7 @@ class SqliteIndex:
 
     def _borrow(self) -> sqlite3.Connection:
         try:
+            self._health.check()
             return self._idle.pop()
         except IndexError:
             return connect(self._path)
@@ -366,14 +404,14 @@ def _day_summary(row: Sequence[Any]) -> DaySummary:
 
 
 def _row(block: Block) -> dict[str, Any]:
-    numbers = {name: getattr(block, name) for name in (*_NUMBERS, "uncompressed_size")}
+    numbers = {name: getattr(block, name) for name in (*_NUMBERS, "uncompressed_size", "checksum")}
     return _key(block) | numbers | {"trace_filter": block.trace_filter, "hidden": b"".join(sorted(block.hidden))}
 
 
 def _block(row: Sequence[Any]) -> Block:
-    tenant, day, *rest, hidden, uncompressed_size = row
-    rest += [_ids(hidden), uncompressed_size]
-    return Block(tenant, date.fromisoformat(day), *rest)
+    tenant, day, *rest, hidden, uncompressed_size, checksum = row
+    values: list[Any] = [tenant, date.fromisoformat(day), *rest, _ids(hidden), uncompressed_size, checksum]
+    return Block(*values)
 
 
 def _ids(hidden: bytes) -> frozenset[bytes]:

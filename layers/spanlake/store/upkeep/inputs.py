@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from spanlake.spans.arrays import Array
 from spanlake.spans.columns import AttributeColumn, attribute_columns
-from spanlake.store.block_schema import from_parquet
+from spanlake.store.block_schema import Lineage, from_parquet, schema_metadata
 from spanlake.store.errors import StorageCorrupt
 from spanlake.store.index import Block
 from spanlake.store.objects import Objects
@@ -44,6 +44,7 @@ class Input:
     file: "pq.ParquetFile"
     shape: Shape
     coded: frozenset[str]  # columns of strings that are read as indices into a dictionary
+    lineage: Lineage | None
 
     @property
     def bytes_per_span(self) -> int:
@@ -91,12 +92,12 @@ def _open(objects: Objects, block: Block, shapes: dict[tuple[str, ...], Shape]) 
             file = pq.ParquetFile(source, metadata=file.metadata, read_dictionary=sorted(coded))
     except pa.ArrowInvalid as error:
         raise StorageCorrupt(f"{block.path} is not a Parquet file: {error}") from error
-    return Input(block, file, shape, coded)
+    return Input(block, file, shape, coded, Lineage.of(file.metadata.metadata or {}))
 
 
 def _shape(file: "pq.ParquetFile", shapes: dict[tuple[str, ...], Shape]) -> Shape:
     """The shape of a block, remembered among others: many blocks have the same."""
-    names, metadata = file.schema_arrow.names, file.metadata.metadata or {}
+    names, metadata = file.schema_arrow.names, schema_metadata(file.metadata.metadata or {})
     key = (*names, *sorted(f"{name!r}{value!r}" for name, value in metadata.items()))
     if key not in shapes:
         shapes[key] = Shape.of(from_parquet(names, metadata))

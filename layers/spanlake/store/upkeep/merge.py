@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 from spanlake.spans.arrays import Array
 from spanlake.spans.duplicates import without_duplicates
 from spanlake.store import trace_filter
-from spanlake.store.blocks import block_id, latest_end
+from spanlake.store.block_schema import Lineage
+from spanlake.store.blocks import block_id, checksum, latest_end
 from spanlake.store.index import Block, CatalogEntry
 from spanlake.store.objects import Objects
 from spanlake.store.trace_facts import with_facts
@@ -28,6 +29,8 @@ _BYTES_PER_COLUMN = 5  # what a NULL takes in memory, and a code of a dictionary
 
 # Row groups share the dictionary of their stretch, of which each should need the most part.
 _LARGEST_DICTIONARY = 1024
+
+_MOST_REPLACED = 1_100  # ids in a block's lineage, 36 KB of its footer: all blocks of two rounds of merges
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +52,21 @@ def merge_blocks(objects: Objects, merge: Merge, pause: Callable[[], None] = lam
     columns = Columns.of([(one.shape, one.block.spans) for one in inputs], coded_columns(inputs))
     facts = _Facts()
     stretches = _pausing(_stretches(inputs, columns), pause)
-    data = _encode(facts.noted(table) for table in _whole_groups(_sorted(stretches)))
+    lineage = _lineage(inputs)
+    data = _encode((facts.noted(table) for table in _whole_groups(_sorted(stretches))), lineage)
     if data is None:
         return None
-    return Merged(facts.block(merge, data.size), data, columns.catalog())
+    return Merged(facts.block(merge, lineage, data), data, columns.catalog())
+
+
+def _lineage(inputs: Sequence[Input]) -> Lineage:
+    blocks = [one.block for one in inputs]
+    earlier = [id_ for one in inputs if one.lineage for id_ in one.lineage.replaces]
+    return Lineage(
+        level=max(block.level for block in blocks) + 1,
+        created_ns=min(block.created_ns for block in blocks),
+        replaces=tuple(dict.fromkeys((*(block.id for block in blocks), *earlier)))[:_MOST_REPLACED],
+    )
 
 
 def merged_id(merge: Merge) -> str:
@@ -127,7 +141,7 @@ def _whole_groups(stretches: Iterable[pa.Table]) -> Iterator[pa.Table]:
         yield rest
 
 
-def _encode(tables: Iterator[pa.Table]) -> pa.Buffer | None:
+def _encode(tables: Iterator[pa.Table], lineage: Lineage) -> pa.Buffer | None:
     """The Parquet file of these rows; None when there are none."""
     from spanlake.store.parquet import BlockWriter, encode
 
@@ -136,8 +150,8 @@ def _encode(tables: Iterator[pa.Table]) -> pa.Buffer | None:
         return None
     first = _decoded(first)
     if second is None:
-        return encode(first)
-    writer = BlockWriter(first, has_more=True)
+        return encode(first, lineage)
+    writer = BlockWriter(first, lineage, has_more=True)
     for table in chain((first, second), tables):
         writer.write(_with_types(table, first.schema))
     return writer.close()
@@ -177,19 +191,20 @@ class _Facts:
         self._trace_ids.append(pc.unique(table["trace_id"]))
         return table
 
-    def block(self, merge: Merge, size: int) -> Block:
+    def block(self, merge: Merge, lineage: Lineage, data: pa.Buffer) -> Block:
         """The entry of the block."""
         first = merge.inputs[0]
         return Block(
             tenant=first.tenant,
             date=first.date,
             id=merged_id(merge),
-            level=max(block.level for block in merge.inputs) + 1,
+            level=lineage.level,
             start_ns=min(self._starts),
             end_ns=max(self._ends),
             spans=self._spans,
-            size=size,
-            created_ns=min(block.created_ns for block in merge.inputs),
+            size=data.size,
+            created_ns=lineage.created_ns,
             trace_filter=trace_filter.build(pa.chunked_array(self._trace_ids)),
             uncompressed_size=self._uncompressed_size,
+            checksum=checksum(data),
         )
