@@ -23,6 +23,8 @@ def register(app: typer.Typer) -> None:
     """Add the commands to a command line."""
     app.command("export")(export)
     app.command("import")(import_)
+    app.command()(backup)
+    app.command()(restore)
 
 
 def _age(text: str) -> timedelta | None:
@@ -96,3 +98,49 @@ def import_(
 
             raise InvalidOption(f"invalid --tenant: {error}") from None
         run(files, Target(data, objects, index, tenant, retention))
+
+
+def backup(
+    place: Annotated[str, typer.Argument(metavar="DIR|s3://…", help="Where the backup is, or is to be.")],
+    *,
+    keep: Annotated[int, typer.Option(metavar="N", min=0, help="Snapshots to keep, the newest; 0 keeps all.")] = 0,
+    data: _Data = Path("data"),
+    objects: _Objects = "",
+    index: _Index = "",
+) -> None:
+    """Add a snapshot of all that is stored to a backup, also while a server runs. Copies only what is new.
+
+    Exits with 0 when all is saved, 2 when it failed or some blocks are damaged; the others are saved then.
+    """
+    from spanlake.commands.backup import run_backup
+
+    with failures_reported():
+        run_backup(place, data, objects, index, keep)
+
+
+def restore(  # noqa: PLR0913 - one for each option
+    place: Annotated[str, typer.Argument(metavar="DIR|s3://…", help="Where the backup is.")],
+    *,
+    snapshot: Annotated[str, typer.Option(metavar="NAME", help="Snapshot to restore; else the newest.")] = "",
+    merge: Annotated[bool, typer.Option("--merge", help="Add to a store that is not empty.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Compare the backup with its digests, restore nothing.")
+    ] = False,
+    list_: Annotated[bool, typer.Option("--list", help="Print the snapshots, restore nothing.")] = False,
+    data: _Data = Path("data"),
+    objects: _Objects = "",
+    index: _Index = "",
+) -> None:
+    """Restore a snapshot of a backup into an empty store, every block compared with its digest.
+
+    Exits with 0 when all is restored, 2 when it failed or the backup is damaged; nothing is restored then.
+    """
+    from spanlake.commands.backup import run_list, run_restore, run_verify
+
+    with failures_reported():
+        if list_:
+            run_list(place)
+        elif verify:
+            run_verify(place, snapshot)
+        else:
+            run_restore(place, data, objects, index, name=snapshot, merge=merge)
