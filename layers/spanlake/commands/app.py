@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from spanlake.commands import app_transfer
 from spanlake.commands.errors import failures_reported
 
 _DEFAULT_URL = "http://127.0.0.1:3200"
@@ -34,6 +35,7 @@ def register(app: typer.Typer) -> None:
     app.command()(status)
     app.command()(compact)
     app.command()(reindex)
+    app_transfer.register(app)
 
 
 def query(  # noqa: PLR0913 - one for each option
