@@ -20,8 +20,7 @@ TRACE, SPAN, PARENT = b"\xab" * 16, b"\xcd" * 8, b"\xef" * 8
 
 
 def read(document: Any) -> Translated:
-    translated = tempo_json.read(json.dumps(document).encode())
-    return translated
+    return tempo_json.read(json.dumps(document).encode())
 
 
 def base64_of(id_: bytes) -> str:
@@ -55,7 +54,7 @@ def test_names_of_scopes_in_tempo_1(spans_name: str, scope_name: str) -> None:
     found = document(base64_of)
     (resource,) = found["batches"]
     resource[spans_name] = [{scope_name: {"name": "lib"}, **resource.pop("scopeSpans")[0]}]
-    request = ExportTraceServiceRequest.FromString(read(found))
+    request = ExportTraceServiceRequest.FromString(read(found).body)
     assert request.resource_spans[0].scope_spans[0].scope.name == "lib"
     assert len(spans(read(found))) == 1
 
@@ -69,7 +68,7 @@ def test_answers_of_the_api_are_read_back_equal(request: ExportTraceServiceReque
         for link in span.links:
             link.trace_id, link.span_id = TRACE, SPAN
     for written in (trace_v1(traces), trace_v2(traces)):
-        read_back = ExportTraceServiceRequest.FromString(read(json.loads(written)))
+        read_back = ExportTraceServiceRequest.FromString(read(json.loads(written)).body)
         assert otlp.normal(read_back) == otlp.normal(traces)
 
 
