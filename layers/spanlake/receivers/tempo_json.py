@@ -17,7 +17,7 @@ _LENGTHS = {"traceId": TRACE_ID, "spanId": SPAN_ID, "parentSpanId": SPAN_ID}
 _HEXADECIMAL = re.compile(r"[0-9a-fA-F]*", re.ASCII)
 
 
-def read(body: bytes) -> bytes | Translated:
+def read(body: bytes) -> Translated:
     """Turn a trace into an ExportTraceServiceRequest. Raises MalformedRequest.
 
     Ids may be hexadecimal too, as Grafana writes them into the files that it downloads.
