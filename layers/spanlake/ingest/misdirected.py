@@ -5,6 +5,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from spanlake.ingest.request import Receipt
+
 _log = logging.getLogger("spanlake")
 
 _MINUTE = 60.0  # seconds
@@ -53,3 +55,8 @@ class Notices:
             return
         self._noted[port, event] = now
         _log.warning(event, extra={"port": port, **more})
+
+    def note_rejected(self, port: int, receipt: Receipt) -> None:
+        """Log why spans of a request were not stored, for protocols whose answers have no room for that."""
+        if receipt.rejected:
+            self.note(port, "spans rejected", reason=receipt.explanation)
