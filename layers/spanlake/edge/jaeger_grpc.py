@@ -17,7 +17,7 @@ def jaeger_grpc(ingest: Ingest, port: int) -> StoringMethod:
     def answer(receipt: Receipt) -> bytes:
         """PostSpansResponse, which has no room for what was not stored; raises NothingStored when that is all."""
         receipt.require_some()
-        ingest.notices.note_rejected(port, receipt)
+        ingest.notices.note_rejected(port, receipt.explanation)
         return b""
 
     return StoringMethod(ingest, Method(SERVICE, "PostSpans", PROTOCOL, _FORMAT, answer))

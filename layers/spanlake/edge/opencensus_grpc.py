@@ -86,7 +86,7 @@ class OpenCensusGrpc:
             if told.code is grpc.StatusCode.INTERNAL:
                 _log.exception("a request failed")
             return told
-        self._ingest.notices.note_rejected(self._port, receipt)
+        self._ingest.notices.note_rejected(self._port, receipt.explanation)
         return None
 
     async def _config(self, configs: AsyncIterator[bytes], _: Context) -> AsyncIterator[bytes]:

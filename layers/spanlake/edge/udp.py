@@ -114,7 +114,7 @@ class UdpReceiver:
         if error is not None:
             return "failed"
         receipt = answer.result()
-        notices.note_rejected(self._port, receipt)
+        notices.note_rejected(self._port, receipt.explanation)
         return "stored" if receipt.accepted or not receipt.rejected else "malformed"
 
 

@@ -5,8 +5,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from spanlake.ingest.request import Receipt
-
 _log = logging.getLogger("spanlake")
 
 _MINUTE = 60.0  # seconds
@@ -56,7 +54,7 @@ class Notices:
         self._noted[port, event] = now
         _log.warning(event, extra={"port": port, **more})
 
-    def note_rejected(self, port: int, receipt: Receipt) -> None:
+    def note_rejected(self, port: int, explanation: str) -> None:
         """Log why spans of a request were not stored, for protocols whose answers have no room for that."""
-        if receipt.rejected:
-            self.note(port, "spans rejected", reason=receipt.explanation)
+        if explanation:
+            self.note(port, "spans rejected", reason=explanation)
