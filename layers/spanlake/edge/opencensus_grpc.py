@@ -30,8 +30,9 @@ class OpenCensusGrpc:
     what has been read is stored all the same: the protocol answers nothing, so nobody would send it again.
     """
 
-    def __init__(self, ingest: Ingest) -> None:
+    def __init__(self, ingest: Ingest, port: int) -> None:
         self._ingest = ingest
+        self._port = port
         self._storing: set[asyncio.Task[Refusal | None]] = set()
 
     def handler(self) -> "grpc.GenericRpcHandler[bytes, bytes]":
@@ -85,8 +86,7 @@ class OpenCensusGrpc:
             if told.code is grpc.StatusCode.INTERNAL:
                 _log.exception("a request failed")
             return told
-        if receipt.rejected:
-            _log.debug("spans were rejected", extra={"reasons": receipt.explanation})
+        self._ingest.notices.note_rejected(self._port, receipt.explanation)
         return None
 
     async def _config(self, configs: AsyncIterator[bytes], _: Context) -> AsyncIterator[bytes]:

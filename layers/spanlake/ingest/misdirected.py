@@ -53,3 +53,8 @@ class Notices:
             return
         self._noted[port, event] = now
         _log.warning(event, extra={"port": port, **more})
+
+    def note_rejected(self, port: int, explanation: str) -> None:
+        """Log why spans of a request were not stored, for protocols whose answers have no room for that."""
+        if explanation:
+            self.note(port, "spans rejected", reason=explanation)

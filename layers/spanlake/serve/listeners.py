@@ -17,8 +17,8 @@ from spanlake.serve import faces
 from spanlake.serve.faces import Address, Face, ports_advice
 
 _DATAGRAMS = {faces.JAEGER_COMPACT: udp.COMPACT, faces.JAEGER_BINARY: udp.BINARY}
-_SERVICES: Mapping[Face, Callable[[Ingest], StoringMethod | OpenCensusGrpc]] = {
-    faces.OTLP_GRPC: otlp_grpc,
+_SERVICES: Mapping[Face, Callable[[Ingest, int], StoringMethod | OpenCensusGrpc]] = {
+    faces.OTLP_GRPC: lambda ingest, _: otlp_grpc(ingest),
     faces.JAEGER_GRPC: jaeger_grpc,
     faces.OPENCENSUS_GRPC: OpenCensusGrpc,
 }
@@ -61,7 +61,7 @@ class Listeners:
 
 
 def _server(ingest: Ingest, where: Address, advice: str, *, shared: bool) -> GrpcServer:
-    service = _SERVICES[where.face](ingest)
+    service = _SERVICES[where.face](ingest, where.port)
     others = OtherServices(ingest.notices, where.port, advice)
     handlers = [service.handler(), others]
     return GrpcServer(handlers, where.authority, max_message_bytes=ingest.limits.body_bytes, shared=shared)
