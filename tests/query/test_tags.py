@@ -110,10 +110,6 @@ def test_values_of_every_kind(tmp_path: Path, tag: str, found: list[tuple[str, s
     first: dict[str, Any] = {"blob": b"\1\2", "many": 1}
     last: dict[str, Any] = {"many": [True, 2.0]}
     events = [("e", 5 * SECOND, first), ("f", -3 * SECOND, {"many": "x"}), ("g", 5 * SECOND, last)]
-        ("e", 5 * SECOND, first),
-        ("f", -3 * SECOND, {"many": "x"}),
-        ("g", 5 * SECOND, {"many": [True, 2.0]}),
-    ]
     lake.add(At(1, length=SECOND, attributes=odd, events=events, links=[(7, 8, {"map": {"k": 1}})]))
     assert lake.values(tag) == found
     assert lake.values(tag, "{ name = `1` }") == found
