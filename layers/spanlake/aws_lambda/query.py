@@ -23,7 +23,7 @@ def handler() -> Handler:
     config, telemetry = settings(os.environ), Telemetry("spanlake-query")
     store = LambdaStore.open(config)
     querier = open_querier(store.objects, store.index, config.query, None, _engine(store, config.athena))
-    operations = Operations(lambda: None, store.index.summary, _shown(config), time.time())
+    operations = Operations(lambda: None, store.index.summary, _shown(config), time.time(), config)
     routes = [*ops_routes(operations), *tempo_routes(querier, telemetry.time_query)]
     app = create_app(routes, ALL_ERRORS)
     prepare_for_snapshot()

@@ -279,7 +279,7 @@ def _if_there(sql: Sql) -> Sql:
 
 _SPAN_INTRINSICS: dict[Intrinsic, tuple[Type, str, Callable[[Sql], Sql] | None]] = {
     Intrinsic.NAME: (Type.STRING, "name", None),
-    Intrinsic.DURATION: (Type.DURATION, "duration_nano", None),
+    Intrinsic.DURATION: (Type.DURATION, "duration_nano", values.not_negative),
     Intrinsic.KIND: (Type.KIND, "kind", None),
     Intrinsic.STATUS: (Type.STATUS, "status_code", _or_zero),
     Intrinsic.STATUS_MESSAGE: (Type.STRING, "status_message", _or_empty),

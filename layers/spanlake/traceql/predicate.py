@@ -156,7 +156,7 @@ class Predicates:
         if len(literals) > 1:
             inside = exp.In(this=sql, expressions=literals)
             return exp.not_(inside) if item.op is BinaryOperator.NOT_EQUAL else inside
-        return values.COMPARISONS[item.op](this=sql, expression=literals[0])
+        return values.compared(item.op, sql, literals[0])
 
     @staticmethod
     def _regex(item: Comparison, sql: Sql) -> Sql:

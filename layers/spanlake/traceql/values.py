@@ -93,6 +93,18 @@ def all_of(tests: Iterable[Sql]) -> Sql:
     return exp.and_(*found, copy=False) if found else exp.true()
 
 
+def not_negative(sql: Sql) -> Sql:
+    """A number, or 0 where it is below: a span that ends before it starts has lasted 0."""
+    return exp.Greatest(this=sql, expressions=[exp.Literal.number(0)], ignore_nulls=True)
+
+
+def compared(op: BinaryOperator, sql: Sql, literal: Sql) -> Sql:
+    """A comparison of a number with a literal, of a plain column where that says the same: storage skips rows by it."""
+    if isinstance(sql, exp.Greatest) and literal.is_int and int(literal.name) > 0:
+        sql = sql.this
+    return COMPARISONS[op](this=sql, expression=literal)
+
+
 def is_null(sql: Sql) -> Sql:
     return exp.Is(this=sql, expression=exp.Null())
 
