@@ -83,6 +83,11 @@ class Metrics:
         self._deleted_bytes = Counter(
             "spanlake_deleted_bytes", "Bytes of the blocks deleted.", ["reason"], registry=registry
         )
+        self._garbage_refused = Counter(
+            "spanlake_garbage_refused",
+            "Objects without an index entry that were left in place, each time they were looked at.",
+            registry=registry,
+        )
         self._commits = Histogram(
             "spanlake_commit_duration_seconds",
             "Time to decode and store a group of requests.",
@@ -142,6 +147,10 @@ class Metrics:
         self._deleted_blocks.labels(reason).inc(blocks)
         self._deleted_spans.labels(reason).inc(spans)
         self._deleted_bytes.labels(reason).inc(size)
+
+    def garbage_refused(self, objects: int) -> None:
+        """Count objects without an entry that were not collected, since they might be data."""
+        self._garbage_refused.inc(objects)
 
     @contextmanager
     def time_commit(self) -> Iterator[None]:

@@ -6,7 +6,7 @@ What fails and how follows from a seed. There is trouble as long as a file is th
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from threading import Lock
 from typing import TypeVar
@@ -135,6 +135,10 @@ class TroubledIndex:
     def name(self) -> str:
         """As Index has it."""
         return self._index.name
+
+    def keep_for(self, retention: timedelta | None) -> None:
+        """As Index has it."""
+        self._trouble.around(lambda: self._index.keep_for(retention))
 
     def retired(self, before: int) -> list[Block]:
         """As Index has it."""

@@ -16,6 +16,7 @@ from spanlake.config import (
     parse_age,
     parse_limit,
     parse_origins,
+    parse_share,
 )
 
 DEFAULT_CLAIM = "tenant"
@@ -45,6 +46,8 @@ def settings(environment: Mapping[str, str]) -> Config:
         query=_query_limits(read, memory_mib),
         athena=_athena(read),
         cors_origins=read.optional("SPANLAKE_CORS_ORIGINS", parse_origins, Origins()),
+        garbage_share=read.optional("SPANLAKE_GARBAGE_SHARE", parse_share, Config().garbage_share),
+        keep_replaced=read.optional("SPANLAKE_KEEP_REPLACED", parse_age, None),
     )
 
 

@@ -14,14 +14,13 @@ from spanlake.api.jaeger_sampling import sampling_routes
 from spanlake.api.ops import Operations, metrics_route, ops_routes
 from spanlake.api.query_errors import ALL_ERRORS
 from spanlake.api.tempo import tempo_routes
-from spanlake.config import Config
+from spanlake.config import Config, replaced_seconds
 from spanlake.metrics import Metrics
 from spanlake.query.opening import open_querier
 from spanlake.serve.intake import Intake, intake
 from spanlake.serve.lifecycle import Lifecycle
 from spanlake.serve.storage import Store
 from spanlake.serve.upkeep import LOOK_SECONDS, PLAN_SECONDS, Upkeep, UpkeepPolicy
-from spanlake.store.upkeep.removal import GRACE_SECONDS
 
 _SLOW_THREADS = 2  # for bodies that need decompressing or come as JSON
 
@@ -58,9 +57,13 @@ def _upkeep(config: Config, store: Store, metrics: Metrics) -> Upkeep:
     # A bucket has room for more than a disk, and a look at a table has a price.
     retention_bytes = None if config.objects else config.retention_bytes
     look_seconds = PLAN_SECONDS if config.index else LOOK_SECONDS
-    grace_seconds = max(GRACE_SECONDS, 2 * int(config.query.seconds))
     policy = UpkeepPolicy(
-        config.compaction, config.retention, retention_bytes, look_seconds, grace_seconds=grace_seconds
+        config.compaction,
+        config.retention,
+        retention_bytes,
+        look_seconds,
+        grace_seconds=replaced_seconds(config),
+        garbage_share=config.garbage_share,
     )
     return Upkeep(store.objects, store.index, policy, metrics)
 

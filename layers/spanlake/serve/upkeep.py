@@ -13,12 +13,21 @@ from datetime import date, timedelta
 
 from spanlake.metrics import Metrics
 from spanlake.store.errors import StoreError
+from spanlake.store.identity import check_identity
 from spanlake.store.index import DaySummary, Index
 from spanlake.store.objects import Objects
+from spanlake.store.upkeep.clock import is_trusted
 from spanlake.store.upkeep.compaction import Compactor, days_of
-from spanlake.store.upkeep.garbage import collect_garbage, put_back
+from spanlake.store.upkeep.garbage import SHARE, collect_garbage, put_back
 from spanlake.store.upkeep.policy import Merge
-from spanlake.store.upkeep.removal import GRACE_SECONDS, Removed, expire_by_age, expire_by_size, remove_retired
+from spanlake.store.upkeep.removal import (
+    GRACE_SECONDS,
+    Removed,
+    expire_by_age,
+    expire_by_size,
+    oldest_day,
+    remove_retired,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +51,7 @@ class UpkeepPolicy:
     grace_seconds: int = GRACE_SECONDS  # from a block's replacement to the deletion of its object
     removal_seconds: float = 60.0
     garbage_seconds: float = 3600.0
+    garbage_share: float = SHARE  # of a day's objects, how many may be garbage that nothing proves to be
 
 
 class _Stopped(Exception):  # noqa: N818
@@ -128,15 +138,31 @@ class Upkeep:
         policy = self._policy
         if self._collected:  # a sender may have stored the same again while it was collected
             self._collected = put_back(self._objects, self._index)
-        if policy.retention is not None:
-            self._count("age", expire_by_age(self._objects, self._index, policy.retention, time.time_ns()))
         if policy.retention_bytes is not None:
             self._count("size", expire_by_size(self._objects, self._index, policy.retention_bytes))
-        self._count("replaced", remove_retired(self._objects, self._index, grace_seconds=policy.grace_seconds))
+        self._index.keep_for(policy.retention)
+        if not is_trusted(self._index, time.time_ns()):
+            return
+        if policy.retention is not None:
+            self._count("age", expire_by_age(self._objects, self._index, policy.retention, time.time_ns()))
+        removed = remove_retired(
+            self._objects, self._index, grace_seconds=policy.grace_seconds, counted_from=self._oldest() or date.min
+        )
+        self._count("replaced", removed)
 
     def _collect(self) -> None:
-        self._count("garbage", collect_garbage(self._objects, self._index))
+        check_identity(self._objects, self._index)
+        if not is_trusted(self._index, time.time_ns()):
+            return
+        done = collect_garbage(self._objects, self._index, oldest=self._oldest(), share=self._policy.garbage_share)
+        self._count("garbage", done.removed)
+        self._metrics.garbage_refused(done.refused)
         self._collected = put_back(self._objects, self._index)
+
+    def _oldest(self) -> date | None:
+        """The first day that the retention leaves."""
+        retention = self._policy.retention
+        return None if retention is None else oldest_day(retention, time.time_ns())
 
     def _count(self, reason: str, removed: Removed) -> None:
         self._metrics.deleted(reason, blocks=removed.blocks, spans=removed.spans, size=removed.size)

@@ -43,11 +43,18 @@ class Lineage:
 
     level: int
     created_ns: int  # when the first of its spans was stored
-    replaces: tuple[str, ...]  # ids of the blocks it was made of, then as far as there is room of those they replaced
+    inputs: tuple[str, ...]  # ids of the blocks it was made of
+    earlier: tuple[str, ...] = ()  # ids of the blocks that these replaced, as far as there is room
+
+    @property
+    def replaces(self) -> tuple[str, ...]:
+        """Ids of all blocks that it is known to replace."""
+        return self.inputs + self.earlier
 
     def to_metadata(self) -> dict[str, str]:
         """The key/value metadata that says so."""
-        values = str(self.level), str(self.created_ns), " ".join(self.replaces)
+        replaces = " ".join(self.inputs) + "/" + " ".join(self.earlier)
+        values = str(self.level), str(self.created_ns), replaces
         return dict(zip((_LEVEL_KEY, _CREATED_KEY, _REPLACES_KEY), values, strict=True))
 
     @classmethod
@@ -60,7 +67,8 @@ class Lineage:
         if level is None or created is None or replaces is None:
             return None
         try:
-            return cls(int(level), int(created), tuple(replaces.decode().split()))
+            inputs, _, earlier = replaces.decode().partition("/")
+            return cls(int(level), int(created), tuple(inputs.split()), tuple(earlier.split()))
         except ValueError as error:
             raise StorageCorrupt(f"the block's lineage cannot be read: {error}") from error
 

@@ -23,6 +23,7 @@ from spanlake.store.dynamodb_items import (
     to_entry,
 )
 from spanlake.store.dynamodb_requests import NoTable, Refused, Requests
+from spanlake.store.dynamodb_retention import renew
 from spanlake.store.dynamodb_summary import Summaries
 from spanlake.store.dynamodb_swaps import IS_LIVE, Swaps, block_update, not_live
 from spanlake.store.dynamodb_table import (
@@ -38,11 +39,15 @@ from spanlake.store.dynamodb_table import (
     tombstone_key,
 )
 from spanlake.store.dynamodb_update import Action, Missing, Update
-from spanlake.store.errors import StorageUnavailable, StoreError
+from spanlake.store.errors import StorageCorrupt, StorageUnavailable, StoreError
 from spanlake.store.index import MAX_REPLACED, Block, Catalog, CatalogEntry, DaySummary, StoredBefore
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
+
+_VERSION = 1
+_NEWEST_VERSION = _VERSION + 1  # a version is read one release before it is written, see block_schema.py
+_RETENTION = "retention"
 
 _READ_SECONDS = 8.0
 _THREADS = 8
@@ -94,6 +99,7 @@ class DynamoIndex:
                 raise StoreError(f"{error}: {how_to_create(self.table)}") from None
             with aws.reported(f"make the index table {self.table}"):
                 create_table(self.client, self.table)
+        self.check_version()
 
     def add(self, blocks: Sequence[Block], catalog: Catalog) -> list[StoredBefore]:
         """Make blocks live, all or none unless they are too many for one transaction, durable when this returns.
@@ -220,6 +226,21 @@ class DynamoIndex:
     def hindrance(self) -> str | None:
         """None: what is wrong with a table shows in each request."""
         return None
+
+    def keep_for(self, retention: timedelta | None) -> None:
+        """Renew the time to live of all items when the retention is not what it was."""
+        wanted = "any age" if retention is None else f"{retention // timedelta(seconds=1)} s"
+        if self.get_property(_RETENTION) != wanted:
+            renew(self._requests, self._days, self.tenants(), retention)
+            self.set_property(_RETENTION, wanted)
+
+    def check_version(self) -> None:
+        """Raise StorageCorrupt when a newer spanlake has written the table."""
+        version = int(self.claim_property("version", str(_VERSION)))
+        if version > _NEWEST_VERSION:
+            raise StorageCorrupt(
+                f"the index {self.name} is of a newer spanlake (format {version}, this one knows {_NEWEST_VERSION})"
+            )
 
     def close(self) -> None:
         """End the threads that ask for several days at once."""

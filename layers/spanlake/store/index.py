@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Protocol
 
 from spanlake.store.tenant import escape_tenant
@@ -162,6 +162,9 @@ class Index(Protocol):
 
     def hindrance(self) -> str | None:
         """Why the index cannot be used until somebody mends it; None when it can, or when nobody knows."""
+
+    def keep_for(self, retention: timedelta | None) -> None:
+        """Have what is in the index last as long as the retention says now, where that stands in its entries."""
 
     def close(self) -> None:
         """Release what the index holds open."""

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -275,6 +275,9 @@ class SqliteIndex:
     def hindrance(self) -> str | None:
         """Why the index cannot be used until somebody mends it; None when it can."""
         return self._health.hindrance()
+
+    def keep_for(self, retention: timedelta | None) -> None:
+        """Nothing: entries stay until ``expire``."""
 
     def close(self) -> None:
         """Close the connections that are not in use."""

@@ -30,7 +30,7 @@ _BYTES_PER_COLUMN = 5  # what a NULL takes in memory, and a code of a dictionary
 # Row groups share the dictionary of their stretch, of which each should need the most part.
 _LARGEST_DICTIONARY = 1024
 
-_MOST_REPLACED = 1_100  # ids in a block's lineage, 36 KB of its footer: all blocks of two rounds of merges
+_MOST_EARLIER = 1_100  # ids in a block's lineage, 36 KB of its footer: more than two rounds of merges read
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +61,12 @@ def merge_blocks(objects: Objects, merge: Merge, pause: Callable[[], None] = lam
 
 def _lineage(inputs: Sequence[Input]) -> Lineage:
     blocks = [one.block for one in inputs]
-    earlier = [id_ for one in inputs if one.lineage for id_ in one.lineage.replaces]
+    earlier = dict.fromkeys(id_ for one in inputs if one.lineage for id_ in one.lineage.replaces)
     return Lineage(
         level=max(block.level for block in blocks) + 1,
         created_ns=min(block.created_ns for block in blocks),
-        replaces=tuple(dict.fromkeys((*(block.id for block in blocks), *earlier)))[:_MOST_REPLACED],
+        inputs=tuple(block.id for block in blocks),
+        earlier=tuple(earlier)[:_MOST_EARLIER],
     )
 
 
