@@ -1,4 +1,4 @@
-"""Names and options of the commands that move spans and stores: export, import, backup and restore."""
+"""Names and options of the commands that hand out spans and take them back: blocks, export, import, backup, restore."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +21,7 @@ _Tenant = Annotated[str, typer.Option(metavar="NAME", help="Tenant whose spans t
 
 def register(app: typer.Typer) -> None:
     """Add the commands to a command line."""
+    app.command()(blocks)
     app.command("export")(export)
     app.command("import")(import_)
     app.command()(backup)
@@ -32,6 +33,33 @@ def _age(text: str) -> timedelta | None:
         return parse_age(text)
     except InvalidSetting as error:
         raise typer.BadParameter(str(error)) from None
+
+
+def blocks(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all there is to each block, as JSON.")] = False,
+    as_sql: Annotated[
+        bool, typer.Option("--sql", help="Print a statement for DuckDB: it makes a view `spans`.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Replace this file by it, in one step, instead of printing.")
+    ] = None,
+    tenant: Annotated[str, typer.Option(metavar="NAME", help="Tenant whose blocks they are; else of all.")] = "",
+    data: _Data = Path("data"),
+    objects: _Objects = "",
+    index: _Index = "",
+) -> None:
+    """List the live blocks, one URI a line, for programs that read Parquet files.
+
+    Exits with 0 when there are blocks, 1 when there are none, 2 when it failed.
+    """
+    from spanlake.commands.blocks import Form, run
+    from spanlake.commands.errors import InvalidOption
+
+    with failures_reported():
+        if as_json and as_sql:
+            raise InvalidOption("--json and --sql are two forms of one list: give one of them")
+        run(data, objects, index, tenant, Form.JSON if as_json else Form.SQL if as_sql else Form.LINES, output)
 
 
 def export(  # noqa: PLR0913 - one for each option
