@@ -11,12 +11,7 @@ from tests.server import SpanlakeServer
 
 _ORIGIN = "http://localhost:8080"  # which f05 and g07 take for allowed
 _STOPS_IT = "f13"
-_OTLP = ("f02", "f03", "f11", "f18", "g01", "g02", "g06")
-_NOT_YET = {
-    **dict.fromkeys(_OTLP, "waits for the work on reading OTLP"),
-    "f09": "waits for the work on durations",
-}
-_SCRIPTS = scripts("ingest", _NOT_YET, strict=False)
+_SCRIPTS = scripts("ingest", {})
 
 
 @pytest.fixture(scope="module")
