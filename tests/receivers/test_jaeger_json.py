@@ -7,6 +7,7 @@ import pytest
 
 from spanlake.receivers import jaeger_json
 from spanlake.receivers.errors import MalformedSpans
+from spanlake.receivers.export import LATEST_NS
 from spanlake.receivers.translated import Translated
 from tests.receivers.translated import attributes, request, resources, spans
 
@@ -125,6 +126,20 @@ def test_logs_become_events() -> None:
     (event,) = found.events
     assert (event.name, event.time_unix_nano) == ("exception", START_US * 1000)
     assert attributes(event) == {"exception.type": "OutOfEggs"}
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        ({"startTime": START_US, "duration": 2**62}, (START_US * 1000, LATEST_NS)),
+        ({"startTime": -5, "duration": 1}, (0, 1000)),
+        ({"startTime": 2**70, "duration": 0}, (LATEST_NS, LATEST_NS)),
+        ({"startTime": str(START_US), "duration": 1.5}, (START_US * 1000, START_US * 1000 + 1000)),
+    ],
+)
+def test_times_are_limited_and_do_not_wrap(times: dict[str, Any], expected: tuple[int, int]) -> None:
+    (found,) = spans(read(span(**times)))
+    assert (found.start_time_unix_nano, found.end_time_unix_nano) == expected
 
 
 def test_a_span_may_hold_its_process() -> None:

@@ -131,11 +131,11 @@ def _or_none(span_id: bytes) -> bytes:
 
 
 def _links(parent_span_id: bytes, references: Iterable[Reference]) -> list[bytes]:
-    """All references but that to the parent."""
+    """All references but that to the parent, and those that lack an id."""
     return [
         link(trace_id, span_id, [attribute("opentracing.ref_type", _REFERENCE_TYPES.get(kind, "follows_from"))])
         for kind, trace_id, span_id in references
-        if kind != CHILD_OF or span_id != parent_span_id
+        if trace_id and span_id and (kind != CHILD_OF or span_id != parent_span_id)
     ]
 
 

@@ -14,14 +14,13 @@ from typing import Any
 
 from spanlake.receivers import jaeger, json_body
 from spanlake.receivers.errors import MalformedSpans
-from spanlake.receivers.export import Export, Tag, Value, delimited
+from spanlake.receivers.export import Export, Tag, Value, clamped, delimited
 from spanlake.receivers.jaeger import Reference, SpanTags
 from spanlake.receivers.translated import Translated
 from spanlake.spans.ids import SPAN_ID, TRACE_ID
 
 _FORMAT = "Jaeger's JSON"
 _TIMES = Struct("<cQcQ").pack
-_UINT64 = (1 << 64) - 1
 _REFERENCE_TYPES = {"CHILD_OF": jaeger.CHILD_OF, "FOLLOWS_FROM": jaeger.FOLLOWS_FROM}
 _FEW_VALUES, _SMALLEST_VALUE = 1024, 4
 """Values that any document may have, and bytes that each value has on average at the least."""
@@ -102,14 +101,14 @@ def _resource(process: Mapping[str, Any]) -> bytes:
 def _translated(span: Mapping[str, Any], processes: _Processes) -> tuple[bytes, bytes, bytes]:
     """Resource, scope and span, encoded; raises ValueError, TypeError or AttributeError."""
     trace_id, span_id = json_body.id_(span.get("traceID"), TRACE_ID), json_body.id_(span.get("spanID"), SPAN_ID)
-    start = json_body.integer(span.get("startTime")) * 1000
-    end = start + json_body.integer(span.get("duration")) * 1000
+    start = clamped(json_body.integer(span.get("startTime")) * 1000)
+    end = clamped(start + json_body.integer(span.get("duration")) * 1000)
     told = SpanTags.read(dict(_tags(span.get("tags"))))
     encoded = b"".join(
         (
             b"\x0a" + delimited(trace_id) + b"\x12" + delimited(span_id),
             b"\x2a" + delimited(json_body.text(span.get("operationName")).encode()),
-            _TIMES(b"\x39", start & _UINT64, b"\x41", end & _UINT64),
+            _TIMES(b"\x39", start, b"\x41", end),
             jaeger.parent_and_links(trace_id, _parent(span), list(_references(span))),
             told.fields,
             *(b"\x5a" + _event(log) for log in span.get("logs") or ()),
