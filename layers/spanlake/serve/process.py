@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from spanlake.config import Config
 from spanlake.serve.compose import compose
-from spanlake.serve.faces import Address, ports_advice
+from spanlake.serve.faces import SPANS_OVER_HTTP, Address, ports_advice
 from spanlake.serve.http import HttpServer
 from spanlake.serve.http_protocol import Misdirected
 from spanlake.serve.lifecycle import ARRIVAL_SHARE, Lifecycle, State, asked_to_stop
@@ -30,7 +30,8 @@ async def serve(config: Config, sockets: Mapping[Address, socket.socket], grpc_a
     misdirected = Misdirected(ingest.notices, ports_advice(grpc_addresses))
     http = HttpServer(process.app, streams, drain_seconds=config.drain_seconds, misdirected=misdirected)
     datagrams = {where.face: listener for where, listener in sockets.items() if listener.type == socket.SOCK_DGRAM}
-    listeners = Listeners(ingest, grpc_addresses, datagrams)
+    taking_spans = [where for where in sockets if where.face in SPANS_OVER_HTTP]
+    listeners = Listeners(ingest, grpc_addresses, datagrams, http=taking_spans)
     process.intake.commits.start()
     await http.start()
     await listeners.start()
