@@ -109,6 +109,13 @@ def serve(  # noqa: PLR0913, PLR0917, one for each setting
             "Share of a day's objects that may lack an index entry and be deleted.",
         ),
     ] = "0.05",  # type: ignore[assignment]
+    partial_answers: Annotated[
+        bool,
+        typer.Option(
+            envvar="SPANLAKE_PARTIAL_ANSWERS",
+            help="Answer without blocks whose files are gone, and say so in a header, instead of with 503.",
+        ),
+    ] = False,
     keep_replaced: Annotated[
         timedelta | None,
         options.setting(
@@ -169,6 +176,7 @@ def serve(  # noqa: PLR0913, PLR0917, one for each setting
                 cors_origins=cors_origins,
                 garbage_share=garbage_share,
                 keep_replaced=keep_replaced,
+                partial_answers=partial_answers,
                 jaeger_sampling=jaeger_sampling,
             )
         )

@@ -91,6 +91,7 @@ class Config:
     compaction: bool = True  # whether small blocks are merged in the background
     cors_origins: Origins = field(default_factory=Origins)  # of pages that may send spans; "*" is any
     garbage_share: float = 0.05  # of a day's objects, how many may lack an index entry and be deleted as garbage
+    partial_answers: bool = False  # whether answers may lack live blocks whose objects are gone
     keep_replaced: timedelta | None = None  # how long objects of replaced blocks stay; None: see replaced_seconds
     jaeger_sampling: float = 1.0  # share of traces, which Jaeger's clients are told to sample
 

@@ -88,6 +88,9 @@ class Metrics:
             "Objects without an index entry that were left in place, each time they were looked at.",
             registry=registry,
         )
+        self._missing_blocks = Counter(
+            "spanlake_missing_blocks", "Live blocks whose objects were missed, each time they were.", registry=registry
+        )
         self._commits = Histogram(
             "spanlake_commit_duration_seconds",
             "Time to decode and store a group of requests.",
@@ -151,6 +154,10 @@ class Metrics:
     def garbage_refused(self, objects: int) -> None:
         """Count objects without an entry that were not collected, since they might be data."""
         self._garbage_refused.inc(objects)
+
+    def missing_blocks(self, blocks: int) -> None:
+        """Count live blocks that a query could not read since their objects are gone."""
+        self._missing_blocks.inc(blocks)
 
     @contextmanager
     def time_commit(self) -> Iterator[None]:

@@ -47,6 +47,7 @@ def settings(environment: Mapping[str, str]) -> Config:
         athena=_athena(read),
         cors_origins=read.optional("SPANLAKE_CORS_ORIGINS", parse_origins, Origins()),
         garbage_share=read.optional("SPANLAKE_GARBAGE_SHARE", parse_share, Config().garbage_share),
+        partial_answers=read.optional("SPANLAKE_PARTIAL_ANSWERS", _is_true, Config().partial_answers),
         keep_replaced=read.optional("SPANLAKE_KEEP_REPLACED", parse_age, None),
     )
 
@@ -94,6 +95,12 @@ def _table(text: str) -> str:
     if not _TABLE.fullmatch(text):
         raise InvalidSetting(f"{text!r} does not name a table: write database.table")
     return text
+
+
+def _is_true(text: str) -> bool:
+    if text not in {"true", "false"}:
+        raise InvalidSetting(f"{text!r} is neither true nor false")
+    return text == "true"
 
 
 def _is_extended(text: str) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
 from spanlake.api.app import create_app
@@ -12,10 +13,12 @@ from spanlake.api.cors import SpanCors
 from spanlake.api.ingest_routes import ingest_routes
 from spanlake.api.jaeger_sampling import sampling_routes
 from spanlake.api.ops import Operations, metrics_route, ops_routes
+from spanlake.api.partial import PartialAnswers
 from spanlake.api.query_errors import ALL_ERRORS
 from spanlake.api.tempo import tempo_routes
 from spanlake.config import Config, replaced_seconds
 from spanlake.metrics import Metrics
+from spanlake.query.missing import MissingBlocks
 from spanlake.query.opening import open_querier
 from spanlake.serve.intake import Intake, intake
 from spanlake.serve.lifecycle import Lifecycle
@@ -40,7 +43,9 @@ def compose(config: Config, store: Store, lifecycle: Lifecycle) -> Process:
     metrics = Metrics()
     metrics.observe_store(store.totals)
     taken = intake(config, store, metrics)
-    querier = open_querier(store.objects, store.index, config.query, None if config.objects else config.data)
+    missing = MissingBlocks(config.retention, config.partial_answers, metrics.missing_blocks)
+    directory = None if config.objects else config.data
+    querier = open_querier(store.objects, store.index, config.query, directory, missing=missing)
     routes = (
         *ops_routes(_operations(config, store, lifecycle)),
         metrics_route(metrics),
@@ -48,7 +53,7 @@ def compose(config: Config, store: Store, lifecycle: Lifecycle) -> Process:
         *sampling_routes(config.jaeger_sampling),
         *ingest_routes(taken.ingest, ThreadPoolExecutor(_SLOW_THREADS, thread_name_prefix="body")),
     )
-    app = create_app(routes, ALL_ERRORS)
+    app = create_app(routes, ALL_ERRORS, [Middleware(PartialAnswers)])
     shared = SpanCors(app, config.cors_origins) if config.cors_origins else app
     return Process(shared, taken, _upkeep(config, store, metrics), metrics)
 

@@ -12,7 +12,7 @@ from spanlake.spans.columns import attribute_columns
 from spanlake.store import trace_filter
 from spanlake.store.attributes import catalog_entries
 from spanlake.store.block_path import BlockPath
-from spanlake.store.block_schema import Lineage, from_parquet
+from spanlake.store.block_schema import UNREADABLE, Lineage, from_parquet
 from spanlake.store.blocks import checksum, latest_end
 from spanlake.store.errors import StorageCorrupt
 from spanlake.store.index import Block, CatalogEntry
@@ -46,19 +46,26 @@ def read_facts(objects: Objects, info: ObjectInfo) -> BlockFacts:
     data = objects.get(info.path)
     try:
         return _facts(path, info, data)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OSError, StorageCorrupt) as error:
+    except UNREADABLE as error:
         raise StorageCorrupt(f"the block {info.path} is damaged: {error}") from error
 
 
-def check_content(path: str, data: bytes, spans: int) -> None:
-    """Read all pages of a block and compare their checksums and the number of rows; raises StorageCorrupt."""
+def check_content(block: Block, data: bytes) -> None:
+    """Compare the content of an object with the block's entry, and read all of it; raises StorageCorrupt."""
     try:
         file = open_block(data)
         rows = sum(file.read_row_group(number).num_rows for number in range(file.num_row_groups))
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OSError, StorageCorrupt) as error:
-        raise StorageCorrupt(f"the block {path} is damaged: {error}") from error
-    if rows != spans:
-        raise StorageCorrupt(f"the block {path} holds {rows} spans, its entry says {spans}")
+    except UNREADABLE as error:
+        raise StorageCorrupt(f"the block {block.path} is damaged: {error}") from error
+    if rows != block.spans:
+        raise StorageCorrupt(f"the block {block.path} holds {rows} spans, its entry says {block.spans}")
+    check_checksum(block, data)
+
+
+def check_checksum(block: Block, data: bytes) -> None:
+    """Raise StorageCorrupt where the content of an object is not what its block's entry says."""
+    if block.checksum is not None and checksum(data) != block.checksum:
+        raise StorageCorrupt(f"the block {block.path} is damaged: its checksum is not that of its index entry")
 
 
 def open_block(data: bytes) -> "pq.ParquetFile":

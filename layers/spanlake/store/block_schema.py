@@ -26,6 +26,18 @@ NEWEST_FORMAT = FORMAT + 1
 """The newest version that is read: a format is read one release before it is written, so that a release can be
 taken back."""
 
+UNREADABLE = (
+    pa.ArrowException,
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    OverflowError,
+    MemoryError,
+    StorageCorrupt,
+)
+"""What pyarrow and this module raise of files that are damaged."""
+
 _FORMAT_KEY = "spanlake.format"
 _KEYS_KEY = "spanlake.keys"
 _LEVEL_KEY = "spanlake.level"

@@ -23,6 +23,14 @@ class StoreMismatch(StorageUnavailable):
     """Blocks and index do not belong together: nothing is served or deleted until an operator has looked."""
 
 
+class BlockDamaged(StorageUnavailable):
+    """The object of a live block is not what its entry says; an operator has to set it aside. The message names it."""
+
+
+class BlockMissing(StorageUnavailable):
+    """A live block has no object, and no retention explains that. The message names it."""
+
+
 class ObjectNotFound(StoreError):
     """No object has this path."""
 

@@ -18,6 +18,7 @@ from spanlake.store.objects import ObjectInfo, is_segment, validate_path
 FULL = {errno.ENOSPC, errno.EDQUOT}
 _TEMPORARY = ".tmp"  # not a segment that validate_path lets through
 _SETTLED_LIMIT = 10_000
+_LINKED_LEVELS = 2  # of folders that may be links: ``spans``, and those of tenants in it
 _ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)  # a directory is no object
 
 
@@ -38,11 +39,14 @@ class LocalObjects:
             with _full_disk_tolerated():  # what is stored can be read all the same
                 make_directories(self._temporary)
                 _sweep(self._temporary)
+        for link in _links(self._root):
+            if not link.exists():
+                raise StorageUnavailable(f"{link} is a link that leads nowhere: {link.readlink()}")
 
     def put(self, path: str, data: bytes | pa.Buffer) -> None:
         """Store an object, whole and durable when this returns."""
         target = self._file(path)
-        with _reported(f"cannot store {path}"), _locked_file(self._temporary) as (descriptor, temporary):
+        with _reported(f"cannot store {path}"), _locked_file(self._beside(path)) as (descriptor, temporary):
             _write(descriptor, memoryview(data))
             self._rename(temporary, target)
 
@@ -81,6 +85,13 @@ class LocalObjects:
     def _file(self, path: str) -> Path:
         return self._root / validate_path(path)
 
+    def _beside(self, path: str) -> Path:
+        """Where the file of an object is written before it is renamed: on the same disk, also behind links."""
+        first, _, rest = path.partition("/")
+        tenant = self._root / first / rest.partition("/")[0]
+        behind = next((folder for folder in (tenant, self._root / first) if folder.is_symlink()), self._root)
+        return behind / _TEMPORARY
+
     def _rename(self, temporary: Path, target: Path) -> None:
         self._settle(target.parent)
         try:
@@ -102,6 +113,23 @@ class LocalObjects:
         if len(self._settled) >= _SETTLED_LIMIT:
             self._settled.clear()
         self._settled.add(directory)
+
+
+def linked_directories(root: Path) -> list[Path]:
+    """Where links lead that stand in the place of folders of blocks or of a tenant."""
+    return [link.resolve() for link in _links(root)]
+
+
+def _links(root: Path) -> list[Path]:
+    """Links in a directory and in its folders, such as ``spans`` on a larger disk; deeper ones are not followed."""
+    folders = [path for path in _children(root) if path.is_symlink() or path.is_dir()]
+    return [path for folder in folders for path in (folder, *_children(folder)) if path.is_symlink()]
+
+
+def _children(directory: Path) -> list[Path]:
+    with suppress(OSError):
+        return [path for path in directory.iterdir() if is_segment(path.name)]
+    return []
 
 
 @contextmanager
@@ -175,7 +203,7 @@ def _sweep(directory: Path) -> None:
 
 
 def _walk(directory: Path, path: str, prefix: str) -> Iterator[ObjectInfo]:
-    for name, entry in _entries(directory):
+    for name, entry in _entries(directory, follow_links=path.count("/") < _LINKED_LEVELS):
         below = path + name
         if not (below.startswith(prefix) or prefix.startswith(below)):
             continue
@@ -187,8 +215,8 @@ def _walk(directory: Path, path: str, prefix: str) -> Iterator[ObjectInfo]:
                 yield ObjectInfo(below, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
 
 
-def _entries(directory: Path) -> list[tuple[str, os.DirEntry[str]]]:
+def _entries(directory: Path, *, follow_links: bool) -> list[tuple[str, os.DirEntry[str]]]:
     """What a directory holds, directories with a trailing slash, so that they sort as the paths below them do."""
     with os.scandir(directory) as entries:
-        named = [(entry.name + "/" * entry.is_dir(follow_symlinks=False), entry) for entry in entries]
+        named = [(entry.name + "/" * entry.is_dir(follow_symlinks=follow_links), entry) for entry in entries]
     return sorted((item for item in named if is_segment(item[1].name)), key=lambda item: item[0])

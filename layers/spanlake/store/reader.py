@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from spanlake.store.block_schema import from_parquet
+from spanlake.store.block_schema import UNREADABLE, from_parquet
 from spanlake.store.errors import StorageCorrupt
 from spanlake.store.index import Block
 from spanlake.store.objects import Objects
@@ -42,5 +42,5 @@ def _footer(objects: Objects, path: str) -> "pq.FileMetaData":
     with objects.open(path) as file:
         try:
             return pq.read_metadata(file)
-        except (pa.ArrowInvalid, OSError) as error:
+        except UNREADABLE as error:
             raise StorageCorrupt(f"{path} is not a Parquet file: {error}") from error

@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 
 from spanlake.spans.arrays import Array
 from spanlake.spans.columns import AttributeColumn, attribute_columns
-from spanlake.store.block_schema import Lineage, from_parquet, schema_metadata
+from spanlake.store.block_facts import check_checksum
+from spanlake.store.block_schema import UNREADABLE, Lineage, from_parquet, schema_metadata
 from spanlake.store.errors import StorageCorrupt
 from spanlake.store.index import Block
 from spanlake.store.objects import Objects
@@ -83,16 +84,27 @@ def open_inputs(objects: Objects, blocks: Iterable[Block]) -> list[Input]:
 def _open(objects: Objects, block: Block, shapes: dict[tuple[str, ...], Shape]) -> Input:
     import pyarrow.parquet as pq
 
-    source = objects.open(block.path)
+    source = _source(objects, block)
     try:
-        file = pq.ParquetFile(source)
+        file = pq.ParquetFile(source, page_checksum_verification=True)
         shape = _shape(file, shapes)
         coded = _coded(shape.strings, file.metadata) if block.spans >= _SMALL else frozenset()
         if coded:
-            file = pq.ParquetFile(source, metadata=file.metadata, read_dictionary=sorted(coded))
-    except pa.ArrowInvalid as error:
-        raise StorageCorrupt(f"{block.path} is not a Parquet file: {error}") from error
+            file = pq.ParquetFile(
+                source, metadata=file.metadata, read_dictionary=sorted(coded), page_checksum_verification=True
+            )
+    except UNREADABLE as error:
+        raise StorageCorrupt(f"the block {block.path} cannot be read: {error}") from error
     return Input(block, file, shape, coded, Lineage.of(file.metadata.metadata or {}))
+
+
+def _source(objects: Objects, block: Block) -> pa.NativeFile:
+    """The object, a fresh one whole and compared with its checksum; of others the checksums of pages are compared."""
+    if block.level:
+        return objects.open(block.path)
+    data = objects.get(block.path)
+    check_checksum(block, data)
+    return pa.BufferReader(data)
 
 
 def _shape(file: "pq.ParquetFile", shapes: dict[tuple[str, ...], Shape]) -> Shape:

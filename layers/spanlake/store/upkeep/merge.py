@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 from spanlake.spans.arrays import Array
 from spanlake.spans.duplicates import without_duplicates
 from spanlake.store import trace_filter
-from spanlake.store.block_schema import Lineage
+from spanlake.store.block_schema import UNREADABLE, Lineage
 from spanlake.store.blocks import block_id, checksum, latest_end
+from spanlake.store.errors import StorageCorrupt
 from spanlake.store.index import Block, CatalogEntry
 from spanlake.store.objects import Objects
 from spanlake.store.trace_facts import with_facts
@@ -53,7 +54,10 @@ def merge_blocks(objects: Objects, merge: Merge, pause: Callable[[], None] = lam
     facts = _Facts()
     stretches = _pausing(_stretches(inputs, columns), pause)
     lineage = _lineage(inputs)
-    data = _encode((facts.noted(table) for table in _whole_groups(_sorted(stretches))), lineage)
+    try:
+        data = _encode((facts.noted(table) for table in _whole_groups(_sorted(stretches))), lineage)
+    except UNREADABLE as error:  # a page that is not what its checksum says, among others
+        raise StorageCorrupt(f"blocks to merge cannot be read: {error}") from error
     if data is None:
         return None
     return Merged(facts.block(merge, lineage, data), data, columns.catalog())
