@@ -23,6 +23,8 @@ from spanlake.store.block_schema import Lineage, to_metadata
 # 50,000 took half as long again. Scans take the same time, files grow by 4 %; groups of 8,192 gain nothing more.
 ROW_GROUP_SPANS = 16_384
 
+_PAGE_ROWS = 1024  # Parquet's own
+_PAGE_BYTES = 1 << 20
 _SMALL = 1_000  # spans; such a block is mostly footer, and waits for compaction
 _LONG = 64  # bytes a span in memory; what has more, such as stack traces, zstd makes much smaller
 _SAMPLES = (256, 16_384)  # spans; the small one clears most columns
@@ -108,15 +110,22 @@ def _with_fixed_ids(table: pa.Table) -> pa.Table:
 
 def _options(table: pa.Table, has_more: bool) -> dict[str, Any]:
     codings = dict(_codings(table, has_more))
-    codecs = {"zstd": "zstd" if table.num_rows >= _SMALL else "snappy"}
+    codecs = {"zstd": "zstd" if has_more or table.num_rows >= _SMALL else "snappy"}
     return {
         "compression": {leaf: codecs.get(coding.codec, coding.codec) for leaf, coding in codings.items()},
         "use_dictionary": [leaf for leaf, coding in codings.items() if coding.dictionary],
         "column_encoding": {leaf: coding.encoding for leaf, coding in codings.items() if coding.encoding},
+        "write_batch_size": _rows_per_page(table),
         "write_statistics": _STATISTICS,
         "store_schema": False,
         "write_page_checksum": True,
     }
+
+
+def _rows_per_page(table: pa.Table) -> int:
+    """After how many rows the writer looks whether a page is full: a reader holds a whole page of each column."""
+    row = table.nbytes // max(table.num_rows, 1) + 1
+    return max(1, min(_PAGE_ROWS, _PAGE_BYTES // row))
 
 
 def _codings(table: pa.Table, has_more: bool) -> Iterator[tuple[str, _Coding]]:

@@ -1,6 +1,8 @@
 """Blocks read for a merge: their rows in the order of trace ids, some at a time."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,8 @@ from spanlake.store.objects import Objects
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
+_AT_ONCE = 16
+_WHOLE = 1 << 20  # bytes of an object that is read at once: of S3, by one request instead of three and more
 _SMALL = 1_000  # spans; too few for dictionaries to pay
 _DICTIONARIES = {"RLE_DICTIONARY", "PLAIN_DICTIONARY"}
 
@@ -49,10 +53,10 @@ class Input:
 
     @property
     def bytes_per_span(self) -> int:
-        """How much a span takes in memory, roughly: what the file would be without compression."""
+        """How much a span takes in memory, roughly: what the file would be without compression, or its entry says."""
         metadata = self.file.metadata
         groups = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
-        return groups // max(metadata.num_rows, 1) + 1
+        return max(groups, self.block.uncompressed_size) // max(metadata.num_rows, 1) + 1
 
     def tables(self, rows: int) -> Iterator[pa.Table]:
         """The rows that are not hidden, by trace id, at most so many at a time of a block that is sorted."""
@@ -76,9 +80,11 @@ class Input:
 
 
 def open_inputs(objects: Objects, blocks: Iterable[Block]) -> list[Input]:
-    """Open blocks; raises ObjectNotFound, StorageUnavailable and StorageCorrupt."""
+    """Open blocks, several at a time; raises ObjectNotFound, StorageUnavailable and StorageCorrupt."""
     shapes: dict[tuple[str, ...], Shape] = {}
-    return [_open(objects, block, shapes) for block in blocks]
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="input") as threads:
+        opening = [threads.submit(copy_context().run, _open, objects, block, shapes) for block in blocks]
+        return [one.result() for one in opening]
 
 
 def _open(objects: Objects, block: Block, shapes: dict[tuple[str, ...], Shape]) -> Input:
@@ -99,8 +105,8 @@ def _open(objects: Objects, block: Block, shapes: dict[tuple[str, ...], Shape]) 
 
 
 def _source(objects: Objects, block: Block) -> pa.NativeFile:
-    """The object, a fresh one whole and compared with its checksum; of others the checksums of pages are compared."""
-    if block.level:
+    """Opens the object. A fresh or small one is read whole and compared with its checksum; of others pages are."""
+    if block.level and block.size > _WHOLE:
         return objects.open(block.path)
     data = objects.get(block.path)
     check_checksum(block, data)

@@ -24,8 +24,9 @@ from spanlake.store.upkeep.columns import Columns
 from spanlake.store.upkeep.inputs import Cursor, Input, coded_columns, open_inputs
 from spanlake.store.upkeep.policy import Merge
 
-_STRETCH_BYTES = 96 << 20
-_STRETCH_SPANS = (1 << 10, 1 << 15)  # at least and at most; twice as many took half as much memory again
+_STRETCH_BYTES = 32 << 20
+_STRETCH_SPANS = (1 << 4, 1 << 15)  # at least and at most; twice as many took half as much memory again
+_GROUP_BYTES = 32 << 20  # of rows that wait until they are a whole row group
 _BYTES_PER_COLUMN = 5  # what a NULL takes in memory, and a code of a dictionary
 
 # Row groups share the dictionary of their stretch, of which each should need the most part.
@@ -132,13 +133,14 @@ def _sorted(stretches: Iterable[pa.Table]) -> Iterator[pa.Table]:
 
 
 def _whole_groups(stretches: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """The same rows in tables whose length is a multiple of that of row groups, but for the last one."""
+    """The same rows in tables whose length is a multiple of that of row groups, but for the last one and large ones."""
     from spanlake.store.parquet import ROW_GROUP_SPANS
 
     rest: pa.Table | None = None
     for stretch in stretches:
         table = stretch if rest is None else pa.concat_tables([rest, stretch]).unify_dictionaries()
-        end = table.num_rows // ROW_GROUP_SPANS * ROW_GROUP_SPANS
+        whole = table.num_rows // ROW_GROUP_SPANS * ROW_GROUP_SPANS
+        end = table.num_rows if table.nbytes > _GROUP_BYTES else whole
         if end:
             yield table.slice(0, end)
         rest = table.slice(end)
