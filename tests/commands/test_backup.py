@@ -20,7 +20,7 @@ from spanlake.store.transfer.export import Selection, export
 from tests.cloud import Cloud
 from tests.conftest import StartServer
 from tests.payloads import export_request
-from tests.server import SPANLAKE, SpanlakeServer
+from tests.server import SPANLAKE, SpanlakeServer, ask
 
 TENANT = "single-tenant"
 
@@ -200,3 +200,20 @@ def test_the_manifest_tells_what_there_is(data: Path, tmp_path: Path) -> None:
     (manifest,) = (json.loads(path.read_text()) for path in tmp_path.glob("backup/snapshots/*/manifest.json"))
     assert (manifest["format"], manifest["blocks"], manifest["spans"]) == (1, 1, 2)
     assert sum(info.size for info in LocalObjects(tmp_path / "backup").list("spans/")) == manifest["bytes"]
+
+
+def test_an_index_rebuilt_after_a_restore_does_not_bring_deleted_traces_back(
+    tmp_path: Path, start_server: StartServer
+) -> None:
+    server = start_server()
+    store(server, "deleted")
+    kept = export_request("kept")
+    kept.resource_spans[0].scope_spans[0].spans[0].trace_id = b"k" * 16
+    assert server.post_traces(kept.SerializeToString()).status == 200
+    status = ask(3200 + server.offset, "DELETE", f"/api/traces/{(b't' * 16).hex()}").status
+    assert status == 204
+    run("backup", tmp_path / "backup", "--data", server.data)
+    run("restore", tmp_path / "backup", "--data", tmp_path / "new")
+    (tmp_path / "new" / "index.sqlite").unlink()
+    assert run("reindex", "--data", tmp_path / "new").exit_code == 0
+    assert names(tmp_path / "new") == ["kept"]

@@ -134,7 +134,7 @@ def test_jaeger_json_is_imported(tmp_path: Path) -> None:
     span = {"traceID": "1", "spanID": "2", "operationName": "get", "startTime": time.time_ns() // 1000, "duration": 5}
     good = span | {"processID": "p1"}
     result = run(
-        "import", jaeger_file(tmp_path / "trace.json", good, good | {"traceID": "x"}), "--data", tmp_path / "d"
+        "import", jaeger_file(tmp_path / "trace.json", good, good | {"startTime": "x"}), "--data", tmp_path / "d"
     )
     assert result.exit_code == 0
     assert "1 span was not stored: the span cannot be read" in result.stderr

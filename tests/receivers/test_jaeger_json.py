@@ -4,6 +4,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from spanlake.receivers import jaeger_json
 from spanlake.receivers.errors import MalformedSpans
@@ -152,34 +154,57 @@ def test_spans_share_their_processes() -> None:
     assert resources(body) == [{"service.name": "a"}, {}]
 
 
-@pytest.mark.parametrize(
-    "bad",
-    [
-        7,
-        None,
-        {"traceID": "xyz", "spanID": "1"},
-        {"traceID": "1" * 33, "spanID": "1"},
-        {"traceID": 12, "spanID": "1"},
-        span(startTime="soon"),
-        span(tags=7),
-        span(tags=[7]),
-        span(logs=[{"timestamp": "soon"}]),
-        span(references=["x"]),
-        span(process="x"),
-        span(operationName="\ud800"),
-    ],
-)
+@pytest.mark.parametrize("bad", [7, None, [], span(startTime="soon"), span(duration=[1])])
 def test_spans_that_cannot_be_read_are_counted(bad: Any) -> None:
-    body = json.dumps({"data": [trace(span(), bad, span(spanID="2"))]}).encode()
-    found = jaeger_json.read(body)
+    found = read(span(), bad, span(spanID="2"))
     assert found.rejected == {"malformed": 1}
     assert len(spans(found)) == 2
 
 
 @pytest.mark.parametrize(
-    "body",
-    [b"", b"7", b"nothing", b'{"data": 7}', b'{"data": [7]}', b'{"data": [{"spans": {}}]}', b"[" + b"0," * 10**5],
+    "fields",
+    [
+        {"tags": 7},
+        {"tags": [7, {"key": "a"}]},
+        {"logs": [{"timestamp": "soon"}, 7]},
+        {"references": ["x", {"refType": 7}]},
+        {"process": "x"},
+        {"processID": 7},
+        {"operationName": "\ud800"},
+        {"operationName": {"a": [1]}},
+        {"parentSpanID": "x"},
+        {"duration": "5"},
+    ],
+)
+def test_parts_that_cannot_be_read_cost_no_span(fields: dict[str, Any]) -> None:
+    found = read(span(**fields))
+    assert found.rejected == {}
+    assert len(spans(found)) == 1
+
+
+@pytest.mark.parametrize("trace_id", ["xyz", "1" * 33, None, "", 0])
+def test_ids_that_are_none_are_left_to_be_rejected(trace_id: Any) -> None:
+    (found,) = spans(read(span(traceID=trace_id)))
+    assert found.trace_id == b""
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"7", b"nothing", b'{"data": 7}', b'{"data": [7]}', b"[" + b"0," * 10**5, b'{"data": [[]]}']
 )
 def test_other_documents_are_refused(body: bytes) -> None:
     with pytest.raises(MalformedSpans):
         jaeger_json.read(body)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(), values, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(span())), json_values), st.dictionaries(st.text(), json_values))
+def test_any_values_cost_no_other_span(fields: dict[str, Any], processes: dict[str, Any]) -> None:
+    found = read(span(), span(**fields), p1={}, **{f"p{key}": value for key, value in processes.items()})
+    assert len(spans(found)) + sum(found.rejected.values()) == 2
+    assert spans(found)[0].name == "get"

@@ -13,7 +13,7 @@ from spanlake.receivers import tempo_json
 from spanlake.receivers.errors import MalformedSpans
 from spanlake.receivers.translated import Translated
 from spanlake.spans.tempo_json import trace_v1, trace_v2
-from tests.receivers.translated import spans
+from tests.receivers.translated import request, spans
 from tests.spans import otlp
 
 TRACE, SPAN, PARENT = b"\xab" * 16, b"\xcd" * 8, b"\xef" * 8
@@ -47,29 +47,26 @@ def test_enums_go_by_name() -> None:
     assert (span.kind, span.status.code, span.status.message) == (2, 2, "no")
 
 
-@pytest.mark.parametrize(
-    ("spans_name", "scope_name"), [("instrumentationLibrarySpans", "instrumentationLibrary"), ("ilSpans", "il")]
-)
-def test_names_of_scopes_in_tempo_1(spans_name: str, scope_name: str) -> None:
+def test_names_of_scopes_in_tempo_1() -> None:
     found = document(base64_of)
     (resource,) = found["batches"]
-    resource[spans_name] = [{scope_name: {"name": "lib"}, **resource.pop("scopeSpans")[0]}]
-    request = ExportTraceServiceRequest.FromString(read(found).body)
-    assert request.resource_spans[0].scope_spans[0].scope.name == "lib"
-    assert len(spans(read(found))) == 1
+    (scope,) = resource.pop("scopeSpans")
+    resource["instrumentationLibrarySpans"] = [{"instrumentationLibrary": {"name": "lib"}, **scope}]
+    assert request(read(found)).resource_spans[0].scope_spans[0].scope.name == "lib"
+    (span,) = spans(read(found))
+    assert span.trace_id == TRACE
 
 
 @given(otlp.requests)
-def test_answers_of_the_api_are_read_back_equal(request: ExportTraceServiceRequest) -> None:
-    traces = TracesData(resource_spans=request.resource_spans)
+def test_answers_of_the_api_are_read_back_equal(given_: ExportTraceServiceRequest) -> None:
+    traces = TracesData(resource_spans=given_.resource_spans)
     for span in (span for each in traces.resource_spans for scope in each.scope_spans for span in scope.spans):
         span.trace_id, span.span_id = TRACE, SPAN
         span.parent_span_id = PARENT
         for link in span.links:
             link.trace_id, link.span_id = TRACE, SPAN
     for written in (trace_v1(traces), trace_v2(traces)):
-        read_back = ExportTraceServiceRequest.FromString(read(json.loads(written)).body)
-        assert otlp.normal(read_back) == otlp.normal(traces)
+        assert otlp.normal(request(tempo_json.read(written))) == otlp.normal(traces)
 
 
 @pytest.mark.parametrize("body", [b"[]", b"nothing", b'{"batches": {}}', b"[" * 100_000])
@@ -80,3 +77,10 @@ def test_other_documents_are_refused(body: bytes) -> None:
 
 def test_a_trace_without_spans_is_empty() -> None:
     assert spans(read({"batches": []})) == []
+
+
+def test_a_span_that_cannot_be_kept_is_rejected_alone() -> None:
+    found = document(base64_of)
+    found["batches"][0]["scopeSpans"][0]["spans"].append({"traceId": "?", "spanId": base64_of(SPAN)})
+    assert len(spans(read(found))) == 1
+    assert read(found).rejected == {"invalid_trace_id": 1}

@@ -12,6 +12,7 @@ from spanlake.commands.data import opened
 from spanlake.commands.errors import CommandError, ExitCode, InvalidOption
 from spanlake.commands.show.figures import counted, size
 from spanlake.store.errors import StoreError
+from spanlake.store.identity import adopt
 from spanlake.store.objects import Objects
 from spanlake.store.opening import open_index, open_objects
 from spanlake.store.transfer.backup import back_up
@@ -49,6 +50,7 @@ def run_restore(place: str, data: Path, objects_url: str, index_url: str, *, nam
         try:
             if not merge:
                 require_empty(objects, index)
+            adopt(objects, index)
             with _progress("restore", snapshot.size) as advance:
                 done = restore(backup, snapshot, objects, index, advance)
         finally:

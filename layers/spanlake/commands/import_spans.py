@@ -27,6 +27,7 @@ from spanlake.receivers.files.records import Kind, Record, records
 from spanlake.spans.decode import MalformedRequest
 from spanlake.spans.rejections import explain
 from spanlake.store.errors import StoreError
+from spanlake.store.identity import check_identity
 from spanlake.store.index import Block
 from spanlake.store.opening import open_index, open_objects
 from spanlake.store.writer import write
@@ -136,6 +137,7 @@ def _store(target: Target) -> Iterator[Callable[[str, Sequence[Request]], Sequen
         index = open_index(target.index, target.data, target.retention)
         try:
             objects = open_objects(target.objects, target.data)
+            check_identity(objects, index)
             yield Pipeline(otlp.read, partial(_write, partial(write, objects, index)), _Uncounted(), target.retention)
         finally:
             index.close()

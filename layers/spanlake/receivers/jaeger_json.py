@@ -5,14 +5,12 @@ The fields are those of ``model/json`` in Jaeger: times are microseconds, ids he
 
 import base64
 import binascii
-import json
 import math
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from struct import Struct
 from typing import Any
 
-from spanlake.receivers import jaeger, json_body
+from spanlake.receivers import jaeger, json_body, json_parser
 from spanlake.receivers.errors import MalformedSpans
 from spanlake.receivers.export import Export, Tag, Value, clamped, delimited
 from spanlake.receivers.jaeger import Reference, SpanTags
@@ -22,59 +20,35 @@ from spanlake.spans.ids import SPAN_ID, TRACE_ID
 _FORMAT = "Jaeger's JSON"
 _TIMES = Struct("<cQcQ").pack
 _REFERENCE_TYPES = {"CHILD_OF": jaeger.CHILD_OF, "FOLLOWS_FROM": jaeger.FOLLOWS_FROM}
-_FEW_VALUES, _SMALLEST_VALUE = 1024, 4
-"""Values that any document may have, and bytes that each value has on average at the least."""
 
 
 def read(body: bytes) -> Translated:
     """Turn ``{"data": [trace, …]}``, or a trace, into an ExportTraceServiceRequest.
 
-    Spans that cannot be read are left out and counted. Raises MalformedSpans for what is no such document.
+    Left out are spans that are no objects and spans whose start or duration is no number; of other spans the parts that
+    are not what they should be. Raises MalformedSpans for what is no such document.
     """
-    export, rejected = Export(), Counter[str]()
-    for trace in _traces(_parsed(body)):
-        processes = _Processes(_member(trace, "processes", dict))
-        for span in _member(trace, "spans", list):
+    export, unreadable = Export(), 0
+    for trace in _traces(body):
+        processes = _Processes(json_body.members(trace.get("processes")))
+        spans = trace.get("spans") or []
+        for span in spans if isinstance(spans, list) else [spans]:
             try:
                 export.add(*_translated(span, processes))
-            except (ValueError, TypeError, AttributeError):
-                rejected["malformed"] += 1
-    return Translated(export.to_bytes(), rejected)
+            except ValueError:
+                unreadable += 1
+    return Translated.without(unreadable, export.to_bytes())
 
 
-def _parsed(body: bytes) -> Any:
-    if body.count(b",") + body.count(b"[") > _FEW_VALUES + len(body) // _SMALLEST_VALUE:
-        raise MalformedSpans(_FORMAT, "most of its values are empty")
-    from pydantic_core import from_json  # only who takes JSON needs it
-
+def _traces(body: bytes) -> Iterator[Mapping[str, Any]]:
     try:
-        return from_json(body, allow_inf_nan=False)
-    except ValueError:
-        return _parsed_leniently(body)
-
-
-def _parsed_leniently(body: bytes) -> Any:
-    """Parse what holds half of a surrogate pair: only the span that has it is no text then."""
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise MalformedSpans(_FORMAT, f"it is not JSON: {error}") from error
-
-
-def _traces(document: Any) -> Iterator[Mapping[str, Any]]:
+        document = json_parser.parse(body)
+    except ValueError as error:
+        raise MalformedSpans(_FORMAT, str(error)) from error
     traces = document.get("data", [document]) if isinstance(document, dict) else document
     if not isinstance(traces, list) or not all(isinstance(trace, dict) for trace in traces):
         raise MalformedSpans(_FORMAT, "it has no list of traces under data")
     return iter(traces)
-
-
-def _member(trace: Mapping[str, Any], name: str, kind: type) -> Any:
-    found = trace.get(name)
-    if found is None:
-        return kind()
-    if not isinstance(found, kind):
-        raise MalformedSpans(_FORMAT, f"a trace's {name} are no {'list' if kind is list else 'object'}")
-    return found
 
 
 class _Processes:
@@ -90,16 +64,19 @@ class _Processes:
             return _resource(span["process"])
         name = json_body.text(span.get("processID"))
         if name not in self._encoded:
-            self._encoded[name] = _resource(self._by_id.get(name) or {})
+            self._encoded[name] = _resource(self._by_id.get(name))
         return self._encoded[name]
 
 
-def _resource(process: Mapping[str, Any]) -> bytes:
+def _resource(found: object) -> bytes:
+    process = json_body.members(found)
     return jaeger.process(json_body.text(process.get("serviceName")), _tags(process.get("tags")))
 
 
-def _translated(span: Mapping[str, Any], processes: _Processes) -> tuple[bytes, bytes, bytes]:
-    """Resource, scope and span, encoded; raises ValueError, TypeError or AttributeError."""
+def _translated(span: Any, processes: _Processes) -> tuple[bytes, bytes, bytes]:
+    """Resource, scope and span, encoded; raises ValueError for a span that cannot be read."""
+    if not isinstance(span, dict):
+        raise ValueError("a span is no object")
     trace_id, span_id = json_body.id_(span.get("traceID"), TRACE_ID), json_body.id_(span.get("spanID"), SPAN_ID)
     start = clamped(json_body.integer(span.get("startTime")) * 1000)
     end = clamped(start + json_body.integer(span.get("duration")) * 1000)
@@ -111,7 +88,7 @@ def _translated(span: Mapping[str, Any], processes: _Processes) -> tuple[bytes, 
             _TIMES(b"\x39", start, b"\x41", end),
             jaeger.parent_and_links(trace_id, _parent(span), list(_references(span))),
             told.fields,
-            *(b"\x5a" + _event(log) for log in span.get("logs") or ()),
+            *(b"\x5a" + event for event in _events(span.get("logs"))),
         )
     )
     return processes.of(span), told.scope, encoded
@@ -124,17 +101,23 @@ def _parent(span: Mapping[str, Any]) -> bytes:
 
 
 def _references(span: Mapping[str, Any]) -> Iterator[Reference]:
-    for reference in span.get("references") or ():
-        kind = _REFERENCE_TYPES.get(reference.get("refType"), jaeger.FOLLOWS_FROM)
+    for reference in json_body.objects(span.get("references")):
+        kind = _REFERENCE_TYPES.get(json_body.text(reference.get("refType")), jaeger.FOLLOWS_FROM)
         yield kind, json_body.id_(reference.get("traceID"), TRACE_ID), json_body.id_(reference.get("spanID"), SPAN_ID)
 
 
-def _event(log: Mapping[str, Any]) -> bytes:
-    return jaeger.log(json_body.integer(log.get("timestamp")) * 1000, _tags(log.get("fields")))
+def _events(logs: object) -> Iterator[bytes]:
+    """Logs as events; one without a time is left out."""
+    for log in json_body.objects(logs):
+        try:
+            time = json_body.integer(log.get("timestamp"))
+        except ValueError:
+            continue
+        yield jaeger.log(time * 1000, _tags(log.get("fields")))
 
 
-def _tags(found: Any) -> Iterator[Tag]:
-    for each in found or ():
+def _tags(found: object) -> Iterator[Tag]:
+    for each in json_body.objects(found):
         yield jaeger.tag(json_body.text(each.get("key")), _value(each.get("type"), each.get("value")))
 
 

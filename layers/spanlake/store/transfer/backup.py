@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
 
+from spanlake.store.block_path import BLOCKS
 from spanlake.store.days import day_range
+from spanlake.store.deletions import DELETIONS
 from spanlake.store.errors import ObjectNotFound
 from spanlake.store.index import Block, Index, arrival_order
 from spanlake.store.objects import Objects
@@ -20,8 +22,6 @@ from spanlake.store.transfer.snapshots import (
     snapshots,
     write_snapshot,
 )
-
-RECORDS = "deletions/"
 
 _ATTEMPTS = 5
 _TOGETHER = 32
@@ -81,7 +81,7 @@ def back_up(
 
 def _known(backup: Objects, snapshot: Snapshot) -> dict[str, tuple[int, str]]:
     """Size and SHA-256 of the blocks of a snapshot that are there, by path."""
-    there = {info.path: info.size for info in backup.list("spans/")}
+    there = {info.path: info.size for info in backup.list(BLOCKS)}
     return {path: known for path, known in read_digests(backup, snapshot).items() if there.get(path) == known[0]}
 
 
@@ -94,7 +94,7 @@ def _live(index: Index, tenant: str, day: date) -> list[Block]:
 
 
 def _records(objects: Objects) -> Iterator[tuple[str, bytes]]:
-    for info in objects.list(RECORDS):
+    for info in objects.list(DELETIONS):
         try:
             yield info.path, objects.get(info.path)
         except ObjectNotFound:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import groupby, islice
 
+from spanlake.store.block_path import BLOCKS
 from spanlake.store.errors import ObjectNotFound, StorageCorrupt, StoreError
 from spanlake.store.index import CatalogEntry, Index
 from spanlake.store.objects import Objects
@@ -56,7 +57,7 @@ def find_snapshot(backup: Objects, name: str = "") -> Snapshot:
 
 def require_empty(objects: Objects, index: Index) -> None:
     """Raise NotEmpty for a store that holds blocks, or whose index knows of any."""
-    if index.tenants() or any(True for _ in objects.list("spans/")):
+    if index.tenants() or any(True for _ in objects.list(BLOCKS)):
         raise NotEmpty("the store that is to be restored is not empty: name an empty one, or add to it with --merge")
 
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from spanlake.store.block_path import BLOCKS
 from spanlake.store.errors import ObjectNotFound, StorageCorrupt, StoreError
 from spanlake.store.index import Block, Catalog, CatalogEntry
 from spanlake.store.objects import Objects
@@ -248,7 +249,7 @@ def remove_snapshots(backup: Objects, keep: int, before: datetime) -> int:
     named: set[str] = set()
     for snapshot in found[-keep:]:
         named.update(read_digests(backup, snapshot))
-    unnamed = [info.path for info in backup.list("spans/") if info.path not in named and info.modified < before]
+    unnamed = [info.path for info in backup.list(BLOCKS) if info.path not in named and info.modified < before]
     for path in unnamed:
         backup.delete(path)
     return len(unnamed)
