@@ -80,7 +80,7 @@ class FaultyCalls:
             return self._sent(service, operation, request)
 
         def end(**_: Any) -> None:
-            if self._fault is Fault.LOST and getattr(self._here, "operation", ""):
+            if self._fault is Fault.LOST and getattr(self._here, "operation", None):
                 self._here.operation = ""
                 raise ReadTimeoutError(endpoint_url=service)
 
@@ -104,7 +104,7 @@ class FaultyCalls:
                 raise ConnectionClosedError(endpoint_url=request.url)
             case Fault.CONFLICT:
                 reply = _CONFLICTS.get(operation) if service == "dynamodb" else None
-                return reply and reply.to(request)
+                return None if reply is None else reply.to(request)
             case Fault.THROTTLED | Fault.DENIED:
                 return _REPLIES[self._fault, service].to(request)
         return None
