@@ -171,6 +171,11 @@ class Reply:
         """S3's way to say no."""
         return cls(status, f"<Error><Code>{code}</Code></Error>".encode())
 
+    def to(self, request: Any) -> AWSResponse:
+        """The reply as what a request came to."""
+        raw = HTTPResponse(io.BytesIO(self.body), preload_content=False)
+        return AWSResponse(request.url, self.status, HeadersDict(self.headers), raw)  # type: ignore[arg-type]
+
 
 @contextmanager
 def answering(client: Any, operation: str, *replies: Reply | Exception) -> Iterator[list[str]]:
@@ -184,8 +189,7 @@ def answering(client: Any, operation: str, *replies: Reply | Exception) -> Itera
         done.append(str(reply))
         if isinstance(reply, Exception):
             raise reply
-        raw = HTTPResponse(io.BytesIO(reply.body), preload_content=False)
-        return AWSResponse(request.url, reply.status, HeadersDict(reply.headers), raw)  # type: ignore[arg-type]
+        return reply.to(request)
 
     event = f"before-send.*.{operation}"
     client.meta.events.register(event, send)

@@ -18,6 +18,14 @@ settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 
+_LONGEST_ID = 24  # bytes
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Names long bytes by their length: they may hold a time, and all processes of a run must name tests alike."""
+    return f"{len(val)}-bytes" if isinstance(val, bytes) and len(val) > _LONGEST_ID else None
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SpanlakeServer]:
     """One server for all tests that can share it, each under a tenant of its own."""

@@ -15,8 +15,10 @@ from spanlake.config import (
     InvalidSetting,
     Origins,
     QueryLimits,
+    parse_age,
     parse_limit,
     parse_origins,
+    parse_share,
     parse_size,
 )
 
@@ -90,6 +92,31 @@ def serve(  # noqa: PLR0913, PLR0917, one for each setting
             "Origins of pages that may send spans, separated by commas, or * for any; none unless set.",
         ),
     ] = "",  # type: ignore[assignment]
+    garbage_share: Annotated[
+        float,
+        options.setting(
+            parse_share,
+            "SPANLAKE_GARBAGE_SHARE",
+            "SHARE",
+            "Share of a day's objects that may lack an index entry and be deleted.",
+        ),
+    ] = "0.05",  # type: ignore[assignment]
+    partial_answers: Annotated[
+        bool,
+        typer.Option(
+            envvar="SPANLAKE_PARTIAL_ANSWERS",
+            help="Answer without blocks whose files are gone, and say so in a header, instead of with 503.",
+        ),
+    ] = False,
+    keep_replaced: Annotated[
+        timedelta | None,
+        options.setting(
+            parse_age,
+            "SPANLAKE_KEEP_REPLACED",
+            "AGE",
+            "How long objects of replaced blocks stay; 0 for 10m, with a DynamoDB index 1d.",
+        ),
+    ] = "0",  # type: ignore[assignment]
     jaeger_sampling: Annotated[
         float,
         typer.Option(
@@ -131,6 +158,9 @@ def serve(  # noqa: PLR0913, PLR0917, one for each setting
                 index=index,
                 compaction=compaction,
                 cors_origins=cors_origins,
+                garbage_share=garbage_share,
+                keep_replaced=keep_replaced,
+                partial_answers=partial_answers,
                 jaeger_sampling=jaeger_sampling,
             )
         )

@@ -89,7 +89,21 @@ class Config:
     index: str = ""  # URL of the index, dynamodb://table; none keeps it in ``data``
     compaction: bool = True  # whether small blocks are merged in the background
     cors_origins: Origins = field(default_factory=Origins)  # of pages that may send spans; "*" is any
+    garbage_share: float = 0.05  # of a day's objects, how many may lack an index entry and be deleted as garbage
+    partial_answers: bool = False  # whether answers may lack live blocks whose objects are gone
+    keep_replaced: timedelta | None = None  # how long objects of replaced blocks stay; None: see replaced_seconds
     jaeger_sampling: float = 1.0  # share of traces, which Jaeger's clients are told to sample
+
+
+def replaced_seconds(config: Config) -> int:
+    """How long the objects of replaced blocks stay: longer than any query runs.
+
+    Unless told otherwise that is ten minutes; with a DynamoDB table a day, so that a table that is restored to an
+    earlier moment still finds its objects.
+    """
+    usual = timedelta(days=1) if config.index else timedelta(minutes=10)
+    kept = usual if config.keep_replaced is None else config.keep_replaced
+    return max(kept // timedelta(seconds=1), 2 * int(config.query.seconds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +165,18 @@ def parse_size(text: str) -> int | None:
     number, prefix, binary = match.groups(default="")
     power = _PREFIXES.index(prefix.lower() or " ")
     return int(Decimal(number) * (1024 if binary else 1000) ** power) or None
+
+
+def parse_share(text: str) -> float:
+    """Read a share such as ``0.05`` or ``5%``; raises InvalidSetting."""
+    number, percent, _ = text.strip().partition("%")
+    try:
+        share = float(number) / (100 if percent else 1)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise InvalidSetting(f"{text!r} is not a share: write a number from 0 to 1, or a percentage as in 5%")
+    return share
 
 
 def parse_limit(text: str) -> int:

@@ -64,6 +64,9 @@ class Metrics:
         self._lost_merges = Counter(
             "spanlake_compactions_lost", "Merges that were given up: a block had changed meanwhile.", registry=registry
         )
+        self._waiting_blocks = Gauge(
+            "spanlake_blocks_waiting", "Live blocks that no merge has taken yet.", registry=registry
+        )
         self._merged_blocks = Counter("spanlake_compacted_blocks", "Blocks that were merged.", registry=registry)
         self._merged_spans = Counter("spanlake_compacted_spans", "Spans in the blocks merged.", registry=registry)
         self._merged_bytes = Counter("spanlake_compacted_bytes", "Bytes of the blocks merged.", registry=registry)
@@ -79,6 +82,14 @@ class Metrics:
         )
         self._deleted_bytes = Counter(
             "spanlake_deleted_bytes", "Bytes of the blocks deleted.", ["reason"], registry=registry
+        )
+        self._garbage_refused = Counter(
+            "spanlake_garbage_refused",
+            "Objects without an index entry that were left in place, each time they were looked at.",
+            registry=registry,
+        )
+        self._missing_blocks = Counter(
+            "spanlake_missing_blocks", "Live blocks whose objects were missed, each time they were.", registry=registry
         )
         self._commits = Histogram(
             "spanlake_commit_duration_seconds",
@@ -126,6 +137,10 @@ class Metrics:
         self._compacted_bytes.inc(written)
         self._compaction_seconds.inc(seconds)
 
+    def waiting(self, blocks: int) -> None:
+        """Set the number of blocks that are as they came in."""
+        self._waiting_blocks.set(blocks)
+
     def merge_lost(self) -> None:
         """Count a merge that was given up."""
         self._lost_merges.inc()
@@ -135,6 +150,14 @@ class Metrics:
         self._deleted_blocks.labels(reason).inc(blocks)
         self._deleted_spans.labels(reason).inc(spans)
         self._deleted_bytes.labels(reason).inc(size)
+
+    def garbage_refused(self, objects: int) -> None:
+        """Count objects without an entry that were not collected, since they might be data."""
+        self._garbage_refused.inc(objects)
+
+    def missing_blocks(self, blocks: int) -> None:
+        """Count live blocks that a query could not read since their objects are gone."""
+        self._missing_blocks.inc(blocks)
 
     @contextmanager
     def time_commit(self) -> Iterator[None]:
@@ -160,8 +183,8 @@ class Metrics:
         """Ask for the datagrams that were dropped, by protocol, whenever the metrics are read."""
         self._registry.register(_DroppedCollector(datagrams))
 
-    def observe_store(self, totals: Callable[[], StoreTotals]) -> None:
-        """Ask for these totals whenever the metrics are read."""
+    def observe_store(self, totals: Callable[[], StoreTotals | None]) -> None:
+        """Ask for these totals whenever the metrics are read; None where the storage does not tell."""
         self._registry.register(_StoreCollector(totals))
 
     def collect(self) -> "Iterable[Metric]":
@@ -195,7 +218,7 @@ class _DroppedCollector:
 class _StoreCollector:
     """Gauges of what is stored, taken at the time of reading."""
 
-    def __init__(self, totals: Callable[[], StoreTotals]) -> None:
+    def __init__(self, totals: Callable[[], StoreTotals | None]) -> None:
         self._totals = totals
 
     def describe(self) -> Iterable["Metric"]:
@@ -207,6 +230,8 @@ class _StoreCollector:
         from prometheus_client.metrics_core import GaugeMetricFamily
 
         totals = self._totals()
+        if totals is None:
+            return
         yield GaugeMetricFamily("spanlake_blocks", "Live blocks.", totals.blocks)
         yield GaugeMetricFamily("spanlake_stored_spans", "Spans in live blocks.", totals.spans)
         yield GaugeMetricFamily("spanlake_stored_bytes", "Bytes of live blocks.", totals.size)

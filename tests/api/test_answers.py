@@ -11,7 +11,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from spanlake.api import answers
 from spanlake.query.found import FoundSpan, FoundTrace, Header, ServiceStats, SpanSet
-from spanlake.query.series import Exemplar, Series
+from spanlake.query.series import Exemplar, Labels, Series
 from spanlake.query.steps import Steps
 
 HEADER = Header(
@@ -126,7 +126,7 @@ def test_trace_by_id_response_says_what_is_missing() -> None:
 
 
 def test_series_are_in_tempos_order() -> None:
-    labels = [
+    labels: list[Labels] = [
         (("b", 10), ("a", 1)),
         (("a", "x"),),
         (("a", 9),),

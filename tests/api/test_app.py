@@ -19,6 +19,7 @@ from spanlake.ingest.admission import Admission
 from spanlake.ingest.request import Format, Receipt
 from spanlake.ingest.service import Ingest
 from spanlake.metrics import Metrics
+from spanlake.receivers.translated import Translated
 
 
 def ask(
@@ -61,7 +62,7 @@ def test_where_there_is_nothing(path: str) -> None:
 def test_an_error_nobody_thought_of_is_told_without_its_details(caplog: pytest.LogCaptureFixture) -> None:
     ingest = Ingest(Admission(max_requests=9, max_bytes=999), broken, IngestLimits(), Metrics())
     with ThreadPoolExecutor(1) as slow:
-        otlp = OtlpHttp(ingest, bytes, slow)
+        otlp = OtlpHttp(ingest, Format.of_each("otlp-json", Translated), slow)
         headers = {"Content-Type": "application/json"}
         status, body = ask([Route(PATH, otlp)], "POST", "/v1/traces", headers, b"{}")
     assert (status, body) == (500, b'{"code": 13, "message": "internal error"}')

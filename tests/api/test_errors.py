@@ -7,7 +7,7 @@ from spanlake.api.errors import Problem, problem
 from spanlake.api.query_errors import ALL_ERRORS
 from spanlake.ingest.errors import Draining, Overloaded
 from spanlake.spans.decode import MalformedRequest
-from spanlake.store.errors import InvalidTenant, StorageUnavailable, StoreError
+from spanlake.store.errors import InvalidTenant, StorageCorrupt, StorageUnavailable, StoreError
 from spanlake.traceql.errors import ParseError
 
 
@@ -21,7 +21,8 @@ from spanlake.traceql.errors import ParseError
         (Draining("ending"), Problem(503, "ending", {"Retry-After": "5"})),
         (StorageUnavailable("disk full"), Problem(503, "disk full", {"Retry-After": "5"})),
         (HTTPException(404, "trace not found"), Problem(404, "trace not found")),
-        (StoreError("a secret"), Problem(500, "internal error")),
+        (StoreError("access is denied"), Problem(503, "access is denied", {"Retry-After": "5"})),
+        (StorageCorrupt("the index is damaged"), Problem(503, "the index is damaged", {"Retry-After": "5"})),
         (KeyError("a secret"), Problem(500, "internal error")),
     ],
 )

@@ -2,9 +2,11 @@
 
 import json
 import re
+from dataclasses import dataclass
 
 import pytest
 
+from spanlake.api.status_pages import config_page
 from tests.payloads import export_request
 from tests.server import SpanlakeServer, ask
 
@@ -65,6 +67,47 @@ def test_build_info_has_the_keys_of_tempo(server: SpanlakeServer) -> None:
     info = json.loads(server.get("/api/status/buildinfo").body)
     assert set(info) == {"version", "revision", "branch", "buildUser", "buildDate", "goVersion"}
     assert re.fullmatch(r"3\.\d+\.\d+\+spanlake\.\d+\.\d+\.\d+", info["version"])
+
+
+def test_version_page(server: SpanlakeServer) -> None:
+    info = json.loads(server.get("/api/status/buildinfo").body)
+    page = server.get("/status/version")
+    assert page.headers["content-type"].startswith("text/plain")
+    assert page.body.decode().startswith(f"tempo, version {info['version']} (branch: , revision: )\n")
+
+
+def test_endpoints_page(server: SpanlakeServer) -> None:
+    lines = dict(line.split(maxsplit=1) for line in server.get("/status/endpoints").body.decode().splitlines())
+    assert lines["/api/traces/{trace_id}"] == "DELETE, GET, HEAD"
+    assert lines["/api/v2/search/tag/{tag}/values"] == lines["/status/endpoints"] == "GET, HEAD"
+    assert lines["/v1/traces"] == "POST"
+
+
+def test_config_page(server: SpanlakeServer) -> None:
+    page = server.get("/status/config").body.decode().splitlines()
+    assert "port_offset: " + str(server.offset) in page
+    assert 'listen: "127.0.0.1"' in page
+    assert "retention: null" in page
+    assert page[page.index("query:") + 1] == "  seconds: 30.0"
+    refused = server.get("/status/config?mode=diff")
+    assert (refused.status, b"mode is not supported" in refused.body) == (400, True)
+
+
+@dataclass
+class Settings:
+    objects: str = "s3://user:word@bucket/x"
+    api_token: str = "abc"
+    access_key: str = ""
+    origins: tuple[str, ...] = ("a", "http://u:p@h")
+
+
+def test_config_page_shows_no_secret() -> None:
+    assert config_page(Settings()).splitlines() == [
+        'objects: "s3://<secret>@bucket/x"',
+        'api_token: "<secret>"',
+        'access_key: ""',
+        'origins: ["a", "http://<secret>@h"]',
+    ]
 
 
 def test_an_unknown_path(server: SpanlakeServer) -> None:

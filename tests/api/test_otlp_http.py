@@ -215,9 +215,9 @@ def test_what_is_wrong_with_some_spans_is_told(server: SpanlakeServer, tenant: s
     answer = server.post_traces(request.SerializeToString(), headers={"X-Scope-OrgID": tenant})
     assert answer.status == 200
     partial = ExportTraceServiceResponse.FromString(answer.body).partial_success
-    assert partial.rejected_spans == 4
-    assert partial.error_message == explain({"invalid_parent_span_id": 1, "invalid_span_id": 2, "invalid_trace_id": 1})
-    assert stored_names(server.data, tenant) == ["kept"]
+    assert partial.rejected_spans == 3
+    assert partial.error_message == explain({"invalid_span_id": 2, "invalid_trace_id": 1})
+    assert stored_names(server.data, tenant) == ["kept", "long parent"]
 
 
 def test_it_is_told_in_json_too(server: SpanlakeServer, tenant: str) -> None:

@@ -169,6 +169,7 @@ def test_tags(stored: SpanlakeServer) -> None:
         (".service.name", [("string", "cart"), ("string", "shop")]),
         ("name", [("string", "child"), ("string", "root")]),
         ("span.a/b", []),
+        ("span.%22a%0Ab/%0A%22", []),
     ],
 )
 def test_tag_values(stored: SpanlakeServer, tag: str, values: list[tuple[str, str]]) -> None:

@@ -15,16 +15,16 @@ FOLDER = DATA / "cases"
 SECONDS = 300  # that a script may take, on a busy machine
 
 
-def scripts(folder: str, not_yet: Mapping[str, str], *, strict: bool = True) -> list[Any]:
+def scripts(folder: str, not_yet: Mapping[str, str]) -> list[Any]:
     """Parametrizes a test with the scripts of a folder below tests/data/cases, named as ``q01_…``.
 
-    ``not_yet`` maps the part of a name before its first ``_`` to the reason why the script fails; such a test
-    has to fail if that is strict.
+    ``not_yet`` maps the part of a name before its first ``_`` to the reason why the script fails; such a test has to
+    fail.
     """
     paths = sorted((FOLDER / folder).glob("[a-z][0-9][0-9]_*.py"))
     unknown = set(not_yet) - {_number(path) for path in paths}
     assert not unknown, f"no scripts have these numbers: {sorted(unknown)}"
-    return [pytest.param(path, id=path.stem, marks=_marks(not_yet.get(_number(path)), strict)) for path in paths]
+    return [pytest.param(path, id=path.stem, marks=_marks(not_yet.get(_number(path)))) for path in paths]
 
 
 def run_script(path: Path, server: SpanlakeServer, *arguments: str) -> None:
@@ -38,5 +38,5 @@ def _number(path: Path) -> str:
     return path.stem.partition("_")[0]
 
 
-def _marks(reason: str | None, strict: bool) -> list[pytest.MarkDecorator]:
-    return [] if reason is None else [pytest.mark.xfail(reason=reason, strict=strict, raises=AssertionError)]
+def _marks(reason: str | None) -> list[pytest.MarkDecorator]:
+    return [] if reason is None else [pytest.mark.xfail(reason=reason, strict=True, raises=AssertionError)]

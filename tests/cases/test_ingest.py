@@ -11,14 +11,7 @@ from tests.server import SpanlakeServer
 
 _ORIGIN = "http://localhost:8080"  # which f05 and g07 take for allowed
 _STOPS_IT = "f13"
-_OTLP = ("f02", "f03", "f11", "f18", "g01", "g02", "g06")
-_OTHER_PROTOCOLS = ("f08", "f15", "g03", "g04")
-_NOT_YET = {
-    **dict.fromkeys(_OTLP, "waits for the work on reading OTLP"),
-    **dict.fromkeys(_OTHER_PROTOCOLS, "waits for the work on reading Zipkin"),
-    "f09": "waits for the work on durations",
-}
-_SCRIPTS = scripts("ingest", _NOT_YET, strict=False)
+_SCRIPTS = scripts("ingest", {})
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,13 @@
 """Jaeger and OpenCensus over gRPC, against a real server."""
 
+import json
 from collections.abc import Iterator
 
 import grpc
 import pytest
 
+from spanlake.spans.rejections import explain
+from tests.conftest import StartServer
 from tests.payloads import stored_names
 from tests.receivers.messages import jaeger, opencensus
 from tests.receivers.test_jaeger_proto import posted, process, span
@@ -59,6 +62,20 @@ def test_jaegers_refusals(server: SpanlakeServer, jaeger_channel: grpc.Channel, 
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert post_spans(jaeger_channel, posted(span()), tenant) == b""
     assert stored_names(server.data, tenant) == ["get"]
+
+
+def test_rejected_spans_are_logged_once_a_minute_a_port(start_server: StartServer) -> None:
+    """Neither protocol can tell its sender; the spans beside are stored."""
+    server = start_server()
+    with channel_to(server, 14250) as jaegers, channel_to(server, 55678) as census:
+        for name in ("first", "second"):
+            post_spans(jaegers, posted(b"\xff", span(operation_name=name.encode())), "t")
+            spans = [census_span(name={"value": name.encode()}), b"\xff"]
+            export(census, [opencensus("Request", spans=spans)], "t")
+    assert stored_names(server.data, "t") == ["first", "first", "second", "second"]
+    lines = [json.loads(line) for line in server.log().splitlines() if "spans rejected" in line]
+    expected = [(port + server.offset, explain({"malformed": 1})) for port in (14250, 55678)]
+    assert sorted((line["port"], line["reason"]) for line in lines) == expected
 
 
 @pytest.mark.parametrize("compression", [grpc.Compression.NoCompression, grpc.Compression.Gzip])

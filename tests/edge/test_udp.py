@@ -1,11 +1,14 @@
 """Jaeger's datagrams, against a real server: nothing that arrives is lost, and what is no span is counted."""
 
+import json
 import signal
 import socket
+from collections.abc import Callable
 
 import pytest
 
 from spanlake.receivers.thrift import I64
+from spanlake.spans.rejections import explain
 from tests.conftest import StartServer
 from tests.receivers import jaeger
 from tests.receivers.thrift_writer import Fields
@@ -44,6 +47,26 @@ def test_a_burst_is_stored_whole(start_server: StartServer, port: int, protocol:
     batches = answer.json["batches"]  # type: ignore[index]
     assert sum(len(scope["spans"]) for batch in batches for scope in batch["scopeSpans"]) == 100
     assert server.bytes_in_flight() == 0
+
+
+@pytest.mark.parametrize(
+    ("port", "protocol", "write"),
+    [(COMPACT, "jaeger-compact", jaeger.compact_call), (BINARY, "jaeger-binary", jaeger.binary_call)],
+)
+def test_span_that_is_malformed_is_left_out_alone_and_logged(
+    start_server: StartServer, port: int, protocol: str, write: Callable[[Fields], bytes]
+) -> None:
+    server = start_server()
+    odd = [field for field in numbered(7) if field[0] != 7]
+    send(server, port, write(jaeger.batch(numbered(0), odd, numbered(1))), write(jaeger.batch(odd)), b"rubbish" * 9)
+    server.wait_for(lambda: counted(server, protocol, "stored") == 1 and counted(server, protocol, "malformed") == 2)
+    answer = server.get(f"/api/traces/{jaeger.TRACE_ID.hex()}")
+    batches = answer.json["batches"]  # type: ignore[index]
+    assert sum(len(scope["spans"]) for batch in batches for scope in batch["scopeSpans"]) == 2
+    lines = [json.loads(line) for line in server.log().splitlines() if '"reason"' in line]
+    reasons = {line["event"]: line["reason"] for line in lines if line["port"] == port + server.offset}
+    assert set(reasons) == {"spans rejected", "datagram dropped, malformed"}
+    assert explain({"malformed": 1}) == reasons["spans rejected"]
 
 
 def test_what_the_kernel_drops_is_counted(start_server: StartServer) -> None:

@@ -6,7 +6,7 @@ What fails and how follows from a seed. There is trouble as long as a file is th
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from threading import Lock
 from typing import TypeVar
@@ -75,6 +75,11 @@ class TroubledObjects:
             self._trouble.around(lambda: None)
             yield info
 
+    @property
+    def name(self) -> str:
+        """As Objects has it."""
+        return self._objects.name
+
     def uri(self, path: str) -> str:
         """As Objects has it, or the name of an object that cannot be read."""
         try:
@@ -105,6 +110,35 @@ class TroubledIndex:
     def deletions(self, tenant: str, since_ns: int) -> dict[bytes, int]:
         """As Index has it."""
         return self._trouble.around(lambda: self._index.deletions(tenant, since_ns))
+
+    def known_ids(self, tenant: str, day: date) -> frozenset[str]:
+        """As Index has it."""
+        return self._trouble.around(lambda: self._index.known_ids(tenant, day))
+
+    def days(self, tenant: str) -> list[date]:
+        """As Index has it."""
+        return self._trouble.around(lambda: self._index.days(tenant))
+
+    def get_property(self, name: str) -> str | None:
+        """As Index has it."""
+        return self._trouble.around(lambda: self._index.get_property(name))
+
+    def claim_property(self, name: str, value: str) -> str:
+        """As Index has it."""
+        return self._trouble.around(lambda: self._index.claim_property(name, value))
+
+    def set_property(self, name: str, value: str) -> None:
+        """As Index has it."""
+        self._trouble.around(lambda: self._index.set_property(name, value))
+
+    @property
+    def name(self) -> str:
+        """As Index has it."""
+        return self._index.name
+
+    def keep_for(self, retention: timedelta | None) -> None:
+        """As Index has it."""
+        self._trouble.around(lambda: self._index.keep_for(retention))
 
     def retired(self, before: int) -> list[Block]:
         """As Index has it."""
@@ -141,6 +175,10 @@ class TroubledIndex:
     def expire(self, before: date) -> list[Block]:
         """As Index has it."""
         return self._trouble.around(lambda: self._index.expire(before))
+
+    def hindrance(self) -> str | None:
+        """As Index has it."""
+        return self._index.hindrance()
 
     def close(self) -> None:
         """As Index has it."""

@@ -112,7 +112,7 @@ def test_what_was_merged_a_while_ago_is_deleted(
     handler(woken_by(blocks), Context())
     assert len(list(store.objects.list("spans/"))) == FAN_IN + 1
     now = time.time()
-    monkeypatch.setattr("spanlake.store.upkeep.removal.time.time", lambda: now + 601)
+    monkeypatch.setattr("spanlake.store.upkeep.removal.time.time", lambda: now + 86_401)
     handler(stream_event([("#tenants", "shop")]), Context())
     assert len(list(store.objects.list("spans/"))) == 1
 

@@ -20,7 +20,7 @@ from tests.payloads import DAY_NS
 
 
 def paths(store: LambdaStore) -> list[str]:
-    return [info.path for info in store.objects.list()]
+    return [info.path for info in store.objects.list() if info.path != "store.json"]
 
 
 def aged(monkeypatch: pytest.MonkeyPatch, age: timedelta) -> None:
@@ -33,12 +33,16 @@ def aged(monkeypatch: pytest.MonkeyPatch, age: timedelta) -> None:
     monkeypatch.setattr(S3Objects, "list", older)
 
 
-def test_days_past_their_retention_go(store: LambdaStore) -> None:
+def test_days_past_their_retention_go(store: LambdaStore, monkeypatch: pytest.MonkeyPatch) -> None:
     store_blocks(store, "shop", 2, start_ns=time.time_ns() - 15 * DAY_NS)
     kept = store_blocks(store, "shop", 1)
     expire.handler()({}, Context())
-    assert paths(store) == [block.path for block in kept]
     assert levels(store, "shop") == [0]
+    assert len(paths(store)) == 3, "the objects stay a day"
+    now = time.time()
+    monkeypatch.setattr("spanlake.store.upkeep.removal.time.time", lambda: now + 86_401)
+    expire.handler()({}, Context())
+    assert paths(store) == [block.path for block in kept]
 
 
 def test_a_day_that_is_over_is_merged_though_nothing_comes_any_more(
@@ -57,7 +61,7 @@ def test_garbage_goes_in_two_steps(
     nobody = block.path.replace(block.id, "ab" * 16)
     store.objects.put(nobody, b"x")
     aged(monkeypatch, timedelta(hours=2))
-    config, waited = settings(environment), list[float]()
+    config, waited = settings(environment | {"SPANLAKE_GARBAGE_SHARE": "50%"}), list[float]()
     compaction = Compaction(store, config, Telemetry("tests"))
     upkeep = expire.Upkeep(store, config, compaction, waited.append)
     upkeep.run()

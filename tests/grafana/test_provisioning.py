@@ -51,6 +51,17 @@ def test_nothing_is_streamed_that_a_function_could_not_send() -> None:
     assert about["nodeGraph"] == {"enabled": True}
 
 
+def test_trace_is_looked_for_around_its_time() -> None:
+    """Grafana takes the first shift from the start of the range, and adds the second to its end."""
+    about = sources()["spanlake"]["jsonData"]["traceQuery"]
+    assert about == {"timeShiftEnabled": True, "spanStartTimeShift": "1h", "spanEndTimeShift": "1h"}
+
+
+def test_service_graph_has_a_source_of_metrics() -> None:
+    known = sources()
+    assert known[known["spanlake"]["jsonData"]["serviceMap"]["datasourceUid"]]["type"] == "prometheus"
+
+
 def test_traces_lead_to_logs_and_back() -> None:
     known = sources()
     traces, logs = known["spanlake"]["jsonData"]["tracesToLogsV2"], known["spanlake-logs"]["jsonData"]["derivedFields"]

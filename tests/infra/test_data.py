@@ -7,6 +7,7 @@ from unittest.mock import Mock
 import pytest
 
 from spanlake.store.dynamodb_days import expiry
+from spanlake.store.dynamodb_swaps import BLOCK_SPARE_DAYS
 from spanlake.store.dynamodb_table import EXPIRES, create_table
 from tests.infra.conftest import Deploy
 from tests.infra.template import Template
@@ -72,9 +73,9 @@ def test_objects_go_when_their_spans_are_too_old(deployed: Deploy) -> None:
 def test_objects_outlive_the_entries_of_their_blocks(template: Template, days: str) -> None:
     """An object is no older than its day, unless clocks are ahead; for these, there are days to spare."""
     begins = datetime(2026, 11, 22, tzinfo=UTC)
-    entry = expiry(begins.date(), timedelta(days=int(days)), spare_days=1)["expires"]
+    entry = expiry(begins.date(), timedelta(days=int(days)), spare_days=BLOCK_SPARE_DAYS)["expires"]
     life = timedelta(days=template.content["Mappings"]["Retention"][days]["ObjectDays"])
-    assert timedelta(days=5) <= begins + life - datetime.fromtimestamp(entry, UTC) <= timedelta(days=7)
+    assert timedelta(days=2) <= begins + life - datetime.fromtimestamp(entry, UTC) <= timedelta(days=4)
 
 
 def test_what_else_is_in_the_bucket_goes_soon(deployed: Deploy) -> None:

@@ -10,6 +10,7 @@ from spanlake.ingest.pipeline import Pipeline
 from spanlake.ingest.request import Format, Receipt, Request
 from spanlake.metrics import Metrics
 from spanlake.receivers import otlp
+from spanlake.receivers.translated import Translated
 from spanlake.spans.decode import MalformedRequest
 from spanlake.store.local import LocalObjects
 from spanlake.store.sqlite import SqliteIndex
@@ -17,13 +18,13 @@ from spanlake.store.writer import write
 from tests.payloads import block_files, export_request, stored_names
 
 
-def _reversed(body: bytes) -> bytes:
+def _reversed(body: bytes) -> Translated:
     if not body:
         raise MalformedRequest("it is empty")
-    return body[::-1]
+    return Translated(body[::-1])
 
 
-def _broken(_: bytes) -> bytes:
+def _broken(_: bytes) -> Translated:
     raise ZeroDivisionError("a secret")
 
 

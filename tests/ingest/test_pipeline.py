@@ -99,6 +99,22 @@ def test_a_decoder_that_fails_on_one_request_spares_the_others() -> None:
     assert [type(outcome) for outcome in outcomes] == [Receipt, ZeroDivisionError, Receipt]
 
 
+@pytest.mark.parametrize("position", [0, 1, 50, 99])
+def test_large_unreadable_request_is_read_few_times(position: int) -> None:
+    readings: list[int] = []
+
+    def read(bodies: Sequence[bytes]) -> object:
+        readings.append(sum(len(each) for each in bodies if each.startswith(BAD)))
+        return otlp.read(bodies)
+
+    bodies = [body(f"{number}") for number in range(100)]
+    bodies[position] = BAD * 100_000
+    outcomes = run(Pipeline(read, Memory(), Metrics(), clock=lambda: NOW_NS), *bodies)  # type: ignore[arg-type]
+
+    assert [number for number, outcome in enumerate(outcomes) if not isinstance(outcome, Receipt)] == [position]
+    assert sum(map(bool, readings)) <= 3
+
+
 def test_storage_that_fails_fails_all_that_could_be_stored() -> None:
     def refuse(*_: object) -> Sequence[Block]:
         raise StorageUnavailable("full")

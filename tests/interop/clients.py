@@ -3,9 +3,13 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache, partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from urllib.parse import urlsplit
 
 from tests.toolchain import installed, missing
 
@@ -14,6 +18,10 @@ Run = Callable[[str, Path], str]
 
 _HERE = Path(__file__).parent
 _SCRIPT = _HERE.parents[1] / "scripts" / "interop" / "clients.sh"
+_CHROMIUM = _HERE.parents[1] / "scripts" / "interop" / "chromium.sh"
+ORIGIN = "http://localhost:18080"
+"""Of the pages that send."""
+_HEADLESS = ("--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=10000", "--dump-dom")
 _LONGEST_BUILD = 900  # seconds
 _LONGEST_RUN = 120
 
@@ -62,6 +70,32 @@ def java(program: str, folder: Path) -> str:
     file = folder / "Kitchen.java"
     file.write_text(program)
     return _run(["java", "-cp", f"{prepared('java')}/*", str(file)])
+
+
+def browser(program: str, folder: Path) -> str:
+    """Bundles JavaScript and runs it in a page of Chromium, until nothing is under way any more."""
+    modules = str(prepared("node") / "node_modules")
+    (program_of,) = installed(_CHROMIUM, "Chromium")
+    (folder / "page.js").write_text(program)
+    bundle = ["page.js", "--bundle", "--outfile=bundle.js", "--log-level=error"]
+    _run([f"{modules}/.bin/esbuild", *bundle], folder, NODE_PATH=modules)
+    (folder / "index.html").write_text('<!doctype html><title>page</title><script src="bundle.js"></script>')
+    with _serving(folder):
+        return _run([program_of, *_HEADLESS, f"--user-data-dir={folder / 'profile'}", f"{ORIGIN}/index.html"])
+
+
+@contextmanager
+def _serving(folder: Path) -> Iterator[None]:
+    """Serve a folder's files at ORIGIN."""
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", urlsplit(ORIGIN).port or 80), handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 _PATH = f"{os.environ['PATH']}:/usr/local/go/bin"  # where Go's own archive is unpacked to

@@ -1,21 +1,21 @@
 """Every program of docs/send-traces.md, run as it stands there up to ports, and its trace read back."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from tests.documents import document, fenced, section
 from tests.interop import kitchen
-from tests.interop.clients import Run, go, java, node, python
+from tests.interop.clients import ORIGIN, Run, browser, go, java, node, python
 from tests.interop.ports import moved
 from tests.server import SpanlakeServer
 
 Minutes = int | float | str  # as the protocol or the client has them
 
 _DOCUMENT = document("docs/send-traces.md")
-_SERVICE = re.compile(r'"((?:python|go|node|java)-[a-z-]+)"')
+_SERVICE = re.compile(r'"((?:python|go|node|java|browser)-[a-z-]+)"')
 _TEXT = "6"
 """The value in protocols that know no numbers."""
 
@@ -38,9 +38,21 @@ PROGRAMS: Mapping[tuple[str, str], tuple[Run, Minutes]] = {
     ("Node.js", "jaeger-client, over UDP"): (node, 6.0),  # all numbers of JavaScript are
     ("Node.js", "Zipkin"): (node, _TEXT),
     ("Java", "OpenTelemetry, OTLP over gRPC"): (java, 6),
+    ("Java", "OpenTelemetry, OTLP over HTTP with the JDK's client"): (java, 6),
     ("Java", "jaeger-client, over HTTP"): (java, 6),
+    ("Browsers", "OpenTelemetry, OTLP over HTTP"): (browser, 6),
 }
-_FENCES = {"Python": "python", "Go": "go", "Node.js": "js", "Java": "java"}
+_FENCES = {"Python": "python", "Go": "go", "Node.js": "js", "Java": "java", "Browsers": "js"}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SpanlakeServer]:
+    """A server to which the page may send."""
+    running = SpanlakeServer(tmp_path_factory.mktemp("senders") / "data", ("--cors-origins", ORIGIN))
+    try:
+        yield running.wait_until_ready()
+    finally:
+        running.stop()
 
 
 def program(language: str, title: str) -> str:

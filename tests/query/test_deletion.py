@@ -1,15 +1,18 @@
 """Deleted traces: in no answer from then on, while everything else stays."""
 
-from pathlib import Path
+import time
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+from spanlake.query.missing import LEFT_OUT, MissingBlocks
 from spanlake.query.source import Source
-from spanlake.store.errors import IndexConflict, StorageUnavailable
+from spanlake.store.errors import BlockMissing, IndexConflict, StorageUnavailable
 from spanlake.store.index import Block
 from spanlake.store.upkeep.compaction import Compactor
 from spanlake.traceql.parser import parse_identifier
-from tests.query.kit import SECOND, TENANT, At, Lake, trace_id
+from tests.query.kit import NOON, SECOND, TENANT, At, Lake, trace_id
 
 SPANS = (
     At(1, trace=1, name="gone", attributes={"n": 1}),
@@ -127,7 +130,32 @@ def test_an_object_that_goes_while_a_query_runs_is_looked_up_again(
     assert sorted(stored.traces("{}")) == [1, 2]
 
 
-def test_an_entry_without_its_object_is_passed_over(stored: Lake, tmp_path: Path) -> None:
+def test_an_entry_without_its_object_is_an_error_that_names_it(stored: Lake) -> None:
     (stray,) = stored.add(At(9, trace=9))
     stored.objects.delete(stray.path)
-    assert sorted(stored.traces("{}")) == [1, 2]
+    with pytest.raises(BlockMissing, match=stray.path):
+        stored.traces("{}")
+
+
+def test_an_entry_whose_object_retention_has_removed_is_passed_over(stored: Lake) -> None:
+    stray, querier = stored.add(At(9, trace=9))[0], stored.querier
+    stored.objects.delete(stray.path)
+    age = timedelta(microseconds=(time.time_ns() - NOON) // 1000)
+    missing = MissingBlocks(age - timedelta(days=2))
+    assert replace(querier, missing=missing).trace(TENANT, trace_id(9)) is None
+    with pytest.raises(BlockMissing):
+        replace(querier, missing=MissingBlocks(age + timedelta(days=2))).trace(TENANT, trace_id(9))
+
+
+def test_answers_may_be_partial_and_say_so(stored: Lake) -> None:
+    (stray,) = stored.add(At(9, trace=9))
+    stored.objects.delete(stray.path)
+    counted: list[int] = []
+    querier = replace(stored.querier, missing=MissingBlocks(left_out=True, count=counted.append))
+    token = LEFT_OUT.set([])
+    try:
+        assert querier.trace(TENANT, trace_id(9)) is None
+        assert LEFT_OUT.get() == [stray.path]
+    finally:
+        LEFT_OUT.reset(token)
+    assert counted == [1]

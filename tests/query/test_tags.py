@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from math import inf, nan
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -100,9 +101,15 @@ def test_status_and_kind_are_words(lake: Lake, tag: str, q: str, when: TimeRange
 )
 def test_values_of_every_kind(tmp_path: Path, tag: str, found: list[tuple[str, str]]) -> None:
     lake = Lake(tmp_path)
-    odd = {"blob": b"\1\2", "map": {"k": [1, {"x": "y"}], "n": None}, "empty": [], "deep": [1, 1.5, ["a"], "b"]}
-    first = {"blob": b"\1\2", "many": 1}
-    events = [("e", 5 * SECOND, first), ("f", -3 * SECOND, {"many": "x"}), ("g", 5 * SECOND, {"many": [True, 2.0]})]
+    odd: dict[str, object] = {
+        "blob": b"\1\2",
+        "map": {"k": [1, {"x": "y"}], "n": None},
+        "empty": [],
+        "deep": [1, 1.5, ["a"], "b"],
+    }
+    first: dict[str, Any] = {"blob": b"\1\2", "many": 1}
+    last: dict[str, Any] = {"many": [True, 2.0]}
+    events = [("e", 5 * SECOND, first), ("f", -3 * SECOND, {"many": "x"}), ("g", 5 * SECOND, last)]
     lake.add(At(1, length=SECOND, attributes=odd, events=events, links=[(7, 8, {"map": {"k": 1}})]))
     assert lake.values(tag) == found
     assert lake.values(tag, "{ name = `1` }") == found

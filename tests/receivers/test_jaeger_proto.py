@@ -1,6 +1,6 @@
 """Jaeger's protobuf: what it means in OTLP where that differs from Thrift, and what is refused."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -236,7 +236,7 @@ any_span = st.fixed_dictionaries(
         "references": st.lists(any_reference, max_size=3),
         "process": any_process,
     },
-).map(lambda fields: span(**fields))
+).map(lambda members: span(**cast("dict[str, Any]", members)))
 
 
 @given(st.lists(any_span, max_size=3), any_process)

@@ -267,7 +267,7 @@ def test_status_beyond_32_bits_is_none() -> None:
 INT32, INT64 = st.integers(-(2**31), 2**31 - 1), st.integers(-(2**63), 2**63 - 1)
 any_bytes = st.binary(max_size=20)
 any_time = st.fixed_dictionaries({}, optional={"seconds": INT64, "nanos": INT32})
-any_value = st.one_of(
+any_value: st.SearchStrategy[Any] = st.one_of(
     st.just({}),
     st.fixed_dictionaries({"string_value": st.fixed_dictionaries({}, optional={"value": any_bytes})}),
     st.fixed_dictionaries({"int_value": INT64}),

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from spanlake.receivers import otlp
 from spanlake.receivers.translated import Translated
@@ -99,6 +100,9 @@ def test_json_values_are_read(value: Any, expected: dict[str, Any] | None) -> No
     ]
 
 
+NO_KEY = KeyValue(value=AnyValue())
+NO_EVENT, EVENT = Span.Event(), Span.Event(name="e")
+
 # fmt: off
 ODD_PARTS: dict[str, tuple[dict[str, Any], Span]] = {
     "parent that is no hexadecimal": ({"parentSpanId": "root"}, Span()),
@@ -113,9 +117,9 @@ ODD_PARTS: dict[str, tuple[dict[str, Any], Span]] = {
     "kind that is an object": ({"kind": {}}, Span()),
     "kind beyond int32": ({"kind": 1 << 31}, Span()),
     "status that is text": ({"status": "ok"}, Span()),
-    "status that is an empty list": ({"status": []}, Span(status={})),
-    "status without known code": ({"status": {"code": "BROKEN", "message": "m"}}, Span(status={"message": "m"})),
-    "status without prefix": ({"status": {"code": "error"}}, Span(status={"code": "STATUS_CODE_ERROR"})),
+    "status that is an empty list": ({"status": []}, Span(status=Status())),
+    "status without known code": ({"status": {"code": "BROKEN", "message": "m"}}, Span(status=Status(message="m"))),
+    "status without prefix": ({"status": {"code": "error"}}, Span(status=Status(code=Status.STATUS_CODE_ERROR))),
     "negative count": ({"droppedAttributesCount": -1}, Span()),
     "count with exponent": ({"droppedAttributesCount": "1e3"}, Span(dropped_attributes_count=1000)),
     "count with sign and spaces": ({"droppedEventsCount": " +5 "}, Span(dropped_events_count=5)),
@@ -130,13 +134,13 @@ ODD_PARTS: dict[str, tuple[dict[str, Any], Span]] = {
     "end beyond 64 bits": ({"endTimeUnixNano": 1 << 64}, Span()),
     "attributes that are an object": ({"attributes": {"a": "b"}}, Span()),
     "attributes that are text": ({"attributes": "a=b"}, Span()),
-    "attributes of other kinds": ({"attributes": [None, "a", 7, {"key": "k"}]}, Span(attributes=[{"key": "k"}])),
-    "attribute without key": ({"attributes": [{"key": None, "value": {}}]}, Span(attributes=[{"value": {}}])),
+    "attributes of other kinds": ({"attributes": [None, "a", 7, {"key": "k"}]}, Span(attributes=[KeyValue(key="k")])),
+    "attribute without key": ({"attributes": [{"key": None, "value": {}}]}, Span(attributes=[NO_KEY])),
     "events that are an object": ({"events": {}}, Span()),
-    "events of other kinds": ({"events": [None, "e", [], {"name": "e"}]}, Span(events=[{}, {"name": "e"}])),
-    "time of an event": ({"events": [{"timeUnixNano": "now", "name": "e"}]}, Span(events=[{"name": "e"}])),
+    "events of other kinds": ({"events": [None, "e", [], {"name": "e"}]}, Span(events=[NO_EVENT, EVENT])),
+    "time of an event": ({"events": [{"timeUnixNano": "now", "name": "e"}]}, Span(events=[EVENT])),
     "link that is null": ({"links": [None]}, Span()),
-    "ids of a link": ({"links": [{"traceId": "zz", "spanId": 7, "flags": 1}]}, Span(links=[{"flags": 1}])),
+    "ids of a link": ({"links": [{"traceId": "zz", "spanId": 7, "flags": 1}]}, Span(links=[Span.Link(flags=1)])),
     "member in another spelling": ({"Name": "n", "NAME": "n"}, Span()),
 }
 ODD_VALUES: list[tuple[Any, dict[str, Any] | None]] = [

@@ -61,7 +61,7 @@ def test_days_that_are_too_old_are_removed(start_server: StartServer) -> None:
     second.wait_for(lambda: second.metric('spanlake_deleted_blocks_total{reason="age"}') == 1)
     assert second.metric('spanlake_deleted_spans_total{reason="age"}') == 1
     assert second.metric('spanlake_deleted_bytes_total{reason="age"}') > 0
-    assert len(list(block_files(first.data))) == 1
+    assert len(list(block_files(first.data))) == 2, "the objects stay for ten minutes"
     assert [day["spans"] for day in days(second)] == [1]
 
 

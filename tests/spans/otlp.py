@@ -130,7 +130,7 @@ NormalSpan = tuple[bytes | None, str, bytes | None, str, bytes]
 def normal(*messages: ExportTraceServiceRequest | TracesData) -> list[NormalSpan]:
     """Every span with its resource and scope, in which nothing is told apart that OTLP does not tell apart.
 
-    Attributes have no order, NaN is NaN whatever its bits, and short ids have leading zeros.
+    Attributes have no order, NaN is NaN whatever its bits, short ids have leading zeros, and there are no long parents.
     """
     found = [
         (
@@ -153,7 +153,9 @@ def _span(span: Span) -> bytes:
     copy.CopyFrom(span)
     copy.trace_id = _padded(span.trace_id, 16)
     copy.span_id = _padded(span.span_id, 8)
-    copy.parent_span_id = _padded(span.parent_span_id, 8).removeprefix(bytes(8))
+    copy.parent_span_id = (
+        b"" if len(span.parent_span_id) > 8 else _padded(span.parent_span_id, 8).removeprefix(bytes(8))
+    )
     for element in (*copy.events, *copy.links):
         _sort_attributes(element)
     return _bytes(copy)

@@ -147,7 +147,7 @@ def test_short_ids_are_padded(trace_id: bytes, trace_column: bytes, span_id: byt
     row, _ = rows(Span(trace_id=trace_id, span_id=span_id, parent_span_id=span_id, links=[link]), well)
 
     assert (row["trace_id"], row["span_id"]) == (trace_column, span_column)
-    assert row["parent_span_id"] == (span_column if any(span_column) else None)
+    assert row["parent_span_id"] == (span_column if any(span_column) and len(span_column) == 8 else None)
     assert (row["links"][0]["trace_id"], row["links"][0]["span_id"]) == (trace_id, span_id)
 
 

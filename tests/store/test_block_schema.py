@@ -49,7 +49,7 @@ def test_keys_stand_in_the_metadata_only_when_the_name_does_not_give_them() -> N
     [
         ([], {}, "not a spanlake block"),
         ([], {b"spanlake.format": b"one"}, "not a spanlake block"),
-        ([], {b"spanlake.format": b"3"}, "newer spanlake"),
+        ([], {b"spanlake.format": b"4"}, "newer spanlake"),
         ([], {b"spanlake.format": b"1", b"spanlake.keys": b"{"}, "cannot be read"),
         ([], {b"spanlake.format": b"1", b"spanlake.keys": b"[1]"}, "cannot be read"),
         (["span_a"], {b"spanlake.format": b"1", b"spanlake.keys": b'{"span_a":1}'}, "is not one"),

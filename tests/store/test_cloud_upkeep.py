@@ -79,6 +79,8 @@ def test_a_hidden_trace_is_gone_after_compaction(lake: CloudLake) -> None:
 def test_days_that_are_too_old_go(lake: CloudLake) -> None:
     lake.add(span_table([{"start_time_unix_nano": NOON - day * 86_400 * 10**9} for day in range(3)]))
     assert expire_by_age(lake.objects, lake.index, timedelta(days=1), NOON).blocks == 1
+    assert (len(lake.live()), len(lake.paths())) == (2, 3)
+    remove_retired(lake.objects, lake.index, grace_seconds=-9)
     assert len(lake.live()) == len(lake.paths()) == 2
     expire_by_size(lake.objects, lake.index, 1)
     assert lake.live() == []

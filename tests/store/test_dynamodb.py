@@ -13,7 +13,7 @@ from botocore.exceptions import ReadTimeoutError
 
 from spanlake.store.days import DAY_NS, MAX_NS, MIN_NS, utc_day
 from spanlake.store.dynamodb import DynamoIndex
-from spanlake.store.errors import IndexConflict, StorageUnavailable, StoreError
+from spanlake.store.errors import IndexConflict, StorageCorrupt, StorageUnavailable, StoreError
 from spanlake.store.index import Block, CatalogEntry
 from tests.cloud import Cloud, Reply, answering, calls
 from tests.store.tables import HOUR, NOON
@@ -180,7 +180,7 @@ def test_figures_are_kept_for_a_while(open_table: Open) -> None:
     with calls(index.client) as made:
         other.add([block("2")], {})
         assert [day.blocks for day in index.summary()] == [1]
-    assert made == ["Query", "Query"]  # tenants and days, no blocks
+    assert made == ["Query"]  # tenants, no days and no blocks
     index.add([block("3")], {})
     assert [day.blocks for day in index.summary()] == [3]
 
@@ -248,8 +248,8 @@ def test_what_expires_says_when(open_table: Open, cloud: Cloud) -> None:
     tables = client.scan(TableName=index.table, FilterExpression="attribute_exists(expires)")
     days = sorted((int(item["expires"]["N"]) - time.time()) / 86_400 for item in tables["Items"])
     assert len(days) == 4  # the block; the day, its place in the list and its catalog a little later
-    assert 15 < days[0] < 16
-    assert all(17 < later < 18 for later in days[1:])
+    assert 18 < days[0] < 19
+    assert all(20 < later < 21 for later in days[1:])
     assert client.describe_time_to_live(TableName=index.table)["TimeToLiveDescription"]["AttributeName"] == "expires"
 
 
@@ -348,3 +348,35 @@ def test_concurrent_swaps_of_the_same_blocks_end_with_one(open_table: Open) -> N
         done = list(threads.map(swap, range(4)))
     assert done.count(True) == 1
     assert found(open_table()) == {f"all{done.index(True)}"}
+
+
+@pytest.mark.parametrize("after", [timedelta(days=30), timedelta(days=3), None])
+def test_a_changed_retention_holds_for_what_is_there(open_table: Open, after: timedelta | None) -> None:
+    index = open_table(timedelta(days=14))
+    index.keep_for(timedelta(days=14))
+    index.add([fresh("1")], catalog_of(fresh("1"), METHOD))
+    before = expiries(index)
+    index.keep_for(timedelta(days=14))
+    assert expiries(index) == before
+    open_table(after).keep_for(after)
+    changed = expiries(index)
+    if after is None:
+        assert changed == []
+    else:
+        days = (after - timedelta(days=14)).days
+        assert [expires - days * 86_400 for expires in changed] == before
+
+
+def expiries(index: DynamoIndex) -> list[int]:
+    items = index.client.scan(TableName=index.table, FilterExpression="attribute_exists(expires)")["Items"]
+    return sorted(int(item["expires"]["N"]) for item in items)
+
+
+def test_a_table_of_a_newer_spanlake_is_refused(open_table: Open) -> None:
+    index = open_table()
+    index.check()
+    index.set_property("version", "2")
+    index.check()
+    index.set_property("version", "3")
+    with pytest.raises(StorageCorrupt, match="newer spanlake \\(format 3"):
+        index.check()

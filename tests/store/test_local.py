@@ -15,14 +15,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from spanlake.store.errors import StorageUnavailable
-from spanlake.store.local import LocalObjects
+from spanlake.store.local import LocalObjects, linked_directories
 
 PATH = "spans/tenant=a/date=2026-11-22/0123.parquet"
 
 # Puts an object once, then again while counting what it asks of the system, to be killed at the given count.
 KILLED_AT = """
 import os, pathlib, signal, sys
-from spanlake.store.local import LocalObjects
+from spanlake.store.local import LocalObjects, linked_directories
 
 objects = LocalObjects(pathlib.Path(sys.argv[1]))
 objects.put("old/object", b"old" * 1000)
@@ -203,3 +203,28 @@ def test_duckdb_reads_what_the_uri_names(tmp_path: Path, root: str) -> None:
     objects.put("spans/tenant=a%2A/x.parquet", sink.getvalue())
     uris: Sequence[str] = [objects.uri("spans/tenant=a%2A/x.parquet")]
     assert duckdb.execute("SELECT sum(n) FROM read_parquet(?)", [uris]).fetchall() == [(6,)]
+
+
+@pytest.mark.parametrize("link", ["", "spans", "spans/tenant=a"])
+def test_objects_may_lie_behind_links(tmp_path: Path, link: str) -> None:
+    """The way to a larger disk."""
+    root, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    place = root / link if link else root
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.symlink_to(elsewhere)
+    objects = LocalObjects(root)
+    path = "spans/tenant=a/date=2026-11-22/0a.parquet"
+    objects.put(path, b"content")
+    assert objects.get(path) == b"content"
+    assert [info.path for info in objects.list("spans/")] == [path]
+    assert any(file.name == "0a.parquet" for file in elsewhere.rglob("*"))
+    if link:
+        assert linked_directories(root) == [elsewhere.resolve()]
+        assert (elsewhere / ".tmp").is_dir(), "files are renamed on one disk"
+
+
+def test_a_link_that_leads_nowhere_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "spans").symlink_to(tmp_path / "unmounted")
+    with pytest.raises(StorageUnavailable, match="spans is a link that leads nowhere"):
+        LocalObjects(tmp_path)

@@ -69,7 +69,7 @@ def test_commits_are_durable(tmp_path: Path) -> None:
 def test_what_is_no_database_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "index.db"
     path.write_bytes(b"these are not the bytes of a database" * 100)
-    with pytest.raises(StorageCorrupt, match=r"index\.db is not a readable SQLite file"):
+    with pytest.raises(StorageCorrupt, match=r"index\.db is damaged \(file is not a database\)"):
         SqliteIndex(path)
 
 
@@ -80,7 +80,7 @@ def test_a_damaged_database_is_reported(tmp_path: Path) -> None:
     index.close()
     content = path.read_bytes()
     path.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
-    with pytest.raises(StorageCorrupt, match="malformed"):
+    with pytest.raises(StorageCorrupt, match="is damaged"):
         SqliteIndex(path).find("a", 0, MAX_NS)
 
 
@@ -99,7 +99,7 @@ def test_a_database_of_a_newer_spanlake_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "index.db"
     SqliteIndex(path).close()
     newer = sqlite3.connect(path)
-    newer.execute("PRAGMA user_version = 4")
+    newer.execute("PRAGMA user_version = 5")
     newer.close()
     with pytest.raises(StorageCorrupt, match="newer spanlake"):
         SqliteIndex(path)

@@ -34,6 +34,9 @@ QUERY_ROUTES = (
     "GET /api/metrics/query",
     "GET /ready",
     "GET /status",
+    "GET /status/version",
+    "GET /status/endpoints",
+    "GET /status/config",
     "GET /api/status/buildinfo",
 )
 

@@ -19,6 +19,7 @@ from spanlake.spans.arrays import Array, numbers
 
 _SAMPLE_END, _NOTHING, _ZERO = pa.scalar(b"}"), pa.scalar(b""), pa.array([0], pa.int32())
 _MOST_UINT32 = 2**32 - 1
+_LEAST_INEXACT = 2**53  # of whole numbers as floats
 _PARTIAL_STATUS = b"\x18\x01"  # TraceByIDResponse.status = PARTIAL
 _SPECIAL = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
@@ -147,7 +148,7 @@ def _exemplars(one: Series) -> bytes:
 def query_instant(found: Iterable[Series], most: int | None = None) -> dict[str, Any]:
     """tempopb.QueryInstantResponse in JSON, of the first ``most`` series."""
     series, partial = _first(found, most)
-    return {"series": [_line(one) | {"value": _double(one.values[0] or 0.0)} for one in series]} | partial
+    return {"series": [_line(one) | {"value": _number(one.values[0] or 0.0)} for one in series]} | partial
 
 
 def _line(one: Series) -> dict[str, Any]:
@@ -171,6 +172,11 @@ def any_value(value: object) -> dict[str, Any]:
     if isinstance(value, dict):
         return {"kvlistValue": {"values": [{"key": key, "value": any_value(item)} for key, item in value.items()]}}
     return {"stringValue": value}
+
+
+def _number(value: float) -> float | str:
+    """A sample's value; whole ones are written as they are in ranges, without a fraction."""
+    return int(value) if value.is_integer() and abs(value) < _LEAST_INEXACT else _double(value)
 
 
 def _double(value: float) -> float | str:

@@ -10,12 +10,12 @@ from spanlake.api.errors import Table, answer_errors
 from spanlake.api.response_compression import CompressedAnswers
 
 
-def create_app(routes: Sequence[BaseRoute], errors: Table) -> Starlette:
+def create_app(routes: Sequence[BaseRoute], errors: Table, middleware: Sequence[Middleware] = ()) -> Starlette:
     """An application with these routes, which answers errors as a table of spanlake.api.errors says.
 
-    Large answers are compressed for clients that accept it.
+    Large answers are compressed for clients that accept it. Other ``middleware`` is around that.
     """
-    app = Starlette(routes=routes, middleware=[Middleware(CompressedAnswers)])
+    app = Starlette(routes=routes, middleware=[*middleware, Middleware(CompressedAnswers)])
     app.router.redirect_slashes = False
     answer_errors(app, errors)
     return app

@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 from spanlake.api.bodies import BodyError, BodyTooLarge, MalformedBody, UnsupportedEncoding
 from spanlake.ingest.errors import ArrivalTimeout, Draining, NothingStored, Overloaded
 from spanlake.spans.decode import MalformedRequest
-from spanlake.store.errors import InvalidTenant, StorageUnavailable
+from spanlake.store.errors import InvalidTenant, StoreError
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ INGEST_ERRORS: Table = (
     # Not 408, the status for it: OTLP clients give up what is answered so, and the spans are lost.
     (ArrivalTimeout, 503, ArrivalTimeout.retry_seconds),
     (Draining, 503, Draining.retry_seconds),
-    (StorageUnavailable, 503, 5),
+    (StoreError, 503, 5),  # also what only an operator can mend: clients drop spans that 500 refuses
 )
 
 

@@ -11,7 +11,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from spanlake.api.status_pages import status_pages
+from spanlake.config import Config
 from spanlake.metrics import Metrics
+from spanlake.store.deadline import REQUEST_SECONDS, limited
 from spanlake.store.index import DaySummary
 from spanlake.store.summary import by_day
 
@@ -27,6 +30,7 @@ class Operations:
     summary: Callable[[], Sequence[DaySummary]]
     settings: Mapping[str, str]  # shown as they are, so never a secret
     started: float  # seconds since 1970
+    config: Config  # shown without what looks like a secret
 
 
 def metrics_route(metrics: Metrics) -> Route:
@@ -50,10 +54,10 @@ def ready_route(hindrance: Callable[[], str | None]) -> Route:
 
 
 def ops_routes(operations: Operations) -> list[Route]:
-    """The routes ``/ready``, ``/status`` and ``/api/status/buildinfo``."""
+    """The routes ``/ready``, ``/status`` with what is below it, and ``/api/status/buildinfo``."""
 
     async def status(_: Request) -> Response:
-        summary = await run_in_threadpool(operations.summary)
+        summary = await run_in_threadpool(_in_time, operations.summary)
         return JSONResponse(_status(operations, summary))
 
     async def buildinfo(_: Request) -> Response:
@@ -63,7 +67,14 @@ def ops_routes(operations: Operations) -> list[Route]:
         ready_route(operations.hindrance),
         Route("/status", status),
         Route("/api/status/buildinfo", buildinfo),
+        *status_pages(_version(), operations.config),
     ]
+
+
+def _in_time(summary: Callable[[], Sequence[DaySummary]]) -> Sequence[DaySummary]:
+    """The summary as a request asks for it: storage that does not answer is given up."""
+    with limited(REQUEST_SECONDS):
+        return summary()
 
 
 def _status(operations: Operations, summary: Sequence[DaySummary]) -> dict[str, object]:
@@ -80,10 +91,14 @@ def _status(operations: Operations, summary: Sequence[DaySummary]) -> dict[str, 
 def _buildinfo() -> dict[str, str]:
     """The keys that Tempo answers with; Go is not among what this is built with, so its place names the interpreter."""
     return {
-        "version": f"{_TEMPO_API}+spanlake.{version('spanlake')}",
+        "version": _version(),
         "revision": "",
         "branch": "",
         "buildUser": "",
         "buildDate": "",
         "goVersion": f"python{platform.python_version()}",
     }
+
+
+def _version() -> str:
+    return f"{_TEMPO_API}+spanlake.{version('spanlake')}"

@@ -68,6 +68,6 @@ class OtlpHttp:
             body = await whole_body(headers, receive, place, self.ingest, self.slow)
             format_ = self.json if media_type == JSON else None
             try:
-                return await asyncio.wrap_future(self.ingest.submit(tenant, body, format_))
+                return await self.ingest.stored(tenant, body, format_)
             except MalformedRequest as error:
                 raise explained(error, body, media_type) from None

@@ -85,7 +85,8 @@ class _Sender:
     def _code(self, body: bytes, more: bool) -> bytes:
         """Compresses a piece so that all of it can be read at once."""
         coded: bytes = self._coder.compress(body)
-        return coded + self._coder.flush(zlib.Z_SYNC_FLUSH if more else zlib.Z_FINISH)
+        rest: bytes = self._coder.flush(zlib.Z_SYNC_FLUSH if more else zlib.Z_FINISH)
+        return coded + rest
 
 
 def _can_be_coded(start: Message) -> bool:

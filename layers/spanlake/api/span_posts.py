@@ -63,7 +63,7 @@ class SpanPosts:
             body = sent.removeprefix(BOM_UTF8)  # which none of the binary formats begins with
             format_ = self.format_of(media_type, body)
             try:
-                return await asyncio.wrap_future(self.ingest.submit(tenant, body, format_))
+                return await self.ingest.stored(tenant, body, format_)
             except MalformedRequest as error:
                 raise explained(error, body, media_type) from None
 

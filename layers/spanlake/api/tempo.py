@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from pydantic_core import to_json
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -42,6 +43,21 @@ _INTRINSICS_OF_V1: dict[str, Field] = {
     "root.service.name": IntrinsicField(Intrinsic.TRACE_ROOT_SERVICE),
 }
 
+
+class _TagConvertor(Convertor[str]):
+    """The name of a tag in a path, which may have slashes and line ends."""
+
+    regex = "(?s:.+)"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("tag", _TagConvertor())
+
 T = TypeVar("T")
 Timer = Callable[[str], AbstractContextManager[object]]
 
@@ -59,8 +75,8 @@ def tempo_routes(querier: Querier, timer: Timer = nullcontext) -> list[Route]:
         Route("/api/search", tempo.search),
         Route("/api/search/tags", tempo.tags),
         Route("/api/v2/search/tags", tempo.tags_v2),
-        Route("/api/search/tag/{tag:path}/values", tempo.tag_values),
-        Route("/api/v2/search/tag/{tag:path}/values", tempo.tag_values_v2),
+        Route("/api/search/tag/{tag:tag}/values", tempo.tag_values),
+        Route("/api/v2/search/tag/{tag:tag}/values", tempo.tag_values_v2),
     ]
 
 

@@ -7,10 +7,10 @@ from datetime import date, timedelta
 from spanlake.aws_lambda.deadline import Deadline
 from spanlake.aws_lambda.store import LambdaStore
 from spanlake.aws_lambda.telemetry import Metric, Telemetry
-from spanlake.config import Config
+from spanlake.config import Config, replaced_seconds
 from spanlake.store.upkeep.compaction import Compactor
 from spanlake.store.upkeep.policy import Merge
-from spanlake.store.upkeep.removal import GRACE_SECONDS, Removed, remove_retired
+from spanlake.store.upkeep.removal import Removed, remove_retired
 
 Day = tuple[str, date]  # tenant and day
 
@@ -22,7 +22,7 @@ class Compaction:
 
     def __init__(self, store: LambdaStore, config: Config, telemetry: Telemetry) -> None:
         self._store = store
-        self._grace_seconds = max(GRACE_SECONDS, 2 * int(config.query.seconds))
+        self._grace_seconds = replaced_seconds(config)
         self._telemetry = telemetry
         self.deadline = Deadline()
         self._compactor = Compactor(store.objects, store.index, pause=self.deadline.check)
@@ -49,6 +49,10 @@ class Compaction:
         if removed.blocks:
             self._telemetry.count(Metric.BLOCKS_DELETED, removed.blocks)
             _log.info("blocks deleted", extra={"reason": reason, "blocks": removed.blocks, "bytes": removed.size})
+
+    def note_refused(self, objects: int) -> None:
+        """Count objects without an entry that were left in place."""
+        self._telemetry.count(Metric.GARBAGE_REFUSED, objects)
 
     def _merge(self, merge: Merge) -> bool:
         self.deadline.check()

@@ -16,8 +16,10 @@ from spanlake.aws_lambda.snapshot import prepare_for_snapshot
 from spanlake.aws_lambda.store import LambdaStore
 from spanlake.aws_lambda.telemetry import Event, Handler, Telemetry
 from spanlake.config import Config
+from spanlake.store.identity import check_identity
+from spanlake.store.upkeep.clock import is_trusted
 from spanlake.store.upkeep.garbage import collect_garbage, put_back
-from spanlake.store.upkeep.removal import expire_by_age
+from spanlake.store.upkeep.removal import expire_by_age, oldest_day
 
 # From the put of an object to its entry, a function takes less than its time limit, and the edge some two minutes.
 _REGRET_SECONDS = 180.0
@@ -35,16 +37,27 @@ class Upkeep:
     def run(self) -> None:
         """Do all of it; raises StorageUnavailable, and OutOfTime when merges are left for another day."""
         objects, index = self.store.objects, self.store.index
-        if self.config.retention is not None:
-            removed = expire_by_age(objects, index, self.config.retention, time.time_ns())
-            self.compaction.note_removed("age", removed)
-        self.compaction.remove_retired()
-        self.compaction.note_removed("garbage", collect_garbage(objects, index))
+        check_identity(objects, index)
+        index.keep_for(self.config.retention)
+        if is_trusted(index, time.time_ns()):
+            self._remove()
         if put_back(objects, index):
             # Whoever stored the same again just then may add its entry only now, and this is not called in a minute.
             self.wait(_REGRET_SECONDS)
             put_back(objects, index)
         self.compaction.compact(self.compaction.all_days())
+
+    def _remove(self) -> None:
+        objects, index, retention = self.store.objects, self.store.index, self.config.retention
+        oldest = None
+        if retention is not None:
+            oldest = oldest_day(retention, time.time_ns())
+            self.compaction.note_removed("age", expire_by_age(objects, index, retention, time.time_ns()))
+        self.compaction.remove_retired()
+        done = collect_garbage(objects, index, oldest=oldest, share=self.config.garbage_share)
+        self.compaction.note_removed("garbage", done.removed)
+        if done.refused:
+            self.compaction.note_refused(done.refused)
 
 
 def handler() -> Handler:

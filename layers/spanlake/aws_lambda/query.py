@@ -4,16 +4,20 @@ import os
 import time
 from collections.abc import Mapping
 
+from starlette.middleware import Middleware
+
 from spanlake.api.app import create_app
 from spanlake.api.ops import Operations, ops_routes
+from spanlake.api.partial import PartialAnswers
 from spanlake.api.query_errors import ALL_ERRORS
 from spanlake.api.tempo import tempo_routes
 from spanlake.aws_lambda.http import http_handler
 from spanlake.aws_lambda.settings import settings, tenant_claim
 from spanlake.aws_lambda.snapshot import prepare_for_snapshot
 from spanlake.aws_lambda.store import LambdaStore
-from spanlake.aws_lambda.telemetry import Handler, Telemetry
+from spanlake.aws_lambda.telemetry import Handler, Metric, Telemetry
 from spanlake.config import AthenaSettings, Config
+from spanlake.query.missing import MissingBlocks
 from spanlake.query.opening import open_querier
 from spanlake.query.outside import Engine
 
@@ -22,10 +26,13 @@ def handler() -> Handler:
     """The function as its environment wants it; raises InvalidSetting and StoreError."""
     config, telemetry = settings(os.environ), Telemetry("spanlake-query")
     store = LambdaStore.open(config)
-    querier = open_querier(store.objects, store.index, config.query, None, _engine(store, config.athena))
-    operations = Operations(lambda: None, store.index.summary, _shown(config), time.time())
+    missing = MissingBlocks(
+        config.retention, config.partial_answers, lambda blocks: telemetry.count(Metric.BLOCKS_MISSING, blocks)
+    )
+    querier = open_querier(store.objects, store.index, config.query, None, _engine(store, config.athena), missing)
+    operations = Operations(lambda: None, store.index.summary, _shown(config), time.time(), config)
     routes = [*ops_routes(operations), *tempo_routes(querier, telemetry.time_query)]
-    app = create_app(routes, ALL_ERRORS)
+    app = create_app(routes, ALL_ERRORS, [Middleware(PartialAnswers)])
     prepare_for_snapshot()
     return telemetry.handler(http_handler(app, tenant_claim(os.environ)))
 

@@ -16,6 +16,7 @@ from spanlake.config import (
     parse_age,
     parse_limit,
     parse_origins,
+    parse_share,
 )
 
 DEFAULT_CLAIM = "tenant"
@@ -45,6 +46,9 @@ def settings(environment: Mapping[str, str]) -> Config:
         query=_query_limits(read, memory_mib),
         athena=_athena(read),
         cors_origins=read.optional("SPANLAKE_CORS_ORIGINS", parse_origins, Origins()),
+        garbage_share=read.optional("SPANLAKE_GARBAGE_SHARE", parse_share, Config().garbage_share),
+        partial_answers=read.optional("SPANLAKE_PARTIAL_ANSWERS", _is_true, Config().partial_answers),
+        keep_replaced=read.optional("SPANLAKE_KEEP_REPLACED", parse_age, None),
     )
 
 
@@ -90,6 +94,12 @@ def _table(text: str) -> str:
     if not _TABLE.fullmatch(text):
         raise InvalidSetting(f"{text!r} does not name a table: write database.table")
     return text
+
+
+def _is_true(text: str) -> bool:
+    if text not in {"true", "false"}:
+        raise InvalidSetting(f"{text!r} is neither true nor false")
+    return text == "true"
 
 
 class _Reader:

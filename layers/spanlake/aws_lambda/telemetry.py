@@ -34,6 +34,8 @@ class Metric(StrEnum):
     BLOCKS_MERGED = "BlocksMerged"
     MERGES_LOST = "MergesLost"
     BLOCKS_DELETED = "BlocksDeleted"
+    BLOCKS_MISSING = "BlocksMissing"
+    GARBAGE_REFUSED = "GarbageRefused"
 
 
 class Telemetry:

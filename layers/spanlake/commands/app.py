@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from spanlake.commands import app_transfer
 from spanlake.commands.errors import failures_reported
 
 _DEFAULT_URL = "http://127.0.0.1:3200"
@@ -17,6 +18,7 @@ _Headers = Annotated[
     typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="Header to send, as for a token; repeatable."),
 ]
 _Timeout = Annotated[float, typer.Option(metavar="SECONDS", min=0.001, help="How long the answer may take.")]
+_Data = Annotated[Path, typer.Option(envvar="SPANLAKE_DATA", help="Directory that holds blocks and index.")]
 _Objects = Annotated[
     str, typer.Option(envvar="SPANLAKE_OBJECTS", metavar="URL", help="Blocks, s3://bucket/prefix; else in DIR.")
 ]
@@ -32,6 +34,8 @@ def register(app: typer.Typer) -> None:
     app.command()(trace)
     app.command()(status)
     app.command()(compact)
+    app.command()(reindex)
+    app_transfer.register(app)
 
 
 def query(  # noqa: PLR0913 - one for each option
@@ -110,9 +114,7 @@ def status(
 
 def compact(
     *,
-    data: Annotated[Path, typer.Option(envvar="SPANLAKE_DATA", help="Directory that holds blocks and index.")] = Path(
-        "data"
-    ),
+    data: _Data = Path("data"),
     objects: _Objects = "",
     index: _Index = "",
 ) -> None:
@@ -121,3 +123,20 @@ def compact(
 
     with failures_reported():
         run(data, objects, index)
+
+
+def reindex(
+    *,
+    data: _Data = Path("data"),
+    objects: _Objects = "",
+    index: _Index = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be done, and do nothing.")] = False,
+) -> None:
+    """Rebuild the index from the blocks: add those without an entry, also while a server runs on them.
+
+    Exits with 0 when the index is whole, 2 when blocks are damaged or missing.
+    """
+    from spanlake.commands.reindex import run
+
+    with failures_reported():
+        run(data, objects, index, dry_run=dry_run)

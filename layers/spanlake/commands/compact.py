@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from spanlake.commands.data import opened
+from spanlake.commands.errors import CommandError
 from spanlake.commands.show.figures import counted
 from spanlake.store.upkeep.compaction import Compacted, Compactor
 from spanlake.store.upkeep.policy import Merge
@@ -17,11 +18,14 @@ from spanlake.store.upkeep.removal import remove_retired
 def run(data: Path, objects_url: str, index_url: str) -> None:
     """Merge all there is to merge, as on a day that is over; raises CommandError."""
     with opened(data, objects_url, index_url) as (objects, index):
-        done = _compact(Compactor(objects, index))
+        compactor = Compactor(objects, index)
+        done = _compact(compactor)
         removed = remove_retired(objects, index)
     typer.echo(_told(done))
     if removed.blocks:
         typer.echo(f"{counted(removed.blocks, 'block')} deleted that had been replaced before")
+    if compactor.unreadable:
+        raise CommandError("\n".join(compactor.unreadable.values()))
 
 
 def _compact(compactor: Compactor) -> list[Compacted]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from spanlake.commands.errors import CommandError
 from spanlake.store.errors import StoreError
+from spanlake.store.identity import check_identity
 from spanlake.store.index import Index
 from spanlake.store.objects import Objects
 from spanlake.store.opening import open_index, open_objects
@@ -14,14 +15,20 @@ _INDEX = "index.sqlite"
 
 
 @contextmanager
-def opened(data: Path, objects: str = "", index: str = "") -> Iterator[tuple[Objects, Index]]:
-    """The objects and the index of a store that is there already; errors of the store become CommandErrors."""
-    if not index and not (data / _INDEX).exists():
+def opened(data: Path, objects: str = "", index: str = "", *, create: bool = False) -> Iterator[tuple[Objects, Index]]:
+    """The objects and the index of a store that is there already; errors of the store become CommandErrors.
+
+    Where it may be created, the index need not be there, nor be that of the objects.
+    """
+    if not index and not create and not (data / _INDEX).exists():
         raise CommandError(f"{data} holds no {_INDEX}: name the directory of a server's --data")
     try:
         opened_index = open_index(index, data, None)
         try:
-            yield open_objects(objects, data), opened_index
+            opened_objects = open_objects(objects, data)
+            if not create:
+                check_identity(opened_objects, opened_index)
+            yield opened_objects, opened_index
         finally:
             opened_index.close()
     except StoreError as error:

@@ -8,7 +8,7 @@ import grpc
 
 from spanlake.ingest.errors import ArrivalTimeout, Draining, NothingStored, Overloaded
 from spanlake.spans.decode import MalformedRequest
-from spanlake.store.errors import InvalidTenant, StorageUnavailable
+from spanlake.store.errors import InvalidTenant, StoreError
 
 DETAILS = "grpc-status-details-bin"  # trailing metadata, a google.rpc.Status
 
@@ -48,7 +48,7 @@ _CODES: tuple[tuple[type[Exception], grpc.StatusCode, int | None], ...] = (
     (Overloaded, grpc.StatusCode.RESOURCE_EXHAUSTED, Overloaded.retry_seconds),
     (ArrivalTimeout, grpc.StatusCode.UNAVAILABLE, ArrivalTimeout.retry_seconds),
     (Draining, grpc.StatusCode.UNAVAILABLE, Draining.retry_seconds),
-    (StorageUnavailable, grpc.StatusCode.UNAVAILABLE, 5),
+    (StoreError, grpc.StatusCode.UNAVAILABLE, 5),  # also what only an operator can mend
 )
 
 

@@ -11,12 +11,13 @@ PROTOCOL = "jaeger-grpc"  # as metrics name it
 _FORMAT = Format(PROTOCOL, jaeger_proto.post_spans)
 
 
-def jaeger_grpc(ingest: Ingest) -> StoringMethod:
-    """The collector service for a grpc.aio server."""
-    return StoringMethod(ingest, Method(SERVICE, "PostSpans", PROTOCOL, _FORMAT, _answer))
+def jaeger_grpc(ingest: Ingest, port: int) -> StoringMethod:
+    """The collector service for a grpc.aio server on this port."""
 
+    def answer(receipt: Receipt) -> bytes:
+        """PostSpansResponse, which has no room for what was not stored; raises NothingStored when that is all."""
+        receipt.require_some()
+        ingest.notices.note_rejected(port, receipt.explanation)
+        return b""
 
-def _answer(receipt: Receipt) -> bytes:
-    """PostSpansResponse, which has no room for what was not stored; raises NothingStored when that is all."""
-    receipt.require_some()
-    return b""
+    return StoringMethod(ingest, Method(SERVICE, "PostSpans", PROTOCOL, _FORMAT, answer))

@@ -30,8 +30,9 @@ class OpenCensusGrpc:
     what has been read is stored all the same: the protocol answers nothing, so nobody would send it again.
     """
 
-    def __init__(self, ingest: Ingest) -> None:
+    def __init__(self, ingest: Ingest, port: int) -> None:
         self._ingest = ingest
+        self._port = port
         self._storing: set[asyncio.Task[Refusal | None]] = set()
 
     def handler(self) -> "grpc.GenericRpcHandler[bytes, bytes]":
@@ -79,14 +80,13 @@ class OpenCensusGrpc:
             with self._ingest.admission.enter() as place:
                 place.grow(len(body))
                 request = stream.complete(body)
-                receipt = await asyncio.wrap_future(self._ingest.submit(tenant, request, _FORMAT))
+                receipt = await self._ingest.stored(tenant, request, _FORMAT)
         except Exception as error:  # noqa: BLE001, the client hears of it, and the log of what is not in the table
             told = refusal(error)
             if told.code is grpc.StatusCode.INTERNAL:
                 _log.exception("a request failed")
             return told
-        if receipt.rejected:
-            _log.debug("spans were rejected", extra={"reasons": receipt.explanation})
+        self._ingest.notices.note_rejected(self._port, receipt.explanation)
         return None
 
     async def _config(self, configs: AsyncIterator[bytes], _: Context) -> AsyncIterator[bytes]:

@@ -1,7 +1,6 @@
 """Datagrams of Jaeger's clients: stored as they come, never answered."""
 
 import asyncio
-import logging
 import socket
 import struct
 from collections.abc import Callable
@@ -26,8 +25,6 @@ _PAUSE_SECONDS = 0.01
 _SO_MEMINFO = 55  # socket(7) does not have it; <asm-generic/socket.h>, and <linux/sock_diag.h> for what is in it
 _MEMINFO = struct.Struct("9I")
 
-_log = logging.getLogger(__name__)
-
 
 class UdpReceiver:
     """Reads one socket. Each datagram counts as a request of its format's name, what became of it as the code.
@@ -39,6 +36,7 @@ class UdpReceiver:
         self._ingest = ingest
         self._format = format_
         self._socket = listener
+        self._port: int = listener.getsockname()[1]
         self._resume: asyncio.TimerHandle | None = None
         self._dropped_before = self._dropped_since = 0
 
@@ -103,9 +101,21 @@ class UdpReceiver:
     def _stored(self, place: Pass) -> "Callable[[Future[Receipt]], None]":
         def count(answer: "Future[Receipt]") -> None:
             place.close()
-            self._ingest.metrics.request(self._format.name, _code(answer.exception()))
+            self._ingest.metrics.request(self._format.name, self._code(answer))
 
         return count
+
+    def _code(self, answer: "Future[Receipt]") -> str:
+        """How a datagram ended, as metrics name it; what is wrong with it is logged."""
+        error, notices = answer.exception(), self._ingest.notices
+        if isinstance(error, MalformedRequest):
+            notices.note(self._port, "datagram dropped, malformed", reason=str(error))
+            return "malformed"
+        if error is not None:
+            return "failed"
+        receipt = answer.result()
+        notices.note_rejected(self._port, receipt.explanation)
+        return "stored" if receipt.accepted or not receipt.rejected else "malformed"
 
 
 def _dropped(listener: socket.socket) -> int:
@@ -114,13 +124,3 @@ def _dropped(listener: socket.socket) -> int:
         return int(_MEMINFO.unpack(listener.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size))[-1])
     except (OSError, struct.error):
         return 0
-
-
-def _code(error: BaseException | None) -> str:
-    """How a datagram ended, as metrics name it."""
-    if error is None:
-        return "stored"
-    if isinstance(error, MalformedRequest):
-        _log.debug("a datagram was dropped", extra={"reason": error.reason})
-        return "malformed"
-    return "failed"

@@ -77,7 +77,7 @@ class StoringMethod:
         with self._ingest.admission.enter() as place:
             body = await self._message(context)
             place.grow(len(body))
-            return await asyncio.wrap_future(self._ingest.submit(tenant, body, self._method.format))
+            return await self._ingest.stored(tenant, body, self._method.format)
 
     async def _message(self, context: Context) -> bytes:
         async with self._readers, self._ingest.deadline.within(self._ingest.limits.body_seconds):

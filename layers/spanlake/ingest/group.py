@@ -14,7 +14,9 @@ from time import monotonic
 
 from spanlake.ingest.errors import Draining
 from spanlake.ingest.request import Commit, Format, Outcome, Receipt, Request
+from spanlake.store.deadline import limited
 
+_STORAGE_SECONDS = 15.0  # of storage calls of one group; a worker that waits longer is missed by others
 _IDLE_TENANTS = 256  # whose last group is remembered; forgetting one costs a few milliseconds of linger
 
 
@@ -147,7 +149,8 @@ class GroupCommit:
         if not members:
             return []
         try:
-            return self._commit(tenant, [Request.of(member.body, member.format) for member in members])
+            with limited(_STORAGE_SECONDS):
+                return self._commit(tenant, [Request.of(member.body, member.format) for member in members])
         except Exception as error:  # noqa: BLE001, whatever it is, the senders must hear of it and the worker go on
             return [error] * len(members)
 

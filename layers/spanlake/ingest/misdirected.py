@@ -11,6 +11,7 @@ _MINUTE = 60.0  # seconds
 _SIGNALS: Mapping[str, str] = {"logs": "OTEL_LOGS_EXPORTER", "metrics": "OTEL_METRICS_EXPORTER", "profiles": ""}
 """The signals of OpenTelemetry that are not stored, and the variable of its SDKs that chooses their exporter."""
 
+TLS_ADVICE = "no TLS is spoken here: use http:// in the client's endpoint, or insecure, or a proxy in front"
 HTTP_PATHS = "OTLP is sent to /v1/traces, Zipkin to /api/v2/spans or /api/v1/spans, Jaeger to /api/traces"
 
 
@@ -53,3 +54,8 @@ class Notices:
             return
         self._noted[port, event] = now
         _log.warning(event, extra={"port": port, **more})
+
+    def note_rejected(self, port: int, explanation: str) -> None:
+        """Log why spans of a request were not stored, for protocols whose answers have no room for that."""
+        if explanation:
+            self.note(port, "spans rejected", reason=explanation)

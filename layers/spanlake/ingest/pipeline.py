@@ -17,6 +17,8 @@ from spanlake.ingest.request import Outcome, Receipt, Request
 from spanlake.ingest.translation import told, translated
 from spanlake.spans.decode import Decoded
 from spanlake.spans.validate import validate
+from spanlake.store.deadline import REQUEST_SECONDS, limited
+from spanlake.store.errors import StoreError
 from spanlake.store.index import Block
 
 FUTURE = timedelta(days=1)  # how far ahead of ours a sender's clock may be
@@ -29,6 +31,8 @@ Since = Callable[[str, int], Mapping[bytes, int]]
 
 WriteDeleted = Callable[[str, pa.Table, bytes, Mapping[bytes, int]], Sequence[Block]]
 """Writes the spans of deleted traces again; takes what Write takes, and the traces."""
+
+_NOT_STORED = "a group of requests could not be stored"
 
 _log = logging.getLogger(__name__)
 
@@ -101,10 +105,11 @@ class Pipeline:
         try:
             with self.metrics.time_commit():
                 receipts = self._write(tenant, requests, decoded)
+        except StoreError as error:
+            _log.error(_NOT_STORED, extra={"tenant": tenant, "requests": len(requests), "reason": str(error)})
+            return [error] * len(requests)
         except Exception as error:  # noqa: BLE001, whatever it is, the senders must hear of it
-            _log.exception(
-                "a group of requests could not be stored", extra={"tenant": tenant, "requests": len(requests)}
-            )
+            _log.exception(_NOT_STORED, extra={"tenant": tenant, "requests": len(requests)})
             return [error] * len(requests)
         self.metrics.received(spans=sum(decoded.spans_per_request), size=sum(len(request.body) for request in requests))
         return list(receipts)
@@ -114,7 +119,8 @@ class Pipeline:
         oldest = None if self.retention is None else now - _nanoseconds(self.retention)
         validated = validate(decoded, oldest_ns=oldest, newest_ns=now + _nanoseconds(FUTURE))
         if validated.table.num_rows:
-            blocks = self.write(tenant, validated.table, _content_hash(requests))
+            with limited(REQUEST_SECONDS):
+                blocks = self.write(tenant, validated.table, _content_hash(requests))
             self.metrics.written(blocks=len(blocks), size=sum(block.size for block in blocks))
         return [
             self._receipt(spans, invalid, request.rejected)

@@ -8,8 +8,8 @@ from spanlake.ingest.errors import NothingStored
 from spanlake.receivers.translated import Translated
 from spanlake.spans.rejections import explain
 
-Translation = Callable[[Sequence[bytes]], Sequence[bytes | Translated | Exception]]
-"""Turns bodies into OTLP, each into bytes, Translated or the MalformedRequest that says why not.
+Translation = Callable[[Sequence[bytes]], Sequence[Translated | Exception]]
+"""Turns bodies into OTLP, each into Translated or the MalformedRequest that says why not.
 
 It may raise what is wrong with one of several bodies; each of them is then translated alone.
 """
@@ -23,12 +23,12 @@ class Format:
     translate: Translation
 
     @classmethod
-    def of_each(cls, name: str, to_otlp: Callable[[bytes], bytes | Translated]) -> "Format":
+    def of_each(cls, name: str, to_otlp: Callable[[bytes], Translated]) -> "Format":
         """A format whose bodies are translated one by one; ``to_otlp`` raises MalformedRequest."""
         return cls(name, lambda bodies: [_tried(to_otlp, body) for body in bodies])
 
 
-def _tried(to_otlp: Callable[[bytes], bytes | Translated], body: bytes) -> bytes | Translated | Exception:
+def _tried(to_otlp: Callable[[bytes], Translated], body: bytes) -> Translated | Exception:
     try:
         return to_otlp(body)
     except Exception as error:  # noqa: BLE001, one odd request must not take the others with it

@@ -1,5 +1,6 @@
 """The way in as receivers see it."""
 
+import asyncio
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,6 +17,9 @@ from spanlake.ingest.pipeline import Pipeline, Read, Since, Write, WriteDeleted
 from spanlake.ingest.request import Format, Receipt
 from spanlake.ingest.retries import Deleted, RetryMemory
 from spanlake.metrics import Metrics
+from spanlake.store.errors import StorageTimeout
+
+_LONGEST_SECONDS = 18.0  # from a request's last byte to its answer; exporters of OTLP wait for 10 to 30 s
 
 
 class Submit(Protocol):
@@ -28,8 +32,8 @@ class Submit(Protocol):
 class Ingest:
     """Takes requests of every receiver.
 
-    A receiver enters the admission, grows its pass by what it is about to hold, submits the bytes of a request with
-    its format, and answers when the future does.
+    A receiver enters the admission, grows its pass by what it is about to hold, and answers when the bytes of a request
+    with its format are stored, or submits them and answers when the future does.
     """
 
     admission: Admission
@@ -38,6 +42,14 @@ class Ingest:
     metrics: IngestMetrics
     deadline: ArrivalDeadline = field(default_factory=ArrivalDeadline)
     notices: Notices = field(default_factory=Notices)
+
+    async def stored(self, tenant: str, body: bytes, format_: Format | None = None) -> Receipt:
+        """Store a request; raises StorageTimeout when that takes so long that its sender would not wait."""
+        try:
+            async with asyncio.timeout(_LONGEST_SECONDS):
+                return await asyncio.wrap_future(self.submit(tenant, body, format_))
+        except TimeoutError:
+            raise StorageTimeout(f"the request was not stored within {_LONGEST_SECONDS:g} s: send it again") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,14 +25,13 @@ def translated(requests: Sequence[Request]) -> list[Request | Exception]:
     return found
 
 
-def _result(request: Request, outcome: bytes | Translated | Exception) -> Request | Exception:
+def _result(request: Request, outcome: Translated | Exception) -> Request | Exception:
     if isinstance(outcome, Exception):
         return told(outcome)
-    otlp = outcome if isinstance(outcome, Translated) else Translated(outcome)
-    return replace(request, body=otlp.body, format=None, rejected=otlp.rejected)
+    return replace(request, body=outcome.body, format=None, rejected=outcome.rejected)
 
 
-def _outcomes(format_: Format, bodies: Sequence[bytes]) -> Sequence[bytes | Translated | Exception]:
+def _outcomes(format_: Format, bodies: Sequence[bytes]) -> Sequence[Translated | Exception]:
     try:
         return format_.translate(bodies)
     except Exception as error:  # noqa: BLE001, one odd request must not take the others with it

@@ -14,7 +14,7 @@ import threading
 import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,7 +22,8 @@ from hashlib import blake2b
 from itertools import chain
 from pathlib import Path
 
-from spanlake.store.errors import StoreError
+from spanlake.store.deadline import limited
+from spanlake.store.errors import StorageTimeout, StoreError
 from spanlake.store.index import Block
 from spanlake.store.objects import Objects
 
@@ -31,6 +32,7 @@ _PART = 4 << 20  # of a larger one that are read at once
 _LARGEST = 64 << 20  # of a block that is read from end to end
 _MOST_BYTES = 320 << 20  # of all copies: a function has 512 MB that are not charged
 _AT_ONCE = 12
+_LONGEST_SECONDS = 10.0  # for a part to come
 _PULSE_SECONDS = 0.05
 _NAME = "spanlake-copies-"
 _LOCK = "lock"  # of a directory, held while its process lives
@@ -77,8 +79,10 @@ class Copies:
             largest = _LARGEST if scanned else _SMALL
             coming = {block: parts for block in blocks if (parts := self._asked_for(block, largest))}
         try:
-            while wait(chain.from_iterable(parts.values() for parts in coming.values()), _PULSE_SECONDS).not_done:
+            while (found := wait(chain.from_iterable(map(dict.values, coming.values())), _PULSE_SECONDS)).not_done:
+                _check_answers(found.done)
                 check()
+            _check_answers(found.done)
         finally:
             for block, parts in coming.items():
                 for start, part in parts.items():
@@ -157,12 +161,18 @@ class Copies:
             self._copy(path).unlink()
 
     def _is_copied(self, block: Block, start: int) -> bool:
-        """Copy a part; whether it is there now. Where it is not, reading the object itself tells why."""
+        """Copy a part; True when it is there now. Where it is not, reading the object itself tells why.
+
+        Raises StorageTimeout: the object itself would not be read either.
+        """
         try:
-            content = self._read(block, start)
+            with limited(_LONGEST_SECONDS):
+                content = self._read(block, start)
             if content is None:
                 return False
             self._write(self._copy(block.path), start, content)
+        except StorageTimeout:
+            raise
         except (StoreError, OSError):
             return False
         return True
@@ -196,6 +206,13 @@ class Copies:
         lock = os.open(self.directory / _LOCK, os.O_WRONLY | os.O_CREAT)
         fcntl.flock(lock, fcntl.LOCK_EX)
         weakref.finalize(self, _remove, self.directory, lock)
+
+
+def _check_answers(parts: Iterable[Future[None]]) -> None:
+    """Raise StorageTimeout when one of these finished parts did not come in time."""
+    for part in parts:
+        if not part.cancelled() and (error := part.exception()) is not None:
+            raise error
 
 
 def _part_of(copy: Path) -> Path:

@@ -16,7 +16,7 @@ from sqlglot.dialects.duckdb import DuckDB  # by name, a thread could meet it ha
 from spanlake.query.limits import Cancelled, LimitExceeded, Limits
 from spanlake.query.outside import Outside
 from spanlake.query.watchdog import Watchdog, Watched
-from spanlake.store.errors import StorageUnavailable
+from spanlake.store.errors import StorageTimeout, StorageUnavailable
 from spanlake.store.index import Block
 
 if TYPE_CHECKING:
@@ -42,6 +42,9 @@ _MACROS = (
     END::INTEGER""",
 )
 _HTTP_STATUS = re.compile(r"HTTP \d{3}")
+
+
+_NO_ANSWER = re.compile(r"time-?(d )?out", re.IGNORECASE)
 
 
 class Cancellation:
@@ -155,8 +158,7 @@ class Session:
                 "range or fewer groups, or raise --query-memory"
             ) from None
         except duckdb.IOException as error:  # S3's refusals among them
-            status = _HTTP_STATUS.search(str(error))
-            raise StorageUnavailable(f"cannot read blocks: {status[0] if status else 'the storage failed'}") from error
+            raise _unreadable(str(error)) from error
 
     def register(self, name: str, table: pa.Table) -> None:
         """Make an Arrow table readable under a name, for this session only."""
@@ -167,6 +169,14 @@ class Session:
         self.register(name, table)
         found = exp.select(exp.column(column.name)).from_(exp.table_(name), copy=False)
         return exp.In(this=column, query=found.subquery(copy=False))
+
+
+def _unreadable(reason: str) -> StorageUnavailable:
+    """What became of blocks that DuckDB could not read, by its own words."""
+    status = _HTTP_STATUS.search(reason)
+    if status is None and _NO_ANSWER.search(reason):
+        return StorageTimeout("cannot read blocks: the storage did not answer")
+    return StorageUnavailable(f"cannot read blocks: {status[0] if status else 'the storage failed'}")
 
 
 class Duck:

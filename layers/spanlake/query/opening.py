@@ -6,15 +6,22 @@ from spanlake.config import QueryLimits
 from spanlake.query.copies import Copies
 from spanlake.query.duck import Duck
 from spanlake.query.limits import Limits
+from spanlake.query.missing import MissingBlocks
 from spanlake.query.outside import Engine
 from spanlake.query.querier import Querier
 from spanlake.store.index import Index
+from spanlake.store.local import linked_directories
 from spanlake.store.objects import Objects
 from spanlake.traceql.check_size import SizeLimits
 
 
 def open_querier(
-    objects: Objects, index: Index, allowed: QueryLimits, directory: Path | None, engine: Engine | None = None
+    objects: Objects,
+    index: Index,
+    allowed: QueryLimits,
+    directory: Path | None,
+    engine: Engine | None = None,
+    missing: MissingBlocks | None = None,
 ) -> Querier:
     """A querier over blocks in a directory, or in S3 where there is none; raises StoreError.
 
@@ -29,11 +36,12 @@ def open_querier(
     )
     sizes = SizeLimits(spansets=allowed.spansets, terms=allowed.terms)
     if directory is not None:
-        return Querier(index, objects, Duck([str(directory.resolve())], limits), sizes, engine)
+        places = [str(directory.resolve()), *map(str, linked_directories(directory))]
+        return Querier(index, objects, Duck(places, limits), sizes, engine, missing=missing or MissingBlocks())
     from spanlake.query.remote import Remote  # drags in botocore
     from spanlake.store.s3 import S3Objects
 
     assert isinstance(objects, S3Objects)
     copies = Copies(objects, limits.seconds)
     duck = Duck([str(copies.directory)], limits, Remote(objects))
-    return Querier(index, objects, duck, sizes, engine, copies, is_index_far=True)
+    return Querier(index, objects, duck, sizes, engine, copies, is_index_far=True, missing=missing or MissingBlocks())

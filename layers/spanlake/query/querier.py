@@ -1,19 +1,21 @@
 """Everything that can be asked about stored spans, one method a question. Blocking; share it between threads."""
 
-import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
+import duckdb
 import pyarrow as pa
 
 from spanlake.query import search, tag_values, tags, traces
+from spanlake.query.checksums import BlockChecks
 from spanlake.query.copies import Copies
 from spanlake.query.duck import Cancellation, Duck, Session
 from spanlake.query.farther import outside_if_large
 from spanlake.query.found import FoundTrace
 from spanlake.query.metrics import Metrics
+from spanlake.query.missing import MissingBlocks
 from spanlake.query.outside import Engine
 from spanlake.query.selected import SelectedSpans, TimeRange
 from spanlake.query.series import Series
@@ -21,16 +23,17 @@ from spanlake.query.source import HISTORY_NS, Source
 from spanlake.query.spans_of_trace import SpanFilter
 from spanlake.query.steps import Steps
 from spanlake.query.tag_values import TagValue
+from spanlake.store.block_facts import check_content
 from spanlake.store.days import day_range, utc_day
-from spanlake.store.errors import IndexConflict, StorageUnavailable
+from spanlake.store.deadline import REQUEST_SECONDS, limited
+from spanlake.store.deletions import record_deletion
+from spanlake.store.errors import BlockDamaged, IndexConflict, StorageCorrupt, StorageTimeout, StorageUnavailable
 from spanlake.store.index import Block, Index
 from spanlake.store.objects import Objects
 from spanlake.traceql.check_size import SizeLimits
 from spanlake.traceql.lenient import filters
 from spanlake.traceql.pipeline import SearchPlan
 from spanlake.traceql.tree import Field, Query
-
-_log = logging.getLogger(__name__)
 
 ALWAYS = TimeRange(0, 2**63 - 1)
 _DELETE_ATTEMPTS = 5
@@ -50,6 +53,8 @@ class Querier:
     engine: Engine | None = None  # for ranges of more bytes than it is said to be for
     copies: Copies | None = None  # of blocks, for those that take long to reach
     is_index_far: bool = False  # a day of it is a request
+    checks: BlockChecks = field(default_factory=BlockChecks)
+    missing: MissingBlocks = field(default_factory=MissingBlocks)
 
     def trace(
         self,
@@ -80,8 +85,10 @@ class Querier:
 
         for _ in range(_DELETE_ATTEMPTS):
             blocks = self._ask(tenant, ALWAYS, cancellation, ask)
+            record_deletion(self.objects, blocks, trace_id)
             try:
-                self.index.hide(blocks, trace_id)
+                with limited(REQUEST_SECONDS):
+                    self.index.hide(blocks, trace_id)
             except IndexConflict:  # compaction has just put another block in place of one of them
                 continue
             return bool(blocks)
@@ -173,22 +180,43 @@ class Querier:
         near = _whole_days(when) if reach_ns and self.is_index_far else wide
 
         def find(range_: TimeRange = near) -> Source:
-            found = Source.find(self.index, self.objects, tenant, range_.start_ns, range_.end_ns)
-            if near != wide:
-                found = replace(found, wider=partial(find, wide))
-            if self.copies is None:
-                return found
-            return replace(found, locate=partial(self.copies.files, check=session.check, scanned=scanned))
+            with limited(REQUEST_SECONDS):
+                found = Source.find(self.index, self.objects, tenant, range_.start_ns, range_.end_ns)
+            wider = None if wide in (near, range_) else partial(find, wide)
+            return replace(found, wider=wider, locate=partial(self._files, session, scanned=scanned))
 
         with self.duck.session(cancellation) as session:
             source = find()
             try:
                 return question(session, source)
+            except StorageTimeout:  # what does not answer would not answer the next time
+                raise
             except StorageUnavailable:
-                present = _present(find)
+                present = _present(find, self.missing)
                 if present.blocks == source.blocks:
                     raise
                 return question(session, present)
+            except duckdb.Error as error:
+                self._blame(session, source, error)
+                raise
+
+    def _files(self, session: Session, blocks: Sequence[Block], *, scanned: bool) -> list[str]:
+        """What DuckDB calls the blocks; raises BlockDamaged for those that are not what was stored."""
+        if self.copies is None:
+            files = [self.objects.uri(block.path) for block in blocks]
+        else:
+            files = self.copies.files(blocks, session.check, scanned=scanned)
+        self.checks.compare(blocks, files, session.check)
+        return files
+
+    def _blame(self, session: Session, source: Source, error: Exception) -> None:
+        """Raise BlockDamaged for a block that is damaged, where DuckDB says no more than that it cannot read."""
+        for block in source.blocks:
+            session.check()
+            try:
+                check_content(block, self.objects.get(block.path))
+            except StorageCorrupt as reason:
+                raise BlockDamaged(str(reason)) from error
 
 
 def _whole_days(when: TimeRange) -> TimeRange:
@@ -196,19 +224,21 @@ def _whole_days(when: TimeRange) -> TimeRange:
     return TimeRange(day_range(utc_day(when.start_ns))[0], day_range(utc_day(when.end_ns))[1])
 
 
-def _present(find: Callable[[], Source]) -> Source:
+def _present(find: Callable[[], Source], missing_blocks: MissingBlocks) -> Source:
     """The blocks that are live and have objects. Raises StorageUnavailable when they change as fast as they are found.
 
-    A live block without an object is left out: it has expired, and the bucket was quicker than the index. One that is
-    not live any more when its object is missed was replaced, and what took its place has to be found.
+    A live block without an object is left out if it has expired, and the bucket was quicker than the index; see
+    MissingBlocks. One that is not live any more when its object is missed was replaced, and what took its place has to
+    be found.
     """
     for _ in range(_FIND_ATTEMPTS):
         found = find()
-        present = found.with_objects()
+        with limited(REQUEST_SECONDS):
+            present = found.with_objects()
         missing = set(found.blocks) - set(present.blocks)
         if not missing:
             return present
         if missing <= set(find().blocks):
-            _log.warning("blocks without objects are left out", extra={"blocks": len(missing)})
+            missing_blocks.judge(missing)
             return present
     raise StorageUnavailable("blocks are replaced faster than they can be read: try again")

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 _SETTINGS = (
     "SET GLOBAL enable_http_metadata_cache = true",
     "SET GLOBAL httpfs_connection_caching = true",
-    "SET GLOBAL http_timeout = 10",  # seconds of one request, of which three more are tried
+    # A request is tried three times: S3 that does not answer has to be told of in 20 s.
+    "SET GLOBAL http_timeout = 4",  # seconds, of which nothing comes
+    "SET GLOBAL http_retries = 2",
     "SET GLOBAL allow_persistent_secrets = false",
 )
 # The values are parameters: they do not stand in the text, which errors quote.

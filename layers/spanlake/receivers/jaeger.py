@@ -2,8 +2,21 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from spanlake.receivers.export import Attribute, Tag, Value, attribute, delimited, event, link, resource, status, varint
+from spanlake.receivers.export import (
+    Attribute,
+    Tag,
+    Value,
+    attribute,
+    delimited,
+    event,
+    link,
+    resource,
+    scope,
+    status,
+    varint,
+)
 
 Reference = tuple[int, bytes, bytes]
 """Type, trace id and span id."""
@@ -21,12 +34,37 @@ ATTRIBUTE = b"\x4a"
 """The tag of an attribute in a span."""
 WITH_A_MEANING = _ABOUT_STATUS | {"span.kind", "otel.status_description", "http.status_message"}
 """Tags that are looked at together: what one of them says depends on others."""
+SPECIAL = WITH_A_MEANING | {"otel.scope.name", "otel.scope.version", "w3c.tracestate"}
+"""The same, with tags that the Collector writes for what OTLP has and Jaeger lacks."""
 _INTEGER = re.compile(r"[+-]?\d{1,19}", re.ASCII)
 _REFERENCE_TYPES = {CHILD_OF: "child_of"}
 _RENAMED = {
     "hostname": ("host.name", ""),
     "jaeger.version": ("opencensus.exporterversion", "Jaeger-"),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class SpanTags:
+    """What the tags with a meaning say of a span."""
+
+    fields: bytes
+    """Of the span, encoded."""
+    scope: bytes
+
+    @classmethod
+    def read(cls, tags: dict[str, Attribute]) -> "SpanTags":
+        """Read tags that may have a meaning; the others become attributes. Takes the former out of ``tags``."""
+        in_scope = _scope(tags) if "otel.scope.name" in tags else b""
+        state = tags.pop("w3c.tracestate", ("", b""))[0]
+        trace_state = b"\x1a" + delimited(state.encode()) if isinstance(state, str) else b""
+        return cls(trace_state + told_by(tags), in_scope)
+
+
+def _scope(tags: dict[str, Attribute]) -> bytes:
+    """The scope that tags name, which are attributes no longer."""
+    name, version = (tags.pop(f"otel.scope.{part}", ("", b""))[0] for part in ("name", "version"))
+    return scope(name if isinstance(name, str) else "", version if isinstance(version, str) else "")
 
 
 def tag(key: str, value: Value) -> Tag:
@@ -93,11 +131,11 @@ def _or_none(span_id: bytes) -> bytes:
 
 
 def _links(parent_span_id: bytes, references: Iterable[Reference]) -> list[bytes]:
-    """All references but that to the parent."""
+    """All references but that to the parent, and those that lack an id."""
     return [
         link(trace_id, span_id, [attribute("opentracing.ref_type", _REFERENCE_TYPES.get(kind, "follows_from"))])
         for kind, trace_id, span_id in references
-        if kind != CHILD_OF or span_id != parent_span_id
+        if trace_id and span_id and (kind != CHILD_OF or span_id != parent_span_id)
     ]
 
 

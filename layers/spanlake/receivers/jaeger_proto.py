@@ -15,8 +15,8 @@ from google.protobuf.message import DecodeError
 
 from spanlake.receivers import fields, jaeger
 from spanlake.receivers.errors import MalformedSpans
-from spanlake.receivers.export import REMEMBERED, SHORT, Attribute, Tag, Value, delimited, scope
-from spanlake.receivers.jaeger import Reference
+from spanlake.receivers.export import REMEMBERED, SHORT, Tag, Value
+from spanlake.receivers.jaeger import Reference, SpanTags
 from spanlake.receivers.repair import Parts, Repair
 from spanlake.receivers.span_columns import Owners, SpanColumns, export
 from spanlake.receivers.tag_lists import Meanings, TagLists
@@ -32,7 +32,6 @@ _SMALLEST = {"spans": 16, "tags": 8, "logs": 8, "references": 8}
 """Bytes that messages have on average, at the least."""
 _NO_SERVICE = "OTLPResourceNoServiceName"
 """What the Collector calls the service of spans that have none."""
-_SPECIAL = jaeger.WITH_A_MEANING | {"otel.scope.name", "otel.scope.version", "w3c.tracestate"}
 
 MESSAGES: Messages = {
     "PostSpansRequest": ((1, "batch", "Batch"),),
@@ -144,10 +143,12 @@ class _Translation:
         self.limits.check(name, len(messages), _SMALLEST[name])
         return messages
 
-    def _tags(self, lists: Array) -> tuple[Array, Meanings["_Told"]]:
+    def _tags(self, lists: Array) -> tuple[Array, Meanings[SpanTags]]:
         self._flat("tags", lists)
         nothing = pa.repeat(fields.NOTHING, len(lists))
-        return TagLists.of(lists, _read).split(_SPECIAL, nothing, lambda _, tags: _Told.by(tags), jaeger.ATTRIBUTE)
+        return TagLists.of(lists, _read).split(
+            jaeger.SPECIAL, nothing, lambda _, tags: SpanTags.read(tags), jaeger.ATTRIBUTE
+        )
 
     def _logs(self, lists: Array) -> Array:
         """Logs as fields of spans."""
@@ -180,22 +181,6 @@ class _Translation:
         values = pa.concat_arrays([parents, pa.array(told.values(), pa.binary())])
         places = pa.concat_arrays([rows.filter(is_parent), pa.array(told, pa.int64())])
         return fields.placed(values, places, len(lists))
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """What the tags with a meaning say of a span."""
-
-    fields: bytes
-    """Of the span, encoded."""
-    scope: bytes
-
-    @classmethod
-    def by(cls, tags: dict[str, Attribute]) -> "_Told":
-        in_scope = _scope(tags) if "otel.scope.name" in tags else b""
-        state = tags.pop("w3c.tracestate", ("", b""))[0]
-        trace_state = b"\x1a" + delimited(state.encode()) if isinstance(state, str) else b""
-        return cls(trace_state + jaeger.told_by(tags), in_scope)
 
 
 def _name_a_parent(types: Array, of: Array, span_id: Array, trace_id: Array) -> Array:
@@ -253,12 +238,6 @@ def _value(message: Any) -> Value:
             return bytes(message.binary)
         case unknown:
             return f"<Unknown Jaeger TagType {unknown}>"
-
-
-def _scope(tags: dict[str, Attribute]) -> bytes:
-    """The scope that tags name, which are attributes no longer."""
-    name, version = (tags.pop(f"otel.scope.{part}", ("", b""))[0] for part in ("name", "version"))
-    return scope(name if isinstance(name, str) else "", version if isinstance(version, str) else "")
 
 
 def _have_length(given: Array, length: int) -> Array:

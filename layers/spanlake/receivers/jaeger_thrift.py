@@ -72,19 +72,19 @@ class _Batch:
         name = reader.message()
         if name != _CALL:
             raise MalformedSpans(_FORMAT, f"it calls {name[:40]!r} instead of {_CALL}")
-        found = thrift.struct(reader, {1: (thrift.STRUCT, self.read)})
+        found = reader.struct({1: (thrift.STRUCT, self.read)})
         thrift.require(reader, found, frozenset({1}))
 
     def read(self, reader: Reader) -> None:
         """Read a batch."""
         fields = {1: (thrift.STRUCT, self._process), 2: (thrift.LIST, self._spans)}
-        found = thrift.struct(reader, fields)
+        found = reader.struct(fields)
         thrift.require(reader, found, frozenset({1, 2}))
         self.rows.resource = found[1]
 
     def _process(self, reader: Reader) -> bytes:
         fields: thrift.Fields = {1: (thrift.STRING, Reader.text), 2: (thrift.LIST, self._tag_list)}
-        process = thrift.struct(reader, fields)
+        process = reader.struct(fields)
         return jaeger.process(process.get(1, ""), self._named(process.get(2, ())))
 
     def _named(self, numbers: Sequence[int]) -> list[Tag]:
@@ -118,7 +118,7 @@ class _Batch:
     def _log(self, reader: Reader) -> bytes:
         """The event of a log, as a field of a span; nothing when it has no time."""
         fields: thrift.Fields = {1: (thrift.I64, thrift.i64), 2: (thrift.LIST, self._tag_list)}
-        log = thrift.struct(reader, fields)
+        log = reader.struct(fields)
         return b"\x5a" + jaeger.log(log[1] * 1000, self._named(log.get(2, ()))) if 1 in log else b""
 
 
@@ -177,7 +177,7 @@ def _references(reader: Reader) -> list[Reference]:
 
 def _reference(reader: Reader) -> Reference | None:
     """Read a reference; None when it lacks a required field."""
-    found = thrift.struct(reader, _REFERENCE_FIELDS)
+    found = reader.struct(_REFERENCE_FIELDS)
     if not found.keys() >= _REFERENCE_REQUIRED:
         return None
     return found[1], _TRACE_ID(found[3], found[2]), _SPAN_ID(found[4])

@@ -129,7 +129,7 @@ _TAG_VALUES: dict[int, tuple[int, Any]] = {0: (3, ""), 1: (4, 0.0), 2: (5, False
 
 def _other_tag(reader: Reader, tags: Tags) -> int:
     """Read a tag that is laid out in any way."""
-    found = thrift.struct(reader, _TAG_FIELDS)
+    found = reader.struct(_TAG_FIELDS)
     if 1 not in found or 2 not in found:
         return _NONE
     return tags.add_unknown(jaeger.tag(found[1], _value(found)))

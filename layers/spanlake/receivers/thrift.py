@@ -23,7 +23,7 @@ _SMALLEST_SKIPPED = 16
 """Bytes that values have on average, at the least, that nobody asked for and that are more than ``_SKIPPED``."""
 _ITEMS = 1 << 16
 _SMALLEST_ITEM, _SMALLEST_REQUIRED = 4, 16
-"""The same for the items of all lists, of which there may always be ``_ITEMS``, and for those of required ones."""
+"""Items that the lists of a message may always have; beyond, bytes that an item takes on average, at the least."""
 
 
 class Reader(ABC):
@@ -158,11 +158,6 @@ _SKIPS: Mapping[int, Read] = {
     I64: i64,
     STRING: Reader.binary,
 }
-
-
-def struct(reader: Reader, fields: Fields) -> dict[int, Any]:
-    """Read a struct: its fields' values by number. Raises MalformedSpans."""
-    return reader.struct(fields)
 
 
 def require(reader: Reader, found: Mapping[int, object], required: frozenset[int]) -> None:

@@ -36,7 +36,7 @@ def _spans(reader: Reader) -> list[ZipkinV1Span]:
 
 
 def _span(reader: Reader) -> ZipkinV1Span:
-    found = thrift.struct(reader, _SPAN)
+    found = reader.struct(_SPAN)
     return ZipkinV1Span(
         _TRACE_ID(found.get(12, 0), found.get(1, 0)),
         _SPAN_ID(found.get(4, 0)),
@@ -50,18 +50,18 @@ def _span(reader: Reader) -> ZipkinV1Span:
 
 
 def _annotation(reader: Reader) -> Annotation:
-    found = thrift.struct(reader, _ANNOTATION)
+    found = reader.struct(_ANNOTATION)
     return Annotation(found.get(1, 0), found.get(2, ""), found.get(3, NOWHERE))
 
 
 def _binary_annotation(reader: Reader) -> BinaryAnnotation:
-    found = thrift.struct(reader, _BINARY_ANNOTATION)
+    found = reader.struct(_BINARY_ANNOTATION)
     value = _value(found.get(3, 0), found.get(2, b""))
     return BinaryAnnotation(found.get(1, ""), value, found.get(4))
 
 
 def _endpoint(reader: Reader) -> Endpoint:
-    found = thrift.struct(reader, _ENDPOINT)
+    found = reader.struct(_ENDPOINT)
     ipv4 = found.get(1, 0)
     return Endpoint(
         found.get(3, ""),

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
 from spanlake.api.app import create_app
@@ -12,16 +13,17 @@ from spanlake.api.cors import SpanCors
 from spanlake.api.ingest_routes import ingest_routes
 from spanlake.api.jaeger_sampling import sampling_routes
 from spanlake.api.ops import Operations, metrics_route, ops_routes
+from spanlake.api.partial import PartialAnswers
 from spanlake.api.query_errors import ALL_ERRORS
 from spanlake.api.tempo import tempo_routes
-from spanlake.config import Config
+from spanlake.config import Config, replaced_seconds
 from spanlake.metrics import Metrics
+from spanlake.query.missing import MissingBlocks
 from spanlake.query.opening import open_querier
 from spanlake.serve.intake import Intake, intake
 from spanlake.serve.lifecycle import Lifecycle
 from spanlake.serve.storage import Store
 from spanlake.serve.upkeep import LOOK_SECONDS, PLAN_SECONDS, Upkeep, UpkeepPolicy
-from spanlake.store.upkeep.removal import GRACE_SECONDS
 
 _SLOW_THREADS = 2  # for bodies that need decompressing or come as JSON
 
@@ -41,7 +43,9 @@ def compose(config: Config, store: Store, lifecycle: Lifecycle) -> Process:
     metrics = Metrics()
     metrics.observe_store(store.totals)
     taken = intake(config, store, metrics)
-    querier = open_querier(store.objects, store.index, config.query, None if config.objects else config.data)
+    missing = MissingBlocks(config.retention, config.partial_answers, metrics.missing_blocks)
+    directory = None if config.objects else config.data
+    querier = open_querier(store.objects, store.index, config.query, directory, missing=missing)
     routes = (
         *ops_routes(_operations(config, store, lifecycle)),
         metrics_route(metrics),
@@ -49,7 +53,7 @@ def compose(config: Config, store: Store, lifecycle: Lifecycle) -> Process:
         *sampling_routes(config.jaeger_sampling),
         *ingest_routes(taken.ingest, ThreadPoolExecutor(_SLOW_THREADS, thread_name_prefix="body")),
     )
-    app = create_app(routes, ALL_ERRORS)
+    app = create_app(routes, ALL_ERRORS, [Middleware(PartialAnswers)])
     shared = SpanCors(app, config.cors_origins) if config.cors_origins else app
     return Process(shared, taken, _upkeep(config, store, metrics), metrics)
 
@@ -58,15 +62,22 @@ def _upkeep(config: Config, store: Store, metrics: Metrics) -> Upkeep:
     # A bucket has room for more than a disk, and a look at a table has a price.
     retention_bytes = None if config.objects else config.retention_bytes
     look_seconds = PLAN_SECONDS if config.index else LOOK_SECONDS
-    grace_seconds = max(GRACE_SECONDS, 2 * int(config.query.seconds))
     policy = UpkeepPolicy(
-        config.compaction, config.retention, retention_bytes, look_seconds, grace_seconds=grace_seconds
+        config.compaction,
+        config.retention,
+        retention_bytes,
+        look_seconds,
+        grace_seconds=replaced_seconds(config),
+        garbage_share=config.garbage_share,
     )
     return Upkeep(store.objects, store.index, policy, metrics)
 
 
 def _operations(config: Config, store: Store, lifecycle: Lifecycle) -> Operations:
-    return Operations(lifecycle.hindrance, store.index.summary, _settings(config), time.time())
+    def hindrance() -> str | None:
+        return lifecycle.hindrance() or store.index.hindrance()
+
+    return Operations(hindrance, store.index.summary, _settings(config), time.time(), config)
 
 
 def _settings(config: Config) -> Mapping[str, str]:

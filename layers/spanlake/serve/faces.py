@@ -25,13 +25,16 @@ JAEGER_GRPC = Face(14250, "grpc", "Jaeger over gRPC")
 OPENCENSUS_GRPC = Face(55678, "grpc", "OpenCensus over gRPC")
 JAEGER_COMPACT = Face(6831, "udp", "Jaeger, compact Thrift")
 JAEGER_BINARY = Face(6832, "udp", "Jaeger, binary Thrift")
+SPANS_OVER_HTTP = (
+    Face(4318, "http", "OTLP over HTTP"),
+    Face(14268, "http", "Jaeger over HTTP"),
+    Face(9411, "http", "Zipkin"),
+)
 HTTP = (
     Face(3200, "http", "Tempo API"),
     Face(3100, "http", "Tempo API"),
-    Face(4318, "http", "OTLP over HTTP"),
-    Face(14268, "http", "Jaeger over HTTP"),
+    *SPANS_OVER_HTTP,
     Face(5778, "http", "Jaeger's sampling"),
-    Face(9411, "http", "Zipkin"),
 )
 GRPC = (OTLP_GRPC, JAEGER_GRPC, OPENCENSUS_GRPC)
 UDP = (JAEGER_COMPACT, JAEGER_BINARY)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from spanlake.ingest.misdirected import Notices
+from spanlake.ingest.misdirected import TLS_ADVICE, Notices
 
 _HEAD_BYTES = 512 << 10  # request line and headers: a query of 131,072 characters, escaped, and what is around it
 _LONGEST_URL = (64 << 10) - 1  # that httptools takes apart
@@ -129,8 +129,7 @@ class HttpProtocol(HttpToolsProtocol):
             note(port, "connection refused, gRPC sent to a port for HTTP", reason=advice)
             self.transport.write(_goaway(f"this port speaks HTTP/1.1; {advice}"))
         elif data.startswith(_TLS_HANDSHAKE):
-            advice = "use http:// in the client's endpoint, or a proxy that speaks TLS"
-            note(port, "connection refused, TLS sent to a port without", reason=advice)
+            note(port, "connection refused, TLS sent to a port without", reason=TLS_ADVICE)
         else:
             return False
         self.transport.close()

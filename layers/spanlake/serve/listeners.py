@@ -4,7 +4,9 @@ import asyncio
 import socket
 from collections.abc import Callable, Mapping, Sequence
 
+from spanlake.config import InvalidSetting
 from spanlake.edge import udp
+from spanlake.edge.front import Front, FrontServer
 from spanlake.edge.jaeger_grpc import jaeger_grpc
 from spanlake.edge.misdirected import OtherServices
 from spanlake.edge.opencensus_grpc import OpenCensusGrpc
@@ -14,11 +16,11 @@ from spanlake.edge.udp import UdpReceiver
 from spanlake.edge.unary import StoringMethod
 from spanlake.ingest.service import Ingest
 from spanlake.serve import faces
-from spanlake.serve.faces import Address, Face, ports_advice
+from spanlake.serve.faces import Address, Face, bind, ports_advice
 
 _DATAGRAMS = {faces.JAEGER_COMPACT: udp.COMPACT, faces.JAEGER_BINARY: udp.BINARY}
-_SERVICES: Mapping[Face, Callable[[Ingest], StoringMethod | OpenCensusGrpc]] = {
-    faces.OTLP_GRPC: otlp_grpc,
+_SERVICES: Mapping[Face, Callable[[Ingest, int], StoringMethod | OpenCensusGrpc]] = {
+    faces.OTLP_GRPC: lambda ingest, _: otlp_grpc(ingest),
     faces.JAEGER_GRPC: jaeger_grpc,
     faces.OPENCENSUS_GRPC: OpenCensusGrpc,
 }
@@ -36,10 +38,12 @@ class Listeners:
         grpc: Sequence[Address],
         datagrams: Mapping[Face, socket.socket],
         *,
+        http: Sequence[Address] = (),
         shared: bool = False,
     ) -> None:
-        advice = ports_advice(grpc)
-        self._servers = [_server(ingest, where, advice, shared=shared) for where in grpc]
+        """``http`` is what to tell those who send HTTP to a port for gRPC."""
+        advice = ports_advice((*grpc, *http))
+        self._servers = [_Listener(ingest, where, advice, shared=shared) for where in grpc]
         self._readers = [UdpReceiver(ingest, _DATAGRAMS[face], listener) for face, listener in datagrams.items()]
 
     async def start(self) -> None:
@@ -60,8 +64,29 @@ class Listeners:
         await asyncio.gather(*(server.stop(seconds) for server in self._servers))
 
 
-def _server(ingest: Ingest, where: Address, advice: str, *, shared: bool) -> GrpcServer:
-    service = _SERVICES[where.face](ingest)
-    others = OtherServices(ingest.notices, where.port, advice)
-    handlers = [service.handler(), others]
-    return GrpcServer(handlers, where.authority, max_message_bytes=ingest.limits.body_bytes, shared=shared)
+class _Listener:
+    """A gRPC server, and what looks at connections to it before it does."""
+
+    def __init__(self, ingest: Ingest, where: Address, advice: str, *, shared: bool) -> None:
+        self._where = where
+        self._shared = shared
+        self._front = FrontServer(Front(where.port, advice, ingest.notices))
+        service = _SERVICES[where.face](ingest, where.port)
+        handlers = [service.handler(), OtherServices(ingest.notices, where.port, advice)]
+        address = f"unix:{self._front.path}"
+        self._server = GrpcServer(handlers, address, max_message_bytes=ingest.limits.body_bytes, shared=shared)
+
+    async def start(self) -> None:
+        """Take calls; raises OSError when the address can not be had."""
+        try:
+            listener = bind(self._where, shared=self._shared)
+        except InvalidSetting as error:
+            raise OSError(str(error)) from None
+        await self._server.start()
+        await self._front.start(listener)
+
+    async def stop(self, seconds: float) -> None:
+        """Take no new calls, and wait at most this long for those under way."""
+        self._front.stop_listening()
+        await self._server.stop(seconds)
+        self._front.close()

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from spanlake.config import Config
 from spanlake.serve.compose import compose
-from spanlake.serve.faces import Address, ports_advice
+from spanlake.serve.faces import SPANS_OVER_HTTP, Address, ports_advice
 from spanlake.serve.http import HttpServer
 from spanlake.serve.http_protocol import Misdirected
 from spanlake.serve.lifecycle import ARRIVAL_SHARE, Lifecycle, State, asked_to_stop
 from spanlake.serve.listeners import Listeners
-from spanlake.serve.storage import open_store
+from spanlake.serve.storage import open_store, take_in
 
 _log = logging.getLogger("spanlake")
 
@@ -23,13 +23,15 @@ async def serve(config: Config, sockets: Mapping[Address, socket.socket], grpc_a
     lifecycle = Lifecycle()
     stop = asyncio.create_task(asked_to_stop())
     store = await asyncio.to_thread(open_store, config)
+    await asyncio.to_thread(take_in, config, store)
     process = compose(config, store, lifecycle)
     streams = [listener for listener in sockets.values() if listener.type == socket.SOCK_STREAM]
     ingest = process.intake.ingest
     misdirected = Misdirected(ingest.notices, ports_advice(grpc_addresses))
     http = HttpServer(process.app, streams, drain_seconds=config.drain_seconds, misdirected=misdirected)
     datagrams = {where.face: listener for where, listener in sockets.items() if listener.type == socket.SOCK_DGRAM}
-    listeners = Listeners(ingest, grpc_addresses, datagrams)
+    taking_spans = [where for where in sockets if where.face in SPANS_OVER_HTTP]
+    listeners = Listeners(ingest, grpc_addresses, datagrams, http=taking_spans)
     process.intake.commits.start()
     await http.start()
     await listeners.start()

@@ -1,12 +1,19 @@
 """The storage of a server process: where the blocks are, and which are live."""
 
+import logging
 from dataclasses import dataclass
 
 from spanlake.config import Config
 from spanlake.metrics import StoreTotals
+from spanlake.store.deadline import REQUEST_SECONDS, limited
+from spanlake.store.errors import StoreError
+from spanlake.store.identity import check_identity
 from spanlake.store.index import Index
 from spanlake.store.objects import Objects
 from spanlake.store.opening import open_index, open_objects
+from spanlake.store.upkeep.reindex import reindex
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,9 +23,13 @@ class Store:
     objects: Objects
     index: Index
 
-    def totals(self) -> StoreTotals:
-        """What is live, over all tenants and days."""
-        summary = self.index.summary()
+    def totals(self) -> StoreTotals | None:
+        """Totals of the live blocks of all tenants and days; None when the index does not answer."""
+        try:
+            with limited(REQUEST_SECONDS):
+                summary = self.index.summary()
+        except StoreError:
+            return None
         return StoreTotals(
             blocks=sum(day.blocks for day in summary),
             spans=sum(day.spans for day in summary),
@@ -32,4 +43,23 @@ def open_store(config: Config) -> Store:
     In the directory blocks are below ``spans``, the index beside them. Raises StoreError.
     """
     objects = open_objects(config.objects, config.data)
-    return Store(objects, open_index(config.index, config.data, config.retention))
+    index = open_index(config.index, config.data, config.retention)
+    try:
+        check_identity(objects, index)
+    except StoreError:
+        index.close()
+        raise
+    return Store(objects, index)
+
+
+def take_in(config: Config, store: Store) -> None:
+    """Take blocks of a directory into its index that the index has lost; raises StoreError.
+
+    An object without an entry is what a killed writer leaves, but also what the index loses with its write-ahead log,
+    or when an older copy of it is restored.
+    """
+    if config.objects or config.index:
+        return
+    done = reindex(store.objects, store.index)
+    if done.added:
+        _log.warning("blocks without an index entry taken in", extra={"blocks": len(done.added)})

@@ -7,18 +7,27 @@ on, and requests would wait for it: with niceness 15 the slowest requests took t
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 from spanlake.metrics import Metrics
 from spanlake.store.errors import StoreError
+from spanlake.store.identity import check_identity
 from spanlake.store.index import DaySummary, Index
 from spanlake.store.objects import Objects
+from spanlake.store.upkeep.clock import is_trusted
 from spanlake.store.upkeep.compaction import Compactor, days_of
-from spanlake.store.upkeep.garbage import collect_garbage, put_back
+from spanlake.store.upkeep.garbage import SHARE, collect_garbage, put_back
 from spanlake.store.upkeep.policy import Merge
-from spanlake.store.upkeep.removal import GRACE_SECONDS, Removed, expire_by_age, expire_by_size, remove_retired
+from spanlake.store.upkeep.removal import (
+    GRACE_SECONDS,
+    Removed,
+    expire_by_age,
+    expire_by_size,
+    oldest_day,
+    remove_retired,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +51,7 @@ class UpkeepPolicy:
     grace_seconds: int = GRACE_SECONDS  # from a block's replacement to the deletion of its object
     removal_seconds: float = 60.0
     garbage_seconds: float = 3600.0
+    garbage_share: float = SHARE  # of a day's objects, how many may be garbage that nothing proves to be
 
 
 class _Stopped(Exception):  # noqa: N818
@@ -114,10 +124,11 @@ class Upkeep:
     def _due(self) -> Iterator[Merge]:
         """The merges that are due, of days on which something is new, or that were not looked at for a while."""
         summary = self._index.summary()
-        days = days_of(summary)
-        self._planned = {day: self._planned[day] for day in days if day in self._planned}
-        for day in days:
-            state, now = _state(summary, day), time.monotonic()
+        self._metrics.waiting(sum(day.blocks for day in summary if day.level == 0))
+        states = _states(summary)
+        self._planned = {day: self._planned[day] for day in states if day in self._planned}
+        for day in days_of(summary):
+            state, now = states[day], time.monotonic()
             known, planned = self._planned.get(day, (None, 0.0))
             if state != known or now - planned >= self._policy.plan_seconds:
                 self._planned[day] = state, now
@@ -127,15 +138,31 @@ class Upkeep:
         policy = self._policy
         if self._collected:  # a sender may have stored the same again while it was collected
             self._collected = put_back(self._objects, self._index)
-        if policy.retention is not None:
-            self._count("age", expire_by_age(self._objects, self._index, policy.retention, time.time_ns()))
         if policy.retention_bytes is not None:
             self._count("size", expire_by_size(self._objects, self._index, policy.retention_bytes))
-        self._count("replaced", remove_retired(self._objects, self._index, grace_seconds=policy.grace_seconds))
+        self._index.keep_for(policy.retention)
+        if not is_trusted(self._index, time.time_ns()):
+            return
+        if policy.retention is not None:
+            self._count("age", expire_by_age(self._objects, self._index, policy.retention, time.time_ns()))
+        removed = remove_retired(
+            self._objects, self._index, grace_seconds=policy.grace_seconds, counted_from=self._oldest() or date.min
+        )
+        self._count("replaced", removed)
 
     def _collect(self) -> None:
-        self._count("garbage", collect_garbage(self._objects, self._index))
+        check_identity(self._objects, self._index)
+        if not is_trusted(self._index, time.time_ns()):
+            return
+        done = collect_garbage(self._objects, self._index, oldest=self._oldest(), share=self._policy.garbage_share)
+        self._count("garbage", done.removed)
+        self._metrics.garbage_refused(done.refused)
         self._collected = put_back(self._objects, self._index)
+
+    def _oldest(self) -> date | None:
+        """The first day that the retention leaves."""
+        retention = self._policy.retention
+        return None if retention is None else oldest_day(retention, time.time_ns())
 
     def _count(self, reason: str, removed: Removed) -> None:
         self._metrics.deleted(reason, blocks=removed.blocks, spans=removed.spans, size=removed.size)
@@ -161,5 +188,9 @@ class _Task:
         self._action()
 
 
-def _state(summary: list[DaySummary], day: Day) -> object:
-    return [found for found in summary if (found.tenant, found.date) == day]
+def _states(summary: Iterable[DaySummary]) -> Mapping[Day, object]:
+    """What each day holds, to be compared with what it held before."""
+    states: dict[Day, list[DaySummary]] = {}
+    for found in summary:
+        states.setdefault((found.tenant, found.date), []).append(found)
+    return states

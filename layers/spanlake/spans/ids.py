@@ -39,9 +39,11 @@ def padded(ids: Array, length: int) -> Array:
 
 
 def parents(ids: Array) -> Array:
-    """Pad the ids of parent spans; that of a root is NULL. It is sent empty, or zero, as by OpenCensus for Go."""
+    """Pad the ids of parent spans; that of a root is NULL. It is sent empty, or zero, as by OpenCensus for Go.
+
+    An id that is too long to be one is NULL as well: a span can be kept without a parent.
+    """
     given = padded(ids, SPAN_ID)
-    is_root = pc.or_(
-        pc.equal(pc.binary_length(given), int32(0)), pc.equal(given, pa.scalar(bytes(SPAN_ID), pa.binary()))
-    )
+    is_none = pc.not_equal(pc.binary_length(given), int32(SPAN_ID))
+    is_root = pc.or_(is_none, pc.equal(given, pa.scalar(bytes(SPAN_ID), pa.binary())))
     return pc.if_else(is_root, pa.scalar(None, pa.binary()), given)

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 REASONS: Mapping[str, str] = {
     "invalid_trace_id": "the trace id is missing, all zero, longer than 16 bytes or not readable",
     "invalid_span_id": "the span id is missing, all zero, longer than 8 bytes or not readable",
-    "invalid_parent_span_id": "the parent span id is longer than 8 bytes",
     "invalid_start_time": "the start is not a number of nanoseconds since 1970",
     "too_old": "the span started before the retention period: raise --retention to keep such spans",
     "too_new": "the span starts more than a day ahead of this server: check the sender's clock",

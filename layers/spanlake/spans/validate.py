@@ -11,7 +11,7 @@ from spanlake.spans.arrays import Array, int32, numbers, string, struct_of
 from spanlake.spans.decode import Decoded
 from spanlake.spans.ids import SPAN_ID, TRACE_ID
 
-_JUDGED = ("trace_id", "span_id", "parent_span_id", "start_time_unix_nano")
+_JUDGED = ("trace_id", "span_id", "start_time_unix_nano")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ def validate(decoded: Decoded, *, oldest_ns: int | None, newest_ns: int) -> Vali
 
     Times are Unix nanoseconds; without ``oldest_ns`` any age will do. A span with several faults counts for the
     first of: ``malformed`` (not readable), ``invalid_trace_id`` (not 1 to 16 bytes, or all zero), ``invalid_span_id``
-    (not 1 to 8 bytes, or all zero), ``invalid_parent_span_id`` (more than 8 bytes), ``too_old``, ``too_new``.
+    (not 1 to 8 bytes, or all zero), ``too_old``, ``too_new``.
     """
     faults = _unreadable(decoded) | _faults(decoded.table, oldest_ns, newest_ns)
     if not any(is_faulty.true_count for is_faulty in faults.values()):
@@ -47,12 +47,11 @@ def _unreadable(decoded: Decoded) -> dict[str, Array]:
 
 def _faults(table: pa.Table, oldest_ns: int | None, newest_ns: int) -> dict[str, Array]:
     """For each fault, whether spans have it."""
-    trace_id, span_id, parent_span_id, start = (_column(table, name) for name in _JUDGED)
+    trace_id, span_id, start = (_column(table, name) for name in _JUDGED)
     start = start.view(pa.uint64())
     return {
         "invalid_trace_id": _is_no_id(trace_id, TRACE_ID),
         "invalid_span_id": _is_no_id(span_id, SPAN_ID),
-        "invalid_parent_span_id": pc.fill_null(_is_longer(parent_span_id, SPAN_ID), False),
         "too_old": pc.less(start, pa.scalar(oldest_ns or 0, pa.uint64())),
         "too_new": pc.greater(start, pa.scalar(newest_ns, pa.uint64())),
     }
@@ -66,10 +65,6 @@ def _is_no_id(ids: Array, length: int) -> Array:
     """Whether an id is empty, too long or all zero; shorter ones are padded already."""
     is_wrong = pc.not_equal(pc.binary_length(ids), int32(length))
     return pc.or_(is_wrong, pc.equal(ids, pa.scalar(bytes(length), pa.binary())))
-
-
-def _is_longer(ids: Array, length: int) -> Array:
-    return pc.greater(pc.binary_length(ids), int32(length))
 
 
 def _count(reasons: Array) -> Counter[str]:

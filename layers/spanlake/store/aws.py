@@ -27,7 +27,8 @@ from botocore.exceptions import (
 )
 from botocore.session import get_session
 
-from spanlake.store.errors import StorageUnavailable, StoreError
+from spanlake.store.deadline import bounded, has_passed
+from spanlake.store.errors import StorageTimeout, StorageUnavailable, StoreError
 
 if TYPE_CHECKING:
     from botocore.credentials import Credentials
@@ -72,8 +73,16 @@ _DISTRUSTED = {
 }
 
 
+class _TimeIsOver(BotoCoreError):  # noqa: N818
+    """Nobody waits for the call any more. botocore does not repeat what ends with it."""
+
+    fmt = "the time of the request is over"
+
+
 class Session:
     """The process's own credentials and region, and clients that have them.
+
+    Operations of the clients end with the time limit of their caller, see ``spanlake.store.deadline``.
 
     This is botocore's, since importing boto3 takes some 60 ms longer, for what is not used here.
     """
@@ -83,7 +92,15 @@ class Session:
 
     def client(self, service: str, config: Config) -> Any:
         """A new client of a service, as boto3 would name it."""
-        return self._session.create_client(service, config=config)
+        client: Any = self._session.create_client(service, config=config)
+        call = client._make_api_call
+
+        def bounded_call(operation: str, parameters: dict[str, Any]) -> Any:
+            return bounded(f"call {operation} of {service}", lambda: call(operation, parameters))
+
+        client._make_api_call = bounded_call
+        client.meta.events.register("before-send", _end_in_time)
+        return client
 
     def get_credentials(self) -> "Credentials | None":
         """The credentials, which renew themselves."""
@@ -119,12 +136,20 @@ def reported(what: str) -> Iterator[None]:
         yield
     except ClientError as error:
         raise _told(what, error) from error
+    except (StorageTimeout, _TimeIsOver) as error:
+        raise StorageTimeout(f"cannot {what}: no answer in time") from error
     except _TRANSIENT as error:
         raise StorageUnavailable(f"cannot {what}: {type(error).__name__}") from error
     except _UNSET as error:
         raise StoreError(f"cannot {what}: {error} (see boto3's credentials and AWS_DEFAULT_REGION)") from error
     except BotoCoreError as error:
         raise StoreError(f"cannot {what}: {error}") from error
+
+
+def _end_in_time(**_: Any) -> None:
+    """Let no attempt of a call begin whose time is over."""
+    if has_passed():
+        raise _TimeIsOver
 
 
 def code(error: ClientError) -> str:

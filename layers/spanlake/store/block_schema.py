@@ -8,6 +8,7 @@ backwards. What is left, the keys of the other attributes, stands in the file's 
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -19,13 +20,69 @@ from spanlake.store.errors import StorageCorrupt
 from spanlake.store.trace_facts import FACTS
 
 FORMAT = 2
+"""The version of the format that is written."""
+
+NEWEST_FORMAT = FORMAT + 1
+"""The newest version that is read: a format is read one release before it is written, so that a release can be
+taken back."""
+
+UNREADABLE = (
+    pa.ArrowException,
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    OverflowError,
+    MemoryError,
+    StorageCorrupt,
+)
+"""What pyarrow and this module raise of files that are damaged."""
 
 _FORMAT_KEY = "spanlake.format"
 _KEYS_KEY = "spanlake.keys"
+_LEVEL_KEY = "spanlake.level"
+_CREATED_KEY = "spanlake.created"
+_REPLACES_KEY = "spanlake.replaces"
 _HASHED = re.compile(r"___k[0-9a-f]{8}(?:___[a-z]+)?$")  # no plain key spells three underscores
 _NAME = re.compile(
     r"(?P<scope>resource|span|scope)_(?P<key>.+?)(?:___(?P<type>int|double|bool|strings|ints|doubles|bools))?"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """The origin of a block that compaction made."""
+
+    level: int
+    created_ns: int  # when the first of its spans was stored
+    inputs: tuple[str, ...]  # ids of the blocks it was made of
+    earlier: tuple[str, ...] = ()  # ids of the blocks that these replaced, as far as there is room
+
+    @property
+    def replaces(self) -> tuple[str, ...]:
+        """Ids of all blocks that it is known to replace."""
+        return self.inputs + self.earlier
+
+    def to_metadata(self) -> dict[str, str]:
+        """The key/value metadata that says so."""
+        replaces = " ".join(self.inputs) + "/" + " ".join(self.earlier)
+        values = str(self.level), str(self.created_ns), replaces
+        return dict(zip((_LEVEL_KEY, _CREATED_KEY, _REPLACES_KEY), values, strict=True))
+
+    @classmethod
+    def of(cls, metadata: Mapping[bytes, bytes]) -> "Lineage | None":
+        """The lineage in the metadata of a block; None of fresh blocks and of those that older versions made.
+
+        Raises StorageCorrupt.
+        """
+        level, created, replaces = (metadata.get(key.encode()) for key in (_LEVEL_KEY, _CREATED_KEY, _REPLACES_KEY))
+        if level is None or created is None or replaces is None:
+            return None
+        try:
+            inputs, _, earlier = replaces.decode().partition("/")
+            return cls(int(level), int(created), tuple(inputs.split()), tuple(earlier.split()))
+        except ValueError as error:
+            raise StorageCorrupt(f"the block's lineage cannot be read: {error}") from error
 
 
 def to_metadata(schema: pa.Schema) -> dict[str, str]:
@@ -50,10 +107,17 @@ def from_parquet(names: list[str], metadata: Mapping[bytes, bytes]) -> pa.Schema
     version = metadata.get(_FORMAT_KEY.encode())
     if version is None or not version.isdigit():
         raise StorageCorrupt("the Parquet file is not a spanlake block")
-    if int(version) > FORMAT:
-        raise StorageCorrupt(f"the block is of a newer spanlake (format {int(version)}, this one knows {FORMAT})")
+    if int(version) > NEWEST_FORMAT:
+        raise StorageCorrupt(
+            f"the block is of a newer spanlake (format {int(version)}, this one knows {NEWEST_FORMAT})"
+        )
     keys = _keys(metadata)
     return pa.schema([_field(name, keys) for name in names])
+
+
+def schema_metadata(metadata: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    """The part of a block's metadata on which its schema depends."""
+    return {key: metadata[key] for key in (_FORMAT_KEY.encode(), _KEYS_KEY.encode()) if key in metadata}
 
 
 def _keys(metadata: Mapping[bytes, bytes]) -> dict[str, str]:

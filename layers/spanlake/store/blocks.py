@@ -1,6 +1,7 @@
 """Span tables made into blocks: one for each UTC day on which a span of the table starts."""
 
 import hashlib
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -37,7 +38,7 @@ def write_table(tenant: str, table: pa.Table, content_hash: bytes, now_ns: int) 
 
     for day, spans in _by_day(table):
         data = encode(with_facts_of_fresh(spans))
-        block = _describe(tenant, day, spans, content_hash, data.size, now_ns)
+        block = _describe(tenant, day, spans, content_hash, data, now_ns)
         yield FreshBlock(block, data, catalog_entries(spans))
 
 
@@ -47,7 +48,12 @@ def block_id(tenant: str, day: date, content_hash: bytes) -> str:
     return hashlib.blake2b(text + content_hash, digest_size=16).hexdigest()
 
 
-def _describe(tenant: str, day: date, spans: pa.Table, content_hash: bytes, size: int, now_ns: int) -> Block:
+def checksum(data: pa.Buffer | bytes) -> int:
+    """The CRC-32 of a block's object, as Parquet has it of pages."""
+    return zlib.crc32(data)
+
+
+def _describe(tenant: str, day: date, spans: pa.Table, content_hash: bytes, data: pa.Buffer, now_ns: int) -> Block:
     return Block(
         tenant=tenant,
         date=day,
@@ -56,10 +62,11 @@ def _describe(tenant: str, day: date, spans: pa.Table, content_hash: bytes, size
         start_ns=pc.min(spans[_START]).as_py(),
         end_ns=latest_end(spans),
         spans=spans.num_rows,
-        size=size,
+        size=data.size,
         created_ns=now_ns,
         trace_filter=trace_filter.build(spans["trace_id"]),
         uncompressed_size=spans.nbytes,
+        checksum=checksum(data),
     )
 
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
@@ -22,10 +23,12 @@ from spanlake.store.dynamodb_items import (
     to_entry,
 )
 from spanlake.store.dynamodb_requests import NoTable, Refused, Requests
+from spanlake.store.dynamodb_retention import renew
 from spanlake.store.dynamodb_summary import Summaries
 from spanlake.store.dynamodb_swaps import IS_LIVE, Swaps, block_update, not_live
 from spanlake.store.dynamodb_table import (
     DAY_ITEM,
+    STORE,
     TENANTS,
     TOMBSTONE,
     Key,
@@ -36,11 +39,15 @@ from spanlake.store.dynamodb_table import (
     tombstone_key,
 )
 from spanlake.store.dynamodb_update import Action, Missing, Update
-from spanlake.store.errors import StorageUnavailable, StoreError
+from spanlake.store.errors import StorageCorrupt, StorageUnavailable, StoreError
 from spanlake.store.index import MAX_REPLACED, Block, Catalog, CatalogEntry, DaySummary, StoredBefore
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
+
+_VERSION = 1
+_NEWEST_VERSION = _VERSION + 1  # a version is read one release before it is written, see block_schema.py
+_RETENTION = "retention"
 
 _READ_SECONDS = 8.0
 _THREADS = 8
@@ -92,6 +99,7 @@ class DynamoIndex:
                 raise StoreError(f"{error}: {how_to_create(self.table)}") from None
             with aws.reported(f"make the index table {self.table}"):
                 create_table(self.client, self.table)
+        self.check_version()
 
     def add(self, blocks: Sequence[Block], catalog: Catalog) -> list[StoredBefore]:
         """Make blocks live, all or none unless they are too many for one transaction, durable when this returns.
@@ -171,6 +179,35 @@ class DynamoIndex:
         found.sort(key=lambda block: (-block.end_ns, block.id))
         return found, frozenset().union(*(day.catalog for day in days if day.live))
 
+    def known_ids(self, tenant: str, day: date) -> frozenset[str]:
+        """Ids of the blocks of one day that are live, retired or were forgotten in the last three days."""
+        blocks = self._requests.query(partition(tenant, day), below=DAY_ITEM, names=("sk",))
+        tombstones = self._requests.query(partition(tenant, day), begins=TOMBSTONE, names=("sk",))
+        return frozenset(item["sk"].partition("#")[2] for item in (*blocks, *tombstones))
+
+    def days(self, tenant: str) -> list[date]:
+        """Days of a tenant that the index knows, in order."""
+        return sorted(self._days.listed(tenant))
+
+    def get_property(self, name: str) -> str | None:
+        """A property of the index as a whole."""
+        item = self._requests.get([(STORE, name)]).get((STORE, name))
+        return None if item is None else str(item["value"])
+
+    def claim_property(self, name: str, value: str) -> str:
+        """Set a property unless it has a value; the value that it has then."""
+        self._requests.update(Update((STORE, name), once={"value": value}))
+        return str(self._requests.get([(STORE, name)])[STORE, name]["value"])
+
+    def set_property(self, name: str, value: str) -> None:
+        """Set a property."""
+        self._requests.put([{"pk": STORE, "sk": name, "value": value}])
+
+    @property
+    def name(self) -> str:
+        """The URL of the table."""
+        return f"dynamodb://{self.table}"
+
     def tenants(self) -> list[str]:
         """Tenants that have or had blocks, in alphabetical order."""
         return [item["sk"] for item in self._requests.query(TENANTS)]
@@ -185,6 +222,25 @@ class DynamoIndex:
         blocks = [block for tenant, day in days for block in self._expire(tenant, day)]
         self._summaries.forget(blocks)
         return sorted(blocks, key=lambda block: (block.tenant, block.date, block.id))
+
+    def hindrance(self) -> str | None:
+        """None: what is wrong with a table shows in each request."""
+        return None
+
+    def keep_for(self, retention: timedelta | None) -> None:
+        """Renew the time to live of all items when the retention is not what it was."""
+        wanted = "any age" if retention is None else f"{retention // timedelta(seconds=1)} s"
+        if self.get_property(_RETENTION) != wanted:
+            renew(self._requests, self._days, self.tenants(), retention)
+            self.set_property(_RETENTION, wanted)
+
+    def check_version(self) -> None:
+        """Raise StorageCorrupt when a newer spanlake has written the table."""
+        version = int(self.claim_property("version", str(_VERSION)))
+        if version > _NEWEST_VERSION:
+            raise StorageCorrupt(
+                f"the index {self.name} is of a newer spanlake (format {version}, this one knows {_NEWEST_VERSION})"
+            )
 
     def close(self) -> None:
         """End the threads that ask for several days at once."""
@@ -252,7 +308,8 @@ class DynamoIndex:
     def _read(self, tenant: str, days: Sequence[date]) -> list[_Day]:
         if len(days) == 1:
             return [self._read_day(tenant, days[0])]
-        return list(self._threads.map(lambda day: self._read_day(tenant, day), days))
+        contexts = [copy_context() for _ in days]  # of which the time limit is a part
+        return list(self._threads.map(lambda context, day: context.run(self._read_day, tenant, day), contexts, days))
 
     def _read_day(self, tenant: str, day: date) -> _Day:
         items = [item for item in self._requests.query(partition(tenant, day), below=TOMBSTONE) if is_there(item)]

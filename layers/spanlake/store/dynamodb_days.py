@@ -145,7 +145,7 @@ def is_begun(item: Item) -> bool:
     return item["sk"] == DAY_ITEM and "begun" in item and is_there(item)
 
 
-def expiry(day: date, retention: timedelta | None, spare_days: int = 3) -> dict[str, int]:
+def expiry(day: date, retention: timedelta | None, spare_days: int = 6) -> dict[str, int]:
     """When items of a day expire: so many days after its last span is too old; nothing when spans are kept."""
     if retention is None:
         return {}

@@ -54,7 +54,8 @@ def created_ns_of(item: Item) -> int:
 def renewed(block: Block) -> Item:
     """What an item of a block says anew each time the block is added."""
     numbers = {name: getattr(block, name) for name in (*_NUMBERS, "uncompressed_size")}
-    return numbers | {"trace_filter": block.trace_filter}
+    checked = {} if block.checksum is None else {"checksum": block.checksum}
+    return numbers | {"trace_filter": block.trace_filter} | checked
 
 
 def lasting(block: Block) -> Item:
@@ -79,6 +80,7 @@ def to_block(item: Item) -> Block:
         trace_filter=item.get("trace_filter", b""),
         hidden=item.get("hidden", frozenset()),
         uncompressed_size=item.get("uncompressed_size", 0),
+        checksum=item.get("checksum"),
     )
 
 

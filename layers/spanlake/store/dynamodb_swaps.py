@@ -15,6 +15,10 @@ from spanlake.store.errors import IndexConflict, StorageUnavailable
 from spanlake.store.index import Block
 
 _TOMBSTONE_SECONDS = 3 * 86_400
+
+BLOCK_SPARE_DAYS = 4
+"""How long entries stay beyond the retention: upkeep takes them away before, and the bucket removes objects later."""
+
 IS_LIVE = ((PRESENT, "start_ns"), (ABSENT, "replaced"))
 
 
@@ -70,7 +74,7 @@ class Swaps:
 def block_update(block: Block, retention: timedelta | None, *, unless_hidden: bool = False) -> Update:
     """Makes a block live, or renews the entry of one that is; not if it is retired, or hides spans if so wanted."""
     where = [(ABSENT, "replaced"), *([(ABSENT, "hidden")] if unless_hidden else [])]
-    values = {**renewed(block), **expiry(block.date, retention, spare_days=1)}
+    values = {**renewed(block), **expiry(block.date, retention, spare_days=BLOCK_SPARE_DAYS)}
     return Update(block_key(block), put=values, once=lasting(block), where=where)
 
 

@@ -12,6 +12,7 @@ The partition key ``pk`` and the sort key ``sk`` are strings. Numbers are N, ids
 | `TENANT`      | `DATE`           | the list of days: ``reach_ns``, up to when spans of the day last                 |
 | `#tenants`    | `TENANT`         | the list of tenants: ``last_day``, the latest that has begun                     |
 | `#deleted#TENANT` | `NS#TRACE_ID` | a deletion: nanoseconds in 20 digits, the trace id in hexadecimal; kept 30 days |
+| `#store`      | NAME             | a property of the index: ``value``; the store's id, the version of this format   |
 | `#retired`    | `SECONDS#RANDOM` | a swap: ``blocks``, the keys of those it replaced                                |
 
 ``expires`` (seconds since 1970) is the attribute of the table's time to live. DynamoDB may take days to remove what has
@@ -35,6 +36,7 @@ Key = tuple[str, str]  # pk, sk
 
 TENANTS = "#tenants"
 RETIRED = "#retired"
+STORE = "#store"
 DELETED = "#deleted#"  # followed by the tenant
 DAY_ITEM = "@"  # also what keys of the catalog begin with
 TOMBSTONE = "~"

@@ -11,8 +11,24 @@ class StorageUnavailable(StoreError):
     """The storage did not do what was asked, and the same request may succeed later: disk full, locked, throttled."""
 
 
+class StorageTimeout(StorageUnavailable):
+    """The storage did not answer in the time of the request; whether it did what was asked is not known."""
+
+
 class StorageCorrupt(StoreError):
     """A stored file is not what it should be: damaged, foreign, or written by a newer spanlake."""
+
+
+class StoreMismatch(StorageUnavailable):
+    """Blocks and index do not belong together: nothing is served or deleted until an operator has looked."""
+
+
+class BlockDamaged(StorageUnavailable):
+    """The object of a live block is not what its entry says; an operator has to set it aside. The message names it."""
+
+
+class BlockMissing(StorageUnavailable):
+    """A live block has no object, and no retention explains that. The message names it."""
 
 
 class ObjectNotFound(StoreError):

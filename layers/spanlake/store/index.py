@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Protocol
 
 from spanlake.store.tenant import escape_tenant
@@ -26,6 +26,7 @@ class Block:
     trace_filter: bytes  # spanlake.store.trace_filter
     hidden: frozenset[bytes] = frozenset()  # ids of traces, of 16 bytes, whose spans in the object are deleted
     uncompressed_size: int = 0  # bytes of the spans as an Arrow table; 0 in entries of older versions
+    checksum: int | None = None  # CRC-32 of the object; None in entries of older versions
 
     @property
     def path(self) -> str:
@@ -131,6 +132,25 @@ class Index(Protocol):
     def look_up(self, tenant: str, start_ns: int, end_ns: int) -> tuple[list[Block], frozenset[CatalogEntry]]:
         """What ``find`` and ``catalog`` say, at the price of one of them where requests are paid for."""
 
+    def known_ids(self, tenant: str, day: date) -> frozenset[str]:
+        """Ids of the blocks of one day that are live, retired or forgotten; with DynamoDB of three days the last."""
+
+    def days(self, tenant: str) -> list[date]:
+        """Days of a tenant that the index knows, in order."""
+
+    def get_property(self, name: str) -> str | None:
+        """A property of the index as a whole, such as the id of the store it belongs to."""
+
+    def claim_property(self, name: str, value: str) -> str:
+        """Set a property unless it has a value; the value that it has then."""
+
+    def set_property(self, name: str, value: str) -> None:
+        """Set a property, durable when this returns."""
+
+    @property
+    def name(self) -> str:
+        """The place of the index, as an operator calls it."""
+
     def tenants(self) -> list[str]:
         """Tenants that have or had blocks, in alphabetical order."""
 
@@ -139,6 +159,12 @@ class Index(Protocol):
 
     def expire(self, before: date) -> list[Block]:
         """Forget every day before this one and return the blocks it held, live or replaced, for deletion."""
+
+    def hindrance(self) -> str | None:
+        """Why the index cannot be used until somebody mends it; None when it can, or when nobody knows."""
+
+    def keep_for(self, retention: timedelta | None) -> None:
+        """Have what is in the index last as long as the retention says now, where that stands in its entries."""
 
     def close(self) -> None:
         """Release what the index holds open."""

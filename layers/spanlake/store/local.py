@@ -1,5 +1,6 @@
 """Objects as files under a local directory."""
 
+import errno
 import fcntl
 import os
 import secrets
@@ -14,8 +15,10 @@ from spanlake.store.directories import make_directories, sync
 from spanlake.store.errors import ObjectNotFound, StorageUnavailable
 from spanlake.store.objects import ObjectInfo, is_segment, validate_path
 
+FULL = {errno.ENOSPC, errno.EDQUOT}
 _TEMPORARY = ".tmp"  # not a segment that validate_path lets through
 _SETTLED_LIMIT = 10_000
+_LINKED_LEVELS = 2  # of folders that may be links: ``spans``, and those of tenants in it
 _ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)  # a directory is no object
 
 
@@ -32,13 +35,18 @@ class LocalObjects:
         self._temporary = self._root / _TEMPORARY
         self._settled: set[Path] = set()  # directories this process has made durable
         with _reported(f"cannot use the directory {self._root}"):
-            make_directories(self._temporary)
-            _sweep(self._temporary)
+            make_directories(self._root)
+            with _full_disk_tolerated():  # what is stored can be read all the same
+                make_directories(self._temporary)
+                _sweep(self._temporary)
+        for link in _links(self._root):
+            if not link.exists():
+                raise StorageUnavailable(f"{link} is a link that leads nowhere: {link.readlink()}")
 
     def put(self, path: str, data: bytes | pa.Buffer) -> None:
         """Store an object, whole and durable when this returns."""
         target = self._file(path)
-        with _reported(f"cannot store {path}"), _locked_file(self._temporary) as (descriptor, temporary):
+        with _reported(f"cannot store {path}"), _locked_file(self._beside(path)) as (descriptor, temporary):
             _write(descriptor, memoryview(data))
             self._rename(temporary, target)
 
@@ -65,12 +73,24 @@ class LocalObjects:
         with _reported(f"cannot list {prefix!r}"):
             yield from _walk(self._root, "", prefix)
 
+    @property
+    def name(self) -> str:
+        """The path of the directory."""
+        return str(self._root)
+
     def uri(self, path: str) -> str:
         """The file's absolute path."""
         return str(self._file(path))
 
     def _file(self, path: str) -> Path:
         return self._root / validate_path(path)
+
+    def _beside(self, path: str) -> Path:
+        """Where the file of an object is written before it is renamed: on the same disk, also behind links."""
+        first, _, rest = path.partition("/")
+        tenant = self._root / first / rest.partition("/")[0]
+        behind = next((folder for folder in (tenant, self._root / first) if folder.is_symlink()), self._root)
+        return behind / _TEMPORARY
 
     def _rename(self, temporary: Path, target: Path) -> None:
         self._settle(target.parent)
@@ -95,12 +115,38 @@ class LocalObjects:
         self._settled.add(directory)
 
 
+def linked_directories(root: Path) -> list[Path]:
+    """Where links lead that stand in the place of folders of blocks or of a tenant."""
+    return [link.resolve() for link in _links(root)]
+
+
+def _links(root: Path) -> list[Path]:
+    """Links in a directory and in its folders, such as ``spans`` on a larger disk; deeper ones are not followed."""
+    folders = [path for path in _children(root) if path.is_symlink() or path.is_dir()]
+    return [path for folder in folders for path in (folder, *_children(folder)) if path.is_symlink()]
+
+
+def _children(directory: Path) -> list[Path]:
+    with suppress(OSError):
+        return [path for path in directory.iterdir() if is_segment(path.name)]
+    return []
+
+
 @contextmanager
 def _reported(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise StorageUnavailable(f"{what}: {error.strerror or error}") from error
+
+
+@contextmanager
+def _full_disk_tolerated() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
 
 
 @contextmanager
@@ -126,11 +172,21 @@ def _created(directory: Path) -> tuple[int, Path]:
     """A new file, locked, which no sweep took in the moment before."""
     while True:
         path = directory / secrets.token_hex(16)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        descriptor = _new_file(path)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         if os.fstat(descriptor).st_nlink:
             return descriptor, path
         os.close(descriptor)
+
+
+def _new_file(path: Path) -> int:
+    """The descriptor of a new file, whose directory is made if it is not there, or not there any more."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    try:
+        return os.open(path, flags, 0o644)
+    except FileNotFoundError:
+        make_directories(path.parent)
+        return os.open(path, flags, 0o644)
 
 
 def _write(descriptor: int, data: memoryview) -> None:
@@ -147,7 +203,7 @@ def _sweep(directory: Path) -> None:
 
 
 def _walk(directory: Path, path: str, prefix: str) -> Iterator[ObjectInfo]:
-    for name, entry in _entries(directory):
+    for name, entry in _entries(directory, follow_links=path.count("/") < _LINKED_LEVELS):
         below = path + name
         if not (below.startswith(prefix) or prefix.startswith(below)):
             continue
@@ -159,8 +215,8 @@ def _walk(directory: Path, path: str, prefix: str) -> Iterator[ObjectInfo]:
                 yield ObjectInfo(below, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
 
 
-def _entries(directory: Path) -> list[tuple[str, os.DirEntry[str]]]:
+def _entries(directory: Path, *, follow_links: bool) -> list[tuple[str, os.DirEntry[str]]]:
     """What a directory holds, directories with a trailing slash, so that they sort as the paths below them do."""
     with os.scandir(directory) as entries:
-        named = [(entry.name + "/" * entry.is_dir(follow_symlinks=False), entry) for entry in entries]
+        named = [(entry.name + "/" * entry.is_dir(follow_symlinks=follow_links), entry) for entry in entries]
     return sorted((item for item in named if is_segment(item[1].name)), key=lambda item: item[0])

@@ -49,6 +49,10 @@ class Objects(Protocol):
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Name the objects whose path begins with this text, in the order of their paths."""
 
+    @property
+    def name(self) -> str:
+        """The place of the objects, as an operator calls it."""
+
     def uri(self, path: str) -> str:
         """Name the object the way DuckDB's read_parquet reads it."""
 

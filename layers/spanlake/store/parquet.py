@@ -17,12 +17,14 @@ import pyarrow.parquet as pq
 
 from spanlake.spans.arrays import Array
 from spanlake.spans.schema import FIXED, OPTIONAL
-from spanlake.store.block_schema import to_metadata
+from spanlake.store.block_schema import Lineage, to_metadata
 
 # DuckDB reads a list of every span of a row group to find that of one: with groups of 122,880 a trace out of a block of
 # 50,000 took half as long again. Scans take the same time, files grow by 4 %; groups of 8,192 gain nothing more.
 ROW_GROUP_SPANS = 16_384
 
+_PAGE_ROWS = 1024  # Parquet's own
+_PAGE_BYTES = 1 << 20
 _SMALL = 1_000  # spans; such a block is mostly footer, and waits for compaction
 _LONG = 64  # bytes a span in memory; what has more, such as stack traces, zstd makes much smaller
 _SAMPLES = (256, 16_384)  # spans; the small one clears most columns
@@ -59,13 +61,13 @@ _BY_NAME = {
 }
 
 
-def encode(table: pa.Table) -> pa.Buffer:
+def encode(table: pa.Table, lineage: Lineage | None = None) -> pa.Buffer:
     """Write a span table of valid spans as one Parquet file; attributes and lists without a value are left out.
 
-    Raises ValueError when an id is not 16 or 8 bytes long.
+    The same table gives the same bytes. Raises ValueError when an id is not 16 or 8 bytes long.
     """
     table = _with_fixed_ids(_without_empty_columns(table))
-    writer = BlockWriter(table)
+    writer = BlockWriter(table, lineage)
     writer.write(table)
     return writer.close()
 
@@ -77,10 +79,12 @@ class BlockWriter:
     ROW_GROUP_SPANS rows.
     """
 
-    def __init__(self, first: pa.Table, *, has_more: bool = False) -> None:
+    def __init__(self, first: pa.Table, lineage: Lineage | None = None, *, has_more: bool = False) -> None:
         self._sink = pa.BufferOutputStream()
         self._writer = pq.ParquetWriter(self._sink, first.schema, **_options(first, has_more))
         self._writer.add_key_value_metadata(to_metadata(first.schema))
+        if lineage is not None:
+            self._writer.add_key_value_metadata(lineage.to_metadata())
 
     def write(self, table: pa.Table) -> None:
         """Add rows."""
@@ -106,14 +110,22 @@ def _with_fixed_ids(table: pa.Table) -> pa.Table:
 
 def _options(table: pa.Table, has_more: bool) -> dict[str, Any]:
     codings = dict(_codings(table, has_more))
-    codecs = {"zstd": "zstd" if table.num_rows >= _SMALL else "snappy"}
+    codecs = {"zstd": "zstd" if has_more or table.num_rows >= _SMALL else "snappy"}
     return {
         "compression": {leaf: codecs.get(coding.codec, coding.codec) for leaf, coding in codings.items()},
         "use_dictionary": [leaf for leaf, coding in codings.items() if coding.dictionary],
         "column_encoding": {leaf: coding.encoding for leaf, coding in codings.items() if coding.encoding},
+        "write_batch_size": _rows_per_page(table),
         "write_statistics": _STATISTICS,
         "store_schema": False,
+        "write_page_checksum": True,
     }
+
+
+def _rows_per_page(table: pa.Table) -> int:
+    """After how many rows the writer looks whether a page is full: a reader holds a whole page of each column."""
+    row = table.nbytes // max(table.num_rows, 1) + 1
+    return max(1, min(_PAGE_ROWS, _PAGE_BYTES // row))
 
 
 def _codings(table: pa.Table, has_more: bool) -> Iterator[tuple[str, _Coding]]:

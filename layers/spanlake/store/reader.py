@@ -1,13 +1,17 @@
 """How queries and tools reach the content of blocks."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from spanlake.store.block_schema import from_parquet
+from spanlake.store.block_schema import UNREADABLE, from_parquet
 from spanlake.store.errors import StorageCorrupt
 from spanlake.store.index import Block
 from spanlake.store.objects import Objects
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
 
 
 def uris(objects: Objects, blocks: Iterable[Block]) -> list[str]:
@@ -20,11 +24,23 @@ def block_schema(objects: Objects, path: str) -> pa.Schema:
 
     Raises ObjectNotFound, StorageUnavailable, and StorageCorrupt when the object is no block of ours.
     """
+    metadata = _footer(objects, path)
+    try:
+        return from_parquet(metadata.schema.to_arrow_schema().names, metadata.metadata or {})
+    except StorageCorrupt as error:
+        raise StorageCorrupt(f"the block {path} cannot be read: {error}") from error
+
+
+def block_metadata(objects: Objects, path: str) -> Mapping[bytes, bytes]:
+    """The key/value metadata of a block; raises as ``block_schema`` does."""
+    return _footer(objects, path).metadata or {}
+
+
+def _footer(objects: Objects, path: str) -> "pq.FileMetaData":
     import pyarrow.parquet as pq
 
     with objects.open(path) as file:
         try:
-            metadata = pq.read_metadata(file)
-        except pa.ArrowInvalid as error:
+            return pq.read_metadata(file)
+        except UNREADABLE as error:
             raise StorageCorrupt(f"{path} is not a Parquet file: {error}") from error
-    return from_parquet(metadata.schema.to_arrow_schema().names, metadata.metadata or {})

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -12,6 +12,7 @@ import pyarrow as pa
 from botocore.exceptions import BotoCoreError, ClientError
 
 from spanlake.store import aws
+from spanlake.store.deadline import REQUEST_SECONDS, bounded, limited
 from spanlake.store.errors import ObjectNotFound, StorageUnavailable, StoreError
 from spanlake.store.objects import ObjectInfo, is_segment, validate_path
 from spanlake.store.s3_file import RangedFile
@@ -58,7 +59,7 @@ class S3Location:
 class S3Objects:
     """Objects below a prefix of a bucket that exists; any number of processes may share it.
 
-    Requests that fail in passing are repeated for at most some two minutes.
+    Requests that fail in passing are repeated for at most a minute, or as long as their caller's time limit lasts.
     """
 
     def __init__(self, location: S3Location, session: aws.Session | None = None) -> None:
@@ -82,7 +83,7 @@ class S3Objects:
 
     def check(self) -> None:
         """Raise StoreError when the bucket is not there or may not be listed."""
-        with self._reported("list objects"):
+        with self._reported("list objects"), limited(REQUEST_SECONDS):
             self.client.list_objects_v2(Bucket=self.location.bucket, Prefix=self.location.base, MaxKeys=1)
 
     def put(self, path: str, data: bytes | pa.Buffer) -> None:
@@ -96,19 +97,23 @@ class S3Objects:
         """Read a whole object; raises ObjectNotFound."""
         key = self._key(path)
         with self._reported(f"read {path}"):
-            for _ in aws.attempts():
-                answer = self.client.get_object(Bucket=self.location.bucket, Key=key)
-                try:
-                    return answer["Body"].read()
-                except BotoCoreError:  # cut off on the way, which botocore does not try again
-                    continue
-        raise StorageUnavailable(f"cannot read {path}: the answer was cut off each time")
+            return bounded(f"read {path}", lambda: self._content(key))
+
+    def _content(self, key: str) -> bytes:
+        for _ in aws.attempts():
+            answer = self.client.get_object(Bucket=self.location.bucket, Key=key)
+            try:
+                return answer["Body"].read()
+            except BotoCoreError:  # cut off on the way, which botocore does not try again
+                continue
+        raise StorageUnavailable(f"cannot read {key}: the answer was cut off each time")
 
     def open(self, path: str) -> pa.NativeFile:
         """Open an object for reading in parts; raises ObjectNotFound."""
         key = self._key(path)
         with self._reported(f"read {path}"):
-            file = RangedFile.open(self.client, self.location.bucket, key, lambda: self._reported(f"read {path}"))
+            reported = partial(self._reported, f"read {path}")
+            file = bounded(f"read {path}", lambda: RangedFile.open(self.client, self.location.bucket, key, reported))
             return pa.PythonFile(file, mode="r")
 
     def delete(self, path: str) -> None:
@@ -129,6 +134,11 @@ class S3Objects:
                     path = found["Key"].removeprefix(base)
                     if all(map(is_segment, path.split("/"))):  # others are not ours
                         yield ObjectInfo(path, found["Size"], found["LastModified"])
+
+    @property
+    def name(self) -> str:
+        """The URL of bucket and prefix."""
+        return self.location.url
 
     def uri(self, path: str) -> str:
         """The object's URL, as DuckDB's httpfs reads it."""

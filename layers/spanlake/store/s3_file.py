@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from spanlake.store import aws
+from spanlake.store.deadline import bounded
 from spanlake.store.errors import StorageUnavailable
 
 if TYPE_CHECKING:
@@ -103,14 +104,17 @@ class Fetch:
     def __call__(self, start: int, end: int) -> bytes:
         """The bytes from one place up to another; raises StorageUnavailable and ObjectNotFound."""
         with self._reported():
-            for _ in aws.attempts():
-                answer = self._client.get_object(
-                    Bucket=self._bucket, Key=self._key, Range=f"bytes={start}-{end - 1}", IfMatch=self._etag
-                )
-                try:
-                    data = answer["Body"].read()
-                except BotoCoreError:  # cut off on the way, which botocore does not try again
-                    continue
-                if len(data) == end - start:
-                    return data
+            return bounded(f"read {self._key}", lambda: self._range(start, end))
+
+    def _range(self, start: int, end: int) -> bytes:
+        for _ in aws.attempts():
+            answer = self._client.get_object(
+                Bucket=self._bucket, Key=self._key, Range=f"bytes={start}-{end - 1}", IfMatch=self._etag
+            )
+            try:
+                data = answer["Body"].read()
+            except BotoCoreError:  # cut off on the way, which botocore does not try again
+                continue
+            if len(data) == end - start:
+                return data
         raise StorageUnavailable(f"cannot read {self._key}: the answer was cut off each time")

@@ -5,19 +5,22 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from spanlake.store.days import clamp_ns, utc_day
 from spanlake.store.directories import make_directories
-from spanlake.store.errors import IndexConflict
+from spanlake.store.errors import IndexConflict, StorageUnavailable
 from spanlake.store.index import MAX_REPLACED, Block, Catalog, CatalogEntry, DaySummary, StoredBefore
 from spanlake.store.known_entries import Day, KnownEntries
-from spanlake.store.sqlite_file import connect, reported, transaction
+from spanlake.store.reserve import Reserve
+from spanlake.store.sqlite_file import connect, is_full, reported, transaction
+from spanlake.store.sqlite_health import IndexHealth, check_pages, damaged
+
+T = TypeVar("T")
 
 _TOUCH_DAY = """
     INSERT INTO day (tenant, date, last_date, generation) VALUES (?, ?, ?, random())
@@ -28,7 +31,7 @@ _ID_BYTES = 16
 
 _NUMBERS = ("start_ns", "end_ns", "spans", "size", "created_ns")
 
-_COLUMNS = f"tenant, date, id, level, {', '.join(_NUMBERS)}, trace_filter, hidden, uncompressed_size"
+_COLUMNS = f"tenant, date, id, level, {', '.join(_NUMBERS)}, trace_filter, hidden, uncompressed_size, checksum"
 
 _IS_KEY = "tenant = :tenant AND date = :date AND level = :level AND id = :id"
 
@@ -36,10 +39,11 @@ _IS_KEY = "tenant = :tenant AND date = :date AND level = :level AND id = :id"
 _PUT_BLOCK = f"""
     INSERT INTO block ({_COLUMNS})
     SELECT :tenant, :date, :id, :level, :start_ns, :end_ns, :spans, :size, :created_ns, :trace_filter, :hidden,
-        :uncompressed_size
+        :uncompressed_size, :checksum
     WHERE NOT EXISTS (SELECT * FROM retired WHERE {_IS_KEY}) AND NOT EXISTS (SELECT * FROM forgotten WHERE {_IS_KEY})
     ON CONFLICT DO UPDATE SET start_ns = excluded.start_ns, end_ns = excluded.end_ns, spans = excluded.spans,
-        size = excluded.size, trace_filter = excluded.trace_filter, uncompressed_size = excluded.uncompressed_size
+        size = excluded.size, trace_filter = excluded.trace_filter, uncompressed_size = excluded.uncompressed_size,
+        checksum = excluded.checksum
 """
 
 _GET_HIDDEN = f"SELECT hidden FROM block WHERE {_IS_KEY}"
@@ -86,6 +90,10 @@ _ENTRIES = f"""
     SELECT {_COLUMNS} FROM retired WHERE tenant = :tenant AND date = :date
 """
 
+_KNOWN_IDS = " UNION ALL ".join(
+    f"SELECT id FROM {table} WHERE tenant = :tenant AND date = :date" for table in ("block", "retired", "forgotten")
+)
+
 _PUT_ENTRY = "INSERT OR IGNORE INTO catalog (tenant, date, scope, key, type) VALUES (?, ?, ?, ?, ?)"
 
 # A block starts on its day, but its spans may last for more: last_date tells how far.
@@ -127,9 +135,10 @@ class SqliteIndex:
         self._idle: list[sqlite3.Connection] = []
         self._turn = threading.Lock()  # SQLite takes one write at a time, and waiting for it is polling
         self._known = KnownEntries()
-        with reported(self._path):
-            make_directories(self._path.parent)
-            self._idle.append(connect(self._path))
+        self._reserve = Reserve(self._path.with_name(f".{self._path.name}.reserve"))
+        self._with_reserve(self._open)
+        self._health = IndexHealth(self._path)
+        self._reserve.fill()
 
     def add(self, blocks: Sequence[Block], catalog: Catalog) -> list[StoredBefore]:
         """Make blocks live, all or none, durable when this returns; those of which spans may be deleted."""
@@ -180,20 +189,24 @@ class SqliteIndex:
 
     def retired(self, before: int) -> list[Block]:
         """Blocks that were replaced before this second since 1970 and are not forgotten."""
-        return [_block(row) for row in self._select(_RETIRED, {"before": before})]
+        return self._blocks(_RETIRED, {"before": before})
 
     def forget(self, blocks: Sequence[Block]) -> None:
         """Note that the objects of retired blocks are gone."""
-        with self._turn, self._transaction() as connection:
+        with self._turn:
+            self._with_reserve(lambda: self._forget(blocks))
+
+    def _forget(self, blocks: Sequence[Block]) -> None:
+        with self._transaction() as connection:
             _execute_all(connection, _FORGET_BLOCK, blocks)
 
     def entries(self, tenant: str, day: date) -> list[Block]:
         """Blocks of one day whose objects are needed: live ones, and retired ones that are not forgotten."""
-        return [_block(row) for row in self._select(_ENTRIES, {"tenant": tenant, "date": day.isoformat()})]
+        return self._blocks(_ENTRIES, {"tenant": tenant, "date": day.isoformat()})
 
     def find(self, tenant: str, start_ns: int, end_ns: int) -> list[Block]:
         """Live blocks with a span that may touch the inclusive range, latest end first."""
-        return [_block(row) for row in self._select(_FIND, _range(tenant, start_ns, end_ns))]
+        return self._blocks(_FIND, _range(tenant, start_ns, end_ns))
 
     def catalog(self, tenant: str, start_ns: int, end_ns: int) -> frozenset[CatalogEntry]:
         """Attributes of the days whose blocks may touch the inclusive range."""
@@ -204,29 +217,102 @@ class SqliteIndex:
         """What ``find`` and ``catalog`` say."""
         return self.find(tenant, start_ns, end_ns), self.catalog(tenant, start_ns, end_ns)
 
+    def known_ids(self, tenant: str, day: date) -> frozenset[str]:
+        """Ids of the blocks of one day that are live, retired or forgotten."""
+        rows = self._select(_KNOWN_IDS, {"tenant": tenant, "date": day.isoformat()})
+        return frozenset(id_ for (id_,) in rows)
+
+    def days(self, tenant: str) -> list[date]:
+        """Days of a tenant that the index knows, in order."""
+        rows = self._select("SELECT date FROM day WHERE tenant = :tenant ORDER BY date", {"tenant": tenant})
+        return [date.fromisoformat(day) for (day,) in rows]
+
+    def get_property(self, name: str) -> str | None:
+        """A property of the index as a whole."""
+        rows = self._select("SELECT value FROM identity WHERE name = :name", {"name": name})
+        return rows[0][0] if rows else None
+
+    def claim_property(self, name: str, value: str) -> str:
+        """Set a property unless it has a value; the value that it has then."""
+        with self._turn, self._transaction() as connection:
+            connection.execute("INSERT OR IGNORE INTO identity (name, value) VALUES (?, ?)", (name, value))
+            row = connection.execute("SELECT value FROM identity WHERE name = ?", (name,)).fetchone()
+        return str(row[0])
+
+    def set_property(self, name: str, value: str) -> None:
+        """Set a property, durable when this returns."""
+        with self._turn, self._transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO identity (name, value) VALUES (?, ?)", (name, value))
+
+    @property
+    def name(self) -> str:
+        """The path of the file."""
+        return str(self._path)
+
     def tenants(self) -> list[str]:
         """Tenants that have or had blocks, in alphabetical order."""
         return [tenant for (tenant,) in self._select("SELECT DISTINCT tenant FROM day ORDER BY tenant")]
 
     def summary(self) -> list[DaySummary]:
         """What is live, by tenant, day and level, in that order."""
-        return [DaySummary(tenant, date.fromisoformat(day), *rest) for tenant, day, *rest in self._select(_SUMMARY)]
+        return self._parsed(self._select(_SUMMARY), _day_summary)
 
     def expire(self, before: date) -> list[Block]:
         """Forget every day before this one and return the blocks it held, live or replaced."""
+        with self._turn:
+            return self._with_reserve(lambda: self._expire(before))
+
+    def _expire(self, before: date) -> list[Block]:
         limit = {"before": before.isoformat()}
-        with self._turn, self._transaction() as connection:
-            blocks = [_block(row) for row in connection.execute(_EXPIRED, limit)]
+        with self._transaction() as connection:
+            blocks = self._parsed(connection.execute(_EXPIRED, limit), _block)
             for statement in _EXPIRE:
                 connection.execute(statement, limit)
             if blocks:
                 connection.execute(_FORGET_DELETIONS)
         return blocks
 
+    def hindrance(self) -> str | None:
+        """Why the index cannot be used until somebody mends it; None when it can."""
+        return self._health.hindrance()
+
+    def keep_for(self, retention: timedelta | None) -> None:
+        """Nothing: entries stay until ``expire``."""
+
     def close(self) -> None:
         """Close the connections that are not in use."""
         while self._idle:
             self._idle.pop().close()
+
+    def _open(self) -> None:
+        with reported(self._path):
+            make_directories(self._path.parent)
+            connection = connect(self._path)
+            check_pages(connection, self._path)
+            self._idle.append(connection)
+
+    def _with_reserve(self, work: Callable[[], T]) -> T:
+        """Do what may free space or has to be done on a full disk, in the reserved space if there is no other."""
+        try:
+            return work()
+        except StorageUnavailable as error:
+            if not is_full(error) or not self._reserve.release():
+                raise
+        try:
+            return work()
+        finally:
+            self._reserve.fill()
+
+    def _blocks(self, query: str, parameters: Mapping[str, Any]) -> list[Block]:
+        return self._parsed(self._select(query, parameters), _block)
+
+    def _parsed(self, rows: Iterable[Any], parse: Callable[[Any], T]) -> list[T]:
+        """Rows as what they stand for; raises StorageCorrupt for one that makes no sense."""
+        with self._health.noted():
+            try:
+                return [parse(row) for row in rows]
+            except (TypeError, ValueError) as error:
+                raise damaged(self._path, error) from error
 
     def _select(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
         with self._connection() as connection:
@@ -239,11 +325,16 @@ class SqliteIndex:
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
-        """A connection that nobody else uses meanwhile; one that has failed is not used again."""
-        with reported(self._path):
+        """A connection that nobody else uses meanwhile; one that has failed is not used again.
+
+        The file must be there before and after: what is written into a deleted file is lost.
+        """
+        with self._health.noted(), reported(self._path):
+            self._health.check()
             connection = self._borrow()
             try:
                 yield connection
+                self._health.check()
             except BaseException:
                 connection.close()
                 raise
@@ -251,6 +342,7 @@ class SqliteIndex:
 
     def _borrow(self) -> sqlite3.Connection:
         try:
+            self._health.check()
             return self._idle.pop()
         except IndexError:
             return connect(self._path)
@@ -309,16 +401,20 @@ def _key(block: Block) -> dict[str, Any]:
     return {"tenant": block.tenant, "date": block.date.isoformat(), "level": block.level, "id": block.id}
 
 
+def _day_summary(row: Sequence[Any]) -> DaySummary:
+    tenant, day, *figures = row
+    return DaySummary(tenant, date.fromisoformat(day), *figures)
+
+
 def _row(block: Block) -> dict[str, Any]:
-    numbers = {name: getattr(block, name) for name in (*_NUMBERS, "uncompressed_size")}
+    numbers = {name: getattr(block, name) for name in (*_NUMBERS, "uncompressed_size", "checksum")}
     return _key(block) | numbers | {"trace_filter": block.trace_filter, "hidden": b"".join(sorted(block.hidden))}
 
 
 def _block(row: Sequence[Any]) -> Block:
-    tenant, day, *rest, hidden, uncompressed_size = row
-    return replace(
-        Block(tenant, date.fromisoformat(day), *rest), hidden=_ids(hidden), uncompressed_size=uncompressed_size
-    )
+    tenant, day, *rest, hidden, uncompressed_size, checksum = row
+    values: list[Any] = [tenant, date.fromisoformat(day), *rest, _ids(hidden), uncompressed_size, checksum]
+    return Block(*values)
 
 
 def _ids(hidden: bytes) -> frozenset[bytes]:

@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from spanlake.store.errors import StorageCorrupt, StorageUnavailable
+from spanlake.store.sqlite_health import damaged
 
 _APPLICATION = 0x53504C4B  # "SPLK", tells our files from other programs'
 _VERSION = 3
+_NEWEST_VERSION = _VERSION + 1  # a version is read one release before it is written, see block_schema.py
 _BUSY_SECONDS = 10.0
 _BUSY_PAUSE_SECONDS = 0.005
 # In one statement, lest another process make the file what it should be in between.
@@ -18,6 +20,7 @@ _WHAT_IT_IS = """
     FROM pragma_application_id, pragma_user_version
 """
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
 
 # last_date: the last day that a span of the day's blocks reaches into.
 # generation: changes when a day was forgotten and begun anew, which makes memories of its catalog void.
@@ -28,13 +31,11 @@ _BLOCK_COLUMNS = """
     tenant TEXT NOT NULL, date TEXT NOT NULL, level INTEGER NOT NULL, id TEXT NOT NULL,
     start_ns INTEGER NOT NULL, end_ns INTEGER NOT NULL, spans INTEGER NOT NULL, size INTEGER NOT NULL,
     created_ns INTEGER NOT NULL, trace_filter BLOB NOT NULL, hidden BLOB NOT NULL,
-    uncompressed_size INTEGER NOT NULL DEFAULT 0
+    uncompressed_size INTEGER NOT NULL DEFAULT 0, checksum INTEGER
 """
-# The version stays as it is for the column: an older spanlake reads and writes the tables with it.
-_ADD_UNCOMPRESSED_SIZE = tuple(
-    f"ALTER TABLE {table} ADD COLUMN uncompressed_size INTEGER NOT NULL DEFAULT 0" for table in ("block", "retired")
-)
-_HAS_UNCOMPRESSED_SIZE = "SELECT count(*) FROM pragma_table_info('block') WHERE name = 'uncompressed_size'"
+# The version stays as it is for these columns: an older spanlake reads and writes the tables with them.
+_OPTIONAL_COLUMNS = {"uncompressed_size": "INTEGER NOT NULL DEFAULT 0", "checksum": "INTEGER"}
+_HAS_COLUMN = "SELECT count(*) FROM pragma_table_info('block') WHERE name = ?"
 _OF_VERSION_2 = f"""
     CREATE TABLE block ({_BLOCK_COLUMNS}, PRIMARY KEY (tenant, date, level, id)) WITHOUT ROWID;
     CREATE TABLE retired (
@@ -107,14 +108,19 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
+def is_full(error: StorageUnavailable) -> bool:
+    """True when the disk may be full: SQLite tells of space that its shared memory lacks as an error of the disk."""
+    return getattr(error.__cause__, "sqlite_errorcode", 0) & 0xFF in _FULL
+
+
 @contextmanager
 def reported(path: Path) -> Iterator[None]:
     """Turn errors of the file into StorageCorrupt when it is damaged, and into StorageUnavailable otherwise."""
     try:
         yield
     except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorcode", None) in _DAMAGED:
-            raise StorageCorrupt(f"the index {path} is not a readable SQLite file: {error}") from error
+        if (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF in _DAMAGED:  # extended codes end in the plain one
+            raise damaged(path, error) from error
         raise StorageUnavailable(f"cannot use the index {path}: {error}") from error
     except OSError as error:
         raise StorageUnavailable(f"cannot use the index {path}: {error.strerror or error}") from error
@@ -126,20 +132,19 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             _bring_up_to_date(connection, _version(connection, path))  # another process may have been quicker
     _write_ahead(connection)
     connection.execute("PRAGMA synchronous = FULL")
-    if not _has_uncompressed_size(connection):
+    if _missing_columns(connection):
         with transaction(connection):
-            _add_uncompressed_size(connection)
+            _add_missing_columns(connection)  # another process may have been quicker
 
 
-def _has_uncompressed_size(connection: sqlite3.Connection) -> bool:
-    return bool(connection.execute(_HAS_UNCOMPRESSED_SIZE).fetchone()[0])
+def _missing_columns(connection: sqlite3.Connection) -> list[str]:
+    return [name for name in _OPTIONAL_COLUMNS if not connection.execute(_HAS_COLUMN, (name,)).fetchone()[0]]
 
 
-def _add_uncompressed_size(connection: sqlite3.Connection) -> None:
-    if _has_uncompressed_size(connection):  # another process was quicker
-        return
-    for statement in _ADD_UNCOMPRESSED_SIZE:
-        connection.execute(statement)
+def _add_missing_columns(connection: sqlite3.Connection) -> None:
+    for name in _missing_columns(connection):
+        for table in ("block", "retired"):
+            connection.execute(f"ALTER TABLE {table} ADD COLUMN {name} {_OPTIONAL_COLUMNS[name]}")
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:
@@ -163,8 +168,10 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
         return 0
     if application != _APPLICATION:
         raise StorageCorrupt(f"{path} is a database of another program: choose another data directory")
-    if version > _VERSION:
-        raise StorageCorrupt(f"the index {path} is of a newer spanlake (format {version}, this one knows {_VERSION})")
+    if version > _NEWEST_VERSION:
+        raise StorageCorrupt(
+            f"the index {path} is of a newer spanlake (format {version}, this one knows {_NEWEST_VERSION})"
+        )
     return int(version)
 
 

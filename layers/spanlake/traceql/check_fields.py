@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import NoReturn
 
+from spanlake.traceql.advice import type_advice
 from spanlake.traceql.errors import TypeMismatch, Unsupported
 from spanlake.traceql.tree import (
     Attribute,
@@ -86,7 +87,8 @@ def check_operands(node: Binary | ScalarOperation | ScalarFilter, context: Conte
     """Checks that the operator takes what stands on its two sides."""
     left, right = type_of(node.left), type_of(node.right)
     if not are_comparable(left, right):
-        context.mismatch(f"`{node.op}` cannot stand between {describe(left)} and {describe(right)}", node.at)
+        sides = f"`{node.op}` cannot stand between {describe(left)} and {describe(right)}"
+        context.mismatch(sides + type_advice(node), node.at)
     for operand in (left, right):
         if not works_on(node.op, operand):
             context.mismatch(f"`{node.op}` does not work on {describe(operand)}", node.at)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final, NoReturn
 
+from spanlake.traceql.advice import advised
 from spanlake.traceql.errors import ParseError
 from spanlake.traceql.tokens import Token, TokenKind
 
@@ -44,7 +45,7 @@ class Cursor:
 
     def fail_expecting(self, what: str) -> NoReturn:
         """Raises a ParseError that says what should stand here instead of the current token."""
-        self.fail(f"expected {what}, found {self.current}")
+        self.fail(advised(f"expected {what}, found {self.current}", self.text, self.current.at))
 
     def fail(self, message: str, at: int | None = None) -> NoReturn:
         """Raises a ParseError, at the current token unless told otherwise."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
+from spanlake.traceql.advice import advice
 from spanlake.traceql.cursor import Cursor
 from spanlake.traceql.precedence import MULTIPLYING, climb
 from spanlake.traceql.tokens import MIN_INT, Token, TokenKind
@@ -134,4 +135,5 @@ def _compare_nil(
 
 def _fail_at_name(cursor: Cursor) -> NoReturn:
     name = cursor.current.text
-    cursor.fail(f'`{name}` means nothing here: attributes are written .{name} or span.{name}, strings "{name}"')
+    known = advice(cursor.text, cursor.current.at) or f'attributes are written .{name} or span.{name}, strings "{name}"'
+    cursor.fail(f"`{name}` means nothing here: {known}")

@@ -304,18 +304,13 @@ def _first_of(one: Sql | None, other: Sql) -> Sql:
     return other if one is None else exp.func("coalesce", one, other)
 
 
-def _not_negative(sql: Sql) -> Sql:
-    """The duration of a span, 0 of one that ends before it starts."""
-    return exp.Greatest(this=sql, expressions=[exp.Literal.number(0)])
-
-
 def _or_zero(sql: Sql) -> Sql:
     return exp.func("coalesce", sql, exp.Literal.number(0))
 
 
 _SPAN_INTRINSICS: dict[Intrinsic, tuple[Type, str, Callable[[Sql], Sql] | None]] = {
     Intrinsic.NAME: (Type.STRING, "name", None),
-    Intrinsic.DURATION: (Type.DURATION, "duration_nano", _not_negative),
+    Intrinsic.DURATION: (Type.DURATION, "duration_nano", values.not_negative),
     Intrinsic.KIND: (Type.KIND, "kind", None),
     Intrinsic.STATUS: (Type.STATUS, "status_code", _or_zero),
     Intrinsic.STATUS_MESSAGE: (Type.STRING, "status_message", _or_empty),

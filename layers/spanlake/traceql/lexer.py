@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from math import isfinite
 from typing import NoReturn
 
+from spanlake.traceql.advice import advised
 from spanlake.traceql.durations import parse_duration
 from spanlake.traceql.errors import ParseError
 from spanlake.traceql.strings import unquote
@@ -67,7 +68,7 @@ class _Lexer:
             return self._word(word.group())
         if symbol := _SYMBOL.match(self._text, self._at):
             return self._token(TokenKind.SYMBOL, symbol.end())
-        return self._fail(f"unexpected character `{character}`")
+        return self._fail(advised(f"unexpected character `{character}`", self._text, self._at))
 
     def _token(self, kind: TokenKind, end: int, node: Static | Attribute | IntrinsicField | None = None) -> Token:
         token = Token(kind, self._text[self._at : end], self._at, node)

@@ -131,6 +131,11 @@ def double(sql: Sql) -> Sql:
     return exp.cast(sql, "DOUBLE")
 
 
+def not_negative(sql: Sql) -> Sql:
+    """A number, or 0 where it is below: a span that ends before it starts has lasted 0."""
+    return exp.Greatest(this=sql, expressions=[exp.Literal.number(0)], ignore_nulls=True)
+
+
 def is_null(sql: Sql) -> Sql:
     return exp.Is(this=sql, expression=exp.Null())
 

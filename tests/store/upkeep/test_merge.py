@@ -1,5 +1,7 @@
 """Merging blocks: every span once, in order, whatever it holds and however the blocks are cut."""
 
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -223,3 +225,30 @@ def _related(table: pa.Table) -> pa.Table:
     """Spans of which all but the first have a parent, the same one."""
     parents = pa.array([None, *([bytes([0] * 8)] * (table.num_rows - 1))], pa.binary())
     return table.set_column(table.schema.get_field_index("parent_span_id"), "parent_span_id", parents)
+
+
+# Runs in a process of its own, whose memory is that of the merges alone.
+MERGE_ALL = """
+import resource, sys
+from pathlib import Path
+from tests.store.upkeep.lake import Lake
+
+lake = Lake(Path(sys.argv[1]))
+print(lake.settle(), len(lake.live()), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)
+"""
+
+
+def test_merge_of_small_files_that_are_large_in_memory_is_bounded(tmp_path: Path) -> None:
+    """Each file has some 200 KB, which are 48 MiB in memory: together they are twice as much as is allowed."""
+    lake = Lake(tmp_path)
+    for number in range(24):
+        texts = [f"{number} {row} {'x' * 60_000}" for row in range(800)]
+        table = span_table([{"trace_id": bytes([number, row // 256, row % 256] + [1] * 13)} for row in range(800)],
+                           {AttributeColumn(Scope.SPAN, "exception.stacktrace", ValueType.STRING): texts})  # fmt: skip
+        (block,) = lake.add(table)
+        assert block.uncompressed_size > 45 << 20
+    done = subprocess.run([sys.executable, "-c", MERGE_ALL, tmp_path], capture_output=True, text=True, check=True)
+    merges, blocks, peak = map(int, done.stdout.split())
+    assert blocks == 2, "what has half of a GiB in memory stays"
+    assert merges >= 25
+    assert peak < 700

@@ -215,3 +215,20 @@ def test_blocks_of_a_busy_day_cover_an_hour_each_or_so() -> None:
             live, _ = played(live, fresh.created_ns)
     hour = (MIDNIGHT + 3 * HOUR, MIDNIGHT + 4 * HOUR)
     assert len([one for one in live if one.start_ns <= hour[1] and one.end_ns >= hour[0]]) <= 3
+
+
+@pytest.mark.parametrize(
+    ("uncompressed_size", "level", "expected"),
+    [
+        pytest.param(48 << 20, 0, [1] * 39, id="each fresh block is sorted by itself"),
+        pytest.param(16 << 20, 0, [4] * 9, id="fresh blocks that fit in memory"),
+        pytest.param(1 << 20, 0, [40], id="small ones"),
+        pytest.param(48 << 20, 1, [21], id="sorted blocks are read a stretch at a time"),
+        pytest.param(600 << 20, 1, [], id="what is half full in memory stays"),
+    ],
+)
+def test_plan_bounds_the_bytes_in_memory(uncompressed_size: int, level: int, expected: list[int]) -> None:
+    blocks = [
+        replace(one, uncompressed_size=uncompressed_size, size=200_000) for one in run(count=40, spans=800, level=level)
+    ]
+    assert shape(plan(blocks, NOON)) == expected

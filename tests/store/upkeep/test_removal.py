@@ -41,7 +41,29 @@ def test_days_go_when_all_their_spans_are_too_old(tmp_path: Path, retention: tim
         blocks = [add_at(lake, NOON - day * DAY_NS) for day in range(4)]
         removed = expire_by_age(lake.objects, lake.index, retention, NOON)
         assert removed.blocks == 4 - kept
+        assert {block.path for block in lake.live()} == {block.path for block in blocks[:kept]}
+        assert len(stored(lake)) == 4, "queries may be reading them"
+        remove_retired(lake.objects, lake.index, grace_seconds=-1)
         assert {block.path for block in lake.live()} == stored(lake) == {block.path for block in blocks[:kept]}
+        assert expire_by_age(lake.objects, lake.index, retention, NOON) == Removed()
+        assert lake.index.days("a") == sorted(block.date for block in blocks[:kept])
+
+
+@pytest.mark.parametrize("offset", [-1, 0])
+def test_a_day_goes_with_its_last_nanosecond(tmp_path: Path, offset: int) -> None:
+    """The retention ends just before and just at midnight."""
+    with Lake(tmp_path) as lake:
+        add_at(lake, MIDNIGHT - 1)
+        expire_by_age(lake.objects, lake.index, timedelta(days=1), MIDNIGHT + DAY_NS + offset)
+        assert len(lake.live()) == (1 if offset < 0 else 0)
+
+
+def test_a_longer_retention_keeps_what_is_there(tmp_path: Path) -> None:
+    with Lake(tmp_path) as lake:
+        add_at(lake, NOON - 3 * DAY_NS)
+        expire_by_age(lake.objects, lake.index, timedelta(days=4), NOON)
+        expire_by_age(lake.objects, lake.index, timedelta(days=400), NOON + 300 * DAY_NS)
+        assert len(lake.live()) == 1
 
 
 def test_a_retention_beyond_all_time_keeps_everything(tmp_path: Path) -> None:

@@ -2,15 +2,15 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from spanlake.store.block_facts import check_content
 from spanlake.store.days import day_range
 from spanlake.store.errors import IndexConflict, ObjectNotFound, StorageCorrupt
 from spanlake.store.index import Block, DaySummary, Index
 from spanlake.store.objects import Objects
-from spanlake.store.upkeep.inputs import open_inputs
 from spanlake.store.upkeep.merge import merge_blocks
 from spanlake.store.upkeep.policy import Merge, plan
 
@@ -49,7 +49,12 @@ class Compactor:
         self._index = index
         self._clock = clock
         self._pause = pause
-        self._unreadable: set[str] = set()  # paths
+        self._unreadable: dict[str, str] = {}  # by path what is wrong
+
+    @property
+    def unreadable(self) -> Mapping[str, str]:
+        """Blocks that could not be read, by their paths; what is wrong with each, in words that name it."""
+        return self._unreadable
 
     def days(self) -> list[tuple[str, date]]:
         """The tenants and days that have live blocks, the latest day first."""
@@ -72,7 +77,10 @@ class Compactor:
             _log.info("somebody else was quicker to merge", extra={"reason": str(error)})
         except (ObjectNotFound, StorageCorrupt) as error:
             _log.error("blocks could not be merged", extra={"reason": str(error)})
-            self._unreadable.update(block.path for block in self._faulty(merge.inputs))
+            faults = self._faults(merge.inputs) or {block.path: f"{block.path}: {error}" for block in merge.inputs}
+            for reason in faults.values():
+                _log.error("block cannot be read", extra={"reason": reason})
+            self._unreadable |= faults
         return None
 
     def _run(self, merge: Merge) -> Compacted:
@@ -86,13 +94,14 @@ class Compactor:
         self._index.replace([merged.block], merge.inputs)
         return Compacted(merge, merged.block)
 
-    def _faulty(self, blocks: Sequence[Block]) -> Sequence[Block]:
-        """Those of the blocks that cannot be opened, or all of them when what is wrong lies deeper."""
-        return [block for block in blocks if not self._opens(block)] or blocks
-
-    def _opens(self, block: Block) -> bool:
-        try:
-            open_inputs(self._objects, [block])
-        except (ObjectNotFound, StorageCorrupt):
-            return False
-        return True
+    def _faults(self, blocks: Sequence[Block]) -> dict[str, str]:
+        """What is wrong with those of the blocks that are missing or damaged, by their paths."""
+        found = {}
+        for block in blocks:
+            try:
+                check_content(block, self._objects.get(block.path))
+            except ObjectNotFound:
+                found[block.path] = f"the block {block.path} is in the index, but there is no such object"
+            except StorageCorrupt as error:
+                found[block.path] = str(error)
+        return found

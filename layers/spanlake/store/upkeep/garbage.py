@@ -1,47 +1,120 @@
 """Objects that no entry of the index names: what writers left that were killed, or that lost a race.
 
+An index that has lost entries, or that is another's, makes blocks look the same. So little is taken for garbage: blocks
+that the index knows to be replaced, merges whose inputs it knows, days beyond the retention, and of what remains a
+small share of a day.
+
 The same object may be put again while it is collected, by a client that retries, and its entry may follow at any
 moment. So an object is not deleted outright but moved below ``trash/``, and for a while the index is asked again: when
 an entry has come up, the object goes back to its place.
 """
 
-import re
-from collections.abc import Iterator
+import logging
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 
-from spanlake.store.errors import ObjectNotFound
+from spanlake.store.block_path import BlockPath, by_day
+from spanlake.store.block_schema import Lineage
+from spanlake.store.deletions import forget_deletions
+from spanlake.store.errors import ObjectNotFound, StorageCorrupt
 from spanlake.store.index import Index
-from spanlake.store.objects import Objects
-from spanlake.store.tenant import unescape_tenant
+from spanlake.store.objects import ObjectInfo, Objects
+from spanlake.store.reader import block_metadata
 from spanlake.store.upkeep.removal import Removed
 
+_log = logging.getLogger(__name__)
+
 TRASH = "trash/"
+SHARE = 0.05
 
 _UNTOUCHED = timedelta(hours=1)  # longer than from the first put of a commit to its entry
 _REGRET = timedelta(minutes=10)  # for how long what was moved can go back
-_BLOCK = re.compile(r"spans/tenant=(?P<tenant>[^/]+)/date=(?P<date>\d{4}-\d\d-\d\d)/[^/]+\.parquet")
 
 Day = tuple[str, date]  # tenant and day
 
 
-def collect_garbage(objects: Objects, index: Index) -> Removed:
-    """Remove objects of blocks that have no entry; returns what is gone for good."""
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What became of objects without an entry."""
+
+    removed: Removed  # gone for good
+    refused: int  # objects left in place, since they might be data
+
+
+@dataclass(frozen=True, slots=True)
+class _OfDay:
+    """Objects of a tenant and day that have no entry."""
+
+    garbage: list[str]  # paths
+    refused: list[str]
+
+
+def collect_garbage(objects: Objects, index: Index, *, oldest: date | None = None, share: float = SHARE) -> Collected:
+    """Remove objects of blocks that have no entry, as far as they cannot be data.
+
+    Days before the ``oldest`` are beyond the retention. The ``share`` of a day's objects may be garbage that nothing
+    proves to be; when more of them have no entry, they stay.
+    """
     now = datetime.now(UTC)
     removed = _empty_trash(objects, index, now)
-    for path in list(_garbage(objects, index, now)):
-        _move_to_trash(objects, path, now)
+    refused = 0
+    existing: set[str] = set()
+    for tenant, day, blocks in by_day(objects):
+        existing.update(info.path for _, info in blocks)
+        untouched = [(id_, info) for id_, info in blocks if now - info.modified > _UNTOUCHED]
+        found = _judged(objects, index, (tenant, day), blocks, untouched, oldest=oldest, share=share)
+        for path in found.garbage:
+            _move_to_trash(objects, path, now)
+        if found.refused:
+            refused += len(found.refused)
+            _log.error(
+                "blocks without an index entry left in place, spanlake reindex takes them in",
+                extra={"tenant": tenant, "date": day.isoformat(), "blocks": len(found.refused)},
+            )
     put_back(objects, index)
-    return removed
+    forget_deletions(objects, frozenset(existing))
+    return Collected(removed, refused)
 
 
-def _garbage(objects: Objects, index: Index, now: datetime) -> Iterator[str]:
-    for day, infos in groupby(objects.list("spans/"), key=lambda info: _day(info.path)):
-        untouched = [info.path for info in infos if now - info.modified > _UNTOUCHED]
-        if day is not None and untouched:
-            needed = _needed(index, day)
-            yield from (path for path in untouched if path not in needed)
+def _judged(
+    objects: Objects,
+    index: Index,
+    day: Day,
+    blocks: Sequence[tuple[str, ObjectInfo]],
+    untouched: Sequence[tuple[str, ObjectInfo]],
+    *,
+    oldest: date | None,
+    share: float,
+) -> _OfDay:
+    needed = _needed(index, day) if untouched else frozenset()
+    without_entry = {id_: info.path for id_, info in untouched if info.path not in needed}
+    if not without_entry:
+        return _OfDay([], [])
+    paths = list(without_entry.values())
+    if day[1] not in index.days(day[0]):
+        is_too_old = oldest is not None and day[1] < oldest
+        return _OfDay(paths, []) if is_too_old else _OfDay([], paths)
+    known = index.known_ids(*day)
+    safe = known - {BlockPath.parse(path).id for path in needed if not _is_there(path, blocks)}  # type: ignore[union-attr]
+    sure = [path for id_, path in without_entry.items() if id_ in known or _is_made_of(objects, path, safe)]
+    rest = [path for path in paths if path not in sure]
+    return _OfDay(paths, []) if len(rest) <= share * len(blocks) else _OfDay(sure, rest)
+
+
+def _is_there(path: str, blocks: Sequence[tuple[str, ObjectInfo]]) -> bool:
+    return any(info.path == path for _, info in blocks)
+
+
+def _is_made_of(objects: Objects, path: str, safe: frozenset[str]) -> bool:
+    """True for a merge of blocks whose spans are safe without it."""
+    try:
+        lineage = Lineage.of(block_metadata(objects, path))
+    except (ObjectNotFound, StorageCorrupt):
+        return False
+    return lineage is not None and safe.issuperset(lineage.inputs)
 
 
 def _move_to_trash(objects: Objects, path: str, now: datetime) -> None:
@@ -77,13 +150,9 @@ def _restore(objects: Objects, path: str) -> None:
 
 
 def _day(path: str) -> Day | None:
-    """Whose block it is by its path, and of which day; None when it is no block's path."""
-    match = _BLOCK.fullmatch(path)
-    if match is None:
-        return None
-    with suppress(ValueError):
-        return unescape_tenant(match["tenant"]), date.fromisoformat(match["date"])
-    return None
+    """The tenant and day of a block by its path; None when it is not that of a block."""
+    parsed = BlockPath.parse(path)
+    return None if parsed is None else (parsed.tenant, parsed.date)
 
 
 def _needed(index: Index, day: Day) -> frozenset[str]:

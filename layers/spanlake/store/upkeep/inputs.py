@@ -1,6 +1,8 @@
 """Blocks read for a merge: their rows in the order of trace ids, some at a time."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,7 +11,8 @@ import pyarrow.compute as pc
 
 from spanlake.spans.arrays import Array
 from spanlake.spans.columns import AttributeColumn, attribute_columns
-from spanlake.store.block_schema import from_parquet
+from spanlake.store.block_facts import check_checksum
+from spanlake.store.block_schema import UNREADABLE, Lineage, from_parquet, schema_metadata
 from spanlake.store.errors import StorageCorrupt
 from spanlake.store.index import Block
 from spanlake.store.objects import Objects
@@ -17,6 +20,8 @@ from spanlake.store.objects import Objects
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
+_AT_ONCE = 16
+_WHOLE = 1 << 20  # bytes of an object that is read at once: of S3, by one request instead of three and more
 _SMALL = 1_000  # spans; too few for dictionaries to pay
 _DICTIONARIES = {"RLE_DICTIONARY", "PLAIN_DICTIONARY"}
 
@@ -44,13 +49,14 @@ class Input:
     file: "pq.ParquetFile"
     shape: Shape
     coded: frozenset[str]  # columns of strings that are read as indices into a dictionary
+    lineage: Lineage | None
 
     @property
     def bytes_per_span(self) -> int:
-        """How much a span takes in memory, roughly: what the file would be without compression."""
+        """How much a span takes in memory, roughly: what the file would be without compression, or its entry says."""
         metadata = self.file.metadata
         groups = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
-        return groups // max(metadata.num_rows, 1) + 1
+        return max(groups, self.block.uncompressed_size) // max(metadata.num_rows, 1) + 1
 
     def tables(self, rows: int) -> Iterator[pa.Table]:
         """The rows that are not hidden, by trace id, at most so many at a time of a block that is sorted."""
@@ -74,29 +80,42 @@ class Input:
 
 
 def open_inputs(objects: Objects, blocks: Iterable[Block]) -> list[Input]:
-    """Open blocks; raises ObjectNotFound, StorageUnavailable and StorageCorrupt."""
+    """Open blocks, several at a time; raises ObjectNotFound, StorageUnavailable and StorageCorrupt."""
     shapes: dict[tuple[str, ...], Shape] = {}
-    return [_open(objects, block, shapes) for block in blocks]
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="input") as threads:
+        opening = [threads.submit(copy_context().run, _open, objects, block, shapes) for block in blocks]
+        return [one.result() for one in opening]
 
 
 def _open(objects: Objects, block: Block, shapes: dict[tuple[str, ...], Shape]) -> Input:
     import pyarrow.parquet as pq
 
-    source = objects.open(block.path)
+    source = _source(objects, block)
     try:
-        file = pq.ParquetFile(source)
+        file = pq.ParquetFile(source, page_checksum_verification=True)
         shape = _shape(file, shapes)
         coded = _coded(shape.strings, file.metadata) if block.spans >= _SMALL else frozenset()
         if coded:
-            file = pq.ParquetFile(source, metadata=file.metadata, read_dictionary=sorted(coded))
-    except pa.ArrowInvalid as error:
-        raise StorageCorrupt(f"{block.path} is not a Parquet file: {error}") from error
-    return Input(block, file, shape, coded)
+            file = pq.ParquetFile(
+                source, metadata=file.metadata, read_dictionary=sorted(coded), page_checksum_verification=True
+            )
+    except UNREADABLE as error:
+        raise StorageCorrupt(f"the block {block.path} cannot be read: {error}") from error
+    return Input(block, file, shape, coded, Lineage.of(file.metadata.metadata or {}))
+
+
+def _source(objects: Objects, block: Block) -> pa.NativeFile:
+    """Opens the object. A fresh or small one is read whole and compared with its checksum; of others pages are."""
+    if block.level and block.size > _WHOLE:
+        return objects.open(block.path)
+    data = objects.get(block.path)
+    check_checksum(block, data)
+    return pa.BufferReader(data)
 
 
 def _shape(file: "pq.ParquetFile", shapes: dict[tuple[str, ...], Shape]) -> Shape:
     """The shape of a block, remembered among others: many blocks have the same."""
-    names, metadata = file.schema_arrow.names, file.metadata.metadata or {}
+    names, metadata = file.schema_arrow.names, schema_metadata(file.metadata.metadata or {})
     key = (*names, *sorted(f"{name!r}{value!r}" for name, value in metadata.items()))
     if key not in shapes:
         shapes[key] = Shape.of(from_parquet(names, metadata))

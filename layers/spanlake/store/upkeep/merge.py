@@ -14,7 +14,9 @@ import pyarrow.compute as pc
 from spanlake.spans.arrays import Array
 from spanlake.spans.duplicates import without_duplicates
 from spanlake.store import trace_filter
-from spanlake.store.blocks import block_id, latest_end
+from spanlake.store.block_schema import UNREADABLE, Lineage
+from spanlake.store.blocks import block_id, checksum, latest_end
+from spanlake.store.errors import StorageCorrupt
 from spanlake.store.index import Block, CatalogEntry
 from spanlake.store.objects import Objects
 from spanlake.store.trace_facts import with_facts
@@ -22,12 +24,15 @@ from spanlake.store.upkeep.columns import Columns
 from spanlake.store.upkeep.inputs import Cursor, Input, coded_columns, open_inputs
 from spanlake.store.upkeep.policy import Merge
 
-_STRETCH_BYTES = 96 << 20
-_STRETCH_SPANS = (1 << 10, 1 << 15)  # at least and at most; twice as many took half as much memory again
+_STRETCH_BYTES = 32 << 20
+_STRETCH_SPANS = (1 << 4, 1 << 15)  # at least and at most; twice as many took half as much memory again
+_GROUP_BYTES = 32 << 20  # of rows that wait until they are a whole row group
 _BYTES_PER_COLUMN = 5  # what a NULL takes in memory, and a code of a dictionary
 
 # Row groups share the dictionary of their stretch, of which each should need the most part.
 _LARGEST_DICTIONARY = 1024
+
+_MOST_EARLIER = 1_100  # ids in a block's lineage, 36 KB of its footer: more than two rounds of merges read
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +54,25 @@ def merge_blocks(objects: Objects, merge: Merge, pause: Callable[[], None] = lam
     columns = Columns.of([(one.shape, one.block.spans) for one in inputs], coded_columns(inputs))
     facts = _Facts()
     stretches = _pausing(_stretches(inputs, columns), pause)
-    data = _encode(facts.noted(table) for table in _whole_groups(_sorted(stretches)))
+    lineage = _lineage(inputs)
+    try:
+        data = _encode((facts.noted(table) for table in _whole_groups(_sorted(stretches))), lineage)
+    except UNREADABLE as error:  # a page that is not what its checksum says, among others
+        raise StorageCorrupt(f"blocks to merge cannot be read: {error}") from error
     if data is None:
         return None
-    return Merged(facts.block(merge, data.size), data, columns.catalog())
+    return Merged(facts.block(merge, lineage, data), data, columns.catalog())
+
+
+def _lineage(inputs: Sequence[Input]) -> Lineage:
+    blocks = [one.block for one in inputs]
+    earlier = dict.fromkeys(id_ for one in inputs if one.lineage for id_ in one.lineage.replaces)
+    return Lineage(
+        level=max(block.level for block in blocks) + 1,
+        created_ns=min(block.created_ns for block in blocks),
+        inputs=tuple(block.id for block in blocks),
+        earlier=tuple(earlier)[:_MOST_EARLIER],
+    )
 
 
 def merged_id(merge: Merge) -> str:
@@ -113,13 +133,14 @@ def _sorted(stretches: Iterable[pa.Table]) -> Iterator[pa.Table]:
 
 
 def _whole_groups(stretches: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """The same rows in tables whose length is a multiple of that of row groups, but for the last one."""
+    """The same rows in tables whose length is a multiple of that of row groups, but for the last one and large ones."""
     from spanlake.store.parquet import ROW_GROUP_SPANS
 
     rest: pa.Table | None = None
     for stretch in stretches:
         table = stretch if rest is None else pa.concat_tables([rest, stretch]).unify_dictionaries()
-        end = table.num_rows // ROW_GROUP_SPANS * ROW_GROUP_SPANS
+        whole = table.num_rows // ROW_GROUP_SPANS * ROW_GROUP_SPANS
+        end = table.num_rows if table.nbytes > _GROUP_BYTES else whole
         if end:
             yield table.slice(0, end)
         rest = table.slice(end)
@@ -127,7 +148,7 @@ def _whole_groups(stretches: Iterable[pa.Table]) -> Iterator[pa.Table]:
         yield rest
 
 
-def _encode(tables: Iterator[pa.Table]) -> pa.Buffer | None:
+def _encode(tables: Iterator[pa.Table], lineage: Lineage) -> pa.Buffer | None:
     """The Parquet file of these rows; None when there are none."""
     from spanlake.store.parquet import BlockWriter, encode
 
@@ -136,8 +157,8 @@ def _encode(tables: Iterator[pa.Table]) -> pa.Buffer | None:
         return None
     first = _decoded(first)
     if second is None:
-        return encode(first)
-    writer = BlockWriter(first, has_more=True)
+        return encode(first, lineage)
+    writer = BlockWriter(first, lineage, has_more=True)
     for table in chain((first, second), tables):
         writer.write(_with_types(table, first.schema))
     return writer.close()
@@ -177,19 +198,20 @@ class _Facts:
         self._trace_ids.append(pc.unique(table["trace_id"]))
         return table
 
-    def block(self, merge: Merge, size: int) -> Block:
+    def block(self, merge: Merge, lineage: Lineage, data: pa.Buffer) -> Block:
         """The entry of the block."""
         first = merge.inputs[0]
         return Block(
             tenant=first.tenant,
             date=first.date,
             id=merged_id(merge),
-            level=max(block.level for block in merge.inputs) + 1,
+            level=lineage.level,
             start_ns=min(self._starts),
             end_ns=max(self._ends),
             spans=self._spans,
-            size=size,
-            created_ns=min(block.created_ns for block in merge.inputs),
+            size=data.size,
+            created_ns=lineage.created_ns,
             trace_filter=trace_filter.build(pa.chunked_array(self._trace_ids)),
             uncompressed_size=self._uncompressed_size,
+            checksum=checksum(data),
         )

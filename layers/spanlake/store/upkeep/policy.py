@@ -19,6 +19,10 @@ FULL_BYTES = 128 << 20
 # Fresh blocks are not sorted, so that those of a merge are held in memory together.
 FRESH_SPANS = 1 << 17
 FRESH_BYTES = 32 << 20
+# A file of 200 KB may hold 48 MiB of spans, so that what a merge reads is bounded by what it is in memory as well.
+FULL_UNCOMPRESSED = 1 << 30
+FRESH_UNCOMPRESSED = 64 << 20
+_INFLATION = 4  # how many times larger than its file a block is in memory that an older version wrote
 
 FAN_IN = 32
 MOST_INPUTS = MAX_REPLACED - 10  # when many have piled up
@@ -43,6 +47,11 @@ class Merge:
     def size(self) -> int:
         """How many bytes it reads."""
         return sum(block.size for block in self.inputs)
+
+
+def uncompressed_size(block: Block) -> int:
+    """The bytes of a block's spans in memory, roughly where its entry does not say."""
+    return block.uncompressed_size or _INFLATION * block.size
 
 
 def plan(blocks: Iterable[Block], now_ns: int, *, settle: bool = False) -> list[Merge]:
@@ -72,7 +81,11 @@ def _is_over(blocks: Sequence[Block], now_ns: int) -> bool:
 
 
 def _is_full(block: Block) -> bool:
-    return 2 * block.spans >= FULL_SPANS or 2 * block.size >= FULL_BYTES
+    return (
+        2 * block.spans >= FULL_SPANS
+        or 2 * block.size >= FULL_BYTES
+        or 2 * uncompressed_size(block) >= FULL_UNCOMPRESSED
+    )
 
 
 def _side_by_side(blocks: Sequence[Block]) -> Sequence[Block]:
@@ -140,8 +153,10 @@ def _fits(run: Sequence[Block]) -> bool:
         len(run) <= MOST_INPUTS
         and sum(block.spans for block in run) <= FULL_SPANS
         and sum(block.size for block in run) <= FULL_BYTES
+        and sum(map(uncompressed_size, run)) <= FULL_UNCOMPRESSED
         and sum(block.spans for block in fresh) <= FRESH_SPANS
         and sum(block.size for block in fresh) <= FRESH_BYTES
+        and sum(map(uncompressed_size, fresh)) <= FRESH_UNCOMPRESSED
     )
 
 
@@ -149,4 +164,8 @@ def _is_worthwhile(run: Sequence[Block]) -> bool:
     """Whether a run is several blocks, or a fresh one too large to be merged before it is sorted."""
     if len(run) > 1:
         return True
-    return run[0].level == 0 and (2 * run[0].spans > FRESH_SPANS or 2 * run[0].size > FRESH_BYTES)
+    return run[0].level == 0 and (
+        2 * run[0].spans > FRESH_SPANS
+        or 2 * run[0].size > FRESH_BYTES
+        or 2 * uncompressed_size(run[0]) > FRESH_UNCOMPRESSED
+    )

@@ -1,10 +1,10 @@
 """Blocks whose time has come: their entries go first, then their objects."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 
 from spanlake.store.days import day_range, utc_day
 from spanlake.store.errors import IndexConflict
@@ -27,21 +27,55 @@ class Removed:
         return Removed(self.blocks + other.blocks, self.spans + other.spans, self.size + other.size)
 
 
-def remove_retired(objects: Objects, index: Index, *, grace_seconds: int = GRACE_SECONDS) -> Removed:
-    """Delete the objects of blocks that ceased to be live longer ago than that."""
-    retired = index.retired(int(time.time()) - grace_seconds)
+def remove_retired(
+    objects: Objects, index: Index, *, grace_seconds: int = GRACE_SECONDS, counted_from: date = date.min
+) -> Removed:
+    """Delete the objects of blocks that ceased to be live longer ago than that; counts those of days from a date on.
+
+    The lower levels go first: as long as a block is there, so are those that replaced it.
+    """
+    retired = sorted(index.retired(int(time.time()) - grace_seconds), key=lambda block: block.level)
     removed = Removed()
     for first in range(0, len(retired), _AT_ONCE):
         blocks = retired[first : first + _AT_ONCE]
-        removed += _delete(objects, blocks)
+        _delete(objects, blocks)
+        removed += _sum(block for block in blocks if block.date >= counted_from)
         index.forget(blocks)
     return removed
 
 
 def expire_by_age(objects: Objects, index: Index, retention: timedelta, now_ns: int) -> Removed:
-    """Remove the days all of whose spans started longer ago than that."""
-    oldest = utc_day(now_ns - retention // timedelta(microseconds=1) * 1000)
-    return _delete(objects, index.expire(oldest))
+    """Remove the days all of whose spans started longer ago than that: their entries now, their objects later.
+
+    The objects stay for the time of grace, as those of replaced blocks do; see ``remove_retired``. Returns what ceased
+    to be live.
+    """
+    before = oldest_day(retention, now_ns)
+    days = [(tenant, day) for tenant in index.tenants() for day in index.days(tenant) if day < before]
+    removed, is_empty = Removed(), True
+    for tenant, day in days:
+        live = [block for block in index.find(tenant, *day_range(day)) if block.date == day]
+        removed += _retire(index, live)
+        is_empty = is_empty and not index.entries(tenant, day)
+    if days and is_empty:
+        _delete(objects, index.expire(before))
+    return removed
+
+
+def oldest_day(retention: timedelta, now_ns: int) -> date:
+    """The first day that has spans which are not too old."""
+    return utc_day(now_ns - retention // timedelta(microseconds=1) * 1000)
+
+
+def _retire(index: Index, blocks: Sequence[Block]) -> Removed:
+    """Take blocks of one day away, their objects in time; returns what is gone."""
+    removed = Removed()
+    for first in range(0, len(blocks), MAX_REPLACED):
+        some = blocks[first : first + MAX_REPLACED]
+        with suppress(IndexConflict):  # compaction was quicker, and the next time comes
+            index.replace([], some)
+            removed += _sum(some)
+    return removed
 
 
 def expire_by_size(objects: Objects, index: Index, most: int) -> Removed:
@@ -72,13 +106,15 @@ def _retire_oldest(index: Index, summary: Sequence[DaySummary], excess: int) -> 
         chosen.append(block)
         excess -= block.size
     for tenant, _ in tenants:
-        own = [block for block in chosen if block.tenant == tenant]
-        for first in range(0, len(own), MAX_REPLACED):
-            with suppress(IndexConflict):  # compaction was quicker, and the next time comes
-                index.replace([], own[first : first + MAX_REPLACED])
+        _retire(index, [block for block in chosen if block.tenant == tenant])
 
 
 def _delete(objects: Objects, blocks: Sequence[Block]) -> Removed:
     for block in blocks:
         objects.delete(block.path)
+    return _sum(blocks)
+
+
+def _sum(blocks: Iterable[Block]) -> Removed:
+    blocks = list(blocks)
     return Removed(len(blocks), sum(block.spans for block in blocks), sum(block.size for block in blocks))

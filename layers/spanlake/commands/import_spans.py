@@ -1,0 +1,226 @@
+"""What ``spanlake import`` does."""
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow as pa
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from spanlake.commands.errors import CommandError, ExitCode
+from spanlake.commands.show.figures import counted
+from spanlake.ingest.pipeline import Pipeline
+from spanlake.ingest.request import Format, Receipt, Request
+from spanlake.receivers import jaeger_json, otlp, tempo_json, zipkin_json
+from spanlake.receivers.files.compression import Stream
+from spanlake.receivers.files.errors import MalformedFile
+from spanlake.receivers.files.records import Kind, Record, records
+from spanlake.spans.decode import MalformedRequest
+from spanlake.spans.rejections import explain
+from spanlake.store.errors import StoreError
+from spanlake.store.identity import check_identity
+from spanlake.store.index import Block
+from spanlake.store.opening import open_index, open_objects
+from spanlake.store.writer import write
+
+_GROUP_BYTES = 8 << 20
+_GROUP_RECORDS = 1024
+"""Records are stored together until they have so many bytes, or are so many.
+
+The ids of blocks follow from what is stored together: with other figures a file that is imported again makes other
+blocks, and compaction has to drop the copies.
+"""
+_SHOWN_FAULTS = 5
+_STANDARD_INPUT = "-"
+_FORMATS = {
+    Kind.OTLP: None,
+    Kind.OTLP_JSON: Format.of_each("otlp_json", otlp.read_json),
+    Kind.TEMPO_JSON: Format.of_each("tempo_json", tempo_json.read),
+    Kind.JAEGER_JSON: Format.of_each("jaeger_json", jaeger_json.read),
+    Kind.ZIPKIN_JSON: Format.of_each("zipkin_json", zipkin_json.spans),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The store that spans are imported into."""
+
+    data: Path
+    objects: str
+    index: str
+    tenant: str
+    retention: timedelta | None  # spans that started longer ago are refused
+
+
+@dataclass(slots=True)
+class _Totals:
+    """What has become of the files so far."""
+
+    files: int = 0
+    stored: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    faults: list[str] = field(default_factory=list)  # of records and files that could not be read
+
+    def add(self, file: str, outcomes: Sequence[Receipt | Exception]) -> None:
+        """Count the records of a group. Raises CommandError when they could not be stored."""
+        for outcome in outcomes:
+            if isinstance(outcome, Receipt):
+                self.stored += outcome.accepted
+                self.rejected.update(outcome.rejected)
+            elif isinstance(outcome, MalformedRequest):
+                self.faults.append(f"{file}: {outcome}")
+            else:
+                raise CommandError(f"{file} could not be stored: {outcome}; import it again, nothing is stored twice")
+
+
+def run(files: Sequence[str], target: Target) -> None:
+    """Store the spans of files; raises CommandError, and typer.Exit when something could not be read."""
+    totals = _Totals()
+    for file in files:
+        _require(file)
+    with _store(target) as commit, _progress(files) as advance:
+        for file in files:
+            with _opened(file) as source:
+                _import_file(file, source, partial(commit, target.tenant), totals, advance)
+            totals.files += 1
+    _tell(totals)
+
+
+def _import_file(
+    name: str,
+    source: BinaryIO,
+    commit: Callable[[Sequence[Request]], Sequence[Receipt | Exception]],
+    totals: _Totals,
+    advance: Callable[[BinaryIO], None],
+) -> None:
+    try:
+        for group in _groups(records(Stream(source))):
+            totals.add(name, commit(group))
+            advance(source)
+    except MalformedFile as error:
+        totals.faults.append(f"{name}: {error}")
+    except OSError as error:
+        raise CommandError(f"{name} cannot be read: {error.strerror or error}") from None
+
+
+def _groups(found: Iterator[Record]) -> Iterator[list[Request]]:
+    """Requests in groups; what comes before damage in the file is a group of its own."""
+    group, size = list[Request](), 0
+    try:
+        for record in found:
+            group.append(Request.of(record.body, _FORMATS[record.kind]))
+            size += len(record.body)
+            if size >= _GROUP_BYTES or len(group) >= _GROUP_RECORDS:
+                yield group
+                group, size = [], 0
+    except MalformedFile:
+        if group:
+            yield group
+        raise
+    if group:
+        yield group
+
+
+@contextmanager
+def _store(target: Target) -> Iterator[Callable[[str, Sequence[Request]], Sequence[Receipt | Exception]]]:
+    """What stores groups of requests of a tenant; errors of the store become CommandErrors."""
+    try:
+        index = open_index(target.index, target.data, target.retention)
+        try:
+            objects = open_objects(target.objects, target.data)
+            check_identity(objects, index)
+            yield Pipeline(otlp.read, partial(_write, partial(write, objects, index)), _Uncounted(), target.retention)
+        finally:
+            index.close()
+    except StoreError as error:
+        raise CommandError(str(error)) from None
+
+
+def _write(
+    store: Callable[[str, pa.Table, bytes], Sequence[Block]], tenant: str, table: pa.Table, content_hash: bytes
+) -> Sequence[Block]:
+    """Store spans as blocks whose ids tell too how many there are.
+
+    Some of a file's spans may be refused now that were stored when they were younger: those blocks must stay.
+    """
+    return store(tenant, table, sha256(b"%d:%b" % (table.num_rows, content_hash)).digest())
+
+
+class _Uncounted:
+    """Metrics that nobody asks for."""
+
+    def request(self, protocol: str, code: str) -> None:
+        """Count nothing."""
+
+    def received(self, *, spans: int, size: int) -> None:
+        """Count nothing."""
+
+    def rejected(self, reasons: object) -> None:
+        """Count nothing."""
+
+    def written(self, *, blocks: int, size: int) -> None:
+        """Count nothing."""
+
+    def time_commit(self) -> nullcontext[None]:
+        """Time nothing."""
+        return nullcontext()
+
+
+def _require(file: str) -> None:
+    """Raise CommandError for a file that cannot be opened, before anything is stored."""
+    with _opened(file):
+        pass
+
+
+@contextmanager
+def _opened(file: str) -> Iterator[BinaryIO]:
+    if file == _STANDARD_INPUT:
+        yield sys.stdin.buffer
+        return
+    try:
+        source = Path(file).open("rb")  # noqa: SIM115, closed below
+    except OSError as error:
+        raise CommandError(f"{file} cannot be read: {error.strerror or error}") from None
+    with source:
+        yield source
+
+
+@contextmanager
+def _progress(files: Sequence[str]) -> Iterator[Callable[[BinaryIO], None]]:
+    """Shows on a terminal how much of the files has been read."""
+    sizes = {file: Path(file).stat().st_size for file in files if Path(file).is_file()}
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task("import", total=sum(sizes.values()) or None)
+        read: dict[str, int] = {}
+
+        def advance(source: BinaryIO) -> None:
+            if source.seekable():
+                read[source.name] = source.tell()
+                progress.update(task, completed=sum(read.values()))
+
+        yield advance
+
+
+def _tell(totals: _Totals) -> None:
+    typer.echo(f"{counted(totals.stored, 'span')} imported from {counted(totals.files, 'file')}")
+    if totals.rejected:
+        typer.echo(f"spanlake: {explain(totals.rejected)}", err=True)
+    for fault in totals.faults[:_SHOWN_FAULTS]:
+        typer.echo(f"spanlake: {fault}", err=True)
+    if len(totals.faults) > _SHOWN_FAULTS:
+        typer.echo(f"spanlake: and {len(totals.faults) - _SHOWN_FAULTS} more faults", err=True)
+    if totals.faults:
+        raise typer.Exit(ExitCode.FAILED)
+    if not totals.stored:
+        raise typer.Exit(ExitCode.NOTHING_FOUND)

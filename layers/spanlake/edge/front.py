@@ -1,0 +1,195 @@
+"""Connections to a gRPC port before gRPC sees them: what it would break off without a word is answered and logged.
+
+grpc's core closes connections that are not HTTP/2, and answers calls in a compression that it does not know with
+INTERNAL, in both cases before anything of ours is called. So clients connect to a relay, which looks at the first bytes
+of a connection up to the headers of its first call, and from then on only passes bytes on.
+"""
+
+import asyncio
+import shutil
+import socket
+import tempfile
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+from spanlake.edge import http2
+from spanlake.ingest.misdirected import TLS_ADVICE, Notices
+
+_TLS_HANDSHAKE = b"\x16\x03"  # RFC 8446, 5.1: the type and the version of a first record
+_HELD_BYTES = 256 << 10  # that are written to one side before the other is read no further
+_PREFACE_SECONDS = 20.0  # in which a client has to say that it speaks HTTP/2
+_LINGER_SECONDS = 2.0  # in which a client may send what it had begun, and read the answer
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """What there is to say to clients of one port."""
+
+    port: int
+    advice: str  # which protocol is on which port
+    notices: Notices
+
+
+class FrontServer:
+    """Listens for clients, and passes what they send to a server on a socket in the file system."""
+
+    def __init__(self, front: Front) -> None:
+        self._front = front
+        self._folder = Path(tempfile.mkdtemp(prefix="spanlake-grpc-"))  # that nobody else can enter
+        self._connections: set[asyncio.BaseTransport] = set()
+        self._server: asyncio.Server | None = None
+
+    @property
+    def path(self) -> Path:
+        """Where the server behind has to listen."""
+        return self._folder / "socket"
+
+    async def start(self, listener: socket.socket) -> None:
+        """Take connections to a socket; the server behind listens already."""
+        loop = asyncio.get_running_loop()
+        made = partial(_Arriving, self._front, self.path, self._connections)
+        self._server = await loop.create_server(made, sock=listener)
+
+    def stop_listening(self) -> None:
+        """Take no new connections."""
+        if self._server is not None:
+            self._server.close()
+
+    def close(self) -> None:
+        """End all connections, and remove what was made."""
+        for transport in list(self._connections):
+            transport.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class _Relay(asyncio.Protocol):
+    """Passes on what one side sends to the other, no faster than that takes it."""
+
+    def __init__(self, other: asyncio.Transport, connections: set[asyncio.BaseTransport]) -> None:
+        self._other = other
+        self._connections = connections
+        self.data_received = other.write  # type: ignore[method-assign]  # a call less for each piece
+
+    def pause_writing(self) -> None:
+        if not self._other.is_closing():
+            self._other.pause_reading()
+
+    def resume_writing(self) -> None:
+        if not self._other.is_closing():
+            self._other.resume_reading()
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._connections.discard(self._other)
+        self._other.close()
+
+
+class _Arriving(asyncio.Protocol):
+    """A client of which it is not known yet what it wants."""
+
+    def __init__(self, front: Front, path: Path, connections: set[asyncio.BaseTransport]) -> None:
+        self._front = front
+        self._path = path
+        self._connections = connections
+        self._loop = asyncio.get_running_loop()
+        self._held = bytearray()  # what the server behind does not have yet
+        self._behind: asyncio.Transport | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._transport: asyncio.Transport
+        self._patience: asyncio.TimerHandle
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # of which uvloop's is no subclass
+        self._patience = self._loop.call_later(_PREFACE_SECONDS, transport.close)
+        self._transport.set_write_buffer_limits(_HELD_BYTES)
+        self._connections.add(transport)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._patience.cancel()
+        self._connections.discard(self._transport)
+        if self._connecting is not None:
+            self._connecting.cancel()
+        if self._behind is not None:
+            self._behind.close()
+
+    def data_received(self, data: bytes) -> None:
+        self._held += data
+        if self._behind is not None:
+            self._look(self._behind)
+        elif not http2.PREFACE.startswith(self._held[: len(http2.PREFACE)]):
+            self._refuse_protocol()
+        elif len(self._held) >= len(http2.PREFACE) and self._connecting is None:
+            self._patience.cancel()
+            self._transport.pause_reading()
+            self._connecting = self._loop.create_task(self._connect())
+
+    async def _connect(self) -> None:
+        try:
+            made = partial(_Relay, self._transport, self._connections)
+            behind, _ = await self._loop.create_unix_connection(made, str(self._path))
+        except OSError:  # the server behind has stopped
+            self._transport.close()
+            return
+        behind.set_write_buffer_limits(_HELD_BYTES)
+        self._connections.add(behind)
+        self._behind = behind
+        self._pass_on(behind, len(http2.PREFACE))
+        self._look(behind)
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def _look(self, behind: asyncio.Transport) -> None:
+        """Pass on what may be passed on before the first call, and all that follows once that is known."""
+        end, block = http2.first_headers(self._held)
+        if block is not None and (coding := http2.unknown_encoding(block)):
+            self._refuse_encoding(behind, coding, end)
+            return
+        self._pass_on(behind, end)
+        if block is not None or len(self._held) > http2.LARGEST_FRAME:
+            self._pass_on(behind, len(self._held))
+            self._transport.set_protocol(_Relay(behind, self._connections))
+
+    def _pass_on(self, behind: asyncio.Transport, size: int) -> None:
+        behind.write(bytes(self._held[:size]))
+        del self._held[:size]
+
+    def _refuse_encoding(self, behind: asyncio.Transport, coding: str, start: int) -> None:
+        reason = f"grpc-encoding {coding} is not supported: use gzip, deflate or none"
+        self._front.notices.note(self._front.port, "call refused, unknown compression", reason=reason)
+        behind.set_protocol(asyncio.Protocol())  # whose end is not the client's
+        behind.close()
+        self._connections.discard(behind)
+        lost = partial(self._connections.discard, self._transport)
+        refusing = http2.Refusing(self._transport, reason, lost)
+        self._transport.set_protocol(refusing)
+        refusing.data_received(bytes(self._held[start:]))
+
+    def _refuse_protocol(self) -> None:
+        note, port = self._front.notices.note, self._front.port
+        if self._held.startswith(_TLS_HANDSHAKE):
+            note(port, "connection refused, TLS sent to a port without", reason=TLS_ADVICE)
+            self._transport.close()
+            return
+        note(port, "connection refused, something else than gRPC sent to a port for gRPC", reason=self._front.advice)
+        self._transport.write(_http_refusal(f"this port speaks gRPC: {self._front.advice}\n"))
+        self._transport.write_eof()
+        self._patience.cancel()
+        self._transport.set_protocol(_Discarding(self._transport, self._connections))
+
+
+class _Discarding(asyncio.Protocol):
+    """Passes over what a client still sends, for a while, so that it can read its answer."""
+
+    def __init__(self, transport: asyncio.Transport, connections: set[asyncio.BaseTransport]) -> None:
+        self._transport = transport
+        self._connections = connections
+        asyncio.get_running_loop().call_later(_LINGER_SECONDS, transport.close)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._connections.discard(self._transport)
+
+
+def _http_refusal(text: str) -> bytes:
+    head = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n"
+    return f"{head}Content-Length: {len(text.encode())}\r\n\r\n{text}".encode()

@@ -1,0 +1,70 @@
+"""Files that may be compressed with gzip or zstd."""
+
+from io import RawIOBase
+from typing import BinaryIO, Literal
+
+import pyarrow as pa
+
+from spanlake.receivers.files.errors import MalformedFile
+
+ZSTD = b"\x28\xb5\x2f\xfd"
+_CODECS: dict[bytes, Literal["gzip", "zstd"]] = {b"\x1f\x8b": "gzip", ZSTD: "zstd"}
+_STEP = 1 << 20
+
+
+class Stream:
+    """The content of a file, decompressed where it is compressed; read from its beginning to its end."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._head = file.read(4)
+        codec = next((codec for magic, codec in _CODECS.items() if self._head.startswith(magic)), None)
+        self._file = file
+        self._inflated = pa.CompressedInputStream(_Joined(self._head, file), codec) if codec else None
+        if codec:
+            self._head = b""
+
+    def read(self, size: int) -> bytes:
+        """At most so many bytes; none at the end. Raises MalformedFile for compressed data that is damaged."""
+        if self._head:
+            taken, self._head = self._head[:size], self._head[size:]
+            return taken
+        if self._inflated is None:
+            return self._file.read(size)
+        try:
+            return bytes(self._inflated.read(size))
+        except OSError as error:
+            raise MalformedFile(f"the compressed data cannot be read: {error}") from error
+
+
+def decompressed(data: bytes, limit: int) -> bytes:
+    """A zstd frame's content. Raises MalformedFile, also for more than ``limit`` bytes."""
+    pieces, size = [], 0
+    try:
+        with pa.CompressedInputStream(pa.BufferReader(data), "zstd") as stream:
+            while piece := stream.read(_STEP):
+                size += len(piece)
+                if size > limit:
+                    raise MalformedFile(f"a compressed message becomes larger than {limit} bytes")
+                pieces.append(piece)
+    except OSError as error:
+        raise MalformedFile(f"a compressed message cannot be read: {error}") from error
+    return b"".join(pieces)
+
+
+class _Joined(RawIOBase):
+    """A file of which the first bytes have been read already, as Arrow takes files."""
+
+    def __init__(self, head: bytes, file: BinaryIO) -> None:
+        self._head = head
+        self._file = file
+
+    def readable(self) -> bool:
+        """True: it can be read, and nothing else."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """At most so many bytes; none at the end."""
+        if self._head:
+            taken, self._head = self._head[:size], self._head[size:]
+            return taken
+        return self._file.read(size)

@@ -1,0 +1,5 @@
+"""What is wrong with a file of spans."""
+
+
+class MalformedFile(ValueError):  # noqa: N818
+    """A file that cannot be read from some place on; the message says where and why."""

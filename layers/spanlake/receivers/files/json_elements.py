@@ -1,0 +1,203 @@
+"""Large JSON documents taken apart: the traces, or resources, in them come one after the other."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from spanlake.receivers.files.errors import MalformedFile
+
+Read = Callable[[int], bytes]
+
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:(")(\s*+:)?+)?+|[][{}]', re.DOTALL)
+"""A bracket, or a string: with the first group when it is complete, with the second when it is a member's name."""
+_STEP = 1 << 20
+_LISTS = frozenset({(), ("resourceSpans",), ("batches",), ("data",), ("trace", "resourceSpans"), ("trace", "batches")})
+_LINE_START, _LINE_END = b'{"resourceSpans":[', b"]}"
+"""How lines begin and end that the Collector writes."""
+_DEEPEST = 2
+"""How deep the names of members matter."""
+
+
+class Element(NamedTuple):
+    """A JSON value of a document."""
+
+    path: tuple[str, ...]
+    """Names of the members that lead to the list it stands in."""
+    is_whole: bool
+    """True for a document that has no such list."""
+    text: bytes
+
+
+def elements(read: Read, limit: int) -> Iterator[Element]:
+    """The objects in the lists of documents that hold spans; a document without such a list comes as a whole.
+
+    Documents follow each other, perhaps one a line. ``read`` gives at most so many bytes, none at the end. Raises
+    MalformedFile for what is not JSON, and for an object of more than ``limit`` bytes.
+    """
+    return iter(_Reader(_Text(read, limit)))
+
+
+@dataclass(slots=True)
+class _Text:
+    """The part of a file that is being looked at."""
+
+    read: Read
+    limit: int
+    buffer: bytes = b""
+    before: int = 0  # bytes of the file before the buffer
+    position: int = 0  # in the buffer, of what comes next
+    gap: bytes = b""  # of what stood between the last two tokens, a part that is not white space
+    kept: int | None = None  # from where on the buffer is needed still
+    is_complete: bool = False
+    _passed: bytes = b""
+
+    def next(self) -> re.Match[bytes] | None:
+        """The next token; None at the end of the file."""
+        while True:
+            token = _TOKEN.search(self.buffer, self.position)
+            if token and (token[1] or token[0][:1] != b'"') and (token.end() < len(self.buffer) or self.is_complete):
+                self._advance(token.start(), token.end())
+                return token
+            if self.is_complete:
+                if token:
+                    raise self.error("a string is cut short")
+                self._advance(len(self.buffer), len(self.buffer))
+                return None
+            self._extend(token.start() if token else len(self.buffer))
+
+    def _advance(self, start: int, end: int) -> None:
+        self.gap, self._passed = self._passed + self.buffer[self.position : start].strip(), b""
+        self.position = end
+
+    def _extend(self, pending: int) -> None:
+        """Read more, and forget what is before ``pending`` and is not kept."""
+        start = pending if self.kept is None else self.kept
+        if len(self.buffer) - start > self.limit:
+            raise self.error(f"a trace or resource is larger than {self.limit} bytes")
+        more = self.read(_STEP)
+        self.is_complete = not more
+        self._passed += self.buffer[self.position : pending].strip()[:1]
+        self.buffer = self.buffer[start:] + more
+        self.before += start
+        self.position = pending - start
+        if self.kept is not None:
+            self.kept = 0
+
+    def line(self) -> bytes | None:
+        """The content of a line that the Collector has written: elements with commas between; None if it is another.
+
+        It is taken as it is where its brackets match by number, which is quicker to find out than where they do.
+        """
+        while not self.is_complete and len(self.buffer) - self.position < len(_LINE_START):
+            self._extend(self.position)
+        if not self.buffer.startswith(_LINE_START, self.position):
+            return None
+        while (end := self.buffer.find(b"\n", self.position)) < 0:
+            if self.is_complete or len(self.buffer) - self.position > self.limit:
+                return None
+            self._extend(self.position)
+        line = self.buffer[self.position : end].rstrip(b"\r")
+        if not line.endswith(_LINE_END) or any(line.count(a) != line.count(b) for a, b in ((b"{", b"}"), (b"[", b"]"))):
+            return None
+        self.position = end + 1
+        return line[len(_LINE_START) : -len(_LINE_END)]
+
+    def keep(self, start: int) -> None:
+        """Keep the buffer from here on."""
+        self.kept = start
+
+    def take(self) -> bytes:
+        """What has been kept, up to the present position; it need not be kept any more."""
+        assert self.kept is not None
+        taken, self.kept = self.buffer[self.kept : self.position], None
+        return taken
+
+    def error(self, reason: str) -> MalformedFile:
+        """An error that says where it is."""
+        return MalformedFile(f"at byte {self.before + self.position}: {reason}")
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Follows a text's brackets."""
+
+    text: _Text
+    containers: list[tuple[bytes, tuple[str, ...]]] = field(default_factory=list)
+    """Opening brackets, and the names that lead to what they open."""
+    name: str = ""
+    """Of the member that comes next."""
+    has_list: bool = False
+    """Whether the document has a list of elements."""
+
+    def __iter__(self) -> Iterator[Element]:
+        yield from self._lines()
+        while token := self._next():
+            if token[0][:1] == b'"':
+                self._string(token)
+            elif token[0] in (b"{", b"["):
+                yield from self._open(token)
+            else:
+                yield from self._close(token[0])
+        if self.containers:
+            raise self.text.error("the file ends within a document: it is cut short")
+
+    def _lines(self) -> Iterator[Element]:
+        while (line := self.text.line()) is not None:
+            if line:
+                yield Element(("resourceSpans",), is_whole=False, text=line)
+
+    def _next(self) -> re.Match[bytes] | None:
+        token = self.text.next()
+        if not self.containers and self.text.gap:
+            raise self.text.error("this is not JSON")
+        return token
+
+    def _string(self, token: re.Match[bytes]) -> None:
+        if not self.containers:
+            raise self.text.error("an object is needed, not a string")
+        if token[2] and len(self.containers) <= _DEEPEST:
+            self.name = token[0].partition(b'"')[2].rpartition(b'"')[0].decode(errors="replace")
+
+    def _open(self, token: re.Match[bytes]) -> Iterator[Element]:
+        bracket = token[0]
+        if self.containers and self._is_list() and bracket == b"{":
+            yield self._element(token)
+            return
+        path: tuple[str, ...] = ()
+        if not self.containers:
+            self.has_list = False
+            self.text.keep(token.start())
+        elif self.containers[-1][0] == b"{":
+            path = (*self.containers[-1][1], self.name)
+        else:
+            path = (*self.containers[-1][1], "[]")
+        self.containers.append((bracket, path))
+        if self._is_list():
+            self.has_list = True
+            self.text.kept = None
+
+    def _is_list(self) -> bool:
+        bracket, path = self.containers[-1]
+        return bracket == b"[" and path in _LISTS
+
+    def _element(self, token: re.Match[bytes]) -> Element:
+        """The object that begins with the token."""
+        self.text.keep(token.start())
+        depth = 1
+        while depth:
+            following = self.text.next()
+            if following is None:
+                raise self.text.error("the file ends within a trace: it is cut short")
+            depth += (following[0] in (b"{", b"[")) - (following[0] in (b"}", b"]"))
+        return Element(self.containers[-1][1], is_whole=False, text=self.text.take())
+
+    def _close(self, bracket: bytes) -> Iterator[Element]:
+        opening = {b"}": b"{", b"]": b"["}[bracket]
+        if not self.containers or self.containers.pop()[0] != opening:
+            raise self.text.error("brackets do not match: this is not JSON")
+        if self.containers:
+            return
+        if not self.has_list:
+            yield Element((), is_whole=True, text=self.text.take())
+        yield from self._lines()

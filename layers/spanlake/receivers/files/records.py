@@ -1,0 +1,187 @@
+"""Finds out the format of a file of spans, and takes it apart into requests of a bounded size."""
+
+import re
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import NamedTuple
+
+from spanlake.receivers.files.compression import ZSTD, Stream, decompressed
+from spanlake.receivers.files.errors import MalformedFile
+from spanlake.receivers.files.json_elements import Element, elements
+
+MAX_RECORD_BYTES = 64 << 20
+"""The largest message, resource or trace; it is held in memory as a whole."""
+
+_JOINED_BYTES = 1 << 20
+"""Small resources and traces are put together until they have so many bytes."""
+_LENGTH_BYTES = 4
+_HEAD_BYTES = 256
+_JSON = re.compile(rb'(?:\xef\xbb\xbf)?\s*+(?:\{\s*+(?:"[A-Za-z]|\})|\[\s*+[{\]])')
+"""How JSON begins. More than its bracket is looked at: behind a line break it may be the length of a message."""
+_RESOURCE_SPANS = b"\x0a"  # the tag of TracesData's only field
+_MOST_VARINT_BYTES = 10
+_KNOWN = (
+    "known are OTLP in protobuf and JSON, Jaeger's JSON and Tempo's JSON, as they are or compressed with gzip or zstd"
+)
+
+
+class Kind(StrEnum):
+    """The format of a record."""
+
+    OTLP = "OTLP protobuf"
+    OTLP_JSON = "OTLP JSON"
+    TEMPO_JSON = "Tempo JSON"
+    JAEGER_JSON = "Jaeger JSON"
+    ZIPKIN_JSON = "Zipkin JSON"
+
+
+class Record(NamedTuple):
+    """A request to store spans."""
+
+    kind: Kind
+    body: bytes
+
+
+def records(stream: Stream) -> Iterator[Record]:
+    """The records of a file, each of which is read when it is asked for.
+
+    A file is OTLP protobuf as the Collector's file exporter writes it (messages behind their lengths, of which each
+    may be compressed on its own) or a single TracesData; or JSON: OTLP, a document a line or one of many lines,
+    Jaeger's, Tempo's, or a list of Zipkin spans. Raises MalformedFile.
+    """
+    source = _Source(stream)
+    head = source.peek(_HEAD_BYTES)
+    if not head:
+        return iter(())
+    if _JSON.match(head):
+        return _joined(_classified(elements(source.read_text, MAX_RECORD_BYTES)))
+    if head.startswith(_RESOURCE_SPANS):
+        return _joined(_resources(source))
+    return _messages(source)
+
+
+class _Source:
+    """A stream of which the beginning can be looked at."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._ahead = b""
+        self.position = 0
+
+    def peek(self, size: int) -> bytes:
+        while len(self._ahead) < size and (more := self._stream.read(1 << 16)):
+            self._ahead += more
+        return self._ahead[:size]
+
+    def read_text(self, size: int) -> bytes:
+        """At most so many bytes of text, without the mark that some programs put before UTF-8."""
+        if not self.position and self.peek(3) == b"\xef\xbb\xbf":
+            self.take(3)
+        return self._some(size)
+
+    def take(self, size: int) -> bytes:
+        """So many bytes, fewer only at the end."""
+        pieces, missing = [], size
+        while missing and (piece := self._some(missing)):
+            pieces.append(piece)
+            missing -= len(piece)
+        return b"".join(pieces)
+
+    def _some(self, size: int) -> bytes:
+        if self._ahead:
+            taken, self._ahead = self._ahead[:size], self._ahead[size:]
+        else:
+            taken = self._stream.read(size)
+        self.position += len(taken)
+        return taken
+
+    def message(self, size: int) -> bytes:
+        """A message of so many bytes. Raises MalformedFile when it is too large, or cut short."""
+        start = self.position
+        if size > MAX_RECORD_BYTES:
+            raise MalformedFile(
+                f"at byte {start}: this is no format that can be imported, or a message of {size} bytes "
+                f"(limit: {MAX_RECORD_BYTES}); {_KNOWN}"
+            )
+        message = self.take(size)
+        if len(message) < size:
+            raise MalformedFile(f"at byte {start}: the file ends within a message of {size} bytes: it is cut short")
+        return message
+
+
+def _messages(source: _Source) -> Iterator[Record]:
+    """Messages behind their lengths: 4 bytes, big-endian."""
+    while length := source.take(_LENGTH_BYTES):
+        if len(length) < _LENGTH_BYTES:
+            raise MalformedFile(f"at byte {source.position}: the file ends within a length: it is cut short")
+        message = source.message(int.from_bytes(length))
+        if message.startswith(ZSTD):
+            message = decompressed(message, MAX_RECORD_BYTES)
+        yield Record(Kind.OTLP_JSON if message.startswith(b"{") else Kind.OTLP, message)
+
+
+def _resources(source: _Source) -> Iterator[Record]:
+    """The fields of one TracesData, each a TracesData of its own."""
+    while tag := source.take(1):
+        if tag != _RESOURCE_SPANS:
+            raise MalformedFile(f"at byte {source.position - 1}: this is not OTLP protobuf; {_KNOWN}")
+        length = _varint(source)
+        yield Record(Kind.OTLP, tag + length + source.message(_decoded(length)))
+
+
+def _varint(source: _Source) -> bytes:
+    encoded = source.take(1)
+    while encoded and encoded[-1] & 0x80 and len(encoded) < _MOST_VARINT_BYTES:
+        encoded += source.take(1) or b"\0"
+    return encoded or b"\0"
+
+
+def _decoded(varint: bytes) -> int:
+    return sum((byte & 0x7F) << 7 * number for number, byte in enumerate(varint))
+
+
+def _classified(found: Iterator[Element]) -> Iterator[Record]:
+    for element in found:
+        yield Record(_kind(element), element.text)
+
+
+def _kind(element: Element) -> Kind:
+    if element.path == ("data",):
+        return Kind.JAEGER_JSON
+    if element.path == ("resourceSpans",):
+        return Kind.OTLP_JSON
+    if element.path:
+        return Kind.TEMPO_JSON
+    if b'"spans"' in element.text and b'"processes"' in element.text:
+        return Kind.JAEGER_JSON
+    if not element.is_whole and b'"traceId"' in element.text:
+        return Kind.ZIPKIN_JSON
+    raise MalformedFile(f"a JSON document that begins with {element.text[:60]!r} holds no spans; {_KNOWN}")
+
+
+_AROUND = {
+    Kind.OTLP: (b"", b"", b""),
+    Kind.OTLP_JSON: (b'{"resourceSpans":[', b",", b"]}"),
+    Kind.TEMPO_JSON: (b'{"batches":[', b",", b"]}"),
+    Kind.JAEGER_JSON: (b'{"data":[', b",", b"]}"),
+    Kind.ZIPKIN_JSON: (b"[", b",", b"]"),
+}
+
+
+def _joined(found: Iterator[Record]) -> Iterator[Record]:
+    """Elements of one kind made into requests."""
+    kind, bodies, size = Kind.OTLP, list[bytes](), 0
+    for record in found:
+        if bodies and (record.kind is not kind or size + len(record.body) > _JOINED_BYTES):
+            yield _request(kind, bodies)
+            bodies, size = [], 0
+        kind = record.kind
+        bodies.append(record.body)
+        size += len(record.body)
+    if bodies:
+        yield _request(kind, bodies)
+
+
+def _request(kind: Kind, bodies: list[bytes]) -> Record:
+    before, between, after = _AROUND[kind]
+    return Record(kind, before + between.join(bodies) + after)

@@ -1,0 +1,67 @@
+"""Traces in the JSON of Tempo's API, where ids are base64: ``batches`` of version 1, ``trace`` of version 2."""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from spanlake.receivers import json_body, json_parser
+from spanlake.receivers.errors import MalformedSpans
+from spanlake.receivers.translated import Translated
+from spanlake.spans.ids import SPAN_ID, TRACE_ID
+from spanlake.spans.json_messages import read_request
+
+_FORMAT = "Tempo's JSON"
+_LENGTHS = {"traceId": TRACE_ID, "spanId": SPAN_ID, "parentSpanId": SPAN_ID}
+_HEXADECIMAL = re.compile(r"[0-9a-fA-F]*", re.ASCII)
+
+
+def read(body: bytes) -> Translated:
+    """Turn a trace into an ExportTraceServiceRequest, as OTLP/JSON is read. Raises MalformedSpans.
+
+    Ids may be hexadecimal too, as Grafana writes them into the files that it downloads.
+    """
+    try:
+        resource_spans = _resource_spans(json_parser.parse(body))
+        for span in _spans(resource_spans):
+            _make_hexadecimal(span)
+        request = read_request({"resourceSpans": resource_spans})
+    except ValueError as error:
+        raise MalformedSpans(_FORMAT, str(error)) from error
+    return Translated(request.message.SerializeToString(), request.rejected)
+
+
+def _resource_spans(document: object) -> list[Any]:
+    trace = document.get("trace", document) if isinstance(document, dict) else None
+    found = trace.get("batches", trace.get("resourceSpans", [])) if isinstance(trace, dict) else None
+    if not isinstance(found, list):
+        raise ValueError("it has neither batches nor a trace with resourceSpans")
+    return found
+
+
+def _spans(resource_spans: list[Any]) -> Iterator[dict[str, Any]]:
+    """Spans and their links; Tempo 1 has another name for scopes."""
+    for resource in json_body.objects(resource_spans):
+        for name in ("scopeSpans", "instrumentationLibrarySpans"):
+            for scope in json_body.objects(resource.get(name)):
+                for span in json_body.objects(scope.get("spans")):
+                    yield span
+                    yield from json_body.objects(span.get("links"))
+
+
+def _make_hexadecimal(ids: dict[str, Any]) -> None:
+    for name, length in _LENGTHS.items():
+        if isinstance(ids.get(name), str):
+            ids[name] = _hexadecimal(ids[name], length)
+
+
+def _hexadecimal(text: str, length: int) -> str:
+    """An id of so many bytes in hexadecimal digits; what is no id stays as it is."""
+    if len(text) == 2 * length and _HEXADECIMAL.fullmatch(text):
+        return text
+    try:
+        decoded = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except binascii.Error:
+        return text
+    return decoded.hex() if len(decoded) <= length else text

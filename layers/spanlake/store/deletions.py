@@ -1,0 +1,69 @@
+"""Deletions of traces as storage has them, beside the blocks: an index that is rebuilt must not bring spans back.
+
+Each deletion is an object below ``deletions/`` that names the trace and the blocks that held its spans. Blocks made of
+these later do not hold them.
+"""
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from spanlake.store.errors import ObjectNotFound, StorageCorrupt
+from spanlake.store.index import Block
+from spanlake.store.objects import Objects
+from spanlake.store.tenant import escape_tenant
+
+DELETIONS = "deletions/"
+
+_KEPT = timedelta(days=1)  # longer than from the record to the entry that hides the spans
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """The deletion of a trace."""
+
+    path: str  # of its object
+    trace_id: bytes
+    blocks: tuple[str, ...]  # paths
+
+
+def record_deletion(objects: Objects, blocks: Sequence[Block], trace_id: bytes) -> None:
+    """Note that the spans that blocks hold of a trace are deleted, durable when this returns."""
+    if not blocks:
+        return
+    content = {"trace": trace_id.hex(), "blocks": [block.path for block in blocks]}
+    tenant = escape_tenant(blocks[0].tenant)
+    path = f"{DELETIONS}tenant={tenant}/{time.time_ns():020d}-{trace_id.hex()}.json"
+    objects.put(path, json.dumps(content).encode())
+
+
+def deletions_by_block(objects: Objects) -> dict[str, frozenset[bytes]]:
+    """The ids of deleted traces by the path of a block that held them; raises StorageCorrupt."""
+    found: dict[str, set[bytes]] = {}
+    for deletion in read_deletions(objects):
+        for path in deletion.blocks:
+            found.setdefault(path, set()).add(deletion.trace_id)
+    return {path: frozenset(trace_ids) for path, trace_ids in found.items()}
+
+
+def read_deletions(objects: Objects) -> Iterator[Deletion]:
+    """All deletions on record; raises StorageCorrupt."""
+    for info in objects.list(DELETIONS):
+        try:
+            content = json.loads(objects.get(info.path))
+            yield Deletion(info.path, bytes.fromhex(content["trace"]), tuple(map(str, content["blocks"])))
+        except ObjectNotFound:
+            continue
+        except (ValueError, KeyError, TypeError) as error:
+            raise StorageCorrupt(f"{info.path} cannot be read: {error}") from error
+
+
+def forget_deletions(objects: Objects, existing: frozenset[str]) -> None:
+    """Remove the records whose blocks are all gone, given the paths of the objects that exist."""
+    old = datetime.now(UTC) - _KEPT
+    recent = {info.path for info in objects.list(DELETIONS) if info.modified > old}
+    for deletion in read_deletions(objects):
+        if deletion.path not in recent and existing.isdisjoint(deletion.blocks):
+            objects.delete(deletion.path)

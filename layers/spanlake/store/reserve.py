@@ -1,0 +1,47 @@
+"""Disk space held back for the index: a full disk must not keep the server from starting, nor from removing blocks."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+_SIZE = 4 << 20  # bytes; SQLite's shared memory takes 32 KiB, the log of a large removal some MiB
+_LEAST = 64 << 10
+
+
+class Reserve:
+    """A file that takes space for nothing, until it is released."""
+
+    def __init__(self, path: Path, size: int = _SIZE) -> None:
+        self._path = path
+        self._size = size
+
+    def release(self) -> bool:
+        """Give the space back to the file system; False when none was held."""
+        try:
+            self._path.unlink()
+        except OSError:
+            return False
+        return True
+
+    def fill(self) -> None:
+        """Take the space, or what is left of it on a disk that is nearly full."""
+        with suppress(OSError):
+            if self._held() >= self._size:
+                return
+            free = os.statvfs(self._path.parent)
+            self._take(min(self._size, self._held() + free.f_bavail * free.f_frsize))
+
+    def _held(self) -> int:
+        try:
+            return self._path.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def _take(self, size: int) -> None:
+        if size < _LEAST:
+            return
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o644)
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+        finally:
+            os.close(descriptor)

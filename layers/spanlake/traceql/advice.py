@@ -1,0 +1,171 @@
+"""Says what TraceQL writes where a query has the words of another language, or a slip of the keyboard."""
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from spanlake.traceql.tree import Binary, Kind, ScalarFilter, ScalarOperation, Static, Status, Type
+from spanlake.traceql.types import type_of
+
+_WORD = re.compile(r"\w+")
+_DOTTED = re.compile(r"\w+(?:[.\-/]\w+)+")
+_SUBSCRIPT = re.compile(r"""(span|resource|event|link|instrumentation)\s*\[\s*["'`]?([^"'`\]]{0,80})""")
+_ENUM_BEFORE = re.compile(r"\b(status|kind)\s*[=!]=?~?\s*\Z")
+_DIGIT_BEFORE = re.compile(r"[0-9]\s+\Z")
+_LOW_QUOTES: Final = "\u201a\u201e"
+_LOOK_BACK: Final = 80  # characters
+
+_STATUSES: Final = ", ".join(status.name.lower() for status in Status)
+_KINDS: Final = ", ".join(kind.name.lower() for kind in Kind)
+_ENUMS: Final[Mapping[str, str]] = {"status": _STATUSES, "kind": _KINDS}
+_ENUM_WORDS: Final = frozenset(word.name.lower() for enum in (Status, Kind) for word in enum)
+_ENUM_PREFIX = re.compile(r"(?:span_kind_|status_code_)", re.IGNORECASE)
+_UNITS: Final = frozenset(("ns", "us", "µs", "ms", "s", "m", "h", "d", "w", "y"))
+
+_QUOTES: Final = 'strings stand in straight double quotes or backticks: "x"'
+_AND: Final = "conditions are joined with `&&`"
+_OR: Final = "alternatives are joined with `||`"
+_MATCH: Final = 'a part of a text is found by a regular expression: name =~ ".*x.*"'
+_ONE_OF: Final = 'one of several is found by a regular expression, name =~ "x|y", or by `||`'
+_NIL: Final = "nothing is written nil"
+_WORDS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("and",), _AND),
+    **dict.fromkeys(("or",), _OR),
+    "not": "a condition is denied by `!` before it, in parentheses, or by !=",
+    **dict.fromkeys(("like", "ilike", "contains", "matches", "startswith", "endswith", "regexp", "rlike"), _MATCH),
+    **dict.fromkeys(("in", "between"), _ONE_OF),
+    **dict.fromkeys(("null", "none", "undefined", "nil"), _NIL),
+    **dict.fromkeys(("true", "false"), "`true` and `false` are written in lower case"),
+    **dict.fromkeys(("traceid", "trace_id"), "the id of a trace is trace:id"),
+    **dict.fromkeys(("spanid", "span_id"), "the id of a span is span:id"),
+    **dict.fromkeys(("parentid", "parent_id", "parentspanid", "parent_span_id"), "the parent's id is span:parentID"),
+    **dict.fromkeys(("childcount", "child_count"), "the number of children is span:childCount"),
+    **dict.fromkeys(("operation", "operationname", "spanname", "span_name"), "the name of a span is name"),
+    **dict.fromkeys(("service", "servicename", "service_name"), "the name of a service is resource.service.name"),
+    **dict.fromkeys(("statuscode", "status_code"), f"the status of a span is status: {_STATUSES}"),
+    **dict.fromkeys(("spankind", "span_kind"), f"the kind of a span is kind: {_KINDS}"),
+    **dict.fromkeys(("select", "where", "from"), 'spans are selected in braces: { name = "x" }'),
+}
+_SYMBOLS: Final[Mapping[str, str]] = {
+    "'": _QUOTES,
+    "&": _AND,
+    ",": f"{_AND} or `||`",
+    "~": "a regular expression is matched with `=~`",
+    "#": "a comment begins with //",
+    ";": "a query is one pipeline: leave out the `;`",
+    "[": 'names with odd characters stand in quotes: span."a b"',
+}
+_PAIRS: Final[Mapping[str, str]] = {
+    "==": "equal is one `=`",
+    "<>": "unequal is `!=`",
+    "=>": "at least is `>=`",
+    "=<": "at most is `<=`",
+    "~=": "a regular expression is matched with `=~`",
+}
+
+
+def advice(text: str, at: int) -> str:
+    """The sentence for what stands at a place of a query where it makes no sense; empty where nothing is known."""
+    return next((found for rule in _RULES if (found := rule(text, at))), "")
+
+
+def advised(message: str, text: str, at: int) -> str:
+    """An error's message, and the advice for its place."""
+    found = advice(text, at)
+    return f"{message}; {found}" if found else message
+
+
+def type_advice(node: Binary | ScalarOperation | ScalarFilter) -> str:
+    """What to write where a value stands in quotes beside a field of another type; empty where that is not so."""
+    sides = (node.left, node.right)
+    literal = next((side for side in sides if isinstance(side, Static) and side.type is Type.STRING), None)
+    types = {type_of(side) for side in sides}
+    if literal is None:
+        return ""
+    for type_, name in ((Type.STATUS, "status"), (Type.KIND, "kind")):
+        if type_ in types:
+            return f"; {name} is written without quotes, one of {_ENUMS[name]}"
+    if Type.DURATION in types:
+        return "; a duration is written without quotes, such as 1s"
+    return "; a number is written without quotes" if types & {Type.INT, Type.FLOAT} else ""
+
+
+def _pair(text: str, at: int) -> str:
+    return _PAIRS.get(text[max(at - 1, 0) : at + 1], "")
+
+
+def _quote(text: str, at: int) -> str:
+    is_quote = unicodedata.category(text[at : at + 1] or " ") in ("Pi", "Pf") or text[at : at + 1] in _LOW_QUOTES
+    return _QUOTES if text[at : at + 1] and is_quote else ""
+
+
+def _odd_blank(text: str, at: int) -> str:
+    character = text[at : at + 1]
+    if not character or unicodedata.category(character) not in ("Zs", "Zl", "Zp", "Cf", "Cc"):
+        return ""
+    name = unicodedata.name(character, "a control character").lower()
+    return f"U+{ord(character):04X}, {name}, is no space here: write a plain space or leave it out"
+
+
+def _symbol(text: str, at: int) -> str:
+    return _SYMBOLS.get(text[at : at + 1], "")
+
+
+def _subscript(text: str, at: int) -> str:
+    found = _SUBSCRIPT.match(text, at)
+    if found is None:
+        return ""
+    scope, key = found.groups()
+    return f'attributes are written {scope}.{key}, or {scope}."{key}" with odd characters'
+
+
+def _dotted(text: str, at: int) -> str:
+    found = _DOTTED.match(text, at)
+    if found is None:
+        return ""
+    name = found.group()[:80]
+    return f"attributes are written .{name}, span.{name} or resource.{name}"
+
+
+def _unit(text: str, at: int) -> str:
+    before = _DIGIT_BEFORE.search(text, max(at - _LOOK_BACK, 0), at)
+    return "a duration has no blank before its unit: 1s" if before and _word(text, at) in _UNITS else ""
+
+
+def _enum(text: str, at: int) -> str:
+    word = _ENUM_PREFIX.sub("", _word(text, at))
+    before = _ENUM_BEFORE.search(text[max(at - _LOOK_BACK, 0) : at])
+    if word and before:
+        return f"{before.group(1)} is one of {_ENUMS[before.group(1)]}"
+    return f"it is written `{word.lower()}`, in lower case" if word.lower() in _ENUM_WORDS else ""
+
+
+def _quantile(text: str, at: int) -> str:
+    word = _word(text, at).lower()
+    if re.fullmatch(r"p\d{1,4}|percentile(_over_time)?|quantile|histogram_quantile", word):
+        return "quantiles are quantile_over_time(duration, .99)"
+    return ""
+
+
+def _known_word(text: str, at: int) -> str:
+    return _WORDS.get(_word(text, at).lower(), "")
+
+
+def _word(text: str, at: int) -> str:
+    found = _WORD.match(text, at)
+    return found.group()[:_LOOK_BACK] if found else ""
+
+
+_RULES: Final[tuple[Callable[[str, int], str], ...]] = (
+    _pair,
+    _quote,
+    _odd_blank,
+    _subscript,
+    _unit,
+    _quantile,
+    _known_word,
+    _enum,
+    _dotted,
+    _symbol,
+)

@@ -1,0 +1,58 @@
+"""Which days upkeep looks at, and what a look costs."""
+
+import time
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from spanlake.metrics import Metrics
+from spanlake.serve.upkeep import Upkeep, UpkeepPolicy
+from spanlake.store.index import DaySummary
+from spanlake.store.local import LocalObjects
+from spanlake.store.sqlite import SqliteIndex
+from spanlake.store.upkeep.compaction import Compactor
+
+TODAY = date(2026, 11, 22)
+
+
+@pytest.fixture
+def planned(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, date]]:
+    """The days that are planned for, which all have nothing to merge."""
+    planned: list[tuple[str, date]] = []
+
+    def plan(_: Compactor, tenant: str, day: date) -> list[object]:
+        planned.append((tenant, day))
+        return []
+
+    monkeypatch.setattr(Compactor, "plan", plan)
+    return planned
+
+
+def upkeep_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, summary: list[DaySummary]) -> Upkeep:
+    index = SqliteIndex(tmp_path / "index.sqlite")
+    monkeypatch.setattr(index, "summary", lambda: summary)
+    return Upkeep(LocalObjects(tmp_path / "objects"), index, UpkeepPolicy(), Metrics())
+
+
+def test_look_at_many_tenants_costs_no_square(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, planned: list[tuple[str, date]]
+) -> None:
+    summary = [DaySummary(f"tenant-{number}", TODAY, 0, 1, 1, 100) for number in range(20_000)]
+    upkeep = upkeep_of(tmp_path, monkeypatch, summary)
+    start = time.process_time()
+    upkeep._compact()
+    upkeep._compact()
+    assert len(planned) == 20_000, "once each"
+    assert time.process_time() - start < 2, "a comparison of each with each takes minutes"
+
+
+def test_day_is_planned_for_again_when_it_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, planned: list[tuple[str, date]]
+) -> None:
+    summary = [DaySummary(tenant, TODAY, 0, 1, 1, 100) for tenant in "abc"]
+    upkeep = upkeep_of(tmp_path, monkeypatch, summary)
+    upkeep._compact()
+    summary[1] = DaySummary("b", TODAY, 0, 2, 2, 200)
+    upkeep._compact()
+    assert planned[3:] == [("b", TODAY)]

@@ -1,0 +1,79 @@
+"""Storage calls end with the time limit of their caller."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+
+import pytest
+
+from spanlake.store import deadline
+from spanlake.store.deadline import bounded, has_passed, limited
+from spanlake.store.errors import StorageTimeout
+
+SHORT = 0.05
+
+
+def hang() -> None:
+    """Outlast every limit of these tests."""
+    time.sleep(0.4)
+
+
+def test_bounded_returns_what_the_call_returns() -> None:
+    assert bounded("count", lambda: 7) == 7
+
+
+def test_bounded_raises_what_the_call_raises() -> None:
+    def fail() -> None:
+        raise TimeoutError("its own")
+
+    with pytest.raises(TimeoutError, match="its own"), limited(1):
+        bounded("fail", fail)
+
+
+def test_bounded_leaves_a_call_that_hangs() -> None:
+    start = time.monotonic()
+    with pytest.raises(StorageTimeout, match="cannot read it: no answer in time"), limited(SHORT):
+        bounded("read it", hang)
+    assert time.monotonic() - start < 0.3
+
+
+def test_limited_counts_all_calls_together() -> None:
+    def wait_often() -> None:
+        for _ in range(20):
+            bounded("wait", lambda: time.sleep(SHORT))
+
+    with pytest.raises(StorageTimeout), limited(3 * SHORT):
+        wait_often()
+
+
+def test_limited_keeps_the_limit_around_it() -> None:
+    with limited(SHORT), limited(60):
+        time.sleep(2 * SHORT)
+        assert has_passed()
+    assert not has_passed()
+
+
+def test_bounded_starts_no_call_when_the_time_is_over() -> None:
+    started: list[int] = []
+    with pytest.raises(StorageTimeout, match="the time of the request is over"), limited(0):
+        bounded("append", lambda: started.append(1))
+    assert started == []
+
+
+def test_bounded_inside_a_call_shares_its_thread() -> None:
+    assert bounded("look", lambda: bounded("look", threading.get_ident) == threading.get_ident())
+
+
+def test_limit_holds_in_a_copy_of_the_context() -> None:
+    with ThreadPoolExecutor(1) as threads, limited(0):
+        assert threads.submit(copy_context().run, has_passed).result()
+
+
+def test_calls_that_hang_are_bounded_in_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deadline, "_places", threading.BoundedSemaphore(1))
+    with pytest.raises(StorageTimeout), limited(SHORT):
+        bounded("read it", hang)
+    with pytest.raises(StorageTimeout, match="calls are waiting for an answer"), limited(SHORT):
+        bounded("read it", hang)
+    hang()  # until the first one has given its place back

@@ -1,0 +1,115 @@
+"""The procedures of docs/operations.md work as written, up to ports and places."""
+
+import os
+import secrets
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from spanlake.commands.data import opened
+from spanlake.store.transfer.export import Selection, export
+from spanlake.store.writer import write
+from tests.cloud import Cloud
+from tests.commands.tempo import serving
+from tests.conftest import StartServer
+from tests.documents import commands, document, section
+from tests.payloads import export_request
+from tests.server import SPANLAKE, SpanlakeServer
+from tests.store.tables import NOON, span_table
+
+DOCUMENT = document("docs/operations.md")
+TRACE = "74" * 16
+
+
+def procedure(title: str) -> list[str]:
+    """The commands of a section."""
+    return commands(section(DOCUMENT, title))
+
+
+@pytest.fixture
+def server(start_server: StartServer) -> SpanlakeServer:
+    """A server with a span of now that failed, one that did not, and one of 2026-11-22."""
+    server = start_server()
+    request = export_request("failed", "plain")
+    request.resource_spans[0].scope_spans[0].spans[0].status.code = 2  # type: ignore[assignment]
+    request.resource_spans[0].scope_spans[1].spans[0].trace_id = b"p" * 16
+    assert server.post_traces(request.SerializeToString()).status == 200
+    with opened(server.data) as (objects, index):
+        old = span_table([{"name": "old", "start_time_unix_nano": NOON, "trace_id": b"o" * 16}])
+        write(objects, index, "single-tenant", old, b"")
+    return server
+
+
+def shell(command: str, server: SpanlakeServer, replaced: Mapping[str, str] | None = None) -> str:
+    """Run a command beside the data directory; what it printed."""
+    for old, new in (replaced or {}).items():
+        command = command.replace(old, new)
+    environment = os.environ | {"PATH": f"{Path(SPANLAKE[0]).parent}:{os.environ['PATH']}"}
+    command = f"set -eo pipefail; {command}"
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=server.data.parent, env=environment, check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"{command}: {done.stderr}"
+    return done.stdout + done.stderr
+
+
+def names(data: Path, tenant: str = "single-tenant", objects_url: str = "", index_url: str = "") -> list[str]:
+    with opened(data, objects_url, index_url) as (objects, index):
+        traces = [each.traces for each in export(objects, index, Selection(tenant))]
+    found = (group for each in traces for group in each.resource_spans)
+    return sorted(span.name for group in found for scope in group.scope_spans for span in scope.spans)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the commands need curl")
+def test_export_and_import(server: SpanlakeServer) -> None:
+    told = [shell(command, server) for command in procedure("Export")]
+    assert told == ["3 spans exported\n", "1 span exported\n", "1 span exported\n"]
+    files, from_jaeger, from_tempo = procedure("Import")
+    elsewhere = {"--data data": "--data elsewhere"}
+    for _ in range(2):
+        assert "5 spans imported from 3 files" in shell(files, server, elsewhere)
+    assert names(server.data.parent / "elsewhere") == ["failed", "failed", "old", "old", "plain"]
+    shell("spanlake compact --data elsewhere", server)
+    assert names(server.data.parent / "elsewhere") == ["failed", "old", "plain"]
+
+    start = time.time_ns() // 1000
+    span = {"traceID": "1", "spanID": "2", "operationName": "get", "startTime": start, "duration": 5, "processID": "p"}
+    with serving() as jaeger:
+        jaeger.answers({"data": [{"traceID": "1", "spans": [span], "processes": {"p": {"serviceName": "shop"}}}]})
+        assert "1 span imported" in shell(from_jaeger, server, {"http://localhost:16686": jaeger.url})
+    assert "get" in names(server.data)
+    shell(from_tempo, server, {"http://localhost:3200": server.tempo, "<trace-id>": TRACE})
+    assert names(server.data, "copies") == ["failed"]
+
+
+def test_backup_and_restore(server: SpanlakeServer, start_server: StartServer) -> None:
+    here = server.data.parent
+    places = {"/backups": str(here / "backups")}
+    to_directory, _, verify, list_ = procedure("Back up")
+    shell(to_directory, server, places)
+    assert "2 blocks with 3 spans" in shell(verify, server, places)
+    assert len(shell(list_, server, places).splitlines()) == 1
+
+    into_empty, serve, merge, _ = procedure("Restore")
+    shell(into_empty, server, places)
+    assert serve == "spanlake serve --data restored"
+    assert start_server(data=here / "restored").get(f"/api/traces/{TRACE}").status == 200
+    assert names(here / "restored") == ["failed", "old", "plain"]
+    shell(merge, server, places)
+    assert names(server.data) == ["failed", "old", "plain"]
+
+
+def test_backup_and_restore_on_aws(server: SpanlakeServer, cloud: Cloud) -> None:
+    table = f"restored-{secrets.token_hex(6)}"
+    places = {"my-backups": cloud.bucket(), "my-lake": cloud.bucket(), "spanlake-restored": table}
+    _, to_s3, *_ = procedure("Back up")
+    *_, on_aws = procedure("Restore")
+    shell(to_s3, server, places)
+    shell(to_s3, server, places)
+    assert "2 blocks with 3 spans restored" in shell(on_aws, server, places)
+    where = f"s3://{places['my-lake']}/restored", f"dynamodb://{table}"
+    assert names(server.data, "single-tenant", *where) == ["failed", "old", "plain"]

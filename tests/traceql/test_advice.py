@@ -1,0 +1,77 @@
+"""What a query that is refused is told to write instead."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spanlake.traceql import TraceQLError, check, parse
+from spanlake.traceql.advice import advice
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("{ .a == 1 }", "equal is one `=`"),
+        ("{ .a === 1 }", "equal is one `=`"),
+        ("{ .a <> 1 }", "unequal is `!=`"),
+        ("{ .a => 1 }", "at least is `>=`"),
+        ("{ .a =< 1 }", "at most is `<=`"),
+        ("{ .a ~= `x` }", "`=~`"),
+        ("{ name ~ `x` }", "`=~`"),
+        ("{ name = 'x' }", "double quotes or backticks"),
+        ("{ name = \u201cx\u201d }", "straight double quotes"),
+        ("{ name = \u00abx\u00bb }", "straight double quotes"),
+        ("{ name = \u201ex\u201c }", "straight double quotes"),
+        ("{ .a = 1 And .b = 2 }", "joined with `&&`"),
+        ("{ .a = 1 & .b = 2 }", "joined with `&&`"),
+        ("{ .a = 1, .b = 2 }", "joined with `&&`"),
+        ("{ .a = 1 OR .b = 2 }", "joined with `||`"),
+        ("{ NOT .a = 1 }", "denied by `!`"),
+        ("{ name ILIKE `x` }", "regular expression"),
+        ("{ name startsWith `x` }", "regular expression"),
+        ("{ name in (`x`, `y`) }", "`||`"),
+        ("{ .a = None }", "nothing is written nil"),
+        ("{ .a = FALSE }", "`true` and `false`"),
+        ("{ status = failed }", "status is one of unset, ok, error"),
+        ("{ span:status != OK }", "status is one of unset, ok, error"),
+        ("{ kind = SPAN_KIND_CLIENT }", "kind is one of unspecified, internal, server, client"),
+        ("{ Error = status }", "`error`, in lower case"),
+        ("{ STATUS_CODE_OK = status }", "`ok`, in lower case"),
+        ("{ http.request.method = `GET` }", ".http.request.method, span.http.request.method or resource."),
+        ("{ k8s.pod-name = `x` }", "resource.k8s.pod-name"),
+        ("{ duration > 100 ms }", "no blank before its unit"),
+        ("{ trace_id = `1` }", "trace:id"),
+        ("{ parentSpanId = `1` }", "span:parentID"),
+        ("{ operationName = `x` }", "the name of a span is name"),
+        ("{ statusCode = `x` }", "unset, ok, error"),
+        ('{ resource["a b"] = 1 }', 'resource."a b"'),
+        ("{ span[a] = 1 }", "span.a"),
+        ("{ } | p95(duration)", "quantile_over_time(duration, .99)"),
+        ("{ } # all", "a comment begins with //"),
+        ("{ };", "leave out the `;`"),
+        ("{\u00a0}", "U+00A0, no-break space"),
+        ("{\u200b}", "U+200B, zero width space"),
+        ("{\ufeff}", "U+FEFF"),
+        ("SELECT * FROM spans", "{ name"),
+        ("{ kind = `server` }", "kind is written without quotes, one of unspecified, internal"),
+        ("{ `error` = status }", "status is written without quotes"),
+        ("{ traceDuration > `1s` }", "a duration is written without quotes"),
+        ("{ span:childCount = `1` }", "a number is written without quotes"),
+    ],
+)
+def test_refused_query_is_told_what_to_write(query: str, told: str) -> None:
+    with pytest.raises(TraceQLError) as refused:
+        check(parse(query))
+    assert told in str(refused.value)
+
+
+@pytest.mark.parametrize("query", ["{ name > 1 }", "{ .a = }", "{ foo }", "{ .a = 1"])
+def test_other_mistakes_are_told_as_they_are(query: str) -> None:
+    with pytest.raises(TraceQLError) as refused:
+        check(parse(query))
+    assert ";" not in str(refused.value)
+
+
+@given(st.text(max_size=30), st.integers(0, 40))
+def test_there_is_advice_for_any_place(text: str, at: int) -> None:
+    assert isinstance(advice(text, at), str)
