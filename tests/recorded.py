@@ -14,6 +14,8 @@ FOLDER = DATA / "conformance"
 ANSWERS = FOLDER / "answers.jsonl.gz"
 """What Tempo answered."""
 _RIGHT_FOLDER = DATA / "right"
+ORACLE = Path(__file__).parent / "oracle"
+"""The right answers as a program."""
 
 ALL_SPANS = 730
 """A request with ``spss=0``, which shows all spans of a set here (case q10); the answer on file shows three."""

@@ -14,7 +14,7 @@ from spanlake.query.duck import Duck
 from spanlake.query.found import FoundTrace
 from spanlake.query.limits import Limits
 from spanlake.query.querier import ALWAYS, Querier
-from spanlake.query.search import Order, Search
+from spanlake.query.search import Order, Ranking, Search
 from spanlake.query.selected import TimeRange
 from spanlake.query.series import Series
 from spanlake.query.steps import Steps
@@ -175,8 +175,7 @@ class Lake:
             when.end_ns,
             wanted.get("limit", 1000),
             wanted.get("spans", 0),
-            wanted.get("order", Order.START),
-            ascending=wanted.get("ascending", False),
+            Ranking(wanted.get("order", Order.START), wanted.get("ascending", False)),
         )
         return self.querier.search(wanted.get("tenant", TENANT), search)
 
@@ -201,7 +200,7 @@ class Lake:
     def series(self, q: str, steps: Steps, tenant: str = TENANT) -> dict[Any, tuple[float | None, ...]]:
         """The values of a metrics query's series by their labels' values."""
         lines = self.lines(q, steps, tenant)
-        return {tuple(_hashable(value) for _, value in one.labels): one.values for one in lines}
+        return {tuple(hashable(value) for _, value in one.labels): one.values for one in lines}
 
     def lines(self, q: str, steps: Steps, tenant: str = TENANT, exemplars: int = 0) -> list[Series]:
         """The series of a metrics query."""
@@ -209,7 +208,8 @@ class Lake:
         return self.querier.metrics(tenant, query, steps, exemplars=exemplars)
 
 
-def _hashable(value: Any) -> Any:
+def hashable(value: Any) -> Any:
+    """The value of a label, a list as a tuple."""
     return tuple(value) if isinstance(value, list) else value
 
 

@@ -8,6 +8,7 @@ from spanlake.traceql.tokens import ATTRIBUTE_SCOPES, INTRINSICS, LITERALS, SYMB
 from spanlake.traceql.tree import AggregateFunction, MetricsFunction, RankFunction
 
 VALID = [
+    "{ } with (order=duration, asc)",
     "{ resource.service.name = nil }",
     "{ event:name = nil }",
     "{ link:spanID = nil }",
@@ -215,7 +216,6 @@ UNPARSABLE = [
     # hints
     ("{ } with", 1, 9),
     ("{ } with ()", 1, 11),
-    ("{ } with (a)", 1, 12),
     ("{ } with (a=.b)", 1, 13),
     ("{ } with (a=1) | count() > 1", 1, 16),
     ("with (a=true)", 1, 1),

@@ -20,7 +20,7 @@ from spanlake.api.tenant import tenant_of
 from spanlake.query.duck import Cancellation
 from spanlake.query.exemplars import exemplars_wanted
 from spanlake.query.querier import Querier
-from spanlake.query.search import Order, Search
+from spanlake.query.search import Ranking, Search
 from spanlake.query.spans_of_trace import SpanFilter
 from spanlake.query.steps import Steps
 from spanlake.query.tag_values import EVERY_SCOPE, TagValue
@@ -29,7 +29,7 @@ from spanlake.spans.ids import TRACE_ID, parse_id
 from spanlake.spans.tempo_json import trace_v1, trace_v2
 from spanlake.traceql import Unsupported, check, parse
 from spanlake.traceql.parser import parse_identifier
-from spanlake.traceql.tree import Attribute, Field, Intrinsic, IntrinsicField, Query, Type
+from spanlake.traceql.tree import Attribute, Field, Intrinsic, IntrinsicField, Query
 
 DEFAULT_LIMIT = 20
 DEFAULT_SPANS_PER_SET = 3
@@ -144,17 +144,7 @@ class Tempo:
         def ask(stop: Cancellation) -> bytes:
             query = parse(q) if q else query_of_tags(params.text("tags"), shortest, longest)
             plan = self._querier.plan(check(query, self._querier.sizes))
-            order = query.hint("order", Type.STRING)
-            ascending = query.hint("asc", Type.BOOL)
-            wanted = Search(
-                plan,
-                when.start_ns,
-                when.end_ns,
-                limit,
-                spans,
-                Order(str(order.value)) if order is not None else Order.START,
-                ascending=ascending is not None and ascending.value is True,
-            )
+            wanted = Search(plan, when.start_ns, when.end_ns, limit, spans, Ranking.of(query))
             return to_json(answers.search(self._querier.search(tenant, wanted, stop), with_spans=bool(q)))
 
         return _json(await self._run(request, ask))

@@ -190,7 +190,7 @@ def _histogram(fields: Fields, node: MetricsAggregate, _: Steps) -> Measure:
 
 
 def _scaled(column: Array, unit: float) -> list[float | None]:
-    found: list[float | None] = pc.divide(column.cast(pa.float64()), float64(unit)).to_pylist()
+    found: list[float | None] = pc.divide(column.cast(pa.float64(), safe=False), float64(unit)).to_pylist()
     return found
 
 

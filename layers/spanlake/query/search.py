@@ -22,11 +22,13 @@ from spanlake.query.source import Source
 from spanlake.query.stretched import REACH_NS, Stretched
 from spanlake.query.traces import fetch_traces
 from spanlake.query.windows import Window, portions
+from spanlake.traceql.errors import Unsupported
 from spanlake.traceql.fields import Fields
 from spanlake.traceql.pipeline import SearchPlan
 from spanlake.traceql.probe import Probe
 from spanlake.traceql.relation import columns_needed
 from spanlake.traceql.shown import columns_of
+from spanlake.traceql.tree import Query, Type
 
 _SPANS_PER_TRACE = 16  # that are looked at for each trace that is wanted
 _FEWEST_TRACES = 64  # that are judged at once: a few take as long as so many
@@ -52,10 +54,28 @@ class Order(StrEnum):
 
 
 @dataclass(frozen=True)
+class Ranking:
+    """What traces are ranked by; those with the largest values come first, or ``ascending`` those with the smallest."""
+
+    order: Order = Order.START
+    ascending: bool = False
+
+    @classmethod
+    def of(cls, query: Query) -> "Ranking":
+        """The ranking that a query's hints ask for, as in ``with (order=duration, asc)``; raises Unsupported."""
+        order, ascending = query.hint("order", Type.STRING), query.hint("asc", Type.BOOL)
+        if order is not None and order.value not in list(Order):
+            names = " or ".join(Order)
+            raise Unsupported(f"traces are ordered by {names}, as in `with (order=duration)`", query.text, order.at)
+        is_ascending = ascending is not None and ascending.value is True
+        return cls(Order.START if order is None else Order(str(order.value)), is_ascending)
+
+
+@dataclass(frozen=True)
 class Search:
     """What to look for; times in Unix nanoseconds, inclusive. ``spans`` 0 shows every span of a set.
 
-    Traces with the largest ``order`` are kept, or with ``ascending`` those with the smallest.
+    Of more traces than the limit the first by the ``ranking`` are kept.
     """
 
     plan: SearchPlan
@@ -63,18 +83,18 @@ class Search:
     end_ns: int
     limit: int = 20
     spans: int = 3
-    order: Order = Order.START
-    ascending: bool = False
+    ranking: Ranking = Ranking()
 
     @property
     def is_newest_first(self) -> bool:
         """True where the traces that start last are kept."""
-        return self.order is Order.START and not self.ascending
+        return self.ranking == Ranking()
 
     def rank(self, header: Header) -> tuple[int, bytes]:
         """What traces are sorted by, the wanted ones first."""
-        value = header.start_ns if self.order is Order.START else header.end_ns - header.start_ns
-        return (value if self.ascending else -value), header.trace_id
+        is_by_start = self.ranking.order is Order.START
+        value = header.start_ns if is_by_start else header.end_ns - header.start_ns
+        return (value if self.ranking.ascending else -value), header.trace_id
 
     def is_in_range(self, header: Header) -> bool:
         """True where a trace runs in the range."""

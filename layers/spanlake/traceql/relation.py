@@ -12,6 +12,8 @@ from spanlake.traceql.fields import CHILDREN, PARENT, SPAN, TRACE, TREE, Needs
 
 SPANS = "spans"
 ARRIVAL = "arrival"
+TIES = "ties"
+"""The table of parents: the ``arrival`` of each ``child``, and of its ``parent``."""
 PLACED = "placed"
 """The table of the spans' places: ``arrival``, ``nested_left``, ``nested_right`` and ``nested_parent``.
 
@@ -97,7 +99,7 @@ def relation(needs: Needs, select: list[exp.Expr], spans: exp.Query | None = Non
     elif needs.parents:
         _with_ties(query)
     if needs.parents:
-        query = _join(query, "ties", "tie", (ARRIVAL, SPAN), "child", kind="LEFT")
+        query = _join(query, TIES, "tie", (ARRIVAL, SPAN), "child", kind="LEFT")
         query = _join(query, SPANS, PARENT, ("parent", "tie"), ARRIVAL, kind="LEFT")
     if needs.trace:
         query.with_("traces", as_=_TRACES, dialect=DuckDB, copy=False)
@@ -114,7 +116,7 @@ def with_children(query: exp.Select, spans: str = SPANS) -> exp.Select:
 
 def _with_ties(query: exp.Select, spans: str = SPANS) -> exp.Select:
     """Define the table ``ties``: the ``arrival`` of each ``child`` in a table of spans, and of its ``parent``."""
-    for name, text in (("twins", _TWINS), ("chosen", _CHOSEN), ("ties", _TIES)):
+    for name, text in (("twins", _TWINS), ("chosen", _CHOSEN), (TIES, _TIES)):
         query.with_(name, as_=text.format(spans=spans), dialect=DuckDB, copy=False)
     return query
 

@@ -232,7 +232,7 @@ def json_nested(json: Sql) -> Sql:
 def json_present(json: Sql) -> Sql:
     """True where there is a value."""
     absent = exp.In(this=json, expressions=[exp.Literal.string("{}"), exp.Literal.string("null")])
-    return exp.not_(absent)
+    return exp.func("coalesce", exp.not_(absent), exp.false())
 
 
 def struct(members: Iterable[Sql]) -> Sql:
