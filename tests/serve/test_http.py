@@ -103,17 +103,5 @@ def test_other_protocols_are_logged_once_a_minute(
     assert [line["port"] for line in found] == [9411 + server.offset]
 
 
-def test_body_that_is_slow_is_asked_for_again_at_the_end(start_server: StartServer) -> None:
-    server = start_server()
-    with socket.create_connection(("127.0.0.1", 4318 + server.offset), timeout=60) as client:
-        client.sendall(post("t", "late")[:-5])
-        server.wait_for(lambda: server.bytes_in_flight() > 0)
-        server.ask_to_stop()
-        answer = client.recv(65536)
-    assert answer.startswith(b"HTTP/1.1 503 ")
-    assert b"retry-after: 5" in answer
-    assert server.exit_status() == 0
-
-
 def test_the_application_is_the_same_on_every_port(server: SpanlakeServer) -> None:
     assert {ask(port + server.offset, "GET", "/api/echo").status for port in (3200, 3100, 4318, 9411)} == {200}

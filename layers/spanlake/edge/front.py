@@ -18,6 +18,7 @@ from spanlake.edge import http2
 from spanlake.ingest.misdirected import TLS_ADVICE, Notices
 
 _TLS_HANDSHAKE = b"\x16\x03"  # RFC 8446, 5.1: the type and the version of a first record
+_BACKLOG = 2048  # connections that wait to be accepted
 _HELD_BYTES = 256 << 10  # that are written to one side before the other is read no further
 _PREFACE_SECONDS = 20.0  # in which a client has to say that it speaks HTTP/2
 _LINGER_SECONDS = 2.0  # in which a client may send what it had begun, and read the answer
@@ -50,7 +51,7 @@ class FrontServer:
         """Take connections to a socket; the server behind listens already."""
         loop = asyncio.get_running_loop()
         made = partial(_Arriving, self._front, self.path, self._connections)
-        self._server = await loop.create_server(made, sock=listener)
+        self._server = await loop.create_server(made, sock=listener, backlog=_BACKLOG)
 
     def stop_listening(self) -> None:
         """Take no new connections."""
