@@ -8,11 +8,7 @@ from tests.cases.scripts import run_script, scripts
 from tests.server import SpanlakeServer
 
 _RIGHT_ANSWERS = ("q03", "q10", "q11", "q15", "q21")
-_TEMPO_API = ("q01", "q14")
-_NOT_YET = {
-    **dict.fromkeys(_RIGHT_ANSWERS, "waits for the work on right answers"),
-    **dict.fromkeys(_TEMPO_API, "waits for the work on the Tempo API"),
-}
+_NOT_YET = dict.fromkeys(_RIGHT_ANSWERS, "waits for the work on right answers")
 
 
 @pytest.mark.parametrize("script", scripts("query", _NOT_YET))

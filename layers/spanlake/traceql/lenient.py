@@ -9,6 +9,7 @@ from spanlake.traceql.checker import check
 from spanlake.traceql.conditions import conjuncts
 from spanlake.traceql.dialect import Dialect
 from spanlake.traceql.errors import ParseError, TraceQLError
+from spanlake.traceql.ids import with_plain_ids
 from spanlake.traceql.lexer import lex
 from spanlake.traceql.parser import MAX_LENGTH, parse, parse_tokens
 from spanlake.traceql.tokens import COMPARISONS, Token, TokenKind
@@ -37,7 +38,7 @@ def filters(text: str) -> SpansetFilter | None:
     left out. What still does not parse, and what is more than one spanset, filters nothing.
     """
     try:
-        first = _first_stage(_parse(text))
+        first = _first_stage(with_plain_ids(_parse(text)))
     except TraceQLError:
         return None
     if not isinstance(first, SpansetFilter):
