@@ -61,6 +61,8 @@ def test_somebody_hears_of_what_is_wrong(deployed: Deploy) -> None:
             f"AWS/SQS ApproximateNumberOfMessagesVisible {queue}",
             "AWS/ApiGateway 5xx Api",
             f"{STACK} {Metric.SPANS_REJECTED} spanlake-ingest",
+            f"{STACK} {Metric.GARBAGE_REFUSED} spanlake-expire",
+            f"{STACK} {Metric.BLOCKS_MISSING} spanlake-query",
         ]
     )
     for alarm in deployment.of_type("AWS::CloudWatch::Alarm").values():
@@ -81,5 +83,5 @@ def test_nobody_pays_for_alarms_that_nobody_hears(deployed: Deploy) -> None:
 
 def test_without_tokens_there_is_no_alarm_of_them(deployed: Deploy) -> None:
     found = alarms(deployed(AlarmTopicArn=TOPIC, JwtIssuer="https://issuer.example", JwtAudience="spanlake"))
-    assert len(found) == 11
+    assert len(found) == 13
     assert not [name for name in found if "Authorize" in name]

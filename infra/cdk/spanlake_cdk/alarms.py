@@ -41,6 +41,7 @@ class Alarms(Construct):
         self._create(_errors({**callable_, "Expire": functions.expire}))
         self._create(_throttles(callable_))
         self._create(_upkeep(functions))
+        self._create(_storage(Stack.of(self).stack_name))
         self._create(_requests(api, Stack.of(self).stack_name))
 
     def _create(self, alarms: Iterable[_Alarm]) -> None:
@@ -78,6 +79,18 @@ def _upkeep(functions: Functions) -> Iterable[_Alarm]:
     )
     description = "Compaction or upkeep has given up on something; the message in the queue says on what"
     yield _Alarm("WorkIsUndone", description, waiting)
+
+
+def _storage(namespace: str) -> Iterable[_Alarm]:
+    description = (
+        "Objects without an index entry were left in the bucket since they might be data; "
+        "spanlake reindex takes them in"
+    )
+    refused = _metric(namespace, "GarbageRefused", {"service": "spanlake-expire"})
+    yield _Alarm("GarbageIsRefused", description, refused)
+    description = "Blocks in the index have no objects; the log of the function query names them"
+    missing = _metric(namespace, "BlocksMissing", {"service": "spanlake-query"})
+    yield _Alarm("BlocksAreMissing", description, missing)
 
 
 def _requests(api: Api, namespace: str) -> Iterable[_Alarm]:

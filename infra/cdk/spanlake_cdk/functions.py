@@ -7,6 +7,7 @@ from pathlib import Path
 from aws_cdk import Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_destinations as destinations
 from aws_cdk import aws_lambda_event_sources as event_sources
@@ -60,6 +61,10 @@ class Functions(Construct):
     def _environment(self) -> Mapping[str, str]:
         return {**self._storage.locations, "SPANLAKE_RETENTION": self._settings.retention}
 
+    def _identity(self) -> iam.PolicyStatement:
+        """Compares the id of the bucket with that of the table, and gives it one."""
+        return allow("Identity", ["s3:GetObject", "s3:PutObject"], self._storage.lake.arn_for_objects("store.json"))
+
     def _ingest(self) -> Function:
         settings, storage = self._settings, self._storage
         shape = Shape(
@@ -74,6 +79,9 @@ class Functions(Construct):
             },
             may=[
                 allow("Blocks", ["s3:PutObject"], self._blocks),
+                self._identity(),
+                # Who may not list is told 403 of an object that is not there, and not 404.
+                allow("Missing", ["s3:ListBucket"], storage.lake.bucket_arn),
                 permissions.adds_blocks(storage.index.table_arn),
             ],
             snap_start=settings.starts_from_snapshots,
@@ -92,6 +100,8 @@ class Functions(Construct):
             environment={**self._environment(), **self._query_limits(), **self._athena()},
             may=[
                 allow("Blocks", ["s3:GetObject"], self._blocks),
+                self._identity(),
+                allow("Deletions", ["s3:PutObject"], storage.lake.arn_for_objects("deletions/*")),
                 # Who may not list is told 403 of an object that is gone, and not 404. Athena lists.
                 allow("Missing", ["s3:ListBucket", "s3:GetBucketLocation"], storage.lake.bucket_arn),
                 allow(
@@ -113,6 +123,7 @@ class Functions(Construct):
         return {
             "SPANLAKE_TENANT_CLAIM": settings.tenant_claim,
             "SPANLAKE_TRACEQL": settings.traceql,
+            "SPANLAKE_PARTIAL_ANSWERS": "false",
             "SPANLAKE_QUERY_TIMEOUT": settings.query_timeout_seconds,
             "SPANLAKE_QUERY_MEMORY": settings.query_memory_limit,
             "SPANLAKE_QUERY_SPANS": settings.query_spans_limit,
@@ -140,9 +151,11 @@ class Functions(Construct):
                 **self._environment(),
                 "SPANLAKE_QUERY_TIMEOUT": settings.query_timeout_seconds,
                 "SPANLAKE_GLUE_TABLE": analytics.table,
+                "SPANLAKE_KEEP_REPLACED": _KEPT,
             },
             may=[
                 allow("Blocks", _READS_AND_REPLACES, self._blocks),
+                self._identity(),
                 # Who may not list is told 403 of an object that is gone, and not 404.
                 allow("Missing", ["s3:ListBucket"], storage.lake.bucket_arn),
                 permissions.replaces_blocks(storage.index.table_arn),
@@ -178,9 +191,16 @@ class Functions(Construct):
             memory_mib=settings.compact_memory_mib,
             seconds=900,
             layers=[self._layers.common],
-            environment={**self._environment(), "SPANLAKE_QUERY_TIMEOUT": settings.query_timeout_seconds},
+            environment={
+                **self._environment(),
+                "SPANLAKE_QUERY_TIMEOUT": settings.query_timeout_seconds,
+                "SPANLAKE_KEEP_REPLACED": _KEPT,
+                "SPANLAKE_GARBAGE_SHARE": "0.05",
+            },
             may=[
                 allow("Blocks", _READS_AND_REPLACES, self._blocks, trash),
+                self._identity(),
+                allow("Deletions", ["s3:DeleteObject", "s3:GetObject"], storage.lake.arn_for_objects("deletions/*")),
                 allow("Garbage", ["s3:ListBucket"], storage.lake.bucket_arn),
                 permissions.replaces_blocks(storage.index.table_arn),
                 permissions.sends_undone(self.undone.queue_arn),
@@ -199,6 +219,7 @@ class Functions(Construct):
         return expire
 
 
+_KEPT = "1d"  # a table that is restored to an earlier moment finds its objects
 _READS_AND_REPLACES = ("s3:DeleteObject", "s3:GetObject", "s3:PutObject")
 _READS_STREAM = ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator")
 _ATHENA = (

@@ -13,6 +13,7 @@ from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import 
 
 from spanlake.aws_lambda.columns import Columns
 from spanlake.aws_lambda.compaction import Compaction, Day, day_before
+from spanlake.aws_lambda.identity import IdentityCheck
 from spanlake.aws_lambda.settings import settings
 from spanlake.aws_lambda.snapshot import prepare_for_snapshot
 from spanlake.aws_lambda.store import LambdaStore
@@ -58,10 +59,12 @@ def handler() -> Handler:
     config, telemetry = settings(os.environ), Telemetry("spanlake-compact")
     store = LambdaStore.open(config)
     compaction, columns = Compaction(store, config, telemetry), Columns(store, config.athena)
+    check = IdentityCheck(store, telemetry)
     prepare_for_snapshot()
 
     def compact(event: Event, context: Any) -> Any:
         compaction.deadline.follow(context)
+        check()
         processor = BatchProcessor(EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)
         answer = process_partial_response(event, _Batch(compaction, columns, event), processor, context)
         compaction.remove_retired()

@@ -34,6 +34,7 @@ class Metric(StrEnum):
     BLOCKS_MERGED = "BlocksMerged"
     MERGES_LOST = "MergesLost"
     BLOCKS_DELETED = "BlocksDeleted"
+    STORE_MISMATCHES = "StoreMismatches"
     BLOCKS_MISSING = "BlocksMissing"
     GARBAGE_REFUSED = "GarbageRefused"
 

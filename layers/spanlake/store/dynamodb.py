@@ -191,13 +191,16 @@ class DynamoIndex:
 
     def get_property(self, name: str) -> str | None:
         """A property of the index as a whole."""
-        item = self._requests.get([(STORE, name)]).get((STORE, name))
-        return None if item is None else str(item["value"])
+        items = self._requests.query(STORE, begins=name)
+        return next((str(item["value"]) for item in items if item["sk"] == name), None)
 
     def claim_property(self, name: str, value: str) -> str:
         """Set a property unless it has a value; the value that it has then."""
-        self._requests.update(Update((STORE, name), once={"value": value}))
-        return str(self._requests.get([(STORE, name)])[STORE, name]["value"])
+        found = self.get_property(name)
+        if found is None:
+            self._requests.update(Update((STORE, name), once={"value": value}))
+            found = self.get_property(name)
+        return value if found is None else found
 
     def set_property(self, name: str, value: str) -> None:
         """Set a property."""
@@ -272,11 +275,10 @@ class DynamoIndex:
 
     def _stored_before(self, blocks: Sequence[Block]) -> Iterator[StoredBefore]:
         """What is known of blocks that were replaced or hide spans; the entries of live ones are renewed."""
-        if not blocks:
-            return
-        items = self._requests.get([key for block in blocks for key in (block_key(block), tombstone_key(block))])
         for block in blocks:
-            item = items.get(block_key(block)) or items.get(tombstone_key(block))
+            keys = block_key(block), tombstone_key(block)  # queried, which whoever adds blocks may do
+            items = (next(self._requests.query(pk, begins=sk), None) for pk, sk in keys)
+            item = next(filter(None, items), None)
             if item is None:
                 raise StorageUnavailable(f"the entry of the block {block.path} expired meanwhile")
             hidden = item.get("hidden", frozenset()) if is_live(item) else None
