@@ -66,9 +66,13 @@ def names(data: Path, tenant: str = "single-tenant", objects_url: str = "", inde
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the commands need curl")
 def test_export_and_import(server: SpanlakeServer) -> None:
-    told = [shell(command, server) for command in procedure("Export")]
+    *from_store, from_server = procedure("Export")
+    told = [shell(command, server) for command in from_store]
     assert told == ["3 spans exported\n", "1 span exported\n", "1 span exported\n"]
-    files, from_jaeger, from_tempo = procedure("Import")
+    time.sleep(1)  # the end of the range is the second that has begun, and not in it
+    assert shell(from_server, server, {"http://localhost:3200": server.tempo}) == "2 spans exported\n"
+    files, to_server, from_jaeger, from_tempo = procedure("Import")
+    assert "1 span imported" in shell(to_server, server, {"http://localhost:4318": server.otlp_http})
     elsewhere = {"--data data": "--data elsewhere"}
     for _ in range(2):
         assert "5 spans imported from 3 files" in shell(files, server, elsewhere)
