@@ -1,6 +1,7 @@
 """Functions on a bucket and a table that do not belong together store, answer and delete nothing."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -42,9 +43,10 @@ def test_requests_are_answered_with_503_that_says_what_to_do(
 
 
 def test_nothing_is_merged_or_deleted(mismatch: LambdaStore, cloud: Cloud) -> None:
-    for work in (lambda: compact.handler()(woken_by([]), Context()), lambda: expire.handler()({}, Context())):
+    calls: list[tuple[Callable[[], Handler], dict[str, Any]]] = [(compact.handler, woken_by([])), (expire.handler, {})]
+    for make, event in calls:
         with pytest.raises(StoreMismatch):
-            work()
+            make()(event, Context())
     assert len(list(mismatch.objects.list())) == 2
     assert DynamoIndex(cloud.table()).tenants() == []
 

@@ -31,6 +31,11 @@ def _plain(node: Any) -> Any:
         return node
     if isinstance(node, Binary) and node.op in _EQUALITY:
         return _compared(node)
+    return _rebuilt(node)
+
+
+def _rebuilt(node: Any) -> Any:
+    """The node, or a copy of it where an id below it is spelled anew."""
     old = {one.name: getattr(node, one.name) for one in fields(node)}
     changed = {name: new for name, value in old.items() if (new := _plain(value)) is not value}
     return replace(node, **changed) if changed else node
