@@ -21,6 +21,10 @@ def post(tenant: str, name: str, lines: str = "") -> bytes:
     return head.encode() + body
 
 
+def bytewise(data: bytes) -> list[bytes]:
+    return [data[at : at + 1] for at in range(len(data))]
+
+
 def talk(port: int, *sent: bytes, close_after: bool = True) -> bytes:
     """Send pieces, close this side, and read to the end."""
     with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
@@ -49,6 +53,11 @@ def test_upgrade_offers_are_ignored_on_a_connection_that_is_kept(server: Spanlak
     requests = [post(tenant, "one", H2C), post(tenant, "two"), post(tenant, "three", WEBSOCKET)]
     assert talk(4318 + server.offset, b"".join(requests)).count(b"HTTP/1.1 200 ") == 3
     assert stored_names(server.data, tenant) == ["one", "three", "two"]
+
+
+def test_preface_of_http2_is_told_from_a_post_byte_by_byte(server: SpanlakeServer, tenant: str) -> None:
+    assert b"this port speaks HTTP/1.1" in talk(4318 + server.offset, *bytewise(PREFACE))
+    assert talk(4318 + server.offset, *bytewise(post(tenant, "kept"))).startswith(b"HTTP/1.1 200 ")
 
 
 def test_upgrade_offer_without_a_body_is_ignored(server: SpanlakeServer) -> None:
