@@ -99,9 +99,9 @@ class TroubledIndex:
         """As Index has it."""
         return self._trouble.around(lambda: self._index.add(blocks, catalog))
 
-    def replace(self, added: Sequence[Block], removed: Sequence[Block]) -> None:
+    def replace(self, added: Sequence[Block], removed: Sequence[Block], *, lost: bool = False) -> None:
         """As Index has it."""
-        self._trouble.around(lambda: self._index.replace(added, removed))
+        self._trouble.around(lambda: self._index.replace(added, removed, lost=lost))
 
     def hide(self, blocks: Sequence[Block], trace_id: bytes) -> None:
         """As Index has it."""

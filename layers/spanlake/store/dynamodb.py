@@ -117,7 +117,7 @@ class DynamoIndex:
         self._summaries.forget(blocks)
         return stored_before
 
-    def replace(self, added: Sequence[Block], removed: Sequence[Block]) -> None:
+    def replace(self, added: Sequence[Block], removed: Sequence[Block], *, lost: bool = False) -> None:
         """Swap blocks in one transaction; raises IndexConflict when a removed block is not live, or hides more."""
         if len(added) + len(removed) > MAX_REPLACED:
             raise ValueError(f"a swap takes at most {MAX_REPLACED} blocks")
@@ -129,7 +129,7 @@ class DynamoIndex:
         # A transaction holds 4 MB of what there was and will be. Large blocks are compacted by a few at a time; where
         # nothing takes their place they go one by one as well as all at once.
         for some in [removed] if added else _transactions(removed):
-            self._swaps.swap(added, some)
+            self._swaps.swap(added, some, lost=lost)
         self._summaries.forget((*added, *removed))
 
     def hide(self, blocks: Sequence[Block], trace_id: bytes) -> None:

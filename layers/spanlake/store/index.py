@@ -39,12 +39,16 @@ def arrival_order(block: Block) -> tuple[int, str]:
     return block.created_ns, block.id
 
 
+LOST = -1
+"""The time of creation of a block that was removed with all its spans."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredBefore:
     """A block that was added again after deletions may have removed some of its spans."""
 
     block: Block  # as it was added again
-    created_ns: int  # when its spans were first stored; 0 when that is not known
+    created_ns: int  # when its spans were first stored; 0 when that is not known, LOST when all of them are gone
     hidden: frozenset[bytes] | None  # ids of traces that the live block hides; None when it was replaced
 
 
@@ -87,11 +91,12 @@ class Index(Protocol):
         deleted there, or are hidden in the live block: the blocks of which that may be so are returned.
         """
 
-    def replace(self, added: Sequence[Block], removed: Sequence[Block]) -> None:
+    def replace(self, added: Sequence[Block], removed: Sequence[Block], *, lost: bool = False) -> None:
         """Swap blocks in one transaction, at most MAX_REPLACED in all; a swap already done counts as done.
 
         Raises IndexConflict, and changes nothing, when one of the removed blocks is not live, or hides other traces
-        than it is said to. Nothing need be added.
+        than it is said to. Nothing need be added; the spans of
+        the removed blocks are then deleted ones, or are ``lost``: whoever sends them again has them stored again.
         """
 
     def hide(self, blocks: Sequence[Block], trace_id: bytes) -> None:
