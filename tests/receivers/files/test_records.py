@@ -153,6 +153,7 @@ def test_records_are_of_bounded_size() -> None:
         (LINES + b'{"resourceSpans":[{"a":"b', "cut short"),
         (LINES + b"and so on", "not JSON"),
         (b'{"resourceSpans":[]]', "not JSON"),
+        (b'{"data":[' + b"[" * 10_000, "nest too deep"),
         (b'{"resourceMetrics":[{}]}', "holds no spans"),
         (b"[{}]\n{}", "holds no spans"),
         (b"PAR1\x15\x04\x15\x10", "no format that can be imported"),

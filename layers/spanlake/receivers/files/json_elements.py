@@ -17,6 +17,8 @@ _LINE_START, _LINE_END = b'{"resourceSpans":[', b"]}"
 """How lines begin and end that the Collector writes."""
 _DEEPEST = 2
 """How deep the names of members matter."""
+_MOST_LEVELS = 1000
+"""Levels of objects and lists around the elements of lists."""
 
 
 class Element(NamedTuple):
@@ -76,7 +78,7 @@ class _Text:
         start = pending if self.kept is None else self.kept
         if len(self.buffer) - start > self.limit:
             raise self.error(f"a trace or resource is larger than {self.limit} bytes")
-        more = self.read(_STEP)
+        more = self.read(max(_STEP, len(self.buffer) - start))  # the more the longer: what is there is looked at again
         self.is_complete = not more
         self._passed += self.buffer[self.position : pending].strip()[:1]
         self.buffer = self.buffer[start:] + more
@@ -184,10 +186,11 @@ class _Reader:
         if not self.containers:
             self.has_list = False
             self.text.keep(token.start())
-        elif self.containers[-1][0] == b"{":
-            path = (*self.containers[-1][1], self.name)
         else:
-            path = (*self.containers[-1][1], "[]")
+            around, above = self.containers[-1]
+            path = (*above, self.name if around == b"{" else "[]")[: _DEEPEST + 1]
+        if len(self.containers) == _MOST_LEVELS:
+            raise self.text.error(f"objects and lists nest too deep (limit: {_MOST_LEVELS} levels)")
         self.containers.append((bracket, path))
         if self._is_list():
             self.has_list = True
