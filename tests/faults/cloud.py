@@ -72,7 +72,7 @@ class FaultyCalls:
                 self._here.operation = model.name if self._number in {None, self._calls} else ""
 
         def send(request: Any, **_: Any) -> AWSResponse | None:
-            operation = getattr(self._here, "operation", "")
+            operation: str = getattr(self._here, "operation", "")
             if not operation:
                 return None
             if self._fault not in _LASTING:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
+from functools import cached_property
 
 import pytest
 
@@ -46,6 +47,11 @@ class FaultyLake(CloudLake):
             self.store(name)
         self.store("old", NOON - 48 * HOUR)
 
+    @cached_property
+    def querier(self) -> Querier:
+        """Answers queries of the blocks."""
+        return open_querier(self.objects, self.index, QueryLimits(), None)
+
     def store(self, name: str, start_ns: int = NOON) -> None:
         """Store a span; it counts as acknowledged."""
         table = span_table([{"name": name, "trace_id": name.encode().rjust(16), "start_time_unix_nano": start_ns}])
@@ -67,12 +73,12 @@ def ingest(lake: FaultyLake) -> None:
 
 
 def query(lake: FaultyLake) -> None:
-    assert querier_of(lake).trace(TENANT, b"fresh 2".rjust(16)) is not None
+    assert lake.querier.trace(TENANT, b"fresh 2".rjust(16)) is not None
 
 
 def delete(lake: FaultyLake) -> None:
     lake.names.discard("fresh 1")
-    querier_of(lake).delete(TENANT, b"fresh 1".rjust(16))
+    lake.querier.delete(TENANT, b"fresh 1".rjust(16))
 
 
 def compact(lake: FaultyLake) -> None:
@@ -90,10 +96,6 @@ def expire(lake: FaultyLake) -> None:
 
 def collect(lake: FaultyLake) -> None:
     collect_garbage(lake.objects, lake.index)
-
-
-def querier_of(lake: FaultyLake) -> Querier:
-    return open_querier(lake.objects, lake.index, QueryLimits(), None)
 
 
 OPERATIONS = (ingest, query, delete, compact, remove, expire, collect)
@@ -115,6 +117,7 @@ def new_lake(cloud: Cloud) -> Iterator[Callable[[], FaultyLake]]:
 
 def survives(lake: FaultyLake, operation: Callable[[FaultyLake], None], calls: FaultyCalls) -> None:
     """Do it with faults and then without, and look at what is there after each."""
+    _ = lake.querier  # made now: that takes longer than the calls may
     start = time.monotonic()
     with suppress(StoreError), calls.of(lake.objects.client, lake.index.client), limited(SECONDS):
         operation(lake)
