@@ -9,6 +9,7 @@ from spanlake.store.errors import StorageUnavailable
 from spanlake.store.index import Index, MergeKey
 from spanlake.store.summary import MOST_ATTEMPTS, QUARANTINE_SECONDS, quarantined, quarantined_days
 from spanlake.store.upkeep import compaction
+from spanlake.store.upkeep import merge as merging
 from spanlake.store.upkeep.compaction import Compactor
 from spanlake.store.upkeep.policy import Merge
 from tests.store.tables import HOUR, NOON, busy_table, span_table
@@ -34,7 +35,7 @@ def lake(tmp_path: Path) -> Lake:
 
 def fail(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     """Let all merges of the later day fail."""
-    merge_blocks = compaction.merge_blocks
+    merge_blocks = merging.merge_blocks
 
     def failing(objects: object, merge: Merge, *more: object) -> object:
         if merge.inputs[0].date == TODAY:

@@ -59,6 +59,7 @@ class Compactor:
         self._pause = pause
         self._unreadable: dict[str, str] = {}  # by path what is wrong
         self._quarantines = quarantines
+        self.waiting = 0  # live blocks that no merge has taken, on the day that was planned for last
         self._ended: Exception | None = None  # what ``pause`` raised
         self._quarantined: tuple[float, Mapping[Day, UnfinishedMerge]] = (0.0, {})
 
@@ -86,10 +87,12 @@ class Compactor:
 
         None of a day that is quarantined.
         """
+        self.waiting = 0
         if (tenant, day) in self.quarantined():
             return []
         found = self._index.find(tenant, *day_range(day))
         live = [block for block in found if block.date == day and block.path not in self._unreadable]
+        self.waiting = sum(block.level == 0 for block in live)
         return plan(live, self._clock(), settle=settle)
 
     def run(self, merge: Merge) -> Compacted | None:
