@@ -12,7 +12,7 @@ from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
 from tests.cloud import Reply
 
-HANG_SECONDS = 0.7
+HANG_SECONDS = 1.0
 
 
 class Fault(StrEnum):
