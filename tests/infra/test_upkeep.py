@@ -35,9 +35,26 @@ def test_what_is_given_up_is_told_in_a_queue(deployed: Deploy) -> None:
     ]
     assert queue.split(":")[5].startswith(f"{STACK}-Undone-")
     (source,) = deployment.of_type("AWS::Lambda::EventSourceMapping").values()
-    (invocation,) = deployment.of_type("AWS::Lambda::EventInvokeConfig").values()
-    assert source["DestinationConfig"] == invocation["DestinationConfig"] == {"OnFailure": {"Destination": queue}}
-    assert (invocation["FunctionName"], invocation["Qualifier"]) == (f"{STACK}-expire", "live")
+    invocations = list(deployment.of_type("AWS::Lambda::EventInvokeConfig").values())
+    for given_up in (source, *invocations):
+        assert given_up["DestinationConfig"] == {"OnFailure": {"Destination": queue}}
+    assert sorted((one["FunctionName"], one["Qualifier"]) for one in invocations) == [
+        (f"{STACK}-compact", "live"),
+        (f"{STACK}-expire", "live"),
+    ]
+
+
+def test_units_of_compaction_are_handed_to_its_function(deployed: Deploy) -> None:
+    deployment = deployed()
+    for name in ("Compact", "Expire"):
+        variables = deployment[f"{name}Function"]["Environment"]["Variables"]
+        assert variables["SPANLAKE_COMPACT_FUNCTION"] == f"{STACK}-compact:live"
+        (invoked,) = [
+            found["Resource"]
+            for found in deployment[f"{name}Role"]["Policies"][0]["PolicyDocument"]["Statement"]
+            if found and found["Action"] == "lambda:InvokeFunction"
+        ]
+        assert invoked == alias("compact")
 
 
 def alarms(deployment: Deployment) -> dict[str, str]:
@@ -58,6 +75,8 @@ def test_somebody_hears_of_what_is_wrong(deployed: Deploy) -> None:
             *(f"AWS/Lambda Errors {STACK}-{name}" for name in functions),
             *(f"AWS/Lambda Throttles {STACK}-{name}" for name in functions if name != "expire"),
             f"AWS/Lambda IteratorAge {STACK}-compact",
+            f"{STACK} BlocksWaiting spanlake-compact",
+            f"{STACK} DaysQuarantined spanlake-compact",
             f"AWS/SQS ApproximateNumberOfMessagesVisible {queue}",
             "AWS/ApiGateway 5xx Api",
             f"{STACK} {Metric.SPANS_REJECTED} spanlake-ingest",

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from aws_cdk import Duration
+from aws_cdk import ArnFormat, Duration, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
@@ -49,6 +49,14 @@ class Functions(Construct):
         self._blocks = storage.lake.arn_for_objects("spans/*")
         self.undone = sqs.Queue(
             self, "Undone", retention_period=Duration.days(14), encryption=sqs.QueueEncryption.SQS_MANAGED
+        )
+        # By name: a function that refers to its own alias would be a circle.
+        self._compacting = f"{Stack.of(self).stack_name}-compact:live"
+        self._compacting_arn = Stack.of(self).format_arn(
+            service="lambda",
+            resource="function",
+            resource_name=self._compacting,
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
         )
         self.ingest = self._ingest()
         self.query = self._query()
@@ -152,6 +160,7 @@ class Functions(Construct):
                 "SPANLAKE_QUERY_TIMEOUT": settings.query_timeout_seconds,
                 "SPANLAKE_GLUE_TABLE": analytics.table,
                 "SPANLAKE_KEEP_REPLACED": _KEPT,
+                "SPANLAKE_COMPACT_FUNCTION": self._compacting,
             },
             may=[
                 allow("Blocks", _READS_AND_REPLACES, self._blocks),
@@ -162,6 +171,7 @@ class Functions(Construct):
                 allow("Stream", _READS_STREAM, storage.stream_arn),
                 allow("Streams", ["dynamodb:ListStreams"], f"{storage.index.table_arn}/stream/*"),
                 allow("Columns", ["glue:GetTable", "glue:UpdateTable"], *analytics.table_arns),
+                permissions.invokes(self._compacting_arn),
                 permissions.sends_undone(self.undone.queue_arn),
             ],
             concurrency=settings.compact_concurrency,
@@ -181,6 +191,7 @@ class Functions(Construct):
             report_batch_item_failures=True,
             on_failure=event_sources.SqsDlq(self.undone),
         )
+        compact.alias.configure_async_invoke(retry_attempts=2, on_failure=destinations.SqsDestination(self.undone))
         return compact
 
     def _expire(self) -> Function:
@@ -196,6 +207,7 @@ class Functions(Construct):
                 "SPANLAKE_QUERY_TIMEOUT": settings.query_timeout_seconds,
                 "SPANLAKE_KEEP_REPLACED": _KEPT,
                 "SPANLAKE_GARBAGE_SHARE": "0.05",
+                "SPANLAKE_COMPACT_FUNCTION": self._compacting,
             },
             may=[
                 allow("Blocks", _READS_AND_REPLACES, self._blocks, trash),
@@ -203,6 +215,7 @@ class Functions(Construct):
                 allow("Deletions", ["s3:DeleteObject", "s3:GetObject"], storage.lake.arn_for_objects("deletions/*")),
                 allow("Garbage", ["s3:ListBucket"], storage.lake.bucket_arn),
                 permissions.replaces_blocks(storage.index.table_arn),
+                permissions.invokes(self._compacting_arn),
                 permissions.sends_undone(self.undone.queue_arn),
             ],
         )

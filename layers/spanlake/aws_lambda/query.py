@@ -31,7 +31,9 @@ def handler() -> Handler:
         config.retention, config.partial_answers, lambda blocks: telemetry.count(Metric.BLOCKS_MISSING, blocks)
     )
     querier = open_querier(store.objects, store.index, config.query, None, _engine(store, config.athena), missing)
-    operations = Operations(lambda: None, store.index.summary, _shown(config), time.time(), config)
+    operations = Operations(
+        lambda: None, store.index.summary, store.index.unfinished_merges, _shown(config), time.time(), config
+    )
     routes = [*ops_routes(operations), *tempo_routes(querier, telemetry.time_query)]
     app = create_app(routes, ALL_ERRORS, [Middleware(PartialAnswers)])
     checked = CheckedRequests(app, IdentityCheck(store, telemetry))

@@ -22,6 +22,7 @@ from spanlake.store.dynamodb_items import (
     to_block,
     to_entry,
 )
+from spanlake.store.dynamodb_merges import Merges
 from spanlake.store.dynamodb_requests import NoTable, Refused, Requests
 from spanlake.store.dynamodb_retention import renew
 from spanlake.store.dynamodb_summary import Summaries
@@ -40,7 +41,16 @@ from spanlake.store.dynamodb_table import (
 )
 from spanlake.store.dynamodb_update import Action, Missing, Update
 from spanlake.store.errors import StorageCorrupt, StorageUnavailable, StoreError
-from spanlake.store.index import MAX_REPLACED, Block, Catalog, CatalogEntry, DaySummary, StoredBefore
+from spanlake.store.index import (
+    MAX_REPLACED,
+    Block,
+    Catalog,
+    CatalogEntry,
+    DaySummary,
+    MergeKey,
+    StoredBefore,
+    UnfinishedMerge,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -87,6 +97,7 @@ class DynamoIndex:
         self._days = Days(self._requests, retention)
         self._swaps = Swaps(self._requests, retention)
         self._deletions = Deletions(self._requests)
+        self._merges = Merges(self._requests)
         self._summaries = Summaries(self._requests, self._days)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="index")
 
@@ -225,6 +236,18 @@ class DynamoIndex:
         blocks = [block for tenant, day in days for block in self._expire(tenant, day)]
         self._summaries.forget(blocks)
         return sorted(blocks, key=lambda block: (block.tenant, block.date, block.id))
+
+    def begin_merge(self, merge: MergeKey) -> None:
+        """Count an attempt at a merge."""
+        self._merges.begin(merge)
+
+    def end_merge(self, merge: MergeKey, failure: str = "") -> None:
+        """Forget the attempts at a merge; with a failure, keep them and record it."""
+        self._merges.end(merge, failure)
+
+    def unfinished_merges(self) -> list[UnfinishedMerge]:
+        """Merges that have begun and have not ended."""
+        return self._merges.unfinished()
 
     def hindrance(self) -> str | None:
         """None: what is wrong with a table shows in each request."""

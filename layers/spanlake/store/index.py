@@ -73,6 +73,25 @@ class DaySummary:
     size: int  # bytes
 
 
+@dataclass(frozen=True, order=True, slots=True)
+class MergeKey:
+    """A merge of blocks, by the block that it makes."""
+
+    tenant: str
+    date: date
+    id: str
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class UnfinishedMerge:
+    """A merge that has begun and has not ended: it is under way, or it failed, perhaps with its process."""
+
+    merge: MergeKey
+    attempts: int
+    reason: str  # why the last attempt failed; empty when it did not come to say so
+    seconds: int  # since 1970, when the last attempt began or failed
+
+
 Catalog = Mapping[tuple[str, date], frozenset[CatalogEntry]]  # by tenant and day
 
 
@@ -164,6 +183,15 @@ class Index(Protocol):
 
     def expire(self, before: date) -> list[Block]:
         """Forget every day before this one and return the blocks it held, live or replaced, for deletion."""
+
+    def begin_merge(self, merge: MergeKey) -> None:
+        """Count an attempt at a merge, durable before it is made: it may end with its process."""
+
+    def end_merge(self, merge: MergeKey, failure: str = "") -> None:
+        """Forget the attempts at a merge; with a failure, keep them and record it."""
+
+    def unfinished_merges(self) -> list[UnfinishedMerge]:
+        """Merges that have begun and have not ended, in the order of tenants and days."""
 
     def hindrance(self) -> str | None:
         """Why the index cannot be used until somebody mends it; None when it can, or when nobody knows."""

@@ -11,10 +11,21 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+from spanlake.store import sqlite_merges
 from spanlake.store.days import clamp_ns, utc_day
 from spanlake.store.directories import make_directories
 from spanlake.store.errors import IndexConflict, StorageUnavailable
-from spanlake.store.index import LOST, MAX_REPLACED, Block, Catalog, CatalogEntry, DaySummary, StoredBefore
+from spanlake.store.index import (
+    LOST,
+    MAX_REPLACED,
+    Block,
+    Catalog,
+    CatalogEntry,
+    DaySummary,
+    MergeKey,
+    StoredBefore,
+    UnfinishedMerge,
+)
 from spanlake.store.known_entries import Day, KnownEntries
 from spanlake.store.reserve import Reserve
 from spanlake.store.sqlite_file import connect, is_full, reported, transaction
@@ -273,6 +284,21 @@ class SqliteIndex:
             if blocks:
                 connection.execute(_FORGET_DELETIONS)
         return blocks
+
+    def begin_merge(self, merge: MergeKey) -> None:
+        """Count an attempt at a merge."""
+        with self._turn, self._transaction() as connection:
+            sqlite_merges.begin(connection, merge)
+
+    def end_merge(self, merge: MergeKey, failure: str = "") -> None:
+        """Forget the attempts at a merge; with a failure, keep them and record it."""
+        with self._turn, self._transaction() as connection:
+            sqlite_merges.end(connection, merge, failure)
+
+    def unfinished_merges(self) -> list[UnfinishedMerge]:
+        """Merges that have begun and have not ended."""
+        with self._connection() as connection:
+            return sqlite_merges.unfinished(connection)
 
     def hindrance(self) -> str | None:
         """Why the index cannot be used until somebody mends it; None when it can."""
