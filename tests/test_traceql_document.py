@@ -11,7 +11,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from spanlake.query.steps import Steps
 from spanlake.spans.decode import decode
-from spanlake.traceql import Dialect, TraceQLError, Unsupported, check, parse
+from spanlake.traceql import TraceQLError, check, parse
 from spanlake.traceql.durations import parse_duration
 from spanlake.traceql.tree import Kind, Pipeline, ScalarFilter, Status
 from spanlake.traceql.walk import walk
@@ -19,7 +19,6 @@ from tests.documents import document, fenced, section
 from tests.query.kit import MINUTE, MS, NOON, SECOND, At, Lake, request, steps
 
 _DOCUMENT = document("docs/traceql.md")
-_BEYOND_TEMPO = "With --traceql extended"
 _TITLES = re.findall(r"^## (.*)$", _DOCUMENT, re.MULTILINE)
 _ATTRIBUTE = re.compile(r"`(.+?) = (.+?)`")
 _COMMENT = re.compile(r"\s+// ")
@@ -33,26 +32,17 @@ class Example:
 
     query: str
     answer: str
-    dialect: Dialect
 
 
 def _examples() -> Iterator[Example]:
     for title in _TITLES:
-        dialect = Dialect.extended() if title == _BEYOND_TEMPO else Dialect.served()
         for block in fenced(section(_DOCUMENT, title), "traceql"):
             for line in block.splitlines():
                 query, answer = _COMMENT.split(line)
-                yield Example(query, answer, dialect)
+                yield Example(query, answer)
 
 
 EXAMPLES = list(_examples())
-ANSWERED_BETTER = {
-    example.query
-    for example in EXAMPLES
-    if example.dialect == Dialect.extended()
-    and any(other.query == example.query and other.dialect != example.dialect for other in EXAMPLES)
-}
-
 
 # the spans
 
@@ -105,9 +95,9 @@ def _requested() -> bytes:
     return message.SerializeToString()
 
 
-@pytest.fixture(scope="module", params=[Dialect.served(), Dialect.extended()], ids=["tempo", "extended"])
-def lake(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
-    lake = Lake(tmp_path_factory.mktemp("document"), dialect=request.param)
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
+    lake = Lake(tmp_path_factory.mktemp("document"))
     lake.add_table(decode([_requested()]).table)
     yield lake
     lake.close()
@@ -118,7 +108,7 @@ def lake(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 def _answer(lake: Lake, query: str, wanted: str) -> str:
     try:
-        if not check(parse(query), lake.querier.dialect).is_metrics:
+        if not check(parse(query)).is_metrics:
             return _found(lake, query)
     except TraceQLError as error:
         return f"error: {error}"
@@ -166,14 +156,8 @@ def _points(lake: Lake, query: str, step: str) -> str:
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.query)
 def test_example(lake: Lake, example: Example) -> None:
-    if example.query in ANSWERED_BETTER and lake.querier.dialect != example.dialect:
-        assert not _is_answer(_answer(lake, example.query, example.answer), example.answer)
-    elif example.dialect == Dialect.extended() and lake.querier.dialect != example.dialect:
-        with pytest.raises(Unsupported):
-            check(parse(example.query), lake.querier.dialect)
-    else:
-        answer = _answer(lake, example.query, example.answer)
-        assert _is_answer(answer, example.answer), answer
+    answer = _answer(lake, example.query, example.answer)
+    assert _is_answer(answer, example.answer), answer
 
 
 def _is_answer(answer: str, wanted: str) -> bool:

@@ -1,7 +1,6 @@
 """The command ``spanlake``. What a command needs is imported when it runs, so that --help is quick."""
 
 from datetime import timedelta
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -31,13 +30,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 register(app)
-
-
-class TraceQL(StrEnum):
-    """How much of the language is answered."""
-
-    TEMPO = "tempo"
-    EXTENDED = "extended"
 
 
 def main() -> None:
@@ -135,13 +127,6 @@ def serve(  # noqa: PLR0913, PLR0917, one for each setting
             help="Share of traces that Jaeger's clients are told to sample.",
         ),
     ] = 1,
-    traceql: Annotated[
-        TraceQL,
-        typer.Option(
-            envvar="SPANLAKE_TRACEQL",
-            help="Refuse and estimate what Tempo does, or answer all that makes sense, exactly.",
-        ),
-    ] = TraceQL.TEMPO,
 ) -> None:
     """Take in traces and answer for them on this machine, until SIGTERM."""
     from spanlake.serve.logs import set_up_logs
@@ -159,7 +144,6 @@ def serve(  # noqa: PLR0913, PLR0917, one for each setting
             query_points,
             query_spansets,
             query_terms,
-            extended=traceql is TraceQL.EXTENDED,
         )
         run(
             Config(

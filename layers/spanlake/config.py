@@ -61,7 +61,6 @@ class QueryLimits:
     points: int = 1_000_000  # of all series of one metrics query together
     spansets: int = 100  # and pipeline stages in the text of one query
     terms: int = 10_000  # fields and operators in the text of one query
-    extended: bool = False  # also queries that Tempo refuses although they make sense, and exact figures
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ The lake holds blocks that compaction has replaced as well, whose objects are st
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,10 @@ from spanlake.spans.decode import decode
 from spanlake.store.hive_types import attribute_columns, fixed_columns
 from spanlake.store.upkeep.compaction import Compactor
 from spanlake.store.writer import write
-from spanlake.traceql import Dialect
 from tests import athena
 from tests.api.test_hanging_up import listening
 from tests.athena import WORKGROUP, serving
-from tests.conformance.test_tempo import TENANT
+from tests.conformance.test_right import TENANT
 from tests.query.kit import Lake
 from tests.recorded import answers, bodies, checker
 from tests.trino import SCHEMA, TABLE, Trino
@@ -35,7 +34,7 @@ from tests.trino import SCHEMA, TABLE, Trino
 PATHS = {"/api/search", "/api/metrics/query_range", "/api/metrics/query"}
 
 _BLOCKS = 3  # every one more is a file to open for each query
-_STRUCTURE = "it does not tell how the spans of a trace stand to each other"
+_STRUCTURE = "structural operators are not supported on Athena"
 _COMPARE = "it has no compare()"
 STAYS = {
     **dict.fromkeys(
@@ -46,27 +45,11 @@ STAYS = {
 }
 """The queries that stay in the function, and why."""
 
-SEVERAL_ROOTS = {
-    **dict.fromkeys((379, 380, 520), "of several roots of a trace the last to start counts there, not the last to come")
-}
-
-
-TRUER = {
-    **dict.fromkeys((333, 334), "sums of an attribute lose nothing there"),
-    **dict.fromkeys((429, 430), "no samples are taken there"),
-}
-"""Those that have there the answer they have here with the hint exact."""
-
 
 def queries() -> list[Any]:
     """The recorded queries that are answered, not refused."""
     rows = [row for row in answers() if row["path"] in PATHS and row["want"]["status"] == 200]
-    return [pytest.param(row, id=f"{row['id']}-{row['area']}", marks=_marks(row["id"])) for row in rows]
-
-
-def _marks(number: int) -> list[pytest.MarkDecorator]:
-    reason = SEVERAL_ROOTS.get(number)
-    return [pytest.mark.xfail(reason=reason, strict=True)] if reason else []
+    return [pytest.param(row, id=f"{row['id']}-{row['area']}") for row in rows]
 
 
 @dataclass(frozen=True)
@@ -75,7 +58,6 @@ class Servers:
 
     far: str
     near: str
-    exact: str
     workgroup: athena.Athena
 
 
@@ -89,13 +71,13 @@ def servers(trino: Trino) -> Iterator[Servers]:
     workgroup = athena.Athena(trino)
     with serving(workgroup) as client:
         engine = Athena(client, WORKGROUP, GlueTable(SCHEMA, TABLE), above=0, pause=0.02)
-        with _served(lake, engine) as far, _served(lake) as near, _served(lake, exact=True) as exact:
-            yield Servers(far, near, exact, workgroup)
+        with _served(lake, engine) as far, _served(lake) as near:
+            yield Servers(far, near, workgroup)
     lake.close()
 
 
 def _filled(folder: Path) -> Lake:
-    lake = Lake(folder, dialect=Dialect.served())
+    lake = Lake(folder)
     requests = list(bodies())
     for number in range(_BLOCKS):
         write(lake.objects, lake.index, TENANT, decode(requests[number::_BLOCKS]).table, number.to_bytes(8))
@@ -108,9 +90,8 @@ def _filled(folder: Path) -> Lake:
 
 
 @contextmanager
-def _served(lake: Lake, engine: Engine | None = None, *, exact: bool = False) -> Iterator[str]:
-    dialect = replace(lake.querier.dialect, exact=exact)
-    querier = Querier(lake.index, lake.objects, lake.duck, dialect, engine)
+def _served(lake: Lake, engine: Engine | None = None) -> Iterator[str]:
+    querier = Querier(lake.index, lake.objects, lake.duck, lake.querier.sizes, engine)
     with listening(create_app(tempo_routes(querier), ALL_ERRORS)) as port:
         yield f"http://127.0.0.1:{port}"
 
@@ -121,7 +102,7 @@ def test_answer_is_duckdbs(servers: Servers, row: dict[str, Any], caplog: pytest
     before = len(servers.workgroup.starts)
     with caplog.at_level(logging.INFO, "spanlake.query.farther"):
         there = check.normal(row, *check.ask(servers.far, row, tenant=TENANT))
-    here = check.normal(row, *check.ask(servers.exact if row["id"] in TRUER else servers.near, row, tenant=TENANT))
+    here = check.normal(row, *check.ask(servers.near, row, tenant=TENANT))
     reasons = {record.reason for record in caplog.records if hasattr(record, "reason")}
     assert reasons == ({STAYS[row["id"]]} if row["id"] in STAYS else set())
     assert (len(servers.workgroup.starts) > before) == (row["id"] not in STAYS)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.conformance.test_tempo import TENANT, requests
+from tests.conformance.test_right import TENANT, requests
 from tests.recorded import bodies, checker
 from tests.server import SpanlakeServer
 

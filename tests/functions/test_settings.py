@@ -31,7 +31,6 @@ def test_all_can_be_set() -> None:
             "SPANLAKE_QUERY_POINTS": "5",
             "SPANLAKE_QUERY_SPANSETS": "6",
             "SPANLAKE_QUERY_TERMS": "7",
-            "SPANLAKE_TRACEQL": "extended",
             "SPANLAKE_GLUE_TABLE": "lake.spans",
             "SPANLAKE_ATHENA_WORKGROUP": "spanlake",
             "SPANLAKE_ATHENA_ABOVE": "3MiB",
@@ -40,7 +39,7 @@ def test_all_can_be_set() -> None:
     query = config.query
     assert (config.retention, config.ingest.body_bytes) == (None, MIB)
     assert (query.seconds, query.memory_bytes, query.spans, query.series) == (2.5, 2 * MIB, 3, 4)
-    assert (query.points, query.spansets, query.terms, query.extended) == (5, 6, 7, True)
+    assert (query.points, query.spansets, query.terms) == (5, 6, 7)
     assert config.athena == AthenaSettings("lake.spans", "spanlake", 3 * MIB)
 
 
@@ -52,7 +51,6 @@ def test_all_can_be_set() -> None:
         (LEAST | {"SPANLAKE_RETENTION": "soon"}, "SPANLAKE_RETENTION: 'soon' is not an age"),
         (LEAST | {"SPANLAKE_MAX_REQUEST_BYTES": "0"}, "SPANLAKE_MAX_REQUEST_BYTES: '0' allows nothing"),
         (LEAST | {"SPANLAKE_QUERY_SPANS": "many"}, "SPANLAKE_QUERY_SPANS: "),
-        (LEAST | {"SPANLAKE_TRACEQL": "sql"}, "SPANLAKE_TRACEQL: 'sql' is neither"),
     ],
 )
 def test_what_is_refused(environment: dict[str, str], wrong: str) -> None:

@@ -58,7 +58,6 @@ CHOICES: Mapping[str, Mapping[str, str]] = {
         "QueryMemoryMiB": "3008",
         "CompactMemoryMiB": "1536",
         "SnapStart": "PublishedVersions",
-        "TraceQL": "extended",
         "MaxRequestBytes": "32MiB",
         "QueryTimeoutSeconds": "20",
         "QueryMemoryLimit": "512MiB",

@@ -66,7 +66,6 @@ def test_the_stack_and_the_layers_have_names() -> None:
         ({"RetentionDays": "-1"}, "retention_days is -1; it may be 0 or more"),
         ({"KeepTable": "yes"}, "KeepTable is 'yes', which is no bool"),
         ({"QueryMemoryMiB": "99999"}, "query_memory_mib is 99999; it may be 10240 or less"),
-        ({"TraceQL": "sql"}, "traceql is 'sql'; it may be tempo, extended"),
         ({"EdgeClients": "everybody"}, "edge_clients is 'everybody', which is not of the form"),
         ({"JwtIssuer": "https://issuer.example"}, "JwtIssuer needs JwtAudience"),
         ({"EdgeVpcId": "vpc-1"}, "EdgeVpcId needs EdgeSubnetIds"),

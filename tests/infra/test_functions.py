@@ -59,7 +59,6 @@ def test_what_functions_make_of_parameters(deployed: Deploy) -> None:
     environments = deployed(
         RetentionDays="0",
         TenantClaim="team",
-        TraceQL="extended",
         MaxRequestBytes="1MiB",
         QueryTimeoutSeconds="2.5",
         QueryMemoryLimit="2MiB",
@@ -153,7 +152,6 @@ def test_descriptions_of_versions_fit(deployed: Deploy) -> None:
         GlueDatabaseName="g" * 32,
         QueryMemoryMiB="10240",
         LogLevel="WARNING",
-        TraceQL="extended",
         SnapStart="PublishedVersions",
         **dict.fromkeys(
             (*limits, "QuerySpansetsLimit", "QueryTermsLimit", "MaxRequestBytes", "AthenaAbove"), "1000000000"

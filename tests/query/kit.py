@@ -14,7 +14,7 @@ from spanlake.query.duck import Duck
 from spanlake.query.found import FoundTrace
 from spanlake.query.limits import Limits
 from spanlake.query.querier import ALWAYS, Querier
-from spanlake.query.search import Search
+from spanlake.query.search import Order, Ranking, Search
 from spanlake.query.selected import TimeRange
 from spanlake.query.series import Series
 from spanlake.query.steps import Steps
@@ -23,7 +23,7 @@ from spanlake.store.index import Block
 from spanlake.store.local import LocalObjects
 from spanlake.store.sqlite import SqliteIndex
 from spanlake.store.writer import write
-from spanlake.traceql import Dialect, check, parse
+from spanlake.traceql import SizeLimits, check, parse
 from spanlake.traceql.parser import parse_identifier
 
 NOON = 1_795_348_800 * 10**9  # 2026-11-22, 12:00 UTC
@@ -137,11 +137,11 @@ def request(spans: Iterable[At]) -> bytes:
 class Lake:
     """Blocks in a directory, and what can be asked of them. Times are nanoseconds after NOON."""
 
-    def __init__(self, directory: Path, limits: Limits | None = None, dialect: Dialect | None = None) -> None:
+    def __init__(self, directory: Path, limits: Limits | None = None) -> None:
         self.objects = LocalObjects(directory)
         self.index = SqliteIndex(directory / "index.sqlite")
         self.duck = Duck([str(directory.resolve())], limits or Limits(threads=1))
-        self.querier = Querier(self.index, self.objects, self.duck, dialect or Dialect.tempo())
+        self.querier = Querier(self.index, self.objects, self.duck, SizeLimits())
         self._writes = 0
 
     def close(self) -> None:
@@ -164,18 +164,18 @@ class Lake:
         return write(self.objects, self.index, tenant, table, self._writes.to_bytes(8))
 
     def search(self, q: str, **wanted: Any) -> list[FoundTrace]:
-        """What a search finds; takes ``start``, ``end``, ``limit``, ``spans``, ``most_recent`` and ``tenant``."""
+        """What a search finds; takes the fields of ``Search`` but the plan, and ``tenant``."""
         when = TimeRange(
             NOON + wanted["start"] if "start" in wanted else ALWAYS.start_ns,
             NOON + wanted["end"] if "end" in wanted else ALWAYS.end_ns,
         )
         search = Search(
-            self.querier.plan(check(parse(q), self.querier.dialect)),
+            self.querier.plan(check(parse(q))),
             when.start_ns,
             when.end_ns,
             wanted.get("limit", 1000),
             wanted.get("spans", 0),
-            wanted.get("most_recent", False),
+            Ranking(wanted.get("order", Order.START), wanted.get("ascending", False)),
         )
         return self.querier.search(wanted.get("tenant", TENANT), search)
 
@@ -197,19 +197,20 @@ class Lake:
         """The names of tags by scope."""
         return self.querier.tag_names(tenant, scope, q)
 
-    def series(
-        self, q: str, steps: Steps, tenant: str = TENANT, dialect: Dialect | None = None
-    ) -> dict[Any, tuple[float | None, ...]]:
+    def series(self, q: str, steps: Steps, tenant: str = TENANT) -> dict[Any, tuple[float | None, ...]]:
         """The values of a metrics query's series by their labels' values."""
-        lines = self.lines(q, steps, tenant, dialect=dialect)
-        return {tuple(value for _, value in one.labels): one.values for one in lines}
+        lines = self.lines(q, steps, tenant)
+        return {tuple(hashable(value) for _, value in one.labels): one.values for one in lines}
 
-    def lines(
-        self, q: str, steps: Steps, tenant: str = TENANT, exemplars: int = 0, dialect: Dialect | None = None
-    ) -> list[Series]:
+    def lines(self, q: str, steps: Steps, tenant: str = TENANT, exemplars: int = 0) -> list[Series]:
         """The series of a metrics query."""
-        query = check(parse(q), dialect or self.querier.dialect)
+        query = check(parse(q))
         return self.querier.metrics(tenant, query, steps, exemplars=exemplars)
+
+
+def hashable(value: Any) -> Any:
+    """The value of a label, a list as a tuple."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 def steps(start: int, end: int, step: int) -> Steps:

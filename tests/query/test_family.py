@@ -8,15 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spanlake.query.family import Family
-from spanlake.traceql.relation import ARRIVAL
-from spanlake.traceql.structure import KEY, KIND, PARENT_KEY, TRACE
+from spanlake.traceql.structure import DURATION, ID, KEY, KIND, NAME, PARENT_KEY, START, TRACE
 from spanlake.traceql.tree import Kind, Relation, SpansetOperator
 
 Row = tuple[int, int | None]  # id, id of the parent
 
 
 def family(rows: Sequence[Row], kinds: Sequence[Kind] = (), traces: Sequence[int] = ()) -> Family:
-    """Spans that arrived in this order, of one trace unless told."""
+    """Spans that start in this order, of one trace unless told."""
     return Family(
         pa.table(
             {
@@ -24,7 +23,10 @@ def family(rows: Sequence[Row], kinds: Sequence[Kind] = (), traces: Sequence[int
                 KEY: pa.array([id_ for id_, _ in rows], pa.uint64()),
                 PARENT_KEY: pa.array([parent for _, parent in rows], pa.uint64()),
                 KIND: pa.array([int(kind) for kind in kinds or [Kind.INTERNAL] * len(rows)], pa.int32()),
-                ARRIVAL: pa.array(range(len(rows)), pa.int64()),
+                START: pa.array(range(len(rows)), pa.int64()),
+                DURATION: pa.array([1] * len(rows), pa.int64()),
+                NAME: pa.array(["n"] * len(rows), pa.string()),
+                ID: pa.array([b"i"] * len(rows), pa.binary()),
             }
         )
     )
@@ -53,21 +55,30 @@ def test_a_server_of_its_clients_id_is_the_clients_child() -> None:
     assert related(spans, Relation.DESCENDANT, 0) == [1, 2, 3]
 
 
-def test_of_equals_the_first_to_arrive_is_the_parent() -> None:
+def test_of_equals_the_first_to_start_is_the_parent() -> None:
     spans = family([(1, None), (2, 1), (2, 1), (3, 2)])
     assert related(spans, Relation.CHILD, 1) == [3]
     assert related(spans, Relation.CHILD, 2) == []
 
 
-def test_what_no_root_leads_to_is_related_to_nothing() -> None:
-    spans = family([(1, None), (2, 9), (3, 2), (4, 5), (5, 4), (6, 6)])
-    for relation in Relation:
-        assert related(spans, relation, *range(6)) == []
+def test_relations_without_a_root() -> None:
+    spans = family([(1, None), (2, 9), (3, 2), (4, 9), (6, 6)])
+    assert related(spans, Relation.CHILD, *range(5)) == [2]
+    assert related(spans, Relation.PARENT, *range(5)) == [1]
+    assert related(spans, Relation.SIBLING, *range(5)) == [1, 3]
 
 
-def test_roots_of_one_trace_are_siblings() -> None:
+def test_spans_in_a_circle_are_above_each_other() -> None:
+    spans = family([(1, 3), (2, 1), (3, 2), (4, 3), (5, 4), (6, 6)])
+    assert related(spans, Relation.DESCENDANT, 0) == [1, 2, 3, 4]
+    assert related(spans, Relation.DESCENDANT, 0, 1) == [0, 1, 2, 3, 4]
+    assert related(spans, Relation.ANCESTOR, 4) == [0, 1, 2, 3]
+    assert related(spans, Relation.ANCESTOR, 1) == [0, 2]
+
+
+def test_roots_are_no_siblings() -> None:
     spans = family([(1, None), (2, None), (3, None)], traces=[7, 7, 8])
-    assert related(spans, Relation.SIBLING, 0, 2) == [1]
+    assert related(spans, Relation.SIBLING, 0, 1, 2) == []
 
 
 def test_unions_take_both_sides() -> None:
@@ -85,7 +96,7 @@ def test_places_of_a_chain_of_ten_thousand() -> None:
     assert parent.to_pylist() == [-1, *range(1, length)]
 
 
-def test_siblings_are_numbered_as_they_arrived() -> None:
+def test_siblings_are_numbered_as_they_start() -> None:
     spans = family([(3, 1), (1, None), (2, 1), (4, 3), (5, None), (6, None)], traces=[1, 1, 1, 1, 1, 2])
     left, right, parent = spans.nested_sets
     assert list(zip(left.to_pylist(), right.to_pylist(), parent.to_pylist(), strict=True)) == [
@@ -110,37 +121,41 @@ def test_as_a_walk_from_span_to_span_finds_it(parents: list[int | None], marked:
     spans = family(list(enumerate(parents)))
     others = {row for row in marked if row < len(parents)}
     assert related(spans, relation, *others) == [
-        row for row in range(len(parents)) if _reached(parents, row) and _is_related(parents, row, others, relation)
+        row for row in range(len(parents)) if _is_related(parents, row, others, relation)
     ]
+
+
+def _parent(parents: list[int | None], row: int) -> int | None:
+    above = parents[row]
+    return above if above is not None and above < len(parents) and above != row else None
 
 
 def _above(parents: list[int | None], row: int) -> Iterator[int]:
     seen = {row}
-    above = parents[row]
-    while above is not None and above < len(parents) and above not in seen:
+    above = _parent(parents, row)
+    while above is not None and above not in seen:
         yield above
         seen.add(above)
-        above = parents[above]
-
-
-def _reached(parents: list[int | None], row: int) -> bool:
-    return any(parents[one] is None for one in (row, *_above(parents, row)))
+        above = _parent(parents, above)
 
 
 def _is_related(parents: list[int | None], row: int, others: set[int], relation: Relation) -> bool:
-    reached = {other for other in others if _reached(parents, other)}
     match relation:
         case Relation.CHILD:
-            return parents[row] in others
+            return _parent(parents, row) in others
         case Relation.PARENT:
-            return any(parents[other] == row for other in reached)
+            return any(_parent(parents, other) == row for other in others)
         case Relation.DESCENDANT:
             return any(above in others for above in _above(parents, row))
         case Relation.ANCESTOR:
-            return any(row in _above(parents, other) for other in reached)
+            return any(row in _above(parents, other) for other in others)
         case Relation.SIBLING:
-            return any(other != row and parents[other] == parents[row] for other in reached)
+            return parents[row] is not None and any(other != row and _beside(parents, other, row) for other in others)
     pytest.fail(f"no relation: {relation}")
+
+
+def _beside(parents: list[int | None], one: int, other: int) -> bool:
+    return parents[one] == parents[other] and _parent(parents, one) == _parent(parents, other)
 
 
 @given(rows)

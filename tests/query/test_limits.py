@@ -54,7 +54,7 @@ def test_spans_whose_place_in_the_tree_matters_are_bounded(lake: Lake, monkeypat
     lake.add(*CHAIN)
     assert len(lake.names("{} > {}")) == len(CHAIN) - 1
     monkeypatch.setattr(finder, "_TREE_BYTES", lake.duck.limits.memory_bytes // 100)
-    with pytest.raises(LimitExceeded, match=r"how more than 100 spans stand.*--query-memory"):
+    with pytest.raises(LimitExceeded, match=r"relates more than 100 spans.*--query-memory"):
         lake.search("{} > {}")
 
 

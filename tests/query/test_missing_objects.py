@@ -29,7 +29,7 @@ class ListedLate(LocalObjects):
 def asked(lake: Lake, directory: Path, meanwhile: Callable[[], None]) -> list[int]:
     """The traces of all spans, while something happens each time that objects are listed."""
     objects = ListedLate(directory, meanwhile)
-    lake.querier = Querier(lake.index, objects, lake.duck, lake.querier.dialect)
+    lake.querier = Querier(lake.index, objects, lake.duck, lake.querier.sizes)
     return sorted(lake.traces("{}"))
 
 

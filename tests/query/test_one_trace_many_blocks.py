@@ -63,7 +63,7 @@ def lake(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         ('{ name = "c" } << { name =~ "root|second" }', "root"),
         ('{ name = "c" } < {}', "b"),
         ('{ name = "c" } ~ {}', "d"),
-        ('{ name = "root" } ~ {}', "second"),
+        ('{ name = "root" } ~ {}', ""),
         ('{ name = "root" } !>> { span.k = "b" }', "f"),
         ('{ name = "root" } !> { span.k = "c" }', "c d stray"),
         ('{ name = "c" } !< { span.k = "b" }', "e f"),
@@ -71,11 +71,11 @@ def lake(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         ('{ name = "c" } !~ { span.k = "c" }', "c stray"),
         ('{ name = "root" } &> { span.k = "b" }', "b e root"),
         ('{ name = "root" } &>> { name = "c" }', "c root"),
-        ('{ status = error } &<< { span.k = "a" }', "root"),  # c is compared with the orphan only
+        ('{ status = error } &<< { span.k = "a" }', "c root"),
         ("{ status = error } &< {}", "b c"),
         ('{ name = "b" } &~ {}', "b e"),
-        ('{ name = "orphan" } > {}', ""),
-        ('{ name = "orphan" } >> {}', ""),
+        ('{ name = "orphan" } > {}', "stray"),
+        ('{ name = "orphan" } >> {}', "stray"),
         ('({ name = "root" } > { name = "b" }) > { status = error }', "c"),
         ('{ name = "root" } >> ({ name = "c" } || { name = "e" })', "c e"),
         ("{ nestedSetParent < 0 }", "100 root second"),
@@ -120,9 +120,10 @@ def test_strange_shapes_do_no_harm(shape: str, tmp_path_factory: pytest.TempPath
     for operator in OPERATORS:
         found = own.names(f"{{}} {operator} {{}}")
         assert len(found) <= len(STRANGE[shape])
-    assert len(own.names("{}")) == len(STRANGE[shape])
-    assert own.names(f"{{}} | count() = {len(STRANGE[shape])}") == own.names("{}")
-    assert len(own.names("{} | select(nestedSetLeft, span:childCount)")) == len(STRANGE[shape])
+    distinct = len({repr(one) for one in STRANGE[shape]})
+    assert len(own.names("{}")) == distinct
+    assert own.names(f"{{}} | count() = {distinct}") == own.names("{}")
+    assert len(own.names("{} | select(nestedSetLeft, span:childCount)")) == distinct
     own.close()
 
 

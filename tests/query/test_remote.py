@@ -22,7 +22,7 @@ from spanlake.store.errors import StorageUnavailable, StoreError
 from spanlake.store.parquet import encode
 from spanlake.store.s3 import S3Location, S3Objects
 from spanlake.store.writer import write
-from spanlake.traceql import Dialect, check, parse
+from spanlake.traceql import SizeLimits, check, parse
 from tests.cloud import Cloud, calls
 from tests.query.kit import MINUTE, NOON, At, request, trace_id
 from tests.server import patiently
@@ -90,12 +90,12 @@ def test_a_request_costs_one_put_and_one_write_and_a_search_one_query_and_its_re
     assert len(writes) == 1
 
     for duck in opened(objects):
-        querier = Querier(index, objects, duck, Dialect.tempo())
-        plan = querier.plan(check(parse("{ }"), querier.dialect))
+        querier = Querier(index, objects, duck, SizeLimits(), is_index_far=True)
+        plan = querier.plan(check(parse("{ }")))
         for reads in (True, False):  # what was read once is kept
             before = requests(cloud, objects)
             with calls(index.client) as asked:
-                assert len(querier.search("a", Search(plan, NOON - MINUTE, NOON + MINUTE, 10, 3, False))) == 2
+                assert len(querier.search("a", Search(plan, NOON - MINUTE, NOON + MINUTE, 10, 3))) == 2
             assert asked == ["Query"]
             assert bool(requests(cloud, objects)[len(before) : -1]) is reads
     index.close()
@@ -107,14 +107,14 @@ def test_small_blocks_are_read_whole_and_once(cloud: Cloud) -> None:
         write(objects, index, "a", decode([request([At(number, trace=number)])]).table, bytes([number]))
     querier = open_querier(objects, index, QueryLimits(), None)
     before = len(requests(cloud, objects))
-    plan = querier.plan(check(parse("{ }"), querier.dialect))
+    plan = querier.plan(check(parse("{ }")))
     for _ in range(2):
-        assert len(querier.search("a", Search(plan, NOON - MINUTE, NOON + MINUTE, 10, 3, False))) == 3
+        assert len(querier.search("a", Search(plan, NOON - MINUTE, NOON + MINUTE, 10, 3))) == 3
         assert querier.trace("a", trace_id(2)) is not None
     assert requests(cloud, objects)[before:-1] == ["s3_GetObject"] * 3
     for block in index.find("a", 0, 2**63 - 1):
         objects.delete(block.path)
-    assert len(querier.search("a", Search(plan, NOON - MINUTE, NOON + MINUTE, 10, 3, False))) == 3
+    assert len(querier.search("a", Search(plan, NOON - MINUTE, NOON + MINUTE, 10, 3))) == 3
     querier.duck.close()
     index.close()
 

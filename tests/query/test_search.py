@@ -8,6 +8,7 @@ from sqlglot import exp
 
 from spanlake.query import windows
 from spanlake.query.duck import Session
+from spanlake.query.search import Order
 from tests.query.kit import HOUR, MINUTE, SECOND, At, Lake
 
 DAY = 24 * HOUR
@@ -29,10 +30,10 @@ def small_portions(monkeypatch: pytest.MonkeyPatch) -> None:
     ("wanted", "traces"),
     [
         ({}, [8, 7, 6, 5, 4, 3, 2, 1]),
-        ({"limit": 1}, [7]),  # of the newest blocks that with the smallest id
+        ({"limit": 1}, [8]),
         ({"limit": 2}, [8, 7]),
-        ({"limit": 1, "most_recent": True}, [8]),
-        ({"limit": 3, "most_recent": True}, [8, 7, 6]),
+        ({"limit": 3}, [8, 7, 6]),
+        ({"limit": 3, "ascending": True}, [1, 2, 3]),
         ({"limit": 2, "start": HOUR, "end": HOUR + 30 * MINUTE}, [4, 3]),
     ],
 )
@@ -49,16 +50,23 @@ def small_portions(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 @pytest.mark.usefixtures("small_portions")
-def test_newest_blocks_first_then_by_id(lake: Lake, query: str, wanted: dict[str, Any], traces: list[int]) -> None:
+def test_limit_keeps_the_newest(lake: Lake, query: str, wanted: dict[str, Any], traces: list[int]) -> None:
     hours(lake)
     assert lake.traces(query, **wanted) == traces
 
 
+@pytest.mark.parametrize("query", ["{}", "{} | count() > 0", '{ name = "1" } >> { name = "2" } || { name = "1" }'])
 @pytest.mark.usefixtures("small_portions")
-def test_of_all_blocks_together_the_smallest_ids_of_the_newest_hour_come_first(lake: Lake) -> None:
-    hours(lake)
-    assert lake.traces("{}", limit=3) == [8, 7, 1]  # a span alone shows it: the other blocks make one lot
-    assert lake.traces("{} | count() = 1", limit=3) == [8, 7, 5]
+def test_order_of_duration_keeps_the_longest(lake: Lake, query: str) -> None:
+    for n, length in enumerate((5, 9, 1, 7), 1):
+        lake.add(At(1, trace=n, start=n * SECOND, length=length * SECOND))
+    assert lake.traces(query, order=Order.DURATION, limit=2) == [2, 4]
+    assert lake.traces(query, order=Order.DURATION, ascending=True, limit=3) == [3, 1, 4]
+
+
+def test_equally_new_traces_are_kept_by_their_ids(lake: Lake) -> None:
+    lake.add_apart(*(At(1, trace=n) for n in (5, 3, 9, 4)))
+    assert lake.traces("{}", limit=3) == [3, 4, 5]
 
 
 class Spy:
@@ -106,7 +114,7 @@ def test_nothing_is_missed_of_a_block_that_is_cut_by_ids(lake: Lake, query: str)
     lake.add(*spans, *(At(2, 1, trace=traces[n], start=n * SECOND) for n in (1, 39)))
     assert lake.traces(query) == [traces[39], traces[1]]
     assert lake.traces(query, start=39 * SECOND) == [traces[39]]
-    assert lake.traces(query, limit=1) in ([traces[1]], [traces[39]])
+    assert lake.traces(query, limit=1) == [traces[39]]
 
 
 @pytest.mark.parametrize("query", ["{}", '{ rootName = "1" }', '{ name = "1" } && { name = "2" }', "{} | count() = 2"])
@@ -143,7 +151,7 @@ def test_time_without_blocks_is_passed_over(lake: Lake, monkeypatch: pytest.Monk
     lake.add(At(1, trace=1, start=-20_000 * DAY))
     lake.add(At(1, trace=2))
     spy = Spy(monkeypatch)
-    assert lake.traces("{}", most_recent=True) == [2, 1]
+    assert lake.traces("{}") == [2, 1]
     assert spy.queries < 10
 
 
@@ -195,11 +203,12 @@ def test_spans_shown_of_a_set(lake: Lake) -> None:
         ("{}", {}),
         ("{ span.a = 1 }", {"a": 1}),
         ("{ span.a = 1 } | select(span.b, status, kind)", {"a": 1, "b": "x", "status": "error", "kind": "client"}),
-        ("{ span.list = 2 }", {"list": 2}),
-        ("{ span.none = nil }", {"none": "nil"}),
-        ("{ event.e > 0 }", {"e": 2}),
+        ("{ span.list = 2 }", {"list": [1, 2]}),
+        ("{ span.none = nil }", {}),
+        ("{ event.e > 0 }", {"e": [1, 2]}),
+        ("{ span.a = 1 || span.b = `y` }", {"a": 1, "b": "x"}),
         ("{} | select(span.list)", {"list": [1, 2]}),
-        ("{} | select(event:name)", {"event:name": "second"}),
+        ("{} | select(event:name)", {"event:name": ["first", "second"]}),
         ("{} | count() = 1", {}),
     ],
 )

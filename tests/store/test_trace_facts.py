@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from spanlake.store.trace_facts import CHILD_COUNT, FACTS, ROOT_NAME, ROOT_SERVICE, with_facts, without_facts
 from tests.store.tables import SERVICE, span_table
 
+SERVER, CLIENT = 2, 3
 IDS = st.integers(0, 3).map(
     lambda number: bytes([number]) * 8
 )  # few: spans share ids, within a trace and across traces
@@ -19,6 +20,8 @@ SPANS = st.fixed_dictionaries(
         "span_id": IDS,
         "parent_span_id": st.none() | IDS,
         "name": st.sampled_from(["", "GET /cart", "select"]),
+        "kind": st.integers(1, 3),
+        "start_time_unix_nano": st.integers(1, 2),
         "service_name": st.none() | st.sampled_from(["cart", "shop"]),
     }
 )
@@ -32,14 +35,25 @@ def facts(table: pa.Table) -> list[tuple[Any, ...]]:
 
 def expected(spans: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     """The same, one span after the other."""
-    return [_expected(span, [other for other in spans if other["trace_id"] == span["trace_id"]]) for span in spans]
+    parents = [_parent(spans, row) for row in range(len(spans))]
+    return [(parents.count(row), *_root(spans, span["trace_id"])) for row, span in enumerate(spans)]
 
 
-def _expected(span: dict[str, Any], trace: list[dict[str, Any]]) -> tuple[Any, ...]:
-    children = [other for other in trace if other["parent_span_id"] == span["span_id"]]
-    roots = [other for other in trace if other["parent_span_id"] is None]
-    root = roots[-1] if roots else {"name": "", "service_name": None}
-    return len(children), root["name"], root["service_name"] or ""
+def _parent(spans: list[dict[str, Any]], row: int) -> int | None:
+    span = spans[row]
+    wanted = CLIENT if span["kind"] == SERVER else SERVER
+    found = [
+        (other["kind"] != wanted, other["start_time_unix_nano"], other["name"], number)
+        for number, other in enumerate(spans)
+        if number != row and (other["trace_id"], other["span_id"]) == (span["trace_id"], span["parent_span_id"])
+    ]
+    return min(found)[-1] if found else None
+
+
+def _root(spans: list[dict[str, Any]], trace_id: bytes) -> tuple[str, str]:
+    roots = [span for span in spans if span["trace_id"] == trace_id and span["parent_span_id"] is None]
+    first = min(roots, key=lambda span: (span["start_time_unix_nano"], span["span_id"]), default=None)
+    return ("", "") if first is None else (first["name"], first["service_name"] or "")
 
 
 @given(st.lists(SPANS, min_size=1, max_size=12))

@@ -1,6 +1,6 @@
 import pytest
 
-from spanlake.traceql import Dialect, ParseError, TraceQLError, check, parse
+from spanlake.traceql import ParseError, TraceQLError, check, parse
 
 SHOWN = [
     (
@@ -29,7 +29,7 @@ SHOWN = [
 @pytest.mark.parametrize(("query", "shown"), SHOWN)
 def test_shown_with_a_caret_under_the_place(query: str, shown: str) -> None:
     with pytest.raises(TraceQLError) as caught:
-        check(parse(query), Dialect.tempo())
+        check(parse(query))
     assert caught.value.pretty() == shown
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from spanlake.traceql import Dialect, TypeMismatch, check, parse
+from spanlake.traceql import TypeMismatch, check, parse
 from spanlake.traceql.tree import BinaryOperator
 
 LITERALS = {
@@ -29,7 +29,7 @@ WORKS_ON = {
 
 def is_accepted(condition: str) -> bool:
     try:
-        check(parse(f"{{ {condition} }}"), Dialect.extended())
+        check(parse(f"{{ {condition} }}"))
     except TypeMismatch:
         return False
     return True

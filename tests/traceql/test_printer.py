@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spanlake.traceql import ParseError, TypeMismatch, Unsupported, check, parse, print_query
-from spanlake.traceql.dialect import Dialect
 from spanlake.traceql.durations import MAX_NS
 from spanlake.traceql.tree import (
     Aggregate,
@@ -195,7 +194,7 @@ def test_parsing_what_was_printed_gives_the_same_tree(query: Query) -> None:
 @given(st.builds(Query, searches | metrics))
 def test_checking_raises_errors_of_its_own_only(query: Query) -> None:
     with suppress(TypeMismatch, Unsupported):
-        assert check(query, Dialect.extended()) == query
+        assert check(query) == query
 
 
 PIECES = [

@@ -130,7 +130,6 @@ class Functions(Construct):
         settings = self._settings
         return {
             "SPANLAKE_TENANT_CLAIM": settings.tenant_claim,
-            "SPANLAKE_TRACEQL": settings.traceql,
             "SPANLAKE_PARTIAL_ANSWERS": "false",
             "SPANLAKE_QUERY_TIMEOUT": settings.query_timeout_seconds,
             "SPANLAKE_QUERY_MEMORY": settings.query_memory_limit,

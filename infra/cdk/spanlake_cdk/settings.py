@@ -63,8 +63,6 @@ class Settings:
     """Memory of the functions that merge blocks and remove what is too old."""
     snap_start: str = field(default="None", metadata={"one_of": ("None", "PublishedVersions")})
     """PublishedVersions starts functions from snapshots, for which AWS charges also when nothing happens."""
-    traceql: str = field(default="tempo", metadata={"one_of": ("tempo", "extended")})
-    """tempo refuses what Tempo refuses, extended answers all that makes sense."""
 
     # What functions allow; empty is spanlake's own default --------------------------------------------------------
     max_request_bytes: str = ""

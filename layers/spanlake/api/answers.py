@@ -169,6 +169,8 @@ def any_value(value: object) -> dict[str, Any]:
         return {"doubleValue": _double(value)}
     if isinstance(value, list):
         return {"arrayValue": {"values": [any_value(item) for item in value]}}
+    if isinstance(value, dict):
+        return {"kvlistValue": {"values": [{"key": key, "value": any_value(item)} for key, item in value.items()]}}
     return {"stringValue": value}
 
 

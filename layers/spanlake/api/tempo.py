@@ -20,7 +20,7 @@ from spanlake.api.tenant import tenant_of
 from spanlake.query.duck import Cancellation
 from spanlake.query.exemplars import exemplars_wanted
 from spanlake.query.querier import Querier
-from spanlake.query.search import Search
+from spanlake.query.search import Ranking, Search
 from spanlake.query.spans_of_trace import SpanFilter
 from spanlake.query.steps import Steps
 from spanlake.query.tag_values import EVERY_SCOPE, TagValue
@@ -30,7 +30,7 @@ from spanlake.spans.tempo_json import trace_v1, trace_v2
 from spanlake.traceql import Unsupported, check, parse
 from spanlake.traceql.ids import with_plain_ids
 from spanlake.traceql.parser import parse_identifier
-from spanlake.traceql.tree import Attribute, Field, Intrinsic, IntrinsicField, Query, Type
+from spanlake.traceql.tree import Attribute, Field, Intrinsic, IntrinsicField, Query
 
 DEFAULT_LIMIT = 20
 DEFAULT_SPANS_PER_SET = 3
@@ -113,7 +113,7 @@ class Tempo:
         """
         protobuf, params = _accepts_protobuf(request), _params(request, TRACE_V2)
         query, keep_hierarchy = params.query().strip(), params.truth("keep_hierarchy")
-        checked = check(_parsed(query), self._querier.dialect) if query else None
+        checked = check(_parsed(query), self._querier.sizes) if query else None
         wanted = SpanFilter.of(checked, keep_hierarchy=keep_hierarchy) if checked else None
         partial = "" if wanted is None else "only the spans that match q"
 
@@ -144,9 +144,8 @@ class Tempo:
 
         def ask(stop: Cancellation) -> bytes:
             query = _parsed(q) if q else query_of_tags(params.text("tags"), shortest, longest)
-            plan = self._querier.plan(check(query, self._querier.dialect))
-            recent = query.hint("most_recent", Type.BOOL)
-            wanted = Search(plan, when.start_ns, when.end_ns, limit, spans, recent is not None and recent.value is True)
+            plan = self._querier.plan(check(query, self._querier.sizes))
+            wanted = Search(plan, when.start_ns, when.end_ns, limit, spans, Ranking.of(query))
             return to_json(answers.search(self._querier.search(tenant, wanted, stop), with_spans=bool(q)))
 
         return _json(await self._run(request, ask))
@@ -229,7 +228,7 @@ class Tempo:
                 raise Unsupported("the query's operators stand too deep in each other", text) from None
 
     def _metrics_query(self, text: str) -> Query:
-        query = check(_parsed(text), self._querier.dialect)
+        query = check(_parsed(text), self._querier.sizes)
         if not query.is_metrics:
             raise Unsupported("a metrics query ends in a function such as rate()", query.text, len(query.text))
         return query

@@ -78,7 +78,6 @@ def _query_limits(read: "_Reader", memory_mib: int) -> QueryLimits:
         points=read.optional("SPANLAKE_QUERY_POINTS", int, usual.points),
         spansets=read.optional("SPANLAKE_QUERY_SPANSETS", int, usual.spansets),
         terms=read.optional("SPANLAKE_QUERY_TERMS", int, usual.terms),
-        extended=read.optional("SPANLAKE_TRACEQL", _is_extended, usual.extended),
     )
 
 
@@ -101,12 +100,6 @@ def _is_true(text: str) -> bool:
     if text not in {"true", "false"}:
         raise InvalidSetting(f"{text!r} is neither true nor false")
     return text == "true"
-
-
-def _is_extended(text: str) -> bool:
-    if text not in {"tempo", "extended"}:
-        raise InvalidSetting(f"{text!r} is neither tempo nor extended")
-    return text == "extended"
 
 
 class _Reader:

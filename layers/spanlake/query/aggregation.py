@@ -1,6 +1,6 @@
 """The first stage of a metrics query: one SQL aggregation over the matching spans, read as time series."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
@@ -9,33 +9,32 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
-from spanlake.query import exemplars, lossy_sums
+from spanlake.query import exemplars
 from spanlake.query.duck import Session
 from spanlake.query.exemplars import Chosen
 from spanlake.query.finder import over, with_spans
-from spanlake.query.found import named
+from spanlake.query.found import first_named
 from spanlake.query.limits import LimitExceeded
-from spanlake.query.measures import BUCKET, COUNT, VALUE, Measure, Row, quantile_label
+from spanlake.query.measures import BUCKET, VALUE, Measure, Row, quantile_label
 from spanlake.query.positions import inside_of, position
-from spanlake.query.sampling import only_sampled
-from spanlake.query.series import NAME, Exemplar, Labels, LabelValue, Series
+from spanlake.query.series import NAME, Exemplar, Labels, LabelValue, Series, hashable
 from spanlake.query.source import Source
 from spanlake.query.steps import Steps
+from spanlake.query.stretched import Stretched
 from spanlake.spans.arrays import Array, as_array, codes, int32, ordered_codes, rows_of
 from spanlake.traceql import values
-from spanlake.traceql.fields import SPAN, Fields
-from spanlake.traceql.pipeline import SearchPlan, Selection
+from spanlake.traceql.fields import Fields, element_scope
+from spanlake.traceql.pipeline import SearchPlan, Selection, distinct_structs
+from spanlake.traceql.predicate import Predicates
 from spanlake.traceql.printer import print_field
 from spanlake.traceql.probe import Probe
-from spanlake.traceql.relation import ARRIVAL, columns_needed
 from spanlake.traceql.tree import Field
-from spanlake.traceql.values import Alternative, Sql
+from spanlake.traceql.values import Alternative
 
 _Define: TypeAlias = Callable[[exp.Select], exp.Select]  # gives a query the table ``spans``
 
 _POSITION = "position"
 _COUNTED = "counted"
-_AGAIN = {_COUNTED: exp.Sum, exemplars.FOUND: exp.Min}  # what makes one aggregate of those of several groups
 _RARE = 10_000  # spans, of which all are looked through for exemplars
 
 
@@ -43,8 +42,7 @@ _RARE = 10_000  # spans, of which all are looked through for exemplars
 class Aggregation:
     """What a metrics function makes of the spans that a pipeline finds.
 
-    ``source`` holds a block that overlaps the steps, and may reach beyond them for the sake of spans that are judged
-    together. ``limit`` is of exemplars. Only ``sampled`` spans may be measured, those of the table SAMPLED.
+    ``source`` reaches beyond the steps for the sake of spans that are judged together. ``limit`` is of exemplars.
     """
 
     session: Session
@@ -54,11 +52,12 @@ class Aggregation:
     by: tuple[Field, ...]
     steps: Steps
     limit: int
-    sampled: bool = False
 
     def series(self) -> list[Series]:
         """The series. Raises LimitExceeded."""
         spans = self._spans(self.steps)
+        if not self._in_range.blocks:
+            return _Lines(spans, self.steps, self.session).series()
         picked = self._picked(spans.measure)
         at_once = self.limit and (spans.are_judged_together or self.source.engine is not None)
         table = self._table(spans, spans.measured(picked if at_once else None), self._define(spans))
@@ -105,38 +104,32 @@ class Aggregation:
         start = fields.column("start_time_unix_nano")
         labels = tuple(_Label(fields, field, n) for n, field in enumerate(self.by))
         measure = self.measure(fields)
-        groups = [exp.alias_(position(times, start), _POSITION), *measure.groups]
-        groups += [column for label in labels for column in label.columns]
-        read = {VALUE: measure.operand, BUCKET: measure.bucket}
-        columns = [*groups, *(exp.alias_(sql, name) for name, sql in read.items() if sql is not None)]
+        columns = [exp.alias_(position(times, start), _POSITION), *measure.groups]
+        columns += [column for label in labels for column in label.read_of_span]
+        if measure.operand is not None:
+            columns.append(exp.alias_(measure.operand.sql, VALUE))
         if self.limit:
             columns += [
                 exp.alias_(start.copy(), exemplars.START),
                 exp.alias_(fields.column("trace_id"), exemplars.TRACE),
             ]
-        fields.needs.arrival |= measure.is_lossy or self.sampled
-        if measure.is_lossy:
-            columns += [
-                exp.alias_(fields.column("trace_id"), lossy_sums.TRACE),
-                exp.alias_(exp.column(ARRIVAL, table=SPAN), lossy_sums.PLACE),
-            ]
         selection = self.plan.select(fields, columns, where=inside_of(self.steps, self.source, fields))
-        names = tuple(column.alias for column in groups)
         alone = self.plan.single_filter is not None and not fields.needs.whole_traces
-        return _Spans(fields, selection, names, labels, measure, are_judged_together=not alone)
+        return _Spans(fields, selection, labels, measure, are_judged_together=not alone)
 
     def _define(self, spans: "_Spans") -> _Define:
-        source = self.source if spans.are_judged_together else self._in_range
+        source = self._whole if spans.are_judged_together else self._in_range
         self.session.touch(source.blocks)
-        if self.sampled:
-            table = source.table(columns_needed(spans.fields.needs), arrival=True)
-            return lambda query: query.with_("spans", as_=only_sampled(table), copy=False)
         probe = Probe.of(self.plan, source.known)
         return partial(with_spans, source=source, probe=probe, fields=spans.fields)
 
     @property
+    def _whole(self) -> Source:
+        return Stretched(self.session, self.source, self.steps.since_ns, self.steps.last_ns).whole()
+
+    @property
     def _in_range(self) -> Source:
-        return self.source.overlapping(self.steps.first_ns, self.steps.last_ns)
+        return self.source.overlapping(self.steps.since_ns, self.steps.last_ns)
 
     def _table(self, spans: "_Spans", found: exp.Select, define: _Define) -> pa.Table:
         limit = self.session.limits.points
@@ -154,44 +147,45 @@ class _Spans:
 
     fields: Fields
     selection: Selection
-    groups: tuple[str, ...]
     labels: tuple["_Label", ...]
     measure: Measure
     are_judged_together: bool
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The columns that spans are grouped by."""
+        bucket = (BUCKET,) if self.measure.bucket is not None else ()
+        of_measure = (column.alias for column in self.measure.groups)
+        return (_POSITION, *of_measure, *bucket, *(name for label in self.labels for name in label.names))
 
     def measured(self, exemplar: exp.Expr | None) -> exp.Select:
         """The query for what is measured of each group, how many spans that are, and an exemplar if one is wanted."""
         counted = exp.alias_(exp.Count(this=exp.Star()), _COUNTED)
         others = [counted] if exemplar is None else [counted, exemplar]
-        if self.measure.is_lossy:
-            grouped, value = self._by_group([*self.measure.aggregates, *others]), exp.column(VALUE)
-            return lossy_sums.with_tails(grouped, self.selection.query, self.groups, value)
-        if self.measure.bucket is not None:
-            return self._by_bucket(others)
         return self.grouped([*self.measure.aggregates, *others])
-
-    def _by_bucket(self, others: Sequence[exp.Expr]) -> exp.Select:
-        """The same for aggregates of buckets: DuckDB counts these as groups in two thirds of the time that it takes to
-        count them in maps. What fails the tests is in none of them: a test of the bucket itself would be made for each
-        span."""
-        per_bucket = self._of_groups([exp.alias_(exp.Count(this=exp.Star()), COUNT), *others])
-        per_bucket.select(exp.column(BUCKET), copy=False).group_by(exp.column(BUCKET), copy=False)
-        again = [exp.alias_(_AGAIN[one.alias](this=exp.column(one.alias)), one.alias) for one in others]
-        query = self._by_group([*self.measure.aggregates, *again])
-        per_bucket.having(exp.Count(this=exp.column(BUCKET)) > exp.Literal.number(0), copy=False)
-        return query.from_(per_bucket.subquery("buckets", copy=False), copy=False)
 
     def grouped(self, aggregates: Sequence[exp.Expr]) -> exp.Select:
         """The query for some aggregates of each group."""
-        return self._of_groups(aggregates).where(*self.measure.tests, copy=False)
-
-    def _of_groups(self, aggregates: Sequence[exp.Expr]) -> exp.Select:
-        matching = self.selection.query.subquery("matching", copy=False)
-        return self._by_group(aggregates).from_(matching, copy=False)
-
-    def _by_group(self, aggregates: Sequence[exp.Expr]) -> exp.Select:
         groups = [exp.column(name) for name in self.groups]
-        return exp.select(*groups, *aggregates).group_by(*(group.copy() for group in groups), copy=False)
+        query = exp.select(*groups, *aggregates).from_(self._rows.subquery("matching", copy=False), copy=False)
+        return query.where(*self.measure.tests, copy=False).group_by(*(group.copy() for group in groups), copy=False)
+
+    @property
+    def _rows(self) -> exp.Query:
+        """A row for each span, or for each of the groups and numbers that it has by its events."""
+        query: exp.Query = self.selection.query
+        operand = self.measure.operand
+        lists = [label.items for label in self.labels if label.items] + ([VALUE] if operand and operand.is_list else [])
+        for n, name in enumerate(lists):
+            unnested = exp.alias_(exp.func("unnest", exp.column(name)), name)
+            star = exp.Star(except_=[exp.to_identifier(name)])
+            query = exp.select(star, unnested).from_(query.subquery(f"rows{n}", copy=False), copy=False)
+        members = [column for label in self.labels for column in label.members]
+        if self.measure.bucket is not None:
+            members.append(exp.alias_(self.measure.bucket, BUCKET))
+        if not members:
+            return query
+        return exp.select(exp.Star(), *members).from_(query.subquery("items", copy=False), copy=False)
 
     def lines(self, table: pa.Table) -> Iterator[tuple[Labels, list[int]]]:
         """The labels that rows of such a table are grouped by, each time with the numbers of the rows that have
@@ -201,12 +195,23 @@ class _Spans:
 
     def _lines_of(self, table: pa.Table, numbered: Callable[[Sequence[Array]], Array] = codes) -> Array:
         """The number of what each row is grouped by besides its time."""
-        columns = [as_array(table[name]) for name in self.groups if name != _POSITION]
+        columns = [_comparable(as_array(table[name])) for name in self.groups if name != _POSITION]
         return numbered(columns) if columns else pa.repeat(int32(0), table.num_rows)
 
     def _labels(self, table: pa.Table, rows: Array) -> Iterator[Labels]:
         for row in table.select(self.groups).take(rows).to_pylist():
-            yield _with_values((label.name, label.read(row)) for label in self.labels) + self.measure.labels(row)
+            yield self._with_nil(tuple(self._read(row))) + self.measure.labels(row)
+
+    def _read(self, row: Row) -> Iterator[tuple[str, LabelValue]]:
+        for label in self.labels:
+            if (value := label.read(row)) is not None:
+                yield label.name, value
+
+    def _with_nil(self, labels: Labels) -> Labels:
+        """A series of which all labels are nil has the first, unless it has others besides."""
+        if labels or not self.labels or self.measure.name is None:
+            return labels
+        return ((self.labels[0].name, None),)
 
     def chosen(self, table: pa.Table, steps: Steps, limit: int) -> list[Chosen]:
         """The exemplars that are shown, of those that the rows offer."""
@@ -222,32 +227,43 @@ class _Spans:
 
 
 class _Label:
-    """A grouping field: its columns, and how to read them back."""
+    """A grouping field: its columns, and how to read them back.
+
+    Of a field of events or links each span has a list of structs, ``items``, whose ``members`` the columns are.
+    """
 
     def __init__(self, fields: Fields, field: Field, n: int) -> None:
         self.name = print_field(field)
-        self._parts = fields.fetched(field)
-        self.columns = [exp.alias_(_single(part), f"label{n}_{k}") for k, part in enumerate(self._parts)]
+        self.items = f"label{n}" if element_scope(field) else None
+        predicates = Predicates(fields)
+        if self.items is None:
+            self._parts = tuple(fields.whole(field))
+            self.read_of_span = [exp.alias_(part.sql, f"label{n}_{k}") for k, part in enumerate(self._parts)]
+        else:
+            types, items = predicates.structs(field)
+            self._parts = tuple(Alternative(type_, exp.Null()) for type_ in types)
+            self.read_of_span = [exp.alias_(distinct_structs(items, len(types)), self.items)]
+        self.names = tuple(f"label{n}_{k}" for k in range(len(self._parts)))
 
-    def read(self, row: Row) -> LabelValue | None:
-        """The value of the label in a row; None where the span has none."""
-        for part, column in zip(self._parts, self.columns, strict=True):
-            if (value := row[column.alias]) is not None:
-                read: LabelValue = named(part.type, value)
-                return read
-        return None
+    @property
+    def members(self) -> list[exp.Expr]:
+        """The columns that are made of items."""
+        if self.items is None:
+            return []
+        struct = exp.column(self.items)
+        return [exp.alias_(values.member(struct.copy(), f"v{k}"), name) for k, name in enumerate(self.names)]
+
+    def read(self, row: Row) -> LabelValue:
+        """The value of the label in a row, None where the span has none."""
+        value = first_named((part, row[name]) for part, name in zip(self._parts, self.names, strict=True))
+        return hashable(value)
 
 
-def _with_values(labels: Iterable[tuple[str, LabelValue | None]]) -> Labels:
-    """The labels that have a value; where none has, the first as ``nil``, as in Tempo."""
-    every = tuple(labels)
-    found = tuple((name, value) for name, value in every if value is not None)
-    return found or tuple((name, "nil") for name, _ in every[:1])
-
-
-def _single(part: Alternative) -> Sql:
-    """A value to group by: of a list its last item."""
-    return values.last(part.sql) if part.is_list else part.sql
+def _comparable(column: Array) -> Array:
+    """Lists as texts: Arrow does not compare lists."""
+    if not isinstance(column.type, pa.ListType):
+        return column
+    return pa.array([None if value is None else repr(value) for value in column.to_pylist()], pa.string())
 
 
 @dataclass
@@ -286,13 +302,15 @@ class _Lines:
         line.exemplars.append(one.exemplar(labels))
 
     def series(self) -> list[Series]:
-        """All of them that have a value."""
+        """All of them that have a value, and the one that is always there."""
+        if self._spans.measure.is_always_there and not self._spans.labels:
+            self._line(())
         lines = (line for line in self._lines.values() if any(value is not None for value in line.values))
         return [Series(line.labels, tuple(line.values), tuple(line.exemplars)) for line in lines]
 
     def _line(self, labels: Labels) -> _Line:
         measure = self._spans.measure
-        labels = labels or ((NAME, measure.name or ""),)
+        labels = labels or ((NAME, measure.name),)
         line = self._lines.get(repr(labels))
         if line is None:
             line = _Line(labels, [0.0 if measure.filled else None] * self._steps.count, [])

@@ -13,7 +13,6 @@ import pyarrow as pa
 from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB  # by name, a thread could meet it half loaded
 
-from spanlake.query.learned import Memory
 from spanlake.query.limits import Cancelled, LimitExceeded, Limits
 from spanlake.query.outside import Outside
 from spanlake.query.watchdog import Watchdog, Watched
@@ -23,6 +22,25 @@ from spanlake.store.index import Block
 if TYPE_CHECKING:
     from spanlake.query.remote import Remote
 
+_MACROS = (
+    # An integer to a power of at least 0, exactly; an error beyond 64 bits.
+    """CREATE MACRO integer_power(base, exponent) AS list_reduce(
+        list_resize([]::BIGINT[], exponent, base), lambda x, y: x * y, 1::BIGINT
+    )""",
+    # The powers of two around a positive float; a logarithm alone is off beside a power of two.
+    """CREATE MACRO power_above(number) AS CASE
+        WHEN number = 'Infinity' THEN 1024
+        WHEN number <= pow(2, ceil(log2(number)) - 1) THEN ceil(log2(number)) - 1
+        WHEN number > pow(2, ceil(log2(number))) THEN ceil(log2(number)) + 1
+        ELSE ceil(log2(number))
+    END::INTEGER""",
+    """CREATE MACRO power_below(number) AS CASE
+        WHEN number = 'Infinity' THEN 1024
+        WHEN number < pow(2, floor(log2(number))) THEN floor(log2(number)) - 1
+        WHEN number >= pow(2, floor(log2(number)) + 1) THEN floor(log2(number)) + 1
+        ELSE floor(log2(number))
+    END::INTEGER""",
+)
 _HTTP_STATUS = re.compile(r"HTTP \d{3}")
 
 
@@ -61,7 +79,6 @@ class Session:
         limits: Limits,
         cancellation: Cancellation,
         watchdog: Watchdog,
-        memory: Memory,
     ) -> None:
         self._cursor = cursor
         self._limits = limits
@@ -70,7 +87,6 @@ class Session:
         self._touched: dict[str, int] = {}
         self._outside: Outside | None = None
         self.limits = limits
-        self.memory = memory
         self._watchdog = watchdog
         self._watched = Watched(self._must_end, cursor.interrupt)
 
@@ -175,10 +191,11 @@ class Duck:
         self.limits = limits or Limits()
         self._lock = threading.Lock()
         self._remote = remote
-        self._memory = Memory()
         self._watchdog = Watchdog()
         self._root = duckdb.connect(":memory:", config=self._config())
         self._root.execute("SET GLOBAL parquet_metadata_cache = true")
+        for macro in _MACROS:
+            self._root.execute(macro)
         if remote is not None:
             remote.prepare(self._root)
             directories = [*directories, remote.directory]
@@ -206,7 +223,7 @@ class Duck:
             cursor = self._root.cursor()
         cancellation.attach(cursor)
         try:
-            yield Session(cursor, self.limits, cancellation, self._watchdog, self._memory)
+            yield Session(cursor, self.limits, cancellation, self._watchdog)
         finally:
             cancellation.attach(None)
             cursor.close()

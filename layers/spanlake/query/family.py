@@ -1,11 +1,10 @@
 """The trees of traces as arrays: the row of every span's parent.
 
 A question takes a few passes over them whatever their shape is: pointers to parents are made to point twice as far,
-again and again, until they point beyond the roots.
+again and again, until they point beyond the roots, or have gone round every circle.
 """
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -14,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spanlake.spans.arrays import as_array, equals_last, int64, place
-from spanlake.traceql.relation import ARRIVAL
-from spanlake.traceql.structure import KEY, KIND, PARENT_KEY, TRACE
-from spanlake.traceql.tree import Kind, Relation, SpansetOperator
+from spanlake.spans.parents import Spans, ends
+from spanlake.traceql.structure import DURATION, ID, KEY, KIND, NAME, PARENT_KEY, START, TRACE
+from spanlake.traceql.tree import Relation, SpansetOperator
 
 Array: TypeAlias = "pa.Array[Any]"  # one item a row
 Mask: TypeAlias = "pa.Array[Any]"  # of booleans, without nulls
@@ -34,16 +33,6 @@ class Family:
         rows: Array = pa.arange(0, self.spans.num_rows)  # type: ignore[attr-defined]  # the stubs are older
         return rows
 
-    @cached_property
-    def reached(self) -> Mask:
-        """Whether a root leads to the span."""
-        reached, ahead = self._is_root, self._owner
-        for _ in range(self._doublings):
-            if ahead.null_count == len(ahead):
-                break
-            reached, ahead = pc.or_(reached, _at(reached, ahead)), ahead.take(ahead)
-        return reached
-
     def matching(self, op: SpansetOperator, left: Mask, right: Mask) -> Mask:
         """Whether a span is in the set that a structural operator makes of two others."""
         assert op.relation is not None
@@ -55,7 +44,7 @@ class Family:
 
     def related(self, relation: Relation, others: Mask) -> Mask:
         """Whether a span stands in a relation to one of the others."""
-        return pc.and_(self.reached, _RELATIONS[relation](self, others))
+        return _RELATIONS[relation](self, others)
 
     def among(self, rows: Array) -> Mask:
         """Whether a span's row is one of these, null being none."""
@@ -70,63 +59,97 @@ class Family:
         return self.among(self.parent.filter(others))
 
     def below(self, others: Mask) -> Mask:
-        """Whether one of the others is above a span."""
-        found, ahead = _at(others, self.parent), self.parent
-        while ahead.null_count < len(ahead):
-            found, ahead = pc.or_(found, _at(found, ahead)), ahead.take(ahead)
-        return found
+        """Whether one of the others is above a span. In a circle every span is above all others."""
+        found = _at(others, self.parent)
+        for ahead in self._ancestors():
+            found = pc.or_(found, _at(found, ahead))
+        return found if self._circles is None else pc.if_else(self._in_circle, self._others_in_circle(others), found)
 
     def above(self, others: Mask) -> Mask:
         """Whether one of the others is below a span."""
-        found, ahead = self.parent_of(others), self.parent
-        while ahead.null_count < len(ahead):
-            found, ahead = pc.or_(found, self.among(ahead.filter(found))), ahead.take(ahead)
-        return found
+        outside = others if self._circles is None else pc.and_not(others, self._in_circle)
+        found = self.parent_of(outside)
+        for ahead in self._ancestors():
+            found = pc.or_(found, self.among(ahead.filter(found)))
+        return found if self._circles is None else pc.or_(found, self._others_in_circle(others))
 
     def beside(self, others: Mask) -> Mask:
-        """Whether another of the others has the span's parent; the roots of a trace are siblings."""
-        families: Any = pc.value_counts(self.siblings.filter(others))
-        others_there = filled(families.field("counts").take(pc.index_in(self.siblings, families.field("values"))), 0)
-        several: Mask = pc.greater(pc.subtract(others_there, others.cast(pa.int64())), pa.scalar(0, pa.int64()))
-        return several
+        """Whether another of the others has the span's parent, or the id of one that is not stored."""
+        return self._another(self._siblings, others)
 
-    # what the walks along these trees are told from
-
-    @cached_property
-    def traces(self) -> Array:
-        """A number for each trace, from 0."""
-        traces: Array = self._column(TRACE).dictionary_encode().indices.cast(pa.int64())
-        return traces
-
-    @cached_property
-    def siblings(self) -> Array:
-        """A number for all spans of one parent, or all roots of one trace, null where no root leads to a span."""
-        families: Array = pc.if_else(self._is_root, pc.subtract(pa.scalar(-1, pa.int64()), self.traces), self.parent)
-        return families
-
-    @cached_property
-    def first_child(self) -> Array:
-        """The row of the first of a span's children to arrive, null where there is none."""
-        order = self._by_siblings
-        first: Array = order.take(pc.index_in(self.rows, value_set=self.siblings.take(order)))
-        return first
-
-    @cached_property
-    def next_sibling(self) -> Array:
-        """The row of the next of a span's siblings to arrive, null where there is none."""
-        order = self._by_siblings
-        following = pa.concat_arrays([order.slice(1), pa.array([None], pa.int64())])
-        families = self.siblings.take(order)
-        is_next = pc.equal(families, self.siblings.take(following))
-        following = pc.if_else(is_next, following, pa.scalar(None, pa.int64()))
-        found: Array = following.take(pc.index_in(self.rows, value_set=order))
+    def _another(self, groups: Array, others: Mask) -> Mask:
+        """Whether another of the others is in a span's group; spans without a group are in none."""
+        counted: Any = pc.value_counts(groups.filter(others).drop_null())
+        place = pc.index_in(groups, value_set=counted.field("values"), skip_nulls=True)
+        several = pc.subtract(filled(counted.field("counts").take(place), 0), others.cast(pa.int64()))
+        found: Mask = pc.and_(pc.greater(several, int64(0)), groups.is_valid())
         return found
 
+    # circles
+
+    def _ancestors(self) -> Iterator[Array]:
+        """The row of the parent, of the ancestor two steps up, four, and so on, as far as there may be any."""
+        ahead = self.parent
+        for _ in range(self._doublings):
+            if ahead.null_count == len(ahead):
+                return
+            yield ahead
+            ahead = ahead.take(ahead)
+
     @cached_property
-    def _by_siblings(self) -> Array:
-        """The rows, those of siblings side by side as they arrived."""
-        table = pa.table({"siblings": self.siblings, "arrival": self._column(ARRIVAL)})
-        order: Array = pc.sort_indices(table, [("siblings", "ascending"), ("arrival", "ascending")])
+    def _circles(self) -> "Array | None":
+        """A number for each circle of parents, null for a span in none; None where there are no circles."""
+        ahead = self.parent
+        for _ in range(self._doublings):
+            if ahead.null_count == len(ahead):
+                return None
+            ahead = ahead.take(ahead)
+        if ahead.null_count == len(ahead):
+            return None
+        least: Array = pc.if_else(self.among(ahead), self.rows, pa.scalar(None, pa.int64()))
+        ahead = pc.if_else(least.is_valid(), self.parent, pa.scalar(None, pa.int64()))
+        for _ in range(self._doublings):
+            least, ahead = pc.min_element_wise(least, least.take(ahead)), ahead.take(ahead)
+        return least
+
+    @cached_property
+    def _in_circle(self) -> Mask:
+        assert self._circles is not None
+        return self._circles.is_valid()
+
+    def _others_in_circle(self, others: Mask) -> Mask:
+        assert self._circles is not None
+        return self._another(self._circles, others)
+
+    # places in the trees below the roots
+
+    @cached_property
+    def _siblings(self) -> Array:
+        """A number for all spans of one parent, stored or not; null of a root."""
+        unknown = pc.if_else(self.parent.is_null(), self._column(PARENT_KEY), pa.scalar(None, pa.uint64()))
+        if unknown.null_count == len(unknown):
+            return self.parent
+        numbers = pc.add(unknown.dictionary_encode().indices.cast(pa.int64()), int64(self.spans.num_rows))
+        return pc.coalesce(self.parent, numbers)
+
+    @cached_property
+    def _reached(self) -> Mask:
+        """Whether a span is a root, or below one."""
+        return pc.or_(self._is_root, self.below(self._is_root))
+
+    @cached_property
+    def _lists(self) -> Array:
+        """A number for all children of one parent, or all roots of one trace; null of a span below no root."""
+        traces = self._column(TRACE).dictionary_encode().indices.cast(pa.int64())
+        of_roots = pc.if_else(self._is_root, pc.subtract(int64(-1), traces), self.parent)
+        lists: Array = pc.if_else(self._reached, of_roots, pa.scalar(None, pa.int64()))
+        return lists
+
+    @cached_property
+    def _by_lists(self) -> Array:
+        """The rows, those of siblings side by side in the order of their starts and ids."""
+        table = pa.table({"lists": self._lists, "start": self._column(START), "id": self._column(ID)})
+        order: Array = pc.sort_indices(table, [(name, "ascending") for name in table.column_names])
         return order.cast(pa.int64())
 
     @cached_property
@@ -136,15 +159,15 @@ class Family:
         The first root has 1, a first child one more than its parent. Any other has two more for each span of the trees
         of its earlier siblings.
         """
-        order, sizes = self._by_siblings, self._sizes
-        families, counts = self.siblings.take(order), sizes.take(order)
+        order, sizes = self._by_lists, self._sizes
+        families, counts = self._lists.take(order), sizes.take(order)
         before = pc.subtract(pc.cumulative_sum(counts), counts)
         goes_on = pa.concat_arrays([pa.array([False][: len(order)], pa.bool_()), filled(equals_last(families), True)])
         of_family = pc.fill_null_forward(pc.if_else(goes_on, pa.scalar(None, pa.int64()), before))
         steps = pc.add(pc.multiply(pc.subtract(before, of_family), int64(2)), int64(1))
         left = self._along_ancestors(place(steps, order, len(order)))
         right = pc.subtract(pc.add(left, pc.multiply(sizes, int64(2))), int64(1))
-        left, right = (pc.if_else(self.reached, numbers, int64(0)) for numbers in (left, right))
+        left, right = (pc.if_else(self._reached, numbers, int64(0)) for numbers in (left, right))
         return left, right, pc.if_else(self._is_root, int64(-1), filled(left.take(self.parent), 0))
 
     @cached_property
@@ -152,74 +175,43 @@ class Family:
         """How many spans there are from a span downwards, itself among them: those less than so many steps below it,
         and those less than so many below one that is as many steps below it."""
         sizes: Array = pa.repeat(int64(1), self.spans.num_rows)
-        ahead = self.parent
-        while ahead.null_count < len(ahead):
+        for ahead in self._reached_ancestors():
             below = pa.table({"above": ahead, "size": sizes}).filter(ahead.is_valid())
             sums = below.group_by("above", use_threads=False).aggregate([("size", "sum")])
             more = place(as_array(sums["size_sum"]), as_array(sums["above"]), len(sizes))
-            sizes, ahead = pc.add(sizes, filled(more, 0)), ahead.take(ahead)
+            sizes = pc.add(sizes, filled(more, 0))
         return sizes
 
     def _along_ancestors(self, values: Array) -> Array:
         """The sum of values from the root to each span."""
-        ahead = self.parent
-        while ahead.null_count < len(ahead):
-            values, ahead = pc.add(values, filled(values.take(ahead), 0)), ahead.take(ahead)
+        for ahead in self._reached_ancestors():
+            values = pc.add(values, filled(values.take(ahead), 0))
         return values
 
-    def outermost(self, others: Mask) -> Array:
-        """The row of the one of the others that is farthest above a span, null where none is."""
-        found: Array = pc.if_else(_at(others, self.parent), self.parent, pa.scalar(None, pa.int64()))
-        ahead = self.parent
+    def _reached_ancestors(self) -> Iterator[Array]:
+        """As ``_ancestors``, of spans below a root: there are no circles."""
+        ahead: Array = pc.if_else(self._reached, self.parent, pa.scalar(None, pa.int64()))
         while ahead.null_count < len(ahead):
-            found, ahead = pc.coalesce(found.take(ahead), found), ahead.take(ahead)
-        return found
-
-    def in_traces_of(self, others: Mask) -> Mask:
-        """Whether one of the others is in a span's trace."""
-        return pc.is_in(self.traces, value_set=self.traces.filter(others))
-
-    def within(self, chosen: Mask) -> "Family":
-        """Some of the traces, whole."""
-        return Family(self.spans.filter(chosen).combine_chunks())
-
-    @cached_property
-    def parent(self) -> Array:
-        """The row of a span's parent, null where it has none or no root leads to it: there are no circles in it."""
-        parent: Array = pc.if_else(self.reached, self._owner, pa.scalar(None, pa.int64()))
-        return parent
+            yield ahead
+            ahead = ahead.take(ahead)
 
     @cached_property
     def _is_root(self) -> Mask:
         return pc.is_null(self._column(PARENT_KEY))
 
     @cached_property
-    def _owner(self) -> Array:
-        """The row of the span that has the id of a span's parent.
+    def parent(self) -> Array:
+        """The row of a span's parent, null where it has none."""
+        return Spans(self._column(KEY), self._column(PARENT_KEY), self._column(KIND), self._ordering).parents()
 
-        Several may have it. As in Tempo (``nested_set_model.go``) a server's parent then is a client, as Zipkin's
-        clients and servers share ids, and any other's a server. Among equals it is the one that arrived first.
-        """
-        keys, wanted = self._column(KEY), self._column(PARENT_KEY)
-        with ThreadPoolExecutor(1) as beside:
-            distinct = beside.submit(pc.unique, keys)
-            first = pc.index_in(wanted, value_set=keys)
-        if len(distinct.result()) == len(keys):
-            return first.cast(pa.int64())
-        order = pc.array_sort_indices(self._column(ARRIVAL)).cast(pa.int64())
-        of_clients, of_servers = (self._first(order, kind) for kind in (Kind.CLIENT, Kind.SERVER))
-        preferred = pc.if_else(_equal(self._column(KIND), Kind.SERVER), of_clients, of_servers)
-        return pc.coalesce(preferred, self._first(order))
-
-    def _first(self, order: Array, kind: Kind | None = None) -> Array:
-        """The first row, in an order of rows, of a span of this kind that has the id of each span's parent."""
-        if kind is not None:
-            order = order.filter(_equal(self._column(KIND).take(order), kind))
-        return order.take(pc.index_in(self._column(PARENT_KEY), value_set=self._column(KEY).take(order)))
+    def _ordering(self) -> pa.Table:
+        """What decides between spans that share an id: the start, then the end, then the name."""
+        start, duration = self._column(START), self._column(DURATION)
+        return pa.table({"start": start, "end": ends(start, duration), "name": self._column(NAME)})
 
     @property
     def _doublings(self) -> int:
-        """How often pointers must be doubled to lead beyond the roots, unless they lead in a circle."""
+        """How often pointers must be doubled to lead beyond the roots, or into a circle."""
         return self.spans.num_rows.bit_length()
 
     def _column(self, name: str) -> Array:
@@ -250,7 +242,3 @@ def _at(mask: Mask, rows: Array) -> Mask:
 def filled(values: Array, default: bool | int) -> Array:
     """A column with a default where it is null."""
     return pc.fill_null(values, pa.scalar(default, values.type))
-
-
-def _equal(kinds: Array, kind: Kind) -> Mask:
-    return pc.equal(kinds, pa.scalar(int(kind), kinds.type))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from spanlake.query.duck import Session
-from spanlake.query.finder import Finder
+from spanlake.query.finder import Candidates, Finder
 from spanlake.query.limits import LimitExceeded
 from spanlake.query.outside import Engine, Uncovered
 from spanlake.query.source import Source
@@ -59,16 +59,16 @@ class Farther:
     finder: Finder
     engine: Engine | None
 
-    def alone(self, window: Window, limit: int) -> list[bytes]:
+    def newest(self, window: Window, limit: int) -> Candidates:
         """As the finder's own."""
-        return self._found(lambda finder: finder.alone(window, limit))
+        return self._found(lambda finder: finder.newest(window, limit))
 
-    def whole(self, window: Window, limit: int) -> list[bytes]:
+    def whole(self, window: Window, limit: int) -> Candidates:
         """As the finder's own."""
         return self._found(lambda finder: finder.whole(window, limit))
 
-    def _found(self, find: Callable[[Finder], list[bytes]]) -> list[bytes]:
-        def ask(session: Session, source: Source) -> list[bytes]:
+    def _found(self, find: Callable[[Finder], Candidates]) -> Candidates:
+        def ask(session: Session, source: Source) -> Candidates:
             return find(replace(self.finder, session=session, source=source))
 
         source = self.finder.source

@@ -1,4 +1,4 @@
-"""Finds the ids of traces that match a query in a window of time."""
+"""Finds the ids of traces that may match a query, those with the newest spans first."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from spanlake.query.duck import Session
 from spanlake.query.kinship import number, relate
 from spanlake.query.limits import LimitExceeded
 from spanlake.query.source import Source
-from spanlake.query.windows import HOUR_NS, Window
+from spanlake.query.windows import Window
 from spanlake.traceql import values
 from spanlake.traceql.fields import SPAN, Fields
 from spanlake.traceql.pipeline import SearchPlan, Selection
@@ -20,83 +20,95 @@ from spanlake.traceql.relation import columns_needed, needs_arrival
 from spanlake.traceql.structure import tree_query
 
 _START = "start_time_unix_nano"
+_DURATION = "duration_nano"
 _TRACE = "trace_id"
-_TREE_BYTES = 128  # what a span takes whose place in its trace's tree matters, outside of DuckDB's own limit
+_TIME = "time"
+_TREE_BYTES = 160  # what a span takes whose place in its trace's tree matters, outside of DuckDB's own limit
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Traces that may match, each with the start of one of its spans, the latest first.
+
+    ``bound_ns`` is the latest start of a trace that is not among them, None where they are all.
+    """
+
+    starts: dict[bytes, int]
+    bound_ns: int | None
 
 
 @dataclass(frozen=True)
 class Finder:
-    """Looks through blocks for matching traces, by ascending id.
-
-    ``most_recent`` orders them by their latest matching span instead. ``probed_in`` are those of the blocks, if not
-    all, in which a trace must pass the probe.
-    """
+    """Looks through blocks for traces, by their spans that start in a window or last until it."""
 
     session: Session
     source: Source
     plan: SearchPlan
     probe: Probe
-    most_recent: bool
-    probed_in: Source | None = None
 
-    def alone(self, window: Window, limit: int) -> list[bytes]:
-        """Traces with a span in the window that passes the probe, where that is all it takes to match."""
+    def newest(self, window: Window, limit: int) -> Candidates:
+        """Traces of the newest spans that some span of a matching trace is among; so many spans."""
         source = self.source.overlapping(window.start_ns, window.end_ns)
         if not source.blocks:
-            return []
+            return Candidates({}, None)
         self.session.touch(source.blocks)
-        return self._ids(self._alone(source, window).limit(limit, copy=False))
+        return _candidates(self.session.table(self._newest(source, window, limit)), limit)
 
-    def passing(self, window: Window, limit: int) -> list[bytes]:
-        """Traces that pass the probe by the spans that they have in the blocks, one of those that match in the window.
-
-        Where the blocks do not hold all their spans, they may not match, or others may.
-        """
-        assert self.probe.members is not None
-        self.session.touch(self.source.blocks)
-        query = probe_query(self.source, self.probe, timed=True)
-        if not self.source.lies_in(window.start_ns, window.end_ns):
-            in_time = _between(exp.column(_START, table=SPAN), window)
-            query.having(values.some_row(exp.and_(self.probe.members, in_time)), copy=False)
-        return self._ids(query.order_by(exp.column(_TRACE, table=SPAN), copy=False).limit(limit, copy=False))
-
-    def whole(self, window: Window, limit: int) -> list[bytes]:
-        """Traces with a matching span in the window, judged by all of their spans in the blocks."""
+    def whole(self, window: Window, limit: int) -> Candidates:
+        """Traces that match by all spans that they have in the blocks."""
         self.session.touch(self.source.blocks)
         fields = Fields(self.source.known)
         start = fields.column(_START)
-        columns = [fields.column(_TRACE), exp.alias_(self._time(start), "time")]
-        matching = self.plan.select(fields, columns, where=_between(start, window))
-        time = exp.Ordered(this=exp.Max(this=exp.column("time")), desc=True)
-        query = exp.select(exp.column(_TRACE)).group_by(exp.column(_TRACE), copy=False)
-        query = query.order_by(time, exp.column(_TRACE), copy=False).limit(limit, copy=False)
-        define = partial(with_spans, source=self.source, probe=self.probe, fields=fields, probed_in=self.probed_in)
-        return self._ids(over(self.session, query, matching, define, large=self.probed_in is None))
+        columns = [fields.column(_TRACE), exp.alias_(start, _TIME)]
+        in_time = exp.LTE(this=start.copy(), expression=values.number(window.end_ns))
+        matching = self.plan.select(fields, columns, where=in_time)
+        query = _grouped_by_trace(exp.Max(this=exp.column(_TIME)), limit)
+        define = partial(with_spans, source=self.source, probe=self.probe, fields=fields)
+        return _candidates(self.session.table(over(self.session, query, matching, define)), limit)
 
-    def _ids(self, query: exp.Query) -> list[bytes]:
-        return [row[_TRACE] for row in self.session.table(query).to_pylist()]
-
-    def _alone(self, source: Source, window: Window) -> exp.Select:
+    def _newest(self, source: Source, window: Window, limit: int) -> exp.Select:
         start = exp.column(_START, table=SPAN)
-        covered = source.lies_in(window.start_ns, window.end_ns)
-        is_outside = source.engine is not None
-        query = probe_query(source, self.probe, timed=self.most_recent or is_outside or not covered)
-        if not covered:
-            query.where(_between(start, window), copy=False)
-        if self.most_recent or is_outside:  # there all is looked at together, not the newest first
-            query.order_by(exp.Ordered(this=exp.Max(this=self._time(start)), desc=True), copy=False)
-        return query.order_by(exp.column(_TRACE, table=SPAN), copy=False)
+        spans = source.table({_TRACE, _START, *self.probe.columns, *self._of_lasting(source, window)})
+        query = exp.select().from_(spans.subquery(SPAN, copy=False), copy=False)
+        query.where(self.probe.one, *self._in_window(source, window), copy=False)
+        trace, time = exp.column(_TRACE, table=SPAN), exp.Max(this=start)
+        if source.engine is not None:  # answers are read row by row there
+            query.select(trace, exp.alias_(time, _TIME), copy=False).group_by(trace.copy(), copy=False)
+        else:
+            query.select(trace, exp.alias_(start, _TIME), copy=False)
+        return query.order_by(exp.Ordered(this=exp.column(_TIME), desc=True), copy=False).limit(limit, copy=False)
 
-    def _time(self, start: exp.Expr) -> exp.Expr:
-        if self.most_recent:
-            return start
-        return exp.IntDiv(this=start, expression=exp.Literal.number(HOUR_NS))
+    def _of_lasting(self, source: Source, window: Window) -> set[str]:
+        return set() if source.starts_after(window.start_ns) else {_DURATION}
+
+    def _in_window(self, source: Source, window: Window) -> list[exp.Expr]:
+        start = exp.column(_START, table=SPAN)
+        tests: list[exp.Expr] = []
+        if not source.lies_in(window.start_ns, window.end_ns):
+            tests.append(exp.LTE(this=start.copy(), expression=values.number(window.end_ns)))
+        if not source.starts_after(window.start_ns):
+            since = values.number(window.start_ns)
+            lasting = exp.column(_DURATION, table=SPAN) >= exp.paren(since - start)
+            tests.append(exp.or_(exp.GTE(this=start.copy(), expression=since.copy()), lasting))
+        return tests
 
 
-def probe_query(source: Source, probe: Probe, *, timed: bool = False) -> exp.Select:
-    """``SELECT trace_id`` of the traces that pass a probe."""
-    columns = {_TRACE, *probe.columns} | ({_START} if timed else set())
-    spans = source.table(columns, arrival="name" in probe.columns)
+def _grouped_by_trace(time: exp.Expr, limit: int) -> exp.Select:
+    query = exp.select(exp.column(_TRACE), exp.alias_(time, "latest")).group_by(exp.column(_TRACE), copy=False)
+    return query.order_by(exp.Ordered(this=exp.column("latest"), desc=True), copy=False).limit(limit, copy=False)
+
+
+def _candidates(found: pa.Table, limit: int) -> Candidates:
+    ids, times = (column.to_pylist() for column in found.columns)
+    starts: dict[bytes, int] = {}
+    for trace_id, time in zip(ids, times, strict=True):
+        starts.setdefault(trace_id, time)
+    return Candidates(starts, times[-1] if len(times) == limit else None)
+
+
+def probe_query(source: Source, probe: Probe) -> exp.Select:
+    """``SELECT trace_id`` of the traces that pass a probe by the spans that the blocks have."""
+    spans = source.table({_TRACE, *probe.columns})
     trace_id = exp.column(_TRACE, table=SPAN)
     query = exp.select(trace_id).from_(spans.subquery(SPAN, copy=False), copy=False).group_by(trace_id, copy=False)
     if probe.where is not None:
@@ -136,28 +148,21 @@ def _trees(session: Session, query: exp.Select, *, large: bool) -> pa.Table:
     spans = session.table(query.limit(most + 1, copy=False), large=large)
     if spans.num_rows > most:
         raise LimitExceeded(
-            f"the query has to tell how more than {most} spans stand to each other: ask for a shorter time range or "
-            "narrower filters, or raise --query-memory"
+            f"the query relates more than {most} spans to each other: ask for a shorter time range or narrower "
+            "filters, or raise --query-memory"
         )
     return spans
 
 
-def with_spans(
-    query: exp.Select, source: Source, probe: Probe, fields: Fields, probed_in: Source | None = None
-) -> exp.Select:
+def with_spans(query: exp.Select, source: Source, probe: Probe, fields: Fields) -> exp.Select:
     """The query with a table ``spans`` of what the fields need: of all traces, or where whole traces are judged, of
-    those that pass the probe, in all blocks or in some."""
+    those that pass the probe."""
     table = source.table(columns_needed(fields.needs), arrival=needs_arrival(fields.needs))
-    all_pass = probe.is_trivial and (probed_in is None or probed_in.blocks == source.blocks)
-    if all_pass or not fields.needs.whole_traces:
+    if probe.is_trivial or not fields.needs.whole_traces:
         return query.with_("spans", as_=table, copy=False)
     candidates = exp.select(exp.column(_TRACE)).from_("candidates").subquery()
     every = table.subquery("every", copy=False)
     judged = exp.select(exp.Star()).from_(every, copy=False)
     judged.where(exp.In(this=exp.column(_TRACE), query=candidates), copy=False)
-    query.with_("candidates", as_=probe_query(probed_in or source, probe), copy=False)
+    query.with_("candidates", as_=probe_query(source, probe), copy=False)
     return query.with_("spans", as_=judged, copy=False)
-
-
-def _between(start: exp.Expr, window: Window) -> exp.Expr:
-    return exp.Between(this=start, low=values.number(window.start_ns), high=values.number(window.end_ns))

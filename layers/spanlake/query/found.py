@@ -1,10 +1,11 @@
 """What a search found, read from the spans of a few traces."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from operator import itemgetter
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
 from sqlglot import exp
 
 from spanlake.query.duck import Session
@@ -15,8 +16,11 @@ from spanlake.traceql.known import Known
 from spanlake.traceql.pipeline import SearchPlan, SetAttribute
 from spanlake.traceql.shown import Shown, columns_of
 from spanlake.traceql.tree import Kind, Status, Type
+from spanlake.traceql.values import Alternative
 
 NO_ROOT = "<root span not yet received>"
+
+_BATCH = 4096  # rows that are Python objects at once
 
 _SERVICES = """
     SELECT trace_id, COALESCE(service_name, '') AS service, COUNT(*) AS spans,
@@ -24,8 +28,7 @@ _SERVICES = """
       MIN(start_time_unix_nano) AS start_ns,
       MAX(start_time_unix_nano
         + LEAST(GREATEST(duration_nano, 0), 9223372036854775807 - start_time_unix_nano)) AS end_ns,
-      MAX(arrival) FILTER (WHERE parent_span_id IS NULL) AS root_arrival,
-      MAX_BY(name, arrival) FILTER (WHERE parent_span_id IS NULL) AS root_name
+      MIN({'start': start_time_unix_nano, 'id': span_id, 'name': name}) FILTER (WHERE parent_span_id IS NULL) AS root
     FROM spans GROUP BY trace_id, service
 """
 
@@ -65,7 +68,7 @@ class FoundSpan:
 class SpanSet:
     """Spans that match together: ``matched`` in all, of which some are shown."""
 
-    spans: tuple[FoundSpan, ...]
+    spans: Sequence[FoundSpan]
     matched: int
     attributes: Mapping[str, Any]
 
@@ -88,14 +91,14 @@ def read_headers(session: Session) -> Iterator[Header]:
 
 
 def _header(trace_id: bytes, services: list[dict[str, Any]]) -> Header:
-    roots = [row for row in services if row["root_arrival"] is not None]
-    root = max(roots, key=itemgetter("root_arrival"), default={"service": NO_ROOT, "root_name": ""})
+    roots = [(*row["root"].values(), row["service"]) for row in services if row["root"] is not None]
+    _, _, name, service = min(roots, default=(0, b"", "", NO_ROOT))
     return Header(
         trace_id,
         min(row["start_ns"] for row in services),
         max(row["end_ns"] for row in services),
-        root["service"],
-        root["root_name"],
+        service,
+        name,
         {row["service"]: ServiceStats(row["spans"], row["errors"]) for row in services},
     )
 
@@ -103,10 +106,10 @@ def _header(trace_id: bytes, services: list[dict[str, Any]]) -> Header:
 def read_spansets(session: Session, plan: SearchPlan, known: Known, most: int) -> dict[bytes, list[SpanSet]]:
     """The matching span sets of the traces in the table ``spans``, each cut to the ``most`` first spans if not 0."""
     fields = Fields(known)
-    shown, attributes = plan.shown(fields), plan.set_attributes(fields)
+    shown = plan.shown(fields)
     base = [fields.column(name) for name in ("trace_id", "span_id", "name", "start_time_unix_nano", "duration_nano")]
-    matching = plan.select(fields, [*base, *columns_of(shown, "shown")])
-    groups = [exp.column(name) for found in attributes if found.is_group for _, name in found.columns]
+    matching, attributes = plan.select_sets(fields, [*base, *columns_of(shown, "shown")])
+    groups = [part.sql.copy() for found in attributes if found.is_group for part in found.columns]
     partition = [exp.column("trace_id"), *groups]
     first = [exp.Ordered(this=exp.column(name)) for name in ("start_time_unix_nano", "span_id")]
     place = exp.Window(this=exp.RowNumber(), partition_by=partition, order=exp.Order(expressions=first))
@@ -115,21 +118,23 @@ def read_spansets(session: Session, plan: SearchPlan, known: Known, most: int) -
     query = query.order_by(exp.column("trace_id"), *groups, exp.column("place"), copy=False)
     if most:
         query.qualify(exp.LTE(this=exp.column("place"), expression=exp.Literal.number(most)), copy=False)
-    rows = session.table(over(session, query, matching, lambda query: query, large=False)).to_pylist()
-    return _grouped(rows, shown, attributes)
+    table = session.table(over(session, query, matching, lambda query: query, large=False))
+    return _grouped(table, shown, attributes, session.check)
 
 
 def _grouped(
-    rows: list[dict[str, Any]], shown: list[Shown], attributes: list[SetAttribute]
+    table: pa.Table, shown: list[Shown], attributes: list[SetAttribute], check: Callable[[], None]
 ) -> dict[bytes, list[SpanSet]]:
     found: dict[bytes, list[SpanSet]] = {}
-    for row in rows:
-        sets = found.setdefault(row["trace_id"], [])
-        span = _span(row, shown)
-        if row["place"] == 1:
-            sets.append(SpanSet((span,), row["matched"], _set_attributes(row, attributes)))
-        else:
-            sets[-1] = replace(sets[-1], spans=(*sets[-1].spans, span))
+    spans: list[FoundSpan] = []
+    for batch in table.to_batches(max_chunksize=_BATCH):
+        check()
+        for row in batch.to_pylist():
+            if row["place"] == 1:
+                spans = []
+                sets = found.setdefault(row["trace_id"], [])
+                sets.append(SpanSet(spans, row["matched"], _set_attributes(row, attributes)))
+            spans.append(_span(row, shown))
     return found
 
 
@@ -138,10 +143,8 @@ def _set_attributes(row: Mapping[str, Any], attributes: list[SetAttribute]) -> d
 
 
 def _set_value(row: Mapping[str, Any], found: SetAttribute) -> Any:
-    for type_, name in found.columns:
-        if row[name] is not None:
-            return named(type_, row[name])
-    return "nil"
+    value = first_named((part, row[part.sql.name]) for part in found.columns)
+    return "nil" if value is None else value
 
 
 def _span(row: Mapping[str, Any], shown: list[Shown]) -> FoundSpan:
@@ -150,24 +153,48 @@ def _span(row: Mapping[str, Any], shown: list[Shown]) -> FoundSpan:
         value = _shown_value(row, n, item)
         if value is not None:
             attributes[item.key] = value
-    return FoundSpan(row["span_id"], row["name"], row["start_time_unix_nano"], row["duration_nano"], attributes)
+    duration = max(row["duration_nano"], 0)
+    return FoundSpan(row["span_id"], row["name"], row["start_time_unix_nano"], duration, attributes)
 
 
 def _shown_value(row: Mapping[str, Any], n: int, item: Shown) -> Any:
-    for k, part in enumerate(item.parts):
-        value = row[f"shown{n}_{k}"]
-        if value is None or (part.is_list and not value):
-            continue
-        if part.is_list:
-            return value if len(value) > 1 else value[0]
-        return named(part.type, value)
-    return "nil" if item.nil is not None and row[f"shown{n}_nil"] else None
+    if item.items is None:
+        return first_named((part, row[f"shown{n}_{k}"]) for k, part in enumerate(item.parts))
+    every = [_of_struct(item.parts, one) for one in row[f"shown{n}"] or ()]
+    there = [value for value in every if value is not None]
+    return there[0] if len(there) == 1 else there or None
 
 
-def named(type_: Type, value: Any) -> Any:
-    """A value as results write it: enums by name, durations with their unit."""
+def _of_struct(parts: Sequence[Alternative], one: Mapping[str, Any] | None) -> Any:
+    return None if one is None else first_named(zip(parts, one.values(), strict=True))
+
+
+def first_named(found: Iterable[tuple[Alternative, Any]]) -> Any:
+    """The value among those of several types, as results write it; None where there is none."""
+    for part, value in found:
+        if value is not None:
+            return [named(part.type, item) for item in value] if part.is_list else named(part.type, value)
+    return None
+
+
+def named(type_: Type | None, value: Any) -> Any:
+    """A value as results write it: enums by name, durations with their unit, of OTLP JSON what it says."""
+    if type_ is None:
+        return of_json(json.loads(value))
     if type_ is Type.STATUS:
         return Status(value).name.lower() if value in iter(Status) else str(value)
     if type_ is Type.KIND:
         return Kind(value).name.lower() if value in iter(Kind) else str(value)
     return format_duration(value) if type_ is Type.DURATION else value
+
+
+def of_json(value: Mapping[str, Any]) -> Any:
+    """The value of an OTLP AnyValue in JSON: a list, a map, or what it holds; bytes in base64."""
+    ((kind, held),) = value.items() or (("", None),)
+    if kind == "arrayValue":
+        return [of_json(item) for item in held.get("values", ())]
+    if kind == "kvlistValue":
+        return {entry["key"]: of_json(entry.get("value", {})) for entry in held.get("values", ())}
+    if kind == "intValue":
+        return int(held)
+    return float(held) if kind == "doubleValue" else held

@@ -1,9 +1,9 @@
 """What compare() counts of a span that its trace's other spans tell: the trace's root, and how many children it has.
 
 Blocks that are not small say it of the spans that they have (``store.trace_facts``). What they say is not all there is
-for traces that lie in several; those, and the spans of small blocks, are put together here. They are matched by hashes
-of their ids, of 64 bits, which takes half the time. Among a hundred million spans two ids have the same hash once in
-four thousand times; a root or a child is then counted for the wrong span.
+for traces that lie in several; those, and the spans of small blocks, are put together here. Traces are matched by
+hashes of their ids, of 64 bits, which takes half the time. Among a hundred million spans two ids have the same hash
+once in four thousand times; a root is then counted for the wrong trace.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -17,9 +17,9 @@ from spanlake.query.duck import Session
 from spanlake.query.source import Source, block_number
 from spanlake.query.tally import CELLS, ROWS, parsed
 from spanlake.store.trace_facts import CHILD_COUNT, FACTS, ROOT_NAME, ROOT_SERVICE, may_have_facts
-from spanlake.traceql.fields import Fields
+from spanlake.traceql.fields import SPAN, Fields
 from spanlake.traceql.printer import print_field
-from spanlake.traceql.relation import ARRIVAL
+from spanlake.traceql.relation import ARRIVAL, TIE_COLUMNS, with_children
 from spanlake.traceql.tree import Intrinsic, IntrinsicField, Type
 from spanlake.traceql.values import Sql
 
@@ -42,20 +42,17 @@ _SCATTERED = """
     SELECT trace_key FROM family GROUP BY trace_key
     HAVING MIN(block) < MAX(block) OR COUNT(child_count) < COUNT(*)
 """
-_FEW = "SELECT *, HASH(trace_id, span_id) AS span_key FROM some"
+_FEW = "SELECT * FROM some"
 _RELATIVES = "SELECT * FROM family"
 _ROOTS = """
-    SELECT trace_key, MAX_BY(name, arrival) AS root_name, MAX_BY(COALESCE(service_name, ''), arrival) AS root_service
+    SELECT trace_key, MIN_BY(name, ROW(start_time_unix_nano, span_id)) AS root_name,
+      MIN_BY(COALESCE(service_name, ''), ROW(start_time_unix_nano, span_id)) AS root_service
     FROM relatives WHERE parent_span_id IS NULL GROUP BY trace_key
-"""
-_PARENTS = """
-    SELECT HASH(trace_id, parent_span_id) AS span_key, COUNT(*) AS children
-    FROM relatives WHERE NOT parent_span_id IS NULL GROUP BY span_key
 """
 _TOGETHER = """
     SELECT cell, COALESCE(root_name, '') AS trace_root_name, COALESCE(root_service, '') AS trace_root_service,
-      CAST(COALESCE(children, 0) AS INTEGER) AS child_count, COUNT(*) AS n
-    FROM few LEFT JOIN roots USING (trace_key) LEFT JOIN parents USING (span_key) GROUP BY ALL
+      CAST(COALESCE(children.child_count, 0) AS INTEGER) AS child_count, COUNT(*) AS n
+    FROM few LEFT JOIN roots USING (trace_key) LEFT JOIN children ON children.parent = few.arrival GROUP BY ALL
 """
 _NOTED = """
     SELECT cell, trace_root_name, trace_root_service, child_count, COUNT(*) AS n
@@ -97,8 +94,8 @@ class Kin:
     @property
     def columns(self) -> Mapping[str, Callable[[Fields], Sql]]:
         """What the table ``cells`` must have of each span."""
-        names = ("trace_id", "span_id", *(FACTS.names if self.has_facts else ()))
-        return {name: methodcaller("column", name) for name in names} | {"trace_key": _trace_key}
+        names = FACTS.names if self.has_facts else ()
+        return {name: methodcaller("column", name) for name in names} | {"trace_key": _trace_key, ARRIVAL: _arrival}
 
     def with_rows(self, query: exp.Select, portion: int = 0) -> exp.Select:
         """Define the table ``rows`` (see ``tally``) of a portion of the traces, given ``cells``."""
@@ -134,7 +131,7 @@ class Kin:
             yield exp.EQ(this=number, expression=exp.Literal.number(portion))
 
     def _family(self) -> exp.Select:
-        names = {"trace_id", "parent_span_id", "name", "service_name"} | ({CHILD_COUNT} if self.has_facts else set())
+        names = TIE_COLUMNS | {"service_name"} | ({CHILD_COUNT} if self.has_facts else set())
         key = exp.alias_(exp.func("hash", exp.column("trace_id")), "trace_key")
         block = exp.alias_(block_number(exp.column(ARRIVAL)), "block")
         stored = self.source.table(names, arrival=True).subquery("stored", copy=False)
@@ -147,13 +144,19 @@ def _with_together(query: exp.Select, family: exp.Select, *where: exp.Expr) -> e
     query.with_("family", as_=family, materialized=False, copy=False)
     for name, text in (("few", _FEW), ("relatives", _RELATIVES)):
         query.with_(name, as_=parsed(text).where(*where, copy=False), materialized=bool(where), copy=False)
-    for name, text in (("roots", _ROOTS), ("parents", _PARENTS), ("together", _TOGETHER)):
+    with_children(query, "relatives")
+    for name, text in (("roots", _ROOTS), ("together", _TOGETHER)):
         _define(query, name, text)
     return query
 
 
 def _define(query: exp.Select, name: str, text: str) -> exp.Select:
     return query.with_(name, as_=parsed(text), copy=False)
+
+
+def _arrival(fields: Fields) -> Sql:
+    fields.needs.arrival = True
+    return exp.column(ARRIVAL, table=SPAN)
 
 
 def _trace_key(fields: Fields) -> Sql:

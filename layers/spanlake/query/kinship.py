@@ -1,18 +1,15 @@
 """Answers what the compiler asks about structure: which spans stand in a relation to others, and their places."""
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from spanlake.query.duck import Session
 from spanlake.query.family import Family, Mask
-from spanlake.query.unions import walked
 from spanlake.spans.arrays import as_array
 from spanlake.traceql.relation import ARRIVAL, PLACED
-from spanlake.traceql.structure import BASE, ROW, Operand, Step, Structural, Unfiltered
-from spanlake.traceql.tree import SpansetOperator
+from spanlake.traceql.structure import BASE, ROW, Operand, Structural
 
 
-def relate(session: Session, base: pa.Table, steps: tuple[Step, ...]) -> None:
+def relate(session: Session, base: pa.Table, steps: tuple[Structural, ...]) -> None:
     """Make the answer of a selection's ``base`` the session's table BASE, with all its columns."""
     base = base.combine_chunks()
     family = Family(base)
@@ -30,24 +27,9 @@ def number(session: Session, tree: pa.Table) -> None:
     session.register(PLACED, pa.table(columns))
 
 
-def _answer(session: Session, family: Family, base: pa.Table, step: Step) -> Mask:
-    if isinstance(step, Unfiltered):
-        met: Mask = pc.or_(family.reached, as_array(base[step.met]))
-        return met
+def _answer(session: Session, family: Family, base: pa.Table, step: Structural) -> Mask:
     left, right = (_operand(session, family, base, operand) for operand in (step.left, step.right))
-    return _matching(family, step, left, right)
-
-
-def _matching(family: Family, step: Structural, left: Mask, right: Mask) -> Mask:
-    if step.exact:
-        return family.matching(step.op, left, right)
-    match step.op:
-        case SpansetOperator.UNION_DESCENDANT:
-            return walked(family, left, right)
-        case SpansetOperator.UNION_ANCESTOR:
-            return walked(family, right, left)
-        case _:
-            return family.matching(step.op, left, right)
+    return family.matching(step.op, left, right)
 
 
 def _operand(session: Session, family: Family, base: pa.Table, operand: Operand) -> Mask:

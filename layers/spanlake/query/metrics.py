@@ -3,7 +3,7 @@
 The first stage reads spans (see ``aggregation`` and ``compare``); what follows works on its series.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -12,10 +12,9 @@ from spanlake.query.aggregation import Aggregation
 from spanlake.query.compare import compare
 from spanlake.query.duck import Session
 from spanlake.query.exemplars import attached
-from spanlake.query.measures import Asked, Measure, compared, measure_of
+from spanlake.query.measures import Measure, compared, measure_of
 from spanlake.query.outside import Uncovered
-from spanlake.query.sampling import is_held, sample, sampler_of
-from spanlake.query.series import NAME, Series
+from spanlake.query.series import Series, shown
 from spanlake.query.source import Source
 from spanlake.query.steps import Steps
 from spanlake.traceql.errors import Unsupported
@@ -27,7 +26,6 @@ from spanlake.traceql.tree import (
     Field,
     MetricsAggregate,
     MetricsExpression,
-    MetricsFunction,
     MetricsOperation,
     MetricsPipeline,
     Query,
@@ -36,8 +34,7 @@ from spanlake.traceql.tree import (
     Static,
 )
 
-_COUNTING = frozenset((MetricsFunction.RATE, MetricsFunction.COUNT_OVER_TIME))
-_TOTALS = tuple((("__meta_type", f"{side}_total"), (EVERYWHERE, "nil")) for side in ("baseline", "selection"))
+_TOTALS = tuple((("__meta_type", f"{side}_total"), (EVERYWHERE, None)) for side in ("baseline", "selection"))
 
 
 @dataclass(frozen=True)
@@ -54,7 +51,7 @@ class Metrics:
         """The series, in no order. Raises LimitExceeded, and Unsupported for what is not executed yet."""
         if isinstance(self.query.body, Static):
             return [Series((), (float(self.query.body.value),) * self.steps.count)]
-        return attached(self._evaluate(self.query.body), self.steps)  # type: ignore[arg-type]
+        return [shown(one) for one in attached(self._evaluate(self.query.body), self.steps)]  # type: ignore[arg-type]
 
     def _evaluate(self, node: MetricsExpression) -> list[Series]:
         match node:
@@ -78,39 +75,22 @@ class Metrics:
         return later.combine(self._evaluate(left), node.op, self._evaluate(right))
 
     def _first_stage(self, node: MetricsPipeline) -> list[Series]:
-        return self._found(node) or list(_zeros(node.aggregate, self.steps))
-
-    def _found(self, node: MetricsPipeline) -> list[Series]:
-        blocks = self._in_range.blocks
-        if not blocks:
-            return []
-        self.session.touch(blocks)
+        self.session.touch(self._in_range.blocks)
         plan = SearchPlan(node.spans, self.query)
         if isinstance(node.aggregate, Compare):
             if self.source.engine is not None:
                 raise Uncovered("it has no compare()")
-            return self._compare(plan, node.aggregate)
+            return self._compare(plan, node.aggregate) if self._in_range.blocks else []
         return self._measured(plan, node.aggregate)
 
     def _measured(self, plan: SearchPlan, node: MetricsAggregate) -> list[Series]:
-        """The series of any other function, of all spans or of a sample.
-
-        Outside nobody knows the order of rows, by which Tempo takes samples and loses sums: both are exact there.
-        """
-        source, scale = self._in_range, 1.0
-        is_outside = source.engine is not None
-        is_sampled = not is_outside and is_held(self.session, source)
-        sampler = sampler_of(self.query, plan.single_filter, node) if is_sampled else None
-        if sampler is not None:
-            scale = sample(self.session, source, sampler, self.steps)
-        exact = self.query.exact or (is_outside and node.function is MetricsFunction.SUM_OVER_TIME)
-        measure = partial(measure_of, asked=Asked(node, self.steps, scale), exact=exact)
-        aggregation = self._aggregation(plan, measure, node.by)
-        return replace(aggregation, sampled=sampler is not None).series()
+        """The series of any other function."""
+        measure = partial(measure_of, node=node, steps=self.steps)
+        return self._aggregation(plan, measure, node.by).series()
 
     @property
     def _in_range(self) -> Source:
-        return self.source.overlapping(self.steps.first_ns, self.steps.last_ns)
+        return self.source.overlapping(self.steps.since_ns, self.steps.last_ns)
 
     def _aggregation(
         self, plan: SearchPlan, measure: Callable[[Fields], Measure], by: tuple[Field, ...] = ()
@@ -129,9 +109,3 @@ class Metrics:
             replace(one, exemplars=tuple(shown.exemplar(()) for shown in chosen if shown.group == one.labels))
             for one in found
         ]
-
-
-def _zeros(aggregate: MetricsAggregate | Compare, steps: Steps) -> Iterator[Series]:
-    """The one series of a count or rate without groups, where there is no span to count."""
-    if isinstance(aggregate, MetricsAggregate) and aggregate.function in _COUNTING and not aggregate.by:
-        yield Series(((NAME, aggregate.function.value),), (0.0,) * steps.count)

@@ -1,6 +1,5 @@
 """A querier as an operator's settings want it."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from spanlake.config import QueryLimits
@@ -13,7 +12,7 @@ from spanlake.query.querier import Querier
 from spanlake.store.index import Index
 from spanlake.store.local import linked_directories
 from spanlake.store.objects import Objects
-from spanlake.traceql.dialect import Dialect
+from spanlake.traceql.check_size import SizeLimits
 
 
 def open_querier(
@@ -35,15 +34,14 @@ def open_querier(
         series=allowed.series,
         points=allowed.points,
     )
-    dialect = Dialect.extended() if allowed.extended else Dialect.served()
-    dialect = replace(dialect, max_spansets=allowed.spansets, max_terms=allowed.terms)
+    sizes = SizeLimits(spansets=allowed.spansets, terms=allowed.terms)
     if directory is not None:
         places = [str(directory.resolve()), *map(str, linked_directories(directory))]
-        return Querier(index, objects, Duck(places, limits), dialect, engine, missing=missing or MissingBlocks())
+        return Querier(index, objects, Duck(places, limits), sizes, engine, missing=missing or MissingBlocks())
     from spanlake.query.remote import Remote  # drags in botocore
     from spanlake.store.s3 import S3Objects
 
     assert isinstance(objects, S3Objects)
     copies = Copies(objects, limits.seconds)
     duck = Duck([str(copies.directory)], limits, Remote(objects))
-    return Querier(index, objects, duck, dialect, engine, copies, missing=missing or MissingBlocks())
+    return Querier(index, objects, duck, sizes, engine, copies, is_index_far=True, missing=missing or MissingBlocks())

@@ -10,20 +10,20 @@ from spanlake.traceql.values import Sql
 
 
 def inside_of(steps: Steps, source: Source, fields: Fields) -> Sql | None:
-    """Whether a span counts at all; None where all spans of the source do. An engine may read spans of other blocks."""
-    if source.engine is None and source.lies_in(steps.first_ns, steps.last_ns):
+    """True where a span counts at all; None where all spans of the source do. An engine may read other blocks, too."""
+    if source.engine is None and source.lies_in(steps.since_ns, steps.last_ns):
         return None
     return inside(steps, fields.column("start_time_unix_nano"))
 
 
 def inside(steps: Steps, start: Sql) -> Sql:
     """Whether a span that starts then counts at all."""
-    return exp.Between(this=start, low=values.number(steps.first_ns), high=values.number(steps.last_ns))
+    return exp.Between(this=start, low=values.number(steps.since_ns), high=values.number(steps.last_ns))
 
 
 def position(steps: Steps, start: Sql) -> Sql:
     """The number of the first point that is not before the start."""
     if steps.instant:
         return exp.Literal.number(0)
-    since = exp.paren(start - values.number(steps.first_ns - steps.step_ns + 1))
+    since = exp.paren(start - values.number(steps.since_ns))
     return exp.IntDiv(this=since, expression=values.number(steps.step_ns))

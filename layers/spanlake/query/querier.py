@@ -19,17 +19,18 @@ from spanlake.query.missing import MissingBlocks
 from spanlake.query.outside import Engine
 from spanlake.query.selected import SelectedSpans, TimeRange
 from spanlake.query.series import Series
-from spanlake.query.source import TRACE_REACH_NS, Source
+from spanlake.query.source import HISTORY_NS, Source
 from spanlake.query.spans_of_trace import SpanFilter
 from spanlake.query.steps import Steps
 from spanlake.query.tag_values import TagValue
 from spanlake.store.block_facts import check_content
+from spanlake.store.days import day_range, utc_day
 from spanlake.store.deadline import REQUEST_SECONDS, limited
 from spanlake.store.deletions import record_deletion
 from spanlake.store.errors import BlockDamaged, IndexConflict, StorageCorrupt, StorageTimeout, StorageUnavailable
 from spanlake.store.index import Block, Index
 from spanlake.store.objects import Objects
-from spanlake.traceql.dialect import Dialect
+from spanlake.traceql.check_size import SizeLimits
 from spanlake.traceql.lenient import filters
 from spanlake.traceql.pipeline import SearchPlan
 from spanlake.traceql.tree import Field, Query
@@ -48,9 +49,10 @@ class Querier:
     index: Index
     objects: Objects
     duck: Duck
-    dialect: Dialect
+    sizes: SizeLimits
     engine: Engine | None = None  # for ranges of more bytes than it is said to be for
     copies: Copies | None = None  # of blocks, for those that take long to reach
+    is_index_far: bool = False  # a day of it is a request
     checks: BlockChecks = field(default_factory=BlockChecks)
     missing: MissingBlocks = field(default_factory=MissingBlocks)
 
@@ -62,16 +64,18 @@ class Querier:
         cancellation: Cancellation | None = None,
         wanted: SpanFilter | None = None,
     ) -> pa.Table | None:
-        """The span table of a trace of which some span may lie in the range, or the wanted part of it.
+        """The span table of a whole trace of which some span may lie in the range, or the wanted part of it.
 
         None if there is no such trace.
         """
 
         def ask(session: Session, source: Source) -> pa.Table | None:
+            if not traces.may_hold(source.overlapping(when.start_ns, when.end_ns), [trace_id]).blocks:
+                return None
             rows = None if wanted is None else partial(wanted.rows, session, source, trace_id)
             return traces.trace(session, source, trace_id, rows)
 
-        return self._ask(tenant, when, cancellation, ask)
+        return self._ask(tenant, when, cancellation, ask, reach_ns=HISTORY_NS)
 
     def delete(self, tenant: str, trace_id: bytes, cancellation: Cancellation | None = None) -> bool:
         """Hide a trace from all answers from now on; whether there was one. Raises StorageUnavailable."""
@@ -97,7 +101,7 @@ class Querier:
         def ask(session: Session, source: Source) -> list[FoundTrace]:
             return search.search(session, source, wanted, self.engine) if source.blocks else []
 
-        return self._ask(tenant, when, cancellation, ask, reach_ns=TRACE_REACH_NS)
+        return self._ask(tenant, when, cancellation, ask, reach_ns=HISTORY_NS)
 
     def tag_names(
         self, tenant: str, scope: str, q: str, when: TimeRange = ALWAYS, cancellation: Cancellation | None = None
@@ -149,10 +153,10 @@ class Querier:
             return Metrics(session, source, query, steps, exemplars).series()
 
         def ask(session: Session, source: Source) -> list[Series]:
-            size = source.overlapping(steps.first_ns, steps.last_ns).size
+            size = source.overlapping(steps.since_ns, steps.last_ns).size
             return outside_if_large(self.engine, session, source, size, series)
 
-        return self._ask(tenant, when, cancellation, ask, reach_ns=TRACE_REACH_NS, scanned=True)
+        return self._ask(tenant, when, cancellation, ask, reach_ns=HISTORY_NS, scanned=True)
 
     def plan(self, query: Query) -> SearchPlan:
         """Plan a checked search; raises TraceQLError for what can not be answered."""
@@ -172,12 +176,14 @@ class Querier:
 
         Blocks whose objects have gone since they were found, replaced or expired, are looked up once more.
         """
-        start, end = max(when.start_ns - reach_ns, ALWAYS.start_ns), min(when.end_ns + reach_ns, ALWAYS.end_ns)
+        wide = TimeRange(max(when.start_ns - reach_ns, ALWAYS.start_ns), min(when.end_ns + reach_ns, ALWAYS.end_ns))
+        near = _whole_days(when) if reach_ns and self.is_index_far else wide
 
-        def find() -> Source:
+        def find(range_: TimeRange = near) -> Source:
             with limited(REQUEST_SECONDS):
-                found = Source.find(self.index, self.objects, tenant, start, end)
-            return replace(found, locate=partial(self._files, session, scanned=scanned))
+                found = Source.find(self.index, self.objects, tenant, range_.start_ns, range_.end_ns)
+            wider = None if wide in (near, range_) else partial(find, wide)
+            return replace(found, wider=wider, locate=partial(self._files, session, scanned=scanned))
 
         with self.duck.session(cancellation) as session:
             source = find()
@@ -211,6 +217,11 @@ class Querier:
                 check_content(block, self.objects.get(block.path))
             except StorageCorrupt as reason:
                 raise BlockDamaged(str(reason)) from error
+
+
+def _whole_days(when: TimeRange) -> TimeRange:
+    """The days that a range touches: what the index tells of a part of a day costs as much as the day."""
+    return TimeRange(day_range(utc_day(when.start_ns))[0], day_range(utc_day(when.end_ns))[1])
 
 
 def _present(find: Callable[[], Source], missing_blocks: MissingBlocks) -> Source:

@@ -1,38 +1,39 @@
 """Search: which traces match a query, the newest first.
 
-A search runs in two steps. The first looks for the ids of matching traces in some of the blocks, newest first, and
-stops when it has enough. The second fetches those few traces whole and judges them again, so that every answer rests on
-all spans of a trace wherever they lie, up to TRACE_REACH_NS from where it was found.
-
-Where a single span does not tell whether its trace matches, nor one pass over its spans, the blocks beside those that
-are looked at are taken into account, and if that does not yield enough, everything is looked at together. Of the blocks
-looked at together those traces with the smallest ids are taken, which is what Tempo does within a block; with the hint
-``most_recent=true`` it is those that start last.
+A search looks for traces that may match, in the newest blocks first, fetches them whole from all blocks that hold spans
+of them, and judges them. It ends when no trace that it has not seen can be among the newest. What a trace may start
+at latest is known of its spans: no trace starts after one of its spans.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
-from itertools import islice
+from enum import StrEnum
+from functools import cached_property, partial
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from spanlake.query.duck import Session
 from spanlake.query.farther import Farther, divided
-from spanlake.query.finder import Finder
+from spanlake.query.finder import Candidates, Finder
 from spanlake.query.found import FoundTrace, Header, read_headers, read_spansets
 from spanlake.query.outside import Engine
-from spanlake.query.source import TRACE_REACH_NS, Source
+from spanlake.query.source import Source
+from spanlake.query.stretched import REACH_NS, Stretched
 from spanlake.query.traces import fetch_traces
-from spanlake.query.windows import Portion, Window, portions, windows
-from spanlake.store.index import Block
+from spanlake.query.windows import Window, portions
+from spanlake.traceql.errors import Unsupported
 from spanlake.traceql.fields import Fields
 from spanlake.traceql.pipeline import SearchPlan
 from spanlake.traceql.probe import Probe
 from spanlake.traceql.relation import columns_needed
 from spanlake.traceql.shown import columns_of
+from spanlake.traceql.tree import Query, Type
 
-MATCH_SLACK_NS = 60 * 1_000_000_000  # how far outside the range a matching span of a trace that touches it is found
-_MOST_PARTS = 3  # looked at one after the other; then it is quicker to look at everything
-_WHERE_ALL_COUNT = 4  # so many times smaller are the parts where no trace can be left out
+_SPANS_PER_TRACE = 16  # that are looked at for each trace that is wanted
+_FEWEST_TRACES = 64  # that are judged at once: a few take as long as so many
+_MOST_TRACES = 4096  # that are judged one by one; then it is quicker to judge all there are by a query
+_GROWTH = 4
 _HEADER_COLUMNS = (
     "trace_id",
     "span_id",
@@ -45,150 +46,196 @@ _HEADER_COLUMNS = (
 )
 
 
+class Order(StrEnum):
+    """What traces are ranked by."""
+
+    START = "start"
+    DURATION = "duration"
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """What traces are ranked by; those with the largest values come first, or ``ascending`` those with the smallest."""
+
+    order: Order = Order.START
+    ascending: bool = False
+
+    @classmethod
+    def of(cls, query: Query) -> "Ranking":
+        """The ranking that a query's hints ask for, as in ``with (order=duration, asc)``; raises Unsupported."""
+        order, ascending = query.hint("order", Type.STRING), query.hint("asc", Type.BOOL)
+        if order is not None and order.value not in list(Order):
+            names = " or ".join(Order)
+            raise Unsupported(f"traces are ordered by {names}, as in `with (order=duration)`", query.text, order.at)
+        is_ascending = ascending is not None and ascending.value is True
+        return cls(Order.START if order is None else Order(str(order.value)), is_ascending)
+
+
 @dataclass(frozen=True)
 class Search:
-    """What to look for; times in Unix nanoseconds, inclusive. ``spans`` 0 shows every span of a set."""
+    """What to look for; times in Unix nanoseconds, inclusive. ``spans`` 0 shows every span of a set.
+
+    Of more traces than the limit the first by the ``ranking`` are kept.
+    """
 
     plan: SearchPlan
     start_ns: int
     end_ns: int
     limit: int = 20
     spans: int = 3
-    most_recent: bool = False
+    ranking: Ranking = Ranking()
+
+    @property
+    def is_newest_first(self) -> bool:
+        """True where the traces that start last are kept."""
+        return self.ranking == Ranking()
+
+    def rank(self, header: Header) -> tuple[int, bytes]:
+        """What traces are sorted by, the wanted ones first."""
+        is_by_start = self.ranking.order is Order.START
+        value = header.start_ns if is_by_start else header.end_ns - header.start_ns
+        return (value if self.ranking.ascending else -value), header.trace_id
+
+    def is_in_range(self, header: Header) -> bool:
+        """True where a trace runs in the range."""
+        return header.start_ns <= self.end_ns and header.end_ns >= self.start_ns
 
 
 def search(session: Session, source: Source, wanted: Search, engine: Engine | None = None) -> list[FoundTrace]:
-    """The matching traces, those that start last first.
+    """The matching traces, in the order that is wanted. ``source`` has all blocks of the tenant.
 
-    ``source`` must reach TRACE_REACH_NS beyond the range on both sides. Traces that the newest blocks do not hold are
-    looked for by the engine. Raises LimitExceeded.
+    Traces that the newest blocks do not hold are looked for by the engine. Raises LimitExceeded.
     """
-    found: dict[bytes, FoundTrace] = {}
-    for lot in _candidates(session, source, wanted, engine):
-        around = source.around(lot.blocks, TRACE_REACH_NS) if lot.blocks else source
-        found |= dict(_judge(session, around, wanted, lot.ids))
-        if len(found) >= wanted.limit:
+    judge = _Judge(session, source, wanted)
+    for lot in _lots(session, source, wanted, engine):
+        if judge.is_done(lot):
             break
-    taken = islice(found.values(), wanted.limit)
-    return sorted(taken, key=lambda trace: (-trace.header.start_ns, trace.header.trace_id))
+    for ids, bound_ns in Stretched(session, source, wanted.start_ns, wanted.end_ns).traces(judge.least_start_ns):
+        judge.judge(ids)
+        if judge.is_settled(bound_ns):
+            break
+    return judge.best
 
 
-@dataclass(frozen=True)
-class _Lot:
-    """Some traces, and the blocks in which they were found, if not anywhere."""
+class _Judge:
+    """Judges traces, and keeps the best."""
 
-    ids: list[bytes]
-    blocks: tuple[Block, ...] = ()
+    def __init__(self, session: Session, source: Source, wanted: Search) -> None:
+        self._session = session
+        self._source = source
+        self._wanted = wanted
+        self._seen: set[bytes] = set()
+        self.best: list[FoundTrace] = []
+
+    def is_done(self, lot: Candidates) -> bool:
+        """Judge candidates, those with the newest spans first; true as soon as others cannot be among the best."""
+        fresh = [trace_id for trace_id in lot.starts if trace_id not in self._seen]
+        size = max(_FEWEST_TRACES, self._wanted.limit)
+        while fresh:
+            now, fresh = fresh[:size], fresh[size:]
+            self.judge(now)
+            bound_ns = lot.starts[fresh[0]] if fresh else lot.bound_ns
+            if self.is_settled(max(bound_ns or 0, lot.bound_ns or 0)):
+                return True
+            size *= 2
+        return self.is_settled(lot.bound_ns)
+
+    def judge(self, ids: Iterable[bytes]) -> None:
+        """Judge traces by all their spans."""
+        fresh = [trace_id for trace_id in ids if trace_id not in self._seen]
+        self._seen.update(fresh)
+        spans = self._fetched(fresh)
+        found = [*self.best, *(_judged(self._session, self._source, self._wanted, spans) if spans else ())]
+        found.sort(key=lambda trace: self._wanted.rank(trace.header))
+        self.best = found[: self._wanted.limit]
+
+    def _fetched(self, ids: list[bytes]) -> pa.Table | None:
+        """All spans of some traces. Where some are missing, those of other days are looked for."""
+        if not ids:
+            return None
+        spans = fetch_traces(self._session, self._source, self._columns, ids)
+        if self._source.wider is not None and _lacks_spans(spans):
+            self._source = self._source.wider()
+            return self._fetched(ids)
+        return spans
+
+    @cached_property
+    def _columns(self) -> set[str]:
+        fields, plan = Fields(self._source.known), self._wanted.plan
+        plan.select_sets(fields, columns_of(plan.shown(fields), "shown"))
+        return columns_needed(fields.needs) | set(_HEADER_COLUMNS)
+
+    def is_settled(self, bound_ns: int | None) -> bool:
+        """True where no trace that starts by then changes the answer."""
+        least = self.least_start_ns
+        return least is not None and least > (bound_ns or 0)
+
+    @property
+    def least_start_ns(self) -> int | None:
+        """The start of the last of enough traces; None while an older one may be wanted."""
+        if not self._wanted.is_newest_first or len(self.best) < self._wanted.limit:
+            return None
+        return self.best[-1].header.start_ns
+
+    @property
+    def seen(self) -> int:
+        """How many traces were judged."""
+        return len(self._seen)
 
 
-def _candidates(session: Session, source: Source, wanted: Search, engine: Engine | None) -> Iterator[_Lot]:
-    """Traces that may match, some at a time, in the order in which they are taken; perhaps a trace twice."""
+def _lots(session: Session, source: Source, wanted: Search, engine: Engine | None) -> Iterator[Candidates]:
+    """Traces that may match, some at a time; a trace may come again."""
+    window = Window(wanted.start_ns - REACH_NS, wanted.end_ns + REACH_NS)
+    near, far = divided(source.overlapping(window.start_ns, window.end_ns), engine)
     probe = Probe.of(wanted.plan, source.known)
-    bounds = Window(wanted.start_ns - MATCH_SLACK_NS, wanted.end_ns + MATCH_SLACK_NS)
-    near = source.overlapping(bounds.start_ns, bounds.end_ns)
-    finder = Finder(session, near, wanted.plan, probe, wanted.most_recent)
-    if probe.alone and probe.is_exact:
-        yield from _one_by_one(finder, bounds, wanted, engine)
-        return
-    if not wanted.most_recent:
-        parts = _parts(near.blocks, source, probe)
-        lots: list[_Lot] = []
-        looked_at = (_noted(_near(finder, source, part, bounds, wanted.limit), lots) for part in parts[:_MOST_PARTS])
-        yield from _gathered(looked_at, wanted.limit)
-        if len(source.blocks) == 1 and 0 < len(parts) == len(lots) and all(len(lot.ids) < wanted.limit for lot in lots):
-            return  # those were all parts of the one block there is
-    everywhere = Farther(replace(finder, source=source), engine)
-    yield from map(_Lot, _batches(partial(everywhere.whole, bounds), wanted.limit, set()))
-
-
-def _parts(blocks: Sequence[Block], source: Source, probe: Probe) -> list[Portion]:
-    """What is looked at first, the newest blocks before others; nothing where one part is all there is."""
-    parts = list(portions(blocks, share=_WHERE_ALL_COUNT if probe.is_trivial else 1))
-    is_all = [part.ids is None and len(part.blocks) == len(source.blocks) for part in parts]
-    return [] if any(is_all) else parts
-
-
-def _near(finder: Finder, source: Source, part: Portion, bounds: Window, size: int) -> _Lot:
-    """Traces that match by their spans in a part of the blocks, and in those beside them; or, where a probe tells, that
-    seem to match by those in the part."""
-    probed_in = finder.source.within(part.blocks).of_ids(part.ids)
-    if finder.probe.members is not None:
-        return _Lot(replace(finder, source=probed_in).passing(bounds, size), part.blocks)
-    around = source.around(part.blocks, MATCH_SLACK_NS).of_ids(part.ids)
-    return _Lot(replace(finder, source=around, probed_in=probed_in).whole(bounds, size), part.blocks)
-
-
-def _noted(lot: _Lot, noted: list[_Lot]) -> _Lot:
-    noted.append(lot)
-    return lot
-
-
-def _one_by_one(finder: Finder, bounds: Window, wanted: Search, engine: Engine | None) -> Iterator[_Lot]:
-    """Traces of which one span shows that they match, wherever their other spans lie."""
-    seen: set[bytes] = set()
-    near, far = divided(finder.source, engine)
-    if wanted.most_recent:
-        for window in windows(bounds, near.blocks):
-            yield from map(_Lot, _batches(partial(replace(finder, source=near).alone, window), wanted.limit, seen))
-    else:
-        lots = (
-            _Lot(ids, part.blocks)
-            for part in portions(near.blocks)
-            for ids in _batches(partial(_in_part(finder, part).alone, bounds), wanted.limit, seen)
-        )
-        yield from _gathered(lots, wanted.limit)
+    finder = Finder(session, near, wanted.plan, probe)
+    yield from _within(finder, window, wanted.limit, max((block.end_ns for block in far.blocks), default=0))
     if far.blocks:
-        yield from map(
-            _Lot, _batches(partial(Farther(replace(finder, source=far), engine).alone, bounds), wanted.limit, seen)
+        outside = Farther(
+            replace(finder, source=far if probe.alone else source.within((*near.blocks, *far.blocks))), engine
         )
+        yield from _batches(partial(outside.newest if probe.alone else outside.whole, window), wanted.limit)
 
 
-def _in_part(finder: Finder, part: Portion) -> Finder:
-    return replace(finder, source=finder.source.within(part.blocks).of_ids(part.ids))
+def _within(finder: Finder, window: Window, limit: int, later_ns: int) -> Iterator[Candidates]:
+    """Candidates of the finder's blocks; all others have spans that end by ``later_ns``."""
+    looked_at = 0
+    parts = list(portions(finder.source.blocks))
+    for n, blocks in enumerate(parts):
+        rest = [block for part in parts[n + 1 :] for block in part]
+        end_ns = max(later_ns, *(block.end_ns for block in rest), 0)
+        part = replace(finder, source=finder.source.within(blocks))
+        for lot in _batches(partial(part.newest, window), limit * _SPANS_PER_TRACE):
+            if looked_at > _MOST_TRACES and not finder.probe.alone:
+                yield from _batches(partial(finder.whole, window), _MOST_TRACES)
+                return
+            looked_at += len(lot.starts)
+            yield replace(lot, bound_ns=max(lot.bound_ns or 0, end_ns))
 
 
-def _batches(find: Callable[[int], list[bytes]], size: int, seen: set[bytes]) -> Iterator[list[bytes]]:
-    """All traces that ``find`` has, the first ``size``, then twice as many each time, without those seen before.
-
-    One batch is seldom enough only where many of its traces turn out to lie beside the range.
-    """
+def _batches(find: Callable[[int], Candidates], size: int) -> Iterator[Candidates]:
+    """What is found with a limit, and then with ever larger ones, until that is all."""
     while True:
-        most = size + len(seen)
-        ids = find(most)
-        yield [trace_id for trace_id in ids if trace_id not in seen]
-        seen.update(ids)
-        if len(ids) < most:
+        lot = find(size)
+        yield lot
+        if lot.bound_ns is None:
             return
-        size *= 2
+        size *= _GROWTH
 
 
-def _gathered(lots: Iterable[_Lot], size: int) -> Iterator[_Lot]:
-    """Lots put together until they have some size: judging a few traces takes as long as judging twenty."""
-    gathered = _Lot([])
-    for lot in lots:
-        if lot.ids:
-            ids = list(dict.fromkeys(gathered.ids + lot.ids))
-            gathered = _Lot(ids, tuple({*gathered.blocks, *lot.blocks}))
-        if len(gathered.ids) >= size:
-            yield gathered
-            gathered = _Lot([])
-    yield gathered
-
-
-def _judge(session: Session, source: Source, wanted: Search, ids: list[bytes]) -> Iterator[tuple[bytes, FoundTrace]]:
-    """Those of the traces that match and touch the range, in the given order."""
-    if not ids:
-        return
-    fields = Fields(source.known)
-    wanted.plan.select(fields, columns_of(wanted.plan.shown(fields), "shown"))
-    spans = fetch_traces(session, source, columns_needed(fields.needs) | set(_HEADER_COLUMNS), ids)
+def _judged(session: Session, source: Source, wanted: Search, spans: pa.Table) -> Iterator[FoundTrace]:
+    """Those of the traces that match and run in the range."""
     session.register("spans", spans)
-    headers = {header.trace_id: header for header in read_headers(session)}
+    headers = list(read_headers(session))
     sets = read_spansets(session, wanted.plan, source.known, wanted.spans)
-    for trace_id in ids:
-        if trace_id in sets and _touches(headers[trace_id], wanted):
-            yield trace_id, FoundTrace(headers[trace_id], tuple(sets[trace_id]))
+    for header in headers:
+        if header.trace_id in sets and wanted.is_in_range(header):
+            yield FoundTrace(header, tuple(sets[header.trace_id]))
 
 
-def _touches(header: Header, wanted: Search) -> bool:
-    return header.start_ns <= wanted.end_ns and header.end_ns >= wanted.start_ns
+def _lacks_spans(spans: pa.Table) -> bool:
+    """Whether the parent of a span is not there."""
+    traces, ids, parents = (spans[name].combine_chunks() for name in ("trace_id", "span_id", "parent_span_id"))
+    nothing = pa.scalar(b"", pa.binary())
+    own, wanted = (pc.binary_join_element_wise(traces, names, nothing) for names in (ids, parents))
+    return not pc.all(pc.is_in(wanted.drop_null(), value_set=own), min_count=0).as_py()

@@ -4,10 +4,12 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from heapq import nlargest, nsmallest
+from typing import Any
 
 from spanlake.traceql.tree import BinaryOperator, RankFunction
 
-LabelValue = str | int | float | bool
+LabelValue = str | int | float | bool | tuple[Any, ...] | None
+"""The value of a label: a list is a tuple, None is nil."""
 Labels = tuple[tuple[str, LabelValue], ...]
 NAME = "__name__"
 
@@ -56,18 +58,19 @@ def compare(found: Iterable[Series], op: BinaryOperator, limit: float) -> list[S
 
 
 def combine(left: Iterable[Series], op: BinaryOperator, right: Iterable[Series]) -> list[Series]:
-    """Arithmetic between series of equal labels, point by point; what has no partner, or no finite result, goes."""
-    partners = {_identity(one.labels): one for one in right}
-    pairs = ((one, partners.get(_identity(one.labels))) for one in left)
-    return _present(
-        Series(
-            _joined_labels(one.labels, op, other.labels),
-            _map2(op, one.values, other.values),
-            one.exemplars + other.exemplars,
-        )
-        for one, other in pairs
-        if other
-    )
+    """Arithmetic between series of equal labels, point by point; what has no partner, or no result, goes.
+
+    A series without labels goes with each series of the other side.
+    """
+    ours, theirs = ({_identity(one.labels): one for one in side} for side in (left, right))
+    names = ours if _NO_LABELS in theirs else theirs
+    pairs = ((ours.get(name, ours.get(_NO_LABELS)), theirs.get(name, theirs.get(_NO_LABELS))) for name in names)
+    return _present(_combined(one, op, other) for one, other in pairs if one and other)
+
+
+def _combined(one: Series, op: BinaryOperator, other: Series) -> Series:
+    labels = _joined_labels(one.labels, op, other.labels)
+    return Series(labels, _map2(op, one.values, other.values), one.exemplars + other.exemplars)
 
 
 def combine_scalar(found: Iterable[Series], op: BinaryOperator, scalar: float, *, scalar_first: bool) -> list[Series]:
@@ -84,15 +87,22 @@ def _present(found: Iterable[Series]) -> list[Series]:
     return [one for one in found if any(value is not None for value in one.values)]
 
 
-def _identity(labels: Labels) -> Labels:
-    return tuple(sorted((label for label in labels if label[0] != NAME), key=str))
+def _identity(labels: Labels) -> str:
+    """What series are matched by: their labels, values of different types being different."""
+    return repr(sorted((label for label in labels if label[0] != NAME), key=repr))
+
+
+_NO_LABELS = _identity(())
 
 
 def _joined_labels(left: Labels, op: BinaryOperator, right: Labels) -> Labels:
     names = [dict(labels).get(NAME) for labels in (left, right)]
+    plain = tuple(label for label in left if label[0] != NAME)
+    ours = {name for name, _ in plain}
+    plain += tuple(label for label in right if label[0] != NAME and label[0] not in ours)
     if None in names:
-        return left
-    return ((NAME, f"({names[0]} {op.value} {names[1]})"), *_identity(left))
+        return plain
+    return ((NAME, f"({names[0]} {op.value} {names[1]})"), *plain)
 
 
 def _map2(
@@ -108,7 +118,7 @@ def _apply(op: BinaryOperator, a: float | None, b: float | None) -> float | None
         value = _ARITHMETIC[op](a, b)
     except (ZeroDivisionError, OverflowError, ValueError):
         return None
-    return value if math.isfinite(value) else None
+    return None if math.isnan(value) else value
 
 
 _COMPARE: dict[BinaryOperator, Callable[[float, float], bool]] = {
@@ -127,3 +137,29 @@ _ARITHMETIC: dict[BinaryOperator, Callable[[float, float], float]] = {
     BinaryOperator.MODULO: math.fmod,
     BinaryOperator.POWER: math.pow,
 }
+
+
+class _Map(tuple[Any, ...]):
+    """The keys and values of a map."""
+
+    __slots__ = ()
+
+
+def hashable(value: Any) -> LabelValue:
+    """A value as that of a label."""
+    if isinstance(value, list):
+        return tuple(hashable(item) for item in value)
+    return _Map((key, hashable(item)) for key, item in value.items()) if isinstance(value, dict) else value
+
+
+def shown(one: Series) -> Series:
+    """A series with the values of its labels as answers hold them."""
+    return replace(one, labels=tuple((name, _shown(value)) for name, value in one.labels))
+
+
+def _shown(value: LabelValue) -> Any:
+    if value is None:
+        return "nil"
+    if isinstance(value, _Map):
+        return {key: _shown(item) for key, item in value}
+    return [_shown(item) for item in value] if isinstance(value, tuple) else value

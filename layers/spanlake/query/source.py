@@ -13,7 +13,6 @@ import pyarrow.compute as pc
 from sqlglot import exp
 
 from spanlake.query.outside import Engine, Outside
-from spanlake.query.windows import Ids
 from spanlake.spans.arrays import Array, int64
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType
 from spanlake.spans.schema import FIXED
@@ -22,6 +21,7 @@ from spanlake.store.objects import Objects
 from spanlake.store.trace_facts import FACTS
 from spanlake.traceql.known import Known
 from spanlake.traceql.relation import ARRIVAL
+from spanlake.traceql.tree import AttributeScope
 
 _SCALARS = {
     pa.string(): "VARCHAR",
@@ -31,9 +31,8 @@ _SCALARS = {
     pa.float64(): "DOUBLE",
     pa.bool_(): "BOOLEAN",
 }
-TRACE_REACH_NS = 30 * 60 * 1_000_000_000
-"""How far beyond a range, or the blocks in which it was found, a trace's other spans are looked for. Grafana looks as
-far for the trace of a span."""
+HISTORY_NS = 7 * 24 * 3600 * 1_000_000_000
+"""How far beyond a range the blocks are known in which its traces' other spans are looked for."""
 
 Locate: TypeAlias = Callable[[Sequence[Block]], list[str]]
 
@@ -52,17 +51,17 @@ def duck_type(type_: pa.DataType) -> str:
 
 def known_of(catalog: Iterable[CatalogEntry]) -> Known:
     """What the index's catalog says, as the compiler wants it."""
-    columns, rest = [], []
+    columns, rest, nested = [], [], []
     scopes = {scope.value: scope for scope in Scope}
     for entry in catalog:
         scope = scopes.get(entry.scope)
-        if scope is None:
-            continue
-        if entry.type == "rest":
+        if scope is None and entry.type == "rest":
+            nested.append((AttributeScope(entry.scope), entry.key))
+        elif scope is not None and entry.type == "rest":
             rest.append((scope, entry.key))
-        else:
+        elif scope is not None:
             columns.append(AttributeColumn(scope, entry.key, ValueType(entry.type)))
-    return Known.of(columns, rest)
+    return Known.of(columns, rest, nested)
 
 
 @dataclass(frozen=True)
@@ -73,10 +72,12 @@ class Source:
     known: Known
     objects: Objects
     catalog: frozenset[CatalogEntry] = frozenset()  # of the days of the blocks
-    ids: Ids | None = None  # of the traces that are looked at, if not all
     first_rows: int | None = None  # how many of each block's spans are looked at, if not all; not for engines
     engine: Engine | None = None  # where the blocks are read, if not in this process
     locate: Locate | None = None  # where their files are, if not where the objects say
+    wider: "Callable[[], Source] | None" = None  # finds blocks of more time, if there may be any
+    others: "Source | None" = None  # blocks of which the spans of some traces are looked at
+    of_others: tuple[bytes, ...] = ()
 
     @classmethod
     def find(cls, index: Index, objects: Objects, tenant: str, start_ns: int, end_ns: int) -> "Source":
@@ -88,9 +89,9 @@ class Source:
         """The same, of fewer blocks."""
         return replace(self, blocks=tuple(blocks))
 
-    def of_ids(self, ids: Ids | None) -> "Source":
-        """The same, of fewer traces."""
-        return replace(self, ids=ids)
+    def beside(self, others: "Source", trace_ids: Sequence[bytes]) -> "Source":
+        """The same, and of other blocks the spans of some traces."""
+        return replace(self, others=others, of_others=tuple(trace_ids)) if trace_ids else self
 
     def sampled(self, blocks: int, spans: int) -> "Source":
         """Some spans of all times, about so many: the first of each of so many blocks at most."""
@@ -121,16 +122,16 @@ class Source:
 
     def lies_in(self, start_ns: int, end_ns: int) -> bool:
         """Whether all spans start in the inclusive range."""
-        return all(start_ns <= block.start_ns and block.end_ns <= end_ns for block in self.blocks)
+        inside = all(start_ns <= block.start_ns and block.end_ns <= end_ns for block in self.blocks)
+        return inside and self.others is None
+
+    def starts_after(self, start_ns: int) -> bool:
+        """Whether no span starts before a time."""
+        return all(start_ns <= block.start_ns for block in self.blocks)
 
     def overlapping(self, start_ns: int, end_ns: int) -> "Source":
         """The same, of the blocks that may hold spans of the inclusive range."""
         return self.within(block for block in self.blocks if block.start_ns <= end_ns and block.end_ns >= start_ns)
-
-    def around(self, blocks: Sequence[Block], slack_ns: int) -> "Source":
-        """The same, of the blocks that come so close in time to some of them."""
-        start, end = min(block.start_ns for block in blocks), max(block.end_ns for block in blocks)
-        return self.overlapping(start - slack_ns, end + slack_ns)
 
     def of_rows(self, arrivals: Array) -> tuple["Source", Array]:
         """The same, of the blocks that hold the rows with these ``arrival``, and which they have there."""
@@ -163,15 +164,25 @@ class Source:
     def table(self, columns: Iterable[str], *, arrival: bool = False, where: Sequence[exp.Expr] = ()) -> exp.Select:
         """``SELECT columns FROM read_parquet([files]) WHERE …``.
 
-        ``arrival`` adds the column of that name, a number that grows in the order in which spans arrived.
+        ``arrival`` adds the column of that name, a number of its own for each row, that grows in the order in which
+        spans arrived.
         """
         names = sorted(set(columns))
         if self.engine is not None:
             rows = self.engine.rows(self.blocks, names, arrival=arrival)
-            return rows.where(*where, *self._of_ids(), copy=False)
+            return rows.where(*where, copy=False)
+        rows = self._rows(names, 0 if arrival else None, where)
+        if self.others is None:
+            return rows
+        ids = exp.In(this=exp.column("trace_id"), expressions=[id_literal(one) for one in self.of_others])
+        others = self.others._rows(names, len(self.blocks) if arrival else None, [*where, ids])
+        both = exp.union(rows, others, distinct=False, copy=False).subquery("every", copy=False)
+        return exp.select(exp.Star()).from_(both, copy=False)
+
+    def _rows(self, names: list[str], first_file: int | None, where: Sequence[exp.Expr]) -> exp.Select:
         select: list[exp.Expr] = [exp.column(name) for name in names]
-        if arrival:
-            select.append(_arrival())
+        if first_file is not None:
+            select.append(_arrival(first_file))
         schema = exp.EQ(this=exp.column("schema"), expression=self._schema(names))
         files = self.files
         if (
@@ -183,17 +194,10 @@ class Source:
         return rows.where(*where, *self._tests(), copy=False)
 
     def _tests(self) -> Iterator[exp.Expr]:
-        """What rows must meet whatever is asked. Bounds of the id spare reading other parts of a sorted file."""
-        yield from self._of_ids()
+        """What rows must meet whatever is asked."""
         yield from self._not_hidden()
         if self.first_rows is not None:  # DuckDB leaves out row groups by it
             yield exp.LT(this=exp.column("file_row_number"), expression=exp.Literal.number(self.first_rows))
-
-    def _of_ids(self) -> Iterator[exp.Expr]:
-        if self.ids is not None:
-            yield exp.column("trace_id") >= id_literal(self.ids.low)
-            if self.ids.high is not None:
-                yield exp.column("trace_id") < id_literal(self.ids.high)
 
     def _not_hidden(self) -> Iterator[exp.Expr]:
         """What rows must meet that are not of deleted traces: one test for each set of them that blocks hide."""
@@ -254,9 +258,11 @@ def id_literal(trace_id: bytes) -> exp.Expr:
     return exp.HexString(this=trace_id.hex().upper())
 
 
-def _arrival() -> exp.Expr:
+def _arrival(first_file: int = 0) -> exp.Expr:
     """Files in the order they are named, rows as they lie in them."""
-    file = exp.cast(exp.column("file_index"), "BIGINT")  # unsigned it would make numbers of 128 bits
+    file: exp.Expr = exp.cast(exp.column("file_index"), "BIGINT")  # unsigned it would make numbers of 128 bits
+    if first_file:
+        file = exp.paren(file + exp.Literal.number(first_file))
     first = exp.paren(exp.BitwiseLeftShift(this=file, expression=exp.Literal.number(_ROW_BITS)))
     return exp.alias_(exp.BitwiseOr(this=first, expression=exp.column("file_row_number")), ARRIVAL)
 

@@ -15,8 +15,9 @@ _SHORT_GRAIN_NS = 50_000_000  # of a range below a minute
 class Steps:
     """Points from ``first_ns`` to ``last_ns``, both included, ``step_ns`` apart.
 
-    A point stands for the step that ends in it: a span counts for the first point that is not before its start.
-    ``instant`` asks for one value over all of ``first_ns`` to ``last_ns`` instead.
+    A point stands for the step that ends in it: a span counts for the first point that is not before its start, the
+    first point for a whole step, too. ``instant`` asks for one value instead, over the time from ``first_ns``, that
+    moment not included, to ``last_ns``.
     """
 
     first_ns: int
@@ -39,6 +40,11 @@ class Steps:
     def whole(cls, start_ns: int, end_ns: int) -> "Steps":
         """One value for a range."""
         return cls(start_ns, end_ns, max(end_ns - start_ns, 1), instant=True)
+
+    @property
+    def since_ns(self) -> int:
+        """The earliest start of a span that counts."""
+        return self.first_ns + 1 - (0 if self.instant else self.step_ns)
 
     @property
     def count(self) -> int:

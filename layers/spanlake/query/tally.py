@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,7 +20,6 @@ ROWS = "rows"  # the same, each row standing for ``n`` of them
 CELL = "cell"  # a point in time, twice its number, and a side, 0 or 1
 WIDEST = 48  # columns in one query: GROUPING() takes no more than 64
 _TYPES = 4  # of values that one attribute may have: their lines become one in the end
-_CANDIDATES = 100  # on each side; DuckDB watches three times as many values
 
 # Of many values, most are never shown: they are told apart by hashes, and only the frequent ones are written as text.
 _FREQUENT = """
@@ -93,19 +92,12 @@ class Counter:
         query.with_("written", as_=parsed(_OF_FREQUENT).select(texts, copy=False), copy=False)
         return self.tops(query, _codes(list(columns)), written="written")
 
-    def tops(
-        self,
-        query: exp.Select,
-        columns: Mapping[int, str],
-        *,
-        written: str = "counted",
-        texts: Sequence[str] | None = None,
-    ) -> Iterator[Tally]:
+    def tops(self, query: exp.Select, columns: Mapping[int, str], *, written: str = "counted") -> Iterator[Tally]:
         """The tallies of columns, given their numbers.
 
         The query defines the table ``counted``, of columns ``which, value, cell, n``, and maybe another that has values
-        ``written`` as text and may lack those that are not frequent; or values are numbers of ``texts`` in order.
-        Raises LimitExceeded for too many values or points.
+        ``written`` as text and may lack those that are not frequent. Raises LimitExceeded for too many values or
+        points.
         """
         most = self.session.limits.values
         found = parsed(_TOTALS_AND_TOPS.format(top=self.top, written=written)).subquery("found", copy=False)
@@ -117,32 +109,7 @@ class Counter:
         lines = self._lines(table["cells"].combine_chunks(), table["counts"].combine_chunks())
         names = (table[name].to_pylist() for name in ("which", "side", "value"))
         for which, side, value, line in zip(*names, lines, strict=True):
-            yield Tally(columns[which], side, value if texts is None or value is None else texts[value], line)
-
-    def totals(self, query: exp.Select, columns: list[str]) -> Iterator[Tally]:
-        """How often the columns of the table ``cells`` that the query defines have a value."""
-        counts = [exp.alias_(exp.Count(this=exp.column(name)), name) for name in columns]
-        query.select(exp.column(CELL), *counts, copy=False).from_(exp.table_(CELLS), copy=False)
-        table = self.session.table(query.group_by(exp.column(CELL), copy=False)).to_pydict()
-        for name in columns:
-            for side in (0, 1):
-                line = [0.0] * self.points
-                for cell, count in zip(table[CELL], table[name], strict=True):
-                    if cell % 2 == side:
-                        line[cell // 2] = float(count)
-                if any(line):
-                    yield Tally(name, side, None, line)
-
-    def candidates(self, query: exp.Select, columns: list[str]) -> dict[str, list[Any]]:
-        """For columns of the table ``cells`` that the query defines: values among which the most frequent ones are.
-
-        That holds of values that make up more than a three hundredth of the column. It takes little memory, however
-        many values there are.
-        """
-        found = [_frequent(name, side, self.top) for name in columns for side in (0, 1)]
-        query.select(*found, copy=False).from_(exp.table_(CELLS), copy=False)
-        (row,) = self.session.table(query).to_pylist()
-        return {name: [*(row[f"{name}_0"] or ()), *(row[f"{name}_1"] or ())] for name in columns}
+            yield Tally(columns[which], side, value, line)
 
     def check(self, lines: int) -> None:
         """Raise LimitExceeded when so many lines have too many points."""
@@ -161,43 +128,16 @@ class Counter:
         return (every[start : start + self.points] for start in range(0, len(every), self.points))
 
 
-def _frequent(column: str, side: int, least: int) -> exp.Expr:
-    most = exp.Literal.number(max(least, _CANDIDATES))
-    top = exp.Anonymous(this="approx_top_k", expressions=[exp.column(column), most])
-    is_side = exp.EQ(this=exp.column(CELL) % 2, expression=exp.Literal.number(side))
-    there = exp.and_(is_side, _is_there(exp.column(column)))
-    return exp.alias_(exp.Filter(this=top, expression=exp.Where(this=there)), f"{column}_{side}")
+def with_rows(query: exp.Select, columns: list[str], keys: list[str]) -> exp.Select:
+    """Define the table ``rows``: rows of ``cells`` as one of which the ``keys`` tell that they are equal.
 
-
-def with_rows(
-    query: exp.Select,
-    columns: list[str],
-    keys: list[str] | None = None,
-    only: Sequence[exp.Expr] = (),
-    *,
-    sparse: bool = False,
-) -> exp.Select:
-    """Define the table ``rows``: rows of ``cells`` as one that are equal, or of which the ``keys`` tell that they are.
-
-    Then counting is much less work for columns that have few values, or whose values depend on each other. ``only``
-    are the values of the one column that are counted, if not all. ``sparse`` leaves out rows without any value.
+    Then counting is much less work.
     """
-    grouped = [exp.column(name) for name in (CELL, *(columns if keys is None else keys))]
-    others = [] if keys is None else [exp.alias_(exp.AnyValue(this=exp.column(name)), name) for name in columns]
+    grouped = [exp.column(name) for name in (CELL, *keys)]
+    others = [exp.alias_(exp.AnyValue(this=exp.column(name)), name) for name in columns]
     count = exp.alias_(exp.Count(this=exp.Star()), "n")
     rows = exp.select(*grouped, *others, count).from_(exp.table_(CELLS)).group_by(*grouped)
-    if only:
-        rows.where(exp.In(this=exp.column(columns[0]), expressions=list(only)), copy=False)
-    if sparse:
-        rows.where(exp.or_(*(_is_there(exp.column(name)) for name in columns)), copy=False)
     return query.with_(ROWS, as_=rows, copy=False)
-
-
-def with_weighted_rows(query: exp.Select, column: str, weight: str) -> exp.Select:
-    """Define the table ``rows``: rows of ``cells`` as one that are equal in one column. They count by their weights."""
-    grouped = [exp.column(CELL), exp.column(column)]
-    count = exp.alias_(exp.cast(exp.Sum(this=exp.column(weight)), "BIGINT"), "n")
-    return query.with_(ROWS, as_=exp.select(*grouped, count).from_(exp.table_(CELLS)).group_by(*grouped), copy=False)
 
 
 def parsed(text: str) -> exp.Select:

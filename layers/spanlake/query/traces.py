@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterable, Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from sqlglot import exp
 
 from spanlake.query.duck import Session
 from spanlake.query.limits import LimitExceeded
 from spanlake.query.shared_ids import told_apart
 from spanlake.query.source import Source, id_literal
+from spanlake.spans.arrays import Array, as_array, int64
 from spanlake.spans.duplicates import without_duplicates
 from spanlake.store import trace_filter
 from spanlake.store.index import Block
@@ -29,7 +31,7 @@ def trace(
 
     Raises LimitExceeded when the trace has more spans than one answer may.
     """
-    blocks = _may_hold(source, [trace_id])
+    blocks = may_hold(source, [trace_id])
     if not blocks.blocks:
         return None
     is_it = exp.EQ(this=exp.column("trace_id"), expression=id_literal(trace_id))  # skips parts of sorted files
@@ -43,7 +45,7 @@ def trace(
 
 def blocks_with(session: Session, source: Source, trace_id: bytes) -> list[Block]:
     """The blocks that hold spans of a trace which they do not hide."""
-    return [block for block in _may_hold(source, [trace_id]).blocks if _holds(session, source, block, trace_id)]
+    return [block for block in may_hold(source, [trace_id]).blocks if _holds(session, source, block, trace_id)]
 
 
 def _holds(session: Session, source: Source, block: Block, trace_id: bytes) -> bool:
@@ -54,12 +56,20 @@ def _holds(session: Session, source: Source, block: Block, trace_id: bytes) -> b
 
 
 def fetch_traces(session: Session, source: Source, columns: Iterable[str], trace_ids: Sequence[bytes]) -> pa.Table:
-    """All spans of some traces, with these columns and ``arrival``. Raises LimitExceeded when they are too many."""
-    blocks = _may_hold(source, trace_ids)
+    """All spans of some traces, each once, with these columns and ``arrival``.
+
+    Raises LimitExceeded when they are too many.
+    """
+    blocks = may_hold(source, trace_ids)
     if not blocks.blocks:
         return source.empty(columns)
-    columns = {*columns, "trace_id"}
-    if len(trace_ids) <= _FEW or source.engine is not None:
+    found = _fetched(session, blocks, {*columns, "trace_id", "span_id"}, trace_ids)
+    repeated = _repeated(session, blocks, found)
+    return found if repeated is None else found.filter(pc.invert(pc.is_in(found[ARRIVAL], value_set=repeated)))
+
+
+def _fetched(session: Session, blocks: Source, columns: set[str], trace_ids: Sequence[bytes]) -> pa.Table:
+    if len(trace_ids) <= _FEW:
         spans = blocks.table(columns, arrival=True, where=[_hashed(trace_ids)])
         return _of_traces(session, spans, exp.In(this=exp.column("trace_id"), expressions=_literals(trace_ids)))
     ids = pa.table({"trace_id": pa.array(trace_ids, pa.binary())})
@@ -67,7 +77,23 @@ def fetch_traces(session: Session, source: Source, columns: Iterable[str], trace
     return _of_traces(session, blocks.table(columns, arrival=True), is_wanted)
 
 
-def _may_hold(source: Source, trace_ids: Sequence[bytes]) -> Source:
+def _repeated(session: Session, blocks: Source, found: pa.Table) -> Array | None:
+    """The ``arrival`` of rows that equal an earlier one in every column, also in those that were not asked for."""
+    ids = found.select(["trace_id", "span_id"])
+    counted = ids.group_by(["trace_id", "span_id"]).aggregate([([], "count_all")])
+    if counted.num_rows == found.num_rows or (len(blocks.blocks) == 1 and blocks.blocks[0].level):
+        return None
+    doubled = counted.filter(pc.greater(counted["count_all"], int64(1)))["trace_id"].unique().to_pylist()
+    is_one = exp.In(this=exp.column("trace_id"), expressions=_literals(doubled))
+    rows = _of_traces(session, blocks.whole_rows(_hashed(doubled)), is_one).sort_by(ARRIVAL)
+    kept = without_duplicates(
+        without_facts(rows.drop_columns([ARRIVAL])).append_column(ARRIVAL, rows[ARRIVAL]), ARRIVAL
+    )
+    return as_array(rows[ARRIVAL].filter(pc.invert(pc.is_in(rows[ARRIVAL], value_set=as_array(kept[ARRIVAL])))))
+
+
+def may_hold(source: Source, trace_ids: Sequence[bytes]) -> Source:
+    """The blocks that may hold spans of some traces."""
     hashes = trace_filter.hashed(trace_ids)
     return source.within(block for block in source.blocks if trace_filter.may_contain_any(block.trace_filter, hashes))
 

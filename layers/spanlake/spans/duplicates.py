@@ -6,11 +6,14 @@ import pyarrow.compute as pc
 from spanlake.spans.arrays import Array, distinct, int64, numbers
 
 
-def without_duplicates(table: pa.Table) -> pa.Table:
-    """Drop rows that equal an earlier one in every column, bit by bit. All rows of a trace must be in the table."""
+def without_duplicates(table: pa.Table, *apart: str) -> pa.Table:
+    """Drop rows that equal an earlier one in every column but those ``apart``, bit by bit.
+
+    All rows of a trace must be in the table.
+    """
     codes = _array(table["span_id"]).dictionary_encode("encode").indices
     rows, codes = _shared(numbers(table.num_rows), codes)
-    for name in _quick_first(table.schema):
+    for name in _quick_first(table.drop_columns(apart).schema if apart else table.schema):
         if not len(rows):
             return table
         codes, _ = distinct(codes, _comparable(_array(table[name].take(rows))))

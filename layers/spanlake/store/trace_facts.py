@@ -8,17 +8,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spanlake.spans.arrays import Array, int32, int64, numbers, of_type, place, string, where
+from spanlake.spans.parents import Spans, ends
 from spanlake.store.index import Block
 
 CHILD_COUNT, ROOT_NAME, ROOT_SERVICE = "child_count", "trace_root_name", "trace_root_service"
 _COLUMNS: list[tuple[str, pa.DataType]] = [
-    (CHILD_COUNT, pa.int32()),  # how many spans of the trace name the span as their parent
-    (ROOT_NAME, pa.string()),  # of the last root to arrive; empty when there is none
+    (CHILD_COUNT, pa.int32()),  # of how many spans of the trace the span is the parent
+    (ROOT_NAME, pa.string()),  # of the root that starts first; empty when there is none
     (ROOT_SERVICE, pa.string()),  # its service's; empty when there is none
 ]
 FACTS = pa.schema(_COLUMNS)
 """The columns, in order. All of them are NULL, or none."""
 
+_START = "start_time_unix_nano"
 _ID = pa.binary(8)
 _FEWEST = 1 << 12  # spans of a block that was not compacted
 
@@ -34,17 +36,14 @@ def with_facts_of_fresh(table: pa.Table) -> pa.Table:
 
 
 def with_facts(table: pa.Table) -> pa.Table:
-    """The same rows with these columns, given all spans that a block has of their traces, in the order of arrival.
+    """The same rows with these columns, given all spans that a block has of their traces.
 
     Strings may come with a dictionary, those of these columns always do. Raises ValueError when a span's id is not 8
     bytes long.
     """
     traces = table["trace_id"].combine_chunks().dictionary_encode()
-    parents = table["parent_span_id"].combine_chunks()
-    facts = [_child_counts(traces.indices, table["span_id"].combine_chunks(), parents)]
-    roots = where(parents.is_null())
-    latest = roots.take(pc.array_sort_indices(roots, order="descending"))
-    of_traces = latest.take(pc.index_in(numbers(len(traces.dictionary)), value_set=traces.indices.take(latest)))
+    facts = [_child_counts(table, traces)]
+    of_traces = _roots(table, traces)
     facts += [_of_roots(table[name], of_traces).take(traces.indices) for name in ("name", "service_name")]
     for name, values in zip(FACTS.names, facts, strict=True):
         table = table.append_column(pa.field(name, values.type), values)
@@ -56,20 +55,32 @@ def without_facts(table: pa.Table) -> pa.Table:
     return table.drop_columns([name for name in FACTS.names if name in table.column_names])
 
 
-def _child_counts(traces: Array, ids: Array, parents: Array) -> Array:
-    ids_of_both = pa.concat_arrays([of_type(ids, _ID), of_type(parents, _ID)])
-    coded = ids_of_both.view(pa.int64()).dictionary_encode()  # quicker than as bytes
-    own, named = (coded.indices.slice(at, len(ids)) for at in (0, len(ids)))
-    if own.equals(numbers(len(ids)).cast(own.type)):  # no two spans share an id: its code is the span's row
-        parent = pc.if_else(pc.less(named, int32(len(ids))), named, int32(None))
-        counted = parent.filter(pc.equal(traces.take(parent), traces)).value_counts()
-        found = place(counted.field("counts"), counted.field("values"), len(ids))
-    else:
-        among = pc.multiply(traces.cast(pa.int64()), int64(len(coded.dictionary)))
-        counted = pc.add(among, named.cast(pa.int64())).drop_null().value_counts()
-        span = pc.add(among, own.cast(pa.int64()))
-        found = counted.field("counts").take(pc.index_in(span, value_set=counted.field("values")))
+def _roots(table: pa.Table, traces: Array) -> Array:
+    """The row of the first root of each trace, null where it has none."""
+    rows = where(table["parent_span_id"].combine_chunks().is_null())
+    roots = table.select([_START, "span_id"]).take(rows)
+    order = pc.sort_indices(roots, [(_START, "ascending"), ("span_id", "ascending")])
+    first = rows.take(order)
+    return first.take(pc.index_in(numbers(len(traces.dictionary)), value_set=traces.indices.take(first)))
+
+
+def _child_counts(table: pa.Table, traces: Array) -> Array:
+    """Of how many spans each span is the parent: spans are told apart by the codes of their trace and their id."""
+    ids, parents = (of_type(table[name].combine_chunks(), _ID) for name in ("span_id", "parent_span_id"))
+    coded = pa.concat_arrays([ids, parents]).view(pa.int64()).dictionary_encode()  # quicker than as bytes
+    among = pc.multiply(traces.indices.cast(pa.int64()), int64(len(coded.dictionary)))
+    own, named = (pc.add(among, coded.indices.slice(at, len(ids)).cast(pa.int64())) for at in (0, len(ids)))
+    rows = Spans(own, named, table["kind"].combine_chunks(), lambda: _ordering(table)).parents()
+    counted = rows.drop_null().value_counts()
+    found = place(counted.field("counts"), counted.field("values"), len(ids))
     return pc.fill_null(found.cast(pa.int32()), int32(0))
+
+
+def _ordering(table: pa.Table) -> pa.Table:
+    start, duration, name = (table[column].combine_chunks() for column in (_START, "duration_nano", "name"))
+    if pa.types.is_dictionary(name.type):
+        name = name.dictionary_decode()
+    return pa.table({"start": start, "end": ends(start, duration), "name": name})
 
 
 def _of_roots(column: Array, rows: Array) -> Array:

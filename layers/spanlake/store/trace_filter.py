@@ -54,11 +54,33 @@ def hashed(trace_ids: Iterable[bytes]) -> list[tuple[int, int]]:
 
 def may_contain_any(trace_filter: bytes, hashes: Iterable[tuple[int, int]]) -> bool:
     """Tell whether a block may hold spans of one of some traces, as ``may_contain`` does of one."""
-    if len(trace_filter) <= _HEADER or trace_filter[0] != _VERSION:
-        raise StorageCorrupt(f"unknown trace filter {trace_filter[:_HEADER].hex()}")
+    _check_version(trace_filter)
     bits = 8 * (len(trace_filter) - _HEADER)
     probes = range(trace_filter[1])
     return any(all(_is_set(trace_filter, bits, low + n * high) for n in probes) for low, high in hashes)
+
+
+def hash_all(trace_ids: Array) -> Array:
+    """What ``may_contain_each`` is to be asked of trace ids, binary of 16 bytes; made once for all filters."""
+    return _hash_all(trace_ids.cast(pa.binary(16)))
+
+
+def may_contain_each(trace_filter: bytes, hashes: Array) -> Array:
+    """Tell of each of some traces whether a block may hold spans of it, as ``may_contain`` does of one."""
+    _check_version(trace_filter)
+    bits = 8 * (len(trace_filter) - _HEADER)
+    low = pc.bit_wise_and(hashes, _u64(_MASK32))
+    high = pc.bit_wise_or(pc.shift_right(hashes, _u64(32)), _u64(1))
+    there = pa.Array.from_buffers(pa.bool_(), bits, [None, pa.py_buffer(trace_filter[_HEADER:])])
+    found: Array = pa.repeat(pa.scalar(True), len(hashes))
+    for probe in range(trace_filter[1]):
+        found = pc.and_(found, there.take(_positions(low, high, probe, bits)))
+    return found
+
+
+def _check_version(trace_filter: bytes) -> None:
+    if len(trace_filter) <= _HEADER or trace_filter[0] != _VERSION:
+        raise StorageCorrupt(f"unknown trace filter {trace_filter[:_HEADER].hex()}")
 
 
 def _is_set(trace_filter: bytes, bits: int, probe: int) -> int:

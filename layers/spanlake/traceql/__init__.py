@@ -2,18 +2,18 @@
 
 ::
 
-    query = check(parse("{ status = error } | rate() by (name)"), Dialect.tempo())
+    query = check(parse("{ status = error } | rate() by (name)"))
 """
 
+from spanlake.traceql.check_size import SizeLimits
 from spanlake.traceql.checker import check
-from spanlake.traceql.dialect import Dialect
 from spanlake.traceql.errors import ParseError, TraceQLError, TypeMismatch, Unsupported
 from spanlake.traceql.parser import parse
 from spanlake.traceql.printer import print_query
 
 __all__ = [
-    "Dialect",
     "ParseError",
+    "SizeLimits",
     "TraceQLError",
     "TypeMismatch",
     "Unsupported",

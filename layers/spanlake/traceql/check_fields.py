@@ -4,11 +4,9 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from spanlake.traceql.advice import type_advice
-from spanlake.traceql.dialect import Dialect
 from spanlake.traceql.errors import TypeMismatch, Unsupported
 from spanlake.traceql.tree import (
     Attribute,
-    AttributeScope,
     Binary,
     Exists,
     FieldExpression,
@@ -25,6 +23,9 @@ from spanlake.traceql.types import NUMERIC, are_comparable, type_of, works_on
 from spanlake.traceql.walk import span_fields
 
 _ARTICLES = {Type.INT: "an int"}
+_OF_ELEMENTS = frozenset(
+    {Intrinsic.EVENT_NAME, Intrinsic.EVENT_TIME_SINCE_START, Intrinsic.LINK_TRACE_ID, Intrinsic.LINK_SPAN_ID}
+)
 _PLACES_IN_TREE = frozenset(
     {
         Intrinsic.NESTED_SET_LEFT,
@@ -37,9 +38,8 @@ _PLACES_IN_TREE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a check needs besides the tree: the dialect, and the text that errors point into."""
+    """What a check needs besides the tree: the text that errors point into."""
 
-    dialect: Dialect
     text: str
 
     def mismatch(self, message: str, at: int) -> NoReturn:
@@ -76,14 +76,10 @@ def check_condition(node: FieldExpression, context: Context) -> None:
 
 
 def check_field(node: Attribute | IntrinsicField, context: Context) -> None:
-    """Checks that the dialect knows a field."""
-    if node.parent and not context.dialect.parent_scope:
-        context.unsupported("the parent. scope is not supported", node.at)
-    if node.parent and isinstance(node, IntrinsicField) and node.intrinsic in _PLACES_IN_TREE:
+    """Checks that a field has a value that can be compared."""
+    if node.parent and isinstance(node, IntrinsicField) and node.intrinsic in _PLACES_IN_TREE | _OF_ELEMENTS:
         context.unsupported(f"{node.intrinsic} of a parent is not supported: ask with `>` or `<` for parents", node.at)
     if isinstance(node, IntrinsicField) and node.intrinsic is Intrinsic.PARENT:
-        if not context.dialect.parent_scope:
-            context.unsupported("the intrinsic parent is not supported", node.at)
         context.mismatch("parent can only be compared with nil: its fields are written parent.duration", node.at)
 
 
@@ -110,7 +106,7 @@ def describe(type_: Type | None) -> str:
 
 def _check_exists(node: Exists, context: Context) -> None:
     operand = node.operand
-    if isinstance(operand, IntrinsicField) and operand.intrinsic is Intrinsic.PARENT and context.dialect.parent_scope:
+    if isinstance(operand, IntrinsicField) and operand.intrinsic is Intrinsic.PARENT:
         return
     check_expression(operand, context)
     if node.negated and _is_never_nil(operand):
@@ -118,9 +114,9 @@ def _check_exists(node: Exists, context: Context) -> None:
 
 
 def _is_never_nil(operand: FieldExpression) -> bool:
-    if isinstance(operand, IntrinsicField):
-        return not operand.parent
-    return operand == Attribute(AttributeScope.RESOURCE, "service.name")
+    if not isinstance(operand, IntrinsicField):
+        return False
+    return not operand.parent and operand.intrinsic not in _OF_ELEMENTS
 
 
 def _check_unary(node: Unary, context: Context) -> None:

@@ -1,5 +1,6 @@
 """How large a query may be, so that planning it cannot take long."""
 
+from dataclasses import dataclass
 from typing import Final
 
 from spanlake.traceql.check_fields import Context
@@ -42,21 +43,32 @@ _TERMS: Final = (
 _ARITHMETIC: Final = 10  # so many terms does it take as long to plan as
 
 
-def check_size(query: Query, context: Context) -> None:
-    """Raises Unsupported for more spansets and stages, or more fields and operators, than the dialect allows."""
-    dialect, spansets, terms = context.dialect, 0, 0
+@dataclass(frozen=True, slots=True)
+class SizeLimits:
+    """How many spansets and pipeline stages a query may have, and how many fields and operators.
+
+    An operator of arithmetic counts as ten: planning takes the longer the more there are.
+    """
+
+    spansets: int = 100
+    terms: int = 10_000
+
+
+def check_size(query: Query, limits: SizeLimits, context: Context) -> None:
+    """Raises Unsupported for more spansets and stages, or more fields and operators, than the limits allow."""
+    spansets, terms = 0, 0
     for node in walk(query):
         spansets += isinstance(node, _SPANSETS)
         terms += _terms(node)
-    if spansets > dialect.max_spansets:
+    if spansets > limits.spansets:
         context.unsupported(
-            f"the query has {spansets} spansets and stages, more than {dialect.max_spansets}: ask for less at once, or "
+            f"the query has {spansets} spansets and stages, more than {limits.spansets}: ask for less at once, or "
             "raise --query-spansets",
             0,
         )
-    if terms > dialect.max_terms:
+    if terms > limits.terms:
         context.unsupported(
-            f"the query has {terms} fields and operators, more than {dialect.max_terms}: ask for less at once, or "
+            f"the query has {terms} fields and operators, more than {limits.terms}: ask for less at once, or "
             "raise --query-terms",
             0,
         )

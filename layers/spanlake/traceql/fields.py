@@ -4,13 +4,12 @@ Aliases: ``s`` is the span, ``p`` its parent span, ``t`` its trace's totals, ``c
 place in the trace's tree. Asking for a field notes what it needs, so that the relation brings just that.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
-from sqlglot.dialects.duckdb import DuckDB
 
-from spanlake.spans.columns import AttributeColumn, Scope
+from spanlake.spans.columns import Scope
 from spanlake.traceql import values
 from spanlake.traceql.known import Known
 from spanlake.traceql.tree import Attribute, AttributeScope, Field, Intrinsic, IntrinsicField, Type
@@ -33,17 +32,11 @@ TREE_INTRINSICS = {
     Intrinsic.NESTED_SET_RIGHT: "nested_right",
     Intrinsic.NESTED_SET_PARENT: "nested_parent",
 }
-_ELEMENT_INTRINSICS = {
-    Intrinsic.EVENT_NAME: "events",
-    Intrinsic.EVENT_TIME_SINCE_START: "events",
-    Intrinsic.LINK_TRACE_ID: "links",
-    Intrinsic.LINK_SPAN_ID: "links",
-}
-_REST_PATHS = {
-    Type.STRING: ("$.stringValue", "VARCHAR"),
-    Type.INT: ("$.intValue", "BIGINT"),
-    Type.FLOAT: ("$.doubleValue", "DOUBLE"),
-    Type.BOOL: ("$.boolValue", "BOOLEAN"),
+ELEMENT_INTRINSICS = {
+    Intrinsic.EVENT_NAME: AttributeScope.EVENT,
+    Intrinsic.EVENT_TIME_SINCE_START: AttributeScope.EVENT,
+    Intrinsic.LINK_TRACE_ID: AttributeScope.LINK,
+    Intrinsic.LINK_SPAN_ID: AttributeScope.LINK,
 }
 _ELEMENT_MEMBERS = {Type.STRING: "string", Type.INT: "int", Type.FLOAT: "double", Type.BOOL: "bool"}
 
@@ -68,77 +61,93 @@ class Needs:
 
 @dataclass
 class Fields:
-    """Field to SQL, given what is known of the blocks. Collects in ``needs`` what was asked for."""
+    """Field to SQL, given what is known of the blocks. Collects in ``needs`` what was asked for.
+
+    ``elements`` are the event and the link that a span is judged by, None for a span that has none.
+    """
 
     known: Known
     needs: Needs = field(default_factory=Needs)
+    elements: Mapping[AttributeScope, Sql | None] = field(default_factory=dict)
 
     def column(self, name: str, *, parent: bool = False) -> Sql:
         """A physical column of the span, or of its parent."""
         (self.needs.parents if parent else self.needs.columns).add(name)
         return exp.column(name, table=PARENT if parent else SPAN)
 
+    def bound(self, scope: AttributeScope, element: Sql | None) -> "Fields":
+        """The same relation, judged by an event or a link."""
+        return replace(self, elements={**self.elements, scope: element})
+
     def value(self, wanted: Field) -> Value:
-        """The value of a field, a list for the events and links of a span."""
+        """The value of a field, to compare and to compute with."""
+        if element_scope(wanted):
+            return self._in_element(wanted)
         if isinstance(wanted, IntrinsicField):
             return self._intrinsic(wanted)
         if wanted.scope in ELEMENTS:
-            return tuple(self._element_value(wanted, type_) for type_ in _ELEMENT_MEMBERS)
-        found = [self.scoped(scope, wanted) for scope in SCOPES[wanted.scope]]
-        found = [value for value in found if value]
-        return self._shadowed(*found) if len(found) == 2 else (found[0] if found else ())
+            return ()
+        return self._in_scopes(wanted, self.scoped)
 
-    def fetched(self, wanted: Field) -> Value:
-        """The value of a field that is read, not compared with a literal.
-
-        Of an attribute that Tempo keeps in a dedicated column this is what the column holds, values of one type.
-        """
-        return self.dedicated.value(wanted)
-
-    @property
-    def dedicated(self) -> "Fields":
-        """The same relation, where attributes in dedicated columns have values of their columns' types only."""
-        return Fields(self.known.of_dedicated(), self.needs)
+    def whole(self, wanted: Field) -> Value:
+        """The value of a field, to show and to group by: a list is one value."""
+        if element_scope(wanted):
+            json = self.nested(wanted)
+            found = tuple(part for part in self._in_element(wanted) if not part.is_list)
+            return found if json is None else (*found, Alternative(None, json))
+        if isinstance(wanted, IntrinsicField) or wanted.scope in ELEMENTS:
+            return self.value(wanted)
+        return self._in_scopes(wanted, self._whole_of_scope)
 
     def exists(self, wanted: Field) -> Sql:
-        """Whether a field is there: in any of the places it is looked for."""
+        """True where a field has a value."""
+        scope = element_scope(wanted)
+        if isinstance(wanted, Attribute) and scope:
+            element = self.elements[scope]
+            return values.false() if element is None else self._element_has(wanted, element)
         if isinstance(wanted, IntrinsicField):
             return values.present(self.value(wanted))
         if wanted.scope in ELEMENTS:
-            return self.some_element(wanted, lambda element: self.element_has(wanted, element))
+            return values.false()
         return values.any_of(self.scope_has(scope, wanted) for scope in SCOPES[wanted.scope])
-
-    def lacks(self, wanted: Field) -> Sql:
-        """Whether a field is nil: in any of the places it is looked for (an event without the key is enough)."""
-        if isinstance(wanted, IntrinsicField):
-            return exp.not_(exp.paren(values.present(self.value(wanted))))
-        if wanted.scope in ELEMENTS:
-            return self.some_element(wanted, lambda element: exp.not_(exp.paren(self.element_has(wanted, element))))
-        return values.any_of(exp.not_(exp.paren(self.scope_has(scope, wanted))) for scope in SCOPES[wanted.scope])
 
     # attributes of span, resource and instrumentation scope
 
+    def _in_scopes(self, wanted: Attribute, read: Callable[[Scope, Attribute], Value]) -> Value:
+        """The value in the first of a field's scopes that has one."""
+        inner, *outer = SCOPES[wanted.scope]
+        value = read(inner, wanted)
+        for scope in outer:
+            value = self._shadowed(value, self.scope_has(inner, wanted), read(scope, wanted))
+        return value
+
     def scoped(self, scope: Scope, wanted: Attribute) -> Value:
         """The value of an attribute in one scope."""
-        by_type: dict[tuple[Type, bool], Sql] = {}
-        for column in self.known.columns.get((scope, wanted.key), ()):
-            by_type[values.OF_COLUMN[column.type]] = self._typed_column(column, wanted)
+        by_type: dict[tuple[Type | None, bool], Sql] = dict(self._columns(scope, wanted))
         if (scope, wanted.key) in self.known.rest:
             self._add_rest(by_type, self._rest_value(scope, wanted))
         return tuple(Alternative(type_, sql, is_list) for (type_, is_list), sql in by_type.items())
 
-    def scope_has(self, scope: Scope, wanted: Attribute) -> Sql:
-        """Whether an attribute is there in one scope, of whatever kind its value is."""
-        tests = [
-            values.not_null(self._typed_column(column, wanted))
-            for column in self.known.columns.get((scope, wanted.key), ())
-        ]
+    def _whole_of_scope(self, scope: Scope, wanted: Attribute) -> Value:
+        by_type: dict[tuple[Type | None, bool], Sql] = dict(self._columns(scope, wanted))
         if (scope, wanted.key) in self.known.rest:
-            tests.append(values.not_null(self._rest_value(scope, wanted)))
-        return values.any_of(tests)
+            json = self._rest_value(scope, wanted)
+            for type_ in values.JSON_MEMBERS:
+                single = values.json_member(json.copy(), type_)
+                by_type[type_, False] = _first_of(by_type.get((type_, False)), single)
+            by_type[None, False] = values.json_nested(json)
+        return tuple(Alternative(type_, sql, is_list) for (type_, is_list), sql in by_type.items())
 
-    def _typed_column(self, column: AttributeColumn, wanted: Attribute) -> Sql:
-        return self.column(column.name, parent=wanted.parent)
+    def _columns(self, scope: Scope, wanted: Attribute) -> Iterator[tuple[tuple[Type, bool], Sql]]:
+        for column in self.known.columns.get((scope, wanted.key), ()):
+            yield values.OF_COLUMN[column.type], self.column(column.name, parent=wanted.parent)
+
+    def scope_has(self, scope: Scope, wanted: Attribute) -> Sql:
+        """True where an attribute has a value in one scope, of whatever type."""
+        tests = [values.not_null(sql) for _, sql in self._columns(scope, wanted)]
+        if (scope, wanted.key) in self.known.rest:
+            tests.append(values.json_present(self._rest_value(scope, wanted)))
+        return values.any_of(tests)
 
     def _rest_value(self, scope: Scope, wanted: Attribute) -> Sql:
         items = self.column(f"{scope.value}_rest", parent=wanted.parent)
@@ -146,23 +155,19 @@ class Fields:
         return values.member(values.first(found), "value")
 
     @staticmethod
-    def _add_rest(by_type: dict[tuple[Type, bool], Sql], json: Sql) -> None:
-        for type_, (path, sql_type) in _REST_PATHS.items():
-            text = exp.func("json_extract_string", json.copy(), exp.Literal.string(path))
-            by_type[type_, False] = _first_of(
-                by_type.get((type_, False)), exp.TryCast(this=text, to=exp.DataType.build(sql_type))
-            )
-            list_path = path.replace("$.", "$.arrayValue.values[*].")
-            texts = exp.func("json_extract_string", json.copy(), exp.Literal.string(list_path))
-            typed = exp.TryCast(this=texts, to=exp.DataType.build(f"{sql_type}[]", dialect=DuckDB))
-            items = values.case(exp.GT(this=exp.func("len", texts.copy()), expression=exp.Literal.number(0)), typed)
+    def _add_rest(by_type: dict[tuple[Type | None, bool], Sql], json: Sql) -> None:
+        for type_ in values.JSON_MEMBERS:
+            single, items = values.json_member(json.copy(), type_), values.json_items(json.copy(), type_)
+            by_type[type_, False] = _first_of(by_type.get((type_, False)), single)
             by_type[type_, True] = _first_of(by_type.get((type_, True)), items)
+        by_type[None, True] = values.json_list(json)
 
     @staticmethod
-    def _shadowed(inner: Value, outer: Value) -> Value:
+    def _shadowed(inner: Value, is_inner: Sql, outer: Value) -> Value:
         """A span's attribute hides its resource's of the same name, whatever their types."""
-        inner_there = exp.paren(values.present(inner))
-        hidden = tuple(Alternative(a.type, values.case(exp.not_(inner_there.copy()), a.sql), a.is_list) for a in outer)
+        if is_inner == exp.false():
+            return outer
+        hidden = (Alternative(a.type, values.case(values.denied(is_inner.copy()), a.sql), a.is_list) for a in outer)
         merged = {(a.type, a.is_list): a for a in hidden}
         for a in inner:
             other = merged.get((a.type, a.is_list))
@@ -171,60 +176,73 @@ class Fields:
 
     # events and links
 
-    def some_element(self, wanted: Field, test: Callable[[Sql], Sql]) -> Sql:
-        """Whether an event, or link, of the span passes a test."""
-        return values.some(self.elements(wanted), test, "e")
+    def elements_of(self, scope: AttributeScope) -> Sql:
+        """The span's list of events or links, NULL where there are none."""
+        return self.column(ELEMENTS[scope])
 
-    def elements(self, wanted: Field) -> Sql:
-        """The span's list of events or links, whichever the field belongs to."""
-        name = _ELEMENT_INTRINSICS[wanted.intrinsic] if isinstance(wanted, IntrinsicField) else ELEMENTS[wanted.scope]
-        return self.column(name, parent=wanted.parent)
-
-    def of_element(self, wanted: Field, element: Sql) -> Value:
-        """The value of a field in one event or link."""
-        if isinstance(wanted, Attribute):
-            attribute = self._element_attribute(wanted, element)
-            return tuple(
-                Alternative(type_, values.member(attribute.copy(), name)) for type_, name in _ELEMENT_MEMBERS.items()
-            )
-        if wanted.intrinsic is Intrinsic.EVENT_NAME:
-            return (Alternative(Type.STRING, values.member(element, "name")),)
-        if wanted.intrinsic is Intrinsic.EVENT_TIME_SINCE_START:
-            start = self.column("start_time_unix_nano", parent=wanted.parent)
-            return (Alternative(Type.DURATION, exp.paren(values.member(element, "time_unix_nano") - start)),)
-        name = "trace_id" if wanted.intrinsic is Intrinsic.LINK_TRACE_ID else "span_id"
-        return (Alternative(Type.STRING, hexadecimal(values.member(element, name))),)
-
-    def element_has(self, wanted: Field, element: Sql) -> Sql:
-        """Whether a field is there in one event or link."""
+    def _in_element(self, wanted: Field) -> Value:
+        scope = element_scope(wanted)
+        assert scope is not None
+        element = self.elements[scope]
+        if element is None:
+            return ()
         if isinstance(wanted, IntrinsicField):
-            return exp.true()
-        return values.not_null(values.member(self._element_attribute(wanted, element), "key"))
+            return (self._element_intrinsic(wanted.intrinsic, element),)
+        return self._element_attribute(wanted, element)
 
-    @staticmethod
-    def _element_attribute(wanted: Attribute, element: Sql) -> Sql:
-        attributes = values.member(element, "attributes")
-        return values.first(values.keep(attributes, lambda a: _equals(values.member(a, "key"), wanted.key), "a"))
+    def _element_intrinsic(self, intrinsic: Intrinsic, element: Sql) -> Alternative:
+        if intrinsic is Intrinsic.EVENT_NAME:
+            return Alternative(Type.STRING, _or_empty(values.member(element, "name")))
+        if intrinsic is Intrinsic.EVENT_TIME_SINCE_START:
+            since = values.member(element, "time_unix_nano") - self.column("start_time_unix_nano")
+            return Alternative(Type.DURATION, exp.paren(since))
+        name = "trace_id" if intrinsic is Intrinsic.LINK_TRACE_ID else "span_id"
+        return Alternative(Type.STRING, hexadecimal(values.member(element, name)))
 
-    def _element_value(self, wanted: Field, type_: Type) -> Alternative:
-        def of(element: Sql) -> Sql:
-            return next(a.sql for a in self.of_element(wanted, element) if a.type is type_)
+    def _element_attribute(self, wanted: Attribute, element: Sql) -> Value:
+        """The value of an attribute of an event or link; a list comes as the lists of its items by type."""
+        attribute = _entry(wanted, element)
+        members = [
+            Alternative(type_, values.member(attribute.copy(), name)) for type_, name in _ELEMENT_MEMBERS.items()
+        ]
+        if not self._has_nested(wanted):
+            return tuple(members)
+        json = values.member(attribute, "rest")
+        lists = [Alternative(type_, values.json_items(json.copy(), type_), is_list=True) for type_ in _ELEMENT_MEMBERS]
+        return (*members, *lists, Alternative(None, values.json_list(json), is_list=True))
 
-        items = values.each(self.elements(wanted), of, "e")
-        return Alternative(type_, values.keep(items, values.not_null), is_list=True)
+    def nested(self, wanted: Field) -> Sql | None:
+        """OTLP JSON of a list, a map or bytes of an attribute of an event or link, if there are any."""
+        scope = element_scope(wanted)
+        if not isinstance(wanted, Attribute) or scope is None or not self._has_nested(wanted):
+            return None
+        element = self.elements[scope]
+        return None if element is None else values.json_nested(values.member(_entry(wanted, element), "rest"))
+
+    def _has_nested(self, wanted: Attribute) -> bool:
+        return (wanted.scope, wanted.key) in self.known.nested
+
+    def _element_has(self, wanted: Attribute, element: Sql) -> Sql:
+        attribute = _entry(wanted, element)
+        members = [values.member(attribute.copy(), name) for name in _ELEMENT_MEMBERS.values()]
+        tests = [values.not_null(member) for member in members]
+        if self._has_nested(wanted):
+            tests.append(values.json_present(values.member(attribute, "rest")))
+        return values.any_of(tests)
 
     # intrinsics
 
     def _intrinsic(self, wanted: IntrinsicField) -> Value:
         intrinsic = wanted.intrinsic
-        if intrinsic in _ELEMENT_INTRINSICS:
-            type_ = Type.DURATION if intrinsic is Intrinsic.EVENT_TIME_SINCE_START else Type.STRING
-            return (self._element_value(wanted, type_),)
+        if intrinsic in ELEMENT_INTRINSICS:
+            return ()
         if intrinsic in TRACE_INTRINSICS:
             return tuple(replace(a, sql=self._of_existing(a.sql, wanted)) for a in self._of_trace(intrinsic))
         if intrinsic in TREE_INTRINSICS:
             self.needs.tree = True
             return (Alternative(Type.INT, exp.column(TREE_INTRINSICS[intrinsic], table=TREE)),)
+        if intrinsic is Intrinsic.PARENT:
+            return (Alternative(Type.BOOL, exp.func("nullif", self._has_parent(), exp.false())),)
         if intrinsic is Intrinsic.CHILD_COUNT:
             self.needs.children = True
             count = exp.func("coalesce", exp.column("child_count", table=CHILDREN), exp.Literal.number(0))
@@ -245,11 +263,28 @@ class Fields:
         sql = self.column(name, parent=wanted.parent)
         return (Alternative(type_, self._of_existing(change(sql), wanted) if change else sql),)
 
+    def _has_parent(self) -> Sql:
+        return values.not_null(self.column("span_id", parent=True))
+
     def _of_existing(self, sql: Sql, wanted: IntrinsicField) -> Sql:
         """A value that a default stands in for; a parent span that is not there has none."""
         if not wanted.parent:
             return sql
-        return values.case(values.not_null(self.column("span_id", parent=True)), sql)
+        return values.case(self._has_parent(), sql)
+
+
+def element_scope(wanted: Field) -> AttributeScope | None:
+    """The scope of a field that is an event's or a link's of the span; None of any other field."""
+    if wanted.parent:
+        return None
+    if isinstance(wanted, Attribute):
+        return wanted.scope if wanted.scope in ELEMENTS else None
+    return ELEMENT_INTRINSICS.get(wanted.intrinsic)
+
+
+def _entry(wanted: Attribute, element: Sql) -> Sql:
+    attributes = values.member(element, "attributes")
+    return values.first(values.keep(attributes, lambda a: _equals(values.member(a, "key"), wanted.key), "a"))
 
 
 def hexadecimal(sql: Sql) -> Sql:
@@ -273,10 +308,6 @@ def _or_zero(sql: Sql) -> Sql:
     return exp.func("coalesce", sql, exp.Literal.number(0))
 
 
-def _if_there(sql: Sql) -> Sql:
-    return exp.func("nullif", values.not_null(sql), exp.false())
-
-
 _SPAN_INTRINSICS: dict[Intrinsic, tuple[Type, str, Callable[[Sql], Sql] | None]] = {
     Intrinsic.NAME: (Type.STRING, "name", None),
     Intrinsic.DURATION: (Type.DURATION, "duration_nano", values.not_negative),
@@ -285,7 +316,6 @@ _SPAN_INTRINSICS: dict[Intrinsic, tuple[Type, str, Callable[[Sql], Sql] | None]]
     Intrinsic.STATUS_MESSAGE: (Type.STRING, "status_message", _or_empty),
     Intrinsic.SPAN_ID: (Type.STRING, "span_id", hexadecimal),
     Intrinsic.PARENT_ID: (Type.STRING, "parent_span_id", lambda sql: _or_empty(hexadecimal(sql))),
-    Intrinsic.PARENT: (Type.BOOL, "parent_span_id", _if_there),
     Intrinsic.INSTRUMENTATION_NAME: (Type.STRING, "scope_name", _or_empty),
     Intrinsic.INSTRUMENTATION_VERSION: (Type.STRING, "scope_version", _or_empty),
 }

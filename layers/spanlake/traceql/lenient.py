@@ -7,9 +7,7 @@ from typing import Final
 
 from spanlake.traceql.checker import check
 from spanlake.traceql.conditions import conjuncts
-from spanlake.traceql.dialect import Dialect
 from spanlake.traceql.errors import ParseError, TraceQLError
-from spanlake.traceql.ids import with_plain_ids
 from spanlake.traceql.lexer import lex
 from spanlake.traceql.parser import MAX_LENGTH, parse, parse_tokens
 from spanlake.traceql.tokens import COMPARISONS, Token, TokenKind
@@ -25,8 +23,10 @@ from spanlake.traceql.tree import (
     SpansetFilter,
     Stage,
     Static,
+    Type,
 )
 
+_EVERY: Final = Static(Type.BOOL, value=True)
 _CLOSING: Final = {"{": "}", "(": ")"}
 _CONNECTORS: Final = ("&&", "||")
 
@@ -38,13 +38,14 @@ def filters(text: str) -> SpansetFilter | None:
     left out. What still does not parse, and what is more than one spanset, filters nothing.
     """
     try:
-        first = _first_stage(with_plain_ids(_parse(text)))
+        query, is_finished = _parse(text)
     except TraceQLError:
         return None
+    first = _first_stage(with_plain_ids(query))
     if not isinstance(first, SpansetFilter):
         return None
-    condition = _usable(first.condition)
-    return None if condition is None else _sound(condition)
+    condition = first.condition if is_finished and _is_sound(first.condition) else _usable(first.condition)
+    return None if condition is None or condition == _EVERY else _sound(condition)
 
 
 def _sound(condition: FieldExpression) -> SpansetFilter | None:
@@ -57,19 +58,20 @@ def _sound(condition: FieldExpression) -> SpansetFilter | None:
 
 def _is_sound(condition: FieldExpression) -> bool:
     try:
-        check(Query(Pipeline((SpansetFilter(condition),))), Dialect.tempo())
+        check(Query(Pipeline((SpansetFilter(condition),))))
     except TraceQLError:
         return False
     return True
 
 
-def _parse(text: str) -> Query:
+def _parse(text: str) -> tuple[Query, bool]:
+    """The query, and whether it is finished."""
     try:
-        return parse(text)
+        return parse(text), True
     except ParseError:
         if len(text) > MAX_LENGTH:
             raise
-        return parse_tokens(_mended(_understood(text)), text)
+        return parse_tokens(_mended(_understood(text)), text), False
 
 
 def _first_stage(query: Query) -> Stage | None:

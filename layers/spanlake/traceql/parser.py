@@ -12,11 +12,13 @@ from spanlake.traceql.tokens import Token, TokenKind
 from spanlake.traceql.tree import (
     Field,
     Hint,
+    IntrinsicField,
     MetricsExpression,
     Pipeline,
     Query,
     ScalarExpression,
     Static,
+    Type,
 )
 from spanlake.traceql.walk import depth
 
@@ -80,8 +82,17 @@ def _hints(cursor: Cursor) -> tuple[Hint, ...]:
 
 def _hint(cursor: Cursor) -> Hint:
     name = cursor.accept_kind(TokenKind.NAME) or cursor.fail_expecting("the name of a hint")
-    cursor.expect("=")
+    if not cursor.accept("="):
+        return Hint(name.text, Static(Type.BOOL, value=True, at=name.at), at=name.at)
+    return Hint(name.text, _hint_value(cursor), at=name.at)
+
+
+def _hint_value(cursor: Cursor) -> Static:
+    """A literal, or a word such as ``duration``, which is a string here."""
+    if cursor.current.kind is TokenKind.NAME or isinstance(cursor.current.node, IntrinsicField):
+        word = cursor.advance()
+        return Static(Type.STRING, word.text, at=word.at)
     value = cursor.accept_kind(TokenKind.LITERAL)
     if value is None or not isinstance(value.node, Static):
         cursor.fail_expecting("the value of the hint")
-    return Hint(name.text, value.node, at=name.at)
+    return value.node

@@ -3,26 +3,28 @@
 The query is a chain of tables. The first, ``level0``, has one row a span, with everything that later stages need of it
 as columns: whether it meets each filter, the values to group by and to aggregate. Every spanset operator and every
 stage then adds columns, or drops rows, by window functions over the spans of a trace, or of a span set: the rows of a
-trace with equal group values.
+trace with equal group values. A span that is in several groups, by its events, has a row in each.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from sqlglot import exp
 
 from spanlake.traceql import values
-from spanlake.traceql.aggregates import aggregate, operand_of
-from spanlake.traceql.conditions import Conditions, conditions
+from spanlake.traceql.aggregates import Figures, count, operand_of
+from spanlake.traceql.arithmetic import Number, compute
+from spanlake.traceql.comparing import compare_literals, compare_values
 from spanlake.traceql.errors import Unsupported
-from spanlake.traceql.fields import Fields
-from spanlake.traceql.predicate import Predicates
+from spanlake.traceql.fields import SPAN, Fields
+from spanlake.traceql.predicate import Predicates, element_scopes
 from spanlake.traceql.printer import print_aggregate, print_expression
-from spanlake.traceql.relation import relation
-from spanlake.traceql.shown import Display, Shown
-from spanlake.traceql.stages import fetched, operations
-from spanlake.traceql.structure import BASE, ROW, TRACE, Operand, Step, Structural, Unfiltered, base_columns
+from spanlake.traceql.relation import ARRIVAL, relation
+from spanlake.traceql.shown import Shown, shown
+from spanlake.traceql.stages import operations, shown_fields
+from spanlake.traceql.structure import BASE, ROW, TRACE, Operand, Structural, base_columns
 from spanlake.traceql.tree import (
     Aggregate,
     Coalesce,
@@ -43,7 +45,7 @@ from spanlake.traceql.tree import (
     Static,
     Type,
 )
-from spanlake.traceql.values import Sql
+from spanlake.traceql.values import Alternative, Sql, Value
 
 # Levels that DuckDB may write into one another. A level that is read twice doubles what is planned, so that a chain of
 # forty would never end; each that is held back costs a copy of the rows.
@@ -55,7 +57,7 @@ class SetAttribute:
     """What a result shows of a span set: its key, and the columns that may hold its value, each of one type."""
 
     key: str
-    columns: tuple[tuple[Type, str], ...]
+    columns: Value
     is_group: bool
 
 
@@ -69,7 +71,7 @@ class Selection:
 
     query: exp.Select
     base: exp.Select | None = None
-    steps: tuple[Step, ...] = ()
+    steps: tuple[Structural, ...] = ()
     is_numbered: bool = False
 
 
@@ -94,7 +96,7 @@ class SearchPlan:
         return stages[0].condition if len(stages) == 1 and isinstance(stages[0], SpansetFilter) else None
 
     def select(self, fields: Fields, columns: list[exp.Expr], where: Sql | None = None) -> Selection:
-        """``SELECT columns, set attributes`` of the matching spans, each column named by its alias.
+        """``SELECT columns`` of the matching spans, each once and each column named by its alias.
 
         ``where`` is a further test of a matching span.
         """
@@ -104,13 +106,18 @@ class SearchPlan:
             return Selection(query, is_numbered=fields.needs.tree)
         return _Chain(self, fields).build(columns, where)
 
+    def select_sets(self, fields: Fields, columns: list[exp.Expr]) -> tuple[Selection, list[SetAttribute]]:
+        """``SELECT columns, set attributes`` of the matching spans, each once in every set; and what is shown of sets,
+        in the order of the stages."""
+        if self.single_filter is not None:
+            return self.select(fields, columns), []
+        chain = _Chain(self, fields, by_set=True)
+        selection = chain.build(columns, None)
+        return selection, list(chain.shown_of_sets.values())
+
     def shown(self, fields: Fields) -> list[Shown]:
         """What a result shows of a matching span."""
-        return Display(fields, tuple(fetched(self.pipeline))).shown()
-
-    def set_attributes(self, fields: Fields) -> list[SetAttribute]:
-        """What a result shows of a span set, in the order of the stages."""
-        return _Chain(self, fields).attributes()
+        return shown(fields, shown_fields(self.pipeline))
 
 
 @dataclass
@@ -119,19 +126,18 @@ class _Chain:
 
     plan: SearchPlan
     fields: Fields
+    by_set: bool = False  # a span of several sets is told of each
     columns: list[exp.Expr] = field(default_factory=list)  # of level0
     tables: list[tuple[str, exp.Query]] = field(default_factory=list)  # the levels after it
-    steps: list[Step] = field(default_factory=list)  # further columns of level0
+    steps: list[Structural] = field(default_factory=list)  # further columns of level0
     level: int = 0
-    set_attributes: list[SetAttribute] = field(default_factory=list)
-    groups: list[str] = field(default_factory=list)
+    shown_of_sets: dict[str, SetAttribute] = field(default_factory=dict)
+    groups: list[str] = field(default_factory=list)  # columns that tell the sets of a trace apart
     pipelines: list[str] = field(default_factory=list)  # spans of the pipelines that the current stage counts over
-    aggregates: dict[tuple[str, str | None], str] = field(default_factory=dict)  # of the current stage
+    aggregates: dict[tuple[str, str | None], "Figure"] = field(default_factory=dict)  # of the current stage
+    figures: dict[str, "Figure"] = field(default_factory=dict)  # of the last stage that compared numbers
+    row: str | None = None  # a column that tells spans apart, once one may have several rows
     names: int = 0
-
-    def attributes(self) -> list[SetAttribute]:
-        self._run()
-        return self.set_attributes
 
     def build(self, columns: list[exp.Expr], where: Sql | None) -> Selection:
         self.fields.needs.traces = True
@@ -141,11 +147,15 @@ class _Chain:
         self.columns += [column for column in columns if column.alias_or_name != TRACE]
         if self.is_structural:
             self.columns += base_columns(self.fields)
-        self._run()
+        for stage in self.plan.pipeline.stages:
+            self._stage(stage)
         if where is not None:
             self._keep(exp.column(self._add(where)))
+        if not self.by_set:
+            self._merge_rows([])
         outputs = [exp.column(column.alias_or_name) for column in columns]
-        outputs += [exp.column(name) for found in self.set_attributes for _, name in found.columns]
+        if self.by_set:
+            outputs += [exp.column(part.sql.name) for found in self.shown_of_sets.values() for part in found.columns]
         base = relation(self.fields.needs, [exp.alias_(trace, TRACE), *self.columns])
         if self.is_structural:
             return Selection(self._query(outputs), base, tuple(self.steps), self.fields.needs.tree)
@@ -187,24 +197,19 @@ class _Chain:
 
     def _derive(self, sql: Sql, kind: str = "b") -> str:
         """A column of a next level."""
-        name = self._name(kind)
-        level = exp.select(exp.Star(), exp.alias_(sql, name, copy=False))
-        self._next(level.from_(exp.table_(self._table()), copy=False))
+        (name,) = self._derive_all([sql], kind)
         return name
+
+    def _derive_all(self, every: Sequence[Sql], kind: str) -> list[str]:
+        """Columns of a next level."""
+        names = [self._name(kind) for _ in every]
+        columns = [exp.alias_(sql, name, copy=False) for sql, name in zip(every, names, strict=True)]
+        self._next(exp.select(exp.Star(), *columns).from_(exp.table_(self._table()), copy=False))
+        return names
 
     def _keep(self, test: Sql) -> None:
         level = exp.select(exp.Star()).from_(exp.table_(self._table()), copy=False)
         self._next(level.where(test, copy=False))
-
-    def _run(self) -> None:
-        first = self.plan.pipeline.stages[0]
-        read = tuple(fetched(self.plan.pipeline))
-        if read and not isinstance(first, SpansetFilter | SpansetOperation | Pipeline):
-            # Without a filter in front every span counts that storage hands over for any of the later stages.
-            met = Predicates(self.fields).candidates(Conditions(read, all_met=False))
-            self._keep(exp.column(self._add(met)))
-        for stage in self.plan.pipeline.stages:
-            self._stage(stage)
 
     def _stage(self, stage: Stage) -> None:
         match stage:
@@ -219,69 +224,75 @@ class _Chain:
                 self._group(stage)
             case Coalesce():
                 self.groups.clear()
-                self.set_attributes.clear()
+                self.shown_of_sets.clear()
+                self._merge_rows([])
             case Select():
                 pass
 
     # span sets: a boolean column each
 
-    def _spanset(self, node: SpansetExpression) -> str:
+    def _spanset(self, node: SpansetExpression, within: str | None = None) -> str:
+        """The spans of a set, or of ``within`` in each set, that an expression finds."""
         if isinstance(node, SpansetFilter):
-            return self._leaf(node)
+            found = self._add(exp.func("coalesce", Predicates(self.fields).filter(node.condition), exp.false()))
+            return found if within is None else self._derive(exp.and_(exp.column(within), exp.column(found)))
         if isinstance(node, SpansetOperation):
-            return self._operation(node)
-        return self._nested(node)
+            return self._operation(node, within)
+        return self._nested(node, within)
 
-    def _nested(self, node: Pipeline) -> str:
-        """The spans of a trace that a pipeline in parentheses lets through, its aggregates taken over the trace."""
+    def _nested(self, node: Pipeline, within: str | None = None) -> str:
+        """The spans of a set that a pipeline in parentheses lets through."""
         first, *rest = node.stages
-        if not isinstance(first, SpansetFilter | SpansetOperation | Pipeline):
-            rest, column = list(node.stages), self._add(exp.true())
+        if isinstance(first, SpansetFilter | SpansetOperation | Pipeline):
+            column = self._spanset(first, within)
         else:
-            column = self._spanset(first)
-        for stage in rest:
-            column = self._narrowed(column, stage)
-        return column
+            rest, column = list(node.stages), within or self._add(exp.true())
+        with self._groups_of_its_own():
+            for stage in rest:
+                column = self._narrowed(column, stage)
+        return column if self.row is None else self._merge_rows([column])[0]
+
+    @contextmanager
+    def _groups_of_its_own(self) -> Iterator[None]:
+        groups = list(self.groups)
+        try:
+            yield
+        finally:
+            self.groups = groups
 
     def _narrowed(self, column: str, stage: Stage) -> str:
         match stage:
             case SpansetFilter() | SpansetOperation() | Pipeline():
-                test: Sql = exp.column(self._spanset(stage))
+                return self._spanset(stage, column)
             case ScalarFilter():
-                left, right = self._scalar(stage.left, column), self._scalar(stage.right, column)
-                test = exp.func("coalesce", values.COMPARISONS[stage.op](this=left, expression=right), exp.false())
-            case Select():
-                return column
-            case _:
-                message = "by() and coalesce() can not stand inside of a spanset expression"
-                raise Unsupported(message, self.plan.query.text, stage.at)
-        return self._derive(exp.and_(exp.column(column), test))
-
-    def _leaf(self, node: SpansetFilter) -> str:
-        if conditions(node.condition).items or not self.is_structural:
-            return self._add(exp.func("coalesce", Predicates(self.fields).filter(node.condition), exp.false()))
-        read = Conditions(tuple(fetched(self.plan.pipeline)), all_met=False)
-        met = self._add(exp.func("coalesce", Predicates(self.fields).candidates(read), exp.false()))
-        return self._step(Unfiltered(self._name("b"), met))
+                return self._derive(exp.and_(exp.column(column), self._judged(stage, column)))
+            case GroupBy():
+                self._split(stage.expression)
+            case Coalesce():
+                self.groups = []
+        return column
 
     @cached_property
     def is_structural(self) -> bool:
         nodes = (node for stage in self.plan.pipeline.stages for node in operations(stage))
         return any(node.op.relation for node in nodes)
 
-    def _operation(self, node: SpansetOperation) -> str:
-        left, right = self._spanset(node.left), self._spanset(node.right)
+    def _operation(self, node: SpansetOperation, within: str | None) -> str:
+        left, right = self._spanset(node.left, within), self._spanset(node.right, within)
         either = exp.or_(exp.column(left), exp.column(right))
         if node.op is SpansetOperator.OR:
             return self._derive(exp.paren(either))
         if node.op is SpansetOperator.AND:
-            return self._derive(exp.and_(exp.paren(either), self._in_trace(left), self._in_trace(right)))
-        operands = self._operand(left), self._operand(right)
-        return self._step(Structural(self._name("b"), node.op, *operands, exact=self.plan.query.exact))
+            return self._derive(exp.and_(exp.paren(either), self._in_set(left), self._in_set(right)))
+        self.steps.append(Structural(self._name("b"), node.op, self._operand(left), self._operand(right)))
+        return self.steps[-1].column
 
-    def _in_trace(self, column: str) -> Sql:
-        partition = [exp.column(name) for name in (TRACE, *self.groups)]
-        return exp.Window(this=exp.func("bool_or", exp.column(column)), partition_by=list(partition))
+    def _in_set(self, column: str) -> Sql:
+        return exp.Window(this=exp.func("bool_or", exp.column(column)), partition_by=self._partition)
+
+    @property
+    def _partition(self) -> list[exp.Expr]:
+        return [exp.column(name) for name in (TRACE, *self.groups)]
 
     def _operand(self, column: str) -> Operand:
         base = {column.alias_or_name for column in self.columns} | {step.column for step in self.steps}
@@ -289,58 +300,139 @@ class _Chain:
             return Operand(column)
         return Operand(column, self._query([exp.column(ROW)]).where(exp.column(column), copy=False).copy())
 
-    def _step(self, step: Step) -> str:
-        self.steps.append(step)
-        return step.column
-
-    # stages that work on sets
+    # groups
 
     def _group(self, stage: GroupBy) -> None:
         key = f"by({print_expression(stage.expression)})"
-        columns = []
-        for part in Predicates(self.fields).value(stage.expression):
-            name = self._add(values.last(part.sql) if part.is_list else part.sql, "g")
-            columns.append((part.type, name))
-        self.groups += [name for _, name in columns]
-        self.set_attributes.append(SetAttribute(key, tuple(columns), is_group=True))
+        self.shown_of_sets[key] = SetAttribute(key, self._split(stage.expression), is_group=True)
+
+    def _split(self, expression: FieldExpression) -> Value:
+        """The columns of a grouping, a row for each group that a span is in."""
+        predicates = Predicates(self.fields)
+        if not element_scopes(expression):
+            parts = predicates.whole(expression)
+            columns = tuple(
+                Alternative(part.type, exp.column(self._add(part.sql, "g")), part.is_list) for part in parts
+            )
+        else:
+            columns = self._split_by_elements(*predicates.structs(expression))
+        self.groups += [part.sql.name for part in columns]
+        return columns
+
+    def _split_by_elements(self, types: Sequence[Type | None], items: Sql) -> Value:
+        self._note_rows()
+        name = self._add(distinct_structs(items, len(types)), "s")
+        struct = exp.column(self._derive(exp.func("unnest", exp.column(name)), "u"))
+        names = self._derive_all([values.member(struct.copy(), f"v{n}") for n in range(len(types))], "g")
+        return tuple(Alternative(type_, exp.column(name)) for type_, name in zip(types, names, strict=True))
+
+    def _note_rows(self) -> None:
+        if self.row is None:
+            self.fields.needs.arrival = True
+            self.row = self._add(exp.column(ARRIVAL, table=SPAN), "r")
+
+    def _merge_rows(self, columns: Sequence[str]) -> list[str]:
+        """One row for each span of a set; columns hold where they held in one of its rows."""
+        if self.row is None:
+            return list(columns)
+        partition = [exp.column(name) for name in (self.row, *self.groups)]
+        held = [
+            exp.Window(this=exp.func("bool_or", exp.column(name)), partition_by=[part.copy() for part in partition])
+            for name in columns
+        ]
+        names = self._derive_all(held, "b")
+        first = exp.Window(this=exp.RowNumber(), partition_by=partition)
+        level = exp.select(exp.Star()).from_(exp.table_(self._table()), copy=False)
+        self._next(level.qualify(exp.EQ(this=first, expression=exp.Literal.number(1)), copy=False))
+        return names
+
+    # numbers of sets
 
     def _scalar_filter(self, stage: ScalarFilter) -> None:
-        self.pipelines.clear()
-        self.aggregates.clear()
-        left, right = self._scalar(stage.left), self._scalar(stage.right)
-        test = values.COMPARISONS[stage.op](this=left, expression=right)
-        if self.pipelines:
-            test = exp.and_(test, values.any_of(exp.column(name) for name in self.pipelines))
+        test = self._judged(stage, None)
+        for key, figure in self.figures.items():
+            self.shown_of_sets[key] = SetAttribute(key, figure.shown, is_group=False)
         self._keep(test)
 
-    def _scalar(self, node: ScalarExpression, within: str | None = None) -> Sql:
-        """A number for each row: that of its span set, or of the spans of its trace in the set ``within``."""
+    def _judged(self, stage: ScalarFilter, within: str | None) -> Sql:
+        """Whether the set of a span passes, and the span is of the pipelines that are compared, if there are any."""
+        with self._aggregates_of_its_own():
+            test = exp.func("coalesce", self._compared(stage, within), exp.false())
+            self.figures = {key: figure for (key, _), figure in self.aggregates.items()}
+            if not self.pipelines:
+                return test
+            return exp.and_(test, exp.paren(values.any_of(exp.column(name) for name in self.pipelines)))
+
+    @contextmanager
+    def _aggregates_of_its_own(self) -> Iterator[None]:
+        outer = self.aggregates, self.pipelines
+        self.aggregates, self.pipelines = {}, []
+        try:
+            yield
+        finally:
+            self.aggregates, self.pipelines = outer
+
+    def _compared(self, stage: ScalarFilter, within: str | None) -> Sql:
+        left, right = self._scalar(stage.left, within), self._scalar(stage.right, within)
+        if isinstance(stage.right, Static):
+            return compare_literals(stage.op, left, [stage.right])
+        return compare_values(stage.op, left, right)
+
+    def _scalar(self, node: ScalarExpression, within: str | None) -> Value:
+        """A number for each row: that of its span set, or of the spans of its set in ``within``."""
         match node:
             case Static():
-                return values.literal(node)
+                return (Alternative(node.type, values.literal(node)),)
             case Aggregate():
-                return exp.column(self._aggregate(node, within))
+                return self._aggregate(node, within)
             case ScalarOperation():
-                left, right = (exp.cast(self._scalar(side, within), "DOUBLE") for side in (node.left, node.right))
-                return exp.paren(values.ARITHMETIC[node.op](this=left, expression=right))
+                left, right = (Number.of(self._scalar(side, within)) for side in (node.left, node.right))
+                return compute(node.op, left, right).value
             case ScalarPipeline():
-                self.pipelines.append(self._nested(node.pipeline))
+                self.pipelines.append(self._nested(node.pipeline, within))
                 return self._scalar(node.scalar, self.pipelines[-1])
 
-    def _aggregate(self, node: Aggregate, within: str | None) -> str:
+    def _aggregate(self, node: Aggregate, within: str | None) -> Value:
         key = print_aggregate(node), within
         if key not in self.aggregates:
-            partition = [exp.column(name) for name in (TRACE, *self.groups)]
-            type_, operand = operand_of(node, self.fields)
-            column = None if operand is None else exp.column(self._add(operand, "v"))
+            self.aggregates[key] = self._figure(node, within)
+        return self.aggregates[key].value
 
-            def over(function: exp.Expr) -> Sql:
-                if within is not None:
-                    function = exp.Filter(this=function, expression=exp.Where(this=exp.column(within)))
-                return exp.Window(this=function, partition_by=[name.copy() for name in partition])
+    def _figure(self, node: Aggregate, within: str | None) -> "Figure":
+        def over(function: exp.Expr) -> Sql:
+            if within is not None:
+                function = exp.Filter(this=function, expression=exp.Where(this=exp.column(within)))
+            return exp.Window(this=function, partition_by=self._partition)
 
-            name = self._derive(aggregate(node, type_, column, over), "a")
-            self.aggregates[key] = name
-            if within is None:
-                self.set_attributes.append(SetAttribute(key[0], ((type_, name),), is_group=False))
-        return self.aggregates[key]
+        operand = operand_of(node, self.fields)
+        if operand is None:
+            found = self._columns_of(count(over))
+            return Figure(found, found)
+        names = [None if sql is None else self._add(sql, "v") for sql in operand.columns]
+        figures = Figures(operand.named(names), over)
+        value = self._columns_of(figures.value(node.function))
+        is_mean = figures.shown(node.function) != figures.value(node.function)
+        return Figure(value, self._columns_of(figures.shown(node.function)) if is_mean else value)
+
+    def _columns_of(self, value: Value) -> Value:
+        names = self._derive_all([part.sql for part in value], "a")
+        return tuple(Alternative(part.type, exp.column(name)) for part, name in zip(value, names, strict=True))
+
+
+@dataclass(frozen=True)
+class Figure:
+    """An aggregate as columns: to compare, and to show."""
+
+    value: Value
+    shown: Value
+
+
+def distinct_structs(items: Sql, members: int) -> Sql:
+    """The different structs of a list, those without a value left out; one without a value where no other is left."""
+
+    def there(item: Sql) -> Sql:
+        return values.any_of(values.not_null(values.member(item.copy(), f"v{n}")) for n in range(members))
+
+    found = exp.func("list_distinct", values.keep(items, there, "i"))
+    one = exp.Array(expressions=[exp.Null()])
+    return values.case(exp.EQ(this=exp.func("len", found), expression=exp.Literal.number(0)), one, found.copy())

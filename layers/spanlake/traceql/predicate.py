@@ -1,33 +1,27 @@
 """Field expressions to SQL: values of several possible types, and the truth of a filter.
 
-A comparison between types that do not go together is false, as in Tempo's engine; so is one with nil. What is compared
-with a literal must be of the literal's type (``{ span.x = 1 }`` finds integers only), while expressions mix numbers.
+A filter is logic over all fields of a span: a comparison is true or false, whatever is nil. An expression that reads
+events or links is judged by each of them, or once without any where a span has none.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
 from spanlake.spans.ids import parse_id
 from spanlake.traceql import values
-from spanlake.traceql.conditions import (
-    Comparison,
-    Condition,
-    Conditions,
-    comparison,
-    conditions,
-    conjuncts,
-    needs_candidates,
-)
-from spanlake.traceql.fields import Fields
+from spanlake.traceql.arithmetic import Number, compute, negated
+from spanlake.traceql.comparing import compare_literals, compare_values, full_match
+from spanlake.traceql.conditions import Comparison, comparison, conjuncts
+from spanlake.traceql.fields import Fields, element_scope
 from spanlake.traceql.tree import (
     Attribute,
     AttributeScope,
     Binary,
     BinaryOperator,
     Exists,
-    Field,
     FieldExpression,
     Intrinsic,
     IntrinsicField,
@@ -37,18 +31,33 @@ from spanlake.traceql.tree import (
     UnaryOperator,
 )
 from spanlake.traceql.values import NUMERIC, Alternative, Sql, Value
+from spanlake.traceql.walk import span_fields
 
+_LEADING_ZEROS = re.compile(r"0+(?![*+?{])")
 _ALL_HOLD = (BinaryOperator.NOT_EQUAL, BinaryOperator.NOT_MATCH)
-_ID_BYTES = {
-    Intrinsic.TRACE_ID: 16,
-    Intrinsic.SPAN_ID: 8,
-    Intrinsic.PARENT_ID: 8,
+_ID_BYTES = {Intrinsic.TRACE_ID: 16, Intrinsic.SPAN_ID: 8, Intrinsic.PARENT_ID: 8}
+_ID_COLUMNS = {Intrinsic.TRACE_ID: "trace_id", Intrinsic.SPAN_ID: "span_id", Intrinsic.PARENT_ID: "parent_span_id"}
+_IDS = frozenset((*_ID_BYTES, Intrinsic.LINK_TRACE_ID, Intrinsic.LINK_SPAN_ID))
+_VARIABLES = {AttributeScope.EVENT: "e", AttributeScope.LINK: "l"}
+
+_SQL_TYPES: dict[Type | None, str] = {
+    Type.INT: "BIGINT",
+    Type.DURATION: "BIGINT",
+    Type.FLOAT: "DOUBLE",
+    Type.STRING: "VARCHAR",
+    Type.BOOL: "BOOLEAN",
+    Type.STATUS: "INTEGER",
+    Type.KIND: "INTEGER",
+    None: "VARCHAR",
 }
-_ID_COLUMNS = {
-    Intrinsic.TRACE_ID: "trace_id",
-    Intrinsic.SPAN_ID: "span_id",
-    Intrinsic.PARENT_ID: "parent_span_id",
-}
+
+Scopes = tuple[AttributeScope, ...]
+
+
+def element_scopes(expression: FieldExpression) -> Scopes:
+    """Of events and links those that an expression reads."""
+    found = {element_scope(field) for field in span_fields(expression)}
+    return tuple(scope for scope in _VARIABLES if scope in found)
 
 
 @dataclass(frozen=True)
@@ -59,133 +68,158 @@ class Predicates:
 
     def filter(self, expression: FieldExpression) -> Sql:
         """The truth of a spanset filter; NULL counts as false."""
-        truth = self._joined(expression)
-        if not needs_candidates(expression):
-            return truth
-        wanted = conditions(expression)
-        return exp.and_(truth, self.candidates(wanted)) if wanted.items else truth
+        scopes = element_scopes(expression)
+        if not scopes:
+            return self.truth(expression)
+        if isinstance(expression, Binary) and expression.op.is_logical and comparison(expression) is None:
+            if expression.op is BinaryOperator.OR:
+                return values.any_of([self.filter(expression.left), self.filter(expression.right)])
+            return self._conjunction(list(conjuncts(expression)))
+        return self._of_some(scopes, lambda bound: bound.truth(expression))
 
-    def candidates(self, wanted: Conditions) -> Sql:
-        """Which spans storage would hand over for these conditions."""
-        tests = (self.condition(item) for item in wanted.items)
-        return values.all_of(tests) if wanted.all_met else values.any_of(tests)
+    def _conjunction(self, parts: list[FieldExpression]) -> Sql:
+        """Conditions on events must hold for one event; those that read no element need not be asked for each."""
+        by_scopes: dict[Scopes, list[FieldExpression]] = {}
+        for part in parts:
+            by_scopes.setdefault(element_scopes(part), []).append(part)
+        tests = [self.truth(part) for part in by_scopes.pop((), [])]
+        if len(by_scopes) > 1 and tuple(_VARIABLES) in by_scopes:
+            by_scopes = {tuple(_VARIABLES): [part for found in by_scopes.values() for part in found]}
+        tests += [self._joint(scopes, found) for scopes, found in by_scopes.items()]
+        return values.all_of(tests)
 
-    def condition(self, item: Condition) -> Sql:
-        """Whether a span meets one condition."""
-        if isinstance(item, Comparison):
-            return self.compare(item)
-        return self.fields.lacks(item.field) if item.absent else self.fields.dedicated.exists(item.field)
+    def _joint(self, scopes: Scopes, parts: list[FieldExpression]) -> Sql:
+        if len(parts) == 1:
+            return self.filter(parts[0])
+        return self._of_some(scopes, lambda bound: values.all_of(bound.truth(part) for part in parts))
+
+    def _of_some(self, scopes: Scopes, test: Callable[["Predicates"], Sql]) -> Sql:
+        """True where a test holds for one of the events or links, or without any where there is none."""
+        if not scopes:
+            return test(self)
+        scope, others = scopes[0], scopes[1:]
+        items = self.fields.elements_of(scope)
+        some = values.some(items, lambda e: self._bound(scope, e)._of_some(others, test), _VARIABLES[scope])
+        without = self._bound(scope, None)._of_some(others, test)
+        return values.any_of([some, values.all_of([values.is_null(items.copy()), without])])
+
+    def _bound(self, scope: AttributeScope, element: Sql | None) -> "Predicates":
+        return Predicates(self.fields.bound(scope, element))
 
     # truth
 
     def truth(self, expression: FieldExpression) -> Sql:
-        """The truth of a boolean expression; NULL counts as false."""
+        """The truth of an expression for one event and one link; NULL counts as false."""
         found = comparison(expression)
         if found is not None:
             return self.compare(found)
-        if isinstance(expression, Exists):
-            return self._existence(expression)
-        if isinstance(expression, Unary) and expression.op is UnaryOperator.NOT:
-            return self._denial(expression.operand)
-        if isinstance(expression, Binary) and expression.op.is_logical:
-            join = exp.and_ if expression.op is BinaryOperator.AND else exp.or_
-            return join(self.truth(expression.left), self.truth(expression.right))
-        if isinstance(expression, Binary):
-            return self._compare_values(expression.op, self.value(expression.left), self.value(expression.right))
-        return values.any_of(a.sql for a in self.value(expression) if a.type is Type.BOOL and not a.is_list)
+        match expression:
+            case Exists():
+                return self._existence(expression)
+            case Unary(op=UnaryOperator.NOT):
+                return self._denial(expression.operand)
+            case Binary() if expression.op.is_logical:
+                join = values.all_of if expression.op is BinaryOperator.AND else values.any_of
+                return join([self.truth(expression.left), self.truth(expression.right)])
+            case Binary() if not expression.op.is_arithmetic:
+                return self._comparison(expression)
+            case _:
+                return self._boolean(expression)
 
     def _denial(self, operand: FieldExpression) -> Sql:
         """The opposite; of a field that is nil there is none."""
-        truth = self.truth(operand)
-        if isinstance(operand, Attribute | IntrinsicField):
-            return exp.not_(exp.paren(truth))
-        return exp.not_(exp.func("coalesce", truth, exp.false()))
+        if _may_be_nil(operand):
+            return values.opposite(self._boolean(operand))
+        return values.denied(self.truth(operand))
+
+    def _boolean(self, expression: FieldExpression) -> Sql:
+        """The boolean that an expression is, NULL where it is nil or no boolean."""
+        if isinstance(expression, Unary) and expression.op is UnaryOperator.NOT:
+            return self._denial(expression.operand)
+        found = [part.sql for part in self.value(expression) if part.type is Type.BOOL and not part.is_list]
+        return values.first_of(found) if found else exp.null()
 
     def _existence(self, expression: Exists) -> Sql:
-        if isinstance(expression.operand, Attribute | IntrinsicField):
-            operand = expression.operand
-            return self.fields.lacks(operand) if expression.negated else self.fields.dedicated.exists(operand)
-        there = exp.paren(values.present(self.value(expression.operand)))
-        return exp.not_(there) if expression.negated else there
+        operand = expression.operand
+        if isinstance(operand, Attribute | IntrinsicField):
+            there = self.fields.exists(operand)
+        elif isinstance(operand, Unary) and operand.op is UnaryOperator.NOT:
+            there = values.not_null(exp.paren(self._denial(operand.operand)))
+        else:
+            there = values.present(self.value(operand))
+        return values.opposite(there) if expression.negated else there
 
-    def _joined(self, expression: FieldExpression) -> Sql:
-        """Truth, with the rule that conditions on events that must all hold, must hold for one and the same event."""
-        parts = list(conjuncts(expression))
-        groups: dict[AttributeScope, list[Comparison]] = {AttributeScope.EVENT: [], AttributeScope.LINK: []}
-        others = []
-        for part in parts:
-            found = comparison(part)
-            scope = _element_scope(found.field) if found else None
-            if found and scope:
-                groups[scope].append(found)
-            else:
-                others.append(self.truth(part))
-        joint = [self._same_element(group) for group in groups.values() if group]
-        return values.all_of(others + joint)
+    def _comparison(self, expression: Binary) -> Sql:
+        left, right = self.value(expression.left), self.value(expression.right)
+        if _is_id(expression.left) or _is_id(expression.right):
+            left, right = (tuple(_plain(part) for part in value) for value in (left, right))
+        if expression.op.is_regex:
+            assert isinstance(expression.right, Static)
+            return compare_literals(expression.op, left, [expression.right])
+        if isinstance(expression.right, Static):
+            return compare_literals(expression.op, left, [expression.right])
+        return compare_values(expression.op, left, right)
 
-    def _same_element(self, group: list[Comparison]) -> Sql:
-        def holds(element: Sql) -> Sql:
-            return values.all_of(self._compare_all(item, self.fields.of_element(item.field, element)) for item in group)
-
-        return self.fields.some_element(group[0].field, holds)
-
-    # comparisons with literals
+    # comparisons of fields with literals
 
     def compare(self, item: Comparison) -> Sql:
-        """Whether a field's value meets a comparison; of an event's or a list's items one is enough."""
-        special = self._id_comparison(item) or self._root_comparison(item)
-        if special is not None:
-            return special
-        if _element_scope(item.field):
-            return self._same_element([item])
-        return self._compare_all(item, self.fields.value(item.field))
+        """True where a field's value meets a comparison."""
+        if isinstance(item.field, IntrinsicField):
+            special = self._id_comparison(item.field, item) or self._root_comparison(item)
+            if special is not None:
+                return special
+            if item.field.intrinsic is Intrinsic.DURATION and not item.field.parent and _are_positive(item.statics):
+                column = Alternative(Type.DURATION, self.fields.column("duration_nano"))
+                return compare_literals(item.op, (column,), item.statics)
+        return compare_literals(item.op, self.fields.value(item.field), item.statics)
 
-    def _compare_all(self, item: Comparison, value: Value) -> Sql:
-        fitting = [a for a in value if _fits(a.type, item.statics[0].type, item.field)]
-        return values.any_of(self._test_alternative(a, lambda sql: self.holds(item, sql)) for a in fitting)
-
-    @staticmethod
-    def _test_alternative(alternative: Alternative, test: Callable[[Sql], Sql]) -> Sql:
-        return values.some(alternative.sql, test) if alternative.is_list else test(alternative.sql)
-
-    def holds(self, item: Comparison, sql: Sql) -> Sql:
-        """Whether one value of a fitting type meets the comparison."""
+    def _id_comparison(self, field: IntrinsicField, item: Comparison) -> Sql | None:
+        """Ids are compared whatever their leading zeros and case; as bytes where storage can skip what cannot match."""
+        if field.intrinsic not in _IDS or item.statics[0].type is not Type.STRING:
+            return None
         if item.op.is_regex:
-            return self._regex(item, sql)
-        literals = [values.literal(static) for static in item.statics]
-        if len(literals) > 1:
-            inside = exp.In(this=sql, expressions=literals)
-            return exp.not_(inside) if item.op is BinaryOperator.NOT_EQUAL else inside
-        return values.compared(item.op, sql, literals[0])
+            return self._id_matches(field, item)
+        as_bytes = self._id_bytes(field, item)
+        if as_bytes is not None:
+            return as_bytes
+        plain = tuple(_plain(part) for part in self.fields.value(field))
+        literals = [replace(static, value=_without_zeros(str(static.value))) for static in item.statics]
+        return compare_literals(item.op, plain, literals)
 
-    @staticmethod
-    def _regex(item: Comparison, sql: Sql) -> Sql:
-        matches = [_full_match(sql, str(static.value)) for static in item.statics]
-        if item.op is BinaryOperator.NOT_MATCH:
-            return values.all_of(exp.not_(match) for match in matches)
-        return values.any_of(matches)
-
-    def _id_comparison(self, item: Comparison) -> Sql | None:
-        """Ids are compared as bytes, which lets storage skip what can not match."""
-        if not isinstance(item.field, IntrinsicField) or item.field.intrinsic not in _ID_BYTES:
+    def _id_bytes(self, field: IntrinsicField, item: Comparison) -> Sql | None:
+        size = _ID_BYTES.get(field.intrinsic)
+        if size is None or field.parent or item.op not in (BinaryOperator.EQUAL, BinaryOperator.NOT_EQUAL):
             return None
-        if item.op not in (BinaryOperator.EQUAL, BinaryOperator.NOT_EQUAL):
-            return None
-        size = _ID_BYTES[item.field.intrinsic]
         ids = [_id_bytes(str(static.value), size) for static in item.statics]
         if any(id_ is None for id_ in ids):
             return None
-        column = self.fields.column(_ID_COLUMNS[item.field.intrinsic], parent=item.field.parent)
+        column = self.fields.column(_ID_COLUMNS[field.intrinsic])
         inside: Sql = exp.In(this=column, expressions=[exp.HexString(this=id_) for id_ in ids])
         if item.op is BinaryOperator.EQUAL:
             return inside
-        is_roots = item.field == IntrinsicField(Intrinsic.PARENT_ID)  # a root's, which is empty, is NULL in storage
-        return exp.not_(exp.func("coalesce", inside, exp.false()) if is_roots else inside)
+        return values.denied(inside)  # a root's parent id, which is empty, is NULL in storage
+
+    def _id_matches(self, field: IntrinsicField, item: Comparison) -> Sql:
+        """An expression matches an id with its leading zeros or without."""
+        (value,) = self.fields.value(field) or (None,)
+        if value is None:
+            return values.false()
+        plain = _plain(value).sql
+        tests = []
+        for static in item.statics:
+            pattern = str(static.value)
+            shorter = _LEADING_ZEROS.sub("", pattern, count=1) if _LEADING_ZEROS.match(pattern) else pattern
+            tests += [full_match(value.sql.copy(), f"(?i:{pattern})")]
+            tests += [full_match(plain.copy(), f"(?i:{one})") for one in dict.fromkeys((pattern, shorter))]
+        found = values.any_of(tests)
+        if item.op is BinaryOperator.MATCH:
+            return found
+        return values.all_of([values.not_null(value.sql.copy()), values.opposite(found)])
 
     def _root_comparison(self, item: Comparison) -> Sql | None:
         """``nestedSetParent < 0`` and the like ask only for root spans: no tree has to be numbered for that.
 
-        A root's nestedSetParent is -1, that of a span whose ancestors are missing 0, of any other at least 1.
+        A root's nestedSetParent is -1, that of a span below no root 0, of any other at least 1.
         """
         is_parent_number = item.field == IntrinsicField(Intrinsic.NESTED_SET_PARENT)
         if not is_parent_number or item.op not in values.COMPARISONS or item.statics[0].type is not Type.INT:
@@ -202,105 +236,124 @@ class Predicates:
     # values
 
     def value(self, expression: FieldExpression) -> Value:
-        """The value of an expression, by the types it can have."""
-        if isinstance(expression, Static):
-            return (Alternative(expression.type, values.literal(expression)),)
-        if isinstance(expression, Attribute | IntrinsicField):
-            return self.fields.fetched(expression)
-        if isinstance(expression, Unary) and expression.op is UnaryOperator.NEGATE:
-            operand = self.value(expression.operand)
-            return tuple(
-                Alternative(a.type, exp.func("try", exp.Neg(this=exp.paren(a.sql))))
-                for a in operand
-                if a.type in NUMERIC and not a.is_list
-            )
-        if isinstance(expression, Binary) and expression.op.is_arithmetic:
-            return self._arithmetic(expression.op, self.value(expression.left), self.value(expression.right))
-        return (Alternative(Type.BOOL, exp.paren(self.truth(expression))),)
+        """The value of an expression for one event and one link, by the types it can have."""
+        match expression:
+            case Static():
+                return (Alternative(expression.type, values.literal(expression)),)
+            case Attribute() | IntrinsicField():
+                return self.fields.value(expression)
+            case Unary(op=UnaryOperator.NEGATE):
+                return self._negated(self.value(expression.operand))
+            case Unary():
+                return (Alternative(Type.BOOL, exp.paren(self._denial(expression.operand))),)
+            case Binary() if expression.op.is_arithmetic:
+                left, right = self._number(expression.left), self._number(expression.right)
+                return compute(expression.op, left, right).value
+            case _:
+                truth = self.truth(expression)
+                sql = truth if isinstance(truth, exp.Boolean) else exp.func("coalesce", truth, exp.false())
+                return (Alternative(Type.BOOL, sql),)
 
     @staticmethod
-    def _arithmetic(op: BinaryOperator, left: Value, right: Value) -> Value:
-        by_type: dict[Type, list[Sql]] = {}
-        for a in _numbers(left):
-            for b in _numbers(right):
-                whole = a.type is b.type is Type.INT
-                sql = _whole_arithmetic(op, a.sql, b.sql) if whole else _float_arithmetic(op, a.sql, b.sql)
-                by_type.setdefault(Type.INT if whole else Type.FLOAT, []).append(sql)
-        return tuple(
-            Alternative(type_, sqls[0] if len(sqls) == 1 else exp.func("coalesce", *sqls))
-            for type_, sqls in by_type.items()
-        )
+    def _negated(operand: Value) -> Value:
+        found = negated(Number.of(operand)).value
+        is_duration = any(part.type is Type.DURATION for part in operand)
+        if not is_duration:
+            return found
+        return tuple(replace(part, type=Type.DURATION) if part.type is Type.INT else part for part in found)
 
-    def _compare_values(self, op: BinaryOperator, left: Value, right: Value) -> Sql:
-        tests = [self._compare_pair(op, a, b) for a in left for b in right if _comparable(op, a, b)]
-        return values.any_of(tests)
+    def _number(self, expression: FieldExpression) -> Number:
+        value = self.value(expression)
+        if isinstance(expression, Static) and expression.type is not Type.FLOAT:
+            value = tuple(replace(part, sql=exp.cast(part.sql, "BIGINT")) for part in value if part.type in NUMERIC)
+        return Number.of(value)
 
-    def _compare_pair(self, op: BinaryOperator, a: Alternative, b: Alternative) -> Sql:
-        if a.is_list:
-            return values.some(a.sql, lambda x: self._compare_pair(op, Alternative(a.type, x), b), "x")
-        if b.is_list:
-            return values.some(b.sql, lambda y: self._compare_pair(op, a, Alternative(b.type, y)), "y")
-        if op.is_regex:
-            match = exp.func("regexp_full_match", a.sql, b.sql)
-            return exp.not_(match) if op is BinaryOperator.NOT_MATCH else match
-        return values.COMPARISONS[op](this=a.sql, expression=b.sql)
+    def whole(self, expression: FieldExpression) -> Value:
+        """The value of an expression to show and to group by, for one event and one link."""
+        if isinstance(expression, Attribute | IntrinsicField):
+            return self.fields.whole(expression)
+        return self.value(expression)
 
+    def structs(self, expression: FieldExpression) -> tuple[list[Type | None], Sql]:
+        """What an expression has for each of the events or links that it reads, or once without any.
 
-def _element_scope(field: Field) -> AttributeScope | None:
-    if isinstance(field, Attribute):
-        return field.scope if field.scope in (AttributeScope.EVENT, AttributeScope.LINK) else None
-    if field.intrinsic in (Intrinsic.EVENT_NAME, Intrinsic.EVENT_TIME_SINCE_START):
-        return AttributeScope.EVENT
-    return AttributeScope.LINK if field.intrinsic in (Intrinsic.LINK_TRACE_ID, Intrinsic.LINK_SPAN_ID) else None
+        The types, and a list of structs with a member for each type.
+        """
+        bound = self
+        for scope in element_scopes(expression):
+            bound = bound._bound(scope, exp.column(_VARIABLES[scope]))
+        types = [part.type for part in bound.whole(expression)]
 
+        def read(predicates: Predicates) -> list[Sql]:
+            found = {part.type: part.sql for part in predicates.whole(expression)}
+            return [values.struct(exp.cast(found.get(type_, exp.Null()), _SQL_TYPES[type_]) for type_ in types)]
 
-def _fits(stored: Type, wanted: Type, field: Field) -> bool:
-    """Whether a value of a type can meet a literal of another; the durations of intrinsics go with any number."""
-    if stored is wanted:
-        return True
-    return isinstance(field, IntrinsicField) and stored in NUMERIC and wanted in NUMERIC
+        (items,) = self.each(expression, read)
+        return types, items
 
+    def each(self, expression: FieldExpression, read: Callable[["Predicates"], list[Sql]]) -> list[Sql]:
+        """Lists of what is read of a span: for each of the events or links that an expression reads, else one item."""
+        return self._listed(element_scopes(expression), read)
 
-def _numbers(value: Value) -> list[Alternative]:
-    return [a for a in value if a.type in NUMERIC and not a.is_list]
-
-
-def _comparable(op: BinaryOperator, a: Alternative, b: Alternative) -> bool:
-    if op.is_regex:
-        return a.type is b.type is Type.STRING
-    return a.type is b.type or (a.type in NUMERIC and b.type in NUMERIC)
-
-
-def _whole_arithmetic(op: BinaryOperator, left: Sql, right: Sql) -> Sql:
-    """Arithmetic between integers stays whole; what does not fit 64 bits is nil.
-
-    The power operator takes its operands the wrong way round where both are integers: Tempo's does
-    (``ast_execute.go``), and answers are to be the same. With a float on either side it does what it says.
-    """
-    if op is BinaryOperator.POWER:
-        return exp.func("try", exp.cast(exp.Pow(this=_double(right), expression=_double(left)), "BIGINT"))
-    if op is BinaryOperator.DIVIDE:
-        return exp.func("try", exp.IntDiv(this=exp.paren(left), expression=exp.paren(right)))
-    return exp.func("try", values.ARITHMETIC[op](this=exp.paren(left), expression=exp.paren(right)))
+    def _listed(self, scopes: Scopes, read: Callable[["Predicates"], list[Sql]]) -> list[Sql]:
+        if not scopes:
+            return [exp.Array(expressions=[sql]) for sql in read(self)]
+        scope, others = scopes[0], scopes[1:]
+        items = self.fields.elements_of(scope)
+        of_none = self._bound(scope, None)._listed(others, read)
+        found = []
+        for n, without in enumerate(of_none):
+            inner = _Item(self, scope, others, read, n)
+            lists = values.each(items.copy(), inner.of, _VARIABLES[scope])
+            found.append(exp.func("coalesce", exp.func("flatten", lists), without))
+        return found
 
 
-def _float_arithmetic(op: BinaryOperator, left: Sql, right: Sql) -> Sql:
-    return exp.paren(values.ARITHMETIC[op](this=_double(left), expression=_double(right)))
+@dataclass(frozen=True)
+class _Item:
+    """What is read of one event or link, as a list."""
+
+    predicates: Predicates
+    scope: AttributeScope
+    others: Scopes
+    read: Callable[[Predicates], list[Sql]]
+    place: int
+
+    def of(self, element: Sql) -> Sql:
+        return self.predicates._bound(self.scope, element)._listed(self.others, self.read)[self.place]
 
 
-def _double(sql: Sql) -> Sql:
-    return exp.cast(sql, "DOUBLE")
+def _may_be_nil(operand: FieldExpression) -> bool:
+    if isinstance(operand, Unary) and operand.op is UnaryOperator.NOT:
+        return _may_be_nil(operand.operand)
+    return isinstance(operand, Attribute | IntrinsicField)
 
 
-def _full_match(sql: Sql, pattern: str) -> Sql:
-    """RE2 over the whole text, the dot matching line ends too, as in Tempo."""
-    return exp.func("regexp_full_match", sql, values.text(pattern), exp.Literal.string("s"))
+def _are_positive(statics: Iterable[Static]) -> bool:
+    return all(
+        static.type in NUMERIC and isinstance(static.value, int | float) and static.value > 0 for static in statics
+    )
+
+
+def _is_id(expression: FieldExpression) -> bool:
+    return isinstance(expression, IntrinsicField) and expression.intrinsic in _IDS
+
+
+def _plain(part: Alternative) -> Alternative:
+    """A text as an id is compared: in lower case, without leading zeros."""
+    if part.type is not Type.STRING or part.is_list:
+        return part
+    return replace(part, sql=exp.func("ltrim", exp.func("lower", part.sql.copy()), exp.Literal.string("0")))
+
+
+def _without_zeros(text: str) -> str:
+    return text.lower().lstrip("0")
 
 
 def _id_bytes(text: str, size: int) -> str | None:
-    """An id as hex digits of its full length; None when the text is no such id."""
+    """An id as hex digits of its full length; None when the text is no such id, or that of no span."""
     found = parse_id(text, size)
-    return None if found is None else found.hex().upper()
+    return found.hex().upper() if found is not None and any(found) else None
 
 
 def _holds_for(item: Comparison, value: int) -> bool:

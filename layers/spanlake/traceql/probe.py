@@ -11,12 +11,13 @@ from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
 
 from spanlake.traceql import values
-from spanlake.traceql.aggregates import aggregate, operand_of
-from spanlake.traceql.conditions import conjuncts, needs_candidates
+from spanlake.traceql.aggregates import Figures, count, operand_of
+from spanlake.traceql.comparing import compare_literals, compare_values
+from spanlake.traceql.conditions import conjuncts
 from spanlake.traceql.fields import TRACE, Fields
 from spanlake.traceql.known import Known
 from spanlake.traceql.pipeline import SearchPlan
-from spanlake.traceql.predicate import Predicates
+from spanlake.traceql.predicate import Predicates, element_scopes
 from spanlake.traceql.tree import (
     Aggregate,
     Binary,
@@ -25,7 +26,6 @@ from spanlake.traceql.tree import (
     Pipeline,
     ScalarExpression,
     ScalarFilter,
-    ScalarOperation,
     SpansetExpression,
     SpansetFilter,
     SpansetOperation,
@@ -33,7 +33,7 @@ from spanlake.traceql.tree import (
     Stage,
     Static,
 )
-from spanlake.traceql.values import Sql
+from spanlake.traceql.values import Alternative, Sql, Value
 
 _START, _END = "start_time_unix_nano", "duration_nano"
 
@@ -42,40 +42,42 @@ _START, _END = "start_time_unix_nano", "duration_nano"
 class Probe:
     """Tests of a trace: ``where`` of single spans, ``having`` of all its spans together.
 
-    ``where`` keeps every span that bears on ``having``. ``is_exact`` says that what passes matches; ``alone`` that a
-    span that passes ``where`` is enough for a match, wherever the trace's other spans lie. ``members`` are those of its
-    spans that match, where that is known of what passes.
+    ``where`` keeps every span that bears on ``having``. ``one`` is met by some span of every trace that matches.
+    ``alone`` says that a span that meets ``one`` is enough for a match, wherever the trace's other spans lie.
     """
 
     columns: frozenset[str]
     where: Sql | None
     having: tuple[Sql, ...]
-    is_exact: bool
-    members: Sql | None = None
-
-    @property
-    def alone(self) -> bool:
-        return not self.having
+    one: Sql
+    alone: bool
 
     @property
     def is_trivial(self) -> bool:
-        """Whether every trace passes."""
-        return self.alone and (self.where is None or self.where == exp.true())
+        """True where every trace passes."""
+        return not self.having and (self.where is None or self.where == exp.true())
 
     @classmethod
     def of(cls, plan: SearchPlan, known: Known) -> "Probe":
         """The probe for a plan's first stage."""
         stages = plan.pipeline.stages
         builder = _Builder(known)
-        holds = builder.spanset(stages[0])
+        found = builder.spanset(stages[0])
         where = None if builder.needs_all_spans else values.any_of(builder.leaves)
-        tests = [] if builder.is_one_filter and not builder.needs_all_spans else [holds]
+        is_one_filter = len(builder.leaves) == 1 and not builder.needs_all_spans
+        tests = [] if is_one_filter else [found.holds]
         if isinstance(stages[0], SpansetFilter) and where is not None and builder.is_exact:
             tests += builder.scalar_filters(stages[1:])
-        is_exact = builder.is_exact and len(stages) == 1
-        are_known = is_exact and not (builder.is_any_enough and builder.needs_all_spans)
-        members = values.any_of(builder.leaves) if are_known else None
-        return cls(frozenset(builder.columns), where, tuple(tests), is_exact, members)
+        alone = plan.single_filter is not None and is_one_filter and builder.is_exact
+        return cls(frozenset(builder.columns), where, tuple(tests), found.one, alone)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Whether a trace may have spans in a set, and what one of its spans meets then."""
+
+    holds: Sql
+    one: Sql
 
 
 class _Builder:
@@ -87,24 +89,18 @@ class _Builder:
         self.leaves: list[Sql] = []
         self.is_exact = True
         self.needs_all_spans = False
-        self.is_any_enough = False
 
-    @property
-    def is_one_filter(self) -> bool:
-        return len(self.leaves) == 1
-
-    def spanset(self, node: SpansetExpression | Stage) -> Sql:
+    def spanset(self, node: SpansetExpression | Stage) -> _Found:
         """Whether the trace may have spans in the set."""
         if isinstance(node, SpansetFilter):
             return self._leaf(node.condition)
         if isinstance(node, SpansetOperation):
             return self._operation(node)
-        if isinstance(node, Pipeline):
-            self.is_exact &= len(node.stages) == 1
-            return self.spanset(node.stages[0])
         self.is_exact = False
+        if isinstance(node, Pipeline):
+            return self.spanset(node.stages[0])
         self.leaves.append(exp.true())
-        return exp.true()
+        return _Found(exp.true(), exp.true())
 
     def scalar_filters(self, stages: Sequence[Stage]) -> Iterator[Sql]:
         """Whether the spans that meet the one filter, all together, pass the filters on their aggregates that come
@@ -113,51 +109,50 @@ class _Builder:
             if not isinstance(stage, ScalarFilter):
                 return
             left, right = self._scalar(stage.left), self._scalar(stage.right)
-            if left is not None and right is not None:
-                yield values.COMPARISONS[stage.op](this=left, expression=right)
+            if left is None or right is None:
+                continue
+            if isinstance(stage.right, Static):
+                yield compare_literals(stage.op, left, [stage.right])
+            else:
+                yield compare_values(stage.op, left, right)
 
-    def _scalar(self, node: ScalarExpression) -> Sql | None:
+    def _scalar(self, node: ScalarExpression) -> Value | None:
         match node:
             case Static():
-                return values.literal(node)
+                return (Alternative(node.type, values.literal(node)),)
             case Aggregate():
                 return self._aggregate(node)
-            case ScalarOperation():
-                left, right = self._scalar(node.left), self._scalar(node.right)
-                if left is None or right is None:
-                    return None
-                sides = [exp.cast(side, "DOUBLE") for side in (left, right)]
-                return exp.paren(values.ARITHMETIC[node.op](this=sides[0], expression=sides[1]))
-            case _:
+            case _:  # DuckDB computes exactly with columns only, not with aggregates
                 return None
 
-    def _aggregate(self, node: Aggregate) -> Sql | None:
+    def _aggregate(self, node: Aggregate) -> Value | None:
         fields = Fields(self._known)
-        type_, operand = operand_of(node, fields)
+        operand = operand_of(node, fields)
         if fields.needs.whole_traces:
             return None
         self.columns |= fields.needs.columns
-        return aggregate(node, type_, operand, lambda function: function)
+        return count(_plain) if operand is None else Figures(operand, _plain).value(node.function)
 
-    def _operation(self, node: SpansetOperation) -> Sql:
+    def _operation(self, node: SpansetOperation) -> _Found:
         left, right = self.spanset(node.left), self.spanset(node.right)
         if node.op is SpansetOperator.OR:
-            self.is_any_enough = True
-            return exp.paren(exp.or_(left, right))
-        self.is_exact &= node.op is SpansetOperator.AND
-        return right if node.op.is_negated else exp.and_(left, right)
+            either = exp.paren(values.any_of([left.holds, right.holds]))
+            return _Found(either, values.any_of([left.one, right.one]))
+        self.is_exact = False
+        if node.op.is_negated:
+            return right
+        one = left.one if right.one == exp.true() else right.one
+        return _Found(values.all_of([left.holds, right.holds]), one)
 
-    def _leaf(self, condition: FieldExpression) -> Sql:
+    def _leaf(self, condition: FieldExpression) -> _Found:
         of_span: list[FieldExpression] = []
         of_trace: list[Sql] = []
-        # What storage hands over for a denial depends on the filter's other parts: it can not be judged by itself.
-        parts = [condition] if needs_candidates(condition) else conjuncts(condition)
-        for part in parts:
+        for part in _parts(condition):
             fields = Fields(self._known)
             test = Predicates(fields).filter(part)
             if fields.needs.trace and not fields.needs.columns and not _needs_others(fields):
                 of_trace.append(_over_spans(test))
-                self.columns |= {_START, _END, "name", "service_name", "parent_span_id"}
+                self.columns |= {_START, _END, "span_id", "name", "service_name", "parent_span_id"}
             elif fields.needs.whole_traces:
                 self.is_exact = False
             else:
@@ -166,7 +161,24 @@ class _Builder:
         self.needs_all_spans |= bool(of_trace)
         found = Predicates(Fields(self._known)).filter(_all_hold(of_span)) if of_span else exp.true()
         self.leaves.append(found)
-        return values.all_of([*([values.some_row(found)] if of_span or not of_trace else []), *of_trace])
+        some = [values.some_row(found)] if found != exp.true() else []
+        return _Found(values.all_of([*some, *of_trace]), found)
+
+
+def _parts(condition: FieldExpression) -> Iterator[FieldExpression]:
+    """The parts of a condition that all must hold; those of events and links stay together, as they are of one."""
+    together: list[FieldExpression] = []
+    for part in conjuncts(condition):
+        if element_scopes(part):
+            together.append(part)
+        else:
+            yield part
+    if together:
+        yield _all_hold(together)
+
+
+def _plain(function: exp.Expr) -> Sql:
+    return function
 
 
 def _all_hold(parts: list[FieldExpression]) -> FieldExpression:
@@ -192,11 +204,12 @@ def _aggregate(node: exp.Expr) -> exp.Expr:
     return exp.maybe_parse(_TOTALS[node.name], dialect=DuckDB)
 
 
+_FIRST_ROOT = "ROW(s.start_time_unix_nano, s.span_id)) FILTER (WHERE s.parent_span_id IS NULL)"
 _TOTALS = {
     "trace_duration": (
         "(MAX(s.start_time_unix_nano + LEAST(GREATEST(s.duration_nano, 0), 9223372036854775807"
         " - s.start_time_unix_nano)) - MIN(s.start_time_unix_nano))"
     ),
-    "root_name": "MAX_BY(s.name, s.arrival) FILTER (WHERE s.parent_span_id IS NULL)",
-    "root_service": "MAX_BY(COALESCE(s.service_name, ''), s.arrival) FILTER (WHERE s.parent_span_id IS NULL)",
+    "root_name": f"MIN_BY(s.name, {_FIRST_ROOT}",
+    "root_service": f"MIN_BY(COALESCE(s.service_name, ''), {_FIRST_ROOT}",
 }

@@ -2,32 +2,32 @@
 
 from collections.abc import Iterator
 
-from spanlake.traceql.conditions import Condition, Presence, conditions
 from spanlake.traceql.tree import (
-    Aggregate,
-    GroupBy,
+    Field,
+    Intrinsic,
+    IntrinsicField,
     Pipeline,
     ScalarExpression,
     ScalarFilter,
     ScalarOperation,
     ScalarPipeline,
-    Select,
     SpansetExpression,
-    SpansetFilter,
     SpansetOperation,
     Stage,
 )
+from spanlake.traceql.walk import span_fields
 
-
-def leaves(node: SpansetExpression | Stage) -> Iterator[SpansetFilter]:
-    """The filters of a spanset expression."""
-    if isinstance(node, SpansetFilter):
-        yield node
-    elif isinstance(node, SpansetOperation):
-        yield from leaves(node.left)
-        yield from leaves(node.right)
-    elif isinstance(node, Pipeline):
-        yield from leaves(node.stages[0])
+_SHOWN_ANYWAY = frozenset(
+    (
+        Intrinsic.NAME,
+        Intrinsic.DURATION,
+        Intrinsic.TRACE_DURATION,
+        Intrinsic.TRACE_ROOT_NAME,
+        Intrinsic.TRACE_ROOT_SERVICE,
+        Intrinsic.TRACE_ID,
+        Intrinsic.SPAN_ID,
+    )
+)
 
 
 def operations(node: SpansetExpression | Stage | ScalarExpression) -> Iterator[SpansetOperation]:
@@ -48,32 +48,14 @@ def operations(node: SpansetExpression | Stage | ScalarExpression) -> Iterator[S
         yield from operations(part)
 
 
-def fetched(pipeline: Pipeline) -> Iterator[Condition]:
-    """The conditions and fields of all stages: what Tempo reads, and so shows."""
-    for stage in pipeline.stages:
-        match stage:
-            case SpansetFilter():
-                yield from conditions(stage.condition).items
-            case SpansetOperation():
-                for leaf in leaves(stage):
-                    yield from conditions(leaf.condition).items
-            case Pipeline():
-                yield from fetched(stage)
-            case GroupBy():
-                yield from conditions(stage.expression).items
-            case ScalarFilter():
-                yield from _of_scalar(stage.left)
-                yield from _of_scalar(stage.right)
-            case Select():
-                yield from (Presence(one) for one in stage.fields)
+def shown_fields(pipeline: Pipeline) -> list[Field]:
+    """The fields that a query names, in the order of first mention, without those that a result shows anyway."""
+    return [field for field in dict.fromkeys(span_fields(pipeline)) if _is_shown(field)]
 
 
-def _of_scalar(node: ScalarExpression) -> Iterator[Condition]:
-    if isinstance(node, ScalarPipeline):
-        yield from fetched(node.pipeline)
-        yield from _of_scalar(node.scalar)
-    if isinstance(node, Aggregate) and node.operand is not None:
-        yield from conditions(node.operand).items
-    elif isinstance(node, ScalarOperation):
-        yield from _of_scalar(node.left)
-        yield from _of_scalar(node.right)
+def _is_shown(field: Field) -> bool:
+    if not isinstance(field, IntrinsicField):
+        return True
+    if field.parent:
+        return True
+    return field.intrinsic is not Intrinsic.PARENT and field.intrinsic not in _SHOWN_ANYWAY

@@ -2,8 +2,7 @@
 
 Whether a span lies below another one takes a walk through the trace's tree, which SQL does one level at a time. So
 the compiler only says what is asked, and whoever runs the query answers: ``base_columns`` are what the tree is told
-from, a ``Step`` is a column to add. As in Tempo (``block_traceql.go``) a span that no root leads to stands in no
-relation.
+from, a ``Structural`` is a column to add.
 """
 
 from dataclasses import dataclass
@@ -20,7 +19,8 @@ BASE = "level0"
 """The table that questions are asked of, with a row a span."""
 ROW = "row"
 """A column that is added to it: the row's number, from 0."""
-TRACE, KEY, PARENT_KEY, KIND = "trace_id", "span_key", "parent_key", "span_kind"
+TRACE, KEY, PARENT_KEY, KIND, START = "trace_id", "span_key", "parent_key", "span_kind", "span_start"
+ID, DURATION, NAME = "own_id", "span_duration", "span_name"
 _PARENT_ID = "parent_span_id"
 
 
@@ -37,37 +37,20 @@ class Operand:
 
 @dataclass(frozen=True)
 class Structural:
-    """The column to add: whether a span is in the set that a structural operator makes of two others.
-
-    Unions of ancestors and descendants are ``exact``, or lack what Tempo misses.
-    """
+    """The column to add: true where a span is in the set that a structural operator makes of two others."""
 
     column: str
     op: SpansetOperator
     left: Operand
     right: Operand
-    exact: bool
-
-
-@dataclass(frozen=True)
-class Unfiltered:
-    """The column to add: whether an empty filter finds a span, beside structural operators.
-
-    Tempo never reads spans that no root leads to and that meet no other filter: those of which ``met`` does not hold.
-    """
-
-    column: str
-    met: str
-
-
-Step = Structural | Unfiltered
 
 
 def tree_query() -> exp.Select:
     """What is told of the table ``spans`` to make the table PLACED of."""
     fields = Fields(Known())
     trace = exp.alias_(exp.func("hash", fields.column(TRACE)), TRACE)
-    return exp.select(trace, *base_columns(fields)).from_(exp.table_(SPANS, alias=SPAN), copy=False)
+    own_id = exp.alias_(fields.column("span_id"), ID)
+    return exp.select(trace, own_id, *base_columns(fields)).from_(exp.table_(SPANS, alias=SPAN), copy=False)
 
 
 def base_columns(fields: Fields) -> list[exp.Expr]:
@@ -84,4 +67,7 @@ def base_columns(fields: Fields) -> list[exp.Expr]:
         exp.alias_(parent_key, PARENT_KEY),
         exp.alias_(fields.column("kind"), KIND),
         exp.alias_(exp.column(ARRIVAL, table=SPAN), ARRIVAL),
+        exp.alias_(fields.column("start_time_unix_nano"), START),
+        exp.alias_(fields.column("duration_nano"), DURATION),
+        exp.alias_(fields.column("name"), NAME),
     ]

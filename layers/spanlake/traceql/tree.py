@@ -454,15 +454,11 @@ class Hint(Node):
 
 @dataclass(frozen=True, slots=True)
 class Query(Node):
-    """A whole query; ``text`` is its source, kept for error messages.
-
-    Once it is checked, ``exact`` says whether what Tempo estimates or loses track of is answered as it is.
-    """
+    """A whole query; ``text`` is its source, kept for error messages."""
 
     body: Pipeline | MetricsExpression
     hints: tuple[Hint, ...] = ()
     text: str = field(default="", compare=False, repr=False)
-    exact: bool = field(default=False, compare=False)
 
     @property
     def is_metrics(self) -> bool:

@@ -13,14 +13,22 @@ Sql = exp.Expr
 
 @dataclass(frozen=True)
 class Alternative:
-    """The value where it is of one type, NULL where it is of another; a list holds any number of them."""
+    """The value where it is of one type, NULL where it is of another; a list holds any number of them.
 
-    type: Type
+    An alternative without a type is OTLP JSON: a list, a map or bytes, which are shown and grouped by, not compared.
+    """
+
+    type: Type | None
     sql: Sql
     is_list: bool = False
 
 
-Value = tuple[Alternative, ...]  # at most one of them is not NULL in a row; none at all is nil everywhere
+Value = tuple[Alternative, ...]
+"""The types that a value can have. No alternative at all is nil in every row.
+
+In a row at most one single value is not NULL, and none beside a list. A list of several types has its items of each
+type in a list of their own; an empty list is an empty list of every type.
+"""
 
 OF_COLUMN: dict[ValueType, tuple[Type, bool]] = {
     ValueType.STRING: (Type.STRING, False),
@@ -33,6 +41,7 @@ OF_COLUMN: dict[ValueType, tuple[Type, bool]] = {
     ValueType.BOOLS: (Type.BOOL, True),
 }
 NUMERIC = frozenset((Type.INT, Type.FLOAT, Type.DURATION))
+WHOLE = frozenset((Type.INT, Type.DURATION))
 COMPARISONS: dict[BinaryOperator, type[exp.Expr]] = {
     BinaryOperator.EQUAL: exp.EQ,
     BinaryOperator.NOT_EQUAL: exp.NEQ,
@@ -82,27 +91,49 @@ def false() -> Sql:
 
 
 def any_of(tests: Iterable[Sql]) -> Sql:
-    """OR of tests, false of none."""
-    found = list(tests)
+    """OR of tests without those that are constant, false of none."""
+    found = [test for test in tests if test != exp.false()]
+    if exp.true() in found:
+        return exp.true()
     return exp.or_(*found, copy=False) if found else false()
 
 
 def all_of(tests: Iterable[Sql]) -> Sql:
-    """AND of tests, true of none."""
-    found = list(tests)
+    """AND of tests without those that are constant, true of none."""
+    found = [test for test in tests if test != exp.true()]
+    if exp.false() in found:
+        return exp.false()
     return exp.and_(*found, copy=False) if found else exp.true()
+
+
+def denied(test: Sql) -> Sql:
+    """The opposite of a test, where NULL counts as false."""
+    if isinstance(test, exp.Boolean):
+        return exp.Boolean(this=not test.this)
+    return exp.not_(exp.func("coalesce", test, exp.false()))
+
+
+def opposite(test: Sql) -> Sql:
+    """The opposite of a test, NULL of NULL."""
+    if isinstance(test, exp.Boolean):
+        return exp.Boolean(this=not test.this)
+    return exp.not_(exp.paren(test))
+
+
+def first_of(found: Iterable[Sql]) -> Sql:
+    """The first value that is not NULL; there must be one expression."""
+    one, *others = found
+    return exp.func("coalesce", one, *others) if others else one
+
+
+def double(sql: Sql) -> Sql:
+    """A number as a float."""
+    return exp.cast(sql, "DOUBLE")
 
 
 def not_negative(sql: Sql) -> Sql:
     """A number, or 0 where it is below: a span that ends before it starts has lasted 0."""
     return exp.Greatest(this=sql, expressions=[exp.Literal.number(0)], ignore_nulls=True)
-
-
-def compared(op: BinaryOperator, sql: Sql, literal: Sql) -> Sql:
-    """A comparison of a number with a literal, of a plain column where that says the same: storage skips rows by it."""
-    if isinstance(sql, exp.Greatest) and literal.is_int and int(literal.name) > 0:
-        sql = sql.this
-    return COMPARISONS[op](this=sql, expression=literal)
 
 
 def is_null(sql: Sql) -> Sql:
@@ -135,11 +166,6 @@ def some(items: Sql, test: Callable[[Sql], Sql], variable: str = "x") -> Sql:
     return exp.GT(this=exp.func("len", keep(items, test, variable)), expression=exp.Literal.number(0))
 
 
-def last(items: Sql) -> Sql:
-    """The last item of a list, NULL of an empty one."""
-    return exp.func("list_extract", items, exp.Literal.number(-1))
-
-
 def first(items: Sql) -> Sql:
     """The first item of a list, NULL of an empty one."""
     return exp.func("list_extract", items, exp.Literal.number(1))
@@ -159,3 +185,57 @@ def present(value: Value) -> Sql:
 def some_row(test: Sql) -> Sql:
     """Whether a test holds in some row of a group."""
     return exp.func("bool_or", exp.func("coalesce", test, exp.false()))
+
+
+JSON_MEMBERS: dict[Type, tuple[str, str]] = {
+    Type.STRING: ("stringValue", "VARCHAR"),
+    Type.INT: ("intValue", "BIGINT"),
+    Type.FLOAT: ("doubleValue", "DOUBLE"),
+    Type.BOOL: ("boolValue", "BOOLEAN"),
+}
+"""The member of a value in OTLP JSON that holds a type, and SQL's name of the type."""
+_ITEMS = "$.arrayValue.values[*]"
+
+
+def json_member(json: Sql, type_: Type) -> Sql:
+    """The value of a type in OTLP JSON, NULL where it has another."""
+    name, sql_type = JSON_MEMBERS[type_]
+    text = exp.func("json_extract_string", json, exp.Literal.string(f"$.{name}"))
+    return exp.TryCast(this=text, to=exp.DataType.build(sql_type))
+
+
+def json_items(json: Sql, type_: Type) -> Sql:
+    """The items of a type of a list in OTLP JSON: NULL where it has others only, and where it is no list."""
+    name, sql_type = JSON_MEMBERS[type_]
+    texts = exp.func("json_extract_string", json, exp.Literal.string(f"{_ITEMS}.{name}"))
+    typed = exp.TryCast(this=texts, to=exp.DataType.build(f"{sql_type}[]", dialect="duckdb"))
+    has_some = exp.GT(this=exp.func("len", texts.copy()), expression=exp.Literal.number(0))
+    is_empty = exp.EQ(this=json.copy(), expression=exp.Literal.string('{"arrayValue":{}}'))
+    return case(exp.or_(has_some, is_empty), typed)
+
+
+def json_list(json: Sql) -> Sql:
+    """The items of a list in OTLP JSON, as JSON themselves; NULL where it is no list."""
+    is_list = exp.func("starts_with", json, exp.Literal.string('{"arrayValue"'))
+    return case(is_list, exp.func("json_extract", json.copy(), exp.Literal.string(_ITEMS)))
+
+
+def json_nested(json: Sql) -> Sql:
+    """OTLP JSON of a list, a map or bytes; NULL of other values and of none."""
+    tests = (
+        exp.func("starts_with", json.copy(), exp.Literal.string(f'{{"{name}'))
+        for name in ("arrayValue", "kvlistValue", "bytesValue")
+    )
+    return case(exp.or_(*tests), json)
+
+
+def json_present(json: Sql) -> Sql:
+    """True where there is a value."""
+    absent = exp.In(this=json, expressions=[exp.Literal.string("{}"), exp.Literal.string("null")])
+    return exp.func("coalesce", exp.not_(absent), exp.false())
+
+
+def struct(members: Iterable[Sql]) -> Sql:
+    """A struct of members named ``v0``, ``v1`` and so on."""
+    named = (exp.PropertyEQ(this=exp.to_identifier(f"v{n}"), expression=sql) for n, sql in enumerate(members))
+    return exp.Struct(expressions=list(named))

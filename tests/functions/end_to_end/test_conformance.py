@@ -10,7 +10,7 @@ import pytest
 
 from spanlake.store.upkeep.policy import plan
 from tests.conformance.test_compacted import pieces
-from tests.conformance.test_tempo import requests
+from tests.conformance.test_right import requests
 from tests.functions.end_to_end.kit import blocks, send, speaking_for
 from tests.functions.local.stack import Stack
 from tests.recorded import answers as recorded_answers

@@ -14,12 +14,15 @@ from sqlglot.generators.trino import TrinoGenerator
 
 from spanlake.query.athena.regex import anchored
 from spanlake.query.outside import Uncovered
+from spanlake.traceql.relation import TIES
 
 RANK_ERROR = 0.005
 
 
 def printed(query: exp.Query) -> str:
     """The text of a query; raises Uncovered for what has no counterpart."""
+    if any(table.alias == TIES for table in query.find_all(exp.CTE)):
+        raise Uncovered("parents and children of spans are not supported on Athena")
     for node in query.walk():
         _check(node)
     return query.sql(_Athena, identify=True)
@@ -28,7 +31,7 @@ def printed(query: exp.Query) -> str:
 def _check(node: exp.Expr) -> None:
     if isinstance(node, exp.Anonymous):
         if node.name.lower() == "hash":  # by which the spans of a trace find each other
-            raise Uncovered("it does not tell how the spans of a trace stand to each other")
+            raise Uncovered("structural operators are not supported on Athena")
         if node.name.lower() not in _NAMED:
             raise Uncovered(f"it has no function like {node.name.lower()}()")
     elif isinstance(node, exp.Func) and not isinstance(node, _SHARED):
@@ -37,8 +40,8 @@ def _check(node: exp.Expr) -> None:
 
 _SHARED = (
     *(exp.And, exp.Or, exp.Case, exp.If, exp.Coalesce, exp.Nullif, exp.Cast, exp.TryCast, exp.Try),
-    *(exp.Count, exp.Sum, exp.Min, exp.Max, exp.Avg, exp.LogicalOr, exp.ArgMax, exp.ArrayAgg, exp.RowNumber),
-    *(exp.Greatest, exp.Least, exp.Ceil, exp.Trunc, exp.Pow, exp.Hex, exp.Lower, exp.Chr),
+    *(exp.Count, exp.Sum, exp.Min, exp.Max, exp.Avg, exp.LogicalOr, exp.ArgMin, exp.ArrayAgg, exp.RowNumber),
+    *(exp.Greatest, exp.Least, exp.Abs, exp.Pow, exp.Hex, exp.Lower, exp.Chr, exp.IsNan),
     *(exp.Array, exp.ArrayFilter, exp.ArrayToString, exp.Length, exp.Struct, exp.StructExtract),
     *(exp.RegexpFullMatch, exp.JSONFormat, exp.Substring),
 )
@@ -51,14 +54,14 @@ def _full_match(self: Generator, node: exp.RegexpFullMatch) -> str:
     return self.func("REGEXP_LIKE", node.this, exp.Literal.string(anchored(pattern.this)))
 
 
-def _ceil(self: Generator, node: exp.Ceil) -> str:
-    """A logarithm is divided there, so that of a power of two it is not always whole."""
-    logarithm = node.this
-    if not (isinstance(logarithm, exp.Anonymous) and logarithm.name == "log2"):
-        return self.func("CEIL", logarithm)
-    number, rounded = self.sql(logarithm.expressions[0]), self.func("CEIL", logarithm)
-    below, above = f"{number} <= POWER(2, {rounded} - 1)", f"{number} > POWER(2, {rounded})"
-    return f"CASE WHEN {below} THEN {rounded} - 1 WHEN {above} THEN {rounded} + 1 ELSE {rounded} END"
+def _rounded(number: str, function: str, is_below: str, is_above: str) -> str:
+    """The power of two beside a number; see DuckDB's macros of these names."""
+    power = f"{function}(LOG2({number}))"
+    low, high = ("1", "0") if function == "CEIL" else ("0", "-1")
+    below = f"{number} {is_below} POWER(2, {power} - {low})"
+    above = f"{number} {is_above} POWER(2, {power} - {high})"
+    rounded = f"CASE WHEN {below} THEN {power} - 1 WHEN {above} THEN {power} + 1 ELSE {power} END"
+    return f"CAST(CASE WHEN IS_INFINITE({number}) THEN 1024 ELSE {rounded} END AS INTEGER)"
 
 
 def _nullif(self: Generator, node: exp.Nullif) -> str:
@@ -116,7 +119,11 @@ def _quantiles(self: Generator, value: exp.Expr, shares: exp.Expr) -> str:
 
 
 _NAMED: dict[str, Callable[..., str]] = {
-    "log2": lambda self, number: self.func("LOG2", number),
+    "integer_power": lambda self, base, exponent: (
+        f"REDUCE(REPEAT({self.sql(base)}, {self.sql(exponent)}), BIGINT '1', (s, x) -> s * x, s -> s)"
+    ),
+    "power_above": lambda self, number: _rounded(self.sql(number), "CEIL", "<=", ">"),
+    "power_below": lambda self, number: _rounded(self.sql(number), "FLOOR", "<", ">="),
     "list_transform": lambda self, items, change: self.func("TRANSFORM", items, change),
     "list_extract": lambda self, items, at: self.func("ELEMENT_AT", items, at),
     "json_extract_string": _json_text,
@@ -130,7 +137,6 @@ class _Athena(Trino):
             **TrinoGenerator.TRANSFORMS,
             exp.Anonymous: _anonymous,
             exp.ArrayFilter: lambda self, node: self.func("FILTER", node.this, node.expression),
-            exp.Ceil: _ceil,
             exp.IntDiv: lambda self, node: self.binary(node, "/"),
             exp.Length: lambda self, node: self.func("CARDINALITY", node.this),
             exp.Min: _least,

@@ -1,22 +1,18 @@
-"""Every recorded request to Tempo 3.1, asked of a running server that holds the same spans."""
+"""Every recorded request, asked of a running server that holds the same spans: the answers are the right ones."""
 
 from typing import Any
 
 import pytest
 
-from tests.recorded import WAITING, bodies, checker, every_answer
+from tests.recorded import answers, bodies, checker
 from tests.server import SpanlakeServer
 
 TENANT = "conformance"
 
 
 def requests() -> list[Any]:
-    """The recorded requests."""
-    return [pytest.param(row, id=f"{row['id']}-{row['area']}", marks=_marks(row["id"])) for row in every_answer()]
-
-
-def _marks(number: int) -> list[pytest.MarkDecorator]:
-    return [pytest.mark.xfail(reason=WAITING[number], strict=True)] if number in WAITING else []
+    """The recorded requests with their right answers."""
+    return [pytest.param(row, id=f"{row['id']}-{row['area']}") for row in answers()]
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +23,7 @@ def loaded(server: SpanlakeServer) -> SpanlakeServer:
 
 
 @pytest.mark.parametrize("row", requests())
-def test_answer_is_tempos(loaded: SpanlakeServer, row: dict[str, Any]) -> None:
+def test_answer_is_right(loaded: SpanlakeServer, row: dict[str, Any]) -> None:
     check = checker()
     status, answer = check.ask(loaded.tempo, row, tenant=TENANT)
     assert check.diff(row, row["want"], check.normal(row, status, answer)) is None

@@ -1,0 +1,71 @@
+"""Which span is the parent of another, by their ids."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spanlake.spans.arrays import Array, int64, numbers
+
+_SERVER, _CLIENT = 2, 3
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Spans of some traces, whole: keys that tell spans apart, and what decides between spans of one key.
+
+    ``parent_keys`` are null of roots. ``ordering`` gives columns by which spans of one key are ordered.
+    """
+
+    keys: Array
+    parent_keys: Array
+    kinds: Array
+    ordering: Callable[[], pa.Table]
+
+    def parents(self) -> Array:
+        """The row of each span's parent (int64), null where it has none.
+
+        Of several spans with the parent's key, a server's parent is the client, as Zipkin's clients and servers share
+        ids, and any other's the server. Where that does not decide it is the first in order. No span is its own.
+        """
+        with ThreadPoolExecutor(1) as beside:
+            distinct = beside.submit(pc.unique, self.keys)
+            first = pc.index_in(self.parent_keys, value_set=self.keys, skip_nulls=True).cast(pa.int64())
+        own = numbers(len(self.keys))
+        if len(distinct.result()) == len(self.keys):
+            return pc.if_else(pc.equal(first, own), pa.scalar(None, pa.int64()), first)
+        return self._chosen(own)
+
+    def _chosen(self, own: Array) -> Array:
+        order = self._order()
+        found = self._best(order)
+        is_own = pc.fill_null(pc.equal(found, own), pa.scalar(False))
+        if not pc.any(is_own).as_py():
+            return found
+        rows = own.filter(is_own)
+        others = order.filter(pc.invert(pc.is_in(order, value_set=rows)))
+        second = self._best(others)  # of spans that would be their own parents, each has others to choose from
+        return pc.if_else(is_own, second, found)
+
+    def _best(self, order: Array) -> Array:
+        of_clients, of_servers = (self._first(order, kind) for kind in (_CLIENT, _SERVER))
+        preferred = pc.if_else(pc.equal(self.kinds, pa.scalar(_SERVER, self.kinds.type)), of_clients, of_servers)
+        return pc.coalesce(preferred, self._first(order, None))
+
+    def _first(self, order: Array, kind: int | None) -> Array:
+        """The first row in an order of rows that has the key of each span's parent, and is of a kind."""
+        if kind is not None:
+            order = order.filter(pc.equal(self.kinds.take(order), pa.scalar(kind, self.kinds.type)))
+        return order.take(pc.index_in(self.parent_keys, value_set=self.keys.take(order), skip_nulls=True))
+
+    def _order(self) -> Array:
+        table = self.ordering()
+        order: Array = pc.sort_indices(table, [(name, "ascending") for name in table.column_names])
+        return order.cast(pa.int64())
+
+
+def ends(starts: Array, durations: Array) -> Array:
+    """The ends of spans; one that ends before it starts ends when it starts."""
+    return pc.add(starts, pc.max_element_wise(durations, int64(0)))
