@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from spanlake.commands.data import opened
+from spanlake.store.identity import adopt
 from spanlake.store.transfer.export import Selection, export
+from spanlake.store.upkeep.compaction import Compactor
+from spanlake.store.upkeep.removal import remove_retired
 from spanlake.store.writer import write
 from tests.cloud import Cloud
 from tests.commands.tempo import serving
@@ -66,9 +69,13 @@ def names(data: Path, tenant: str = "single-tenant", objects_url: str = "", inde
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the commands need curl")
 def test_export_and_import(server: SpanlakeServer) -> None:
-    told = [shell(command, server) for command in procedure("Export")]
+    *from_store, from_server = procedure("Export")
+    told = [shell(command, server) for command in from_store]
     assert told == ["3 spans exported\n", "1 span exported\n", "1 span exported\n"]
-    files, from_jaeger, from_tempo = procedure("Import")
+    time.sleep(1)  # the end of the range is the second that has begun, and not in it
+    assert shell(from_server, server, {"http://localhost:3200": server.tempo}) == "2 spans exported\n"
+    files, to_server, from_jaeger, from_tempo = procedure("Import")
+    assert "1 span imported" in shell(to_server, server, {"http://localhost:4318": server.otlp_http})
     elsewhere = {"--data data": "--data elsewhere"}
     for _ in range(2):
         assert "5 spans imported from 3 files" in shell(files, server, elsewhere)
@@ -113,3 +120,61 @@ def test_backup_and_restore_on_aws(server: SpanlakeServer, cloud: Cloud) -> None
     assert "2 blocks with 3 spans restored" in shell(on_aws, server, places)
     where = f"s3://{places['my-lake']}/restored", f"dynamodb://{table}"
     assert names(server.data, "single-tenant", *where) == ["failed", "old", "plain"]
+
+
+def test_rebuild_the_index(server: SpanlakeServer, start_server: StartServer) -> None:
+    dry_run, rebuild = procedure("Rebuild the index")
+    server.stop()
+    for file in server.data.glob("index.sqlite*"):
+        file.unlink()
+    assert "2 blocks would be added" in shell(dry_run, server)
+    assert "2 blocks added" in shell(rebuild, server)
+    assert names(server.data) == ["failed", "old", "plain"]
+    assert start_server(data=server.data).get(f"/api/traces/{TRACE}").status == 200
+
+
+def test_find_and_set_aside_damaged_blocks(server: SpanlakeServer) -> None:
+    verify, quarantine = procedure("Find and set aside damaged blocks")
+    assert "2 blocks read, 0 damaged or missing" in shell(verify, server)
+    damaged = next((server.data / "spans").rglob("date=2026-11-22/*.parquet"))
+    damaged.write_bytes(damaged.read_bytes()[:1000])
+    with pytest.raises(AssertionError, match=damaged.stem):
+        shell(verify, server)
+    assert "set aside below quarantine/" in shell(quarantine, server)
+    assert "1 block read, 0 damaged or missing" in shell(verify, server)
+    assert names(server.data) == ["failed", "plain"]
+
+
+def test_disaster_recovery_on_aws(cloud: Cloud, server: SpanlakeServer) -> None:
+    """Blocks are written and merged, then the table is as before the merge, and lost."""
+    restore, after_restore, lost = procedure("Disaster recovery on AWS")
+    assert restore.startswith("aws dynamodb restore-table-to-point-in-time")  # DynamoDB Local has no such thing
+    bucket, table, restored = cloud.bucket(), cloud.table(), cloud.table()
+    objects_url = f"s3://{bucket}"
+    with opened(server.data, objects_url, f"dynamodb://{table}", create=True) as (objects, index):
+        adopt(objects, index)
+        for number in range(3):
+            spans = span_table(
+                [{"name": f"old {number}", "start_time_unix_nano": NOON + number, "trace_id": b"o" * 16}]
+            )
+            write(objects, index, "single-tenant", spans, bytes([number]))
+        _copy_items(cloud, table, restored)
+        compactor = Compactor(objects, index)
+        for day in compactor.days():
+            for merge in compactor.plan(*day, settle=True):
+                assert compactor.run(merge)
+        remove_retired(objects, index, grace_seconds=-60)
+    expected = ["old 0", "old 1", "old 2"]
+    assert names(server.data, "single-tenant", objects_url, f"dynamodb://{table}") == expected
+    places = {"my-lake": bucket, "spanlake-restored": restored, "spanlake-new": f"new-{secrets.token_hex(6)}"}
+    for command in (after_restore, lost):
+        shell(command, server, places)
+    for name in (restored, places["spanlake-new"]):
+        assert names(server.data, "single-tenant", objects_url, f"dynamodb://{name}") == expected
+
+
+def _copy_items(cloud: Cloud, source: str, target: str) -> None:
+    """What a restoration to this moment makes of a table."""
+    client = cloud.session.client("dynamodb")
+    for item in client.scan(TableName=source)["Items"]:
+        client.put_item(TableName=target, Item=item)

@@ -64,6 +64,9 @@ class Metrics:
         self._lost_merges = Counter(
             "spanlake_compactions_lost", "Merges that were given up: a block had changed meanwhile.", registry=registry
         )
+        self._quarantined_days = Gauge(
+            "spanlake_quarantined_days", "Days of tenants whose blocks can not be merged.", registry=registry
+        )
         self._waiting_blocks = Gauge(
             "spanlake_blocks_waiting", "Live blocks that no merge has taken yet.", registry=registry
         )
@@ -140,6 +143,10 @@ class Metrics:
     def waiting(self, blocks: int) -> None:
         """Set the number of blocks that are as they came in."""
         self._waiting_blocks.set(blocks)
+
+    def quarantined(self, days: int) -> None:
+        """Set the number of tenants' days that compaction leaves alone."""
+        self._quarantined_days.set(days)
 
     def merge_lost(self) -> None:
         """Count a merge that was given up."""

@@ -127,7 +127,7 @@ def decoded(
         "{} | max_over_time(span.n) > 3",
         "{} | compare({ status = error })",
         "({} | rate()) / ({} | count_over_time())",
-        "{ span.n = 77 } | rate()",
+        "{ span.n = 77 } | max_over_time(span.n)",
     ],
 )
 def test_metrics(pool: descriptor_pool.DescriptorPool, stored: SpanlakeServer, q: str) -> None:

@@ -89,6 +89,7 @@ class World:
             start_time_unix_nano=start,
             end_time_unix_nano=start + (part + 1) * MS,
         )
+        span.status.SetInParent()  # which answers always have
         span.attributes.add(key="chaos.number").value.int_value = sending.number
         span.attributes.add(key="chaos.weight").value.int_value = sending.weight
         span.attributes.add(key=f"chaos.extra.{sending.number % 5}").value.string_value = f"{part} of {sending}"

@@ -104,3 +104,46 @@ def test_compact_works_beside_a_server(run: Run, start_server: StartServer) -> N
     assert cells(result.stdout)[-1][2:4] == ["1", "2"]
     trace = server.get(f"/api/traces/{(b't' * 16).hex()}").body
     assert trace.count(b'"name":"one"') == trace.count(b'"name":"two"') == 1
+
+
+def test_compact_names_blocks_it_cannot_read(run: Run, data: Path) -> None:
+    damaged = next((data / "spans").rglob("*.parquet"))
+    damaged.write_bytes(damaged.read_bytes()[:500])
+    result = run("compact", "--data", str(data))
+    assert result.exit_code == 2
+    assert damaged.stem in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_verify_names_damaged_blocks_and_sets_them_aside(run: Run, data: Path) -> None:
+    assert run("verify", "--data", str(data)).exit_code == 0
+    damaged = next((data / "spans").rglob("*.parquet"))
+    content = bytearray(damaged.read_bytes())
+    content[100] ^= 1
+    damaged.write_bytes(content)
+    result = run("verify", "--data", str(data))
+    assert (result.exit_code, damaged.stem in result.stderr) == (2, True)
+    assert "3 blocks read, 1 damaged or missing" in result.stdout
+    assert run("verify", "--quarantine", "--data", str(data)).exit_code == 2
+    assert next((data / "quarantine").rglob("*.parquet")).stem == damaged.stem
+    assert run("verify", "--data", str(data)).exit_code == 0
+
+
+def test_reindex_rebuilds_a_lost_index(run: Run, data: Path) -> None:
+    before = json.loads(run("status", "--json", "--data", str(data)).stdout)
+    for file in data.glob("index.sqlite*"):
+        file.unlink()
+    assert "3 blocks would be added" in run("reindex", "--dry-run", "--data", str(data)).stdout
+    result = run("reindex", "--data", str(data))
+    assert (result.exit_code, "3 blocks added to the index" in result.stdout) == (0, True)
+    assert json.loads(run("status", "--json", "--data", str(data)).stdout) == before
+    assert "0 blocks added to the index, 3 in it already" in run("reindex", "--data", str(data)).stdout
+
+
+def test_commands_refuse_an_empty_index_over_blocks(run: Run, data: Path) -> None:
+    for file in data.glob("index.sqlite*"):
+        file.unlink()
+    (data / "index.sqlite").touch()
+    result = run("compact", "--data", str(data))
+    assert result.exit_code == 2
+    assert f"spanlake reindex --data {data}" in result.stderr

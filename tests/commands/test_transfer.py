@@ -26,6 +26,7 @@ from spanlake.store.local import LocalObjects
 from spanlake.store.sqlite import SqliteIndex
 from spanlake.store.summary import by_day
 from spanlake.store.transfer.export import Selection, export
+from tests.cloud import Cloud
 from tests.payloads import export_request
 from tests.spans import otlp
 
@@ -163,6 +164,15 @@ def test_a_file_that_is_cut_short_is_imported_as_far_as_it_goes(tmp_path: Path) 
     assert names(tmp_path / "data") == ["a", "c"]
 
 
+def test_a_damaged_line_is_told_and_the_others_stored(tmp_path: Path) -> None:
+    good = json_line(traces("a")), json_line(traces("b"))
+    (tmp_path / "file").write_bytes(good[0] + good[0][:40] + b"\n" + good[1])
+    result = run("import", tmp_path / "file", "--data", tmp_path / "data")
+    assert result.exit_code == 2
+    assert "the body is not JSON" in result.stderr
+    assert names(tmp_path / "data") == ["a", "b"]
+
+
 def test_a_message_that_is_not_otlp_is_told(tmp_path: Path) -> None:
     bad = b"\xff" * 7
     (tmp_path / "file").write_bytes(protobuf_record(traces("a")) + len(bad).to_bytes(4) + bad)
@@ -261,3 +271,14 @@ def test_import_tells_what_no_file_of_spans_is(tmp_path: Path) -> None:
     index = SqliteIndex(tmp_path / "data" / "index.sqlite")
     assert by_day(index.summary()) == []
     index.close()
+
+
+def test_storage_on_aws(tmp_path: Path, cloud: Cloud) -> None:
+    where = ["--objects", f"s3://{cloud.bucket()}/lake", "--index", f"dynamodb://{cloud.table()}"]
+    sent = traces("a", "b")
+    for _ in range(2):
+        assert run("import", file_of(tmp_path / "in", sent), "--retention", "7d", *where).exit_code == 0
+    assert run("export", tmp_path / "out", *where).exit_code == 0
+    assert run("export", tmp_path / "found", "--query", '{ name = "a" }', *where).exit_code == 0
+    run("import", tmp_path / "out", "--data", tmp_path / "data")
+    assert otlp.normal(*traces_in(tmp_path / "data")) == otlp.normal(sent)

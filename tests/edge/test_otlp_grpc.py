@@ -1,5 +1,6 @@
 """OTLP over gRPC against a real server."""
 
+import gzip
 from collections.abc import Iterator
 
 import grpc
@@ -73,6 +74,13 @@ def test_what_is_wrong_with_some_spans_is_told(server: SpanlakeServer, client: C
     partial = client.export(request.SerializeToString(), tenant).partial_success
     assert (partial.rejected_spans, partial.error_message) == (1, explain({"invalid_trace_id": 1}))
     assert stored_names(server.data, tenant) == ["kept"]
+
+
+@pytest.mark.parametrize(("body", "word"), [(b'{"resourceSpans": []}', "JSON"), (gzip.compress(GOOD), "gzip")])
+def test_a_message_of_another_kind_is_named(client: Client, body: bytes, word: str) -> None:
+    refusal = client.refusal(body, None)
+    assert refusal.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert word in (refusal.details() or "")
 
 
 @pytest.mark.parametrize(

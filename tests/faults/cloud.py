@@ -12,7 +12,7 @@ from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
 from tests.cloud import Reply
 
-HANG_SECONDS = 0.7
+HANG_SECONDS = 1.0
 
 
 class Fault(StrEnum):
@@ -72,7 +72,7 @@ class FaultyCalls:
                 self._here.operation = model.name if self._number in {None, self._calls} else ""
 
         def send(request: Any, **_: Any) -> AWSResponse | None:
-            operation = getattr(self._here, "operation", "")
+            operation: str = getattr(self._here, "operation", "")
             if not operation:
                 return None
             if self._fault not in _LASTING:

@@ -14,7 +14,16 @@ from typing import TypeVar
 import pyarrow as pa
 
 from spanlake.store.errors import StorageUnavailable
-from spanlake.store.index import Block, Catalog, CatalogEntry, DaySummary, Index, StoredBefore
+from spanlake.store.index import (
+    Block,
+    Catalog,
+    CatalogEntry,
+    DaySummary,
+    Index,
+    MergeKey,
+    StoredBefore,
+    UnfinishedMerge,
+)
 from spanlake.store.objects import ObjectInfo, Objects
 
 _SLOW_SECONDS = 0.3
@@ -99,9 +108,9 @@ class TroubledIndex:
         """As Index has it."""
         return self._trouble.around(lambda: self._index.add(blocks, catalog))
 
-    def replace(self, added: Sequence[Block], removed: Sequence[Block]) -> None:
+    def replace(self, added: Sequence[Block], removed: Sequence[Block], *, lost: bool = False) -> None:
         """As Index has it."""
-        self._trouble.around(lambda: self._index.replace(added, removed))
+        self._trouble.around(lambda: self._index.replace(added, removed, lost=lost))
 
     def hide(self, blocks: Sequence[Block], trace_id: bytes) -> None:
         """As Index has it."""
@@ -175,6 +184,18 @@ class TroubledIndex:
     def expire(self, before: date) -> list[Block]:
         """As Index has it."""
         return self._trouble.around(lambda: self._index.expire(before))
+
+    def begin_merge(self, merge: MergeKey) -> None:
+        """As Index has it."""
+        self._trouble.around(lambda: self._index.begin_merge(merge))
+
+    def end_merge(self, merge: MergeKey, failure: str = "") -> None:
+        """As Index has it."""
+        self._trouble.around(lambda: self._index.end_merge(merge, failure))
+
+    def unfinished_merges(self) -> list[UnfinishedMerge]:
+        """As Index has it."""
+        return self._trouble.around(self._index.unfinished_merges)
 
     def hindrance(self) -> str | None:
         """As Index has it."""

@@ -4,8 +4,9 @@ import gzip
 import json
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
+import pyarrow as pa
 import pytest
 
 from spanlake.aws_lambda import ingest, query
@@ -88,6 +89,52 @@ def test_other_protocols_and_refusals(
 ) -> None:
     answer = ingesting(http_event("POST", path, headers=headers, body=body), Context())
     assert answer["statusCode"] == status
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "advice"),
+    [
+        ("/", 404, b"OTLP is sent to /v1/traces"),
+        ("/v1/traces/v1/traces", 404, b"OTLP is sent to /v1/traces"),
+        ("/v1/logs", 404, b"OTEL_LOGS_EXPORTER=none"),
+        ("/v1/metrics", 404, b"OTEL_METRICS_EXPORTER=none"),
+    ],
+)
+def test_who_has_the_wrong_path_is_told_the_right_one(
+    ingesting: Handler, path: str, status: int, advice: bytes
+) -> None:
+    answer = ingesting(http_event("POST", path, headers=PROTOBUF, body=b"x"), Context())
+    assert answer["statusCode"] == status
+    assert advice in body_of(answer)
+
+
+@pytest.mark.parametrize("coding", ["snappy", "lz4", "zstd"])
+def test_compressions_of_the_collector(
+    ingesting: Handler, querying: Handler, coding: Literal["snappy", "lz4", "zstd"]
+) -> None:
+    body = pa.compress(export_request("one").SerializeToString(), coding, asbytes=True)
+    assert post(ingesting, body=body, headers=PROTOBUF | {"content-encoding": coding})["statusCode"] == 200
+    assert names(querying) == ["one"]
+
+
+def test_an_empty_tenant_is_the_default_one(ingesting: Handler, querying: Handler) -> None:
+    post(ingesting, "one", headers=PROTOBUF | {"x-scope-orgid": ""})
+    assert names(querying) == ["one"]
+
+
+def test_pages_may_send_if_their_origin_is_named(
+    environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPANLAKE_CORS_ORIGINS", "https://shop.example")
+    ingesting = ingest.handler()
+    for origin, allowed in (("https://shop.example", "https://shop.example"), ("https://other.example", None)):
+        asked = {"origin": origin, "access-control-request-method": "POST"}
+        preflight = ingesting(http_event("OPTIONS", "/v1/traces", headers=asked), Context())
+        refused = post(ingesting, body=b"\xff", headers=PROTOBUF | {"origin": origin})
+        forbidden = post(ingesting, headers={"origin": origin, "x-scope-orgid": "bank"}, authorizer=SHOP)
+        assert (refused["statusCode"], forbidden["statusCode"]) == (400, 403)
+        for answer in (preflight, refused, forbidden):
+            assert answer["headers"].get("access-control-allow-origin") == allowed
 
 
 def test_a_request_that_is_too_large_is_refused_with_advice(

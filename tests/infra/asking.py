@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ from moto.secretsmanager.models import secretsmanager_backends
 from spanlake.aws_lambda import authorize, compact, expire, ingest, query
 from spanlake.aws_lambda.store import LambdaStore
 from spanlake.aws_lambda.telemetry import Handler
+from spanlake.store.deletions import record_deletion
 from spanlake.store.upkeep.garbage import TRASH
 from tests.functions.events import Context, http_event
 from tests.functions.test_compact import store_blocks, woken_by
@@ -101,7 +102,9 @@ def expiring(lake: Lake) -> Ask:
     lake.store.objects.delete(needed.path)
     lake.store.objects.put(needed.path.replace(needed.id, "ab" * 16), b"x")
     lake.patch.setattr("spanlake.store.upkeep.policy._QUIET_NS", 0)
-    aged(lake.patch, timedelta(hours=2))
+    record_deletion(lake.store.objects, [replace(needed, id="cd" * 16)], b"t" * 16)
+    lake.store.objects.delete("store.json")
+    aged(lake.patch, timedelta(days=2))
     _be_later(lake.patch)
 
     def ask() -> None:
@@ -150,4 +153,4 @@ def _answered(handler: Handler, method: str, path: str, **about: Any) -> None:
 def _be_later(patch: pytest.MonkeyPatch) -> None:
     """Let the time be over for which objects of replaced blocks stay."""
     now = time.time()
-    patch.setattr("spanlake.store.upkeep.removal.time.time", lambda: now + 601)
+    patch.setattr("spanlake.store.upkeep.removal.time.time", lambda: now + 86_401)

@@ -31,8 +31,9 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Mapping[str, Sequence[Route]]:
 def _routes(module: ModuleType, patch: pytest.MonkeyPatch) -> Sequence[Route]:
     taken: list[Route] = []
     with patch.context() as local:
-        local.setattr(module, "create_app", lambda routes, _: taken.extend(routes))
+        local.setattr(module, "create_app", lambda routes, *_: taken.extend(routes))
         local.setattr(module, "http_handler", lambda *_: None)
+        local.setattr(module, "CheckedRequests", lambda *_: None)
         local.setattr(module, "Telemetry", _Silent)
         module.handler()
     return taken

@@ -129,7 +129,8 @@ def test_its_role_is_that_of_the_function_that_takes_spans_in_but_that_it_looks_
 ) -> None:
     own, ingest = statements(edge, "TaskRole"), statements(edge, "IngestRole")
     bucket = Statement("Bucket", frozenset({"s3:ListBucket"}), (f"arn:aws:s3:::{edge.outputs['Bucket']}",))
-    assert own == {"Blocks": ingest["Blocks"], "Index": ingest["Index"], "Bucket": bucket}
+    shared = {name: ingest[name] for name in ("Blocks", "Identity", "Index")}
+    assert own == {**shared, "Bucket": bucket}
 
 
 def test_only_whoever_fetches_the_image_may_do_something_anywhere(edge: Deployment) -> None:

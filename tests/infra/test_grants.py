@@ -26,6 +26,7 @@ ASKING: Mapping[str, Callable[[Lake], Ask]] = {
 _BY_LAMBDA = "Lambda does it in the function's name"
 _BY_ATHENA = "Athena does it in the function's name"
 _BY_QUERIES = "is asked for where Athena is"
+_BY_UNITS = "is asked for where the environment names the function that compacts"
 _TOLD = "S3 says that an object is missing to those alone who may list"
 NOT_ASKED_FOR: Mapping[tuple[str, str], str] = {
     **{(name, "Log"): _BY_LAMBDA for name in ASKING},
@@ -33,6 +34,8 @@ NOT_ASKED_FOR: Mapping[tuple[str, str], str] = {
     ("Compact", "Streams"): _BY_LAMBDA,
     ("Compact", "Undone"): _BY_LAMBDA,
     ("Expire", "Undone"): _BY_LAMBDA,
+    ("Compact", "Units"): _BY_UNITS,
+    ("Expire", "Units"): _BY_UNITS,
     ("Query", "Athena"): _BY_QUERIES,
     ("Query", "Columns"): _BY_ATHENA,
     ("Query", "ResultsOfAthena"): _BY_ATHENA,

@@ -35,9 +35,26 @@ def test_what_is_given_up_is_told_in_a_queue(deployed: Deploy) -> None:
     ]
     assert queue.split(":")[5].startswith(f"{STACK}-Undone-")
     (source,) = deployment.of_type("AWS::Lambda::EventSourceMapping").values()
-    (invocation,) = deployment.of_type("AWS::Lambda::EventInvokeConfig").values()
-    assert source["DestinationConfig"] == invocation["DestinationConfig"] == {"OnFailure": {"Destination": queue}}
-    assert (invocation["FunctionName"], invocation["Qualifier"]) == (f"{STACK}-expire", "live")
+    invocations = list(deployment.of_type("AWS::Lambda::EventInvokeConfig").values())
+    for given_up in (source, *invocations):
+        assert given_up["DestinationConfig"] == {"OnFailure": {"Destination": queue}}
+    assert sorted((one["FunctionName"], one["Qualifier"]) for one in invocations) == [
+        (f"{STACK}-compact", "live"),
+        (f"{STACK}-expire", "live"),
+    ]
+
+
+def test_units_of_compaction_are_handed_to_its_function(deployed: Deploy) -> None:
+    deployment = deployed()
+    for name in ("Compact", "Expire"):
+        variables = deployment[f"{name}Function"]["Environment"]["Variables"]
+        assert variables["SPANLAKE_COMPACT_FUNCTION"] == f"{STACK}-compact:live"
+        (invoked,) = [
+            found["Resource"]
+            for found in deployment[f"{name}Role"]["Policies"][0]["PolicyDocument"]["Statement"]
+            if found and found["Action"] == "lambda:InvokeFunction"
+        ]
+        assert invoked == alias("compact")
 
 
 def alarms(deployment: Deployment) -> dict[str, str]:
@@ -58,9 +75,13 @@ def test_somebody_hears_of_what_is_wrong(deployed: Deploy) -> None:
             *(f"AWS/Lambda Errors {STACK}-{name}" for name in functions),
             *(f"AWS/Lambda Throttles {STACK}-{name}" for name in functions if name != "expire"),
             f"AWS/Lambda IteratorAge {STACK}-compact",
+            f"{STACK} BlocksWaiting spanlake-compact",
+            f"{STACK} DaysQuarantined spanlake-compact",
             f"AWS/SQS ApproximateNumberOfMessagesVisible {queue}",
             "AWS/ApiGateway 5xx Api",
             f"{STACK} {Metric.SPANS_REJECTED} spanlake-ingest",
+            f"{STACK} {Metric.GARBAGE_REFUSED} spanlake-expire",
+            f"{STACK} {Metric.BLOCKS_MISSING} spanlake-query",
         ]
     )
     for alarm in deployment.of_type("AWS::CloudWatch::Alarm").values():
@@ -81,5 +102,5 @@ def test_nobody_pays_for_alarms_that_nobody_hears(deployed: Deploy) -> None:
 
 def test_without_tokens_there_is_no_alarm_of_them(deployed: Deploy) -> None:
     found = alarms(deployed(AlarmTopicArn=TOPIC, JwtIssuer="https://issuer.example", JwtAudience="spanlake"))
-    assert len(found) == 11
+    assert len(found) == 13
     assert not [name for name in found if "Authorize" in name]

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
@@ -359,3 +360,50 @@ def test_json_says_what_protobuf_says(sent: ExportTraceServiceRequest) -> None:
     received = ExportTraceServiceRequest.FromString(otlp.read_json(body).body)
 
     assert arbitrary.normal(received) == arbitrary.normal(sent)
+
+
+_MEMBERS = (
+    "traceId spanId parentSpanId name kind startTimeUnixNano endTimeUnixNano attributes events links status flags "
+    "traceState droppedAttributesCount"
+)
+_json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**25), 10**25) | st.floats() | st.text(max_size=5),
+    lambda values: (
+        st.lists(values, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "key",
+                    "value",
+                    "values",
+                    "stringValue",
+                    "intValue",
+                    "doubleValue",
+                    "boolValue",
+                    "bytesValue",
+                    "arrayValue",
+                ]
+            )
+            | st.sampled_from(
+                ["kvlistValue", "attributes", "code", "message", "name", "timeUnixNano", "traceId", "spanId"]
+            ),
+            values,
+            max_size=3,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(st.sampled_from(_MEMBERS.split()), _json_values, max_size=4), _json_values)
+def test_read_json_keeps_good_span_beside_any_values(members: dict[str, Any], other: Any) -> None:
+    scope_spans = [{"scope": other, "spans": [GOOD, GOOD | members, other]}, other]
+    body = json.dumps({"resourceSpans": [{"resource": other, "scopeSpans": scope_spans}, other]}).encode()
+
+    read = otlp.read_json(body)
+
+    spans = ExportTraceServiceRequest.FromString(read.body).resource_spans[0].scope_spans[0].spans
+    assert spans[0] == span(**GOOD)
+    assert len(otlp.read([read.body]).table) == len(spans)
+    assert len(spans) + sum(read.rejected.values()) >= 2

@@ -21,6 +21,10 @@ def post(tenant: str, name: str, lines: str = "") -> bytes:
     return head.encode() + body
 
 
+def bytewise(data: bytes) -> list[bytes]:
+    return [data[at : at + 1] for at in range(len(data))]
+
+
 def talk(port: int, *sent: bytes, close_after: bool = True) -> bytes:
     """Send pieces, close this side, and read to the end."""
     with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
@@ -49,6 +53,11 @@ def test_upgrade_offers_are_ignored_on_a_connection_that_is_kept(server: Spanlak
     requests = [post(tenant, "one", H2C), post(tenant, "two"), post(tenant, "three", WEBSOCKET)]
     assert talk(4318 + server.offset, b"".join(requests)).count(b"HTTP/1.1 200 ") == 3
     assert stored_names(server.data, tenant) == ["one", "three", "two"]
+
+
+def test_preface_of_http2_is_told_from_a_post_byte_by_byte(server: SpanlakeServer, tenant: str) -> None:
+    assert b"this port speaks HTTP/1.1" in talk(4318 + server.offset, *bytewise(PREFACE))
+    assert talk(4318 + server.offset, *bytewise(post(tenant, "kept"))).startswith(b"HTTP/1.1 200 ")
 
 
 def test_upgrade_offer_without_a_body_is_ignored(server: SpanlakeServer) -> None:
@@ -101,18 +110,6 @@ def test_other_protocols_are_logged_once_a_minute(
         assert expected in talk(9411 + server.offset, first)
     found = [line for line in server.events() if line["event"] == event]
     assert [line["port"] for line in found] == [9411 + server.offset]
-
-
-def test_body_that_is_slow_is_asked_for_again_at_the_end(start_server: StartServer) -> None:
-    server = start_server()
-    with socket.create_connection(("127.0.0.1", 4318 + server.offset), timeout=60) as client:
-        client.sendall(post("t", "late")[:-5])
-        server.wait_for(lambda: server.bytes_in_flight() > 0)
-        server.ask_to_stop()
-        answer = client.recv(65536)
-    assert answer.startswith(b"HTTP/1.1 503 ")
-    assert b"retry-after: 5" in answer
-    assert server.exit_status() == 0
 
 
 def test_the_application_is_the_same_on_every_port(server: SpanlakeServer) -> None:

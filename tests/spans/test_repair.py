@@ -256,3 +256,19 @@ def test_fields_break_off_where_protobuf_breaks_off(payload: bytes, cut: int) ->
             list(fields(payload, lambda: None))
     else:
         list(fields(payload, lambda: None))
+
+
+@given(
+    otlp.spans.map(Span.SerializeToString), st.lists(st.tuples(st.integers(0, 400), st.binary(max_size=3)), max_size=4)
+)
+@settings(max_examples=300, deadline=None)
+def test_decode_keeps_good_span_beside_any_bytes(payload: bytes, changes: list[tuple[int, bytes]]) -> None:
+    """Bytes that are changed in a span, its neighbours and their resource never cost a good span anything."""
+    for position, replacement in changes:
+        payload = payload[:position] + replacement + payload[position + len(replacement) :]
+    body = request(GOOD, payload, GOOD, resource=payload, scope=payload, scope_spans=data(9, payload))
+
+    table = decode([body, request(GOOD)]).table
+
+    good = [each for each in spans_of(to_otlp(table)) if each == Span.FromString(GOOD)]
+    assert len(good) >= 3

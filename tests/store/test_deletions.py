@@ -143,3 +143,16 @@ def test_deletions_are_told_by_time_and_tenant(store: Store) -> None:
     store.delete(SECOND)
     assert set(store.index.deletions("a", 0)) == {FIRST, SECOND}
     assert store.index.deletions("a", 0)[FIRST] > before
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_write_stores_blocks_again_that_were_removed_with_their_spans(store: Store, forgotten: bool) -> None:
+    """Removed to make room, or set aside: not replaced by others."""
+    store.send()
+    (first, *_) = store.live()
+    store.index.replace([], [first], lost=True)
+    if forgotten:
+        remove_retired(store.objects, store.index, grace_seconds=-60)
+    for _ in range(3):
+        store.send()
+        assert store.count() == (2, 1)

@@ -13,6 +13,7 @@ from spanlake_cdk.api import Api
 from spanlake_cdk.function import Function
 from spanlake_cdk.functions import Functions
 
+_MOST_WAITING = 20_000  # blocks of a day, which a query still reads in its time
 _HOUR = 3_600_000  # milliseconds
 
 
@@ -41,6 +42,8 @@ class Alarms(Construct):
         self._create(_errors({**callable_, "Expire": functions.expire}))
         self._create(_throttles(callable_))
         self._create(_upkeep(functions))
+        self._create(_storage(Stack.of(self).stack_name))
+        self._create(_compaction(Stack.of(self).stack_name))
         self._create(_requests(api, Stack.of(self).stack_name))
 
     def _create(self, alarms: Iterable[_Alarm]) -> None:
@@ -78,6 +81,30 @@ def _upkeep(functions: Functions) -> Iterable[_Alarm]:
     )
     description = "Compaction or upkeep has given up on something; the message in the queue says on what"
     yield _Alarm("WorkIsUndone", description, waiting)
+
+
+def _storage(namespace: str) -> Iterable[_Alarm]:
+    description = (
+        "Objects without an index entry were left in the bucket since they might be data; "
+        "spanlake reindex takes them in"
+    )
+    refused = _metric(namespace, "GarbageRefused", {"service": "spanlake-expire"})
+    yield _Alarm("GarbageIsRefused", description, refused)
+    description = "Blocks in the index have no objects; the log of the function query names them"
+    missing = _metric(namespace, "BlocksMissing", {"service": "spanlake-query"})
+    yield _Alarm("BlocksAreMissing", description, missing)
+
+
+def _compaction(namespace: str) -> Iterable[_Alarm]:
+    of_compact = {"service": "spanlake-compact"}
+    waiting = _metric(namespace, "BlocksWaiting", of_compact, "Maximum")
+    description = "More blocks of one day come than are merged; raise CompactConcurrency"
+    yield _Alarm("BlocksAreWaiting", description, waiting, periods=3, threshold=_MOST_WAITING)
+    quarantined = _metric(namespace, "DaysQuarantined", of_compact, "Maximum")
+    description = (
+        "Blocks of a tenant's day can not be merged and are left alone; the log of the function compact says why"
+    )
+    yield _Alarm("DayIsQuarantined", description, quarantined)
 
 
 def _requests(api: Api, namespace: str) -> Iterable[_Alarm]:

@@ -4,9 +4,10 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from aws_cdk import Duration
+from aws_cdk import ArnFormat, Duration, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_destinations as destinations
 from aws_cdk import aws_lambda_event_sources as event_sources
@@ -49,6 +50,14 @@ class Functions(Construct):
         self.undone = sqs.Queue(
             self, "Undone", retention_period=Duration.days(14), encryption=sqs.QueueEncryption.SQS_MANAGED
         )
+        # By name: a function that refers to its own alias would be a circle.
+        self._compacting = f"{Stack.of(self).stack_name}-compact:live"
+        self._compacting_arn = Stack.of(self).format_arn(
+            service="lambda",
+            resource="function",
+            resource_name=self._compacting,
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
         self.ingest = self._ingest()
         self.query = self._query()
         self.compact = self._compact()
@@ -59,6 +68,10 @@ class Functions(Construct):
 
     def _environment(self) -> Mapping[str, str]:
         return {**self._storage.locations, "SPANLAKE_RETENTION": self._settings.retention}
+
+    def _identity(self) -> iam.PolicyStatement:
+        """Compares the id of the bucket with that of the table, and gives it one."""
+        return allow("Identity", ["s3:GetObject", "s3:PutObject"], self._storage.lake.arn_for_objects("store.json"))
 
     def _ingest(self) -> Function:
         settings, storage = self._settings, self._storage
@@ -74,6 +87,9 @@ class Functions(Construct):
             },
             may=[
                 allow("Blocks", ["s3:PutObject"], self._blocks),
+                self._identity(),
+                # Who may not list is told 403 of an object that is not there, and not 404.
+                allow("Missing", ["s3:ListBucket"], storage.lake.bucket_arn),
                 permissions.adds_blocks(storage.index.table_arn),
             ],
             snap_start=settings.starts_from_snapshots,
@@ -92,6 +108,8 @@ class Functions(Construct):
             environment={**self._environment(), **self._query_limits(), **self._athena()},
             may=[
                 allow("Blocks", ["s3:GetObject"], self._blocks),
+                self._identity(),
+                allow("Deletions", ["s3:PutObject"], storage.lake.arn_for_objects("deletions/*")),
                 # Who may not list is told 403 of an object that is gone, and not 404. Athena lists.
                 allow("Missing", ["s3:ListBucket", "s3:GetBucketLocation"], storage.lake.bucket_arn),
                 allow(
@@ -112,6 +130,7 @@ class Functions(Construct):
         settings = self._settings
         return {
             "SPANLAKE_TENANT_CLAIM": settings.tenant_claim,
+            "SPANLAKE_PARTIAL_ANSWERS": "false",
             "SPANLAKE_QUERY_TIMEOUT": settings.query_timeout_seconds,
             "SPANLAKE_QUERY_MEMORY": settings.query_memory_limit,
             "SPANLAKE_QUERY_SPANS": settings.query_spans_limit,
@@ -139,15 +158,19 @@ class Functions(Construct):
                 **self._environment(),
                 "SPANLAKE_QUERY_TIMEOUT": settings.query_timeout_seconds,
                 "SPANLAKE_GLUE_TABLE": analytics.table,
+                "SPANLAKE_KEEP_REPLACED": _KEPT,
+                "SPANLAKE_COMPACT_FUNCTION": self._compacting,
             },
             may=[
                 allow("Blocks", _READS_AND_REPLACES, self._blocks),
+                self._identity(),
                 # Who may not list is told 403 of an object that is gone, and not 404.
                 allow("Missing", ["s3:ListBucket"], storage.lake.bucket_arn),
                 permissions.replaces_blocks(storage.index.table_arn),
                 allow("Stream", _READS_STREAM, storage.stream_arn),
                 allow("Streams", ["dynamodb:ListStreams"], f"{storage.index.table_arn}/stream/*"),
                 allow("Columns", ["glue:GetTable", "glue:UpdateTable"], *analytics.table_arns),
+                permissions.invokes(self._compacting_arn),
                 permissions.sends_undone(self.undone.queue_arn),
             ],
             concurrency=settings.compact_concurrency,
@@ -167,6 +190,7 @@ class Functions(Construct):
             report_batch_item_failures=True,
             on_failure=event_sources.SqsDlq(self.undone),
         )
+        compact.alias.configure_async_invoke(retry_attempts=2, on_failure=destinations.SqsDestination(self.undone))
         return compact
 
     def _expire(self) -> Function:
@@ -177,11 +201,20 @@ class Functions(Construct):
             memory_mib=settings.compact_memory_mib,
             seconds=900,
             layers=[self._layers.common],
-            environment={**self._environment(), "SPANLAKE_QUERY_TIMEOUT": settings.query_timeout_seconds},
+            environment={
+                **self._environment(),
+                "SPANLAKE_QUERY_TIMEOUT": settings.query_timeout_seconds,
+                "SPANLAKE_KEEP_REPLACED": _KEPT,
+                "SPANLAKE_GARBAGE_SHARE": "0.05",
+                "SPANLAKE_COMPACT_FUNCTION": self._compacting,
+            },
             may=[
                 allow("Blocks", _READS_AND_REPLACES, self._blocks, trash),
+                self._identity(),
+                allow("Deletions", ["s3:DeleteObject", "s3:GetObject"], storage.lake.arn_for_objects("deletions/*")),
                 allow("Garbage", ["s3:ListBucket"], storage.lake.bucket_arn),
                 permissions.replaces_blocks(storage.index.table_arn),
+                permissions.invokes(self._compacting_arn),
                 permissions.sends_undone(self.undone.queue_arn),
             ],
         )
@@ -198,6 +231,7 @@ class Functions(Construct):
         return expire
 
 
+_KEPT = "1d"  # a table that is restored to an earlier moment finds its objects
 _READS_AND_REPLACES = ("s3:DeleteObject", "s3:GetObject", "s3:PutObject")
 _READS_STREAM = ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator")
 _ATHENA = (

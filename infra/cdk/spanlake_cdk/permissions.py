@@ -32,6 +32,11 @@ def replaces_blocks(index_arn: str) -> iam.PolicyStatement:
     return allow("Index", _of("dynamodb", actions), index_arn)
 
 
+def invokes(arn: str) -> iam.PolicyStatement:
+    """Hands units of work to a function."""
+    return allow("Units", ["lambda:InvokeFunction"], arn)
+
+
 def sends_undone(queue_arn: str) -> iam.PolicyStatement:
     """Tells of what was given up."""
     return allow("Undone", ["sqs:SendMessage"], queue_arn)

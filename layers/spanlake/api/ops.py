@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import TypeVar
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -15,8 +16,10 @@ from spanlake.api.status_pages import status_pages
 from spanlake.config import Config
 from spanlake.metrics import Metrics
 from spanlake.store.deadline import REQUEST_SECONDS, limited
-from spanlake.store.index import DaySummary
-from spanlake.store.summary import by_day
+from spanlake.store.index import DaySummary, UnfinishedMerge
+from spanlake.store.summary import by_day, quarantined_days
+
+T = TypeVar("T")
 
 # Grafana turns features on by comparing this with Tempo versions; what follows the + does not count (semver 2.0.0, 10).
 _TEMPO_API = "3.1.0"
@@ -28,6 +31,7 @@ class Operations:
 
     hindrance: Callable[[], str | None]  # why the process does not take requests right now, None when it does
     summary: Callable[[], Sequence[DaySummary]]
+    unfinished_merges: Callable[[], Sequence[UnfinishedMerge]]
     settings: Mapping[str, str]  # shown as they are, so never a secret
     started: float  # seconds since 1970
     config: Config  # shown without what looks like a secret
@@ -58,7 +62,8 @@ def ops_routes(operations: Operations) -> list[Route]:
 
     async def status(_: Request) -> Response:
         summary = await run_in_threadpool(_in_time, operations.summary)
-        return JSONResponse(_status(operations, summary))
+        unfinished = await run_in_threadpool(_in_time, operations.unfinished_merges)
+        return JSONResponse(_status(operations, summary, unfinished))
 
     async def buildinfo(_: Request) -> Response:
         return JSONResponse(_buildinfo())
@@ -71,13 +76,15 @@ def ops_routes(operations: Operations) -> list[Route]:
     ]
 
 
-def _in_time(summary: Callable[[], Sequence[DaySummary]]) -> Sequence[DaySummary]:
-    """The summary as a request asks for it: storage that does not answer is given up."""
+def _in_time(ask: Callable[[], T]) -> T:
+    """What storage answers to a request; storage that does not answer is given up."""
     with limited(REQUEST_SECONDS):
-        return summary()
+        return ask()
 
 
-def _status(operations: Operations, summary: Sequence[DaySummary]) -> dict[str, object]:
+def _status(
+    operations: Operations, summary: Sequence[DaySummary], unfinished: Sequence[UnfinishedMerge]
+) -> dict[str, object]:
     hindrance = operations.hindrance()
     return {
         "version": version("spanlake"),
@@ -85,6 +92,7 @@ def _status(operations: Operations, summary: Sequence[DaySummary]) -> dict[str, 
         "uptimeSeconds": round(time.time() - operations.started),
         "settings": dict(operations.settings),
         "store": by_day(summary),
+        "quarantined": quarantined_days(unfinished, time.time()),
     }
 
 

@@ -28,6 +28,7 @@ from spanlake.spans.encode import to_otlp, with_every_message
 from spanlake.spans.ids import TRACE_ID, parse_id
 from spanlake.spans.tempo_json import trace_v1, trace_v2
 from spanlake.traceql import Unsupported, check, parse
+from spanlake.traceql.ids import with_plain_ids
 from spanlake.traceql.parser import parse_identifier
 from spanlake.traceql.tree import Attribute, Field, Intrinsic, IntrinsicField, Query
 
@@ -112,7 +113,7 @@ class Tempo:
         """
         protobuf, params = _accepts_protobuf(request), _params(request, TRACE_V2)
         query, keep_hierarchy = params.query().strip(), params.truth("keep_hierarchy")
-        checked = check(parse(query), self._querier.sizes) if query else None
+        checked = check(_parsed(query), self._querier.sizes) if query else None
         wanted = SpanFilter.of(checked, keep_hierarchy=keep_hierarchy) if checked else None
         partial = "" if wanted is None else "only the spans that match q"
 
@@ -142,7 +143,7 @@ class Tempo:
         spans = params.whole("spss", DEFAULT_SPANS_PER_SET)
 
         def ask(stop: Cancellation) -> bytes:
-            query = parse(q) if q else query_of_tags(params.text("tags"), shortest, longest)
+            query = _parsed(q) if q else query_of_tags(params.text("tags"), shortest, longest)
             plan = self._querier.plan(check(query, self._querier.sizes))
             wanted = Search(plan, when.start_ns, when.end_ns, limit, spans, Ranking.of(query))
             return to_json(answers.search(self._querier.search(tenant, wanted, stop), with_spans=bool(q)))
@@ -227,7 +228,7 @@ class Tempo:
                 raise Unsupported("the query's operators stand too deep in each other", text) from None
 
     def _metrics_query(self, text: str) -> Query:
-        query = check(parse(text), self._querier.sizes)
+        query = check(_parsed(text), self._querier.sizes)
         if not query.is_metrics:
             raise Unsupported("a metrics query ends in a function such as rate()", query.text, len(query.text))
         return query
@@ -271,6 +272,10 @@ class Tempo:
             return to_json(render(self._querier.tag_values(tenant, fields, q, when, stop, most=most)))
 
         return _json(await self._run(request, ask))
+
+
+def _parsed(text: str) -> Query:
+    return with_plain_ids(parse(text))
 
 
 def _params(request: Request, known: Collection[str]) -> Params:

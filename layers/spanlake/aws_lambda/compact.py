@@ -1,4 +1,4 @@
-"""The function that merges small blocks, woken by the index table's stream when new ones have come.
+"""The function that merges small blocks, woken by the index table's stream when new ones have come, or by a unit.
 
 Of each record it needs the keys alone. A day's blocks are planned for once in a batch; if that fails, the records of
 that day are reported, and Lambda hands them in again. So are those of new attributes, for which the Glue table has to
@@ -13,10 +13,12 @@ from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import 
 
 from spanlake.aws_lambda.columns import Columns
 from spanlake.aws_lambda.compaction import Compaction, Day, day_before
+from spanlake.aws_lambda.identity import IdentityCheck
 from spanlake.aws_lambda.settings import settings
 from spanlake.aws_lambda.snapshot import prepare_for_snapshot
 from spanlake.aws_lambda.store import LambdaStore
 from spanlake.aws_lambda.telemetry import Event, Handler, Telemetry
+from spanlake.aws_lambda.units import Unit, compacting_units
 from spanlake.store.dynamodb_table import Key, day_of, is_entry_key
 
 
@@ -57,11 +59,17 @@ def handler() -> Handler:
     """The function as its environment wants it; raises InvalidSetting and StoreError."""
     config, telemetry = settings(os.environ), Telemetry("spanlake-compact")
     store = LambdaStore.open(config)
-    compaction, columns = Compaction(store, config, telemetry), Columns(store, config.athena)
+    compaction = Compaction(store, config, telemetry, compacting_units(os.environ, store))
+    columns = Columns(store, config.athena)
+    check = IdentityCheck(store, telemetry)
     prepare_for_snapshot()
 
     def compact(event: Event, context: Any) -> Any:
         compaction.deadline.follow(context)
+        check()
+        unit = Unit.of(event)
+        if unit is not None:
+            return compaction.run(unit)
         processor = BatchProcessor(EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)
         answer = process_partial_response(event, _Batch(compaction, columns, event), processor, context)
         compaction.remove_retired()

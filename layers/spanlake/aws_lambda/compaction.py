@@ -1,18 +1,22 @@
 """Compaction as functions do it: day by day, as far as the time of an invocation goes."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 
-from spanlake.aws_lambda.deadline import Deadline
+from spanlake.aws_lambda.deadline import Deadline, OutOfTime
 from spanlake.aws_lambda.store import LambdaStore
 from spanlake.aws_lambda.telemetry import Metric, Telemetry
+from spanlake.aws_lambda.units import Unit, Units
 from spanlake.config import Config, replaced_seconds
+from spanlake.store.days import day_range
 from spanlake.store.upkeep.compaction import Compactor
 from spanlake.store.upkeep.policy import Merge
 from spanlake.store.upkeep.removal import Removed, remove_retired
 
 Day = tuple[str, date]  # tenant and day
+
+_OWN_MERGES = 8  # of a day in one invocation: each takes about a second
 
 _log = logging.getLogger(__name__)
 
@@ -20,20 +24,76 @@ _log = logging.getLogger(__name__)
 class Compaction:
     """Merges what is due, and removes what was merged before."""
 
-    def __init__(self, store: LambdaStore, config: Config, telemetry: Telemetry) -> None:
+    def __init__(self, store: LambdaStore, config: Config, telemetry: Telemetry, units: Units | None = None) -> None:
+        """With ``units``, what is too much for one invocation is handed to others."""
         self._store = store
         self._grace_seconds = replaced_seconds(config)
         self._telemetry = telemetry
+        self._units = units
         self.deadline = Deadline()
         self._compactor = Compactor(store.objects, store.index, pause=self.deadline.check)
 
     def compact(self, days: Iterable[Day]) -> None:
         """Do the merges that are due on these days; raises OutOfTime and StorageUnavailable."""
         for day in days:
-            while merges := self._compactor.plan(*day):
-                done = [merge for merge in merges if self._merge(merge)]
-                if not done:
-                    break
+            self._compact(day)
+
+    def hand_out(self, days: Iterable[Day]) -> None:
+        """Have each day that needs it compacted by an invocation of its own, or here where there are none.
+
+        Raises OutOfTime and StorageUnavailable.
+        """
+        for day in days:
+            self.deadline.check()
+            if self._units is None:
+                self._compact(day)
+            elif day in self._compactor.quarantined() or self._compactor.plan(*day):
+                self._units.send(Unit(*day))
+
+    def run(self, unit: Unit) -> None:
+        """Do a unit of work, or hand on what of it there is no time for; raises OutOfTime and StorageUnavailable."""
+        try:
+            if unit.merges:
+                self._merge_named(unit)
+            else:
+                self._compact((unit.tenant, unit.date))
+        except OutOfTime:
+            following = unit.next_turn
+            if self._units is None or following is None:
+                raise
+            self._units.send(following)
+
+    def _compact(self, day: Day) -> None:
+        while merges := self._planned(day):
+            own = merges if self._units is None else merges[:_OWN_MERGES]
+            self._share(day, merges[len(own) :])
+            done = [merge for merge in own if self._merge(merge)]
+            if not done or len(own) < len(merges):
+                break
+
+    def _planned(self, day: Day) -> list[Merge]:
+        """The merges that are due, with what waits, and what is left alone, counted."""
+        if day in self._compactor.quarantined():
+            self._telemetry.count(Metric.DAYS_QUARANTINED, 1)
+            _log.error("day quarantined", extra={"tenant": day[0], "date": day[1].isoformat()})
+        merges = self._compactor.plan(*day)
+        self._telemetry.count(Metric.BLOCKS_WAITING, self._compactor.waiting)
+        return merges
+
+    def _share(self, day: Day, merges: Sequence[Merge]) -> None:
+        """Hand merges to other invocations."""
+        for first in range(0, len(merges), _OWN_MERGES):
+            named = [tuple(block.id for block in merge.inputs) for merge in merges[first : first + _OWN_MERGES]]
+            assert self._units is not None
+            self._units.send(Unit(*day, tuple(named)))
+
+    def _merge_named(self, unit: Unit) -> None:
+        """Do the merges of a unit whose blocks are all live."""
+        found = self._store.index.find(unit.tenant, *day_range(unit.date))
+        live = {block.id: block for block in found if block.date == unit.date}
+        for ids in unit.merges:
+            if live.keys() >= set(ids):
+                self._merge(Merge(tuple(live[id_] for id_ in ids)))
 
     def all_days(self) -> list[Day]:
         """The days that have live blocks, of all tenants."""

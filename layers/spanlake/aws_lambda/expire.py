@@ -15,6 +15,7 @@ from spanlake.aws_lambda.settings import settings
 from spanlake.aws_lambda.snapshot import prepare_for_snapshot
 from spanlake.aws_lambda.store import LambdaStore
 from spanlake.aws_lambda.telemetry import Event, Handler, Telemetry
+from spanlake.aws_lambda.units import compacting_units
 from spanlake.config import Config
 from spanlake.store.identity import check_identity
 from spanlake.store.upkeep.clock import is_trusted
@@ -45,7 +46,7 @@ class Upkeep:
             # Whoever stored the same again just then may add its entry only now, and this is not called in a minute.
             self.wait(_REGRET_SECONDS)
             put_back(objects, index)
-        self.compaction.compact(self.compaction.all_days())
+        self.compaction.hand_out(self.compaction.all_days())
 
     def _remove(self) -> None:
         objects, index, retention = self.store.objects, self.store.index, self.config.retention
@@ -64,7 +65,7 @@ def handler() -> Handler:
     """The function as its environment wants it; raises InvalidSetting and StoreError."""
     config, telemetry = settings(os.environ), Telemetry("spanlake-expire")
     store = LambdaStore.open(config)
-    compaction = Compaction(store, config, telemetry)
+    compaction = Compaction(store, config, telemetry, compacting_units(os.environ, store))
     upkeep = Upkeep(store, config, compaction, time.sleep)
     prepare_for_snapshot()
 

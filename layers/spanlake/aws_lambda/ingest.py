@@ -8,6 +8,7 @@ from spanlake.api.app import create_app
 from spanlake.api.errors import INGEST_ERRORS
 from spanlake.api.ingest_routes import ingest_routes
 from spanlake.aws_lambda.http import http_handler
+from spanlake.aws_lambda.identity import CheckedRequests, IdentityCheck
 from spanlake.aws_lambda.settings import settings, tenant_claim
 from spanlake.aws_lambda.snapshot import prepare_for_snapshot
 from spanlake.aws_lambda.store import LambdaStore
@@ -30,5 +31,6 @@ def handler() -> Handler:
     ingest = Ingest(admission, DirectCommit(commit).submit, limits, telemetry)
     routes = ingest_routes(ingest, ThreadPoolExecutor(1, thread_name_prefix="body"))
     app = create_app(routes, INGEST_ERRORS)
+    checked = CheckedRequests(app, IdentityCheck(store, telemetry))
     prepare_for_snapshot()
-    return telemetry.handler(http_handler(app, tenant_claim(os.environ), config.cors_origins))
+    return telemetry.handler(http_handler(checked, tenant_claim(os.environ), config.cors_origins))

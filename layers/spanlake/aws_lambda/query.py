@@ -12,6 +12,7 @@ from spanlake.api.partial import PartialAnswers
 from spanlake.api.query_errors import ALL_ERRORS
 from spanlake.api.tempo import tempo_routes
 from spanlake.aws_lambda.http import http_handler
+from spanlake.aws_lambda.identity import CheckedRequests, IdentityCheck
 from spanlake.aws_lambda.settings import settings, tenant_claim
 from spanlake.aws_lambda.snapshot import prepare_for_snapshot
 from spanlake.aws_lambda.store import LambdaStore
@@ -30,11 +31,14 @@ def handler() -> Handler:
         config.retention, config.partial_answers, lambda blocks: telemetry.count(Metric.BLOCKS_MISSING, blocks)
     )
     querier = open_querier(store.objects, store.index, config.query, None, _engine(store, config.athena), missing)
-    operations = Operations(lambda: None, store.index.summary, _shown(config), time.time(), config)
+    operations = Operations(
+        lambda: None, store.index.summary, store.index.unfinished_merges, _shown(config), time.time(), config
+    )
     routes = [*ops_routes(operations), *tempo_routes(querier, telemetry.time_query)]
     app = create_app(routes, ALL_ERRORS, [Middleware(PartialAnswers)])
+    checked = CheckedRequests(app, IdentityCheck(store, telemetry))
     prepare_for_snapshot()
-    return telemetry.handler(http_handler(app, tenant_claim(os.environ)))
+    return telemetry.handler(http_handler(checked, tenant_claim(os.environ)))
 
 
 def _engine(store: LambdaStore, settings: AthenaSettings) -> Engine | None:

@@ -33,7 +33,10 @@ class Metric(StrEnum):
     QUERY_DURATION = "QueryDuration"
     BLOCKS_MERGED = "BlocksMerged"
     MERGES_LOST = "MergesLost"
+    BLOCKS_WAITING = "BlocksWaiting"
+    DAYS_QUARANTINED = "DaysQuarantined"
     BLOCKS_DELETED = "BlocksDeleted"
+    STORE_MISMATCHES = "StoreMismatches"
     BLOCKS_MISSING = "BlocksMissing"
     GARBAGE_REFUSED = "GarbageRefused"
 

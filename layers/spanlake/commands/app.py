@@ -35,6 +35,7 @@ def register(app: typer.Typer) -> None:
     app.command()(status)
     app.command()(compact)
     app.command()(reindex)
+    app.command()(verify)
     app_transfer.register(app)
 
 
@@ -140,3 +141,22 @@ def reindex(
 
     with failures_reported():
         run(data, objects, index, dry_run=dry_run)
+
+
+def verify(
+    *,
+    data: _Data = Path("data"),
+    objects: _Objects = "",
+    index: _Index = "",
+    quarantine: Annotated[
+        bool, typer.Option("--quarantine", help="Set damaged blocks aside, so that all others are served.")
+    ] = False,
+) -> None:
+    """Read every block and compare it with its checksums and the index.
+
+    Exits with 0 when all is well, 2 when blocks are damaged or missing.
+    """
+    from spanlake.commands.verify import run
+
+    with failures_reported():
+        run(data, objects, index, quarantine=quarantine)

@@ -16,6 +16,11 @@ _Objects = Annotated[
 _Index = Annotated[
     str, typer.Option(envvar="SPANLAKE_INDEX", metavar="URL", help="Index, dynamodb://table; else in DIR.")
 ]
+_Headers = Annotated[
+    list[str] | None,
+    typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="Header to send with --url; repeatable."),
+]
+_TIMEOUT_SECONDS = 60.0
 _Tenant = Annotated[str, typer.Option(metavar="NAME", help="Tenant whose spans they are.")]
 
 
@@ -75,6 +80,10 @@ def export(  # noqa: PLR0913 - one for each option
     start: Annotated[str, typer.Option(metavar="TIME", help="From when, as 2026-11-22T12:30 or Unix seconds.")] = "",
     end: Annotated[str, typer.Option(metavar="TIME", help="Until when.")] = "",
     tenant: _Tenant = "single-tenant",
+    url: Annotated[
+        str, typer.Option(metavar="URL", help="Server of the Tempo API to export from, any; else the store.")
+    ] = "",
+    headers: _Headers = None,
     data: _Data = Path("data"),
     objects: _Objects = "",
     index: _Index = "",
@@ -84,15 +93,23 @@ def export(  # noqa: PLR0913 - one for each option
     Exits with 0 when spans were written, 1 when there were none, 2 when it failed.
     """
     from spanlake.commands.errors import InvalidOption
-    from spanlake.commands.export_spans import FileFormat, Wanted, bounds_ns, run
+    from spanlake.commands.export_file import FileFormat
+    from spanlake.commands.export_spans import Wanted, bounds_ns, run
 
     with failures_reported():
         if file_format not in list(FileFormat):
             raise InvalidOption(f"invalid --format: write {' or '.join(FileFormat)}")
-        run(data, objects, index, Wanted(tenant, *bounds_ns(since, start, end), traceql), file, FileFormat(file_format))
+        wanted, form = Wanted(tenant, *bounds_ns(since, start, end), traceql), FileFormat(file_format)
+        if url:
+            from spanlake.commands.ask.connection import connect
+            from spanlake.commands.export_server import run as run_from_server
+
+            run_from_server(connect(url, tenant, headers or (), _TIMEOUT_SECONDS), wanted, file, form)
+        else:
+            run(data, objects, index, wanted, file, form)
 
 
-def import_(
+def import_(  # noqa: PLR0913 - one for each option
     files: Annotated[list[str], typer.Argument(metavar="FILE…", help="Files with spans; - is standard input.")],
     *,
     tenant: _Tenant = "single-tenant",
@@ -105,6 +122,10 @@ def import_(
             help="How long spans are kept, as in 14d; older ones are refused; 0 takes any age.",
         ),
     ] = "0",  # type: ignore[assignment]
+    url: Annotated[
+        str, typer.Option(metavar="URL", help="Server to send them to, its port of OTLP over HTTP; else the store.")
+    ] = "",
+    headers: _Headers = None,
     data: _Data = Path("data"),
     objects: _Objects = "",
     index: _Index = "",
@@ -114,7 +135,8 @@ def import_(
     A file that is imported again is stored once. Exits with 0 when spans were stored, 1 when there were none, 2 when
     something could not be read.
     """
-    from spanlake.commands.import_spans import Target, run
+    from spanlake.commands.ask.connection import connect
+    from spanlake.commands.import_spans import Target, run, run_to_server
     from spanlake.store.errors import InvalidTenant
     from spanlake.store.tenant import validate_tenant
 
@@ -125,7 +147,10 @@ def import_(
             from spanlake.commands.errors import InvalidOption
 
             raise InvalidOption(f"invalid --tenant: {error}") from None
-        run(files, Target(data, objects, index, tenant, retention))
+        if url:
+            run_to_server(files, connect(url, tenant, headers or (), _TIMEOUT_SECONDS))
+        else:
+            run(files, Target(data, objects, index, tenant, retention))
 
 
 def backup(

@@ -18,8 +18,10 @@ from spanlake.store.upkeep.removal import remove_retired
 def run(data: Path, objects_url: str, index_url: str) -> None:
     """Merge all there is to merge, as on a day that is over; raises CommandError."""
     with opened(data, objects_url, index_url) as (objects, index):
-        compactor = Compactor(objects, index)
+        compactor = Compactor(objects, index, quarantines=False)
         done = _compact(compactor)
+        for unfinished in index.unfinished_merges():  # another attempt, since what was planned anew has other ids
+            index.end_merge(unfinished.merge)
         removed = remove_retired(objects, index)
     typer.echo(_told(done))
     if removed.blocks:

@@ -16,7 +16,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+from spanlake.commands.ask.client import Client
 from spanlake.commands.errors import CommandError, ExitCode
+from spanlake.commands.import_server import send
 from spanlake.commands.show.figures import counted
 from spanlake.ingest.pipeline import Pipeline
 from spanlake.ingest.request import Format, Receipt, Request
@@ -48,6 +50,10 @@ _FORMATS = {
     Kind.JAEGER_JSON: Format.of_each("jaeger_json", jaeger_json.read),
     Kind.ZIPKIN_JSON: Format.of_each("zipkin_json", zipkin_json.spans),
 }
+
+
+Commit = Callable[[Sequence[Request]], Sequence[Receipt | Exception]]
+"""Stores requests; what became of each of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +90,26 @@ class _Totals:
 
 def run(files: Sequence[str], target: Target) -> None:
     """Store the spans of files; raises CommandError, and typer.Exit when something could not be read."""
-    totals = _Totals()
     for file in files:
         _require(file)
-    with _store(target) as commit, _progress(files) as advance:
+    with _store(target) as commit:
+        import_files(files, partial(commit, target.tenant))
+
+
+def run_to_server(files: Sequence[str], client: Client) -> None:
+    """Send the spans of files to a server; raises what ``run`` raises."""
+    for file in files:
+        _require(file)
+    import_files(files, partial(send, client))
+
+
+def import_files(files: Sequence[str], commit: Commit) -> None:
+    """Store the spans of files by a function; raises CommandError, and typer.Exit."""
+    totals = _Totals()
+    with _progress(files) as advance:
         for file in files:
             with _opened(file) as source:
-                _import_file(file, source, partial(commit, target.tenant), totals, advance)
+                _import_file(file, source, commit, totals, advance)
             totals.files += 1
     _tell(totals)
 
@@ -98,7 +117,7 @@ def run(files: Sequence[str], target: Target) -> None:
 def _import_file(
     name: str,
     source: BinaryIO,
-    commit: Callable[[Sequence[Request]], Sequence[Receipt | Exception]],
+    commit: Commit,
     totals: _Totals,
     advance: Callable[[BinaryIO], None],
 ) -> None:

@@ -1,6 +1,7 @@
 """What ``spanlake status`` does."""
 
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from spanlake.commands.read import answer
 from spanlake.commands.show.figures import size
 from spanlake.commands.show.printable import printable
 from spanlake.commands.show.terminal import output, print_json
-from spanlake.store.summary import by_day
+from spanlake.store.summary import by_day, quarantined_days
 
 _STATUS = "/status"
 _FIGURES = ("blocks", "spans", "bytes")
@@ -37,7 +38,8 @@ def of_server(client: Client) -> Told:
 def in_directory(data: Path) -> Told:
     """What lies in a data directory; raises CommandError."""
     with opened(data) as (_, index):
-        return Told(str(data), json.dumps({"store": by_day(index.summary())}).encode())
+        quarantined = quarantined_days(index.unfinished_merges(), time.time())
+        return Told(str(data), json.dumps({"store": by_day(index.summary()), "quarantined": quarantined}).encode())
 
 
 def run(told: Told, *, as_json: bool) -> None:
@@ -47,8 +49,25 @@ def run(told: Told, *, as_json: bool) -> None:
         print_json(told.body)
     elif days:
         output().print(_table(days))
+        for line in _quarantined(told.body):
+            output().print(Text(line, style="red"))
     if not days:
         raise nothing_found(f"{told.whose} holds no spans")
+
+
+def _quarantined(body: bytes) -> list[str]:
+    """A line for each day that compaction leaves alone; servers of older versions do not tell."""
+    found = answer.parse(body)
+    days = answer.objects(found, "quarantined") if "quarantined" in found else []
+    return [
+        f"{_text(day, 'tenant')} {_text(day, 'date')}: compaction has failed {answer.whole(day, 'attempts')} times "
+        f"({_text(day, 'reason')}) and leaves the day alone: try again with spanlake compact"
+        for day in days
+    ]
+
+
+def _text(day: answer.Object, key: str) -> str:
+    return printable(answer.text(day, key))
 
 
 def _table(days: list[answer.Object]) -> Table:

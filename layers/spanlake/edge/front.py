@@ -6,18 +6,21 @@ of a connection up to the headers of its first call, and from then on only passe
 """
 
 import asyncio
+import os
+import secrets
 import shutil
 import socket
+import sys
 import tempfile
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import cast
 
 from spanlake.edge import http2
 from spanlake.ingest.misdirected import TLS_ADVICE, Notices
 
 _TLS_HANDSHAKE = b"\x16\x03"  # RFC 8446, 5.1: the type and the version of a first record
+_BACKLOG = 2048  # connections that wait to be accepted
 _HELD_BYTES = 256 << 10  # that are written to one side before the other is read no further
 _PREFACE_SECONDS = 20.0  # in which a client has to say that it speaks HTTP/2
 _LINGER_SECONDS = 2.0  # in which a client may send what it had begun, and read the answer
@@ -33,24 +36,24 @@ class Front:
 
 
 class FrontServer:
-    """Listens for clients, and passes what they send to a server on a socket in the file system."""
+    """Listens for clients, and passes what they send to a server on a Unix socket."""
 
     def __init__(self, front: Front) -> None:
         self._front = front
-        self._folder = Path(tempfile.mkdtemp(prefix="spanlake-grpc-"))  # that nobody else can enter
+        self._behind = _UnixSocket()
         self._connections: set[asyncio.BaseTransport] = set()
         self._server: asyncio.Server | None = None
 
     @property
-    def path(self) -> Path:
-        """Where the server behind has to listen."""
-        return self._folder / "socket"
+    def address(self) -> str:
+        """Where the server behind has to listen, as grpc writes it."""
+        return self._behind.address
 
     async def start(self, listener: socket.socket) -> None:
         """Take connections to a socket; the server behind listens already."""
         loop = asyncio.get_running_loop()
-        made = partial(_Arriving, self._front, self.path, self._connections)
-        self._server = await loop.create_server(made, sock=listener)
+        made = partial(_Arriving, self._front, self._behind, self._connections)
+        self._server = await loop.create_server(made, sock=listener, backlog=_BACKLOG)
 
     def stop_listening(self) -> None:
         """Take no new connections."""
@@ -61,7 +64,33 @@ class FrontServer:
         """End all connections, and remove what was made."""
         for transport in list(self._connections):
             transport.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._behind.remove()
+
+
+class _UnixSocket:
+    """The name of a Unix socket. On Linux it is in no file system, which may be read-only."""
+
+    def __init__(self) -> None:
+        name = f"spanlake-{os.getpid()}-{secrets.token_hex(8)}"
+        self._folder = None if sys.platform == "linux" else tempfile.mkdtemp(prefix="spanlake-")
+        self._path = f"\0{name}" if self._folder is None else f"{self._folder}/{name}"
+        self.address = f"unix-abstract:{name}" if self._folder is None else f"unix:{self._path}"
+
+    def connected(self) -> socket.socket:
+        """Connect; raises OSError, also when too many others wait to be accepted."""
+        client = socket.socket(socket.AF_UNIX)
+        try:
+            client.setblocking(False)
+            client.connect(self._path)
+        except OSError:
+            client.close()
+            raise
+        return client
+
+    def remove(self) -> None:
+        """Remove what there is of it in the file system."""
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
 
 class _Relay(asyncio.Protocol):
@@ -88,9 +117,9 @@ class _Relay(asyncio.Protocol):
 class _Arriving(asyncio.Protocol):
     """A client of which it is not known yet what it wants."""
 
-    def __init__(self, front: Front, path: Path, connections: set[asyncio.BaseTransport]) -> None:
+    def __init__(self, front: Front, server: _UnixSocket, connections: set[asyncio.BaseTransport]) -> None:
         self._front = front
-        self._path = path
+        self._server = server
         self._connections = connections
         self._loop = asyncio.get_running_loop()
         self._held = bytearray()  # what the server behind does not have yet
@@ -127,8 +156,8 @@ class _Arriving(asyncio.Protocol):
     async def _connect(self) -> None:
         try:
             made = partial(_Relay, self._transport, self._connections)
-            behind, _ = await self._loop.create_unix_connection(made, str(self._path))
-        except OSError:  # the server behind has stopped
+            behind, _ = await self._loop.create_unix_connection(made, sock=self._server.connected())
+        except OSError:  # the server behind has stopped, or has no room
             self._transport.close()
             return
         behind.set_write_buffer_limits(_HELD_BYTES)

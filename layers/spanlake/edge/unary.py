@@ -15,9 +15,12 @@ from spanlake.ingest.metrics import IngestMetrics
 from spanlake.ingest.request import Format, Receipt
 from spanlake.ingest.service import Ingest
 from spanlake.ingest.tenant import HEADER, tenant_named
+from spanlake.receivers.recognition import explained
+from spanlake.spans.decode import MalformedRequest
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
 
+_PROTOBUF = "application/x-protobuf"  # what messages should be
 _READERS = 8  # messages that are received at once, each up to the largest size
 
 _log = logging.getLogger(__name__)
@@ -77,7 +80,10 @@ class StoringMethod:
         with self._ingest.admission.enter() as place:
             body = await self._message(context)
             place.grow(len(body))
-            return await self._ingest.stored(tenant, body, self._method.format)
+            try:
+                return await self._ingest.stored(tenant, body, self._method.format)
+            except MalformedRequest as error:
+                raise explained(error, body, _PROTOBUF) from None
 
     async def _message(self, context: Context) -> bytes:
         async with self._readers, self._ingest.deadline.within(self._ingest.limits.body_seconds):

@@ -77,7 +77,9 @@ def _operations(config: Config, store: Store, lifecycle: Lifecycle) -> Operation
     def hindrance() -> str | None:
         return lifecycle.hindrance() or store.index.hindrance()
 
-    return Operations(hindrance, store.index.summary, _settings(config), time.time(), config)
+    return Operations(
+        hindrance, store.index.summary, store.index.unfinished_merges, _settings(config), time.time(), config
+    )
 
 
 def _settings(config: Config) -> Mapping[str, str]:

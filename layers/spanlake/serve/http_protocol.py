@@ -47,9 +47,14 @@ class HttpProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._offers_upgrade = False
         self._is_first = True
+        self._first = b""  # bytes that may become a preface of HTTP/2
 
     def data_received(self, data: bytes) -> None:
         if self._is_first:
+            data = self._first + data
+            if len(data) < len(_HTTP2_PREFACE) and _HTTP2_PREFACE.startswith(data):
+                self._first = data
+                return
             self._is_first = False
             if self._is_another_protocol(data):
                 return

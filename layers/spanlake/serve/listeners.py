@@ -73,8 +73,9 @@ class _Listener:
         self._front = FrontServer(Front(where.port, advice, ingest.notices))
         service = _SERVICES[where.face](ingest, where.port)
         handlers = [service.handler(), OtherServices(ingest.notices, where.port, advice)]
-        address = f"unix:{self._front.path}"
-        self._server = GrpcServer(handlers, address, max_message_bytes=ingest.limits.body_bytes, shared=shared)
+        self._server = GrpcServer(
+            handlers, self._front.address, max_message_bytes=ingest.limits.body_bytes, shared=shared
+        )
 
     async def start(self) -> None:
         """Take calls; raises OSError when the address can not be had."""

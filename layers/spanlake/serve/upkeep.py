@@ -125,6 +125,7 @@ class Upkeep:
         """The merges that are due, of days on which something is new, or that were not looked at for a while."""
         summary = self._index.summary()
         self._metrics.waiting(sum(day.blocks for day in summary if day.level == 0))
+        self._metrics.quarantined(len(self._compactor.quarantined()))
         states = _states(summary)
         self._planned = {day: self._planned[day] for day in states if day in self._planned}
         for day in days_of(summary):

@@ -22,6 +22,7 @@ from spanlake.store.dynamodb_items import (
     to_block,
     to_entry,
 )
+from spanlake.store.dynamodb_merges import Merges
 from spanlake.store.dynamodb_requests import NoTable, Refused, Requests
 from spanlake.store.dynamodb_retention import renew
 from spanlake.store.dynamodb_summary import Summaries
@@ -40,7 +41,16 @@ from spanlake.store.dynamodb_table import (
 )
 from spanlake.store.dynamodb_update import Action, Missing, Update
 from spanlake.store.errors import StorageCorrupt, StorageUnavailable, StoreError
-from spanlake.store.index import MAX_REPLACED, Block, Catalog, CatalogEntry, DaySummary, StoredBefore
+from spanlake.store.index import (
+    MAX_REPLACED,
+    Block,
+    Catalog,
+    CatalogEntry,
+    DaySummary,
+    MergeKey,
+    StoredBefore,
+    UnfinishedMerge,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -87,6 +97,7 @@ class DynamoIndex:
         self._days = Days(self._requests, retention)
         self._swaps = Swaps(self._requests, retention)
         self._deletions = Deletions(self._requests)
+        self._merges = Merges(self._requests)
         self._summaries = Summaries(self._requests, self._days)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="index")
 
@@ -117,7 +128,7 @@ class DynamoIndex:
         self._summaries.forget(blocks)
         return stored_before
 
-    def replace(self, added: Sequence[Block], removed: Sequence[Block]) -> None:
+    def replace(self, added: Sequence[Block], removed: Sequence[Block], *, lost: bool = False) -> None:
         """Swap blocks in one transaction; raises IndexConflict when a removed block is not live, or hides more."""
         if len(added) + len(removed) > MAX_REPLACED:
             raise ValueError(f"a swap takes at most {MAX_REPLACED} blocks")
@@ -129,7 +140,7 @@ class DynamoIndex:
         # A transaction holds 4 MB of what there was and will be. Large blocks are compacted by a few at a time; where
         # nothing takes their place they go one by one as well as all at once.
         for some in [removed] if added else _transactions(removed):
-            self._swaps.swap(added, some)
+            self._swaps.swap(added, some, lost=lost)
         self._summaries.forget((*added, *removed))
 
     def hide(self, blocks: Sequence[Block], trace_id: bytes) -> None:
@@ -191,13 +202,16 @@ class DynamoIndex:
 
     def get_property(self, name: str) -> str | None:
         """A property of the index as a whole."""
-        item = self._requests.get([(STORE, name)]).get((STORE, name))
-        return None if item is None else str(item["value"])
+        items = self._requests.query(STORE, begins=name)
+        return next((str(item["value"]) for item in items if item["sk"] == name), None)
 
     def claim_property(self, name: str, value: str) -> str:
         """Set a property unless it has a value; the value that it has then."""
-        self._requests.update(Update((STORE, name), once={"value": value}))
-        return str(self._requests.get([(STORE, name)])[STORE, name]["value"])
+        found = self.get_property(name)
+        if found is None:
+            self._requests.update(Update((STORE, name), once={"value": value}))
+            found = self.get_property(name)
+        return value if found is None else found
 
     def set_property(self, name: str, value: str) -> None:
         """Set a property."""
@@ -222,6 +236,18 @@ class DynamoIndex:
         blocks = [block for tenant, day in days for block in self._expire(tenant, day)]
         self._summaries.forget(blocks)
         return sorted(blocks, key=lambda block: (block.tenant, block.date, block.id))
+
+    def begin_merge(self, merge: MergeKey) -> None:
+        """Count an attempt at a merge."""
+        self._merges.begin(merge)
+
+    def end_merge(self, merge: MergeKey, failure: str = "") -> None:
+        """Forget the attempts at a merge; with a failure, keep them and record it."""
+        self._merges.end(merge, failure)
+
+    def unfinished_merges(self) -> list[UnfinishedMerge]:
+        """Merges that have begun and have not ended."""
+        return self._merges.unfinished()
 
     def hindrance(self) -> str | None:
         """None: what is wrong with a table shows in each request."""
@@ -272,11 +298,10 @@ class DynamoIndex:
 
     def _stored_before(self, blocks: Sequence[Block]) -> Iterator[StoredBefore]:
         """What is known of blocks that were replaced or hide spans; the entries of live ones are renewed."""
-        if not blocks:
-            return
-        items = self._requests.get([key for block in blocks for key in (block_key(block), tombstone_key(block))])
         for block in blocks:
-            item = items.get(block_key(block)) or items.get(tombstone_key(block))
+            keys = block_key(block), tombstone_key(block)  # queried, which whoever adds blocks may do
+            items = (next(self._requests.query(pk, begins=sk), None) for pk, sk in keys)
+            item = next(filter(None, items), None)
             if item is None:
                 raise StorageUnavailable(f"the entry of the block {block.path} expired meanwhile")
             hidden = item.get("hidden", frozenset()) if is_live(item) else None

@@ -12,7 +12,7 @@ from spanlake.store.dynamodb_requests import Refused, Requests
 from spanlake.store.dynamodb_table import EXPIRES, RETIRED, Key, block_key, tombstone_key
 from spanlake.store.dynamodb_update import ABSENT, PRESENT, Update
 from spanlake.store.errors import IndexConflict, StorageUnavailable
-from spanlake.store.index import Block
+from spanlake.store.index import LOST, Block
 
 _TOMBSTONE_SECONDS = 3 * 86_400
 
@@ -29,10 +29,10 @@ class Swaps:
         self._requests = requests
         self._retention = retention
 
-    def swap(self, added: Sequence[Block], removed: Sequence[Block]) -> None:
+    def swap(self, added: Sequence[Block], removed: Sequence[Block], *, lost: bool = False) -> None:
         """Swap blocks in one transaction, of one action a block; raises IndexConflict."""
         now = int(time.time())
-        actions = [_retirement(block, now) for block in removed]
+        actions = [_retirement(block, now, lost=lost) for block in removed]
         actions += [block_update(block, self._retention) for block in added]
         if removed:
             actions.append(_record(removed, now))
@@ -88,12 +88,13 @@ def not_live(block: Block) -> IndexConflict:
     return IndexConflict(f"the block {block.path} is not live")
 
 
-def _retirement(block: Block, now: int) -> Update:
+def _retirement(block: Block, now: int, *, lost: bool) -> Update:
     """Retires a block. What no one asks of it any more goes, since questions about its day still read it."""
     hidden = {"hidden": block.hidden} if block.hidden else {}
     where = IS_LIVE if block.hidden else (*IS_LIVE, (ABSENT, "hidden"))
     gone = ("trace_filter", "hidden")
-    return Update(block_key(block), put={"replaced": now}, remove=gone, where=where, equal=hidden)
+    put = {"replaced": now} | ({"created_ns": LOST} if lost else {})
+    return Update(block_key(block), put=put, remove=gone, where=where, equal=hidden)
 
 
 def _record(removed: Sequence[Block], now: int) -> Update:

@@ -13,6 +13,7 @@ The partition key ``pk`` and the sort key ``sk`` are strings. Numbers are N, ids
 | `#tenants`    | `TENANT`         | the list of tenants: ``last_day``, the latest that has begun                     |
 | `#deleted#TENANT` | `NS#TRACE_ID` | a deletion: nanoseconds in 20 digits, the trace id in hexadecimal; kept 30 days |
 | `#store`      | NAME             | a property of the index: ``value``; the store's id, the version of this format   |
+| `#merges`     | `TENANT#DATE#ID` | a merge that has begun and not ended: ``attempts``, ``reason``, ``seconds``      |
 | `#retired`    | `SECONDS#RANDOM` | a swap: ``blocks``, the keys of those it replaced                                |
 
 ``expires`` (seconds since 1970) is the attribute of the table's time to live. DynamoDB may take days to remove what has
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 Key = tuple[str, str]  # pk, sk
 
 TENANTS = "#tenants"
+MERGES = "#merges"
 RETIRED = "#retired"
 STORE = "#store"
 DELETED = "#deleted#"  # followed by the tenant

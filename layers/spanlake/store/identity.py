@@ -18,10 +18,11 @@ _PROPERTY = "store"
 _SAMPLE = 20  # blocks, of which one must be known to an index that has no id yet
 
 
-def check_identity(objects: Objects, index: Index) -> None:
+def check_identity(objects: Objects, index: Index, *, trust_ids: bool = False) -> None:
     """Give storage and index an id when they are new; raise StoreMismatch when they do not belong together.
 
-    That is so when their ids differ, and when the index is empty while the storage holds blocks.
+    That is so when their ids differ, and when the index is empty while the storage holds blocks. With ``trust_ids`` two
+    equal ids are enough, for two requests in all: a table has lost its id when it has lost its entries.
     """
     stored, indexed = _id_of(objects), index.get_property(_PROPERTY)
     if stored is not None and indexed is not None and stored != indexed:
@@ -29,6 +30,8 @@ def check_identity(objects: Objects, index: Index) -> None:
             f"the index {index.name} belongs to other blocks than {_place(objects)}: name the index of these blocks, "
             f"or make a new one of them with `{how_to_reindex(objects, index)}`"
         )
+    if trust_ids and stored is not None and stored == indexed:
+        return
     is_empty = not index.tenants()
     if is_empty and has_blocks(objects):
         raise StoreMismatch(

@@ -39,12 +39,16 @@ def arrival_order(block: Block) -> tuple[int, str]:
     return block.created_ns, block.id
 
 
+LOST = -1
+"""The time of creation of a block that was removed with all its spans."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredBefore:
     """A block that was added again after deletions may have removed some of its spans."""
 
     block: Block  # as it was added again
-    created_ns: int  # when its spans were first stored; 0 when that is not known
+    created_ns: int  # when its spans were first stored; 0 when that is not known, LOST when all of them are gone
     hidden: frozenset[bytes] | None  # ids of traces that the live block hides; None when it was replaced
 
 
@@ -69,6 +73,25 @@ class DaySummary:
     size: int  # bytes
 
 
+@dataclass(frozen=True, order=True, slots=True)
+class MergeKey:
+    """A merge of blocks, by the block that it makes."""
+
+    tenant: str
+    date: date
+    id: str
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class UnfinishedMerge:
+    """A merge that has begun and has not ended: it is under way, or it failed, perhaps with its process."""
+
+    merge: MergeKey
+    attempts: int
+    reason: str  # why the last attempt failed; empty when it did not come to say so
+    seconds: int  # since 1970, when the last attempt began or failed
+
+
 Catalog = Mapping[tuple[str, date], frozenset[CatalogEntry]]  # by tenant and day
 
 
@@ -87,11 +110,12 @@ class Index(Protocol):
         deleted there, or are hidden in the live block: the blocks of which that may be so are returned.
         """
 
-    def replace(self, added: Sequence[Block], removed: Sequence[Block]) -> None:
+    def replace(self, added: Sequence[Block], removed: Sequence[Block], *, lost: bool = False) -> None:
         """Swap blocks in one transaction, at most MAX_REPLACED in all; a swap already done counts as done.
 
         Raises IndexConflict, and changes nothing, when one of the removed blocks is not live, or hides other traces
-        than it is said to. Nothing need be added.
+        than it is said to. Nothing need be added; the spans of
+        the removed blocks are then deleted ones, or are ``lost``: whoever sends them again has them stored again.
         """
 
     def hide(self, blocks: Sequence[Block], trace_id: bytes) -> None:
@@ -159,6 +183,15 @@ class Index(Protocol):
 
     def expire(self, before: date) -> list[Block]:
         """Forget every day before this one and return the blocks it held, live or replaced, for deletion."""
+
+    def begin_merge(self, merge: MergeKey) -> None:
+        """Count an attempt at a merge, durable before it is made: it may end with its process."""
+
+    def end_merge(self, merge: MergeKey, failure: str = "") -> None:
+        """Forget the attempts at a merge; with a failure, keep them and record it."""
+
+    def unfinished_merges(self) -> list[UnfinishedMerge]:
+        """Merges that have begun and have not ended, in the order of tenants and days."""
 
     def hindrance(self) -> str | None:
         """Why the index cannot be used until somebody mends it; None when it can, or when nobody knows."""

@@ -11,10 +11,21 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+from spanlake.store import sqlite_merges
 from spanlake.store.days import clamp_ns, utc_day
 from spanlake.store.directories import make_directories
 from spanlake.store.errors import IndexConflict, StorageUnavailable
-from spanlake.store.index import MAX_REPLACED, Block, Catalog, CatalogEntry, DaySummary, StoredBefore
+from spanlake.store.index import (
+    LOST,
+    MAX_REPLACED,
+    Block,
+    Catalog,
+    CatalogEntry,
+    DaySummary,
+    MergeKey,
+    StoredBefore,
+    UnfinishedMerge,
+)
 from spanlake.store.known_entries import Day, KnownEntries
 from spanlake.store.reserve import Reserve
 from spanlake.store.sqlite_file import connect, is_full, reported, transaction
@@ -65,10 +76,10 @@ _PUT_DELETION = """
 
 _DELETIONS = "SELECT trace_id, deleted_ns FROM deletion WHERE tenant = :tenant AND deleted_ns >= :since"
 
-_FORGET_DELETIONS = """
+_FORGET_DELETIONS = f"""
     DELETE FROM deletion WHERE deleted_ns < (SELECT min(created_ns) FROM (
         SELECT created_ns FROM block UNION ALL SELECT created_ns FROM retired UNION ALL SELECT created_ns FROM forgotten
-    ))
+    ) WHERE created_ns != {LOST})
 """
 
 _NOW = "CAST(strftime('%s', 'now') AS INTEGER)"
@@ -77,6 +88,8 @@ _RETIRE_BLOCK = (
     f"INSERT INTO retired ({_COLUMNS}, replaced) SELECT {_COLUMNS}, {_NOW} FROM block WHERE {_IS_KEY}",
     f"DELETE FROM block WHERE {_IS_KEY}",
 )
+
+_NOTE_LOST = f"UPDATE retired SET created_ns = {LOST} WHERE {_IS_KEY}"
 
 _FORGET_BLOCK = (
     f"INSERT OR IGNORE INTO forgotten SELECT tenant, date, level, id, created_ns FROM retired WHERE {_IS_KEY}",
@@ -154,7 +167,7 @@ class SqliteIndex:
                 self._known.remember(day, entries)
         return stored_before
 
-    def replace(self, added: Sequence[Block], removed: Sequence[Block]) -> None:
+    def replace(self, added: Sequence[Block], removed: Sequence[Block], *, lost: bool = False) -> None:
         """Swap blocks in one transaction; raises IndexConflict when a removed block is not live, or hides more."""
         if len(added) + len(removed) > MAX_REPLACED:
             raise ValueError(f"a swap takes at most {MAX_REPLACED} blocks")
@@ -169,7 +182,7 @@ class SqliteIndex:
                     raise IndexConflict(f"the block {block.path} hides other traces by now")
             _touch_days(connection, added)
             _put_blocks(connection, added)
-            _execute_all(connection, _RETIRE_BLOCK, removed)
+            _execute_all(connection, (*_RETIRE_BLOCK, *([_NOTE_LOST] if lost else [])), removed)
 
     def hide(self, blocks: Sequence[Block], trace_id: bytes) -> None:
         """Hide the spans that live blocks hold of a trace; raises IndexConflict, and hides nothing, if one is not."""
@@ -271,6 +284,21 @@ class SqliteIndex:
             if blocks:
                 connection.execute(_FORGET_DELETIONS)
         return blocks
+
+    def begin_merge(self, merge: MergeKey) -> None:
+        """Count an attempt at a merge."""
+        with self._turn, self._transaction() as connection:
+            sqlite_merges.begin(connection, merge)
+
+    def end_merge(self, merge: MergeKey, failure: str = "") -> None:
+        """Forget the attempts at a merge; with a failure, keep them and record it."""
+        with self._turn, self._transaction() as connection:
+            sqlite_merges.end(connection, merge, failure)
+
+    def unfinished_merges(self) -> list[UnfinishedMerge]:
+        """Merges that have begun and have not ended."""
+        with self._connection() as connection:
+            return sqlite_merges.unfinished(connection)
 
     def hindrance(self) -> str | None:
         """Why the index cannot be used until somebody mends it; None when it can."""

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spanlake.store.blocks import write_table
-from spanlake.store.index import Block, CatalogEntry, Index, StoredBefore
+from spanlake.store.days import day_range
+from spanlake.store.index import LOST, Block, CatalogEntry, Index, StoredBefore
 from spanlake.store.objects import Objects
 
 
@@ -17,8 +18,9 @@ def write(objects: Objects, index: Index, tenant: str, table: pa.Table, content_
     """Store the spans of a tenant, durable and found by queries when this returns; the blocks, one a UTC day.
 
     The hash stands for tenant and requests: writing the same again makes the same blocks. Only the spans of traces
-    that were deleted since are stored once more, in blocks of their own. When this fails nothing is indexed, at most
-    objects without an entry are left behind. Raises StorageUnavailable and ValueError (see write_table).
+    that were deleted since, and blocks that were removed since, are stored once more, in blocks of their own. When
+    this fails nothing is indexed, at most objects without an entry are left behind. Raises StorageUnavailable and
+    ValueError (see write_table).
     """
     blocks: list[Block] = []
     catalog: dict[tuple[str, date], frozenset[CatalogEntry]] = {}
@@ -27,8 +29,13 @@ def write(objects: Objects, index: Index, tenant: str, table: pa.Table, content_
         blocks.append(fresh.block)
         catalog[tenant, fresh.block.date] = fresh.catalog
     if blocks:
-        deleted = _deleted(index, index.add(blocks, catalog))
+        stored_before = index.add(blocks, catalog)
+        lost = [stored.block for stored in stored_before if stored.created_ns == LOST]
+        deleted = _deleted(index, [stored for stored in stored_before if stored.created_ns != LOST])
         blocks += write_deleted(objects, index, tenant, table, content_hash, deleted)
+        for block in lost:
+            again = hashlib.sha256(content_hash + b"lost").digest()
+            blocks += write(objects, index, tenant, _of_day(table, block), again)
     return blocks
 
 
@@ -57,6 +64,13 @@ def _deleted(index: Index, stored_before: Sequence[StoredBefore]) -> dict[bytes,
             recorded = {trace_id: recorded.get(trace_id, stored.created_ns) for trace_id in stored.hidden}
         deleted |= recorded
     return deleted
+
+
+def _of_day(table: pa.Table, block: Block) -> pa.Table:
+    """The spans of a table that are a block's."""
+    start = table["start_time_unix_nano"]
+    first, last = (pa.scalar(bound, pa.int64()) for bound in day_range(block.date))
+    return table.filter(pc.and_(pc.greater_equal(start, first), pc.less_equal(start, last)))
 
 
 def _present(table: pa.Table, deleted: Mapping[bytes, int]) -> list[bytes]:

@@ -41,7 +41,7 @@ def filters(text: str) -> SpansetFilter | None:
         query, is_finished = _parse(text)
     except TraceQLError:
         return None
-    first = _first_stage(query)
+    first = _first_stage(with_plain_ids(query))
     if not isinstance(first, SpansetFilter):
         return None
     condition = first.condition if is_finished and _is_sound(first.condition) else _usable(first.condition)

@@ -78,8 +78,17 @@ def test_json_lines(pack: type[bytes]) -> None:
 
 def test_lines_with_brackets_in_strings() -> None:
     line = json_line(data("}]}"))
-    ((_, body),) = read(line + line)
-    assert len(json.loads(body)["resourceSpans"]) == 2
+    bodies = [json.loads(body)["resourceSpans"] for _, body in read(line * 3)]
+    assert [len(each) for each in bodies] == [1, 1, 1]
+
+
+def test_a_damaged_line_harms_no_other() -> None:
+    """Programs that are killed while they write leave such lines."""
+    cut = LINES[:30]
+    bodies = [body for _, body in read(LINES + cut + b"\n" + LINES + cut + LINES)]
+    good = [len(json.loads(body)["resourceSpans"]) for body in bodies if not body.startswith(cut * 2) and body != cut]
+    assert cut in bodies
+    assert sum(good) == 3 + 3 + 2  # the first line behind a cut one is part of it
 
 
 @pytest.mark.parametrize("indent", [None, 2])
@@ -144,6 +153,7 @@ def test_records_are_of_bounded_size() -> None:
         (LINES + b'{"resourceSpans":[{"a":"b', "cut short"),
         (LINES + b"and so on", "not JSON"),
         (b'{"resourceSpans":[]]', "not JSON"),
+        (b'{"data":[' + b"[" * 10_000, "nest too deep"),
         (b'{"resourceMetrics":[{}]}', "holds no spans"),
         (b"[{}]\n{}", "holds no spans"),
         (b"PAR1\x15\x04\x15\x10", "no format that can be imported"),
@@ -214,5 +224,11 @@ def test_elements_do_not_depend_on_how_a_file_is_read(
 def test_lines_do_not_depend_on_how_a_file_is_read(found: list[dict[str, object]], step: int) -> None:
     text = json.dumps({"resourceSpans": found}, separators=(",", ":")).encode() + b"\n"
     trickle = cast("BinaryIO", _Trickle(text * 2, step))
-    lines = [json.loads(b"[%b]" % element.text) for element in elements(trickle.read, 1 << 20)]
-    assert [each for line in lines for each in line] == found * 2
+    read_back = [
+        each
+        for element in elements(trickle.read, 1 << 20)
+        for each in (
+            json.loads(element.text)["resourceSpans"] if element.is_whole else json.loads(b"[%b]" % element.text)
+        )
+    ]
+    assert read_back == found * 2

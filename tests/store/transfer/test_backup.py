@@ -178,13 +178,16 @@ def test_a_trace_deleted_meanwhile_is_not_lost_to_the_others(
 def test_damaged_and_missing_blocks_are_named_and_the_others_saved(
     store: Store, backup: LocalObjects, empty: Store
 ) -> None:
-    for name in "abc":
+    for name in "abcd":
         store.add(name)
-    damaged, missing, _ = store.index.find("t", 0, 2**63 - 1)
-    store.objects.put(damaged.path, store.objects.get(damaged.path)[:-1])
+    short, flipped, missing, _ = store.index.find("t", 0, 2**63 - 1)
+    store.objects.put(short.path, store.objects.get(short.path)[:-1])
+    content = store.objects.get(flipped.path)
+    store.objects.put(flipped.path, content[:9] + bytes([content[9] ^ 1]) + content[10:])
     store.objects.delete(missing.path)
     done = store.back_up(backup)
-    assert sorted(fault.split()[0] for fault in done.damaged) == sorted([damaged.path, missing.path])
+    assert len(done.damaged) == 3
+    assert all(block.path in " ".join(done.damaged) for block in (short, flipped, missing))
     assert done.snapshot.blocks == 1
     assert len(restored(backup, empty).names()) == 1
 

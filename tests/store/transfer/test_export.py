@@ -1,5 +1,6 @@
 """Which spans are exported, in pieces of a bounded size, whatever compaction does meanwhile."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -102,8 +103,9 @@ def test_a_live_block_without_its_object_is_an_error(store: tuple[LocalObjects, 
         exported(store)
 
 
-def test_a_damaged_block_is_an_error(store: tuple[LocalObjects, SqliteIndex]) -> None:
+@pytest.mark.parametrize("damage", [lambda _: b"PAR1 nothing PAR1", lambda data: data[:9] + b"?" + data[10:]])
+def test_a_damaged_block_is_an_error(damage: Callable[[bytes], bytes], store: tuple[LocalObjects, SqliteIndex]) -> None:
     (block,) = add(store, "damaged")
-    store[0].put(block.path, b"PAR1 nothing PAR1")
+    store[0].put(block.path, damage(store[0].get(block.path)))
     with pytest.raises(StorageCorrupt, match=block.id):
         exported(store)

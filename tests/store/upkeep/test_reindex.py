@@ -130,6 +130,27 @@ def test_reindex_leaves_out_a_merge_that_was_not_swapped(store: Store) -> None:
     assert store.rows() == before
 
 
+def test_reindex_leaves_out_a_merge_whose_inputs_were_merged_otherwise(store: Store) -> None:
+    """A merge was not swapped; then a trace of its inputs was deleted, and they were merged again, without it."""
+    store.add(1, 2)
+    compactor = Compactor(store.objects, store.index)
+    swap = store.index.replace
+    store.index.replace = lambda *_, **__: None  # type: ignore[method-assign]  # killed before it
+    for day in compactor.days():
+        for merge in compactor.plan(*day, settle=True):
+            compactor.run(merge)
+    store.index.replace = swap  # type: ignore[method-assign]
+    trace_id = store.rows()[0][0]
+    blocks = [block for block in store.live() if trace_id in dict(store.rows_of(block))]
+    store.index.hide(blocks, trace_id)
+    store.compact()
+    before = store.rows()
+    assert store.reindex().added == ()
+    remove_retired(store.objects, store.index, grace_seconds=-60)
+    assert store.reindex().added == ()
+    assert store.rows() == before
+
+
 def test_reindex_of_an_index_restored_to_before_a_merge_shows_each_span_once(store: Store) -> None:
     """The objects of the replaced blocks are gone, and live again by the index."""
     store.add(1, 2)

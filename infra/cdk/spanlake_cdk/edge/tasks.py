@@ -116,7 +116,9 @@ class Tasks(Construct):
             "TaskRole",
             "edge",
             allow("Blocks", ["s3:PutObject"], lake.arn_for_objects("spans/*")),
-            allow("Bucket", ["s3:ListBucket"], lake.bucket_arn),  # it looks at the start whether the bucket is there
+            allow("Identity", ["s3:GetObject", "s3:PutObject"], lake.arn_for_objects("store.json")),
+            # It looks at the start whether the bucket is there, and whether table and bucket belong together.
+            allow("Bucket", ["s3:ListBucket"], lake.bucket_arn),
             permissions.adds_blocks(self._storage.index.table_arn),
         )
 

@@ -1,4 +1,4 @@
-"""One GET after another, with bounds on time and size."""
+"""One request after another, with bounds on time and size."""
 
 import time
 from collections.abc import Mapping
@@ -41,12 +41,18 @@ class Client:
 
     def get(self, path: str, params: Mapping[str, str] | None = None, accept: str = JSON) -> bytes:
         """The body of a successful answer; raises Refused for any other answer, Unreachable without one."""
-        address = f"{self.url}{path}"
-        headers = {"User-Agent": "spanlake", "Accept": accept, **self.headers}
         query = f"?{urlencode(params)}" if params else ""
+        return self._ask(f"{self.url}{path}", query, {"Accept": accept})
+
+    def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> bytes:
+        """Send a body; the rest is as for ``get``."""
+        return self._ask(f"{self.url}{path}", "", headers, body)
+
+    def _ask(self, address: str, query: str, headers: Mapping[str, str], body: bytes | None = None) -> bytes:
         deadline = time.monotonic() + self.timeout_seconds
+        request = Request(address + query, body, {"User-Agent": "spanlake", **headers, **self.headers})  # noqa: S310
         try:
-            with self._opener().open(Request(address + query, headers=headers), timeout=self.timeout_seconds) as answer:  # noqa: S310
+            with self._opener().open(request, timeout=self.timeout_seconds) as answer:
                 return self._body(answer, deadline)
         except HTTPError as error:
             with error:

@@ -57,12 +57,18 @@ class Trace:
 
 def trace_in(body: bytes) -> Trace:
     """Read tempopb.TraceByIDResponse, a trace without spans when there is none; raises MalformedAnswer."""
+    data, note = traces_data(body)
+    return Trace(tuple(sorted(_spans(data), key=_by_start)), note)
+
+
+def traces_data(body: bytes) -> tuple[TracesData, str]:
+    """The trace in a tempopb.TraceByIDResponse, and what the server adds; raises MalformedAnswer."""
     try:
         fields = _fields(body)
-        spans = sorted(_spans(TracesData.FromString(fields.get(_TRACE, b""))), key=_by_start)
+        data = TracesData.FromString(fields.get(_TRACE, b""))
     except DecodeError:
         raise MalformedAnswer("the answer is not a trace in protobuf, is this a server of the Tempo API?") from None
-    return Trace(tuple(spans), fields.get(_MESSAGE, b"").decode("utf-8", "replace"))
+    return data, fields.get(_MESSAGE, b"").decode("utf-8", "replace")
 
 
 def _fields(body: bytes) -> dict[int, bytes]:

@@ -17,22 +17,25 @@ _LINE_START, _LINE_END = b'{"resourceSpans":[', b"]}"
 """How lines begin and end that the Collector writes."""
 _DEEPEST = 2
 """How deep the names of members matter."""
+_MOST_LEVELS = 1000
+"""Levels of objects and lists around the elements of lists."""
 
 
 class Element(NamedTuple):
-    """A JSON value of a document."""
+    """A JSON value of a document, or several with commas between."""
 
     path: tuple[str, ...]
     """Names of the members that lead to the list it stands in."""
     is_whole: bool
-    """True for a document that has no such list."""
+    """True for a document, of which it is not known whether it is JSON."""
     text: bytes
 
 
 def elements(read: Read, limit: int) -> Iterator[Element]:
     """The objects in the lists of documents that hold spans; a document without such a list comes as a whole.
 
-    Documents follow each other, perhaps one a line. ``read`` gives at most so many bytes, none at the end. Raises
+    So does a line of OTLP/JSON whose brackets do not match: it may be damaged, which harms no other line. Documents
+    follow each other, perhaps one a line. ``read`` gives at most so many bytes, none at the end. Raises
     MalformedFile for what is not JSON, and for an object of more than ``limit`` bytes.
     """
     return iter(_Reader(_Text(read, limit)))
@@ -75,7 +78,7 @@ class _Text:
         start = pending if self.kept is None else self.kept
         if len(self.buffer) - start > self.limit:
             raise self.error(f"a trace or resource is larger than {self.limit} bytes")
-        more = self.read(_STEP)
+        more = self.read(max(_STEP, len(self.buffer) - start))  # the more the longer: what is there is looked at again
         self.is_complete = not more
         self._passed += self.buffer[self.position : pending].strip()[:1]
         self.buffer = self.buffer[start:] + more
@@ -85,23 +88,31 @@ class _Text:
             self.kept = 0
 
     def line(self) -> bytes | None:
-        """The content of a line that the Collector has written: elements with commas between; None if it is another.
+        """The next line, if the Collector has written it; None if it is another.
 
-        It is taken as it is where its brackets match by number, which is quicker to find out than where they do.
+        Its brackets match by number, which is quicker to find out than where they do. Or they do not, and another such
+        line is behind it: that one begins a document in any case.
         """
-        while not self.is_complete and len(self.buffer) - self.position < len(_LINE_START):
-            self._extend(self.position)
-        if not self.buffer.startswith(_LINE_START, self.position):
+        if not self._begins_line(0) or (length := self._line_length()) is None:
             return None
+        line = self.buffer[self.position : self.position + length]
+        if not _is_balanced(line) and not self._begins_line(length + 1):
+            return None
+        self.position += length + 1
+        return line.rstrip(b"\r")
+
+    def _begins_line(self, ahead: int) -> bool:
+        """True where a line that the Collector has written begins so many bytes ahead."""
+        while not self.is_complete and len(self.buffer) - self.position < ahead + len(_LINE_START):
+            self._extend(self.position)
+        return self.buffer.startswith(_LINE_START, self.position + ahead)
+
+    def _line_length(self) -> int | None:
         while (end := self.buffer.find(b"\n", self.position)) < 0:
             if self.is_complete or len(self.buffer) - self.position > self.limit:
                 return None
             self._extend(self.position)
-        line = self.buffer[self.position : end].rstrip(b"\r")
-        if not line.endswith(_LINE_END) or any(line.count(a) != line.count(b) for a, b in ((b"{", b"}"), (b"[", b"]"))):
-            return None
-        self.position = end + 1
-        return line[len(_LINE_START) : -len(_LINE_END)]
+        return end - self.position
 
     def keep(self, start: int) -> None:
         """Keep the buffer from here on."""
@@ -116,6 +127,11 @@ class _Text:
     def error(self, reason: str) -> MalformedFile:
         """An error that says where it is."""
         return MalformedFile(f"at byte {self.before + self.position}: {reason}")
+
+
+def _is_balanced(line: bytes) -> bool:
+    ends_well = line.rstrip(b"\r").endswith(_LINE_END)
+    return ends_well and line.count(b"{") == line.count(b"}") and line.count(b"[") == line.count(b"]")
 
 
 @dataclass(slots=True)
@@ -144,8 +160,10 @@ class _Reader:
 
     def _lines(self) -> Iterator[Element]:
         while (line := self.text.line()) is not None:
-            if line:
-                yield Element(("resourceSpans",), is_whole=False, text=line)
+            if not _is_balanced(line):
+                yield Element(("resourceSpans",), is_whole=True, text=line)
+            elif content := line[len(_LINE_START) : -len(_LINE_END)]:
+                yield Element(("resourceSpans",), is_whole=False, text=content)
 
     def _next(self) -> re.Match[bytes] | None:
         token = self.text.next()
@@ -168,10 +186,11 @@ class _Reader:
         if not self.containers:
             self.has_list = False
             self.text.keep(token.start())
-        elif self.containers[-1][0] == b"{":
-            path = (*self.containers[-1][1], self.name)
         else:
-            path = (*self.containers[-1][1], "[]")
+            around, above = self.containers[-1]
+            path = (*above, self.name if around == b"{" else "[]")[: _DEEPEST + 1]
+        if len(self.containers) == _MOST_LEVELS:
+            raise self.text.error(f"objects and lists nest too deep (limit: {_MOST_LEVELS} levels)")
         self.containers.append((bracket, path))
         if self._is_list():
             self.has_list = True

@@ -60,6 +60,14 @@ def records(stream: Stream) -> Iterator[Record]:
     return _messages(source)
 
 
+class _Part(NamedTuple):
+    """An element of a request; or all of it, as documents of unknown state are."""
+
+    kind: Kind
+    body: bytes
+    is_request: bool = False
+
+
 class _Source:
     """A stream of which the beginning can be looked at."""
 
@@ -120,13 +128,13 @@ def _messages(source: _Source) -> Iterator[Record]:
         yield Record(Kind.OTLP_JSON if message.startswith(b"{") else Kind.OTLP, message)
 
 
-def _resources(source: _Source) -> Iterator[Record]:
+def _resources(source: _Source) -> Iterator[_Part]:
     """The fields of one TracesData, each a TracesData of its own."""
     while tag := source.take(1):
         if tag != _RESOURCE_SPANS:
             raise MalformedFile(f"at byte {source.position - 1}: this is not OTLP protobuf; {_KNOWN}")
         length = _varint(source)
-        yield Record(Kind.OTLP, tag + length + source.message(_decoded(length)))
+        yield _Part(Kind.OTLP, tag + length + source.message(_decoded(length)))
 
 
 def _varint(source: _Source) -> bytes:
@@ -140,9 +148,9 @@ def _decoded(varint: bytes) -> int:
     return sum((byte & 0x7F) << 7 * number for number, byte in enumerate(varint))
 
 
-def _classified(found: Iterator[Element]) -> Iterator[Record]:
+def _classified(found: Iterator[Element]) -> Iterator[_Part]:
     for element in found:
-        yield Record(_kind(element), element.text)
+        yield _Part(_kind(element), element.text, is_request=element.is_whole and bool(element.path))
 
 
 def _kind(element: Element) -> Kind:
@@ -168,16 +176,19 @@ _AROUND = {
 }
 
 
-def _joined(found: Iterator[Record]) -> Iterator[Record]:
+def _joined(found: Iterator[_Part]) -> Iterator[Record]:
     """Elements of one kind made into requests."""
     kind, bodies, size = Kind.OTLP, list[bytes](), 0
-    for record in found:
-        if bodies and (record.kind is not kind or size + len(record.body) > _JOINED_BYTES):
+    for part in found:
+        if bodies and (part.is_request or part.kind is not kind or size + len(part.body) > _JOINED_BYTES):
             yield _request(kind, bodies)
             bodies, size = [], 0
-        kind = record.kind
-        bodies.append(record.body)
-        size += len(record.body)
+        if part.is_request:
+            yield Record(part.kind, part.body)
+            continue
+        kind = part.kind
+        bodies.append(part.body)
+        size += len(part.body)
     if bodies:
         yield _request(kind, bodies)
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
 
+from spanlake.store.block_facts import check_checksum
 from spanlake.store.block_path import BLOCKS
 from spanlake.store.days import day_range
 from spanlake.store.deletions import DELETIONS
-from spanlake.store.errors import ObjectNotFound
+from spanlake.store.errors import ObjectNotFound, StorageCorrupt
 from spanlake.store.index import Block, Index, arrival_order
 from spanlake.store.objects import Objects
 from spanlake.store.transfer.snapshots import (
@@ -152,6 +153,10 @@ class _Copying:
             return None
         if len(data) != block.size:
             return f"{block.path} is damaged: it has {len(data)} bytes, and not {block.size}"
+        try:
+            check_checksum(block, data)
+        except StorageCorrupt as error:
+            return str(error)
         self.backup.put(block.path, data)
         return _Copied(SavedBlock(block, len(data), hashlib.sha256(data).hexdigest()), is_new=True)
 

@@ -11,7 +11,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from spanlake.spans.arrays import Array
 from spanlake.spans.encode import to_otlp
-from spanlake.store.block_schema import from_parquet
+from spanlake.store.block_facts import check_checksum
+from spanlake.store.block_schema import UNREADABLE, from_parquet
 from spanlake.store.days import MAX_NS, MIN_NS, day_range, utc_day
 from spanlake.store.errors import ObjectNotFound, StorageCorrupt, StorageUnavailable
 from spanlake.store.index import Block, Index, arrival_order
@@ -20,6 +21,7 @@ from spanlake.store.objects import Objects
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
+_WHOLE = 1 << 20  # bytes of an object that is read at once
 _MOST_SPANS = 4096
 _MOST_BYTES = 16 << 20
 """Spans, and their bytes before compression, that one message is made of."""
@@ -84,20 +86,30 @@ def _blocks(index: Index, selection: Selection, day: date) -> list[Block]:
 def _export_block(objects: Objects, block: Block, selection: Selection) -> Iterator[Exported]:
     import pyarrow.parquet as pq
 
-    with objects.open(block.path) as source:
+    with _opened(objects, block) as source:
         try:
-            file = pq.ParquetFile(source)
+            file = pq.ParquetFile(source, page_checksum_verification=True)
             schema = from_parquet(file.schema_arrow.names, file.metadata.metadata or {})
-            for batch in file.iter_batches(_rows(file.metadata), use_threads=False):
+            for batch in file.iter_batches(_rows(block, file.metadata), use_threads=False):
                 yield _exported(pa.Table.from_batches([batch]).cast(schema), block, selection)
-        except (pa.ArrowInvalid, OSError) as error:
+        except UNREADABLE as error:
             raise StorageCorrupt(f"the block {block.path} cannot be read: {error}") from error
 
 
-def _rows(metadata: "pq.FileMetaData") -> int:
+def _opened(objects: Objects, block: Block) -> pa.NativeFile:
+    """The object; a fresh or small one is compared with its checksum, pages of others are."""
+    if block.level and block.size > _WHOLE:
+        return objects.open(block.path)
+    data = objects.get(block.path)
+    check_checksum(block, data)
+    return pa.BufferReader(data)
+
+
+def _rows(block: Block, metadata: "pq.FileMetaData") -> int:
     """How many spans are read together."""
-    size = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
-    return max(1, min(_MOST_SPANS, _MOST_BYTES * metadata.num_rows // max(size, 1)))
+    groups = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
+    size = max(groups, block.uncompressed_size, 1)
+    return max(1, min(_MOST_SPANS, _MOST_BYTES * metadata.num_rows // size))
 
 
 def _exported(table: pa.Table, block: Block, selection: Selection) -> Exported:

@@ -48,6 +48,7 @@ class Reindexed:
 class _Day:
     """The blocks of a tenant and day."""
 
+    known: frozenset[str]  # ids of the blocks that are or were live
     live: dict[str, Block]  # by id
     there: frozenset[str]  # ids of all blocks in storage
     unknown: list[BlockFacts] = field(default_factory=list)
@@ -86,7 +87,7 @@ def _reindex_day(
     known = index.known_ids(tenant, day)  # after the listing: what got its entry meanwhile is among them
     live = {block.id: block for block in index.find(tenant, *day_range(day)) if block.date == day}
     there = frozenset(id_ for id_, _ in blocks)
-    found = _Day(live, there)
+    found = _Day(known, live, there)
     for id_, info in blocks:
         if id_ not in known:
             _read(objects, info, found)
@@ -123,7 +124,7 @@ def _choose(
     chosen: dict[str, BlockFacts] = {}
     swaps: list[BlockFacts] = []
     replaced: list[BlockFacts] = []
-    unmade = set(found.live)  # blocks in whose place nothing may be put
+    unmade = set(found.known)  # blocks in whose place nothing may be put: the index knows where their spans are
     for facts in sorted(found.unknown, key=lambda facts: facts.block.level):
         inputs = set(facts.lineage.replaces) if facts.lineage else set()
         if inputs.isdisjoint(unmade):

@@ -73,7 +73,7 @@ def _retire(index: Index, blocks: Sequence[Block]) -> Removed:
     for first in range(0, len(blocks), MAX_REPLACED):
         some = blocks[first : first + MAX_REPLACED]
         with suppress(IndexConflict):  # compaction was quicker, and the next time comes
-            index.replace([], some)
+            index.replace([], some, lost=True)
             removed += _sum(some)
     return removed
 

@@ -1,0 +1,74 @@
+"""Sends requests with spans to a server by OTLP over HTTP, again where it says so."""
+
+import gzip
+import re
+import time
+from collections.abc import Sequence
+
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+from spanlake.commands.ask.client import Client
+from spanlake.commands.errors import MalformedAnswer, Refused, Unreachable
+from spanlake.commands.show.printable import printable
+from spanlake.ingest.request import Receipt, Request
+from spanlake.ingest.translation import translated
+from spanlake.receivers import otlp
+from spanlake.spans.decode import MalformedRequest
+
+_PATH = "/v1/traces"
+_HEADERS = {"Content-Type": "application/x-protobuf", "Content-Encoding": "gzip"}
+_LATER = frozenset({429, 502, 503, 504})
+_OF_THE_REQUEST = frozenset({400, 413, 422})
+_PAUSES = (1, 2, 4, 8, 15, 30, 30, 30)
+"""Seconds before a request is sent again."""
+_COUNT = re.compile(r" \(\d+\)$")
+
+
+def send(client: Client, requests: Sequence[Request]) -> list[Receipt | Exception]:
+    """Store requests on a server; what became of each. Raises CommandError when the server takes none."""
+    return [_sent(client, each) if isinstance(each, Request) else each for each in translated(requests)]
+
+
+def _sent(client: Client, request: Request) -> Receipt | Exception:
+    try:
+        spans = sum(otlp.read([request.body]).spans_per_request)
+    except MalformedRequest as error:
+        return error
+    try:
+        response = _response(_posted(client, gzip.compress(request.body, 6, mtime=0)))
+    except Refused as error:
+        if error.status in _OF_THE_REQUEST:
+            return MalformedRequest(str(error))
+        raise
+    rejected = response.partial_success.rejected_spans
+    reasons = dict(request.rejected)
+    if rejected:
+        reasons[_reason(response.partial_success.error_message)] = rejected
+    return Receipt(spans - rejected, reasons)
+
+
+def _reason(message: str) -> str:
+    """Why spans were rejected, in the server's words, without the number of them where spanlake says it."""
+    words = message.partition(" not stored: ")[2] or message
+    return printable(_COUNT.sub("", words)) or "the server rejects them"
+
+
+def _posted(client: Client, body: bytes) -> bytes:
+    for seconds in _PAUSES:
+        try:
+            return client.post(_PATH, body, _HEADERS)
+        except Refused as error:
+            if error.status not in _LATER:
+                raise
+        except Unreachable:
+            pass
+        time.sleep(seconds)
+    return client.post(_PATH, body, _HEADERS)
+
+
+def _response(body: bytes) -> ExportTraceServiceResponse:
+    try:
+        return ExportTraceServiceResponse.FromString(body)
+    except DecodeError:
+        raise MalformedAnswer("the answer is not one of OTLP: name the server's OTLP port with --url") from None

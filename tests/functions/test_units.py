@@ -1,0 +1,142 @@
+"""Compaction in units of work, each for an invocation of its own."""
+
+import json
+import time
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import pytest
+
+from spanlake.aws_lambda import compact, compaction, expire
+from spanlake.aws_lambda.store import LambdaStore
+from spanlake.aws_lambda.units import Unit, Units
+from spanlake.store.upkeep.compaction import Compactor
+from spanlake.store.upkeep.policy import FAN_IN, MOST_INPUTS
+from tests.cloud import Reply, answering
+from tests.functions.events import Context
+from tests.functions.test_compact import Handler, levels, store_blocks, woken_by
+from tests.payloads import DAY_NS
+
+DAY = date(2026, 11, 22)
+
+
+@pytest.fixture
+def sent(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> list[Unit]:
+    """Units that are handed to other invocations."""
+    monkeypatch.setenv("SPANLAKE_COMPACT_FUNCTION", "spanlake-compact:live")
+    sent: list[Unit] = []
+    monkeypatch.setattr(Units, "send", lambda _, unit: sent.append(unit))
+    return sent
+
+
+@pytest.fixture
+def handler(sent: list[Unit]) -> Handler:
+    return compact.handler()
+
+
+def many_merges(monkeypatch: pytest.MonkeyPatch, most_inputs: int) -> None:
+    """Let merges have few inputs."""
+    assert most_inputs < MOST_INPUTS
+    monkeypatch.setattr("spanlake.store.upkeep.policy.MOST_INPUTS", most_inputs)
+    monkeypatch.setattr(compaction, "_OWN_MERGES", 2)
+
+
+@pytest.mark.parametrize("unit", [Unit("shop", DAY), Unit("shop", DAY, (("a", "b"), ("c",)), 3)])
+def test_unit_is_read_from_its_event(unit: Unit) -> None:
+    assert Unit.of(json.loads(json.dumps(unit.event))) == unit
+    assert Unit.of({"Records": []}) is None
+
+
+def test_unit_is_handed_on_a_limited_number_of_times() -> None:
+    turns, unit = 0, Unit("shop", DAY)
+    while (following := unit.next_turn) is not None:
+        turns, unit = turns + 1, following
+    assert turns == 10
+
+
+def test_send_invokes_the_function_without_waiting(store: LambdaStore) -> None:
+    units = Units(store.objects.session, "spanlake-compact:live")
+    asked: list[Any] = []
+    units._client.meta.events.register("before-call", lambda params, **_: asked.append(params))
+    with answering(units._client, "Invoke", Reply(202, b"")):
+        units.send(Unit("shop", DAY))
+    (request,) = asked
+    assert request["url_path"] == "/2015-03-31/functions/spanlake-compact%3Alive/invocations"
+    assert request["headers"]["X-Amz-Invocation-Type"] == "Event"
+    assert Unit.of(json.loads(request["body"])) == Unit("shop", DAY)
+
+
+def test_merges_that_are_too_many_are_shared_with_other_invocations(
+    handler: Handler, store: LambdaStore, sent: list[Unit], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many_merges(monkeypatch, 4)
+    blocks = store_blocks(store, "shop", FAN_IN + 1)
+    handler(woken_by(blocks), Context())
+    assert levels(store, "shop").count(1) == 2
+    assert {len(unit.merges) for unit in sent} <= {1, 2}
+    for unit in sent:
+        handler(dict(unit.event), Context())
+    named = [id_ for unit in sent for ids in unit.merges for id_ in ids]
+    assert len(named) == len(set(named)) == FAN_IN - 8, "no block twice; those merged first, and the last run, apart"
+    assert sum(block.spans for block in store.index.find("shop", 0, 2**63 - 1)) == FAN_IN + 1
+    assert levels(store, "shop").count(0) == 1
+
+
+def test_merge_whose_blocks_are_gone_is_left_out(handler: Handler, store: LambdaStore) -> None:
+    blocks = store_blocks(store, "shop", 2)
+    unit = Unit("shop", blocks[0].date, ((blocks[0].id, "gone"), tuple(block.id for block in blocks)))
+    for _ in range(2):
+        handler(dict(unit.event), Context())
+        assert levels(store, "shop") == [1]
+
+
+def test_unit_that_runs_out_of_time_is_handed_on(handler: Handler, store: LambdaStore, sent: list[Unit]) -> None:
+    blocks = store_blocks(store, "shop")
+    unit = Unit("shop", blocks[0].date)
+    handler(dict(unit.event), Context(left_ms=1000))
+    assert sent == [Unit("shop", blocks[0].date, turn=1)]
+    assert levels(store, "shop") == [0] * FAN_IN
+
+
+def test_each_day_that_has_something_to_merge_is_a_unit_of_the_nightly_run(
+    store: LambdaStore, sent: list[Unit], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spanlake.store.upkeep.policy._QUIET_NS", 0)
+    old = time.time_ns() - 3 * DAY_NS
+    days = [store_blocks(store, tenant, 3, start_ns=old)[0].date for tenant in ("bank", "shop")]
+    store_blocks(store, "today", 1)
+    expire.handler()({}, Context())
+    assert sorted((unit.tenant, unit.date) for unit in sent) == list(zip(("bank", "shop"), days, strict=True))
+    assert levels(store, "bank") == [0] * 3
+
+
+def test_day_that_is_quarantined_is_counted_and_the_others_go_on(
+    store: LambdaStore, sent: list[Unit], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Compactor._run
+
+    def failing(compactor: Compactor, merge: Any) -> Any:
+        if merge.inputs[0].tenant == "bank":
+            raise MemoryError
+        return run(compactor, merge)
+
+    monkeypatch.setattr(Compactor, "_run", failing)
+    bank, shop = store_blocks(store, "bank"), store_blocks(store, "shop")
+    for _ in range(3):
+        assert compact.handler()(woken_by([*bank, *shop]), Context()) == {"batchItemFailures": []}
+    assert levels(store, "shop") == [1]
+    capsys.readouterr()
+    compact.handler()(woken_by(bank), Context())
+    logged = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "DaysQuarantined" in line]
+    assert logged[0]["DaysQuarantined"] == [1.0]
+    assert levels(store, "bank") == [0] * FAN_IN
+
+
+def test_blocks_that_wait_are_counted(
+    handler: Callable[..., Any], store: LambdaStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blocks = store_blocks(store, "shop", 5)
+    handler(woken_by(blocks), Context())
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "BlocksWaiting" in line]
+    assert max(json.loads(line)["BlocksWaiting"]) == 5
