@@ -178,6 +178,22 @@ def test_numbers_beyond_bounds_do_not_fail(lake: Lake) -> None:
     assert lake.lines("{} | quantile_over_time(span.x, 0, 0.5, 1)", steps(0, STEP, STEP))
 
 
+@pytest.mark.parametrize(
+    ("query", "series"),
+    [
+        ("{} | by(event:name) | count_over_time()", {("count_over_time",): (2,)}),
+        ("{} | count_over_time() by (event:name)", {("a",): (1,), ("b",): (1,), ("nil",): (1,)}),
+        ("{} | sum_over_time(event.x)", {("sum_over_time",): (6,)}),
+        ("{} | max_over_time(event.x) by (event:name)", {("a",): (3,), ("b",): (3,)}),
+        ("{} | max_over_time(event:timeSinceStart)", {("max_over_time",): (2,)}),
+    ],
+)
+def test_series_of_events(lake: Lake, query: str, series: dict[Any, tuple[float | None, ...]]) -> None:
+    events = [("a", 0, {"x": 1}), ("b", 2 * SECOND, {"x": 2}), ("b", SECOND, {"x": 3})]
+    lake.add(At(1, start=1, events=events), At(2, 1, start=2))
+    assert lake.series(query, Steps.whole(NOON, NOON + MINUTE)) == series
+
+
 def test_counts_are_zero_where_nothing_is_stored(lake: Lake) -> None:
     assert lake.series("{} | rate()", steps(0, STEP, STEP)) == {("rate",): (0, 0)}
     assert lake.series("{} | count_over_time()", Steps.whole(NOON, NOON + STEP)) == {("count_over_time",): (0,)}

@@ -152,6 +152,7 @@ class _Chain:
         if where is not None:
             self._keep(exp.column(self._add(where)))
         if not self.by_set:
+            self.groups = []
             self._merge_rows([])
         outputs = [exp.column(column.alias_or_name) for column in columns]
         if self.by_set:
