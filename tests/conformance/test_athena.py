@@ -40,7 +40,9 @@ STAYS = {
     **dict.fromkeys(
         (*range(201, 206), 208, 209, 211, *range(214, 221), *range(222, 226), *range(227, 231)), _STRUCTURE
     ),
-    **dict.fromkeys((280, *range(357, 361)), _STRUCTURE),
+    **dict.fromkeys((277, 280, *range(357, 361)), _STRUCTURE),
+    376: "it has no function like unnest()",
+    43: "parents and children of spans are not supported on Athena",
     **dict.fromkeys((*range(421, 425), 426), _COMPARE),
 }
 """The queries that stay in the function, and why."""

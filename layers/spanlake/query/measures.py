@@ -15,7 +15,6 @@ from spanlake.query.steps import Steps
 from spanlake.spans.arrays import Array, float64
 from spanlake.traceql import values
 from spanlake.traceql.aggregates import Operand
-from spanlake.traceql.arithmetic import Number
 from spanlake.traceql.facets import EVERYWHERE
 from spanlake.traceql.fields import Fields
 from spanlake.traceql.predicate import Predicates
@@ -64,7 +63,7 @@ class Measured:
             return cls(every, unit, is_list=True)
         if operand.real is None and operand.whole is not None:
             return cls(operand.whole, unit, is_list=False)
-        return cls(Number(operand.whole, operand.real).as_real, unit, is_list=False)
+        return cls(operand.as_real, unit, is_list=False)
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,12 @@ def hashable(value: Any) -> LabelValue:
 
 def shown(one: Series) -> Series:
     """A series with the values of its labels as answers hold them."""
-    return replace(one, labels=tuple((name, _shown(value)) for name, value in one.labels))
+    exemplars = (replace(exemplar, labels=_labels_shown(exemplar.labels)) for exemplar in one.exemplars)
+    return replace(one, labels=_labels_shown(one.labels), exemplars=tuple(exemplars))
+
+
+def _labels_shown(labels: Labels) -> Labels:
+    return tuple((name, _shown(value)) for name, value in labels)
 
 
 def _shown(value: LabelValue) -> Any:

@@ -48,6 +48,13 @@ class Operand:
         """The integers and the floats."""
         return self.whole, self.real
 
+    @property
+    def as_real(self) -> Sql:
+        """The numbers as floats."""
+        parts = [values.double(self.whole)] if self.whole is not None else []
+        parts += [self.real] if self.real is not None else []
+        return values.first_of(parts) if parts else values.double(exp.Null())
+
     def named(self, names: Sequence[str | None]) -> "Operand":
         """The same operand, read from columns."""
         whole, real = (None if name is None else exp.column(name) for name in names)
@@ -63,8 +70,8 @@ def _numbers(expression: FieldExpression, predicates: Predicates) -> Value:
 def _pair_of(expression: FieldExpression) -> Callable[[Predicates], list[Sql]]:
     def pair(predicates: Predicates) -> list[Sql]:
         number = Number.of(predicates.value(expression))
-        whole = number.whole if number.whole is not None else exp.Null()
-        return [exp.cast(whole, "BIGINT"), values.double(number.real if number.real is not None else exp.Null())]
+        whole, real = number.whole or exp.Null(), number.real or exp.Null()
+        return [exp.cast(whole, "BIGINT"), values.double(real)]
 
     return pair
 

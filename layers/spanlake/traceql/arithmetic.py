@@ -6,6 +6,7 @@ a side. What has no result, as a division by zero, is nil.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from sqlglot import exp
 
@@ -16,19 +17,36 @@ from spanlake.traceql.values import WHOLE, Alternative, Sql, Value
 _LONGEST_POWER = 64  # factors: with more, all but 0, 1 and -1 exceed 64 bits
 
 
+Build = Callable[[], Sql]
+"""Makes an expression anew: each is a part of several others, and copies of copies would take long."""
+
+
 @dataclass(frozen=True)
 class Number:
     """A number: ``whole`` where it is an integer, ``real`` where it is a float. At most one is not NULL in a row."""
 
-    whole: Sql | None = None
-    real: Sql | None = None
+    make_whole: Build | None = None
+    make_real: Build | None = None
 
     @classmethod
     def of(cls, value: Value) -> "Number":
         """The number among the single values of a field or an expression; NaN is none."""
         whole = [part.sql for part in value if part.type in WHOLE and not part.is_list]
-        real = [number(part.sql) for part in value if part.type is Type.FLOAT and not part.is_list]
-        return cls(values.first_of(whole) if whole else None, values.first_of(real) if real else None)
+        real = [part.sql for part in value if part.type is Type.FLOAT and not part.is_list]
+        return cls(
+            (lambda: _first_of([sql.copy() for sql in whole])) if whole else None,
+            (lambda: _first_of([number(sql.copy()) for sql in real])) if real else None,
+        )
+
+    @property
+    def whole(self) -> Sql | None:
+        """The integer, None where there is none in any row."""
+        return None if self.make_whole is None else self.make_whole()
+
+    @property
+    def real(self) -> Sql | None:
+        """The float, None where there is none in any row."""
+        return None if self.make_real is None else self.make_real()
 
     @property
     def value(self) -> Value:
@@ -36,104 +54,124 @@ class Number:
         parts = ((Type.INT, self.whole), (Type.FLOAT, self.real))
         return tuple(Alternative(type_, sql) for type_, sql in parts if sql is not None)
 
-    @property
     def as_real(self) -> Sql:
         """The number as a float, whatever it is."""
-        parts = [values.double(self.whole.copy())] if self.whole is not None else []
-        parts += [self.real.copy()] if self.real is not None else []
-        return values.first_of(parts) if parts else values.double(exp.Null())
+        parts = [_double(self.make_whole())] if self.make_whole is not None else []
+        parts += [self.make_real()] if self.make_real is not None else []
+        return _first_of(parts) if parts else _double(exp.Null())
 
     @property
     def is_nil(self) -> bool:
         """True where there is no number in any row."""
-        return self.whole is None and self.real is None
+        return self.make_whole is None and self.make_real is None
 
 
 def number(sql: Sql) -> Sql:
     """A float, NULL for NaN."""
-    return exp.func("nullif", sql, exp.cast(exp.Literal.string("NaN"), "DOUBLE"))
+    return exp.Nullif(this=sql, expression=_double(exp.Literal.string("NaN")))
 
 
 def compute(op: BinaryOperator, left: Number, right: Number) -> Number:
     """The result of an operation between two numbers."""
     if left.is_nil or right.is_nil:
         return Number()
-    real = _REAL.get(op, _plain(op))(left.as_real, right.as_real)
-    if left.whole is None or right.whole is None:
-        return Number(real=_finite(real))
-    whole = _WHOLE.get(op, _exact(op))(left.whole.copy(), right.whole.copy())
-    return Number(whole, values.case(values.is_null(whole.copy()), _finite(real)))
+
+    def real() -> Sql:
+        return number(exp.Try(this=_REAL.get(op, _plain(op))(left.as_real, right.as_real)))
+
+    one, other = left.make_whole, right.make_whole
+    if one is None or other is None:
+        return Number(make_real=real)
+    whole = partial(_WHOLE.get(op, _exact(op)), one, other)
+    return Number(whole, lambda: _where_null(whole, real))
 
 
 def negated(operand: Number) -> Number:
     """A number with the other sign."""
-    if operand.whole is None:
-        return Number(real=None if operand.real is None else exp.Neg(this=exp.paren(operand.real)))
-    whole = _tried(exp.Neg(this=exp.paren(operand.whole.copy())))
-    return Number(whole, values.case(values.is_null(whole.copy()), exp.Neg(this=exp.paren(operand.as_real))))
+    make_whole, make_real = operand.make_whole, operand.make_real
+    if make_whole is None:
+        return Number(make_real=None if make_real is None else lambda: exp.Neg(this=exp.Paren(this=make_real())))
+
+    def whole() -> Sql:
+        return exp.Try(this=exp.Neg(this=exp.Paren(this=make_whole())))
+
+    return Number(whole, lambda: _where_null(whole, lambda: exp.Neg(this=exp.Paren(this=operand.as_real()))))
 
 
-def _tried(sql: Sql) -> Sql:
-    return exp.func("try", sql)
+def _where_null(whole: Build, real: Build) -> Sql:
+    return _case(exp.Is(this=whole(), expression=exp.Null()), real())
 
 
-def _finite(sql: Sql) -> Sql:
-    return number(_tried(sql))
+def _first_of(parts: list[Sql]) -> Sql:
+    return exp.Coalesce(this=parts[0], expressions=parts[1:]) if len(parts) > 1 else parts[0]
 
 
-def _exact(op: BinaryOperator) -> Callable[[Sql, Sql], Sql]:
-    return lambda left, right: _tried(values.ARITHMETIC[op](this=exp.paren(left), expression=exp.paren(right)))
+def _double(sql: Sql) -> Sql:
+    return exp.Cast(this=sql, to=exp.DataType.build("DOUBLE"))
 
 
-def _plain(op: BinaryOperator) -> Callable[[Sql, Sql], Sql]:
-    return lambda left, right: exp.paren(values.ARITHMETIC[op](this=left, expression=right))
-
-
-def _quotient(left: Sql, right: Sql) -> Sql:
-    return _tried(exp.IntDiv(this=exp.paren(left), expression=_unless_zero(right)))
-
-
-def _remainder(left: Sql, right: Sql) -> Sql:
-    return _tried(exp.Mod(this=exp.paren(left), expression=_unless_zero(right)))
+def _case(when: Sql, then: Sql) -> Sql:
+    return exp.Case(ifs=[exp.If(this=when, true=then)])
 
 
 def _unless_zero(sql: Sql) -> Sql:
-    return exp.func("nullif", sql, exp.Literal.number(0))
+    return exp.Nullif(this=sql, expression=exp.Literal.number(0))
 
 
-def _real_quotient(left: Sql, right: Sql) -> Sql:
-    return exp.paren(exp.Div(this=left, expression=_unless_zero(right)))
+def _exact(op: BinaryOperator) -> Callable[[Build, Build], Sql]:
+    def exact(left: Build, right: Build) -> Sql:
+        return exp.Try(this=values.ARITHMETIC[op](this=exp.Paren(this=left()), expression=exp.Paren(this=right())))
+
+    return exact
 
 
-def _real_remainder(left: Sql, right: Sql) -> Sql:
-    return exp.paren(exp.Mod(this=left, expression=_unless_zero(right)))
+def _plain(op: BinaryOperator) -> Callable[[Build, Build], Sql]:
+    return lambda left, right: exp.Paren(this=values.ARITHMETIC[op](this=left(), expression=right()))
 
 
-def _power(base: Sql, exponent: Sql) -> Sql:
+def _quotient(left: Build, right: Build) -> Sql:
+    return exp.Try(this=exp.IntDiv(this=exp.Paren(this=left()), expression=_unless_zero(right())))
+
+
+def _remainder(left: Build, right: Build) -> Sql:
+    return exp.Try(this=exp.Mod(this=exp.Paren(this=left()), expression=_unless_zero(right())))
+
+
+def _real_quotient(left: Build, right: Build) -> Sql:
+    return exp.Paren(this=exp.Div(this=left(), expression=_unless_zero(right())))
+
+
+def _real_remainder(left: Build, right: Build) -> Sql:
+    return exp.Paren(this=exp.Mod(this=left(), expression=_unless_zero(right())))
+
+
+def _power(base: Build, exponent: Build) -> Sql:
     """A product of integers, as floats would round it; the powers of 0, 1 and -1 take two factors at most."""
     zero, one, two = (exp.Literal.number(n) for n in range(3))
     most = exp.Literal.number(_LONGEST_POWER)
-    is_small = exp.Between(this=exp.paren(base.copy()), low=exp.Literal.number(-1), high=one)
-    is_odd = exp.Mod(this=exp.paren(exponent.copy()), expression=two.copy())
-    few = exp.Least(this=exponent.copy(), expressions=[two - is_odd])
-    count = values.case(is_small, few, exp.Least(this=exponent.copy(), expressions=[most]))
-    product = exp.Anonymous(this="integer_power", expressions=[base, exp.cast(count, "BIGINT")])
-    return values.case(exponent.copy() >= zero, _tried(product))
+    is_small = exp.Between(this=exp.Paren(this=base()), low=exp.Literal.number(-1), high=one)
+    is_odd = exp.Mod(this=exp.Paren(this=exponent()), expression=two.copy())
+    few = exp.Least(this=exponent(), expressions=[exp.Paren(this=exp.Sub(this=two, expression=is_odd))])
+    many = exp.Least(this=exponent(), expressions=[most])
+    count = exp.Case(ifs=[exp.If(this=is_small, true=few)], default=many)
+    counted = exp.Cast(this=count, to=exp.DataType.build("BIGINT"))
+    product = exp.Anonymous(this="integer_power", expressions=[base(), counted])
+    return _case(exp.GTE(this=exp.Paren(this=exponent()), expression=zero), exp.Try(this=product))
 
 
-def _real_power(base: Sql, exponent: Sql) -> Sql:
+def _real_power(base: Build, exponent: Build) -> Sql:
     """Zero to a negative power, and what exceeds a float, is no number."""
-    power = exp.Pow(this=base, expression=exponent)
-    largest = exp.cast(exp.Literal.string("1.7976931348623157e308"), "DOUBLE")
-    return values.case(exp.LTE(this=exp.Abs(this=power), expression=largest), power.copy())
+    largest = _double(exp.Literal.string("1.7976931348623157e308"))
+    is_finite = exp.LTE(this=exp.Abs(this=exp.Pow(this=base(), expression=exponent())), expression=largest)
+    return _case(is_finite, exp.Pow(this=base(), expression=exponent()))
 
 
-_WHOLE: Mapping[BinaryOperator, Callable[[Sql, Sql], Sql]] = {
+_WHOLE: Mapping[BinaryOperator, Callable[[Build, Build], Sql]] = {
     BinaryOperator.DIVIDE: _quotient,
     BinaryOperator.MODULO: _remainder,
     BinaryOperator.POWER: _power,
 }
-_REAL: Mapping[BinaryOperator, Callable[[Sql, Sql], Sql]] = {
+_REAL: Mapping[BinaryOperator, Callable[[Build, Build], Sql]] = {
     BinaryOperator.DIVIDE: _real_quotient,
     BinaryOperator.MODULO: _real_remainder,
     BinaryOperator.POWER: _real_power,

@@ -24,7 +24,7 @@ from spanlake.traceql.tree import (
     SpansetOperation,
     Unary,
 )
-from spanlake.traceql.walk import walk
+from spanlake.traceql.walk import children, walk
 
 _SPANSETS: Final = (SpansetFilter, ScalarFilter, GroupBy, Coalesce, Select)
 _TERMS: Final = (
@@ -40,6 +40,7 @@ _TERMS: Final = (
     Rank,
     SeriesFilter,
 )
+MOST_NESTED_ARITHMETIC: Final = 24
 _ARITHMETIC: Final = 10  # so many terms does it take as long to plan as
 
 
@@ -57,6 +58,8 @@ class SizeLimits:
 def check_size(query: Query, limits: SizeLimits, context: Context) -> None:
     """Raises Unsupported for more spansets and stages, or more fields and operators, than the limits allow."""
     spansets, terms = 0, 0
+    if _nested_arithmetic(query) > MOST_NESTED_ARITHMETIC:
+        context.unsupported(f"arithmetic nested too deep (limit: {MOST_NESTED_ARITHMETIC} operators)", 0)
     for node in walk(query):
         spansets += isinstance(node, _SPANSETS)
         terms += _terms(node)
@@ -74,7 +77,17 @@ def check_size(query: Query, limits: SizeLimits, context: Context) -> None:
         )
 
 
+def _nested_arithmetic(node: Node) -> int:
+    """How many operators of arithmetic there are on the longest way down."""
+    below = max(map(_nested_arithmetic, children(node)), default=0)
+    return below + _is_arithmetic(node)
+
+
+def _is_arithmetic(node: Node) -> bool:
+    return isinstance(node, Binary) and node.op.is_arithmetic
+
+
 def _terms(node: Node) -> int:
-    if isinstance(node, Binary) and node.op.is_arithmetic:
+    if _is_arithmetic(node):
         return _ARITHMETIC
     return int(isinstance(node, _TERMS))

@@ -124,6 +124,7 @@ _NAMED: dict[str, Callable[..., str]] = {
     ),
     "power_above": lambda self, number: _rounded(self.sql(number), "CEIL", "<=", ">"),
     "power_below": lambda self, number: _rounded(self.sql(number), "FLOOR", "<", ">="),
+    "row": lambda self, *members: self.func("ROW", *members),
     "list_transform": lambda self, items, change: self.func("TRANSFORM", items, change),
     "list_extract": lambda self, items, at: self.func("ELEMENT_AT", items, at),
     "json_extract_string": _json_text,
