@@ -74,7 +74,7 @@ def test_what_functions_make_of_parameters(deployed: Deploy) -> None:
     ingest = settings(environments["ingest"])
     assert (ingest.retention, ingest.ingest.body_bytes) == (None, MIB)
     assert (query.seconds, query.memory_bytes, query.spans, query.series) == (2.5, 2 * MIB, 3, 4)
-    assert (query.points, query.spansets, query.terms, query.extended) == (5, 6, 7, True)
+    assert (query.points, query.spansets, query.terms) == (5, 6, 7)
     assert [settings(environments[name]).query.seconds for name in ("compact", "expire")] == [2.5, 2.5]
     assert {tenant_claim(environments[name]) for name in ("ingest", "query")} == {"team"}
     athena = AthenaSettings(table="lake.spans", workgroup=STACK, above_bytes=8 << 30)

@@ -31,7 +31,7 @@ def matching_traces(
     directory = Path(objects.uri("spans")).parent if isinstance(objects, LocalObjects) else None
     querier = open_querier(objects, index, _LIMITS, directory)
     try:
-        plan = querier.plan(check(parse(traceql), querier.dialect))
+        plan = querier.plan(check(parse(traceql), querier.sizes))
         return _found(querier, tenant, plan, _stored(index, tenant, start_ns, end_ns))
     except (TraceQLError, LimitExceeded) as error:
         raise CommandError(str(error)) from None

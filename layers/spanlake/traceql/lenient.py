@@ -8,6 +8,7 @@ from typing import Final
 from spanlake.traceql.checker import check
 from spanlake.traceql.conditions import conjuncts
 from spanlake.traceql.errors import ParseError, TraceQLError
+from spanlake.traceql.ids import with_plain_ids
 from spanlake.traceql.lexer import lex
 from spanlake.traceql.parser import MAX_LENGTH, parse, parse_tokens
 from spanlake.traceql.tokens import COMPARISONS, Token, TokenKind
