@@ -16,7 +16,7 @@ from spanlake.commands.errors import nothing_found
 from spanlake.commands.export_file import FileFormat, writing
 from spanlake.commands.matching import matching_traces
 from spanlake.commands.show.figures import counted
-from spanlake.query.stretched import REACH_NS
+from spanlake.query.source import HISTORY_NS
 from spanlake.store.days import MAX_NS, clamp_ns
 from spanlake.store.index import Index
 from spanlake.store.objects import Objects
@@ -70,7 +70,7 @@ def _selection(objects: Objects, index: Index, wanted: Wanted) -> Selection:
     if not wanted.traceql:
         return Selection(wanted.tenant, wanted.start_ns, wanted.end_ns)
     found = matching_traces(objects, index, wanted.tenant, wanted.traceql, wanted.start_ns, wanted.end_ns)
-    start, end = clamp_ns(wanted.start_ns - REACH_NS), clamp_ns(wanted.end_ns + REACH_NS)
+    start, end = clamp_ns(wanted.start_ns - HISTORY_NS), clamp_ns(wanted.end_ns + HISTORY_NS)
     return Selection(wanted.tenant, start, end, pa.array(sorted(found), pa.binary()))
 
 
