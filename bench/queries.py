@@ -21,7 +21,7 @@ _ALL = "*"
 """Every column."""
 
 BEYOND_TEMPO = "beyond Tempo"
-"""The area of the queries that only the extended dialect answers."""
+"""The area of the queries that Tempo refuses."""
 
 
 @dataclass(frozen=True)

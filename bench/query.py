@@ -18,7 +18,7 @@ from rich.table import Table
 from bench.blocks import Blocks
 from bench.generate import Workload, arguments
 from bench.lake import fill, settle
-from bench.queries import BEYOND_TEMPO, QUERIES, Query
+from bench.queries import QUERIES, Query
 from bench.report import console
 from bench.server import Server, serving
 
@@ -103,8 +103,6 @@ class Bench:
     blocks: Blocks
     asker: Asker
     rounds: int
-    dialect: str
-    """Of TraceQL: tempo or extended."""
 
     def measure(self, query: Query) -> Timing:
         """A query and its scan, taken in turns, after one of each that does not count."""
@@ -129,8 +127,7 @@ class Bench:
     def queries(self, only: "re.Pattern[str]") -> list[Query]:
         """The queries whose area and label the pattern finds, about values that the data holds."""
         known = self.blocks.known()
-        answered = [query for query in QUERIES if self.dialect == "extended" or query.area != BEYOND_TEMPO]
-        return [query.about(known) for query in answered if only.search(f"{query.area}: {query.label}")]
+        return [query.about(known) for query in QUERIES if only.search(f"{query.area}: {query.label}")]
 
 
 def _time(action: Callable[[], object]) -> float:
@@ -149,8 +146,8 @@ def bench(data: Path, workload: Workload, copies: int, options: argparse.Namespa
     if options.compacted:
         settle(data)
     blocks = Blocks(data)
-    with serving(data, "--no-compaction", "--traceql", options.traceql) as server:
-        yield Bench(server, blocks, Asker(server, blocks.hours()), options.rounds, options.traceql)
+    with serving(data, "--no-compaction") as server:
+        yield Bench(server, blocks, Asker(server, blocks.hours()), options.rounds)
 
 
 @contextmanager
@@ -170,7 +167,6 @@ def options_of(description: str | None, rounds: int) -> argparse.ArgumentParser:
     parser.add_argument("--only", type=re.compile, default="", help="queries whose `area: label` this pattern finds")
     parser.add_argument("--rounds", type=int, default=rounds, help="how often each is asked (%(default)s)")
     parser.add_argument("--compacted", action="store_true", help="compact the blocks first, as a server does by and by")
-    parser.add_argument("--traceql", choices=("tempo", "extended"), default="tempo", help="the dialect (%(default)s)")
     return parser
 
 

@@ -7,8 +7,7 @@ import pytest
 from tests.cases.scripts import run_script, scripts
 from tests.server import SpanlakeServer
 
-_RIGHT_ANSWERS = ("q03", "q10", "q11", "q15", "q21")
-_NOT_YET = dict.fromkeys(_RIGHT_ANSWERS, "waits for the work on right answers")
+_NOT_YET: dict[str, str] = {}
 
 
 @pytest.mark.parametrize("script", scripts("query", _NOT_YET))

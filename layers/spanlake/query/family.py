@@ -130,7 +130,8 @@ class Family:
         if unknown.null_count == len(unknown):
             return self.parent
         numbers = pc.add(unknown.dictionary_encode().indices.cast(pa.int64()), int64(self.spans.num_rows))
-        return pc.coalesce(self.parent, numbers)
+        siblings: Array = pc.coalesce(self.parent, numbers)
+        return siblings
 
     @cached_property
     def _reached(self) -> Mask:

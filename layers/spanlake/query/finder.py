@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, cast
 
 import pyarrow as pa
 from sqlglot import exp
@@ -99,7 +100,7 @@ def _grouped_by_trace(time: exp.Expr, limit: int) -> exp.Select:
 
 
 def _candidates(found: pa.Table, limit: int) -> Candidates:
-    ids, times = (column.to_pylist() for column in found.columns)
+    ids, times = (cast("list[Any]", column.to_pylist()) for column in found.columns)
     starts: dict[bytes, int] = {}
     for trace_id, time in zip(ids, times, strict=True):
         starts.setdefault(trace_id, time)

@@ -188,9 +188,12 @@ def named(type_: Type | None, value: Any) -> Any:
     return format_duration(value) if type_ is Type.DURATION else value
 
 
+_NOTHING: tuple[str, Any] = ("", None)
+
+
 def of_json(value: Mapping[str, Any]) -> Any:
     """The value of an OTLP AnyValue in JSON: a list, a map, or what it holds; bytes in base64."""
-    ((kind, held),) = value.items() or (("", None),)
+    kind, held = next(iter(value.items()), _NOTHING)
     if kind == "arrayValue":
         return [of_json(item) for item in held.get("values", ())]
     if kind == "kvlistValue":

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property, partial
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,6 +23,7 @@ from spanlake.query.source import Source
 from spanlake.query.stretched import REACH_NS, Stretched
 from spanlake.query.traces import fetch_traces
 from spanlake.query.windows import Window, portions
+from spanlake.spans.arrays import as_array
 from spanlake.traceql.errors import Unsupported
 from spanlake.traceql.fields import Fields
 from spanlake.traceql.pipeline import SearchPlan
@@ -235,7 +237,7 @@ def _judged(session: Session, source: Source, wanted: Search, spans: pa.Table) -
 
 def _lacks_spans(spans: pa.Table) -> bool:
     """Whether the parent of a span is not there."""
-    traces, ids, parents = (spans[name].combine_chunks() for name in ("trace_id", "span_id", "parent_span_id"))
-    nothing = pa.scalar(b"", pa.binary())
-    own, wanted = (pc.binary_join_element_wise(traces, names, nothing) for names in (ids, parents))
+    traces, ids, parents = (as_array(spans[name]) for name in ("trace_id", "span_id", "parent_span_id"))
+    join: Any = pc.binary_join_element_wise
+    own, wanted = (join(traces, names, pa.scalar(b"", pa.binary())) for names in (ids, parents))
     return not pc.all(pc.is_in(wanted.drop_null(), value_set=own), min_count=0).as_py()

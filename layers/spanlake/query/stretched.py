@@ -14,7 +14,7 @@ from sqlglot import exp
 
 from spanlake.query.duck import Session
 from spanlake.query.source import Source
-from spanlake.spans.arrays import as_array
+from spanlake.spans.arrays import Array, as_array
 from spanlake.store import trace_filter
 from spanlake.traceql import values
 
@@ -62,7 +62,8 @@ class Stretched:
         found = self.session.table(self._query(since_ns, most)).combine_chunks()
         there = pc.or_(as_array(found["is_long"]), _in_any(outside, as_array(found[_IDS])))
         found = found.filter(there).sort_by([(_TIMES, "descending")])
-        return found[_IDS].to_pylist(), found[_TIMES].to_pylist()
+        ids, times = (column.to_pylist() for column in found.select([_IDS, _TIMES]).columns)
+        return ids, times  # type: ignore[return-value]  # none is NULL
 
     @property
     def _near(self) -> Source:
@@ -94,10 +95,10 @@ class Stretched:
         return query.order_by(*order, copy=False).limit(most, copy=False)
 
 
-def _in_any(outside: Source, ids: pa.Array) -> pa.Array:
+def _in_any(outside: Source, ids: Array) -> Array:
     """Whether one of the blocks may hold a trace."""
     hashes = trace_filter.hash_all(ids)
-    found: pa.Array = pa.repeat(pa.scalar(False), len(ids))
+    found: Array = pa.repeat(pa.scalar(False), len(ids))
     for block in outside.blocks:
         found = pc.or_(found, trace_filter.may_contain_each(block.trace_filter, hashes))
     return found

@@ -143,6 +143,7 @@ def _of_intrinsic(fields: Fields, tag: IntrinsicField) -> Iterator[_Values]:
         yield _Values(items, _reader(type_))
         return
     for part in fields.value(tag):
+        assert part.type is not None
         yield _Values(part.sql if part.is_list else exp.Array(expressions=[part.sql]), _reader(part.type))
 
 

@@ -1,6 +1,7 @@
 """Traces by their ids, put together from all blocks that hold spans of them."""
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -83,7 +84,8 @@ def _repeated(session: Session, blocks: Source, found: pa.Table) -> Array | None
     counted = ids.group_by(["trace_id", "span_id"]).aggregate([([], "count_all")])
     if counted.num_rows == found.num_rows or (len(blocks.blocks) == 1 and blocks.blocks[0].level):
         return None
-    doubled = counted.filter(pc.greater(counted["count_all"], int64(1)))["trace_id"].unique().to_pylist()
+    twice: Any = counted.filter(pc.greater(counted["count_all"], int64(1)))["trace_id"].unique()
+    doubled: list[bytes] = twice.to_pylist()
     is_one = exp.In(this=exp.column("trace_id"), expressions=_literals(doubled))
     rows = _of_traces(session, blocks.whole_rows(_hashed(doubled)), is_one).sort_by(ARRIVAL)
     kept = without_duplicates(

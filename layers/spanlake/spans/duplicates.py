@@ -13,7 +13,7 @@ def without_duplicates(table: pa.Table, *apart: str) -> pa.Table:
     """
     codes = _array(table["span_id"]).dictionary_encode("encode").indices
     rows, codes = _shared(numbers(table.num_rows), codes)
-    for name in _quick_first(table.drop_columns(apart).schema if apart else table.schema):
+    for name in _quick_first(table.drop_columns(list(apart)).schema if apart else table.schema):
         if not len(rows):
             return table
         codes, _ = distinct(codes, _comparable(_array(table[name].take(rows))))

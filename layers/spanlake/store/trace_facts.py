@@ -4,6 +4,8 @@ A trace that has all its spans in one block need not be put together for these. 
 they come from compaction: a trace is seldom whole in them.
 """
 
+from typing import Any
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -77,7 +79,8 @@ def _child_counts(table: pa.Table, traces: Array) -> Array:
 
 
 def _ordering(table: pa.Table) -> pa.Table:
-    start, duration, name = (table[column].combine_chunks() for column in (_START, "duration_nano", "name"))
+    columns: list[Any] = [table[column].combine_chunks() for column in (_START, "duration_nano", "name")]
+    start, duration, name = columns
     if pa.types.is_dictionary(name.type):
         name = name.dictionary_decode()
     return pa.table({"start": start, "end": ends(start, duration), "name": name})

@@ -71,7 +71,7 @@ def may_contain_each(trace_filter: bytes, hashes: Array) -> Array:
     bits = 8 * (len(trace_filter) - _HEADER)
     low = pc.bit_wise_and(hashes, _u64(_MASK32))
     high = pc.bit_wise_or(pc.shift_right(hashes, _u64(32)), _u64(1))
-    there = pa.Array.from_buffers(pa.bool_(), bits, [None, pa.py_buffer(trace_filter[_HEADER:])])
+    there: Array = pa.Array.from_buffers(pa.bool_(), bits, [None, pa.py_buffer(trace_filter[_HEADER:])])
     found: Array = pa.repeat(pa.scalar(True), len(hashes))
     for probe in range(trace_filter[1]):
         found = pc.and_(found, there.take(_positions(low, high, probe, bits)))

@@ -5,6 +5,7 @@ from typing import NoReturn
 
 from spanlake.traceql.advice import type_advice
 from spanlake.traceql.errors import TypeMismatch, Unsupported
+from spanlake.traceql.patterns import problem_of
 from spanlake.traceql.tree import (
     Attribute,
     Binary,
@@ -131,17 +132,5 @@ def _check_pattern(node: Binary, context: Context) -> None:
     pattern = node.right
     if not isinstance(pattern, Static) or not isinstance(pattern.value, str):
         context.mismatch(f"`{node.op}` expects a regular expression, a string, on its right", pattern.at)
-    if problem := _problem_of(pattern.value):
+    if problem := problem_of(pattern.value):
         context.mismatch(f"the regular expression does not compile: {problem}", pattern.at)
-
-
-def _problem_of(pattern: str) -> str | None:
-    import re2  # type: ignore[import-untyped]
-
-    options = re2.Options()
-    options.log_errors = False
-    try:
-        re2.compile(pattern, options)
-    except re2.error as error:
-        return error.args[0].decode(errors="replace")  # type: ignore[no-any-return]
-    return None

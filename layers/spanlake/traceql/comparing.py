@@ -5,12 +5,14 @@ Numbers compare by value whatever their types, exactly. A list is compared item 
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from math import ceil, floor
 
 from sqlglot import exp
 
 from spanlake.traceql import values
 from spanlake.traceql.conditions import FLIPPED
+from spanlake.traceql.patterns import without_names
 from spanlake.traceql.tokens import MAX_INT, MIN_INT
 from spanlake.traceql.tree import BinaryOperator, Static, Type
 from spanlake.traceql.values import NUMERIC, WHOLE, Alternative, Sql, Value
@@ -41,12 +43,16 @@ def compare_values(op: BinaryOperator, left: Value, right: Value) -> Sql:
     """True where two values compare so."""
     tests = [_with_single(op, left, part) for part in right if not part.is_list and part.type is not None]
     tests += [
-        _with_lists(FLIPPED.get(op, op), [part], lambda op, one, other=other: _pair(op, one, other))
+        _with_lists(FLIPPED.get(op, op), [part], partial(_with_other, other))
         for part in right
         for other in left
         if part.is_list and not other.is_list and _fit(part, other)
     ]
     return values.any_of([*tests, _between_lists(op, left, right)])
+
+
+def _with_other(other: Alternative, op: BinaryOperator, one: Alternative) -> Sql:
+    return _pair(op, one, other)
 
 
 def kind_of(type_: Type | None) -> Type | None:
@@ -171,7 +177,7 @@ def _matches(op: BinaryOperator, sql: Sql, statics: Sequence[Static]) -> Sql:
 
 def full_match(sql: Sql, pattern: str) -> Sql:
     """RE2 over the whole text, the dot matching line ends too."""
-    return exp.func("regexp_full_match", sql, values.text(pattern), exp.Literal.string("s"))
+    return exp.func("regexp_full_match", sql, values.text(without_names(pattern)), exp.Literal.string("s"))
 
 
 # whole lists
@@ -187,9 +193,9 @@ def _between_lists(op: BinaryOperator, left: Value, right: Value) -> Sql:
 
 def _canonical(lists: Iterable[Alternative]) -> Sql | None:
     """A list of the texts of items, which are equal where the items are."""
-    found = []
+    found: list[Sql] = []
     for part in lists:
-        texts = values.each(part.sql.copy(), lambda item, type_=part.type: _text(type_, item), "i")
+        texts = values.each(part.sql.copy(), partial(_text, part.type), "i")
         found.insert(0 if part.type is None else len(found), texts)
     return values.first_of(found) if found else None
 

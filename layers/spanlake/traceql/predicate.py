@@ -301,7 +301,7 @@ class Predicates:
         scope, others = scopes[0], scopes[1:]
         items = self.fields.elements_of(scope)
         of_none = self._bound(scope, None)._listed(others, read)
-        found = []
+        found: list[Sql] = []
         for n, without in enumerate(of_none):
             inner = _Item(self, scope, others, read, n)
             lists = values.each(items.copy(), inner.of, _VARIABLES[scope])

@@ -1,0 +1,37 @@
+"""Regular expressions of a query: whether they compile, and the form in which DuckDB takes them."""
+
+import re
+from collections.abc import Iterator
+
+# The parts of a pattern: a quotation, an escaped sign, a class with the classes in it, a group's name, any other sign.
+_PARTS = re.compile(
+    r"\\Q.*?(?:\\E|$)|\\.|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|\(\?P?<(?![=!])\w+>|.",
+    re.DOTALL,
+)
+_MOST_BYTES = 1 << 20  # of a compiled pattern, which takes some ten milliseconds
+_ANY_BYTE = r"\C"
+
+
+def problem_of(pattern: str) -> str | None:
+    """What is wrong with a pattern of RE2; None of one that can be used."""
+    import re2  # type: ignore[import-untyped]
+
+    if _ANY_BYTE in _parts(pattern):
+        return f"invalid escape sequence: {_ANY_BYTE}"
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = _MOST_BYTES
+    try:
+        re2.compile(pattern, options)
+    except re2.error as error:
+        return error.args[0].decode(errors="replace")  # type: ignore[no-any-return]
+    return None
+
+
+def without_names(pattern: str) -> str:
+    """A pattern that matches the same and has no names of groups, which DuckDB does not take."""
+    return "".join("(" if part.startswith(("(?P<", "(?<")) else part for part in _parts(pattern))
+
+
+def _parts(pattern: str) -> Iterator[str]:
+    return (found[0] for found in _PARTS.finditer(pattern))

@@ -1,0 +1,29 @@
+"""Regular expressions of a query."""
+
+import pytest
+
+from spanlake.traceql.patterns import problem_of, without_names
+
+
+@pytest.mark.parametrize("pattern", ["", "a.b", r"\pL{3}", r"(?P<n>a)", r"(?<n>a)(?i:b)", r"\Q\C\E", r"[\\]C", r"\\C"])
+def test_problem_of_a_sound_pattern_is_none(pattern: str) -> None:
+    assert problem_of(pattern) is None
+
+
+@pytest.mark.parametrize("pattern", ["[", "(?=a)", r"\C", r"a\Cb", r"\pL{300}", r"(a{1000}){1000}"])
+def test_problem_of_a_pattern_that_cannot_be_used(pattern: str) -> None:
+    assert problem_of(pattern)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "plain"),
+    [
+        ("(?P<n>a)(?<m>b)", "(a)(b)"),
+        (r"\(?<n>a", r"\(?<n>a"),
+        ("[(?<n>]", "[(?<n>]"),
+        (r"\Q(?<n>a\E(?<n>b)", r"\Q(?<n>a\E(b)"),
+        ("(?:a)(?i)b", "(?:a)(?i)b"),
+    ],
+)
+def test_without_names_leaves_all_else(pattern: str, plain: str) -> None:
+    assert without_names(pattern) == plain
