@@ -203,7 +203,9 @@ class Family:
     @cached_property
     def parent(self) -> Array:
         """The row of a span's parent, null where it has none."""
-        return Spans(self._column(KEY), self._column(PARENT_KEY), self._column(KIND), self._ordering).parents()
+        spans = Spans(self._column(KEY), self._column(PARENT_KEY), self._column(KIND), self._ordering)
+        found: Array = spans.parents()
+        return found
 
     def _ordering(self) -> pa.Table:
         """What decides between spans that share an id: the start, then the end, then the name."""
