@@ -57,7 +57,7 @@ class UpkeepPolicy:
 
 @dataclass(frozen=True, slots=True)
 class _Planned:
-    """What a day held when it was last planned for."""
+    """The state of a day when it was last planned for."""
 
     state: object
     at: float  # by the monotonic clock
@@ -204,7 +204,7 @@ class _Task:
 
 
 def _states(summary: Iterable[DaySummary]) -> Mapping[Day, object]:
-    """What each day holds, to be compared with what it held before."""
+    """Returns the state of each day, to compare with an earlier one."""
     states: dict[Day, list[DaySummary]] = {}
     for found in summary:
         states.setdefault((found.tenant, found.date), []).append(found)

@@ -28,7 +28,7 @@ _NESTED = ("resource_rest", "span_rest", "scope_rest", "events", "links")  # the
 
 @dataclass(frozen=True, slots=True)
 class BlockFacts:
-    """What a block's object tells."""
+    """The facts of a block that its object alone gives."""
 
     block: Block
     catalog: frozenset[CatalogEntry]

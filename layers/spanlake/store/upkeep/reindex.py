@@ -26,7 +26,7 @@ _AT_ONCE = 40  # blocks in one transaction
 
 @dataclass(frozen=True, slots=True)
 class Reindexed:
-    """What was found and done."""
+    """Counts of the blocks that were found and added."""
 
     known: int = 0  # blocks that had an entry
     added: tuple[str, ...] = ()  # paths
