@@ -22,7 +22,7 @@ BAD = 3.0
 _TROUBLED = (sys.executable, "-m", "tests.faults.troubled")
 _ADMITTED = (
     "a group of requests could not be stored",  # senders hear of it too
-    # Many commits fail between object and entry: garbage collection refuses so large a share, the next start takes it in.
+    # Many commits fail between object and entry: collection refuses so large a share, and the next start takes it in.
     "blocks without an index entry left in place, spanlake reindex takes them in",
 )
 _COMPACTIONS = "spanlake_compactions_total"
