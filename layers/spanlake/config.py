@@ -96,7 +96,7 @@ class Config:
 
 
 def replaced_seconds(config: Config) -> int:
-    """How long the objects of replaced blocks stay: longer than any query runs.
+    """Returns the seconds that objects of replaced blocks stay, longer than any query runs.
 
     Unless told otherwise that is ten minutes; with a DynamoDB table a day, so that a table that is restored to an
     earlier moment still finds its objects.

@@ -20,7 +20,11 @@ GOOD = 1.0  # seconds
 BAD = 3.0
 
 _TROUBLED = (sys.executable, "-m", "tests.faults.troubled")
-_TOLD = "a group of requests could not be stored"  # senders hear of it too
+_ADMITTED = (
+    "a group of requests could not be stored",  # senders hear of it too
+    # Many commits fail between object and entry: collection refuses so large a share, and the next start takes it in.
+    "blocks without an index entry left in place, spanlake reindex takes them in",
+)
 _COMPACTIONS = "spanlake_compactions_total"
 
 
@@ -61,7 +65,7 @@ def check(stage: Stage) -> None:
 def test_storage_that_fails_now_and_then(stage: Stage, tmp_path: Path, share: float) -> None:
     file = tmp_path / "trouble"
     environment = {TROUBLE: f"{stage.ledger.world.seed} {share} {file}"}
-    with stage.life(environment, _TROUBLED, admitted=[_TOLD]) as life:
+    with stage.life(environment, _TROUBLED, admitted=_ADMITTED) as life:
         get_over_it(stage, life, file.touch, file.unlink)
     check(stage)
 
@@ -69,7 +73,7 @@ def test_storage_that_fails_now_and_then(stage: Stage, tmp_path: Path, share: fl
 @pytest.mark.parametrize("limit", [0, 2000], ids=["not a byte", "torn"])
 def test_files_that_can_not_grow(stage: Stage, limit: int) -> None:
     """The kernel lets the process write no more than the first bytes of a file."""
-    with stage.life(admitted=[_TOLD]) as life:
+    with stage.life(admitted=_ADMITTED) as life:
 
         def restrict(most: int) -> None:
             resource.prlimit(life.server.pid, resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
@@ -81,7 +85,7 @@ def test_files_that_can_not_grow(stage: Stage, limit: int) -> None:
 def test_a_disk_that_is_full(stage: Stage) -> None:
     with small_disk(stage.data):
         ballast = stage.data / "ballast"
-        with stage.life(admitted=[_TOLD]) as life:
+        with stage.life(admitted=_ADMITTED) as life:
             get_over_it(stage, life, lambda: fill(ballast), ballast.unlink)
         check(stage)
 

@@ -134,9 +134,15 @@ def test_day_that_is_quarantined_is_counted_and_the_others_go_on(
 
 
 def test_blocks_that_wait_are_counted(
-    handler: Callable[..., Any], store: LambdaStore, capsys: pytest.CaptureFixture[str]
+    handler: Callable[..., Any],
+    store: LambdaStore,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     blocks = store_blocks(store, "shop", 5)
+    handler(woken_by(blocks), Context())
+    assert "BlocksWaiting" not in capsys.readouterr().out
+    monkeypatch.setattr(compaction, "_FEW_WAITING", 4)
     handler(woken_by(blocks), Context())
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "BlocksWaiting" in line]
     assert max(json.loads(line)["BlocksWaiting"]) == 5

@@ -102,5 +102,5 @@ def test_nobody_pays_for_alarms_that_nobody_hears(deployed: Deploy) -> None:
 
 def test_without_tokens_there_is_no_alarm_of_them(deployed: Deploy) -> None:
     found = alarms(deployed(AlarmTopicArn=TOPIC, JwtIssuer="https://issuer.example", JwtAudience="spanlake"))
-    assert len(found) == 13
+    assert len(found) == 15
     assert not [name for name in found if "Authorize" in name]

@@ -14,7 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status, TracesData
 
 from tests import recorded
-from tests.conformance.test_protocols import CASES, protocols
+from tests.conformance.test_protocols import CASES, kept, protocols
 from tests.interop import collector
 from tests.server import SpanlakeServer, ask
 from tests.spans import otlp
@@ -71,7 +71,7 @@ def answers(ways: Ways) -> dict[str, tuple[object, object]]:
 
 def cases() -> list[dict[str, Any]]:
     found = recorded.checker().load(CASES)
-    return [case for case in found if not case.get("free") and case["protocol"] != "opencensus-grpc"]
+    return [case for case in found if not kept(case) and case["protocol"] != "opencensus-grpc"]
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case["id"]) for case in cases()])

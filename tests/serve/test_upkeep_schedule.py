@@ -29,10 +29,12 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, date]]:
     return planned
 
 
-def upkeep_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, summary: list[DaySummary]) -> Upkeep:
+def upkeep_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, summary: list[DaySummary], policy: UpkeepPolicy | None = None
+) -> Upkeep:
     index = SqliteIndex(tmp_path / "index.sqlite")
     monkeypatch.setattr(index, "summary", lambda: summary)
-    return Upkeep(LocalObjects(tmp_path / "objects"), index, UpkeepPolicy(), Metrics())
+    return Upkeep(LocalObjects(tmp_path / "objects"), index, policy or UpkeepPolicy(), Metrics())
 
 
 def test_look_at_many_tenants_costs_no_square(
@@ -56,3 +58,16 @@ def test_day_is_planned_for_again_when_it_changed(
     summary[1] = DaySummary("b", TODAY, 0, 2, 2, 200)
     upkeep._compact()
     assert planned[3:] == [("b", TODAY)]
+
+
+def test_day_without_change_is_planned_for_less_and_less_often(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, planned: list[tuple[str, date]]
+) -> None:
+    summary = [DaySummary("a", TODAY, 0, 1, 1, 100)]
+    upkeep = upkeep_of(tmp_path, monkeypatch, summary, UpkeepPolicy(plan_seconds=60, most_plan_seconds=600))
+    clock = time.monotonic()
+    monkeypatch.setattr("spanlake.serve.upkeep.time.monotonic", lambda: clock)
+    for _ in range(60):
+        upkeep._compact()
+        clock += 60
+    assert len(planned) == 1 + 4 + 4, "after 0, 1, 3, 7 and 15 minutes, then every ten"

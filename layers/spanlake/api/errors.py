@@ -72,7 +72,7 @@ def logged_problem(error: Exception) -> Problem:
 
 
 def shut_down_problem() -> Problem:
-    """What to tell a client whose spans are not stored when the server has no time left to wait for them."""
+    """Returns the refusal for spans that the server has no time left to store."""
     return problem(Draining("the server shut down before the spans were stored: send them again"), INGEST_ERRORS)
 
 

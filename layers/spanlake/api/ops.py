@@ -77,7 +77,7 @@ def ops_routes(operations: Operations) -> list[Route]:
 
 
 def _in_time(ask: Callable[[], T]) -> T:
-    """What storage answers to a request; storage that does not answer is given up."""
+    """Asks storage within the time of a request; storage that does not answer is given up."""
     with limited(REQUEST_SECONDS):
         return ask()
 

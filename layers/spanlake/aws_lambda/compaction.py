@@ -16,6 +16,7 @@ from spanlake.store.upkeep.removal import Removed, remove_retired
 
 Day = tuple[str, date]  # tenant and day
 
+_FEW_WAITING = 1_000  # blocks of a day, of which there is nothing to say: a metric is charged for while it has values
 _OWN_MERGES = 8  # of a day in one invocation: each takes about a second
 
 _log = logging.getLogger(__name__)
@@ -77,7 +78,8 @@ class Compaction:
             self._telemetry.count(Metric.DAYS_QUARANTINED, 1)
             _log.error("day quarantined", extra={"tenant": day[0], "date": day[1].isoformat()})
         merges = self._compactor.plan(*day)
-        self._telemetry.count(Metric.BLOCKS_WAITING, self._compactor.waiting)
+        if self._compactor.waiting > _FEW_WAITING:
+            self._telemetry.count(Metric.BLOCKS_WAITING, self._compactor.waiting)
         return merges
 
     def _share(self, day: Day, merges: Sequence[Merge]) -> None:

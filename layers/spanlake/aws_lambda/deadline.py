@@ -22,6 +22,6 @@ class Deadline:
         self._context = context
 
     def check(self) -> None:
-        """Raise OutOfTime when little is left."""
-        if self._context.get_remaining_time_in_millis() < _SPARE_MS:
+        """Raise OutOfTime when little is left; outside of an invocation there is time."""
+        if self._context is not None and self._context.get_remaining_time_in_millis() < _SPARE_MS:
             raise OutOfTime("the function's time is over before its work is: what is left is done the next time")

@@ -22,7 +22,7 @@ _MOST_TURNS = 10
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What one invocation is to compact."""
+    """The work of one invocation of compaction."""
 
     tenant: str
     date: date

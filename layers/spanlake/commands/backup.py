@@ -1,4 +1,4 @@
-"""What ``spanlake backup`` and ``spanlake restore`` do."""
+"""The commands ``spanlake backup`` and ``spanlake restore``."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""What ``spanlake blocks`` does: names the live blocks, for programs that read them without spanlake."""
+"""The command ``spanlake blocks``: lists the live blocks for programs that read them without spanlake."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ _FILE = "filename"  # the column of the file's name that DuckDB's read_parquet a
 
 
 class Form(StrEnum):
-    """How the blocks are written."""
+    """The formats of the list of blocks."""
 
     LINES = "lines"
     JSON = "json"

@@ -33,14 +33,14 @@ _CODECS: dict[str, Literal["gzip", "zstd"]] = {".gz": "gzip", ".zst": "zstd", ".
 
 
 class _Sink(Protocol):
-    """What records are written to."""
+    """A file that records are written to."""
 
     def write(self, data: bytes, /) -> object: ...
 
 
 @contextmanager
 def writing(file: str, file_format: FileFormat) -> Iterator[Callable[[TracesData], None]]:
-    """What writes traces to a file that is there, whole, when all have been written. Raises CommandError.
+    """Yields a function that writes traces; the file appears whole once all are written. Raises CommandError.
 
     The file's name says how it is compressed.
     """

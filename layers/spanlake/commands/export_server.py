@@ -1,4 +1,4 @@
-"""What ``spanlake export --url`` does: exports traces from a server of the Tempo API."""
+"""The command ``spanlake export --url``: exports traces from a server of the Tempo API."""
 
 import re
 from collections.abc import Callable, Iterator

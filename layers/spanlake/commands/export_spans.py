@@ -1,4 +1,4 @@
-"""What ``spanlake export`` does."""
+"""The command ``spanlake export``."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -66,7 +66,7 @@ def tell(spans: int) -> None:
 
 
 def _selection(objects: Objects, index: Index, wanted: Wanted) -> Selection:
-    """What is read: of a query, the matching traces as far as a search looks for their spans beyond the range."""
+    """Selects the spans to read: of a query, the matching traces, as far beyond the range as a search reads."""
     if not wanted.traceql:
         return Selection(wanted.tenant, wanted.start_ns, wanted.end_ns)
     found = matching_traces(objects, index, wanted.tenant, wanted.traceql, wanted.start_ns, wanted.end_ns)

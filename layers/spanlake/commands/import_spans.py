@@ -1,4 +1,4 @@
-"""What ``spanlake import`` does."""
+"""The command ``spanlake import``."""
 
 import sys
 from collections import Counter
@@ -69,7 +69,7 @@ class Target:
 
 @dataclass(slots=True)
 class _Totals:
-    """What has become of the files so far."""
+    """Counts of the spans imported and rejected so far."""
 
     files: int = 0
     stored: int = 0
@@ -151,7 +151,7 @@ def _groups(found: Iterator[Record]) -> Iterator[list[Request]]:
 
 @contextmanager
 def _store(target: Target) -> Iterator[Callable[[str, Sequence[Request]], Sequence[Receipt | Exception]]]:
-    """What stores groups of requests of a tenant; errors of the store become CommandErrors."""
+    """Yields a function that stores requests of a tenant; errors of the store become CommandErrors."""
     try:
         index = open_index(target.index, target.data, target.retention)
         try:

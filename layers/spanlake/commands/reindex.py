@@ -1,4 +1,4 @@
-"""What ``spanlake reindex`` does."""
+"""The command ``spanlake reindex``."""
 
 from pathlib import Path
 

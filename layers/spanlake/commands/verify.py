@@ -1,4 +1,4 @@
-"""What ``spanlake verify`` does."""
+"""The command ``spanlake verify``."""
 
 from pathlib import Path
 

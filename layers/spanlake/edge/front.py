@@ -28,7 +28,7 @@ _LINGER_SECONDS = 2.0  # in which a client may send what it had begun, and read 
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """What there is to say to clients of one port."""
+    """The port, the advice and the log for clients that speak another protocol."""
 
     port: int
     advice: str  # which protocol is on which port

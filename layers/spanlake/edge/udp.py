@@ -106,7 +106,7 @@ class UdpReceiver:
         return count
 
     def _code(self, answer: "Future[Receipt]") -> str:
-        """How a datagram ended, as metrics name it; what is wrong with it is logged."""
+        """Returns the outcome of a datagram as metrics name it, and logs its fault."""
         error, notices = answer.exception(), self._ingest.notices
         if isinstance(error, MalformedRequest):
             notices.note(self._port, "datagram dropped, malformed", reason=str(error))

@@ -16,14 +16,14 @@ HTTP_PATHS = "OTLP is sent to /v1/traces, Zipkin to /api/v2/spans or /api/v1/spa
 
 
 def signal_refusal(signal: str) -> str:
-    """What to tell who sends a signal that is not stored."""
+    """Returns the refusal of a signal that is not stored, logs or metrics."""
     variable = _SIGNALS[signal]
     advice = f"set {variable}=none where they are sent" if variable else "switch their export off"
     return f"spanlake stores traces only, no {signal}: {advice}"
 
 
 def path_refusal(path: str) -> str:
-    """What to tell who posts to a path that takes no spans."""
+    """Returns the refusal of a path that takes no spans, which names the paths that do."""
     return f"no spans are taken at {path[:80]!r}: {HTTP_PATHS}"
 
 

@@ -65,6 +65,13 @@ class Pipeline:
         return outcome
 
     def _store_as_otlp(self, tenant: str, requests: Sequence[Request]) -> list[Outcome]:
+        """Store requests in the order of their digests: the same requests make the same block, byte for byte."""
+        positions = sorted(range(len(requests)), key=lambda position: requests[position].digest)
+        outcomes = self._store_in_order(tenant, [requests[position] for position in positions])
+        by_position = dict(zip(positions, outcomes, strict=True))
+        return [by_position[position] for position in range(len(requests))]
+
+    def _store_in_order(self, tenant: str, requests: Sequence[Request]) -> list[Outcome]:
         if not requests:
             return []
         try:

@@ -172,7 +172,7 @@ class Session:
 
 
 def _unreadable(reason: str) -> StorageUnavailable:
-    """What became of blocks that DuckDB could not read, by its own words."""
+    """Turns DuckDB's message on an unreadable block into an error of the store."""
     status = _HTTP_STATUS.search(reason)
     if status is None and _NO_ANSWER.search(reason):
         return StorageTimeout("cannot read blocks: the storage did not answer")

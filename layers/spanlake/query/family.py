@@ -59,7 +59,7 @@ class Family:
         return self.among(self.parent.filter(others))
 
     def below(self, others: Mask) -> Mask:
-        """Whether one of the others is above a span. In a circle every span is above all others."""
+        """True where a span descends from one of ``others``. In a circle every span descends from all others."""
         found = _at(others, self.parent)
         for ahead in self._ancestors():
             found = pc.or_(found, _at(found, ahead))
@@ -74,11 +74,11 @@ class Family:
         return found if self._circles is None else pc.or_(found, self._others_in_circle(others))
 
     def beside(self, others: Mask) -> Mask:
-        """Whether another of the others has the span's parent, or the id of one that is not stored."""
+        """True where another span in ``others`` has the same parent, or the same id of a parent that is not stored."""
         return self._another(self._siblings, others)
 
     def _another(self, groups: Array, others: Mask) -> Mask:
-        """Whether another of the others is in a span's group; spans without a group are in none."""
+        """True where another span in ``others`` is in the span's group; a span without a group has none."""
         counted: Any = pc.value_counts(groups.filter(others).drop_null())
         place = pc.index_in(groups, value_set=counted.field("values"), skip_nulls=True)
         several = pc.subtract(filled(counted.field("counts").take(place), 0), others.cast(pa.int64()))
@@ -135,7 +135,7 @@ class Family:
 
     @cached_property
     def _reached(self) -> Mask:
-        """Whether a span is a root, or below one."""
+        """True where a span is a root or descends from one."""
         return pc.or_(self._is_root, self.below(self._is_root))
 
     @cached_property
@@ -208,13 +208,13 @@ class Family:
         return parents
 
     def _ordering(self) -> pa.Table:
-        """What decides between spans that share an id: the start, then the end, then the name."""
+        """Returns the sort keys between spans that share an id: start, then end, then name."""
         start, duration = self._column(START), self._column(DURATION)
         return pa.table({"start": start, "end": ends(start, duration), "name": self._column(NAME)})
 
     @property
     def _doublings(self) -> int:
-        """How often pointers must be doubled to lead beyond the roots, or into a circle."""
+        """Count of pointer doublings after which every pointer is past its root, or in a circle."""
         return self.spans.num_rows.bit_length()
 
     def _column(self, name: str) -> Array:

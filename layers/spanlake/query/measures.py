@@ -88,7 +88,7 @@ class Measure:
 
     @property
     def unit(self) -> float:
-        """What a measured number is to be divided by."""
+        """Divisor of the measured number, so that durations are in seconds."""
         return 1.0 if self.operand is None else self.operand.unit
 
     @property
@@ -98,7 +98,7 @@ class Measure:
 
 
 def measure_of(fields: Fields, node: MetricsAggregate, steps: Steps) -> Measure:
-    """What a metrics function measures."""
+    """Compiles the aggregate that a metrics function measures."""
     return _MEASURES[node.function](fields, node, steps)
 
 

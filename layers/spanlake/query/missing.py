@@ -19,7 +19,7 @@ LEFT_OUT: ContextVar[list[str] | None] = ContextVar("LEFT_OUT", default=None)
 
 @dataclass(frozen=True, slots=True)
 class MissingBlocks:
-    """How blocks without objects are treated."""
+    """The policy for live blocks whose objects are gone."""
 
     retention: timedelta | None = None
     left_out: bool = False  # whether answers go without them, marked as partial

@@ -201,7 +201,7 @@ class Querier:
                 raise
 
     def _files(self, session: Session, blocks: Sequence[Block], *, scanned: bool) -> list[str]:
-        """What DuckDB calls the blocks; raises BlockDamaged for those that are not what was stored."""
+        """Returns the files of blocks for DuckDB; raises BlockDamaged for a block that differs from what was stored."""
         if self.copies is None:
             files = [self.objects.uri(block.path) for block in blocks]
         else:

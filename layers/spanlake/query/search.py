@@ -49,7 +49,7 @@ _HEADER_COLUMNS = (
 
 
 class Order(StrEnum):
-    """What traces are ranked by."""
+    """The sort keys of traces."""
 
     START = "start"
     DURATION = "duration"
@@ -57,7 +57,7 @@ class Order(StrEnum):
 
 @dataclass(frozen=True)
 class Ranking:
-    """What traces are ranked by; those with the largest values come first, or ``ascending`` those with the smallest."""
+    """The sort key of traces, largest first unless ``ascending``."""
 
     order: Order = Order.START
     ascending: bool = False
@@ -75,7 +75,7 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Search:
-    """What to look for; times in Unix nanoseconds, inclusive. ``spans`` 0 shows every span of a set.
+    """A search: its plan and range. Times are Unix nanoseconds, inclusive. ``spans`` 0 shows every span of a set.
 
     Of more traces than the limit the first by the ``ranking`` are kept.
     """
@@ -93,7 +93,7 @@ class Search:
         return self.ranking == Ranking()
 
     def rank(self, header: Header) -> tuple[int, bytes]:
-        """What traces are sorted by, the wanted ones first."""
+        """Returns the sort key of a trace; wanted traces come first."""
         is_by_start = self.ranking.order is Order.START
         value = header.start_ns if is_by_start else header.end_ns - header.start_ns
         return (value if self.ranking.ascending else -value), header.trace_id
@@ -181,7 +181,7 @@ class _Judge:
 
     @property
     def seen(self) -> int:
-        """How many traces were judged."""
+        """Count of the traces that were judged."""
         return len(self._seen)
 
 
@@ -216,7 +216,7 @@ def _within(finder: Finder, window: Window, limit: int, later_ns: int) -> Iterat
 
 
 def _batches(find: Callable[[int], Candidates], size: int) -> Iterator[Candidates]:
-    """What is found with a limit, and then with ever larger ones, until that is all."""
+    """Yields what is found with a limit, then with ever larger limits, until nothing more is found."""
     while True:
         lot = find(size)
         yield lot
@@ -236,7 +236,7 @@ def _judged(session: Session, source: Source, wanted: Search, spans: pa.Table) -
 
 
 def _lacks_spans(spans: pa.Table) -> bool:
-    """Whether the parent of a span is not there."""
+    """True where the parent of some span is missing."""
     traces, ids, parents = (as_array(spans[name]) for name in ("trace_id", "span_id", "parent_span_id"))
     join: Any = pc.binary_join_element_wise
     own, wanted = (join(traces, names, pa.scalar(b"", pa.binary())) for names in (ids, parents))

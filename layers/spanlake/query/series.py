@@ -88,7 +88,7 @@ def _present(found: Iterable[Series]) -> list[Series]:
 
 
 def _identity(labels: Labels) -> str:
-    """What series are matched by: their labels, values of different types being different."""
+    """Returns the key by which series are matched: their labels, with the types of values."""
     return repr(sorted((label for label in labels if label[0] != NAME), key=repr))
 
 

@@ -32,7 +32,7 @@ _SCALARS = {
     pa.bool_(): "BOOLEAN",
 }
 HISTORY_NS = 7 * 24 * 3600 * 1_000_000_000
-"""How far beyond a range the blocks are known in which its traces' other spans are looked for."""
+"""Nanoseconds beyond a range within which the other spans of its traces are looked for."""
 
 Locate: TypeAlias = Callable[[Sequence[Block]], list[str]]
 
@@ -126,7 +126,7 @@ class Source:
         return inside and self.others is None
 
     def starts_after(self, start_ns: int) -> bool:
-        """Whether no span starts before a time."""
+        """True where no span starts before a time."""
         return all(start_ns <= block.start_ns for block in self.blocks)
 
     def overlapping(self, start_ns: int, end_ns: int) -> "Source":
@@ -194,7 +194,7 @@ class Source:
         return rows.where(*where, *self._tests(), copy=False)
 
     def _tests(self) -> Iterator[exp.Expr]:
-        """What rows must meet whatever is asked."""
+        """Yields the tests that every row must pass, whatever the query."""
         yield from self._not_hidden()
         if self.first_rows is not None:  # DuckDB leaves out row groups by it
             yield exp.LT(this=exp.column("file_row_number"), expression=exp.Literal.number(self.first_rows))

@@ -19,7 +19,7 @@ from spanlake.store import trace_filter
 from spanlake.traceql import values
 
 REACH_NS = 60 * 1_000_000_000
-"""How far beyond a range spans of its traces are looked for as those in it are."""
+"""Nanoseconds beyond a range within which spans are read as those in the range are."""
 
 _AT_ONCE = 64
 _MOST_PAIRS = 200_000  # of a trace and a block, of which some hundred are false
@@ -96,7 +96,7 @@ class Stretched:
 
 
 def _in_any(outside: Source, ids: Array) -> Array:
-    """Whether one of the blocks may hold a trace."""
+    """True for each trace that one of the blocks may hold."""
     hashes = trace_filter.hash_all(ids)
     found: Array = pa.repeat(pa.scalar(False), len(ids))
     for block in outside.blocks:

@@ -1,4 +1,4 @@
-"""What a search reads one after the other: portions of the blocks, newest first."""
+"""Parts of the blocks that a search reads one after the other, newest first."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -46,7 +46,7 @@ _RENAMED = {
 
 @dataclass(frozen=True, slots=True)
 class SpanTags:
-    """What the tags with a meaning say of a span."""
+    """The parts of a span that Jaeger's tags with a meaning give."""
 
     fields: bytes
     """Of the span, encoded."""

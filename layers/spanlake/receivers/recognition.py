@@ -1,4 +1,4 @@
-"""What a body that could not be read plainly is, told by its first bytes, for the message of the refusal."""
+"""Recognition of bodies that could not be read, by their first bytes, for the message of the refusal."""
 
 import re
 import zlib
@@ -40,7 +40,7 @@ def is_json(body: bytes) -> bool:
 
 
 def description(body: bytes, media_type: str) -> str | None:
-    """What a body is, unless it is what its media type says, and what to do about it; None when that can not be told.
+    """Names a body that differs from its media type, with advice; None where nothing is recognized.
 
     To be asked for bodies that could not be read: it looks at little of them, and may be wrong about others.
     """

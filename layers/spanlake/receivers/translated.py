@@ -1,4 +1,4 @@
-"""What a receiver makes of a request in its format."""
+"""The result of translating a request to OTLP."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

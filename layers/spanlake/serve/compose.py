@@ -25,6 +25,7 @@ from spanlake.serve.lifecycle import Lifecycle
 from spanlake.serve.storage import Store
 from spanlake.serve.upkeep import LOOK_SECONDS, PLAN_SECONDS, Upkeep, UpkeepPolicy
 
+_IDLE_SECONDS = 600.0  # between plans for a day on which nothing is new, whose blocks a table is asked for
 _SLOW_THREADS = 2  # for bodies that need decompressing or come as JSON
 
 
@@ -67,6 +68,7 @@ def _upkeep(config: Config, store: Store, metrics: Metrics) -> Upkeep:
         config.retention,
         retention_bytes,
         look_seconds,
+        most_plan_seconds=_IDLE_SECONDS if config.index else PLAN_SECONDS,
         grace_seconds=replaced_seconds(config),
         garbage_share=config.garbage_share,
     )

@@ -12,7 +12,7 @@ from spanlake.ingest.misdirected import TLS_ADVICE, Notices
 _HEAD_BYTES = 512 << 10  # request line and headers: a query of 131,072 characters, escaped, and what is around it
 _LONGEST_URL = (64 << 10) - 1  # that httptools takes apart
 _HALF_CLOSED_SECONDS = 1.0
-"""How long a question is worked on whose client has closed its side, since most who do so are gone."""
+"""Seconds for which a request runs on whose client has closed its side, since most of these clients are gone."""
 
 _HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n"  # RFC 9113, 3.4
 _TLS_HANDSHAKE = b"\x16\x03"  # RFC 8446, 5.1: the type and the version of a first record
@@ -22,7 +22,7 @@ _HTTP_1_1_REQUIRED = 0x0D  # RFC 9113, 7
 
 @dataclass(frozen=True, slots=True)
 class Misdirected:
-    """What is told to clients that speak another protocol than HTTP/1.1 here."""
+    """The advice and the log for clients that do not speak HTTP/1.1."""
 
     notices: Notices
     grpc_advice: str = "this port speaks HTTP/1.1"  # where gRPC is served

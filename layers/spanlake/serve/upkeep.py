@@ -47,11 +47,21 @@ class UpkeepPolicy:
     retention: timedelta | None = None  # None keeps spans of any age
     retention_bytes: int | None = None  # None sets no limit of size
     look_seconds: float = LOOK_SECONDS  # between looks at which blocks are new
-    plan_seconds: float = PLAN_SECONDS  # between plans for a day on which nothing is new
+    plan_seconds: float = PLAN_SECONDS  # between plans for a day on which nothing is new, doubled each time
+    most_plan_seconds: float = PLAN_SECONDS
     grace_seconds: int = GRACE_SECONDS  # from a block's replacement to the deletion of its object
     removal_seconds: float = 60.0
     garbage_seconds: float = 3600.0
     garbage_share: float = SHARE  # of a day's objects, how many may be garbage that nothing proves to be
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """The state of a day when it was last planned for."""
+
+    state: object
+    at: float  # by the monotonic clock
+    seconds: float  # after which it is planned for again
 
 
 class _Stopped(Exception):  # noqa: N818
@@ -68,7 +78,7 @@ class Upkeep:
         self._metrics = metrics
         self._stop = threading.Event()
         self._compactor = Compactor(objects, index, pause=self._check)
-        self._planned: dict[Day, tuple[object, float]] = {}
+        self._planned: dict[Day, _Planned] = {}
         self._collected = True  # whether objects wait to be deleted, or to be put back
         self._thread = threading.Thread(target=self._work, name="upkeep", daemon=True)
 
@@ -130,10 +140,14 @@ class Upkeep:
         self._planned = {day: self._planned[day] for day in states if day in self._planned}
         for day in days_of(summary):
             state, now = states[day], time.monotonic()
-            known, planned = self._planned.get(day, (None, 0.0))
-            if state != known or now - planned >= self._policy.plan_seconds:
-                self._planned[day] = state, now
-                yield from self._compactor.plan(*day)
+            known = self._planned.get(day)
+            if known is None or known.state != state:
+                self._planned[day] = _Planned(state, now, self._policy.plan_seconds)
+            elif now - known.at >= known.seconds:
+                self._planned[day] = _Planned(state, now, min(2 * known.seconds, self._policy.most_plan_seconds))
+            else:
+                continue
+            yield from self._compactor.plan(*day)
 
     def _remove(self) -> None:
         policy = self._policy
@@ -190,7 +204,7 @@ class _Task:
 
 
 def _states(summary: Iterable[DaySummary]) -> Mapping[Day, object]:
-    """What each day holds, to be compared with what it held before."""
+    """Returns the state of each day, to compare with an earlier one."""
     states: dict[Day, list[DaySummary]] = {}
     for found in summary:
         states.setdefault((found.tenant, found.date), []).append(found)

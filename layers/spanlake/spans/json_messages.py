@@ -20,7 +20,7 @@ from spanlake.spans.json_values import INTEGERS, Unreadable, conversion, double,
 from spanlake.spans.rest import TOO_DEEP
 
 _LEVELS = 92
-"""How many messages a message in a resource, scope or span may nest: with those around it protobuf follows 100."""
+"""Levels that a message in a resource, scope or span may nest: with those around it protobuf follows 100."""
 _INT64 = INTEGERS[FieldDescriptor.TYPE_INT64]
 _REQUIRED = {
     "trace_id": "invalid_trace_id",
@@ -45,7 +45,7 @@ class ReadRequest:
 
     message: ExportTraceServiceRequest = field(default_factory=ExportTraceServiceRequest)
     rejected: Counter[str] = field(default_factory=Counter)
-    """How many, by reason."""
+    """Counts of rejected spans by reason."""
 
 
 def read_request(value: object) -> ReadRequest:
@@ -102,7 +102,7 @@ def _read_resource_spans(message: ResourceSpans, value: Mapping[str, Any], rejec
 
 
 def _former(value: Mapping[str, Any], rejected: Counter[str]) -> list[dict[str, Any]]:
-    """What was there for scopeSpans before OTLP 0.16, with the names of today."""
+    """Returns instrumentationLibrarySpans, of OTLP before 0.16, under the names of today."""
     found = _member(value, "instrumentationLibrarySpans", "instrumentation_library_spans")
     return [
         {"scope": _member(each, "instrumentationLibrary", "instrumentation_library")} | each

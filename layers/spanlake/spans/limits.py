@@ -10,7 +10,7 @@ _MOST_ITEMS = 1 << 22
 
 
 _MOST_REPAIRS, _SMALLEST_FIELD = 65_536, 8
-"""How many fields of damaged messages are looked at: so many, and one more for so many bytes."""
+"""Fields of damaged messages that are looked at: a fixed number, and one for each few bytes."""
 
 
 class TooMuch(ValueError):  # noqa: N818
@@ -19,7 +19,7 @@ class TooMuch(ValueError):  # noqa: N818
 
 @dataclass(slots=True)
 class Repairs:
-    """How many fields of damaged messages may be looked at: that takes a Python step each."""
+    """The budget of fields in damaged messages, since each takes a Python step."""
 
     left: int
 

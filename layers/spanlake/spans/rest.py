@@ -22,7 +22,7 @@ _ODD = r'["\\\x00-\x1f]'
 
 
 TOO_DEEP = "value nested too deep"
-"""What stands for a value that nests deeper than protobuf's decoders follow."""
+"""The text in place of a value that nests deeper than protobuf's decoders follow."""
 _TOO_DEEP = f'{{"stringValue":"{TOO_DEEP}"}}'
 _NESTED = {"array_value": 2, "kvlist_value": 3}
 """The messages from a value to those in it."""
@@ -46,7 +46,7 @@ class _Room:
         return cls(limits, messages=90, size=limits.requests * _MOST_BYTES)
 
     def within(self, messages: int, payloads: Array) -> "_Room":
-        """What is left for these values, which are so many messages deeper. Raises TooLarge and limits.TooMuch."""
+        """Returns the room left for values that are ``messages`` levels deeper. Raises TooLarge and limits.TooMuch."""
         self.limits.check_items(len(payloads))
         room = _Room(self.limits, self.messages - messages, self.size - payloads.nbytes)
         if room.size < 0:

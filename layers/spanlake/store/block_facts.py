@@ -17,6 +17,7 @@ from spanlake.store.blocks import checksum, latest_end
 from spanlake.store.errors import StorageCorrupt
 from spanlake.store.index import Block, CatalogEntry
 from spanlake.store.objects import ObjectInfo, Objects
+from spanlake.store.trace_facts import CHILD_COUNT
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -27,12 +28,13 @@ _NESTED = ("resource_rest", "span_rest", "scope_rest", "events", "links")  # the
 
 @dataclass(frozen=True, slots=True)
 class BlockFacts:
-    """What a block's object tells."""
+    """The facts of a block that its object alone gives."""
 
     block: Block
     catalog: frozenset[CatalogEntry]
     lineage: Lineage | None  # None of fresh blocks, and of those that an older version merged
     trace_ids: Array  # each once
+    may_be_merged: bool  # false for certain of small fresh blocks
 
 
 def read_facts(objects: Objects, info: ObjectInfo) -> BlockFacts:
@@ -86,6 +88,7 @@ def _facts(path: BlockPath, info: ObjectInfo, data: bytes) -> BlockFacts:
     if not groups:
         raise StorageCorrupt("it holds no spans")
     trace_ids = pc.unique(pa.concat_arrays([pc.unique(group["trace_id"].combine_chunks()) for group in groups]))
+    merged = lineage is not None or CHILD_COUNT in schema.names or metadata.get(b"spanlake.format") == b"1"
     groups_metadata = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
     block = Block(
         tenant=path.tenant,
@@ -102,7 +105,7 @@ def _facts(path: BlockPath, info: ObjectInfo, data: bytes) -> BlockFacts:
         checksum=checksum(data),
     )
     columns = {CatalogEntry(str(column.scope), column.key, str(column.type)) for column in attribute_columns(schema)}
-    return BlockFacts(block, frozenset(columns).union(*map(_nested_entries, groups)), lineage, trace_ids)
+    return BlockFacts(block, frozenset(columns).union(*map(_nested_entries, groups)), lineage, trace_ids, merged)
 
 
 def _groups(file: "pq.ParquetFile", schema: pa.Schema) -> Iterator[pa.Table]:

@@ -17,7 +17,7 @@ _BLOCK = re.compile(r"spans/tenant=(?P<tenant>[^/]+)/date=(?P<date>\d{4}-\d\d-\d
 
 @dataclass(frozen=True, slots=True)
 class BlockPath:
-    """What the path of a block says."""
+    """The tenant, day and id in the path of a block."""
 
     tenant: str
     date: date

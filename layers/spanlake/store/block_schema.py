@@ -36,7 +36,7 @@ UNREADABLE = (
     MemoryError,
     StorageCorrupt,
 )
-"""What pyarrow and this module raise of files that are damaged."""
+"""Errors that pyarrow and this module raise for damaged files."""
 
 _FORMAT_KEY = "spanlake.format"
 _KEYS_KEY = "spanlake.keys"

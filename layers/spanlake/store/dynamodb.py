@@ -297,7 +297,7 @@ class DynamoIndex:
         return []
 
     def _stored_before(self, blocks: Sequence[Block]) -> Iterator[StoredBefore]:
-        """What is known of blocks that were replaced or hide spans; the entries of live ones are renewed."""
+        """Yields blocks that were replaced or hide spans; the entries of live blocks are renewed."""
         for block in blocks:
             keys = block_key(block), tombstone_key(block)  # queried, which whoever adds blocks may do
             items = (next(self._requests.query(pk, begins=sk), None) for pk, sk in keys)

@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class _Kept(Generic[T]):
-    """What was found at the last look."""
+    """The result of the last query, and for how long it is kept."""
 
     found: T
     seconds: float  # for which it is kept
@@ -40,7 +40,7 @@ class _Kept(Generic[T]):
 
     @classmethod
     def after(cls, former: "_Kept[T] | None", found: T, seconds: float) -> "_Kept[T]":
-        """What is found now, kept for longer than before when it is the same."""
+        """Returns the new result, kept for longer than the former where both are equal."""
         if former is not None and former.found == found:
             seconds = max(seconds, min(2 * former.seconds, _MOST_KEPT_SECONDS))
         return cls(found, seconds, time.monotonic() + seconds)

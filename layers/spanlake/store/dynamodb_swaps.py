@@ -17,7 +17,7 @@ from spanlake.store.index import LOST, Block
 _TOMBSTONE_SECONDS = 3 * 86_400
 
 BLOCK_SPARE_DAYS = 4
-"""How long entries stay beyond the retention: upkeep takes them away before, and the bucket removes objects later."""
+"""Days that entries stay beyond the retention: upkeep removes them before, and the bucket removes objects later."""
 
 IS_LIVE = ((PRESENT, "start_ns"), (ABSENT, "replaced"))
 

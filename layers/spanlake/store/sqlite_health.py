@@ -1,4 +1,4 @@
-"""Whether the file of an index can be trusted: it is the one that was opened, and nothing in it is damaged."""
+"""Checks of an index file: it is the file that was opened, and no page is damaged."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ _REMEDY = "restore it from a backup, or move it away and run spanlake reindex"
 
 
 class IndexHealth:
-    """What is known of one index file while a process has it open. Share it between threads."""
+    """The state of one index file while a process has it open. Share it between threads."""
 
     def __init__(self, path: Path) -> None:
         """``path`` names a file that has just been opened; raises OSError."""

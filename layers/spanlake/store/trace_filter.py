@@ -61,7 +61,7 @@ def may_contain_any(trace_filter: bytes, hashes: Iterable[tuple[int, int]]) -> b
 
 
 def hash_all(trace_ids: Array) -> Array:
-    """What ``may_contain_each`` is to be asked of trace ids, binary of 16 bytes; made once for all filters."""
+    """Hashes trace ids, binary of 16 bytes, for ``may_contain_each``; once for all filters."""
     return _hash_all(trace_ids.cast(pa.binary(16)))
 
 

@@ -77,7 +77,7 @@ def advised(message: str, text: str, at: int) -> str:
 
 
 def type_advice(node: Binary | ScalarOperation | ScalarFilter) -> str:
-    """What to write where a value stands in quotes beside a field of another type; empty where that is not so."""
+    """Returns advice where a quoted value is compared with a field of another type; empty elsewhere."""
     sides = (node.left, node.right)
     literal = next((side for side in sides if isinstance(side, Static) and side.type is Type.STRING), None)
     types = {type_of(side) for side in sides}

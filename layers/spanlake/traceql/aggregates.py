@@ -150,7 +150,7 @@ class Figures:
 
     @cached_property
     def _count(self) -> Sql:
-        """How many numbers there are, NULL for none."""
+        """Count of the numbers, NULL for none."""
         counts = [self.over(self._counting(column)) for column in self.operand.columns if column is not None]
         total = sum(counts[1:], counts[0])
         return exp.func("nullif", exp.paren(total), exp.Literal.number(0))
@@ -173,5 +173,5 @@ def count(over: Over) -> Value:
 
 
 def operand_of(node: Aggregate, fields: Fields) -> Operand | None:
-    """What an aggregate is taken over; None where spans are counted."""
+    """Compiles the operand of an aggregate; None where spans are counted."""
     return None if node.operand is None else Operand.of(node.operand, fields)

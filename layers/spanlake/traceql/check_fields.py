@@ -39,7 +39,7 @@ _PLACES_IN_TREE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a check needs besides the tree: the text that errors point into."""
+    """The text of a query, for errors to point into."""
 
     text: str
 

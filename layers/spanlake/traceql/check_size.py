@@ -46,7 +46,7 @@ _ARITHMETIC: Final = 10  # so many terms does it take as long to plan as
 
 @dataclass(frozen=True, slots=True)
 class SizeLimits:
-    """How many spansets and pipeline stages a query may have, and how many fields and operators.
+    """Limits on the spansets and pipeline stages of a query, and on its fields and operators.
 
     An operator of arithmetic counts as ten: planning takes the longer the more there are.
     """

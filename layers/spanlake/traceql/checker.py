@@ -1,4 +1,4 @@
-"""Whether a query means something: types and values."""
+"""Validation of types and values in a query."""
 
 from collections.abc import Iterable
 from typing import Final

@@ -1,4 +1,4 @@
-"""What spans are compared by: every attribute and intrinsic that compare() counts the values of.
+"""Facets of compare(): the attributes and intrinsics whose values it counts.
 
 Those are the attributes of span, resource and instrumentation scope and the intrinsics below, besides some that take
 the trace's other spans to know (``query.relatives``). Ids, times and durations are left out because hardly two spans
@@ -24,7 +24,7 @@ _SCOPES = {
 
 
 class Level(Enum):
-    """What a facet belongs to: those of resources are the same for all spans of one resource and scope."""
+    """The owner of a facet: facets of resources are equal for all spans of one resource and scope."""
 
     RESOURCE = auto()
     SPAN = auto()

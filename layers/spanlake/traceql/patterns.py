@@ -13,7 +13,7 @@ _ANY_BYTE = r"\C"
 
 
 def problem_of(pattern: str) -> str | None:
-    """What is wrong with a pattern of RE2; None of one that can be used."""
+    """Returns the fault of a regular expression for RE2; None for a valid one."""
     import re2  # type: ignore[import-untyped]
 
     if _ANY_BYTE in _parts(pattern):

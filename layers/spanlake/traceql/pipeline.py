@@ -356,7 +356,7 @@ class _Chain:
         self._keep(test)
 
     def _judged(self, stage: ScalarFilter, within: str | None) -> Sql:
-        """Whether the set of a span passes, and the span is of the pipelines that are compared, if there are any."""
+        """Compiles the test that a span's set passes, and that the span is of a pipeline that is compared, if any."""
         with self._aggregates_of_its_own():
             test = exp.func("coalesce", self._compared(stage, within), exp.false())
             self.figures = {key: figure for (key, _), figure in self.aggregates.items()}

@@ -275,7 +275,7 @@ class Predicates:
         return self.value(expression)
 
     def structs(self, expression: FieldExpression) -> tuple[list[Type | None], Sql]:
-        """What an expression has for each of the events or links that it reads, or once without any.
+        """Compiles an expression for each of the events or links that it reads, or once without any.
 
         The types, and a list of structs with a member for each type.
         """
@@ -311,7 +311,7 @@ class Predicates:
 
 @dataclass(frozen=True)
 class _Item:
-    """What is read of one event or link, as a list."""
+    """The fields read of one event or link, as a list."""
 
     predicates: Predicates
     scope: AttributeScope

@@ -74,7 +74,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class _Found:
-    """Whether a trace may have spans in a set, and what one of its spans meets then."""
+    """The prefilter of a set: the test of its spans, and whether it may hold for a trace."""
 
     holds: Sql
     one: Sql

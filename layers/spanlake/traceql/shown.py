@@ -1,4 +1,4 @@
-"""What a search result shows of a span: every field that the query names, with its whole value."""
+"""Attributes of spans in search results: every field that the query names, with its whole value."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

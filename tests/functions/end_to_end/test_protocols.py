@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.test_protocols import cases, protocols
+from tests.conformance.test_protocols import as_recorded, protocols
 from tests.functions.end_to_end.kit import speaking_for
 from tests.functions.local.stack import Stack
 
@@ -17,7 +17,7 @@ MANGLED = pytest.mark.xfail(strict=True, reason="an HTTP API takes JSON for text
 
 
 def over_http() -> list[Any]:
-    found = [param.values[0] for param in cases() if param.values[0]["protocol"].startswith(OVER_HTTP)]
+    found = [param.values[0] for param in as_recorded() if param.values[0]["protocol"].startswith(OVER_HTTP)]
     return [pytest.param(case, id=case["id"], marks=[MANGLED] if _is_compressed_json(case) else []) for case in found]
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with a file of spans."""
+"""Errors of files of spans."""
 
 
 class MalformedFile(ValueError):  # noqa: N818

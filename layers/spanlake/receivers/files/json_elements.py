@@ -14,9 +14,9 @@ _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:(")(\s*+:)?+)?+|[][{}]', re.DOTALL)
 _STEP = 1 << 20
 _LISTS = frozenset({(), ("resourceSpans",), ("batches",), ("data",), ("trace", "resourceSpans"), ("trace", "batches")})
 _LINE_START, _LINE_END = b'{"resourceSpans":[', b"]}"
-"""How lines begin and end that the Collector writes."""
+"""Start and end of the lines that the Collector writes."""
 _DEEPEST = 2
-"""How deep the names of members matter."""
+"""Levels at which names of members matter."""
 _MOST_LEVELS = 1000
 """Levels of objects and lists around the elements of lists."""
 
@@ -119,7 +119,7 @@ class _Text:
         self.kept = start
 
     def take(self) -> bytes:
-        """What has been kept, up to the present position; it need not be kept any more."""
+        """Returns what has been kept up to the present position, and forgets it."""
         assert self.kept is not None
         taken, self.kept = self.buffer[self.kept : self.position], None
         return taken
@@ -144,7 +144,7 @@ class _Reader:
     name: str = ""
     """Of the member that comes next."""
     has_list: bool = False
-    """Whether the document has a list of elements."""
+    """True where the document has a list of elements."""
 
     def __iter__(self) -> Iterator[Element]:
         yield from self._lines()

@@ -17,7 +17,7 @@ _JOINED_BYTES = 1 << 20
 _LENGTH_BYTES = 4
 _HEAD_BYTES = 256
 _JSON = re.compile(rb'(?:\xef\xbb\xbf)?\s*+(?:\{\s*+(?:"[A-Za-z]|\})|\[\s*+[{\]])')
-"""How JSON begins. More than its bracket is looked at: behind a line break it may be the length of a message."""
+"""The start of JSON, with more than its bracket: behind a line break that may be the length of a message."""
 _RESOURCE_SPANS = b"\x0a"  # the tag of TracesData's only field
 _MOST_VARINT_BYTES = 10
 _KNOWN = (

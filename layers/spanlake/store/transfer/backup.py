@@ -33,7 +33,7 @@ _THREADS = 8
 
 @dataclass(frozen=True, slots=True)
 class BackedUp:
-    """What a backup has done."""
+    """Counts of what a backup copied."""
 
     snapshot: Snapshot
     copied: int  # blocks that were not in the backup yet

@@ -106,7 +106,7 @@ def _opened(objects: Objects, block: Block) -> pa.NativeFile:
 
 
 def _rows(block: Block, metadata: "pq.FileMetaData") -> int:
-    """How many spans are read together."""
+    """Returns the number of spans to read at a time."""
     groups = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
     size = max(groups, block.uncompressed_size, 1)
     return max(1, min(_MOST_SPANS, _MOST_BYTES * metadata.num_rows // size))

@@ -34,7 +34,7 @@ class NotEmpty(StoreError):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What a snapshot's blocks have been found to be."""
+    """The result of verifying the blocks of a snapshot."""
 
     snapshot: Snapshot
     faults: tuple[str, ...]

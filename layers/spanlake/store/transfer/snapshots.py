@@ -1,4 +1,4 @@
-"""What a backup holds beside the blocks: for each time it was made, which blocks were live, and their digests.
+"""Snapshots of a backup: the blocks that were live at one time, and their digests.
 
 backup.json                              says that this is a backup, and of which format
 spans/tenant=T/date=D/ID.parquet         blocks, at the paths they have in a store; snapshots share them
@@ -56,7 +56,7 @@ class SavedBlock(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What was live at a time."""
+    """The blocks that were live at one time."""
 
     name: str
     taken: datetime

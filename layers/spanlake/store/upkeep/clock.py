@@ -20,7 +20,7 @@ _STEP = timedelta(hours=1)  # between two notes of the time, to write little
 
 
 def is_trusted(index: Index, now_ns: int) -> bool:
-    """Whether what is too old by this clock may be removed; raises StorageUnavailable."""
+    """True where blocks that are too old by this clock may be removed; raises StorageUnavailable."""
     now = now_ns // 10**9
     seen, doubted = _number(index, _SEEN), _number(index, _DOUBTED)
     if seen is None:

@@ -154,7 +154,7 @@ class Compactor:
         return Compacted(merge, merged.block)
 
     def _faults(self, blocks: Sequence[Block]) -> dict[str, str]:
-        """What is wrong with those of the blocks that are missing or damaged, by their paths."""
+        """Returns the faults of missing and damaged blocks by path."""
         found = {}
         for block in blocks:
             try:

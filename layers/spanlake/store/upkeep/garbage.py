@@ -38,7 +38,7 @@ Day = tuple[str, date]  # tenant and day
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What became of objects without an entry."""
+    """Counts of objects without an entry: collected, kept or refused."""
 
     removed: Removed  # gone for good
     refused: int  # objects left in place, since they might be data

@@ -53,7 +53,7 @@ class Input:
 
     @property
     def bytes_per_span(self) -> int:
-        """How much a span takes in memory, roughly: what the file would be without compression, or its entry says."""
+        """Estimate of a span's bytes in memory, from the file without compression or from its entry."""
         metadata = self.file.metadata
         groups = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
         return max(groups, self.block.uncompressed_size) // max(metadata.num_rows, 1) + 1

@@ -26,7 +26,7 @@ _AT_ONCE = 40  # blocks in one transaction
 
 @dataclass(frozen=True, slots=True)
 class Reindexed:
-    """What was found and done."""
+    """Counts of the blocks that were found and added."""
 
     known: int = 0  # blocks that had an entry
     added: tuple[str, ...] = ()  # paths
@@ -160,9 +160,12 @@ def _without_same_spans(
     spans = SpanSets(objects, hidden)
     shared = with_shared_traces([*candidates, *swaps])
     taken = [block for block in found.live.values() if block.id in found.there] + [facts.block for facts in swaps]
+    merged = {facts.block.id for facts in (*candidates, *swaps) if facts.may_be_merged}
     kept = []
     for facts in sorted(candidates, key=lambda facts: (-facts.block.spans, facts.block.id)):
         others = taken if facts.block.path in shared else [block for block in taken if block.id in found.live]
+        if not facts.may_be_merged:  # what is there twice in fresh blocks, compaction drops
+            others = [block for block in others if block.level or block.id in merged]
         if not spans.stands_in(facts.block, others, _shown(facts, hidden)):
             kept.append(facts)
             taken.append(facts.block)

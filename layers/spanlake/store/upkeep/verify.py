@@ -20,7 +20,7 @@ _AT_ONCE = 4  # blocks that are read, of 128 MB at most
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong with a live block."""
+    """A live block and its fault."""
 
     block: Block
     reason: str  # names the block
@@ -29,7 +29,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What was found."""
+    """The faults found, and counts of what was checked."""
 
     blocks: int  # that were read
     faults: tuple[Fault, ...]
@@ -79,7 +79,7 @@ def _is_live(index: Index, block: Block) -> bool:
 
 
 def _without_entry(objects: Objects, index: Index) -> int:
-    """How many objects of blocks the index does not know."""
+    """Counts the objects of blocks that the index does not know."""
     unknown = 0
     for tenant, day, blocks in by_day(objects):
         known = index.known_ids(tenant, day)
