@@ -5,7 +5,7 @@ DATA ?= data
 ARGS ?=
 SPANS ?= 1300000
 
-.PHONY: help run test interop chaos lint bench layers cdk lock clean
+.PHONY: help run test fuzz interop chaos lint bench layers cdk lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 8
@@ -19,6 +19,9 @@ run: $(STAMP) ## start spanlake on embedded storage in ./data (ARGS="--port-offs
 
 test: lint ## check the code, then run every test with branch coverage, in two processes
 	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-branch --cov-report=term:skip-covered $(ARGS)
+
+fuzz: $(STAMP) ## compare random queries with a plain evaluator, as in make fuzz ARGS="--queries 20000"
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 interop: $(STAMP) ## send traces with the real clients of every protocol, as docs/send-traces.md shows them
 	$(BIN)/pytest tests/interop $(ARGS)
