@@ -13,7 +13,7 @@ from spanlake.query.selected import TimeRange
 from spanlake.query.tag_values import EVERY_SCOPE, go_float, go_floats
 from spanlake.traceql.parser import parse_identifier
 from spanlake.traceql.tree import Attribute
-from tests.query.kit import NOON, SECOND, At, Lake
+from tests.query.kit import NOON, SECOND, TENANT, At, Lake
 
 
 @pytest.fixture(scope="module")
@@ -218,4 +218,20 @@ def test_a_filter_may_narrow_thousands_of_names(tmp_path_factory: pytest.TempPat
     lake.add(*(At(n, attributes={f"key.{n}.{k}": k for k in range(20)}) for n in range(1, 201)))
     assert len(lake.tags("span")["span"]) == 4000
     assert lake.tags("span", "{ name = `7` }")["span"] == sorted(f"key.7.{k}" for k in range(20))
+    lake.close()
+
+
+def test_names_are_those_of_spans_in_the_range(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    lake.add(At(1, length=SECOND, attributes={"early": 1}), At(100, 1, attributes={"late": 1}))
+    lake.add(At(200, trace=2, attributes={"last": 1}))
+
+    def names(first: int, last: int) -> list[str]:
+        when = TimeRange(NOON + first * SECOND, NOON + last * SECOND)
+        return lake.querier.tag_names(TENANT, "span", "", when).get("span", [])
+
+    assert names(0, 50) == ["early"]
+    assert names(2, 100) == ["early", "late"]
+    assert names(3, 99) == []
+    assert names(0, 300) == ["early", "last", "late"]
     lake.close()

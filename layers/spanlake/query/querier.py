@@ -109,11 +109,21 @@ class Querier:
         """Attribute names by scope; ``q`` may be a broken query, and counts as far as it can be understood."""
 
         def ask(session: Session, source: Source) -> dict[str, list[str]]:
-            if q:
+            is_whole = not q and self._covers_days(tenant, when)
+            if not is_whole:
                 session.touch(source.blocks)
-            return tags.tag_names(session, source, source.catalog, SelectedSpans(when, filters(q)), scope)
+            selected = SelectedSpans(when, filters(q))
+            return tags.tag_names(session, source, source.catalog, None if is_whole else selected, scope)
 
         return self._ask(tenant, when, cancellation, ask)
+
+    def _covers_days(self, tenant: str, when: TimeRange) -> bool:
+        """True where the range covers all blocks of the days that it touches, so that their catalogs are exact."""
+        if when.is_all:
+            return True
+        start, end = day_range(utc_day(when.start_ns))[0], day_range(utc_day(when.end_ns))[1]
+        blocks = self.index.find(tenant, start, end)
+        return all(when.start_ns <= block.start_ns and block.end_ns <= when.end_ns for block in blocks)
 
     def tag_values(
         self,

@@ -48,14 +48,14 @@ _ELEMENTS = {"event": "events", "link": "links"}
 
 
 def tag_names(
-    session: Session, source: Source, catalog: Iterable[CatalogEntry], selected: SelectedSpans, scope: str = ""
+    session: Session, source: Source, catalog: Iterable[CatalogEntry], selected: SelectedSpans | None, scope: str = ""
 ) -> dict[str, list[str]]:
     """Attribute names by scope, sorted; ``scope`` asks for one of them, empty for all and the intrinsics.
 
-    Without a filter they are those of the days that the spans lie on.
+    Without ``selected`` they are all names of the catalog.
     """
     entries = [entry for entry in catalog if not scope or SCOPE_NAMES[entry.scope] == scope]
-    if selected.filter is not None:
+    if selected is not None:
         entries = _occurring(session, source, entries, selected)
     names: dict[str, set[str]] = {}
     for entry in entries:
