@@ -223,8 +223,11 @@ def test_a_filter_may_narrow_thousands_of_names(tmp_path_factory: pytest.TempPat
 
 def test_names_are_those_of_spans_in_the_range(tmp_path: Path) -> None:
     lake = Lake(tmp_path)
-    lake.add(At(1, length=SECOND, attributes={"early": 1}), At(100, 1, attributes={"late": 1}))
-    lake.add(At(200, trace=2, attributes={"last": 1}))
+    lake.add(
+        At(1, length=SECOND, attributes={"early": 1}),
+        At(2, 1, start=100 * SECOND, attributes={"late": 1}),
+    )
+    lake.add(At(3, trace=2, start=200 * SECOND, attributes={"last": 1}))
 
     def names(first: int, last: int) -> list[str]:
         when = TimeRange(NOON + first * SECOND, NOON + last * SECOND)
