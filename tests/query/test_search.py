@@ -237,6 +237,12 @@ def test_attributes_shown_of_a_set(lake: Lake, query: str, attributes: dict[str,
     assert dict(found.sets[0].attributes) == attributes
 
 
+@pytest.mark.parametrize("query", ["{}", '{ rootName = "1" }', "{} | count() > 0", "{} >> {}"])
+def test_a_range_without_blocks_has_no_traces(lake: Lake, query: str) -> None:
+    lake.add(At(1))
+    assert lake.traces(query, start=HOUR, end=2 * HOUR) == []
+
+
 def test_tenants_do_not_see_each_other(lake: Lake) -> None:
     lake.add(At(1, trace=1, attributes={"mine": 1}), tenant="one")
     lake.add(At(1, trace=2, attributes={"mine": 2}), tenant="two")

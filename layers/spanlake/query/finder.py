@@ -57,6 +57,8 @@ class Finder:
 
     def whole(self, window: Window, limit: int) -> Candidates:
         """Traces that match by all spans that they have in the blocks."""
+        if not self.source.blocks:
+            return Candidates({}, None)
         self.session.touch(self.source.blocks)
         fields = Fields(self.source.known)
         start = fields.column(_START)

@@ -34,7 +34,7 @@ from spanlake.traceql.tree import Query, Type
 
 _SPANS_PER_TRACE = 16  # that are looked at for each trace that is wanted
 _FEWEST_TRACES = 64  # that are judged at once: a few take as long as so many
-_MOST_TRACES = 4096  # that are judged one by one; then it is quicker to judge all there are by a query
+_MOST_TRACES = 1024  # that are judged one by one; then it is quicker to judge all there are by a query
 _GROWTH = 4
 _HEADER_COLUMNS = (
     "trace_id",
@@ -201,6 +201,9 @@ def _lots(session: Session, source: Source, wanted: Search, engine: Engine | Non
 
 def _within(finder: Finder, window: Window, limit: int, later_ns: int) -> Iterator[Candidates]:
     """Candidates of the finder's blocks; all others have spans that end by ``later_ns``."""
+    if finder.probe.where is None:  # what a trace is as a whole decides, which no span of it tells
+        yield from _batches(partial(finder.whole, window), limit)
+        return
     looked_at = 0
     parts = list(portions(finder.source.blocks))
     for n, blocks in enumerate(parts):
