@@ -8,17 +8,11 @@ import pytest
 from tests.recorded import ORACLE, script
 from tests.server import SpanlakeServer
 
-DAYS_ONLY = {"F106": "names of tags without a filter are those of the days that a range touches"}
-
 
 def cases() -> list[Any]:
     """The cases, by their ids."""
     lines = (ORACLE / "faults.jsonl").read_text(encoding="utf-8").splitlines()
-    return [pytest.param(case, id=case["id"], marks=_marks(case["id"])) for case in map(json.loads, lines)]
-
-
-def _marks(id_: str) -> list[pytest.MarkDecorator]:
-    return [pytest.mark.xfail(reason=DAYS_ONLY[id_], strict=True)] if id_ in DAYS_ONLY else []
+    return [pytest.param(case, id=case["id"]) for case in map(json.loads, lines)]
 
 
 @pytest.mark.parametrize("case", cases())
