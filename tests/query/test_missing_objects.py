@@ -1,13 +1,16 @@
 """Blocks whose objects are gone when they are to be read: expired before their entries, or replaced meanwhile."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from spanlake.query.missing import MissingBlocks
 from spanlake.query.querier import Querier
-from spanlake.store.errors import StorageUnavailable
+from spanlake.store.errors import BlockMissing, StorageUnavailable
 from spanlake.store.index import Block
 from spanlake.store.local import LocalObjects
 from spanlake.store.objects import ObjectInfo
@@ -26,10 +29,13 @@ class ListedLate(LocalObjects):
         yield from super().list(prefix)
 
 
-def asked(lake: Lake, directory: Path, meanwhile: Callable[[], None]) -> list[int]:
-    """The traces of all spans, while something happens each time that objects are listed."""
+def asked(
+    lake: Lake, directory: Path, meanwhile: Callable[[], None], missing: MissingBlocks | None = None
+) -> list[int]:
+    """Returns the traces of all spans, while something happens each time that objects are listed."""
     objects = ListedLate(directory, meanwhile)
-    lake.querier = Querier(lake.index, objects, lake.duck, lake.querier.sizes)
+    judging = missing or MissingBlocks()
+    lake.querier = Querier(lake.index, objects, lake.duck, lake.querier.sizes, missing=judging)
     return sorted(lake.traces("{}"))
 
 
@@ -44,12 +50,34 @@ def put_in_place(lake: Lake, removed: Sequence[Block], id_: str) -> Block:
     return added
 
 
-def test_a_block_that_expired_is_left_out(lake: Lake, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    (expired,) = lake.add(At(1, trace=1))
+def with_one_missing(lake: Lake) -> str:
+    """Adds two traces, takes away the object of the first, and returns its path."""
+    (gone,) = lake.add(At(1, trace=1))
     lake.add(At(2, trace=2))
-    lake.objects.delete(expired.path)
-    assert asked(lake, tmp_path, lambda: None) == [2]
-    assert "blocks without objects are left out" in caplog.text
+    lake.objects.delete(gone.path)
+    return gone.path
+
+
+def test_missing_block_is_left_out_when_retention_explains_it(lake: Lake, tmp_path: Path) -> None:
+    with_one_missing(lake)
+    assert asked(lake, tmp_path, lambda: None, MissingBlocks(timedelta(days=1))) == [2]
+
+
+@pytest.mark.parametrize("retention", [None, timedelta(days=100_000)])
+def test_missing_block_is_an_error_that_names_it(lake: Lake, tmp_path: Path, retention: timedelta | None) -> None:
+    path = with_one_missing(lake)
+    with pytest.raises(BlockMissing, match=re.escape(path)):
+        asked(lake, tmp_path, lambda: None, MissingBlocks(retention))
+
+
+def test_missing_block_is_counted_and_left_out_by_setting(
+    lake: Lake, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with_one_missing(lake)
+    counted: list[int] = []
+    assert asked(lake, tmp_path, lambda: None, MissingBlocks(left_out=True, count=counted.append)) == [2]
+    assert counted == [1]
+    assert "live blocks have no objects" in caplog.text
 
 
 def test_a_block_that_was_replaced_while_objects_were_listed_is_found_again(lake: Lake, tmp_path: Path) -> None:
@@ -62,7 +90,7 @@ def test_a_block_that_was_replaced_while_objects_were_listed_is_found_again(lake
         if len(lives) == 1:
             lives.append(put_in_place(lake, lives, "aa"))
 
-    assert asked(lake, tmp_path, replace_once) == [1]
+    assert asked(lake, tmp_path, replace_once, MissingBlocks(left_out=True)) == [1]
 
 
 def test_blocks_that_are_replaced_all_the_time(lake: Lake, tmp_path: Path) -> None:
