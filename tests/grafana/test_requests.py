@@ -38,8 +38,8 @@ def loaded(server: SpanlakeServer) -> Loaded:
     return found
 
 
-_NOT_RIGHT = {"search-04": "wants a span without a service name from `!=`, by which nothing finds what is not there"}
-"""Lines that contradict the meaning of TraceQL, and why."""
+_NOT_RIGHT = {"search-04": "its traces leave out one without a service name, and its spans have the span of that trace"}
+"""Lines that contradict themselves, and how."""
 
 
 def _lines() -> list[Any]:
