@@ -6,6 +6,15 @@ import socket
 import uvicorn
 from starlette.types import ASGIApp
 
+_TO_END = 5.0  # seconds
+
+
+async def end(task: "asyncio.Task[None]") -> None:
+    """Cancel a task until it has ended: what it waits for may swallow a cancellation."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=_TO_END)
+
 
 class Listener:
     """An application that answers on a port that was free."""
@@ -29,5 +38,6 @@ class Listener:
     async def stop(self) -> None:
         """Answer nobody any more."""
         self._server.should_exit = True
-        await self._serving
+        await asyncio.wait({self._serving}, timeout=_TO_END)
+        await end(self._serving)
         self._socket.close()

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from tests.functions.local.event_source import EventSource, StreamPoller
 from tests.functions.local.fleet import Fleet
 from tests.functions.local.gateway import Gateway
 from tests.functions.local.instance import Function
-from tests.functions.local.listening import Listener
+from tests.functions.local.listening import Listener, end
 from tests.functions.local.routes import Route
 from tests.functions.local.secrets_manager import secrets_manager
 from tests.server import Answer, ask
@@ -152,6 +152,4 @@ async def _running(poller: StreamPoller) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await end(task)
