@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,16 @@ _COMMANDS = dict(
 )
 """What each command's output has in it."""
 _PORT = re.compile(r"(?<=localhost:)\d+")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SpanlakeServer]:
+    """A server that holds the README's spans alone, since one of its commands shows all."""
+    server = SpanlakeServer(tmp_path_factory.mktemp("readme") / "data").wait_until_ready()
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 @pytest.fixture(scope="module")

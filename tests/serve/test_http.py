@@ -56,7 +56,7 @@ def test_upgrade_offers_are_ignored_on_a_connection_that_is_kept(server: Spanlak
 
 
 def test_preface_of_http2_is_told_from_a_post_byte_by_byte(server: SpanlakeServer, tenant: str) -> None:
-    assert b"this port speaks HTTP/1.1" in talk(4318 + server.offset, *bytewise(PREFACE))
+    assert b"this port speaks HTTP/1.1" in talk(4318 + server.offset, *bytewise(PREFACE[:16]))
     assert talk(4318 + server.offset, *bytewise(post(tenant, "kept"))).startswith(b"HTTP/1.1 200 ")
 
 

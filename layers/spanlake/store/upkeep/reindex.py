@@ -185,7 +185,7 @@ def _put(
         some = chosen[first : first + _AT_ONCE]
         day = some[0].block.tenant, some[0].block.date
         catalog = frozenset().union(*(facts.catalog for facts in some))
-        index.add([_with_hidden(facts.block, hidden) for facts in some], {day: catalog})
+        index.add([_with_deleted(index, facts, hidden) for facts in some], {day: catalog})
     for facts in swaps:
         _swap(index, facts, hidden)
 
@@ -197,6 +197,15 @@ def _swap(index: Index, facts: BlockFacts, hidden: dict[str, frozenset[bytes]]) 
     live = [one for one in index.find(block.tenant, *day_range(block.date)) if one.id in replaces]
     index.add([], {(block.tenant, block.date): facts.catalog})
     index.replace([_with_hidden(block, hidden)], live[: MAX_REPLACED - 1])
+
+
+def _with_deleted(index: Index, facts: BlockFacts, hidden: dict[str, frozenset[bytes]]) -> Block:
+    """The block without traces that were deleted since it was made: a block that no entry named hid none of them."""
+    block = _with_hidden(facts.block, hidden)
+    since = index.deletions(block.tenant, block.created_ns)
+    if not since:
+        return block
+    return replace(block, hidden=block.hidden | (since.keys() & set(facts.trace_ids.to_pylist())))
 
 
 def _with_hidden(block: Block, hidden: dict[str, frozenset[bytes]]) -> Block:
