@@ -65,7 +65,7 @@ def _describe(tenant: str, day: date, spans: pa.Table, content_hash: bytes, data
         size=data.size,
         created_ns=now_ns,
         trace_filter=trace_filter.build(spans["trace_id"]),
-        uncompressed_size=spans.nbytes,
+        uncompressed_size=spans.get_total_buffer_size(),  # nbytes takes 15 times as long
         checksum=checksum(data),
     )
 

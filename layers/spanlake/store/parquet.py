@@ -81,7 +81,7 @@ class BlockWriter:
 
     def __init__(self, first: pa.Table, lineage: Lineage | None = None, *, has_more: bool = False) -> None:
         self._sink = pa.BufferOutputStream()
-        self._writer = pq.ParquetWriter(self._sink, first.schema, **_options(first, has_more))
+        self._writer = pq.ParquetWriter(self._sink, first.schema, **_options(first, lineage, has_more))
         self._writer.add_key_value_metadata(to_metadata(first.schema))
         if lineage is not None:
             self._writer.add_key_value_metadata(lineage.to_metadata())
@@ -108,14 +108,14 @@ def _with_fixed_ids(table: pa.Table) -> pa.Table:
     return table
 
 
-def _options(table: pa.Table, has_more: bool) -> dict[str, Any]:
+def _options(table: pa.Table, lineage: Lineage | None, has_more: bool) -> dict[str, Any]:
     codings = dict(_codings(table, has_more))
     codecs = {"zstd": "zstd" if has_more or table.num_rows >= _SMALL else "snappy"}
     return {
         "compression": {leaf: codecs.get(coding.codec, coding.codec) for leaf, coding in codings.items()},
         "use_dictionary": [leaf for leaf, coding in codings.items() if coding.dictionary],
         "column_encoding": {leaf: coding.encoding for leaf, coding in codings.items() if coding.encoding},
-        "write_batch_size": _rows_per_page(table),
+        "write_batch_size": _rows_per_page(table) if lineage else _PAGE_ROWS,  # a fresh block is read as a whole
         "write_statistics": _STATISTICS,
         "store_schema": False,
         "write_page_checksum": True,

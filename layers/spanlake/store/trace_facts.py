@@ -67,15 +67,30 @@ def _roots(table: pa.Table, traces: Array) -> Array:
 
 
 def _child_counts(table: pa.Table, traces: Array) -> Array:
-    """Of how many spans each span is the parent: spans are told apart by the codes of their trace and their id."""
+    """Count the spans whose parent each span is."""
+    counted = _parents(table, traces).drop_null().value_counts()
+    found = place(counted.field("counts"), counted.field("values"), table.num_rows)
+    return pc.fill_null(found.cast(pa.int32()), int32(0))
+
+
+def _parents(table: pa.Table, traces: Array) -> Array:
+    """Find the row of each span's parent, null where it has none in the table."""
     ids, parents = (of_type(table[name].combine_chunks(), _ID) for name in ("span_id", "parent_span_id"))
     coded = pa.concat_arrays([ids, parents]).view(pa.int64()).dictionary_encode()  # quicker than as bytes
+    own, named = (coded.indices.slice(at, len(ids)) for at in (0, len(ids)))
+    if own.equals(numbers(len(ids)).cast(own.type)):
+        return _parents_by_code(named, traces.indices, own)
     among = pc.multiply(traces.indices.cast(pa.int64()), int64(len(coded.dictionary)))
-    own, named = (pc.add(among, coded.indices.slice(at, len(ids)).cast(pa.int64())) for at in (0, len(ids)))
-    rows = Spans(own, named, table["kind"].combine_chunks(), lambda: _ordering(table)).parents()
-    counted = rows.drop_null().value_counts()
-    found = place(counted.field("counts"), counted.field("values"), len(ids))
-    return pc.fill_null(found.cast(pa.int32()), int32(0))
+    keys, parent_keys = (pc.add(among, codes.cast(pa.int64())) for codes in (own, named))
+    return Spans(keys, parent_keys, table["kind"].combine_chunks(), lambda: _ordering(table)).parents()
+
+
+def _parents_by_code(named: Array, traces: Array, rows: Array) -> Array:
+    """Find the parents when no two spans share an id, so that the code of an id is the row of its span: a third of the
+    work."""
+    parents = pc.if_else(pc.less(named, int32(len(rows))), named, int32(None))
+    is_one = pc.and_(pc.equal(traces.take(parents), traces), pc.not_equal(parents, rows))
+    return pc.if_else(is_one, parents, int32(None)).cast(pa.int64())
 
 
 def _ordering(table: pa.Table) -> pa.Table:
