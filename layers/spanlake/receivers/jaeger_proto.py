@@ -11,23 +11,20 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from google.protobuf.message import DecodeError
 
 from spanlake.receivers import fields, jaeger
-from spanlake.receivers.errors import MalformedSpans
 from spanlake.receivers.export import REMEMBERED, SHORT, Tag, Value
 from spanlake.receivers.jaeger import Reference, SpanTags
-from spanlake.receivers.repair import Parts, Repair
+from spanlake.receivers.repair import Parts, ProtobufFormat
 from spanlake.receivers.span_columns import Owners, SpanColumns, export
 from spanlake.receivers.tag_lists import Meanings, TagLists
 from spanlake.receivers.translated import Translated
 from spanlake.spans import ids
 from spanlake.spans.arrays import Array, int32, where
 from spanlake.spans.descriptors import Messages
-from spanlake.spans.limits import Limits, TooMuch
-from spanlake.spans.protobuf import Decoder, WireError
+from spanlake.spans.limits import Limits
+from spanlake.spans.protobuf import Decoder
 
-_FORMAT = "Jaeger's protobuf"
 _SMALLEST = {"spans": 16, "tags": 8, "logs": 8, "references": 8}
 """Bytes that messages have on average, at the least."""
 _NO_SERVICE = "OTLPResourceNoServiceName"
@@ -72,31 +69,8 @@ _PARTS: Parts = {
 
 
 def post_spans(bodies: Sequence[bytes]) -> list[Translated]:
-    """Turn PostSpansRequests into ExportTraceServiceRequests, without the spans that are no protobuf.
-
-    A request that cannot be read as a whole is repaired when it is alone. Raises MalformedSpans.
-    """
-    try:
-        return [Translated(otlp) for otlp in _Translation(Limits.of(bodies)).of(bodies)]
-    except (WireError, DecodeError) as error:
-        if len(bodies) > 1:
-            raise _malformed(error) from error
-    except TooMuch as error:
-        raise _malformed(error) from error
-    return [_repaired(*bodies)]
-
-
-def _repaired(body: bytes) -> Translated:
-    try:
-        repaired = Repair(_decoder(), _PARTS).request("PostSpansRequest", body, "batch.spans")
-        (otlp,) = _Translation(Limits.of([body])).of([repaired.body])
-    except (WireError, TooMuch, DecodeError) as error:
-        raise _malformed(error) from error
-    return Translated.without(repaired.unreadable, otlp)
-
-
-def _malformed(error: Exception) -> MalformedSpans:
-    return MalformedSpans(_FORMAT, str(error).rpartition(": ")[2] or "not protobuf")
+    """Turn PostSpansRequests into ExportTraceServiceRequests, as ``ProtobufFormat.translated`` does."""
+    return _FORMAT.translated(bodies)
 
 
 @cache
@@ -248,3 +222,10 @@ def _time(times: Array) -> tuple[Array, int, Array]:
     """Seconds, with the nanoseconds in one, and nanoseconds beside them."""
     seconds, nanos = (part.fill_null(0) for part in times.flatten())
     return seconds, 1_000_000_000, nanos
+
+
+def _translate(bodies: Sequence[bytes]) -> list[bytes]:
+    return _Translation(Limits.of(bodies)).of(bodies)
+
+
+_FORMAT = ProtobufFormat("Jaeger's protobuf", _decoder, "PostSpansRequest", "batch.spans", _PARTS, _translate)

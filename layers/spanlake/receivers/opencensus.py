@@ -13,20 +13,17 @@ import pyarrow.compute as pc
 from google.protobuf.message import DecodeError
 
 from spanlake.receivers import fields, opencensus_elements
-from spanlake.receivers.errors import MalformedSpans
 from spanlake.receivers.export import Attribute, attribute, status, varint
 from spanlake.receivers.opencensus_elements import decoder
 from spanlake.receivers.opencensus_resource import resource_of
-from spanlake.receivers.repair import Parts, Repair
+from spanlake.receivers.repair import Parts, ProtobufFormat
 from spanlake.receivers.span_columns import Owners, SpanColumns, export
 from spanlake.receivers.tag_lists import TagLists
 from spanlake.receivers.translated import Translated
 from spanlake.spans import ids
 from spanlake.spans.arrays import Array
-from spanlake.spans.limits import Limits, TooMuch
-from spanlake.spans.protobuf import WireError
+from spanlake.spans.limits import Limits
 
-_FORMAT = "OpenCensus"
 _SMALLEST = {"spans": 16, "attributes": 8}
 """Bytes that messages have on average, at the least."""
 _SERVER, _CLIENT = 1, 2
@@ -52,7 +49,7 @@ class Stream:
         try:
             head = head_type.FromString(body)
         except DecodeError as error:
-            raise _malformed(error) from error
+            raise _FORMAT.malformed(error) from error
         missing = b""
         if head.HasField("node"):
             self._node = head.node
@@ -79,31 +76,8 @@ _PARTS: Parts = {
 
 
 def export_requests(bodies: Sequence[bytes]) -> list[Translated]:
-    """Turn OpenCensus' ExportTraceServiceRequests into OTLP's, without the spans that are no protobuf.
-
-    A request that cannot be read as a whole is repaired when it is alone. Raises MalformedSpans.
-    """
-    try:
-        return [Translated(otlp) for otlp in _Translation(Limits.of(bodies)).of(bodies)]
-    except (WireError, DecodeError) as error:
-        if len(bodies) > 1:
-            raise _malformed(error) from error
-    except TooMuch as error:
-        raise _malformed(error) from error
-    return [_repaired(*bodies)]
-
-
-def _repaired(body: bytes) -> Translated:
-    try:
-        repaired = Repair(decoder(), _PARTS).request("Request", body, "spans")
-        (otlp,) = _Translation(Limits.of([body])).of([repaired.body])
-    except (WireError, TooMuch, DecodeError) as error:
-        raise _malformed(error) from error
-    return Translated.without(repaired.unreadable, otlp)
-
-
-def _malformed(error: Exception) -> MalformedSpans:
-    return MalformedSpans(_FORMAT, str(error).rpartition(": ")[2] or "not protobuf")
+    """Turn OpenCensus' ExportTraceServiceRequests into OTLP's, as ``ProtobufFormat.translated`` does."""
+    return _FORMAT.translated(bodies)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,3 +201,10 @@ def _time(times: Array) -> tuple[Array, int, Array]:
     """Seconds, with the nanoseconds in one, and nanoseconds beside them."""
     seconds, nanos = (part.fill_null(0) for part in times.flatten())
     return seconds, 1_000_000_000, nanos
+
+
+def _translate(bodies: Sequence[bytes]) -> list[bytes]:
+    return _Translation(Limits.of(bodies)).of(bodies)
+
+
+_FORMAT = ProtobufFormat("OpenCensus", decoder, "Request", "spans", _PARTS, _translate)

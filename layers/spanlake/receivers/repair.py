@@ -3,14 +3,16 @@
 This takes a Python step a message, so that it is for requests that were tried in the fast way and failed.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.message import DecodeError
 
+from spanlake.receivers.errors import MalformedSpans
+from spanlake.receivers.translated import Translated
 from spanlake.spans.limits import TooMuch
-from spanlake.spans.protobuf import Decoder
+from spanlake.spans.protobuf import Decoder, WireError
 
 Parts = Mapping[str, Mapping[str, str]]
 """By message and field of bytes, the message that the bytes encode."""
@@ -18,6 +20,48 @@ Parts = Mapping[str, Mapping[str, str]]
 _FEW = 1024
 _SMALLEST = 8
 """Bytes that parts have on average, at the least."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProtobufFormat:
+    """A protocol whose requests are protobuf, and how they are translated."""
+
+    name: str
+    """The protocol in error messages."""
+    decoder: Callable[[], Decoder]
+    request: str
+    """The type of its requests."""
+    spans: str
+    """The path to the repeated field of a request that has the spans."""
+    parts: Parts
+    translate: Callable[[Sequence[bytes]], list[bytes]]
+    """Turns requests into OTLP; raises WireError, DecodeError and TooMuch."""
+
+    def translated(self, bodies: Sequence[bytes]) -> list[Translated]:
+        """Turn requests into OTLP, without the spans that are no protobuf.
+
+        A request that cannot be read as a whole is repaired when it is alone. Raises MalformedSpans.
+        """
+        try:
+            return [Translated(otlp) for otlp in self.translate(bodies)]
+        except (WireError, DecodeError) as error:
+            if len(bodies) > 1:
+                raise self.malformed(error) from error
+        except TooMuch as error:
+            raise self.malformed(error) from error
+        return [self._repaired(*bodies)]
+
+    def _repaired(self, body: bytes) -> Translated:
+        try:
+            repaired = Repair(self.decoder(), self.parts).request(self.request, body, self.spans)
+            (otlp,) = self.translate([repaired.body])
+        except (WireError, TooMuch, DecodeError) as error:
+            raise self.malformed(error) from error
+        return Translated.without(repaired.unreadable, otlp)
+
+    def malformed(self, error: Exception) -> MalformedSpans:
+        """The error of a request that is no protobuf of this kind."""
+        return MalformedSpans(self.name, str(error).rpartition(": ")[2] or "not protobuf")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Copies what is live into a backup, also while a server writes, compacts and deletes."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -14,6 +14,7 @@ from spanlake.store.deletions import DELETIONS
 from spanlake.store.errors import ObjectNotFound, StorageCorrupt
 from spanlake.store.index import Block, Index, arrival_order
 from spanlake.store.objects import Objects
+from spanlake.store.transfer.batches import batches
 from spanlake.store.transfer.snapshots import (
     SavedBlock,
     Snapshot,
@@ -25,8 +26,6 @@ from spanlake.store.transfer.snapshots import (
 )
 
 _ATTEMPTS = 5
-_TOGETHER = 32
-_TOGETHER_BYTES = 64 << 20
 """Blocks, and their bytes, that are copied at once."""
 _THREADS = 8
 
@@ -133,7 +132,7 @@ class _Copying:
         """Copy blocks, some at a time; the paths of those that have no object."""
         gone = []
         with ThreadPoolExecutor(_THREADS) as threads:
-            for some in _batches(blocks):
+            for some in batches(blocks, lambda block: block.size):
                 for block, outcome in zip(some, threads.map(self._copy_block, some), strict=True):
                     if outcome is None:
                         gone.append(block.path)
@@ -159,15 +158,3 @@ class _Copying:
             return str(error)
         self.backup.put(block.path, data)
         return _Copied(SavedBlock(block, len(data), hashlib.sha256(data).hexdigest()), is_new=True)
-
-
-def _batches(blocks: Iterable[Block]) -> Iterator[list[Block]]:
-    some, size = list[Block](), 0
-    for block in blocks:
-        if some and (len(some) >= _TOGETHER or size + block.size > _TOGETHER_BYTES):
-            yield some
-            some, size = [], 0
-        some.append(block)
-        size += block.size
-    if some:
-        yield some

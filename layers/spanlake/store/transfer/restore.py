@@ -1,7 +1,7 @@
 """Puts the blocks of a backup into a store, each compared with its digest."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
@@ -11,6 +11,7 @@ from spanlake.store.block_path import BLOCKS
 from spanlake.store.errors import ObjectNotFound, StorageCorrupt, StoreError
 from spanlake.store.index import CatalogEntry, Index
 from spanlake.store.objects import Objects
+from spanlake.store.transfer.batches import batches
 from spanlake.store.transfer.snapshots import (
     SavedBlock,
     Snapshot,
@@ -23,8 +24,6 @@ from spanlake.store.transfer.snapshots import (
 )
 
 _THREADS = 8
-_TOGETHER_BYTES = 64 << 20
-_TOGETHER = 32
 _ENTRIES = 40  # of one transaction
 
 
@@ -116,22 +115,10 @@ def _each(
 
     faults = list[str]()
     with ThreadPoolExecutor(_THREADS) as threads:
-        for some in _batches(blocks):
+        for some in batches(blocks, lambda saved: saved.size):
             faults += filter(None, threads.map(done, some))
             advance(sum(saved.size for saved in some))
     return tuple(faults)
-
-
-def _batches(blocks: Iterable[SavedBlock]) -> Iterator[list[SavedBlock]]:
-    some, size = list[SavedBlock](), 0
-    for saved in blocks:
-        if some and (len(some) >= _TOGETHER or size + saved.size > _TOGETHER_BYTES):
-            yield some
-            some, size = [], 0
-        some.append(saved)
-        size += saved.size
-    if some:
-        yield some
 
 
 def _add_entries(
