@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from spanlake.store.block_schema import NEWEST_FORMAT
 from spanlake.store.errors import BlockDamaged
 from spanlake.store.index import Block
 from spanlake.store.upkeep.compaction import Compactor
@@ -82,9 +83,9 @@ def test_a_block_of_a_newer_format_is_refused_by_name(stored: Lake, with_checksu
         stored.index.add([replace(block, checksum=None)], {})
     file = file_of(stored, block)
     table = pq.read_table(file, partitioning=None)
-    metadata = (table.schema.metadata or {}) | {b"spanlake.format": b"4"}
+    metadata = (table.schema.metadata or {}) | {b"spanlake.format": b"%d" % (NEWEST_FORMAT + 1)}
     pq.write_table(table.replace_schema_metadata(metadata), file)
-    with pytest.raises(BlockDamaged, match=f"{block.id}.*format 4, this one knows 3"):
+    with pytest.raises(BlockDamaged, match=f"{block.id}.*format {NEWEST_FORMAT + 1}, this one knows {NEWEST_FORMAT}"):
         stored.traces("{}")
 
 
@@ -93,7 +94,7 @@ def test_a_block_of_the_next_format_is_read(stored: Lake) -> None:
     stored.index.add([replace(block, checksum=None)], {})
     file = file_of(stored, block)
     table = pq.read_table(file, partitioning=None)
-    metadata = (table.schema.metadata or {}) | {b"spanlake.format": b"3"}
+    metadata = (table.schema.metadata or {}) | {b"spanlake.format": b"%d" % NEWEST_FORMAT}
     pq.write_table(table.replace_schema_metadata(metadata), file)
     assert len(stored.traces("{}")) == len(SPANS) + 1
 

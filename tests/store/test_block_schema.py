@@ -11,6 +11,7 @@ from spanlake.spans.columns import AttributeColumn, Scope, ValueType, attribute_
 from spanlake.spans.schema import FIXED
 from spanlake.store.block_schema import from_parquet, to_metadata
 from spanlake.store.errors import StorageCorrupt
+from spanlake.store.trace_facts import BEFORE_FORMAT_3
 
 KEYS = st.one_of(
     st.text(max_size=40),
@@ -39,7 +40,7 @@ def test_every_attribute_comes_back(columns: list[AttributeColumn]) -> None:
 def test_keys_stand_in_the_metadata_only_when_the_name_does_not_give_them() -> None:
     plain = AttributeColumn(Scope.SPAN, "http.status_code", ValueType.INT)
     odd = AttributeColumn(Scope.SPAN, "HTTP Status", ValueType.INT)
-    assert to_metadata(schema_of([plain])) == {"spanlake.format": "2"}
+    assert to_metadata(schema_of([plain])) == {"spanlake.format": "3"}
     keys = to_metadata(schema_of([plain, odd]))["spanlake.keys"]
     assert json.loads(keys) == {odd.name: "HTTP Status"}
 
@@ -60,3 +61,8 @@ def test_keys_stand_in_the_metadata_only_when_the_name_does_not_give_them() -> N
 def test_what_is_no_block_of_ours_is_reported(names: list[str], metadata: dict[bytes, bytes], reason: str) -> None:
     with pytest.raises(StorageCorrupt, match=reason):
         from_parquet(names, metadata)
+
+
+def test_schema_of_format_2_accepts_its_trace_columns() -> None:
+    names = ["trace_id", *BEFORE_FORMAT_3.names]
+    assert from_parquet(names, {b"spanlake.format": b"2"}).names == names

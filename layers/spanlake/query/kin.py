@@ -40,7 +40,7 @@ _KEYS = "scattered"
 
 _SCATTERED = """
     SELECT trace_key FROM family GROUP BY trace_key
-    HAVING MIN(block) < MAX(block) OR COUNT(child_count) < COUNT(*)
+    HAVING MIN(block) < MAX(block) OR COUNT(child_span_count) < COUNT(*)
 """
 _FEW = "SELECT * FROM some"
 _RELATIVES = "SELECT * FROM family"
@@ -50,23 +50,23 @@ _ROOTS = """
     FROM relatives WHERE parent_span_id IS NULL GROUP BY trace_key
 """
 _TOGETHER = """
-    SELECT cell, COALESCE(root_name, '') AS trace_root_name, COALESCE(root_service, '') AS trace_root_service,
-      CAST(COALESCE(children.child_count, 0) AS INTEGER) AS child_count, COUNT(*) AS n
+    SELECT cell, COALESCE(root_name, '') AS trace_root_span_name, COALESCE(root_service, '') AS trace_root_service_name,
+      CAST(COALESCE(children.child_count, 0) AS INTEGER) AS child_span_count, COUNT(*) AS n
     FROM few LEFT JOIN roots USING (trace_key) LEFT JOIN children ON children.parent = few.arrival GROUP BY ALL
 """
 _NOTED = """
-    SELECT cell, trace_root_name, trace_root_service, child_count, COUNT(*) AS n
-    FROM some WHERE NOT child_count IS NULL GROUP BY ALL
+    SELECT cell, trace_root_span_name, trace_root_service_name, child_span_count, COUNT(*) AS n
+    FROM some WHERE NOT child_span_count IS NULL GROUP BY ALL
 """
 _CORRECTED = """
-    SELECT cell, trace_root_name, trace_root_service, child_count, CAST(SUM(n) AS BIGINT) AS n FROM (
+    SELECT cell, trace_root_span_name, trace_root_service_name, child_span_count, CAST(SUM(n) AS BIGINT) AS n FROM (
       SELECT * FROM noted
       UNION ALL
-      SELECT cell, trace_root_name, trace_root_service, child_count, -COUNT(*)
-      FROM few WHERE NOT child_count IS NULL GROUP BY ALL
+      SELECT cell, trace_root_span_name, trace_root_service_name, child_span_count, -COUNT(*)
+      FROM few WHERE NOT child_span_count IS NULL GROUP BY ALL
       UNION ALL
-      SELECT cell, trace_root_name, trace_root_service, child_count, n FROM together
-    ) GROUP BY cell, trace_root_name, trace_root_service, child_count HAVING SUM(n) > 0
+      SELECT cell, trace_root_span_name, trace_root_service_name, child_span_count, n FROM together
+    ) GROUP BY cell, trace_root_span_name, trace_root_service_name, child_span_count HAVING SUM(n) > 0
 """
 
 

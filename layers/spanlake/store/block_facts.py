@@ -17,7 +17,7 @@ from spanlake.store.blocks import checksum, latest_end
 from spanlake.store.errors import StorageCorrupt
 from spanlake.store.index import Block, CatalogEntry
 from spanlake.store.objects import ObjectInfo, Objects
-from spanlake.store.trace_facts import CHILD_COUNT
+from spanlake.store.trace_facts import BEFORE_FORMAT_3, CHILD_COUNT
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -88,7 +88,8 @@ def _facts(path: BlockPath, info: ObjectInfo, data: bytes) -> BlockFacts:
     if not groups:
         raise StorageCorrupt("it holds no spans")
     trace_ids = pc.unique(pa.concat_arrays([pc.unique(group["trace_id"].combine_chunks()) for group in groups]))
-    merged = lineage is not None or CHILD_COUNT in schema.names or metadata.get(b"spanlake.format") == b"1"
+    noted = {CHILD_COUNT, *BEFORE_FORMAT_3.names}
+    merged = lineage is not None or not noted.isdisjoint(schema.names) or metadata.get(b"spanlake.format") == b"1"
     groups_metadata = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
     block = Block(
         tenant=path.tenant,

@@ -17,9 +17,9 @@ import pyarrow as pa
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType, attribute_columns
 from spanlake.spans.schema import FIXED
 from spanlake.store.errors import StorageCorrupt
-from spanlake.store.trace_facts import FACTS
+from spanlake.store.trace_facts import BEFORE_FORMAT_3, FACTS
 
-FORMAT = 2
+FORMAT = 3
 """The version of the format that is written."""
 
 NEWEST_FORMAT = FORMAT + 1
@@ -135,8 +135,9 @@ def _field(name: str, keys: Mapping[str, str]) -> "pa.Field[Any]":
 def _read_field(name: str, key: str | None = None) -> "pa.Field[Any]":
     if name in FIXED.names:
         return FIXED.field(name)
-    if name in FACTS.names:
-        return FACTS.field(name)
+    for trace_facts in (FACTS, BEFORE_FORMAT_3):
+        if name in trace_facts.names:
+            return trace_facts.field(name)
     column = _column(name, key)
     if column is None or column.name != name:
         raise StorageCorrupt(f"the block's column {name!r} is not one that spanlake writes")

@@ -13,7 +13,7 @@ from spanlake.spans.arrays import Array, int32, int64, numbers, of_type, place, 
 from spanlake.spans.parents import Spans, ends
 from spanlake.store.index import Block
 
-CHILD_COUNT, ROOT_NAME, ROOT_SERVICE = "child_count", "trace_root_name", "trace_root_service"
+CHILD_COUNT, ROOT_NAME, ROOT_SERVICE = "child_span_count", "trace_root_span_name", "trace_root_service_name"
 _COLUMNS: list[tuple[str, pa.DataType]] = [
     (CHILD_COUNT, pa.int32()),  # of how many spans of the trace the span is the parent
     (ROOT_NAME, pa.string()),  # of the root that starts first; empty when there is none
@@ -21,6 +21,13 @@ _COLUMNS: list[tuple[str, pa.DataType]] = [
 ]
 FACTS = pa.schema(_COLUMNS)
 """The columns, in order. All of them are NULL, or none."""
+_FORMER: list[tuple[str, pa.DataType]] = [
+    ("child_count", pa.int32()),
+    ("trace_root_name", pa.string()),
+    ("trace_root_service", pa.string()),
+]
+BEFORE_FORMAT_3 = pa.schema(_FORMER)
+"""The columns of older blocks, which mean something else and are not read: the last root to arrive, for one."""
 
 _START = "start_time_unix_nano"
 _ID = pa.binary(8)
@@ -54,7 +61,7 @@ def with_facts(table: pa.Table) -> pa.Table:
 
 def without_facts(table: pa.Table) -> pa.Table:
     """The table without these columns, if it has them."""
-    return table.drop_columns([name for name in FACTS.names if name in table.column_names])
+    return table.drop_columns([name for name in (*FACTS.names, *BEFORE_FORMAT_3.names) if name in table.column_names])
 
 
 def _roots(table: pa.Table, traces: Array) -> Array:
