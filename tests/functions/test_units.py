@@ -1,9 +1,11 @@
 """Compaction in units of work, each for an invocation of its own."""
 
 import json
+import subprocess
 import time
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from spanlake.store.errors import StorageUnavailable
 from spanlake.store.upkeep.compaction import Compactor
 from spanlake.store.upkeep.policy import FAN_IN, MOST_INPUTS
 from tests.cloud import Reply, answering
+from tests.documents import commands, document, section
 from tests.functions.events import Context
 from tests.functions.test_compact import Handler, levels, store_blocks, woken_by
 from tests.functions.test_expire import trace_ids
@@ -239,3 +242,22 @@ def test_wait_for_queries_ends_with_the_time_of_the_invocation(
     unit = Unit("shop", block.date, deleted=True)
     handler(dict(unit.event), Context())
     assert sent == [Unit("shop", block.date, turn=1, deleted=True)]
+
+
+def test_unit_in_the_queue_of_undone_work_can_be_done_again(
+    handler: Handler, store: LambdaStore, sent: list[Any], tmp_path: Path
+) -> None:
+    """As docs/operations.md has it: the message of Lambda's destination holds the event."""
+    blocks = store_blocks(store, "shop")
+    event = dict(Unit("shop", blocks[0].date).event)
+    message = {"requestContext": {"condition": "RetriesExhausted"}, "requestPayload": event, "responsePayload": {}}
+    (tmp_path / "message.json").write_text(json.dumps(message))
+    text = section(document("docs/operations.md"), "The queue of undone work")
+    receive, extract, invoke = commands(text)
+    assert receive.startswith("aws sqs receive-message")
+    assert "--payload file://event.json" in invoke
+    subprocess.run(["bash", "-ec", extract], cwd=tmp_path, check=True)
+    again = json.loads((tmp_path / "event.json").read_text())
+    for _ in range(2):
+        handler(again, Context())
+        assert levels(store, "shop") == [1]
