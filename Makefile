@@ -45,6 +45,7 @@ bench: $(STAMP) ## measure start, ingest and queries (SPANS=100000 for a quick l
 	$(BIN)/python -m bench.scale --spans $(SPANS)
 	$(BIN)/python -m bench.compaction --spans $(SPANS)
 	$(BIN)/python -m bench.s3 --spans $(SPANS)
+	$(BIN)/python -m bench.cloud_compaction --spans $(SPANS)
 	$(BIN)/python -m bench.edge --spans $(SPANS)
 	$(BIN)/python -m bench.udp
 	$(BIN)/python -m bench.cold

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
 _CHUNK = 1 << 16
@@ -20,15 +20,25 @@ def distant(url: str, seconds: float) -> Iterator[str]:
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection(_HOST, port)
-        await asyncio.gather(_carry(reader, back, seconds), _carry(there, writer, 0.0))
+        with suppress(asyncio.CancelledError):  # of which asyncio would print a traceback
+            await asyncio.gather(_carry(reader, back, seconds), _carry(there, writer, 0.0))
 
     server = asyncio.run_coroutine_threadsafe(asyncio.start_server(connected, _HOST, 0), loop).result()
     try:
         yield f"http://{_HOST}:{server.sockets[0].getsockname()[1]}"
     finally:
         loop.call_soon_threadsafe(server.close)
+        asyncio.run_coroutine_threadsafe(_hung_up(), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
+
+
+async def _hung_up() -> None:
+    """End all connections."""
+    open_ones = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in open_ones:
+        task.cancel()
+    await asyncio.gather(*open_ones, return_exceptions=True)
 
 
 async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seconds: float) -> None:

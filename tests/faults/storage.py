@@ -5,7 +5,7 @@ What fails and how follows from a seed. There is trouble as long as a file is th
 
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from threading import Lock
@@ -181,9 +181,9 @@ class TroubledIndex:
         """As Index has it."""
         return self._trouble.around(self._index.summary)
 
-    def expire(self, before: date) -> list[Block]:
+    def expire(self, before: date, tenants: Collection[str] | None = None) -> list[Block]:
         """As Index has it."""
-        return self._trouble.around(lambda: self._index.expire(before))
+        return self._trouble.around(lambda: self._index.expire(before, tenants))
 
     def begin_merge(self, merge: MergeKey) -> None:
         """As Index has it."""

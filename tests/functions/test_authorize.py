@@ -60,6 +60,20 @@ def test_a_token_that_is_new_works_at_once_and_one_that_is_gone_soon_does_not(cl
     assert secret.tenant_of(f"Bearer {TOKEN}") is None
 
 
+def test_both_tokens_of_a_change_are_valid_until_the_old_one_is_removed(client: Any) -> None:
+    clock = Clock()
+    secret = TokenSecret(client, "tokens", clock)
+    assert secret.tenant_of(f"Bearer {TOKEN}") == "shop"
+    client.put_secret_value(SecretId="tokens", SecretString=json.dumps({TOKEN: "shop", OTHER: "shop"}))
+    clock.seconds += 30
+    for token in (OTHER, TOKEN, OTHER):
+        assert secret.tenant_of(f"Bearer {token}") == "shop"
+    client.put_secret_value(SecretId="tokens", SecretString=json.dumps({OTHER: "shop"}))
+    clock.seconds += 300
+    assert secret.tenant_of(f"Bearer {OTHER}") == "shop"
+    assert secret.tenant_of(f"Bearer {TOKEN}") is None
+
+
 def test_a_revoked_token_is_accepted_for_five_minutes_at_most(client: Any) -> None:
     clock = Clock()
     secret = TokenSecret(client, "tokens", clock)

@@ -3,24 +3,34 @@
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
-from spanlake.aws_lambda import expire
+from spanlake.aws_lambda import compact, expire
 from spanlake.aws_lambda.compaction import Compaction
 from spanlake.aws_lambda.settings import settings
 from spanlake.aws_lambda.store import LambdaStore
 from spanlake.aws_lambda.telemetry import Telemetry
+from spanlake.aws_lambda.tenants import Tenants
+from spanlake.store.block_facts import open_block
+from spanlake.store.deletions import record_deletion
 from spanlake.store.objects import ObjectInfo
 from spanlake.store.s3 import S3Objects
-from spanlake.store.upkeep.garbage import TRASH
+from spanlake.store.upkeep.garbage import TRASH, collect_garbage
 from tests.functions.events import Context
-from tests.functions.test_compact import levels, store_blocks
+from tests.functions.test_compact import levels, store_blocks, woken_by
 from tests.payloads import DAY_NS
 
 
 def paths(store: LambdaStore) -> list[str]:
     return [info.path for info in store.objects.list() if info.path != "store.json"]
+
+
+def trace_ids(store: LambdaStore, path: str) -> list[bytes]:
+    """The trace ids in an object."""
+    table = open_block(store.objects.get(path)).read(columns=["trace_id"])
+    return [trace_id.as_py() for trace_id in table["trace_id"]]
 
 
 def aged(monkeypatch: pytest.MonkeyPatch, age: timedelta) -> None:
@@ -63,9 +73,64 @@ def test_garbage_goes_in_two_steps(
     aged(monkeypatch, timedelta(hours=2))
     config, waited = settings(environment | {"SPANLAKE_GARBAGE_SHARE": "50%"}), list[float]()
     compaction = Compaction(store, config, Telemetry("tests"))
-    upkeep = expire.Upkeep(store, config, compaction, waited.append)
+    tenants = Tenants(store, config.retention, compaction, None)
+    upkeep = expire.Upkeep(store, config, compaction, tenants, waited.append)
     upkeep.run()
     assert sorted(paths(store)) == [block.path, TRASH + nobody]
     upkeep.run()
     assert paths(store) == [block.path]
     assert waited == [180.0]  # for the first only: whoever stores it again then gets it back
+
+
+def test_deleted_trace_leaves_the_bucket_in_one_run(
+    store: LambdaStore, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also the blocks that were merged before the trace was deleted, whose time of grace is not over."""
+    monkeypatch.setattr(Compaction, "_wait", lambda *_: None)
+    fresh = store_blocks(store, "shop")
+    compact.handler()(woken_by(fresh), Context())
+    (merged,) = store.index.find("shop", 0, 2**63 - 1)
+    other = store_blocks(store, "bank", 2)
+    trace_id = trace_ids(store, merged.path)[0]
+    record_deletion(store.objects, [merged], trace_id)
+    store.index.hide([merged], trace_id)
+    expire.handler()({}, Context())
+    blocks = [path for path in paths(store) if path.startswith("spans/")]
+    assert blocks == sorted(block.path for block in other)
+    assert levels(store, "shop") == []
+
+
+def test_replaced_blocks_of_days_without_deletions_stay_a_day(store: LambdaStore) -> None:
+    fresh = store_blocks(store, "shop")
+    compact.handler()(woken_by(fresh), Context())
+    expire.handler()({}, Context())
+    assert {block.path for block in fresh} < set(paths(store))
+
+
+def test_what_queries_may_still_read_waits_as_long_as_they_can_last(
+    store: LambdaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(Compaction, "_wait", lambda _, seconds: waited.append(seconds))
+    (block,) = store_blocks(store, "shop", 1)
+    trace_id = trace_ids(store, block.path)[0]
+    record_deletion(store.objects, [block], trace_id)
+    store.index.hide([block], trace_id)
+    expire.handler()({}, Context())
+    assert waited == [50.0]
+    assert not [path for path in paths(store) if path.startswith("spans/")]
+
+
+def test_collection_of_garbage_goes_on_where_time_was_over(store: LambdaStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = time.time_ns()
+    for tenant in "abc":
+        for day in range(2):
+            (block,) = store_blocks(store, tenant, 1, start_ns=start - day * DAY_NS)
+            store.objects.put(block.path.replace(block.id, "ab" * 16), b"x")
+    aged(monkeypatch, timedelta(hours=2))
+    left = []
+    for _ in range(6):
+        time_left = iter([True, False])
+        collect_garbage(store.objects, store.index, share=0.5, has_time=partial(next, time_left))
+        left.append(sum(path.startswith("spans/") and "abab" in path for path in paths(store)))
+    assert left == [5, 4, 3, 2, 1, 0], "one day in each run"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import secrets
 import sys
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from spanlake.query.remote import Remote
 from spanlake.query.search import Search
 from spanlake.spans.decode import decode
 from spanlake.store.dynamodb import DynamoIndex
-from spanlake.store.errors import StorageUnavailable, StoreError
+from spanlake.store.errors import BlockDamaged, StorageUnavailable, StoreError
 from spanlake.store.parquet import encode
 from spanlake.store.s3 import S3Location, S3Objects
 from spanlake.store.writer import write
@@ -115,6 +116,39 @@ def test_small_blocks_are_read_whole_and_once(cloud: Cloud) -> None:
     for block in index.find("a", 0, 2**63 - 1):
         objects.delete(block.path)
     assert len(querier.search("a", Search(plan, NOON - MINUTE, NOON + MINUTE, 10, 3))) == 3
+    querier.duck.close()
+    index.close()
+
+
+@pytest.mark.parametrize("damage", ["flipped", "cut short", "longer"])
+def test_damaged_large_block_in_a_bucket_is_an_error_that_names_it(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    """Such a block is read by ranges, and DuckDB compares no checksums."""
+    monkeypatch.setattr("spanlake.query.copies._SMALL", 0)
+    monkeypatch.setattr("spanlake.query.copies._LARGEST", 0)
+    objects, index = S3Objects(S3Location(cloud.bucket(), "lake")), DynamoIndex(cloud.table())
+    spans = [At(number, trace=number, attributes={"n": number}) for number in range(1, 60)]
+    (block,) = write(objects, index, "a", decode([request(spans)]).table, b"x")
+    querier = open_querier(objects, index, QueryLimits(), None)
+    wanted = Search(querier.plan(check(parse("{ span.n > 0 }"))), NOON - MINUTE, NOON + MINUTE, 100, 3)
+    with calls(objects.client) as made:
+        for _ in range(3):
+            assert len(querier.search("a", wanted)) == 59
+        assert querier.trace("a", trace_id(7)) is not None
+    assert made.count("HeadObject") == 1, "once a minute"
+    good = objects.get(block.path)
+    rng = random.Random(5)
+    for _ in range(8):
+        querier.checks._right_far.clear()
+        at = rng.randrange(len(good))
+        flipped = good[:at] + bytes([good[at] ^ 1 << rng.randrange(8)]) + good[at + 1 :]
+        objects.put(block.path, {"flipped": flipped, "cut short": good[:at], "longer": good + b"x"}[damage])
+        with pytest.raises(BlockDamaged, match=block.id):
+            querier.search("a", wanted)
+        with pytest.raises(BlockDamaged, match=block.id):
+            querier.trace("a", trace_id(7))
+    objects.put(block.path, good)
     querier.duck.close()
     index.close()
 

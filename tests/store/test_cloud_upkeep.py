@@ -6,11 +6,13 @@ from datetime import timedelta
 
 import pytest
 
+from spanlake.store.days import utc_day
+from spanlake.store.deletions import record_deletion
 from spanlake.store.dynamodb import DynamoIndex
 from spanlake.store.s3 import S3Location, S3Objects
 from spanlake.store.upkeep.compaction import Compactor
 from spanlake.store.upkeep.garbage import collect_garbage
-from spanlake.store.upkeep.removal import expire_by_age, expire_by_size, remove_retired
+from spanlake.store.upkeep.removal import DeletedRemoval, expire_by_age, expire_by_size, remove_retired
 from tests.cloud import Cloud, calls
 from tests.store.tables import NOON, busy_table, span_table
 from tests.store.upkeep.lake import TENANT, Lake
@@ -74,6 +76,37 @@ def test_a_hidden_trace_is_gone_after_compaction(lake: CloudLake) -> None:
     lake.index.hide(lake.live(), TRACE)
     lake.settle()
     assert [lake.table(block)["trace_id"].to_pylist() for block in lake.live()] == [[TRACE[::-1]]]
+
+
+def test_replaced_blocks_of_a_day_with_a_deletion_go_soon_where_others_stay(lake: CloudLake) -> None:
+    for seed in range(3):
+        lake.add(busy_table(50, seed))
+    lake.settle()
+    (merged,) = lake.live()
+    now = [0.0]
+    removal = DeletedRemoval(lake.objects, lake.index, 600, lambda: now[0])
+    assert removal.remove().blocks == 0
+    now[0] = 700.0
+    assert removal.remove().blocks == 0, "nothing was deleted"
+    trace_id = lake.table(merged)["trace_id"][0].as_py()
+    record_deletion(lake.objects, [merged], trace_id)
+    lake.index.hide([merged], trace_id)
+    lake.settle()
+    assert removal.remove().blocks == 0, "queries may read them"
+    now[0] = 1300.0
+    assert removal.remove().blocks == 4
+    assert lake.paths() == {block.path for block in lake.live()}
+
+
+def test_days_that_are_too_old_go_of_named_tenants(lake: CloudLake) -> None:
+    lake.add(span_table([{"start_time_unix_nano": NOON - 5 * 86_400 * 10**9}]))
+    for expired, tenants in ((0, ["others"]), (1, [TENANT])):
+        assert expire_by_age(lake.objects, lake.index, timedelta(days=1), NOON, tenants).blocks == expired
+    remove_retired(lake.objects, lake.index, grace_seconds=-9)
+    assert lake.index.expire(utc_day(NOON), ["others"]) == []
+    assert lake.index.days(TENANT)
+    lake.index.expire(utc_day(NOON), [TENANT])
+    assert lake.index.entries(TENANT, utc_day(NOON - 5 * 86_400 * 10**9)) == []
 
 
 def test_days_that_are_too_old_go(lake: CloudLake) -> None:

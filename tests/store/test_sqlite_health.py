@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from datetime import date
 from pathlib import Path
@@ -112,11 +113,11 @@ def test_removal_on_a_full_disk_takes_the_reserved_space(path: Path, monkeypatch
     was_reserved: list[bool] = []
     expire = index._expire
 
-    def expire_where_there_is_room(before: date) -> list[Block]:
+    def expire_where_there_is_room(limit: Mapping[str, str | None]) -> list[Block]:
         was_reserved.append(reserve.exists())
         if reserve.exists():
             raise StorageUnavailable("full") from full
-        return expire(before)
+        return expire(limit)
 
     monkeypatch.setattr(index, "_expire", expire_where_there_is_room)
     assert len(index.expire(date(9999, 1, 1))) == 300

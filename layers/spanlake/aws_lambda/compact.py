@@ -18,7 +18,8 @@ from spanlake.aws_lambda.settings import settings
 from spanlake.aws_lambda.snapshot import prepare_for_snapshot
 from spanlake.aws_lambda.store import LambdaStore
 from spanlake.aws_lambda.telemetry import Event, Handler, Telemetry
-from spanlake.aws_lambda.units import Unit, compacting_units
+from spanlake.aws_lambda.tenants import Tenants
+from spanlake.aws_lambda.units import TenantsUnit, Unit, compacting_units
 from spanlake.store.dynamodb_table import Key, day_of, is_entry_key
 
 
@@ -59,7 +60,9 @@ def handler() -> Handler:
     """The function as its environment wants it; raises InvalidSetting and StoreError."""
     config, telemetry = settings(os.environ), Telemetry("spanlake-compact")
     store = LambdaStore.open(config)
-    compaction = Compaction(store, config, telemetry, compacting_units(os.environ, store))
+    units = compacting_units(os.environ, store)
+    compaction = Compaction(store, config, telemetry, units)
+    tenants = Tenants(store, config.retention, compaction, units)
     columns = Columns(store, config.athena)
     check = IdentityCheck(store, telemetry)
     prepare_for_snapshot()
@@ -67,9 +70,10 @@ def handler() -> Handler:
     def compact(event: Event, context: Any) -> Any:
         compaction.deadline.follow(context)
         check()
-        unit = Unit.of(event)
-        if unit is not None:
+        if (unit := Unit.of(event)) is not None:
             return compaction.run(unit)
+        if (some := TenantsUnit.of(event)) is not None:
+            return tenants.run(some)
         processor = BatchProcessor(EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)
         answer = process_partial_response(event, _Batch(compaction, columns, event), processor, context)
         compaction.remove_retired()

@@ -1,6 +1,7 @@
 """Compaction as functions do it: day by day, as far as the time of an invocation goes."""
 
 import logging
+import time
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 
@@ -10,13 +11,15 @@ from spanlake.aws_lambda.telemetry import Metric, Telemetry
 from spanlake.aws_lambda.units import Unit, Units
 from spanlake.config import Config, replaced_seconds
 from spanlake.store.days import day_range
+from spanlake.store.deletions import DeletedDays
 from spanlake.store.upkeep.compaction import Compactor
 from spanlake.store.upkeep.policy import Merge
-from spanlake.store.upkeep.removal import Removed, remove_retired
+from spanlake.store.upkeep.removal import Removed, remove_replaced, remove_retired, replaced_blocks
 
 Day = tuple[str, date]  # tenant and day
 
 _FEW_WAITING = 1_000  # blocks of a day, of which there is nothing to say: a metric is charged for while it has values
+_PULSE_SECONDS = 1.0
 _OWN_MERGES = 8  # of a day in one invocation: each takes about a second
 
 _log = logging.getLogger(__name__)
@@ -29,6 +32,7 @@ class Compaction:
         """With ``units``, what is too much for one invocation is handed to others."""
         self._store = store
         self._grace_seconds = replaced_seconds(config)
+        self._query_seconds = 2 * config.query.seconds  # after which no query reads a block any more
         self._telemetry = telemetry
         self._units = units
         self.deadline = Deadline()
@@ -54,7 +58,9 @@ class Compaction:
     def run(self, unit: Unit) -> None:
         """Do a unit of work, or hand on what of it there is no time for; raises OutOfTime and StorageUnavailable."""
         try:
-            if unit.merges:
+            if unit.deleted:
+                self._remove_deleted(unit)
+            elif unit.merges:
                 self._merge_named(unit)
             else:
                 self._compact((unit.tenant, unit.date))
@@ -63,6 +69,41 @@ class Compaction:
             if self._units is None or following is None:
                 raise
             self._units.send(following)
+
+    def hand_out_deleted(self) -> None:
+        """Have what was deleted leave storage, each day by an invocation of its own, or here where there are none.
+
+        Raises OutOfTime, StorageUnavailable and StorageCorrupt.
+        """
+        for day in DeletedDays(self._store.objects).read():
+            self.deadline.check()
+            unit = Unit(*day, deleted=True)
+            if self._units is None:
+                self.run(unit)
+            elif replaced_blocks(self._store.index, *day) or self._compactor.plan(*day):
+                self._units.send(unit)
+
+    def _remove_deleted(self, unit: Unit) -> None:
+        """Rewrite the blocks that hide traces, then remove replaced blocks of the day as soon as no query reads them.
+
+        Not after the usual time of grace, since they hold what was deleted.
+        """
+        day = unit.tenant, unit.date
+        for merge in self._planned(day):
+            if any(block.hidden for block in merge.inputs):
+                self._merge(merge)
+        replaced = replaced_blocks(self._store.index, *day)
+        if not replaced:
+            return
+        self._wait(self._query_seconds)
+        self.note_removed("deleted", remove_replaced(self._store.objects, self._store.index, replaced))
+
+    def _wait(self, seconds: float) -> None:
+        """Wait as long as there is time; raises OutOfTime."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.deadline.check()
+            time.sleep(min(left, _PULSE_SECONDS))
 
     def _compact(self, day: Day) -> None:
         while merges := self._planned(day):
@@ -96,10 +137,6 @@ class Compaction:
         for ids in unit.merges:
             if live.keys() >= set(ids):
                 self._merge(Merge(tuple(live[id_] for id_ in ids)))
-
-    def all_days(self) -> list[Day]:
-        """The days that have live blocks, of all tenants."""
-        return self._compactor.days()
 
     def remove_retired(self) -> None:
         """Delete the objects of blocks that were replaced a while ago."""

@@ -4,6 +4,7 @@
 
 from typing import Any
 
+_LONG_MS = 240_000  # also for waiting whether what was collected has to be put back
 _SPARE_MS = 15_000  # for what is done after the last look
 
 
@@ -20,6 +21,10 @@ class Deadline:
     def follow(self, context: Any) -> None:
         """Mind the end of this invocation, by its context, from now on."""
         self._context = context
+
+    def has_time(self) -> bool:
+        """True where there is time for a long piece of work; what is not done then has to be left."""
+        return self._context is None or self._context.get_remaining_time_in_millis() >= _LONG_MS
 
     def check(self) -> None:
         """Raise OutOfTime when little is left; outside of an invocation there is time."""

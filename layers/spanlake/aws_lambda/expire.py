@@ -15,12 +15,13 @@ from spanlake.aws_lambda.settings import settings
 from spanlake.aws_lambda.snapshot import prepare_for_snapshot
 from spanlake.aws_lambda.store import LambdaStore
 from spanlake.aws_lambda.telemetry import Event, Handler, Telemetry
+from spanlake.aws_lambda.tenants import Tenants
 from spanlake.aws_lambda.units import compacting_units
 from spanlake.config import Config
 from spanlake.store.identity import check_identity
 from spanlake.store.upkeep.clock import is_trusted
 from spanlake.store.upkeep.garbage import collect_garbage, put_back
-from spanlake.store.upkeep.removal import expire_by_age, oldest_day
+from spanlake.store.upkeep.removal import oldest_day
 
 # From the put of an object to its entry, a function takes less than its time limit, and the edge some two minutes.
 _REGRET_SECONDS = 180.0
@@ -33,6 +34,7 @@ class Upkeep:
     store: LambdaStore
     config: Config
     compaction: Compaction
+    tenants: Tenants
     wait: Callable[[float], None]  # so many seconds
 
     def run(self) -> None:
@@ -40,22 +42,23 @@ class Upkeep:
         objects, index = self.store.objects, self.store.index
         check_identity(objects, index)
         index.keep_for(self.config.retention)
-        if is_trusted(index, time.time_ns()):
+        trusted = is_trusted(index, time.time_ns())
+        self.tenants.hand_out(removes=trusted)
+        self.compaction.hand_out_deleted()
+        if trusted:
             self._remove()
         if put_back(objects, index):
             # Whoever stored the same again just then may add its entry only now, and this is not called in a minute.
             self.wait(_REGRET_SECONDS)
             put_back(objects, index)
-        self.compaction.hand_out(self.compaction.all_days())
 
     def _remove(self) -> None:
         objects, index, retention = self.store.objects, self.store.index, self.config.retention
-        oldest = None
-        if retention is not None:
-            oldest = oldest_day(retention, time.time_ns())
-            self.compaction.note_removed("age", expire_by_age(objects, index, retention, time.time_ns()))
+        oldest = None if retention is None else oldest_day(retention, time.time_ns())
         self.compaction.remove_retired()
-        done = collect_garbage(objects, index, oldest=oldest, share=self.config.garbage_share)
+        done = collect_garbage(
+            objects, index, oldest=oldest, share=self.config.garbage_share, has_time=self.compaction.deadline.has_time
+        )
         self.compaction.note_removed("garbage", done.removed)
         if done.refused:
             self.compaction.note_refused(done.refused)
@@ -65,8 +68,10 @@ def handler() -> Handler:
     """The function as its environment wants it; raises InvalidSetting and StoreError."""
     config, telemetry = settings(os.environ), Telemetry("spanlake-expire")
     store = LambdaStore.open(config)
-    compaction = Compaction(store, config, telemetry, compacting_units(os.environ, store))
-    upkeep = Upkeep(store, config, compaction, time.sleep)
+    units = compacting_units(os.environ, store)
+    compaction = Compaction(store, config, telemetry, units)
+    tenants = Tenants(store, config.retention, compaction, units)
+    upkeep = Upkeep(store, config, compaction, tenants, time.sleep)
     prepare_for_snapshot()
 
     def expire(_: Event, context: Any) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from spanlake.config import QueryLimits
+from spanlake.query.checksums import BlockChecks
 from spanlake.query.copies import Copies
 from spanlake.query.duck import Duck
 from spanlake.query.limits import Limits
@@ -44,4 +45,5 @@ def open_querier(
     assert isinstance(objects, S3Objects)
     copies = Copies(objects, limits.seconds)
     duck = Duck([str(copies.directory)], limits, Remote(objects))
-    return Querier(index, objects, duck, sizes, engine, copies, is_index_far=True, missing=missing or MissingBlocks())
+    checks, missing = BlockChecks(objects.digest), missing or MissingBlocks()
+    return Querier(index, objects, duck, sizes, engine, copies, is_index_far=True, checks=checks, missing=missing)

@@ -22,6 +22,7 @@ from spanlake.store.upkeep.garbage import SHARE, collect_garbage, put_back
 from spanlake.store.upkeep.policy import Merge
 from spanlake.store.upkeep.removal import (
     GRACE_SECONDS,
+    DeletedRemoval,
     Removed,
     expire_by_age,
     expire_by_size,
@@ -51,6 +52,7 @@ class UpkeepPolicy:
     most_plan_seconds: float = PLAN_SECONDS
     grace_seconds: int = GRACE_SECONDS  # from a block's replacement to the deletion of its object
     removal_seconds: float = 60.0
+    deleted_seconds: float = 300.0  # where the objects of replaced blocks stay for longer than queries run
     garbage_seconds: float = 3600.0
     garbage_share: float = SHARE  # of a day's objects, how many may be garbage that nothing proves to be
 
@@ -79,6 +81,7 @@ class Upkeep:
         self._stop = threading.Event()
         self._compactor = Compactor(objects, index, pause=self._check)
         self._planned: dict[Day, _Planned] = {}
+        self._deleted = DeletedRemoval(objects, index)
         self._collected = True  # whether objects wait to be deleted, or to be put back
         self._thread = threading.Thread(target=self._work, name="upkeep", daemon=True)
 
@@ -94,6 +97,8 @@ class Upkeep:
     def _work(self) -> None:
         policy = self._policy
         tasks = [_Task(self._remove, policy.removal_seconds), _Task(self._collect, policy.garbage_seconds)]
+        if policy.grace_seconds > GRACE_SECONDS:
+            tasks.append(_Task(self._remove_deleted, policy.deleted_seconds))
         if policy.compaction:
             tasks.append(_Task(self._compact, policy.look_seconds))
         while not self._stop.wait(min(task.wait_seconds() for task in tasks)):
@@ -164,6 +169,9 @@ class Upkeep:
             self._objects, self._index, grace_seconds=policy.grace_seconds, counted_from=self._oldest() or date.min
         )
         self._count("replaced", removed)
+
+    def _remove_deleted(self) -> None:
+        self._count("deleted", self._deleted.remove())
 
     def _collect(self) -> None:
         check_identity(self._objects, self._index)

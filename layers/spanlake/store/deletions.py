@@ -6,10 +6,11 @@ these later do not hold them.
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
+from spanlake.store.block_path import BlockPath
 from spanlake.store.errors import ObjectNotFound, StorageCorrupt
 from spanlake.store.index import Block
 from spanlake.store.objects import Objects
@@ -48,9 +49,32 @@ def deletions_by_block(objects: Objects) -> dict[str, frozenset[bytes]]:
     return {path: frozenset(trace_ids) for path, trace_ids in found.items()}
 
 
-def read_deletions(objects: Objects) -> Iterator[Deletion]:
-    """All deletions on record; raises StorageCorrupt."""
+class DeletedDays:
+    """The tenants and days of which blocks held spans of deleted traces, by the deletions on record.
+
+    A record is read once. Not to be used by two threads at once.
+    """
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+        self._read: dict[str, frozenset[tuple[str, date]]] = {}  # by path of the record
+
+    def read(self) -> list[tuple[str, date]]:
+        """The tenants and days, in order; raises StorageCorrupt."""
+        there = {info.path for info in self._objects.list(DELETIONS)}
+        self._read = {path: days for path, days in self._read.items() if path in there}
+        new = there - self._read.keys()
+        for deletion in read_deletions(self._objects, new) if new else ():
+            parsed = filter(None, map(BlockPath.parse, deletion.blocks))
+            self._read[deletion.path] = frozenset((path.tenant, path.date) for path in parsed)
+        return sorted(frozenset[tuple[str, date]]().union(*self._read.values()))
+
+
+def read_deletions(objects: Objects, among: Set[str] | None = None) -> Iterator[Deletion]:
+    """All deletions on record, or those ``among`` the paths; raises StorageCorrupt."""
     for info in objects.list(DELETIONS):
+        if among is not None and info.path not in among:
+            continue
         try:
             content = json.loads(objects.get(info.path))
             yield Deletion(info.path, bytes.fromhex(content["trace"]), tuple(map(str, content["blocks"])))

@@ -1,7 +1,7 @@
 """The index in a DynamoDB table; dynamodb_table tells what stands where."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -230,9 +230,10 @@ class DynamoIndex:
         """What is live, by tenant, day and level, in that order; of what other processes do, within a minute."""
         return self._summaries.take(self.tenants())
 
-    def expire(self, before: date) -> list[Block]:
+    def expire(self, before: date, tenants: Collection[str] | None = None) -> list[Block]:
         """Forget every day before this one and return the blocks it held, live or replaced."""
-        days = [(tenant, day) for tenant in self.tenants() for day in self._days.listed(tenant) if day < before]
+        among = self.tenants() if tenants is None else tenants
+        days = [(tenant, day) for tenant in among for day in self._days.listed(tenant) if day < before]
         blocks = [block for tenant, day in days for block in self._expire(tenant, day)]
         self._summaries.forget(blocks)
         return sorted(blocks, key=lambda block: (block.tenant, block.date, block.id))

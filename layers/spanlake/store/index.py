@@ -1,6 +1,6 @@
 """The interface of the index: which blocks are live, and which attributes a tenant has on which day."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Protocol
@@ -181,8 +181,11 @@ class Index(Protocol):
     def summary(self) -> list[DaySummary]:
         """What is live, by tenant, day and level, in that order."""
 
-    def expire(self, before: date) -> list[Block]:
-        """Forget every day before this one and return the blocks it held, live or replaced, for deletion."""
+    def expire(self, before: date, tenants: Collection[str] | None = None) -> list[Block]:
+        """Forget every day before this one and return the blocks it held, live or replaced, for deletion.
+
+        Of all tenants unless some are named.
+        """
 
     def begin_merge(self, merge: MergeKey) -> None:
         """Count an attempt at a merge, durable before it is made: it may end with its process."""

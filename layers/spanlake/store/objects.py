@@ -24,6 +24,14 @@ class ObjectInfo:
     modified: datetime  # UTC, when it was last put
 
 
+@dataclass(frozen=True, slots=True)
+class ObjectDigest:
+    """What a storage says of an object without sending it."""
+
+    size: int  # bytes
+    checksum: int | None  # CRC-32; None where the storage does not know it
+
+
 class Objects(Protocol):
     """Object storage; safe to share between threads.
 

@@ -1,6 +1,7 @@
 """Objects in an S3 bucket, or in one of a server that speaks S3's protocol."""
 
 import re
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from spanlake.store import aws
 from spanlake.store.deadline import REQUEST_SECONDS, bounded, limited
 from spanlake.store.errors import ObjectNotFound, StorageUnavailable, StoreError
-from spanlake.store.objects import ObjectInfo, is_segment, validate_path
+from spanlake.store.objects import ObjectDigest, ObjectInfo, is_segment, validate_path
 from spanlake.store.s3_file import RangedFile
 
 if TYPE_CHECKING:
@@ -107,6 +108,15 @@ class S3Objects:
             except BotoCoreError:  # cut off on the way, which botocore does not try again
                 continue
         raise StorageUnavailable(f"cannot read {key}: the answer was cut off each time")
+
+    def digest(self, path: str) -> ObjectDigest:
+        """The size and checksum that S3 has of an object, which is not read; raises ObjectNotFound."""
+        key = self._key(path)
+        with self._reported(f"read {path}"):
+            found = self.client.head_object(Bucket=self.location.bucket, Key=key, ChecksumMode="ENABLED")
+        whole = found.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT"  # and not of the checksums of its parts
+        text = found.get("ChecksumCRC32") if whole else None
+        return ObjectDigest(found["ContentLength"], int.from_bytes(b64decode(text)) if text else None)
 
     def open(self, path: str) -> pa.NativeFile:
         """Open an object for reading in parts; raises ObjectNotFound."""

@@ -2,10 +2,11 @@
 
 # ruff: noqa: S608  (what is put into the statements are names of tables and columns)
 
+import json
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
@@ -126,13 +127,15 @@ _SUMMARY = """
     GROUP BY tenant, date, level ORDER BY tenant, date, level
 """
 
+_TOO_OLD = "date < :before AND (:tenants IS NULL OR tenant IN (SELECT value FROM json_each(:tenants)))"
+
 _EXPIRED = f"""
-    SELECT {_COLUMNS} FROM block WHERE date < :before UNION ALL
-    SELECT {_COLUMNS} FROM retired WHERE date < :before ORDER BY tenant, date, id
+    SELECT {_COLUMNS} FROM block WHERE {_TOO_OLD} UNION ALL
+    SELECT {_COLUMNS} FROM retired WHERE {_TOO_OLD} ORDER BY tenant, date, id
 """
 
 _EXPIRE = tuple(
-    f"DELETE FROM {table} WHERE date < :before" for table in ("block", "retired", "forgotten", "catalog", "day")
+    f"DELETE FROM {table} WHERE {_TOO_OLD}" for table in ("block", "retired", "forgotten", "catalog", "day")
 )
 
 
@@ -270,13 +273,13 @@ class SqliteIndex:
         """What is live, by tenant, day and level, in that order."""
         return self._parsed(self._select(_SUMMARY), _day_summary)
 
-    def expire(self, before: date) -> list[Block]:
+    def expire(self, before: date, tenants: Collection[str] | None = None) -> list[Block]:
         """Forget every day before this one and return the blocks it held, live or replaced."""
+        limit = {"before": before.isoformat(), "tenants": None if tenants is None else json.dumps([*tenants])}
         with self._turn:
-            return self._with_reserve(lambda: self._expire(before))
+            return self._with_reserve(lambda: self._expire(limit))
 
-    def _expire(self, before: date) -> list[Block]:
-        limit = {"before": before.isoformat()}
+    def _expire(self, limit: Mapping[str, str | None]) -> list[Block]:
         with self._transaction() as connection:
             blocks = self._parsed(connection.execute(_EXPIRED, limit), _block)
             for statement in _EXPIRE:

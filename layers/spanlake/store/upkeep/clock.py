@@ -54,7 +54,7 @@ def _number(index: Index, name: str) -> int | None:
 
 def _newest(index: Index) -> int | None:
     """The end of the newest day that has blocks, in seconds, where no earlier run is on record."""
-    days = [day.date for day in index.summary()]
+    days = [day for tenant in index.tenants() for day in index.days(tenant)]
     return None if not days else (max(days) - max(days).replace(1970, 1, 1)).days * 86_400 + 86_400
 
 

@@ -10,7 +10,7 @@ an entry has come up, the object goes back to its place.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -29,6 +29,8 @@ _log = logging.getLogger(__name__)
 
 TRASH = "trash/"
 SHARE = 0.05
+
+_REACHED = "garbage collected up to"  # the path of a day, where time was over; empty after all days
 
 _UNTOUCHED = timedelta(hours=1)  # longer than from the first put of a commit to its entry
 _REGRET = timedelta(minutes=10)  # for how long what was moved can go back
@@ -52,18 +54,33 @@ class _OfDay:
     refused: list[str]
 
 
-def collect_garbage(objects: Objects, index: Index, *, oldest: date | None = None, share: float = SHARE) -> Collected:
+def collect_garbage(
+    objects: Objects,
+    index: Index,
+    *,
+    oldest: date | None = None,
+    share: float = SHARE,
+    has_time: Callable[[], bool] = lambda: True,
+) -> Collected:
     """Remove objects of blocks that have no entry, as far as they cannot be data.
 
     Days before the ``oldest`` are beyond the retention. The ``share`` of a day's objects may be garbage that nothing
-    proves to be; when more of them have no entry, they stay.
+    proves to be; when more of them have no entry, they stay. When ``has_time`` says that time is over, the next call
+    goes on with the day that is next.
     """
     now = datetime.now(UTC)
     removed = _empty_trash(objects, index, now)
     refused = 0
     existing: set[str] = set()
+    start, reached = index.get_property(_REACHED) or "", ""
     for tenant, day, blocks in by_day(objects):
         existing.update(info.path for _, info in blocks)
+        place = blocks[0][1].path.rpartition("/")[0]
+        if reached or place < start:
+            continue
+        if not has_time():
+            reached = place
+            continue
         untouched = [(id_, info) for id_, info in blocks if now - info.modified > _UNTOUCHED]
         found = _judged(objects, index, (tenant, day), blocks, untouched, oldest=oldest, share=share)
         for path in found.garbage:
@@ -74,6 +91,8 @@ def collect_garbage(objects: Objects, index: Index, *, oldest: date | None = Non
                 "blocks without an index entry left in place, spanlake reindex takes them in",
                 extra={"tenant": tenant, "date": day.isoformat(), "blocks": len(found.refused)},
             )
+    if reached != start:
+        index.set_property(_REACHED, reached)
     put_back(objects, index)
     forget_deletions(objects, frozenset(existing))
     return Collected(removed, refused)

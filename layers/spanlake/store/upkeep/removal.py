@@ -1,12 +1,14 @@
 """Blocks whose time has come: their entries go first, then their objects."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
+from time import monotonic
 
 from spanlake.store.days import day_range, utc_day
+from spanlake.store.deletions import DeletedDays
 from spanlake.store.errors import IndexConflict
 from spanlake.store.index import MAX_REPLACED, Block, DaySummary, Index
 from spanlake.store.objects import Objects
@@ -44,21 +46,63 @@ def remove_retired(
     return removed
 
 
-def expire_by_age(objects: Objects, index: Index, retention: timedelta, now_ns: int) -> Removed:
+def replaced_blocks(index: Index, tenant: str, day: date) -> list[Block]:
+    """Blocks of a day that have been replaced and whose objects are there still."""
+    entries = index.entries(tenant, day)  # first: what is added meanwhile must not be taken for replaced
+    live = {block.path for block in index.find(tenant, *day_range(day))}
+    return sorted((block for block in entries if block.path not in live), key=lambda block: block.level)
+
+
+def remove_replaced(objects: Objects, index: Index, blocks: Sequence[Block]) -> Removed:
+    """Delete the objects of replaced blocks, which no query reads any more, whatever time of grace they have left."""
+    removed = _delete(objects, blocks)
+    index.forget(blocks)
+    return removed
+
+
+class DeletedRemoval:
+    """Removes replaced blocks of days on which traces were deleted, since these blocks hold what was deleted.
+
+    Where the objects of replaced blocks are kept for long these are not; they stay as long as queries may read them.
+    """
+
+    def __init__(
+        self, objects: Objects, index: Index, grace_seconds: int = GRACE_SECONDS, clock: Callable[[], float] = monotonic
+    ) -> None:
+        self._objects = objects
+        self._index = index
+        self._grace_seconds = grace_seconds
+        self._clock = clock
+        self._days = DeletedDays(objects)
+        self._seen: dict[str, float] = {}  # by path when a block was first found replaced
+
+    def remove(self) -> Removed:
+        """Remove what was found replaced so long ago; raises StorageUnavailable and StorageCorrupt."""
+        now = self._clock()
+        found = [block for day in self._days.read() for block in replaced_blocks(self._index, *day)]
+        self._seen = {block.path: self._seen.get(block.path, now) for block in found}
+        due = [block for block in found if now - self._seen[block.path] >= self._grace_seconds]
+        return remove_replaced(self._objects, self._index, due)
+
+
+def expire_by_age(
+    objects: Objects, index: Index, retention: timedelta, now_ns: int, tenants: Sequence[str] | None = None
+) -> Removed:
     """Remove the days all of whose spans started longer ago than that: their entries now, their objects later.
 
     The objects stay for the time of grace, as those of replaced blocks do; see ``remove_retired``. Returns what ceased
-    to be live.
+    to be live. Days of all tenants go unless some are named.
     """
     before = oldest_day(retention, now_ns)
-    days = [(tenant, day) for tenant in index.tenants() for day in index.days(tenant) if day < before]
+    among = index.tenants() if tenants is None else tenants
+    days = [(tenant, day) for tenant in among for day in index.days(tenant) if day < before]
     removed, is_empty = Removed(), True
     for tenant, day in days:
         live = [block for block in index.find(tenant, *day_range(day)) if block.date == day]
         removed += _retire(index, live)
         is_empty = is_empty and not index.entries(tenant, day)
     if days and is_empty:
-        _delete(objects, index.expire(before))
+        _delete(objects, index.expire(before, tenants))
     return removed
 
 
