@@ -81,7 +81,7 @@ def requests(cloud: Cloud, objects: S3Objects) -> list[str]:
     raise TimeoutError
 
 
-def test_a_request_costs_one_put_and_one_write_and_a_search_one_query_and_its_reads(cloud: Cloud) -> None:
+def test_a_request_costs_one_put_and_one_write_and_a_search_its_days_and_its_reads(cloud: Cloud) -> None:
     objects, index = S3Objects(S3Location(cloud.bucket())), DynamoIndex(cloud.table())
     for number in (1, 2):
         table = decode([request([At(number, trace=number)])]).table
@@ -97,7 +97,7 @@ def test_a_request_costs_one_put_and_one_write_and_a_search_one_query_and_its_re
             before = requests(cloud, objects)
             with calls(index.client) as asked:
                 assert len(querier.search("a", Search(plan, NOON - MINUTE, NOON + MINUTE, 10, 3))) == 2
-            assert asked == ["Query"]
+            assert asked == ["Query"] * 3, "the day, the list of days, and each day that is near"
             assert bool(requests(cloud, objects)[len(before) : -1]) is reads
     index.close()
 

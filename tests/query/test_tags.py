@@ -86,7 +86,7 @@ def test_status_and_kind_are_words(lake: Lake, tag: str, q: str, when: TimeRange
         ("span.blob", [("string", "AQI=")]),
         ("span.map", [("string", '{"k":[1,{"x":"y"}],"n":null}')]),
         ("span.empty", [("string", "[]")]),
-        ("span.deep", [("float", "1.5"), ("int", "1"), ("string", '["a"]'), ("string", "b")]),
+        ("span.deep", [("float", "1.5"), ("int", "1"), ("string", "b")]),
         ("event.blob", [("string", "AQI=")]),
         ("event.many", [("bool", "true"), ("float", "2.0"), ("int", "1"), ("string", "x")]),
         ("link.map", [("string", '{"k":1}')]),
@@ -112,7 +112,8 @@ def test_values_of_every_kind(tmp_path: Path, tag: str, found: list[tuple[str, s
     events = [("e", 5 * SECOND, first), ("f", -3 * SECOND, {"many": "x"}), ("g", 5 * SECOND, last)]
     lake.add(At(1, length=SECOND, attributes=odd, events=events, links=[(7, 8, {"map": {"k": 1}})]))
     assert lake.values(tag) == found
-    assert lake.values(tag, "{ name = `1` }") == found
+    is_asked_for = tag not in {"span.blob", "span.map", "span.empty", "event.blob", "link.map"}
+    assert lake.values(tag, "{ name = `1` }") == (found if is_asked_for else [])
     lake.close()
 
 

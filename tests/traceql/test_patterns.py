@@ -5,7 +5,10 @@ import pytest
 from spanlake.traceql.patterns import problem_of, without_names
 
 
-@pytest.mark.parametrize("pattern", ["", "a.b", r"\pL{3}", r"(?P<n>a)", r"(?<n>a)(?i:b)", r"\Q\C\E", r"[\\]C", r"\\C"])
+@pytest.mark.parametrize(
+    "pattern",
+    ["", "a.b", r"\pL{3}", r"(?P<n>a)", r"(?<n>a)(?i:b)", r"\Q\C\E", r"[\\]C", r"\\C", r"(?:\pL|\pN|[_-]){1,64}"],
+)
 def test_problem_of_a_sound_pattern_is_none(pattern: str) -> None:
     assert problem_of(pattern) is None
 

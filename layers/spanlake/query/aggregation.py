@@ -56,6 +56,8 @@ class Aggregation:
     def series(self) -> list[Series]:
         """The series. Raises LimitExceeded."""
         spans = self._spans(self.steps)
+        if spans.are_judged_together and self.source.wider is not None:
+            return replace(self, source=self.source.with_history).series()
         if not self._in_range.blocks:
             return _Lines(spans, self.steps, self.session).series()
         picked = self._picked(spans.measure)
@@ -78,7 +80,7 @@ class Aggregation:
         return self._looked_for(matched)
 
     def _looked_for(self, matched: int) -> list[Chosen]:
-        source = self._in_range
+        source = self._in_range.once()
         sample = source.sampled(*exemplars.SAMPLE)
         if matched > _RARE or sample.spans * matched >= min(self.limit, matched) * source.spans:
             return self._found_in(sample)
@@ -118,7 +120,7 @@ class Aggregation:
         return _Spans(fields, selection, labels, measure, are_judged_together=not alone)
 
     def _define(self, spans: "_Spans") -> _Define:
-        source = self._whole if spans.are_judged_together else self._in_range
+        source = (self._whole if spans.are_judged_together else self._in_range).once()
         self.session.touch(source.blocks)
         probe = Probe.of(self.plan, source.known)
         return partial(with_spans, source=source, probe=probe, fields=spans.fields)

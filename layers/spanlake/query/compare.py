@@ -46,6 +46,7 @@ def compare(session: Session, source: Source, plan: SearchPlan, node: Compare, s
 
     Raises LimitExceeded for too many values or points.
     """
+    source = source.with_history  # for what is counted of roots and children
     spans = _Spans.of(session, source, plan, node, steps)
     attributes: dict[str, _Attribute] = {}
     counter = Counter(session, node.top, steps.count)
@@ -74,13 +75,13 @@ class _Spans:
 
     @classmethod
     def of(cls, session: Session, source: Source, plan: SearchPlan, node: Compare, steps: Steps) -> "_Spans":
-        near = source.overlapping(steps.since_ns, steps.last_ns)
+        near = source.overlapping(steps.since_ns, steps.last_ns).once()
         alone = cls(near, plan, node, steps)
         fields = Fields(near.known)
         alone._matching(fields, [])
         if plan.single_filter is not None and not fields.needs.whole_traces:
             return alone
-        whole = Stretched(session, source, steps.since_ns, steps.last_ns).whole()
+        whole = _whole(session, source, steps)
         spans = cls(whole, plan, node, steps, chosen=True)
         fields = Fields(whole.known)
         fields.needs.arrival = True
@@ -139,7 +140,7 @@ def _counted(
     counter: Counter, spans: _Spans, source: Source, steps: Steps
 ) -> Iterator[tuple[Mapping[str, _Counted], Iterable[Tally]]]:
     """Facets by the names of their columns, some at a time, and what was counted of them."""
-    whole = spans.source if spans.chosen else Stretched(counter.session, source, steps.since_ns, steps.last_ns).whole()
+    whole = spans.source if spans.chosen else _whole(counter.session, source, steps)
     relatives = {column: _Counted(name, type_) for column, (name, type_) in FACETS.items()}
     yield relatives, counter.rows(_of_relatives(counter.session, spans, whole), list(relatives))
     columns = {f"f{n}": facet for n, facet in enumerate(facets(spans.source.known))}
@@ -150,6 +151,11 @@ def _counted(
     for part in _parts(columns, Level.SPAN):
         cells = spans.cells({name: _read(facet) for name, facet in part.items()})
         yield counted, counter.many(cells, {name: _kind(facet) for name, facet in part.items()})
+
+
+def _whole(session: Session, source: Source, steps: Steps) -> Source:
+    """The spans of all traces that run in the range, each once."""
+    return Stretched(session, source, steps.since_ns, steps.last_ns).whole().once()
 
 
 def _parts(columns: Mapping[str, Facet], level: Level) -> Iterator[Mapping[str, Facet]]:

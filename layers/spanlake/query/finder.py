@@ -66,7 +66,7 @@ class Finder:
         in_time = exp.LTE(this=start.copy(), expression=values.number(window.end_ns))
         matching = self.plan.select(fields, columns, where=in_time)
         query = _grouped_by_trace(exp.Max(this=exp.column(_TIME)), limit)
-        define = partial(with_spans, source=self.source, probe=self.probe, fields=fields)
+        define = partial(with_spans, source=self.source.once(), probe=self.probe, fields=fields)
         return _candidates(self.session.table(over(self.session, query, matching, define)), limit)
 
     def _newest(self, source: Source, window: Window, limit: int) -> exp.Select:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import TypeVar
 
 import duckdb
@@ -17,6 +17,7 @@ from spanlake.query.found import FoundTrace
 from spanlake.query.metrics import Metrics
 from spanlake.query.missing import MissingBlocks
 from spanlake.query.outside import Engine
+from spanlake.query.repeats import Repeats
 from spanlake.query.selected import SelectedSpans, TimeRange
 from spanlake.query.series import Series
 from spanlake.query.source import HISTORY_NS, Source
@@ -55,6 +56,7 @@ class Querier:
     is_index_far: bool = False  # a day of it is a request
     checks: BlockChecks = field(default_factory=BlockChecks)
     missing: MissingBlocks = field(default_factory=MissingBlocks)
+    repeats: Repeats = field(default_factory=Repeats)
 
     def trace(
         self,
@@ -72,8 +74,9 @@ class Querier:
         def ask(session: Session, source: Source) -> pa.Table | None:
             if not traces.may_hold(source.overlapping(when.start_ns, when.end_ns), [trace_id]).blocks:
                 return None
-            rows = None if wanted is None else partial(wanted.rows, session, source, trace_id)
-            return traces.trace(session, source, trace_id, rows)
+            whole = source.with_history
+            rows = None if wanted is None else partial(wanted.rows, session, whole, trace_id)
+            return traces.trace(session, whole, trace_id, rows)
 
         return self._ask(tenant, when, cancellation, ask, reach_ns=HISTORY_NS)
 
@@ -115,7 +118,7 @@ class Querier:
             selected = SelectedSpans(when, filters(q))
             return tags.tag_names(session, source, source.catalog, None if is_whole else selected, scope)
 
-        return self._ask(tenant, when, cancellation, ask)
+        return self._ask(tenant, when, cancellation, ask, reach_ns=HISTORY_NS, is_history_rare=True)
 
     def _covers_days(self, tenant: str, when: TimeRange) -> bool:
         """True where the range covers all blocks of the days that it touches, so that their catalogs are exact."""
@@ -145,7 +148,7 @@ class Querier:
             return tag_values.tag_values(session, source, fields, SelectedSpans(when, filters(q)), most)
 
         words = [word for field in fields for word in tag_values.every_word(field)] if when.is_all else []
-        return words[:most] or self._ask(tenant, when, cancellation, ask)
+        return words[:most] or self._ask(tenant, when, cancellation, ask, reach_ns=HISTORY_NS, is_history_rare=True)
 
     def metrics(
         self,
@@ -181,19 +184,27 @@ class Querier:
         reach_ns: int = 0,
         *,
         scanned: bool = False,
+        is_history_rare: bool = False,
     ) -> T:
         """Ask the blocks of a range, and of as much time on both sides of it, perhaps reading them from end to end.
+
+        The time on both sides is looked up when it is asked for, where that takes requests or is rare.
 
         Blocks whose objects have gone since they were found, replaced or expired, are looked up once more.
         """
         wide = TimeRange(max(when.start_ns - reach_ns, ALWAYS.start_ns), min(when.end_ns + reach_ns, ALWAYS.end_ns))
         near = _whole_days(when) if reach_ns and self.is_index_far else wide
+        near = when if is_history_rare else near
 
         def find(range_: TimeRange = near) -> Source:
             with limited(REQUEST_SECONDS):
                 found = Source.find(self.index, self.objects, tenant, range_.start_ns, range_.end_ns)
-            wider = None if wide in (near, range_) else partial(find, wide)
-            return replace(found, wider=wider, locate=partial(self._files, session, scanned=scanned))
+            return replace(
+                found,
+                wider=None if wide in (near, range_) else lru_cache(partial(find, wide)),
+                locate=partial(self._files, session, scanned=scanned),
+                find_repeats=partial(self.repeats.left_out, session),
+            )
 
         with self.duck.session(cancellation) as session:
             source = find()

@@ -9,10 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property, partial
-from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from spanlake.query.duck import Session
 from spanlake.query.farther import Farther, divided
@@ -23,7 +21,6 @@ from spanlake.query.source import Source
 from spanlake.query.stretched import REACH_NS, Stretched
 from spanlake.query.traces import fetch_traces
 from spanlake.query.windows import Window, portions
-from spanlake.spans.arrays import as_array
 from spanlake.traceql.errors import Unsupported
 from spanlake.traceql.fields import Fields
 from spanlake.traceql.pipeline import SearchPlan
@@ -112,7 +109,8 @@ def search(session: Session, source: Source, wanted: Search, engine: Engine | No
     for lot in _lots(session, source, wanted, engine):
         if judge.is_done(lot):
             break
-    for ids, bound_ns in Stretched(session, source, wanted.start_ns, wanted.end_ns).traces(judge.least_start_ns):
+    stretched = Stretched(session, source.with_history, wanted.start_ns, wanted.end_ns)
+    for ids, bound_ns in stretched.traces(judge.least_start_ns):
         judge.judge(ids)
         if judge.is_settled(bound_ns):
             break
@@ -152,14 +150,11 @@ class _Judge:
         self.best = found[: self._wanted.limit]
 
     def _fetched(self, ids: list[bytes]) -> pa.Table | None:
-        """All spans of some traces. Where some are missing, those of other days are looked for."""
+        """All spans of some traces, those of other days too."""
         if not ids:
             return None
-        spans = fetch_traces(self._session, self._source, self._columns, ids)
-        if self._source.wider is not None and _lacks_spans(spans):
-            self._source = self._source.wider()
-            return self._fetched(ids)
-        return spans
+        self._source = self._source.with_history
+        return fetch_traces(self._session, self._source, self._columns, ids)
 
     @cached_property
     def _columns(self) -> set[str]:
@@ -236,11 +231,3 @@ def _judged(session: Session, source: Source, wanted: Search, spans: pa.Table) -
     for header in headers:
         if header.trace_id in sets and wanted.is_in_range(header):
             yield FoundTrace(header, tuple(sets[header.trace_id]))
-
-
-def _lacks_spans(spans: pa.Table) -> bool:
-    """True where the parent of some span is missing."""
-    traces, ids, parents = (as_array(spans[name]) for name in ("trace_id", "span_id", "parent_span_id"))
-    join: Any = pc.binary_join_element_wise
-    own, wanted = (join(traces, names, pa.scalar(b"", pa.binary())) for names in (ids, parents))
-    return not pc.all(pc.is_in(wanted.drop_null(), value_set=own), min_count=0).as_py()

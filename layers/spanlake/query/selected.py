@@ -7,6 +7,7 @@ from sqlglot import exp
 from spanlake.query.duck import Session
 from spanlake.query.finder import place
 from spanlake.query.source import Source
+from spanlake.query.stretched import Stretched
 from spanlake.traceql import values
 from spanlake.traceql.fields import Fields
 from spanlake.traceql.predicate import Predicates
@@ -42,6 +43,9 @@ class SelectedSpans:
         tests = [] if self.when.is_all else list(self._inside(fields))
         if self.filter is not None:
             tests.append(Predicates(fields).filter(self.filter.condition))
+        if fields.needs.whole_traces:
+            first_ns, last_ns = self.when.start_ns, self.when.end_ns
+            source = Stretched(session, source.with_history, first_ns, last_ns).whole().once()
         spans = source.table(columns_needed(fields.needs), arrival=needs_arrival(fields.needs))
         if fields.needs.tree:
             place(session, lambda query: query.with_("spans", as_=spans.copy(), copy=False))

@@ -4,7 +4,7 @@ The schema names every column with its type, so no file has to be opened to lear
 have is NULL in its rows.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -19,6 +19,7 @@ from spanlake.spans.schema import FIXED
 from spanlake.store.index import Block, CatalogEntry, Index, arrival_order
 from spanlake.store.objects import Objects
 from spanlake.store.trace_facts import FACTS
+from spanlake.traceql import values
 from spanlake.traceql.known import Known
 from spanlake.traceql.relation import ARRIVAL
 from spanlake.traceql.tree import AttributeScope
@@ -65,6 +66,28 @@ def known_of(catalog: Iterable[CatalogEntry]) -> Known:
 
 
 @dataclass(frozen=True)
+class Repeated:
+    """A session's table of rows that repeat others, by the ``path`` of their block and their ``row`` in it."""
+
+    table: str
+    paths: frozenset[str]
+
+    def arrivals(self, files: Mapping[str, int]) -> exp.Select:
+        """``SELECT`` the ``arrival`` of the rows in some blocks, which are numbered by their paths."""
+        whens = [
+            exp.If(
+                this=exp.EQ(this=exp.column("path"), expression=exp.Literal.string(path)), true=values.number(number)
+            )
+            for path, number in files.items()
+        ]
+        number = exp.cast(exp.Case(ifs=whens, default=values.number(-1)), "BIGINT")
+        first = exp.paren(exp.BitwiseLeftShift(this=exp.paren(number), expression=exp.Literal.number(_ROW_BITS)))
+        is_there = exp.In(this=exp.column("path"), expressions=[exp.Literal.string(path) for path in files])
+        arrival = exp.BitwiseOr(this=first, expression=exp.column("row"))
+        return exp.select(arrival).from_(exp.table_(self.table), copy=False).where(is_there, copy=False)
+
+
+@dataclass(frozen=True)
 class Source:
     """Some live blocks, in the order in which their spans arrived, and what is known of them."""
 
@@ -76,6 +99,8 @@ class Source:
     engine: Engine | None = None  # where the blocks are read, if not in this process
     locate: Locate | None = None  # where their files are, if not where the objects say
     wider: "Callable[[], Source] | None" = None  # finds blocks of more time, if there may be any
+    find_repeats: "Callable[[Source], Source] | None" = None  # says where spans are stored twice
+    repeated: "Repeated | None" = None  # the rows that are left out
     others: "Source | None" = None  # blocks of which the spans of some traces are looked at
     of_others: tuple[bytes, ...] = ()
 
@@ -92,6 +117,15 @@ class Source:
     def beside(self, others: "Source", trace_ids: Sequence[bytes]) -> "Source":
         """The same, and of other blocks the spans of some traces."""
         return replace(self, others=others, of_others=tuple(trace_ids)) if trace_ids else self
+
+    @property
+    def with_history(self) -> "Source":
+        """The blocks of all the time in which the other spans of a trace are looked for."""
+        return self if self.wider is None else self.wider()
+
+    def once(self) -> "Source":
+        """The same spans, each once however often it was sent. Raises LimitExceeded."""
+        return self if self.find_repeats is None or self.engine is not None else self.find_repeats(self)
 
     def sampled(self, blocks: int, spans: int) -> "Source":
         """Some spans of all times, about so many: the first of each of so many blocks at most."""
@@ -196,6 +230,7 @@ class Source:
     def _tests(self) -> Iterator[exp.Expr]:
         """Yields the tests that every row must pass, whatever the query."""
         yield from self._not_hidden()
+        yield from self._not_repeated()
         if self.first_rows is not None:  # DuckDB leaves out row groups by it
             yield exp.LT(this=exp.column("file_row_number"), expression=exp.Literal.number(self.first_rows))
 
@@ -210,6 +245,15 @@ class Source:
             in_files = exp.In(this=exp.column("file_index"), expressions=files)
             of_traces = exp.In(this=exp.column("trace_id"), expressions=ids)
             yield exp.not_(exp.and_(in_files, of_traces))
+
+    def _not_repeated(self) -> Iterator[exp.Expr]:
+        """Yields the test that a row repeats no other one, if any row does."""
+        if self.repeated is None:
+            return
+        numbers = {block.path: number for number, block in enumerate(self.blocks)}
+        files = {path: numbers[path] for path in self.repeated.paths if path in numbers}
+        if files:
+            yield exp.not_(exp.In(this=_arrival().this, query=self.repeated.arrivals(files).subquery(copy=False)))
 
     def _schema(self, names: list[str]) -> exp.Expr:
         types = self._types()
@@ -246,6 +290,12 @@ def row_is_one_of(arrivals: Array) -> exp.Expr:
     """What rows with these ``arrival`` meet, and few others: by this DuckDB leaves out most of a file."""
     rows = pc.unique(pc.bit_wise_and(arrivals, int64((1 << _ROW_BITS) - 1))).to_pylist()
     return exp.In(this=exp.column("file_row_number"), expressions=[exp.Literal.number(row) for row in rows])
+
+
+def places(arrivals: Array) -> tuple[Array, Array]:
+    """The number of the block of each ``arrival``, and of the row in it; not of engines."""
+    rows = pc.bit_wise_and(arrivals, int64((1 << _ROW_BITS) - 1))
+    return pc.shift_right(arrivals, int64(_ROW_BITS)), rows
 
 
 def block_number(arrival: exp.Expr) -> exp.Expr:

@@ -1,7 +1,8 @@
 """The distinct values of a field, for the suggestions of a query editor: complete, with or without a filter.
 
-Each item of a list is a value, and so is each event's and each link's. Maps are JSON text and bytes are base64, so that
-whatever name is offered has values.
+Each item of a list is a value, and so is each event's and each link's. What no query can ask for, an empty list, a map
+or bytes, is no value. Only where a name has no other values, and no filter narrows them, it is shown as text: whatever
+name is offered has values.
 """
 
 import json
@@ -49,6 +50,9 @@ class TagValue(NamedTuple):
     value: str
 
 
+_NOT_ASKED_FOR = ""
+"""The type of a value that no query finds."""
+
 _Read = Callable[[list[Any]], Iterable[TagValue]]
 
 
@@ -80,9 +84,19 @@ def tag_values(
         fields = Fields(source.known)
         for place in _places(fields, tag):
             found.update(dict.fromkeys(place.read(_distinct(session, source, fields, place.items, selected, kept))))
+    found = _offered(found, is_narrowed=selected.filter is not None)
     if len(found) > limit and (most is None or most > limit):
         raise LimitExceeded(f"the tag has more than {limit} values: narrow it down with a filter or a shorter range")
     return list(found)[:most]
+
+
+def _offered(found: Iterable[TagValue], *, is_narrowed: bool) -> dict[TagValue, None]:
+    """The values that can be asked for; the others as text where there are none and nothing narrows them."""
+    every = list(found)
+    offered = [one for one in every if one.type != _NOT_ASKED_FOR]
+    if not offered and not is_narrowed:
+        offered = [TagValue(Type.STRING.value, one.value) for one in every]
+    return dict.fromkeys(offered)
 
 
 def _distinct(
@@ -196,14 +210,15 @@ def _read_entries(found: Sequence[dict[str, Any]]) -> Iterator[TagValue]:
 
 
 def _of_any_value(value: Any) -> Iterator[TagValue]:
-    """The value, or each item of a list; an empty list, a map and bytes as text."""
-    plain = _plain(value)
-    items = plain if isinstance(plain, list) and plain else [plain]
+    """The value, or each item of a list; an empty list, a map, and bytes, as text that is not asked for."""
+    items = value["arrayValue"].get("values") or [value] if "arrayValue" in value else [value]
     for item in items:
-        if isinstance(item, str | bool | int | float):
-            yield from _reader(_type_of(item))([item])
-        elif item is not None:
-            yield TagValue("string", json.dumps(item, ensure_ascii=False, separators=(",", ":")))
+        plain = _plain(item)
+        if "bytesValue" not in item and isinstance(plain, str | bool | int | float):
+            yield from _reader(_type_of(plain))([plain])
+        elif plain is not None:
+            text = plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
+            yield TagValue(_NOT_ASKED_FOR, text)
 
 
 def _type_of(value: str | bool | float) -> Type:

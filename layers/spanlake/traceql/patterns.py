@@ -8,7 +8,7 @@ _PARTS = re.compile(
     r"\\Q.*?(?:\\E|$)|\\.|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|\(\?P?<(?![=!])\w+>|.",
     re.DOTALL,
 )
-_MOST_BYTES = 1 << 20  # of a compiled pattern, which takes some ten milliseconds
+_MOST_BYTES = 1 << 21  # of a compiled pattern, which takes some 40 ms here and 120 in DuckDB
 _ANY_BYTE = r"\C"
 
 

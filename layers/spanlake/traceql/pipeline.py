@@ -24,7 +24,7 @@ from spanlake.traceql.printer import print_aggregate, print_expression
 from spanlake.traceql.relation import ARRIVAL, relation
 from spanlake.traceql.shown import Shown, shown
 from spanlake.traceql.stages import operations, shown_fields
-from spanlake.traceql.structure import BASE, ROW, TRACE, Operand, Structural, base_columns
+from spanlake.traceql.structure import BASE, ROW, SET, TRACE, Operand, Structural, base_columns
 from spanlake.traceql.tree import (
     Aggregate,
     Coalesce,
@@ -138,6 +138,7 @@ class _Chain:
     figures: dict[str, "Figure"] = field(default_factory=dict)  # of the last stage that compared numbers
     row: str | None = None  # a column that tells spans apart, once one may have several rows
     names: int = 0
+    is_narrowed: bool = False  # the current level lacks rows of level0
 
     def build(self, columns: list[exp.Expr], where: Sql | None) -> Selection:
         self.fields.needs.traces = True
@@ -209,6 +210,7 @@ class _Chain:
         return names
 
     def _keep(self, test: Sql) -> None:
+        self.is_narrowed = True
         level = exp.select(exp.Star()).from_(exp.table_(self._table()), copy=False)
         self._next(level.where(test, copy=False))
 
@@ -285,8 +287,24 @@ class _Chain:
             return self._derive(exp.paren(either))
         if node.op is SpansetOperator.AND:
             return self._derive(exp.and_(exp.paren(either), self._in_set(left), self._in_set(right)))
+        if self.groups:
+            return self._related_in_sets(node.op, left, right)
         self.steps.append(Structural(self._name("b"), node.op, self._operand(left), self._operand(right)))
         return self.steps[-1].column
+
+    def _related_in_sets(self, op: SpansetOperator, left: str, right: str) -> str:
+        operands = [
+            Operand(column, self._query([exp.column(ROW), exp.alias_(self._set, SET)]).where(exp.column(column)).copy())
+            for column in (left, right)
+        ]
+        step = Structural(self._name("b"), op, operands[0], operands[1], by_set=True)
+        self.steps.append(step)
+        is_found = exp.func("list_contains", exp.column(step.column), self._set)
+        return self._derive(exp.func("coalesce", is_found, exp.false()))
+
+    @property
+    def _set(self) -> Sql:
+        return exp.func("hash", *map(exp.column, self.groups))
 
     def _in_set(self, column: str) -> Sql:
         return exp.Window(this=exp.func("bool_or", exp.column(column)), partition_by=self._partition)
@@ -297,7 +315,7 @@ class _Chain:
 
     def _operand(self, column: str) -> Operand:
         base = {column.alias_or_name for column in self.columns} | {step.column for step in self.steps}
-        if column in base:
+        if column in base and not self.is_narrowed:
             return Operand(column)
         return Operand(column, self._query([exp.column(ROW)]).where(exp.column(column), copy=False).copy())
 

@@ -19,6 +19,8 @@ BASE = "level0"
 """The table that questions are asked of, with a row a span."""
 ROW = "row"
 """A column that is added to it: the row's number, from 0."""
+SET = "set_key"
+"""A number of a span set among those that by() makes of a trace: a hash of its values."""
 TRACE, KEY, PARENT_KEY, KIND, START = "trace_id", "span_key", "parent_key", "span_kind", "span_start"
 ID, DURATION, NAME = "own_id", "span_duration", "span_name"
 _PARENT_ID = "parent_span_id"
@@ -28,7 +30,8 @@ _PARENT_ID = "parent_span_id"
 class Operand:
     """Spans: those of which a column of BASE holds, or, where it is none of BASE's, whose ROW the query ``rows`` gives.
 
-    The query reads BASE with the columns of the steps before.
+    The query reads BASE with the columns of the steps before. Of a step that is ``by_set`` there always is one, which
+    also gives the SET of each row.
     """
 
     column: str
@@ -37,12 +40,17 @@ class Operand:
 
 @dataclass(frozen=True)
 class Structural:
-    """The column to add: true where a span is in the set that a structural operator makes of two others."""
+    """The column to add: true where a span is in the set that a structural operator makes of two others.
+
+    A step that is ``by_set`` relates spans of one SET only, whatever spans of others lie between them. Its column holds
+    the list of the SETs in which a span is found, NULL where there is none.
+    """
 
     column: str
     op: SpansetOperator
     left: Operand
     right: Operand
+    by_set: bool = False
 
 
 def tree_query() -> exp.Select:
