@@ -31,11 +31,13 @@ _TREE_BYTES = 160  # what a span takes whose place in its trace's tree matters, 
 class Candidates:
     """Traces that may match, each with the start of one of its spans, the latest first.
 
-    ``bound_ns`` is the latest start of a trace that is not among them, None where they are all.
+    ``bound_ns`` is the latest start of a trace that is not among them, None where they are all. Nearly all that are
+    ``is_certain`` match.
     """
 
     starts: dict[bytes, int]
     bound_ns: int | None
+    is_certain: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ class Finder:
         if not source.blocks:
             return Candidates({}, None)
         self.session.touch(source.blocks)
-        return _candidates(self.session.table(self._newest(source, window, limit)), limit)
+        found = self.session.table(self._newest(source, window, limit))
+        return _candidates(found, limit, is_certain=self.probe.alone)
 
     def whole(self, window: Window, limit: int) -> Candidates:
         """Traces that match by all spans that they have in the blocks."""
@@ -67,7 +70,8 @@ class Finder:
         matching = self.plan.select(fields, columns, where=in_time)
         query = _grouped_by_trace(exp.Max(this=exp.column(_TIME)), limit)
         define = partial(with_spans, source=self.source.once(), probe=self.probe, fields=fields)
-        return _candidates(self.session.table(over(self.session, query, matching, define)), limit)
+        found = self.session.table(over(self.session, query, matching, define))
+        return _candidates(found, limit, is_certain=True)
 
     def _newest(self, source: Source, window: Window, limit: int) -> exp.Select:
         start = exp.column(_START, table=SPAN)
@@ -101,12 +105,12 @@ def _grouped_by_trace(time: exp.Expr, limit: int) -> exp.Select:
     return query.order_by(exp.Ordered(this=exp.column("latest"), desc=True), copy=False).limit(limit, copy=False)
 
 
-def _candidates(found: pa.Table, limit: int) -> Candidates:
+def _candidates(found: pa.Table, limit: int, *, is_certain: bool) -> Candidates:
     ids, times = (cast("list[Any]", column.to_pylist()) for column in found.columns)
     starts: dict[bytes, int] = {}
     for trace_id, time in zip(ids, times, strict=True):
         starts.setdefault(trace_id, time)
-    return Candidates(starts, times[-1] if len(times) == limit else None)
+    return Candidates(starts, times[-1] if len(times) == limit else None, is_certain)
 
 
 def probe_query(source: Source, probe: Probe) -> exp.Select:

@@ -30,8 +30,9 @@ from spanlake.traceql.shown import columns_of
 from spanlake.traceql.tree import Query, Type
 
 _SPANS_PER_TRACE = 16  # that are looked at for each trace that is wanted
-_FEWEST_TRACES = 64  # that are judged at once: a few take as long as so many
-_MOST_TRACES = 1024  # that are judged one by one; then it is quicker to judge all there are by a query
+_FEWEST_TRACES = 64  # that are judged at once where few may match: a few take as long as so many
+_SPARE = 2  # one more trace for each two that are wanted: those found after the last one may start later than it does
+_MOST_TRACES = 512  # that are judged by their spans; to judge more, one query of all traces takes less time
 _GROWTH = 4
 _HEADER_COLUMNS = (
     "trace_id",
@@ -106,7 +107,7 @@ def search(session: Session, source: Source, wanted: Search, engine: Engine | No
     Traces that the newest blocks do not hold are looked for by the engine. Raises LimitExceeded.
     """
     judge = _Judge(session, source, wanted)
-    for lot in _lots(session, source, wanted, engine):
+    for lot in _lots(session, source, wanted, engine, judge):
         if judge.is_done(lot):
             break
     stretched = Stretched(session, source.with_history, wanted.start_ns, wanted.end_ns)
@@ -128,17 +129,29 @@ class _Judge:
         self.best: list[FoundTrace] = []
 
     def is_done(self, lot: Candidates) -> bool:
-        """Judge candidates, those with the newest spans first; true as soon as others cannot be among the best."""
+        """Judge candidates, those with the newest spans first; true as soon as others cannot be among the best.
+
+        Candidates that are not certain are judged as long as the judge ``is_promising``.
+        """
         fresh = [trace_id for trace_id in lot.starts if trace_id not in self._seen]
-        size = max(_FEWEST_TRACES, self._wanted.limit)
+        size = self._wanted.limit + self._wanted.limit // _SPARE
+        size = size if lot.is_certain else max(_FEWEST_TRACES, size)
         while fresh:
             now, fresh = fresh[:size], fresh[size:]
             self.judge(now)
             bound_ns = lot.starts[fresh[0]] if fresh else lot.bound_ns
             if self.is_settled(max(bound_ns or 0, lot.bound_ns or 0)):
                 return True
+            if not (lot.is_certain or self.is_promising):
+                return False
             size *= 2
         return self.is_settled(lot.bound_ns)
+
+    @property
+    def is_promising(self) -> bool:
+        """True where so many of the traces judged so far match that few more need to be judged."""
+        needed = len(self._seen) * self._wanted.limit / (len(self.best) or 0.5)
+        return len(self._seen) < _FEWEST_TRACES or needed <= max(_MOST_TRACES, 2 * self._wanted.limit)
 
     def judge(self, ids: Iterable[bytes]) -> None:
         """Judge traces by all their spans."""
@@ -174,19 +187,17 @@ class _Judge:
             return None
         return self.best[-1].header.start_ns
 
-    @property
-    def seen(self) -> int:
-        """Count of the traces that were judged."""
-        return len(self._seen)
 
-
-def _lots(session: Session, source: Source, wanted: Search, engine: Engine | None) -> Iterator[Candidates]:
+def _lots(
+    session: Session, source: Source, wanted: Search, engine: Engine | None, judge: _Judge
+) -> Iterator[Candidates]:
     """Traces that may match, some at a time; a trace may come again."""
     window = Window(wanted.start_ns - REACH_NS, wanted.end_ns + REACH_NS)
     near, far = divided(source.overlapping(window.start_ns, window.end_ns), engine)
     probe = Probe.of(wanted.plan, source.known)
     finder = Finder(session, near, wanted.plan, probe)
-    yield from _within(finder, window, wanted.limit, max((block.end_ns for block in far.blocks), default=0))
+    later_ns = max((block.end_ns for block in far.blocks), default=0)
+    yield from _within(finder, window, wanted.limit, later_ns, judge)
     if far.blocks:
         outside = Farther(
             replace(finder, source=far if probe.alone else source.within((*near.blocks, *far.blocks))), engine
@@ -194,23 +205,27 @@ def _lots(session: Session, source: Source, wanted: Search, engine: Engine | Non
         yield from _batches(partial(outside.newest if probe.alone else outside.whole, window), wanted.limit)
 
 
-def _within(finder: Finder, window: Window, limit: int, later_ns: int) -> Iterator[Candidates]:
+def _within(finder: Finder, window: Window, limit: int, later_ns: int, judge: _Judge) -> Iterator[Candidates]:
     """Candidates of the finder's blocks; all others have spans that end by ``later_ns``."""
     if finder.probe.where is None:  # what a trace is as a whole decides, which no span of it tells
-        yield from _batches(partial(finder.whole, window), limit)
+        yield from _wholes(finder, window, limit)
         return
-    looked_at = 0
+    traces = limit if finder.probe.alone else max(_FEWEST_TRACES, limit)
     parts = list(portions(finder.source.blocks))
     for n, blocks in enumerate(parts):
         rest = [block for part in parts[n + 1 :] for block in part]
         end_ns = max(later_ns, *(block.end_ns for block in rest), 0)
         part = replace(finder, source=finder.source.within(blocks))
-        for lot in _batches(partial(part.newest, window), limit * _SPANS_PER_TRACE):
-            if looked_at > _MOST_TRACES and not finder.probe.alone:
-                yield from _batches(partial(finder.whole, window), _MOST_TRACES)
-                return
-            looked_at += len(lot.starts)
+        for lot in _batches(partial(part.newest, window), traces * _SPANS_PER_TRACE):
             yield replace(lot, bound_ns=max(lot.bound_ns or 0, end_ns))
+            if not (finder.probe.alone or judge.is_promising):
+                yield from _wholes(finder, window, limit)
+                return
+
+
+def _wholes(finder: Finder, window: Window, limit: int) -> Iterator[Candidates]:
+    """Traces that match by all their spans in the finder's blocks."""
+    yield from _batches(partial(finder.whole, window), max(_FEWEST_TRACES, 2 * limit))
 
 
 def _batches(find: Callable[[int], Candidates], size: int) -> Iterator[Candidates]:

@@ -40,7 +40,8 @@ class SelectedSpans:
 
     def query(self, session: Session, source: Source, fields: Fields, select: list[exp.Expr]) -> exp.Select:
         """``SELECT select`` of the spans."""
-        tests = [] if self.when.is_all else list(self._inside(fields))
+        start_ns, end_ns = self.when.start_ns, self.when.end_ns
+        tests = [] if source.lies_in(start_ns, end_ns) else list(self._inside(fields))
         if self.filter is not None:
             tests.append(Predicates(fields).filter(self.filter.condition))
         if fields.needs.whole_traces:

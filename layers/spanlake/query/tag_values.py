@@ -58,10 +58,15 @@ _Read = Callable[[list[Any]], Iterable[TagValue]]
 
 @dataclass(frozen=True)
 class _Values:
-    """A place where values lie: the list of them of each span, and what reads the distinct ones."""
+    """A place where values lie: a row for each value of each span, and what reads the distinct ones."""
 
-    items: Sql
+    value: Sql
     read: _Read
+
+    @classmethod
+    def of_list(cls, items: Sql, read: _Read) -> "_Values":
+        """Values that lie in a list."""
+        return cls(exp.func("unnest", items), read)
 
 
 def every_word(tag: Field) -> list[TagValue]:
@@ -82,8 +87,8 @@ def tag_values(
     found: dict[TagValue, None] = {}
     for tag in tags if source.blocks else ():
         fields = Fields(source.known)
-        for place in _places(fields, tag):
-            found.update(dict.fromkeys(place.read(_distinct(session, source, fields, place.items, selected, kept))))
+        for place in _places(source, fields, tag):
+            found.update(dict.fromkeys(place.read(_distinct(session, source, fields, place.value, selected, kept))))
     found = _offered(found, is_narrowed=selected.filter is not None)
     if len(found) > limit and (most is None or most > limit):
         raise LimitExceeded(f"the tag has more than {limit} values: narrow it down with a filter or a shorter range")
@@ -100,11 +105,10 @@ def _offered(found: Iterable[TagValue], *, is_narrowed: bool) -> dict[TagValue, 
 
 
 def _distinct(
-    session: Session, source: Source, fields: Fields, items: Sql, selected: SelectedSpans, most: int
+    session: Session, source: Source, fields: Fields, value: Sql, selected: SelectedSpans, most: int
 ) -> list[Any]:
-    """The first distinct items in their order, one more than ``most``."""
-    value = exp.alias_(exp.func("unnest", items), "value")
-    query = selected.query(session, source, fields, [value]).distinct(copy=False)
+    """The first distinct values in their order, one more than ``most``."""
+    query = selected.query(session, source, fields, [exp.alias_(value, "value")]).distinct(copy=False)
     ordered = exp.select(exp.column("value")).from_(query.subquery("found", copy=False), copy=False)
     ordered.where(values.not_null(exp.column("value")), copy=False)
     ordered.order_by(exp.column("value"), copy=False).limit(most + 1, copy=False)
@@ -114,13 +118,14 @@ def _distinct(
 # where values lie
 
 
-def _places(fields: Fields, tag: Field) -> Iterator[_Values]:
+def _places(source: Source, fields: Fields, tag: Field) -> Iterator[_Values]:
     if isinstance(tag, IntrinsicField):
         yield from _of_intrinsic(fields, tag)
     elif tag.parent:
         return
     elif tag.scope in ELEMENTS:
-        yield _of_elements(fields, tag)
+        if any((entry.scope, entry.key) == (tag.scope.value, tag.key) for entry in source.catalog):
+            yield _of_elements(fields, tag)
     else:
         for scope in SCOPES[tag.scope]:
             yield from _of_scope(fields, scope, tag.key)
@@ -132,13 +137,13 @@ def _of_scope(fields: Fields, scope: Scope, key: str) -> Iterator[_Values]:
     if (scope, key) in fields.known.rest:
         rest = fields.column(f"{scope.value}_rest")
         entries = values.keep(rest, lambda entry: _is(values.member(entry, "key"), key), "r")
-        yield _Values(values.each(entries, lambda entry: values.member(entry, "value"), "r"), _read_json)
+        yield _Values.of_list(values.each(entries, lambda entry: values.member(entry, "value"), "r"), _read_json)
 
 
 def _of_column(fields: Fields, column: AttributeColumn) -> _Values:
     type_, is_list = values.OF_COLUMN[column.type]
     sql = fields.column(column.name)
-    return _Values(sql if is_list else exp.Array(expressions=[sql]), _reader(type_))
+    return _Values.of_list(sql, _reader(type_)) if is_list else _Values(sql, _reader(type_))
 
 
 def _of_elements(fields: Fields, tag: Attribute) -> _Values:
@@ -146,7 +151,7 @@ def _of_elements(fields: Fields, tag: Attribute) -> _Values:
     elements = fields.column(ELEMENTS[tag.scope])
     lists = values.each(elements, lambda element: values.member(element, "attributes"), "e")
     found = values.keep(exp.func("flatten", lists), lambda entry: _is(values.member(entry, "key"), tag.key), "a")
-    return _Values(found, _read_entries)
+    return _Values.of_list(found, _read_entries)
 
 
 def _of_intrinsic(fields: Fields, tag: IntrinsicField) -> Iterator[_Values]:
@@ -154,11 +159,12 @@ def _of_intrinsic(fields: Fields, tag: IntrinsicField) -> Iterator[_Values]:
     if of_element is not None and not tag.parent:
         type_, name, read = of_element
         items = values.each(fields.column(name), lambda element: read(fields, element), "e")
-        yield _Values(items, _reader(type_))
+        yield _Values.of_list(items, _reader(type_))
         return
     for part in fields.value(tag):
         assert part.type is not None
-        yield _Values(part.sql if part.is_list else exp.Array(expressions=[part.sql]), _reader(part.type))
+        read = _reader(part.type)
+        yield _Values.of_list(part.sql, read) if part.is_list else _Values(part.sql, read)
 
 
 def _since_start(fields: Fields, event: Sql) -> Sql:

@@ -18,7 +18,8 @@ from spanlake.store.index import Block
 from spanlake.store.trace_facts import without_facts
 from spanlake.traceql.relation import ARRIVAL
 
-_FEW = 32  # ids that take less time to compare with than to look up
+_FEW = 24  # ids whose hashes take less time to compare than the ids themselves
+_SEVERAL = 256  # ids that rule out row groups of sorted blocks; a list of more takes longer to plan than it saves
 _WANTED = "wanted"
 
 
@@ -72,7 +73,9 @@ def fetch_traces(session: Session, source: Source, columns: Iterable[str], trace
 def _fetched(session: Session, blocks: Source, columns: set[str], trace_ids: Sequence[bytes]) -> pa.Table:
     if len(trace_ids) <= _FEW:
         spans = blocks.table(columns, arrival=True, where=[_hashed(trace_ids)])
-        return _of_traces(session, spans, exp.In(this=exp.column("trace_id"), expressions=_literals(trace_ids)))
+        return _of_traces(session, spans, _is_one(trace_ids))
+    if len(trace_ids) <= _SEVERAL:
+        return _of_traces(session, blocks.table(columns, arrival=True), _is_one(trace_ids))
     ids = pa.table({"trace_id": pa.array(trace_ids, pa.binary())})
     is_wanted = session.among(exp.column("trace_id"), _WANTED, ids)
     return _of_traces(session, blocks.table(columns, arrival=True), is_wanted)
@@ -86,8 +89,7 @@ def _repeated(session: Session, blocks: Source, found: pa.Table) -> Array | None
         return None
     twice: Any = counted.filter(pc.greater(counted["count_all"], int64(1)))["trace_id"].unique()
     doubled: list[bytes] = twice.to_pylist()
-    is_one = exp.In(this=exp.column("trace_id"), expressions=_literals(doubled))
-    rows = _of_traces(session, blocks.whole_rows(_hashed(doubled)), is_one).sort_by(ARRIVAL)
+    rows = _of_traces(session, blocks.whole_rows(_hashed(doubled)), _is_one(doubled)).sort_by(ARRIVAL)
     kept = without_duplicates(
         without_facts(rows.drop_columns([ARRIVAL])).append_column(ARRIVAL, rows[ARRIVAL]), ARRIVAL
     )
@@ -117,6 +119,10 @@ def _of_traces(session: Session, spans: exp.Select, is_of_one: exp.Expr) -> pa.T
     if found.num_rows > limit:
         raise LimitExceeded(f"the traces have more than {limit} spans, the most that one answer is made of")
     return found
+
+
+def _is_one(trace_ids: Sequence[bytes]) -> exp.Expr:
+    return exp.In(this=exp.column("trace_id"), expressions=_literals(trace_ids))
 
 
 def _literals(trace_ids: Sequence[bytes]) -> list[exp.Expr]:

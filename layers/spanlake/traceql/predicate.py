@@ -171,6 +171,9 @@ class Predicates:
             if item.field.intrinsic is Intrinsic.DURATION and not item.field.parent and _are_positive(item.statics):
                 column = Alternative(Type.DURATION, self.fields.column("duration_nano"))
                 return compare_literals(item.op, (column,), item.statics)
+            if item.field == IntrinsicField(Intrinsic.STATUS) and _is_set(item):
+                column = Alternative(Type.STATUS, self.fields.column("status_code"))  # storage tests a bare column
+                return compare_literals(item.op, (column,), item.statics)
         return compare_literals(item.op, self.fields.value(item.field), item.statics)
 
     def _id_comparison(self, field: IntrinsicField, item: Comparison) -> Sql | None:
@@ -333,6 +336,11 @@ def _are_positive(statics: Iterable[Static]) -> bool:
     return all(
         static.type in NUMERIC and isinstance(static.value, int | float) and static.value > 0 for static in statics
     )
+
+
+def _is_set(item: Comparison) -> bool:
+    """True where only a status that is stored can meet the comparison: an unset one is NULL in storage."""
+    return item.op is BinaryOperator.EQUAL and all(static.value != 0 for static in item.statics)
 
 
 def _is_id(expression: FieldExpression) -> bool:
