@@ -163,8 +163,8 @@ def _of_intrinsic(fields: Fields, tag: IntrinsicField) -> Iterator[_Values]:
         return
     for part in fields.value(tag):
         assert part.type is not None
-        read = _reader(part.type)
-        yield _Values.of_list(part.sql, read) if part.is_list else _Values(part.sql, read)
+        reader = _reader(part.type)
+        yield _Values.of_list(part.sql, reader) if part.is_list else _Values(part.sql, reader)
 
 
 def _since_start(fields: Fields, event: Sql) -> Sql:
