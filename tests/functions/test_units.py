@@ -261,3 +261,32 @@ def test_unit_in_the_queue_of_undone_work_can_be_done_again(
     for _ in range(2):
         handler(again, Context())
         assert levels(store, "shop") == [1]
+
+
+def test_times_to_live_follow_the_retention_tenant_by_tenant(
+    store: LambdaStore, sent: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One invocation could not renew those of thousands of tenants."""
+    for tenant in ("bank", "shop"):
+        store_blocks(store, tenant, 1)
+    before = expiries(store)
+    handled = compact.handler()
+    for tenants in (("bank", "shop"), ("bank",)):
+        handled(dict(TenantsUnit(tenants).event), Context())
+    assert expiries(store) == before
+    monkeypatch.setenv("SPANLAKE_RETENTION", "30d")
+    handled = compact.handler()
+    for _ in range(2):
+        handled(dict(TenantsUnit(("bank",)).event), Context())
+    later = {tenant: seconds + (16 * 86_400 if tenant == "bank" else 0) for tenant, seconds in before.items()}
+    assert expiries(store) == later
+    expire.handler()({}, Context())
+    handled(dict(sent[0].event), Context())
+    assert expiries(store) == {tenant: seconds + 16 * 86_400 for tenant, seconds in before.items()}
+
+
+def expiries(store: LambdaStore) -> dict[str, int]:
+    """When the entry of each tenant's block expires."""
+    items = store.index.client.scan(TableName=store.index.table)["Items"]
+    blocks = [item for item in items if "start_ns" in item]
+    return {item["pk"]["S"].partition("#")[0]: int(item["expires"]["N"]) for item in blocks}

@@ -41,7 +41,6 @@ class Upkeep:
         """Do all of it; raises StorageUnavailable, and OutOfTime when merges are left for another day."""
         objects, index = self.store.objects, self.store.index
         check_identity(objects, index)
-        index.keep_for(self.config.retention)
         trusted = is_trusted(index, time.time_ns())
         self.tenants.hand_out(removes=trusted)
         self.compaction.hand_out_deleted()

@@ -1,4 +1,4 @@
-"""The daily look at tenants: removes their days that are too old, and has the others compacted.
+"""The daily look at tenants: renews times to live, removes days that are too old, and has the others compacted.
 
 The tenants are shared out, so that no invocation has to look at all of them, and what one has no time for it hands on.
 """
@@ -61,6 +61,7 @@ class Tenants:
     def _look(self, tenant: str, unit: TenantsUnit, failures: list[Exception]) -> None:
         try:
             self._compaction.deadline.check()
+            self._store.index.keep_tenant_for(self._retention, tenant)
             if unit.removes and self._retention is not None:
                 removed = expire_by_age(
                     self._store.objects, self._store.index, self._retention, time.time_ns(), [tenant]

@@ -256,10 +256,17 @@ class DynamoIndex:
 
     def keep_for(self, retention: timedelta | None) -> None:
         """Renew the time to live of all items when the retention is not what it was."""
-        wanted = "any age" if retention is None else f"{retention // timedelta(seconds=1)} s"
+        wanted = _in_words(retention)
         if self.get_property(_RETENTION) != wanted:
             renew(self._requests, self._days, self.tenants(), retention)
             self.set_property(_RETENTION, wanted)
+
+    def keep_tenant_for(self, retention: timedelta | None, tenant: str) -> None:
+        """Renew the time to live of a tenant's items when the retention is not what it was for that tenant."""
+        wanted, name = _in_words(retention), f"{_RETENTION}#{tenant}"
+        if (self.get_property(name) or self.get_property(_RETENTION)) != wanted:
+            renew(self._requests, self._days, [tenant], retention)
+            self.set_property(name, wanted)
 
     def check_version(self) -> None:
         """Raise StorageCorrupt when a newer spanlake has written the table."""
@@ -355,6 +362,10 @@ class DynamoIndex:
         tombstones = [item for item in items if item["sk"].startswith(TOMBSTONE)]
         self._requests.delete(map(key_of, (*blocks, *tombstones)))
         return [to_block(item) for item in blocks if is_there(item)]
+
+
+def _in_words(retention: timedelta | None) -> str:
+    return "any age" if retention is None else f"{retention // timedelta(seconds=1)} s"
 
 
 def _transactions(blocks: Sequence[Block]) -> Iterator[Sequence[Block]]:
