@@ -167,15 +167,6 @@ class Source:
         """The same, of the blocks that may hold spans of the inclusive range."""
         return self.within(block for block in self.blocks if block.start_ns <= end_ns and block.end_ns >= start_ns)
 
-    def of_rows(self, arrivals: Array) -> tuple["Source", Array]:
-        """The same, of the blocks that hold the rows with these ``arrival``, and which they have there."""
-        numbers = pc.shift_right(arrivals, int64(_ROW_BITS))
-        there = sorted(pc.unique(numbers).to_pylist())
-        again = pc.index_in(numbers, value_set=pa.array(there, pa.int64())).cast(pa.int64())
-        rows = pc.bit_wise_and(arrivals, int64((1 << _ROW_BITS) - 1))
-        moved = pc.bit_wise_or(pc.shift_left(again, int64(_ROW_BITS)), rows)
-        return self.within(self.blocks[number] for number in there), moved
-
     @property
     def files(self) -> list[str]:
         """What DuckDB calls the blocks."""
@@ -284,12 +275,6 @@ def _read(files: list[str], options: list[exp.Expr]) -> exp.Table:
     names = exp.Array(expressions=[exp.Literal.string(file) for file in files])
     flat = exp.EQ(this=exp.column("hive_partitioning"), expression=exp.false())
     return exp.Table(this=exp.Anonymous(this="read_parquet", expressions=[names, flat, *options]))
-
-
-def row_is_one_of(arrivals: Array) -> exp.Expr:
-    """What rows with these ``arrival`` meet, and few others: by this DuckDB leaves out most of a file."""
-    rows = pc.unique(pc.bit_wise_and(arrivals, int64((1 << _ROW_BITS) - 1))).to_pylist()
-    return exp.In(this=exp.column("file_row_number"), expressions=[exp.Literal.number(row) for row in rows])
 
 
 def places(arrivals: Array) -> tuple[Array, Array]:
