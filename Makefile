@@ -5,7 +5,7 @@ DATA ?= data
 ARGS ?=
 SPANS ?= 1300000
 
-.PHONY: help run test fuzz interop chaos lint bench layers cdk lock clean
+.PHONY: help wheel run test fuzz interop chaos lint bench layers cdk lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 8
@@ -51,6 +51,9 @@ bench: $(STAMP) ## measure start, ingest and queries (SPANS=100000 for a quick l
 	$(BIN)/python -m bench.cold
 	$(BIN)/python -m bench.lambda --spans $(SPANS)
 	$(BIN)/python -m bench.cost
+
+wheel: $(STAMP) ## build the wheel in dist
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist
 
 layers: $(STAMP) ## make the Lambda layers in build/layers (ARGS="--machine x86_64" for others than arm64)
 	@$(BIN)/python layers/build.py $(ARGS)

@@ -36,7 +36,7 @@ COMMON = Layer(
 )
 QUERY = Layer(
     "query",
-    ("duckdb", "duckdb-extension-httpfs", "google-re2", "sqlglot"),
+    ("duckdb", "duckdb-extension-httpfs", "fastapi", "fastapi-offline", "google-re2", "sqlglot"),
     above=COMMON,
 )
 LAYERS = (COMMON, QUERY)
@@ -72,6 +72,7 @@ UNUSED: Mapping[str, Sequence[str]] = {
     ),
     # A wheel has no links: what is linked to by several names is there as often. Libraries ask for the middle one.
     "copies of libraries": ("pyarrow/libarrow_python*.so", "pyarrow/libarrow*.so.*.*.*"),
+    "the second viewer of API documents": ("fastapi_offline/static/redoc*",),
     "other faces of DuckDB": ("adbc_driver_duckdb", "duckdb/experimental"),
     "parts of Powertools that spanlake does not call": (
         "aws_lambda_powertools/event_handler",

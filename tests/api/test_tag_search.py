@@ -2,8 +2,8 @@
 
 import pytest
 
-from spanlake.api.params import InvalidParameter
 from spanlake.api.tag_search import MAX_TAGS, query_of_tags
+from spanlake.api.typed_route import InvalidParameter
 from spanlake.traceql import parse, print_query
 
 

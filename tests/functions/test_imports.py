@@ -41,7 +41,7 @@ def loaded(function: str, environment: Mapping[str, str], *candidates: str) -> l
     ("function", "modules"),
     [
         ("ingest", ["pyarrow"]),
-        ("query", ["duckdb", "pyarrow", "sqlglot"]),
+        ("query", ["duckdb", "fastapi", "pyarrow", "pydantic", "sqlglot"]),
         ("compact", ["pyarrow"]),
         ("expire", ["pyarrow"]),
         ("authorize", []),

@@ -15,7 +15,13 @@ from tests.infra.template import Template
 
 UNROUTED = {"/metrics"}
 """Of a process, of which there are many, that come and go: metrics of functions are CloudWatch's."""
-SAMPLES = {"{traceId}": "ab", "{trace_id}": "ab", "{proxy+}": "span.a/b/values", "{tag:path}": "span.a/b"}
+SAMPLES = {
+    "{traceId}": "ab",
+    "{trace_id}": "ab",
+    "{proxy+}": "span.a/b/values",
+    "{tag:path}": "span.a/b",
+    "{asset}": "start.js",
+}
 FUNCTIONS = {"ingest": ingest, "query": query}
 
 

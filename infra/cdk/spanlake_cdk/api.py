@@ -38,6 +38,9 @@ QUERY_ROUTES = (
     "GET /status/endpoints",
     "GET /status/config",
     "GET /api/status/buildinfo",
+    "GET /openapi.json",
+    "GET /docs",
+    "GET /docs/{asset}",
 )
 
 # Routes and not paths, in which there are ids; no headers, in which there are tokens.

@@ -2,7 +2,7 @@
 
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TypeVar
@@ -49,29 +49,36 @@ def metrics_route(metrics: Metrics) -> Route:
 
 def ready_route(hindrance: Callable[[], str | None]) -> Route:
     """The route ``/ready``, given why the process does not take requests right now, None when it does."""
+    return Route("/ready", _ready(hindrance))
 
+
+def _ready(hindrance: Callable[[], str | None]) -> Callable[[Request], Awaitable[Response]]:
     async def ready(_: Request) -> Response:
+        """Return 200 when the process takes requests, or 503 and the reason why it does not."""
         found = hindrance()
         return PlainTextResponse(f"{found or 'ready'}\n", 200 if found is None else 503)
 
-    return Route("/ready", ready)
+    return ready
 
 
 def ops_routes(operations: Operations) -> list[Route]:
     """The routes ``/ready``, ``/status`` with what is below it, and ``/api/status/buildinfo``."""
+    from spanlake.api.typed_route import TypedRoute  # not in the edge, which has no FastAPI
 
     async def status(_: Request) -> Response:
+        """Return what is stored by tenant and day, and the settings."""
         summary = await run_in_threadpool(_in_time, operations.summary)
         unfinished = await run_in_threadpool(_in_time, operations.unfinished_merges)
         return JSONResponse(_status(operations, summary, unfinished))
 
     async def buildinfo(_: Request) -> Response:
+        """Return the version of the Tempo API, which Grafana compares with those of Tempo."""
         return JSONResponse(_buildinfo())
 
     return [
-        ready_route(operations.hindrance),
-        Route("/status", status),
-        Route("/api/status/buildinfo", buildinfo),
+        TypedRoute("/ready", _ready(operations.hindrance), media_type="text/plain"),
+        TypedRoute("/status", status),
+        TypedRoute("/api/status/buildinfo", buildinfo),
         *status_pages(_version(), operations.config),
     ]
 

@@ -1,7 +1,7 @@
 """The errors that queries raise, and all there are in a process that answers them."""
 
 from spanlake.api.errors import INGEST_ERRORS, Table
-from spanlake.api.params import InvalidParameter
+from spanlake.api.typed_route import InvalidParameter
 from spanlake.query.limits import Cancelled, LimitExceeded
 from spanlake.traceql.errors import TraceQLError
 

@@ -23,21 +23,26 @@ _MASK = "<secret>"
 def status_pages(version: str, config: "DataclassInstance") -> list[Route]:
     """The routes, of a server of this version with these settings."""
 
+    from spanlake.api.typed_route import TypedRoute  # not in the edge, which has no FastAPI
+
     async def show_version(_: Request) -> Response:
+        """Return the version as Tempo prints it."""
         return PlainTextResponse(_version(version))
 
     async def show_endpoints(request: Request) -> Response:
+        """List the paths, each with its methods."""
         return PlainTextResponse(_endpoints(request.app.routes))
 
     async def show_config(request: Request) -> Response:
+        """Return all settings as YAML, secrets masked."""
         if request.query_params.get("mode"):
             raise HTTPException(400, "mode is not supported: /status/config shows all settings, defaults included")
         return PlainTextResponse(config_page(config))
 
     return [
-        Route("/status/version", show_version),
-        Route("/status/endpoints", show_endpoints),
-        Route("/status/config", show_config),
+        TypedRoute("/status/version", show_version, media_type="text/plain"),
+        TypedRoute("/status/endpoints", show_endpoints, media_type="text/plain"),
+        TypedRoute("/status/config", show_config, media_type="text/plain"),
     ]
 
 

@@ -7,7 +7,7 @@ it; numbers and booleans equal it as it is written.
 
 import re
 
-from spanlake.api.params import InvalidParameter
+from spanlake.api.typed_route import InvalidParameter
 from spanlake.traceql.tree import (
     Attribute,
     AttributeScope,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from starlette.middleware import Middleware
 
 from spanlake.api.app import create_app
+from spanlake.api.openapi import openapi_routes
 from spanlake.api.ops import Operations, ops_routes
 from spanlake.api.partial import PartialAnswers
 from spanlake.api.query_errors import ALL_ERRORS
@@ -35,7 +36,7 @@ def handler() -> Handler:
         lambda: None, store.index.summary, store.index.unfinished_merges, _shown(config), time.time(), config
     )
     routes = [*ops_routes(operations), *tempo_routes(querier, telemetry.time_query)]
-    app = create_app(routes, ALL_ERRORS, [Middleware(PartialAnswers)])
+    app = create_app([*routes, *openapi_routes(routes)], ALL_ERRORS, [Middleware(PartialAnswers)])
     checked = CheckedRequests(app, IdentityCheck(store, telemetry))
     prepare_for_snapshot()
     return telemetry.handler(http_handler(checked, tenant_claim(os.environ)))

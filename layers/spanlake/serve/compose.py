@@ -12,6 +12,7 @@ from spanlake.api.app import create_app
 from spanlake.api.cors import SpanCors
 from spanlake.api.ingest_routes import ingest_routes
 from spanlake.api.jaeger_sampling import sampling_routes
+from spanlake.api.openapi import openapi_routes
 from spanlake.api.ops import Operations, metrics_route, ops_routes
 from spanlake.api.partial import PartialAnswers
 from spanlake.api.query_errors import ALL_ERRORS
@@ -47,10 +48,11 @@ def compose(config: Config, store: Store, lifecycle: Lifecycle) -> Process:
     missing = MissingBlocks(config.retention, config.partial_answers, metrics.missing_blocks)
     directory = None if config.objects else config.data
     querier = open_querier(store.objects, store.index, config.query, directory, missing=missing)
+    described = (*ops_routes(_operations(config, store, lifecycle)), *tempo_routes(querier, metrics.time_query))
     routes = (
-        *ops_routes(_operations(config, store, lifecycle)),
+        *described,
         metrics_route(metrics),
-        *tempo_routes(querier, metrics.time_query),
+        *openapi_routes(described),
         *sampling_routes(config.jaeger_sampling),
         *ingest_routes(taken.ingest, ThreadPoolExecutor(_SLOW_THREADS, thread_name_prefix="body")),
     )

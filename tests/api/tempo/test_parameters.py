@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from spanlake.api.params import InvalidParameter, Params
+from spanlake.api.tempo.parameters import MetricsParameters, RangeParameters, SearchParameters
+from spanlake.api.typed_route import InvalidParameter
 from spanlake.query.querier import ALWAYS
 
 SECOND = 10**9
@@ -31,7 +32,7 @@ LAST = ALWAYS.end_ns
     ],
 )
 def test_times(text: str, time: int | None) -> None:
-    assert Params({"start": text}).time_ns("start") == time
+    assert RangeParameters.read({"start": text}).start == time
 
 
 @pytest.mark.parametrize(
@@ -49,57 +50,57 @@ def test_times(text: str, time: int | None) -> None:
 )
 def test_times_that_are_none(text: str) -> None:
     with pytest.raises(InvalidParameter, match="invalid start"):
-        Params({"start": text}).time_ns("start")
+        RangeParameters.read({"start": text})
 
 
 @pytest.mark.parametrize(("start", "end"), [("5", "5"), ("6", "5"), ("2026-11-22T12:00:00Z", "5")])
 def test_an_end_is_after_its_start(start: str, end: str) -> None:
     with pytest.raises(InvalidParameter, match="not after the start"):
-        Params({"start": start, "end": end}).range()
+        RangeParameters.read({"start": start, "end": end}).range()
 
 
 def test_no_range_is_all_of_time() -> None:
-    assert Params({}).range() == ALWAYS
-    assert Params({"start": "0", "end": "0"}).range() == ALWAYS
+    assert RangeParameters.read({}).range() == ALWAYS
+    assert RangeParameters.read({"start": "0", "end": "0"}).range() == ALWAYS
 
 
 def test_metrics_look_at_the_last_hour() -> None:
-    when = Params({}).metrics_range()
+    when = RangeParameters.read({}).metrics_range()
     assert when.end_ns - when.start_ns == 3600 * SECOND
     assert abs(when.end_ns - datetime.now(UTC).timestamp() * SECOND) < 3600 * SECOND
-    since = Params({"since": "5m", "end": "1000"}).metrics_range()
+    since = RangeParameters.read({"since": "5m", "end": "1000"}).metrics_range()
     assert (since.start_ns, since.end_ns) == (700 * SECOND, 1000 * SECOND)
 
 
 @pytest.mark.parametrize(("text", "number"), [("", 20), ("1", 1), ("+7", 7), ("9999999999999999999", 10**19 - 1)])
 def test_whole_numbers(text: str, number: int) -> None:
-    assert Params({"limit": text}).whole("limit", 20, least=1) == number
+    assert SearchParameters.read({"limit": text}).limit == number
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "x", "1.0", " 1", "1_000"])
 def test_numbers_that_are_none(text: str) -> None:
     with pytest.raises(InvalidParameter, match="invalid limit"):
-        Params({"limit": text}).whole("limit", 20, least=1)
+        SearchParameters.read({"limit": text})
 
 
 @pytest.mark.parametrize(
     ("text", "step"), [("", None), ("15", 15 * SECOND), ("0.5", SECOND // 2), ("1m30s", 90 * SECOND)]
 )
 def test_steps(text: str, step: int | None) -> None:
-    assert Params({"step": text}).step_ns() == step
+    assert MetricsParameters.read({"step": text}).step == step
 
 
 @pytest.mark.parametrize("text", ["0", "-1s", "x", "9999999999999h", "0.0"])
 def test_steps_that_are_none(text: str) -> None:
     with pytest.raises(InvalidParameter, match="invalid step"):
-        Params({"step": text}).step_ns()
+        MetricsParameters.read({"step": text})
 
 
 @pytest.mark.parametrize(("text", "duration"), [("", None), ("100ms", SECOND // 10), ("1.5s", 3 * SECOND // 2)])
 def test_durations(text: str, duration: int | None) -> None:
-    assert Params({"minDuration": text}).duration_ns("minDuration") == duration
+    assert SearchParameters.read({"minDuration": text}).min_duration == duration
 
 
 def test_durations_that_are_none() -> None:
     with pytest.raises(InvalidParameter, match="invalid minDuration: 'long' is not a duration"):
-        Params({"minDuration": "long"}).duration_ns("minDuration")
+        SearchParameters.read({"minDuration": "long"})

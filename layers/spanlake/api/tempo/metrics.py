@@ -1,0 +1,53 @@
+"""``/api/metrics``: time series, and single values, of a TraceQL metrics query."""
+
+from typing import Annotated
+
+from fastapi import Query
+from pydantic_core import to_json
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from spanlake.api import answers
+from spanlake.api.tempo.dependencies import QueryRunner, json_response
+from spanlake.api.tempo.parameters import MetricsParameters
+from spanlake.api.tempo.schemas import QueryInstantResponse, QueryRangeResponse
+from spanlake.api.tenant import tenant_of
+from spanlake.api.typed_route import TypedRoute
+from spanlake.query.duck import Cancellation
+from spanlake.query.exemplars import exemplars_wanted
+from spanlake.query.steps import Steps
+
+
+def metrics_routes(runner: QueryRunner) -> list[Route]:
+    """Returns the routes of metrics queries."""
+    querier = runner.querier
+
+    async def query_range(request: Request, params: Annotated[MetricsParameters, Query()]) -> Response:
+        """Return time series of a metrics query, with exemplars."""
+        tenant, when, text = tenant_of(request), params.metrics_range(), params.metrics_query()
+        steps = Steps.aligned(when.start_ns, when.end_ns, params.step, querier.duck.limits.samples)
+
+        def ask(stop: Cancellation) -> bytes:
+            query = runner.metrics_query(text)
+            wanted = exemplars_wanted(query, params.exemplars)
+            found = querier.metrics(tenant, query, steps, stop, exemplars=wanted)
+            return answers.query_range(found, steps, params.max_series or None)
+
+        return json_response(await runner.run(request, ask))
+
+    async def query_instant(request: Request, params: Annotated[MetricsParameters, Query()]) -> Response:
+        """Return one value for each series of a metrics query, over the whole range."""
+        tenant, when, text = tenant_of(request), params.metrics_range(), params.metrics_query()
+        steps = Steps.whole(when.start_ns, when.end_ns)
+
+        def ask(stop: Cancellation) -> bytes:
+            found = querier.metrics(tenant, runner.metrics_query(text), steps, stop)
+            return to_json(answers.query_instant(found, params.max_series or None))
+
+        return json_response(await runner.run(request, ask))
+
+    return [
+        TypedRoute("/api/metrics/query_range", query_range, parameters=MetricsParameters, answer=QueryRangeResponse),
+        TypedRoute("/api/metrics/query", query_instant, parameters=MetricsParameters, answer=QueryInstantResponse),
+    ]

@@ -1,0 +1,50 @@
+"""``/api/search``: the newest traces with spans that match a query."""
+
+from typing import Annotated
+
+from fastapi import Query
+from pydantic_core import to_json
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from spanlake.api import answers
+from spanlake.api.tag_search import query_of_tags
+from spanlake.api.tempo.dependencies import QueryRunner, json_response, parsed
+from spanlake.api.tempo.parameters import SearchParameters
+from spanlake.api.tempo.schemas import SearchResponse
+from spanlake.api.tenant import tenant_of
+from spanlake.api.typed_route import TypedRoute
+from spanlake.query.duck import Cancellation
+from spanlake.query.search import Ranking, Search
+from spanlake.traceql import check
+
+
+def search_routes(runner: QueryRunner) -> list[Route]:
+    """Returns the routes of search, and of the test that a Grafana data source makes."""
+
+    async def search(request: Request, params: Annotated[SearchParameters, Query()]) -> Response:
+        """Find the newest traces with spans that match `q`, or `tags` with `minDuration` and `maxDuration`."""
+        tenant, querier = tenant_of(request), runner.querier
+        params.check_combination()
+        when, q = params.range(), params.query_text().strip()
+        shortest, longest = params.min_duration, params.max_duration
+        limit = min(params.limit, querier.duck.limits.traces)
+
+        def ask(stop: Cancellation) -> bytes:
+            query = parsed(q) if q else query_of_tags(params.tags, shortest, longest)
+            plan = querier.plan(check(query, querier.sizes))
+            wanted = Search(plan, when.start_ns, when.end_ns, limit, params.spss, Ranking.of(query))
+            return to_json(answers.search(querier.search(tenant, wanted, stop), with_spans=bool(q)))
+
+        return json_response(await runner.run(request, ask))
+
+    return [
+        TypedRoute("/api/echo", _echo, media_type="text/plain"),
+        TypedRoute("/api/search", search, parameters=SearchParameters, answer=SearchResponse),
+    ]
+
+
+async def _echo() -> Response:
+    """Answer `echo`, by which Grafana tests a data source."""
+    return PlainTextResponse("echo")

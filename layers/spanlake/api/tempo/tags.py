@@ -1,0 +1,126 @@
+"""``/api/search/tags`` and ``/api/search/tag``, with their second versions: names of attributes, and their values."""
+
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+from fastapi import Query
+from pydantic_core import to_json
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from spanlake.api.tempo.dependencies import QueryRunner, json_response
+from spanlake.api.tempo.parameters import TagParameters, TagValueParameters
+from spanlake.api.tempo.schemas import TagsResponse, TagsV2Response, TagValuesResponse, TagValuesV2Response
+from spanlake.api.tenant import tenant_of
+from spanlake.api.typed_route import TypedRoute
+from spanlake.query.duck import Cancellation
+from spanlake.query.tag_values import EVERY_SCOPE, TagValue
+from spanlake.traceql.parser import parse_identifier
+from spanlake.traceql.tree import Attribute, Field, Intrinsic, IntrinsicField
+
+_INTRINSICS_OF_V1: dict[str, Field] = {
+    "name": IntrinsicField(Intrinsic.NAME),
+    "status.code": IntrinsicField(Intrinsic.STATUS),
+    "root.name": IntrinsicField(Intrinsic.TRACE_ROOT_NAME),
+    "root.service.name": IntrinsicField(Intrinsic.TRACE_ROOT_SERVICE),
+}
+
+
+class _TagConvertor(Convertor[str]):
+    """The name of a tag in a path, which may have slashes and line ends."""
+
+    regex = "(?s:.+)"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("tag", _TagConvertor())
+
+
+def tag_routes(runner: QueryRunner) -> list[Route]:
+    """Returns the routes of attribute names and values."""
+    tags = _Tags(runner)
+    values = "/search/tag/{tag:tag}/values"
+    return [
+        TypedRoute("/api/search/tags", tags.tags, parameters=TagParameters, answer=TagsResponse),
+        TypedRoute("/api/v2/search/tags", tags.tags_v2, parameters=TagParameters, answer=TagsV2Response),
+        TypedRoute(f"/api{values}", tags.tag_values, parameters=TagValueParameters, answer=TagValuesResponse),
+        TypedRoute(f"/api/v2{values}", tags.tag_values_v2, parameters=TagValueParameters, answer=TagValuesV2Response),
+    ]
+
+
+class _Tags:
+    """The endpoints."""
+
+    def __init__(self, runner: QueryRunner) -> None:
+        self._runner = runner
+
+    async def tags(self, request: Request, params: Annotated[TagParameters, Query()]) -> Response:
+        """List names of attributes, all scopes together; intrinsics only with `scope=intrinsic`."""
+        intrinsics = params.scope == "intrinsic"
+
+        def render(found: dict[str, list[str]]) -> object:
+            names = {name for scope, names in found.items() if intrinsics or scope != "intrinsic" for name in names}
+            return {"tagNames": sorted(names)}
+
+        return await self._names(request, params, render)
+
+    async def tags_v2(self, request: Request, params: Annotated[TagParameters, Query()]) -> Response:
+        """List names of attributes by scope."""
+
+        def render(found: dict[str, list[str]]) -> object:
+            return {"scopes": [{"name": scope, "tags": names} for scope, names in found.items()]}
+
+        return await self._names(request, params, render)
+
+    async def tag_values(self, request: Request, tag: str, params: Annotated[TagValueParameters, Query()]) -> Response:
+        """List values of an attribute, in any scope, as text."""
+        intrinsic = _INTRINSICS_OF_V1.get(tag)
+        fields = [intrinsic] if intrinsic else [Attribute(scope, tag) for scope in EVERY_SCOPE]
+
+        def render(found: list[TagValue]) -> object:
+            return {"tagValues": sorted({value.value for value in found})}
+
+        return await self._values(request, params, fields, render)
+
+    async def tag_values_v2(
+        self, request: Request, tag: str, params: Annotated[TagValueParameters, Query()]
+    ) -> Response:
+        """List values of a TraceQL field, with their types."""
+
+        def render(found: list[TagValue]) -> object:
+            return {"tagValues": [{"type": value.type, "value": value.value} for value in found]}
+
+        return await self._values(request, params, [parse_identifier(tag)], render)
+
+    async def _names(
+        self, request: Request, params: TagParameters, render: Callable[[dict[str, list[str]]], object]
+    ) -> Response:
+        tenant, q, when, most = tenant_of(request), params.query_text(), params.range(), params.limit or None
+        scope = "" if params.scope == "none" else params.scope
+
+        def ask(stop: Cancellation) -> bytes:
+            found = self._runner.querier.tag_names(tenant, scope, q, when, stop)
+            return to_json(render({scope: names[:most] for scope, names in found.items()}))
+
+        return json_response(await self._runner.run(request, ask))
+
+    async def _values(
+        self,
+        request: Request,
+        params: TagValueParameters,
+        fields: Sequence[Field],
+        render: Callable[[list[TagValue]], object],
+    ) -> Response:
+        tenant, q, when, most = tenant_of(request), params.query_text(), params.range(), params.limit or None
+
+        def ask(stop: Cancellation) -> bytes:
+            return to_json(render(self._runner.querier.tag_values(tenant, fields, q, when, stop, most=most)))
+
+        return json_response(await self._runner.run(request, ask))

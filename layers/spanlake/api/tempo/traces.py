@@ -1,0 +1,101 @@
+"""``/api/traces`` and ``/api/v2/traces``: whole traces by their ids."""
+
+from collections.abc import Callable
+from typing import Annotated, TypeVar
+
+from fastapi import Query
+from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from spanlake.api import answers
+from spanlake.api.tempo.dependencies import JSON, PROTOBUF, QueryRunner, accepts_protobuf, trace_id_of
+from spanlake.api.tempo.parameters import TraceParameters, TraceV2Parameters
+from spanlake.api.tempo.schemas import TraceByIdResponse, TraceV1
+from spanlake.api.tenant import tenant_of
+from spanlake.api.typed_route import TypedRoute
+from spanlake.query.duck import Cancellation
+from spanlake.query.spans_of_trace import SpanFilter
+from spanlake.spans.encode import to_otlp, with_every_message
+from spanlake.spans.tempo_json import trace_v1, trace_v2
+
+T = TypeVar("T")
+
+
+def trace_routes(runner: QueryRunner) -> list[Route]:
+    """Returns the routes that read a trace, and the one that deletes it."""
+    traces = _Traces(runner)
+    return [
+        TypedRoute("/api/traces/{trace_id}", traces.trace, parameters=TraceParameters, answer=TraceV1),
+        TypedRoute("/api/traces/{trace_id}", traces.delete_trace, method="DELETE", status=204),
+        TypedRoute(
+            "/api/v2/traces/{trace_id}", traces.trace_v2, parameters=TraceV2Parameters, answer=TraceByIdResponse
+        ),
+    ]
+
+
+class _Traces:
+    """The endpoints."""
+
+    def __init__(self, runner: QueryRunner) -> None:
+        self._runner = runner
+
+    async def trace(self, request: Request, trace_id: str, params: Annotated[TraceParameters, Query()]) -> Response:
+        """Return a trace as batches in JSON, or as OTLP's TracesData with `Accept: application/protobuf`."""
+        protobuf = accepts_protobuf(request)
+
+        def render(found: TracesData | None) -> bytes | None:
+            if found is None:
+                return None
+            return found.SerializeToString() if protobuf else trace_v1(found)
+
+        body = await self._find(request, trace_id, params, render)
+        if body is None:
+            raise HTTPException(404, "trace not found")
+        return Response(body, media_type=PROTOBUF if protobuf else JSON)
+
+    async def trace_v2(
+        self, request: Request, trace_id: str, params: Annotated[TraceV2Parameters, Query()]
+    ) -> Response:
+        """Return a trace inside an answer, which is empty when there is no such trace.
+
+        `q` selects spans, to which `keep_hierarchy` adds their ancestors.
+        """
+        protobuf, query = accepts_protobuf(request), params.query_text().strip()
+        checked = self._runner.checked(query) if query else None
+        wanted = SpanFilter.of(checked, keep_hierarchy=params.keep_hierarchy) if checked else None
+        partial = "" if wanted is None else "only the spans that match q"
+
+        def render(found: TracesData | None) -> bytes:
+            if protobuf:
+                return answers.trace_by_id_response(found, partial)
+            return trace_v2(found, partial)
+
+        body = await self._find(request, trace_id, params, render, wanted)
+        return Response(body, media_type=PROTOBUF if protobuf else JSON)
+
+    async def delete_trace(self, request: Request, trace_id: str) -> Response:
+        """Delete a trace: no query finds it from now on."""
+        tenant, wanted = tenant_of(request), trace_id_of(trace_id)
+        if not await self._runner.run(request, lambda stop: self._runner.querier.delete(tenant, wanted, stop)):
+            raise HTTPException(404, "trace not found")
+        return Response(status_code=204)
+
+    async def _find(
+        self,
+        request: Request,
+        trace_id: str,
+        params: TraceParameters,
+        render: Callable[[TracesData | None], T],
+        wanted: SpanFilter | None = None,
+    ) -> T:
+        """Finds a trace and renders it, both in a thread: a large trace takes its time."""
+        tenant, id_, when = tenant_of(request), trace_id_of(trace_id), params.range()
+
+        def ask(stop: Cancellation) -> T:
+            table = self._runner.querier.trace(tenant, id_, when, stop, wanted)
+            return render(None if table is None else with_every_message(to_otlp(table)))
+
+        return await self._runner.run(request, ask)
