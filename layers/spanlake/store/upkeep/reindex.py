@@ -166,7 +166,9 @@ def _without_same_spans(
         others = taken if facts.block.path in shared else [block for block in taken if block.id in found.live]
         if not facts.may_be_merged:  # what is there twice in fresh blocks, compaction drops
             others = [block for block in others if block.level or block.id in merged]
-        if not spans.stands_in(facts.block, others, _shown(facts, hidden)):
+        shown = _shown(facts, hidden)
+        # Blocks of deleted traces alone get an entry too, or an index of nothing else would stay empty.
+        if not shown or not spans.stands_in(facts.block, others, shown):
             kept.append(facts)
             taken.append(facts.block)
     return kept
