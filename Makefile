@@ -5,7 +5,7 @@ DATA ?= data
 ARGS ?=
 SPANS ?= 1300000
 
-.PHONY: help wheel run test fuzz interop chaos lint bench layers cdk lock clean
+.PHONY: help wheel run test fuzz interop chaos soak lint bench layers cdk lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 8
@@ -26,8 +26,11 @@ fuzz: $(STAMP) ## compare random queries with a plain evaluator, as in make fuzz
 interop: $(STAMP) ## send traces with the real clients of every protocol, as docs/send-traces.md shows them
 	$(BIN)/pytest tests/interop $(ARGS)
 
-chaos: $(STAMP) ## kill a server a hundred times under load, and check what it must never lose (ARGS="--seed 7")
+chaos: $(STAMP) ## kill a server a hundred times under load, and check what it must never lose (ARGS="--seed 7"; ARGS=--cloud)
 	$(BIN)/python -m tests.chaos --rounds 100 $(ARGS)
+
+soak: $(STAMP) ## send, ask, delete, merge, expire and kill for half an hour, then count (ARGS="--minutes 5 --cloud")
+	$(BIN)/python -m tests.chaos.soak $(ARGS)
 
 lint: $(STAMP) ## formatting, lint, types, the direction of imports, and the templates
 	$(BIN)/ruff format --check .

@@ -24,7 +24,9 @@ def _offsets() -> Iterator[int]:
     """Those of this process, of which others run at the same time; no port is moved to where clients get theirs."""
     worker, workers = os.environ.get("PYTEST_XDIST_WORKER", "gw0"), os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")
     every = range(149 * _APART, 9857, _APART)
-    return itertools.cycle(every[int(worker.removeprefix("gw")) :: int(workers)])
+    own = every[int(worker.removeprefix("gw")) :: int(workers)]
+    first = os.getpid() % len(own)  # runs that were started apart rarely try the same port at the same moment
+    return itertools.cycle([*own[first:], *own[:first]])
 
 
 _OFFSETS = _offsets()

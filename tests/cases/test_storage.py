@@ -10,8 +10,24 @@ from tests.cases.scripts import FOLDER, SECONDS
 from tests.cloud import prepared
 from tests.server import SPANLAKE, free_offset
 
-_CASES = ("08a_index_page_damaged", "13_disk_full_at_start", "h03_many_tenants", "h07_temporary_folder_removed")
-_OF_S3 = ("h10_credentials_refused",)
+_CASES = (
+    "01_index_lost",
+    "07a_block_cut_short",
+    "07b_block_bytes_flipped",
+    "07c_block_missing",
+    "07d_compact_damaged",
+    "08a_index_page_damaged",
+    "08b_index_deleted_running",
+    "13_disk_full_at_start",
+    "f04_deleted_and_sent_again",
+    "h01_spans_on_another_disk",
+    "h03_many_tenants",
+    "h04_newer_block_format",
+    "h05_clock_a_year_ahead",
+    "h07_temporary_folder_removed",
+    "h12_index_log_removed",
+)
+_OF_S3 = ("01b_second_index_on_bucket", "h10_credentials_refused")
 _NOT_SHOWN = 2  # exit status on a machine that lacks what the script needs
 
 

@@ -12,35 +12,54 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from functools import wraps
+from importlib import import_module
 from typing import Any
 
 from spanlake.cli import main
 from spanlake.serve import compose
 from spanlake.serve.upkeep import UpkeepPolicy
-from spanlake.store import local, sqlite
 from spanlake.store.upkeep import garbage, policy
 
 DEATH = "SPANLAKE_TESTS_DEATH"
 
-_OWNERS: dict[str, Any] = {
-    "local": local,
-    "sqlite": sqlite,
-    "LocalObjects": local.LocalObjects,
-    "SqliteIndex": sqlite.SqliteIndex,
+_MODULES = {
+    "local": "spanlake.store.local",
+    "sqlite": "spanlake.store.sqlite",
+    "LocalObjects": "spanlake.store.local",
+    "SqliteIndex": "spanlake.store.sqlite",
+    "S3Objects": "spanlake.store.s3",
+    "DynamoIndex": "spanlake.store.dynamodb",
 }
-# Moments at which a process can die at each of them, and up to the how manieth call.
-POINTS: dict[str, tuple[tuple[str, ...], int]] = {
-    "local._write": (("before", "halfway", "after"), 60),  # a new object's content, under a temporary name
-    "LocalObjects.put": (("after",), 60),
-    "LocalObjects.delete": (("before", "after"), 12),
-    "sqlite._put_blocks": (("after",), 60),  # within a transaction
-    "SqliteIndex.add": (("after",), 60),
-    "SqliteIndex.replace": (("before", "after"), 8),
-    "SqliteIndex.hide": (("before", "after"), 3),
-    "SqliteIndex.forget": (("before", "after"), 3),
-    "SqliteIndex.expire": (("before", "after"), 2),
-    "SqliteIndex.retired": (("after",), 3),
-    "SqliteIndex.entries": (("after",), 6),  # garbage is being collected
+# By backend: moments at which a process can die at each of them, and up to the how manieth call.
+Points = dict[str, tuple[tuple[str, ...], int]]
+
+
+def _of_index(name: str) -> Points:
+    return {
+        f"{name}.add": (("after",), 60),
+        f"{name}.replace": (("before", "after"), 8),
+        f"{name}.hide": (("before", "after"), 3),
+        f"{name}.forget": (("before", "after"), 3),
+        f"{name}.expire": (("before", "after"), 2),
+        f"{name}.retired": (("after",), 3),
+        f"{name}.entries": (("after",), 6),  # garbage is being collected
+    }
+
+
+POINTS: dict[str, Points] = {
+    "local": {
+        "local._write": (("before", "halfway", "after"), 60),  # a new object's content, under a temporary name
+        "LocalObjects.put": (("after",), 60),
+        "LocalObjects.delete": (("before", "after"), 12),
+        "sqlite._put_blocks": (("after",), 60),  # within a transaction
+        **_of_index("SqliteIndex"),
+    },
+    "cloud": {
+        "S3Objects.put": (("before", "after"), 60),
+        "S3Objects.delete": (("before", "after"), 12),
+        "DynamoIndex._try_to_add": (("before", "after"), 60),
+        **_of_index("DynamoIndex"),
+    },
 }
 GRACE_SECONDS = 5
 UNTOUCHED = timedelta(seconds=5)
@@ -69,8 +88,10 @@ def _hurried_policy(*arguments: Any, **more: Any) -> UpkeepPolicy:
 def doom(death: str) -> None:
     """Have the process killed at that point."""
     point, moment, count = death.split()
-    owner, _, name = point.partition(".")
-    setattr(_OWNERS[owner], name, _deadly(getattr(_OWNERS[owner], name), moment, int(count)))
+    owner_name, _, name = point.partition(".")
+    module = import_module(_MODULES[owner_name])
+    owner = getattr(module, owner_name, module)
+    setattr(owner, name, _deadly(getattr(owner, name), moment, int(count)))
 
 
 def _deadly(function: Callable[..., Any], moment: str, count: int) -> Callable[..., Any]:

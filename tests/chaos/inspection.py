@@ -1,27 +1,20 @@
-"""A dead server's data directory, looked into without touching it."""
+"""A dead server's storage, looked into without touching it."""
 
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
-import duckdb
+import pyarrow.parquet as pq
 
+from spanlake.store.block_path import BLOCKS
 from spanlake.store.days import MAX_NS, MIN_NS
 from spanlake.store.index import Block
-from spanlake.store.sqlite import SqliteIndex
+from spanlake.store.objects import Objects
 from tests.chaos.ledger import Ledger
 from tests.chaos.spans import Sending
+from tests.chaos.storage import ChaosStorage
 
 TENANT = "single-tenant"
-
-_ROWS = """
-    SELECT parse_filename(filename, true) AS id, trace_id, span_id
-    FROM read_parquet($files, union_by_name = true, filename = true)
-"""
 
 
 @dataclass(frozen=True)
@@ -57,45 +50,31 @@ class Inspection:
             yield f"{len(self.rows)} spans are stored, {len(ledger.spans().certain)} should be"
 
 
-def inspect(data: Path) -> Inspection:
-    """Look at a directory that no process uses; the index is opened in a copy, as it was left."""
-    with _copied_index(data) as index:
-        live = index.find(TENANT, MIN_NS, MAX_NS)
-    there = [block for block in live if (data / block.path).exists()]
-    counted, rows = _read(data, there)
+def inspect(storage: ChaosStorage) -> Inspection:
+    """Look at storage that no process uses."""
+    with storage.left() as store:
+        live = store.index.find(TENANT, MIN_NS, MAX_NS)
+        paths = {info.path for info in store.objects.list(BLOCKS)}
+        there = [block for block in live if block.path in paths]
+        counted, rows = _read(store.objects, there)
     return Inspection(
         live,
-        [block.path for block in live if block not in there],
+        [block.path for block in live if block.path not in paths],
         rows,
         [block.path for block in there if counted[block.id] != block.spans],
     )
 
 
-@contextmanager
-def _copied_index(data: Path) -> Iterator[SqliteIndex]:
-    with tempfile.TemporaryDirectory() as directory:
-        for file in data.glob("index.sqlite*"):
-            if not file.name.endswith("-shm"):
-                shutil.copy(file, directory)
-        index = SqliteIndex(Path(directory) / "index.sqlite")
-        try:
-            yield index
-        finally:
-            index.close()
-
-
-def _read(data: Path, blocks: Sequence[Block]) -> tuple[Counter[str], Counter[bytes]]:
+def _read(objects: Objects, blocks: Sequence[Block]) -> tuple[Counter[str], Counter[bytes]]:
     """How many rows each block has, and how often each span is in them that is not hidden."""
     counted: Counter[str] = Counter()
     rows: Counter[bytes] = Counter()
-    if blocks:
-        hidden = {block.id: block.hidden for block in blocks}
-        files = [str(data / block.path) for block in blocks]
-        with duckdb.connect() as connection:
-            for block_id, trace_id, span_id in connection.execute(_ROWS, {"files": files}).fetchall():
-                counted[block_id] += 1
-                if trace_id not in hidden[block_id]:
-                    rows[span_id] += 1
+    for block in blocks:
+        with objects.open(block.path) as file:
+            table = pq.read_table(file, columns=["trace_id", "span_id"])
+        counted[block.id] = table.num_rows
+        ids = zip(table["trace_id"].to_pylist(), table["span_id"].to_pylist(), strict=True)
+        rows.update(span_id for trace_id, span_id in ids if span_id and trace_id not in block.hidden)
     return counted, rows
 
 

@@ -7,20 +7,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from spanlake.store.local import LocalObjects
-from spanlake.store.sqlite import SqliteIndex
 from spanlake.store.writer import write
 from tests.chaos.arena import Life
 from tests.chaos.hurried import DEATH, POINTS
 from tests.chaos.inspection import inspect
 from tests.chaos.spans import DAY_NS
 from tests.chaos.stage import Stage, Violated
+from tests.chaos.storage import ChaosStorage
 from tests.store.tables import span_table
 
 _START_SECONDS = 1.5
 _RUN_SECONDS = 2.0
 _POINT_SECONDS = 4.0  # for which a server is let live that does not come to its point of death
-_UNANSWERED = "SqliteIndex.add"  # after it senders are not told of what is stored, and send it again
+_UNANSWERED = {
+    "local": "SqliteIndex.add",
+    "cloud": "DynamoIndex.add",
+}  # after it senders are not told of what is stored, and send it again
 _KILLED = -signal.SIGKILL
 _EVERY = 3  # rounds that pass before there is a day again whose time is up
 _OLD_DAYS = 9
@@ -36,15 +38,16 @@ class Death:
     point: str = ""
 
     @classmethod
-    def by(cls, chance: random.Random) -> "Death":
+    def by(cls, chance: random.Random, backend: str) -> "Death":
         """Some death."""
         kind = chance.random()
         if kind < 0.15:
             return cls(chance.uniform(0, _START_SECONDS), starting=True)
         if kind < 0.4:
             return cls(chance.uniform(0, _RUN_SECONDS))
-        name = _UNANSWERED if kind < 0.65 else chance.choice(list(POINTS))
-        moments, most = POINTS[name]
+        points = POINTS[backend]
+        name = _UNANSWERED[backend] if kind < 0.65 else chance.choice(list(points))
+        moments, most = points[name]
         return cls(_POINT_SECONDS, point=f"{name} {chance.choice(moments)} {chance.randint(1, most)}")
 
     def __str__(self) -> str:
@@ -53,14 +56,14 @@ class Death:
         return f"{self.seconds:.2f} s after {'its start' if self.starting else 'it was ready'}"
 
 
-def run(directory: Path, seed: int, rounds: int) -> Iterator[str]:
+def run(directory: Path, seed: int, rounds: int, storage: ChaosStorage | None = None) -> Iterator[str]:
     """Live and die so often, then finish; yields a line for each round. Raises Violated."""
-    stage = Stage(directory, seed)
+    stage = Stage(directory, seed, storage)
     stage.start_clients()
     try:
         for number in range(1, rounds + 1):
             if number % _EVERY == 1:
-                _store_what_is_too_old(stage, number)
+                store_what_is_too_old(stage, number)
             yield f"round {number}: {_round(stage)}; {stage.ledger.figures()}"
         stage.finish()
         stage.wait_until_clean()
@@ -71,11 +74,11 @@ def run(directory: Path, seed: int, rounds: int) -> Iterator[str]:
 
 def _round(stage: Stage) -> str:
     """One life of the server; returns how it ended."""
-    death = Death.by(stage.chance)
+    death = Death.by(stage.chance, stage.storage.backend)
     with stage.life({DEATH: death.point} if death.point else {}) as life:
         _let_live(stage, life, death)
         ended = f"{'killed' if life.server.status is None else 'died'} {death}"
-    inspection = inspect(stage.data)
+    inspection = inspect(stage.storage)
     stage.check(ended, inspection.violations(stage.ledger))
     return f"{ended}; {len(inspection.live)} blocks with {inspection.repeated} spans more than once"
 
@@ -104,11 +107,10 @@ def _is_ready(life: Life, death: Death) -> bool:
     return True
 
 
-def _store_what_is_too_old(stage: Stage, number: int) -> None:
+def store_what_is_too_old(stage: Stage, number: int) -> None:
     """Store spans, as another process, of a day that the next server has to remove."""
     start = stage.ledger.world.now_ns - _OLD_DAYS * DAY_NS
-    index = SqliteIndex(stage.data / "index.sqlite")
-    for more in range(5):
-        table = span_table([{"start_time_unix_nano": start + more}])
-        write(LocalObjects(stage.data), index, _OLD_TENANT, table, f"{number} {more}".encode())
-    index.close()
+    with stage.storage.opened() as store:
+        for more in range(5):
+            table = span_table([{"start_time_unix_nano": start + more}])
+            write(store.objects, store.index, _OLD_TENANT, table, f"{number} {more}".encode())

@@ -1,4 +1,4 @@
-"""A data directory, one server after another on it, and the clients of all of them."""
+"""Storage, one server after another on it, and the clients of all of them."""
 
 import random
 import subprocess
@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from spanlake.store.local import LocalObjects
 from tests.chaos.arena import Arena, Life
 from tests.chaos.askers import Asker, Deleter
 from tests.chaos.inspection import inspect
 from tests.chaos.ledger import Ledger
-from tests.chaos.senders import Sender
+from tests.chaos.senders import PAUSE, TWO_WAYS, Sender, Way
 from tests.chaos.spans import World
+from tests.chaos.storage import ChaosStorage, Directory
 from tests.server import SPANLAKE, SpanlakeServer
 
 SENDERS = 8
@@ -34,13 +34,21 @@ class Violated(AssertionError):  # noqa: N818
 class Stage:
     """Where servers come and go while clients send, ask and delete."""
 
-    def __init__(self, directory: Path, seed: int) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        seed: int,
+        storage: ChaosStorage | None = None,
+        ways: Sequence[Way] = TWO_WAYS,
+        pause: float = PAUSE,
+    ) -> None:
         self.data = directory / "data"
+        self.storage = storage or Directory(self.data)
         self.ledger = Ledger(World(seed, time.time_ns()))
         self.chance = random.Random(seed)
         self.lives = 0
         self._arena = Arena()
-        self._senders = [Sender(self._arena, self.ledger, number) for number in range(SENDERS)]
+        self._senders = [Sender(self._arena, self.ledger, number, ways, pause) for number in range(SENDERS)]
         self._askers = [Asker(self._arena, self.ledger, number) for number in range(ASKERS)]
 
     def start_clients(self) -> None:
@@ -64,7 +72,7 @@ class Stage:
     ) -> Iterator[Life]:
         """A server, which is killed in the end; of what it logs as errors only some events are admitted."""
         self.lives += 1
-        server = SpanlakeServer(self.data, ["--retention", "4d"], environment, program)
+        server = SpanlakeServer(self.data, ["--retention", "4d", *self.storage.arguments], environment, program)
         try:
             yield Life(self.lives, server)
         finally:
@@ -91,8 +99,10 @@ class Stage:
             time.sleep(_LAST_SECONDS)
             self.stop_clients()
             life.server.stop()
-        subprocess.run([*SPANLAKE, "compact", "--data", str(self.data)], check=True, capture_output=True)
-        self.check("after the last compaction", inspect(self.data).violations_in_the_end(self.ledger))
+        if not self.storage.takes_in:
+            self._run("reindex")
+        self._run("compact")
+        self.check("after the last compaction", inspect(self.storage).violations_in_the_end(self.ledger))
         with self.life() as life:
             self._askers[0].ask_everything(Life(life.number, life.server.wait_until_ready()))
             life.server.stop()
@@ -100,7 +110,7 @@ class Stage:
 
     def wait_until_clean(self) -> None:
         """Return when the blocks that are live are all that is left, and anything else was removed."""
-        live = {block.path for block in inspect(self.data).live}
+        live = {block.path for block in inspect(self.storage).live}
         with self.life() as life:
             life.server.wait_until_ready().wait_for(lambda: self._objects() == live)
             life.server.stop()
@@ -120,5 +130,14 @@ class Stage:
 
     def _objects(self) -> set[str]:
         """The paths of all blocks, also of those that are about to be deleted."""
-        paths = (info.path for info in LocalObjects(self.data).list())
+        with self.storage.opened() as store:
+            paths = [info.path for info in store.objects.list()]
         return {path for path in paths if path.startswith(("spans/", "trash/"))}
+
+    def _run(self, command: str) -> None:
+        """Run a command on the storage; raises Violated when it fails."""
+        done = subprocess.run(
+            [*SPANLAKE, command, *self.storage.arguments], check=False, capture_output=True, text=True
+        )
+        if done.returncode:
+            raise Violated(f"spanlake {command} exits with {done.returncode}:\n{done.stdout}{done.stderr}")

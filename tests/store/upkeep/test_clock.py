@@ -27,6 +27,14 @@ def test_is_trusted_after_an_hour_of_a_clock_that_jumped(index: Index, days: int
     assert is_trusted(index, ahead + HOUR + MINUTE)
 
 
+def test_is_trusted_counts_no_second_jump_as_the_hour_of_doubt(index: Index) -> None:
+    assert is_trusted(index, NOON)
+    assert not is_trusted(index, NOON + 100 * DAY_NS)
+    assert not is_trusted(index, NOON + 365 * DAY_NS)
+    assert not is_trusted(index, NOON + 365 * DAY_NS + 59 * MINUTE)
+    assert is_trusted(index, NOON + 365 * DAY_NS + HOUR)
+
+
 def test_is_trusted_at_once_when_the_jump_is_taken_back(index: Index) -> None:
     assert is_trusted(index, NOON)
     assert not is_trusted(index, NOON + 365 * DAY_NS)

@@ -7,8 +7,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from spanlake.store.block_facts import open_block
+from spanlake.store.block_path import BLOCKS
 from spanlake.store.days import MAX_NS, MIN_NS
 from spanlake.store.deletions import record_deletion
+from spanlake.store.identity import adopt, check_identity
 from spanlake.store.index import Block, Index
 from spanlake.store.objects import Objects
 from spanlake.store.sqlite import SqliteIndex
@@ -175,6 +177,26 @@ def test_reindex_keeps_deleted_traces_hidden(store: Store) -> None:
     store.reindex()
     assert store.rows() == before
     assert trace_id not in dict(before)
+
+
+def test_reindex_gives_blocks_of_deleted_traces_alone_an_entry(store: Store) -> None:
+    """A start refuses an index that is empty over blocks, so none of them may be left out for what it does not show."""
+    store.add(1, 2)
+    check_identity(store.objects, store.index)
+    for trace_id in {trace_id for trace_id, _ in store.rows()}:
+        blocks = store.live()
+        record_deletion(store.objects, blocks, trace_id)
+        store.index.hide(blocks, trace_id)
+    assert store.rows() == []
+    store.lose_index()
+    adopt(store.objects, store.index)
+    assert len(store.reindex().added) == len(list(store.objects.list(BLOCKS)))
+    check_identity(store.objects, store.index)
+    assert store.rows() == []
+    assert store.reindex() == Reindexed(known=len(store.live()))
+    store.compact()
+    assert store.rows() == []
+    assert sum(block.spans for block in store.live()) == 0
 
 
 def test_reindex_names_damaged_and_missing_blocks(store: Store) -> None:

@@ -28,7 +28,7 @@ def is_trusted(index: Index, now_ns: int) -> bool:
     if seen is None or now - seen <= _seconds(_LONGEST_PAUSE):
         _note(index, now, seen, doubted)
         return True
-    if doubted is None or now < doubted:
+    if doubted is None or not 0 <= now - doubted <= _seconds(_LONGEST_PAUSE):  # a jump since is a doubt of its own
         index.set_property(_DOUBTED, str(now))
         _log.warning(
             "clock is far ahead of the last run of upkeep: nothing is removed for its age for an hour",

@@ -166,10 +166,17 @@ def _without_same_spans(
         others = taken if facts.block.path in shared else [block for block in taken if block.id in found.live]
         if not facts.may_be_merged:  # what is there twice in fresh blocks, compaction drops
             others = [block for block in others if block.level or block.id in merged]
-        if not spans.stands_in(facts.block, others, _shown(facts, hidden)):
+        # Blocks of deleted traces alone get an entry too, or an index of nothing else would stay empty.
+        if _is_hidden(facts, hidden) or not spans.stands_in(facts.block, others, _shown(facts, hidden)):
             kept.append(facts)
             taken.append(facts.block)
     return kept
+
+
+def _is_hidden(facts: BlockFacts, hidden: dict[str, frozenset[bytes]]) -> bool:
+    """True where all traces of a block are deleted."""
+    deleted = hidden.get(facts.block.path, frozenset())
+    return bool(deleted) and deleted.issuperset(facts.trace_ids.to_pylist())
 
 
 def _shown(facts: BlockFacts, hidden: dict[str, frozenset[bytes]]) -> list[bytes]:
