@@ -1,4 +1,4 @@
-"""What taking spans in costs: over HTTP and gRPC, in large requests and in small ones."""
+"""Measures the cost of ingest over HTTP and gRPC, in large requests and in small requests."""
 
 import tempfile
 import time
@@ -23,7 +23,7 @@ _MOST_SMALL = 200_000
 
 @dataclass(frozen=True)
 class Case:
-    """One way to send spans."""
+    """Protocol, workload and connections of a measurement."""
 
     name: str
     workload: Workload
@@ -37,7 +37,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Result:
-    """What one case cost."""
+    """Measured cost of a case."""
 
     case: Case
     sent: Sent
