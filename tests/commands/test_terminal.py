@@ -1,4 +1,4 @@
-"""What differs between a terminal, a file, and a terminal of the plainest kind."""
+"""Tests the output on a terminal, in a file, and on a terminal without colours and Unicode."""
 
 import os
 import pty

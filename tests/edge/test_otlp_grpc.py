@@ -134,7 +134,7 @@ def test_a_message_beyond_the_limit_is_refused(start_server: StartServer) -> Non
 
 
 def retry_delay(refusal: grpc.RpcError) -> float:
-    """What the google.rpc.RetryInfo of a refusal says, in seconds."""
+    """Returns the delay in a refusal's google.rpc.RetryInfo, in seconds."""
     (trailer,) = refusal.trailing_metadata()
     assert trailer.key == "grpc-status-details-bin"
     (detail,) = Status.FromString(trailer.value).details

@@ -40,7 +40,7 @@ async def one() -> AsyncIterator[bytes]:
 
 
 def outcome(messages: AsyncIterator[bytes], submit: Submit = broken) -> tuple[grpc.StatusCode, str]:
-    """How a call that sends these messages ends."""
+    """Returns the status and the text that end a call with these messages."""
 
     async def call(address: str) -> tuple[grpc.StatusCode, str]:
         async with grpc.aio.insecure_channel(address) as channel:

@@ -1,4 +1,4 @@
-"""Whether two templates come to the same: what is written in several ways is written in one, defaults are left out."""
+"""Compares two templates by meaning: values in several notations are put in one, defaults are left out."""
 
 import json
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""What the templates of SAM and of the CDK call things, so that the two can be held against each other."""
+"""Maps resources of SAM's and the CDK's templates to shared names, so that the two can be compared."""
 
 import re
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ def of_sam(packaged: Mapping[str, Any], parameters: Mapping[str, str]) -> Evalua
 
 
 def of_cdk(assembly: Assembly) -> Evaluated:
-    """What the CDK has written."""
+    """Evaluates the template that the CDK has written."""
     return Evaluated(_with_folders(assembly.load(assembly.stack)), {}, _Cdk(assembly), STACK)
 
 

@@ -1,4 +1,4 @@
-"""How long requests may take to arrive."""
+"""Tests the deadline for the arrival of requests."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What a body that could not be read plainly is."""
+"""Tests the description of a body that could not be read."""
 
 import gzip
 import json

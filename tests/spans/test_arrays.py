@@ -1,4 +1,4 @@
-"""What Arrow's kernels lack."""
+"""Tests the kernels that Arrow lacks."""
 
 from itertools import groupby
 from random import Random

@@ -1,4 +1,4 @@
-"""What the span table holds of a request."""
+"""Tests the span table that a request decodes to."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""How traces are put together again; that nothing is lost on the way is for ``test_lossless``."""
+"""Tests the reassembly of traces; that nothing is lost on the way is for ``test_lossless``."""
 
 import pyarrow as pa
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
@@ -10,7 +10,7 @@ from tests.spans import otlp
 
 
 def request(resource: str, scope: str, *names: str, start: int = 0, **attributes: str) -> TracesData:
-    """One span of each name, in the order of time."""
+    """Returns a request with a span of each name, in the order of time."""
     traces = TracesData()
     resource_spans = traces.resource_spans.add()
     resource_spans.resource.attributes.add(key="service.name").value.string_value = resource

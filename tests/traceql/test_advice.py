@@ -1,4 +1,4 @@
-"""What a query that is refused is told to write instead."""
+"""Tests the advice in the error of a refused query."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""What a query still being typed says already. Rules: Tempo's ``lenient_parser.go``, ``lenient_extract.go``."""
+"""Tests the conditions of a query still being typed. Rules: Tempo's ``lenient_parser.go``, ``lenient_extract.go``."""
 
 import pytest
 from hypothesis import given

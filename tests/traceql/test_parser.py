@@ -1,4 +1,4 @@
-"""How operators group and what stages become. The canonical text shows every grouping by parentheses."""
+"""Tests grouping of operators and parsing of stages. The canonical text shows every grouping by parentheses."""
 
 import pytest
 

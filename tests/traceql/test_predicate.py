@@ -1,4 +1,4 @@
-"""What filters find: comparisons by type, nil, lists, events, arithmetic, and text that means mischief."""
+"""Tests filters: comparisons by type, nil, lists, events, arithmetic, and text that attempts injection."""
 
 from collections.abc import Iterator
 from pathlib import Path

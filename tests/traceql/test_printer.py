@@ -61,7 +61,7 @@ NESTABLE_SCOPES = [AttributeScope.NONE, AttributeScope.SPAN, AttributeScope.RESO
 
 
 def brief(strategy: st.SearchStrategy[T]) -> st.SearchStrategy[T]:
-    """The same strategy, which hypothesis would spell out in full wherever it is part of another."""
+    """Returns the strategy under a short name: hypothesis would spell it out wherever it is part of another."""
 
     @st.composite
     def drawn(draw: st.DrawFn) -> T:
@@ -90,7 +90,7 @@ fields: st.SearchStrategy[Field] = (
 
 
 def is_parsed(node: FieldExpression) -> bool:
-    """Whether the parser makes such a node: the minus of a number is in the number."""
+    """Returns True where the parser makes such a node: the minus of a number is in the number."""
     if not isinstance(node, Unary) or node.op is UnaryOperator.NOT:
         return True
     return not (isinstance(node.operand, Static) and node.operand.type in (Type.INT, Type.FLOAT, Type.DURATION))

@@ -1,4 +1,4 @@
-"""What one pass over the spans tells of a trace."""
+"""Tests the prefilter: the pass over the spans that rules traces out."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What workers have counted, added up."""
+"""Tests the sums of the workers' metrics."""
 
 import json
 
@@ -11,7 +11,7 @@ from spanlake.workers.figures import Figures
 
 
 def counted(*, requests: int, size: int, commits: int = 0) -> Figures:
-    """What a worker of that history tells."""
+    """Returns the figures of a worker with that history."""
     metrics = Metrics()
     for _ in range(requests):
         metrics.request("grpc", "OK")
@@ -24,7 +24,7 @@ def counted(*, requests: int, size: int, commits: int = 0) -> Figures:
 
 
 def sent(figures: Figures) -> Figures:
-    """The same after a journey from one process to another."""
+    """Returns the figures after JSON, as another process receives them."""
     return Figures.from_json(json.loads(json.dumps(figures.to_json())))
 
 

@@ -1,4 +1,4 @@
-"""What an edge loads: supervisor and workers no more than they need."""
+"""Tests the edge's imports: supervisor and workers load no more than they need."""
 
 import subprocess
 import sys
