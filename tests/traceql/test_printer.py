@@ -187,12 +187,12 @@ hints = st.lists(
 
 
 @given(st.builds(Query, searches | metrics, hints))
-def test_parsing_what_was_printed_gives_the_same_tree(query: Query) -> None:
+def test_print_query_parses_back_to_equal_tree(query: Query) -> None:
     assert parse(print_query(query)) == query
 
 
 @given(st.builds(Query, searches | metrics))
-def test_checking_raises_errors_of_its_own_only(query: Query) -> None:
+def test_check_raises_only_traceql_errors(query: Query) -> None:
     with suppress(TypeMismatch, Unsupported):
         assert check(query) == query
 
@@ -205,7 +205,7 @@ PIECES = [
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=25))
-def test_parsing_anything_gives_a_tree_or_a_parse_error(pieces: list[str]) -> None:
+def test_parse_of_any_text_returns_tree_or_raises_parse_error(pieces: list[str]) -> None:
     query = parsed(" ".join(pieces))
     assert query is None or parse(print_query(query)) == query
 
