@@ -42,9 +42,9 @@ def allowed(tmp_path: Path, own: str, files: dict[str, str]) -> int:
         pytest.param("0::/\n", {"cpu.max": "rubbish"}, THERE, id="rubbish"),
     ],
 )
-def test_processors(tmp_path: Path, own: str, files: dict[str, str], expected: int) -> None:
+def test_cpus_reads_limits_of_control_groups(tmp_path: Path, own: str, files: dict[str, str], expected: int) -> None:
     assert allowed(tmp_path, own, files) == expected
 
 
-def test_here() -> None:
+def test_cpus_of_this_machine_is_within_bounds() -> None:
     assert 1 <= cpus() <= THERE
