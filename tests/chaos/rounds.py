@@ -70,7 +70,7 @@ def run(directory: Path, seed: int, rounds: int) -> Iterator[str]:
 
 
 def _round(stage: Stage) -> str:
-    """One life of the server; returns how it ended."""
+    """Runs one life of the server; returns how it ended."""
     death = Death.by(stage.chance)
     with stage.life({DEATH: death.point} if death.point else {}) as life:
         _let_live(stage, life, death)
@@ -94,7 +94,7 @@ def _let_live(stage: Stage, life: Life, death: Death) -> None:
 
 
 def _is_ready(life: Life, death: Death) -> bool:
-    """Whether it has come to be; False when it met its death before."""
+    """Returns True where the server is ready; False when it met its death before."""
     try:
         life.server.wait_until_ready()
     except RuntimeError as error:

@@ -36,7 +36,7 @@ class Unexpected(Exception):  # noqa: N818
 
 
 class Sender:
-    """One client."""
+    """Client that sends spans."""
 
     def __init__(self, arena: Arena, ledger: Ledger, number: int) -> None:
         self.answers: Counter[str] = Counter()
