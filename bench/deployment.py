@@ -14,7 +14,7 @@ DAYS = 30
 RETENTION_DAYS = 14
 OBJECT_DAYS = 21  # the template's lifecycle rule for spans that are kept for 14
 
-# What could not be measured on one machine: how long S3 and DynamoDB of AWS take, and what Lambda adds to logs.
+# Assumed, as one machine can not measure it: latencies of S3 and DynamoDB of AWS, and the lines that Lambda logs.
 _PUT_SECONDS, GET_SECONDS, _DYNAMODB_SECONDS = 0.030, 0.020, 0.006
 _LAMBDA_LOG_BYTES = 350  # START, END and REPORT
 _ACCESS_LOG_BYTES = 420  # a line of the template's format

@@ -185,7 +185,7 @@ class _Trace:
 def arguments(description: str | None) -> argparse.ArgumentParser:
     """A command line with the options that choose the traces."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--spans", type=int, default=SPANS, help="how many spans (%(default)s)")
+    parser.add_argument("--spans", type=int, default=SPANS, help="number of spans (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="other seeds make other traces (%(default)s)")
     parser.add_argument(
         "--end", type=_moment, default=today(), help="traces lie in the hour before it (last midnight UTC)"

@@ -79,7 +79,7 @@ def measure(case: Case) -> Result:
             after = server.usage()
         used = Usage(after.cpu_seconds - before.cpu_seconds, after.peak_memory)
         index = SqliteIndex(data / "index.sqlite")
-        days = index.summary()  # what compaction has replaced stays on the disk for ten minutes, and is not counted
+        days = index.summary()  # not the blocks that compaction has replaced, which stay for ten minutes
         index.close()
         stored, blocks = sum(day.size for day in days), sum(day.blocks for day in days)
         return Result(case, sent, used, _decoding_seconds(file), stored, blocks)

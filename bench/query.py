@@ -165,7 +165,7 @@ def options_of(description: str | None, rounds: int) -> argparse.ArgumentParser:
     parser = arguments(description)
     parser.add_argument("--data", type=Path, help="keep the spans in this directory, and use them again")
     parser.add_argument("--only", type=re.compile, default="", help="queries whose `area: label` this pattern finds")
-    parser.add_argument("--rounds", type=int, default=rounds, help="how often each is asked (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=rounds, help="times that each query runs (%(default)s)")
     parser.add_argument("--compacted", action="store_true", help="compact the blocks first, as a server does by and by")
     return parser
 

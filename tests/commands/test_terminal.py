@@ -29,7 +29,7 @@ def on_a_terminal(tempo: Tempo, *arguments: str, environment: Mapping[str, str] 
     try:
         while part := os.read(ours, 1 << 16):
             written += part
-    except OSError:  # how Linux says that the other end was closed
+    except OSError:  # Linux reports a closed other end as an error
         pass
     finally:
         os.close(ours)

@@ -106,7 +106,7 @@ def register() -> None:
     for remembered in (parsing.get_model_list, parsing.get_model_map, parsing.get_name_type_map):
         remembered.cache_clear()
     assert set(models) <= set(parsing.get_model_map().values())  # which holds on to them from now on
-    # What moto makes itself, but does not let others refer to.
+    # Resources that moto makes itself, without attributes for references.
     LayerVersion.physical_resource_id = property(lambda layer: layer.arn)  # type: ignore[attr-defined]
     Stack.get_cfn_attribute = _output  # type: ignore[attr-defined]
 

@@ -11,7 +11,7 @@ from tests.infra.cdk import STACK, Assembly
 from tests.infra.evaluated import Evaluated
 from tests.infra.template import EDGE, Template
 
-# What the CDK has named after a route that it made it for, or after what it is inside of.
+# Constructs that the CDK names after their route, or after the construct they are in.
 _RENAMED = {
     "ApiGET--api--echoQueryIntegration": "QueryIntegration",
     "ApiJwtAuthorizer": "JwtAuthorizer",

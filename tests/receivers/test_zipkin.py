@@ -290,7 +290,7 @@ def test_zipkin_json_keeps_spans_with_any_parts(found: list[dict[str, Any]]) -> 
     assert (len(spans(otlp)), otlp.rejected) == (len(found), {})
 
 
-# The same span by hand: trace id, id, kind, name, timestamp, duration, local endpoint, annotation, tag.
+# The span in protobuf, written by hand: trace id, id, kind, name, timestamp, duration, local endpoint, annotation, tag.
 PROTO_SPAN = (
     b"\x0a\x10" + bytes(15) + b"\x01" + b"\x1a\x08" + bytes(7) + b"\x07" + b"\x20\x01" + b"\x2a\x03get"
     + b"\x31" + START_US.to_bytes(8, "little") + b"\x38\x05"

@@ -29,7 +29,7 @@ DASHED = "0AF76519-16CD-43DD-8448-EB211C80319C"
         ),
         ('{ trace:id = "AB" } | rate() by (name)', f'{{ trace:id = "{0xAB:032x}" }} | rate() by (name)'),
         ('{ } | compare({ trace:id = "AB" })', f'{{ }} | compare({{ trace:id = "{0xAB:032x}" }})'),
-        # what is no id, or not compared for equality, stays
+        # malformed ids, and ids not compared for equality, stay
         ('{ trace:id = "xyz" && span:id = "123456789012345678" }', None),
         (f'{{ span:id = "{DASHED}" }}', None),
         ('{ trace:id =~ "AB.*" && name = "AB" && .id = "AB" && trace:id = 5 }', None),

@@ -159,7 +159,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
         ('{ .both = "resource" }', "string"),
         ('{ resource.both = "resource" }', "string"),
         ("{ .r = 1 }", "child"),
-        # one and the same event, or link, meets all parts of a conjunction
+        # a single event, or link, meets all parts of a conjunction
         ('{ event.a = 1 && event.b = "p" }', "events"),
         ('{ event.a = 1 && event.b = "q" }', ""),
         ('{ event:name = "two" && event.a = 2 }', "events"),
@@ -170,7 +170,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
         ('{ link.kind = "y" && link.n = 1 }', "events"),
         (f'{{ link:traceID = "{0xAB:032x}" }}', "events"),
         (f'{{ link:spanID = "{0xCD:016x}" && link.kind = "y" }}', ""),
-        # what has no result is no match, and no error; beyond 64 bits there are floats
+        # an expression without a result is no match, and no error; beyond 64 bits there are floats
         ("{ span.n / span.zero = 0 }", ""),
         ("{ span.n % span.zero = 0 }", ""),
         ("{ span.n / 0 > 0 || span.n = 7 }", "int"),
