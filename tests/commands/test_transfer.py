@@ -115,7 +115,7 @@ def test_import_explains_refusal_of_spans_older_than_retention(tmp_path: Path) -
     assert "1 span was not stored: the span started before the retention period: raise --retention" in result.stderr
 
 
-def test_export_keeps_blocks_whole_when_part_is_past_retention(tmp_path: Path) -> None:
+def test_import_keeps_stored_blocks_when_retention_refuses_part_later(tmp_path: Path) -> None:
     midnight = time.time_ns() // DAY_NS * DAY_NS
     hours = [traces(f"{number}", start_ns=midnight + number) for number in range(2)]
     file = file_of(tmp_path / "file", *hours)

@@ -84,7 +84,7 @@ def test_rejected_spans_are_logged_once_a_minute_for_each_port(start_server: Sta
 @pytest.mark.parametrize(
     ("port", "method", "protocol"), [(14250, POST_SPANS, "jaeger-grpc"), (55678, EXPORT, "opencensus")]
 )
-def test_stream_refuses_message_that_is_too_large(
+def test_grpc_refuses_message_that_is_too_large(
     strict_server: SpanlakeServer, port: int, method: str, protocol: str, compression: grpc.Compression
 ) -> None:
     """The sender hears of it from grpc itself, which tells the server no more than that the call is over."""

@@ -183,7 +183,7 @@ def test_jaeger_json_keeps_span_without_unreadable_parts(fields: dict[str, Any])
 
 
 @pytest.mark.parametrize("trace_id", ["xyz", "1" * 33, None, "", 0])
-def test_jaeger_json_leaves_invalid_ids_to_validation(trace_id: Any) -> None:
+def test_jaeger_json_reads_invalid_trace_id_as_empty(trace_id: Any) -> None:
     (found,) = spans(read(span(traceID=trace_id)))
     assert found.trace_id == b""
 

@@ -324,7 +324,7 @@ def test_zipkin_protobuf_pads_trace_id_of_64_bits() -> None:
 
 
 @pytest.mark.parametrize("length", [1, 7, 9, 17, 300])
-def test_zipkin_protobuf_leaves_ids_of_other_lengths_to_validation(length: int) -> None:
+def test_zipkin_protobuf_reads_ids_of_other_lengths_as_empty(length: int) -> None:
     encoded = bytes([length]) if length < 128 else bytes([length & 127 | 128, length >> 7])
     ids = b"".join(tag + encoded + b"i" * length for tag in (b"\x0a", b"\x12", b"\x1a"))
     head = bytes([len(ids) & 127 | 128, len(ids) >> 7]) if len(ids) > 127 else bytes([len(ids)])

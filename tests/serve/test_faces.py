@@ -43,7 +43,7 @@ def test_bound_port_accepts_connections(host: str) -> None:
         pass
 
 
-def test_port_in_use_error_advises_remedy() -> None:
+def test_port_in_use_error_names_address_and_use() -> None:
     with bind(address(Face(0, "http", "tests"), "127.0.0.1", 0)) as listener:
         taken = Face(listener.getsockname()[1], "http", "tests")
         with pytest.raises(
