@@ -1,4 +1,4 @@
-"""What is asked of S3 and DynamoDB meanwhile, in the units that AWS charges for."""
+"""Counts the requests made of S3 and DynamoDB during a block of code, in the units that AWS charges for."""
 
 from collections import Counter
 from collections.abc import Iterator

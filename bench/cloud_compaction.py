@@ -1,4 +1,4 @@
-"""How fast one invocation merges small blocks of a tenant's day, with the S3 server 20 ms away.
+"""Measures the merges of a tenant's small blocks of a day in one invocation, with the S3 server 20 ms away.
 
 A sender of 100 requests a second makes 100 blocks a second; `invocations` says how many have to run side by side.
 """
@@ -28,7 +28,7 @@ _BLOCKS_PER_SECOND = 100
 
 @dataclass(frozen=True)
 class Speed:
-    """What the merges of a day took."""
+    """Work and time of the merges of a day."""
 
     blocks: int
     merges: int

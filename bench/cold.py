@@ -1,4 +1,4 @@
-"""How long a function takes from the start of its process to its first answer, and which imports that time goes to."""
+"""Measures the time from the start of a function's process to its first answer, and the imports that it goes to."""
 
 import asyncio
 import os
@@ -23,7 +23,7 @@ from bench.runtime import build
 
 _ROUNDS = 9
 _PACKAGES = 12
-"""How many the table of imports has."""
+"""Number of packages in the table of imports."""
 _IMPORT = re.compile(r"import time:\s+(\d+) \|\s+\d+ \|\s+([\w.]+)")
 
 
@@ -36,11 +36,11 @@ class Start:
     answered: float
     """Until it had answered the first one."""
     cpu: float
-    """What the process used until then, user and system; on a busy machine the better measure."""
+    """CPU time of the process until the first answer, user and system; on a busy machine the better measure."""
 
 
 async def start(place: Lake, function: Function, event: bytes) -> Start:
-    """One start; raises RuntimeError when the first event is refused."""
+    """Starts the function once; raises RuntimeError when the first event is refused."""
     begin = time.perf_counter()
     async with place.instance(function) as instance:
         initialized = time.perf_counter() - begin

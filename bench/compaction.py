@@ -1,4 +1,4 @@
-"""What compaction costs, what it saves, and whether anybody notices it."""
+"""Measures the cost of compaction, its savings, and its effect on queries that run meanwhile."""
 
 import http.client
 import statistics

@@ -48,7 +48,7 @@ def _cells(bill: Bill, load: Load) -> Iterator[str]:
 
 
 def lines(model: Model) -> Table:
-    """What the bill of the functions is made of."""
+    """Tabulates the functions' monthly bill by item and by spans a day."""
     table = Table("what", title=f"The functions' bill, dollars a month, {_USUAL} spans a request")
     bills = {millions: dict(model.functions(Load(millions * 1e6, _USUAL)).lines()) for millions in _MILLIONS}
     for millions in _MILLIONS:
@@ -62,7 +62,7 @@ def lines(model: Model) -> Table:
 
 
 def sizes(model: Model) -> Table:
-    """What the size of requests does."""
+    """Tabulates the cost of a million spans by the size of requests."""
     table = Table("spans a request", title="Dollars a million spans through the functions, by the size of requests")
     for millions in _MILLIONS[1:]:
         table.add_column(f"{millions} million a day", justify="right")

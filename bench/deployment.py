@@ -1,4 +1,4 @@
-"""What a month of spanlake, and of Tempo, is made of, by what bench.lambda measured and the templates say."""
+"""Computes the monthly cost of spanlake and of Tempo from the figures of bench.lambda and the templates."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ DAYS = 30
 RETENTION_DAYS = 14
 OBJECT_DAYS = 21  # the template's lifecycle rule for spans that are kept for 14
 
-# What could not be measured on one machine: how long S3 and DynamoDB of AWS take, and what Lambda adds to logs.
+# Assumed, as one machine can not measure it: latencies of S3 and DynamoDB of AWS, and the lines that Lambda logs.
 _PUT_SECONDS, GET_SECONDS, _DYNAMODB_SECONDS = 0.030, 0.020, 0.006
 _LAMBDA_LOG_BYTES = 350  # START, END and REPORT
 _ACCESS_LOG_BYTES = 420  # a line of the template's format
@@ -83,7 +83,7 @@ class Model:
         return self.fixed(load) + standing + stored + self.kept(load) + self.compacted(load)
 
     def fixed(self, load: Load) -> Bill:
-        """What does not depend on how many spans there are, but perhaps on whether there are any."""
+        """Returns the costs that do not grow with the number of spans; some arise only when there are spans."""
         gigabytes = self.measured.memory_mib / 1024
         always = Bill.of(
             (prices.SECRET, 1),
@@ -115,7 +115,7 @@ class Model:
         )
 
     def kept(self, load: Load) -> Bill:
-        """What lies in the bucket and in the table."""
+        """Returns the cost of storage in the bucket and in the table."""
         gigabytes = load.spans * OBJECT_DAYS * self.measured.mergings[-1].bytes_a_span / 1e9
         entries = load.spans * RETENTION_DAYS / (FULL_SPANS / 2) * _INDEX_BYTES / 1e9
         return Bill.of(
@@ -163,7 +163,7 @@ class Model:
 
 
 def tempo(load: Load) -> Bill:
-    """One small machine with Tempo in a single process, which has its blocks in S3."""
+    """Returns the bill of Tempo as a single process on one small machine, with its blocks in S3."""
     gigabytes = load.spans * RETENTION_DAYS * _TEMPO_BYTES_A_SPAN / 1e9
     return Bill.of(
         (prices.T4G_MEDIUM, prices.HOURS),

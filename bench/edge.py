@@ -1,7 +1,7 @@
-"""How much an edge takes in over gRPC, with one worker and with two, on embedded storage and on S3 and DynamoDB.
+"""Measures the throughput of an edge over gRPC: one and two workers, embedded storage, and S3 with DynamoDB.
 
-The senders run on the same machine, and with S3 its server and DynamoDB Local do too. What the edge itself used is
-counted apart, and is what to go by: spans per CPU-second.
+The senders run on the same machine, and with S3 its server and DynamoDB Local do too. CPU time of the edge itself is
+counted apart; compare spans per CPU-second.
 """
 
 import os
@@ -22,12 +22,12 @@ from bench.server import Server, serving
 _CONNECTIONS = 8
 _WORKERS = (1, 2)
 _FEWER = 4
-"""How many times fewer spans are sent in small requests."""
+"""Divisor of the number of spans when requests are small."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What one edge did."""
+    """Figures of one edge."""
 
     spans: int
     seconds: float

@@ -49,7 +49,7 @@ class Lake:
             await instance.stop()
 
     def store(self) -> LambdaStore:
-        """The same storage, for this process."""
+        """Opens the functions' storage for this process."""
         return LambdaStore.open(settings(self.variables))
 
 
@@ -68,7 +68,7 @@ def lake(runtime: Runtime) -> Iterator[Lake]:
 
 @dataclass(frozen=True)
 class Timed:
-    """What a function answered, and how long it took in seconds."""
+    """Answer of a function, with its time in seconds."""
 
     seconds: float
     status: int

@@ -25,11 +25,11 @@ LARGE = 4_600
 """Spans in a request whose body has about 1.4 MB."""
 SMALL = 100
 WINDOW = timedelta(hours=1)
-"""How long before the end the first trace starts."""
+"""Time from the start of the first trace to the end."""
 
 _LENGTH = struct.Struct("<I")
 _LAST_START = timedelta(minutes=1)
-"""How long before the end the last trace starts, so that none runs past it."""
+"""Time from the start of the last trace to the end, so that no trace runs past it."""
 _NETWORK = 120_000
 """Mean nanoseconds between the start of a span and of the first that it calls."""
 _FAILURE_SPREADS = 0.4
@@ -133,7 +133,7 @@ def _spans(workload: Workload, shop: Shop, random: Random) -> Iterator[tuple[str
 
 
 class _Trace:
-    """One visitor's request and all that it causes."""
+    """Trace of one visitor's request and of all calls that it causes."""
 
     def __init__(self, shop: Shop, random: Random, zone: str) -> None:
         self._shop = shop
@@ -185,7 +185,7 @@ class _Trace:
 def arguments(description: str | None) -> argparse.ArgumentParser:
     """A command line with the options that choose the traces."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--spans", type=int, default=SPANS, help="how many spans (%(default)s)")
+    parser.add_argument("--spans", type=int, default=SPANS, help="number of spans (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="other seeds make other traces (%(default)s)")
     parser.add_argument(
         "--end", type=_moment, default=today(), help="traces lie in the hour before it (last midnight UTC)"

@@ -1,6 +1,6 @@
-"""What an HTTP server costs that speaks HTTP/2 without TLS (h2c), beside the one that spanlake has.
+"""Compares HTTP servers that speak HTTP/2 without TLS (h2c) with spanlake's own.
 
-Each server runs an application that reads a body and answers nothing, so that what is measured is the server's own
+Each server runs an application that reads a body and answers nothing, so that the figures are the server's own
 work: CPU time of its processes for each request, of HTTP/1.1 and, where it is spoken, h2c. The other servers are not
 among spanlake's packages; they and the client's h2 have to be installed:
 

@@ -1,4 +1,4 @@
-"""What taking spans in costs: over HTTP and gRPC, in large requests and in small ones."""
+"""Measures the cost of ingest over HTTP and gRPC, in large requests and in small requests."""
 
 import tempfile
 import time
@@ -23,7 +23,7 @@ _MOST_SMALL = 200_000
 
 @dataclass(frozen=True)
 class Case:
-    """One way to send spans."""
+    """Protocol, workload and connections of a measurement."""
 
     name: str
     workload: Workload
@@ -37,7 +37,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Result:
-    """What one case cost."""
+    """Measured cost of a case."""
 
     case: Case
     sent: Sent
@@ -79,7 +79,7 @@ def measure(case: Case) -> Result:
             after = server.usage()
         used = Usage(after.cpu_seconds - before.cpu_seconds, after.peak_memory)
         index = SqliteIndex(data / "index.sqlite")
-        days = index.summary()  # what compaction has replaced stays on the disk for ten minutes, and is not counted
+        days = index.summary()  # not the blocks that compaction has replaced, which stay for ten minutes
         index.close()
         stored, blocks = sum(day.size for day in days), sum(day.blocks for day in days)
         return Result(case, sent, used, _decoding_seconds(file), stored, blocks)

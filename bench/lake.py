@@ -65,7 +65,7 @@ def settle(data: Path) -> None:
 
 
 def rounds(compactor: Compactor) -> Iterator[list[Merge]]:
-    """What is to be merged, and then what of that, as on a day on which nothing more arrives."""
+    """Yields the merges that are due, then the merges of their results, as on a day on which nothing more arrives."""
     while merges := [merge for day in compactor.days() for merge in compactor.plan(*day, settle=True)]:
         yield merges
 

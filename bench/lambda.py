@@ -1,4 +1,4 @@
-"""What a request costs the functions: time, memory, and calls of S3 and DynamoDB; and queries over spans in S3."""
+"""Measures requests to the functions (time, memory, calls of S3 and DynamoDB) and queries over spans in S3."""
 
 # ruff: noqa: N999  (the name says what is measured; nothing imports it)
 
@@ -150,7 +150,7 @@ class Questions:
         self._range = {"start": str(hours[0]), "end": str(hours[1])}
 
     def ask(self, query: Query) -> Asked:
-        """One query, to a process of its own; raises RuntimeError when it is refused."""
+        """Runs a query in a process of its own; raises RuntimeError when it is refused."""
         return asyncio.run(self._ask(query))
 
     async def _ask(self, query: Query) -> Asked:

@@ -26,7 +26,7 @@ Protocol = Callable[[int], Connection]
 
 @dataclass(frozen=True)
 class Sent:
-    """How much was sent, and in how many seconds."""
+    """Requests and bytes sent, and the seconds that it took."""
 
     requests: int
     size: int

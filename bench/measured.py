@@ -1,4 +1,4 @@
-"""What bench.lambda has measured, kept in a file for bench.cost."""
+"""Stores the figures of bench.lambda in a file for bench.cost."""
 
 import json
 from collections.abc import Sequence

@@ -39,17 +39,17 @@ class Operation:
     """Mean time it takes itself, without what it calls, in nanoseconds."""
     error_rate: float = _ERROR_RATE
     of_user: bool = False
-    """Whether it carries the id of the trace's user."""
+    """True where the operation's span carries the id of the trace's user."""
     linked: bool = False
-    """Whether it links to a span of an earlier trace."""
+    """True where the operation's span links to a span of an earlier trace."""
     calls: tuple["Call", ...] = ()
 
     def calling(self, *calls: "Call") -> "Operation":
-        """The same operation, which makes these calls."""
+        """Returns a copy of the operation that makes these calls."""
         return replace(self, calls=calls)
 
     def for_user(self) -> "Operation":
-        """The same operation, which carries the user's id."""
+        """Returns a copy of the operation that carries the user's id."""
         return replace(self, of_user=True)
 
 
@@ -63,7 +63,7 @@ class Call:
 
 
 def pool(key: str, values: Iterable[wire.Value]) -> Pool:
-    """One attribute with each of the values."""
+    """Returns an encoded attribute for each of the values."""
     return tuple(wire.attributes_piece({key: value}) for value in values)
 
 
@@ -119,7 +119,7 @@ class Operations:
         return self._operation(caller, "rpc", span, attributes | {"net.peer.name": f"{service}.shop.svc"})
 
     def database(self, service: str, system: str, statements: Sequence[str]) -> Operation:
-        """One of the statements, sent to the service's database."""
+        """Returns an operation that sends one of the statements, chosen at random, to the service's database."""
         verb = statements[0].split()[0]
         span = Span(name=f"{verb} {service}", kind=Span.SPAN_KIND_CLIENT)
         attributes = {"db.system": system, "db.name": service, "db.operation": verb}

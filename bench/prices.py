@@ -1,6 +1,6 @@
-"""What AWS charges in US East (N. Virginia), in dollars, without discounts, taxes and the offers to new accounts.
+"""Holds the prices of AWS in US East (N. Virginia), in dollars, without discounts, taxes and offers to new accounts.
 
-List prices as known on the date below; each names the page that has the current one.
+List prices as known on the date below; each names the page that has the current price.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _PRICING = "https://aws.amazon.com"
 
 @dataclass(frozen=True)
 class Price:
-    """What one unit costs."""
+    """Price of one unit of a service."""
 
     what: str
     unit: str

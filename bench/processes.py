@@ -1,4 +1,4 @@
-"""What processes have used, as the kernel counts it."""
+"""Reads CPU time and memory of processes from the kernel."""
 
 import os
 from collections.abc import Iterator
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PEAK = "5"
-"""What proc_pid_clear_refs(5) calls the peak of the resident size."""
+"""Value that resets the peak of the resident size in clear_refs: proc_pid_clear_refs(5)."""
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What a process and its children have used since they started."""
+    """CPU time and peak memory of a process and its children since they started."""
 
     cpu_seconds: float
     """User and system time."""
@@ -21,7 +21,7 @@ class Usage:
 
 
 def usage(pid: int) -> Usage:
-    """What a process and its children have used so far."""
+    """Returns the usage of a process and its children so far."""
     processes = list(_family(pid))
     return Usage(sum(map(_cpu_seconds, processes)), sum(map(_peak_memory, processes)))
 

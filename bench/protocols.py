@@ -1,4 +1,4 @@
-"""What spans cost in each protocol, from the bytes of a request to a block in the index."""
+"""Measures the cost of spans in each protocol, from the bytes of a request to a block in the index."""
 
 import tempfile
 import time
@@ -24,14 +24,14 @@ from spanlake.store.writer import write
 
 _SPANS = 100_000
 _GROUP_BYTES = 8 << 20
-"""What is stored together, as when senders are concurrent."""
+"""Size of the requests that are committed together, as with concurrent senders."""
 
 Encode = Callable[[ExportTraceServiceRequest], Iterator[bytes]]
 
 
 @dataclass(frozen=True)
 class Case:
-    """One protocol."""
+    """Encoder and format of a protocol."""
 
     name: str
     encode: Encode
@@ -40,7 +40,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Result:
-    """What it cost, in CPU seconds."""
+    """Measured cost of a protocol, in CPU seconds."""
 
     case: Case
     spans: int

@@ -6,9 +6,9 @@ from string import Template
 
 _SEARCH, _RANGE, _INSTANT = "/api/search", "/api/metrics/query_range", "/api/metrics/query"
 _MATCH = ("trace_id", "start_time_unix_nano")
-"""What a search reads of every span that matches."""
+"""Columns that a search reads of every matching span."""
 _TREE = (*_MATCH, "span_id", "parent_span_id")
-"""What structure reads of every span."""
+"""Columns that structural operators read of every span."""
 _TIME = "start_time_unix_nano"
 
 _SERVICE, _KIND, _STATUS, _NAME, _DURATION = "service_name", "kind", "status_code", "name", "duration_nano"

@@ -1,4 +1,4 @@
-"""How quickly queries are answered, beside a bare DuckDB scan of the columns that they read."""
+"""Measures queries beside a bare DuckDB scan of the columns that they read."""
 
 import argparse
 import http.client
@@ -31,7 +31,7 @@ _LONGEST_ERROR = 80
 
 @dataclass(frozen=True)
 class Timing:
-    """How one query did; times in seconds, medians but for the CPU time, which is a mean."""
+    """Figures of a query; times in seconds, medians except for the CPU time, which is a mean."""
 
     query: Query
     answer: float
@@ -42,7 +42,7 @@ class Timing:
     scan: float | None
     """The bare scan; None where no column has to be read."""
     found: str
-    """How many traces, spans, tags, values or series the answer holds, or why there is none."""
+    """Number of traces, spans, tags, values or series in the answer, or the reason why there is none."""
 
     def row(self) -> Iterator[str]:
         """The cells of the table."""
@@ -58,13 +58,13 @@ class Timing:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the server said, whether an answer or an error."""
+    """Status and body of the server's answer or error."""
 
     status: int
     body: bytes
 
     def found(self) -> str:
-        """How many traces, spans, tags, values or series it holds; of an error its status and its message."""
+        """Returns the number of traces, spans, tags, values or series; of an error its status and its message."""
         if self.status != http.HTTPStatus.OK:
             return f"{self.status} {self.body.decode()[:_LONGEST_ERROR]}"
         content = json.loads(self.body)
@@ -165,7 +165,7 @@ def options_of(description: str | None, rounds: int) -> argparse.ArgumentParser:
     parser = arguments(description)
     parser.add_argument("--data", type=Path, help="keep the spans in this directory, and use them again")
     parser.add_argument("--only", type=re.compile, default="", help="queries whose `area: label` this pattern finds")
-    parser.add_argument("--rounds", type=int, default=rounds, help="how often each is asked (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=rounds, help="times that each query runs (%(default)s)")
     parser.add_argument("--compacted", action="store_true", help="compact the blocks first, as a server does by and by")
     return parser
 

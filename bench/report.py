@@ -1,4 +1,4 @@
-"""How the benchmarks print."""
+"""Formats the output of the benchmarks."""
 
 from rich.console import Console
 

@@ -1,4 +1,4 @@
-"""What it costs to keep spans in S3 and DynamoDB: servers of this machine beside the embedded storage."""
+"""Measures storage in S3 and DynamoDB, on servers of this machine, beside the embedded storage."""
 
 import os
 import statistics

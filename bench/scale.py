@@ -1,4 +1,4 @@
-"""How time and memory of queries grow with the spans: the same queries over one and over several copies of them."""
+"""Measures time and memory of queries as the spans grow: equal queries over one copy and over several copies."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _COPIES = 10
 
 @dataclass(frozen=True)
 class Growth:
-    """One query over few spans and over many."""
+    """Timings of a query over few spans and over many."""
 
     few: Timing
     many: Timing

@@ -50,7 +50,7 @@ class Server:
         return next((float(value) for name, _, value in lines if name == series), 0)
 
     def usage(self) -> Usage:
-        """What it has used so far."""
+        """Returns the usage of the server so far."""
         return usage(self.pid)
 
     def forget_peak_memory(self) -> None:
@@ -103,7 +103,7 @@ def _free_offset() -> int:
 
 
 def _is_free(port: int) -> bool:
-    """Whether a server could listen there; a client's end of a connection is in the way too."""
+    """Returns True where a server could listen on the port; a client's end of a connection occupies it too."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -27,7 +27,7 @@ class Shop:
     """All that a trace can be made of."""
 
     visits: Mapping[Operation, float]
-    """What traces start with, and how often."""
+    """Operations that traces start with, and their relative frequency."""
     users: Pool
     exceptions: tuple[Attributes, ...]
     """Attributes of the events of failed spans."""
@@ -88,7 +88,7 @@ def _exceptions() -> tuple[Attributes, ...]:
 
 
 class _Departments:
-    """What each part of the shop does when it is asked for something."""
+    """Operations that each part of the shop runs for a request."""
 
     def __init__(self, random: Random) -> None:
         self._make = Operations(random)
@@ -97,7 +97,7 @@ class _Departments:
         self._picks = pool("app.products", [random.sample(self._products, 3) for _ in range(2_000)])
 
     def visits(self) -> dict[Operation, float]:
-        """What traces start with, and how often."""
+        """Returns the operations that traces start with, and their relative frequency."""
         catalog, advice = self._catalog("api"), self._recommendations()
         return {
             self._make.http("frontend", "GET", "/healthz"): 15,

@@ -18,7 +18,7 @@ _LOOK = 32
 
 @dataclass(frozen=True)
 class Sizes:
-    """How many bytes blocks have, as measured: pairs of spans and bytes, in order."""
+    """Block sizes as measured: pairs of spans and bytes, in order."""
 
     measured: Sequence[tuple[int, int]]
 
@@ -35,7 +35,7 @@ class Sizes:
 
 @dataclass
 class Played:
-    """What became of a day's blocks."""
+    """Blocks of a simulated day, and the work that they caused."""
 
     live: list[Block] = field(default_factory=list)
     most_live: int = 0
@@ -46,7 +46,7 @@ class Played:
 
     @property
     def span_writes(self) -> float:
-        """How often a span is written, ingest included."""
+        """Number of times that a span is written, ingest included."""
         return 1 + self.merged_spans / self.fresh_spans
 
     @property

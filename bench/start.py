@@ -1,4 +1,4 @@
-"""How long it takes to the first answer, and what the heavy packages cost to import."""
+"""Measures the time to the first answer, and the cost of importing the heavy packages."""
 
 import statistics
 import subprocess

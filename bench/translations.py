@@ -20,7 +20,7 @@ _KINDS = {1: "internal", 2: "server", 3: "client", 4: "producer", 5: "consumer"}
 
 
 def zipkin_json(request: ExportTraceServiceRequest) -> Iterator[bytes]:
-    """One list of all spans."""
+    """Yields all spans as a single list."""
     spans = [
         _zipkin(span, _service(resource))
         for resource in request.resource_spans

@@ -1,7 +1,7 @@
-"""How many datagrams an edge takes in a second, and where those are lost that it does not take.
+"""Measures the datagrams that an edge takes in a second, and where the others are lost.
 
-Jaeger's clients send them and hear nothing, so what counts is what becomes of each: the kernel drops it when its buffer
-is full, which it counts itself, or the edge reads it and stores it. What is neither would be lost inside the edge.
+Jaeger's clients send them and get no answer, so each datagram is accounted for: the kernel drops it when its buffer
+is full, which it counts itself, or the edge reads it and stores it. The remainder would be lost inside the edge.
 """
 
 import argparse
@@ -30,7 +30,7 @@ _SETTLE_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Flow:
-    """What became of the datagrams sent at one rate."""
+    """Counts of the datagrams sent at one rate."""
 
     sent: int
     seconds: float
@@ -40,7 +40,7 @@ class Flow:
 
     @property
     def lost(self) -> int:
-        """What nobody can tell the whereabouts of."""
+        """Number of datagrams neither stored nor dropped by the kernel."""
         return self.sent - self.stored - self.dropped
 
 
@@ -86,7 +86,7 @@ def _stored(edge: Server) -> float:
 
 
 def _dropped(edge: Server) -> int:
-    """What the kernel says of all sockets on the port: the last column of proc_net_udp."""
+    """Returns the kernel's count of drops for all sockets on the port: the last column of proc_net_udp."""
     port = f":{_PORT + edge.offset:04X}"
     rows = (line.split() for line in Path("/proc/net/udp").read_text().splitlines()[1:])
     return sum(int(row[-1]) for row in rows if row[1].endswith(port))

@@ -57,7 +57,7 @@ class Execution:
 
     @property
     def described(self) -> dict[str, Any]:
-        """What GetQueryExecution says of it."""
+        """Description of the query in the form of GetQueryExecution."""
         status = {"State": self.state, "StateChangeReason": self.reason}
         return {"Status": status, "Statistics": {"DataScannedInBytes": self.scanned}}
 

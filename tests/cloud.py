@@ -37,7 +37,7 @@ class Cloud:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What a process needs to take these for AWS."""
+        """Environment that makes a process take these servers for AWS."""
         return {
             "AWS_ACCESS_KEY_ID": _KEY,
             "AWS_SECRET_ACCESS_KEY": _SECRET,

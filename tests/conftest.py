@@ -1,4 +1,4 @@
-"""What tests of every part share: real servers."""
+"""Defines the fixtures of all tests: real servers."""
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -28,13 +28,13 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SpanlakeServer]:
-    """One server for all tests that can share it, each under a tenant of its own."""
+    """Starts a server for all tests that can share it, each under a tenant of its own."""
     yield from _running(tmp_path_factory.mktemp("server"))
 
 
 @pytest.fixture(scope="session")
 def strict_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SpanlakeServer]:
-    """The same, taking requests of at most 1 MiB."""
+    """Starts a server that takes requests of at most 1 MiB."""
     yield from _running(tmp_path_factory.mktemp("strict"), "--max-request-bytes", "1MiB")
 
 

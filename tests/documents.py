@@ -12,7 +12,7 @@ def document(path: str) -> str:
 
 
 def section(text: str, title: str) -> str:
-    """What stands between a heading and the next one of its level."""
+    """Returns the text between a heading and the next heading of its level."""
     return text.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
 
 

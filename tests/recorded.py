@@ -12,7 +12,7 @@ DATA = Path(__file__).parent / "data"
 
 FOLDER = DATA / "conformance"
 ANSWERS = FOLDER / "answers.jsonl.gz"
-"""What Tempo answered."""
+"""File of Tempo's answers."""
 _RIGHT_FOLDER = DATA / "right"
 ORACLE = Path(__file__).parent / "oracle"
 """The right answers as a program."""

@@ -21,7 +21,7 @@ _APART = 36  # ports that are moved by two multiples of it never meet: no two of
 
 
 def _offsets() -> Iterator[int]:
-    """Those of this process, of which others run at the same time; no port is moved to where clients get theirs."""
+    """Yields the port offsets of this test process, others having theirs; no port moves to where clients get theirs."""
     worker, workers = os.environ.get("PYTEST_XDIST_WORKER", "gw0"), os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")
     every = range(149 * _APART, 9857, _APART)
     own = every[int(worker.removeprefix("gw")) :: int(workers)]
@@ -47,7 +47,7 @@ class Answer:
 
 
 class SpanlakeServer:
-    """One server process on a data directory; use `start_server` or `server` of conftest to have one."""
+    """Server process on a data directory; use `start_server` or `server` of conftest to have one."""
 
     command = "serve"
     http = 3200  # where it answers probes
@@ -124,7 +124,7 @@ class SpanlakeServer:
         )
 
     def bytes_in_flight(self) -> int:
-        """What its metrics say of requests that are not answered yet."""
+        """Returns the bytes of requests that are not answered yet, by the server's metrics."""
         return int(self.metric("spanlake_ingest_in_flight_bytes"))
 
     def metric(self, series: str) -> float:
@@ -143,7 +143,7 @@ class SpanlakeServer:
             raise TimeoutError(self.log())
 
     def log(self) -> str:
-        """What it has written."""
+        """Returns the server's log."""
         return self.log_path.read_text()
 
     def events(self) -> list[dict[str, object]]:

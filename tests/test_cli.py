@@ -28,7 +28,7 @@ def test_help_of_serve_lists_its_settings_with_their_variables() -> None:
 
 
 def test_commands_share_their_options() -> None:
-    """What an edge has is what a server has, but for what is about its workers."""
+    """Checks that the edge has a server's options only, except for options about its workers."""
     own = {"workers", "health_port", "drain_seconds", "unready_seconds"}
     options = {command: set(inspect.signature(getattr(cli, command)).parameters) for command in ("serve", "edge")}
     assert options["edge"] - own < options["serve"]

@@ -17,7 +17,7 @@ TEXT = document("docs/deploy-aws.md")
 NAMED = set(re.findall(r"`([A-Z][a-z]+(?:[A-Z][A-Za-z]+)+)(?:=[^`]*)?`", TEXT)) | set(
     re.findall(r"\$\(output (\w+)\)", "\n".join(commands(TEXT)))
 )
-"""What is written as the template writes its names."""
+"""Names in the document that are written as the template writes names."""
 OF_LAMBDA = {"PublishedVersions"}  # a value
 
 

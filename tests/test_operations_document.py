@@ -174,7 +174,7 @@ def test_disaster_recovery_on_aws(cloud: Cloud, server: SpanlakeServer) -> None:
 
 
 def _copy_items(cloud: Cloud, source: str, target: str) -> None:
-    """What a restoration to this moment makes of a table."""
+    """Copies the table as a restoration to this moment does."""
     client = cloud.session.client("dynamodb")
     for item in client.scan(TableName=source)["Items"]:
         client.put_item(TableName=target, Item=item)

@@ -31,7 +31,7 @@ _COMMANDS = dict(
         strict=True,
     )
 )
-"""What each command's output has in it."""
+"""Text expected in each command's output."""
 _PORT = re.compile(r"(?<=localhost:)\d+")
 
 

@@ -71,7 +71,7 @@ def delete_trace(folder: Path, trace_id: bytes) -> None:
 
 
 def test_files_hold_more_than_live_spans(beside_data: Path) -> None:
-    """What the examples are about: a glob over all files counts spans several times."""
+    """Holds the reason for the examples: a glob over all files counts spans several times."""
     files = [str(file) for file in block_files(beside_data / "data")]
     assert len(duckdb.read_parquet(files, union_by_name=True).fetchall()) > 5
 

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A wheel of this tree, built without downloading anything."""
     folder = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder]
+    command: list[str | Path] = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     (found,) = folder.glob("spanlake-*.whl")
     return found
@@ -37,9 +37,25 @@ def test_bare_wheel_names_the_extra_that_a_command_needs(
 ) -> None:
     venv.create(tmp_path, symlinks=True)
     target = next(tmp_path.glob("lib/python*/site-packages"))
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", target, wheel]
+    install: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-index",
+        "--target",
+        target,
+        wheel,
+    ]
     subprocess.run(install, check=True, capture_output=True)
-    command = [tmp_path / "bin" / "python", "-c", "from spanlake.launcher import main; main()", *arguments]
+    command: list[str | Path] = [
+        tmp_path / "bin" / "python",
+        "-c",
+        "from spanlake.launcher import main; main()",
+        *arguments,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 1
     assert f"pip install 'spanlake[{extra}]'" in done.stderr

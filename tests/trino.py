@@ -61,7 +61,7 @@ class Trino:
         return Answer(columns, rows)
 
     def pages(self, sql: str) -> Iterator[dict[str, Any]]:
-        """What the server says of a statement, until it has ended; raises QueryFailed."""
+        """Yields the server's pages for a statement, until it has ended; raises QueryFailed."""
         page = self._ask(f"{self.url}/v1/statement", sql.encode())
         while True:
             if "error" in page:

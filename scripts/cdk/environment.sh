@@ -1,7 +1,7 @@
 #!/bin/sh
 # Puts the AWS CDK, as a library for Python and as a command line for Node.js, into the directory $1 (by default
 # ~/.cache/spanlake), once: an environment of its own, since nothing else of spanlake needs it. requirements.lock and
-# package-lock.json pin every file. What renews them:
+# package-lock.json pin every file. To renew them:
 #   uv pip compile requirements.in --universal --python-version 3.11 --generate-hashes --output-file requirements.lock
 #   npm update --package-lock-only
 # Prints the environment's directory, whose bin has python and cdk. Exit status 3: there is no npm, or no Python to make

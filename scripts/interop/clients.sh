@@ -1,6 +1,7 @@
 #!/bin/sh
 # Puts what the programs of docs/send-traces.md need into a cache, once for each state of the files that lock it, and
-# prints where. What: python/NAME (a virtual environment of $PYTHON), node (modules), java (jars), collector (a program).
+# prints its path. Arguments: python/NAME (a virtual environment of $PYTHON), node (modules), java (jars), collector
+# (a program).
 # Exit status 3: a tool is missing.
 set -eu
 

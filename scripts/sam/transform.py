@@ -1,6 +1,7 @@
-"""What CloudFormation makes of a SAM template: ``python transform.py TEMPLATE BUCKET``, with environment.sh's Python.
+"""Transforms a SAM template as CloudFormation does: ``python transform.py TEMPLATE BUCKET``.
 
-Prints JSON. Folders and files that the template names count as packaged: as objects of the bucket, named like them.
+Runs with environment.sh's Python and prints JSON. Folders and files that the template names count as packaged: as
+objects of the bucket, named like them.
 """
 
 import json

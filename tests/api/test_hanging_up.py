@@ -33,7 +33,7 @@ class Endless:
         self.cancelled = threading.Event()
 
     def instead_of_table(self) -> Callable[..., pa.Table]:
-        """What Session.table is to be."""
+        """Returns a replacement for Session.table."""
 
         def table(session: Session, _: exp.Query, **__: object) -> pa.Table:
             self.running.set()

@@ -1,4 +1,4 @@
-"""What operators and probes ask, against a real server."""
+"""Tests the endpoints for operators and probes on a real server."""
 
 import json
 import re

@@ -31,7 +31,7 @@ def asked(app: Any, accepted: str) -> tuple[dict[str, str], list[bytes]]:
 
 
 def unpacked(pieces: list[bytes]) -> list[bytes]:
-    """What can be read once each piece has arrived."""
+    """Returns the decompressed content that is available after each piece."""
     decoder = zlib.decompressobj(16 + zlib.MAX_WBITS)
     return [decoder.decompress(piece) for piece in pieces]
 

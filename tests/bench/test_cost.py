@@ -1,4 +1,4 @@
-"""What holds of every bill, whatever was measured."""
+"""Tests the rules of every bill, whatever was measured."""
 
 import pytest
 from bench.bill import Bill

@@ -1,4 +1,4 @@
-"""What people ask, as they type it: each script of tests/data/cases/query, of one server."""
+"""Runs the query scripts, each of tests/data/cases/query, on one server."""
 
 from pathlib import Path
 

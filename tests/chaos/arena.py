@@ -10,7 +10,7 @@ from tests.server import SpanlakeServer
 
 @dataclass(frozen=True)
 class Life:
-    """One server process, from its start to its death."""
+    """Server process from its start to its death."""
 
     number: int
     server: SpanlakeServer

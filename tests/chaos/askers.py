@@ -22,7 +22,7 @@ _SUM = "{ } | sum_over_time(span.chaos.weight) by (resource.service.name)"
 
 
 class Asker:
-    """One client that asks one thing after another."""
+    """Client that sends queries, each after the answer to the last."""
 
     def __init__(self, arena: Arena, ledger: Ledger, number: int) -> None:
         self.answers: Counter[str] = Counter()

@@ -19,7 +19,7 @@ TENANT = "single-tenant"
 
 @dataclass(frozen=True)
 class Inspection:
-    """What stands in the index, and in the objects that it names."""
+    """Content of the index, and of the objects that it names."""
 
     live: Sequence[Block]
     lost: Sequence[str]  # paths of live blocks without an object
@@ -28,11 +28,11 @@ class Inspection:
 
     @property
     def repeated(self) -> int:
-        """How many spans are there more than once."""
+        """Number of spans that are stored more than once."""
         return sum(count > 1 for count in self.rows.values())
 
     def violations(self, ledger: Ledger) -> Iterator[str]:
-        """What is not as it must be while clients still wait for answers."""
+        """Yields the violations of the rules that hold while clients still wait for answers."""
         spans = ledger.spans()
         yield from (f"{path} has an entry but no object" for path in self.lost)
         yield from (f"{path} has not as many rows as its entry says" for path in self.miscounted)
@@ -43,7 +43,7 @@ class Inspection:
                 yield f"{_named(id_)} is there {count} times"
 
     def violations_in_the_end(self, ledger: Ledger) -> Iterator[str]:
-        """What is not as it must be when all clients are done and all blocks are compacted."""
+        """Yields the violations of the rules that hold when all clients are done and all blocks are compacted."""
         yield from self.violations(ledger)
         yield from (f"{_named(id_)} is there {count} times" for id_, count in self.rows.items() if count > 1)
         if self.rows.keys() != ledger.spans().certain:
@@ -66,7 +66,7 @@ def inspect(storage: ChaosStorage) -> Inspection:
 
 
 def _read(objects: Objects, blocks: Sequence[Block]) -> tuple[Counter[str], Counter[bytes]]:
-    """How many rows each block has, and how often each span is in them that is not hidden."""
+    """Counts the rows of each block, and the rows of each span among them that are not hidden."""
     counted: Counter[str] = Counter()
     rows: Counter[bytes] = Counter()
     for block in blocks:

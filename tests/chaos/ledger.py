@@ -1,4 +1,4 @@
-"""What was sent, acknowledged and deleted, from which follows what any answer may be."""
+"""Records requests sent, acknowledged and deleted, from which follow the answers that are allowed."""
 
 import random
 from collections.abc import Callable, Iterable
@@ -10,7 +10,7 @@ from tests.chaos.spans import SPANS_OF_TRACE, Sending, World
 
 @dataclass
 class _Fate:
-    """What has become of a request."""
+    """State of a request."""
 
     chances: set[object] = field(default_factory=set)  # to be stored once each
     acknowledged: bool = False
@@ -18,7 +18,7 @@ class _Fate:
 
 @dataclass(frozen=True)
 class Knowledge:
-    """What is known at one moment: of the spans of a trace, or of spans that are counted."""
+    """Knowledge at one moment of the spans of a trace, or of spans that are counted."""
 
     certain: frozenset[bytes]  # spans that are stored
     possible: frozenset[bytes]  # these, and others that may be
@@ -64,7 +64,7 @@ class Ledger:
             self._gone.add(trace_id)
 
     def is_doomed(self, trace_id: bytes) -> bool:
-        """Whether somebody has asked to delete it."""
+        """Returns True where a client has requested the trace's deletion."""
         with self._lock:
             return trace_id in self._doomed
 
@@ -83,11 +83,11 @@ class Ledger:
         return sending if all(fate is not None and fate.acknowledged for fate in fates) else None
 
     def trace(self, sending: Sending, trace_id: bytes) -> Knowledge:
-        """What is known of one of the traces of a request."""
+        """Returns the knowledge of one trace of a request."""
         return self._known(sending.siblings, frozenset({trace_id}))
 
     def spans(self) -> Knowledge:
-        """What is known of all spans together."""
+        """Returns the knowledge of all spans together."""
         with self._lock:
             sendings = list(self._fates)
         return self._known(sendings)
@@ -121,12 +121,12 @@ class Ledger:
         return Knowledge(frozenset(certain), frozenset(possible))
 
     def chances(self, sending: Sending) -> int:
-        """How often a request may have been stored."""
+        """Returns the number of times that a request may have been stored."""
         with self._lock:
             return len(self._fates[sending].chances)
 
     def figures(self) -> str:
-        """What has happened so far, in a line."""
+        """Summarises the run so far in a line."""
         with self._lock:
             acknowledged = sum(fate.acknowledged for fate in self._fates.values())
             again = sum(len(fate.chances) > 1 for fate in self._fates.values())

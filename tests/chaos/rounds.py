@@ -73,7 +73,7 @@ def run(directory: Path, seed: int, rounds: int, storage: ChaosStorage | None = 
 
 
 def _round(stage: Stage) -> str:
-    """One life of the server; returns how it ended."""
+    """Runs one life of the server; returns how it ended."""
     death = Death.by(stage.chance, stage.storage.backend)
     with stage.life({DEATH: death.point} if death.point else {}) as life:
         _let_live(stage, life, death)
@@ -97,7 +97,7 @@ def _let_live(stage: Stage, life: Life, death: Death) -> None:
 
 
 def _is_ready(life: Life, death: Death) -> bool:
-    """Whether it has come to be; False when it met its death before."""
+    """Returns True where the server is ready; False when it met its death before."""
     try:
         life.server.wait_until_ready()
     except RuntimeError as error:

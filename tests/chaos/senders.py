@@ -41,7 +41,7 @@ class Unexpected(Exception):  # noqa: N818
 
 
 class Sender:
-    """One client."""
+    """Client that sends spans."""
 
     def __init__(
         self, arena: Arena, ledger: Ledger, number: int, ways: "Sequence[Way] | None" = None, pause: float = PAUSE

@@ -1,4 +1,4 @@
-"""What clients send: every span can be told apart, and what it was can be told from its id alone."""
+"""Generates the spans of clients: each span differs from all others, and its content follows from its id alone."""
 
 import hashlib
 from collections.abc import Iterable
@@ -50,13 +50,13 @@ class Sending:
 
 @dataclass(frozen=True)
 class World:
-    """What the ids and times of a run are made from."""
+    """Seed and time from which the ids and times of a run are made."""
 
     seed: int
     now_ns: int
 
     def trace_id(self, sending: Sending, which: int) -> bytes:
-        """One of the traces of a request; the requests before or after it may have spans of it too."""
+        """Returns the id of a trace of a request; the requests before or after it may have spans of it too."""
         text = f"{self.seed} {sending.client} {sending.number // REQUESTS_OF_TRACE} {which}"
         return hashlib.blake2b(text.encode(), digest_size=16).digest()
 

@@ -28,7 +28,7 @@ _LAST_SECONDS = 1.0
 
 
 class Violated(AssertionError):  # noqa: N818
-    """What must hold does not."""
+    """Violation of a rule that must hold."""
 
 
 class Stage:
@@ -116,7 +116,7 @@ class Stage:
             life.server.stop()
 
     def answers(self) -> Counter[str]:
-        """What clients were answered, by status or error."""
+        """Counts the answers to clients by status or error."""
         sent = sum((sender.answers for sender in self._senders), Counter[str]())
         return sum((asker.answers for asker in self._askers), sent)
 

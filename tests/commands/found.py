@@ -24,7 +24,7 @@ def found_span(
 
 
 def two_traces() -> dict[str, Any]:
-    """One trace with two spans shown of five that matched, one of the shortest kind whose root is not known."""
+    """Returns a trace with two spans shown of five that matched, and a minimal trace whose root is not known."""
     status, code = attribute("status", stringValue="error"), attribute("http.status_code", intValue="503")
     spans = [found_span(1, "GET /cart", status, code, after_ms=20, length_ms=30), found_span(2, "bank", status)]
     matched = {"spans": spans, "matched": 5}

@@ -4,5 +4,5 @@ from textwrap import dedent
 
 
 def page(text: str) -> str:
-    """What stands between the quotes, without the first line break and the margin."""
+    """Returns the text without its first line break and its margin."""
     return dedent(text).removeprefix("\n")

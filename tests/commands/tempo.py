@@ -22,7 +22,7 @@ class Asked:
 
 @dataclass
 class Tempo:
-    """What the server answers next, and what it was asked."""
+    """Stand-in for a server: its next answer, and the requests it received."""
 
     url: str
     status: int = 200

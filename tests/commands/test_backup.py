@@ -51,7 +51,7 @@ def data(start_server: StartServer) -> Path:
     return server.data
 
 
-def test_backup_and_restore(data: Path, tmp_path: Path) -> None:
+def test_backup_restores_equal_store(data: Path, tmp_path: Path) -> None:
     result = run("backup", tmp_path / "backup", "--data", data)
     assert result.exit_code == 0
     assert "1 block with 2 spans" in result.stdout
@@ -63,7 +63,7 @@ def test_backup_and_restore(data: Path, tmp_path: Path) -> None:
     assert names(tmp_path / "new") == ["a", "b"]
 
 
-def test_a_restored_store_is_served(data: Path, tmp_path: Path, start_server: StartServer) -> None:
+def test_restored_store_is_served(data: Path, tmp_path: Path, start_server: StartServer) -> None:
     run("backup", tmp_path / "backup", "--data", data)
     run("restore", tmp_path / "backup", "--data", tmp_path / "new")
     server = start_server(data=tmp_path / "new")
@@ -73,7 +73,7 @@ def test_a_restored_store_is_served(data: Path, tmp_path: Path, start_server: St
     assert names(tmp_path / "new") == ["a", "b", "c"]
 
 
-def test_a_trace_deleted_before_the_backup_is_not_in_the_restored_store(
+def test_restored_store_lacks_traces_deleted_before_backup(
     data: Path, tmp_path: Path, start_server: StartServer
 ) -> None:
     with opened(data) as (_, index):
@@ -93,7 +93,7 @@ def test_restore_refuses_a_store_that_is_not_empty(data: Path, tmp_path: Path) -
     assert names(data) == ["a", "b"]
 
 
-def test_snapshots_are_listed_chosen_and_verified(data: Path, tmp_path: Path) -> None:
+def test_backup_lists_selects_and_verifies_snapshots(data: Path, tmp_path: Path) -> None:
     backup = tmp_path / "backup"
     first = run("backup", backup, "--data", data).stdout.partition(":")[0]
     second = run("backup", backup, "--data", data).stdout.partition(":")[0]
@@ -110,13 +110,13 @@ def test_snapshots_are_listed_chosen_and_verified(data: Path, tmp_path: Path) ->
     assert SqliteIndex(tmp_path / "new" / "index.sqlite").tenants() == []
 
 
-def test_old_snapshots_are_removed(data: Path, tmp_path: Path) -> None:
+def test_backup_removes_old_snapshots(data: Path, tmp_path: Path) -> None:
     for _ in range(3):
         assert run("backup", tmp_path / "backup", "--data", data, "--keep", "2").exit_code == 0
     assert len(run("restore", tmp_path / "backup", "--list").stdout.splitlines()) == 2
 
 
-def test_damaged_blocks_are_named_and_the_others_saved(data: Path, tmp_path: Path) -> None:
+def test_backup_names_damaged_blocks_and_saves_others(data: Path, tmp_path: Path) -> None:
     for block in (data / "spans").rglob("*.parquet"):
         block.write_bytes(block.read_bytes()[:-1])
     result = run("backup", tmp_path / "backup", "--data", data)
@@ -125,13 +125,13 @@ def test_damaged_blocks_are_named_and_the_others_saved(data: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize("place", [".", "backup", "../data/spans"])
-def test_a_backup_within_the_store_is_refused(place: str, data: Path) -> None:
+def test_backup_refuses_directory_within_store(place: str, data: Path) -> None:
     result = run("backup", data / place, "--data", data)
     assert result.exit_code == 2
     assert "within the store" in result.stderr
 
 
-def test_places_without_a_backup_are_told(data: Path, tmp_path: Path) -> None:
+def test_restore_reports_place_without_backup(data: Path, tmp_path: Path) -> None:
     for arguments in (("--list",), ("--verify",), ("--data", tmp_path / "new")):
         result = run("restore", tmp_path / "nothing", *arguments)
         assert result.exit_code == 2
@@ -151,9 +151,7 @@ def in_background(action: threading.Thread, stop: threading.Event) -> Iterator[N
         action.join()
 
 
-def test_what_was_acknowledged_before_is_in_a_backup_of_a_busy_server(
-    start_server: StartServer, tmp_path: Path
-) -> None:
+def test_backup_of_busy_server_has_spans_acknowledged_before(start_server: StartServer, tmp_path: Path) -> None:
     server = start_server()
     acknowledged: list[str] = []
     stop = threading.Event()
@@ -181,7 +179,7 @@ def test_what_was_acknowledged_before_is_in_a_backup_of_a_busy_server(
     assert acknowledged
 
 
-def test_from_a_directory_to_s3_and_back_to_aws(data: Path, tmp_path: Path, cloud: Cloud) -> None:
+def test_backup_copies_directory_to_s3_and_restores_to_aws(data: Path, tmp_path: Path, cloud: Cloud) -> None:
     backup = f"s3://{cloud.bucket()}/backup"
     assert run("backup", backup, "--data", data).exit_code == 0
     assert "0 blocks copied" in run("backup", backup, "--data", data, "--keep", "1").stdout
@@ -195,16 +193,14 @@ def test_from_a_directory_to_s3_and_back_to_aws(data: Path, tmp_path: Path, clou
     assert run("backup", f"{where[1]}/below", *where).exit_code == 2
 
 
-def test_the_manifest_tells_what_there_is(data: Path, tmp_path: Path) -> None:
+def test_backup_manifest_lists_its_content(data: Path, tmp_path: Path) -> None:
     run("backup", tmp_path / "backup", "--data", data)
     (manifest,) = (json.loads(path.read_text()) for path in tmp_path.glob("backup/snapshots/*/manifest.json"))
     assert (manifest["format"], manifest["blocks"], manifest["spans"]) == (1, 1, 2)
     assert sum(info.size for info in LocalObjects(tmp_path / "backup").list("spans/")) == manifest["bytes"]
 
 
-def test_an_index_rebuilt_after_a_restore_does_not_bring_deleted_traces_back(
-    tmp_path: Path, start_server: StartServer
-) -> None:
+def test_reindex_after_restore_does_not_revive_deleted_traces(tmp_path: Path, start_server: StartServer) -> None:
     server = start_server()
     store(server, "deleted")
     kept = export_request("kept")

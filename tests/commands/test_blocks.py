@@ -37,14 +37,14 @@ def read(sql: str) -> list[tuple[object, ...]]:
         return sorted(connection.execute("SELECT tenant, name FROM spans").fetchall())
 
 
-def test_lines_are_files(data: Path) -> None:
+def test_blocks_prints_a_file_a_line(data: Path) -> None:
     lines = run("blocks", "--data", data).stdout.splitlines()
     assert len(lines) == 3
     assert all(Path(line).is_file() for line in lines)
     assert len(run("blocks", "--data", data, "--tenant", "other").stdout.splitlines()) == 1
 
 
-def test_json_tells_what_the_index_says(data: Path) -> None:
+def test_blocks_json_matches_index(data: Path) -> None:
     (block,) = json.loads(run("blocks", "--data", data, "--json", "--tenant", "other").stdout)
     assert Path(block.pop("uri")).stat().st_size == block.pop("bytes")
     assert block == {
@@ -58,11 +58,11 @@ def test_json_tells_what_the_index_says(data: Path) -> None:
     }
 
 
-def test_sql_makes_a_view(data: Path) -> None:
+def test_blocks_sql_makes_a_view(data: Path) -> None:
     assert read(run("blocks", "--data", data, "--sql").stdout) == [(TENANT, "a"), (TENANT, "b"), ("other", "c")]
 
 
-def test_sql_leaves_out_the_spans_that_a_block_hides(data: Path) -> None:
+def test_blocks_sql_excludes_hidden_spans(data: Path) -> None:
     index = SqliteIndex(data / "index.sqlite")
     for block in index.find(TENANT, 0, 2**63 - 1):
         index.hide([block], b"a" * 16)
@@ -71,14 +71,14 @@ def test_sql_leaves_out_the_spans_that_a_block_hides(data: Path) -> None:
     assert read(run("blocks", "--data", data, "--sql").stdout) == [(TENANT, "b"), ("other", "a"), ("other", "c")]
 
 
-def test_output_replaces_a_file(data: Path, tmp_path: Path) -> None:
+def test_blocks_output_replaces_a_file(data: Path, tmp_path: Path) -> None:
     (tmp_path / "live").write_text("old")
     assert run("blocks", "--data", data, "--output", tmp_path / "live").stdout == ""
     assert len((tmp_path / "live").read_text().splitlines()) == 3
     assert run("blocks", "--data", data, "--output", tmp_path / "none" / "live").exit_code == 2
 
 
-def test_nothing_to_list(data: Path) -> None:
+def test_blocks_of_empty_store_prints_nothing(data: Path) -> None:
     assert run("blocks", "--data", data, "--tenant", "nobody").exit_code == 1
     assert run("blocks", "--data", data.parent).exit_code == 2
     assert run("blocks", "--data", data, "--json", "--sql").exit_code == 2

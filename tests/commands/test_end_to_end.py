@@ -35,38 +35,38 @@ def stored(server: SpanlakeServer, tenant: str) -> str:
     return tenant
 
 
-def test_a_query_finds_the_trace(server: SpanlakeServer, stored: str) -> None:
+def test_query_finds_stored_trace(server: SpanlakeServer, stored: str) -> None:
     result = ask(server, stored, "query", "{ status = error }")
     assert result.exit_code == 0
     for part in (ID.lstrip("0"), "frontend  GET /checkout", "POST /charge", "status=error", "1 trace."):
         assert part in result.stdout
 
 
-def test_a_metrics_query_draws_series(server: SpanlakeServer, stored: str) -> None:
+def test_query_of_metrics_draws_series(server: SpanlakeServer, stored: str) -> None:
     result = ask(server, stored, "query", "{} | count_over_time() by (resource.service.name)", "--since", "10m")
     assert result.exit_code == 0
     for part in ("resource.service.name", "cart", "frontend", "payment", "3 series from"):
         assert part in result.stdout
 
 
-def test_the_trace_is_drawn(server: SpanlakeServer, stored: str) -> None:
+def test_trace_draws_stored_trace(server: SpanlakeServer, stored: str) -> None:
     result = ask(server, stored, "trace", ID)
     assert result.exit_code == 0
     assert "5 spans, 3 services, 2 errors" in result.stdout
     assert "✗ payment POST /charge" in result.stdout
 
 
-def test_json(server: SpanlakeServer, stored: str) -> None:
+def test_commands_print_json_of_server(server: SpanlakeServer, stored: str) -> None:
     assert len(json.loads(ask(server, stored, "query", "{}", "--json").stdout)["traces"]) == 1
     assert json.loads(ask(server, stored, "trace", ID, "--json").stdout)["trace"]["resourceSpans"]
 
 
 @pytest.mark.parametrize("arguments", [("query", "{ name = `nothing` }"), ("trace", "1"), ("trace", "1", "--json")])
-def test_nothing_found(server: SpanlakeServer, stored: str, arguments: tuple[str, ...]) -> None:
+def test_commands_report_nothing_found(server: SpanlakeServer, stored: str, arguments: tuple[str, ...]) -> None:
     assert ask(server, stored, *arguments).exit_code == 1
 
 
-def test_an_error_in_the_query(server: SpanlakeServer, tenant: str) -> None:
+def test_query_shows_error_of_server(server: SpanlakeServer, tenant: str) -> None:
     result = ask(server, tenant, "query", "{ .a = }")
     assert result.exit_code == 2
     assert result.stderr.endswith("\n{ .a = }\n       ^\n")

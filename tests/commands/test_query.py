@@ -13,7 +13,7 @@ from tests.commands.tempo import Tempo
 RANGE = ("--start", "2026-11-22T12:00", "--end", "2026-11-22T13:00:00Z")
 
 
-def test_the_question_for_traces(tempo: Tempo, run: Run) -> None:
+def test_query_requests_search(tempo: Tempo, run: Run) -> None:
     tempo.answers(two_traces())
     run("query", "{ name = `a+b&c` }", *RANGE, "--limit", "7", "--spss", "2", "--tenant", "shop", "-H", "X-A: b: c")
     assert tempo.last.path == "/api/search"
@@ -29,20 +29,20 @@ def test_the_question_for_traces(tempo: Tempo, run: Run) -> None:
     assert tempo.last.headers["x-a"] == "b: c"
 
 
-def test_the_question_for_series(tempo: Tempo, run: Run) -> None:
+def test_query_requests_query_range(tempo: Tempo, run: Run) -> None:
     tempo.answers(two_series())
     run("query", "{} | rate()", *RANGE, "--step", "5m")
     assert tempo.last.path == "/api/metrics/query_range"
     assert tempo.last.params == {"q": "{} | rate()", "start": "1795348800", "end": "1795352400", "step": "300s"}
 
 
-def test_the_server_chooses_the_step(tempo: Tempo, run: Run) -> None:
+def test_query_without_step_leaves_it_to_server(tempo: Tempo, run: Run) -> None:
     tempo.answers(two_series())
     run("query", "{} | rate()", *RANGE)
     assert "step" not in tempo.last.params
 
 
-def test_traces(tempo: Tempo, run: Run) -> None:
+def test_query_prints_traces(tempo: Tempo, run: Run) -> None:
     tempo.answers(two_traces())
     result = run("query", "{ status = error }")
     assert result.exit_code == 0
@@ -65,7 +65,7 @@ def test_traces(tempo: Tempo, run: Run) -> None:
     )
 
 
-def test_traces_on_a_wide_terminal(tempo: Tempo, run: Run) -> None:
+def test_query_prints_traces_on_wide_terminal(tempo: Tempo, run: Run) -> None:
     tempo.answers(two_traces())
     lines = run("query", "{ status = error }", columns=120).stdout.splitlines()
     assert lines[0].endswith("  Matched  Root service          Root span")
@@ -73,7 +73,7 @@ def test_traces_on_a_wide_terminal(tempo: Tempo, run: Run) -> None:
     assert lines[2] == "    0000000000000001     +20ms     30ms  GET /cart  status=error  http.status_code=503"
 
 
-def test_several_span_sets_and_what_was_computed_of_them(tempo: Tempo, run: Run) -> None:
+def test_query_prints_several_span_sets_with_attributes(tempo: Tempo, run: Run) -> None:
     answer = two_traces()
     count = attribute("count()", intValue="2")
     answer["traces"][0]["spanSets"] = [
@@ -92,7 +92,7 @@ def test_several_span_sets_and_what_was_computed_of_them(tempo: Tempo, run: Run)
 
 
 @pytest.mark.parametrize("key", ["spanSet", "spanSets"])
-def test_servers_old_and_new(tempo: Tempo, run: Run, key: str) -> None:
+def test_query_reads_answers_of_old_and_new_servers(tempo: Tempo, run: Run, key: str) -> None:
     answer = two_traces()
     sets = answer["traces"][0].pop("spanSets")
     answer["traces"][0][key] = sets if key == "spanSets" else sets[0]
@@ -100,7 +100,7 @@ def test_servers_old_and_new(tempo: Tempo, run: Run, key: str) -> None:
     assert "GET /cart" in run("query", "{}").stdout
 
 
-def test_the_limit_is_mentioned_when_it_is_reached(tempo: Tempo, run: Run) -> None:
+def test_query_mentions_limit_when_reached(tempo: Tempo, run: Run) -> None:
     tempo.answers({**two_traces(), "message": "some blocks were left out"})
     last = run("query", "{}", "--limit", "2").stdout.splitlines()[-1]
     assert last == "2 traces, as many as --limit allows. some blocks were left out"
@@ -122,7 +122,7 @@ def two_series() -> dict[str, object]:
     }
 
 
-def test_series(tempo: Tempo, run: Run) -> None:
+def test_query_prints_series(tempo: Tempo, run: Run) -> None:
     tempo.answers(two_series())
     result = run("query", "{} | rate() by (resource.service.name)")
     assert result.exit_code == 0
@@ -157,7 +157,9 @@ def test_series(tempo: Tempo, run: Run) -> None:
         ([[]], "Series", [""]),
     ],
 )
-def test_labels(tempo: Tempo, run: Run, labels: list[object], heading: str, names: list[str]) -> None:
+def test_query_prints_labels_of_series(
+    tempo: Tempo, run: Run, labels: list[object], heading: str, names: list[str]
+) -> None:
     samples = [{"timestampMs": "60000", "value": 1}]
     tempo.answers({"series": [{"labels": labels, "samples": samples} for labels in labels]})
     head, _, *rows, _ = run("query", "{} | rate()").stdout.splitlines()
@@ -165,7 +167,7 @@ def test_labels(tempo: Tempo, run: Run, labels: list[object], heading: str, name
     assert [row[: row.index(" 1 ")].strip() for row in rows] == names
 
 
-def test_samples_of_every_kind(tempo: Tempo, run: Run) -> None:
+def test_query_prints_samples_of_every_kind(tempo: Tempo, run: Run) -> None:
     tempo.answers({"series": [{"samples": [{"value": "NaN"}, {"timestampMs": 5}, {"value": "1e300"}]}, {}]})
     result = run("query", "{} | rate()")
     assert result.exit_code == 0
@@ -177,7 +179,7 @@ def test_samples_of_every_kind(tempo: Tempo, run: Run) -> None:
     ("query", "complaint"),
     [("{ name = `a` }", "no trace matches from"), ("{} | rate()", "no time series from")],
 )
-def test_nothing_found(tempo: Tempo, run: Run, query: str, complaint: str) -> None:
+def test_query_reports_nothing_found(tempo: Tempo, run: Run, query: str, complaint: str) -> None:
     tempo.answers({})
     result = run("query", query, *RANGE)
     assert (result.exit_code, result.stdout) == (1, "")
@@ -185,19 +187,19 @@ def test_nothing_found(tempo: Tempo, run: Run, query: str, complaint: str) -> No
 
 
 @pytest.mark.parametrize(("query", "answer"), [("{}", two_traces()), ("{} | rate()", two_series())])
-def test_json(tempo: Tempo, run: Run, query: str, answer: object) -> None:
+def test_query_json_prints_answer_unchanged(tempo: Tempo, run: Run, query: str, answer: object) -> None:
     tempo.answers(answer)
     result = run("query", query, "--json")
     assert (result.exit_code, result.stdout_bytes) == (0, json.dumps(answer).encode() + b"\n")
 
 
-def test_json_of_nothing(tempo: Tempo, run: Run) -> None:
+def test_query_json_prints_empty_answer(tempo: Tempo, run: Run) -> None:
     tempo.answers({"traces": []})
     result = run("query", "{}", "--json")
     assert (result.exit_code, result.stdout) == (1, '{"traces": []}\n')
 
 
-def test_an_error_of_the_server_is_shown_in_the_query(tempo: Tempo, run: Run) -> None:
+def test_query_shows_error_of_server_at_position(tempo: Tempo, run: Run) -> None:
     tempo.answers(b"line 2, column 5: expected a value, found `}`\n", 400)
     result = run("query", "{ .a =\nほ = }")
     assert (result.exit_code, result.stdout) == (2, "")
@@ -210,12 +212,12 @@ def test_an_error_of_the_server_is_shown_in_the_query(tempo: Tempo, run: Run) ->
     )
 
 
-def test_a_query_that_only_the_server_may_understand_is_asked(tempo: Tempo, run: Run) -> None:
+def test_query_sends_unparsable_query_to_server(tempo: Tempo, run: Run) -> None:
     tempo.answers(two_traces())
     assert run("query", "{} | something_new()").exit_code == 0
 
 
-def test_data_cannot_speak_to_the_terminal(tempo: Tempo, run: Run) -> None:
+def test_query_escapes_control_characters_in_data(tempo: Tempo, run: Run) -> None:
     evil = "[bold red]\x1b]0;title\x07\r\n\x9b1A\u202etxt[/]:bomb:\ud800"
     answer = two_traces()
     answer["message"] = evil
@@ -231,7 +233,7 @@ def test_data_cannot_speak_to_the_terminal(tempo: Tempo, run: Run) -> None:
     assert r"[bold red]\x1b]0;title\x07\r\n\x9b1A\u202etxt[/]:bomb:\ud800" in shown
 
 
-def test_labels_cannot_speak_to_the_terminal(tempo: Tempo, run: Run) -> None:
+def test_query_escapes_control_characters_in_labels(tempo: Tempo, run: Run) -> None:
     evil = "[red]\x1b[2J[/]"
     tempo.answers({"series": [{"labels": [attribute(evil, stringValue=evil)]}], "message": evil})
     shown = run("query", "{} | rate()", columns=200).stdout
@@ -239,7 +241,7 @@ def test_labels_cannot_speak_to_the_terminal(tempo: Tempo, run: Run) -> None:
     assert shown.count(r"[red]\x1b[2J[/]") == 3
 
 
-def test_errors_cannot_speak_to_the_terminal(tempo: Tempo, run: Run) -> None:
+def test_query_escapes_control_characters_in_errors(tempo: Tempo, run: Run) -> None:
     tempo.answers(b"line 1, column 2: \x1b[2J\x9b", 400)
     result = run("query", "{\x1b[2J}")
     assert "\x1b" not in result.stderr
@@ -260,7 +262,7 @@ def test_errors_cannot_speak_to_the_terminal(tempo: Tempo, run: Run) -> None:
         (("--tenant", "a\nb"), "invalid tenant"),
     ],
 )
-def test_options_that_make_no_sense(tempo: Tempo, run: Run, arguments: tuple[str, ...], complaint: str) -> None:
+def test_query_rejects_invalid_options(tempo: Tempo, run: Run, arguments: tuple[str, ...], complaint: str) -> None:
     result = run("query", "{}", *arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith(f"spanlake: {complaint}")
@@ -268,6 +270,6 @@ def test_options_that_make_no_sense(tempo: Tempo, run: Run, arguments: tuple[str
 
 
 @pytest.mark.parametrize("arguments", [(), ("--limit", "0"), ("--spss", "-1"), ("--timeout", "0"), ("--no-such", "1")])
-def test_usage_errors(tempo: Tempo, run: Run, arguments: tuple[str, ...]) -> None:
+def test_query_reports_usage_errors(tempo: Tempo, run: Run, arguments: tuple[str, ...]) -> None:
     assert run("query", *(["{}", *arguments] if arguments else [])).exit_code == 2
     assert not tempo.asked

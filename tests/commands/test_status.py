@@ -32,7 +32,7 @@ def cells(output: str) -> list[list[str]]:
     return [line.split() for line in output.splitlines() if line.strip()]
 
 
-def test_a_server_is_asked(run: Run, tempo: Tempo) -> None:
+def test_status_reports_running_server(run: Run, tempo: Tempo) -> None:
     tempo.answers({"store": [DAY]})
     result = run("status")
     assert result.exit_code == 0
@@ -40,12 +40,12 @@ def test_a_server_is_asked(run: Run, tempo: Tempo) -> None:
     assert cells(result.stdout)[-1] == ["shop", "2026-11-22", "5", "12,345", "81", "kB", "0:", "4,", "2:", "1"]
 
 
-def test_several_days_have_a_sum(run: Run, tempo: Tempo) -> None:
+def test_status_sums_several_days(run: Run, tempo: Tempo) -> None:
     tempo.answers({"store": [DAY, DAY]})
     assert cells(run("status").stdout)[-1] == ["All", "10", "24,690", "162", "kB"]
 
 
-def test_a_directory_is_looked_into(run: Run, tempo: Tempo, data: Path) -> None:
+def test_status_reports_directory(run: Run, tempo: Tempo, data: Path) -> None:
     result = run("status", "--data", str(data))
     assert [row[:4] for row in cells(result.stdout)[2:4]] == [
         ["shop", "2026-11-22", "2", "2"],
@@ -54,14 +54,14 @@ def test_a_directory_is_looked_into(run: Run, tempo: Tempo, data: Path) -> None:
     assert tempo.asked == []
 
 
-def test_json(run: Run, tempo: Tempo, data: Path) -> None:
+def test_status_json_prints_totals(run: Run, tempo: Tempo, data: Path) -> None:
     tempo.answers({"store": [DAY]})
     assert json.loads(run("status", "--json").stdout) == {"store": [DAY]}
     told = json.loads(run("status", "--json", "--data", str(data)).stdout)
     assert [(day["date"], day["blocks"]) for day in told["store"]] == [("2026-11-22", 2), ("2026-11-23", 1)]
 
 
-def test_nothing_is_stored(run: Run, tempo: Tempo) -> None:
+def test_status_reports_empty_store(run: Run, tempo: Tempo) -> None:
     tempo.answers({"store": []})
     result = run("status")
     assert result.exit_code == 1
@@ -71,7 +71,7 @@ def test_nothing_is_stored(run: Run, tempo: Tempo) -> None:
 @pytest.mark.parametrize(
     "answer", [b"<html>", [], {"store": 1}, {"store": [{"tenant": 1}]}, {"store": [{"blocks": -1}]}]
 )
-def test_answers_of_something_else(run: Run, tempo: Tempo, answer: object) -> None:
+def test_status_rejects_answer_of_another_server(run: Run, tempo: Tempo, answer: object) -> None:
     tempo.answers(answer)
     result = run("status")
     assert result.exit_code == 2
@@ -79,14 +79,14 @@ def test_answers_of_something_else(run: Run, tempo: Tempo, answer: object) -> No
 
 
 @pytest.mark.parametrize("command", ["status", "compact"])
-def test_a_directory_without_data(run: Run, tmp_path: Path, command: str) -> None:
+def test_commands_report_directory_without_data(run: Run, tmp_path: Path, command: str) -> None:
     result = run(command, "--data", str(tmp_path))
     assert result.exit_code == 2
     assert "holds no index.sqlite" in result.stderr
     assert not list(tmp_path.iterdir())
 
 
-def test_compact_merges_what_there_is(run: Run, data: Path) -> None:
+def test_compact_merges_blocks(run: Run, data: Path) -> None:
     result = run("compact", "--data", str(data))
     assert result.exit_code == 0
     assert result.stdout == "3 blocks merged in 2 merges\n"
@@ -95,7 +95,7 @@ def test_compact_merges_what_there_is(run: Run, data: Path) -> None:
     assert run("compact", "--data", str(data)).stdout == "there was nothing to merge\n"
 
 
-def test_compact_works_beside_a_server(run: Run, start_server: StartServer) -> None:
+def test_compact_runs_beside_a_server(run: Run, start_server: StartServer) -> None:
     server = start_server()
     for name in ("one", "two"):
         assert server.post_traces(export_request(name).SerializeToString()).status == 200

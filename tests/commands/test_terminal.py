@@ -1,4 +1,4 @@
-"""What differs between a terminal, a file, and a terminal of the plainest kind."""
+"""Tests the output on a terminal, in a file, and on a terminal without colours and Unicode."""
 
 import os
 import pty
@@ -29,7 +29,7 @@ def on_a_terminal(tempo: Tempo, *arguments: str, environment: Mapping[str, str] 
     try:
         while part := os.read(ours, 1 << 16):
             written += part
-    except OSError:  # how Linux says that the other end was closed
+    except OSError:  # Linux reports a closed other end as an error
         pass
     finally:
         os.close(ours)
@@ -37,7 +37,7 @@ def on_a_terminal(tempo: Tempo, *arguments: str, environment: Mapping[str, str] 
     return written.decode().replace("\r\n", "\n")
 
 
-def test_colours_on_a_terminal(tempo: Tempo) -> None:
+def test_terminal_output_has_colours(tempo: Tempo) -> None:
     tempo.answers_trace(shop())
     written = on_a_terminal(tempo, "trace", ID)
     assert "\x1b[1;31m✗" in written
@@ -45,7 +45,7 @@ def test_colours_on_a_terminal(tempo: Tempo) -> None:
 
 
 @pytest.mark.parametrize("arguments", [("trace", ID), ("query", "{}")])
-def test_no_colours_when_they_are_not_wanted(tempo: Tempo, arguments: tuple[str, ...]) -> None:
+def test_terminal_output_has_no_colours_with_no_color(tempo: Tempo, arguments: tuple[str, ...]) -> None:
     if arguments[0] == "trace":
         tempo.answers_trace(shop())
     else:
@@ -53,14 +53,14 @@ def test_no_colours_when_they_are_not_wanted(tempo: Tempo, arguments: tuple[str,
     assert not re.search(COLOUR, on_a_terminal(tempo, *arguments, environment={"NO_COLOR": "1"}))
 
 
-def test_json_on_a_terminal_has_nothing_invisible(tempo: Tempo) -> None:
+def test_terminal_json_has_no_invisible_characters(tempo: Tempo) -> None:
     tempo.answers('{"traces": [{"rootTraceName": "ü\u202e\x9b"}],\n"x": "\U000e0041"}'.encode())
     shown = on_a_terminal(tempo, "query", "{}", "--json")
     assert shown == '{"traces": [{"rootTraceName": "ü\\u202e\\u009b"}],\n"x": "\\udb40\\udc41"}\n'
 
 
 @pytest.mark.parametrize("arguments", [("trace", ID), ("query", "{}")])
-def test_output_in_ascii(tempo: Tempo, arguments: tuple[str, ...]) -> None:
+def test_terminal_output_is_ascii_without_unicode(tempo: Tempo, arguments: tuple[str, ...]) -> None:
     answer = two_traces()
     answer["traces"][0]["rootTraceName"] = "日本"
     if arguments[0] == "trace":
@@ -74,7 +74,7 @@ def test_output_in_ascii(tempo: Tempo, arguments: tuple[str, ...]) -> None:
     assert (b"|-x payment" if arguments[0] == "trace" else b"frontend  ??") in result.stdout
 
 
-def test_a_reader_that_goes_away(tempo: Tempo) -> None:
+def test_output_to_closed_pipe_ends_quietly(tempo: Tempo) -> None:
     tempo.answers_trace(shop())
     environment = {**os.environ, "SPANLAKE_URL": tempo.url}
     process = subprocess.Popen(

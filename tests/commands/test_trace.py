@@ -8,7 +8,7 @@ from tests.commands.spans import ID, MS, START_NS, of_service, shop, span, trace
 from tests.commands.tempo import Tempo
 
 
-def test_the_question(tempo: Tempo, run: Run) -> None:
+def test_trace_requests_trace_by_id(tempo: Tempo, run: Run) -> None:
     tempo.answers_trace(shop())
     run("trace", ID, "--tenant", "shop", "--header", "Authorization: Bearer abc")
     assert (tempo.last.path, tempo.last.params) == (f"/api/v2/traces/{ID}", {})
@@ -17,7 +17,7 @@ def test_the_question(tempo: Tempo, run: Run) -> None:
     assert tempo.last.headers["authorization"] == "Bearer abc"
 
 
-def test_a_waterfall(tempo: Tempo, run: Run) -> None:
+def test_trace_draws_waterfall(tempo: Tempo, run: Run) -> None:
     tempo.answers_trace(shop())
     result = run("trace", ID)
     assert result.exit_code == 0
@@ -36,7 +36,7 @@ def test_a_waterfall(tempo: Tempo, run: Run) -> None:
     )
 
 
-def test_a_narrow_terminal_shortens_names(tempo: Tempo, run: Run) -> None:
+def test_trace_shortens_names_on_narrow_terminal(tempo: Tempo, run: Run) -> None:
     tempo.answers_trace(shop())
     assert run("trace", ID, columns=40).stdout.split("\n\n")[1] == page(
         """
@@ -50,7 +50,7 @@ def test_a_narrow_terminal_shortens_names(tempo: Tempo, run: Run) -> None:
     )
 
 
-def test_attributes(tempo: Tempo, run: Run) -> None:
+def test_trace_prints_attributes(tempo: Tempo, run: Run) -> None:
     spans = [span("charge", 1, length_ms=20, error=True), span("bank", 2, 1, start_ms=5, length_ms=5)]
     charge, bank = spans
     charge.kind, charge.status.message = charge.SPAN_KIND_SERVER, "card declined"
@@ -82,7 +82,7 @@ def test_attributes(tempo: Tempo, run: Run) -> None:
     )
 
 
-def test_what_is_odd_about_a_trace(tempo: Tempo, run: Run) -> None:
+def test_trace_reports_orphans_and_other_oddities(tempo: Tempo, run: Run) -> None:
     odd = of_service(
         "",
         span("orphan", 1, parent=9, length_ms=10),
@@ -120,7 +120,7 @@ def test_what_is_odd_about_a_trace(tempo: Tempo, run: Run) -> None:
 
 
 @pytest.mark.parametrize(("most", "lines"), [("1", 1), ("4", 4), ("5", 5), ("0", 5), ("1000", 5)])
-def test_as_many_spans_as_wanted(tempo: Tempo, run: Run, most: str, lines: int) -> None:
+def test_trace_prints_at_most_requested_spans(tempo: Tempo, run: Run, most: str, lines: int) -> None:
     tempo.answers_trace(shop())
     shown = run("trace", ID, "--max-spans", most).stdout
     assert len(shown.split("\n\n")[1].splitlines()) == 1 + lines
@@ -129,7 +129,7 @@ def test_as_many_spans_as_wanted(tempo: Tempo, run: Run, most: str, lines: int) 
     assert rest.get(lines, "") in shown
 
 
-def test_a_chain_of_thousands(tempo: Tempo, run: Run) -> None:
+def test_trace_draws_chain_of_thousands(tempo: Tempo, run: Run) -> None:
     deep = 3000
     chain = (span(f"level {number}", number, number - 1, length_ms=deep) for number in range(1, deep + 1))
     tempo.answers_trace(trace([of_service("deep", *chain)]))
@@ -139,7 +139,7 @@ def test_a_chain_of_thousands(tempo: Tempo, run: Run) -> None:
     assert f"deep level {deep}" in shown[-1]
 
 
-def test_data_cannot_speak_to_the_terminal(tempo: Tempo, run: Run) -> None:
+def test_trace_escapes_control_characters_in_data(tempo: Tempo, run: Run) -> None:
     evil = "[bold red]\x1b]0;title\x07\x1b[2J\r\n\x9b1A\u202etxt.exe[/]:bomb:"
     answer = trace([of_service(evil, span(evil, 1, error=True))])
     charged = answer.resource_spans[0].scope_spans[0]
@@ -154,7 +154,7 @@ def test_data_cannot_speak_to_the_terminal(tempo: Tempo, run: Run) -> None:
     assert r"[bold red]\x1b]0;title\x07\x1b[2J\r\n\x9b1A\u202etxt.exe[/]:bomb:" in shown
 
 
-def test_no_such_trace(tempo: Tempo, run: Run) -> None:
+def test_trace_reports_unknown_trace(tempo: Tempo, run: Run) -> None:
     tempo.answers_trace(None)
     result = run("trace", ID)
     assert (result.exit_code, result.stdout) == (1, "")
@@ -173,7 +173,9 @@ def test_no_such_trace(tempo: Tempo, run: Run) -> None:
         (200, b"\x0a\x03abc", 2, "not a trace in protobuf"),
     ],
 )
-def test_other_answers(tempo: Tempo, run: Run, status: int, body: object, exit_code: int, complaint: str) -> None:
+def test_trace_reports_malformed_answer(
+    tempo: Tempo, run: Run, status: int, body: object, exit_code: int, complaint: str
+) -> None:
     tempo.answers(body, status)
     result = run("trace", ID)
     assert (result.exit_code, result.stdout) == (exit_code, "")
@@ -181,7 +183,7 @@ def test_other_answers(tempo: Tempo, run: Run, status: int, body: object, exit_c
 
 
 @pytest.mark.parametrize("wrong", ["", "zz", "0x1f", "a/b", "..", "1" * 33, "\x1b[2J"])
-def test_an_id_that_is_none(tempo: Tempo, run: Run, wrong: str) -> None:
+def test_trace_rejects_malformed_id(tempo: Tempo, run: Run, wrong: str) -> None:
     result = run("trace", wrong)
     assert result.exit_code == 2
     assert "write 1 to 32 hex digits" in result.stderr
@@ -190,7 +192,7 @@ def test_an_id_that_is_none(tempo: Tempo, run: Run, wrong: str) -> None:
 
 
 @pytest.mark.parametrize("key", ["resourceSpans", "batches"])
-def test_json(tempo: Tempo, run: Run, key: str) -> None:
+def test_trace_json_prints_answer(tempo: Tempo, run: Run, key: str) -> None:
     body = b'{"trace": {"%s": [{}]},\n "x": "\xc3\xbc"}' % key.encode()
     tempo.answers(body)
     result = run("trace", ID, "--json")
@@ -199,7 +201,7 @@ def test_json(tempo: Tempo, run: Run, key: str) -> None:
 
 
 @pytest.mark.parametrize("body", [b"{}", b'{"trace":{}}', b'{"trace":null}'])
-def test_json_of_no_trace(tempo: Tempo, run: Run, body: bytes) -> None:
+def test_trace_json_of_unknown_trace_prints_answer_and_fails(tempo: Tempo, run: Run, body: bytes) -> None:
     tempo.answers(body)
     result = run("trace", ID, "--json")
     assert (result.exit_code, result.stdout_bytes) == (1, body + b"\n")

@@ -67,7 +67,7 @@ def file_of(path: Path, *requests: TracesData) -> Path:
     st.sampled_from(["json", "proto"]),
     st.sampled_from(["", ".gz", ".zst"]),
 )
-def test_what_is_exported_and_imported_is_equal(
+def test_export_and_import_restore_equal_spans(
     requests: Sequence[ExportTraceServiceRequest], file_format: str, suffix: str
 ) -> None:
     kept = validate(
@@ -90,14 +90,14 @@ def test_what_is_exported_and_imported_is_equal(
         assert otlp.normal(*traces_in(here / "second")) == expected
 
 
-def test_a_file_that_is_imported_twice_is_stored_once(tmp_path: Path) -> None:
+def test_import_stores_file_imported_twice_once(tmp_path: Path) -> None:
     file = file_of(tmp_path / "file", traces("a", "b"), traces("c"))
     for _ in range(2):
         assert run("import", file, "--data", tmp_path / "data").stdout == "3 spans imported from 1 file\n"
     assert names(tmp_path / "data") == ["a", "b", "c"]
 
 
-def test_spans_go_to_the_tenant_that_is_named(tmp_path: Path) -> None:
+def test_import_stores_spans_under_named_tenant(tmp_path: Path) -> None:
     file = file_of(tmp_path / "file", traces("a"))
     run("import", file, "--data", tmp_path / "data", "--tenant", "shop")
     assert names(tmp_path / "data", "shop") == ["a"]
@@ -107,7 +107,7 @@ def test_spans_go_to_the_tenant_that_is_named(tmp_path: Path) -> None:
     assert run("import", file, "--data", tmp_path / "data", "--tenant", "a|b").exit_code == 2
 
 
-def test_spans_older_than_the_retention_are_refused_in_words(tmp_path: Path) -> None:
+def test_import_explains_refusal_of_spans_older_than_retention(tmp_path: Path) -> None:
     file = file_of(tmp_path / "file", traces("old", start_ns=time.time_ns() - 8 * DAY_NS), traces("new"))
     result = run("import", file, "--data", tmp_path / "data", "--retention", "7d")
     assert result.exit_code == 0
@@ -115,7 +115,7 @@ def test_spans_older_than_the_retention_are_refused_in_words(tmp_path: Path) -> 
     assert "1 span was not stored: the span started before the retention period: raise --retention" in result.stderr
 
 
-def test_blocks_stay_whole_when_a_part_of_their_spans_is_refused_later(tmp_path: Path) -> None:
+def test_import_keeps_stored_blocks_when_retention_refuses_part_later(tmp_path: Path) -> None:
     midnight = time.time_ns() // DAY_NS * DAY_NS
     hours = [traces(f"{number}", start_ns=midnight + number) for number in range(2)]
     file = file_of(tmp_path / "file", *hours)
@@ -131,7 +131,7 @@ def jaeger_file(path: Path, *spans: object) -> Path:
     return path
 
 
-def test_jaeger_json_is_imported(tmp_path: Path) -> None:
+def test_import_reads_jaeger_json(tmp_path: Path) -> None:
     span = {"traceID": "1", "spanID": "2", "operationName": "get", "startTime": time.time_ns() // 1000, "duration": 5}
     good = span | {"processID": "p1"}
     result = run(
@@ -145,14 +145,14 @@ def test_jaeger_json_is_imported(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("write", [trace_v1, trace_v2, json_line, TracesData.SerializeToString])
-def test_other_formats_are_imported(write: object, tmp_path: Path) -> None:
+def test_import_reads_other_formats(write: object, tmp_path: Path) -> None:
     found = traces("a", "b")
     (tmp_path / "file").write_bytes(gzip.compress(write(found)))  # type: ignore[operator]
     assert run("import", tmp_path / "file", "--data", tmp_path / "data").exit_code == 0
     assert otlp.normal(*traces_in(tmp_path / "data")) == otlp.normal(found)
 
 
-def test_a_file_that_is_cut_short_is_imported_as_far_as_it_goes(tmp_path: Path) -> None:
+def test_import_reads_truncated_file_up_to_its_end(tmp_path: Path) -> None:
     whole = b"".join(map(protobuf_record, [traces("a"), traces("b")]))
     (tmp_path / "cut").write_bytes(whole[:-1])
     good = file_of(tmp_path / "good", traces("c"))
@@ -164,7 +164,7 @@ def test_a_file_that_is_cut_short_is_imported_as_far_as_it_goes(tmp_path: Path) 
     assert names(tmp_path / "data") == ["a", "c"]
 
 
-def test_a_damaged_line_is_told_and_the_others_stored(tmp_path: Path) -> None:
+def test_import_reports_damaged_line_and_stores_others(tmp_path: Path) -> None:
     good = json_line(traces("a")), json_line(traces("b"))
     (tmp_path / "file").write_bytes(good[0] + good[0][:40] + b"\n" + good[1])
     result = run("import", tmp_path / "file", "--data", tmp_path / "data")
@@ -173,7 +173,7 @@ def test_a_damaged_line_is_told_and_the_others_stored(tmp_path: Path) -> None:
     assert names(tmp_path / "data") == ["a", "b"]
 
 
-def test_a_message_that_is_not_otlp_is_told(tmp_path: Path) -> None:
+def test_import_reports_message_that_is_not_otlp(tmp_path: Path) -> None:
     bad = b"\xff" * 7
     (tmp_path / "file").write_bytes(protobuf_record(traces("a")) + len(bad).to_bytes(4) + bad)
     result = run("import", tmp_path / "file", "--data", tmp_path / "data")
@@ -182,7 +182,7 @@ def test_a_message_that_is_not_otlp_is_told(tmp_path: Path) -> None:
     assert names(tmp_path / "data") == ["a"]
 
 
-def test_a_file_that_is_not_there_is_told_before_anything_is_stored(tmp_path: Path) -> None:
+def test_import_reports_missing_file_before_storing(tmp_path: Path) -> None:
     result = run("import", file_of(tmp_path / "file", traces("a")), tmp_path / "gone", "--data", tmp_path / "data")
     assert result.exit_code == 2
     assert "gone cannot be read: No such file or directory" in result.stderr
@@ -209,7 +209,7 @@ def exported(data: Path, *arguments: object) -> list[str]:
     return [span["name"] for group in found for scope in group["scopeSpans"] for span in scope["spans"]]
 
 
-def test_export_takes_a_range_from_its_start_on_and_before_its_end(data: Path) -> None:
+def test_export_includes_start_and_excludes_end_of_range(data: Path) -> None:
     day = 86_400
     assert exported(data) == ["day 0", "day 1", "day 2"]
     assert exported(data, "--start", 1_790_000_000, "--end", 1_790_000_000 + day) == ["day 0"]
@@ -217,7 +217,7 @@ def test_export_takes_a_range_from_its_start_on_and_before_its_end(data: Path) -
     assert exported(data, "--start", 5, "--end", 6) == []
 
 
-def test_export_takes_a_query(data: Path) -> None:
+def test_export_selects_traces_by_query(data: Path) -> None:
     assert exported(data, "--query", '{ name = "day 1" }') == ["day 1"]
     assert exported(data, "--query", '{ name = "day 7" }') == []
     assert "day 0" in exported(data, "--query", '{ name =~ "day.*" }', "--end", 1_790_000_000 + 60)
@@ -237,7 +237,7 @@ def test_export_finds_all_matching_traces(tmp_path: Path, monkeypatch: pytest.Mo
     assert len(exported(tmp_path / "data", "--query", "{ duration > 0 }")) == 100
 
 
-def test_export_leaves_a_file_alone_when_it_fails(data: Path, tmp_path: Path) -> None:
+def test_export_leaves_file_unchanged_on_failure(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.write_text("before")
     for block in (data / "spans").rglob("*.parquet"):
@@ -253,17 +253,17 @@ def test_export_refuses_other_formats(data: Path) -> None:
     assert "write json or proto" in result.stderr
 
 
-def test_export_to_standard_output(data: Path) -> None:
+def test_export_writes_to_standard_output(data: Path) -> None:
     result = run("export", "-", "--data", data)
     assert len(json.loads(result.stdout.splitlines()[0])["resourceSpans"]) == 1
 
 
-def test_import_of_nothing(tmp_path: Path) -> None:
+def test_import_of_empty_file_stores_nothing(tmp_path: Path) -> None:
     (tmp_path / "empty").write_bytes(b"")
     assert run("import", tmp_path / "empty", "--data", tmp_path / "data").exit_code == 1
 
 
-def test_import_tells_what_no_file_of_spans_is(tmp_path: Path) -> None:
+def test_import_rejects_unknown_format(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(base64.b64encode(b"something else, of some length"))
     result = run("import", tmp_path / "file", "--data", tmp_path / "data")
     assert result.exit_code == 2
@@ -273,7 +273,7 @@ def test_import_tells_what_no_file_of_spans_is(tmp_path: Path) -> None:
     index.close()
 
 
-def test_storage_on_aws(tmp_path: Path, cloud: Cloud) -> None:
+def test_import_and_export_use_storage_on_aws(tmp_path: Path, cloud: Cloud) -> None:
     where = ["--objects", f"s3://{cloud.bucket()}/lake", "--index", f"dynamodb://{cloud.table()}"]
     sent = traces("a", "b")
     for _ in range(2):

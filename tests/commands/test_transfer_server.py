@@ -32,7 +32,7 @@ def many(number: int) -> list[TracesData]:
     return found
 
 
-def test_from_file_to_server_and_back(
+def test_import_to_server_and_export_restore_equal_spans(
     server: SpanlakeServer, tenant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent = many(25)
@@ -49,7 +49,7 @@ def test_from_file_to_server_and_back(
     assert names(tmp_path / "data") == sorted(f"{each}" for each in range(25))
 
 
-def test_export_takes_a_query(server: SpanlakeServer, tenant: str, tmp_path: Path) -> None:
+def test_export_from_server_selects_traces_by_query(server: SpanlakeServer, tenant: str, tmp_path: Path) -> None:
     run("import", file_of(tmp_path / "in", *many(3)), "--url", server.otlp_http, "--tenant", tenant)
     run("export", tmp_path / "out", "-q", '{ name = "1" }', "--url", server.tempo, "--tenant", tenant,
         "--start", int(time.time()) - 60, "--end", int(time.time()) + 1)  # fmt: skip
@@ -58,14 +58,14 @@ def test_export_takes_a_query(server: SpanlakeServer, tenant: str, tmp_path: Pat
     assert resource["scopeSpans"][0]["spans"][0]["name"] == "1"
 
 
-def test_export_needs_a_range(tmp_path: Path) -> None:
+def test_export_from_server_requires_range(tmp_path: Path) -> None:
     for given in ((), ("--since", "1h"), ("--end", 1_800_000_000)):
         result = run("export", tmp_path / "out", "--url", "http://127.0.0.1:1", *given)
         assert result.exit_code == 2
         assert "--start and --end" in result.stderr
 
 
-def test_export_refuses_traces_that_are_not_whole(
+def test_export_from_server_refuses_incomplete_traces(
     tempo: Tempo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(export_server, "_search", lambda *_: ["ab" * 16])
@@ -76,7 +76,7 @@ def test_export_refuses_traces_that_are_not_whole(
     assert not (tmp_path / "out").exists()
 
 
-def test_rejected_spans_are_told_in_the_words_of_the_server(
+def test_import_to_server_repeats_servers_reasons_for_rejected_spans(
     strict_server: SpanlakeServer, tenant: str, tmp_path: Path
 ) -> None:
     file = file_of(tmp_path / "in", traces("late", start_ns=time.time_ns() + 2 * DAY_NS), traces("a", "b"))
@@ -86,7 +86,9 @@ def test_rejected_spans_are_told_in_the_words_of_the_server(
     assert result.stderr.count("(1)") == 1
 
 
-def test_translations_reject_spans_too(server: SpanlakeServer, tenant: str, tmp_path: Path) -> None:
+def test_import_to_server_reports_spans_rejected_by_translation(
+    server: SpanlakeServer, tenant: str, tmp_path: Path
+) -> None:
     good = {"traceID": "1", "spanID": "2", "operationName": "get", "startTime": time.time_ns() // 1000, "duration": 5}
     file = jaeger_file(tmp_path / "trace.json", good, good | {"startTime": "soon"})
     result = run("import", file, "--url", server.otlp_http, "--tenant", tenant)
@@ -94,7 +96,7 @@ def test_translations_reject_spans_too(server: SpanlakeServer, tenant: str, tmp_
     assert "1 span was not stored: the span cannot be read" in result.stderr
 
 
-def test_requests_that_are_too_large_are_told_and_others_stored(
+def test_import_to_server_reports_too_large_requests_and_stores_others(
     strict_server: SpanlakeServer, tenant: str, tmp_path: Path
 ) -> None:
     large = TracesData(resource_spans=export_request("large", filler=2 << 20).resource_spans)
@@ -105,7 +107,7 @@ def test_requests_that_are_too_large_are_told_and_others_stored(
     assert "1048576 bytes" in result.stderr
 
 
-def test_requests_are_sent_again_as_long_as_the_server_asks_for_it(tempo: Tempo, tmp_path: Path) -> None:
+def test_import_to_server_retries_while_server_asks_for_it(tempo: Tempo, tmp_path: Path) -> None:
     tempo.answers(b"busy", status=503)
     result = run("import", file_of(tmp_path / "in", traces("a")), "--url", tempo.url)
     assert result.exit_code == 2
@@ -114,14 +116,14 @@ def test_requests_are_sent_again_as_long_as_the_server_asks_for_it(tempo: Tempo,
     assert tempo.last.path == "/v1/traces"
 
 
-def test_what_is_no_answer_of_otlp_is_told(tempo: Tempo, tmp_path: Path) -> None:
+def test_import_to_server_reports_answer_that_is_not_otlp(tempo: Tempo, tmp_path: Path) -> None:
     tempo.answers(b"<html>")
     result = run("import", file_of(tmp_path / "in", traces("a")), "--url", tempo.url)
     assert result.exit_code == 2
     assert "not one of OTLP" in result.stderr
 
 
-def test_headers_and_tenant_are_sent(tempo: Tempo, tmp_path: Path) -> None:
+def test_import_to_server_sends_headers_and_tenant(tempo: Tempo, tmp_path: Path) -> None:
     tempo.answers(ExportTraceServiceResponse().SerializeToString())
     run("import", file_of(tmp_path / "in", traces("a")), "--url", tempo.url, "--tenant", "shop",
         "-H", "Authorization: Bearer secret")  # fmt: skip
@@ -130,13 +132,13 @@ def test_headers_and_tenant_are_sent(tempo: Tempo, tmp_path: Path) -> None:
     assert tempo.last.headers["content-encoding"] == "gzip"
 
 
-def test_a_server_that_is_not_there(tmp_path: Path) -> None:
+def test_import_to_server_reports_refused_connection(tmp_path: Path) -> None:
     result = run("import", file_of(tmp_path / "in", traces("a")), "--url", "http://127.0.0.1:1")
     assert result.exit_code == 2
     assert "no server at" in result.stderr
 
 
-def test_the_traces_that_were_sent_come_back_equal(server: SpanlakeServer, tenant: str, tmp_path: Path) -> None:
+def test_export_from_server_restores_equal_traces(server: SpanlakeServer, tenant: str, tmp_path: Path) -> None:
     """But for scopes and statuses that are absent: the Tempo API always has them."""
     sent = many(2)
     for scope in (scope for each in sent for group in each.resource_spans for scope in group.scope_spans):

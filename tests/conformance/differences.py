@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class Difference(NamedTuple):
-    """What Tempo does, and what spanlake does instead."""
+    """Tempo's behaviour, and spanlake's instead."""
 
     tempo: str
     spanlake: str

@@ -56,7 +56,7 @@ def queries() -> list[Any]:
 
 @dataclass(frozen=True)
 class Servers:
-    """The same lake behind two servers: one that has all read in Athena, and one that knows of none."""
+    """Two servers of one lake: one reads everything in Athena, the other has no Athena."""
 
     far: str
     near: str

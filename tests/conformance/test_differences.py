@@ -11,7 +11,7 @@ from tests.recorded import ANSWERS, answers, checker
 
 @pytest.fixture(scope="module")
 def recorded() -> dict[int, Any]:
-    """What Tempo answered, by the number of the request."""
+    """Returns the answers of Tempo by the number of the request."""
     return {row["id"]: row["want"] for row in checker().load(ANSWERS)}
 
 

@@ -43,7 +43,7 @@ SERVER, CLIENT, PRODUCER = 2, 3, 4
 SAME_PROCESS = "opencensus.same_process_as_parent_span"
 
 Said = dict[str, Any]
-"""What a span says beyond what is empty or zero; times count from T0."""
+"""Content of a span beyond empty and zero values; times count from T0."""
 
 
 def message_event(type_: str, id_: int, size: int, compressed: int) -> Said:
@@ -61,7 +61,7 @@ def plain(name: str, **more: Any) -> Said:
 
 
 def of_python(link_to: str, parent: str) -> list[tuple[Said, Said]]:
-    """What opencensus-ext-ocagent sent of a server's span and a client's, each in a stream of its own."""
+    """Returns a server's span and a client's, each in a stream of its own, as sent by opencensus-ext-ocagent."""
     call = {
         "name": "call",
         "parent": "c7fde805ec99108d",

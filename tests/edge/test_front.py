@@ -52,7 +52,7 @@ def read_until(client: socket.socket, wanted: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("step", [1, 10_000])
-def test_every_call_in_an_unknown_compression_is_unimplemented(client: socket.socket, step: int) -> None:
+def test_call_in_unknown_compression_is_unimplemented(client: socket.socket, step: int) -> None:
     sent = http2.PREFACE + frame(SETTINGS, 0, 0) + call(1, grpc_encoding="zstd") + call(3)
     for at in range(0, len(sent), step):
         client.sendall(sent[at : at + step])
@@ -65,7 +65,7 @@ def test_every_call_in_an_unknown_compression_is_unimplemented(client: socket.so
 
 
 @pytest.mark.parametrize("fields", [{}, {"grpc_encoding": "gzip"}, {"grpc_encoding": "identity"}])
-def test_known_compressions_are_left_to_grpc(client: socket.socket, fields: dict[str, str]) -> None:
+def test_call_in_known_compression_is_left_to_grpc(client: socket.socket, fields: dict[str, str]) -> None:
     client.sendall(http2.PREFACE + frame(SETTINGS, 0, 0) + call(1, **fields))
     assert b"grpc-encoding" not in read_until(client, b"grpc-status")
 
@@ -86,7 +86,7 @@ def test_unknown_encoding_reads_text_and_huffman_codes(name: str, value: bytes, 
     assert http2.unknown_encoding(block() + b"\x40" + bytes.fromhex(name) + value) == found
 
 
-def test_unknown_encoding_does_not_take_what_is_accepted_for_what_is_sent() -> None:
+def test_unknown_encoding_ignores_accepted_encodings() -> None:
     assert http2.unknown_encoding(block(grpc_accept_encoding="zstd")) is None
 
 
@@ -98,7 +98,7 @@ def test_first_headers_takes_any_bytes(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("sent", [b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", b"rubbish"])
-def test_what_is_no_http2_is_told_where_it_belongs(start_server: StartServer, sent: bytes) -> None:
+def test_connection_without_http2_is_told_the_right_port(start_server: StartServer, sent: bytes) -> None:
     server = start_server()
     for _ in range(3):
         with socket.create_connection(("127.0.0.1", 4317 + server.offset), timeout=60) as client:
@@ -110,7 +110,9 @@ def test_what_is_no_http2_is_told_where_it_belongs(start_server: StartServer, se
     assert [line["port"] for line in server.events() if line["event"] == event] == [4317 + server.offset]
 
 
-def test_connections_that_send_nothing_do_no_harm(server: SpanlakeServer, client: socket.socket, tenant: str) -> None:
+def test_connections_that_send_nothing_do_not_block_others(
+    server: SpanlakeServer, client: socket.socket, tenant: str
+) -> None:
     client.sendall(http2.PREFACE[:5])
     body = export_request(*(f"{number:05}" for number in range(2000)), filler=500).SerializeToString()
     with grpc.insecure_channel(server.otlp_grpc) as channel:
@@ -119,7 +121,7 @@ def test_connections_that_send_nothing_do_no_harm(server: SpanlakeServer, client
     assert len(stored_names(server.data, tenant)) == 2000
 
 
-def test_services_of_other_ports_are_named(server: SpanlakeServer) -> None:
+def test_call_of_service_on_another_port_is_told_the_port(server: SpanlakeServer) -> None:
     with grpc.insecure_channel(f"127.0.0.1:{14250 + server.offset}") as channel:
         export = channel.unary_unary(EXPORT, request_serializer=bytes, response_deserializer=bytes)
         with pytest.raises(grpc.RpcError) as refused:

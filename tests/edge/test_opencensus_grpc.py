@@ -17,7 +17,7 @@ from tests.edge.test_span_streams import EXPORT, census
 _PATIENCE = 60  # seconds
 
 
-def test_what_was_read_is_stored_when_its_sender_goes_away() -> None:
+def test_opencensus_stream_stores_requests_read_before_client_disconnects() -> None:
     asyncio.run(asyncio.wait_for(_go_away_while_it_is_stored(), _PATIENCE))
 
 

@@ -57,18 +57,20 @@ def client(server: SpanlakeServer) -> Iterator[Client]:
 @pytest.mark.parametrize(
     "compression", [grpc.Compression.NoCompression, grpc.Compression.Gzip, grpc.Compression.Deflate]
 )
-def test_spans_are_stored(server: SpanlakeServer, client: Client, tenant: str, compression: grpc.Compression) -> None:
+def test_export_stores_spans(
+    server: SpanlakeServer, client: Client, tenant: str, compression: grpc.Compression
+) -> None:
     assert client.export(GOOD, tenant, compression) == ExportTraceServiceResponse()
     assert stored_names(server.data, tenant) == ["good"]
 
 
-def test_a_message_of_many_megabytes_is_taken(server: SpanlakeServer, client: Client, tenant: str) -> None:
+def test_export_accepts_message_of_many_megabytes(server: SpanlakeServer, client: Client, tenant: str) -> None:
     body = export_request("large", filler=20 << 20).SerializeToString()
     assert client.export(body, tenant) == ExportTraceServiceResponse()
     assert stored_names(server.data, tenant) == ["large"]
 
 
-def test_what_is_wrong_with_some_spans_is_told(server: SpanlakeServer, client: Client, tenant: str) -> None:
+def test_export_reports_rejected_spans_as_partial_success(server: SpanlakeServer, client: Client, tenant: str) -> None:
     request = export_request("kept", "no trace id")
     request.resource_spans[0].scope_spans[1].spans[0].trace_id = b""
     partial = client.export(request.SerializeToString(), tenant).partial_success
@@ -77,7 +79,7 @@ def test_what_is_wrong_with_some_spans_is_told(server: SpanlakeServer, client: C
 
 
 @pytest.mark.parametrize(("body", "word"), [(b'{"resourceSpans": []}', "JSON"), (gzip.compress(GOOD), "gzip")])
-def test_a_message_of_another_kind_is_named(client: Client, body: bytes, word: str) -> None:
+def test_export_names_signal_of_other_otlp_message(client: Client, body: bytes, word: str) -> None:
     refusal = client.refusal(body, None)
     assert refusal.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert word in (refusal.details() or "")
@@ -88,18 +90,18 @@ def test_a_message_of_another_kind_is_named(client: Client, body: bytes, word: s
     [(b"\xff\xff", None), (GOOD[:-1], None), (GOOD, "a|b"), (GOOD, "../x")],
     ids=["not protobuf", "cut off", "tenant with a bar", "tenant with a path"],
 )
-def test_what_is_wrong_with_the_request_is_an_invalid_argument(client: Client, body: bytes, tenant: str | None) -> None:
+def test_export_of_malformed_request_is_invalid_argument(client: Client, body: bytes, tenant: str | None) -> None:
     refusal = client.refusal(body, tenant)
     assert refusal.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert refusal.details()
 
 
-def test_empty_tenant_is_the_default(server: SpanlakeServer, client: Client) -> None:
+def test_export_with_empty_tenant_uses_default_tenant(server: SpanlakeServer, client: Client) -> None:
     assert not client.export(GOOD, "").partial_success.rejected_spans
     assert "good" in stored_names(server.data, "single-tenant")
 
 
-def test_a_bad_request_leaves_those_it_shares_a_group_with_alone(
+def test_export_of_malformed_request_does_not_fail_its_group(
     server: SpanlakeServer, client: Client, tenant: str
 ) -> None:
     names = [f"{number:02}" for number in range(30)]
@@ -112,14 +114,14 @@ def test_a_bad_request_leaves_those_it_shares_a_group_with_alone(
     assert stored_names(server.data, tenant) == names
 
 
-def test_another_method_is_not_implemented(client: Client) -> None:
+def test_unknown_method_is_unimplemented(client: Client) -> None:
     with pytest.raises(grpc.RpcError) as refused:
         client.method("/opentelemetry.proto.collector.trace.v1.TraceService/Import")(b"")
     assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
 @pytest.mark.parametrize("compression", [grpc.Compression.Gzip, grpc.Compression.Deflate])
-def test_a_bomb_does_not_go_off(strict_server: SpanlakeServer, compression: grpc.Compression) -> None:
+def test_export_refuses_compression_bomb(strict_server: SpanlakeServer, compression: grpc.Compression) -> None:
     client = Client(strict_server)
     client.export(GOOD)
     before = strict_server.peak_memory()
@@ -127,14 +129,14 @@ def test_a_bomb_does_not_go_off(strict_server: SpanlakeServer, compression: grpc
     assert strict_server.peak_memory() - before < 20 << 20
 
 
-def test_a_message_beyond_the_limit_is_refused(start_server: StartServer) -> None:
+def test_export_refuses_message_beyond_limit(start_server: StartServer) -> None:
     client = Client(start_server("--max-request-bytes", str(len(GOOD))))
     assert client.export(GOOD) == ExportTraceServiceResponse()
     assert client.refusal(GOOD + b"\0").code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 def retry_delay(refusal: grpc.RpcError) -> float:
-    """What the google.rpc.RetryInfo of a refusal says, in seconds."""
+    """Returns the delay in a refusal's google.rpc.RetryInfo, in seconds."""
     (trailer,) = refusal.trailing_metadata()
     assert trailer.key == "grpc-status-details-bin"
     (detail,) = Status.FromString(trailer.value).details
@@ -143,7 +145,7 @@ def retry_delay(refusal: grpc.RpcError) -> float:
     return float(retry.retry_delay.ToTimedelta().total_seconds())
 
 
-def test_more_than_fits_in_memory_is_asked_to_come_again(start_server: StartServer) -> None:
+def test_export_beyond_memory_is_asked_to_retry(start_server: StartServer) -> None:
     server = start_server("--max-request-bytes", "9000", "--max-in-flight-bytes", "9000")
     client = Client(server)
     body = export_request("large", filler=8000).SerializeToString()
@@ -156,7 +158,7 @@ def test_more_than_fits_in_memory_is_asked_to_come_again(start_server: StartServ
     assert client.export(body) == ExportTraceServiceResponse()
 
 
-def test_storage_that_fails_is_a_reason_to_come_again(start_server: StartServer) -> None:
+def test_export_is_asked_to_retry_when_storage_fails(start_server: StartServer) -> None:
     server = start_server()
     client = Client(server)
     in_the_way = server.data / "spans"
@@ -168,7 +170,7 @@ def test_storage_that_fails_is_a_reason_to_come_again(start_server: StartServer)
     assert client.export(GOOD) == ExportTraceServiceResponse()
 
 
-def test_the_sdk_exporter_with_gzip(server: SpanlakeServer, tenant: str) -> None:
+def test_sdk_exporter_stores_spans_with_gzip(server: SpanlakeServer, tenant: str) -> None:
     exporter = OTLPSpanExporter(
         server.otlp_grpc, insecure=True, headers={"x-scope-orgid": tenant}, compression=grpc.Compression.Gzip
     )
@@ -180,7 +182,7 @@ def test_the_sdk_exporter_with_gzip(server: SpanlakeServer, tenant: str) -> None
     assert stored_names(server.data, tenant) == [f"{number:03}" for number in range(700)]
 
 
-def test_the_sdk_exporter_waits_out_a_failure(start_server: StartServer) -> None:
+def test_sdk_exporter_retries_after_failure(start_server: StartServer) -> None:
     server = start_server()
     in_the_way = server.data / "spans"
     in_the_way.touch()
@@ -193,7 +195,7 @@ def test_the_sdk_exporter_waits_out_a_failure(start_server: StartServer) -> None
     assert stored_names(server.data) == ["patient"]
 
 
-def test_health_is_told(server: SpanlakeServer) -> None:
+def test_health_check_reports_serving(server: SpanlakeServer) -> None:
     with grpc.insecure_channel(server.otlp_grpc) as channel:
         check = channel.unary_unary(
             "/grpc.health.v1.Health/Check",

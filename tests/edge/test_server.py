@@ -40,7 +40,7 @@ async def one() -> AsyncIterator[bytes]:
 
 
 def outcome(messages: AsyncIterator[bytes], submit: Submit = broken) -> tuple[grpc.StatusCode, str]:
-    """How a call that sends these messages ends."""
+    """Returns the status and the text that end a call with these messages."""
 
     async def call(address: str) -> tuple[grpc.StatusCode, str]:
         async with grpc.aio.insecure_channel(address) as channel:
@@ -82,11 +82,13 @@ def free_port() -> int:
         (one, grpc.StatusCode.INTERNAL, "internal error"),
     ],
 )
-def test_calls_that_go_wrong(messages: Callable[[], AsyncIterator[bytes]], code: grpc.StatusCode, details: str) -> None:
+def test_failed_call_ends_with_its_status(
+    messages: Callable[[], AsyncIterator[bytes]], code: grpc.StatusCode, details: str
+) -> None:
     assert outcome(messages()) == (code, details)
 
 
-def test_connections_to_a_shared_port_end_now_and_then_and_calls_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shared_port_closes_old_connections_without_failing_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "_SHARED_CONNECTION_SECONDS", 0.2)
     peers: set[str] = set()
 
@@ -111,7 +113,7 @@ def test_connections_to_a_shared_port_end_now_and_then_and_calls_do_not(monkeypa
     asyncio.run(call_until_there_were(5))
 
 
-def test_an_address_in_use_is_an_os_error() -> None:
+def test_server_on_address_in_use_raises_os_error() -> None:
     async def start(address: str) -> None:
         await GrpcServer([], address, max_message_bytes=999).start()
 

@@ -48,7 +48,7 @@ def export(channel: grpc.Channel, bodies: list[bytes], tenant: str, method: str 
     return list(call(iter(bodies), metadata=(("x-scope-orgid", tenant),), timeout=PATIENCE))
 
 
-def test_jaegers_spans_are_stored(server: SpanlakeServer, jaeger_channel: grpc.Channel, tenant: str) -> None:
+def test_jaeger_post_spans_stores_spans(server: SpanlakeServer, jaeger_channel: grpc.Channel, tenant: str) -> None:
     body = posted(span(), span(span_id=b""), of=process("shop"))
     assert post_spans(jaeger_channel, body, tenant) == b""
     assert stored_names(server.data, tenant) == ["get"]
@@ -56,7 +56,9 @@ def test_jaegers_spans_are_stored(server: SpanlakeServer, jaeger_channel: grpc.C
 
 
 @pytest.mark.parametrize("body", [b"\xff", posted(span(trace_id=b"t" * 20)), posted(span(span_id=bytes(8)))])
-def test_jaegers_refusals(server: SpanlakeServer, jaeger_channel: grpc.Channel, tenant: str, body: bytes) -> None:
+def test_jaeger_post_spans_refuses_malformed_request(
+    server: SpanlakeServer, jaeger_channel: grpc.Channel, tenant: str, body: bytes
+) -> None:
     with pytest.raises(grpc.RpcError) as refused:
         post_spans(jaeger_channel, body, tenant)
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
@@ -64,7 +66,7 @@ def test_jaegers_refusals(server: SpanlakeServer, jaeger_channel: grpc.Channel, 
     assert stored_names(server.data, tenant) == ["get"]
 
 
-def test_rejected_spans_are_logged_once_a_minute_a_port(start_server: StartServer) -> None:
+def test_rejected_spans_are_logged_once_a_minute_for_each_port(start_server: StartServer) -> None:
     """Neither protocol can tell its sender; the spans beside are stored."""
     server = start_server()
     with channel_to(server, 14250) as jaegers, channel_to(server, 55678) as census:
@@ -82,7 +84,7 @@ def test_rejected_spans_are_logged_once_a_minute_a_port(start_server: StartServe
 @pytest.mark.parametrize(
     ("port", "method", "protocol"), [(14250, POST_SPANS, "jaeger-grpc"), (55678, EXPORT, "opencensus")]
 )
-def test_a_message_that_is_too_large(
+def test_grpc_refuses_message_that_is_too_large(
     strict_server: SpanlakeServer, port: int, method: str, protocol: str, compression: grpc.Compression
 ) -> None:
     """The sender hears of it from grpc itself, which tells the server no more than that the call is over."""
@@ -105,12 +107,12 @@ def census(*names: str, **head: bytes) -> bytes:
     return opencensus("Request", spans=spans, **head)
 
 
-def test_a_stream_is_stored(server: SpanlakeServer, census_channel: grpc.Channel, tenant: str) -> None:
+def test_opencensus_stream_is_stored(server: SpanlakeServer, census_channel: grpc.Channel, tenant: str) -> None:
     assert export(census_channel, [census("a", node=NODE), census("b", "c"), b""], tenant) == []
     assert stored_names(server.data, tenant) == ["a", "b", "c"]
 
 
-def test_a_bad_message_ends_the_stream_and_nothing_else(
+def test_opencensus_stream_ends_alone_at_malformed_message(
     server: SpanlakeServer, census_channel: grpc.Channel, tenant: str
 ) -> None:
     series = 'spanlake_ingest_requests_total{code="INVALID_ARGUMENT",protocol="opencensus"}'
@@ -123,11 +125,13 @@ def test_a_bad_message_ends_the_stream_and_nothing_else(
     assert server.metric(series) == before + 1
 
 
-def test_a_configuration_is_not_changed(census_channel: grpc.Channel, tenant: str) -> None:
+def test_opencensus_config_stream_sends_no_configuration(census_channel: grpc.Channel, tenant: str) -> None:
     assert export(census_channel, [b"", b"\xff"], tenant, CONFIG) == []
 
 
-def test_an_unknown_process_is_no_service(server: SpanlakeServer, jaeger_channel: grpc.Channel, tenant: str) -> None:
+def test_jaeger_post_spans_accepts_batch_without_process(
+    server: SpanlakeServer, jaeger_channel: grpc.Channel, tenant: str
+) -> None:
     body = jaeger("PostSpansRequest", batch={"spans": [span()]})
     assert post_spans(jaeger_channel, body, tenant) == b""
     assert stored_names(server.data, tenant) == ["get"]

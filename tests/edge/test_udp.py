@@ -36,7 +36,7 @@ def counted(server: SpanlakeServer, protocol: str, code: str) -> float:
     ("port", "protocol", "write"),
     [(COMPACT, "jaeger-compact", jaeger.compact_call), (BINARY, "jaeger-binary", jaeger.binary_call)],
 )
-def test_a_burst_is_stored_whole(start_server: StartServer, port: int, protocol: str, write: object) -> None:
+def test_udp_stores_a_whole_burst(start_server: StartServer, port: int, protocol: str, write: object) -> None:
     assert callable(write)
     server = start_server()
     datagrams = [write(jaeger.batch(numbered(number))) for number in range(100)]
@@ -53,7 +53,7 @@ def test_a_burst_is_stored_whole(start_server: StartServer, port: int, protocol:
     ("port", "protocol", "write"),
     [(COMPACT, "jaeger-compact", jaeger.compact_call), (BINARY, "jaeger-binary", jaeger.binary_call)],
 )
-def test_span_that_is_malformed_is_left_out_alone_and_logged(
+def test_udp_drops_malformed_span_alone_and_logs_it(
     start_server: StartServer, port: int, protocol: str, write: Callable[[Fields], bytes]
 ) -> None:
     server = start_server()
@@ -69,7 +69,7 @@ def test_span_that_is_malformed_is_left_out_alone_and_logged(
     assert explain({"malformed": 1}) == reasons["spans rejected"]
 
 
-def test_what_the_kernel_drops_is_counted(start_server: StartServer) -> None:
+def test_udp_counts_datagrams_dropped_by_the_kernel(start_server: StartServer) -> None:
     """A server that does not read has room for some; every one sent is either stored in the end or counted."""
     server = start_server()
     dropped = 'spanlake_udp_datagrams_dropped_total{protocol="jaeger-compact"}'
@@ -81,7 +81,7 @@ def test_what_the_kernel_drops_is_counted(start_server: StartServer) -> None:
     assert server.metric(dropped) > 0
 
 
-def test_what_has_arrived_is_stored_before_the_end(start_server: StartServer) -> None:
+def test_udp_stores_received_datagrams_before_shutdown(start_server: StartServer) -> None:
     server = start_server()
     send(server, COMPACT, *(jaeger.compact_call(jaeger.batch(numbered(number))) for number in range(50)))
     assert server.stop() == 0

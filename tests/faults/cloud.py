@@ -16,7 +16,7 @@ HANG_SECONDS = 1.0
 
 
 class Fault(StrEnum):
-    """What becomes of one call."""
+    """Fault of one call."""
 
     HANGS = "hangs"  # nothing comes back, and the request is carried out much later
     LOST = "lost"  # carried out, and the answer does not come back
@@ -94,7 +94,7 @@ class FaultyCalls:
                 client.meta.events.unregister(event, handler)
 
     def _sent(self, service: str, operation: str, request: Any) -> AWSResponse | None:
-        """What takes the place of the answer; None where the service gives it."""
+        """Carries out the fault; returns the answer in place of the service's, or None to let the service answer."""
         match self._fault:
             case Fault.HANGS:
                 time.sleep(HANG_SECONDS)

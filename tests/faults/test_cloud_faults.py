@@ -152,6 +152,6 @@ def test_operation_survives_a_fault_of_one_call(
             break
     assert len(lakes) > 2
     if fault is Fault.HANGS:
-        time.sleep(HANG_SECONDS)  # what hung is carried out by now
+        time.sleep(HANG_SECONDS)  # the hanging call is carried out by now
     for lake in lakes:
         assert sorted(lake.found()) == sorted(lake.names)

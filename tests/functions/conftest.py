@@ -12,7 +12,7 @@ from tests.cloud import Cloud
 
 @pytest.fixture
 def environment(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """What the template sets, for a bucket and a table that are new."""
+    """Sets the variables of the template for a new bucket and a new table."""
     variables = {
         "SPANLAKE_OBJECTS": f"s3://{cloud.bucket()}/lake",
         "SPANLAKE_INDEX": f"dynamodb://{cloud.table()}",
@@ -26,7 +26,7 @@ def environment(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]
 
 @pytest.fixture
 def store(environment: dict[str, str]) -> Iterator[LambdaStore]:
-    """The same storage, seen by the test."""
+    """Opens the functions' storage for the test."""
     opened = LambdaStore.open(settings(environment))
     yield opened
     opened.index.close()

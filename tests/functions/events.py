@@ -1,4 +1,4 @@
-"""What Lambda hands to a function: events of API Gateway and of streams, and the context."""
+"""Builds the input of functions: events of API Gateway and of streams, and the context."""
 
 import base64
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""What is done once a day."""
+"""Tests the daily run: retention, merging of past days, and collection of garbage."""
 
 import time
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What functions load before their first event: nothing that they do not need."""
+"""Tests the imports of functions before their first event: they load nothing that they do not need."""
 
 import json
 import subprocess

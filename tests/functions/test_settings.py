@@ -1,4 +1,4 @@
-"""What functions make of their environment."""
+"""Tests the functions' settings from their environment."""
 
 from datetime import timedelta
 

@@ -22,7 +22,7 @@ def panels(of: Dashboard) -> Iterator[dict[str, Any]]:
 
 
 def targets(of: Dashboard) -> Iterator[dict[str, Any]]:
-    """What panels ask for."""
+    """Yields the targets of all panels."""
     return (target for panel in panels(of) for target in panel["targets"])
 
 

@@ -1,4 +1,4 @@
-"""What the dashboard over CloudWatch asks for is what functions tell, and what AWS tells of the stack's parts."""
+"""Tests that the CloudWatch dashboard uses only metrics that the functions, and AWS for the stack's parts, publish."""
 
 import io
 import json

@@ -73,7 +73,7 @@ def trace_of(answer: Answer) -> bytes:
 
 
 def missing(trace: TracesData) -> list[str]:
-    """What Grafana would follow a null pointer to."""
+    """Lists the absent messages for which Grafana would follow a null pointer."""
     found = [f"resource of {one.schema_url}" for one in trace.resource_spans if not one.HasField("resource")]
     scopes = [scope for one in trace.resource_spans for scope in one.scope_spans]
     found += [f"scope of {one.schema_url}" for one in scopes if not one.HasField("scope")]

@@ -1,4 +1,4 @@
-"""What Grafana is given at its start."""
+"""Tests the files that Grafana is provisioned with."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What Grafana sends to a Tempo API, and what it reads of the answers: tests/data/grafana, asked of a server."""
+"""Replays the requests of Grafana to a Tempo API, and checks the answers for all it reads: tests/data/grafana."""
 
 import json
 import time
@@ -25,7 +25,7 @@ class Loaded:
     base: int
 
     def difference(self, line: dict[str, Any]) -> str | None:
-        """What the answer to a request lacks."""
+        """Returns the part that the answer to a request lacks, or None."""
         placed = json.loads(self.check.placed(json.dumps(line), self.base))
         found: str | None = self.check.check(self.server.tempo, placed, self.tenant)[0]
         return found

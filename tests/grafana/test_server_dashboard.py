@@ -1,4 +1,4 @@
-"""What the dashboard over Prometheus asks for is what a server tells."""
+"""Tests that the Prometheus dashboard uses only metrics that a server exposes."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ from tests.server import SpanlakeServer
 _IN_PLACE = {"$__rate_interval": "5m", "$job": "spanlake", "$instance": "localhost:3200"}
 _OF_PROMETHEUS = {"job", "instance", "le"}
 _OF_THE_EDGE = ("spanlake_edge_", "spanlake_udp_")
-"""How metrics begin that are about its listeners and workers alone."""
+"""Prefixes of the metrics of the edge's listeners and workers."""
 EXPRESSIONS = [target["expr"] for target in targets(dashboard(SERVER))]
 
 

@@ -1,4 +1,4 @@
-"""What the image holds, installed once for all tests of it."""
+"""Installs the content of the image, once for all tests of it."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the image holds, installed and run without a container: by the Dockerfile's own instructions, as far as it goes.
+"""Installs and runs the image's content without a container: by the Dockerfile's own instructions, as far as they go.
 
 As a user who is not root and on a file system that is read-only, where the tests run as root and the system lets them.
 """
@@ -24,7 +24,7 @@ _READ_ONLY = "mount -o remount,bind,ro /"
 
 @dataclass(frozen=True)
 class Installed:
-    """What is in the image, in a folder."""
+    """Content of the image, in a folder."""
 
     folder: Path
     dockerfile: Dockerfile
@@ -50,15 +50,15 @@ class Installed:
         return path.replace(folder, str(self.folder))
 
     def entrypoint(self) -> list[str]:
-        """What a container runs, before its command."""
+        """Returns the command line of a container before its command."""
         return [*confinement(self.dockerfile.one("USER")), *map(self.here, self.dockerfile.command("ENTRYPOINT"))]
 
     def environment(self) -> dict[str, str]:
-        """What a container has in its environment."""
+        """Returns the environment of a container."""
         return {name: self.here(value) for name, value in self.dockerfile.environment.items()}
 
     def probe(self, environment: Mapping[str, str]) -> int:
-        """What the health check says."""
+        """Returns the exit status of the health check."""
         _, _, command = self.dockerfile.one("HEALTHCHECK").partition("CMD ")
         words = [self.here(word) for word in json.loads(command)]
         return subprocess.run(words, env=environment, capture_output=True, check=False).returncode
@@ -74,7 +74,7 @@ class ImageEdge(SpanlakeEdge):
 
 @cache
 def confinement(user: str) -> tuple[str, ...]:
-    """What makes the command after it run as that user, unable to write anything; nothing where that is not possible.
+    """Returns the prefix of a command to run as that user, unable to write anything; empty where that is not possible.
 
     The folders of tests are for root alone, so the user may read them all the same.
     """

@@ -45,5 +45,5 @@ class Dockerfile:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the image sets."""
+        """Variables that the image sets."""
         return dict(word.split("=", 1) for argument in self.all("ENV") for word in argument.split())

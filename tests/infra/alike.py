@@ -1,4 +1,4 @@
-"""Whether two templates come to the same: what is written in several ways is written in one, defaults are left out."""
+"""Compares two templates by meaning: values in several notations are put in one, defaults are left out."""
 
 import json
 from collections import defaultdict
@@ -9,7 +9,7 @@ from tests.infra.evaluated import Evaluated, Resource
 
 _ROUTING = ("AWS::EC2::RouteTable", "AWS::EC2::Route", "AWS::EC2::SubnetRouteTableAssociation")
 
-# What a property is when nobody says.
+# Defaults of properties.
 _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "AWS::DynamoDB::Table": {"SSESpecification": {"SSEEnabled": "false"}},
     "AWS::EC2::Subnet": {"MapPublicIpOnLaunch": "false"},
@@ -18,8 +18,8 @@ _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "AWS::Events::Rule": {"State": "ENABLED"},
     "AWS::Lambda::Function": {"SnapStart": {"ApplyOn": "None"}},
 }
-# What is referred to by all that says that it waits for it, if only by a part of its name; and what the CDK alone has a
-# load balancer wait for that can be reached from the internet.
+# Types that DependsOn is not compared for: resources that wait for a role or an alias refer to it anyway, if only by a
+# part of its name; and only the CDK has a load balancer that can be reached from the internet wait for routes.
 _WAITED_FOR = ("AWS::IAM::Role", "AWS::Lambda::Alias", "AWS::EC2::Route", "AWS::EC2::SubnetRouteTableAssociation")
 _NO_ALARMS = {"AlarmNames": [], "Enable": "false", "Rollback": "false"}
 _MAY_BE_DELETED = {"Key": "deletion_protection.enabled", "Value": "false"}

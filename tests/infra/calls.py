@@ -1,4 +1,4 @@
-"""What functions ask of AWS, as IAM sees it: the action that a request needs to be allowed, and the resource."""
+"""Records the functions' calls of AWS as IAM sees them: the action that has to be allowed, and the resource."""
 
 import secrets
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ _TRANSACTED = {"ConditionCheck": "ConditionCheckItem", "Put": "PutItem", "Update
 
 @dataclass(frozen=True, order=True)
 class Call:
-    """One action on one resource."""
+    """Action on a resource."""
 
     action: str
     resource: str
@@ -30,7 +30,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Statement:
-    """What a role allows."""
+    """Statement of a role's policy."""
 
     sid: str
     actions: frozenset[str]
@@ -44,7 +44,7 @@ class Statement:
         return cls(statement["Sid"], frozenset(_several(statement["Action"])), _several(statement["Resource"]))
 
     def allows(self, call: Call) -> bool:
-        """Whether this allows the call; asterisks stand for anything in resources, and never in actions."""
+        """Returns True where this allows the call; asterisks stand for anything in resources, and never in actions."""
         return call.action in self.actions and any(fnmatchcase(call.resource, found) for found in self.resources)
 
 
@@ -54,7 +54,7 @@ def _several(value: str | list[str]) -> tuple[str, ...]:
 
 @contextmanager
 def recorded(cloud: Cloud, bucket: str) -> Iterator[set[Call]]:
-    """What is asked meanwhile: through boto3, and by DuckDB, of which the S3 server knows."""
+    """Records the calls made meanwhile: through boto3, and by DuckDB, which the S3 server's log shows."""
     made: set[Call] = set()
     original = BaseClient._make_api_call  # type: ignore[attr-defined]
 
@@ -105,7 +105,7 @@ def _table_call(operation: str, table: str) -> Call:
 
 
 def _lines(cloud: Cloud, bucket: str) -> list[str]:
-    """What the S3 server's log says of a bucket, up to a marker that is put now."""
+    """Returns the lines on a bucket in the S3 server's log, up to a marker that is put now."""
     marker = f"marker-{secrets.token_hex(8)}"
     boto3.client("s3").put_object(Bucket=bucket, Key=marker)
     for _ in patiently():

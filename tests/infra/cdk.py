@@ -21,7 +21,7 @@ _LONGEST_RUN = 300
 
 @dataclass(frozen=True)
 class Assembly:
-    """What ``cdk synth`` has written into a folder."""
+    """Folder written by ``cdk synth``."""
 
     folder: Path
 
@@ -37,7 +37,7 @@ class Assembly:
 
     @property
     def files(self) -> Mapping[str, Any]:
-        """What has to be in the CDK's bucket before the stack is deployed."""
+        """Files that have to be in the CDK's bucket before the stack is deployed."""
         files: Mapping[str, Any] = self.load(self.folder / f"{STACK}.assets.json")["files"]
         return files
 

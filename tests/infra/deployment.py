@@ -27,7 +27,7 @@ BUCKET = "packages"
 
 @dataclass(frozen=True)
 class Resource:
-    """What CloudFormation has told a service to make."""
+    """Resource that CloudFormation has told a service to make."""
 
     type: str
     properties: Mapping[str, Any]
@@ -35,7 +35,7 @@ class Resource:
 
 @dataclass(frozen=True)
 class Deployment:
-    """What came of a template and its parameters. The stack itself is gone."""
+    """Resources and outputs of a template with parameters. The stack itself is deleted."""
 
     resources: Mapping[str, Resource]
     """By logical id, of the stack and of the one inside it."""

@@ -17,10 +17,10 @@ _STACK = "AWS::CloudFormation::Stack"
 
 
 class Source(Protocol):
-    """What is known of a template besides its content."""
+    """Knowledge of a template besides its content."""
 
     def name(self, logical_id: str, resource: Mapping[str, Any]) -> str:
-        """What both templates call a resource."""
+        """Returns the name of a resource that both templates share."""
 
     def inner(self, resource: Mapping[str, Any]) -> Mapping[str, Any]:
         """The template of a stack inside."""
@@ -97,11 +97,11 @@ class Evaluated:
         return Evaluated(self.source.inner(resource), parameters, self.source, self.stack, f"{self._name(logical_id)}/")
 
     def condition(self, name: str) -> bool:
-        """Whether a condition holds."""
+        """Returns the value of a condition."""
         return bool(self.value(self.template["Conditions"][name]))
 
     def reference(self, name: str) -> Any:
-        """What Ref gives."""
+        """Returns the value of Ref."""
         if name.startswith("AWS::"):
             return self._pseudo(name)
         if (parameter := self.template.get("Parameters", {}).get(name)) is not None:
@@ -111,7 +111,7 @@ class Evaluated:
         return shape(properties) if shape else f"<{self._name(name)}>"
 
     def attribute(self, path: str) -> Any:
-        """What Fn::GetAtt gives."""
+        """Returns the value of Fn::GetAtt."""
         name, _, attribute = path.partition(".")
         resource = self.template["Resources"][name]
         if resource["Type"] == _STACK:
@@ -135,7 +135,7 @@ class Evaluated:
         }[name]
 
     def substitute(self, argument: Any) -> str:
-        """What Fn::Sub gives."""
+        """Returns the value of Fn::Sub."""
         text, given = (argument, {}) if isinstance(argument, str) else argument
 
         def found(match: re.Match[str]) -> str:

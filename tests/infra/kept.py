@@ -1,6 +1,6 @@
 """Types of resources that moto's CloudFormation does not make: kept as CloudFormation would hand them to their service.
 
-What a reference to one gives is what the documentation of its type says under "Return values".
+A reference gives the value that the documentation of its type names under "Return values".
 """
 
 from collections.abc import Callable, Mapping
@@ -25,10 +25,10 @@ def _nothing(_: Properties) -> Mapping[str, str]:
 
 @dataclass(frozen=True)
 class _Kind:
-    """How a type of resource behaves."""
+    """Behaviour of a type of resource."""
 
     ref: Callable[[str, Properties], str] = lambda name, _: name
-    """What a reference gives, by the logical id and the properties."""
+    """Returns the value of Ref, by the logical id and the properties."""
     made: Callable[[Properties], Mapping[str, str]] = _nothing
     """Makes what other resources look for; says what the attributes are."""
     attributes: frozenset[str] = frozenset()
@@ -82,7 +82,7 @@ _KINDS: Mapping[str, _Kind] = {
 
 
 class Kept:
-    """What is kept of a resource."""
+    """Stand-in for a resource that outlives its stack."""
 
     def __init__(self, name: str, type_: str, properties: Properties) -> None:
         self.type = type_
@@ -106,7 +106,7 @@ def register() -> None:
     for remembered in (parsing.get_model_list, parsing.get_model_map, parsing.get_name_type_map):
         remembered.cache_clear()
     assert set(models) <= set(parsing.get_model_map().values())  # which holds on to them from now on
-    # What moto makes itself, but does not let others refer to.
+    # Resources that moto makes itself, without attributes for references.
     LayerVersion.physical_resource_id = property(lambda layer: layer.arn)  # type: ignore[attr-defined]
     Stack.get_cfn_attribute = _output  # type: ignore[attr-defined]
 

@@ -1,4 +1,4 @@
-"""What values in a template depend on."""
+"""Finds the parameters that values in a template depend on."""
 
 import re
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""What the templates of SAM and of the CDK call things, so that the two can be held against each other."""
+"""Maps resources of SAM's and the CDK's templates to shared names, so that the two can be compared."""
 
 import re
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from tests.infra.cdk import STACK, Assembly
 from tests.infra.evaluated import Evaluated
 from tests.infra.template import EDGE, Template
 
-# What the CDK has named after a route that it made it for, or after what it is inside of.
+# Constructs that the CDK names after their route, or after the construct they are in.
 _RENAMED = {
     "ApiGET--api--echoQueryIntegration": "QueryIntegration",
     "ApiJwtAuthorizer": "JwtAuthorizer",
@@ -32,7 +32,7 @@ def of_sam(packaged: Mapping[str, Any], parameters: Mapping[str, str]) -> Evalua
 
 
 def of_cdk(assembly: Assembly) -> Evaluated:
-    """What the CDK has written."""
+    """Evaluates the template that the CDK has written."""
     return Evaluated(_with_folders(assembly.load(assembly.stack)), {}, _Cdk(assembly), STACK)
 
 

@@ -34,7 +34,7 @@ class Template:
         return resources
 
     def properties(self, type_: str) -> dict[str, Mapping[str, Any]]:
-        """Those of all resources of a type, by logical id."""
+        """Returns the properties of all resources of a type, by logical id."""
         return {name: found["Properties"] for name, found in self.resources.items() if found["Type"] == type_}
 
     def functions(self) -> dict[str, str]:
@@ -43,7 +43,7 @@ class Template:
         return {name: Path(properties["CodeUri"]).name for name, properties in found.items()}
 
     def routes(self) -> tuple[Route, ...]:
-        """Those of the API, with the folder of the function behind each."""
+        """Returns the routes of the API, with the folder of the function behind each."""
         return tuple(map(self._route, self.properties("AWS::ApiGatewayV2::Route").values()))
 
     def _route(self, route: Mapping[str, Any]) -> Route:
@@ -53,7 +53,7 @@ class Template:
         return Route(route["RouteKey"], self.functions()[alias.removesuffix(".Alias")], authorized)
 
     def sources(self) -> dict[str, EventSource]:
-        """What functions are handed of the index table's stream, by their folders."""
+        """Returns the event sources of the index table's stream by the folders of their functions."""
         return {self.functions()[name]: _source(event) for name, event in self._events("DynamoDB")}
 
     def _events(self, type_: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -1,4 +1,4 @@
-"""What makes two templates different is found, and what does not is not."""
+"""Tests that differences between two templates are found, and that equal meanings in other notations are none."""
 
 import json
 from collections.abc import Callable, Mapping

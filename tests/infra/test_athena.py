@@ -23,7 +23,7 @@ BLOCK = Block("shop", date(2026, 11, 22), "ab", 0, 0, 0, 1, 1, 0, b"")
 
 
 def hive(type_: pa.DataType) -> str:
-    """How Hive spells a type of Arrow."""
+    """Returns the name in Hive of a type of Arrow."""
     if isinstance(type_, pa.ListType):
         return f"array<{hive(type_.value_type)}>"
     if isinstance(type_, pa.StructType):

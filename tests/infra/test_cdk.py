@@ -87,7 +87,7 @@ Synthesised = Callable[[str], Assembly]
 
 @pytest.fixture(scope="session")
 def synthesised(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
-    """What the CDK writes for a choice, once."""
+    """Returns the CDK's output by choice, synthesised once each."""
     layers = _layers(tmp_path_factory.mktemp("layers"), "")
 
     @cache
@@ -106,7 +106,7 @@ def choice(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def assembly(choice: str, synthesised: Synthesised) -> Assembly:
-    """What the CDK writes for it."""
+    """Returns the CDK's output for the choice."""
     return synthesised(choice)
 
 

@@ -1,4 +1,4 @@
-"""What functions are told, how much they get, and when there is a new version of them."""
+"""Tests the functions' variables, memory and timeouts, and the changes that publish a new version."""
 
 import ast
 from collections.abc import Iterator, Mapping

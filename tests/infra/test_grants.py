@@ -63,7 +63,7 @@ def lake(cloud: Cloud, deployed: Deploy, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 
 def allowed(deployment: Deployment, function: str, lake: Lake) -> list[Statement]:
-    """What a function's role allows, as if it had been deployed for this lake."""
+    """Returns the statements of a function's role, as if it had been deployed for this lake."""
     text = json.dumps(deployment[f"{function}Role"]["Policies"])
     text = text.replace(deployment.outputs["Bucket"], lake.store.objects.location.bucket)
     text = text.replace(deployment.outputs["Table"], lake.store.index.table)

@@ -26,7 +26,7 @@ BY_USE = {
     "AWS::S3::BucketPolicy": "",
     "AWS::SQS::Queue": "requests",
 }
-"""What is charged for by type of resource; nothing where that is empty."""
+"""Chargeable use by type of resource; empty where there is none."""
 BY_MONTH = {"AWS::SecretsManager::Secret": "40 cents"}
 
 

@@ -1,4 +1,4 @@
-"""What the SAM CLI says of the template."""
+"""Tests that the SAM CLI accepts the template."""
 
 from tests.infra.sam import sam
 

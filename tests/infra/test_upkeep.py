@@ -58,7 +58,7 @@ def test_units_of_compaction_are_handed_to_its_function(deployed: Deploy) -> Non
 
 
 def alarms(deployment: Deployment) -> dict[str, str]:
-    """What each alarm looks at."""
+    """Returns the metric of each alarm."""
     found = deployment.of_type("AWS::CloudWatch::Alarm")
     return {
         name: f"{alarm['Namespace']} {alarm['MetricName']} {alarm['Dimensions'][0]['Value']}"

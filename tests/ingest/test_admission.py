@@ -10,7 +10,7 @@ from spanlake.ingest.admission import Admission
 from spanlake.ingest.errors import Overloaded
 
 
-def test_requests_beyond_the_limit_are_refused_until_one_leaves() -> None:
+def test_admission_refuses_requests_beyond_limit_until_release() -> None:
     admission = Admission(max_requests=2, max_bytes=100)
     first = admission.enter()
     with admission.enter(), pytest.raises(Overloaded, match="2 requests"):
@@ -20,7 +20,7 @@ def test_requests_beyond_the_limit_are_refused_until_one_leaves() -> None:
     admission.enter()
 
 
-def test_bytes_beyond_the_limit_are_refused_and_not_taken() -> None:
+def test_admission_refuses_bytes_beyond_limit_without_reserving() -> None:
     admission = Admission(max_requests=9, max_bytes=100)
     with admission.enter() as one, admission.enter() as other:
         one.grow(60)
@@ -32,7 +32,7 @@ def test_bytes_beyond_the_limit_are_refused_and_not_taken() -> None:
         other.grow(10)
 
 
-def test_a_request_that_fails_returns_what_it_held() -> None:
+def test_admission_releases_reservation_of_failed_request() -> None:
     admission = Admission(max_requests=1, max_bytes=100)
     with suppress(ZeroDivisionError), admission.enter() as place:
         place.grow(70)
@@ -42,7 +42,7 @@ def test_a_request_that_fails_returns_what_it_held() -> None:
 
 
 @given(st.lists(st.integers(0, 60), max_size=30))
-def test_no_order_of_growth_exceeds_the_budget(sizes: list[int]) -> None:
+def test_admission_never_exceeds_budget_in_any_order(sizes: list[int]) -> None:
     admission = Admission(max_requests=99, max_bytes=100)
     with admission.enter() as place:
         for size in sizes:

@@ -1,4 +1,4 @@
-"""How long requests may take to arrive."""
+"""Tests the deadline for the arrival of requests."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ async def never() -> None:
     await asyncio.sleep(3600)
 
 
-def test_request_that_is_slow_is_asked_for_again() -> None:
+def test_deadline_asks_slow_request_to_retry() -> None:
     async def run() -> None:
         async with ArrivalDeadline().within(0.01):
             await never()
@@ -21,7 +21,7 @@ def test_request_that_is_slow_is_asked_for_again() -> None:
         asyncio.run(run())
 
 
-def test_requests_that_arrive_at_the_end_have_less_time() -> None:
+def test_deadline_is_shorter_during_shutdown() -> None:
     async def run() -> None:
         deadline = ArrivalDeadline()
         asyncio.get_running_loop().call_later(0.01, deadline.end_in, 0.01)
@@ -32,7 +32,7 @@ def test_requests_that_arrive_at_the_end_have_less_time() -> None:
         asyncio.run(run())
 
 
-def test_so_do_those_that_come_after() -> None:
+def test_deadline_is_shorter_for_requests_after_shutdown_begins() -> None:
     async def run() -> None:
         deadline = ArrivalDeadline()
         deadline.end_in(0.01)
@@ -43,7 +43,7 @@ def test_so_do_those_that_come_after() -> None:
         asyncio.run(run())
 
 
-def test_request_that_arrives_in_time_is_not_disturbed() -> None:
+def test_deadline_leaves_timely_request_alone() -> None:
     async def run() -> str:
         deadline = ArrivalDeadline()
         deadline.end_in(3600)
@@ -55,7 +55,7 @@ def test_request_that_arrives_in_time_is_not_disturbed() -> None:
     assert asyncio.run(run()) == "done"
 
 
-def test_timeout_of_what_is_done_inside_is_its_own() -> None:
+def test_deadline_passes_on_timeout_raised_inside() -> None:
     async def run() -> None:
         async with ArrivalDeadline().within(3600):
             raise TimeoutError("of storage")

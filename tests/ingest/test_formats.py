@@ -39,14 +39,14 @@ def pipeline(data: Path) -> Pipeline:
     return Pipeline(otlp.read, partial(write, LocalObjects(data), SqliteIndex(data / "index.sqlite")), Metrics())
 
 
-def test_formats_share_a_block(tmp_path: Path) -> None:
+def test_pipeline_stores_formats_of_a_group_in_one_block(tmp_path: Path) -> None:
     requests = [Request.of(body("otlp")), Request.of(body("other")[::-1], REVERSED)]
     assert pipeline(tmp_path)("t", requests) == [Receipt(1), Receipt(1)]
     assert stored_names(tmp_path, "t") == ["other", "otlp"]
     assert len(list(block_files(tmp_path, "t"))) == 1
 
 
-def test_what_can_not_be_translated_fails_alone(tmp_path: Path) -> None:
+def test_pipeline_fails_untranslatable_request_alone(tmp_path: Path) -> None:
     requests = [
         Request.of(b"", REVERSED),
         Request.of(body("kept")),
@@ -60,18 +60,18 @@ def test_what_can_not_be_translated_fails_alone(tmp_path: Path) -> None:
     assert stored_names(tmp_path, "t") == ["kept", "kept too"]
 
 
-def test_nothing_that_can_be_translated(tmp_path: Path) -> None:
+def test_pipeline_writes_no_block_for_untranslatable_request(tmp_path: Path) -> None:
     (outcome,) = pipeline(tmp_path)("t", [Request.of(b"", REVERSED)])
     assert isinstance(outcome, MalformedRequest)
     assert not list(block_files(tmp_path, "t"))
 
 
-def test_the_same_bytes_are_another_request_in_another_format() -> None:
+def test_deduplication_keeps_equal_bytes_of_other_format_apart() -> None:
     digests = {Request.of(b"x", format_).digest for format_ in (None, REVERSED, BROKEN)}
     assert len(digests) == 3
 
 
-def test_a_receipt_without_spans_is_no_refusal() -> None:
+def test_require_some_raises_only_when_all_spans_were_rejected() -> None:
     Receipt().require_some()
     Receipt(1, {"too_old": 1}).require_some()
     with pytest.raises(NothingStored, match="2 spans were not stored"):

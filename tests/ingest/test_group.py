@@ -44,14 +44,14 @@ def submit_all(group: GroupCommit, tenant: str, *bodies: bytes) -> "list[Future[
     return [group.submit(tenant, body) for body in bodies]
 
 
-def test_a_lone_request_does_not_wait() -> None:
+def test_group_commit_does_not_delay_lone_request() -> None:
     group = started(Store(), GroupPolicy(linger_seconds=NEVER))
     for _ in range(3):
         assert group.submit("t", b"four").result(PATIENCE) == Receipt(4)
     group.close()
 
 
-def test_what_arrives_during_a_commit_becomes_the_next_group() -> None:
+def test_group_commit_groups_requests_that_arrive_during_a_commit() -> None:
     store = Store()
     store.open.clear()
     group = started(store)
@@ -64,7 +64,7 @@ def test_what_arrives_during_a_commit_becomes_the_next_group() -> None:
     group.close()
 
 
-def test_a_group_waits_for_the_senders_that_have_just_been_answered() -> None:
+def test_group_commit_waits_for_senders_just_answered() -> None:
     store = Store()
     store.open.clear()
     group = started(store, GroupPolicy(linger_seconds=NEVER))
@@ -79,7 +79,7 @@ def test_a_group_waits_for_the_senders_that_have_just_been_answered() -> None:
     group.close()
 
 
-def test_but_not_for_longer_than_the_linger() -> None:
+def test_group_commit_waits_no_longer_than_linger() -> None:
     store = Store()
     store.open.clear()
     group = started(store, GroupPolicy(linger_seconds=0.001))
@@ -92,7 +92,7 @@ def test_but_not_for_longer_than_the_linger() -> None:
     group.close()
 
 
-def test_much_that_waits_is_stored_beside_a_running_group() -> None:
+def test_group_commit_runs_full_group_beside_a_running_group() -> None:
     store = Store()
     store.open.clear()
     group = started(store, GroupPolicy(parallel_bytes=10))
@@ -105,7 +105,7 @@ def test_much_that_waits_is_stored_beside_a_running_group() -> None:
     group.close()
 
 
-def test_tenants_do_not_wait_for_each_other_and_never_share() -> None:
+def test_group_commit_keeps_tenants_apart() -> None:
     store = Store()
     store.open.clear()
     group = started(store)
@@ -126,7 +126,7 @@ def test_tenants_do_not_wait_for_each_other_and_never_share() -> None:
         (GroupPolicy(max_requests=3), [[b"123"] * 3, [b"123"] * 2]),
     ],
 )
-def test_groups_are_bounded(policy: GroupPolicy, groups: list[list[bytes]]) -> None:
+def test_group_commit_bounds_groups(policy: GroupPolicy, groups: list[list[bytes]]) -> None:
     store = Store()
     store.open.clear()
     group = started(store, GroupPolicy(NEVER, policy.max_bytes, policy.max_requests, workers=1))
@@ -138,7 +138,7 @@ def test_groups_are_bounded(policy: GroupPolicy, groups: list[list[bytes]]) -> N
     assert [bodies for _, bodies in store.groups[1:]] == groups
 
 
-def test_work_beyond_the_limit_waits() -> None:
+def test_group_commit_bounds_concurrent_commits() -> None:
     store = Store()
     store.open.clear()
     group = started(store, GroupPolicy(work_bytes=3))
@@ -151,7 +151,7 @@ def test_work_beyond_the_limit_waits() -> None:
     group.close()
 
 
-def test_each_sender_hears_of_its_own_request() -> None:
+def test_group_commit_answers_each_sender_for_its_request() -> None:
     store = Store()
     store.open.clear()
     group = started(store)
@@ -165,7 +165,7 @@ def test_each_sender_hears_of_its_own_request() -> None:
     group.close()
 
 
-def test_a_commit_that_raises_fails_its_group_and_no_other() -> None:
+def test_group_commit_fails_only_the_group_whose_commit_raises() -> None:
     def commit(_: str, requests: Sequence[Request]) -> list[Outcome]:
         if requests[0].body == b"fatal":
             raise RuntimeError("no")
@@ -179,7 +179,7 @@ def test_a_commit_that_raises_fails_its_group_and_no_other() -> None:
     group.close()
 
 
-def test_a_sender_that_gave_up_takes_its_request_out() -> None:
+def test_group_commit_drops_request_of_cancelled_sender() -> None:
     store = Store()
     store.open.clear()
     group = started(store)
@@ -193,7 +193,7 @@ def test_a_sender_that_gave_up_takes_its_request_out() -> None:
     assert store.groups[1:] == [("t", [b"kept"])]
 
 
-def test_when_all_have_given_up_nothing_is_stored() -> None:
+def test_group_commit_stores_nothing_when_all_senders_cancelled() -> None:
     store = Store()
     store.open.clear()
     group = started(store)
@@ -205,7 +205,7 @@ def test_when_all_have_given_up_nothing_is_stored() -> None:
     assert len(store.groups) == 1
 
 
-def test_a_large_request_waits_for_room_and_no_other_overtakes_it() -> None:
+def test_group_commit_lets_no_request_overtake_a_waiting_large_request() -> None:
     store = Store()
     store.open.clear()
     group = started(store, GroupPolicy(work_bytes=4))
@@ -218,7 +218,7 @@ def test_a_large_request_waits_for_room_and_no_other_overtakes_it() -> None:
     assert [tenant for tenant, _ in store.groups] == ["a", "b", "c"]
 
 
-def test_closing_stores_what_waits_and_takes_nothing_more() -> None:
+def test_group_commit_close_stores_waiting_requests_and_refuses_new_requests() -> None:
     store = Store()
     store.open.clear()
     group = started(store, GroupPolicy(linger_seconds=NEVER, workers=1))
@@ -232,7 +232,7 @@ def test_closing_stores_what_waits_and_takes_nothing_more() -> None:
         group.submit("t", b"5")
 
 
-def test_many_tenants_are_forgotten_again() -> None:
+def test_group_commit_forgets_idle_tenants() -> None:
     group = GroupCommit(lambda _, requests: [Receipt(1)] * len(requests), GroupPolicy())
     group.start()
     answers = [group.submit(f"t{number}", b"1") for number in range(1000)]

@@ -58,13 +58,13 @@ class Memory:
         return []
 
 
-def test_requests_share_a_block(tmp_path: Path) -> None:
+def test_pipeline_stores_requests_of_a_group_in_one_block(tmp_path: Path) -> None:
     assert run(pipeline(storage(tmp_path)), body("a", "b"), body("c")) == [Receipt(2), Receipt(1)]
     assert stored_names(tmp_path, "t") == ["a", "b", "c"]
     assert len(list(block_files(tmp_path, "t"))) == 1
 
 
-def test_spans_around_midnight_make_two_blocks(tmp_path: Path) -> None:
+def test_pipeline_makes_two_blocks_of_spans_around_midnight(tmp_path: Path) -> None:
     midnight_ns = NOW_NS - NOW_NS % DAY_NS
     around = [export_request(f"{shift}", start_ns=midnight_ns + shift).SerializeToString() for shift in (-1, 1)]
     assert run(pipeline(storage(tmp_path)), *around) == [Receipt(1), Receipt(1)]
@@ -72,7 +72,7 @@ def test_spans_around_midnight_make_two_blocks(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("bad", [{0}, {1}, {3}, {0, 1}, {0, 2, 3}, {0, 1, 2, 3}])
-def test_what_cannot_be_read_fails_alone(bad: set[int]) -> None:
+def test_pipeline_fails_malformed_request_alone(bad: set[int]) -> None:
     memory = Memory()
     bodies = [BAD if number in bad else body(f"{number}") for number in range(4)]
     outcomes = run(pipeline(memory), *bodies)
@@ -82,14 +82,14 @@ def test_what_cannot_be_read_fails_alone(bad: set[int]) -> None:
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=12))
-def test_each_request_gets_its_own_outcome(good: list[bool]) -> None:
+def test_pipeline_returns_outcome_of_each_request(good: list[bool]) -> None:
     outcomes = run(pipeline(Memory()), *[body(*["x"] * number) if fine else BAD for number, fine in enumerate(good)])
     assert [outcome.accepted if isinstance(outcome, Receipt) else None for outcome in outcomes] == [
         number if fine else None for number, fine in enumerate(good)
     ]
 
 
-def test_a_decoder_that_fails_on_one_request_spares_the_others() -> None:
+def test_pipeline_spares_other_requests_when_decoder_fails() -> None:
     def read(bodies: Sequence[bytes]) -> object:
         if b"odd" in bodies:
             raise ZeroDivisionError
@@ -101,7 +101,7 @@ def test_a_decoder_that_fails_on_one_request_spares_the_others() -> None:
 
 
 @pytest.mark.parametrize("position", [0, 1, 50, 99])
-def test_large_unreadable_request_is_read_few_times(position: int) -> None:
+def test_pipeline_reads_large_malformed_request_few_times(position: int) -> None:
     readings: list[int] = []
 
     def read(bodies: Sequence[bytes]) -> object:
@@ -116,7 +116,7 @@ def test_large_unreadable_request_is_read_few_times(position: int) -> None:
     assert sum(map(bool, readings)) <= 3
 
 
-def test_storage_that_fails_fails_all_that_could_be_stored() -> None:
+def test_pipeline_fails_all_valid_requests_when_storage_fails() -> None:
     def refuse(*_: object) -> Sequence[Block]:
         raise StorageUnavailable("full")
 
@@ -137,7 +137,7 @@ def test_storage_that_fails_fails_all_that_could_be_stored() -> None:
         (-1.1, None, {"too_new": 1}),
     ],
 )
-def test_spans_of_another_time_are_rejected(
+def test_pipeline_rejects_spans_out_of_time_bounds(
     age_days: float, retention_days: int | None, rejected: dict[str, int]
 ) -> None:
     memory = Memory()
@@ -147,19 +147,19 @@ def test_spans_of_another_time_are_rejected(
     assert memory.names == ([] if rejected else [["x"]])
 
 
-def test_rejections_are_told_to_whom_they_concern() -> None:
+def test_pipeline_reports_rejections_by_request() -> None:
     old, new = body("x", "y", age_days=5), body("z")
     outcomes = run(pipeline(Memory(), timedelta(days=1)), old, new, old)
     assert outcomes == [Receipt(0, {"too_old": 2}), Receipt(1), Receipt(0, {"too_old": 2})]
 
 
-def test_nothing_is_written_for_nothing() -> None:
+def test_pipeline_writes_no_block_without_spans() -> None:
     memory = Memory()
     assert run(pipeline(memory), b"", b"") == [Receipt(0), Receipt(0)]
     assert memory.names == []
 
 
-def test_the_block_is_named_by_its_requests_in_any_order() -> None:
+def test_pipeline_names_block_by_requests_in_any_order() -> None:
     memory = Memory()
     around = pipeline(memory)
     for bodies in ((body("a"), body("b")), (body("b"), body("a")), (body("a"),), (body("a"), BAD, body("b"))):
@@ -168,7 +168,7 @@ def test_the_block_is_named_by_its_requests_in_any_order() -> None:
     assert one == same == without_bad != other
 
 
-def test_requests_in_any_order_make_the_same_bytes(tmp_path: Path) -> None:
+def test_pipeline_writes_equal_bytes_for_requests_in_any_order(tmp_path: Path) -> None:
     blocks = []
     for number, bodies in enumerate(([body("a"), body("b"), body("c")], [body("c"), body("a"), body("b")])):
         run(pipeline(storage(tmp_path / f"{number}")), *bodies)
@@ -177,7 +177,7 @@ def test_requests_in_any_order_make_the_same_bytes(tmp_path: Path) -> None:
     assert blocks[0] == blocks[1]
 
 
-def test_the_same_group_again_makes_the_same_block(tmp_path: Path) -> None:
+def test_pipeline_writes_equal_block_for_repeated_group(tmp_path: Path) -> None:
     around = pipeline(storage(tmp_path))
     for _ in range(2):
         run(around, body("a"), body("b"))

@@ -43,7 +43,7 @@ def requests(*bodies: bytes) -> Requests:
     return [Request.of(body) for body in bodies]
 
 
-def test_a_retry_gets_the_receipt_of_the_first() -> None:
+def test_deduplication_answers_retry_with_first_receipt() -> None:
     store = Store()
     remembered = memory(store)
     first = remembered("t", requests(b"abc"))
@@ -51,7 +51,7 @@ def test_a_retry_gets_the_receipt_of_the_first() -> None:
     assert store.stored == [("t", b"abc"), ("t", b"de")]
 
 
-def test_twice_in_one_group_is_once() -> None:
+def test_deduplication_stores_request_repeated_in_a_group_once() -> None:
     store = Store()
     assert memory(store)("t", requests(b"a", b"bb", b"a")) == [
         Receipt(1, {"too_old": 1}),
@@ -61,7 +61,7 @@ def test_twice_in_one_group_is_once() -> None:
     assert store.stored == [("t", b"a"), ("t", b"bb")]
 
 
-def test_another_tenant_stores_its_own() -> None:
+def test_deduplication_keeps_tenants_apart() -> None:
     store = Store()
     remembered = memory(store)
     remembered("t", requests(b"a"))
@@ -69,7 +69,7 @@ def test_another_tenant_stores_its_own() -> None:
     assert store.stored == [("t", b"a"), ("u", b"a")]
 
 
-def test_what_failed_is_tried_again() -> None:
+def test_deduplication_stores_retry_of_failed_request() -> None:
     store = Store()
     remembered = memory(store)
     (failure,) = remembered("t", requests(b"f"))
@@ -77,7 +77,7 @@ def test_what_failed_is_tried_again() -> None:
     assert remembered("t", requests(b"f")) == [Receipt(1, {"too_old": 1})]
 
 
-def test_what_is_forgotten_is_stored_again() -> None:
+def test_deduplication_stores_retry_of_forgotten_request() -> None:
     for capacity, seconds in ((1, 3600), (100, -1)):
         store = Store()
         remembered = memory(store, capacity, seconds)
@@ -86,7 +86,7 @@ def test_what_is_forgotten_is_stored_again() -> None:
         assert store.stored == [("t", b"a"), ("t", b"b"), ("t", b"c"), ("t", b"a")]
 
 
-def test_a_retry_during_the_commit_waits_for_it() -> None:
+def test_deduplication_retry_waits_for_running_commit() -> None:
     running, finish = Event(), Event()
     calls: list[Requests] = []
 
@@ -106,7 +106,7 @@ def test_a_retry_during_the_commit_waits_for_it() -> None:
     assert len(calls) == 1
 
 
-def test_a_retry_during_a_commit_that_raises_hears_of_it_too() -> None:
+def test_deduplication_retry_fails_with_running_commit() -> None:
     def commit(_: str, __: Sequence[Request]) -> list[Outcome]:
         raise OSError("full")
 
@@ -129,7 +129,7 @@ class Deletions:
         return Receipt(len(deleted))
 
 
-def test_a_retry_stores_what_was_deleted_since_once() -> None:
+def test_deduplication_stores_retry_of_deleted_trace_once() -> None:
     store, deletions = Store(), Deletions()
     deleted = Deleted(deletions.since, deletions.store)
     remembered = RetryMemory(store, capacity=9, seconds=3600, metrics=Metrics(), deleted=deleted)
@@ -144,7 +144,7 @@ def test_a_retry_stores_what_was_deleted_since_once() -> None:
     assert store.stored == [("t", b"a"), ("t", b"bb"), ("t", b"c")]
 
 
-def test_a_retry_fails_while_deletions_cannot_be_read() -> None:
+def test_deduplication_retry_fails_while_deletions_cannot_be_read() -> None:
     def unreadable(_: str, __: int) -> Mapping[bytes, int]:
         raise OSError("locked")
 
@@ -157,7 +157,7 @@ def test_a_retry_fails_while_deletions_cannot_be_read() -> None:
 
 
 @given(st.lists(st.lists(st.sampled_from([b"a", b"b", b"c", b"fa", b"fb"]), max_size=5), max_size=8))
-def test_whatever_is_repeated_everything_is_stored_once(groups: list[list[bytes]]) -> None:
+def test_deduplication_stores_any_repeated_requests_once(groups: list[list[bytes]]) -> None:
     store = Store()
     remembered = memory(store)
     outcomes = [remembered("t", requests(*bodies)) for bodies in groups]

@@ -34,7 +34,7 @@ def basic(text: str) -> str:
         ("", None),
     ],
 )
-def test_whose_header_it_is(authorization: str, tenant: str | None) -> None:
+def test_tokens_find_tenant_of_authorization_header(authorization: str, tenant: str | None) -> None:
     assert TOKENS.tenant_of(authorization) == tenant
 
 
@@ -49,11 +49,11 @@ def test_whose_header_it_is(authorization: str, tenant: str | None) -> None:
         (json.dumps({SHOP: "a b"}), "unsupported character"),
     ],
 )
-def test_lists_that_are_refused(text: str, wrong: str) -> None:
+def test_tokens_refuse_malformed_list(text: str, wrong: str) -> None:
     with pytest.raises(InvalidTokens, match=wrong) as refused:
         Tokens.parse(text)
     assert SHOP not in str(refused.value)
 
 
-def test_tokens_are_not_kept() -> None:
+def test_tokens_are_not_kept_in_memory() -> None:
     assert SHOP not in repr(TOKENS)

@@ -1,4 +1,4 @@
-"""What runs the programs of docs/send-traces.md: the clients' own runtimes, with their libraries as locked here."""
+"""Runs the programs of docs/send-traces.md in the clients' own runtimes, with their libraries as locked here."""
 
 import os
 import shutil

@@ -61,7 +61,7 @@ def ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ways]:
 
 @pytest.fixture(scope="module")
 def answers(ways: Ways) -> dict[str, tuple[object, object]]:
-    """What was said of each case, once everything that was sent can be read."""
+    """Returns the responses to each case, once everything that was sent can be read."""
     said = {case["id"]: ways.send(case) for case in cases()}
     for case in cases():
         for trace_id in (trace_id for trace_id, trace in case["traces"].items() if trace):

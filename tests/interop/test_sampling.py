@@ -14,7 +14,7 @@ _PROGRAMS = Path(__file__).parent / "sampling"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SpanlakeServer]:
-    """One that wants a quarter of all traces."""
+    """Starts a server that requests a sampling of a quarter of all traces."""
     running = SpanlakeServer(tmp_path_factory.mktemp("sampling") / "data", ("--jaeger-sampling", "0.25"))
     try:
         yield running.wait_until_ready()

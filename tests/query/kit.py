@@ -164,7 +164,7 @@ class Lake:
         return write(self.objects, self.index, tenant, table, self._writes.to_bytes(8))
 
     def search(self, q: str, **wanted: Any) -> list[FoundTrace]:
-        """What a search finds; takes the fields of ``Search`` but the plan, and ``tenant``."""
+        """Returns the traces that a search finds; takes the fields of ``Search`` but the plan, and ``tenant``."""
         when = TimeRange(
             NOON + wanted["start"] if "start" in wanted else ALWAYS.start_ns,
             NOON + wanted["end"] if "end" in wanted else ALWAYS.end_ns,

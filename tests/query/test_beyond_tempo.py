@@ -1,4 +1,4 @@
-"""What spanlake answers and Tempo refuses: the parent scope, and scalars computed from sets of spans."""
+"""Tests queries that spanlake answers and Tempo refuses: the parent scope, and scalars computed from sets of spans."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -39,7 +39,7 @@ def _hashable(value: Any) -> Any:
 
 
 def totals(found: Counts) -> dict[tuple[str, Any], float]:
-    """The same, over all points."""
+    """Sums the counts over all points."""
     return {key: sum(value or 0 for value in values) for key, values in found.items()}
 
 

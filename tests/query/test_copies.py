@@ -63,7 +63,7 @@ def nothing() -> None:
 
 
 def are_copies(of: Copies, asked: Sequence[Block], *, scanned: bool = False) -> list[bool]:
-    """Whether what is said to be the file of each block is a copy; it is right in any case."""
+    """Checks the content of the file for each block; returns True for each file that is a copy."""
     files = [Path(file) for file in of.files(asked, nothing, scanned=scanned)]
     assert [file.read_bytes() for file in files] == [4 * block.id.encode() for block in asked]
     return [file.parent == of.directory for file in files]

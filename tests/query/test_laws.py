@@ -211,7 +211,7 @@ def ancestors(links: dict[int, int], one: int) -> list[int]:
 
 
 def is_own(links: dict[int, int], one: int) -> bool:
-    """Whether a span names itself as its parent: it has none then, unlike others that name it."""
+    """Returns True where a span names itself as its parent: it has none then, unlike others that name it."""
     return links[one] == one
 
 

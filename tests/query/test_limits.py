@@ -1,4 +1,4 @@
-"""What a query may use: time, memory, values; and how it is stopped."""
+"""Tests the limits of a query (time, memory, values) and its cancellation."""
 
 import threading
 from collections.abc import Callable

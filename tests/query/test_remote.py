@@ -71,7 +71,7 @@ def test_what_was_read_once_is_not_asked_for_again(duck: Duck, objects: S3Object
 
 
 def requests(cloud: Cloud, objects: S3Objects) -> list[str]:
-    """What the server has been asked for about the bucket, the last being a marker that is put now."""
+    """Returns the server's requests for the bucket, the last being a marker that is put now."""
     marker = f"marker-{secrets.token_hex(8)}"
     objects.put(marker, b"")
     for _ in patiently():

@@ -140,7 +140,7 @@ def test_many_traces_are_found_with_all_their_spans(lake: Lake, query: str) -> N
 )
 @pytest.mark.usefixtures("small_portions")
 def test_what_a_part_says_of_a_trace_is_not_the_last_word(lake: Lake, query: str, traces: list[int]) -> None:
-    """One trace has its root in one block and its end in another, which are not looked at at once."""
+    """Has a trace whose root is in one block and whose end is in another; the two are not read at once."""
     lake.add(At(1, trace=3), At(7, 6, name="7", trace=3, start=SECOND), At(1, trace=4, start=SECOND))
     lake.add(At(2, 1, trace=3, start=10 * SECOND), At(9, 8, name="9", trace=3, start=11 * SECOND))
     for limit in (2, 20):

@@ -243,14 +243,14 @@ def every_damage() -> list[Any]:
 
 
 @pytest.mark.parametrize(("sender", "damage"), every_damage())
-def test_damaged_span_costs_no_other(sender: Sender, damage: Damage) -> None:
+def test_receivers_keep_spans_beside_damaged_span(sender: Sender, damage: Damage) -> None:
     spans = [sender.span(0), damage(sender.span(1)), sender.span(2)]
     assert stored(sender, [sender.body(spans)]) == [(["span 0", "span 2"], 1)]
 
 
 @pytest.mark.parametrize("sender", SENDERS, ids=lambda sender: sender.format.name)
 @given(st.data())
-def test_any_subset_of_spans_is_damaged(sender: Sender, data: st.DataObject) -> None:
+def test_receivers_keep_spans_beside_any_damaged_subset(sender: Sender, data: st.DataObject) -> None:
     damages = st.none() | st.sampled_from(list(sender.damages))
     requests = data.draw(st.lists(st.lists(damages, max_size=6), min_size=1, max_size=3))
     bodies, expected = [], []
@@ -271,7 +271,7 @@ def test_any_subset_of_spans_is_damaged(sender: Sender, data: st.DataObject) -> 
     ids=lambda each: each.format.name,
 )
 @given(odd=st.lists(st.binary(max_size=40), max_size=4))
-def test_any_bytes_in_the_place_of_spans(sender: Sender, odd: list[bytes]) -> None:
+def test_receivers_keep_spans_beside_any_bytes(sender: Sender, odd: list[bytes]) -> None:
     bodies = [sender.body([sender.span(0), *odd, sender.span(1)])]
     ((names, rejected),) = stored(sender, bodies)
     assert ("span 0" in names, "span 1" in names, len(names) + rejected) == (True, True, 2 + len(odd))

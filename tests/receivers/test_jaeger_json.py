@@ -47,7 +47,7 @@ def tags(*values: tuple[str, str, Any]) -> list[dict[str, Any]]:
     return [{"key": key, "type": type_, "value": value} for key, type_, value in values]
 
 
-def test_a_span_has_its_ids_times_name_and_process() -> None:
+def test_jaeger_json_reads_ids_times_name_and_process() -> None:
     (found,) = spans(read(span()))
     assert found.trace_id == bytes(range(1, 17))
     assert found.span_id == bytes(7) + b"\xff"
@@ -56,7 +56,7 @@ def test_a_span_has_its_ids_times_name_and_process() -> None:
     assert resources(read(span())) == [{"service.name": "shop", "host": "h1"}]
 
 
-def test_short_ids_are_padded() -> None:
+def test_jaeger_json_pads_short_ids() -> None:
     (found,) = spans(read(span(traceID="ab", spanID="c")))
     assert (found.trace_id, found.span_id) == (bytes(15) + b"\xab", bytes(7) + b"\x0c")
 
@@ -83,12 +83,12 @@ def test_short_ids_are_padded() -> None:
         ("string", None, ""),
     ],
 )
-def test_tags_have_the_type_they_name(type_: str, value: Any, meant: Any) -> None:
+def test_jaeger_json_reads_tags_by_type(type_: str, value: Any, meant: Any) -> None:
     (found,) = spans(read(span(tags=tags(("key", type_, value)))))
     assert attributes(found) == {"key": meant}
 
 
-def test_tags_with_a_meaning_become_fields() -> None:
+def test_jaeger_json_turns_known_tags_into_fields() -> None:
     told = tags(
         ("span.kind", "string", "server"),
         ("error", "bool", True),
@@ -106,7 +106,7 @@ def test_tags_with_a_meaning_become_fields() -> None:
     assert (scope.name, scope.version) == ("lib", "1.2")
 
 
-def test_references_name_the_parent_and_links() -> None:
+def test_jaeger_json_reads_parent_and_links_from_references() -> None:
     ids = {"traceID": "0102030405060708090a0b0c0d0e0f10", "spanID": "01"}
     (found,) = spans(
         read(span(references=[{"refType": "CHILD_OF", **ids}, {"refType": "FOLLOWS_FROM", **ids, "spanID": "02"}]))
@@ -117,12 +117,12 @@ def test_references_name_the_parent_and_links() -> None:
 
 
 @pytest.mark.parametrize(("parent", "meant"), [("ff", bytes(7) + b"\xff"), ("0", b""), ("", b"")])
-def test_old_documents_name_the_parent_in_the_span(parent: str, meant: bytes) -> None:
+def test_jaeger_json_reads_parent_from_span_of_old_documents(parent: str, meant: bytes) -> None:
     (found,) = spans(read(span(parentSpanID=parent)))
     assert found.parent_span_id == meant
 
 
-def test_logs_become_events() -> None:
+def test_jaeger_json_turns_logs_into_events() -> None:
     fields = tags(("event", "string", "exception"), ("exception.type", "string", "OutOfEggs"))
     (found,) = spans(read(span(logs=[{"timestamp": START_US, "fields": fields}])))
     (event,) = found.events
@@ -139,23 +139,23 @@ def test_logs_become_events() -> None:
         ({"startTime": str(START_US), "duration": 1.5}, (START_US * 1000, START_US * 1000 + 1000)),
     ],
 )
-def test_times_are_limited_and_do_not_wrap(times: dict[str, Any], expected: tuple[int, int]) -> None:
+def test_jaeger_json_limits_times_without_wrapping(times: dict[str, Any], expected: tuple[int, int]) -> None:
     (found,) = spans(read(span(**times)))
     assert (found.start_time_unix_nano, found.end_time_unix_nano) == expected
 
 
-def test_a_span_may_hold_its_process() -> None:
+def test_jaeger_json_reads_process_inside_span() -> None:
     own = span(process={"serviceName": "own", "tags": []}, processID="")
     assert resources(read(own)) == [{"service.name": "own"}]
 
 
-def test_spans_share_their_processes() -> None:
+def test_jaeger_json_groups_spans_by_process() -> None:
     body = read(span(), span(spanID="2"), span(spanID="3", processID="p2"), p1={"serviceName": "a"}, p2={})
     assert resources(body) == [{"service.name": "a"}, {}]
 
 
 @pytest.mark.parametrize("bad", [7, None, [], span(startTime="soon"), span(duration=[1])])
-def test_spans_that_cannot_be_read_are_counted(bad: Any) -> None:
+def test_jaeger_json_counts_unreadable_spans(bad: Any) -> None:
     found = read(span(), bad, span(spanID="2"))
     assert found.rejected == {"malformed": 1}
     assert len(spans(found)) == 2
@@ -176,14 +176,14 @@ def test_spans_that_cannot_be_read_are_counted(bad: Any) -> None:
         {"duration": "5"},
     ],
 )
-def test_parts_that_cannot_be_read_cost_no_span(fields: dict[str, Any]) -> None:
+def test_jaeger_json_keeps_span_without_unreadable_parts(fields: dict[str, Any]) -> None:
     found = read(span(**fields))
     assert found.rejected == {}
     assert len(spans(found)) == 1
 
 
 @pytest.mark.parametrize("trace_id", ["xyz", "1" * 33, None, "", 0])
-def test_ids_that_are_none_are_left_to_be_rejected(trace_id: Any) -> None:
+def test_jaeger_json_reads_invalid_trace_id_as_empty(trace_id: Any) -> None:
     (found,) = spans(read(span(traceID=trace_id)))
     assert found.trace_id == b""
 
@@ -191,7 +191,7 @@ def test_ids_that_are_none_are_left_to_be_rejected(trace_id: Any) -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"7", b"nothing", b'{"data": 7}', b'{"data": [7]}', b"[" + b"0," * 10**5, b'{"data": [[]]}']
 )
-def test_other_documents_are_refused(body: bytes) -> None:
+def test_jaeger_json_refuses_other_documents(body: bytes) -> None:
     with pytest.raises(MalformedSpans):
         jaeger_json.read(body)
 
@@ -204,7 +204,7 @@ json_values = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(sorted(span())), json_values), st.dictionaries(st.text(), json_values))
-def test_any_values_cost_no_other_span(fields: dict[str, Any], processes: dict[str, Any]) -> None:
+def test_jaeger_json_keeps_spans_beside_any_values(fields: dict[str, Any], processes: dict[str, Any]) -> None:
     found = read(span(), span(**fields), p1={}, **{f"p{key}": value for key, value in processes.items()})
     assert len(spans(found)) + sum(found.rejected.values()) == 2
     assert spans(found)[0].name == "get"

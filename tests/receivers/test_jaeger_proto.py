@@ -50,7 +50,7 @@ def posted(*found: bytes, of: bytes = b"") -> bytes:
     return jaeger("PostSpansRequest", batch={"spans": found, "process": of})
 
 
-def test_a_span() -> None:
+def test_jaeger_protobuf_reads_every_field_of_a_span() -> None:
     values = {"s": "x", "b": True, "i": -3, "d": 1.5, "bytes": b"\xff"}
     logs = [jaeger("Log", timestamp=START, fields=[tag("event", "hit"), tag("n", 1)])]
     references = [reference(b"t" * 16, b"p" * 8), reference(b"o" * 16, b"q" * 8, 1)]
@@ -68,17 +68,17 @@ def test_a_span() -> None:
     ]
 
 
-def test_a_process_of_a_span_goes_before_that_of_the_batch() -> None:
+def test_jaeger_protobuf_prefers_process_of_span_to_that_of_batch() -> None:
     body = posted(span(), span(process=process("own", hostname="h")), of=process("shop"))
     assert resources(post_spans(body)) == [{"service.name": "shop"}, {"service.name": "own", "host.name": "h"}]
 
 
-def test_no_service() -> None:
+def test_jaeger_protobuf_reads_placeholder_service_as_none() -> None:
     assert resources(post_spans(posted(span(), of=process("OTLPResourceNoServiceName", ip="::1")))) == [{}]
     assert resources(post_spans(posted(span()))) == [{}]
 
 
-def test_scope_and_trace_state_are_said_in_tags() -> None:
+def test_jaeger_protobuf_reads_scope_and_trace_state_from_tags() -> None:
     tags = {"otel.scope.name": "lib", "otel.scope.version": "2", "w3c.tracestate": "a=b", "k": "v"}
     otlp = post_spans(posted(span(tags)))
     scope = request(otlp).resource_spans[0].scope_spans[0].scope
@@ -86,24 +86,24 @@ def test_scope_and_trace_state_are_said_in_tags() -> None:
     assert (scope.name, scope.version, found.trace_state, attributes(found)) == ("lib", "2", "a=b", {"k": "v"})
 
 
-def test_short_ids_are_padded() -> None:
+def test_jaeger_protobuf_pads_short_ids() -> None:
     (found,) = spans(post_spans(posted(span(trace_id=b"t" * 8, span_id=b"s"))))
     assert (found.trace_id, found.span_id) == (bytes(8) + b"t" * 8, bytes(7) + b"s")
 
 
-def test_a_reference_to_nobody_names_no_parent() -> None:
+def test_jaeger_protobuf_reads_reference_to_zero_id_as_link() -> None:
     (found,) = spans(post_spans(posted(span(references=[reference(b"t" * 16, bytes(8))]))))
     assert found.parent_span_id == b""
     assert [link.span_id for link in found.links] == [bytes(8)]
 
 
-def test_of_tags_with_one_key_the_last_counts() -> None:
+def test_jaeger_protobuf_keeps_last_tag_of_equal_keys() -> None:
     twice = [tag("k", 1), tag("span.kind", "client"), tag("k", "last"), tag("span.kind", "server")]
     (found,) = spans(post_spans(posted(span(tags=twice))))
     assert (found.kind, attributes(found)) == (2, {"k": "last"})
 
 
-def test_requests_that_are_translated_together_stay_apart() -> None:
+def test_jaeger_protobuf_keeps_requests_of_a_group_apart() -> None:
     bodies = [
         posted(span({"n": 1}), span({"otel.scope.name": "lib"}), span({"n": 2}), of=process("shop")),
         posted(),
@@ -116,13 +116,13 @@ def test_requests_that_are_translated_together_stay_apart() -> None:
     assert spans(together[2])[0].name == "\ufffd"
 
 
-def test_span_that_is_none_is_rejected_alone() -> None:
+def test_jaeger_protobuf_rejects_malformed_span_alone() -> None:
     otlp = post_spans(posted(span({"n": 1}), b"\xff", span({"n": 3}), b"\x32\x01\xff", of=process("shop")))
     assert ([attributes(found)["n"] for found in spans(otlp)], otlp.rejected) == ([1, 3], {"malformed": 2})
     assert resources(otlp) == [{"service.name": "shop"}]
 
 
-def test_request_that_must_be_repaired_does_not_cost_others() -> None:
+def test_jaeger_protobuf_repairs_request_without_loss_to_others() -> None:
     bodies = [posted(span({"n": 1})), posted(b"\xff", span({"n": 2}))]
     with pytest.raises(MalformedSpans):  # each is then translated alone
         jaeger_proto.post_spans(bodies)
@@ -143,7 +143,7 @@ ODD_PARTS = {
 
 @pytest.mark.parametrize("odd", ODD_PARTS.values(), ids=ODD_PARTS)
 @pytest.mark.parametrize("beside", [b"", b"\xff"], ids=["fast", "repaired"])
-def test_part_that_cannot_be_read_costs_that_part(odd: bytes, beside: bytes) -> None:
+def test_jaeger_protobuf_drops_unreadable_part_alone(odd: bytes, beside: bytes) -> None:
     otlp = post_spans(posted(span({"n": 1}), odd, *([beside] if beside else []), of=process("shop")))
     assert [attributes(found) for found in spans(otlp)] == [{"n": 1}, {"n": 2}]
     last = spans(otlp)[1]
@@ -151,19 +151,19 @@ def test_part_that_cannot_be_read_costs_that_part(odd: bytes, beside: bytes) -> 
     assert (sum(otlp.rejected.values()), resources(otlp)) == (len(beside), [{"service.name": "shop"}])
 
 
-def test_a_tag_in_a_log_costs_that_tag() -> None:
+def test_jaeger_protobuf_drops_unreadable_tag_of_log_alone() -> None:
     log = jaeger("Log", timestamp={"seconds": 5}, fields=[b"\xff", tag("k", 1)])
     (found,) = spans(post_spans(posted(span(logs=[log, b"\xff"]))))
     assert [(event.time_unix_nano, attributes(event)) for event in found.events] == [(5 * 10**9, {"k": 1})]
 
 
-def test_process_that_is_none_says_nothing() -> None:
+def test_jaeger_protobuf_keeps_readable_fields_of_malformed_process() -> None:
     assert resources(post_spans(posted(span(), of=b"\xff"))) == [{}]
     half = jaeger("Process", service_name=b"shop", tags=[b"\xff", tag("ip", "::1")])
     assert resources(post_spans(posted(span(), of=half))) == [{"service.name": "shop", "ip": "::1"}]
 
 
-def test_long_id_is_left_to_the_store() -> None:
+def test_jaeger_protobuf_leaves_long_id_to_validation() -> None:
     (found,) = spans(post_spans(posted(span(trace_id=b"t" * 20))))
     assert found.trace_id == b"t" * 20
 
@@ -183,7 +183,7 @@ TIMES: dict[str, tuple[dict[str, Any], tuple[int, int]]] = {
 
 
 @pytest.mark.parametrize(("given_", "expected"), TIMES.values(), ids=TIMES)
-def test_times_are_limited_and_do_not_wrap(given_: dict[str, Any], expected: tuple[int, int]) -> None:
+def test_jaeger_protobuf_limits_times_without_wrapping(given_: dict[str, Any], expected: tuple[int, int]) -> None:
     first, found = spans(post_spans(posted(span(), span(**given_))))
     assert abs(found.start_time_unix_nano - expected[0]) < 10 * SECONDS
     assert abs(found.end_time_unix_nano - expected[1]) < 10 * SECONDS
@@ -240,7 +240,7 @@ any_span = st.fixed_dictionaries(
 
 
 @given(st.lists(any_span, max_size=3), any_process)
-def test_any_values_cost_no_span(found: list[bytes], of: bytes) -> None:
+def test_jaeger_protobuf_keeps_spans_with_any_values(found: list[bytes], of: bytes) -> None:
     otlp = post_spans(posted(*found, of=of))
     assert (len(spans(otlp)), otlp.rejected) == (len(found), {})
     assert all(each.start_time_unix_nano <= LATEST_NS >= each.end_time_unix_nano for each in spans(otlp))
@@ -258,13 +258,13 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("body", REFUSED.values(), ids=REFUSED)
-def test_what_is_refused(body: bytes) -> None:
+def test_jaeger_protobuf_refuses_malformed_body(body: bytes) -> None:
     with pytest.raises(MalformedSpans, match="not spans in Jaeger's protobuf"):
         post_spans(body)
 
 
 @given(st.lists(st.tuples(st.integers(0), st.integers(0, 255)), max_size=4))
-def test_bytes_that_are_changed(changes: list[tuple[int, int]]) -> None:
+def test_jaeger_protobuf_survives_changed_bytes(changes: list[tuple[int, int]]) -> None:
     body = bytearray(posted(span({"s": "x", "error": True}), of=process("shop", ip="::1")))
     for at, byte in changes:
         body[at % len(body)] = byte

@@ -38,7 +38,9 @@ EVERYTHING = batch(
 
 
 @pytest.mark.parametrize(("write", "read"), WRAPPINGS.values(), ids=WRAPPINGS)
-def test_a_batch(write: Callable[[Fields], bytes], read: Callable[[bytes], Translated]) -> None:
+def test_jaeger_thrift_reads_every_field_of_a_batch(
+    write: Callable[[Fields], bytes], read: Callable[[bytes], Translated]
+) -> None:
     first, second = spans(read(write(EVERYTHING)))
     assert (first.trace_id, first.span_id) == (jaeger.TRACE_ID, jaeger.SPAN_ID.to_bytes(8))
     assert (first.name, first.kind, first.start_time_unix_nano) == ("operation", 2, jaeger.START_US * 1000)
@@ -82,7 +84,7 @@ STATUSES: dict[str, tuple[dict[str, Any], tuple[int, str], set[str]]] = {
 
 
 @pytest.mark.parametrize(("tags", "status", "left"), STATUSES.values(), ids=STATUSES)
-def test_status(tags: dict[str, Any], status: tuple[int, str], left: set[str]) -> None:
+def test_jaeger_thrift_reads_status_from_tags(tags: dict[str, Any], status: tuple[int, str], left: set[str]) -> None:
     (found,) = spans(http_batch(jaeger.over_http(batch(span(tags)))))
     assert (int(found.status.code), found.status.message) == status
     assert set(attributes(found)) == left
@@ -97,19 +99,19 @@ PARENTS = {
 
 
 @pytest.mark.parametrize(("written", "parent", "links"), PARENTS.values(), ids=PARENTS)
-def test_parent(written: Fields, parent: int | None, links: list[int]) -> None:
+def test_jaeger_thrift_reads_parent_and_links(written: Fields, parent: int | None, links: list[int]) -> None:
     (found,) = spans(http_batch(jaeger.over_http(batch(written))))
     assert found.parent_span_id == (b"" if parent is None else parent.to_bytes(8))
     assert [int.from_bytes(link.span_id) for link in found.links] == links
 
 
-def test_the_last_of_equal_keys_counts() -> None:
+def test_jaeger_thrift_keeps_last_tag_of_equal_keys() -> None:
     doubled: Fields = [*span(), (10, LIST, (STRUCT, [jaeger.tag("k", 1), jaeger.tag("k", "2")]))]
     (found,) = spans(http_batch(jaeger.over_http(batch(doubled))))
     assert attributes(found) == {"k": "2"}
 
 
-def test_fields_in_another_order_and_unknown_ones() -> None:
+def test_jaeger_thrift_reads_fields_in_any_order_and_skips_unknown_fields() -> None:
     unknown: Fields = [(20, LIST, (STRUCT, [[(1, I16, 3)]])), (21, BOOL, True), (22, BYTE, 1), (23, STRING, b"x")]
     odd_tag: Fields = [(3, STRING, b"v"), (2, I32, 0), (9, I64, 1), (1, STRING, b"k")]
     odd: Fields = [*reversed(span()), *unknown, (10, LIST, (STRUCT, [odd_tag]))]
@@ -118,7 +120,7 @@ def test_fields_in_another_order_and_unknown_ones() -> None:
         assert (found.name, attributes(found)) == ("operation", {"k": "v"})
 
 
-def test_batches_that_are_translated_together_stay_apart() -> None:
+def test_jaeger_thrift_keeps_batches_of_a_group_apart() -> None:
     bodies = [
         jaeger.over_http(batch(span({"n": 1}), span({"n": 2}), process={"ip": "::1"})),
         b"no batch",
@@ -134,7 +136,7 @@ def test_batches_that_are_translated_together_stay_apart() -> None:
     assert [(attributes(each), each.status.code) for each in spans(last)] == [({"n": 1}, 2)]
 
 
-def test_a_head_without_version() -> None:
+def test_jaeger_thrift_reads_binary_call_without_version() -> None:
     head = binary(STRING, b"emitBatch") + b"\x04" + binary(I32, 1)
     assert len(spans(binary_call(head + binary(STRUCT, [(1, STRUCT, batch(span()))])))) == 1
 
@@ -157,7 +159,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("body", REFUSED.values(), ids=REFUSED)
-def test_what_is_refused(body: bytes) -> None:
+def test_jaeger_thrift_refuses_malformed_body(body: bytes) -> None:
     with pytest.raises(MalformedSpans, match="not spans in Jaeger's Thrift"):
         http_batch(body)
 
@@ -168,7 +170,7 @@ def without(fields: Fields, *numbers: int) -> Fields:
 
 @pytest.mark.parametrize("missing", range(1, 10))
 @pytest.mark.parametrize(("write", "read"), WRAPPINGS.values(), ids=WRAPPINGS)
-def test_span_without_a_required_field_is_rejected_alone(
+def test_jaeger_thrift_rejects_span_without_required_field_alone(
     write: Callable[[Fields], bytes], read: Callable[[bytes], Translated], missing: int
 ) -> None:
     odd = without(span({"n": 2}), missing)
@@ -191,7 +193,7 @@ ODD_PARTS: dict[str, Fields] = {
 
 @pytest.mark.parametrize("part", ODD_PARTS.values(), ids=ODD_PARTS)
 @pytest.mark.parametrize(("write", "read"), WRAPPINGS.values(), ids=WRAPPINGS)
-def test_part_that_cannot_be_read_costs_that_part(
+def test_jaeger_thrift_drops_unreadable_part_alone(
     write: Callable[[Fields], bytes], read: Callable[[bytes], Translated], part: Fields
 ) -> None:
     odd = [*without(span(), *(number for number, _, _ in part)), *part]
@@ -202,28 +204,28 @@ def test_part_that_cannot_be_read_costs_that_part(
 
 
 @pytest.mark.parametrize("last", [[], [(1, STRING, b"k")], [(2, I32, 0)], [(2, I32, 0), (1, STRING, b"")]])
-def test_last_tag_may_be_short(last: Fields) -> None:
+def test_jaeger_thrift_accepts_short_last_tag(last: Fields) -> None:
     odd = [*without(span(), 10), (10, LIST, (STRUCT, [jaeger.tag("n", 1), last]))]
     for write, read in WRAPPINGS.values():
         first, found = spans(read(write(batch(span({"n": 0}), odd))))
         assert (attributes(first), attributes(found)["n"]) == ({"n": 0}, 1)
 
 
-def test_tags_of_another_type_are_none() -> None:
+def test_jaeger_thrift_ignores_tags_of_another_type() -> None:
     odd = [*without(span(), 10), (10, LIST, (I64, [1, 2]))]
     for write, read in WRAPPINGS.values():
         (found,) = spans(read(write(batch(odd))))
         assert attributes(found) == {}
 
 
-def test_log_without_fields_is_an_event() -> None:
+def test_jaeger_thrift_turns_log_without_fields_into_event() -> None:
     odd = [*span(), (11, LIST, (STRUCT, [[(1, I64, jaeger.START_US)]]))]
     for write, read in WRAPPINGS.values():
         (found,) = spans(read(write(batch(odd))))
         assert [event.time_unix_nano for event in found.events] == [jaeger.START_US * 1000]
 
 
-def test_process_without_a_name_keeps_its_tags() -> None:
+def test_jaeger_thrift_keeps_tags_of_process_without_name() -> None:
     nameless = [(1, STRUCT, [(2, LIST, jaeger.tags({"ip": "::1"}))]), (2, LIST, (STRUCT, [span()]))]
     for write, read in WRAPPINGS.values():
         assert resources(read(write(nameless))) == [{"ip": "::1"}]
@@ -239,7 +241,7 @@ TIMES = {
 
 
 @pytest.mark.parametrize(("sent", "expected"), TIMES.values(), ids=TIMES)
-def test_times_are_limited_and_do_not_wrap(sent: tuple[int, int], expected: tuple[int, int]) -> None:
+def test_jaeger_thrift_limits_times_without_wrapping(sent: tuple[int, int], expected: tuple[int, int]) -> None:
     odd = [*without(span(), 8, 9), (8, I64, sent[0]), (9, I64, sent[1])]
     for write, read in WRAPPINGS.values():
         first, found = spans(read(write(batch(span(), odd))))
@@ -249,13 +251,15 @@ def test_times_are_limited_and_do_not_wrap(sent: tuple[int, int], expected: tupl
 
 
 @pytest.mark.parametrize("name", [b"emitZipkinBatch", b"", b"\xff" * 100])
-def test_other_calls(name: bytes) -> None:
+def test_jaeger_thrift_refuses_other_calls(name: bytes) -> None:
     with pytest.raises(MalformedSpans, match="instead of emitBatch"):
         binary_call(b"\x80\x01\x00\x04" + binary(STRING, name) + binary(I32, 1) + b"\x00")
 
 
 @pytest.mark.parametrize(("write", "read"), WRAPPINGS.values(), ids=WRAPPINGS)
-def test_whatever_is_cut_off_is_refused(write: Callable[[Fields], bytes], read: Callable[[bytes], Translated]) -> None:
+def test_jaeger_thrift_refuses_truncated_batch(
+    write: Callable[[Fields], bytes], read: Callable[[bytes], Translated]
+) -> None:
     whole = write(EVERYTHING)
     for end in range(len(whole) - 1):
         with pytest.raises(MalformedSpans):
@@ -263,7 +267,7 @@ def test_whatever_is_cut_off_is_refused(write: Callable[[Fields], bytes], read: 
 
 
 @given(st.sampled_from(list(WRAPPINGS)), st.lists(st.tuples(st.integers(0), st.integers(0, 255)), max_size=4))
-def test_bytes_that_are_changed(wrapping: str, changes: list[tuple[int, int]]) -> None:
+def test_jaeger_thrift_survives_changed_bytes(wrapping: str, changes: list[tuple[int, int]]) -> None:
     write, read = WRAPPINGS[wrapping]
     body = bytearray(write(EVERYTHING))
     for at, byte in changes:

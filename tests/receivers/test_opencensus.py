@@ -62,23 +62,23 @@ def one(values: dict[str, Any] | None = None, **fields: Any) -> Any:
     return found
 
 
-def test_a_span() -> None:
+def test_opencensus_reads_every_field_of_a_span() -> None:
     found = one({"s": "x", "i": -1, "b": True, "d": 1.5}, parent_span_id=b"p" * 8)
     assert (found.trace_id, found.span_id, found.parent_span_id) == (b"t" * 16, b"s" * 8, b"p" * 8)
     assert (found.name, found.start_time_unix_nano, found.end_time_unix_nano) == ("get", START_NS, START_NS + 2)
     assert attributes(found) == {"s": "x", "i": -1, "b": True, "d": 1.5}
 
 
-def test_a_value_without_kind() -> None:
+def test_opencensus_names_attribute_value_without_kind() -> None:
     assert attributes(one({"odd": None})) == {"odd": "<Unknown OpenCensus attribute value type>"}
 
 
-def test_whether_the_parent_is_of_the_same_process() -> None:
+def test_opencensus_reads_same_process_as_parent() -> None:
     key = "opencensus.same_process_as_parent_span"
     assert attributes(one(same_process_as_parent_span={"value": False})) == {key: False}
 
 
-def test_an_empty_message_is_no_absent_one() -> None:
+def test_opencensus_reads_empty_message_as_false() -> None:
     assert attributes(one(same_process_as_parent_span={})) == {"opencensus.same_process_as_parent_span": False}
 
 
@@ -95,7 +95,9 @@ def test_an_empty_message_is_no_absent_one() -> None:
         (1, "producer", 2, {"span.kind": "producer"}),
     ],
 )
-def test_kind(kind: int, tag: str | None, expected: int, left: dict[str, str]) -> None:
+def test_opencensus_reads_kind_from_field_or_tag(
+    kind: int, tag: str | None, expected: int, left: dict[str, str]
+) -> None:
     found = one({"span.kind": tag} if tag else {}, kind=kind)
     assert (found.kind, attributes(found)) == (expected, left)
 
@@ -111,12 +113,14 @@ def test_kind(kind: int, tag: str | None, expected: int, left: dict[str, str]) -
         (None, {"http.status_code": 500}, (0, "", {"http.status_code": 500})),
     ],
 )
-def test_status(status: Any, values: dict[str, Any], expected: tuple[int, str, dict[str, Any]]) -> None:
+def test_opencensus_reads_status_from_field_or_tags(
+    status: Any, values: dict[str, Any], expected: tuple[int, str, dict[str, Any]]
+) -> None:
     found = one(values, **({"status": status} if status else {}))
     assert (found.status.code, found.status.message, attributes(found)) == expected
 
 
-def test_events() -> None:
+def test_opencensus_turns_annotations_and_messages_into_events() -> None:
     annotation = {"description": {"value": b"hit"}, "attributes": entries({"n": 1}) | {"dropped": 3}}
     message = {"type": 1, "id": 7, "uncompressed_size": 8, "compressed_size": 2**64 - 1}
     events = [{"time": START, "annotation": annotation}, {"time": START, "message_event": message}, {"time": START}]
@@ -138,7 +142,7 @@ def test_events() -> None:
     assert found.dropped_events_count == 5
 
 
-def test_links_trace_state_and_counts() -> None:
+def test_opencensus_reads_links_trace_state_and_dropped_counts() -> None:
     state = {"entries": [{"key": b"a", "value": b"1"}, {"key": b"b", "value": b"2"}]}
     link = {"trace_id": b"o" * 16, "span_id": b"l" * 8, "attributes": entries({"n": 1}), "tracestate": state}
     found = one(tracestate=state, links={"link": [link], "dropped": 4}, attributes=entries({"k": "v"}) | {"dropped": 2})
@@ -148,7 +152,7 @@ def test_links_trace_state_and_counts() -> None:
     ]
 
 
-def test_node_and_resource() -> None:
+def test_opencensus_reads_resource_from_node_and_resource() -> None:
     node = opencensus(
         "Node",
         identifier={"host_name": b"h", "pid": 7, "start_timestamp": {"seconds": 1_795_348_800, "nanos": 5_000_000}},
@@ -172,13 +176,13 @@ def test_node_and_resource() -> None:
     ]
 
 
-def test_a_resource_of_a_span_goes_before_that_of_the_request() -> None:
+def test_opencensus_prefers_resource_of_span_to_that_of_request() -> None:
     own = opencensus("Resource", labels=[{"key": b"own", "value": b"1"}])
     found = resources(exported(span(), span(resource=own), node=NODE, resource=RESOURCE))
     assert found[1] == {"service.name": "shop", "own": "1"}
 
 
-def test_a_stream_remembers_node_and_resource() -> None:
+def test_stream_remembers_node_and_resource() -> None:
     stream = Stream()
     requests = [
         {"node": NODE},
@@ -192,11 +196,11 @@ def test_a_stream_remembers_node_and_resource() -> None:
     assert [each.get("opencensus.resourcetype") for each in found] == [None, None, "vm", "vm"]
 
 
-def test_a_stream_without_node() -> None:
+def test_stream_without_node_has_empty_resource() -> None:
     assert resources(export_request(Stream().complete(opencensus("Request", spans=[span()])))) == [{}]
 
 
-def test_span_that_is_none_is_rejected_alone() -> None:
+def test_opencensus_rejects_malformed_span_alone() -> None:
     otlp = exported(span({"n": 1}), b"\xff", span({"n": 3}), b"\x2a\x01\xff", node=NODE)
     assert ([attributes(found)["n"] for found in spans(otlp)], otlp.rejected) == ([1, 3], {"malformed": 2})
     assert resources(otlp) == [{"service.name": "shop"}]
@@ -216,7 +220,7 @@ ODD_PARTS = {
 
 @pytest.mark.parametrize("odd", ODD_PARTS.values(), ids=ODD_PARTS)
 @pytest.mark.parametrize("beside", [b"", b"\xff"], ids=["fast", "repaired"])
-def test_part_that_cannot_be_read_costs_that_part(odd: bytes, beside: bytes) -> None:
+def test_opencensus_drops_unreadable_part_alone(odd: bytes, beside: bytes) -> None:
     otlp = exported(span({"n": 1}), odd, *([beside] if beside else []), node=NODE)
     assert [attributes(found) for found in spans(otlp)] == [{"n": 1}, {"n": 2}]
     last = spans(otlp)[1]
@@ -225,14 +229,14 @@ def test_part_that_cannot_be_read_costs_that_part(odd: bytes, beside: bytes) -> 
 
 
 @pytest.mark.parametrize("head", [{"node": b"\xff"}, {"resource": b"\xff"}])
-def test_node_or_resource_that_is_none_says_nothing(head: dict[str, bytes]) -> None:
+def test_opencensus_ignores_malformed_node_and_resource(head: dict[str, bytes]) -> None:
     stream = Stream()
     bodies = [stream.complete(opencensus("Request", spans=[span()], **more)) for more in (head, {})]
     assert [resources(export_request(body)) for body in bodies] == [[{}], [{}]]
 
 
 @pytest.mark.parametrize("name", [None, {}, {"value": b"\xff"}])
-def test_name_that_is_absent_or_not_unicode(name: Any) -> None:
+def test_opencensus_reads_absent_or_invalid_name(name: Any) -> None:
     assert one(name=name).name == ("\ufffd" if name else "")
 
 
@@ -246,20 +250,20 @@ TIMES: dict[str, tuple[dict[str, Any], tuple[int, int]]] = {
 
 
 @pytest.mark.parametrize(("given_", "expected"), TIMES.values(), ids=TIMES)
-def test_times_are_limited_and_do_not_wrap(given_: dict[str, Any], expected: tuple[int, int]) -> None:
+def test_opencensus_limits_times_without_wrapping(given_: dict[str, Any], expected: tuple[int, int]) -> None:
     first, found = spans(exported(span(), span(**given_)))
     assert found.start_time_unix_nano == expected[0]
     assert LATEST_NS >= found.end_time_unix_nano > expected[1] - 10**10
     assert (first.start_time_unix_nano, first.end_time_unix_nano) == (START_NS, START_NS + 2)
 
 
-def test_times_of_events_are_limited() -> None:
+def test_opencensus_limits_times_of_events() -> None:
     times = [{"seconds": 2**63 - 1}, {"seconds": -5}, None]
     found = one(time_events={"time_event": [{"time": time} for time in times]})
     assert [event.time_unix_nano for event in found.events] == [LATEST_NS, 0, 0]
 
 
-def test_status_beyond_32_bits_is_none() -> None:
+def test_opencensus_ignores_status_beyond_32_bits() -> None:
     found = one({"otel.status_code": 2**40}, status={"code": 5})
     assert found.status.code == 0
 
@@ -321,7 +325,7 @@ any_span = st.fixed_dictionaries(
 
 
 @given(st.lists(any_span, max_size=3), st.fixed_dictionaries({}, optional={"node": any_node, "resource": any_resource}))
-def test_any_values_cost_no_span(found: list[bytes], head: dict[str, bytes]) -> None:
+def test_opencensus_keeps_spans_with_any_values(found: list[bytes], head: dict[str, bytes]) -> None:
     otlp = exported(*found, **head)
     assert (len(spans(otlp)), otlp.rejected) == (len(found), {})
     assert all(each.start_time_unix_nano <= LATEST_NS >= each.end_time_unix_nano for each in spans(otlp))
@@ -335,13 +339,13 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("body", REFUSED.values(), ids=REFUSED)
-def test_what_is_refused(body: bytes) -> None:
+def test_opencensus_refuses_malformed_body(body: bytes) -> None:
     with pytest.raises(MalformedSpans, match="not spans in OpenCensus"):
         export_request(Stream().complete(body))
 
 
 @given(st.lists(st.tuples(st.integers(0), st.integers(0, 255)), max_size=4))
-def test_bytes_that_are_changed(changes: list[tuple[int, int]]) -> None:
+def test_opencensus_survives_changed_bytes(changes: list[tuple[int, int]]) -> None:
     body = bytearray(opencensus("Request", node=NODE, resource=RESOURCE, spans=[span({"k": "v"})]))
     for at, byte in changes:
         body[at % len(body)] = byte

@@ -31,14 +31,14 @@ def span(**members: Any) -> Span:
     return found
 
 
-def test_protobuf_is_decoded() -> None:
+def test_read_decodes_protobuf() -> None:
     body = ExportTraceServiceRequest()
     body.resource_spans.add().scope_spans.add().spans.add(name="a")
 
     assert otlp.read([body.SerializeToString()]).table["name"].to_pylist() == ["a"]
 
 
-def test_protobuf_that_is_none_is_malformed() -> None:
+def test_read_refuses_malformed_protobuf() -> None:
     with pytest.raises(MalformedRequest, match="not an OTLP trace export request"):
         otlp.read([b"hello"])
 
@@ -68,7 +68,7 @@ READ: list[tuple[dict[str, Any], Span]] = [
 
 
 @pytest.mark.parametrize(("members", "expected"), READ)
-def test_json_is_read(members: dict[str, Any], expected: Span) -> None:
+def test_read_json_reads_spans(members: dict[str, Any], expected: Span) -> None:
     assert span(**members) == expected
 
 
@@ -95,7 +95,7 @@ VALUES: list[tuple[Any, dict[str, Any] | None]] = [
 
 
 @pytest.mark.parametrize(("value", "expected"), VALUES)
-def test_json_values_are_read(value: Any, expected: dict[str, Any] | None) -> None:
+def test_read_json_reads_every_type_of_value(value: Any, expected: dict[str, Any] | None) -> None:
     assert list(span(attributes=[{"key": "a", "value": value}]).attributes) == [
         Span(attributes=[{"key": "a", "value": expected}]).attributes[0]  # type: ignore[list-item]
     ]
@@ -252,7 +252,7 @@ def test_read_json_rejects_unreadable_span_alone(bad: Any, reason: str) -> None:
         (["a", {"scopeSpans": ["a", {"spans": "a"}]}, {"scopeSpans": {"spans": []}}], 4),
     ],
 )
-def test_read_json_counts_what_may_have_been_spans(resource_spans: list[Any], rejected: int) -> None:
+def test_read_json_counts_possible_spans_in_unreadable_part(resource_spans: list[Any], rejected: int) -> None:
     resource_spans = [*resource_spans, {"scopeSpans": [{"spans": [GOOD]}]}]
 
     read = otlp.read_json(json.dumps({"resourceSpans": resource_spans}).encode())
@@ -295,7 +295,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("body", "reason"), REFUSED.values(), ids=REFUSED.keys())
-def test_read_json_refuses_what_is_no_request(body: bytes, reason: str) -> None:
+def test_read_json_refuses_malformed_request(body: bytes, reason: str) -> None:
     with pytest.raises(MalformedRequest, match=reason) as caught:
         otlp.read_json(body)
 
@@ -354,7 +354,7 @@ def _hex(text: str) -> str:
 
 @settings(max_examples=100, deadline=None)
 @given(arbitrary.requests)
-def test_json_says_what_protobuf_says(sent: ExportTraceServiceRequest) -> None:
+def test_read_json_equals_protobuf(sent: ExportTraceServiceRequest) -> None:
     body = json.dumps(_with_hex_ids(write(sent))).encode()
 
     received = ExportTraceServiceRequest.FromString(otlp.read_json(body).body)

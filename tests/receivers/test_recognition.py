@@ -1,4 +1,4 @@
-"""What a body that could not be read plainly is."""
+"""Tests the description of a body that could not be read."""
 
 import gzip
 import json
@@ -42,7 +42,7 @@ TEXT = json.dumps({"resourceSpans": []}).encode()
         (b"x", PROTOBUF, None),
     ],
 )
-def test_description_names_what_the_headers_do_not(body: bytes, media_type: str, word: str | None) -> None:
+def test_description_names_format_that_headers_do_not_name(body: bytes, media_type: str, word: str | None) -> None:
     found = description(body, media_type)
     assert found is None if word is None else word in (found or "")
 

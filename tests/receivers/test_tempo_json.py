@@ -34,20 +34,20 @@ def document(encode: Any, **fields: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("encode", [base64_of, bytes.hex, lambda id_: base64_of(id_).rstrip("=")])
-def test_ids_are_base64_or_hexadecimal(encode: Any) -> None:
+def test_tempo_json_reads_ids_in_base64_or_hexadecimal(encode: Any) -> None:
     (span,) = spans(read(document(encode)))
     assert (span.trace_id, span.span_id, span.parent_span_id) == (TRACE, SPAN, PARENT)
     assert (span.links[0].trace_id, span.links[0].span_id) == (TRACE, SPAN)
 
 
-def test_enums_go_by_name() -> None:
+def test_tempo_json_reads_enums_by_name() -> None:
     (span,) = spans(
         read(document(base64_of, kind="SPAN_KIND_SERVER", status={"code": "STATUS_CODE_ERROR", "message": "no"}))
     )
     assert (span.kind, span.status.code, span.status.message) == (2, 2, "no")
 
 
-def test_names_of_scopes_in_tempo_1() -> None:
+def test_tempo_json_reads_scope_names_of_tempo_1() -> None:
     found = document(base64_of)
     (resource,) = found["batches"]
     (scope,) = resource.pop("scopeSpans")
@@ -58,7 +58,7 @@ def test_names_of_scopes_in_tempo_1() -> None:
 
 
 @given(otlp.requests)
-def test_answers_of_the_api_are_read_back_equal(given_: ExportTraceServiceRequest) -> None:
+def test_tempo_json_reads_back_equal_answers_of_api(given_: ExportTraceServiceRequest) -> None:
     traces = TracesData(resource_spans=given_.resource_spans)
     for span in (span for each in traces.resource_spans for scope in each.scope_spans for span in scope.spans):
         span.trace_id, span.span_id = TRACE, SPAN
@@ -70,16 +70,16 @@ def test_answers_of_the_api_are_read_back_equal(given_: ExportTraceServiceReques
 
 
 @pytest.mark.parametrize("body", [b"[]", b"nothing", b'{"batches": {}}', b"[" * 100_000])
-def test_other_documents_are_refused(body: bytes) -> None:
+def test_tempo_json_refuses_other_documents(body: bytes) -> None:
     with pytest.raises(MalformedSpans):
         tempo_json.read(body)
 
 
-def test_a_trace_without_spans_is_empty() -> None:
+def test_tempo_json_reads_trace_without_spans_as_empty() -> None:
     assert spans(read({"batches": []})) == []
 
 
-def test_a_span_that_cannot_be_kept_is_rejected_alone() -> None:
+def test_tempo_json_rejects_unreadable_span_alone() -> None:
     found = document(base64_of)
     found["batches"][0]["scopeSpans"][0]["spans"].append({"traceId": "?", "spanId": base64_of(SPAN)})
     assert len(spans(read(found))) == 1

@@ -25,7 +25,7 @@ def translated(*found: dict[str, Any]) -> Translated:
     return zipkin_json.spans(json.dumps(found).encode())
 
 
-def test_a_span() -> None:
+def test_zipkin_json_reads_every_field_of_a_span() -> None:
     (found,) = spans(translated(span(parentId="5", kind="CLIENT", tags={"k": "1"})))
     assert (found.trace_id.hex(), found.span_id.hex()) == ("abc".rjust(32, "0"), "7".rjust(16, "0"))
     assert (found.parent_span_id.hex(), found.name, found.kind) == ("5".rjust(16, "0"), "get", 3)
@@ -48,7 +48,7 @@ ENDPOINTS = {
 
 
 @pytest.mark.parametrize(("fields", "expected"), ENDPOINTS.values(), ids=ENDPOINTS)
-def test_endpoints(fields: dict[str, Any], expected: dict[str, Any]) -> None:
+def test_zipkin_json_turns_endpoints_into_attributes(fields: dict[str, Any], expected: dict[str, Any]) -> None:
     assert attributes(spans(translated(span(**fields)))[0]) == expected
 
 
@@ -65,13 +65,13 @@ STATUSES: dict[str, tuple[dict[str, str], tuple[int, str], set[str]]] = {
 
 
 @pytest.mark.parametrize(("tags", "status", "left"), STATUSES.values(), ids=STATUSES)
-def test_status(tags: dict[str, str], status: tuple[int, str], left: set[str]) -> None:
+def test_zipkin_json_reads_status_from_tags(tags: dict[str, str], status: tuple[int, str], left: set[str]) -> None:
     (found,) = spans(translated(span(tags=tags)))
     assert (int(found.status.code), found.status.message) == status
     assert set(attributes(found)) == left
 
 
-def test_tags_that_describe_the_resource() -> None:
+def test_zipkin_json_turns_resource_and_scope_tags_into_resource_and_scope() -> None:
     tags = {"host.name": "h", "k": "v", "otel.library.name": "lib", "otel.library.version": "2"}
     otlp = translated(span(localEndpoint={"serviceName": "a"}, tags=tags), span(id="8", tags=tags))
     assert resources(otlp) == [{"service.name": "a", "host.name": "h"}, {}]
@@ -95,12 +95,14 @@ ANNOTATIONS = {
 
 
 @pytest.mark.parametrize(("text", "name", "expected", "dropped"), ANNOTATIONS.values(), ids=ANNOTATIONS)
-def test_annotations(text: str, name: str, expected: dict[str, Any], dropped: int) -> None:
+def test_zipkin_json_turns_annotations_into_events(
+    text: str, name: str, expected: dict[str, Any], dropped: int
+) -> None:
     (event,) = spans(translated(span(annotations=[{"timestamp": START_US, "value": text}])))[0].events
     assert (event.name, attributes(event), event.dropped_attributes_count) == (name, expected, dropped)
 
 
-def test_links_in_tags() -> None:
+def test_zipkin_json_reads_links_from_tags() -> None:
     good = f'{"1" * 32}|{"2" * 16}|state|{{"n":1}}|3'
     (found,) = spans(translated(span(tags={"otlp.link.0": good, "otlp.link.1": "odd", "otlp.link.3": good})))
     (link,) = found.links
@@ -110,18 +112,18 @@ def test_links_in_tags() -> None:
 
 
 @pytest.mark.parametrize("absent", [{"timestamp": None}, {"timestamp": 0}])
-def test_a_span_without_time(absent: dict[str, Any]) -> None:
+def test_zipkin_json_marks_absent_start_time(absent: dict[str, Any]) -> None:
     (found,) = spans(translated(span(**absent)))
     assert (found.start_time_unix_nano, found.end_time_unix_nano) == (0, 1_500_000)
     assert attributes(found) == {"otel.zipkin.absentField.startTime": True}
 
 
-def test_values_that_should_be_strings() -> None:
+def test_zipkin_json_turns_other_values_into_strings() -> None:
     (found,) = spans(translated(span(tags={"n": 1, "b": True, "none": None, "l": [1]}, name=5, kind=["x"])))
     assert (attributes(found), found.name, found.kind) == ({"n": "1", "b": "true", "none": "", "l": "[1]"}, "5", 0)
 
 
-def test_an_id_that_is_its_own_parent_has_none() -> None:
+def test_zipkin_json_drops_parent_equal_to_span_id() -> None:
     assert spans(translated(span(parentId="7")))[0].parent_span_id == b""
 
 
@@ -149,7 +151,7 @@ KEPT: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize(("fields", "expected"), KEPT.values(), ids=KEPT)
-def test_part_that_cannot_be_read_costs_that_part(fields: dict[str, Any], expected: dict[str, Any]) -> None:
+def test_zipkin_json_drops_unreadable_part_alone(fields: dict[str, Any], expected: dict[str, Any]) -> None:
     otlp = translated(span(), span(**fields))
     assert [attributes(found) for found in spans(otlp)] == [{}, expected]
     assert (spans(otlp)[1].parent_span_id, list(spans(otlp)[1].events), otlp.rejected) == (b"", [], {})
@@ -171,32 +173,32 @@ TIMES: dict[str, tuple[dict[str, Any], tuple[int, int]]] = {
 
 
 @pytest.mark.parametrize(("fields", "expected"), TIMES.values(), ids=TIMES)
-def test_times_are_read_or_limited(fields: dict[str, Any], expected: tuple[int, int]) -> None:
+def test_zipkin_json_limits_times_without_wrapping(fields: dict[str, Any], expected: tuple[int, int]) -> None:
     (found,) = spans(translated(span(**fields)))
     start, end = found.start_time_unix_nano, found.end_time_unix_nano
     assert (start, end - start) == expected
 
 
 @pytest.mark.parametrize("time", ["yesterday", "", "1_0", True, [1], {"us": 1}, float("nan"), "9" * 5000])
-def test_span_without_a_readable_time_is_rejected_alone(time: Any) -> None:
+def test_zipkin_json_rejects_span_with_unreadable_time_alone(time: Any) -> None:
     for field in ("timestamp", "duration"):
         otlp = translated(span(), span(**{field: time}), span())
         unreadable = 0 if time == "" else 1
         assert (len(spans(otlp)), sum(otlp.rejected.values())) == (3 - unreadable, unreadable)
 
 
-def test_what_is_not_an_object_is_rejected_alone() -> None:
+def test_zipkin_json_rejects_list_item_that_is_not_an_object_alone() -> None:
     otlp = zipkin_json.spans(json.dumps([None, span(), "span", [span()]]).encode())
     assert (len(spans(otlp)), otlp.rejected) == (1, {"malformed": 3})
 
 
 @pytest.mark.parametrize("id_", ["xyz", "12 34 56", "1" * 33, "0x1", "a-b", 1.5, True, [1], {}, None, ""])
-def test_id_that_cannot_be_read_is_none(id_: Any) -> None:
+def test_zipkin_json_reads_invalid_id_as_empty(id_: Any) -> None:
     (found,) = spans(translated(span(traceId=id_, id=id_)))
     assert (found.trace_id, found.span_id) == (b"", b"")
 
 
-def test_id_that_is_a_number_counts_by_its_digits() -> None:
+def test_zipkin_json_reads_numeric_id_as_hexadecimal_digits() -> None:
     (found,) = spans(translated(span(id=12345)))
     assert found.span_id.hex() == "12345".rjust(16, "0")
 
@@ -205,7 +207,7 @@ SPOILT = {"half a pair": b"a\\ud800b", "the other half": b"a\\udc00b", "a byte":
 
 
 @pytest.mark.parametrize("text", SPOILT.values(), ids=SPOILT)
-def test_text_that_is_not_unicode_costs_that_text(text: bytes) -> None:
+def test_zipkin_json_replaces_text_that_is_not_unicode(text: bytes) -> None:
     places = {"name": "MARK", "tags": {"k": "MARK", "MARK": "v", "pair": "\U0001f373", "\\ud800": "\\\\"}}
     note = {"timestamp": START_US, "value": "MARK"}
     body = json.dumps([span(), span(**places, localEndpoint={"serviceName": "MARK"}, annotations=[note])])
@@ -216,18 +218,18 @@ def test_text_that_is_not_unicode_costs_that_text(text: bytes) -> None:
     assert attributes(found) == {"k": right, right: "v", "pair": "\U0001f373", "\\ud800": "\\\\"}
 
 
-def test_attributes_of_an_annotation_are_unicode_too() -> None:
+def test_zipkin_json_replaces_invalid_text_in_annotation_attributes() -> None:
     value = 'retry|{"n":"a\\ud800b"}|2'
     (event,) = spans(translated(span(annotations=[{"timestamp": START_US, "value": value}])))[0].events
     assert attributes(event) == {"n": "a\ufffdb"}
 
 
 @pytest.mark.parametrize("front", [b"", b"\xef\xbb\xbf", b" \n\t", b"\xef\xbb\xbf\r\n"])
-def test_white_space_or_a_byte_order_mark_in_front(front: bytes) -> None:
+def test_zipkin_json_skips_leading_white_space_and_byte_order_mark(front: bytes) -> None:
     assert len(spans(zipkin_json.spans(front + json.dumps([span()]).encode()))) == 1
 
 
-def test_tag_that_nests_too_deep_costs_that_tag() -> None:
+def test_zipkin_json_drops_tag_nested_too_deep_alone() -> None:
     body = json.dumps([span(), span(tags={"k": "MARK", "n": "1"})]).encode().replace(b'"MARK"', b"[" * 900 + b"]" * 900)
     good, found = spans(zipkin_json.spans(body))
     assert (attributes(good), attributes(found)["n"]) == ({}, "1")
@@ -244,7 +246,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("body", REFUSED.values(), ids=REFUSED)
-def test_what_is_refused(body: bytes) -> None:
+def test_zipkin_json_refuses_malformed_body(body: bytes) -> None:
     with pytest.raises(MalformedSpans, match="not spans in Zipkin's v2 JSON"):
         zipkin_json.spans(body)
 
@@ -258,7 +260,7 @@ FIELDS = ["traceId", "id", "parentId", "name", "kind", "timestamp", "duration", 
 
 
 @given(st.lists(st.dictionaries(st.sampled_from(FIELDS), json_values, max_size=4), max_size=3))
-def test_any_json(found: list[dict[str, Any]]) -> None:
+def test_zipkin_json_counts_every_span_of_any_json(found: list[dict[str, Any]]) -> None:
     otlp = zipkin_json.spans(json.dumps([span(**each) for each in found]).encode())
     assert len(spans(otlp)) + sum(otlp.rejected.values()) == len(found)
 
@@ -283,12 +285,12 @@ odd_spans = st.fixed_dictionaries(
 
 
 @given(st.lists(odd_spans, max_size=3))
-def test_any_parts_cost_no_span(found: list[dict[str, Any]]) -> None:
+def test_zipkin_json_keeps_spans_with_any_parts(found: list[dict[str, Any]]) -> None:
     otlp = translated(*(span(**each) for each in found))
     assert (len(spans(otlp)), otlp.rejected) == (len(found), {})
 
 
-# The same span by hand: trace id, id, kind, name, timestamp, duration, local endpoint, annotation, tag.
+# The span in protobuf, written by hand: trace id, id, kind, name, timestamp, duration, local endpoint, annotation, tag.
 PROTO_SPAN = (
     b"\x0a\x10" + bytes(15) + b"\x01" + b"\x1a\x08" + bytes(7) + b"\x07" + b"\x20\x01" + b"\x2a\x03get"
     + b"\x31" + START_US.to_bytes(8, "little") + b"\x38\x05"
@@ -302,7 +304,7 @@ def listed(*found: bytes) -> bytes:
     return b"".join(b"\x0a" + bytes([len(each)]) + each for each in found)
 
 
-def test_protobuf() -> None:
+def test_zipkin_protobuf_reads_every_field_of_a_span() -> None:
     (found,) = spans(zipkin_proto.spans(listed(PROTO_SPAN)))
     assert (found.trace_id, found.span_id, found.kind, found.name) == (
         b"\1".rjust(16, b"\0"),
@@ -316,13 +318,13 @@ def test_protobuf() -> None:
     assert resources(zipkin_proto.spans(listed(PROTO_SPAN))) == [{"service.name": "a"}]
 
 
-def test_protobuf_with_a_trace_id_of_64_bits() -> None:
+def test_zipkin_protobuf_pads_trace_id_of_64_bits() -> None:
     (found,) = spans(zipkin_proto.spans(listed(b"\x0a\x08" + b"t" * 8 + b"\x1a\x08" + b"s" * 8)))
     assert (found.trace_id, found.span_id) == (bytes(8) + b"t" * 8, b"s" * 8)
 
 
 @pytest.mark.parametrize("length", [1, 7, 9, 17, 300])
-def test_protobuf_with_ids_of_other_lengths(length: int) -> None:
+def test_zipkin_protobuf_reads_ids_of_other_lengths_as_empty(length: int) -> None:
     encoded = bytes([length]) if length < 128 else bytes([length & 127 | 128, length >> 7])
     ids = b"".join(tag + encoded + b"i" * length for tag in (b"\x0a", b"\x12", b"\x1a"))
     head = bytes([len(ids) & 127 | 128, len(ids) >> 7]) if len(ids) > 127 else bytes([len(ids)])
@@ -341,7 +343,7 @@ ODD_PARTS = {
 
 
 @pytest.mark.parametrize("part", ODD_PARTS.values(), ids=ODD_PARTS)
-def test_protobuf_part_that_cannot_be_read_costs_that_part(part: bytes) -> None:
+def test_zipkin_protobuf_drops_unreadable_part_alone(part: bytes) -> None:
     plain = PROTO_SPAN.replace(b"\x42\x0b\x0a\x01a\x12\x04\x01\x02\x03\x04\x20\x50", b"")
     otlp = zipkin_proto.spans(listed(PROTO_SPAN, plain + part))
     assert otlp.rejected == {}
@@ -349,19 +351,19 @@ def test_protobuf_part_that_cannot_be_read_costs_that_part(part: bytes) -> None:
     assert attributes(spans(otlp)[1]) == {"k": "v"}
 
 
-def test_protobuf_span_that_is_none_is_rejected_alone() -> None:
+def test_zipkin_protobuf_rejects_malformed_span_alone() -> None:
     otlp = zipkin_proto.spans(listed(PROTO_SPAN, b"\x0a\x10", PROTO_SPAN))
     assert (len(spans(otlp)), otlp.rejected) == (2, {"malformed": 1})
 
 
 @pytest.mark.parametrize("body", [b"\xff", b"\x0b" * 100_000, b"\x0a\x00" * 100_000])
-def test_protobuf_that_is_refused(body: bytes) -> None:
+def test_zipkin_protobuf_refuses_malformed_body(body: bytes) -> None:
     with pytest.raises(MalformedSpans, match="not spans in Zipkin's protobuf"):
         zipkin_proto.spans(body)
 
 
 @given(st.lists(st.tuples(st.integers(0), st.integers(0, 255)), max_size=4))
-def test_protobuf_that_is_changed(changes: list[tuple[int, int]]) -> None:
+def test_zipkin_protobuf_survives_changed_bytes(changes: list[tuple[int, int]]) -> None:
     body = bytearray(listed(PROTO_SPAN, PROTO_SPAN))
     for at, byte in changes:
         body[at % len(body)] = byte

@@ -35,7 +35,7 @@ def translated(*found: dict[str, Any]) -> Translated:
 @pytest.mark.parametrize(
     ("value", "kind"), [("cs", 3), ("cr", 3), ("sr", 2), ("ss", 2), ("ms", 4), ("mr", 5), ("other", 0)]
 )
-def test_kind(value: str, kind: int) -> None:
+def test_zipkin_v1_json_reads_kind_from_annotations(value: str, kind: int) -> None:
     (found,) = spans(translated(span(annotations=[core(value), core("sr")][: 2 if kind else 1])))
     assert (found.kind, [event.name for event in found.events]) == (kind, [] if kind else ["other"])
 
@@ -58,7 +58,7 @@ SERVICES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize(("fields", "expected"), SERVICES.values(), ids=SERVICES)
-def test_service(fields: dict[str, Any], expected: dict[str, Any]) -> None:
+def test_zipkin_v1_json_reads_service_from_endpoints(fields: dict[str, Any], expected: dict[str, Any]) -> None:
     assert resources(translated(span(**fields))) == [expected]
 
 
@@ -78,25 +78,27 @@ STATUSES: dict[str, tuple[dict[str, Any], tuple[int, str], set[str]]] = {
 
 
 @pytest.mark.parametrize(("tags", "status", "left"), STATUSES.values(), ids=STATUSES)
-def test_status(tags: dict[str, Any], status: tuple[int, str], left: set[str]) -> None:
+def test_zipkin_v1_json_reads_status_from_annotations(
+    tags: dict[str, Any], status: tuple[int, str], left: set[str]
+) -> None:
     annotations = [{"key": key, "value": value} for key, value in tags.items()]
     (found,) = spans(translated(span(binaryAnnotations=annotations)))
     assert (int(found.status.code), found.status.message) == status
     assert set(attributes(found)) == left
 
 
-def test_values_that_clients_send_and_the_format_lacks() -> None:
+def test_zipkin_v1_json_reads_values_of_types_the_format_lacks() -> None:
     annotations = [{"key": "sa", "value": True}, {"key": "n", "value": 42}, {"key": "f", "value": 1.5}]
     (found,) = spans(translated(span(binaryAnnotations=annotations)))
     assert attributes(found) == {"sa": True, "n": 42, "f": 1.5}
 
 
-def test_times_come_from_annotations() -> None:
+def test_zipkin_v1_json_reads_times_from_annotations() -> None:
     (found,) = spans(translated(span(timestamp=None, annotations=[core("cs", 5), core("x", 1), core("cr", 9)])))
     assert (found.start_time_unix_nano, found.end_time_unix_nano) == ((START_US + 1) * 1000, (START_US + 9) * 1000)
 
 
-def test_numbers_in_quotes_and_with_fractions() -> None:
+def test_zipkin_v1_json_reads_quoted_and_fractional_numbers() -> None:
     endpoint = FRONT | {"port": "8080"}
     annotation = {"timestamp": str(START_US + 7), "value": "sr", "endpoint": endpoint}
     note = {"timestamp": START_US + 3.5, "value": "flushed"}
@@ -123,7 +125,7 @@ ODD: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("fields", ODD.values(), ids=ODD)
-def test_part_that_cannot_be_read_costs_that_part(fields: dict[str, Any]) -> None:
+def test_zipkin_v1_json_drops_unreadable_part_alone(fields: dict[str, Any]) -> None:
     otlp = translated(span(**fields))
     (found,) = spans(otlp)
     assert (found.kind, attributes(found), list(found.events), otlp.rejected) == (3, {}, [], {})
@@ -131,25 +133,25 @@ def test_part_that_cannot_be_read_costs_that_part(fields: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize("odd", [None, "span", 1, [1]])
-def test_what_is_not_an_object_is_rejected_alone(odd: Any) -> None:
+def test_zipkin_v1_json_rejects_list_item_that_is_not_an_object_alone(odd: Any) -> None:
     otlp = zipkin_v1_json.spans(json.dumps([odd, span()]).encode())
     assert (len(spans(otlp)), otlp.rejected) == (1, {"malformed": 1})
 
 
 @pytest.mark.parametrize("time", ["yesterday", True, [1]])
-def test_span_without_a_readable_time_is_rejected_alone(time: Any) -> None:
+def test_zipkin_v1_json_rejects_span_with_unreadable_time_alone(time: Any) -> None:
     for field in ("timestamp", "duration"):
         otlp = translated(span(), span(**{field: time}))
         assert (len(spans(otlp)), otlp.rejected) == (1, {"malformed": 1})
 
 
-def test_durations_do_not_wrap() -> None:
+def test_zipkin_v1_json_limits_durations_without_wrapping() -> None:
     found = spans(translated(span(duration=2**62), span(duration=-5)))
     assert [each.end_time_unix_nano for each in found] == [LATEST_NS, START_US * 1000]
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[1", b"spans"])
-def test_what_is_refused(body: bytes) -> None:
+def test_zipkin_v1_json_refuses_malformed_body(body: bytes) -> None:
     with pytest.raises(MalformedSpans, match="not spans in Zipkin's v1 JSON"):
         zipkin_v1_json.spans(body)
 
@@ -179,7 +181,7 @@ odd_spans = st.fixed_dictionaries(
 
 
 @given(st.lists(odd_spans, max_size=3))
-def test_any_annotations_cost_no_span(found: list[dict[str, Any]]) -> None:
+def test_zipkin_v1_json_keeps_spans_with_any_annotations(found: list[dict[str, Any]]) -> None:
     otlp = translated(*(span(**each) for each in found))
     assert (len(spans(otlp)), otlp.rejected) == (len(found), {})
 
@@ -220,7 +222,7 @@ THRIFT = binary(
 )
 
 
-def test_thrift() -> None:
+def test_zipkin_v1_thrift_reads_every_field_of_a_span() -> None:
     (found,) = spans(zipkin_v1_thrift.spans(THRIFT))
     assert found.trace_id == (1).to_bytes(8) + b"\xff" * 8
     assert (found.parent_span_id, found.kind, found.name) == ((5).to_bytes(8), 2, "get")
@@ -237,7 +239,7 @@ def listed(*found: Fields) -> bytes:
 IDS: Fields = [(1, I64, 1), (4, I64, 7)]
 
 
-def test_thrift_with_parts_of_other_types() -> None:
+def test_zipkin_v1_thrift_ignores_fields_of_other_types() -> None:
     odd: Fields = [
         *IDS,
         (3, I64, 5),
@@ -257,24 +259,24 @@ def test_thrift_with_parts_of_other_types() -> None:
     assert resources(otlp) == [{"service.name": "unknown-service"}, {"service.name": "\ufffd"}]
 
 
-def test_thrift_durations_do_not_wrap() -> None:
+def test_zipkin_v1_thrift_limits_durations_without_wrapping() -> None:
     found = spans(zipkin_v1_thrift.spans(listed(*([*IDS, (10, I64, START_US), (11, I64, us)] for us in (2**62, -5)))))
     assert [each.end_time_unix_nano for each in found] == [LATEST_NS, START_US * 1000]
 
 
-def test_thrift_with_millions_of_empty_spans_is_refused() -> None:
+def test_zipkin_v1_thrift_refuses_millions_of_empty_spans() -> None:
     with pytest.raises(MalformedSpans, match="most of its list items are empty"):
         zipkin_v1_thrift.spans(b"\x0c" + (1_000_000).to_bytes(4) + bytes(1_000_000))
 
 
-def test_thrift_that_is_cut_off() -> None:
+def test_zipkin_v1_thrift_refuses_truncated_body() -> None:
     for end in range(len(THRIFT) - 1):
         with pytest.raises(MalformedSpans, match="not spans in Zipkin's v1 Thrift"):
             zipkin_v1_thrift.spans(THRIFT[:end])
 
 
 @given(st.lists(st.tuples(st.integers(0), st.integers(0, 255)), max_size=4))
-def test_thrift_that_is_changed(changes: list[tuple[int, int]]) -> None:
+def test_zipkin_v1_thrift_survives_changed_bytes(changes: list[tuple[int, int]]) -> None:
     body = bytearray(THRIFT)
     for at, byte in changes:
         body[at % len(body)] = byte

@@ -25,7 +25,7 @@ def binary(type_: int, value: Any) -> bytes:
 
 
 def compact(type_: int, value: Any) -> bytes:
-    """The same in the compact protocol."""
+    """Encodes the value in the compact protocol."""
     if type_ == STRING:
         return _varint(len(value)) + bytes(value)
     if type_ == LIST:

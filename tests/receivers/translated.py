@@ -1,4 +1,4 @@
-"""What a translation to OTLP says, in a form that is easy to compare."""
+"""Shows a translation to OTLP in a form that is easy to compare."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

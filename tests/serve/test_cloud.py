@@ -38,7 +38,7 @@ def lake(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spa
 
 
 @pytest.mark.parametrize("area", sorted({row["area"] for row in _requests()}))
-def test_answers_are_tempos(lake: SpanlakeServer, area: str) -> None:
+def test_server_on_aws_answers_as_tempo(lake: SpanlakeServer, area: str) -> None:
     check = checker()
     wrong = []
     for row in _requests():
@@ -49,11 +49,11 @@ def test_answers_are_tempos(lake: SpanlakeServer, area: str) -> None:
     assert wrong == []
 
 
-def test_nothing_is_kept_on_the_disk(lake: SpanlakeServer) -> None:
+def test_server_on_aws_keeps_nothing_on_disk(lake: SpanlakeServer) -> None:
     assert not lake.data.exists()
 
 
-def test_status_tells_where_and_what(lake: SpanlakeServer) -> None:
+def test_status_on_aws_reports_storage_and_totals(lake: SpanlakeServer) -> None:
     status = lake.get("/status").body.decode()
     assert "s3://lake-" in status
     assert "dynamodb://index-" in status
@@ -70,7 +70,7 @@ def test_status_tells_where_and_what(lake: SpanlakeServer) -> None:
         (("--index", "dynamodb://table?create=maybe"), "does not name a table"),
     ],
 )
-def test_storage_that_is_not_there_is_refused(
+def test_server_exits_when_storage_does_not_exist(
     cloud: Cloud, tmp_path: Path, arguments: tuple[str, ...], complaint: str
 ) -> None:
     at = ["--data", str(tmp_path / "data"), "--port-offset", str(free_offset())]
@@ -79,9 +79,7 @@ def test_storage_that_is_not_there_is_refused(
     assert complaint in finished.output
 
 
-def test_a_table_can_be_made_on_the_way_and_objects_stay_local(
-    cloud: Cloud, tmp_path: Path, start_server: StartServer
-) -> None:
+def test_server_creates_table_beside_local_objects(cloud: Cloud, tmp_path: Path, start_server: StartServer) -> None:
     url = f"dynamodb://made-{secrets.token_hex(4)}?create=true"
     for _ in range(2):  # the second finds it there
         server = start_server(data=tmp_path / "data", environment={"SPANLAKE_INDEX": url})
@@ -92,7 +90,7 @@ def test_a_table_can_be_made_on_the_way_and_objects_stay_local(
     assert not (tmp_path / "data" / "index.sqlite").exists()
 
 
-def test_while_storage_is_away_clients_are_told_to_retry(
+def test_server_asks_clients_to_retry_while_storage_is_unavailable(
     cloud: Cloud, tmp_path: Path, start_server: StartServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port = free_port()

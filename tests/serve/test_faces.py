@@ -19,22 +19,22 @@ FACE = Face(3200, "http", "Tempo API")
         ("::1", 0, "http://[::1]:3200"),
     ],
 )
-def test_urls(host: str, offset: int, url: str) -> None:
+def test_port_has_urls(host: str, offset: int, url: str) -> None:
     assert address(FACE, host, offset).url == url
 
 
 @pytest.mark.parametrize("offset", [-1, LARGEST_OFFSET + 1])
-def test_offsets_without_a_port(offset: int) -> None:
+def test_offset_beyond_port_numbers_is_refused(offset: int) -> None:
     with pytest.raises(InvalidSetting, match="port offset"):
         address(FACE, "127.0.0.1", offset)
 
 
-def test_the_largest_offset_suits_every_face() -> None:
+def test_largest_offset_suits_every_port() -> None:
     assert max(address(face, "x", LARGEST_OFFSET).port for face in ALL) == 65535
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
-def test_what_is_bound_listens(host: str) -> None:
+def test_bound_port_accepts_connections(host: str) -> None:
     try:
         listener = bind(address(Face(0, "http", "tests"), host, 0))
     except InvalidSetting:
@@ -43,7 +43,7 @@ def test_what_is_bound_listens(host: str) -> None:
         pass
 
 
-def test_a_port_in_use_is_told_with_what_to_do() -> None:
+def test_port_in_use_error_names_address_and_use() -> None:
     with bind(address(Face(0, "http", "tests"), "127.0.0.1", 0)) as listener:
         taken = Face(listener.getsockname()[1], "http", "tests")
         with pytest.raises(

@@ -40,7 +40,7 @@ def talk(port: int, *sent: bytes, close_after: bool = True) -> bytes:
 
 @pytest.mark.parametrize("offer", [H2C, WEBSOCKET], ids=["h2c", "websocket"])
 @pytest.mark.parametrize("size", [1, 7, 1 << 20])
-def test_upgrade_offer_is_ignored_however_the_request_is_cut(
+def test_upgrade_offer_is_ignored_at_any_split_of_the_request(
     server: SpanlakeServer, tenant: str, offer: str, size: int
 ) -> None:
     request = post(tenant, "kept", offer)
@@ -49,13 +49,13 @@ def test_upgrade_offer_is_ignored_however_the_request_is_cut(
     assert stored_names(server.data, tenant) == ["kept"]
 
 
-def test_upgrade_offers_are_ignored_on_a_connection_that_is_kept(server: SpanlakeServer, tenant: str) -> None:
+def test_upgrade_offers_are_ignored_on_keep_alive_connection(server: SpanlakeServer, tenant: str) -> None:
     requests = [post(tenant, "one", H2C), post(tenant, "two"), post(tenant, "three", WEBSOCKET)]
     assert talk(4318 + server.offset, b"".join(requests)).count(b"HTTP/1.1 200 ") == 3
     assert stored_names(server.data, tenant) == ["one", "three", "two"]
 
 
-def test_preface_of_http2_is_told_from_a_post_byte_by_byte(server: SpanlakeServer, tenant: str) -> None:
+def test_preface_of_http2_is_distinguished_from_a_post_byte_by_byte(server: SpanlakeServer, tenant: str) -> None:
     assert b"this port speaks HTTP/1.1" in talk(4318 + server.offset, *bytewise(PREFACE[:16]))
     assert talk(4318 + server.offset, *bytewise(post(tenant, "kept"))).startswith(b"HTTP/1.1 200 ")
 
@@ -65,7 +65,7 @@ def test_upgrade_offer_without_a_body_is_ignored(server: SpanlakeServer) -> None
     assert answer.endswith(b"echo")
 
 
-def test_connect_is_refused(server: SpanlakeServer) -> None:
+def test_connect_method_is_refused(server: SpanlakeServer) -> None:
     answer = talk(4318 + server.offset, b"CONNECT localhost:80 HTTP/1.1\r\nHost: x\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 4")
 
@@ -86,7 +86,7 @@ def test_client_that_closes_its_side_is_answered(
     assert answer.endswith(end)
 
 
-def test_client_that_closes_its_side_in_the_middle_is_let_go(server: SpanlakeServer, tenant: str) -> None:
+def test_client_that_closes_its_side_within_a_request_is_disconnected(server: SpanlakeServer, tenant: str) -> None:
     assert talk(4318 + server.offset, post(tenant, "cut")[:-5]) == b""
     server.wait_for(lambda: server.bytes_in_flight() == 0)
     assert stored_names(server.data, tenant) == []
@@ -112,5 +112,5 @@ def test_other_protocols_are_logged_once_a_minute(
     assert [line["port"] for line in found] == [9411 + server.offset]
 
 
-def test_the_application_is_the_same_on_every_port(server: SpanlakeServer) -> None:
+def test_every_port_serves_the_application(server: SpanlakeServer) -> None:
     assert {ask(port + server.offset, "GET", "/api/echo").status for port in (3200, 3100, 4318, 9411)} == {200}

@@ -24,7 +24,7 @@ def restored_root() -> Iterator[None]:
     root.handlers, root.level = handlers, level
 
 
-def test_a_line_is_a_json_object(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_log_line_is_a_json_object(monkeypatch: pytest.MonkeyPatch) -> None:
     output = io.StringIO()
     monkeypatch.setattr(sys, "stderr", output)
     set_up_logs()
@@ -34,7 +34,7 @@ def test_a_line_is_a_json_object(monkeypatch: pytest.MonkeyPatch) -> None:
     assert line["timestamp"].endswith("Z")
 
 
-def test_an_exception_is_told_in_the_same_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_log_line_includes_exception(monkeypatch: pytest.MonkeyPatch) -> None:
     output = io.StringIO()
     monkeypatch.setattr(sys, "stderr", output)
     set_up_logs()
@@ -46,7 +46,7 @@ def test_an_exception_is_told_in_the_same_line(monkeypatch: pytest.MonkeyPatch) 
     assert "LookupError: gone" in json.loads(line)["exception"]
 
 
-def test_a_terminal_gets_prose(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_log_on_terminal_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
     output = Terminal()
     monkeypatch.setattr(sys, "stderr", output)
     set_up_logs()
@@ -56,7 +56,7 @@ def test_a_terminal_gets_prose(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not output.getvalue().startswith("{")
 
 
-def test_what_is_less_than_the_level_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_log_omits_events_below_level(monkeypatch: pytest.MonkeyPatch) -> None:
     output = io.StringIO()
     monkeypatch.setattr(sys, "stderr", output)
     set_up_logs()

@@ -13,7 +13,7 @@ from tests.payloads import export_request, stored_names
 from tests.server import HalfSent, SpanlakeServer, free_offset, run_until_exit
 
 
-def test_it_says_where_it_listens(start_server: StartServer) -> None:
+def test_server_logs_its_addresses(start_server: StartServer) -> None:
     server = start_server()
     listening = {(event["serves"], event["url"]) for event in server.events() if event["event"] == "listening"}
     assert listening == {
@@ -44,7 +44,7 @@ def test_it_says_where_it_listens(start_server: StartServer) -> None:
         (("--unknown", "x"), "No such option"),
     ],
 )
-def test_a_setting_that_makes_no_sense_is_a_usage_error(
+def test_server_rejects_invalid_setting_as_usage_error(
     tmp_path: Path, arguments: tuple[str, ...], complaint: str
 ) -> None:
     finished = run_until_exit(*arguments, log=tmp_path / "log")
@@ -60,7 +60,7 @@ def test_a_setting_that_makes_no_sense_is_a_usage_error(
         ("SPANLAKE_PORT_OFFSET", "x", "SPANLAKE_PORT_OFFSET"),
     ],
 )
-def test_settings_come_from_the_environment_too(tmp_path: Path, variable: str, value: str, complaint: str) -> None:
+def test_server_reads_settings_from_environment(tmp_path: Path, variable: str, value: str, complaint: str) -> None:
     finished = run_until_exit(log=tmp_path / "log", environment={variable: value})
     assert finished.status == 2
     assert complaint in finished.output
@@ -76,7 +76,7 @@ def test_settings_come_from_the_environment_too(tmp_path: Path, variable: str, v
         (("--max-request-bytes", "1GiB"), "are too few for requests of 1073741824 bytes"),
     ],
 )
-def test_a_setting_that_does_not_work_ends_it(tmp_path: Path, arguments: tuple[str, ...], complaint: str) -> None:
+def test_server_exits_on_unusable_setting(tmp_path: Path, arguments: tuple[str, ...], complaint: str) -> None:
     finished = run_until_exit("--data", str(tmp_path / "data"), *arguments, log=tmp_path / "log")
     assert finished.status == 1
     assert complaint in finished.output
@@ -84,7 +84,7 @@ def test_a_setting_that_does_not_work_ends_it(tmp_path: Path, arguments: tuple[s
 
 
 @pytest.mark.parametrize("port", [3200, 4317])
-def test_a_port_in_use_ends_it(tmp_path: Path, port: int) -> None:
+def test_server_exits_when_port_is_in_use(tmp_path: Path, port: int) -> None:
     offset = free_offset()
     with socket.create_server(("127.0.0.1", port + offset)):
         finished = run_until_exit("--data", str(tmp_path), "--port-offset", str(offset), log=tmp_path / "log")
@@ -93,7 +93,7 @@ def test_a_port_in_use_ends_it(tmp_path: Path, port: int) -> None:
     assert "--port-offset" in finished.output
 
 
-def test_a_data_directory_of_no_use_ends_it(tmp_path: Path) -> None:
+def test_server_exits_on_unusable_data_directory(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     arguments = ("--data", str(tmp_path / "file"), "--port-offset", str(free_offset()))
     finished = run_until_exit(*arguments, log=tmp_path / "log")
@@ -103,7 +103,7 @@ def test_a_data_directory_of_no_use_ends_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
-def test_an_idle_server_ends_well(start_server: StartServer, name: str) -> None:
+def test_idle_server_exits_with_success(start_server: StartServer, name: str) -> None:
     server = start_server()
     server.send_signal(signal.Signals[name])
     assert server.exit_status() == 0
@@ -113,7 +113,7 @@ def test_an_idle_server_ends_well(start_server: StartServer, name: str) -> None:
     ]
 
 
-def test_asked_to_stop_it_finishes_what_it_accepted(start_server: StartServer) -> None:
+def test_stopping_server_finishes_accepted_requests(start_server: StartServer) -> None:
     server = start_server()
     accepted = HalfSent(server, export_request("accepted").SerializeToString())
     server.wait_for(lambda: server.bytes_in_flight() > 0)
@@ -132,7 +132,7 @@ def _is_reached(server: SpanlakeServer) -> bool:
     return True
 
 
-def test_what_was_acknowledged_survives_a_kill_at_any_time(start_server: StartServer) -> None:
+def test_acknowledged_spans_survive_a_kill_at_any_time(start_server: StartServer) -> None:
     server = start_server()
     acknowledged: list[str] = []
     senders = [threading.Thread(target=_send, args=(server, f"{number}", acknowledged)) for number in range(4)]
@@ -160,7 +160,7 @@ def _send(server: SpanlakeServer, name: str, acknowledged: list[str]) -> None:
         acknowledged.append(span)
 
 
-def test_a_second_server_may_share_the_data(start_server: StartServer) -> None:
+def test_second_server_shares_data_directory(start_server: StartServer) -> None:
     one = start_server()
     other = start_server(data=one.data)
     assert one.post_traces(export_request("one").SerializeToString()).status == 200
@@ -168,7 +168,7 @@ def test_a_second_server_may_share_the_data(start_server: StartServer) -> None:
     assert stored_names(one.data) == ["one", "other"]
 
 
-def test_endless_headers_are_cut_off(server: SpanlakeServer) -> None:
+def test_server_closes_connection_with_endless_headers(server: SpanlakeServer) -> None:
     with socket.create_connection(("127.0.0.1", 3200 + server.offset)) as client:
         client.sendall(b"GET /ready HTTP/1.1\r\nX: ")
         with pytest.raises(ConnectionError):
@@ -176,7 +176,7 @@ def test_endless_headers_are_cut_off(server: SpanlakeServer) -> None:
     assert server.get("/ready").status == 200
 
 
-def test_long_bodies_are_not_taken_for_headers(server: SpanlakeServer, tenant: str) -> None:
+def test_server_accepts_long_bodies(server: SpanlakeServer, tenant: str) -> None:
     body = export_request("large", filler=3 << 20).SerializeToString()
     for _ in range(2):
         assert server.post_traces(body, headers={"X-Scope-OrgID": tenant}).status == 200

@@ -27,7 +27,7 @@ def days(server: SpanlakeServer) -> list[dict[str, int]]:
     return status["store"]
 
 
-def test_small_blocks_are_merged(start_server: StartServer) -> None:
+def test_maintenance_merges_small_blocks(start_server: StartServer) -> None:
     server = start_server()
     fill(server)
     server.wait_for(lambda: sum(day["blocks"] for day in days(server)) < BLOCKS)
@@ -42,7 +42,7 @@ def test_small_blocks_are_merged(start_server: StartServer) -> None:
 @pytest.mark.parametrize(
     ("arguments", "environment"), [(("--no-compaction",), {}), ((), {"SPANLAKE_COMPACTION": "false"})]
 )
-def test_compaction_can_be_turned_off(
+def test_maintenance_merges_nothing_with_compaction_off(
     start_server: StartServer, arguments: tuple[str, ...], environment: dict[str, str]
 ) -> None:
     server = start_server(*arguments, environment=environment)
@@ -51,7 +51,7 @@ def test_compaction_can_be_turned_off(
     assert sum(day["blocks"] for day in days(server)) == BLOCKS
 
 
-def test_days_that_are_too_old_are_removed(start_server: StartServer) -> None:
+def test_maintenance_removes_days_past_retention(start_server: StartServer) -> None:
     first = start_server()
     week_ago = time.time_ns() - 7 * 86_400 * 10**9
     assert first.post_traces(export_request("old", start_ns=week_ago).SerializeToString()).status == 200
@@ -65,7 +65,7 @@ def test_days_that_are_too_old_are_removed(start_server: StartServer) -> None:
     assert [day["spans"] for day in days(second)] == [1]
 
 
-def test_what_is_too_much_is_removed(start_server: StartServer) -> None:
+def test_maintenance_removes_oldest_blocks_beyond_size_limit(start_server: StartServer) -> None:
     first = start_server()
     for age in range(3):
         start_ns = time.time_ns() - age * 86_400 * 10**9
@@ -77,7 +77,7 @@ def test_what_is_too_much_is_removed(start_server: StartServer) -> None:
     assert len(days(second)) == 2
 
 
-def test_a_trace_is_deleted_on_request(server: SpanlakeServer, tenant: str) -> None:
+def test_maintenance_deletes_trace_on_request(server: SpanlakeServer, tenant: str) -> None:
     headers = {"X-Scope-OrgID": tenant}
     body = request([At(1, trace=1), At(2, trace=2)])
     assert server.post_traces(body, headers=headers).status == 200

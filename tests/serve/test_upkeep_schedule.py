@@ -37,7 +37,7 @@ def upkeep_of(
     return Upkeep(LocalObjects(tmp_path / "objects"), index, policy or UpkeepPolicy(), Metrics())
 
 
-def test_look_at_many_tenants_costs_no_square(
+def test_maintenance_plans_many_tenants_in_linear_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, planned: list[tuple[str, date]]
 ) -> None:
     summary = [DaySummary(f"tenant-{number}", TODAY, 0, 1, 1, 100) for number in range(20_000)]
@@ -49,7 +49,7 @@ def test_look_at_many_tenants_costs_no_square(
     assert time.process_time() - start < 2, "a comparison of each with each takes minutes"
 
 
-def test_day_is_planned_for_again_when_it_changed(
+def test_maintenance_plans_changed_day_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, planned: list[tuple[str, date]]
 ) -> None:
     summary = [DaySummary(tenant, TODAY, 0, 1, 1, 100) for tenant in "abc"]
@@ -60,7 +60,7 @@ def test_day_is_planned_for_again_when_it_changed(
     assert planned[3:] == [("b", TODAY)]
 
 
-def test_day_without_change_is_planned_for_less_and_less_often(
+def test_maintenance_plans_unchanged_day_less_and_less_often(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, planned: list[tuple[str, date]]
 ) -> None:
     summary = [DaySummary("a", TODAY, 0, 1, 1, 100)]

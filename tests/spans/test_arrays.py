@@ -1,4 +1,4 @@
-"""What Arrow's kernels lack."""
+"""Tests the kernels that Arrow lacks."""
 
 from itertools import groupby
 from random import Random
@@ -14,7 +14,7 @@ ROWS = st.lists(st.tuples(st.integers(0, 2) | st.none(), st.sampled_from(["a", "
 
 
 @given(ROWS, st.integers(1, 3))
-def test_rows_that_are_the_same_make_a_group(rows: list[tuple[object, ...]], width: int) -> None:
+def test_codes_groups_equal_rows_by_first_row(rows: list[tuple[object, ...]], width: int) -> None:
     """NULL is a value like others; they are numbered by their first rows."""
     keys = [repr(row[:width]) for row in rows]
     numbered = sorted(range(len(rows)), key=lambda row: (keys.index(keys[row]), row))
@@ -25,9 +25,7 @@ def test_rows_that_are_the_same_make_a_group(rows: list[tuple[object, ...]], wid
 
 
 @given(ROWS, st.integers(1, 3), st.randoms())
-def test_numbers_in_order_do_not_depend_on_how_rows_lie(
-    rows: list[tuple[object, ...]], width: int, random: Random
-) -> None:
+def test_ordered_codes_do_not_depend_on_row_order(rows: list[tuple[object, ...]], width: int, random: Random) -> None:
     shuffled = random.sample(rows, len(rows))
     numbers = [
         dict(zip(some, ordered_codes(columns_of(some, width)).to_pylist(), strict=True)) for some in (rows, shuffled)
@@ -41,6 +39,6 @@ def columns_of(rows: list[tuple[object, ...]], width: int) -> "list[pa.Array[Any
     return [pa.array([row[n] for row in rows], type_) for n, type_ in enumerate(types)][:width]
 
 
-def test_a_column_in_one_piece() -> None:
+def test_as_array_joins_chunks() -> None:
     assert as_array(pa.chunked_array([[1], [2, 3]])).to_pylist() == [1, 2, 3]
     assert as_array(pa.chunked_array([], pa.int8())).type == pa.int8()

@@ -51,33 +51,33 @@ columns = st.builds(AttributeColumn, st.sampled_from(Scope), keys, st.sampled_fr
 
 
 @pytest.mark.parametrize(("scope", "key", "type_", "name"), NAMES)
-def test_the_name_says_scope_key_and_type(scope: Scope, key: str, type_: ValueType, name: str) -> None:
+def test_column_name_encodes_scope_key_and_type(scope: Scope, key: str, type_: ValueType, name: str) -> None:
     found = AttributeColumn(scope, key, type_).name
 
     assert re.sub(r"(___k)[0-9a-f]{8}$", r"\1", found) == name if name.endswith("___k") else found == name
 
 
 @given(columns)
-def test_a_name_is_an_identifier_for_athena(column: AttributeColumn) -> None:
+def test_column_name_is_an_identifier_for_athena(column: AttributeColumn) -> None:
     assert re.fullmatch(r"[a-z][a-z0-9_]*", column.name)
     assert len(column.name) <= 255
     assert column.name not in FIXED.names
 
 
 @given(st.lists(columns, unique=True))
-def test_no_two_columns_share_a_name(found: list[AttributeColumn]) -> None:
+def test_column_names_are_unique(found: list[AttributeColumn]) -> None:
     assert len({column.name for column in found}) == len(found)
 
 
 @given(st.lists(columns, unique=True))
-def test_a_schema_tells_its_attribute_columns(found: list[AttributeColumn]) -> None:
+def test_attribute_columns_are_read_from_schema(found: list[AttributeColumn]) -> None:
     schema = pa.schema([*FIXED, *(column.field() for column in found)])
 
     assert attribute_columns(schema) == found
     assert schema.types[len(FIXED) :] == [column.arrow_type for column in found]
 
 
-def test_a_field_says_what_it_holds_in_its_metadata() -> None:
+def test_field_metadata_describes_attribute() -> None:
     field = AttributeColumn(Scope.SPAN, "http.status_code", ValueType.INT).field()
 
     assert field.metadata == {
@@ -87,7 +87,7 @@ def test_a_field_says_what_it_holds_in_its_metadata() -> None:
     }
 
 
-def test_columns_have_an_order() -> None:
+def test_attribute_columns_are_ordered() -> None:
     every = [AttributeColumn(*parts) for parts in product(Scope, ("b", "a"), ValueType)]
 
     assert min(every) == AttributeColumn(Scope.RESOURCE, "a", ValueType.BOOL)

@@ -1,4 +1,4 @@
-"""What the span table holds of a request."""
+"""Tests the span table that a request decodes to."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -44,7 +44,7 @@ def rows(*spans: Span, resource: Resource | None = None, scope: InstrumentationS
     return decoded(request(*spans, resource=resource, scope=scope)).table.to_pylist()
 
 
-def test_a_span_is_a_row() -> None:
+def test_decode_makes_one_row_of_a_span() -> None:
     span = Span(
         trace_id=b"t" * 16,
         span_id=b"s" * 8,
@@ -81,7 +81,7 @@ def test_a_span_is_a_row() -> None:
     }
 
 
-def test_an_empty_span_has_no_status_no_parent_and_empty_strings() -> None:
+def test_decode_of_empty_span_has_null_status_and_parent_and_empty_strings() -> None:
     [row] = rows(Span())
 
     absent = {
@@ -140,7 +140,7 @@ IDS = [
 
 
 @pytest.mark.parametrize(("trace_id", "trace_column", "span_id", "span_column"), IDS)
-def test_short_ids_are_padded(trace_id: bytes, trace_column: bytes, span_id: bytes, span_column: bytes) -> None:
+def test_decode_pads_short_ids(trace_id: bytes, trace_column: bytes, span_id: bytes, span_column: bytes) -> None:
     well = Span(trace_id=b"w" * 16, span_id=b"w" * 8, parent_span_id=b"w" * 8)
     link = Span.Link(trace_id=trace_id, span_id=span_id)
 
@@ -166,7 +166,7 @@ COLUMNS = [
 
 
 @pytest.mark.parametrize(("value", "name", "held"), COLUMNS)
-def test_a_value_is_in_the_column_of_its_type(value: AnyValue, name: str, held: object) -> None:
+def test_decode_puts_value_into_column_of_its_type(value: AnyValue, name: str, held: object) -> None:
     attributes = [attribute("k", value)]
 
     first, second = rows(Span(attributes=attributes), Span())
@@ -198,7 +198,7 @@ REST = [
 
 
 @pytest.mark.parametrize(("value", "text"), REST)
-def test_a_value_of_no_column_is_otlp_json(value: AnyValue | None, text: str) -> None:
+def test_decode_puts_value_without_column_into_rest_as_otlp_json(value: AnyValue | None, text: str) -> None:
     exotic = attribute("k", value)
 
     row, plain = rows(
@@ -213,14 +213,14 @@ def test_a_value_of_no_column_is_otlp_json(value: AnyValue | None, text: str) ->
     assert plain["span_rest"] is None
 
 
-def test_a_key_given_twice_is_once_in_its_column_and_then_in_the_rest() -> None:
+def test_decode_puts_repeated_key_into_column_once_and_then_into_rest() -> None:
     [row] = rows(Span(attributes=[attribute("k", A), attribute("k", B), attribute("k", B), attribute("k", ONE)]))
 
     assert (row["span_k"], row["span_k___int"]) == ("a", 1)
     assert row["span_rest"] == [{"key": "k", "value": '{"stringValue":"b"}'}] * 2
 
 
-def test_events_and_links_are_lists_of_structs() -> None:
+def test_decode_makes_lists_of_structs_of_events_and_links() -> None:
     typed = [attribute("s", A), attribute("i", ONE), attribute("d", HALF), attribute("b", AnyValue(bool_value=True))]
     event = Span.Event(time_unix_nano=7, name="e", dropped_attributes_count=1, attributes=typed)
     link = Span.Link(trace_id=b"t", span_id=b"s", trace_state="x", flags=3, dropped_attributes_count=2)
@@ -255,7 +255,7 @@ def test_events_and_links_are_lists_of_structs() -> None:
     ]
 
 
-def test_every_span_has_what_its_resource_and_scope_have() -> None:
+def test_decode_repeats_resource_and_scope_for_every_span() -> None:
     resource = Resource(
         attributes=[attribute("service.name"), attribute("host.cores", ONE)], dropped_attributes_count=3
     )
@@ -281,7 +281,7 @@ def identities(resource: Resource | None, scope: InstrumentationScope | None) ->
     return row["resource_id"], row["scope_id"]
 
 
-def test_equal_resources_and_scopes_have_equal_ids_in_every_process() -> None:
+def test_decode_gives_equal_resources_and_scopes_equal_ids_in_every_process() -> None:
     """The numbers are stored: if they change, traces that are partly in older blocks come apart."""
     attributes = [attribute("a"), attribute("b", ONE)]
 
@@ -292,7 +292,7 @@ def test_equal_resources_and_scopes_have_equal_ids_in_every_process() -> None:
     assert found == identities(Resource(attributes=attributes), InstrumentationScope(name="ü", attributes=attributes))
 
 
-def test_different_resources_have_different_ids() -> None:
+def test_decode_gives_different_resources_different_ids() -> None:
     different: list[Resource | None] = [
         None,
         Resource(),
@@ -306,7 +306,7 @@ def test_different_resources_have_different_ids() -> None:
     assert len({identities(resource, None) for resource in different}) == len(different)
 
 
-def test_requests_follow_each_other() -> None:
+def test_decode_keeps_order_of_requests() -> None:
     sizes = [2, 0, 3]
 
     found = decoded(*(request(*[Span(name=f"{number}")] * size) for number, size in enumerate(sizes)))
@@ -316,14 +316,14 @@ def test_requests_follow_each_other() -> None:
 
 
 @pytest.mark.parametrize("bodies", [[], [b""], [b"", b""]])
-def test_nothing_makes_an_empty_table(bodies: Sequence[bytes]) -> None:
+def test_decode_of_nothing_is_an_empty_table(bodies: Sequence[bytes]) -> None:
     found = decode(bodies)
 
     assert found.table.cast(FIXED).num_rows == 0
     assert found.spans_per_request == [0] * len(bodies)
 
 
-def test_the_types_of_fixed_columns_do_not_depend_on_the_spans() -> None:
+def test_decode_gives_fixed_columns_types_independent_of_spans() -> None:
     full = decoded(request(Span(events=[Span.Event()], links=[Span.Link()], attributes=[attribute("k", None)]))).table
     empty = decoded(request(Span())).table
 
@@ -331,7 +331,7 @@ def test_the_types_of_fixed_columns_do_not_depend_on_the_spans() -> None:
     assert pa.concat_tables([full, empty]).cast(FIXED).num_rows == 2
 
 
-def test_a_large_resource_is_not_repeated_for_each_span() -> None:
+def test_decode_bounds_memory_of_a_large_resource() -> None:
     large = AnyValue(string_value="x" * 100_000)
     attributes = [attribute("text", large), attribute("list", array(large)), attribute("mixed", array(large, ONE))]
     resource = Resource(attributes=attributes)
@@ -381,7 +381,7 @@ def field(number: int, content: bytes) -> bytes:
     return bytes([number << 3 | 2, *digits, length]) + content
 
 
-def test_values_nest_as_deep_as_protobuf_follows() -> None:
+def test_decode_keeps_values_as_deep_as_protobuf_follows() -> None:
     body = nested(45)
 
     assert otlp.normal(to_otlp(decode([body]).table)) == otlp.normal(ExportTraceServiceRequest.FromString(body))
@@ -410,7 +410,7 @@ BOMBS = {
 
 
 @pytest.mark.parametrize(("messages_", "body"), BOMBS.items())
-def test_a_request_of_empty_messages_is_refused(messages_: str, body: bytes) -> None:
+def test_decode_refuses_request_of_empty_messages(messages_: str, body: bytes) -> None:
     with pytest.raises(MalformedRequest, match=f"most of its {messages_} are empty"):
         decode([GOOD, body])
 
@@ -419,7 +419,7 @@ def many_keys(count: int) -> list[KeyValue]:
     return [attribute(f"key{number}", ONE) for number in range(count)]
 
 
-def test_the_most_frequent_attributes_have_columns_and_the_others_are_in_the_rest() -> None:
+def test_decode_makes_columns_of_most_frequent_attributes_only() -> None:
     frequent = Span(attributes=many_keys(pivot.MOST_COLUMNS - 1))
     rare = Span(attributes=[attribute(f"rare{number}") for number in range(50)])
     sent = request(rare, frequent, frequent, resource=Resource(attributes=[attribute("service.name")]))
@@ -433,7 +433,7 @@ def test_the_most_frequent_attributes_have_columns_and_the_others_are_in_the_res
     assert otlp.normal(to_otlp(table)) == otlp.normal(sent)
 
 
-def test_a_resources_name_keeps_its_column_however_rare() -> None:
+def test_decode_keeps_column_of_rare_service_name() -> None:
     sent = request(Span(attributes=many_keys(600)), Span(attributes=many_keys(600)))
     sent.resource_spans.extend(
         request(Span(), resource=Resource(attributes=[attribute("service.name")])).resource_spans
@@ -442,7 +442,7 @@ def test_a_resources_name_keeps_its_column_however_rare() -> None:
     assert decoded(sent).table.column("service_name").to_pylist() == [None, None, "a"]
 
 
-def test_a_table_has_no_more_cells_than_memory_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_decode_bounds_cells_of_table(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pivot, "MOST_CELLS", 6)
     sent = request(Span(attributes=many_keys(4)), Span(), resource=Resource(attributes=many_keys(2)))
 
@@ -452,14 +452,14 @@ def test_a_table_has_no_more_cells_than_memory_allows(monkeypatch: pytest.Monkey
     assert otlp.normal(to_otlp(table)) == otlp.normal(sent)
 
 
-def test_columns_are_made_a_part_of_them_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_decode_makes_columns_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pivot, "_CELLS_AT_ONCE", 5)
     sent = request(Span(attributes=many_keys(4)), Span(attributes=many_keys(7)))
 
     assert otlp.normal(to_otlp(decoded(sent).table)) == otlp.normal(sent)
 
 
-def test_keys_of_one_name_do_not_share_a_column(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_decode_keeps_keys_with_equal_column_names_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("spanlake.spans.columns._hash", lambda _: "00000000")
     sent = request(Span(attributes=[attribute("Clash", A), attribute("Clash.", B)]))
 
@@ -469,5 +469,5 @@ def test_keys_of_one_name_do_not_share_a_column(monkeypatch: pytest.MonkeyPatch)
     assert row["span_rest"] == [{"key": "Clash.", "value": '{"stringValue":"b"}'}]
 
 
-def test_few_small_messages_are_no_bomb() -> None:
+def test_decode_accepts_few_small_empty_messages() -> None:
     assert decode([field(1, field(2, b"\x12\x00" * limits._FEW))]).spans_per_request == [limits._FEW]

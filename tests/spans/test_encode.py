@@ -1,4 +1,4 @@
-"""How traces are put together again; that nothing is lost on the way is for ``test_lossless``."""
+"""Tests the reassembly of traces; that nothing is lost on the way is for ``test_lossless``."""
 
 import pyarrow as pa
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
@@ -10,7 +10,7 @@ from tests.spans import otlp
 
 
 def request(resource: str, scope: str, *names: str, start: int = 0, **attributes: str) -> TracesData:
-    """One span of each name, in the order of time."""
+    """Returns a request with a span of each name, in the order of time."""
     traces = TracesData()
     resource_spans = traces.resource_spans.add()
     resource_spans.resource.attributes.add(key="service.name").value.string_value = resource
@@ -40,7 +40,7 @@ def shape(traces: TracesData) -> list[tuple[str, list[tuple[str, list[str]]]]]:
     ]
 
 
-def test_spans_of_several_requests_are_under_their_resource_and_scope_in_order_of_time() -> None:
+def test_encode_groups_spans_of_requests_by_resource_and_scope_in_order_of_time() -> None:
     found = table(
         request("cart", "http", "late", start=50),
         request("shop", "http", "first", start=10),
@@ -55,13 +55,13 @@ def test_spans_of_several_requests_are_under_their_resource_and_scope_in_order_o
     ]
 
 
-def test_times_past_what_int64_holds_are_the_last() -> None:
+def test_encode_orders_times_beyond_int64_last() -> None:
     found = table(request("shop", "http", "last", start=2**63), request("shop", "http", "first", start=1))
 
     assert shape(to_otlp(found)) == [("shop", [("http", ["first", "last"])])]
 
 
-def test_tables_with_different_columns_together() -> None:
+def test_encode_joins_tables_with_different_columns() -> None:
     requests = [request("shop", "http", "a", colour="red"), request("shop", "http", "b", size="xl", start=1)]
 
     found = pa.concat_tables([table(part) for part in requests], promote_options="default")
@@ -69,18 +69,18 @@ def test_tables_with_different_columns_together() -> None:
     assert otlp.normal(to_otlp(found)) == otlp.normal(*requests)
 
 
-def test_columns_that_lack_count_as_null() -> None:
+def test_encode_reads_absent_columns_as_null() -> None:
     sent = request("shop", "http", "a")
     optional = ["events", "links", "resource_rest", "span_rest", "scope_rest", "resource_entity_refs", "service_name"]
 
     assert to_otlp(table(sent).drop_columns(optional)) == sent
 
 
-def test_nothing_becomes_nothing() -> None:
+def test_encode_of_no_spans_is_empty() -> None:
     assert to_otlp(FIXED.empty_table()) == TracesData()
 
 
-def test_a_span_without_status_has_none() -> None:
+def test_encode_leaves_out_absent_status() -> None:
     [[[span]]] = [
         [part.spans for part in resource_spans.scope_spans]
         for resource_spans in to_otlp(table(request("shop", "http", "a"))).resource_spans

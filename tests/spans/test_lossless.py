@@ -11,7 +11,7 @@ from tests.spans import otlp
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(otlp.requests, min_size=1, max_size=3))
-def test_every_span_comes_back_as_it_was(requests: list[ExportTraceServiceRequest]) -> None:
+def test_encode_restores_every_decoded_span(requests: list[ExportTraceServiceRequest]) -> None:
     decoded = decode([request.SerializeToString() for request in requests])
 
     assert otlp.normal(to_otlp(decoded.table)) == otlp.normal(*requests)

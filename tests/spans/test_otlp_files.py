@@ -38,7 +38,7 @@ def test_json_line_has_hexadecimal_ids_and_numeric_enums() -> None:
     }
 
 
-def test_protobuf_record_stands_behind_its_length_in_big_endian() -> None:
+def test_protobuf_record_follows_its_length_in_big_endian() -> None:
     data = traces(Span(name="n" * 300))
     record = protobuf_record(data)
     assert int.from_bytes(record[:4], "big") == len(record) - 4

@@ -1,4 +1,4 @@
-"""What senders are told of the spans that were not stored."""
+"""Tests the message to senders about spans that were not stored."""
 
 import pytest
 

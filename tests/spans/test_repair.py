@@ -1,4 +1,4 @@
-"""What a damaged OTLP request loses: what is damaged, and nothing else."""
+"""Tests that a damaged OTLP request loses the damaged parts, and nothing else."""
 
 import struct
 import time

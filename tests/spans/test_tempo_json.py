@@ -82,11 +82,11 @@ RESOURCE_SPANS_JSON = {
 }
 
 
-def test_the_first_form_has_batches() -> None:
+def test_tempo_json_v1_has_batches() -> None:
     assert json.loads(trace_v1(traces(SPAN))) == {"batches": [RESOURCE_SPANS_JSON]}
 
 
-def test_the_second_form_has_a_trace_of_resource_spans() -> None:
+def test_tempo_json_v2_has_a_trace_of_resource_spans() -> None:
     assert json.loads(trace_v2(traces(SPAN))) == {"trace": {"resourceSpans": [RESOURCE_SPANS_JSON]}}
 
 
@@ -100,7 +100,7 @@ def test_the_second_form_has_a_trace_of_resource_spans() -> None:
         (Span(name="日本\u2028"), {"name": "日本\u2028"}),
     ],
 )
-def test_defaults_are_left_out_and_unknown_numbers_stay(span: Span, written: dict[str, Any]) -> None:
+def test_tempo_json_omits_defaults_and_keeps_unknown_enum_numbers(span: Span, written: dict[str, Any]) -> None:
     [batch] = json.loads(trace_v1(traces(span)))["batches"]
 
     assert batch["scopeSpans"][0]["spans"] == [written]
@@ -108,7 +108,7 @@ def test_defaults_are_left_out_and_unknown_numbers_stay(span: Span, written: dic
 
 @settings(max_examples=100, deadline=None)
 @given(otlp.requests)
-def test_it_is_protobufs_own_mapping(request: ExportTraceServiceRequest) -> None:
+def test_tempo_json_equals_protobufs_json_mapping(request: ExportTraceServiceRequest) -> None:
     sent = TracesData(resource_spans=request.resource_spans)
 
     written = json.loads(trace_v2(sent))["trace"]
@@ -122,7 +122,7 @@ def _rows(table: pa.Table, path: str) -> pa.Table:
     return table.filter(pc.equal(table["trace_id"], pa.scalar(trace_id, pa.binary())))
 
 
-def test_traces_are_what_tempo_answers() -> None:
+def test_tempo_json_equals_recorded_answers_of_tempo() -> None:
     check = checker()
     table = decode(list(bodies())).table
     writers: dict[bool, Callable[[TracesData], bytes]] = {False: trace_v1, True: trace_v2}

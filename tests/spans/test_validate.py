@@ -38,7 +38,7 @@ KEPT = {
 
 
 @pytest.mark.parametrize("kept", KEPT.values(), ids=KEPT.keys())
-def test_kept(kept: Span) -> None:
+def test_validate_keeps_valid_span(kept: Span) -> None:
     found = decoded([kept])
 
     validated = validate(found, oldest_ns=OLDEST, newest_ns=NEWEST)
@@ -65,14 +65,14 @@ REJECTED = {
 
 
 @pytest.mark.parametrize(("rejected", "reason"), REJECTED.values(), ids=REJECTED.keys())
-def test_rejected(rejected: Span, reason: str) -> None:
+def test_validate_rejects_invalid_span_with_reason(rejected: Span, reason: str) -> None:
     validated = validate(decoded([rejected]), oldest_ns=OLDEST, newest_ns=NEWEST)
 
     assert validated.table.num_rows == 0
     assert validated.rejected == [{reason: 1}]
 
 
-def test_each_request_hears_of_its_own_spans() -> None:
+def test_validate_counts_rejections_by_request() -> None:
     good, old, no_id = span(), span(start=0), span(trace_id=b"")
     found = decoded([good, old, good], [], [good], [no_id, old, old])
 
@@ -82,9 +82,9 @@ def test_each_request_hears_of_its_own_spans() -> None:
     assert validated.table.equals(pa.concat_tables([found.table.slice(0, 1), found.table.slice(2, 2)]))
 
 
-def test_without_a_bound_any_age_will_do() -> None:
+def test_validate_without_bound_accepts_any_age() -> None:
     assert validate(decoded([span(start=0)]), oldest_ns=None, newest_ns=NEWEST).table.num_rows == 1
 
 
-def test_nothing_is_valid() -> None:
+def test_validate_of_no_spans_rejects_nothing() -> None:
     assert validate(decode([b""]), oldest_ns=None, newest_ns=NEWEST).rejected == [Counter()]

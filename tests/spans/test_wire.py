@@ -57,23 +57,23 @@ def fields(descriptor: Descriptor) -> dict[str, tuple[int, bool, int]]:
 
 
 @pytest.mark.parametrize("message", OFFICIAL)
-def test_every_field_has_its_number_and_its_type(message: str) -> None:
+def test_wire_fields_match_otlp_numbers_and_types(message: str) -> None:
     assert fields(TYPES[message]) == fields(OFFICIAL[message])
 
 
-def test_no_message_is_left_out() -> None:
+def test_wire_has_every_message_of_otlp() -> None:
     assert set(TYPES) == set(OFFICIAL)
 
 
 @pytest.mark.parametrize("depth", [1, 99])
-def test_unknown_groups_are_passed_over(depth: int) -> None:
+def test_wire_skips_unknown_groups(depth: int) -> None:
     payload = b"\xa3\x01" * depth + b"\xa4\x01" * depth
 
     assert len(wire.decode("Span", [payload])["name"]) == 1
 
 
 @pytest.mark.parametrize("depth", [101, 1_000_000])
-def test_groups_that_nest_deeper_are_refused(depth: int) -> None:
+def test_wire_refuses_deeper_groups(depth: int) -> None:
     payload = b"\xa3\x01" * depth + b"\xa4\x01" * depth
 
     with pytest.raises(protobuf.WireError):

@@ -1,4 +1,4 @@
-"""What the catalog learns from a span table."""
+"""Tests the catalog entries of a span table."""
 
 import pyarrow as pa
 

@@ -58,7 +58,7 @@ class Store:
         return [trace_id for trace_id in table["trace_id"].to_pylist() if trace_id and trace_id not in block.hidden]
 
     def count(self) -> tuple[int, int]:
-        """How many spans of the two traces are shown."""
+        """Returns the number of spans shown of each of the two traces."""
         rows = [trace_id for block in self.live() for trace_id in self.rows(block)]
         return rows.count(FIRST), rows.count(SECOND)
 

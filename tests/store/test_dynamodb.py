@@ -1,4 +1,4 @@
-"""What only the index in DynamoDB does: its price, its days, and what it makes of the service's errors."""
+"""Tests the index in DynamoDB beyond the suite: its price, its days, and its reading of the service's errors."""
 
 import json
 import time

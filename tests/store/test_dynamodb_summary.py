@@ -1,4 +1,4 @@
-"""How long the figures of a DynamoDB index are kept."""
+"""Tests the caching of a DynamoDB index's totals."""
 
 import time
 

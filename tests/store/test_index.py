@@ -1,4 +1,4 @@
-"""What every index does."""
+"""Tests the contract of every index."""
 
 import time
 from collections.abc import Callable

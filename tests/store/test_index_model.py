@@ -29,12 +29,12 @@ Picks = st.lists(st.integers(0, 99), min_size=1, max_size=4)
 
 
 def key(block: Block) -> Key:
-    """What makes a block that block."""
+    """Returns the identity of a block."""
     return block.tenant, block.date, block.level, block.id
 
 
 def fresh(number: int, hours: int = 1, size: int = 100) -> Block:
-    """One of a dozen blocks that may come in, time and again, of changing length and size."""
+    """Returns one of a dozen blocks that may come in, time and again, of changing length and size."""
     start = NOON + (number // 2 % DAYS) * DAY_NS
     tenant, name = TENANTS[number % 2], f"{number:032x}"
     return Block(tenant, utc_day(start), name, 0, start, start + hours * HOUR, 10, size, NOON, name.encode())
@@ -56,7 +56,7 @@ def merged(inputs: Sequence[Block]) -> Block:
 
 @dataclass
 class Model:
-    """What an index should hold."""
+    """Model of an index's expected content."""
 
     live: dict[Key, Block] = field(default_factory=dict)
     retired: dict[Key, Block] = field(default_factory=dict)
@@ -68,7 +68,7 @@ class Model:
         return key(block) in self.live or key(block) in self.retired or key(block) in self.forgotten
 
     def stored_before(self, blocks: Sequence[Block]) -> set[Block]:
-        """Those that were replaced, or hide spans."""
+        """Returns the blocks that were replaced, or that hide spans."""
         return {
             block
             for block in blocks
@@ -114,7 +114,7 @@ class Model:
         return gone
 
     def after(self) -> "Model":
-        """What an index should hold of which all days are let go after this history."""
+        """Returns the content expected of an index whose days are all removed after this history."""
         self.expire(date.max)
         return Model(expired=self.expired)
 

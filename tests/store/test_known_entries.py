@@ -1,4 +1,4 @@
-"""What a process remembers of the catalog."""
+"""Tests a process's memory of catalog entries."""
 
 from datetime import date
 

@@ -1,4 +1,4 @@
-"""What objects in a directory do beyond the suite: they survive crashes and full disks."""
+"""Tests objects in a directory beyond the suite: they survive crashes and full disks."""
 
 import errno
 import fcntl

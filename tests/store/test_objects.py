@@ -1,4 +1,4 @@
-"""What every object storage does."""
+"""Tests the contract of every object storage."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -42,7 +42,7 @@ def decoded(data: pa.Buffer) -> pa.Table:
 
 
 def same(table: pa.Table, other: pa.Table) -> bool:
-    """Whether tables are equal where a column that is not there is NULL."""
+    """Returns True where tables are equal, an absent column counting as NULL."""
     assert set(table.column_names) <= set(other.column_names)
     return pa.concat_tables([table, other.slice(0, 0)], promote_options="default").select(other.column_names) == other
 
@@ -105,7 +105,7 @@ def test_duckdb_reads_blocks_with_different_columns(tmp_path: Path, spans: int) 
 
 
 def codecs(data: pa.Buffer) -> dict[str, str]:
-    """How the columns of a block are compressed."""
+    """Returns the compression of each column of a block."""
     group = pq.ParquetFile(pa.BufferReader(data)).metadata.row_group(0)
     columns = [group.column(number) for number in range(group.num_columns)]
     return {column.path_in_schema: column.compression for column in columns}

@@ -1,4 +1,4 @@
-"""What only objects in S3 do: where they are, what reading them costs, and what is made of the service's errors."""
+"""Tests objects in S3 beyond the suite: their location, the cost of reading, and the service's errors."""
 
 import io
 import time

@@ -1,4 +1,4 @@
-"""What the SQLite index does beyond the suite: files of all kinds, several processes, locks, and few writes."""
+"""Tests the SQLite index beyond the suite: files of all kinds, several processes, locks, and few writes."""
 
 import sqlite3
 import subprocess

@@ -1,4 +1,4 @@
-"""What compaction notes of traces, against a plain reading of the same rows."""
+"""Tests the trace columns that compaction adds, against a plain reading of the rows."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ def facts(table: pa.Table) -> list[tuple[Any, ...]]:
 
 
 def expected(spans: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
-    """The same, one span after the other."""
+    """Computes the columns span by span."""
     parents = [_parent(spans, row) for row in range(len(spans))]
     return [(parents.count(row), *_root(spans, span["trace_id"])) for row, span in enumerate(spans)]
 

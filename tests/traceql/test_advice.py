@@ -1,4 +1,4 @@
-"""What a query that is refused is told to write instead."""
+"""Tests the advice in the error of a refused query."""
 
 import pytest
 from hypothesis import given
@@ -59,19 +59,19 @@ from spanlake.traceql.advice import advice
         ("{ span:childCount = `1` }", "a number is written without quotes"),
     ],
 )
-def test_refused_query_is_told_what_to_write(query: str, told: str) -> None:
+def test_refused_query_error_advises_replacement(query: str, told: str) -> None:
     with pytest.raises(TraceQLError) as refused:
         check(parse(query))
     assert told in str(refused.value)
 
 
 @pytest.mark.parametrize("query", ["{ name > 1 }", "{ .a = }", "{ foo }", "{ .a = 1"])
-def test_other_mistakes_are_told_as_they_are(query: str) -> None:
+def test_other_query_error_has_no_advice(query: str) -> None:
     with pytest.raises(TraceQLError) as refused:
         check(parse(query))
     assert ";" not in str(refused.value)
 
 
 @given(st.text(max_size=30), st.integers(0, 40))
-def test_there_is_advice_for_any_place(text: str, at: int) -> None:
+def test_advice_is_text_at_any_position(text: str, at: int) -> None:
     assert isinstance(advice(text, at), str)

@@ -29,13 +29,13 @@ def condition(text: str) -> FieldExpression:
         ("{ span.a != nil }", None),
     ],
 )
-def test_comparison(query: str, wanted: str | None) -> None:
+def test_comparison_reads_field_operator_and_literals(query: str, wanted: str | None) -> None:
     found = comparison(condition(query))
     statics = " ".join(str(static.value) for static in found.statics) if found else ""
     assert (found and f"{print_field(found.field)} {found.op.value} {statics}") == wanted
 
 
-def test_conjuncts() -> None:
+def test_conjuncts_splits_nested_conjunction() -> None:
     assert (
         len(list(conjuncts(condition("{ span.a = 1 && (span.b = 2 && span.c = 3 || span.d = 4) && name = `x` }")))) == 3
     )

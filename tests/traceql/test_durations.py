@@ -40,20 +40,20 @@ WRITTEN = [
 
 
 @pytest.mark.parametrize(("text", "nanoseconds"), READ)
-def test_read(text: str, nanoseconds: int) -> None:
+def test_parse_duration_reads_all_units(text: str, nanoseconds: int) -> None:
     assert parse_duration(text) == nanoseconds
 
 
 @pytest.mark.parametrize("text", NOT_READ)
-def test_not_read(text: str) -> None:
+def test_parse_duration_rejects_malformed(text: str) -> None:
     assert parse_duration(text) is None
 
 
 @pytest.mark.parametrize(("nanoseconds", "text"), WRITTEN)
-def test_written(nanoseconds: int, text: str) -> None:
+def test_format_duration_writes_nanoseconds(nanoseconds: int, text: str) -> None:
     assert format_duration(nanoseconds) == text
 
 
 @given(st.integers(0, MAX_NS))
-def test_what_is_written_reads_the_same(nanoseconds: int) -> None:
+def test_parse_duration_reads_back_format_duration(nanoseconds: int) -> None:
     assert parse_duration(format_duration(nanoseconds)) == nanoseconds

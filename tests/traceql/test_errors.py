@@ -27,15 +27,15 @@ SHOWN = [
 
 
 @pytest.mark.parametrize(("query", "shown"), SHOWN)
-def test_shown_with_a_caret_under_the_place(query: str, shown: str) -> None:
+def test_pretty_error_has_caret_under_position(query: str, shown: str) -> None:
     with pytest.raises(TraceQLError) as caught:
         check(parse(query))
     assert caught.value.pretty() == shown
 
 
-def test_one_line_for_an_answer() -> None:
+def test_error_text_is_one_line_with_position() -> None:
     assert str(ParseError("no", "a\nbc", 3)) == "line 2, column 2: no"
 
 
-def test_long_messages_are_cut() -> None:
+def test_error_message_is_truncated() -> None:
     assert len(ParseError("x" * 10_000).message) < 500

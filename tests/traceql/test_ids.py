@@ -29,20 +29,20 @@ DASHED = "0AF76519-16CD-43DD-8448-EB211C80319C"
         ),
         ('{ trace:id = "AB" } | rate() by (name)', f'{{ trace:id = "{0xAB:032x}" }} | rate() by (name)'),
         ('{ } | compare({ trace:id = "AB" })', f'{{ }} | compare({{ trace:id = "{0xAB:032x}" }})'),
-        # what is no id, or not compared for equality, stays
+        # malformed ids, and ids not compared for equality, stay
         ('{ trace:id = "xyz" && span:id = "123456789012345678" }', None),
         (f'{{ span:id = "{DASHED}" }}', None),
         ('{ trace:id =~ "AB.*" && name = "AB" && .id = "AB" && trace:id = 5 }', None),
     ],
 )
-def test_query(query: str, plain: str | None) -> None:
+def test_with_plain_ids_rewrites_ids_compared_for_equality(query: str, plain: str | None) -> None:
     parsed = parse(query)
     found = with_plain_ids(parsed)
     assert found == parse(plain or query)
     assert found.text == query
 
 
-def test_wide_and_deep_query() -> None:
+def test_with_plain_ids_rewrites_wide_and_deep_query() -> None:
     wide = " || ".join(f'trace:id = "{n:X}"' for n in range(2000))
     assert with_plain_ids(parse(f"{{ {wide} }}")) != parse(f"{{ {wide} }}")
     deep = "(" * 90 + 'trace:id = "A"' + ")" * 90
@@ -65,11 +65,11 @@ def test_wide_and_deep_query() -> None:
         ("\u0661", 8, None),
     ],
 )
-def test_parse_id(text: str, length: int, found: bytes | None) -> None:
+def test_parse_id_reads_hexadecimal_or_rejects(text: str, length: int, found: bytes | None) -> None:
     assert parse_id(text, length) == found
 
 
 @given(st.binary(min_size=16, max_size=16), st.booleans(), st.booleans())
-def test_every_spelling_is_the_same_id(number: bytes, upper: bool, short: bool) -> None:
+def test_parse_id_reads_upper_case_and_short_ids(number: bytes, upper: bool, short: bool) -> None:
     digits = number.hex().lstrip("0") or "0" if short else number.hex()
     assert parse_id(digits.upper() if upper else digits, 16) == number

@@ -1,4 +1,4 @@
-"""What a query still being typed says already. Rules: Tempo's ``lenient_parser.go``, ``lenient_extract.go``."""
+"""Tests the conditions of a query still being typed. Rules: Tempo's ``lenient_parser.go``, ``lenient_extract.go``."""
 
 import pytest
 from hypothesis import given
@@ -80,14 +80,14 @@ NOT_UNDERSTOOD = [
 
 
 @pytest.mark.parametrize(("text", "condition"), UNDERSTOOD)
-def test_understood(text: str, condition: str) -> None:
+def test_filters_reads_complete_conditions_of_unfinished_query(text: str, condition: str) -> None:
     found = filters(text)
     assert found is not None
     assert print_query(Query(Pipeline((found,)))).replace("`", '"') == condition
 
 
 @pytest.mark.parametrize("text", NOT_UNDERSTOOD)
-def test_filters_nothing(text: str) -> None:
+def test_filters_of_query_without_conditions_is_none(text: str) -> None:
     assert filters(text) is None
 
 
@@ -116,5 +116,5 @@ WORDS = [
 
 
 @given(st.lists(st.sampled_from(WORDS), max_size=20))
-def test_never_raises(words: list[str]) -> None:
+def test_filters_never_raises(words: list[str]) -> None:
     filters(" ".join(words))

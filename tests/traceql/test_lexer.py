@@ -79,44 +79,44 @@ def node_of(text: str) -> Node | None:
 
 
 @pytest.mark.parametrize(("text", "attribute"), ATTRIBUTES)
-def test_attribute(text: str, attribute: Attribute) -> None:
+def test_lexer_reads_attribute(text: str, attribute: Attribute) -> None:
     assert node_of(text) == attribute
 
 
 @pytest.mark.parametrize("terminator", ["}", ")", "=", "~", "!", "<", ">", "&&", "||", "^", ",", "{", "(", " ", "\t"])
-def test_attribute_ends_before(terminator: str) -> None:
+def test_lexer_ends_attribute_before_operator(terminator: str) -> None:
     assert next(iter(lex(f".a.b{terminator}"))).node == Attribute(NONE, "a.b")
 
 
 @pytest.mark.parametrize(("text", "intrinsic"), INTRINSICS)
-def test_intrinsic(text: str, intrinsic: Intrinsic) -> None:
+def test_lexer_reads_intrinsic(text: str, intrinsic: Intrinsic) -> None:
     assert node_of(text) == IntrinsicField(intrinsic)
 
 
 @pytest.mark.parametrize("name", ["duration", "name", "span:childCount", "rootName"])
-def test_intrinsic_of_the_parent(name: str) -> None:
+def test_lexer_reads_intrinsic_of_the_parent(name: str) -> None:
     own, parents = node_of(name), node_of(f"parent.{name}")
     assert isinstance(own, IntrinsicField)
     assert parents == IntrinsicField(own.intrinsic, parent=True)
 
 
 @pytest.mark.parametrize(("text", "type_", "value"), LITERALS)
-def test_literal(text: str, type_: Type, value: object) -> None:
+def test_lexer_reads_literal(text: str, type_: Type, value: object) -> None:
     node = node_of(text)
     assert isinstance(node, Static)
     assert (node.type, node.value) == (type_, value)
 
 
-def test_longest_symbol_wins() -> None:
+def test_lexer_prefers_longest_symbol() -> None:
     text = "&& & !>> !> ! >= >> > &<< &~ =~ = || |".replace(" & ", " ")
     assert [token.text for token in lex(text)][:-1] == text.split()
 
 
-def test_comments_and_white_space_are_skipped() -> None:
+def test_lexer_skips_comments_and_white_space() -> None:
     assert [token.text for token in lex("{ // one\n\t/* two\n */ }")] == ["{", "}", ""]
 
 
-def test_tokens_before_an_error_come_out() -> None:
+def test_lexer_yields_tokens_before_an_error() -> None:
     tokens = lex('{ .a = "b')
     assert [next(tokens).text for _ in range(3)] == ["{", ".a", "="]
     with pytest.raises(ParseError, match="not closed"):

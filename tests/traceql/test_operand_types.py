@@ -35,12 +35,12 @@ def is_accepted(condition: str) -> bool:
     return True
 
 
-def test_every_operator_is_here() -> None:
+def test_operand_types_cover_every_operator() -> None:
     assert set(WORKS_ON) == set(BinaryOperator)
 
 
 @pytest.mark.parametrize("operator", WORKS_ON)
-def test_between_two_values(operator: str) -> None:
+def test_check_accepts_only_literals_that_suit_operator(operator: str) -> None:
     types = WORKS_ON[operator].split()
     computed = BinaryOperator(operator).is_arithmetic
     for left, one in LITERALS.items():
@@ -52,7 +52,7 @@ def test_between_two_values(operator: str) -> None:
 
 @pytest.mark.parametrize("operator", WORKS_ON)
 @pytest.mark.parametrize("attribute", UNKNOWN)
-def test_attributes_may_hold_anything(operator: str, attribute: str) -> None:
+def test_check_accepts_attribute_with_any_literal_of_operator(operator: str, attribute: str) -> None:
     computed = BinaryOperator(operator).is_arithmetic
     for type_, literal in LITERALS.items():
         condition = f"({attribute} {operator} {literal})"
@@ -86,13 +86,13 @@ def test_attributes_may_hold_anything(operator: str, attribute: str) -> None:
         ("parent.status", "status"),
     ],
 )
-def test_intrinsics_have_types(field: str, type_: str) -> None:
+def test_check_accepts_intrinsic_with_literals_of_its_type_only(field: str, type_: str) -> None:
     fitting = {other for other, literal in LITERALS.items() if is_accepted(f"{field} = {literal}")}
     assert fitting == (NUMBERS if type_ in NUMBERS else {type_})
 
 
 @pytest.mark.parametrize("type_", LITERALS)
-def test_unary(type_: str) -> None:
+def test_check_accepts_unary_operators_by_type(type_: str) -> None:
     literal = LITERALS[type_]
     assert is_accepted(f"-(.a = {literal}) = 1") is False
     assert is_accepted(f"-{literal} = {literal}") == (type_ in NUMBERS)
@@ -100,5 +100,5 @@ def test_unary(type_: str) -> None:
 
 
 @pytest.mark.parametrize("type_", LITERALS)
-def test_a_condition_is_true_or_false(type_: str) -> None:
+def test_check_accepts_boolean_condition_only(type_: str) -> None:
     assert is_accepted(LITERALS[type_]) == (type_ == "bool")

@@ -1,4 +1,4 @@
-"""How operators group and what stages become. The canonical text shows every grouping by parentheses."""
+"""Tests grouping of operators and parsing of stages. The canonical text shows every grouping by parentheses."""
 
 import pytest
 
@@ -80,7 +80,7 @@ GROUPING = [
 
 
 @pytest.mark.parametrize(("text", "canonical"), GROUPING)
-def test_grouping(text: str, canonical: str) -> None:
+def test_parser_groups_operators_by_precedence(text: str, canonical: str) -> None:
     assert print_query(parse(text)) == canonical
 
 
@@ -95,7 +95,7 @@ CONSTANTS = [
 
 
 @pytest.mark.parametrize(("text", "constant"), CONSTANTS)
-def test_constants_beside_metrics(text: str, constant: Static) -> None:
+def test_parser_reads_constants_beside_metrics(text: str, constant: Static) -> None:
     body = parse(f"({{}} | rate()) * {text}").body
     assert isinstance(body, MetricsOperation)
     assert body.right == constant
@@ -109,22 +109,22 @@ IDENTIFIERS = [
 
 
 @pytest.mark.parametrize(("name", "field"), IDENTIFIERS)
-def test_identifier(name: str, field: Attribute | IntrinsicField) -> None:
+def test_parser_reads_attribute_identifier(name: str, field: Attribute | IntrinsicField) -> None:
     assert parse_identifier(name) == field
 
 
 @pytest.mark.parametrize("name", ["", "foo", "1", ".a = 1", "span.", "{ .a }"])
-def test_no_identifier(name: str) -> None:
+def test_parser_rejects_malformed_identifier(name: str) -> None:
     with pytest.raises(ParseError):
         parse_identifier(name)
 
 
-def test_minus_takes_a_number_in_scalars() -> None:
+def test_parser_rejects_minus_before_parenthesis_in_scalars() -> None:
     with pytest.raises(ParseError, match="a number after `-`"):
         parse("({}|rate()) * (-(-3))")
 
 
-def test_long_runs_of_logical_operators_stay_shallow() -> None:
+def test_parser_keeps_long_runs_of_logical_operators_shallow() -> None:
     terms = [f".a = {number}" for number in range(5000)]
     query = parse(f"{{ {' || '.join(terms)} }}")
     assert depth(query) < 50
@@ -148,23 +148,23 @@ def test_long_runs_of_logical_operators_stay_shallow() -> None:
         "x" * (MAX_LENGTH + 1),
     ],
 )
-def test_excess_is_an_error_like_any_other(text: str) -> None:
+def test_parser_rejects_query_beyond_limits(text: str) -> None:
     with pytest.raises(ParseError) as caught:
         parse(text)
     assert len(str(caught.value)) < 500
 
 
-def test_nothing_deeper_than_the_limit_comes_out() -> None:
+def test_parser_returns_no_tree_deeper_than_limit() -> None:
     assert depth(parse("{ 1" + " + (1" * 45 + " + 1 * 2 ^ 3" + ")" * 45 + " = 1 }")) <= MAX_DEPTH
 
 
-def test_search() -> None:
+def test_parser_reads_search() -> None:
     query = parse("{} | count() > 1")
     assert not query.is_metrics
     assert query.body.stages[0] == EVERYTHING.stages[0]  # type: ignore[union-attr]
 
 
-def test_metrics() -> None:
+def test_parser_reads_metrics() -> None:
     query = parse("{} | quantile_over_time(duration, .5, 1) by (name) >= 1m")
     aggregate = MetricsAggregate(
         MetricsFunction.QUANTILE_OVER_TIME,
@@ -178,21 +178,21 @@ def test_metrics() -> None:
     assert query.body.value == 60.0
 
 
-def test_compare() -> None:
+def test_parser_reads_compare() -> None:
     body = parse("{} | compare({ .a }, 3, 100, 200)").body
     assert isinstance(body, MetricsPipeline)
     assert isinstance(body.aggregate, Compare)
     assert (body.aggregate.top, body.aggregate.start_ns, body.aggregate.end_ns) == (3, 100, 200)
 
 
-def test_scalar_pipelines() -> None:
+def test_parser_reads_scalar_pipelines() -> None:
     body = parse("({} | count()) > 2 * count()").body
     assert isinstance(body, Pipeline)
     (stage,) = body.stages
     assert stage.left == ScalarPipeline(EVERYTHING, Aggregate(AggregateFunction.COUNT))  # type: ignore[union-attr]
 
 
-def test_pipelines_keep_their_parentheses_beside_pipelines_only() -> None:
+def test_parser_keeps_parentheses_of_pipelines_beside_pipelines_only() -> None:
     mixed, plain = parse("({} | {}) && ({})").body, parse("({}) && ({})").body
     assert isinstance(mixed, Pipeline)
     assert isinstance(plain, Pipeline)
@@ -202,7 +202,7 @@ def test_pipelines_keep_their_parentheses_beside_pipelines_only() -> None:
     assert plain.stages[0].right == EVERYTHING.stages[0]
 
 
-def test_hints() -> None:
+def test_parser_reads_hints() -> None:
     query = parse("{} with (most_recent=true, sample=0.1, sample=5, sample=6)")
     assert query.hints[0] == Hint("most_recent", Static(Type.BOOL, value=True))
     assert query.hint("sample", Type.INT) == Static(Type.INT, 5)
@@ -211,10 +211,10 @@ def test_hints() -> None:
     assert query.hint("absent", Type.INT) is None
 
 
-def test_places_do_not_count_in_comparisons() -> None:
+def test_tree_equality_ignores_positions() -> None:
     assert parse("{.a=1}") == parse("{   .a\n= 1 }")
     assert hash(parse("{.a=1}")) == hash(parse("{ .a = 1 }"))
 
 
-def test_empty_query_is_built_by_hand_as_parsed() -> None:
+def test_empty_query_equals_parsed_empty_query() -> None:
     assert parse("{ }") == Query(EVERYTHING)

@@ -9,12 +9,12 @@ from spanlake.traceql.patterns import problem_of, without_names
     "pattern",
     ["", "a.b", r"\pL{3}", r"(?P<n>a)", r"(?<n>a)(?i:b)", r"\Q\C\E", r"[\\]C", r"\\C", r"(?:\pL|\pN|[_-]){1,64}"],
 )
-def test_problem_of_a_sound_pattern_is_none(pattern: str) -> None:
+def test_problem_of_valid_pattern_is_none(pattern: str) -> None:
     assert problem_of(pattern) is None
 
 
 @pytest.mark.parametrize("pattern", ["[", "(?=a)", r"\C", r"a\Cb", r"\pL{300}", r"(a{1000}){1000}"])
-def test_problem_of_a_pattern_that_cannot_be_used(pattern: str) -> None:
+def test_problem_of_unusable_pattern_is_reported(pattern: str) -> None:
     assert problem_of(pattern)
 
 
@@ -28,5 +28,5 @@ def test_problem_of_a_pattern_that_cannot_be_used(pattern: str) -> None:
         ("(?:a)(?i)b", "(?:a)(?i)b"),
     ],
 )
-def test_without_names_leaves_all_else(pattern: str, plain: str) -> None:
+def test_without_names_removes_group_names_only(pattern: str, plain: str) -> None:
     assert without_names(pattern) == plain

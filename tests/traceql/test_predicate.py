@@ -1,4 +1,4 @@
-"""What filters find: comparisons by type, nil, lists, events, arithmetic, and text that means mischief."""
+"""Tests filters: comparisons by type, nil, lists, events, arithmetic, and text that attempts injection."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -159,7 +159,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
         ('{ .both = "resource" }', "string"),
         ('{ resource.both = "resource" }', "string"),
         ("{ .r = 1 }", "child"),
-        # one and the same event, or link, meets all parts of a conjunction
+        # a single event, or link, meets all parts of a conjunction
         ('{ event.a = 1 && event.b = "p" }', "events"),
         ('{ event.a = 1 && event.b = "q" }', ""),
         ('{ event:name = "two" && event.a = 2 }', "events"),
@@ -170,7 +170,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
         ('{ link.kind = "y" && link.n = 1 }', "events"),
         (f'{{ link:traceID = "{0xAB:032x}" }}', "events"),
         (f'{{ link:spanID = "{0xCD:016x}" && link.kind = "y" }}', ""),
-        # what has no result is no match, and no error; beyond 64 bits there are floats
+        # an expression without a result is no match, and no error; beyond 64 bits there are floats
         ("{ span.n / span.zero = 0 }", ""),
         ("{ span.n % span.zero = 0 }", ""),
         ("{ span.n / 0 > 0 || span.n = 7 }", "int"),
@@ -201,12 +201,12 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
         ("{ 1 = 2 }", ""),
     ],
 )
-def test_filter(lake: Lake, query: str, names: str) -> None:
+def test_filter_finds_matching_spans(lake: Lake, query: str, names: str) -> None:
     assert lake.names(query) == names.split()
 
 
 @pytest.mark.parametrize("key", NASTY)
-def test_text_is_only_text(lake: Lake, key: str) -> None:
+def test_filter_treats_text_as_data(lake: Lake, key: str) -> None:
     text, attribute = quote(NASTY[key]), quoted_key(NASTY[key])
     pattern = quote("\\Q" + NASTY[key])
     assert lake.names(f"{{ span.t = {text} }}") == [key]
@@ -223,17 +223,17 @@ def quoted_key(key: str) -> str:
 
 
 @pytest.mark.parametrize("size", [128, 2000])
-def test_conditions_may_be_many(lake: Lake, size: int) -> None:
+def test_filter_accepts_many_conditions(lake: Lake, size: int) -> None:
     either = " || ".join(f"span.n = {n}" for n in range(size))
     assert lake.names(f"{{ {either} }}") == ["int"]
 
 
-def test_all_of_many_conditions(lake: Lake) -> None:
+def test_filter_applies_all_of_many_conditions(lake: Lake) -> None:
     every = " && ".join(f"span.n != {n + 100}" for n in range(2000))
     assert lake.names(f"{{ {every} }}") == ["int"]
 
 
-def test_keys_past_the_cap_are_found(tmp_path: Path) -> None:
+def test_filter_finds_keys_without_columns(tmp_path: Path) -> None:
     lake = Lake(tmp_path)
     lake.add(At(1, attributes={f"key{n:03}": n for n in range(700)}), At(2, attributes={"key000": -1}))
     found = [n for n in range(0, 700, 50) if lake.names(f"{{ span.key{n:03} = {n} }}") == ["1"]]
@@ -242,7 +242,7 @@ def test_keys_past_the_cap_are_found(tmp_path: Path) -> None:
     lake.close()
 
 
-def test_a_key_may_have_a_column_here_and_none_there(lake: Lake, tmp_path: Path) -> None:
+def test_filter_finds_key_with_column_in_some_blocks_only(lake: Lake, tmp_path: Path) -> None:
     own = Lake(tmp_path)
     own.add(At(1, trace=1, attributes={"a": 1}))
     own.add(At(2, trace=2, attributes={"a": "text"}))

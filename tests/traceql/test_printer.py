@@ -61,7 +61,7 @@ NESTABLE_SCOPES = [AttributeScope.NONE, AttributeScope.SPAN, AttributeScope.RESO
 
 
 def brief(strategy: st.SearchStrategy[T]) -> st.SearchStrategy[T]:
-    """The same strategy, which hypothesis would spell out in full wherever it is part of another."""
+    """Returns the strategy under a short name: hypothesis would spell it out wherever it is part of another."""
 
     @st.composite
     def drawn(draw: st.DrawFn) -> T:
@@ -90,7 +90,7 @@ fields: st.SearchStrategy[Field] = (
 
 
 def is_parsed(node: FieldExpression) -> bool:
-    """Whether the parser makes such a node: the minus of a number is in the number."""
+    """Returns True where the parser makes such a node: the minus of a number is in the number."""
     if not isinstance(node, Unary) or node.op is UnaryOperator.NOT:
         return True
     return not (isinstance(node.operand, Static) and node.operand.type in (Type.INT, Type.FLOAT, Type.DURATION))
@@ -187,12 +187,12 @@ hints = st.lists(
 
 
 @given(st.builds(Query, searches | metrics, hints))
-def test_parsing_what_was_printed_gives_the_same_tree(query: Query) -> None:
+def test_print_query_parses_back_to_equal_tree(query: Query) -> None:
     assert parse(print_query(query)) == query
 
 
 @given(st.builds(Query, searches | metrics))
-def test_checking_raises_errors_of_its_own_only(query: Query) -> None:
+def test_check_raises_only_traceql_errors(query: Query) -> None:
     with suppress(TypeMismatch, Unsupported):
         assert check(query) == query
 
@@ -205,7 +205,7 @@ PIECES = [
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=25))
-def test_parsing_anything_gives_a_tree_or_a_parse_error(pieces: list[str]) -> None:
+def test_parse_of_any_text_returns_tree_or_raises_parse_error(pieces: list[str]) -> None:
     query = parsed(" ".join(pieces))
     assert query is None or parse(print_query(query)) == query
 

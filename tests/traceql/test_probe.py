@@ -1,4 +1,4 @@
-"""What one pass over the spans tells of a trace."""
+"""Tests the prefilter: the pass over the spans that rules traces out."""
 
 import pytest
 
@@ -38,7 +38,7 @@ TOTALS = {"start_time_unix_nano", "duration_nano", "span_id", "name", "service_n
         ("by(span.a)", set(), False, True),
     ],
 )
-def test_probe(query: str, columns: set[str], alone: bool, is_trivial: bool) -> None:
+def test_probe_reads_columns_and_grain_of_query(query: str, columns: set[str], alone: bool, is_trivial: bool) -> None:
     probe = Probe.of(SearchPlan.of(check(parse(query))), KNOWN)
     assert (set(probe.columns), probe.alone, probe.is_trivial) == (columns, alone, is_trivial)
 
@@ -57,5 +57,5 @@ def test_probe(query: str, columns: set[str], alone: bool, is_trivial: bool) -> 
         ("by(span.a)", "TRUE"),
     ],
 )
-def test_probe_one_is_met_by_a_span_of_every_match(query: str, one: str) -> None:
+def test_probe_is_met_by_a_span_of_every_match(query: str, one: str) -> None:
     assert Probe.of(SearchPlan.of(check(parse(query))), KNOWN).one.sql("duckdb") == one

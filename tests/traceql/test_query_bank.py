@@ -319,39 +319,39 @@ NEVER_SUPPORTED = [
 
 
 @pytest.mark.parametrize("query", VALID)
-def test_valid(query: str) -> None:
+def test_check_accepts_valid_query(query: str) -> None:
     check(parse(query))
 
 
 @pytest.mark.parametrize(("query", "line", "column"), UNPARSABLE)
-def test_unparsable(query: str, line: int, column: int) -> None:
+def test_parse_rejects_unparsable_query_with_position(query: str, line: int, column: int) -> None:
     with pytest.raises(ParseError) as caught:
         parse(query)
     assert (caught.value.line, caught.value.column) == (line, column)
 
 
 @pytest.mark.parametrize(("query", "line", "column"), MISTYPED)
-def test_mistyped(query: str, line: int, column: int) -> None:
+def test_check_rejects_mistyped_query_with_position(query: str, line: int, column: int) -> None:
     with pytest.raises(TypeMismatch) as caught:
         check(parse(query))
     assert (caught.value.line, caught.value.column) == (line, column)
 
 
 @pytest.mark.parametrize("query", BEYOND_TEMPO)
-def test_what_tempo_refuses_is_valid(query: str) -> None:
+def test_check_accepts_query_that_tempo_refuses(query: str) -> None:
     parsed = parse(query)
     assert check(parsed) == parsed
 
 
 @pytest.mark.parametrize(("query", "line", "column"), NEVER_SUPPORTED)
-def test_never_supported(query: str, line: int, column: int) -> None:
+def test_check_rejects_unsupported_query_with_position(query: str, line: int, column: int) -> None:
     with pytest.raises(Unsupported) as caught:
         check(parse(query))
     assert (caught.value.line, caught.value.column) == (line, column)
 
 
 @pytest.mark.parametrize("query", [*VALID, *BEYOND_TEMPO, *(query for query, _, _ in MISTYPED + NEVER_SUPPORTED)])
-def test_printing_and_parsing_gives_the_same_tree(query: str) -> None:
+def test_print_query_parses_back_to_equal_tree(query: str) -> None:
     parsed = parse(query)
     assert parse(print_query(parsed)) == parsed
 
@@ -359,16 +359,16 @@ def test_printing_and_parsing_gives_the_same_tree(query: str) -> None:
 @pytest.mark.parametrize(
     "condition", ["parent", "parent = 1", "1 % parent = 1", "1 >= parent", "-parent = nil", "!parent = nil"]
 )
-def test_the_intrinsic_parent_has_no_value_of_its_own(condition: str) -> None:
+def test_check_compares_intrinsic_parent_with_nil_only(condition: str) -> None:
     with pytest.raises(TypeMismatch, match="nil"):
         check(parse(f"{{ {condition} }}"))
 
 
-def test_errors_are_of_one_family() -> None:
+def test_query_errors_derive_from_traceql_error() -> None:
     assert all(issubclass(kind, TraceQLError) for kind in (ParseError, TypeMismatch, Unsupported))
 
 
-def test_bank_has_every_word_of_the_language() -> None:
+def test_query_bank_has_every_word_of_the_language() -> None:
     queries = [*VALID, *BEYOND_TEMPO]
     used = {token.text for query in queries for token in lex(query)}
     scopes = {text.partition(".")[0] for text in used if "." in text}

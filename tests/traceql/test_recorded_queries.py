@@ -26,7 +26,7 @@ def is_accepted(text: str) -> bool:
     return True
 
 
-def test_recorded_queries() -> None:
+def test_recorded_queries_are_accepted_or_refused_as_recorded() -> None:
     queries: dict[str, bool] = {}
     for text, accepted in recorded():  # some are asked of endpoints for other queries, too, and refused there
         queries[text] = accepted or queries.get(text, False)

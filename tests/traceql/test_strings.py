@@ -15,20 +15,20 @@ BROKEN = [r'"\q"', r'"\'"', r'"\x4"', r'"\400"', r'"\ud800"', r'"\U00110000"', r
 
 
 @pytest.mark.parametrize(("value", "literal"), WRITTEN)
-def test_quote(value: str, literal: str) -> None:
+def test_quote_escapes_special_characters(value: str, literal: str) -> None:
     assert quote(value) == literal
 
 
 @pytest.mark.parametrize("literal", BROKEN)
-def test_escapes_that_mean_nothing(literal: str) -> None:
+def test_unquote_rejects_invalid_escapes(literal: str) -> None:
     with pytest.raises(ValueError, match=r"escape|range|UTF-8"):
         unquote(literal)
 
 
-def test_carriage_returns_vanish_between_backticks() -> None:
+def test_unquote_drops_carriage_returns_between_backticks() -> None:
     assert unquote("`a\r\nb`") == "a\nb"
 
 
 @given(st.text())
-def test_what_is_quoted_unquotes_the_same(value: str) -> None:
+def test_unquote_reads_back_quote(value: str) -> None:
     assert unquote(quote(value)) == value

@@ -19,7 +19,7 @@ _PATIENCE = 20  # seconds for an answer
 
 
 class SpanlakeEdge(SpanlakeServer):
-    """One supervisor and its workers; use `start_edge` of conftest to have one."""
+    """Supervisor with its workers; use `start_edge` of conftest to have one."""
 
     command = "edge"
     http = 8080
@@ -44,7 +44,7 @@ class SpanlakeEdge(SpanlakeServer):
         os.kill(pid, number)
 
     def connections(self, pid: int) -> int:
-        """How many clients one worker has for OTLP."""
+        """Returns the number of OTLP connections of a worker."""
         port = f"{4317 + self.offset:04X}"
         tables = (Path("/proc/net", table).read_text().splitlines()[1:] for table in ("tcp", "tcp6"))
         rows = [line.split() for table in tables for line in table]
@@ -61,7 +61,7 @@ def _sockets(pid: int) -> Iterator[str]:
 
 
 def is_running(pid: int) -> bool:
-    """Whether a process is there and no zombie."""
+    """Returns True where a process exists and is no zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -85,7 +85,7 @@ class Clients:
             thread.start()
 
     def have_heard_of(self, number: int) -> bool:
-        """Whether so many requests are acknowledged."""
+        """Returns True where so many requests are acknowledged."""
         return len(self.acknowledged) >= number
 
     def stop(self) -> None:
@@ -127,5 +127,5 @@ def sending(edge: SpanlakeEdge, number: int = 20) -> Iterator[Clients]:
 
 
 def lost(acknowledged: Sequence[str], stored: Sequence[str]) -> set[str]:
-    """What was acknowledged and is not stored."""
+    """Returns the ids that were acknowledged and are not stored."""
     return set(acknowledged) - set(stored)

@@ -1,4 +1,4 @@
-"""How many workers there are when nobody says."""
+"""Tests the default number of workers."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ THERE = len(os.sched_getaffinity(0))
 
 
 def allowed(tmp_path: Path, own: str, files: dict[str, str]) -> int:
-    """What is found in a tree of control groups."""
+    """Returns the number of processors found in a tree of control groups."""
     for name, text in files.items():
         (tmp_path / "groups" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "groups" / name).write_text(text)
@@ -42,9 +42,9 @@ def allowed(tmp_path: Path, own: str, files: dict[str, str]) -> int:
         pytest.param("0::/\n", {"cpu.max": "rubbish"}, THERE, id="rubbish"),
     ],
 )
-def test_processors(tmp_path: Path, own: str, files: dict[str, str], expected: int) -> None:
+def test_cpus_reads_limits_of_control_groups(tmp_path: Path, own: str, files: dict[str, str], expected: int) -> None:
     assert allowed(tmp_path, own, files) == expected
 
 
-def test_here() -> None:
+def test_cpus_of_this_machine_is_within_bounds() -> None:
     assert 1 <= cpus() <= THERE

@@ -14,7 +14,7 @@ from tests.workers.conftest import StartEdge
 from tests.workers.edge import SpanlakeEdge, is_running, lost, sending
 
 
-def test_it_says_where_it_listens(start_edge: StartEdge) -> None:
+def test_edge_logs_its_addresses(start_edge: StartEdge) -> None:
     edge = start_edge()
     listening = {(event["serves"], event["url"]) for event in edge.events() if event["event"] == "listening"}
     assert listening == {
@@ -37,7 +37,7 @@ def test_it_says_where_it_listens(start_edge: StartEdge) -> None:
         (("--query-timeout", "3"), "No such option"),
     ],
 )
-def test_a_setting_that_makes_no_sense_is_a_usage_error(
+def test_edge_rejects_invalid_setting_as_usage_error(
     tmp_path: Path, arguments: tuple[str, ...], complaint: str
 ) -> None:
     finished = run_until_exit(*arguments, log=tmp_path / "log", command="edge")
@@ -54,7 +54,7 @@ def test_a_setting_that_makes_no_sense_is_a_usage_error(
         ("SPANLAKE_RETENTION", "soon", "'soon' is not an age"),
     ],
 )
-def test_settings_come_from_the_environment_too(tmp_path: Path, variable: str, value: str, complaint: str) -> None:
+def test_edge_reads_settings_from_environment(tmp_path: Path, variable: str, value: str, complaint: str) -> None:
     finished = run_until_exit(log=tmp_path / "log", environment={variable: value}, command="edge")
     assert finished.status == 2
     assert complaint in finished.output
@@ -70,7 +70,7 @@ def test_settings_come_from_the_environment_too(tmp_path: Path, variable: str, v
         (("--max-request-bytes", "1GiB"), "are too few for requests of 1073741824 bytes"),
     ],
 )
-def test_a_setting_that_does_not_work_ends_it(tmp_path: Path, arguments: tuple[str, ...], complaint: str) -> None:
+def test_edge_exits_on_unusable_setting(tmp_path: Path, arguments: tuple[str, ...], complaint: str) -> None:
     finished = run_until_exit("--data", str(tmp_path / "data"), *arguments, log=tmp_path / "log", command="edge")
     assert finished.status == 1
     assert complaint in finished.output
@@ -86,7 +86,7 @@ def test_a_setting_that_does_not_work_ends_it(tmp_path: Path, arguments: tuple[s
         (6832, socket.SOCK_DGRAM, True),
     ],
 )
-def test_a_port_in_use_ends_it(tmp_path: Path, port: int, kind: int, shared: bool) -> None:
+def test_edge_exits_when_port_is_in_use(tmp_path: Path, port: int, kind: int, shared: bool) -> None:
     """Also when the one who uses it would share it."""
     offset = free_offset()
     with socket.socket(socket.AF_INET, kind) as taken:
@@ -103,7 +103,7 @@ def test_a_port_in_use_ends_it(tmp_path: Path, port: int, kind: int, shared: boo
 
 
 @pytest.mark.parametrize("listen", ["127.0.0.1", "0.0.0.0"])
-def test_a_second_edge_does_not_share_the_ports(start_edge: StartEdge, tmp_path: Path, listen: str) -> None:
+def test_second_edge_does_not_share_ports(start_edge: StartEdge, tmp_path: Path, listen: str) -> None:
     first = start_edge()
     for pid in first.worker_pids():
         first.kill_worker(pid)  # not even while there is nobody at the ports
@@ -114,7 +114,7 @@ def test_a_second_edge_does_not_share_the_ports(start_edge: StartEdge, tmp_path:
     first.wait_for_workers(2)
 
 
-def test_storage_of_no_use_ends_it(tmp_path: Path) -> None:
+def test_edge_exits_on_unusable_storage(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     arguments = ("--data", str(tmp_path / "file"), "--port-offset", str(free_offset()))
     finished = run_until_exit(*arguments, log=tmp_path / "log", command="edge")
@@ -124,7 +124,7 @@ def test_storage_of_no_use_ends_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
-def test_an_idle_edge_ends_well(start_edge: StartEdge, name: str) -> None:
+def test_idle_edge_exits_with_success(start_edge: StartEdge, name: str) -> None:
     edge = start_edge()
     workers = edge.worker_pids()
     edge.send_signal(signal.Signals[name])
@@ -136,7 +136,7 @@ def test_an_idle_edge_ends_well(start_edge: StartEdge, name: str) -> None:
     assert not any(map(is_running, workers))
 
 
-def test_signals_to_all_processes_are_the_supervisors_affair(start_edge: StartEdge) -> None:
+def test_edge_workers_leave_signals_to_supervisor(start_edge: StartEdge) -> None:
     """As a terminal sends SIGINT, and systemd SIGTERM."""
     edge = start_edge()
     for pid in edge.worker_pids():
@@ -146,7 +146,7 @@ def test_signals_to_all_processes_are_the_supervisors_affair(start_edge: StartEd
     assert "a worker has ended" not in edge.log()
 
 
-def test_asked_to_stop_it_says_so_before_it_stops(start_edge: StartEdge) -> None:
+def test_edge_is_unready_before_it_stops(start_edge: StartEdge) -> None:
     edge = start_edge("--unready-seconds", "3")
     with sending(edge) as clients:
         edge.wait_for(lambda: len(clients.acknowledged) > 100)
@@ -162,7 +162,7 @@ def test_asked_to_stop_it_says_so_before_it_stops(start_edge: StartEdge) -> None
     assert "did not finish in time" not in edge.log()
 
 
-def test_a_second_signal_ends_all_processes_at_once(start_edge: StartEdge) -> None:
+def test_edge_exits_at_once_on_second_signal(start_edge: StartEdge) -> None:
     edge = start_edge("--unready-seconds", "19")
     workers = edge.worker_pids()
     edge.ask_to_stop()
@@ -172,7 +172,7 @@ def test_a_second_signal_ends_all_processes_at_once(start_edge: StartEdge) -> No
     edge.wait_for(lambda: not any(map(is_running, workers)))
 
 
-def test_without_a_supervisor_workers_finish_and_end(start_edge: StartEdge) -> None:
+def test_edge_workers_finish_and_exit_without_supervisor(start_edge: StartEdge) -> None:
     edge = start_edge()
     workers = edge.worker_pids()
     with sending(edge) as clients:
@@ -182,7 +182,7 @@ def test_without_a_supervisor_workers_finish_and_end(start_edge: StartEdge) -> N
     assert lost(clients.acknowledged, stored_names(edge.data)) == set()
 
 
-def test_the_probe_of_the_container(start_edge: StartEdge) -> None:
+def test_edge_probe_reports_readiness(start_edge: StartEdge) -> None:
     edge = start_edge()
     assert probe(edge) == 0
     edge.stop()

@@ -1,4 +1,4 @@
-"""What workers have counted, added up."""
+"""Tests the sums of the workers' metrics."""
 
 import json
 
@@ -11,7 +11,7 @@ from spanlake.workers.figures import Figures
 
 
 def counted(*, requests: int, size: int, commits: int = 0) -> Figures:
-    """What a worker of that history tells."""
+    """Returns the figures of a worker with that history."""
     metrics = Metrics()
     for _ in range(requests):
         metrics.request("grpc", "OK")
@@ -24,7 +24,7 @@ def counted(*, requests: int, size: int, commits: int = 0) -> Figures:
 
 
 def sent(figures: Figures) -> Figures:
-    """The same after a journey from one process to another."""
+    """Returns the figures after JSON, as another process receives them."""
     return Figures.from_json(json.loads(json.dumps(figures.to_json())))
 
 
@@ -46,7 +46,7 @@ COMMITS = ("spanlake_commit_duration_seconds_count", ())
 BELOW_A_MINUTE = ("spanlake_commit_duration_seconds_bucket", (("le", "60.0"),))
 
 
-def test_counters_histograms_and_gauges_add_up() -> None:
+def test_figures_sum_counters_histograms_and_gauges() -> None:
     total = Figures()
     total.add(counted(requests=3, size=10, commits=1))
     total.add(counted(requests=4, size=20, commits=2))
@@ -59,14 +59,14 @@ def test_counters_histograms_and_gauges_add_up() -> None:
     }
 
 
-def test_what_is_gone_has_counters_and_no_gauges() -> None:
+def test_figures_of_dead_worker_keep_counters_without_gauges() -> None:
     total = Figures()
     total.add(counted(requests=3, size=10, commits=1), lasting=True)
     assert {OK: 3, COMMITS: 1}.items() <= values(total).items()
     assert FLIGHT not in values(total)
 
 
-def test_what_is_no_amount_is_not_added() -> None:
+def test_figures_do_not_sum_values_that_are_no_amounts() -> None:
     one, total = counted(requests=0, size=0), Figures()
     total.add(one)
     total.add(one)
@@ -75,7 +75,7 @@ def test_what_is_no_amount_is_not_added() -> None:
         assert values(total)[series] == values(one)[series]
 
 
-def test_one_worker_exposes_what_a_server_would() -> None:
+def test_figures_of_one_worker_equal_those_of_a_server() -> None:
     metrics = Metrics()
     metrics.request("grpc", "OK")
     text, media_type = metrics.expose()
@@ -86,7 +86,7 @@ def test_one_worker_exposes_what_a_server_would() -> None:
     ]
 
 
-def test_figures_of_the_supervisors_own() -> None:
+def test_figures_include_supervisors_own() -> None:
     total = Figures()
     total.note("spanlake_edge_workers_replaced", "Workers.", "counter", 2)
     total.note("spanlake_edge_workers", "Workers.", "gauge", 3)
@@ -94,7 +94,7 @@ def test_figures_of_the_supervisors_own() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=12))
-def test_a_sum_never_falls_whoever_dies(history: list[tuple[int, bool]]) -> None:
+def test_figures_sum_never_falls_when_workers_die(history: list[tuple[int, bool]]) -> None:
     """Each step counts something at one worker, and may be its end."""
     metrics, former, seen = Metrics(), Figures(), 0.0
     for requests, dies in history:

@@ -1,4 +1,4 @@
-"""What an edge loads: supervisor and workers no more than they need."""
+"""Tests the edge's imports: supervisor and workers load no more than they need."""
 
 import subprocess
 import sys
@@ -15,16 +15,16 @@ def loaded(program: str, *candidates: str) -> set[str]:
     return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
 
 
-def test_the_supervisor_leaves_to_the_workers_what_is_theirs() -> None:
+def test_supervisor_does_not_import_modules_of_workers() -> None:
     theirs = ("botocore", "duckdb", "grpc", "numpy", "prometheus_client", "ptars", "pyarrow", "sqlglot")
     assert loaded(SUPERVISOR + REPORT, *theirs) == set()
 
 
-def test_workers_load_nothing_of_queries_and_http() -> None:
+def test_workers_do_not_import_queries_and_http() -> None:
     foreign = ("duckdb", "numpy", "pydantic", "sqlglot", "starlette", "typer", "uvicorn")
     assert loaded(WORKER + REPORT, *foreign) == set()
 
 
-def test_parts_of_spanlake() -> None:
+def test_workers_and_supervisor_import_only_their_packages_of_spanlake() -> None:
     assert not loaded(WORKER + PARTS) & {"spanlake.api", "spanlake.query", "spanlake.traceql", "spanlake.commands"}
     assert not loaded(SUPERVISOR + PARTS) & {"spanlake.edge", "spanlake.query", "spanlake.receivers", "spanlake.spans"}

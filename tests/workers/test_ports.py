@@ -26,12 +26,12 @@ def ports(offset: int) -> Iterator[Ports]:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
-def test_what_is_claimed_can_not_be_claimed_again(ports: Ports, offset: int, host: str) -> None:
+def test_claimed_port_can_not_be_claimed_again(ports: Ports, offset: int, host: str) -> None:
     with pytest.raises(InvalidSetting, match="Address already in use"):
         claim(host, offset, 3)
 
 
-def test_each_worker_gets_a_part_of_the_datagrams(ports: Ports, offset: int) -> None:
+def test_shared_port_distributes_datagrams_to_workers(ports: Ports, offset: int) -> None:
     for _ in range(100):
         with socket.socket(type=socket.SOCK_DGRAM) as sender:
             sender.sendto(b"x", ("127.0.0.1", faces.JAEGER_COMPACT.port + offset))
@@ -50,7 +50,7 @@ def waiting(receiver: socket.socket) -> int:
     raise AssertionError
 
 
-def test_connections_are_the_workers_affair(ports: Ports) -> None:
+def test_claimed_port_leaves_connections_to_workers(ports: Ports) -> None:
     """The supervisor does not listen, or it would be given connections too."""
     for where in ports.grpc:
         with socket.socket() as client:

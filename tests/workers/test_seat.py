@@ -64,7 +64,7 @@ async def close(seat: Seat, keeper: "asyncio.Task[None]") -> None:
     await keeper
 
 
-def test_who_does_not_answer_is_killed_and_replaced(tmp_path: Path) -> None:
+def test_worker_that_does_not_answer_is_killed_and_replaced(tmp_path: Path) -> None:
     async def scene() -> None:
         seat = Seat(orders(tmp_path), replace(QUICK, doubtful=0.5, silent=SILENT_SECONDS))
         keeper = asyncio.create_task(seat.keep())
@@ -80,13 +80,13 @@ def test_who_does_not_answer_is_killed_and_replaced(tmp_path: Path) -> None:
     run(scene())
 
 
-def test_what_the_first_one_says_about_why_it_can_not_start_is_passed_on(tmp_path: Path) -> None:
+def test_first_worker_passes_on_reason_of_failed_start(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(GivenUp, match=r"cannot use the directory .*file"):
         run(Seat(orders(tmp_path / "file"), QUICK).keep())
 
 
-def test_who_can_not_be_replaced_time_after_time_is_given_up(tmp_path: Path) -> None:
+def test_worker_that_repeatedly_fails_to_start_is_given_up(tmp_path: Path) -> None:
     data = tmp_path / "data"
 
     async def scene() -> None:
@@ -102,7 +102,7 @@ def test_who_can_not_be_replaced_time_after_time_is_given_up(tmp_path: Path) -> 
         run(scene())
 
 
-def test_one_that_ends_before_it_takes_requests_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_worker_that_exits_before_it_is_ready_is_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", "/bin/false")
     seat = Seat(orders(tmp_path), QUICK)
     with pytest.raises(GivenUp, match="3 times in a row: it ended before it took requests"):
@@ -110,7 +110,7 @@ def test_one_that_ends_before_it_takes_requests_is_tried_again(tmp_path: Path, m
     assert seat.replaced == 2
 
 
-def test_worker_is_killed_when_its_seat_is_cancelled(tmp_path: Path) -> None:
+def test_worker_is_killed_when_its_supervision_is_cancelled(tmp_path: Path) -> None:
     async def scene() -> None:
         seat = Seat(orders(tmp_path), QUICK)
         keeper = asyncio.create_task(seat.keep())

@@ -22,7 +22,7 @@ from tests.workers.edge import SpanlakeEdge, lost, sending
 RECEIVED = "spanlake_ingest_spans_received_total"
 
 
-def test_all_workers_take_requests_and_their_metrics_add_up(start_edge: StartEdge) -> None:
+def test_workers_all_take_requests_and_sum_their_metrics(start_edge: StartEdge) -> None:
     edge = start_edge()
     with sending(edge, 24) as clients:
         edge.wait_for(lambda: all(edge.connections(pid) > 0 for pid in edge.worker_pids()))
@@ -39,7 +39,7 @@ def test_all_workers_take_requests_and_their_metrics_add_up(start_edge: StartEdg
     assert edge.metric(RECEIVED) == sent, "what a dead worker has counted is still counted"
 
 
-def test_a_worker_that_is_killed_loses_nothing_and_comes_back(start_edge: StartEdge, start_server: StartServer) -> None:
+def test_killed_worker_loses_nothing_and_is_replaced(start_edge: StartEdge, start_server: StartServer) -> None:
     """On embedded storage, with a server that answers and compacts at the same time."""
     server = start_server()
     edge = start_edge(data=server.data)
@@ -64,7 +64,7 @@ def test_a_worker_that_is_killed_loses_nothing_and_comes_back(start_edge: StartE
     assert lost(clients.acknowledged, stored_names(edge.data)) == set()
 
 
-def test_every_protocol_is_taken(start_edge: StartEdge) -> None:
+def test_workers_accept_every_protocol(start_edge: StartEdge) -> None:
     edge = start_edge()
     for port in (4317, 14250, 55678):
         with channel_to(edge, port) as channel:
@@ -89,7 +89,7 @@ def test_every_protocol_is_taken(start_edge: StartEdge) -> None:
     assert {"get", "of a stream", "operation", "client-0-0"} <= set(stored_names(edge.data))
 
 
-def test_datagrams_wait_for_a_worker_that_has_died(start_edge: StartEdge) -> None:
+def test_datagrams_wait_for_replacement_of_dead_worker(start_edge: StartEdge) -> None:
     edge = start_edge()
     edge.kill_worker(edge.worker_pids()[0])
     for number in range(40):  # each from a port of its own, which decides which worker it is for
@@ -98,7 +98,7 @@ def test_datagrams_wait_for_a_worker_that_has_died(start_edge: StartEdge) -> Non
     edge.wait_for_workers(2)
 
 
-def test_while_no_worker_takes_requests_it_is_not_ready(start_edge: StartEdge) -> None:
+def test_edge_is_unready_while_no_worker_takes_requests(start_edge: StartEdge) -> None:
     edge = start_edge(workers=1)
     edge.kill_worker(edge.worker_pids()[0])
     edge.wait_for(lambda: edge.get("/ready").status == 503)

@@ -1,1 +1,1 @@
-"""What spanlake is on AWS, in constructs of the CDK. template.yaml says the same; tests/infra hold the two together."""
+"""Defines spanlake on AWS in constructs of the CDK, equal to template.yaml; tests/infra hold the two together."""

@@ -1,4 +1,4 @@
-"""What somebody should hear of, by a topic of SNS."""
+"""Defines the alarms, which notify a topic of SNS."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

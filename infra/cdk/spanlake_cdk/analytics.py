@@ -1,4 +1,4 @@
-"""What Athena needs: the table in the Glue catalog, and a workgroup that stops what scans too much."""
+"""Defines Athena's resources: the table in the Glue catalog, and a workgroup that stops queries that scan too much."""
 
 from aws_cdk import Aws, Stack
 from aws_cdk import aws_athena as athena
@@ -36,7 +36,7 @@ class Analytics(Construct):
 
     @property
     def table_arns(self) -> tuple[str, ...]:
-        """What has to be named to get at the table."""
+        """ARNs that a permission for the table has to name."""
         table = f"table/{self._database}/{self._table}"
         return self._arn("glue", "catalog"), self._arn("glue", f"database/{self._database}"), self._arn("glue", table)
 

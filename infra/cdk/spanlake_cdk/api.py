@@ -61,7 +61,7 @@ _LOGGED = {
 
 
 class Api(Construct):
-    """What speaks HTTP: spans in, and the Grafana Tempo API."""
+    """HTTP API for spans and the Grafana Tempo API."""
 
     def __init__(
         self,

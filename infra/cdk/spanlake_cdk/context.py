@@ -19,7 +19,7 @@ class InvalidContext(ValueError):
 
 @dataclass(frozen=True)
 class Context:
-    """What the context says."""
+    """Values of the CDK's context."""
 
     settings: Settings
     stack_name: str = "spanlake"

@@ -1,4 +1,4 @@
-"""One function: its log, its role, which may do no more than it is told here, and the version that is live."""
+"""Defines a function: its log, its role, limited to the permissions given here, and the version that is live."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from spanlake_cdk.settings import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """What differs between functions."""
+    """Properties that differ between functions."""
 
     description: str
     memory_mib: int
@@ -27,7 +27,7 @@ class Shape:
     may: Sequence[iam.PolicyStatement]
     snap_start: bool = False
     concurrency: int = 0
-    """How many may run at once; 0 reserves and limits nothing."""
+    """Reserved concurrency; 0 reserves and limits nothing."""
 
 
 class Function(Construct):

@@ -22,7 +22,7 @@ from spanlake_cdk.permissions import allow
 from spanlake_cdk.settings import Settings
 from spanlake_cdk.storage import Storage
 
-# Fresh blocks, which are of level 0, and attributes that are new on a day. What is filtered out invokes nothing.
+# Fresh blocks, which are of level 0, and attributes that are new on a day. No other record invokes the function.
 _NEWS = {"eventName": ["INSERT"], "dynamodb": {"Keys": {"sk": {"S": [{"prefix": "00#"}, {"prefix": "@"}]}}}}
 
 

@@ -11,7 +11,7 @@ ARCHITECTURE = lambda_.Architecture.ARM_64
 
 
 class Layers(Construct):
-    """What functions are made of, besides a handler of a few lines."""
+    """Layers of the functions, which hold all code except a handler of a few lines each."""
 
     def __init__(self, scope: Construct, name: str, folder: Path) -> None:
         super().__init__(scope, name)

@@ -1,4 +1,4 @@
-"""What functions may do, in statements of IAM."""
+"""Grants the functions' permissions, in statements of IAM."""
 
 from collections.abc import Sequence
 

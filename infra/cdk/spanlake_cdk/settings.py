@@ -1,4 +1,4 @@
-"""What can be chosen: the parameters of template.yaml, with its names, defaults and limits."""
+"""Defines the settings: the parameters of template.yaml, with its names, defaults and limits."""
 
 # ruff: noqa: N818  (the names say what happened; "Error" would add nothing)
 
@@ -17,14 +17,14 @@ class InvalidSetting(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What can be chosen. A field's name is that of the template's parameter in lower case; raises InvalidSetting."""
+    """Settings of a deployment, each named like the template's parameter, in lower case; raises InvalidSetting."""
 
     # Data ---------------------------------------------------------------------------------------------------------
     retention_days: int = field(default=14, metadata={"least": 0})
     """Days for which spans are kept; 0 keeps them until somebody removes them. Any number, other than in the template,
     which can not add."""
     keep_table: bool = True
-    """Whether the index table is protected from deletion."""
+    """Deletion protection of the index table."""
     athena_scan_limit_bytes: int = field(default=10_737_418_240, metadata={"least": 10_000_000})
     """Bytes that one query of Athena may scan before it is stopped. Athena charges for each."""
     glue_database_name: str = field(default="spanlake", metadata={"pattern": "[a-z0-9_]{1,32}"})
@@ -38,7 +38,7 @@ class Settings:
     tenant_claim: str = field(default="tenant", metadata={"pattern": "[!-~]{1,32}"})
     """The claim of a JSON Web Token that names the tenant."""
     token_cache_seconds: int = field(default=300, metadata={"least": 0, "most": 3600})
-    """How long API Gateway remembers what it was told of a bearer token. 0 asks each time."""
+    """Seconds for which API Gateway caches the authorizer's answer to a bearer token. 0 asks each time."""
     cors_origins: tuple[str, ...] = ()
     """Origins of web pages that may send spans, such as https://shop.example. * is any, without credentials."""
 
@@ -92,7 +92,7 @@ class Settings:
     log_level: str = field(default="INFO", metadata={"one_of": ("DEBUG", "INFO", "WARNING", "ERROR")})
     """Least severity of what functions log."""
     tracing: bool = False
-    """Whether functions are traced by X-Ray."""
+    """X-Ray tracing of functions."""
 
     # The edge -----------------------------------------------------------------------------------------------------
     edge_image: str = ""
@@ -102,10 +102,10 @@ class Settings:
     edge_subnet_ids: tuple[str, ...] = ()
     """Subnets of that VPC, in several availability zones."""
     edge_assign_public_ip: str = field(default="ENABLED", metadata=_ON_OR_OFF)
-    """Whether the edge's tasks have public addresses, through which they fetch their image and write logs. DISABLED
+    """Public addresses of the edge's tasks, through which they fetch their image and write logs. DISABLED
     needs a NAT gateway, or VPC endpoints for ecr.api, ecr.dkr, logs, s3 and dynamodb."""
     edge_scheme: str = field(default="internal", metadata={"one_of": ("internal", "internet-facing")})
-    """Whether the edge can be reached from the VPC alone, or from the internet. It asks nobody for a token."""
+    """Reach of the edge: the VPC alone, or the internet. The edge asks nobody for a token."""
     edge_clients: str = field(default="10.0.0.0/8", metadata={"pattern": r"\d{1,3}(\.\d{1,3}){3}/\d{1,2}"})
     """IPv4 addresses that may send to the edge, in CIDR notation."""
     edge_certificate_arn: str = ""
@@ -126,17 +126,17 @@ class Settings:
 
     @property
     def starts_from_snapshots(self) -> bool:
-        """Whether functions that somebody waits for start from snapshots."""
+        """True where functions that answer requests start from snapshots."""
         return self.snap_start == "PublishedVersions"
 
     @property
     def retention(self) -> str:
-        """How long spans are kept, as functions and the edge are told."""
+        """Retention of spans in the form of the functions' and the edge's setting."""
         return f"{self.retention_days}d"
 
     @property
     def object_days(self) -> int | None:
-        """How many days objects live; None for any.
+        """Days after which objects expire; None for never.
 
         It is a week longer than spans are kept: entries of the index go two days after the last span of their day is
         too old, and none may be there whose object is gone, also when clocks were ahead.

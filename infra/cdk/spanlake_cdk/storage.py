@@ -9,7 +9,7 @@ from spanlake_cdk.settings import Settings
 
 
 class Storage(Construct):
-    """What spans are stored in."""
+    """Bucket and table that hold the spans."""
 
     def __init__(self, scope: Construct, name: str, settings: Settings) -> None:
         super().__init__(scope, name)

@@ -16,7 +16,7 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_parameters_and_headers_arrive_as_they_are(tempo: Tempo) -> None:
+def test_client_sends_parameters_and_headers_unchanged(tempo: Tempo) -> None:
     tempo.answers(b"body")
     client = Client(f"{tempo.url}/base", {"X-Token": "t"}, 10)
     assert client.get("/api/x", {"q": '{ .a = "ü&" } | x'}) == b"body"
@@ -24,7 +24,7 @@ def test_parameters_and_headers_arrive_as_they_are(tempo: Tempo) -> None:
     assert tempo.last.headers["x-token"] == "t"
 
 
-def test_an_answer_has_a_largest_size(tempo: Tempo) -> None:
+def test_client_bounds_size_of_answer(tempo: Tempo) -> None:
     tempo.answers(b"x" * 3_000_000)
     assert len(Client(tempo.url, {}, 10, max_bytes=3_000_000).get("/")) == 3_000_000
     with pytest.raises(Unreachable, match="larger than 2 MiB"):
@@ -44,45 +44,45 @@ def test_an_answer_has_a_largest_size(tempo: Tempo) -> None:
         (503, b"[" * 5000, r"try again later \(503: \[+\)$"),
     ],
 )
-def test_refusals(tempo: Tempo, status: int, body: object, told: str) -> None:
+def test_client_reports_refusals_of_server(tempo: Tempo, status: int, body: object, told: str) -> None:
     tempo.answers(body, status)
     with pytest.raises(Refused, match=told) as caught:
         Client(tempo.url, {}, 10).get("/api/x")
     assert caught.value.status == status
 
 
-def test_no_redirect_is_followed(tempo: Tempo) -> None:
+def test_client_follows_no_redirect(tempo: Tempo) -> None:
     tempo.answers(b"", 302, {"Location": "http://elsewhere.example/api/x"})
     with pytest.raises(Refused, match=r"redirects to http://elsewhere\.example/api/x"):
         Client(tempo.url, {"Authorization": "secret"}, 10).get("/api/x")
     assert len(tempo.asked) == 1
 
 
-def test_this_machine_is_asked_without_a_proxy(tempo: Tempo, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_client_uses_no_proxy_for_this_machine(tempo: Tempo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     tempo.answers(b"direct")
     assert Client(tempo.url, {}, 10).get("/") == b"direct"
 
 
-def test_others_are_asked_through_the_proxy(tempo: Tempo, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_client_uses_proxy_for_other_hosts(tempo: Tempo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", tempo.url)
     tempo.answers(b"through it")
     assert Client("http://tempo.example", {}, 10).get("/") == b"through it"
 
 
-def test_no_server() -> None:
+def test_client_reports_refused_connection() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     with pytest.raises(Unreachable, match=r"no server at .*spanlake serve.*--url"):
         Client(f"http://127.0.0.1:{port}", {}, 10).get("/")
 
 
-def test_no_such_host() -> None:
+def test_client_reports_unknown_host() -> None:
     with pytest.raises(Unreachable, match=r"cannot ask http://nowhere\.invalid: "):
         Client("http://nowhere.invalid", {}, 10).get("/")
 
 
-def test_a_host_name_that_cannot_be() -> None:
+def test_client_reports_invalid_host_name() -> None:
     with pytest.raises(Unreachable, match="cannot ask"):
         Client(f"http://{'a' * 70}.example", {}, 10).get("/")
 
@@ -117,18 +117,18 @@ def saying(answer: Callable[[socket.socket], object]) -> Iterator[str]:
         (b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000, "cannot ask"),
     ],
 )
-def test_what_is_no_answer(said: bytes, told: str) -> None:
+def test_client_reports_malformed_answer(said: bytes, told: str) -> None:
     with saying(lambda connection: connection.sendall(said)) as url, pytest.raises(Unreachable, match=told):
         Client(url, {}, 10).get("/")
 
 
-def test_an_error_without_its_message() -> None:
+def test_client_reports_error_without_message() -> None:
     said = b"HTTP/1.1 500 X\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n"
     with saying(lambda connection: connection.sendall(said)) as url, pytest.raises(Refused, match=r"answered 500$"):
         Client(url, {}, 10).get("/")
 
 
-def test_silence_has_an_end() -> None:
+def test_client_times_out_without_answer() -> None:
     done = threading.Event()
     with saying(lambda _: done.wait(60)) as url:
         with pytest.raises(Unreachable, match=r"not answered within 0\.05 s.*--timeout"):
@@ -136,7 +136,7 @@ def test_silence_has_an_end() -> None:
         done.set()
 
 
-def test_an_endless_trickle_has_an_end() -> None:
+def test_client_times_out_on_endless_slow_answer() -> None:
     done = threading.Event()
 
     def trickle(connection: socket.socket) -> None:

@@ -13,7 +13,7 @@ from spanlake.commands.errors import InvalidOption
         ("https://grafana.example/api/datasources/proxy/uid/x/", "https://grafana.example/api/datasources/proxy/uid/x"),
     ],
 )
-def test_addresses(given: str, used: str) -> None:
+def test_base_url_completes_address(given: str, used: str) -> None:
     assert base_url(given) == used
 
 
@@ -39,18 +39,18 @@ def test_addresses(given: str, used: str) -> None:
         "http://host#x",
     ],
 )
-def test_what_is_no_address_of_a_server(given: str) -> None:
+def test_base_url_rejects_malformed_address(given: str) -> None:
     with pytest.raises(InvalidOption, match="invalid --url"):
         base_url(given)
 
 
-def test_credentials_in_an_address_are_not_repeated() -> None:
+def test_base_url_error_hides_credentials() -> None:
     with pytest.raises(InvalidOption, match="--header") as caught:
         base_url("http://user:secret@host")
     assert "secret" not in str(caught.value)
 
 
-def test_headers() -> None:
+def test_connect_reads_headers() -> None:
     client = connect("http://host", "shop", ["Authorization: Bearer a:b", "X-Empty:"], 1)
     assert client.headers == {"Authorization": "Bearer a:b", "X-Empty": "", "X-Scope-OrgID": "shop"}
 
@@ -58,7 +58,7 @@ def test_headers() -> None:
 @pytest.mark.parametrize(
     "header", ["secret", ": secret", "a b: secret", "X: secret\r\nY: z", "X: secret\0", "X: sécret\u0142"]
 )
-def test_what_is_no_header_is_not_repeated(header: str) -> None:
+def test_connect_error_hides_malformed_header(header: str) -> None:
     with pytest.raises(InvalidOption, match="invalid") as caught:
         connect("http://host", "", [header], 1)
     assert "cret" not in str(caught.value)

@@ -14,7 +14,7 @@ from spanlake.traceql import ParseError, parse
         ("line 1, column 3: x", "\t{}", "line 1, column 3: x\n\\t{}\n   ^"),
     ],
 )
-def test_a_caret_under_the_place(message: str, query: str, told: str) -> None:
+def test_refusal_has_caret_under_position(message: str, query: str, told: str) -> None:
     assert str(with_caret(refused(400, None, message.encode(), "x"), query)) == told
 
 
@@ -30,13 +30,13 @@ def test_a_caret_under_the_place(message: str, query: str, told: str) -> None:
         (500, "line 1, column 1: x"),
     ],
 )
-def test_no_place_no_caret(status: int, message: str) -> None:
+def test_refusal_without_position_has_no_caret(status: int, message: str) -> None:
     error = refused(status, None, message.encode(), "x")
     assert with_caret(error, "{ }") is error
 
 
 @pytest.mark.parametrize("query", ["{ .a = }", "{", "{ ほ }", "{ .a\n = \t }", "{} | rate() by ("])
-def test_it_points_where_the_parser_does(query: str) -> None:
+def test_refusal_caret_is_at_position_of_parser(query: str) -> None:
     with pytest.raises(ParseError) as caught:
         parse(query)
     told = str(with_caret(refused(400, None, str(caught.value).encode(), "x"), query))

@@ -22,7 +22,7 @@ NOW_NS = NOON * 1_000_000_000 + 1
         ("100y", "", "", TimeRange(0, NOON + 1)),
     ],
 )
-def test_ranges(since: str, start: str, end: str, expected: TimeRange) -> None:
+def test_time_range_reads_times_and_ages(since: str, start: str, end: str, expected: TimeRange) -> None:
     assert time_range(since, start, end, NOW_NS) == expected
 
 
@@ -41,11 +41,11 @@ def test_ranges(since: str, start: str, end: str, expected: TimeRange) -> None:
         ("", "0001-01-01T00:00:00+23:00", "", "invalid --start"),
     ],
 )
-def test_what_is_no_range(since: str, start: str, end: str, complaint: str) -> None:
+def test_time_range_rejects_malformed(since: str, start: str, end: str, complaint: str) -> None:
     with pytest.raises(InvalidOption, match=complaint):
         time_range(since, start, end, NOW_NS)
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("", None), ("15s", 15), ("1ms", 1), ("2m", 120)])
-def test_steps(text: str, seconds: int | None) -> None:
+def test_step_seconds_reads_durations(text: str, seconds: int | None) -> None:
     assert step_seconds(text) == seconds

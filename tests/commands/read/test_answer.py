@@ -27,14 +27,14 @@ JSON = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(KEYS), JSON))
-def test_no_answer_in_json_is_too_strange(given_answer: dict[str, object]) -> None:
+def test_read_answer_raises_only_its_error_on_any_json(given_answer: dict[str, object]) -> None:
     for read in (found_in, series_in):
         with suppress(MalformedAnswer):
             read(answer.parse(json.dumps(given_answer).encode()))
 
 
 @given(st.binary(max_size=200), st.integers(0, 400), st.integers(0, 400))
-def test_no_answer_in_protobuf_is_too_strange(noise: bytes, start: int, end: int) -> None:
+def test_read_answer_raises_only_its_error_on_any_protobuf(noise: bytes, start: int, end: int) -> None:
     whole = trace_answer(shop(), "note")
     for body in (noise, whole[:start], whole[:start] + noise + whole[end:]):
         with suppress(MalformedAnswer):
@@ -57,7 +57,7 @@ def test_no_answer_in_protobuf_is_too_strange(noise: bytes, start: int, end: int
         b'{"a": \x1b}',
     ],
 )
-def test_what_is_no_object(body: bytes) -> None:
+def test_read_answer_rejects_json_that_is_not_an_object(body: bytes) -> None:
     with pytest.raises(MalformedAnswer) as caught:
         answer.parse(body)
     assert str(caught.value).isprintable()
@@ -76,7 +76,7 @@ def test_what_is_no_object(body: bytes) -> None:
         ({"traces": [{"durationMs": "9" * 5000}]}, "durationMs is not a number"),
     ],
 )
-def test_what_is_no_search_answer(given_answer: dict[str, object], complaint: str) -> None:
+def test_read_search_rejects_malformed_answer(given_answer: dict[str, object], complaint: str) -> None:
     with pytest.raises(MalformedAnswer, match=complaint):
         found_in(given_answer)
 
@@ -92,12 +92,12 @@ def test_what_is_no_search_answer(given_answer: dict[str, object], complaint: st
         ({"series": [{"labels": [{"value": {"intValue": 1.5}}]}]}, "intValue is not a whole number"),
     ],
 )
-def test_what_is_no_answer_to_a_metrics_query(given_answer: dict[str, object], complaint: str) -> None:
+def test_read_series_rejects_malformed_answer(given_answer: dict[str, object], complaint: str) -> None:
     with pytest.raises(MalformedAnswer, match=complaint):
         series_in(given_answer)
 
 
-def test_an_attribute_nested_too_deep() -> None:
+def test_read_answer_rejects_attribute_nested_too_deep() -> None:
     value: dict[str, object] = {"stringValue": "x"}
     for _ in range(2000):
         value = {"arrayValue": {"values": [value]}}

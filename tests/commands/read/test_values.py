@@ -20,22 +20,22 @@ VALUES: list[tuple[AnyValue, Value]] = [
 
 
 @pytest.mark.parametrize(("value", "expected"), VALUES)
-def test_out_of_protobuf_and_out_of_json(value: AnyValue, expected: Value) -> None:
+def test_values_are_equal_from_protobuf_and_json(value: AnyValue, expected: Value) -> None:
     attribute = KeyValue(key="a", value=value)
     assert attributes_of([attribute]) == (("a", expected),)
     in_json = json.loads(json.dumps({"attributes": [MessageToDict(attribute)]}))
     assert attributes_in(in_json) == (("a", expected),)
 
 
-def test_bytes_stay_as_they_came() -> None:
+def test_values_keep_bytes_of_protobuf_and_base64_of_json() -> None:
     assert attributes_of([KeyValue(key="a", value=AnyValue(bytes_value=b"\0"))]) == (("a", b"\0"),)
     assert attributes_in({"attributes": [{"key": "a", "value": {"bytesValue": "AA=="}}]}) == (("a", "AA=="),)
 
 
-def test_special_numbers_in_json() -> None:
+def test_values_read_special_numbers_of_json() -> None:
     (_, value), *_ = attributes_in({"attributes": [{"key": "a", "value": {"doubleValue": "Infinity"}}]})
     assert value == float("inf")
 
 
-def test_a_missing_value_in_json() -> None:
+def test_values_read_missing_value_of_json() -> None:
     assert attributes_in({"attributes": [{"key": "a"}]}) == (("a", None),)

@@ -32,15 +32,15 @@ def timed(start: int, end: int) -> Span:
         (20, 10, "  ▐"),
     ],
 )
-def test_bars(start: int, end: int, drawn: str) -> None:
+def test_bar_draws_span_to_scale(start: int, end: int, drawn: str) -> None:
     assert LINE.bar(timed(1000 + start, 1000 + end), UNICODE) == drawn.ljust(10)
 
 
-def test_without_unicode() -> None:
+def test_bar_is_ascii_without_unicode() -> None:
     assert LINE.bar(timed(1008, 1030), ASCII) == " ###      "
 
 
-def test_a_span_without_a_start() -> None:
+def test_bar_of_span_without_start_is_blank() -> None:
     assert LINE.bar(timed(0, 1080), UNICODE) == " " * 10
 
 
@@ -48,7 +48,7 @@ TIMES = st.integers(0, 2**64 - 1) | st.integers(1000, 1100)
 
 
 @given(st.lists(st.tuples(TIMES, TIMES), min_size=1), st.integers(10, 200))
-def test_every_bar_fits_and_can_be_seen(times: list[tuple[int, int]], cells: int) -> None:
+def test_bar_fits_and_is_visible(times: list[tuple[int, int]], cells: int) -> None:
     spans = [timed(*pair) for pair in times]
     line = TimeLine.of(spans, cells)
     for span in spans:
@@ -66,5 +66,5 @@ def test_every_bar_fits_and_can_be_seen(times: list[tuple[int, int]], cells: int
         (64, "0s              250ns           500ns           750ns        1µs"),
     ],
 )
-def test_axis(cells: int, shown: str) -> None:
+def test_axis_shows_ends_of_time_line(cells: int, shown: str) -> None:
     assert TimeLine(5, 1005, cells).axis().plain == shown

@@ -29,12 +29,12 @@ S = 10**9
         (-3_000_000, "-3ms"),
     ],
 )
-def test_durations(nanoseconds: int, shown: str) -> None:
+def test_duration_is_shown_in_fitting_unit(nanoseconds: int, shown: str) -> None:
     assert duration(nanoseconds) == shown
 
 
 @given(st.integers(-(10**17), 10**17))
-def test_durations_are_short(nanoseconds: int) -> None:
+def test_duration_is_at_most_eight_characters(nanoseconds: int) -> None:
     assert len(duration(nanoseconds)) <= 8
 
 
@@ -55,30 +55,30 @@ def test_durations_are_short(nanoseconds: int) -> None:
         (1e15, "1.000e+15"),
     ],
 )
-def test_numbers(value: float, shown: str) -> None:
+def test_number_is_shown_rounded(value: float, shown: str) -> None:
     assert number(value) == shown
 
 
 @given(st.floats(-1e300, 1e300))
-def test_numbers_keep_three_digits_and_more(value: float) -> None:
+def test_number_keeps_at_least_three_digits(value: float) -> None:
     assert float(number(value).replace(",", "")) == pytest.approx(value, rel=6e-4, abs=1e-300)
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1))
-def test_a_mean_is_between_the_least_and_the_most(values: list[float]) -> None:
+def test_mean_is_between_minimum_and_maximum(values: list[float]) -> None:
     found = mean(values)
     assert min(values) <= found <= max(values) or found == pytest.approx(values[0])
 
 
 @pytest.mark.parametrize("nanoseconds", [0, 1, 2**63, 2**64 - 1])
-def test_every_time_can_be_shown(nanoseconds: int) -> None:
+def test_moment_shows_every_time(nanoseconds: int) -> None:
     assert len(moment(nanoseconds)) == 23
 
 
-def test_times() -> None:
+def test_moment_shows_utc_milliseconds() -> None:
     assert moment(1_795_350_592_626_876_320) == "2026-11-22 12:29:52.626"
 
 
 @pytest.mark.parametrize(("count", "shown"), [(0, "0 spans"), (1, "1 span"), (2, "2 spans"), (1951, "1,951 spans")])
-def test_counts(count: int, shown: str) -> None:
+def test_counted_uses_singular_and_plural(count: int, shown: str) -> None:
     assert counted(count, "span") == shown

@@ -20,12 +20,12 @@ from spanlake.commands.show.printable import printable
         ("", ""),
     ],
 )
-def test_what_is_spelled_out(given_text: str, shown: str) -> None:
+def test_printable_escapes_control_characters(given_text: str, shown: str) -> None:
     assert printable(given_text) == shown
 
 
 @given(st.text(st.characters()))
-def test_nothing_invisible_is_left(text: str) -> None:
+def test_printable_leaves_no_invisible_character(text: str) -> None:
     shown = printable(text)
     assert not {unicodedata.category(char) for char in shown} & {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
     shown.encode()

@@ -22,11 +22,11 @@ LEVELS = "01234567"
         ([5e-324, 0], 2, "70"),
     ],
 )
-def test_drawn(values: list[float], width: int, drawn: str) -> None:
+def test_sparkline_draws_values_to_scale(values: list[float], width: int, drawn: str) -> None:
     assert sparkline(enumerate(values), 0, len(values) - 1, width, LEVELS) == drawn
 
 
-def test_parts_without_samples() -> None:
+def test_sparkline_is_blank_without_samples() -> None:
     assert sparkline([(0, 1), (30, 1)], 0, 30, 4, LEVELS) == "7  7"
 
 
@@ -34,7 +34,7 @@ def test_parts_without_samples() -> None:
     st.lists(st.tuples(st.integers(0, 1000), st.floats(allow_nan=False, allow_infinity=False))),
     st.integers(1, 40),
 )
-def test_always_as_wide_as_told(samples: list[tuple[int, float]], width: int) -> None:
+def test_sparkline_has_requested_width(samples: list[tuple[int, float]], width: int) -> None:
     drawn = sparkline(samples, 0, 1000, width, LEVELS)
     assert len(drawn) == width
     assert set(drawn) <= set(LEVELS + " ")

@@ -36,11 +36,11 @@ def drawn(*parents: tuple[int, int]) -> list[str]:
         ([(1, 0), (1, 0), (2, 1)], ["1", "└╴2", "1"]),
     ],
 )
-def test_trees(parents: list[tuple[int, int]], lines: list[str]) -> None:
+def test_tree_draws_children_under_parents(parents: list[tuple[int, int]], lines: list[str]) -> None:
     assert drawn(*parents) == lines
 
 
-def test_places() -> None:
+def test_tree_marks_orphans_and_cycles() -> None:
     nodes = arranged(read((1, 0), (2, 1), (3, 9), (4, 3), (5, 6), (6, 5)).spans, UNICODE)
     places = {node.span.message.name: node.place for node in nodes}
     assert places == {
@@ -53,7 +53,7 @@ def test_places() -> None:
     }
 
 
-def test_a_parent_of_zeros_is_none() -> None:
+def test_tree_reads_parent_of_zeros_as_root() -> None:
     root = span("root", 1)
     root.parent_span_id = bytes(8)
     spans = trace_in(trace_answer(trace([of_service("s", root)]))).spans
@@ -64,7 +64,7 @@ IDS = st.integers(1, 12)
 
 
 @given(st.lists(st.tuples(IDS, st.integers(0, 12)), max_size=30))
-def test_every_span_stands_somewhere_once(parents: list[tuple[int, int]]) -> None:
+def test_tree_contains_every_span_once(parents: list[tuple[int, int]]) -> None:
     spans = read(*parents).spans
     nodes = list(arranged(spans, ASCII))
     assert sorted(map(id, spans)) == sorted(id(node.span) for node in nodes)

@@ -29,11 +29,11 @@ VALUES: list[tuple[Value, str]] = [
 
 
 @pytest.mark.parametrize(("value", "text"), VALUES)
-def test_values_tell_their_type(value: Value, text: str) -> None:
+def test_shown_value_tells_its_type(value: Value, text: str) -> None:
     assert shown(value) == text
 
 
-def test_labels_have_no_quotes() -> None:
+def test_label_has_no_quotes() -> None:
     assert [label(value) for value in ("17", "a b", "\x1b", 17)] == ["17", "a b", r"\x1b", "17"]
 
 
@@ -41,11 +41,11 @@ LONG: list[Value] = ["x" * 10**6, " " * 10**6, b"x" * 10**6, list(range(10**6)),
 
 
 @pytest.mark.parametrize("value", LONG, ids=range(len(LONG)))
-def test_long_values_are_cut(value: Value) -> None:
+def test_shown_value_is_truncated(value: Value) -> None:
     assert len(shown(value)) == len(label(value)) == 301
     assert shown(value).endswith("…")
 
 
-def test_attributes() -> None:
+def test_attributes_are_shown_as_key_and_value() -> None:
     items = attributes((("http.method", "GET"), ("a b\n", 1), ("http.method", "PUT")))
     assert [item.plain for item in items] == ["http.method=GET", r"a b\n=1", "http.method=PUT"]

@@ -1,4 +1,4 @@
-"""One deployment for all tests of it, each with tenants of its own."""
+"""Defines a deployment that all tests share, each with tenants of its own."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What tests say to a deployment, as one tenant or another."""
+"""Sends requests of tests to a deployment, as one tenant or another."""
 
 import threading
 import urllib.request
@@ -28,7 +28,7 @@ PROTOBUF = {"Content-Type": "application/x-protobuf"}
 
 
 def token(tenant: str) -> str:
-    """What a tenant shows."""
+    """Returns the token of a tenant."""
     return f"token-of-the-tenant-{tenant}"
 
 

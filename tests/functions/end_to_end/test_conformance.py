@@ -25,14 +25,14 @@ _EVERY = 12  # of the recorded requests, asked again
 
 @pytest.fixture(scope="module")
 def answers(stack: Stack) -> Answers:
-    """What is answered to all of them."""
+    """Returns the answers to all recorded requests."""
     _store(stack, "conformance", _joined(list(bodies())))
     return _ask(stack, "conformance", recorded_answers())
 
 
 @pytest.fixture(scope="module")
 def answers_of_compacted(stack: Stack) -> Answers:
-    """What is answered to some of them when the same spans came in small requests and have been merged since."""
+    """Returns the answers to repeated requests when the spans came in small requests and have been merged since."""
     _store(stack, "compacted", (piece for body in bodies() for piece in pieces(body)))
     assert any(_is_compacted(stack) for _ in patiently()), stack.log("compact")
     return _ask(stack, "compacted", [param.values[0] for param in repeated()])
@@ -56,7 +56,7 @@ def _joined(requests: list[bytes]) -> Iterable[bytes]:
 
 
 def _store(stack: Stack, tenant: str, requests: Iterable[bytes]) -> None:
-    """One after the other: of spans that start together, the order in which they came counts."""
+    """Stores the requests in sequence: the order of arrival decides between spans that start together."""
     for request in requests:
         assert send(stack, tenant, request).status == 200
 

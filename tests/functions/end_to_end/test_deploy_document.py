@@ -20,7 +20,7 @@ CURL, SETTINGS = fenced(section(document("docs/deploy-aws.md"), "The first trace
 
 
 def run(stack: Stack, commands: str) -> str:
-    """What commands write that know where the stack is, and a token."""
+    """Returns the output of commands whose environment has the URL of the stack and a token."""
     environment = {**os.environ, "SPANLAKE_URL": stack.url, "SPANLAKE_TOKEN": token(TENANT)}
     command = ["bash", "-euc", commands]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True).stdout

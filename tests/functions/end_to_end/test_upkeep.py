@@ -1,4 +1,4 @@
-"""What functions do beside answering: compaction when it fails, and what is done once a day."""
+"""Tests the functions' maintenance: compaction when it fails, and the daily run."""
 
 from spanlake.store.upkeep.policy import FAN_IN
 from tests.functions.end_to_end.kit import blocks, killing, send

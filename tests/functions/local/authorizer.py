@@ -1,4 +1,4 @@
-"""What an HTTP API asks a function of before it lets a request through: a REQUEST authorizer, simple responses.
+"""Asks the authorizer as an HTTP API does before it admits a request: a REQUEST authorizer, simple responses.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html
 """
@@ -36,7 +36,7 @@ class Authorizer:
         self._known: dict[str, tuple[float, Any]] = {}
 
     async def context(self, event: Event) -> Mapping[str, Any]:
-        """What the function said of whoever sent the request; raises NotAuthorized."""
+        """Returns the function's context for the sender of the request; raises NotAuthorized."""
         identity = event["headers"].get("authorization")
         if not identity:
             raise NotAuthorized(HTTPStatus.UNAUTHORIZED)

@@ -1,4 +1,4 @@
-"""What the template says of routes and of the stream."""
+"""Reads the routes and the stream from the template."""
 
 from tests.infra.template import Template
 

@@ -22,7 +22,7 @@ _PAUSE = 0.2  # seconds between looks; Lambda looks four times a second
 
 @dataclass(frozen=True)
 class EventSource:
-    """What the mapping says."""
+    """Settings of the event source mapping."""
 
     pattern: Mapping[str, Any]
     """Of the records that are handed on, in the language of EventBridge."""
@@ -33,7 +33,7 @@ class EventSource:
 
 
 def fits(pattern: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
-    """Whether the pattern finds a record: all its fields, each with one of the values or prefixes listed."""
+    """Returns True where a record has all fields of the pattern, each with one of the values or prefixes listed."""
     return all(_fits(wanted, record.get(name)) for name, wanted in pattern.items())
 
 
@@ -65,7 +65,7 @@ class StreamPoller:
     given_up: list[Record] = field(default_factory=list)
     """Records that the function did not manage, however often it was asked."""
     done: int = 0
-    """How many records the function has managed, or were given up."""
+    """Number of records that the function has processed, or that were given up."""
     _iterators: dict[str, str | None] = field(default_factory=dict)
     _gathered: list[Record] = field(default_factory=list)
     _since: float = 0.0
@@ -120,7 +120,7 @@ class StreamPoller:
         self.given_up += batch
 
     async def _left(self, batch: list[Record]) -> list[Record]:
-        """What has to be handed in again: all from the first that failed."""
+        """Returns the records to invoke the function with again: all from the first that failed."""
         event = json.dumps({"Records": batch}, default=_json).encode()
         try:
             answer = json.loads(await self.invoke(event)) or {}

@@ -16,7 +16,7 @@ class Fleet:
         self.function = function
         self.log_path = logs / f"{function.name}.log"
         self.invocations = 0
-        """How many events there were."""
+        """Number of events."""
         self._slots = asyncio.Semaphore(most)
         self._idle: list[Instance] = []
         self._busy: set[Instance] = set()

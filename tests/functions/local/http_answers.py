@@ -1,4 +1,4 @@
-"""What an HTTP API makes of a function's answer, payload format 2.0, and of there being none.
+"""Translates a function's answer to HTTP as an HTTP API does (payload format 2.0), a missing answer too.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
 """

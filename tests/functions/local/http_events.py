@@ -1,8 +1,8 @@
-"""What an HTTP API makes of a request: an event in payload format 2.0.
+"""Translates a request to an event as an HTTP API does (payload format 2.0).
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
-What that leaves open is as people have seen it: bodies are text for the media types of _TEXT alone, and paths are
-decoded, and end at a question mark that was encoded.
+Details that it leaves open are as people have observed them: bodies are text for the media types of _TEXT alone, and
+paths are decoded, and end at a question mark that was encoded.
 """
 
 import base64

@@ -19,7 +19,7 @@ _TO_END = 10.0  # seconds
 
 @dataclass(frozen=True)
 class Function:
-    """What Lambda is told of a function."""
+    """Configuration of a function on Lambda."""
 
     name: str
     folder: Path
@@ -27,7 +27,7 @@ class Function:
     environment: Mapping[str, str] = field(default_factory=dict)
     memory_mib: int = 1024
     seconds: float = 29.0
-    """How long it may take for an event."""
+    """Timeout of an event in seconds."""
     python: tuple[str, ...] = (sys.executable,)
     """The interpreter, and its options; it has to find the runtime client."""
 
@@ -95,7 +95,7 @@ class Instance:
 
     @property
     def is_running(self) -> bool:
-        """Whether the process has not ended."""
+        """True until the process has ended."""
         return self._process.returncode is None
 
     async def invoke(self, event: bytes) -> bytes:

@@ -19,7 +19,7 @@ class Route:
     """As in ``GET /api/traces/{id}``; ``{name+}``, at the end, takes slashes too; the method may be ``ANY``."""
     function: str
     authorized: bool = True
-    """Whether the authorizer is asked."""
+    """True where the route has the authorizer."""
 
     @property
     def method(self) -> str:
@@ -33,7 +33,7 @@ class Route:
 
     @cached_property
     def pattern(self) -> "re.Pattern[str]":
-        """What a path has to be."""
+        """Regular expression of the route's paths."""
         parts = _VARIABLE.split(self.path)
         fixed, names, greedy = parts[::3], parts[1::3], parts[2::3]
         variables = [f"(?P<{name}>{'.+' if plus else '[^/]+'})" for name, plus in zip(names, greedy, strict=True)]

@@ -39,7 +39,7 @@ class RuntimeApi:
         self.waiting = asyncio.Event()
         """Set when the process has asked for an event, having been initialized."""
         self.complaint = ""
-        """What was said last of an initialization or of an answer that came to nothing."""
+        """Last error message of an initialization or of an event without an answer."""
         self._arn = arn
         self._invocation: _Invocation | None = None
         self._handed_over = asyncio.Event()

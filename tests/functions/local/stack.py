@@ -29,7 +29,7 @@ _SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:tokens"
 
 @dataclass(frozen=True)
 class Plan:
-    """How it is deployed."""
+    """Configuration of a deployment."""
 
     routes: tuple[Route, ...]
     sources: Mapping[str, EventSource] = field(default_factory=dict)
@@ -41,12 +41,12 @@ class Plan:
     memory_mib: Mapping[str, int] = field(default_factory=dict)
     """By function; the others have the default."""
     most: int = 2
-    """How many processes a function has at once."""
+    """Greatest number of processes that a function has at once."""
 
 
 @dataclass(frozen=True)
 class Stack:
-    """What is deployed. Its methods are for other threads than its own."""
+    """Running deployment. Its methods are for other threads than its own."""
 
     plan: Plan
     url: str
@@ -76,7 +76,7 @@ class Stack:
         return self.portal.call(self.fleets[function].kill_busy)
 
     def log(self, function: str) -> str:
-        """What the function has written."""
+        """Returns the log of the function."""
         return self.fleets[function].log_path.read_text()
 
 

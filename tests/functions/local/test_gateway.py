@@ -67,7 +67,7 @@ class Api:
         return self.ask(method, path, headers, body).json
 
     def answer(self, answer: Any) -> Answer:
-        """What becomes of a function's answer."""
+        """Returns the API's answer when the function answers this."""
         return self.ask("POST", "/answer", {"Content-Type": "application/json"}, json.dumps(answer).encode())
 
 

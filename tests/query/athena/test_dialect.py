@@ -1,4 +1,4 @@
-"""What DuckDB's functions are in Athena's dialect, where the two compute differently."""
+"""Tests Athena's translation of DuckDB functions that compute differently there."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What goes to Athena and what does not, and how a query there ends: through boto3, over a real Trino."""
+"""Tests the choice of queries for Athena, and their end there: through boto3, over a real Trino."""
 
 import copy
 import secrets
@@ -43,11 +43,11 @@ class Far:
         self._lake.querier = Querier(near.index, near.objects, duck, near.querier.sizes, engine)
 
     def above(self, size: int) -> "Far":
-        """The same with another limit."""
+        """Returns a copy with another limit."""
         return Far(self._trino, self.workgroup, self._near, replace(self._engine, above=size))
 
     def within(self, limits: Limits) -> "Far":
-        """The same within other limits of this process."""
+        """Returns a copy within other limits of this process."""
         found = Far(self._trino, self.workgroup, self._near, self._engine)
         found._ask(Duck([str(self._trino.directory)], limits), self._engine)
         return found
@@ -77,13 +77,13 @@ class Far:
 
     @property
     def asked(self) -> int:
-        """How many queries ran in Athena."""
+        """Number of queries that ran in Athena."""
         return len(self.workgroup.starts)
 
 
 @pytest.fixture
 def name() -> str:
-    """What its table and its folder are called."""
+    """Returns a name for the table and its folder."""
     return f"of_{secrets.token_hex(6)}"
 
 

@@ -52,37 +52,37 @@ LINES = json_line(data("a")) + json_line(data("b", "c"))
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, zstd])
-def test_messages_behind_their_lengths(pack: type[bytes]) -> None:
+def test_records_reads_length_prefixed_messages(pack: type[bytes]) -> None:
     found = read(pack(MESSAGES))
     assert {kind for kind, _ in found} == {Kind.OTLP}
     assert names(found) == ["a", "b", "c"]
 
 
-def test_messages_compressed_one_by_one() -> None:
+def test_records_reads_messages_compressed_one_by_one() -> None:
     """The Collector's file exporter does so with ``compression: zstd``, in both formats."""
     found = read(framed(zstd(data("a").SerializeToString())) + framed(zstd(json_line(data("b")))))
     assert [kind for kind, _ in found] == [Kind.OTLP, Kind.OTLP_JSON]
 
 
-def test_one_traces_data() -> None:
+def test_records_reads_single_traces_data() -> None:
     assert names(read(data("a", "b", "c").SerializeToString())) == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, zstd])
-def test_json_lines(pack: type[bytes]) -> None:
+def test_records_reads_json_lines(pack: type[bytes]) -> None:
     ((kind, body),) = read(pack(LINES))
     assert kind is Kind.OTLP_JSON
     spans = [each["scopeSpans"][0]["spans"][0]["name"] for each in json.loads(body)["resourceSpans"]]
     assert spans == ["a", "b", "c"]
 
 
-def test_lines_with_brackets_in_strings() -> None:
+def test_records_reads_json_lines_with_brackets_in_strings() -> None:
     line = json_line(data("}]}"))
     bodies = [json.loads(body)["resourceSpans"] for _, body in read(line * 3)]
     assert [len(each) for each in bodies] == [1, 1, 1]
 
 
-def test_a_damaged_line_harms_no_other() -> None:
+def test_records_reports_damaged_line_and_reads_others() -> None:
     """Programs that are killed while they write leave such lines."""
     cut = LINES[:30]
     bodies = [body for _, body in read(LINES + cut + b"\n" + LINES + cut + LINES)]
@@ -103,7 +103,7 @@ def test_a_damaged_line_harms_no_other() -> None:
         ([{"traceId": "1", "id": "2"}, {"traceId": "1", "id": "3"}], Kind.ZIPKIN_JSON),
     ],
 )
-def test_json_documents(document: object, kind: Kind, indent: int | None) -> None:
+def test_records_reads_json_documents(document: object, kind: Kind, indent: int | None) -> None:
     ((found, body),) = read(b"\n " * 3 + json.dumps(document, indent=indent).encode())
     assert found is kind
     assert json.loads(body) in (document, {"data": [document]}, {"batches": _listed(document)}, _without(document))
@@ -119,7 +119,7 @@ def _without(document: object) -> object:
 
 
 @pytest.mark.parametrize("length", [0x22, 0x5B, 0x7B, 0x7D])
-def test_lengths_that_look_like_json(length: int) -> None:
+def test_records_reads_lengths_that_look_like_json(length: int) -> None:
     """In protobuf the first byte is a line break, the second a length."""
     for resource in (True, False):
         traces, size = TracesData(), 0
@@ -132,12 +132,12 @@ def test_lengths_that_look_like_json(length: int) -> None:
         assert [kind for kind, _ in read(traces.SerializeToString())] == [Kind.OTLP]
 
 
-def test_a_byte_order_mark_is_passed_over() -> None:
+def test_records_skips_byte_order_mark() -> None:
     ((kind, _),) = read(b"\xef\xbb\xbf" + LINES)
     assert kind is Kind.OTLP_JSON
 
 
-def test_records_are_of_bounded_size() -> None:
+def test_records_bounds_size_of_record() -> None:
     large = json.dumps({"resourceSpans": [{"fill": "x" * 600_000}] * 5}).encode()
     assert [len(body) // 600_000 for _, body in read(large)] == [1] * 5
 
@@ -162,25 +162,25 @@ def test_records_are_of_bounded_size() -> None:
         (framed(zstd(MESSAGES)[:-3]), "compressed message"),
     ],
 )
-def test_damaged_files_are_told(content: bytes, reason: str) -> None:
+def test_records_reports_damaged_file(content: bytes, reason: str) -> None:
     with pytest.raises(MalformedFile, match=reason):
         read(content)
 
 
-def test_what_comes_before_the_damage_is_read() -> None:
+def test_records_reads_messages_before_damage() -> None:
     stream = records(Stream(io.BytesIO(MESSAGES + b"\xff" * 8)))
     assert names([next(stream), next(stream)]) == ["a", "b", "c"]
     with pytest.raises(MalformedFile, match=f"at byte {len(MESSAGES) + 4}"):
         next(stream)
 
 
-def test_messages_that_inflate_too_far_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_records_refuses_messages_that_inflate_too_far(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_RECORD_BYTES", 1 << 20)
     with pytest.raises(MalformedFile, match="larger than 1048576 bytes"):
         read(framed(zstd(bytes(2 << 20))))
 
 
-def test_json_traces_that_are_too_large_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_records_refuses_json_traces_that_are_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_RECORD_BYTES", 1 << 20)
     with pytest.raises(MalformedFile, match="larger than 1048576 bytes"):
         read(b'{"data":[{"spans":"' + b"x" * (4 << 20) + b'"}]}')
@@ -210,7 +210,7 @@ json_values = st.recursive(
     st.booleans(),
     st.integers(1, 40),
 )
-def test_elements_do_not_depend_on_how_a_file_is_read(
+def test_json_elements_do_not_depend_on_size_of_reads(
     found: list[dict[str, object]], name: str, is_indented: bool, step: int
 ) -> None:
     document = {"before": {name: [{}]}, name: found, "after": [{"a": found}]}
@@ -221,7 +221,7 @@ def test_elements_do_not_depend_on_how_a_file_is_read(
 
 
 @given(st.lists(st.dictionaries(st.text(), json_values, max_size=3), max_size=4), st.integers(1, 40))
-def test_lines_do_not_depend_on_how_a_file_is_read(found: list[dict[str, object]], step: int) -> None:
+def test_lines_do_not_depend_on_size_of_reads(found: list[dict[str, object]], step: int) -> None:
     text = json.dumps({"resourceSpans": found}, separators=(",", ":")).encode() + b"\n"
     trickle = cast("BinaryIO", _Trickle(text * 2, step))
     read_back = [

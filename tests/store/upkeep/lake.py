@@ -51,7 +51,7 @@ class Lake:
         return without_facts(self.stored(block))
 
     def stored(self, block: Block) -> pa.Table:
-        """The same, with what compaction adds."""
+        """Returns the table of the block with the columns that compaction adds."""
         return decoded(pa.py_buffer(self.objects.get(block.path)))
 
     def rows(self) -> list[str]:
@@ -74,7 +74,7 @@ class Lake:
 
 
 def sorted_rows(tables: Iterable[tuple[pa.Table, Block]]) -> list[str]:
-    """What a merge of these blocks should hold: no row twice, in order of trace ids, those of one as they arrived."""
+    """Returns the rows expected of a merge: each row once, in order of trace ids, rows of a trace as they arrived."""
     rows = [row for table, block in tables for row in table.to_pylist() if row["trace_id"] not in block.hidden]
     return list(dict.fromkeys(map(spelled, sorted(rows, key=lambda row: bytes(row["trace_id"])))))
 

@@ -39,7 +39,7 @@ def run(*, count: int, spans: int, seconds: int = 1, level: int = 0, start_ns: i
 
 
 def merged(merge: Merge, size_of: Callable[[int], int] = lambda spans: 50 * spans) -> Block:
-    """What a merge makes, when no span is there twice."""
+    """Returns the block that a merge makes when no span is there twice."""
     first = merge.inputs[0]
     return replace(
         first,

@@ -23,9 +23,9 @@ class Network(Construct):
         return ec2.Vpc.from_vpc_attributes(self, "Vpc", vpc_id=vpc_id, availability_zones=[Fn.select(0, Fn.get_azs())])
 
     def _new(self) -> ec2.IVpc:
-        """One without a NAT gateway: the tasks' public addresses cost a tenth of one.
+        """Defines a VPC without a NAT gateway: the tasks' public addresses cost a tenth of a NAT gateway.
 
-        The endpoints are free, and keep what is stored off the internet.
+        The endpoints are free, and keep stored data off the internet.
         """
         vpc = ec2.Vpc(
             self,

@@ -1,4 +1,4 @@
-"""What the edge listens on."""
+"""Defines the ports that the edge listens on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ HEALTH = 8080
 
 @dataclass(frozen=True)
 class Port:
-    """One port, of the load balancer and of the tasks behind it."""
+    """Port of the load balancer and of the tasks behind it."""
 
     name: str
     number: int
@@ -19,7 +19,7 @@ class Port:
 
     @property
     def protocol(self) -> ecs.Protocol:
-        """What a task speaks there."""
+        """Transport protocol of the port."""
         return ecs.Protocol.UDP if self.udp else ecs.Protocol.TCP
 
 
