@@ -1,4 +1,4 @@
-"""How errors are told to HTTP clients: the one place where exceptions become status codes.
+"""HTTP status and text of every error: the one place where exceptions become status codes.
 
 What only queries raise is in spanlake.api.query_errors, so that a process that takes spans in loads nothing of them.
 """
@@ -54,7 +54,7 @@ INGEST_ERRORS: Table = (
 
 
 def problem(error: Exception, table: Table) -> Problem:
-    """What to tell the client; of an error that is not in the table, nothing but that it happened."""
+    """Returns the answer to a client; for an error that is not in the table it says only that there was one."""
     if isinstance(error, HTTPException):  # what the framework or a route has a status for, such as an unknown path
         return Problem(error.status_code, error.detail, error.headers or {})
     for kind, status, retry_seconds in table:
@@ -64,7 +64,7 @@ def problem(error: Exception, table: Table) -> Problem:
 
 
 def logged_problem(error: Exception) -> Problem:
-    """What to tell a client that sent spans, for whom the log has more where the answer says nothing."""
+    """Returns the answer to a client that sent spans, and logs the error where the answer does not name it."""
     told = problem(error, INGEST_ERRORS)
     if told.status == HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("a request failed", exc_info=error)

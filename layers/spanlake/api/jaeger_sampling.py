@@ -1,4 +1,4 @@
-"""What Jaeger's clients ask their agent or collector for: how many traces to sample.
+"""Jaeger's sampling endpoint, which clients ask how many traces to sample.
 
 What is asked where is the agent's HTTP interface. Of its other path, ``/baggageRestrictions``, nothing is known here:
 an answer with no keys would forbid all baggage, where one that fails leaves clients to what they do without an agent.

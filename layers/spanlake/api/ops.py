@@ -1,4 +1,4 @@
-"""What operators and probes ask: is it ready, what does it hold, what has it done, what is it."""
+"""Endpoints for operators and probes: readiness, stored totals, metrics, version."""
 
 import platform
 import time
@@ -27,7 +27,7 @@ _TEMPO_API = "3.1.0"
 
 @dataclass(frozen=True, slots=True)
 class Operations:
-    """What the operations endpoints look at."""
+    """Sources of the answers of the operations endpoints."""
 
     hindrance: Callable[[], str | None]  # why the process does not take requests right now, None when it does
     summary: Callable[[], Sequence[DaySummary]]

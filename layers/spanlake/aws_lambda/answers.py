@@ -50,7 +50,7 @@ class FittingAnswers:
 
 
 def fits(body: bytes, media_type: str) -> bool:
-    """Whether a body is small enough as Mangum hands it on: text as it is, all else in base64."""
+    """Returns True for a body that is small enough as Mangum hands it on: text as it is, all else in base64."""
     if len(body) * _LONGEST_ESCAPE <= _ROOM:
         return True
     if not media_type.startswith(("text/", "application/json")):
@@ -59,7 +59,7 @@ def fits(body: bytes, media_type: str) -> bool:
 
 
 def base64_size(body: bytes) -> int:
-    """How many bytes a body has in base64."""
+    """Computes the size of a body in base64, in bytes."""
     return -(-len(body) // 3) * 4
 
 

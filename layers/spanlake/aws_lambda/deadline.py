@@ -1,4 +1,4 @@
-"""How long an invocation may still take."""
+"""Time that an invocation has left."""
 
 # ruff: noqa: N818  (the names say what happened; "Error" would add nothing)
 

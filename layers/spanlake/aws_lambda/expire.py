@@ -29,7 +29,7 @@ _REGRET_SECONDS = 180.0
 
 @dataclass(frozen=True, slots=True)
 class Upkeep:
-    """What is done in a day."""
+    """The work of the nightly run."""
 
     store: LambdaStore
     config: Config

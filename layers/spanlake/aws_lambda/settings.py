@@ -1,4 +1,4 @@
-"""What functions are told by their environment, in the names that ``spanlake serve`` takes too."""
+"""Settings of functions from their environment, by the names that ``spanlake serve`` takes too."""
 
 import re
 from collections.abc import Callable, Mapping

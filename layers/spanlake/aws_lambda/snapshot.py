@@ -1,4 +1,4 @@
-"""What SnapStart needs: nothing of a function may be the same in all the instances that are made of one snapshot."""
+"""Preparation for SnapStart: no random state of a function may be the same in all instances of one snapshot."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""What a function tells of itself: structured logs, metrics in the embedded metric format, and traces if asked to.
+"""Telemetry of a function: structured logs, metrics in the embedded metric format, and traces if asked to.
 
 CloudWatch charges for each metric by the hour in which it has a value, and for each combination of dimensions as for a
 metric of its own. So metrics are few and have the function's name as their only dimension. What else is known stands

@@ -22,7 +22,7 @@ _MOST_TURNS = 10
 
 
 class Work(Protocol):
-    """What an invocation can be asked to do."""
+    """The kinds of work that an invocation can be asked to do."""
 
     @property
     def event(self) -> Mapping[str, Any]:

@@ -40,7 +40,7 @@ _RARE = 10_000  # spans, of which all are looked through for exemplars
 
 @dataclass(frozen=True)
 class Aggregation:
-    """What a metrics function makes of the spans that a pipeline finds.
+    """A metrics function over the spans that a pipeline finds.
 
     ``source`` reaches beyond the steps for the sake of spans that are judged together. ``limit`` is of exemplars.
     """

@@ -90,7 +90,7 @@ class BlockChecks:
 
 
 def _said(digest: Callable[[str], ObjectDigest], path: str) -> ObjectDigest | None:
-    """What the storage says of an object; None when there is none."""
+    """Returns the digest that the storage reports of an object; None where there is no object."""
     try:
         with limited(REQUEST_SECONDS):
             return digest(path)

@@ -129,7 +129,7 @@ class _Spans:
 
 @dataclass(frozen=True)
 class _Counted:
-    """What is to be known of a facet once it is counted."""
+    """The counts of one facet."""
 
     name: str
     type: Type | None
@@ -198,13 +198,13 @@ class _Value:
 
     @cached_property
     def total(self) -> float:
-        """How often in all."""
+        """Total of both sides."""
         return math.fsum(self.counts)
 
 
 @dataclass
 class _Attribute:
-    """What was counted of an attribute on either side: its values, of any type, and how many there are in all."""
+    """The counts of an attribute on either side: its values, of any type, and their total."""
 
     values: tuple[dict[str, _Value], dict[str, _Value]] = field(default_factory=lambda: ({}, {}))
     totals: list[Line] = field(default_factory=lambda: [[], []])  # empty where nothing was counted

@@ -70,7 +70,8 @@ class Copies:
         self._threads = ThreadPoolExecutor(_AT_ONCE, "copies")
 
     def files(self, blocks: Sequence[Block], check: Callable[[], None], *, scanned: bool = False) -> list[str]:
-        """What DuckDB calls the blocks: the copy of one that has one, or can have it, and else the object itself.
+        """Returns the paths of the blocks for DuckDB: of the local copy where there is or can be one, else of the
+        object.
 
         Larger ones are copied where they are ``scanned``. While they come, ``check`` raises whatever ends the request
         that waits for them.

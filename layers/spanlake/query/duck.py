@@ -167,7 +167,8 @@ class Session:
         self._cursor.register(name, table)
 
     def among(self, column: exp.Column, name: str, table: pa.Table) -> exp.Expr:
-        """Whether a column has one of the values of its name in an Arrow table, which is registered for it."""
+        """Returns the test that a column has one of the values of its name in an Arrow table, which is registered for
+        it."""
         self.register(name, table)
         found = exp.select(exp.column(column.name)).from_(exp.table_(name), copy=False)
         return exp.In(this=column, query=found.subquery(copy=False))

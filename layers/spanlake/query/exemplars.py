@@ -28,7 +28,7 @@ SAMPLE = 16, 32_768  # blocks and spans: enough to find exemplars in, but for ra
 
 
 def exemplars_wanted(query: Query, asked: int) -> int:
-    """How many exemplars to give, 100 at most: what the query's hint says, or the request, where 0 says nothing.
+    """Returns the number of exemplars, at most 100: the query's hint, or else the request's, where 0 says nothing.
 
     The hint is a number, or false for none (Tempo 3.1).
     """

@@ -34,7 +34,7 @@ class Family:
         return rows
 
     def matching(self, op: SpansetOperator, left: Mask, right: Mask) -> Mask:
-        """Whether a span is in the set that a structural operator makes of two others."""
+        """Returns for each span True where it is in the result of a structural operator on two sets."""
         assert op.relation is not None
         related = self.related(op.relation, left)
         found = pc.and_(right, pc.invert(related) if op.is_negated else related)
@@ -43,19 +43,19 @@ class Family:
         return found
 
     def related(self, relation: Relation, others: Mask) -> Mask:
-        """Whether a span stands in a relation to one of the others."""
+        """Returns for each span True where it stands in a relation to one of the others."""
         return _RELATIONS[relation](self, others)
 
     def among(self, rows: Array) -> Mask:
-        """Whether a span's row is one of these, null being none."""
+        """Returns for each span True where its row is among the given ones, null being none."""
         return pc.is_in(self.rows, value_set=rows.drop_null())
 
     def child_of(self, others: Mask) -> Mask:
-        """Whether the parent of a span is one of the others."""
+        """Returns for each span True where its parent is one of the others."""
         return _at(others, self.parent)
 
     def parent_of(self, others: Mask) -> Mask:
-        """Whether one of the others has the span as its parent."""
+        """Returns for each span True where it is the parent of one of the others."""
         return self.among(self.parent.filter(others))
 
     def below(self, others: Mask) -> Mask:
@@ -66,7 +66,7 @@ class Family:
         return found if self._circles is None else pc.if_else(self._in_circle, self._others_in_circle(others), found)
 
     def above(self, others: Mask) -> Mask:
-        """Whether one of the others is below a span."""
+        """Returns for each span True where one of the others descends from it."""
         outside = others if self._circles is None else pc.and_not(others, self._in_circle)
         found = self.parent_of(outside)
         for ahead in self._ancestors():
@@ -173,7 +173,7 @@ class Family:
 
     @cached_property
     def _sizes(self) -> Array:
-        """How many spans there are from a span downwards, itself among them: those less than so many steps below it,
+        """Counts the spans from a span downwards, itself among them: those less than so many steps below it,
         and those less than so many below one that is as many steps below it."""
         sizes: Array = pa.repeat(int64(1), self.spans.num_rows)
         for ahead in self._reached_ancestors():

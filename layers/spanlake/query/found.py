@@ -1,4 +1,4 @@
-"""What a search found, read from the spans of a few traces."""
+"""Results of a search, read from the spans of a few traces."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -35,7 +35,7 @@ _SERVICES = """
 
 @dataclass(frozen=True)
 class ServiceStats:
-    """How many spans of a trace a service has, and how many of them failed."""
+    """Number of spans that a service has in a trace, and of those that failed."""
 
     spans: int
     errors: int
@@ -43,7 +43,7 @@ class ServiceStats:
 
 @dataclass(frozen=True)
 class Header:
-    """What is shown of a trace as a whole; times in Unix nanoseconds."""
+    """Summary of a trace; times in Unix nanoseconds."""
 
     trace_id: bytes
     start_ns: int

@@ -1,4 +1,4 @@
-"""What compare() counts of a span that its trace's other spans tell: the trace's root, and how many children it has.
+"""Counts of compare() that depend on a trace's other spans: the trace's root, and the number of children.
 
 Blocks that are not small say it of the spans that they have (``store.trace_facts``). What they say is not all there is
 for traces that lie in several; those, and the spans of small blocks, are put together here. Traces are matched by
@@ -80,7 +80,7 @@ class Kin:
 
     @classmethod
     def of(cls, session: Session, source: Source) -> "Kin":
-        """How to count them, by a glance at some blocks: what few of them say is not worth it."""
+        """Decides from a sample of the blocks whether their trace columns are used: not where few blocks have them."""
         if not any(map(may_have_facts, source.blocks)):
             return cls(session, source, has_facts=False)
         some = session.table(source.sampled(_GLANCE, _GLANCE).table([CHILD_COUNT]))
@@ -93,7 +93,7 @@ class Kin:
 
     @property
     def columns(self) -> Mapping[str, Callable[[Fields], Sql]]:
-        """What the table ``cells`` must have of each span."""
+        """Columns that the table ``cells`` must have for each span."""
         names = FACTS.names if self.has_facts else ()
         return {name: methodcaller("column", name) for name in names} | {"trace_key": _trace_key, ARRIVAL: _arrival}
 

@@ -13,7 +13,7 @@ class Cancelled(Exception):  # noqa: N818
 
 @dataclass(frozen=True)
 class Limits:
-    """How much one query may use. What is answered with an error beyond these is bounded before it is computed."""
+    """Bounds of one query. Whatever is an error beyond them is bounded before it is computed."""
 
     seconds: float = 30.0  # wall time of one request
     memory_bytes: int = 1 << 30  # of all queries together

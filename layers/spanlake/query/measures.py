@@ -1,4 +1,4 @@
-"""What a metrics function measures, as SQL over the matching spans, and how to read the result."""
+"""Metrics functions as SQL over the matching spans, and the reading of its result."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -68,7 +68,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Measure:
-    """What is measured: columns to group by, tests, aggregates, and the reading of their result.
+    """A metrics function compiled: columns to group by, tests, aggregates, and the reading of their result.
 
     ``read`` makes of a table of the aggregates, a row a group, the values of each group, once for each of the labels
     that are to be added; ``labels`` gives, for a row of ``groups``, the labels that all of these have. ``filled`` says

@@ -20,11 +20,11 @@ class Uncovered(Exception):  # noqa: N818
 
 
 class Engine(Protocol):
-    """What runs queries of blocks elsewhere; safe to share between threads."""
+    """A query engine outside of the process; safe to share between threads."""
 
     @property
     def name(self) -> str:
-        """What users know it by."""
+        """The engine's name for users."""
 
     @property
     def above(self) -> int:
@@ -76,5 +76,5 @@ def marked(table: exp.Table) -> exp.Table:
 
 
 def is_outside(node: exp.Expr) -> bool:
-    """Whether a node is the table of an engine."""
+    """Returns True for a node that is the table of an engine."""
     return isinstance(node, exp.Table) and bool(node.meta.get(_MARK))

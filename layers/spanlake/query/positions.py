@@ -17,7 +17,7 @@ def inside_of(steps: Steps, source: Source, fields: Fields) -> Sql | None:
 
 
 def inside(steps: Steps, start: Sql) -> Sql:
-    """Whether a span that starts then counts at all."""
+    """Returns the test that a span which starts then counts."""
     return exp.Between(this=start, low=values.number(steps.since_ns), high=values.number(steps.last_ns))
 
 

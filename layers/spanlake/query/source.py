@@ -51,7 +51,7 @@ def duck_type(type_: pa.DataType) -> str:
 
 
 def known_of(catalog: Iterable[CatalogEntry]) -> Known:
-    """What the index's catalog says, as the compiler wants it."""
+    """Converts the index's catalog into the compiler's terms."""
     columns, rest, nested = [], [], []
     scopes = {scope.value: scope for scope in Scope}
     for entry in catalog:
@@ -144,7 +144,7 @@ class Source:
 
     @property
     def spans(self) -> int:
-        """How many spans are looked at, if all traces are."""
+        """Number of spans that are read if all traces are."""
         return sum(
             block.spans if self.first_rows is None else min(block.spans, self.first_rows) for block in self.blocks
         )
@@ -155,7 +155,7 @@ class Source:
         return sum(block.size for block in self.blocks)
 
     def lies_in(self, start_ns: int, end_ns: int) -> bool:
-        """Whether all spans start in the inclusive range."""
+        """Returns True where all spans start in the inclusive range."""
         inside = all(start_ns <= block.start_ns and block.end_ns <= end_ns for block in self.blocks)
         return inside and self.others is None
 
@@ -169,7 +169,7 @@ class Source:
 
     @property
     def files(self) -> list[str]:
-        """What DuckDB calls the blocks."""
+        """Returns the paths of the blocks for DuckDB."""
         if self.locate is not None:
             return self.locate(self.blocks)
         return [self.objects.uri(block.path) for block in self.blocks]
@@ -226,7 +226,7 @@ class Source:
             yield exp.LT(this=exp.column("file_row_number"), expression=exp.Literal.number(self.first_rows))
 
     def _not_hidden(self) -> Iterator[exp.Expr]:
-        """What rows must meet that are not of deleted traces: one test for each set of them that blocks hide."""
+        """Returns the tests that leave out rows of deleted traces: one for each set of traces that blocks hide."""
         hiding: dict[frozenset[bytes], list[exp.Expr]] = {}
         for number, block in enumerate(self.blocks):
             if block.hidden:

@@ -48,12 +48,12 @@ class Steps:
 
     @property
     def count(self) -> int:
-        """How many points there are."""
+        """Number of points."""
         return 1 if self.instant else (self.last_ns - self.first_ns) // self.step_ns + 1
 
     @property
     def seconds(self) -> float:
-        """How long one step is."""
+        """Length of a step in seconds."""
         return self.step_ns / SECOND_NS
 
     def position(self, time_ns: int) -> int:

@@ -49,7 +49,7 @@ Line: TypeAlias = list[float]
 
 @dataclass(frozen=True)
 class Tally:
-    """How often a value of a column, or with ``value`` None any, occurs on a side. Values are written as text."""
+    """Number of occurrences of a column's value on a side, of any value where ``value`` is None. Values are text."""
 
     column: str
     side: int

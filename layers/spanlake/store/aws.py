@@ -108,7 +108,7 @@ class Session:
 
 
 def config(read_seconds: float, **options: Any) -> Config:
-    """How clients behave: few attempts with growing, random pauses, each of bounded time."""
+    """Returns the behaviour of clients: few attempts with growing, random pauses, each of bounded time."""
     return Config(
         retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
         connect_timeout=3,
@@ -153,7 +153,7 @@ def _end_in_time(**_: Any) -> None:
 
 
 def code(error: ClientError) -> str:
-    """What the service calls the error."""
+    """The code of the error, as the service names it."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 

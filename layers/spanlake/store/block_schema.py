@@ -1,4 +1,4 @@
-"""What a block says of its columns, beyond what their names and Parquet types say.
+"""Metadata of a block's columns, beyond their names and Parquet types.
 
 Arrow's own description of a schema would take a third of the footer of a small block. Nearly all of it can be told
 from the columns: a fixed column's type stands in FIXED or FACTS, and a plain attribute's key is its column's name read

@@ -73,7 +73,7 @@ _YOUNG_NS = 300 * 10**9
 
 @dataclass(frozen=True)
 class _Day:
-    """What one query tells of a day."""
+    """The result of one query for a day."""
 
     begun: bool
     reached_ns: int  # up to when spans of earlier days last
@@ -183,7 +183,7 @@ class DynamoIndex:
         return frozenset(to_entry(item) for item in items if is_entry(item) and is_there(item))
 
     def look_up(self, tenant: str, start_ns: int, end_ns: int) -> tuple[list[Block], frozenset[CatalogEntry]]:
-        """What ``find`` and ``catalog`` say, at the price of one of them: a query for each day."""
+        """Returns the results of ``find`` and ``catalog``, at the price of one of them: a query for each day."""
         start, end = clamp_ns(start_ns), clamp_ns(end_ns)
         days = self._look(tenant, start, end)
         found = [block for day in days for block in day.live if block.start_ns <= end and block.end_ns >= start]
@@ -227,7 +227,8 @@ class DynamoIndex:
         return [item["sk"] for item in self._requests.query(TENANTS)]
 
     def summary(self) -> list[DaySummary]:
-        """What is live, by tenant, day and level, in that order; of what other processes do, within a minute."""
+        """Returns the totals of live blocks by tenant, day and level, in that order; changes by other processes show
+        within a minute."""
         return self._summaries.take(self.tenants())
 
     def expire(self, before: date, tenants: Collection[str] | None = None) -> list[Block]:

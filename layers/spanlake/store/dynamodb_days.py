@@ -64,7 +64,7 @@ class Days:
             self._remembered(tenant, day)
 
     def has_begun(self, tenant: str, day: date) -> bool:
-        """Whether a day has begun."""
+        """Returns True where a day has begun."""
         return any(is_begun(item) for item in self._requests.query(partition(tenant, day), begins=DAY_ITEM))
 
     def reach(self, block: Block) -> None:
@@ -141,7 +141,7 @@ class Days:
 
 
 def is_begun(item: Item) -> bool:
-    """Whether an item is that of a day, and says that it has begun."""
+    """Returns True for the item of a day that has begun."""
     return item["sk"] == DAY_ITEM and "begun" in item and is_there(item)
 
 

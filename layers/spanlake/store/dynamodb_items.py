@@ -1,4 +1,4 @@
-"""What stands in the items of the index, as DynamoDB writes it and as the rest of the store reads it."""
+"""Items of the index, as DynamoDB writes them and as the rest of the store reads them."""
 
 import hashlib
 import time
@@ -27,22 +27,22 @@ def unmarshalled(item: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def is_there(item: Item) -> bool:
-    """Whether an item has not expired; DynamoDB takes its time to remove those that have."""
+    """Returns True for an item that has not expired; DynamoDB removes expired items late."""
     return int(item.get(EXPIRES, 0)) == 0 or int(item[EXPIRES]) > time.time()
 
 
 def is_block(item: Item) -> bool:
-    """Whether an item is a block, live or retired."""
+    """Returns True for the item of a block, live or retired."""
     return "start_ns" in item
 
 
 def is_live(item: Item | None) -> bool:
-    """Whether an item is a live block; None is not there."""
+    """Returns True for the item of a live block; None stands for an item that is not there."""
     return item is not None and is_block(item) and "replaced" not in item and is_there(item)
 
 
 def is_entry(item: Item) -> bool:
-    """Whether an item is an entry of a catalog."""
+    """Returns True for the item of a catalog entry."""
     return str(item["sk"]).startswith(DAY_ITEM) and "scope" in item
 
 
@@ -52,14 +52,15 @@ def created_ns_of(item: Item) -> int:
 
 
 def renewed(block: Block) -> Item:
-    """What an item of a block says anew each time the block is added."""
+    """Returns the attributes of a block's item that are written anew each time the block is added."""
     numbers = {name: getattr(block, name) for name in (*_NUMBERS, "uncompressed_size")}
     checked = {} if block.checksum is None else {"checksum": block.checksum}
     return numbers | {"trace_filter": block.trace_filter} | checked
 
 
 def lasting(block: Block) -> Item:
-    """What the item says as it was when the block was first added. There are no empty sets."""
+    """Returns the attributes of a block's item that keep the values of the first time the block was added. There are
+    no empty sets."""
     return {"created_ns": block.created_ns} | ({"hidden": block.hidden} if block.hidden else {})
 
 
@@ -85,7 +86,7 @@ def to_block(item: Item) -> Block:
 
 
 def is_kept(entry: CatalogEntry) -> bool:
-    """Whether an entry is short enough for an item."""
+    """Returns True for an entry that is short enough for an item."""
     return len(entry.key.encode()) <= _LONGEST_KEY
 
 

@@ -175,7 +175,8 @@ class Requests:
 
 
 def _is_in_the_way(error: ClientError) -> bool:
-    """Whether a transaction was cancelled for what may pass; raises Refused for conditions that do not hold."""
+    """Returns True where a transaction was cancelled for a reason that may pass; raises Refused for conditions that
+    do not hold."""
     reasons = [reason.get("Code", "") for reason in error.response.get("CancellationReasons", ())]
     refused = {number for number, reason in enumerate(reasons) if reason == _REFUSED}
     if refused:

@@ -1,4 +1,4 @@
-"""What a DynamoDB index holds, day by day, without reading all of it each time.
+"""Totals of a DynamoDB index by day, without reading all of it each time.
 
 Figures of a day are added up from its blocks and kept for a minute, of days gone by for an hour, unless this process
 changes the day. The same goes for the list of a tenant's days. What is found unchanged is kept twice as long the next
@@ -63,7 +63,7 @@ class Summaries:
         self._lock = threading.Lock()  # never held during a request
 
     def take(self, tenants: Iterable[str]) -> list[DaySummary]:
-        """What is live, by tenant, day and level."""
+        """Returns the totals of live blocks by tenant, day and level."""
         with self._lock:
             changed = frozenset(self._changed)
             kept = {about: figures for about, figures in self._taken.items() if about not in changed}

@@ -63,7 +63,7 @@ def create_table(client: "DynamoDBClient", name: str) -> None:
 
 
 def how_to_create(name: str) -> str:
-    """What to tell somebody who has no table yet."""
+    """Returns the instruction for an operator who has no table yet."""
     keys = "--attribute-definitions AttributeName=pk,AttributeType=S AttributeName=sk,AttributeType=S"
     schema = "--key-schema AttributeName=pk,KeyType=HASH AttributeName=sk,KeyType=RANGE"
     return (
@@ -92,7 +92,7 @@ def day_of(key: Key) -> tuple[str, date] | None:
 
 
 def is_entry_key(key: Key) -> bool:
-    """Whether a key is that of an entry of a catalog."""
+    """Returns True for the key of a catalog entry."""
     return key[1].startswith(DAY_ITEM) and key[1] != DAY_ITEM
 
 

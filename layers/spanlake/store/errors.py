@@ -1,4 +1,4 @@
-"""What can go wrong in storage, in terms a caller can act on."""
+"""Errors of storage, in terms that a caller can act on."""
 
 # ruff: noqa: N818  (the names say what happened; "Error" would add nothing)
 

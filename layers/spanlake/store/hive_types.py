@@ -1,4 +1,4 @@
-"""How Hive, and so the Glue catalog and Athena, writes the types of span tables and of their columns."""
+"""Types of span tables and of their columns in the notation of Hive, which the Glue catalog and Athena use."""
 
 from collections.abc import Iterable
 

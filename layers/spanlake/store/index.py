@@ -63,7 +63,7 @@ class CatalogEntry:
 
 @dataclass(frozen=True, order=True, slots=True)
 class DaySummary:
-    """What a tenant holds on one day at one level."""
+    """Totals of a tenant's live blocks of one day at one level."""
 
     tenant: str
     date: date
@@ -154,7 +154,7 @@ class Index(Protocol):
         """Attributes of the days whose blocks may touch the inclusive range."""
 
     def look_up(self, tenant: str, start_ns: int, end_ns: int) -> tuple[list[Block], frozenset[CatalogEntry]]:
-        """What ``find`` and ``catalog`` say, at the price of one of them where requests are paid for."""
+        """Returns the results of ``find`` and ``catalog``, at the price of one of them where requests are paid for."""
 
     def known_ids(self, tenant: str, day: date) -> frozenset[str]:
         """Ids of the blocks of one day that are live, retired or forgotten; with DynamoDB of three days the last."""
@@ -179,7 +179,7 @@ class Index(Protocol):
         """Tenants that have or had blocks, in alphabetical order."""
 
     def summary(self) -> list[DaySummary]:
-        """What is live, by tenant, day and level, in that order."""
+        """Returns the totals of live blocks by tenant, day and level, in that order."""
 
     def expire(self, before: date, tenants: Collection[str] | None = None) -> list[Block]:
         """Forget every day before this one and return the blocks it held, live or replaced, for deletion.

@@ -1,4 +1,4 @@
-"""What a process knows to be in the catalog already, so that a commit writes only what is new."""
+"""Catalog entries that a process has written already, so that a commit writes only new ones."""
 
 from collections.abc import Set
 from datetime import date

@@ -216,7 +216,7 @@ def _walk(directory: Path, path: str, prefix: str) -> Iterator[ObjectInfo]:
 
 
 def _entries(directory: Path, *, follow_links: bool) -> list[tuple[str, os.DirEntry[str]]]:
-    """What a directory holds, directories with a trailing slash, so that they sort as the paths below them do."""
+    """Lists a directory, directories with a trailing slash, so that they sort as the paths below them do."""
     with os.scandir(directory) as entries:
         named = [(entry.name + "/" * entry.is_dir(follow_symlinks=follow_links), entry) for entry in entries]
     return sorted((item for item in named if is_segment(item[1].name)), key=lambda item: item[0])

@@ -26,7 +26,7 @@ class ObjectInfo:
 
 @dataclass(frozen=True, slots=True)
 class ObjectDigest:
-    """What a storage says of an object without sending it."""
+    """Size and checksum of an object as the storage reports them, without its content."""
 
     size: int  # bytes
     checksum: int | None  # CRC-32; None where the storage does not know it
@@ -78,5 +78,6 @@ def validate_path(path: str) -> str:
 
 
 def is_segment(name: str) -> bool:
-    """Whether a name can stand between two slashes of an object path; names that begin with a dot cannot."""
+    """Returns True for a name that can stand between two slashes of an object path; a name that begins with a dot
+    cannot."""
     return _SEGMENT.fullmatch(name) is not None

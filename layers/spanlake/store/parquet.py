@@ -39,7 +39,7 @@ _STATISTICS = ["trace_id", "start_time_unix_nano", "duration_nano", "status_code
 
 @dataclass(frozen=True, slots=True)
 class _Coding:
-    """How the values of a column are written."""
+    """Encoding and compression of a column."""
 
     dictionary: bool = False
     encoding: str | None = None  # PLAIN unless named; only without a dictionary
@@ -181,7 +181,7 @@ def _sample(column: Array, rows: int) -> Array:
 
 
 def _repeats(column: Array) -> bool:
-    """Whether a value occurs twice or more on average."""
+    """Returns True where a value occurs twice or more on average."""
     distinct = pc.unique(column)  # in half the time that it takes to count them
     values = len(column) - column.null_count
     return bool(2 * (len(distinct) - distinct.null_count) <= values)

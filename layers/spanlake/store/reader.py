@@ -1,4 +1,4 @@
-"""How queries and tools reach the content of blocks."""
+"""Access to the content of blocks, for queries and tools."""
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING

@@ -48,12 +48,12 @@ class S3Location:
 
     @property
     def base(self) -> str:
-        """What every key begins with: nothing, or the prefix and a slash."""
+        """The beginning of every key: nothing, or the prefix and a slash."""
         return f"{self.prefix}/" if self.prefix else ""
 
     @property
     def url(self) -> str:
-        """How DuckDB names the place, with a slash at the end."""
+        """The URL of the place for DuckDB, with a slash at the end."""
         return f"s3://{self.bucket}/{self.base}"
 
 
@@ -79,7 +79,7 @@ class S3Objects:
 
     @property
     def has_bucket_in_path(self) -> bool:
-        """Whether the bucket stands in the path of URLs, and not before the host's name."""
+        """True where the bucket stands in the path of URLs, and not before the host's name."""
         return self._belongs_in_path(self.client.meta.endpoint_url)
 
     def check(self) -> None:

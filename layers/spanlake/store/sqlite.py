@@ -230,7 +230,7 @@ class SqliteIndex:
         return frozenset(CatalogEntry(*row) for row in rows)
 
     def look_up(self, tenant: str, start_ns: int, end_ns: int) -> tuple[list[Block], frozenset[CatalogEntry]]:
-        """What ``find`` and ``catalog`` say."""
+        """Returns the results of ``find`` and ``catalog``."""
         return self.find(tenant, start_ns, end_ns), self.catalog(tenant, start_ns, end_ns)
 
     def known_ids(self, tenant: str, day: date) -> frozenset[str]:
@@ -270,7 +270,7 @@ class SqliteIndex:
         return [tenant for (tenant,) in self._select("SELECT DISTINCT tenant FROM day ORDER BY tenant")]
 
     def summary(self) -> list[DaySummary]:
-        """What is live, by tenant, day and level, in that order."""
+        """Returns the totals of live blocks by tenant, day and level, in that order."""
         return self._parsed(self._select(_SUMMARY), _day_summary)
 
     def expire(self, before: date, tenants: Collection[str] | None = None) -> list[Block]:
@@ -414,13 +414,13 @@ def _execute_all(connection: sqlite3.Connection, statements: Iterable[str], bloc
 
 
 def _hidden(connection: sqlite3.Connection, block: Block) -> frozenset[bytes] | None:
-    """What a live block hides; None of a block that is not live."""
+    """Returns the traces that a live block hides; None for a block that is not live."""
     row = connection.execute(_GET_HIDDEN, _key(block)).fetchone()
     return None if row is None else _ids(row[0])
 
 
 def _is_known(connection: sqlite3.Connection, block: Block) -> bool:
-    """Whether a block is or was live."""
+    """Returns True for a block that is or was live."""
     return any(connection.execute(question, _key(block)).fetchone() for question in (_GET_HIDDEN, _WAS_LIVE))
 
 

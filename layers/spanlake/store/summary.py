@@ -1,4 +1,4 @@
-"""What a store holds by tenant and day, as it is told in JSON."""
+"""Totals of a store by tenant and day, and their JSON."""
 
 from collections.abc import Iterable, Mapping
 from datetime import date

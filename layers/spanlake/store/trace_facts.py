@@ -1,4 +1,4 @@
-"""What a block notes with each span of what the trace's other spans tell, as far as they are in the block.
+"""Columns of a block that say of each span what the other spans of its trace in the block tell.
 
 A trace that has all its spans in one block need not be put together for these. Small blocks lack the columns unless
 they come from compaction: a trace is seldom whole in them.
@@ -35,7 +35,7 @@ _FEWEST = 1 << 12  # spans of a block that was not compacted
 
 
 def may_have_facts(block: Block) -> bool:
-    """Whether a block has the columns, unless an older spanlake wrote it."""
+    """Returns True where a block has the columns, unless an older spanlake wrote it."""
     return block.level > 0 or block.spans >= _FEWEST
 
 

@@ -48,7 +48,7 @@ def may_contain(trace_filter: bytes, trace_id: bytes) -> bool:
 
 
 def hashed(trace_ids: Iterable[bytes]) -> list[tuple[int, int]]:
-    """What ``may_contain_any`` is to be asked of trace ids; made once for any number of filters."""
+    """Hashes trace ids for ``may_contain_any``; once for any number of filters."""
     return [(mixed & _MASK32, mixed >> 32 | 1) for mixed in map(_hash, trace_ids)]
 
 

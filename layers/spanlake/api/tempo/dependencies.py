@@ -1,4 +1,4 @@
-"""What the endpoints of the Tempo API share: running a query for a request, and answers in JSON."""
+"""Parts that the endpoints of the Tempo API share: running a query for a request, and answers in JSON."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager

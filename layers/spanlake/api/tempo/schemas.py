@@ -54,7 +54,7 @@ class TraceResult(TypedDict):
 
 
 class SearchMetrics(TypedDict):
-    """What a search looked at."""
+    """Amount of data that a search inspected."""
 
     completedJobs: int
     totalJobs: int

@@ -151,6 +151,6 @@ class _Athena(Trino):
             return super().window_sql(_unfiltered(expression))
 
         def cte_sql(self, expression: exp.CTE) -> str:
-            """Whether a table is computed once, or where it is read, is the engine's own affair."""
+            """Leaves out MATERIALIZED: Trino decides itself whether a table is computed once."""
             expression.set("materialized", None)
             return super().cte_sql(expression)

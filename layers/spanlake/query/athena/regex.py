@@ -38,7 +38,8 @@ _CLASS = re.compile(r"\[:(\^?)(\w+):\]")
 
 
 def anchored(pattern: str) -> str:
-    """What matches a whole text as the pattern does, the dot matching line ends too; raises Uncovered."""
+    """Returns the pattern that matches a whole text as this one does, the dot matching line ends too; raises
+    Uncovered."""
     return rf"\A(?s:{''.join(_Reader(pattern).all())})\z"
 
 

@@ -1,1 +1,1 @@
-"""What keeps the store small and quick: compaction, retention, and the removal of what nobody needs any more."""
+"""Maintenance of the store: compaction, retention, and removal of objects that are not needed any more."""

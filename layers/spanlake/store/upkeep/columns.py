@@ -22,7 +22,7 @@ _IDS = {"trace_id": pa.binary(16), "span_id": pa.binary(8), "parent_span_id": pa
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """What the rows of a block are brought to: which columns, and of which types.
+    """Columns of a merged block, and their types.
 
     Attributes that have no column among them are moved to the rest columns.
     """
@@ -44,7 +44,7 @@ class Columns:
         return cls(pa.schema([*fixed, *(_typed(column.field(), coded) for column in sorted(kept))]), moved)
 
     def catalog(self) -> frozenset[CatalogEntry]:
-        """What the catalog should say of attributes that are moved from a column."""
+        """Returns the catalog entries of attributes that are moved from a column."""
         return frozenset(CatalogEntry(str(column.scope), column.key, "rest") for column in self.moved)
 
     def conform(self, table: pa.Table, shape: Shape) -> pa.Table:
@@ -60,7 +60,7 @@ class Columns:
 
 
 def _weights(blocks: Sequence[tuple[Shape, int]]) -> dict[AttributeColumn, int]:
-    """How many spans the blocks have in which an attribute has a column; service.name outweighs all."""
+    """Counts for each attribute the spans of the blocks in which it has a column; service.name outweighs all."""
     spans: dict[AttributeColumn, int] = {}
     for shape, count in blocks:
         for column in shape.attributes:

@@ -28,7 +28,7 @@ _DICTIONARIES = {"RLE_DICTIONARY", "PLAIN_DICTIONARY"}
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What the columns of a block are."""
+    """Names and kinds of the columns of a block."""
 
     names: tuple[str, ...]
     attributes: tuple[AttributeColumn, ...]
@@ -140,7 +140,7 @@ def coded_columns(inputs: Sequence[Input]) -> dict[str, bool]:
 
 
 class Cursor:
-    """How far an input has been read."""
+    """Position in an input of a merge."""
 
     def __init__(self, tables: Iterator[pa.Table]) -> None:
         self._tables = tables
@@ -149,7 +149,7 @@ class Cursor:
 
     @property
     def rows(self) -> int:
-        """How many rows have been read and not taken."""
+        """Number of rows that have been read and not taken."""
         return 0 if self._pending is None else self._pending.num_rows
 
     @property
@@ -181,7 +181,7 @@ class Cursor:
 
 
 def _rows_before(trace_ids: Array, bound: bytes) -> int:
-    """How many of ids in order are less than the bound."""
+    """Counts the ids, which are in order, that are less than the bound."""
     low, high = 0, len(trace_ids)
     while low < high:
         middle = (low + high) // 2

@@ -180,7 +180,7 @@ def _with_types(table: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 class _Facts:
-    """What the index will say of the rows that pass by."""
+    """Collects from the rows that pass by the entry that the index will have."""
 
     def __init__(self) -> None:
         self._spans = 0

@@ -40,12 +40,12 @@ class Merge:
 
     @property
     def spans(self) -> int:
-        """How many spans it reads."""
+        """Number of spans that the merge reads."""
         return sum(block.spans for block in self.inputs)
 
     @property
     def size(self) -> int:
-        """How many bytes it reads."""
+        """Number of bytes that the merge reads."""
         return sum(block.size for block in self.inputs)
 
 
@@ -72,7 +72,7 @@ def plan(blocks: Iterable[Block], now_ns: int, *, settle: bool = False) -> list[
 
 
 def _is_over(blocks: Sequence[Block], now_ns: int) -> bool:
-    """Whether nothing more is likely to arrive for the day of these blocks."""
+    """Returns True where nothing more is likely to arrive for the day of these blocks."""
     if not blocks:
         return False
     midnight = (blocks[0].start_ns // DAY_NS + 1) * DAY_NS
@@ -161,7 +161,7 @@ def _fits(run: Sequence[Block]) -> bool:
 
 
 def _is_worthwhile(run: Sequence[Block]) -> bool:
-    """Whether a run is several blocks, or a fresh one too large to be merged before it is sorted."""
+    """Returns True for a run of several blocks, or of a fresh one too large to be merged before it is sorted."""
     if len(run) > 1:
         return True
     return run[0].level == 0 and (

@@ -19,7 +19,7 @@ _AT_ONCE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """What was removed."""
+    """Counts of removed blocks and bytes."""
 
     blocks: int = 0
     spans: int = 0
