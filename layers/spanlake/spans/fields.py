@@ -36,7 +36,7 @@ def fields(payload: bytes, count: Callable[[], None]) -> Iterator[WireField]:
         if field.wire_type == GROUP:
             field = field._replace(end=_after_group(payload, field, count))
         if field.wire_type == GROUP_END:
-            raise Broken("a group ends that did not begin")
+            raise Broken("unexpected end of a group")
         yield field
         at = field.end
 
@@ -60,7 +60,7 @@ def _field(payload: bytes, start: int) -> WireField:
     tag, value = _read_varint(payload, start)
     number, wire_type = tag >> 3, tag & 7
     if not 0 < number <= _MOST_NUMBER or wire_type > FIXED32:
-        raise Broken(f"there is no field {number} of wire type {wire_type}")
+        raise Broken(f"invalid field {number} of wire type {wire_type}")
     end = value
     if wire_type == DELIMITED:
         size, value = _read_varint(payload, value)
@@ -84,7 +84,7 @@ def _after_group(payload: bytes, group: WireField, count: Callable[[], None]) ->
         if field.wire_type == GROUP:
             inside.append(field.number)
         if field.wire_type == GROUP_END and inside.pop() != field.number:
-            raise Broken("a group ends that did not begin")
+            raise Broken("unexpected end of a group")
     return at
 
 

@@ -52,7 +52,7 @@ class _Room:
         self.limits.check_items(len(payloads))
         room = _Room(self.limits, self.messages - messages, self.size - payloads.nbytes)
         if room.size < 0:
-            raise TooLarge("its values are large and nest deep")
+            raise TooLarge("its values are too large and nested too deep")
         return room
 
 
