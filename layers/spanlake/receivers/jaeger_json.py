@@ -76,7 +76,7 @@ def _resource(found: object) -> bytes:
 def _translated(span: Any, processes: _Processes) -> tuple[bytes, bytes, bytes]:
     """Encode resource, scope and span; raises ValueError for a span that cannot be read."""
     if not isinstance(span, dict):
-        raise ValueError("a span is no object")
+        raise ValueError("a span is not an object")
     trace_id, span_id = json_body.id_(span.get("traceID"), TRACE_ID), json_body.id_(span.get("spanID"), SPAN_ID)
     start = clamped(json_body.integer(span.get("startTime")) * 1000)
     end = clamped(start + json_body.integer(span.get("duration")) * 1000)

@@ -49,7 +49,7 @@ def description(body: bytes, media_type: str) -> str | None:
     if coding := _coding(body):
         return f"the body is compressed with {coding}: send it with Content-Encoding: {coding}"
     if _is_grpc(body):
-        return "the body is a gRPC message with its prefix of 5 bytes: send it to the port for gRPC, or without them"
+        return "the body is a gRPC message with its prefix of 5 bytes: send it to the gRPC port, or without the prefix"
     if _MARKUP.match(body, 0, _LOOKED_AT):
         return "the body is HTML or XML"
     name, right_type = _serialization(body)

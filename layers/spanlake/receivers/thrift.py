@@ -78,7 +78,7 @@ class Reader(ABC):
         """Read bytes behind their length."""
         end = self.length() + self.at
         if not self.at <= end <= len(self.data):
-            self.refuse("a string is longer than what is left")
+            self.refuse("a string is longer than the rest of the message")
         found, self.at = self.data[self.at : end], end
         return found
 
@@ -99,7 +99,7 @@ class Reader(ABC):
         """Skip a value."""
         self._may_skip -= 1
         if depth == 0 or self._may_skip < 0:
-            self.refuse("unknown fields nest too deep, or are too many")
+            self.refuse("unknown fields nested too deep, or too many")
         if type_ in _SKIPS:
             _SKIPS[type_](self)
         elif type_ == STRUCT:
@@ -115,7 +115,7 @@ class Reader(ABC):
                 self.skip(key_type, depth - 1)
                 self.skip(value_type, depth - 1)
         else:
-            self.refuse(f"there is no type {type_}")
+            self.refuse(f"unknown type {type_}")
 
 
 Read = Callable[[Reader], Any]
@@ -362,5 +362,5 @@ class CompactReader(Reader):
 
     def _type(self, compact: int) -> int:
         if compact not in _COMPACT_TYPES:
-            self.refuse(f"there is no type {compact}")
+            self.refuse(f"unknown type {compact}")
         return _COMPACT_TYPES[compact]

@@ -108,8 +108,7 @@ class _Source:
         start = self.position
         if size > MAX_RECORD_BYTES:
             raise MalformedFile(
-                f"at byte {start}: this is no format that can be imported, or a message of {size} bytes "
-                f"(limit: {MAX_RECORD_BYTES}); {_KNOWN}"
+                f"at byte {start}: unknown format, or a message of {size} bytes (limit: {MAX_RECORD_BYTES}); {_KNOWN}"
             )
         message = self.take(size)
         if len(message) < size:
