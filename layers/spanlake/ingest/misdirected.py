@@ -11,7 +11,7 @@ _MINUTE = 60.0  # seconds
 _SIGNALS: Mapping[str, str] = {"logs": "OTEL_LOGS_EXPORTER", "metrics": "OTEL_METRICS_EXPORTER", "profiles": ""}
 """Signals of OpenTelemetry that are not stored, and the variable of its SDKs that chooses their exporter."""
 
-TLS_ADVICE = "no TLS is spoken here: use http:// in the client's endpoint, or insecure, or a proxy in front"
+TLS_ADVICE = "this port does not speak TLS: use http:// in the client's endpoint, or insecure, or a proxy in front"
 HTTP_PATHS = "OTLP is sent to /v1/traces, Zipkin to /api/v2/spans or /api/v1/spans, Jaeger to /api/traces"
 
 

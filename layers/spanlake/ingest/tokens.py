@@ -58,7 +58,7 @@ def _entry(token: str, tenant: object) -> tuple[bytes, str]:
     if len(token) < LEAST_CHARACTERS:
         raise InvalidTokens(f"a token has fewer than {LEAST_CHARACTERS} characters")
     if not isinstance(tenant, str):
-        raise InvalidTokens("the tenant of a token is not a text")
+        raise InvalidTokens("the tenant of a token is not a string")
     try:
         return _digest(token), validate_tenant(tenant)
     except InvalidTenant as error:

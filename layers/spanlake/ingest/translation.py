@@ -45,5 +45,5 @@ def told(error: Exception) -> Exception:
     line.
     """
     if not isinstance(error, MalformedRequest):
-        _log.error("a request could not be decoded", exc_info=error)
+        _log.error("request decoding failed", exc_info=error)
     return error
