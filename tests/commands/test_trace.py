@@ -113,7 +113,7 @@ def test_what_is_odd_about_a_trace(tempo: Tempo, run: Run) -> None:
         └╴? a                    3ms            ███████████████
 
         ⋯ 1 span whose parent is not in the trace.
-        ↻ 2 spans whose ancestors go round in a circle.
+        ↻ 2 spans whose ancestors form a cycle.
         the trace is too large, this is a part of it
         """
     )
