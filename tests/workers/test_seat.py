@@ -98,7 +98,7 @@ def test_who_can_not_be_replaced_time_after_time_is_given_up(tmp_path: Path) -> 
         os.kill(the_worker(), signal.SIGKILL)
         await keeper
 
-    with pytest.raises(GivenUp, match="worker 1 could not be started 3 times in a row: cannot use the directory"):
+    with pytest.raises(GivenUp, match="worker 1 failed to start 3 times in a row: cannot use the directory"):
         run(scene())
 
 
