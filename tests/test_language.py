@@ -1,0 +1,66 @@
+"""Docstrings name their subject: none begins with What, Whether or How."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).parents[1]
+_FOLDERS = ("layers", "functions", "bench", "infra", "scripts", "tests")
+_CLEAN = (
+    *(
+        f"layers/spanlake/{name}"
+        for name in ("commands", "edge", "ingest", "receivers", "serve", "spans", "traceql", "workers")
+    ),
+    *(f"layers/spanlake/{name}.py" for name in ("__init__", "metrics", "options", "times")),
+    "layers/spanlake_layers",
+)
+"""Folders and files that follow the rule."""
+_QUESTION = re.compile(r"\s*(What|Whether|How)\b")
+
+
+def _sources(path: Path) -> Iterator[Path]:
+    """Yield the Python files at a path, which is a file or a folder."""
+    yield from (path,) if path.is_file() else sorted(path.rglob("*.py"))
+
+
+def _docstrings(tree: ast.AST) -> Iterator[ast.Constant]:
+    """Yield the strings that are statements: docstrings, and strings below assignments."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node.value
+
+
+def _questions(source: Path) -> list[str]:
+    """List the docstrings of a file that begin with a question word, with their lines."""
+    found = (text for text in _docstrings(ast.parse(source.read_text())) if _QUESTION.match(str(text.value)))
+    return [f"{source}:{text.lineno}: {str(text.value).strip().splitlines()[0]}" for text in found]
+
+
+@pytest.mark.parametrize("place", _CLEAN)
+def test_docstrings_begin_without_question_words(place: str) -> None:
+    sources = list(_sources(_ROOT / place))
+    assert sources, "the place has been moved: change the list"
+    assert [question for source in sources for question in _questions(source)] == []
+
+
+def test_clean_places_are_in_the_folders_of_the_rule() -> None:
+    assert {place.partition("/")[0] for place in _CLEAN} <= set(_FOLDERS)
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ('"""What is stored."""', 1),
+        ('class A:\n    """How it is."""\n    b = 1\n    """Whether it is."""', 2),
+        ('async def a():\n    """Return what is stored."""', 0),
+        ('a = "What is stored."\nb = 1\n"""However many."""', 0),
+    ],
+    ids=["module", "class_and_attribute", "question_word_within", "other_strings"],
+)
+def test_questions_are_found(tmp_path: Path, text: str, count: int) -> None:
+    source = tmp_path / "source.py"
+    source.write_text(text)
+    assert len(_questions(source)) == count
