@@ -1,4 +1,4 @@
-"""What a process counts and times, as Prometheus reads it."""
+"""Metrics of a process, for Prometheus."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
-# From a tag lookup to the longest query that is allowed, in seconds.
+# From a tag lookup to the longest allowed query, in seconds.
 QUERY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
 @dataclass(frozen=True, slots=True)
 class StoreTotals:
-    """What the index says is live, over all tenants."""
+    """Totals of live blocks in the index, over all tenants."""
 
     blocks: int
     spans: int
@@ -23,10 +23,10 @@ class StoreTotals:
 
 
 class Metrics:
-    """The counters of one process, in a registry of their own; safe to use from any thread."""
+    """The metrics of one process, in their own registry; safe to use from any thread."""
 
     def __init__(self) -> None:
-        # prometheus_client takes some 60 ms to import, which only a process that serves should pay.
+        # Importing prometheus_client takes some 60 ms, which only a serving process should pay.
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
         from prometheus_client.gc_collector import GCCollector
         from prometheus_client.platform_collector import PlatformCollector
@@ -51,30 +51,28 @@ class Metrics:
             "spanlake_ingest_spans_rejected", "Spans that were not stored.", ["reason"], registry=registry
         )
         self._repeated = Counter(
-            "spanlake_ingest_requests_repeated", "Requests that were stored before.", registry=registry
+            "spanlake_ingest_requests_repeated", "Requests that had been stored before.", registry=registry
         )
         self._flight = Gauge(
-            "spanlake_ingest_in_flight_bytes", "Bytes of requests that are read, wait or are stored.", registry=registry
+            "spanlake_ingest_in_flight_bytes", "Bytes of requests being read, queued or stored.", registry=registry
         )
         self._written_blocks = Counter("spanlake_blocks_written", "Blocks written by ingest.", registry=registry)
         self._written_bytes = Counter(
             "spanlake_blocks_written_bytes", "Bytes of the blocks written by ingest.", registry=registry
         )
-        self._merges = Counter("spanlake_compactions", "Merges that compaction has done.", registry=registry)
+        self._merges = Counter("spanlake_compactions", "Merges by compaction.", registry=registry)
         self._lost_merges = Counter(
-            "spanlake_compactions_lost", "Merges that were given up: a block had changed meanwhile.", registry=registry
+            "spanlake_compactions_lost", "Merges abandoned because a block had changed.", registry=registry
         )
         self._quarantined_days = Gauge(
-            "spanlake_quarantined_days", "Days of tenants whose blocks can not be merged.", registry=registry
+            "spanlake_quarantined_days", "Days of tenants whose blocks cannot be merged.", registry=registry
         )
-        self._waiting_blocks = Gauge(
-            "spanlake_blocks_waiting", "Live blocks that no merge has taken yet.", registry=registry
-        )
-        self._merged_blocks = Counter("spanlake_compacted_blocks", "Blocks that were merged.", registry=registry)
+        self._waiting_blocks = Gauge("spanlake_blocks_waiting", "Live blocks not merged yet.", registry=registry)
+        self._merged_blocks = Counter("spanlake_compacted_blocks", "Blocks merged.", registry=registry)
         self._merged_spans = Counter("spanlake_compacted_spans", "Spans in the blocks merged.", registry=registry)
         self._merged_bytes = Counter("spanlake_compacted_bytes", "Bytes of the blocks merged.", registry=registry)
         self._compacted_bytes = Counter(
-            "spanlake_compaction_written_bytes", "Bytes of the blocks that compaction wrote.", registry=registry
+            "spanlake_compaction_written_bytes", "Bytes of blocks written by compaction.", registry=registry
         )
         self._compaction_seconds = Counter("spanlake_compaction_seconds", "Time spent on merges.", registry=registry)
         self._deleted_blocks = Counter(
@@ -88,11 +86,11 @@ class Metrics:
         )
         self._garbage_refused = Counter(
             "spanlake_garbage_refused",
-            "Objects without an index entry that were left in place, each time they were looked at.",
+            "Objects without an index entry that were left in place, counted at each check.",
             registry=registry,
         )
         self._missing_blocks = Counter(
-            "spanlake_missing_blocks", "Live blocks whose objects were missed, each time they were.", registry=registry
+            "spanlake_missing_blocks", "Live blocks with missing objects, counted at each access.", registry=registry
         )
         self._commits = Histogram(
             "spanlake_commit_duration_seconds",
@@ -109,11 +107,11 @@ class Metrics:
         )
 
     def request(self, protocol: str, code: str) -> None:
-        """Count a request to store spans by how it was answered, in the protocol's own codes."""
+        """Count a request to store spans by its status code in the protocol."""
         self._requests.labels(protocol, code).inc()
 
     def received(self, *, spans: int, size: int) -> None:
-        """Count what well-formed requests held; size in bytes."""
+        """Count the content of well-formed requests; size in bytes."""
         self._received_spans.inc(spans)
         self._received_bytes.inc(size)
 
@@ -123,7 +121,7 @@ class Metrics:
             self._rejected_spans.labels(reason).inc(count)
 
     def repeated(self, requests: int) -> None:
-        """Count requests that were answered from memory, because the same had been stored before."""
+        """Count requests that were answered from memory because they had been stored before."""
         self._repeated.inc(requests)
 
     def written(self, *, blocks: int, size: int) -> None:
@@ -132,7 +130,7 @@ class Metrics:
         self._written_bytes.inc(size)
 
     def merged(self, *, blocks: int, spans: int, size: int, written: int, seconds: float) -> None:
-        """Count a merge: the blocks it read, their spans and bytes, and the bytes and time that it took."""
+        """Count a merge: the blocks it read, their spans and bytes, and the bytes and time it took."""
         self._merges.inc()
         self._merged_blocks.inc(blocks)
         self._merged_spans.inc(spans)
@@ -141,15 +139,15 @@ class Metrics:
         self._compaction_seconds.inc(seconds)
 
     def waiting(self, blocks: int) -> None:
-        """Set the number of blocks that are as they came in."""
+        """Set the number of blocks that no merge has taken."""
         self._waiting_blocks.set(blocks)
 
     def quarantined(self, days: int) -> None:
-        """Set the number of tenants' days that compaction leaves alone."""
+        """Set the number of tenants' days that compaction skips."""
         self._quarantined_days.set(days)
 
     def merge_lost(self) -> None:
-        """Count a merge that was given up."""
+        """Count a merge that was abandoned."""
         self._lost_merges.inc()
 
     def deleted(self, reason: str, *, blocks: int, spans: int, size: int) -> None:
@@ -159,11 +157,11 @@ class Metrics:
         self._deleted_bytes.labels(reason).inc(size)
 
     def garbage_refused(self, objects: int) -> None:
-        """Count objects without an entry that were not collected, since they might be data."""
+        """Count objects without an entry that were not collected, as they might be data."""
         self._garbage_refused.inc(objects)
 
     def missing_blocks(self, blocks: int) -> None:
-        """Count live blocks that a query could not read since their objects are gone."""
+        """Count live blocks that a query could not read because their objects are missing."""
         self._missing_blocks.inc(blocks)
 
     @contextmanager
@@ -175,7 +173,7 @@ class Metrics:
 
     @contextmanager
     def time_query(self, endpoint: str) -> Iterator[None]:
-        """Time the answer to a query, whether it succeeds or not; endpoint is a route, never a path with ids."""
+        """Time the answer to a query, including failures; endpoint is a route, never a path with ids."""
         start = perf_counter()
         try:
             yield
@@ -183,39 +181,39 @@ class Metrics:
             self._queries.labels(endpoint).observe(perf_counter() - start)
 
     def observe_flight(self, size: Callable[[], int]) -> None:
-        """Ask for the bytes in flight whenever the metrics are read."""
+        """Read the bytes in flight whenever the metrics are collected."""
         self._flight.set_function(size)
 
     def observe_dropped(self, datagrams: Callable[[], Mapping[str, int]]) -> None:
-        """Ask for the datagrams that were dropped, by protocol, whenever the metrics are read."""
+        """Read the dropped datagrams, by protocol, whenever the metrics are collected."""
         self._registry.register(_DroppedCollector(datagrams))
 
     def observe_store(self, totals: Callable[[], StoreTotals | None]) -> None:
-        """Ask for these totals whenever the metrics are read; None where the storage does not tell."""
+        """Read the totals whenever the metrics are collected; None where the storage does not answer."""
         self._registry.register(_StoreCollector(totals))
 
     def collect(self) -> "Iterable[Metric]":
-        """All metrics as they are now."""
+        """Return all metrics with their current values."""
         return self._registry.collect()
 
     def expose(self) -> tuple[bytes, str]:
-        """All metrics in the Prometheus text format, and its content type."""
+        """Return all metrics in the Prometheus text format, and its content type."""
         from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
         return generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4
 
 
 class _DroppedCollector:
-    """What the kernel counts, taken at the time of reading."""
+    """A collector of the kernel's counters, read at the time of collection."""
 
     def __init__(self, datagrams: Callable[[], Mapping[str, int]]) -> None:
         self._datagrams = datagrams
 
     def collect(self) -> Iterable["Metric"]:
-        """The counters of this moment."""
+        """Yield the current counters."""
         from prometheus_client.metrics_core import CounterMetricFamily
 
-        about = "Datagrams that the kernel dropped, since they were not read in time."
+        about = "Datagrams dropped by the kernel because its buffer was full."
         family = CounterMetricFamily("spanlake_udp_datagrams_dropped", about, labels=["protocol"])
         for protocol, count in self._datagrams().items():
             family.add_metric([protocol], count)
@@ -223,17 +221,17 @@ class _DroppedCollector:
 
 
 class _StoreCollector:
-    """Gauges of what is stored, taken at the time of reading."""
+    """A collector of gauges of the store, read at the time of collection."""
 
     def __init__(self, totals: Callable[[], StoreTotals | None]) -> None:
         self._totals = totals
 
     def describe(self) -> Iterable["Metric"]:
-        """Nothing, so that registering does not ask the index."""
+        """Return nothing, so that registering does not read the index."""
         return ()
 
     def collect(self) -> Iterable["Metric"]:
-        """The gauges of this moment."""
+        """Yield the current gauges."""
         from prometheus_client.metrics_core import GaugeMetricFamily
 
         totals = self._totals()

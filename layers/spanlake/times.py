@@ -1,4 +1,4 @@
-"""Points in time as people and clients write them: Unix time in any unit, told apart by its size, or RFC 3339."""
+"""Parses points in time: Unix time in any unit, recognized by its magnitude, or RFC 3339."""
 
 import re
 from datetime import datetime
@@ -9,18 +9,18 @@ _NUMBER = re.compile(r"([+-]?)([0-9]{1,19})(?:\.([0-9]{1,9}))?", re.ASCII)
 _RFC3339 = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,9})\d*)?([Zz]|[+\- ]\d\d:?\d\d)", re.ASCII
 )
-# The size that a number of a unit stays below, and the unit in nanoseconds. Seconds reach to the year 5138; the other
-# units begin in 1973.
+# Upper bound of numbers in a unit, and the unit in nanoseconds. Seconds reach to the year 5138; the other units begin
+# in 1973.
 _UNITS = ((10**11, SECOND_NS), (10**14, 1_000_000), (10**17, 1000), (10**19, 1))
 
 
 def parse_time(text: str) -> int | None:
-    """Returns Unix nanoseconds, not bounded; None where the text is no time."""
+    """Parse a time to Unix nanoseconds, not bounded; None for any other text."""
     return unix_time(text) if _NUMBER.fullmatch(text) else _rfc3339(text)
 
 
 def unix_time(text: str) -> int | None:
-    """Returns Unix nanoseconds of a number of s, ms, us or ns; None of other text."""
+    """Parse a number of s, ms, us or ns to Unix nanoseconds; None for any other text."""
     found = _NUMBER.fullmatch(text)
     if found is None:
         return None

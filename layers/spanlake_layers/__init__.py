@@ -1,4 +1,4 @@
-"""Makes Lambda layers: which packages are in them, of which wheels, and what is left out to save room.
+"""Builds Lambda layers: the packages in each, their wheels, and the files left out to save space.
 
-What is in the image of the edge is chosen and trimmed in the same ways.
+The image of the edge is built and trimmed by the same modules.
 """

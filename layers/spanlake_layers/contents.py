@@ -1,20 +1,20 @@
-"""What is in which layer, and what of it no function needs."""
+"""Contents of the layers, and the files that no function needs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 SERVICES = ("athena", "dynamodb", "glue", "s3", "secretsmanager", "sts")
-"""The services of AWS that functions call; botocore knows no others in a layer."""
+"""AWS services that functions call; botocore has no others in a layer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One layer: the requirements whose wheels, and those that they need, are in it."""
+    """A layer: the requirements whose wheels, with their dependencies, are in it."""
 
     name: str
     requirements: Sequence[str]
-    spanlake: bool = False  # whether spanlake itself is in it
-    above: "Layer | None" = None  # a layer that is always there too, whose packages need not be in this one
+    spanlake: bool = False  # True if spanlake itself is in it
+    above: "Layer | None" = None  # a layer that is always present too, whose packages are left out of this one
 
 
 COMMON = Layer(
@@ -70,7 +70,7 @@ UNUSED: Mapping[str, Sequence[str]] = {
         "pyarrow/libarrow_python_flight.*",
         "pyarrow/libarrow_s3.*",
     ),
-    # A wheel has no links: what is linked to by several names is there as often. Libraries ask for the middle one.
+    # A wheel has no links: a library with several names is there several times. Libraries load the middle name.
     "copies of libraries": ("pyarrow/libarrow_python*.so", "pyarrow/libarrow*.so.*.*.*"),
     "the second viewer of API documents": ("fastapi_offline/static/redoc*",),
     "other faces of DuckDB": ("adbc_driver_duckdb", "duckdb/experimental"),
@@ -83,7 +83,7 @@ UNUSED: Mapping[str, Sequence[str]] = {
         "aws_lambda_powertools/utilities/validation",
     ),
 }
-"""Patterns of paths below ``python`` by why they go."""
+"""Patterns of paths below ``python``, by the reason for their removal."""
 
 SERVICE_DATA = ("botocore/data/*",)
-"""Folders of which those of SERVICES are kept."""
+"""Folders in which only the data of SERVICES is kept."""

@@ -1,6 +1,6 @@
-"""What of the lock file is in the edge's image: ``python -m spanlake_layers.image``, run in ``layers``, writes it down.
+"""Selects the locked packages of the edge's image: run ``python -m spanlake_layers.image`` in ``layers`` to write them.
 
-The image is built where nothing is installed that could be asked for what needs what, so that is done beforehand.
+The image is built where no package metadata is installed, so that dependencies are resolved beforehand.
 """
 
 import tomllib
@@ -14,12 +14,12 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "infra" / "edge"
 
 _TARGETS = (Target("aarch64"), Target("x86_64"))
-_STORAGE = ("boto3",)  # of the extra aws; the other half of it is for queries
+_STORAGE = ("boto3",)  # of the extra aws; its other half is for queries
 _HEAD = "# Of requirements.lock, by `make lock`: {}\n"
 
 
 def files() -> dict[Path, str]:
-    """The contents of the files that the image is built with."""
+    """Return the contents of the files from which the image is built."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     about = project["project"]
     running = (*about["dependencies"], *about["optional-dependencies"]["edge"], *_STORAGE)
@@ -36,7 +36,7 @@ def _selected(about: str, requirements: Iterable[str]) -> str:
 
 
 def main() -> None:
-    """Write them."""
+    """Write the files."""
     for file, text in files().items():
         file.write_text(text)
 

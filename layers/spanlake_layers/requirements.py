@@ -1,4 +1,4 @@
-"""Which locked packages a layer, or anything else that runs on a certain target, is made of."""
+"""Resolves the locked packages of a layer, or of any other target."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -17,13 +17,13 @@ _LOCKED = re.compile(r"^(?P<name>[a-z0-9.-]+)==[^\n]*(?:\n    [^\n]*)*", re.MULT
 
 
 def packages(layer: Layer, target: Target) -> frozenset[str]:
-    """The names of all packages in a layer, as the metadata of the installed ones has it."""
+    """Return the names of all packages in a layer, according to the metadata of the installed ones."""
     found = closure(layer.requirements, target)
     return found - packages(layer.above, target) if layer.above else found
 
 
 def closure(requirements: Iterable[str], target: Target) -> frozenset[str]:
-    """The names of all packages that these requirements need there, as the metadata of the installed ones has it."""
+    """Return the names of all packages that these requirements need on the target, by the installed metadata."""
     environment = {**default_environment(), **target.markers}
     waiting = [Requirement(text) for text in requirements]
     seen: set[tuple[str, str]] = set()
@@ -37,7 +37,7 @@ def closure(requirements: Iterable[str], target: Target) -> frozenset[str]:
 
 
 def locked(names: Iterable[str], lock: Path) -> str:
-    """What a lock file says of these packages, hashes and all; raises KeyError for one that is not in it."""
+    """Return the lines of a lock file for these packages, with hashes; raises KeyError for a missing package."""
     entries = {match["name"]: match[0] for match in _LOCKED.finditer(lock.read_text())}
     return "".join(f"{entries[name]}\n" for name in sorted(names))
 

@@ -1,4 +1,4 @@
-"""What botocore knows of services: it reads all of it when a client is made, of which a good part is for people."""
+"""Trims botocore's data on services: it reads all of it when a client is made, and much of it is documentation."""
 
 import gzip
 import json
@@ -11,7 +11,7 @@ _DATA = Path("botocore", "data")
 
 
 def slim(folder: Path) -> None:
-    """Leave out the documentation of services, and where those that are never called have their endpoints."""
+    """Remove the documentation of services, and the endpoints of services that are never called."""
     for packed in (folder / _DATA).glob("*/*/*.json.gz"):
         _write(packed.with_suffix(""), _bare(json.loads(gzip.decompress(packed.read_bytes()))))
         packed.unlink()
@@ -23,7 +23,7 @@ def slim(folder: Path) -> None:
 
 
 def _bare(node: Any) -> Any:
-    """A model whose documentation is empty, and not missing, since botocore looks for it in places."""
+    """Return a model with empty documentation; it is not removed, since botocore reads it in places."""
     if isinstance(node, list):
         return [_bare(each) for each in node]
     if not isinstance(node, dict):

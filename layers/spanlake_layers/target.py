@@ -1,4 +1,4 @@
-"""Where a layer runs: which machine, and which Python."""
+"""Target of a layer: machine and Python version."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class Target:
 
     @property
     def markers(self) -> Mapping[str, str]:
-        """What environment markers of requirements see there."""
+        """Values of environment markers of requirements on the target."""
         return {
             "platform_machine": self.machine,
             "platform_system": "Linux",
@@ -30,7 +30,7 @@ class Target:
 
     @property
     def pip_options(self) -> list[str]:
-        """How pip is told to look for wheels of this target."""
+        """Options for pip to select wheels of this target."""
         glibc = range(_NEWEST_GLIBC, _OLDEST_GLIBC - 1, -1)
         platforms = [*(f"manylinux_2_{minor}_{self.machine}" for minor in glibc), f"manylinux2014_{self.machine}"]
         tags = [f"cp{self.python.replace('.', '')}", "abi3", "none"]

@@ -1,6 +1,6 @@
-"""Leaves out of a layer what no function needs, so that all layers of one together stay below Lambda's 250 MB.
+"""Removes files that no function needs from a layer, so that the layers of a function stay below Lambda's 250 MB.
 
-``python -m spanlake_layers.trim FOLDER`` does the same to any folder of packages.
+``python -m spanlake_layers.trim FOLDER`` trims any other folder of packages.
 """
 
 import shutil
@@ -11,7 +11,7 @@ from spanlake_layers.contents import SERVICE_DATA, SERVICES, UNUSED
 
 
 def trim(folder: Path) -> None:
-    """Remove from a layer's ``python`` folder what UNUSED names, and what botocore knows of other services."""
+    """Remove the files in UNUSED from a layer's ``python`` folder, and botocore's data on other services."""
     unused = [path for patterns in UNUSED.values() for pattern in patterns for path in folder.glob(pattern)]
     others = [path for pattern in SERVICE_DATA for path in folder.glob(pattern) if path.is_dir()]
     for path in (*unused, *(path for path in others if path.name not in SERVICES)):
@@ -19,7 +19,7 @@ def trim(folder: Path) -> None:
 
 
 def size_by_package(folder: Path) -> dict[str, int]:
-    """The bytes of what is directly below a folder, the largest first."""
+    """Return the sizes in bytes of the entries directly below a folder, the largest first."""
     sizes = {path.name: _size(path) for path in folder.iterdir()}
     return dict(sorted(sizes.items(), key=lambda item: -item[1]))
 

@@ -1,4 +1,4 @@
-"""Wheels: fetched once, by the hashes of the lock file, and unpacked into a folder."""
+"""Downloads wheels once, checked against the hashes of the lock file, and unpacks them into a folder."""
 
 import hashlib
 import os
@@ -14,14 +14,14 @@ _QUIET = ("--disable-pip-version-check", "--no-input", "--quiet")
 
 
 def cache_folder() -> Path:
-    """Where wheels are kept from one build to the next."""
+    """Return the folder in which wheels are kept between builds."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "spanlake" / "wheels"
 
 
 def unpack(requirements: str, target: Target, folder: Path) -> None:
-    """Unpack what a lock file names into a folder, without compiling; raises CalledProcessError.
+    """Unpack the packages of a lock file into a folder, without compiling; raises CalledProcessError.
 
-    Everything is checked against the hashes, also what is in the cache.
+    All wheels are checked against the hashes, including cached ones.
     """
     key = hashlib.sha256(f"{target}\n{requirements}".encode()).hexdigest()[:32]
     wheels = cache_folder() / key

@@ -98,7 +98,7 @@ def test_backup_lists_selects_and_verifies_snapshots(data: Path, tmp_path: Path)
     first = run("backup", backup, "--data", data).stdout.partition(":")[0]
     second = run("backup", backup, "--data", data).stdout.partition(":")[0]
     assert [line.split()[0] for line in run("restore", backup, "--list").stdout.splitlines()] == [first, second]
-    assert f"in {first} are what was saved" in run("restore", backup, "--verify", "--snapshot", first).stdout
+    assert f"in {first} match their digests" in run("restore", backup, "--verify", "--snapshot", first).stdout
     for block in (backup / "spans").rglob("*.parquet"):
         block.write_bytes(block.read_bytes()[:-1] + b"!")
     result = run("restore", backup, "--verify")

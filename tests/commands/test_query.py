@@ -253,7 +253,7 @@ def test_query_escapes_control_characters_in_errors(tempo: Tempo, run: Run) -> N
     [
         (("--since", "soon"), "invalid --since: soon is not a duration"),
         (("--since", "0s"), "invalid --since: 0s is not a duration"),
-        (("--since", "1h", "--start", "12"), "--since and --start say the same thing twice"),
+        (("--since", "1h", "--start", "12"), "--since and --start exclude each other"),
         (("--start", "yesterday"), "invalid --start: yesterday is neither a time"),
         (("--start", "20", "--end", "20"), "the time range is empty"),
         (("--step", "x"), "invalid --step: x is not a duration"),

@@ -113,7 +113,7 @@ def test_trace_reports_orphans_and_other_oddities(tempo: Tempo, run: Run) -> Non
         └╴? a                    3ms            ███████████████
 
         ⋯ 1 span whose parent is not in the trace.
-        ↻ 2 spans whose ancestors go round in a circle.
+        ↻ 2 spans whose ancestors form a cycle.
         the trace is too large, this is a part of it
         """
     )

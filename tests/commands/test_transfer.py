@@ -267,7 +267,7 @@ def test_import_rejects_unknown_format(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(base64.b64encode(b"something else, of some length"))
     result = run("import", tmp_path / "file", "--data", tmp_path / "data")
     assert result.exit_code == 2
-    assert "no format that can be imported" in result.stderr
+    assert "unknown format" in result.stderr
     index = SqliteIndex(tmp_path / "data" / "index.sqlite")
     assert by_day(index.summary()) == []
     index.close()

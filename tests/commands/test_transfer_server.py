@@ -72,7 +72,7 @@ def test_export_from_server_refuses_incomplete_traces(
     tempo.answers(trace_answer(traces("a"), "the trace exceeds the maximum size"))
     result = run("export", tmp_path / "out", "--url", tempo.url, "--start", 5, "--end", 6)
     assert result.exit_code == 2
-    assert "is not whole: the trace exceeds the maximum size" in result.stderr
+    assert "is incomplete: the trace exceeds the maximum size" in result.stderr
     assert not (tmp_path / "out").exists()
 
 

@@ -45,7 +45,7 @@ def test_tokens_find_tenant_of_authorization_header(authorization: str, tenant: 
         ("[]", "not a JSON object"),
         (json.dumps(dict.fromkeys(map(str, range(10_001)), "shop")), "at most 10000"),
         ('{"too-short": "shop"}', "fewer than 16"),
-        (json.dumps({SHOP: 1}), "not a text"),
+        (json.dumps({SHOP: 1}), "not a string"),
         (json.dumps({SHOP: "a b"}), "unsupported character"),
     ],
 )

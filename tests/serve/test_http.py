@@ -95,7 +95,7 @@ def test_client_that_closes_its_side_within_a_request_is_disconnected(server: Sp
 @pytest.mark.parametrize(
     ("first", "event", "answer"),
     [
-        (PREFACE, "connection refused, gRPC sent to a port for HTTP", b"OTLP over gRPC is sent to port %d"),
+        (PREFACE, "connection refused, gRPC sent to an HTTP port", b"OTLP over gRPC is sent to port %d"),
         (b"\x16\x03\x01\x02\x00\x01", "connection refused, TLS sent to a port without", b""),
         (b"\x00\x01\x02", "request refused, not HTTP/1.1", b"HTTP/1.1 400 "),
     ],

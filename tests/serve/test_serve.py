@@ -69,8 +69,8 @@ def test_server_reads_settings_from_environment(tmp_path: Path, variable: str, v
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (("--port-offset", "70000"), "a port offset is from 0 to 9857, not 70000"),
-        (("--port-offset", "-1"), "a port offset is from 0 to 9857, not -1"),
+        (("--port-offset", "70000"), "invalid port offset 70000: it must be from 0 to 9857"),
+        (("--port-offset", "-1"), "invalid port offset -1: it must be from 0 to 9857"),
         (("--listen", "203.0.113.1"), "cannot listen on 203.0.113.1:"),
         (("--listen", "no such host"), "cannot listen on no such host:"),
         (("--max-request-bytes", "1GiB"), "are too few for requests of 1073741824 bytes"),

@@ -397,7 +397,7 @@ def test_decode_replaces_deeper_values(depth: int) -> None:
 
 def test_decode_refuses_values_that_are_deep_and_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("spanlake.spans.rest._MOST_BYTES", 10_000)
-    with pytest.raises(MalformedRequest, match="large and nest deep"):
+    with pytest.raises(MalformedRequest, match="too large and nested too deep"):
         decode([nested(100)])
 
 

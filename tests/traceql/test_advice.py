@@ -26,7 +26,7 @@ from spanlake.traceql.advice import advice
         ("{ .a = 1 & .b = 2 }", "joined with `&&`"),
         ("{ .a = 1, .b = 2 }", "joined with `&&`"),
         ("{ .a = 1 OR .b = 2 }", "joined with `||`"),
-        ("{ NOT .a = 1 }", "denied by `!`"),
+        ("{ NOT .a = 1 }", "negated by `!`"),
         ("{ name ILIKE `x` }", "regular expression"),
         ("{ name startsWith `x` }", "regular expression"),
         ("{ name in (`x`, `y`) }", "`||`"),

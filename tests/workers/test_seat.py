@@ -98,7 +98,7 @@ def test_worker_that_repeatedly_fails_to_start_is_given_up(tmp_path: Path) -> No
         os.kill(the_worker(), signal.SIGKILL)
         await keeper
 
-    with pytest.raises(GivenUp, match="worker 1 could not be started 3 times in a row: cannot use the directory"):
+    with pytest.raises(GivenUp, match="worker 1 failed to start 3 times in a row: cannot use the directory"):
         run(scene())
 
 

@@ -55,7 +55,7 @@ def test_killed_worker_loses_nothing_and_is_replaced(start_edge: StartEdge, star
             assert dead not in edge.worker_pids()
     assert clients.surprises == []
     assert edge.stop() == 0
-    (first, second) = [event for event in edge.events() if event["event"] == "a worker has ended and is replaced"]
+    (first, second) = [event for event in edge.events() if event["event"] == "worker ended, replacement started"]
     assert first["status"] == second["status"] == -9
     stored = sum(day["spans"] for day in json.loads(server.get("/status").body)["store"])
     assert stored >= len(clients.acknowledged)

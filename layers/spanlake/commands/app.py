@@ -1,4 +1,4 @@
-"""The commands' names, arguments and options. What they do is imported when they run, so that --help is quick."""
+"""Names, arguments and options of the commands; their modules are imported when they run, for a quick --help."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,15 +17,15 @@ _Headers = Annotated[
     list[str] | None,
     typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="Header to send, as for a token; repeatable."),
 ]
-_Timeout = Annotated[float, typer.Option(metavar="SECONDS", min=0.001, help="How long the answer may take.")]
+_Timeout = Annotated[float, typer.Option(metavar="SECONDS", min=0.001, help="Time limit for the answer.")]
 _Data = Annotated[Path, typer.Option(envvar="SPANLAKE_DATA", help="Directory that holds blocks and index.")]
 _Objects = Annotated[
-    str, typer.Option(envvar="SPANLAKE_OBJECTS", metavar="URL", help="Blocks, s3://bucket/prefix; else in DIR.")
+    str, typer.Option(envvar="SPANLAKE_OBJECTS", metavar="URL", help="URL of blocks, s3://bucket/prefix; default DIR.")
 ]
 _Index = Annotated[
-    str, typer.Option(envvar="SPANLAKE_INDEX", metavar="URL", help="Index, dynamodb://table; else in DIR.")
+    str, typer.Option(envvar="SPANLAKE_INDEX", metavar="URL", help="URL of index, dynamodb://table; default DIR.")
 ]
-_AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as the server gives it.")]
+_AsJson = Annotated[bool, typer.Option("--json", help="Print the server's answer unchanged.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -39,14 +39,14 @@ def register(app: typer.Typer) -> None:
     app_transfer.register(app)
 
 
-def query(  # noqa: PLR0913 - one for each option
+def query(  # noqa: PLR0913 - a parameter for each option
     traceql: Annotated[str, typer.Argument(metavar="TRACEQL", help="The query, as in '{ status = error }'.")],
     *,
-    since: Annotated[str, typer.Option(metavar="AGE", help="How far back to look, as in 15m or 7d; else 1h.")] = "",
-    start: Annotated[str, typer.Option(metavar="TIME", help="From when, as 2026-11-22T12:30 or Unix seconds.")] = "",
-    end: Annotated[str, typer.Option(metavar="TIME", help="Until when; else now.")] = "",
-    limit: Annotated[int, typer.Option(metavar="N", min=1, help="Most traces to find.")] = 20,
-    spss: Annotated[int, typer.Option(metavar="N", min=0, help="Most spans to show of each matched set.")] = 3,
+    since: Annotated[str, typer.Option(metavar="AGE", help="Age of the oldest spans, as 15m; default 1h.")] = "",
+    start: Annotated[str, typer.Option(metavar="TIME", help="Start, as 2026-11-22T12:30 or Unix seconds.")] = "",
+    end: Annotated[str, typer.Option(metavar="TIME", help="End; default now.")] = "",
+    limit: Annotated[int, typer.Option(metavar="N", min=1, help="Limit on traces.")] = 20,
+    spss: Annotated[int, typer.Option(metavar="N", min=0, help="Limit on spans shown of each set.")] = 3,
     step: Annotated[str, typer.Option(metavar="AGE", help="Time between points of a metrics query.")] = "",
     as_json: _AsJson = False,
     url: _Url = _DEFAULT_URL,
@@ -56,7 +56,7 @@ def query(  # noqa: PLR0913 - one for each option
 ) -> None:
     """Find traces with TraceQL, or compute time series with a metrics query.
 
-    Exits with 0 when something was found, 1 when nothing was, 2 when there is no answer.
+    Exits with 0 when something was found, 1 when nothing was found, 2 on an error.
     """
     from spanlake.commands.ask.connection import connect
     from spanlake.commands.ask.times import step_seconds, time_range
@@ -68,11 +68,11 @@ def query(  # noqa: PLR0913 - one for each option
         run(connect(url, tenant, headers or (), timeout), question, as_json=as_json)
 
 
-def trace(  # noqa: PLR0913 - one for each option
+def trace(  # noqa: PLR0913 - a parameter for each option
     trace_id: Annotated[str, typer.Argument(metavar="ID", help="Trace id in hex.")],
     *,
-    attributes: Annotated[bool, typer.Option("--attributes", "-a", help="Print all there is to each span.")] = False,
-    max_spans: Annotated[int, typer.Option(metavar="N", min=0, help="Most spans to print; 0 prints all.")] = 1000,
+    attributes: Annotated[bool, typer.Option("--attributes", "-a", help="Print attributes, events and links.")] = False,
+    max_spans: Annotated[int, typer.Option(metavar="N", min=0, help="Limit on spans; 0 prints all.")] = 1000,
     as_json: _AsJson = False,
     url: _Url = _DEFAULT_URL,
     tenant: _Tenant = "",
@@ -81,7 +81,7 @@ def trace(  # noqa: PLR0913 - one for each option
 ) -> None:
     """Print a trace as a waterfall.
 
-    Exits with 0 when there is such a trace, 1 when there is none, 2 when there is no answer.
+    Exits with 0 when the trace exists, 1 when it does not, 2 on an error.
     """
     from spanlake.commands.ask.connection import connect
     from spanlake.commands.trace import Wanted, run
@@ -94,16 +94,16 @@ def trace(  # noqa: PLR0913 - one for each option
 def status(
     *,
     data: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Look into this data directory instead of asking a server.")
+        Path | None, typer.Option(metavar="DIR", help="Data directory to read instead of a server.")
     ] = None,
     as_json: _AsJson = False,
     url: _Url = _DEFAULT_URL,
     headers: _Headers = None,
     timeout: _Timeout = _DEFAULT_TIMEOUT_SECONDS,
 ) -> None:
-    """Tell what is stored: blocks, spans and bytes by tenant and day.
+    """Show what is stored: blocks, spans and bytes by tenant and day.
 
-    Exits with 0 when something is stored, 1 when nothing is, 2 when there is no answer.
+    Exits with 0 when something is stored, 1 when nothing is stored, 2 on an error.
     """
     from spanlake.commands.ask.connection import connect
     from spanlake.commands.status import in_directory, of_server, run
@@ -119,7 +119,7 @@ def compact(
     objects: _Objects = "",
     index: _Index = "",
 ) -> None:
-    """Merge blocks into few large ones right away, also while a server runs on them."""
+    """Merge blocks into few large ones at once, also while a server runs on them."""
     from spanlake.commands.compact import run
 
     with failures_reported():
@@ -131,11 +131,11 @@ def reindex(
     data: _Data = Path("data"),
     objects: _Objects = "",
     index: _Index = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be done, and do nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, change nothing.")] = False,
 ) -> None:
     """Rebuild the index from the blocks: add those without an entry, also while a server runs on them.
 
-    Exits with 0 when the index is whole, 2 when blocks are damaged or missing.
+    Exits with 0 when the index is complete, 2 when blocks are damaged or missing.
     """
     from spanlake.commands.reindex import run
 
@@ -149,12 +149,12 @@ def verify(
     objects: _Objects = "",
     index: _Index = "",
     quarantine: Annotated[
-        bool, typer.Option("--quarantine", help="Set damaged blocks aside, so that all others are served.")
+        bool, typer.Option("--quarantine", help="Move damaged blocks out of the store, so that all others are served.")
     ] = False,
 ) -> None:
     """Read every block and compare it with its checksums and the index.
 
-    Exits with 0 when all is well, 2 when blocks are damaged or missing.
+    Exits with 0 when all blocks are intact, 2 when blocks are damaged or missing.
     """
     from spanlake.commands.verify import run
 

@@ -1,4 +1,4 @@
-"""Names and options of the commands that hand out spans and take them back: blocks, export, import, backup, restore."""
+"""Names and options of the commands that export and import data: blocks, export, import, backup, restore."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -11,17 +11,17 @@ from spanlake.config import InvalidSetting, parse_age
 
 _Data = Annotated[Path, typer.Option(envvar="SPANLAKE_DATA", help="Directory that holds blocks and index.")]
 _Objects = Annotated[
-    str, typer.Option(envvar="SPANLAKE_OBJECTS", metavar="URL", help="Blocks, s3://bucket/prefix; else in DIR.")
+    str, typer.Option(envvar="SPANLAKE_OBJECTS", metavar="URL", help="URL of blocks, s3://bucket/prefix; default DIR.")
 ]
 _Index = Annotated[
-    str, typer.Option(envvar="SPANLAKE_INDEX", metavar="URL", help="Index, dynamodb://table; else in DIR.")
+    str, typer.Option(envvar="SPANLAKE_INDEX", metavar="URL", help="URL of index, dynamodb://table; default DIR.")
 ]
 _Headers = Annotated[
     list[str] | None,
     typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="Header to send with --url; repeatable."),
 ]
 _TIMEOUT_SECONDS = 60.0
-_Tenant = Annotated[str, typer.Option(metavar="NAME", help="Tenant whose spans they are.")]
+_Tenant = Annotated[str, typer.Option(metavar="NAME", help="Tenant of the spans.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -42,32 +42,32 @@ def _age(text: str) -> timedelta | None:
 
 def blocks(
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print all there is to each block, as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all properties of each block, as JSON.")] = False,
     as_sql: Annotated[
-        bool, typer.Option("--sql", help="Print a statement for DuckDB: it makes a view `spans`.")
+        bool, typer.Option("--sql", help="Print a statement for DuckDB that makes a view `spans`.")
     ] = False,
     output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Replace this file by it, in one step, instead of printing.")
+        Path | None, typer.Option(metavar="FILE", help="File to replace atomically, instead of printing.")
     ] = None,
-    tenant: Annotated[str, typer.Option(metavar="NAME", help="Tenant whose blocks they are; else of all.")] = "",
+    tenant: Annotated[str, typer.Option(metavar="NAME", help="Tenant of the blocks; default all tenants.")] = "",
     data: _Data = Path("data"),
     objects: _Objects = "",
     index: _Index = "",
 ) -> None:
-    """List the live blocks, one URI a line, for programs that read Parquet files.
+    """List the live blocks, a URI on each line, for programs that read Parquet files.
 
-    Exits with 0 when there are blocks, 1 when there are none, 2 when it failed.
+    Exits with 0 when there are blocks, 1 when there are none, 2 on an error.
     """
     from spanlake.commands.blocks import Form, run
     from spanlake.commands.errors import InvalidOption
 
     with failures_reported():
         if as_json and as_sql:
-            raise InvalidOption("--json and --sql are two forms of one list: give one of them")
+            raise InvalidOption("--json and --sql exclude each other: give one of them")
         run(data, objects, index, tenant, Form.JSON if as_json else Form.SQL if as_sql else Form.LINES, output)
 
 
-def export(  # noqa: PLR0913 - one for each option
+def export(  # noqa: PLR0913 - a parameter for each option
     file: Annotated[
         str, typer.Argument(metavar="FILE", help="File to write; .gz and .zst compress it; - is standard output.")
     ],
@@ -76,12 +76,12 @@ def export(  # noqa: PLR0913 - one for each option
         str, typer.Option("--format", metavar="json|proto", help="Format, as the Collector's file exporter has it.")
     ] = "json",
     traceql: Annotated[str, typer.Option("--query", "-q", metavar="TRACEQL", help="Only traces that match.")] = "",
-    since: Annotated[str, typer.Option(metavar="AGE", help="How far back to look, as in 15m or 7d; else all.")] = "",
-    start: Annotated[str, typer.Option(metavar="TIME", help="From when, as 2026-11-22T12:30 or Unix seconds.")] = "",
-    end: Annotated[str, typer.Option(metavar="TIME", help="Until when.")] = "",
+    since: Annotated[str, typer.Option(metavar="AGE", help="Age of the oldest spans, as 7d; default all.")] = "",
+    start: Annotated[str, typer.Option(metavar="TIME", help="Start, as 2026-11-22T12:30 or Unix seconds.")] = "",
+    end: Annotated[str, typer.Option(metavar="TIME", help="End; default now.")] = "",
     tenant: _Tenant = "single-tenant",
     url: Annotated[
-        str, typer.Option(metavar="URL", help="Server of the Tempo API to export from, any; else the store.")
+        str, typer.Option(metavar="URL", help="Server of the Tempo API to export from; default the store.")
     ] = "",
     headers: _Headers = None,
     data: _Data = Path("data"),
@@ -90,7 +90,7 @@ def export(  # noqa: PLR0913 - one for each option
 ) -> None:
     """Write spans to a file as OTLP, in JSON lines or protobuf, also while a server runs.
 
-    Exits with 0 when spans were written, 1 when there were none, 2 when it failed.
+    Exits with 0 when spans were written, 1 when there were none, 2 on an error.
     """
     from spanlake.commands.errors import InvalidOption
     from spanlake.commands.export_file import FileFormat
@@ -109,7 +109,7 @@ def export(  # noqa: PLR0913 - one for each option
             run(data, objects, index, wanted, file, form)
 
 
-def import_(  # noqa: PLR0913 - one for each option
+def import_(  # noqa: PLR0913 - a parameter for each option
     files: Annotated[list[str], typer.Argument(metavar="FILE…", help="Files with spans; - is standard input.")],
     *,
     tenant: _Tenant = "single-tenant",
@@ -119,11 +119,11 @@ def import_(  # noqa: PLR0913 - one for each option
             parser=_age,
             envvar="SPANLAKE_RETENTION",
             metavar="AGE",
-            help="How long spans are kept, as in 14d; older ones are refused; 0 takes any age.",
+            help="Retention, as in 14d; older spans are rejected; 0 accepts any age.",
         ),
     ] = "0",  # type: ignore[assignment]
     url: Annotated[
-        str, typer.Option(metavar="URL", help="Server to send them to, its port of OTLP over HTTP; else the store.")
+        str, typer.Option(metavar="URL", help="Server to send spans to, its port of OTLP/HTTP; default the store.")
     ] = "",
     headers: _Headers = None,
     data: _Data = Path("data"),
@@ -132,8 +132,8 @@ def import_(  # noqa: PLR0913 - one for each option
 ) -> None:
     """Store spans of files: OTLP in protobuf or JSON, Jaeger's JSON, Tempo's JSON, compressed or not.
 
-    A file that is imported again is stored once. Exits with 0 when spans were stored, 1 when there were none, 2 when
-    something could not be read.
+    A file that is imported again is stored once. Exits with 0 when spans were stored, 1 when there were none, 2 when a
+    file or record could not be read.
     """
     from spanlake.commands.ask.connection import connect
     from spanlake.commands.import_spans import Target, run, run_to_server
@@ -154,16 +154,16 @@ def import_(  # noqa: PLR0913 - one for each option
 
 
 def backup(
-    place: Annotated[str, typer.Argument(metavar="DIR|s3://…", help="Where the backup is, or is to be.")],
+    place: Annotated[str, typer.Argument(metavar="DIR|s3://…", help="Directory or URL of the backup.")],
     *,
     keep: Annotated[int, typer.Option(metavar="N", min=0, help="Snapshots to keep, the newest; 0 keeps all.")] = 0,
     data: _Data = Path("data"),
     objects: _Objects = "",
     index: _Index = "",
 ) -> None:
-    """Add a snapshot of all that is stored to a backup, also while a server runs. Copies only what is new.
+    """Add a snapshot of the store to a backup, also while a server runs. Copies new blocks only.
 
-    Exits with 0 when all is saved, 2 when it failed or some blocks are damaged; the others are saved then.
+    Exits with 0 when all blocks are saved, 2 on an error or when some blocks are damaged; the others are saved then.
     """
     from spanlake.commands.backup import run_backup
 
@@ -171,10 +171,10 @@ def backup(
         run_backup(place, data, objects, index, keep)
 
 
-def restore(  # noqa: PLR0913 - one for each option
-    place: Annotated[str, typer.Argument(metavar="DIR|s3://…", help="Where the backup is.")],
+def restore(  # noqa: PLR0913 - a parameter for each option
+    place: Annotated[str, typer.Argument(metavar="DIR|s3://…", help="Directory or URL of the backup.")],
     *,
-    snapshot: Annotated[str, typer.Option(metavar="NAME", help="Snapshot to restore; else the newest.")] = "",
+    snapshot: Annotated[str, typer.Option(metavar="NAME", help="Snapshot to restore; default the newest.")] = "",
     merge: Annotated[bool, typer.Option("--merge", help="Add to a store that is not empty.")] = False,
     verify: Annotated[
         bool, typer.Option("--verify", help="Compare the backup with its digests, restore nothing.")
@@ -186,7 +186,7 @@ def restore(  # noqa: PLR0913 - one for each option
 ) -> None:
     """Restore a snapshot of a backup into an empty store, every block compared with its digest.
 
-    Exits with 0 when all is restored, 2 when it failed or the backup is damaged; nothing is restored then.
+    Exits with 0 when all blocks are restored, 2 on an error or when the backup is damaged; nothing is restored then.
     """
     from spanlake.commands.backup import run_list, run_restore, run_verify
 

@@ -67,7 +67,7 @@ def run_verify(place: str, name: str) -> None:
         with _progress("verify", snapshot.size) as advance:
             done = verify(backup, snapshot, advance)
     _tell_faults(done.faults)
-    typer.echo(f"{_told(done)} in {snapshot.name} are what was saved")
+    typer.echo(f"{_told(done)} in {snapshot.name} match their digests")
 
 
 def run_list(place: str) -> None:

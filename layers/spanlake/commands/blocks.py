@@ -17,7 +17,7 @@ from spanlake.store.index import Block, Index
 from spanlake.store.objects import Objects
 
 _VIEW = "spans"
-_FILE = "filename"  # the column of the file's name that DuckDB's read_parquet adds
+_FILE = "filename"  # DuckDB's read_parquet adds this column for the file's name
 
 
 class Form(StrEnum):
@@ -70,7 +70,7 @@ def _described(objects: Objects, block: Block) -> dict[str, Any]:
 
 
 def _sql(objects: Objects, blocks: Sequence[Block]) -> str:
-    """The statement, in DuckDB's SQL, that makes a view of the live spans."""
+    """Build the DuckDB statement that makes a view of the live spans."""
     hiding = [block for block in blocks if block.hidden]
     options = ["hive_partitioning", "union_by_name"] + [_FILE] * bool(hiding)
     files = exp.Array(expressions=[exp.Literal.string(objects.uri(block.path)) for block in blocks])

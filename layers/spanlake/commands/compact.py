@@ -1,4 +1,4 @@
-"""What ``spanlake compact`` does."""
+"""The command ``spanlake compact``."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,11 +16,11 @@ from spanlake.store.upkeep.removal import remove_retired
 
 
 def run(data: Path, objects_url: str, index_url: str) -> None:
-    """Merge all there is to merge, as on a day that is over; raises CommandError."""
+    """Merge all blocks that are due, with the rules for days that are over; raises CommandError."""
     with opened(data, objects_url, index_url) as (objects, index):
         compactor = Compactor(objects, index, quarantines=False)
         done = _compact(compactor)
-        for unfinished in index.unfinished_merges():  # another attempt, since what was planned anew has other ids
+        for unfinished in index.unfinished_merges():  # retried here, since a new plan has other block ids
             index.end_merge(unfinished.merge)
         removed = remove_retired(objects, index)
     typer.echo(_told(done))
@@ -45,7 +45,7 @@ def _compact(compactor: Compactor) -> list[Compacted]:
 
 
 def _rounds(compactor: Compactor) -> Iterator[list[Merge]]:
-    """The merges of all days, again and again until there is nothing left to do."""
+    """Yield the merges of all days, until none is due."""
     while merges := [merge for day in compactor.days() for merge in compactor.plan(*day, settle=True)]:
         yield merges
 

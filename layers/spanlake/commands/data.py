@@ -1,4 +1,4 @@
-"""A data directory, or storage elsewhere, opened by a command."""
+"""Opens the store of a command: a data directory, or storage elsewhere."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,9 +16,9 @@ _INDEX = "index.sqlite"
 
 @contextmanager
 def opened(data: Path, objects: str = "", index: str = "", *, create: bool = False) -> Iterator[tuple[Objects, Index]]:
-    """The objects and the index of a store that is there already; errors of the store become CommandErrors.
+    """Open the objects and the index of an existing store; errors of the store become CommandErrors.
 
-    Where it may be created, the index need not be there, nor be that of the objects.
+    With ``create``, the index may be missing, and need not belong to the objects.
     """
     if not index and not create and not (data / _INDEX).exists():
         raise CommandError(f"{data} holds no {_INDEX}: name the directory of a server's --data")

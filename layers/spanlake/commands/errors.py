@@ -1,4 +1,4 @@
-"""What can go wrong with a command, and how it ends."""
+"""Errors of commands, and their exit codes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ import typer
 
 
 class ExitCode(IntEnum):
-    """What a command tells the shell."""
+    """Exit codes of commands."""
 
     FOUND = 0
     NOTHING_FOUND = 1
@@ -16,23 +16,23 @@ class ExitCode(IntEnum):
 
 
 class CommandError(Exception):
-    """A command that cannot do its work; ``str()`` tells the user why, fit for a terminal."""
+    """A failure of a command; ``str()`` is the explanation for the user, safe to print."""
 
 
 class InvalidOption(CommandError):  # noqa: N818
-    """An option or argument that makes no sense."""
+    """An invalid option or argument."""
 
 
 class Unreachable(CommandError):  # noqa: N818
-    """No answer, or only part of one."""
+    """No answer, or an incomplete one."""
 
 
 class MalformedAnswer(CommandError):  # noqa: N818
-    """An answer that is not one of the Tempo API."""
+    """An answer that does not belong to the Tempo API."""
 
 
 class Refused(CommandError):  # noqa: N818
-    """An answer that is an error; ``message`` is the server's own, ``str()`` adds what to do about it."""
+    """An error answer; ``message`` is the server's, ``str()`` adds advice."""
 
     def __init__(self, status: int, message: str, told: str) -> None:
         super().__init__(told)
@@ -42,7 +42,7 @@ class Refused(CommandError):  # noqa: N818
 
 @contextmanager
 def failures_reported() -> Iterator[None]:
-    """Turn a CommandError into a message on standard error and the exit code for it."""
+    """Turn a CommandError into a message on standard error and its exit code."""
     try:
         yield
     except CommandError as error:
@@ -51,6 +51,6 @@ def failures_reported() -> Iterator[None]:
 
 
 def nothing_found(message: str) -> typer.Exit:
-    """Say so on standard error; what it returns is to be raised."""
+    """Print the message on standard error, and return the exception to raise."""
     typer.echo(f"spanlake: {message}", err=True)
     return typer.Exit(ExitCode.NOTHING_FOUND)

@@ -1,4 +1,4 @@
-"""Files that spans are exported to, as the OpenTelemetry Collector's file exporter writes them."""
+"""Files of exported spans, in the formats of the OpenTelemetry Collector's file exporter."""
 
 import os
 import sys
@@ -33,16 +33,16 @@ _CODECS: dict[str, Literal["gzip", "zstd"]] = {".gz": "gzip", ".zst": "zstd", ".
 
 
 class _Sink(Protocol):
-    """A file that records are written to."""
+    """A file for records."""
 
     def write(self, data: bytes, /) -> object: ...
 
 
 @contextmanager
 def writing(file: str, file_format: FileFormat) -> Iterator[Callable[[TracesData], None]]:
-    """Yields a function that writes traces; the file appears whole once all are written. Raises CommandError.
+    """Yield a function that writes traces; the file appears complete once all are written. Raises CommandError.
 
-    The file's name says how it is compressed.
+    The file's extension selects the compression.
     """
     encode = _ENCODERS[file_format]
     with _written(file) as sink:

@@ -19,7 +19,7 @@ from spanlake.commands.show.printable import printable
 from spanlake.store.days import MAX_NS
 
 _LONGEST_SECONDS = 6 * 3600
-"""The range of one search: Tempo has a limit, and a search of less takes less."""
+"""Range of one search: Tempo limits it, and a shorter search takes less time."""
 _TOGETHER = 500
 _MOST_TRACES = 1_000_000
 _TRACE_ID = re.compile(r"[0-9a-fA-F]{1,32}", re.ASCII)
@@ -28,16 +28,16 @@ _MISSING = 404
 
 @dataclass(frozen=True, slots=True)
 class _Range:
-    """Unix seconds, the end excluded."""
+    """A range of Unix seconds; its end is excluded."""
 
     start: int
     end: int
 
 
 def run(client: Client, wanted: Wanted, file: str, file_format: FileFormat) -> None:
-    """Write the traces that match to a file; raises CommandError, and typer.Exit when there are none."""
+    """Write the matching traces to a file; raises CommandError, and typer.Exit when there are none."""
     if not wanted.start_ns or wanted.end_ns == MAX_NS:
-        raise InvalidOption("of a server a range of time is exported: name it with --start and --end")
+        raise InvalidOption("an export from a server needs a time range: give --start and --end")
     whole = _Range(wanted.start_ns // SECOND_NS, -(-wanted.end_ns // SECOND_NS))
     spans = 0
     with writing(file, file_format) as write, _progress(whole) as reached:
@@ -50,7 +50,7 @@ def run(client: Client, wanted: Wanted, file: str, file_format: FileFormat) -> N
 
 
 def _matching(client: Client, traceql: str, whole: _Range, reached: Callable[[int], None]) -> Iterator[str]:
-    """The ids of the traces that searches of the range find, each once."""
+    """Yield the ids of the traces that searches of the range find, each once."""
     seen: set[str] = set()
     pending = [_Range(start, min(start + _LONGEST_SECONDS, whole.end)) for start in _starts(whole)]
     while pending:
@@ -70,7 +70,7 @@ def _matching(client: Client, traceql: str, whole: _Range, reached: Callable[[in
 
 
 def _starts(whole: _Range) -> list[int]:
-    """Where searches start, the last first."""
+    """Return the starts of searches, the last first."""
     return list(range(whole.start, whole.end, _LONGEST_SECONDS))[::-1]
 
 
@@ -79,12 +79,14 @@ def _search(client: Client, traceql: str, part: _Range) -> list[str]:
     found = answer.objects(answer.parse(client.get("/api/search", params)), "traces")
     ids = [answer.text(trace, "traceID").lower().rjust(32, "0") for trace in found]
     if not all(map(_TRACE_ID.fullmatch, ids)):
-        raise CommandError(f"{client.url} answers a search with trace ids that are none")
+        raise CommandError(f"{client.url} answers a search with invalid trace ids")
     return list(dict.fromkeys(ids))
 
 
 def _trace(client: Client, trace_id: str) -> TracesData | None:
-    """A trace; None when it has gone meanwhile. Raises CommandError when the server says that it is not whole."""
+    """Fetch a trace; None when it has been deleted meanwhile. Raises CommandError when the server reports it as
+    partial.
+    """
     try:
         trace, note = traces_data(client.get(f"/api/v2/traces/{trace_id}", accept=PROTOBUF))
     except Refused as error:
@@ -92,13 +94,13 @@ def _trace(client: Client, trace_id: str) -> TracesData | None:
             return None
         raise
     if note:
-        raise CommandError(f"the trace {trace_id} is not whole: {printable(note)}")
+        raise CommandError(f"the trace {trace_id} is incomplete: {printable(note)}")
     return trace
 
 
 @contextmanager
 def _progress(whole: _Range) -> Iterator[Callable[[int], None]]:
-    """Shows on a terminal how much of the range has been exported."""
+    """Show on a terminal the exported share of the range."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:

@@ -27,16 +27,16 @@ SECOND_NS = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which spans are exported; times are Unix nanoseconds, bounds included."""
+    """The selection of spans to export; times are Unix nanoseconds, bounds included."""
 
     tenant: str
     start_ns: int
     end_ns: int
-    traceql: str = ""  # only traces that match it, and those whole
+    traceql: str = ""  # only traces that match it, completely
 
 
 def bounds_ns(since: str, start: str, end: str) -> tuple[int, int]:
-    """The range that options name, from the start on and before the end; without options all times.
+    """Return the range given by options: start included, end excluded; all times without options.
 
     Raises InvalidOption.
     """
@@ -59,14 +59,14 @@ def run(data: Path, objects_url: str, index_url: str, wanted: Wanted, file: str,
 
 
 def tell(spans: int) -> None:
-    """Say how many spans were exported; raises typer.Exit when there were none."""
+    """Report the number of exported spans; raises typer.Exit when there were none."""
     if not spans:
         raise nothing_found("no spans were found to export")
     typer.echo(f"{counted(spans, 'span')} exported", err=True)
 
 
 def _selection(objects: Objects, index: Index, wanted: Wanted) -> Selection:
-    """Selects the spans to read: of a query, the matching traces, as far beyond the range as a search reads."""
+    """Select the spans to read: with a query the matching traces, as far beyond the range as a search reads."""
     if not wanted.traceql:
         return Selection(wanted.tenant, wanted.start_ns, wanted.end_ns)
     found = matching_traces(objects, index, wanted.tenant, wanted.traceql, wanted.start_ns, wanted.end_ns)
@@ -76,7 +76,7 @@ def _selection(objects: Objects, index: Index, wanted: Wanted) -> Selection:
 
 @contextmanager
 def _progress(index: Index, selection: Selection) -> Iterator[Callable[[int], None]]:
-    """Shows on a terminal how many of the stored spans have been looked at."""
+    """Show on a terminal the number of stored spans that have been read."""
     total = sum(block.spans for block in index.find(selection.tenant, selection.start_ns, selection.end_ns))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)

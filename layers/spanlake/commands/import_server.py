@@ -1,4 +1,4 @@
-"""Sends requests with spans to a server by OTLP over HTTP, again where it says so."""
+"""Sends requests with spans to a server by OTLP over HTTP, and retries where the server asks for it."""
 
 import gzip
 import re
@@ -21,12 +21,12 @@ _HEADERS = {"Content-Type": "application/x-protobuf", "Content-Encoding": "gzip"
 _LATER = frozenset({429, 502, 503, 504})
 _OF_THE_REQUEST = frozenset({400, 413, 422})
 _PAUSES = (1, 2, 4, 8, 15, 30, 30, 30)
-"""Seconds before a request is sent again."""
+"""Pauses in seconds before a request is sent again."""
 _COUNT = re.compile(r" \(\d+\)$")
 
 
 def send(client: Client, requests: Sequence[Request]) -> list[Receipt | Exception]:
-    """Store requests on a server; what became of each. Raises CommandError when the server takes none."""
+    """Store requests on a server; returns the outcome of each. Raises CommandError when the server accepts none."""
     return [_sent(client, each) if isinstance(each, Request) else each for each in translated(requests)]
 
 
@@ -49,7 +49,7 @@ def _sent(client: Client, request: Request) -> Receipt | Exception:
 
 
 def _reason(message: str) -> str:
-    """Why spans were rejected, in the server's words, without the number of them where spanlake says it."""
+    """Extract the reason for rejected spans from a server's message, without spanlake's count of them."""
     words = message.partition(" not stored: ")[2] or message
     return printable(_COUNT.sub("", words)) or "the server rejects them"
 

@@ -36,10 +36,10 @@ from spanlake.store.writer import write
 
 _GROUP_BYTES = 8 << 20
 _GROUP_RECORDS = 1024
-"""Records are stored together until they have so many bytes, or are so many.
+"""Limits of a group of records that are stored together, in bytes and number.
 
-The ids of blocks follow from what is stored together: with other figures a file that is imported again makes other
-blocks, and compaction has to drop the copies.
+The ids of blocks follow from their content. With other limits a file that is imported again makes other blocks, and
+compaction has to drop the copies.
 """
 _SHOWN_FAULTS = 5
 _STANDARD_INPUT = "-"
@@ -53,18 +53,18 @@ _FORMATS = {
 
 
 Commit = Callable[[Sequence[Request]], Sequence[Receipt | Exception]]
-"""Stores requests; what became of each of them."""
+"""Stores requests; returns the outcome of each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The store that spans are imported into."""
+    """The store for imported spans."""
 
     data: Path
     objects: str
     index: str
     tenant: str
-    retention: timedelta | None  # spans that started longer ago are refused
+    retention: timedelta | None  # spans that started longer ago are rejected
 
 
 @dataclass(slots=True)
@@ -104,7 +104,7 @@ def run_to_server(files: Sequence[str], client: Client) -> None:
 
 
 def import_files(files: Sequence[str], commit: Commit) -> None:
-    """Store the spans of files by a function; raises CommandError, and typer.Exit."""
+    """Store the spans of files with a function; raises CommandError, and typer.Exit."""
     totals = _Totals()
     with _progress(files) as advance:
         for file in files:
@@ -132,7 +132,7 @@ def _import_file(
 
 
 def _groups(found: Iterator[Record]) -> Iterator[list[Request]]:
-    """Requests in groups; what comes before damage in the file is a group of its own."""
+    """Group requests; the records before damage in the file are a group of their own."""
     group, size = list[Request](), 0
     try:
         for record in found:
@@ -151,7 +151,7 @@ def _groups(found: Iterator[Record]) -> Iterator[list[Request]]:
 
 @contextmanager
 def _store(target: Target) -> Iterator[Callable[[str, Sequence[Request]], Sequence[Receipt | Exception]]]:
-    """Yields a function that stores requests of a tenant; errors of the store become CommandErrors."""
+    """Yield a function that stores requests of a tenant; errors of the store become CommandErrors."""
     try:
         index = open_index(target.index, target.data, target.retention)
         try:
@@ -167,15 +167,15 @@ def _store(target: Target) -> Iterator[Callable[[str, Sequence[Request]], Sequen
 def _write(
     store: Callable[[str, pa.Table, bytes], Sequence[Block]], tenant: str, table: pa.Table, content_hash: bytes
 ) -> Sequence[Block]:
-    """Store spans as blocks whose ids tell too how many there are.
+    """Store spans as blocks whose ids include the number of spans.
 
-    Some of a file's spans may be refused now that were stored when they were younger: those blocks must stay.
+    Spans of a file may be too old now that were stored when they were younger: the earlier blocks must stay.
     """
     return store(tenant, table, sha256(b"%d:%b" % (table.num_rows, content_hash)).digest())
 
 
 class _Uncounted:
-    """Metrics that nobody asks for."""
+    """Metrics without effect, as nobody reads them."""
 
     def request(self, protocol: str, code: str) -> None:
         """Count nothing."""
@@ -215,7 +215,7 @@ def _opened(file: str) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _progress(files: Sequence[str]) -> Iterator[Callable[[BinaryIO], None]]:
-    """Shows on a terminal how much of the files has been read."""
+    """Show on a terminal the share of the files that has been read."""
     sizes = {file: Path(file).stat().st_size for file in files if Path(file).is_file()}
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     console = Console(stderr=True)

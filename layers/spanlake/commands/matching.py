@@ -1,4 +1,4 @@
-"""Which traces of a store match a query, all of them."""
+"""Finds all traces of a store that match a query."""
 
 from collections import deque
 from pathlib import Path
@@ -19,7 +19,7 @@ from spanlake.traceql.pipeline import SearchPlan
 
 _MOST_TRACES = 1_000_000
 _TOGETHER = 1_000
-"""Traces that one search looks for. A range that has more is cut in two."""
+"""Limit on traces of one search. A range that has more is divided in two."""
 _SHORTEST_NS = 1_000_000
 _LIMITS = QueryLimits(seconds=3600, spans=0)
 
@@ -27,7 +27,7 @@ _LIMITS = QueryLimits(seconds=3600, spans=0)
 def matching_traces(
     objects: Objects, index: Index, tenant: str, traceql: str, start_ns: int, end_ns: int
 ) -> set[bytes]:
-    """The ids of the traces that a search of this range finds. Raises CommandError."""
+    """Return the ids of the traces that a search of this range finds. Raises CommandError."""
     directory = Path(objects.uri("spans")).parent if isinstance(objects, LocalObjects) else None
     querier = open_querier(objects, index, _LIMITS, directory)
     try:
@@ -38,7 +38,7 @@ def matching_traces(
 
 
 def _stored(index: Index, tenant: str, start_ns: int, end_ns: int) -> tuple[int, int]:
-    """The part of a range that blocks cover."""
+    """Return the part of a range that blocks cover."""
     blocks = index.find(tenant, start_ns, end_ns)
     first, last = (
         min((block.start_ns for block in blocks), default=0),

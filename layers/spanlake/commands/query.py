@@ -1,4 +1,4 @@
-"""What ``spanlake query`` does."""
+"""The command ``spanlake query``."""
 
 from dataclasses import dataclass
 
@@ -20,17 +20,17 @@ _METRICS = "/api/metrics/query_range"
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A query and its bounds."""
+    """A query with its limits."""
 
     traceql: str
     when: TimeRange
     limit: int
     spans_per_set: int
-    step_seconds: int | None  # None leaves it to the server
+    step_seconds: int | None  # None leaves the choice to the server
 
 
 def run(client: Client, question: Question, *, as_json: bool) -> None:
-    """Ask and print; raises CommandError, and typer.Exit when nothing was found."""
+    """Send the query and print the answer; raises CommandError, and typer.Exit when nothing was found."""
     ask = _metrics if _is_metrics(question.traceql) else _search
     try:
         ask(client, question, as_json=as_json)
@@ -39,7 +39,7 @@ def run(client: Client, question: Question, *, as_json: bool) -> None:
 
 
 def _is_metrics(traceql: str) -> bool:
-    """Which question it is; what cannot be read here is for the server to judge, which may know more TraceQL."""
+    """Return True for a metrics query; a query that cannot be parsed here is left to the server."""
     try:
         return parse(traceql).is_metrics
     except TraceQLError:

@@ -15,7 +15,7 @@ from spanlake.store.upkeep.reindex import Reindexed, reindex
 
 
 def run(data: Path, objects_url: str, index_url: str, *, dry_run: bool) -> None:
-    """Take all blocks into the index that have no entry; raises CommandError, also when blocks are damaged."""
+    """Add all blocks without an entry to the index; raises CommandError, also when blocks are damaged."""
     with opened(data, objects_url, index_url, create=True) as (objects, index):
         if not dry_run:
             adopt(objects, index)

@@ -1,4 +1,4 @@
-"""What ``spanlake status`` does."""
+"""The command ``spanlake status``."""
 
 import json
 import time
@@ -24,26 +24,26 @@ _FIGURES = ("blocks", "spans", "bytes")
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a store holds, in the JSON that a server's /status is."""
+    """The content of a store, as the JSON of a server's /status."""
 
     whose: str
     body: bytes
 
 
 def of_server(client: Client) -> Told:
-    """What a server says; raises CommandError."""
+    """Fetch the status of a server; raises CommandError."""
     return Told(client.url, client.get(_STATUS))
 
 
 def in_directory(data: Path) -> Told:
-    """What lies in a data directory; raises CommandError."""
+    """Read the status of a data directory; raises CommandError."""
     with opened(data) as (_, index):
         quarantined = quarantined_days(index.unfinished_merges(), time.time())
         return Told(str(data), json.dumps({"store": by_day(index.summary()), "quarantined": quarantined}).encode())
 
 
 def run(told: Told, *, as_json: bool) -> None:
-    """Print it; raises CommandError, and typer.Exit when nothing is stored."""
+    """Print the status; raises CommandError, and typer.Exit when nothing is stored."""
     days = answer.objects(answer.parse(told.body), "store")
     if as_json:
         print_json(told.body)
@@ -56,12 +56,12 @@ def run(told: Told, *, as_json: bool) -> None:
 
 
 def _quarantined(body: bytes) -> list[str]:
-    """A line for each day that compaction leaves alone; servers of older versions do not tell."""
+    """Return a line for each day that compaction skips; servers of older versions do not report them."""
     found = answer.parse(body)
     days = answer.objects(found, "quarantined") if "quarantined" in found else []
     return [
         f"{_text(day, 'tenant')} {_text(day, 'date')}: compaction has failed {answer.whole(day, 'attempts')} times "
-        f"({_text(day, 'reason')}) and leaves the day alone: try again with spanlake compact"
+        f"({_text(day, 'reason')}) and now skips the day: try again with spanlake compact"
         for day in days
     ]
 

@@ -1,4 +1,4 @@
-"""What ``spanlake trace`` does."""
+"""The command ``spanlake trace``."""
 
 import re
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _MISSING = 404
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A trace, and what of it."""
+    """A trace id, and the part of the trace to print."""
 
     trace_id: str
     max_spans: int | None  # None for all
@@ -25,7 +25,7 @@ class Wanted:
 
 
 def run(client: Client, wanted: Wanted, *, as_json: bool) -> None:
-    """Ask and print; raises CommandError, and typer.Exit when there is no such trace."""
+    """Fetch and print a trace; raises CommandError, and typer.Exit when there is no such trace."""
     if not _TRACE_ID.fullmatch(wanted.trace_id):
         raise InvalidOption(f"invalid trace id {printable(wanted.trace_id)}: write 1 to 32 hex digits")
     try:
@@ -57,5 +57,5 @@ def _path(wanted: Wanted) -> str:
 
 
 def _says_missing(error: Refused) -> bool:
-    """Whether a 404 is about the trace: about the path it would be of a server that is none of the Tempo API."""
+    """Return True if a 404 is about the trace; on a server without the Tempo API it is about the path."""
     return error.status == _MISSING and (not error.message or "trace" in error.message)

@@ -13,7 +13,7 @@ from spanlake.store.upkeep.verify import QUARANTINE, set_aside, verify
 
 
 def run(data: Path, objects_url: str, index_url: str, *, quarantine: bool) -> None:
-    """Read all live blocks and name those that are damaged or missing; raises CommandError when there are some."""
+    """Read all live blocks and report those that are damaged or missing; raises CommandError when there are any."""
     with opened(data, objects_url, index_url) as (objects, index):
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=Console(stderr=True)) as progress:
@@ -25,7 +25,7 @@ def run(data: Path, objects_url: str, index_url: str, *, quarantine: bool) -> No
     typer.echo(f"{counted(done.blocks, 'block')} read, {len(done.faults)} damaged or missing")
     if done.without_entry:
         typer.echo(
-            f"{counted(done.without_entry, 'object')} without an index entry: spanlake reindex takes in what is data"
+            f"{counted(done.without_entry, 'object')} without an index entry: spanlake reindex adds blocks among them"
         )
     if done.faults:
         reasons = "\n".join(fault.reason for fault in done.faults)

@@ -1,1 +1,1 @@
-"""The faces that no function can have: listeners for gRPC."""
+"""Listeners for gRPC and UDP, which Lambda functions cannot have."""

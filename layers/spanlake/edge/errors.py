@@ -1,4 +1,4 @@
-"""How every error is told to a gRPC client: the one place where exceptions become gRPC status codes."""
+"""Mapping of exceptions to gRPC status codes, in one place for all services."""
 
 # ruff: noqa: N818  (the names say what happened; "Error" would add nothing)
 
@@ -14,16 +14,16 @@ DETAILS = "grpc-status-details-bin"  # trailing metadata, a google.rpc.Status
 
 
 class MissingMessage(Exception):
-    """A call ended without its message."""
+    """A call that ended without its message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An error as a client sees it."""
+    """An error as a gRPC client receives it."""
 
     code: grpc.StatusCode
     message: str
-    retry_seconds: int | None = None  # when the same request may succeed later, after how long
+    retry_seconds: int | None = None  # seconds until the same request may succeed
 
     @property
     def trailers(self) -> tuple[tuple[str, bytes], ...]:
@@ -48,12 +48,12 @@ _CODES: tuple[tuple[type[Exception], grpc.StatusCode, int | None], ...] = (
     (Overloaded, grpc.StatusCode.RESOURCE_EXHAUSTED, Overloaded.retry_seconds),
     (ArrivalTimeout, grpc.StatusCode.UNAVAILABLE, ArrivalTimeout.retry_seconds),
     (Draining, grpc.StatusCode.UNAVAILABLE, Draining.retry_seconds),
-    (StoreError, grpc.StatusCode.UNAVAILABLE, 5),  # also what only an operator can mend
+    (StoreError, grpc.StatusCode.UNAVAILABLE, 5),  # includes errors that only an operator can fix
 )
 
 
 def refusal(error: Exception) -> Refusal:
-    """What to tell the client; of an error that is not in the table, nothing but that it happened."""
+    """Return the status for an exception; one that is not in the table is only reported as internal."""
     for kind, code, retry_seconds in _CODES:
         if isinstance(error, kind):
             return Refusal(code, str(error), retry_seconds)

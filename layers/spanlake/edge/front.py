@@ -1,8 +1,8 @@
-"""Connections to a gRPC port before gRPC sees them: what it would break off without a word is answered and logged.
+"""Answers and logs connections to a gRPC port that grpc itself would close without explanation.
 
-grpc's core closes connections that are not HTTP/2, and answers calls in a compression that it does not know with
-INTERNAL, in both cases before anything of ours is called. So clients connect to a relay, which looks at the first bytes
-of a connection up to the headers of its first call, and from then on only passes bytes on.
+grpc's core closes connections that are not HTTP/2, and answers calls in an unknown compression with INTERNAL, in both
+cases before it calls our code. Therefore clients connect to a relay, which inspects the first bytes of a connection up
+to the headers of its first call, and from then on only passes bytes on.
 """
 
 import asyncio
@@ -19,11 +19,11 @@ from typing import cast
 from spanlake.edge import http2
 from spanlake.ingest.misdirected import TLS_ADVICE, Notices
 
-_TLS_HANDSHAKE = b"\x16\x03"  # RFC 8446, 5.1: the type and the version of a first record
-_BACKLOG = 2048  # connections that wait to be accepted
-_HELD_BYTES = 256 << 10  # that are written to one side before the other is read no further
-_PREFACE_SECONDS = 20.0  # in which a client has to say that it speaks HTTP/2
-_LINGER_SECONDS = 2.0  # in which a client may send what it had begun, and read the answer
+_TLS_HANDSHAKE = b"\x16\x03"  # RFC 8446, 5.1: type and version of a first record
+_BACKLOG = 2048  # connections waiting to be accepted
+_HELD_BYTES = 256 << 10  # buffered for one side before reading from the other pauses
+_PREFACE_SECONDS = 20.0  # limit for a client to send the HTTP/2 preface
+_LINGER_SECONDS = 2.0  # limit for a client to finish sending and read the answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +31,12 @@ class Front:
     """The port, the advice and the log for clients that speak another protocol."""
 
     port: int
-    advice: str  # which protocol is on which port
+    advice: str  # lists the protocol on each port
     notices: Notices
 
 
 class FrontServer:
-    """Listens for clients, and passes what they send to a server on a Unix socket."""
+    """A listener for clients, which passes their bytes to a server on a Unix socket."""
 
     def __init__(self, front: Front) -> None:
         self._front = front
@@ -46,11 +46,11 @@ class FrontServer:
 
     @property
     def address(self) -> str:
-        """Where the server behind has to listen, as grpc writes it."""
+        """The address where the gRPC server has to listen, in grpc's notation."""
         return self._behind.address
 
     async def start(self, listener: socket.socket) -> None:
-        """Take connections to a socket; the server behind listens already."""
+        """Take connections to a socket; the gRPC server listens already."""
         loop = asyncio.get_running_loop()
         made = partial(_Arriving, self._front, self._behind, self._connections)
         self._server = await loop.create_server(made, sock=listener, backlog=_BACKLOG)
@@ -61,14 +61,14 @@ class FrontServer:
             self._server.close()
 
     def close(self) -> None:
-        """End all connections, and remove what was made."""
+        """Close all connections, and remove the Unix socket."""
         for transport in list(self._connections):
             transport.close()
         self._behind.remove()
 
 
 class _UnixSocket:
-    """The name of a Unix socket. On Linux it is in no file system, which may be read-only."""
+    """The name of a Unix socket. On Linux it is abstract, since the file system may be read-only."""
 
     def __init__(self) -> None:
         name = f"spanlake-{os.getpid()}-{secrets.token_hex(8)}"
@@ -77,7 +77,7 @@ class _UnixSocket:
         self.address = f"unix-abstract:{name}" if self._folder is None else f"unix:{self._path}"
 
     def connected(self) -> socket.socket:
-        """Connect; raises OSError, also when too many others wait to be accepted."""
+        """Connect; raises OSError, also when the server's backlog is full."""
         client = socket.socket(socket.AF_UNIX)
         try:
             client.setblocking(False)
@@ -88,18 +88,18 @@ class _UnixSocket:
         return client
 
     def remove(self) -> None:
-        """Remove what there is of it in the file system."""
+        """Remove the socket from the file system, if it is there."""
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
 
 class _Relay(asyncio.Protocol):
-    """Passes on what one side sends to the other, no faster than that takes it."""
+    """A protocol that passes bytes of one side to the other, no faster than the other takes them."""
 
     def __init__(self, other: asyncio.Transport, connections: set[asyncio.BaseTransport]) -> None:
         self._other = other
         self._connections = connections
-        self.data_received = other.write  # type: ignore[method-assign]  # a call less for each piece
+        self.data_received = other.write  # a call less for each chunk
 
     def pause_writing(self) -> None:
         if not self._other.is_closing():
@@ -115,21 +115,21 @@ class _Relay(asyncio.Protocol):
 
 
 class _Arriving(asyncio.Protocol):
-    """A client of which it is not known yet what it wants."""
+    """A connection from a client whose protocol is not known yet."""
 
     def __init__(self, front: Front, server: _UnixSocket, connections: set[asyncio.BaseTransport]) -> None:
         self._front = front
         self._server = server
         self._connections = connections
         self._loop = asyncio.get_running_loop()
-        self._held = bytearray()  # what the server behind does not have yet
+        self._held = bytearray()  # bytes that the gRPC server does not have yet
         self._behind: asyncio.Transport | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._transport: asyncio.Transport
         self._patience: asyncio.TimerHandle
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # of which uvloop's is no subclass
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
         self._patience = self._loop.call_later(_PREFACE_SECONDS, transport.close)
         self._transport.set_write_buffer_limits(_HELD_BYTES)
         self._connections.add(transport)
@@ -157,7 +157,7 @@ class _Arriving(asyncio.Protocol):
         try:
             made = partial(_Relay, self._transport, self._connections)
             behind, _ = await self._loop.create_unix_connection(made, sock=self._server.connected())
-        except OSError:  # the server behind has stopped, or has no room
+        except OSError:  # the server has stopped, or its backlog is full
             self._transport.close()
             return
         behind.set_write_buffer_limits(_HELD_BYTES)
@@ -169,7 +169,7 @@ class _Arriving(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _look(self, behind: asyncio.Transport) -> None:
-        """Pass on what may be passed on before the first call, and all that follows once that is known."""
+        """Pass on bytes up to the first call, and all that follow once the call is accepted."""
         end, block = http2.first_headers(self._held)
         if block is not None and (coding := http2.unknown_encoding(block)):
             self._refuse_encoding(behind, coding, end)
@@ -186,7 +186,7 @@ class _Arriving(asyncio.Protocol):
     def _refuse_encoding(self, behind: asyncio.Transport, coding: str, start: int) -> None:
         reason = f"grpc-encoding {coding} is not supported: use gzip, deflate or none"
         self._front.notices.note(self._front.port, "call refused, unknown compression", reason=reason)
-        behind.set_protocol(asyncio.Protocol())  # whose end is not the client's
+        behind.set_protocol(asyncio.Protocol())  # the end of the server's connection is not the client's
         behind.close()
         self._connections.discard(behind)
         lost = partial(self._connections.discard, self._transport)
@@ -200,7 +200,7 @@ class _Arriving(asyncio.Protocol):
             note(port, "connection refused, TLS sent to a port without", reason=TLS_ADVICE)
             self._transport.close()
             return
-        note(port, "connection refused, something else than gRPC sent to a port for gRPC", reason=self._front.advice)
+        note(port, "connection refused, not gRPC", reason=self._front.advice)
         self._transport.write(_http_refusal(f"this port speaks gRPC: {self._front.advice}\n"))
         self._transport.write_eof()
         self._patience.cancel()
@@ -208,7 +208,7 @@ class _Arriving(asyncio.Protocol):
 
 
 class _Discarding(asyncio.Protocol):
-    """Passes over what a client still sends, for a while, so that it can read its answer."""
+    """A protocol that discards what a client still sends, for a while, so that the client can read its answer."""
 
     def __init__(self, transport: asyncio.Transport, connections: set[asyncio.BaseTransport]) -> None:
         self._transport = transport

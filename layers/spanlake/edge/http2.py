@@ -1,18 +1,18 @@
-"""As much of HTTP/2 (RFC 9113) and its header compression (RFC 7541) as it takes to refuse a call of gRPC."""
+"""The part of HTTP/2 (RFC 9113) and its header compression (RFC 7541) that is needed to refuse a gRPC call."""
 
 import asyncio
 from collections.abc import Callable, Iterator
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-LARGEST_FRAME = 1 << 14  # unless the other side allows more, which grpc does not
+LARGEST_FRAME = 1 << 14  # unless the peer allows more, which grpc does not
 _HEAD = 9  # bytes of a frame before its payload
 
 _DATA, _HEADERS, _RST_STREAM, _SETTINGS, _PING, _WINDOW_UPDATE = 0, 1, 3, 4, 6, 8
 _ACK = _END_STREAM = 0x01
 _END_HEADERS, _PADDED, _PRIORITY = 0x04, 0x08, 0x20
 
-# Literals of header compression, as text and in Huffman's code. None of these is in the static table, so that in the
-# first header block of a connection they are found as literals.
+# Literals of header compression, as text and in Huffman's code. None of them is in the static table, so that they are
+# literals in the first header block of a connection.
 _NAMES = (b"\x0dgrpc-encoding", bytes.fromhex("8a9acac8b16a21e435537f"))
 _KNOWN = (
     *(b"\x08identity", b"\x04gzip", b"\x07deflate"),
@@ -23,7 +23,7 @@ _UNIMPLEMENTED = 12
 
 
 def frames(data: "bytes | bytearray") -> Iterator[tuple[int, int, int, bytes, int]]:
-    """Iterate over the complete frames: type, flags, stream, payload, and where the next begins."""
+    """Yield the complete frames: type, flags, stream, payload, and the start of the next frame."""
     at = 0
     while len(data) >= at + _HEAD:
         end = at + _HEAD + int.from_bytes(data[at : at + 3])
@@ -37,8 +37,9 @@ def frames(data: "bytes | bytearray") -> Iterator[tuple[int, int, int, bytes, in
 def first_headers(data: "bytes | bytearray") -> tuple[int, bytes | None]:
     """Find the first HEADERS frame.
 
-    Returns where it begins and its header block. Without a complete one: where the first incomplete frame begins, None.
-    A block that goes on in another frame, of more than 16 KiB, is given as far as it goes.
+    Returns its start and its header block. Without a complete one, returns the start of the first incomplete frame, and
+    None. Of a block that continues in another frame, which is larger than 16 KiB, only the part in the first frame is
+    returned.
     """
     at = 0
     for kind, flags, _, payload, end in frames(data):
@@ -51,7 +52,7 @@ def first_headers(data: "bytes | bytearray") -> tuple[int, bytes | None]:
 
 
 def unknown_encoding(block: bytes) -> str | None:
-    """Find the grpc-encoding in the first header block of a connection; None without one, or when grpc knows it."""
+    """Find the grpc-encoding in the first header block of a connection; None without one, or when grpc supports it."""
     for name in _NAMES:
         _, found, value = block.partition(name)
         if found and value:
@@ -66,7 +67,7 @@ def _text(literal: bytes) -> str:
 
 
 class Refusing(asyncio.Protocol):
-    """The rest of a connection on which every call is answered with UNIMPLEMENTED and what is taken instead."""
+    """A connection on which every further call is answered with UNIMPLEMENTED and the supported encodings."""
 
     def __init__(self, transport: asyncio.Transport, reason: str, lost: Callable[[], None]) -> None:
         """``lost`` is called when the connection has ended."""
@@ -87,14 +88,14 @@ class Refusing(asyncio.Protocol):
             self._transport.close()
 
     def connection_lost(self, _: Exception | None) -> None:
-        """Say so."""
+        """Call ``lost``."""
         self._lost()
 
     def _take(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
         write = self._transport.write
         if kind == _HEADERS:
             write(_frame(_HEADERS, _END_HEADERS | _END_STREAM, stream, self._answer))
-            write(_frame(_RST_STREAM, 0, stream, bytes(4)))  # no error: what else it has to send is of no use
+            write(_frame(_RST_STREAM, 0, stream, bytes(4)))  # NO_ERROR: the rest of the call is not needed
         elif kind == _DATA and payload:
             write(_frame(_WINDOW_UPDATE, 0, 0, len(payload).to_bytes(4)))
         elif kind in (_PING, _SETTINGS) and not flags & _ACK:
@@ -102,7 +103,7 @@ class Refusing(asyncio.Protocol):
 
 
 def _answer(reason: str) -> bytes:
-    """A header block that is all there is of an answer (gRPC over HTTP/2, Trailers-Only)."""
+    """Encode a header block that is the whole answer (gRPC over HTTP/2, Trailers-Only)."""
     fields = {
         ":status": "200",
         "content-type": "application/grpc",
@@ -114,7 +115,7 @@ def _answer(reason: str) -> bytes:
 
 
 def _string(text: str) -> bytes:
-    """A literal of less than 127 bytes."""
+    """Encode a literal shorter than 127 bytes."""
     return bytes([len(text)]) + text.encode()
 
 

@@ -6,16 +6,16 @@ from spanlake.ingest.service import Ingest
 from spanlake.receivers import jaeger_proto
 
 SERVICE = "jaeger.api_v2.CollectorService"
-PROTOCOL = "jaeger-grpc"  # as metrics name it
+PROTOCOL = "jaeger-grpc"  # label of metrics
 
 _FORMAT = Format(PROTOCOL, jaeger_proto.post_spans)
 
 
 def jaeger_grpc(ingest: Ingest, port: int) -> StoringMethod:
-    """The collector service for a grpc.aio server on this port."""
+    """Make the collector service for a grpc.aio server on this port."""
 
     def answer(receipt: Receipt) -> bytes:
-        """PostSpansResponse, which has no room for what was not stored; raises NothingStored when that is all."""
+        """Return PostSpansResponse, which cannot report rejected spans; raises NothingStored when all were rejected."""
         receipt.require_some()
         ingest.notices.note_rejected(port, receipt.explanation)
         return b""

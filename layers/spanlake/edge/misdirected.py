@@ -1,4 +1,4 @@
-"""Answers to calls of services that a gRPC port does not have: what is stored here, and where it is sent."""
+"""Answers to calls of services that a gRPC port does not have: what is stored here, and where to send it."""
 
 from collections.abc import AsyncIterator
 
@@ -10,19 +10,19 @@ from spanlake.ingest.misdirected import Notices, signal_of_service, signal_refus
 
 
 class OtherServices(grpc.GenericRpcHandler):  # type: ignore[type-arg]
-    """Refuses what the handlers before it do not have, where there is something to say about it.
+    """A handler that refuses calls of services that the handlers before it do not have, where it has advice to give.
 
     The status is UNIMPLEMENTED, which OTLP's clients do not retry.
     """
 
     def __init__(self, notices: Notices, port: int, advice: str) -> None:
-        """``advice`` says which service is on which port."""
+        """``advice`` lists the service on each port."""
         self._notices = notices
         self._port = port
         self._advice = advice
 
     def service(self, details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[bytes, bytes] | None":
-        """Return a method that refuses every call, None for a service that nothing is known of."""
+        """Return a method that refuses every call; None for an unknown service."""
         service = str(details.method).strip("/").partition("/")[0]
         if signal := signal_of_service(service):
             return self._refusing(f"{signal} refused, only traces are stored", signal_refusal(signal))

@@ -14,7 +14,7 @@ from spanlake.ingest.service import Ingest
 from spanlake.receivers import opencensus
 
 SERVICE = "opencensus.proto.agent.trace.v1.TraceService"
-PROTOCOL = "opencensus"  # as metrics name it
+PROTOCOL = "opencensus"  # label of metrics
 
 _CUT_SECONDS = 0.05
 _FORMAT = Format(PROTOCOL, opencensus.export_requests)
@@ -25,9 +25,10 @@ _log = logging.getLogger(__name__)
 class OpenCensusGrpc:
     """The trace service for a grpc.aio server.
 
-    A stream's requests are stored one after the other, so that flow control holds back a sender who is too fast; what
-    can not be stored ends the stream with a status, and what was sent before it is stored. When a sender goes away,
-    what has been read is stored all the same: the protocol answers nothing, so nobody would send it again.
+    A stream's requests are stored in sequence, so that flow control slows down a sender that is too fast. A request
+    that cannot be stored ends the stream with a status; the requests before it are stored. When a sender disconnects,
+    the requests that were read are stored all the same: the protocol has no acknowledgements, so that nobody would
+    resend them.
     """
 
     def __init__(self, ingest: Ingest, port: int) -> None:
@@ -36,7 +37,7 @@ class OpenCensusGrpc:
         self._storing: set[asyncio.Task[Refusal | None]] = set()
 
     def handler(self) -> "grpc.GenericRpcHandler[bytes, bytes]":
-        """What to add to the server."""
+        """Return the handler to add to the server."""
         methods = {
             "Export": grpc.stream_stream_rpc_method_handler(self._export),
             "Config": grpc.stream_stream_rpc_method_handler(self._config),
@@ -44,7 +45,7 @@ class OpenCensusGrpc:
         return grpc.method_handlers_generic_handler(SERVICE, methods)
 
     async def _export(self, requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
-        """Take requests as long as they come. The protocol answers nothing."""
+        """Store requests until the stream ends. The protocol has no answers."""
         stream = opencensus.Stream()
         async for body in requests:
             if refused := await self._outlasting(self._store(stream, body, context)):
@@ -62,7 +63,7 @@ class OpenCensusGrpc:
             raise
 
     async def _outlasting(self, storing: Coroutine[None, None, Refusal | None]) -> Refusal | None:
-        """What comes of storing, which goes on to its end when the stream is cancelled."""
+        """Return the result of storing, which runs to its end even if the stream is cancelled."""
         task = asyncio.create_task(storing)
         self._storing.add(task)
         task.add_done_callback(self._storing.discard)
@@ -74,23 +75,23 @@ class OpenCensusGrpc:
         return refused
 
     async def _refusal(self, stream: opencensus.Stream, body: bytes, context: Context) -> Refusal | None:
-        """What to tell the client when a request can not be stored, as a value: see StoringMethod."""
+        """Return the status for a request that cannot be stored, as a value: see StoringMethod."""
         try:
             tenant = tenant_of(context)
             with self._ingest.admission.enter() as place:
                 place.grow(len(body))
                 request = stream.complete(body)
                 receipt = await self._ingest.stored(tenant, request, _FORMAT)
-        except Exception as error:  # noqa: BLE001, the client hears of it, and the log of what is not in the table
+        except Exception as error:  # noqa: BLE001, the client gets a status, the log any error that is not in the table
             told = refusal(error)
             if told.code is grpc.StatusCode.INTERNAL:
-                _log.exception("a request failed")
+                _log.exception("request failed")
             return told
         self._ingest.notices.note_rejected(self._port, receipt.explanation)
         return None
 
     async def _config(self, configs: AsyncIterator[bytes], _: Context) -> AsyncIterator[bytes]:
-        """Keep the stream open, by which a library says what its configuration is; it is not told another one."""
+        """Keep the stream open on which a library reports its configuration; it is not sent another configuration."""
         async for _config in configs:
             continue
         return

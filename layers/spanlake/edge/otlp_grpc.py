@@ -5,9 +5,9 @@ from spanlake.ingest.request import Receipt
 from spanlake.ingest.service import Ingest
 
 SERVICE = "opentelemetry.proto.collector.trace.v1.TraceService"
-PROTOCOL = "grpc"  # as metrics name it
+PROTOCOL = "grpc"  # label of metrics
 
 
 def otlp_grpc(ingest: Ingest) -> StoringMethod:
-    """The trace service for a grpc.aio server."""
+    """Make the trace service for a grpc.aio server."""
     return StoringMethod(ingest, Method(SERVICE, "Export", PROTOCOL, None, Receipt.to_otlp))

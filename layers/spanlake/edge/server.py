@@ -8,18 +8,18 @@ from grpc_health.v1.health import aio as health  # type: ignore[attr-defined]
 from grpc_health.v1.health_pb2 import HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 
-_CALLS = 1024  # at once, beyond which grpc answers RESOURCE_EXHAUSTED itself
-_LOOKAHEAD_BYTES = 1 << 20  # what a call may send before its message is fetched
-# A client keeps one connection for ever, and so one process, of however many share the port. Below the 350 seconds
-# after which AWS' network load balancers forget connections on which nothing happens.
+_CALLS = 1024  # at once; beyond, grpc answers RESOURCE_EXHAUSTED itself
+_LOOKAHEAD_BYTES = 1 << 20  # of a call that may arrive before its message is read
+# Without a limit a client keeps its connection, and so its process among those that share the port, for ever. Below 350
+# s, after which AWS' network load balancers drop idle connections.
 _SHARED_CONNECTION_SECONDS = 300
 
 
 class GrpcServer:
-    """One listener; grpc.health.v1 says SERVING from start to stop.
+    """A gRPC listener; grpc.health.v1 reports SERVING from start to stop.
 
-    When it is shared, other processes of the same user may listen on the same port, and each gets a part of the
-    connections; clients are told to connect anew now and then, which costs them no call.
+    When it is shared, other processes of the user may listen on the same port, and each gets a part of the connections.
+    Clients are then told to reconnect from time to time, which costs them no call.
     """
 
     def __init__(
@@ -34,12 +34,13 @@ class GrpcServer:
         self._health = health.HealthServicer()
         self._server = grpc.aio.server(
             options=(
-                # Checked before and after decompression, so a bomb takes no more than this.
+                # Checked before and after decompression, so that it bounds a decompression bomb as well.
                 ("grpc.max_receive_message_length", max_message_bytes),
-                # Unless it is meant to, a second process on the same port must fail, not take half of the calls.
+                # Unless sharing is intended, a second process on the port must fail instead of taking half of the
+                # calls.
                 ("grpc.so_reuseport", int(shared)),
                 *((("grpc.max_connection_age_ms", round(1000 * _SHARED_CONNECTION_SECONDS)),) if shared else ()),
-                # Without these grpc lets the window of every call grow to many megabytes.
+                # With these, grpc lets the window of every call grow to many megabytes.
                 ("grpc.http2.bdp_probe", 0),
                 ("grpc.http2.lookahead_bytes", _LOOKAHEAD_BYTES),
             ),
@@ -49,7 +50,7 @@ class GrpcServer:
         add_HealthServicer_to_server(self._health, self._server)
 
     async def start(self) -> None:
-        """Listen; raises OSError when the address can not be had."""
+        """Listen; raises OSError when the address is not available."""
         try:
             self._server.add_insecure_port(self._address)
         except RuntimeError as error:
@@ -58,6 +59,6 @@ class GrpcServer:
         await self._server.start()
 
     async def stop(self, seconds: float) -> None:
-        """Take no new calls, and wait at most this long for those under way."""
+        """Take no new calls, and wait at most ``seconds`` for the calls in progress."""
         await self._health.enter_graceful_shutdown()
         await self._server.stop(seconds)

@@ -1,4 +1,4 @@
-"""Datagrams of Jaeger's clients: stored as they come, never answered."""
+"""Receives datagrams of Jaeger's clients, which are stored but never answered."""
 
 import asyncio
 import socket
@@ -18,18 +18,18 @@ from spanlake.spans.decode import MalformedRequest
 COMPACT = Format("jaeger-compact", jaeger_thrift.compact_calls)
 BINARY = Format("jaeger-binary", jaeger_thrift.binary_calls)
 
-_KERNEL_BYTES = 8 << 20  # of a burst that the kernel shall keep, as far as the system allows
-_AT_ONCE = 256  # datagrams that are read before anything else has a turn
+_KERNEL_BYTES = 8 << 20  # of a burst that the kernel should buffer, as far as the system allows
+_AT_ONCE = 256  # datagrams that are read before other tasks run
 _LONGEST = 1 << 16
 _PAUSE_SECONDS = 0.01
-_SO_MEMINFO = 55  # socket(7) does not have it; <asm-generic/socket.h>, and <linux/sock_diag.h> for what is in it
+_SO_MEMINFO = 55  # missing from socket(7); see <asm-generic/socket.h>, and <linux/sock_diag.h> for its content
 _MEMINFO = struct.Struct("9I")
 
 
 class UdpReceiver:
-    """Reads one socket. Each datagram counts as a request of its format's name, what became of it as the code.
+    """A reader of one socket. Each datagram counts as a request of its format, with its outcome as the code.
 
-    While too much is in flight nothing is read, so that the kernel keeps what it has room for.
+    While the admission limit is reached nothing is read, so that datagrams wait in the kernel's buffer.
     """
 
     def __init__(self, ingest: Ingest, format_: Format, listener: socket.socket) -> None:
@@ -42,11 +42,11 @@ class UdpReceiver:
 
     @property
     def protocol(self) -> str:
-        """As metrics name it."""
+        """The protocol's name in metrics."""
         return self._format.name
 
     def dropped(self) -> int:
-        """How many datagrams the kernel has dropped since the start, since nobody read them in time."""
+        """Return the number of datagrams that the kernel has dropped since the start because its buffer was full."""
         if self._socket.fileno() >= 0:
             self._dropped_since = _dropped(self._socket) - self._dropped_before
         return self._dropped_since
@@ -59,11 +59,13 @@ class UdpReceiver:
         asyncio.get_running_loop().add_reader(self._socket, self._read)
 
     def stop(self) -> None:
-        """Read what has arrived and there is room for, and no more; what is read will still be stored."""
+        """Read the datagrams that have arrived, as far as the admission limit allows, then stop; they will still be
+        stored.
+        """
         if self._resume is not None:
             self._resume.cancel()
         asyncio.get_running_loop().remove_reader(self._socket)
-        with suppress(Overloaded):  # there is no time left to wait for room
+        with suppress(Overloaded):  # there is no time left to wait for admission
             while self._read_some():
                 continue
         self.dropped()
@@ -78,7 +80,7 @@ class UdpReceiver:
             self._resume = loop.call_later(_PAUSE_SECONDS, loop.add_reader, self._socket, self._read)
 
     def _read_some(self) -> bool:
-        """Take some datagrams, and say whether there may be more; raises Overloaded."""
+        """Read some datagrams; returns True if there may be more. Raises Overloaded."""
         for _ in range(_AT_ONCE):
             place = self._ingest.admission.enter()
             try:
@@ -106,7 +108,7 @@ class UdpReceiver:
         return count
 
     def _code(self, answer: "Future[Receipt]") -> str:
-        """Returns the outcome of a datagram as metrics name it, and logs its fault."""
+        """Return the outcome of a datagram, as metrics label it, and log its error."""
         error, notices = answer.exception(), self._ingest.notices
         if isinstance(error, MalformedRequest):
             notices.note(self._port, "datagram dropped, malformed", reason=str(error))
@@ -119,7 +121,7 @@ class UdpReceiver:
 
 
 def _dropped(listener: socket.socket) -> int:
-    """Of all time, 0 where the system does not say."""
+    """Return the kernel's count since the socket was made; 0 where the system does not report it."""
     try:
         return int(_MEMINFO.unpack(listener.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size))[-1])
     except (OSError, struct.error):

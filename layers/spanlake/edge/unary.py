@@ -1,4 +1,4 @@
-"""A method of a gRPC service that stores its message, left as bytes, and answers when it is stored."""
+"""A gRPC method that stores its message, left as bytes, and answers when it is stored."""
 
 import asyncio
 import logging
@@ -20,29 +20,29 @@ from spanlake.spans.decode import MalformedRequest
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
 
-_PROTOBUF = "application/x-protobuf"  # what messages should be
-_READERS = 8  # messages that are received at once, each up to the largest size
+_PROTOBUF = "application/x-protobuf"  # media type that messages should have
+_READERS = 8  # messages that are received at once, each up to the size limit
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """What tells one method from another."""
+    """The properties in which methods differ."""
 
     service: str
     name: str
-    protocol: str  # as metrics name it
+    protocol: str  # label of metrics
     format: Format | None  # of the message; None for OTLP
-    answer: Callable[[Receipt], bytes]  # may raise what is told to the client
+    answer: Callable[[Receipt], bytes]  # its exceptions become the client's status
 
 
 class StoringMethod:
-    """The method for a grpc.aio server.
+    """A gRPC method for a grpc.aio server.
 
-    It is served as a method that takes a stream. On the wire a single message is the same, but this way the
-    message is fetched when there is room for it, while flow control holds it back at the sender; for a unary method,
-    grpc collects the messages of all calls first, whatever their number and size.
+    It is served as a method that takes a stream. On the wire a single message is the same, but in this way the message
+    is read when the admission limit allows it, while flow control holds it back at the sender. For a unary method, grpc
+    would first collect the messages of all calls, whatever their number and size.
     """
 
     def __init__(self, ingest: Ingest, method: Method) -> None:
@@ -51,7 +51,7 @@ class StoringMethod:
         self._readers = asyncio.Semaphore(_READERS)
 
     def handler(self) -> "grpc.GenericRpcHandler[bytes, bytes]":
-        """What to add to the server."""
+        """Return the handler to add to the server."""
         called = grpc.stream_unary_rpc_method_handler(self._called)
         return grpc.method_handlers_generic_handler(self._method.service, {self._method.name: called})
 
@@ -64,15 +64,15 @@ class StoringMethod:
             return outcome
 
     async def _outcome(self, context: Context) -> bytes | Refusal:
-        """What to answer, as a value: an error that is being handled when the call is aborted would live on in what
-        abort raises, and keep the message in memory until the next garbage collection.
+        """Return the answer or the error's status, as values: an exception still handled during abort would be kept
+        alive by abort's own exception, with the message, until the next garbage collection.
         """
         try:
             return self._method.answer(await self._store(context))
-        except Exception as error:  # noqa: BLE001, the client hears of it, and the log of what is not in the table
+        except Exception as error:  # noqa: BLE001, the client gets a status, the log any error that is not in the table
             told = refusal(error)
             if told.code is grpc.StatusCode.INTERNAL:
-                _log.exception("a request failed")
+                _log.exception("request failed")
             return told
 
     async def _store(self, context: Context) -> Receipt:
@@ -95,10 +95,10 @@ class StoringMethod:
 
 @dataclass(slots=True)
 class Ending:
-    """How a call has ended, once that is known.
+    """Status code of a call that has ended.
 
-    CANCELLED is one that was over before it was answered: its sender went away, or the message was larger than allowed,
-    which grpc tells the sender itself, and nobody here.
+    CANCELLED is the code of a call that ended before it was answered: its sender disconnected, or the message was too
+    large, which grpc reports to the sender itself, and not to this process.
     """
 
     code: grpc.StatusCode = grpc.StatusCode.CANCELLED
@@ -106,7 +106,7 @@ class Ending:
 
 @contextmanager
 def counted(metrics: IngestMetrics, protocol: str) -> Iterator[Ending]:
-    """Count a request by how its call ended."""
+    """Count a request by the status with which its call ends."""
     ending = Ending()
     try:
         yield ending
@@ -115,16 +115,16 @@ def counted(metrics: IngestMetrics, protocol: str) -> Iterator[Ending]:
 
 
 async def _refuse(context: Context, refusal_: Refusal, ending: Ending) -> NoReturn:
-    """End a call with a status. What abort raises is grpc's own, and goes back to it as it is."""
+    """End a call with a status. abort raises an exception of grpc's own, which goes back to grpc unchanged."""
     try:
         await context.abort(refusal_.code, refusal_.message, refusal_.trailers)
-    except grpc.aio.AbortError:  # it could still be told
+    except grpc.aio.AbortError:  # the client got the status
         ending.code = refusal_.code
         raise
 
 
 def tenant_of(context: Context) -> str:
-    """The tenant that the call's metadata name; raises InvalidTenant."""
+    """Return the tenant named by the call's metadata; raises InvalidTenant."""
     for key, value in context.invocation_metadata() or ():
         if key == HEADER:
             return tenant_named(value if isinstance(value, str) else value.decode("latin-1"))

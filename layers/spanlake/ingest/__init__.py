@@ -1,1 +1,1 @@
-"""The way in: requests are admitted, grouped, decoded, checked, stored, and only then acknowledged."""
+"""Ingest: requests are admitted, grouped, decoded, validated, stored, and only then acknowledged."""

@@ -1,4 +1,4 @@
-"""How much may be in flight at once, so that no crowd of clients can exhaust the memory."""
+"""Limits on requests and bytes in flight, so that many clients together cannot exhaust the memory."""
 
 from threading import Lock
 from types import TracebackType
@@ -19,7 +19,7 @@ class Admission:
 
     @property
     def bytes_in_flight(self) -> int:
-        """What all passes hold."""
+        """The bytes that all passes hold."""
         return self._bytes
 
     def enter(self) -> "Pass":
@@ -31,7 +31,7 @@ class Admission:
         return Pass(self)
 
     def take(self, size: int) -> None:
-        """Claim bytes; raises Overloaded and claims none when there are not as many left."""
+        """Claim bytes; raises Overloaded, and claims none, when fewer are left."""
         with self._lock:
             if self._bytes + size > self._max_bytes:
                 raise Overloaded(
@@ -40,14 +40,14 @@ class Admission:
             self._bytes += size
 
     def give_back(self, size: int, *, requests: int = 0) -> None:
-        """Return what was claimed."""
+        """Return claimed bytes and requests."""
         with self._lock:
             self._bytes -= size
             self._requests -= requests
 
 
 class Pass:
-    """The place of one request, and the bytes it holds, until it is closed, as by the end of a ``with`` block."""
+    """A reservation for one request and its bytes, until it is closed, as by the end of a ``with`` block."""
 
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
@@ -64,7 +64,7 @@ class Pass:
         self._size -= size
 
     def close(self) -> None:
-        """Give everything back, once."""
+        """Return everything, once."""
         self._admission.give_back(self._size, requests=1)
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""Time limits for requests that are still arriving: one for each, and one for all once the process is to end."""
+"""Time limits for requests that are still arriving: one for each request, and one for all at shutdown."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,7 +8,7 @@ from spanlake.ingest.errors import ArrivalTimeout, Draining
 
 
 class ArrivalDeadline:
-    """The time by which requests have to have arrived. It belongs to one event loop."""
+    """The time by which requests must have arrived. It belongs to one event loop."""
 
     def __init__(self) -> None:
         self._arriving: set[asyncio.Timeout] = set()
@@ -16,7 +16,7 @@ class ArrivalDeadline:
 
     @asynccontextmanager
     async def within(self, seconds: float) -> AsyncIterator[None]:
-        """Give what is done inside so much time, less when the process ends before.
+        """Limit the body of the ``async with`` to this time, or less when the process shuts down earlier.
 
         Raises ArrivalTimeout and Draining.
         """
@@ -36,7 +36,7 @@ class ArrivalDeadline:
             self._arriving.discard(timeout)
 
     def end_in(self, seconds: float) -> None:
-        """Have every request, those that are arriving and those to come, arrive within so much time from now."""
+        """Require every request, present or future, to arrive within this time from now."""
         self._end = asyncio.get_running_loop().time() + seconds
         for timeout in self._arriving:
             when = timeout.when()

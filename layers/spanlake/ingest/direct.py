@@ -1,4 +1,4 @@
-"""Requests stored one by one, where a process has one of them at a time, as a function does."""
+"""Commits requests one by one, for processes that handle one at a time, such as Lambda functions."""
 
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from spanlake.ingest.request import Commit, Format, Receipt, Request
 
 @dataclass(frozen=True, slots=True)
 class DirectCommit:
-    """Stores each request at once, on the thread that submits it."""
+    """A commit that stores each request at once, on the thread that submits it."""
 
     commit: Commit
 

@@ -1,4 +1,4 @@
-"""Why a request was not stored, beyond what spans and store have to say."""
+"""Reasons why a request was not stored, in addition to the errors of spans and store."""
 
 # ruff: noqa: N818  (the names say what happened; "Error" would add nothing)
 
@@ -8,22 +8,22 @@ class IngestError(Exception):
 
 
 class Overloaded(IngestError):
-    """Too much is in flight already; the same request may succeed a little later."""
+    """The limits on requests in flight are reached; the same request may succeed later."""
 
     retry_seconds = 1
 
 
 class Draining(IngestError):
-    """The process is about to end and takes nothing more; another one, or this one restarted, will."""
+    """The process is shutting down and takes no more requests; another process will, or this one after a restart."""
 
     retry_seconds = 5
 
 
 class ArrivalTimeout(IngestError):
-    """The request took longer to arrive than senders may take; the same request may succeed later."""
+    """The request took longer to arrive than allowed; the same request may succeed later."""
 
     retry_seconds = 5
 
 
 class NothingStored(IngestError):
-    """Every span of a request was refused, in a protocol that has no other way to tell; the same would be again."""
+    """Every span of a request was rejected, in a protocol without partial success; a retry would fail again."""

@@ -1,8 +1,8 @@
 """Group commit: requests that arrive together share one block, and each is answered when it is durable.
 
-A lone request is stored at once. What arrives while a group of its tenant is stored makes up the next group, unless it
-grows large enough to be worth a second core. When requests are concurrent, a group waits a moment for those whose
-answers have just gone out: their senders will send again, and a block costs much the same for few spans as for many.
+A lone request is stored at once. Requests that arrive while a group of their tenant is stored form the next group,
+unless they grow large enough to be worth a second core. When requests are concurrent, a group waits briefly for the
+senders that have just been answered: they will send again, and a block costs about the same for few spans as for many.
 """
 
 from collections import deque
@@ -16,25 +16,25 @@ from spanlake.ingest.errors import Draining
 from spanlake.ingest.request import Commit, Format, Outcome, Receipt, Request
 from spanlake.store.deadline import limited
 
-_STORAGE_SECONDS = 15.0  # of storage calls of one group; a worker that waits longer is missed by others
-_IDLE_TENANTS = 256  # whose last group is remembered; forgetting one costs a few milliseconds of linger
+_STORAGE_SECONDS = 15.0  # of storage calls of one group; a worker that waits longer delays others
+_IDLE_TENANTS = 256  # whose last group is remembered; forgetting it costs a few milliseconds of linger
 
 
 @dataclass(frozen=True, slots=True)
 class GroupPolicy:
-    """When requests become a group. Sizes are bytes of request bodies."""
+    """Rules that form groups from requests. Sizes are bytes of request bodies."""
 
     linger_seconds: float = 0.01
     max_bytes: int = 16 << 20  # a single request may be larger
     max_requests: int = 1024
-    parallel_bytes: int = 8 << 20  # worth storing beside a running group of the same tenant
+    parallel_bytes: int = 8 << 20  # worth storing in parallel with a running group of the tenant
     work_bytes: int = 32 << 20  # in all running groups, unless one alone is larger
     workers: int = 2
 
 
 @dataclass(frozen=True, slots=True)
 class _Member:
-    """A request that waits, and where its sender waits."""
+    """A waiting request, and the future of its sender."""
 
     body: bytes
     format: Format | None
@@ -51,13 +51,13 @@ class _Group:
 
 
 class _Queue:
-    """The waiting requests of one tenant, and what its last group teaches about the next."""
+    """The waiting requests of one tenant, and the expectations for the next group that follow from the last one."""
 
     def __init__(self) -> None:
         self.members: deque[_Member] = deque()
         self.size = 0
         self.running = 0  # groups
-        self.expected = 1  # requests that seem to be under way at once
+        self.expected = 1  # requests that seem to be concurrent
         self.since = 0.0  # when the wait for the next group began
 
     def push(self, member: _Member, now: float) -> None:
@@ -67,7 +67,7 @@ class _Queue:
         self.size += len(member.body)
 
     def wait_seconds(self, policy: GroupPolicy, now: float) -> float | None:
-        """How long until a group should start, 0 for now, None for not before something else happens."""
+        """Return the seconds until a group should start: 0 for now, None for not before another event."""
         if not self.members:
             return None
         if self.size >= policy.max_bytes or len(self.members) >= policy.max_requests:
@@ -77,7 +77,7 @@ class _Queue:
         return 0 if len(self.members) >= self.expected else max(0, self.since + policy.linger_seconds - now)
 
     def next_size(self, policy: GroupPolicy) -> int:
-        """At most how many bytes the next group has."""
+        """Return the maximum size of the next group in bytes."""
         return max(len(self.members[0].body), min(self.size, policy.max_bytes))
 
     def take(self, policy: GroupPolicy) -> list[_Member]:
@@ -98,13 +98,13 @@ class _Queue:
 
 
 class GroupCommit:
-    """Stores requests in groups on threads of its own; submit from any thread or event loop."""
+    """A commit that stores requests in groups on its own threads; submit from any thread or event loop."""
 
     def __init__(self, commit: Commit, policy: GroupPolicy) -> None:
         self._commit = commit
         self._policy = policy
         self._changed = Condition()
-        self._queues: dict[str, _Queue] = {}  # the tenant that was served last comes last
+        self._queues: dict[str, _Queue] = {}  # ordered by last service, most recent last
         self._work_bytes = 0
         self._closing = False
         self._workers = [Thread(target=self._work, name=f"commit-{n}", daemon=True) for n in range(policy.workers)]
@@ -119,7 +119,7 @@ class GroupCommit:
 
         Without a format the body is an ExportTraceServiceRequest.
 
-        A future that is cancelled before its group starts takes its request out. Raises Draining after close.
+        Cancelling the future before its group starts removes the request. Raises Draining after close.
         """
         member = _Member(body, format_, Future())
         with self._changed:
@@ -130,7 +130,7 @@ class GroupCommit:
         return member.answer
 
     def close(self) -> None:
-        """Take nothing more, store everything that waits, and return when all of it is answered."""
+        """Refuse new requests, store all that wait, and return when all are answered."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -151,7 +151,7 @@ class GroupCommit:
         try:
             with limited(_STORAGE_SECONDS):
                 return self._commit(tenant, [Request.of(member.body, member.format) for member in members])
-        except Exception as error:  # noqa: BLE001, whatever it is, the senders must hear of it and the worker go on
+        except Exception as error:  # noqa: BLE001, any error must reach the senders, and the worker must go on
             return [error] * len(members)
 
     def _next_group(self) -> _Group | None:
@@ -165,7 +165,7 @@ class GroupCommit:
                 self._changed.wait(wait or None)
 
     def _first_due(self) -> tuple[float | None, str]:
-        """In how many seconds a group should start, and of which tenant; of several, the one served least recently."""
+        """Return the seconds until a group should start, and its tenant; among several, the least recently served."""
         now = monotonic()
         waits = [
             (0 if self._closing else wait, tenant)

@@ -1,4 +1,4 @@
-"""What is counted of spans on their way in; Prometheus metrics and those of functions both take it."""
+"""Interface of the metrics that ingest counts, implemented for Prometheus and for Lambda functions."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -6,13 +6,13 @@ from typing import Protocol
 
 
 class IngestMetrics(Protocol):
-    """Counts requests and what became of them; safe to use from any thread."""
+    """Counters of requests and their outcomes; safe to use from any thread."""
 
     def request(self, protocol: str, code: str) -> None:
-        """Count a request to store spans by how it was answered, in the protocol's own codes."""
+        """Count a request to store spans by its status code in the protocol."""
 
     def received(self, *, spans: int, size: int) -> None:
-        """Count what well-formed requests held; size in bytes."""
+        """Count the content of well-formed requests; size in bytes."""
 
     def rejected(self, reasons: Mapping[str, int]) -> None:
         """Count spans that were not stored."""

@@ -1,4 +1,4 @@
-"""Answers and log lines for senders that have the wrong address: what is stored here, and where it goes."""
+"""Answers and log lines for senders with the wrong address: what is stored here, and where to send it."""
 
 import logging
 import time
@@ -9,32 +9,34 @@ _log = logging.getLogger("spanlake")
 
 _MINUTE = 60.0  # seconds
 _SIGNALS: Mapping[str, str] = {"logs": "OTEL_LOGS_EXPORTER", "metrics": "OTEL_METRICS_EXPORTER", "profiles": ""}
-"""The signals of OpenTelemetry that are not stored, and the variable of its SDKs that chooses their exporter."""
+"""Signals of OpenTelemetry that are not stored, and the variable of its SDKs that chooses their exporter."""
 
-TLS_ADVICE = "no TLS is spoken here: use http:// in the client's endpoint, or insecure, or a proxy in front"
+TLS_ADVICE = "this port does not speak TLS: use http:// in the client's endpoint, or insecure, or a proxy in front"
 HTTP_PATHS = "OTLP is sent to /v1/traces, Zipkin to /api/v2/spans or /api/v1/spans, Jaeger to /api/traces"
 
 
 def signal_refusal(signal: str) -> str:
-    """Returns the refusal of a signal that is not stored, logs or metrics."""
+    """Return the refusal of a signal that is not stored, such as logs or metrics."""
     variable = _SIGNALS[signal]
     advice = f"set {variable}=none where they are sent" if variable else "switch their export off"
     return f"spanlake stores traces only, no {signal}: {advice}"
 
 
 def path_refusal(path: str) -> str:
-    """Returns the refusal of a path that takes no spans, which names the paths that do."""
+    """Return the refusal of a path that takes no spans, which names the paths that do."""
     return f"no spans are taken at {path[:80]!r}: {HTTP_PATHS}"
 
 
 def signal_of_path(path: str) -> str | None:
-    """The signal that is not stored here and that OTLP over HTTP sends to this path."""
+    """Return the signal, not stored here, that OTLP over HTTP sends to this path; None for any other path."""
     version, _, signal = path.strip("/").partition("/")
     return signal if version in ("v1", "v1development") and signal in _SIGNALS else None
 
 
 def signal_of_service(service: str) -> str | None:
-    """The signal that is not stored here and that this gRPC service of OTLP or OpenCensus takes."""
+    """Return the signal, not stored here, that this gRPC service of OTLP or OpenCensus takes; None for any other
+    service.
+    """
     for signal in _SIGNALS:
         if f".{signal}.v1" in service:
             return signal
@@ -43,12 +45,14 @@ def signal_of_service(service: str) -> str | None:
 
 @dataclass(slots=True)
 class Notices:
-    """Log lines about senders who will send the same again: each kind of line once a minute for each port."""
+    """Log lines about senders that will repeat their error: each event is logged once a minute for each port."""
 
-    _noted: dict[tuple[int, str], float] = field(default_factory=dict)  # when, by a clock; as many as ports and kinds
+    _noted: dict[tuple[int, str], float] = field(
+        default_factory=dict
+    )  # monotonic time of the last line by port and event
 
     def note(self, port: int, event: str, **more: object) -> None:
-        """Log an event at a port unless it was logged within the last minute."""
+        """Log an event at a port, unless it was logged within the last minute."""
         now = time.monotonic()
         if now - self._noted.get((port, event), -_MINUTE) < _MINUTE:
             return
@@ -56,6 +60,6 @@ class Notices:
         _log.warning(event, extra={"port": port, **more})
 
     def note_rejected(self, port: int, explanation: str) -> None:
-        """Log why spans of a request were not stored, for protocols whose answers have no room for that."""
+        """Log why spans of a request were rejected, for protocols whose answers cannot report that."""
         if explanation:
             self.note(port, "spans rejected", reason=explanation)

@@ -1,4 +1,4 @@
-"""What happens to a group of requests: decode, check, store; each request comes out with an outcome of its own."""
+"""Stores a group of requests: decodes, validates and writes it; each request gets its own outcome."""
 
 import logging
 import time
@@ -21,16 +21,17 @@ from spanlake.store.deadline import REQUEST_SECONDS, limited
 from spanlake.store.errors import StoreError
 from spanlake.store.index import Block
 
-FUTURE = timedelta(days=1)  # how far ahead of ours a sender's clock may be
+FUTURE = timedelta(days=1)  # by which a sender's clock may be ahead of ours
 
 Read = Callable[[Sequence[bytes]], Decoded]
-Write = Callable[[str, pa.Table, bytes], Sequence[Block]]  # tenant, span table, hash of what it was made from
+Write = Callable[[str, pa.Table, bytes], Sequence[Block]]  # tenant, span table, hash of its source
 
 Since = Callable[[str, int], Mapping[bytes, int]]
-"""Traces of a tenant that were deleted at or after a time, with the time of the deletion, in Unix nanoseconds."""
+"""Returns the traces of a tenant that were deleted at or after a time, with the time of deletion, in Unix nanoseconds.
+"""
 
 WriteDeleted = Callable[[str, pa.Table, bytes, Mapping[bytes, int]], Sequence[Block]]
-"""Writes the spans of deleted traces again; takes what Write takes, and the traces."""
+"""Writes the spans of deleted traces again; takes the arguments of Write, and the traces with their deletion times."""
 
 _NOT_STORED = "a group of requests could not be stored"
 
@@ -39,12 +40,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """Stores groups of requests of one tenant; safe to use from several threads. It is a Commit."""
+    """A Commit that stores groups of requests of one tenant; safe to use from several threads."""
 
     read: Read
     write: Write
     metrics: IngestMetrics
-    retention: timedelta | None = None  # spans that started longer ago are refused; None keeps any age
+    retention: timedelta | None = None  # spans that started longer ago are rejected; None keeps any age
     clock: Callable[[], int] = time.time_ns
 
     def __call__(self, tenant: str, requests: Sequence[Request]) -> list[Outcome]:
@@ -56,7 +57,7 @@ class Pipeline:
     def store_deleted(
         self, write: WriteDeleted, tenant: str, request: Request, deleted: Mapping[bytes, int]
     ) -> Outcome:
-        """Store those spans of a stored request again whose traces were deleted since."""
+        """Store again the spans of a stored request whose traces were deleted since."""
 
         def write_some(tenant: str, table: pa.Table, content_hash: bytes) -> Sequence[Block]:
             return write(tenant, table, content_hash, deleted)
@@ -65,7 +66,7 @@ class Pipeline:
         return outcome
 
     def _store_as_otlp(self, tenant: str, requests: Sequence[Request]) -> list[Outcome]:
-        """Store requests in the order of their digests: the same requests make the same block, byte for byte."""
+        """Store requests in the order of their digests: equal sets of requests make equal blocks, byte for byte."""
         positions = sorted(range(len(requests)), key=lambda position: requests[position].digest)
         outcomes = self._store_in_order(tenant, [requests[position] for position in positions])
         by_position = dict(zip(positions, outcomes, strict=True))
@@ -76,7 +77,7 @@ class Pipeline:
             return []
         try:
             decoded = self._read(requests)
-        except Exception as error:  # noqa: BLE001, one odd request must not take the others with it
+        except Exception as error:  # noqa: BLE001, one malformed request must not fail the others
             return self._store_readable(tenant, requests, self._faults(requests, 0, error))
         return self._store(tenant, requests, decoded)
 
@@ -91,10 +92,10 @@ class Pipeline:
         return [faults[index] if index in faults else next(stored) for index in range(len(requests))]
 
     def _faults(self, requests: Sequence[Request], first: int, error: Exception) -> dict[int, Exception]:
-        """Which of these requests cannot be read at all, by index, given the error of reading them together.
+        """Return the error of each request that cannot be read, by index, given the error of reading all together.
 
-        Halving costs a hostile group a reading for each doubling of its size, where striking out one by one would
-        cost a reading for each request. A request larger than all others together is read three times at most.
+        Bisection costs a hostile group a reading for each doubling of its size, where removing requests one by one
+        would cost a reading for each. A request larger than all others together is read three times at most.
         """
         if len(requests) == 1:
             return {first: told(error)}
@@ -115,7 +116,7 @@ class Pipeline:
         except StoreError as error:
             _log.error(_NOT_STORED, extra={"tenant": tenant, "requests": len(requests), "reason": str(error)})
             return [error] * len(requests)
-        except Exception as error:  # noqa: BLE001, whatever it is, the senders must hear of it
+        except Exception as error:  # noqa: BLE001, any error must reach the senders
             _log.exception(_NOT_STORED, extra={"tenant": tenant, "requests": len(requests)})
             return [error] * len(requests)
         self.metrics.received(spans=sum(decoded.spans_per_request), size=sum(len(request.body) for request in requests))
@@ -135,20 +136,20 @@ class Pipeline:
         ]
 
     def _receipt(self, decoded: int, invalid: Mapping[str, int], unreadable: Mapping[str, int]) -> Receipt:
-        """Counts the rejected spans and returns the receipt of a request with ``decoded`` spans."""
+        """Count the rejected spans, and return the receipt of a request with ``decoded`` spans."""
         rejected = Counter(invalid) + Counter(unreadable)
         self.metrics.rejected(rejected)
         return Receipt(decoded - sum(invalid.values()), rejected)
 
 
 def _middle(requests: Sequence[Request]) -> int:
-    """Where to part requests, so that both parts have about as many bytes, and neither none."""
+    """Return the index that divides requests into two parts of about equal size in bytes, neither of them empty."""
     ends = list(accumulate(len(request.body) + 1 for request in requests))
     return min(max(bisect(ends, ends[-1] // 2), 1), len(requests) - 1)
 
 
 def _content_hash(requests: Sequence[Request]) -> bytes:
-    """Names the block of these requests, in whatever order they came."""
+    """Hash the requests in any order; the hash names their block."""
     return sha256(b"".join(sorted(request.digest for request in requests))).digest()
 
 

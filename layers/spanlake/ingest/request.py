@@ -1,4 +1,4 @@
-"""What passes between a receiver and the store: the request, and what became of it."""
+"""Values exchanged between a receiver and the store: request and receipt."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,35 +9,35 @@ from spanlake.receivers.translated import Translated
 from spanlake.spans.rejections import explain
 
 Translation = Callable[[Sequence[bytes]], Sequence[Translated | Exception]]
-"""Turns bodies into OTLP, each into Translated or the MalformedRequest that says why not.
+"""Converts bodies to OTLP, each to Translated or the MalformedRequest with the reason.
 
-It may raise what is wrong with one of several bodies; each of them is then translated alone.
+It may raise the error of one of several bodies; each of them is then translated alone.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """What a protocol's requests are made of."""
+    """A request format of a protocol: its name and its translation to OTLP."""
 
     name: str
     translate: Translation
 
     @classmethod
     def of_each(cls, name: str, to_otlp: Callable[[bytes], Translated]) -> "Format":
-        """A format whose bodies are translated one by one; ``to_otlp`` raises MalformedRequest."""
+        """Make a format whose bodies are translated one by one; ``to_otlp`` raises MalformedRequest."""
         return cls(name, lambda bodies: [_tried(to_otlp, body) for body in bodies])
 
 
 def _tried(to_otlp: Callable[[bytes], Translated], body: bytes) -> Translated | Exception:
     try:
         return to_otlp(body)
-    except Exception as error:  # noqa: BLE001, one odd request must not take the others with it
+    except Exception as error:  # noqa: BLE001, one malformed request must not fail the others
         return error
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The bytes of one request and what identifies them."""
+    """The bytes of a request and its identity."""
 
     body: bytes
     digest: bytes  # of the body, and of the format
@@ -46,7 +46,7 @@ class Request:
 
     @classmethod
     def of(cls, body: bytes, format_: Format | None = None) -> "Request":
-        """The request with these bytes."""
+        """Make the request with this body."""
         named = sha256(b"" if format_ is None else f"{format_.name}\0".encode())
         named.update(body)
         return cls(body, named.digest(), format_)
@@ -54,28 +54,28 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """Acknowledges one request: its accepted spans are durable."""
+    """An acknowledgement of one request: its accepted spans are durable."""
 
     accepted: int = 0  # spans
     rejected: Mapping[str, int] = field(default_factory=dict)  # spans by reason
 
     @property
     def rejected_spans(self) -> int:
-        """How many spans were not stored."""
+        """The number of spans that were not stored."""
         return sum(self.rejected.values())
 
     @property
     def explanation(self) -> str:
-        """Sentence for the sender on the spans that were not stored; empty when all were."""
+        """The explanation for the sender of why spans were not stored; empty when all were."""
         return explain(self.rejected)
 
     def require_some(self) -> None:
-        """Raise NothingStored when there were spans and none of them was stored."""
+        """Raise NothingStored when the request had spans and none was stored."""
         if self.rejected and not self.accepted:
             raise NothingStored(self.explanation)
 
     def to_otlp(self) -> bytes:
-        """OTLP's ExportTraceServiceResponse; empty, and cheap, when nothing was rejected."""
+        """Encode OTLP's ExportTraceServiceResponse; empty, at no cost, when no span was rejected."""
         if not self.rejected:
             return b""
         from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse

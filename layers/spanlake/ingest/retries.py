@@ -1,4 +1,4 @@
-"""A client that did not hear the answer sends the same request again: it is stored once."""
+"""Deduplicates requests: a client that missed the answer sends the request again, and it is stored once."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,7 @@ class Deleted:
     """Finds and repairs stored requests that have lost spans to deletions of traces.
 
     ``since`` takes a tenant and a time in Unix nanoseconds; it returns the traces that were deleted at or after it,
-    with the times of the deletions. ``store`` takes a tenant, a stored request and such traces; it stores their spans
+    with the times of their deletion. ``store`` takes a tenant, a stored request and such traces; it stores their spans
     again.
     """
 
@@ -28,18 +28,18 @@ class Deleted:
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """A request that is stored."""
+    """The state of a stored request."""
 
     receipt: Receipt
     at: float  # monotonic seconds
-    since_ns: int  # Unix time; which deletions have not taken its spans for certain
+    since_ns: int  # Unix time; deletions from then on may have taken its spans
 
 
 class RetryMemory:
-    """Commits requests, except those it has seen committed lately, or sees another thread committing right now.
+    """A commit of requests, except those that were committed recently or that another thread is committing now.
 
-    It is a Commit around a Commit. What it forgets, by number or by age in seconds, is merely stored again, and
-    compaction drops the copy. Of a request that is remembered, the spans of traces that were deleted since are stored.
+    It is a Commit around a Commit. A request that was forgotten, by number or by age in seconds, is stored again, and
+    compaction drops the copy. Of a request that is remembered, the spans of traces deleted since then are stored again.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class RetryMemory:
         self._stored: OrderedDict[_Key, _Stored] = OrderedDict()  # oldest first
 
     def __call__(self, tenant: str, requests: Sequence[Request]) -> list[Outcome]:
-        """Answer every request in order, having stored the ones that are new."""
+        """Return the outcome of every request in order, after storing the new ones."""
         keys = [(tenant, request.digest) for request in requests]
         with self._lock:
             self._forget_old()
@@ -76,7 +76,7 @@ class RetryMemory:
         since_ns = time_ns()
         try:
             outcomes = self._commit(tenant, list(fresh.values()))
-        except Exception as error:  # noqa: BLE001, whoever waits for the same request must not wait for ever
+        except Exception as error:  # noqa: BLE001, a thread that waits for the same request must not wait for ever
             outcomes = [error] * len(fresh)
         now = monotonic()
         with self._lock:
@@ -94,14 +94,14 @@ class RetryMemory:
     def _repaired(
         self, tenant: str, requests: Mapping[_Key, Request], known: Mapping[_Key, _Stored]
     ) -> dict[_Key, Outcome]:
-        """The outcomes of known requests, of which the spans that deletions have taken are stored again."""
+        """Return the outcomes of known requests, after storing again the spans that deletions have taken."""
         outcomes: dict[_Key, Outcome] = {key: stored.receipt for key, stored in known.items()}
         if self._deleted is None:
             return outcomes
         now_ns = time_ns()
         try:
             deleted = self._deleted.since(tenant, min(stored.since_ns for stored in known.values()))
-        except Exception as error:  # noqa: BLE001, as above
+        except Exception as error:  # noqa: BLE001, any error must reach the senders
             return dict.fromkeys(known, error)
         for key, stored in known.items():
             own = {trace_id: at for trace_id, at in deleted.items() if at >= stored.since_ns}

@@ -1,4 +1,4 @@
-"""The way in as receivers see it."""
+"""The interface of ingest for receivers."""
 
 import asyncio
 from concurrent.futures import Future
@@ -19,21 +19,21 @@ from spanlake.ingest.retries import Deleted, RetryMemory
 from spanlake.metrics import Metrics
 from spanlake.store.errors import StorageTimeout
 
-_LONGEST_SECONDS = 18.0  # from a request's last byte to its answer; exporters of OTLP wait for 10 to 30 s
+_LONGEST_SECONDS = 18.0  # from a request's last byte to its answer; OTLP exporters wait for 10 to 30 s
 
 
 class Submit(Protocol):
-    """Takes a tenant, a body, and its format unless that is OTLP; see GroupCommit.submit."""
+    """Takes a tenant, a body, and its format unless it is OTLP; see GroupCommit.submit."""
 
     def __call__(self, tenant: str, body: bytes, format_: Format | None = None) -> "Future[Receipt]": ...
 
 
 @dataclass(frozen=True, slots=True)
 class Ingest:
-    """Takes requests of every receiver.
+    """Ingest as all receivers use it.
 
-    A receiver enters the admission, grows its pass by what it is about to hold, and answers when the bytes of a request
-    with its format are stored, or submits them and answers when the future does.
+    A receiver enters the admission, grows its pass before it allocates, and answers when the bytes of a request with
+    its format are stored, or submits them and answers when the future is done.
     """
 
     admission: Admission
@@ -44,7 +44,7 @@ class Ingest:
     notices: Notices = field(default_factory=Notices)
 
     async def stored(self, tenant: str, body: bytes, format_: Format | None = None) -> Receipt:
-        """Store a request; raises StorageTimeout when that takes so long that its sender would not wait."""
+        """Store a request; raises StorageTimeout when that takes longer than its sender would wait."""
         try:
             async with asyncio.timeout(_LONGEST_SECONDS):
                 return await asyncio.wrap_future(self.submit(tenant, body, format_))
@@ -54,7 +54,7 @@ class Ingest:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where spans are stored."""
+    """The destination of spans."""
 
     write: Write
     write_deleted: WriteDeleted
@@ -64,7 +64,7 @@ class Destination:
 def group_commit(
     read: Read, to: Destination, limits: IngestLimits, retention: timedelta | None, metrics: Metrics
 ) -> GroupCommit:
-    """Compose what is behind submit; the caller starts and closes it."""
+    """Compose the parts behind submit; the caller starts and closes the result."""
     pipeline = Pipeline(read, to.write, metrics, retention)
     remembered = RetryMemory(
         pipeline,

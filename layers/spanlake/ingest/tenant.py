@@ -1,4 +1,4 @@
-"""Whose spans a request brings or asks for."""
+"""The tenant of a request, from its header."""
 
 from spanlake.store.tenant import validate_tenant
 
@@ -7,8 +7,8 @@ DEFAULT_TENANT = "single-tenant"
 
 
 def tenant_named(header: str | None) -> str:
-    """Return the tenant that the header names, the default one without a header or with an empty one.
+    """Return the tenant that the header names, the default tenant without a header or with an empty one.
 
-    Tempo's command line sends an empty header unless it is told a tenant. Raises InvalidTenant.
+    Tempo's command line sends an empty header unless a tenant is given. Raises InvalidTenant.
     """
     return validate_tenant(header) if header and not header.isspace() else DEFAULT_TENANT

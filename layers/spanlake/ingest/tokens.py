@@ -1,4 +1,4 @@
-"""Bearer tokens: who may send and ask, and as which tenant."""
+"""Bearer tokens for sending and querying, and their tenants."""
 
 # ruff: noqa: N818  (the names say what happened; "Error" would add nothing)
 
@@ -13,17 +13,17 @@ from spanlake.store.errors import InvalidTenant
 from spanlake.store.tenant import validate_tenant
 
 MAX_TOKENS = 10_000
-LEAST_CHARACTERS = 16  # fewer can be guessed
+LEAST_CHARACTERS = 16  # shorter tokens can be guessed
 _LONGEST_HEADER = 8192  # characters
 
 
 class InvalidTokens(ValueError):
-    """The list of tokens can not be used; the message names no token."""
+    """The list of tokens is invalid; the message contains no token."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """The tenants of tokens, by SHA-256 of each: the tokens themselves are not kept."""
+    """The tenants of tokens, by SHA-256 of each token: the tokens themselves are not kept."""
 
     tenants: tuple[tuple[bytes, str], ...]
 
@@ -39,10 +39,10 @@ class Tokens:
         return cls(tuple(_entry(token, tenant) for token, tenant in found.items()))
 
     def tenant_of(self, authorization: str) -> str | None:
-        """The tenant of an Authorization header, None when it is nobody's.
+        """Return the tenant of an Authorization header, None when the token is unknown.
 
-        ``Bearer TOKEN``, or ``Basic`` with the token as the password (RFC 7617) for clients that know nothing else.
-        The time this takes does not depend on how much of a token is right, nor on which it is.
+        ``Bearer TOKEN``, or ``Basic`` with the token as the password (RFC 7617) for clients that support nothing else.
+        The time this takes depends neither on how much of a token is right, nor on which token it is.
         """
         token = _token(authorization)
         if token is None:
@@ -58,7 +58,7 @@ def _entry(token: str, tenant: object) -> tuple[bytes, str]:
     if len(token) < LEAST_CHARACTERS:
         raise InvalidTokens(f"a token has fewer than {LEAST_CHARACTERS} characters")
     if not isinstance(tenant, str):
-        raise InvalidTokens("the tenant of a token is not a text")
+        raise InvalidTokens("the tenant of a token is not a string")
     try:
         return _digest(token), validate_tenant(tenant)
     except InvalidTenant as error:

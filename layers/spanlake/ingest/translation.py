@@ -1,4 +1,4 @@
-"""Requests in any format become OTLP, those of one format together."""
+"""Translates requests of any format to OTLP, all requests of one format together."""
 
 import logging
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ _log = logging.getLogger(__name__)
 
 
 def translated(requests: Sequence[Request]) -> list[Request | Exception]:
-    """The requests in OTLP, known by what they came as; the exception for one that is not what it should be."""
+    """Translate requests to OTLP, keeping their original digests; returns the exception for each malformed one."""
     found: list[Request | Exception] = list(requests)
     by_format: dict[Format, list[int]] = {}
     for number, request in enumerate(requests):
@@ -34,14 +34,16 @@ def _result(request: Request, outcome: Translated | Exception) -> Request | Exce
 def _outcomes(format_: Format, bodies: Sequence[bytes]) -> Sequence[Translated | Exception]:
     try:
         return format_.translate(bodies)
-    except Exception as error:  # noqa: BLE001, one odd request must not take the others with it
+    except Exception as error:  # noqa: BLE001, one malformed request must not fail the others
         if len(bodies) == 1:
             return [error]
         return [outcome for body in bodies for outcome in _outcomes(format_, [body])]
 
 
 def told(error: Exception) -> Exception:
-    """The error of a request that can not be read, which is ours and goes to the log unless it says what is wrong."""
+    """Log an error of this code while reading a request, and return it; a MalformedRequest is returned without a log
+    line.
+    """
     if not isinstance(error, MalformedRequest):
-        _log.error("a request could not be decoded", exc_info=error)
+        _log.error("request decoding failed", exc_info=error)
     return error

@@ -1,1 +1,1 @@
-"""What clients speak: one module a protocol, bytes in, span table out."""
+"""Protocols of clients: a module for each protocol, from bytes to a span table."""

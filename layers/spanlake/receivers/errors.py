@@ -1,10 +1,10 @@
-"""What is wrong with spans of other protocols than OTLP."""
+"""Errors for malformed spans in protocols other than OTLP."""
 
 from spanlake.spans.decode import MalformedRequest
 
 
 class MalformedSpans(MalformedRequest):
-    """A request that is not of the format that it should be, as a whole."""
+    """A request that does not have the format it should have, as a whole."""
 
     def __init__(self, format_: str, reason: str) -> None:
         ValueError.__init__(self, f"not spans in {format_}: {reason}")

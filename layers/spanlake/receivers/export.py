@@ -1,8 +1,8 @@
-"""Spans of any protocol are written as an ExportTraceServiceRequest: OTLP is the form in which they are stored.
+"""Writes spans of any protocol as an ExportTraceServiceRequest: spans are stored as OTLP.
 
-Written by hand, field by field, and every different attribute once: messages of a library would take several times as
-long. What ends in a length-delimited field is given to these functions as the bytes of the message, or, where it says
-so, as those behind their length.
+The encoding is written by hand, field by field, and every distinct attribute once: a library's messages would take
+several times as long. Content of a length-delimited field is passed to these functions as the bytes of the message or,
+where stated, as those bytes behind their length.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,9 +11,9 @@ from struct import Struct
 
 Value = str | bool | int | float | bytes
 Attribute = tuple[Value, bytes]
-"""A value, and the attribute encoded, behind its length."""
+"""A value, and the encoded attribute behind its length."""
 Tag = tuple[str, Attribute]
-"""The attribute's key and the rest of it."""
+"""Key, and the Attribute with this key."""
 
 _LENGTHS = [bytes([length]) for length in range(128)]
 _UINT64 = (1 << 64) - 1
@@ -22,16 +22,16 @@ _TIME = Struct("<cQ").pack
 _TIMES = Struct("<cQcQ").pack
 _DOUBLE = Struct("<cd").pack
 LATEST_NS = (1 << 63) - 1
-"""The latest time that is stored, in the year 2262."""
+"""Latest time that can be stored, in the year 2262."""
 
 
 def clamped(time_ns: int) -> int:
-    """Limit a time to those that can be stored: from 1970 to ``LATEST_NS``."""
+    """Limit a time to the range that can be stored: from 1970 to ``LATEST_NS``."""
     return min(max(time_ns, 0), LATEST_NS)
 
 
 def varint(number: int) -> bytes:
-    """Encode an integer of up to 64 bits; a negative one takes ten bytes, as int32 and int64 have it."""
+    """Encode an integer of up to 64 bits; a negative one takes ten bytes, as in int32 and int64."""
     number &= _UINT64
     if number < 128:
         return _LENGTHS[number]
@@ -44,7 +44,7 @@ def varint(number: int) -> bytes:
 
 
 def delimited(payload: bytes) -> bytes:
-    """Put the length before it."""
+    """Prefix a payload with its length."""
     length = len(payload)
     return (_LENGTHS[length] if length < 128 else varint(length)) + payload
 
@@ -72,32 +72,32 @@ def _any_value(value: Value) -> bytes:
 
 
 SHORT = 256
-"""Bytes of attributes that are worth remembering from one request to the next."""
+"""Size in bytes up to which attributes are remembered from one request to the next."""
 REMEMBERED = 8192
-"""How many of them."""
+"""Number of attributes that are remembered."""
 
 
 class StringAttributes(dict[tuple[str, str], bytes]):
-    """Attributes whose values are strings, each different one encoded when it is first asked for."""
+    """Attributes with string values, each distinct one encoded when first looked up."""
 
     def __missing__(self, item: tuple[str, str]) -> bytes:
-        """Encode and remember it."""
+        """Encode and remember the attribute."""
         encoded = self[item] = attribute(*item)
         return encoded
 
 
 def resource(attributes: Sequence[bytes]) -> bytes:
-    """A Resource with these attributes, which stand behind their lengths."""
+    """Encode a Resource with these attributes, which are behind their lengths."""
     return _repeated(b"\x0a", attributes)
 
 
 def scope(name: str, version: str) -> bytes:
-    """An InstrumentationScope."""
+    """Encode an InstrumentationScope."""
     return _text(b"\x0a", name) + _text(b"\x12", version)
 
 
 def event(time_ns: int, name: str, attributes: Sequence[bytes] = (), dropped: int = 0) -> bytes:
-    """A span's event, behind its length; attributes stand behind theirs. The time is clamped."""
+    """Encode a span's event, behind its length; attributes are behind theirs. The time is clamped."""
     time = _TIME(b"\x09", clamped(time_ns))
     return delimited(time + _text(b"\x12", name) + _repeated(b"\x1a", attributes) + _count(b"\x20", dropped))
 
@@ -105,7 +105,7 @@ def event(time_ns: int, name: str, attributes: Sequence[bytes] = (), dropped: in
 def link(
     trace_id: bytes, span_id: bytes, attributes: Sequence[bytes] = (), trace_state: str = "", dropped: int = 0
 ) -> bytes:
-    """A span's link, behind its length; attributes stand behind theirs."""
+    """Encode a span's link, behind its length; attributes are behind theirs."""
     ids = b"\x0a" + delimited(trace_id) + b"\x12" + delimited(span_id)
     rest = _text(b"\x1a", trace_state) + _repeated(b"\x22", attributes) + _count(b"\x28", dropped)
     return delimited(ids + rest)
@@ -113,7 +113,7 @@ def link(
 
 @dataclass(slots=True)
 class Span:
-    """What OTLP's Span says; attributes, events and links are encoded, behind their lengths."""
+    """The fields of OTLP's Span; attributes, events and links are encoded, behind their lengths."""
 
     trace_id: bytes
     span_id: bytes
@@ -121,19 +121,19 @@ class Span:
     name: str
     kind: int
     start_ns: int
-    """Times are clamped."""
+    """Start; both times are clamped."""
     end_ns: int
     attributes: Sequence[bytes]
     events: Sequence[bytes] = ()
     links: Sequence[bytes] = ()
     status: bytes = b""
-    """As ``status`` encodes it."""
+    """Status as ``status`` encodes it."""
     trace_state: str = ""
     dropped: tuple[int, int, int] = (0, 0, 0)
-    """How many attributes, events and links were left out."""
+    """Numbers of attributes, events and links that were left out."""
 
     def encode(self) -> bytes:
-        """The message."""
+        """Encode the message."""
         parent = b"\x22\x08" + self.parent_span_id if self.parent_span_id else b""
         return b"\x0a%c%b\x12%c%b%b\x2a%b\x30%b%b%b%b%b" % (
             len(self.trace_id),
@@ -164,18 +164,18 @@ class Span:
 
 
 def status(code: int, message: str) -> bytes:
-    """A span's Status, with its field's tag."""
+    """Encode a span's Status, including the tag of the field."""
     return b"\x7a" + delimited(_text(b"\x12", message) + _count(b"\x18", code))
 
 
 class Export:
-    """The request that grows as spans are added to their resources and scopes."""
+    """A request that grows as spans are added to their resources and scopes."""
 
     def __init__(self) -> None:
         self._resources: dict[bytes, dict[bytes, list[bytes]]] = {}
 
     def add(self, resource: bytes, scope: bytes, span: bytes) -> None:
-        """Add a span; the three are messages."""
+        """Add a span; all three are encoded messages."""
         self.extend(resource, scope, b"\x12" + delimited(span))
 
     def extend(self, resource: bytes, scope: bytes, spans: bytes) -> None:
@@ -189,7 +189,7 @@ class Export:
         found.append(spans)
 
     def to_bytes(self) -> bytes:
-        """The ExportTraceServiceRequest."""
+        """Return the ExportTraceServiceRequest."""
         return b"".join(
             b"\x0a"
             + delimited(b"\x0a" + delimited(resource) + b"".join(map(_scope_spans, *zip(*scopes.items(), strict=True))))
@@ -202,7 +202,7 @@ def _scope_spans(scope: bytes, spans: list[bytes]) -> bytes:
 
 
 def _repeated(tag: bytes, messages: Iterable[bytes]) -> bytes:
-    """The fields of one tag whose contents stand behind their lengths."""
+    """Encode fields with one tag, whose contents are behind their lengths."""
     return tag + tag.join(messages) if messages else b""
 
 

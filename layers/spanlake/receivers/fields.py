@@ -1,7 +1,7 @@
-"""Protobuf fields written as columns: a value, or a list of values, a row, without a Python step a row.
+"""Writes protobuf fields as columns: a value, or a list of values, in each row, without a Python step for each row.
 
-What a function gives is an array of binary without NULL: for each row the bytes of a field, tag and length included, or
-those of several fields one after the other.
+The functions return arrays of binary without NULL: in each row the bytes of a field, including tag and length, or of
+several fields in sequence.
 """
 
 from collections.abc import Callable
@@ -17,17 +17,17 @@ NOTHING = pa.scalar(b"", pa.binary())
 
 
 def joined(*parts: Array) -> Array:
-    """What the parts have in each row, one after the other; scalars are the same in every row."""
+    """Concatenate the parts row by row; a scalar is repeated in every row."""
     return pc.binary_join_element_wise(*parts, NOTHING)
 
 
 def constant(encoded: bytes) -> Array:
-    """The same in every row."""
+    """Return a scalar, which stands for the same bytes in every row."""
     return pa.scalar(encoded, pa.binary())
 
 
 def delimited(tag: bytes, payloads: Array) -> tuple[Array, Array]:
-    """Two parts: the tags with the lengths, and the payloads behind them."""
+    """Return two parts: tags with lengths, and the payloads that follow them."""
     each: Array = pc.binary_length(payloads)
     lengths = each.dictionary_encode()
     heads = pa.array([tag + varint(length) for length in lengths.dictionary.to_pylist()], pa.binary())
@@ -35,42 +35,42 @@ def delimited(tag: bytes, payloads: Array) -> tuple[Array, Array]:
 
 
 def eight_bytes(numbers: Array) -> Array:
-    """Integers of 64 bits as they lie in memory, which is how fixed64 has them."""
+    """Encode 64-bit integers as they are in memory, which is the form of fixed64."""
     return _bytes_of(numbers, 8)
 
 
 def four_bytes(numbers: Array) -> Array:
-    """The same of integers of 32 bits."""
+    """Encode 32-bit integers as they are in memory, which is the form of fixed32."""
     return _bytes_of(numbers, 4)
 
 
 def one_byte(numbers: Array) -> Array:
-    """The same of integers of 8 bits."""
+    """Encode 8-bit integers, a byte each."""
     return _bytes_of(numbers, 1)
 
 
 def mapped(values: Array, encode: Callable[[Any], bytes]) -> Array:
-    """Encode each different value once; of NULL there is nothing."""
+    """Encode each distinct value once; NULL gives no bytes."""
     codes = values.dictionary_encode()
     encoded: Array = pa.array([encode(value) for value in codes.dictionary.to_pylist()], pa.binary())
     return encoded.take(codes.indices).fill_null(NOTHING)
 
 
 def gathered(values: Array, rows: Array, length: int) -> Array:
-    """Join the values of each row; ``rows`` is in order, and a row may have none."""
+    """Join the values of each row; ``rows`` is ascending, and a row may have none."""
     together: Array = pc.binary_join(lists(values, rows, length), NOTHING)
     return together.fill_null(NOTHING)
 
 
 def placed(values: Array, rows: Array, length: int) -> Array:
-    """Put each value at its row, nothing elsewhere."""
+    """Place each value at its row; all other rows are empty."""
     choices = pa.concat_arrays([pa.array([b""], pa.binary()), values])
     numbers = pa.arange(1, len(choices)).cast(pa.int32())  # type: ignore[attr-defined]  # the stubs are older
     return choices.take(place(numbers, rows, length).fill_null(int32(0)))
 
 
 def text(values: Array) -> Array:
-    """Values that are UTF-8 as they are, others with U+FFFD in the place of what is not."""
+    """Return values that are UTF-8 unchanged, others with U+FFFD in place of invalid bytes."""
     try:
         values.cast(pa.string())
     except pa.ArrowInvalid:
@@ -81,24 +81,24 @@ def text(values: Array) -> Array:
 
 
 def times(numbers: Array, nanoseconds: int, more: Array | None = None) -> Array:
-    """Times in nanoseconds (int64), clamped to those that can be stored (see ``export.clamped``).
+    """Convert to times in nanoseconds (int64), clamped to the range that can be stored (see ``export.clamped``).
 
-    ``numbers`` counts units of so many nanoseconds; ``more`` are nanoseconds (int32) beside them.
+    ``numbers`` counts units of ``nanoseconds``; ``more`` are nanoseconds (int32) to add.
     """
     return _within(_scaled(numbers, nanoseconds, more), 0)
 
 
 def later(start: Array, numbers: Array, nanoseconds: int, more: Array | None = None) -> Array:
-    """Times that are so much after, or before, clamped ones."""
+    """Return the times that are this much after, or before, clamped start times."""
     span = _scaled(numbers, nanoseconds, more)
     return _within(pc.add(start, pc.min_element_wise(span, pc.subtract(int64(LATEST_NS), start))), 0)
 
 
-_ROOM = 1 << 33  # for the nanoseconds beside seconds, of which 32 bits can tell some
+_ROOM = 1 << 33  # for the nanoseconds beside seconds, at most 32 bits
 
 
 def _scaled(numbers: Array, nanoseconds: int, more: Array | None) -> Array:
-    """Nanoseconds, as many as 64 bits can tell."""
+    """Convert to nanoseconds, limited to 64 bits."""
     most = (LATEST_NS - _ROOM) // nanoseconds
     scaled = pc.multiply(_within(numbers, -most, most), int64(nanoseconds))
     return scaled if more is None else pc.add(scaled, more.cast(pa.int64()))

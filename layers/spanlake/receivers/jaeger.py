@@ -1,4 +1,4 @@
-"""What Jaeger's spans mean in OTLP, whatever encoding they come in, as the OpenTelemetry Collector translates them."""
+"""Translation of Jaeger's spans to OTLP, in any encoding, as the OpenTelemetry Collector translates them."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -31,11 +31,11 @@ _OK, _ERROR = 1, 2
 _STATUSES = {"OK": _OK, "ERROR": _ERROR}
 _ABOUT_STATUS = frozenset({"error", "otel.status_code", "http.status_code"})
 ATTRIBUTE = b"\x4a"
-"""The tag of an attribute in a span."""
+"""Tag of an attribute in a span."""
 WITH_A_MEANING = _ABOUT_STATUS | {"span.kind", "otel.status_description", "http.status_message"}
-"""Tags that are looked at together: what one of them says depends on others."""
+"""Tags that are evaluated together: the meaning of each depends on others."""
 SPECIAL = WITH_A_MEANING | {"otel.scope.name", "otel.scope.version", "w3c.tracestate"}
-"""The same, with tags that the Collector writes for what OTLP has and Jaeger lacks."""
+"""Tags in WITH_A_MEANING, and the tags by which the Collector writes OTLP's fields that Jaeger lacks."""
 _INTEGER = re.compile(r"[+-]?\d{1,19}", re.ASCII)
 _REFERENCE_TYPES = {CHILD_OF: "child_of"}
 _RENAMED = {
@@ -46,15 +46,15 @@ _RENAMED = {
 
 @dataclass(frozen=True, slots=True)
 class SpanTags:
-    """The parts of a span that Jaeger's tags with a meaning give."""
+    """The parts of a span that follow from Jaeger's tags with a meaning."""
 
     fields: bytes
-    """Of the span, encoded."""
+    """Encoded fields of the span."""
     scope: bytes
 
     @classmethod
     def read(cls, tags: dict[str, Attribute]) -> "SpanTags":
-        """Read tags that may have a meaning; the others become attributes. Takes the former out of ``tags``."""
+        """Read tags that may have a meaning, and take them out of ``tags``; the others become attributes."""
         in_scope = _scope(tags) if "otel.scope.name" in tags else b""
         state = tags.pop("w3c.tracestate", ("", b""))[0]
         trace_state = b"\x1a" + delimited(state.encode()) if isinstance(state, str) else b""
@@ -62,18 +62,18 @@ class SpanTags:
 
 
 def _scope(tags: dict[str, Attribute]) -> bytes:
-    """The scope that tags name, which are attributes no longer."""
+    """Read the scope from its tags, and take these out of ``tags``."""
     name, version = (tags.pop(f"otel.scope.{part}", ("", b""))[0] for part in ("name", "version"))
     return scope(name if isinstance(name, str) else "", version if isinstance(version, str) else "")
 
 
 def tag(key: str, value: Value) -> Tag:
-    """A tag of this value."""
+    """Make a tag with this value."""
     return key, (value, attribute(key, value))
 
 
 def process(service_name: str, tags: Iterable[Tag]) -> bytes:
-    """The resource of a process: of tags with the same key the last counts, and any beats the service name."""
+    """Encode the resource of a process: of tags with one key the last counts, and any beats the service name."""
     attributes = dict(tags)
     if service_name:
         attributes = dict([tag("service.name", service_name)]) | attributes
@@ -85,7 +85,7 @@ def process(service_name: str, tags: Iterable[Tag]) -> bytes:
 
 
 def log(time_ns: int, fields: Iterable[Tag]) -> bytes:
-    """The event of a log, behind its length; the field ``event`` is its name."""
+    """Encode the event of a log, behind its length; the field ``event`` is its name."""
     attributes = dict(fields)
     named = attributes.pop("event", None)
     name = "" if named is None else _text(named[0])
@@ -93,13 +93,13 @@ def log(time_ns: int, fields: Iterable[Tag]) -> bytes:
 
 
 def told_by(tags: dict[str, Attribute]) -> bytes:
-    """What a span's tags say, as its fields: kind, status, and whatever else they are."""
+    """Encode a span's tags as fields of the span: kind, status, and all others as attributes."""
     kind, encoded_status = _kind_and_status(tags)
     return b"\x30" + varint(kind) + encoded_status + b"".join(ATTRIBUTE + encoded for _, encoded in tags.values())
 
 
 def parent_and_links(trace_id: bytes, parent_id: bytes, references: Sequence[Reference]) -> bytes:
-    """What references say, as a span's fields, beside the parent that is known already."""
+    """Encode references as fields of a span: the parent, given by ``parent_id`` if that is known already, and links."""
     if not references:
         return b"\x22\x08" + parent_id if parent_id else b""
     parent = parent_id or _parent(trace_id, references)
@@ -109,14 +109,14 @@ def parent_and_links(trace_id: bytes, parent_id: bytes, references: Sequence[Ref
 
 
 def _kind_and_status(tags: dict[str, Attribute]) -> tuple[int, bytes]:
-    """What a span's tags say of its kind, and of its status, encoded; tags that say nothing else go."""
+    """Read kind and encoded status from a span's tags, and take out the tags that have no other meaning."""
     kind = tags.pop("span.kind", None)
     number = 0 if kind is None else _KINDS.get(_text(kind[0]), 0)
     return number, b"" if _ABOUT_STATUS.isdisjoint(tags) else _status(tags, number)
 
 
 def _parent(trace_id: bytes, references: Sequence[Reference]) -> bytes:
-    """The span of the first reference to the same trace, where one to a parent goes first."""
+    """Return the span of the first reference to the same trace; CHILD_OF takes precedence over FOLLOWS_FROM."""
     followed = b""
     for kind, other, span_id in references:
         if other == trace_id and kind == CHILD_OF:
@@ -131,7 +131,7 @@ def _or_none(span_id: bytes) -> bytes:
 
 
 def _links(parent_span_id: bytes, references: Iterable[Reference]) -> list[bytes]:
-    """All references but that to the parent, and those that lack an id."""
+    """Return the links: all references except the parent's, and except those that lack an id."""
     return [
         link(trace_id, span_id, [attribute("opentracing.ref_type", _REFERENCE_TYPES.get(kind, "follows_from"))])
         for kind, trace_id, span_id in references
@@ -140,7 +140,7 @@ def _links(parent_span_id: bytes, references: Iterable[Reference]) -> list[bytes
 
 
 def _status(tags: dict[str, Attribute], kind: int) -> bytes:
-    """The status that tags tell of; those that tell of nothing else go."""
+    """Encode the status from tags, and take out the tags that have no other meaning."""
     if "error" in tags and tags["error"][0] is True:
         del tags["error"]
         tags.pop("otel.status_code", None)
@@ -154,7 +154,7 @@ def _status(tags: dict[str, Attribute], kind: int) -> bytes:
 
 
 def _is_http_error(value: Value, kind: int) -> bool:
-    """Whether a request failed; a 4xx is the client's fault and no error of the server."""
+    """Return True for a failed request; a 4xx is the client's error, not the server's."""
     if isinstance(value, str) and _INTEGER.fullmatch(value):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):

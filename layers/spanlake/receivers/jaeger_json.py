@@ -1,4 +1,4 @@
-"""Traces in Jaeger's JSON, as its UI downloads them and its API answers ``/api/traces``.
+"""Traces in Jaeger's JSON, as its UI downloads them and as its API returns them at ``/api/traces``.
 
 The fields are those of ``model/json`` in Jaeger: times are microseconds, ids hexadecimal, binary values base64.
 """
@@ -23,10 +23,10 @@ _REFERENCE_TYPES = {"CHILD_OF": jaeger.CHILD_OF, "FOLLOWS_FROM": jaeger.FOLLOWS_
 
 
 def read(body: bytes) -> Translated:
-    """Turn ``{"data": [trace, …]}``, or a trace, into an ExportTraceServiceRequest.
+    """Convert ``{"data": [trace, …]}``, or a trace, to an ExportTraceServiceRequest.
 
-    Left out are spans that are no objects and spans whose start or duration is no number; of other spans the parts that
-    are not what they should be. Raises MalformedSpans for what is no such document.
+    Spans that are not objects are left out, and spans whose start or duration is not a number; so are malformed parts
+    of other spans. Raises MalformedSpans for any other document.
     """
     export, unreadable = Export(), 0
     for trace in _traces(body):
@@ -59,7 +59,7 @@ class _Processes:
         self._encoded: dict[str, bytes] = {}
 
     def of(self, span: Mapping[str, Any]) -> bytes:
-        """The resource of a span, which may hold its process."""
+        """Return the resource of a span, which may contain its process."""
         if span.get("process"):
             return _resource(span["process"])
         name = json_body.text(span.get("processID"))
@@ -74,9 +74,9 @@ def _resource(found: object) -> bytes:
 
 
 def _translated(span: Any, processes: _Processes) -> tuple[bytes, bytes, bytes]:
-    """Resource, scope and span, encoded; raises ValueError for a span that cannot be read."""
+    """Encode resource, scope and span; raises ValueError for a span that cannot be read."""
     if not isinstance(span, dict):
-        raise ValueError("a span is no object")
+        raise ValueError("a span is not an object")
     trace_id, span_id = json_body.id_(span.get("traceID"), TRACE_ID), json_body.id_(span.get("spanID"), SPAN_ID)
     start = clamped(json_body.integer(span.get("startTime")) * 1000)
     end = clamped(start + json_body.integer(span.get("duration")) * 1000)
@@ -95,7 +95,7 @@ def _translated(span: Any, processes: _Processes) -> tuple[bytes, bytes, bytes]:
 
 
 def _parent(span: Mapping[str, Any]) -> bytes:
-    """The parent, of a document that is so old that no reference names it."""
+    """Return the parent in an old document, which has no reference to it."""
     parent = json_body.id_(span.get("parentSpanID"), SPAN_ID)
     return b"" if parent == bytes(SPAN_ID) else parent
 
@@ -107,7 +107,7 @@ def _references(span: Mapping[str, Any]) -> Iterator[Reference]:
 
 
 def _events(logs: object) -> Iterator[bytes]:
-    """Logs as events; one without a time is left out."""
+    """Yield logs as events; a log without a time is left out."""
     for log in json_body.objects(logs):
         try:
             time = json_body.integer(log.get("timestamp"))
@@ -122,7 +122,7 @@ def _tags(found: object) -> Iterator[Tag]:
 
 
 def _value(kind: object, value: Any) -> Value:
-    """A value of the type that the tag names; one that cannot be of it is text."""
+    """Convert a value to the type that its tag names; a value that does not fit becomes text."""
     try:
         match kind:
             case "bool":

@@ -1,7 +1,7 @@
-"""Jaeger's protobuf: PostSpansRequest of api_v2, whose spans may each have a process of their own.
+"""Jaeger's protobuf: PostSpansRequest of api_v2, whose spans may each have a process.
 
-The field numbers are those of jaeger-idl's model.proto and collector.proto. Tags and processes are left as bytes, for
-most of them repeat, and each different one is looked at once; strings are bytes because some clients send no UTF-8.
+The field numbers are those of jaeger-idl's model.proto and collector.proto. Tags and processes are left as bytes, since
+most repeat and each distinct one is decoded once. Strings are bytes because some clients send invalid UTF-8.
 """
 
 from collections.abc import Sequence
@@ -26,9 +26,9 @@ from spanlake.spans.limits import Limits
 from spanlake.spans.protobuf import Decoder
 
 _SMALLEST = {"spans": 16, "tags": 8, "logs": 8, "references": 8}
-"""Bytes that messages have on average, at the least."""
+"""Minimum average size of messages in bytes."""
 _NO_SERVICE = "OTLPResourceNoServiceName"
-"""What the Collector calls the service of spans that have none."""
+"""Service name in the Collector for spans without a service."""
 
 MESSAGES: Messages = {
     "PostSpansRequest": ((1, "batch", "Batch"),),
@@ -69,7 +69,7 @@ _PARTS: Parts = {
 
 
 def post_spans(bodies: Sequence[bytes]) -> list[Translated]:
-    """Turn PostSpansRequests into ExportTraceServiceRequests, as ``ProtobufFormat.translated`` does."""
+    """Convert PostSpansRequests to ExportTraceServiceRequests, as ``ProtobufFormat.translated`` does."""
     return _FORMAT.translated(bodies)
 
 
@@ -80,7 +80,7 @@ def _decoder() -> Decoder:
 
 @dataclass(frozen=True, slots=True)
 class _Translation:
-    """Translates batches, column by column."""
+    """A translation of batches, column by column."""
 
     limits: Limits
 
@@ -112,7 +112,7 @@ class _Translation:
         return export(columns, request, len(bodies), *owners)
 
     def _flat(self, name: str, lists: Array) -> Array:
-        """The messages in lists of them, once it is known that they are not too many."""
+        """Return the messages in lists, after checking that there are not too many."""
         messages = lists.flatten()
         self.limits.check(name, len(messages), _SMALLEST[name])
         return messages
@@ -125,7 +125,7 @@ class _Translation:
         )
 
     def _logs(self, lists: Array) -> Array:
-        """Logs as fields of spans."""
+        """Encode logs as fields of spans."""
         encoded = self._flat("logs", lists)
         if not len(encoded):
             return fields.NOTHING
@@ -138,7 +138,7 @@ class _Translation:
         return fields.gathered(pa.array(events, pa.binary()), pc.list_parent_indices(lists), len(lists))
 
     def _references(self, lists: Array, trace_id: Array) -> Array:
-        """Parents and links as fields of spans."""
+        """Encode parents and links as fields of spans."""
         encoded = self._flat("references", lists)
         if not len(encoded):
             return fields.NOTHING
@@ -158,14 +158,14 @@ class _Translation:
 
 
 def _name_a_parent(types: Array, of: Array, span_id: Array, trace_id: Array) -> Array:
-    """Whether references are nothing but the name of a parent in the same trace."""
+    """Return True for references that do nothing but name a parent in the same trace."""
     is_child: Array = pc.and_(pc.equal(types, int32(jaeger.CHILD_OF)), pc.equal(of, trace_id))
     nobody = pa.array([b"", bytes(ids.SPAN_ID)], pa.binary())
     return pc.and_(is_child, pc.invert(pc.is_in(span_id, value_set=nobody)))
 
 
 def _are_alone(lists: Array, rows: Array) -> Array:
-    """Whether the items of lists are the only ones in theirs."""
+    """Return True for items that are alone in their list."""
     lengths: Array = pc.list_value_length(lists)
     return pc.equal(lengths.take(rows), int32(1))
 
@@ -173,7 +173,7 @@ def _are_alone(lists: Array, rows: Array) -> Array:
 def _parents_and_links(
     trace_id: Array, rows: Sequence[int], types: Sequence[int], of: Sequence[bytes], span_id: Sequence[bytes]
 ) -> dict[int, bytes]:
-    """Parents and links as fields, by the rows of spans, from references, whose type, trace and span these are."""
+    """Encode references, given by type, trace and span, as parents and links, by the rows of their spans."""
     by_row: dict[int, list[Reference]] = {}
     for row, reference in zip(rows, zip(types, of, span_id, strict=True), strict=True):
         by_row.setdefault(row, []).append(reference)
@@ -219,7 +219,7 @@ def _have_length(given: Array, length: int) -> Array:
 
 
 def _time(times: Array) -> tuple[Array, int, Array]:
-    """Seconds, with the nanoseconds in one, and nanoseconds beside them."""
+    """Return seconds, the number of nanoseconds in a second, and the nanoseconds to add."""
     seconds, nanos = (part.fill_null(0) for part in times.flatten())
     return seconds, 1_000_000_000, nanos
 

@@ -1,4 +1,4 @@
-"""Jaeger's spans that are read one after the other, written together: what can be done by columns is."""
+"""Writes Jaeger spans that were read one by one; all steps that can be are done by columns."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -15,46 +15,46 @@ from spanlake.spans.arrays import Array
 
 
 class Tags:
-    """The different tags of some batches, each with a number."""
+    """The distinct tags of a sequence of batches, each with a number."""
 
     def __init__(self) -> None:
         self.different: list[Tag] = []
         self.numbers: dict[bytes, int] = {}
-        """Of tags that are known, by their bytes."""
+        """Numbers of known tags by their encoding."""
 
     def add(self, encoded: bytes, tag: Tag) -> int:
-        """Note a tag that was not known."""
+        """Add a tag that was not known."""
         number = self.numbers[encoded] = self.add_unknown(tag)
         return number
 
     def add_unknown(self, tag: Tag) -> int:
-        """Note a tag that need not be known again."""
+        """Add a tag that is not to be recognized again."""
         self.different.append(tag)
         return len(self.different) - 1
 
 
 @dataclass(slots=True)
 class Rows:
-    """The spans of one batch; a list has a value for each."""
+    """The spans of one batch; each list has a value for each span."""
 
     resource: bytes = b""
-    """Of all of them, encoded."""
+    """Encoded resource of all spans."""
     trace_ids: list[bytes] = field(default_factory=list)
     span_ids: list[bytes] = field(default_factory=list)
     names: list[bytes] = field(default_factory=list)
-    """As they came, perhaps not UTF-8."""
+    """Names as sent, possibly not UTF-8."""
     starts_us: list[int] = field(default_factory=list)
     durations_us: list[int] = field(default_factory=list)
     tags: list[Sequence[int]] = field(default_factory=list)
-    """Their numbers."""
+    """Numbers of the tags."""
     others: list[bytes] = field(default_factory=list)
-    """Parent, links and events, as fields of OTLP's Span."""
+    """Parents, links and events, as fields of OTLP's Span."""
     unreadable: int = 0
-    """Spans that are not in the lists."""
+    """Number of spans that are not in the lists."""
 
 
 def write(batches: Sequence[Rows], tags: Sequence[Tag]) -> list[Translated]:
-    """An ExportTraceServiceRequest for each batch."""
+    """Encode an ExportTraceServiceRequest for each batch."""
     listed = _lists(chain.from_iterable(batch.tags for batch in batches))
     context = pa.repeat(fields.NOTHING, len(listed))
     plain, told = TagLists.coded(tags, listed).split(jaeger.WITH_A_MEANING, context, _told, jaeger.ATTRIBUTE)

@@ -1,6 +1,6 @@
-"""Jaeger's Thrift: a batch, as collectors take it over HTTP, or the call that an agent is sent in a datagram.
+"""Jaeger's Thrift: a batch, as collectors receive it over HTTP, or the call that an agent receives in a datagram.
 
-Fields and which of them are required: jaeger.thrift and agent.thrift of jaeger-idl.
+jaeger.thrift and agent.thrift of jaeger-idl define the fields and which are required.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,21 +23,21 @@ _TRACE_ID = Struct(">qq").pack
 _SPAN_ID = Struct(">q").pack
 
 Outcome = Translated | MalformedSpans
-"""An ExportTraceServiceRequest without the spans that lack a required field, or why there is none."""
+"""An ExportTraceServiceRequest without the spans that lack a required field, or the error of a malformed request."""
 
 
 def http_batches(bodies: Sequence[bytes]) -> list[Outcome]:
-    """Turn Batches in the binary protocol into ExportTraceServiceRequests."""
+    """Convert Batches in the binary protocol to ExportTraceServiceRequests."""
     return _translated(bodies, BinaryReader, _Batch.read)
 
 
 def binary_calls(datagrams: Sequence[bytes]) -> list[Outcome]:
-    """Turn the agent's calls emitBatch, in the binary protocol, into the same."""
+    """Convert the agent's calls emitBatch, in the binary protocol, to ExportTraceServiceRequests."""
     return _translated(datagrams, BinaryReader, _Batch.read_call)
 
 
 def compact_calls(datagrams: Sequence[bytes]) -> list[Outcome]:
-    """Turn the agent's calls emitBatch, in the compact protocol, into the same."""
+    """Convert the agent's calls emitBatch, in the compact protocol, to ExportTraceServiceRequests."""
     return _translated(datagrams, CompactReader, _Batch.read_call)
 
 
@@ -60,7 +60,7 @@ def _rows(reader: Reader, tags: Tags, read: Callable[["_Batch", Reader], None]) 
 
 
 class _Batch:
-    """Reads one batch; tags that are known are not read again."""
+    """A reader of one batch; known tags are not decoded again."""
 
     def __init__(self, tags: Tags) -> None:
         self.rows = Rows()
@@ -116,7 +116,7 @@ class _Batch:
         rows.others.append(others + b"".join(found[11]) if 11 in found else others)
 
     def _log(self, reader: Reader) -> bytes:
-        """The event of a log, as a field of a span; nothing when it has no time."""
+        """Read a log as an event, encoded as a field of a span; empty when it has no time."""
         fields: thrift.Fields = {1: (thrift.I64, thrift.i64), 2: (thrift.LIST, self._tag_list)}
         log = reader.struct(fields)
         return b"\x5a" + jaeger.log(log[1] * 1000, self._named(log.get(2, ()))) if 1 in log else b""
@@ -128,7 +128,7 @@ _TAIL_MARKS = (b"\x08\x00\x07", b"\x0a\x00\x08", b"\x0a\x00\x09")
 
 
 def _laid_out(reader: BinaryReader) -> dict[int, Any]:
-    """The fields of a span that come first, as far as they are laid out as writers lay them out."""
+    """Read a span's first fields as far as they have the usual layout."""
     data, at = reader.data, reader.at
     if len(data) < at + _HEAD.size:
         return {}

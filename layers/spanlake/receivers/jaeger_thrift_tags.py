@@ -1,4 +1,4 @@
-"""Tags in Jaeger's Thrift, most of which are known by their bytes once one like them has been read."""
+"""Tags in Jaeger's Thrift, most of which are recognized by their bytes once an equal tag has been read."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -11,11 +11,11 @@ from spanlake.receivers.jaeger_rows import Tags
 from spanlake.receivers.thrift import BinaryReader, Reader
 
 _NONE = -1
-"""The number, below all others, of a tag without key or type, which is left out."""
+"""Number, below all others, of a tag without key or type, which is left out."""
 
 
 def tag_list(reader: Reader, tags: Tags) -> list[int]:
-    """Read a list of tags: their numbers."""
+    """Read a list of tags; returns their numbers."""
     type_, count = reader.list_head()
     if type_ != thrift.STRUCT:
         for _ in range(count):
@@ -28,7 +28,7 @@ def tag_list(reader: Reader, tags: Tags) -> list[int]:
 
 
 def _compact_tag(reader: Reader, tags: Tags) -> int:
-    """Read a tag whose value is a short string, by its bytes if it was read before; or any other."""
+    """Read a tag: by its bytes if its value is a short string and it was read before, otherwise field by field."""
     data, at = reader.data, reader.at
     key_end = at + 2 + data[at + 1]
     if data[at] != _COMPACT_HEAD or data[at + 1] > 127 or data[key_end : key_end + 3] != _COMPACT_TEXT:
@@ -46,12 +46,12 @@ def _compact_tag(reader: Reader, tags: Tags) -> int:
 
 
 def _binary_tags(reader: BinaryReader, tags: Tags, count: int) -> list[int]:
-    """Read tags that are laid out as writers lay them out, by their bytes if they were read before; or any others."""
+    """Read tags: by their bytes if they have the usual layout and were read before, otherwise field by field."""
     data, at, known, found = reader.data, reader.at, tags.numbers.get, []
     for _ in range(count):
         try:
             key_end = at + 7 + data[at + 6]
-        except IndexError:  # less is left than a tag takes that is laid out as writers lay them out
+        except IndexError:  # fewer bytes are left than a tag of the usual layout takes
             key_end = len(data)
         size = _SIZES.get(data[key_end : key_end + 10], -1)
         end = key_end + 11 + (size or 4 + int.from_bytes(data[key_end + 10 : key_end + 14]))
@@ -69,7 +69,7 @@ def _binary_tags(reader: BinaryReader, tags: Tags, count: int) -> list[int]:
 
 
 def _new_binary_tag(reader: BinaryReader, tags: Tags, key_end: int, end: int) -> int:
-    """Read a tag that is not known; it ends there if it is laid out as writers lay it out."""
+    """Read a tag that is not known; it ends at ``end`` if it has the usual layout."""
     data, at = reader.data, reader.at
     if end < 0 or data[at : at + 6] != _TAG_HEAD or data[end - 1 : end] != b"\x00":
         return _other_tag(reader, tags)
@@ -80,9 +80,9 @@ def _new_binary_tag(reader: BinaryReader, tags: Tags, key_end: int, end: int) ->
 
 
 _COMPACT_HEAD, _COMPACT_TEXT = 0x18, b"\x15\x00\x18"
-"""The head of a tag's key in the compact protocol, and what stands between key and value when that is a string."""
+"""Head of a tag's key in the compact protocol, and the bytes between key and value when the value is a string."""
 _TAG_HEAD = b"\x0b\x00\x01\x00\x00\x00"
-"""The head of a tag's first field, its key, and of the length of one that is shorter than 256 bytes."""
+"""Head of a tag's first field, its key, and of a key length below 256 bytes."""
 _SIZES = {
     b"\x08\x00\x02\x00\x00\x00\x00\x0b\x00\x03": 0,
     b"\x08\x00\x02\x00\x00\x00\x01\x04\x00\x04": 8,
@@ -90,13 +90,13 @@ _SIZES = {
     b"\x08\x00\x02\x00\x00\x00\x03\x0a\x00\x06": 8,
     b"\x08\x00\x02\x00\x00\x00\x04\x0b\x00\x07": 0,
 }
-"""A tag's type and the head of its value's field, and the value's size; 0 where the size stands before the value."""
+"""Tag type and head of the value's field, and the value's size; 0 where the size precedes the value."""
 
 _DOUBLE, _LONG = Struct(">d"), Struct(">q")
 
 
 def _plain_tag(key: bytes, type_: int, value: bytes) -> Tag:
-    """A tag whose value is this, a string behind its length."""
+    """Make a tag with this value; a string is behind its length."""
     name = key.decode(errors="replace")
     match type_:
         case 0:
@@ -124,11 +124,11 @@ _TAG_FIELDS: thrift.Fields = {
     7: (thrift.STRING, Reader.binary),
 }
 _TAG_VALUES: dict[int, tuple[int, Any]] = {0: (3, ""), 1: (4, 0.0), 2: (5, False), 3: (6, 0), 4: (7, b"")}
-"""By a tag's type, the field of its value, and what it is when it is not there."""
+"""Field of the value for each tag type, and the default of a missing value."""
 
 
 def _other_tag(reader: Reader, tags: Tags) -> int:
-    """Read a tag that is laid out in any way."""
+    """Read a tag of any layout."""
     found = reader.struct(_TAG_FIELDS)
     if 1 not in found or 2 not in found:
         return _NONE

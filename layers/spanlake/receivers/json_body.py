@@ -1,4 +1,4 @@
-"""Lists of spans in JSON, and what the members of spans may be."""
+"""Lists of spans in JSON, and conversion of their members."""
 
 import json
 import re
@@ -15,9 +15,9 @@ _MOST = (1 << 63) - 1
 
 
 def spans(body: bytes, read: Callable[[dict[str, Any]], Span]) -> tuple[list[Span], int]:
-    """Read a list of spans; the second result counts the spans that cannot be read.
+    """Read a list of spans; the second result counts spans that cannot be read.
 
-    ``read`` raises ValueError for a span that cannot be read. Raises ValueError when the body is no list.
+    ``read`` raises ValueError for a span that cannot be read. Raises ValueError when the body is not a list.
     """
     values = parse(body)
     if not isinstance(values, list):
@@ -34,7 +34,7 @@ def spans(body: bytes, read: Callable[[dict[str, Any]], Span]) -> tuple[list[Spa
 
 
 def id_(value: object, length: int) -> bytes:
-    """Read an id in hexadecimal digits, padded with zeros to this many bytes; no bytes for what is not an id.
+    """Read an id in hexadecimal digits, padded with zeros to ``length`` bytes; empty for anything else.
 
     A number counts by its decimal digits, as in Zipkin's own server.
     """
@@ -48,13 +48,13 @@ def id_(value: object, length: int) -> bytes:
 
 
 def _padded(value: object, digits: int) -> str:
-    """The digits of a short id, padded with zeros; nothing when it has too many, or is no id."""
+    """Return the digits of an id, padded with zeros; empty when there are too many, or the value is not an id."""
     text = str(value) if type(value) is int else value
     return text.rjust(digits, "0") if isinstance(text, str) and len(text) <= digits else ""
 
 
 def integer(value: object) -> int:
-    """Read a number without its fraction, also one in quotes; nothing is 0. Raises ValueError."""
+    """Read a number without its fraction, also in quotes; a missing value is 0. Raises ValueError."""
     if type(value) is int:
         return value
     if not value:
@@ -73,7 +73,7 @@ def _number(text: str) -> int | float:
 
 
 def port(value: object) -> int:
-    """Read the number of a port; 0 for what is not one."""
+    """Read a port number; 0 for anything else."""
     try:
         number = 0 if value is True else integer(value)
     except ValueError:
@@ -82,17 +82,17 @@ def port(value: object) -> int:
 
 
 def text(value: object) -> str:
-    """A string as it is, and anything else as JSON has it; nothing is empty."""
+    """Return a string unchanged, other values as JSON, and a missing value as an empty string."""
     if isinstance(value, str):
         return value
     return "" if value is None else json.dumps(value)
 
 
 def members(value: object) -> dict[str, Any]:
-    """The members of an object; none of anything else."""
+    """Return the members of an object; none for other values."""
     return value if isinstance(value, dict) else {}
 
 
 def objects(value: object) -> list[dict[str, Any]]:
-    """The objects in a list; none of anything else."""
+    """Return the objects in a list; none for other values."""
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []

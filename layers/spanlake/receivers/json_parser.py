@@ -1,4 +1,4 @@
-"""JSON bodies are parsed: quickly when they are as they should be, and with repairs when they are not."""
+"""Parses JSON bodies: quickly when they are valid, and with repairs when they are not."""
 
 import json
 import re
@@ -6,10 +6,10 @@ from json import JSONDecodeError
 
 _FEW = 1024
 _SMALLEST_VALUE, _SMALLEST_CONTAINER = 6, 8
-"""Bytes that values, and objects and lists, have on average, at the least: parsed, even empty ones take over sixty."""
+"""Minimum average size in bytes of values, and of objects and lists: even empty ones take over sixty when parsed."""
 _MOST_LEVELS = 190
-"""Levels of objects and lists that are parsed; the quick parser follows 200."""
-_STRING = r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)'  # also one without an end: so it takes one pass, whatever the text is
+"""Limit on nesting levels; the quick parser allows 200."""
+_STRING = r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)'  # also an unterminated string: so one pass suffices for any text
 _STRINGS = re.compile(_STRING.encode(), re.DOTALL)
 _STRING_OR_BRACKET = re.compile(_STRING + r"|[\[\]{}]", re.DOTALL)
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -17,14 +17,14 @@ _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def parse(body: bytes) -> object:
-    """Parse a body, memory in proportion to its size; raises ValueError when it is not JSON.
+    """Parse a body, with memory in proportion to its size; raises ValueError when it is not JSON.
 
-    Bytes that are not UTF-8 and halves of surrogate pairs become U+FFFD, and what nests deeper than 190 levels becomes
-    ``null``. NaN, infinities, control characters in strings and a byte order mark are read. Of members with the same
-    name the last counts.
+    Invalid UTF-8 and unpaired surrogates become U+FFFD, and values nested deeper than 190 levels become ``null``. NaN,
+    infinities, control characters in strings and a byte order mark are accepted. Of members with one name the last
+    counts.
     """
     _refuse_mostly_empty(body)
-    from pydantic_core import from_json  # only who takes JSON needs it
+    from pydantic_core import from_json  # imported late: only receivers of JSON need it
 
     try:
         return from_json(body)
@@ -53,7 +53,7 @@ def _parse_with_repairs(body: bytes) -> object:
 
 
 def _cut_to_depth(text: str) -> str:
-    """The text with ``null`` for every object and list that nests too deep."""
+    """Return the text with ``null`` in place of objects and lists nested too deep."""
     pieces, depth, end = [], 0, 0
     for match in _STRING_OR_BRACKET.finditer(text):
         bracket = match[0]
@@ -69,7 +69,7 @@ def _cut_to_depth(text: str) -> str:
 
 
 def _integer(digits: str) -> int | float:
-    """Python converts no more than 4,300 digits."""
+    """Convert digits, as a float if there are more than the 4,300 that Python converts."""
     return int(digits) if len(digits) <= 4300 else float(digits)
 
 

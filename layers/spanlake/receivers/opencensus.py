@@ -1,7 +1,7 @@
-"""OpenCensus: the ExportTraceServiceRequest of its agent, as the OpenTelemetry Collector translates it.
+"""OpenCensus: the agent's ExportTraceServiceRequest, translated as the OpenTelemetry Collector does.
 
-Entries of attribute maps are left as bytes, for most of them repeat, and each different one is looked at once; strings
-are bytes because nobody vouches for their being UTF-8.
+Entries of attribute maps are left as bytes, since most repeat and each distinct one is decoded once. Strings are bytes
+because they may be invalid UTF-8.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from spanlake.spans.arrays import Array
 from spanlake.spans.limits import Limits
 
 _SMALLEST = {"spans": 16, "attributes": 8}
-"""Bytes that messages have on average, at the least."""
+"""Minimum average size of messages in bytes."""
 _SERVER, _CLIENT = 1, 2
 _KINDS = {_SERVER: 2, _CLIENT: 3}
 _KINDS_OF_TAGS = {"internal": 1, "producer": 4, "consumer": 5}
@@ -37,14 +37,14 @@ _ATTRIBUTE = b"\x4a"
 
 
 class Stream:
-    """What a stream of requests has said so far: node and resource hold until a later request says others."""
+    """The state of a stream of requests: node and resource hold until a later request replaces them."""
 
     def __init__(self) -> None:
         self._node = b""
         self._resource = b""
 
     def complete(self, body: bytes) -> bytes:
-        """The same request with node and resource in it, so that it can be understood alone. Raises MalformedSpans."""
+        """Return the request with the stream's node and resource added, as if it were alone. Raises MalformedSpans."""
         head_type = decoder().message("Head")
         try:
             head = head_type.FromString(body)
@@ -76,13 +76,13 @@ _PARTS: Parts = {
 
 
 def export_requests(bodies: Sequence[bytes]) -> list[Translated]:
-    """Turn OpenCensus' ExportTraceServiceRequests into OTLP's, as ``ProtobufFormat.translated`` does."""
+    """Convert OpenCensus' ExportTraceServiceRequests to OTLP's, as ``ProtobufFormat.translated`` does."""
     return _FORMAT.translated(bodies)
 
 
 @dataclass(frozen=True, slots=True)
 class _Translation:
-    """Translates requests, column by column."""
+    """A translation of requests, column by column."""
 
     limits: Limits
 
@@ -112,13 +112,13 @@ class _Translation:
         return export(columns, request, len(bodies), _resources(requests, spans["resource"], request), scopes)
 
     def _flat(self, name: str, lists: Array) -> Array:
-        """The messages in lists of them, once it is known that they are not too many."""
+        """Return the messages in lists, after checking that there are not too many."""
         messages = lists.flatten()
         self.limits.check(name, len(messages), _SMALLEST[name])
         return messages
 
     def _attributes(self, lists: Array, context: Array) -> tuple[Array, Array]:
-        """Fields: attributes that are no more than that, and what the others tell together with the context."""
+        """Encode as fields: plain attributes, and the result of all others together with the context."""
         lists = pc.coalesce(lists, pa.scalar([], lists.type))
         self._flat("attributes", lists)
         tags = TagLists.of(lists, opencensus_elements.entry)
@@ -127,7 +127,7 @@ class _Translation:
 
 
 def _resources(requests: dict[str, Array], own: Array, request: Array) -> Owners:
-    """The resources of spans: their own goes before that of the request, and the node is known to either."""
+    """Return the resources of spans: a span's own takes precedence over the request's; both include the node."""
     node = requests["node"].fill_null(fields.NOTHING).dictionary_encode()
     encoded = pc.coalesce(own, requests["resource"].fill_null(fields.NOTHING).take(request))
     known = fields.joined(fields.four_bytes(node.indices.take(request)), encoded).dictionary_encode()
@@ -141,7 +141,7 @@ def _resources(requests: dict[str, Array], own: Array, request: Array) -> Owners
 
 
 def _context(spans: dict[str, Array]) -> Array:
-    """What else decides on kind, status and attributes: the kind, whether the parent is near, and the status."""
+    """Encode the rest of the input for kind, status and attributes: kind, same_process_as_parent_span, and status."""
     is_same = _member(spans["same_process_as_parent_span"], None).cast(pa.int8()).fill_null(_UNKNOWN)
     status_ = fields.joined(fields.constant(b"\x01"), spans["status"]).fill_null(fields.NOTHING)
     return fields.joined(fields.four_bytes(spans["kind"]), fields.one_byte(is_same), status_)
@@ -162,7 +162,7 @@ def _told(context: bytes, tags: dict[str, Attribute]) -> bytes:
 
 
 def _kind_of(tags: dict[str, Attribute]) -> int:
-    """The kinds that OpenCensus lacks, told by an attribute, which then is none."""
+    """Return a kind that OpenCensus lacks, from the attribute that names it, which is then removed."""
     value = tags.get("span.kind", ("", b""))[0]
     kind = _KINDS_OF_TAGS.get(value, 0) if isinstance(value, str) else 0
     if kind:
@@ -171,7 +171,7 @@ def _kind_of(tags: dict[str, Attribute]) -> int:
 
 
 def _status(code: int, message: str, tags: dict[str, Attribute]) -> bytes:
-    """A code of gRPC's, of which all but the first are errors; an attribute knows better."""
+    """Encode the status of a gRPC code: all but 0 are errors. An attribute takes precedence."""
     code = _ERROR if code else 0
     if "otel.status_code" in tags:
         value = tags.pop("otel.status_code")[0]
@@ -180,25 +180,25 @@ def _status(code: int, message: str, tags: dict[str, Attribute]) -> bytes:
 
 
 def _parents(given: Array) -> Array:
-    """Ids of parents as fields."""
+    """Encode the ids of parents as fields."""
     span_id = _padded(given, ids.SPAN_ID)
     is_none = pc.equal(span_id, fields.NOTHING)
     return pc.if_else(is_none, fields.NOTHING, fields.joined(fields.constant(b"\x22\x08"), span_id))
 
 
 def _padded(given: Array, length: int) -> Array:
-    """Ids padded with zeros on the left; the bytes of one that is too long do not count past that."""
+    """Pad ids with zeros on the left; bytes beyond the length are cut off."""
     return ids.padded(pc.binary_slice(given, 0, length), length)
 
 
 def _member(structs: Array, default: Any) -> Array:
-    """The only member of messages, with a default for those that are not there."""
+    """Return the only member of messages, and a default for missing messages."""
     (values,) = structs.flatten()
     return values if default is None else values.fill_null(default)
 
 
 def _time(times: Array) -> tuple[Array, int, Array]:
-    """Seconds, with the nanoseconds in one, and nanoseconds beside them."""
+    """Return seconds, the number of nanoseconds in a second, and the nanoseconds to add."""
     seconds, nanos = (part.fill_null(0) for part in times.flatten())
     return seconds, 1_000_000_000, nanos
 

@@ -1,6 +1,6 @@
-"""What stands in OpenCensus' spans one or a few at a time: attributes, time events, links and states.
+"""Elements of OpenCensus' spans that are read one by one: attributes, time events, links and states.
 
-Each function is given an encoded message of ``opencensus_messages``; what it raises is protobuf's DecodeError.
+Each function takes an encoded message of ``opencensus_messages`` and raises protobuf's DecodeError.
 """
 
 from collections.abc import Iterable
@@ -18,43 +18,43 @@ _UNKNOWN_EVENT = "An unknown OpenCensus TimeEvent type was detected when transla
 
 @cache
 def decoder() -> Decoder:
-    """Decodes OpenCensus' messages."""
+    """Return the decoder of OpenCensus' messages."""
     return Decoder("spanlake.opencensus", MESSAGES)
 
 
 def entry(encoded: bytes) -> Tag:
-    """An entry of an attribute map."""
+    """Read an entry of an attribute map."""
     return _short_entry(encoded) if len(encoded) <= SHORT else _entry(encoded)
 
 
 def events(encoded: bytes) -> bytes:
-    """TimeEvents as fields of OTLP's Span."""
+    """Encode TimeEvents as fields of OTLP's Span."""
     message = _read("TimeEvents", encoded)
     dropped = message.dropped_annotations + message.dropped_message_events
     return b"".join(b"\x5a" + _event(each) for each in message.time_event) + count(b"\x60", dropped)
 
 
 def links(encoded: bytes) -> bytes:
-    """Links as fields of OTLP's Span."""
+    """Encode Links as fields of OTLP's Span."""
     message = _read("Links", encoded)
     named = [each for each in message.link if each.trace_id and each.span_id]
     return b"".join(b"\x6a" + _link(each) for each in named) + count(b"\x70", message.dropped)
 
 
 def trace_state(encoded: bytes) -> bytes:
-    """A Tracestate as a field of OTLP's Span."""
+    """Encode a Tracestate as a field of OTLP's Span."""
     state = _trace_state(_read("Tracestate", encoded)).encode()
     return b"\x1a" + delimited(state) if state else b""
 
 
 def status(encoded: bytes) -> tuple[int, str]:
-    """The code, one of gRPC's, and the message of a Status."""
+    """Return code, a gRPC code, and message of a Status."""
     message = _read("Status", encoded)
     return message.code, _text(message.message)
 
 
 def count(tag: bytes, number: int) -> bytes:
-    """A field that counts: an int32, as the uint32 that it is in OTLP."""
+    """Encode a count: an int32 as OTLP's uint32."""
     return tag + varint(_uint32(number)) if number else b""
 
 
@@ -72,7 +72,7 @@ _short_entry = lru_cache(REMEMBERED)(_entry)
 
 
 def _encoded(entries: Iterable[bytes]) -> list[bytes]:
-    """Attributes, of those with one key the last."""
+    """Encode attributes; of several with one key the last counts."""
     return [encoded for _, encoded in dict(map(entry, entries)).values()]
 
 
@@ -124,7 +124,7 @@ def _of_message(message: Any) -> list[bytes]:
 
 
 def _trace_state(message: Any) -> str:
-    """Entries in the form of W3C's header."""
+    """Write entries in the form of W3C's header."""
     return ",".join(f"{_text(entry.key)}={_text(entry.value)}" for entry in message.entries)
 
 
@@ -137,7 +137,7 @@ def _signed(number: int) -> int:
 
 
 def _id(id_: bytes, length: int) -> bytes:
-    """An id padded with zeros on the left; the bytes of one that is too long do not count past that."""
+    """Pad an id with zeros on the left; bytes beyond the length are cut off."""
     return id_ if len(id_) in (0, length) else id_[:length].rjust(length, b"\0")
 
 

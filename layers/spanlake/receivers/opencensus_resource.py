@@ -1,4 +1,4 @@
-"""What OpenCensus knows of where spans are from, as the OpenTelemetry Collector translates it into a resource."""
+"""Translation of OpenCensus' Node and Resource to an OTLP resource, as the OpenTelemetry Collector does it."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -13,12 +13,12 @@ _RENAMED = {"cloud.zone": "cloud.availability_zone"}
 
 
 def resource_of(node: Any, labels: Any) -> bytes:
-    """The resource of a message Node and a message Resource, encoded; empty ones stand for those that are not there."""
+    """Encode the resource of a Node and a Resource; empty messages stand for absent ones."""
     return resource([attribute(*item) for item in _attributes(node, labels).items()])
 
 
 def _attributes(node: Any, labels: Any) -> Mapping[str, Value]:
-    """What is known of where spans are from; later lines beat earlier ones."""
+    """Return the attributes of node and resource; later lines take precedence over earlier ones."""
     attributes: dict[str, Value] = {}
     for label in labels.labels:
         key = _text(label.key)
@@ -38,7 +38,7 @@ def _attributes(node: Any, labels: Any) -> Mapping[str, Value]:
 
 
 def _start_time(identifier: Any) -> str:
-    """When a process was started, as RFC 3339 has it, to the nanosecond."""
+    """Return the start time of a process as RFC 3339, to the nanosecond."""
     if not identifier.HasField("start_timestamp"):
         return ""
     seconds, nanos = divmod(_nanoseconds(identifier.start_timestamp), 1_000_000_000)

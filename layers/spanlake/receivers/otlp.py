@@ -1,4 +1,4 @@
-"""OTLP: requests as protobuf, which is what the decoder takes, and as JSON."""
+"""OTLP requests in protobuf, the decoder's input, and in JSON."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ def read(bodies: Sequence[bytes]) -> Decoded:
 
 
 def read_json(body: bytes) -> Translated:
-    """Turn an ExportTraceServiceRequest in OTLP/JSON into protobuf, for ``read``. Raises MalformedRequest."""
+    """Convert an ExportTraceServiceRequest in OTLP/JSON to protobuf, for ``read``. Raises MalformedRequest."""
     try:
         request = read_request(json_parser.parse(body))
     except ValueError as error:

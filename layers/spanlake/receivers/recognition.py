@@ -1,4 +1,4 @@
-"""Recognition of bodies that could not be read, by their first bytes, for the message of the refusal."""
+"""Recognizes unreadable bodies by their first bytes, for the error message."""
 
 import re
 import zlib
@@ -11,15 +11,15 @@ _SNAPPY, _LZ4 = b"\xff\x06\x00\x00sNaPpY", b"\x04\x22\x4d\x18"
 _JSON = re.compile(rb"\s*(?:\[\s*[\[\]{]|\{\s*[}\"])")
 _MARKUP = re.compile(rb"\s*<[!?a-zA-Z]")
 _PROTOBUF = 0x0A
-"""The first byte of every OTLP request and every list of Zipkin's that has spans: field 1, of a length that follows."""
+"""First byte of every OTLP request and of every Zipkin list with spans: field 1, length-delimited."""
 _THRIFT = 0x0C
-"""The first byte of a batch of Jaeger's, and of a list of Zipkin's version 1, in binary Thrift."""
+"""First byte of a Jaeger batch, and of a list of Zipkin's version 1, in binary Thrift."""
 _LOOKED_AT = 1 << 16  # bytes
-_FRAME = 5  # bytes before a message of gRPC: whether it is compressed, and its length
+_FRAME = 5  # bytes before a gRPC message: compression flag and length
 
 
 class MismatchedBody(MalformedRequest):
-    """A body that is plainly something else than its headers say."""
+    """A body that plainly differs from its headers."""
 
     def __init__(self, reason: str) -> None:
         ValueError.__init__(self, reason)
@@ -28,28 +28,28 @@ class MismatchedBody(MalformedRequest):
 
 
 def explained(error: MalformedRequest, body: bytes, media_type: str) -> MalformedRequest:
-    """Return the error with which to refuse a body that could not be read: one that says what it is, if it is told."""
+    """Return the error for an unreadable body: one that names the actual content if it is recognized."""
     found = description(body, media_type)
     return error if found is None else MismatchedBody(found)
 
 
 def is_json(body: bytes) -> bool:
-    """True where a body begins as an object or a list in JSON does, after white space or a byte order mark."""
+    """Return True if a body begins like a JSON object or list, after white space or a byte order mark."""
     start = len(BOM_UTF8) if body.startswith(BOM_UTF8) else 0
     return _JSON.match(body, start, _LOOKED_AT) is not None
 
 
 def description(body: bytes, media_type: str) -> str | None:
-    """Names a body that differs from its media type, with advice; None where nothing is recognized.
+    """Describe a body that differs from its media type, with advice; None where nothing is recognized.
 
-    To be asked for bodies that could not be read: it looks at little of them, and may be wrong about others.
+    Only for bodies that could not be read: it inspects few bytes, and may be wrong about others.
     """
     if not body:
         return None
     if coding := _coding(body):
         return f"the body is compressed with {coding}: send it with Content-Encoding: {coding}"
     if _is_grpc(body):
-        return "the body is a gRPC message with its prefix of 5 bytes: send it to the port for gRPC, or without them"
+        return "the body is a gRPC message with its prefix of 5 bytes: send it to the gRPC port, or without the prefix"
     if _MARKUP.match(body, 0, _LOOKED_AT):
         return "the body is HTML or XML"
     name, right_type = _serialization(body)
@@ -81,7 +81,7 @@ def _coding(body: bytes) -> str | None:
 
 
 def _is_zlib(body: bytes) -> bool:
-    """True where a little of the body decompresses, since its two first bytes alone are often right by chance."""
+    """Return True if a little of the body decompresses, since its first two bytes alone often match by chance."""
     if body[0] != 0x78:  # a window of 32 KiB, which every compressor takes
         return False
     try:

@@ -1,6 +1,6 @@
-"""Requests in protobuf that cannot be read as a whole: repairs them by leaving out the parts that are no protobuf.
+"""Repairs protobuf requests that cannot be read as a whole, by leaving out the parts that are not protobuf.
 
-This takes a Python step a message, so that it is for requests that were tried in the fast way and failed.
+This takes a Python step for each message, so that it is only for requests that failed in the fast way.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,30 +15,30 @@ from spanlake.spans.limits import TooMuch
 from spanlake.spans.protobuf import Decoder, WireError
 
 Parts = Mapping[str, Mapping[str, str]]
-"""By message and field of bytes, the message that the bytes encode."""
+"""By message and bytes field, the type of the message that the bytes encode."""
 
 _FEW = 1024
 _SMALLEST = 8
-"""Bytes that parts have on average, at the least."""
+"""Minimum average size of parts in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProtobufFormat:
-    """A protocol whose requests are protobuf, and how they are translated."""
+    """A protocol whose requests are protobuf, and their translation."""
 
     name: str
-    """The protocol in error messages."""
+    """Name of the protocol in error messages."""
     decoder: Callable[[], Decoder]
     request: str
-    """The type of its requests."""
+    """Message type of its requests."""
     spans: str
-    """The path to the repeated field of a request that has the spans."""
+    """Path to the repeated field of a request that holds the spans."""
     parts: Parts
     translate: Callable[[Sequence[bytes]], list[bytes]]
-    """Turns requests into OTLP; raises WireError, DecodeError and TooMuch."""
+    """Converts requests to OTLP; raises WireError, DecodeError and TooMuch."""
 
     def translated(self, bodies: Sequence[bytes]) -> list[Translated]:
-        """Turn requests into OTLP, without the spans that are no protobuf.
+        """Convert requests to OTLP, without the spans that are not protobuf.
 
         A request that cannot be read as a whole is repaired when it is alone. Raises MalformedSpans.
         """
@@ -60,31 +60,31 @@ class ProtobufFormat:
         return Translated.without(repaired.unreadable, otlp)
 
     def malformed(self, error: Exception) -> MalformedSpans:
-        """The error of a request that is no protobuf of this kind."""
+        """Make the error for a request that is not protobuf of this type."""
         return MalformedSpans(self.name, str(error).rpartition(": ")[2] or "not protobuf")
 
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """A request that can be read."""
+    """A request after repair, which can be read."""
 
     body: bytes
     unreadable: int
-    """Spans that were left out."""
+    """Number of spans that were left out."""
 
 
 @dataclass(slots=True)
 class Repair:
-    """Repairs one request."""
+    """A repair of one request."""
 
     decoder: Decoder
     parts: Parts
     _left: int = 0
 
     def request(self, name: str, body: bytes, spans: str) -> Repaired:
-        """Repair a request of this type, whose spans are in the repeated field that the path ``spans`` leads to.
+        """Repair a request of this type; the path ``spans`` leads to the repeated field with its spans.
 
-        Raises DecodeError when the request itself is no protobuf, TooMuch when most of its parts are empty.
+        Raises DecodeError when the request itself is not protobuf, TooMuch when most of its parts are empty.
         """
         self._left = _FEW + len(body) // _SMALLEST
         message = self.decoder.message(name).FromString(body)
@@ -112,7 +112,7 @@ class Repair:
             setattr(message, field, encoded)
 
     def _mended(self, name: str, encoded: Iterable[bytes]) -> Iterator[bytes]:
-        """The messages that can be read, mended."""
+        """Yield the messages that can be read, repaired."""
         read = self.decoder.message(name).FromString
         for each in encoded:
             self._left -= 1

@@ -1,4 +1,4 @@
-"""Spans of a protocol that is protobuf itself, as columns, written as ExportTraceServiceRequests."""
+"""Columns of spans from protocols that are protobuf themselves, written as ExportTraceServiceRequests."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,20 +15,20 @@ _SPAN = b"\x12"
 
 @dataclass(frozen=True, slots=True)
 class SpanColumns:
-    """What OTLP's Span says, a row a span. There are no NULLs."""
+    """The fields of OTLP's Span, a row for each span. There are no NULLs."""
 
     trace_id: Array
     span_id: Array
     name: Array
-    """Binary, UTF-8."""
+    """Names as binary, UTF-8."""
     start_ns: Array
     end_ns: Array
-    """int64, of which OTLP takes the bits."""
+    """Ends as int64 with the bits of OTLP's fixed64."""
     others: Sequence[Array]
     """All other fields, encoded."""
 
     def encode(self) -> Array:
-        """The spans as fields of ScopeSpans."""
+        """Encode the spans as fields of ScopeSpans."""
         spans = fields.joined(
             *fields.delimited(b"\x0a", self.trace_id),
             *fields.delimited(b"\x12", self.span_id),
@@ -47,15 +47,15 @@ class Owners:
     """The resources, or scopes, of spans."""
 
     messages: Sequence[bytes]
-    """The different ones."""
+    """The distinct messages."""
     code: Array
-    """For each span the number of its own (int32)."""
+    """For each span the number of its message (int32)."""
 
 
 def export(spans: SpanColumns, request: Array, requests: int, resources: Owners, scopes: Owners) -> list[bytes]:
-    """Write so many requests, each with the spans of which ``request`` (int64, ascending) has its number.
+    """Write ``requests`` requests, each with the spans whose value in ``request`` (int64, ascending) is its number.
 
-    Spans keep their order as far as they have the same resource and scope.
+    Spans with the same resource and scope keep their order.
     """
     exports = [Export() for _ in range(requests)]
     for number, resource, scope, encoded in _by_owner(spans.encode(), request, resources, scopes):

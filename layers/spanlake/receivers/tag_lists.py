@@ -1,7 +1,7 @@
-"""Lists of tags as columns: each different tag is read once, and so is each different set of those with a meaning.
+"""Lists of tags as columns: each distinct tag is read once, and so is each distinct set of tags with a meaning.
 
-Most tags are attributes and nothing else. Some say what has a field of its own in OTLP, the kind of the span for one,
-and what they say may depend on each other: they are looked at together, with what else the span tells.
+Most tags are plain attributes. Others correspond to a field in OTLP, such as the kind of the span, and their meaning
+may depend on each other: they are evaluated together, with a context from the span.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -21,25 +21,25 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Meanings(Generic[T]):
-    """What tags say, apart from being attributes."""
+    """Results of evaluating the tags of rows that are more than attributes."""
 
     different: list[T]
     code: Array
-    """For each row the number of its own (int32)."""
+    """For each row the number of its result (int32)."""
 
 
 @dataclass(frozen=True, slots=True)
 class TagLists:
-    """The tags of some rows, in order; of tags of one key the last counts."""
+    """The tags of rows, in order; of tags with one key the last counts."""
 
     tags: Sequence[Tag]
-    """The different ones."""
+    """The distinct tags."""
     length: int
-    """How many rows there are."""
+    """Number of rows."""
     codes: Array
-    """The tags of all rows, as numbers of different ones (int32)."""
+    """Tags of all rows, as numbers of distinct tags (int32)."""
     rows: Array
-    """Whose they are (int64)."""
+    """Row of each tag in ``codes`` (int64)."""
 
     @classmethod
     def of(cls, encoded: Array, read: Callable[[bytes], Tag]) -> "TagLists":
@@ -50,16 +50,16 @@ class TagLists:
 
     @classmethod
     def coded(cls, tags: Sequence[Tag], numbers: Array) -> "TagLists":
-        """The same of tags that are known by their numbers, in lists of int32."""
+        """Make the lists from known tags and lists of their numbers (int32)."""
         return cls(tags, len(numbers), numbers.flatten(), pc.list_parent_indices(numbers))
 
     def split(
         self, special: Collection[str], context: Array, tell: Callable[[bytes, dict[str, Attribute]], T], tag: bytes
     ) -> tuple[Array, Meanings[T]]:
-        """The attributes of each row as fields of this tag, and what the special tags of a row say.
+        """Return the attributes of each row as fields with this tag, and the meaning of its special tags.
 
-        ``tell`` is given what the row has in ``context`` (binary, without NULL) and its special tags by key; those
-        that are to be attributes all the same it has to tell itself. Where a row repeats a key, all are special.
+        ``tell`` is given the row's value in ``context`` (binary, without NULL) and its special tags by key; it also
+        returns those that are to be attributes all the same. In a row that repeats a key all tags are special.
         """
         is_special = pa.array([key in special for key, _ in self.tags], pa.bool_()).take(self.codes)
         repeating = self._repeating()
@@ -71,7 +71,7 @@ class TagLists:
         return plain, self._meanings(is_special, context, tell)
 
     def _repeating(self) -> Array:
-        """The rows that have several tags of one key."""
+        """Return the rows that have several tags with one key."""
         numbers: dict[str, int] = {}
         key = pa.array([numbers.setdefault(key, len(numbers)) for key, _ in self.tags], pa.int64()).take(self.codes)
         counted = pc.add(pc.multiply(self.rows, int64(max(len(numbers), 1))), key).value_counts()

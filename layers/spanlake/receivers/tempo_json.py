@@ -18,9 +18,9 @@ _HEXADECIMAL = re.compile(r"[0-9a-fA-F]*", re.ASCII)
 
 
 def read(body: bytes) -> Translated:
-    """Turn a trace into an ExportTraceServiceRequest, as OTLP/JSON is read. Raises MalformedSpans.
+    """Convert a trace to an ExportTraceServiceRequest, with the rules for OTLP/JSON. Raises MalformedSpans.
 
-    Ids may be hexadecimal too, as Grafana writes them into the files that it downloads.
+    Ids may be hexadecimal too, as in the files that Grafana downloads.
     """
     try:
         resource_spans = _resource_spans(json_parser.parse(body))
@@ -41,7 +41,7 @@ def _resource_spans(document: object) -> list[Any]:
 
 
 def _spans(resource_spans: list[Any]) -> Iterator[dict[str, Any]]:
-    """Spans and their links; Tempo 1 has another name for scopes."""
+    """Yield spans and their links; Tempo 1 has another name for scopes."""
     for resource in json_body.objects(resource_spans):
         for name in ("scopeSpans", "instrumentationLibrarySpans"):
             for scope in json_body.objects(resource.get(name)):
@@ -57,7 +57,7 @@ def _make_hexadecimal(ids: dict[str, Any]) -> None:
 
 
 def _hexadecimal(text: str, length: int) -> str:
-    """An id of so many bytes in hexadecimal digits; what is no id stays as it is."""
+    """Convert an id of ``length`` bytes to hexadecimal digits; anything else stays unchanged."""
     if len(text) == 2 * length and _HEXADECIMAL.fullmatch(text):
         return text
     try:

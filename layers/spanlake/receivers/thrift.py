@@ -1,8 +1,8 @@
 """Apache Thrift, its binary and its compact protocol: structs read by a table of the fields that matter.
 
-Bytes of strangers: every length and count is held against what is left before anything is made of it, what is not
-known is skipped without recursion beyond a fixed depth, and in bounded time. thriftpy2's compiled reader takes longer
-to make objects of a span than the whole way into a block may take, which is why the bytes are read here.
+The input is not trusted. Every length and count is compared with the bytes left before anything is allocated for it,
+and unknown fields are skipped in bounded time and to a fixed depth. thriftpy2's compiled reader takes longer to make
+objects of a span than the whole way into a block may take, which is why this module reads the bytes.
 """
 
 from abc import ABC, abstractmethod
@@ -14,16 +14,16 @@ from spanlake.receivers.errors import MalformedSpans
 
 BOOL, BYTE, DOUBLE, I16, I32, I64 = 2, 3, 4, 6, 8, 10
 STRING, STRUCT, MAP, SET, LIST = 11, 12, 13, 14, 15
-"""Types of fields, as the binary protocol numbers them."""
+"""Field types, as the binary protocol numbers them."""
 
 _STOP = 0
-_DEPTH = 64  # as Thrift's own libraries have it
+_DEPTH = 64  # as in Thrift's own libraries
 _SKIPPED = 1 << 16
 _SMALLEST_SKIPPED = 16
-"""Bytes that values have on average, at the least, that nobody asked for and that are more than ``_SKIPPED``."""
+"""Minimum average size in bytes of skipped values, once there are more than ``_SKIPPED``."""
 _ITEMS = 1 << 16
 _SMALLEST_ITEM, _SMALLEST_REQUIRED = 4, 16
-"""Items that the lists of a message may always have; beyond, bytes that an item takes on average, at the least."""
+"""Number of list items that a message may always have, and the minimum average size in bytes of an item beyond it."""
 
 
 class Reader(ABC):
@@ -42,52 +42,52 @@ class Reader(ABC):
 
     @abstractmethod
     def message(self) -> str:
-        """Read the head of a call, and return the name of what is called."""
+        """Read the head of a call; returns the name of the method."""
 
     @abstractmethod
     def fields(self) -> Iterator[tuple[int, int]]:
-        """Type and number of each field of a struct; its value has to be read or skipped before the next one."""
+        """Yield type and number of each field of a struct; its value has to be read or skipped before the next."""
 
     @abstractmethod
     def list_head(self) -> tuple[int, int]:
-        """Type and number of a list's or set's items."""
+        """Read type and number of a list's or set's items."""
 
     @abstractmethod
     def map_head(self) -> tuple[int, int, int]:
-        """Types of a map's keys and values, and number of its entries."""
+        """Read types of a map's keys and values, and number of its entries."""
 
     @abstractmethod
     def boolean(self) -> bool: ...
 
     @abstractmethod
     def integer(self, type_: int) -> int:
-        """A signed integer of one of the types BYTE, I16, I32 and I64."""
+        """Read a signed integer of type BYTE, I16, I32 or I64."""
 
     @abstractmethod
     def double(self) -> float: ...
 
     @abstractmethod
     def length(self) -> int:
-        """How many bytes follow, unchecked."""
+        """Read the length in bytes of the value that follows, unchecked."""
 
     @abstractmethod
     def struct(self, fields: "Fields") -> dict[int, Any]:
-        """Values of a struct's fields, by number; others are skipped."""
+        """Read the values of a struct's fields, by number; fields not in ``fields`` are skipped."""
 
     def binary(self) -> bytes:
-        """Bytes behind their length."""
+        """Read bytes behind their length."""
         end = self.length() + self.at
         if not self.at <= end <= len(self.data):
-            self.refuse("a string is longer than what is left")
+            self.refuse("a string is longer than the rest of the message")
         found, self.at = self.data[self.at : end], end
         return found
 
     def text(self) -> str:
-        """A string; what is no UTF-8 in it is replaced."""
+        """Read a string; invalid UTF-8 in it is replaced."""
         return self.binary().decode(errors="replace")
 
     def count(self, number: int) -> int:
-        """A number of items, each of which takes at least a byte."""
+        """Check a number of items, each of which takes at least a byte, and return it."""
         if not 0 <= number <= len(self.data) - self.at:
             self.refuse("a list has more items than there are bytes left")
         self._may_hold -= number
@@ -96,10 +96,10 @@ class Reader(ABC):
         return number
 
     def skip(self, type_: int, depth: int = _DEPTH) -> None:
-        """Pass over a value."""
+        """Skip a value."""
         self._may_skip -= 1
         if depth == 0 or self._may_skip < 0:
-            self.refuse("unknown fields nest too deep, or are too many")
+            self.refuse("unknown fields nested too deep, or too many")
         if type_ in _SKIPS:
             _SKIPS[type_](self)
         elif type_ == STRUCT:
@@ -115,12 +115,12 @@ class Reader(ABC):
                 self.skip(key_type, depth - 1)
                 self.skip(value_type, depth - 1)
         else:
-            self.refuse(f"there is no type {type_}")
+            self.refuse(f"unknown type {type_}")
 
 
 Read = Callable[[Reader], Any]
 Fields = Mapping[int, tuple[int, Read]]
-"""By number, the type that a field must have, and what reads it; a field of another type is skipped."""
+"""By field number, the type that a field must have and its reader; a field of another type is skipped."""
 _UNKNOWN: tuple[int, None] = (_STOP, None)
 
 
@@ -161,13 +161,13 @@ _SKIPS: Mapping[int, Read] = {
 
 
 def require(reader: Reader, found: Mapping[int, object], required: frozenset[int]) -> None:
-    """Raise MalformedSpans when one of these fields was not found."""
+    """Raise MalformedSpans when one of the required fields was not found."""
     if not required <= found.keys():
         reader.refuse(f"the required field {min(required - found.keys())} is missing")
 
 
 def items(reader: Reader, type_: int, read: Read) -> list[Any]:
-    """Read a list; one of another type has no items, as a field of another type is skipped."""
+    """Read a list; a list of another type has no items, as a field of another type is skipped."""
     found_type, count = reader.list_head()
     if found_type == type_ or not count:
         return [read(reader) for _ in range(count)]
@@ -177,7 +177,7 @@ def items(reader: Reader, type_: int, read: Read) -> list[Any]:
 
 
 def required_items(reader: Reader, type_: int, read: Read) -> list[Any]:
-    """Read a list whose items must be of this type. Raises MalformedSpans."""
+    """Read a list whose items must have this type. Raises MalformedSpans."""
     found_type, count = reader.list_head()
     if count and found_type != type_:
         reader.refuse(f"a list has items of type {found_type} instead of {type_}")
@@ -187,11 +187,11 @@ def required_items(reader: Reader, type_: int, read: Read) -> list[Any]:
 
 
 def whole(reader: Reader, read: Read) -> Any:
-    """Read a message; MalformedSpans when it ends too early."""
+    """Read a message; raises MalformedSpans when it is cut short."""
     try:
         return read(reader)
     except (IndexError, error):
-        reader.refuse("it ends in the midst of a value")
+        reader.refuse("it ends within a value")
 
 
 _INTEGERS = {BYTE: Struct(">b"), I16: Struct(">h"), I32: Struct(">i"), I64: Struct(">q")}
@@ -202,7 +202,7 @@ _VERSION_1 = 0x8001
 
 
 class BinaryReader(Reader):
-    """The binary protocol; a call's head may lack the version, as old writers leave it out."""
+    """The binary protocol; a call's head may lack the version, which old writers leave out."""
 
     def message(self) -> str:
         version_or_length = self.integer(I32)
@@ -229,7 +229,7 @@ class BinaryReader(Reader):
         while (type_ := data[at]) != _STOP:
             number = data[at + 1] << 8 | data[at + 2]
             expected, read = fields.get(number, _UNKNOWN)
-            if type_ == I64 == expected:  # most fields of spans, and not worth a call each
+            if type_ == I64 == expected:  # most fields of spans, read without a call each
                 (found[number],) = _LONG(data, at + 3)
                 at += 11
                 continue
@@ -283,7 +283,7 @@ class CompactReader(Reader):
 
     def __init__(self, data: bytes, format_: str) -> None:
         super().__init__(data, format_)
-        self._boolean: bool | None = None  # the value of a field's boolean, which stands in the field's head
+        self._boolean: bool | None = None  # the value of a boolean field, which is part of the field's head
 
     def message(self) -> str:
         if self.data[0] != _COMPACT:
@@ -362,5 +362,5 @@ class CompactReader(Reader):
 
     def _type(self, compact: int) -> int:
         if compact not in _COMPACT_TYPES:
-            self.refuse(f"there is no type {compact}")
+            self.refuse(f"unknown type {compact}")
         return _COMPACT_TYPES[compact]

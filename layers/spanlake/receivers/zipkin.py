@@ -1,4 +1,4 @@
-"""What Zipkin's v2 spans mean in OTLP, in any encoding, as the OpenTelemetry Collector translates them."""
+"""Translation of Zipkin's v2 spans to OTLP, in any encoding, as the OpenTelemetry Collector translates them."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -50,7 +50,7 @@ _OF_RESOURCE = frozenset(
         "webengine.version",
     )
 )  # fmt: skip
-"""Tags that are attributes of the resource: those of the semantic conventions 1.6.1, and what OpenCensus had."""
+"""Tags that are attributes of the resource: those of the semantic conventions 1.6.1, and OpenCensus' tags."""
 _OF_SCOPE = frozenset({"otel.library.name", "otel.library.version"})
 _SPECIAL = (
     _OF_RESOURCE | _OF_SCOPE | {_NAME_SOURCE, "w3c.tracestate", "span.kind", "otel.status_code", "error", "otlp.link.0"}
@@ -59,7 +59,7 @@ _SPECIAL = (
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One side of a call."""
+    """The local or the remote side of a call."""
 
     service_name: str = ""
     address: str = ""
@@ -79,7 +79,7 @@ class ZipkinSpan:
     kind: str
     name: str
     timestamp_us: int
-    """0 when there is none; as in Zipkin's own server also when it is negative, and so with the duration."""
+    """Start; 0 when it is missing or, as in Zipkin's own server, negative. The same holds for the duration."""
     duration_us: int
     local: Endpoint
     remote: Endpoint
@@ -89,7 +89,7 @@ class ZipkinSpan:
 
 
 def export(spans: Iterable[ZipkinSpan], *, tells_absent_start: bool) -> bytes:
-    """Turn spans into an ExportTraceServiceRequest; ``tells_absent_start`` marks those without a time."""
+    """Convert spans to an ExportTraceServiceRequest; ``tells_absent_start`` marks spans without a time."""
     writer = _Writer(tells_absent_start)
     for span in spans:
         writer.add(span)
@@ -97,7 +97,7 @@ def export(spans: Iterable[ZipkinSpan], *, tells_absent_start: bool) -> bytes:
 
 
 class _Writer:
-    """Writes spans; equal attributes, endpoints and resources are encoded once."""
+    """A writer of spans; equal attributes, endpoints and resources are encoded once."""
 
     def __init__(self, tells_absent_start: bool) -> None:
         self.export = Export()
@@ -143,7 +143,7 @@ class _Writer:
         return found
 
     def _tagged_resource(self, service_name: str, tags: dict[str, str]) -> bytes:
-        """The resource, with the tags that describe it; without a service's name there is none to describe."""
+        """Encode the resource, with the tags that describe it; a resource without a service name has no such tags."""
         source = tags.pop(_NAME_SOURCE, "") or "service.name"
         described = {key: tags.pop(key) for key in _OF_RESOURCE & tags.keys()}
         if not service_name:
@@ -166,19 +166,19 @@ class _Writer:
 
 
 def _limited(timestamp_us: int, duration_us: int) -> tuple[int, int]:
-    """Start and end in nanoseconds that can be stored, of a span whose times are negative or too large."""
+    """Return start and end, in nanoseconds that can be stored, of a span with negative or overlong times."""
     start = max(timestamp_us, 0)
     return clamped(start * 1000), clamped((start + max(duration_us, 0)) * 1000)
 
 
 def _scope(tags: dict[str, str]) -> bytes:
-    """The scope that tags name, which are attributes no longer."""
+    """Read the scope from its tags, and take these out of ``tags``."""
     name, version = tags.pop("otel.library.name", ""), tags.pop("otel.library.version", "")
     return scope(name, version) if name else b""
 
 
 def _translate(span: Span, tags: dict[str, str]) -> None:
-    """Take out of the tags what is said in fields of the span."""
+    """Move tags that correspond to fields of the span to these fields."""
     span.trace_state = tags.pop("w3c.tracestate", "")
     if not span.kind and tags.pop("span.kind", "") == "internal":
         span.kind = _INTERNAL
@@ -199,7 +199,7 @@ def _status(tags: dict[str, str]) -> bytes:
 
 
 def _event(time_us: int, value: str) -> bytes:
-    """An annotation as an event: ``name|{attributes}|dropped`` is how exporters write one that has more than a name."""
+    """Encode an annotation as an event: exporters write ``name|{attributes}|dropped`` for more than a name."""
     parts = value.split("|")
     if len(parts) > 2:
         found = _attributes("|".join(parts[1:-1]), parts[-1])
@@ -210,7 +210,7 @@ def _event(time_us: int, value: str) -> bytes:
 
 
 def _links(tags: dict[str, str]) -> list[bytes]:
-    """The links in tags, written ``trace id|span id|state|{attributes}|dropped``; a tag that is none stays."""
+    """Read the links in tags, written ``trace id|span id|state|{attributes}|dropped``; any other tag stays."""
     links = []
     for number in range(_MOST_LINKS):
         key = f"otlp.link.{number}"
@@ -235,7 +235,7 @@ def _link(parts: Sequence[str]) -> bytes:
 
 
 def _attributes(text: str, dropped: str) -> tuple[list[bytes], int] | None:
-    """Attributes written as a JSON object, and how many were dropped; None when that is not what it says."""
+    """Read attributes written as a JSON object, and the number of dropped ones; None for any other text."""
     try:
         found, count = json_parser.parse(text.encode()), int(dropped)
     except ValueError:
@@ -248,12 +248,12 @@ def _attributes(text: str, dropped: str) -> tuple[list[bytes], int] | None:
 
 
 def _value(value: str | float) -> Value:
-    """JSON has one kind of numbers: one without a fraction is an integer."""
+    """Convert a number: JSON has one type of numbers, and a number without a fraction is an integer."""
     if isinstance(value, float) and math.isfinite(value) and value.is_integer():
         return int(value)
     return value
 
 
 def malformed(encoding: str, reason: str) -> MalformedSpans:
-    """The error of a request that can not be taken."""
+    """Make the error for a request that cannot be read."""
     return MalformedSpans(f"Zipkin's {encoding}", reason)

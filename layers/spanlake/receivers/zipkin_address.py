@@ -1,4 +1,4 @@
-"""Addresses of endpoints as text, in the form that Go's net.IP gives them."""
+"""Addresses of endpoints as text, in the form of Go's net.IP."""
 
 from ipaddress import IPv6Address, ip_address
 
@@ -6,7 +6,7 @@ _LONGEST = 100
 
 
 def from_text(text: str) -> str:
-    """The usual form of an address; nothing when it is none."""
+    """Return the usual form of an address; empty for any other text."""
     try:
         return _shown(ip_address(text.strip()).packed) if len(text) <= _LONGEST else ""
     except ValueError:
@@ -14,7 +14,7 @@ def from_text(text: str) -> str:
 
 
 def from_bytes(packed: bytes) -> str:
-    """The usual form of an address of four or sixteen bytes; nothing of any other number."""
+    """Return the usual form of an address of four or sixteen bytes; empty for any other length."""
     return _shown(packed) if len(packed) in (4, 16) else ""
 
 

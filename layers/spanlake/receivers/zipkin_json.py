@@ -10,10 +10,10 @@ _ENCODING = "v2 JSON"
 
 
 def spans(body: bytes) -> Translated:
-    """Turn a list of spans into an ExportTraceServiceRequest, without the spans that cannot be read.
+    """Convert a list of spans to an ExportTraceServiceRequest, without the spans that cannot be read.
 
-    Those are spans that are no objects and spans whose time or duration is no number. Raises MalformedSpans when the
-    body is no list.
+    A span cannot be read if it is not an object, or if its time or duration is not a number. Raises MalformedSpans when
+    the body is not a list.
     """
     try:
         found, unreadable = json_body.spans(body, _Reader().span)
@@ -23,7 +23,7 @@ def spans(body: bytes) -> Translated:
 
 
 class _Reader:
-    """Reads spans, without the parts that are not what they should be; equal addresses are read once."""
+    """A reader of spans, which leaves out malformed parts; equal addresses are read once."""
 
     def __init__(self) -> None:
         self._addresses: dict[str, str] = {}
@@ -60,7 +60,7 @@ class _Reader:
 
 
 def _tags(tags: object) -> dict[str, str]:
-    """Tags by key, which some clients send as a list of objects."""
+    """Read tags by key; some clients send them as a list of objects."""
     found = tags if isinstance(tags, dict) else _listed(tags)
     if all(map(_is_text, found.values())):
         return found
@@ -77,7 +77,7 @@ def _is_text(value: object) -> bool:
 
 
 def _annotations(annotations: object) -> list[tuple[int, str]]:
-    """Annotations; one without a time is left out."""
+    """Read annotations; an annotation without a time is left out."""
     found = []
     for annotation in json_body.objects(annotations):
         try:

@@ -14,7 +14,7 @@ from spanlake.spans.descriptors import Messages, message_types
 
 _ENCODING = "protobuf"
 _SMALLEST = 16
-"""Bytes that spans have on average, at the least."""
+"""Minimum average size of spans in bytes."""
 _FEW = 1024
 _KINDS = {1: "CLIENT", 2: "SERVER", 3: "PRODUCER", 4: "CONSUMER"}
 
@@ -40,9 +40,9 @@ _MESSAGES: Messages = {
 
 
 def spans(body: bytes) -> Translated:
-    """Turn a ListOfSpans into an ExportTraceServiceRequest, without the spans that are no protobuf.
+    """Convert a ListOfSpans to an ExportTraceServiceRequest, without the spans that are not protobuf.
 
-    Raises MalformedSpans when the body is no protobuf.
+    Raises MalformedSpans when the body is not protobuf.
     """
     types = _types()
     try:
@@ -62,7 +62,7 @@ def _types() -> dict[str, Any]:
 
 
 class _Reader:
-    """Reads spans; equal tags and endpoints are read once."""
+    """A reader of spans; equal tags and endpoints are read once."""
 
     def __init__(self, types: dict[str, Any]) -> None:
         self._types = types
@@ -70,7 +70,7 @@ class _Reader:
         self._endpoints: dict[bytes, Endpoint] = {}
 
     def spans(self, encoded: Iterable[bytes]) -> Iterator[ZipkinSpan]:
-        """The spans that can be read."""
+        """Yield the spans that can be read."""
         read = self._types["Span"].FromString
         for each in encoded:
             try:
@@ -102,7 +102,7 @@ class _Reader:
             return dict(self._readable(tags))
 
     def _readable(self, tags: Iterable[bytes]) -> Iterator[tuple[str, str]]:
-        """Tags, without those that are no protobuf."""
+        """Yield the tags that are protobuf."""
         for encoded in tags:
             try:
                 yield self._tag(encoded)
@@ -131,11 +131,11 @@ class _Reader:
 
 
 _LENGTHS: Mapping[int, tuple[int, ...]] = {16: (16, 8), 8: (8,)}
-"""By the length of ids in bytes, the lengths that are sent: trace ids of Zipkin's own clients may have 64 bits."""
+"""Lengths in which ids are sent, by the length in bytes: trace ids of Zipkin's own clients may have 64 bits."""
 
 
 def _id(id_: bytes, length: int) -> bytes:
-    """An id, padded with zeros on the left; nothing when its length is not that of an id."""
+    """Pad an id with zeros on the left; empty when its length is not that of an id."""
     return id_ if len(id_) == length else id_.rjust(length, b"\0") if len(id_) in _LENGTHS[length] else b""
 
 

@@ -1,4 +1,4 @@
-"""What Zipkin's v1 spans mean in OTLP, in any encoding, as the OpenTelemetry Collector translates them."""
+"""Translation of Zipkin's v1 spans to OTLP, in any encoding, as the OpenTelemetry Collector translates them."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from spanlake.receivers.export import Export, Span, Value, attribute, clamped, event, resource, status
 
 _KINDS = {"cs": 3, "cr": 3, "ss": 2, "sr": 2, "ms": 4, "mr": 5}
-"""Core annotations, and the kinds of spans that have them."""
+"""Core annotations, and the span kinds that have them."""
 _UNKNOWN = "unknown-service"
 _LOCAL_COMPONENT = "lc"
 _OK, _ERROR = 1, 2
@@ -17,7 +17,7 @@ _INT32 = range(-(1 << 31), 1 << 31)
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where an annotation was made."""
+    """The endpoint that made an annotation."""
 
     service_name: str = ""
     ipv4: str = ""
@@ -30,17 +30,17 @@ NOWHERE = Endpoint()
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """Something that happened."""
+    """An event of a span."""
 
     time_us: int
-    """0 when it is not known: then the annotation tells the kind and the endpoint, and is no event."""
+    """Time; 0 when unknown: the annotation then gives kind and endpoint, but is not an event."""
     value: str
     endpoint: Endpoint
 
 
 @dataclass(frozen=True, slots=True)
 class BinaryAnnotation:
-    """Something that is so."""
+    """A key and value of a span."""
 
     key: str
     value: Value
@@ -62,7 +62,7 @@ class ZipkinV1Span:
 
 
 def export(spans: Iterable[ZipkinV1Span], *, now_ns: int | None) -> bytes:
-    """Turn spans into an ExportTraceServiceRequest; those without a time get this one, or 0."""
+    """Convert spans to an ExportTraceServiceRequest; spans without a time get ``now_ns``, or 0."""
     request = Export()
     for span in spans:
         attributes, in_status = _attributes(span.binary_annotations)
@@ -96,7 +96,7 @@ def _nanoseconds(time_us: int) -> int:
 
 
 def _times(span: ZipkinV1Span) -> tuple[int, int]:
-    """Start and end: the annotations say when the span does not."""
+    """Return start and end; annotations give them where the span does not."""
     if span.timestamp_us is not None:
         start = max(span.timestamp_us, 0)
         return _nanoseconds(start), _nanoseconds(start + max(span.duration_us, 0))
@@ -105,7 +105,7 @@ def _times(span: ZipkinV1Span) -> tuple[int, int]:
 
 
 def _endpoint(core: Iterable[Annotation], binary: Sequence[BinaryAnnotation]) -> Endpoint:
-    """Where the span was made: the first core annotation knows, else a binary one knows the name."""
+    """Return the endpoint of the span: from the first core annotation, otherwise the name from a binary annotation."""
     for annotation in core:
         if annotation.endpoint.service_name:
             return annotation.endpoint
@@ -125,7 +125,7 @@ def _resource(endpoint: Endpoint) -> bytes:
 
 
 def _attributes(annotations: Iterable[BinaryAnnotation]) -> tuple[dict[str, Value], bytes]:
-    """Attributes, the last of a key counting, and the status that some of them tell of."""
+    """Encode attributes, of which the last with a key counts, and the status that follows from annotations."""
     attributes: dict[str, Value] = {}
     teller = _StatusTeller()
     for annotation in annotations:
@@ -136,7 +136,7 @@ def _attributes(annotations: Iterable[BinaryAnnotation]) -> tuple[dict[str, Valu
 
 
 class _StatusTeller:
-    """Makes the status of what annotations say about it, in several ways, of which the surest counts."""
+    """A status collected from annotations that express it in several ways, of which the most reliable counts."""
 
     def __init__(self) -> None:
         self._census: int | None = None
@@ -146,7 +146,7 @@ class _StatusTeller:
         self._messages: dict[str, str] = {}
 
     def hears(self, key: str, value: Value) -> bool:
-        """Whether this annotation is about the status and nothing else."""
+        """Take in an annotation; returns True if it is about the status and nothing else."""
         match key:
             case "census.status_code":
                 self._census = _census_status(_code(value), self._census)
@@ -169,7 +169,7 @@ class _StatusTeller:
         return True
 
     def status(self) -> bytes:
-        """The Status as a span's field."""
+        """Encode the Status as a span's field."""
         said = self._messages.get
         if self._census is not None:
             return status(self._census, said("census", ""))
@@ -183,7 +183,7 @@ class _StatusTeller:
 
 
 def _census_status(code: int | None, otherwise: int | None) -> int | None:
-    """Census knows many errors, and 0 for none."""
+    """Convert a status code of Census, which has many errors, and 0 for success."""
     return otherwise if code is None else _ERROR if code else _OK
 
 

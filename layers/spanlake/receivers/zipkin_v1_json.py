@@ -1,6 +1,6 @@
 """Zipkin's v1 JSON: a list of spans, as zipkin-api's zipkin-api.yaml describes it.
 
-Clients also send what the Collector refuses: ``true`` as the value of ``sa`` and ``ca``, numbers, and short ids.
+Clients also send values that the Collector refuses: ``true`` as the value of ``sa`` and ``ca``, numbers, and short ids.
 """
 
 import time
@@ -23,10 +23,10 @@ _ENCODING = "v1 JSON"
 
 
 def spans(body: bytes) -> Translated:
-    """Turn a list of spans into an ExportTraceServiceRequest, without the spans that cannot be read.
+    """Convert a list of spans to an ExportTraceServiceRequest, without the spans that cannot be read.
 
-    Those are spans that are no objects and spans whose time or duration is no number. Raises MalformedSpans when the
-    body is no list.
+    A span cannot be read if it is not an object, or if its time or duration is not a number. Raises MalformedSpans when
+    the body is not a list.
     """
     try:
         found, unreadable = json_body.spans(body, _span)
@@ -55,7 +55,7 @@ def _annotation(annotation: dict[str, Any]) -> Annotation:
 
 
 def _time(value: object) -> int:
-    """Microseconds; 0 for what is no time, as for none."""
+    """Read microseconds; 0 for a missing or malformed time."""
     try:
         return json_body.integer(value)
     except ValueError:
@@ -80,5 +80,5 @@ def _endpoint(endpoint: object) -> Endpoint:
 
 
 def _address(text: str) -> str:
-    """The text of an address as it is; nothing when it is none."""
+    """Return the text of an address unchanged; empty for any other text."""
     return text if text and zipkin_address.from_text(text) else ""

@@ -23,9 +23,9 @@ _SPAN_ID = Struct(">q").pack
 
 
 def spans(body: bytes) -> Translated:
-    """Turn a list of spans into an ExportTraceServiceRequest. Raises MalformedSpans when the body is no list.
+    """Convert a list of spans to an ExportTraceServiceRequest. Raises MalformedSpans when the body is not a list.
 
-    Every struct is a span: what a span lacks, an id for one, is for the store to judge.
+    Every struct counts as a span: the store judges whether it lacks a part, such as an id.
     """
     reader = BinaryReader(body, _FORMAT)
     return Translated(export(thrift.whole(reader, _spans), now_ns=None))
@@ -103,11 +103,11 @@ _SPAN: thrift.Fields = {
 
 _BOOL, _BYTES, _STRING = 0, 1, 6
 _NUMBERS = {2: Struct(">H"), 3: Struct(">I"), 4: Struct(">q"), 5: Struct(">d")}
-"""The Collector reads the shorter integers without their sign."""
+"""Formats of numbers; the Collector reads the shorter integers as unsigned."""
 
 
 def _value(type_: int, encoded: bytes) -> Value:
-    """A binary annotation's value; where it can not be had, what the Collector says instead."""
+    """Return a binary annotation's value; where it cannot be read, the Collector's text for this case."""
     if type_ == _BOOL:
         return encoded == b"\x01"
     if type_ == _BYTES:

@@ -1,1 +1,1 @@
-"""One process that does everything: embedded storage, all listeners, and an orderly end."""
+"""A single process with embedded storage and all listeners, which shuts down in order."""

@@ -1,4 +1,4 @@
-"""What a server is made of, put together from its settings."""
+"""Composes a server process from its settings."""
 
 import time
 from collections.abc import Mapping
@@ -26,13 +26,13 @@ from spanlake.serve.lifecycle import Lifecycle
 from spanlake.serve.storage import Store
 from spanlake.serve.upkeep import LOOK_SECONDS, PLAN_SECONDS, Upkeep, UpkeepPolicy
 
-_IDLE_SECONDS = 600.0  # between plans for a day on which nothing is new, whose blocks a table is asked for
-_SLOW_THREADS = 2  # for bodies that need decompressing or come as JSON
+_IDLE_SECONDS = 600.0  # between plans for an unchanged day whose blocks are read from a table
+_SLOW_THREADS = 2  # for bodies that need decompressing or are JSON
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """The parts of a server that have a beginning and an end."""
+    """The parts of a server that are started and stopped."""
 
     app: ASGIApp
     intake: Intake
@@ -41,7 +41,7 @@ class Process:
 
 
 def compose(config: Config, store: Store, lifecycle: Lifecycle) -> Process:
-    """A server over this store; the caller starts and closes its commits and upkeep, and the store after them."""
+    """Make a server over this store; the caller starts and closes its commits and upkeep, and the store after them."""
     metrics = Metrics()
     metrics.observe_store(store.totals)
     taken = intake(config, store, metrics)
@@ -62,7 +62,7 @@ def compose(config: Config, store: Store, lifecycle: Lifecycle) -> Process:
 
 
 def _upkeep(config: Config, store: Store, metrics: Metrics) -> Upkeep:
-    # A bucket has room for more than a disk, and a look at a table has a price.
+    # A bucket has no size limit as a disk has, and reading a table's summary costs money.
     retention_bytes = None if config.objects else config.retention_bytes
     look_seconds = PLAN_SECONDS if config.index else LOOK_SECONDS
     policy = UpkeepPolicy(

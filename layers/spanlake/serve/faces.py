@@ -1,4 +1,4 @@
-"""Where a server listens, and what for."""
+"""Ports of a server, and the protocol on each."""
 
 import socket
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ _KINDS = {"udp": socket.SOCK_DGRAM}
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """One port and what is served on it."""
+    """A port and the protocol on it."""
 
     port: int  # before the offset
     scheme: str
@@ -44,7 +44,7 @@ LARGEST_OFFSET = _LAST_PORT - max(face.port for face in ALL)
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A face on a certain host."""
+    """A face on a host."""
 
     face: Face
     host: str
@@ -52,34 +52,34 @@ class Address:
 
     @property
     def authority(self) -> str:
-        """Host and port as they stand in a URL."""
+        """Host and port as in a URL."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 
     @property
     def url(self) -> str:
-        """Where clients find it."""
+        """URL for clients."""
         return f"{self.face.scheme}://{self.authority}"
 
 
 def address(face: Face, host: str, offset: int) -> Address:
-    """Where the face is when every port is moved by the offset; raises InvalidSetting when there is no such port."""
+    """Return the face's address with the port offset; raises InvalidSetting when the port is out of range."""
     if not 0 <= offset <= LARGEST_OFFSET:
-        raise InvalidSetting(f"a port offset is from 0 to {LARGEST_OFFSET}, not {offset}")
+        raise InvalidSetting(f"invalid port offset {offset}: it must be from 0 to {LARGEST_OFFSET}")
     if face.port + offset > _LAST_PORT:
-        raise InvalidSetting(f"{face.port} and a port offset of {offset} is more than {_LAST_PORT}")
+        raise InvalidSetting(f"{face.port} plus the port offset {offset} exceeds {_LAST_PORT}")
     return Address(face, host, face.port + offset)
 
 
 def ports_advice(addresses: Iterable[Address]) -> str:
-    """Say what is sent to which port, for who sends it elsewhere."""
+    """List which protocol is sent to which port, as advice for misdirected senders."""
     return ", ".join(f"{where.face.serves} is sent to port {where.port}" for where in addresses)
 
 
 def bind(where: Address, *, shared: bool = False) -> socket.socket:
-    """A socket that listens there, or takes datagrams; when it is shared, beside others that are shared too.
+    """Open a socket that listens there, or receives datagrams; a shared one allows other shared sockets on the port.
 
-    Raises InvalidSetting, with what to do about it, when that is not possible.
+    Raises InvalidSetting with advice when that fails.
     """
     try:
         family, kind, protocol, _, name = socket.getaddrinfo(

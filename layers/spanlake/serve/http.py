@@ -1,4 +1,4 @@
-"""The HTTP server: uvicorn, told when to start and stop rather than deciding itself."""
+"""The HTTP server: uvicorn, started and stopped by the process."""
 
 import asyncio
 import socket
@@ -13,7 +13,7 @@ from spanlake.serve.http_protocol import HttpProtocol, Misdirected
 
 
 class HttpServer:
-    """One application on several sockets."""
+    """An ASGI application on a list of sockets."""
 
     def __init__(
         self,
@@ -23,7 +23,7 @@ class HttpServer:
         drain_seconds: float,
         misdirected: Misdirected | None = None,
     ) -> None:
-        """``misdirected`` says what to tell clients that speak another protocol."""
+        """``misdirected`` is the advice for clients that speak another protocol."""
         told = misdirected or Misdirected(Notices())
         config = uvicorn.Config(
             app,
@@ -42,19 +42,19 @@ class HttpServer:
         self._served: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Return when connections are accepted."""
+        """Start, and return when connections are accepted."""
         self._served = asyncio.create_task(self._server.serve(self._sockets))
         await self._server.listening.wait()
 
     async def stop(self) -> None:
-        """Accept nothing more, and return when every request under way is answered or given up."""
+        """Accept no more connections, and return when every request in progress is answered or cancelled."""
         self._server.should_exit = True
         if self._served is not None:
             await self._served
 
 
 class _Uvicorn(uvicorn.Server):
-    """uvicorn, saying when it listens, and leaving signals to the process."""
+    """uvicorn, with an event for when it listens, and without signal handlers."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)

@@ -1,4 +1,4 @@
-"""HTTP/1.1 on one connection: uvicorn's, with limits and tolerance for what real clients do."""
+"""HTTP/1.1 on one connection: uvicorn's protocol, with limits and with tolerance for existing clients."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from spanlake.ingest.misdirected import TLS_ADVICE, Notices
 
-_HEAD_BYTES = 512 << 10  # request line and headers: a query of 131,072 characters, escaped, and what is around it
-_LONGEST_URL = (64 << 10) - 1  # that httptools takes apart
+_HEAD_BYTES = 512 << 10  # request line and headers: an escaped query of 131,072 characters, and the rest
+_LONGEST_URL = (64 << 10) - 1  # limit of httptools
 _HALF_CLOSED_SECONDS = 1.0
-"""Seconds for which a request runs on whose client has closed its side, since most of these clients are gone."""
+"""Seconds for which a request continues after its client closed its side, as most of these clients are gone."""
 
 _HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n"  # RFC 9113, 3.4
 _TLS_HANDSHAKE = b"\x16\x03"  # RFC 8446, 5.1: the type and the version of a first record
@@ -25,18 +25,18 @@ class Misdirected:
     """The advice and the log for clients that do not speak HTTP/1.1."""
 
     notices: Notices
-    grpc_advice: str = "this port speaks HTTP/1.1"  # where gRPC is served
+    grpc_advice: str = "this port speaks HTTP/1.1"  # where to send gRPC
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """HTTP/1.1 as follows.
+    """HTTP/1.1 with these differences from uvicorn's.
 
     - Request line and headers are limited, which uvicorn does not do with httptools. A query string may be longer than
-      the URLs that httptools takes apart.
-    - An offer to upgrade the connection is ignored, as RFC 9110, 7.8 allows. httptools takes what follows such a head
-      for the other protocol: the head is parsed again without the offer.
-    - A client that closes its sending side gets the answer to what it has sent.
-    - HTTP/2 and TLS are told apart from a broken request, for the log and for the client.
+      the URLs that httptools parses.
+    - An offer to upgrade the connection is ignored, as RFC 9110, 7.8 allows. httptools takes the bytes after such a
+      head for the other protocol: the head is parsed again without the offer.
+    - A client that closes its sending side gets the answer to the requests it has sent.
+    - HTTP/2 and TLS are distinguished from a malformed request, for the log and for the client.
     """
 
     misdirected: ClassVar[Misdirected]
@@ -47,7 +47,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._offers_upgrade = False
         self._is_first = True
-        self._first = b""  # bytes that may become a preface of HTTP/2
+        self._first = b""  # possibly the start of an HTTP/2 preface
 
     def data_received(self, data: bytes) -> None:
         if self._is_first:
@@ -73,13 +73,13 @@ class HttpProtocol(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             if self._offers_upgrade:
                 self._parse_without_offer(data[upgrade.args[0] :])
-            # Otherwise it is CONNECT, which the application has refused.
+            # Otherwise the request is CONNECT, which the application has refused.
         except httptools.HttpParserError as error:
             self.misdirected.notices.note(self._port, "request refused, not HTTP/1.1", reason=str(error)[:200])
             self.send_400_response("Invalid HTTP request received.")
 
     def _parse_without_offer(self, rest: bytes) -> None:
-        """Have the same request parsed by a parser that has not seen the offer, and what follows it."""
+        """Parse the request with a new parser that does not see the offer, and then the bytes after it."""
         lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
         lines += (b"%b: %b" % header for header in _without_offer(self.headers))
         self._offers_upgrade = False
@@ -107,7 +107,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's closes the connection
-        """Keep the connection for the answer to a request that has arrived as a whole."""
+        """Keep the connection for the answer to a complete request."""
         cycle = self.cycle
         if cycle is None or cycle.response_complete or cycle.more_body:
             return False
@@ -118,7 +118,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     @property
     def _port(self) -> int:
-        """The port of this side."""
+        """The server's port."""
         _, port = self.server or ("", None)
         return port or 0
 
@@ -131,7 +131,7 @@ class HttpProtocol(HttpToolsProtocol):
         note, port = self.misdirected.notices.note, self._port
         if data.startswith(_HTTP2_PREFACE):
             advice = self.misdirected.grpc_advice
-            note(port, "connection refused, gRPC sent to a port for HTTP", reason=advice)
+            note(port, "connection refused, gRPC sent to an HTTP port", reason=advice)
             self.transport.write(_goaway(f"this port speaks HTTP/1.1; {advice}"))
         elif data.startswith(_TLS_HANDSHAKE):
             note(port, "connection refused, TLS sent to a port without", reason=TLS_ADVICE)
@@ -151,7 +151,7 @@ def _without_offer(headers: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[byt
 
 
 def _goaway(reason: str) -> bytes:
-    """Frames with which a server of HTTP/2 refuses a connection: SETTINGS, and GOAWAY with a reason."""
+    """Encode the frames with which an HTTP/2 server refuses a connection: SETTINGS, and GOAWAY with a reason."""
     payload = bytes(4) + _HTTP_1_1_REQUIRED.to_bytes(4) + reason.encode()
     return _frame(0x04, b"") + _frame(0x07, payload)
 

@@ -1,4 +1,4 @@
-"""The way in of a server process, composed from its settings: what receivers need, and what stores their requests."""
+"""Composes ingest for a server process from its settings: the interface for receivers, and the commits behind it."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -15,14 +15,14 @@ from spanlake.store.writer import write, write_deleted
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """Takes requests in; the caller starts and closes ``commits``."""
+    """Ingest and its commits; the caller starts and closes ``commits``."""
 
     ingest: Ingest
     commits: GroupCommit
 
 
 def intake(config: Config, store: Store, metrics: Metrics) -> Intake:
-    """The way into this store."""
+    """Compose ingest for this store."""
     limits = config.ingest
     admission = Admission(max_requests=limits.flight_requests, max_bytes=limits.flight_bytes)
     metrics.observe_flight(lambda: admission.bytes_in_flight)

@@ -1,4 +1,4 @@
-"""Whether the process takes requests: what probes are told, and what ends it."""
+"""State of the process: its readiness for probes, and the signals that stop it."""
 
 import asyncio
 import signal
@@ -6,11 +6,11 @@ from collections.abc import Callable
 from enum import StrEnum
 
 ARRIVAL_SHARE = 0.8
-"""The share of the time to drain within which requests have to arrive, so that there is time left to store them."""
+"""Share of the drain time within which requests have to arrive, so that time is left to store them."""
 
 
 class State(StrEnum):
-    """The stages of a server's life; the values are what /ready says."""
+    """Stages of a server's life; the values are the answers of /ready."""
 
     STARTING = "starting"
     READY = "ready"
@@ -24,12 +24,12 @@ class Lifecycle:
         self.state = State.STARTING
 
     def hindrance(self) -> str | None:
-        """Why it does not take requests right now, None when it does."""
+        """Return the reason why no requests are taken now, None when they are."""
         return None if self.state is State.READY else self.state.value
 
 
 async def asked_to_stop(again: Callable[[signal.Signals], None] | None = None) -> signal.Signals:
-    """Wait for SIGTERM or SIGINT; a second one ends the process at once, unless it is known what else to do."""
+    """Wait for SIGTERM or SIGINT; a second signal ends the process at once, or calls ``again`` if that is given."""
     loop = asyncio.get_running_loop()
     asked: asyncio.Future[signal.Signals] = loop.create_future()
 

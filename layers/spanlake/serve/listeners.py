@@ -1,4 +1,4 @@
-"""The gRPC and UDP faces of a process, which begin and end together."""
+"""The gRPC and UDP listeners of a process, which start and stop together."""
 
 import asyncio
 import socket
@@ -27,9 +27,9 @@ _SERVICES: Mapping[Face, Callable[[Ingest, int], StoringMethod | OpenCensusGrpc]
 
 
 class Listeners:
-    """gRPC servers on these addresses, and readers of these sockets for datagrams.
+    """gRPC servers on these addresses, and receivers for these UDP sockets.
 
-    Shared, other processes of the same user may listen on the same addresses, and each gets a part of the connections.
+    If shared, other processes of the user may listen on the same addresses, and each gets a part of the connections.
     """
 
     def __init__(
@@ -41,31 +41,31 @@ class Listeners:
         http: Sequence[Address] = (),
         shared: bool = False,
     ) -> None:
-        """``http`` is what to tell those who send HTTP to a port for gRPC."""
+        """``http`` is the advice for clients that send HTTP to a gRPC port."""
         advice = ports_advice((*grpc, *http))
         self._servers = [_Listener(ingest, where, advice, shared=shared) for where in grpc]
         self._readers = [UdpReceiver(ingest, _DATAGRAMS[face], listener) for face, listener in datagrams.items()]
 
     async def start(self) -> None:
-        """Take requests; raises OSError when an address can not be had."""
+        """Take requests; raises OSError when an address is not available."""
         for server in self._servers:
             await server.start()
         for reader in self._readers:
             reader.start()
 
     def dropped(self) -> Mapping[str, int]:
-        """Datagrams that the kernel has dropped, by protocol."""
+        """Return the number of datagrams that the kernel has dropped, by protocol."""
         return {reader.protocol: reader.dropped() for reader in self._readers}
 
     async def stop(self, seconds: float) -> None:
-        """Take nothing more, and wait at most this long for the calls under way."""
+        """Take no more requests, and wait at most ``seconds`` for the calls in progress."""
         for reader in self._readers:
             reader.stop()
         await asyncio.gather(*(server.stop(seconds) for server in self._servers))
 
 
 class _Listener:
-    """A gRPC server, and what looks at connections to it before it does."""
+    """A gRPC server, and the relay that inspects connections before it."""
 
     def __init__(self, ingest: Ingest, where: Address, advice: str, *, shared: bool) -> None:
         self._where = where
@@ -78,7 +78,7 @@ class _Listener:
         )
 
     async def start(self) -> None:
-        """Take calls; raises OSError when the address can not be had."""
+        """Take calls; raises OSError when the address is not available."""
         try:
             listener = bind(self._where, shared=self._shared)
         except InvalidSetting as error:
@@ -87,7 +87,7 @@ class _Listener:
         await self._front.start(listener)
 
     async def stop(self, seconds: float) -> None:
-        """Take no new calls, and wait at most this long for those under way."""
+        """Take no new calls, and wait at most ``seconds`` for the calls in progress."""
         self._front.stop_listening()
         await self._server.stop(seconds)
         self._front.close()

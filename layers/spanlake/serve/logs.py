@@ -1,4 +1,4 @@
-"""Structured logs on standard error: readable on a terminal, JSON everywhere else."""
+"""Structured logs on standard error: text on a terminal, JSON everywhere else."""
 
 import logging
 import sys
@@ -8,7 +8,7 @@ from structlog.typing import EventDict, Processor
 
 
 def set_up_logs(level: int = logging.INFO, **everywhere: object) -> None:
-    """Send the records of every logger, ours and the libraries', to standard error, each with these fields."""
+    """Send the records of all loggers, including libraries', to standard error, with these fields in each."""
 
     def add(_logger: object, _method: str, event: EventDict) -> EventDict:
         return {**event, **everywhere}
@@ -29,7 +29,7 @@ def set_up_logs(level: int = logging.INFO, **everywhere: object) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    # Its notes on starting and stopping repeat ours.
+    # uvicorn's messages on starting and stopping repeat ours.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
 
 

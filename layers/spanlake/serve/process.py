@@ -19,7 +19,7 @@ _log = logging.getLogger("spanlake")
 
 
 async def serve(config: Config, sockets: Mapping[Address, socket.socket], grpc_addresses: Sequence[Address]) -> None:
-    """Serve on these sockets and addresses until asked to stop, then finish what was accepted; raises StoreError."""
+    """Serve on these sockets and addresses until asked to stop, then finish accepted requests; raises StoreError."""
     lifecycle = Lifecycle()
     stop = asyncio.create_task(asked_to_stop())
     store = await asyncio.to_thread(open_store, config)
@@ -37,7 +37,7 @@ async def serve(config: Config, sockets: Mapping[Address, socket.socket], grpc_a
     await listeners.start()
     process.metrics.observe_dropped(listeners.dropped)
     process.upkeep.start()
-    gc.freeze()  # what was loaded stays: looking for garbage in it takes 30 ms, now and then in the midst of a query
+    gc.freeze()  # imported modules stay loaded: collecting them takes 30 ms in the midst of a query
     lifecycle.state = State.READY
     _say_where([*sockets, *grpc_addresses])
     _log.info("ready", extra={"data": str(config.data.resolve())})

@@ -1,4 +1,4 @@
-"""Starting a server: what can be refused is refused before anything heavy is loaded."""
+"""Starts a server; invalid settings are reported before heavy modules are imported."""
 
 import asyncio
 from collections.abc import Iterable
@@ -9,14 +9,14 @@ from spanlake.serve.faces import Address, Face, address, bind
 
 
 def run(config: Config) -> None:
-    """Serve until SIGTERM or SIGINT, then finish what was accepted.
+    """Serve until SIGTERM or SIGINT, then finish accepted requests.
 
-    Raises InvalidSetting when it cannot listen where it should, and StoreError when the data directory is no use.
+    Raises InvalidSetting when an address is not available, and StoreError when the data directory cannot be used.
     """
     http, grpc, udp = (_addresses(config, kind) for kind in (faces.HTTP, faces.GRPC, faces.UDP))
     sockets = [bind(where) for where in (*http, *udp)]
     for where in grpc:
-        bind(where).close()  # grpc binds itself, but does not tell what is wrong
+        bind(where).close()  # grpc binds the port itself, but does not report the error
 
     import uvloop
 

@@ -1,4 +1,4 @@
-"""The storage of a server process: where the blocks are, and which are live."""
+"""Opens the storage of a server process: objects and index."""
 
 import logging
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Where the blocks are, and which are live."""
+    """Objects and index of a server."""
 
     objects: Objects
     index: Index
 
     def totals(self) -> StoreTotals | None:
-        """Totals of the live blocks of all tenants and days; None when the index does not answer."""
+        """Return the totals of live blocks of all tenants and days; None when the index does not answer."""
         try:
             with limited(REQUEST_SECONDS):
                 summary = self.index.summary()
@@ -38,7 +38,7 @@ class Store:
 
 
 def open_store(config: Config) -> Store:
-    """Open the storage: on AWS as far as it is told so, otherwise in a directory, made if needed.
+    """Open the storage: on AWS where URLs are set, otherwise in a directory, which is created if missing.
 
     In the directory blocks are below ``spans``, the index beside them. Raises StoreError.
     """
@@ -53,13 +53,13 @@ def open_store(config: Config) -> Store:
 
 
 def take_in(config: Config, store: Store) -> None:
-    """Take blocks of a directory into its index that the index has lost; raises StoreError.
+    """Add blocks of a directory without an index entry to its index; raises StoreError.
 
-    An object without an entry is what a killed writer leaves, but also what the index loses with its write-ahead log,
-    or when an older copy of it is restored.
+    A killed writer leaves objects without an entry. Blocks also lose their entries with the index's write-ahead log, or
+    when an older copy of the index is restored.
     """
     if config.objects or config.index:
         return
     done = reindex(store.objects, store.index)
     if done.added:
-        _log.warning("blocks without an index entry taken in", extra={"blocks": len(done.added)})
+        _log.warning("blocks without an index entry added", extra={"blocks": len(done.added)})

@@ -1,7 +1,7 @@
-"""The upkeep of the store while a server runs: on one thread, so that it never takes more than one core.
+"""Maintenance of the store while a server runs, on one thread, so that it never takes more than one core.
 
-The thread has the priority of the others. With a lower one it would hold the interpreter's lock without a core to run
-on, and requests would wait for it: with niceness 15 the slowest requests took twice as long.
+The thread has the normal priority. With a lower one it would hold the interpreter's lock without a core to run on, and
+requests would wait for it: with niceness 15 the slowest requests took twice as long.
 """
 
 import logging
@@ -42,36 +42,36 @@ Day = tuple[str, date]  # tenant and day
 
 @dataclass(frozen=True, slots=True)
 class UpkeepPolicy:
-    """What is done, and how often. Times in seconds."""
+    """Tasks of maintenance and their intervals. Times in seconds."""
 
     compaction: bool = True
     retention: timedelta | None = None  # None keeps spans of any age
-    retention_bytes: int | None = None  # None sets no limit of size
-    look_seconds: float = LOOK_SECONDS  # between looks at which blocks are new
-    plan_seconds: float = PLAN_SECONDS  # between plans for a day on which nothing is new, doubled each time
+    retention_bytes: int | None = None  # None sets no limit
+    look_seconds: float = LOOK_SECONDS  # between checks for new blocks
+    plan_seconds: float = PLAN_SECONDS  # between plans for an unchanged day, doubled each time
     most_plan_seconds: float = PLAN_SECONDS
     grace_seconds: int = GRACE_SECONDS  # from a block's replacement to the deletion of its object
     removal_seconds: float = 60.0
     deleted_seconds: float = 300.0  # where the objects of replaced blocks stay for longer than queries run
     garbage_seconds: float = 3600.0
-    garbage_share: float = SHARE  # of a day's objects, how many may be garbage that nothing proves to be
+    garbage_share: float = SHARE  # of a day's objects that may be collected without proof that they are garbage
 
 
 @dataclass(frozen=True, slots=True)
 class _Planned:
-    """The state of a day when it was last planned for."""
+    """The state of a day at its last plan."""
 
     state: object
     at: float  # by the monotonic clock
-    seconds: float  # after which it is planned for again
+    seconds: float  # after which it is planned again
 
 
 class _Stopped(Exception):  # noqa: N818
-    """The server stops, and a merge need not be finished."""
+    """Raised in a merge when the server stops."""
 
 
 class Upkeep:
-    """Compacts, expires and removes until it is closed; what fails is tried again the next time."""
+    """Compacts, expires and removes blocks until closed; a task that fails is retried at its next interval."""
 
     def __init__(self, objects: Objects, index: Index, policy: UpkeepPolicy, metrics: Metrics) -> None:
         self._objects = objects
@@ -82,15 +82,15 @@ class Upkeep:
         self._compactor = Compactor(objects, index, pause=self._check)
         self._planned: dict[Day, _Planned] = {}
         self._deleted = DeletedRemoval(objects, index)
-        self._collected = True  # whether objects wait to be deleted, or to be put back
+        self._collected = True  # True while objects may wait to be deleted, or to be put back
         self._thread = threading.Thread(target=self._work, name="upkeep", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def close(self) -> None:
-        """End soon, in the middle of a merge if need be, which leaves nothing behind that matters."""
+        """Stop soon, if necessary within a merge, which leaves nothing that matters."""
         self._stop.set()
         self._thread.join(_STOP_SECONDS)
 
@@ -112,8 +112,8 @@ class Upkeep:
         except _Stopped:
             pass
         except StoreError as error:
-            _log.warning("upkeep has to wait", extra={"reason": str(error)})
-        except Exception:  # noqa: BLE001, whatever it is, the thread must go on
+            _log.warning("upkeep postponed", extra={"reason": str(error)})
+        except Exception:  # noqa: BLE001, the thread must survive any error
             _log.exception("upkeep failed")
 
     def _check(self) -> None:
@@ -137,7 +137,7 @@ class Upkeep:
             )
 
     def _due(self) -> Iterator[Merge]:
-        """The merges that are due, of days on which something is new, or that were not looked at for a while."""
+        """Yield the merges that are due, of days with new blocks and of days whose interval has passed."""
         summary = self._index.summary()
         self._metrics.waiting(sum(day.blocks for day in summary if day.level == 0))
         self._metrics.quarantined(len(self._compactor.quarantined()))
@@ -156,7 +156,7 @@ class Upkeep:
 
     def _remove(self) -> None:
         policy = self._policy
-        if self._collected:  # a sender may have stored the same again while it was collected
+        if self._collected:  # a sender may have stored the same object again while it was collected
             self._collected = put_back(self._objects, self._index)
         if policy.retention_bytes is not None:
             self._count("size", expire_by_size(self._objects, self._index, policy.retention_bytes))
@@ -183,7 +183,7 @@ class Upkeep:
         self._collected = put_back(self._objects, self._index)
 
     def _oldest(self) -> date | None:
-        """The first day that the retention leaves."""
+        """Return the first day within the retention."""
         retention = self._policy.retention
         return None if retention is None else oldest_day(retention, time.time_ns())
 
@@ -194,7 +194,7 @@ class Upkeep:
 
 
 class _Task:
-    """Something to do every so often, for the first time at once."""
+    """A task with an interval, due for the first time at once."""
 
     def __init__(self, action: Callable[[], None], seconds: float) -> None:
         self._action = action
@@ -202,17 +202,17 @@ class _Task:
         self._due = time.monotonic()
 
     def wait_seconds(self) -> float:
-        """How long until it is due, 0 when it is."""
+        """Return the seconds until the task is due, 0 when it is."""
         return max(0.0, self._due - time.monotonic())
 
     def run(self) -> None:
-        """Do it."""
+        """Run the task."""
         self._due = time.monotonic() + self._seconds
         self._action()
 
 
 def _states(summary: Iterable[DaySummary]) -> Mapping[Day, object]:
-    """Returns the state of each day, to compare with an earlier one."""
+    """Return the state of each day, to compare with an earlier one."""
     states: dict[Day, list[DaySummary]] = {}
     for found in summary:
         states.setdefault((found.tenant, found.date), []).append(found)

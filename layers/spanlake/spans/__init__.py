@@ -1,1 +1,1 @@
-"""The span table: its schema, its columns' names, and the ways from OTLP to it and back."""
+"""The span table: its schema, the names of its columns, and the conversions from OTLP and back to OTLP."""

@@ -1,4 +1,4 @@
-"""What Arrow's kernels lack: small compositions of them, all without a Python step a value."""
+"""Compositions of Arrow kernels for operations that Arrow lacks; none takes a Python step for each value."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
@@ -6,34 +6,34 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# The stubs of the kernels accept fewer combinations of array classes than the kernels do.
+# pyarrow's stubs accept fewer combinations of array classes than the kernels do.
 Array: TypeAlias = Any
 
 
 def int32(value: int | None) -> pa.Int32Scalar:
-    """A scalar: without its type Arrow looks for other libraries' types at every call."""
+    """Make a typed scalar: for an untyped one Arrow probes for the types of other libraries at every call."""
     return pa.scalar(value, pa.int32())
 
 
 def int64(value: int) -> pa.Int64Scalar:
-    """A scalar, as with ``int32``."""
+    """Make a typed scalar (see ``int32``)."""
     return pa.scalar(value, pa.int64())
 
 
 def float64(value: float) -> pa.DoubleScalar:
-    """A scalar, as with ``int32``."""
+    """Make a typed scalar (see ``int32``)."""
     return pa.scalar(value, pa.float64())
 
 
 def string(value: str) -> pa.StringScalar:
-    """A scalar, as with ``int32``."""
+    """Make a typed scalar (see ``int32``)."""
     return pa.scalar(value, pa.string())
 
 
 def distinct(first: Array, second: Array) -> tuple[Array, Array]:
-    """Find the different rows that two arrays make, NULL being a value like others.
+    """Number the distinct pairs of two arrays; NULL counts as a value.
 
-    Returns each row's number among the different ones (int32), and for each of these the first row that is it.
+    Returns the number of each row's pair (int32), and the first row of each distinct pair.
     """
     codes, others = first.dictionary_encode("encode"), second.dictionary_encode("encode")
     pairs = pc.add(pc.multiply(codes.indices, int64(max(len(others.dictionary), 1))), others.indices)
@@ -42,8 +42,9 @@ def distinct(first: Array, second: Array) -> tuple[Array, Array]:
 
 
 def codes(columns: Sequence[Array]) -> Array:
-    """A number (int32) for each of the different rows that arrays make, NULL being a value like others, from 0 by their
-    first ones."""
+    """Number the distinct rows of columns (int32), from 0 in the order of their first appearance; NULL counts as a
+    value.
+    """
     found = columns[0].dictionary_encode("encode").indices
     for column in columns[1:]:
         found, _ = distinct(found, column)
@@ -51,7 +52,7 @@ def codes(columns: Sequence[Array]) -> Array:
 
 
 def ordered_codes(columns: Sequence[Array]) -> Array:
-    """The same, from 0 in the order of the values, wherever they lie."""
+    """Number the distinct rows of columns, as ``codes`` does, but from 0 in the ascending order of their values."""
     found = codes(columns).cast(pa.int64())
     first = pc.index_in(pc.unique(found), value_set=found)
     different = pa.table({str(n): column.take(first) for n, column in enumerate(columns)})
@@ -60,72 +61,72 @@ def ordered_codes(columns: Sequence[Array]) -> Array:
 
 
 def rows_of(codes: Array) -> Array:
-    """The rows (lists of int64, in order) that have each of such numbers."""
+    """Return for each code the rows that have it (lists of int64, ascending)."""
     return nested(codes.value_counts().field("counts"), pc.array_sort_indices(codes).cast(pa.int64()))
 
 
 def as_array(column: "pa.ChunkedArray[Any]") -> "pa.Array[Any]":
-    """A table's column in one piece."""
+    """Return a table's column as one contiguous array."""
     pieces = column.chunks or [pa.array([], column.type)]
     return pieces[0] if len(pieces) == 1 else pa.concat_arrays(pieces)
 
 
 def place(values: Array, rows: Array, length: int) -> Array:
-    """Make an array of the length with each value at its row (a signed integer), NULL elsewhere.
+    """Make an array of this length with each value at its row (a signed integer), NULL elsewhere.
 
-    A row given twice must be given the same value.
+    A row that is given twice must be given equal values.
     """
     return pc.scatter(values, rows, max_index=length - 1)  # type: ignore[attr-defined]
 
 
 def numbers(end: int) -> Array:
-    """0, 1, 2 … up to before the end (int64)."""
+    """Return 0, 1, 2 … up to ``end``, which is excluded (int64)."""
     return pa.arange(0, end)  # type: ignore[attr-defined]
 
 
 def equals_last(values: Array) -> Array:
-    """Whether each value but the first equals the one before it."""
+    """Return, for each value but the first, True where it equals its predecessor."""
     return pc.equal(values.slice(1), values.slice(0, max(len(values) - 1, 0)))
 
 
 def where(condition: Array) -> Array:
-    """The rows for which a condition holds (int64)."""
+    """Return the rows for which a condition holds (int64)."""
     return pc.indices_nonzero(condition).view(pa.int64())
 
 
 def runs_of(values: Array) -> Array:
-    """Equal values in a row as one, with the position after the last: a run-end encoded array."""
+    """Run-end encode an array: equal neighbours become one value with the position after the last."""
     return pc.run_end_encode(values)  # type: ignore[attr-defined]
 
 
 def struct_of(fields: Mapping[str, Array]) -> Array:
-    """The arrays as fields of one array of structs."""
+    """Return an array of structs with these arrays as its fields."""
     return pa.StructArray.from_arrays(list(fields.values()), names=list(fields))
 
 
 def of_type(values: Array, type_: pa.DataType) -> Array:
-    """The values cast, unless they are of the type already."""
+    """Cast values to a type, unless they have it already."""
     return values if values.type == type_ else values.cast(type_)
 
 
 def lists(values: Array, rows: Array, length: int) -> Array:
-    """Gather values in lists, one a row, NULL where there are none; ``rows`` is in order."""
+    """Gather values into one list for each row, NULL for a row without any; ``rows`` is ascending."""
     counted = rows.value_counts()
     counts = place(counted.field("counts"), counted.field("values"), length)
     return nested(pc.fill_null(counts, 0), values)
 
 
 def nested(counts: Array, values: Array) -> Array:
-    """Cut values into lists of these lengths; a list of none is NULL."""
+    """Cut values into lists of these lengths; a list of length 0 is NULL."""
     ends = pc.cumulative_sum(counts).cast(pa.int32())
     offsets = pa.concat_arrays([pa.array([0], pa.int32()), ends])
     return pa.ListArray.from_arrays(offsets, values, mask=pc.equal(counts, pa.scalar(0, counts.type)))
 
 
 def repeated(values: Array, rows: Array) -> Array:
-    """Take values for many more rows than there are of them.
+    """Take values for many more rows than there are values.
 
-    Every string in them, also those in lists and structs, is then one of a dictionary: four bytes, however long.
+    Strings in the result, also in lists and structs, are dictionary-encoded: each takes four bytes, however long it is.
     """
     if values.null_count == len(values):
         return pa.nulls(len(rows), _with_dictionaries(values.type))

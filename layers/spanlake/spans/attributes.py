@@ -1,4 +1,4 @@
-"""The different attributes of a batch: most repeat, and each different one is decoded once."""
+"""The distinct attributes of a batch. Most attributes repeat, so each distinct one is decoded once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from spanlake.spans.columns import AttributeColumn, Scope, ValueType
 from spanlake.spans.limits import Limits
 
 KINDS = 16
-"""A factor that makes room for all kinds: ``key * KINDS + kind`` is an attribute's column number."""
+"""Factor that leaves room for all kinds: ``key * KINDS + kind`` is an attribute's column number."""
 OTHER, EMPTY, MISSING = 8, 9, 10
 """Kinds of values that no column holds: nested, mixed and bytes; an AnyValue with nothing set; no AnyValue."""
 
 VALUE_TYPES = tuple(ValueType)
-"""Kinds 0 to 7 are these types' positions."""
+"""Types of the kinds 0 to 7, by position."""
 _SCALARS = {
     ValueType.STRING: "string_value",
     ValueType.INT: "int_value",
@@ -45,40 +45,42 @@ _KINDS_OF_FIELDS = {
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
-    """The different attributes of a batch, one a row in each array; others refer to them by row number."""
+    """The distinct attributes of a batch, a row each in every array but ``keys``; other arrays refer to them by row
+    number.
+    """
 
     keys: Array
-    """The different keys (strings); not a row an attribute."""
+    """The distinct keys (strings), a row for each key."""
     key: Array
-    """Its number among the keys, int32."""
+    """Number of the attribute's key in ``keys``, int32."""
     kind: Array
-    """What its value is: the position of its ValueType, OTHER, EMPTY or MISSING; int32."""
+    """Kind of the attribute's value: the position of its ValueType, or OTHER, EMPTY or MISSING; int32."""
     values: Mapping[ValueType, Array]
-    """For each type there is, its values, NULL where an attribute's value is of another type."""
+    """Values of each type that occurs, NULL where an attribute's value has another type."""
     any_value: Array
-    """The values as struct of AnyValue's fields, NULL when missing."""
+    """Values as structs of AnyValue's fields, NULL where the value is missing."""
     column: Array
-    """The number of the column its value belongs to, NULL when no column can hold it; int32."""
+    """Number of the column that the value belongs to, NULL when no column can hold it; int32."""
     limits: Limits
-    """How much nested values may hold that are not decoded yet."""
+    """Bounds for nested values, which are not decoded yet."""
 
     def field(self, scope: Scope, number: int) -> "pa.Field[Any]":
-        """The Arrow field of the column of this number in a scope."""
+        """Return the Arrow field of the column with this number in a scope."""
         key, kind = divmod(number, KINDS)
         return AttributeColumn(scope, self.keys[key].as_py(), VALUE_TYPES[kind]).field()
 
     def of_column(self, number: int) -> Array:
-        """The values of the type that the column of this number has."""
+        """Return the values of the type that the column with this number has."""
         return self.values[VALUE_TYPES[number % KINDS]]
 
     def column_number(self, key: str, type_: ValueType) -> int:
-        """The number of a column, negative when no attribute has that key."""
+        """Return the number of a column, negative when no attribute has the key."""
         index: int = pc.index(self.keys, key).as_py()
         return index * KINDS + VALUE_TYPES.index(type_)
 
 
 def read(occurrences: Sequence[Array], limits: Limits) -> tuple[Attributes, list[Array]]:
-    """Decode the KeyValues in binary arrays: the different ones, and by their row numbers those of each array.
+    """Decode the KeyValues in binary arrays: returns the distinct attributes, and for each array their row numbers.
 
     Raises protobuf.WireError and limits.TooMuch.
     """
@@ -112,7 +114,7 @@ def _column(key: Array, kind: Array) -> Array:
 
 
 def _kind(any_value: Array) -> Array:
-    """What kinds of values these are, were there no columns of lists."""
+    """Return the kind of each value, before columns of lists are considered."""
     fields = {name: any_value.field(name) for name in _KINDS_OF_FIELDS}
     is_set = {name: values.is_valid() for name, values in fields.items() if values.null_count < len(values)}
     is_set["any_value"] = any_value.is_valid()
@@ -121,9 +123,10 @@ def _kind(any_value: Array) -> Array:
 
 
 def _lists(array_values: Array, limits: Limits) -> tuple[Array, dict[ValueType, Array]]:
-    """Decode arrays: their kinds, OTHER unless all items are of one scalar type, and the lists of the types there are.
+    """Decode arrays. Returns their kinds, and for each type the lists of that type.
 
-    The kind of an array without items is NULL, for it might be of any type.
+    The kind is OTHER unless all items have the same scalar type. The kind of an empty array is NULL, as it fits any
+    type.
     """
     arrays = repair.decode("ArrayValue", array_values, limits)["values"]
     payloads = arrays.flatten()
@@ -140,7 +143,7 @@ def _lists(array_values: Array, limits: Limits) -> tuple[Array, dict[ValueType, 
 
 
 def _common(item_kind: Array, array: Array, arrays: int) -> Array:
-    """The kind that all items of an array have: OTHER if they differ, NULL if there are none."""
+    """Return the kind that all items of an array share: OTHER if they differ, NULL if there are none."""
     kind = place(item_kind, array, arrays)
     is_mixed: Array = pc.and_(equals_last(array), pc.invert(equals_last(item_kind)))
     if not is_mixed.true_count:

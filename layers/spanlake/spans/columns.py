@@ -1,8 +1,9 @@
-"""Which column holds an attribute, and the other way round.
+"""Mapping from attributes to column names and back.
 
-The name is a pure function of scope, key and type, so that files agree on it without coordination, and an identifier
-that Athena takes. A key that is words of ``[a-z0-9]`` joined by single ``.`` or ``_`` is spelled out (``.`` as ``_``,
-``_`` as ``__``); any other key, one too long, and one whose name a fixed column has, becomes a slug and a hash.
+The name is a pure function of scope, key and type, so that files agree on it without coordination. It is an identifier
+that Athena accepts. A key of words of ``[a-z0-9]`` joined by single ``.`` or ``_`` is spelled out (``.`` as ``_``,
+``_`` as ``__``). A slug and a hash replace any other key, a key that is too long, and a key whose name is that of a
+fixed column.
 """
 
 import hashlib
@@ -24,7 +25,7 @@ _FIXED_NAMES = frozenset(FIXED.names)
 
 
 class Scope(StrEnum):
-    """What an attribute belongs to; TraceQL says ``instrumentation`` for ``scope``."""
+    """Owner of an attribute: resource, span or scope. TraceQL says ``instrumentation`` for ``scope``."""
 
     RESOURCE = "resource"
     SPAN = "span"
@@ -32,7 +33,7 @@ class Scope(StrEnum):
 
 
 class ValueType(StrEnum):
-    """The types of values that have columns; the plural ones are lists whose items are all of one type."""
+    """Types of values that have columns. The plural types are lists whose items have one type."""
 
     STRING = "string"
     INT = "int"
@@ -58,7 +59,7 @@ ARROW_TYPES: dict[ValueType, pa.DataType] = {
 
 @dataclass(frozen=True, order=True, slots=True)
 class AttributeColumn:
-    """The column of the values of one type of one attribute."""
+    """The column for values of one type of one attribute."""
 
     scope: Scope
     key: str
@@ -66,9 +67,10 @@ class AttributeColumn:
 
     @property
     def name(self) -> str:
-        """The column's name: at most 255 of ``[a-z0-9_]``, never that of a fixed column.
+        """The column's name: at most 255 of ``[a-z0-9_]``, never the name of a fixed column.
 
-        Names of different columns differ; only keys that need a hash can meet, when slug and 32 bits are equal.
+        Different columns have different names, except where two keys that need a hash have equal slugs and equal 32-bit
+        hashes.
         """
         suffix = "" if self.type is ValueType.STRING else f"___{self.type}"
         plain = f"{self.scope}_{_spell(self.key)}{suffix}" if _PLAIN_KEY.fullmatch(self.key) else ""
@@ -78,11 +80,11 @@ class AttributeColumn:
 
     @property
     def arrow_type(self) -> pa.DataType:
-        """The type of the column in the span table."""
+        """The column's type in the span table."""
         return ARROW_TYPES[self.type]
 
     def field(self) -> "pa.Field[Any]":
-        """The column's Arrow field, whose metadata names scope, key and type for ``attribute_columns``."""
+        """The column's Arrow field. Its metadata names scope, key and type for ``attribute_columns``."""
         return _remembered_field(self) if len(self.key) <= _LONGEST_PLAIN else _field(self)
 
 
@@ -95,11 +97,11 @@ def _field(column: AttributeColumn) -> "pa.Field[Any]":
     return pa.field(column.name, column.arrow_type, metadata=metadata)
 
 
-_remembered_field = lru_cache(maxsize=4096)(_field)  # nearly every batch has the attributes of the one before
+_remembered_field = lru_cache(maxsize=4096)(_field)  # nearly every batch has the attributes of the previous batch
 
 
 def attribute_columns(schema: pa.Schema) -> list[AttributeColumn]:
-    """List the attribute columns of a span table, in its order, by what their fields' metadata says."""
+    """List the attribute columns of a span table, in its order, as the metadata of their fields describes them."""
     return [_column(field.metadata) for field in schema if field.metadata and b"spanlake.key" in field.metadata]
 
 

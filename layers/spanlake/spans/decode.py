@@ -1,4 +1,4 @@
-"""OTLP requests become a span table: all spans of all requests in one pass, without a Python step a span."""
+"""Decodes OTLP requests to a span table: all spans of all requests in one pass, without a Python step for each span."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from spanlake.spans.table import table
 
 
 class MalformedRequest(ValueError):  # noqa: N818
-    """A request that is not an ExportTraceServiceRequest; the text says what is wrong."""
+    """A request that is not an ExportTraceServiceRequest; the message gives the reason."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"not an OTLP trace export request: {reason}")
@@ -24,22 +24,22 @@ class MalformedRequest(ValueError):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The spans of some requests, in their order."""
+    """The spans of a sequence of requests, in order."""
 
     table: pa.Table
     """A span table (see ``schema``)."""
     spans_per_request: list[int]
     unreadable: frozenset[int] = frozenset()
-    """The rows of spans that cannot be read: they count, and are for ``validate`` to take out."""
+    """Rows of spans that cannot be read. They count as spans; ``validate`` removes them."""
 
 
 def decode(requests: Sequence[bytes]) -> Decoded:
-    """Decode ExportTraceServiceRequests; TracesData is encoded alike.
+    """Decode ExportTraceServiceRequests; TracesData has the same encoding.
 
-    What cannot be read in a message is left out or replaced (see ``repair``). Ids of 1 to 15 and 1 to 7 bytes are
-    padded, any others kept, for ``validate`` to judge. Raises MalformedRequest if one of the requests is none, if it is
-    damaged and has no span that can be read, or if it is made of messages too small to mean anything, of which a small
-    body would make a large table.
+    Parts of a message that cannot be read are left out or replaced (see ``repair``). Trace ids of 1 to 15 bytes and
+    span ids of 1 to 7 bytes are padded; all others are kept for ``validate``. Raises MalformedRequest if a request is
+    not of this type, if it is damaged and has no readable span, or if it consists of messages too small to hold data: a
+    small body of such messages would make a large table.
     """
     try:
         return _decode(requests)
@@ -57,11 +57,11 @@ def _decode(requests: Sequence[bytes]) -> Decoded:
 
 
 def _refuse_lost(decoded: Decoded, damaged: Sequence[int]) -> None:
-    """Raise WireError for a request that is damaged and has no readable span: it may be of another kind."""
+    """Raise WireError for a request that is damaged and has no readable span: it may be of another type."""
     if not damaged and not decoded.unreadable:
         return
     bounds = list(pairwise(accumulate(decoded.spans_per_request, initial=0)))
     for number, (start, end) in enumerate(bounds):
         is_damaged = number in damaged if start == end else decoded.unreadable.issuperset(range(start, end))
         if is_damaged:
-            raise WireError("no span of it can be read")
+            raise WireError("it has no readable span")

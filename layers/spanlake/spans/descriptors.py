@@ -1,4 +1,4 @@
-"""Protobuf message types written down as tables: what a decoder of ours shall see of somebody else's messages."""
+"""Protobuf message types written as tables, which say how a decoder sees the messages of other projects."""
 
 from collections.abc import Iterable, Mapping
 
@@ -7,7 +7,7 @@ from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 
 Field = tuple[int, str, str]
-"""Number, name and type; the type may stand behind ``repeated``, ``optional`` or ``oneof``."""
+"""Number, name and type; the type may follow ``repeated``, ``optional`` or ``oneof``."""
 Messages = Mapping[str, Iterable[Field]]
 
 _LABELS = {
@@ -18,7 +18,7 @@ _LABELS = {
 
 
 def message_types(package: str, messages: Messages, *, is_singular: bool = False) -> Mapping[str, Descriptor]:
-    """Make the types; with ``is_singular`` no field is repeated, so that a decoder keeps but the last of each."""
+    """Make the types. With ``is_singular`` no field is repeated, and a decoder keeps only the last value of each."""
     protos = [_message(package, messages, name) for name in messages]
     for field in (field for proto in protos for field in proto.field if is_singular):
         field.label = FieldDescriptorProto.LABEL_OPTIONAL

@@ -1,4 +1,4 @@
-"""Rows that are there twice: a client that retried after a crash may have stored its spans twice."""
+"""Removes rows stored twice: a client that retries after a crash may have stored its spans already."""
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -7,9 +7,9 @@ from spanlake.spans.arrays import Array, distinct, int64, numbers
 
 
 def without_duplicates(table: pa.Table, *apart: str) -> pa.Table:
-    """Drop rows that equal an earlier one in every column but those ``apart``, bit by bit.
+    """Drop rows that equal an earlier row, bit by bit, in every column except those in ``apart``.
 
-    All rows of a trace must be in the table.
+    The table must hold all rows of each trace in it.
     """
     codes = _array(table["span_id"]).dictionary_encode("encode").indices
     rows, codes = _shared(numbers(table.num_rows), codes)
@@ -28,7 +28,7 @@ def _quick_first(schema: pa.Schema) -> list[str]:
 
 
 def _shared(rows: Array, codes: Array) -> tuple[Array, Array]:
-    """Those of the rows whose code is that of another one too."""
+    """Keep the rows whose code occurs more than once; returns rows and codes."""
     counted = codes.value_counts()
     repeated = counted.field("values").filter(pc.greater(counted.field("counts"), int64(1)))
     if len(repeated) == len(counted):
@@ -38,7 +38,7 @@ def _shared(rows: Array, codes: Array) -> tuple[Array, Array]:
 
 
 def _comparable(values: Array) -> Array:
-    """The values as something that Arrow compares exactly: it compares no lists, and takes 0.0 for -0.0."""
+    """Convert values to a form that Arrow compares exactly: it does not compare lists, and takes 0.0 for -0.0."""
     if pa.types.is_dictionary(values.type):
         return values.dictionary_decode()
     if values.type == pa.float64():

@@ -1,4 +1,4 @@
-"""Events and links of spans: lists of structs, with their attributes as lists in them."""
+"""Events and links of spans: lists of structs, which hold their attributes as lists."""
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,8 +22,8 @@ def column(
 ) -> Array:
     """Make the column of decoded events or links.
 
-    ``counts`` says how many each span has, ``fields`` are those of the messages (none when there are none), and
-    ``codes`` number the attributes of all of them. Raises what rest.texts raises.
+    ``counts`` holds the number of elements of each span, ``fields`` the fields of their messages (empty when there are
+    no elements), and ``codes`` the numbers of their attributes. Raises what rest.texts raises.
     """
     if not fields:
         return pa.nulls(len(counts), type_)
@@ -42,6 +42,6 @@ def _entries(attributes: Attributes, codes: Array) -> Array:
 
 
 def _others(attributes: Attributes, codes: Array) -> Array:
-    """The values that are not of the types that have fields, as OTLP JSON; NULL for one that is."""
+    """Return values of types without a field as OTLP JSON; NULL for all others."""
     others = where(pc.greater_equal(attributes.kind.take(codes), int32(len(_TYPED))))
     return place(texts(attributes, codes.take(others)), others, len(codes))

@@ -1,4 +1,4 @@
-"""A span table becomes OTLP again: the spans under their resources and scopes, with all that they came with."""
+"""Encodes a span table as OTLP: spans under their resources and scopes, with everything they were sent with."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,17 +13,17 @@ from spanlake.spans.columns import Scope, ValueType, attribute_columns
 from spanlake.spans.json_messages import fill
 from spanlake.spans.schema import FIXED
 
-_Id: TypeAlias = tuple[int, int]  # of a resource and of a scope of it
+_Id: TypeAlias = tuple[int, int]  # of a resource and of one of its scopes
 
 _UINT64 = 2**64 - 1
 _IDS = ("resource_id", "scope_id")
 
 
 def to_otlp(table: pa.Table) -> TracesData:
-    """Rebuild the messages of the spans of one trace, or of a few.
+    """Rebuild the OTLP messages of the spans of one or a few traces.
 
-    Spans are in the order of their start, resources and scopes in that of their first span. Columns that the table
-    lacks count as NULL; attribute columns are known by their fields' metadata (see ``columns``).
+    Spans are ordered by start, resources and scopes by their first span. Columns that the table lacks count as NULL;
+    attribute columns are recognized by the metadata of their fields (see ``columns``).
     """
     rows = _Rows.of(table, Scope.SPAN)
     owner = {row: (rows.value("resource_id", row), rows.value("scope_id", row)) for row in rows.by_start()}
@@ -36,9 +36,9 @@ def to_otlp(table: pa.Table) -> TracesData:
 
 
 def with_every_message(traces: TracesData) -> TracesData:
-    """Makes resources, scopes and statuses present that were never sent; returns the same object.
+    """Add the resources, scopes and statuses that were never sent, as empty messages; returns the same object.
 
-    Readers such as Grafana's follow them without a test.
+    Readers such as Grafana's access them without a test.
     """
     for resource_spans in traces.resource_spans:
         resource_spans.resource.SetInParent()
@@ -64,17 +64,17 @@ class _Attributed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """A span table's columns as Python lists."""
+    """The columns of a span table as Python lists."""
 
     count: int
     fixed: Mapping[str, Sequence[Any]]
-    """By name; of a column that the table lacks, all None."""
+    """Values by column name; all None for a column that the table lacks."""
     attributes: Mapping[Scope, Sequence[tuple[str, "_Setter", Sequence[Any]]]]
-    """Key, what sets a value, and values."""
+    """Key, the function that sets a value, and the values."""
 
     @classmethod
     def of(cls, table: pa.Table, *scopes: Scope) -> "_Rows":
-        """The columns of these scopes."""
+        """Read the columns of these scopes."""
         names = [name for name in FIXED.names if name in _IDS or _scope(name) in scopes]
         present = set(table.column_names)
         missing = [None] * table.num_rows
@@ -94,7 +94,7 @@ class _Rows:
         return sorted(range(self.count), key=lambda row: starts[row] & _UINT64)
 
     def add_attributes(self, scope: Scope, messages: Mapping[int, _Attributed]) -> None:
-        """Give messages, by row, the attributes that the rows have in a scope."""
+        """Add to messages, given by row, the attributes of their rows in a scope."""
         for key, set_value, values in self.attributes[scope]:
             for row, message in messages.items():
                 if values[row] is not None:
@@ -106,13 +106,13 @@ class _Rows:
 
 
 def _scope(name: str) -> Scope:
-    """What a fixed column belongs to."""
+    """Return the scope that a fixed column belongs to."""
     prefix = name.partition("_")[0]
     return Scope(prefix) if prefix in (Scope.RESOURCE, Scope.SCOPE) else Scope.SPAN
 
 
 def _add_scopes(traces: TracesData, table: pa.Table, ids: Sequence[_Id]) -> dict[_Id, ScopeSpans]:
-    """Add the resources and scopes of the rows, which have these ids."""
+    """Add the resources and scopes of the rows, whose ids these are."""
     rows = _Rows.of(table, Scope.RESOURCE, Scope.SCOPE)
     resources: dict[int, ResourceSpans] = {}
     scopes: dict[_Id, ScopeSpans] = {}
@@ -165,7 +165,7 @@ def _add_span(scope_spans: ScopeSpans, rows: _Rows, row: int) -> Span:
 
 
 def _end(rows: _Rows, row: int) -> int:
-    """The end that was sent; what an older spanlake stored as duration tells it too."""
+    """Return the end that was sent; in blocks of older versions, start plus the stored duration."""
     sent: int | None = rows.value("end_time_unix_nano", row)
     start, duration = rows.value("start_time_unix_nano", row), rows.value("duration_nano", row)
     return start + duration if sent is None else sent

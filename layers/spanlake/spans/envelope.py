@@ -1,4 +1,4 @@
-"""What a request wraps spans in: resources and scopes, of which each different one is looked at once."""
+"""Extracts spans from requests, with their resources and scopes; each distinct resource or scope is decoded once."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,38 +19,38 @@ class Parents:
     """The different resources, or scopes, that spans belong to, one a row in each array."""
 
     row: Array
-    """For each span the row of its own (int32)."""
+    """For each span the row of its resource or scope (int32)."""
     is_present: Array
-    """Whether there is a message at all: one without any content is another thing than none."""
+    """True where there is a message; an empty message differs from none."""
     schema_url: Array
     fields: dict[str, Array]
-    """The message's fields; all default where there is no message."""
+    """The message's fields; defaults where there is no message."""
     identity: Array
-    """A number that is the same for the same content, in every process (int64)."""
+    """Number that is equal for equal content, in every process (int64)."""
 
     def present(self, values: Array) -> Array:
-        """Values of a field, NULL where there is no message."""
+        """Return a field's values, NULL where there is no message."""
         return pc.if_else(self.is_present, values, pa.scalar(None, values.type))
 
     def of_spans(self, values: Array) -> Array:
-        """For each span what its own has; the strings are of a dictionary."""
+        """Return for each span the value of its resource or scope; strings are dictionary-encoded."""
         return repeated(values, self.row)
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """The spans of requests, as bytes, with what they belong to."""
+    """The spans of requests, as bytes, with their resources and scopes."""
 
     spans: Array
     spans_per_request: list[int]
     resources: Parents
     scopes: Parents
     damaged_requests: Sequence[int]
-    """The requests that could not be opened as they are."""
+    """Requests that could not be decoded without repair."""
 
 
 def open_(requests: Sequence[bytes], limits: Limits) -> Envelope:
-    """Take the spans out of ExportTraceServiceRequests, in order. Raises protobuf.WireError and limits.TooMuch."""
+    """Extract the spans of ExportTraceServiceRequests, in order. Raises protobuf.WireError and limits.TooMuch."""
     read = repair.read("Request", requests, limits)
     by_request = read.fields["resource_spans"]
     resource_spans = by_request.flatten()
@@ -74,7 +74,7 @@ def open_(requests: Sequence[bytes], limits: Limits) -> Envelope:
 
 
 def _scope_spans(resource_spans: Array) -> Array:
-    """The scopes of each resource; those of OTLP before 0.16 where there are no others."""
+    """Return the scopes of each resource; where there are none, the scopes under their name before OTLP 0.16."""
     found, former = resource_spans.field("scope_spans"), resource_spans.field("instrumentation_library_spans")
     if not len(former.flatten()):
         return found
@@ -91,7 +91,7 @@ def _parents(message: str, containers: Array, row: Array, limits: Limits) -> Par
 
 
 def _merged(payloads: Array) -> Array:
-    """The one message in each list, NULL for none: encoded messages behind each other are the merged one."""
+    """Join the messages in each list, NULL for none: concatenated encodings are the encoding of the merged message."""
     lengths: Array = pc.list_value_length(payloads)
     flat: Array = payloads.flatten()
     if pc.any(pc.greater(lengths, int32(1))).as_py():
@@ -103,7 +103,7 @@ def _merged(payloads: Array) -> Array:
 
 
 def _identity(is_present: Array, schema_url: Array, fields: dict[str, Array]) -> Array:
-    """Hash content, not encoding: the order of attributes does not matter."""
+    """Hash the content, not the encoding: the order of attributes does not matter."""
     heads = zip(
         is_present.to_pylist(),
         schema_url.to_pylist(),
@@ -117,6 +117,6 @@ def _identity(is_present: Array, schema_url: Array, fields: dict[str, Array]) ->
 
 
 def _hash(head: tuple[Any, ...], attributes: Iterable[bytes]) -> int:
-    """Hash parts that cannot be taken for each other: the head in ASCII, each attribute behind its length."""
+    """Hash parts without ambiguity: the head in ASCII, each attribute behind its length."""
     content = b"".join([ascii(head).encode(), *(b"%d:%b" % (len(attribute), attribute) for attribute in attributes)])
     return int.from_bytes(blake2b(content, digest_size=8).digest(), "little", signed=True)

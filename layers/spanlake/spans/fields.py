@@ -1,4 +1,4 @@
-"""Fields of protobuf messages as they stand in bytes, for messages that a decoder does not take."""
+"""Fields of encoded protobuf messages, for messages that a decoder refuses."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -11,11 +11,11 @@ _FIXED = {FIXED64: 8, FIXED32: 4}
 
 
 class Broken(ValueError):  # noqa: N818
-    """Bytes that are no fields."""
+    """Bytes that are not protobuf fields."""
 
 
 class WireField(NamedTuple):
-    """One field: its number, its wire type, and where in the bytes it starts, its value starts and both end."""
+    """A field: number, wire type, and the positions where the field starts, its value starts and both end."""
 
     number: int
     wire_type: int
@@ -25,9 +25,9 @@ class WireField(NamedTuple):
 
 
 def fields(payload: bytes, count: Callable[[], None]) -> Iterator[WireField]:
-    """Read the fields one by one; raises Broken at the first that is none, or that is cut off.
+    """Read the fields in order; raises Broken at the first that is invalid or cut off.
 
-    ``count`` is called for each, and for each in a group.
+    ``count`` is called for each field, including those within groups.
     """
     at = 0
     while at < len(payload):
@@ -36,18 +36,18 @@ def fields(payload: bytes, count: Callable[[], None]) -> Iterator[WireField]:
         if field.wire_type == GROUP:
             field = field._replace(end=_after_group(payload, field, count))
         if field.wire_type == GROUP_END:
-            raise Broken("a group ends that did not begin")
+            raise Broken("unexpected end of a group")
         yield field
         at = field.end
 
 
 def delimited(number: int, content: bytes) -> bytes:
-    """A field of text, bytes or a message."""
+    """Encode a field of text, bytes or a message."""
     return varint(number << 3 | DELIMITED) + varint(len(content)) + content
 
 
 def varint(value: int) -> bytes:
-    """The bytes of a number that is not negative."""
+    """Encode a number that is not negative."""
     digits = bytearray()
     while value > 127:
         digits.append(value & 127 | 128)
@@ -60,7 +60,7 @@ def _field(payload: bytes, start: int) -> WireField:
     tag, value = _read_varint(payload, start)
     number, wire_type = tag >> 3, tag & 7
     if not 0 < number <= _MOST_NUMBER or wire_type > FIXED32:
-        raise Broken(f"there is no field {number} of wire type {wire_type}")
+        raise Broken(f"invalid field {number} of wire type {wire_type}")
     end = value
     if wire_type == DELIMITED:
         size, value = _read_varint(payload, value)
@@ -75,7 +75,7 @@ def _field(payload: bytes, start: int) -> WireField:
 
 
 def _after_group(payload: bytes, group: WireField, count: Callable[[], None]) -> int:
-    """Where a group ends, whatever is in it; groups in it are told by their numbers, however deep they are."""
+    """Return the end of a group. Nested groups are tracked by number, to any depth."""
     inside, at = [group.number], group.value
     while inside:
         count()
@@ -84,12 +84,12 @@ def _after_group(payload: bytes, group: WireField, count: Callable[[], None]) ->
         if field.wire_type == GROUP:
             inside.append(field.number)
         if field.wire_type == GROUP_END and inside.pop() != field.number:
-            raise Broken("a group ends that did not begin")
+            raise Broken("unexpected end of a group")
     return at
 
 
 def _read_varint(payload: bytes, at: int) -> tuple[int, int]:
-    """The number that stands there, and where it ends."""
+    """Return the number at this position, and its end."""
     if at < len(payload) and payload[at] < 128:
         return payload[at], at + 1
     number = 0

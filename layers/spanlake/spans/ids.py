@@ -15,9 +15,9 @@ _UUID = re.compile("[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCI
 
 
 def parse_id(text: str, length: int) -> bytes | None:
-    """Reads an id in hex digits of either case, without its leading zeros or with dashes as a UUID has them.
+    """Read an id in hex digits of either case, without leading zeros or with the dashes of a UUID.
 
-    None where the text is no id of so many bytes.
+    Returns None where the text is not an id of at most ``length`` bytes.
     """
     digits = text.strip()
     if _UUID.fullmatch(digits):
@@ -28,7 +28,7 @@ def parse_id(text: str, length: int) -> bytes | None:
 
 
 def padded(ids: Array, length: int) -> Array:
-    """Put zeros before ids that are too short; those that are empty, too long or NULL stay as they are."""
+    """Pad short ids with zeros on the left; empty, overlong and NULL ids stay as they are."""
     lengths = pc.binary_length(ids)
     if pc.all(pc.equal(lengths, int32(length))).as_py():
         return ids
@@ -39,9 +39,9 @@ def padded(ids: Array, length: int) -> Array:
 
 
 def parents(ids: Array) -> Array:
-    """Pad the ids of parent spans; that of a root is NULL. It is sent empty, or zero, as by OpenCensus for Go.
+    """Pad the ids of parent spans. A root's is NULL; senders leave it empty, or zero as OpenCensus for Go does.
 
-    An id that is too long to be one is NULL as well: a span can be kept without a parent.
+    An overlong id becomes NULL as well: a span can be kept without a parent.
     """
     given = padded(ids, SPAN_ID)
     is_none = pc.not_equal(pc.binary_length(given), int32(SPAN_ID))

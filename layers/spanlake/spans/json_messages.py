@@ -1,7 +1,8 @@
-"""OTLP/JSON becomes messages: what is written as it should be is read, and of the rest as much as can be.
+"""Reads OTLP/JSON into messages; of malformed values it keeps as much as possible.
 
 The rules are those of OTLP/JSON (OTLP specification 1.10, "JSON Protobuf Encoding"): ids are hexadecimal, enums numbers
-or names, integers numbers or strings, and unknown members are passed over. Names may also be the original ones.
+or names, integers numbers or strings, and unknown members are passed over. Names may also be the original ones of the
+proto files.
 """
 
 from collections import Counter
@@ -20,28 +21,28 @@ from spanlake.spans.json_values import INTEGERS, Unreadable, conversion, double,
 from spanlake.spans.rest import TOO_DEEP
 
 _LEVELS = 92
-"""Levels that a message in a resource, scope or span may nest: with those around it protobuf follows 100."""
+"""Nesting limit in messages within a resource, scope or span: with the messages around it that makes protobuf's 100."""
 _INT64 = INTEGERS[FieldDescriptor.TYPE_INT64]
 _REQUIRED = {
     "trace_id": "invalid_trace_id",
     "span_id": "invalid_span_id",
     "start_time_unix_nano": "invalid_start_time",
 }
-"""Why a span is rejected in which one of these fields cannot be read."""
+"""Reason to reject a span in which the field cannot be read."""
 _SPANS = frozenset(("resource_spans", "scope_spans", "spans"))
-"""Fields that are not read like others, since what is in them is counted."""
+"""Fields read separately, since the spans in them are counted."""
 
 _Reader = Callable[[Any, Any, int], None]
-"""Reads a JSON value into a field of a message, which may nest so many messages."""
+"""Reads a JSON value into a field of a message; the integer is the number of levels that messages may still nest."""
 
 
 class _Rejected(ValueError):  # noqa: N818
-    """A span that cannot be kept, and the reason (see ``rejections``)."""
+    """A span that cannot be kept; the text is the reason (see ``rejections``)."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadRequest:
-    """A request, and the spans that are not in it because they cannot be kept."""
+    """A request without the spans that cannot be kept, and their counts."""
 
     message: ExportTraceServiceRequest = field(default_factory=ExportTraceServiceRequest)
     rejected: Counter[str] = field(default_factory=Counter)
@@ -49,7 +50,7 @@ class ReadRequest:
 
 
 def read_request(value: object) -> ReadRequest:
-    """Read an ExportTraceServiceRequest from parsed JSON. Raises ValueError for what plainly is something else."""
+    """Read an ExportTraceServiceRequest from parsed JSON. Raises ValueError for JSON that plainly is not a request."""
     read = ReadRequest()
     for resource_spans in read_members(_resource_spans(value), read.rejected):
         _read_resource_spans(read.message.resource_spans.add(), resource_spans, read.rejected)
@@ -59,8 +60,8 @@ def read_request(value: object) -> ReadRequest:
 def fill(message: Message, value: Mapping[str, Any], levels: int = _LEVELS) -> None:
     """Fill a message from a parsed JSON object.
 
-    What a field cannot have is left out; attribute values that cannot be read as they claim to be are read as what they
-    are. Values that nest more than so many messages are replaced by a text.
+    Values that a field cannot hold are left out. Attribute values that do not have their declared type keep their
+    actual type. Values nested deeper than ``levels`` messages are replaced by a text.
     """
     readers = _readers(message.DESCRIPTOR)
     for name, member in value.items():
@@ -83,7 +84,7 @@ def _resource_spans(value: object) -> list[Any]:
 
 
 def read_members(value: object, rejected: Counter[str]) -> Iterator[dict[str, Any]]:
-    """The objects in an array; whatever else is there may be spans, and is counted as one that cannot be read."""
+    """Yield the objects in an array. Any other item may be a span, and is counted as unreadable."""
     if isinstance(value, list):
         for each in value:
             if isinstance(each, dict) or each == []:
@@ -102,7 +103,7 @@ def _read_resource_spans(message: ResourceSpans, value: Mapping[str, Any], rejec
 
 
 def _former(value: Mapping[str, Any], rejected: Counter[str]) -> list[dict[str, Any]]:
-    """Returns instrumentationLibrarySpans, of OTLP before 0.16, under the names of today."""
+    """Return instrumentationLibrarySpans, of OTLP before 0.16, under today's names."""
     found = _member(value, "instrumentationLibrarySpans", "instrumentation_library_spans")
     return [
         {"scope": _member(each, "instrumentationLibrary", "instrumentation_library")} | each
@@ -172,7 +173,7 @@ def _read_any_value(message: AnyValue, value: Any, levels: int) -> None:
 
 
 def _typed_value_reader(of: FieldDescriptor) -> _Reader:
-    """The reader of a field of AnyValue: a value of another type than it claims is kept as what it is."""
+    """Make the reader of a typed field of AnyValue: a value of another type keeps its actual type."""
     if of.message_type:
         return _nested_value_reader(of)
     convert = conversion(of)
@@ -213,7 +214,7 @@ def _set_as_it_is(message: AnyValue, value: Any) -> None:
 
 
 def _set_double(message: AnyValue, value: Any) -> None:
-    """Set what is no 64-bit integer, such as a number beyond, or one with a fraction."""
+    """Set a number that is not a 64-bit integer: larger, or with a fraction."""
     try:
         message.double_value = double(value)
     except Unreadable:

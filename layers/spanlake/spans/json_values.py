@@ -1,4 +1,4 @@
-"""JSON values as values of protobuf fields, as tolerant as can be: numbers as text, text as anything."""
+"""Converts JSON values to values of protobuf fields, tolerantly: numbers may be text, and text may be anything."""
 
 import base64
 import binascii
@@ -21,7 +21,7 @@ INTEGERS = {
     FieldDescriptor.TYPE_INT64: range(-(2**63), 2**63),
     FieldDescriptor.TYPE_FIXED64: range(2**64),
 }
-"""The integers that fields of each type hold."""
+"""Ranges of the integer types of fields."""
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
 _MOST_DIGITS = 400  # of numbers in quotes; a double has 309 at most before its point
 _LARGE = 2**64
@@ -31,11 +31,11 @@ Conversion = Callable[[Any], Any]
 
 
 class Unreadable(ValueError):  # noqa: N818
-    """A JSON value that a field cannot have."""
+    """A JSON value that a field cannot hold."""
 
 
 def conversion(field: FieldDescriptor) -> Conversion:
-    """The function that makes the field's value of a JSON value, which is not null; it raises Unreadable."""
+    """Return the function that converts a JSON value other than null to the field's value; it raises Unreadable."""
     if field.enum_type:
         return _enum_conversion(field.enum_type)
     if field.type == FieldDescriptor.TYPE_BYTES:
@@ -49,12 +49,12 @@ def conversion(field: FieldDescriptor) -> Conversion:
 
 
 def text(value: object) -> str:
-    """A string as it is, anything else as JSON."""
+    """Return a string unchanged, any other value as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def hexadecimal(value: object) -> bytes:
-    """An id's bytes. Raises Unreadable."""
+    """Read the bytes of an id in hexadecimal digits. Raises Unreadable."""
     try:
         return binascii.unhexlify(value.strip()) if isinstance(value, str) else _refuse(value)
     except ValueError as error:
@@ -62,20 +62,20 @@ def hexadecimal(value: object) -> bytes:
 
 
 def integer(value: object, allowed: range) -> int:
-    """A whole number, also in quotes, also with an exponent. Raises Unreadable."""
+    """Read a whole number, also in quotes, also with an exponent. Raises Unreadable."""
     found = number(value)
     whole = _truncated(found)
     return whole if whole == found and whole in allowed else _refuse(value)
 
 
 def time(value: object) -> int:
-    """A time in nanoseconds, without a fraction of one. Raises Unreadable."""
+    """Read a time in nanoseconds; a fraction is cut off. Raises Unreadable."""
     found = _truncated(number(value))
     return found if found in INTEGERS[FieldDescriptor.TYPE_FIXED64] else _refuse(value)
 
 
 def double(value: object) -> float:
-    """A number, also in quotes, also none or an infinite one. Raises Unreadable."""
+    """Read a number, also in quotes, also NaN or infinite. Raises Unreadable."""
     if isinstance(value, str) and value.strip().lower() in _NOT_FINITE:
         return _NOT_FINITE[value.strip().lower()]
     try:
@@ -85,7 +85,7 @@ def double(value: object) -> float:
 
 
 def number(value: object) -> int | float | Decimal:
-    """A number, also in quotes. Raises Unreadable."""
+    """Read a number, also in quotes. Raises Unreadable."""
     if isinstance(value, str):
         return _quoted(value.strip())
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -101,7 +101,7 @@ def _quoted(digits: str) -> int | Decimal:
 
 
 def _truncated(found: int | float | Decimal) -> int:
-    """The number without its fraction, as far as 64 bits could hold it."""
+    """Return a number without its fraction. Raises Unreadable for a float that is not finite or far beyond 64 bits."""
     if isinstance(found, int):
         return found
     return int(found) if math.isfinite(found) and -_LARGE < found < _LARGE else _refuse(found)
@@ -121,7 +121,7 @@ def _enum_conversion(enum: EnumDescriptor) -> Conversion:
 
 @cache
 def _names(enum: EnumDescriptor) -> Mapping[str, int]:
-    """The numbers by the parts of their names that differ."""
+    """Return the numbers of an enum by the distinctive part of their names."""
     prefix = _prefix(enum)
     return {name.removeprefix(prefix): value.number for name, value in enum.values_by_name.items()}
 

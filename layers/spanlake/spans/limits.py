@@ -1,30 +1,30 @@
-"""How much requests may hold, so that what is made of them stays in proportion to their size."""
+"""Limits on the content of requests, which keep the memory for decoding in proportion to the size of the requests."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 _FEW = 1024
-"""How many messages of a kind a request may have, however small they are."""
+"""Messages of a kind that a request may have, however small they are."""
 _MOST_ITEMS = 1 << 22
-"""How many values the values of a request's attributes may hold in all."""
+"""Items that the attribute values of a request may have in total."""
 
 
 _MOST_REPAIRS, _SMALLEST_FIELD = 65_536, 8
-"""Fields of damaged messages that are looked at: a fixed number, and one for each few bytes."""
+"""Limit on inspected fields of damaged messages: a fixed number, plus one for this many bytes of requests."""
 
 
 class TooMuch(ValueError):  # noqa: N818
-    """Small messages of which many fit in a request, but what is made of them would not fit in memory."""
+    """Messages so small that many fit in a request, while their decoded form would not fit in memory."""
 
 
 @dataclass(slots=True)
 class Repairs:
-    """The budget of fields in damaged messages, since each takes a Python step."""
+    """Budget of fields inspected in damaged messages; each takes a Python step."""
 
     left: int
 
     def count(self) -> None:
-        """Count one. Raises TooMuch."""
+        """Count one field. Raises TooMuch."""
         if not self.left:
             raise TooMuch("too much of it is damaged")
         self.left -= 1
@@ -32,21 +32,21 @@ class Repairs:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What some requests together may hold: if they hold more, so does one of them on its own."""
+    """Limits on the content of requests taken together; if all together exceed them, so does at least one alone."""
 
     requests: int
     size: int
-    """Bytes of all requests."""
+    """Size of all requests in bytes."""
     repairs: Repairs = field(default_factory=lambda: Repairs(0))
 
     @classmethod
     def of(cls, requests: Sequence[bytes]) -> "Limits":
-        """The limits for these requests."""
+        """Return the limits for these requests."""
         size = sum(map(len, requests))
         return cls(len(requests), size, Repairs(_MOST_REPAIRS + size // _SMALLEST_FIELD))
 
     def check(self, messages: str, count: int, smallest: int) -> None:
-        """Raise TooMuch if there are more messages than of ``smallest`` bytes would fit in the requests."""
+        """Raise TooMuch if there are more messages than would fit in the requests at ``smallest`` bytes each."""
         if count > _FEW * self.requests + self.size // smallest:
             raise TooMuch(f"most of its {messages} are empty")
 

@@ -1,4 +1,4 @@
-"""The messages in an envelope, decoded level by level; before each level it is counted what there is to decode."""
+"""Decodes the messages of an envelope, level by level; the messages of a level are counted before they are decoded."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from spanlake.spans.limits import Limits
 
 @dataclass(frozen=True, slots=True)
 class Messages:
-    """Fields of spans, events and links, and the attributes of everything."""
+    """Fields of spans, events and links, and the attributes of all messages."""
 
     spans: dict[str, Array]
     events: dict[str, Array]
@@ -26,7 +26,7 @@ class Messages:
     link_codes: Array
     limits: Limits
     unreadable: frozenset[int]
-    """The rows of spans that cannot be read; they have nothing."""
+    """Rows of spans that cannot be read; all their fields are empty."""
 
     @classmethod
     def read(cls, envelope: Envelope, limits: Limits) -> "Messages":
@@ -57,7 +57,7 @@ class Messages:
 
 
 def _elements(message: str, payloads: Array, limits: Limits) -> dict[str, Array]:
-    """Fields of events or links; none at all when there are none of them."""
+    """Decode the fields of events or links; returns an empty dict when there are none."""
     if not len(payloads):
         return {}
     limits.check(f"{message.lower()}s", len(payloads), smallest=8)

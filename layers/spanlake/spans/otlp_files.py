@@ -11,13 +11,13 @@ LENGTH_BYTES = 4
 
 
 def protobuf_record(traces: TracesData) -> bytes:
-    """Encodes traces as a message behind its length: 4 bytes, big-endian (format ``proto`` of the exporter)."""
+    """Encode traces as a message behind its length: 4 bytes, big-endian (format ``proto`` of the exporter)."""
     message = traces.SerializeToString()
     return len(message).to_bytes(LENGTH_BYTES) + message
 
 
 def json_line(traces: TracesData) -> bytes:
-    """Encodes traces as a line of OTLP/JSON (format ``json`` of the exporter), with hexadecimal ids and numeric enums.
+    """Encode traces as a line of OTLP/JSON (format ``json`` of the exporter), with hexadecimal ids and numeric enums.
 
     See the OTLP specification 1.10, "JSON Protobuf Encoding".
     """
@@ -30,7 +30,7 @@ def json_line(traces: TracesData) -> bytes:
 
 
 def _correct(span: Span, fields: JsonObject) -> None:
-    """Replaces base64 ids and names of enums, which are protobuf's own mapping."""
+    """Replace base64 ids and names of enums, the forms of protobuf's own JSON mapping."""
     fields["traceId"], fields["spanId"] = span.trace_id.hex(), span.span_id.hex()
     if span.parent_span_id:
         fields["parentSpanId"] = span.parent_span_id.hex()

@@ -1,7 +1,7 @@
-"""OTLP's messages as JSON: as rest columns hold them and as Tempo answers.
+"""Writes OTLP's messages as JSON, for rest columns and for Tempo's answers.
 
-It is protobuf's own mapping, with names in lowerCamelCase, enums by name, 64-bit integers as strings, bytes as base64,
-and defaults left out. What clients send is read by ``json_messages``.
+This is protobuf's own mapping: names in lowerCamelCase, enums by name, 64-bit integers as strings, bytes as base64,
+defaults left out. ``json_messages`` reads the JSON that clients send.
 """
 
 import base64
@@ -20,7 +20,7 @@ _AS_STRING = (FieldDescriptor.TYPE_INT64, FieldDescriptor.TYPE_FIXED64)
 
 
 def write(message: Message) -> JsonObject:
-    """Turn a message into what ``json.dumps`` takes; recursion is as deep as the message's."""
+    """Convert a message to the argument of ``json.dumps``; recursion is as deep as the message."""
     converters = _writers(message.DESCRIPTOR)
     return {converters[field.number][0]: converters[field.number][1](value) for field, value in message.ListFields()}
 
@@ -49,7 +49,7 @@ def _value_writer(field: FieldDescriptor) -> Callable[[Any], Any]:
 
 
 def _write_key_value(attribute: KeyValue) -> JsonObject:
-    """What ``write`` does, sooner: most of a trace is attributes."""
+    """Write a KeyValue, faster than ``write`` does: most of a trace is attributes."""
     written: JsonObject = {"key": attribute.key} if attribute.key else {}
     if attribute.HasField("value"):
         written["value"] = _write_any_value(attribute.value)

@@ -1,4 +1,4 @@
-"""Which span is the parent of another, by their ids."""
+"""Resolves the parent of each span by ids."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,9 +14,9 @@ _SERVER, _CLIENT = 2, 3
 
 @dataclass(frozen=True)
 class Spans:
-    """Spans of some traces, whole: keys that tell spans apart, and what decides between spans of one key.
+    """Spans of complete traces: keys that identify spans, and columns that decide between spans with equal keys.
 
-    ``parent_keys`` are null of roots. ``ordering`` gives columns by which spans of one key are ordered.
+    ``parent_keys`` are NULL for roots. ``ordering`` gives the columns by which spans with equal keys are ordered.
     """
 
     keys: Array
@@ -25,10 +25,11 @@ class Spans:
     ordering: Callable[[], pa.Table]
 
     def parents(self) -> Array:
-        """The row of each span's parent (int64), null where it has none.
+        """Return the row of each span's parent (int64), NULL where it has none.
 
-        Of several spans with the parent's key, a server's parent is the client, as Zipkin's clients and servers share
-        ids, and any other's the server. Where that does not decide it is the first in order. No span is its own.
+        Clients and servers of Zipkin share ids. Of several spans with the parent's key, the parent of a server span is
+        the client; the parent of any other span is the server. Where that does not decide, the first in order is the
+        parent. No span is its own parent.
         """
         with ThreadPoolExecutor(1) as beside:
             distinct = beside.submit(pc.unique, self.keys)
@@ -46,7 +47,7 @@ class Spans:
             return found
         rows = own.filter(is_own)
         others = order.filter(pc.invert(pc.is_in(order, value_set=rows)))
-        second = self._best(others)  # of spans that would be their own parents, each has others to choose from
+        second = self._best(others)  # a span that would be its own parent takes another one with the key
         return pc.if_else(is_own, second, found)
 
     def _best(self, order: Array) -> Array:
@@ -55,7 +56,7 @@ class Spans:
         return pc.coalesce(preferred, self._first(order, None))
 
     def _first(self, order: Array, kind: int | None) -> Array:
-        """The first row in an order of rows that has the key of each span's parent, and is of a kind."""
+        """Return the first row, in an order of rows, that has the key of each span's parent and is of this kind."""
         if kind is not None:
             order = order.filter(pc.equal(self.kinds.take(order), pa.scalar(kind, self.kinds.type)))
         return order.take(pc.index_in(self.parent_keys, value_set=self.keys.take(order), skip_nulls=True))
@@ -67,5 +68,5 @@ class Spans:
 
 
 def ends(starts: Array, durations: Array) -> Array:
-    """The ends of spans; one that ends before it starts ends when it starts."""
+    """Return the ends of spans; a span with a negative duration ends when it starts."""
     return pc.add(starts, pc.max_element_wise(durations, int64(0)))

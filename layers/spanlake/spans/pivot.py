@@ -1,4 +1,4 @@
-"""Attribute lists become columns: the values of a column are gathered from all lists at once."""
+"""Converts attribute lists to columns; the values of a column are gathered from all lists at once."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,33 +15,33 @@ from spanlake.spans.columns import Scope, ValueType
 from spanlake.spans.schema import REST
 
 MOST_COLUMNS = 512
-"""How many attribute columns a table has at most: those that most spans have a value for."""
+"""Limit on attribute columns of a table; the columns with values in most spans are kept."""
 MOST_CELLS = 1 << 25
-"""How many values, NULL or not, all of them have at most: rare attributes make a table much larger than its spans."""
+"""Limit on cells, NULL or not, in all attribute columns: rare attributes make a table much larger than its spans."""
 _CELLS_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Lists:
-    """The attribute lists of the different resources, of the different scopes, or of the spans."""
+    """The attribute lists of the distinct resources, of the distinct scopes, or of the spans."""
 
     scope: Scope
     length: int
-    """How many lists there are, empty ones included."""
+    """Number of lists, empty ones included."""
     codes: Array
-    """The attributes in all of them, as numbers of different attributes (int32)."""
+    """Numbers of the attributes in all lists (int32)."""
     rows: Array
-    """For each of these the number of its list, ascending (int64)."""
+    """Number of the list of each attribute in ``codes``, ascending (int64)."""
     of_span: Array | None = None
-    """For each span the number of its list; None where each span has its own."""
+    """Number of each span's list; None where each span has its own."""
 
     @property
     def spans(self) -> int:
-        """How many spans have these lists."""
+        """The number of spans that have these lists."""
         return self.length if self.of_span is None else len(self.of_span)
 
     def weights(self) -> Array:
-        """How many spans have each list (int64)."""
+        """Return the number of spans that have each list (int64)."""
         if self.of_span is None:
             return pa.repeat(int64(1), self.length)
         counted = self.of_span.value_counts()
@@ -50,18 +50,18 @@ class Lists:
 
 @dataclass(frozen=True, slots=True)
 class Pivoted:
-    """The columns of attribute lists, one row a list, and the rest column."""
+    """The columns of attribute lists, a row for each list, and the rest column."""
 
     columns: dict[str, tuple["pa.Field[Any]", Array]]
-    """By name."""
+    """Fields and values by column name."""
     rest: Array
 
 
 def pivot(attributes: Attributes, every: Sequence[Lists]) -> list[Pivoted]:
-    """Make columns of lists of attributes, together no more than a table may have.
+    """Convert lists of attributes to columns, within the limits for all columns of a table together.
 
-    Attributes past these limits, and the later ones that a list has of one key and type, are in the rest columns.
-    Raises what rest.column raises.
+    The rest columns hold the attributes beyond these limits, and each list's repetitions of a key and type. Raises what
+    rest.column raises.
     """
     filled = [lists for lists in every if len(lists.codes)]
     parts = _frequent(attributes, [_sort(attributes, lists) for lists in filled])
@@ -71,18 +71,18 @@ def pivot(attributes: Attributes, every: Sequence[Lists]) -> list[Pivoted]:
 
 @dataclass(frozen=True, slots=True)
 class _Sorted:
-    """Attributes in the order of their columns, those of one column in the order of their lists."""
+    """Attributes ordered by column, and within a column by list."""
 
     lists: Lists
     codes: Array
     rows: Array
     column: Array
-    """The number of each attribute's column."""
+    """Number of each attribute's column."""
     left: tuple[Array, Array]
-    """Codes and rows of attributes that are in no column."""
+    """Codes and rows of attributes without a column."""
 
     def without(self, is_left: Array) -> "_Sorted":
-        """Leave some of the attributes to the rest column."""
+        """Move the attributes where ``is_left`` is True to the rest column."""
         is_kept = pc.invert(is_left)
         codes, rows, column = (values.filter(is_kept) for values in (self.codes, self.rows, self.column))
         added = self.codes.filter(is_left), self.rows.filter(is_left)
@@ -104,7 +104,7 @@ def _sort(attributes: Attributes, lists: Lists) -> _Sorted:
 
 
 def _frequent(attributes: Attributes, every: Sequence[_Sorted]) -> Sequence[_Sorted]:
-    """Leave the attributes of all columns but the most frequent ones."""
+    """Move the attributes of all but the most frequent columns to the rest columns."""
     spans = max((part.lists.spans for part in every), default=0)
     most = min(MOST_COLUMNS, MOST_CELLS // max(spans, 1))
     runs = [runs_of(part.column) for part in every]
@@ -116,7 +116,7 @@ def _frequent(attributes: Attributes, every: Sequence[_Sorted]) -> Sequence[_Sor
 
 
 def _weights(attributes: Attributes, part: _Sorted, runs: Array) -> Array:
-    """How many spans have a value in each column; a resource's service.name outweighs all."""
+    """Return the number of spans with a value in each column; a resource's service.name outweighs all."""
     total = pa.concat_arrays([pa.array([0], pa.int64()), pc.cumulative_sum(part.lists.weights().take(part.rows))])
     at_ends = total.take(pa.concat_arrays([pa.array([0], pa.int32()), runs.run_ends]))
     spans = pc.pairwise_diff(at_ends).slice(1)
@@ -127,7 +127,9 @@ def _weights(attributes: Attributes, part: _Sorted, runs: Array) -> Array:
 
 
 def _are_largest(weights: Sequence[Array], most: int) -> list[Array]:
-    """Whether each number is among the largest of all; of equal ones the first are."""
+    """Return True for each number that is among the ``most`` largest of all; the first of equal numbers take
+    precedence.
+    """
     flat = pa.concat_arrays(list(weights))
     order: Array = pc.array_sort_indices(flat, order="descending")
     is_kept: Array = pc.is_in(numbers(len(flat)), value_set=order.slice(0, most).cast(pa.int64()))
@@ -150,13 +152,13 @@ def _columns(attributes: Attributes, part: _Sorted) -> Pivoted:
 
 
 def _clashing(fields: Mapping[int, "pa.Field[Any]"]) -> list[int]:
-    """The columns whose name another one has already: a coincidence of hashes."""
+    """Return the columns whose name another column has already: a hash collision."""
     first = {field.name: number for number, field in reversed(list(fields.items()))}
     return [number for number, field in fields.items() if first[field.name] != number]
 
 
 def _codes_by_column(part: _Sorted, runs: Array) -> Iterator[Array]:
-    """For each column, the attribute that each list has in it, NULL for none."""
+    """Yield for each column the attribute that each list has in it, NULL for none."""
     length = part.lists.length
     at_once = max(_CELLS_AT_ONCE // max(length, 1), 1)
     ends = [0, *runs.run_ends.to_pylist()]

@@ -1,4 +1,4 @@
-"""Protobuf messages become Arrow arrays, by tables that say what a decoder shall see of them."""
+"""Decodes protobuf messages to Arrow arrays, by tables that say how a decoder sees them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -17,11 +17,11 @@ _LONG = 4096
 
 
 class WireError(ValueError):
-    """Bytes that are not the message they should be; the text says what is wrong with them."""
+    """Bytes that are not a message of the expected type; the text gives the reason."""
 
 
 class Decoder:
-    """Decodes messages of the types of a table. Make one and share it: making it takes a while."""
+    """A decoder of messages of the types in a table. It takes a while to make: make one and share it."""
 
     def __init__(self, package: str, messages: Messages) -> None:
         types = message_types(package, messages)
@@ -30,10 +30,10 @@ class Decoder:
         self._singular: Mapping[str, Descriptor] = message_types(package, messages, is_singular=True)
 
     def decode(self, message: str, payloads: Array | Sequence[bytes]) -> dict[str, Array]:
-        """Decode messages of one type: an array a field, one row a message.
+        """Decode messages of one type to an array for each field, a row for each message.
 
-        A field of a message type and one with presence is NULL when absent, any other has its default then.
-        ``payloads`` holds no NULL. Raises WireError.
+        Absent fields are NULL if they are messages or have presence; all others then have their default. ``payloads``
+        holds no NULL. Raises WireError.
         """
         handler = self._handlers.get_for_message(self._types[message])
         try:
@@ -48,14 +48,14 @@ class Decoder:
         return dict(zip(batch.schema.names, batch.columns, strict=True))
 
     def message(self, name: str) -> Any:
-        """The class of a message, to read a single one; what it raises is protobuf's DecodeError."""
+        """Return the class of a message, for reading a single one; it raises protobuf's DecodeError."""
         return GetMessageClass(self._types[name])
 
     def _refuse_deep(self, message: str, payloads: Iterable[bytes]) -> None:
         """Raise DecodeError if groups nest deeper than protobuf's own decoder allows: ptars would exhaust the stack.
 
-        Each level takes at least a byte, so that short payloads are safe unseen. No field is repeated as far as this
-        decoder knows, so that it keeps but the last of each.
+        Each level takes at least a byte, so that short payloads need no test. To this decoder no field is repeated, so
+        that it keeps only the last value of each.
         """
         message_class = GetMessageClass(self._singular[message])
         for payload in payloads:

@@ -1,4 +1,4 @@
-"""Reasons why single spans of a request are not stored, and what the sender is told of them."""
+"""Reasons for which single spans of a request are not stored, and their explanations for the sender."""
 
 from collections.abc import Mapping
 
@@ -10,11 +10,11 @@ REASONS: Mapping[str, str] = {
     "too_new": "the span starts more than a day ahead of this server: check the sender's clock",
     "malformed": "the span cannot be read: check the exporter that wrote it",
 }
-"""Sentences by reason. The reasons are also label values of a metric, so there are few of them."""
+"""Explanations by reason. The reasons are also label values of a metric, so there are few of them."""
 
 
 def explain(rejected: Mapping[str, int]) -> str:
-    """Says how many spans were not stored, and why; empty when there are none."""
+    """Explain how many spans were not stored, and why; empty when all were stored."""
     if not rejected:
         return ""
     total = sum(rejected.values())

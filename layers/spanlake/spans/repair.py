@@ -1,7 +1,7 @@
-"""Messages that cannot be decoded: what is wrong in them is replaced or left out, so that the rest of them is kept.
+"""Repairs messages that cannot be decoded: invalid parts are replaced or left out, and the rest is kept.
 
-Good input never comes here. Each message is repaired alone, and no deeper than it is decoded: what stands in its fields
-of bytes is repaired when that is decoded.
+Valid input never comes here. Each message is repaired alone, and only at its own level: the content of its bytes fields
+is repaired when that is decoded.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,10 +19,10 @@ from spanlake.spans.protobuf import WireError
 
 _AT_ONCE = {"Request": 1}
 _AT_ONCE_OTHERS = 16
-"""Messages in a row that are repaired without asking the decoder which of them are good."""
+"""Number of consecutive messages that are repaired without asking the decoder which of them are valid."""
 _UNREADABLE_SPAN = delimited(2, b"\0")
 _LOST_SPANS = {"ScopeSpans": _UNREADABLE_SPAN, "ResourceSpans": delimited(2, _UNREADABLE_SPAN)}
-"""Fields that stand for the spans after the place where a message breaks off, as one that cannot be read."""
+"""Fields that replace the spans after the place where a message is cut off, as one unreadable span."""
 _WIRE_TYPES = {
     "int32": VARINT,
     "int64": VARINT,
@@ -36,14 +36,15 @@ _WIRE_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Messages, decoded as far as they can be."""
+    """Messages, decoded as far as possible."""
 
     fields: dict[str, Array]
-    """As ``wire.decode`` returns them."""
+    """Fields as ``wire.decode`` returns them."""
     repaired: Sequence[int] = ()
-    """The rows of messages that could not be decoded as they are, in order."""
+    """Rows of messages that needed repair, in order."""
     broken: frozenset[int] = frozenset()
-    """The rows of messages that break off: only the fields before that place are there, of spans none."""
+    """Rows of messages that are cut off: only the fields before that place are kept; a span that is cut off has none.
+    """
 
 
 def decode(message: str, payloads: Array | Sequence[bytes], limits: Limits) -> dict[str, Array]:
@@ -52,11 +53,11 @@ def decode(message: str, payloads: Array | Sequence[bytes], limits: Limits) -> d
 
 
 def read(message: str, payloads: Array | Sequence[bytes], limits: Limits) -> Read:
-    """Decode messages of one type as ``wire.decode`` does, repaired where they cannot be decoded as they are.
+    """Decode messages of one type as ``wire.decode`` does, repairing those that cannot be decoded.
 
-    Text has U+FFFD for bytes that are not UTF-8. Of several values that exclude each other the last counts. Fields of
-    unknown numbers, or of another wire type, are left out. Raises limits.TooMuch when there is too much to repair, and
-    WireError for a whole request that breaks off.
+    Bytes that are not UTF-8 become U+FFFD in text. Of several values of a oneof the last counts. Fields with unknown
+    numbers or another wire type are left out. Raises limits.TooMuch when there is too much to repair, and WireError for
+    a whole request that is cut off.
     """
     try:
         found = wire.decode(message, payloads)
@@ -85,7 +86,7 @@ def _repaired(message: str, payloads: list[bytes], rows: Sequence[int], limits: 
 
 
 def _spoilt(message: str, payloads: Sequence[bytes]) -> Iterator[int]:
-    """Find the rows that cannot be decoded, by halves; but for requests with some good ones beside them."""
+    """Find the rows that cannot be decoded, by bisection; small groups are returned whole, with their valid rows."""
     at_once = _AT_ONCE.get(message, _AT_ONCE_OTHERS)
     halves = [(0, len(payloads))]
     while halves:
@@ -106,7 +107,7 @@ def _is_good(message: str, payloads: Sequence[bytes]) -> bool:
 
 
 def _ambiguous(message: str, found: Mapping[str, Array]) -> list[int]:
-    """The rows of attributes and values that have several values; the decoder keeps one of each type."""
+    """Return the rows of attributes and values with several values; the decoder keeps one of each type."""
     if message not in ("KeyValue", "AnyValue"):
         return []
     every = found["value"].flatten() if message == "KeyValue" else found.values()
@@ -119,7 +120,7 @@ def _ambiguous(message: str, found: Mapping[str, Array]) -> list[int]:
 
 
 def _repair(message: str, payload: bytes, limits: Limits) -> tuple[bytes, bool]:
-    """The message without what is wrong in it, and whether it breaks off. Raises limits.TooMuch."""
+    """Return the message without its invalid parts, and True if it is cut off. Raises limits.TooMuch."""
     kept = _Kept(message, limits)
     try:
         for each in fields(payload, limits.repairs.count):
@@ -137,12 +138,12 @@ class _Kept:
     limits: Limits
     repeated: list[bytes] = field(default_factory=list)
     single: dict[int, bytes] = field(default_factory=dict)
-    """By number the last one of each."""
+    """The last field of each number."""
     merged: dict[int, bytes] = field(default_factory=dict)
-    """By number what is in messages of which there is one; several are merged."""
+    """Content of singular message fields by number; repetitions are merged."""
 
     def add(self, each: WireField, payload: bytes) -> None:
-        """Keep a field, unless the message has no such."""
+        """Keep a field if the message has one of this number and type."""
         label, type_ = _fields_of(self.message).get(each.number, ("", ""))
         if not type_ or each.wire_type != _WIRE_TYPES.get(type_, DELIMITED):
             return
@@ -157,7 +158,7 @@ class _Kept:
             self.single[each.number] = self._written(each, type_, payload)
 
     def to_bytes(self) -> bytes:
-        """The message."""
+        """Encode the kept fields as a message."""
         messages = (delimited(number, content) for number, content in self.merged.items())
         return b"".join([*self.single.values(), *messages, *self.repeated])
 
@@ -176,6 +177,6 @@ class _Kept:
 
 @cache
 def _fields_of(message: str) -> Mapping[int, tuple[str, str]]:
-    """Label and type of each field, by number."""
+    """Return label and type of each field, by number."""
     split = ((number, type_.rpartition(" ")) for number, _, type_ in wire.MESSAGES[message])
     return {number: (label, type_) for number, (label, _, type_) in split}

@@ -16,25 +16,25 @@ from spanlake.spans.limits import Limits
 from spanlake.spans.schema import REST
 
 _MOST_BYTES = 128 << 20
-"""How many bytes nested values of a request may have, counted again at every level."""
+"""Limit in bytes on nested values of a request; a value counts again at every level."""
 _ODD = r'["\\\x00-\x1f]'
-"""What JSON strings do not hold as it is."""
+"""Characters that JSON strings must escape."""
 
 
 TOO_DEEP = "value nested too deep"
-"""The text in place of a value that nests deeper than protobuf's decoders follow."""
+"""Replacement text for a value nested deeper than protobuf's decoders allow."""
 _TOO_DEEP = f'{{"stringValue":"{TOO_DEEP}"}}'
 _NESTED = {"array_value": 2, "kvlist_value": 3}
-"""The messages from a value to those in it."""
+"""Number of messages from a value to the values in it."""
 
 
 class TooLarge(ValueError):  # noqa: N818
-    """Values that are large and nest deep."""
+    """Values that are both large and deeply nested."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Room:
-    """How much values may nest: they are held at every level at once."""
+    """The nesting that values may still have, in messages and bytes; values are held at every level at once."""
 
     limits: Limits
     messages: int
@@ -42,20 +42,22 @@ class _Room:
 
     @classmethod
     def of(cls, limits: Limits) -> "_Room":
-        """What the values of attributes have: of the 100 messages that protobuf's decoders follow they are the 7th."""
+        """Return the room for attribute values, which are the 7th of the 100 message levels that protobuf's decoders
+        allow.
+        """
         return cls(limits, messages=90, size=limits.requests * _MOST_BYTES)
 
     def within(self, messages: int, payloads: Array) -> "_Room":
-        """Returns the room left for values that are ``messages`` levels deeper. Raises TooLarge and limits.TooMuch."""
+        """Return the room left for values that are ``messages`` levels deeper. Raises TooLarge and limits.TooMuch."""
         self.limits.check_items(len(payloads))
         room = _Room(self.limits, self.messages - messages, self.size - payloads.nbytes)
         if room.size < 0:
-            raise TooLarge("its values are large and nest deep")
+            raise TooLarge("its values are too large and nested too deep")
         return room
 
 
 def column(attributes: Attributes, codes: Array, rows: Array, length: int) -> Array:
-    """Make a rest column of attributes, by number, at rows, which are in order.
+    """Make a rest column from attributes, given by number, at their rows, which are ascending.
 
     Raises TooLarge, limits.TooMuch and protobuf.WireError.
     """
@@ -68,9 +70,10 @@ def column(attributes: Attributes, codes: Array, rows: Array, length: int) -> Ar
 
 
 def texts(attributes: Attributes, codes: Array) -> Array:
-    """Write the values of attributes, by number, as OTLP JSON: ``{}`` one with nothing set, ``null`` none at all.
+    """Write the values of attributes, given by number, as OTLP JSON: ``{}`` for an empty value, ``null`` for a missing
+    one.
 
-    Values in values are written together, level by level. Raises TooLarge, limits.TooMuch and protobuf.WireError.
+    Nested values are written together, level by level. Raises TooLarge, limits.TooMuch and protobuf.WireError.
     """
     if not len(codes):
         return pa.array([], pa.string())
@@ -82,7 +85,7 @@ def texts_of_column(values: Array) -> Array:
     if isinstance(values.type, pa.ListType):
         return _join('{"arrayValue":', _object(values, texts_of_column(values.flatten())), "}")
     field = _FIELDS[values.type]
-    room = _Room(Limits(requests=0, size=0), messages=0, size=0)  # none of these nests
+    room = _Room(Limits(requests=0, size=0), messages=0, size=0)  # column values do not nest
     return _join(f'{{"{_camel(field)}":', _WRITERS[field](values, room), "}")
 
 

@@ -1,12 +1,12 @@
-"""The columns every span table has, whatever attributes its spans carry.
+"""The columns of every span table, whatever attributes its spans have.
 
-The span table is a ``pa.Table`` with one row a span: the columns of ``FIXED`` in that order, then one column an
-attribute (see ``columns``). Names and meaning follow OTLP's messages. Strings that OTLP leaves out are empty, not
-NULL, unless it is said otherwise here. Athena knows no unsigned integers, so those of 64 bits are held as the int64
-of the same bits.
+The span table is a ``pa.Table`` with a row for each span: the columns of ``FIXED`` in that order, then the attribute
+columns (see ``columns``). Names and meaning follow OTLP's messages. Strings that OTLP leaves out are empty, not NULL,
+unless stated otherwise here. Athena has no unsigned integers, so that unsigned 64-bit integers are stored as the int64
+with the same bits.
 
-Of spans just decoded, strings that resources and scopes give to all their spans are dictionary-encoded, in lists and
-structs too: a resource may be larger than all of its spans. ``Table.cast`` gives them the types here.
+In a table of newly decoded spans, strings that a resource or scope gives to all its spans are dictionary-encoded, also
+in lists and structs: a resource may be larger than all of its spans. ``Table.cast`` converts them to the types here.
 """
 
 import pyarrow as pa
@@ -18,13 +18,13 @@ ENTRY = pa.struct(
         pa.field("int", pa.int64()),
         pa.field("double", pa.float64()),
         pa.field("bool", pa.bool_()),
-        pa.field("rest", pa.string()),  # the value as OTLP JSON, when it is none of the above
+        pa.field("rest", pa.string()),  # the value as OTLP JSON, when none of the fields above holds it
     ]
 )
 """An attribute of an event or a link: exactly one field besides the key is set."""
 
 REST = pa.list_(pa.struct([pa.field("key", pa.string(), nullable=False), pa.field("value", pa.string())]))
-"""Attributes without a column of their own; a value is OTLP JSON, ``{}`` an empty one, ``null`` a missing one."""
+"""Attributes without a column; a value is OTLP JSON: ``{}`` for an empty value, ``null`` for a missing one."""
 
 EVENTS = pa.list_(
     pa.struct(
@@ -39,7 +39,7 @@ EVENTS = pa.list_(
 LINKS = pa.list_(
     pa.struct(
         [
-            pa.field("trace_id", pa.binary()),  # of links, ids are kept as they came
+            pa.field("trace_id", pa.binary()),  # of links, whose ids are kept as sent
             pa.field("span_id", pa.binary()),
             pa.field("trace_state", pa.string()),
             pa.field("flags", pa.int64()),
@@ -62,11 +62,11 @@ ENTITY_REFS = pa.list_(
 _COLUMNS: list[tuple[str, pa.DataType]] = [
     ("trace_id", pa.binary()),  # 16 bytes, shorter ids padded with zeros on the left
     ("span_id", pa.binary()),  # 8 bytes, padded likewise
-    ("parent_span_id", pa.binary()),  # 8 bytes, padded likewise; NULL of a root
+    ("parent_span_id", pa.binary()),  # 8 bytes, padded likewise; NULL for a root
     ("start_time_unix_nano", pa.int64()),
-    ("duration_nano", pa.int64()),  # 0 without an end or with one before the start; start + duration fits int64
+    ("duration_nano", pa.int64()),  # 0 without an end or with an end before the start; start + duration fits int64
     ("name", pa.string()),
-    ("kind", pa.int32()),  # OTLP's number, also one it does not define
+    ("kind", pa.int32()),  # OTLP's number, or one that OTLP does not define
     ("status_code", pa.int32()),  # NULL when the span has no Status
     ("status_message", pa.string()),  # NULL when the span has no Status
     ("trace_state", pa.string()),
@@ -93,4 +93,4 @@ _COLUMNS: list[tuple[str, pa.DataType]] = [
 ]
 FIXED = pa.schema(_COLUMNS)
 OPTIONAL = frozenset({"end_time_unix_nano"} | {name for name, type_ in _COLUMNS if isinstance(type_, pa.ListType)})
-"""The fixed columns that a block lacks when no span has a value in them."""
+"""The fixed columns that a block lacks when none of its spans has a value in them."""

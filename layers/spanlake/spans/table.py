@@ -1,4 +1,4 @@
-"""The columns of the span table, made of decoded messages."""
+"""Assembles the span table from decoded messages."""
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,7 +16,7 @@ _SERVICE_NAME = AttributeColumn(Scope.RESOURCE, "service.name", ValueType.STRING
 
 
 def table(envelope: Envelope, messages: Messages) -> pa.Table:
-    """Make the span table. Raises what rest.column raises, for nested values are looked at only here."""
+    """Make the span table. Raises what rest.column raises, since nested values are first decoded here."""
     resource, scope, span = _pivoted(envelope, messages)
     fixed = {
         **_spans(messages.spans),

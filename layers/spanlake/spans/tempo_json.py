@@ -1,4 +1,4 @@
-"""Traces as Tempo's API writes them in JSON, where ids are base64 and enums go by name."""
+"""Traces in the JSON of Tempo's API, where ids are base64 and enums are names."""
 
 import json
 
@@ -14,7 +14,7 @@ def trace_v1(traces: TracesData) -> bytes:
 
 
 def trace_v2(traces: TracesData | None, partial: str = "") -> bytes:
-    """Write the answer of ``/api/v2/traces/{id}``, which has an empty trace where there is none.
+    """Write the answer of ``/api/v2/traces/{id}``; its trace is empty when the trace was not found.
 
     ``partial`` says why spans are missing.
     """

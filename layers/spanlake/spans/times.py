@@ -1,4 +1,4 @@
-"""When spans start and how long they last."""
+"""Start and duration of spans."""
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -9,10 +9,10 @@ _LATEST = 2**63 - 1
 
 
 def columns(start: Array, end: Array) -> dict[str, Array]:
-    """The span table's columns of times, from unsigned nanoseconds whose 64 bits stand in int64.
+    """Make the span table's time columns from unsigned nanoseconds whose 64 bits are held in int64.
 
-    A span without an end, or with one before its start, lasts 0, and none ends later than int64 can tell: the end that
-    was sent then stands in a column of its own, so that nothing is lost.
+    The duration is 0 for a span without an end or with an end before its start, and no end exceeds int64. In these
+    cases a column of its own holds the end that was sent, so that no data is lost.
     """
     is_usual = pc.and_(pc.greater_equal(start, int64(0)), pc.greater_equal(end, start))
     if pc.all(is_usual).as_py():
@@ -27,5 +27,5 @@ def _columns(start: Array, duration: Array, end: Array) -> dict[str, Array]:
 
 
 def _told(time: Array) -> Array:
-    """The time, or the latest that int64 can tell."""
+    """Limit a time to the maximum of int64."""
     return pc.if_else(pc.less(time, int64(0)), int64(_LATEST), time)

@@ -1,4 +1,4 @@
-"""Spans that a store cannot keep are taken out, and counted for the client that sent them."""
+"""Removes spans that a store cannot keep, and counts them for the client that sent them."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ _JUDGED = ("trace_id", "span_id", "start_time_unix_nano")
 
 @dataclass(frozen=True, slots=True)
 class Validated:
-    """The spans that can be kept, and for each request how many of its spans cannot, by reason."""
+    """The spans that can be kept, and the counts of all others by request and reason."""
 
     table: pa.Table
     rejected: list[Counter[str]]
 
 
 def validate(decoded: Decoded, *, oldest_ns: int | None, newest_ns: int) -> Validated:
-    """Take out spans with ids that are none and spans that start outside of a range of times, bounds included.
+    """Remove spans with invalid ids and spans that start outside a range of times; its bounds are inside.
 
-    Times are Unix nanoseconds; without ``oldest_ns`` any age will do. A span with several faults counts for the
+    Times are Unix nanoseconds; without ``oldest_ns`` any age is accepted. A span with several faults counts for the
     first of: ``malformed`` (not readable), ``invalid_trace_id`` (not 1 to 16 bytes, or all zero), ``invalid_span_id``
     (not 1 to 8 bytes, or all zero), ``too_old``, ``too_new``.
     """
@@ -46,7 +46,7 @@ def _unreadable(decoded: Decoded) -> dict[str, Array]:
 
 
 def _faults(table: pa.Table, oldest_ns: int | None, newest_ns: int) -> dict[str, Array]:
-    """For each fault, whether spans have it."""
+    """Return for each fault an array that is True for the spans that have it."""
     trace_id, span_id, start = (_column(table, name) for name in _JUDGED)
     start = start.view(pa.uint64())
     return {
@@ -62,7 +62,7 @@ def _column(table: pa.Table, name: str) -> Array:
 
 
 def _is_no_id(ids: Array, length: int) -> Array:
-    """Whether an id is empty, too long or all zero; shorter ones are padded already."""
+    """Return True for ids that are empty, too long or all zero; shorter ones are padded already."""
     is_wrong = pc.not_equal(pc.binary_length(ids), int32(length))
     return pc.or_(is_wrong, pc.equal(ids, pa.scalar(bytes(length), pa.binary())))
 

@@ -1,13 +1,13 @@
-"""OTLP's messages as ptars shall see them: what nests without end, or is looked at later, is left as bytes.
+"""OTLP's messages as ptars sees them: parts that nest without bound, or are decoded later, are bytes.
 
-The field numbers are those of opentelemetry-proto 1.10, so the encoding is the same. What differs is the types:
+The field numbers are those of opentelemetry-proto 1.10, so that the encoding is the same. The types differ:
 
-* ``AnyValue`` is recursive, which Arrow cannot express: its ``array_value`` and ``kvlist_value`` are bytes.
-* Resources, scopes, spans, events, links and attributes are bytes as well. Most of a batch's attributes repeat, and
-  each different one is decoded once; and it is known how many of them there are before anything is made of them.
-* Resources and scopes are repeated: of several in one message protobuf's decoders merge the fields.
-* The scopes of OTLP before 0.16 are there, which had other names and the same fields.
-* Times are signed, as the span table has them.
+- ``AnyValue`` is recursive, which Arrow cannot express: its ``array_value`` and ``kvlist_value`` are bytes.
+- Resources, scopes, spans, events, links and attributes are bytes as well. Most attributes of a batch repeat, and each
+  distinct one is decoded once; and their number is known before anything is allocated for them.
+- Resources and scopes are repeated: protobuf's decoders merge the fields of several in one message.
+- The scopes of OTLP before 0.16 are included; they had other names and the same fields.
+- Times are signed, as in the span table.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""TraceQL, the query language of Grafana Tempo: text to tree to checked tree, and back to text.
+"""TraceQL, the query language of Grafana Tempo: text to tree, validation of the tree, and tree to text.
 
 ::
 

@@ -1,4 +1,4 @@
-"""Says what TraceQL writes where a query has the words of another language, or a slip of the keyboard."""
+"""Advice for queries with syntax of another language or a typing error: the TraceQL that was probably meant."""
 
 import re
 import unicodedata
@@ -23,16 +23,16 @@ _ENUM_WORDS: Final = frozenset(word.name.lower() for enum in (Status, Kind) for 
 _ENUM_PREFIX = re.compile(r"(?:span_kind_|status_code_)", re.IGNORECASE)
 _UNITS: Final = frozenset(("ns", "us", "µs", "ms", "s", "m", "h", "d", "w", "y"))
 
-_QUOTES: Final = 'strings stand in straight double quotes or backticks: "x"'
+_QUOTES: Final = 'strings are written in straight double quotes or backticks: "x"'
 _AND: Final = "conditions are joined with `&&`"
 _OR: Final = "alternatives are joined with `||`"
-_MATCH: Final = 'a part of a text is found by a regular expression: name =~ ".*x.*"'
-_ONE_OF: Final = 'one of several is found by a regular expression, name =~ "x|y", or by `||`'
+_MATCH: Final = 'a substring is matched by a regular expression: name =~ ".*x.*"'
+_ONE_OF: Final = 'alternatives are matched by a regular expression, name =~ "x|y", or by `||`'
 _NIL: Final = "nothing is written nil"
 _WORDS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("and",), _AND),
     **dict.fromkeys(("or",), _OR),
-    "not": "a condition is denied by `!` before it, in parentheses, or by !=",
+    "not": "a condition is negated by `!` before it, in parentheses, or by !=",
     **dict.fromkeys(("like", "ilike", "contains", "matches", "startswith", "endswith", "regexp", "rlike"), _MATCH),
     **dict.fromkeys(("in", "between"), _ONE_OF),
     **dict.fromkeys(("null", "none", "undefined", "nil"), _NIL),
@@ -54,7 +54,7 @@ _SYMBOLS: Final[Mapping[str, str]] = {
     "~": "a regular expression is matched with `=~`",
     "#": "a comment begins with //",
     ";": "a query is one pipeline: leave out the `;`",
-    "[": 'names with odd characters stand in quotes: span."a b"',
+    "[": 'names with special characters are written in quotes: span."a b"',
 }
 _PAIRS: Final[Mapping[str, str]] = {
     "==": "equal is one `=`",
@@ -66,18 +66,18 @@ _PAIRS: Final[Mapping[str, str]] = {
 
 
 def advice(text: str, at: int) -> str:
-    """The sentence for what stands at a place of a query where it makes no sense; empty where nothing is known."""
+    """Return a sentence of advice for the text at an invalid position of a query; empty where there is none."""
     return next((found for rule in _RULES if (found := rule(text, at))), "")
 
 
 def advised(message: str, text: str, at: int) -> str:
-    """An error's message, and the advice for its place."""
+    """Append the advice for a position to an error's message."""
     found = advice(text, at)
     return f"{message}; {found}" if found else message
 
 
 def type_advice(node: Binary | ScalarOperation | ScalarFilter) -> str:
-    """Returns advice where a quoted value is compared with a field of another type; empty elsewhere."""
+    """Return advice where a quoted value is compared with a field of another type; empty elsewhere."""
     sides = (node.left, node.right)
     literal = next((side for side in sides if isinstance(side, Static) and side.type is Type.STRING), None)
     types = {type_of(side) for side in sides}
@@ -105,7 +105,7 @@ def _odd_blank(text: str, at: int) -> str:
     if not character or unicodedata.category(character) not in ("Zs", "Zl", "Zp", "Cf", "Cc"):
         return ""
     name = unicodedata.name(character, "a control character").lower()
-    return f"U+{ord(character):04X}, {name}, is no space here: write a plain space or leave it out"
+    return f"U+{ord(character):04X}, {name}, is not white space in TraceQL: write a plain space or leave it out"
 
 
 def _symbol(text: str, at: int) -> str:
@@ -117,7 +117,7 @@ def _subscript(text: str, at: int) -> str:
     if found is None:
         return ""
     scope, key = found.groups()
-    return f'attributes are written {scope}.{key}, or {scope}."{key}" with odd characters'
+    return f'attributes are written {scope}.{key}, or {scope}."{key}" with special characters'
 
 
 def _dotted(text: str, at: int) -> str:

@@ -1,6 +1,7 @@
-"""Aggregates over the spans of a set, as SQL: exact sums and means of integers, floats where there is one.
+"""Aggregates over the spans of a set, as SQL: exact sums and means of integers, floats where one value is a float.
 
-A span has one number, or one for each of its events or links that an expression reads. What is no number takes no part.
+A span has one number, or one for each of its events or links that the expression reads. Values that are not numbers are
+ignored.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from spanlake.traceql.tree import Aggregate, AggregateFunction, FieldExpression,
 from spanlake.traceql.values import NUMERIC, Alternative, Sql, Value
 
 Over = Callable[[exp.Expr], Sql]
-"""Makes of SQL's own aggregate what reads the spans of a set."""
+"""Applies an SQL aggregate to the spans of a set."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Operand:
 
     @classmethod
     def of(cls, expression: FieldExpression, fields: Fields) -> "Operand":
-        """The numbers that an expression has for a span."""
+        """Compile an expression to the numbers that it has for a span."""
         predicates = Predicates(fields)
         types = {part.type for part in _numbers(expression, predicates)}
         is_duration = bool(types) and types == {Type.DURATION}
@@ -45,7 +46,7 @@ class Operand:
 
     @property
     def columns(self) -> Sequence[Sql | None]:
-        """The integers and the floats."""
+        """The columns of integers and of floats."""
         return self.whole, self.real
 
     @property
@@ -56,7 +57,7 @@ class Operand:
         return values.first_of(parts) if parts else values.double(exp.Null())
 
     def named(self, names: Sequence[str | None]) -> "Operand":
-        """The same operand, read from columns."""
+        """Return the operand read from columns with these names."""
         whole, real = (None if name is None else exp.column(name) for name in names)
         return Operand(whole, real, self.is_list, self.is_duration)
 
@@ -84,7 +85,7 @@ class Figures:
     over: Over
 
     def value(self, function: AggregateFunction) -> Value:
-        """The aggregate to compare and to compute with."""
+        """Return the aggregate for comparisons and arithmetic."""
         if function in (AggregateFunction.MAX, AggregateFunction.MIN):
             return self._typed(*self._extreme(function))
         if function is AggregateFunction.SUM:
@@ -92,7 +93,7 @@ class Figures:
         return self._typed(*self._mean())
 
     def shown(self, function: AggregateFunction) -> Value:
-        """The aggregate as results show it: a mean of durations is cut off below the nanosecond."""
+        """Return the aggregate for results: a mean of durations is truncated to nanoseconds."""
         if function is not AggregateFunction.AVG or not self.operand.is_duration:
             return self.value(function)
         mean = exp.cast(exp.IntDiv(this=self._sum_whole, expression=self._count), "BIGINT")
@@ -150,7 +151,7 @@ class Figures:
 
     @cached_property
     def _count(self) -> Sql:
-        """Count of the numbers, NULL for none."""
+        """Count the numbers; NULL for none."""
         counts = [self.over(self._counting(column)) for column in self.operand.columns if column is not None]
         total = sum(counts[1:], counts[0])
         return exp.func("nullif", exp.paren(total), exp.Literal.number(0))
@@ -168,10 +169,10 @@ class Figures:
 
 
 def count(over: Over) -> Value:
-    """The number of spans."""
+    """Count the spans."""
     return (Alternative(Type.INT, over(exp.Count(this=exp.Star()))),)
 
 
 def operand_of(node: Aggregate, fields: Fields) -> Operand | None:
-    """Compiles the operand of an aggregate; None where spans are counted."""
+    """Compile the operand of an aggregate; None where spans are counted."""
     return None if node.operand is None else Operand.of(node.operand, fields)

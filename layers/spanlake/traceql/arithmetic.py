@@ -1,7 +1,7 @@
 """Arithmetic between numbers as SQL.
 
-Integers, durations among them, are computed exactly. A result beyond 64 bits is a float, and so is any with a float on
-a side. What has no result, as a division by zero, is nil.
+Integers, including durations, are computed exactly. A result beyond 64 bits is a float, and so is the result where an
+operand is a float. An undefined result, such as a division by zero, is nil.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,11 +14,11 @@ from spanlake.traceql import values
 from spanlake.traceql.tree import BinaryOperator, Type
 from spanlake.traceql.values import WHOLE, Alternative, Sql, Value
 
-_LONGEST_POWER = 64  # factors: with more, all but 0, 1 and -1 exceed 64 bits
+_LONGEST_POWER = 64  # factors: the powers of all integers but 0, 1 and -1 exceed 64 bits with more
 
 
 Build = Callable[[], Sql]
-"""Makes an expression anew: each is a part of several others, and copies of copies would take long."""
+"""Builds an expression anew: it is part of several others, and copying nested copies would take long."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Number:
 
     @classmethod
     def of(cls, value: Value) -> "Number":
-        """The number among the single values of a field or an expression; NaN is none."""
+        """Select the number among the single values of a field or an expression; NaN is not a number here."""
         whole = [part.sql for part in value if part.type in WHOLE and not part.is_list]
         real = [part.sql for part in value if part.type is Type.FLOAT and not part.is_list]
         return cls(
@@ -40,39 +40,39 @@ class Number:
 
     @property
     def whole(self) -> Sql | None:
-        """The integer, None where there is none in any row."""
+        """The integer, None where no row has an integer."""
         return None if self.make_whole is None else self.make_whole()
 
     @property
     def real(self) -> Sql | None:
-        """The float, None where there is none in any row."""
+        """The float, None where no row has a float."""
         return None if self.make_real is None else self.make_real()
 
     @property
     def value(self) -> Value:
-        """The number as a value of a type."""
+        """The number as a typed value."""
         parts = ((Type.INT, self.whole), (Type.FLOAT, self.real))
         return tuple(Alternative(type_, sql) for type_, sql in parts if sql is not None)
 
     def as_real(self) -> Sql:
-        """The number as a float, whatever it is."""
+        """The number as a float, whatever its type."""
         parts = [_double(self.make_whole())] if self.make_whole is not None else []
         parts += [self.make_real()] if self.make_real is not None else []
         return _first_of(parts) if parts else _double(exp.Null())
 
     @property
     def is_nil(self) -> bool:
-        """True where there is no number in any row."""
+        """True where no row has a number."""
         return self.make_whole is None and self.make_real is None
 
 
 def number(sql: Sql) -> Sql:
-    """A float, NULL for NaN."""
+    """Return a float, NULL for NaN."""
     return exp.Nullif(this=sql, expression=_double(exp.Literal.string("NaN")))
 
 
 def compute(op: BinaryOperator, left: Number, right: Number) -> Number:
-    """The result of an operation between two numbers."""
+    """Compile an operation between two numbers."""
     if left.is_nil or right.is_nil:
         return Number()
 
@@ -87,7 +87,7 @@ def compute(op: BinaryOperator, left: Number, right: Number) -> Number:
 
 
 def negated(operand: Number) -> Number:
-    """A number with the other sign."""
+    """Compile the negation of a number."""
     make_whole, make_real = operand.make_whole, operand.make_real
     if make_whole is None:
         return Number(make_real=None if make_real is None else lambda: exp.Neg(this=exp.Paren(this=make_real())))
@@ -146,7 +146,7 @@ def _real_remainder(left: Build, right: Build) -> Sql:
 
 
 def _power(base: Build, exponent: Build) -> Sql:
-    """A product of integers, as floats would round it; the powers of 0, 1 and -1 take two factors at most."""
+    """Compile a product of integers, rounded like floats; powers of 0, 1 and -1 take two factors at most."""
     zero, one, two = (exp.Literal.number(n) for n in range(3))
     most = exp.Literal.number(_LONGEST_POWER)
     is_small = exp.Between(this=exp.Paren(this=base()), low=exp.Literal.number(-1), high=one)
@@ -160,7 +160,7 @@ def _power(base: Build, exponent: Build) -> Sql:
 
 
 def _real_power(base: Build, exponent: Build) -> Sql:
-    """Zero to a negative power, and what exceeds a float, is no number."""
+    """Compile a power of floats; 0 to a negative power, and results beyond the range of floats, are NULL."""
     largest = _double(exp.Literal.string("1.7976931348623157e308"))
     is_finite = exp.LTE(this=exp.Abs(this=exp.Pow(this=base(), expression=exponent())), expression=largest)
     return _case(is_finite, exp.Pow(this=base(), expression=exponent()))

@@ -1,4 +1,4 @@
-"""The checks of field expressions."""
+"""Validation of field expressions."""
 
 from dataclasses import dataclass
 from typing import NoReturn
@@ -39,7 +39,7 @@ _PLACES_IN_TREE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The text of a query, for errors to point into."""
+    """The text of a query, in which errors name a position."""
 
     text: str
 
@@ -51,7 +51,7 @@ class Context:
 
 
 def check_expression(node: FieldExpression, context: Context) -> None:
-    """Raises TypeMismatch or Unsupported for what is wrong with an expression, its leftmost part first."""
+    """Raise TypeMismatch or Unsupported for an invalid expression; its leftmost error is reported."""
     match node:
         case Static():
             pass
@@ -70,14 +70,14 @@ def check_expression(node: FieldExpression, context: Context) -> None:
 
 
 def check_condition(node: FieldExpression, context: Context) -> None:
-    """Checks the expression of a spanset filter, which must be able to be true."""
+    """Check the expression of a spanset filter, which must be boolean."""
     check_expression(node, context)
     if type_of(node) not in (None, Type.BOOL):
         context.mismatch(f"expected a condition between the braces, found {describe(type_of(node))}", node.at)
 
 
 def check_field(node: Attribute | IntrinsicField, context: Context) -> None:
-    """Checks that a field has a value that can be compared."""
+    """Check that a field has a value that can be compared."""
     if node.parent and isinstance(node, IntrinsicField) and node.intrinsic in _PLACES_IN_TREE | _OF_ELEMENTS:
         context.unsupported(f"{node.intrinsic} of a parent is not supported: ask with `>` or `<` for parents", node.at)
     if isinstance(node, IntrinsicField) and node.intrinsic is Intrinsic.PARENT:
@@ -85,7 +85,7 @@ def check_field(node: Attribute | IntrinsicField, context: Context) -> None:
 
 
 def check_operands(node: Binary | ScalarOperation | ScalarFilter, context: Context) -> None:
-    """Checks that the operator takes what stands on its two sides."""
+    """Check that the operator takes operands of the types on both sides."""
     left, right = type_of(node.left), type_of(node.right)
     if not are_comparable(left, right):
         sides = f"`{node.op}` cannot stand between {describe(left)} and {describe(right)}"
@@ -96,12 +96,12 @@ def check_operands(node: Binary | ScalarOperation | ScalarFilter, context: Conte
 
 
 def references_span(node: FieldExpression) -> bool:
-    """Whether an expression can differ from span to span."""
+    """Return True if an expression can differ from span to span."""
     return next(span_fields(node), None) is not None
 
 
 def describe(type_: Type | None) -> str:
-    """A type with its article; what is not known is an attribute's."""
+    """Return a type with its article; an unknown type is an attribute's."""
     return "an attribute" if type_ is None else _ARTICLES.get(type_, f"a {type_}")
 
 

@@ -1,4 +1,4 @@
-"""How large a query may be, so that planning it cannot take long."""
+"""Limits on the size of a query, which bound the time for planning it."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -41,14 +41,14 @@ _TERMS: Final = (
     SeriesFilter,
 )
 MOST_NESTED_ARITHMETIC: Final = 24
-_ARITHMETIC: Final = 10  # so many terms does it take as long to plan as
+_ARITHMETIC: Final = 10  # an arithmetic operator takes as long to plan as this many terms
 
 
 @dataclass(frozen=True, slots=True)
 class SizeLimits:
     """Limits on the spansets and pipeline stages of a query, and on its fields and operators.
 
-    An operator of arithmetic counts as ten: planning takes the longer the more there are.
+    An arithmetic operator counts as ten: planning takes longer for each the more there are.
     """
 
     spansets: int = 100
@@ -56,7 +56,7 @@ class SizeLimits:
 
 
 def check_size(query: Query, limits: SizeLimits, context: Context) -> None:
-    """Raises Unsupported for more spansets and stages, or more fields and operators, than the limits allow."""
+    """Raise Unsupported for more spansets and stages, or more fields and operators, than the limits allow."""
     spansets, terms = 0, 0
     if _nested_arithmetic(query) > MOST_NESTED_ARITHMETIC:
         context.unsupported(f"arithmetic nested too deep (limit: {MOST_NESTED_ARITHMETIC} operators)", 0)
@@ -78,7 +78,7 @@ def check_size(query: Query, limits: SizeLimits, context: Context) -> None:
 
 
 def _nested_arithmetic(node: Node) -> int:
-    """How many operators of arithmetic there are on the longest way down."""
+    """Return the largest number of arithmetic operators on a path from the root to a leaf."""
     below = max(map(_nested_arithmetic, children(node)), default=0)
     return below + _is_arithmetic(node)
 

@@ -45,11 +45,10 @@ _MOST_COMPARED: Final = 1_000  # values of an attribute
 
 
 def check(query: Query, limits: SizeLimits = _USUAL) -> Query:
-    """The query, once it is known to make sense.
+    """Validate a query and return it.
 
-    Raises TypeMismatch for operators and functions that cannot work on what they are given, Unsupported for what has
-    no meaning and for what is too much at once. Whether spans or metrics were asked for is the caller's to check
-    (``query.is_metrics``).
+    Raises TypeMismatch for operators and functions with operands of the wrong type, and Unsupported for queries without
+    a meaning and for queries beyond the limits. The caller checks for a search or metrics query (``query.is_metrics``).
     """
     context = Context(query.text)
     check_size(query, limits, context)

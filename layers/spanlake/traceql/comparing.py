@@ -1,6 +1,6 @@
 """Comparisons between typed values as SQL: false between values of different kinds, and with nil.
 
-Numbers compare by value whatever their types, exactly. A list is compared item by item: one item is enough, but for
+Numbers of all types compare by value, exactly. Lists compare item by item: one matching item suffices, except for
 ``!=`` and ``!~``, which hold where no item is equal or matches. Two lists are equal if their items are.
 """
 
@@ -24,11 +24,13 @@ POSITIVE = {
 _ABOVE = (BinaryOperator.GREATER, BinaryOperator.GREATER_EQUAL)
 _UNEQUAL = BinaryOperator.NOT_EQUAL
 Test = Callable[[BinaryOperator, Alternative], Sql]
-"""A test of a single value of a fitting type."""
+"""Tests a single value of a fitting type."""
 
 
 def compare_literals(op: BinaryOperator, value: Value, statics: Sequence[Static]) -> Sql:
-    """True where a value compares so with one of some literals of one type; for ``!=`` and ``!~`` with all of them."""
+    """Compile a comparison with literals of one type: true if it holds for any, for ``!=`` and ``!~`` if it holds for
+    all.
+    """
     kind = kind_of(statics[0].type)
 
     def test(positive: BinaryOperator, part: Alternative) -> Sql:
@@ -40,7 +42,7 @@ def compare_literals(op: BinaryOperator, value: Value, statics: Sequence[Static]
 
 
 def compare_values(op: BinaryOperator, left: Value, right: Value) -> Sql:
-    """True where two values compare so."""
+    """Compile a comparison of two values."""
     tests = [_with_single(op, left, part) for part in right if not part.is_list and part.type is not None]
     tests += [
         _with_lists(FLIPPED.get(op, op), [part], partial(_with_other, other))
@@ -56,7 +58,7 @@ def _with_other(other: Alternative, op: BinaryOperator, one: Alternative) -> Sql
 
 
 def kind_of(type_: Type | None) -> Type | None:
-    """The kind of a type: numbers of all types are one kind."""
+    """Return the kind of a type: numbers of all types are one kind."""
     return Type.INT if type_ in NUMERIC else type_
 
 
@@ -73,7 +75,7 @@ def _with_single(op: BinaryOperator, left: Value, right: Alternative) -> Sql:
 
 
 def _with_lists(op: BinaryOperator, fitting: Sequence[Alternative], test: Test) -> Sql:
-    """A test of a value of which these are the alternatives of the fitting kind."""
+    """Compile a test of a value that has these alternatives of the fitting kind."""
     singles = [test(op, part) for part in fitting if not part.is_list]
     lists = [part for part in fitting if part.is_list]
     positive = POSITIVE.get(op)
@@ -101,7 +103,7 @@ def _pair(op: BinaryOperator, one: Alternative, other: Alternative) -> Sql:
 
 
 def _whole_with_real(op: BinaryOperator, whole: Sql, real: Sql) -> Sql:
-    """An integer with a float: as floats they are equal, or in the same order as they are."""
+    """Compare an integer with a float: by their order as floats, and exactly where they are equal as floats."""
     near = values.double(whole.copy())
     exact = exp.TryCast(this=real.copy(), to=exp.DataType.build("BIGINT"))
     compared = values.COMPARISONS[op](this=whole.copy(), expression=exact)
@@ -133,7 +135,7 @@ def _with_literal(op: BinaryOperator, part: Alternative, static: Static) -> Sql:
 
 
 def _no_nan(op: BinaryOperator, sql: Sql, test: Sql) -> Sql:
-    """A comparison of floats; DuckDB takes NaN for the largest number."""
+    """Compare floats without NaN, which DuckDB takes for the largest number."""
     return exp.and_(test, exp.not_(exp.IsNan(this=sql.copy()))) if op in _ABOVE else test
 
 
@@ -150,7 +152,7 @@ def _whole_with_float(op: BinaryOperator, sql: Sql, limit: float) -> Sql:
 
 
 def _real_with_integer(op: BinaryOperator, sql: Sql, limit: int) -> Sql:
-    """A float with an integer that may have no equal float: then it lies beside the nearest one."""
+    """Compare a float with an integer that may have no equal float: the integer then lies beside the nearest float."""
     near = float(limit)
     if int(near) != limit:
         if op in (BinaryOperator.EQUAL, _UNEQUAL):
@@ -164,7 +166,7 @@ def _real_with_integer(op: BinaryOperator, sql: Sql, limit: int) -> Sql:
 
 
 def _constant(sql: Sql, *, holds: bool) -> Sql:
-    """The answer for every value that is there."""
+    """Return a constant result for every value that is not NULL."""
     return values.not_null(sql.copy()) if holds else values.false()
 
 
@@ -176,7 +178,7 @@ def _matches(op: BinaryOperator, sql: Sql, statics: Sequence[Static]) -> Sql:
 
 
 def full_match(sql: Sql, pattern: str) -> Sql:
-    """RE2 over the whole text, the dot matching line ends too."""
+    """Match RE2 against the whole text; the dot matches line ends too."""
     return exp.func("regexp_full_match", sql, values.text(without_names(pattern)), exp.Literal.string("s"))
 
 
@@ -184,7 +186,7 @@ def full_match(sql: Sql, pattern: str) -> Sql:
 
 
 def _between_lists(op: BinaryOperator, left: Value, right: Value) -> Sql:
-    """Two lists, equal or not; lists are in no order."""
+    """Compile a test of equality or inequality of two lists; order does not matter."""
     one, other = (_canonical(part for part in value if part.is_list) for value in (left, right))
     if one is None or other is None or op not in (BinaryOperator.EQUAL, _UNEQUAL):
         return values.false()
@@ -192,7 +194,7 @@ def _between_lists(op: BinaryOperator, left: Value, right: Value) -> Sql:
 
 
 def _canonical(lists: Iterable[Alternative]) -> Sql | None:
-    """A list of the texts of items, which are equal where the items are."""
+    """Return a list of the texts of items, which are equal where the items are."""
     found: list[Sql] = []
     for part in lists:
         texts = values.each(part.sql.copy(), partial(_text, part.type), "i")

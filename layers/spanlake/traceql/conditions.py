@@ -1,4 +1,4 @@
-"""Comparisons of a field with literals: what columns, and statistics of blocks, can be asked directly."""
+"""Comparisons of a field with literals: the tests that columns and block statistics can answer directly."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ _MERGED_TYPES = (Type.STRING, Type.INT, Type.FLOAT, Type.BOOL)
 
 @dataclass(frozen=True)
 class Comparison:
-    """``field op value``, or several values of one type: any may hold for = and =~, all must for != and !~."""
+    """``field op value``, or several values of one type: any may match for = and =~, all must for != and !~."""
 
     field: Field
     op: BinaryOperator
@@ -39,7 +39,7 @@ class Comparison:
 
 
 def comparison(expression: FieldExpression) -> Comparison | None:
-    """The expression as one comparison of a field with literals, if it is one; ``a = 1 || a = 2`` is."""
+    """Return ``a = 1``, ``a = 1 || a = 2`` and the like as one comparison with literals; None for others."""
     if not isinstance(expression, Binary):
         return None
     if expression.op.is_logical:
@@ -65,7 +65,7 @@ def _merged(expression: Binary) -> Comparison | None:
 
 
 def conjuncts(expression: FieldExpression) -> Iterator[FieldExpression]:
-    """The parts of a condition that all must hold."""
+    """Yield the parts of a condition that all must hold."""
     if isinstance(expression, Binary) and expression.op is BinaryOperator.AND and comparison(expression) is None:
         yield from conjuncts(expression.left)
         yield from conjuncts(expression.right)

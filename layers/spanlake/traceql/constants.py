@@ -7,9 +7,9 @@ from spanlake.traceql.tree import BinaryOperator, ScalarExpression, ScalarOperat
 
 
 def fold(node: ScalarExpression) -> Static | None:
-    """The one number that ``1 / 2`` or ``-(3.5 * 4)`` is; None where there is none.
+    """Compute the number that ``1 / 2`` or ``-(3.5 * 4)`` stands for; None for any other expression.
 
-    Whole numbers stay whole: ``1 / 2`` is 0, ``1.0 / 2`` is 0.5.
+    Integers stay integers: ``1 / 2`` is 0, ``1.0 / 2`` is 0.5.
     """
     if isinstance(node, Static):
         return node if node.type in (Type.INT, Type.FLOAT) else None

@@ -1,4 +1,4 @@
-"""Durations as text: every spelling Tempo reads, and the one it writes (that of Go)."""
+"""Durations as text: every form that Tempo reads, and the form that it writes (Go's)."""
 
 import re
 
@@ -16,7 +16,7 @@ _GO_PART = re.compile(r"([0-9]{0,20})(?:\.([0-9]{0,40}))?(ns|us|µs|ms|s|m|h)")
 
 
 def parse_duration(text: str) -> int | None:
-    """Nanoseconds of ``1h30m``, ``1.5ms``, ``2d``; None of anything else, and of what does not fit 64 bits."""
+    """Parse ``1h30m``, ``1.5ms``, ``2d`` to nanoseconds; None for any other text, and for values beyond 64 bits."""
     nanoseconds = _parse_prometheus(text)
     if nanoseconds is None:
         nanoseconds = _parse_go(text)
@@ -24,7 +24,7 @@ def parse_duration(text: str) -> int | None:
 
 
 def format_duration(nanoseconds: int) -> str:
-    """A duration the way Go writes it: ``1h0m0s``, ``1.5s``, ``250ms``, ``0s``."""
+    """Format a duration as Go does: ``1h0m0s``, ``1.5s``, ``250ms``, ``0s``."""
     sign, rest = ("-", -nanoseconds) if nanoseconds < 0 else ("", nanoseconds)
     if rest == 0:
         return "0s"

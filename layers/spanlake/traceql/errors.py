@@ -1,13 +1,13 @@
-"""What can be wrong with a TraceQL query, and where."""
+"""Errors of TraceQL queries, with their position."""
 
 _LONGEST = 400
 
 
 class TraceQLError(ValueError):
-    """A query that cannot be answered, with the place in its text that is to blame.
+    """A query that cannot be answered, with the position of the error in its text.
 
     ``line`` and ``column`` count from 1, columns in characters. ``str()`` is one line, fit for an HTTP answer;
-    ``pretty()`` adds the source line with a caret under the place.
+    ``pretty()`` adds the source line with a caret under the position.
     """
 
     def __init__(self, message: str, text: str = "", at: int = 0) -> None:
@@ -22,7 +22,7 @@ class TraceQLError(ValueError):
         return f"line {self.line}, column {self.column}: {self.message}"
 
     def pretty(self) -> str:
-        """The error, the line of the query it is in, and a caret under the column."""
+        """Return the error, the line of the query with the error, and a caret under the column."""
         source = self.text.split("\n")[self.line - 1]
         lead = "".join("\t" if char == "\t" else " " for char in source[: self.column - 1])
         return f"{self}\n{source}\n{lead}^"
@@ -33,8 +33,8 @@ class ParseError(TraceQLError):
 
 
 class TypeMismatch(TraceQLError):  # noqa: N818
-    """The text is TraceQL, but an operator or a function is given a value it cannot work on."""
+    """The text is TraceQL, but an operator or a function has an operand of the wrong type."""
 
 
 class Unsupported(TraceQLError):  # noqa: N818
-    """The query is sound, but the dialect does not answer it."""
+    """The query is valid, but this implementation does not support it."""

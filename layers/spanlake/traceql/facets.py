@@ -1,8 +1,8 @@
 """Facets of compare(): the attributes and intrinsics whose values it counts.
 
-Those are the attributes of span, resource and instrumentation scope and the intrinsics below, besides some that take
-the trace's other spans to know (``query.relatives``). Ids, times and durations are left out because hardly two spans
-share them, events and links because a span has several.
+These are the attributes of span, resource and instrumentation scope and the intrinsics below, besides those that depend
+on other spans of the trace (``query.relatives``). Ids, times and durations are left out because hardly two spans share
+them, events and links because a span has several.
 """
 
 from collections.abc import Callable, Iterator
@@ -38,12 +38,12 @@ INTRINSICS = {
     Intrinsic.INSTRUMENTATION_NAME: Level.RESOURCE,
     Intrinsic.INSTRUMENTATION_VERSION: Level.RESOURCE,
 }
-EVERYWHERE = print_field(IntrinsicField(Intrinsic.NAME))  # a facet that no span lacks
+EVERYWHERE = print_field(IntrinsicField(Intrinsic.NAME))  # a facet that every span has
 
 
 @dataclass(frozen=True)
 class Facet:
-    """An attribute as far as its values are of one type; ``read`` gives them, NULL where there is none."""
+    """An attribute's values of one type; ``read`` returns them, NULL where there is none."""
 
     name: str
     type: Type | None
@@ -53,7 +53,7 @@ class Facet:
 
 
 def facets(known: Known) -> list[Facet]:
-    """All facets of spans of which this is known."""
+    """List the facets of spans with these attributes."""
     keys = sorted({*known.columns, *known.rest})
     found = [_of_intrinsic(intrinsic, level) for intrinsic, level in INTRINSICS.items()]
     for scope, key in keys:

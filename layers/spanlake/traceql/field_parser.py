@@ -1,4 +1,4 @@
-"""Field expressions: what stands between braces, and in by() and aggregates."""
+"""Parser of field expressions: the content of braces, of by() and of aggregates."""
 
 from dataclasses import dataclass, replace
 from typing import NoReturn
@@ -26,12 +26,12 @@ _OPERATORS = frozenset(BinaryOperator)
 
 
 def parse_expression(cursor: Cursor) -> FieldExpression:
-    """A field expression."""
+    """Parse a field expression."""
     return _valued(cursor, climb(cursor, _FieldGrammar()))
 
 
 def parse_spanset_filter(cursor: Cursor) -> SpansetFilter:
-    """``{ … }``, where nothing between the braces means true."""
+    """Parse ``{ … }``; empty braces mean true."""
     start = cursor.expect("{").at
     if close := cursor.accept("}"):
         return SpansetFilter(Static(Type.BOOL, value=True, at=close.at), at=start)
@@ -43,7 +43,7 @@ def parse_spanset_filter(cursor: Cursor) -> SpansetFilter:
 
 
 def parse_field(cursor: Cursor) -> Field:
-    """An attribute or an intrinsic, nothing around it."""
+    """Parse an attribute or an intrinsic on its own."""
     if token := cursor.accept_kind(TokenKind.FIELD):
         assert isinstance(token.node, Attribute | IntrinsicField)
         return token.node
@@ -53,7 +53,7 @@ def parse_field(cursor: Cursor) -> Field:
 
 
 def parse_fields(cursor: Cursor) -> tuple[Field, ...]:
-    """Fields between parentheses with commas between them, one at least."""
+    """Parse fields in parentheses, separated by commas, at least one."""
     cursor.expect("(")
     fields = [parse_field(cursor)]
     while cursor.accept(","):
@@ -63,7 +63,7 @@ def parse_fields(cursor: Cursor) -> tuple[Field, ...]:
 
 
 def negate(static: Static, at: int) -> Static:
-    """A number literal with a minus before it. minInt has no opposite in 64 bits and stays, as in Go."""
+    """Negate a number literal. The smallest 64-bit integer has no opposite and stays, as in Go."""
     assert isinstance(static.value, int | float)
     return replace(static, value=static.value if static.value == MIN_INT else -static.value, at=at)
 
@@ -74,7 +74,7 @@ def is_number(node: object) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Nil:
-    """The word nil, which has no meaning but beside = and !=."""
+    """The word nil, which is valid only beside = and !=."""
 
     at: int
 

@@ -1,7 +1,7 @@
 """Resolves the fields of TraceQL to SQL over the relation that ``relation`` builds.
 
-Aliases: ``s`` is the span, ``p`` its parent span, ``t`` its trace's totals, ``c`` the count of its children, ``n`` its
-place in the trace's tree. Asking for a field notes what it needs, so that the relation brings just that.
+Aliases: ``s`` is the span, ``p`` its parent span, ``t`` the totals of its trace, ``c`` the number of its children,
+``n`` its nested set numbers. Each field that is compiled notes its needs, so that the relation joins no more.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -43,11 +43,11 @@ _ELEMENT_MEMBERS = {Type.STRING: "string", Type.INT: "int", Type.FLOAT: "double"
 
 @dataclass
 class Needs:
-    """What of the relation a query touches; ``columns`` are of the span, ``parents`` of its parent."""
+    """The parts of the relation that a query reads; ``columns`` are the span's, ``parents`` its parent's."""
 
     columns: set[str] = field(default_factory=set)
     parents: set[str] = field(default_factory=set)
-    traces: bool = False  # spans of one trace are judged together
+    traces: bool = False  # spans of a trace are evaluated together
     trace: bool = False
     children: bool = False
     tree: bool = False
@@ -55,15 +55,15 @@ class Needs:
 
     @property
     def whole_traces(self) -> bool:
-        """Whether a span can be judged only with the other spans of its trace at hand."""
+        """True where a span can be evaluated only together with the other spans of its trace."""
         return self.traces or bool(self.parents) or self.trace or self.children or self.tree
 
 
 @dataclass
 class Fields:
-    """Field to SQL, given what is known of the blocks. Collects in ``needs`` what was asked for.
+    """A compiler of fields to SQL, given the attributes of the blocks. It collects the fields' needs in ``needs``.
 
-    ``elements`` are the event and the link that a span is judged by, None for a span that has none.
+    ``elements`` are the event and the link that are evaluated, None for a span that has none.
     """
 
     known: Known
@@ -71,16 +71,16 @@ class Fields:
     elements: Mapping[AttributeScope, Sql | None] = field(default_factory=dict)
 
     def column(self, name: str, *, parent: bool = False) -> Sql:
-        """A physical column of the span, or of its parent."""
+        """Return a physical column of the span, or of its parent."""
         (self.needs.parents if parent else self.needs.columns).add(name)
         return exp.column(name, table=PARENT if parent else SPAN)
 
     def bound(self, scope: AttributeScope, element: Sql | None) -> "Fields":
-        """The same relation, judged by an event or a link."""
+        """Return the fields of the relation with an event or a link bound."""
         return replace(self, elements={**self.elements, scope: element})
 
     def value(self, wanted: Field) -> Value:
-        """The value of a field, to compare and to compute with."""
+        """Compile the value of a field for comparisons and arithmetic."""
         if element_scope(wanted):
             return self._in_element(wanted)
         if isinstance(wanted, IntrinsicField):
@@ -90,7 +90,7 @@ class Fields:
         return self._in_scopes(wanted, self.scoped)
 
     def whole(self, wanted: Field) -> Value:
-        """The value of a field, to show and to group by: a list is one value."""
+        """Compile the value of a field for results and grouping, where a list is one value."""
         if element_scope(wanted):
             json = self.nested(wanted)
             found = tuple(part for part in self._in_element(wanted) if not part.is_list)
@@ -100,7 +100,7 @@ class Fields:
         return self._in_scopes(wanted, self._whole_of_scope)
 
     def exists(self, wanted: Field) -> Sql:
-        """True where a field has a value."""
+        """Compile a test that is true where a field has a value."""
         scope = element_scope(wanted)
         if isinstance(wanted, Attribute) and scope:
             element = self.elements[scope]
@@ -114,7 +114,7 @@ class Fields:
     # attributes of span, resource and instrumentation scope
 
     def _in_scopes(self, wanted: Attribute, read: Callable[[Scope, Attribute], Value]) -> Value:
-        """The value in the first of a field's scopes that has one."""
+        """Return the value in the first of a field's scopes that has one."""
         inner, *outer = SCOPES[wanted.scope]
         value = read(inner, wanted)
         for scope in outer:
@@ -122,7 +122,7 @@ class Fields:
         return value
 
     def scoped(self, scope: Scope, wanted: Attribute) -> Value:
-        """The value of an attribute in one scope."""
+        """Return the value of an attribute in one scope."""
         by_type: dict[tuple[Type | None, bool], Sql] = dict(self._columns(scope, wanted))
         if (scope, wanted.key) in self.known.rest:
             self._add_rest(by_type, self._rest_value(scope, wanted))
@@ -143,7 +143,7 @@ class Fields:
             yield values.OF_COLUMN[column.type], self.column(column.name, parent=wanted.parent)
 
     def scope_has(self, scope: Scope, wanted: Attribute) -> Sql:
-        """True where an attribute has a value in one scope, of whatever type."""
+        """Compile a test that is true where an attribute has a value of any type in one scope."""
         tests = [values.not_null(sql) for _, sql in self._columns(scope, wanted)]
         if (scope, wanted.key) in self.known.rest:
             tests.append(values.json_present(self._rest_value(scope, wanted)))
@@ -164,7 +164,7 @@ class Fields:
 
     @staticmethod
     def _shadowed(inner: Value, is_inner: Sql, outer: Value) -> Value:
-        """A span's attribute hides its resource's of the same name, whatever their types."""
+        """Combine values so that a span's attribute hides its resource's with the same name, whatever their types."""
         if is_inner == exp.false():
             return outer
         hidden = (Alternative(a.type, values.case(values.denied(is_inner.copy()), a.sql), a.is_list) for a in outer)
@@ -177,7 +177,7 @@ class Fields:
     # events and links
 
     def elements_of(self, scope: AttributeScope) -> Sql:
-        """The span's list of events or links, NULL where there are none."""
+        """Return the span's list of events or links, NULL where there are none."""
         return self.column(ELEMENTS[scope])
 
     def _in_element(self, wanted: Field) -> Value:
@@ -200,7 +200,7 @@ class Fields:
         return Alternative(Type.STRING, hexadecimal(values.member(element, name)))
 
     def _element_attribute(self, wanted: Attribute, element: Sql) -> Value:
-        """The value of an attribute of an event or link; a list comes as the lists of its items by type."""
+        """Return the value of an attribute of an event or link; a list is split into lists of its items by type."""
         attribute = _entry(wanted, element)
         members = [
             Alternative(type_, values.member(attribute.copy(), name)) for type_, name in _ELEMENT_MEMBERS.items()
@@ -212,7 +212,7 @@ class Fields:
         return (*members, *lists, Alternative(None, values.json_list(json), is_list=True))
 
     def nested(self, wanted: Field) -> Sql | None:
-        """OTLP JSON of a list, a map or bytes of an attribute of an event or link, if there are any."""
+        """Return OTLP JSON of a list, a map or bytes of an attribute of an event or link; None if no span has any."""
         scope = element_scope(wanted)
         if not isinstance(wanted, Attribute) or scope is None or not self._has_nested(wanted):
             return None
@@ -267,14 +267,14 @@ class Fields:
         return values.not_null(self.column("span_id", parent=True))
 
     def _of_existing(self, sql: Sql, wanted: IntrinsicField) -> Sql:
-        """A value that a default stands in for; a parent span that is not there has none."""
+        """Return a value that has a default; it is NULL where the parent span is absent."""
         if not wanted.parent:
             return sql
         return values.case(self._has_parent(), sql)
 
 
 def element_scope(wanted: Field) -> AttributeScope | None:
-    """The scope of a field that is an event's or a link's of the span; None of any other field."""
+    """Return the scope of a field of events or links; None for any other field."""
     if wanted.parent:
         return None
     if isinstance(wanted, Attribute):
@@ -288,7 +288,7 @@ def _entry(wanted: Attribute, element: Sql) -> Sql:
 
 
 def hexadecimal(sql: Sql) -> Sql:
-    """An id as lower-case hex digits."""
+    """Format an id as lower-case hex digits."""
     return exp.func("lower", exp.func("hex", sql))
 
 

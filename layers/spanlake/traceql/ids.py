@@ -1,4 +1,4 @@
-"""Spells the ids that a query compares with in one way: lower-case hex digits, as many as the id has."""
+"""Normalizes the ids in a query's comparisons to lower-case hex digits of the id's full length."""
 
 from dataclasses import fields, replace
 from typing import Any, Final, TypeVar
@@ -19,7 +19,7 @@ NodeT = TypeVar("NodeT", bound=Node)
 
 
 def with_plain_ids(node: NodeT) -> NodeT:
-    """The same tree, with each id that is compared for equality in its plain spelling; other text stays as it is."""
+    """Return the tree with ids that are compared for equality in normalized form; any other text stays unchanged."""
     return _plain(node)  # type: ignore[no-any-return]
 
 
@@ -35,7 +35,7 @@ def _plain(node: Any) -> Any:
 
 
 def _rebuilt(node: Any) -> Any:
-    """The node, or a copy of it where an id below it is spelled anew."""
+    """Return the node, or a copy if an id below it was normalized."""
     old = {one.name: getattr(node, one.name) for one in fields(node)}
     changed = {name: new for name, value in old.items() if (new := _plain(value)) is not value}
     return replace(node, **changed) if changed else node

@@ -1,4 +1,4 @@
-"""What a query may assume of the spans it runs over: which attributes have a column, and which lie in rest lists."""
+"""The attributes of the spans that a query runs over: those with a column, and those in rest lists."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -10,11 +10,11 @@ from spanlake.traceql.tree import AttributeScope
 
 @dataclass(frozen=True)
 class Known:
-    """The attributes of some blocks.
+    """The attributes of a set of blocks.
 
-    ``columns`` lists the typed columns of each (scope, key). ``rest`` holds the (scope, key) pairs whose value, in
-    some span, travels as OTLP JSON in the scope's rest list. A field that is in neither is nil in every span.
-    ``nested`` holds the (scope, key) pairs of events and links whose value, in some span, is a list, a map or bytes.
+    ``columns`` lists the typed columns of each (scope, key). ``rest`` holds the (scope, key) pairs whose value in some
+    span is OTLP JSON in the scope's rest list. A field in neither is nil in every span. ``nested`` holds the (scope,
+    key) pairs of events and links whose value in some span is a list, a map or bytes.
     """
 
     columns: dict[tuple[Scope, str], tuple[AttributeColumn, ...]] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The conditions of a query that is still being typed, for the suggestion of tags and their values."""
+"""Parser of queries that are still being typed, for suggestions of tags and their values."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial, reduce
@@ -33,10 +33,10 @@ _CONNECTORS: Final = ("&&", "||")
 
 
 def filters(text: str) -> SpansetFilter | None:
-    """What a possibly broken query already says of the spans it wants; None if that is nothing.
+    """Return the conditions of a possibly incomplete query as a filter; None if it has none.
 
     A condition without its value counts as true, missing brackets are closed, and conditions whose types do not fit are
-    left out. What still does not parse, and what is more than one spanset, filters nothing.
+    left out. A query that still does not parse, or that has more than one spanset, gives None.
     """
     try:
         query, is_finished = _parse(text)
@@ -50,7 +50,7 @@ def filters(text: str) -> SpansetFilter | None:
 
 
 def _sound(condition: FieldExpression) -> SpansetFilter | None:
-    """The filter of a condition, or of those of its parts whose types fit."""
+    """Return the filter of a condition, or of those of its parts whose types fit."""
     if _is_sound(condition):
         return SpansetFilter(condition)
     parts = [part for part in conjuncts(condition) if _is_sound(part)]
@@ -66,7 +66,7 @@ def _is_sound(condition: FieldExpression) -> bool:
 
 
 def _parse(text: str) -> tuple[Query, bool]:
-    """The query, and whether it is finished."""
+    """Parse a query; also returns True if it is complete."""
     try:
         return parse(text), True
     except ParseError:
@@ -136,7 +136,7 @@ def _missing(tokens: Sequence[Token], at: int) -> Iterator[Token]:
 
 
 def _usable(node: FieldExpression) -> FieldExpression | None:
-    """The condition without what counts as true: constants, and fields that nothing is said of yet."""
+    """Return the condition without the parts that count as true: constants, and fields without a comparison."""
     if isinstance(node, Attribute | IntrinsicField | Static):
         return None
     if not isinstance(node, Binary) or not node.op.is_logical:

@@ -1,4 +1,4 @@
-"""Text to tokens."""
+"""Converts text to tokens."""
 
 import re
 from collections.abc import Iterator
@@ -32,9 +32,9 @@ _MAX_DIGITS = 400
 
 
 def lex(text: str) -> Iterator[Token]:
-    """The tokens of a query, one by one, ending with one of kind END.
+    """Yield the tokens of a query, ending with a token of kind END.
 
-    Raises ParseError where the text stops making sense, after the tokens before that place.
+    Raises ParseError at invalid text, after the tokens before it.
     """
     return _Lexer(text).tokens()
 
@@ -100,7 +100,7 @@ class _Lexer:
     def _duration(self, spelling: str) -> Static:
         nanoseconds = parse_duration(spelling) if len(spelling) <= _MAX_DIGITS else None
         if nanoseconds is None:
-            self._fail(f"`{spelling[:40]}` is no number and no duration: units are ns, us, ms, s, m, h, d, w, y")
+            self._fail(f"`{spelling[:40]}` is neither a number nor a duration: units are ns, us, ms, s, m, h, d, w, y")
         return Static(Type.DURATION, nanoseconds, at=self._at)
 
     def _plain_number(self, spelling: str) -> Static:
@@ -134,7 +134,7 @@ class _Lexer:
         name = f"{scope}:{word.group() if word else ''}"
         if word is None or name not in INTRINSICS:
             known = ", ".join(sorted(key for key in INTRINSICS if key.startswith(f"{scope}:")))
-            return self._fail(f"`{name}` is no intrinsic: expected one of {known}")
+            return self._fail(f"`{name}` is not an intrinsic: expected one of {known}")
         return self._token(TokenKind.FIELD, word.end(), IntrinsicField(INTRINSICS[name], at=self._at))
 
     def _scoped_attribute(self, word: str, start: int) -> Token:

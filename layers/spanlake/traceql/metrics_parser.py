@@ -1,4 +1,4 @@
-"""Metrics: the function that turns spans into time series, and what may follow it."""
+"""Parser of metrics: the function that turns spans into time series, and the stages after it."""
 
 from dataclasses import replace
 from typing import Final, TypeAlias
@@ -34,7 +34,7 @@ _SECOND_NS: Final = 10**9
 
 
 def parse_metrics_aggregate(cursor: Cursor) -> MetricsAggregate | Compare:
-    """A metrics function with its arguments and its grouping."""
+    """Parse a metrics function with its arguments and its grouping."""
     name = cursor.advance()
     if name.text == "compare":
         return _compare(cursor, name)
@@ -48,7 +48,7 @@ def parse_metrics_aggregate(cursor: Cursor) -> MetricsAggregate | Compare:
 
 
 def parse_second_stages(cursor: Cursor, series: Series) -> Series:
-    """Rankings and filters after a metrics expression: each works on what the one before left."""
+    """Parse rankings and filters after a metrics expression; each works on the result of the stage before."""
     while True:
         if cursor.accept("|"):
             series = _rank(cursor, series)
@@ -61,7 +61,7 @@ def parse_second_stages(cursor: Cursor, series: Series) -> Series:
 def combine_series(
     cursor: Cursor, operator: Token, left: Series | ScalarExpression, right: Series | ScalarExpression
 ) -> MetricsOperation:
-    """Arithmetic of which at least one side is time series."""
+    """Parse arithmetic with time series on at least one side."""
     if operator.text not in _ARITHMETIC:
         cursor.fail(f"`{operator.text}` cannot be used with metrics: expected one of + - * /", operator.at)
     op = BinaryOperator(operator.text)

@@ -1,4 +1,4 @@
-"""Text to syntax tree."""
+"""Parses text to a syntax tree."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -27,10 +27,10 @@ MAX_DEPTH: Final = 128
 
 
 def parse(text: str) -> Query:
-    """The tree of a query, its types not checked yet.
+    """Parse a query to a tree; types are not validated.
 
-    Raises ParseError, with the place in the text, for anything that is not TraceQL, for more than 128 KiB of it,
-    and for expressions nested so deep that working on them could exhaust the stack.
+    Raises ParseError, with the position, for text that is not TraceQL, for more than 128 KiB of it, and for expressions
+    nested so deep that they could exhaust the stack.
     """
     if len(text) > MAX_LENGTH:
         raise ParseError(f"the query is longer than {MAX_LENGTH} characters", text, MAX_LENGTH)
@@ -38,7 +38,7 @@ def parse(text: str) -> Query:
 
 
 def parse_tokens(tokens: Iterable[Token], text: str) -> Query:
-    """The tree of a query whose tokens are at hand; ``text`` serves errors only."""
+    """Parse tokens to a tree; ``text`` is used for errors only."""
     cursor = Cursor(tokens, text)
     body = _body(cursor)
     hints = _hints(cursor)
@@ -51,7 +51,7 @@ def parse_tokens(tokens: Iterable[Token], text: str) -> Query:
 
 
 def parse_identifier(text: str) -> Field:
-    """The field that a tag's name stands for: ``resource.service.name``, ``.foo``, ``duration``. Raises ParseError."""
+    """Parse the name of a tag: ``resource.service.name``, ``.foo``, ``duration``. Raises ParseError."""
     cursor = Cursor(lex(text), text)
     field = parse_field(cursor)
     if cursor.current.kind is not TokenKind.END:
@@ -62,7 +62,7 @@ def parse_identifier(text: str) -> Field:
 def _body(cursor: Cursor) -> Pipeline | MetricsExpression:
     node = parse_pipeline(cursor)
     if isinstance(node, ScalarExpression):
-        cursor.fail_expecting("a comparison such as `> 1`, for a number alone selects nothing")
+        cursor.fail_expecting("a comparison such as `> 1`, as a number alone selects nothing")
     if isinstance(node, Pipeline) and len(node.stages) == 1 and isinstance(only := node.stages[0], Pipeline):
         return only
     return node
@@ -88,7 +88,7 @@ def _hint(cursor: Cursor) -> Hint:
 
 
 def _hint_value(cursor: Cursor) -> Static:
-    """A literal, or a word such as ``duration``, which is a string here."""
+    """Parse a literal, or a word such as ``duration``, which is a string here."""
     if cursor.current.kind is TokenKind.NAME or isinstance(cursor.current.node, IntrinsicField):
         word = cursor.advance()
         return Static(Type.STRING, word.text, at=word.at)

@@ -1,9 +1,10 @@
-"""Regular expressions of a query: whether they compile, and the form in which DuckDB takes them."""
+"""Regular expressions of a query: their validation, and the form that DuckDB takes."""
 
 import re
 from collections.abc import Iterator
 
-# The parts of a pattern: a quotation, an escaped sign, a class with the classes in it, a group's name, any other sign.
+# Parts of a pattern: a quotation, an escaped character, a class with the classes in it, a group's name, any other
+# character.
 _PARTS = re.compile(
     r"\\Q.*?(?:\\E|$)|\\.|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|\(\?P?<(?![=!])\w+>|.",
     re.DOTALL,
@@ -13,7 +14,7 @@ _ANY_BYTE = r"\C"
 
 
 def problem_of(pattern: str) -> str | None:
-    """Returns the fault of a regular expression for RE2; None for a valid one."""
+    """Return RE2's error for a regular expression; None for a valid one."""
     import re2  # type: ignore[import-untyped]
 
     if _ANY_BYTE in _parts(pattern):
@@ -29,7 +30,7 @@ def problem_of(pattern: str) -> str | None:
 
 
 def without_names(pattern: str) -> str:
-    """A pattern that matches the same and has no names of groups, which DuckDB does not take."""
+    """Return an equivalent pattern without names of groups, which DuckDB does not take."""
     return "".join("(" if part.startswith(("(?P<", "(?<")) else part for part in _parts(pattern))
 
 

@@ -1,9 +1,9 @@
-"""A checked pipeline as SQL: which spans match, in which span sets, and what is shown of them.
+"""Compiles a validated pipeline to SQL: matching spans, their span sets, and the attributes of results.
 
-The query is a chain of tables. The first, ``level0``, has one row a span, with everything that later stages need of it
-as columns: whether it meets each filter, the values to group by and to aggregate. Every spanset operator and every
-stage then adds columns, or drops rows, by window functions over the spans of a trace, or of a span set: the rows of a
-trace with equal group values. A span that is in several groups, by its events, has a row in each.
+The query is a chain of tables. The first, ``level0``, has a row for each span, with everything that later stages need
+as columns: the result of each filter, the values to group by and to aggregate. Every spanset operator and every stage
+then adds columns, or drops rows, by window functions over the spans of a trace, or of a span set: the rows of a trace
+with equal group values. A span that is in several groups, by its events, has a row in each.
 """
 
 from collections.abc import Iterator, Sequence
@@ -47,14 +47,14 @@ from spanlake.traceql.tree import (
 )
 from spanlake.traceql.values import Alternative, Sql, Value
 
-# Levels that DuckDB may write into one another. A level that is read twice doubles what is planned, so that a chain of
-# forty would never end; each that is held back costs a copy of the rows.
+# Levels that DuckDB may inline. A level that is read twice doubles the plan, so that planning a chain of forty would
+# never end; each level that is materialized costs a copy of the rows.
 _INLINED = 6
 
 
 @dataclass(frozen=True)
 class SetAttribute:
-    """What a result shows of a span set: its key, and the columns that may hold its value, each of one type."""
+    """A span set's attribute in results: its key, and the columns that may hold its value, each of one type."""
 
     key: str
     columns: Value
@@ -65,8 +65,8 @@ class SetAttribute:
 class Selection:
     """The matching spans, as SQL over the table ``spans``.
 
-    Where structure matters there are two queries: the columns of the ``steps`` are added to the answer of ``base``,
-    which as the table BASE is what ``query`` reads in place of ``spans``. ``is_numbered`` says that PLACED is needed.
+    A structural query has two parts: the columns of ``steps`` are added to the result of ``base``, which ``query`` then
+    reads as the table BASE in place of ``spans``. ``is_numbered`` is True if PLACED is needed.
     """
 
     query: exp.Select
@@ -84,19 +84,19 @@ class SearchPlan:
 
     @classmethod
     def of(cls, query: Query) -> "SearchPlan":
-        """Plan a checked search; raises Unsupported for a metrics query."""
+        """Plan a validated search; raises Unsupported for a metrics query."""
         if not isinstance(query.body, Pipeline):
             raise Unsupported("a search finds spans, not time series: ask the metrics endpoints", query.text, 0)
         return cls(query.body, query)
 
     @property
     def single_filter(self) -> FieldExpression | None:
-        """The condition of a pipeline that is just one spanset filter; each span can then be judged alone."""
+        """The condition of a pipeline with just one spanset filter; each span can then be evaluated alone."""
         stages = self.pipeline.stages
         return stages[0].condition if len(stages) == 1 and isinstance(stages[0], SpansetFilter) else None
 
     def select(self, fields: Fields, columns: list[exp.Expr], where: Sql | None = None) -> Selection:
-        """``SELECT columns`` of the matching spans, each once and each column named by its alias.
+        """Compile ``SELECT columns`` of the matching spans, each once and each column named by its alias.
 
         ``where`` is a further test of a matching span.
         """
@@ -107,8 +107,9 @@ class SearchPlan:
         return _Chain(self, fields).build(columns, where)
 
     def select_sets(self, fields: Fields, columns: list[exp.Expr]) -> tuple[Selection, list[SetAttribute]]:
-        """``SELECT columns, set attributes`` of the matching spans, each once in every set; and what is shown of sets,
-        in the order of the stages."""
+        """Compile ``SELECT columns, set attributes`` of the matching spans, each once in every set; also returns the
+        attributes of sets, in the order of the stages.
+        """
         if self.single_filter is not None:
             return self.select(fields, columns), []
         chain = _Chain(self, fields, by_set=True)
@@ -116,27 +117,27 @@ class SearchPlan:
         return selection, list(chain.shown_of_sets.values())
 
     def shown(self, fields: Fields) -> list[Shown]:
-        """What a result shows of a matching span."""
+        """List the attributes of a matching span in results."""
         return shown(fields, shown_fields(self.pipeline))
 
 
 @dataclass
 class _Chain:
-    """The tables of one query, as they are built."""
+    """The tables of one query while it is compiled."""
 
     plan: SearchPlan
     fields: Fields
-    by_set: bool = False  # a span of several sets is told of each
+    by_set: bool = False  # a span of several sets is returned for each
     columns: list[exp.Expr] = field(default_factory=list)  # of level0
     tables: list[tuple[str, exp.Query]] = field(default_factory=list)  # the levels after it
     steps: list[Structural] = field(default_factory=list)  # further columns of level0
     level: int = 0
     shown_of_sets: dict[str, SetAttribute] = field(default_factory=dict)
-    groups: list[str] = field(default_factory=list)  # columns that tell the sets of a trace apart
-    pipelines: list[str] = field(default_factory=list)  # spans of the pipelines that the current stage counts over
+    groups: list[str] = field(default_factory=list)  # columns that identify the sets of a trace
+    pipelines: list[str] = field(default_factory=list)  # spans of the pipelines that the current stage aggregates
     aggregates: dict[tuple[str, str | None], "Figure"] = field(default_factory=dict)  # of the current stage
     figures: dict[str, "Figure"] = field(default_factory=dict)  # of the last stage that compared numbers
-    row: str | None = None  # a column that tells spans apart, once one may have several rows
+    row: str | None = None  # a column that identifies spans, once a span may have several rows
     names: int = 0
     is_narrowed: bool = False  # the current level lacks rows of level0
 
@@ -144,7 +145,7 @@ class _Chain:
         self.fields.needs.traces = True
         trace = self.fields.column(TRACE)
         if self.is_structural and TRACE not in {column.alias_or_name for column in columns}:
-            trace = exp.func("hash", trace)  # what is not shown need only tell traces apart
+            trace = exp.func("hash", trace)  # not part of the results: it need only distinguish traces
         self.columns += [column for column in columns if column.alias_or_name != TRACE]
         if self.is_structural:
             self.columns += base_columns(self.fields)
@@ -164,7 +165,7 @@ class _Chain:
         return Selection(self._on_base(self._query(outputs), base), is_numbered=self.fields.needs.tree)
 
     def _query(self, outputs: Sequence[exp.Expr]) -> exp.Select:
-        """A query of the last level, which takes BASE as given."""
+        """Return a query of the last level, which assumes that BASE is defined."""
         query = exp.select(*outputs).from_(exp.table_(self._table()), copy=False)
         for n, (name, table) in enumerate(self.tables, 1):
             query.with_(name, as_=table, materialized=n % _INLINED == 0 or None, copy=False)
@@ -172,7 +173,7 @@ class _Chain:
 
     @staticmethod
     def _on_base(query: exp.Select, base: exp.Select) -> exp.Select:
-        """The query with BASE defined in front of its other tables."""
+        """Define BASE in a query before its other tables."""
         inner = base.args.pop("with_", None) or exp.With(expressions=[])
         levels = query.args.pop("with_", None)
         query.set("with_", inner)
@@ -192,18 +193,18 @@ class _Chain:
         return f"{kind}_{self.names}"
 
     def _add(self, sql: Sql, kind: str = "b") -> str:
-        """A column of level0."""
+        """Add a column to level0."""
         name = self._name(kind)
         self.columns.append(exp.alias_(sql, name))
         return name
 
     def _derive(self, sql: Sql, kind: str = "b") -> str:
-        """A column of a next level."""
+        """Add a column in a new level."""
         (name,) = self._derive_all([sql], kind)
         return name
 
     def _derive_all(self, every: Sequence[Sql], kind: str) -> list[str]:
-        """Columns of a next level."""
+        """Add columns in a new level."""
         names = [self._name(kind) for _ in every]
         columns = [exp.alias_(sql, name, copy=False) for sql, name in zip(every, names, strict=True)]
         self._next(exp.select(exp.Star(), *columns).from_(exp.table_(self._table()), copy=False))
@@ -235,7 +236,7 @@ class _Chain:
     # span sets: a boolean column each
 
     def _spanset(self, node: SpansetExpression, within: str | None = None) -> str:
-        """The spans of a set, or of ``within`` in each set, that an expression finds."""
+        """Compile a spanset expression: its spans of a set, or of ``within`` in each set."""
         if isinstance(node, SpansetFilter):
             found = self._add(exp.func("coalesce", Predicates(self.fields).filter(node.condition), exp.false()))
             return found if within is None else self._derive(exp.and_(exp.column(within), exp.column(found)))
@@ -244,7 +245,7 @@ class _Chain:
         return self._nested(node, within)
 
     def _nested(self, node: Pipeline, within: str | None = None) -> str:
-        """The spans of a set that a pipeline in parentheses lets through."""
+        """Compile a pipeline in parentheses: the spans of a set that pass it."""
         first, *rest = node.stages
         if isinstance(first, SpansetFilter | SpansetOperation | Pipeline):
             column = self._spanset(first, within)
@@ -326,7 +327,7 @@ class _Chain:
         self.shown_of_sets[key] = SetAttribute(key, self._split(stage.expression), is_group=True)
 
     def _split(self, expression: FieldExpression) -> Value:
-        """The columns of a grouping, a row for each group that a span is in."""
+        """Compile a grouping to columns, with a row for each group of a span."""
         predicates = Predicates(self.fields)
         if not element_scopes(expression):
             parts = predicates.whole(expression)
@@ -351,7 +352,7 @@ class _Chain:
             self.row = self._add(exp.column(ARRIVAL, table=SPAN), "r")
 
     def _merge_rows(self, columns: Sequence[str]) -> list[str]:
-        """One row for each span of a set; columns hold where they held in one of its rows."""
+        """Merge the rows of each span of a set to one; a column holds where it holds in any of them."""
         if self.row is None:
             return list(columns)
         partition = [exp.column(name) for name in (self.row, *self.groups)]
@@ -374,7 +375,7 @@ class _Chain:
         self._keep(test)
 
     def _judged(self, stage: ScalarFilter, within: str | None) -> Sql:
-        """Compiles the test that a span's set passes, and that the span is of a pipeline that is compared, if any."""
+        """Compile the test that a span's set passes, and that the span belongs to a compared pipeline, if any."""
         with self._aggregates_of_its_own():
             test = exp.func("coalesce", self._compared(stage, within), exp.false())
             self.figures = {key: figure for (key, _), figure in self.aggregates.items()}
@@ -398,7 +399,7 @@ class _Chain:
         return compare_values(stage.op, left, right)
 
     def _scalar(self, node: ScalarExpression, within: str | None) -> Value:
-        """A number for each row: that of its span set, or of the spans of its set in ``within``."""
+        """Compile a number for each row: of its span set, or of the spans of its set in ``within``."""
         match node:
             case Static():
                 return (Alternative(node.type, values.literal(node)),)
@@ -440,14 +441,14 @@ class _Chain:
 
 @dataclass(frozen=True)
 class Figure:
-    """An aggregate as columns: to compare, and to show."""
+    """An aggregate as columns, for comparisons and for results."""
 
     value: Value
     shown: Value
 
 
 def distinct_structs(items: Sql, members: int) -> Sql:
-    """The different structs of a list, those without a value left out; one without a value where no other is left."""
+    """Return the distinct structs of a list without empty ones; a single empty one where there is no other."""
 
     def there(item: Sql) -> Sql:
         return values.any_of(values.not_null(values.member(item.copy(), f"v{n}")) for n in range(members))

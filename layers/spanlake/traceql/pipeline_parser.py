@@ -1,7 +1,7 @@
-"""Pipelines, and the expressions of spansets, scalars and time series that are their stages.
+"""Parser of pipelines, and of the expressions of spansets, scalars and time series that are their stages.
 
-A parenthesis does not tell which of the three it holds until it closes, so they share one grammar, and what an
-operator may stand between is asked of its operands.
+The kind of an expression in parentheses is known only when it closes. Therefore the three share one grammar, and the
+operands decide which operators are valid between them.
 """
 
 from dataclasses import replace
@@ -46,7 +46,7 @@ _SPANSET_OPERATORS: Final = frozenset(SpansetOperator)
 
 
 def parse_pipeline(cursor: Cursor) -> Pipeline | ScalarExpression | Series:
-    """Stages up to the end of the query, its hints or a closing parenthesis."""
+    """Parse stages up to the end of the query, its hints or a closing parenthesis."""
     start = cursor.current.at
     first = _first_stage(cursor)
     if isinstance(first, Series):
@@ -67,7 +67,7 @@ def parse_pipeline(cursor: Cursor) -> Pipeline | ScalarExpression | Series:
 
 
 def only_spanset(node: SpansetExpression) -> SpansetExpression:
-    """A spanset without the pipeline that parentheses made of it, where it is that pipeline's only stage."""
+    """Unwrap a spanset that is the only stage of a pipeline in parentheses."""
     if isinstance(node, Pipeline) and len(node.stages) == 1 and isinstance(inner := node.stages[0], SpansetExpression):
         return inner
     return node
@@ -130,7 +130,7 @@ class _PipelineGrammar:
         )
 
     def takes(self, left: Value, operator: str) -> bool:
-        # What follows metrics at this level are second stages, and take a number only.
+        # Operators after metrics at this level are second stages, and take a number only.
         return not (isinstance(left, Series) and operator in COMPARISONS)
 
     def combine(self, cursor: Cursor, operator: Token, left: Value, right: Value) -> Value:
@@ -157,7 +157,7 @@ def _without_double_parentheses(node: Pipeline | ScalarExpression | Series) -> V
 def _combine_spansets(node: SpansetOperation) -> SpansetOperation:
     left, right = only_spanset(node.left), only_spanset(node.right)
     if _is_pipelined(left) and not _is_pipelined(right):
-        # Parentheses around a spanset count beside a pipeline: Tempo combines pipelines with pipelines only.
+        # Parentheses around a spanset matter beside a pipeline: Tempo combines pipelines with pipelines only.
         right = node.right
     elif _is_pipelined(right) and not _is_pipelined(left):
         left = node.left

@@ -1,4 +1,4 @@
-"""Operators by how strongly they bind, the same table for every kind of expression as in Tempo's grammar."""
+"""Operator precedence, in one table for every kind of expression, as in Tempo's grammar."""
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -24,28 +24,28 @@ LEVELS: Final[Mapping[str, int]] = MappingProxyType(
     }
 )
 
-# A longer run of one logical operator becomes a balanced tree, as a thousand alternatives would be too deep a one.
+# A longer run of one logical operator becomes a balanced tree: with a thousand operators it would be too deep.
 MAX_RUN: Final = 32
-# Other operators in a row make a tree as deep as there are of them.
+# A run of other operators makes a tree as deep as the run is long.
 MAX_STEPS: Final = 100
 
 T = TypeVar("T")
 
 
 class Grammar(Protocol[T]):
-    """A kind of expression: its operands, and what its operators make of them."""
+    """A kind of expression: the parser of its operands, and the nodes of its operators."""
 
     def operand(self, cursor: Cursor, /) -> T: ...
 
     def takes(self, left: T, operator: str, /) -> bool:
-        """Whether an operator may follow a left side; if not, the expression ends before it."""
+        """Return True if an operator may follow a left side; otherwise the expression ends before it."""
         ...
 
     def combine(self, cursor: Cursor, operator: Token, left: T, right: T, /) -> T: ...
 
 
 def climb(cursor: Cursor, grammar: Grammar[T], level: int = LOGICAL) -> T:
-    """An expression of operators that bind at least as strongly as ``level``; `^` groups to the right, others left."""
+    """Parse operators that bind at least as strongly as ``level``; `^` groups to the right, all others to the left."""
     with cursor.nested():
         left, steps = grammar.operand(cursor), 0
         while _goes_on(cursor, grammar, left, level):
@@ -57,7 +57,7 @@ def climb(cursor: Cursor, grammar: Grammar[T], level: int = LOGICAL) -> T:
 
 
 def _run(cursor: Cursor, grammar: Grammar[T]) -> tuple[list[Token], list[T]]:
-    """An operator and its right side; of && and || as many as follow."""
+    """Parse an operator and its right side; for && and || all that follow."""
     first = cursor.current.text
     right_level = LEVELS[first] + (first != "^")
     operators, operands = [cursor.advance()], [climb(cursor, grammar, right_level)]

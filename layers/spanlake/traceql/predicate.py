@@ -1,7 +1,7 @@
-"""Field expressions to SQL: values of several possible types, and the truth of a filter.
+"""Compiles field expressions to SQL: values of several possible types, and the truth of a filter.
 
-A filter is logic over all fields of a span: a comparison is true or false, whatever is nil. An expression that reads
-events or links is judged by each of them, or once without any where a span has none.
+A filter is a logical expression over all fields of a span: a comparison is true or false, even where fields are nil. An
+expression that reads events or links is evaluated for each of them, or once without any where a span has none.
 """
 
 import re
@@ -55,19 +55,19 @@ Scopes = tuple[AttributeScope, ...]
 
 
 def element_scopes(expression: FieldExpression) -> Scopes:
-    """Of events and links those that an expression reads."""
+    """Return which of events and links an expression reads."""
     found = {element_scope(field) for field in span_fields(expression)}
     return tuple(scope for scope in _VARIABLES if scope in found)
 
 
 @dataclass(frozen=True)
 class Predicates:
-    """Compiles field expressions against the fields of one relation."""
+    """A compiler of field expressions over the fields of one relation."""
 
     fields: Fields
 
     def filter(self, expression: FieldExpression) -> Sql:
-        """The truth of a spanset filter; NULL counts as false."""
+        """Compile the truth of a spanset filter; NULL counts as false."""
         scopes = element_scopes(expression)
         if not scopes:
             return self.truth(expression)
@@ -78,7 +78,9 @@ class Predicates:
         return self._of_some(scopes, lambda bound: bound.truth(expression))
 
     def _conjunction(self, parts: list[FieldExpression]) -> Sql:
-        """Conditions on events must hold for one event; those that read no element need not be asked for each."""
+        """Compile a conjunction: conditions on events must hold for one event; those that read no element are tested
+        once.
+        """
         by_scopes: dict[Scopes, list[FieldExpression]] = {}
         for part in parts:
             by_scopes.setdefault(element_scopes(part), []).append(part)
@@ -94,7 +96,9 @@ class Predicates:
         return self._of_some(scopes, lambda bound: values.all_of(bound.truth(part) for part in parts))
 
     def _of_some(self, scopes: Scopes, test: Callable[["Predicates"], Sql]) -> Sql:
-        """True where a test holds for one of the events or links, or without any where there is none."""
+        """Compile a test that is true where it holds for one of the events or links, or without any where there is
+        none.
+        """
         if not scopes:
             return test(self)
         scope, others = scopes[0], scopes[1:]
@@ -109,7 +113,7 @@ class Predicates:
     # truth
 
     def truth(self, expression: FieldExpression) -> Sql:
-        """The truth of an expression for one event and one link; NULL counts as false."""
+        """Compile the truth of an expression for one event and one link; NULL counts as false."""
         found = comparison(expression)
         if found is not None:
             return self.compare(found)
@@ -127,13 +131,13 @@ class Predicates:
                 return self._boolean(expression)
 
     def _denial(self, operand: FieldExpression) -> Sql:
-        """The opposite; of a field that is nil there is none."""
+        """Compile a negation, which is nil where the field is nil."""
         if _may_be_nil(operand):
             return values.opposite(self._boolean(operand))
         return values.denied(self.truth(operand))
 
     def _boolean(self, expression: FieldExpression) -> Sql:
-        """The boolean that an expression is, NULL where it is nil or no boolean."""
+        """Compile a boolean, NULL where the expression is nil or not a boolean."""
         if isinstance(expression, Unary) and expression.op is UnaryOperator.NOT:
             return self._denial(expression.operand)
         found = [part.sql for part in self.value(expression) if part.type is Type.BOOL and not part.is_list]
@@ -163,7 +167,7 @@ class Predicates:
     # comparisons of fields with literals
 
     def compare(self, item: Comparison) -> Sql:
-        """True where a field's value meets a comparison."""
+        """Compile a comparison of a field's value."""
         if isinstance(item.field, IntrinsicField):
             special = self._id_comparison(item.field, item) or self._root_comparison(item)
             if special is not None:
@@ -177,7 +181,7 @@ class Predicates:
         return compare_literals(item.op, self.fields.value(item.field), item.statics)
 
     def _id_comparison(self, field: IntrinsicField, item: Comparison) -> Sql | None:
-        """Ids are compared whatever their leading zeros and case; as bytes where storage can skip what cannot match."""
+        """Compare ids without regard to leading zeros and case; as bytes where storage can then skip blocks."""
         if field.intrinsic not in _IDS or item.statics[0].type is not Type.STRING:
             return None
         if item.op.is_regex:
@@ -203,7 +207,7 @@ class Predicates:
         return values.denied(inside)  # a root's parent id, which is empty, is NULL in storage
 
     def _id_matches(self, field: IntrinsicField, item: Comparison) -> Sql:
-        """An expression matches an id with its leading zeros or without."""
+        """Match an id against a regular expression, with its leading zeros or without."""
         (value,) = self.fields.value(field) or (None,)
         if value is None:
             return values.false()
@@ -220,9 +224,9 @@ class Predicates:
         return values.all_of([values.not_null(value.sql.copy()), values.opposite(found)])
 
     def _root_comparison(self, item: Comparison) -> Sql | None:
-        """``nestedSetParent < 0`` and the like ask only for root spans: no tree has to be numbered for that.
+        """Compile ``nestedSetParent < 0`` and similar, which only select roots, without numbering the tree.
 
-        A root's nestedSetParent is -1, that of a span below no root 0, of any other at least 1.
+        nestedSetParent is -1 for a root, 0 for a span without a root, and at least 1 for any other span.
         """
         is_parent_number = item.field == IntrinsicField(Intrinsic.NESTED_SET_PARENT)
         if not is_parent_number or item.op not in values.COMPARISONS or item.statics[0].type is not Type.INT:
@@ -239,7 +243,7 @@ class Predicates:
     # values
 
     def value(self, expression: FieldExpression) -> Value:
-        """The value of an expression for one event and one link, by the types it can have."""
+        """Compile the value of an expression for one event and one link, by its possible types."""
         match expression:
             case Static():
                 return (Alternative(expression.type, values.literal(expression)),)
@@ -272,15 +276,15 @@ class Predicates:
         return Number.of(value)
 
     def whole(self, expression: FieldExpression) -> Value:
-        """The value of an expression to show and to group by, for one event and one link."""
+        """Compile the value of an expression for results and grouping, for one event and one link."""
         if isinstance(expression, Attribute | IntrinsicField):
             return self.fields.whole(expression)
         return self.value(expression)
 
     def structs(self, expression: FieldExpression) -> tuple[list[Type | None], Sql]:
-        """Compiles an expression for each of the events or links that it reads, or once without any.
+        """Compile an expression for each of the events or links that it reads, or once without any.
 
-        The types, and a list of structs with a member for each type.
+        Returns the types, and a list of structs with a member for each type.
         """
         bound = self
         for scope in element_scopes(expression):
@@ -295,7 +299,9 @@ class Predicates:
         return types, items
 
     def each(self, expression: FieldExpression, read: Callable[["Predicates"], list[Sql]]) -> list[Sql]:
-        """Lists of what is read of a span: for each of the events or links that an expression reads, else one item."""
+        """Compile lists of the values that ``read`` returns: for each event or link that the expression reads, else one
+        item.
+        """
         return self._listed(element_scopes(expression), read)
 
     def _listed(self, scopes: Scopes, read: Callable[["Predicates"], list[Sql]]) -> list[Sql]:
@@ -314,7 +320,7 @@ class Predicates:
 
 @dataclass(frozen=True)
 class _Item:
-    """The fields read of one event or link, as a list."""
+    """The fields that are read of one event or link, as a list."""
 
     predicates: Predicates
     scope: AttributeScope
@@ -348,7 +354,7 @@ def _is_id(expression: FieldExpression) -> bool:
 
 
 def _plain(part: Alternative) -> Alternative:
-    """A text as an id is compared: in lower case, without leading zeros."""
+    """Normalize a text for comparison with ids: lower case, without leading zeros."""
     if part.type is not Type.STRING or part.is_list:
         return part
     return replace(part, sql=exp.func("ltrim", exp.func("lower", part.sql.copy()), exp.Literal.string("0")))
@@ -359,7 +365,7 @@ def _without_zeros(text: str) -> str:
 
 
 def _id_bytes(text: str, size: int) -> str | None:
-    """An id as hex digits of its full length; None when the text is no such id, or that of no span."""
+    """Return an id as hex digits of its full length; None for other text, and for the id zero, which no span has."""
     found = parse_id(text, size)
     return found.hex().upper() if found is not None and any(found) else None
 

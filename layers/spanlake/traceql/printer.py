@@ -1,4 +1,4 @@
-"""Syntax tree to text, in one canonical form: that of Tempo, which names columns of its results with it."""
+"""Converts a syntax tree to text in Tempo's canonical form, in which it names columns of results."""
 
 from spanlake.traceql.durations import format_duration
 from spanlake.traceql.strings import quote
@@ -42,13 +42,13 @@ _EXACT = 2**53
 
 
 def print_query(query: Query) -> str:
-    """Text that parses to an equal tree."""
+    """Return text that parses to an equal tree."""
     body = _pipeline(query.body) if isinstance(query.body, Pipeline) else _metrics(query.body)
     return f"{body} with ({', '.join(map(_hint, query.hints))})" if query.hints else body
 
 
 def print_expression(node: FieldExpression) -> str:
-    """A field expression as it stands between braces: operands that are operations themselves in parentheses."""
+    """Print a field expression as it is written in braces; operands that are operations are in parentheses."""
     match node:
         case Static():
             return print_static(node)
@@ -63,7 +63,7 @@ def print_expression(node: FieldExpression) -> str:
 
 
 def print_field(field: Attribute | IntrinsicField) -> str:
-    """An attribute or intrinsic, the way Tempo labels time series with it."""
+    """Print an attribute or intrinsic as Tempo labels time series with it."""
     parent = "parent." if field.parent else ""
     if isinstance(field, IntrinsicField):
         return parent + field.intrinsic
@@ -72,12 +72,12 @@ def print_field(field: Attribute | IntrinsicField) -> str:
 
 
 def print_aggregate(node: Aggregate) -> str:
-    """``count()``, ``max(duration)``: the way Tempo names the result in a found spanset."""
+    """Print ``count()`` or ``max(duration)``, as Tempo names the result of a spanset."""
     return f"{node.function}({print_expression(node.operand) if node.operand else ''})"
 
 
 def print_static(node: Static) -> str:
-    """A literal."""
+    """Print a literal."""
     value = node.value
     match node.type:
         case Type.STRING:

@@ -1,7 +1,7 @@
-"""What a trace must hold to match a query, as far as one pass over its spans can tell.
+"""Prefilter of traces: the conditions for a match that one pass over the spans can test.
 
-A probe groups spans by trace and asks which filters some span of the trace meets. Often that decides the matter; where
-it does not (structure, aggregates) it still rules out most traces before they are looked at whole.
+A probe groups spans by trace and tests which filters some span of the trace meets. Often that decides the match. Where
+it does not (structure, aggregates), it still excludes most traces before they are read as a whole.
 """
 
 from collections.abc import Iterator, Sequence
@@ -40,10 +40,10 @@ _START, _END = "start_time_unix_nano", "duration_nano"
 
 @dataclass(frozen=True)
 class Probe:
-    """Tests of a trace: ``where`` of single spans, ``having`` of all its spans together.
+    """Tests of a trace: ``where`` for single spans, ``having`` for all its spans together.
 
-    ``where`` keeps every span that bears on ``having``. ``one`` is met by some span of every trace that matches.
-    ``alone`` says that a span that meets ``one`` is enough for a match, wherever the trace's other spans lie.
+    ``where`` keeps every span that matters to ``having``. Some span of every matching trace meets ``one``. ``alone`` is
+    True if a span that meets ``one`` suffices for a match, whatever blocks hold the trace's other spans.
     """
 
     columns: frozenset[str]
@@ -59,7 +59,7 @@ class Probe:
 
     @classmethod
     def of(cls, plan: SearchPlan, known: Known) -> "Probe":
-        """The probe for a plan's first stage."""
+        """Make the probe for a plan's first stage."""
         stages = plan.pipeline.stages
         builder = _Builder(known)
         found = builder.spanset(stages[0])
@@ -74,14 +74,14 @@ class Probe:
 
 @dataclass(frozen=True)
 class _Found:
-    """The prefilter of a set: the test of its spans, and whether it may hold for a trace."""
+    """The prefilter of a set: the test of its spans, and the test of a trace that may have such spans."""
 
     holds: Sql
     one: Sql
 
 
 class _Builder:
-    """Collects the tests of a spanset expression."""
+    """A collector of the tests of a spanset expression."""
 
     def __init__(self, known: Known) -> None:
         self._known = known
@@ -91,7 +91,7 @@ class _Builder:
         self.needs_all_spans = False
 
     def spanset(self, node: SpansetExpression | Stage) -> _Found:
-        """Whether the trace may have spans in the set."""
+        """Return the tests for a trace that may have spans in the set."""
         if isinstance(node, SpansetFilter):
             return self._leaf(node.condition)
         if isinstance(node, SpansetOperation):
@@ -103,8 +103,9 @@ class _Builder:
         return _Found(exp.true(), exp.true())
 
     def scalar_filters(self, stages: Sequence[Stage]) -> Iterator[Sql]:
-        """Whether the spans that meet the one filter, all together, pass the filters on their aggregates that come
-        first, as far as these spans tell."""
+        """Yield tests of the leading filters on aggregates, over all spans that meet the only filter, as far as these
+        spans decide them.
+        """
         for stage in stages:
             if not isinstance(stage, ScalarFilter):
                 return
@@ -166,7 +167,9 @@ class _Builder:
 
 
 def _parts(condition: FieldExpression) -> Iterator[FieldExpression]:
-    """The parts of a condition that all must hold; those of events and links stay together, as they are of one."""
+    """Yield the parts of a condition that all must hold; parts on events and links stay together, as one element meets
+    them.
+    """
     together: list[FieldExpression] = []
     for part in conjuncts(condition):
         if element_scopes(part):
@@ -182,7 +185,7 @@ def _plain(function: exp.Expr) -> Sql:
 
 
 def _all_hold(parts: list[FieldExpression]) -> FieldExpression:
-    """AND of parts, as a tree that is no deeper than it has to be."""
+    """Combine parts with AND, as a tree of minimal depth."""
     if len(parts) == 1:
         return parts[0]
     half = len(parts) // 2
@@ -194,7 +197,7 @@ def _needs_others(fields: Fields) -> bool:
 
 
 def _over_spans(test: Sql) -> Sql:
-    """A test on the totals of a trace, with the totals spelled out as aggregates over its spans."""
+    """Rewrite a test on the totals of a trace so that the totals are aggregates over its spans."""
     return test.transform(_aggregate)
 
 

@@ -1,8 +1,8 @@
-"""The relation that compiled fields refer to: spans, joined with what else a query needs to judge them.
+"""Builds the relation that compiled fields refer to: spans, joined with the other data that a query needs.
 
-It stands on a table named ``spans`` with the physical columns of ``columns_needed`` and ``arrival``, a number that
-grows in the order in which spans arrived. Where a place in a trace's tree is asked for it stands on PLACED, too, which
-is made of what ``structure.tree_query`` tells of the spans: a walk through a tree is no matter for SQL.
+It reads a table named ``spans`` with the physical columns of ``columns_needed`` and ``arrival``, a number that grows in
+the order of arrival. For nested set numbers it also reads the table PLACED, which is computed outside SQL from the
+result of ``structure.tree_query``, as SQL is not suited to walking a tree.
 """
 
 from sqlglot import exp
@@ -15,10 +15,10 @@ ARRIVAL = "arrival"
 TIES = "ties"
 """The table of parents: the ``arrival`` of each ``child``, and of its ``parent``."""
 PLACED = "placed"
-"""The table of the spans' places: ``arrival``, ``nested_left``, ``nested_right`` and ``nested_parent``.
+"""The table of nested set numbers: ``arrival``, ``nested_left``, ``nested_right`` and ``nested_parent``.
 
-A root's parent is -1. Roots and siblings are numbered in the order of their starts, then of their ids. Spans below no
-root have 0 everywhere.
+A root's parent is -1. Roots and siblings are numbered in the order of their starts, then of their ids. Spans without a
+root have 0 in all columns.
 """
 
 _TRACES = """
@@ -35,8 +35,9 @@ _TRACES = """
       FROM spans
     ) GROUP BY trace_id
 """
-# Hardly any two spans of a trace share an id. Of those that do, a server's parent is the client and any other's is the
-# server; where that does not decide, the span that starts first, then ends first, then by name. No span is its own.
+# Hardly any two spans of a trace share an id. Of those that do, a server span's parent is the client and any other
+# span's is the server. Where that does not decide, it is the span that starts first, then ends first, then by name. No
+# span is its own parent.
 _TWINS = """
     SELECT trace_id, span_id FROM {spans} GROUP BY trace_id, span_id HAVING COUNT(*) > 1
 """
@@ -75,7 +76,7 @@ _TRACE_COLUMNS = {
 
 
 def columns_needed(needs: Needs) -> set[str]:
-    """The physical columns that the table ``spans`` must have, ``arrival`` aside."""
+    """Return the physical columns that the table ``spans`` must have, in addition to ``arrival``."""
     columns = {"trace_id"} | needs.columns | needs.parents
     if needs.trace:
         columns |= _TRACE_COLUMNS
@@ -85,12 +86,12 @@ def columns_needed(needs: Needs) -> set[str]:
 
 
 def needs_arrival(needs: Needs) -> bool:
-    """True where the table ``spans`` must have the column ``arrival``."""
+    """Return True if the table ``spans`` must have the column ``arrival``."""
     return needs.arrival or needs.children or needs.tree or bool(needs.parents)
 
 
 def relation(needs: Needs, select: list[exp.Expr], spans: exp.Query | None = None) -> exp.Select:
-    """``SELECT select FROM spans AS s`` with the joins that are needed; a query may define the table ``spans``."""
+    """Build ``SELECT select FROM spans AS s`` with the needed joins; a query may define the table ``spans``."""
     query = exp.select(*select).from_(exp.table_(SPANS, alias=SPAN), copy=False)
     if spans is not None:
         query.with_(SPANS, as_=spans, copy=False)
@@ -124,7 +125,7 @@ def _with_ties(query: exp.Select, spans: str = SPANS) -> exp.Select:
 def _join(
     query: exp.Select, table: str, alias: str, ours: tuple[str, str], theirs: str, kind: str = "INNER"
 ) -> exp.Select:
-    """The query joined with a table by a column of one of its own: ``ours`` is the column and its table."""
+    """Join a query with a table on a column of one of its own tables: ``ours`` is the column and its table."""
     name, owner = ours
     test = exp.EQ(this=exp.column(theirs, table=alias), expression=exp.column(name, table=owner))
     return query.join(exp.table_(table, alias=alias), on=test, join_type=kind, copy=False)

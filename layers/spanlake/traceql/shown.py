@@ -13,10 +13,10 @@ from spanlake.traceql.values import Alternative, Sql
 
 @dataclass(frozen=True)
 class Shown:
-    """A key of a result's attributes and the types that its value can have.
+    """A result attribute: its key and the possible types of its value.
 
-    ``items`` is None of a field that has one value. Of a field of events or links it is the list of what each has, a
-    struct with a member for each of the parts, whose ``sql`` is of no use then.
+    ``items`` is None for a field with one value. For a field of events or links it is the list of the values of all of
+    them: structs with a member for each of the parts, whose ``sql`` is then unused.
     """
 
     key: str
@@ -25,7 +25,7 @@ class Shown:
 
 
 def shown(fields: Fields, wanted: Iterable[Field]) -> list[Shown]:
-    """One entry a field."""
+    """Compile the result attribute of each field."""
     return [_of_elements(fields, field) if element_scope(field) else _of_span(fields, field) for field in wanted]
 
 
@@ -44,7 +44,9 @@ def _key(field: Field) -> str:
 
 
 def columns_of(entries: Iterable[Shown], prefix: str) -> list[exp.Expr]:
-    """The SQL columns that carry what is shown, named by position: ``{prefix}{n}_{part}``, or ``{prefix}{n}``."""
+    """Return SQL columns with the values of result attributes, named by position: ``{prefix}{n}_{part}`` or
+    ``{prefix}{n}``.
+    """
     columns: list[exp.Expr] = []
     for n, item in enumerate(entries):
         if item.items is not None:

@@ -1,4 +1,4 @@
-"""What stands in the stages of a pipeline."""
+"""Queries on the stages of a pipeline: their structural operations and their fields."""
 
 from collections.abc import Iterator
 
@@ -31,7 +31,7 @@ _SHOWN_ANYWAY = frozenset(
 
 
 def operations(node: SpansetExpression | Stage | ScalarExpression) -> Iterator[SpansetOperation]:
-    """The spanset operations in a stage, however deep."""
+    """Yield the spanset operations in a stage, at any depth."""
     match node:
         case SpansetOperation():
             yield node
@@ -49,7 +49,7 @@ def operations(node: SpansetExpression | Stage | ScalarExpression) -> Iterator[S
 
 
 def shown_fields(pipeline: Pipeline) -> list[Field]:
-    """The fields that a query names, in the order of first mention, without those that a result shows anyway."""
+    """List the fields that a query names, by first mention, without the fields that every result has."""
     return [field for field in dict.fromkeys(span_fields(pipeline)) if _is_shown(field)]
 
 

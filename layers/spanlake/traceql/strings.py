@@ -11,9 +11,9 @@ _CONTROL = re.compile(r'[\x00-\x1f\x7f"\\]')
 
 
 def unquote(literal: str) -> str:
-    """The string a literal in double quotes or backticks stands for.
+    """Return the string that a literal in double quotes or backticks stands for.
 
-    Raises ValueError for an escape that Go does not know and for bytes that are not UTF-8.
+    Raises ValueError for an escape that Go does not have and for bytes that are not UTF-8.
     """
     body = literal[1:-1]
     if literal[0] == "`":
@@ -27,11 +27,11 @@ def unquote(literal: str) -> str:
     try:
         return (encoded + body[at:].encode()).decode()
     except UnicodeDecodeError:
-        raise ValueError("the escapes of the string do not make UTF-8") from None
+        raise ValueError("the escapes of the string are not valid UTF-8") from None
 
 
 def quote(value: str) -> str:
-    """The literal of a string: in backticks, as Tempo writes it, or in double quotes where backticks will not do."""
+    """Write a string as a literal: in backticks, as Tempo does, or in double quotes where it cannot be in backticks."""
     if "`" not in value and "\r" not in value:
         return f"`{value}`"
     return '"' + _CONTROL.sub(lambda found: _escape(found.group()), value) + '"'
@@ -51,7 +51,7 @@ def _escaped(escape: re.Match[str]) -> bytes:
     if short or long:
         number = int(short or long, 16)
         return chr(number).encode() if number < 0xD800 or 0xDFFF < number < 0x110000 else _unknown(escape)
-    raise ValueError(f"`\\{unknown}` is no escape of a string")
+    raise ValueError(f"`\\{unknown}` is not a valid escape")
 
 
 def _unknown(escape: re.Match[str]) -> bytes:

@@ -1,8 +1,8 @@
-"""Structural operators: which spans of a trace stand in a relation to others.
+"""Structural operators: tests of the relations between the spans of a trace.
 
-Whether a span lies below another one takes a walk through the trace's tree, which SQL does one level at a time. So
-the compiler only says what is asked, and whoever runs the query answers: ``base_columns`` are what the tree is told
-from, a ``Structural`` is a column to add.
+Finding descendants takes a walk through the trace's tree, which SQL does one level at a time. Therefore the compiler
+only describes the tests, and the engine that runs the query evaluates them: ``base_columns`` are the input for the
+tree, a ``Structural`` is a column to add.
 """
 
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ from spanlake.traceql.relation import ARRIVAL, SPANS
 from spanlake.traceql.tree import SpansetOperator
 
 BASE = "level0"
-"""The table that questions are asked of, with a row a span."""
+"""The table that the tests refer to, with a row for each span."""
 ROW = "row"
-"""A column that is added to it: the row's number, from 0."""
+"""The column added to BASE for the row's number, from 0."""
 SET = "set_key"
-"""A number of a span set among those that by() makes of a trace: a hash of its values."""
+"""The number of a span set among those that by() makes of a trace: a hash of its values."""
 TRACE, KEY, PARENT_KEY, KIND, START = "trace_id", "span_key", "parent_key", "span_kind", "span_start"
 ID, DURATION, NAME = "own_id", "span_duration", "span_name"
 _PARENT_ID = "parent_span_id"
@@ -28,10 +28,10 @@ _PARENT_ID = "parent_span_id"
 
 @dataclass(frozen=True)
 class Operand:
-    """Spans: those of which a column of BASE holds, or, where it is none of BASE's, whose ROW the query ``rows`` gives.
+    """A set of spans: rows of BASE where a column is true, or else the rows whose ROW the query ``rows`` returns.
 
-    The query reads BASE with the columns of the steps before. Of a step that is ``by_set`` there always is one, which
-    also gives the SET of each row.
+    The query reads BASE with the columns of the previous steps. A step that is ``by_set`` always has one, which also
+    returns the SET of each row.
     """
 
     column: str
@@ -40,7 +40,7 @@ class Operand:
 
 @dataclass(frozen=True)
 class Structural:
-    """The column to add: true where a span is in the set that a structural operator makes of two others.
+    """A column to add: true where a span is in the result of a structural operator on two sets.
 
     A step that is ``by_set`` relates spans of one SET only, whatever spans of others lie between them. Its column holds
     the list of the SETs in which a span is found, NULL where there is none.
@@ -54,7 +54,7 @@ class Structural:
 
 
 def tree_query() -> exp.Select:
-    """What is told of the table ``spans`` to make the table PLACED of."""
+    """Build the query over ``spans`` whose result is the input for the table PLACED."""
     fields = Fields(Known())
     trace = exp.alias_(exp.func("hash", fields.column(TRACE)), TRACE)
     own_id = exp.alias_(fields.column("span_id"), ID)
@@ -62,10 +62,10 @@ def tree_query() -> exp.Select:
 
 
 def base_columns(fields: Fields) -> list[exp.Expr]:
-    """What a trace's tree is told from.
+    """Return the columns from which a trace's tree is built.
 
-    Ids are hashed to 64 bits, which takes half the time: among a hundred million spans two have the same hash once in
-    four thousand times. A root has no PARENT_KEY.
+    Ids are hashed to 64 bits, which takes half the time: with a hundred million spans, two have equal hashes with a
+    probability of 1 in 4,000. A root has no PARENT_KEY.
     """
     trace, span, parent = (fields.column(name) for name in (TRACE, "span_id", _PARENT_ID))
     fields.needs.arrival = True

@@ -1,4 +1,4 @@
-"""The words of TraceQL."""
+"""Tokens of TraceQL."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ MAX_INT: Final = 2**63 - 1
 
 
 class TokenKind(Enum):
-    """What a token is; the value is how an error message calls it."""
+    """Kind of a token; the value is its name in error messages."""
 
     FIELD = "a field"
     LITERAL = "a value"
@@ -25,7 +25,7 @@ class TokenKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A piece of a query: its text, the offset it starts at and, of a field or literal, the node it stands for."""
+    """A token of a query: its text, its offset and, for a field or literal, its node."""
 
     kind: TokenKind
     text: str
@@ -84,5 +84,5 @@ INTRINSIC_SCOPES: Final = frozenset(name.partition(":")[0] for name in INTRINSIC
 
 
 def is_attribute_character(character: str) -> bool:
-    """Whether a character goes on with an unquoted attribute name."""
+    """Return True if a character may continue an unquoted attribute name."""
     return character not in "{}()=~!<>&|^," and not character.isspace()

@@ -1,7 +1,7 @@
-"""The syntax tree of a TraceQL query: small frozen nodes that compare by meaning, not by place.
+"""The syntax tree of a TraceQL query: small frozen nodes that compare by meaning, not by position.
 
-``at`` is the offset, in characters, of the text a node came from; errors point there. It takes no part in
-equality. A query is either a search (``Query.body`` is a ``Pipeline``) or metrics (any ``MetricsExpression``).
+``at`` is the offset, in characters, of a node's text; errors point there. It is not part of equality. A query is either
+a search (``Query.body`` is a ``Pipeline``) or metrics (any ``MetricsExpression``).
 """
 
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ def _place() -> int:
 
 
 class Node:
-    """What every node of a tree is."""
+    """Base of all nodes of a tree."""
 
     __slots__ = ()
 
@@ -23,7 +23,7 @@ class Node:
 
 
 class Type(StrEnum):
-    """The type of a literal. ``nil`` is none of them: comparing with it is ``Exists``."""
+    """The type of a literal. ``nil`` is not a type: comparing with it is ``Exists``."""
 
     INT = "int"
     FLOAT = "float"
@@ -66,7 +66,7 @@ class Static(Node):
 
 
 class AttributeScope(StrEnum):
-    """Where an attribute is looked up; ``NONE`` is the span first, then its resource."""
+    """Scope of an attribute; ``NONE`` is the span first, then its resource."""
 
     NONE = ""
     RESOURCE = "resource"
@@ -87,7 +87,7 @@ class Attribute(Node):
 
 
 class Intrinsic(StrEnum):
-    """What every span has. The value is the name Tempo shows in results; several spellings can mean one."""
+    """Intrinsic field of every span. The value is its name in Tempo's results; several spellings can mean one."""
 
     DURATION = "duration"
     NAME = "name"
@@ -125,7 +125,7 @@ class IntrinsicField(Node):
 Field: TypeAlias = Attribute | IntrinsicField
 
 
-# Field expressions: what stands between braces
+# Field expressions: the content of braces
 
 
 class UnaryOperator(StrEnum):
@@ -134,7 +134,7 @@ class UnaryOperator(StrEnum):
 
 
 class BinaryOperator(StrEnum):
-    """Operators between field expressions; between scalars and series only the arithmetic and comparing ones."""
+    """Operators between field expressions; between scalars and series only those of arithmetic and comparison."""
 
     ADD = "+"
     SUBTRACT = "-"
@@ -172,7 +172,7 @@ class BinaryOperator(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Unary(Node):
-    """``-x`` or ``!x``. The minus of a number literal is in the literal."""
+    """``-x`` or ``!x``. The minus of a number literal is part of the literal."""
 
     op: UnaryOperator
     operand: "FieldExpression"
@@ -181,7 +181,7 @@ class Unary(Node):
 
 @dataclass(frozen=True, slots=True)
 class Binary(Node):
-    """``left op right``; ``at`` is the operator's place."""
+    """``left op right``; ``at`` is the operator's offset."""
 
     op: BinaryOperator
     left: "FieldExpression"
@@ -205,7 +205,7 @@ FieldExpression: TypeAlias = Static | Attribute | IntrinsicField | Unary | Binar
 
 
 class Relation(Enum):
-    """How two spans of a trace stand to each other: a span of the right side is a … of one of the left side."""
+    """Relation between two spans of a trace: a span of the right side is a … of a span of the left side."""
 
     CHILD = ">"
     PARENT = "<"
@@ -235,17 +235,17 @@ class SpansetOperator(StrEnum):
 
     @property
     def relation(self) -> Relation | None:
-        """The relation a structural operator asks for; None of ``&&`` and ``||``."""
+        """The relation of a structural operator; None for ``&&`` and ``||``."""
         return None if self.value in ("&&", "||") else Relation(self.value.lstrip("!&"))
 
     @property
     def is_negated(self) -> bool:
-        """Whether the result is the right side's spans that do not stand in the relation."""
+        """True where the result is the right side's spans that are not in the relation."""
         return self.value.startswith("!")
 
     @property
     def is_union(self) -> bool:
-        """Whether the result holds the matching spans of both sides, not of the right side only."""
+        """True where the result holds the matching spans of both sides, not of the right side only."""
         return self.relation is not None and self.value.startswith("&")
 
 
@@ -259,7 +259,7 @@ class SpansetFilter(Node):
 
 @dataclass(frozen=True, slots=True)
 class SpansetOperation(Node):
-    """``left op right``; ``at`` is the operator's place. A side may be a pipeline in parentheses."""
+    """``left op right``; ``at`` is the operator's offset. A side may be a pipeline in parentheses."""
 
     op: SpansetOperator
     left: "SpansetExpression"
@@ -267,7 +267,7 @@ class SpansetOperation(Node):
     at: int = _place()
 
 
-# Scalars: one number a spanset
+# Scalars: one number for each spanset
 
 
 class AggregateFunction(StrEnum):
@@ -289,7 +289,7 @@ class Aggregate(Node):
 
 @dataclass(frozen=True, slots=True)
 class ScalarOperation(Node):
-    """Arithmetic between scalars; ``at`` is the operator's place."""
+    """Arithmetic between scalars; ``at`` is the operator's offset."""
 
     op: BinaryOperator
     left: "ScalarExpression"
@@ -299,7 +299,7 @@ class ScalarOperation(Node):
 
 @dataclass(frozen=True, slots=True)
 class ScalarPipeline(Node):
-    """``({ … } | … | count())``: a pipeline in parentheses whose last stage makes it a number."""
+    """``({ … } | … | count())``: a pipeline in parentheses whose last stage is a number."""
 
     pipeline: "Pipeline"
     scalar: "ScalarExpression"
@@ -314,7 +314,7 @@ ScalarExpression: TypeAlias = Static | Aggregate | ScalarOperation | ScalarPipel
 
 @dataclass(frozen=True, slots=True)
 class ScalarFilter(Node):
-    """``scalar op scalar`` with a comparing operator: keeps the spansets it holds for."""
+    """``scalar op scalar`` with a comparison operator: keeps the spansets for which it holds."""
 
     op: BinaryOperator
     left: ScalarExpression
@@ -339,7 +339,7 @@ class Coalesce(Node):
 
 @dataclass(frozen=True, slots=True)
 class Select(Node):
-    """``select(a, b)``: fields to show with every span found."""
+    """``select(a, b)``: fields to return with every span."""
 
     fields: tuple[Field, ...]
     at: int = _place()
@@ -347,7 +347,7 @@ class Select(Node):
 
 @dataclass(frozen=True, slots=True)
 class Pipeline(Node):
-    """Stages in order. Where the first is not a spanset expression, all spans come in."""
+    """Stages in order. If the first is not a spanset expression, it is applied to all spans."""
 
     stages: tuple["Stage", ...]
     at: int = _place()
@@ -378,7 +378,7 @@ class RankFunction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MetricsAggregate(Node):
-    """``rate() by (name)``: ``operand`` is None for rate and count_over_time, ``quantiles`` empty but for quantiles."""
+    """``rate() by (name)``: ``operand`` is None for rate and count_over_time; only quantiles have ``quantiles``."""
 
     function: MetricsFunction
     operand: Field | None = None
@@ -409,7 +409,7 @@ class MetricsPipeline(Node):
 
 @dataclass(frozen=True, slots=True)
 class Rank(Node):
-    """``series | topk(limit)``: the series with the most extreme values, chosen at each step."""
+    """``series | topk(limit)``: the series with the highest or lowest values, chosen at each step."""
 
     series: "MetricsExpression"
     function: RankFunction
@@ -419,7 +419,7 @@ class Rank(Node):
 
 @dataclass(frozen=True, slots=True)
 class SeriesFilter(Node):
-    """``series > 1``: the samples the comparison holds for. Durations were turned into seconds."""
+    """``series > 1``: the samples for which the comparison holds. Durations are converted to seconds."""
 
     series: "MetricsExpression"
     op: BinaryOperator
@@ -429,7 +429,7 @@ class SeriesFilter(Node):
 
 @dataclass(frozen=True, slots=True)
 class MetricsOperation(Node):
-    """Arithmetic between time series, or a time series and a number; ``at`` is the operator's place."""
+    """Arithmetic between time series, or a time series and a number; ``at`` is the operator's offset."""
 
     op: BinaryOperator
     left: "MetricsExpression"
@@ -440,12 +440,12 @@ class MetricsOperation(Node):
 MetricsExpression: TypeAlias = MetricsPipeline | MetricsOperation | Rank | SeriesFilter | Static
 
 
-# The whole
+# Queries
 
 
 @dataclass(frozen=True, slots=True)
 class Hint(Node):
-    """One of ``with (name=value, …)``."""
+    """An entry of ``with (name=value, …)``."""
 
     name: str
     value: Static
@@ -454,7 +454,7 @@ class Hint(Node):
 
 @dataclass(frozen=True, slots=True)
 class Query(Node):
-    """A whole query; ``text`` is its source, kept for error messages."""
+    """A whole query; ``text`` is its source, for error messages."""
 
     body: Pipeline | MetricsExpression
     hints: tuple[Hint, ...] = ()
@@ -462,10 +462,12 @@ class Query(Node):
 
     @property
     def is_metrics(self) -> bool:
-        """Whether the query answers time series, not spans."""
+        """True where the query returns time series, not spans."""
         return not isinstance(self.body, Pipeline)
 
     def hint(self, name: str, *types: Type) -> Static | None:
-        """The value of a hint, of the first of these types that it is given in; others do not count, as in Tempo."""
+        """Return the value of a hint: of the first of these types that it has; values of other types are ignored, as in
+        Tempo.
+        """
         given = [hint.value for type_ in types for hint in self.hints if (hint.name, hint.value.type) == (name, type_)]
         return given[0] if given else None

@@ -1,6 +1,6 @@
-"""What type an expression has, as far as its text tells.
+"""Static types of expressions.
 
-None means that only the data tells: an attribute may hold anything. These are the rules of Tempo's
+None means that only the data decides: an attribute may have any type. These are the rules of Tempo's
 ``ast_validate.go`` and ``enum_operators.go``.
 """
 
@@ -60,7 +60,7 @@ _OPERATORS: Final[Mapping[Type, frozenset[BinaryOperator]]] = MappingProxyType(
 
 
 def type_of(node: FieldExpression | ScalarExpression) -> Type | None:
-    """The type of a field expression or of a scalar."""
+    """Return the type of a field expression or of a scalar."""
     match node:
         case Static():
             return node.type
@@ -87,10 +87,10 @@ def _type_of_operation(node: Binary | ScalarOperation) -> Type | None:
 
 
 def are_comparable(left: Type | None, right: Type | None) -> bool:
-    """Whether values of two types may meet at an operator: alike, both numbers, or not known."""
+    """Return True if an operator may compare values of two types: equal types, two numbers, or an unknown type."""
     return left is None or right is None or left == right or {left, right} <= NUMERIC
 
 
 def works_on(op: BinaryOperator, operand: Type | None) -> bool:
-    """Whether an operator takes operands of a type."""
+    """Return True if an operator takes operands of a type."""
     return operand is None or op in _OPERATORS[operand]

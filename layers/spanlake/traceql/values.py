@@ -1,4 +1,4 @@
-"""Typed SQL values: how an expression of a dynamic language is held in columns of one type each."""
+"""Typed SQL values: values of a dynamically typed expression, held in columns of one type each."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ Sql = exp.Expr
 
 @dataclass(frozen=True)
 class Alternative:
-    """The value where it is of one type, NULL where it is of another; a list holds any number of them.
+    """A value where it has one type, NULL where it has another; a list holds any number of them.
 
-    An alternative without a type is OTLP JSON: a list, a map or bytes, which are shown and grouped by, not compared.
+    An alternative without a type is OTLP JSON: a list, a map or bytes, for results and grouping only.
     """
 
     type: Type | None
@@ -24,10 +24,10 @@ class Alternative:
 
 
 Value = tuple[Alternative, ...]
-"""The types that a value can have. No alternative at all is nil in every row.
+"""Alternatives of a value, by type. No alternative at all is nil in every row.
 
-In a row at most one single value is not NULL, and none beside a list. A list of several types has its items of each
-type in a list of their own; an empty list is an empty list of every type.
+In a row at most one single value is not NULL, and none beside a list. A list of several types is split into a list for
+each type; an empty list is an empty list of every type.
 """
 
 OF_COLUMN: dict[ValueType, tuple[Type, bool]] = {
@@ -61,7 +61,7 @@ ARITHMETIC: dict[BinaryOperator, type[exp.Expr]] = {
 
 
 def literal(static: Static) -> Sql:
-    """A literal as SQL: enums by number, durations as nanoseconds."""
+    """Write a literal as SQL: enums by number, durations as nanoseconds."""
     if static.type is Type.STRING:
         return text(str(static.value))
     if static.type is Type.BOOL:
@@ -72,7 +72,7 @@ def literal(static: Static) -> Sql:
 
 
 def text(value: str) -> Sql:
-    """A string; U+0000 can not stand in SQL's own literals."""
+    """Write a string; U+0000 cannot be in an SQL literal."""
     if "\0" not in value:
         return exp.Literal.string(value)
     parts = [exp.Literal.string(part) for part in value.split("\0")]
@@ -80,7 +80,7 @@ def text(value: str) -> Sql:
 
 
 def number(value: int) -> Sql:
-    """A 64-bit integer; the smallest has no literal of its own in SQL."""
+    """Write a 64-bit integer; the smallest has no literal in SQL."""
     if value < -(2**63) + 1:
         return exp.cast(exp.Literal.string(str(value)), "BIGINT")
     return exp.Literal.number(value)
@@ -91,7 +91,7 @@ def false() -> Sql:
 
 
 def any_of(tests: Iterable[Sql]) -> Sql:
-    """OR of tests without those that are constant, false of none."""
+    """Combine tests with OR, leaving out constants; false for none."""
     found = [test for test in tests if test != exp.false()]
     if exp.true() in found:
         return exp.true()
@@ -99,7 +99,7 @@ def any_of(tests: Iterable[Sql]) -> Sql:
 
 
 def all_of(tests: Iterable[Sql]) -> Sql:
-    """AND of tests without those that are constant, true of none."""
+    """Combine tests with AND, leaving out constants; true for none."""
     found = [test for test in tests if test != exp.true()]
     if exp.false() in found:
         return exp.false()
@@ -107,32 +107,32 @@ def all_of(tests: Iterable[Sql]) -> Sql:
 
 
 def denied(test: Sql) -> Sql:
-    """The opposite of a test, where NULL counts as false."""
+    """Negate a test; NULL counts as false."""
     if isinstance(test, exp.Boolean):
         return exp.Boolean(this=not test.this)
     return exp.not_(exp.func("coalesce", test, exp.false()))
 
 
 def opposite(test: Sql) -> Sql:
-    """The opposite of a test, NULL of NULL."""
+    """Negate a test; NULL stays NULL."""
     if isinstance(test, exp.Boolean):
         return exp.Boolean(this=not test.this)
     return exp.not_(exp.paren(test))
 
 
 def first_of(found: Iterable[Sql]) -> Sql:
-    """The first value that is not NULL; there must be one expression."""
+    """Return the first value that is not NULL; there must be at least one expression."""
     one, *others = found
     return exp.func("coalesce", one, *others) if others else one
 
 
 def double(sql: Sql) -> Sql:
-    """A number as a float."""
+    """Cast a number to a float."""
     return exp.cast(sql, "DOUBLE")
 
 
 def not_negative(sql: Sql) -> Sql:
-    """A number, or 0 where it is below: a span that ends before it starts has lasted 0."""
+    """Raise negative numbers to 0: a span that ends before it starts has the duration 0."""
     return exp.Greatest(this=sql, expressions=[exp.Literal.number(0)], ignore_nulls=True)
 
 
@@ -145,45 +145,45 @@ def not_null(sql: Sql) -> Sql:
 
 
 def case(when: Sql, then: Sql, otherwise: Sql | None = None) -> Sql:
-    """``CASE WHEN when THEN then ELSE otherwise END``; NULL where there is no otherwise."""
+    """Build ``CASE WHEN when THEN then ELSE otherwise END``; NULL without ``otherwise``."""
     return exp.Case(ifs=[exp.If(this=when, true=then)], default=otherwise)
 
 
 def keep(items: Sql, test: Callable[[Sql], Sql], variable: str = "x") -> Sql:
-    """The items of a list that pass a test; ``variable`` names one, different from those of lists around it."""
+    """Filter the items of a list; ``variable`` names an item, and must differ from those of enclosing lists."""
     body = exp.Lambda(this=test(exp.column(variable)), expressions=[exp.to_identifier(variable)])
     return exp.ArrayFilter(this=items, expression=body)
 
 
 def each(items: Sql, change: Callable[[Sql], Sql], variable: str = "x") -> Sql:
-    """A list with every item changed."""
+    """Transform every item of a list."""
     body = exp.Lambda(this=change(exp.column(variable)), expressions=[exp.to_identifier(variable)])
     return exp.func("list_transform", items, body)
 
 
 def some(items: Sql, test: Callable[[Sql], Sql], variable: str = "x") -> Sql:
-    """Whether an item of a list passes a test; NULL of no list."""
+    """Test whether any item of a list passes a test; NULL for a NULL list."""
     return exp.GT(this=exp.func("len", keep(items, test, variable)), expression=exp.Literal.number(0))
 
 
 def first(items: Sql) -> Sql:
-    """The first item of a list, NULL of an empty one."""
+    """Return the first item of a list, NULL for an empty one."""
     return exp.func("list_extract", items, exp.Literal.number(1))
 
 
 def member(struct: Sql, name: str | int) -> Sql:
-    """A field of a struct, by its name, or by its place, from 1, where it has none."""
+    """Return a field of a struct, by name, or, where it has none, by position from 1."""
     key = exp.Literal.string(name) if isinstance(name, str) else exp.Literal.number(name)
     return exp.func("struct_extract", struct, key)
 
 
 def present(value: Value) -> Sql:
-    """Whether a value is there, of whatever type."""
+    """Test whether a value of any type is present."""
     return any_of(not_null(alternative.sql) for alternative in value)
 
 
 def some_row(test: Sql) -> Sql:
-    """Whether a test holds in some row of a group."""
+    """Test whether any row of a group passes a test."""
     return exp.func("bool_or", exp.func("coalesce", test, exp.false()))
 
 
@@ -193,19 +193,19 @@ JSON_MEMBERS: dict[Type, tuple[str, str]] = {
     Type.FLOAT: ("doubleValue", "DOUBLE"),
     Type.BOOL: ("boolValue", "BOOLEAN"),
 }
-"""The member of a value in OTLP JSON that holds a type, and SQL's name of the type."""
+"""Member of OTLP JSON that holds a value of a type, and SQL's name of the type."""
 _ITEMS = "$.arrayValue.values[*]"
 
 
 def json_member(json: Sql, type_: Type) -> Sql:
-    """The value of a type in OTLP JSON, NULL where it has another."""
+    """Return the value of a type in OTLP JSON, NULL where it has another type."""
     name, sql_type = JSON_MEMBERS[type_]
     text = exp.func("json_extract_string", json, exp.Literal.string(f"$.{name}"))
     return exp.TryCast(this=text, to=exp.DataType.build(sql_type))
 
 
 def json_items(json: Sql, type_: Type) -> Sql:
-    """The items of a type of a list in OTLP JSON: NULL where it has others only, and where it is no list."""
+    """Return the items of a type in OTLP JSON of a list; NULL if all have other types, or if it is not a list."""
     name, sql_type = JSON_MEMBERS[type_]
     texts = exp.func("json_extract_string", json, exp.Literal.string(f"{_ITEMS}.{name}"))
     typed = exp.TryCast(this=texts, to=exp.DataType.build(f"{sql_type}[]", dialect="duckdb"))
@@ -215,13 +215,13 @@ def json_items(json: Sql, type_: Type) -> Sql:
 
 
 def json_list(json: Sql) -> Sql:
-    """The items of a list in OTLP JSON, as JSON themselves; NULL where it is no list."""
+    """Return the items of a list in OTLP JSON, as JSON; NULL for other values."""
     is_list = exp.func("starts_with", json, exp.Literal.string('{"arrayValue"'))
     return case(is_list, exp.func("json_extract", json.copy(), exp.Literal.string(_ITEMS)))
 
 
 def json_nested(json: Sql) -> Sql:
-    """OTLP JSON of a list, a map or bytes; NULL of other values and of none."""
+    """Return OTLP JSON of a list, a map or bytes; NULL for other values and for none."""
     tests = (
         exp.func("starts_with", json.copy(), exp.Literal.string(f'{{"{name}'))
         for name in ("arrayValue", "kvlistValue", "bytesValue")
@@ -230,12 +230,12 @@ def json_nested(json: Sql) -> Sql:
 
 
 def json_present(json: Sql) -> Sql:
-    """True where there is a value."""
+    """Test whether OTLP JSON has a value."""
     absent = exp.In(this=json, expressions=[exp.Literal.string("{}"), exp.Literal.string("null")])
     return exp.func("coalesce", exp.not_(absent), exp.false())
 
 
 def struct(members: Iterable[Sql]) -> Sql:
-    """A struct of members named ``v0``, ``v1`` and so on."""
+    """Build a struct with members named ``v0``, ``v1`` and so on."""
     named = (exp.PropertyEQ(this=exp.to_identifier(f"v{n}"), expression=sql) for n, sql in enumerate(members))
     return exp.Struct(expressions=list(named))

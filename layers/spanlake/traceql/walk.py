@@ -1,4 +1,4 @@
-"""Going over a syntax tree without recursion, so that its depth cannot hurt."""
+"""Traversal of a syntax tree without recursion, so that a deep tree cannot exhaust the stack."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ from spanlake.traceql.tree import Attribute, IntrinsicField, Node
 
 
 def children(node: Node) -> tuple[Node, ...]:
-    """The nodes right below one, in the order of the text."""
+    """Return the children of a node, in the order of the text."""
     found: list[Node] = []
     names: tuple[str, ...] = node.__slots__
     for name in names:
@@ -19,7 +19,7 @@ def children(node: Node) -> tuple[Node, ...]:
 
 
 def walk(node: Node) -> Iterator[Node]:
-    """A node and all below it, parents first."""
+    """Yield a node and all its descendants, parents first."""
     pending = [node]
     while pending:
         current = pending.pop()
@@ -28,12 +28,12 @@ def walk(node: Node) -> Iterator[Node]:
 
 
 def span_fields(node: Node) -> Iterator[Attribute | IntrinsicField]:
-    """Every attribute and intrinsic a tree mentions, with repetitions."""
+    """Yield every attribute and intrinsic in a tree, with repetitions."""
     return (found for found in walk(node) if isinstance(found, Attribute | IntrinsicField))
 
 
 def depth(node: Node) -> int:
-    """The number of nodes on the longest way down, the node itself included."""
+    """Return the depth of a tree in nodes, its root included."""
     level, deepest = [node], 0
     while level:
         deepest += 1

@@ -1,4 +1,4 @@
-"""What supervisor and worker say to each other: JSON, a line a message, over a pair of sockets."""
+"""Messages between supervisor and worker: JSON, a line for each message, over a pair of sockets."""
 
 import asyncio
 import json
@@ -9,11 +9,11 @@ from typing import Any
 
 Message = dict[str, Any]
 
-_LONGEST = 16 << 20  # bytes of a line; what a worker counts takes some ten thousand
+_LONGEST = 16 << 20  # bytes of a line; a worker's metrics take some ten thousand
 
 
 class Channel:
-    """One end."""
+    """An end of the connection between supervisor and worker."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -21,21 +21,21 @@ class Channel:
 
     @classmethod
     async def over(cls, connected: socket.socket) -> "Channel":
-        """The end that has this socket."""
+        """Make the end with this socket."""
         return cls(*await asyncio.open_unix_connection(sock=connected, limit=_LONGEST))
 
     async def send(self, **message: object) -> None:
-        """Send a message; to nobody, when the other process has ended."""
+        """Send a message; it is dropped when the other process has ended."""
         with suppress(ConnectionError):
             self._writer.write(json.dumps(message).encode() + b"\n")
             await self._writer.drain()
 
     async def messages(self) -> AsyncIterator[Message]:
-        """What the other one says, until it has ended."""
+        """Yield the messages of the other process until it ends."""
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             while line := await self._reader.readline():
                 yield json.loads(line)
 
     def close(self) -> None:
-        """Let the other one know that nothing will come any more."""
+        """Close this end, which tells the other process that no more messages will come."""
         self._writer.close()

@@ -1,8 +1,8 @@
-"""What workers have counted, added up.
+"""Sums of the metrics of all workers.
 
-Counters and histograms add up, and so do most gauges, since they tell how much of something a process has. What a
-worker has counted that is no more is still part of the sum: otherwise the sum would fall, and Prometheus would take
-that for a restart and count everything again.
+Counters and histograms add up, and so do most gauges, as they count resources of a process. The counts of a worker that
+has ended remain part of the sum: otherwise the sum would fall, and Prometheus would take that for a restart and count
+everything again.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -20,7 +20,7 @@ _TOGETHER: Mapping[str, Callable[[float, float], float]] = {
     "process_start_time_seconds": min,
     "python_info": max,
 }
-"""Gauges that do not add up."""
+"""Gauges that are combined in other ways than by addition."""
 
 
 class Figures:
@@ -31,11 +31,11 @@ class Figures:
         self._values: dict[str, dict[tuple[str, Labels], float]] = {}
 
     def note(self, name: str, documentation: str, type_: str, value: float) -> None:
-        """Add the value of a metric that has no labels, which is a gauge or a counter."""
+        """Add the value of a metric without labels, which is a gauge or a counter."""
         self._add(name, documentation, type_, [(f"{name}_total" if type_ == "counter" else name, (), value)])
 
     def add(self, other: "Figures", *, lasting: bool = False) -> None:
-        """Add all that others have counted, or only what lasts when they are gone."""
+        """Add the metrics of other figures; with ``lasting`` only those that remain after their process has ended."""
         for name, (documentation, type_) in other._families.items():
             if not lasting or type_ in _KEPT:
                 samples = ((sample, labels, value) for (sample, labels), value in other._values[name].items())
@@ -50,7 +50,7 @@ class Figures:
 
     @classmethod
     def of(cls, metrics: Metrics) -> "Figures":
-        """What this process has counted."""
+        """Read the metrics of this process."""
         figures = cls()
         for family in metrics.collect():
             samples = [(each.name, tuple(sorted(each.labels.items())), each.value) for each in family.samples]
@@ -58,7 +58,7 @@ class Figures:
         return figures
 
     def to_json(self) -> list[Any]:
-        """The same, for ``from_json`` in another process."""
+        """Convert the metrics to JSON, for ``from_json`` in another process."""
         return [
             [name, *about, [[sample, labels, value] for (sample, labels), value in self._values[name].items()]]
             for name, about in self._families.items()
@@ -66,7 +66,7 @@ class Figures:
 
     @classmethod
     def from_json(cls, families: Iterable[Any]) -> "Figures":
-        """What ``to_json`` made."""
+        """Read the result of ``to_json``."""
         figures = cls()
         for name, documentation, type_, values in families:
             samples = [(sample, tuple((key, text) for key, text in labels), value) for sample, labels, value in values]
@@ -74,7 +74,7 @@ class Figures:
         return figures
 
     def collect(self) -> "Iterable[Metric]":
-        """The same, as Prometheus' library has it."""
+        """Yield the metrics in the form of Prometheus' library."""
         from prometheus_client.metrics_core import Metric
 
         for name, (documentation, type_) in self._families.items():
@@ -84,7 +84,7 @@ class Figures:
             yield family
 
     def expose(self) -> tuple[bytes, str]:
-        """The same in the Prometheus text format, and its content type."""
+        """Return the metrics in the Prometheus text format, and its content type."""
         from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
         return generate_latest(self), CONTENT_TYPE_PLAIN_0_0_4

@@ -1,4 +1,4 @@
-"""What probes are told of all workers, over HTTP."""
+"""Health endpoints for all workers, over HTTP."""
 
 from collections.abc import Awaitable, Callable
 
@@ -12,7 +12,7 @@ from spanlake.workers.figures import Figures
 
 
 def health_app(hindrance: Callable[[], str | None], figures: Callable[[], Awaitable[Figures]]) -> Starlette:
-    """An application with ``/ready`` and ``/metrics``."""
+    """Make an application with ``/ready`` and ``/metrics``."""
 
     async def metrics(_: Request) -> Response:
         text, media_type = (await figures()).expose()

@@ -1,4 +1,4 @@
-"""What a worker is told when it starts, by the supervisor and by nobody else."""
+"""Start parameters of a worker, sent by the supervisor only."""
 
 import pickle
 import socket
@@ -14,23 +14,23 @@ _SIZE = struct.Struct("<I")
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """Which worker it is, and where it takes requests."""
+    """A worker's number, and where it takes requests."""
 
     number: int  # from 1
     config: Config
     grpc: Sequence[Address]
-    datagrams: Mapping[Face, int]  # descriptors that it has inherited
+    datagrams: Mapping[Face, int]  # inherited file descriptors
 
     def give(self, connected: socket.socket) -> None:
-        """Send them to the process at the other end."""
+        """Send the orders to the process at the other end."""
         text = pickle.dumps(self)
         connected.sendall(_SIZE.pack(len(text)) + text)
 
     @classmethod
     def take(cls, connected: socket.socket) -> "Orders":
-        """Wait for them; raises EOFError when nobody sends any."""
+        """Wait for orders; raises EOFError when the other end closes without sending any."""
         (size,) = _SIZE.unpack(_exactly(connected, _SIZE.size))
-        orders = pickle.loads(_exactly(connected, size))  # noqa: S301, a socket that only the supervisor has
+        orders = pickle.loads(_exactly(connected, size))  # noqa: S301, only the supervisor has this socket
         assert isinstance(orders, cls)
         return orders
 

@@ -1,9 +1,9 @@
-"""The ports that the workers share among themselves, and with nobody else.
+"""Ports that the workers share with each other, and with no other process.
 
-Sharing by SO_REUSEPORT is silent: a second edge would take half of the connections and nobody would know. What tells
-it that the ports are taken are the sockets for datagrams. The supervisor binds the first of each port as the only one,
-which fails if there is any other, and allows sharing afterwards; it holds them as long as it lives, whatever becomes of
-its workers, and so two edges can not have the same ports even if they start at the same moment.
+Sharing by SO_REUSEPORT is silent: a second edge would take half of the connections unnoticed. The UDP sockets reveal
+that the ports are taken. The supervisor binds the first socket of each port exclusively, which fails if there is any
+other, and allows sharing afterwards. It holds these sockets as long as it lives, whatever happens to its workers, so
+that two edges cannot have the same ports even if they start at the same moment.
 """
 
 import socket
@@ -18,24 +18,24 @@ HEALTH = "health and metrics"
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where the workers listen, and the sockets for datagrams of each."""
+    """Addresses of the workers, and the UDP sockets of each."""
 
     grpc: Sequence[Address]
     udp: Sequence[Address]
-    datagrams: Sequence[Mapping[Face, socket.socket]]  # one a worker; what arrives for one that has died waits for it
+    datagrams: Sequence[Mapping[Face, socket.socket]]  # one for each worker, kept for its successor
 
 
 def claim(host: str, offset: int, workers: int) -> Ports:
-    """Make the ports ours; raises InvalidSetting when somebody else has one."""
+    """Bind the ports; raises InvalidSetting when another process has one of them."""
     grpc, udp = ([address(face, host, offset) for face in kind] for kind in (faces.GRPC, faces.UDP))
     datagrams = {where: _shared(where, workers) for where in udp}
     for where in grpc:
-        bind(where).close()  # workers bind it themselves, but could not tell what is wrong
+        bind(where).close()  # workers bind it themselves, but could not report the error
     return Ports(grpc, udp, [{where.face: datagrams[where][number] for where in udp} for number in range(workers)])
 
 
 def health_address(port: int, host: str, offset: int) -> Address:
-    """Where probes ask; raises InvalidSetting when there is no such port."""
+    """Return the address for probes; raises InvalidSetting when the port is out of range."""
     return address(Face(port, "http", HEALTH), host, offset)
 
 

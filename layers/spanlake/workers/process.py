@@ -1,4 +1,4 @@
-"""A worker as the supervisor sees it: a process at the other end of a channel."""
+"""A worker process, as the supervisor controls it through a channel."""
 
 import asyncio
 import sys
@@ -11,17 +11,17 @@ from spanlake.workers.channel import Channel, Message
 from spanlake.workers.figures import Figures
 from spanlake.workers.orders import Orders
 
-_EXIT_SECONDS = 10.0  # from the last word of a worker to the end of its process
+_EXIT_SECONDS = 10.0  # from a worker's last message to the end of its process
 _ANSWER_SECONDS = 1.0
 
 
 class WorkerProcess:
-    """One worker, from its start to its end."""
+    """A worker process, from its start to its end."""
 
     def __init__(self, process: asyncio.subprocess.Process, channel: Channel) -> None:
-        self.ready = False  # whether it has begun to take requests
-        self.failure = ""  # what it says about why it could not start
-        self.figures = Figures()  # what it had counted when it last told
+        self.ready = False  # True once it takes requests
+        self.failure = ""  # its explanation of why it could not start
+        self.figures = Figures()  # its metrics at its last report
         self.heard = self.started = time.monotonic()
         self._process = process
         self._channel = channel
@@ -31,7 +31,7 @@ class WorkerProcess:
 
     @classmethod
     async def start(cls, orders: Orders) -> Self:
-        """Start one; it is ready a little later."""
+        """Start a worker; it is ready a little later."""
         ours, theirs = socketpair()
         with theirs:
             process = await asyncio.create_subprocess_exec(
@@ -39,7 +39,7 @@ class WorkerProcess:
                 stdin=asyncio.subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(), *orders.datagrams.values()),
             )
-        with suppress(ConnectionError):  # which the end of the channel will tell too
+        with suppress(ConnectionError):  # the end of the channel reports it too
             orders.give(ours)
         return cls(process, await Channel.over(ours))
 
@@ -49,11 +49,11 @@ class WorkerProcess:
         return self._process.pid
 
     async def begun(self) -> None:
-        """Return when it takes requests, or will never."""
+        """Return when the worker takes requests, or will never."""
         await self._begun.wait()
 
     async def ask(self) -> None:
-        """Have it tell what it has counted, unless that takes long."""
+        """Request a report of its metrics, unless that takes long."""
         self._told.clear()
         await self._channel.send(figures=True)
         with suppress(TimeoutError):
@@ -61,11 +61,11 @@ class WorkerProcess:
                 await self._told.wait()
 
     async def drain(self, seconds: float) -> None:
-        """Have it finish what it has accepted, and end."""
+        """Let the worker finish accepted requests, and stop."""
         await self._channel.send(drain=seconds)
 
     async def ended(self) -> int:
-        """Wait for its end; the exit status."""
+        """Wait for its end; returns the exit status."""
         await self._listening
         with suppress(TimeoutError):
             async with asyncio.timeout(_EXIT_SECONDS):
@@ -74,7 +74,7 @@ class WorkerProcess:
         return await self._process.wait()
 
     def kill(self) -> None:
-        """End it without a chance to do anything."""
+        """Kill the process at once."""
         with suppress(ProcessLookupError):
             self._process.kill()
 

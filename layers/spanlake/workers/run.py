@@ -1,4 +1,4 @@
-"""Starting an edge: what can be refused is refused before anything is loaded or started."""
+"""Starts an edge; invalid settings are reported before anything is imported or started."""
 
 import asyncio
 
@@ -8,9 +8,9 @@ from spanlake.workers.ports import claim, health_address
 
 
 def run(config: EdgeConfig) -> None:
-    """Take requests until SIGTERM or SIGINT, then finish what was accepted.
+    """Take requests until SIGTERM or SIGINT, then finish accepted requests.
 
-    Raises InvalidSetting when it cannot listen where it should, and GivenUp when workers can not be started.
+    Raises InvalidSetting when an address is not available, and GivenUp when workers cannot be started.
     """
     host, offset = config.worker.listen, config.worker.port_offset
     where = health_address(config.health_port, host, offset)

@@ -1,4 +1,4 @@
-"""The place of one worker: whoever ends there is replaced."""
+"""Keeps one worker running: a worker that ends is replaced."""
 
 import asyncio
 import logging
@@ -14,37 +14,37 @@ _log = logging.getLogger("spanlake")
 
 
 class GivenUp(Exception):  # noqa: N818
-    """A worker can not be started; the message says why."""
+    """A worker cannot be started; the message gives the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """When a worker is given up or replaced. Times in seconds."""
+    """Limits for restarting or giving up a worker. Times in seconds."""
 
-    first_pause: float = 0.5  # before a worker that has ended is replaced; doubled when the next one ends soon
+    first_pause: float = 0.5  # before a worker that has ended is replaced; doubled if its successor ends soon
     longest_pause: float = 30.0
     settled: float = 60.0  # a worker that lived longer has not ended soon
-    starts: int = 5  # that fail in a row
-    pulse: float = 5.0  # between questions what it has counted
-    doubtful: float = 15.0  # a worker that has not answered for so long does not count as one that takes requests
-    silent: float = 60.0  # one that has not answered for so long is killed
+    starts: int = 5  # failures in a row before giving up
+    pulse: float = 5.0  # between requests for metrics
+    doubtful: float = 15.0  # without a report for which a worker counts as not ready
+    silent: float = 60.0  # without a report after which a worker is killed
 
 
 class Seat:
     """Keeps a worker with these orders running."""
 
     def __init__(self, orders: Orders, patience: Patience) -> None:
-        self.replaced = 0  # workers
+        self.replaced = 0  # number of replaced workers
         self._orders = orders
         self._patience = patience
         self._worker: WorkerProcess | None = None
-        self._former = Figures()  # what lasts of the workers that were here before
+        self._former = Figures()  # lasting metrics of former workers
         self._closing = asyncio.Event()
         self._begun = asyncio.Event()
 
     @property
     def is_ready(self) -> bool:
-        """Whether requests are taken here."""
+        """True where a worker takes requests."""
         worker = self._worker
         if worker is None or not worker.ready:
             return False
@@ -55,7 +55,7 @@ class Seat:
         await self._begun.wait()
 
     async def figures(self) -> Figures:
-        """What all workers that were ever here have counted."""
+        """Return the metrics of this worker and all its predecessors."""
         total = Figures()
         if worker := self._worker:
             await worker.ask()
@@ -65,7 +65,7 @@ class Seat:
         return total
 
     async def keep(self) -> None:
-        """Have a worker here until the seat is closed; raises GivenUp."""
+        """Keep a worker running until closed; raises GivenUp."""
         failures = pauses = 0
         while not self._closing.is_set():
             worker = self._worker = await WorkerProcess.start(self._orders)
@@ -81,27 +81,27 @@ class Seat:
             self.replaced += 1
 
     def close(self) -> None:
-        """Replace nobody from now on."""
+        """Replace no worker from now on."""
         self._closing.set()
 
     async def drain(self, seconds: float) -> None:
-        """Have the worker finish within this time what it has accepted, and end."""
+        """Let the worker finish accepted requests within this time, and stop."""
         if self._worker:
             await self._worker.drain(seconds)
 
     def kill(self) -> None:
-        """End the worker without a chance to do anything."""
+        """Kill the worker at once."""
         if self._worker:
             self._worker.kill()
 
     async def _watch(self, worker: WorkerProcess) -> int:
-        """Wait for a worker's end, or bring it about when nothing is heard of it; the exit status."""
+        """Wait for a worker's end, or kill it when it does not report; returns the exit status."""
         pulse = asyncio.create_task(self._feel(worker))
         try:
             await worker.begun()
             if worker.ready:
                 self._begun.set()
-                _log.info("a worker takes requests", extra={"number": self._orders.number, "pid": worker.pid})
+                _log.info("worker ready", extra={"number": self._orders.number, "pid": worker.pid})
             return await worker.ended()
         except asyncio.CancelledError:
             worker.kill()  # a stopped process would outlive its parent and hold its pipes open
@@ -113,7 +113,7 @@ class Seat:
         while time.monotonic() - worker.heard < self._patience.silent:
             await asyncio.sleep(self._patience.pulse)
             await worker.ask()
-        _log.error("a worker does not answer and is killed", extra=self._named(worker))
+        _log.error("worker killed, no report", extra=self._named(worker))
         worker.kill()
 
     def _judge(self, worker: WorkerProcess, failures: int) -> None:
@@ -121,12 +121,12 @@ class Seat:
             raise GivenUp(worker.failure)
         if failures >= self._patience.starts:
             reason = worker.failure or "it ended before it took requests"
-            raise GivenUp(f"worker {self._orders.number} could not be started {failures} times in a row: {reason}")
+            raise GivenUp(f"worker {self._orders.number} failed to start {failures} times in a row: {reason}")
 
     async def _pause(self, worker: WorkerProcess, status: int, pauses: int) -> None:
         seconds = min(self._patience.longest_pause, self._patience.first_pause * 2 ** max(0, pauses - 1))
         more = {"status": status, "reason": worker.failure, "again_in_seconds": seconds}
-        _log.error("a worker has ended and is replaced", extra=self._named(worker) | more)
+        _log.error("worker ended, replacement started", extra=self._named(worker) | more)
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._closing.wait()

@@ -1,4 +1,4 @@
-"""The supervisor of the workers: starts them, speaks for them, ends them."""
+"""Supervisor of the workers: starts them, answers probes for them, stops them."""
 
 import asyncio
 import logging
@@ -20,14 +20,14 @@ from spanlake.workers.orders import Orders
 from spanlake.workers.ports import Ports
 from spanlake.workers.seat import Patience, Seat
 
-_COMMIT_SHARE = 0.2  # of the time to finish that is kept for storing what has been read
-_PROBE_SECONDS = 1.0  # for the answers to probes at the end
+_COMMIT_SHARE = 0.2  # of the drain time, for storing requests that have been read
+_PROBE_SECONDS = 1.0  # for answers to probes at the end
 
 _log = logging.getLogger("spanlake")
 
 
 class Supervisor:
-    """One edge, from its start to its end."""
+    """An edge, from its start to its end."""
 
     def __init__(
         self, config: EdgeConfig, ports: Ports, where: Address, listener: socket.socket, patience: Patience
@@ -41,25 +41,25 @@ class Supervisor:
         self._http = HttpServer(app, [listener], drain_seconds=_PROBE_SECONDS, misdirected=misdirected)
 
     def hindrance(self) -> str | None:
-        """Why no requests are taken right now, None when they are."""
+        """Return the reason why no requests are taken now, None when they are."""
         if self._lifecycle.hindrance() is None and not any(seat.is_ready for seat in self._seats):
             return "no worker takes requests"
         return self._lifecycle.hindrance()
 
     async def figures(self) -> Figures:
-        """What all workers have counted, and how they are."""
+        """Return the metrics of all workers, and their numbers."""
         total = Figures()
         for figures in await asyncio.gather(*(seat.figures() for seat in self._seats)):
             total.add(figures)
         ready = sum(seat.is_ready for seat in self._seats)
-        total.note("spanlake_edge_workers", "Workers that there should be.", "gauge", len(self._seats))
+        total.note("spanlake_edge_workers", "Configured workers.", "gauge", len(self._seats))
         total.note("spanlake_edge_workers_ready", "Workers that take requests.", "gauge", ready)
         replaced = sum(seat.replaced for seat in self._seats)
         total.note("spanlake_edge_workers_replaced", "Workers that ended and were replaced.", "counter", replaced)
         return total
 
     async def run(self) -> None:
-        """Have the workers take requests until asked to stop, and finish what was accepted; raises GivenUp."""
+        """Run the workers until asked to stop, then finish accepted requests; raises GivenUp."""
         asked = asyncio.create_task(asked_to_stop(again=self._end_at_once))
         await self._http.start()
         announced = asyncio.create_task(self._announce())
@@ -90,20 +90,20 @@ class Supervisor:
         _log.info("ready", extra={"workers": self._config.workers, **stored})
 
     async def _finish(self, asked: signal.Signals | None, keepers: Sequence["asyncio.Task[None]"]) -> None:
-        """Say that the end is near, wait for those who have to hear it, and have the workers drain."""
+        """Announce the end, give probes time to see it, and drain the workers."""
         deadline = time.monotonic() + self._config.worker.drain_seconds
         for seat in self._seats:
             seat.close()
         if asked is not None:
             _log.info("shutting down", extra={"signal": asked.name})
-        if asked is signal.SIGTERM:  # nobody probes what ends by a key on the terminal
+        if asked is signal.SIGTERM:  # nothing probes a process that ends by a key on the terminal
             await asyncio.wait(keepers, timeout=self._config.unready_seconds)
         seconds = deadline - time.monotonic()
         for seat in self._seats:
             await seat.drain(seconds * (1 - _COMMIT_SHARE))
         _, unfinished = await asyncio.wait(keepers, timeout=seconds)
         if unfinished:
-            _log.error("workers did not finish in time and are killed", extra={"workers": len(unfinished)})
+            _log.error("workers killed, drain time exceeded", extra={"workers": len(unfinished)})
         for seat in self._seats:
             seat.kill()
 

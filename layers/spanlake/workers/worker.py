@@ -1,7 +1,7 @@
-"""A worker of ``spanlake edge``: ``python -m spanlake.workers.worker DESCRIPTOR``, which only the supervisor starts.
+"""A worker of ``spanlake edge``: ``python -m spanlake.workers.worker DESCRIPTOR``, started by the supervisor only.
 
-It ends when the supervisor says so, or is no more. Signals are the supervisor's affair, also those that a terminal or
-a service manager sends to all processes at once.
+It ends when the supervisor orders it, or has died. It ignores signals, including those that a terminal or a service
+manager sends to all processes at once: the supervisor handles them.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ _log = logging.getLogger("spanlake")
 
 
 def main() -> None:
-    """Do what the supervisor orders over the socket whose descriptor is the argument."""
+    """Run a worker with the orders received over the socket whose descriptor is the argument."""
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, signal.SIG_IGN)
     connected = socket.socket(fileno=int(sys.argv[1]))
@@ -61,7 +61,7 @@ async def _take_requests(orders: Orders, store: Store, channel: Channel) -> None
     taken.commits.start()
     await listeners.start()
     metrics.observe_dropped(listeners.dropped)
-    gc.freeze()  # what was loaded stays
+    gc.freeze()  # imported modules stay loaded
     listening = asyncio.create_task(supervisor.listen())
     await channel.send(ready=True)
     seconds = await supervisor.asked_to_drain
@@ -74,25 +74,25 @@ async def _take_requests(orders: Orders, store: Store, channel: Channel) -> None
 
 
 class _Supervisor:
-    """Answers the supervisor, and knows when it wants an end."""
+    """A client of the supervisor: answers its messages, and knows when it orders the end."""
 
     def __init__(self, channel: Channel, metrics: Metrics, drain_seconds: float) -> None:
         self._channel = channel
         self._metrics = metrics
         self._drain_seconds = drain_seconds
         self.asked_to_drain: asyncio.Future[float] = asyncio.get_running_loop().create_future()
-        """Within how many seconds."""
+        """Drain time in seconds."""
 
     async def listen(self) -> None:
-        """Do what it asks for, until it is no more."""
+        """Handle messages of the supervisor until it has ended."""
         async for message in self._channel.messages():
             if "drain" in message:
                 self._drain(message["drain"])
             else:
                 await self._channel.send(figures=Figures.of(self._metrics).to_json())
-        if self.asked_to_drain.done():  # it did not wait for the end, so there should be one at once
+        if self.asked_to_drain.done():  # it did not wait for the end, so the worker should end at once
             os._exit(1)
-        _log.error("the supervisor has died")
+        _log.error("supervisor died")
         self._drain(self._drain_seconds)
 
     def _drain(self, seconds: float) -> None:

@@ -156,7 +156,7 @@ def test_records_bounds_size_of_record() -> None:
         (b'{"data":[' + b"[" * 10_000, "nest too deep"),
         (b'{"resourceMetrics":[{}]}', "holds no spans"),
         (b"[{}]\n{}", "holds no spans"),
-        (b"PAR1\x15\x04\x15\x10", "no format that can be imported"),
+        (b"PAR1\x15\x04\x15\x10", "unknown format"),
         (gzip.compress(MESSAGES)[:-9], "Truncated"),
         (b"\x1f\x8b junk", "compressed"),
         (framed(zstd(MESSAGES)[:-3]), "compressed message"),

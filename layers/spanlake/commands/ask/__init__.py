@@ -1,1 +1,1 @@
-"""Questions to a server of the Tempo API, over HTTP."""
+"""Client of the Tempo API over HTTP."""

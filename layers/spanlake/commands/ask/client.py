@@ -1,4 +1,4 @@
-"""One request after another, with bounds on time and size."""
+"""HTTP client for single requests, with limits on time and size."""
 
 import time
 from collections.abc import Mapping
@@ -32,20 +32,20 @@ PROTOBUF = "application/protobuf"
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A server and how to speak to it."""
+    """A server with its address, headers and limits."""
 
-    url: str  # without a slash at its end
+    url: str  # without a trailing slash
     headers: Mapping[str, str]
-    timeout_seconds: float  # from the question to the end of the answer
+    timeout_seconds: float  # from the request to the end of the answer
     max_bytes: int = MAX_ANSWER_BYTES
 
     def get(self, path: str, params: Mapping[str, str] | None = None, accept: str = JSON) -> bytes:
-        """The body of a successful answer; raises Refused for any other answer, Unreachable without one."""
+        """Return the body of a successful answer; raises Refused for any other answer, Unreachable without one."""
         query = f"?{urlencode(params)}" if params else ""
         return self._ask(f"{self.url}{path}", query, {"Accept": accept})
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> bytes:
-        """Send a body; the rest is as for ``get``."""
+        """Send a body; everything else is as for ``get``."""
         return self._ask(f"{self.url}{path}", "", headers, body)
 
     def _ask(self, address: str, query: str, headers: Mapping[str, str], body: bytes | None = None) -> bytes:
@@ -71,7 +71,7 @@ class Client:
             if time.monotonic() > deadline:
                 raise TimeoutError
         if answer.length:
-            raise Unreachable(f"{self.url} closed the connection in the middle of its answer")
+            raise Unreachable(f"{self.url} closed the connection before the end of its answer")
         return bytes(body)
 
     def _opener(self) -> OpenerDirector:
@@ -89,11 +89,11 @@ class Client:
             return Unreachable(
                 f"no server at {self.url}: start one with `spanlake serve`, or name another with --url or SPANLAKE_URL"
             )
-        return Unreachable(f"cannot ask {self.url}: {_reason(reason)}")
+        return Unreachable(f"no answer from {self.url}: {_reason(reason)}")
 
 
 class _NoRedirect(HTTPRedirectHandler):
-    """Follows no redirect: it would take the headers, tokens among them, to a host that nobody named."""
+    """A handler that follows no redirect: it would send the headers, including tokens, to a host that nobody named."""
 
     def redirect_request(self, req: Request, fp: IO[bytes], code: int, msg: str, headers: object, newurl: str) -> None:  # noqa: ARG002
         return None

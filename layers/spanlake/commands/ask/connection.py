@@ -1,4 +1,4 @@
-"""From options to a client: what is wrong with an address or a header is said before anything is sent."""
+"""Makes a client from options; invalid addresses and headers are reported before anything is sent."""
 
 import re
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*", re.ASCII)
 
 
 def connect(url: str, tenant: str, headers: Iterable[str], timeout_seconds: float) -> Client:
-    """A client of the server at ``url``; raises InvalidOption."""
+    """Make a client of the server at ``url``; raises InvalidOption."""
     sent = dict(_header(line) for line in headers)
     if tenant:
         sent["X-Scope-OrgID"] = _value("tenant", tenant)
@@ -21,7 +21,7 @@ def connect(url: str, tenant: str, headers: Iterable[str], timeout_seconds: floa
 
 
 def base_url(url: str) -> str:
-    """The address that API paths are added to, checked and without a slash at its end; raises InvalidOption.
+    """Validate the address that API paths are appended to, and cut off its trailing slash; raises InvalidOption.
 
     It may have a path, as Grafana's data source proxy has.
     """
@@ -43,7 +43,7 @@ def base_url(url: str) -> str:
 def _header(line: str) -> tuple[str, str]:
     name, colon, value = line.partition(":")
     if not colon or not _NAME.fullmatch(name):
-        # Not shown whole: what stands there may be a secret.
+        # Not shown whole: it may contain a secret.
         raise InvalidOption("invalid --header: write it as in 'Authorization: Bearer …'")
     return name, _value(f"value of header {name}", value.strip())
 

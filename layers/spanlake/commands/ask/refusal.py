@@ -1,4 +1,4 @@
-"""What an error answer means for the one who asked."""
+"""Error messages for error answers, with advice for the user."""
 
 import json
 import re
@@ -10,22 +10,22 @@ from spanlake.commands.show.printable import printable
 
 _LONGEST = 1000
 _HINTS = {
-    401: "the server wants credentials, give them with --header 'Authorization: …'",
-    403: "the server does not let you, give other credentials with --header, or another --tenant",
-    429: "the server has too much to do, try again later",
-    503: "the server is not ready or has too much to do, try again later",
+    401: "the server requires credentials: give them with --header 'Authorization: …'",
+    403: "access denied: give other credentials with --header, or another --tenant",
+    429: "the server is overloaded: try again later",
+    503: "the server is not ready or overloaded: try again later",
 }
 _POSITION = re.compile(r"\bline (\d{1,6}), col(?:umn)? (\d{1,6})\b", re.ASCII)
 
 
 def refused(status: int, location: str | None, body: bytes, address: str) -> Refused:
-    """The error for an answer that is not a success; ``address`` is what was asked for."""
+    """Make the error for an answer other than success; ``address`` is the requested URL."""
     message = _message(body)
     return Refused(status, message, _told(status, location, message, address))
 
 
 def with_caret(error: Refused, query: str) -> Refused:
-    """The error with the query's line that it is about and a caret under the column, where its message has both."""
+    """Add the query's line with a caret under the column to an error whose message has both positions."""
     position = _POSITION.search(error.message)
     lines = query.split("\n")
     if error.status != 400 or position is None or not 1 <= int(position[1]) <= len(lines):
@@ -49,7 +49,7 @@ def _told(status: int, location: str | None, message: str, address: str) -> str:
 
 
 def _message(body: bytes) -> str:
-    """What the server says, on one line: plain text, or the text in an object, as of Grafana and FastAPI."""
+    """Return the server's message on one line: plain text, or the text in an object, as of Grafana and FastAPI."""
     text = body.decode("utf-8", "replace").strip()
     try:
         answer = json.loads(text)

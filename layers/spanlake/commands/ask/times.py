@@ -1,4 +1,4 @@
-"""The time range of a question, from what the user wrote."""
+"""Time range of a request, from the user's options."""
 
 import time
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ DEFAULT_SINCE = "1h"
 
 @dataclass(frozen=True, slots=True)
 class TimeRange:
-    """From ``start`` to ``end``, whole Unix seconds as every Tempo takes them."""
+    """The range from ``start`` to ``end``, in whole Unix seconds as every Tempo takes them."""
 
     start: int
     end: int
 
     @property
     def params(self) -> dict[str, str]:
-        """The range as parameters of a request."""
+        """Return the range as parameters of a request."""
         return {"start": str(self.start), "end": str(self.end)}
 
     def __str__(self) -> str:
@@ -30,12 +30,12 @@ class TimeRange:
 
 
 def time_range(since: str, start: str, end: str, now_ns: int | None = None) -> TimeRange:
-    """The range that options name: empty ones are absent, and without any it is the last hour.
+    """Return the range given by options: empty ones are absent, and without any it is the last hour.
 
     Raises InvalidOption.
     """
     if since and start:
-        raise InvalidOption("--since and --start say the same thing twice: give one of them")
+        raise InvalidOption("--since and --start exclude each other: give one of them")
     now = -(-(time.time_ns() if now_ns is None else now_ns) // SECOND_NS)
     last = _moment("--end", end) if end else now
     first = _moment("--start", start) if start else last - _seconds("--since", since or DEFAULT_SINCE)
@@ -46,7 +46,7 @@ def time_range(since: str, start: str, end: str, now_ns: int | None = None) -> T
 
 
 def step_seconds(step: str) -> int | None:
-    """The time between points of a series, None when it is empty and the server shall choose; raises InvalidOption."""
+    """Return the time between points of a series, None when empty and left to the server; raises InvalidOption."""
     return _seconds("--step", step) if step else None
 
 
@@ -58,7 +58,7 @@ def _seconds(option: str, text: str) -> int:
 
 
 def _moment(option: str, text: str) -> int:
-    """Unix seconds of a Unix time in any unit, or of a date, perhaps with a time; local time when it names no zone."""
+    """Parse Unix seconds: a Unix time in any unit, or a date with or without a time, local unless it names a zone."""
     if (nanoseconds := unix_time(text)) is not None:
         return nanoseconds // SECOND_NS
     try:

@@ -1,1 +1,1 @@
-"""Answers of the Tempo API as small frozen classes; raise MalformedAnswer for what is not one."""
+"""Answers of the Tempo API as small frozen classes; malformed ones raise MalformedAnswer."""

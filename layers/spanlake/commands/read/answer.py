@@ -1,6 +1,6 @@
-"""An answer in JSON, whose parts are of the types they should be or it is malformed.
+"""A JSON answer, whose members are checked to have the expected types.
 
-Defaults are those of protobuf's JSON form, which leaves out what is empty or zero and writes 64-bit integers as text.
+Defaults are those of protobuf's JSON form, which leaves out empty values and zeros and writes 64-bit integers as text.
 """
 
 import json
@@ -15,7 +15,7 @@ MAX_UINT64 = 2**64 - 1
 
 
 def parse(body: bytes) -> Object:
-    """The object that an answer is; raises MalformedAnswer."""
+    """Parse an answer to an object; raises MalformedAnswer."""
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
@@ -25,7 +25,7 @@ def parse(body: bytes) -> Object:
 
 
 def objects(parent: Object, key: str) -> list[Object]:
-    """The list of objects under a key."""
+    """Return the list of objects under a key."""
     value = parent.get(key)
     if value is None:
         return []
@@ -35,14 +35,14 @@ def objects(parent: Object, key: str) -> list[Object]:
 
 
 def as_object(value: object, what: str) -> Object:
-    """The value, which has to be an object."""
+    """Return the value if it is an object; raises MalformedAnswer."""
     if not isinstance(value, dict):
         raise _malformed(f"{what} is not an object")
     return value
 
 
 def text(parent: Object, key: str) -> str:
-    """The text under a key."""
+    """Return the text under a key."""
     value = parent.get(key, "")
     if not isinstance(value, str):
         raise _malformed(f"{key} is not text")
@@ -50,7 +50,7 @@ def text(parent: Object, key: str) -> str:
 
 
 def whole(parent: Object, key: str) -> int:
-    """The number under a key, from 0 to the largest of 64 bits."""
+    """Return the integer under a key, from 0 to the maximum of 64 bits."""
     value = parent.get(key, 0)
     try:
         number = int(value) if isinstance(value, int | str) else -1
@@ -62,7 +62,7 @@ def whole(parent: Object, key: str) -> int:
 
 
 def number(parent: Object, key: str) -> float:
-    """The number under a key, which may be NaN or infinite."""
+    """Return the number under a key, which may be NaN or infinite."""
     value = parent.get(key, 0.0)
     try:
         return float(value) if isinstance(value, int | float | str) else _not_a_number(key)

@@ -9,10 +9,10 @@ from spanlake.commands.read.values import Attributes, attributes_in
 
 @dataclass(frozen=True, slots=True)
 class FoundSpan:
-    """A span that matched, with the attributes that the query is about."""
+    """A matching span, with the attributes that the query names."""
 
     span_id: str
-    name: str  # empty where the server does not tell
+    name: str  # empty where the server does not send it
     start_ns: int
     duration_ns: int
     attributes: Attributes
@@ -24,7 +24,7 @@ class FoundSet:
 
     spans: tuple[FoundSpan, ...]
     matched: int
-    attributes: Attributes  # what the query computed of the set, as count()
+    attributes: Attributes  # computed by the query for the set, such as count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +40,13 @@ class FoundTrace:
 
     @property
     def matched(self) -> int:
-        """Spans that matched, over all sets."""
+        """The number of matching spans in all sets."""
         return sum(item.matched for item in self.sets)
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """All traces found; ``note`` is what the server adds, as that it did not look everywhere."""
+    """All traces of an answer; ``note`` is a remark of the server, such as that the search was partial."""
 
     traces: tuple[FoundTrace, ...]
     note: str
@@ -70,7 +70,7 @@ def _trace(given: answer.Object) -> FoundTrace:
 
 
 def _sets(given: answer.Object) -> Iterator[answer.Object]:
-    """The span sets; servers before Tempo 2.2 send but one, later ones send the first twice."""
+    """Yield the span sets; servers before Tempo 2.2 send only one, later ones send the first twice."""
     if "spanSets" in given:
         yield from answer.objects(given, "spanSets")
     elif "spanSet" in given:

@@ -9,20 +9,20 @@ from spanlake.commands.read.values import Attributes, attributes_in
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Values over time, in its order; NaN and infinities left out."""
+    """Values in order of time, without NaN and infinities."""
 
     labels: Attributes
     samples: tuple[tuple[int, float], ...]  # Unix milliseconds, value
 
     @property
     def values(self) -> list[float]:
-        """The values alone."""
+        """The values without their times."""
         return [value for _, value in self.samples]
 
 
 @dataclass(frozen=True, slots=True)
 class AllSeries:
-    """All series of an answer; ``note`` is what the server adds, as that it left some out."""
+    """All series of an answer; ``note`` is a remark of the server, such as that it left some out."""
 
     series: tuple[Series, ...]
     note: str

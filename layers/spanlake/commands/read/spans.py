@@ -1,4 +1,4 @@
-"""The answer to a trace id: the spans, each with the resource it is of."""
+"""The answer to a trace id: spans, each with its resource."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,50 +19,50 @@ _TRACE, _MESSAGE = 1, 4  # fields of tempopb.TraceByIDResponse
 
 @dataclass(frozen=True)
 class Span:
-    """A span as it came, with whose it is."""
+    """A span as it was sent, with its resource and scope."""
 
     message: SpanMessage
-    service: str  # empty when the resource does not say
+    service: str  # empty when the resource has none
     resource: Resource
     scope: InstrumentationScope
 
     @property
     def start_ns(self) -> int:
-        """Its start, Unix nanoseconds; 0 when it was not set."""
+        """The start in Unix nanoseconds; 0 when it is not set."""
         return self.message.start_time_unix_nano
 
     @property
     def duration_ns(self) -> int:
-        """Its length, negative when it ends before it starts."""
+        """The duration, negative when the span ends before it starts."""
         return self.message.end_time_unix_nano - self.message.start_time_unix_nano
 
     @property
     def is_error(self) -> bool:
-        """Whether its status says so."""
+        """True where the status is an error."""
         return self.message.status.code == Status.STATUS_CODE_ERROR
 
     @cached_property
     def parent_id(self) -> bytes:
-        """The id of its parent, empty for a root."""
+        """The id of the parent, empty for a root."""
         return self.message.parent_span_id.lstrip(b"\0") and self.message.parent_span_id
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """The spans of a trace by start; ``note`` is what the server adds, as that there were more."""
+    """The spans of a trace by start; ``note`` is a remark of the server, such as that there are more."""
 
     spans: tuple[Span, ...]
     note: str
 
 
 def trace_in(body: bytes) -> Trace:
-    """Read tempopb.TraceByIDResponse, a trace without spans when there is none; raises MalformedAnswer."""
+    """Read tempopb.TraceByIDResponse; a trace without spans when there is none. Raises MalformedAnswer."""
     data, note = traces_data(body)
     return Trace(tuple(sorted(_spans(data), key=_by_start)), note)
 
 
 def traces_data(body: bytes) -> tuple[TracesData, str]:
-    """The trace in a tempopb.TraceByIDResponse, and what the server adds; raises MalformedAnswer."""
+    """Return the trace in a tempopb.TraceByIDResponse, and the server's remark; raises MalformedAnswer."""
     try:
         fields = _fields(body)
         data = TracesData.FromString(fields.get(_TRACE, b""))
@@ -72,7 +72,7 @@ def traces_data(body: bytes) -> tuple[TracesData, str]:
 
 
 def _fields(body: bytes) -> dict[int, bytes]:
-    """The fields of a message that are messages or text, of repeated ones the last."""
+    """Return the fields of a message that are messages or text; of repeated ones the last."""
     fields = UnknownFieldSet(Empty.FromString(body))
     parts = (fields[number] for number in range(len(fields)))
     return {part.field_number: part.data for part in parts if isinstance(part.data, bytes)}
@@ -91,5 +91,5 @@ def _service(resource: Resource) -> str:
 
 
 def _by_start(span: Span) -> tuple[int, int, bytes]:
-    # Of spans that start together the longest is first, as it most likely holds the others.
+    # Of spans that start together the longest comes first, as it most likely encloses the others.
     return span.start_ns, -span.duration_ns, span.message.span_id

@@ -1,4 +1,4 @@
-"""OTLP's AnyValue, out of protobuf and out of JSON, as plain Python values."""
+"""OTLP's AnyValue, from protobuf and from JSON, as plain Python values."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
@@ -10,11 +10,11 @@ from spanlake.commands.read import answer
 
 Value: TypeAlias = "str | bool | int | float | bytes | Sequence[Value] | Mapping[str, Value] | None"
 Attributes: TypeAlias = tuple[tuple[str, Value], ...]
-"""Keys and values in the order they came; a key may come twice."""
+"""Keys and values in the order of the answer; a key may occur twice."""
 
 
 def attributes_of(items: Iterable[KeyValue]) -> Attributes:
-    """Attributes of a protobuf message."""
+    """Return the attributes of a protobuf message."""
     return tuple((item.key, _of_message(item.value)) for item in items)
 
 
@@ -31,7 +31,7 @@ def _of_message(value: AnyValue) -> Value:
 
 
 def attributes_in(parent: answer.Object, key: str = "attributes") -> Attributes:
-    """Attributes under a key of an object; raises MalformedAnswer."""
+    """Return the attributes under a key of an object; raises MalformedAnswer."""
     try:
         return tuple((answer.text(item, "key"), _in_json(item.get("value"))) for item in answer.objects(parent, key))
     except RecursionError:

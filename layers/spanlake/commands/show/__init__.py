@@ -1,1 +1,1 @@
-"""Answers on a terminal."""
+"""Output of answers to a terminal."""

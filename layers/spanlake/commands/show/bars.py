@@ -1,4 +1,4 @@
-"""Bars on a trace's time line."""
+"""Bars on the time line of a trace."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from spanlake.commands.show.figures import duration
 from spanlake.commands.show.terminal import Glyphs
 
 _EIGHTHS = 8
-_TICK_CELLS = 16  # at least so many between the times of the axis
+_TICK_CELLS = 16  # minimum distance between times of the axis
 
 
 @dataclass(frozen=True, slots=True)
 class TimeLine:
-    """The time of a trace spread over so many cells."""
+    """The duration of a trace divided into cells."""
 
     start_ns: int
     end_ns: int
@@ -23,7 +23,7 @@ class TimeLine:
 
     @classmethod
     def of(cls, spans: Iterable[Span], cells: int) -> "TimeLine":
-        """From the first start to the last end; a span without a start has no say."""
+        """Make the time line from the first start to the last end; spans without a start are ignored."""
         timed = [span for span in spans if span.start_ns]
         start = min((span.start_ns for span in timed), default=0)
         end = max((span.start_ns + max(span.duration_ns, 0) for span in timed), default=0)
@@ -31,11 +31,11 @@ class TimeLine:
 
     @property
     def length_ns(self) -> int:
-        """How long it is."""
+        """The length of the time line."""
         return self.end_ns - self.start_ns
 
     def bar(self, span: Span, glyphs: Glyphs) -> str:
-        """The span's bar in as many cells as there are, precise to an eighth of a cell, and never invisible."""
+        """Draw a span's bar in as many cells as the line has, precise to an eighth of a cell, and never invisible."""
         if not span.start_ns:
             return " " * self.cells
         first = min(self._eighths(span.start_ns), self.cells * _EIGHTHS - 1)
@@ -43,7 +43,7 @@ class TimeLine:
         return _bar(first, last, glyphs).ljust(self.cells)
 
     def axis(self) -> Text:
-        """Times since the start, at even distances."""
+        """Draw times since the start, at even distances."""
         ticks = max(1, min(4, self.cells // _TICK_CELLS))
         text = Text()
         for tick in range(ticks):
@@ -58,7 +58,7 @@ class TimeLine:
 
 
 def _bar(first: int, last: int, glyphs: Glyphs) -> str:
-    """A bar from one eighth to another, counted from the left."""
+    """Draw a bar from one eighth to another, counted from the left."""
     cell, into = divmod(first, _EIGHTHS)
     end_cell, end_into = divmod(last, _EIGHTHS)
     if last <= (cell + 1) * _EIGHTHS:

@@ -1,4 +1,4 @@
-"""What there is to a span besides its line in the waterfall."""
+"""Details of a span in addition to its line in the waterfall: ids, attributes, events, links."""
 
 from collections.abc import Iterable, Iterator
 
@@ -24,7 +24,7 @@ def show_details(console: Console, span: Span, trace_start_ns: int, indent: Text
 
 
 def show_resources(console: Console, spans: Iterable[Span]) -> None:
-    """Print the attributes of each different resource of the spans, once."""
+    """Print the attributes of each distinct resource of the spans, once."""
     resources = {span.resource.SerializeToString(deterministic=True): span for span in spans}
     for span in resources.values():
         show(console, Text.assemble("Resource ", (printable(span.service) or "?", "bold")))
@@ -32,7 +32,7 @@ def show_resources(console: Console, spans: Iterable[Span]) -> None:
 
 
 def _details(span: Span, trace_start_ns: int) -> Iterator[list[Text]]:
-    """Line by line; each has what there is to say, in parts."""
+    """Yield the lines of details, each in parts."""
     yield _identity(span)
     if span.message.status.message:
         yield [_titled("status", Text(_text(span.message.status.message), "red" if span.is_error else ""))]

@@ -1,4 +1,4 @@
-"""Times, durations and numbers as people read them."""
+"""Times, durations and numbers in a form for people."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ _LONG = ((86_400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s"))
 
 
 def duration(nanoseconds: int) -> str:
-    """A duration in at most seven characters, as ``532ns``, ``97.3ms``, ``12s``, ``1m30s``, ``2h5m``, ``3d4h``."""
+    """Format a duration in at most seven characters: ``532ns``, ``97.3ms``, ``12s``, ``1m30s``, ``2h5m``, ``3d4h``."""
     if nanoseconds < 0:
         return f"-{duration(-nanoseconds)}"
     for limit, unit, size in _SHORT:
@@ -23,17 +23,17 @@ def duration(nanoseconds: int) -> str:
 
 
 def moment(nanoseconds: int) -> str:
-    """A time in the local zone, to the millisecond."""
+    """Format a time in the local zone, to the millisecond."""
     return f"{_local(nanoseconds):%Y-%m-%d %H:%M:%S}.{nanoseconds // 1_000_000 % 1000:03}"
 
 
 def zone(nanoseconds: int) -> str:
-    """The name of the local zone at a time."""
+    """Return the name of the local zone at a time."""
     return f"{_local(nanoseconds):%Z}"
 
 
 def number(value: float) -> str:
-    """A number with four significant digits, and thousands set apart."""
+    """Format a number with four significant digits and separated thousands."""
     if abs(value) < 1:
         return f"{value:.4g}"
     if abs(value) >= 1e15:
@@ -44,7 +44,7 @@ def number(value: float) -> str:
 
 
 def size(count: int) -> str:
-    """A number of bytes in three digits, as ``532 B``, ``97.3 kB``, ``1.2 GB``; units are powers of 1000."""
+    """Format a number of bytes in three digits, as ``532 B``, ``97.3 kB``, ``1.2 GB``; units are powers of 1000."""
     value, unit = float(count), 0
     while value >= 999.5 and unit < len(_SIZES) - 1:
         value, unit = value / 1000, unit + 1
@@ -52,7 +52,7 @@ def size(count: int) -> str:
 
 
 def mean(values: Sequence[float]) -> float:
-    """The mean of finite numbers, of which there is at least one."""
+    """Return the mean of finite numbers, at least one."""
     try:
         return fmean(values)
     except OverflowError:
@@ -61,7 +61,7 @@ def mean(values: Sequence[float]) -> float:
 
 
 def counted(count: int, what: str) -> str:
-    """``1 span``, ``2 spans``, ``1,951 spans``."""
+    """Format a count with its noun: ``1 span``, ``2 spans``, ``1,951 spans``."""
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 

@@ -1,4 +1,4 @@
-"""Lines of cells, cut and padded to the width they have. All text given is printable."""
+"""Lines of cells, cut and padded to their width. All text passed in is printable."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _NARROWEST = 20
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A piece of a line."""
+    """A part of a line with a fixed width."""
 
     text: str
     width: int
@@ -22,24 +22,24 @@ class Cell:
 
 
 def line(cells: Iterable[Cell]) -> Text:
-    """The cells beside each other, a gap between them."""
+    """Join cells to a line, with gaps between them."""
     return GAP.join(_fitted(cell) for cell in cells)
 
 
 def fit(text: Text, width: int) -> Text:
-    """The text in exactly that width."""
+    """Cut or pad the text to exactly this width."""
     text.truncate(width, overflow="ellipsis", pad=True)
     return text
 
 
 def show(console: Console, text: Text) -> None:
-    """Print a line that fits."""
+    """Print a line, cut to the console's width."""
     text.rstrip()
     console.print(text, soft_wrap=True)
 
 
 def show_beside(console: Console, head: Text, items: Sequence[Text], indent: Text) -> None:
-    """Print a line and what there is to say about it, beside it where that fits, else below it."""
+    """Print a line and its details, beside it where they fit, otherwise below it."""
     about = GAP.join(items)
     if about and head.cell_len + len(GAP) + about.cell_len <= console.width:
         show(console, head + GAP + about)
@@ -49,7 +49,7 @@ def show_beside(console: Console, head: Text, items: Sequence[Text], indent: Tex
 
 
 def show_items(console: Console, items: Sequence[Text], indent: Text) -> None:
-    """Print items beside each other on as many lines as they need; one that is too long is broken."""
+    """Print items beside each other on as many lines as they need; an overlong item is wrapped."""
     width = max(_NARROWEST, console.width - indent.cell_len)
     for text in _rows(items, width):
         for part in text.wrap(console, width, overflow="fold"):

@@ -1,10 +1,10 @@
-"""Text of others made safe to print: it cannot move the cursor, change colours or the order of what is read."""
+"""Makes untrusted text safe to print: it cannot move the cursor, change colours or reverse the order of text."""
 
 
 def printable(text: str) -> str:
-    r"""The text with everything invisible spelled out, as in ``\n``, ``\x1b`` or ``\u202e``.
+    r"""Spell out all invisible characters of a text, as in ``\n``, ``\x1b`` or ``\u202e``.
 
-    Control, format, private and unassigned characters, lone surrogates, and every space but the plain one.
+    These are control, format, private and unassigned characters, lone surrogates, and every space but the plain one.
     """
     if text.isprintable():
         return text

@@ -1,4 +1,4 @@
-"""Time series of a metrics query, a row each."""
+"""Time series of a metrics query, a row for each."""
 
 from collections.abc import Iterable, Sequence
 
@@ -17,12 +17,12 @@ from spanlake.commands.show.terminal import glyphs
 from spanlake.commands.show.values import cut, label
 
 _NAME = "__name__"
-_SPARKLINE_SHARE, _LEAST_SPARKLINE = 4, 8  # one in so many columns of the terminal, and no fewer than
+_SPARKLINE_SHARE, _LEAST_SPARKLINE = 4, 8  # share of the terminal's columns (one in), and the minimum
 _MILLISECOND = 1_000_000
 
 
 def show_series(console: Console, answer: AllSeries) -> None:
-    """Print the series in the order of their labels, and what time their sparklines span."""
+    """Print the series in the order of their labels, and the time range of their sparklines."""
     ordered = sorted(answer.series, key=_order)
     times = {when for series in ordered for when, _ in series.samples} or {0}
     keys = _shared_keys(ordered)
@@ -52,7 +52,7 @@ def _figures(values: Sequence[float]) -> Iterable[str]:
 
 
 def _shared_keys(all_series: Sequence[Series]) -> tuple[str, ...]:
-    """The keys of the labels, where these are the same for every series and so can stand above the values."""
+    """Return the keys of the labels if every series has the same, so that they can be the heading; empty otherwise."""
     keys = {tuple(key for key, _ in series.labels) for series in all_series}
     shared = keys.pop() if len(keys) == 1 else ()
     return () if shared == (_NAME,) else shared
@@ -65,7 +65,7 @@ def _name(series: Series, keys: tuple[str, ...]) -> str:
 
 
 def _order(series: Series) -> list[tuple[str, bool, float, str]]:
-    """By labels, numbers among them by size, as the buckets of a histogram are."""
+    """Return the sort key: the labels, with numbers by size, such as the buckets of a histogram."""
     return [(key, *_value_order(value)) for key, value in series.labels]
 
 

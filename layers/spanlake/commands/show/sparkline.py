@@ -6,10 +6,10 @@ from spanlake.commands.show.figures import mean
 
 
 def sparkline(samples: Iterable[tuple[int, float]], start: int, end: int, width: int, levels: str) -> str:
-    """The mean of the samples in each of ``width`` equal parts of the time from ``start`` to ``end``, drawn.
+    """Draw the mean of the samples in each of ``width`` equal parts of the time from ``start`` to ``end``.
 
-    ``levels`` are characters from the lowest to the highest. The scale reaches from zero, or the least mean where
-    that is negative, to the largest mean. A part without samples is a space.
+    ``levels`` are characters from the lowest to the highest. The scale reaches from zero, or the least mean where that
+    is negative, to the largest mean. A part without samples is a space.
     """
     parts: list[list[float]] = [[] for _ in range(width)]
     for when, value in samples:

@@ -1,4 +1,4 @@
-"""Where output goes, and what it can show."""
+"""The console for output, and the characters that it can show."""
 
 import io
 import json
@@ -30,7 +30,7 @@ ASCII = Glyphs("|-", "`-", "| ", "  ", " ||||####", "########", "_.-:=+*#", "x "
 
 
 def output() -> Console:
-    """Standard output; colours only on a terminal and without NO_COLOR, no markup in anything."""
+    """Return the console on standard output: colours only on a terminal and without NO_COLOR, and no markup."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A name in another script must not end the command on a terminal without UTF-8.
         sys.stdout.reconfigure(errors="replace")
@@ -38,12 +38,12 @@ def output() -> Console:
 
 
 def glyphs(console: Console) -> Glyphs:
-    """What the console's encoding allows."""
+    """Return the characters for drawing that the console's encoding allows."""
     return ASCII if console.options.ascii_only else UNICODE
 
 
 def print_json(body: bytes) -> None:
-    """The answer as it is; on a terminal everything invisible in it is escaped."""
+    """Print the answer unchanged; on a terminal all invisible characters in it are escaped."""
     if not sys.stdout.isatty():
         typer.echo(body.rstrip(b"\n"))
         return

@@ -1,4 +1,4 @@
-"""A whole trace: what it is, its waterfall, and what is odd about it."""
+"""Page of a trace: header, waterfall, and remarks on incomplete or inconsistent spans."""
 
 from collections.abc import Iterator, Sequence
 
@@ -20,7 +20,7 @@ _NO_INDENT = Text()
 
 
 def show_trace(console: Console, trace_id: str, trace: Trace, max_spans: int | None, *, with_attributes: bool) -> None:
-    """Print a trace that has spans; ``max_spans`` is how many of them, None for all."""
+    """Print a trace that has spans; ``max_spans`` limits their number, None prints all."""
     _show_header(console, trace_id, trace)
     nodes = list(arranged(trace.spans, glyphs(console)))
     shown = nodes[:max_spans]
@@ -54,6 +54,6 @@ def _remarks(nodes: Sequence[Node], shown: int, trace: Trace, console: Console) 
     if orphans := sum(node.place is Place.ORPHAN for node in nodes):
         yield f"{marks.orphan}{counted(orphans, 'span')} whose parent is not in the trace."
     if cycles := sum(node.place is Place.CYCLE for node in nodes):
-        yield f"{marks.cycle}{counted(cycles, 'span')} whose ancestors go round in a circle."
+        yield f"{marks.cycle}{counted(cycles, 'span')} whose ancestors form a cycle."
     if trace.note:
         yield cut(printable(trace.note))

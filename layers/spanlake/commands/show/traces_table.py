@@ -1,4 +1,4 @@
-"""Traces that a search found, one below the other, each with its matched spans."""
+"""Table of the traces that a search found, each with its matching spans."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from spanlake.commands.show.lines import GAP, Cell, line, show, show_beside, sho
 from spanlake.commands.show.printable import printable
 from spanlake.commands.show.values import attributes, cut
 
-_ONE_LINE = 116  # columns from which a trace and its root fit on one line
+_ONE_LINE = 116  # minimum width for a trace and its root on one line
 _TRACE_ID, _START, _DURATION, _MATCHED, _SERVICE = 32, 23, 8, 7, 20
-_TAKEN = _TRACE_ID + _START + _DURATION + _MATCHED + 4 * len(GAP)  # before the root, where it is on the same line
+_TAKEN = _TRACE_ID + _START + _DURATION + _MATCHED + 4 * len(GAP)  # columns before a root on the line of the trace
 _SPAN_ID, _OFFSET, _SPAN_DURATION, _SPAN_NAME = 16, 8, 7, 32
 _SPAN_INDENT, _ATTRIBUTE_INDENT = Text(" " * 4), Text(" " * 8)
 _MILLISECOND = 1_000_000
 
 
 def show_traces(console: Console, found: Found, limit: int) -> None:
-    """Print what a search found, in the order of the answer; ``limit`` is how much it was allowed to find."""
+    """Print the result of a search, in the order of the answer; ``limit`` is the limit that was requested."""
     table = _Table(console)
     table.head()
     for trace in found.traces:
@@ -41,7 +41,7 @@ class _Table:
         return self.console.width >= _ONE_LINE
 
     def head(self) -> None:
-        """The names of the columns."""
+        """Print the names of the columns."""
         heading = _header("Trace id", "Start", "Duration", "Matched")
         if self._one_line:
             heading = GAP.join([heading, self._root("Root service", "Root span")])
@@ -49,7 +49,7 @@ class _Table:
         show(self.console, heading)
 
     def trace(self, trace: FoundTrace) -> None:
-        """A trace and its matched spans."""
+        """Print a trace and its matching spans."""
         header = _header(printable(trace.trace_id), moment(trace.start_ns), _duration(trace), f"{trace.matched:,}")
         header.stylize("cyan", 0, _TRACE_ID)
         root = self._root(printable(trace.root_service) or "?", printable(trace.root_name) or "?")
@@ -93,7 +93,7 @@ def _header(trace_id: str, start: str, length: str, matched: str) -> Text:
 
 
 def _duration(trace: FoundTrace) -> str:
-    # The answer has whole milliseconds only, cut.
+    # The answer has whole milliseconds only, truncated.
     return duration(trace.duration_ms * _MILLISECOND) if trace.duration_ms else "<1ms"
 
 

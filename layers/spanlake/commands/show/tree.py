@@ -7,25 +7,25 @@ from enum import Enum
 from spanlake.commands.read.spans import Span
 from spanlake.commands.show.terminal import Glyphs
 
-_LONGEST_GUIDES = 200  # characters kept; deeper down only the nearest ancestors are drawn
+_LONGEST_GUIDES = 200  # characters kept; at greater depth only the nearest ancestors are drawn
 
 
 class Place(Enum):
-    """How a span came to where it stands."""
+    """Position of a span in the tree."""
 
-    USUAL = "usual"  # a root, or below its parent
+    USUAL = "usual"  # a root, or a child of its parent
     ORPHAN = "orphan"  # its parent is not in the trace
     CYCLE = "cycle"  # it is its own ancestor: the tree is cut above it
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A span in its place."""
+    """A span at its position."""
 
     span: Span
     place: Place
-    guides: str  # what leads to it from its ancestors
-    below: str  # the same for lines below it, before those of its children
+    guides: str  # the lines that connect it with its ancestors
+    below: str  # the lines below it, before those of its children
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +38,10 @@ class _Visit:
 
 
 def arranged(spans: Sequence[Span], glyphs: Glyphs) -> Iterator[Node]:
-    """Every span once, given the spans by start.
+    """Yield every span once, given the spans by start.
 
-    Where several spans have the same id, children are below the first. Time and memory are linear in the spans, for
-    any depth.
+    Where several spans have the same id, children are below the first. Time and memory are linear in the number of
+    spans, at any depth.
     """
     roots, children = _relations(spans)
     seen: set[int] = set()
@@ -54,7 +54,7 @@ def arranged(spans: Sequence[Span], glyphs: Glyphs) -> Iterator[Node]:
 
 
 def _relations(spans: Sequence[Span]) -> tuple[list[tuple[int, Place]], dict[int, list[int]]]:
-    """The roots, and the children of each span, as positions; what is in a cycle is reached from no root."""
+    """Return the roots, and the children of each span, as positions; spans of a cycle are not reached from any root."""
     positions: dict[bytes, int] = {}
     for index, span in enumerate(spans):
         positions.setdefault(span.message.span_id, index)

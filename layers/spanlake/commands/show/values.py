@@ -9,29 +9,29 @@ from rich.text import Text
 from spanlake.commands.read.values import Attributes, Value
 from spanlake.commands.show.printable import printable
 
-_LONGEST = 300  # characters of one key or value; --json has them whole
-_MOST = 100  # elements of one list
+_LONGEST = 300  # characters of a key or value; --json has them whole
+_MOST = 100  # elements of a list
 _PLAIN = re.compile(r"[^\s\"'`,\[\]{}]+")
 _OTHER_TYPE = re.compile(r"[+-]?[0-9.][0-9.eE+-]*|true|false|nil|nan|[+-]?inf")
 
 
 def shown(value: Value) -> str:
-    """A value, printable and cut; text is quoted where it looks like a value of another type, or like several."""
+    """Format a value, printable and cut; text is quoted where it looks like another type, or like several values."""
     return cut(_shown(value))
 
 
 def label(value: Value) -> str:
-    """A value without quotes, printable and cut."""
+    """Format a value without quotes, printable and cut."""
     return cut(printable(value[: _LONGEST + 1]) if isinstance(value, str) else _shown(value))
 
 
 def attributes(items: Attributes) -> list[Text]:
-    """``key=value`` of each."""
+    """Format each attribute as ``key=value``."""
     return [Text.assemble((f"{label(key)}=", "dim"), shown(value)) for key, value in items]
 
 
 def cut(text: str, longest: int = _LONGEST) -> str:
-    """The text, or its beginning where it is too long."""
+    """Return the text, or its beginning where it is too long."""
     return text if len(text) <= longest else f"{text[:longest]}…"
 
 

@@ -1,4 +1,4 @@
-"""A line for each span: where it stands in the tree, what it is, and when it ran."""
+"""Lines of a waterfall: position in the tree, name and time of each span."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _STYLES = ("cyan", "green", "yellow", "magenta", "blue", "bright_cyan", "bright_
 
 
 def show_waterfall(console: Console, nodes: Sequence[Node], spans: Sequence[Span], *, with_attributes: bool) -> None:
-    """Print some nodes on the time line of all spans of the trace."""
+    """Print nodes on the time line of all spans of the trace."""
     marks = glyphs(console)
     width = _label_width(console.width, nodes, marks)
     cells = max(_LEAST_BAR, console.width - width - _DURATION - 2 * len(GAP))
@@ -37,24 +37,24 @@ def show_waterfall(console: Console, nodes: Sequence[Node], spans: Sequence[Span
 @dataclass(frozen=True, slots=True)
 class _Drawing:
     marks: Glyphs
-    width: int  # of what stands left of the bars
+    width: int  # of the part to the left of the bars
     time_line: TimeLine
     styles: dict[str, str]  # by service
 
     def head(self) -> Text:
-        """The names of the columns and the axis."""
+        """Return the names of the columns and the axis."""
         names = line([Cell("Service, span", self.width), Cell("Duration", _DURATION, align="right")])
         return GAP.join([names, self.time_line.axis()])
 
     def line(self, node: Node) -> Text:
-        """The line of a node."""
+        """Return the line of a node."""
         span = node.span
         style = "red" if span.is_error else self.styles[span.service]
         length = line([Cell(duration(span.duration_ns), _DURATION, align="right")])
         return GAP.join([self._label(node), length, Text(self.time_line.bar(span, self.marks), style)])
 
     def below(self, node: Node) -> Text:
-        """What stands left of lines below the node."""
+        """Return the tree's lines to the left of text below the node."""
         return Text(_shortened(node.below, self.width // 2) + self.marks.blank, "dim")
 
     def _label(self, node: Node) -> Text:
@@ -78,7 +78,7 @@ def _service(span: Span) -> str:
 
 
 def _label_width(width: int, nodes: Iterable[Node], marks: Glyphs) -> int:
-    """Enough for every label, but no more than half of the line."""
+    """Return the width that fits every label, at most half of the line."""
     needed = max(
         cell_len(f"{node.guides}{_mark(node, marks)}{_service(node.span)} {printable(node.span.message.name)}")
         for node in nodes
@@ -97,6 +97,6 @@ def _cut_cells(text: str, width: int) -> str:
 
 
 def _styles(spans: Iterable[Span]) -> dict[str, str]:
-    """A colour for each service, the same for each in turn."""
+    """Return a colour for each service, taken in turn."""
     services = dict.fromkeys(span.service for span in spans)
     return {service: _STYLES[number % len(_STYLES)] for number, service in enumerate(services)}

@@ -1,1 +1,1 @@
-"""Files with spans in formats of others: which they are, and the requests that are made of them."""
+"""Files of spans in other projects' formats: recognition, and conversion to requests."""

@@ -13,7 +13,7 @@ _STEP = 1 << 20
 
 
 class Stream:
-    """The content of a file, decompressed where it is compressed; read from its beginning to its end."""
+    """A file's content, decompressed if it is compressed; read sequentially."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._head = file.read(4)
@@ -24,7 +24,7 @@ class Stream:
             self._head = b""
 
     def read(self, size: int) -> bytes:
-        """At most so many bytes; none at the end. Raises MalformedFile for compressed data that is damaged."""
+        """Read at most ``size`` bytes; empty at the end. Raises MalformedFile for damaged compressed data."""
         if self._head:
             taken, self._head = self._head[:size], self._head[size:]
             return taken
@@ -37,7 +37,7 @@ class Stream:
 
 
 def decompressed(data: bytes, limit: int) -> bytes:
-    """A zstd frame's content. Raises MalformedFile, also for more than ``limit`` bytes."""
+    """Return a zstd frame's content. Raises MalformedFile, also for more than ``limit`` bytes."""
     pieces, size = [], 0
     try:
         with pa.CompressedInputStream(pa.BufferReader(data), "zstd") as stream:
@@ -52,18 +52,18 @@ def decompressed(data: bytes, limit: int) -> bytes:
 
 
 class _Joined(RawIOBase):
-    """A file of which the first bytes have been read already, as Arrow takes files."""
+    """A file whose first bytes have been read already, as a file object for Arrow."""
 
     def __init__(self, head: bytes, file: BinaryIO) -> None:
         self._head = head
         self._file = file
 
     def readable(self) -> bool:
-        """True: it can be read, and nothing else."""
+        """Return True: the file can be read, and nothing else."""
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """At most so many bytes; none at the end."""
+        """Read at most ``size`` bytes; empty at the end."""
         if self._head:
             taken, self._head = self._head[:size], self._head[size:]
             return taken

@@ -2,4 +2,4 @@
 
 
 class MalformedFile(ValueError):  # noqa: N818
-    """A file that cannot be read from some place on; the message says where and why."""
+    """A file that cannot be read beyond some position; the message gives position and reason."""

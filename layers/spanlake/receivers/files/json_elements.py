@@ -1,4 +1,4 @@
-"""Large JSON documents taken apart: the traces, or resources, in them come one after the other."""
+"""Splits large JSON documents into the traces or resources in them, in order."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -10,53 +10,55 @@ from spanlake.receivers.files.errors import MalformedFile
 Read = Callable[[int], bytes]
 
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:(")(\s*+:)?+)?+|[][{}]', re.DOTALL)
-"""A bracket, or a string: with the first group when it is complete, with the second when it is a member's name."""
+"""A bracket or a string: with the first group when the string is complete, with the second when it is a member's name.
+"""
 _STEP = 1 << 20
 _LISTS = frozenset({(), ("resourceSpans",), ("batches",), ("data",), ("trace", "resourceSpans"), ("trace", "batches")})
 _LINE_START, _LINE_END = b'{"resourceSpans":[', b"]}"
 """Start and end of the lines that the Collector writes."""
 _DEEPEST = 2
-"""Levels at which names of members matter."""
+"""Number of levels at which names of members matter."""
 _MOST_LEVELS = 1000
-"""Levels of objects and lists around the elements of lists."""
+"""Limit on levels of objects and lists around the elements of lists."""
 
 
 class Element(NamedTuple):
-    """A JSON value of a document, or several with commas between."""
+    """A JSON value of a document, or several separated by commas."""
 
     path: tuple[str, ...]
-    """Names of the members that lead to the list it stands in."""
+    """Names of the members that lead to the value's list."""
     is_whole: bool
-    """True for a document, of which it is not known whether it is JSON."""
+    """True for a whole document, which may not be valid JSON."""
     text: bytes
 
 
 def elements(read: Read, limit: int) -> Iterator[Element]:
-    """The objects in the lists of documents that hold spans; a document without such a list comes as a whole.
+    """Yield the objects in those lists of documents that hold spans; a document without such a list comes as a whole.
 
-    So does a line of OTLP/JSON whose brackets do not match: it may be damaged, which harms no other line. Documents
-    follow each other, perhaps one a line. ``read`` gives at most so many bytes, none at the end. Raises
-    MalformedFile for what is not JSON, and for an object of more than ``limit`` bytes.
+    A line of OTLP/JSON with unbalanced brackets comes as a whole as well: it may be damaged, which must not affect
+    other lines. Documents follow each other, with or without line breaks. ``read`` returns at most as many bytes as
+    asked for, none at the end. Raises MalformedFile for text that is not JSON, and for an object larger than ``limit``
+    bytes.
     """
     return iter(_Reader(_Text(read, limit)))
 
 
 @dataclass(slots=True)
 class _Text:
-    """The part of a file that is being looked at."""
+    """The part of a file that is being parsed."""
 
     read: Read
     limit: int
     buffer: bytes = b""
     before: int = 0  # bytes of the file before the buffer
-    position: int = 0  # in the buffer, of what comes next
-    gap: bytes = b""  # of what stood between the last two tokens, a part that is not white space
-    kept: int | None = None  # from where on the buffer is needed still
+    position: int = 0  # in the buffer, of the next byte to parse
+    gap: bytes = b""  # a part, not white space, of the text between the last two tokens
+    kept: int | None = None  # start of the part of the buffer that is still needed
     is_complete: bool = False
     _passed: bytes = b""
 
     def next(self) -> re.Match[bytes] | None:
-        """The next token; None at the end of the file."""
+        """Return the next token; None at the end of the file."""
         while True:
             token = _TOKEN.search(self.buffer, self.position)
             if token and (token[1] or token[0][:1] != b'"') and (token.end() < len(self.buffer) or self.is_complete):
@@ -74,11 +76,11 @@ class _Text:
         self.position = end
 
     def _extend(self, pending: int) -> None:
-        """Read more, and forget what is before ``pending`` and is not kept."""
+        """Read more, and drop the part before ``pending`` that is not kept."""
         start = pending if self.kept is None else self.kept
         if len(self.buffer) - start > self.limit:
             raise self.error(f"a trace or resource is larger than {self.limit} bytes")
-        more = self.read(max(_STEP, len(self.buffer) - start))  # the more the longer: what is there is looked at again
+        more = self.read(max(_STEP, len(self.buffer) - start))  # doubles at least: the buffer is parsed again
         self.is_complete = not more
         self._passed += self.buffer[self.position : pending].strip()[:1]
         self.buffer = self.buffer[start:] + more
@@ -88,10 +90,10 @@ class _Text:
             self.kept = 0
 
     def line(self) -> bytes | None:
-        """The next line, if the Collector has written it; None if it is another.
+        """Return the next line if the Collector has written it; None for any other line.
 
-        Its brackets match by number, which is quicker to find out than where they do. Or they do not, and another such
-        line is behind it: that one begins a document in any case.
+        Its brackets are compared by number only, which is quicker than matching them. A line with unbalanced brackets
+        is returned if another line of the Collector follows, which begins a new document in any case.
         """
         if not self._begins_line(0) or (length := self._line_length()) is None:
             return None
@@ -102,7 +104,7 @@ class _Text:
         return line.rstrip(b"\r")
 
     def _begins_line(self, ahead: int) -> bool:
-        """True where a line that the Collector has written begins so many bytes ahead."""
+        """Return True if a line written by the Collector begins ``ahead`` bytes from here."""
         while not self.is_complete and len(self.buffer) - self.position < ahead + len(_LINE_START):
             self._extend(self.position)
         return self.buffer.startswith(_LINE_START, self.position + ahead)
@@ -115,17 +117,17 @@ class _Text:
         return end - self.position
 
     def keep(self, start: int) -> None:
-        """Keep the buffer from here on."""
+        """Keep the buffer from this position on."""
         self.kept = start
 
     def take(self) -> bytes:
-        """Returns what has been kept up to the present position, and forgets it."""
+        """Return the part kept up to the current position, and drop it."""
         assert self.kept is not None
         taken, self.kept = self.buffer[self.kept : self.position], None
         return taken
 
     def error(self, reason: str) -> MalformedFile:
-        """An error that says where it is."""
+        """Make an error that names the position."""
         return MalformedFile(f"at byte {self.before + self.position}: {reason}")
 
 
@@ -136,15 +138,15 @@ def _is_balanced(line: bytes) -> bool:
 
 @dataclass(slots=True)
 class _Reader:
-    """Follows a text's brackets."""
+    """A reader that tracks the nesting of brackets."""
 
     text: _Text
     containers: list[tuple[bytes, tuple[str, ...]]] = field(default_factory=list)
-    """Opening brackets, and the names that lead to what they open."""
+    """Opening brackets, and for each the names that lead to it."""
     name: str = ""
-    """Of the member that comes next."""
+    """Name of the member that comes next."""
     has_list: bool = False
-    """True where the document has a list of elements."""
+    """True if the document has a list of elements."""
 
     def __iter__(self) -> Iterator[Element]:
         yield from self._lines()
@@ -201,7 +203,7 @@ class _Reader:
         return bracket == b"[" and path in _LISTS
 
     def _element(self, token: re.Match[bytes]) -> Element:
-        """The object that begins with the token."""
+        """Return the object that begins with the token."""
         self.text.keep(token.start())
         depth = 1
         while depth:

@@ -1,4 +1,4 @@
-"""Finds out the format of a file of spans, and takes it apart into requests of a bounded size."""
+"""Recognizes the format of a file of spans, and splits it into requests of a bounded size."""
 
 import re
 from collections.abc import Iterator
@@ -10,14 +10,14 @@ from spanlake.receivers.files.errors import MalformedFile
 from spanlake.receivers.files.json_elements import Element, elements
 
 MAX_RECORD_BYTES = 64 << 20
-"""The largest message, resource or trace; it is held in memory as a whole."""
+"""Size limit for a message, resource or trace, each of which is held in memory as a whole."""
 
 _JOINED_BYTES = 1 << 20
-"""Small resources and traces are put together until they have so many bytes."""
+"""Size in bytes up to which small resources and traces are joined."""
 _LENGTH_BYTES = 4
 _HEAD_BYTES = 256
 _JSON = re.compile(rb'(?:\xef\xbb\xbf)?\s*+(?:\{\s*+(?:"[A-Za-z]|\})|\[\s*+[{\]])')
-"""The start of JSON, with more than its bracket: behind a line break that may be the length of a message."""
+"""Start of a JSON document, longer than a bracket: behind a line break that may be the length of a message."""
 _RESOURCE_SPANS = b"\x0a"  # the tag of TracesData's only field
 _MOST_VARINT_BYTES = 10
 _KNOWN = (
@@ -36,18 +36,18 @@ class Kind(StrEnum):
 
 
 class Record(NamedTuple):
-    """A request to store spans."""
+    """A request to store spans, in a format and as bytes."""
 
     kind: Kind
     body: bytes
 
 
 def records(stream: Stream) -> Iterator[Record]:
-    """The records of a file, each of which is read when it is asked for.
+    """Yield the records of a file; each is read on demand.
 
-    A file is OTLP protobuf as the Collector's file exporter writes it (messages behind their lengths, of which each
-    may be compressed on its own) or a single TracesData; or JSON: OTLP, a document a line or one of many lines,
-    Jaeger's, Tempo's, or a list of Zipkin spans. Raises MalformedFile.
+    A file is OTLP protobuf as the Collector's file exporter writes it (messages behind their lengths, each of which may
+    be compressed on its own) or a single TracesData; or JSON: OTLP with a document on each line or a document of many
+    lines, Jaeger's, Tempo's, or a list of Zipkin spans. Raises MalformedFile.
     """
     source = _Source(stream)
     head = source.peek(_HEAD_BYTES)
@@ -61,7 +61,7 @@ def records(stream: Stream) -> Iterator[Record]:
 
 
 class _Part(NamedTuple):
-    """An element of a request; or all of it, as documents of unknown state are."""
+    """An element of a request; or a whole request, for documents that may be damaged."""
 
     kind: Kind
     body: bytes
@@ -69,7 +69,7 @@ class _Part(NamedTuple):
 
 
 class _Source:
-    """A stream of which the beginning can be looked at."""
+    """A stream with lookahead."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
@@ -82,13 +82,13 @@ class _Source:
         return self._ahead[:size]
 
     def read_text(self, size: int) -> bytes:
-        """At most so many bytes of text, without the mark that some programs put before UTF-8."""
+        """Read at most ``size`` bytes of text, without a byte order mark."""
         if not self.position and self.peek(3) == b"\xef\xbb\xbf":
             self.take(3)
         return self._some(size)
 
     def take(self, size: int) -> bytes:
-        """So many bytes, fewer only at the end."""
+        """Read ``size`` bytes; fewer only at the end."""
         pieces, missing = [], size
         while missing and (piece := self._some(missing)):
             pieces.append(piece)
@@ -104,12 +104,11 @@ class _Source:
         return taken
 
     def message(self, size: int) -> bytes:
-        """A message of so many bytes. Raises MalformedFile when it is too large, or cut short."""
+        """Read a message of ``size`` bytes. Raises MalformedFile when it is too large or cut short."""
         start = self.position
         if size > MAX_RECORD_BYTES:
             raise MalformedFile(
-                f"at byte {start}: this is no format that can be imported, or a message of {size} bytes "
-                f"(limit: {MAX_RECORD_BYTES}); {_KNOWN}"
+                f"at byte {start}: unknown format, or a message of {size} bytes (limit: {MAX_RECORD_BYTES}); {_KNOWN}"
             )
         message = self.take(size)
         if len(message) < size:
@@ -118,7 +117,7 @@ class _Source:
 
 
 def _messages(source: _Source) -> Iterator[Record]:
-    """Messages behind their lengths: 4 bytes, big-endian."""
+    """Yield messages behind their lengths: 4 bytes, big-endian."""
     while length := source.take(_LENGTH_BYTES):
         if len(length) < _LENGTH_BYTES:
             raise MalformedFile(f"at byte {source.position}: the file ends within a length: it is cut short")
@@ -129,7 +128,7 @@ def _messages(source: _Source) -> Iterator[Record]:
 
 
 def _resources(source: _Source) -> Iterator[_Part]:
-    """The fields of one TracesData, each a TracesData of its own."""
+    """Yield the fields of a single TracesData, each as a TracesData of its own."""
     while tag := source.take(1):
         if tag != _RESOURCE_SPANS:
             raise MalformedFile(f"at byte {source.position - 1}: this is not OTLP protobuf; {_KNOWN}")
@@ -177,7 +176,7 @@ _AROUND = {
 
 
 def _joined(found: Iterator[_Part]) -> Iterator[Record]:
-    """Elements of one kind made into requests."""
+    """Join elements of one kind to requests."""
     kind, bodies, size = Kind.OTLP, list[bytes](), 0
     for part in found:
         if bodies and (part.is_request or part.kind is not kind or size + len(part.body) > _JOINED_BYTES):

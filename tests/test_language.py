@@ -1,0 +1,56 @@
+"""Docstrings name their subject: none begins with What, Whether or How."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).parents[1]
+_FOLDERS = ("layers", "functions", "bench", "infra", "scripts", "tests")
+_COPIED = ("data", "oracle")
+"""Folders of tests that come from elsewhere."""
+_QUESTION = re.compile(r"\s*(What|Whether|How)\b")
+
+
+def _sources(path: Path) -> Iterator[Path]:
+    """Yield the Python files below a folder, without copied ones."""
+    copied = tuple(_ROOT / "tests" / name for name in _COPIED)
+    return (file for file in sorted(path.rglob("*.py")) if not any(file.is_relative_to(folder) for folder in copied))
+
+
+def _docstrings(tree: ast.AST) -> Iterator[ast.Constant]:
+    """Yield the strings that are statements: docstrings, and strings below assignments."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node.value
+
+
+def _questions(source: Path) -> list[str]:
+    """List the docstrings of a file that begin with a question word, with their lines."""
+    found = (text for text in _docstrings(ast.parse(source.read_text())) if _QUESTION.match(str(text.value)))
+    return [f"{source}:{text.lineno}: {str(text.value).strip().splitlines()[0]}" for text in found]
+
+
+@pytest.mark.parametrize("folder", _FOLDERS)
+def test_docstrings_begin_without_question_words(folder: str) -> None:
+    sources = list(_sources(_ROOT / folder))
+    assert sources, "the folder has been moved: change the list"
+    assert [question for source in sources for question in _questions(source)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ('"""What is stored."""', 1),
+        ('class A:\n    """How it is."""\n    b = 1\n    """Whether it is."""', 2),
+        ('async def a():\n    """Return what is stored."""', 0),
+        ('a = "What is stored."\nb = 1\n"""However many."""', 0),
+    ],
+    ids=["module", "class_and_attribute", "question_word_within", "other_strings"],
+)
+def test_questions_are_found(tmp_path: Path, text: str, count: int) -> None:
+    source = tmp_path / "source.py"
+    source.write_text(text)
+    assert len(_questions(source)) == count
