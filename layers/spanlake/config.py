@@ -1,4 +1,4 @@
-"""What an operator can set: the values, their units, and what is wrong with a value that is refused."""
+"""Settings of an operator: values, units, and the reasons for which a value is refused."""
 
 # ruff: noqa: N818  (the names say what happened; "Error" would add nothing)
 
@@ -30,7 +30,7 @@ class Origins(tuple[str, ...]):
 
 @dataclass(frozen=True, slots=True)
 class IngestLimits:
-    """How much the receivers take on at once. Sizes are bytes, times seconds."""
+    """Bounds of what the receivers take on at once. Sizes are bytes, times seconds."""
 
     body_bytes: int = 64 * MIB  # one request, as sent and after decompression
     flight_bytes: int = 128 * MIB  # all requests that are being read, wait or are being committed
@@ -52,7 +52,7 @@ class IngestLimits:
 
 @dataclass(frozen=True, slots=True)
 class QueryLimits:
-    """How much queries may use, and how much of TraceQL they may be."""
+    """Bounds of what queries may use, and of their size."""
 
     seconds: float = 30.0  # wall time of one request
     memory_bytes: int = 1024 * MIB  # of all queries together
@@ -65,7 +65,7 @@ class QueryLimits:
 
 @dataclass(frozen=True, slots=True)
 class AthenaSettings:
-    """What there is of Athena; nothing named, nothing used."""
+    """Settings of Athena, which is not used where they are empty."""
 
     table: str = ""  # database.table in the Glue catalog: what Athena has of the blocks
     workgroup: str = ""  # where queries run that are too much for this process
