@@ -5,7 +5,7 @@ DATA ?= data
 ARGS ?=
 SPANS ?= 1300000
 
-.PHONY: help wheel run test fuzz interop chaos soak lint bench layers cdk lock clean
+.PHONY: help wheel run unit format typecheck test fuzz interop chaos soak lint bench layers cdk lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 8
@@ -16,6 +16,16 @@ $(STAMP): requirements.lock pyproject.toml scripts/environment.sh
 
 run: $(STAMP) ## start spanlake on embedded storage in ./data (ARGS="--port-offset 100" adds flags)
 	@exec $(BIN)/spanlake serve --data $(DATA) $(ARGS)
+
+unit: $(STAMP) ## run the tests of the span table, the receivers and TraceQL's text: no server, about a minute
+	$(BIN)/pytest -n 2 -q tests/spans tests/receivers tests/traceql $(ARGS)
+
+format: $(STAMP) ## write the code as ruff formats it
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+typecheck: $(STAMP) ## check the types
+	$(BIN)/mypy
 
 test: lint ## check the code, then run every test with branch coverage, in two processes
 	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-branch --cov-report=term:skip-covered $(ARGS)
