@@ -190,7 +190,7 @@ _CUTS: Mapping[str, str] = {
     r" (?:&&|\|\|) [^{}&|()]+": " ",
     r" by ?\([^()]*\)": "",
 }
-"""What can be cut out of a query, and what stands there then; what is left may be none."""
+"""Patterns of parts that are cut out of a query, with their replacements; the rest need not be a query."""
 
 
 def _parts(question: Question) -> Iterator[Question]:
