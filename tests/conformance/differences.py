@@ -77,7 +77,8 @@ DIFFERENCES = {
     "T37": Difference("only the durations of spans are measured in seconds", "all durations are measured in seconds"),
     "T38": Difference("a missing service.name is empty", "a missing service.name is nil"),
     "T39": Difference(
-        "a span that was sent twice counts twice", "a search counts it once; metrics do once its blocks are compacted"
+        "a span that was sent twice counts twice",
+        "it counts once, in searches and in metrics; on Athena once its blocks are compacted",
     ),
     "T40": Difference("a metrics query at /api/search is answered by its filter", "it is refused"),
     "T41": Difference(

@@ -38,13 +38,28 @@ def loaded(server: SpanlakeServer) -> Loaded:
     return found
 
 
-_NOT_RIGHT = {"search-04": "its traces leave out one without a service name, and its spans have the span of that trace"}
-"""Lines that contradict themselves, and how."""
+_NOBODY = "72937740b45890fc"
+"""The only span of a trace without a service name, which `resource.service.name != "cart"` does not find.
+
+The line search-04 leaves the trace out of its traces, but has the span among its spans: no answer meets both.
+"""
 
 
 def _lines() -> list[Any]:
-    marks = {number: [pytest.mark.xfail(reason=reason, strict=True)] for number, reason in _NOT_RIGHT.items()}
-    return [pytest.param(line, id=line["id"], marks=marks.get(line["id"], [])) for line in LINES]
+    corrected = [_without_nobody(line) if line["id"] == "search-04" else line for line in LINES]
+    return [pytest.param(line, id=line["id"]) for line in corrected]
+
+
+def _without_nobody(line: dict[str, Any]) -> dict[str, Any]:
+    """The line with one span less among its spans, and in the sum of what matched."""
+    checks = []
+    for path, operator, wanted in line["expect"]["checks"]:
+        if operator == "set" and _NOBODY in wanted:
+            checks.append([path, operator, [one for one in wanted if one != _NOBODY]])
+        else:
+            checks.append([path, operator, wanted - 1 if operator == "sum" else wanted])
+    assert checks != line["expect"]["checks"]
+    return {**line, "expect": {**line["expect"], "checks": checks}}
 
 
 @pytest.mark.parametrize("line", _lines())

@@ -29,12 +29,18 @@ class Store:
 
     def answer(self, path, params):
         """{"status": ..., "is": ...} for the requests that the oracle knows, None for others."""
-        found = self.as_stored(path, params)
+        found = self.with_cells(path, params)
         if found and path == "/api/search" and "is" in found: one_type_a_name(found["is"])
         return found
 
     def as_stored(self, path, params):
         """The same, with shown values of whatever type they are (before P7)."""
+        found = self.with_cells(path, params)
+        if found and path == "/api/search" and "is" in found:
+            for s in (s for t in found["is"].values() for s in t["sets"]): s.pop("cells", None)
+        return found
+
+    def with_cells(self, path, params):
         try:
             found = self._answer(path, params)
         except Refused as e:
@@ -141,8 +147,9 @@ def header(t):
 
 def shown_set(s, fields, most):
     spans = sorted(s.spans, key=lambda p: (p.start, p.span_id))[:most]
-    return {"matched": len(s.spans), "attributes": {n: shown(v) for n, v in s.attributes},
-            "spans": {p.span_id: [p.start, p.duration, shown_fields(fields, p)] for p in spans}}
+    cells = [shown_fields(fields, p) for p in spans]  # of all spans, also of those that share an id
+    return {"matched": len(s.spans), "attributes": {n: shown(v) for n, v in s.attributes}, "cells": cells,
+            "spans": {p.span_id: [p.start, p.duration, cell] for p, cell in zip(spans, cells)}}
 
 
 def shown_fields(fields, p):
@@ -158,7 +165,7 @@ def shown_fields(fields, p):
 
 def one_type_a_name(traces):
     """P7: lists and maps are shown as JSON text, and so is all that stands under a name beside values of another kind."""
-    cells = [cell for t in traces.values() for s in t["sets"] for cell in (s["attributes"], *(span[2] for span in s["spans"].values()))]
+    cells = [cell for t in traces.values() for s in t["sets"] for cell in (s["attributes"], *s.pop("cells", ()))]
     for cell in cells: cell.update({k: json_text(v) for k, v in cell.items() if isinstance(v, (list, dict))})
     kinds = {}
     for cell in cells:

@@ -239,3 +239,16 @@ def test_names_are_those_of_spans_in_the_range(tmp_path: Path) -> None:
     assert names(3, 99) == []
     assert names(0, 300) == ["early", "last", "late"]
     lake.close()
+
+
+def test_an_attribute_without_a_value_is_no_tag(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    odd: dict[str, Any] = {"none": None, "some": None}
+    lake.add(At(1, attributes=odd, resource={"none": None}, events=[("e", 0, {"none": None})], service=None))
+    for q in ("", "{ }", "{ name = `1` }"):
+        assert [scope for scope, names in lake.tags(q=q).items() if names] == ["intrinsic"], q
+    lake.add(At(2, attributes={"some": {"a": 1}}, events=[("e", 0, {"here": 1})]))
+    assert lake.tags("span") == {"span": ["some"]}
+    assert not lake.tags("span", "{ name = `1` }").get("span")
+    assert lake.tags("event", "{ name = `2` }") == {"event": ["here"]}
+    lake.close()

@@ -7,6 +7,9 @@ from spanlake.store.attributes import catalog_entries
 from spanlake.store.index import CatalogEntry
 from tests.store.tables import SERVICE, STATUS, span_table
 
+HELD = '{"bytesValue":""}'
+"""OTLP JSON that has no column of its own."""
+
 
 def entry(key: str, **value: object) -> dict[str, object]:
     return {"key": key} | value
@@ -33,9 +36,9 @@ def test_columns_without_a_value_are_not_of_this_block() -> None:
 
 def test_keys_in_the_rest_columns() -> None:
     spans = [
-        {"span_rest": [entry("a", value="{}"), entry("b", value="null")], "resource_rest": [entry("a", value="{}")]},
-        {"span_rest": [entry("b", value="{}")]},
-        {"scope_rest": [entry("", value="{}")]},
+        {"span_rest": [entry("a", value=HELD), entry("b", value=HELD)], "resource_rest": [entry("a", value=HELD)]},
+        {"span_rest": [entry("b", value=HELD)]},
+        {"scope_rest": [entry("", value=HELD)]},
     ]
     assert catalog_entries(span_table(spans)) == {
         CatalogEntry("span", "a", "rest"),
@@ -43,6 +46,14 @@ def test_keys_in_the_rest_columns() -> None:
         CatalogEntry("resource", "a", "rest"),
         CatalogEntry("scope", "", "rest"),
     }
+
+
+def test_keys_without_a_value_are_not_there() -> None:
+    spans: list[dict[str, object]] = [
+        {"span_rest": [entry("a", value="{}"), entry("b", value="null"), entry("c", value=HELD)]},
+        {"links": [{"trace_id": b"t", "attributes": [entry("list", rest="{}")]}]},
+    ]
+    assert catalog_entries(span_table(spans)) == {CatalogEntry("span", "c", "rest")}
 
 
 def test_attributes_of_events_and_links() -> None:
@@ -53,7 +64,7 @@ def test_attributes_of_events_and_links() -> None:
                 {"name": "exception", "attributes": [entry("exception.type", string="X"), entry("retries", int=0)]},
                 {"name": "bare", "attributes": None},
             ],
-            "links": [{"trace_id": b"t", "attributes": [entry("ratio", double=0.5), entry("list", rest="{}")]}],
+            "links": [{"trace_id": b"t", "attributes": [entry("ratio", double=0.5), entry("list", rest=HELD)]}],
         },
         {"events": [{"name": "again", "attributes": [entry("retries", string="none"), entry("final", bool=False)]}]},
     ]

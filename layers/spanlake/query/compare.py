@@ -23,7 +23,7 @@ from spanlake.query.positions import inside_of, position
 from spanlake.query.series import LabelValue, Series, hashable
 from spanlake.query.source import Source
 from spanlake.query.steps import Steps
-from spanlake.query.stretched import Stretched
+from spanlake.query.stretched import REACH_NS, Stretched
 from spanlake.query.tally import CELL, CELLS, ROWS, WIDEST, Counter, Line, Tally, with_rows
 from spanlake.traceql.facets import EVERYWHERE, Facet, Level, facets
 from spanlake.traceql.fields import SPAN, Fields
@@ -75,7 +75,8 @@ class _Spans:
 
     @classmethod
     def of(cls, session: Session, source: Source, plan: SearchPlan, node: Compare, steps: Steps) -> "_Spans":
-        near = source.overlapping(steps.since_ns, steps.last_ns).once()
+        # The blocks of `_whole`, so that a span has one `arrival` in both.
+        near = source.overlapping(steps.since_ns - REACH_NS, steps.last_ns + REACH_NS).once()
         alone = cls(near, plan, node, steps)
         fields = Fields(near.known)
         alone._matching(fields, [])

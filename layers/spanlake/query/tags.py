@@ -3,7 +3,7 @@
 They come from the index's catalog; no block is read for them unless a filter narrows them down.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from sqlglot import exp
 
@@ -101,10 +101,18 @@ def _key_sets(keys: Sql) -> Sql:
 def _keys(fields: Fields, scope: str) -> Sql:
     """The keys of a span's attributes that have no column, or of the attributes of its events or links."""
 
-    def keys(items: Sql) -> Sql:
-        return values.each(items, lambda item: values.member(item, "key"), "a")
+    def keys(items: Sql, is_present: Callable[[Sql], Sql]) -> Sql:
+        return values.each(values.keep(items, is_present, "p"), lambda item: values.member(item, "key"), "a")
 
     if scope not in _ELEMENTS:
-        return keys(fields.column(f"{scope}_rest"))
+        rest = fields.column(f"{scope}_rest")
+        return keys(rest, lambda item: values.json_present(values.member(item, "value")))
     elements = fields.column(_ELEMENTS[scope])
-    return exp.func("flatten", values.each(elements, lambda e: keys(values.member(e, "attributes")), "e"))
+    found = values.each(elements, lambda e: keys(values.member(e, "attributes"), _is_present), "e")
+    return exp.func("flatten", found)
+
+
+def _is_present(item: Sql) -> Sql:
+    """True where an attribute of an event or link has a value."""
+    typed = (values.not_null(values.member(item.copy(), name)) for name in ("string", "int", "double", "bool"))
+    return exp.or_(*typed, values.json_present(values.member(item.copy(), "rest")))

@@ -12,6 +12,7 @@ from spanlake.store.index import CatalogEntry
 _REST = {"resource": "resource_rest", "span": "span_rest", "scope": "scope_rest"}
 _NESTED = {"event": "events", "link": "links"}
 _TYPES = ("string", "int", "double", "bool", "rest")
+_ABSENT = ("{}", "null")
 
 
 def catalog_entries(table: pa.Table) -> frozenset[CatalogEntry]:
@@ -28,7 +29,8 @@ def _columns(table: pa.Table) -> Iterator[CatalogEntry]:
 def _in_rest(table: pa.Table) -> Iterator[CatalogEntry]:
     for scope, name in _REST.items():
         if _has_values(table, name):
-            keys = pc.struct_field(pc.list_flatten(table.column(name)), "key")
+            entries = pc.list_flatten(table.column(name))
+            keys = pc.struct_field(entries, "key").filter(_is_present(pc.struct_field(entries, "value")))
             yield from (CatalogEntry(scope, key, "rest") for key in keys.unique().to_pylist())
 
 
@@ -42,8 +44,14 @@ def _in_lists(table: pa.Table) -> Iterator[CatalogEntry]:
 def _typed_entries(scope: str, entries: Array) -> Iterator[CatalogEntry]:
     keys = pc.struct_field(entries, "key")
     for type_ in _TYPES:
-        having = keys.filter(pc.is_valid(pc.struct_field(entries, type_)))
+        held = pc.struct_field(entries, type_)
+        having = keys.filter(_is_present(held) if type_ == "rest" else pc.is_valid(held))
         yield from (CatalogEntry(scope, key, type_) for key in having.unique().to_pylist())
+
+
+def _is_present(json: Array) -> Array:
+    """True where OTLP JSON holds a value: an attribute without one is not there."""
+    return pc.and_(pc.is_valid(json), pc.invert(pc.is_in(json, value_set=pa.array(_ABSENT, pa.string()))))
 
 
 def _has_values(table: pa.Table, name: str) -> bool:
