@@ -1,4 +1,4 @@
-"""``python -m tests.chaos --rounds 100 [--cloud]``: kill a server time and again, and check what it must never lose."""
+"""``python -m tests.chaos --rounds 100 [--cloud]``: kills a server time and again, checks what it must never lose."""
 
 import argparse
 import os

@@ -1,4 +1,4 @@
-"""``python -m tests.chaos.soak --minutes 30 [--cloud]``: everything at once for a long time, then a full count.
+"""``python -m tests.chaos.soak --minutes 30 [--cloud]``: everything at once for a long time, then a count.
 
 Clients send by five protocols, ask and delete; blocks are merged, expire and are collected; servers end at random, by
 SIGKILL or in good order. In the end every acknowledged span must be there once, and no deleted trace.

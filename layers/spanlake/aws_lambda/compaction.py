@@ -14,7 +14,7 @@ from spanlake.store.days import day_range
 from spanlake.store.deletions import DeletedDays
 from spanlake.store.upkeep.compaction import Compactor
 from spanlake.store.upkeep.policy import Merge
-from spanlake.store.upkeep.removal import Removed, remove_replaced, remove_retired, replaced_blocks
+from spanlake.store.upkeep.removal import Removed, delete_replaced, remove_retired, replaced_blocks
 
 Day = tuple[str, date]  # tenant and day
 
@@ -96,7 +96,7 @@ class Compaction:
         if not replaced:
             return
         self._wait(self._query_seconds)
-        self.note_removed("deleted", remove_replaced(self._store.objects, self._store.index, replaced))
+        self.note_removed("deleted", delete_replaced(self._store.objects, self._store.index, replaced))
 
     def _wait(self, seconds: float) -> None:
         """Wait as long as there is time; raises OutOfTime."""

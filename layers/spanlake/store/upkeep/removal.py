@@ -53,7 +53,7 @@ def replaced_blocks(index: Index, tenant: str, day: date) -> list[Block]:
     return sorted((block for block in entries if block.path not in live), key=lambda block: block.level)
 
 
-def remove_replaced(objects: Objects, index: Index, blocks: Sequence[Block]) -> Removed:
+def delete_replaced(objects: Objects, index: Index, blocks: Sequence[Block]) -> Removed:
     """Delete the objects of replaced blocks, which no query reads any more, whatever time of grace they have left."""
     removed = _delete(objects, blocks)
     index.forget(blocks)
@@ -82,7 +82,7 @@ class DeletedRemoval:
         found = [block for day in self._days.read() for block in replaced_blocks(self._index, *day)]
         self._seen = {block.path: self._seen.get(block.path, now) for block in found}
         due = [block for block in found if now - self._seen[block.path] >= self._grace_seconds]
-        return remove_replaced(self._objects, self._index, due)
+        return delete_replaced(self._objects, self._index, due)
 
 
 def expire_by_age(
