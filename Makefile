@@ -34,13 +34,13 @@ fuzz: $(STAMP) ## compare random queries with a plain evaluator, as in make fuzz
 	$(BIN)/python -m tests.fuzz $(ARGS)
 
 interop: $(STAMP) ## send traces with the real clients of every protocol, as docs/send-traces.md shows them
-	$(BIN)/pytest tests/interop $(ARGS)
+	$(BIN)/pytest tests/scenarios/interop $(ARGS)
 
 chaos: $(STAMP) ## kill a server a hundred times under load, and check what it must never lose (ARGS="--seed 7"; ARGS=--cloud)
-	$(BIN)/python -m tests.chaos --rounds 100 $(ARGS)
+	$(BIN)/python -m tests.scenarios.chaos --rounds 100 $(ARGS)
 
 soak: $(STAMP) ## send, ask, delete, merge, expire and kill for half an hour, then count (ARGS="--minutes 5 --cloud")
-	$(BIN)/python -m tests.chaos.soak $(ARGS)
+	$(BIN)/python -m tests.scenarios.chaos.soak $(ARGS)
 
 lint: $(STAMP) ## formatting, lint, types, the direction of imports, and the templates
 	$(BIN)/ruff format --check .
@@ -51,19 +51,19 @@ lint: $(STAMP) ## formatting, lint, types, the direction of imports, and the tem
 	$(BIN)/hadolint infra/edge/Dockerfile
 
 bench: $(STAMP) ## measure start, ingest and queries (SPANS=100000 for a quick look)
-	$(BIN)/python -m bench.start
-	$(BIN)/python -m bench.ingest --spans $(SPANS)
-	$(BIN)/python -m bench.protocols
-	$(BIN)/python -m bench.query --spans $(SPANS)
-	$(BIN)/python -m bench.scale --spans $(SPANS)
-	$(BIN)/python -m bench.compaction --spans $(SPANS)
-	$(BIN)/python -m bench.s3 --spans $(SPANS)
-	$(BIN)/python -m bench.cloud_compaction --spans $(SPANS)
-	$(BIN)/python -m bench.edge --spans $(SPANS)
-	$(BIN)/python -m bench.udp
-	$(BIN)/python -m bench.cold
-	$(BIN)/python -m bench.lambda --spans $(SPANS)
-	$(BIN)/python -m bench.cost
+	$(BIN)/python -m bench.measure.start
+	$(BIN)/python -m bench.measure.ingest --spans $(SPANS)
+	$(BIN)/python -m bench.measure.protocols
+	$(BIN)/python -m bench.measure.query --spans $(SPANS)
+	$(BIN)/python -m bench.measure.scale --spans $(SPANS)
+	$(BIN)/python -m bench.measure.compaction --spans $(SPANS)
+	$(BIN)/python -m bench.measure.s3 --spans $(SPANS)
+	$(BIN)/python -m bench.measure.cloud_compaction --spans $(SPANS)
+	$(BIN)/python -m bench.measure.edge --spans $(SPANS)
+	$(BIN)/python -m bench.measure.udp
+	$(BIN)/python -m bench.measure.cold
+	$(BIN)/python -m bench.measure.lambda --spans $(SPANS)
+	$(BIN)/python -m bench.cost.report
 
 wheel: $(STAMP) ## build the wheel in dist
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist

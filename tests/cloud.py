@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.awsrequest import AWSResponse, HeadersDict
 from urllib3 import HTTPResponse
 
-from tests.server import patiently
+from tests.server_process import patiently
 from tests.toolchain import installed
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Cloud:
 
     def table(self) -> str:
         """A new table for an index."""
-        from spanlake.store.dynamodb_table import create_table
+        from spanlake.store.index.dynamodb.table import create_table
 
         name = f"index-{secrets.token_hex(6)}"
         create_table(self.session.client("dynamodb"), name)

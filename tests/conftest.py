@@ -7,7 +7,7 @@ import pytest
 from hypothesis import settings
 
 from tests.cloud import Cloud, running
-from tests.server import SpanlakeServer
+from tests.server_process import SpanlakeServer
 from tests.trino import Trino
 from tests.trino import running as trino_running
 

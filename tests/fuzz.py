@@ -24,11 +24,11 @@ from types import ModuleType
 from typing import Any, TypeAlias
 
 from spanlake.api.app import create_app
-from spanlake.api.query_errors import ALL_ERRORS
-from spanlake.api.tempo import tempo_routes
+from spanlake.api.tempo.query_errors import ALL_ERRORS
+from spanlake.api.tempo.routes import tempo_routes
 from spanlake.receivers.otlp import read, read_json
-from spanlake.store.upkeep.compaction import Compactor
-from tests.api.test_hanging_up import listening
+from spanlake.store.maintenance.compactor import Compactor
+from tests.api.test_disconnects import listening
 from tests.query.kit import Lake
 from tests.recorded import ORACLE, script
 

@@ -1,5 +1,5 @@
 """Tells API Gateway whose request it is."""
 
-from spanlake.aws_lambda import authorize
+from spanlake.aws import authorize
 
 handler = authorize.handler()

@@ -1,5 +1,5 @@
 """Merges small blocks into larger ones."""
 
-from spanlake.aws_lambda import compact
+from spanlake.aws import compact
 
 handler = compact.handler()

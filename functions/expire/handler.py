@@ -1,5 +1,5 @@
 """Removes what is too old, replaced or nobody's, once a day."""
 
-from spanlake.aws_lambda import expire
+from spanlake.aws import expire
 
 handler = expire.handler()

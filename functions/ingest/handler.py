@@ -1,5 +1,5 @@
 """Takes spans in over HTTP."""
 
-from spanlake.aws_lambda import ingest
+from spanlake.aws import ingest
 
 handler = ingest.handler()

@@ -1,5 +1,5 @@
 """Answers the Tempo API."""
 
-from spanlake.aws_lambda import query
+from spanlake.aws import query
 
 handler = query.handler()

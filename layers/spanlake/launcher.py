@@ -9,7 +9,7 @@ _AWS = {"boto3", "botocore", "duckdb_extension_httpfs", "s3transfer"}
 def main() -> None:
     """Runs the command line; exits with 1 and the extra to install where a package is missing."""
     try:
-        from spanlake.cli import main as run
+        from spanlake.cli.main import main as run
 
         run()
     except ModuleNotFoundError as error:

@@ -7,7 +7,7 @@ set -eu
 
 what=$1
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/spanlake/interop
-locks=$(cd "$(dirname "$0")/../../tests/interop" && pwd)
+locks=$(cd "$(dirname "$0")/../../tests/scenarios/interop" && pwd)
 python=${PYTHON:-python3}
 PATH=$PATH:/usr/local/go/bin # where Go's own archive is unpacked to
 

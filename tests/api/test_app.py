@@ -12,14 +12,14 @@ from starlette.routing import Route
 
 from spanlake.api.app import create_app
 from spanlake.api.errors import INGEST_ERRORS
-from spanlake.api.otlp_http import PATH, OtlpHttp
+from spanlake.api.ingest.otlp import PATH, OtlpHttp
 from spanlake.api.tenant import tenant_of
-from spanlake.config import IngestLimits
 from spanlake.ingest.admission import Admission
 from spanlake.ingest.request import Format, Receipt
 from spanlake.ingest.service import Ingest
-from spanlake.metrics import Metrics
-from spanlake.receivers.translated import Translated
+from spanlake.receivers.translation import Translated
+from spanlake.settings.model import IngestLimits
+from spanlake.telemetry.prometheus import Metrics
 
 
 def ask(

@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from spanlake.api.cors import SpanCors
-from spanlake.config import InvalidSetting, parse_origins
+from spanlake.settings.model import InvalidSetting, parse_origins
 
 SHOP, OTHER = "https://shop.example", "https://other.example"
 

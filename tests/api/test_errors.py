@@ -4,9 +4,9 @@ import pytest
 from starlette.exceptions import HTTPException
 
 from spanlake.api.errors import Problem, problem
-from spanlake.api.query_errors import ALL_ERRORS
+from spanlake.api.tempo.query_errors import ALL_ERRORS
 from spanlake.ingest.errors import Draining, Overloaded
-from spanlake.spans.decode import MalformedRequest
+from spanlake.spans.otlp.decode import MalformedRequest
 from spanlake.store.errors import InvalidTenant, StorageCorrupt, StorageUnavailable, StoreError
 from spanlake.traceql.errors import ParseError
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.server import SpanlakeServer
+from tests.server_process import SpanlakeServer
 
 
 @pytest.fixture(scope="module")

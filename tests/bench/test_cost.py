@@ -1,11 +1,10 @@
 """Tests the rules of every bill, whatever was measured."""
 
 import pytest
-from bench.bill import Bill
-from bench.deployment import Load, Model, tempo
-from bench.measured import Asked, Measured, Merging, Requests
-
-from bench import prices
+from bench.cost import prices
+from bench.cost.bill import Bill
+from bench.cost.deployment import Load, Model, tempo
+from bench.cost.results import Asked, Measured, Merging, Requests
 
 SIZES = (10, 50, 100, 300, 512, 1000, 4000)
 

@@ -9,14 +9,14 @@ import grpc
 import grpc.aio
 import pytest
 
-from spanlake.config import IngestLimits
 from spanlake.edge import server
 from spanlake.edge.otlp_grpc import otlp_grpc
 from spanlake.edge.server import GrpcServer
 from spanlake.ingest.admission import Admission
 from spanlake.ingest.request import Format, Receipt
 from spanlake.ingest.service import Ingest, Submit
-from spanlake.metrics import Metrics
+from spanlake.settings.model import IngestLimits
+from spanlake.telemetry.prometheus import Metrics
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 import grpc
 import pytest
 
-from spanlake.spans.rejections import explain
+from spanlake.spans.otlp.rejections import explain
 from tests.conftest import StartServer
 from tests.payloads import stored_names
+from tests.receivers.jaeger.test_protobuf import posted, process, span
 from tests.receivers.messages import jaeger, opencensus
-from tests.receivers.test_jaeger_proto import posted, process, span
-from tests.receivers.test_opencensus import NODE
-from tests.receivers.test_opencensus import span as census_span
-from tests.server import SpanlakeServer
+from tests.receivers.opencensus.test_translate import NODE
+from tests.receivers.opencensus.test_translate import span as census_span
+from tests.server_process import SpanlakeServer
 
 POST_SPANS = "/jaeger.api_v2.CollectorService/PostSpans"
 EXPORT = "/opencensus.proto.agent.trace.v1.TraceService/Export"

@@ -8,18 +8,18 @@ from collections.abc import Callable
 import pytest
 
 from spanlake.receivers.thrift import I64
-from spanlake.spans.rejections import explain
+from spanlake.spans.otlp.rejections import explain
 from tests.conftest import StartServer
-from tests.receivers import jaeger
+from tests.receivers import jaeger_spans
 from tests.receivers.thrift_writer import Fields
-from tests.server import SpanlakeServer
+from tests.server_process import SpanlakeServer
 
 COMPACT, BINARY = 6831, 6832
 
 
 def numbered(number: int) -> Fields:
     """A span of its own id."""
-    return [(3, I64, number + 1) if field[0] == 3 else field for field in jaeger.span({"n": number})]
+    return [(3, I64, number + 1) if field[0] == 3 else field for field in jaeger_spans.span({"n": number})]
 
 
 def send(server: SpanlakeServer, port: int, *datagrams: bytes) -> None:
@@ -34,16 +34,16 @@ def counted(server: SpanlakeServer, protocol: str, code: str) -> float:
 
 @pytest.mark.parametrize(
     ("port", "protocol", "write"),
-    [(COMPACT, "jaeger-compact", jaeger.compact_call), (BINARY, "jaeger-binary", jaeger.binary_call)],
+    [(COMPACT, "jaeger-compact", jaeger_spans.compact_call), (BINARY, "jaeger-binary", jaeger_spans.binary_call)],
 )
 def test_udp_stores_a_whole_burst(start_server: StartServer, port: int, protocol: str, write: object) -> None:
     assert callable(write)
     server = start_server()
-    datagrams = [write(jaeger.batch(numbered(number))) for number in range(100)]
+    datagrams = [write(jaeger_spans.batch(numbered(number))) for number in range(100)]
     send(server, port, *datagrams, b"", b"\x00", b"rubbish" * 1000)
     server.wait_for(lambda: counted(server, protocol, "stored") == 100)
     server.wait_for(lambda: counted(server, protocol, "malformed") == 3)
-    answer = server.get(f"/api/traces/{jaeger.TRACE_ID.hex()}")
+    answer = server.get(f"/api/traces/{jaeger_spans.TRACE_ID.hex()}")
     batches = answer.json["batches"]  # type: ignore[index]
     assert sum(len(scope["spans"]) for batch in batches for scope in batch["scopeSpans"]) == 100
     assert server.bytes_in_flight() == 0
@@ -51,16 +51,22 @@ def test_udp_stores_a_whole_burst(start_server: StartServer, port: int, protocol
 
 @pytest.mark.parametrize(
     ("port", "protocol", "write"),
-    [(COMPACT, "jaeger-compact", jaeger.compact_call), (BINARY, "jaeger-binary", jaeger.binary_call)],
+    [(COMPACT, "jaeger-compact", jaeger_spans.compact_call), (BINARY, "jaeger-binary", jaeger_spans.binary_call)],
 )
 def test_udp_drops_malformed_span_alone_and_logs_it(
     start_server: StartServer, port: int, protocol: str, write: Callable[[Fields], bytes]
 ) -> None:
     server = start_server()
     odd = [field for field in numbered(7) if field[0] != 7]
-    send(server, port, write(jaeger.batch(numbered(0), odd, numbered(1))), write(jaeger.batch(odd)), b"rubbish" * 9)
+    send(
+        server,
+        port,
+        write(jaeger_spans.batch(numbered(0), odd, numbered(1))),
+        write(jaeger_spans.batch(odd)),
+        b"rubbish" * 9,
+    )
     server.wait_for(lambda: counted(server, protocol, "stored") == 1 and counted(server, protocol, "malformed") == 2)
-    answer = server.get(f"/api/traces/{jaeger.TRACE_ID.hex()}")
+    answer = server.get(f"/api/traces/{jaeger_spans.TRACE_ID.hex()}")
     batches = answer.json["batches"]  # type: ignore[index]
     assert sum(len(scope["spans"]) for batch in batches for scope in batch["scopeSpans"]) == 2
     lines = [json.loads(line) for line in server.log().splitlines() if '"reason"' in line]
@@ -83,7 +89,7 @@ def test_udp_counts_datagrams_dropped_by_the_kernel(start_server: StartServer) -
 
 def test_udp_stores_received_datagrams_before_shutdown(start_server: StartServer) -> None:
     server = start_server()
-    send(server, COMPACT, *(jaeger.compact_call(jaeger.batch(numbered(number))) for number in range(50)))
+    send(server, COMPACT, *(jaeger_spans.compact_call(jaeger_spans.batch(numbered(number))) for number in range(50)))
     assert server.stop() == 0
     again = start_server(data=server.data)
     assert again.metric("spanlake_stored_spans") == 50

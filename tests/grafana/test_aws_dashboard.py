@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from spanlake.aws_lambda.telemetry import Metric, Telemetry
-from tests.functions.events import Context
+from spanlake.aws.telemetry import Metric, Telemetry
+from tests.aws.events import Context
 from tests.grafana.dashboards import AWS, dashboard, targets, variables
 
 FUNCTIONS = {path.parent.name for path in (Path(__file__).parents[2] / "functions").glob("*/handler.py")}

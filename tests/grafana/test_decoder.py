@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
-from tests.conformance.test_protocols import CASES, protocols
 from tests.grafana.test_requests import FOLDER
 from tests.recorded import checker, script
-from tests.server import Answer, SpanlakeServer
+from tests.scenarios.conformance.test_protocols import CASES, protocols
+from tests.server_process import Answer, SpanlakeServer
 
 PROTOBUF = {"Accept": "application/protobuf"}
 UNKNOWN = ["9a721042d8c64ec91efe6a43fc9a1483", "abc123", "0", "f" * 32]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.recorded import DATA, script
-from tests.server import SpanlakeServer
+from tests.server_process import SpanlakeServer
 
 FOLDER = DATA / "grafana"
 LINES = [json.loads(line) for line in (FOLDER / "requests.jsonl").read_text().splitlines()]

@@ -6,9 +6,9 @@ import promql_parser
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from spanlake.metrics import Metrics, StoreTotals
+from spanlake.telemetry.prometheus import Metrics, StoreTotals
 from tests.grafana.dashboards import SERVER, dashboard, targets, variables
-from tests.server import SpanlakeServer
+from tests.server_process import SpanlakeServer
 
 _IN_PLACE = {"$__rate_interval": "5m", "$job": "spanlake", "$instance": "localhost:3200"}
 _OF_PROMETHEUS = {"job", "instance", "le"}

@@ -11,14 +11,14 @@ import pytest
 from moto import mock_aws
 from moto.secretsmanager.models import secretsmanager_backends
 
-from spanlake.aws_lambda import authorize, compact, expire, ingest, query
-from spanlake.aws_lambda.store import LambdaStore
-from spanlake.aws_lambda.telemetry import Handler
+from spanlake.aws import authorize, compact, expire, ingest, query
+from spanlake.aws.store import LambdaStore
+from spanlake.aws.telemetry import Handler
 from spanlake.store.deletions import record_deletion
-from spanlake.store.upkeep.garbage import TRASH
-from tests.functions.events import Context, http_event
-from tests.functions.test_compact import store_blocks, woken_by
-from tests.functions.test_expire import aged
+from spanlake.store.maintenance.garbage import TRASH
+from tests.aws.events import Context, http_event
+from tests.aws.test_compact import store_blocks, woken_by
+from tests.aws.test_expire import aged
 from tests.infra.kept import ACCOUNT, REGION
 from tests.payloads import DAY_NS, export_request
 
@@ -101,7 +101,7 @@ def expiring(lake: Lake) -> Ask:
     lake.store.objects.put(TRASH + needed.path, lake.store.objects.get(needed.path))
     lake.store.objects.delete(needed.path)
     lake.store.objects.put(needed.path.replace(needed.id, "ab" * 16), b"x")
-    lake.patch.setattr("spanlake.store.upkeep.policy._QUIET_NS", 0)
+    lake.patch.setattr("spanlake.store.maintenance.compaction_plan._QUIET_NS", 0)
     record_deletion(lake.store.objects, [replace(needed, id="cd" * 16)], b"t" * 16)
     lake.store.objects.delete("store.json")
     aged(lake.patch, timedelta(days=2))
@@ -153,4 +153,4 @@ def _answered(handler: Handler, method: str, path: str, **about: Any) -> None:
 def _be_later(patch: pytest.MonkeyPatch) -> None:
     """Let the time be over for which objects of replaced blocks stay."""
     now = time.time()
-    patch.setattr("spanlake.store.upkeep.removal.time.time", lambda: now + 86_401)
+    patch.setattr("spanlake.store.maintenance.retention.time.time", lambda: now + 86_401)

@@ -14,7 +14,7 @@ from botocore.client import BaseClient
 
 from tests.cloud import Cloud
 from tests.infra.kept import ACCOUNT, REGION
-from tests.server import patiently
+from tests.server_process import patiently
 
 _S3_ACTIONS = {"HeadObject": "GetObject", "ListObjectsV2": "ListBucket"}  # others are called like their requests
 _TRANSACTED = {"ConditionCheck": "ConditionCheckItem", "Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem"}

@@ -8,8 +8,8 @@ from typing import Any
 
 from cfnlint.decode.cfn_yaml import load  # type: ignore[import-untyped]
 
-from tests.functions.local.event_source import EventSource
-from tests.functions.local.routes import Route
+from tests.aws.local.event_source import EventSource
+from tests.aws.local.routes import Route
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = ROOT / "template.yaml"

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from starlette.routing import Match, Route
 
-from spanlake.aws_lambda import ingest, query
-from tests.functions.local.routes import match
+from spanlake.aws import ingest, query
+from tests.aws.local.routes import match
 from tests.infra.conftest import Deploy
 from tests.infra.deployment import STACK
 from tests.infra.template import Template

@@ -6,9 +6,9 @@ from unittest.mock import Mock
 
 import pytest
 
-from spanlake.store.dynamodb_days import expiry
-from spanlake.store.dynamodb_swaps import BLOCK_SPARE_DAYS
-from spanlake.store.dynamodb_table import EXPIRES, create_table
+from spanlake.store.index.dynamodb.days import expiry
+from spanlake.store.index.dynamodb.replacements import BLOCK_SPARE_DAYS
+from spanlake.store.index.dynamodb.table import EXPIRES, create_table
 from tests.infra.conftest import Deploy
 from tests.infra.template import Template
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from spanlake.serve.faces import JAEGER_BINARY, JAEGER_COMPACT, JAEGER_GRPC, OPENCENSUS_GRPC, OTLP_GRPC
+from spanlake.server.ports import JAEGER_BINARY, JAEGER_COMPACT, JAEGER_GRPC, OPENCENSUS_GRPC, OTLP_GRPC
 from tests.infra.calls import Statement
 from tests.infra.conftest import Deploy
 from tests.infra.deployment import Deployment

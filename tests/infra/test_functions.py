@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-import spanlake.aws_lambda
-from spanlake.aws_lambda.settings import settings, tenant_claim, tokens_secret
-from spanlake.config import MIB, AthenaSettings
+import spanlake.aws
+from spanlake.aws.settings import settings, tenant_claim, tokens_secret
+from spanlake.settings.model import MIB, AthenaSettings
 from tests.infra.conftest import Deploy
 from tests.infra.deployment import STACK
 from tests.infra.references import parameters_of
@@ -31,7 +31,7 @@ LONGEST_DESCRIPTION = 256  # characters, by Lambda
 
 def read() -> Iterator[str]:
     """The names of variables that stand in the code of functions."""
-    for path in Path(spanlake.aws_lambda.__path__[0]).rglob("*.py"):
+    for path in Path(spanlake.aws.__path__[0]).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 name = node.value

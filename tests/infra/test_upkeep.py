@@ -1,6 +1,6 @@
 """When compaction and upkeep run, what becomes of what fails, and who hears of it."""
 
-from spanlake.aws_lambda.telemetry import Metric
+from spanlake.aws.telemetry import Metric
 from tests.infra.conftest import Deploy
 from tests.infra.deployment import STACK, Deployment
 

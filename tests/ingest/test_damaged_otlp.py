@@ -13,12 +13,12 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from spanlake.ingest.pipeline import Pipeline
 from spanlake.ingest.request import Format, Receipt, Request
-from spanlake.metrics import Metrics
 from spanlake.receivers import otlp
-from spanlake.spans.decode import MalformedRequest
-from spanlake.spans.encode import to_otlp
-from spanlake.spans.fields import delimited, varint
-from spanlake.store.index import Block
+from spanlake.spans.otlp.decode import MalformedRequest
+from spanlake.spans.otlp.encode import to_otlp
+from spanlake.spans.otlp.wire_fields import delimited, varint
+from spanlake.store.index.base import Block
+from spanlake.telemetry.prometheus import Metrics
 
 NOW_NS = 1_800_000_000 * 10**9
 JSON = Format.of_each("otlp-json", otlp.read_json)

@@ -8,13 +8,13 @@ import pytest
 from spanlake.ingest.errors import NothingStored
 from spanlake.ingest.pipeline import Pipeline
 from spanlake.ingest.request import Format, Receipt, Request
-from spanlake.metrics import Metrics
 from spanlake.receivers import otlp
-from spanlake.receivers.translated import Translated
-from spanlake.spans.decode import MalformedRequest
-from spanlake.store.local import LocalObjects
-from spanlake.store.sqlite import SqliteIndex
+from spanlake.receivers.translation import Translated
+from spanlake.spans.otlp.decode import MalformedRequest
+from spanlake.store.index.sqlite import SqliteIndex
+from spanlake.store.objects.local import LocalObjects
 from spanlake.store.writer import write
+from spanlake.telemetry.prometheus import Metrics
 from tests.payloads import block_files, export_request, stored_names
 
 

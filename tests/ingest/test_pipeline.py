@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 
 from spanlake.ingest.pipeline import Pipeline, Write
 from spanlake.ingest.request import Format, Outcome, Receipt, Request
-from spanlake.metrics import Metrics
 from spanlake.receivers import otlp
-from spanlake.receivers.translated import Translated
-from spanlake.spans.decode import MalformedRequest
-from spanlake.spans.rejections import explain
+from spanlake.receivers.translation import Translated
+from spanlake.spans.otlp.decode import MalformedRequest
+from spanlake.spans.otlp.rejections import explain
 from spanlake.store.errors import StorageUnavailable
-from spanlake.store.index import Block
-from spanlake.store.local import LocalObjects
-from spanlake.store.sqlite import SqliteIndex
+from spanlake.store.index.base import Block
+from spanlake.store.index.sqlite import SqliteIndex
+from spanlake.store.objects.local import LocalObjects
 from spanlake.store.writer import write
+from spanlake.telemetry.prometheus import Metrics
 from tests.payloads import DAY_NS, block_files, export_request, stored_names
 
 NOW_NS = 1_800_000_000 * 10**9

@@ -11,11 +11,11 @@ from importlib import import_module
 from pathlib import Path
 
 OTHER_ROLES = (
+    "spanlake.cli.main",
     "spanlake.cli",
-    "spanlake.commands",
     "spanlake.edge",
-    "spanlake.options",
-    "spanlake.serve",
+    "spanlake.cli.options",
+    "spanlake.server",
     "spanlake.workers",
 )
 

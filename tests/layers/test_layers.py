@@ -18,8 +18,8 @@ from spanlake_layers.contents import COMMON, LAYERS, SERVICES
 from spanlake_layers.requirements import locked, packages
 from spanlake_layers.target import Target
 from spanlake_layers.trim import size_by_package
+from tests.aws.events import body_of, http_event, stream_event
 from tests.cloud import Cloud
-from tests.functions.events import body_of, http_event, stream_event
 from tests.layers import endpoints
 from tests.payloads import export_request
 
@@ -115,7 +115,7 @@ def test_they_are_for_arm64(on_lambda: Built) -> None:
 
 def test_all_that_is_in_them_can_be_imported(here: Built, environment: dict[str, str]) -> None:
     imported = here.run("import_all.py", [str(here.opt)], environment)
-    assert {"pyarrow", "duckdb", "duckdb_extension_httpfs", "spanlake.api.tempo"} <= set(imported)
+    assert {"pyarrow", "duckdb", "duckdb_extension_httpfs", "spanlake.api.tempo.routes"} <= set(imported)
 
 
 def test_every_module_is_compiled_for_where_it_will_be(here: Built) -> None:

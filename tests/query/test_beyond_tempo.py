@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from spanlake.query.steps import Steps
+from spanlake.query.time_range import Steps
 from tests.query.kit import MINUTE, NOON, SECOND, At, Lake
 
 ERROR, SERVER, CLIENT = 2, 2, 3

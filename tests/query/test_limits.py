@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 import sqlglot
 
-from spanlake.query import finder
-from spanlake.query.duck import Cancellation, Duck
+from spanlake.query import candidates
+from spanlake.query.engine.session import Cancellation, Duck
 from spanlake.query.limits import Cancelled, LimitExceeded, Limits
 from tests.query.kit import HOUR, SECOND, At, Lake, steps, trace_id
 
@@ -53,7 +53,7 @@ def test_memory_is_bounded() -> None:
 def test_spans_whose_place_in_the_tree_matters_are_bounded(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     lake.add(*CHAIN)
     assert len(lake.names("{} > {}")) == len(CHAIN) - 1
-    monkeypatch.setattr(finder, "_TREE_BYTES", lake.duck.limits.memory_bytes // 100)
+    monkeypatch.setattr(candidates, "_TREE_BYTES", lake.duck.limits.memory_bytes // 100)
     with pytest.raises(LimitExceeded, match=r"relates more than 100 spans.*--query-memory"):
         lake.search("{} > {}")
 

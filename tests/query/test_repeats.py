@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spanlake.store.upkeep.compaction import Compactor
+from spanlake.store.maintenance.compactor import Compactor
 from tests.query.kit import MINUTE, SECOND, At, Lake, steps, trace_id
 from tests.query.kit import TENANT as TENANT_
 

@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 from sqlglot import exp
 
-from spanlake.query import windows
-from spanlake.query.duck import Session
+from spanlake.query.engine.session import Session
+from spanlake.query.scan import parts
 from spanlake.query.search import Order
 from tests.query.kit import HOUR, MINUTE, SECOND, At, Lake
 
@@ -23,7 +23,7 @@ def hours(lake: Lake) -> None:
 @pytest.fixture
 def small_portions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Searches that look through one block of ``hours`` to begin with, then all the others."""
-    monkeypatch.setattr(windows, "PORTION_SPANS", 2)
+    monkeypatch.setattr(parts, "PORTION_SPANS", 2)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ class Spy:
 def test_older_blocks_are_not_read_when_newer_ones_have_enough(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     hours(lake)
     for limit, files in ((1, 1), (2, 1), (3, 4), (100, 4)):
-        monkeypatch.setattr(windows, "PORTION_SPANS", 2)
+        monkeypatch.setattr(parts, "PORTION_SPANS", 2)
         spy = Spy(monkeypatch)
         assert len(lake.traces("{}", limit=limit)) == min(limit, 8)
         assert len(spy.files) == files

@@ -11,8 +11,8 @@ from spanlake.query.limits import LimitExceeded, Limits
 from spanlake.query.querier import ALWAYS
 from spanlake.query.selected import TimeRange
 from spanlake.query.tag_values import EVERY_SCOPE, go_float, go_floats
+from spanlake.traceql.ast.nodes import Attribute
 from spanlake.traceql.parser import parse_identifier
-from spanlake.traceql.tree import Attribute
 from tests.query.kit import NOON, SECOND, TENANT, At, Lake
 
 

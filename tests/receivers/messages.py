@@ -5,9 +5,9 @@ from typing import Any
 
 from google.protobuf.message_factory import GetMessageClass
 
-from spanlake.receivers.jaeger_proto import MESSAGES as JAEGER
-from spanlake.receivers.opencensus_messages import MESSAGES as OPENCENSUS
-from spanlake.spans.descriptors import Messages, message_types
+from spanlake.receivers.jaeger.protobuf import MESSAGES as JAEGER
+from spanlake.receivers.opencensus.messages import MESSAGES as OPENCENSUS
+from spanlake.spans.otlp.descriptors import Messages, message_types
 
 
 def jaeger(message: str, /, **fields: Any) -> bytes:

@@ -11,24 +11,18 @@ from hypothesis import strategies as st
 
 from spanlake.ingest.request import Format, Request
 from spanlake.ingest.translation import translated
-from spanlake.receivers import (
-    jaeger_proto,
-    jaeger_thrift,
-    opencensus,
-    zipkin_json,
-    zipkin_proto,
-    zipkin_v1_json,
-    zipkin_v1_thrift,
-)
+from spanlake.receivers.jaeger import protobuf, thrift
+from spanlake.receivers.opencensus import translate
 from spanlake.receivers.thrift import BOOL, I32, I64, LIST, STRING, STRUCT
-from spanlake.spans.decode import decode
-from spanlake.spans.validate import validate
-from tests.receivers import jaeger
+from spanlake.receivers.zipkin import v1_json, v1_thrift, v2_json, v2_protobuf
+from spanlake.spans.otlp.decode import decode
+from spanlake.spans.otlp.validate import validate
+from tests.receivers import jaeger_spans
 from tests.receivers.messages import jaeger as jaeger_message
 from tests.receivers.messages import opencensus as opencensus_message
 from tests.receivers.thrift_writer import Fields, binary
 
-START_US = jaeger.START_US
+START_US = jaeger_spans.START_US
 TIME = {"seconds": START_US // 10**6}
 Damage = Callable[[Any], Any]
 
@@ -87,7 +81,7 @@ OF_JSON: dict[str, Damage] = {
 
 
 def jaeger_span(number: int) -> Fields:
-    named: Fields = jaeger.span({"n": number}, logs=[(START_US, {"event": "hit"})])
+    named: Fields = jaeger_spans.span({"n": number}, logs=[(START_US, {"event": "hit"})])
     return replaced(5, STRING, f"span {number}".encode())(replaced(3, I64, number + 1)(named))  # type: ignore[no-any-return]
 
 
@@ -175,46 +169,46 @@ def posted(spans: Sequence[bytes]) -> bytes:
 
 
 SENDERS = (
-    Sender(Format.of_each("zipkin v2 JSON", zipkin_json.spans), json_span, in_json, OF_JSON),
-    Sender(Format.of_each("zipkin v1 JSON", zipkin_v1_json.spans), json_span, in_json, OF_JSON),
+    Sender(Format.of_each("zipkin v2 JSON", v2_json.spans), json_span, in_json, OF_JSON),
+    Sender(Format.of_each("zipkin v1 JSON", v1_json.spans), json_span, in_json, OF_JSON),
     Sender(
-        Format.of_each("zipkin v1 Thrift", zipkin_v1_thrift.spans),
+        Format.of_each("zipkin v1 Thrift", v1_thrift.spans),
         zipkin_thrift_span,
         spans_in_thrift,
         OF_ZIPKIN_THRIFT,
     ),
     Sender(
-        Format.of_each("zipkin v2 protobuf", zipkin_proto.spans),
+        Format.of_each("zipkin v2 protobuf", v2_protobuf.spans),
         zipkin_proto_span,
         listed(b"\x0a"),
         OF_PROTOBUF | {"long id": with_field(b"\x1a\x09" + b"i" * 9)},
     ),
     Sender(
-        Format("Jaeger over HTTP", jaeger_thrift.http_batches),
+        Format("Jaeger over HTTP", thrift.http_batches),
         jaeger_span,
-        lambda spans: jaeger.over_http(jaeger.batch(*spans)),
+        lambda spans: jaeger_spans.over_http(jaeger_spans.batch(*spans)),
         OF_JAEGER_THRIFT,
     ),
     Sender(
-        Format("Jaeger, binary", jaeger_thrift.binary_calls),
+        Format("Jaeger, binary", thrift.binary_calls),
         jaeger_span,
-        lambda spans: jaeger.binary_call(jaeger.batch(*spans)),
+        lambda spans: jaeger_spans.binary_call(jaeger_spans.batch(*spans)),
         OF_JAEGER_THRIFT,
     ),
     Sender(
-        Format("Jaeger, compact", jaeger_thrift.compact_calls),
+        Format("Jaeger, compact", thrift.compact_calls),
         jaeger_span,
-        lambda spans: jaeger.compact_call(jaeger.batch(*spans)),
+        lambda spans: jaeger_spans.compact_call(jaeger_spans.batch(*spans)),
         OF_JAEGER_THRIFT,
     ),
     Sender(
-        Format("Jaeger over gRPC", jaeger_proto.post_spans),
+        Format("Jaeger over gRPC", protobuf.post_spans),
         jaeger_proto_span,
         posted,
         OF_PROTOBUF | {"long trace id": with_field(b"\x0a\x11" + b"t" * 17), "time": with_field(b"\x32\x01\xff")},
     ),
     Sender(
-        Format("OpenCensus", opencensus.export_requests),
+        Format("OpenCensus", translate.export_requests),
         opencensus_span,
         listed(b"\x12"),
         OF_PROTOBUF | {"name": with_field(b"\x22\x01\xff"), "attributes": with_field(b"\x3a\x01\xff")},

@@ -10,11 +10,11 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from spanlake.receivers import otlp
-from spanlake.receivers.translated import Translated
-from spanlake.spans.decode import MalformedRequest
-from spanlake.spans.encode import to_otlp
-from spanlake.spans.otlp_json import write
-from tests.spans import otlp as arbitrary
+from spanlake.receivers.translation import Translated
+from spanlake.spans.otlp.decode import MalformedRequest
+from spanlake.spans.otlp.encode import to_otlp
+from spanlake.spans.otlp.json_encode import write
+from tests.spans import otlp_requests as arbitrary
 
 TRACE_ID, SPAN_ID = "5b8efff798038103d269b633813fc60c", "eee19b7ec3c1b174"
 

@@ -9,12 +9,12 @@ from hypothesis import given
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
+from spanlake.api.tempo.trace_json import trace_v1, trace_v2
 from spanlake.receivers import tempo_json
 from spanlake.receivers.errors import MalformedSpans
-from spanlake.receivers.translated import Translated
-from spanlake.spans.tempo_json import trace_v1, trace_v2
+from spanlake.receivers.translation import Translated
 from tests.receivers.translated import request, spans
-from tests.spans import otlp
+from tests.spans import otlp_requests
 
 TRACE, SPAN, PARENT = b"\xab" * 16, b"\xcd" * 8, b"\xef" * 8
 
@@ -57,7 +57,7 @@ def test_tempo_json_reads_scope_names_of_tempo_1() -> None:
     assert span.trace_id == TRACE
 
 
-@given(otlp.requests)
+@given(otlp_requests.requests)
 def test_tempo_json_reads_back_equal_answers_of_api(given_: ExportTraceServiceRequest) -> None:
     traces = TracesData(resource_spans=given_.resource_spans)
     for span in (span for each in traces.resource_spans for scope in each.scope_spans for span in scope.spans):
@@ -66,7 +66,7 @@ def test_tempo_json_reads_back_equal_answers_of_api(given_: ExportTraceServiceRe
         for link in span.links:
             link.trace_id, link.span_id = TRACE, SPAN
     for written in (trace_v1(traces), trace_v2(traces)):
-        assert otlp.normal(request(tempo_json.read(written))) == otlp.normal(traces)
+        assert otlp_requests.normal(request(tempo_json.read(written))) == otlp_requests.normal(traces)
 
 
 @pytest.mark.parametrize("body", [b"[]", b"nothing", b'{"batches": {}}', b"[" * 100_000])

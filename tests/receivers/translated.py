@@ -7,8 +7,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from spanlake.receivers.translated import Translated
-from spanlake.spans.decode import decode
+from spanlake.receivers.translation import Translated
+from spanlake.spans.otlp.decode import decode
 
 
 def alone(translate: Callable[[Sequence[bytes]], Sequence[Translated | Exception]]) -> Callable[[bytes], Translated]:

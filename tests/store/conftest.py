@@ -5,21 +5,21 @@ from pathlib import Path
 
 import pytest
 
-from spanlake.store.index import Index
-from spanlake.store.local import LocalObjects
-from spanlake.store.objects import Objects
-from spanlake.store.sqlite import SqliteIndex
+from spanlake.store.index.base import Index
+from spanlake.store.index.sqlite import SqliteIndex
+from spanlake.store.objects.base import Objects
+from spanlake.store.objects.local import LocalObjects
 from tests.cloud import Cloud
 
 
 def _s3(cloud: Cloud) -> Objects:
-    from spanlake.store.s3 import S3Location, S3Objects
+    from spanlake.store.objects.s3 import S3Location, S3Objects
 
     return S3Objects(S3Location(cloud.bucket(), "some/prefix"))
 
 
 def _dynamodb(cloud: Cloud) -> Callable[[], Index]:
-    from spanlake.store.dynamodb import DynamoIndex
+    from spanlake.store.index.dynamodb.index import DynamoIndex
 
     table = cloud.table()
     return lambda: DynamoIndex(table)

@@ -10,18 +10,18 @@ from pathlib import Path
 import pyarrow as pa
 
 from spanlake.store.days import MAX_NS, MIN_NS
-from spanlake.store.local import LocalObjects
-from spanlake.store.sqlite import SqliteIndex
-from tests.store.test_parquet import decoded
+from spanlake.store.index.sqlite import SqliteIndex
+from spanlake.store.objects.local import LocalObjects
+from tests.store.blocks.test_parquet import decoded
 
 # Writes blocks over midnight until it is killed, and prints the ids of each batch when it is written.
 WRITER = """
 import itertools, sys
 from pathlib import Path
-from spanlake.store.local import LocalObjects
-from spanlake.store.sqlite import SqliteIndex
+from spanlake.store.objects.local import LocalObjects
+from spanlake.store.index.sqlite import SqliteIndex
 from spanlake.store.writer import write
-from tests.store.test_writer import OVER_MIDNIGHT
+from tests.store.test_write import OVER_MIDNIGHT
 from tests.store.tables import STATUS, span_table
 
 directory, name = Path(sys.argv[1]), sys.argv[2]

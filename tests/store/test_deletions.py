@@ -7,10 +7,10 @@ import pyarrow as pa
 import pytest
 
 from spanlake.store.days import MAX_NS, MIN_NS
-from spanlake.store.index import Block, Index
-from spanlake.store.objects import Objects
-from spanlake.store.upkeep.compaction import Compactor
-from spanlake.store.upkeep.removal import remove_retired
+from spanlake.store.index.base import Block, Index
+from spanlake.store.maintenance.compactor import Compactor
+from spanlake.store.maintenance.retention import remove_retired
+from spanlake.store.objects.base import Objects
 from spanlake.store.writer import write, write_deleted
 from tests.store.tables import HOUR, NOON, span_table
 

@@ -7,11 +7,11 @@ import pytest
 
 from spanlake.store.errors import StorageCorrupt, StoreMismatch
 from spanlake.store.identity import PATH, adopt, check_identity
-from spanlake.store.index import Index
-from spanlake.store.local import LocalObjects
-from spanlake.store.objects import Objects
-from spanlake.store.sqlite import SqliteIndex
-from spanlake.store.upkeep.reindex import reindex
+from spanlake.store.index.base import Index
+from spanlake.store.index.sqlite import SqliteIndex
+from spanlake.store.maintenance.reindex import reindex
+from spanlake.store.objects.base import Objects
+from spanlake.store.objects.local import LocalObjects
 from spanlake.store.writer import write
 from tests.store.tables import busy_table
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanlake.traceql.durations import MAX_NS, format_duration, parse_duration
+from spanlake.traceql.literals import MAX_NS, format_duration, parse_duration
 
 SECOND = 10**9
 

@@ -3,9 +3,19 @@
 import pytest
 
 from spanlake.traceql import ParseError
+from spanlake.traceql.ast.nodes import (
+    Attribute,
+    AttributeScope,
+    Intrinsic,
+    IntrinsicField,
+    Kind,
+    Node,
+    Static,
+    Status,
+    Type,
+)
 from spanlake.traceql.lexer import lex
 from spanlake.traceql.tokens import TokenKind
-from spanlake.traceql.tree import Attribute, AttributeScope, Intrinsic, IntrinsicField, Kind, Node, Static, Status, Type
 
 NONE, RESOURCE, SPAN = AttributeScope.NONE, AttributeScope.RESOURCE, AttributeScope.SPAN
 

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spanlake.traceql import ParseError, TypeMismatch, Unsupported, check, parse, print_query
-from spanlake.traceql.durations import MAX_NS
-from spanlake.traceql.tree import (
+from spanlake.traceql.ast.nodes import (
     Aggregate,
     AggregateFunction,
     Attribute,
@@ -50,6 +49,7 @@ from spanlake.traceql.tree import (
     Unary,
     UnaryOperator,
 )
+from spanlake.traceql.literals import MAX_NS
 
 T = TypeVar("T")
 Series = MetricsPipeline | MetricsOperation | Rank | SeriesFilter

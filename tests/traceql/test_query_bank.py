@@ -3,9 +3,9 @@
 import pytest
 
 from spanlake.traceql import ParseError, TraceQLError, TypeMismatch, Unsupported, check, parse, print_query
+from spanlake.traceql.ast.nodes import AggregateFunction, MetricsFunction, RankFunction
 from spanlake.traceql.lexer import lex
 from spanlake.traceql.tokens import ATTRIBUTE_SCOPES, INTRINSICS, LITERALS, SYMBOLS
-from spanlake.traceql.tree import AggregateFunction, MetricsFunction, RankFunction
 
 VALID = [
     "{ } with (order=duration, asc)",

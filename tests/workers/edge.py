@@ -10,9 +10,9 @@ from pathlib import Path
 
 import grpc
 
-from tests.chaos.senders import EXPORT, RETRYABLE
 from tests.payloads import export_request
-from tests.server import SpanlakeServer
+from tests.scenarios.chaos.senders import EXPORT, RETRYABLE
+from tests.server_process import SpanlakeServer
 
 _PAUSE = 0.02  # seconds before a client tries again
 _PATIENCE = 20  # seconds for an answer

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.payloads import stored_names
-from tests.server import free_offset, run_until_exit
+from tests.server_process import free_offset, run_until_exit
 from tests.workers.conftest import StartEdge
 from tests.workers.edge import SpanlakeEdge, is_running, lost, sending
 

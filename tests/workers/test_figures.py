@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from spanlake.metrics import Metrics
+from spanlake.telemetry.prometheus import Metrics
 from spanlake.workers.figures import Figures
 
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from spanlake.config import InvalidSetting
-from spanlake.serve import faces
+from spanlake.server import ports as faces
+from spanlake.settings.model import InvalidSetting
 from spanlake.workers.ports import Ports, claim
-from tests.server import free_offset
+from tests.server_process import free_offset
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from spanlake.config import Config
+from spanlake.settings.model import Config
 from spanlake.workers.orders import Orders
 from spanlake.workers.seat import GivenUp, Patience, Seat
-from tests.server import patiently
+from tests.server_process import patiently
 
 QUICK = Patience(first_pause=0.01, longest_pause=0.02, starts=3, pulse=0.05)
 SILENT_SECONDS = 15.0  # longer than a worker takes to start on a busy machine

@@ -12,9 +12,9 @@ from spanlake.receivers.thrift import I64
 from tests.conftest import StartServer
 from tests.edge.test_span_streams import census, channel_to, export, post_spans
 from tests.payloads import stored_names
-from tests.receivers import jaeger
-from tests.receivers.test_jaeger_proto import posted, span
-from tests.receivers.test_opencensus import NODE
+from tests.receivers import jaeger_spans
+from tests.receivers.jaeger.test_protobuf import posted, span
+from tests.receivers.opencensus.test_translate import NODE
 from tests.receivers.thrift_writer import Fields
 from tests.workers.conftest import StartEdge
 from tests.workers.edge import SpanlakeEdge, lost, sending
@@ -75,8 +75,8 @@ def test_workers_accept_every_protocol(start_edge: StartEdge) -> None:
         assert export(channel, [census("of a stream", node=NODE)], DEFAULT_TENANT) == []
     with sending(edge, 1) as clients:
         edge.wait_for(lambda: bool(clients.acknowledged))
-    send(edge, 6831, jaeger.compact_call(jaeger.batch(jaeger.span())))
-    send(edge, 6832, jaeger.binary_call(jaeger.batch(jaeger.span())), b"rubbish")
+    send(edge, 6831, jaeger_spans.compact_call(jaeger_spans.batch(jaeger_spans.span())))
+    send(edge, 6832, jaeger_spans.binary_call(jaeger_spans.batch(jaeger_spans.span())), b"rubbish")
     for protocol, code in (
         ("jaeger-grpc", "OK"),
         ("opencensus", "OK"),
@@ -93,7 +93,7 @@ def test_datagrams_wait_for_replacement_of_dead_worker(start_edge: StartEdge) ->
     edge = start_edge()
     edge.kill_worker(edge.worker_pids()[0])
     for number in range(40):  # each from a port of its own, which decides which worker it is for
-        send(edge, 6831, jaeger.compact_call(jaeger.batch(numbered(number))))
+        send(edge, 6831, jaeger_spans.compact_call(jaeger_spans.batch(numbered(number))))
     edge.wait_for(lambda: counted(edge, "jaeger-compact", "stored") == 40)
     edge.wait_for_workers(2)
 
@@ -122,4 +122,4 @@ def is_counted(edge: SpanlakeEdge, protocol: str, code: str) -> bool:
 
 def numbered(number: int) -> Fields:
     """A span of its own id."""
-    return [(3, I64, number + 1) if field[0] == 3 else field for field in jaeger.span({"n": number})]
+    return [(3, I64, number + 1) if field[0] == 3 else field for field in jaeger_spans.span({"n": number})]

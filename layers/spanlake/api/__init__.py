@@ -1,1 +1,1 @@
-"""The HTTP faces: OTLP in, Tempo's API out, and what operators look at. One app on every port."""
+"""The HTTP API: ingestion, the Tempo API and operations."""

@@ -1,6 +1,6 @@
 """HTTP status and text of every error: the one place where exceptions become status codes.
 
-What only queries raise is in spanlake.api.query_errors, so that a process that takes spans in loads nothing of them.
+What only queries raise is in spanlake.api.tempo.query_errors, so that a process that takes spans in loads nothing of them.
 """
 
 import logging
@@ -13,9 +13,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from spanlake.api.bodies import BodyError, BodyTooLarge, MalformedBody, UnsupportedEncoding
+from spanlake.api.ingest.bodies import BodyError, BodyTooLarge, MalformedBody, UnsupportedEncoding
 from spanlake.ingest.errors import ArrivalTimeout, Draining, NothingStored, Overloaded
-from spanlake.spans.decode import MalformedRequest
+from spanlake.spans.otlp.decode import MalformedRequest
 from spanlake.store.errors import InvalidTenant, StoreError
 
 _log = logging.getLogger(__name__)

@@ -1,1 +1,1 @@
-"""Listeners for gRPC and UDP, which Lambda functions cannot have."""
+"""Ingestion over gRPC and UDP."""

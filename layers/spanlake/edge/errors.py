@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import grpc
 
 from spanlake.ingest.errors import ArrivalTimeout, Draining, NothingStored, Overloaded
-from spanlake.spans.decode import MalformedRequest
+from spanlake.spans.otlp.decode import MalformedRequest
 from spanlake.store.errors import InvalidTenant, StoreError
 
 DETAILS = "grpc-status-details-bin"  # trailing metadata, a google.rpc.Status

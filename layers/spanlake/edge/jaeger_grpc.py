@@ -1,14 +1,14 @@
 """Jaeger over gRPC: PostSpans of api_v2's collector service."""
 
-from spanlake.edge.unary import Method, StoringMethod
+from spanlake.edge.methods import Method, StoringMethod
 from spanlake.ingest.request import Format, Receipt
 from spanlake.ingest.service import Ingest
-from spanlake.receivers import jaeger_proto
+from spanlake.receivers.jaeger import protobuf
 
 SERVICE = "jaeger.api_v2.CollectorService"
 PROTOCOL = "jaeger-grpc"  # label of metrics
 
-_FORMAT = Format(PROTOCOL, jaeger_proto.post_spans)
+_FORMAT = Format(PROTOCOL, protobuf.post_spans)
 
 
 def jaeger_grpc(ingest: Ingest, port: int) -> StoringMethod:

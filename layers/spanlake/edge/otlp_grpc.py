@@ -1,6 +1,6 @@
 """OTLP over gRPC: the Export method of the trace service, with its messages left as bytes."""
 
-from spanlake.edge.unary import Method, StoringMethod
+from spanlake.edge.methods import Method, StoringMethod
 from spanlake.ingest.request import Receipt
 from spanlake.ingest.service import Ingest
 

@@ -12,11 +12,11 @@ from spanlake.ingest.errors import Overloaded
 from spanlake.ingest.request import Format, Receipt
 from spanlake.ingest.service import Ingest
 from spanlake.ingest.tenant import DEFAULT_TENANT
-from spanlake.receivers import jaeger_thrift
-from spanlake.spans.decode import MalformedRequest
+from spanlake.receivers.jaeger import thrift
+from spanlake.spans.otlp.decode import MalformedRequest
 
-COMPACT = Format("jaeger-compact", jaeger_thrift.compact_calls)
-BINARY = Format("jaeger-binary", jaeger_thrift.binary_calls)
+COMPACT = Format("jaeger-compact", thrift.compact_calls)
+BINARY = Format("jaeger-binary", thrift.binary_calls)
 
 _KERNEL_BYTES = 8 << 20  # of a burst that the kernel should buffer, as far as the system allows
 _AT_ONCE = 256  # datagrams that are read before other tasks run

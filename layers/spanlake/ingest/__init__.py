@@ -1,1 +1,1 @@
-"""Ingest: requests are admitted, grouped, decoded, validated, stored, and only then acknowledged."""
+"""Ingestion: admission, group commit, decoding, validation and storage of requests."""

@@ -12,14 +12,14 @@ from itertools import accumulate
 
 import pyarrow as pa
 
-from spanlake.ingest.metrics import IngestMetrics
 from spanlake.ingest.request import Outcome, Receipt, Request
 from spanlake.ingest.translation import told, translated
-from spanlake.spans.decode import Decoded
-from spanlake.spans.validate import validate
+from spanlake.spans.otlp.decode import Decoded
+from spanlake.spans.otlp.validate import validate
 from spanlake.store.deadline import REQUEST_SECONDS, limited
 from spanlake.store.errors import StoreError
-from spanlake.store.index import Block
+from spanlake.store.index.base import Block
+from spanlake.telemetry.interface import IngestMetrics
 
 FUTURE = timedelta(days=1)  # by which a sender's clock may be ahead of ours
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from spanlake.ingest.errors import NothingStored
-from spanlake.receivers.translated import Translated
-from spanlake.spans.rejections import explain
+from spanlake.receivers.translation import Translated
+from spanlake.spans.otlp.rejections import explain
 
 Translation = Callable[[Sequence[bytes]], Sequence[Translated | Exception]]
 """Converts bodies to OTLP, each to Translated or the MalformedRequest with the reason.

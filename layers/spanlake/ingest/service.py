@@ -7,17 +7,17 @@ from datetime import timedelta
 from functools import partial
 from typing import Protocol
 
-from spanlake.config import IngestLimits
 from spanlake.ingest.admission import Admission
 from spanlake.ingest.deadline import ArrivalDeadline
-from spanlake.ingest.group import GroupCommit, GroupPolicy
-from spanlake.ingest.metrics import IngestMetrics
+from spanlake.ingest.deduplication import Deleted, RetryMemory
+from spanlake.ingest.group_commit import GroupCommit, GroupPolicy
 from spanlake.ingest.misdirected import Notices
 from spanlake.ingest.pipeline import Pipeline, Read, Since, Write, WriteDeleted
 from spanlake.ingest.request import Format, Receipt
-from spanlake.ingest.retries import Deleted, RetryMemory
-from spanlake.metrics import Metrics
+from spanlake.settings.model import IngestLimits
 from spanlake.store.errors import StorageTimeout
+from spanlake.telemetry.interface import IngestMetrics
+from spanlake.telemetry.prometheus import Metrics
 
 _LONGEST_SECONDS = 18.0  # from a request's last byte to its answer; OTLP exporters wait for 10 to 30 s
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from spanlake.ingest.request import Format, Request
-from spanlake.receivers.translated import Translated
-from spanlake.spans.decode import MalformedRequest
+from spanlake.receivers.translation import Translated
+from spanlake.spans.otlp.decode import MalformedRequest
 
 _log = logging.getLogger(__name__)
 

@@ -1,1 +1,1 @@
-"""Answers questions about stored spans: traces by id, searches, tags and metrics."""
+"""Queries of stored spans: traces by id, search, tags and metrics."""

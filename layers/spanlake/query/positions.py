@@ -2,11 +2,11 @@
 
 from sqlglot import exp
 
-from spanlake.query.source import Source
-from spanlake.query.steps import Steps
-from spanlake.traceql import values
-from spanlake.traceql.fields import Fields
-from spanlake.traceql.values import Sql
+from spanlake.query.compile import sql
+from spanlake.query.compile.fields import Fields
+from spanlake.query.compile.sql import Sql
+from spanlake.query.scan.blocks import Source
+from spanlake.query.time_range import Steps
 
 
 def inside_of(steps: Steps, source: Source, fields: Fields) -> Sql | None:
@@ -18,12 +18,12 @@ def inside_of(steps: Steps, source: Source, fields: Fields) -> Sql | None:
 
 def inside(steps: Steps, start: Sql) -> Sql:
     """Returns the test that a span which starts then counts."""
-    return exp.Between(this=start, low=values.number(steps.since_ns), high=values.number(steps.last_ns))
+    return exp.Between(this=start, low=sql.number(steps.since_ns), high=sql.number(steps.last_ns))
 
 
 def position(steps: Steps, start: Sql) -> Sql:
     """The number of the first point that is not before the start."""
     if steps.instant:
         return exp.Literal.number(0)
-    since = exp.paren(start - values.number(steps.since_ns))
-    return exp.IntDiv(this=since, expression=values.number(steps.step_ns))
+    since = exp.paren(start - sql.number(steps.since_ns))
+    return exp.IntDiv(this=since, expression=sql.number(steps.step_ns))

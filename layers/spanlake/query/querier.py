@@ -8,33 +8,34 @@ from typing import TypeVar
 import duckdb
 import pyarrow as pa
 
-from spanlake.query import search, tag_values, tags, traces
-from spanlake.query.checksums import BlockChecks
-from spanlake.query.copies import Copies
-from spanlake.query.duck import Cancellation, Duck, Session
-from spanlake.query.farther import outside_if_large
-from spanlake.query.found import FoundTrace
-from spanlake.query.metrics import Metrics
-from spanlake.query.missing import MissingBlocks
-from spanlake.query.outside import Engine
-from spanlake.query.repeats import Repeats
+from spanlake.query import search, tag_values, trace_by_id
+from spanlake.query import tag_names as tags
+from spanlake.query.compile.spansets import SearchPlan
+from spanlake.query.engine.base import Engine
+from spanlake.query.engine.block_cache import Copies
+from spanlake.query.engine.session import Cancellation, Duck, Session
+from spanlake.query.filtered_trace import SpanFilter
+from spanlake.query.metrics.evaluate import Metrics
+from spanlake.query.scan.blocks import HISTORY_NS, Source
+from spanlake.query.scan.checksums import BlockChecks
+from spanlake.query.scan.duplicate_spans import Repeats
+from spanlake.query.scan.missing_blocks import MissingBlocks
+from spanlake.query.scan.offload import outside_if_large
+from spanlake.query.search_results import FoundTrace
 from spanlake.query.selected import SelectedSpans, TimeRange
 from spanlake.query.series import Series
-from spanlake.query.source import HISTORY_NS, Source
-from spanlake.query.spans_of_trace import SpanFilter
-from spanlake.query.steps import Steps
 from spanlake.query.tag_values import TagValue
-from spanlake.store.block_facts import check_content
+from spanlake.query.time_range import Steps
+from spanlake.store.blocks.entry import check_content
 from spanlake.store.days import day_range, utc_day
 from spanlake.store.deadline import REQUEST_SECONDS, limited
 from spanlake.store.deletions import record_deletion
 from spanlake.store.errors import BlockDamaged, IndexConflict, StorageCorrupt, StorageTimeout, StorageUnavailable
-from spanlake.store.index import Block, Index
-from spanlake.store.objects import Objects
+from spanlake.store.index.base import Block, Index
+from spanlake.store.objects.base import Objects
+from spanlake.traceql.ast.nodes import Field, Query
 from spanlake.traceql.check_size import SizeLimits
-from spanlake.traceql.lenient import filters
-from spanlake.traceql.pipeline import SearchPlan
-from spanlake.traceql.tree import Field, Query
+from spanlake.traceql.parser.lenient import filters
 
 ALWAYS = TimeRange(0, 2**63 - 1)
 _DELETE_ATTEMPTS = 5
@@ -72,11 +73,11 @@ class Querier:
         """
 
         def ask(session: Session, source: Source) -> pa.Table | None:
-            if not traces.may_hold(source.overlapping(when.start_ns, when.end_ns), [trace_id]).blocks:
+            if not trace_by_id.may_hold(source.overlapping(when.start_ns, when.end_ns), [trace_id]).blocks:
                 return None
             whole = source.with_history
             rows = None if wanted is None else partial(wanted.rows, session, whole, trace_id)
-            return traces.trace(session, whole, trace_id, rows)
+            return trace_by_id.trace(session, whole, trace_id, rows)
 
         return self._ask(tenant, when, cancellation, ask, reach_ns=HISTORY_NS)
 
@@ -84,7 +85,7 @@ class Querier:
         """Hide a trace from all answers from now on; whether there was one. Raises StorageUnavailable."""
 
         def ask(session: Session, source: Source) -> list[Block]:
-            return traces.blocks_with(session, source, trace_id)
+            return trace_by_id.blocks_with(session, source, trace_id)
 
         for _ in range(_DELETE_ATTEMPTS):
             blocks = self._ask(tenant, ALWAYS, cancellation, ask)

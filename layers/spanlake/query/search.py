@@ -12,22 +12,22 @@ from functools import cached_property, partial
 
 import pyarrow as pa
 
-from spanlake.query.duck import Session
-from spanlake.query.farther import Farther, divided
-from spanlake.query.finder import Candidates, Finder
-from spanlake.query.found import FoundTrace, Header, read_headers, read_spansets
-from spanlake.query.outside import Engine
-from spanlake.query.source import Source
-from spanlake.query.stretched import REACH_NS, Stretched
-from spanlake.query.traces import fetch_traces
-from spanlake.query.windows import Window, portions
+from spanlake.query.candidates import Candidates, Finder
+from spanlake.query.compile.fields import Fields
+from spanlake.query.compile.prefilter import Probe
+from spanlake.query.compile.results import columns_of
+from spanlake.query.compile.spans import columns_needed
+from spanlake.query.compile.spansets import SearchPlan
+from spanlake.query.engine.base import Engine
+from spanlake.query.engine.session import Session
+from spanlake.query.scan.blocks import Source
+from spanlake.query.scan.offload import Farther, divided
+from spanlake.query.scan.parts import Window, portions
+from spanlake.query.search_results import FoundTrace, Header, read_headers, read_spansets
+from spanlake.query.spanning_traces import REACH_NS, Stretched
+from spanlake.query.trace_by_id import fetch_traces
+from spanlake.traceql.ast.nodes import Query, Type
 from spanlake.traceql.errors import Unsupported
-from spanlake.traceql.fields import Fields
-from spanlake.traceql.pipeline import SearchPlan
-from spanlake.traceql.probe import Probe
-from spanlake.traceql.relation import columns_needed
-from spanlake.traceql.shown import columns_of
-from spanlake.traceql.tree import Query, Type
 
 _SPANS_PER_TRACE = 16  # that are looked at for each trace that is wanted
 _FEWEST_TRACES = 64  # that are judged at once where few may match: a few take as long as so many

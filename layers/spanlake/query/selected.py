@@ -4,16 +4,16 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from spanlake.query.duck import Session
-from spanlake.query.finder import place
-from spanlake.query.source import Source
-from spanlake.query.stretched import Stretched
-from spanlake.traceql import values
-from spanlake.traceql.fields import Fields
-from spanlake.traceql.predicate import Predicates
-from spanlake.traceql.relation import columns_needed, needs_arrival, relation
-from spanlake.traceql.tree import SpansetFilter
-from spanlake.traceql.values import Sql
+from spanlake.query.candidates import place
+from spanlake.query.compile import sql
+from spanlake.query.compile.fields import Fields
+from spanlake.query.compile.predicates import Predicates
+from spanlake.query.compile.spans import columns_needed, needs_arrival, relation
+from spanlake.query.compile.sql import Sql
+from spanlake.query.engine.session import Session
+from spanlake.query.scan.blocks import Source
+from spanlake.query.spanning_traces import Stretched
+from spanlake.traceql.ast.nodes import SpansetFilter
 
 _FIRST_NS, _LAST_NS = 0, 2**63 - 1
 
@@ -55,7 +55,7 @@ class SelectedSpans:
     def _inside(self, fields: Fields) -> list[Sql]:
         """The tests of a span that starts before the end of the range, and ends after its start."""
         start, duration = fields.column("start_time_unix_nano"), fields.column("duration_nano")
-        first, last = values.number(self.when.start_ns), values.number(self.when.end_ns)
+        first, last = sql.number(self.when.start_ns), sql.number(self.when.end_ns)
         missing = exp.func("try", first - start.copy())  # how long the span must last; NULL beyond 64 bits
         reaches = exp.or_(exp.GTE(this=start, expression=first.copy()), exp.GTE(this=duration, expression=missing))
         return [exp.LTE(this=start.copy(), expression=last), reaches]

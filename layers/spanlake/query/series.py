@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from heapq import nlargest, nsmallest
 from typing import Any
 
-from spanlake.traceql.tree import BinaryOperator, RankFunction
+from spanlake.traceql.ast.nodes import BinaryOperator, RankFunction
 
 LabelValue = str | int | float | bool | tuple[Any, ...] | None
 """The value of a label: a list is a tuple, None is nil."""

@@ -15,25 +15,16 @@ from typing import Any, NamedTuple
 
 from sqlglot import exp
 
-from spanlake.query.duck import Session
+from spanlake.query.compile import sql as values
+from spanlake.query.compile.fields import ELEMENTS, SCOPES, Fields, hexadecimal
+from spanlake.query.compile.sql import Sql
+from spanlake.query.engine.session import Session
 from spanlake.query.limits import LimitExceeded
+from spanlake.query.scan.blocks import Source
 from spanlake.query.selected import SelectedSpans
-from spanlake.query.source import Source
 from spanlake.spans.columns import AttributeColumn, Scope
-from spanlake.traceql import values
-from spanlake.traceql.durations import format_duration
-from spanlake.traceql.fields import ELEMENTS, SCOPES, Fields, hexadecimal
-from spanlake.traceql.tree import (
-    Attribute,
-    AttributeScope,
-    Field,
-    Intrinsic,
-    IntrinsicField,
-    Kind,
-    Status,
-    Type,
-)
-from spanlake.traceql.values import Sql
+from spanlake.traceql.ast.nodes import Attribute, AttributeScope, Field, Intrinsic, IntrinsicField, Kind, Status, Type
+from spanlake.traceql.literals import format_duration
 
 _LEAST_PLAIN, _LEAST_EXPONENT = 1e-4, 1e6  # floats that Go writes without an exponent
 _WORDS: dict[Type, type[Status] | type[Kind]] = {Type.STATUS: Status, Type.KIND: Kind}

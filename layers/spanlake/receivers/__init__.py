@@ -1,1 +1,1 @@
-"""Protocols of clients: a module for each protocol, from bytes to a span table."""
+"""Translation of other tracing protocols to OTLP."""

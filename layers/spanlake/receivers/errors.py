@@ -1,6 +1,6 @@
 """Errors for malformed spans in protocols other than OTLP."""
 
-from spanlake.spans.decode import MalformedRequest
+from spanlake.spans.otlp.decode import MalformedRequest
 
 
 class MalformedSpans(MalformedRequest):

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from spanlake.receivers import json_parser
-from spanlake.receivers.translated import Translated
-from spanlake.spans.decode import Decoded, MalformedRequest, decode
-from spanlake.spans.json_messages import read_request
+from spanlake.receivers.translation import Translated
+from spanlake.spans.otlp.decode import Decoded, MalformedRequest, decode
+from spanlake.spans.otlp.json_decode import read_request
 
 
 def read(bodies: Sequence[bytes]) -> Decoded:

@@ -10,9 +10,9 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from spanlake.receivers.errors import MalformedSpans
-from spanlake.receivers.translated import Translated
-from spanlake.spans.limits import TooMuch
-from spanlake.spans.protobuf import Decoder, WireError
+from spanlake.receivers.translation import Translated
+from spanlake.spans.otlp.limits import TooMuch
+from spanlake.spans.otlp.protobuf import Decoder, WireError
 
 Parts = Mapping[str, Mapping[str, str]]
 """By message and bytes field, the type of the message that the bytes encode."""

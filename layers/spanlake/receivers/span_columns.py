@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spanlake.receivers import fields
-from spanlake.receivers.export import Export
-from spanlake.spans.arrays import Array, int64, runs_of
+from spanlake.receivers import otlp_columns
+from spanlake.receivers.otlp_rows import Export
+from spanlake.spans.arrow import Array, int64, runs_of
 
 _SPAN = b"\x12"
 
@@ -29,17 +29,17 @@ class SpanColumns:
 
     def encode(self) -> Array:
         """Encode the spans as fields of ScopeSpans."""
-        spans = fields.joined(
-            *fields.delimited(b"\x0a", self.trace_id),
-            *fields.delimited(b"\x12", self.span_id),
-            *fields.delimited(b"\x2a", self.name),
-            fields.constant(b"\x39"),
-            fields.eight_bytes(self.start_ns),
-            fields.constant(b"\x41"),
-            fields.eight_bytes(self.end_ns),
+        spans = otlp_columns.joined(
+            *otlp_columns.delimited(b"\x0a", self.trace_id),
+            *otlp_columns.delimited(b"\x12", self.span_id),
+            *otlp_columns.delimited(b"\x2a", self.name),
+            otlp_columns.constant(b"\x39"),
+            otlp_columns.eight_bytes(self.start_ns),
+            otlp_columns.constant(b"\x41"),
+            otlp_columns.eight_bytes(self.end_ns),
             *self.others,
         )
-        return fields.joined(*fields.delimited(_SPAN, spans))
+        return otlp_columns.joined(*otlp_columns.delimited(_SPAN, spans))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def _by_owner(
     order = pc.array_sort_indices(owner)  # stable
     runs = runs_of(owner.take(order))
     bounds = pa.concat_arrays([pa.array([0], pa.int32()), runs.run_ends])
-    together: Array = pc.binary_join(pa.ListArray.from_arrays(bounds, encoded.take(order)), fields.NOTHING)
+    together: Array = pc.binary_join(pa.ListArray.from_arrays(bounds, encoded.take(order)), otlp_columns.NOTHING)
     for number, spans in zip(runs.values.to_pylist(), together.to_pylist(), strict=True):
         rest, scope = divmod(number, len(scopes.messages))
         found, resource = divmod(rest, len(resources.messages))

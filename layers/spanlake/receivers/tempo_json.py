@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from spanlake.receivers import json_body, json_parser
+from spanlake.receivers import json_parser
 from spanlake.receivers.errors import MalformedSpans
-from spanlake.receivers.translated import Translated
+from spanlake.receivers.translation import Translated
+from spanlake.receivers.zipkin import json_body
 from spanlake.spans.ids import SPAN_ID, TRACE_ID
-from spanlake.spans.json_messages import read_request
+from spanlake.spans.otlp.json_decode import read_request
 
 _FORMAT = "Tempo's JSON"
 _LENGTHS = {"traceId": TRACE_ID, "spanId": SPAN_ID, "parentSpanId": SPAN_ID}

@@ -1,1 +1,1 @@
-"""The span table: its schema, the names of its columns, and the conversions from OTLP and back to OTLP."""
+"""The span table: its schema, its column names, and kernels over it."""

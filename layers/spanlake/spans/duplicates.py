@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spanlake.spans.arrays import Array, distinct, int64, numbers
+from spanlake.spans.arrow import Array, distinct, int64, numbers
 
 
 def without_duplicates(table: pa.Table, *apart: str) -> pa.Table:

@@ -5,7 +5,7 @@ import re
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spanlake.spans.arrays import Array, int32
+from spanlake.spans.arrow import Array, int32
 
 TRACE_ID, SPAN_ID = 16, 8
 """Lengths in bytes."""

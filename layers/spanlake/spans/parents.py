@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spanlake.spans.arrays import Array, int64, numbers
+from spanlake.spans.arrow import Array, int64, numbers
 
 _SERVER, _CLIENT = 2, 3
 

@@ -1,1 +1,1 @@
-"""Where spans rest: objects hold the blocks, the index says which blocks are live."""
+"""Storage of spans: blocks as objects, and an index of the live blocks."""

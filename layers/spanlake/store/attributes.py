@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spanlake.spans.arrays import Array
+from spanlake.spans.arrow import Array
 from spanlake.spans.columns import attribute_columns
-from spanlake.store.index import CatalogEntry
+from spanlake.store.index.base import CatalogEntry
 
 _REST = {"resource": "resource_rest", "span": "span_rest", "scope": "scope_rest"}
 _NESTED = {"event": "events", "link": "links"}

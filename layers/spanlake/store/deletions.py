@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from spanlake.store.block_path import BlockPath
+from spanlake.store.blocks.paths import BlockPath
 from spanlake.store.errors import ObjectNotFound, StorageCorrupt
-from spanlake.store.index import Block
-from spanlake.store.objects import Objects
+from spanlake.store.index.base import Block
+from spanlake.store.objects.base import Objects
 from spanlake.store.tenant import escape_tenant
 
 DELETIONS = "deletions/"

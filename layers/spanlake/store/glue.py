@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from spanlake.store import aws
+from spanlake.store import aws_client
 from spanlake.store.errors import StorageUnavailable
 from spanlake.store.hive_types import attribute_columns, fixed_columns
-from spanlake.store.index import CatalogEntry
+from spanlake.store.index.base import CatalogEntry
 
 if TYPE_CHECKING:
     from mypy_boto3_glue.client import GlueClient
@@ -59,8 +59,8 @@ class GlueColumns:
         wanted = attribute_columns(entries)
         if wanted.keys() <= self._known:
             return 0
-        for _ in aws.attempts():
-            with aws.reported(f"update the Glue table {self._name.database}.{self._name.table}"):
+        for _ in aws_client.attempts():
+            with aws_client.reported(f"update the Glue table {self._name.database}.{self._name.table}"):
                 added = self._add(fixed_columns() | wanted)
             if added is not None:
                 return added
@@ -91,7 +91,7 @@ class GlueColumns:
         try:
             self._client.update_table(DatabaseName=self._name.database, TableInput=table, SkipArchive=True, **version)
         except ClientError as error:
-            if aws.code(error) == _OVERTAKEN:
+            if aws_client.code(error) == _OVERTAKEN:
                 return False
             raise
         return True

@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType
 from spanlake.spans.schema import FIXED
-from spanlake.store.index import CatalogEntry
+from spanlake.store.index.base import CatalogEntry
 
 _SCALARS = {
     pa.string(): "string",

@@ -7,10 +7,10 @@ blocks look like garbage.
 import json
 import secrets
 
-from spanlake.store.block_path import BLOCKS, BlockPath, has_blocks
+from spanlake.store.blocks.paths import BLOCKS, BlockPath, has_blocks
 from spanlake.store.errors import ObjectNotFound, StorageCorrupt, StoreMismatch
-from spanlake.store.index import Index
-from spanlake.store.objects import Objects
+from spanlake.store.index.base import Index
+from spanlake.store.objects.base import Objects
 
 PATH = "store.json"
 

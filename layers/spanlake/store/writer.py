@@ -8,10 +8,10 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spanlake.store.blocks import write_table
 from spanlake.store.days import day_range
-from spanlake.store.index import LOST, Block, CatalogEntry, Index, StoredBefore
-from spanlake.store.objects import Objects
+from spanlake.store.index.base import LOST, Block, CatalogEntry, Index, StoredBefore
+from spanlake.store.objects.base import Objects
+from spanlake.store.write import write_table
 
 
 def write(objects: Objects, index: Index, tenant: str, table: pa.Table, content_hash: bytes) -> list[Block]:

@@ -6,10 +6,10 @@
 """
 
 from spanlake.traceql.check_size import SizeLimits
-from spanlake.traceql.checker import check
 from spanlake.traceql.errors import ParseError, TraceQLError, TypeMismatch, Unsupported
 from spanlake.traceql.parser import parse
 from spanlake.traceql.printer import print_query
+from spanlake.traceql.validate import check
 
 __all__ = [
     "ParseError",

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from spanlake.traceql.tree import Binary, Kind, ScalarFilter, ScalarOperation, Static, Status, Type
+from spanlake.traceql.ast.nodes import Binary, Kind, ScalarFilter, ScalarOperation, Static, Status, Type
 from spanlake.traceql.types import type_of
 
 _WORD = re.compile(r"\w+")

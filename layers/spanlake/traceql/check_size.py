@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from spanlake.traceql.check_fields import Context
-from spanlake.traceql.tree import (
+from spanlake.traceql.ast.nodes import (
     Aggregate,
     Attribute,
     Binary,
@@ -24,7 +23,8 @@ from spanlake.traceql.tree import (
     SpansetOperation,
     Unary,
 )
-from spanlake.traceql.walk import children, walk
+from spanlake.traceql.ast.walk import children, walk
+from spanlake.traceql.validate_fields import Context
 
 _SPANSETS: Final = (SpansetFilter, ScalarFilter, GroupBy, Coalesce, Select)
 _TERMS: Final = (

@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 from typing import Any, Final, TypeVar
 
 from spanlake.spans.ids import SPAN_ID, TRACE_ID, parse_id
-from spanlake.traceql.tree import Binary, BinaryOperator, Intrinsic, IntrinsicField, Node, Static, Type
+from spanlake.traceql.ast.nodes import Binary, BinaryOperator, Intrinsic, IntrinsicField, Node, Static, Type
 
 _LENGTHS: Final = {
     Intrinsic.TRACE_ID: TRACE_ID,

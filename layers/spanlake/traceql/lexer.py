@@ -6,8 +6,9 @@ from math import isfinite
 from typing import NoReturn
 
 from spanlake.traceql.advice import advised
-from spanlake.traceql.durations import parse_duration
+from spanlake.traceql.ast.nodes import Attribute, AttributeScope, IntrinsicField, Static, Type
 from spanlake.traceql.errors import ParseError
+from spanlake.traceql.literals import parse_duration
 from spanlake.traceql.strings import unquote
 from spanlake.traceql.tokens import (
     ATTRIBUTE_SCOPES,
@@ -20,7 +21,6 @@ from spanlake.traceql.tokens import (
     TokenKind,
     is_attribute_character,
 )
-from spanlake.traceql.tree import Attribute, AttributeScope, IntrinsicField, Static, Type
 
 _BLANK = re.compile(r"(?:[ \t\r\n]|//[^\n]*|/\*(?s:.*?)\*/)*")
 _WORD = re.compile(r"[^\W\d]\w*")

@@ -1,9 +1,6 @@
 """Converts a syntax tree to text in Tempo's canonical form, in which it names columns of results."""
 
-from spanlake.traceql.durations import format_duration
-from spanlake.traceql.strings import quote
-from spanlake.traceql.tokens import INTRINSICS, MIN_INT, is_attribute_character
-from spanlake.traceql.tree import (
+from spanlake.traceql.ast.nodes import (
     Aggregate,
     Attribute,
     AttributeScope,
@@ -37,6 +34,9 @@ from spanlake.traceql.tree import (
     Type,
     Unary,
 )
+from spanlake.traceql.literals import format_duration
+from spanlake.traceql.strings import quote
+from spanlake.traceql.tokens import INTRINSICS, MIN_INT, is_attribute_character
 
 _EXACT = 2**53
 

@@ -6,7 +6,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Final
 
-from spanlake.traceql.tree import Attribute, AttributeScope, Intrinsic, IntrinsicField, Kind, Static, Status, Type
+from spanlake.traceql.ast.nodes import Attribute, AttributeScope, Intrinsic, IntrinsicField, Kind, Static, Status, Type
 
 MIN_INT: Final = -(2**63)
 MAX_INT: Final = 2**63 - 1

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from spanlake.traceql.tree import (
+from spanlake.traceql.ast.nodes import (
     Aggregate,
     Binary,
     BinaryOperator,

@@ -8,7 +8,7 @@ everything again.
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from spanlake.metrics import Metrics
+from spanlake.telemetry.prometheus import Metrics
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric

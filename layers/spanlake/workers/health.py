@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from spanlake.api.ops import ready_route
+from spanlake.api.operations import ready_route
 from spanlake.workers.figures import Figures
 
 

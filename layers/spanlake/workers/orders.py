@@ -6,8 +6,8 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from spanlake.config import Config
-from spanlake.serve.faces import Address, Face
+from spanlake.server.ports import Address, Face
+from spanlake.settings.model import Config
 
 _SIZE = struct.Struct("<I")
 

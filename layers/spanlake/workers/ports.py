@@ -10,8 +10,8 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from spanlake.serve import faces
-from spanlake.serve.faces import Address, Face, address, bind
+from spanlake.server import ports
+from spanlake.server.ports import Address, Face, address, bind
 
 HEALTH = "health and metrics"
 
@@ -27,7 +27,7 @@ class Ports:
 
 def claim(host: str, offset: int, workers: int) -> Ports:
     """Bind the ports; raises InvalidSetting when another process has one of them."""
-    grpc, udp = ([address(face, host, offset) for face in kind] for kind in (faces.GRPC, faces.UDP))
+    grpc, udp = ([address(face, host, offset) for face in kind] for kind in (ports.GRPC, ports.UDP))
     datagrams = {where: _shared(where, workers) for where in udp}
     for where in grpc:
         bind(where).close()  # workers bind it themselves, but could not report the error

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from spanlake.config import EdgeConfig
-from spanlake.serve.faces import bind
+from spanlake.server.ports import bind
+from spanlake.settings.model import EdgeConfig
 from spanlake.workers.ports import claim, health_address
 
 

@@ -8,12 +8,12 @@ import socket
 import time
 from collections.abc import Sequence
 
-from spanlake.config import EdgeConfig
 from spanlake.ingest.misdirected import Notices
-from spanlake.serve.faces import Address, ports_advice
-from spanlake.serve.http import HttpServer
-from spanlake.serve.http_protocol import Misdirected
-from spanlake.serve.lifecycle import Lifecycle, State, asked_to_stop
+from spanlake.server.http import HttpServer
+from spanlake.server.http_protocol import Misdirected
+from spanlake.server.lifecycle import Lifecycle, State, asked_to_stop
+from spanlake.server.ports import Address, ports_advice
+from spanlake.settings.model import EdgeConfig
 from spanlake.workers.figures import Figures
 from spanlake.workers.health import health_app
 from spanlake.workers.orders import Orders

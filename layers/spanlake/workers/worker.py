@@ -13,13 +13,13 @@ import socket
 import sys
 from contextlib import suppress
 
-from spanlake.metrics import Metrics
-from spanlake.serve.intake import intake
-from spanlake.serve.lifecycle import ARRIVAL_SHARE
-from spanlake.serve.listeners import Listeners
-from spanlake.serve.logs import set_up_logs
-from spanlake.serve.storage import Store, open_store
+from spanlake.server.intake import intake
+from spanlake.server.lifecycle import ARRIVAL_SHARE
+from spanlake.server.listeners import Listeners
+from spanlake.server.storage import Store, open_store
 from spanlake.store.errors import StoreError
+from spanlake.telemetry.logs import set_up_logs
+from spanlake.telemetry.prometheus import Metrics
 from spanlake.workers.channel import Channel
 from spanlake.workers.figures import Figures
 from spanlake.workers.orders import Orders

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
+from spanlake.receivers.errors_ import MalformedFile
 from spanlake.receivers.files import records as module
 from spanlake.receivers.files.compression import Stream
-from spanlake.receivers.files.errors import MalformedFile
 from spanlake.receivers.files.json_elements import elements
 from spanlake.receivers.files.records import Kind, records
-from spanlake.spans.otlp_files import json_line, protobuf_record
+from spanlake.spans.otlp.files import json_line, protobuf_record
 
 
 def read(content: bytes) -> list[tuple[Kind, bytes]]:

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from spanlake.store.errors import ObjectNotFound, StorageCorrupt, StoreError
-from spanlake.store.index import CatalogEntry
-from spanlake.store.local import LocalObjects
-from spanlake.store.sqlite import SqliteIndex
+from spanlake.store.index.base import CatalogEntry
+from spanlake.store.index.sqlite import SqliteIndex
+from spanlake.store.maintenance.compactor import Compactor
+from spanlake.store.maintenance.retention import remove_retired
+from spanlake.store.objects.local import LocalObjects
 from spanlake.store.transfer.backup import BackedUp, back_up
 from spanlake.store.transfer.export import Selection, export
 from spanlake.store.transfer.restore import NotEmpty, find_snapshot, require_empty, restore, verify
 from spanlake.store.transfer.snapshots import snapshots
-from spanlake.store.upkeep.compaction import Compactor
-from spanlake.store.upkeep.removal import remove_retired
 from spanlake.store.writer import write
 from tests.store.tables import HOUR, NOON, SERVICE, span_table
 

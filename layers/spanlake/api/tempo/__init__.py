@@ -1,18 +1,1 @@
-"""The routes of the Tempo API that answer questions about spans."""
-
-from contextlib import nullcontext
-
-from starlette.routing import Route
-
-from spanlake.api.tempo.dependencies import QueryRunner, Timer
-from spanlake.api.tempo.metrics import metrics_routes
-from spanlake.api.tempo.search import search_routes
-from spanlake.api.tempo.tags import tag_routes
-from spanlake.api.tempo.traces import trace_routes
-from spanlake.query.querier import Querier
-
-
-def tempo_routes(querier: Querier, timer: Timer = nullcontext) -> list[Route]:
-    """Returns the routes, answered by a querier; ``timer`` is entered with the route's path for every query."""
-    runner = QueryRunner(querier, timer)
-    return [*trace_routes(runner), *metrics_routes(runner), *search_routes(runner), *tag_routes(runner)]
+"""The Tempo API: routes, parameters and responses."""

@@ -8,14 +8,14 @@ from typing import TypeVar
 from starlette.requests import Request
 from starlette.responses import Response
 
-from spanlake.api.cancelling import run
+from spanlake.api.tempo.cancelling import run
 from spanlake.api.typed_route import InvalidParameter
-from spanlake.query.duck import Cancellation
+from spanlake.query.engine.session import Cancellation
 from spanlake.query.querier import Querier
 from spanlake.spans.ids import TRACE_ID, parse_id
 from spanlake.traceql import Unsupported, check, parse
+from spanlake.traceql.ast.nodes import Query
 from spanlake.traceql.ids import with_plain_ids
-from spanlake.traceql.tree import Query
 
 PROTOBUF = "application/protobuf"
 JSON = "application/json"

@@ -8,15 +8,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from spanlake.api import answers
+from spanlake.api.tempo import responses
 from spanlake.api.tempo.dependencies import QueryRunner, json_response
 from spanlake.api.tempo.parameters import MetricsParameters
 from spanlake.api.tempo.schemas import QueryInstantResponse, QueryRangeResponse
 from spanlake.api.tenant import tenant_of
 from spanlake.api.typed_route import TypedRoute
-from spanlake.query.duck import Cancellation
-from spanlake.query.exemplars import exemplars_wanted
-from spanlake.query.steps import Steps
+from spanlake.query.engine.session import Cancellation
+from spanlake.query.metrics.exemplars import exemplars_wanted
+from spanlake.query.time_range import Steps
 
 
 def metrics_routes(runner: QueryRunner) -> list[Route]:
@@ -32,7 +32,7 @@ def metrics_routes(runner: QueryRunner) -> list[Route]:
             query = runner.metrics_query(text)
             wanted = exemplars_wanted(query, params.exemplars)
             found = querier.metrics(tenant, query, steps, stop, exemplars=wanted)
-            return answers.query_range(found, steps, params.max_series or None)
+            return responses.query_range(found, steps, params.max_series or None)
 
         return json_response(await runner.run(request, ask))
 
@@ -43,7 +43,7 @@ def metrics_routes(runner: QueryRunner) -> list[Route]:
 
         def ask(stop: Cancellation) -> bytes:
             found = querier.metrics(tenant, runner.metrics_query(text), steps, stop)
-            return to_json(answers.query_instant(found, params.max_series or None))
+            return to_json(responses.query_instant(found, params.max_series or None))
 
         return json_response(await runner.run(request, ask))
 

@@ -14,8 +14,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from spanlake.api.typed_route import InvalidParameter, invalid_parameter
 from spanlake.query.querier import ALWAYS
 from spanlake.query.selected import TimeRange
-from spanlake.times import SECOND_NS, parse_time
-from spanlake.traceql.durations import parse_duration
+from spanlake.spans.timestamps import SECOND_NS, parse_time
+from spanlake.traceql.literals import parse_duration
 
 DEFAULT_LIMIT = 20
 DEFAULT_SPANS_PER_SET = 3

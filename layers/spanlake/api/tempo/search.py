@@ -8,14 +8,14 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from spanlake.api import answers
-from spanlake.api.tag_search import query_of_tags
+from spanlake.api.tempo import responses
 from spanlake.api.tempo.dependencies import QueryRunner, json_response, parsed
+from spanlake.api.tempo.logfmt import query_of_tags
 from spanlake.api.tempo.parameters import SearchParameters
 from spanlake.api.tempo.schemas import SearchResponse
 from spanlake.api.tenant import tenant_of
 from spanlake.api.typed_route import TypedRoute
-from spanlake.query.duck import Cancellation
+from spanlake.query.engine.session import Cancellation
 from spanlake.query.search import Ranking, Search
 from spanlake.traceql import check
 
@@ -35,7 +35,7 @@ def search_routes(runner: QueryRunner) -> list[Route]:
             query = parsed(q) if q else query_of_tags(params.tags, shortest, longest)
             plan = querier.plan(check(query, querier.sizes))
             wanted = Search(plan, when.start_ns, when.end_ns, limit, params.spss, Ranking.of(query))
-            return to_json(answers.search(querier.search(tenant, wanted, stop), with_spans=bool(q)))
+            return to_json(responses.search(querier.search(tenant, wanted, stop), with_spans=bool(q)))
 
         return json_response(await runner.run(request, ask))
 

@@ -15,10 +15,10 @@ from spanlake.api.tempo.parameters import TagParameters, TagValueParameters
 from spanlake.api.tempo.schemas import TagsResponse, TagsV2Response, TagValuesResponse, TagValuesV2Response
 from spanlake.api.tenant import tenant_of
 from spanlake.api.typed_route import TypedRoute
-from spanlake.query.duck import Cancellation
+from spanlake.query.engine.session import Cancellation
 from spanlake.query.tag_values import EVERY_SCOPE, TagValue
+from spanlake.traceql.ast.nodes import Attribute, Field, Intrinsic, IntrinsicField
 from spanlake.traceql.parser import parse_identifier
-from spanlake.traceql.tree import Attribute, Field, Intrinsic, IntrinsicField
 
 _INTRINSICS_OF_V1: dict[str, Field] = {
     "name": IntrinsicField(Intrinsic.NAME),

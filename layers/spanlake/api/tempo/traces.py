@@ -10,16 +10,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from spanlake.api import answers
+from spanlake.api.tempo import responses
 from spanlake.api.tempo.dependencies import JSON, PROTOBUF, QueryRunner, accepts_protobuf, trace_id_of
 from spanlake.api.tempo.parameters import TraceParameters, TraceV2Parameters
 from spanlake.api.tempo.schemas import TraceByIdResponse, TraceV1
+from spanlake.api.tempo.trace_json import trace_v1, trace_v2
 from spanlake.api.tenant import tenant_of
 from spanlake.api.typed_route import TypedRoute
-from spanlake.query.duck import Cancellation
-from spanlake.query.spans_of_trace import SpanFilter
-from spanlake.spans.encode import to_otlp, with_every_message
-from spanlake.spans.tempo_json import trace_v1, trace_v2
+from spanlake.query.engine.session import Cancellation
+from spanlake.query.filtered_trace import SpanFilter
+from spanlake.spans.otlp.encode import to_otlp, with_every_message
 
 T = TypeVar("T")
 
@@ -70,7 +70,7 @@ class _Traces:
 
         def render(found: TracesData | None) -> bytes:
             if protobuf:
-                return answers.trace_by_id_response(found, partial)
+                return responses.trace_by_id_response(found, partial)
             return trace_v2(found, partial)
 
         body = await self._find(request, trace_id, params, render, wanted)

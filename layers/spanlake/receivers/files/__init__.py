@@ -1,1 +1,1 @@
-"""Files of spans in other projects' formats: recognition, and conversion to requests."""
+"""Files of spans: detection of their format and conversion to requests."""

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
+from spanlake.receivers.errors_ import MalformedFile
 from spanlake.receivers.files.compression import ZSTD, Stream, decompressed
-from spanlake.receivers.files.errors import MalformedFile
 from spanlake.receivers.files.json_elements import Element, elements
 
 MAX_RECORD_BYTES = 64 << 20

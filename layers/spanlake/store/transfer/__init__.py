@@ -1,1 +1,1 @@
-"""Spans leave a store in formats of others, and whole stores are backed up."""
+"""Export, backup and restore of stored spans."""

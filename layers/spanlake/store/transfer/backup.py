@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
 
-from spanlake.store.block_facts import check_checksum
-from spanlake.store.block_path import BLOCKS
+from spanlake.store.blocks.entry import check_checksum
+from spanlake.store.blocks.paths import BLOCKS
 from spanlake.store.days import day_range
 from spanlake.store.deletions import DELETIONS
 from spanlake.store.errors import ObjectNotFound, StorageCorrupt
-from spanlake.store.index import Block, Index, arrival_order
-from spanlake.store.objects import Objects
+from spanlake.store.index.base import Block, Index, arrival_order
+from spanlake.store.objects.base import Objects
 from spanlake.store.transfer.batches import batches
 from spanlake.store.transfer.snapshots import (
     SavedBlock,

@@ -9,14 +9,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
-from spanlake.spans.arrays import Array
-from spanlake.spans.encode import to_otlp
-from spanlake.store.block_facts import check_checksum
-from spanlake.store.block_schema import UNREADABLE, from_parquet
+from spanlake.spans.arrow import Array
+from spanlake.spans.otlp.encode import to_otlp
+from spanlake.store.blocks.entry import check_checksum
+from spanlake.store.blocks.schema import UNREADABLE, from_parquet
 from spanlake.store.days import MAX_NS, MIN_NS, day_range, utc_day
 from spanlake.store.errors import ObjectNotFound, StorageCorrupt, StorageUnavailable
-from spanlake.store.index import Block, Index, arrival_order
-from spanlake.store.objects import Objects
+from spanlake.store.index.base import Block, Index, arrival_order
+from spanlake.store.objects.base import Objects
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq

@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from spanlake.store.block_path import BLOCKS
+from spanlake.store.blocks.paths import BLOCKS
 from spanlake.store.errors import ObjectNotFound, StorageCorrupt, StoreError
-from spanlake.store.index import Block, Catalog, CatalogEntry
-from spanlake.store.objects import Objects
+from spanlake.store.index.base import Block, Catalog, CatalogEntry
+from spanlake.store.objects.base import Objects
 
 FORMAT = 1
 MARK = "backup.json"

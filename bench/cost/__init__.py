@@ -1,0 +1,1 @@
+"""The monthly cost on AWS, from measured results."""

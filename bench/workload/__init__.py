@@ -1,0 +1,1 @@
+"""The spans and queries that the benchmarks use."""

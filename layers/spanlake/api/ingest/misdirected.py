@@ -1,0 +1,65 @@
+"""Answers to POSTs for which there is no path: what is stored here, and where it is sent."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Match, Route, Router
+from starlette.types import Receive, Scope, Send
+
+from spanlake.api.errors import Problem
+from spanlake.api.ingest.otlp_codec import CODECS, media_type_of
+from spanlake.ingest.misdirected import path_refusal, signal_of_path, signal_refusal
+from spanlake.ingest.service import Ingest
+
+
+class OtherPosts(Route):
+    """The route of every POST that no route before it takes."""
+
+    def __init__(self, ingest: Ingest) -> None:
+        super().__init__("/{path:path}", _Refusing(ingest))
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match POSTs alone, so that other methods are answered as if there were no such route."""
+        return super().matches(scope) if scope["method"] == "POST" else (Match.NONE, {})
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusing:
+    """The ASGI application behind the route; it reads no body."""
+
+    ingest: Ingest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        response = self._response(scope)
+        await response(scope, receive, send)
+
+    def _response(self, scope: Scope) -> Response:
+        signal = signal_of_path(scope["path"])
+        told = Problem(HTTPStatus.NOT_FOUND, signal_refusal(signal)) if signal else _problem(scope)
+        event = f"{signal} refused, only traces are stored" if signal else "request refused, wrong path"
+        _, port = scope.get("server") or ("", 0)
+        self.ingest.notices.note(port or 0, event, reason=told.message)
+        codec = CODECS.get(media_type_of(Headers(scope=scope)))
+        if codec is not None:
+            return codec.refusal(told)
+        return PlainTextResponse(f"{told.message}\n", told.status, told.headers)
+
+
+def _problem(scope: Scope) -> Problem:
+    path: str = scope["path"]
+    allowed = _methods_allowed(scope)
+    if allowed:
+        return Problem(HTTPStatus.METHOD_NOT_ALLOWED, path_refusal(path), {"Allow": ", ".join(sorted(allowed))})
+    return Problem(HTTPStatus.NOT_FOUND, path_refusal(path))
+
+
+def _methods_allowed(scope: Scope) -> set[str]:
+    """Find the other methods that the path has in the application."""
+    router: Router = scope["router"]
+    seen: Mapping[str, object] = {key: value for key, value in scope.items() if key != "path_params"}
+    partial = (route for route in router.routes if route.matches(dict(seen))[0] is Match.PARTIAL)
+    return {method for route in partial for method in getattr(route, "methods", None) or ()}

@@ -1,0 +1,26 @@
+"""Where spans are sent over HTTP."""
+
+from concurrent.futures import Executor
+
+from starlette.routing import Route
+
+from spanlake.api.ingest import otlp as otlp_http
+from spanlake.api.ingest.jaeger_http import jaeger_routes
+from spanlake.api.ingest.misdirected import OtherPosts
+from spanlake.api.ingest.otlp import OtlpHttp
+from spanlake.api.ingest.zipkin import zipkin_routes
+from spanlake.ingest.request import Format
+from spanlake.ingest.service import Ingest
+from spanlake.receivers import otlp
+
+_OTLP_JSON = Format.of_each("otlp-json", otlp.read_json)
+
+
+def ingest_routes(ingest: Ingest, slow: Executor) -> list[Route]:
+    """The routes of every HTTP receiver, the last for all other POSTs; ``slow`` is where bodies are decompressed."""
+    return [
+        Route(otlp_http.PATH, OtlpHttp(ingest, _OTLP_JSON, slow)),
+        *jaeger_routes(ingest, slow),
+        *zipkin_routes(ingest, slow),
+        OtherPosts(ingest),
+    ]

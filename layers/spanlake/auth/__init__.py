@@ -1,0 +1,1 @@
+"""Authentication: bearer tokens and the tenants that they stand for."""

@@ -1,0 +1,1 @@
+"""AWS Lambda functions, one module each, and what they share."""

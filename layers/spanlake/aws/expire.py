@@ -1,0 +1,80 @@
+"""The function that does once a day what no new block wakes compaction for.
+
+It removes what is too old, objects of replaced blocks, and objects that no entry names, and merges what a day that is
+over, or a deletion, has left to merge.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from spanlake.aws.compaction import Compaction
+from spanlake.aws.settings import settings
+from spanlake.aws.snapshot import prepare_for_snapshot
+from spanlake.aws.store import LambdaStore
+from spanlake.aws.telemetry import Event, Handler, Telemetry
+from spanlake.aws.tenants import Tenants
+from spanlake.aws.units import compacting_units
+from spanlake.settings.model import Config
+from spanlake.store.identity import check_identity
+from spanlake.store.maintenance.clock import is_trusted
+from spanlake.store.maintenance.garbage import collect_garbage, put_back
+from spanlake.store.maintenance.retention import oldest_day
+
+# From the put of an object to its entry, a function takes less than its time limit, and the edge some two minutes.
+_REGRET_SECONDS = 180.0
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """The work of the nightly run."""
+
+    store: LambdaStore
+    config: Config
+    compaction: Compaction
+    tenants: Tenants
+    wait: Callable[[float], None]  # so many seconds
+
+    def run(self) -> None:
+        """Do all of it; raises StorageUnavailable, and OutOfTime when merges are left for another day."""
+        objects, index = self.store.objects, self.store.index
+        check_identity(objects, index)
+        trusted = is_trusted(index, time.time_ns())
+        self.tenants.hand_out(removes=trusted)
+        self.compaction.hand_out_deleted()
+        if trusted:
+            self._remove()
+        if put_back(objects, index):
+            # Whoever stored the same again just then may add its entry only now, and this is not called in a minute.
+            self.wait(_REGRET_SECONDS)
+            put_back(objects, index)
+
+    def _remove(self) -> None:
+        objects, index, retention = self.store.objects, self.store.index, self.config.retention
+        oldest = None if retention is None else oldest_day(retention, time.time_ns())
+        self.compaction.remove_retired()
+        done = collect_garbage(
+            objects, index, oldest=oldest, share=self.config.garbage_share, has_time=self.compaction.deadline.has_time
+        )
+        self.compaction.note_removed("garbage", done.removed)
+        if done.refused:
+            self.compaction.note_refused(done.refused)
+
+
+def handler() -> Handler:
+    """The function as its environment wants it; raises InvalidSetting and StoreError."""
+    config, telemetry = settings(os.environ), Telemetry("spanlake-expire")
+    store = LambdaStore.open(config)
+    units = compacting_units(os.environ, store)
+    compaction = Compaction(store, config, telemetry, units)
+    tenants = Tenants(store, config.retention, compaction, units)
+    upkeep = Upkeep(store, config, compaction, tenants, time.sleep)
+    prepare_for_snapshot()
+
+    def expire(_: Event, context: Any) -> None:
+        compaction.deadline.follow(context)
+        upkeep.run()
+
+    return telemetry.handler(expire)

@@ -1,0 +1,36 @@
+"""The function that takes spans in over HTTP, and answers when they are durable."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from spanlake.api.app import create_app
+from spanlake.api.errors import INGEST_ERRORS
+from spanlake.api.ingest.routes import ingest_routes
+from spanlake.aws.environment import CheckedRequests, IdentityCheck
+from spanlake.aws.http_ import http_handler
+from spanlake.aws.settings import settings, tenant_claim
+from spanlake.aws.snapshot import prepare_for_snapshot
+from spanlake.aws.store import LambdaStore
+from spanlake.aws.telemetry import Handler, Telemetry
+from spanlake.ingest.admission import Admission
+from spanlake.ingest.direct import DirectCommit
+from spanlake.ingest.pipeline import Pipeline
+from spanlake.ingest.service import Ingest
+from spanlake.receivers import otlp
+from spanlake.store.writer import write
+
+
+def handler() -> Handler:
+    """The function as its environment wants it; raises InvalidSetting and StoreError."""
+    config, telemetry = settings(os.environ), Telemetry("spanlake-ingest")
+    store = LambdaStore.open(config)
+    commit = Pipeline(otlp.read, partial(write, store.objects, store.index), telemetry, config.retention)
+    limits = config.ingest
+    admission = Admission(max_requests=limits.flight_requests, max_bytes=limits.flight_bytes)
+    ingest = Ingest(admission, DirectCommit(commit).submit, limits, telemetry)
+    routes = ingest_routes(ingest, ThreadPoolExecutor(1, thread_name_prefix="body"))
+    app = create_app(routes, INGEST_ERRORS)
+    checked = CheckedRequests(app, IdentityCheck(store, telemetry))
+    prepare_for_snapshot()
+    return telemetry.handler(http_handler(checked, tenant_claim(os.environ), config.cors_origins))

@@ -1,0 +1,56 @@
+"""The function that answers the Tempo API."""
+
+import os
+import time
+from collections.abc import Mapping
+
+from starlette.middleware import Middleware
+
+from spanlake.api.app import create_app
+from spanlake.api.openapi import openapi_routes
+from spanlake.api.operations import Operations, ops_routes
+from spanlake.api.tempo.partial import PartialAnswers
+from spanlake.api.tempo.query_errors import ALL_ERRORS
+from spanlake.api.tempo.routes import tempo_routes
+from spanlake.aws.environment import CheckedRequests, IdentityCheck
+from spanlake.aws.http_ import http_handler
+from spanlake.aws.settings import settings, tenant_claim
+from spanlake.aws.snapshot import prepare_for_snapshot
+from spanlake.aws.store import LambdaStore
+from spanlake.aws.telemetry import Handler, Metric, Telemetry
+from spanlake.query.engine.base import Engine
+from spanlake.query.open import open_querier
+from spanlake.query.scan.missing_blocks import MissingBlocks
+from spanlake.settings.model import AthenaSettings, Config
+
+
+def handler() -> Handler:
+    """The function as its environment wants it; raises InvalidSetting and StoreError."""
+    config, telemetry = settings(os.environ), Telemetry("spanlake-query")
+    store = LambdaStore.open(config)
+    missing = MissingBlocks(
+        config.retention, config.partial_answers, lambda blocks: telemetry.count(Metric.BLOCKS_MISSING, blocks)
+    )
+    querier = open_querier(store.objects, store.index, config.query, None, _engine(store, config.athena), missing)
+    operations = Operations(
+        lambda: None, store.index.summary, store.index.unfinished_merges, _shown(config), time.time(), config
+    )
+    routes = [*ops_routes(operations), *tempo_routes(querier, telemetry.time_query)]
+    app = create_app([*routes, *openapi_routes(routes)], ALL_ERRORS, [Middleware(PartialAnswers)])
+    checked = CheckedRequests(app, IdentityCheck(store, telemetry))
+    prepare_for_snapshot()
+    return telemetry.handler(http_handler(checked, tenant_claim(os.environ)))
+
+
+def _engine(store: LambdaStore, settings: AthenaSettings) -> Engine | None:
+    """Where queries of large ranges run, if there is a place for them."""
+    if not settings.workgroup or not settings.table:
+        return None
+    from spanlake.query.engine.athena.opening import open_athena
+
+    return open_athena(store.objects.session, settings)
+
+
+def _shown(config: Config) -> Mapping[str, str]:
+    retention = "any age" if config.retention is None else str(config.retention)
+    return {"objects": config.objects, "index": config.index, "retention": retention}

@@ -1,0 +1,89 @@
+"""The daily look at tenants: renews times to live, removes days that are too old, and has the others compacted.
+
+The tenants are shared out, so that no invocation has to look at all of them, and what one has no time for it hands on.
+"""
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+
+from spanlake.aws.compaction import Compaction
+from spanlake.aws.deadline import OutOfTime
+from spanlake.aws.store import LambdaStore
+from spanlake.aws.units import TenantsUnit, Units
+from spanlake.store.maintenance.retention import expire_by_age
+
+_AT_ONCE = 50  # tenants; their names fit in an event of 256 KB, and their days, if 30 each, take some 15 s
+
+_log = logging.getLogger(__name__)
+
+
+class Tenants:
+    """Looks at tenants, or has others do so."""
+
+    def __init__(
+        self, store: LambdaStore, retention: timedelta | None, compaction: Compaction, units: Units | None
+    ) -> None:
+        self._store = store
+        self._retention = retention
+        self._compaction = compaction
+        self._units = units
+
+    def hand_out(self, *, removes: bool) -> None:
+        """Have all tenants looked at, by other invocations where there are some; raises OutOfTime and StoreError."""
+        for tenants in _shared(self._store.index.tenants()):
+            unit = TenantsUnit(tuple(tenants), removes)
+            if self._units is None:
+                self.run(unit)
+            else:
+                self._units.send(unit)
+
+    def run(self, unit: TenantsUnit) -> None:
+        """Look at the tenants of a unit, or hand on those for which there is no time.
+
+        A tenant or day that cannot be looked at holds up no other; the first such error is raised when all else is
+        done. Raises OutOfTime and StoreError.
+        """
+        failures: list[Exception] = []
+        for done, tenant in enumerate(unit.tenants):
+            try:
+                self._look(tenant, unit, failures)
+            except OutOfTime:
+                following = unit.rest(done)
+                if self._units is None or following is None:
+                    raise
+                self._units.send(following)
+                break
+        if failures:
+            raise failures[0]
+
+    def _look(self, tenant: str, unit: TenantsUnit, failures: list[Exception]) -> None:
+        try:
+            self._compaction.deadline.check()
+            self._store.index.keep_tenant_for(self._retention, tenant)
+            if unit.removes and self._retention is not None:
+                removed = expire_by_age(
+                    self._store.objects, self._store.index, self._retention, time.time_ns(), [tenant]
+                )
+                self._compaction.note_removed("age", removed)
+            days = self._store.index.days(tenant)
+        except OutOfTime:
+            raise
+        except Exception as error:  # noqa: BLE001, told of in the end
+            _log.exception("tenant could not be looked at", extra={"tenant": tenant})
+            failures.append(error)
+            return
+        for day in reversed(days):
+            try:
+                self._compaction.hand_out([(tenant, day)])
+            except OutOfTime:
+                raise
+            except Exception as error:  # noqa: BLE001, told of in the end
+                _log.exception("day could not be planned", extra={"tenant": tenant, "date": day.isoformat()})
+                failures.append(error)
+
+
+def _shared(tenants: Sequence[str]) -> Iterator[Sequence[str]]:
+    for first in range(0, len(tenants), _AT_ONCE):
+        yield tenants[first : first + _AT_ONCE]

@@ -1,1 +1,0 @@
-"""spanlake as AWS Lambda runs it: one module a function, and what functions share."""

@@ -1,0 +1,1 @@
+"""A client of the Tempo API, and its responses as frozen classes."""

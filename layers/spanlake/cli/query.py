@@ -1,0 +1,70 @@
+"""The command ``spanlake query``."""
+
+from dataclasses import dataclass
+
+from spanlake.cli.client import json
+from spanlake.cli.client.client import Client
+from spanlake.cli.client.refusals import with_caret
+from spanlake.cli.client.search import found_in
+from spanlake.cli.client.series import series_in
+from spanlake.cli.client.times import TimeRange
+from spanlake.cli.errors import Refused, nothing_found
+from spanlake.cli.render.search import show_traces
+from spanlake.cli.render.series import show_series
+from spanlake.cli.render.terminal import output, print_json
+from spanlake.traceql import TraceQLError, parse
+
+_SEARCH = "/api/search"
+_METRICS = "/api/metrics/query_range"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A query with its limits."""
+
+    traceql: str
+    when: TimeRange
+    limit: int
+    spans_per_set: int
+    step_seconds: int | None  # None leaves the choice to the server
+
+
+def run(client: Client, question: Question, *, as_json: bool) -> None:
+    """Send the query and print the answer; raises CommandError, and typer.Exit when nothing was found."""
+    ask = _metrics if _is_metrics(question.traceql) else _search
+    try:
+        ask(client, question, as_json=as_json)
+    except Refused as error:
+        raise with_caret(error, question.traceql) from None
+
+
+def _is_metrics(traceql: str) -> bool:
+    """Return True for a metrics query; a query that cannot be parsed here is left to the server."""
+    try:
+        return parse(traceql).is_metrics
+    except TraceQLError:
+        return False
+
+
+def _search(client: Client, question: Question, *, as_json: bool) -> None:
+    limits = {"limit": str(question.limit), "spss": str(question.spans_per_set)}
+    body = client.get(_SEARCH, {"q": question.traceql, **question.when.params, **limits})
+    found = found_in(json.parse(body))
+    if as_json:
+        print_json(body)
+    elif found.traces:
+        show_traces(output(), found, question.limit)
+    if not found.traces:
+        raise nothing_found(f"no trace matches {question.when}")
+
+
+def _metrics(client: Client, question: Question, *, as_json: bool) -> None:
+    step = {"step": f"{question.step_seconds}s"} if question.step_seconds else {}
+    body = client.get(_METRICS, {"q": question.traceql, **question.when.params, **step})
+    found = series_in(json.parse(body))
+    if as_json:
+        print_json(body)
+    elif found.series:
+        show_series(output(), found)
+    if not found.series:
+        raise nothing_found(f"no time series {question.when}")

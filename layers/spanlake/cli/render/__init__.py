@@ -1,0 +1,1 @@
+"""Rendering of responses on a terminal."""

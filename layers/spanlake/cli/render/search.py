@@ -1,0 +1,112 @@
+"""Table of the traces that a search found, each with its matching spans."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+from spanlake.cli.client.search import Found, FoundSet, FoundSpan, FoundTrace
+from spanlake.cli.printable import printable
+from spanlake.cli.render.numbers import counted, duration, moment
+from spanlake.cli.render.text import GAP, Cell, line, show, show_beside, show_items
+from spanlake.cli.render.values import attributes, cut
+
+_ONE_LINE = 116  # minimum width for a trace and its root on one line
+_TRACE_ID, _START, _DURATION, _MATCHED, _SERVICE = 32, 23, 8, 7, 20
+_TAKEN = _TRACE_ID + _START + _DURATION + _MATCHED + 4 * len(GAP)  # columns before a root on the line of the trace
+_SPAN_ID, _OFFSET, _SPAN_DURATION, _SPAN_NAME = 16, 8, 7, 32
+_SPAN_INDENT, _ATTRIBUTE_INDENT = Text(" " * 4), Text(" " * 8)
+_MILLISECOND = 1_000_000
+
+
+def show_traces(console: Console, found: Found, limit: int) -> None:
+    """Print the result of a search, in the order of the answer; ``limit`` is the limit that was requested."""
+    table = _Table(console)
+    table.head()
+    for trace in found.traces:
+        table.trace(trace)
+    more = ", as many as --limit allows" if len(found.traces) >= limit else ""
+    summary = f"{counted(len(found.traces), 'trace')}{more}. {cut(printable(found.note))}"
+    show(console, Text(summary, "dim"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    console: Console
+
+    @property
+    def _one_line(self) -> bool:
+        return self.console.width >= _ONE_LINE
+
+    def head(self) -> None:
+        """Print the names of the columns."""
+        heading = _header("Trace id", "Start", "Duration", "Matched")
+        if self._one_line:
+            heading = GAP.join([heading, self._root("Root service", "Root span")])
+        heading.stylize("bold")
+        show(self.console, heading)
+
+    def trace(self, trace: FoundTrace) -> None:
+        """Print a trace and its matching spans."""
+        header = _header(printable(trace.trace_id), moment(trace.start_ns), _duration(trace), f"{trace.matched:,}")
+        header.stylize("cyan", 0, _TRACE_ID)
+        root = self._root(printable(trace.root_service) or "?", printable(trace.root_name) or "?")
+        if self._one_line:
+            show(self.console, GAP.join([header, root]))
+        else:
+            show(self.console, header)
+            show(self.console, GAP + root)
+        for found in trace.sets:
+            self._set(found, trace)
+        if trace.sets:
+            show(self.console, Text())
+
+    def _root(self, service: str, name: str) -> Text:
+        width = _SERVICE if self._one_line else min(_SERVICE, cell_len(service))
+        before = _TAKEN if self._one_line else len(GAP)
+        rest = self.console.width - before - width - len(GAP)
+        return line([Cell(service, width, "bold"), Cell(name, rest)])
+
+    def _set(self, found: FoundSet, trace: FoundTrace) -> None:
+        if found.attributes or len(trace.sets) > 1:
+            heading = Text(counted(found.matched, "span"), "dim")
+            show_items(self.console, [heading, *attributes(found.attributes)], GAP)
+        width = _name_width(found.spans)
+        for span in found.spans:
+            about = attributes(span.attributes)
+            show_beside(self.console, _span(span, trace, width), about, _ATTRIBUTE_INDENT)
+        if (more := found.matched - len(found.spans)) > 0:
+            show(self.console, _SPAN_INDENT + Text(f"and {more:,} more", "dim"))
+
+
+def _header(trace_id: str, start: str, length: str, matched: str) -> Text:
+    return line(
+        [
+            Cell(trace_id, _TRACE_ID),
+            Cell(start, _START),
+            Cell(length, _DURATION, align="right"),
+            Cell(matched, _MATCHED, align="right"),
+        ]
+    )
+
+
+def _duration(trace: FoundTrace) -> str:
+    # The answer has whole milliseconds only, truncated.
+    return duration(trace.duration_ms * _MILLISECOND) if trace.duration_ms else "<1ms"
+
+
+def _name_width(spans: Iterable[FoundSpan]) -> int:
+    return min(_SPAN_NAME, max((cell_len(printable(span.name)) for span in spans), default=0))
+
+
+def _span(span: FoundSpan, trace: FoundTrace, name_width: int) -> Text:
+    after = span.start_ns - trace.start_ns
+    cells = [
+        Cell(printable(span.span_id), _SPAN_ID, "dim"),
+        Cell(f"{'+' if after >= 0 else ''}{duration(after)}", _OFFSET, align="right"),
+        Cell(duration(span.duration_ns), _SPAN_DURATION, align="right"),
+        Cell(printable(span.name), name_width),
+    ]
+    return _SPAN_INDENT + line(cells)

@@ -1,0 +1,75 @@
+"""Time series of a metrics query, a row for each."""
+
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from spanlake.cli.client.series import AllSeries, Series
+from spanlake.cli.client.values import Value
+from spanlake.cli.printable import printable
+from spanlake.cli.render.numbers import mean, moment, number
+from spanlake.cli.render.sparkline import sparkline
+from spanlake.cli.render.terminal import glyphs
+from spanlake.cli.render.text import show
+from spanlake.cli.render.values import cut, label
+
+_NAME = "__name__"
+_SPARKLINE_SHARE, _LEAST_SPARKLINE = 4, 8  # share of the terminal's columns (one in), and the minimum
+_MILLISECOND = 1_000_000
+
+
+def show_series(console: Console, answer: AllSeries) -> None:
+    """Print the series in the order of their labels, and the time range of their sparklines."""
+    ordered = sorted(answer.series, key=_order)
+    times = {when for series in ordered for when, _ in series.samples} or {0}
+    keys = _shared_keys(ordered)
+    table = _table(", ".join(map(label, keys)) or "Series")
+    width = min(len(times), max(_LEAST_SPARKLINE, console.width // _SPARKLINE_SHARE))
+    for series in ordered:
+        drawn = sparkline(series.samples, min(times), max(times), width, glyphs(console).levels)
+        table.add_row(*(Text(cell) for cell in (_name(series, keys), *_figures(series.values), drawn)))
+    console.print(table)
+    span = f"from {moment(min(times) * _MILLISECOND)} to {moment(max(times) * _MILLISECOND)}"
+    show(console, Text(f"{len(ordered):,} series {span}. {cut(printable(answer.note))}", "dim"))
+
+
+def _table(heading: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column(Text(heading), overflow="fold", style="cyan")
+    for figure in ("Last", "Min", "Max", "Avg"):
+        table.add_column(figure, justify="right", no_wrap=True)
+    table.add_column("Over time", no_wrap=True)
+    return table
+
+
+def _figures(values: Sequence[float]) -> Iterable[str]:
+    if not values:
+        return ("-",) * 4
+    return (number(value) for value in (values[-1], min(values), max(values), mean(values)))
+
+
+def _shared_keys(all_series: Sequence[Series]) -> tuple[str, ...]:
+    """Return the keys of the labels if every series has the same, so that they can be the heading; empty otherwise."""
+    keys = {tuple(key for key, _ in series.labels) for series in all_series}
+    shared = keys.pop() if len(keys) == 1 else ()
+    return () if shared == (_NAME,) else shared
+
+
+def _name(series: Series, keys: tuple[str, ...]) -> str:
+    if keys or all(key == _NAME for key, _ in series.labels):
+        return ", ".join(label(value) for _, value in series.labels)
+    return ", ".join(f"{label(key)}={label(value)}" for key, value in series.labels)
+
+
+def _order(series: Series) -> list[tuple[str, bool, float, str]]:
+    """Return the sort key: the labels, with numbers by size, such as the buckets of a histogram."""
+    return [(key, *_value_order(value)) for key, value in series.labels]
+
+
+def _value_order(value: Value) -> tuple[bool, float, str]:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return False, value, ""
+    return True, 0.0, label(value)

@@ -1,0 +1,199 @@
+"""Names and options of the commands that export and import data: blocks, export, import, backup, restore."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spanlake.cli.errors import failures_reported
+from spanlake.settings.model import InvalidSetting, parse_age
+
+_Data = Annotated[Path, typer.Option(envvar="SPANLAKE_DATA", help="Directory that holds blocks and index.")]
+_Objects = Annotated[
+    str, typer.Option(envvar="SPANLAKE_OBJECTS", metavar="URL", help="URL of blocks, s3://bucket/prefix; default DIR.")
+]
+_Index = Annotated[
+    str, typer.Option(envvar="SPANLAKE_INDEX", metavar="URL", help="URL of index, dynamodb://table; default DIR.")
+]
+_Headers = Annotated[
+    list[str] | None,
+    typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="Header to send with --url; repeatable."),
+]
+_TIMEOUT_SECONDS = 60.0
+_Tenant = Annotated[str, typer.Option(metavar="NAME", help="Tenant of the spans.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to a command line."""
+    app.command()(blocks)
+    app.command("export")(export)
+    app.command("import")(import_)
+    app.command()(backup)
+    app.command()(restore)
+
+
+def _age(text: str) -> timedelta | None:
+    try:
+        return parse_age(text)
+    except InvalidSetting as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def blocks(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all properties of each block, as JSON.")] = False,
+    as_sql: Annotated[
+        bool, typer.Option("--sql", help="Print a statement for DuckDB that makes a view `spans`.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="File to replace atomically, instead of printing.")
+    ] = None,
+    tenant: Annotated[str, typer.Option(metavar="NAME", help="Tenant of the blocks; default all tenants.")] = "",
+    data: _Data = Path("data"),
+    objects: _Objects = "",
+    index: _Index = "",
+) -> None:
+    """List the live blocks, a URI on each line, for programs that read Parquet files.
+
+    Exits with 0 when there are blocks, 1 when there are none, 2 on an error.
+    """
+    from spanlake.cli.blocks import Form, run
+    from spanlake.cli.errors import InvalidOption
+
+    with failures_reported():
+        if as_json and as_sql:
+            raise InvalidOption("--json and --sql exclude each other: give one of them")
+        run(data, objects, index, tenant, Form.JSON if as_json else Form.SQL if as_sql else Form.LINES, output)
+
+
+def export(  # noqa: PLR0913 - a parameter for each option
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="File to write; .gz and .zst compress it; - is standard output.")
+    ],
+    *,
+    file_format: Annotated[
+        str, typer.Option("--format", metavar="json|proto", help="Format, as the Collector's file exporter has it.")
+    ] = "json",
+    traceql: Annotated[str, typer.Option("--query", "-q", metavar="TRACEQL", help="Only traces that match.")] = "",
+    since: Annotated[str, typer.Option(metavar="AGE", help="Age of the oldest spans, as 7d; default all.")] = "",
+    start: Annotated[str, typer.Option(metavar="TIME", help="Start, as 2026-11-22T12:30 or Unix seconds.")] = "",
+    end: Annotated[str, typer.Option(metavar="TIME", help="End; default now.")] = "",
+    tenant: _Tenant = "single-tenant",
+    url: Annotated[
+        str, typer.Option(metavar="URL", help="Server of the Tempo API to export from; default the store.")
+    ] = "",
+    headers: _Headers = None,
+    data: _Data = Path("data"),
+    objects: _Objects = "",
+    index: _Index = "",
+) -> None:
+    """Write spans to a file as OTLP, in JSON lines or protobuf, also while a server runs.
+
+    Exits with 0 when spans were written, 1 when there were none, 2 on an error.
+    """
+    from spanlake.cli.errors import InvalidOption
+    from spanlake.cli.transfer.export_file import FileFormat
+    from spanlake.cli.transfer.export_spans import Wanted, bounds_ns, run
+
+    with failures_reported():
+        if file_format not in list(FileFormat):
+            raise InvalidOption(f"invalid --format: write {' or '.join(FileFormat)}")
+        wanted, form = Wanted(tenant, *bounds_ns(since, start, end), traceql), FileFormat(file_format)
+        if url:
+            from spanlake.cli.client.connection import connect
+            from spanlake.cli.transfer.export_server import run as run_from_server
+
+            run_from_server(connect(url, tenant, headers or (), _TIMEOUT_SECONDS), wanted, file, form)
+        else:
+            run(data, objects, index, wanted, file, form)
+
+
+def import_(  # noqa: PLR0913 - a parameter for each option
+    files: Annotated[list[str], typer.Argument(metavar="FILE…", help="Files with spans; - is standard input.")],
+    *,
+    tenant: _Tenant = "single-tenant",
+    retention: Annotated[
+        timedelta | None,
+        typer.Option(
+            parser=_age,
+            envvar="SPANLAKE_RETENTION",
+            metavar="AGE",
+            help="Retention, as in 14d; older spans are rejected; 0 accepts any age.",
+        ),
+    ] = "0",  # type: ignore[assignment]
+    url: Annotated[
+        str, typer.Option(metavar="URL", help="Server to send spans to, its port of OTLP/HTTP; default the store.")
+    ] = "",
+    headers: _Headers = None,
+    data: _Data = Path("data"),
+    objects: _Objects = "",
+    index: _Index = "",
+) -> None:
+    """Store spans of files: OTLP in protobuf or JSON, Jaeger's JSON, Tempo's JSON, compressed or not.
+
+    A file that is imported again is stored once. Exits with 0 when spans were stored, 1 when there were none, 2 when a
+    file or record could not be read.
+    """
+    from spanlake.cli.client.connection import connect
+    from spanlake.cli.transfer.import_spans import Target, run, run_to_server
+    from spanlake.store.errors import InvalidTenant
+    from spanlake.store.tenant import validate_tenant
+
+    with failures_reported():
+        try:
+            validate_tenant(tenant)
+        except InvalidTenant as error:
+            from spanlake.cli.errors import InvalidOption
+
+            raise InvalidOption(f"invalid --tenant: {error}") from None
+        if url:
+            run_to_server(files, connect(url, tenant, headers or (), _TIMEOUT_SECONDS))
+        else:
+            run(files, Target(data, objects, index, tenant, retention))
+
+
+def backup(
+    place: Annotated[str, typer.Argument(metavar="DIR|s3://…", help="Directory or URL of the backup.")],
+    *,
+    keep: Annotated[int, typer.Option(metavar="N", min=0, help="Snapshots to keep, the newest; 0 keeps all.")] = 0,
+    data: _Data = Path("data"),
+    objects: _Objects = "",
+    index: _Index = "",
+) -> None:
+    """Add a snapshot of the store to a backup, also while a server runs. Copies new blocks only.
+
+    Exits with 0 when all blocks are saved, 2 on an error or when some blocks are damaged; the others are saved then.
+    """
+    from spanlake.cli.transfer.backup import run_backup
+
+    with failures_reported():
+        run_backup(place, data, objects, index, keep)
+
+
+def restore(  # noqa: PLR0913 - a parameter for each option
+    place: Annotated[str, typer.Argument(metavar="DIR|s3://…", help="Directory or URL of the backup.")],
+    *,
+    snapshot: Annotated[str, typer.Option(metavar="NAME", help="Snapshot to restore; default the newest.")] = "",
+    merge: Annotated[bool, typer.Option("--merge", help="Add to a store that is not empty.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Compare the backup with its digests, restore nothing.")
+    ] = False,
+    list_: Annotated[bool, typer.Option("--list", help="Print the snapshots, restore nothing.")] = False,
+    data: _Data = Path("data"),
+    objects: _Objects = "",
+    index: _Index = "",
+) -> None:
+    """Restore a snapshot of a backup into an empty store, every block compared with its digest.
+
+    Exits with 0 when all blocks are restored, 2 on an error or when the backup is damaged; nothing is restored then.
+    """
+    from spanlake.cli.transfer.backup import run_list, run_restore, run_verify
+
+    with failures_reported():
+        if list_:
+            run_list(place)
+        elif verify:
+            run_verify(place, snapshot)
+        else:
+            run_restore(place, data, objects, index, name=snapshot, merge=merge)

@@ -1,1 +1,0 @@
-"""Answers of the Tempo API as small frozen classes; malformed ones raise MalformedAnswer."""

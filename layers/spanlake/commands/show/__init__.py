@@ -1,1 +1,0 @@
-"""Output of answers to a terminal."""

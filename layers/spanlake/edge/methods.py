@@ -1,0 +1,131 @@
+"""A gRPC method that stores its message, left as bytes, and answers when it is stored."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NoReturn
+
+import grpc
+import grpc.aio
+
+from spanlake.edge.errors import MissingMessage, Refusal, refusal
+from spanlake.ingest.request import Format, Receipt
+from spanlake.ingest.service import Ingest
+from spanlake.ingest.tenant import HEADER, tenant_named
+from spanlake.receivers.detection import explained
+from spanlake.spans.otlp.decode import MalformedRequest
+from spanlake.telemetry.interface import IngestMetrics
+
+Context = grpc.aio.ServicerContext[bytes, bytes]
+
+_PROTOBUF = "application/x-protobuf"  # media type that messages should have
+_READERS = 8  # messages that are received at once, each up to the size limit
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """The properties in which methods differ."""
+
+    service: str
+    name: str
+    protocol: str  # label of metrics
+    format: Format | None  # of the message; None for OTLP
+    answer: Callable[[Receipt], bytes]  # its exceptions become the client's status
+
+
+class StoringMethod:
+    """A gRPC method for a grpc.aio server.
+
+    It is served as a method that takes a stream. On the wire a single message is the same, but in this way the message
+    is read when the admission limit allows it, while flow control holds it back at the sender. For a unary method, grpc
+    would first collect the messages of all calls, whatever their number and size.
+    """
+
+    def __init__(self, ingest: Ingest, method: Method) -> None:
+        self._ingest = ingest
+        self._method = method
+        self._readers = asyncio.Semaphore(_READERS)
+
+    def handler(self) -> "grpc.GenericRpcHandler[bytes, bytes]":
+        """Return the handler to add to the server."""
+        called = grpc.stream_unary_rpc_method_handler(self._called)
+        return grpc.method_handlers_generic_handler(self._method.service, {self._method.name: called})
+
+    async def _called(self, _: AsyncIterator[bytes], context: Context) -> bytes:
+        with counted(self._ingest.metrics, self._method.protocol) as ending:
+            outcome = await self._outcome(context)
+            if isinstance(outcome, Refusal):
+                await _refuse(context, outcome, ending)
+            ending.code = grpc.StatusCode.OK
+            return outcome
+
+    async def _outcome(self, context: Context) -> bytes | Refusal:
+        """Return the answer or the error's status, as values: an exception still handled during abort would be kept
+        alive by abort's own exception, with the message, until the next garbage collection.
+        """
+        try:
+            return self._method.answer(await self._store(context))
+        except Exception as error:  # noqa: BLE001, the client gets a status, the log any error that is not in the table
+            told = refusal(error)
+            if told.code is grpc.StatusCode.INTERNAL:
+                _log.exception("request failed")
+            return told
+
+    async def _store(self, context: Context) -> Receipt:
+        tenant = tenant_of(context)
+        with self._ingest.admission.enter() as place:
+            body = await self._message(context)
+            place.grow(len(body))
+            try:
+                return await self._ingest.stored(tenant, body, self._method.format)
+            except MalformedRequest as error:
+                raise explained(error, body, _PROTOBUF) from None
+
+    async def _message(self, context: Context) -> bytes:
+        async with self._readers, self._ingest.deadline.within(self._ingest.limits.body_seconds):
+            message = await context.read()
+        if not isinstance(message, bytes):
+            raise MissingMessage("the call ended without a message")
+        return message
+
+
+@dataclass(slots=True)
+class Ending:
+    """Status code of a call that has ended.
+
+    CANCELLED is the code of a call that ended before it was answered: its sender disconnected, or the message was too
+    large, which grpc reports to the sender itself, and not to this process.
+    """
+
+    code: grpc.StatusCode = grpc.StatusCode.CANCELLED
+
+
+@contextmanager
+def counted(metrics: IngestMetrics, protocol: str) -> Iterator[Ending]:
+    """Count a request by the status with which its call ends."""
+    ending = Ending()
+    try:
+        yield ending
+    finally:
+        metrics.request(protocol, ending.code.name)
+
+
+async def _refuse(context: Context, refusal_: Refusal, ending: Ending) -> NoReturn:
+    """End a call with a status. abort raises an exception of grpc's own, which goes back to grpc unchanged."""
+    try:
+        await context.abort(refusal_.code, refusal_.message, refusal_.trailers)
+    except grpc.aio.AbortError:  # the client got the status
+        ending.code = refusal_.code
+        raise
+
+
+def tenant_of(context: Context) -> str:
+    """Return the tenant named by the call's metadata; raises InvalidTenant."""
+    for key, value in context.invocation_metadata() or ():
+        if key == HEADER:
+            return tenant_named(value if isinstance(value, str) else value.decode("latin-1"))
+    return tenant_named(None)

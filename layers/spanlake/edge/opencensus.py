@@ -1,0 +1,98 @@
+"""OpenCensus over gRPC: the streams Export and Config of the agent's trace service."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Coroutine
+
+import grpc
+import grpc.aio
+
+from spanlake.edge.errors import Refusal, refusal
+from spanlake.edge.methods import Context, tenant_of
+from spanlake.ingest.request import Format
+from spanlake.ingest.service import Ingest
+from spanlake.receivers.opencensus import translate
+
+SERVICE = "opencensus.proto.agent.trace.v1.TraceService"
+PROTOCOL = "opencensus"  # label of metrics
+
+_CUT_SECONDS = 0.05
+_FORMAT = Format(PROTOCOL, translate.export_requests)
+
+_log = logging.getLogger(__name__)
+
+
+class OpenCensusGrpc:
+    """The trace service for a grpc.aio server.
+
+    A stream's requests are stored in sequence, so that flow control slows down a sender that is too fast. A request
+    that cannot be stored ends the stream with a status; the requests before it are stored. When a sender disconnects,
+    the requests that were read are stored all the same: the protocol has no acknowledgements, so that nobody would
+    resend them.
+    """
+
+    def __init__(self, ingest: Ingest, port: int) -> None:
+        self._ingest = ingest
+        self._port = port
+        self._storing: set[asyncio.Task[Refusal | None]] = set()
+
+    def handler(self) -> "grpc.GenericRpcHandler[bytes, bytes]":
+        """Return the handler to add to the server."""
+        methods = {
+            "Export": grpc.stream_stream_rpc_method_handler(self._export),
+            "Config": grpc.stream_stream_rpc_method_handler(self._config),
+        }
+        return grpc.method_handlers_generic_handler(SERVICE, methods)
+
+    async def _export(self, requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
+        """Store requests until the stream ends. The protocol has no answers."""
+        stream = translate.Stream()
+        async for body in requests:
+            if refused := await self._outlasting(self._store(stream, body, context)):
+                await context.abort(refused.code, refused.message, refused.trailers)
+        await self._count_if_cut()
+        return
+        yield b""
+
+    async def _count_if_cut(self) -> None:
+        """Count a stream that did not end by itself, see ``Ending``: grpc cancels its task soon after its end."""
+        try:
+            await asyncio.sleep(_CUT_SECONDS)
+        except asyncio.CancelledError:
+            self._ingest.metrics.request(PROTOCOL, grpc.StatusCode.CANCELLED.name)
+            raise
+
+    async def _outlasting(self, storing: Coroutine[None, None, Refusal | None]) -> Refusal | None:
+        """Return the result of storing, which runs to its end even if the stream is cancelled."""
+        task = asyncio.create_task(storing)
+        self._storing.add(task)
+        task.add_done_callback(self._storing.discard)
+        return await asyncio.shield(task)
+
+    async def _store(self, stream: translate.Stream, body: bytes, context: Context) -> Refusal | None:
+        refused = await self._refusal(stream, body, context)
+        self._ingest.metrics.request(PROTOCOL, (refused.code if refused else grpc.StatusCode.OK).name)
+        return refused
+
+    async def _refusal(self, stream: translate.Stream, body: bytes, context: Context) -> Refusal | None:
+        """Return the status for a request that cannot be stored, as a value: see StoringMethod."""
+        try:
+            tenant = tenant_of(context)
+            with self._ingest.admission.enter() as place:
+                place.grow(len(body))
+                request = stream.complete(body)
+                receipt = await self._ingest.stored(tenant, request, _FORMAT)
+        except Exception as error:  # noqa: BLE001, the client gets a status, the log any error that is not in the table
+            told = refusal(error)
+            if told.code is grpc.StatusCode.INTERNAL:
+                _log.exception("request failed")
+            return told
+        self._ingest.notices.note_rejected(self._port, receipt.explanation)
+        return None
+
+    async def _config(self, configs: AsyncIterator[bytes], _: Context) -> AsyncIterator[bytes]:
+        """Keep the stream open on which a library reports its configuration; it is not sent another configuration."""
+        async for _config in configs:
+            continue
+        return
+        yield b""

@@ -1,0 +1,175 @@
+"""Finds the ids of traces that may match a query, those with the newest spans first."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
+
+import pyarrow as pa
+from sqlglot import exp
+
+from spanlake.query.compile import sql
+from spanlake.query.compile.fields import SPAN, Fields
+from spanlake.query.compile.prefilter import Probe
+from spanlake.query.compile.spans import columns_needed, needs_arrival
+from spanlake.query.compile.spansets import SearchPlan, Selection
+from spanlake.query.compile.structure import tree_query
+from spanlake.query.engine.session import Session
+from spanlake.query.engine.structure import number, relate
+from spanlake.query.limits import LimitExceeded
+from spanlake.query.scan.blocks import Source
+from spanlake.query.scan.parts import Window
+
+_START = "start_time_unix_nano"
+_DURATION = "duration_nano"
+_TRACE = "trace_id"
+_TIME = "time"
+_TREE_BYTES = 160  # what a span takes whose place in its trace's tree matters, outside of DuckDB's own limit
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Traces that may match, each with the start of one of its spans, the latest first.
+
+    ``bound_ns`` is the latest start of a trace that is not among them, None where they are all. Nearly all that are
+    ``is_certain`` match.
+    """
+
+    starts: dict[bytes, int]
+    bound_ns: int | None
+    is_certain: bool = False
+
+
+@dataclass(frozen=True)
+class Finder:
+    """Looks through blocks for traces, by their spans that start in a window or last until it."""
+
+    session: Session
+    source: Source
+    plan: SearchPlan
+    probe: Probe
+
+    def newest(self, window: Window, limit: int) -> Candidates:
+        """Traces of the newest spans that some span of a matching trace is among; so many spans."""
+        source = self.source.overlapping(window.start_ns, window.end_ns)
+        if not source.blocks:
+            return Candidates({}, None)
+        self.session.touch(source.blocks)
+        found = self.session.table(self._newest(source, window, limit))
+        return _candidates(found, limit, is_certain=self.probe.alone)
+
+    def whole(self, window: Window, limit: int) -> Candidates:
+        """Traces that match by all spans that they have in the blocks."""
+        if not self.source.blocks:
+            return Candidates({}, None)
+        self.session.touch(self.source.blocks)
+        fields = Fields(self.source.known)
+        start = fields.column(_START)
+        columns = [fields.column(_TRACE), exp.alias_(start, _TIME)]
+        in_time = exp.LTE(this=start.copy(), expression=sql.number(window.end_ns))
+        matching = self.plan.select(fields, columns, where=in_time)
+        query = _grouped_by_trace(exp.Max(this=exp.column(_TIME)), limit)
+        define = partial(with_spans, source=self.source.once(), probe=self.probe, fields=fields)
+        found = self.session.table(over(self.session, query, matching, define))
+        return _candidates(found, limit, is_certain=True)
+
+    def _newest(self, source: Source, window: Window, limit: int) -> exp.Select:
+        start = exp.column(_START, table=SPAN)
+        spans = source.table({_TRACE, _START, *self.probe.columns, *self._of_lasting(source, window)})
+        query = exp.select().from_(spans.subquery(SPAN, copy=False), copy=False)
+        query.where(self.probe.one, *self._in_window(source, window), copy=False)
+        trace, time = exp.column(_TRACE, table=SPAN), exp.Max(this=start)
+        if source.engine is not None:  # answers are read row by row there
+            query.select(trace, exp.alias_(time, _TIME), copy=False).group_by(trace.copy(), copy=False)
+        else:
+            query.select(trace, exp.alias_(start, _TIME), copy=False)
+        return query.order_by(exp.Ordered(this=exp.column(_TIME), desc=True), copy=False).limit(limit, copy=False)
+
+    def _of_lasting(self, source: Source, window: Window) -> set[str]:
+        return set() if source.starts_after(window.start_ns) else {_DURATION}
+
+    def _in_window(self, source: Source, window: Window) -> list[exp.Expr]:
+        start = exp.column(_START, table=SPAN)
+        tests: list[exp.Expr] = []
+        if not source.lies_in(window.start_ns, window.end_ns):
+            tests.append(exp.LTE(this=start.copy(), expression=sql.number(window.end_ns)))
+        if not source.starts_after(window.start_ns):
+            since = sql.number(window.start_ns)
+            lasting = exp.column(_DURATION, table=SPAN) >= exp.paren(since - start)
+            tests.append(exp.or_(exp.GTE(this=start.copy(), expression=since.copy()), lasting))
+        return tests
+
+
+def _grouped_by_trace(time: exp.Expr, limit: int) -> exp.Select:
+    query = exp.select(exp.column(_TRACE), exp.alias_(time, "latest")).group_by(exp.column(_TRACE), copy=False)
+    return query.order_by(exp.Ordered(this=exp.column("latest"), desc=True), copy=False).limit(limit, copy=False)
+
+
+def _candidates(found: pa.Table, limit: int, *, is_certain: bool) -> Candidates:
+    ids, times = (cast("list[Any]", column.to_pylist()) for column in found.columns)
+    starts: dict[bytes, int] = {}
+    for trace_id, time in zip(ids, times, strict=True):
+        starts.setdefault(trace_id, time)
+    return Candidates(starts, times[-1] if len(times) == limit else None, is_certain)
+
+
+def probe_query(source: Source, probe: Probe) -> exp.Select:
+    """``SELECT trace_id`` of the traces that pass a probe by the spans that the blocks have."""
+    spans = source.table({_TRACE, *probe.columns})
+    trace_id = exp.column(_TRACE, table=SPAN)
+    query = exp.select(trace_id).from_(spans.subquery(SPAN, copy=False), copy=False).group_by(trace_id, copy=False)
+    if probe.where is not None:
+        query.where(probe.where, copy=False)
+    return query.having(*probe.having, copy=False) if probe.having else query
+
+
+def over(
+    session: Session,
+    query: exp.Select,
+    matching: Selection,
+    define: Callable[[exp.Select], exp.Select],
+    *,
+    large: bool = True,
+) -> exp.Select:
+    """The query, of the table ``matching`` that holds the selected spans; ``define`` gives a query the table ``spans``.
+
+    Spans whose structure matters are fetched at once, a ``large`` number of them or a few.
+    """
+    query = query.from_(matching.query.subquery("matching", copy=False), copy=False)
+    if matching.is_numbered:
+        place(session, define, large=large)
+    if matching.base is None:
+        return define(query)
+    base = exp.select(exp.Star()).from_(matching.base.subquery("base", copy=False), copy=False)
+    relate(session, _trees(session, define(base), large=large), matching.steps)
+    return query
+
+
+def place(session: Session, define: Callable[[exp.Select], exp.Select], *, large: bool = True) -> None:
+    """Make the session's table PLACED of the table ``spans`` that ``define`` gives a query."""
+    number(session, _trees(session, define(tree_query()), large=large))
+
+
+def _trees(session: Session, query: exp.Select, *, large: bool) -> pa.Table:
+    most = session.limits.memory_bytes // _TREE_BYTES
+    spans = session.table(query.limit(most + 1, copy=False), large=large)
+    if spans.num_rows > most:
+        raise LimitExceeded(
+            f"the query relates more than {most} spans to each other: ask for a shorter time range or narrower "
+            "filters, or raise --query-memory"
+        )
+    return spans
+
+
+def with_spans(query: exp.Select, source: Source, probe: Probe, fields: Fields) -> exp.Select:
+    """The query with a table ``spans`` of what the fields need: of all traces, or where whole traces are judged, of
+    those that pass the probe."""
+    table = source.table(columns_needed(fields.needs), arrival=needs_arrival(fields.needs))
+    if probe.is_trivial or not fields.needs.whole_traces:
+        return query.with_("spans", as_=table, copy=False)
+    candidates = exp.select(exp.column(_TRACE)).from_("candidates").subquery()
+    every = table.subquery("every", copy=False)
+    judged = exp.select(exp.Star()).from_(every, copy=False)
+    judged.where(exp.In(this=exp.column(_TRACE), query=candidates), copy=False)
+    query.with_("candidates", as_=probe_query(source, probe), copy=False)
+    return query.with_("spans", as_=judged, copy=False)

@@ -1,0 +1,1 @@
+"""Compilation of TraceQL to SQL."""

@@ -1,0 +1,35 @@
+"""The attributes of the spans that a query runs over: those with a column, and those in rest lists."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from spanlake.spans.columns import AttributeColumn, Scope
+from spanlake.traceql.ast.nodes import AttributeScope
+
+
+@dataclass(frozen=True)
+class Known:
+    """The attributes of a set of blocks.
+
+    ``columns`` lists the typed columns of each (scope, key). ``rest`` holds the (scope, key) pairs whose value in some
+    span is OTLP JSON in the scope's rest list. A field in neither is nil in every span. ``nested`` holds the (scope,
+    key) pairs of events and links whose value in some span is a list, a map or bytes.
+    """
+
+    columns: dict[tuple[Scope, str], tuple[AttributeColumn, ...]] = field(default_factory=dict)
+    rest: frozenset[tuple[Scope, str]] = frozenset()
+    nested: frozenset[tuple[AttributeScope, str]] = frozenset()
+
+    @classmethod
+    def of(
+        cls,
+        columns: Iterable[AttributeColumn],
+        rest: Iterable[tuple[Scope, str]] = (),
+        nested: Iterable[tuple[AttributeScope, str]] = (),
+    ) -> "Known":
+        """Collect columns and keys, in any order."""
+        grouped: defaultdict[tuple[Scope, str], list[AttributeColumn]] = defaultdict(list)
+        for column in sorted(columns):
+            grouped[column.scope, column.key].append(column)
+        return cls({key: tuple(found) for key, found in grouped.items()}, frozenset(rest), frozenset(nested))

@@ -1,0 +1,83 @@
+"""Facets of compare(): the attributes and intrinsics whose values it counts.
+
+These are the attributes of span, resource and instrumentation scope and the intrinsics below, besides those that depend
+on other spans of the trace (``query.relatives``). Ids, times and durations are left out because hardly two spans share
+them, events and links because a span has several.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from spanlake.query.compile.columns import Known
+from spanlake.query.compile.fields import Fields
+from spanlake.query.compile.sql import Sql
+from spanlake.spans.columns import Scope
+from spanlake.traceql.ast.nodes import Attribute, AttributeScope, Intrinsic, IntrinsicField, Type
+from spanlake.traceql.printer import print_field
+
+_SCOPES = {
+    Scope.RESOURCE: AttributeScope.RESOURCE,
+    Scope.SPAN: AttributeScope.SPAN,
+    Scope.SCOPE: AttributeScope.INSTRUMENTATION,
+}
+
+
+class Level(Enum):
+    """The owner of a facet: facets of resources are equal for all spans of one resource and scope."""
+
+    RESOURCE = auto()
+    SPAN = auto()
+
+
+INTRINSICS = {
+    Intrinsic.NAME: Level.SPAN,
+    Intrinsic.KIND: Level.SPAN,
+    Intrinsic.STATUS: Level.SPAN,
+    Intrinsic.STATUS_MESSAGE: Level.SPAN,
+    Intrinsic.INSTRUMENTATION_NAME: Level.RESOURCE,
+    Intrinsic.INSTRUMENTATION_VERSION: Level.RESOURCE,
+}
+EVERYWHERE = print_field(IntrinsicField(Intrinsic.NAME))  # a facet that every span has
+
+
+@dataclass(frozen=True)
+class Facet:
+    """An attribute's values of one type; ``read`` returns them, NULL where there is none."""
+
+    name: str
+    type: Type | None
+    level: Level
+    read: Callable[[Fields], Sql]
+    is_list: bool = False
+
+
+def facets(known: Known) -> list[Facet]:
+    """List the facets of spans with these attributes."""
+    keys = sorted({*known.columns, *known.rest})
+    found = [_of_intrinsic(intrinsic, level) for intrinsic, level in INTRINSICS.items()]
+    for scope, key in keys:
+        found += _of_attribute(known, scope, key)
+    return found
+
+
+def _of_intrinsic(intrinsic: Intrinsic, level: Level) -> Facet:
+    field = IntrinsicField(intrinsic)
+    (value,) = Fields(Known()).value(field)
+    return Facet(print_field(field), value.type, level, lambda fields: fields.value(field)[0].sql)
+
+
+def _of_attribute(known: Known, scope: Scope, key: str) -> Iterator[Facet]:
+    attribute = Attribute(_SCOPES[scope], key)
+    level = Level.SPAN if scope is Scope.SPAN else Level.RESOURCE
+    for n, part in enumerate(Fields(known).whole(attribute)):
+        yield Facet(print_field(attribute), part.type, level, _Reader(attribute, n), part.is_list)
+
+
+@dataclass(frozen=True)
+class _Reader:
+    attribute: Attribute
+    place: int
+
+    def __call__(self, fields: Fields) -> Sql:
+        return fields.whole(self.attribute)[self.place].sql

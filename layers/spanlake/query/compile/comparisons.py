@@ -1,0 +1,214 @@
+"""Comparisons between typed values as SQL: false between values of different kinds, and with nil.
+
+Numbers of all types compare by value, exactly. Lists compare item by item: one matching item suffices, except for
+``!=`` and ``!~``, which hold where no item is equal or matches. Two lists are equal if their items are.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from math import ceil, floor
+
+from sqlglot import exp
+
+from spanlake.query.compile import sql as values
+from spanlake.query.compile.sql import NUMERIC, WHOLE, Alternative, Sql, Value
+from spanlake.traceql.ast.nodes import BinaryOperator, Static, Type
+from spanlake.traceql.regex import without_names
+from spanlake.traceql.rewrite import FLIPPED
+from spanlake.traceql.tokens import MAX_INT, MIN_INT
+
+POSITIVE = {
+    BinaryOperator.NOT_EQUAL: BinaryOperator.EQUAL,
+    BinaryOperator.NOT_MATCH: BinaryOperator.MATCH,
+}
+_ABOVE = (BinaryOperator.GREATER, BinaryOperator.GREATER_EQUAL)
+_UNEQUAL = BinaryOperator.NOT_EQUAL
+Test = Callable[[BinaryOperator, Alternative], Sql]
+"""Tests a single value of a fitting type."""
+
+
+def compare_literals(op: BinaryOperator, value: Value, statics: Sequence[Static]) -> Sql:
+    """Compile a comparison with literals of one type: true if it holds for any, for ``!=`` and ``!~`` if it holds for
+    all.
+    """
+    kind = kind_of(statics[0].type)
+
+    def test(positive: BinaryOperator, part: Alternative) -> Sql:
+        if positive.is_regex:
+            return _matches(positive, part.sql, statics)
+        return _with_literals(positive, part, statics)
+
+    return _with_lists(op, [part for part in value if kind_of(part.type) == kind], test)
+
+
+def compare_values(op: BinaryOperator, left: Value, right: Value) -> Sql:
+    """Compile a comparison of two values."""
+    tests = [_with_single(op, left, part) for part in right if not part.is_list and part.type is not None]
+    tests += [
+        _with_lists(FLIPPED.get(op, op), [part], partial(_with_other, other))
+        for part in right
+        for other in left
+        if part.is_list and not other.is_list and _fit(part, other)
+    ]
+    return values.any_of([*tests, _between_lists(op, left, right)])
+
+
+def _with_other(other: Alternative, op: BinaryOperator, one: Alternative) -> Sql:
+    return _pair(op, one, other)
+
+
+def kind_of(type_: Type | None) -> Type | None:
+    """Return the kind of a type: numbers of all types are one kind."""
+    return Type.INT if type_ in NUMERIC else type_
+
+
+def _fit(one: Alternative, other: Alternative) -> bool:
+    return one.type is not None and kind_of(one.type) == kind_of(other.type)
+
+
+def _with_single(op: BinaryOperator, left: Value, right: Alternative) -> Sql:
+    fitting = [part for part in left if _fit(part, right)]
+    if op.is_regex:
+        return values.false()
+    found = _with_lists(op, fitting, lambda op, part: _pair(op, part, right))
+    return values.all_of([values.not_null(right.sql.copy()), found]) if op is _UNEQUAL else found
+
+
+def _with_lists(op: BinaryOperator, fitting: Sequence[Alternative], test: Test) -> Sql:
+    """Compile a test of a value that has these alternatives of the fitting kind."""
+    singles = [test(op, part) for part in fitting if not part.is_list]
+    lists = [part for part in fitting if part.is_list]
+    positive = POSITIVE.get(op)
+    if positive is None:
+        return values.any_of([*singles, *(_some(part, op, test) for part in lists)])
+    none = [values.denied(_some(part, positive, test)) for part in lists]
+    there = values.any_of(values.not_null(part.sql.copy()) for part in lists)
+    return values.any_of([*singles, *([values.all_of([exp.paren(there), *none])] if lists else [])])
+
+
+def _some(part: Alternative, op: BinaryOperator, test: Test) -> Sql:
+    return values.some(part.sql.copy(), lambda item: test(op, Alternative(part.type, item)), "i")
+
+
+# single values
+
+
+def _pair(op: BinaryOperator, one: Alternative, other: Alternative) -> Sql:
+    whole, wholes = one.type in WHOLE, other.type in WHOLE
+    if one.type in NUMERIC and whole is not wholes:
+        if whole:
+            return _whole_with_real(op, one.sql, other.sql)
+        return _whole_with_real(FLIPPED.get(op, op), other.sql, one.sql)
+    return values.COMPARISONS[op](this=one.sql.copy(), expression=other.sql.copy())
+
+
+def _whole_with_real(op: BinaryOperator, whole: Sql, real: Sql) -> Sql:
+    """Compare an integer with a float: by their order as floats, and exactly where they are equal as floats."""
+    near = values.double(whole.copy())
+    exact = exp.TryCast(this=real.copy(), to=exp.DataType.build("BIGINT"))
+    compared = values.COMPARISONS[op](this=whole.copy(), expression=exact)
+    beyond = exp.Boolean(this=op in (BinaryOperator.LESS, BinaryOperator.LESS_EQUAL, _UNEQUAL))  # the float is 2^63
+    same = exp.EQ(this=near.copy(), expression=real.copy())
+    return values.case(
+        same, exp.func("coalesce", compared, beyond), values.COMPARISONS[op](this=near, expression=real.copy())
+    )
+
+
+def _with_literals(op: BinaryOperator, part: Alternative, statics: Sequence[Static]) -> Sql:
+    tests = [_with_literal(op, part, static) for static in statics]
+    if len(tests) == 1:
+        return tests[0]
+    inside = [test.expression for test in tests if isinstance(test, exp.EQ | exp.NEQ)]
+    if len(inside) < len(tests):
+        return values.all_of(tests) if op is _UNEQUAL else values.any_of(tests)
+    among = exp.In(this=part.sql.copy(), expressions=inside)
+    return exp.not_(among) if op is _UNEQUAL else among
+
+
+def _with_literal(op: BinaryOperator, part: Alternative, static: Static) -> Sql:
+    if part.type in WHOLE and static.type is Type.FLOAT:
+        return _whole_with_float(op, part.sql, float(static.value))
+    if part.type is Type.FLOAT and static.type in WHOLE:
+        return _real_with_integer(op, part.sql, int(static.value))
+    found = values.COMPARISONS[op](this=part.sql.copy(), expression=values.literal(static))
+    return _no_nan(op, part.sql, found) if part.type is Type.FLOAT else found
+
+
+def _no_nan(op: BinaryOperator, sql: Sql, test: Sql) -> Sql:
+    """Compare floats without NaN, which DuckDB takes for the largest number."""
+    return exp.and_(test, exp.not_(exp.IsNan(this=sql.copy()))) if op in _ABOVE else test
+
+
+def _whole_with_float(op: BinaryOperator, sql: Sql, limit: float) -> Sql:
+    if op in (BinaryOperator.EQUAL, _UNEQUAL):
+        if not limit.is_integer() or not MIN_INT <= limit <= MAX_INT:
+            return _constant(sql, holds=op is _UNEQUAL)
+        return values.COMPARISONS[op](this=sql.copy(), expression=values.number(int(limit)))
+    rounds_up = op in (BinaryOperator.LESS, BinaryOperator.GREATER_EQUAL)
+    bound = ceil(limit) if rounds_up else floor(limit)
+    if not MIN_INT <= bound <= MAX_INT:
+        return _constant(sql, holds=(bound > 0) is (op not in _ABOVE))
+    return values.COMPARISONS[op](this=sql.copy(), expression=values.number(bound))
+
+
+def _real_with_integer(op: BinaryOperator, sql: Sql, limit: int) -> Sql:
+    """Compare a float with an integer that may have no equal float: the integer then lies beside the nearest float."""
+    near = float(limit)
+    if int(near) != limit:
+        if op in (BinaryOperator.EQUAL, _UNEQUAL):
+            return _constant(sql, holds=op is _UNEQUAL)
+        if op in _ABOVE:
+            op = BinaryOperator.GREATER_EQUAL if near > limit else BinaryOperator.GREATER
+        else:
+            op = BinaryOperator.LESS if near > limit else BinaryOperator.LESS_EQUAL
+    literal = values.literal(Static(Type.FLOAT, near))
+    return _no_nan(op, sql, values.COMPARISONS[op](this=sql.copy(), expression=literal))
+
+
+def _constant(sql: Sql, *, holds: bool) -> Sql:
+    """Return a constant result for every value that is not NULL."""
+    return values.not_null(sql.copy()) if holds else values.false()
+
+
+def _matches(op: BinaryOperator, sql: Sql, statics: Sequence[Static]) -> Sql:
+    matches = [full_match(sql.copy(), str(static.value)) for static in statics]
+    if op is BinaryOperator.NOT_MATCH:
+        return values.all_of(exp.not_(match) for match in matches)
+    return values.any_of(matches)
+
+
+def full_match(sql: Sql, pattern: str) -> Sql:
+    """Match RE2 against the whole text; the dot matches line ends too."""
+    return exp.func("regexp_full_match", sql, values.text(without_names(pattern)), exp.Literal.string("s"))
+
+
+# whole lists
+
+
+def _between_lists(op: BinaryOperator, left: Value, right: Value) -> Sql:
+    """Compile a test of equality or inequality of two lists; order does not matter."""
+    one, other = (_canonical(part for part in value if part.is_list) for value in (left, right))
+    if one is None or other is None or op not in (BinaryOperator.EQUAL, _UNEQUAL):
+        return values.false()
+    return values.COMPARISONS[op](this=one, expression=other)
+
+
+def _canonical(lists: Iterable[Alternative]) -> Sql | None:
+    """Return a list of the texts of items, which are equal where the items are."""
+    found: list[Sql] = []
+    for part in lists:
+        texts = values.each(part.sql.copy(), partial(_text, part.type), "i")
+        found.insert(0 if part.type is None else len(found), texts)
+    return values.first_of(found) if found else None
+
+
+def _text(type_: Type | None, item: Sql) -> Sql:
+    if type_ is None:
+        parts = ((of, values.json_member(item.copy(), of)) for of in values.JSON_MEMBERS)
+        return exp.func("coalesce", *(_text(of, member) for of, member in parts))
+    text: Sql = exp.cast(item.copy(), "VARCHAR")
+    if type_ is Type.FLOAT:
+        whole = exp.TryCast(this=item.copy(), to=exp.DataType.build("BIGINT"))
+        is_whole = exp.EQ(this=values.double(whole), expression=item.copy())
+        text = values.case(is_whole, exp.cast(whole.copy(), "VARCHAR"), text)
+    return exp.DPipe(this=exp.Literal.string(f"{kind_of(type_)} "), expression=text)

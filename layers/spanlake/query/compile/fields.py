@@ -1,0 +1,321 @@
+"""Resolves the fields of TraceQL to SQL over the relation that ``relation`` builds.
+
+Aliases: ``s`` is the span, ``p`` its parent span, ``t`` the totals of its trace, ``c`` the number of its children,
+``n`` its nested set numbers. Each field that is compiled notes its needs, so that the relation joins no more.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from sqlglot import exp
+
+from spanlake.query.compile import sql as values
+from spanlake.query.compile.columns import Known
+from spanlake.query.compile.sql import Alternative, Sql, Value
+from spanlake.spans.columns import Scope
+from spanlake.traceql.ast.nodes import Attribute, AttributeScope, Field, Intrinsic, IntrinsicField, Type
+
+SPAN, PARENT, TRACE, CHILDREN, TREE = "s", "p", "t", "c", "n"
+
+SCOPES = {
+    AttributeScope.SPAN: (Scope.SPAN,),
+    AttributeScope.RESOURCE: (Scope.RESOURCE,),
+    AttributeScope.INSTRUMENTATION: (Scope.SCOPE,),
+    AttributeScope.NONE: (Scope.SPAN, Scope.RESOURCE),
+}
+ELEMENTS = {AttributeScope.EVENT: "events", AttributeScope.LINK: "links"}
+TRACE_INTRINSICS = frozenset(
+    (Intrinsic.TRACE_DURATION, Intrinsic.TRACE_ROOT_NAME, Intrinsic.TRACE_ROOT_SERVICE, Intrinsic.TRACE_ID)
+)
+TREE_INTRINSICS = {
+    Intrinsic.NESTED_SET_LEFT: "nested_left",
+    Intrinsic.NESTED_SET_RIGHT: "nested_right",
+    Intrinsic.NESTED_SET_PARENT: "nested_parent",
+}
+ELEMENT_INTRINSICS = {
+    Intrinsic.EVENT_NAME: AttributeScope.EVENT,
+    Intrinsic.EVENT_TIME_SINCE_START: AttributeScope.EVENT,
+    Intrinsic.LINK_TRACE_ID: AttributeScope.LINK,
+    Intrinsic.LINK_SPAN_ID: AttributeScope.LINK,
+}
+_ELEMENT_MEMBERS = {Type.STRING: "string", Type.INT: "int", Type.FLOAT: "double", Type.BOOL: "bool"}
+
+
+@dataclass
+class Needs:
+    """The parts of the relation that a query reads; ``columns`` are the span's, ``parents`` its parent's."""
+
+    columns: set[str] = field(default_factory=set)
+    parents: set[str] = field(default_factory=set)
+    traces: bool = False  # spans of a trace are evaluated together
+    trace: bool = False
+    children: bool = False
+    tree: bool = False
+    arrival: bool = False
+
+    @property
+    def whole_traces(self) -> bool:
+        """True where a span can be evaluated only together with the other spans of its trace."""
+        return self.traces or bool(self.parents) or self.trace or self.children or self.tree
+
+
+@dataclass
+class Fields:
+    """A compiler of fields to SQL, given the attributes of the blocks. It collects the fields' needs in ``needs``.
+
+    ``elements`` are the event and the link that are evaluated, None for a span that has none.
+    """
+
+    known: Known
+    needs: Needs = field(default_factory=Needs)
+    elements: Mapping[AttributeScope, Sql | None] = field(default_factory=dict)
+
+    def column(self, name: str, *, parent: bool = False) -> Sql:
+        """Return a physical column of the span, or of its parent."""
+        (self.needs.parents if parent else self.needs.columns).add(name)
+        return exp.column(name, table=PARENT if parent else SPAN)
+
+    def bound(self, scope: AttributeScope, element: Sql | None) -> "Fields":
+        """Return the fields of the relation with an event or a link bound."""
+        return replace(self, elements={**self.elements, scope: element})
+
+    def value(self, wanted: Field) -> Value:
+        """Compile the value of a field for comparisons and arithmetic."""
+        if element_scope(wanted):
+            return self._in_element(wanted)
+        if isinstance(wanted, IntrinsicField):
+            return self._intrinsic(wanted)
+        if wanted.scope in ELEMENTS:
+            return ()
+        return self._in_scopes(wanted, self.scoped)
+
+    def whole(self, wanted: Field) -> Value:
+        """Compile the value of a field for results and grouping, where a list is one value."""
+        if element_scope(wanted):
+            json = self.nested(wanted)
+            found = tuple(part for part in self._in_element(wanted) if not part.is_list)
+            return found if json is None else (*found, Alternative(None, json))
+        if isinstance(wanted, IntrinsicField) or wanted.scope in ELEMENTS:
+            return self.value(wanted)
+        return self._in_scopes(wanted, self._whole_of_scope)
+
+    def exists(self, wanted: Field) -> Sql:
+        """Compile a test that is true where a field has a value."""
+        scope = element_scope(wanted)
+        if isinstance(wanted, Attribute) and scope:
+            element = self.elements[scope]
+            return values.false() if element is None else self._element_has(wanted, element)
+        if isinstance(wanted, IntrinsicField):
+            return values.present(self.value(wanted))
+        if wanted.scope in ELEMENTS:
+            return values.false()
+        return values.any_of(self.scope_has(scope, wanted) for scope in SCOPES[wanted.scope])
+
+    # attributes of span, resource and instrumentation scope
+
+    def _in_scopes(self, wanted: Attribute, read: Callable[[Scope, Attribute], Value]) -> Value:
+        """Return the value in the first of a field's scopes that has one."""
+        inner, *outer = SCOPES[wanted.scope]
+        value = read(inner, wanted)
+        for scope in outer:
+            value = self._shadowed(value, self.scope_has(inner, wanted), read(scope, wanted))
+        return value
+
+    def scoped(self, scope: Scope, wanted: Attribute) -> Value:
+        """Return the value of an attribute in one scope."""
+        by_type: dict[tuple[Type | None, bool], Sql] = dict(self._columns(scope, wanted))
+        if (scope, wanted.key) in self.known.rest:
+            self._add_rest(by_type, self._rest_value(scope, wanted))
+        return tuple(Alternative(type_, sql, is_list) for (type_, is_list), sql in by_type.items())
+
+    def _whole_of_scope(self, scope: Scope, wanted: Attribute) -> Value:
+        by_type: dict[tuple[Type | None, bool], Sql] = dict(self._columns(scope, wanted))
+        if (scope, wanted.key) in self.known.rest:
+            json = self._rest_value(scope, wanted)
+            for type_ in values.JSON_MEMBERS:
+                single = values.json_member(json.copy(), type_)
+                by_type[type_, False] = _first_of(by_type.get((type_, False)), single)
+            by_type[None, False] = values.json_nested(json)
+        return tuple(Alternative(type_, sql, is_list) for (type_, is_list), sql in by_type.items())
+
+    def _columns(self, scope: Scope, wanted: Attribute) -> Iterator[tuple[tuple[Type, bool], Sql]]:
+        for column in self.known.columns.get((scope, wanted.key), ()):
+            yield values.OF_COLUMN[column.type], self.column(column.name, parent=wanted.parent)
+
+    def scope_has(self, scope: Scope, wanted: Attribute) -> Sql:
+        """Compile a test that is true where an attribute has a value of any type in one scope."""
+        tests = [values.not_null(sql) for _, sql in self._columns(scope, wanted)]
+        if (scope, wanted.key) in self.known.rest:
+            tests.append(values.json_present(self._rest_value(scope, wanted)))
+        return values.any_of(tests)
+
+    def _rest_value(self, scope: Scope, wanted: Attribute) -> Sql:
+        items = self.column(f"{scope.value}_rest", parent=wanted.parent)
+        found = values.keep(items, lambda item: _equals(values.member(item, "key"), wanted.key))
+        return values.member(values.first(found), "value")
+
+    @staticmethod
+    def _add_rest(by_type: dict[tuple[Type | None, bool], Sql], json: Sql) -> None:
+        for type_ in values.JSON_MEMBERS:
+            single, items = values.json_member(json.copy(), type_), values.json_items(json.copy(), type_)
+            by_type[type_, False] = _first_of(by_type.get((type_, False)), single)
+            by_type[type_, True] = _first_of(by_type.get((type_, True)), items)
+        by_type[None, True] = values.json_list(json)
+
+    @staticmethod
+    def _shadowed(inner: Value, is_inner: Sql, outer: Value) -> Value:
+        """Combine values so that a span's attribute hides its resource's with the same name, whatever their types."""
+        if is_inner == exp.false():
+            return outer
+        hidden = (Alternative(a.type, values.case(values.denied(is_inner.copy()), a.sql), a.is_list) for a in outer)
+        merged = {(a.type, a.is_list): a for a in hidden}
+        for a in inner:
+            other = merged.get((a.type, a.is_list))
+            merged[a.type, a.is_list] = Alternative(a.type, _first_of(a.sql, other.sql) if other else a.sql, a.is_list)
+        return tuple(merged.values())
+
+    # events and links
+
+    def elements_of(self, scope: AttributeScope) -> Sql:
+        """Return the span's list of events or links, NULL where there are none."""
+        return self.column(ELEMENTS[scope])
+
+    def _in_element(self, wanted: Field) -> Value:
+        scope = element_scope(wanted)
+        assert scope is not None
+        element = self.elements[scope]
+        if element is None:
+            return ()
+        if isinstance(wanted, IntrinsicField):
+            return (self._element_intrinsic(wanted.intrinsic, element),)
+        return self._element_attribute(wanted, element)
+
+    def _element_intrinsic(self, intrinsic: Intrinsic, element: Sql) -> Alternative:
+        if intrinsic is Intrinsic.EVENT_NAME:
+            return Alternative(Type.STRING, _or_empty(values.member(element, "name")))
+        if intrinsic is Intrinsic.EVENT_TIME_SINCE_START:
+            since = values.member(element, "time_unix_nano") - self.column("start_time_unix_nano")
+            return Alternative(Type.DURATION, exp.paren(since))
+        name = "trace_id" if intrinsic is Intrinsic.LINK_TRACE_ID else "span_id"
+        return Alternative(Type.STRING, hexadecimal(values.member(element, name)))
+
+    def _element_attribute(self, wanted: Attribute, element: Sql) -> Value:
+        """Return the value of an attribute of an event or link; a list is split into lists of its items by type."""
+        attribute = _entry(wanted, element)
+        members = [
+            Alternative(type_, values.member(attribute.copy(), name)) for type_, name in _ELEMENT_MEMBERS.items()
+        ]
+        if not self._has_nested(wanted):
+            return tuple(members)
+        json = values.member(attribute, "rest")
+        lists = [Alternative(type_, values.json_items(json.copy(), type_), is_list=True) for type_ in _ELEMENT_MEMBERS]
+        return (*members, *lists, Alternative(None, values.json_list(json), is_list=True))
+
+    def nested(self, wanted: Field) -> Sql | None:
+        """Return OTLP JSON of a list, a map or bytes of an attribute of an event or link; None if no span has any."""
+        scope = element_scope(wanted)
+        if not isinstance(wanted, Attribute) or scope is None or not self._has_nested(wanted):
+            return None
+        element = self.elements[scope]
+        return None if element is None else values.json_nested(values.member(_entry(wanted, element), "rest"))
+
+    def _has_nested(self, wanted: Attribute) -> bool:
+        return (wanted.scope, wanted.key) in self.known.nested
+
+    def _element_has(self, wanted: Attribute, element: Sql) -> Sql:
+        attribute = _entry(wanted, element)
+        members = [values.member(attribute.copy(), name) for name in _ELEMENT_MEMBERS.values()]
+        tests = [values.not_null(member) for member in members]
+        if self._has_nested(wanted):
+            tests.append(values.json_present(values.member(attribute, "rest")))
+        return values.any_of(tests)
+
+    # intrinsics
+
+    def _intrinsic(self, wanted: IntrinsicField) -> Value:
+        intrinsic = wanted.intrinsic
+        if intrinsic in ELEMENT_INTRINSICS:
+            return ()
+        if intrinsic in TRACE_INTRINSICS:
+            return tuple(replace(a, sql=self._of_existing(a.sql, wanted)) for a in self._of_trace(intrinsic))
+        if intrinsic in TREE_INTRINSICS:
+            self.needs.tree = True
+            return (Alternative(Type.INT, exp.column(TREE_INTRINSICS[intrinsic], table=TREE)),)
+        if intrinsic is Intrinsic.PARENT:
+            return (Alternative(Type.BOOL, exp.func("nullif", self._has_parent(), exp.false())),)
+        if intrinsic is Intrinsic.CHILD_COUNT:
+            self.needs.children = True
+            count = exp.func("coalesce", exp.column("child_count", table=CHILDREN), exp.Literal.number(0))
+            return (Alternative(Type.INT, count),)
+        return self._of_span(wanted)
+
+    def _of_trace(self, intrinsic: Intrinsic) -> Value:
+        if intrinsic is Intrinsic.TRACE_ID:
+            return (Alternative(Type.STRING, hexadecimal(self.column("trace_id"))),)
+        self.needs.trace = True
+        if intrinsic is Intrinsic.TRACE_DURATION:
+            return (Alternative(Type.DURATION, exp.column("trace_duration", table=TRACE)),)
+        name = "root_name" if intrinsic is Intrinsic.TRACE_ROOT_NAME else "root_service"
+        return (Alternative(Type.STRING, _or_empty(exp.column(name, table=TRACE))),)
+
+    def _of_span(self, wanted: IntrinsicField) -> Value:
+        type_, name, change = _SPAN_INTRINSICS[wanted.intrinsic]
+        sql = self.column(name, parent=wanted.parent)
+        return (Alternative(type_, self._of_existing(change(sql), wanted) if change else sql),)
+
+    def _has_parent(self) -> Sql:
+        return values.not_null(self.column("span_id", parent=True))
+
+    def _of_existing(self, sql: Sql, wanted: IntrinsicField) -> Sql:
+        """Return a value that has a default; it is NULL where the parent span is absent."""
+        if not wanted.parent:
+            return sql
+        return values.case(self._has_parent(), sql)
+
+
+def element_scope(wanted: Field) -> AttributeScope | None:
+    """Return the scope of a field of events or links; None for any other field."""
+    if wanted.parent:
+        return None
+    if isinstance(wanted, Attribute):
+        return wanted.scope if wanted.scope in ELEMENTS else None
+    return ELEMENT_INTRINSICS.get(wanted.intrinsic)
+
+
+def _entry(wanted: Attribute, element: Sql) -> Sql:
+    attributes = values.member(element, "attributes")
+    return values.first(values.keep(attributes, lambda a: _equals(values.member(a, "key"), wanted.key), "a"))
+
+
+def hexadecimal(sql: Sql) -> Sql:
+    """Format an id as lower-case hex digits."""
+    return exp.func("lower", exp.func("hex", sql))
+
+
+def _or_empty(sql: Sql) -> Sql:
+    return exp.func("coalesce", sql, exp.Literal.string(""))
+
+
+def _equals(sql: Sql, text: str) -> Sql:
+    return exp.EQ(this=sql, expression=values.text(text))
+
+
+def _first_of(one: Sql | None, other: Sql) -> Sql:
+    return other if one is None else exp.func("coalesce", one, other)
+
+
+def _or_zero(sql: Sql) -> Sql:
+    return exp.func("coalesce", sql, exp.Literal.number(0))
+
+
+_SPAN_INTRINSICS: dict[Intrinsic, tuple[Type, str, Callable[[Sql], Sql] | None]] = {
+    Intrinsic.NAME: (Type.STRING, "name", None),
+    Intrinsic.DURATION: (Type.DURATION, "duration_nano", values.not_negative),
+    Intrinsic.KIND: (Type.KIND, "kind", None),
+    Intrinsic.STATUS: (Type.STATUS, "status_code", _or_zero),
+    Intrinsic.STATUS_MESSAGE: (Type.STRING, "status_message", _or_empty),
+    Intrinsic.SPAN_ID: (Type.STRING, "span_id", hexadecimal),
+    Intrinsic.PARENT_ID: (Type.STRING, "parent_span_id", lambda sql: _or_empty(hexadecimal(sql))),
+    Intrinsic.INSTRUMENTATION_NAME: (Type.STRING, "scope_name", _or_empty),
+    Intrinsic.INSTRUMENTATION_VERSION: (Type.STRING, "scope_version", _or_empty),
+}

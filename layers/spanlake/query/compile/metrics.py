@@ -1,0 +1,202 @@
+"""Metrics functions as SQL over the matching spans, and the reading of its result."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from sqlglot import exp
+
+from spanlake.query.compile import buckets
+from spanlake.query.compile import sql as values
+from spanlake.query.compile.compare import EVERYWHERE
+from spanlake.query.compile.fields import Fields
+from spanlake.query.compile.predicates import Predicates
+from spanlake.query.compile.scalars import Operand
+from spanlake.query.compile.sql import Sql
+from spanlake.query.series import Labels
+from spanlake.query.time_range import Steps
+from spanlake.spans.arrow import Array, float64
+from spanlake.traceql.ast.nodes import Compare, MetricsAggregate, MetricsFunction
+
+VALUE = "value"
+BUCKET = "bucket"
+_DIGITS = 18  # behind the point, of a quantile
+
+_AGGREGATES = {
+    MetricsFunction.MIN_OVER_TIME: "min",
+    MetricsFunction.MAX_OVER_TIME: "max",
+    MetricsFunction.AVG_OVER_TIME: "avg",
+    MetricsFunction.SUM_OVER_TIME: "sum",
+}
+
+Row = Mapping[str, Any]
+Reading = tuple[Labels, list[float | None]]  # labels to add, and what was measured of each group
+
+
+def _unlabelled(_: Row) -> Labels:
+    return ()
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The number of each span that is measured, and what it is to be divided by: durations are measured in seconds.
+
+    Of a field of events or links it is a list of numbers.
+    """
+
+    sql: Sql
+    unit: float
+    is_list: bool
+
+    @classmethod
+    def of(cls, fields: Fields, node: MetricsAggregate) -> "Measured":
+        """The number of the field that a function is about."""
+        assert node.operand is not None
+        operand = Operand.of(node.operand, fields)
+        unit = 1e9 if operand.is_duration else 1.0
+        if operand.is_list:
+            whole, real = (sql if sql is not None else exp.Null() for sql in operand.columns)
+            every = exp.func("list_concat", values.each(whole, values.double, "w"), real)
+            return cls(every, unit, is_list=True)
+        if operand.real is None and operand.whole is not None:
+            return cls(operand.whole, unit, is_list=False)
+        return cls(operand.as_real, unit, is_list=False)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A metrics function compiled: columns to group by, tests, aggregates, and the reading of their result.
+
+    ``read`` makes of a table of the aggregates, a row a group, the values of each group, once for each of the labels
+    that are to be added; ``labels`` gives, for a row of ``groups``, the labels that all of these have. ``filled`` says
+    that a series has a value at every point. Of series without other labels ``name`` is the label, if there is one.
+    """
+
+    aggregates: list[exp.Expr]
+    read: Callable[[pa.Table], Iterable[Reading]]
+    operand: Measured | None = None
+    groups: tuple[exp.Expr, ...] = ()
+    labels: Callable[[Row], Labels] = _unlabelled
+    quantiles: tuple[float, ...] = ()
+    tests: tuple[Sql, ...] = ()
+    bucket: Sql | None = None
+    filled: bool = False
+    name: str | None = None
+
+    @property
+    def unit(self) -> float:
+        """Divisor of the measured number, so that durations are in seconds."""
+        return 1.0 if self.operand is None else self.operand.unit
+
+    @property
+    def is_always_there(self) -> bool:
+        """True where there is a series even if no span is found, unless it is grouped."""
+        return self.filled and self.name is not None
+
+
+def measure_of(fields: Fields, node: MetricsAggregate, steps: Steps) -> Measure:
+    """Compiles the aggregate that a metrics function measures."""
+    return _MEASURES[node.function](fields, node, steps)
+
+
+def compared(fields: Fields, node: Compare) -> Measure:
+    """Nothing but the side of a compare() that a span is on, told by the labels of the series that counts them all."""
+    side = exp.func("coalesce", selected(fields, node), exp.false())
+
+    def labels(row: Row) -> Labels:
+        return (("__meta_type", "selection_total" if row["selected"] else "baseline_total"), (EVERYWHERE, None))
+
+    return Measure([], lambda _: (), groups=(exp.alias_(side, "selected"),), labels=labels)
+
+
+def selected(fields: Fields, node: Compare) -> Sql:
+    """The test of the spans that a compare() selects."""
+    found = Predicates(fields).filter(node.selection.condition)
+    if not node.start_ns:
+        return found
+    start = fields.column("start_time_unix_nano")
+    return exp.and_(start > values.number(node.start_ns), start.copy() <= values.number(node.end_ns), found)
+
+
+def quantile_label(quantile: float) -> Labels:
+    """The label that tells one quantile's series from another's."""
+    return (("p", quantile),)
+
+
+def _count(_: Fields, node: MetricsAggregate, steps: Steps) -> Measure:
+    per = steps.seconds if node.function is MetricsFunction.RATE else 1.0
+    return Measure(
+        [exp.alias_(exp.Count(this=exp.Star()), VALUE)],
+        lambda table: [((), _scaled(table[VALUE], per))],
+        filled=True,
+        name=node.function.value,
+    )
+
+
+def _aggregate(fields: Fields, node: MetricsAggregate, _: Steps) -> Measure:
+    operand = Measured.of(fields, node)
+    return Measure(
+        [exp.alias_(exp.func(_AGGREGATES[node.function], exp.column(VALUE)), VALUE)],
+        lambda table: [((), _scaled(table[VALUE], operand.unit))],
+        operand=operand,
+        tests=(values.not_null(exp.column(VALUE)),),
+        name=node.function.value,
+    )
+
+
+def _quantiles(fields: Fields, node: MetricsAggregate, _: Steps) -> Measure:
+    """The smallest values that are not below these shares of all values."""
+    operand, quantiles = Measured.of(fields, node), node.quantiles
+    wanted = exp.Array(expressions=[_share(q) for q in quantiles])
+
+    def read(table: pa.Table) -> Iterable[Reading]:
+        for at, q in enumerate(quantiles):
+            yield quantile_label(q), _scaled(pc.list_element(table[VALUE], at), operand.unit)
+
+    return Measure(
+        [exp.alias_(exp.func("quantile_disc", exp.column(VALUE), wanted), VALUE)],
+        read,
+        operand=operand,
+        quantiles=quantiles,
+        tests=(values.not_null(exp.column(VALUE)),),
+    )
+
+
+def _share(quantile: float) -> Sql:
+    """A quantile as it is written, so that a share of a number of values is exact."""
+    return exp.cast(exp.Literal.string(f"{Decimal(repr(quantile)):.{_DIGITS}f}"), f"DECIMAL(38, {_DIGITS})")
+
+
+def _histogram(fields: Fields, node: MetricsAggregate, _: Steps) -> Measure:
+    """Counts by powers of two."""
+    operand = Measured.of(fields, node)
+
+    def labels(row: Row) -> Labels:
+        return (("__bucket", buckets.limit(row[BUCKET]) / operand.unit),)
+
+    return Measure(
+        [exp.alias_(exp.Count(this=exp.Star()), VALUE)],
+        lambda table: [((), _scaled(table[VALUE], 1.0))],
+        operand=operand,
+        bucket=buckets.bucket(values.double(exp.column(VALUE))),
+        labels=labels,
+        tests=(values.not_null(exp.column(VALUE)),),
+        filled=True,
+    )
+
+
+def _scaled(column: Array, unit: float) -> list[float | None]:
+    found: list[float | None] = pc.divide(column.cast(pa.float64(), safe=False), float64(unit)).to_pylist()
+    return found
+
+
+_MEASURES: Mapping[MetricsFunction, Callable[[Fields, MetricsAggregate, Steps], Measure]] = {
+    **dict.fromkeys(_AGGREGATES, _aggregate),
+    MetricsFunction.RATE: _count,
+    MetricsFunction.COUNT_OVER_TIME: _count,
+    MetricsFunction.QUANTILE_OVER_TIME: _quantiles,
+    MetricsFunction.HISTOGRAM_OVER_TIME: _histogram,
+}

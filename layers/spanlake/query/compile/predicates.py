@@ -1,0 +1,383 @@
+"""Compiles field expressions to SQL: values of several possible types, and the truth of a filter.
+
+A filter is a logical expression over all fields of a span: a comparison is true or false, even where fields are nil. An
+expression that reads events or links is evaluated for each of them, or once without any where a span has none.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from sqlglot import exp
+
+from spanlake.query.compile import sql as values
+from spanlake.query.compile.arithmetic import Number, compute, negated
+from spanlake.query.compile.comparisons import compare_literals, compare_values, full_match
+from spanlake.query.compile.fields import Fields, element_scope
+from spanlake.query.compile.sql import NUMERIC, Alternative, Sql, Value
+from spanlake.spans.ids import parse_id
+from spanlake.traceql.ast.nodes import (
+    Attribute,
+    AttributeScope,
+    Binary,
+    BinaryOperator,
+    Exists,
+    FieldExpression,
+    Intrinsic,
+    IntrinsicField,
+    Static,
+    Type,
+    Unary,
+    UnaryOperator,
+)
+from spanlake.traceql.ast.walk import span_fields
+from spanlake.traceql.rewrite import Comparison, comparison, conjuncts
+
+_LEADING_ZEROS = re.compile(r"0+(?![*+?{])")
+_ALL_HOLD = (BinaryOperator.NOT_EQUAL, BinaryOperator.NOT_MATCH)
+_ID_BYTES = {Intrinsic.TRACE_ID: 16, Intrinsic.SPAN_ID: 8, Intrinsic.PARENT_ID: 8}
+_ID_COLUMNS = {Intrinsic.TRACE_ID: "trace_id", Intrinsic.SPAN_ID: "span_id", Intrinsic.PARENT_ID: "parent_span_id"}
+_IDS = frozenset((*_ID_BYTES, Intrinsic.LINK_TRACE_ID, Intrinsic.LINK_SPAN_ID))
+_VARIABLES = {AttributeScope.EVENT: "e", AttributeScope.LINK: "l"}
+
+_SQL_TYPES: dict[Type | None, str] = {
+    Type.INT: "BIGINT",
+    Type.DURATION: "BIGINT",
+    Type.FLOAT: "DOUBLE",
+    Type.STRING: "VARCHAR",
+    Type.BOOL: "BOOLEAN",
+    Type.STATUS: "INTEGER",
+    Type.KIND: "INTEGER",
+    None: "VARCHAR",
+}
+
+Scopes = tuple[AttributeScope, ...]
+
+
+def element_scopes(expression: FieldExpression) -> Scopes:
+    """Return which of events and links an expression reads."""
+    found = {element_scope(field) for field in span_fields(expression)}
+    return tuple(scope for scope in _VARIABLES if scope in found)
+
+
+@dataclass(frozen=True)
+class Predicates:
+    """A compiler of field expressions over the fields of one relation."""
+
+    fields: Fields
+
+    def filter(self, expression: FieldExpression) -> Sql:
+        """Compile the truth of a spanset filter; NULL counts as false."""
+        scopes = element_scopes(expression)
+        if not scopes:
+            return self.truth(expression)
+        if isinstance(expression, Binary) and expression.op.is_logical and comparison(expression) is None:
+            if expression.op is BinaryOperator.OR:
+                return values.any_of([self.filter(expression.left), self.filter(expression.right)])
+            return self._conjunction(list(conjuncts(expression)))
+        return self._of_some(scopes, lambda bound: bound.truth(expression))
+
+    def _conjunction(self, parts: list[FieldExpression]) -> Sql:
+        """Compile a conjunction: conditions on events must hold for one event; those that read no element are tested
+        once.
+        """
+        by_scopes: dict[Scopes, list[FieldExpression]] = {}
+        for part in parts:
+            by_scopes.setdefault(element_scopes(part), []).append(part)
+        tests = [self.truth(part) for part in by_scopes.pop((), [])]
+        if len(by_scopes) > 1 and tuple(_VARIABLES) in by_scopes:
+            by_scopes = {tuple(_VARIABLES): [part for found in by_scopes.values() for part in found]}
+        tests += [self._joint(scopes, found) for scopes, found in by_scopes.items()]
+        return values.all_of(tests)
+
+    def _joint(self, scopes: Scopes, parts: list[FieldExpression]) -> Sql:
+        if len(parts) == 1:
+            return self.filter(parts[0])
+        return self._of_some(scopes, lambda bound: values.all_of(bound.truth(part) for part in parts))
+
+    def _of_some(self, scopes: Scopes, test: Callable[["Predicates"], Sql]) -> Sql:
+        """Compile a test that is true where it holds for one of the events or links, or without any where there is
+        none.
+        """
+        if not scopes:
+            return test(self)
+        scope, others = scopes[0], scopes[1:]
+        items = self.fields.elements_of(scope)
+        some = values.some(items, lambda e: self._bound(scope, e)._of_some(others, test), _VARIABLES[scope])
+        without = self._bound(scope, None)._of_some(others, test)
+        return values.any_of([some, values.all_of([values.is_null(items.copy()), without])])
+
+    def _bound(self, scope: AttributeScope, element: Sql | None) -> "Predicates":
+        return Predicates(self.fields.bound(scope, element))
+
+    # truth
+
+    def truth(self, expression: FieldExpression) -> Sql:
+        """Compile the truth of an expression for one event and one link; NULL counts as false."""
+        found = comparison(expression)
+        if found is not None:
+            return self.compare(found)
+        match expression:
+            case Exists():
+                return self._existence(expression)
+            case Unary(op=UnaryOperator.NOT):
+                return self._denial(expression.operand)
+            case Binary() if expression.op.is_logical:
+                join = values.all_of if expression.op is BinaryOperator.AND else values.any_of
+                return join([self.truth(expression.left), self.truth(expression.right)])
+            case Binary() if not expression.op.is_arithmetic:
+                return self._comparison(expression)
+            case _:
+                return self._boolean(expression)
+
+    def _denial(self, operand: FieldExpression) -> Sql:
+        """Compile a negation, which is nil where the field is nil."""
+        if _may_be_nil(operand):
+            return values.opposite(self._boolean(operand))
+        return values.denied(self.truth(operand))
+
+    def _boolean(self, expression: FieldExpression) -> Sql:
+        """Compile a boolean, NULL where the expression is nil or not a boolean."""
+        if isinstance(expression, Unary) and expression.op is UnaryOperator.NOT:
+            return self._denial(expression.operand)
+        found = [part.sql for part in self.value(expression) if part.type is Type.BOOL and not part.is_list]
+        return values.first_of(found) if found else exp.null()
+
+    def _existence(self, expression: Exists) -> Sql:
+        operand = expression.operand
+        if isinstance(operand, Attribute | IntrinsicField):
+            there = self.fields.exists(operand)
+        elif isinstance(operand, Unary) and operand.op is UnaryOperator.NOT:
+            there = values.not_null(exp.paren(self._denial(operand.operand)))
+        else:
+            there = values.present(self.value(operand))
+        return values.opposite(there) if expression.negated else there
+
+    def _comparison(self, expression: Binary) -> Sql:
+        left, right = self.value(expression.left), self.value(expression.right)
+        if _is_id(expression.left) or _is_id(expression.right):
+            left, right = (tuple(_plain(part) for part in value) for value in (left, right))
+        if expression.op.is_regex:
+            assert isinstance(expression.right, Static)
+            return compare_literals(expression.op, left, [expression.right])
+        if isinstance(expression.right, Static):
+            return compare_literals(expression.op, left, [expression.right])
+        return compare_values(expression.op, left, right)
+
+    # comparisons of fields with literals
+
+    def compare(self, item: Comparison) -> Sql:
+        """Compile a comparison of a field's value."""
+        if isinstance(item.field, IntrinsicField):
+            special = self._id_comparison(item.field, item) or self._root_comparison(item)
+            if special is not None:
+                return special
+            if item.field.intrinsic is Intrinsic.DURATION and not item.field.parent and _are_positive(item.statics):
+                column = Alternative(Type.DURATION, self.fields.column("duration_nano"))
+                return compare_literals(item.op, (column,), item.statics)
+            if item.field == IntrinsicField(Intrinsic.STATUS) and _is_set(item):
+                column = Alternative(Type.STATUS, self.fields.column("status_code"))  # storage tests a bare column
+                return compare_literals(item.op, (column,), item.statics)
+        return compare_literals(item.op, self.fields.value(item.field), item.statics)
+
+    def _id_comparison(self, field: IntrinsicField, item: Comparison) -> Sql | None:
+        """Compare ids without regard to leading zeros and case; as bytes where storage can then skip blocks."""
+        if field.intrinsic not in _IDS or item.statics[0].type is not Type.STRING:
+            return None
+        if item.op.is_regex:
+            return self._id_matches(field, item)
+        as_bytes = self._id_bytes(field, item)
+        if as_bytes is not None:
+            return as_bytes
+        plain = tuple(_plain(part) for part in self.fields.value(field))
+        literals = [replace(static, value=_without_zeros(str(static.value))) for static in item.statics]
+        return compare_literals(item.op, plain, literals)
+
+    def _id_bytes(self, field: IntrinsicField, item: Comparison) -> Sql | None:
+        size = _ID_BYTES.get(field.intrinsic)
+        if size is None or field.parent or item.op not in (BinaryOperator.EQUAL, BinaryOperator.NOT_EQUAL):
+            return None
+        ids = [_id_bytes(str(static.value), size) for static in item.statics]
+        if any(id_ is None for id_ in ids):
+            return None
+        column = self.fields.column(_ID_COLUMNS[field.intrinsic])
+        inside: Sql = exp.In(this=column, expressions=[exp.HexString(this=id_) for id_ in ids])
+        if item.op is BinaryOperator.EQUAL:
+            return inside
+        return values.denied(inside)  # a root's parent id, which is empty, is NULL in storage
+
+    def _id_matches(self, field: IntrinsicField, item: Comparison) -> Sql:
+        """Match an id against a regular expression, with its leading zeros or without."""
+        (value,) = self.fields.value(field) or (None,)
+        if value is None:
+            return values.false()
+        plain = _plain(value).sql
+        tests = []
+        for static in item.statics:
+            pattern = str(static.value)
+            shorter = _LEADING_ZEROS.sub("", pattern, count=1) if _LEADING_ZEROS.match(pattern) else pattern
+            tests += [full_match(value.sql.copy(), f"(?i:{pattern})")]
+            tests += [full_match(plain.copy(), f"(?i:{one})") for one in dict.fromkeys((pattern, shorter))]
+        found = values.any_of(tests)
+        if item.op is BinaryOperator.MATCH:
+            return found
+        return values.all_of([values.not_null(value.sql.copy()), values.opposite(found)])
+
+    def _root_comparison(self, item: Comparison) -> Sql | None:
+        """Compile ``nestedSetParent < 0`` and similar, which only select roots, without numbering the tree.
+
+        nestedSetParent is -1 for a root, 0 for a span without a root, and at least 1 for any other span.
+        """
+        is_parent_number = item.field == IntrinsicField(Intrinsic.NESTED_SET_PARENT)
+        if not is_parent_number or item.op not in values.COMPARISONS or item.statics[0].type is not Type.INT:
+            return None
+        at_root, orphan = (_holds_for(item, place) for place in (-1, 0))
+        limit = max(1, *(int(static.value) for static in item.statics)) + 1
+        if any(_holds_for(item, place) is not orphan for place in (1, limit - 1, limit)):
+            return None
+        root = values.is_null(self.fields.column("parent_span_id"))
+        if at_root == orphan:
+            return exp.Boolean(this=at_root)
+        return root if at_root else exp.not_(root)
+
+    # values
+
+    def value(self, expression: FieldExpression) -> Value:
+        """Compile the value of an expression for one event and one link, by its possible types."""
+        match expression:
+            case Static():
+                return (Alternative(expression.type, values.literal(expression)),)
+            case Attribute() | IntrinsicField():
+                return self.fields.value(expression)
+            case Unary(op=UnaryOperator.NEGATE):
+                return self._negated(self.value(expression.operand))
+            case Unary():
+                return (Alternative(Type.BOOL, exp.paren(self._denial(expression.operand))),)
+            case Binary() if expression.op.is_arithmetic:
+                left, right = self._number(expression.left), self._number(expression.right)
+                return compute(expression.op, left, right).value
+            case _:
+                truth = self.truth(expression)
+                sql = truth if isinstance(truth, exp.Boolean) else exp.func("coalesce", truth, exp.false())
+                return (Alternative(Type.BOOL, sql),)
+
+    @staticmethod
+    def _negated(operand: Value) -> Value:
+        found = negated(Number.of(operand)).value
+        is_duration = any(part.type is Type.DURATION for part in operand)
+        if not is_duration:
+            return found
+        return tuple(replace(part, type=Type.DURATION) if part.type is Type.INT else part for part in found)
+
+    def _number(self, expression: FieldExpression) -> Number:
+        value = self.value(expression)
+        if isinstance(expression, Static) and expression.type is not Type.FLOAT:
+            value = tuple(replace(part, sql=exp.cast(part.sql, "BIGINT")) for part in value if part.type in NUMERIC)
+        return Number.of(value)
+
+    def whole(self, expression: FieldExpression) -> Value:
+        """Compile the value of an expression for results and grouping, for one event and one link."""
+        if isinstance(expression, Attribute | IntrinsicField):
+            return self.fields.whole(expression)
+        return self.value(expression)
+
+    def structs(self, expression: FieldExpression) -> tuple[list[Type | None], Sql]:
+        """Compile an expression for each of the events or links that it reads, or once without any.
+
+        Returns the types, and a list of structs with a member for each type.
+        """
+        bound = self
+        for scope in element_scopes(expression):
+            bound = bound._bound(scope, exp.column(_VARIABLES[scope]))
+        types = [part.type for part in bound.whole(expression)]
+
+        def read(predicates: Predicates) -> list[Sql]:
+            found = {part.type: part.sql for part in predicates.whole(expression)}
+            return [values.struct(exp.cast(found.get(type_, exp.Null()), _SQL_TYPES[type_]) for type_ in types)]
+
+        (items,) = self.each(expression, read)
+        return types, items
+
+    def each(self, expression: FieldExpression, read: Callable[["Predicates"], list[Sql]]) -> list[Sql]:
+        """Compile lists of the values that ``read`` returns: for each event or link that the expression reads, else one
+        item.
+        """
+        return self._listed(element_scopes(expression), read)
+
+    def _listed(self, scopes: Scopes, read: Callable[["Predicates"], list[Sql]]) -> list[Sql]:
+        if not scopes:
+            return [exp.Array(expressions=[sql]) for sql in read(self)]
+        scope, others = scopes[0], scopes[1:]
+        items = self.fields.elements_of(scope)
+        of_none = self._bound(scope, None)._listed(others, read)
+        found: list[Sql] = []
+        for n, without in enumerate(of_none):
+            inner = _Item(self, scope, others, read, n)
+            lists = values.each(items.copy(), inner.of, _VARIABLES[scope])
+            found.append(exp.func("coalesce", exp.func("flatten", lists), without))
+        return found
+
+
+@dataclass(frozen=True)
+class _Item:
+    """The fields that are read of one event or link, as a list."""
+
+    predicates: Predicates
+    scope: AttributeScope
+    others: Scopes
+    read: Callable[[Predicates], list[Sql]]
+    place: int
+
+    def of(self, element: Sql) -> Sql:
+        return self.predicates._bound(self.scope, element)._listed(self.others, self.read)[self.place]
+
+
+def _may_be_nil(operand: FieldExpression) -> bool:
+    if isinstance(operand, Unary) and operand.op is UnaryOperator.NOT:
+        return _may_be_nil(operand.operand)
+    return isinstance(operand, Attribute | IntrinsicField)
+
+
+def _are_positive(statics: Iterable[Static]) -> bool:
+    return all(
+        static.type in NUMERIC and isinstance(static.value, int | float) and static.value > 0 for static in statics
+    )
+
+
+def _is_set(item: Comparison) -> bool:
+    """True where only a status that is stored can meet the comparison: an unset one is NULL in storage."""
+    return item.op is BinaryOperator.EQUAL and all(static.value != 0 for static in item.statics)
+
+
+def _is_id(expression: FieldExpression) -> bool:
+    return isinstance(expression, IntrinsicField) and expression.intrinsic in _IDS
+
+
+def _plain(part: Alternative) -> Alternative:
+    """Normalize a text for comparison with ids: lower case, without leading zeros."""
+    if part.type is not Type.STRING or part.is_list:
+        return part
+    return replace(part, sql=exp.func("ltrim", exp.func("lower", part.sql.copy()), exp.Literal.string("0")))
+
+
+def _without_zeros(text: str) -> str:
+    return text.lower().lstrip("0")
+
+
+def _id_bytes(text: str, size: int) -> str | None:
+    """Return an id as hex digits of its full length; None for other text, and for the id zero, which no span has."""
+    found = parse_id(text, size)
+    return found.hex().upper() if found is not None and any(found) else None
+
+
+def _holds_for(item: Comparison, value: int) -> bool:
+    compare = {
+        BinaryOperator.EQUAL: value.__eq__,
+        BinaryOperator.NOT_EQUAL: value.__ne__,
+        BinaryOperator.LESS: value.__lt__,
+        BinaryOperator.LESS_EQUAL: value.__le__,
+        BinaryOperator.GREATER: value.__gt__,
+        BinaryOperator.GREATER_EQUAL: value.__ge__,
+    }[item.op]
+    results = [bool(compare(int(static.value))) for static in item.statics]
+    return all(results) if item.op in _ALL_HOLD else any(results)

@@ -1,0 +1,218 @@
+"""Prefilter of traces: the conditions for a match that one pass over the spans can test.
+
+A probe groups spans by trace and tests which filters some span of the trace meets. Often that decides the match. Where
+it does not (structure, aggregates), it still excludes most traces before they are read as a whole.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sqlglot import exp
+from sqlglot.dialects.duckdb import DuckDB
+
+from spanlake.query.compile import sql
+from spanlake.query.compile.columns import Known
+from spanlake.query.compile.comparisons import compare_literals, compare_values
+from spanlake.query.compile.fields import TRACE, Fields
+from spanlake.query.compile.predicates import Predicates, element_scopes
+from spanlake.query.compile.scalars import Figures, count, operand_of
+from spanlake.query.compile.spansets import SearchPlan
+from spanlake.query.compile.sql import Alternative, Sql, Value
+from spanlake.traceql.ast.nodes import (
+    Aggregate,
+    Binary,
+    BinaryOperator,
+    FieldExpression,
+    Pipeline,
+    ScalarExpression,
+    ScalarFilter,
+    SpansetExpression,
+    SpansetFilter,
+    SpansetOperation,
+    SpansetOperator,
+    Stage,
+    Static,
+)
+from spanlake.traceql.rewrite import conjuncts
+
+_START, _END = "start_time_unix_nano", "duration_nano"
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Tests of a trace: ``where`` for single spans, ``having`` for all its spans together.
+
+    ``where`` keeps every span that matters to ``having``. Some span of every matching trace meets ``one``. ``alone`` is
+    True if a span that meets ``one`` suffices for a match, whatever blocks hold the trace's other spans.
+    """
+
+    columns: frozenset[str]
+    where: Sql | None
+    having: tuple[Sql, ...]
+    one: Sql
+    alone: bool
+
+    @property
+    def is_trivial(self) -> bool:
+        """True where every trace passes."""
+        return not self.having and (self.where is None or self.where == exp.true())
+
+    @classmethod
+    def of(cls, plan: SearchPlan, known: Known) -> "Probe":
+        """Make the probe for a plan's first stage."""
+        stages = plan.pipeline.stages
+        builder = _Builder(known)
+        found = builder.spanset(stages[0])
+        where = None if builder.needs_all_spans else sql.any_of(builder.leaves)
+        is_one_filter = len(builder.leaves) == 1 and not builder.needs_all_spans
+        tests = [] if is_one_filter else [found.holds]
+        if isinstance(stages[0], SpansetFilter) and where is not None and builder.is_exact:
+            tests += builder.scalar_filters(stages[1:])
+        alone = plan.single_filter is not None and is_one_filter and builder.is_exact
+        return cls(frozenset(builder.columns), where, tuple(tests), found.one, alone)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The prefilter of a set: the test of its spans, and the test of a trace that may have such spans."""
+
+    holds: Sql
+    one: Sql
+
+
+class _Builder:
+    """A collector of the tests of a spanset expression."""
+
+    def __init__(self, known: Known) -> None:
+        self._known = known
+        self.columns: set[str] = set()
+        self.leaves: list[Sql] = []
+        self.is_exact = True
+        self.needs_all_spans = False
+
+    def spanset(self, node: SpansetExpression | Stage) -> _Found:
+        """Return the tests for a trace that may have spans in the set."""
+        if isinstance(node, SpansetFilter):
+            return self._leaf(node.condition)
+        if isinstance(node, SpansetOperation):
+            return self._operation(node)
+        self.is_exact = False
+        if isinstance(node, Pipeline):
+            return self.spanset(node.stages[0])
+        self.leaves.append(exp.true())
+        return _Found(exp.true(), exp.true())
+
+    def scalar_filters(self, stages: Sequence[Stage]) -> Iterator[Sql]:
+        """Yield tests of the leading filters on aggregates, over all spans that meet the only filter, as far as these
+        spans decide them.
+        """
+        for stage in stages:
+            if not isinstance(stage, ScalarFilter):
+                return
+            left, right = self._scalar(stage.left), self._scalar(stage.right)
+            if left is None or right is None:
+                continue
+            if isinstance(stage.right, Static):
+                yield compare_literals(stage.op, left, [stage.right])
+            else:
+                yield compare_values(stage.op, left, right)
+
+    def _scalar(self, node: ScalarExpression) -> Value | None:
+        match node:
+            case Static():
+                return (Alternative(node.type, sql.literal(node)),)
+            case Aggregate():
+                return self._aggregate(node)
+            case _:  # DuckDB computes exactly with columns only, not with aggregates
+                return None
+
+    def _aggregate(self, node: Aggregate) -> Value | None:
+        fields = Fields(self._known)
+        operand = operand_of(node, fields)
+        if fields.needs.whole_traces:
+            return None
+        self.columns |= fields.needs.columns
+        return count(_plain) if operand is None else Figures(operand, _plain).value(node.function)
+
+    def _operation(self, node: SpansetOperation) -> _Found:
+        left, right = self.spanset(node.left), self.spanset(node.right)
+        if node.op is SpansetOperator.OR:
+            either = exp.paren(sql.any_of([left.holds, right.holds]))
+            return _Found(either, sql.any_of([left.one, right.one]))
+        self.is_exact = False
+        if node.op.is_negated:
+            return right
+        one = left.one if right.one == exp.true() else right.one
+        return _Found(sql.all_of([left.holds, right.holds]), one)
+
+    def _leaf(self, condition: FieldExpression) -> _Found:
+        of_span: list[FieldExpression] = []
+        of_trace: list[Sql] = []
+        for part in _parts(condition):
+            fields = Fields(self._known)
+            test = Predicates(fields).filter(part)
+            if fields.needs.trace and not fields.needs.columns and not _needs_others(fields):
+                of_trace.append(_over_spans(test))
+                self.columns |= {_START, _END, "span_id", "name", "service_name", "parent_span_id"}
+            elif fields.needs.whole_traces:
+                self.is_exact = False
+            else:
+                of_span.append(part)
+                self.columns |= fields.needs.columns
+        self.needs_all_spans |= bool(of_trace)
+        found = Predicates(Fields(self._known)).filter(_all_hold(of_span)) if of_span else exp.true()
+        self.leaves.append(found)
+        some = [sql.some_row(found)] if found != exp.true() else []
+        return _Found(sql.all_of([*some, *of_trace]), found)
+
+
+def _parts(condition: FieldExpression) -> Iterator[FieldExpression]:
+    """Yield the parts of a condition that all must hold; parts on events and links stay together, as one element meets
+    them.
+    """
+    together: list[FieldExpression] = []
+    for part in conjuncts(condition):
+        if element_scopes(part):
+            together.append(part)
+        else:
+            yield part
+    if together:
+        yield _all_hold(together)
+
+
+def _plain(function: exp.Expr) -> Sql:
+    return function
+
+
+def _all_hold(parts: list[FieldExpression]) -> FieldExpression:
+    """Combine parts with AND, as a tree of minimal depth."""
+    if len(parts) == 1:
+        return parts[0]
+    half = len(parts) // 2
+    return Binary(BinaryOperator.AND, _all_hold(parts[:half]), _all_hold(parts[half:]))
+
+
+def _needs_others(fields: Fields) -> bool:
+    return bool(fields.needs.parents) or fields.needs.children or fields.needs.tree
+
+
+def _over_spans(test: Sql) -> Sql:
+    """Rewrite a test on the totals of a trace so that the totals are aggregates over its spans."""
+    return test.transform(_aggregate)
+
+
+def _aggregate(node: exp.Expr) -> exp.Expr:
+    if not isinstance(node, exp.Column) or node.table != TRACE:
+        return node
+    return exp.maybe_parse(_TOTALS[node.name], dialect=DuckDB)
+
+
+_FIRST_ROOT = "ROW(s.start_time_unix_nano, s.span_id)) FILTER (WHERE s.parent_span_id IS NULL)"
+_TOTALS = {
+    "trace_duration": (
+        "(MAX(s.start_time_unix_nano + LEAST(GREATEST(s.duration_nano, 0), 9223372036854775807"
+        " - s.start_time_unix_nano)) - MIN(s.start_time_unix_nano))"
+    ),
+    "root_name": f"MIN_BY(s.name, {_FIRST_ROOT}",
+    "root_service": f"MIN_BY(COALESCE(s.service_name, ''), {_FIRST_ROOT}",
+}

@@ -1,0 +1,458 @@
+"""Compiles a validated pipeline to SQL: matching spans, their span sets, and the attributes of results.
+
+The query is a chain of tables. The first, ``level0``, has a row for each span, with everything that later stages need
+as columns: the result of each filter, the values to group by and to aggregate. Every spanset operator and every stage
+then adds columns, or drops rows, by window functions over the spans of a trace, or of a span set: the rows of a trace
+with equal group values. A span that is in several groups, by its events, has a row in each.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from sqlglot import exp
+
+from spanlake.query.compile import sql as values
+from spanlake.query.compile.arithmetic import Number, compute
+from spanlake.query.compile.comparisons import compare_literals, compare_values
+from spanlake.query.compile.fields import SPAN, Fields
+from spanlake.query.compile.predicates import Predicates, element_scopes
+from spanlake.query.compile.results import Shown, shown
+from spanlake.query.compile.scalars import Figures, count, operand_of
+from spanlake.query.compile.spans import ARRIVAL, relation
+from spanlake.query.compile.sql import Alternative, Sql, Value
+from spanlake.query.compile.structure import BASE, ROW, SET, TRACE, Operand, Structural, base_columns
+from spanlake.query.plan import operations, shown_fields
+from spanlake.traceql.ast.nodes import (
+    Aggregate,
+    Coalesce,
+    FieldExpression,
+    GroupBy,
+    Pipeline,
+    Query,
+    ScalarExpression,
+    ScalarFilter,
+    ScalarOperation,
+    ScalarPipeline,
+    Select,
+    SpansetExpression,
+    SpansetFilter,
+    SpansetOperation,
+    SpansetOperator,
+    Stage,
+    Static,
+    Type,
+)
+from spanlake.traceql.errors import Unsupported
+from spanlake.traceql.printer import print_aggregate, print_expression
+
+# Levels that DuckDB may inline. A level that is read twice doubles the plan, so that planning a chain of forty would
+# never end; each level that is materialized costs a copy of the rows.
+_INLINED = 6
+
+
+@dataclass(frozen=True)
+class SetAttribute:
+    """A span set's attribute in results: its key, and the columns that may hold its value, each of one type."""
+
+    key: str
+    columns: Value
+    is_group: bool
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The matching spans, as SQL over the table ``spans``.
+
+    A structural query has two parts: the columns of ``steps`` are added to the result of ``base``, which ``query`` then
+    reads as the table BASE in place of ``spans``. ``is_numbered`` is True if PLACED is needed.
+    """
+
+    query: exp.Select
+    base: exp.Select | None = None
+    steps: tuple[Structural, ...] = ()
+    is_numbered: bool = False
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """A pipeline that finds span sets."""
+
+    pipeline: Pipeline
+    query: Query
+
+    @classmethod
+    def of(cls, query: Query) -> "SearchPlan":
+        """Plan a validated search; raises Unsupported for a metrics query."""
+        if not isinstance(query.body, Pipeline):
+            raise Unsupported("a search finds spans, not time series: ask the metrics endpoints", query.text, 0)
+        return cls(query.body, query)
+
+    @property
+    def single_filter(self) -> FieldExpression | None:
+        """The condition of a pipeline with just one spanset filter; each span can then be evaluated alone."""
+        stages = self.pipeline.stages
+        return stages[0].condition if len(stages) == 1 and isinstance(stages[0], SpansetFilter) else None
+
+    def select(self, fields: Fields, columns: list[exp.Expr], where: Sql | None = None) -> Selection:
+        """Compile ``SELECT columns`` of the matching spans, each once and each column named by its alias.
+
+        ``where`` is a further test of a matching span.
+        """
+        if self.single_filter is not None:
+            tests = [Predicates(fields).filter(self.single_filter)] + ([where] if where is not None else [])
+            query = relation(fields.needs, columns).where(*tests, copy=False)
+            return Selection(query, is_numbered=fields.needs.tree)
+        return _Chain(self, fields).build(columns, where)
+
+    def select_sets(self, fields: Fields, columns: list[exp.Expr]) -> tuple[Selection, list[SetAttribute]]:
+        """Compile ``SELECT columns, set attributes`` of the matching spans, each once in every set; also returns the
+        attributes of sets, in the order of the stages.
+        """
+        if self.single_filter is not None:
+            return self.select(fields, columns), []
+        chain = _Chain(self, fields, by_set=True)
+        selection = chain.build(columns, None)
+        return selection, list(chain.shown_of_sets.values())
+
+    def shown(self, fields: Fields) -> list[Shown]:
+        """List the attributes of a matching span in results."""
+        return shown(fields, shown_fields(self.pipeline))
+
+
+@dataclass
+class _Chain:
+    """The tables of one query while it is compiled."""
+
+    plan: SearchPlan
+    fields: Fields
+    by_set: bool = False  # a span of several sets is returned for each
+    columns: list[exp.Expr] = field(default_factory=list)  # of level0
+    tables: list[tuple[str, exp.Query]] = field(default_factory=list)  # the levels after it
+    steps: list[Structural] = field(default_factory=list)  # further columns of level0
+    level: int = 0
+    shown_of_sets: dict[str, SetAttribute] = field(default_factory=dict)
+    groups: list[str] = field(default_factory=list)  # columns that identify the sets of a trace
+    pipelines: list[str] = field(default_factory=list)  # spans of the pipelines that the current stage aggregates
+    aggregates: dict[tuple[str, str | None], "Figure"] = field(default_factory=dict)  # of the current stage
+    figures: dict[str, "Figure"] = field(default_factory=dict)  # of the last stage that compared numbers
+    row: str | None = None  # a column that identifies spans, once a span may have several rows
+    names: int = 0
+    is_narrowed: bool = False  # the current level lacks rows of level0
+
+    def build(self, columns: list[exp.Expr], where: Sql | None) -> Selection:
+        self.fields.needs.traces = True
+        trace = self.fields.column(TRACE)
+        if self.is_structural and TRACE not in {column.alias_or_name for column in columns}:
+            trace = exp.func("hash", trace)  # not part of the results: it need only distinguish traces
+        self.columns += [column for column in columns if column.alias_or_name != TRACE]
+        if self.is_structural:
+            self.columns += base_columns(self.fields)
+        for stage in self.plan.pipeline.stages:
+            self._stage(stage)
+        if where is not None:
+            self._keep(exp.column(self._add(where)))
+        if not self.by_set:
+            self.groups = []
+            self._merge_rows([])
+        outputs = [exp.column(column.alias_or_name) for column in columns]
+        if self.by_set:
+            outputs += [exp.column(part.sql.name) for found in self.shown_of_sets.values() for part in found.columns]
+        base = relation(self.fields.needs, [exp.alias_(trace, TRACE), *self.columns])
+        if self.is_structural:
+            return Selection(self._query(outputs), base, tuple(self.steps), self.fields.needs.tree)
+        return Selection(self._on_base(self._query(outputs), base), is_numbered=self.fields.needs.tree)
+
+    def _query(self, outputs: Sequence[exp.Expr]) -> exp.Select:
+        """Return a query of the last level, which assumes that BASE is defined."""
+        query = exp.select(*outputs).from_(exp.table_(self._table()), copy=False)
+        for n, (name, table) in enumerate(self.tables, 1):
+            query.with_(name, as_=table, materialized=n % _INLINED == 0 or None, copy=False)
+        return query
+
+    @staticmethod
+    def _on_base(query: exp.Select, base: exp.Select) -> exp.Select:
+        """Define BASE in a query before its other tables."""
+        inner = base.args.pop("with_", None) or exp.With(expressions=[])
+        levels = query.args.pop("with_", None)
+        query.set("with_", inner)
+        query.with_(BASE, as_=base, materialized=True, copy=False)
+        query.args["with_"].expressions.extend(levels.expressions if levels else [])
+        return query
+
+    def _table(self) -> str:
+        return f"level{self.level}"
+
+    def _next(self, table: exp.Query) -> None:
+        self.level += 1
+        self.tables.append((self._table(), table))
+
+    def _name(self, kind: str) -> str:
+        self.names += 1
+        return f"{kind}_{self.names}"
+
+    def _add(self, sql: Sql, kind: str = "b") -> str:
+        """Add a column to level0."""
+        name = self._name(kind)
+        self.columns.append(exp.alias_(sql, name))
+        return name
+
+    def _derive(self, sql: Sql, kind: str = "b") -> str:
+        """Add a column in a new level."""
+        (name,) = self._derive_all([sql], kind)
+        return name
+
+    def _derive_all(self, every: Sequence[Sql], kind: str) -> list[str]:
+        """Add columns in a new level."""
+        names = [self._name(kind) for _ in every]
+        columns = [exp.alias_(sql, name, copy=False) for sql, name in zip(every, names, strict=True)]
+        self._next(exp.select(exp.Star(), *columns).from_(exp.table_(self._table()), copy=False))
+        return names
+
+    def _keep(self, test: Sql) -> None:
+        self.is_narrowed = True
+        level = exp.select(exp.Star()).from_(exp.table_(self._table()), copy=False)
+        self._next(level.where(test, copy=False))
+
+    def _stage(self, stage: Stage) -> None:
+        match stage:
+            case SpansetFilter() | SpansetOperation():
+                self._keep(exp.column(self._spanset(stage)))
+            case Pipeline():
+                for inner in stage.stages:
+                    self._stage(inner)
+            case ScalarFilter():
+                self._scalar_filter(stage)
+            case GroupBy():
+                self._group(stage)
+            case Coalesce():
+                self.groups.clear()
+                self.shown_of_sets.clear()
+                self._merge_rows([])
+            case Select():
+                pass
+
+    # span sets: a boolean column each
+
+    def _spanset(self, node: SpansetExpression, within: str | None = None) -> str:
+        """Compile a spanset expression: its spans of a set, or of ``within`` in each set."""
+        if isinstance(node, SpansetFilter):
+            found = self._add(exp.func("coalesce", Predicates(self.fields).filter(node.condition), exp.false()))
+            return found if within is None else self._derive(exp.and_(exp.column(within), exp.column(found)))
+        if isinstance(node, SpansetOperation):
+            return self._operation(node, within)
+        return self._nested(node, within)
+
+    def _nested(self, node: Pipeline, within: str | None = None) -> str:
+        """Compile a pipeline in parentheses: the spans of a set that pass it."""
+        first, *rest = node.stages
+        if isinstance(first, SpansetFilter | SpansetOperation | Pipeline):
+            column = self._spanset(first, within)
+        else:
+            rest, column = list(node.stages), within or self._add(exp.true())
+        with self._groups_of_its_own():
+            for stage in rest:
+                column = self._narrowed(column, stage)
+        return column if self.row is None else self._merge_rows([column])[0]
+
+    @contextmanager
+    def _groups_of_its_own(self) -> Iterator[None]:
+        groups = list(self.groups)
+        try:
+            yield
+        finally:
+            self.groups = groups
+
+    def _narrowed(self, column: str, stage: Stage) -> str:
+        match stage:
+            case SpansetFilter() | SpansetOperation() | Pipeline():
+                return self._spanset(stage, column)
+            case ScalarFilter():
+                return self._derive(exp.and_(exp.column(column), self._judged(stage, column)))
+            case GroupBy():
+                self._split(stage.expression)
+            case Coalesce():
+                self.groups = []
+        return column
+
+    @cached_property
+    def is_structural(self) -> bool:
+        nodes = (node for stage in self.plan.pipeline.stages for node in operations(stage))
+        return any(node.op.relation for node in nodes)
+
+    def _operation(self, node: SpansetOperation, within: str | None) -> str:
+        left, right = self._spanset(node.left, within), self._spanset(node.right, within)
+        either = exp.or_(exp.column(left), exp.column(right))
+        if node.op is SpansetOperator.OR:
+            return self._derive(exp.paren(either))
+        if node.op is SpansetOperator.AND:
+            return self._derive(exp.and_(exp.paren(either), self._in_set(left), self._in_set(right)))
+        if self.groups:
+            return self._related_in_sets(node.op, left, right)
+        self.steps.append(Structural(self._name("b"), node.op, self._operand(left), self._operand(right)))
+        return self.steps[-1].column
+
+    def _related_in_sets(self, op: SpansetOperator, left: str, right: str) -> str:
+        operands = [
+            Operand(column, self._query([exp.column(ROW), exp.alias_(self._set, SET)]).where(exp.column(column)).copy())
+            for column in (left, right)
+        ]
+        step = Structural(self._name("b"), op, operands[0], operands[1], by_set=True)
+        self.steps.append(step)
+        is_found = exp.func("list_contains", exp.column(step.column), self._set)
+        return self._derive(exp.func("coalesce", is_found, exp.false()))
+
+    @property
+    def _set(self) -> Sql:
+        return exp.func("hash", *map(exp.column, self.groups))
+
+    def _in_set(self, column: str) -> Sql:
+        return exp.Window(this=exp.func("bool_or", exp.column(column)), partition_by=self._partition)
+
+    @property
+    def _partition(self) -> list[exp.Expr]:
+        return [exp.column(name) for name in (TRACE, *self.groups)]
+
+    def _operand(self, column: str) -> Operand:
+        base = {column.alias_or_name for column in self.columns} | {step.column for step in self.steps}
+        if column in base and not self.is_narrowed:
+            return Operand(column)
+        return Operand(column, self._query([exp.column(ROW)]).where(exp.column(column), copy=False).copy())
+
+    # groups
+
+    def _group(self, stage: GroupBy) -> None:
+        key = f"by({print_expression(stage.expression)})"
+        self.shown_of_sets[key] = SetAttribute(key, self._split(stage.expression), is_group=True)
+
+    def _split(self, expression: FieldExpression) -> Value:
+        """Compile a grouping to columns, with a row for each group of a span."""
+        predicates = Predicates(self.fields)
+        if not element_scopes(expression):
+            parts = predicates.whole(expression)
+            columns = tuple(
+                Alternative(part.type, exp.column(self._add(part.sql, "g")), part.is_list) for part in parts
+            )
+        else:
+            columns = self._split_by_elements(*predicates.structs(expression))
+        self.groups += [part.sql.name for part in columns]
+        return columns
+
+    def _split_by_elements(self, types: Sequence[Type | None], items: Sql) -> Value:
+        self._note_rows()
+        name = self._add(distinct_structs(items, len(types)), "s")
+        struct = exp.column(self._derive(exp.func("unnest", exp.column(name)), "u"))
+        names = self._derive_all([values.member(struct.copy(), f"v{n}") for n in range(len(types))], "g")
+        return tuple(Alternative(type_, exp.column(name)) for type_, name in zip(types, names, strict=True))
+
+    def _note_rows(self) -> None:
+        if self.row is None:
+            self.fields.needs.arrival = True
+            self.row = self._add(exp.column(ARRIVAL, table=SPAN), "r")
+
+    def _merge_rows(self, columns: Sequence[str]) -> list[str]:
+        """Merge the rows of each span of a set to one; a column holds where it holds in any of them."""
+        if self.row is None:
+            return list(columns)
+        partition = [exp.column(name) for name in (self.row, *self.groups)]
+        held = [
+            exp.Window(this=exp.func("bool_or", exp.column(name)), partition_by=[part.copy() for part in partition])
+            for name in columns
+        ]
+        names = self._derive_all(held, "b")
+        first = exp.Window(this=exp.RowNumber(), partition_by=partition)
+        level = exp.select(exp.Star()).from_(exp.table_(self._table()), copy=False)
+        self._next(level.qualify(exp.EQ(this=first, expression=exp.Literal.number(1)), copy=False))
+        return names
+
+    # numbers of sets
+
+    def _scalar_filter(self, stage: ScalarFilter) -> None:
+        test = self._judged(stage, None)
+        for key, figure in self.figures.items():
+            self.shown_of_sets[key] = SetAttribute(key, figure.shown, is_group=False)
+        self._keep(test)
+
+    def _judged(self, stage: ScalarFilter, within: str | None) -> Sql:
+        """Compile the test that a span's set passes, and that the span belongs to a compared pipeline, if any."""
+        with self._aggregates_of_its_own():
+            test = exp.func("coalesce", self._compared(stage, within), exp.false())
+            self.figures = {key: figure for (key, _), figure in self.aggregates.items()}
+            if not self.pipelines:
+                return test
+            return exp.and_(test, exp.paren(values.any_of(exp.column(name) for name in self.pipelines)))
+
+    @contextmanager
+    def _aggregates_of_its_own(self) -> Iterator[None]:
+        outer = self.aggregates, self.pipelines
+        self.aggregates, self.pipelines = {}, []
+        try:
+            yield
+        finally:
+            self.aggregates, self.pipelines = outer
+
+    def _compared(self, stage: ScalarFilter, within: str | None) -> Sql:
+        left, right = self._scalar(stage.left, within), self._scalar(stage.right, within)
+        if isinstance(stage.right, Static):
+            return compare_literals(stage.op, left, [stage.right])
+        return compare_values(stage.op, left, right)
+
+    def _scalar(self, node: ScalarExpression, within: str | None) -> Value:
+        """Compile a number for each row: of its span set, or of the spans of its set in ``within``."""
+        match node:
+            case Static():
+                return (Alternative(node.type, values.literal(node)),)
+            case Aggregate():
+                return self._aggregate(node, within)
+            case ScalarOperation():
+                left, right = (Number.of(self._scalar(side, within)) for side in (node.left, node.right))
+                return compute(node.op, left, right).value
+            case ScalarPipeline():
+                self.pipelines.append(self._nested(node.pipeline, within))
+                return self._scalar(node.scalar, self.pipelines[-1])
+
+    def _aggregate(self, node: Aggregate, within: str | None) -> Value:
+        key = print_aggregate(node), within
+        if key not in self.aggregates:
+            self.aggregates[key] = self._figure(node, within)
+        return self.aggregates[key].value
+
+    def _figure(self, node: Aggregate, within: str | None) -> "Figure":
+        def over(function: exp.Expr) -> Sql:
+            if within is not None:
+                function = exp.Filter(this=function, expression=exp.Where(this=exp.column(within)))
+            return exp.Window(this=function, partition_by=self._partition)
+
+        operand = operand_of(node, self.fields)
+        if operand is None:
+            found = self._columns_of(count(over))
+            return Figure(found, found)
+        names = [None if sql is None else self._add(sql, "v") for sql in operand.columns]
+        figures = Figures(operand.named(names), over)
+        value = self._columns_of(figures.value(node.function))
+        is_mean = figures.shown(node.function) != figures.value(node.function)
+        return Figure(value, self._columns_of(figures.shown(node.function)) if is_mean else value)
+
+    def _columns_of(self, value: Value) -> Value:
+        names = self._derive_all([part.sql for part in value], "a")
+        return tuple(Alternative(part.type, exp.column(name)) for part, name in zip(value, names, strict=True))
+
+
+@dataclass(frozen=True)
+class Figure:
+    """An aggregate as columns, for comparisons and for results."""
+
+    value: Value
+    shown: Value
+
+
+def distinct_structs(items: Sql, members: int) -> Sql:
+    """Return the distinct structs of a list without empty ones; a single empty one where there is no other."""
+
+    def there(item: Sql) -> Sql:
+        return values.any_of(values.not_null(values.member(item.copy(), f"v{n}")) for n in range(members))
+
+    found = exp.func("list_distinct", values.keep(items, there, "i"))
+    one = exp.Array(expressions=[exp.Null()])
+    return values.case(exp.EQ(this=exp.func("len", found), expression=exp.Literal.number(0)), one, found.copy())

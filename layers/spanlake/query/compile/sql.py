@@ -1,0 +1,241 @@
+"""Typed SQL values: values of a dynamically typed expression, held in columns of one type each."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from spanlake.spans.columns import ValueType
+from spanlake.traceql.ast.nodes import BinaryOperator, Static, Type
+
+Sql = exp.Expr
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """A value where it has one type, NULL where it has another; a list holds any number of them.
+
+    An alternative without a type is OTLP JSON: a list, a map or bytes, for results and grouping only.
+    """
+
+    type: Type | None
+    sql: Sql
+    is_list: bool = False
+
+
+Value = tuple[Alternative, ...]
+"""Alternatives of a value, by type. No alternative at all is nil in every row.
+
+In a row at most one single value is not NULL, and none beside a list. A list of several types is split into a list for
+each type; an empty list is an empty list of every type.
+"""
+
+OF_COLUMN: dict[ValueType, tuple[Type, bool]] = {
+    ValueType.STRING: (Type.STRING, False),
+    ValueType.INT: (Type.INT, False),
+    ValueType.DOUBLE: (Type.FLOAT, False),
+    ValueType.BOOL: (Type.BOOL, False),
+    ValueType.STRINGS: (Type.STRING, True),
+    ValueType.INTS: (Type.INT, True),
+    ValueType.DOUBLES: (Type.FLOAT, True),
+    ValueType.BOOLS: (Type.BOOL, True),
+}
+NUMERIC = frozenset((Type.INT, Type.FLOAT, Type.DURATION))
+WHOLE = frozenset((Type.INT, Type.DURATION))
+COMPARISONS: dict[BinaryOperator, type[exp.Expr]] = {
+    BinaryOperator.EQUAL: exp.EQ,
+    BinaryOperator.NOT_EQUAL: exp.NEQ,
+    BinaryOperator.LESS: exp.LT,
+    BinaryOperator.LESS_EQUAL: exp.LTE,
+    BinaryOperator.GREATER: exp.GT,
+    BinaryOperator.GREATER_EQUAL: exp.GTE,
+}
+ARITHMETIC: dict[BinaryOperator, type[exp.Expr]] = {
+    BinaryOperator.ADD: exp.Add,
+    BinaryOperator.SUBTRACT: exp.Sub,
+    BinaryOperator.MULTIPLY: exp.Mul,
+    BinaryOperator.DIVIDE: exp.Div,
+    BinaryOperator.MODULO: exp.Mod,
+    BinaryOperator.POWER: exp.Pow,
+}
+
+
+def literal(static: Static) -> Sql:
+    """Write a literal as SQL: enums by number, durations as nanoseconds."""
+    if static.type is Type.STRING:
+        return text(str(static.value))
+    if static.type is Type.BOOL:
+        return exp.Boolean(this=bool(static.value))
+    if static.type is Type.FLOAT:
+        return exp.cast(exp.Literal.string(repr(float(static.value))), "DOUBLE")
+    return number(int(static.value))
+
+
+def text(value: str) -> Sql:
+    """Write a string; U+0000 cannot be in an SQL literal."""
+    if "\0" not in value:
+        return exp.Literal.string(value)
+    parts = [exp.Literal.string(part) for part in value.split("\0")]
+    return exp.func("array_to_string", exp.Array(expressions=parts), exp.func("chr", exp.Literal.number(0)))
+
+
+def number(value: int) -> Sql:
+    """Write a 64-bit integer; the smallest has no literal in SQL."""
+    if value < -(2**63) + 1:
+        return exp.cast(exp.Literal.string(str(value)), "BIGINT")
+    return exp.Literal.number(value)
+
+
+def false() -> Sql:
+    return exp.false()
+
+
+def any_of(tests: Iterable[Sql]) -> Sql:
+    """Combine tests with OR, leaving out constants; false for none."""
+    found = [test for test in tests if test != exp.false()]
+    if exp.true() in found:
+        return exp.true()
+    return exp.or_(*found, copy=False) if found else false()
+
+
+def all_of(tests: Iterable[Sql]) -> Sql:
+    """Combine tests with AND, leaving out constants; true for none."""
+    found = [test for test in tests if test != exp.true()]
+    if exp.false() in found:
+        return exp.false()
+    return exp.and_(*found, copy=False) if found else exp.true()
+
+
+def denied(test: Sql) -> Sql:
+    """Negate a test; NULL counts as false."""
+    if isinstance(test, exp.Boolean):
+        return exp.Boolean(this=not test.this)
+    return exp.not_(exp.func("coalesce", test, exp.false()))
+
+
+def opposite(test: Sql) -> Sql:
+    """Negate a test; NULL stays NULL."""
+    if isinstance(test, exp.Boolean):
+        return exp.Boolean(this=not test.this)
+    return exp.not_(exp.paren(test))
+
+
+def first_of(found: Iterable[Sql]) -> Sql:
+    """Return the first value that is not NULL; there must be at least one expression."""
+    one, *others = found
+    return exp.func("coalesce", one, *others) if others else one
+
+
+def double(sql: Sql) -> Sql:
+    """Cast a number to a float."""
+    return exp.cast(sql, "DOUBLE")
+
+
+def not_negative(sql: Sql) -> Sql:
+    """Raise negative numbers to 0: a span that ends before it starts has the duration 0."""
+    return exp.Greatest(this=sql, expressions=[exp.Literal.number(0)], ignore_nulls=True)
+
+
+def is_null(sql: Sql) -> Sql:
+    return exp.Is(this=sql, expression=exp.Null())
+
+
+def not_null(sql: Sql) -> Sql:
+    return exp.Not(this=is_null(sql))
+
+
+def case(when: Sql, then: Sql, otherwise: Sql | None = None) -> Sql:
+    """Build ``CASE WHEN when THEN then ELSE otherwise END``; NULL without ``otherwise``."""
+    return exp.Case(ifs=[exp.If(this=when, true=then)], default=otherwise)
+
+
+def keep(items: Sql, test: Callable[[Sql], Sql], variable: str = "x") -> Sql:
+    """Filter the items of a list; ``variable`` names an item, and must differ from those of enclosing lists."""
+    body = exp.Lambda(this=test(exp.column(variable)), expressions=[exp.to_identifier(variable)])
+    return exp.ArrayFilter(this=items, expression=body)
+
+
+def each(items: Sql, change: Callable[[Sql], Sql], variable: str = "x") -> Sql:
+    """Transform every item of a list."""
+    body = exp.Lambda(this=change(exp.column(variable)), expressions=[exp.to_identifier(variable)])
+    return exp.func("list_transform", items, body)
+
+
+def some(items: Sql, test: Callable[[Sql], Sql], variable: str = "x") -> Sql:
+    """Test whether any item of a list passes a test; NULL for a NULL list."""
+    return exp.GT(this=exp.func("len", keep(items, test, variable)), expression=exp.Literal.number(0))
+
+
+def first(items: Sql) -> Sql:
+    """Return the first item of a list, NULL for an empty one."""
+    return exp.func("list_extract", items, exp.Literal.number(1))
+
+
+def member(struct: Sql, name: str | int) -> Sql:
+    """Return a field of a struct, by name, or, where it has none, by position from 1."""
+    key = exp.Literal.string(name) if isinstance(name, str) else exp.Literal.number(name)
+    return exp.func("struct_extract", struct, key)
+
+
+def present(value: Value) -> Sql:
+    """Test whether a value of any type is present."""
+    return any_of(not_null(alternative.sql) for alternative in value)
+
+
+def some_row(test: Sql) -> Sql:
+    """Test whether any row of a group passes a test."""
+    return exp.func("bool_or", exp.func("coalesce", test, exp.false()))
+
+
+JSON_MEMBERS: dict[Type, tuple[str, str]] = {
+    Type.STRING: ("stringValue", "VARCHAR"),
+    Type.INT: ("intValue", "BIGINT"),
+    Type.FLOAT: ("doubleValue", "DOUBLE"),
+    Type.BOOL: ("boolValue", "BOOLEAN"),
+}
+"""Member of OTLP JSON that holds a value of a type, and SQL's name of the type."""
+_ITEMS = "$.arrayValue.values[*]"
+
+
+def json_member(json: Sql, type_: Type) -> Sql:
+    """Return the value of a type in OTLP JSON, NULL where it has another type."""
+    name, sql_type = JSON_MEMBERS[type_]
+    text = exp.func("json_extract_string", json, exp.Literal.string(f"$.{name}"))
+    return exp.TryCast(this=text, to=exp.DataType.build(sql_type))
+
+
+def json_items(json: Sql, type_: Type) -> Sql:
+    """Return the items of a type in OTLP JSON of a list; NULL if all have other types, or if it is not a list."""
+    name, sql_type = JSON_MEMBERS[type_]
+    texts = exp.func("json_extract_string", json, exp.Literal.string(f"{_ITEMS}.{name}"))
+    typed = exp.TryCast(this=texts, to=exp.DataType.build(f"{sql_type}[]", dialect="duckdb"))
+    has_some = exp.GT(this=exp.func("len", texts.copy()), expression=exp.Literal.number(0))
+    is_empty = exp.EQ(this=json.copy(), expression=exp.Literal.string('{"arrayValue":{}}'))
+    return case(exp.or_(has_some, is_empty), typed)
+
+
+def json_list(json: Sql) -> Sql:
+    """Return the items of a list in OTLP JSON, as JSON; NULL for other values."""
+    is_list = exp.func("starts_with", json, exp.Literal.string('{"arrayValue"'))
+    return case(is_list, exp.func("json_extract", json.copy(), exp.Literal.string(_ITEMS)))
+
+
+def json_nested(json: Sql) -> Sql:
+    """Return OTLP JSON of a list, a map or bytes; NULL for other values and for none."""
+    tests = (
+        exp.func("starts_with", json.copy(), exp.Literal.string(f'{{"{name}'))
+        for name in ("arrayValue", "kvlistValue", "bytesValue")
+    )
+    return case(exp.or_(*tests), json)
+
+
+def json_present(json: Sql) -> Sql:
+    """Test whether OTLP JSON has a value."""
+    absent = exp.In(this=json, expressions=[exp.Literal.string("{}"), exp.Literal.string("null")])
+    return exp.func("coalesce", exp.not_(absent), exp.false())
+
+
+def struct(members: Iterable[Sql]) -> Sql:
+    """Build a struct with members named ``v0``, ``v1`` and so on."""
+    named = (exp.PropertyEQ(this=exp.to_identifier(f"v{n}"), expression=sql) for n, sql in enumerate(members))
+    return exp.Struct(expressions=list(named))

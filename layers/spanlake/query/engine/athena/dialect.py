@@ -1,0 +1,156 @@
+"""Queries in the dialect of Athena: the one place that knows what DuckDB's functions are called there.
+
+Athena's engine is Trino. What stands in a query and is not in the list below is refused, so that nothing is sent that
+means something else there.
+"""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from sqlglot import exp
+from sqlglot.dialects.trino import Trino
+from sqlglot.generator import Generator
+from sqlglot.generators.trino import TrinoGenerator
+
+from spanlake.query.compile.spans import TIES
+from spanlake.query.engine.athena.regex import anchored
+from spanlake.query.engine.base import Uncovered
+
+RANK_ERROR = 0.005
+
+
+def printed(query: exp.Query) -> str:
+    """The text of a query; raises Uncovered for what has no counterpart."""
+    if any(table.alias == TIES for table in query.find_all(exp.CTE)):
+        raise Uncovered("parents and children of spans are not supported on Athena")
+    for node in query.walk():
+        _check(node)
+    return query.sql(_Athena, identify=True)
+
+
+def _check(node: exp.Expr) -> None:
+    if isinstance(node, exp.Anonymous):
+        if node.name.lower() == "hash":  # by which the spans of a trace find each other
+            raise Uncovered("structural operators are not supported on Athena")
+        if node.name.lower() not in _NAMED:
+            raise Uncovered(f"it has no function like {node.name.lower()}()")
+    elif isinstance(node, exp.Func) and not isinstance(node, _SHARED):
+        raise Uncovered(f"it has no function like {node.sql_name().lower()}()")
+
+
+_SHARED = (
+    *(exp.And, exp.Or, exp.Case, exp.If, exp.Coalesce, exp.Nullif, exp.Cast, exp.TryCast, exp.Try),
+    *(exp.Count, exp.Sum, exp.Min, exp.Max, exp.Avg, exp.LogicalOr, exp.ArgMin, exp.ArrayAgg, exp.RowNumber),
+    *(exp.Greatest, exp.Least, exp.Abs, exp.Pow, exp.Hex, exp.Lower, exp.Chr, exp.IsNan),
+    *(exp.Array, exp.ArrayFilter, exp.ArrayToString, exp.Length, exp.Struct, exp.StructExtract),
+    *(exp.RegexpFullMatch, exp.JSONFormat, exp.Substring),
+)
+
+
+def _full_match(self: Generator, node: exp.RegexpFullMatch) -> str:
+    pattern = node.expression
+    if not (isinstance(pattern, exp.Literal) and pattern.is_string):
+        raise Uncovered("it takes no regular expression from a span")
+    return self.func("REGEXP_LIKE", node.this, exp.Literal.string(anchored(pattern.this)))
+
+
+def _rounded(number: str, function: str, is_below: str, is_above: str) -> str:
+    """The power of two beside a number; see DuckDB's macros of these names."""
+    power = f"{function}(LOG2({number}))"
+    low, high = ("1", "0") if function == "CEIL" else ("0", "-1")
+    below = f"{number} {is_below} POWER(2, {power} - {low})"
+    above = f"{number} {is_above} POWER(2, {power} - {high})"
+    rounded = f"CASE WHEN {below} THEN {power} - 1 WHEN {above} THEN {power} + 1 ELSE {power} END"
+    return f"CAST(CASE WHEN IS_INFINITE({number}) THEN 1024 ELSE {rounded} END AS INTEGER)"
+
+
+def _nullif(self: Generator, node: exp.Nullif) -> str:
+    """No NaN equals another there."""
+    if isinstance(node.expression, exp.Cast) and node.expression.this.name == "NaN":
+        return f"IF({self.func('IS_NAN', node.this)}, NULL, {self.sql(node.this)})"
+    return self.func("NULLIF", node.this, node.expression)
+
+
+def _least(self: Generator, node: exp.Min) -> str:
+    """The least of structs. By all members there is none where one can be NULL: it goes by all but the last."""
+    if not isinstance(node.this, exp.Struct):
+        return self.func("MIN", node.this)
+    members = [self.sql(member.expression) for member in node.this.expressions]
+    return f"MIN_BY(ROW({', '.join(members)}), ROW({', '.join(members[:-1])}))"
+
+
+def _unfiltered(node: exp.Window) -> exp.Window:
+    """The same without FILTER, which window functions do not take there."""
+    found = node.this
+    if not isinstance(found, exp.Filter):
+        return node
+    function, test = found.this.copy(), found.expression.this
+    value = exp.Literal.number(1) if isinstance(function.this, exp.Star) else function.this
+    function.set("this", exp.Case(ifs=[exp.If(this=test.copy(), true=value.copy())]))
+    plain = node.copy()
+    plain.set("this", function)
+    return plain
+
+
+def _anonymous(self: Generator, node: exp.Anonymous) -> str:
+    return _NAMED[node.name.lower()](self, *node.expressions)
+
+
+def _json_text(self: Generator, json: exp.Expr, path: exp.Expr) -> str:
+    """Of a path through all items of a list a list."""
+    start, wildcard, rest = path.name.partition("[*]")
+    if not wildcard:
+        return self.func("JSON_EXTRACT_SCALAR", json, path)
+    items = f"CAST({self.func('JSON_EXTRACT', json, exp.Literal.string(start))} AS ARRAY(JSON))"
+    texts = f"TRANSFORM({items}, j -> JSON_EXTRACT_SCALAR(j, '${rest}'))"
+    return f"FILTER({texts}, t -> t IS NOT NULL)"
+
+
+def _quantiles(self: Generator, value: exp.Expr, shares: exp.Expr) -> str:
+    """Exact ones would take the memory of all values of a group at once.
+
+    A digest holds some ten thousand numbers, so that it is exact of small groups, and of large ones a share that is off
+    by no more than RANK_ERROR. It gives values that are there; APPROX_PERCENTILE() gives means of neighbours. Where a
+    share is a whole number of values it gives the one after them, so it is asked for a little less.
+    """
+    less = ", ".join(f"GREATEST({self.sql(share)} - 1E-9, 0E0)" for share in shares.expressions)
+    digest = self.func("QDIGEST_AGG", value, exp.Literal.number(1), exp.Literal.number(RANK_ERROR))
+    return f"VALUES_AT_QUANTILES({digest}, ARRAY[{less}])"
+
+
+_NAMED: dict[str, Callable[..., str]] = {
+    "integer_power": lambda self, base, exponent: (
+        f"REDUCE(REPEAT({self.sql(base)}, {self.sql(exponent)}), BIGINT '1', (s, x) -> s * x, s -> s)"
+    ),
+    "power_above": lambda self, number: _rounded(self.sql(number), "CEIL", "<=", ">"),
+    "power_below": lambda self, number: _rounded(self.sql(number), "FLOOR", "<", ">="),
+    "row": lambda self, *members: self.func("ROW", *members),
+    "list_transform": lambda self, items, change: self.func("TRANSFORM", items, change),
+    "list_extract": lambda self, items, at: self.func("ELEMENT_AT", items, at),
+    "json_extract_string": _json_text,
+    "quantile_disc": _quantiles,
+}
+
+
+class _Athena(Trino):
+    class Generator(TrinoGenerator):
+        TRANSFORMS: ClassVar[dict[Any, Any]] = {
+            **TrinoGenerator.TRANSFORMS,
+            exp.Anonymous: _anonymous,
+            exp.ArrayFilter: lambda self, node: self.func("FILTER", node.this, node.expression),
+            exp.IntDiv: lambda self, node: self.binary(node, "/"),
+            exp.Length: lambda self, node: self.func("CARDINALITY", node.this),
+            exp.Min: _least,
+            exp.Nullif: _nullif,
+            exp.RegexpFullMatch: _full_match,
+            exp.StructExtract: lambda self, node: f'{self.sql(node.this)}."{node.expression.name}"',
+        }
+
+        def window_sql(self, expression: exp.Window) -> str:
+            """A window function."""
+            return super().window_sql(_unfiltered(expression))
+
+        def cte_sql(self, expression: exp.CTE) -> str:
+            """Leaves out MATERIALIZED: Trino decides itself whether a table is computed once."""
+            expression.set("materialized", None)
+            return super().cte_sql(expression)

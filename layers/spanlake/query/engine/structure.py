@@ -1,0 +1,77 @@
+"""Answers what the compiler asks about structure: which spans stand in a relation to others, and their places."""
+
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spanlake.query.compile.spans import ARRIVAL, PLACED
+from spanlake.query.compile.structure import BASE, ROW, SET, Operand, Structural
+from spanlake.query.engine.session import Session
+from spanlake.query.engine.span_tree import Family, Mask
+from spanlake.query.limits import LimitExceeded
+from spanlake.spans.arrow import Array, as_array
+
+_PAIRS = pa.schema([(ROW, pa.int64()), (SET, pa.uint64())])
+_MOST_IN_SETS = 100_000_000  # spans times sets, which take some 10 s
+
+
+def relate(session: Session, base: pa.Table, steps: tuple[Structural, ...]) -> None:
+    """Make the answer of a selection's ``base`` the session's table BASE, with all its columns."""
+    base = base.combine_chunks()
+    family = Family(base)
+    base = base.append_column(ROW, family.rows)
+    session.register(BASE, base)
+    for step in steps:
+        base = base.append_column(step.column, _answer(session, family, base, step))
+        session.register(BASE, base)
+
+
+def number(session: Session, tree: pa.Table) -> None:
+    """Make the session's table PLACED of what ``structure.tree_query`` tells."""
+    left, right, parent = Family(tree.combine_chunks()).nested_sets
+    columns = {ARRIVAL: tree[ARRIVAL], "nested_left": left, "nested_right": right, "nested_parent": parent}
+    session.register(PLACED, pa.table(columns))
+
+
+def _answer(session: Session, family: Family, base: pa.Table, step: Structural) -> Array:
+    if step.by_set:
+        return _answer_by_set(session, family, step)
+    left, right = (_operand(session, family, base, operand) for operand in (step.left, step.right))
+    return family.matching(step.op, left, right)
+
+
+def _answer_by_set(session: Session, family: Family, step: Structural) -> Array:
+    """The sets in which each span is found, a list or null. Raises LimitExceeded."""
+    left, right = (_of_sets(session, operand) for operand in (step.left, step.right))
+    sets = pc.unique(pa.concat_tables([left, right])[SET])
+    if len(sets) * len(family.rows) > _MOST_IN_SETS:
+        raise LimitExceeded(
+            f"the query relates {len(family.rows)} spans in {len(sets)} groups: ask for a shorter time range or "
+            "narrower filters, or group by fewer values"
+        )
+    found = [_found_in(session, family, step, one, left, right) for one in sets]
+    pairs = pa.concat_tables([_PAIRS.empty_table(), *found]).group_by(ROW).aggregate([(SET, "list")])
+    at = pc.index_in(family.rows, value_set=as_array(pairs[ROW]))
+    return as_array(pairs[f"{SET}_list"]).take(at)
+
+
+def _of_sets(session: Session, operand: Operand) -> pa.Table:
+    assert operand.rows is not None
+    return session.table(operand.rows, large=True).cast(_PAIRS)
+
+
+def _found_in(
+    session: Session, family: Family, step: Structural, one: Any, left: pa.Table, right: pa.Table
+) -> pa.Table:
+    """The spans that the operator finds in one of the sets."""
+    session.check()
+    masks = (family.among(as_array(side.filter(pc.equal(side[SET], one))[ROW])) for side in (left, right))
+    rows = family.rows.filter(family.matching(step.op, *masks))
+    return pa.table({ROW: rows, SET: pa.repeat(one, len(rows))}, schema=_PAIRS)
+
+
+def _operand(session: Session, family: Family, base: pa.Table, operand: Operand) -> Mask:
+    if operand.rows is None:
+        return as_array(base[operand.column])
+    return family.among(as_array(session.table(operand.rows, large=True)[ROW]))

@@ -1,0 +1,1 @@
+"""TraceQL metrics: evaluation of time series, exemplars and compare()."""

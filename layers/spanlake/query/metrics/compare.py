@@ -1,0 +1,259 @@
+"""``compare()``: how often each value of each attribute occurs in a selection of spans, and in all the others.
+
+Every attribute is a grouping set of one query, a few dozen attributes a query. Those of resources are counted by
+resource and instrumentation scope first, of which there are few.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from operator import methodcaller
+
+import pyarrow as pa
+from sqlglot import exp
+
+from spanlake.query.candidates import over, with_spans
+from spanlake.query.compile.compare import EVERYWHERE, Facet, Level, facets
+from spanlake.query.compile.fields import SPAN, Fields
+from spanlake.query.compile.metrics import selected
+from spanlake.query.compile.prefilter import Probe
+from spanlake.query.compile.spans import ARRIVAL, columns_needed, relation
+from spanlake.query.compile.spansets import SearchPlan, Selection
+from spanlake.query.compile.sql import Sql
+from spanlake.query.engine.session import Session
+from spanlake.query.metrics.tally import CELL, CELLS, ROWS, WIDEST, Counter, Line, Tally, with_rows
+from spanlake.query.metrics.trace_intrinsics import FACETS, Kin
+from spanlake.query.positions import inside_of, position
+from spanlake.query.scan.blocks import Source
+from spanlake.query.search_results import named
+from spanlake.query.series import LabelValue, Series, hashable
+from spanlake.query.spanning_traces import REACH_NS, Stretched
+from spanlake.query.time_range import Steps
+from spanlake.traceql.ast.nodes import Compare, Type
+
+_START = "start_time_unix_nano"
+_META = "__meta_type"
+_SIDES = ("baseline", "selection")
+_IDS = {name: methodcaller("column", name) for name in ("resource_id", "scope_id")}
+_OF_PORTIONS = "of_portions"
+_CHOSEN, _CHOSEN_ARRIVAL = "chosen", "came"
+
+
+def compare(session: Session, source: Source, plan: SearchPlan, node: Compare, steps: Steps) -> list[Series]:
+    """The series of a compare(): counts of the most frequent values of each attribute, and of all its values.
+
+    Raises LimitExceeded for too many values or points.
+    """
+    source = source.with_history  # for what is counted of roots and children
+    spans = _Spans.of(session, source, plan, node, steps)
+    attributes: dict[str, _Attribute] = {}
+    counter = Counter(session, node.top, steps.count)
+    for counted, tallies in _counted(counter, spans, source, steps):
+        for found in tallies:
+            facet = counted[found.column]
+            attributes.setdefault(facet.name, _Attribute()).add(facet, found)
+    return _series(attributes, counter)
+
+
+# the spans
+
+
+@dataclass(frozen=True)
+class _Spans:
+    """The matching spans and their cells: a cell is a point in time, twice its number, and a side, 1 if selected.
+
+    Where spans can be judged one by one, every query judges them again. Otherwise they are ``chosen`` once.
+    """
+
+    source: Source
+    plan: SearchPlan
+    node: Compare
+    steps: Steps
+    chosen: bool = False
+
+    @classmethod
+    def of(cls, session: Session, source: Source, plan: SearchPlan, node: Compare, steps: Steps) -> "_Spans":
+        # The blocks of `_whole`, so that a span has one `arrival` in both.
+        near = source.overlapping(steps.since_ns - REACH_NS, steps.last_ns + REACH_NS).once()
+        alone = cls(near, plan, node, steps)
+        fields = Fields(near.known)
+        alone._matching(fields, [])
+        if plan.single_filter is not None and not fields.needs.whole_traces:
+            return alone
+        whole = _whole(session, source, steps)
+        spans = cls(whole, plan, node, steps, chosen=True)
+        fields = Fields(whole.known)
+        fields.needs.arrival = True
+        matching = spans._matching(fields, [exp.alias_(exp.column(ARRIVAL, table=SPAN), _CHOSEN_ARRIVAL)])
+        define = partial(with_spans, source=whole, probe=Probe.of(plan, whole.known), fields=fields)
+        session.register(_CHOSEN, session.table(over(session, exp.select(exp.Star()), matching, define)))
+        return spans
+
+    def cells(self, columns: Mapping[str, Callable[[Fields], Sql]]) -> exp.Select:
+        """A query without a body that defines the table ``cells``: the cell of each span, and columns of it.
+
+        Whoever reads it more than once reads what it needs from the blocks each time: to keep it would take memory.
+        """
+        fields = Fields(self.source.known)
+        read: list[exp.Expr] = [exp.alias_(column(fields), name) for name, column in columns.items()]
+        query = self._chosen(fields, read) if self.chosen else self._of_single_filter(fields, read)
+        for table in query.args["with_"].expressions:
+            table.set("materialized", False)
+        return query
+
+    def _of_single_filter(self, fields: Fields, columns: list[exp.Expr]) -> exp.Select:
+        matching = self._matching(fields, columns)
+        query = with_spans(exp.Select(), self.source, Probe.of(self.plan, self.source.known), fields)
+        return query.with_(CELLS, as_=matching.query, copy=False)
+
+    def _matching(self, fields: Fields, columns: list[exp.Expr]) -> Selection:
+        where = inside_of(self.steps, self.source, fields)
+        return self.plan.select(fields, [self._cell(fields), *columns], where=where)
+
+    def _chosen(self, fields: Fields, columns: list[exp.Expr]) -> exp.Select:
+        same = exp.EQ(this=exp.column(ARRIVAL, table=SPAN), expression=exp.column(_CHOSEN_ARRIVAL, table=_CHOSEN))
+        cells = relation(fields.needs, [exp.column(CELL, table=_CHOSEN), *columns]).join(_CHOSEN, on=same)
+        spans = self.source.table(columns_needed(fields.needs), arrival=True)
+        return exp.Select().with_("spans", as_=spans, copy=False).with_(CELLS, as_=cells, copy=False)
+
+    def _cell(self, fields: Fields) -> exp.Expr:
+        start = fields.column(_START)
+        is_selected = exp.Is(this=exp.paren(selected(fields, self.node)), expression=exp.true())
+        side = exp.cast(is_selected, "INTEGER")
+        return exp.alias_(exp.cast(position(self.steps, start) * 2 + side, "INTEGER"), CELL)
+
+
+# what is counted
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """The counts of one facet."""
+
+    name: str
+    type: Type | None
+    is_list: bool = False
+
+
+def _counted(
+    counter: Counter, spans: _Spans, source: Source, steps: Steps
+) -> Iterator[tuple[Mapping[str, _Counted], Iterable[Tally]]]:
+    """Facets by the names of their columns, some at a time, and what was counted of them."""
+    whole = spans.source if spans.chosen else _whole(counter.session, source, steps)
+    relatives = {column: _Counted(name, type_) for column, (name, type_) in FACETS.items()}
+    yield relatives, counter.rows(_of_relatives(counter.session, spans, whole), list(relatives))
+    columns = {f"f{n}": facet for n, facet in enumerate(facets(spans.source.known))}
+    counted = {name: _Counted(facet.name, facet.type, facet.is_list) for name, facet in columns.items()}
+    for part in _parts(columns, Level.RESOURCE):
+        cells = spans.cells({name: _read(facet) for name, facet in part.items()} | _IDS)
+        yield counted, counter.rows(with_rows(cells, list(part), list(_IDS)), list(part))
+    for part in _parts(columns, Level.SPAN):
+        cells = spans.cells({name: _read(facet) for name, facet in part.items()})
+        yield counted, counter.many(cells, {name: _kind(facet) for name, facet in part.items()})
+
+
+def _whole(session: Session, source: Source, steps: Steps) -> Source:
+    """The spans of all traces that run in the range, each once."""
+    return Stretched(session, source, steps.since_ns, steps.last_ns).whole().once()
+
+
+def _parts(columns: Mapping[str, Facet], level: Level) -> Iterator[Mapping[str, Facet]]:
+    names = [name for name, facet in columns.items() if facet.level is level]
+    for at in range(0, len(names), WIDEST):
+        yield {name: columns[name] for name in names[at : at + WIDEST]}
+
+
+def _read(facet: Facet) -> Callable[[Fields], Sql]:
+    """The value of a facet; a list as JSON."""
+    if not facet.is_list:
+        return facet.read
+    return lambda fields: exp.cast(exp.func("to_json", facet.read(fields)), "VARCHAR")
+
+
+def _kind(facet: Facet) -> str:
+    """Values of one kind are of one type in SQL."""
+    return Type.STRING.value if facet.is_list or facet.type is None else facet.type.value
+
+
+def _of_relatives(session: Session, spans: _Spans, whole: Source) -> exp.Select:
+    kin = Kin.of(session, whole)
+    if kin.portions == 1:
+        return kin.with_rows(spans.cells(kin.columns))
+    queries = (kin.with_rows(spans.cells(kin.columns), portion) for portion in range(kin.portions))
+    found = [session.table(query.select(exp.Star(), copy=False).from_(ROWS, copy=False)) for query in queries]
+    session.register(_OF_PORTIONS, pa.concat_tables(found))
+    return exp.Select().with_(ROWS, as_=exp.select(exp.Star()).from_(_OF_PORTIONS), copy=False)
+
+
+# the series
+
+
+@dataclass(frozen=True)
+class _Value:
+    """A value and how often it occurs."""
+
+    label: LabelValue
+    counts: Line
+
+    @cached_property
+    def total(self) -> float:
+        """Total of both sides."""
+        return math.fsum(self.counts)
+
+
+@dataclass
+class _Attribute:
+    """The counts of an attribute on either side: its values, of any type, and their total."""
+
+    values: tuple[dict[str, _Value], dict[str, _Value]] = field(default_factory=lambda: ({}, {}))
+    totals: list[Line] = field(default_factory=lambda: [[], []])  # empty where nothing was counted
+
+    def add(self, facet: _Counted, found: Tally) -> None:
+        """Take in one tally of one of its facets."""
+        side = found.side
+        if found.value is None:
+            self.totals[side] = _sum(self.totals[side], found.counts)
+            return
+        label = _label(facet, found.value)
+        known = self.values[side].get(repr(label))
+        self.values[side][repr(label)] = _Value(label, _sum(known.counts if known else [], found.counts))
+
+    def most_frequent(self, side: int, top: int) -> Iterable[_Value]:
+        """The most frequent values."""
+        return sorted(self.values[side].values(), key=lambda one: (-one.total, str(one.label)))[:top]
+
+
+def _sum(one: Line, other: Line) -> Line:
+    return [a + b for a, b in zip(one, other, strict=True)] if one else other
+
+
+def _label(facet: _Counted, text: str) -> LabelValue:
+    if facet.is_list:
+        return hashable(json.loads(text))
+    if facet.type is Type.BOOL:
+        return text == "true"
+    if facet.type is Type.FLOAT:
+        return float(text)
+    if facet.type is Type.STRING:
+        return text
+    return hashable(named(facet.type, text if facet.type is None else int(text)))
+
+
+def _series(attributes: dict[str, _Attribute], counter: Counter) -> list[Series]:
+    if EVERYWHERE not in attributes:
+        return []
+    found: list[Series] = []
+    for name, attribute in sorted(attributes.items()):
+        for side, meta in enumerate(_SIDES):
+            found += _of_side(name, meta, attribute, side, counter.top)
+        counter.check(len(found))
+    return found
+
+
+def _of_side(name: str, meta: str, attribute: _Attribute, side: int, top: int) -> Iterator[Series]:
+    for one in attribute.most_frequent(side, top):
+        yield Series(((_META, meta), (name, one.label)), tuple(one.counts))
+    if total := attribute.totals[side]:
+        yield Series(((_META, f"{meta}_total"), (name, None)), tuple(total))

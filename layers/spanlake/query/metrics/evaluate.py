@@ -1,0 +1,111 @@
+"""Metrics: time series computed from spans.
+
+The first stage reads spans (see ``aggregation`` and ``compare``); what follows works on its series.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+from spanlake.query import series as later
+from spanlake.query.compile.compare import EVERYWHERE
+from spanlake.query.compile.fields import Fields
+from spanlake.query.compile.metrics import Measure, compared, measure_of
+from spanlake.query.compile.spansets import SearchPlan
+from spanlake.query.engine.base import Uncovered
+from spanlake.query.engine.session import Session
+from spanlake.query.metrics.aggregate import Aggregation
+from spanlake.query.metrics.compare import compare
+from spanlake.query.metrics.exemplars import attached
+from spanlake.query.scan.blocks import Source
+from spanlake.query.series import Series, shown
+from spanlake.query.time_range import Steps
+from spanlake.traceql.ast.nodes import (
+    Compare,
+    Field,
+    MetricsAggregate,
+    MetricsExpression,
+    MetricsOperation,
+    MetricsPipeline,
+    Query,
+    Rank,
+    SeriesFilter,
+    Static,
+)
+from spanlake.traceql.errors import Unsupported
+
+_TOTALS = tuple((("__meta_type", f"{side}_total"), (EVERYWHERE, None)) for side in ("baseline", "selection"))
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """A metrics query over the spans of some blocks, with so many exemplars at most."""
+
+    session: Session
+    source: Source
+    query: Query
+    steps: Steps
+    exemplars: int = 0
+
+    def series(self) -> list[Series]:
+        """The series, in no order. Raises LimitExceeded, and Unsupported for what is not executed yet."""
+        if isinstance(self.query.body, Static):
+            return [Series((), (float(self.query.body.value),) * self.steps.count)]
+        return [shown(one) for one in attached(self._evaluate(self.query.body), self.steps)]  # type: ignore[arg-type]
+
+    def _evaluate(self, node: MetricsExpression) -> list[Series]:
+        match node:
+            case MetricsPipeline():
+                return self._first_stage(node)
+            case Rank():
+                return later.rank(self._evaluate(node.series), node.function, node.limit)
+            case SeriesFilter():
+                return later.compare(self._evaluate(node.series), node.op, node.value)
+            case MetricsOperation():
+                return self._operation(node)
+            case _:
+                raise Unsupported("a number alone is no time series", self.query.text, node.at)
+
+    def _operation(self, node: MetricsOperation) -> list[Series]:
+        left, right = node.left, node.right
+        if isinstance(left, Static):
+            return later.combine_scalar(self._evaluate(right), node.op, float(left.value), scalar_first=True)
+        if isinstance(right, Static):
+            return later.combine_scalar(self._evaluate(left), node.op, float(right.value), scalar_first=False)
+        return later.combine(self._evaluate(left), node.op, self._evaluate(right))
+
+    def _first_stage(self, node: MetricsPipeline) -> list[Series]:
+        self.session.touch(self._in_range.blocks)
+        plan = SearchPlan(node.spans, self.query)
+        if isinstance(node.aggregate, Compare):
+            if self.source.engine is not None:
+                raise Uncovered("it has no compare()")
+            return self._compare(plan, node.aggregate) if self._in_range.blocks else []
+        return self._measured(plan, node.aggregate)
+
+    def _measured(self, plan: SearchPlan, node: MetricsAggregate) -> list[Series]:
+        """The series of any other function."""
+        measure = partial(measure_of, node=node, steps=self.steps)
+        return self._aggregation(plan, measure, node.by).series()
+
+    @property
+    def _in_range(self) -> Source:
+        return self.source.overlapping(self.steps.since_ns, self.steps.last_ns)
+
+    def _aggregation(
+        self, plan: SearchPlan, measure: Callable[[Fields], Measure], by: tuple[Field, ...] = ()
+    ) -> Aggregation:
+        return Aggregation(self.session, self.source, plan, measure, by, self.steps, self.exemplars)
+
+    def _compare(self, plan: SearchPlan, node: Compare) -> list[Series]:
+        """The series of a compare(), of which those that count all spans of a side show exemplars."""
+        found = compare(self.session, self.source, plan, node, self.steps)
+        if not self.exemplars:
+            return found
+        totals = {one.labels: one for one in found if one.labels in _TOTALS}
+        matched = sum(int(value or 0) for one in totals.values() for value in one.values)
+        chosen = self._aggregation(plan, partial(compared, node=node)).exemplars(matched)
+        return [
+            replace(one, exemplars=tuple(shown.exemplar(()) for shown in chosen if shown.group == one.labels))
+            for one in found
+        ]

@@ -1,0 +1,125 @@
+"""Exemplars: some of the spans that a metrics query counted, each with the id of its trace.
+
+As in Tempo there are at most two for each of as many even parts of the time range as that allows, and one a trace at
+most; of the spans there are, those of many series are taken before more of one. Which they are depends on what is
+stored alone.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from sqlglot import exp
+
+from spanlake.query.series import Exemplar, Labels, Series
+from spanlake.query.time_range import Steps
+from spanlake.spans.arrow import Array, int64, numbers, place
+from spanlake.traceql.ast.nodes import Query, Type
+
+MOST = 100
+TRACE_LABEL = "trace:id"
+START, TRACE = "exemplar_start", "exemplar_trace"
+FOUND = "exemplar"
+
+_PER_PART = 2
+SAMPLE = 16, 32_768  # blocks and spans: enough to find exemplars in, but for rare spans
+
+
+def exemplars_wanted(query: Query, asked: int) -> int:
+    """Returns the number of exemplars, at most 100: the query's hint, or else the request's, where 0 says nothing.
+
+    The hint is a number, or false for none (Tempo 3.1).
+    """
+    hint = query.hint("exemplars", Type.INT, Type.BOOL)
+    if hint is None or hint.value is True:
+        return min(asked or MOST, MOST)
+    return min(max(int(hint.value), 0), MOST)
+
+
+# what SQL finds
+
+
+def first_of_group(value: exp.Expr | None, *tests: exp.Expr) -> exp.Expr:
+    """The aggregate FOUND: the first span of a group that passes tests. It has the columns START and TRACE, and a
+    value to show."""
+    members = {"start": exp.column(START), "trace": exp.column(TRACE), "value": value or exp.Null()}
+    parts = [exp.PropertyEQ(this=exp.to_identifier(name), expression=sql) for name, sql in members.items()]
+    first: exp.Expr = exp.Min(this=exp.Struct(expressions=parts))
+    if tests:
+        first = exp.Filter(this=first, expression=exp.Where(this=exp.and_(*tests)))
+    return exp.alias_(first, FOUND)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A span that is shown as an exemplar, and what tells its group from others."""
+
+    group: Labels
+    start_ns: int
+    trace_id: bytes
+    value: float | None
+
+    @classmethod
+    def of(cls, group: Labels, found: Mapping[str, Any], unit: float) -> "Chosen":
+        """The one that the aggregate ``first_of_group`` found."""
+        value = None if found["value"] is None else found["value"] / unit
+        return cls(group, found["start"], found["trace"], value)
+
+    def exemplar(self, labels: Labels) -> Exemplar:
+        """Itself, with these labels."""
+        return Exemplar(((TRACE_LABEL, self.trace_id.hex()), *labels), self.start_ns, self.value)
+
+
+# which of them are shown
+
+
+def parts(steps: Steps, limit: int) -> Steps:
+    """The time range in as many parts as there may be exemplars."""
+    return Steps(steps.first_ns, steps.last_ns, max(-(-(steps.last_ns - steps.first_ns) // limit), 1))
+
+
+def choose(groups: Array, starts: Array, traces: Array, steps: Steps, limit: int) -> list[int]:
+    """Which spans are shown, given for each the number of its group, its start and its trace's id: their rows."""
+    wide = parts(steps, max(limit // _PER_PART, 1))
+    since = pc.add(pc.subtract(starts, int64(wide.first_ns)), int64(wide.step_ns - 1))
+    part = pc.max_element_wise(pc.divide(since, int64(wide.step_ns)), int64(1))
+    order = _by_turns(groups, starts, traces)
+    columns = (part.take(order), traces.dictionary_encode().indices.take(order), order)
+    room = dict.fromkeys(pc.unique(part).to_pylist(), _PER_PART)
+    shown: set[int] = set()
+    chosen: list[int] = []
+    for at, trace, row in zip(*(column.to_pylist() for column in columns), strict=True):
+        if not room or len(chosen) == limit:
+            break
+        if at in room and trace not in shown:
+            shown.add(trace)
+            chosen.append(row)
+            room[at] -= 1
+            if not room[at]:
+                del room[at]
+    return chosen
+
+
+def _by_turns(groups: Array, starts: Array, traces: Array) -> Array:
+    """The first span of each group, then the second of each, by the ids of traces, which are random."""
+    table = pa.table({"trace": traces, "start": starts, "group": groups})
+    ranked = pc.sort_indices(table, [(name, "ascending") for name in table.column_names]).cast(pa.int64())
+    of_ranked = groups.take(ranked)
+    grouped = pc.array_sort_indices(of_ranked).cast(pa.int64())
+    of_grouped = of_ranked.take(grouped)
+    turns = pc.subtract(numbers(len(ranked)), pc.index_in(of_grouped, value_set=of_grouped).cast(pa.int64()))
+    return ranked.take(pc.array_sort_indices(place(turns, grouped, len(ranked))))
+
+
+def attached(series: Iterable[Series], steps: Steps) -> list[Series]:
+    """The series with those of their exemplars at whose time they have a value, which stands in where one has none."""
+    return [replace(one, exemplars=tuple(_shown(one, steps))) if one.exemplars else one for one in series]
+
+
+def _shown(one: Series, steps: Steps) -> Iterable[Exemplar]:
+    for exemplar in sorted(one.exemplars, key=lambda exemplar: exemplar.time_ns):
+        value = one.values[steps.position(exemplar.time_ns)]
+        if value is not None:
+            yield exemplar if exemplar.value is not None else replace(exemplar, value=value)

@@ -1,0 +1,163 @@
+"""Counts of compare() that depend on a trace's other spans: the trace's root, and the number of children.
+
+Blocks that are not small say it of the spans that they have (``store.trace_facts``). What they say is not all there is
+for traces that lie in several; those, and the spans of small blocks, are put together here. Traces are matched by
+hashes of their ids, of 64 bits, which takes half the time. Among a hundred million spans two ids have the same hash
+once in four thousand times; a root is then counted for the wrong trace.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from operator import methodcaller
+
+import pyarrow as pa
+from sqlglot import exp
+
+from spanlake.query.compile.fields import SPAN, Fields
+from spanlake.query.compile.spans import ARRIVAL, TIE_COLUMNS, with_children
+from spanlake.query.compile.sql import Sql
+from spanlake.query.engine.session import Session
+from spanlake.query.metrics.tally import CELLS, ROWS, parsed
+from spanlake.query.scan.blocks import Source, block_number
+from spanlake.store.blocks.trace_columns import CHILD_COUNT, FACTS, ROOT_NAME, ROOT_SERVICE, may_have_facts
+from spanlake.traceql.ast.nodes import Intrinsic, IntrinsicField, Type
+from spanlake.traceql.printer import print_field
+
+_INTRINSICS = (
+    (ROOT_NAME, Intrinsic.TRACE_ROOT_NAME, Type.STRING),
+    (ROOT_SERVICE, Intrinsic.TRACE_ROOT_SERVICE, Type.STRING),
+    (CHILD_COUNT, Intrinsic.CHILD_COUNT, Type.INT),
+)
+FACETS: Mapping[str, tuple[str, Type]] = {
+    column: (print_field(IntrinsicField(intrinsic)), type_) for column, intrinsic, type_ in _INTRINSICS
+}
+"""The facets by their columns, each with its name and type."""
+
+_PORTION_SPANS = 1 << 22
+_GLANCE = 8  # blocks, and spans
+_FEW_TRACES = 256  # that take less time to compare with than to look up
+_KEYS = "scattered"
+
+_SCATTERED = """
+    SELECT trace_key FROM family GROUP BY trace_key
+    HAVING MIN(block) < MAX(block) OR COUNT(child_span_count) < COUNT(*)
+"""
+_FEW = "SELECT * FROM some"
+_RELATIVES = "SELECT * FROM family"
+_ROOTS = """
+    SELECT trace_key, MIN_BY(name, ROW(start_time_unix_nano, span_id)) AS root_name,
+      MIN_BY(COALESCE(service_name, ''), ROW(start_time_unix_nano, span_id)) AS root_service
+    FROM relatives WHERE parent_span_id IS NULL GROUP BY trace_key
+"""
+_TOGETHER = """
+    SELECT cell, COALESCE(root_name, '') AS trace_root_span_name, COALESCE(root_service, '') AS trace_root_service_name,
+      CAST(COALESCE(children.child_count, 0) AS INTEGER) AS child_span_count, COUNT(*) AS n
+    FROM few LEFT JOIN roots USING (trace_key) LEFT JOIN children ON children.parent = few.arrival GROUP BY ALL
+"""
+_NOTED = """
+    SELECT cell, trace_root_span_name, trace_root_service_name, child_span_count, COUNT(*) AS n
+    FROM some WHERE NOT child_span_count IS NULL GROUP BY ALL
+"""
+_CORRECTED = """
+    SELECT cell, trace_root_span_name, trace_root_service_name, child_span_count, CAST(SUM(n) AS BIGINT) AS n FROM (
+      SELECT * FROM noted
+      UNION ALL
+      SELECT cell, trace_root_span_name, trace_root_service_name, child_span_count, -COUNT(*)
+      FROM few WHERE NOT child_span_count IS NULL GROUP BY ALL
+      UNION ALL
+      SELECT cell, trace_root_span_name, trace_root_service_name, child_span_count, n FROM together
+    ) GROUP BY cell, trace_root_span_name, trace_root_service_name, child_span_count HAVING SUM(n) > 0
+"""
+
+
+@dataclass(frozen=True)
+class Kin:
+    """Counts the facets over spans whose traces lie in the blocks of a source, which say something of them or not."""
+
+    session: Session
+    source: Source
+    has_facts: bool
+
+    @classmethod
+    def of(cls, session: Session, source: Source) -> "Kin":
+        """Decides from a sample of the blocks whether their trace columns are used: not where few blocks have them."""
+        if not any(map(may_have_facts, source.blocks)):
+            return cls(session, source, has_facts=False)
+        some = session.table(source.sampled(_GLANCE, _GLANCE).table([CHILD_COUNT]))
+        return cls(session, source, has_facts=2 * some[CHILD_COUNT].null_count < some.num_rows)
+
+    @property
+    def portions(self) -> int:
+        """In how many portions of the traces they are counted: where traces are put together that takes memory."""
+        return -(-self.source.spans // _PORTION_SPANS)
+
+    @property
+    def columns(self) -> Mapping[str, Callable[[Fields], Sql]]:
+        """Columns that the table ``cells`` must have for each span."""
+        names = FACTS.names if self.has_facts else ()
+        return {name: methodcaller("column", name) for name in names} | {"trace_key": _trace_key, ARRIVAL: _arrival}
+
+    def with_rows(self, query: exp.Select, portion: int = 0) -> exp.Select:
+        """Define the table ``rows`` (see ``tally``) of a portion of the traces, given ``cells``."""
+        some, family = (
+            table.where(*self._in(portion), copy=False)
+            for table in (exp.select(exp.Star()).from_(CELLS), self._family())
+        )
+        query.with_("some", as_=some, materialized=False, copy=False)
+        if not self.has_facts:
+            return _define(_with_together(query, family), ROWS, "SELECT * FROM together")
+        scattered = self._scattered(family)
+        if not len(scattered):
+            return _define(query, ROWS, _NOTED)
+        _define(query, "noted", _NOTED)
+        return _define(_with_together(query, family, self._is_one_of(scattered)), ROWS, _CORRECTED)
+
+    def _scattered(self, family: exp.Select) -> pa.Table:
+        """The keys of traces that lie in several blocks, or in one without facts. A block has those of all its spans,
+        or of none."""
+        if len(self.source.blocks) == 1:
+            return pa.table({})
+        return self.session.table(parsed(_SCATTERED).with_("family", as_=family, materialized=False, copy=False))
+
+    def _is_one_of(self, scattered: pa.Table) -> exp.Expr:
+        key = exp.column("trace_key")
+        if len(scattered) <= _FEW_TRACES:
+            return exp.In(this=key, expressions=[exp.Literal.number(one) for one in scattered["trace_key"].to_pylist()])
+        return self.session.among(key, _KEYS, scattered)
+
+    def _in(self, portion: int) -> Iterator[exp.Expr]:
+        if self.portions > 1:
+            number = exp.Mod(this=exp.column("trace_key"), expression=exp.Literal.number(self.portions))
+            yield exp.EQ(this=number, expression=exp.Literal.number(portion))
+
+    def _family(self) -> exp.Select:
+        names = TIE_COLUMNS | {"service_name"} | ({CHILD_COUNT} if self.has_facts else set())
+        key = exp.alias_(exp.func("hash", exp.column("trace_id")), "trace_key")
+        block = exp.alias_(block_number(exp.column(ARRIVAL)), "block")
+        stored = self.source.table(names, arrival=True).subquery("stored", copy=False)
+        return exp.select(exp.Star(), key, block).from_(stored, copy=False)
+
+
+def _with_together(query: exp.Select, family: exp.Select, *where: exp.Expr) -> exp.Select:
+    """Define the table ``together``: rows of the spans of ``some`` that meet this, or of all, put together with their
+    families. They are few, and kept, where there is something to meet."""
+    query.with_("family", as_=family, materialized=False, copy=False)
+    for name, text in (("few", _FEW), ("relatives", _RELATIVES)):
+        query.with_(name, as_=parsed(text).where(*where, copy=False), materialized=bool(where), copy=False)
+    with_children(query, "relatives")
+    for name, text in (("roots", _ROOTS), ("together", _TOGETHER)):
+        _define(query, name, text)
+    return query
+
+
+def _define(query: exp.Select, name: str, text: str) -> exp.Select:
+    return query.with_(name, as_=parsed(text), copy=False)
+
+
+def _arrival(fields: Fields) -> Sql:
+    fields.needs.arrival = True
+    return exp.column(ARRIVAL, table=SPAN)
+
+
+def _trace_key(fields: Fields) -> Sql:
+    return exp.func("hash", fields.column("trace_id"))

@@ -1,0 +1,49 @@
+"""A querier as an operator's settings want it."""
+
+from pathlib import Path
+
+from spanlake.query.engine.base import Engine
+from spanlake.query.engine.block_cache import Copies
+from spanlake.query.engine.session import Duck
+from spanlake.query.limits import Limits
+from spanlake.query.querier import Querier
+from spanlake.query.scan.checksums import BlockChecks
+from spanlake.query.scan.missing_blocks import MissingBlocks
+from spanlake.settings.model import QueryLimits
+from spanlake.store.index.base import Index
+from spanlake.store.objects.base import Objects
+from spanlake.store.objects.local import linked_directories
+from spanlake.traceql.check_size import SizeLimits
+
+
+def open_querier(
+    objects: Objects,
+    index: Index,
+    allowed: QueryLimits,
+    directory: Path | None,
+    engine: Engine | None = None,
+    missing: MissingBlocks | None = None,
+) -> Querier:
+    """A querier over blocks in a directory, or in S3 where there is none; raises StoreError.
+
+    The engine is for ranges that are too large for this process.
+    """
+    limits = Limits(
+        seconds=allowed.seconds,
+        memory_bytes=allowed.memory_bytes,
+        spans=allowed.spans,
+        series=allowed.series,
+        points=allowed.points,
+    )
+    sizes = SizeLimits(spansets=allowed.spansets, terms=allowed.terms)
+    if directory is not None:
+        places = [str(directory.resolve()), *map(str, linked_directories(directory))]
+        return Querier(index, objects, Duck(places, limits), sizes, engine, missing=missing or MissingBlocks())
+    from spanlake.query.engine.httpfs import Remote  # drags in botocore
+    from spanlake.store.objects.s3 import S3Objects
+
+    assert isinstance(objects, S3Objects)
+    copies = Copies(objects, limits.seconds)
+    duck = Duck([str(copies.directory)], limits, Remote(objects))
+    checks, missing = BlockChecks(objects.digest), missing or MissingBlocks()
+    return Querier(index, objects, duck, sizes, engine, copies, is_index_far=True, checks=checks, missing=missing)

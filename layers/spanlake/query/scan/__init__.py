@@ -1,0 +1,1 @@
+"""Selection of the blocks that a query reads."""

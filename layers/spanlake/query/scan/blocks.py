@@ -1,0 +1,307 @@
+"""Live blocks as a table: Parquet files read with one explicit schema.
+
+The schema names every column with its type, so no file has to be opened to learn it, and a column that a file does not
+have is NULL in its rows.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from sqlglot import exp
+
+from spanlake.query.compile import sql
+from spanlake.query.compile.columns import Known
+from spanlake.query.compile.spans import ARRIVAL
+from spanlake.query.engine.base import Engine, Outside
+from spanlake.spans.arrow import Array, int64
+from spanlake.spans.columns import AttributeColumn, Scope, ValueType
+from spanlake.spans.schema import FIXED
+from spanlake.store.blocks.trace_columns import FACTS
+from spanlake.store.index.base import Block, CatalogEntry, Index, arrival_order
+from spanlake.store.objects.base import Objects
+from spanlake.traceql.ast.nodes import AttributeScope
+
+_SCALARS = {
+    pa.string(): "VARCHAR",
+    pa.binary(): "BLOB",
+    pa.int64(): "BIGINT",
+    pa.int32(): "INTEGER",
+    pa.float64(): "DOUBLE",
+    pa.bool_(): "BOOLEAN",
+}
+HISTORY_NS = 7 * 24 * 3600 * 1_000_000_000
+"""Nanoseconds beyond a range within which the other spans of its traces are looked for."""
+
+Locate: TypeAlias = Callable[[Sequence[Block]], list[str]]
+
+_ROW_BITS = 40  # of arrival, more than a file's rows take: it orders files first, then rows in them
+
+
+def duck_type(type_: pa.DataType) -> str:
+    """DuckDB's name of an Arrow type that occurs in span tables."""
+    if pa.types.is_list(type_):
+        return f"{duck_type(type_.value_type)}[]"
+    if pa.types.is_struct(type_):
+        members = ", ".join(f'"{member.name}" {duck_type(member.type)}' for member in type_)
+        return f"STRUCT({members})"
+    return _SCALARS[type_]
+
+
+def known_of(catalog: Iterable[CatalogEntry]) -> Known:
+    """Converts the index's catalog into the compiler's terms."""
+    columns, rest, nested = [], [], []
+    scopes = {scope.value: scope for scope in Scope}
+    for entry in catalog:
+        scope = scopes.get(entry.scope)
+        if scope is None and entry.type == "rest":
+            nested.append((AttributeScope(entry.scope), entry.key))
+        elif scope is not None and entry.type == "rest":
+            rest.append((scope, entry.key))
+        elif scope is not None:
+            columns.append(AttributeColumn(scope, entry.key, ValueType(entry.type)))
+    return Known.of(columns, rest, nested)
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """A session's table of rows that repeat others, by the ``path`` of their block and their ``row`` in it."""
+
+    table: str
+    paths: frozenset[str]
+
+    def arrivals(self, files: Mapping[str, int]) -> exp.Select:
+        """``SELECT`` the ``arrival`` of the rows in some blocks, which are numbered by their paths."""
+        whens = [
+            exp.If(this=exp.EQ(this=exp.column("path"), expression=exp.Literal.string(path)), true=sql.number(number))
+            for path, number in files.items()
+        ]
+        number = exp.cast(exp.Case(ifs=whens, default=sql.number(-1)), "BIGINT")
+        first = exp.paren(exp.BitwiseLeftShift(this=exp.paren(number), expression=exp.Literal.number(_ROW_BITS)))
+        is_there = exp.In(this=exp.column("path"), expressions=[exp.Literal.string(path) for path in files])
+        arrival = exp.BitwiseOr(this=first, expression=exp.column("row"))
+        return exp.select(arrival).from_(exp.table_(self.table), copy=False).where(is_there, copy=False)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Some live blocks, in the order in which their spans arrived, and what is known of them."""
+
+    blocks: tuple[Block, ...]
+    known: Known
+    objects: Objects
+    catalog: frozenset[CatalogEntry] = frozenset()  # of the days of the blocks
+    first_rows: int | None = None  # how many of each block's spans are looked at, if not all; not for engines
+    engine: Engine | None = None  # where the blocks are read, if not in this process
+    locate: Locate | None = None  # where their files are, if not where the objects say
+    wider: "Callable[[], Source] | None" = None  # finds blocks of more time, if there may be any
+    find_repeats: "Callable[[Source], Source] | None" = None  # says where spans are stored twice
+    repeated: "Repeated | None" = None  # the rows that are left out
+    others: "Source | None" = None  # blocks of which the spans of some traces are looked at
+    of_others: tuple[bytes, ...] = ()
+
+    @classmethod
+    def find(cls, index: Index, objects: Objects, tenant: str, start_ns: int, end_ns: int) -> "Source":
+        """The blocks of a tenant that may hold spans of the inclusive range."""
+        blocks, catalog = index.look_up(tenant, start_ns, end_ns)
+        return cls(tuple(sorted(blocks, key=arrival_order)), known_of(catalog), objects, catalog)
+
+    def within(self, blocks: Iterable[Block]) -> "Source":
+        """The same, of fewer blocks."""
+        return replace(self, blocks=tuple(blocks))
+
+    def beside(self, others: "Source", trace_ids: Sequence[bytes]) -> "Source":
+        """The same, and of other blocks the spans of some traces."""
+        return replace(self, others=others, of_others=tuple(trace_ids)) if trace_ids else self
+
+    @property
+    def with_history(self) -> "Source":
+        """The blocks of all the time in which the other spans of a trace are looked for."""
+        return self if self.wider is None else self.wider()
+
+    def once(self) -> "Source":
+        """The same spans, each once however often it was sent. Raises LimitExceeded."""
+        return self if self.find_repeats is None or self.engine is not None else self.find_repeats(self)
+
+    def sampled(self, blocks: int, spans: int) -> "Source":
+        """Some spans of all times, about so many: the first of each of so many blocks at most."""
+        ordered = sorted(self.blocks, key=lambda block: (block.start_ns, block.id))
+        some = tuple(ordered[:: -(-len(ordered) // blocks)])
+        rows = spans // len(some)
+        return replace(self, blocks=some, first_rows=rows if any(block.spans > rows for block in some) else None)
+
+    def through(self, engine: Engine) -> "Source":
+        """The same, read by an engine outside."""
+        return replace(self, engine=engine)
+
+    def outside(self, engine: Engine) -> Outside:
+        """The engine, with what it has to know of the columns."""
+        return Outside(engine, {name: duck_type(type_) for name, type_ in self._types().items()})
+
+    @property
+    def spans(self) -> int:
+        """Number of spans that are read if all traces are."""
+        return sum(
+            block.spans if self.first_rows is None else min(block.spans, self.first_rows) for block in self.blocks
+        )
+
+    @property
+    def size(self) -> int:
+        """The bytes of all blocks."""
+        return sum(block.size for block in self.blocks)
+
+    def lies_in(self, start_ns: int, end_ns: int) -> bool:
+        """Returns True where all spans start in the inclusive range."""
+        inside = all(start_ns <= block.start_ns and block.end_ns <= end_ns for block in self.blocks)
+        return inside and self.others is None
+
+    def starts_after(self, start_ns: int) -> bool:
+        """True where no span starts before a time."""
+        return all(start_ns <= block.start_ns for block in self.blocks)
+
+    def overlapping(self, start_ns: int, end_ns: int) -> "Source":
+        """The same, of the blocks that may hold spans of the inclusive range."""
+        return self.within(block for block in self.blocks if block.start_ns <= end_ns and block.end_ns >= start_ns)
+
+    @property
+    def files(self) -> list[str]:
+        """Returns the paths of the blocks for DuckDB."""
+        if self.locate is not None:
+            return self.locate(self.blocks)
+        return [self.objects.uri(block.path) for block in self.blocks]
+
+    def with_objects(self) -> "Source":
+        """The same, of the blocks whose objects are there."""
+        folders = {block.path.rpartition("/")[0] for block in self.blocks}
+        there = {info.path for folder in folders for info in self.objects.list(f"{folder}/")}
+        return self.within(block for block in self.blocks if block.path in there)
+
+    def whole_rows(self, *where: exp.Expr) -> exp.Select:
+        """``SELECT *`` and ``arrival``: every column that one of the blocks has. Opens them all; for a few of them."""
+        options: list[exp.Expr] = [exp.EQ(this=exp.column("union_by_name"), expression=exp.true())]
+        rows = exp.select(exp.Star(), _arrival()).from_(_read(self.files, options), copy=False)
+        return rows.where(*where, *self._tests(), copy=False)
+
+    def table(self, columns: Iterable[str], *, arrival: bool = False, where: Sequence[exp.Expr] = ()) -> exp.Select:
+        """``SELECT columns FROM read_parquet([files]) WHERE …``.
+
+        ``arrival`` adds the column of that name, a number of its own for each row, that grows in the order in which
+        spans arrived.
+        """
+        names = sorted(set(columns))
+        if self.engine is not None:
+            rows = self.engine.rows(self.blocks, names, arrival=arrival)
+            return rows.where(*where, copy=False)
+        rows = self._rows(names, 0 if arrival else None, where)
+        if self.others is None:
+            return rows
+        ids = exp.In(this=exp.column("trace_id"), expressions=[id_literal(one) for one in self.of_others])
+        others = self.others._rows(names, len(self.blocks) if arrival else None, [*where, ids])
+        both = exp.union(rows, others, distinct=False, copy=False).subquery("every", copy=False)
+        return exp.select(exp.Star()).from_(both, copy=False)
+
+    def _rows(self, names: list[str], first_file: int | None, where: Sequence[exp.Expr]) -> exp.Select:
+        select: list[exp.Expr] = [exp.column(name) for name in names]
+        if first_file is not None:
+            select.append(_arrival(first_file))
+        schema = exp.EQ(this=exp.column("schema"), expression=self._schema(names))
+        files = self.files
+        if (
+            len(files) == 1
+        ):  # DuckDB reads a file alone in one thread where it has a schema: name it twice, read it once
+            files *= 2
+            where = [*where, exp.EQ(this=exp.column("file_index"), expression=exp.Literal.number(0))]
+        rows = exp.select(*select).from_(_read(files, [schema]), copy=False)
+        return rows.where(*where, *self._tests(), copy=False)
+
+    def _tests(self) -> Iterator[exp.Expr]:
+        """Yields the tests that every row must pass, whatever the query."""
+        yield from self._not_hidden()
+        yield from self._not_repeated()
+        if self.first_rows is not None:  # DuckDB leaves out row groups by it
+            yield exp.LT(this=exp.column("file_row_number"), expression=exp.Literal.number(self.first_rows))
+
+    def _not_hidden(self) -> Iterator[exp.Expr]:
+        """Returns the tests that leave out rows of deleted traces: one for each set of traces that blocks hide."""
+        hiding: dict[frozenset[bytes], list[exp.Expr]] = {}
+        for number, block in enumerate(self.blocks):
+            if block.hidden:
+                hiding.setdefault(block.hidden, []).append(exp.Literal.number(number))
+        for trace_ids, files in hiding.items():
+            ids = [id_literal(trace_id) for trace_id in sorted(trace_ids)]
+            in_files = exp.In(this=exp.column("file_index"), expressions=files)
+            of_traces = exp.In(this=exp.column("trace_id"), expressions=ids)
+            yield exp.not_(exp.and_(in_files, of_traces))
+
+    def _not_repeated(self) -> Iterator[exp.Expr]:
+        """Yields the test that a row repeats no other one, if any row does."""
+        if self.repeated is None:
+            return
+        numbers = {block.path: number for number, block in enumerate(self.blocks)}
+        files = {path: numbers[path] for path in self.repeated.paths if path in numbers}
+        if files:
+            yield exp.not_(exp.In(this=_arrival().this, query=self.repeated.arrivals(files).subquery(copy=False)))
+
+    def _schema(self, names: list[str]) -> exp.Expr:
+        types = self._types()
+        entries = [
+            exp.PropertyEQ(this=exp.Literal.string(name), expression=_column(name, duck_type(types[name])))
+            for name in names
+        ]
+        return exp.ToMap(this=exp.Struct(expressions=entries))
+
+    def empty(self, columns: Iterable[str]) -> pa.Table:
+        """No rows of these columns."""
+        types = self._types()
+        return pa.schema([pa.field(name, types[name]) for name in columns]).empty_table()
+
+    def named(self, table: pa.Table) -> pa.Table:
+        """A table of some of these columns as a span table, its fields saying which attributes they hold."""
+        fields = {column.name: column.field() for columns in self.known.columns.values() for column in columns}
+        schema = pa.schema([fields.get(column.name, column) for column in table.schema])
+        return table.cast(schema)
+
+    def _types(self) -> dict[str, pa.DataType]:
+        fixed = {column.name: column.type for column in (*FIXED, *FACTS)}
+        found = {column.name: column.arrow_type for columns in self.known.columns.values() for column in columns}
+        return found | fixed
+
+
+def _read(files: list[str], options: list[exp.Expr]) -> exp.Table:
+    names = exp.Array(expressions=[exp.Literal.string(file) for file in files])
+    flat = exp.EQ(this=exp.column("hive_partitioning"), expression=exp.false())
+    return exp.Table(this=exp.Anonymous(this="read_parquet", expressions=[names, flat, *options]))
+
+
+def places(arrivals: Array) -> tuple[Array, Array]:
+    """The number of the block of each ``arrival``, and of the row in it; not of engines."""
+    rows = pc.bit_wise_and(arrivals, int64((1 << _ROW_BITS) - 1))
+    return pc.shift_right(arrivals, int64(_ROW_BITS)), rows
+
+
+def block_number(arrival: exp.Expr) -> exp.Expr:
+    """Which of a source's blocks a row is in, as its ``arrival`` tells; not of engines."""
+    return exp.BitwiseRightShift(this=arrival, expression=exp.Literal.number(_ROW_BITS))
+
+
+def id_literal(trace_id: bytes) -> exp.Expr:
+    """An id as SQL."""
+    return exp.HexString(this=trace_id.hex().upper())
+
+
+def _arrival(first_file: int = 0) -> exp.Expr:
+    """Files in the order they are named, rows as they lie in them."""
+    file: exp.Expr = exp.cast(exp.column("file_index"), "BIGINT")  # unsigned it would make numbers of 128 bits
+    if first_file:
+        file = exp.paren(file + exp.Literal.number(first_file))
+    first = exp.paren(exp.BitwiseLeftShift(this=file, expression=exp.Literal.number(_ROW_BITS)))
+    return exp.alias_(exp.BitwiseOr(this=first, expression=exp.column("file_row_number")), ARRIVAL)
+
+
+def _column(name: str, type_: str) -> exp.Expr:
+    members = {"name": exp.Literal.string(name), "type": exp.Literal.string(type_), "default_value": exp.Null()}
+    return exp.Struct(
+        expressions=[exp.PropertyEQ(this=exp.to_identifier(key), expression=value) for key, value in members.items()]
+    )

@@ -1,0 +1,77 @@
+"""Where a search goes on when the newest blocks do not hold enough: an engine outside, if there is one.
+
+What an engine has no words for is looked for in this process after all, within its limits; when they do not do, the
+error says what would have had to be asked otherwise.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from spanlake.query.candidates import Candidates, Finder
+from spanlake.query.engine.base import Engine, Uncovered
+from spanlake.query.engine.session import Session
+from spanlake.query.limits import LimitExceeded
+from spanlake.query.scan.blocks import Source
+from spanlake.query.scan.parts import Window
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+def outside_if_large(
+    engine: Engine | None, session: Session, source: Source, size: int, question: Callable[[Session, Source], T]
+) -> T:
+    """Ask blocks, of which so many bytes have to be read, outside if they are too many for this process."""
+    if engine is None or size <= engine.above:
+        return question(session, source)
+    try:
+        return question(session.through(source.outside(engine)), source.through(engine))
+    except Uncovered as reason:
+        _log.info("a query stays in the function", extra={"engine": engine.name, "reason": str(reason)})
+        try:
+            return question(session, source)
+        except LimitExceeded as error:
+            raise LimitExceeded(f"{error} ({engine.name} cannot take it over: {reason})") from None
+
+
+def divided(source: Source, engine: Engine | None) -> tuple[Source, Source]:
+    """The newest blocks, as far as this process reads them, and the others."""
+    if engine is None or source.size <= engine.above:
+        return source, source.within(())
+    newest = sorted(source.blocks, key=lambda block: (block.end_ns, block.id), reverse=True)
+    size, near = 0, set()
+    for block in newest:
+        size += block.size
+        if size > engine.above:
+            break
+        near.add(block)
+    there = source.within(block for block in source.blocks if block in near)
+    return there, source.within(block for block in source.blocks if block not in near)
+
+
+@dataclass(frozen=True)
+class Farther:
+    """A finder of traces in more blocks than may be read in this process."""
+
+    finder: Finder
+    engine: Engine | None
+
+    def newest(self, window: Window, limit: int) -> Candidates:
+        """As the finder's own."""
+        return self._found(lambda finder: finder.newest(window, limit))
+
+    def whole(self, window: Window, limit: int) -> Candidates:
+        """As the finder's own."""
+        return self._found(lambda finder: finder.whole(window, limit))
+
+    def _found(self, find: Callable[[Finder], Candidates]) -> Candidates:
+        def ask(session: Session, source: Source) -> Candidates:
+            return find(replace(self.finder, session=session, source=source))
+
+        source = self.finder.source
+        # What is left may be little; that the newest blocks were read already does not make it less to read.
+        size = source.size + (self.engine.above if self.engine else 0)
+        return outside_if_large(self.engine, self.finder.session, source, size, ask)

@@ -1,0 +1,203 @@
+"""Results of a search, read from the spans of a few traces."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+from sqlglot import exp
+
+from spanlake.query.candidates import over
+from spanlake.query.compile.columns import Known
+from spanlake.query.compile.fields import Fields
+from spanlake.query.compile.results import Shown, columns_of
+from spanlake.query.compile.spansets import SearchPlan, SetAttribute
+from spanlake.query.compile.sql import Alternative
+from spanlake.query.engine.session import Session
+from spanlake.traceql.ast.nodes import Kind, Status, Type
+from spanlake.traceql.literals import format_duration
+
+NO_ROOT = "<root span not yet received>"
+
+_BATCH = 4096  # rows that are Python objects at once
+
+_SERVICES = """
+    SELECT trace_id, COALESCE(service_name, '') AS service, COUNT(*) AS spans,
+      COUNT(*) FILTER (WHERE status_code = 2) AS errors,
+      MIN(start_time_unix_nano) AS start_ns,
+      MAX(start_time_unix_nano
+        + LEAST(GREATEST(duration_nano, 0), 9223372036854775807 - start_time_unix_nano)) AS end_ns,
+      MIN({'start': start_time_unix_nano, 'id': span_id, 'name': name}) FILTER (WHERE parent_span_id IS NULL) AS root
+    FROM spans GROUP BY trace_id, service
+"""
+
+
+@dataclass(frozen=True)
+class ServiceStats:
+    """Number of spans that a service has in a trace, and of those that failed."""
+
+    spans: int
+    errors: int
+
+
+@dataclass(frozen=True)
+class Header:
+    """Summary of a trace; times in Unix nanoseconds."""
+
+    trace_id: bytes
+    start_ns: int
+    end_ns: int
+    root_service: str
+    root_name: str
+    services: Mapping[str, ServiceStats]
+
+
+@dataclass(frozen=True)
+class FoundSpan:
+    """A matching span; ``attributes`` are those a result shows."""
+
+    span_id: bytes
+    name: str
+    start_ns: int
+    duration_ns: int
+    attributes: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class SpanSet:
+    """Spans that match together: ``matched`` in all, of which some are shown."""
+
+    spans: Sequence[FoundSpan]
+    matched: int
+    attributes: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class FoundTrace:
+    """A trace with what matched in it."""
+
+    header: Header
+    sets: tuple[SpanSet, ...]
+
+
+def read_headers(session: Session) -> Iterator[Header]:
+    """The headers of the traces in the table ``spans``."""
+    services: dict[bytes, list[dict[str, Any]]] = {}
+    for row in session.fixed(_SERVICES).to_pylist():
+        services.setdefault(row["trace_id"], []).append(row)
+    for trace_id, rows in services.items():
+        yield _header(trace_id, rows)
+
+
+def _header(trace_id: bytes, services: list[dict[str, Any]]) -> Header:
+    roots = [(*row["root"].values(), row["service"]) for row in services if row["root"] is not None]
+    _, _, name, service = min(roots, default=(0, b"", "", NO_ROOT))
+    return Header(
+        trace_id,
+        min(row["start_ns"] for row in services),
+        max(row["end_ns"] for row in services),
+        service,
+        name,
+        {row["service"]: ServiceStats(row["spans"], row["errors"]) for row in services},
+    )
+
+
+def read_spansets(session: Session, plan: SearchPlan, known: Known, most: int) -> dict[bytes, list[SpanSet]]:
+    """The matching span sets of the traces in the table ``spans``, each cut to the ``most`` first spans if not 0."""
+    fields = Fields(known)
+    shown = plan.shown(fields)
+    base = [fields.column(name) for name in ("trace_id", "span_id", "name", "start_time_unix_nano", "duration_nano")]
+    matching, attributes = plan.select_sets(fields, [*base, *columns_of(shown, "shown")])
+    groups = [part.sql.copy() for found in attributes if found.is_group for part in found.columns]
+    partition = [exp.column("trace_id"), *groups]
+    first = [exp.Ordered(this=exp.column(name)) for name in ("start_time_unix_nano", "span_id")]
+    place = exp.Window(this=exp.RowNumber(), partition_by=partition, order=exp.Order(expressions=first))
+    matched = exp.Window(this=exp.Count(this=exp.Star()), partition_by=partition)
+    query = exp.select(exp.Star(), exp.alias_(matched, "matched"), exp.alias_(place, "place"))
+    query = query.order_by(exp.column("trace_id"), *groups, exp.column("place"), copy=False)
+    if most:
+        query.qualify(exp.LTE(this=exp.column("place"), expression=exp.Literal.number(most)), copy=False)
+    table = session.table(over(session, query, matching, lambda query: query, large=False))
+    return _grouped(table, shown, attributes, session.check)
+
+
+def _grouped(
+    table: pa.Table, shown: list[Shown], attributes: list[SetAttribute], check: Callable[[], None]
+) -> dict[bytes, list[SpanSet]]:
+    found: dict[bytes, list[SpanSet]] = {}
+    spans: list[FoundSpan] = []
+    for batch in table.to_batches(max_chunksize=_BATCH):
+        check()
+        for row in batch.to_pylist():
+            if row["place"] == 1:
+                spans = []
+                sets = found.setdefault(row["trace_id"], [])
+                sets.append(SpanSet(spans, row["matched"], _set_attributes(row, attributes)))
+            spans.append(_span(row, shown))
+    return found
+
+
+def _set_attributes(row: Mapping[str, Any], attributes: list[SetAttribute]) -> dict[str, Any]:
+    return {found.key: _set_value(row, found) for found in attributes}
+
+
+def _set_value(row: Mapping[str, Any], found: SetAttribute) -> Any:
+    value = first_named((part, row[part.sql.name]) for part in found.columns)
+    return "nil" if value is None else value
+
+
+def _span(row: Mapping[str, Any], shown: list[Shown]) -> FoundSpan:
+    attributes: dict[str, Any] = {}
+    for n, item in enumerate(shown):
+        value = _shown_value(row, n, item)
+        if value is not None:
+            attributes[item.key] = value
+    duration = max(row["duration_nano"], 0)
+    return FoundSpan(row["span_id"], row["name"], row["start_time_unix_nano"], duration, attributes)
+
+
+def _shown_value(row: Mapping[str, Any], n: int, item: Shown) -> Any:
+    if item.items is None:
+        return first_named((part, row[f"shown{n}_{k}"]) for k, part in enumerate(item.parts))
+    every = [_of_struct(item.parts, one) for one in row[f"shown{n}"] or ()]
+    there = [value for value in every if value is not None]
+    return there[0] if len(there) == 1 else there or None
+
+
+def _of_struct(parts: Sequence[Alternative], one: Mapping[str, Any] | None) -> Any:
+    return None if one is None else first_named(zip(parts, one.values(), strict=True))
+
+
+def first_named(found: Iterable[tuple[Alternative, Any]]) -> Any:
+    """The value among those of several types, as results write it; None where there is none."""
+    for part, value in found:
+        if value is not None:
+            return [named(part.type, item) for item in value] if part.is_list else named(part.type, value)
+    return None
+
+
+def named(type_: Type | None, value: Any) -> Any:
+    """A value as results write it: enums by name, durations with their unit, of OTLP JSON what it says."""
+    if type_ is None:
+        return of_json(json.loads(value))
+    if type_ is Type.STATUS:
+        return Status(value).name.lower() if value in iter(Status) else str(value)
+    if type_ is Type.KIND:
+        return Kind(value).name.lower() if value in iter(Kind) else str(value)
+    return format_duration(value) if type_ is Type.DURATION else value
+
+
+_NOTHING: tuple[str, Any] = ("", None)
+
+
+def of_json(value: Mapping[str, Any]) -> Any:
+    """The value of an OTLP AnyValue in JSON: a list, a map, or what it holds; bytes in base64."""
+    kind, held = next(iter(value.items()), _NOTHING)
+    if kind == "arrayValue":
+        return [of_json(item) for item in held.get("values", ())]
+    if kind == "kvlistValue":
+        return {entry["key"]: of_json(entry.get("value", {})) for entry in held.get("values", ())}
+    if kind == "intValue":
+        return int(held)
+    return float(held) if kind == "doubleValue" else held

@@ -1,0 +1,1 @@
+"""Jaeger spans in protobuf, Thrift and JSON, translated to OTLP."""

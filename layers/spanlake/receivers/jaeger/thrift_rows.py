@@ -1,0 +1,144 @@
+"""Tags in Jaeger's Thrift, most of which are recognized by their bytes once an equal tag has been read."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from struct import Struct
+from typing import Any
+
+from spanlake.receivers import thrift
+from spanlake.receivers.jaeger import model
+from spanlake.receivers.jaeger.jaeger_rows import Tags
+from spanlake.receivers.otlp_rows import REMEMBERED, SHORT, Tag, Value
+from spanlake.receivers.thrift import BinaryReader, Reader
+
+_NONE = -1
+"""Number, below all others, of a tag without key or type, which is left out."""
+
+
+def tag_list(reader: Reader, tags: Tags) -> list[int]:
+    """Read a list of tags; returns their numbers."""
+    type_, count = reader.list_head()
+    if type_ != thrift.STRUCT:
+        for _ in range(count):
+            reader.skip(type_)
+        return []
+    if isinstance(reader, BinaryReader):
+        return _binary_tags(reader, tags, count)
+    found = [_compact_tag(reader, tags) for _ in range(count)]
+    return [number for number in found if number >= 0] if _NONE in found else found
+
+
+def _compact_tag(reader: Reader, tags: Tags) -> int:
+    """Read a tag: by its bytes if its value is a short string and it was read before, otherwise field by field."""
+    data, at = reader.data, reader.at
+    key_end = at + 2 + data[at + 1]
+    if data[at] != _COMPACT_HEAD or data[at + 1] > 127 or data[key_end : key_end + 3] != _COMPACT_TEXT:
+        return _other_tag(reader, tags)
+    end = key_end + 5 + data[key_end + 3]
+    if data[key_end + 3] > 127 or data[end - 1 : end] != b"\x00":
+        return _other_tag(reader, tags)
+    encoded = data[at:end]
+    found = tags.numbers.get(encoded)
+    if found is None:
+        key, value = data[at + 2 : key_end], data[key_end + 4 : end - 1]
+        found = tags.add(encoded, model.tag(key.decode(errors="replace"), value.decode(errors="replace")))
+    reader.at = end
+    return found
+
+
+def _binary_tags(reader: BinaryReader, tags: Tags, count: int) -> list[int]:
+    """Read tags: by their bytes if they have the usual layout and were read before, otherwise field by field."""
+    data, at, known, found = reader.data, reader.at, tags.numbers.get, []
+    for _ in range(count):
+        try:
+            key_end = at + 7 + data[at + 6]
+        except IndexError:  # fewer bytes are left than a tag of the usual layout takes
+            key_end = len(data)
+        size = _SIZES.get(data[key_end : key_end + 10], -1)
+        end = key_end + 11 + (size or 4 + int.from_bytes(data[key_end + 10 : key_end + 14]))
+        encoded = data[at:end]
+        number = known(encoded)
+        if number is None:
+            reader.at = at
+            number = _new_binary_tag(reader, tags, key_end, end if size >= 0 else -1)
+            end = reader.at
+        if number >= 0:
+            found.append(number)
+        at = end
+    reader.at = at
+    return found
+
+
+def _new_binary_tag(reader: BinaryReader, tags: Tags, key_end: int, end: int) -> int:
+    """Read a tag that is not known; it ends at ``end`` if it has the usual layout."""
+    data, at = reader.data, reader.at
+    if end < 0 or data[at : at + 6] != _TAG_HEAD or data[end - 1 : end] != b"\x00":
+        return _other_tag(reader, tags)
+    read = _short_tag if end - at <= SHORT else _plain_tag
+    tag = read(data[at + 7 : key_end], data[key_end + 6], data[key_end + 10 : end - 1])
+    reader.at = end
+    return tags.add(data[at:end], tag)
+
+
+_COMPACT_HEAD, _COMPACT_TEXT = 0x18, b"\x15\x00\x18"
+"""Head of a tag's key in the compact protocol, and the bytes between key and value when the value is a string."""
+_TAG_HEAD = b"\x0b\x00\x01\x00\x00\x00"
+"""Head of a tag's first field, its key, and of a key length below 256 bytes."""
+_SIZES = {
+    b"\x08\x00\x02\x00\x00\x00\x00\x0b\x00\x03": 0,
+    b"\x08\x00\x02\x00\x00\x00\x01\x04\x00\x04": 8,
+    b"\x08\x00\x02\x00\x00\x00\x02\x02\x00\x05": 1,
+    b"\x08\x00\x02\x00\x00\x00\x03\x0a\x00\x06": 8,
+    b"\x08\x00\x02\x00\x00\x00\x04\x0b\x00\x07": 0,
+}
+"""Tag type and head of the value's field, and the value's size; 0 where the size precedes the value."""
+
+_DOUBLE, _LONG = Struct(">d"), Struct(">q")
+
+
+def _plain_tag(key: bytes, type_: int, value: bytes) -> Tag:
+    """Make a tag with this value; a string is behind its length."""
+    name = key.decode(errors="replace")
+    match type_:
+        case 0:
+            return model.tag(name, value[4:].decode(errors="replace"))
+        case 1:
+            return model.tag(name, _DOUBLE.unpack(value)[0])
+        case 2:
+            return model.tag(name, value != b"\x00")
+        case 3:
+            return model.tag(name, _LONG.unpack(value)[0])
+        case _:
+            return model.tag(name, value[4:])
+
+
+_short_tag = lru_cache(REMEMBERED)(_plain_tag)
+
+
+_TAG_FIELDS: thrift.Fields = {
+    1: (thrift.STRING, Reader.text),
+    2: (thrift.I32, thrift.i32),
+    3: (thrift.STRING, Reader.text),
+    4: (thrift.DOUBLE, thrift.double),
+    5: (thrift.BOOL, thrift.boolean),
+    6: (thrift.I64, thrift.i64),
+    7: (thrift.STRING, Reader.binary),
+}
+_TAG_VALUES: dict[int, tuple[int, Any]] = {0: (3, ""), 1: (4, 0.0), 2: (5, False), 3: (6, 0), 4: (7, b"")}
+"""Field of the value for each tag type, and the default of a missing value."""
+
+
+def _other_tag(reader: Reader, tags: Tags) -> int:
+    """Read a tag of any layout."""
+    found = reader.struct(_TAG_FIELDS)
+    if 1 not in found or 2 not in found:
+        return _NONE
+    return tags.add_unknown(model.tag(found[1], _value(found)))
+
+
+def _value(found: Mapping[int, Any]) -> Value:
+    if found[2] not in _TAG_VALUES:
+        return f"<Unknown Jaeger TagType {found[2]}>"
+    field, default = _TAG_VALUES[found[2]]
+    value: Value = found.get(field, default)
+    return value

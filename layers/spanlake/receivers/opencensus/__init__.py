@@ -1,0 +1,1 @@
+"""OpenCensus spans, translated to OTLP."""

@@ -1,0 +1,116 @@
+"""Writes protobuf fields as columns: a value, or a list of values, in each row, without a Python step for each row.
+
+The functions return arrays of binary without NULL: in each row the bytes of a field, including tag and length, or of
+several fields in sequence.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spanlake.receivers.otlp_rows import LATEST_NS, varint
+from spanlake.spans.arrow import Array, int32, int64, lists, place
+
+NOTHING = pa.scalar(b"", pa.binary())
+
+
+def joined(*parts: Array) -> Array:
+    """Concatenate the parts row by row; a scalar is repeated in every row."""
+    return pc.binary_join_element_wise(*parts, NOTHING)
+
+
+def constant(encoded: bytes) -> Array:
+    """Return a scalar, which stands for the same bytes in every row."""
+    return pa.scalar(encoded, pa.binary())
+
+
+def delimited(tag: bytes, payloads: Array) -> tuple[Array, Array]:
+    """Return two parts: tags with lengths, and the payloads that follow them."""
+    each: Array = pc.binary_length(payloads)
+    lengths = each.dictionary_encode()
+    heads = pa.array([tag + varint(length) for length in lengths.dictionary.to_pylist()], pa.binary())
+    return heads.take(lengths.indices), payloads
+
+
+def eight_bytes(numbers: Array) -> Array:
+    """Encode 64-bit integers as they are in memory, which is the form of fixed64."""
+    return _bytes_of(numbers, 8)
+
+
+def four_bytes(numbers: Array) -> Array:
+    """Encode 32-bit integers as they are in memory, which is the form of fixed32."""
+    return _bytes_of(numbers, 4)
+
+
+def one_byte(numbers: Array) -> Array:
+    """Encode 8-bit integers, a byte each."""
+    return _bytes_of(numbers, 1)
+
+
+def mapped(values: Array, encode: Callable[[Any], bytes]) -> Array:
+    """Encode each distinct value once; NULL gives no bytes."""
+    codes = values.dictionary_encode()
+    encoded: Array = pa.array([encode(value) for value in codes.dictionary.to_pylist()], pa.binary())
+    return encoded.take(codes.indices).fill_null(NOTHING)
+
+
+def gathered(values: Array, rows: Array, length: int) -> Array:
+    """Join the values of each row; ``rows`` is ascending, and a row may have none."""
+    together: Array = pc.binary_join(lists(values, rows, length), NOTHING)
+    return together.fill_null(NOTHING)
+
+
+def placed(values: Array, rows: Array, length: int) -> Array:
+    """Place each value at its row; all other rows are empty."""
+    choices = pa.concat_arrays([pa.array([b""], pa.binary()), values])
+    numbers = pa.arange(1, len(choices)).cast(pa.int32())  # type: ignore[attr-defined]  # the stubs are older
+    return choices.take(place(numbers, rows, length).fill_null(int32(0)))
+
+
+def text(values: Array) -> Array:
+    """Return values that are UTF-8 unchanged, others with U+FFFD in place of invalid bytes."""
+    try:
+        values.cast(pa.string())
+    except pa.ArrowInvalid:
+        codes = values.dictionary_encode()
+        readable = [value.decode(errors="replace").encode() for value in codes.dictionary.to_pylist()]
+        return pa.array(readable, pa.binary()).take(codes.indices)
+    return values
+
+
+def times(numbers: Array, nanoseconds: int, more: Array | None = None) -> Array:
+    """Convert to times in nanoseconds (int64), clamped to the range that can be stored (see ``export.clamped``).
+
+    ``numbers`` counts units of ``nanoseconds``; ``more`` are nanoseconds (int32) to add.
+    """
+    return _within(_scaled(numbers, nanoseconds, more), 0)
+
+
+def later(start: Array, numbers: Array, nanoseconds: int, more: Array | None = None) -> Array:
+    """Return the times that are this much after, or before, clamped start times."""
+    span = _scaled(numbers, nanoseconds, more)
+    return _within(pc.add(start, pc.min_element_wise(span, pc.subtract(int64(LATEST_NS), start))), 0)
+
+
+_ROOM = 1 << 33  # for the nanoseconds beside seconds, at most 32 bits
+
+
+def _scaled(numbers: Array, nanoseconds: int, more: Array | None) -> Array:
+    """Convert to nanoseconds, limited to 64 bits."""
+    most = (LATEST_NS - _ROOM) // nanoseconds
+    scaled = pc.multiply(_within(numbers, -most, most), int64(nanoseconds))
+    return scaled if more is None else pc.add(scaled, more.cast(pa.int64()))
+
+
+def _within(numbers: Array, least: int, most: int = LATEST_NS) -> Array:
+    smallest, largest = pc.min(numbers).as_py(), pc.max(numbers).as_py()
+    if smallest is None or (smallest >= least and largest <= most):
+        return numbers
+    return pc.max_element_wise(pc.min_element_wise(numbers, int64(most)), int64(least))
+
+
+def _bytes_of(numbers: Array, width: int) -> Array:
+    buffers = [None, numbers.buffers()[1]]
+    return pa.Array.from_buffers(pa.binary(width), len(numbers), buffers, offset=numbers.offset).cast(pa.binary())

@@ -1,1 +1,0 @@
-"""A single process with embedded storage and all listeners, which shuts down in order."""

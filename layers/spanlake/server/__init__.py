@@ -1,0 +1,1 @@
+"""The server process: ports, listeners, storage and an orderly shutdown."""

@@ -1,0 +1,93 @@
+"""The gRPC and UDP listeners of a process, which start and stop together."""
+
+import asyncio
+import socket
+from collections.abc import Callable, Mapping, Sequence
+
+from spanlake.edge import udp
+from spanlake.edge.jaeger_grpc import jaeger_grpc
+from spanlake.edge.methods import StoringMethod
+from spanlake.edge.opencensus import OpenCensusGrpc
+from spanlake.edge.otlp_grpc import otlp_grpc
+from spanlake.edge.proxy import Front, FrontServer
+from spanlake.edge.server import GrpcServer
+from spanlake.edge.services import OtherServices
+from spanlake.edge.udp import UdpReceiver
+from spanlake.ingest.service import Ingest
+from spanlake.server import ports
+from spanlake.server.ports import Address, Face, bind, ports_advice
+from spanlake.settings.model import InvalidSetting
+
+_DATAGRAMS = {ports.JAEGER_COMPACT: udp.COMPACT, ports.JAEGER_BINARY: udp.BINARY}
+_SERVICES: Mapping[Face, Callable[[Ingest, int], StoringMethod | OpenCensusGrpc]] = {
+    ports.OTLP_GRPC: lambda ingest, _: otlp_grpc(ingest),
+    ports.JAEGER_GRPC: jaeger_grpc,
+    ports.OPENCENSUS_GRPC: OpenCensusGrpc,
+}
+
+
+class Listeners:
+    """gRPC servers on these addresses, and receivers for these UDP sockets.
+
+    If shared, other processes of the user may listen on the same addresses, and each gets a part of the connections.
+    """
+
+    def __init__(
+        self,
+        ingest: Ingest,
+        grpc: Sequence[Address],
+        datagrams: Mapping[Face, socket.socket],
+        *,
+        http: Sequence[Address] = (),
+        shared: bool = False,
+    ) -> None:
+        """``http`` is the advice for clients that send HTTP to a gRPC port."""
+        advice = ports_advice((*grpc, *http))
+        self._servers = [_Listener(ingest, where, advice, shared=shared) for where in grpc]
+        self._readers = [UdpReceiver(ingest, _DATAGRAMS[face], listener) for face, listener in datagrams.items()]
+
+    async def start(self) -> None:
+        """Take requests; raises OSError when an address is not available."""
+        for server in self._servers:
+            await server.start()
+        for reader in self._readers:
+            reader.start()
+
+    def dropped(self) -> Mapping[str, int]:
+        """Return the number of datagrams that the kernel has dropped, by protocol."""
+        return {reader.protocol: reader.dropped() for reader in self._readers}
+
+    async def stop(self, seconds: float) -> None:
+        """Take no more requests, and wait at most ``seconds`` for the calls in progress."""
+        for reader in self._readers:
+            reader.stop()
+        await asyncio.gather(*(server.stop(seconds) for server in self._servers))
+
+
+class _Listener:
+    """A gRPC server, and the relay that inspects connections before it."""
+
+    def __init__(self, ingest: Ingest, where: Address, advice: str, *, shared: bool) -> None:
+        self._where = where
+        self._shared = shared
+        self._front = FrontServer(Front(where.port, advice, ingest.notices))
+        service = _SERVICES[where.face](ingest, where.port)
+        handlers = [service.handler(), OtherServices(ingest.notices, where.port, advice)]
+        self._server = GrpcServer(
+            handlers, self._front.address, max_message_bytes=ingest.limits.body_bytes, shared=shared
+        )
+
+    async def start(self) -> None:
+        """Take calls; raises OSError when the address is not available."""
+        try:
+            listener = bind(self._where, shared=self._shared)
+        except InvalidSetting as error:
+            raise OSError(str(error)) from None
+        await self._server.start()
+        await self._front.start(listener)
+
+    async def stop(self, seconds: float) -> None:
+        """Take no new calls, and wait at most ``seconds`` for the calls in progress."""
+        self._front.stop_listening()
+        await self._server.stop(seconds)
+        self._front.close()

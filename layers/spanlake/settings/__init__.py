@@ -1,0 +1,1 @@
+"""Settings of every role: names, types, units and defaults."""

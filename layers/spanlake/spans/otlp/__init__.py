@@ -1,0 +1,1 @@
+"""Conversion between OTLP and the span table."""

@@ -1,0 +1,1 @@
+"""The index of live blocks: the interface, SQLite and DynamoDB."""

@@ -1,0 +1,206 @@
+"""The interface of the index: which blocks are live, and which attributes a tenant has on which day."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Protocol
+
+from spanlake.store.tenant import escape_tenant
+
+MAX_REPLACED = 90  # added and removed blocks in one swap; DynamoDB takes 100 actions in a transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One live Parquet object: the spans of one tenant that start on one UTC day."""
+
+    tenant: str
+    date: date  # UTC day of every span's start
+    id: str  # lower-case hex, unique in its tenant and day
+    level: int  # 0 as ingested, more after each compaction
+    start_ns: int  # earliest span start, nanoseconds since 1970
+    end_ns: int  # latest span end; may lie days after the date
+    spans: int
+    size: int  # bytes of the object
+    created_ns: int  # when its spans were first stored, nanoseconds since 1970
+    trace_filter: bytes  # spanlake.store.blocks.bloom
+    hidden: frozenset[bytes] = frozenset()  # ids of traces, of 16 bytes, whose spans in the object are deleted
+    uncompressed_size: int = 0  # bytes of the spans as an Arrow table; 0 in entries of older versions
+    checksum: int | None = None  # CRC-32 of the object; None in entries of older versions
+
+    @property
+    def path(self) -> str:
+        """The object's path, in the layout that Hive, Athena and DuckDB read as partitions."""
+        return f"spans/tenant={escape_tenant(self.tenant)}/date={self.date.isoformat()}/{self.id}.parquet"
+
+
+def arrival_order(block: Block) -> tuple[int, str]:
+    """A sort key: blocks in the order in which their spans arrived, as far as it is known."""
+    return block.created_ns, block.id
+
+
+LOST = -1
+"""The time of creation of a block that was removed with all its spans."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBefore:
+    """A block that was added again after deletions may have removed some of its spans."""
+
+    block: Block  # as it was added again
+    created_ns: int  # when its spans were first stored; 0 when that is not known, LOST when all of them are gone
+    hidden: frozenset[bytes] | None  # ids of traces that the live block hides; None when it was replaced
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class CatalogEntry:
+    """One attribute that occurs in a tenant's spans on a day."""
+
+    scope: str  # resource, span, scope, event, link
+    key: str
+    type: str  # string, int, double, bool, strings, ints, doubles, bools; rest when it has no typed column
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class DaySummary:
+    """Totals of a tenant's live blocks of one day at one level."""
+
+    tenant: str
+    date: date
+    level: int
+    blocks: int
+    spans: int
+    size: int  # bytes
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class MergeKey:
+    """A merge of blocks, by the block that it makes."""
+
+    tenant: str
+    date: date
+    id: str
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class UnfinishedMerge:
+    """A merge that has begun and has not ended: it is under way, or it failed, perhaps with its process."""
+
+    merge: MergeKey
+    attempts: int
+    reason: str  # why the last attempt failed; empty when it did not come to say so
+    seconds: int  # since 1970, when the last attempt began or failed
+
+
+Catalog = Mapping[tuple[str, date], frozenset[CatalogEntry]]  # by tenant and day
+
+
+class Index(Protocol):
+    """The list of live blocks; safe to share between threads, and its storage between processes.
+
+    Every method raises StorageUnavailable when the storage fails in a way that a later attempt may survive, and
+    StorageCorrupt when it can not be read at all.
+    """
+
+    def add(self, blocks: Sequence[Block], catalog: Catalog) -> list[StoredBefore]:
+        """Make blocks live, all or none, durable when this returns.
+
+        Adding a live block again renews its entry, all but the time of its creation and what is hidden in it. Adding
+        one that was replaced changes nothing: its spans live on in the block that took its place. Unless they were
+        deleted there, or are hidden in the live block: the blocks of which that may be so are returned.
+        """
+
+    def replace(self, added: Sequence[Block], removed: Sequence[Block], *, lost: bool = False) -> None:
+        """Swap blocks in one transaction, at most MAX_REPLACED in all; a swap already done counts as done.
+
+        Raises IndexConflict, and changes nothing, when one of the removed blocks is not live, or hides other traces
+        than it is said to. Nothing need be added; the spans of
+        the removed blocks are then deleted ones, or are ``lost``: whoever sends them again has them stored again.
+        """
+
+    def hide(self, blocks: Sequence[Block], trace_id: bytes) -> None:
+        """Hide the spans that live blocks hold of a trace, durable when this returns, and record the deletion.
+
+        What the blocks hide lasts until they are replaced, by blocks without those spans. Raises IndexConflict when
+        one of the blocks is not live; some of the others may then hide the trace already.
+        """
+
+    def deletions(self, tenant: str, since_ns: int) -> dict[bytes, int]:
+        """Traces of a tenant that were deleted at or after a time, with the time of the last deletion of each.
+
+        Times are nanoseconds since 1970. Deletions are forgotten when no block is left that was stored before them;
+        with DynamoDB after 30 days.
+        """
+
+    def retired(self, before: int) -> list[Block]:
+        """Blocks that were replaced before this second since 1970 and are not forgotten; in no order.
+
+        Of these their filters and what they hid need not be kept.
+        """
+
+    def forget(self, blocks: Sequence[Block]) -> None:
+        """Note that the objects of retired blocks are gone. Adding such a block again still changes nothing."""
+
+    def entries(self, tenant: str, day: date) -> list[Block]:
+        """Blocks of one day whose objects are needed: live ones, and retired ones that are not forgotten."""
+
+    def find(self, tenant: str, start_ns: int, end_ns: int) -> list[Block]:
+        """Live blocks with a span that may touch the inclusive range; latest end first.
+
+        A search for the newest spans can stop at the first block that ends before what it has found.
+        """
+
+    def catalog(self, tenant: str, start_ns: int, end_ns: int) -> frozenset[CatalogEntry]:
+        """Attributes of the days whose blocks may touch the inclusive range."""
+
+    def look_up(self, tenant: str, start_ns: int, end_ns: int) -> tuple[list[Block], frozenset[CatalogEntry]]:
+        """Returns the results of ``find`` and ``catalog``, at the price of one of them where requests are paid for."""
+
+    def known_ids(self, tenant: str, day: date) -> frozenset[str]:
+        """Ids of the blocks of one day that are live, retired or forgotten; with DynamoDB of three days the last."""
+
+    def days(self, tenant: str) -> list[date]:
+        """Days of a tenant that the index knows, in order."""
+
+    def get_property(self, name: str) -> str | None:
+        """A property of the index as a whole, such as the id of the store it belongs to."""
+
+    def claim_property(self, name: str, value: str) -> str:
+        """Set a property unless it has a value; the value that it has then."""
+
+    def set_property(self, name: str, value: str) -> None:
+        """Set a property, durable when this returns."""
+
+    @property
+    def name(self) -> str:
+        """The place of the index, as an operator calls it."""
+
+    def tenants(self) -> list[str]:
+        """Tenants that have or had blocks, in alphabetical order."""
+
+    def summary(self) -> list[DaySummary]:
+        """Returns the totals of live blocks by tenant, day and level, in that order."""
+
+    def expire(self, before: date, tenants: Collection[str] | None = None) -> list[Block]:
+        """Forget every day before this one and return the blocks it held, live or replaced, for deletion.
+
+        Of all tenants unless some are named.
+        """
+
+    def begin_merge(self, merge: MergeKey) -> None:
+        """Count an attempt at a merge, durable before it is made: it may end with its process."""
+
+    def end_merge(self, merge: MergeKey, failure: str = "") -> None:
+        """Forget the attempts at a merge; with a failure, keep them and record it."""
+
+    def unfinished_merges(self) -> list[UnfinishedMerge]:
+        """Merges that have begun and have not ended, in the order of tenants and days."""
+
+    def hindrance(self) -> str | None:
+        """Why the index cannot be used until somebody mends it; None when it can, or when nobody knows."""
+
+    def keep_for(self, retention: timedelta | None) -> None:
+        """Have what is in the index last as long as the retention says now, where that stands in its entries."""
+
+    def close(self) -> None:
+        """Release what the index holds open."""

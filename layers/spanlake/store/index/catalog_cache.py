@@ -1,0 +1,31 @@
+"""Catalog entries that a process has written already, so that a commit writes only new ones."""
+
+from collections.abc import Set
+from datetime import date
+
+from spanlake.store.index.base import CatalogEntry
+
+_LIMIT = 200_000  # entries over all days; some 20 MB
+
+Day = tuple[str, date, int]  # tenant, day, and the generation its catalog was begun in
+
+
+class KnownEntries:
+    """A bounded memory of catalog entries by day; it may forget, but it never remembers what was not told."""
+
+    def __init__(self) -> None:
+        self._days: dict[Day, set[CatalogEntry]] = {}
+        self._count = 0
+
+    def missing(self, day: Day, entries: Set[CatalogEntry]) -> Set[CatalogEntry]:
+        """Those of the entries that are not known."""
+        return entries - self._days.get(day, set())
+
+    def remember(self, day: Day, entries: Set[CatalogEntry]) -> None:
+        """Know these entries from now on, at the price of all others when there are too many."""
+        fresh = self.missing(day, entries)
+        if self._count + len(fresh) > _LIMIT:
+            self._days.clear()
+            self._count = 0
+        self._days.setdefault(day, set()).update(fresh)
+        self._count += len(fresh)

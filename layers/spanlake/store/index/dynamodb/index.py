@@ -1,0 +1,385 @@
+"""The index in a DynamoDB table; dynamodb_table tells what stands where."""
+
+import time
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+from spanlake.store import aws_client
+from spanlake.store.days import MAX_NS, clamp_ns, utc_day
+from spanlake.store.errors import StorageCorrupt, StorageUnavailable, StoreError
+from spanlake.store.index.base import (
+    MAX_REPLACED,
+    Block,
+    Catalog,
+    CatalogEntry,
+    DaySummary,
+    MergeKey,
+    StoredBefore,
+    UnfinishedMerge,
+)
+from spanlake.store.index.dynamodb.days import Days, is_begun
+from spanlake.store.index.dynamodb.deletions import Deletions
+from spanlake.store.index.dynamodb.dynamodb_update import Action, Missing, Update
+from spanlake.store.index.dynamodb.items import (
+    created_ns_of,
+    is_block,
+    is_entry,
+    is_live,
+    is_there,
+    key_of,
+    to_block,
+    to_entry,
+)
+from spanlake.store.index.dynamodb.merges import Merges
+from spanlake.store.index.dynamodb.replacements import IS_LIVE, Swaps, block_update, not_live
+from spanlake.store.index.dynamodb.requests import NoTable, Refused, Requests
+from spanlake.store.index.dynamodb.retention import renew
+from spanlake.store.index.dynamodb.summaries import Summaries
+from spanlake.store.index.dynamodb.table import (
+    DAY_ITEM,
+    STORE,
+    TENANTS,
+    TOMBSTONE,
+    Key,
+    block_key,
+    create_table,
+    how_to_create,
+    partition,
+    tombstone_key,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+_VERSION = 1
+_NEWEST_VERSION = _VERSION + 1  # a version is read one release before it is written, see block_schema.py
+_RETENTION = "retention"
+
+_READ_SECONDS = 8.0
+_THREADS = 8
+_FEW_DAYS = 3  # are asked for without reading the list of days first
+_TRANSACTION_BLOCKS = 45  # each an update and a condition, of 100 actions
+_TRANSACTION_BYTES = 3 << 20  # of 4 MB
+
+# A block is forgotten no sooner than compaction's grace time after it was added. A client that sends spans so young
+# can not be retrying after that, so one write will do; for older ones the tombstone is looked for in the same request,
+# at four times the price. (A client whose clock is ahead may slip through: compaction drops its duplicates.)
+_YOUNG_NS = 300 * 10**9
+
+
+@dataclass(frozen=True)
+class _Day:
+    """The result of one query for a day."""
+
+    begun: bool
+    reached_ns: int  # up to when spans of earlier days last
+    live: tuple[Block, ...]
+    catalog: frozenset[CatalogEntry]
+
+
+class DynamoIndex:
+    """The index in one table, which any number of processes may use.
+
+    With a retention, entries expire by themselves some days after their spans are too old.
+    """
+
+    def __init__(
+        self, table: str, retention: timedelta | None = None, session: aws_client.Session | None = None
+    ) -> None:
+        with aws_client.reported(f"use the index table {table}"):
+            client = (session or aws_client.Session()).client("dynamodb", config=aws_client.config(_READ_SECONDS))
+        self.client: DynamoDBClient = client
+        self.table = table
+        self._retention = retention
+        self._requests = Requests(self.client, table)
+        self._days = Days(self._requests, retention)
+        self._swaps = Swaps(self._requests, retention)
+        self._deletions = Deletions(self._requests)
+        self._merges = Merges(self._requests)
+        self._summaries = Summaries(self._requests, self._days)
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="index")
+
+    def check(self, *, create: bool = False) -> None:
+        """Raise StoreError when the table may not be read, or is not there and not to be made."""
+        try:
+            next(self._requests.query(TENANTS), None)
+        except NoTable as error:
+            if not create:
+                raise StoreError(f"{error}: {how_to_create(self.table)}") from None
+            with aws_client.reported(f"make the index table {self.table}"):
+                create_table(self.client, self.table)
+        self.check_version()
+
+    def add(self, blocks: Sequence[Block], catalog: Catalog) -> list[StoredBefore]:
+        """Make blocks live, all or none unless they are too many for one transaction, durable when this returns.
+
+        Returns those of which spans may be deleted.
+        """
+        self._check_days(blocks, catalog)
+        for tenant, day in dict.fromkeys((block.tenant, block.date) for block in blocks):
+            self._days.begin(tenant, day)
+        for block in blocks:
+            self._days.reach(block)
+        for (tenant, day), entries in catalog.items():
+            self._days.learn(tenant, day, entries)
+        stored_before = [found for some in _transactions(blocks) for found in self._add(some)]
+        self._summaries.forget(blocks)
+        return stored_before
+
+    def replace(self, added: Sequence[Block], removed: Sequence[Block], *, lost: bool = False) -> None:
+        """Swap blocks in one transaction; raises IndexConflict when a removed block is not live, or hides more."""
+        if len(added) + len(removed) > MAX_REPLACED:
+            raise ValueError(f"a swap takes at most {MAX_REPLACED} blocks")
+        if not added and not removed:
+            return
+        for block in added:
+            self._days.begin(block.tenant, block.date)
+            self._days.reach(block)
+        # A transaction holds 4 MB of what there was and will be. Large blocks are compacted by a few at a time; where
+        # nothing takes their place they go one by one as well as all at once.
+        for some in [removed] if added else _transactions(removed):
+            self._swaps.swap(added, some, lost=lost)
+        self._summaries.forget((*added, *removed))
+
+    def hide(self, blocks: Sequence[Block], trace_id: bytes) -> None:
+        """Hide the spans that live blocks hold of a trace; raises IndexConflict when one of them is not live."""
+        for tenant in dict.fromkeys(block.tenant for block in blocks):
+            self._deletions.record(tenant, trace_id)
+        for block in blocks:
+            update = Update(block_key(block), add={"hidden": frozenset({trace_id})}, where=IS_LIVE)
+            if not self._requests.update(update):
+                raise not_live(block)
+
+    def deletions(self, tenant: str, since_ns: int) -> dict[bytes, int]:
+        """Traces of a tenant that were deleted at or after a time, with the time of the last deletion of each."""
+        return self._deletions.since(tenant, since_ns)
+
+    def retired(self, before: int) -> list[Block]:
+        """Blocks that were replaced before this second since 1970 and are not forgotten."""
+        return self._swaps.retired(before)
+
+    def forget(self, blocks: Sequence[Block]) -> None:
+        """Note that the objects of retired blocks are gone."""
+        self._swaps.forget(blocks)
+
+    def entries(self, tenant: str, day: date) -> list[Block]:
+        """Blocks of one day whose objects are needed: live ones, and retired ones that are not forgotten."""
+        items = self._requests.query(partition(tenant, day), below=DAY_ITEM)
+        return [to_block(item) for item in items if is_block(item) and is_there(item)]
+
+    def find(self, tenant: str, start_ns: int, end_ns: int) -> list[Block]:
+        """Live blocks with a span that may touch the inclusive range, latest end first."""
+        return self.look_up(tenant, start_ns, end_ns)[0]
+
+    def catalog(self, tenant: str, start_ns: int, end_ns: int) -> frozenset[CatalogEntry]:
+        """Attributes of the days whose blocks may touch the inclusive range."""
+        return self.look_up(tenant, start_ns, end_ns)[1]
+
+    def entries_at(self, keys: Iterable[Key]) -> frozenset[CatalogEntry]:
+        """The entries of catalogs that have these keys, as far as they are there."""
+        items = self._requests.get(keys).values()
+        return frozenset(to_entry(item) for item in items if is_entry(item) and is_there(item))
+
+    def look_up(self, tenant: str, start_ns: int, end_ns: int) -> tuple[list[Block], frozenset[CatalogEntry]]:
+        """Returns the results of ``find`` and ``catalog``, at the price of one of them: a query for each day."""
+        start, end = clamp_ns(start_ns), clamp_ns(end_ns)
+        days = self._look(tenant, start, end)
+        found = [block for day in days for block in day.live if block.start_ns <= end and block.end_ns >= start]
+        found.sort(key=lambda block: (-block.end_ns, block.id))
+        return found, frozenset().union(*(day.catalog for day in days if day.live))
+
+    def known_ids(self, tenant: str, day: date) -> frozenset[str]:
+        """Ids of the blocks of one day that are live, retired or were forgotten in the last three days."""
+        blocks = self._requests.query(partition(tenant, day), below=DAY_ITEM, names=("sk",))
+        tombstones = self._requests.query(partition(tenant, day), begins=TOMBSTONE, names=("sk",))
+        return frozenset(item["sk"].partition("#")[2] for item in (*blocks, *tombstones))
+
+    def days(self, tenant: str) -> list[date]:
+        """Days of a tenant that the index knows, in order."""
+        return sorted(self._days.listed(tenant))
+
+    def get_property(self, name: str) -> str | None:
+        """A property of the index as a whole."""
+        items = self._requests.query(STORE, begins=name)
+        return next((str(item["value"]) for item in items if item["sk"] == name), None)
+
+    def claim_property(self, name: str, value: str) -> str:
+        """Set a property unless it has a value; the value that it has then."""
+        found = self.get_property(name)
+        if found is None:
+            self._requests.update(Update((STORE, name), once={"value": value}))
+            found = self.get_property(name)
+        return value if found is None else found
+
+    def set_property(self, name: str, value: str) -> None:
+        """Set a property."""
+        self._requests.put([{"pk": STORE, "sk": name, "value": value}])
+
+    @property
+    def name(self) -> str:
+        """The URL of the table."""
+        return f"dynamodb://{self.table}"
+
+    def tenants(self) -> list[str]:
+        """Tenants that have or had blocks, in alphabetical order."""
+        return [item["sk"] for item in self._requests.query(TENANTS)]
+
+    def summary(self) -> list[DaySummary]:
+        """Returns the totals of live blocks by tenant, day and level, in that order; changes by other processes show
+        within a minute."""
+        return self._summaries.take(self.tenants())
+
+    def expire(self, before: date, tenants: Collection[str] | None = None) -> list[Block]:
+        """Forget every day before this one and return the blocks it held, live or replaced."""
+        among = self.tenants() if tenants is None else tenants
+        days = [(tenant, day) for tenant in among for day in self._days.listed(tenant) if day < before]
+        blocks = [block for tenant, day in days for block in self._expire(tenant, day)]
+        self._summaries.forget(blocks)
+        return sorted(blocks, key=lambda block: (block.tenant, block.date, block.id))
+
+    def begin_merge(self, merge: MergeKey) -> None:
+        """Count an attempt at a merge."""
+        self._merges.begin(merge)
+
+    def end_merge(self, merge: MergeKey, failure: str = "") -> None:
+        """Forget the attempts at a merge; with a failure, keep them and record it."""
+        self._merges.end(merge, failure)
+
+    def unfinished_merges(self) -> list[UnfinishedMerge]:
+        """Merges that have begun and have not ended."""
+        return self._merges.unfinished()
+
+    def hindrance(self) -> str | None:
+        """None: what is wrong with a table shows in each request."""
+        return None
+
+    def keep_for(self, retention: timedelta | None) -> None:
+        """Renew the time to live of all items when the retention is not what it was."""
+        wanted = _in_words(retention)
+        if self.get_property(_RETENTION) != wanted:
+            renew(self._requests, self._days, self.tenants(), retention)
+            self.set_property(_RETENTION, wanted)
+
+    def keep_tenant_for(self, retention: timedelta | None, tenant: str) -> None:
+        """Renew the time to live of a tenant's items when the retention is not what it was for that tenant."""
+        wanted, name = _in_words(retention), f"{_RETENTION}#{tenant}"
+        if (self.get_property(name) or self.get_property(_RETENTION)) != wanted:
+            renew(self._requests, self._days, [tenant], retention)
+            self.set_property(name, wanted)
+
+    def check_version(self) -> None:
+        """Raise StorageCorrupt when a newer spanlake has written the table."""
+        version = int(self.claim_property("version", str(_VERSION)))
+        if version > _NEWEST_VERSION:
+            raise StorageCorrupt(
+                f"the index {self.name} is of a newer spanlake (format {version}, this one knows {_NEWEST_VERSION})"
+            )
+
+    def close(self) -> None:
+        """End the threads that ask for several days at once."""
+        self._threads.shutdown()
+
+    def _check_days(self, blocks: Sequence[Block], catalog: Catalog) -> None:
+        for tenant, day in catalog.keys() - {(block.tenant, block.date) for block in blocks}:
+            if not self._days.has_begun(tenant, day):
+                raise ValueError(f"the catalog speaks of {day}, of which there is no block")
+
+    def _add(self, blocks: Sequence[Block]) -> list[StoredBefore]:
+        """Make blocks live in one request, but those that were replaced; returns these, and those that hide spans."""
+        refused = self._try_to_add(blocks)
+        rest = [block for block in blocks if block not in refused]
+        return [*self._stored_before(refused), *(self._add(rest) if refused and rest else [])]
+
+    def _try_to_add(self, blocks: Sequence[Block]) -> list[Block]:
+        """Make all of the blocks live, or none and return those that stand in the way."""
+        actions = [(block, action) for block in blocks for action in self._addition(block)]
+        if len(actions) == 1:
+            update = block_update(blocks[0], self._retention, unless_hidden=True)
+            return [] if self._requests.update(update) else list(blocks)
+        try:
+            self._requests.transact([action for _, action in actions])
+        except Refused as refused:
+            paths = {actions[number][0].path for number in refused.actions}
+            return [block for block in blocks if block.path in paths]
+        return []
+
+    def _stored_before(self, blocks: Sequence[Block]) -> Iterator[StoredBefore]:
+        """Yields blocks that were replaced or hide spans; the entries of live blocks are renewed."""
+        for block in blocks:
+            keys = block_key(block), tombstone_key(block)  # queried, which whoever adds blocks may do
+            items = (next(self._requests.query(pk, begins=sk), None) for pk, sk in keys)
+            item = next(filter(None, items), None)
+            if item is None:
+                raise StorageUnavailable(f"the entry of the block {block.path} expired meanwhile")
+            hidden = item.get("hidden", frozenset()) if is_live(item) else None
+            if hidden is not None:
+                self._requests.update(block_update(block, self._retention))
+            yield StoredBefore(block, created_ns_of(item), hidden)
+
+    def _addition(self, block: Block) -> Iterator[Action]:
+        yield block_update(block, self._retention, unless_hidden=True)
+        if block.end_ns < time.time_ns() - _YOUNG_NS:
+            yield Missing(tombstone_key(block))
+
+    def _look(self, tenant: str, start: int, end: int) -> list[_Day]:
+        """The days whose blocks may touch a range, and perhaps others."""
+        first, last = utc_day(start), utc_day(end)
+        near = [first + timedelta(number) for number in range((last - first).days + 1)][:_FEW_DAYS]
+        if not near or near[-1] != last:
+            return self._read(tenant, self._reaching(tenant, start, last))
+        days = self._read(tenant, near)
+        if days[0].begun and days[0].reached_ns < start:
+            return days
+        earlier = [day for day in self._reaching(tenant, start, last) if day < first]
+        return [*self._read(tenant, earlier), *days]
+
+    def _reaching(self, tenant: str, start: int, last: date) -> list[date]:
+        """The days up to the last one whose blocks may reach a time."""
+        return [day for day, reach in self._days.listed(tenant).items() if day <= last and reach >= start]
+
+    def _read(self, tenant: str, days: Sequence[date]) -> list[_Day]:
+        if len(days) == 1:
+            return [self._read_day(tenant, days[0])]
+        contexts = [copy_context() for _ in days]  # of which the time limit is a part
+        return list(self._threads.map(lambda context, day: context.run(self._read_day, tenant, day), contexts, days))
+
+    def _read_day(self, tenant: str, day: date) -> _Day:
+        items = [item for item in self._requests.query(partition(tenant, day), below=TOMBSTONE) if is_there(item)]
+        state = next((item for item in items if item["sk"] == DAY_ITEM), None)
+        return _Day(
+            begun=state is not None and is_begun(state),
+            reached_ns=state.get("reached_ns", -MAX_NS) if state else -MAX_NS,
+            live=tuple(to_block(item) for item in items if is_live(item)),
+            catalog=frozenset(to_entry(item) for item in items if is_entry(item)),
+        )
+
+    def _expire(self, tenant: str, day: date) -> list[Block]:
+        items = list(self._requests.query(partition(tenant, day)))
+        if not any("forgotten" in item for item in items if item["sk"] == DAY_ITEM):
+            self._days.mark(tenant, day, [to_entry(item) for item in items if is_entry(item)])
+        blocks = [item for item in items if is_block(item)]
+        tombstones = [item for item in items if item["sk"].startswith(TOMBSTONE)]
+        self._requests.delete(map(key_of, (*blocks, *tombstones)))
+        return [to_block(item) for item in blocks if is_there(item)]
+
+
+def _in_words(retention: timedelta | None) -> str:
+    return "any age" if retention is None else f"{retention // timedelta(seconds=1)} s"
+
+
+def _transactions(blocks: Sequence[Block]) -> Iterator[Sequence[Block]]:
+    """The blocks in as few transactions as may be, nearly always in one."""
+    some: list[Block] = []
+    size = 0
+    for block in blocks:
+        if len(some) == _TRANSACTION_BLOCKS or size + len(block.trace_filter) > _TRANSACTION_BYTES:
+            yield some
+            some, size = [], 0
+        some.append(block)
+        size += len(block.trace_filter)
+    if some:
+        yield some

@@ -1,0 +1,127 @@
+"""Items of the index, as DynamoDB writes them and as the rest of the store reads them."""
+
+import hashlib
+import time
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from spanlake.store.index.base import Block, CatalogEntry
+from spanlake.store.index.dynamodb.table import DAY_ITEM, EXPIRES, Key, partition
+
+Item = Mapping[str, Any]  # values are str, int, bytes and frozensets of str or of bytes
+
+_NUMBERS = ("start_ns", "end_ns", "spans", "size")
+# An item holds 400 KB. No tag so long is ever asked for, and its values stay in their blocks.
+_LONGEST_KEY = 300_000  # bytes
+
+
+def marshalled(item: Item) -> dict[str, Any]:
+    """An item as the service takes it."""
+    return {name: _typed(value) for name, value in item.items()}
+
+
+def unmarshalled(item: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """An item as the service gives it, in plain values."""
+    return {name: _plain(*value.items()) for name, value in item.items()}
+
+
+def is_there(item: Item) -> bool:
+    """Returns True for an item that has not expired; DynamoDB removes expired items late."""
+    return int(item.get(EXPIRES, 0)) == 0 or int(item[EXPIRES]) > time.time()
+
+
+def is_block(item: Item) -> bool:
+    """Returns True for the item of a block, live or retired."""
+    return "start_ns" in item
+
+
+def is_live(item: Item | None) -> bool:
+    """Returns True for the item of a live block; None stands for an item that is not there."""
+    return item is not None and is_block(item) and "replaced" not in item and is_there(item)
+
+
+def is_entry(item: Item) -> bool:
+    """Returns True for the item of a catalog entry."""
+    return str(item["sk"]).startswith(DAY_ITEM) and "scope" in item
+
+
+def created_ns_of(item: Item) -> int:
+    """When the spans of a block or of a tombstone were first stored; 0 of tombstones of an older version."""
+    return int(item.get("created_ns", 0))
+
+
+def renewed(block: Block) -> Item:
+    """Returns the attributes of a block's item that are written anew each time the block is added."""
+    numbers = {name: getattr(block, name) for name in (*_NUMBERS, "uncompressed_size")}
+    checked = {} if block.checksum is None else {"checksum": block.checksum}
+    return numbers | {"trace_filter": block.trace_filter} | checked
+
+
+def lasting(block: Block) -> Item:
+    """Returns the attributes of a block's item that keep the values of the first time the block was added. There are
+    no empty sets."""
+    return {"created_ns": block.created_ns} | ({"hidden": block.hidden} if block.hidden else {})
+
+
+def to_block(item: Item) -> Block:
+    """The block of an item; a retired one has lost its filter and what it hides."""
+    tenant, _, day = item["pk"].rpartition("#")
+    level, _, name = item["sk"].partition("#")
+    return Block(
+        tenant=tenant,
+        date=date.fromisoformat(day),
+        id=name,
+        level=int(level),
+        start_ns=item["start_ns"],
+        end_ns=item["end_ns"],
+        spans=item["spans"],
+        size=item["size"],
+        created_ns=item["created_ns"],
+        trace_filter=item.get("trace_filter", b""),
+        hidden=item.get("hidden", frozenset()),
+        uncompressed_size=item.get("uncompressed_size", 0),
+        checksum=item.get("checksum"),
+    )
+
+
+def is_kept(entry: CatalogEntry) -> bool:
+    """Returns True for an entry that is short enough for an item."""
+    return len(entry.key.encode()) <= _LONGEST_KEY
+
+
+def entry_item(tenant: str, day: date, entry: CatalogEntry) -> dict[str, Any]:
+    """The item of an entry; keys of attributes may be longer than sort keys can be."""
+    text = "\0".join((entry.scope, entry.type, entry.key)).encode()
+    name = hashlib.blake2b(text, digest_size=12).hexdigest()
+    content = {"scope": entry.scope, "key": entry.key, "type": entry.type}
+    return {"pk": partition(tenant, day), "sk": f"{DAY_ITEM}{name}", **content}
+
+
+def to_entry(item: Item) -> CatalogEntry:
+    """The entry of an item."""
+    return CatalogEntry(item["scope"], item["key"], item["type"])
+
+
+def key_of(item: Item) -> Key:
+    """Where an item is."""
+    return item["pk"], item["sk"]
+
+
+def _typed(value: Any) -> dict[str, Any]:
+    match value:
+        case str():
+            return {"S": value}
+        case int():
+            return {"N": str(value)}
+        case bytes():
+            return {"B": value}
+        case _:
+            return {"SS" if isinstance(next(iter(value)), str) else "BS": sorted(value)}
+
+
+def _plain(typed: tuple[str, Any]) -> Any:
+    kind, value = typed
+    if kind == "N":
+        return int(value)
+    return frozenset(value) if kind in {"SS", "BS"} else value

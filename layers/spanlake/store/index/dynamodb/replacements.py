@@ -1,0 +1,118 @@
+"""Blocks of a DynamoDB index that were replaced: swapped for others, retired for a while, then forgotten."""
+
+import secrets
+import time
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from spanlake.store.errors import IndexConflict, StorageUnavailable
+from spanlake.store.index.base import LOST, Block
+from spanlake.store.index.dynamodb.days import expiry
+from spanlake.store.index.dynamodb.dynamodb_update import ABSENT, PRESENT, Update
+from spanlake.store.index.dynamodb.items import created_ns_of, is_live, lasting, renewed, to_block
+from spanlake.store.index.dynamodb.requests import Refused, Requests
+from spanlake.store.index.dynamodb.table import EXPIRES, RETIRED, Key, block_key, tombstone_key
+
+_TOMBSTONE_SECONDS = 3 * 86_400
+
+BLOCK_SPARE_DAYS = 4
+"""Days that entries stay beyond the retention: upkeep removes them before, and the bucket removes objects later."""
+
+IS_LIVE = ((PRESENT, "start_ns"), (ABSENT, "replaced"))
+
+
+class Swaps:
+    """Replaces blocks, and remembers those that were."""
+
+    def __init__(self, requests: Requests, retention: timedelta | None) -> None:
+        self._requests = requests
+        self._retention = retention
+
+    def swap(self, added: Sequence[Block], removed: Sequence[Block], *, lost: bool = False) -> None:
+        """Swap blocks in one transaction, of one action a block; raises IndexConflict."""
+        now = int(time.time())
+        actions = [_retirement(block, now, lost=lost) for block in removed]
+        actions += [block_update(block, self._retention) for block in added]
+        if removed:
+            actions.append(_record(removed, now))
+        try:
+            self._requests.transact(actions)
+        except Refused:
+            self._excuse(added, removed)
+
+    def retired(self, before: int) -> list[Block]:
+        """Blocks that were replaced before this second and are not forgotten."""
+        swaps = list(self._requests.query(RETIRED, below=_moment(before)))
+        keys = {(swap["pk"], swap["sk"]): [_parsed(text) for text in swap["blocks"]] for swap in swaps}
+        items = self._requests.get(key for blocks in keys.values() for key in blocks)
+        self._requests.delete(swap for swap, blocks in keys.items() if items.keys().isdisjoint(blocks))
+        return [to_block(item) for item in items.values()]
+
+    def forget(self, blocks: Iterable[Block]) -> None:
+        """Leave nothing but tombstones of retired blocks."""
+        by_key = {block_key(block): block for block in blocks}
+        items = self._requests.get(by_key)
+        gone = {key: item for key, item in items.items() if "replaced" in item}
+        expires = int(time.time()) + _TOMBSTONE_SECONDS
+        self._requests.put(_tombstone(by_key[key], created_ns_of(item), expires) for key, item in gone.items())
+        self._requests.delete(gone)
+
+    def _excuse(self, added: Sequence[Block], removed: Sequence[Block]) -> None:
+        """Return if the swap has been done before; raise what was wrong with it otherwise."""
+        keys = [*map(block_key, (*added, *removed)), *map(tombstone_key, added)]
+        items = self._requests.get(keys)
+        live = {key: item for key, item in items.items() if is_live(item)}
+        known = all(block_key(block) in items or tombstone_key(block) in items for block in added)
+        if known and live.keys().isdisjoint(map(block_key, removed)):
+            return
+        for block in removed:
+            _check(block, live.get(block_key(block)))
+        raise StorageUnavailable("others have swapped the same blocks, or put them back")
+
+
+def block_update(block: Block, retention: timedelta | None, *, unless_hidden: bool = False) -> Update:
+    """Makes a block live, or renews the entry of one that is; not if it is retired, or hides spans if so wanted."""
+    where = [(ABSENT, "replaced"), *([(ABSENT, "hidden")] if unless_hidden else [])]
+    values = {**renewed(block), **expiry(block.date, retention, spare_days=BLOCK_SPARE_DAYS)}
+    return Update(block_key(block), put=values, once=lasting(block), where=where)
+
+
+def _tombstone(block: Block, created_ns: int, expires: int) -> dict[str, Any]:
+    pk, sk = tombstone_key(block)
+    return {"pk": pk, "sk": sk, "created_ns": created_ns, EXPIRES: expires}
+
+
+def not_live(block: Block) -> IndexConflict:
+    """The error that names a block which should be live."""
+    return IndexConflict(f"the block {block.path} is not live")
+
+
+def _retirement(block: Block, now: int, *, lost: bool) -> Update:
+    """Retires a block. What no one asks of it any more goes, since questions about its day still read it."""
+    hidden = {"hidden": block.hidden} if block.hidden else {}
+    where = IS_LIVE if block.hidden else (*IS_LIVE, (ABSENT, "hidden"))
+    gone = ("trace_filter", "hidden")
+    put = {"replaced": now} | ({"created_ns": LOST} if lost else {})
+    return Update(block_key(block), put=put, remove=gone, where=where, equal=hidden)
+
+
+def _record(removed: Sequence[Block], now: int) -> Update:
+    blocks = frozenset(" ".join(block_key(block)) for block in removed)
+    return Update((RETIRED, f"{_moment(now)}#{secrets.token_hex(8)}"), put={"blocks": blocks})
+
+
+def _moment(second: int) -> str:
+    return f"{max(second, 0):012d}"
+
+
+def _parsed(text: str) -> Key:
+    pk, _, sk = text.partition(" ")
+    return pk, sk
+
+
+def _check(block: Block, item: dict[str, Any] | None) -> None:
+    if item is None:
+        raise not_live(block)
+    if item.get("hidden", frozenset()) != block.hidden:
+        raise IndexConflict(f"the block {block.path} hides other traces by now")

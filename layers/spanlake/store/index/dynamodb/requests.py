@@ -1,0 +1,192 @@
+"""Requests to a DynamoDB table: paged, repeated while others are in the way, their errors told as the store's."""
+
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from botocore.exceptions import ClientError
+
+from spanlake.store import aws_client
+from spanlake.store.errors import StorageUnavailable, StoreError
+from spanlake.store.index.dynamodb.dynamodb_update import Action, Update, transacted
+from spanlake.store.index.dynamodb.items import Item, key_of, marshalled, unmarshalled
+from spanlake.store.index.dynamodb.table import Key
+
+if TYPE_CHECKING:
+    from collections.abc import Set
+
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+_Item = TypeVar("_Item")
+
+_WRITES = 25  # in one BatchWriteItem
+_READS = 100  # in one BatchGetItem
+_REFUSED = "ConditionalCheckFailed"
+_IN_THE_WAY = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
+
+
+class NoTable(StoreError):  # noqa: N818
+    """The table is not there."""
+
+
+class Refused(Exception):  # noqa: N818
+    """A transaction changed nothing, since conditions of these of its actions do not hold."""
+
+    def __init__(self, actions: "Set[int]") -> None:
+        super().__init__(actions)
+        self.actions = actions
+
+
+class Requests:
+    """Requests to one table, all reads strongly consistent; safe to share between threads.
+
+    Every method raises StorageUnavailable for what may pass, and StoreError otherwise.
+    """
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._client = client
+        self.table = table
+
+    def query(
+        self, pk: str, *, begins: str = "", below: str = "", since: str = "", names: Sequence[str] = ()
+    ) -> Iterator[dict[str, Any]]:
+        """The items of a partition in the order of their sort keys, of which those that ``begin`` with a text, are
+        ``below`` it, or follow it and are it (``since``).
+
+        With names, only these attributes of them.
+        """
+        condition, values = "pk = :pk", {"pk": pk}
+        if begins:
+            condition, values = f"{condition} AND begins_with(sk, :sk)", {"pk": pk, "sk": begins}
+        if below:
+            condition, values = f"{condition} AND sk < :sk", {"pk": pk, "sk": below}
+        if since:
+            condition, values = f"{condition} AND sk >= :sk", {"pk": pk, "sk": since}
+        request: dict[str, Any] = {
+            "TableName": self.table,
+            "KeyConditionExpression": condition,
+            "ExpressionAttributeValues": {f":{name}": value for name, value in marshalled(values).items()},
+            "ConsistentRead": True,
+        }
+        if names:
+            request["ProjectionExpression"] = ", ".join(f"#{name}" for name in names)
+            request["ExpressionAttributeNames"] = {f"#{name}": name for name in names}
+        return self._pages(request)
+
+    def _pages(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        while True:
+            with self._reported("read"):
+                answer = self._client.query(**request)
+            yield from map(unmarshalled, answer["Items"])
+            last = answer.get("LastEvaluatedKey")
+            if not last:
+                return
+            request = {**request, "ExclusiveStartKey": last}
+
+    def get(self, keys: Iterable[Key]) -> dict[Key, dict[str, Any]]:
+        """The items of these keys that are there."""
+        found = {}
+        for some in _groups(list(dict.fromkeys(keys)), _READS):
+            for item in self._get(some):
+                found[key_of(item)] = item
+        return found
+
+    def _get(self, keys: Sequence[Key]) -> Iterator[dict[str, Any]]:
+        left: Any = {self.table: {"Keys": [_spelled(key) for key in keys], "ConsistentRead": True}}
+        for _ in aws_client.attempts():
+            with self._reported("read"):
+                answer = self._client.batch_get_item(RequestItems=left)
+            yield from map(unmarshalled, answer["Responses"][self.table])
+            left = answer["UnprocessedKeys"]
+            if not left:
+                return
+        raise self._busy()
+
+    def put(self, items: Iterable[Item]) -> None:
+        """Write items, each by itself, in place of what is there."""
+        self._batch([{"PutRequest": {"Item": marshalled(item)}} for item in items])
+
+    def delete(self, keys: Iterable[Key]) -> None:
+        """Remove items, each by itself; those that are not there count as removed."""
+        self._batch([{"DeleteRequest": {"Key": _spelled(key)}} for key in keys])
+
+    def _batch(self, requests: Sequence[Mapping[str, Any]]) -> None:
+        for some in _groups(requests, _WRITES):
+            self._write(some)
+
+    def _write(self, requests: Sequence[Mapping[str, Any]]) -> None:
+        left: Any = {self.table: requests}
+        for _ in aws_client.attempts():
+            with self._reported("write"):
+                left = self._client.batch_write_item(RequestItems=left)["UnprocessedItems"]
+            if not left:
+                return
+        raise self._busy()
+
+    def update(self, update: Update) -> bool:
+        """Change an item; whether its conditions held."""
+        request = update.request(self.table)
+        with self._reported("write"):
+            for _ in aws_client.attempts():
+                try:
+                    self._client.update_item(**request)
+                except ClientError as error:
+                    if aws_client.code(error) == "ConditionalCheckFailedException":
+                        return False
+                    if aws_client.code(error) != "TransactionConflictException":
+                        raise
+                else:
+                    return True
+        raise self._busy()
+
+    def transact(self, actions: Sequence[Action]) -> None:
+        """Do all or nothing, raising Refused where conditions do not hold.
+
+        One token goes with all attempts, so that what was done already is not done again when its answer was lost.
+        """
+        request: dict[str, Any] = {
+            "TransactItems": [transacted(action, self.table) for action in actions],
+            "ClientRequestToken": str(uuid.uuid4()),
+        }
+        with self._reported("write"):
+            for _ in aws_client.attempts():
+                try:
+                    self._client.transact_write_items(**request)
+                except ClientError as error:
+                    if not _is_in_the_way(error):
+                        raise
+                else:
+                    return
+        raise self._busy()
+
+    @contextmanager
+    def _reported(self, verb: str) -> Iterator[None]:
+        with aws_client.reported(f"{verb} the index table {self.table}"):
+            try:
+                yield
+            except ClientError as error:
+                if aws_client.code(error) == "ResourceNotFoundException":
+                    raise NoTable(f"there is no DynamoDB table {self.table}") from error
+                raise
+
+    def _busy(self) -> StorageUnavailable:
+        return StorageUnavailable(f"others use the same items of the index table {self.table}")
+
+
+def _is_in_the_way(error: ClientError) -> bool:
+    """Returns True where a transaction was cancelled for a reason that may pass; raises Refused for conditions that
+    do not hold."""
+    reasons = [reason.get("Code", "") for reason in error.response.get("CancellationReasons", ())]
+    refused = {number for number, reason in enumerate(reasons) if reason == _REFUSED}
+    if refused:
+        raise Refused(refused) from error
+    return not _IN_THE_WAY.isdisjoint(reasons)
+
+
+def _spelled(key: Key) -> dict[str, Any]:
+    return marshalled(dict(zip(("pk", "sk"), key, strict=True)))
+
+
+def _groups(items: Sequence[_Item], size: int) -> Iterator[Sequence[_Item]]:
+    return (items[start : start + size] for start in range(0, len(items), size))

@@ -1,0 +1,462 @@
+"""The index in a SQLite file."""
+
+# ruff: noqa: S608  (what is put into the statements are names of tables and columns)
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+from spanlake.store.days import clamp_ns, utc_day
+from spanlake.store.directories import make_directories
+from spanlake.store.disk import Reserve
+from spanlake.store.errors import IndexConflict, StorageUnavailable
+from spanlake.store.index import sqlite_merges
+from spanlake.store.index.base import (
+    LOST,
+    MAX_REPLACED,
+    Block,
+    Catalog,
+    CatalogEntry,
+    DaySummary,
+    MergeKey,
+    StoredBefore,
+    UnfinishedMerge,
+)
+from spanlake.store.index.catalog_cache import Day, KnownEntries
+from spanlake.store.index.sqlite_health import IndexHealth, check_pages, damaged
+from spanlake.store.index.sqlite_schema import connect, is_full, reported, transaction
+
+T = TypeVar("T")
+
+_TOUCH_DAY = """
+    INSERT INTO day (tenant, date, last_date, generation) VALUES (?, ?, ?, random())
+    ON CONFLICT DO UPDATE SET last_date = excluded.last_date WHERE excluded.last_date > last_date
+"""
+
+_ID_BYTES = 16
+
+_NUMBERS = ("start_ns", "end_ns", "spans", "size", "created_ns")
+
+_COLUMNS = f"tenant, date, id, level, {', '.join(_NUMBERS)}, trace_filter, hidden, uncompressed_size, checksum"
+
+_IS_KEY = "tenant = :tenant AND date = :date AND level = :level AND id = :id"
+
+# What was live once stays what it is now. SQLite wants the WHERE true, lest it take ON for that of a join.
+_PUT_BLOCK = f"""
+    INSERT INTO block ({_COLUMNS})
+    SELECT :tenant, :date, :id, :level, :start_ns, :end_ns, :spans, :size, :created_ns, :trace_filter, :hidden,
+        :uncompressed_size, :checksum
+    WHERE NOT EXISTS (SELECT * FROM retired WHERE {_IS_KEY}) AND NOT EXISTS (SELECT * FROM forgotten WHERE {_IS_KEY})
+    ON CONFLICT DO UPDATE SET start_ns = excluded.start_ns, end_ns = excluded.end_ns, spans = excluded.spans,
+        size = excluded.size, trace_filter = excluded.trace_filter, uncompressed_size = excluded.uncompressed_size,
+        checksum = excluded.checksum
+"""
+
+_GET_HIDDEN = f"SELECT hidden FROM block WHERE {_IS_KEY}"
+
+_SET_HIDDEN = f"UPDATE block SET hidden = :hidden WHERE {_IS_KEY}"
+
+_WAS_LIVE = f"SELECT 1 FROM retired WHERE {_IS_KEY} UNION ALL SELECT 1 FROM forgotten WHERE {_IS_KEY}"
+
+_STORED_BEFORE = f"""
+    SELECT created_ns, hidden FROM block WHERE {_IS_KEY} AND hidden != x'' UNION ALL
+    SELECT created_ns, NULL FROM retired WHERE {_IS_KEY} UNION ALL
+    SELECT created_ns, NULL FROM forgotten WHERE {_IS_KEY}
+"""
+
+_PUT_DELETION = """
+    INSERT INTO deletion (tenant, trace_id, deleted_ns) VALUES (?, ?, ?)
+    ON CONFLICT DO UPDATE SET deleted_ns = max(deleted_ns, excluded.deleted_ns)
+"""
+
+_DELETIONS = "SELECT trace_id, deleted_ns FROM deletion WHERE tenant = :tenant AND deleted_ns >= :since"
+
+_FORGET_DELETIONS = f"""
+    DELETE FROM deletion WHERE deleted_ns < (SELECT min(created_ns) FROM (
+        SELECT created_ns FROM block UNION ALL SELECT created_ns FROM retired UNION ALL SELECT created_ns FROM forgotten
+    ) WHERE created_ns != {LOST})
+"""
+
+_NOW = "CAST(strftime('%s', 'now') AS INTEGER)"
+
+_RETIRE_BLOCK = (
+    f"INSERT INTO retired ({_COLUMNS}, replaced) SELECT {_COLUMNS}, {_NOW} FROM block WHERE {_IS_KEY}",
+    f"DELETE FROM block WHERE {_IS_KEY}",
+)
+
+_NOTE_LOST = f"UPDATE retired SET created_ns = {LOST} WHERE {_IS_KEY}"
+
+_FORGET_BLOCK = (
+    f"INSERT OR IGNORE INTO forgotten SELECT tenant, date, level, id, created_ns FROM retired WHERE {_IS_KEY}",
+    f"DELETE FROM retired WHERE {_IS_KEY}",
+)
+
+_RETIRED = f"SELECT {_COLUMNS} FROM retired WHERE replaced < :before"
+
+_ENTRIES = f"""
+    SELECT {_COLUMNS} FROM block WHERE tenant = :tenant AND date = :date UNION ALL
+    SELECT {_COLUMNS} FROM retired WHERE tenant = :tenant AND date = :date
+"""
+
+_KNOWN_IDS = " UNION ALL ".join(
+    f"SELECT id FROM {table} WHERE tenant = :tenant AND date = :date" for table in ("block", "retired", "forgotten")
+)
+
+_PUT_ENTRY = "INSERT OR IGNORE INTO catalog (tenant, date, scope, key, type) VALUES (?, ?, ?, ?, ?)"
+
+# A block starts on its day, but its spans may last for more: last_date tells how far.
+_FIND = f"""
+    SELECT {_COLUMNS} FROM day JOIN block USING (tenant, date)
+    WHERE tenant = :tenant AND date <= :end_date AND last_date >= :start_date AND start_ns <= :end AND end_ns >= :start
+    ORDER BY end_ns DESC, id
+"""
+
+_CATALOG = """
+    SELECT DISTINCT scope, key, type FROM day JOIN catalog USING (tenant, date)
+    WHERE tenant = :tenant AND date <= :end_date AND last_date >= :start_date
+"""
+
+_SUMMARY = """
+    SELECT tenant, date, level, count(*), sum(spans), sum(size) FROM block
+    GROUP BY tenant, date, level ORDER BY tenant, date, level
+"""
+
+_TOO_OLD = "date < :before AND (:tenants IS NULL OR tenant IN (SELECT value FROM json_each(:tenants)))"
+
+_EXPIRED = f"""
+    SELECT {_COLUMNS} FROM block WHERE {_TOO_OLD} UNION ALL
+    SELECT {_COLUMNS} FROM retired WHERE {_TOO_OLD} ORDER BY tenant, date, id
+"""
+
+_EXPIRE = tuple(
+    f"DELETE FROM {table} WHERE {_TOO_OLD}" for table in ("block", "retired", "forgotten", "catalog", "day")
+)
+
+
+class SqliteIndex:
+    """The index in one SQLite file, which several processes may have open.
+
+    A commit is durable when a method returns. Threads of one process take turns at writing; reads do not wait.
+    Raises StorageCorrupt for a file that is damaged, of another program, or of a newer spanlake.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.resolve()
+        self._idle: list[sqlite3.Connection] = []
+        self._turn = threading.Lock()  # SQLite takes one write at a time, and waiting for it is polling
+        self._known = KnownEntries()
+        self._reserve = Reserve(self._path.with_name(f".{self._path.name}.reserve"))
+        self._with_reserve(self._open)
+        self._health = IndexHealth(self._path)
+        self._reserve.fill()
+
+    def add(self, blocks: Sequence[Block], catalog: Catalog) -> list[StoredBefore]:
+        """Make blocks live, all or none, durable when this returns; those of which spans may be deleted."""
+        with self._turn:
+            with self._transaction() as connection:
+                _touch_days(connection, blocks)
+                days = {_generation(connection, *day): entries for day, entries in catalog.items()}
+                for day, entries in days.items():
+                    _put_entries(connection, day, self._known.missing(day, entries))
+                _put_blocks(connection, blocks)
+                stored_before = _stored_before(connection, blocks)
+            for day, entries in days.items():
+                self._known.remember(day, entries)
+        return stored_before
+
+    def replace(self, added: Sequence[Block], removed: Sequence[Block], *, lost: bool = False) -> None:
+        """Swap blocks in one transaction; raises IndexConflict when a removed block is not live, or hides more."""
+        if len(added) + len(removed) > MAX_REPLACED:
+            raise ValueError(f"a swap takes at most {MAX_REPLACED} blocks")
+        with self._turn, self._transaction() as connection:
+            hidden = {block.path: _hidden(connection, block) for block in removed}
+            if set(hidden.values()) <= {None} and all(_is_known(connection, block) for block in added):
+                return
+            for block in removed:
+                if hidden[block.path] is None:
+                    raise _not_live(block)
+                if hidden[block.path] != block.hidden:
+                    raise IndexConflict(f"the block {block.path} hides other traces by now")
+            _touch_days(connection, added)
+            _put_blocks(connection, added)
+            _execute_all(connection, (*_RETIRE_BLOCK, *([_NOTE_LOST] if lost else [])), removed)
+
+    def hide(self, blocks: Sequence[Block], trace_id: bytes) -> None:
+        """Hide the spans that live blocks hold of a trace; raises IndexConflict, and hides nothing, if one is not."""
+        now = time.time_ns()
+        with self._turn, self._transaction() as connection:
+            for block in blocks:
+                hidden = _hidden(connection, block)
+                if hidden is None:
+                    raise _not_live(block)
+                connection.execute(_SET_HIDDEN, _key(block) | {"hidden": b"".join(sorted(hidden | {trace_id}))})
+            tenants = dict.fromkeys(block.tenant for block in blocks)
+            connection.executemany(_PUT_DELETION, [(tenant, trace_id, now) for tenant in tenants])
+
+    def deletions(self, tenant: str, since_ns: int) -> dict[bytes, int]:
+        """Traces of a tenant that were deleted at or after a time, with the time of the last deletion of each."""
+        return dict(self._select(_DELETIONS, {"tenant": tenant, "since": clamp_ns(since_ns)}))
+
+    def retired(self, before: int) -> list[Block]:
+        """Blocks that were replaced before this second since 1970 and are not forgotten."""
+        return self._blocks(_RETIRED, {"before": before})
+
+    def forget(self, blocks: Sequence[Block]) -> None:
+        """Note that the objects of retired blocks are gone."""
+        with self._turn:
+            self._with_reserve(lambda: self._forget(blocks))
+
+    def _forget(self, blocks: Sequence[Block]) -> None:
+        with self._transaction() as connection:
+            _execute_all(connection, _FORGET_BLOCK, blocks)
+
+    def entries(self, tenant: str, day: date) -> list[Block]:
+        """Blocks of one day whose objects are needed: live ones, and retired ones that are not forgotten."""
+        return self._blocks(_ENTRIES, {"tenant": tenant, "date": day.isoformat()})
+
+    def find(self, tenant: str, start_ns: int, end_ns: int) -> list[Block]:
+        """Live blocks with a span that may touch the inclusive range, latest end first."""
+        return self._blocks(_FIND, _range(tenant, start_ns, end_ns))
+
+    def catalog(self, tenant: str, start_ns: int, end_ns: int) -> frozenset[CatalogEntry]:
+        """Attributes of the days whose blocks may touch the inclusive range."""
+        rows = self._select(_CATALOG, _range(tenant, start_ns, end_ns))
+        return frozenset(CatalogEntry(*row) for row in rows)
+
+    def look_up(self, tenant: str, start_ns: int, end_ns: int) -> tuple[list[Block], frozenset[CatalogEntry]]:
+        """Returns the results of ``find`` and ``catalog``."""
+        return self.find(tenant, start_ns, end_ns), self.catalog(tenant, start_ns, end_ns)
+
+    def known_ids(self, tenant: str, day: date) -> frozenset[str]:
+        """Ids of the blocks of one day that are live, retired or forgotten."""
+        rows = self._select(_KNOWN_IDS, {"tenant": tenant, "date": day.isoformat()})
+        return frozenset(id_ for (id_,) in rows)
+
+    def days(self, tenant: str) -> list[date]:
+        """Days of a tenant that the index knows, in order."""
+        rows = self._select("SELECT date FROM day WHERE tenant = :tenant ORDER BY date", {"tenant": tenant})
+        return [date.fromisoformat(day) for (day,) in rows]
+
+    def get_property(self, name: str) -> str | None:
+        """A property of the index as a whole."""
+        rows = self._select("SELECT value FROM identity WHERE name = :name", {"name": name})
+        return rows[0][0] if rows else None
+
+    def claim_property(self, name: str, value: str) -> str:
+        """Set a property unless it has a value; the value that it has then."""
+        with self._turn, self._transaction() as connection:
+            connection.execute("INSERT OR IGNORE INTO identity (name, value) VALUES (?, ?)", (name, value))
+            row = connection.execute("SELECT value FROM identity WHERE name = ?", (name,)).fetchone()
+        return str(row[0])
+
+    def set_property(self, name: str, value: str) -> None:
+        """Set a property, durable when this returns."""
+        with self._turn, self._transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO identity (name, value) VALUES (?, ?)", (name, value))
+
+    @property
+    def name(self) -> str:
+        """The path of the file."""
+        return str(self._path)
+
+    def tenants(self) -> list[str]:
+        """Tenants that have or had blocks, in alphabetical order."""
+        return [tenant for (tenant,) in self._select("SELECT DISTINCT tenant FROM day ORDER BY tenant")]
+
+    def summary(self) -> list[DaySummary]:
+        """Returns the totals of live blocks by tenant, day and level, in that order."""
+        return self._parsed(self._select(_SUMMARY), _day_summary)
+
+    def expire(self, before: date, tenants: Collection[str] | None = None) -> list[Block]:
+        """Forget every day before this one and return the blocks it held, live or replaced."""
+        limit = {"before": before.isoformat(), "tenants": None if tenants is None else json.dumps([*tenants])}
+        with self._turn:
+            return self._with_reserve(lambda: self._expire(limit))
+
+    def _expire(self, limit: Mapping[str, str | None]) -> list[Block]:
+        with self._transaction() as connection:
+            blocks = self._parsed(connection.execute(_EXPIRED, limit), _block)
+            for statement in _EXPIRE:
+                connection.execute(statement, limit)
+            if blocks:
+                connection.execute(_FORGET_DELETIONS)
+        return blocks
+
+    def begin_merge(self, merge: MergeKey) -> None:
+        """Count an attempt at a merge."""
+        with self._turn, self._transaction() as connection:
+            sqlite_merges.begin(connection, merge)
+
+    def end_merge(self, merge: MergeKey, failure: str = "") -> None:
+        """Forget the attempts at a merge; with a failure, keep them and record it."""
+        with self._turn, self._transaction() as connection:
+            sqlite_merges.end(connection, merge, failure)
+
+    def unfinished_merges(self) -> list[UnfinishedMerge]:
+        """Merges that have begun and have not ended."""
+        with self._connection() as connection:
+            return sqlite_merges.unfinished(connection)
+
+    def hindrance(self) -> str | None:
+        """Why the index cannot be used until somebody mends it; None when it can."""
+        return self._health.hindrance()
+
+    def keep_for(self, retention: timedelta | None) -> None:
+        """Nothing: entries stay until ``expire``."""
+
+    def close(self) -> None:
+        """Close the connections that are not in use."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def _open(self) -> None:
+        with reported(self._path):
+            make_directories(self._path.parent)
+            connection = connect(self._path)
+            check_pages(connection, self._path)
+            self._idle.append(connection)
+
+    def _with_reserve(self, work: Callable[[], T]) -> T:
+        """Do what may free space or has to be done on a full disk, in the reserved space if there is no other."""
+        try:
+            return work()
+        except StorageUnavailable as error:
+            if not is_full(error) or not self._reserve.release():
+                raise
+        try:
+            return work()
+        finally:
+            self._reserve.fill()
+
+    def _blocks(self, query: str, parameters: Mapping[str, Any]) -> list[Block]:
+        return self._parsed(self._select(query, parameters), _block)
+
+    def _parsed(self, rows: Iterable[Any], parse: Callable[[Any], T]) -> list[T]:
+        """Rows as what they stand for; raises StorageCorrupt for one that makes no sense."""
+        with self._health.noted():
+            try:
+                return [parse(row) for row in rows]
+            except (TypeError, ValueError) as error:
+                raise damaged(self._path, error) from error
+
+    def _select(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
+        with self._connection() as connection:
+            return connection.execute(query, parameters or {}).fetchall()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._connection() as connection, transaction(connection):
+            yield connection
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """A connection that nobody else uses meanwhile; one that has failed is not used again.
+
+        The file must be there before and after: what is written into a deleted file is lost.
+        """
+        with self._health.noted(), reported(self._path):
+            self._health.check()
+            connection = self._borrow()
+            try:
+                yield connection
+                self._health.check()
+            except BaseException:
+                connection.close()
+                raise
+            self._idle.append(connection)
+
+    def _borrow(self) -> sqlite3.Connection:
+        try:
+            self._health.check()
+            return self._idle.pop()
+        except IndexError:
+            return connect(self._path)
+
+
+def _touch_days(connection: sqlite3.Connection, blocks: Iterable[Block]) -> None:
+    rows = [(block.tenant, block.date.isoformat(), utc_day(block.end_ns).isoformat()) for block in blocks]
+    connection.executemany(_TOUCH_DAY, rows)
+
+
+def _generation(connection: sqlite3.Connection, tenant: str, day: date) -> Day:
+    question = "SELECT generation FROM day WHERE tenant = ? AND date = ?"
+    row = connection.execute(question, (tenant, day.isoformat())).fetchone()
+    if row is None:
+        raise ValueError(f"the catalog speaks of {day}, of which there is no block")
+    return tenant, day, row[0]
+
+
+def _put_entries(connection: sqlite3.Connection, day: Day, entries: Iterable[CatalogEntry]) -> None:
+    tenant, on, _ = day
+    rows = [(tenant, on.isoformat(), entry.scope, entry.key, entry.type) for entry in entries]
+    connection.executemany(_PUT_ENTRY, rows)
+
+
+def _put_blocks(connection: sqlite3.Connection, blocks: Iterable[Block]) -> None:
+    connection.executemany(_PUT_BLOCK, [_row(block) for block in blocks])
+
+
+def _stored_before(connection: sqlite3.Connection, blocks: Iterable[Block]) -> list[StoredBefore]:
+    rows = ((block, connection.execute(_STORED_BEFORE, _key(block)).fetchone()) for block in blocks)
+    known = ((block, *row) for block, row in rows if row is not None)
+    return [StoredBefore(block, created, None if hidden is None else _ids(hidden)) for block, created, hidden in known]
+
+
+def _execute_all(connection: sqlite3.Connection, statements: Iterable[str], blocks: Sequence[Block]) -> None:
+    for statement in statements:
+        connection.executemany(statement, [_key(block) for block in blocks])
+
+
+def _hidden(connection: sqlite3.Connection, block: Block) -> frozenset[bytes] | None:
+    """Returns the traces that a live block hides; None for a block that is not live."""
+    row = connection.execute(_GET_HIDDEN, _key(block)).fetchone()
+    return None if row is None else _ids(row[0])
+
+
+def _is_known(connection: sqlite3.Connection, block: Block) -> bool:
+    """Returns True for a block that is or was live."""
+    return any(connection.execute(question, _key(block)).fetchone() for question in (_GET_HIDDEN, _WAS_LIVE))
+
+
+def _not_live(block: Block) -> IndexConflict:
+    return IndexConflict(f"the block {block.path} is not live")
+
+
+def _key(block: Block) -> dict[str, Any]:
+    return {"tenant": block.tenant, "date": block.date.isoformat(), "level": block.level, "id": block.id}
+
+
+def _day_summary(row: Sequence[Any]) -> DaySummary:
+    tenant, day, *figures = row
+    return DaySummary(tenant, date.fromisoformat(day), *figures)
+
+
+def _row(block: Block) -> dict[str, Any]:
+    numbers = {name: getattr(block, name) for name in (*_NUMBERS, "uncompressed_size", "checksum")}
+    return _key(block) | numbers | {"trace_filter": block.trace_filter, "hidden": b"".join(sorted(block.hidden))}
+
+
+def _block(row: Sequence[Any]) -> Block:
+    tenant, day, *rest, hidden, uncompressed_size, checksum = row
+    values: list[Any] = [tenant, date.fromisoformat(day), *rest, _ids(hidden), uncompressed_size, checksum]
+    return Block(*values)
+
+
+def _ids(hidden: bytes) -> frozenset[bytes]:
+    return frozenset(hidden[start : start + _ID_BYTES] for start in range(0, len(hidden), _ID_BYTES))
+
+
+def _range(tenant: str, start_ns: int, end_ns: int) -> dict[str, Any]:
+    return {
+        "tenant": tenant,
+        "start": clamp_ns(start_ns),
+        "end": clamp_ns(end_ns),
+        "start_date": utc_day(start_ns).isoformat(),
+        "end_date": utc_day(end_ns).isoformat(),
+    }

@@ -1,0 +1,1 @@
+"""Compaction, retention, garbage collection and repair of the store."""

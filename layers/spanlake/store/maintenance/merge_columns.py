@@ -1,0 +1,112 @@
+"""The columns of a block made of several: those that any of them has, no more than a block may have."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spanlake.spans.arrow import Array, lists, string, struct_of, where
+from spanlake.spans.columns import AttributeColumn, Scope, ValueType
+from spanlake.spans.otlp.pivot import MOST_COLUMNS
+from spanlake.spans.otlp.rest import texts_of_column
+from spanlake.spans.schema import FIXED, OPTIONAL, REST
+from spanlake.store.index.base import CatalogEntry
+from spanlake.store.maintenance.merge_inputs import Shape
+
+_SERVICE_NAME = AttributeColumn(Scope.RESOURCE, "service.name", ValueType.STRING)
+_REST = {scope: f"{scope}_rest" for scope in Scope}
+_IDS = {"trace_id": pa.binary(16), "span_id": pa.binary(8), "parent_span_id": pa.binary(8)}
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Columns of a merged block, and their types.
+
+    Attributes that have no column among them are moved to the rest columns.
+    """
+
+    schema: pa.Schema
+    moved: frozenset[AttributeColumn]
+
+    @classmethod
+    def of(cls, blocks: Sequence[tuple[Shape, int]], coded: Mapping[str, bool]) -> "Columns":
+        """The columns of blocks of these shapes and numbers of spans.
+
+        ``coded`` names the columns of strings whose values come as indices into a dictionary.
+        """
+        weights = _weights(blocks)
+        kept = _most_frequent(weights)
+        moved = frozenset(weights.keys() - kept)
+        present = {_REST[column.scope] for column in moved}.union(*(shape.names for shape, _ in blocks))
+        fixed = [_typed(field, coded) for field in FIXED if field.name in present or field.name not in OPTIONAL]
+        return cls(pa.schema([*fixed, *(_typed(column.field(), coded) for column in sorted(kept))]), moved)
+
+    def catalog(self) -> frozenset[CatalogEntry]:
+        """Returns the catalog entries of attributes that are moved from a column."""
+        return frozenset(CatalogEntry(str(column.scope), column.key, "rest") for column in self.moved)
+
+    def conform(self, table: pa.Table, shape: Shape) -> pa.Table:
+        """A table of one of the blocks with these columns."""
+        columns = dict(zip(table.column_names, table.columns, strict=True))
+        moved = sorted(self.moved.intersection(shape.attributes))  # in one order, so that equal rows stay equal
+        for scope, name in _REST.items():
+            leaving = [(column.key, columns.pop(column.name)) for column in moved if column.scope is scope]
+            if leaving:
+                columns[name] = _with_moved(leaving, columns.get(name))
+        arrays = [_conformed(columns.get(field.name), field.type, table.num_rows) for field in self.schema]
+        return pa.table(arrays, schema=self.schema)
+
+
+def _weights(blocks: Sequence[tuple[Shape, int]]) -> dict[AttributeColumn, int]:
+    """Counts for each attribute the spans of the blocks in which it has a column; service.name outweighs all."""
+    spans: dict[AttributeColumn, int] = {}
+    for shape, count in blocks:
+        for column in shape.attributes:
+            spans[column] = spans.get(column, 0) + count
+    return spans | ({_SERVICE_NAME: 2**62} if _SERVICE_NAME in spans else {})
+
+
+def _most_frequent(weights: Mapping[AttributeColumn, int]) -> set[AttributeColumn]:
+    """As many of the heaviest as a block may have; of those with one name, which only hashes can share, one."""
+    heaviest = sorted(weights, key=lambda column: (-weights[column], column))
+    named = {column.name: column for column in reversed(heaviest)}
+    return {*[column for column in heaviest if named[column.name] == column][:MOST_COLUMNS]}
+
+
+def _typed(field: "pa.Field[Any]", coded: Mapping[str, bool]) -> "pa.Field[Any]":
+    if field.name in _IDS:
+        return field.with_type(_IDS[field.name])
+    return field.with_type(pa.dictionary(pa.int32(), pa.string())) if coded.get(field.name) else field
+
+
+def _conformed(values: Array | None, type_: pa.DataType, length: int) -> Array:
+    if values is None:
+        return pa.nulls(length, type_)  # type: ignore[call-overload]  # of any type
+    if values.type == type_:
+        return values
+    if pa.types.is_dictionary(type_):
+        return values.dictionary_encode()
+    return values.cast(type_)
+
+
+def _with_moved(leaving: Sequence[tuple[str, Array]], rest: Array | None) -> Array:
+    """A rest column with the values of other columns before its own, since of two of one key the first counts."""
+    parts = [_entries(key, values.combine_chunks()) for key, values in leaving]
+    if rest is not None:
+        rest = rest.combine_chunks()
+        parts.append((rest.flatten(), pc.list_parent_indices(rest).cast(pa.int64())))
+    entries = pa.concat_arrays([entries.cast(REST.value_type) for entries, _ in parts])
+    rows = pa.concat_arrays([rows for _, rows in parts])
+    order = pc.array_sort_indices(rows)  # stable
+    return lists(entries.take(order), rows.take(order), len(leaving[0][1]))
+
+
+def _entries(key: str, values: Array) -> tuple[Array, Array]:
+    """A column's values as entries of a rest column, and the rows they are of."""
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    present = values.drop_null()
+    keys = pa.repeat(string(key), len(present))
+    return struct_of({"key": keys, "value": texts_of_column(present)}), where(values.is_valid())

@@ -1,0 +1,192 @@
+"""Blocks read for a merge: their rows in the order of trace ids, some at a time."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spanlake.spans.arrow import Array
+from spanlake.spans.columns import AttributeColumn, attribute_columns
+from spanlake.store.blocks.entry import check_checksum
+from spanlake.store.blocks.schema import UNREADABLE, Lineage, from_parquet, schema_metadata
+from spanlake.store.errors import StorageCorrupt
+from spanlake.store.index.base import Block
+from spanlake.store.objects.base import Objects
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
+
+_AT_ONCE = 16
+_WHOLE = 1 << 20  # bytes of an object that is read at once: of S3, by one request instead of three and more
+_SMALL = 1_000  # spans; too few for dictionaries to pay
+_DICTIONARIES = {"RLE_DICTIONARY", "PLAIN_DICTIONARY"}
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Names and kinds of the columns of a block."""
+
+    names: tuple[str, ...]
+    attributes: tuple[AttributeColumn, ...]
+    strings: frozenset[str]  # columns of them
+
+    @classmethod
+    def of(cls, schema: pa.Schema) -> "Shape":
+        """The shape of a span table with this schema."""
+        strings = frozenset(field.name for field in schema if field.type == pa.string())
+        return cls(tuple(schema.names), tuple(attribute_columns(schema)), strings)
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One block of a merge, open for reading."""
+
+    block: Block
+    file: "pq.ParquetFile"
+    shape: Shape
+    coded: frozenset[str]  # columns of strings that are read as indices into a dictionary
+    lineage: Lineage | None
+
+    @property
+    def bytes_per_span(self) -> int:
+        """Estimate of a span's bytes in memory, from the file without compression or from its entry."""
+        metadata = self.file.metadata
+        groups = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
+        return max(groups, self.block.uncompressed_size) // max(metadata.num_rows, 1) + 1
+
+    def tables(self, rows: int) -> Iterator[pa.Table]:
+        """The rows that are not hidden, by trace id, at most so many at a time of a block that is sorted."""
+        if self.block.level == 0:
+            whole = self.table()
+            yield whole.take(pc.array_sort_indices(whole["trace_id"].combine_chunks()))
+            return
+        for batch in self.file.iter_batches(rows, use_threads=False):
+            yield self._visible(pa.Table.from_batches([batch]))
+
+    def table(self) -> pa.Table:
+        """All rows that are not hidden, as they lie in the block."""
+        return self._visible(self.file.read(use_threads=False))
+
+    def _visible(self, table: pa.Table) -> pa.Table:
+        if not self.block.hidden:
+            return table
+        trace_ids = table["trace_id"]
+        hidden = pa.array(sorted(self.block.hidden), trace_ids.type)
+        return table.filter(pc.invert(pc.is_in(trace_ids, value_set=hidden)))
+
+
+def open_inputs(objects: Objects, blocks: Iterable[Block]) -> list[Input]:
+    """Open blocks, several at a time; raises ObjectNotFound, StorageUnavailable and StorageCorrupt."""
+    shapes: dict[tuple[str, ...], Shape] = {}
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="input") as threads:
+        opening = [threads.submit(copy_context().run, _open, objects, block, shapes) for block in blocks]
+        return [one.result() for one in opening]
+
+
+def _open(objects: Objects, block: Block, shapes: dict[tuple[str, ...], Shape]) -> Input:
+    import pyarrow.parquet as pq
+
+    source = _source(objects, block)
+    try:
+        file = pq.ParquetFile(source, page_checksum_verification=True)
+        shape = _shape(file, shapes)
+        coded = _coded(shape.strings, file.metadata) if block.spans >= _SMALL else frozenset()
+        if coded:
+            file = pq.ParquetFile(
+                source, metadata=file.metadata, read_dictionary=sorted(coded), page_checksum_verification=True
+            )
+    except UNREADABLE as error:
+        raise StorageCorrupt(f"the block {block.path} cannot be read: {error}") from error
+    return Input(block, file, shape, coded, Lineage.of(file.metadata.metadata or {}))
+
+
+def _source(objects: Objects, block: Block) -> pa.NativeFile:
+    """Opens the object. A fresh or small one is read whole and compared with its checksum; of others pages are."""
+    if block.level and block.size > _WHOLE:
+        return objects.open(block.path)
+    data = objects.get(block.path)
+    check_checksum(block, data)
+    return pa.BufferReader(data)
+
+
+def _shape(file: "pq.ParquetFile", shapes: dict[tuple[str, ...], Shape]) -> Shape:
+    """The shape of a block, remembered among others: many blocks have the same."""
+    names, metadata = file.schema_arrow.names, schema_metadata(file.metadata.metadata or {})
+    key = (*names, *sorted(f"{name!r}{value!r}" for name, value in metadata.items()))
+    if key not in shapes:
+        shapes[key] = Shape.of(from_parquet(names, metadata))
+    return shapes[key]
+
+
+def _coded(strings: frozenset[str], metadata: "pq.FileMetaData") -> frozenset[str]:
+    group = metadata.row_group(0)
+    columns = [group.column(number) for number in range(group.num_columns)]
+    return frozenset(
+        column.path_in_schema
+        for column in columns
+        if column.path_in_schema in strings and not _DICTIONARIES.isdisjoint(column.encodings)
+    )
+
+
+def coded_columns(inputs: Sequence[Input]) -> dict[str, bool]:
+    """For each column of strings whether all large blocks that have it have it with a dictionary."""
+    large = [one for one in inputs if one.block.spans >= _SMALL]
+    plain = frozenset[str]().union(*(one.shape.strings - one.coded for one in large))
+    return {name: name not in plain for one in large for name in one.shape.strings}
+
+
+class Cursor:
+    """Position in an input of a merge."""
+
+    def __init__(self, tables: Iterator[pa.Table]) -> None:
+        self._tables = tables
+        self._pending: pa.Table | None = None
+        self.is_exhausted = False
+
+    @property
+    def rows(self) -> int:
+        """Number of rows that have been read and not taken."""
+        return 0 if self._pending is None else self._pending.num_rows
+
+    @property
+    def last(self) -> bytes:
+        """The last trace id that has been read."""
+        assert self._pending is not None
+        return bytes(self._pending["trace_id"][-1].as_py())
+
+    def extend(self) -> None:
+        """Read more."""
+        table = next(self._tables, None)
+        if table is None:
+            self.is_exhausted = True
+        elif table.num_rows:
+            self._pending = table if self._pending is None else pa.concat_tables([self._pending, table])
+
+    def fill(self, rows: int) -> None:
+        """Read until there are so many rows, or no more."""
+        while self.rows < rows and not self.is_exhausted:
+            self.extend()
+
+    def take(self, before: bytes | None) -> pa.Table | None:
+        """Take the rows before a trace id, or all of them; None when there are none."""
+        if self._pending is None:
+            return None
+        end = self.rows if before is None else _rows_before(self._pending["trace_id"], before)
+        taken, self._pending = self._pending.slice(0, end), self._pending.slice(end)
+        return taken if end else None
+
+
+def _rows_before(trace_ids: Array, bound: bytes) -> int:
+    """Counts the ids, which are in order, that are less than the bound."""
+    low, high = 0, len(trace_ids)
+    while low < high:
+        middle = (low + high) // 2
+        if trace_ids[middle].as_py() < bound:
+            low = middle + 1
+        else:
+            high = middle
+    return low

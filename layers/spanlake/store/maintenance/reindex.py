@@ -1,0 +1,219 @@
+"""The index rebuilt from the blocks alone.
+
+Blocks without an entry are found and described from their objects. A block that others replaced is left out: what
+replaced it says so in its lineage. Blocks of older versions have no lineage; of them, those are left out whose spans
+all stand in blocks that are taken.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+
+from spanlake.store.blocks.entry import BlockFacts, read_facts
+from spanlake.store.blocks.paths import by_day
+from spanlake.store.days import day_range
+from spanlake.store.deletions import deletions_by_block
+from spanlake.store.errors import ObjectNotFound, StorageCorrupt
+from spanlake.store.index.base import MAX_REPLACED, Block, Index
+from spanlake.store.maintenance.same_spans import SpanSets, with_shared_traces
+from spanlake.store.objects.base import ObjectInfo, Objects
+
+_log = logging.getLogger(__name__)
+
+_AT_ONCE = 40  # blocks in one transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Reindexed:
+    """Counts of the blocks that were found and added."""
+
+    known: int = 0  # blocks that had an entry
+    added: tuple[str, ...] = ()  # paths
+    replaced: tuple[str, ...] = ()  # paths of blocks whose spans stand in others
+    damaged: tuple[str, ...] = ()  # what is wrong with blocks that cannot be read, and names them
+    missing: tuple[str, ...] = ()  # paths of live entries that have no object
+
+    def __add__(self, other: "Reindexed") -> "Reindexed":
+        return Reindexed(
+            self.known + other.known,
+            self.added + other.added,
+            self.replaced + other.replaced,
+            self.damaged + other.damaged,
+            self.missing + other.missing,
+        )
+
+
+@dataclass(slots=True)
+class _Day:
+    """The blocks of a tenant and day."""
+
+    known: frozenset[str]  # ids of the blocks that are or were live
+    live: dict[str, Block]  # by id
+    there: frozenset[str]  # ids of all blocks in storage
+    unknown: list[BlockFacts] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+
+
+def reindex(
+    objects: Objects,
+    index: Index,
+    *,
+    dry_run: bool = False,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Reindexed:
+    """Take blocks that have no entry into the index; safe beside running servers, and to repeat when it was ended.
+
+    ``progress`` is told how many blocks are done. Raises StorageUnavailable.
+    """
+    done = Reindexed()
+    hidden = deletions_by_block(objects)
+    for tenant, day, blocks in by_day(objects):
+        done += _reindex_day(objects, index, tenant, day, blocks, hidden, dry_run=dry_run)
+        progress(len(blocks))
+    return done
+
+
+def _reindex_day(
+    objects: Objects,
+    index: Index,
+    tenant: str,
+    day: date,
+    blocks: Sequence[tuple[str, ObjectInfo]],
+    hidden: dict[str, frozenset[bytes]],
+    *,
+    dry_run: bool,
+) -> Reindexed:
+    known = index.known_ids(tenant, day)  # after the listing: what got its entry meanwhile is among them
+    live = {block.id: block for block in index.find(tenant, *day_range(day)) if block.date == day}
+    there = frozenset(id_ for id_, _ in blocks)
+    found = _Day(known, live, there)
+    for id_, info in blocks:
+        if id_ not in known:
+            _read(objects, info, found)
+    missing = tuple(block.path for id_, block in live.items() if id_ not in there)
+    if not found.unknown:
+        return Reindexed(len(blocks) - len(found.damaged), damaged=tuple(found.damaged), missing=missing)
+    chosen, swaps, replaced = _choose(objects, found, hidden)
+    if not dry_run:
+        _put(index, chosen, swaps, hidden)
+    restored = {block.path for facts in swaps for block in _replaced_live(facts, found)}
+    return Reindexed(
+        len(blocks) - len(found.unknown) - len(found.damaged),
+        tuple(facts.block.path for facts in (*chosen, *swaps)),
+        tuple(facts.block.path for facts in replaced),
+        tuple(found.damaged),
+        tuple(path for path in missing if path not in restored),
+    )
+
+
+def _read(objects: Objects, info: ObjectInfo, found: _Day) -> None:
+    try:
+        found.unknown.append(read_facts(objects, info))
+    except ObjectNotFound:  # compaction was quicker
+        pass
+    except StorageCorrupt as error:
+        found.damaged.append(str(error))
+        _log.error("block damaged", extra={"reason": str(error)})
+
+
+def _choose(
+    objects: Objects, found: _Day, hidden: dict[str, frozenset[bytes]]
+) -> tuple[list[BlockFacts], list[BlockFacts], list[BlockFacts]]:
+    """The blocks to add, those to put in the place of live entries whose objects are gone, and those to leave out."""
+    chosen: dict[str, BlockFacts] = {}
+    swaps: list[BlockFacts] = []
+    replaced: list[BlockFacts] = []
+    unmade = set(found.known)  # blocks in whose place nothing may be put: the index knows where their spans are
+    for facts in sorted(found.unknown, key=lambda facts: facts.block.level):
+        inputs = set(facts.lineage.replaces) if facts.lineage else set()
+        if inputs.isdisjoint(unmade):
+            chosen[facts.block.id] = facts
+        elif _replaced_live(facts, found):
+            swaps.append(facts)
+        else:  # its maker did not come to the swap in the index
+            replaced.append(facts)
+            unmade.add(facts.block.id)
+    for facts in (*swaps, *sorted(chosen.values(), key=lambda facts: -facts.block.level)):
+        for id_ in facts.lineage.replaces if facts.lineage else ():
+            replaced += filter(None, [chosen.pop(id_, None)])
+    kept = _without_same_spans(objects, found, list(chosen.values()), swaps, hidden)
+    kept_ids = {facts.block.id for facts in kept}
+    replaced += [facts for id_, facts in chosen.items() if id_ not in kept_ids]
+    return kept, swaps, replaced
+
+
+def _replaced_live(facts: BlockFacts, found: _Day) -> list[Block]:
+    """The live entries that a block replaces, if the object of one of them is gone; otherwise none."""
+    inputs = [found.live[id_] for id_ in (facts.lineage.replaces if facts.lineage else ()) if id_ in found.live]
+    return inputs if any(block.id not in found.there for block in inputs) else []
+
+
+def _without_same_spans(
+    objects: Objects,
+    found: _Day,
+    candidates: list[BlockFacts],
+    swaps: list[BlockFacts],
+    hidden: dict[str, frozenset[bytes]],
+) -> list[BlockFacts]:
+    """The candidates but those whose spans all stand in others: what older versions merged does not say so."""
+    spans = SpanSets(objects, hidden)
+    shared = with_shared_traces([*candidates, *swaps])
+    taken = [block for block in found.live.values() if block.id in found.there] + [facts.block for facts in swaps]
+    merged = {facts.block.id for facts in (*candidates, *swaps) if facts.may_be_merged}
+    kept = []
+    for facts in sorted(candidates, key=lambda facts: (-facts.block.spans, facts.block.id)):
+        others = taken if facts.block.path in shared else [block for block in taken if block.id in found.live]
+        if not facts.may_be_merged:  # what is there twice in fresh blocks, compaction drops
+            others = [block for block in others if block.level or block.id in merged]
+        # Blocks of deleted traces alone get an entry too, or an index of nothing else would stay empty.
+        if _is_hidden(facts, hidden) or not spans.stands_in(facts.block, others, _shown(facts, hidden)):
+            kept.append(facts)
+            taken.append(facts.block)
+    return kept
+
+
+def _is_hidden(facts: BlockFacts, hidden: dict[str, frozenset[bytes]]) -> bool:
+    """True where all traces of a block are deleted."""
+    deleted = hidden.get(facts.block.path, frozenset())
+    return bool(deleted) and deleted.issuperset(facts.trace_ids.to_pylist())
+
+
+def _shown(facts: BlockFacts, hidden: dict[str, frozenset[bytes]]) -> list[bytes]:
+    deleted = hidden.get(facts.block.path, frozenset())
+    some = facts.trace_ids.slice(0, len(deleted) + 8).to_pylist()
+    return [trace_id for trace_id in some if trace_id is not None and trace_id not in deleted]
+
+
+def _put(
+    index: Index, chosen: Sequence[BlockFacts], swaps: Iterable[BlockFacts], hidden: dict[str, frozenset[bytes]]
+) -> None:
+    for first in range(0, len(chosen), _AT_ONCE):
+        some = chosen[first : first + _AT_ONCE]
+        day = some[0].block.tenant, some[0].block.date
+        catalog = frozenset().union(*(facts.catalog for facts in some))
+        index.add([_with_deleted(index, facts, hidden) for facts in some], {day: catalog})
+    for facts in swaps:
+        _swap(index, facts, hidden)
+
+
+def _swap(index: Index, facts: BlockFacts, hidden: dict[str, frozenset[bytes]]) -> None:
+    block = facts.block
+    assert facts.lineage is not None
+    replaces = set(facts.lineage.replaces)
+    live = [one for one in index.find(block.tenant, *day_range(block.date)) if one.id in replaces]
+    index.add([], {(block.tenant, block.date): facts.catalog})
+    index.replace([_with_hidden(block, hidden)], live[: MAX_REPLACED - 1])
+
+
+def _with_deleted(index: Index, facts: BlockFacts, hidden: dict[str, frozenset[bytes]]) -> Block:
+    """The block without traces that were deleted since it was made: a block that no entry named hid none of them."""
+    block = _with_hidden(facts.block, hidden)
+    since = index.deletions(block.tenant, block.created_ns)
+    if not since:
+        return block
+    return replace(block, hidden=block.hidden | (since.keys() & set(facts.trace_ids.to_pylist())))
+
+
+def _with_hidden(block: Block, hidden: dict[str, frozenset[bytes]]) -> Block:
+    return replace(block, hidden=hidden.get(block.path, frozenset()))

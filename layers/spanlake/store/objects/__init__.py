@@ -1,0 +1,1 @@
+"""Object storage: the interface, local directories and S3."""

@@ -1,0 +1,176 @@
+"""Objects in an S3 bucket, or in one of a server that speaks S3's protocol."""
+
+import re
+from base64 import b64decode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+from botocore.exceptions import BotoCoreError, ClientError
+
+from spanlake.store import aws_client
+from spanlake.store.deadline import REQUEST_SECONDS, bounded, limited
+from spanlake.store.errors import ObjectNotFound, StorageUnavailable, StoreError
+from spanlake.store.objects.base import ObjectDigest, ObjectInfo, is_segment, validate_path
+from spanlake.store.objects.s3_file import RangedFile
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+_READ_SECONDS = 20.0
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
+_MISSING = {"NoSuchKey", "NotFound", "404"}
+_AMAZON = (".amazonaws.com", ".amazonaws.com.cn")
+
+
+@dataclass(frozen=True, slots=True)
+class S3Location:
+    """A place in a bucket, below which all objects are."""
+
+    bucket: str
+    prefix: str = ""  # without slashes at its ends
+
+    @classmethod
+    def parse(cls, url: str) -> "S3Location":
+        """Read ``s3://bucket`` or ``s3://bucket/prefix``. Raises StoreError."""
+        scheme, _, rest = url.partition("://")
+        bucket, _, prefix = rest.partition("/")
+        prefix = prefix.strip("/")
+        if scheme != "s3" or not _BUCKET.fullmatch(bucket):
+            raise StoreError(f"{url!r} does not name a bucket: write s3://bucket or s3://bucket/prefix")
+        if prefix:
+            validate_path(prefix)
+        return cls(bucket, prefix)
+
+    @property
+    def base(self) -> str:
+        """The beginning of every key: nothing, or the prefix and a slash."""
+        return f"{self.prefix}/" if self.prefix else ""
+
+    @property
+    def url(self) -> str:
+        """The URL of the place for DuckDB, with a slash at the end."""
+        return f"s3://{self.bucket}/{self.base}"
+
+
+class S3Objects:
+    """Objects below a prefix of a bucket that exists; any number of processes may share it.
+
+    Requests that fail in passing are repeated for at most a minute, or as long as their caller's time limit lasts.
+    """
+
+    def __init__(self, location: S3Location, session: aws_client.Session | None = None) -> None:
+        self.location = location
+        self.session = session or aws_client.Session()
+
+    @cached_property
+    def client(self) -> "S3Client":
+        """The client, made when it is first needed."""
+        with aws_client.reported(f"use {self.location.url}"):
+            usual: S3Client = self.session.client("s3", aws_client.config(_READ_SECONDS))
+            if not self._belongs_in_path(usual.meta.endpoint_url):
+                return usual
+            in_path: S3Client = self.session.client(
+                "s3", aws_client.config(_READ_SECONDS, s3={"addressing_style": "path"})
+            )
+            return in_path
+
+    @property
+    def has_bucket_in_path(self) -> bool:
+        """True where the bucket stands in the path of URLs, and not before the host's name."""
+        return self._belongs_in_path(self.client.meta.endpoint_url)
+
+    def check(self) -> None:
+        """Raise StoreError when the bucket is not there or may not be listed."""
+        with self._reported("list objects"), limited(REQUEST_SECONDS):
+            self.client.list_objects_v2(Bucket=self.location.bucket, Prefix=self.location.base, MaxKeys=1)
+
+    def put(self, path: str, data: bytes | pa.Buffer) -> None:
+        """Store an object, whole and durable when this returns; S3 compares its checksum with what it received."""
+        key = self._key(path)
+        body: Any = data if isinstance(data, bytes) else pa.BufferReader(data)
+        with self._reported(f"store {path}"):
+            self.client.put_object(Bucket=self.location.bucket, Key=key, Body=body, ChecksumAlgorithm="CRC32")
+
+    def get(self, path: str) -> bytes:
+        """Read a whole object; raises ObjectNotFound."""
+        key = self._key(path)
+        with self._reported(f"read {path}"):
+            return bounded(f"read {path}", lambda: self._content(key))
+
+    def _content(self, key: str) -> bytes:
+        for _ in aws_client.attempts():
+            answer = self.client.get_object(Bucket=self.location.bucket, Key=key)
+            try:
+                return answer["Body"].read()
+            except BotoCoreError:  # cut off on the way, which botocore does not try again
+                continue
+        raise StorageUnavailable(f"cannot read {key}: the answer was cut off each time")
+
+    def digest(self, path: str) -> ObjectDigest:
+        """The size and checksum that S3 has of an object, which is not read; raises ObjectNotFound."""
+        key = self._key(path)
+        with self._reported(f"read {path}"):
+            found = self.client.head_object(Bucket=self.location.bucket, Key=key, ChecksumMode="ENABLED")
+        whole = found.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT"  # and not of the checksums of its parts
+        text = found.get("ChecksumCRC32") if whole else None
+        return ObjectDigest(found["ContentLength"], int.from_bytes(b64decode(text)) if text else None)
+
+    def open(self, path: str) -> pa.NativeFile:
+        """Open an object for reading in parts; raises ObjectNotFound."""
+        key = self._key(path)
+        with self._reported(f"read {path}"):
+            reported = partial(self._reported, f"read {path}")
+            file = bounded(f"read {path}", lambda: RangedFile.open(self.client, self.location.bucket, key, reported))
+            return pa.PythonFile(file, mode="r")
+
+    def delete(self, path: str) -> None:
+        """Remove an object if it is there."""
+        key = self._key(path)
+        with self._reported(f"delete {path}"):
+            self.client.delete_object(Bucket=self.location.bucket, Key=key)
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """Name the objects whose path begins with this text, in the order of their paths."""
+        base = self.location.base
+        with self._reported(f"list {prefix!r}"):
+            pages = self.client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.location.bucket, Prefix=base + prefix
+            )
+            for page in pages:
+                for found in page.get("Contents", ()):
+                    path = found["Key"].removeprefix(base)
+                    if all(map(is_segment, path.split("/"))):  # others are not ours
+                        yield ObjectInfo(path, found["Size"], found["LastModified"])
+
+    @property
+    def name(self) -> str:
+        """The URL of bucket and prefix."""
+        return self.location.url
+
+    def uri(self, path: str) -> str:
+        """The object's URL, as DuckDB's httpfs reads it."""
+        return f"{self.location.url}{validate_path(path)}"
+
+    def _key(self, path: str) -> str:
+        return self.location.base + validate_path(path)
+
+    def _belongs_in_path(self, endpoint: str) -> bool:
+        """Other servers seldom answer to host names made of buckets; for those with a dot TLS has no certificate."""
+        return not (urlsplit(endpoint).hostname or "").endswith(_AMAZON) or "." in self.location.bucket
+
+    @contextmanager
+    def _reported(self, what: str) -> Iterator[None]:
+        with aws_client.reported(f"{what} in s3://{self.location.bucket}"):
+            try:
+                yield
+            except ClientError as error:
+                if aws_client.code(error) in _MISSING:
+                    raise ObjectNotFound(f"there is no object {what.partition(' ')[2]}") from error
+                if aws_client.code(error) == "NoSuchBucket":
+                    raise StoreError(f"there is no bucket {self.location.bucket}") from error
+                raise

@@ -1,1 +1,0 @@
-"""Maintenance of the store: compaction, retention, and removal of objects that are not needed any more."""

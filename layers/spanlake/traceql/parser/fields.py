@@ -1,0 +1,139 @@
+"""Parser of field expressions: the content of braces, of by() and of aggregates."""
+
+from dataclasses import dataclass, replace
+from typing import NoReturn
+
+from spanlake.traceql.advice import advice
+from spanlake.traceql.ast.nodes import (
+    Attribute,
+    Binary,
+    BinaryOperator,
+    Exists,
+    Field,
+    FieldExpression,
+    IntrinsicField,
+    SpansetFilter,
+    Static,
+    Type,
+    Unary,
+    UnaryOperator,
+)
+from spanlake.traceql.parser.cursor import Cursor
+from spanlake.traceql.parser.expressions import MULTIPLYING, climb
+from spanlake.traceql.tokens import MIN_INT, Token, TokenKind
+
+_OPERATORS = frozenset(BinaryOperator)
+
+
+def parse_expression(cursor: Cursor) -> FieldExpression:
+    """Parse a field expression."""
+    return _valued(cursor, climb(cursor, _FieldGrammar()))
+
+
+def parse_spanset_filter(cursor: Cursor) -> SpansetFilter:
+    """Parse ``{ … }``; empty braces mean true."""
+    start = cursor.expect("{").at
+    if close := cursor.accept("}"):
+        return SpansetFilter(Static(Type.BOOL, value=True, at=close.at), at=start)
+    condition = parse_expression(cursor)
+    if not cursor.current.is_symbol("}"):
+        cursor.fail_expecting("an operator or `}`")
+    cursor.advance()
+    return SpansetFilter(condition, at=start)
+
+
+def parse_field(cursor: Cursor) -> Field:
+    """Parse an attribute or an intrinsic on its own."""
+    if token := cursor.accept_kind(TokenKind.FIELD):
+        assert isinstance(token.node, Attribute | IntrinsicField)
+        return token.node
+    if cursor.current.kind is TokenKind.NAME:
+        _fail_at_name(cursor)
+    return cursor.fail_expecting("an attribute or an intrinsic")
+
+
+def parse_fields(cursor: Cursor) -> tuple[Field, ...]:
+    """Parse fields in parentheses, separated by commas, at least one."""
+    cursor.expect("(")
+    fields = [parse_field(cursor)]
+    while cursor.accept(","):
+        fields.append(parse_field(cursor))
+    cursor.expect(")")
+    return tuple(fields)
+
+
+def negate(static: Static, at: int) -> Static:
+    """Negate a number literal. The smallest 64-bit integer has no opposite and stays, as in Go."""
+    assert isinstance(static.value, int | float)
+    return replace(static, value=static.value if static.value == MIN_INT else -static.value, at=at)
+
+
+def is_number(node: object) -> bool:
+    return isinstance(node, Static) and node.type in (Type.INT, Type.FLOAT, Type.DURATION)
+
+
+@dataclass(frozen=True, slots=True)
+class _Nil:
+    """The word nil, which is valid only beside = and !=."""
+
+    at: int
+
+
+class _FieldGrammar:
+    def operand(self, cursor: Cursor) -> FieldExpression | _Nil:
+        token = cursor.current
+        if token.kind is TokenKind.NIL:
+            return _Nil(cursor.advance().at)
+        if token.node is not None:
+            return cursor.advance().node or token.node
+        if token.is_symbol("-", "!"):
+            return _unary(cursor, cursor.advance(), self)
+        if cursor.accept("("):
+            inner = parse_expression(cursor)
+            cursor.expect(")")
+            return inner
+        if token.kind is TokenKind.NAME:
+            _fail_at_name(cursor)
+        return cursor.fail_expecting("an attribute, an intrinsic or a value")
+
+    def takes(self, _left: object, operator: str) -> bool:
+        return operator in _OPERATORS
+
+    def combine(
+        self, cursor: Cursor, operator: Token, left: FieldExpression | _Nil, right: FieldExpression | _Nil
+    ) -> FieldExpression:
+        op = BinaryOperator(operator.text)
+        if isinstance(left, _Nil) or isinstance(right, _Nil):
+            return _compare_nil(cursor, op, operator.at, left, right)
+        return Binary(op, left, right, at=operator.at)
+
+
+def _valued(cursor: Cursor, node: FieldExpression | _Nil) -> FieldExpression:
+    if isinstance(node, _Nil):
+        cursor.fail("nil can only be compared, with = or !=", node.at)
+    return node
+
+
+def _unary(cursor: Cursor, operator: Token, grammar: _FieldGrammar) -> FieldExpression:
+    # Weaker than * and ^, stronger than + and -: -a * b is -(a * b), -a + b is (-a) + b.
+    operand = _valued(cursor, climb(cursor, grammar, MULTIPLYING))
+    if operator.text == "-" and isinstance(operand, Static) and is_number(operand):
+        return negate(operand, operator.at)
+    return Unary(UnaryOperator(operator.text), operand, at=operator.at)
+
+
+def _compare_nil(
+    cursor: Cursor, op: BinaryOperator, at: int, left: FieldExpression | _Nil, right: FieldExpression | _Nil
+) -> FieldExpression:
+    if op not in (BinaryOperator.EQUAL, BinaryOperator.NOT_EQUAL):
+        cursor.fail("nil can only be compared, with = or !=", at)
+    present = left if isinstance(right, _Nil) else right
+    if isinstance(present, _Nil):
+        return Static(Type.BOOL, value=False, at=at)
+    return Exists(present, negated=op is BinaryOperator.EQUAL, at=at)
+
+
+def _fail_at_name(cursor: Cursor) -> NoReturn:
+    name = cursor.current.text
+    known = advice(cursor.text, cursor.current.at) or f'attributes are written .{name} or span.{name}, strings "{name}"'
+    cursor.fail(f"`{name}` means nothing here: {known}")

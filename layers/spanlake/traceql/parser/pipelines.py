@@ -1,0 +1,195 @@
+"""Parser of pipelines, and of the expressions of spansets, scalars and time series that are their stages.
+
+The kind of an expression in parentheses is known only when it closes. Therefore the three share one grammar, and the
+operands decide which operators are valid between them.
+"""
+
+from dataclasses import replace
+from typing import Final, TypeAlias
+
+from spanlake.traceql.ast.nodes import (
+    Aggregate,
+    AggregateFunction,
+    BinaryOperator,
+    Coalesce,
+    GroupBy,
+    MetricsPipeline,
+    Pipeline,
+    ScalarExpression,
+    ScalarFilter,
+    ScalarOperation,
+    ScalarPipeline,
+    Select,
+    SpansetExpression,
+    SpansetOperation,
+    SpansetOperator,
+    Stage,
+    Static,
+)
+from spanlake.traceql.parser.cursor import Cursor
+from spanlake.traceql.parser.expressions import climb
+from spanlake.traceql.parser.fields import is_number, negate, parse_expression, parse_fields, parse_spanset_filter
+from spanlake.traceql.parser.metrics import (
+    FIRST_STAGES,
+    SECOND_STAGES,
+    Series,
+    combine_series,
+    parse_metrics_aggregate,
+    parse_second_stages,
+)
+from spanlake.traceql.tokens import COMPARISONS, Token, TokenKind
+
+Value: TypeAlias = SpansetExpression | ScalarFilter | ScalarExpression | Series
+
+_ARITHMETIC: Final = ("+", "-", "*", "/", "%", "^")
+_SPANSET_OPERATORS: Final = frozenset(SpansetOperator)
+
+
+def parse_pipeline(cursor: Cursor) -> Pipeline | ScalarExpression | Series:
+    """Parse stages up to the end of the query, its hints or a closing parenthesis."""
+    start = cursor.current.at
+    first = _first_stage(cursor)
+    if isinstance(first, Series):
+        return parse_second_stages(cursor, first)
+    if isinstance(first, ScalarExpression):
+        return first
+    stages = [first]
+    while cursor.accept("|"):
+        at = cursor.current.at
+        if cursor.current.is_name(*FIRST_STAGES):
+            spans = Pipeline(tuple(stages), at=start)
+            return parse_second_stages(cursor, MetricsPipeline(spans, parse_metrics_aggregate(cursor), at=at))
+        stage = _later_stage(cursor)
+        if isinstance(stage, ScalarExpression):
+            return ScalarPipeline(Pipeline(tuple(stages), at=start), stage, at=start)
+        stages.append(stage)
+    return Pipeline(tuple(stages), at=start)
+
+
+def only_spanset(node: SpansetExpression) -> SpansetExpression:
+    """Unwrap a spanset that is the only stage of a pipeline in parentheses."""
+    if isinstance(node, Pipeline) and len(node.stages) == 1 and isinstance(inner := node.stages[0], SpansetExpression):
+        return inner
+    return node
+
+
+def _first_stage(cursor: Cursor) -> Stage | ScalarExpression | Series:
+    token = cursor.current
+    if token.is_name("coalesce"):
+        cursor.fail("coalesce() cannot come first: it undoes a by() before it")
+    if token.is_name(*FIRST_STAGES, *SECOND_STAGES):
+        cursor.fail(f"{token.text}() cannot come first: expected spans before it, as in `{{ }} | {token.text}(…)`")
+    return _grouping_stage(cursor) or _expression_stage(cursor)
+
+
+def _later_stage(cursor: Cursor) -> Stage | ScalarExpression:
+    token = cursor.current
+    if token.is_name(*SECOND_STAGES):
+        cursor.fail(f"{token.text}() expects metrics before it, as in `{{ }} | rate() | {token.text}(…)`")
+    if name := cursor.accept_name("coalesce"):
+        cursor.expect("(")
+        cursor.expect(")")
+        return Coalesce(at=name.at)
+    stage = _grouping_stage(cursor) or _expression_stage(cursor)
+    if isinstance(stage, Series):
+        cursor.fail("metrics cannot follow spans: expected a stage that works on spans", token.at)
+    return stage
+
+
+def _grouping_stage(cursor: Cursor) -> GroupBy | Select | None:
+    if name := cursor.accept_name("select"):
+        return Select(parse_fields(cursor), at=name.at)
+    if name := cursor.accept_name("by"):
+        cursor.expect("(")
+        expression = parse_expression(cursor)
+        cursor.expect(")")
+        return GroupBy(expression, at=name.at)
+    return None
+
+
+def _expression_stage(cursor: Cursor) -> Stage | ScalarExpression | Series:
+    value = climb(cursor, _PipelineGrammar())
+    return only_spanset(value) if isinstance(value, Pipeline) else value
+
+
+class _PipelineGrammar:
+    def operand(self, cursor: Cursor) -> Value:
+        token = cursor.current
+        if token.is_symbol("{"):
+            return parse_spanset_filter(cursor)
+        if cursor.accept("("):
+            inner = parse_pipeline(cursor)
+            cursor.expect(")")
+            return _without_double_parentheses(inner)
+        if cursor.accept_name(*AggregateFunction):
+            return _aggregate(cursor, token)
+        if cursor.accept("-") or is_number(token.node):
+            return _number(cursor, token)
+        return cursor.fail_expecting(
+            "a spanset as in `{ … }`, an aggregate as in `count() > 1` or a stage as in `by(name)`"
+        )
+
+    def takes(self, left: Value, operator: str) -> bool:
+        # Operators after metrics at this level are second stages, and take a number only.
+        return not (isinstance(left, Series) and operator in COMPARISONS)
+
+    def combine(self, cursor: Cursor, operator: Token, left: Value, right: Value) -> Value:
+        text, at = operator.text, operator.at
+        if isinstance(left, SpansetExpression) and isinstance(right, SpansetExpression):
+            if text in _SPANSET_OPERATORS:
+                return _combine_spansets(SpansetOperation(SpansetOperator(text), left, right, at=at))
+        elif isinstance(left, ScalarExpression) and isinstance(right, ScalarExpression):
+            if text in COMPARISONS:
+                return ScalarFilter(BinaryOperator(text), left, right, at=at)
+            if text in _ARITHMETIC:
+                return ScalarOperation(BinaryOperator(text), left, right, at=at)
+        elif isinstance(left, ScalarExpression | Series) and isinstance(right, ScalarExpression | Series):
+            return combine_series(cursor, operator, left, right)
+        return cursor.fail(f"`{text}` cannot stand between {_describe(left)} and {_describe(right)}", at)
+
+
+def _without_double_parentheses(node: Pipeline | ScalarExpression | Series) -> Value:
+    if isinstance(node, Pipeline) and len(node.stages) == 1 and isinstance(inner := node.stages[0], Pipeline):
+        return inner
+    return node
+
+
+def _combine_spansets(node: SpansetOperation) -> SpansetOperation:
+    left, right = only_spanset(node.left), only_spanset(node.right)
+    if _is_pipelined(left) and not _is_pipelined(right):
+        # Parentheses around a spanset matter beside a pipeline: Tempo combines pipelines with pipelines only.
+        right = node.right
+    elif _is_pipelined(right) and not _is_pipelined(left):
+        left = node.left
+    return replace(node, left=left, right=right)
+
+
+def _is_pipelined(node: SpansetExpression) -> bool:
+    if isinstance(node, SpansetOperation):
+        return _is_pipelined(node.left) or _is_pipelined(node.right)
+    return isinstance(node, Pipeline)
+
+
+def _aggregate(cursor: Cursor, name: Token) -> Aggregate:
+    function = AggregateFunction(name.text)
+    cursor.expect("(")
+    operand = None if function is AggregateFunction.COUNT else parse_expression(cursor)
+    cursor.expect(")")
+    return Aggregate(function, operand, at=name.at)
+
+
+def _number(cursor: Cursor, start: Token) -> Static:
+    literal = start if start.kind is TokenKind.LITERAL else cursor.current
+    node = literal.node
+    if not isinstance(node, Static) or not is_number(node):
+        cursor.fail_expecting("a number after `-`")
+    cursor.advance()
+    return node if literal is start else negate(node, start.at)
+
+
+def _describe(value: Value) -> str:
+    if isinstance(value, ScalarFilter):
+        return "a comparison"
+    if isinstance(value, SpansetExpression):
+        return "a spanset"
+    return "metrics" if isinstance(value, Series) else "a number"

@@ -1,0 +1,55 @@
+"""A question whose asker hangs up is stopped, and its thread is free for the next."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import pytest
+from starlette.requests import Request
+
+from spanlake.api.tempo.cancelling import run
+from spanlake.query.engine.session import Cancellation, Duck
+from spanlake.query.limits import Cancelled
+from tests.query.test_limits import ENDLESS
+
+
+def request(*messages: str) -> Request:
+    """A request whose connection says these things, then nothing more."""
+    left = list(messages)
+
+    async def receive() -> dict[str, Any]:
+        if not left:
+            await anyio.sleep_forever()
+        return {"type": left.pop(0)}
+
+    return Request({"type": "http"}, receive)
+
+
+def answer(asked: Request, question: Callable[[Cancellation], Any]) -> Any:
+    return asyncio.run(run(asked, question))
+
+
+def test_an_answer() -> None:
+    assert answer(request("http.request"), lambda _: 5) == 5
+
+
+def test_a_failure_is_the_callers() -> None:
+    def fail(_: Cancellation) -> None:
+        raise KeyError("x")
+
+    with pytest.raises(KeyError, match="x"):
+        answer(request("http.request"), fail)
+
+
+def test_hanging_up_stops_the_query() -> None:
+    duck = Duck([])
+
+    def ask(cancellation: Cancellation) -> object:
+        with duck.session(cancellation) as session:
+            return session.fixed(ENDLESS)
+
+    for _ in range(3):
+        with pytest.raises(Cancelled):
+            answer(request("http.request", "http.disconnect"), ask)
+    duck.close()

@@ -1,0 +1,41 @@
+"""The command line itself; tests/server has what `spanlake serve` does."""
+
+import inspect
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from spanlake.cli import main
+
+SPANLAKE = Path(sys.executable).with_name("spanlake")
+HEAVY = ("pyarrow", "duckdb", "starlette", "grpc", "sqlglot", "structlog", "uvicorn", "prometheus_client")
+
+
+def test_help_lists_the_commands() -> None:
+    result = subprocess.run([SPANLAKE, "--help"], capture_output=True, text=True, check=True)
+    assert "serve" in result.stdout
+    assert "edge" in result.stdout
+
+
+def test_help_of_serve_lists_its_settings_with_their_variables() -> None:
+    wide = {**os.environ, "COLUMNS": "200"}
+    result = subprocess.run([SPANLAKE, "serve", "--help"], env=wide, capture_output=True, text=True, check=True)
+    words = " ".join(result.stdout.replace("│", " ").split())
+    for setting in ("data", "listen", "retention", "retention-bytes", "port-offset"):
+        assert f"--{setting}" in words
+        assert f"SPANLAKE_{setting.upper().replace('-', '_')}" in words
+
+
+def test_commands_share_their_options() -> None:
+    """Checks that the edge has a server's options only, except for options about its workers."""
+    own = {"workers", "health_port", "drain_seconds", "unready_seconds"}
+    options = {command: set(inspect.signature(getattr(main, command)).parameters) for command in ("serve", "edge")}
+    assert options["edge"] - own < options["serve"]
+    assert not own & options["serve"]
+
+
+def test_the_command_line_loads_nothing_heavy() -> None:
+    program = f"import sys, spanlake.cli.main; print([name for name in {HEAVY} if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"

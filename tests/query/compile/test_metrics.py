@@ -1,0 +1,51 @@
+"""The buckets of histograms: powers of two, of negative numbers too."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlglot import exp
+
+from spanlake.query.compile import sql
+from spanlake.query.compile.buckets import bucket, limit
+from spanlake.query.engine.session import Duck
+from spanlake.traceql.ast.nodes import Static, Type
+
+FINITE = st.floats(-(2.0**1023), 2.0**1023, allow_subnormal=False)
+
+
+def limits(*numbers: float) -> list[float]:
+    """The limits of the buckets of some numbers."""
+    duck = Duck([])
+    columns = [exp.alias_(bucket(sql.literal(Static(Type.FLOAT, number))), f"n{n}") for n, number in enumerate(numbers)]
+    with duck.session() as session:
+        (row,) = session.table(exp.select(*columns)).to_pylist()
+    duck.close()
+    return [limit(code) for code in row.values()]
+
+
+@pytest.mark.parametrize(
+    ("number", "found"),
+    [(0, 0), (0.3, 0.5), (0.5, 0.5), (1, 1), (3, 4), (4, 4), (-3, -2), (-4, -4), (-0.3, -0.25), (2.0**60, 2.0**60)],
+)
+def test_limit_of_a_numbers_bucket(number: float, found: float) -> None:
+    assert limits(number) == [found]
+
+
+def test_a_limit_that_is_no_float_is_infinite() -> None:
+    assert limits(1.7e308) == [math.inf]
+
+
+@given(st.lists(FINITE, min_size=1, max_size=20))
+def test_no_number_exceeds_its_limit_and_half_of_it_is_too_low(numbers: list[float]) -> None:
+    for number, found in zip(numbers, limits(*numbers), strict=True):
+        assert number <= found
+        assert number == found == 0 or (number > found / 2 if number > 0 else number > found * 2)
+
+
+@given(st.integers(-1000, 1000), st.sampled_from([-1, 0, 1]))
+def test_powers_of_two_are_told_from_their_neighbours(power: int, beside: int) -> None:
+    exact = 2.0**power
+    number = math.nextafter(exact, math.inf * beside) if beside else exact
+    assert limits(number) == [exact * 2 if beside > 0 else exact]

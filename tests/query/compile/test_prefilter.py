@@ -1,0 +1,61 @@
+"""Tests the prefilter: the pass over the spans that rules traces out."""
+
+import pytest
+
+from spanlake.query.compile.columns import Known
+from spanlake.query.compile.prefilter import Probe
+from spanlake.query.compile.spansets import SearchPlan
+from spanlake.spans.columns import AttributeColumn, Scope, ValueType
+from spanlake.traceql import check, parse
+
+KNOWN = Known.of(AttributeColumn(Scope.SPAN, key, ValueType.INT) for key in "ab")
+A, B = "span_a___int", "span_b___int"
+TOTALS = {"start_time_unix_nano", "duration_nano", "span_id", "name", "service_name", "parent_span_id"}
+
+
+@pytest.mark.parametrize(
+    ("query", "columns", "alone", "is_trivial"),
+    [
+        ("{}", set(), True, True),
+        ("{ span.a = 1 }", {A}, True, False),
+        ("{ span.a = 1 && span.b = 2 }", {A, B}, True, False),
+        ("{ !(span.a = 1) }", {A}, True, False),
+        ("{ span.a = 1 } && { span.b = 2 }", {A, B}, False, False),
+        ("{ span.a = 1 } || { span.b = 2 }", {A, B}, False, False),
+        ("{ span.a = 1 } >> { span.b = 2 }", {A, B}, False, False),
+        ("{ span.a = 1 } !>> { span.b = 2 }", {A, B}, False, False),
+        ("{ span.a = 1 } | count() > 1", {A}, False, False),
+        ("{ span.a = 1 } | max(span.b) > 1 | count() > 1", {A, B}, False, False),
+        ("{ span.a = 1 } | avg(trace:duration) > 1s", {A}, False, False),
+        ("{ span.a = 1 } | by(span.b) | count() > 1", {A}, False, False),
+        ("{} | count() > 1", set(), False, False),
+        ("count() > 1", set(), False, True),
+        ("{ span.a = 1 && nestedSetLeft = 1 }", {A}, False, False),
+        ("{ nestedSetLeft = 1 }", set(), False, True),
+        ("{ nestedSetParent < 0 }", {"parent_span_id"}, True, False),
+        ("{ span.a = 1 && trace:duration > 1s }", {A} | TOTALS, False, False),
+        ("{ rootName = `x` }", TOTALS, False, False),
+        ("by(span.a)", set(), False, True),
+    ],
+)
+def test_probe_reads_columns_and_grain_of_query(query: str, columns: set[str], alone: bool, is_trivial: bool) -> None:
+    probe = Probe.of(SearchPlan.of(check(parse(query))), KNOWN)
+    assert (set(probe.columns), probe.alone, probe.is_trivial) == (columns, alone, is_trivial)
+
+
+@pytest.mark.parametrize(
+    ("query", "one"),
+    [
+        ("{ span.a = 1 }", "s.span_a___int = 1"),
+        ("{ span.a = 1 } && { span.b = 2 }", "s.span_b___int = 2"),
+        ("{ span.a = 1 } || { span.b = 2 }", "s.span_a___int = 1 OR s.span_b___int = 2"),
+        ("{ span.a = 1 } >> { span.b = 2 }", "s.span_b___int = 2"),
+        ("{ span.a = 1 } >> { }", "s.span_a___int = 1"),
+        ("{ span.a = 1 } !>> { }", "TRUE"),
+        ("{ span.a = 1 } | count() > 1", "s.span_a___int = 1"),
+        ("{ span.a = 1 && nestedSetLeft = 1 }", "s.span_a___int = 1"),
+        ("by(span.a)", "TRUE"),
+    ],
+)
+def test_probe_is_met_by_a_span_of_every_match(query: str, one: str) -> None:
+    assert Probe.of(SearchPlan.of(check(parse(query))), KNOWN).one.sql("duckdb") == one

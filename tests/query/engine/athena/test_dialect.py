@@ -1,0 +1,63 @@
+"""Tests Athena's translation of DuckDB functions that compute differently there."""
+
+import math
+
+import pytest
+from sqlglot import exp
+
+from spanlake.query.compile import sql
+from spanlake.query.engine.athena.dialect import RANK_ERROR, printed
+from spanlake.query.engine.base import Uncovered
+from spanlake.traceql.ast.nodes import Static, Type
+from tests.trino import Trino
+
+SHARES = (0.0, 0.1, 0.5, 0.9, 0.999, 1.0)
+X = exp.column("x")
+
+
+def of_numbers(column: exp.Expr) -> exp.Select:
+    return exp.select(column).from_(exp.to_table("numbers"))
+
+
+def quantiles(trino: Trino, count: int) -> list[float]:
+    """The quantiles of squares, in an order that is none."""
+    shares = exp.Array(expressions=[sql.literal(Static(Type.FLOAT, share)) for share in SHARES])
+    text = printed(of_numbers(exp.func("quantile_disc", X, shares)))
+    side = min(count, 10_000)  # the longest sequence that Trino makes
+    rows = f"UNNEST(sequence(0, {count // side - 1})) a(p), UNNEST(sequence(0, {side - 1})) b(q)"
+    numbers = f"SELECT CAST(n * n AS DOUBLE) AS x FROM (SELECT p * {side} + q * 7919 % {side} + 1 AS n FROM {rows})"
+    ((found,),) = trino.query(f"WITH numbers AS ({numbers}) {text}").rows
+    return found  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("count", [1, 2, 10, 1_000, 10_000])
+def test_quantiles_of_few_values_are_exact(trino: Trino, count: int) -> None:
+    assert quantiles(trino, count) == [max(math.ceil(share * count - 1e-6), 1) ** 2 for share in SHARES]
+
+
+def test_quantiles_of_many_values_are_close(trino: Trino) -> None:
+    count = 300_000
+    ranks = [math.sqrt(value) / count for value in quantiles(trino, count)]
+    assert all(abs(rank - share) <= RANK_ERROR for rank, share in zip(ranks, SHARES, strict=True))
+
+
+def test_powers_of_two_are_in_their_own_bucket(trino: Trino) -> None:
+    numbers = [2**k + more for k in range(2, 48) for more in (-1, 0, 1)]
+    text = printed(of_numbers(exp.Anonymous(this="power_above", expressions=[X])))
+    listed = ", ".join(f"(DOUBLE '{n}')" for n in numbers)
+    rows = trino.query(f"WITH numbers AS (SELECT x FROM (VALUES {listed}) AS t(x)) {text}").rows
+    assert [int(bucket) for (bucket,) in rows] == [(n - 1).bit_length() for n in numbers]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        exp.func("hash", X),
+        exp.func("approx_top_k", X, exp.Literal.number(3)),
+        exp.func("regexp_full_match", X, exp.column("y")),
+        exp.func("read_parquet", X),
+    ],
+)
+def test_what_is_not_known_is_not_sent(column: exp.Expr) -> None:
+    with pytest.raises(Uncovered, match=r"it |Athena"):
+        printed(of_numbers(column))

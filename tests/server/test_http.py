@@ -1,0 +1,116 @@
+"""The HTTP server on the wire: what real clients do that HTTP allows."""
+
+import socket
+from collections.abc import Callable
+
+import pytest
+
+from tests.conftest import StartServer
+from tests.payloads import export_request, stored_names
+from tests.server_process import SpanlakeServer, ask
+
+H2C = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAAAAMAAAAAAAQBAAAA\r\n"
+WEBSOCKET = "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n"
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+
+def post(tenant: str, name: str, lines: str = "") -> bytes:
+    body = export_request(name).SerializeToString()
+    head = f"POST /v1/traces HTTP/1.1\r\nHost: x\r\n{lines}X-Scope-OrgID: {tenant}\r\n"
+    head += f"Content-Type: application/x-protobuf\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+def bytewise(data: bytes) -> list[bytes]:
+    return [data[at : at + 1] for at in range(len(data))]
+
+
+def talk(port: int, *sent: bytes, close_after: bool = True) -> bytes:
+    """Send pieces, close this side, and read to the end."""
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
+        for piece in sent:
+            client.sendall(piece)
+        if close_after:
+            client.shutdown(socket.SHUT_WR)
+        received = b""
+        while piece := client.recv(65536):
+            received += piece
+        return received
+
+
+@pytest.mark.parametrize("offer", [H2C, WEBSOCKET], ids=["h2c", "websocket"])
+@pytest.mark.parametrize("size", [1, 7, 1 << 20])
+def test_upgrade_offer_is_ignored_at_any_split_of_the_request(
+    server: SpanlakeServer, tenant: str, offer: str, size: int
+) -> None:
+    request = post(tenant, "kept", offer)
+    pieces = [request[at : at + size] for at in range(0, len(request), size)]
+    assert talk(4318 + server.offset, *pieces).startswith(b"HTTP/1.1 200 ")
+    assert stored_names(server.data, tenant) == ["kept"]
+
+
+def test_upgrade_offers_are_ignored_on_keep_alive_connection(server: SpanlakeServer, tenant: str) -> None:
+    requests = [post(tenant, "one", H2C), post(tenant, "two"), post(tenant, "three", WEBSOCKET)]
+    assert talk(4318 + server.offset, b"".join(requests)).count(b"HTTP/1.1 200 ") == 3
+    assert stored_names(server.data, tenant) == ["one", "three", "two"]
+
+
+def test_preface_of_http2_is_distinguished_from_a_post_byte_by_byte(server: SpanlakeServer, tenant: str) -> None:
+    assert b"this port speaks HTTP/1.1" in talk(4318 + server.offset, *bytewise(PREFACE[:16]))
+    assert talk(4318 + server.offset, *bytewise(post(tenant, "kept"))).startswith(b"HTTP/1.1 200 ")
+
+
+def test_upgrade_offer_without_a_body_is_ignored(server: SpanlakeServer) -> None:
+    answer = talk(3200 + server.offset, f"GET /api/echo HTTP/1.1\r\nHost: x\r\n{H2C}\r\n".encode())
+    assert answer.endswith(b"echo")
+
+
+def test_connect_method_is_refused(server: SpanlakeServer) -> None:
+    answer = talk(4318 + server.offset, b"CONNECT localhost:80 HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 4")
+
+
+@pytest.mark.parametrize(
+    ("port", "request_of", "end"),
+    [
+        (4318, post, b"\r\n\r\n"),
+        (3200, lambda *_: b"GET /api/echo HTTP/1.1\r\nHost: x\r\n\r\n", b"echo"),
+    ],
+    ids=["spans", "question"],
+)
+def test_client_that_closes_its_side_is_answered(
+    server: SpanlakeServer, tenant: str, port: int, request_of: Callable[[str, str], bytes], end: bytes
+) -> None:
+    answer = talk(port + server.offset, request_of(tenant, "half"))
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.endswith(end)
+
+
+def test_client_that_closes_its_side_within_a_request_is_disconnected(server: SpanlakeServer, tenant: str) -> None:
+    assert talk(4318 + server.offset, post(tenant, "cut")[:-5]) == b""
+    server.wait_for(lambda: server.bytes_in_flight() == 0)
+    assert stored_names(server.data, tenant) == []
+
+
+@pytest.mark.parametrize(
+    ("first", "event", "answer"),
+    [
+        (PREFACE, "connection refused, gRPC sent to an HTTP port", b"OTLP over gRPC is sent to port %d"),
+        (b"\x16\x03\x01\x02\x00\x01", "connection refused, TLS sent to a port without", b""),
+        (b"\x00\x01\x02", "request refused, not HTTP/1.1", b"HTTP/1.1 400 "),
+    ],
+    ids=["HTTP/2", "TLS", "neither"],
+)
+def test_other_protocols_are_logged_once_a_minute(
+    start_server: StartServer, first: bytes, event: str, answer: bytes
+) -> None:
+    server = start_server()
+    expected = answer % (4317 + server.offset) if b"%d" in answer else answer
+    for _ in range(5):
+        assert expected in talk(9411 + server.offset, first)
+    found = [line for line in server.events() if line["event"] == event]
+    assert [line["port"] for line in found] == [9411 + server.offset]
+
+
+def test_every_port_serves_the_application(server: SpanlakeServer) -> None:
+    assert {ask(port + server.offset, "GET", "/api/echo").status for port in (3200, 3100, 4318, 9411)} == {200}

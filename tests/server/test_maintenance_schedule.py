@@ -1,0 +1,73 @@
+"""Which days upkeep looks at, and what a look costs."""
+
+import time
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from spanlake.server.maintenance import Upkeep, UpkeepPolicy
+from spanlake.store.index.base import DaySummary
+from spanlake.store.index.sqlite import SqliteIndex
+from spanlake.store.maintenance.compactor import Compactor
+from spanlake.store.objects.local import LocalObjects
+from spanlake.telemetry.prometheus import Metrics
+
+TODAY = date(2026, 11, 22)
+
+
+@pytest.fixture
+def planned(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, date]]:
+    """The days that are planned for, which all have nothing to merge."""
+    planned: list[tuple[str, date]] = []
+
+    def plan(_: Compactor, tenant: str, day: date) -> list[object]:
+        planned.append((tenant, day))
+        return []
+
+    monkeypatch.setattr(Compactor, "plan", plan)
+    return planned
+
+
+def upkeep_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, summary: list[DaySummary], policy: UpkeepPolicy | None = None
+) -> Upkeep:
+    index = SqliteIndex(tmp_path / "index.sqlite")
+    monkeypatch.setattr(index, "summary", lambda: summary)
+    return Upkeep(LocalObjects(tmp_path / "objects"), index, policy or UpkeepPolicy(), Metrics())
+
+
+def test_maintenance_plans_many_tenants_in_linear_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, planned: list[tuple[str, date]]
+) -> None:
+    summary = [DaySummary(f"tenant-{number}", TODAY, 0, 1, 1, 100) for number in range(20_000)]
+    upkeep = upkeep_of(tmp_path, monkeypatch, summary)
+    start = time.process_time()
+    upkeep._compact()
+    upkeep._compact()
+    assert len(planned) == 20_000, "once each"
+    assert time.process_time() - start < 2, "a comparison of each with each takes minutes"
+
+
+def test_maintenance_plans_changed_day_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, planned: list[tuple[str, date]]
+) -> None:
+    summary = [DaySummary(tenant, TODAY, 0, 1, 1, 100) for tenant in "abc"]
+    upkeep = upkeep_of(tmp_path, monkeypatch, summary)
+    upkeep._compact()
+    summary[1] = DaySummary("b", TODAY, 0, 2, 2, 200)
+    upkeep._compact()
+    assert planned[3:] == [("b", TODAY)]
+
+
+def test_maintenance_plans_unchanged_day_less_and_less_often(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, planned: list[tuple[str, date]]
+) -> None:
+    summary = [DaySummary("a", TODAY, 0, 1, 1, 100)]
+    upkeep = upkeep_of(tmp_path, monkeypatch, summary, UpkeepPolicy(plan_seconds=60, most_plan_seconds=600))
+    clock = time.monotonic()
+    monkeypatch.setattr("spanlake.server.maintenance.time.monotonic", lambda: clock)
+    for _ in range(60):
+        upkeep._compact()
+        clock += 60
+    assert len(planned) == 1 + 4 + 4, "after 0, 1, 3, 7 and 15 minutes, then every ten"

@@ -1,0 +1,39 @@
+"""Tests a process's memory of catalog entries."""
+
+from datetime import date
+
+import pytest
+
+from spanlake.store.index import catalog_cache
+from spanlake.store.index.base import CatalogEntry
+from spanlake.store.index.catalog_cache import KnownEntries
+
+DAY = ("a", date(2026, 11, 22), 1)
+
+
+def entries(*keys: str) -> frozenset[CatalogEntry]:
+    return frozenset(CatalogEntry("span", key, "int") for key in keys)
+
+
+def test_what_was_told_is_no_longer_missing() -> None:
+    known = KnownEntries()
+    assert known.missing(DAY, entries("x", "y")) == entries("x", "y")
+    known.remember(DAY, entries("x"))
+    assert known.missing(DAY, entries("x", "y")) == entries("y")
+
+
+def test_days_and_their_generations_are_kept_apart() -> None:
+    known = KnownEntries()
+    known.remember(DAY, entries("x"))
+    for other in [("b", *DAY[1:]), ("a", date(2026, 11, 23), 1), ("a", DAY[1], 2)]:
+        assert known.missing(other, entries("x")) == entries("x")
+
+
+def test_it_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog_cache, "_LIMIT", 3)
+    known = KnownEntries()
+    known.remember(DAY, entries("x", "y"))
+    known.remember(DAY, entries("x", "z"))
+    assert known.missing(DAY, entries("x", "y", "z")) == frozenset()
+    known.remember(DAY, entries("w"))
+    assert known.missing(DAY, entries("w", "x")) == entries("x")

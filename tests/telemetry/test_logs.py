@@ -1,0 +1,64 @@
+"""Logs: one JSON object a line, and prose on a terminal."""
+
+import io
+import json
+import logging
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from spanlake.telemetry.logs import set_up_logs
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def restored_root() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    yield
+    root.handlers, root.level = handlers, level
+
+
+def test_log_line_is_a_json_object(monkeypatch: pytest.MonkeyPatch) -> None:
+    output = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", output)
+    set_up_logs()
+    logging.getLogger("a.library").warning("it has %s", "happened", extra={"tenant": "t"})
+    line = json.loads(output.getvalue())
+    assert line == {**line, "event": "it has happened", "level": "warning", "logger": "a.library", "tenant": "t"}
+    assert line["timestamp"].endswith("Z")
+
+
+def test_log_line_includes_exception(monkeypatch: pytest.MonkeyPatch) -> None:
+    output = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", output)
+    set_up_logs()
+    try:
+        raise LookupError("gone")
+    except LookupError:
+        logging.getLogger("x").exception("failed")
+    (line,) = output.getvalue().splitlines()
+    assert "LookupError: gone" in json.loads(line)["exception"]
+
+
+def test_log_on_terminal_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    output = Terminal()
+    monkeypatch.setattr(sys, "stderr", output)
+    set_up_logs()
+    logging.getLogger("x").info("listening", extra={"url": "http://here"})
+    assert "listening" in output.getvalue()
+    assert "http://here" in output.getvalue()
+    assert not output.getvalue().startswith("{")
+
+
+def test_log_omits_events_below_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    output = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", output)
+    set_up_logs()
+    logging.getLogger("x").debug("details")
+    assert output.getvalue() == ""

@@ -1,0 +1,32 @@
+"""Regular expressions of a query."""
+
+import pytest
+
+from spanlake.traceql.regex import problem_of, without_names
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["", "a.b", r"\pL{3}", r"(?P<n>a)", r"(?<n>a)(?i:b)", r"\Q\C\E", r"[\\]C", r"\\C", r"(?:\pL|\pN|[_-]){1,64}"],
+)
+def test_problem_of_valid_pattern_is_none(pattern: str) -> None:
+    assert problem_of(pattern) is None
+
+
+@pytest.mark.parametrize("pattern", ["[", "(?=a)", r"\C", r"a\Cb", r"\pL{300}", r"(a{1000}){1000}"])
+def test_problem_of_unusable_pattern_is_reported(pattern: str) -> None:
+    assert problem_of(pattern)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "plain"),
+    [
+        ("(?P<n>a)(?<m>b)", "(a)(b)"),
+        (r"\(?<n>a", r"\(?<n>a"),
+        ("[(?<n>]", "[(?<n>]"),
+        (r"\Q(?<n>a\E(?<n>b)", r"\Q(?<n>a\E(b)"),
+        ("(?:a)(?i)b", "(?:a)(?i)b"),
+    ],
+)
+def test_without_names_removes_group_names_only(pattern: str, plain: str) -> None:
+    assert without_names(pattern) == plain
