@@ -24,7 +24,7 @@ from types import ModuleType
 from typing import Any, TypeAlias
 
 from spanlake.api.app import create_app
-from spanlake.api.tempo.query_errors import ALL_ERRORS
+from spanlake.api.tempo.dependencies import ALL_ERRORS
 from spanlake.api.tempo.routes import tempo_routes
 from spanlake.receivers.otlp import read, read_json
 from spanlake.store.maintenance.compactor import Compactor

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from spanlake.store.index.base import Block
+from spanlake.store.blocks.block import Block
 from tests.toolchain import installed
 
 SCHEMA, TABLE = "lake", "spans"

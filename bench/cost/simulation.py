@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
+from spanlake.store.blocks.block import Block
 from spanlake.store.days import DAY_NS, day_range
-from spanlake.store.index.base import Block
 from spanlake.store.maintenance.compaction_plan import Merge, plan
 
 _DAY = date(2026, 11, 22)

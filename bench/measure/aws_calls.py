@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from spanlake.aws.store import LambdaStore
+from spanlake.aws.environment import LambdaStore
 
 _READS = {"BatchGetItem", "GetItem", "Query", "Scan", "TransactGetItems"}
 

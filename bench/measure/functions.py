@@ -16,8 +16,8 @@ from tests.aws.local.instance import Function, Instance
 from tests.cloud import running
 
 from bench.measure.runtime import Runtime
+from spanlake.aws.environment import LambdaStore
 from spanlake.aws.settings import settings
-from spanlake.aws.store import LambdaStore
 
 FUNCTIONS = Path("functions")
 PROTOBUF = {"content-type": "application/x-protobuf"}

@@ -26,12 +26,12 @@ from bench.measure.s3_latency import distant
 from bench.workload.data_directory import store as fill
 from bench.workload.generate import Workload, arguments, bodies, today
 from bench.workload.queries import QUERIES, Query
-from spanlake.aws.store import LambdaStore
-from spanlake.ingest.tenant import DEFAULT_TENANT
+from spanlake.aws.environment import LambdaStore
+from spanlake.ingest.service import DEFAULT_TENANT
 from spanlake.spans.otlp.decode import decode
 from spanlake.store.maintenance.compactor import Compactor
 from spanlake.store.maintenance.retention import remove_retired
-from spanlake.store.writer import write
+from spanlake.store.write import write
 
 _MEMORY_MIB = 1024  # as the template has it
 _SIZES = (10, 100, 512, 1000)

@@ -13,16 +13,15 @@ from rich.table import Table
 from bench.measure.report import console
 from bench.workload import translations
 from bench.workload.generate import LARGE, Workload, arguments, bodies
-from spanlake.ingest.pipeline import Pipeline
+from spanlake.ingest.pipeline import Pipeline, translated
 from spanlake.ingest.request import Format, Receipt, Request
-from spanlake.ingest.translation import translated
 from spanlake.receivers import otlp
 from spanlake.receivers.jaeger import protobuf, thrift
 from spanlake.receivers.opencensus import translate
 from spanlake.receivers.zipkin import v2_json
 from spanlake.store.index.sqlite import SqliteIndex
 from spanlake.store.objects.local import LocalObjects
-from spanlake.store.writer import write
+from spanlake.store.write import write
 from spanlake.telemetry.prometheus import Metrics
 
 _SPANS = 100_000

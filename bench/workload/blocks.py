@@ -6,7 +6,7 @@ from typing import Any
 
 import duckdb
 
-from spanlake.ingest.tenant import DEFAULT_TENANT
+from spanlake.ingest.service import DEFAULT_TENANT
 from spanlake.store.index.sqlite import SqliteIndex
 
 _HOUR = 3600

@@ -13,7 +13,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span
 
 from spanlake.receivers.jaeger.protobuf import MESSAGES as JAEGER
 from spanlake.receivers.opencensus.messages import MESSAGES as OPENCENSUS
-from spanlake.spans.otlp.descriptors import Messages, message_types
+from spanlake.spans.otlp.protobuf import Messages, message_types
 
 _MESSAGES: dict[str, Messages] = {"bench.jaeger": JAEGER, "bench.opencensus": OPENCENSUS}
 _KINDS = {1: "internal", 2: "server", 3: "client", 4: "producer", 5: "consumer"}

@@ -14,7 +14,7 @@ from sqlglot import exp
 from starlette.types import ASGIApp
 
 from spanlake.api.app import create_app
-from spanlake.api.tempo.query_errors import ALL_ERRORS
+from spanlake.api.tempo.dependencies import ALL_ERRORS
 from spanlake.api.tempo.routes import tempo_routes
 from spanlake.query.engine.session import Session
 from spanlake.query.limits import Cancelled

@@ -4,8 +4,8 @@ import pytest
 from starlette.exceptions import HTTPException
 
 from spanlake.api.errors import Problem, problem
-from spanlake.api.tempo.query_errors import ALL_ERRORS
-from spanlake.ingest.errors import Draining, Overloaded
+from spanlake.api.tempo.dependencies import ALL_ERRORS
+from spanlake.ingest.request import Draining, Overloaded
 from spanlake.spans.otlp.decode import MalformedRequest
 from spanlake.store.errors import InvalidTenant, StorageCorrupt, StorageUnavailable, StoreError
 from spanlake.traceql.errors import ParseError

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from spanlake.api.status_pages import config_page
+from spanlake.api.operations import config_page
 from tests.payloads import export_request
 from tests.server_process import SpanlakeServer, ask
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from spanlake.aws.environment import LambdaStore
 from spanlake.aws.settings import settings
-from spanlake.aws.store import LambdaStore
 from tests.cloud import Cloud
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from spanlake.aws.tenant import AuthorizedTenant
+from spanlake.aws.http import AuthorizedTenant
 
 LAMBDA = {"lambda": {"tenant": "shop"}}
 JWT = {"jwt": {"claims": {"team": "shop"}}}

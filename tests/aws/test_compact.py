@@ -11,15 +11,15 @@ import pytest
 from moto import mock_aws
 
 from spanlake.aws import compact
-from spanlake.aws.store import LambdaStore
+from spanlake.aws.environment import LambdaStore
 from spanlake.receivers import otlp
+from spanlake.store.blocks.block import Block
 from spanlake.store.errors import StorageUnavailable
 from spanlake.store.glue import GlueColumns
-from spanlake.store.index.base import Block
 from spanlake.store.index.dynamodb.table import block_key, partition
 from spanlake.store.maintenance.compaction_plan import FAN_IN
 from spanlake.store.maintenance.compactor import Compactor
-from spanlake.store.writer import write
+from spanlake.store.write import write
 from tests.aws.events import Context, stream_event
 from tests.payloads import DAY_NS, export_request
 

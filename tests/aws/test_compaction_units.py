@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from spanlake.aws import compact, compaction, expire
-from spanlake.aws.deadline import OutOfTime
-from spanlake.aws.store import LambdaStore
-from spanlake.aws.units import TenantsUnit, Unit, Units
+from spanlake.aws.compaction import OutOfTime, TenantsUnit, Unit, Units
+from spanlake.aws.environment import LambdaStore
 from spanlake.store.days import utc_day
 from spanlake.store.deletions import record_deletion
 from spanlake.store.errors import StorageUnavailable

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from spanlake.aws import compact, expire, ingest, query
-from spanlake.aws.store import LambdaStore
+from spanlake.aws.environment import LambdaStore
 from spanlake.aws.telemetry import Handler
 from spanlake.store.errors import StoreMismatch
 from spanlake.store.identity import check_identity

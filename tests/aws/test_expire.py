@@ -9,8 +9,8 @@ import pytest
 
 from spanlake.aws import compact, expire
 from spanlake.aws.compaction import Compaction
+from spanlake.aws.environment import LambdaStore
 from spanlake.aws.settings import settings
-from spanlake.aws.store import LambdaStore
 from spanlake.aws.telemetry import Telemetry
 from spanlake.aws.tenants import Tenants
 from spanlake.store.blocks.entry import open_block

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from spanlake.aws import ingest, query
-from spanlake.aws.store import LambdaStore
+from spanlake.aws.environment import LambdaStore
 from spanlake.aws.telemetry import Handler
 from tests.aws.events import Context, body_of, http_event
 from tests.payloads import export_request

@@ -10,8 +10,7 @@ import pytest
 from starlette.responses import Response
 
 from spanlake.api.response_compression import SMALLEST, CompressedAnswers
-from spanlake.aws.http import LIMIT, fits
-from spanlake.aws.http_ import http_handler
+from spanlake.aws.http import LIMIT, fits, http_handler
 from tests.aws.events import Context, body_of, http_event
 
 JSON, PROTOBUF = "application/json", "application/protobuf"

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from spanlake.aws.settings import settings, tenant_claim, tokens_secret
-from spanlake.settings.model import MIB, AthenaSettings, InvalidSetting
+from spanlake.settings.model import AthenaSettings
+from spanlake.settings.units import MIB, InvalidSetting
 
 LEAST = {"SPANLAKE_OBJECTS": "s3://lake", "SPANLAKE_INDEX": "dynamodb://index"}
 

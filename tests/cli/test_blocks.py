@@ -8,7 +8,7 @@ import pytest
 
 from spanlake.store.index.sqlite import SqliteIndex
 from spanlake.store.objects.local import LocalObjects
-from spanlake.store.writer import write
+from spanlake.store.write import write
 from tests.cli.transfer.test_transfer import run
 from tests.store.tables import NOON, span_table
 

@@ -7,7 +7,7 @@ import pytest
 
 from spanlake.store.index.sqlite import SqliteIndex
 from spanlake.store.objects.local import LocalObjects
-from spanlake.store.writer import write
+from spanlake.store.write import write
 from tests.cli.conftest import Run
 from tests.cli.tempo import Tempo
 from tests.conftest import StartServer

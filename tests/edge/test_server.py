@@ -10,8 +10,8 @@ import grpc.aio
 import pytest
 
 from spanlake.edge import server
-from spanlake.edge.otlp_grpc import otlp_grpc
 from spanlake.edge.server import GrpcServer
+from spanlake.edge.services import otlp_grpc
 from spanlake.ingest.admission import Admission
 from spanlake.ingest.request import Format, Receipt
 from spanlake.ingest.service import Ingest, Submit

@@ -13,7 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from spanlake.spans.otlp.rejections import explain
+from spanlake.spans.otlp.validate import explain
 from tests.conftest import StartServer
 from tests.payloads import export_request, stored_names
 from tests.server_process import HalfSent, SpanlakeServer

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import grpc
 import pytest
 
-from spanlake.spans.otlp.rejections import explain
+from spanlake.spans.otlp.validate import explain
 from tests.conftest import StartServer
 from tests.payloads import stored_names
 from tests.receivers.jaeger.test_protobuf import posted, process, span

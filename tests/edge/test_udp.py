@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from spanlake.receivers.thrift import I64
-from spanlake.spans.otlp.rejections import explain
+from spanlake.spans.otlp.validate import explain
 from tests.conftest import StartServer
 from tests.receivers import jaeger_spans
 from tests.receivers.thrift_writer import Fields

@@ -12,7 +12,7 @@ from moto import mock_aws
 from moto.secretsmanager.models import secretsmanager_backends
 
 from spanlake.aws import authorize, compact, expire, ingest, query
-from spanlake.aws.store import LambdaStore
+from spanlake.aws.environment import LambdaStore
 from spanlake.aws.telemetry import Handler
 from spanlake.store.deletions import record_deletion
 from spanlake.store.maintenance.garbage import TRASH

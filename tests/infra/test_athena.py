@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from spanlake.spans.schema import FIXED
-from spanlake.store.index.base import Block
+from spanlake.store.blocks.block import Block
 from tests.infra.conftest import Deploy
 from tests.infra.template import Template
 

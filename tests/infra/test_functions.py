@@ -10,7 +10,8 @@ import pytest
 
 import spanlake.aws
 from spanlake.aws.settings import settings, tenant_claim, tokens_secret
-from spanlake.settings.model import MIB, AthenaSettings
+from spanlake.settings.model import AthenaSettings
+from spanlake.settings.units import MIB
 from tests.infra.conftest import Deploy
 from tests.infra.deployment import STACK
 from tests.infra.references import parameters_of

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
+from spanlake.aws.environment import LambdaStore
 from spanlake.aws.settings import settings
-from spanlake.aws.store import LambdaStore
 from tests.cloud import Cloud
 from tests.infra import asking
 from tests.infra.asking import Ask, Lake

@@ -17,7 +17,7 @@ from spanlake.receivers import otlp
 from spanlake.spans.otlp.decode import MalformedRequest
 from spanlake.spans.otlp.encode import to_otlp
 from spanlake.spans.otlp.wire_fields import delimited, varint
-from spanlake.store.index.base import Block
+from spanlake.store.blocks.block import Block
 from spanlake.telemetry.prometheus import Metrics
 
 NOW_NS = 1_800_000_000 * 10**9

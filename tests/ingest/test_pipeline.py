@@ -16,12 +16,12 @@ from spanlake.ingest.request import Format, Outcome, Receipt, Request
 from spanlake.receivers import otlp
 from spanlake.receivers.translation import Translated
 from spanlake.spans.otlp.decode import MalformedRequest
-from spanlake.spans.otlp.rejections import explain
+from spanlake.spans.otlp.validate import explain
+from spanlake.store.blocks.block import Block
 from spanlake.store.errors import StorageUnavailable
-from spanlake.store.index.base import Block
 from spanlake.store.index.sqlite import SqliteIndex
 from spanlake.store.objects.local import LocalObjects
-from spanlake.store.writer import write
+from spanlake.store.write import write
 from spanlake.telemetry.prometheus import Metrics
 from tests.payloads import DAY_NS, block_files, export_request, stored_names
 

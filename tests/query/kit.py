@@ -10,19 +10,18 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span, Status
 
-from spanlake.query.engine.session import Duck
+from spanlake.query.engine.duckdb import Duck
 from spanlake.query.limits import Limits
 from spanlake.query.querier import ALWAYS, Querier
 from spanlake.query.search import Order, Ranking, Search
 from spanlake.query.search_results import FoundTrace
-from spanlake.query.selected import TimeRange
 from spanlake.query.series import Series
-from spanlake.query.time_range import Steps
+from spanlake.query.time_range import Steps, TimeRange
 from spanlake.spans.otlp.decode import decode
-from spanlake.store.index.base import Block
+from spanlake.store.blocks.block import Block
 from spanlake.store.index.sqlite import SqliteIndex
 from spanlake.store.objects.local import LocalObjects
-from spanlake.store.writer import write
+from spanlake.store.write import write
 from spanlake.traceql import SizeLimits, check, parse
 from spanlake.traceql.parser import parse_identifier
 

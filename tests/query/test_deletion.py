@@ -8,8 +8,8 @@ import pytest
 
 from spanlake.query.scan.blocks import Source
 from spanlake.query.scan.missing_blocks import LEFT_OUT, MissingBlocks
+from spanlake.store.blocks.block import Block
 from spanlake.store.errors import BlockMissing, IndexConflict, StorageUnavailable
-from spanlake.store.index.base import Block
 from spanlake.store.maintenance.compactor import Compactor
 from spanlake.traceql.parser import parse_identifier
 from tests.query.kit import NOON, SECOND, TENANT, At, Lake, trace_id

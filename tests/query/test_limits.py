@@ -10,7 +10,8 @@ import pytest
 import sqlglot
 
 from spanlake.query import candidates
-from spanlake.query.engine.session import Cancellation, Duck
+from spanlake.query.engine.duckdb import Duck
+from spanlake.query.engine.session import Cancellation
 from spanlake.query.limits import Cancelled, LimitExceeded, Limits
 from tests.query.kit import HOUR, SECOND, At, Lake, steps, trace_id
 

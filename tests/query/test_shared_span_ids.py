@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from spanlake.query.shared_ids import told_apart
+from spanlake.query.trace_by_id import told_apart
 
 UNSET, SERVER, CLIENT = 0, 2, 3
 Row = tuple[int, int | None, int]  # id, parent and kind

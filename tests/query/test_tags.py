@@ -9,9 +9,9 @@ import pytest
 
 from spanlake.query.limits import LimitExceeded, Limits
 from spanlake.query.querier import ALWAYS
-from spanlake.query.selected import TimeRange
 from spanlake.query.tag_values import EVERY_SCOPE, go_float, go_floats
-from spanlake.traceql.ast.nodes import Attribute
+from spanlake.query.time_range import TimeRange
+from spanlake.traceql import ast
 from spanlake.traceql.parser import parse_identifier
 from tests.query.kit import NOON, SECOND, TENANT, At, Lake
 
@@ -146,7 +146,7 @@ def test_most_values_are_the_same_each_time(tmp_path: Path, most: int | None, fo
 
 
 def test_values_of_several_scopes(lake: Lake) -> None:
-    fields = [Attribute(scope, key) for scope in EVERY_SCOPE for key in ("ev", "li", "lang", "zone", "b")]
+    fields = [ast.Attribute(scope, key) for scope in EVERY_SCOPE for key in ("ev", "li", "lang", "zone", "b")]
     values = {value.value for value in lake.querier.tag_values("kit", fields, "")}
     assert values == {"v", "3", "go", "west", "true"}
 

@@ -7,7 +7,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from spanlake.receivers.jaeger.protobuf import MESSAGES as JAEGER
 from spanlake.receivers.opencensus.messages import MESSAGES as OPENCENSUS
-from spanlake.spans.otlp.descriptors import Messages, message_types
+from spanlake.spans.otlp.protobuf import Messages, message_types
 
 
 def jaeger(message: str, /, **fields: Any) -> bytes:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spanlake.ingest.pipeline import translated
 from spanlake.ingest.request import Format, Request
-from spanlake.ingest.translation import translated
 from spanlake.receivers.jaeger import protobuf, thrift
 from spanlake.receivers.opencensus import translate
 from spanlake.receivers.thrift import BOOL, I32, I64, LIST, STRING, STRUCT

@@ -11,8 +11,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from spanlake.api.tempo.trace_json import trace_v1, trace_v2
 from spanlake.receivers import tempo_json
-from spanlake.receivers.errors import MalformedSpans
-from spanlake.receivers.translation import Translated
+from spanlake.receivers.translation import MalformedSpans, Translated
 from tests.receivers.translated import request, spans
 from tests.spans import otlp_requests
 

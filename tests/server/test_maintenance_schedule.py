@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from spanlake.server.maintenance import Upkeep, UpkeepPolicy
-from spanlake.store.index.base import DaySummary
+from spanlake.store.blocks.block import DaySummary
 from spanlake.store.index.sqlite import SqliteIndex
 from spanlake.store.maintenance.compactor import Compactor
 from spanlake.store.objects.local import LocalObjects

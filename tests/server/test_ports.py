@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from spanlake.server.ports import ALL, LARGEST_OFFSET, Face, address, bind
-from spanlake.settings.model import InvalidSetting
+from spanlake.settings.units import InvalidSetting
 
 FACE = Face(3200, "http", "Tempo API")
 

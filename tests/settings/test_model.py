@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanlake.settings.model import IngestLimits, InvalidSetting, parse_age, parse_limit, parse_size
+from spanlake.settings.model import IngestLimits
+from spanlake.settings.units import InvalidSetting, parse_age, parse_limit, parse_size
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ import itertools, sys
 from pathlib import Path
 from spanlake.store.objects.local import LocalObjects
 from spanlake.store.index.sqlite import SqliteIndex
-from spanlake.store.writer import write
+from spanlake.store.write import write
 from tests.store.test_write import OVER_MIDNIGHT
 from tests.store.tables import STATUS, span_table
 

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pytest
 
+from spanlake.store.blocks.block import Block
 from spanlake.store.days import MAX_NS, MIN_NS
-from spanlake.store.index.base import Block, Index
+from spanlake.store.index.base import Index
 from spanlake.store.maintenance.compactor import Compactor
 from spanlake.store.maintenance.retention import remove_retired
 from spanlake.store.objects.base import Objects
-from spanlake.store.writer import write, write_deleted
+from spanlake.store.write import write, write_deleted
 from tests.store.tables import HOUR, NOON, span_table
 
 FIRST, SECOND = (number.to_bytes(16, "big") for number in (1, 2))

@@ -10,9 +10,9 @@ from moto import mock_aws
 
 from spanlake.spans.schema import FIXED
 from spanlake.store import glue
+from spanlake.store.blocks.block import CatalogEntry
 from spanlake.store.errors import StorageUnavailable, StoreError
 from spanlake.store.glue import GlueColumns, TableName
-from spanlake.store.index.base import CatalogEntry
 from tests.cloud import calls
 
 NAME = TableName("lake", "spans")

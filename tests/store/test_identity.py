@@ -12,7 +12,7 @@ from spanlake.store.index.sqlite import SqliteIndex
 from spanlake.store.maintenance.reindex import reindex
 from spanlake.store.objects.base import Objects
 from spanlake.store.objects.local import LocalObjects
-from spanlake.store.writer import write
+from spanlake.store.write import write
 from tests.store.tables import busy_table
 
 

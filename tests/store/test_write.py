@@ -6,18 +6,19 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from spanlake.query.engine.duckdb import Duck
 from spanlake.query.engine.httpfs import Remote
-from spanlake.query.engine.session import Duck
 from spanlake.spans.columns import attribute_columns
+from spanlake.store.blocks.block import Block
 from spanlake.store.blocks.reader import block_schema, uris
 from spanlake.store.days import MAX_NS, MIN_NS
 from spanlake.store.errors import ObjectNotFound, StorageCorrupt, StorageUnavailable
-from spanlake.store.index.base import Block, Catalog, Index, StoredBefore
+from spanlake.store.index.base import Catalog, Index, StoredBefore
 from spanlake.store.index.sqlite import SqliteIndex
 from spanlake.store.objects.base import Objects
 from spanlake.store.objects.local import LocalObjects
 from spanlake.store.objects.s3 import S3Objects
-from spanlake.store.writer import write
+from spanlake.store.write import write
 from tests.store.tables import HOUR, NOON, STATUS, busy_table, span_table
 
 OVER_MIDNIGHT = [{"start_time_unix_nano": NOON}, {"start_time_unix_nano": NOON + 24 * HOUR}]

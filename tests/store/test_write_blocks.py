@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spanlake.store.blocks.block import CatalogEntry
 from spanlake.store.blocks.bloom import may_contain
 from spanlake.store.days import DAY_NS, MAX_NS, MIN_NS, utc_day
-from spanlake.store.index.base import CatalogEntry
 from spanlake.store.write import FreshBlock, block_id, write_table
 from tests.store.blocks.test_parquet import decoded
 from tests.store.tables import HOUR, NOON, STATUS, span_table

@@ -3,8 +3,8 @@
 import pyarrow as pa
 
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType
-from spanlake.store.attributes import catalog_entries
-from spanlake.store.index.base import CatalogEntry
+from spanlake.store.blocks.block import CatalogEntry
+from spanlake.store.write import catalog_entries
 from tests.store.tables import SERVICE, STATUS, span_table
 
 HELD = '{"bytesValue":""}'

@@ -6,58 +6,16 @@ from typing import TypeVar
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanlake.traceql import ParseError, TypeMismatch, Unsupported, check, parse, print_query
-from spanlake.traceql.ast.nodes import (
-    Aggregate,
-    AggregateFunction,
-    Attribute,
-    AttributeScope,
-    Binary,
-    BinaryOperator,
-    Coalesce,
-    Compare,
-    Exists,
-    Field,
-    FieldExpression,
-    GroupBy,
-    Hint,
-    Intrinsic,
-    IntrinsicField,
-    Kind,
-    MetricsAggregate,
-    MetricsFunction,
-    MetricsOperation,
-    MetricsPipeline,
-    Pipeline,
-    Query,
-    Rank,
-    RankFunction,
-    ScalarExpression,
-    ScalarFilter,
-    ScalarOperation,
-    ScalarPipeline,
-    Select,
-    SeriesFilter,
-    SpansetExpression,
-    SpansetFilter,
-    SpansetOperation,
-    SpansetOperator,
-    Stage,
-    Static,
-    Status,
-    Type,
-    Unary,
-    UnaryOperator,
-)
+from spanlake.traceql import ParseError, TypeMismatch, Unsupported, ast, check, parse, print_query
 from spanlake.traceql.literals import MAX_NS
 
 T = TypeVar("T")
-Series = MetricsPipeline | MetricsOperation | Rank | SeriesFilter
+Series = ast.MetricsPipeline | ast.MetricsOperation | ast.Rank | ast.SeriesFilter
 
-COMPARING = [op for op in BinaryOperator if op.is_comparison]
-ARITHMETIC = [op for op in BinaryOperator if op.is_arithmetic]
-BASIC = [BinaryOperator.ADD, BinaryOperator.SUBTRACT, BinaryOperator.MULTIPLY, BinaryOperator.DIVIDE]
-NESTABLE_SCOPES = [AttributeScope.NONE, AttributeScope.SPAN, AttributeScope.RESOURCE]
+COMPARING = [op for op in ast.BinaryOperator if op.is_comparison]
+ARITHMETIC = [op for op in ast.BinaryOperator if op.is_arithmetic]
+BASIC = [ast.BinaryOperator.ADD, ast.BinaryOperator.SUBTRACT, ast.BinaryOperator.MULTIPLY, ast.BinaryOperator.DIVIDE]
+NESTABLE_SCOPES = [ast.AttributeScope.NONE, ast.AttributeScope.SPAN, ast.AttributeScope.RESOURCE]
 
 
 def brief(strategy: st.SearchStrategy[T]) -> st.SearchStrategy[T]:
@@ -71,128 +29,132 @@ def brief(strategy: st.SearchStrategy[T]) -> st.SearchStrategy[T]:
 
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
-ints = st.integers(-(2**63), 2**63 - 1).map(lambda value: Static(Type.INT, value))
-floats = finite.map(lambda value: Static(Type.FLOAT, value))
-durations = st.integers(-MAX_NS, MAX_NS).map(lambda value: Static(Type.DURATION, value))
+ints = st.integers(-(2**63), 2**63 - 1).map(lambda value: ast.Static(ast.Type.INT, value))
+floats = finite.map(lambda value: ast.Static(ast.Type.FLOAT, value))
+durations = st.integers(-MAX_NS, MAX_NS).map(lambda value: ast.Static(ast.Type.DURATION, value))
 numbers = ints | floats | durations
-words: st.SearchStrategy[Static] = (
-    st.text(max_size=8).map(lambda value: Static(Type.STRING, value))
-    | st.booleans().map(lambda value: Static(Type.BOOL, value))
-    | st.sampled_from(Status).map(lambda value: Static(Type.STATUS, value))
-    | st.sampled_from(Kind).map(lambda value: Static(Type.KIND, value))
+words: st.SearchStrategy[ast.Static] = (
+    st.text(max_size=8).map(lambda value: ast.Static(ast.Type.STRING, value))
+    | st.booleans().map(lambda value: ast.Static(ast.Type.BOOL, value))
+    | st.sampled_from(ast.Status).map(lambda value: ast.Static(ast.Type.STATUS, value))
+    | st.sampled_from(ast.Kind).map(lambda value: ast.Static(ast.Type.KIND, value))
 )
 keys = st.text(max_size=8) | st.sampled_from(["a.b", "duration", "span.a", "resource.b", "5xx", 'a"b', "a\\", "a//b"])
-fields: st.SearchStrategy[Field] = (
-    st.builds(Attribute, st.sampled_from(AttributeScope), keys)
-    | st.builds(Attribute, st.sampled_from(NESTABLE_SCOPES), keys, parent=st.just(True))
-    | st.builds(IntrinsicField, st.sampled_from(Intrinsic), parent=st.booleans())
+fields: st.SearchStrategy[ast.Field] = (
+    st.builds(ast.Attribute, st.sampled_from(ast.AttributeScope), keys)
+    | st.builds(ast.Attribute, st.sampled_from(NESTABLE_SCOPES), keys, parent=st.just(True))
+    | st.builds(ast.IntrinsicField, st.sampled_from(ast.Intrinsic), parent=st.booleans())
 )
 
 
-def is_parsed(node: FieldExpression) -> bool:
+def is_parsed(node: ast.FieldExpression) -> bool:
     """Returns True where the parser makes such a node: the minus of a number is in the number."""
-    if not isinstance(node, Unary) or node.op is UnaryOperator.NOT:
+    if not isinstance(node, ast.Unary) or node.op is ast.UnaryOperator.NOT:
         return True
-    return not (isinstance(node.operand, Static) and node.operand.type in (Type.INT, Type.FLOAT, Type.DURATION))
+    return not (
+        isinstance(node.operand, ast.Static) and node.operand.type in (ast.Type.INT, ast.Type.FLOAT, ast.Type.DURATION)
+    )
 
 
-def operations(operands: st.SearchStrategy[FieldExpression]) -> st.SearchStrategy[FieldExpression]:
+def operations(operands: st.SearchStrategy[ast.FieldExpression]) -> st.SearchStrategy[ast.FieldExpression]:
     return (
-        st.builds(Binary, st.sampled_from(BinaryOperator), operands, operands)
-        | st.builds(Unary, st.sampled_from(UnaryOperator), operands).filter(is_parsed)
-        | st.builds(Exists, operands, negated=st.booleans())
+        st.builds(ast.Binary, st.sampled_from(ast.BinaryOperator), operands, operands)
+        | st.builds(ast.Unary, st.sampled_from(ast.UnaryOperator), operands).filter(is_parsed)
+        | st.builds(ast.Exists, operands, negated=st.booleans())
     )
 
 
 expressions = brief(st.recursive(fields | numbers | words, operations, max_leaves=8))
 
-filters = st.builds(SpansetFilter, expressions)
-aggregates = st.just(Aggregate(AggregateFunction.COUNT)) | st.builds(
-    Aggregate, st.sampled_from(AggregateFunction).filter(lambda function: function != "count"), expressions
+filters = st.builds(ast.SpansetFilter, expressions)
+aggregates = st.just(ast.Aggregate(ast.AggregateFunction.COUNT)) | st.builds(
+    ast.Aggregate, st.sampled_from(ast.AggregateFunction).filter(lambda function: function != "count"), expressions
 )
 
 
-def spanset_operations(operands: st.SearchStrategy[SpansetExpression]) -> st.SearchStrategy[SpansetExpression]:
-    return st.builds(SpansetOperation, st.sampled_from(SpansetOperator), operands, operands)
+def spanset_operations(operands: st.SearchStrategy[ast.SpansetExpression]) -> st.SearchStrategy[ast.SpansetExpression]:
+    return st.builds(ast.SpansetOperation, st.sampled_from(ast.SpansetOperator), operands, operands)
 
 
 plain_spansets = brief(st.recursive(filters, spanset_operations, max_leaves=4))
 
 
-def scalars(leaves: st.SearchStrategy[ScalarExpression]) -> st.SearchStrategy[ScalarExpression]:
+def scalars(leaves: st.SearchStrategy[ast.ScalarExpression]) -> st.SearchStrategy[ast.ScalarExpression]:
     return st.recursive(
         leaves,
-        lambda operands: st.builds(ScalarOperation, st.sampled_from(ARITHMETIC), operands, operands),
+        lambda operands: st.builds(ast.ScalarOperation, st.sampled_from(ARITHMETIC), operands, operands),
         max_leaves=4,
     )
 
 
-def scalar_filters(operands: st.SearchStrategy[ScalarExpression]) -> st.SearchStrategy[ScalarFilter]:
-    return st.builds(ScalarFilter, st.sampled_from(COMPARING), operands, operands)
+def scalar_filters(operands: st.SearchStrategy[ast.ScalarExpression]) -> st.SearchStrategy[ast.ScalarFilter]:
+    return st.builds(ast.ScalarFilter, st.sampled_from(COMPARING), operands, operands)
 
 
-grouping = st.builds(GroupBy, expressions) | st.builds(Select, st.lists(fields, min_size=1, max_size=3).map(tuple))
-first_stages: st.SearchStrategy[Stage] = brief(
+grouping = st.builds(ast.GroupBy, expressions) | st.builds(
+    ast.Select, st.lists(fields, min_size=1, max_size=3).map(tuple)
+)
+first_stages: st.SearchStrategy[ast.Stage] = brief(
     plain_spansets | grouping | scalar_filters(scalars(numbers | aggregates))
 )
-later_stages: st.SearchStrategy[Stage] = brief(first_stages | st.just(Coalesce()))
+later_stages: st.SearchStrategy[ast.Stage] = brief(first_stages | st.just(ast.Coalesce()))
 
 
-def pipelines(min_later: int) -> st.SearchStrategy[Pipeline]:
+def pipelines(min_later: int) -> st.SearchStrategy[ast.Pipeline]:
     later = st.lists(later_stages, min_size=min_later, max_size=3)
-    return st.builds(lambda first, rest: Pipeline((first, *rest)), first_stages, later)
+    return st.builds(lambda first, rest: ast.Pipeline((first, *rest)), first_stages, later)
 
 
 wrapped = brief(pipelines(min_later=1))
-wrapped_spansets: st.SearchStrategy[SpansetExpression] = st.recursive(wrapped, spanset_operations, max_leaves=3)
-scalar_pipelines = brief(st.builds(ScalarPipeline, pipelines(min_later=0), scalars(numbers | aggregates)))
-nested: st.SearchStrategy[Pipeline] = st.builds(
-    lambda stages: Pipeline(tuple(stages)),
+wrapped_spansets: st.SearchStrategy[ast.SpansetExpression] = st.recursive(wrapped, spanset_operations, max_leaves=3)
+scalar_pipelines = brief(st.builds(ast.ScalarPipeline, pipelines(min_later=0), scalars(numbers | aggregates)))
+nested: st.SearchStrategy[ast.Pipeline] = st.builds(
+    lambda stages: ast.Pipeline(tuple(stages)),
     st.lists(wrapped_spansets | scalar_filters(scalars(scalar_pipelines | aggregates)), min_size=2, max_size=3)
     | st.lists(spanset_operations(wrapped_spansets), min_size=1, max_size=1),
 )
 searches = brief(pipelines(min_later=0) | nested)
 
-counting = [MetricsFunction.RATE, MetricsFunction.COUNT_OVER_TIME]
-measuring = [function for function in MetricsFunction if function not in [*counting, "quantile_over_time"]]
+counting = [ast.MetricsFunction.RATE, ast.MetricsFunction.COUNT_OVER_TIME]
+measuring = [function for function in ast.MetricsFunction if function not in [*counting, "quantile_over_time"]]
 labels = st.lists(fields, max_size=3).map(tuple)
 quantiles = st.lists(st.floats(0, 1), min_size=1, max_size=3).map(tuple)
-metrics_aggregates: st.SearchStrategy[MetricsAggregate | Compare] = (
-    st.builds(MetricsAggregate, st.sampled_from(counting), by=labels)
-    | st.builds(MetricsAggregate, st.sampled_from(measuring), fields, by=labels)
-    | st.builds(MetricsAggregate, st.just(MetricsFunction.QUANTILE_OVER_TIME), fields, quantiles, by=labels)
-    | st.builds(Compare, filters, st.integers(0, 99), st.integers(0, 2**63 - 1), st.integers(0, 2**63 - 1))
+metrics_aggregates: st.SearchStrategy[ast.MetricsAggregate | ast.Compare] = (
+    st.builds(ast.MetricsAggregate, st.sampled_from(counting), by=labels)
+    | st.builds(ast.MetricsAggregate, st.sampled_from(measuring), fields, by=labels)
+    | st.builds(ast.MetricsAggregate, st.just(ast.MetricsFunction.QUANTILE_OVER_TIME), fields, quantiles, by=labels)
+    | st.builds(ast.Compare, filters, st.integers(0, 99), st.integers(0, 2**63 - 1), st.integers(0, 2**63 - 1))
 )
 
 
 def series_operations(operands: st.SearchStrategy[Series]) -> st.SearchStrategy[Series]:
     op, constant = st.sampled_from(BASIC), ints | floats
     return (
-        st.builds(MetricsOperation, op, operands, operands | constant)
-        | st.builds(MetricsOperation, op, constant, operands)
-        | st.builds(Rank, operands, st.sampled_from(RankFunction), st.integers(0, 2**63 - 1))
-        | st.builds(SeriesFilter, operands, st.sampled_from(COMPARING), finite)
+        st.builds(ast.MetricsOperation, op, operands, operands | constant)
+        | st.builds(ast.MetricsOperation, op, constant, operands)
+        | st.builds(ast.Rank, operands, st.sampled_from(ast.RankFunction), st.integers(0, 2**63 - 1))
+        | st.builds(ast.SeriesFilter, operands, st.sampled_from(COMPARING), finite)
     )
 
 
-metrics = st.recursive(st.builds(MetricsPipeline, searches, metrics_aggregates), series_operations, max_leaves=3)
+metrics = st.recursive(st.builds(ast.MetricsPipeline, searches, metrics_aggregates), series_operations, max_leaves=3)
 hints = st.lists(
     st.builds(
-        Hint,
+        ast.Hint,
         st.sampled_from(["sample", "most_recent", "x"]),
-        words | st.integers(0, 9).map(lambda n: Static(Type.INT, n)),
+        words | st.integers(0, 9).map(lambda n: ast.Static(ast.Type.INT, n)),
     ),
     max_size=2,
 ).map(tuple)
 
 
-@given(st.builds(Query, searches | metrics, hints))
-def test_print_query_parses_back_to_equal_tree(query: Query) -> None:
+@given(st.builds(ast.Query, searches | metrics, hints))
+def test_print_query_parses_back_to_equal_tree(query: ast.Query) -> None:
     assert parse(print_query(query)) == query
 
 
-@given(st.builds(Query, searches | metrics))
-def test_check_raises_only_traceql_errors(query: Query) -> None:
+@given(st.builds(ast.Query, searches | metrics))
+def test_check_raises_only_traceql_errors(query: ast.Query) -> None:
     with suppress(TypeMismatch, Unsupported):
         assert check(query) == query
 
@@ -210,7 +172,7 @@ def test_parse_of_any_text_returns_tree_or_raises_parse_error(pieces: list[str])
     assert query is None or parse(print_query(query)) == query
 
 
-def parsed(text: str) -> Query | None:
+def parsed(text: str) -> ast.Query | None:
     try:
         return parse(text)
     except ParseError:

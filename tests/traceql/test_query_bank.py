@@ -2,8 +2,7 @@
 
 import pytest
 
-from spanlake.traceql import ParseError, TraceQLError, TypeMismatch, Unsupported, check, parse, print_query
-from spanlake.traceql.ast.nodes import AggregateFunction, MetricsFunction, RankFunction
+from spanlake.traceql import ParseError, TraceQLError, TypeMismatch, Unsupported, ast, check, parse, print_query
 from spanlake.traceql.lexer import lex
 from spanlake.traceql.tokens import ATTRIBUTE_SCOPES, INTRINSICS, LITERALS, SYMBOLS
 
@@ -373,6 +372,6 @@ def test_query_bank_has_every_word_of_the_language() -> None:
     used = {token.text for query in queries for token in lex(query)}
     scopes = {text.partition(".")[0] for text in used if "." in text}
     stages = {"by", "coalesce", "select", "compare", "with", "nil"}
-    words = {*AggregateFunction, *MetricsFunction, *RankFunction, *stages, *SYMBOLS, *LITERALS, *INTRINSICS}
+    words = {*ast.AggregateFunction, *ast.MetricsFunction, *ast.RankFunction, *stages, *SYMBOLS, *LITERALS, *INTRINSICS}
     assert words - used == set()
     assert {*ATTRIBUTE_SCOPES, "parent"} <= scopes

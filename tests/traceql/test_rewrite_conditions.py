@@ -2,16 +2,15 @@
 
 import pytest
 
-from spanlake.traceql import check, parse
-from spanlake.traceql.ast.nodes import FieldExpression, Pipeline, SpansetFilter
+from spanlake.traceql import ast, check, parse
 from spanlake.traceql.printer import print_field
 from spanlake.traceql.rewrite import comparison, conjuncts
 
 
-def condition(text: str) -> FieldExpression:
+def condition(text: str) -> ast.FieldExpression:
     body = check(parse(text)).body
-    assert isinstance(body, Pipeline)
-    assert isinstance(body.stages[0], SpansetFilter)
+    assert isinstance(body, ast.Pipeline)
+    assert isinstance(body.stages[0], ast.SpansetFilter)
     return body.stages[0].condition
 
 

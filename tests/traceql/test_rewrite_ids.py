@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanlake.spans.ids import parse_id
+from spanlake.spans.schema import parse_id
 from spanlake.traceql import parse
-from spanlake.traceql.ids import with_plain_ids
+from spanlake.traceql.rewrite import with_plain_ids
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 DASHED = "0AF76519-16CD-43DD-8448-EB211C80319C"

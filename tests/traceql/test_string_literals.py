@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanlake.traceql.strings import quote, unquote
+from spanlake.traceql.literals import quote, unquote
 
 WRITTEN = [
     ("plain", "`plain`"),

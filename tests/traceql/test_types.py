@@ -2,8 +2,7 @@
 
 import pytest
 
-from spanlake.traceql import TypeMismatch, check, parse
-from spanlake.traceql.ast.nodes import BinaryOperator
+from spanlake.traceql import TypeMismatch, ast, check, parse
 
 LITERALS = {
     "int": "1",
@@ -36,13 +35,13 @@ def is_accepted(condition: str) -> bool:
 
 
 def test_operand_types_cover_every_operator() -> None:
-    assert set(WORKS_ON) == set(BinaryOperator)
+    assert set(WORKS_ON) == set(ast.BinaryOperator)
 
 
 @pytest.mark.parametrize("operator", WORKS_ON)
 def test_check_accepts_only_literals_that_suit_operator(operator: str) -> None:
     types = WORKS_ON[operator].split()
-    computed = BinaryOperator(operator).is_arithmetic
+    computed = ast.BinaryOperator(operator).is_arithmetic
     for left, one in LITERALS.items():
         for right, other in LITERALS.items():
             fits = left in types and right in types and (left == right or {left, right} <= NUMBERS)
@@ -53,7 +52,7 @@ def test_check_accepts_only_literals_that_suit_operator(operator: str) -> None:
 @pytest.mark.parametrize("operator", WORKS_ON)
 @pytest.mark.parametrize("attribute", UNKNOWN)
 def test_check_accepts_attribute_with_any_literal_of_operator(operator: str, attribute: str) -> None:
-    computed = BinaryOperator(operator).is_arithmetic
+    computed = ast.BinaryOperator(operator).is_arithmetic
     for type_, literal in LITERALS.items():
         condition = f"({attribute} {operator} {literal})"
         assert is_accepted(f"{condition} = 1" if computed else condition) == (type_ in WORKS_ON[operator].split())

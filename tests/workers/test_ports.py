@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from spanlake.server import ports as faces
-from spanlake.settings.model import InvalidSetting
+from spanlake.settings.units import InvalidSetting
 from spanlake.workers.ports import Ports, claim
 from tests.server_process import free_offset
 

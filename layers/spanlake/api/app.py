@@ -1,13 +1,20 @@
-"""The one HTTP application, put together from routes; the same on every port and under Lambda."""
+"""The HTTP application, put together from routes, and the tenant of a request."""
 
 from collections.abc import Sequence
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.requests import Request
 from starlette.routing import BaseRoute
 
 from spanlake.api.errors import Table, answer_errors
 from spanlake.api.response_compression import CompressedAnswers
+from spanlake.ingest.service import HEADER, tenant_named
+
+
+def tenant_of(request: Request) -> str:
+    """The tenant of a request; raises InvalidTenant, a 400, when the header names none that is acceptable."""
+    return tenant_named(request.headers.get(HEADER))
 
 
 def create_app(routes: Sequence[BaseRoute], errors: Table, middleware: Sequence[Middleware] = ()) -> Starlette:

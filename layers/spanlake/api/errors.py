@@ -1,6 +1,6 @@
 """HTTP status and text of every error: the one place where exceptions become status codes.
 
-What only queries raise is in spanlake.api.tempo.query_errors, so that a process that takes spans in loads nothing of them.
+Errors of queries are in spanlake.api.tempo.dependencies, so that an ingest process does not load them.
 """
 
 import logging
@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from spanlake.api.ingest.bodies import BodyError, BodyTooLarge, MalformedBody, UnsupportedEncoding
-from spanlake.ingest.errors import ArrivalTimeout, Draining, NothingStored, Overloaded
+from spanlake.ingest.request import ArrivalTimeout, Draining, NothingStored, Overloaded
 from spanlake.spans.otlp.decode import MalformedRequest
 from spanlake.store.errors import InvalidTenant, StoreError
 

@@ -11,15 +11,12 @@ from typing import Any
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord, DynamoDBStreamEvent
 
-from spanlake.aws.compaction import Compaction, Day, day_before
-from spanlake.aws.environment import IdentityCheck
+from spanlake.aws.compaction import Compaction, Day, TenantsUnit, Unit, compacting_units, day_before
+from spanlake.aws.environment import IdentityCheck, LambdaStore, prepare_for_snapshot
 from spanlake.aws.glue_columns import Columns
 from spanlake.aws.settings import settings
-from spanlake.aws.snapshot import prepare_for_snapshot
-from spanlake.aws.store import LambdaStore
 from spanlake.aws.telemetry import Event, Handler, Telemetry
 from spanlake.aws.tenants import Tenants
-from spanlake.aws.units import TenantsUnit, Unit, compacting_units
 from spanlake.store.index.dynamodb.table import Key, day_of, is_entry_key
 
 

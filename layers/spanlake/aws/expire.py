@@ -10,13 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from spanlake.aws.compaction import Compaction
+from spanlake.aws.compaction import Compaction, compacting_units
+from spanlake.aws.environment import LambdaStore, prepare_for_snapshot
 from spanlake.aws.settings import settings
-from spanlake.aws.snapshot import prepare_for_snapshot
-from spanlake.aws.store import LambdaStore
 from spanlake.aws.telemetry import Event, Handler, Telemetry
 from spanlake.aws.tenants import Tenants
-from spanlake.aws.units import compacting_units
 from spanlake.settings.model import Config
 from spanlake.store.identity import check_identity
 from spanlake.store.maintenance.clock import is_trusted

@@ -7,7 +7,7 @@ it once need not read it again, and asks Glue only for what it does not know to 
 import logging
 from collections.abc import Collection
 
-from spanlake.aws.store import LambdaStore
+from spanlake.aws.environment import LambdaStore
 from spanlake.settings.model import AthenaSettings
 from spanlake.store import aws_client
 from spanlake.store.errors import StorageUnavailable, StoreError

@@ -7,18 +7,16 @@ from functools import partial
 from spanlake.api.app import create_app
 from spanlake.api.errors import INGEST_ERRORS
 from spanlake.api.ingest.routes import ingest_routes
-from spanlake.aws.environment import CheckedRequests, IdentityCheck
-from spanlake.aws.http_ import http_handler
+from spanlake.aws.environment import CheckedRequests, IdentityCheck, LambdaStore, prepare_for_snapshot
+from spanlake.aws.http import http_handler
 from spanlake.aws.settings import settings, tenant_claim
-from spanlake.aws.snapshot import prepare_for_snapshot
-from spanlake.aws.store import LambdaStore
 from spanlake.aws.telemetry import Handler, Telemetry
 from spanlake.ingest.admission import Admission
-from spanlake.ingest.direct import DirectCommit
+from spanlake.ingest.group_commit import DirectCommit
 from spanlake.ingest.pipeline import Pipeline
 from spanlake.ingest.service import Ingest
 from spanlake.receivers import otlp
-from spanlake.store.writer import write
+from spanlake.store.write import write
 
 
 def handler() -> Handler:

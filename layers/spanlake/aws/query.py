@@ -9,14 +9,11 @@ from starlette.middleware import Middleware
 from spanlake.api.app import create_app
 from spanlake.api.openapi import openapi_routes
 from spanlake.api.operations import Operations, ops_routes
-from spanlake.api.tempo.partial import PartialAnswers
-from spanlake.api.tempo.query_errors import ALL_ERRORS
+from spanlake.api.tempo.dependencies import ALL_ERRORS, PartialAnswers
 from spanlake.api.tempo.routes import tempo_routes
-from spanlake.aws.environment import CheckedRequests, IdentityCheck
-from spanlake.aws.http_ import http_handler
+from spanlake.aws.environment import CheckedRequests, IdentityCheck, LambdaStore, prepare_for_snapshot
+from spanlake.aws.http import http_handler
 from spanlake.aws.settings import settings, tenant_claim
-from spanlake.aws.snapshot import prepare_for_snapshot
-from spanlake.aws.store import LambdaStore
 from spanlake.aws.telemetry import Handler, Metric, Telemetry
 from spanlake.query.engine.base import Engine
 from spanlake.query.open import open_querier
@@ -46,7 +43,7 @@ def _engine(store: LambdaStore, settings: AthenaSettings) -> Engine | None:
     """Where queries of large ranges run, if there is a place for them."""
     if not settings.workgroup or not settings.table:
         return None
-    from spanlake.query.engine.athena.opening import open_athena
+    from spanlake.query.engine.athena.engine import open_athena
 
     return open_athena(store.objects.session, settings)
 

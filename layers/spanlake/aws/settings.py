@@ -5,19 +5,8 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TypeVar
 
-from spanlake.settings.model import (
-    MIB,
-    AthenaSettings,
-    Config,
-    IngestLimits,
-    InvalidSetting,
-    Origins,
-    QueryLimits,
-    parse_age,
-    parse_limit,
-    parse_origins,
-    parse_share,
-)
+from spanlake.settings.model import AthenaSettings, Config, IngestLimits, Origins, QueryLimits, parse_origins
+from spanlake.settings.units import MIB, InvalidSetting, parse_age, parse_limit, parse_share
 
 DEFAULT_CLAIM = "tenant"
 

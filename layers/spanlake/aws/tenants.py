@@ -8,10 +8,8 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
-from spanlake.aws.compaction import Compaction
-from spanlake.aws.deadline import OutOfTime
-from spanlake.aws.store import LambdaStore
-from spanlake.aws.units import TenantsUnit, Units
+from spanlake.aws.compaction import Compaction, OutOfTime, TenantsUnit, Units
+from spanlake.aws.environment import LambdaStore
 from spanlake.store.maintenance.retention import expire_by_age
 
 _AT_ONCE = 50  # tenants; their names fit in an event of 256 KB, and their days, if 30 each, take some 15 s

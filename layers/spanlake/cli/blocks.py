@@ -11,9 +11,10 @@ from sqlglot import exp
 
 from spanlake.cli.errors import CommandError, nothing_found
 from spanlake.cli.storage import opened
-from spanlake.query.scan.blocks import id_literal
+from spanlake.query.compile.sql import id_literal
+from spanlake.store.blocks.block import Block
 from spanlake.store.days import MAX_NS, MIN_NS
-from spanlake.store.index.base import Block, Index
+from spanlake.store.index.base import Index
 from spanlake.store.objects.base import Objects
 
 _VIEW = "spans"

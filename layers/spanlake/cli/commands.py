@@ -58,7 +58,7 @@ def query(  # noqa: PLR0913 - a parameter for each option
 
     Exits with 0 when something was found, 1 when nothing was found, 2 on an error.
     """
-    from spanlake.cli.client.connection import connect
+    from spanlake.cli.client.client import connect
     from spanlake.cli.client.times import step_seconds, time_range
     from spanlake.cli.query import Question, run
 
@@ -83,7 +83,7 @@ def trace(  # noqa: PLR0913 - a parameter for each option
 
     Exits with 0 when the trace exists, 1 when it does not, 2 on an error.
     """
-    from spanlake.cli.client.connection import connect
+    from spanlake.cli.client.client import connect
     from spanlake.cli.trace import Wanted, run
 
     with failures_reported():
@@ -105,7 +105,7 @@ def status(
 
     Exits with 0 when something is stored, 1 when nothing is stored, 2 on an error.
     """
-    from spanlake.cli.client.connection import connect
+    from spanlake.cli.client.client import connect
     from spanlake.cli.status import in_directory, of_server, run
 
     with failures_reported():

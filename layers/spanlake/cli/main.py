@@ -8,19 +8,8 @@ import typer
 
 from spanlake.cli import options
 from spanlake.cli.commands import register
-from spanlake.settings.model import (
-    Config,
-    EdgeConfig,
-    IngestLimits,
-    InvalidSetting,
-    Origins,
-    QueryLimits,
-    parse_age,
-    parse_limit,
-    parse_origins,
-    parse_share,
-    parse_size,
-)
+from spanlake.settings.model import Config, EdgeConfig, IngestLimits, Origins, QueryLimits, parse_origins
+from spanlake.settings.units import InvalidSetting, parse_age, parse_limit, parse_share, parse_size
 
 app = typer.Typer(
     name="spanlake",
@@ -129,7 +118,7 @@ def serve(  # noqa: PLR0913, PLR0917, one for each setting
     ] = 1,
 ) -> None:
     """Take in traces and answer for them on this machine, until SIGTERM."""
-    from spanlake.server.run_ import run
+    from spanlake.server.run import run
     from spanlake.store.errors import StoreError
     from spanlake.telemetry.logs import set_up_logs
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spanlake.settings.model import InvalidSetting, parse_age, parse_limit
+from spanlake.settings.units import InvalidSetting, parse_age, parse_limit
 
 
 def setting(parse: Callable[[str], object], variable: str, metavar: str, about: str) -> Any:

@@ -16,7 +16,7 @@ from spanlake.cli.printable import printable
 from spanlake.cli.render.numbers import size
 from spanlake.cli.render.terminal import output, print_json
 from spanlake.cli.storage import opened
-from spanlake.store.index.summary import by_day, quarantined_days
+from spanlake.store.index.base import by_day, quarantined_days
 
 _STATUS = "/status"
 _FIGURES = ("blocks", "spans", "bytes")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from spanlake.cli.errors import failures_reported
-from spanlake.settings.model import InvalidSetting, parse_age
+from spanlake.settings.units import InvalidSetting, parse_age
 
 _Data = Annotated[Path, typer.Option(envvar="SPANLAKE_DATA", help="Directory that holds blocks and index.")]
 _Objects = Annotated[
@@ -101,7 +101,7 @@ def export(  # noqa: PLR0913 - a parameter for each option
             raise InvalidOption(f"invalid --format: write {' or '.join(FileFormat)}")
         wanted, form = Wanted(tenant, *bounds_ns(since, start, end), traceql), FileFormat(file_format)
         if url:
-            from spanlake.cli.client.connection import connect
+            from spanlake.cli.client.client import connect
             from spanlake.cli.transfer.export_server import run as run_from_server
 
             run_from_server(connect(url, tenant, headers or (), _TIMEOUT_SECONDS), wanted, file, form)
@@ -135,7 +135,7 @@ def import_(  # noqa: PLR0913 - a parameter for each option
     A file that is imported again is stored once. Exits with 0 when spans were stored, 1 when there were none, 2 when a
     file or record could not be read.
     """
-    from spanlake.cli.client.connection import connect
+    from spanlake.cli.client.client import connect
     from spanlake.cli.transfer.import_spans import Target, run, run_to_server
     from spanlake.store.errors import InvalidTenant
     from spanlake.store.tenant import validate_tenant

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import grpc
 
-from spanlake.ingest.errors import ArrivalTimeout, Draining, NothingStored, Overloaded
+from spanlake.ingest.request import ArrivalTimeout, Draining, NothingStored, Overloaded
 from spanlake.spans.otlp.decode import MalformedRequest
 from spanlake.store.errors import InvalidTenant, StoreError
 

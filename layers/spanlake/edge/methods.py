@@ -12,8 +12,7 @@ import grpc.aio
 
 from spanlake.edge.errors import MissingMessage, Refusal, refusal
 from spanlake.ingest.request import Format, Receipt
-from spanlake.ingest.service import Ingest
-from spanlake.ingest.tenant import HEADER, tenant_named
+from spanlake.ingest.service import HEADER, Ingest, tenant_named
 from spanlake.receivers.detection import explained
 from spanlake.spans.otlp.decode import MalformedRequest
 from spanlake.telemetry.interface import IngestMetrics

@@ -1,12 +1,41 @@
-"""Answers to calls of services that a gRPC port does not have: what is stored here, and where to send it."""
+"""The gRPC services of OTLP and Jaeger, and refusals for all others."""
 
 from collections.abc import AsyncIterator
 
 import grpc
 import grpc.aio
 
-from spanlake.edge.methods import Context
+from spanlake.edge.methods import Context, Method, StoringMethod
 from spanlake.ingest.misdirected import Notices, signal_of_service, signal_refusal
+from spanlake.ingest.request import Format, Receipt
+from spanlake.ingest.service import Ingest
+from spanlake.receivers.jaeger import protobuf
+
+JAEGER_SERVICE = "jaeger.api_v2.CollectorService"
+JAEGER_PROTOCOL = "jaeger-grpc"  # label of metrics
+
+_FORMAT = Format(JAEGER_PROTOCOL, protobuf.post_spans)
+
+
+def jaeger_grpc(ingest: Ingest, port: int) -> StoringMethod:
+    """Make the collector service for a grpc.aio server on this port."""
+
+    def answer(receipt: Receipt) -> bytes:
+        """Return PostSpansResponse, which cannot report rejected spans; raises NothingStored when all were rejected."""
+        receipt.require_some()
+        ingest.notices.note_rejected(port, receipt.explanation)
+        return b""
+
+    return StoringMethod(ingest, Method(JAEGER_SERVICE, "PostSpans", JAEGER_PROTOCOL, _FORMAT, answer))
+
+
+OTLP_SERVICE = "opentelemetry.proto.collector.trace.v1.TraceService"
+OTLP_PROTOCOL = "grpc"  # label of metrics
+
+
+def otlp_grpc(ingest: Ingest) -> StoringMethod:
+    """Make the trace service for a grpc.aio server."""
+    return StoringMethod(ingest, Method(OTLP_SERVICE, "Export", OTLP_PROTOCOL, None, Receipt.to_otlp))
 
 
 class OtherServices(grpc.GenericRpcHandler):  # type: ignore[type-arg]

@@ -8,10 +8,8 @@ from concurrent.futures import Future
 from contextlib import suppress
 
 from spanlake.ingest.admission import Pass
-from spanlake.ingest.errors import Overloaded
-from spanlake.ingest.request import Format, Receipt
-from spanlake.ingest.service import Ingest
-from spanlake.ingest.tenant import DEFAULT_TENANT
+from spanlake.ingest.request import Format, Overloaded, Receipt
+from spanlake.ingest.service import DEFAULT_TENANT, Ingest
 from spanlake.receivers.jaeger import thrift
 from spanlake.spans.otlp.decode import MalformedRequest
 

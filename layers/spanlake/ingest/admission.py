@@ -4,7 +4,7 @@ from threading import Lock
 from types import TracebackType
 from typing import Self
 
-from spanlake.ingest.errors import Overloaded
+from spanlake.ingest.request import Overloaded
 
 
 class Admission:

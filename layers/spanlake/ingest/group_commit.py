@@ -1,9 +1,4 @@
-"""Group commit: requests that arrive together share one block, and each is answered when it is durable.
-
-A lone request is stored at once. Requests that arrive while a group of their tenant is stored form the next group,
-unless they grow large enough to be worth a second core. When requests are concurrent, a group waits briefly for the
-senders that have just been answered: they will send again, and a block costs about the same for few spans as for many.
-"""
+"""Group commit: requests that arrive together share one block; functions commit them one at a time."""
 
 from collections import deque
 from concurrent.futures import Future
@@ -12,9 +7,26 @@ from operator import itemgetter
 from threading import Condition, Thread
 from time import monotonic
 
-from spanlake.ingest.errors import Draining
-from spanlake.ingest.request import Commit, Format, Outcome, Receipt, Request
+from spanlake.ingest.request import Commit, Draining, Format, Outcome, Receipt, Request
 from spanlake.store.deadline import limited
+
+
+@dataclass(frozen=True, slots=True)
+class DirectCommit:
+    """A commit that stores each request at once, on the thread that submits it."""
+
+    commit: Commit
+
+    def submit(self, tenant: str, body: bytes, format_: Format | None = None) -> "Future[Receipt]":
+        """Store a request, as GroupCommit.submit does; the future is done when this returns."""
+        answer: Future[Receipt] = Future()
+        (outcome,) = self.commit(tenant, [Request.of(body, format_)])
+        if isinstance(outcome, Exception):
+            answer.set_exception(outcome)
+        else:
+            answer.set_result(outcome)
+        return answer
+
 
 _STORAGE_SECONDS = 15.0  # of storage calls of one group; a worker that waits longer delays others
 _IDLE_TENANTS = 256  # whose last group is remembered; forgetting it costs a few milliseconds of linger

@@ -1,4 +1,4 @@
-"""Stores a group of requests: decodes, validates and writes it; each request gets its own outcome."""
+"""Translation, decoding, validation and storage of a group of requests, each with an outcome of its own."""
 
 import logging
 import time
@@ -12,14 +12,55 @@ from itertools import accumulate
 
 import pyarrow as pa
 
-from spanlake.ingest.request import Outcome, Receipt, Request
-from spanlake.ingest.translation import told, translated
-from spanlake.spans.otlp.decode import Decoded
+from spanlake.ingest.request import Format, Outcome, Receipt, Request
+from spanlake.receivers.translation import Translated
+from spanlake.spans.otlp.decode import Decoded, MalformedRequest
 from spanlake.spans.otlp.validate import validate
+from spanlake.store.blocks.block import Block
 from spanlake.store.deadline import REQUEST_SECONDS, limited
 from spanlake.store.errors import StoreError
-from spanlake.store.index.base import Block
 from spanlake.telemetry.interface import IngestMetrics
+
+_log = logging.getLogger(__name__)
+
+
+def translated(requests: Sequence[Request]) -> list[Request | Exception]:
+    """Translate requests to OTLP, keeping their original digests; returns the exception for each malformed one."""
+    found: list[Request | Exception] = list(requests)
+    by_format: dict[Format, list[int]] = {}
+    for number, request in enumerate(requests):
+        if request.format is not None:
+            by_format.setdefault(request.format, []).append(number)
+    for format_, numbers in by_format.items():
+        outcomes = _outcomes(format_, [requests[number].body for number in numbers])
+        for number, outcome in zip(numbers, outcomes, strict=True):
+            found[number] = _result(requests[number], outcome)
+    return found
+
+
+def _result(request: Request, outcome: Translated | Exception) -> Request | Exception:
+    if isinstance(outcome, Exception):
+        return told(outcome)
+    return replace(request, body=outcome.body, format=None, rejected=outcome.rejected)
+
+
+def _outcomes(format_: Format, bodies: Sequence[bytes]) -> Sequence[Translated | Exception]:
+    try:
+        return format_.translate(bodies)
+    except Exception as error:  # noqa: BLE001, one malformed request must not fail the others
+        if len(bodies) == 1:
+            return [error]
+        return [outcome for body in bodies for outcome in _outcomes(format_, [body])]
+
+
+def told(error: Exception) -> Exception:
+    """Log an error of this code while reading a request, and return it; a MalformedRequest is returned without a log
+    line.
+    """
+    if not isinstance(error, MalformedRequest):
+        _log.error("request decoding failed", exc_info=error)
+    return error
+
 
 FUTURE = timedelta(days=1)  # by which a sender's clock may be ahead of ours
 
@@ -34,8 +75,6 @@ WriteDeleted = Callable[[str, pa.Table, bytes, Mapping[bytes, int]], Sequence[Bl
 """Writes the spans of deleted traces again; takes the arguments of Write, and the traces with their deletion times."""
 
 _NOT_STORED = "a group of requests could not be stored"
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

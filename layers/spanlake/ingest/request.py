@@ -1,12 +1,40 @@
-"""Values exchanged between a receiver and the store: request and receipt."""
+"""Requests on their way to the store, their outcomes, and the errors of ingestion."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from spanlake.ingest.errors import NothingStored
 from spanlake.receivers.translation import Translated
-from spanlake.spans.otlp.rejections import explain
+from spanlake.spans.otlp.validate import explain
+
+# ruff: noqa: N818  (the names say what happened; "Error" would add nothing)
+
+
+class IngestError(Exception):
+    """Base of the errors that spanlake.ingest raises."""
+
+
+class Overloaded(IngestError):
+    """The limits on requests in flight are reached; the same request may succeed later."""
+
+    retry_seconds = 1
+
+
+class Draining(IngestError):
+    """The process is shutting down and takes no more requests; another process will, or this one after a restart."""
+
+    retry_seconds = 5
+
+
+class ArrivalTimeout(IngestError):
+    """The request took longer to arrive than allowed; the same request may succeed later."""
+
+    retry_seconds = 5
+
+
+class NothingStored(IngestError):
+    """Every span of a request was rejected, in a protocol without partial success; a retry would fail again."""
+
 
 Translation = Callable[[Sequence[bytes]], Sequence[Translated | Exception]]
 """Converts bodies to OTLP, each to Translated or the MalformedRequest with the reason.

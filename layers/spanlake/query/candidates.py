@@ -18,7 +18,7 @@ from spanlake.query.engine.session import Session
 from spanlake.query.engine.structure import number, relate
 from spanlake.query.limits import LimitExceeded
 from spanlake.query.scan.blocks import Source
-from spanlake.query.scan.parts import Window
+from spanlake.query.time_range import TimeRange
 
 _START = "start_time_unix_nano"
 _DURATION = "duration_nano"
@@ -49,7 +49,7 @@ class Finder:
     plan: SearchPlan
     probe: Probe
 
-    def newest(self, window: Window, limit: int) -> Candidates:
+    def newest(self, window: TimeRange, limit: int) -> Candidates:
         """Traces of the newest spans that some span of a matching trace is among; so many spans."""
         source = self.source.overlapping(window.start_ns, window.end_ns)
         if not source.blocks:
@@ -58,7 +58,7 @@ class Finder:
         found = self.session.table(self._newest(source, window, limit))
         return _candidates(found, limit, is_certain=self.probe.alone)
 
-    def whole(self, window: Window, limit: int) -> Candidates:
+    def whole(self, window: TimeRange, limit: int) -> Candidates:
         """Traces that match by all spans that they have in the blocks."""
         if not self.source.blocks:
             return Candidates({}, None)
@@ -73,7 +73,7 @@ class Finder:
         found = self.session.table(over(self.session, query, matching, define))
         return _candidates(found, limit, is_certain=True)
 
-    def _newest(self, source: Source, window: Window, limit: int) -> exp.Select:
+    def _newest(self, source: Source, window: TimeRange, limit: int) -> exp.Select:
         start = exp.column(_START, table=SPAN)
         spans = source.table({_TRACE, _START, *self.probe.columns, *self._of_lasting(source, window)})
         query = exp.select().from_(spans.subquery(SPAN, copy=False), copy=False)
@@ -85,10 +85,10 @@ class Finder:
             query.select(trace, exp.alias_(start, _TIME), copy=False)
         return query.order_by(exp.Ordered(this=exp.column(_TIME), desc=True), copy=False).limit(limit, copy=False)
 
-    def _of_lasting(self, source: Source, window: Window) -> set[str]:
+    def _of_lasting(self, source: Source, window: TimeRange) -> set[str]:
         return set() if source.starts_after(window.start_ns) else {_DURATION}
 
-    def _in_window(self, source: Source, window: Window) -> list[exp.Expr]:
+    def _in_window(self, source: Source, window: TimeRange) -> list[exp.Expr]:
         start = exp.column(_START, table=SPAN)
         tests: list[exp.Expr] = []
         if not source.lies_in(window.start_ns, window.end_ns):

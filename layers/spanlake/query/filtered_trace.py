@@ -11,22 +11,12 @@ from spanlake.query.engine.session import Session
 from spanlake.query.scan.blocks import Source
 from spanlake.query.search import Search, search
 from spanlake.query.search_results import FoundSpan
-from spanlake.traceql.ast.nodes import (
-    Binary,
-    BinaryOperator,
-    Intrinsic,
-    IntrinsicField,
-    Pipeline,
-    Query,
-    SpansetFilter,
-    Static,
-    Type,
-)
+from spanlake.traceql import ast
 from spanlake.traceql.errors import Unsupported
 
 _Key: TypeAlias = tuple[bytes, int, str]
 _KEY_COLUMNS = ("span_id", "start_time_unix_nano", "name")
-_ALL = Static(Type.BOOL, value=True)
+_ALL = ast.Static(ast.Type.BOOL, value=True)
 _FIRST_NS, _LAST_NS = 0, 2**63 - 1
 
 
@@ -34,18 +24,18 @@ _FIRST_NS, _LAST_NS = 0, 2**63 - 1
 class SpanFilter:
     """The spans of a trace that are wanted; ``keep_hierarchy`` adds all ancestors of each."""
 
-    query: Query
-    condition: SpansetFilter
+    query: ast.Query
+    condition: ast.SpansetFilter
     keep_hierarchy: bool = False
 
     @classmethod
-    def of(cls, query: Query, *, keep_hierarchy: bool) -> "SpanFilter | None":
+    def of(cls, query: ast.Query, *, keep_hierarchy: bool) -> "SpanFilter | None":
         """The filter of a checked query; None where it finds every span.
 
         Raises Unsupported for a query that is more than one spanset filter.
         """
-        stages = query.body.stages if isinstance(query.body, Pipeline) else ()
-        if len(stages) != 1 or not isinstance(stages[0], SpansetFilter):
+        stages = query.body.stages if isinstance(query.body, ast.Pipeline) else ()
+        if len(stages) != 1 or not isinstance(stages[0], ast.SpansetFilter):
             raise Unsupported("the spans of a trace are selected by one spanset filter, `{ … }`, alone", query.text)
         return None if stages[0].condition == _ALL else cls(query, stages[0], keep_hierarchy)
 
@@ -57,9 +47,13 @@ class SpanFilter:
         return sorted(_with_ancestors(spans, rows)) if self.keep_hierarchy else rows
 
     def _found(self, session: Session, source: Source, trace_id: bytes) -> Iterator[FoundSpan]:
-        is_trace = Binary(BinaryOperator.EQUAL, IntrinsicField(Intrinsic.TRACE_ID), Static(Type.STRING, trace_id.hex()))
-        condition = Binary(BinaryOperator.AND, is_trace, self.condition.condition)
-        query = replace(self.query, body=Pipeline((SpansetFilter(condition),)))
+        is_trace = ast.Binary(
+            ast.BinaryOperator.EQUAL,
+            ast.IntrinsicField(ast.Intrinsic.TRACE_ID),
+            ast.Static(ast.Type.STRING, trace_id.hex()),
+        )
+        condition = ast.Binary(ast.BinaryOperator.AND, is_trace, self.condition.condition)
+        query = replace(self.query, body=ast.Pipeline((ast.SpansetFilter(condition),)))
         wanted = Search(SearchPlan.of(query), _FIRST_NS, _LAST_NS, limit=1, spans=0)
         for trace in search(session, source, wanted) if source.blocks else ():
             for span_set in trace.sets:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from spanlake.query.engine.base import Engine
 from spanlake.query.engine.block_cache import Copies
-from spanlake.query.engine.session import Duck
+from spanlake.query.engine.duckdb import Duck
 from spanlake.query.limits import Limits
 from spanlake.query.querier import Querier
 from spanlake.query.scan.checksums import BlockChecks
@@ -13,7 +13,7 @@ from spanlake.settings.model import QueryLimits
 from spanlake.store.index.base import Index
 from spanlake.store.objects.base import Objects
 from spanlake.store.objects.local import linked_directories
-from spanlake.traceql.check_size import SizeLimits
+from spanlake.traceql.validate import SizeLimits
 
 
 def open_querier(

@@ -2,45 +2,33 @@
 
 from collections.abc import Iterator
 
-from spanlake.traceql.ast.nodes import (
-    Field,
-    Intrinsic,
-    IntrinsicField,
-    Pipeline,
-    ScalarExpression,
-    ScalarFilter,
-    ScalarOperation,
-    ScalarPipeline,
-    SpansetExpression,
-    SpansetOperation,
-    Stage,
-)
+from spanlake.traceql import ast
 from spanlake.traceql.ast.walk import span_fields
 
 _SHOWN_ANYWAY = frozenset(
     (
-        Intrinsic.NAME,
-        Intrinsic.DURATION,
-        Intrinsic.TRACE_DURATION,
-        Intrinsic.TRACE_ROOT_NAME,
-        Intrinsic.TRACE_ROOT_SERVICE,
-        Intrinsic.TRACE_ID,
-        Intrinsic.SPAN_ID,
+        ast.Intrinsic.NAME,
+        ast.Intrinsic.DURATION,
+        ast.Intrinsic.TRACE_DURATION,
+        ast.Intrinsic.TRACE_ROOT_NAME,
+        ast.Intrinsic.TRACE_ROOT_SERVICE,
+        ast.Intrinsic.TRACE_ID,
+        ast.Intrinsic.SPAN_ID,
     )
 )
 
 
-def operations(node: SpansetExpression | Stage | ScalarExpression) -> Iterator[SpansetOperation]:
+def operations(node: ast.SpansetExpression | ast.Stage | ast.ScalarExpression) -> Iterator[ast.SpansetOperation]:
     """Yield the spanset operations in a stage, at any depth."""
     match node:
-        case SpansetOperation():
+        case ast.SpansetOperation():
             yield node
-            inner: tuple[SpansetExpression | Stage | ScalarExpression, ...] = (node.left, node.right)
-        case ScalarOperation() | ScalarFilter():
+            inner: tuple[ast.SpansetExpression | ast.Stage | ast.ScalarExpression, ...] = (node.left, node.right)
+        case ast.ScalarOperation() | ast.ScalarFilter():
             inner = (node.left, node.right)
-        case Pipeline():
+        case ast.Pipeline():
             inner = node.stages
-        case ScalarPipeline():
+        case ast.ScalarPipeline():
             inner = (node.pipeline, node.scalar)
         case _:
             inner = ()
@@ -48,14 +36,14 @@ def operations(node: SpansetExpression | Stage | ScalarExpression) -> Iterator[S
         yield from operations(part)
 
 
-def shown_fields(pipeline: Pipeline) -> list[Field]:
+def shown_fields(pipeline: ast.Pipeline) -> list[ast.Field]:
     """List the fields that a query names, by first mention, without the fields that every result has."""
     return [field for field in dict.fromkeys(span_fields(pipeline)) if _is_shown(field)]
 
 
-def _is_shown(field: Field) -> bool:
-    if not isinstance(field, IntrinsicField):
+def _is_shown(field: ast.Field) -> bool:
+    if not isinstance(field, ast.IntrinsicField):
         return True
     if field.parent:
         return True
-    return field.intrinsic is not Intrinsic.PARENT and field.intrinsic not in _SHOWN_ANYWAY
+    return field.intrinsic is not ast.Intrinsic.PARENT and field.intrinsic not in _SHOWN_ANYWAY

@@ -13,7 +13,8 @@ from spanlake.query import tag_names as tags
 from spanlake.query.compile.spansets import SearchPlan
 from spanlake.query.engine.base import Engine
 from spanlake.query.engine.block_cache import Copies
-from spanlake.query.engine.session import Cancellation, Duck, Session
+from spanlake.query.engine.duckdb import Duck
+from spanlake.query.engine.session import Cancellation, Session
 from spanlake.query.filtered_trace import SpanFilter
 from spanlake.query.metrics.evaluate import Metrics
 from spanlake.query.scan.blocks import HISTORY_NS, Source
@@ -22,20 +23,20 @@ from spanlake.query.scan.duplicate_spans import Repeats
 from spanlake.query.scan.missing_blocks import MissingBlocks
 from spanlake.query.scan.offload import outside_if_large
 from spanlake.query.search_results import FoundTrace
-from spanlake.query.selected import SelectedSpans, TimeRange
 from spanlake.query.series import Series
-from spanlake.query.tag_values import TagValue
-from spanlake.query.time_range import Steps
+from spanlake.query.tag_values import SelectedSpans, TagValue
+from spanlake.query.time_range import Steps, TimeRange
+from spanlake.store.blocks.block import Block
 from spanlake.store.blocks.entry import check_content
 from spanlake.store.days import day_range, utc_day
 from spanlake.store.deadline import REQUEST_SECONDS, limited
 from spanlake.store.deletions import record_deletion
 from spanlake.store.errors import BlockDamaged, IndexConflict, StorageCorrupt, StorageTimeout, StorageUnavailable
-from spanlake.store.index.base import Block, Index
+from spanlake.store.index.base import Index
 from spanlake.store.objects.base import Objects
-from spanlake.traceql.ast.nodes import Field, Query
-from spanlake.traceql.check_size import SizeLimits
+from spanlake.traceql import ast
 from spanlake.traceql.parser.lenient import filters
+from spanlake.traceql.validate import SizeLimits
 
 ALWAYS = TimeRange(0, 2**63 - 1)
 _DELETE_ATTEMPTS = 5
@@ -132,7 +133,7 @@ class Querier:
     def tag_values(
         self,
         tenant: str,
-        fields: Sequence[Field],
+        fields: Sequence[ast.Field],
         q: str,
         when: TimeRange = ALWAYS,
         cancellation: Cancellation | None = None,
@@ -154,7 +155,7 @@ class Querier:
     def metrics(
         self,
         tenant: str,
-        query: Query,
+        query: ast.Query,
         steps: Steps,
         cancellation: Cancellation | None = None,
         *,
@@ -172,7 +173,7 @@ class Querier:
 
         return self._ask(tenant, when, cancellation, ask, reach_ns=HISTORY_NS, scanned=True)
 
-    def plan(self, query: Query) -> SearchPlan:
+    def plan(self, query: ast.Query) -> SearchPlan:
         """Plan a checked search; raises TraceQLError for what can not be answered."""
         return SearchPlan.of(query)
 

@@ -22,11 +22,12 @@ from spanlake.query.engine.base import Engine
 from spanlake.query.engine.session import Session
 from spanlake.query.scan.blocks import Source
 from spanlake.query.scan.offload import Farther, divided
-from spanlake.query.scan.parts import Window, portions
+from spanlake.query.scan.parts import portions
 from spanlake.query.search_results import FoundTrace, Header, read_headers, read_spansets
 from spanlake.query.spanning_traces import REACH_NS, Stretched
+from spanlake.query.time_range import TimeRange
 from spanlake.query.trace_by_id import fetch_traces
-from spanlake.traceql.ast.nodes import Query, Type
+from spanlake.traceql import ast
 from spanlake.traceql.errors import Unsupported
 
 _SPANS_PER_TRACE = 16  # that are looked at for each trace that is wanted
@@ -61,9 +62,9 @@ class Ranking:
     ascending: bool = False
 
     @classmethod
-    def of(cls, query: Query) -> "Ranking":
+    def of(cls, query: ast.Query) -> "Ranking":
         """The ranking that a query's hints ask for, as in ``with (order=duration, asc)``; raises Unsupported."""
-        order, ascending = query.hint("order", Type.STRING), query.hint("asc", Type.BOOL)
+        order, ascending = query.hint("order", ast.Type.STRING), query.hint("asc", ast.Type.BOOL)
         if order is not None and order.value not in list(Order):
             names = " or ".join(Order)
             raise Unsupported(f"traces are ordered by {names}, as in `with (order=duration)`", query.text, order.at)
@@ -192,7 +193,7 @@ def _lots(
     session: Session, source: Source, wanted: Search, engine: Engine | None, judge: _Judge
 ) -> Iterator[Candidates]:
     """Traces that may match, some at a time; a trace may come again."""
-    window = Window(wanted.start_ns - REACH_NS, wanted.end_ns + REACH_NS)
+    window = TimeRange(wanted.start_ns - REACH_NS, wanted.end_ns + REACH_NS)
     near, far = divided(source.overlapping(window.start_ns, window.end_ns), engine)
     probe = Probe.of(wanted.plan, source.known)
     finder = Finder(session, near, wanted.plan, probe)
@@ -205,7 +206,7 @@ def _lots(
         yield from _batches(partial(outside.newest if probe.alone else outside.whole, window), wanted.limit)
 
 
-def _within(finder: Finder, window: Window, limit: int, later_ns: int, judge: _Judge) -> Iterator[Candidates]:
+def _within(finder: Finder, window: TimeRange, limit: int, later_ns: int, judge: _Judge) -> Iterator[Candidates]:
     """Candidates of the finder's blocks; all others have spans that end by ``later_ns``."""
     if finder.probe.where is None:  # what a trace is as a whole decides, which no span of it tells
         yield from _wholes(finder, window, limit)
@@ -223,7 +224,7 @@ def _within(finder: Finder, window: Window, limit: int, later_ns: int, judge: _J
                 return
 
 
-def _wholes(finder: Finder, window: Window, limit: int) -> Iterator[Candidates]:
+def _wholes(finder: Finder, window: TimeRange, limit: int) -> Iterator[Candidates]:
     """Traces that match by all their spans in the finder's blocks."""
     yield from _batches(partial(finder.whole, window), max(_FEWEST_TRACES, 2 * limit))
 

@@ -15,7 +15,7 @@ from spanlake.query.compile.results import Shown, columns_of
 from spanlake.query.compile.spansets import SearchPlan, SetAttribute
 from spanlake.query.compile.sql import Alternative
 from spanlake.query.engine.session import Session
-from spanlake.traceql.ast.nodes import Kind, Status, Type
+from spanlake.traceql import ast
 from spanlake.traceql.literals import format_duration
 
 NO_ROOT = "<root span not yet received>"
@@ -177,15 +177,15 @@ def first_named(found: Iterable[tuple[Alternative, Any]]) -> Any:
     return None
 
 
-def named(type_: Type | None, value: Any) -> Any:
+def named(type_: ast.Type | None, value: Any) -> Any:
     """A value as results write it: enums by name, durations with their unit, of OTLP JSON what it says."""
     if type_ is None:
         return of_json(json.loads(value))
-    if type_ is Type.STATUS:
-        return Status(value).name.lower() if value in iter(Status) else str(value)
-    if type_ is Type.KIND:
-        return Kind(value).name.lower() if value in iter(Kind) else str(value)
-    return format_duration(value) if type_ is Type.DURATION else value
+    if type_ is ast.Type.STATUS:
+        return ast.Status(value).name.lower() if value in iter(ast.Status) else str(value)
+    if type_ is ast.Type.KIND:
+        return ast.Kind(value).name.lower() if value in iter(ast.Kind) else str(value)
+    return format_duration(value) if type_ is ast.Type.DURATION else value
 
 
 _NOTHING: tuple[str, Any] = ("", None)

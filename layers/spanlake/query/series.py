@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from heapq import nlargest, nsmallest
 from typing import Any
 
-from spanlake.traceql.ast.nodes import BinaryOperator, RankFunction
+from spanlake.traceql import ast
 
 LabelValue = str | int | float | bool | tuple[Any, ...] | None
 """The value of a label: a list is a tuple, None is nil."""
@@ -35,10 +35,10 @@ class Series:
     exemplars: tuple[Exemplar, ...] = ()
 
 
-def rank(found: Iterable[Series], function: RankFunction, limit: int) -> list[Series]:
+def rank(found: Iterable[Series], function: ast.RankFunction, limit: int) -> list[Series]:
     """Keep, at each point, the values of the ``limit`` largest or smallest series; of equal ones those named first."""
     series = sorted(found, key=lambda one: str(one.labels))
-    choose = nlargest if function is RankFunction.TOPK else nsmallest
+    choose = nlargest if function is ast.RankFunction.TOPK else nsmallest
     kept: list[list[float | None]] = [[None] * len(one.values) for one in series]
     for at in range(len(series[0].values) if series else 0):
         present = [(one.values[at], n) for n, one in enumerate(series) if one.values[at] is not None]
@@ -47,7 +47,7 @@ def rank(found: Iterable[Series], function: RankFunction, limit: int) -> list[Se
     return _present(replace(one, values=tuple(values)) for one, values in zip(series, kept, strict=True))
 
 
-def compare(found: Iterable[Series], op: BinaryOperator, limit: float) -> list[Series]:
+def compare(found: Iterable[Series], op: ast.BinaryOperator, limit: float) -> list[Series]:
     """Keep the values that compare so with a number."""
     holds = _COMPARE[op]
 
@@ -57,7 +57,7 @@ def compare(found: Iterable[Series], op: BinaryOperator, limit: float) -> list[S
     return _present(replace(one, values=tuple(map(keep, one.values))) for one in found)
 
 
-def combine(left: Iterable[Series], op: BinaryOperator, right: Iterable[Series]) -> list[Series]:
+def combine(left: Iterable[Series], op: ast.BinaryOperator, right: Iterable[Series]) -> list[Series]:
     """Arithmetic between series of equal labels, point by point; what has no partner, or no result, goes.
 
     A series without labels goes with each series of the other side.
@@ -68,12 +68,14 @@ def combine(left: Iterable[Series], op: BinaryOperator, right: Iterable[Series])
     return _present(_combined(one, op, other) for one, other in pairs if one and other)
 
 
-def _combined(one: Series, op: BinaryOperator, other: Series) -> Series:
+def _combined(one: Series, op: ast.BinaryOperator, other: Series) -> Series:
     labels = _joined_labels(one.labels, op, other.labels)
     return Series(labels, _map2(op, one.values, other.values), one.exemplars + other.exemplars)
 
 
-def combine_scalar(found: Iterable[Series], op: BinaryOperator, scalar: float, *, scalar_first: bool) -> list[Series]:
+def combine_scalar(
+    found: Iterable[Series], op: ast.BinaryOperator, scalar: float, *, scalar_first: bool
+) -> list[Series]:
     """Arithmetic between every series and a number."""
 
     def values(one: Series) -> tuple[float | None, ...]:
@@ -95,7 +97,7 @@ def _identity(labels: Labels) -> str:
 _NO_LABELS = _identity(())
 
 
-def _joined_labels(left: Labels, op: BinaryOperator, right: Labels) -> Labels:
+def _joined_labels(left: Labels, op: ast.BinaryOperator, right: Labels) -> Labels:
     names = [dict(labels).get(NAME) for labels in (left, right)]
     plain = tuple(label for label in left if label[0] != NAME)
     ours = {name for name, _ in plain}
@@ -106,12 +108,12 @@ def _joined_labels(left: Labels, op: BinaryOperator, right: Labels) -> Labels:
 
 
 def _map2(
-    op: BinaryOperator, left: tuple[float | None, ...], right: tuple[float | None, ...]
+    op: ast.BinaryOperator, left: tuple[float | None, ...], right: tuple[float | None, ...]
 ) -> tuple[float | None, ...]:
     return tuple(_apply(op, a, b) for a, b in zip(left, right, strict=True))
 
 
-def _apply(op: BinaryOperator, a: float | None, b: float | None) -> float | None:
+def _apply(op: ast.BinaryOperator, a: float | None, b: float | None) -> float | None:
     if a is None or b is None:
         return None
     try:
@@ -121,21 +123,21 @@ def _apply(op: BinaryOperator, a: float | None, b: float | None) -> float | None
     return None if math.isnan(value) else value
 
 
-_COMPARE: dict[BinaryOperator, Callable[[float, float], bool]] = {
-    BinaryOperator.EQUAL: lambda a, b: a == b,
-    BinaryOperator.NOT_EQUAL: lambda a, b: a != b,
-    BinaryOperator.LESS: lambda a, b: a < b,
-    BinaryOperator.LESS_EQUAL: lambda a, b: a <= b,
-    BinaryOperator.GREATER: lambda a, b: a > b,
-    BinaryOperator.GREATER_EQUAL: lambda a, b: a >= b,
+_COMPARE: dict[ast.BinaryOperator, Callable[[float, float], bool]] = {
+    ast.BinaryOperator.EQUAL: lambda a, b: a == b,
+    ast.BinaryOperator.NOT_EQUAL: lambda a, b: a != b,
+    ast.BinaryOperator.LESS: lambda a, b: a < b,
+    ast.BinaryOperator.LESS_EQUAL: lambda a, b: a <= b,
+    ast.BinaryOperator.GREATER: lambda a, b: a > b,
+    ast.BinaryOperator.GREATER_EQUAL: lambda a, b: a >= b,
 }
-_ARITHMETIC: dict[BinaryOperator, Callable[[float, float], float]] = {
-    BinaryOperator.ADD: lambda a, b: a + b,
-    BinaryOperator.SUBTRACT: lambda a, b: a - b,
-    BinaryOperator.MULTIPLY: lambda a, b: a * b,
-    BinaryOperator.DIVIDE: lambda a, b: a / b,
-    BinaryOperator.MODULO: math.fmod,
-    BinaryOperator.POWER: math.pow,
+_ARITHMETIC: dict[ast.BinaryOperator, Callable[[float, float], float]] = {
+    ast.BinaryOperator.ADD: lambda a, b: a + b,
+    ast.BinaryOperator.SUBTRACT: lambda a, b: a - b,
+    ast.BinaryOperator.MULTIPLY: lambda a, b: a * b,
+    ast.BinaryOperator.DIVIDE: lambda a, b: a / b,
+    ast.BinaryOperator.MODULO: math.fmod,
+    ast.BinaryOperator.POWER: math.pow,
 }
 
 

@@ -12,9 +12,9 @@ from spanlake.query.compile.fields import Fields
 from spanlake.query.compile.sql import Sql
 from spanlake.query.engine.session import Session
 from spanlake.query.scan.blocks import Source
-from spanlake.query.selected import SelectedSpans
+from spanlake.query.tag_values import SelectedSpans
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType
-from spanlake.store.index.base import CatalogEntry
+from spanlake.store.blocks.block import CatalogEntry
 
 INTRINSICS = (
     "duration",

@@ -1,9 +1,4 @@
-"""The distinct values of a field, for the suggestions of a query editor: complete, with or without a filter.
-
-Each item of a list is a value, and so is each event's and each link's. What no query can ask for, an empty list, a map
-or bytes, is no value. Only where a name has no other values, and no filter narrows them, it is shown as text: whatever
-name is offered has values.
-"""
+"""Distinct values of a field in a time range, for the suggestions of a query editor."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,22 +10,58 @@ from typing import Any, NamedTuple
 
 from sqlglot import exp
 
+from spanlake.query.candidates import place
+from spanlake.query.compile import sql
 from spanlake.query.compile import sql as values
 from spanlake.query.compile.fields import ELEMENTS, SCOPES, Fields, hexadecimal
+from spanlake.query.compile.predicates import Predicates
+from spanlake.query.compile.spans import columns_needed, needs_arrival, relation
 from spanlake.query.compile.sql import Sql
 from spanlake.query.engine.session import Session
 from spanlake.query.limits import LimitExceeded
 from spanlake.query.scan.blocks import Source
-from spanlake.query.selected import SelectedSpans
+from spanlake.query.spanning_traces import Stretched
+from spanlake.query.time_range import TimeRange
 from spanlake.spans.columns import AttributeColumn, Scope
-from spanlake.traceql.ast.nodes import Attribute, AttributeScope, Field, Intrinsic, IntrinsicField, Kind, Status, Type
+from spanlake.traceql import ast
 from spanlake.traceql.literals import format_duration
 
+
+@dataclass(frozen=True)
+class SelectedSpans:
+    """The spans that overlap a time range, and of these the ones that a filter finds."""
+
+    when: TimeRange
+    filter: ast.SpansetFilter | None = None
+
+    def query(self, session: Session, source: Source, fields: Fields, select: list[exp.Expr]) -> exp.Select:
+        """``SELECT select`` of the spans."""
+        start_ns, end_ns = self.when.start_ns, self.when.end_ns
+        tests = [] if source.lies_in(start_ns, end_ns) else list(self._inside(fields))
+        if self.filter is not None:
+            tests.append(Predicates(fields).filter(self.filter.condition))
+        if fields.needs.whole_traces:
+            first_ns, last_ns = self.when.start_ns, self.when.end_ns
+            source = Stretched(session, source.with_history, first_ns, last_ns).whole().once()
+        spans = source.table(columns_needed(fields.needs), arrival=needs_arrival(fields.needs))
+        if fields.needs.tree:
+            place(session, lambda query: query.with_("spans", as_=spans.copy(), copy=False))
+        return relation(fields.needs, select, spans).where(*tests, copy=False)
+
+    def _inside(self, fields: Fields) -> list[Sql]:
+        """The tests of a span that starts before the end of the range, and ends after its start."""
+        start, duration = fields.column("start_time_unix_nano"), fields.column("duration_nano")
+        first, last = sql.number(self.when.start_ns), sql.number(self.when.end_ns)
+        missing = exp.func("try", first - start.copy())  # how long the span must last; NULL beyond 64 bits
+        reaches = exp.or_(exp.GTE(this=start, expression=first.copy()), exp.GTE(this=duration, expression=missing))
+        return [exp.LTE(this=start.copy(), expression=last), reaches]
+
+
 _LEAST_PLAIN, _LEAST_EXPONENT = 1e-4, 1e6  # floats that Go writes without an exponent
-_WORDS: dict[Type, type[Status] | type[Kind]] = {Type.STATUS: Status, Type.KIND: Kind}
+_WORDS: dict[ast.Type, type[ast.Status] | type[ast.Kind]] = {ast.Type.STATUS: ast.Status, ast.Type.KIND: ast.Kind}
 _WITH_WORDS = {
-    Intrinsic.STATUS: Type.STATUS,
-    Intrinsic.KIND: Type.KIND,
+    ast.Intrinsic.STATUS: ast.Type.STATUS,
+    ast.Intrinsic.KIND: ast.Type.KIND,
 }
 
 
@@ -60,14 +91,14 @@ class _Values:
         return cls(exp.func("unnest", items), read)
 
 
-def every_word(tag: Field) -> list[TagValue]:
+def every_word(tag: ast.Field) -> list[TagValue]:
     """The words of status or kind; none of any other field."""
-    type_ = _WITH_WORDS.get(tag.intrinsic) if isinstance(tag, IntrinsicField) and not tag.parent else None
+    type_ = _WITH_WORDS.get(tag.intrinsic) if isinstance(tag, ast.IntrinsicField) and not tag.parent else None
     return [] if type_ is None else list(_words(type_)([word.value for word in _WORDS[type_]]))
 
 
 def tag_values(
-    session: Session, source: Source, tags: Iterable[Field], selected: SelectedSpans, most: int | None = None
+    session: Session, source: Source, tags: Iterable[ast.Field], selected: SelectedSpans, most: int | None = None
 ) -> list[TagValue]:
     """The distinct values of some fields among the selected spans, ``most`` of them at most, always the same ones.
 
@@ -91,7 +122,7 @@ def _offered(found: Iterable[TagValue], *, is_narrowed: bool) -> dict[TagValue, 
     every = list(found)
     offered = [one for one in every if one.type != _NOT_ASKED_FOR]
     if not offered and not is_narrowed:
-        offered = [TagValue(Type.STRING.value, one.value) for one in every]
+        offered = [TagValue(ast.Type.STRING.value, one.value) for one in every]
     return dict.fromkeys(offered)
 
 
@@ -109,8 +140,8 @@ def _distinct(
 # where values lie
 
 
-def _places(source: Source, fields: Fields, tag: Field) -> Iterator[_Values]:
-    if isinstance(tag, IntrinsicField):
+def _places(source: Source, fields: Fields, tag: ast.Field) -> Iterator[_Values]:
+    if isinstance(tag, ast.IntrinsicField):
         yield from _of_intrinsic(fields, tag)
     elif tag.parent:
         return
@@ -137,7 +168,7 @@ def _of_column(fields: Fields, column: AttributeColumn) -> _Values:
     return _Values.of_list(sql, _reader(type_)) if is_list else _Values(sql, _reader(type_))
 
 
-def _of_elements(fields: Fields, tag: Attribute) -> _Values:
+def _of_elements(fields: Fields, tag: ast.Attribute) -> _Values:
     """The attributes of a name among those of all events, or links: structs."""
     elements = fields.column(ELEMENTS[tag.scope])
     lists = values.each(elements, lambda element: values.member(element, "attributes"), "e")
@@ -145,7 +176,7 @@ def _of_elements(fields: Fields, tag: Attribute) -> _Values:
     return _Values.of_list(found, _read_entries)
 
 
-def _of_intrinsic(fields: Fields, tag: IntrinsicField) -> Iterator[_Values]:
+def _of_intrinsic(fields: Fields, tag: ast.IntrinsicField) -> Iterator[_Values]:
     of_element = _OF_ELEMENT.get(tag.intrinsic)
     if of_element is not None and not tag.parent:
         type_, name, read = of_element
@@ -162,11 +193,15 @@ def _since_start(fields: Fields, event: Sql) -> Sql:
     return values.member(event, "time_unix_nano") - fields.column("start_time_unix_nano")
 
 
-_OF_ELEMENT: dict[Intrinsic, tuple[Type, str, Callable[[Fields, Sql], Sql]]] = {
-    Intrinsic.EVENT_NAME: (Type.STRING, "events", lambda _, event: values.member(event, "name")),
-    Intrinsic.EVENT_TIME_SINCE_START: (Type.DURATION, "events", _since_start),
-    Intrinsic.LINK_TRACE_ID: (Type.STRING, "links", lambda _, link: hexadecimal(values.member(link, "trace_id"))),
-    Intrinsic.LINK_SPAN_ID: (Type.STRING, "links", lambda _, link: hexadecimal(values.member(link, "span_id"))),
+_OF_ELEMENT: dict[ast.Intrinsic, tuple[ast.Type, str, Callable[[Fields, Sql], Sql]]] = {
+    ast.Intrinsic.EVENT_NAME: (ast.Type.STRING, "events", lambda _, event: values.member(event, "name")),
+    ast.Intrinsic.EVENT_TIME_SINCE_START: (ast.Type.DURATION, "events", _since_start),
+    ast.Intrinsic.LINK_TRACE_ID: (
+        ast.Type.STRING,
+        "links",
+        lambda _, link: hexadecimal(values.member(link, "trace_id")),
+    ),
+    ast.Intrinsic.LINK_SPAN_ID: (ast.Type.STRING, "links", lambda _, link: hexadecimal(values.member(link, "span_id"))),
 }
 
 
@@ -177,14 +212,14 @@ def _is(sql: Sql, text: str) -> Sql:
 # how they are written
 
 
-def _reader(type_: Type) -> _Read:
+def _reader(type_: ast.Type) -> _Read:
     if type_ in _WORDS:
         return _words(type_)
-    name = "duration" if type_ is Type.DURATION else type_.value
+    name = "duration" if type_ is ast.Type.DURATION else type_.value
     return lambda found: map(partial(TagValue, name), _TEXTS[type_](found))
 
 
-def _words(type_: Type) -> _Read:
+def _words(type_: ast.Type) -> _Read:
     """Reads the numbers of an enum; one without a word cannot stand in a query."""
     words = {word.value: TagValue("keyword", word.name.lower()) for word in _WORDS[type_]}
     return lambda found: (words[number] for number in found if number in words)
@@ -218,10 +253,10 @@ def _of_any_value(value: Any) -> Iterator[TagValue]:
             yield TagValue(_NOT_ASKED_FOR, text)
 
 
-def _type_of(value: str | bool | float) -> Type:
+def _type_of(value: str | bool | float) -> ast.Type:
     if isinstance(value, bool):
-        return Type.BOOL
-    return Type.STRING if isinstance(value, str) else Type.FLOAT if isinstance(value, float) else Type.INT
+        return ast.Type.BOOL
+    return ast.Type.STRING if isinstance(value, str) else ast.Type.FLOAT if isinstance(value, float) else ast.Type.INT
 
 
 def _plain(value: Any) -> Any:
@@ -260,20 +295,20 @@ def _bools(found: list[Any]) -> Iterable[str]:
     return ("true" if value else "false" for value in found)
 
 
-_TEXTS: dict[Type, Callable[[list[Any]], Iterable[str]]] = {
-    Type.STRING: partial(map, str),
-    Type.INT: partial(map, str),
-    Type.FLOAT: go_floats,
-    Type.BOOL: _bools,
-    Type.DURATION: partial(map, format_duration),
+_TEXTS: dict[ast.Type, Callable[[list[Any]], Iterable[str]]] = {
+    ast.Type.STRING: partial(map, str),
+    ast.Type.INT: partial(map, str),
+    ast.Type.FLOAT: go_floats,
+    ast.Type.BOOL: _bools,
+    ast.Type.DURATION: partial(map, format_duration),
 }
-_ENTRY_TYPES = {"string": Type.STRING, "int": Type.INT, "double": Type.FLOAT, "bool": Type.BOOL}
+_ENTRY_TYPES = {"string": ast.Type.STRING, "int": ast.Type.INT, "double": ast.Type.FLOAT, "bool": ast.Type.BOOL}
 _SCALARS: dict[str, Callable[[Any], Any]] = {"intValue": int, "doubleValue": float, "boolValue": bool}
 EVERY_SCOPE = (
-    AttributeScope.SPAN,
-    AttributeScope.RESOURCE,
-    AttributeScope.INSTRUMENTATION,
-    AttributeScope.EVENT,
-    AttributeScope.LINK,
+    ast.AttributeScope.SPAN,
+    ast.AttributeScope.RESOURCE,
+    ast.AttributeScope.INSTRUMENTATION,
+    ast.AttributeScope.EVENT,
+    ast.AttributeScope.LINK,
 )
 """The scopes that an attribute of the API's first version, which has none, is looked for in."""

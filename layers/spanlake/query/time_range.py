@@ -1,7 +1,11 @@
-"""The points in time that a metrics query answers for."""
+"""Time ranges, the steps of a metrics query, and the step that a span counts for."""
 
 from dataclasses import dataclass
 
+from sqlglot import exp
+
+from spanlake.query.compile import sql
+from spanlake.query.compile.sql import Sql
 from spanlake.query.limits import LimitExceeded
 
 SECOND_NS = 1_000_000_000
@@ -73,3 +77,32 @@ def default_step(start_ns: int, end_ns: int) -> int:
     length, wanted = end_ns - start_ns, (end_ns - start_ns) // _POINTS
     grains = (_SHORT_GRAIN_NS,) if length < _MINUTE_NS else _STEP_GRAINS_NS
     return next((wanted // grain * grain for grain in grains if wanted > grain), grains[-1])
+
+
+def inside(steps: Steps, start: Sql) -> Sql:
+    """Returns the test that a span which starts then counts."""
+    return exp.Between(this=start, low=sql.number(steps.since_ns), high=sql.number(steps.last_ns))
+
+
+def position(steps: Steps, start: Sql) -> Sql:
+    """The number of the first point that is not before the start."""
+    if steps.instant:
+        return exp.Literal.number(0)
+    since = exp.paren(start - sql.number(steps.since_ns))
+    return exp.IntDiv(this=since, expression=sql.number(steps.step_ns))
+
+
+_FIRST_NS, _LAST_NS = 0, 2**63 - 1
+
+
+@dataclass(frozen=True)
+class TimeRange:
+    """An inclusive range of Unix nanoseconds."""
+
+    start_ns: int
+    end_ns: int
+
+    @property
+    def is_all(self) -> bool:
+        """True where the range leaves out nothing."""
+        return self.start_ns <= _FIRST_NS and self.end_ns >= _LAST_NS

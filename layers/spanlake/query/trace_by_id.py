@@ -1,6 +1,7 @@
-"""Traces by their ids, put together from all blocks that hold spans of them."""
+"""Traces by id: fetched from all blocks, filtered, with shared span ids split."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import count
 from typing import Any
 
 import pyarrow as pa
@@ -8,15 +9,48 @@ import pyarrow.compute as pc
 from sqlglot import exp
 
 from spanlake.query.compile.spans import ARRIVAL
+from spanlake.query.compile.sql import id_literal
 from spanlake.query.engine.session import Session
 from spanlake.query.limits import LimitExceeded
-from spanlake.query.scan.blocks import Source, id_literal
-from spanlake.query.shared_ids import told_apart
+from spanlake.query.scan.blocks import Source
 from spanlake.spans.arrow import Array, as_array, int64
 from spanlake.spans.duplicates import without_duplicates
+from spanlake.spans.schema import SPAN_ID
 from spanlake.store.blocks import bloom
+from spanlake.store.blocks.block import Block
 from spanlake.store.blocks.trace_columns import without_facts
-from spanlake.store.index.base import Block
+
+_SERVER, _CLIENT = 2, 3
+
+
+def told_apart(spans: pa.Table) -> pa.Table:
+    """Give ids of their own to server spans that share one with a client span; other equal ids stay."""
+    if pc.count_distinct(spans["span_id"]).as_py() == spans.num_rows:
+        return spans
+    ids, parents, kinds = (spans[name].to_pylist() for name in ("span_id", "parent_span_id", "kind"))
+    called = {id_ for id_, kind in zip(ids, kinds, strict=True) if kind == _CLIENT}
+    servers = [row for row, (id_, kind) in enumerate(zip(ids, kinds, strict=True)) if kind == _SERVER and id_ in called]
+    if not servers:
+        return spans
+    taken = {id_ for id_ in ids if id_ is not None}
+    fresh = dict(zip(servers, _free(taken), strict=False))
+    served = {ids[row]: id_ for row, id_ in reversed(fresh.items())}
+    parents = [ids[row] if row in fresh else served.get(parent, parent) for row, parent in enumerate(parents)]
+    ids = [fresh.get(row, id_) for row, id_ in enumerate(ids)]
+    return _with(_with(spans, "span_id", ids), "parent_span_id", parents)
+
+
+def _free(taken: set[bytes]) -> Iterator[bytes]:
+    """Ids that no span has, from 1 up."""
+    ids = (number.to_bytes(SPAN_ID) for number in count(1))
+    return (id_ for id_ in ids if id_ not in taken)
+
+
+def _with(spans: pa.Table, name: str, values: list[bytes | None]) -> pa.Table:
+    index = spans.schema.get_field_index(name)
+    field = spans.schema.field(index)
+    return spans.set_column(index, field, pa.array(values, field.type))
+
 
 _FEW = 24  # ids whose hashes take less time to compare than the ids themselves
 _SEVERAL = 256  # ids that rule out row groups of sorted blocks; a list of more takes longer to plan than it saves

@@ -1,17 +1,14 @@
-"""Writes protobuf fields as columns: a value, or a list of values, in each row, without a Python step for each row.
+"""OTLP requests written by columns, for protocols that are protobuf themselves."""
 
-The functions return arrays of binary without NULL: in each row the bytes of a field, including tag and length, or of
-several fields in sequence.
-"""
-
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spanlake.receivers.otlp_rows import LATEST_NS, varint
-from spanlake.spans.arrow import Array, int32, int64, lists, place
+from spanlake.receivers.otlp_rows import LATEST_NS, Export, varint
+from spanlake.spans.arrow import Array, int32, int64, lists, place, runs_of
 
 NOTHING = pa.scalar(b"", pa.binary())
 
@@ -114,3 +111,71 @@ def _within(numbers: Array, least: int, most: int = LATEST_NS) -> Array:
 def _bytes_of(numbers: Array, width: int) -> Array:
     buffers = [None, numbers.buffers()[1]]
     return pa.Array.from_buffers(pa.binary(width), len(numbers), buffers, offset=numbers.offset).cast(pa.binary())
+
+
+_SPAN = b"\x12"
+
+
+@dataclass(frozen=True, slots=True)
+class SpanColumns:
+    """The fields of OTLP's Span, a row for each span. There are no NULLs."""
+
+    trace_id: Array
+    span_id: Array
+    name: Array
+    """Names as binary, UTF-8."""
+    start_ns: Array
+    end_ns: Array
+    """Ends as int64 with the bits of OTLP's fixed64."""
+    others: Sequence[Array]
+    """All other fields, encoded."""
+
+    def encode(self) -> Array:
+        """Encode the spans as fields of ScopeSpans."""
+        spans = joined(
+            *delimited(b"\x0a", self.trace_id),
+            *delimited(b"\x12", self.span_id),
+            *delimited(b"\x2a", self.name),
+            constant(b"\x39"),
+            eight_bytes(self.start_ns),
+            constant(b"\x41"),
+            eight_bytes(self.end_ns),
+            *self.others,
+        )
+        return joined(*delimited(_SPAN, spans))
+
+
+@dataclass(frozen=True, slots=True)
+class Owners:
+    """The resources, or scopes, of spans."""
+
+    messages: Sequence[bytes]
+    """The distinct messages."""
+    code: Array
+    """For each span the number of its message (int32)."""
+
+
+def export(spans: SpanColumns, request: Array, requests: int, resources: Owners, scopes: Owners) -> list[bytes]:
+    """Write ``requests`` requests, each with the spans whose value in ``request`` (int64, ascending) is its number.
+
+    Spans with the same resource and scope keep their order.
+    """
+    exports = [Export() for _ in range(requests)]
+    for number, resource, scope, encoded in _by_owner(spans.encode(), request, resources, scopes):
+        exports[number].extend(resource, scope, encoded)
+    return [each.to_bytes() for each in exports]
+
+
+def _by_owner(
+    encoded: Array, request: Array, resources: Owners, scopes: Owners
+) -> Iterator[tuple[int, bytes, bytes, bytes]]:
+    owner = pc.add(pc.multiply(request, int64(len(resources.messages))), resources.code)
+    owner = pc.add(pc.multiply(owner, int64(len(scopes.messages))), scopes.code)
+    order = pc.array_sort_indices(owner)  # stable
+    runs = runs_of(owner.take(order))
+    bounds = pa.concat_arrays([pa.array([0], pa.int32()), runs.run_ends])
+    together: Array = pc.binary_join(pa.ListArray.from_arrays(bounds, encoded.take(order)), NOTHING)
+    for number, spans in zip(runs.values.to_pylist(), together.to_pylist(), strict=True):
+        rest, scope = divmod(number, len(scopes.messages))
+        found, resource = divmod(rest, len(resources.messages))
+        yield found, resources.messages[resource], scopes.messages[scope], spans

@@ -9,8 +9,7 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from spanlake.receivers.errors import MalformedSpans
-from spanlake.receivers.translation import Translated
+from spanlake.receivers.translation import MalformedSpans, Translated
 from spanlake.spans.otlp.limits import TooMuch
 from spanlake.spans.otlp.protobuf import Decoder, WireError
 

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from spanlake.receivers import json_parser
-from spanlake.receivers.errors import MalformedSpans
-from spanlake.receivers.translation import Translated
+from spanlake.receivers.translation import MalformedSpans, Translated
 from spanlake.receivers.zipkin import json_body
-from spanlake.spans.ids import SPAN_ID, TRACE_ID
 from spanlake.spans.otlp.json_decode import read_request
+from spanlake.spans.schema import SPAN_ID, TRACE_ID
 
 _FORMAT = "Tempo's JSON"
 _LENGTHS = {"traceId": TRACE_ID, "spanId": SPAN_ID, "parentSpanId": SPAN_ID}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from struct import Struct, error
 from typing import Any, NoReturn
 
-from spanlake.receivers.errors import MalformedSpans
+from spanlake.receivers.translation import MalformedSpans
 
 BOOL, BYTE, DOUBLE, I16, I32, I64 = 2, 3, 4, 6, 8, 10
 STRING, STRUCT, MAP, SET, LIST = 11, 12, 13, 14, 15

@@ -1,7 +1,22 @@
-"""The result of translating a request to OTLP."""
+"""The result of translating a request to OTLP, and the errors of malformed requests."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from spanlake.spans.otlp.decode import MalformedRequest
+
+
+class MalformedSpans(MalformedRequest):
+    """A request that does not have the format it should have, as a whole."""
+
+    def __init__(self, format_: str, reason: str) -> None:
+        ValueError.__init__(self, f"not spans in {format_}: {reason}")
+        self.reason = reason
+
+
+class MalformedFile(ValueError):  # noqa: N818
+    """A file that cannot be read beyond some position; the message gives position and reason."""
+
 
 MALFORMED = "malformed"
 """Reason of rejection for spans that could not be read."""
@@ -14,7 +29,7 @@ class Translated:
     body: bytes
     """ExportTraceServiceRequest in protobuf."""
     rejected: Mapping[str, int] = field(default_factory=dict)
-    """Numbers of spans left out, by reason (see ``spanlake.spans.otlp.rejections``)."""
+    """Numbers of spans left out, by reason (see ``spanlake.spans.otlp.validate``)."""
 
     @classmethod
     def without(cls, unreadable: int, body: bytes) -> "Translated":

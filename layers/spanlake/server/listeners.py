@@ -5,18 +5,16 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 
 from spanlake.edge import udp
-from spanlake.edge.jaeger_grpc import jaeger_grpc
 from spanlake.edge.methods import StoringMethod
 from spanlake.edge.opencensus import OpenCensusGrpc
-from spanlake.edge.otlp_grpc import otlp_grpc
 from spanlake.edge.proxy import Front, FrontServer
 from spanlake.edge.server import GrpcServer
-from spanlake.edge.services import OtherServices
+from spanlake.edge.services import OtherServices, jaeger_grpc, otlp_grpc
 from spanlake.edge.udp import UdpReceiver
 from spanlake.ingest.service import Ingest
 from spanlake.server import ports
 from spanlake.server.ports import Address, Face, bind, ports_advice
-from spanlake.settings.model import InvalidSetting
+from spanlake.settings.units import InvalidSetting
 
 _DATAGRAMS = {ports.JAEGER_COMPACT: udp.COMPACT, ports.JAEGER_BINARY: udp.BINARY}
 _SERVICES: Mapping[Face, Callable[[Ingest, int], StoringMethod | OpenCensusGrpc]] = {

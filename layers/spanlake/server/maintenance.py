@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from spanlake.store.blocks.block import DaySummary
 from spanlake.store.errors import StoreError
 from spanlake.store.identity import check_identity
-from spanlake.store.index.base import DaySummary, Index
+from spanlake.store.index.base import Index
 from spanlake.store.maintenance.clock import is_trusted
 from spanlake.store.maintenance.compaction_plan import Merge
 from spanlake.store.maintenance.compactor import Compactor, days_of

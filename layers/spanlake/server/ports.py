@@ -4,7 +4,7 @@ import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from spanlake.settings.model import InvalidSetting
+from spanlake.settings.units import InvalidSetting
 
 _BACKLOG = 2048
 _LAST_PORT = 65535

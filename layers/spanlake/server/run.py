@@ -1,4 +1,4 @@
-"""The life of a server process, from opening the storage to closing it."""
+"""Starts a server process, and runs it from binding its ports to draining."""
 
 import asyncio
 import gc
@@ -6,13 +6,13 @@ import logging
 import socket
 from collections.abc import Iterable, Mapping, Sequence
 
-from spanlake.server.compose import compose
+from spanlake.server import ports
+from spanlake.server.compose import compose, open_store, take_in
 from spanlake.server.http import HttpServer
 from spanlake.server.http_protocol import Misdirected
 from spanlake.server.lifecycle import ARRIVAL_SHARE, Lifecycle, State, asked_to_stop
 from spanlake.server.listeners import Listeners
-from spanlake.server.ports import SPANS_OVER_HTTP, Address, ports_advice
-from spanlake.server.storage import open_store, take_in
+from spanlake.server.ports import SPANS_OVER_HTTP, Address, Face, address, bind, ports_advice
 from spanlake.settings.model import Config
 
 _log = logging.getLogger("spanlake")
@@ -55,3 +55,23 @@ async def serve(config: Config, sockets: Mapping[Address, socket.socket], grpc_a
 def _say_where(addresses: Iterable[Address]) -> None:
     for where in addresses:
         _log.info("listening", extra={"serves": where.face.serves, "url": where.url})
+
+
+def run(config: Config) -> None:
+    """Serve until SIGTERM or SIGINT, then finish accepted requests.
+
+    Raises InvalidSetting when an address is not available, and StoreError when the data directory cannot be used.
+    """
+    http, grpc, udp = (_addresses(config, kind) for kind in (ports.HTTP, ports.GRPC, ports.UDP))
+    sockets = [bind(where) for where in (*http, *udp)]
+    for where in grpc:
+        bind(where).close()  # grpc binds the port itself, but does not report the error
+
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(config, dict(zip((*http, *udp), sockets, strict=True)), grpc))
+
+
+def _addresses(config: Config, kind: Iterable[Face]) -> list[Address]:
+    return [address(face, config.listen, config.port_offset) for face in kind]

@@ -1,15 +1,53 @@
-"""The columns of every span table, whatever attributes its spans have.
+"""The fixed columns of the span table, and the width of ids."""
 
-The span table is a ``pa.Table`` with a row for each span: the columns of ``FIXED`` in that order, then the attribute
-columns (see ``columns``). Names and meaning follow OTLP's messages. Strings that OTLP leaves out are empty, not NULL,
-unless stated otherwise here. Athena has no unsigned integers, so that unsigned 64-bit integers are stored as the int64
-with the same bits.
-
-In a table of newly decoded spans, strings that a resource or scope gives to all its spans are dictionary-encoded, also
-in lists and structs: a resource may be larger than all of its spans. ``Table.cast`` converts them to the types here.
-"""
+import re
 
 import pyarrow as pa
+import pyarrow.compute as pc
+
+from spanlake.spans.arrow import Array, int32
+
+TRACE_ID, SPAN_ID = 16, 8
+"""Lengths in bytes."""
+
+_HEX = re.compile("[0-9A-Fa-f]+", re.ASCII)
+_UUID = re.compile("[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCII)
+
+
+def parse_id(text: str, length: int) -> bytes | None:
+    """Read an id in hex digits of either case, without leading zeros or with the dashes of a UUID.
+
+    Returns None where the text is not an id of at most ``length`` bytes.
+    """
+    digits = text.strip()
+    if _UUID.fullmatch(digits):
+        digits = digits.replace("-", "")
+    if len(digits) > 2 * length or not _HEX.fullmatch(digits):
+        return None
+    return bytes.fromhex(digits.rjust(2 * length, "0"))
+
+
+def padded(ids: Array, length: int) -> Array:
+    """Pad short ids with zeros on the left; empty, overlong and NULL ids stay as they are."""
+    lengths = pc.binary_length(ids)
+    if pc.all(pc.equal(lengths, int32(length))).as_py():
+        return ids
+    zeros = pa.array([b"", *(bytes(length - given) for given in range(1, length))], pa.binary())
+    is_short = pc.less(lengths, int32(length))
+    nothing = pa.scalar(b"", pa.binary())
+    return pc.binary_join_element_wise(zeros.take(pc.if_else(is_short, lengths, int32(0))), ids, nothing)
+
+
+def parents(ids: Array) -> Array:
+    """Pad the ids of parent spans. A root's is NULL; senders leave it empty, or zero as OpenCensus for Go does.
+
+    An overlong id becomes NULL as well: a span can be kept without a parent.
+    """
+    given = padded(ids, SPAN_ID)
+    is_none = pc.not_equal(pc.binary_length(given), int32(SPAN_ID))
+    is_root = pc.or_(is_none, pc.equal(given, pa.scalar(bytes(SPAN_ID), pa.binary())))
+    return pc.if_else(is_root, pa.scalar(None, pa.binary()), given)
+
 
 ENTRY = pa.struct(
     [

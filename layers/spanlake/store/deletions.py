@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+from spanlake.store.blocks.block import Block
 from spanlake.store.blocks.paths import BlockPath
 from spanlake.store.errors import ObjectNotFound, StorageCorrupt
-from spanlake.store.index.base import Block
 from spanlake.store.objects.base import Objects
 from spanlake.store.tenant import escape_tenant
 

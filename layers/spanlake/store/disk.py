@@ -1,8 +1,26 @@
-"""Disk space held back for the index: a full disk must not keep the server from starting, nor from removing blocks."""
+"""Directories that survive a power cut, and disk space reserved for the index."""
 
 import os
 from contextlib import suppress
 from pathlib import Path
+
+
+def make_directories(directory: Path) -> None:
+    """Create a directory with the parents it lacks, and make durable that they are there; raises OSError."""
+    missing = [path for path in (directory, *directory.parents) if not path.exists()]
+    directory.mkdir(parents=True, exist_ok=True)
+    for path in missing:
+        sync(path.parent)
+
+
+def sync(directory: Path) -> None:
+    """Make durable which names stand in a directory; raises OSError."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
 
 _SIZE = 4 << 20  # bytes; SQLite's shared memory takes 32 KiB, the log of a large removal some MiB
 _LEAST = 64 << 10

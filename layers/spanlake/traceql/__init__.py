@@ -5,11 +5,10 @@
     query = check(parse("{ status = error } | rate() by (name)"))
 """
 
-from spanlake.traceql.check_size import SizeLimits
 from spanlake.traceql.errors import ParseError, TraceQLError, TypeMismatch, Unsupported
 from spanlake.traceql.parser import parse
 from spanlake.traceql.printer import print_query
-from spanlake.traceql.validate import check
+from spanlake.traceql.validate import SizeLimits, check
 
 __all__ = [
     "ParseError",

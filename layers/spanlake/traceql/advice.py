@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from spanlake.traceql.ast.nodes import Binary, Kind, ScalarFilter, ScalarOperation, Static, Status, Type
+from spanlake.traceql import ast
 from spanlake.traceql.types import type_of
 
 _WORD = re.compile(r"\w+")
@@ -16,10 +16,10 @@ _DIGIT_BEFORE = re.compile(r"[0-9]\s+\Z")
 _LOW_QUOTES: Final = "\u201a\u201e"
 _LOOK_BACK: Final = 80  # characters
 
-_STATUSES: Final = ", ".join(status.name.lower() for status in Status)
-_KINDS: Final = ", ".join(kind.name.lower() for kind in Kind)
+_STATUSES: Final = ", ".join(status.name.lower() for status in ast.Status)
+_KINDS: Final = ", ".join(kind.name.lower() for kind in ast.Kind)
 _ENUMS: Final[Mapping[str, str]] = {"status": _STATUSES, "kind": _KINDS}
-_ENUM_WORDS: Final = frozenset(word.name.lower() for enum in (Status, Kind) for word in enum)
+_ENUM_WORDS: Final = frozenset(word.name.lower() for enum in (ast.Status, ast.Kind) for word in enum)
 _ENUM_PREFIX = re.compile(r"(?:span_kind_|status_code_)", re.IGNORECASE)
 _UNITS: Final = frozenset(("ns", "us", "µs", "ms", "s", "m", "h", "d", "w", "y"))
 
@@ -76,19 +76,19 @@ def advised(message: str, text: str, at: int) -> str:
     return f"{message}; {found}" if found else message
 
 
-def type_advice(node: Binary | ScalarOperation | ScalarFilter) -> str:
+def type_advice(node: ast.Binary | ast.ScalarOperation | ast.ScalarFilter) -> str:
     """Return advice where a quoted value is compared with a field of another type; empty elsewhere."""
     sides = (node.left, node.right)
-    literal = next((side for side in sides if isinstance(side, Static) and side.type is Type.STRING), None)
+    literal = next((side for side in sides if isinstance(side, ast.Static) and side.type is ast.Type.STRING), None)
     types = {type_of(side) for side in sides}
     if literal is None:
         return ""
-    for type_, name in ((Type.STATUS, "status"), (Type.KIND, "kind")):
+    for type_, name in ((ast.Type.STATUS, "status"), (ast.Type.KIND, "kind")):
         if type_ in types:
             return f"; {name} is written without quotes, one of {_ENUMS[name]}"
-    if Type.DURATION in types:
+    if ast.Type.DURATION in types:
         return "; a duration is written without quotes, such as 1s"
-    return "; a number is written without quotes" if types & {Type.INT, Type.FLOAT} else ""
+    return "; a number is written without quotes" if types & {ast.Type.INT, ast.Type.FLOAT} else ""
 
 
 def _pair(text: str, at: int) -> str:

@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from math import isfinite
 from typing import NoReturn
 
+from spanlake.traceql import ast
 from spanlake.traceql.advice import advised
-from spanlake.traceql.ast.nodes import Attribute, AttributeScope, IntrinsicField, Static, Type
 from spanlake.traceql.errors import ParseError
-from spanlake.traceql.literals import parse_duration
-from spanlake.traceql.strings import unquote
+from spanlake.traceql.literals import parse_duration, unquote
 from spanlake.traceql.tokens import (
     ATTRIBUTE_SCOPES,
     INTRINSIC_SCOPES,
@@ -63,14 +62,16 @@ class _Lexer:
         if character.isdecimal() or (character == "." and following.isdecimal()):
             return self._number()
         if character == ".":
-            return self._attribute(self._at, self._at + 1, AttributeScope.NONE)
+            return self._attribute(self._at, self._at + 1, ast.AttributeScope.NONE)
         if word := _WORD.match(self._text, self._at):
             return self._word(word.group())
         if symbol := _SYMBOL.match(self._text, self._at):
             return self._token(TokenKind.SYMBOL, symbol.end())
         return self._fail(advised(f"unexpected character `{character}`", self._text, self._at))
 
-    def _token(self, kind: TokenKind, end: int, node: Static | Attribute | IntrinsicField | None = None) -> Token:
+    def _token(
+        self, kind: TokenKind, end: int, node: ast.Static | ast.Attribute | ast.IntrinsicField | None = None
+    ) -> Token:
         token = Token(kind, self._text[self._at : end], self._at, node)
         self._at = end
         return token
@@ -86,7 +87,7 @@ class _Lexer:
             value = unquote(match.group())
         except ValueError as error:
             return self._fail(str(error))
-        return self._token(TokenKind.LITERAL, match.end(), Static(Type.STRING, value, at=self._at))
+        return self._token(TokenKind.LITERAL, match.end(), ast.Static(ast.Type.STRING, value, at=self._at))
 
     def _number(self) -> Token:
         number = _NUMBER.match(self._text, self._at)
@@ -97,21 +98,21 @@ class _Lexer:
         node = self._duration(self._text[self._at : end]) if end > number.end() else self._plain_number(number.group())
         return self._token(TokenKind.LITERAL, end, node)
 
-    def _duration(self, spelling: str) -> Static:
+    def _duration(self, spelling: str) -> ast.Static:
         nanoseconds = parse_duration(spelling) if len(spelling) <= _MAX_DIGITS else None
         if nanoseconds is None:
             self._fail(f"`{spelling[:40]}` is neither a number nor a duration: units are ns, us, ms, s, m, h, d, w, y")
-        return Static(Type.DURATION, nanoseconds, at=self._at)
+        return ast.Static(ast.Type.DURATION, nanoseconds, at=self._at)
 
-    def _plain_number(self, spelling: str) -> Static:
+    def _plain_number(self, spelling: str) -> ast.Static:
         if spelling.isdecimal():
             value = int(spelling) if len(spelling) <= _MAX_DIGITS else MAX_INT + 1
             if value > MAX_INT:
                 self._fail(f"the number is larger than maxInt, {MAX_INT}")
-            return Static(Type.INT, value, at=self._at)
+            return ast.Static(ast.Type.INT, value, at=self._at)
         if not isfinite(number := float(spelling)):
             self._fail("the number is too large")
-        return Static(Type.FLOAT, number, at=self._at)
+        return ast.Static(ast.Type.FLOAT, number, at=self._at)
 
     def _word(self, word: str) -> Token:
         end = self._at + len(word)
@@ -123,9 +124,9 @@ class _Lexer:
         if word == "nil":
             return self._token(TokenKind.NIL, end)
         if word in LITERALS:
-            return self._token(TokenKind.LITERAL, end, Static(*LITERALS[word], at=self._at))
+            return self._token(TokenKind.LITERAL, end, ast.Static(*LITERALS[word], at=self._at))
         if word in INTRINSICS:
-            return self._token(TokenKind.FIELD, end, IntrinsicField(INTRINSICS[word], at=self._at))
+            return self._token(TokenKind.FIELD, end, ast.IntrinsicField(INTRINSICS[word], at=self._at))
         return self._token(TokenKind.NAME, end)
 
     def _scoped_intrinsic(self, scope: str, start: int) -> Token:
@@ -135,24 +136,24 @@ class _Lexer:
         if word is None or name not in INTRINSICS:
             known = ", ".join(sorted(key for key in INTRINSICS if key.startswith(f"{scope}:")))
             return self._fail(f"`{name}` is not an intrinsic: expected one of {known}")
-        return self._token(TokenKind.FIELD, word.end(), IntrinsicField(INTRINSICS[name], at=self._at))
+        return self._token(TokenKind.FIELD, word.end(), ast.IntrinsicField(INTRINSICS[name], at=self._at))
 
     def _scoped_attribute(self, word: str, start: int) -> Token:
         if word != "parent":
             return self._attribute(self._at, start, ATTRIBUTE_SCOPES[word])
-        for scope in (AttributeScope.SPAN, AttributeScope.RESOURCE):
+        for scope in (ast.AttributeScope.SPAN, ast.AttributeScope.RESOURCE):
             if self._text.startswith(f"{scope}.", start):
                 return self._attribute(self._at, start + len(scope) + 1, scope, parent=True)
         end = self._name_end(start)
         if (spelling := self._text[start:end]) in INTRINSICS:
-            return self._token(TokenKind.FIELD, end, IntrinsicField(INTRINSICS[spelling], parent=True, at=self._at))
-        return self._attribute(self._at, start, AttributeScope.NONE, parent=True)
+            return self._token(TokenKind.FIELD, end, ast.IntrinsicField(INTRINSICS[spelling], parent=True, at=self._at))
+        return self._attribute(self._at, start, ast.AttributeScope.NONE, parent=True)
 
-    def _attribute(self, at: int, start: int, scope: AttributeScope, *, parent: bool = False) -> Token:
+    def _attribute(self, at: int, start: int, scope: ast.AttributeScope, *, parent: bool = False) -> Token:
         end = self._name_end(start)
         if end == start:
             self._fail(f"expected the name of an attribute after `{self._text[at:start]}`", start)
-        return self._token(TokenKind.FIELD, end, Attribute(scope, self._key(start, end), parent, at=at))
+        return self._token(TokenKind.FIELD, end, ast.Attribute(scope, self._key(start, end), parent, at=at))
 
     def _name_end(self, start: int) -> int:
         at, quoted = start, False

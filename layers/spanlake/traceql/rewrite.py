@@ -1,60 +1,106 @@
-"""Comparisons of a field with literals: the tests that columns and block statistics can answer directly."""
+"""Rewriting of equivalent expressions to one form."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final, TypeVar
 
-from spanlake.traceql.ast.nodes import (
-    Attribute,
-    Binary,
-    BinaryOperator,
-    Field,
-    FieldExpression,
-    IntrinsicField,
-    Static,
-    Type,
-)
+from spanlake.spans.schema import SPAN_ID, TRACE_ID, parse_id
+from spanlake.traceql import ast
+
+_LENGTHS: Final = {
+    ast.Intrinsic.TRACE_ID: TRACE_ID,
+    ast.Intrinsic.LINK_TRACE_ID: TRACE_ID,
+    ast.Intrinsic.SPAN_ID: SPAN_ID,
+    ast.Intrinsic.PARENT_ID: SPAN_ID,
+    ast.Intrinsic.LINK_SPAN_ID: SPAN_ID,
+}
+_EQUALITY: Final = (ast.BinaryOperator.EQUAL, ast.BinaryOperator.NOT_EQUAL)
+
+NodeT = TypeVar("NodeT", bound=ast.Node)
+
+
+def with_plain_ids(node: NodeT) -> NodeT:
+    """Return the tree with ids that are compared for equality in normalized form; any other text stays unchanged."""
+    return _plain(node)  # type: ignore[no-any-return]
+
+
+def _plain(node: Any) -> Any:
+    if isinstance(node, tuple):
+        items = tuple(map(_plain, node))
+        return items if any(new is not old for new, old in zip(items, node, strict=True)) else node
+    if not isinstance(node, ast.Node):
+        return node
+    if isinstance(node, ast.Binary) and node.op in _EQUALITY:
+        return _compared(node)
+    return _rebuilt(node)
+
+
+def _rebuilt(node: Any) -> Any:
+    """Return the node, or a copy if an id below it was normalized."""
+    old = {one.name: getattr(node, one.name) for one in fields(node)}
+    changed = {name: new for name, value in old.items() if (new := _plain(value)) is not value}
+    return replace(node, **changed) if changed else node
+
+
+def _compared(node: ast.Binary) -> ast.Binary:
+    left, right = node.left, node.right
+    if isinstance(left, ast.IntrinsicField) and isinstance(right, ast.Static):
+        return replace(node, right=_id(left, right))
+    if isinstance(right, ast.IntrinsicField) and isinstance(left, ast.Static):
+        return replace(node, left=_id(right, left))
+    new_left, new_right = _plain(left), _plain(right)
+    return node if new_left is left and new_right is right else replace(node, left=new_left, right=new_right)
+
+
+def _id(field: ast.IntrinsicField, literal: ast.Static) -> ast.Static:
+    length = _LENGTHS.get(field.intrinsic)
+    if length is None or literal.type is not ast.Type.STRING:
+        return literal
+    found = parse_id(str(literal.value), length)
+    return literal if found is None else replace(literal, value=found.hex())
+
 
 FLIPPED = {
-    BinaryOperator.LESS: BinaryOperator.GREATER,
-    BinaryOperator.LESS_EQUAL: BinaryOperator.GREATER_EQUAL,
-    BinaryOperator.GREATER: BinaryOperator.LESS,
-    BinaryOperator.GREATER_EQUAL: BinaryOperator.LESS_EQUAL,
+    ast.BinaryOperator.LESS: ast.BinaryOperator.GREATER,
+    ast.BinaryOperator.LESS_EQUAL: ast.BinaryOperator.GREATER_EQUAL,
+    ast.BinaryOperator.GREATER: ast.BinaryOperator.LESS,
+    ast.BinaryOperator.GREATER_EQUAL: ast.BinaryOperator.LESS_EQUAL,
 }
 _MERGED_BY = {
-    BinaryOperator.EQUAL: BinaryOperator.OR,
-    BinaryOperator.MATCH: BinaryOperator.OR,
-    BinaryOperator.NOT_EQUAL: BinaryOperator.AND,
-    BinaryOperator.NOT_MATCH: BinaryOperator.AND,
+    ast.BinaryOperator.EQUAL: ast.BinaryOperator.OR,
+    ast.BinaryOperator.MATCH: ast.BinaryOperator.OR,
+    ast.BinaryOperator.NOT_EQUAL: ast.BinaryOperator.AND,
+    ast.BinaryOperator.NOT_MATCH: ast.BinaryOperator.AND,
 }
-_MERGED_TYPES = (Type.STRING, Type.INT, Type.FLOAT, Type.BOOL)
+_MERGED_TYPES = (ast.Type.STRING, ast.Type.INT, ast.Type.FLOAT, ast.Type.BOOL)
 
 
 @dataclass(frozen=True)
 class Comparison:
     """``field op value``, or several values of one type: any may match for = and =~, all must for != and !~."""
 
-    field: Field
-    op: BinaryOperator
-    statics: tuple[Static, ...]
+    field: ast.Field
+    op: ast.BinaryOperator
+    statics: tuple[ast.Static, ...]
 
 
-def comparison(expression: FieldExpression) -> Comparison | None:
+def comparison(expression: ast.FieldExpression) -> Comparison | None:
     """Return ``a = 1``, ``a = 1 || a = 2`` and the like as one comparison with literals; None for others."""
-    if not isinstance(expression, Binary):
+    if not isinstance(expression, ast.Binary):
         return None
     if expression.op.is_logical:
         return _merged(expression)
     if not (expression.op.is_comparison or expression.op.is_regex):
         return None
     left, right = expression.left, expression.right
-    if isinstance(left, Attribute | IntrinsicField) and isinstance(right, Static):
+    if isinstance(left, ast.Attribute | ast.IntrinsicField) and isinstance(right, ast.Static):
         return Comparison(left, expression.op, (right,))
-    if isinstance(left, Static) and isinstance(right, Attribute | IntrinsicField):
+    if isinstance(left, ast.Static) and isinstance(right, ast.Attribute | ast.IntrinsicField):
         return Comparison(right, FLIPPED.get(expression.op, expression.op), (left,))
     return None
 
 
-def _merged(expression: Binary) -> Comparison | None:
+def _merged(expression: ast.Binary) -> Comparison | None:
     left, right = comparison(expression.left), comparison(expression.right)
     if left is None or right is None or (left.field, left.op) != (right.field, right.op):
         return None
@@ -64,9 +110,13 @@ def _merged(expression: Binary) -> Comparison | None:
     return Comparison(left.field, left.op, left.statics + right.statics)
 
 
-def conjuncts(expression: FieldExpression) -> Iterator[FieldExpression]:
+def conjuncts(expression: ast.FieldExpression) -> Iterator[ast.FieldExpression]:
     """Yield the parts of a condition that all must hold."""
-    if isinstance(expression, Binary) and expression.op is BinaryOperator.AND and comparison(expression) is None:
+    if (
+        isinstance(expression, ast.Binary)
+        and expression.op is ast.BinaryOperator.AND
+        and comparison(expression) is None
+    ):
         yield from conjuncts(expression.left)
         yield from conjuncts(expression.right)
     else:

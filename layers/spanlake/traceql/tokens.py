@@ -6,7 +6,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Final
 
-from spanlake.traceql.ast.nodes import Attribute, AttributeScope, Intrinsic, IntrinsicField, Kind, Static, Status, Type
+from spanlake.traceql import ast
 
 MIN_INT: Final = -(2**63)
 MAX_INT: Final = 2**63 - 1
@@ -30,7 +30,7 @@ class Token:
     kind: TokenKind
     text: str
     at: int
-    node: Static | Attribute | IntrinsicField | None = None
+    node: ast.Static | ast.Attribute | ast.IntrinsicField | None = None
 
     def __str__(self) -> str:
         return self.kind.value if self.kind is TokenKind.END else f"`{self.text}`"
@@ -51,32 +51,32 @@ SYMBOLS: Final = (
 
 COMPARISONS: Final = ("=", "!=", "<", "<=", ">", ">=")
 
-LITERALS: Final[Mapping[str, tuple[Type, int | bool]]] = MappingProxyType(
+LITERALS: Final[Mapping[str, tuple[ast.Type, int | bool]]] = MappingProxyType(
     {
-        "true": (Type.BOOL, True),
-        "false": (Type.BOOL, False),
-        "minInt": (Type.INT, MIN_INT),
-        "maxInt": (Type.INT, MAX_INT),
-        **{status.name.lower(): (Type.STATUS, status) for status in Status},
-        **{kind.name.lower(): (Type.KIND, kind) for kind in Kind},
+        "true": (ast.Type.BOOL, True),
+        "false": (ast.Type.BOOL, False),
+        "minInt": (ast.Type.INT, MIN_INT),
+        "maxInt": (ast.Type.INT, MAX_INT),
+        **{status.name.lower(): (ast.Type.STATUS, status) for status in ast.Status},
+        **{kind.name.lower(): (ast.Type.KIND, kind) for kind in ast.Kind},
     }
 )
 
-ATTRIBUTE_SCOPES: Final[Mapping[str, AttributeScope]] = MappingProxyType(
-    {scope.value: scope for scope in AttributeScope if scope}
+ATTRIBUTE_SCOPES: Final[Mapping[str, ast.AttributeScope]] = MappingProxyType(
+    {scope.value: scope for scope in ast.AttributeScope if scope}
 )
 
-INTRINSICS: Final[Mapping[str, Intrinsic]] = MappingProxyType(
+INTRINSICS: Final[Mapping[str, ast.Intrinsic]] = MappingProxyType(
     {
-        **{intrinsic.value: intrinsic for intrinsic in Intrinsic},
-        "span:duration": Intrinsic.DURATION,
-        "span:name": Intrinsic.NAME,
-        "span:status": Intrinsic.STATUS,
-        "span:statusMessage": Intrinsic.STATUS_MESSAGE,
-        "span:kind": Intrinsic.KIND,
-        "trace:duration": Intrinsic.TRACE_DURATION,
-        "trace:rootName": Intrinsic.TRACE_ROOT_NAME,
-        "trace:rootService": Intrinsic.TRACE_ROOT_SERVICE,
+        **{intrinsic.value: intrinsic for intrinsic in ast.Intrinsic},
+        "span:duration": ast.Intrinsic.DURATION,
+        "span:name": ast.Intrinsic.NAME,
+        "span:status": ast.Intrinsic.STATUS,
+        "span:statusMessage": ast.Intrinsic.STATUS_MESSAGE,
+        "span:kind": ast.Intrinsic.KIND,
+        "trace:duration": ast.Intrinsic.TRACE_DURATION,
+        "trace:rootName": ast.Intrinsic.TRACE_ROOT_NAME,
+        "trace:rootService": ast.Intrinsic.TRACE_ROOT_SERVICE,
     }
 )
 

@@ -1,34 +1,11 @@
-"""Validation of types and values in a query."""
+"""Validation of types, values and size of a query."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
-from spanlake.traceql.ast.nodes import (
-    Aggregate,
-    Coalesce,
-    Compare,
-    Field,
-    GroupBy,
-    MetricsAggregate,
-    MetricsExpression,
-    MetricsOperation,
-    MetricsPipeline,
-    Pipeline,
-    Query,
-    Rank,
-    ScalarExpression,
-    ScalarFilter,
-    ScalarOperation,
-    ScalarPipeline,
-    Select,
-    SeriesFilter,
-    SpansetFilter,
-    SpansetOperation,
-    Stage,
-    Static,
-)
-from spanlake.traceql.ast.walk import walk
-from spanlake.traceql.check_size import SizeLimits, check_size
+from spanlake.traceql import ast
+from spanlake.traceql.ast.walk import children, walk
 from spanlake.traceql.types import NUMERIC, type_of
 from spanlake.traceql.validate_fields import (
     Context,
@@ -40,11 +17,78 @@ from spanlake.traceql.validate_fields import (
     references_span,
 )
 
+_SPANSETS: Final = (ast.SpansetFilter, ast.ScalarFilter, ast.GroupBy, ast.Coalesce, ast.Select)
+_TERMS: Final = (
+    ast.Attribute,
+    ast.IntrinsicField,
+    ast.Unary,
+    ast.Binary,
+    ast.Exists,
+    ast.Aggregate,
+    ast.ScalarOperation,
+    ast.SpansetOperation,
+    ast.MetricsOperation,
+    ast.Rank,
+    ast.SeriesFilter,
+)
+MOST_NESTED_ARITHMETIC: Final = 24
+_ARITHMETIC: Final = 10  # an arithmetic operator takes as long to plan as this many terms
+
+
+@dataclass(frozen=True, slots=True)
+class SizeLimits:
+    """Limits on the spansets and pipeline stages of a query, and on its fields and operators.
+
+    An arithmetic operator counts as ten: planning takes longer for each the more there are.
+    """
+
+    spansets: int = 100
+    terms: int = 10_000
+
+
+def check_size(query: ast.Query, limits: SizeLimits, context: Context) -> None:
+    """Raise Unsupported for more spansets and stages, or more fields and operators, than the limits allow."""
+    spansets, terms = 0, 0
+    if _nested_arithmetic(query) > MOST_NESTED_ARITHMETIC:
+        context.unsupported(f"arithmetic nested too deep (limit: {MOST_NESTED_ARITHMETIC} operators)", 0)
+    for node in walk(query):
+        spansets += isinstance(node, _SPANSETS)
+        terms += _terms(node)
+    if spansets > limits.spansets:
+        context.unsupported(
+            f"the query has {spansets} spansets and stages, more than {limits.spansets}: ask for less at once, or "
+            "raise --query-spansets",
+            0,
+        )
+    if terms > limits.terms:
+        context.unsupported(
+            f"the query has {terms} fields and operators, more than {limits.terms}: ask for less at once, or "
+            "raise --query-terms",
+            0,
+        )
+
+
+def _nested_arithmetic(node: ast.Node) -> int:
+    """Return the largest number of arithmetic operators on a path from the root to a leaf."""
+    below = max(map(_nested_arithmetic, children(node)), default=0)
+    return below + _is_arithmetic(node)
+
+
+def _is_arithmetic(node: ast.Node) -> bool:
+    return isinstance(node, ast.Binary) and node.op.is_arithmetic
+
+
+def _terms(node: ast.Node) -> int:
+    if _is_arithmetic(node):
+        return _ARITHMETIC
+    return int(isinstance(node, _TERMS))
+
+
 _USUAL: Final = SizeLimits()
 _MOST_COMPARED: Final = 1_000  # values of an attribute
 
 
-def check(query: Query, limits: SizeLimits = _USUAL) -> Query:
+def check(query: ast.Query, limits: SizeLimits = _USUAL) -> ast.Query:
     """Validate a query and return it.
 
     Raises TypeMismatch for operators and functions with operands of the wrong type, and Unsupported for queries without
@@ -52,45 +96,45 @@ def check(query: Query, limits: SizeLimits = _USUAL) -> Query:
     """
     context = Context(query.text)
     check_size(query, limits, context)
-    if isinstance(query.body, Pipeline):
+    if isinstance(query.body, ast.Pipeline):
         _check_pipeline(query.body, context)
     else:
         _check_metrics(query.body, context)
     return query
 
 
-def _check_pipeline(pipeline: Pipeline, context: Context) -> None:
+def _check_pipeline(pipeline: ast.Pipeline, context: Context) -> None:
     for stage in pipeline.stages:
         _check_stage(stage, context)
 
 
-def _check_stage(stage: Stage, context: Context) -> None:
+def _check_stage(stage: ast.Stage, context: Context) -> None:
     match stage:
-        case SpansetFilter():
+        case ast.SpansetFilter():
             check_condition(stage.condition, context)
-        case SpansetOperation():
+        case ast.SpansetOperation():
             _check_stage(stage.left, context)
             _check_stage(stage.right, context)
-        case Pipeline():
+        case ast.Pipeline():
             _check_pipeline(stage, context)
-        case ScalarFilter():
+        case ast.ScalarFilter():
             _check_scalar_filter(stage, context)
-        case GroupBy():
+        case ast.GroupBy():
             check_expression(stage.expression, context)
             if not references_span(stage.expression):
                 context.mismatch("by() expects something that differs between spans", stage.expression.at)
-        case Select():
+        case ast.Select():
             _check_all(stage.fields, context)
-        case Coalesce():
+        case ast.Coalesce():
             pass
 
 
-def _check_all(fields: Iterable[Field], context: Context) -> None:
+def _check_all(fields: Iterable[ast.Field], context: Context) -> None:
     for field in fields:
         check_field(field, context)
 
 
-def _check_scalar_filter(node: ScalarFilter, context: Context) -> None:
+def _check_scalar_filter(node: ast.ScalarFilter, context: Context) -> None:
     _check_scalar(node.left, context)
     _check_scalar(node.right, context)
     check_operands(node, context)
@@ -98,22 +142,22 @@ def _check_scalar_filter(node: ScalarFilter, context: Context) -> None:
         context.unsupported("a comparison of two constants selects nothing: expected an aggregate", node.at)
 
 
-def _check_scalar(node: ScalarExpression, context: Context) -> None:
+def _check_scalar(node: ast.ScalarExpression, context: Context) -> None:
     match node:
-        case Static():
+        case ast.Static():
             pass
-        case Aggregate():
+        case ast.Aggregate():
             _check_aggregate(node, context)
-        case ScalarOperation():
+        case ast.ScalarOperation():
             _check_scalar(node.left, context)
             _check_scalar(node.right, context)
             check_operands(node, context)
-        case ScalarPipeline():
+        case ast.ScalarPipeline():
             _check_pipeline(node.pipeline, context)
             _check_scalar(node.scalar, context)
 
 
-def _check_aggregate(node: Aggregate, context: Context) -> None:
+def _check_aggregate(node: ast.Aggregate, context: Context) -> None:
     if node.operand is None:
         return
     check_expression(node.operand, context)
@@ -124,45 +168,45 @@ def _check_aggregate(node: Aggregate, context: Context) -> None:
         context.mismatch(f"{node.function}() expects something that differs between spans", node.operand.at)
 
 
-def _is_constant(node: ScalarExpression) -> bool:
-    return not any(isinstance(part, Aggregate) for part in walk(node))
+def _is_constant(node: ast.ScalarExpression) -> bool:
+    return not any(isinstance(part, ast.Aggregate) for part in walk(node))
 
 
-def _check_metrics(node: MetricsExpression, context: Context) -> None:
+def _check_metrics(node: ast.MetricsExpression, context: Context) -> None:
     match node:
-        case Static():
+        case ast.Static():
             pass
-        case MetricsPipeline():
+        case ast.MetricsPipeline():
             _check_metrics_pipeline(node, context)
-        case MetricsOperation():
+        case ast.MetricsOperation():
             for side in (node.left, node.right):
                 _check_metrics(side, context)
                 _refuse_compare(side, "used in arithmetic", context)
-        case SeriesFilter():
+        case ast.SeriesFilter():
             _check_metrics(node.series, context)
             _refuse_compare(node.series, "filtered", context)
-        case Rank():
+        case ast.Rank():
             _check_metrics(node.series, context)
             _refuse_compare(node.series, "ranked", context)
             if node.limit <= 0:
                 context.mismatch(f"{node.function}() expects a number above 0", node.at)
 
 
-def _check_metrics_pipeline(node: MetricsPipeline, context: Context) -> None:
+def _check_metrics_pipeline(node: ast.MetricsPipeline, context: Context) -> None:
     _check_pipeline(node.spans, context)
-    if isinstance(node.aggregate, Compare):
+    if isinstance(node.aggregate, ast.Compare):
         _check_compare(node.aggregate, context)
     else:
         _check_aggregation(node.aggregate, context)
 
 
-def _check_aggregation(node: MetricsAggregate, context: Context) -> None:
+def _check_aggregation(node: ast.MetricsAggregate, context: Context) -> None:
     _check_all(node.by if node.operand is None else (node.operand, *node.by), context)
     if not all(0 <= quantile <= 1 for quantile in node.quantiles):
         context.mismatch(f"{node.function}() expects quantiles between 0 and 1", node.at)
 
 
-def _check_compare(node: Compare, context: Context) -> None:
+def _check_compare(node: ast.Compare, context: Context) -> None:
     check_condition(node.selection.condition, context)
     if not 1 <= node.top <= _MOST_COMPARED:
         context.mismatch(f"compare() expects a number of values from 1 to {_MOST_COMPARED}", node.at)
@@ -170,6 +214,6 @@ def _check_compare(node: Compare, context: Context) -> None:
         context.mismatch("compare() expects a start before the end, both in Unix nanoseconds", node.at)
 
 
-def _refuse_compare(node: MetricsExpression, use: str, context: Context) -> None:
-    if isinstance(node, MetricsPipeline) and isinstance(node.aggregate, Compare):
+def _refuse_compare(node: ast.MetricsExpression, use: str, context: Context) -> None:
+    if isinstance(node, ast.MetricsPipeline) and isinstance(node.aggregate, ast.Compare):
         context.mismatch(f"the result of compare() cannot be {use}", node.at)

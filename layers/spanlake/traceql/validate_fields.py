@@ -3,36 +3,28 @@
 from dataclasses import dataclass
 from typing import NoReturn
 
+from spanlake.traceql import ast
 from spanlake.traceql.advice import type_advice
-from spanlake.traceql.ast.nodes import (
-    Attribute,
-    Binary,
-    Exists,
-    FieldExpression,
-    Intrinsic,
-    IntrinsicField,
-    ScalarFilter,
-    ScalarOperation,
-    Static,
-    Type,
-    Unary,
-    UnaryOperator,
-)
 from spanlake.traceql.ast.walk import span_fields
 from spanlake.traceql.errors import TypeMismatch, Unsupported
 from spanlake.traceql.regex import problem_of
 from spanlake.traceql.types import NUMERIC, are_comparable, type_of, works_on
 
-_ARTICLES = {Type.INT: "an int"}
+_ARTICLES = {ast.Type.INT: "an int"}
 _OF_ELEMENTS = frozenset(
-    {Intrinsic.EVENT_NAME, Intrinsic.EVENT_TIME_SINCE_START, Intrinsic.LINK_TRACE_ID, Intrinsic.LINK_SPAN_ID}
+    {
+        ast.Intrinsic.EVENT_NAME,
+        ast.Intrinsic.EVENT_TIME_SINCE_START,
+        ast.Intrinsic.LINK_TRACE_ID,
+        ast.Intrinsic.LINK_SPAN_ID,
+    }
 )
 _PLACES_IN_TREE = frozenset(
     {
-        Intrinsic.NESTED_SET_LEFT,
-        Intrinsic.NESTED_SET_RIGHT,
-        Intrinsic.NESTED_SET_PARENT,
-        Intrinsic.CHILD_COUNT,
+        ast.Intrinsic.NESTED_SET_LEFT,
+        ast.Intrinsic.NESTED_SET_RIGHT,
+        ast.Intrinsic.NESTED_SET_PARENT,
+        ast.Intrinsic.CHILD_COUNT,
     }
 )
 
@@ -50,18 +42,18 @@ class Context:
         raise Unsupported(message, self.text, at)
 
 
-def check_expression(node: FieldExpression, context: Context) -> None:
+def check_expression(node: ast.FieldExpression, context: Context) -> None:
     """Raise TypeMismatch or Unsupported for an invalid expression; its leftmost error is reported."""
     match node:
-        case Static():
+        case ast.Static():
             pass
-        case Attribute() | IntrinsicField():
+        case ast.Attribute() | ast.IntrinsicField():
             check_field(node, context)
-        case Exists():
+        case ast.Exists():
             _check_exists(node, context)
-        case Unary():
+        case ast.Unary():
             _check_unary(node, context)
-        case Binary():
+        case ast.Binary():
             check_expression(node.left, context)
             check_expression(node.right, context)
             check_operands(node, context)
@@ -69,22 +61,22 @@ def check_expression(node: FieldExpression, context: Context) -> None:
                 _check_pattern(node, context)
 
 
-def check_condition(node: FieldExpression, context: Context) -> None:
+def check_condition(node: ast.FieldExpression, context: Context) -> None:
     """Check the expression of a spanset filter, which must be boolean."""
     check_expression(node, context)
-    if type_of(node) not in (None, Type.BOOL):
+    if type_of(node) not in (None, ast.Type.BOOL):
         context.mismatch(f"expected a condition between the braces, found {describe(type_of(node))}", node.at)
 
 
-def check_field(node: Attribute | IntrinsicField, context: Context) -> None:
+def check_field(node: ast.Attribute | ast.IntrinsicField, context: Context) -> None:
     """Check that a field has a value that can be compared."""
-    if node.parent and isinstance(node, IntrinsicField) and node.intrinsic in _PLACES_IN_TREE | _OF_ELEMENTS:
+    if node.parent and isinstance(node, ast.IntrinsicField) and node.intrinsic in _PLACES_IN_TREE | _OF_ELEMENTS:
         context.unsupported(f"{node.intrinsic} of a parent is not supported: ask with `>` or `<` for parents", node.at)
-    if isinstance(node, IntrinsicField) and node.intrinsic is Intrinsic.PARENT:
+    if isinstance(node, ast.IntrinsicField) and node.intrinsic is ast.Intrinsic.PARENT:
         context.mismatch("parent can only be compared with nil: its fields are written parent.duration", node.at)
 
 
-def check_operands(node: Binary | ScalarOperation | ScalarFilter, context: Context) -> None:
+def check_operands(node: ast.Binary | ast.ScalarOperation | ast.ScalarFilter, context: Context) -> None:
     """Check that the operator takes operands of the types on both sides."""
     left, right = type_of(node.left), type_of(node.right)
     if not are_comparable(left, right):
@@ -95,42 +87,42 @@ def check_operands(node: Binary | ScalarOperation | ScalarFilter, context: Conte
             context.mismatch(f"`{node.op}` does not work on {describe(operand)}", node.at)
 
 
-def references_span(node: FieldExpression) -> bool:
+def references_span(node: ast.FieldExpression) -> bool:
     """Return True if an expression can differ from span to span."""
     return next(span_fields(node), None) is not None
 
 
-def describe(type_: Type | None) -> str:
+def describe(type_: ast.Type | None) -> str:
     """Return a type with its article; an unknown type is an attribute's."""
     return "an attribute" if type_ is None else _ARTICLES.get(type_, f"a {type_}")
 
 
-def _check_exists(node: Exists, context: Context) -> None:
+def _check_exists(node: ast.Exists, context: Context) -> None:
     operand = node.operand
-    if isinstance(operand, IntrinsicField) and operand.intrinsic is Intrinsic.PARENT:
+    if isinstance(operand, ast.IntrinsicField) and operand.intrinsic is ast.Intrinsic.PARENT:
         return
     check_expression(operand, context)
     if node.negated and _is_never_nil(operand):
         context.mismatch("comparing with nil is of no use here: every span has this", operand.at)
 
 
-def _is_never_nil(operand: FieldExpression) -> bool:
-    if not isinstance(operand, IntrinsicField):
+def _is_never_nil(operand: ast.FieldExpression) -> bool:
+    if not isinstance(operand, ast.IntrinsicField):
         return False
     return not operand.parent and operand.intrinsic not in _OF_ELEMENTS
 
 
-def _check_unary(node: Unary, context: Context) -> None:
+def _check_unary(node: ast.Unary, context: Context) -> None:
     check_expression(node.operand, context)
-    allowed = NUMERIC if node.op is UnaryOperator.NEGATE else {Type.BOOL}
+    allowed = NUMERIC if node.op is ast.UnaryOperator.NEGATE else {ast.Type.BOOL}
     operand = type_of(node.operand)
     if operand is not None and operand not in allowed:
         context.mismatch(f"`{node.op}` does not work on {describe(operand)}", node.at)
 
 
-def _check_pattern(node: Binary, context: Context) -> None:
+def _check_pattern(node: ast.Binary, context: Context) -> None:
     pattern = node.right
-    if not isinstance(pattern, Static) or not isinstance(pattern.value, str):
+    if not isinstance(pattern, ast.Static) or not isinstance(pattern.value, str):
         context.mismatch(f"`{node.op}` expects a regular expression, a string, on its right", pattern.at)
     if problem := problem_of(pattern.value):
         context.mismatch(f"the regular expression does not compile: {problem}", pattern.at)

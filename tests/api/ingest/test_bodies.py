@@ -22,7 +22,7 @@ from spanlake.api.ingest.bodies import (
     read_body,
 )
 from spanlake.ingest.admission import Admission
-from spanlake.ingest.errors import Overloaded
+from spanlake.ingest.request import Overloaded
 
 Message = MutableMapping[str, Any]
 

@@ -19,7 +19,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from spanlake.spans.otlp.rejections import explain
+from spanlake.spans.otlp.validate import explain
 from tests.conftest import StartServer
 from tests.payloads import DAY_NS, block_files, export_request, stored_names
 from tests.server_process import HalfSent, SpanlakeServer, ask

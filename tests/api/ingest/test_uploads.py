@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from spanlake.spans.otlp.rejections import explain
+from spanlake.spans.otlp.validate import explain
 from tests.conftest import StartServer
 from tests.payloads import stored_names
 from tests.receivers import jaeger_spans

@@ -8,8 +8,9 @@ import anyio
 import pytest
 from starlette.requests import Request
 
-from spanlake.api.tempo.cancelling import run
-from spanlake.query.engine.session import Cancellation, Duck
+from spanlake.api.tempo.dependencies import run
+from spanlake.query.engine.duckdb import Duck
+from spanlake.query.engine.session import Cancellation
 from spanlake.query.limits import Cancelled
 from tests.query.test_limits import ENDLESS
 

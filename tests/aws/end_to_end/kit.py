@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+from spanlake.aws.environment import LambdaStore
 from spanlake.aws.settings import settings
-from spanlake.aws.store import LambdaStore
-from spanlake.store.index.base import Block
+from spanlake.store.blocks.block import Block
 from tests.aws.local.stack import Stack
 from tests.server_process import Answer
 

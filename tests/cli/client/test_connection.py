@@ -1,6 +1,6 @@
 import pytest
 
-from spanlake.cli.client.connection import base_url, connect
+from spanlake.cli.client.client import base_url, connect
 from spanlake.cli.errors import InvalidOption
 
 

@@ -4,7 +4,7 @@ import pytest
 from google.protobuf.json_format import MessageToDict
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 
-from spanlake.cli.client.values import Value, attributes_in, attributes_of
+from spanlake.cli.client.json import Value, attributes_in, attributes_of
 
 VALUES: list[tuple[AnyValue, Value]] = [
     (AnyValue(), None),

@@ -6,8 +6,8 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as Message
 
 from spanlake.cli.client.trace import Span
-from spanlake.cli.render.bars import TimeLine
 from spanlake.cli.render.terminal import ASCII, UNICODE
+from spanlake.cli.render.waterfall import TimeLine
 
 LINE = TimeLine(1000, 1080, 10)  # an eighth of a cell is 1 ns
 

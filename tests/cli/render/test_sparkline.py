@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanlake.cli.render.sparkline import sparkline
+from spanlake.cli.render.series import sparkline
 
 LEVELS = "01234567"
 

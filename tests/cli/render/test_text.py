@@ -1,7 +1,7 @@
 import pytest
 
-from spanlake.cli.client.values import Value
-from spanlake.cli.render.values import attributes, label, shown
+from spanlake.cli.client.json import Value
+from spanlake.cli.render.text import attributes, label, shown
 
 VALUES: list[tuple[Value, str]] = [
     (None, "nil"),

@@ -22,8 +22,8 @@ from spanlake.spans.otlp.decode import decode
 from spanlake.spans.otlp.encode import to_otlp
 from spanlake.spans.otlp.files import json_line, protobuf_record
 from spanlake.spans.otlp.validate import validate
+from spanlake.store.index.base import by_day
 from spanlake.store.index.sqlite import SqliteIndex
-from spanlake.store.index.summary import by_day
 from spanlake.store.objects.local import LocalObjects
 from spanlake.store.transfer.export import Selection, export
 from tests.cloud import Cloud

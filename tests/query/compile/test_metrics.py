@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from sqlglot import exp
 
 from spanlake.query.compile import sql
-from spanlake.query.compile.buckets import bucket, limit
-from spanlake.query.engine.session import Duck
-from spanlake.traceql.ast.nodes import Static, Type
+from spanlake.query.compile.metrics import bucket, limit
+from spanlake.query.engine.duckdb import Duck
+from spanlake.traceql import ast
 
 FINITE = st.floats(-(2.0**1023), 2.0**1023, allow_subnormal=False)
 
@@ -18,7 +18,9 @@ FINITE = st.floats(-(2.0**1023), 2.0**1023, allow_subnormal=False)
 def limits(*numbers: float) -> list[float]:
     """The limits of the buckets of some numbers."""
     duck = Duck([])
-    columns = [exp.alias_(bucket(sql.literal(Static(Type.FLOAT, number))), f"n{n}") for n, number in enumerate(numbers)]
+    columns = [
+        exp.alias_(bucket(sql.literal(ast.Static(ast.Type.FLOAT, number))), f"n{n}") for n, number in enumerate(numbers)
+    ]
     with duck.session() as session:
         (row,) = session.table(exp.select(*columns)).to_pylist()
     duck.close()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from spanlake.traceql.strings import quote
+from spanlake.traceql.literals import quote
 from tests.query.kit import HOUR, NOON, SECOND, At, Lake
 
 MAX = 2**63 - 1

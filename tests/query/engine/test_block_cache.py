@@ -16,8 +16,8 @@ import pytest
 
 from spanlake.query.engine import block_cache
 from spanlake.query.engine.block_cache import Copies
+from spanlake.store.blocks.block import Block
 from spanlake.store.errors import ObjectNotFound, StorageUnavailable
-from spanlake.store.index.base import Block
 from spanlake.store.objects.local import LocalObjects
 from tests.server_process import patiently
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from spanlake.query.engine.duckdb import Duck
 from spanlake.query.engine.httpfs import Remote
-from spanlake.query.engine.session import Duck
 from spanlake.query.limits import Limits
 from spanlake.query.open import open_querier
 from spanlake.query.querier import Querier
@@ -22,7 +22,7 @@ from spanlake.store.blocks.parquet import encode
 from spanlake.store.errors import BlockDamaged, StorageUnavailable, StoreError
 from spanlake.store.index.dynamodb.index import DynamoIndex
 from spanlake.store.objects.s3 import S3Location, S3Objects
-from spanlake.store.writer import write
+from spanlake.store.write import write
 from spanlake.traceql import SizeLimits, check, parse
 from tests.cloud import Cloud, calls
 from tests.query.kit import MINUTE, NOON, At, request, trace_id

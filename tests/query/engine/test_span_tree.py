@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from spanlake.query.compile.structure import DURATION, ID, KEY, KIND, NAME, PARENT_KEY, START, TRACE
 from spanlake.query.engine.span_tree import Family
-from spanlake.traceql.ast.nodes import Kind, Relation, SpansetOperator
+from spanlake.traceql import ast
 
 Row = tuple[int, int | None]  # id, id of the parent
 
 
-def family(rows: Sequence[Row], kinds: Sequence[Kind] = (), traces: Sequence[int] = ()) -> Family:
+def family(rows: Sequence[Row], kinds: Sequence[ast.Kind] = (), traces: Sequence[int] = ()) -> Family:
     """Spans that start in this order, of one trace unless told."""
     return Family(
         pa.table(
@@ -22,7 +22,7 @@ def family(rows: Sequence[Row], kinds: Sequence[Kind] = (), traces: Sequence[int
                 TRACE: pa.array(traces or [1] * len(rows), pa.uint64()),
                 KEY: pa.array([id_ for id_, _ in rows], pa.uint64()),
                 PARENT_KEY: pa.array([parent for _, parent in rows], pa.uint64()),
-                KIND: pa.array([int(kind) for kind in kinds or [Kind.INTERNAL] * len(rows)], pa.int32()),
+                KIND: pa.array([int(kind) for kind in kinds or [ast.Kind.INTERNAL] * len(rows)], pa.int32()),
                 START: pa.array(range(len(rows)), pa.int64()),
                 DURATION: pa.array([1] * len(rows), pa.int64()),
                 NAME: pa.array(["n"] * len(rows), pa.string()),
@@ -32,7 +32,7 @@ def family(rows: Sequence[Row], kinds: Sequence[Kind] = (), traces: Sequence[int
     )
 
 
-def related(spans: Family, relation: Relation, *others: int) -> list[int]:
+def related(spans: Family, relation: ast.Relation, *others: int) -> list[int]:
     mask = pa.array([row in others for row in range(spans.spans.num_rows)], pa.bool_())
     return [row for row, found in enumerate(spans.related(relation, mask).to_pylist()) if found]
 
@@ -40,52 +40,52 @@ def related(spans: Family, relation: Relation, *others: int) -> list[int]:
 def test_a_chain_of_ten_thousand() -> None:
     length = 10_000
     chain = family([(n, n - 1 if n else None) for n in range(length)])
-    assert related(chain, Relation.DESCENDANT, 4) == list(range(5, length))
-    assert related(chain, Relation.ANCESTOR, length - 1) == list(range(length - 1))
-    assert related(chain, Relation.CHILD, 7) == [8]
-    assert related(chain, Relation.PARENT, 7) == [6]
-    assert related(chain, Relation.SIBLING, 7) == []
+    assert related(chain, ast.Relation.DESCENDANT, 4) == list(range(5, length))
+    assert related(chain, ast.Relation.ANCESTOR, length - 1) == list(range(length - 1))
+    assert related(chain, ast.Relation.CHILD, 7) == [8]
+    assert related(chain, ast.Relation.PARENT, 7) == [6]
+    assert related(chain, ast.Relation.SIBLING, 7) == []
 
 
 def test_a_server_of_its_clients_id_is_the_clients_child() -> None:
-    kinds = [Kind.CLIENT, Kind.SERVER, Kind.INTERNAL, Kind.SERVER]
+    kinds = [ast.Kind.CLIENT, ast.Kind.SERVER, ast.Kind.INTERNAL, ast.Kind.SERVER]
     spans = family([(1, None), (1, 1), (2, 1), (3, 1)], kinds)
-    assert related(spans, Relation.CHILD, 0) == [1, 3]
-    assert related(spans, Relation.CHILD, 1) == [2]
-    assert related(spans, Relation.DESCENDANT, 0) == [1, 2, 3]
+    assert related(spans, ast.Relation.CHILD, 0) == [1, 3]
+    assert related(spans, ast.Relation.CHILD, 1) == [2]
+    assert related(spans, ast.Relation.DESCENDANT, 0) == [1, 2, 3]
 
 
 def test_of_equals_the_first_to_start_is_the_parent() -> None:
     spans = family([(1, None), (2, 1), (2, 1), (3, 2)])
-    assert related(spans, Relation.CHILD, 1) == [3]
-    assert related(spans, Relation.CHILD, 2) == []
+    assert related(spans, ast.Relation.CHILD, 1) == [3]
+    assert related(spans, ast.Relation.CHILD, 2) == []
 
 
 def test_relations_without_a_root() -> None:
     spans = family([(1, None), (2, 9), (3, 2), (4, 9), (6, 6)])
-    assert related(spans, Relation.CHILD, *range(5)) == [2]
-    assert related(spans, Relation.PARENT, *range(5)) == [1]
-    assert related(spans, Relation.SIBLING, *range(5)) == [1, 3]
+    assert related(spans, ast.Relation.CHILD, *range(5)) == [2]
+    assert related(spans, ast.Relation.PARENT, *range(5)) == [1]
+    assert related(spans, ast.Relation.SIBLING, *range(5)) == [1, 3]
 
 
 def test_spans_in_a_circle_are_above_each_other() -> None:
     spans = family([(1, 3), (2, 1), (3, 2), (4, 3), (5, 4), (6, 6)])
-    assert related(spans, Relation.DESCENDANT, 0) == [1, 2, 3, 4]
-    assert related(spans, Relation.DESCENDANT, 0, 1) == [0, 1, 2, 3, 4]
-    assert related(spans, Relation.ANCESTOR, 4) == [0, 1, 2, 3]
-    assert related(spans, Relation.ANCESTOR, 1) == [0, 2]
+    assert related(spans, ast.Relation.DESCENDANT, 0) == [1, 2, 3, 4]
+    assert related(spans, ast.Relation.DESCENDANT, 0, 1) == [0, 1, 2, 3, 4]
+    assert related(spans, ast.Relation.ANCESTOR, 4) == [0, 1, 2, 3]
+    assert related(spans, ast.Relation.ANCESTOR, 1) == [0, 2]
 
 
 def test_roots_are_no_siblings() -> None:
     spans = family([(1, None), (2, None), (3, None)], traces=[7, 7, 8])
-    assert related(spans, Relation.SIBLING, 0, 1, 2) == []
+    assert related(spans, ast.Relation.SIBLING, 0, 1, 2) == []
 
 
 def test_unions_take_both_sides() -> None:
     spans = family([(1, None), (2, 1), (3, 2), (4, 1)])
     left, right = pa.array([True, False, True, False]), pa.array([False, False, True, True])
-    assert spans.matching(SpansetOperator.UNION_DESCENDANT, left, right).to_pylist() == [True, False, True, True]
-    assert spans.matching(SpansetOperator.NOT_DESCENDANT, left, right).to_pylist() == [False, False, False, False]
+    assert spans.matching(ast.SpansetOperator.UNION_DESCENDANT, left, right).to_pylist() == [True, False, True, True]
+    assert spans.matching(ast.SpansetOperator.NOT_DESCENDANT, left, right).to_pylist() == [False, False, False, False]
 
 
 def test_places_of_a_chain_of_ten_thousand() -> None:
@@ -116,8 +116,10 @@ def test_no_spans_have_no_places() -> None:
 rows = st.lists(st.one_of(st.none(), st.integers(0, 9)), max_size=10)
 
 
-@given(rows, st.sets(st.integers(0, 9)), st.sampled_from(list(Relation)))
-def test_as_a_walk_from_span_to_span_finds_it(parents: list[int | None], marked: set[int], relation: Relation) -> None:
+@given(rows, st.sets(st.integers(0, 9)), st.sampled_from(list(ast.Relation)))
+def test_as_a_walk_from_span_to_span_finds_it(
+    parents: list[int | None], marked: set[int], relation: ast.Relation
+) -> None:
     spans = family(list(enumerate(parents)))
     others = {row for row in marked if row < len(parents)}
     assert related(spans, relation, *others) == [
@@ -139,17 +141,17 @@ def _above(parents: list[int | None], row: int) -> Iterator[int]:
         above = _parent(parents, above)
 
 
-def _is_related(parents: list[int | None], row: int, others: set[int], relation: Relation) -> bool:
+def _is_related(parents: list[int | None], row: int, others: set[int], relation: ast.Relation) -> bool:
     match relation:
-        case Relation.CHILD:
+        case ast.Relation.CHILD:
             return _parent(parents, row) in others
-        case Relation.PARENT:
+        case ast.Relation.PARENT:
             return any(_parent(parents, other) == row for other in others)
-        case Relation.DESCENDANT:
+        case ast.Relation.DESCENDANT:
             return any(above in others for above in _above(parents, row))
-        case Relation.ANCESTOR:
+        case ast.Relation.ANCESTOR:
             return any(row in _above(parents, other) for other in others)
-        case Relation.SIBLING:
+        case ast.Relation.SIBLING:
             return parents[row] is not None and any(other != row and _beside(parents, other, row) for other in others)
     pytest.fail(f"no relation: {relation}")
 

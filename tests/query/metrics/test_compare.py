@@ -10,7 +10,7 @@ from spanlake.query.limits import LimitExceeded, Limits
 from spanlake.query.metrics import compare, trace_intrinsics
 from spanlake.query.time_range import Steps
 from spanlake.store.blocks import trace_columns
-from spanlake.store.index.base import arrival_order
+from spanlake.store.blocks.block import arrival_order
 from spanlake.store.maintenance import merge
 from spanlake.store.maintenance.compaction_plan import Merge
 from spanlake.store.maintenance.compactor import Compactor

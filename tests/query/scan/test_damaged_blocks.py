@@ -7,9 +7,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from spanlake.store.blocks.block import Block
 from spanlake.store.blocks.schema import NEWEST_FORMAT
 from spanlake.store.errors import BlockDamaged
-from spanlake.store.index.base import Block
 from spanlake.store.maintenance.compactor import Compactor
 from tests.query.kit import TENANT, At, Lake, trace_id
 

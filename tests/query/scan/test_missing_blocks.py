@@ -10,8 +10,8 @@ import pytest
 
 from spanlake.query.querier import Querier
 from spanlake.query.scan.missing_blocks import MissingBlocks
+from spanlake.store.blocks.block import Block
 from spanlake.store.errors import BlockMissing, StorageUnavailable
-from spanlake.store.index.base import Block
 from spanlake.store.objects.base import ObjectInfo
 from spanlake.store.objects.local import LocalObjects
 from tests.query.kit import At, Lake

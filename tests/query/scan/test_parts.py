@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spanlake.query.scan.parts import PORTION_SPANS, portions
-from spanlake.store.index.base import Block
+from spanlake.store.blocks.block import Block
 
 
 def block(end: int, spans: int = 1) -> Block:

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
-from spanlake.receivers.errors_ import MalformedFile
 from spanlake.receivers.files import records as module
 from spanlake.receivers.files.compression import Stream
 from spanlake.receivers.files.json_elements import elements
 from spanlake.receivers.files.records import Kind, records
+from spanlake.receivers.translation import MalformedFile
 from spanlake.spans.otlp.files import json_line, protobuf_record
 
 

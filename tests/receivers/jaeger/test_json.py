@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanlake.receivers.errors import MalformedSpans
 from spanlake.receivers.jaeger import json as jaeger_json
 from spanlake.receivers.otlp_rows import LATEST_NS
-from spanlake.receivers.translation import Translated
+from spanlake.receivers.translation import MalformedSpans, Translated
 from tests.receivers.translated import attributes, request, resources, spans
 
 START_US = 1_795_348_800_000_007

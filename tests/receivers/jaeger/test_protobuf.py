@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanlake.receivers.errors import MalformedSpans
 from spanlake.receivers.jaeger import protobuf
 from spanlake.receivers.otlp_rows import LATEST_NS
+from spanlake.receivers.translation import MalformedSpans
 from tests.receivers.messages import jaeger
 from tests.receivers.translated import alone, attributes, request, resources, spans
 

@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanlake.receivers.errors import MalformedSpans
 from spanlake.receivers.jaeger import thrift
 from spanlake.receivers.otlp_rows import LATEST_NS
 from spanlake.receivers.thrift import BOOL, BYTE, I16, I32, I64, LIST, STRING, STRUCT
-from spanlake.receivers.translation import Translated
+from spanlake.receivers.translation import MalformedSpans, Translated
 from tests.receivers import jaeger_spans
 from tests.receivers.jaeger_spans import batch, reference, span
 from tests.receivers.thrift_writer import Fields, binary

@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanlake.receivers.errors import MalformedSpans
 from spanlake.receivers.opencensus.translate import Stream, export_requests
 from spanlake.receivers.otlp_rows import LATEST_NS
-from spanlake.receivers.translation import Translated
+from spanlake.receivers.translation import MalformedSpans, Translated
 from tests.receivers.messages import opencensus
 from tests.receivers.translated import alone, attributes, resources, spans
 

@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanlake.receivers.errors import MalformedSpans
 from spanlake.receivers.otlp_rows import LATEST_NS
 from spanlake.receivers.thrift import BOOL, I16, I32, I64, LIST, STRING, STRUCT
-from spanlake.receivers.translation import Translated
+from spanlake.receivers.translation import MalformedSpans, Translated
 from spanlake.receivers.zipkin import v1_json, v1_thrift
 from tests.receivers.thrift_writer import Fields, binary
 from tests.receivers.translated import attributes, resources, spans

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanlake.receivers.errors import MalformedSpans
 from spanlake.receivers.otlp_rows import LATEST_NS
-from spanlake.receivers.translation import Translated
+from spanlake.receivers.translation import MalformedSpans, Translated
 from spanlake.receivers.zipkin import v2_json, v2_protobuf
 from tests.receivers.translated import attributes, request, resources, spans
 

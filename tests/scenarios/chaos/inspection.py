@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import pyarrow.parquet as pq
 
+from spanlake.store.blocks.block import Block
 from spanlake.store.blocks.paths import BLOCKS
 from spanlake.store.days import MAX_NS, MIN_NS
-from spanlake.store.index.base import Block
 from spanlake.store.objects.base import Objects
 from tests.scenarios.chaos.ledger import Ledger
 from tests.scenarios.chaos.spans import Sending

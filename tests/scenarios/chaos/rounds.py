@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from spanlake.store.writer import write
+from spanlake.store.write import write
 from tests.scenarios.chaos.arena import Life
 from tests.scenarios.chaos.hurried import DEATH, POINTS
 from tests.scenarios.chaos.inspection import inspect

@@ -13,16 +13,16 @@ from typing import Any
 import pytest
 
 from spanlake.api.app import create_app
-from spanlake.api.tempo.query_errors import ALL_ERRORS
+from spanlake.api.tempo.dependencies import ALL_ERRORS
 from spanlake.api.tempo.routes import tempo_routes
 from spanlake.query.engine.athena.engine import Athena
 from spanlake.query.engine.athena.table import GlueTable
 from spanlake.query.engine.base import Engine
 from spanlake.query.querier import Querier
 from spanlake.spans.otlp.decode import decode
-from spanlake.store.hive_types import attribute_columns, fixed_columns
+from spanlake.store.glue import attribute_columns, fixed_columns
 from spanlake.store.maintenance.compactor import Compactor
-from spanlake.store.writer import write
+from spanlake.store.write import write
 from tests import athena
 from tests.api.test_disconnects import listening
 from tests.athena import WORKGROUP, serving

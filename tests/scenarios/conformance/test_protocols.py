@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from spanlake.spans.otlp.rejections import explain
+from spanlake.spans.otlp.validate import explain
 from tests.recorded import FOLDER, checker, script
 from tests.server_process import SpanlakeServer, ask
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from spanlake.store.hive_types import attribute_columns, fixed_columns
+from spanlake.store.glue import attribute_columns, fixed_columns
 from tests.documents import document, fenced
 from tests.query.kit import MINUTE, At, Lake
 from tests.trino import Trino

@@ -15,7 +15,7 @@ from spanlake.store.identity import adopt
 from spanlake.store.maintenance.compactor import Compactor
 from spanlake.store.maintenance.retention import remove_retired
 from spanlake.store.transfer.export import Selection, export
-from spanlake.store.writer import write
+from spanlake.store.write import write
 from tests.cli.tempo import serving
 from tests.cloud import Cloud
 from tests.conftest import StartServer

@@ -11,8 +11,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from spanlake.query.time_range import Steps
 from spanlake.spans.otlp.decode import decode
-from spanlake.traceql import TraceQLError, check, parse
-from spanlake.traceql.ast.nodes import Kind, Pipeline, ScalarFilter, Status
+from spanlake.traceql import TraceQLError, ast, check, parse
 from spanlake.traceql.ast.walk import walk
 from spanlake.traceql.literals import parse_duration
 from tests.documents import document, fenced, section
@@ -64,8 +63,8 @@ def _span(row: list[str]) -> At:
         trace=int(trace),
         start=parse_duration(start) or 0,
         length=parse_duration(duration) or 0,
-        status=Status[status.upper()],
-        kind=Kind[kind.upper()],
+        status=ast.Status[status.upper()],
+        kind=ast.Kind[kind.upper()],
         service=service,
         attributes={key: value for key, value in values.items() if not key.startswith(resource)},
         resource={key.removeprefix(resource): value for key, value in values.items() if key.startswith(resource)},
@@ -121,12 +120,14 @@ def _found(lake: Lake, query: str) -> str:
     sets = [sorted(one.spans, key=lambda span: span.start_ns) for trace in found for one in trace.sets]
     sets.sort(key=lambda spans: spans[0].start_ns)
     body = parse(query).body
-    separator = " / " if isinstance(body, Pipeline) and _is_pipelined(body) else ", "
+    separator = " / " if isinstance(body, ast.Pipeline) and _is_pipelined(body) else ", "
     return separator.join(_named([span.name for span in spans]) for spans in sets) or "nothing"
 
 
-def _is_pipelined(body: Pipeline) -> bool:
-    return len(body.stages) > 1 or any(isinstance(node, Pipeline | ScalarFilter) for node in walk(body.stages[0]))
+def _is_pipelined(body: ast.Pipeline) -> bool:
+    return len(body.stages) > 1 or any(
+        isinstance(node, ast.Pipeline | ast.ScalarFilter) for node in walk(body.stages[0])
+    )
 
 
 def _named(names: list[str]) -> str:

@@ -13,17 +13,9 @@ from typing import TypeVar
 
 import pyarrow as pa
 
+from spanlake.store.blocks.block import Block, CatalogEntry, DaySummary
 from spanlake.store.errors import StorageUnavailable
-from spanlake.store.index.base import (
-    Block,
-    Catalog,
-    CatalogEntry,
-    DaySummary,
-    Index,
-    MergeKey,
-    StoredBefore,
-    UnfinishedMerge,
-)
+from spanlake.store.index.base import Catalog, Index, MergeKey, StoredBefore, UnfinishedMerge
 from spanlake.store.objects.base import ObjectInfo, Objects
 
 _SLOW_SECONDS = 0.3

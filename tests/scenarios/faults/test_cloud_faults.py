@@ -19,7 +19,7 @@ from spanlake.store.maintenance.compactor import Compactor
 from spanlake.store.maintenance.garbage import collect_garbage
 from spanlake.store.maintenance.retention import expire_by_age, remove_retired
 from spanlake.store.objects.s3 import S3Location, S3Objects
-from spanlake.store.writer import write
+from spanlake.store.write import write
 from tests.cloud import Cloud
 from tests.scenarios.faults.cloud import HANG_SECONDS, Fault, FaultyCalls
 from tests.store.maintenance.day_of_blocks import TENANT

@@ -2,7 +2,7 @@
 
 import pytest
 
-from spanlake.spans.otlp.rejections import REASONS, explain
+from spanlake.spans.otlp.validate import REASONS, explain
 
 
 def test_explain_says_nothing_without_rejections() -> None:

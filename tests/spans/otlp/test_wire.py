@@ -15,7 +15,7 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
 from spanlake.spans.otlp import protobuf, wire
-from spanlake.spans.otlp.descriptors import message_types
+from spanlake.spans.otlp.protobuf import message_types
 
 TYPES = message_types("tests.wire", wire.MESSAGES)
 OFFICIAL = {

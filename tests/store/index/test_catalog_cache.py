@@ -4,8 +4,8 @@ from datetime import date
 
 import pytest
 
+from spanlake.store.blocks.block import CatalogEntry
 from spanlake.store.index import catalog_cache
-from spanlake.store.index.base import CatalogEntry
 from spanlake.store.index.catalog_cache import KnownEntries
 
 DAY = ("a", date(2026, 11, 22), 1)

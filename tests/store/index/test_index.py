@@ -10,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from spanlake.store.blocks.block import MAX_REPLACED, Block, CatalogEntry, DaySummary
 from spanlake.store.days import DAY_NS, MAX_NS, MIN_NS, utc_day
 from spanlake.store.errors import IndexConflict
-from spanlake.store.index.base import MAX_REPLACED, Block, CatalogEntry, DaySummary, Index
+from spanlake.store.index.base import Index
 from tests.store.tables import HOUR, NOON
 
 TODAY = date(2026, 11, 22)

@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
+from spanlake.store.blocks.block import Block, CatalogEntry
 from spanlake.store.days import DAY_NS, MAX_NS, MIN_NS, utc_day
 from spanlake.store.errors import IndexConflict
-from spanlake.store.index.base import Block, Catalog, CatalogEntry, Index
+from spanlake.store.index.base import Catalog, Index
 from spanlake.store.index.dynamodb.index import DynamoIndex
 from tests.store.tables import HOUR, NOON
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from spanlake.store.blocks.block import CatalogEntry
 from spanlake.store.days import MAX_NS
 from spanlake.store.errors import StorageCorrupt, StorageUnavailable
 from spanlake.store.index import sqlite_schema
-from spanlake.store.index.base import CatalogEntry, StoredBefore
+from spanlake.store.index.base import StoredBefore
 from spanlake.store.index.sqlite import SqliteIndex
 from tests.store.index.test_index import TODAY, block
 from tests.store.tables import NOON

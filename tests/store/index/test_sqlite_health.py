@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from spanlake.store.blocks.block import Block
 from spanlake.store.days import MAX_NS
 from spanlake.store.errors import StorageCorrupt, StorageUnavailable
 from spanlake.store.index import sqlite
-from spanlake.store.index.base import Block
 from spanlake.store.index.sqlite import SqliteIndex
 from tests.store.index.test_index import block
 

@@ -8,13 +8,13 @@ import pyarrow as pa
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from spanlake.spans.otlp.decode import decode
+from spanlake.store.blocks.block import Block, arrival_order
 from spanlake.store.blocks.trace_columns import without_facts
 from spanlake.store.days import MAX_NS, MIN_NS
-from spanlake.store.index.base import Block, arrival_order
 from spanlake.store.index.sqlite import SqliteIndex
 from spanlake.store.maintenance.compactor import Compactor
 from spanlake.store.objects.local import LocalObjects
-from spanlake.store.writer import write
+from spanlake.store.write import write
 from tests.store.blocks.test_parquet import decoded
 from tests.store.tables import NOON
 

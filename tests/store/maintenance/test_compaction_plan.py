@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spanlake.store.blocks.block import Block, arrival_order
 from spanlake.store.days import DAY_NS, utc_day
-from spanlake.store.index.base import Block, arrival_order
 from spanlake.store.maintenance.compaction_plan import (
     FAN_IN,
     FRESH_SPANS,

@@ -142,7 +142,7 @@ import itertools, sys
 from pathlib import Path
 from tests.store.tables import busy_table
 from tests.store.maintenance.day_of_blocks import TENANT, Lake
-from spanlake.store.writer import write
+from spanlake.store.write import write
 
 role, directory, first = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 with Lake(directory) as lake:

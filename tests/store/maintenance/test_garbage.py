@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from spanlake.store.index.base import Block
+from spanlake.store.blocks.block import Block
 from spanlake.store.maintenance.garbage import collect_garbage, put_back
 from spanlake.store.maintenance.retention import Removed
 from spanlake.store.write import write_table

@@ -14,9 +14,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType, attribute_columns
 from spanlake.spans.otlp.encode import to_otlp
 from spanlake.store.blocks import bloom, parquet
+from spanlake.store.blocks.block import CatalogEntry
 from spanlake.store.blocks.trace_columns import FACTS, with_facts, without_facts
 from spanlake.store.errors import ObjectNotFound, StorageCorrupt
-from spanlake.store.index.base import CatalogEntry
 from spanlake.store.maintenance import merge, merge_columns
 from spanlake.store.maintenance.compaction_plan import Merge
 from spanlake.store.maintenance.merge import merge_blocks

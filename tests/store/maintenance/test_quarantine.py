@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from spanlake.store.errors import StorageUnavailable
-from spanlake.store.index.base import Index, MergeKey
-from spanlake.store.index.summary import MOST_ATTEMPTS, QUARANTINE_SECONDS, quarantined, quarantined_days
+from spanlake.store.index.base import MOST_ATTEMPTS, QUARANTINE_SECONDS, Index, MergeKey, quarantined, quarantined_days
 from spanlake.store.maintenance import compactor as compaction
 from spanlake.store.maintenance import merge as merging
 from spanlake.store.maintenance.compaction_plan import Merge

@@ -6,18 +6,19 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from spanlake.store.blocks.block import Block
 from spanlake.store.blocks.entry import open_block
 from spanlake.store.blocks.paths import BLOCKS
 from spanlake.store.days import MAX_NS, MIN_NS
 from spanlake.store.deletions import record_deletion
 from spanlake.store.identity import adopt, check_identity
-from spanlake.store.index.base import Block, Index
+from spanlake.store.index.base import Index
 from spanlake.store.index.sqlite import SqliteIndex
 from spanlake.store.maintenance.compactor import Compactor
 from spanlake.store.maintenance.reindex import Reindexed, reindex
 from spanlake.store.maintenance.retention import remove_retired
 from spanlake.store.objects.base import Objects
-from spanlake.store.writer import write
+from spanlake.store.write import write
 from tests.store.tables import busy_table
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from spanlake.store.blocks.block import Block
 from spanlake.store.days import DAY_NS
-from spanlake.store.index.base import Block
 from spanlake.store.maintenance.retention import Removed, expire_by_age, expire_by_size, remove_retired
 from tests.store.maintenance.day_of_blocks import Lake
 from tests.store.tables import HOUR, NOON, span_table

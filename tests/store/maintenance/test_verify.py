@@ -1,10 +1,11 @@
 """Verification names what is damaged; what is set aside no longer stands in the way of the rest."""
 
+from spanlake.store.blocks.block import Block
 from spanlake.store.days import MAX_NS, MIN_NS
-from spanlake.store.index.base import Block, Index
+from spanlake.store.index.base import Index
 from spanlake.store.maintenance.verify import QUARANTINE, set_aside, verify
 from spanlake.store.objects.base import Objects
-from spanlake.store.writer import write
+from spanlake.store.write import write
 from tests.store.tables import NOON, span_table
 
 

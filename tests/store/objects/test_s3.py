@@ -12,8 +12,7 @@ from spanlake.store import aws_client
 from spanlake.store.blocks.parquet import encode
 from spanlake.store.blocks.reader import block_schema
 from spanlake.store.errors import ObjectNotFound, StorageUnavailable, StoreError
-from spanlake.store.objects.s3 import S3Location, S3Objects
-from spanlake.store.objects.s3_file import RangedFile
+from spanlake.store.objects.s3 import RangedFile, S3Location, S3Objects
 from tests.cloud import Cloud, Reply, answering, calls
 from tests.store.tables import busy_table
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from spanlake.store.blocks.block import CatalogEntry
 from spanlake.store.errors import ObjectNotFound, StorageCorrupt, StoreError
-from spanlake.store.index.base import CatalogEntry
 from spanlake.store.index.sqlite import SqliteIndex
 from spanlake.store.maintenance.compactor import Compactor
 from spanlake.store.maintenance.retention import remove_retired
@@ -18,7 +18,7 @@ from spanlake.store.transfer.backup import BackedUp, back_up
 from spanlake.store.transfer.export import Selection, export
 from spanlake.store.transfer.restore import NotEmpty, find_snapshot, require_empty, restore, verify
 from spanlake.store.transfer.snapshots import snapshots
-from spanlake.store.writer import write
+from spanlake.store.write import write
 from tests.store.tables import HOUR, NOON, SERVICE, span_table
 
 

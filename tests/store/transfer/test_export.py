@@ -7,15 +7,15 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from spanlake.store.blocks.block import Block
 from spanlake.store.errors import StorageCorrupt, StorageUnavailable
-from spanlake.store.index.base import Block
 from spanlake.store.index.sqlite import SqliteIndex
 from spanlake.store.maintenance.compactor import Compactor
 from spanlake.store.maintenance.retention import remove_retired
 from spanlake.store.objects.local import LocalObjects
 from spanlake.store.transfer import export as module
 from spanlake.store.transfer.export import Exported, Selection, export
-from spanlake.store.writer import write
+from spanlake.store.write import write
 from tests.store.tables import HOUR, NOON, busy_table, span_table
 
 

@@ -1,31 +1,30 @@
 import pytest
 
-from spanlake.traceql import parse
-from spanlake.traceql.ast.nodes import BinaryOperator, Relation, SpansetOperator
+from spanlake.traceql import ast, parse
 from spanlake.traceql.ast.walk import children, depth, span_fields, walk
 
 STRUCTURE = [
     ("&&", None, False, False),
     ("||", None, False, False),
-    (">", Relation.CHILD, False, False),
-    ("<<", Relation.ANCESTOR, False, False),
-    ("!>>", Relation.DESCENDANT, True, False),
-    ("!~", Relation.SIBLING, True, False),
-    ("&<", Relation.PARENT, False, True),
-    ("&~", Relation.SIBLING, False, True),
+    (">", ast.Relation.CHILD, False, False),
+    ("<<", ast.Relation.ANCESTOR, False, False),
+    ("!>>", ast.Relation.DESCENDANT, True, False),
+    ("!~", ast.Relation.SIBLING, True, False),
+    ("&<", ast.Relation.PARENT, False, True),
+    ("&~", ast.Relation.SIBLING, False, True),
 ]
 
 
 @pytest.mark.parametrize(("symbol", "relation", "negated", "union"), STRUCTURE)
 def test_spanset_operator_has_relation_negation_and_union(
-    symbol: str, relation: Relation | None, negated: bool, union: bool
+    symbol: str, relation: ast.Relation | None, negated: bool, union: bool
 ) -> None:
-    op = SpansetOperator(symbol)
+    op = ast.SpansetOperator(symbol)
     assert (op.relation, op.is_negated, op.is_union) == (relation, negated, union)
 
 
 def test_binary_operator_is_of_exactly_one_kind() -> None:
-    for op in BinaryOperator:
+    for op in ast.BinaryOperator:
         assert [op.is_arithmetic, op.is_comparison, op.is_regex, op.is_logical].count(True) == 1
 
 

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanlake.traceql import print_query
-from spanlake.traceql.ast.nodes import Pipeline, Query
+from spanlake.traceql import ast, print_query
 from spanlake.traceql.parser.lenient import filters
 
 UNDERSTOOD = [
@@ -83,7 +82,7 @@ NOT_UNDERSTOOD = [
 def test_filters_reads_complete_conditions_of_unfinished_query(text: str, condition: str) -> None:
     found = filters(text)
     assert found is not None
-    assert print_query(Query(Pipeline((found,)))).replace("`", '"') == condition
+    assert print_query(ast.Query(ast.Pipeline((found,)))).replace("`", '"') == condition
 
 
 @pytest.mark.parametrize("text", NOT_UNDERSTOOD)

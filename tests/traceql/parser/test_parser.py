@@ -2,33 +2,11 @@
 
 import pytest
 
-from spanlake.traceql import ParseError, parse, print_query
-from spanlake.traceql.ast.nodes import (
-    Aggregate,
-    AggregateFunction,
-    Attribute,
-    AttributeScope,
-    Compare,
-    Hint,
-    Intrinsic,
-    IntrinsicField,
-    MetricsAggregate,
-    MetricsFunction,
-    MetricsOperation,
-    MetricsPipeline,
-    Pipeline,
-    Query,
-    ScalarPipeline,
-    SeriesFilter,
-    SpansetFilter,
-    SpansetOperation,
-    Static,
-    Type,
-)
+from spanlake.traceql import ParseError, ast, parse, print_query
 from spanlake.traceql.ast.walk import depth, walk
 from spanlake.traceql.parser import MAX_DEPTH, MAX_LENGTH, parse_identifier
 
-EVERYTHING = Pipeline((SpansetFilter(Static(Type.BOOL, value=True)),))
+EVERYTHING = ast.Pipeline((ast.SpansetFilter(ast.Static(ast.Type.BOOL, value=True)),))
 
 GROUPING = [
     # field expressions
@@ -85,31 +63,31 @@ def test_parser_groups_operators_by_precedence(text: str, canonical: str) -> Non
 
 
 CONSTANTS = [
-    ("60", Static(Type.INT, 60)),
-    ("(-100)", Static(Type.INT, -100)),
-    ("(1 / 2)", Static(Type.INT, 0)),
-    ("(-7 / 2)", Static(Type.INT, -3)),
-    ("(1.0 / 2)", Static(Type.FLOAT, 0.5)),
-    ("((7 - 2 * 4) + 1.5)", Static(Type.FLOAT, 0.5)),
+    ("60", ast.Static(ast.Type.INT, 60)),
+    ("(-100)", ast.Static(ast.Type.INT, -100)),
+    ("(1 / 2)", ast.Static(ast.Type.INT, 0)),
+    ("(-7 / 2)", ast.Static(ast.Type.INT, -3)),
+    ("(1.0 / 2)", ast.Static(ast.Type.FLOAT, 0.5)),
+    ("((7 - 2 * 4) + 1.5)", ast.Static(ast.Type.FLOAT, 0.5)),
 ]
 
 
 @pytest.mark.parametrize(("text", "constant"), CONSTANTS)
-def test_parser_reads_constants_beside_metrics(text: str, constant: Static) -> None:
+def test_parser_reads_constants_beside_metrics(text: str, constant: ast.Static) -> None:
     body = parse(f"({{}} | rate()) * {text}").body
-    assert isinstance(body, MetricsOperation)
+    assert isinstance(body, ast.MetricsOperation)
     assert body.right == constant
 
 
 IDENTIFIERS = [
-    ("resource.service.name", Attribute(AttributeScope.RESOURCE, "service.name")),
-    (".foo", Attribute(AttributeScope.NONE, "foo")),
-    ("span:duration", IntrinsicField(Intrinsic.DURATION)),
+    ("resource.service.name", ast.Attribute(ast.AttributeScope.RESOURCE, "service.name")),
+    (".foo", ast.Attribute(ast.AttributeScope.NONE, "foo")),
+    ("span:duration", ast.IntrinsicField(ast.Intrinsic.DURATION)),
 ]
 
 
 @pytest.mark.parametrize(("name", "field"), IDENTIFIERS)
-def test_parser_reads_attribute_identifier(name: str, field: Attribute | IntrinsicField) -> None:
+def test_parser_reads_attribute_identifier(name: str, field: ast.Attribute | ast.IntrinsicField) -> None:
     assert parse_identifier(name) == field
 
 
@@ -128,7 +106,7 @@ def test_parser_keeps_long_runs_of_logical_operators_shallow() -> None:
     terms = [f".a = {number}" for number in range(5000)]
     query = parse(f"{{ {' || '.join(terms)} }}")
     assert depth(query) < 50
-    assert [node.value for node in walk(query) if isinstance(node, Static)] == list(range(5000))
+    assert [node.value for node in walk(query) if isinstance(node, ast.Static)] == list(range(5000))
 
 
 @pytest.mark.parametrize(
@@ -166,49 +144,49 @@ def test_parser_reads_search() -> None:
 
 def test_parser_reads_metrics() -> None:
     query = parse("{} | quantile_over_time(duration, .5, 1) by (name) >= 1m")
-    aggregate = MetricsAggregate(
-        MetricsFunction.QUANTILE_OVER_TIME,
-        IntrinsicField(Intrinsic.DURATION),
+    aggregate = ast.MetricsAggregate(
+        ast.MetricsFunction.QUANTILE_OVER_TIME,
+        ast.IntrinsicField(ast.Intrinsic.DURATION),
         (0.5, 1.0),
-        (IntrinsicField(Intrinsic.NAME),),
+        (ast.IntrinsicField(ast.Intrinsic.NAME),),
     )
     assert query.is_metrics
-    assert isinstance(query.body, SeriesFilter)
-    assert query.body.series == MetricsPipeline(EVERYTHING, aggregate)
+    assert isinstance(query.body, ast.SeriesFilter)
+    assert query.body.series == ast.MetricsPipeline(EVERYTHING, aggregate)
     assert query.body.value == 60.0
 
 
 def test_parser_reads_compare() -> None:
     body = parse("{} | compare({ .a }, 3, 100, 200)").body
-    assert isinstance(body, MetricsPipeline)
-    assert isinstance(body.aggregate, Compare)
+    assert isinstance(body, ast.MetricsPipeline)
+    assert isinstance(body.aggregate, ast.Compare)
     assert (body.aggregate.top, body.aggregate.start_ns, body.aggregate.end_ns) == (3, 100, 200)
 
 
 def test_parser_reads_scalar_pipelines() -> None:
     body = parse("({} | count()) > 2 * count()").body
-    assert isinstance(body, Pipeline)
+    assert isinstance(body, ast.Pipeline)
     (stage,) = body.stages
-    assert stage.left == ScalarPipeline(EVERYTHING, Aggregate(AggregateFunction.COUNT))  # type: ignore[union-attr]
+    assert stage.left == ast.ScalarPipeline(EVERYTHING, ast.Aggregate(ast.AggregateFunction.COUNT))  # type: ignore[union-attr]
 
 
 def test_parser_keeps_parentheses_of_pipelines_beside_pipelines_only() -> None:
     mixed, plain = parse("({} | {}) && ({})").body, parse("({}) && ({})").body
-    assert isinstance(mixed, Pipeline)
-    assert isinstance(plain, Pipeline)
-    assert isinstance(mixed.stages[0], SpansetOperation)
+    assert isinstance(mixed, ast.Pipeline)
+    assert isinstance(plain, ast.Pipeline)
+    assert isinstance(mixed.stages[0], ast.SpansetOperation)
     assert mixed.stages[0].right == EVERYTHING
-    assert isinstance(plain.stages[0], SpansetOperation)
+    assert isinstance(plain.stages[0], ast.SpansetOperation)
     assert plain.stages[0].right == EVERYTHING.stages[0]
 
 
 def test_parser_reads_hints() -> None:
     query = parse("{} with (most_recent=true, sample=0.1, sample=5, sample=6)")
-    assert query.hints[0] == Hint("most_recent", Static(Type.BOOL, value=True))
-    assert query.hint("sample", Type.INT) == Static(Type.INT, 5)
-    assert query.hint("sample", Type.FLOAT, Type.INT) == Static(Type.FLOAT, 0.1)
-    assert query.hint("sample", Type.BOOL) is None
-    assert query.hint("absent", Type.INT) is None
+    assert query.hints[0] == ast.Hint("most_recent", ast.Static(ast.Type.BOOL, value=True))
+    assert query.hint("sample", ast.Type.INT) == ast.Static(ast.Type.INT, 5)
+    assert query.hint("sample", ast.Type.FLOAT, ast.Type.INT) == ast.Static(ast.Type.FLOAT, 0.1)
+    assert query.hint("sample", ast.Type.BOOL) is None
+    assert query.hint("absent", ast.Type.INT) is None
 
 
 def test_tree_equality_ignores_positions() -> None:
@@ -217,4 +195,4 @@ def test_tree_equality_ignores_positions() -> None:
 
 
 def test_empty_query_equals_parsed_empty_query() -> None:
-    assert parse("{ }") == Query(EVERYTHING)
+    assert parse("{ }") == ast.Query(EVERYTHING)

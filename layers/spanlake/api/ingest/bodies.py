@@ -1,14 +1,19 @@
-"""Request bodies of unknown senders: read and decompressed in steps, so that a limit holds before memory is taken."""
+"""Request bodies, read and decompressed within limits."""
 
 # ruff: noqa: N818  (the names say what happened; "Error" would add nothing)
 
+import asyncio
 import zlib
+from concurrent.futures import Executor
+from functools import partial
 from io import BytesIO
 
+from starlette.datastructures import Headers
 from starlette.types import Receive
 
 from spanlake.api.ingest.decompression import DECOMPRESSORS, Decompress, OutputTooLarge
 from spanlake.ingest.admission import Pass
+from spanlake.ingest.service import Ingest
 
 
 class BodyError(Exception):
@@ -84,3 +89,24 @@ def decompress(body: bytes, work: Decompress, place: Pass, *, limit: int) -> byt
         raise MalformedBody(f"the body does not decompress: {error}") from None
     place.shrink(len(body))
     return inflated.getvalue()
+
+
+async def whole_body(headers: Headers, receive: Receive, place: Pass, ingest: Ingest, slow: Executor) -> bytes:
+    """Read a body and decompress it, on a thread.
+
+    Raises what read_body, decompressor and decompress raise, ArrivalTimeout and Draining.
+    """
+    coding = headers.get("content-encoding", "")
+    undo = decompressor(coding)
+    limit = ingest.limits.body_bytes
+    if int(headers.get("content-length", "0")) > limit:
+        raise BodyTooLarge(limit)
+    async with ingest.deadline.within(ingest.limits.body_seconds):
+        body = await read_body(receive, place, limit=limit)
+    if undo is None:
+        return body
+    work = partial(decompress, body, undo, place, limit=limit)
+    try:
+        return await asyncio.get_running_loop().run_in_executor(slow, work)
+    except MalformedBody as error:
+        raise MalformedBody(f"{error} (Content-Encoding: {coding.strip().lower()})") from None

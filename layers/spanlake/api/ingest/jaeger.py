@@ -1,15 +1,36 @@
-"""Jaeger's sampling endpoint, which clients ask how many traces to sample.
-
-What is asked where is the agent's HTTP interface. Of its other path, ``/baggageRestrictions``, nothing is known here:
-an answer with no keys would forbid all baggage, where one that fails leaves clients to what they do without an agent.
-"""
+"""Jaeger over HTTP: spans in Thrift, and the sampling endpoint."""
 
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+
+from spanlake.api.errors import UnsupportedMediaType
+from spanlake.api.ingest.uploads import SpanPosts
+from spanlake.ingest.request import Format
+from spanlake.ingest.service import Ingest
+from spanlake.receivers.jaeger import thrift
+
+PATH = "/api/traces"
+PROTOCOL = "jaeger-http"  # as metrics name it
+
+_FORMAT = Format(PROTOCOL, thrift.http_batches)
+_MEDIA_TYPES = ("application/x-thrift", "application/vnd.apache.thrift.binary")
+
+
+def jaeger_routes(ingest: Ingest, slow: Executor) -> list[Route]:
+    """Where spans are sent."""
+    return [Route(PATH, SpanPosts(ingest, slow, PROTOCOL, _format_of))]
+
+
+def _format_of(media_type: str, _: bytes) -> Format:
+    if media_type not in _MEDIA_TYPES:
+        raise UnsupportedMediaType(f"Content-Type {media_type[:80]!r} is not supported: use {_MEDIA_TYPES[0]}")
+    return _FORMAT
+
 
 _PROBABILISTIC = "PROBABILISTIC", 0
 """The strategy's name in jaeger-idl's sampling.proto and sampling.thrift, and its number."""

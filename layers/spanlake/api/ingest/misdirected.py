@@ -10,7 +10,7 @@ from starlette.routing import Match, Route, Router
 from starlette.types import Receive, Scope, Send
 
 from spanlake.api.errors import Problem
-from spanlake.api.ingest.otlp_codec import CODECS, media_type_of
+from spanlake.api.ingest.otlp import CODECS, media_type_of
 from spanlake.ingest.misdirected import path_refusal, signal_of_path, signal_refusal
 from spanlake.ingest.service import Ingest
 

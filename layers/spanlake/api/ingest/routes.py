@@ -5,7 +5,7 @@ from concurrent.futures import Executor
 from starlette.routing import Route
 
 from spanlake.api.ingest import otlp as otlp_http
-from spanlake.api.ingest.jaeger_http import jaeger_routes
+from spanlake.api.ingest.jaeger import jaeger_routes
 from spanlake.api.ingest.misdirected import OtherPosts
 from spanlake.api.ingest.otlp import OtlpHttp
 from spanlake.api.ingest.zipkin import zipkin_routes

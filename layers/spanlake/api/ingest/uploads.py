@@ -12,12 +12,10 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from spanlake.api.errors import Problem, logged_problem, shut_down_problem
-from spanlake.api.ingest.bodies import ClientGone
-from spanlake.api.ingest.otlp_codec import media_type_of
-from spanlake.api.ingest.whole_body import whole_body
+from spanlake.api.ingest.bodies import ClientGone, whole_body
+from spanlake.api.ingest.otlp import media_type_of
 from spanlake.ingest.request import Format, Receipt
-from spanlake.ingest.service import Ingest
-from spanlake.ingest.tenant import HEADER, tenant_named
+from spanlake.ingest.service import HEADER, Ingest, tenant_named
 from spanlake.receivers.detection import explained
 from spanlake.spans.otlp.decode import MalformedRequest
 

@@ -1,26 +1,97 @@
-"""Parts that the endpoints of the Tempo API share: running a query for a request, and answers in JSON."""
+"""Dependencies of the Tempo routes: cancellation, partial results and query errors."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TypeVar
 
+import anyio
+from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from spanlake.api.tempo.cancelling import run
+from spanlake.api.errors import INGEST_ERRORS, Table
 from spanlake.api.typed_route import InvalidParameter
 from spanlake.query.engine.session import Cancellation
+from spanlake.query.limits import Cancelled, LimitExceeded
 from spanlake.query.querier import Querier
-from spanlake.spans.ids import TRACE_ID, parse_id
-from spanlake.traceql import Unsupported, check, parse
-from spanlake.traceql.ast.nodes import Query
-from spanlake.traceql.ids import with_plain_ids
+from spanlake.query.scan.missing_blocks import LEFT_OUT
+from spanlake.spans.schema import TRACE_ID, parse_id
+from spanlake.traceql import Unsupported, ast, check, parse
+from spanlake.traceql.errors import TraceQLError
+from spanlake.traceql.rewrite import with_plain_ids
+
+ALL_ERRORS: Table = (
+    *INGEST_ERRORS,
+    (InvalidParameter, 400, None),
+    (TraceQLError, 400, None),
+    (LimitExceeded, 422, None),
+    (Cancelled, 499, None),  # nobody reads it; nginx's number for a client that went away
+)
+
+T = TypeVar("T")
+
+
+async def run(request: Request, question: Callable[[Cancellation], T]) -> T:
+    """The answer of a question that takes a while; raises what it raises."""
+    cancellation = Cancellation()
+    answers: list[T] = []
+    failures: list[Exception] = []
+
+    def ask() -> None:
+        try:
+            answers.append(question(cancellation))
+        except Exception as error:  # noqa: BLE001 - told to the caller below
+            failures.append(error)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(_watch, request, cancellation)
+        await anyio.to_thread.run_sync(ask)
+        group.cancel_scope.cancel()
+    if failures:
+        raise failures[0]
+    return answers[0]
+
+
+async def _watch(request: Request, cancellation: Cancellation) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    cancellation.cancel()
+
+
+HEADER = "X-Spanlake-Partial"
+_MOST_NAMED = 5
+
+
+class PartialAnswers:
+    """Names the blocks that an answer lacks in a header: Grafana refuses fields that Tempo's answers do not have."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        missing: list[str] = []
+        token = LEFT_OUT.set(missing)
+
+        async def marked(message: Message) -> None:
+            if missing and message["type"] == "http.response.start":
+                named = ", ".join(sorted(set(missing))[:_MOST_NAMED])
+                MutableHeaders(scope=message)[HEADER] = f"{len(set(missing))} blocks are missing: {named}"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, marked)
+        finally:
+            LEFT_OUT.reset(token)
+
 
 PROTOBUF = "application/protobuf"
 JSON = "application/json"
-
-T = TypeVar("T")
 Timer = Callable[[str], AbstractContextManager[object]]
 
 
@@ -40,11 +111,11 @@ class QueryRunner:
                 text = request.query_params.get("q") or request.query_params.get("query", "")
                 raise Unsupported("the query's operators stand too deep in each other", text) from None
 
-    def checked(self, text: str) -> Query:
+    def checked(self, text: str) -> ast.Query:
         """Parses and checks a query; raises TraceQLError."""
         return check(parsed(text), self.querier.sizes)
 
-    def metrics_query(self, text: str) -> Query:
+    def metrics_query(self, text: str) -> ast.Query:
         """Parses and checks a metrics query; raises TraceQLError."""
         query = self.checked(text)
         if not query.is_metrics:
@@ -52,7 +123,7 @@ class QueryRunner:
         return query
 
 
-def parsed(text: str) -> Query:
+def parsed(text: str) -> ast.Query:
     """Parses a query; raises TraceQLError."""
     return with_plain_ids(parse(text))
 

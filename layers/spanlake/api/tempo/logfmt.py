@@ -8,25 +8,7 @@ it; numbers and booleans equal it as it is written.
 import re
 
 from spanlake.api.typed_route import InvalidParameter
-from spanlake.traceql.ast.nodes import (
-    Attribute,
-    AttributeScope,
-    Binary,
-    BinaryOperator,
-    Field,
-    FieldExpression,
-    Intrinsic,
-    IntrinsicField,
-    Pipeline,
-    Query,
-    SpansetExpression,
-    SpansetFilter,
-    SpansetOperation,
-    SpansetOperator,
-    Static,
-    Status,
-    Type,
-)
+from spanlake.traceql import ast
 
 MAX_TAGS = 100
 
@@ -35,23 +17,26 @@ _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}", re.ASCII)
 _FLOAT = re.compile(r"-?(0|[1-9][0-9]{0,17})\.[0-9]{1,17}(e[+-][0-9]{2,3})?", re.ASCII)
 _TRUTHS = {"true": True, "false": False}
 _INTRINSICS = {
-    "name": Intrinsic.NAME,
-    "root.name": Intrinsic.TRACE_ROOT_NAME,
-    "root.service.name": Intrinsic.TRACE_ROOT_SERVICE,
+    "name": ast.Intrinsic.NAME,
+    "root.name": ast.Intrinsic.TRACE_ROOT_NAME,
+    "root.service.name": ast.Intrinsic.TRACE_ROOT_SERVICE,
 }
 
 
-def query_of_tags(tags: str, min_duration_ns: int | None, max_duration_ns: int | None) -> Query:
+def query_of_tags(tags: str, min_duration_ns: int | None, max_duration_ns: int | None) -> ast.Query:
     """The query that finds what tags and bounds on the trace's duration ask for. Raises InvalidParameter."""
     tests = [_test(key, value) for key, value in _pairs(tags)]
-    duration = IntrinsicField(Intrinsic.TRACE_DURATION)
-    for bound, op in ((min_duration_ns, BinaryOperator.GREATER_EQUAL), (max_duration_ns, BinaryOperator.LESS_EQUAL)):
+    duration = ast.IntrinsicField(ast.Intrinsic.TRACE_DURATION)
+    for bound, op in (
+        (min_duration_ns, ast.BinaryOperator.GREATER_EQUAL),
+        (max_duration_ns, ast.BinaryOperator.LESS_EQUAL),
+    ):
         if bound is not None:
-            tests.append(Binary(op, duration, Static(Type.DURATION, bound)))
-    spanset: SpansetExpression = SpansetFilter(tests[0] if tests else Static(Type.BOOL, value=True))
+            tests.append(ast.Binary(op, duration, ast.Static(ast.Type.DURATION, bound)))
+    spanset: ast.SpansetExpression = ast.SpansetFilter(tests[0] if tests else ast.Static(ast.Type.BOOL, value=True))
     for test in tests[1:]:
-        spanset = SpansetOperation(SpansetOperator.AND, spanset, SpansetFilter(test))
-    return Query(Pipeline((spanset,)))
+        spanset = ast.SpansetOperation(ast.SpansetOperator.AND, spanset, ast.SpansetFilter(test))
+    return ast.Query(ast.Pipeline((spanset,)))
 
 
 def _pairs(tags: str) -> list[tuple[str, str]]:
@@ -69,45 +54,45 @@ def _pairs(tags: str) -> list[tuple[str, str]]:
     return pairs
 
 
-def _test(key: str, value: str) -> FieldExpression:
+def _test(key: str, value: str) -> ast.FieldExpression:
     if key == "status.code":
         return _status(value)
     if key in _INTRINSICS:
-        return _contains(IntrinsicField(_INTRINSICS[key]), value)
-    places = [Attribute(place, key) for place in (AttributeScope.SPAN, AttributeScope.RESOURCE)]
+        return _contains(ast.IntrinsicField(_INTRINSICS[key]), value)
+    places = [ast.Attribute(place, key) for place in (ast.AttributeScope.SPAN, ast.AttributeScope.RESOURCE)]
     tests = [_contains(place, value) for place in places]
     static = _number_or_truth(value)
     if static is not None:
         tests += [_equals(place, static) for place in places]
-    return _joined(BinaryOperator.OR, tests)
+    return _joined(ast.BinaryOperator.OR, tests)
 
 
-def _number_or_truth(value: str) -> Static | None:
+def _number_or_truth(value: str) -> ast.Static | None:
     """The number or boolean that is written so; None of other text."""
     if value in _TRUTHS:
-        return Static(Type.BOOL, _TRUTHS[value])
+        return ast.Static(ast.Type.BOOL, _TRUTHS[value])
     if _INTEGER.fullmatch(value):
-        return Static(Type.INT, int(value))
-    return Static(Type.FLOAT, float(value)) if _FLOAT.fullmatch(value) else None
+        return ast.Static(ast.Type.INT, int(value))
+    return ast.Static(ast.Type.FLOAT, float(value)) if _FLOAT.fullmatch(value) else None
 
 
-def _contains(field: Field, value: str) -> FieldExpression:
+def _contains(field: ast.Field, value: str) -> ast.FieldExpression:
     """Holds where a text has the value as a part of it."""
-    return Binary(BinaryOperator.MATCH, field, Static(Type.STRING, f"(?i).*{re.escape(value)}.*"))
+    return ast.Binary(ast.BinaryOperator.MATCH, field, ast.Static(ast.Type.STRING, f"(?i).*{re.escape(value)}.*"))
 
 
-def _status(value: str) -> FieldExpression:
-    if value.upper() not in Status.__members__:
+def _status(value: str) -> ast.FieldExpression:
+    if value.upper() not in ast.Status.__members__:
         raise InvalidParameter(f"invalid tags: status.code is unset, ok or error, not {value!r}")
-    return _equals(IntrinsicField(Intrinsic.STATUS), Static(Type.STATUS, Status[value.upper()]))
+    return _equals(ast.IntrinsicField(ast.Intrinsic.STATUS), ast.Static(ast.Type.STATUS, ast.Status[value.upper()]))
 
 
-def _equals(field: Field, static: Static) -> FieldExpression:
-    return Binary(BinaryOperator.EQUAL, field, static)
+def _equals(field: ast.Field, static: ast.Static) -> ast.FieldExpression:
+    return ast.Binary(ast.BinaryOperator.EQUAL, field, static)
 
 
-def _joined(op: BinaryOperator, parts: list[FieldExpression]) -> FieldExpression:
+def _joined(op: ast.BinaryOperator, parts: list[ast.FieldExpression]) -> ast.FieldExpression:
     joined = parts[0]
     for part in parts[1:]:
-        joined = Binary(op, joined, part)
+        joined = ast.Binary(op, joined, part)
     return joined

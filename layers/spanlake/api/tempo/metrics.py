@@ -8,11 +8,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from spanlake.api.app import tenant_of
 from spanlake.api.tempo import responses
 from spanlake.api.tempo.dependencies import QueryRunner, json_response
 from spanlake.api.tempo.parameters import MetricsParameters
 from spanlake.api.tempo.schemas import QueryInstantResponse, QueryRangeResponse
-from spanlake.api.tenant import tenant_of
 from spanlake.api.typed_route import TypedRoute
 from spanlake.query.engine.session import Cancellation
 from spanlake.query.metrics.exemplars import exemplars_wanted

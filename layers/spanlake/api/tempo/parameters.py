@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from spanlake.api.typed_route import InvalidParameter, invalid_parameter
 from spanlake.query.querier import ALWAYS
-from spanlake.query.selected import TimeRange
+from spanlake.query.time_range import TimeRange
 from spanlake.spans.timestamps import SECOND_NS, parse_time
 from spanlake.traceql.literals import parse_duration
 

@@ -1,7 +1,8 @@
-"""The bodies of the Tempo API's answers."""
+"""Response bodies of the Tempo API."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
@@ -10,12 +11,54 @@ import pyarrow.compute as pc
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from pydantic_core import to_json
 
-from spanlake.api.tempo.columns import Columns
 from spanlake.query.search_results import FoundSpan, FoundTrace, SpanSet
 from spanlake.query.series import Labels, Series
 from spanlake.query.time_range import Steps
 from spanlake.receivers.otlp_rows import delimited
 from spanlake.spans.arrow import Array, numbers
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The names under which an answer has values of several types, all of which are shown as text."""
+
+    mixed: frozenset[str]
+
+    @classmethod
+    def of(cls, found: Iterable[FoundTrace]) -> "Columns":
+        """The names of an answer."""
+        kinds: dict[str, set[str]] = {}
+        for attributes in _attributes(found):
+            for name, value in attributes.items():
+                kinds.setdefault(name, set()).add(_kind(value))
+        return cls(frozenset(name for name, found in kinds.items() if len(found) > 1))
+
+    def shown(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """The attributes of a span or a span set. Lists and maps are JSON text, and so are values of mixed names."""
+        return {name: _text(value) if self._is_text(name, value) else value for name, value in attributes.items()}
+
+    def _is_text(self, name: str, value: object) -> bool:
+        return isinstance(value, list | dict) or (name in self.mixed and not isinstance(value, str))
+
+
+def _attributes(found: Iterable[FoundTrace]) -> Iterator[Mapping[str, Any]]:
+    for trace in found:
+        for span_set in trace.sets:
+            yield span_set.attributes
+            for span in span_set.spans:
+                yield span.attributes
+
+
+def _kind(value: object) -> str:
+    """Integers and floats are of one kind, and so are texts, lists and maps, which are shown as text."""
+    if isinstance(value, bool):
+        return "bool"
+    return "number" if isinstance(value, int | float) else "text"
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
 
 _SAMPLE_END, _NOTHING, _ZERO = pa.scalar(b"}"), pa.scalar(b""), pa.array([0], pa.int32())
 _MOST_UINT32 = 2**32 - 1
@@ -53,7 +96,7 @@ def _trace(trace: FoundTrace, columns: Columns | None) -> dict[str, Any]:
 
 def _span_set(found: SpanSet, columns: Columns) -> dict[str, Any]:
     answer: dict[str, Any] = {"spans": [_span(span, columns) for span in found.spans], "matched": found.matched}
-    return answer | _attributes(columns.shown(found.attributes))
+    return answer | _attribute_list(columns.shown(found.attributes))
 
 
 def _span(span: FoundSpan, columns: Columns) -> dict[str, Any]:
@@ -63,10 +106,10 @@ def _span(span: FoundSpan, columns: Columns) -> dict[str, Any]:
         "startTimeUnixNano": str(span.start_ns),
         "durationNanos": str(max(span.duration_ns, 0)),
     }
-    return answer | _attributes(columns.shown(span.attributes))
+    return answer | _attribute_list(columns.shown(span.attributes))
 
 
-def _attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
+def _attribute_list(attributes: Mapping[str, Any]) -> dict[str, Any]:
     if not attributes:
         return {}
     return {"attributes": [{"key": key, "value": any_value(value)} for key, value in attributes.items()]}

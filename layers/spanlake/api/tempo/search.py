@@ -8,12 +8,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from spanlake.api.app import tenant_of
 from spanlake.api.tempo import responses
 from spanlake.api.tempo.dependencies import QueryRunner, json_response, parsed
 from spanlake.api.tempo.logfmt import query_of_tags
 from spanlake.api.tempo.parameters import SearchParameters
 from spanlake.api.tempo.schemas import SearchResponse
-from spanlake.api.tenant import tenant_of
 from spanlake.api.typed_route import TypedRoute
 from spanlake.query.engine.session import Cancellation
 from spanlake.query.search import Ranking, Search

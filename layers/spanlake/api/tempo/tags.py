@@ -10,21 +10,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from spanlake.api.app import tenant_of
 from spanlake.api.tempo.dependencies import QueryRunner, json_response
 from spanlake.api.tempo.parameters import TagParameters, TagValueParameters
 from spanlake.api.tempo.schemas import TagsResponse, TagsV2Response, TagValuesResponse, TagValuesV2Response
-from spanlake.api.tenant import tenant_of
 from spanlake.api.typed_route import TypedRoute
 from spanlake.query.engine.session import Cancellation
 from spanlake.query.tag_values import EVERY_SCOPE, TagValue
-from spanlake.traceql.ast.nodes import Attribute, Field, Intrinsic, IntrinsicField
+from spanlake.traceql import ast
 from spanlake.traceql.parser import parse_identifier
 
-_INTRINSICS_OF_V1: dict[str, Field] = {
-    "name": IntrinsicField(Intrinsic.NAME),
-    "status.code": IntrinsicField(Intrinsic.STATUS),
-    "root.name": IntrinsicField(Intrinsic.TRACE_ROOT_NAME),
-    "root.service.name": IntrinsicField(Intrinsic.TRACE_ROOT_SERVICE),
+_INTRINSICS_OF_V1: dict[str, ast.Field] = {
+    "name": ast.IntrinsicField(ast.Intrinsic.NAME),
+    "status.code": ast.IntrinsicField(ast.Intrinsic.STATUS),
+    "root.name": ast.IntrinsicField(ast.Intrinsic.TRACE_ROOT_NAME),
+    "root.service.name": ast.IntrinsicField(ast.Intrinsic.TRACE_ROOT_SERVICE),
 }
 
 
@@ -82,7 +82,7 @@ class _Tags:
     async def tag_values(self, request: Request, tag: str, params: Annotated[TagValueParameters, Query()]) -> Response:
         """List values of an attribute, in any scope, as text."""
         intrinsic = _INTRINSICS_OF_V1.get(tag)
-        fields = [intrinsic] if intrinsic else [Attribute(scope, tag) for scope in EVERY_SCOPE]
+        fields = [intrinsic] if intrinsic else [ast.Attribute(scope, tag) for scope in EVERY_SCOPE]
 
         def render(found: list[TagValue]) -> object:
             return {"tagValues": sorted({value.value for value in found})}
@@ -115,7 +115,7 @@ class _Tags:
         self,
         request: Request,
         params: TagValueParameters,
-        fields: Sequence[Field],
+        fields: Sequence[ast.Field],
         render: Callable[[list[TagValue]], object],
     ) -> Response:
         tenant, q, when, most = tenant_of(request), params.query_text(), params.range(), params.limit or None

@@ -10,12 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from spanlake.api.app import tenant_of
 from spanlake.api.tempo import responses
 from spanlake.api.tempo.dependencies import JSON, PROTOBUF, QueryRunner, accepts_protobuf, trace_id_of
 from spanlake.api.tempo.parameters import TraceParameters, TraceV2Parameters
 from spanlake.api.tempo.schemas import TraceByIdResponse, TraceV1
 from spanlake.api.tempo.trace_json import trace_v1, trace_v2
-from spanlake.api.tenant import tenant_of
 from spanlake.api.typed_route import TypedRoute
 from spanlake.query.engine.session import Cancellation
 from spanlake.query.filtered_trace import SpanFilter

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from spanlake.cli.client import json
-from spanlake.cli.client.values import Attributes, attributes_in
+from spanlake.cli.client.json import Attributes, attributes_in
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from spanlake.cli.client import json
-from spanlake.cli.client.values import Attributes, attributes_in
+from spanlake.cli.client.json import Attributes, attributes_in
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,7 @@ from rich.text import Text
 from spanlake.cli.client.search import Found, FoundSet, FoundSpan, FoundTrace
 from spanlake.cli.printable import printable
 from spanlake.cli.render.numbers import counted, duration, moment
-from spanlake.cli.render.text import GAP, Cell, line, show, show_beside, show_items
-from spanlake.cli.render.values import attributes, cut
+from spanlake.cli.render.text import GAP, Cell, attributes, cut, line, show, show_beside, show_items
 
 _ONE_LINE = 116  # minimum width for a trace and its root on one line
 _TRACE_ID, _START, _DURATION, _MATCHED, _SERVICE = 32, 23, 8, 7, 20

@@ -7,14 +7,11 @@ from rich.text import Text
 
 from spanlake.cli.client.trace import Trace
 from spanlake.cli.printable import printable
-from spanlake.cli.render.bars import TimeLine
-from spanlake.cli.render.details import show_resources
 from spanlake.cli.render.numbers import counted, duration, moment, zone
 from spanlake.cli.render.span_tree import Node, Place, arranged
 from spanlake.cli.render.terminal import glyphs
-from spanlake.cli.render.text import show, show_items
-from spanlake.cli.render.values import cut
-from spanlake.cli.render.waterfall import show_waterfall
+from spanlake.cli.render.text import cut, show, show_items
+from spanlake.cli.render.waterfall import TimeLine, show_resources, show_waterfall
 
 _NO_INDENT = Text()
 

@@ -11,8 +11,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from spanlake.cli.client.client import Client
 from spanlake.cli.errors import MalformedAnswer, Refused, Unreachable
 from spanlake.cli.printable import printable
+from spanlake.ingest.pipeline import translated
 from spanlake.ingest.request import Receipt, Request
-from spanlake.ingest.translation import translated
 from spanlake.receivers import otlp
 from spanlake.spans.otlp.decode import MalformedRequest
 

@@ -23,18 +23,18 @@ from spanlake.cli.transfer.import_server import send
 from spanlake.ingest.pipeline import Pipeline
 from spanlake.ingest.request import Format, Receipt, Request
 from spanlake.receivers import otlp, tempo_json
-from spanlake.receivers.errors_ import MalformedFile
 from spanlake.receivers.files.compression import Stream
 from spanlake.receivers.files.records import Kind, Record, records
 from spanlake.receivers.jaeger import json
+from spanlake.receivers.translation import MalformedFile
 from spanlake.receivers.zipkin import v2_json
 from spanlake.spans.otlp.decode import MalformedRequest
-from spanlake.spans.otlp.rejections import explain
+from spanlake.spans.otlp.validate import explain
+from spanlake.store.blocks.block import Block
 from spanlake.store.errors import StoreError
 from spanlake.store.identity import check_identity
-from spanlake.store.index.base import Block
 from spanlake.store.open import open_index, open_objects
-from spanlake.store.writer import write
+from spanlake.store.write import write
 
 _GROUP_BYTES = 8 << 20
 _GROUP_RECORDS = 1024

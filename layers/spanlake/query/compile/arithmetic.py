@@ -12,7 +12,7 @@ from sqlglot import exp
 
 from spanlake.query.compile import sql as values
 from spanlake.query.compile.sql import WHOLE, Alternative, Sql, Value
-from spanlake.traceql.ast.nodes import BinaryOperator, Type
+from spanlake.traceql import ast
 
 _LONGEST_POWER = 64  # factors: the powers of all integers but 0, 1 and -1 exceed 64 bits with more
 
@@ -32,7 +32,7 @@ class Number:
     def of(cls, value: Value) -> "Number":
         """Select the number among the single values of a field or an expression; NaN is not a number here."""
         whole = [part.sql for part in value if part.type in WHOLE and not part.is_list]
-        real = [part.sql for part in value if part.type is Type.FLOAT and not part.is_list]
+        real = [part.sql for part in value if part.type is ast.Type.FLOAT and not part.is_list]
         return cls(
             (lambda: _first_of([sql.copy() for sql in whole])) if whole else None,
             (lambda: _first_of([number(sql.copy()) for sql in real])) if real else None,
@@ -51,7 +51,7 @@ class Number:
     @property
     def value(self) -> Value:
         """The number as a typed value."""
-        parts = ((Type.INT, self.whole), (Type.FLOAT, self.real))
+        parts = ((ast.Type.INT, self.whole), (ast.Type.FLOAT, self.real))
         return tuple(Alternative(type_, sql) for type_, sql in parts if sql is not None)
 
     def as_real(self) -> Sql:
@@ -71,7 +71,7 @@ def number(sql: Sql) -> Sql:
     return exp.Nullif(this=sql, expression=_double(exp.Literal.string("NaN")))
 
 
-def compute(op: BinaryOperator, left: Number, right: Number) -> Number:
+def compute(op: ast.BinaryOperator, left: Number, right: Number) -> Number:
     """Compile an operation between two numbers."""
     if left.is_nil or right.is_nil:
         return Number()
@@ -118,14 +118,14 @@ def _unless_zero(sql: Sql) -> Sql:
     return exp.Nullif(this=sql, expression=exp.Literal.number(0))
 
 
-def _exact(op: BinaryOperator) -> Callable[[Build, Build], Sql]:
+def _exact(op: ast.BinaryOperator) -> Callable[[Build, Build], Sql]:
     def exact(left: Build, right: Build) -> Sql:
         return exp.Try(this=values.ARITHMETIC[op](this=exp.Paren(this=left()), expression=exp.Paren(this=right())))
 
     return exact
 
 
-def _plain(op: BinaryOperator) -> Callable[[Build, Build], Sql]:
+def _plain(op: ast.BinaryOperator) -> Callable[[Build, Build], Sql]:
     return lambda left, right: exp.Paren(this=values.ARITHMETIC[op](this=left(), expression=right()))
 
 
@@ -166,13 +166,13 @@ def _real_power(base: Build, exponent: Build) -> Sql:
     return _case(is_finite, exp.Pow(this=base(), expression=exponent()))
 
 
-_WHOLE: Mapping[BinaryOperator, Callable[[Build, Build], Sql]] = {
-    BinaryOperator.DIVIDE: _quotient,
-    BinaryOperator.MODULO: _remainder,
-    BinaryOperator.POWER: _power,
+_WHOLE: Mapping[ast.BinaryOperator, Callable[[Build, Build], Sql]] = {
+    ast.BinaryOperator.DIVIDE: _quotient,
+    ast.BinaryOperator.MODULO: _remainder,
+    ast.BinaryOperator.POWER: _power,
 }
-_REAL: Mapping[BinaryOperator, Callable[[Build, Build], Sql]] = {
-    BinaryOperator.DIVIDE: _real_quotient,
-    BinaryOperator.MODULO: _real_remainder,
-    BinaryOperator.POWER: _real_power,
+_REAL: Mapping[ast.BinaryOperator, Callable[[Build, Build], Sql]] = {
+    ast.BinaryOperator.DIVIDE: _real_quotient,
+    ast.BinaryOperator.MODULO: _real_remainder,
+    ast.BinaryOperator.POWER: _real_power,
 }

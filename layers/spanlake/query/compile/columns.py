@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from spanlake.spans.columns import AttributeColumn, Scope
-from spanlake.traceql.ast.nodes import AttributeScope
+from spanlake.traceql import ast
 
 
 @dataclass(frozen=True)
@@ -19,14 +19,14 @@ class Known:
 
     columns: dict[tuple[Scope, str], tuple[AttributeColumn, ...]] = field(default_factory=dict)
     rest: frozenset[tuple[Scope, str]] = frozenset()
-    nested: frozenset[tuple[AttributeScope, str]] = frozenset()
+    nested: frozenset[tuple[ast.AttributeScope, str]] = frozenset()
 
     @classmethod
     def of(
         cls,
         columns: Iterable[AttributeColumn],
         rest: Iterable[tuple[Scope, str]] = (),
-        nested: Iterable[tuple[AttributeScope, str]] = (),
+        nested: Iterable[tuple[ast.AttributeScope, str]] = (),
     ) -> "Known":
         """Collect columns and keys, in any order."""
         grouped: defaultdict[tuple[Scope, str], list[AttributeColumn]] = defaultdict(list)

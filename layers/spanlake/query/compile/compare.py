@@ -13,13 +13,13 @@ from spanlake.query.compile.columns import Known
 from spanlake.query.compile.fields import Fields
 from spanlake.query.compile.sql import Sql
 from spanlake.spans.columns import Scope
-from spanlake.traceql.ast.nodes import Attribute, AttributeScope, Intrinsic, IntrinsicField, Type
+from spanlake.traceql import ast
 from spanlake.traceql.printer import print_field
 
 _SCOPES = {
-    Scope.RESOURCE: AttributeScope.RESOURCE,
-    Scope.SPAN: AttributeScope.SPAN,
-    Scope.SCOPE: AttributeScope.INSTRUMENTATION,
+    Scope.RESOURCE: ast.AttributeScope.RESOURCE,
+    Scope.SPAN: ast.AttributeScope.SPAN,
+    Scope.SCOPE: ast.AttributeScope.INSTRUMENTATION,
 }
 
 
@@ -31,14 +31,14 @@ class Level(Enum):
 
 
 INTRINSICS = {
-    Intrinsic.NAME: Level.SPAN,
-    Intrinsic.KIND: Level.SPAN,
-    Intrinsic.STATUS: Level.SPAN,
-    Intrinsic.STATUS_MESSAGE: Level.SPAN,
-    Intrinsic.INSTRUMENTATION_NAME: Level.RESOURCE,
-    Intrinsic.INSTRUMENTATION_VERSION: Level.RESOURCE,
+    ast.Intrinsic.NAME: Level.SPAN,
+    ast.Intrinsic.KIND: Level.SPAN,
+    ast.Intrinsic.STATUS: Level.SPAN,
+    ast.Intrinsic.STATUS_MESSAGE: Level.SPAN,
+    ast.Intrinsic.INSTRUMENTATION_NAME: Level.RESOURCE,
+    ast.Intrinsic.INSTRUMENTATION_VERSION: Level.RESOURCE,
 }
-EVERYWHERE = print_field(IntrinsicField(Intrinsic.NAME))  # a facet that every span has
+EVERYWHERE = print_field(ast.IntrinsicField(ast.Intrinsic.NAME))  # a facet that every span has
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Facet:
     """An attribute's values of one type; ``read`` returns them, NULL where there is none."""
 
     name: str
-    type: Type | None
+    type: ast.Type | None
     level: Level
     read: Callable[[Fields], Sql]
     is_list: bool = False
@@ -61,14 +61,14 @@ def facets(known: Known) -> list[Facet]:
     return found
 
 
-def _of_intrinsic(intrinsic: Intrinsic, level: Level) -> Facet:
-    field = IntrinsicField(intrinsic)
+def _of_intrinsic(intrinsic: ast.Intrinsic, level: Level) -> Facet:
+    field = ast.IntrinsicField(intrinsic)
     (value,) = Fields(Known()).value(field)
     return Facet(print_field(field), value.type, level, lambda fields: fields.value(field)[0].sql)
 
 
 def _of_attribute(known: Known, scope: Scope, key: str) -> Iterator[Facet]:
-    attribute = Attribute(_SCOPES[scope], key)
+    attribute = ast.Attribute(_SCOPES[scope], key)
     level = Level.SPAN if scope is Scope.SPAN else Level.RESOURCE
     for n, part in enumerate(Fields(known).whole(attribute)):
         yield Facet(print_field(attribute), part.type, level, _Reader(attribute, n), part.is_list)
@@ -76,7 +76,7 @@ def _of_attribute(known: Known, scope: Scope, key: str) -> Iterator[Facet]:
 
 @dataclass(frozen=True)
 class _Reader:
-    attribute: Attribute
+    attribute: ast.Attribute
     place: int
 
     def __call__(self, fields: Fields) -> Sql:

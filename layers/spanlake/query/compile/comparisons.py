@@ -12,28 +12,28 @@ from sqlglot import exp
 
 from spanlake.query.compile import sql as values
 from spanlake.query.compile.sql import NUMERIC, WHOLE, Alternative, Sql, Value
-from spanlake.traceql.ast.nodes import BinaryOperator, Static, Type
+from spanlake.traceql import ast
 from spanlake.traceql.regex import without_names
 from spanlake.traceql.rewrite import FLIPPED
 from spanlake.traceql.tokens import MAX_INT, MIN_INT
 
 POSITIVE = {
-    BinaryOperator.NOT_EQUAL: BinaryOperator.EQUAL,
-    BinaryOperator.NOT_MATCH: BinaryOperator.MATCH,
+    ast.BinaryOperator.NOT_EQUAL: ast.BinaryOperator.EQUAL,
+    ast.BinaryOperator.NOT_MATCH: ast.BinaryOperator.MATCH,
 }
-_ABOVE = (BinaryOperator.GREATER, BinaryOperator.GREATER_EQUAL)
-_UNEQUAL = BinaryOperator.NOT_EQUAL
-Test = Callable[[BinaryOperator, Alternative], Sql]
+_ABOVE = (ast.BinaryOperator.GREATER, ast.BinaryOperator.GREATER_EQUAL)
+_UNEQUAL = ast.BinaryOperator.NOT_EQUAL
+Test = Callable[[ast.BinaryOperator, Alternative], Sql]
 """Tests a single value of a fitting type."""
 
 
-def compare_literals(op: BinaryOperator, value: Value, statics: Sequence[Static]) -> Sql:
+def compare_literals(op: ast.BinaryOperator, value: Value, statics: Sequence[ast.Static]) -> Sql:
     """Compile a comparison with literals of one type: true if it holds for any, for ``!=`` and ``!~`` if it holds for
     all.
     """
     kind = kind_of(statics[0].type)
 
-    def test(positive: BinaryOperator, part: Alternative) -> Sql:
+    def test(positive: ast.BinaryOperator, part: Alternative) -> Sql:
         if positive.is_regex:
             return _matches(positive, part.sql, statics)
         return _with_literals(positive, part, statics)
@@ -41,7 +41,7 @@ def compare_literals(op: BinaryOperator, value: Value, statics: Sequence[Static]
     return _with_lists(op, [part for part in value if kind_of(part.type) == kind], test)
 
 
-def compare_values(op: BinaryOperator, left: Value, right: Value) -> Sql:
+def compare_values(op: ast.BinaryOperator, left: Value, right: Value) -> Sql:
     """Compile a comparison of two values."""
     tests = [_with_single(op, left, part) for part in right if not part.is_list and part.type is not None]
     tests += [
@@ -53,20 +53,20 @@ def compare_values(op: BinaryOperator, left: Value, right: Value) -> Sql:
     return values.any_of([*tests, _between_lists(op, left, right)])
 
 
-def _with_other(other: Alternative, op: BinaryOperator, one: Alternative) -> Sql:
+def _with_other(other: Alternative, op: ast.BinaryOperator, one: Alternative) -> Sql:
     return _pair(op, one, other)
 
 
-def kind_of(type_: Type | None) -> Type | None:
+def kind_of(type_: ast.Type | None) -> ast.Type | None:
     """Return the kind of a type: numbers of all types are one kind."""
-    return Type.INT if type_ in NUMERIC else type_
+    return ast.Type.INT if type_ in NUMERIC else type_
 
 
 def _fit(one: Alternative, other: Alternative) -> bool:
     return one.type is not None and kind_of(one.type) == kind_of(other.type)
 
 
-def _with_single(op: BinaryOperator, left: Value, right: Alternative) -> Sql:
+def _with_single(op: ast.BinaryOperator, left: Value, right: Alternative) -> Sql:
     fitting = [part for part in left if _fit(part, right)]
     if op.is_regex:
         return values.false()
@@ -74,7 +74,7 @@ def _with_single(op: BinaryOperator, left: Value, right: Alternative) -> Sql:
     return values.all_of([values.not_null(right.sql.copy()), found]) if op is _UNEQUAL else found
 
 
-def _with_lists(op: BinaryOperator, fitting: Sequence[Alternative], test: Test) -> Sql:
+def _with_lists(op: ast.BinaryOperator, fitting: Sequence[Alternative], test: Test) -> Sql:
     """Compile a test of a value that has these alternatives of the fitting kind."""
     singles = [test(op, part) for part in fitting if not part.is_list]
     lists = [part for part in fitting if part.is_list]
@@ -86,14 +86,14 @@ def _with_lists(op: BinaryOperator, fitting: Sequence[Alternative], test: Test) 
     return values.any_of([*singles, *([values.all_of([exp.paren(there), *none])] if lists else [])])
 
 
-def _some(part: Alternative, op: BinaryOperator, test: Test) -> Sql:
+def _some(part: Alternative, op: ast.BinaryOperator, test: Test) -> Sql:
     return values.some(part.sql.copy(), lambda item: test(op, Alternative(part.type, item)), "i")
 
 
 # single values
 
 
-def _pair(op: BinaryOperator, one: Alternative, other: Alternative) -> Sql:
+def _pair(op: ast.BinaryOperator, one: Alternative, other: Alternative) -> Sql:
     whole, wholes = one.type in WHOLE, other.type in WHOLE
     if one.type in NUMERIC and whole is not wholes:
         if whole:
@@ -102,19 +102,21 @@ def _pair(op: BinaryOperator, one: Alternative, other: Alternative) -> Sql:
     return values.COMPARISONS[op](this=one.sql.copy(), expression=other.sql.copy())
 
 
-def _whole_with_real(op: BinaryOperator, whole: Sql, real: Sql) -> Sql:
+def _whole_with_real(op: ast.BinaryOperator, whole: Sql, real: Sql) -> Sql:
     """Compare an integer with a float: by their order as floats, and exactly where they are equal as floats."""
     near = values.double(whole.copy())
     exact = exp.TryCast(this=real.copy(), to=exp.DataType.build("BIGINT"))
     compared = values.COMPARISONS[op](this=whole.copy(), expression=exact)
-    beyond = exp.Boolean(this=op in (BinaryOperator.LESS, BinaryOperator.LESS_EQUAL, _UNEQUAL))  # the float is 2^63
+    beyond = exp.Boolean(
+        this=op in (ast.BinaryOperator.LESS, ast.BinaryOperator.LESS_EQUAL, _UNEQUAL)
+    )  # the float is 2^63
     same = exp.EQ(this=near.copy(), expression=real.copy())
     return values.case(
         same, exp.func("coalesce", compared, beyond), values.COMPARISONS[op](this=near, expression=real.copy())
     )
 
 
-def _with_literals(op: BinaryOperator, part: Alternative, statics: Sequence[Static]) -> Sql:
+def _with_literals(op: ast.BinaryOperator, part: Alternative, statics: Sequence[ast.Static]) -> Sql:
     tests = [_with_literal(op, part, static) for static in statics]
     if len(tests) == 1:
         return tests[0]
@@ -125,43 +127,43 @@ def _with_literals(op: BinaryOperator, part: Alternative, statics: Sequence[Stat
     return exp.not_(among) if op is _UNEQUAL else among
 
 
-def _with_literal(op: BinaryOperator, part: Alternative, static: Static) -> Sql:
-    if part.type in WHOLE and static.type is Type.FLOAT:
+def _with_literal(op: ast.BinaryOperator, part: Alternative, static: ast.Static) -> Sql:
+    if part.type in WHOLE and static.type is ast.Type.FLOAT:
         return _whole_with_float(op, part.sql, float(static.value))
-    if part.type is Type.FLOAT and static.type in WHOLE:
+    if part.type is ast.Type.FLOAT and static.type in WHOLE:
         return _real_with_integer(op, part.sql, int(static.value))
     found = values.COMPARISONS[op](this=part.sql.copy(), expression=values.literal(static))
-    return _no_nan(op, part.sql, found) if part.type is Type.FLOAT else found
+    return _no_nan(op, part.sql, found) if part.type is ast.Type.FLOAT else found
 
 
-def _no_nan(op: BinaryOperator, sql: Sql, test: Sql) -> Sql:
+def _no_nan(op: ast.BinaryOperator, sql: Sql, test: Sql) -> Sql:
     """Compare floats without NaN, which DuckDB takes for the largest number."""
     return exp.and_(test, exp.not_(exp.IsNan(this=sql.copy()))) if op in _ABOVE else test
 
 
-def _whole_with_float(op: BinaryOperator, sql: Sql, limit: float) -> Sql:
-    if op in (BinaryOperator.EQUAL, _UNEQUAL):
+def _whole_with_float(op: ast.BinaryOperator, sql: Sql, limit: float) -> Sql:
+    if op in (ast.BinaryOperator.EQUAL, _UNEQUAL):
         if not limit.is_integer() or not MIN_INT <= limit <= MAX_INT:
             return _constant(sql, holds=op is _UNEQUAL)
         return values.COMPARISONS[op](this=sql.copy(), expression=values.number(int(limit)))
-    rounds_up = op in (BinaryOperator.LESS, BinaryOperator.GREATER_EQUAL)
+    rounds_up = op in (ast.BinaryOperator.LESS, ast.BinaryOperator.GREATER_EQUAL)
     bound = ceil(limit) if rounds_up else floor(limit)
     if not MIN_INT <= bound <= MAX_INT:
         return _constant(sql, holds=(bound > 0) is (op not in _ABOVE))
     return values.COMPARISONS[op](this=sql.copy(), expression=values.number(bound))
 
 
-def _real_with_integer(op: BinaryOperator, sql: Sql, limit: int) -> Sql:
+def _real_with_integer(op: ast.BinaryOperator, sql: Sql, limit: int) -> Sql:
     """Compare a float with an integer that may have no equal float: the integer then lies beside the nearest float."""
     near = float(limit)
     if int(near) != limit:
-        if op in (BinaryOperator.EQUAL, _UNEQUAL):
+        if op in (ast.BinaryOperator.EQUAL, _UNEQUAL):
             return _constant(sql, holds=op is _UNEQUAL)
         if op in _ABOVE:
-            op = BinaryOperator.GREATER_EQUAL if near > limit else BinaryOperator.GREATER
+            op = ast.BinaryOperator.GREATER_EQUAL if near > limit else ast.BinaryOperator.GREATER
         else:
-            op = BinaryOperator.LESS if near > limit else BinaryOperator.LESS_EQUAL
-    literal = values.literal(Static(Type.FLOAT, near))
+            op = ast.BinaryOperator.LESS if near > limit else ast.BinaryOperator.LESS_EQUAL
+    literal = values.literal(ast.Static(ast.Type.FLOAT, near))
     return _no_nan(op, sql, values.COMPARISONS[op](this=sql.copy(), expression=literal))
 
 
@@ -170,9 +172,9 @@ def _constant(sql: Sql, *, holds: bool) -> Sql:
     return values.not_null(sql.copy()) if holds else values.false()
 
 
-def _matches(op: BinaryOperator, sql: Sql, statics: Sequence[Static]) -> Sql:
+def _matches(op: ast.BinaryOperator, sql: Sql, statics: Sequence[ast.Static]) -> Sql:
     matches = [full_match(sql.copy(), str(static.value)) for static in statics]
-    if op is BinaryOperator.NOT_MATCH:
+    if op is ast.BinaryOperator.NOT_MATCH:
         return values.all_of(exp.not_(match) for match in matches)
     return values.any_of(matches)
 
@@ -185,10 +187,10 @@ def full_match(sql: Sql, pattern: str) -> Sql:
 # whole lists
 
 
-def _between_lists(op: BinaryOperator, left: Value, right: Value) -> Sql:
+def _between_lists(op: ast.BinaryOperator, left: Value, right: Value) -> Sql:
     """Compile a test of equality or inequality of two lists; order does not matter."""
     one, other = (_canonical(part for part in value if part.is_list) for value in (left, right))
-    if one is None or other is None or op not in (BinaryOperator.EQUAL, _UNEQUAL):
+    if one is None or other is None or op not in (ast.BinaryOperator.EQUAL, _UNEQUAL):
         return values.false()
     return values.COMPARISONS[op](this=one, expression=other)
 
@@ -202,12 +204,12 @@ def _canonical(lists: Iterable[Alternative]) -> Sql | None:
     return values.first_of(found) if found else None
 
 
-def _text(type_: Type | None, item: Sql) -> Sql:
+def _text(type_: ast.Type | None, item: Sql) -> Sql:
     if type_ is None:
         parts = ((of, values.json_member(item.copy(), of)) for of in values.JSON_MEMBERS)
         return exp.func("coalesce", *(_text(of, member) for of, member in parts))
     text: Sql = exp.cast(item.copy(), "VARCHAR")
-    if type_ is Type.FLOAT:
+    if type_ is ast.Type.FLOAT:
         whole = exp.TryCast(this=item.copy(), to=exp.DataType.build("BIGINT"))
         is_whole = exp.EQ(this=values.double(whole), expression=item.copy())
         text = values.case(is_whole, exp.cast(whole.copy(), "VARCHAR"), text)

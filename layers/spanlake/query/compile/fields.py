@@ -13,32 +13,37 @@ from spanlake.query.compile import sql as values
 from spanlake.query.compile.columns import Known
 from spanlake.query.compile.sql import Alternative, Sql, Value
 from spanlake.spans.columns import Scope
-from spanlake.traceql.ast.nodes import Attribute, AttributeScope, Field, Intrinsic, IntrinsicField, Type
+from spanlake.traceql import ast
 
 SPAN, PARENT, TRACE, CHILDREN, TREE = "s", "p", "t", "c", "n"
 
 SCOPES = {
-    AttributeScope.SPAN: (Scope.SPAN,),
-    AttributeScope.RESOURCE: (Scope.RESOURCE,),
-    AttributeScope.INSTRUMENTATION: (Scope.SCOPE,),
-    AttributeScope.NONE: (Scope.SPAN, Scope.RESOURCE),
+    ast.AttributeScope.SPAN: (Scope.SPAN,),
+    ast.AttributeScope.RESOURCE: (Scope.RESOURCE,),
+    ast.AttributeScope.INSTRUMENTATION: (Scope.SCOPE,),
+    ast.AttributeScope.NONE: (Scope.SPAN, Scope.RESOURCE),
 }
-ELEMENTS = {AttributeScope.EVENT: "events", AttributeScope.LINK: "links"}
+ELEMENTS = {ast.AttributeScope.EVENT: "events", ast.AttributeScope.LINK: "links"}
 TRACE_INTRINSICS = frozenset(
-    (Intrinsic.TRACE_DURATION, Intrinsic.TRACE_ROOT_NAME, Intrinsic.TRACE_ROOT_SERVICE, Intrinsic.TRACE_ID)
+    (
+        ast.Intrinsic.TRACE_DURATION,
+        ast.Intrinsic.TRACE_ROOT_NAME,
+        ast.Intrinsic.TRACE_ROOT_SERVICE,
+        ast.Intrinsic.TRACE_ID,
+    )
 )
 TREE_INTRINSICS = {
-    Intrinsic.NESTED_SET_LEFT: "nested_left",
-    Intrinsic.NESTED_SET_RIGHT: "nested_right",
-    Intrinsic.NESTED_SET_PARENT: "nested_parent",
+    ast.Intrinsic.NESTED_SET_LEFT: "nested_left",
+    ast.Intrinsic.NESTED_SET_RIGHT: "nested_right",
+    ast.Intrinsic.NESTED_SET_PARENT: "nested_parent",
 }
 ELEMENT_INTRINSICS = {
-    Intrinsic.EVENT_NAME: AttributeScope.EVENT,
-    Intrinsic.EVENT_TIME_SINCE_START: AttributeScope.EVENT,
-    Intrinsic.LINK_TRACE_ID: AttributeScope.LINK,
-    Intrinsic.LINK_SPAN_ID: AttributeScope.LINK,
+    ast.Intrinsic.EVENT_NAME: ast.AttributeScope.EVENT,
+    ast.Intrinsic.EVENT_TIME_SINCE_START: ast.AttributeScope.EVENT,
+    ast.Intrinsic.LINK_TRACE_ID: ast.AttributeScope.LINK,
+    ast.Intrinsic.LINK_SPAN_ID: ast.AttributeScope.LINK,
 }
-_ELEMENT_MEMBERS = {Type.STRING: "string", Type.INT: "int", Type.FLOAT: "double", Type.BOOL: "bool"}
+_ELEMENT_MEMBERS = {ast.Type.STRING: "string", ast.Type.INT: "int", ast.Type.FLOAT: "double", ast.Type.BOOL: "bool"}
 
 
 @dataclass
@@ -68,44 +73,44 @@ class Fields:
 
     known: Known
     needs: Needs = field(default_factory=Needs)
-    elements: Mapping[AttributeScope, Sql | None] = field(default_factory=dict)
+    elements: Mapping[ast.AttributeScope, Sql | None] = field(default_factory=dict)
 
     def column(self, name: str, *, parent: bool = False) -> Sql:
         """Return a physical column of the span, or of its parent."""
         (self.needs.parents if parent else self.needs.columns).add(name)
         return exp.column(name, table=PARENT if parent else SPAN)
 
-    def bound(self, scope: AttributeScope, element: Sql | None) -> "Fields":
+    def bound(self, scope: ast.AttributeScope, element: Sql | None) -> "Fields":
         """Return the fields of the relation with an event or a link bound."""
         return replace(self, elements={**self.elements, scope: element})
 
-    def value(self, wanted: Field) -> Value:
+    def value(self, wanted: ast.Field) -> Value:
         """Compile the value of a field for comparisons and arithmetic."""
         if element_scope(wanted):
             return self._in_element(wanted)
-        if isinstance(wanted, IntrinsicField):
+        if isinstance(wanted, ast.IntrinsicField):
             return self._intrinsic(wanted)
         if wanted.scope in ELEMENTS:
             return ()
         return self._in_scopes(wanted, self.scoped)
 
-    def whole(self, wanted: Field) -> Value:
+    def whole(self, wanted: ast.Field) -> Value:
         """Compile the value of a field for results and grouping, where a list is one value."""
         if element_scope(wanted):
             json = self.nested(wanted)
             found = tuple(part for part in self._in_element(wanted) if not part.is_list)
             return found if json is None else (*found, Alternative(None, json))
-        if isinstance(wanted, IntrinsicField) or wanted.scope in ELEMENTS:
+        if isinstance(wanted, ast.IntrinsicField) or wanted.scope in ELEMENTS:
             return self.value(wanted)
         return self._in_scopes(wanted, self._whole_of_scope)
 
-    def exists(self, wanted: Field) -> Sql:
+    def exists(self, wanted: ast.Field) -> Sql:
         """Compile a test that is true where a field has a value."""
         scope = element_scope(wanted)
-        if isinstance(wanted, Attribute) and scope:
+        if isinstance(wanted, ast.Attribute) and scope:
             element = self.elements[scope]
             return values.false() if element is None else self._element_has(wanted, element)
-        if isinstance(wanted, IntrinsicField):
+        if isinstance(wanted, ast.IntrinsicField):
             return values.present(self.value(wanted))
         if wanted.scope in ELEMENTS:
             return values.false()
@@ -113,7 +118,7 @@ class Fields:
 
     # attributes of span, resource and instrumentation scope
 
-    def _in_scopes(self, wanted: Attribute, read: Callable[[Scope, Attribute], Value]) -> Value:
+    def _in_scopes(self, wanted: ast.Attribute, read: Callable[[Scope, ast.Attribute], Value]) -> Value:
         """Return the value in the first of a field's scopes that has one."""
         inner, *outer = SCOPES[wanted.scope]
         value = read(inner, wanted)
@@ -121,15 +126,15 @@ class Fields:
             value = self._shadowed(value, self.scope_has(inner, wanted), read(scope, wanted))
         return value
 
-    def scoped(self, scope: Scope, wanted: Attribute) -> Value:
+    def scoped(self, scope: Scope, wanted: ast.Attribute) -> Value:
         """Return the value of an attribute in one scope."""
-        by_type: dict[tuple[Type | None, bool], Sql] = dict(self._columns(scope, wanted))
+        by_type: dict[tuple[ast.Type | None, bool], Sql] = dict(self._columns(scope, wanted))
         if (scope, wanted.key) in self.known.rest:
             self._add_rest(by_type, self._rest_value(scope, wanted))
         return tuple(Alternative(type_, sql, is_list) for (type_, is_list), sql in by_type.items())
 
-    def _whole_of_scope(self, scope: Scope, wanted: Attribute) -> Value:
-        by_type: dict[tuple[Type | None, bool], Sql] = dict(self._columns(scope, wanted))
+    def _whole_of_scope(self, scope: Scope, wanted: ast.Attribute) -> Value:
+        by_type: dict[tuple[ast.Type | None, bool], Sql] = dict(self._columns(scope, wanted))
         if (scope, wanted.key) in self.known.rest:
             json = self._rest_value(scope, wanted)
             for type_ in values.JSON_MEMBERS:
@@ -138,24 +143,24 @@ class Fields:
             by_type[None, False] = values.json_nested(json)
         return tuple(Alternative(type_, sql, is_list) for (type_, is_list), sql in by_type.items())
 
-    def _columns(self, scope: Scope, wanted: Attribute) -> Iterator[tuple[tuple[Type, bool], Sql]]:
+    def _columns(self, scope: Scope, wanted: ast.Attribute) -> Iterator[tuple[tuple[ast.Type, bool], Sql]]:
         for column in self.known.columns.get((scope, wanted.key), ()):
             yield values.OF_COLUMN[column.type], self.column(column.name, parent=wanted.parent)
 
-    def scope_has(self, scope: Scope, wanted: Attribute) -> Sql:
+    def scope_has(self, scope: Scope, wanted: ast.Attribute) -> Sql:
         """Compile a test that is true where an attribute has a value of any type in one scope."""
         tests = [values.not_null(sql) for _, sql in self._columns(scope, wanted)]
         if (scope, wanted.key) in self.known.rest:
             tests.append(values.json_present(self._rest_value(scope, wanted)))
         return values.any_of(tests)
 
-    def _rest_value(self, scope: Scope, wanted: Attribute) -> Sql:
+    def _rest_value(self, scope: Scope, wanted: ast.Attribute) -> Sql:
         items = self.column(f"{scope.value}_rest", parent=wanted.parent)
         found = values.keep(items, lambda item: _equals(values.member(item, "key"), wanted.key))
         return values.member(values.first(found), "value")
 
     @staticmethod
-    def _add_rest(by_type: dict[tuple[Type | None, bool], Sql], json: Sql) -> None:
+    def _add_rest(by_type: dict[tuple[ast.Type | None, bool], Sql], json: Sql) -> None:
         for type_ in values.JSON_MEMBERS:
             single, items = values.json_member(json.copy(), type_), values.json_items(json.copy(), type_)
             by_type[type_, False] = _first_of(by_type.get((type_, False)), single)
@@ -176,30 +181,30 @@ class Fields:
 
     # events and links
 
-    def elements_of(self, scope: AttributeScope) -> Sql:
+    def elements_of(self, scope: ast.AttributeScope) -> Sql:
         """Return the span's list of events or links, NULL where there are none."""
         return self.column(ELEMENTS[scope])
 
-    def _in_element(self, wanted: Field) -> Value:
+    def _in_element(self, wanted: ast.Field) -> Value:
         scope = element_scope(wanted)
         assert scope is not None
         element = self.elements[scope]
         if element is None:
             return ()
-        if isinstance(wanted, IntrinsicField):
+        if isinstance(wanted, ast.IntrinsicField):
             return (self._element_intrinsic(wanted.intrinsic, element),)
         return self._element_attribute(wanted, element)
 
-    def _element_intrinsic(self, intrinsic: Intrinsic, element: Sql) -> Alternative:
-        if intrinsic is Intrinsic.EVENT_NAME:
-            return Alternative(Type.STRING, _or_empty(values.member(element, "name")))
-        if intrinsic is Intrinsic.EVENT_TIME_SINCE_START:
+    def _element_intrinsic(self, intrinsic: ast.Intrinsic, element: Sql) -> Alternative:
+        if intrinsic is ast.Intrinsic.EVENT_NAME:
+            return Alternative(ast.Type.STRING, _or_empty(values.member(element, "name")))
+        if intrinsic is ast.Intrinsic.EVENT_TIME_SINCE_START:
             since = values.member(element, "time_unix_nano") - self.column("start_time_unix_nano")
-            return Alternative(Type.DURATION, exp.paren(since))
-        name = "trace_id" if intrinsic is Intrinsic.LINK_TRACE_ID else "span_id"
-        return Alternative(Type.STRING, hexadecimal(values.member(element, name)))
+            return Alternative(ast.Type.DURATION, exp.paren(since))
+        name = "trace_id" if intrinsic is ast.Intrinsic.LINK_TRACE_ID else "span_id"
+        return Alternative(ast.Type.STRING, hexadecimal(values.member(element, name)))
 
-    def _element_attribute(self, wanted: Attribute, element: Sql) -> Value:
+    def _element_attribute(self, wanted: ast.Attribute, element: Sql) -> Value:
         """Return the value of an attribute of an event or link; a list is split into lists of its items by type."""
         attribute = _entry(wanted, element)
         members = [
@@ -211,18 +216,18 @@ class Fields:
         lists = [Alternative(type_, values.json_items(json.copy(), type_), is_list=True) for type_ in _ELEMENT_MEMBERS]
         return (*members, *lists, Alternative(None, values.json_list(json), is_list=True))
 
-    def nested(self, wanted: Field) -> Sql | None:
+    def nested(self, wanted: ast.Field) -> Sql | None:
         """Return OTLP JSON of a list, a map or bytes of an attribute of an event or link; None if no span has any."""
         scope = element_scope(wanted)
-        if not isinstance(wanted, Attribute) or scope is None or not self._has_nested(wanted):
+        if not isinstance(wanted, ast.Attribute) or scope is None or not self._has_nested(wanted):
             return None
         element = self.elements[scope]
         return None if element is None else values.json_nested(values.member(_entry(wanted, element), "rest"))
 
-    def _has_nested(self, wanted: Attribute) -> bool:
+    def _has_nested(self, wanted: ast.Attribute) -> bool:
         return (wanted.scope, wanted.key) in self.known.nested
 
-    def _element_has(self, wanted: Attribute, element: Sql) -> Sql:
+    def _element_has(self, wanted: ast.Attribute, element: Sql) -> Sql:
         attribute = _entry(wanted, element)
         members = [values.member(attribute.copy(), name) for name in _ELEMENT_MEMBERS.values()]
         tests = [values.not_null(member) for member in members]
@@ -232,7 +237,7 @@ class Fields:
 
     # intrinsics
 
-    def _intrinsic(self, wanted: IntrinsicField) -> Value:
+    def _intrinsic(self, wanted: ast.IntrinsicField) -> Value:
         intrinsic = wanted.intrinsic
         if intrinsic in ELEMENT_INTRINSICS:
             return ()
@@ -240,25 +245,25 @@ class Fields:
             return tuple(replace(a, sql=self._of_existing(a.sql, wanted)) for a in self._of_trace(intrinsic))
         if intrinsic in TREE_INTRINSICS:
             self.needs.tree = True
-            return (Alternative(Type.INT, exp.column(TREE_INTRINSICS[intrinsic], table=TREE)),)
-        if intrinsic is Intrinsic.PARENT:
-            return (Alternative(Type.BOOL, exp.func("nullif", self._has_parent(), exp.false())),)
-        if intrinsic is Intrinsic.CHILD_COUNT:
+            return (Alternative(ast.Type.INT, exp.column(TREE_INTRINSICS[intrinsic], table=TREE)),)
+        if intrinsic is ast.Intrinsic.PARENT:
+            return (Alternative(ast.Type.BOOL, exp.func("nullif", self._has_parent(), exp.false())),)
+        if intrinsic is ast.Intrinsic.CHILD_COUNT:
             self.needs.children = True
             count = exp.func("coalesce", exp.column("child_count", table=CHILDREN), exp.Literal.number(0))
-            return (Alternative(Type.INT, count),)
+            return (Alternative(ast.Type.INT, count),)
         return self._of_span(wanted)
 
-    def _of_trace(self, intrinsic: Intrinsic) -> Value:
-        if intrinsic is Intrinsic.TRACE_ID:
-            return (Alternative(Type.STRING, hexadecimal(self.column("trace_id"))),)
+    def _of_trace(self, intrinsic: ast.Intrinsic) -> Value:
+        if intrinsic is ast.Intrinsic.TRACE_ID:
+            return (Alternative(ast.Type.STRING, hexadecimal(self.column("trace_id"))),)
         self.needs.trace = True
-        if intrinsic is Intrinsic.TRACE_DURATION:
-            return (Alternative(Type.DURATION, exp.column("trace_duration", table=TRACE)),)
-        name = "root_name" if intrinsic is Intrinsic.TRACE_ROOT_NAME else "root_service"
-        return (Alternative(Type.STRING, _or_empty(exp.column(name, table=TRACE))),)
+        if intrinsic is ast.Intrinsic.TRACE_DURATION:
+            return (Alternative(ast.Type.DURATION, exp.column("trace_duration", table=TRACE)),)
+        name = "root_name" if intrinsic is ast.Intrinsic.TRACE_ROOT_NAME else "root_service"
+        return (Alternative(ast.Type.STRING, _or_empty(exp.column(name, table=TRACE))),)
 
-    def _of_span(self, wanted: IntrinsicField) -> Value:
+    def _of_span(self, wanted: ast.IntrinsicField) -> Value:
         type_, name, change = _SPAN_INTRINSICS[wanted.intrinsic]
         sql = self.column(name, parent=wanted.parent)
         return (Alternative(type_, self._of_existing(change(sql), wanted) if change else sql),)
@@ -266,23 +271,23 @@ class Fields:
     def _has_parent(self) -> Sql:
         return values.not_null(self.column("span_id", parent=True))
 
-    def _of_existing(self, sql: Sql, wanted: IntrinsicField) -> Sql:
+    def _of_existing(self, sql: Sql, wanted: ast.IntrinsicField) -> Sql:
         """Return a value that has a default; it is NULL where the parent span is absent."""
         if not wanted.parent:
             return sql
         return values.case(self._has_parent(), sql)
 
 
-def element_scope(wanted: Field) -> AttributeScope | None:
+def element_scope(wanted: ast.Field) -> ast.AttributeScope | None:
     """Return the scope of a field of events or links; None for any other field."""
     if wanted.parent:
         return None
-    if isinstance(wanted, Attribute):
+    if isinstance(wanted, ast.Attribute):
         return wanted.scope if wanted.scope in ELEMENTS else None
     return ELEMENT_INTRINSICS.get(wanted.intrinsic)
 
 
-def _entry(wanted: Attribute, element: Sql) -> Sql:
+def _entry(wanted: ast.Attribute, element: Sql) -> Sql:
     attributes = values.member(element, "attributes")
     return values.first(values.keep(attributes, lambda a: _equals(values.member(a, "key"), wanted.key), "a"))
 
@@ -308,14 +313,14 @@ def _or_zero(sql: Sql) -> Sql:
     return exp.func("coalesce", sql, exp.Literal.number(0))
 
 
-_SPAN_INTRINSICS: dict[Intrinsic, tuple[Type, str, Callable[[Sql], Sql] | None]] = {
-    Intrinsic.NAME: (Type.STRING, "name", None),
-    Intrinsic.DURATION: (Type.DURATION, "duration_nano", values.not_negative),
-    Intrinsic.KIND: (Type.KIND, "kind", None),
-    Intrinsic.STATUS: (Type.STATUS, "status_code", _or_zero),
-    Intrinsic.STATUS_MESSAGE: (Type.STRING, "status_message", _or_empty),
-    Intrinsic.SPAN_ID: (Type.STRING, "span_id", hexadecimal),
-    Intrinsic.PARENT_ID: (Type.STRING, "parent_span_id", lambda sql: _or_empty(hexadecimal(sql))),
-    Intrinsic.INSTRUMENTATION_NAME: (Type.STRING, "scope_name", _or_empty),
-    Intrinsic.INSTRUMENTATION_VERSION: (Type.STRING, "scope_version", _or_empty),
+_SPAN_INTRINSICS: dict[ast.Intrinsic, tuple[ast.Type, str, Callable[[Sql], Sql] | None]] = {
+    ast.Intrinsic.NAME: (ast.Type.STRING, "name", None),
+    ast.Intrinsic.DURATION: (ast.Type.DURATION, "duration_nano", values.not_negative),
+    ast.Intrinsic.KIND: (ast.Type.KIND, "kind", None),
+    ast.Intrinsic.STATUS: (ast.Type.STATUS, "status_code", _or_zero),
+    ast.Intrinsic.STATUS_MESSAGE: (ast.Type.STRING, "status_message", _or_empty),
+    ast.Intrinsic.SPAN_ID: (ast.Type.STRING, "span_id", hexadecimal),
+    ast.Intrinsic.PARENT_ID: (ast.Type.STRING, "parent_span_id", lambda sql: _or_empty(hexadecimal(sql))),
+    ast.Intrinsic.INSTRUMENTATION_NAME: (ast.Type.STRING, "scope_name", _or_empty),
+    ast.Intrinsic.INSTRUMENTATION_VERSION: (ast.Type.STRING, "scope_version", _or_empty),
 }

@@ -1,15 +1,16 @@
-"""Metrics functions as SQL over the matching spans, and the reading of its result."""
+"""Metrics functions as SQL aggregates, and histogram buckets."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from math import inf
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
-from spanlake.query.compile import buckets
+from spanlake.query.compile import sql
 from spanlake.query.compile import sql as values
 from spanlake.query.compile.compare import EVERYWHERE
 from spanlake.query.compile.fields import Fields
@@ -19,17 +20,46 @@ from spanlake.query.compile.sql import Sql
 from spanlake.query.series import Labels
 from spanlake.query.time_range import Steps
 from spanlake.spans.arrow import Array, float64
-from spanlake.traceql.ast.nodes import Compare, MetricsAggregate, MetricsFunction
+from spanlake.traceql import ast
+
+_OFFSET = 2_000  # more than the power of any float, so that the sign of a code is that of its bucket
+_LARGEST = 1023  # 2 to that power is a float, 2 to the next is not
+
+
+def bucket(number: Sql) -> Sql:
+    """The code of a float's bucket, NULL of NULL."""
+    size = exp.Abs(this=number.copy())
+    above = exp.Anonymous(this="power_above", expressions=[size])
+    below = exp.Anonymous(this="power_below", expressions=[size.copy()])
+    offset = exp.Literal.number(_OFFSET)
+    zero = exp.Literal.number(0)
+    negative = exp.Neg(this=exp.paren(below + offset.copy()))
+    ifs = [
+        exp.If(this=number.copy() > zero, true=above + offset),
+        exp.If(this=number.copy() < zero.copy(), true=negative),
+        exp.If(this=sql.not_null(number.copy()), true=zero.copy()),
+    ]
+    return exp.Case(ifs=ifs)
+
+
+def limit(code: int) -> float:
+    """The largest number in a bucket."""
+    if code == 0:
+        return 0.0
+    power = abs(code) - _OFFSET
+    size = 2.0**power if power <= _LARGEST else inf
+    return size if code > 0 else -size
+
 
 VALUE = "value"
 BUCKET = "bucket"
 _DIGITS = 18  # behind the point, of a quantile
 
 _AGGREGATES = {
-    MetricsFunction.MIN_OVER_TIME: "min",
-    MetricsFunction.MAX_OVER_TIME: "max",
-    MetricsFunction.AVG_OVER_TIME: "avg",
-    MetricsFunction.SUM_OVER_TIME: "sum",
+    ast.MetricsFunction.MIN_OVER_TIME: "min",
+    ast.MetricsFunction.MAX_OVER_TIME: "max",
+    ast.MetricsFunction.AVG_OVER_TIME: "avg",
+    ast.MetricsFunction.SUM_OVER_TIME: "sum",
 }
 
 Row = Mapping[str, Any]
@@ -52,7 +82,7 @@ class Measured:
     is_list: bool
 
     @classmethod
-    def of(cls, fields: Fields, node: MetricsAggregate) -> "Measured":
+    def of(cls, fields: Fields, node: ast.MetricsAggregate) -> "Measured":
         """The number of the field that a function is about."""
         assert node.operand is not None
         operand = Operand.of(node.operand, fields)
@@ -97,12 +127,12 @@ class Measure:
         return self.filled and self.name is not None
 
 
-def measure_of(fields: Fields, node: MetricsAggregate, steps: Steps) -> Measure:
+def measure_of(fields: Fields, node: ast.MetricsAggregate, steps: Steps) -> Measure:
     """Compiles the aggregate that a metrics function measures."""
     return _MEASURES[node.function](fields, node, steps)
 
 
-def compared(fields: Fields, node: Compare) -> Measure:
+def compared(fields: Fields, node: ast.Compare) -> Measure:
     """Nothing but the side of a compare() that a span is on, told by the labels of the series that counts them all."""
     side = exp.func("coalesce", selected(fields, node), exp.false())
 
@@ -112,7 +142,7 @@ def compared(fields: Fields, node: Compare) -> Measure:
     return Measure([], lambda _: (), groups=(exp.alias_(side, "selected"),), labels=labels)
 
 
-def selected(fields: Fields, node: Compare) -> Sql:
+def selected(fields: Fields, node: ast.Compare) -> Sql:
     """The test of the spans that a compare() selects."""
     found = Predicates(fields).filter(node.selection.condition)
     if not node.start_ns:
@@ -126,8 +156,8 @@ def quantile_label(quantile: float) -> Labels:
     return (("p", quantile),)
 
 
-def _count(_: Fields, node: MetricsAggregate, steps: Steps) -> Measure:
-    per = steps.seconds if node.function is MetricsFunction.RATE else 1.0
+def _count(_: Fields, node: ast.MetricsAggregate, steps: Steps) -> Measure:
+    per = steps.seconds if node.function is ast.MetricsFunction.RATE else 1.0
     return Measure(
         [exp.alias_(exp.Count(this=exp.Star()), VALUE)],
         lambda table: [((), _scaled(table[VALUE], per))],
@@ -136,7 +166,7 @@ def _count(_: Fields, node: MetricsAggregate, steps: Steps) -> Measure:
     )
 
 
-def _aggregate(fields: Fields, node: MetricsAggregate, _: Steps) -> Measure:
+def _aggregate(fields: Fields, node: ast.MetricsAggregate, _: Steps) -> Measure:
     operand = Measured.of(fields, node)
     return Measure(
         [exp.alias_(exp.func(_AGGREGATES[node.function], exp.column(VALUE)), VALUE)],
@@ -147,7 +177,7 @@ def _aggregate(fields: Fields, node: MetricsAggregate, _: Steps) -> Measure:
     )
 
 
-def _quantiles(fields: Fields, node: MetricsAggregate, _: Steps) -> Measure:
+def _quantiles(fields: Fields, node: ast.MetricsAggregate, _: Steps) -> Measure:
     """The smallest values that are not below these shares of all values."""
     operand, quantiles = Measured.of(fields, node), node.quantiles
     wanted = exp.Array(expressions=[_share(q) for q in quantiles])
@@ -170,18 +200,18 @@ def _share(quantile: float) -> Sql:
     return exp.cast(exp.Literal.string(f"{Decimal(repr(quantile)):.{_DIGITS}f}"), f"DECIMAL(38, {_DIGITS})")
 
 
-def _histogram(fields: Fields, node: MetricsAggregate, _: Steps) -> Measure:
+def _histogram(fields: Fields, node: ast.MetricsAggregate, _: Steps) -> Measure:
     """Counts by powers of two."""
     operand = Measured.of(fields, node)
 
     def labels(row: Row) -> Labels:
-        return (("__bucket", buckets.limit(row[BUCKET]) / operand.unit),)
+        return (("__bucket", limit(row[BUCKET]) / operand.unit),)
 
     return Measure(
         [exp.alias_(exp.Count(this=exp.Star()), VALUE)],
         lambda table: [((), _scaled(table[VALUE], 1.0))],
         operand=operand,
-        bucket=buckets.bucket(values.double(exp.column(VALUE))),
+        bucket=bucket(values.double(exp.column(VALUE))),
         labels=labels,
         tests=(values.not_null(exp.column(VALUE)),),
         filled=True,
@@ -193,10 +223,10 @@ def _scaled(column: Array, unit: float) -> list[float | None]:
     return found
 
 
-_MEASURES: Mapping[MetricsFunction, Callable[[Fields, MetricsAggregate, Steps], Measure]] = {
+_MEASURES: Mapping[ast.MetricsFunction, Callable[[Fields, ast.MetricsAggregate, Steps], Measure]] = {
     **dict.fromkeys(_AGGREGATES, _aggregate),
-    MetricsFunction.RATE: _count,
-    MetricsFunction.COUNT_OVER_TIME: _count,
-    MetricsFunction.QUANTILE_OVER_TIME: _quantiles,
-    MetricsFunction.HISTOGRAM_OVER_TIME: _histogram,
+    ast.MetricsFunction.RATE: _count,
+    ast.MetricsFunction.COUNT_OVER_TIME: _count,
+    ast.MetricsFunction.QUANTILE_OVER_TIME: _quantiles,
+    ast.MetricsFunction.HISTOGRAM_OVER_TIME: _histogram,
 }

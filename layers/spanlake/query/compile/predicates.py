@@ -15,46 +15,37 @@ from spanlake.query.compile.arithmetic import Number, compute, negated
 from spanlake.query.compile.comparisons import compare_literals, compare_values, full_match
 from spanlake.query.compile.fields import Fields, element_scope
 from spanlake.query.compile.sql import NUMERIC, Alternative, Sql, Value
-from spanlake.spans.ids import parse_id
-from spanlake.traceql.ast.nodes import (
-    Attribute,
-    AttributeScope,
-    Binary,
-    BinaryOperator,
-    Exists,
-    FieldExpression,
-    Intrinsic,
-    IntrinsicField,
-    Static,
-    Type,
-    Unary,
-    UnaryOperator,
-)
+from spanlake.spans.schema import parse_id
+from spanlake.traceql import ast
 from spanlake.traceql.ast.walk import span_fields
 from spanlake.traceql.rewrite import Comparison, comparison, conjuncts
 
 _LEADING_ZEROS = re.compile(r"0+(?![*+?{])")
-_ALL_HOLD = (BinaryOperator.NOT_EQUAL, BinaryOperator.NOT_MATCH)
-_ID_BYTES = {Intrinsic.TRACE_ID: 16, Intrinsic.SPAN_ID: 8, Intrinsic.PARENT_ID: 8}
-_ID_COLUMNS = {Intrinsic.TRACE_ID: "trace_id", Intrinsic.SPAN_ID: "span_id", Intrinsic.PARENT_ID: "parent_span_id"}
-_IDS = frozenset((*_ID_BYTES, Intrinsic.LINK_TRACE_ID, Intrinsic.LINK_SPAN_ID))
-_VARIABLES = {AttributeScope.EVENT: "e", AttributeScope.LINK: "l"}
+_ALL_HOLD = (ast.BinaryOperator.NOT_EQUAL, ast.BinaryOperator.NOT_MATCH)
+_ID_BYTES = {ast.Intrinsic.TRACE_ID: 16, ast.Intrinsic.SPAN_ID: 8, ast.Intrinsic.PARENT_ID: 8}
+_ID_COLUMNS = {
+    ast.Intrinsic.TRACE_ID: "trace_id",
+    ast.Intrinsic.SPAN_ID: "span_id",
+    ast.Intrinsic.PARENT_ID: "parent_span_id",
+}
+_IDS = frozenset((*_ID_BYTES, ast.Intrinsic.LINK_TRACE_ID, ast.Intrinsic.LINK_SPAN_ID))
+_VARIABLES = {ast.AttributeScope.EVENT: "e", ast.AttributeScope.LINK: "l"}
 
-_SQL_TYPES: dict[Type | None, str] = {
-    Type.INT: "BIGINT",
-    Type.DURATION: "BIGINT",
-    Type.FLOAT: "DOUBLE",
-    Type.STRING: "VARCHAR",
-    Type.BOOL: "BOOLEAN",
-    Type.STATUS: "INTEGER",
-    Type.KIND: "INTEGER",
+_SQL_TYPES: dict[ast.Type | None, str] = {
+    ast.Type.INT: "BIGINT",
+    ast.Type.DURATION: "BIGINT",
+    ast.Type.FLOAT: "DOUBLE",
+    ast.Type.STRING: "VARCHAR",
+    ast.Type.BOOL: "BOOLEAN",
+    ast.Type.STATUS: "INTEGER",
+    ast.Type.KIND: "INTEGER",
     None: "VARCHAR",
 }
 
-Scopes = tuple[AttributeScope, ...]
+Scopes = tuple[ast.AttributeScope, ...]
 
 
-def element_scopes(expression: FieldExpression) -> Scopes:
+def element_scopes(expression: ast.FieldExpression) -> Scopes:
     """Return which of events and links an expression reads."""
     found = {element_scope(field) for field in span_fields(expression)}
     return tuple(scope for scope in _VARIABLES if scope in found)
@@ -66,22 +57,22 @@ class Predicates:
 
     fields: Fields
 
-    def filter(self, expression: FieldExpression) -> Sql:
+    def filter(self, expression: ast.FieldExpression) -> Sql:
         """Compile the truth of a spanset filter; NULL counts as false."""
         scopes = element_scopes(expression)
         if not scopes:
             return self.truth(expression)
-        if isinstance(expression, Binary) and expression.op.is_logical and comparison(expression) is None:
-            if expression.op is BinaryOperator.OR:
+        if isinstance(expression, ast.Binary) and expression.op.is_logical and comparison(expression) is None:
+            if expression.op is ast.BinaryOperator.OR:
                 return values.any_of([self.filter(expression.left), self.filter(expression.right)])
             return self._conjunction(list(conjuncts(expression)))
         return self._of_some(scopes, lambda bound: bound.truth(expression))
 
-    def _conjunction(self, parts: list[FieldExpression]) -> Sql:
+    def _conjunction(self, parts: list[ast.FieldExpression]) -> Sql:
         """Compile a conjunction: conditions on events must hold for one event; those that read no element are tested
         once.
         """
-        by_scopes: dict[Scopes, list[FieldExpression]] = {}
+        by_scopes: dict[Scopes, list[ast.FieldExpression]] = {}
         for part in parts:
             by_scopes.setdefault(element_scopes(part), []).append(part)
         tests = [self.truth(part) for part in by_scopes.pop((), [])]
@@ -90,7 +81,7 @@ class Predicates:
         tests += [self._joint(scopes, found) for scopes, found in by_scopes.items()]
         return values.all_of(tests)
 
-    def _joint(self, scopes: Scopes, parts: list[FieldExpression]) -> Sql:
+    def _joint(self, scopes: Scopes, parts: list[ast.FieldExpression]) -> Sql:
         if len(parts) == 1:
             return self.filter(parts[0])
         return self._of_some(scopes, lambda bound: values.all_of(bound.truth(part) for part in parts))
@@ -107,60 +98,60 @@ class Predicates:
         without = self._bound(scope, None)._of_some(others, test)
         return values.any_of([some, values.all_of([values.is_null(items.copy()), without])])
 
-    def _bound(self, scope: AttributeScope, element: Sql | None) -> "Predicates":
+    def _bound(self, scope: ast.AttributeScope, element: Sql | None) -> "Predicates":
         return Predicates(self.fields.bound(scope, element))
 
     # truth
 
-    def truth(self, expression: FieldExpression) -> Sql:
+    def truth(self, expression: ast.FieldExpression) -> Sql:
         """Compile the truth of an expression for one event and one link; NULL counts as false."""
         found = comparison(expression)
         if found is not None:
             return self.compare(found)
         match expression:
-            case Exists():
+            case ast.Exists():
                 return self._existence(expression)
-            case Unary(op=UnaryOperator.NOT):
+            case ast.Unary(op=ast.UnaryOperator.NOT):
                 return self._denial(expression.operand)
-            case Binary() if expression.op.is_logical:
-                join = values.all_of if expression.op is BinaryOperator.AND else values.any_of
+            case ast.Binary() if expression.op.is_logical:
+                join = values.all_of if expression.op is ast.BinaryOperator.AND else values.any_of
                 return join([self.truth(expression.left), self.truth(expression.right)])
-            case Binary() if not expression.op.is_arithmetic:
+            case ast.Binary() if not expression.op.is_arithmetic:
                 return self._comparison(expression)
             case _:
                 return self._boolean(expression)
 
-    def _denial(self, operand: FieldExpression) -> Sql:
+    def _denial(self, operand: ast.FieldExpression) -> Sql:
         """Compile a negation, which is nil where the field is nil."""
         if _may_be_nil(operand):
             return values.opposite(self._boolean(operand))
         return values.denied(self.truth(operand))
 
-    def _boolean(self, expression: FieldExpression) -> Sql:
+    def _boolean(self, expression: ast.FieldExpression) -> Sql:
         """Compile a boolean, NULL where the expression is nil or not a boolean."""
-        if isinstance(expression, Unary) and expression.op is UnaryOperator.NOT:
+        if isinstance(expression, ast.Unary) and expression.op is ast.UnaryOperator.NOT:
             return self._denial(expression.operand)
-        found = [part.sql for part in self.value(expression) if part.type is Type.BOOL and not part.is_list]
+        found = [part.sql for part in self.value(expression) if part.type is ast.Type.BOOL and not part.is_list]
         return values.first_of(found) if found else exp.null()
 
-    def _existence(self, expression: Exists) -> Sql:
+    def _existence(self, expression: ast.Exists) -> Sql:
         operand = expression.operand
-        if isinstance(operand, Attribute | IntrinsicField):
+        if isinstance(operand, ast.Attribute | ast.IntrinsicField):
             there = self.fields.exists(operand)
-        elif isinstance(operand, Unary) and operand.op is UnaryOperator.NOT:
+        elif isinstance(operand, ast.Unary) and operand.op is ast.UnaryOperator.NOT:
             there = values.not_null(exp.paren(self._denial(operand.operand)))
         else:
             there = values.present(self.value(operand))
         return values.opposite(there) if expression.negated else there
 
-    def _comparison(self, expression: Binary) -> Sql:
+    def _comparison(self, expression: ast.Binary) -> Sql:
         left, right = self.value(expression.left), self.value(expression.right)
         if _is_id(expression.left) or _is_id(expression.right):
             left, right = (tuple(_plain(part) for part in value) for value in (left, right))
         if expression.op.is_regex:
-            assert isinstance(expression.right, Static)
+            assert isinstance(expression.right, ast.Static)
             return compare_literals(expression.op, left, [expression.right])
-        if isinstance(expression.right, Static):
+        if isinstance(expression.right, ast.Static):
             return compare_literals(expression.op, left, [expression.right])
         return compare_values(expression.op, left, right)
 
@@ -168,21 +159,21 @@ class Predicates:
 
     def compare(self, item: Comparison) -> Sql:
         """Compile a comparison of a field's value."""
-        if isinstance(item.field, IntrinsicField):
+        if isinstance(item.field, ast.IntrinsicField):
             special = self._id_comparison(item.field, item) or self._root_comparison(item)
             if special is not None:
                 return special
-            if item.field.intrinsic is Intrinsic.DURATION and not item.field.parent and _are_positive(item.statics):
-                column = Alternative(Type.DURATION, self.fields.column("duration_nano"))
+            if item.field.intrinsic is ast.Intrinsic.DURATION and not item.field.parent and _are_positive(item.statics):
+                column = Alternative(ast.Type.DURATION, self.fields.column("duration_nano"))
                 return compare_literals(item.op, (column,), item.statics)
-            if item.field == IntrinsicField(Intrinsic.STATUS) and _is_set(item):
-                column = Alternative(Type.STATUS, self.fields.column("status_code"))  # storage tests a bare column
+            if item.field == ast.IntrinsicField(ast.Intrinsic.STATUS) and _is_set(item):
+                column = Alternative(ast.Type.STATUS, self.fields.column("status_code"))  # storage tests a bare column
                 return compare_literals(item.op, (column,), item.statics)
         return compare_literals(item.op, self.fields.value(item.field), item.statics)
 
-    def _id_comparison(self, field: IntrinsicField, item: Comparison) -> Sql | None:
+    def _id_comparison(self, field: ast.IntrinsicField, item: Comparison) -> Sql | None:
         """Compare ids without regard to leading zeros and case; as bytes where storage can then skip blocks."""
-        if field.intrinsic not in _IDS or item.statics[0].type is not Type.STRING:
+        if field.intrinsic not in _IDS or item.statics[0].type is not ast.Type.STRING:
             return None
         if item.op.is_regex:
             return self._id_matches(field, item)
@@ -193,20 +184,20 @@ class Predicates:
         literals = [replace(static, value=_without_zeros(str(static.value))) for static in item.statics]
         return compare_literals(item.op, plain, literals)
 
-    def _id_bytes(self, field: IntrinsicField, item: Comparison) -> Sql | None:
+    def _id_bytes(self, field: ast.IntrinsicField, item: Comparison) -> Sql | None:
         size = _ID_BYTES.get(field.intrinsic)
-        if size is None or field.parent or item.op not in (BinaryOperator.EQUAL, BinaryOperator.NOT_EQUAL):
+        if size is None or field.parent or item.op not in (ast.BinaryOperator.EQUAL, ast.BinaryOperator.NOT_EQUAL):
             return None
         ids = [_id_bytes(str(static.value), size) for static in item.statics]
         if any(id_ is None for id_ in ids):
             return None
         column = self.fields.column(_ID_COLUMNS[field.intrinsic])
         inside: Sql = exp.In(this=column, expressions=[exp.HexString(this=id_) for id_ in ids])
-        if item.op is BinaryOperator.EQUAL:
+        if item.op is ast.BinaryOperator.EQUAL:
             return inside
         return values.denied(inside)  # a root's parent id, which is empty, is NULL in storage
 
-    def _id_matches(self, field: IntrinsicField, item: Comparison) -> Sql:
+    def _id_matches(self, field: ast.IntrinsicField, item: Comparison) -> Sql:
         """Match an id against a regular expression, with its leading zeros or without."""
         (value,) = self.fields.value(field) or (None,)
         if value is None:
@@ -219,7 +210,7 @@ class Predicates:
             tests += [full_match(value.sql.copy(), f"(?i:{pattern})")]
             tests += [full_match(plain.copy(), f"(?i:{one})") for one in dict.fromkeys((pattern, shorter))]
         found = values.any_of(tests)
-        if item.op is BinaryOperator.MATCH:
+        if item.op is ast.BinaryOperator.MATCH:
             return found
         return values.all_of([values.not_null(value.sql.copy()), values.opposite(found)])
 
@@ -228,8 +219,8 @@ class Predicates:
 
         nestedSetParent is -1 for a root, 0 for a span without a root, and at least 1 for any other span.
         """
-        is_parent_number = item.field == IntrinsicField(Intrinsic.NESTED_SET_PARENT)
-        if not is_parent_number or item.op not in values.COMPARISONS or item.statics[0].type is not Type.INT:
+        is_parent_number = item.field == ast.IntrinsicField(ast.Intrinsic.NESTED_SET_PARENT)
+        if not is_parent_number or item.op not in values.COMPARISONS or item.statics[0].type is not ast.Type.INT:
             return None
         at_root, orphan = (_holds_for(item, place) for place in (-1, 0))
         limit = max(1, *(int(static.value) for static in item.statics)) + 1
@@ -242,46 +233,46 @@ class Predicates:
 
     # values
 
-    def value(self, expression: FieldExpression) -> Value:
+    def value(self, expression: ast.FieldExpression) -> Value:
         """Compile the value of an expression for one event and one link, by its possible types."""
         match expression:
-            case Static():
+            case ast.Static():
                 return (Alternative(expression.type, values.literal(expression)),)
-            case Attribute() | IntrinsicField():
+            case ast.Attribute() | ast.IntrinsicField():
                 return self.fields.value(expression)
-            case Unary(op=UnaryOperator.NEGATE):
+            case ast.Unary(op=ast.UnaryOperator.NEGATE):
                 return self._negated(self.value(expression.operand))
-            case Unary():
-                return (Alternative(Type.BOOL, exp.paren(self._denial(expression.operand))),)
-            case Binary() if expression.op.is_arithmetic:
+            case ast.Unary():
+                return (Alternative(ast.Type.BOOL, exp.paren(self._denial(expression.operand))),)
+            case ast.Binary() if expression.op.is_arithmetic:
                 left, right = self._number(expression.left), self._number(expression.right)
                 return compute(expression.op, left, right).value
             case _:
                 truth = self.truth(expression)
                 sql = truth if isinstance(truth, exp.Boolean) else exp.func("coalesce", truth, exp.false())
-                return (Alternative(Type.BOOL, sql),)
+                return (Alternative(ast.Type.BOOL, sql),)
 
     @staticmethod
     def _negated(operand: Value) -> Value:
         found = negated(Number.of(operand)).value
-        is_duration = any(part.type is Type.DURATION for part in operand)
+        is_duration = any(part.type is ast.Type.DURATION for part in operand)
         if not is_duration:
             return found
-        return tuple(replace(part, type=Type.DURATION) if part.type is Type.INT else part for part in found)
+        return tuple(replace(part, type=ast.Type.DURATION) if part.type is ast.Type.INT else part for part in found)
 
-    def _number(self, expression: FieldExpression) -> Number:
+    def _number(self, expression: ast.FieldExpression) -> Number:
         value = self.value(expression)
-        if isinstance(expression, Static) and expression.type is not Type.FLOAT:
+        if isinstance(expression, ast.Static) and expression.type is not ast.Type.FLOAT:
             value = tuple(replace(part, sql=exp.cast(part.sql, "BIGINT")) for part in value if part.type in NUMERIC)
         return Number.of(value)
 
-    def whole(self, expression: FieldExpression) -> Value:
+    def whole(self, expression: ast.FieldExpression) -> Value:
         """Compile the value of an expression for results and grouping, for one event and one link."""
-        if isinstance(expression, Attribute | IntrinsicField):
+        if isinstance(expression, ast.Attribute | ast.IntrinsicField):
             return self.fields.whole(expression)
         return self.value(expression)
 
-    def structs(self, expression: FieldExpression) -> tuple[list[Type | None], Sql]:
+    def structs(self, expression: ast.FieldExpression) -> tuple[list[ast.Type | None], Sql]:
         """Compile an expression for each of the events or links that it reads, or once without any.
 
         Returns the types, and a list of structs with a member for each type.
@@ -298,7 +289,7 @@ class Predicates:
         (items,) = self.each(expression, read)
         return types, items
 
-    def each(self, expression: FieldExpression, read: Callable[["Predicates"], list[Sql]]) -> list[Sql]:
+    def each(self, expression: ast.FieldExpression, read: Callable[["Predicates"], list[Sql]]) -> list[Sql]:
         """Compile lists of the values that ``read`` returns: for each event or link that the expression reads, else one
         item.
         """
@@ -323,7 +314,7 @@ class _Item:
     """The fields that are read of one event or link, as a list."""
 
     predicates: Predicates
-    scope: AttributeScope
+    scope: ast.AttributeScope
     others: Scopes
     read: Callable[[Predicates], list[Sql]]
     place: int
@@ -332,13 +323,13 @@ class _Item:
         return self.predicates._bound(self.scope, element)._listed(self.others, self.read)[self.place]
 
 
-def _may_be_nil(operand: FieldExpression) -> bool:
-    if isinstance(operand, Unary) and operand.op is UnaryOperator.NOT:
+def _may_be_nil(operand: ast.FieldExpression) -> bool:
+    if isinstance(operand, ast.Unary) and operand.op is ast.UnaryOperator.NOT:
         return _may_be_nil(operand.operand)
-    return isinstance(operand, Attribute | IntrinsicField)
+    return isinstance(operand, ast.Attribute | ast.IntrinsicField)
 
 
-def _are_positive(statics: Iterable[Static]) -> bool:
+def _are_positive(statics: Iterable[ast.Static]) -> bool:
     return all(
         static.type in NUMERIC and isinstance(static.value, int | float) and static.value > 0 for static in statics
     )
@@ -346,16 +337,16 @@ def _are_positive(statics: Iterable[Static]) -> bool:
 
 def _is_set(item: Comparison) -> bool:
     """True where only a status that is stored can meet the comparison: an unset one is NULL in storage."""
-    return item.op is BinaryOperator.EQUAL and all(static.value != 0 for static in item.statics)
+    return item.op is ast.BinaryOperator.EQUAL and all(static.value != 0 for static in item.statics)
 
 
-def _is_id(expression: FieldExpression) -> bool:
-    return isinstance(expression, IntrinsicField) and expression.intrinsic in _IDS
+def _is_id(expression: ast.FieldExpression) -> bool:
+    return isinstance(expression, ast.IntrinsicField) and expression.intrinsic in _IDS
 
 
 def _plain(part: Alternative) -> Alternative:
     """Normalize a text for comparison with ids: lower case, without leading zeros."""
-    if part.type is not Type.STRING or part.is_list:
+    if part.type is not ast.Type.STRING or part.is_list:
         return part
     return replace(part, sql=exp.func("ltrim", exp.func("lower", part.sql.copy()), exp.Literal.string("0")))
 
@@ -372,12 +363,12 @@ def _id_bytes(text: str, size: int) -> str | None:
 
 def _holds_for(item: Comparison, value: int) -> bool:
     compare = {
-        BinaryOperator.EQUAL: value.__eq__,
-        BinaryOperator.NOT_EQUAL: value.__ne__,
-        BinaryOperator.LESS: value.__lt__,
-        BinaryOperator.LESS_EQUAL: value.__le__,
-        BinaryOperator.GREATER: value.__gt__,
-        BinaryOperator.GREATER_EQUAL: value.__ge__,
+        ast.BinaryOperator.EQUAL: value.__eq__,
+        ast.BinaryOperator.NOT_EQUAL: value.__ne__,
+        ast.BinaryOperator.LESS: value.__lt__,
+        ast.BinaryOperator.LESS_EQUAL: value.__le__,
+        ast.BinaryOperator.GREATER: value.__gt__,
+        ast.BinaryOperator.GREATER_EQUAL: value.__ge__,
     }[item.op]
     results = [bool(compare(int(static.value))) for static in item.statics]
     return all(results) if item.op in _ALL_HOLD else any(results)

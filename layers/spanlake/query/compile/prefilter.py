@@ -18,21 +18,7 @@ from spanlake.query.compile.predicates import Predicates, element_scopes
 from spanlake.query.compile.scalars import Figures, count, operand_of
 from spanlake.query.compile.spansets import SearchPlan
 from spanlake.query.compile.sql import Alternative, Sql, Value
-from spanlake.traceql.ast.nodes import (
-    Aggregate,
-    Binary,
-    BinaryOperator,
-    FieldExpression,
-    Pipeline,
-    ScalarExpression,
-    ScalarFilter,
-    SpansetExpression,
-    SpansetFilter,
-    SpansetOperation,
-    SpansetOperator,
-    Stage,
-    Static,
-)
+from spanlake.traceql import ast
 from spanlake.traceql.rewrite import conjuncts
 
 _START, _END = "start_time_unix_nano", "duration_nano"
@@ -66,7 +52,7 @@ class Probe:
         where = None if builder.needs_all_spans else sql.any_of(builder.leaves)
         is_one_filter = len(builder.leaves) == 1 and not builder.needs_all_spans
         tests = [] if is_one_filter else [found.holds]
-        if isinstance(stages[0], SpansetFilter) and where is not None and builder.is_exact:
+        if isinstance(stages[0], ast.SpansetFilter) and where is not None and builder.is_exact:
             tests += builder.scalar_filters(stages[1:])
         alone = plan.single_filter is not None and is_one_filter and builder.is_exact
         return cls(frozenset(builder.columns), where, tuple(tests), found.one, alone)
@@ -90,43 +76,43 @@ class _Builder:
         self.is_exact = True
         self.needs_all_spans = False
 
-    def spanset(self, node: SpansetExpression | Stage) -> _Found:
+    def spanset(self, node: ast.SpansetExpression | ast.Stage) -> _Found:
         """Return the tests for a trace that may have spans in the set."""
-        if isinstance(node, SpansetFilter):
+        if isinstance(node, ast.SpansetFilter):
             return self._leaf(node.condition)
-        if isinstance(node, SpansetOperation):
+        if isinstance(node, ast.SpansetOperation):
             return self._operation(node)
         self.is_exact = False
-        if isinstance(node, Pipeline):
+        if isinstance(node, ast.Pipeline):
             return self.spanset(node.stages[0])
         self.leaves.append(exp.true())
         return _Found(exp.true(), exp.true())
 
-    def scalar_filters(self, stages: Sequence[Stage]) -> Iterator[Sql]:
+    def scalar_filters(self, stages: Sequence[ast.Stage]) -> Iterator[Sql]:
         """Yield tests of the leading filters on aggregates, over all spans that meet the only filter, as far as these
         spans decide them.
         """
         for stage in stages:
-            if not isinstance(stage, ScalarFilter):
+            if not isinstance(stage, ast.ScalarFilter):
                 return
             left, right = self._scalar(stage.left), self._scalar(stage.right)
             if left is None or right is None:
                 continue
-            if isinstance(stage.right, Static):
+            if isinstance(stage.right, ast.Static):
                 yield compare_literals(stage.op, left, [stage.right])
             else:
                 yield compare_values(stage.op, left, right)
 
-    def _scalar(self, node: ScalarExpression) -> Value | None:
+    def _scalar(self, node: ast.ScalarExpression) -> Value | None:
         match node:
-            case Static():
+            case ast.Static():
                 return (Alternative(node.type, sql.literal(node)),)
-            case Aggregate():
+            case ast.Aggregate():
                 return self._aggregate(node)
             case _:  # DuckDB computes exactly with columns only, not with aggregates
                 return None
 
-    def _aggregate(self, node: Aggregate) -> Value | None:
+    def _aggregate(self, node: ast.Aggregate) -> Value | None:
         fields = Fields(self._known)
         operand = operand_of(node, fields)
         if fields.needs.whole_traces:
@@ -134,9 +120,9 @@ class _Builder:
         self.columns |= fields.needs.columns
         return count(_plain) if operand is None else Figures(operand, _plain).value(node.function)
 
-    def _operation(self, node: SpansetOperation) -> _Found:
+    def _operation(self, node: ast.SpansetOperation) -> _Found:
         left, right = self.spanset(node.left), self.spanset(node.right)
-        if node.op is SpansetOperator.OR:
+        if node.op is ast.SpansetOperator.OR:
             either = exp.paren(sql.any_of([left.holds, right.holds]))
             return _Found(either, sql.any_of([left.one, right.one]))
         self.is_exact = False
@@ -145,8 +131,8 @@ class _Builder:
         one = left.one if right.one == exp.true() else right.one
         return _Found(sql.all_of([left.holds, right.holds]), one)
 
-    def _leaf(self, condition: FieldExpression) -> _Found:
-        of_span: list[FieldExpression] = []
+    def _leaf(self, condition: ast.FieldExpression) -> _Found:
+        of_span: list[ast.FieldExpression] = []
         of_trace: list[Sql] = []
         for part in _parts(condition):
             fields = Fields(self._known)
@@ -166,11 +152,11 @@ class _Builder:
         return _Found(sql.all_of([*some, *of_trace]), found)
 
 
-def _parts(condition: FieldExpression) -> Iterator[FieldExpression]:
+def _parts(condition: ast.FieldExpression) -> Iterator[ast.FieldExpression]:
     """Yield the parts of a condition that all must hold; parts on events and links stay together, as one element meets
     them.
     """
-    together: list[FieldExpression] = []
+    together: list[ast.FieldExpression] = []
     for part in conjuncts(condition):
         if element_scopes(part):
             together.append(part)
@@ -184,12 +170,12 @@ def _plain(function: exp.Expr) -> Sql:
     return function
 
 
-def _all_hold(parts: list[FieldExpression]) -> FieldExpression:
+def _all_hold(parts: list[ast.FieldExpression]) -> ast.FieldExpression:
     """Combine parts with AND, as a tree of minimal depth."""
     if len(parts) == 1:
         return parts[0]
     half = len(parts) // 2
-    return Binary(BinaryOperator.AND, _all_hold(parts[:half]), _all_hold(parts[half:]))
+    return ast.Binary(ast.BinaryOperator.AND, _all_hold(parts[:half]), _all_hold(parts[half:]))
 
 
 def _needs_others(fields: Fields) -> bool:

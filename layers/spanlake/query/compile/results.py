@@ -8,7 +8,7 @@ from sqlglot import exp
 from spanlake.query.compile.fields import Fields, element_scope
 from spanlake.query.compile.predicates import Predicates
 from spanlake.query.compile.sql import Alternative, Sql
-from spanlake.traceql.ast.nodes import Attribute, Field
+from spanlake.traceql import ast
 
 
 @dataclass(frozen=True)
@@ -24,22 +24,22 @@ class Shown:
     items: Sql | None = None
 
 
-def shown(fields: Fields, wanted: Iterable[Field]) -> list[Shown]:
+def shown(fields: Fields, wanted: Iterable[ast.Field]) -> list[Shown]:
     """Compile the result attribute of each field."""
     return [_of_elements(fields, field) if element_scope(field) else _of_span(fields, field) for field in wanted]
 
 
-def _of_span(fields: Fields, field: Field) -> Shown:
+def _of_span(fields: Fields, field: ast.Field) -> Shown:
     return Shown(_key(field), fields.whole(field))
 
 
-def _of_elements(fields: Fields, field: Field) -> Shown:
+def _of_elements(fields: Fields, field: ast.Field) -> Shown:
     types, items = Predicates(fields).structs(field)
     return Shown(_key(field), tuple(Alternative(type_, exp.Null()) for type_ in types), items)
 
 
-def _key(field: Field) -> str:
-    key = field.key if isinstance(field, Attribute) else field.intrinsic.value
+def _key(field: ast.Field) -> str:
+    key = field.key if isinstance(field, ast.Attribute) else field.intrinsic.value
     return f"parent.{key}" if field.parent else key
 
 

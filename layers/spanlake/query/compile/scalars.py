@@ -15,7 +15,7 @@ from spanlake.query.compile.arithmetic import Number
 from spanlake.query.compile.fields import Fields
 from spanlake.query.compile.predicates import Predicates, element_scopes
 from spanlake.query.compile.sql import NUMERIC, Alternative, Sql, Value
-from spanlake.traceql.ast.nodes import Aggregate, AggregateFunction, FieldExpression, Type
+from spanlake.traceql import ast
 
 Over = Callable[[exp.Expr], Sql]
 """Applies an SQL aggregate to the spans of a set."""
@@ -31,11 +31,11 @@ class Operand:
     is_duration: bool
 
     @classmethod
-    def of(cls, expression: FieldExpression, fields: Fields) -> "Operand":
+    def of(cls, expression: ast.FieldExpression, fields: Fields) -> "Operand":
         """Compile an expression to the numbers that it has for a span."""
         predicates = Predicates(fields)
         types = {part.type for part in _numbers(expression, predicates)}
-        is_duration = bool(types) and types == {Type.DURATION}
+        is_duration = bool(types) and types == {ast.Type.DURATION}
         if not element_scopes(expression):
             number = Number.of(predicates.value(expression))
             return cls(number.whole, number.real, is_list=False, is_duration=is_duration)
@@ -62,13 +62,13 @@ class Operand:
         return Operand(whole, real, self.is_list, self.is_duration)
 
 
-def _numbers(expression: FieldExpression, predicates: Predicates) -> Value:
+def _numbers(expression: ast.FieldExpression, predicates: Predicates) -> Value:
     for scope in element_scopes(expression):
         predicates = Predicates(predicates.fields.bound(scope, exp.column("e")))
     return tuple(part for part in predicates.value(expression) if part.type in NUMERIC and not part.is_list)
 
 
-def _pair_of(expression: FieldExpression) -> Callable[[Predicates], list[Sql]]:
+def _pair_of(expression: ast.FieldExpression) -> Callable[[Predicates], list[Sql]]:
     def pair(predicates: Predicates) -> list[Sql]:
         number = Number.of(predicates.value(expression))
         whole, real = number.whole or exp.Null(), number.real or exp.Null()
@@ -84,31 +84,31 @@ class Figures:
     operand: Operand
     over: Over
 
-    def value(self, function: AggregateFunction) -> Value:
+    def value(self, function: ast.AggregateFunction) -> Value:
         """Return the aggregate for comparisons and arithmetic."""
-        if function in (AggregateFunction.MAX, AggregateFunction.MIN):
+        if function in (ast.AggregateFunction.MAX, ast.AggregateFunction.MIN):
             return self._typed(*self._extreme(function))
-        if function is AggregateFunction.SUM:
+        if function is ast.AggregateFunction.SUM:
             return self._typed(*self._total())
         return self._typed(*self._mean())
 
-    def shown(self, function: AggregateFunction) -> Value:
+    def shown(self, function: ast.AggregateFunction) -> Value:
         """Return the aggregate for results: a mean of durations is truncated to nanoseconds."""
-        if function is not AggregateFunction.AVG or not self.operand.is_duration:
+        if function is not ast.AggregateFunction.AVG or not self.operand.is_duration:
             return self.value(function)
         mean = exp.cast(exp.IntDiv(this=self._sum_whole, expression=self._count), "BIGINT")
-        return (Alternative(Type.DURATION, mean),)
+        return (Alternative(ast.Type.DURATION, mean),)
 
     def _typed(self, whole: Sql | None, real: Sql | None) -> Value:
-        type_ = Type.DURATION if self.operand.is_duration else Type.INT
-        parts = ((type_, whole), (Type.FLOAT, real))
+        type_ = ast.Type.DURATION if self.operand.is_duration else ast.Type.INT
+        parts = ((type_, whole), (ast.Type.FLOAT, real))
         return tuple(Alternative(type_, sql) for type_, sql in parts if sql is not None)
 
-    def _extreme(self, function: AggregateFunction) -> tuple[Sql | None, Sql | None]:
+    def _extreme(self, function: ast.AggregateFunction) -> tuple[Sql | None, Sql | None]:
         whole, real = (self._of(column, function.value) for column in self.operand.columns)
         if whole is None or real is None:
             return whole, real
-        compare = exp.GTE if function is AggregateFunction.MAX else exp.LTE
+        compare = exp.GTE if function is ast.AggregateFunction.MAX else exp.LTE
         is_whole = compare(this=values.double(whole.copy()), expression=real.copy())
         first = exp.or_(values.is_null(real.copy()), is_whole)
         return values.case(first, whole), values.case(values.denied(first.copy()), real)
@@ -170,9 +170,9 @@ class Figures:
 
 def count(over: Over) -> Value:
     """Count the spans."""
-    return (Alternative(Type.INT, over(exp.Count(this=exp.Star()))),)
+    return (Alternative(ast.Type.INT, over(exp.Count(this=exp.Star()))),)
 
 
-def operand_of(node: Aggregate, fields: Fields) -> Operand | None:
+def operand_of(node: ast.Aggregate, fields: Fields) -> Operand | None:
     """Compile the operand of an aggregate; None where spans are counted."""
     return None if node.operand is None else Operand.of(node.operand, fields)

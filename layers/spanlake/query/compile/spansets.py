@@ -24,26 +24,7 @@ from spanlake.query.compile.spans import ARRIVAL, relation
 from spanlake.query.compile.sql import Alternative, Sql, Value
 from spanlake.query.compile.structure import BASE, ROW, SET, TRACE, Operand, Structural, base_columns
 from spanlake.query.plan import operations, shown_fields
-from spanlake.traceql.ast.nodes import (
-    Aggregate,
-    Coalesce,
-    FieldExpression,
-    GroupBy,
-    Pipeline,
-    Query,
-    ScalarExpression,
-    ScalarFilter,
-    ScalarOperation,
-    ScalarPipeline,
-    Select,
-    SpansetExpression,
-    SpansetFilter,
-    SpansetOperation,
-    SpansetOperator,
-    Stage,
-    Static,
-    Type,
-)
+from spanlake.traceql import ast
 from spanlake.traceql.errors import Unsupported
 from spanlake.traceql.printer import print_aggregate, print_expression
 
@@ -79,21 +60,21 @@ class Selection:
 class SearchPlan:
     """A pipeline that finds span sets."""
 
-    pipeline: Pipeline
-    query: Query
+    pipeline: ast.Pipeline
+    query: ast.Query
 
     @classmethod
-    def of(cls, query: Query) -> "SearchPlan":
+    def of(cls, query: ast.Query) -> "SearchPlan":
         """Plan a validated search; raises Unsupported for a metrics query."""
-        if not isinstance(query.body, Pipeline):
+        if not isinstance(query.body, ast.Pipeline):
             raise Unsupported("a search finds spans, not time series: ask the metrics endpoints", query.text, 0)
         return cls(query.body, query)
 
     @property
-    def single_filter(self) -> FieldExpression | None:
+    def single_filter(self) -> ast.FieldExpression | None:
         """The condition of a pipeline with just one spanset filter; each span can then be evaluated alone."""
         stages = self.pipeline.stages
-        return stages[0].condition if len(stages) == 1 and isinstance(stages[0], SpansetFilter) else None
+        return stages[0].condition if len(stages) == 1 and isinstance(stages[0], ast.SpansetFilter) else None
 
     def select(self, fields: Fields, columns: list[exp.Expr], where: Sql | None = None) -> Selection:
         """Compile ``SELECT columns`` of the matching spans, each once and each column named by its alias.
@@ -215,39 +196,39 @@ class _Chain:
         level = exp.select(exp.Star()).from_(exp.table_(self._table()), copy=False)
         self._next(level.where(test, copy=False))
 
-    def _stage(self, stage: Stage) -> None:
+    def _stage(self, stage: ast.Stage) -> None:
         match stage:
-            case SpansetFilter() | SpansetOperation():
+            case ast.SpansetFilter() | ast.SpansetOperation():
                 self._keep(exp.column(self._spanset(stage)))
-            case Pipeline():
+            case ast.Pipeline():
                 for inner in stage.stages:
                     self._stage(inner)
-            case ScalarFilter():
+            case ast.ScalarFilter():
                 self._scalar_filter(stage)
-            case GroupBy():
+            case ast.GroupBy():
                 self._group(stage)
-            case Coalesce():
+            case ast.Coalesce():
                 self.groups.clear()
                 self.shown_of_sets.clear()
                 self._merge_rows([])
-            case Select():
+            case ast.Select():
                 pass
 
     # span sets: a boolean column each
 
-    def _spanset(self, node: SpansetExpression, within: str | None = None) -> str:
+    def _spanset(self, node: ast.SpansetExpression, within: str | None = None) -> str:
         """Compile a spanset expression: its spans of a set, or of ``within`` in each set."""
-        if isinstance(node, SpansetFilter):
+        if isinstance(node, ast.SpansetFilter):
             found = self._add(exp.func("coalesce", Predicates(self.fields).filter(node.condition), exp.false()))
             return found if within is None else self._derive(exp.and_(exp.column(within), exp.column(found)))
-        if isinstance(node, SpansetOperation):
+        if isinstance(node, ast.SpansetOperation):
             return self._operation(node, within)
         return self._nested(node, within)
 
-    def _nested(self, node: Pipeline, within: str | None = None) -> str:
+    def _nested(self, node: ast.Pipeline, within: str | None = None) -> str:
         """Compile a pipeline in parentheses: the spans of a set that pass it."""
         first, *rest = node.stages
-        if isinstance(first, SpansetFilter | SpansetOperation | Pipeline):
+        if isinstance(first, ast.SpansetFilter | ast.SpansetOperation | ast.Pipeline):
             column = self._spanset(first, within)
         else:
             rest, column = list(node.stages), within or self._add(exp.true())
@@ -264,15 +245,15 @@ class _Chain:
         finally:
             self.groups = groups
 
-    def _narrowed(self, column: str, stage: Stage) -> str:
+    def _narrowed(self, column: str, stage: ast.Stage) -> str:
         match stage:
-            case SpansetFilter() | SpansetOperation() | Pipeline():
+            case ast.SpansetFilter() | ast.SpansetOperation() | ast.Pipeline():
                 return self._spanset(stage, column)
-            case ScalarFilter():
+            case ast.ScalarFilter():
                 return self._derive(exp.and_(exp.column(column), self._judged(stage, column)))
-            case GroupBy():
+            case ast.GroupBy():
                 self._split(stage.expression)
-            case Coalesce():
+            case ast.Coalesce():
                 self.groups = []
         return column
 
@@ -281,19 +262,19 @@ class _Chain:
         nodes = (node for stage in self.plan.pipeline.stages for node in operations(stage))
         return any(node.op.relation for node in nodes)
 
-    def _operation(self, node: SpansetOperation, within: str | None) -> str:
+    def _operation(self, node: ast.SpansetOperation, within: str | None) -> str:
         left, right = self._spanset(node.left, within), self._spanset(node.right, within)
         either = exp.or_(exp.column(left), exp.column(right))
-        if node.op is SpansetOperator.OR:
+        if node.op is ast.SpansetOperator.OR:
             return self._derive(exp.paren(either))
-        if node.op is SpansetOperator.AND:
+        if node.op is ast.SpansetOperator.AND:
             return self._derive(exp.and_(exp.paren(either), self._in_set(left), self._in_set(right)))
         if self.groups:
             return self._related_in_sets(node.op, left, right)
         self.steps.append(Structural(self._name("b"), node.op, self._operand(left), self._operand(right)))
         return self.steps[-1].column
 
-    def _related_in_sets(self, op: SpansetOperator, left: str, right: str) -> str:
+    def _related_in_sets(self, op: ast.SpansetOperator, left: str, right: str) -> str:
         operands = [
             Operand(column, self._query([exp.column(ROW), exp.alias_(self._set, SET)]).where(exp.column(column)).copy())
             for column in (left, right)
@@ -322,11 +303,11 @@ class _Chain:
 
     # groups
 
-    def _group(self, stage: GroupBy) -> None:
+    def _group(self, stage: ast.GroupBy) -> None:
         key = f"by({print_expression(stage.expression)})"
         self.shown_of_sets[key] = SetAttribute(key, self._split(stage.expression), is_group=True)
 
-    def _split(self, expression: FieldExpression) -> Value:
+    def _split(self, expression: ast.FieldExpression) -> Value:
         """Compile a grouping to columns, with a row for each group of a span."""
         predicates = Predicates(self.fields)
         if not element_scopes(expression):
@@ -339,7 +320,7 @@ class _Chain:
         self.groups += [part.sql.name for part in columns]
         return columns
 
-    def _split_by_elements(self, types: Sequence[Type | None], items: Sql) -> Value:
+    def _split_by_elements(self, types: Sequence[ast.Type | None], items: Sql) -> Value:
         self._note_rows()
         name = self._add(distinct_structs(items, len(types)), "s")
         struct = exp.column(self._derive(exp.func("unnest", exp.column(name)), "u"))
@@ -368,13 +349,13 @@ class _Chain:
 
     # numbers of sets
 
-    def _scalar_filter(self, stage: ScalarFilter) -> None:
+    def _scalar_filter(self, stage: ast.ScalarFilter) -> None:
         test = self._judged(stage, None)
         for key, figure in self.figures.items():
             self.shown_of_sets[key] = SetAttribute(key, figure.shown, is_group=False)
         self._keep(test)
 
-    def _judged(self, stage: ScalarFilter, within: str | None) -> Sql:
+    def _judged(self, stage: ast.ScalarFilter, within: str | None) -> Sql:
         """Compile the test that a span's set passes, and that the span belongs to a compared pipeline, if any."""
         with self._aggregates_of_its_own():
             test = exp.func("coalesce", self._compared(stage, within), exp.false())
@@ -392,33 +373,33 @@ class _Chain:
         finally:
             self.aggregates, self.pipelines = outer
 
-    def _compared(self, stage: ScalarFilter, within: str | None) -> Sql:
+    def _compared(self, stage: ast.ScalarFilter, within: str | None) -> Sql:
         left, right = self._scalar(stage.left, within), self._scalar(stage.right, within)
-        if isinstance(stage.right, Static):
+        if isinstance(stage.right, ast.Static):
             return compare_literals(stage.op, left, [stage.right])
         return compare_values(stage.op, left, right)
 
-    def _scalar(self, node: ScalarExpression, within: str | None) -> Value:
+    def _scalar(self, node: ast.ScalarExpression, within: str | None) -> Value:
         """Compile a number for each row: of its span set, or of the spans of its set in ``within``."""
         match node:
-            case Static():
+            case ast.Static():
                 return (Alternative(node.type, values.literal(node)),)
-            case Aggregate():
+            case ast.Aggregate():
                 return self._aggregate(node, within)
-            case ScalarOperation():
+            case ast.ScalarOperation():
                 left, right = (Number.of(self._scalar(side, within)) for side in (node.left, node.right))
                 return compute(node.op, left, right).value
-            case ScalarPipeline():
+            case ast.ScalarPipeline():
                 self.pipelines.append(self._nested(node.pipeline, within))
                 return self._scalar(node.scalar, self.pipelines[-1])
 
-    def _aggregate(self, node: Aggregate, within: str | None) -> Value:
+    def _aggregate(self, node: ast.Aggregate, within: str | None) -> Value:
         key = print_aggregate(node), within
         if key not in self.aggregates:
             self.aggregates[key] = self._figure(node, within)
         return self.aggregates[key].value
 
-    def _figure(self, node: Aggregate, within: str | None) -> "Figure":
+    def _figure(self, node: ast.Aggregate, within: str | None) -> "Figure":
         def over(function: exp.Expr) -> Sql:
             if within is not None:
                 function = exp.Filter(this=function, expression=exp.Where(this=exp.column(within)))

@@ -1,4 +1,4 @@
-"""Typed SQL values: values of a dynamically typed expression, held in columns of one type each."""
+"""Typed SQL values: an expression of a dynamic language in columns of one type each."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from spanlake.spans.columns import ValueType
-from spanlake.traceql.ast.nodes import BinaryOperator, Static, Type
+from spanlake.traceql import ast
 
 Sql = exp.Expr
 
@@ -18,7 +18,7 @@ class Alternative:
     An alternative without a type is OTLP JSON: a list, a map or bytes, for results and grouping only.
     """
 
-    type: Type | None
+    type: ast.Type | None
     sql: Sql
     is_list: bool = False
 
@@ -30,43 +30,43 @@ In a row at most one single value is not NULL, and none beside a list. A list of
 each type; an empty list is an empty list of every type.
 """
 
-OF_COLUMN: dict[ValueType, tuple[Type, bool]] = {
-    ValueType.STRING: (Type.STRING, False),
-    ValueType.INT: (Type.INT, False),
-    ValueType.DOUBLE: (Type.FLOAT, False),
-    ValueType.BOOL: (Type.BOOL, False),
-    ValueType.STRINGS: (Type.STRING, True),
-    ValueType.INTS: (Type.INT, True),
-    ValueType.DOUBLES: (Type.FLOAT, True),
-    ValueType.BOOLS: (Type.BOOL, True),
+OF_COLUMN: dict[ValueType, tuple[ast.Type, bool]] = {
+    ValueType.STRING: (ast.Type.STRING, False),
+    ValueType.INT: (ast.Type.INT, False),
+    ValueType.DOUBLE: (ast.Type.FLOAT, False),
+    ValueType.BOOL: (ast.Type.BOOL, False),
+    ValueType.STRINGS: (ast.Type.STRING, True),
+    ValueType.INTS: (ast.Type.INT, True),
+    ValueType.DOUBLES: (ast.Type.FLOAT, True),
+    ValueType.BOOLS: (ast.Type.BOOL, True),
 }
-NUMERIC = frozenset((Type.INT, Type.FLOAT, Type.DURATION))
-WHOLE = frozenset((Type.INT, Type.DURATION))
-COMPARISONS: dict[BinaryOperator, type[exp.Expr]] = {
-    BinaryOperator.EQUAL: exp.EQ,
-    BinaryOperator.NOT_EQUAL: exp.NEQ,
-    BinaryOperator.LESS: exp.LT,
-    BinaryOperator.LESS_EQUAL: exp.LTE,
-    BinaryOperator.GREATER: exp.GT,
-    BinaryOperator.GREATER_EQUAL: exp.GTE,
+NUMERIC = frozenset((ast.Type.INT, ast.Type.FLOAT, ast.Type.DURATION))
+WHOLE = frozenset((ast.Type.INT, ast.Type.DURATION))
+COMPARISONS: dict[ast.BinaryOperator, type[exp.Expr]] = {
+    ast.BinaryOperator.EQUAL: exp.EQ,
+    ast.BinaryOperator.NOT_EQUAL: exp.NEQ,
+    ast.BinaryOperator.LESS: exp.LT,
+    ast.BinaryOperator.LESS_EQUAL: exp.LTE,
+    ast.BinaryOperator.GREATER: exp.GT,
+    ast.BinaryOperator.GREATER_EQUAL: exp.GTE,
 }
-ARITHMETIC: dict[BinaryOperator, type[exp.Expr]] = {
-    BinaryOperator.ADD: exp.Add,
-    BinaryOperator.SUBTRACT: exp.Sub,
-    BinaryOperator.MULTIPLY: exp.Mul,
-    BinaryOperator.DIVIDE: exp.Div,
-    BinaryOperator.MODULO: exp.Mod,
-    BinaryOperator.POWER: exp.Pow,
+ARITHMETIC: dict[ast.BinaryOperator, type[exp.Expr]] = {
+    ast.BinaryOperator.ADD: exp.Add,
+    ast.BinaryOperator.SUBTRACT: exp.Sub,
+    ast.BinaryOperator.MULTIPLY: exp.Mul,
+    ast.BinaryOperator.DIVIDE: exp.Div,
+    ast.BinaryOperator.MODULO: exp.Mod,
+    ast.BinaryOperator.POWER: exp.Pow,
 }
 
 
-def literal(static: Static) -> Sql:
+def literal(static: ast.Static) -> Sql:
     """Write a literal as SQL: enums by number, durations as nanoseconds."""
-    if static.type is Type.STRING:
+    if static.type is ast.Type.STRING:
         return text(str(static.value))
-    if static.type is Type.BOOL:
+    if static.type is ast.Type.BOOL:
         return exp.Boolean(this=bool(static.value))
-    if static.type is Type.FLOAT:
+    if static.type is ast.Type.FLOAT:
         return exp.cast(exp.Literal.string(repr(float(static.value))), "DOUBLE")
     return number(int(static.value))
 
@@ -187,24 +187,24 @@ def some_row(test: Sql) -> Sql:
     return exp.func("bool_or", exp.func("coalesce", test, exp.false()))
 
 
-JSON_MEMBERS: dict[Type, tuple[str, str]] = {
-    Type.STRING: ("stringValue", "VARCHAR"),
-    Type.INT: ("intValue", "BIGINT"),
-    Type.FLOAT: ("doubleValue", "DOUBLE"),
-    Type.BOOL: ("boolValue", "BOOLEAN"),
+JSON_MEMBERS: dict[ast.Type, tuple[str, str]] = {
+    ast.Type.STRING: ("stringValue", "VARCHAR"),
+    ast.Type.INT: ("intValue", "BIGINT"),
+    ast.Type.FLOAT: ("doubleValue", "DOUBLE"),
+    ast.Type.BOOL: ("boolValue", "BOOLEAN"),
 }
 """Member of OTLP JSON that holds a value of a type, and SQL's name of the type."""
 _ITEMS = "$.arrayValue.values[*]"
 
 
-def json_member(json: Sql, type_: Type) -> Sql:
+def json_member(json: Sql, type_: ast.Type) -> Sql:
     """Return the value of a type in OTLP JSON, NULL where it has another type."""
     name, sql_type = JSON_MEMBERS[type_]
     text = exp.func("json_extract_string", json, exp.Literal.string(f"$.{name}"))
     return exp.TryCast(this=text, to=exp.DataType.build(sql_type))
 
 
-def json_items(json: Sql, type_: Type) -> Sql:
+def json_items(json: Sql, type_: ast.Type) -> Sql:
     """Return the items of a type in OTLP JSON of a list; NULL if all have other types, or if it is not a list."""
     name, sql_type = JSON_MEMBERS[type_]
     texts = exp.func("json_extract_string", json, exp.Literal.string(f"{_ITEMS}.{name}"))
@@ -239,3 +239,8 @@ def struct(members: Iterable[Sql]) -> Sql:
     """Build a struct with members named ``v0``, ``v1`` and so on."""
     named = (exp.PropertyEQ(this=exp.to_identifier(f"v{n}"), expression=sql) for n, sql in enumerate(members))
     return exp.Struct(expressions=list(named))
+
+
+def id_literal(trace_id: bytes) -> exp.Expr:
+    """An id as SQL."""
+    return exp.HexString(this=trace_id.hex().upper())

@@ -13,7 +13,7 @@ from spanlake.query.compile import sql
 from spanlake.query.compile.columns import Known
 from spanlake.query.compile.fields import SPAN, Fields
 from spanlake.query.compile.spans import ARRIVAL, SPANS
-from spanlake.traceql.ast.nodes import SpansetOperator
+from spanlake.traceql import ast
 
 BASE = "level0"
 """The table that the tests refer to, with a row for each span."""
@@ -47,7 +47,7 @@ class Structural:
     """
 
     column: str
-    op: SpansetOperator
+    op: ast.SpansetOperator
     left: Operand
     right: Operand
     by_set: bool = False

@@ -12,7 +12,7 @@ import pyarrow as pa
 from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
 
-from spanlake.store.index.base import Block
+from spanlake.store.blocks.block import Block
 
 
 class Uncovered(Exception):  # noqa: N818

@@ -22,9 +22,9 @@ from hashlib import blake2b
 from itertools import chain
 from pathlib import Path
 
+from spanlake.store.blocks.block import Block
 from spanlake.store.deadline import limited
 from spanlake.store.errors import StorageTimeout, StoreError
-from spanlake.store.index.base import Block
 from spanlake.store.objects.base import Objects
 
 _SMALL = 8 << 20  # bytes of a block that is copied whatever is asked of it: the requests that are spared take longer

@@ -1,12 +1,12 @@
-"""DuckDB as spanlake uses it: in memory, closed to the world, one cursor a request, stopped when time is up."""
+"""Execution of SQL for one request: deadline, cancellation and budget."""
 
 import copy
 import re
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
 
 import duckdb
 import pyarrow as pa
@@ -14,35 +14,60 @@ from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB  # by name, a thread could meet it half loaded
 
 from spanlake.query.engine.base import Outside
-from spanlake.query.engine.watchdog import Watchdog, Watched
 from spanlake.query.limits import Cancelled, LimitExceeded, Limits
+from spanlake.store.blocks.block import Block
 from spanlake.store.errors import StorageTimeout, StorageUnavailable
-from spanlake.store.index.base import Block
 
-if TYPE_CHECKING:
-    from spanlake.query.engine.httpfs import Remote
+_PULSE_SECONDS = 0.05
 
-_MACROS = (
-    # An integer to a power of at least 0, exactly; an error beyond 64 bits.
-    """CREATE MACRO integer_power(base, exponent) AS list_reduce(
-        list_resize([]::BIGINT[], exponent, base), lambda x, y: x * y, 1::BIGINT
-    )""",
-    # The powers of two around a positive float; a logarithm alone is off beside a power of two, and only there.
-    """CREATE MACRO power_above(number) AS CASE
-        WHEN abs(log2(number) - round(log2(number))) BETWEEN 1e-9 AND 0.5 THEN ceil(log2(number))
-        WHEN number = 'Infinity' THEN 1024
-        WHEN number <= pow(2, ceil(log2(number)) - 1) THEN ceil(log2(number)) - 1
-        WHEN number > pow(2, ceil(log2(number))) THEN ceil(log2(number)) + 1
-        ELSE ceil(log2(number))
-    END::INTEGER""",
-    """CREATE MACRO power_below(number) AS CASE
-        WHEN abs(log2(number) - round(log2(number))) BETWEEN 1e-9 AND 0.5 THEN floor(log2(number))
-        WHEN number = 'Infinity' THEN 1024
-        WHEN number < pow(2, floor(log2(number))) THEN floor(log2(number)) - 1
-        WHEN number >= pow(2, floor(log2(number)) + 1) THEN floor(log2(number)) + 1
-        ELSE floor(log2(number))
-    END::INTEGER""",
-)
+
+@dataclass(frozen=True, eq=False)
+class Watched:
+    """A running statement: whether it must end, and how to make it."""
+
+    must_end: Callable[[], bool]
+    interrupt: Callable[[], None]
+
+
+class Watchdog:
+    """Interrupts statements that must end, again and again until they do: DuckDB forgets an interruption that comes
+    before the statement has begun.
+
+    Share it between threads. Its own thread ends when nothing runs.
+    """
+
+    def __init__(self) -> None:
+        self._running: set[Watched] = set()
+        self._is_awake = False
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def over(self, statement: Watched) -> Iterator[None]:
+        """Watch a statement while it runs in this block; after it none is interrupted any more."""
+        with self._lock:
+            if not self._is_awake:
+                threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+                self._is_awake = True
+            self._running.add(statement)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running.remove(statement)
+
+    def _watch(self) -> None:
+        while True:
+            time.sleep(_PULSE_SECONDS)
+            with self._lock:
+                self._is_awake = False  # so that another thread goes on if this one fails
+                for statement in self._running:
+                    if statement.must_end():
+                        statement.interrupt()
+                if not self._running:
+                    return
+                self._is_awake = True
+
+
 _HTTP_STATUS = re.compile(r"HTTP \d{3}")
 
 
@@ -180,57 +205,3 @@ def _unreadable(reason: str) -> StorageUnavailable:
     if status is None and _NO_ANSWER.search(reason):
         return StorageTimeout("cannot read blocks: the storage did not answer")
     return StorageUnavailable(f"cannot read blocks: {status[0] if status else 'the storage failed'}")
-
-
-class Duck:
-    """A DuckDB instance that reads Parquet below the given directories, one of them perhaps in S3, and nothing else.
-
-    Share it between threads.
-    """
-
-    def __init__(
-        self, directories: Sequence[str], limits: Limits | None = None, remote: "Remote | None" = None
-    ) -> None:
-        self.limits = limits or Limits()
-        self._lock = threading.Lock()
-        self._remote = remote
-        self._watchdog = Watchdog()
-        self._root = duckdb.connect(":memory:", config=self._config())
-        self._root.execute("SET GLOBAL parquet_metadata_cache = true")
-        for macro in _MACROS:
-            self._root.execute(macro)
-        if remote is not None:
-            remote.prepare(self._root)
-            directories = [*directories, remote.directory]
-        self._root.execute("SET allowed_directories = ?", [list(directories)])
-        self._root.execute("SET enable_external_access = false")
-        self._root.execute("SET lock_configuration = true")
-
-    def _config(self) -> dict[str, Any]:
-        config: dict[str, Any] = {
-            "memory_limit": f"{self.limits.memory_bytes}B",
-            "temp_directory": "",
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-            "preserve_insertion_order": False,
-        }
-        return config | ({"threads": self.limits.threads} if self.limits.threads else {})
-
-    @contextmanager
-    def session(self, cancellation: Cancellation | None = None) -> Iterator[Session]:
-        """Open a session; its deadline starts now."""
-        cancellation = cancellation or Cancellation()
-        with self._lock:
-            if self._remote is not None:
-                self._remote.renew(self._root)
-            cursor = self._root.cursor()
-        cancellation.attach(cursor)
-        try:
-            yield Session(cursor, self.limits, cancellation, self._watchdog)
-        finally:
-            cancellation.attach(None)
-            cursor.close()
-
-    def close(self) -> None:
-        """Release memory; running sessions fail."""
-        self._root.close()

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from spanlake.query.compile.structure import DURATION, ID, KEY, KIND, NAME, PARENT_KEY, START, TRACE
 from spanlake.spans.arrow import as_array, equals_last, int64, place
 from spanlake.spans.parents import Spans, ends
-from spanlake.traceql.ast.nodes import Relation, SpansetOperator
+from spanlake.traceql import ast
 
 Array: TypeAlias = "pa.Array[Any]"  # one item a row
 Mask: TypeAlias = "pa.Array[Any]"  # of booleans, without nulls
@@ -33,7 +33,7 @@ class Family:
         rows: Array = pa.arange(0, self.spans.num_rows)  # type: ignore[attr-defined]  # the stubs are older
         return rows
 
-    def matching(self, op: SpansetOperator, left: Mask, right: Mask) -> Mask:
+    def matching(self, op: ast.SpansetOperator, left: Mask, right: Mask) -> Mask:
         """Returns for each span True where it is in the result of a structural operator on two sets."""
         assert op.relation is not None
         related = self.related(op.relation, left)
@@ -42,7 +42,7 @@ class Family:
             found = pc.or_(found, pc.and_(left, self.related(_INVERSE[op.relation], right)))
         return found
 
-    def related(self, relation: Relation, others: Mask) -> Mask:
+    def related(self, relation: ast.Relation, others: Mask) -> Mask:
         """Returns for each span True where it stands in a relation to one of the others."""
         return _RELATIONS[relation](self, others)
 
@@ -222,18 +222,18 @@ class Family:
 
 
 _INVERSE = {
-    Relation.CHILD: Relation.PARENT,
-    Relation.PARENT: Relation.CHILD,
-    Relation.DESCENDANT: Relation.ANCESTOR,
-    Relation.ANCESTOR: Relation.DESCENDANT,
-    Relation.SIBLING: Relation.SIBLING,
+    ast.Relation.CHILD: ast.Relation.PARENT,
+    ast.Relation.PARENT: ast.Relation.CHILD,
+    ast.Relation.DESCENDANT: ast.Relation.ANCESTOR,
+    ast.Relation.ANCESTOR: ast.Relation.DESCENDANT,
+    ast.Relation.SIBLING: ast.Relation.SIBLING,
 }
-_RELATIONS: dict[Relation, Callable[[Family, Mask], Mask]] = {
-    Relation.CHILD: Family.child_of,
-    Relation.PARENT: Family.parent_of,
-    Relation.DESCENDANT: Family.below,
-    Relation.ANCESTOR: Family.above,
-    Relation.SIBLING: Family.beside,
+_RELATIONS: dict[ast.Relation, Callable[[Family, Mask], Mask]] = {
+    ast.Relation.CHILD: Family.child_of,
+    ast.Relation.PARENT: Family.parent_of,
+    ast.Relation.DESCENDANT: Family.below,
+    ast.Relation.ANCESTOR: Family.above,
+    ast.Relation.SIBLING: Family.beside,
 }
 
 

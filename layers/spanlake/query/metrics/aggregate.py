@@ -21,14 +21,13 @@ from spanlake.query.engine.session import Session
 from spanlake.query.limits import LimitExceeded
 from spanlake.query.metrics import exemplars
 from spanlake.query.metrics.exemplars import Chosen
-from spanlake.query.positions import inside_of, position
-from spanlake.query.scan.blocks import Source
+from spanlake.query.scan.blocks import Source, inside_of
 from spanlake.query.search_results import first_named
 from spanlake.query.series import NAME, Exemplar, Labels, LabelValue, Series, hashable
 from spanlake.query.spanning_traces import Stretched
-from spanlake.query.time_range import Steps
+from spanlake.query.time_range import Steps, position
 from spanlake.spans.arrow import Array, as_array, codes, int32, ordered_codes, rows_of
-from spanlake.traceql.ast.nodes import Field
+from spanlake.traceql import ast
 from spanlake.traceql.printer import print_field
 
 _Define: TypeAlias = Callable[[exp.Select], exp.Select]  # gives a query the table ``spans``
@@ -49,7 +48,7 @@ class Aggregation:
     source: Source
     plan: SearchPlan
     measure: Callable[[Fields], Measure]
-    by: tuple[Field, ...]
+    by: tuple[ast.Field, ...]
     steps: Steps
     limit: int
 
@@ -234,7 +233,7 @@ class _Label:
     Of a field of events or links each span has a list of structs, ``items``, whose ``members`` the columns are.
     """
 
-    def __init__(self, fields: Fields, field: Field, n: int) -> None:
+    def __init__(self, fields: Fields, field: ast.Field, n: int) -> None:
         self.name = print_field(field)
         self.items = f"label{n}" if element_scope(field) else None
         predicates = Predicates(fields)

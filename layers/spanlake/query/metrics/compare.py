@@ -25,13 +25,12 @@ from spanlake.query.compile.sql import Sql
 from spanlake.query.engine.session import Session
 from spanlake.query.metrics.tally import CELL, CELLS, ROWS, WIDEST, Counter, Line, Tally, with_rows
 from spanlake.query.metrics.trace_intrinsics import FACETS, Kin
-from spanlake.query.positions import inside_of, position
-from spanlake.query.scan.blocks import Source
+from spanlake.query.scan.blocks import Source, inside_of
 from spanlake.query.search_results import named
 from spanlake.query.series import LabelValue, Series, hashable
 from spanlake.query.spanning_traces import REACH_NS, Stretched
-from spanlake.query.time_range import Steps
-from spanlake.traceql.ast.nodes import Compare, Type
+from spanlake.query.time_range import Steps, position
+from spanlake.traceql import ast
 
 _START = "start_time_unix_nano"
 _META = "__meta_type"
@@ -41,7 +40,7 @@ _OF_PORTIONS = "of_portions"
 _CHOSEN, _CHOSEN_ARRIVAL = "chosen", "came"
 
 
-def compare(session: Session, source: Source, plan: SearchPlan, node: Compare, steps: Steps) -> list[Series]:
+def compare(session: Session, source: Source, plan: SearchPlan, node: ast.Compare, steps: Steps) -> list[Series]:
     """The series of a compare(): counts of the most frequent values of each attribute, and of all its values.
 
     Raises LimitExceeded for too many values or points.
@@ -69,12 +68,12 @@ class _Spans:
 
     source: Source
     plan: SearchPlan
-    node: Compare
+    node: ast.Compare
     steps: Steps
     chosen: bool = False
 
     @classmethod
-    def of(cls, session: Session, source: Source, plan: SearchPlan, node: Compare, steps: Steps) -> "_Spans":
+    def of(cls, session: Session, source: Source, plan: SearchPlan, node: ast.Compare, steps: Steps) -> "_Spans":
         # The blocks of `_whole`, so that a span has one `arrival` in both.
         near = source.overlapping(steps.since_ns - REACH_NS, steps.last_ns + REACH_NS).once()
         alone = cls(near, plan, node, steps)
@@ -133,7 +132,7 @@ class _Counted:
     """The counts of one facet."""
 
     name: str
-    type: Type | None
+    type: ast.Type | None
     is_list: bool = False
 
 
@@ -174,7 +173,7 @@ def _read(facet: Facet) -> Callable[[Fields], Sql]:
 
 def _kind(facet: Facet) -> str:
     """Values of one kind are of one type in SQL."""
-    return Type.STRING.value if facet.is_list or facet.type is None else facet.type.value
+    return ast.Type.STRING.value if facet.is_list or facet.type is None else facet.type.value
 
 
 def _of_relatives(session: Session, spans: _Spans, whole: Source) -> exp.Select:
@@ -232,11 +231,11 @@ def _sum(one: Line, other: Line) -> Line:
 def _label(facet: _Counted, text: str) -> LabelValue:
     if facet.is_list:
         return hashable(json.loads(text))
-    if facet.type is Type.BOOL:
+    if facet.type is ast.Type.BOOL:
         return text == "true"
-    if facet.type is Type.FLOAT:
+    if facet.type is ast.Type.FLOAT:
         return float(text)
-    if facet.type is Type.STRING:
+    if facet.type is ast.Type.STRING:
         return text
     return hashable(named(facet.type, text if facet.type is None else int(text)))
 

@@ -20,18 +20,7 @@ from spanlake.query.metrics.exemplars import attached
 from spanlake.query.scan.blocks import Source
 from spanlake.query.series import Series, shown
 from spanlake.query.time_range import Steps
-from spanlake.traceql.ast.nodes import (
-    Compare,
-    Field,
-    MetricsAggregate,
-    MetricsExpression,
-    MetricsOperation,
-    MetricsPipeline,
-    Query,
-    Rank,
-    SeriesFilter,
-    Static,
-)
+from spanlake.traceql import ast
 from spanlake.traceql.errors import Unsupported
 
 _TOTALS = tuple((("__meta_type", f"{side}_total"), (EVERYWHERE, None)) for side in ("baseline", "selection"))
@@ -43,47 +32,47 @@ class Metrics:
 
     session: Session
     source: Source
-    query: Query
+    query: ast.Query
     steps: Steps
     exemplars: int = 0
 
     def series(self) -> list[Series]:
         """The series, in no order. Raises LimitExceeded, and Unsupported for what is not executed yet."""
-        if isinstance(self.query.body, Static):
+        if isinstance(self.query.body, ast.Static):
             return [Series((), (float(self.query.body.value),) * self.steps.count)]
         return [shown(one) for one in attached(self._evaluate(self.query.body), self.steps)]  # type: ignore[arg-type]
 
-    def _evaluate(self, node: MetricsExpression) -> list[Series]:
+    def _evaluate(self, node: ast.MetricsExpression) -> list[Series]:
         match node:
-            case MetricsPipeline():
+            case ast.MetricsPipeline():
                 return self._first_stage(node)
-            case Rank():
+            case ast.Rank():
                 return later.rank(self._evaluate(node.series), node.function, node.limit)
-            case SeriesFilter():
+            case ast.SeriesFilter():
                 return later.compare(self._evaluate(node.series), node.op, node.value)
-            case MetricsOperation():
+            case ast.MetricsOperation():
                 return self._operation(node)
             case _:
                 raise Unsupported("a number alone is no time series", self.query.text, node.at)
 
-    def _operation(self, node: MetricsOperation) -> list[Series]:
+    def _operation(self, node: ast.MetricsOperation) -> list[Series]:
         left, right = node.left, node.right
-        if isinstance(left, Static):
+        if isinstance(left, ast.Static):
             return later.combine_scalar(self._evaluate(right), node.op, float(left.value), scalar_first=True)
-        if isinstance(right, Static):
+        if isinstance(right, ast.Static):
             return later.combine_scalar(self._evaluate(left), node.op, float(right.value), scalar_first=False)
         return later.combine(self._evaluate(left), node.op, self._evaluate(right))
 
-    def _first_stage(self, node: MetricsPipeline) -> list[Series]:
+    def _first_stage(self, node: ast.MetricsPipeline) -> list[Series]:
         self.session.touch(self._in_range.blocks)
         plan = SearchPlan(node.spans, self.query)
-        if isinstance(node.aggregate, Compare):
+        if isinstance(node.aggregate, ast.Compare):
             if self.source.engine is not None:
                 raise Uncovered("it has no compare()")
             return self._compare(plan, node.aggregate) if self._in_range.blocks else []
         return self._measured(plan, node.aggregate)
 
-    def _measured(self, plan: SearchPlan, node: MetricsAggregate) -> list[Series]:
+    def _measured(self, plan: SearchPlan, node: ast.MetricsAggregate) -> list[Series]:
         """The series of any other function."""
         measure = partial(measure_of, node=node, steps=self.steps)
         return self._aggregation(plan, measure, node.by).series()
@@ -93,11 +82,11 @@ class Metrics:
         return self.source.overlapping(self.steps.since_ns, self.steps.last_ns)
 
     def _aggregation(
-        self, plan: SearchPlan, measure: Callable[[Fields], Measure], by: tuple[Field, ...] = ()
+        self, plan: SearchPlan, measure: Callable[[Fields], Measure], by: tuple[ast.Field, ...] = ()
     ) -> Aggregation:
         return Aggregation(self.session, self.source, plan, measure, by, self.steps, self.exemplars)
 
-    def _compare(self, plan: SearchPlan, node: Compare) -> list[Series]:
+    def _compare(self, plan: SearchPlan, node: ast.Compare) -> list[Series]:
         """The series of a compare(), of which those that count all spans of a side show exemplars."""
         found = compare(self.session, self.source, plan, node, self.steps)
         if not self.exemplars:

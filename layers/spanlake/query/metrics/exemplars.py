@@ -16,7 +16,7 @@ from sqlglot import exp
 from spanlake.query.series import Exemplar, Labels, Series
 from spanlake.query.time_range import Steps
 from spanlake.spans.arrow import Array, int64, numbers, place
-from spanlake.traceql.ast.nodes import Query, Type
+from spanlake.traceql import ast
 
 MOST = 100
 TRACE_LABEL = "trace:id"
@@ -27,12 +27,12 @@ _PER_PART = 2
 SAMPLE = 16, 32_768  # blocks and spans: enough to find exemplars in, but for rare spans
 
 
-def exemplars_wanted(query: Query, asked: int) -> int:
+def exemplars_wanted(query: ast.Query, asked: int) -> int:
     """Returns the number of exemplars, at most 100: the query's hint, or else the request's, where 0 says nothing.
 
     The hint is a number, or false for none (Tempo 3.1).
     """
-    hint = query.hint("exemplars", Type.INT, Type.BOOL)
+    hint = query.hint("exemplars", ast.Type.INT, ast.Type.BOOL)
     if hint is None or hint.value is True:
         return min(asked or MOST, MOST)
     return min(max(int(hint.value), 0), MOST)

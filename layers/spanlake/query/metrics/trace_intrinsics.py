@@ -20,16 +20,16 @@ from spanlake.query.engine.session import Session
 from spanlake.query.metrics.tally import CELLS, ROWS, parsed
 from spanlake.query.scan.blocks import Source, block_number
 from spanlake.store.blocks.trace_columns import CHILD_COUNT, FACTS, ROOT_NAME, ROOT_SERVICE, may_have_facts
-from spanlake.traceql.ast.nodes import Intrinsic, IntrinsicField, Type
+from spanlake.traceql import ast
 from spanlake.traceql.printer import print_field
 
 _INTRINSICS = (
-    (ROOT_NAME, Intrinsic.TRACE_ROOT_NAME, Type.STRING),
-    (ROOT_SERVICE, Intrinsic.TRACE_ROOT_SERVICE, Type.STRING),
-    (CHILD_COUNT, Intrinsic.CHILD_COUNT, Type.INT),
+    (ROOT_NAME, ast.Intrinsic.TRACE_ROOT_NAME, ast.Type.STRING),
+    (ROOT_SERVICE, ast.Intrinsic.TRACE_ROOT_SERVICE, ast.Type.STRING),
+    (CHILD_COUNT, ast.Intrinsic.CHILD_COUNT, ast.Type.INT),
 )
-FACETS: Mapping[str, tuple[str, Type]] = {
-    column: (print_field(IntrinsicField(intrinsic)), type_) for column, intrinsic, type_ in _INTRINSICS
+FACETS: Mapping[str, tuple[str, ast.Type]] = {
+    column: (print_field(ast.IntrinsicField(intrinsic)), type_) for column, intrinsic, type_ in _INTRINSICS
 }
 """The facets by their columns, each with its name and type."""
 

@@ -1,8 +1,4 @@
-"""Live blocks as a table: Parquet files read with one explicit schema.
-
-The schema names every column with its type, so no file has to be opened to learn it, and a column that a file does not
-have is NULL in its rows.
-"""
+"""Live blocks as a relation: Parquet files read with one explicit schema."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,15 +10,19 @@ from sqlglot import exp
 
 from spanlake.query.compile import sql
 from spanlake.query.compile.columns import Known
+from spanlake.query.compile.fields import Fields
 from spanlake.query.compile.spans import ARRIVAL
+from spanlake.query.compile.sql import Sql, id_literal
 from spanlake.query.engine.base import Engine, Outside
+from spanlake.query.time_range import Steps, inside
 from spanlake.spans.arrow import Array, int64
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType
 from spanlake.spans.schema import FIXED
+from spanlake.store.blocks.block import Block, CatalogEntry, arrival_order
 from spanlake.store.blocks.trace_columns import FACTS
-from spanlake.store.index.base import Block, CatalogEntry, Index, arrival_order
+from spanlake.store.index.base import Index
 from spanlake.store.objects.base import Objects
-from spanlake.traceql.ast.nodes import AttributeScope
+from spanlake.traceql import ast
 
 _SCALARS = {
     pa.string(): "VARCHAR",
@@ -57,7 +57,7 @@ def known_of(catalog: Iterable[CatalogEntry]) -> Known:
     for entry in catalog:
         scope = scopes.get(entry.scope)
         if scope is None and entry.type == "rest":
-            nested.append((AttributeScope(entry.scope), entry.key))
+            nested.append((ast.AttributeScope(entry.scope), entry.key))
         elif scope is not None and entry.type == "rest":
             rest.append((scope, entry.key))
         elif scope is not None:
@@ -286,11 +286,6 @@ def block_number(arrival: exp.Expr) -> exp.Expr:
     return exp.BitwiseRightShift(this=arrival, expression=exp.Literal.number(_ROW_BITS))
 
 
-def id_literal(trace_id: bytes) -> exp.Expr:
-    """An id as SQL."""
-    return exp.HexString(this=trace_id.hex().upper())
-
-
 def _arrival(first_file: int = 0) -> exp.Expr:
     """Files in the order they are named, rows as they lie in them."""
     file: exp.Expr = exp.cast(exp.column("file_index"), "BIGINT")  # unsigned it would make numbers of 128 bits
@@ -305,3 +300,10 @@ def _column(name: str, type_: str) -> exp.Expr:
     return exp.Struct(
         expressions=[exp.PropertyEQ(this=exp.to_identifier(key), expression=value) for key, value in members.items()]
     )
+
+
+def inside_of(steps: Steps, source: Source, fields: Fields) -> Sql | None:
+    """True where a span counts at all; None where all spans of the source do. An engine may read other blocks, too."""
+    if source.engine is None and source.lies_in(steps.since_ns, steps.last_ns):
+        return None
+    return inside(steps, fields.column("start_time_unix_nano"))

@@ -14,10 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from pathlib import Path
 
+from spanlake.store.blocks.block import Block
 from spanlake.store.blocks.schema import UNREADABLE, from_parquet
 from spanlake.store.deadline import REQUEST_SECONDS, limited
 from spanlake.store.errors import BlockDamaged, ObjectNotFound, StorageUnavailable
-from spanlake.store.index.base import Block
 from spanlake.store.objects.base import ObjectDigest
 
 _PIECE = 16 << 20  # bytes

@@ -20,8 +20,8 @@ from spanlake.query.compile.spans import ARRIVAL, TIE_COLUMNS
 from spanlake.query.engine.session import Session
 from spanlake.query.scan.blocks import Repeated, Source, places
 from spanlake.spans.arrow import Array, as_array, int64, numbers
+from spanlake.store.blocks.block import Block
 from spanlake.store.blocks.trace_columns import FACTS
-from spanlake.store.index.base import Block
 
 _MOST_SETS = 64  # of blocks that are remembered
 _MOST_ROWS = 1 << 20  # that are remembered of a set: 24 MB and the paths

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from time import time_ns
 
+from spanlake.store.blocks.block import Block
 from spanlake.store.days import utc_day
 from spanlake.store.errors import BlockMissing
-from spanlake.store.index.base import Block
 
 _log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from spanlake.query.engine.base import Engine, Uncovered
 from spanlake.query.engine.session import Session
 from spanlake.query.limits import LimitExceeded
 from spanlake.query.scan.blocks import Source
-from spanlake.query.scan.parts import Window
+from spanlake.query.time_range import TimeRange
 
 _log = logging.getLogger(__name__)
 
@@ -59,11 +59,11 @@ class Farther:
     finder: Finder
     engine: Engine | None
 
-    def newest(self, window: Window, limit: int) -> Candidates:
+    def newest(self, window: TimeRange, limit: int) -> Candidates:
         """As the finder's own."""
         return self._found(lambda finder: finder.newest(window, limit))
 
-    def whole(self, window: Window, limit: int) -> Candidates:
+    def whole(self, window: TimeRange, limit: int) -> Candidates:
         """As the finder's own."""
         return self._found(lambda finder: finder.whole(window, limit))
 

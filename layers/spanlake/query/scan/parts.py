@@ -1,20 +1,11 @@
 """Parts of the blocks that a search reads one after the other, newest first."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
-from spanlake.store.index.base import Block
+from spanlake.store.blocks.block import Block
 
 PORTION_SPANS = 100_000
 _GROWTH = 4
-
-
-@dataclass(frozen=True)
-class Window:
-    """An inclusive range of Unix nanoseconds."""
-
-    start_ns: int
-    end_ns: int
 
 
 def portions(blocks: Sequence[Block]) -> Iterator[tuple[Block, ...]]:

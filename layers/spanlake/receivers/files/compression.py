@@ -5,7 +5,7 @@ from typing import BinaryIO, Literal
 
 import pyarrow as pa
 
-from spanlake.receivers.errors_ import MalformedFile
+from spanlake.receivers.translation import MalformedFile
 
 ZSTD = b"\x28\xb5\x2f\xfd"
 _CODECS: dict[bytes, Literal["gzip", "zstd"]] = {b"\x1f\x8b": "gzip", ZSTD: "zstd"}

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from spanlake.receivers.errors_ import MalformedFile
+from spanlake.receivers.translation import MalformedFile
 
 Read = Callable[[int], bytes]
 

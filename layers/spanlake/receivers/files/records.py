@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
-from spanlake.receivers.errors_ import MalformedFile
 from spanlake.receivers.files.compression import ZSTD, Stream, decompressed
 from spanlake.receivers.files.json_elements import Element, elements
+from spanlake.receivers.translation import MalformedFile
 
 MAX_RECORD_BYTES = 64 << 20
 """Size limit for a message, resource or trace, each of which is held in memory as a whole."""

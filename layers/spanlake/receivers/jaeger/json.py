@@ -11,13 +11,12 @@ from struct import Struct
 from typing import Any
 
 from spanlake.receivers import json_parser
-from spanlake.receivers.errors import MalformedSpans
 from spanlake.receivers.jaeger import model
 from spanlake.receivers.jaeger.model import Reference, SpanTags
 from spanlake.receivers.otlp_rows import Export, Tag, Value, clamped, delimited
-from spanlake.receivers.translation import Translated
+from spanlake.receivers.translation import MalformedSpans, Translated
 from spanlake.receivers.zipkin import json_body
-from spanlake.spans.ids import SPAN_ID, TRACE_ID
+from spanlake.spans.schema import SPAN_ID, TRACE_ID
 
 _FORMAT = "Jaeger's JSON"
 _TIMES = Struct("<cQcQ").pack

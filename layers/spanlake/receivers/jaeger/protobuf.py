@@ -15,16 +15,15 @@ import pyarrow.compute as pc
 from spanlake.receivers import otlp_columns
 from spanlake.receivers.jaeger import model
 from spanlake.receivers.jaeger.model import Reference, SpanTags
+from spanlake.receivers.otlp_columns import Owners, SpanColumns, export
 from spanlake.receivers.otlp_rows import REMEMBERED, SHORT, Tag, Value
 from spanlake.receivers.repair import Parts, ProtobufFormat
-from spanlake.receivers.span_columns import Owners, SpanColumns, export
 from spanlake.receivers.tags import Meanings, TagLists
 from spanlake.receivers.translation import Translated
-from spanlake.spans import ids
+from spanlake.spans import schema
 from spanlake.spans.arrow import Array, int32, where
-from spanlake.spans.otlp.descriptors import Messages
 from spanlake.spans.otlp.limits import Limits
-from spanlake.spans.otlp.protobuf import Decoder
+from spanlake.spans.otlp.protobuf import Decoder, Messages
 
 _SMALLEST = {"spans": 16, "tags": 8, "logs": 8, "references": 8}
 """Minimum average size of messages in bytes."""
@@ -90,12 +89,12 @@ class _Translation:
         process = process.fill_null(otlp_columns.NOTHING)
         spans = _decoder().decode("Span", self._flat("spans", encoded))
         request = pc.list_parent_indices(encoded)
-        trace_id = ids.padded(spans["trace_id"], ids.TRACE_ID)
+        trace_id = schema.padded(spans["trace_id"], schema.TRACE_ID)
         start = otlp_columns.times(*_time(spans["start_time"]))
         attributes, told = self._tags(spans["tags"])
         columns = SpanColumns(
             trace_id=trace_id,
-            span_id=ids.padded(spans["span_id"], ids.SPAN_ID),
+            span_id=schema.padded(spans["span_id"], schema.SPAN_ID),
             name=otlp_columns.text(spans["operation_name"]),
             start_ns=start,
             end_ns=otlp_columns.later(start, *_time(spans["duration"])),
@@ -145,8 +144,8 @@ class _Translation:
             return otlp_columns.NOTHING
         rows: Array = pc.list_parent_indices(lists)
         read = _decoder().decode("Reference", encoded)
-        of, span_id = ids.padded(read["trace_id"], ids.TRACE_ID), ids.padded(read["span_id"], ids.SPAN_ID)
-        names_a_span = pc.and_(_have_length(of, ids.TRACE_ID), _have_length(span_id, ids.SPAN_ID))
+        of, span_id = schema.padded(read["trace_id"], schema.TRACE_ID), schema.padded(read["span_id"], schema.SPAN_ID)
+        names_a_span = pc.and_(_have_length(of, schema.TRACE_ID), _have_length(span_id, schema.SPAN_ID))
         is_parent = pc.and_(_name_a_parent(read["type"], of, span_id, trace_id.take(rows)), _are_alone(lists, rows))
         is_parent = pc.and_(is_parent, names_a_span)
         parents = otlp_columns.joined(otlp_columns.constant(b"\x22\x08"), span_id.filter(is_parent))
@@ -161,7 +160,7 @@ class _Translation:
 def _name_a_parent(types: Array, of: Array, span_id: Array, trace_id: Array) -> Array:
     """Return True for references that do nothing but name a parent in the same trace."""
     is_child: Array = pc.and_(pc.equal(types, int32(model.CHILD_OF)), pc.equal(of, trace_id))
-    nobody = pa.array([b"", bytes(ids.SPAN_ID)], pa.binary())
+    nobody = pa.array([b"", bytes(schema.SPAN_ID)], pa.binary())
     return pc.and_(is_child, pc.invert(pc.is_in(span_id, value_set=nobody)))
 
 

@@ -9,14 +9,12 @@ from struct import Struct
 from typing import Any
 
 from spanlake.receivers import thrift
-from spanlake.receivers.errors import MalformedSpans
-from spanlake.receivers.jaeger import jaeger_rows, model
-from spanlake.receivers.jaeger.jaeger_rows import Rows, Tags
+from spanlake.receivers.jaeger import model, thrift_rows
 from spanlake.receivers.jaeger.model import Reference
-from spanlake.receivers.jaeger.thrift_rows import tag_list
+from spanlake.receivers.jaeger.thrift_rows import Rows, Tags, tag_list
 from spanlake.receivers.otlp_rows import Tag
 from spanlake.receivers.thrift import BinaryReader, CompactReader, Reader
-from spanlake.receivers.translation import Translated
+from spanlake.receivers.translation import MalformedSpans, Translated
 
 _FORMAT = "Jaeger's Thrift"
 _CALL = "emitBatch"
@@ -47,7 +45,7 @@ def _translated(
 ) -> list[Outcome]:
     tags = Tags()
     found = [_rows(protocol(body, _FORMAT), tags, read) for body in bodies]
-    written = iter(jaeger_rows.write([each for each in found if isinstance(each, Rows)], tags.different))
+    written = iter(thrift_rows.write([each for each in found if isinstance(each, Rows)], tags.different))
     return [next(written) if isinstance(each, Rows) else each for each in found]
 
 

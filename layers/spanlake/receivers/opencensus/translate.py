@@ -15,13 +15,13 @@ from google.protobuf.message import DecodeError
 from spanlake.receivers import otlp_columns
 from spanlake.receivers.opencensus import elements
 from spanlake.receivers.opencensus.elements import decoder
-from spanlake.receivers.opencensus.opencensus_resource import resource_of
+from spanlake.receivers.opencensus.messages import resource_of
+from spanlake.receivers.otlp_columns import Owners, SpanColumns, export
 from spanlake.receivers.otlp_rows import Attribute, attribute, status, varint
 from spanlake.receivers.repair import Parts, ProtobufFormat
-from spanlake.receivers.span_columns import Owners, SpanColumns, export
 from spanlake.receivers.tags import TagLists
 from spanlake.receivers.translation import Translated
-from spanlake.spans import ids
+from spanlake.spans import schema
 from spanlake.spans.arrow import Array
 from spanlake.spans.otlp.limits import Limits
 
@@ -94,8 +94,8 @@ class _Translation:
         attributes, dropped = spans["attributes"].flatten()
         plain, told = self._attributes(attributes, _context(spans))
         columns = SpanColumns(
-            trace_id=_padded(spans["trace_id"], ids.TRACE_ID),
-            span_id=_padded(spans["span_id"], ids.SPAN_ID),
+            trace_id=_padded(spans["trace_id"], schema.TRACE_ID),
+            span_id=_padded(spans["span_id"], schema.SPAN_ID),
             name=otlp_columns.text(_member(spans["name"], b"")),
             start_ns=otlp_columns.times(*_time(spans["start_time"])),
             end_ns=otlp_columns.times(*_time(spans["end_time"])),
@@ -182,14 +182,14 @@ def _status(code: int, message: str, tags: dict[str, Attribute]) -> bytes:
 
 def _parents(given: Array) -> Array:
     """Encode the ids of parents as fields."""
-    span_id = _padded(given, ids.SPAN_ID)
+    span_id = _padded(given, schema.SPAN_ID)
     is_none = pc.equal(span_id, otlp_columns.NOTHING)
     return pc.if_else(is_none, otlp_columns.NOTHING, otlp_columns.joined(otlp_columns.constant(b"\x22\x08"), span_id))
 
 
 def _padded(given: Array, length: int) -> Array:
     """Pad ids with zeros on the left; bytes beyond the length are cut off."""
-    return ids.padded(pc.binary_slice(given, 0, length), length)
+    return schema.padded(pc.binary_slice(given, 0, length), length)
 
 
 def _member(structs: Array, default: Any) -> Array:

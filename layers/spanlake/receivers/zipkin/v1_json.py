@@ -8,7 +8,7 @@ from typing import Any
 
 from spanlake.receivers.otlp_rows import Value
 from spanlake.receivers.translation import Translated
-from spanlake.receivers.zipkin import json_body, zipkin_address
+from spanlake.receivers.zipkin import json_body, v2
 from spanlake.receivers.zipkin.v1 import NOWHERE, Annotation, BinaryAnnotation, Endpoint, ZipkinV1Span, export
 from spanlake.receivers.zipkin.v2 import malformed
 
@@ -74,4 +74,4 @@ def _endpoint(endpoint: object) -> Endpoint:
 
 def _address(text: str) -> str:
     """Return the text of an address unchanged; empty for any other text."""
-    return text if text and zipkin_address.from_text(text) else ""
+    return text if text and v2.from_text(text) else ""

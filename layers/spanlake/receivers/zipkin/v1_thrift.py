@@ -8,7 +8,7 @@ from spanlake.receivers import thrift
 from spanlake.receivers.otlp_rows import Value
 from spanlake.receivers.thrift import BinaryReader, Reader
 from spanlake.receivers.translation import Translated
-from spanlake.receivers.zipkin import zipkin_address
+from spanlake.receivers.zipkin import v2
 from spanlake.receivers.zipkin.v1 import NOWHERE, Annotation, BinaryAnnotation, Endpoint, ZipkinV1Span, export
 
 _FORMAT = "Zipkin's v1 Thrift"
@@ -59,8 +59,8 @@ def _endpoint(reader: Reader) -> Endpoint:
     ipv4 = found.get(1, 0)
     return Endpoint(
         found.get(3, ""),
-        zipkin_address.from_bytes(_IPV4(ipv4)) if ipv4 else "",
-        zipkin_address.from_bytes(found[4]) if found.get(4) else "",
+        v2.from_bytes(_IPV4(ipv4)) if ipv4 else "",
+        v2.from_bytes(found[4]) if found.get(4) else "",
         found.get(2, 0),
     )
 

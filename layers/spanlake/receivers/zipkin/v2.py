@@ -1,11 +1,11 @@
-"""Translation of Zipkin's v2 spans to OTLP, in any encoding, as the OpenTelemetry Collector translates them."""
+"""The meaning of Zipkin v2 spans in OTLP, in any encoding, as the OpenTelemetry Collector translates them."""
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
 
 from spanlake.receivers import json_parser
-from spanlake.receivers.errors import MalformedSpans
 from spanlake.receivers.otlp_rows import (
     LATEST_NS,
     Export,
@@ -20,6 +20,29 @@ from spanlake.receivers.otlp_rows import (
     scope,
     status,
 )
+from spanlake.receivers.translation import MalformedSpans
+
+_LONGEST = 100
+
+
+def from_text(text: str) -> str:
+    """Return the usual form of an address; empty for any other text."""
+    try:
+        return _shown(ip_address(text.strip()).packed) if len(text) <= _LONGEST else ""
+    except ValueError:
+        return ""
+
+
+def from_bytes(packed: bytes) -> str:
+    """Return the usual form of an address of four or sixteen bytes; empty for any other length."""
+    return _shown(packed) if len(packed) in (4, 16) else ""
+
+
+def _shown(packed: bytes) -> str:
+    address = ip_address(packed)
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address)
+
 
 _KINDS = {"SERVER": 2, "CLIENT": 3, "PRODUCER": 4, "CONSUMER": 5}
 _INTERNAL = 1

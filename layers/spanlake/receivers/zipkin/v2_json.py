@@ -3,7 +3,7 @@
 from typing import Any
 
 from spanlake.receivers.translation import Translated
-from spanlake.receivers.zipkin import json_body, zipkin_address
+from spanlake.receivers.zipkin import json_body, v2
 from spanlake.receivers.zipkin.v2 import NOWHERE, Endpoint, ZipkinSpan, export, malformed
 
 _ENCODING = "v2 JSON"
@@ -55,7 +55,7 @@ class _Reader:
             return ""
         found = self._addresses.get(text)
         if found is None:
-            found = self._addresses[text] = zipkin_address.from_text(text)
+            found = self._addresses[text] = v2.from_text(text)
         return found
 
 

@@ -8,9 +8,9 @@ from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 
 from spanlake.receivers.translation import Translated
-from spanlake.receivers.zipkin import zipkin_address
+from spanlake.receivers.zipkin import v2
 from spanlake.receivers.zipkin.v2 import NOWHERE, Endpoint, ZipkinSpan, export, malformed
-from spanlake.spans.otlp.descriptors import Messages, message_types
+from spanlake.spans.otlp.protobuf import Messages, message_types
 
 _ENCODING = "protobuf"
 _SMALLEST = 16
@@ -125,7 +125,7 @@ class _Reader:
             endpoint = self._types["Endpoint"].FromString(encoded)
         except DecodeError:
             return NOWHERE
-        address = zipkin_address.from_bytes(endpoint.ipv6) or zipkin_address.from_bytes(endpoint.ipv4)
+        address = v2.from_bytes(endpoint.ipv6) or v2.from_bytes(endpoint.ipv4)
         port = endpoint.port if 0 < endpoint.port < 1 << 16 else 0
         return Endpoint(_text(endpoint.service_name), address, port)
 

@@ -7,8 +7,8 @@ from itertools import accumulate, pairwise
 import pyarrow as pa
 
 from spanlake.spans.otlp import envelope
+from spanlake.spans.otlp.envelope import Messages
 from spanlake.spans.otlp.limits import Limits, TooMuch
-from spanlake.spans.otlp.messages import Messages
 from spanlake.spans.otlp.protobuf import WireError
 from spanlake.spans.otlp.rest import TooLarge
 from spanlake.spans.otlp.table import table

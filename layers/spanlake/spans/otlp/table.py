@@ -1,17 +1,82 @@
-"""Assembles the span table from decoded messages."""
+"""The columns of the span table, made of decoded OTLP messages."""
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spanlake.spans import ids
-from spanlake.spans.arrow import Array, nested, of_type
+from spanlake.spans import schema as ids
+from spanlake.spans.arrow import Array, int32, int64, nested, of_type, place, where
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType
-from spanlake.spans.otlp import elements, repair, times
-from spanlake.spans.otlp.envelope import Envelope, Parents
+from spanlake.spans.otlp import repair
+from spanlake.spans.otlp.attributes import Attributes
+from spanlake.spans.otlp.envelope import Envelope, Messages, Parents
 from spanlake.spans.otlp.limits import Limits
-from spanlake.spans.otlp.messages import Messages
 from spanlake.spans.otlp.pivot import Lists, Pivoted, pivot
-from spanlake.spans.schema import ENTITY_REFS, EVENTS, FIXED, LINKS
+from spanlake.spans.otlp.rest import texts
+from spanlake.spans.schema import ENTITY_REFS, ENTRY, EVENTS, FIXED, LINKS
+
+_LATEST = 2**63 - 1
+
+
+def columns(start: Array, end: Array) -> dict[str, Array]:
+    """Make the span table's time columns from unsigned nanoseconds whose 64 bits are held in int64.
+
+    The duration is 0 for a span without an end or with an end before its start, and no end exceeds int64. In these
+    cases a column of its own holds the end that was sent, so that no data is lost.
+    """
+    is_usual = pc.and_(pc.greater_equal(start, int64(0)), pc.greater_equal(end, start))
+    if pc.all(is_usual).as_py():
+        return _columns(start, pc.subtract(end, start), pa.nulls(len(start), pa.int64()))
+    duration = pc.max_element_wise(pc.subtract(_told(end), _told(start)), int64(0))
+    is_told = pc.equal(pc.add(start, duration), end)
+    return _columns(start, duration, pc.if_else(is_told, pa.scalar(None, pa.int64()), end))
+
+
+def _columns(start: Array, duration: Array, end: Array) -> dict[str, Array]:
+    return {"start_time_unix_nano": start, "duration_nano": duration, "end_time_unix_nano": end}
+
+
+def _told(time: Array) -> Array:
+    """Limit a time to the maximum of int64."""
+    return pc.if_else(pc.less(time, int64(0)), int64(_LATEST), time)
+
+
+_TYPED = {
+    "string": ValueType.STRING,
+    "int": ValueType.INT,
+    "double": ValueType.DOUBLE,
+    "bool": ValueType.BOOL,
+}
+
+
+def column(
+    type_: "pa.ListType[pa.StructType]", counts: Array, fields: dict[str, Array], attributes: Attributes, codes: Array
+) -> Array:
+    """Make the column of decoded events or links.
+
+    ``counts`` holds the number of elements of each span, ``fields`` the fields of their messages (empty when there are
+    no elements), and ``codes`` the numbers of their attributes. Raises what rest.texts raises.
+    """
+    if not fields:
+        return pa.nulls(len(counts), type_)
+    lists = nested(pc.list_value_length(fields["attributes"]), _entries(attributes, codes))
+    struct = type_.value_type
+    arrays = [of_type((fields | {"attributes": lists})[field.name], field.type) for field in struct]
+    return nested(counts, pa.StructArray.from_arrays(arrays, fields=list(struct)))
+
+
+def _entries(attributes: Attributes, codes: Array) -> Array:
+    used: Array = codes.dictionary_encode()
+    columns = [attributes.keys.take(attributes.key.take(used.dictionary))]
+    columns += [attributes.values[type_].take(used.dictionary) for type_ in _TYPED.values()]
+    columns.append(_others(attributes, used.dictionary))
+    return pa.StructArray.from_arrays(columns, fields=list(ENTRY)).take(used.indices)
+
+
+def _others(attributes: Attributes, codes: Array) -> Array:
+    """Return values of types without a field as OTLP JSON; NULL for all others."""
+    others = where(pc.greater_equal(attributes.kind.take(codes), int32(len(_TYPED))))
+    return place(texts(attributes, codes.take(others)), others, len(codes))
+
 
 _SERVICE_NAME = AttributeColumn(Scope.RESOURCE, "service.name", ValueType.STRING).name
 
@@ -59,7 +124,7 @@ def _spans(fields: dict[str, Array]) -> dict[str, Array]:
         "trace_id": ids.padded(fields["trace_id"], ids.TRACE_ID),
         "span_id": ids.padded(fields["span_id"], ids.SPAN_ID),
         "parent_span_id": ids.parents(fields["parent_span_id"]),
-        **times.columns(fields["start_time_unix_nano"], fields["end_time_unix_nano"]),
+        **columns(fields["start_time_unix_nano"], fields["end_time_unix_nano"]),
         "name": fields["name"],
         "kind": fields["kind"],
         "status_code": status_code,
@@ -112,6 +177,6 @@ def _scopes(scopes: Parents, pivoted: Pivoted) -> dict[str, Array]:
 
 def _elements(messages: Messages) -> dict[str, Array]:
     counts = {name: pc.list_value_length(messages.spans[name]) for name in ("events", "links")}
-    events = elements.column(EVENTS, counts["events"], messages.events, messages.attributes, messages.event_codes)
-    links = elements.column(LINKS, counts["links"], messages.links, messages.attributes, messages.link_codes)
+    events = column(EVENTS, counts["events"], messages.events, messages.attributes, messages.event_codes)
+    links = column(LINKS, counts["links"], messages.links, messages.attributes, messages.link_codes)
     return {"events": events, "links": links}

@@ -1,6 +1,7 @@
-"""Removes spans that a store cannot keep, and counts them for the client that sent them."""
+"""Validation of spans: which are rejected, and the reasons told to the sender."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
@@ -8,8 +9,29 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spanlake.spans.arrow import Array, int32, numbers, string, struct_of
-from spanlake.spans.ids import SPAN_ID, TRACE_ID
 from spanlake.spans.otlp.decode import Decoded
+from spanlake.spans.schema import SPAN_ID, TRACE_ID
+
+REASONS: Mapping[str, str] = {
+    "invalid_trace_id": "the trace id is missing, all zero, longer than 16 bytes or not readable",
+    "invalid_span_id": "the span id is missing, all zero, longer than 8 bytes or not readable",
+    "invalid_start_time": "the start is not a number of nanoseconds since 1970",
+    "too_old": "the span started before the retention period: raise --retention to keep such spans",
+    "too_new": "the span starts more than a day ahead of this server: check the sender's clock",
+    "malformed": "the span cannot be read: check the exporter that wrote it",
+}
+"""Explanations by reason. The reasons are also label values of a metric, so there are few of them."""
+
+
+def explain(rejected: Mapping[str, int]) -> str:
+    """Explain how many spans were not stored, and why; empty when all were stored."""
+    if not rejected:
+        return ""
+    total = sum(rejected.values())
+    spans = "1 span was" if total == 1 else f"{total} spans were"
+    reasons = "; ".join(f"{REASONS.get(reason, reason)} ({count})" for reason, count in sorted(rejected.items()))
+    return f"{spans} not stored: {reasons}"
+
 
 _JUDGED = ("trace_id", "span_id", "start_time_unix_nano")
 

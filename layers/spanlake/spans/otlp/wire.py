@@ -14,8 +14,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from spanlake.spans.arrow import Array
-from spanlake.spans.otlp.descriptors import Messages
-from spanlake.spans.otlp.protobuf import Decoder
+from spanlake.spans.otlp.protobuf import Decoder, Messages
 
 MESSAGES: Messages = {
     "Request": ((1, "resource_spans", "repeated ResourceSpans"),),

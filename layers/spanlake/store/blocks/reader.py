@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from spanlake.store.blocks.block import Block
 from spanlake.store.blocks.schema import UNREADABLE, from_parquet
 from spanlake.store.errors import StorageCorrupt
-from spanlake.store.index.base import Block
 from spanlake.store.objects.base import Objects
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from spanlake.spans.arrow import Array, int32, int64, numbers, of_type, place, string, where
 from spanlake.spans.parents import Spans, ends
-from spanlake.store.index.base import Block
+from spanlake.store.blocks.block import Block
 
 CHILD_COUNT, ROOT_NAME, ROOT_SERVICE = "child_span_count", "trace_root_span_name", "trace_root_service_name"
 _COLUMNS: list[tuple[str, pa.DataType]] = [

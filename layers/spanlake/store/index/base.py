@@ -1,43 +1,12 @@
-"""The interface of the index: which blocks are live, and which attributes a tenant has on which day."""
+"""The interface of the index, and totals by tenant and day."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import groupby
 from typing import Protocol
 
-from spanlake.store.tenant import escape_tenant
-
-MAX_REPLACED = 90  # added and removed blocks in one swap; DynamoDB takes 100 actions in a transaction
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """One live Parquet object: the spans of one tenant that start on one UTC day."""
-
-    tenant: str
-    date: date  # UTC day of every span's start
-    id: str  # lower-case hex, unique in its tenant and day
-    level: int  # 0 as ingested, more after each compaction
-    start_ns: int  # earliest span start, nanoseconds since 1970
-    end_ns: int  # latest span end; may lie days after the date
-    spans: int
-    size: int  # bytes of the object
-    created_ns: int  # when its spans were first stored, nanoseconds since 1970
-    trace_filter: bytes  # spanlake.store.blocks.bloom
-    hidden: frozenset[bytes] = frozenset()  # ids of traces, of 16 bytes, whose spans in the object are deleted
-    uncompressed_size: int = 0  # bytes of the spans as an Arrow table; 0 in entries of older versions
-    checksum: int | None = None  # CRC-32 of the object; None in entries of older versions
-
-    @property
-    def path(self) -> str:
-        """The object's path, in the layout that Hive, Athena and DuckDB read as partitions."""
-        return f"spans/tenant={escape_tenant(self.tenant)}/date={self.date.isoformat()}/{self.id}.parquet"
-
-
-def arrival_order(block: Block) -> tuple[int, str]:
-    """A sort key: blocks in the order in which their spans arrived, as far as it is known."""
-    return block.created_ns, block.id
-
+from spanlake.store.blocks.block import Block, CatalogEntry, DaySummary
 
 LOST = -1
 """The time of creation of a block that was removed with all its spans."""
@@ -50,27 +19,6 @@ class StoredBefore:
     block: Block  # as it was added again
     created_ns: int  # when its spans were first stored; 0 when that is not known, LOST when all of them are gone
     hidden: frozenset[bytes] | None  # ids of traces that the live block hides; None when it was replaced
-
-
-@dataclass(frozen=True, order=True, slots=True)
-class CatalogEntry:
-    """One attribute that occurs in a tenant's spans on a day."""
-
-    scope: str  # resource, span, scope, event, link
-    key: str
-    type: str  # string, int, double, bool, strings, ints, doubles, bools; rest when it has no typed column
-
-
-@dataclass(frozen=True, order=True, slots=True)
-class DaySummary:
-    """Totals of a tenant's live blocks of one day at one level."""
-
-    tenant: str
-    date: date
-    level: int
-    blocks: int
-    spans: int
-    size: int  # bytes
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -204,3 +152,53 @@ class Index(Protocol):
 
     def close(self) -> None:
         """Release what the index holds open."""
+
+
+def by_day(summary: Iterable[DaySummary]) -> list[dict[str, object]]:
+    """One object for each tenant and day, with what is at each level of compaction; sizes in bytes.
+
+    The summary is in the order of tenants and days.
+    """
+    days = groupby(summary, key=lambda day: (day.tenant, day.date))
+    return [{"tenant": tenant, "date": on.isoformat()} | _day(list(levels)) for (tenant, on), levels in days]
+
+
+def _day(levels: list[DaySummary]) -> dict[str, object]:
+    return {
+        "blocks": sum(level.blocks for level in levels),
+        "spans": sum(level.spans for level in levels),
+        "bytes": sum(level.size for level in levels),
+        "levels": [
+            {"level": level.level, "blocks": level.blocks, "spans": level.spans, "bytes": level.size}
+            for level in levels
+        ],
+    }
+
+
+MOST_ATTEMPTS = 3
+QUARANTINE_SECONDS = 86_400  # after which a day gets another attempt: what has passed by itself needs nobody
+
+Day = tuple[str, date]  # tenant and day
+
+
+def quarantined(unfinished: Iterable[UnfinishedMerge], now: float) -> Mapping[Day, UnfinishedMerge]:
+    """The tenants and days that compaction leaves alone at a time (Unix seconds), with a failed merge."""
+    return {
+        (one.merge.tenant, one.merge.date): one
+        for one in unfinished
+        if one.attempts >= MOST_ATTEMPTS and now - one.seconds < QUARANTINE_SECONDS
+    }
+
+
+def quarantined_days(unfinished: Iterable[UnfinishedMerge], now: float) -> list[dict[str, object]]:
+    """One object for each quarantined tenant and day; times in seconds since 1970."""
+    return [
+        {
+            "tenant": tenant,
+            "date": on.isoformat(),
+            "attempts": one.attempts,
+            "reason": one.reason or "the process ended during the merge",
+            "failed": one.seconds,
+        }
+        for (tenant, on), one in quarantined(unfinished, now).items()
+    ]

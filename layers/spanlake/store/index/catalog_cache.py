@@ -3,7 +3,7 @@
 from collections.abc import Set
 from datetime import date
 
-from spanlake.store.index.base import CatalogEntry
+from spanlake.store.blocks.block import CatalogEntry
 
 _LIMIT = 200_000  # entries over all days; some 20 MB
 

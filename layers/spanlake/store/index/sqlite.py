@@ -1,7 +1,5 @@
 """The index in a SQLite file."""
 
-# ruff: noqa: S608  (what is put into the statements are names of tables and columns)
-
 import json
 import sqlite3
 import threading
@@ -12,131 +10,49 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+from spanlake.store.blocks.block import MAX_REPLACED, Block, CatalogEntry, DaySummary
 from spanlake.store.days import clamp_ns, utc_day
-from spanlake.store.directories import make_directories
-from spanlake.store.disk import Reserve
+from spanlake.store.disk import Reserve, make_directories
 from spanlake.store.errors import IndexConflict, StorageUnavailable
 from spanlake.store.index import sqlite_merges
-from spanlake.store.index.base import (
-    LOST,
-    MAX_REPLACED,
-    Block,
-    Catalog,
-    CatalogEntry,
-    DaySummary,
-    MergeKey,
-    StoredBefore,
-    UnfinishedMerge,
-)
+from spanlake.store.index.base import Catalog, MergeKey, StoredBefore, UnfinishedMerge
 from spanlake.store.index.catalog_cache import Day, KnownEntries
-from spanlake.store.index.sqlite_health import IndexHealth, check_pages, damaged
-from spanlake.store.index.sqlite_schema import connect, is_full, reported, transaction
+from spanlake.store.index.sqlite_schema import (
+    IndexHealth,
+    check_pages,
+    connect,
+    damaged,
+    is_full,
+    reported,
+    transaction,
+)
+from spanlake.store.index.sqlite_statements import (
+    CATALOG,
+    DELETIONS,
+    ENTRIES,
+    EXPIRE,
+    EXPIRED,
+    FIND,
+    FORGET_BLOCK,
+    FORGET_DELETIONS,
+    GET_HIDDEN,
+    ID_BYTES,
+    KNOWN_IDS,
+    NOTE_LOST,
+    NUMBERS,
+    PUT_BLOCK,
+    PUT_DELETION,
+    PUT_ENTRY,
+    RETIRE_BLOCK,
+    RETIRED,
+    SET_HIDDEN,
+    STORED_BEFORE,
+    SUMMARY,
+    TOUCH_DAY,
+    WAS_LIVE,
+)
 
 T = TypeVar("T")
-
-_TOUCH_DAY = """
-    INSERT INTO day (tenant, date, last_date, generation) VALUES (?, ?, ?, random())
-    ON CONFLICT DO UPDATE SET last_date = excluded.last_date WHERE excluded.last_date > last_date
-"""
-
-_ID_BYTES = 16
-
-_NUMBERS = ("start_ns", "end_ns", "spans", "size", "created_ns")
-
-_COLUMNS = f"tenant, date, id, level, {', '.join(_NUMBERS)}, trace_filter, hidden, uncompressed_size, checksum"
-
-_IS_KEY = "tenant = :tenant AND date = :date AND level = :level AND id = :id"
-
-# What was live once stays what it is now. SQLite wants the WHERE true, lest it take ON for that of a join.
-_PUT_BLOCK = f"""
-    INSERT INTO block ({_COLUMNS})
-    SELECT :tenant, :date, :id, :level, :start_ns, :end_ns, :spans, :size, :created_ns, :trace_filter, :hidden,
-        :uncompressed_size, :checksum
-    WHERE NOT EXISTS (SELECT * FROM retired WHERE {_IS_KEY}) AND NOT EXISTS (SELECT * FROM forgotten WHERE {_IS_KEY})
-    ON CONFLICT DO UPDATE SET start_ns = excluded.start_ns, end_ns = excluded.end_ns, spans = excluded.spans,
-        size = excluded.size, trace_filter = excluded.trace_filter, uncompressed_size = excluded.uncompressed_size,
-        checksum = excluded.checksum
-"""
-
-_GET_HIDDEN = f"SELECT hidden FROM block WHERE {_IS_KEY}"
-
-_SET_HIDDEN = f"UPDATE block SET hidden = :hidden WHERE {_IS_KEY}"
-
-_WAS_LIVE = f"SELECT 1 FROM retired WHERE {_IS_KEY} UNION ALL SELECT 1 FROM forgotten WHERE {_IS_KEY}"
-
-_STORED_BEFORE = f"""
-    SELECT created_ns, hidden FROM block WHERE {_IS_KEY} AND hidden != x'' UNION ALL
-    SELECT created_ns, NULL FROM retired WHERE {_IS_KEY} UNION ALL
-    SELECT created_ns, NULL FROM forgotten WHERE {_IS_KEY}
-"""
-
-_PUT_DELETION = """
-    INSERT INTO deletion (tenant, trace_id, deleted_ns) VALUES (?, ?, ?)
-    ON CONFLICT DO UPDATE SET deleted_ns = max(deleted_ns, excluded.deleted_ns)
-"""
-
-_DELETIONS = "SELECT trace_id, deleted_ns FROM deletion WHERE tenant = :tenant AND deleted_ns >= :since"
-
-_FORGET_DELETIONS = f"""
-    DELETE FROM deletion WHERE deleted_ns < (SELECT min(created_ns) FROM (
-        SELECT created_ns FROM block UNION ALL SELECT created_ns FROM retired UNION ALL SELECT created_ns FROM forgotten
-    ) WHERE created_ns != {LOST})
-"""
-
-_NOW = "CAST(strftime('%s', 'now') AS INTEGER)"
-
-_RETIRE_BLOCK = (
-    f"INSERT INTO retired ({_COLUMNS}, replaced) SELECT {_COLUMNS}, {_NOW} FROM block WHERE {_IS_KEY}",
-    f"DELETE FROM block WHERE {_IS_KEY}",
-)
-
-_NOTE_LOST = f"UPDATE retired SET created_ns = {LOST} WHERE {_IS_KEY}"
-
-_FORGET_BLOCK = (
-    f"INSERT OR IGNORE INTO forgotten SELECT tenant, date, level, id, created_ns FROM retired WHERE {_IS_KEY}",
-    f"DELETE FROM retired WHERE {_IS_KEY}",
-)
-
-_RETIRED = f"SELECT {_COLUMNS} FROM retired WHERE replaced < :before"
-
-_ENTRIES = f"""
-    SELECT {_COLUMNS} FROM block WHERE tenant = :tenant AND date = :date UNION ALL
-    SELECT {_COLUMNS} FROM retired WHERE tenant = :tenant AND date = :date
-"""
-
-_KNOWN_IDS = " UNION ALL ".join(
-    f"SELECT id FROM {table} WHERE tenant = :tenant AND date = :date" for table in ("block", "retired", "forgotten")
-)
-
-_PUT_ENTRY = "INSERT OR IGNORE INTO catalog (tenant, date, scope, key, type) VALUES (?, ?, ?, ?, ?)"
-
-# A block starts on its day, but its spans may last for more: last_date tells how far.
-_FIND = f"""
-    SELECT {_COLUMNS} FROM day JOIN block USING (tenant, date)
-    WHERE tenant = :tenant AND date <= :end_date AND last_date >= :start_date AND start_ns <= :end AND end_ns >= :start
-    ORDER BY end_ns DESC, id
-"""
-
-_CATALOG = """
-    SELECT DISTINCT scope, key, type FROM day JOIN catalog USING (tenant, date)
-    WHERE tenant = :tenant AND date <= :end_date AND last_date >= :start_date
-"""
-
-_SUMMARY = """
-    SELECT tenant, date, level, count(*), sum(spans), sum(size) FROM block
-    GROUP BY tenant, date, level ORDER BY tenant, date, level
-"""
-
-_TOO_OLD = "date < :before AND (:tenants IS NULL OR tenant IN (SELECT value FROM json_each(:tenants)))"
-
-_EXPIRED = f"""
-    SELECT {_COLUMNS} FROM block WHERE {_TOO_OLD} UNION ALL
-    SELECT {_COLUMNS} FROM retired WHERE {_TOO_OLD} ORDER BY tenant, date, id
-"""
-
-_EXPIRE = tuple(
-    f"DELETE FROM {table} WHERE {_TOO_OLD}" for table in ("block", "retired", "forgotten", "catalog", "day")
-)
 
 
 class SqliteIndex:
@@ -185,7 +101,7 @@ class SqliteIndex:
                     raise IndexConflict(f"the block {block.path} hides other traces by now")
             _touch_days(connection, added)
             _put_blocks(connection, added)
-            _execute_all(connection, (*_RETIRE_BLOCK, *([_NOTE_LOST] if lost else [])), removed)
+            _execute_all(connection, (*RETIRE_BLOCK, *([NOTE_LOST] if lost else [])), removed)
 
     def hide(self, blocks: Sequence[Block], trace_id: bytes) -> None:
         """Hide the spans that live blocks hold of a trace; raises IndexConflict, and hides nothing, if one is not."""
@@ -195,17 +111,17 @@ class SqliteIndex:
                 hidden = _hidden(connection, block)
                 if hidden is None:
                     raise _not_live(block)
-                connection.execute(_SET_HIDDEN, _key(block) | {"hidden": b"".join(sorted(hidden | {trace_id}))})
+                connection.execute(SET_HIDDEN, _key(block) | {"hidden": b"".join(sorted(hidden | {trace_id}))})
             tenants = dict.fromkeys(block.tenant for block in blocks)
-            connection.executemany(_PUT_DELETION, [(tenant, trace_id, now) for tenant in tenants])
+            connection.executemany(PUT_DELETION, [(tenant, trace_id, now) for tenant in tenants])
 
     def deletions(self, tenant: str, since_ns: int) -> dict[bytes, int]:
         """Traces of a tenant that were deleted at or after a time, with the time of the last deletion of each."""
-        return dict(self._select(_DELETIONS, {"tenant": tenant, "since": clamp_ns(since_ns)}))
+        return dict(self._select(DELETIONS, {"tenant": tenant, "since": clamp_ns(since_ns)}))
 
     def retired(self, before: int) -> list[Block]:
         """Blocks that were replaced before this second since 1970 and are not forgotten."""
-        return self._blocks(_RETIRED, {"before": before})
+        return self._blocks(RETIRED, {"before": before})
 
     def forget(self, blocks: Sequence[Block]) -> None:
         """Note that the objects of retired blocks are gone."""
@@ -214,19 +130,19 @@ class SqliteIndex:
 
     def _forget(self, blocks: Sequence[Block]) -> None:
         with self._transaction() as connection:
-            _execute_all(connection, _FORGET_BLOCK, blocks)
+            _execute_all(connection, FORGET_BLOCK, blocks)
 
     def entries(self, tenant: str, day: date) -> list[Block]:
         """Blocks of one day whose objects are needed: live ones, and retired ones that are not forgotten."""
-        return self._blocks(_ENTRIES, {"tenant": tenant, "date": day.isoformat()})
+        return self._blocks(ENTRIES, {"tenant": tenant, "date": day.isoformat()})
 
     def find(self, tenant: str, start_ns: int, end_ns: int) -> list[Block]:
         """Live blocks with a span that may touch the inclusive range, latest end first."""
-        return self._blocks(_FIND, _range(tenant, start_ns, end_ns))
+        return self._blocks(FIND, _range(tenant, start_ns, end_ns))
 
     def catalog(self, tenant: str, start_ns: int, end_ns: int) -> frozenset[CatalogEntry]:
         """Attributes of the days whose blocks may touch the inclusive range."""
-        rows = self._select(_CATALOG, _range(tenant, start_ns, end_ns))
+        rows = self._select(CATALOG, _range(tenant, start_ns, end_ns))
         return frozenset(CatalogEntry(*row) for row in rows)
 
     def look_up(self, tenant: str, start_ns: int, end_ns: int) -> tuple[list[Block], frozenset[CatalogEntry]]:
@@ -235,7 +151,7 @@ class SqliteIndex:
 
     def known_ids(self, tenant: str, day: date) -> frozenset[str]:
         """Ids of the blocks of one day that are live, retired or forgotten."""
-        rows = self._select(_KNOWN_IDS, {"tenant": tenant, "date": day.isoformat()})
+        rows = self._select(KNOWN_IDS, {"tenant": tenant, "date": day.isoformat()})
         return frozenset(id_ for (id_,) in rows)
 
     def days(self, tenant: str) -> list[date]:
@@ -271,7 +187,7 @@ class SqliteIndex:
 
     def summary(self) -> list[DaySummary]:
         """Returns the totals of live blocks by tenant, day and level, in that order."""
-        return self._parsed(self._select(_SUMMARY), _day_summary)
+        return self._parsed(self._select(SUMMARY), _day_summary)
 
     def expire(self, before: date, tenants: Collection[str] | None = None) -> list[Block]:
         """Forget every day before this one and return the blocks it held, live or replaced."""
@@ -281,11 +197,11 @@ class SqliteIndex:
 
     def _expire(self, limit: Mapping[str, str | None]) -> list[Block]:
         with self._transaction() as connection:
-            blocks = self._parsed(connection.execute(_EXPIRED, limit), _block)
-            for statement in _EXPIRE:
+            blocks = self._parsed(connection.execute(EXPIRED, limit), _block)
+            for statement in EXPIRE:
                 connection.execute(statement, limit)
             if blocks:
-                connection.execute(_FORGET_DELETIONS)
+                connection.execute(FORGET_DELETIONS)
         return blocks
 
     def begin_merge(self, merge: MergeKey) -> None:
@@ -381,7 +297,7 @@ class SqliteIndex:
 
 def _touch_days(connection: sqlite3.Connection, blocks: Iterable[Block]) -> None:
     rows = [(block.tenant, block.date.isoformat(), utc_day(block.end_ns).isoformat()) for block in blocks]
-    connection.executemany(_TOUCH_DAY, rows)
+    connection.executemany(TOUCH_DAY, rows)
 
 
 def _generation(connection: sqlite3.Connection, tenant: str, day: date) -> Day:
@@ -395,15 +311,15 @@ def _generation(connection: sqlite3.Connection, tenant: str, day: date) -> Day:
 def _put_entries(connection: sqlite3.Connection, day: Day, entries: Iterable[CatalogEntry]) -> None:
     tenant, on, _ = day
     rows = [(tenant, on.isoformat(), entry.scope, entry.key, entry.type) for entry in entries]
-    connection.executemany(_PUT_ENTRY, rows)
+    connection.executemany(PUT_ENTRY, rows)
 
 
 def _put_blocks(connection: sqlite3.Connection, blocks: Iterable[Block]) -> None:
-    connection.executemany(_PUT_BLOCK, [_row(block) for block in blocks])
+    connection.executemany(PUT_BLOCK, [_row(block) for block in blocks])
 
 
 def _stored_before(connection: sqlite3.Connection, blocks: Iterable[Block]) -> list[StoredBefore]:
-    rows = ((block, connection.execute(_STORED_BEFORE, _key(block)).fetchone()) for block in blocks)
+    rows = ((block, connection.execute(STORED_BEFORE, _key(block)).fetchone()) for block in blocks)
     known = ((block, *row) for block, row in rows if row is not None)
     return [StoredBefore(block, created, None if hidden is None else _ids(hidden)) for block, created, hidden in known]
 
@@ -415,13 +331,13 @@ def _execute_all(connection: sqlite3.Connection, statements: Iterable[str], bloc
 
 def _hidden(connection: sqlite3.Connection, block: Block) -> frozenset[bytes] | None:
     """Returns the traces that a live block hides; None for a block that is not live."""
-    row = connection.execute(_GET_HIDDEN, _key(block)).fetchone()
+    row = connection.execute(GET_HIDDEN, _key(block)).fetchone()
     return None if row is None else _ids(row[0])
 
 
 def _is_known(connection: sqlite3.Connection, block: Block) -> bool:
     """Returns True for a block that is or was live."""
-    return any(connection.execute(question, _key(block)).fetchone() for question in (_GET_HIDDEN, _WAS_LIVE))
+    return any(connection.execute(question, _key(block)).fetchone() for question in (GET_HIDDEN, WAS_LIVE))
 
 
 def _not_live(block: Block) -> IndexConflict:
@@ -438,7 +354,7 @@ def _day_summary(row: Sequence[Any]) -> DaySummary:
 
 
 def _row(block: Block) -> dict[str, Any]:
-    numbers = {name: getattr(block, name) for name in (*_NUMBERS, "uncompressed_size", "checksum")}
+    numbers = {name: getattr(block, name) for name in (*NUMBERS, "uncompressed_size", "checksum")}
     return _key(block) | numbers | {"trace_filter": block.trace_filter, "hidden": b"".join(sorted(block.hidden))}
 
 
@@ -449,7 +365,7 @@ def _block(row: Sequence[Any]) -> Block:
 
 
 def _ids(hidden: bytes) -> frozenset[bytes]:
-    return frozenset(hidden[start : start + _ID_BYTES] for start in range(0, len(hidden), _ID_BYTES))
+    return frozenset(hidden[start : start + ID_BYTES] for start in range(0, len(hidden), ID_BYTES))
 
 
 def _range(tenant: str, start_ns: int, end_ns: int) -> dict[str, Any]:

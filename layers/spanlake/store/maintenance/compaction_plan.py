@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
+from spanlake.store.blocks.block import MAX_REPLACED, Block, arrival_order
 from spanlake.store.days import DAY_NS
-from spanlake.store.index.base import MAX_REPLACED, Block, arrival_order
 
 FULL_SPANS = 1 << 21
 FULL_BYTES = 128 << 20

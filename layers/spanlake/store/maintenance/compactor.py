@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from spanlake.store.blocks.block import Block, DaySummary
 from spanlake.store.blocks.entry import check_content
 from spanlake.store.days import day_range
 from spanlake.store.errors import IndexConflict, ObjectNotFound, StorageCorrupt, StoreError
-from spanlake.store.index.base import Block, DaySummary, Index, MergeKey, UnfinishedMerge
-from spanlake.store.index.summary import Day, quarantined
+from spanlake.store.index.base import Day, Index, MergeKey, UnfinishedMerge, quarantined
 from spanlake.store.maintenance.compaction_plan import Merge, plan
 from spanlake.store.maintenance.merge import merge_blocks, merged_id
 from spanlake.store.objects.base import Objects

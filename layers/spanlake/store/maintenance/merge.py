@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 from spanlake.spans.arrow import Array
 from spanlake.spans.duplicates import without_duplicates
 from spanlake.store.blocks import bloom
+from spanlake.store.blocks.block import Block, CatalogEntry
 from spanlake.store.blocks.schema import UNREADABLE, Lineage
 from spanlake.store.blocks.trace_columns import with_facts
 from spanlake.store.errors import StorageCorrupt
-from spanlake.store.index.base import Block, CatalogEntry
 from spanlake.store.maintenance.compaction_plan import Merge
 from spanlake.store.maintenance.merge_columns import Columns
 from spanlake.store.maintenance.merge_inputs import Cursor, Input, coded_columns, open_inputs

@@ -12,7 +12,7 @@ from spanlake.spans.columns import AttributeColumn, Scope, ValueType
 from spanlake.spans.otlp.pivot import MOST_COLUMNS
 from spanlake.spans.otlp.rest import texts_of_column
 from spanlake.spans.schema import FIXED, OPTIONAL, REST
-from spanlake.store.index.base import CatalogEntry
+from spanlake.store.blocks.block import CatalogEntry
 from spanlake.store.maintenance.merge_inputs import Shape
 
 _SERVICE_NAME = AttributeColumn(Scope.RESOURCE, "service.name", ValueType.STRING)

@@ -11,10 +11,10 @@ import pyarrow.compute as pc
 
 from spanlake.spans.arrow import Array
 from spanlake.spans.columns import AttributeColumn, attribute_columns
+from spanlake.store.blocks.block import Block
 from spanlake.store.blocks.entry import check_checksum
 from spanlake.store.blocks.schema import UNREADABLE, Lineage, from_parquet, schema_metadata
 from spanlake.store.errors import StorageCorrupt
-from spanlake.store.index.base import Block
 from spanlake.store.objects.base import Objects
 
 if TYPE_CHECKING:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from time import monotonic
 
+from spanlake.store.blocks.block import MAX_REPLACED, Block, DaySummary
 from spanlake.store.days import day_range, utc_day
 from spanlake.store.deletions import DeletedDays
 from spanlake.store.errors import IndexConflict
-from spanlake.store.index.base import MAX_REPLACED, Block, DaySummary, Index
+from spanlake.store.index.base import Index
 from spanlake.store.objects.base import Objects
 
 GRACE_SECONDS = 600  # longer than any query runs: how long the objects of retired blocks stay

@@ -5,11 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 
+from spanlake.store.blocks.block import Block
 from spanlake.store.blocks.entry import check_content
 from spanlake.store.blocks.paths import by_day
 from spanlake.store.days import day_range
 from spanlake.store.errors import IndexConflict, ObjectNotFound, StorageCorrupt
-from spanlake.store.index.base import Block, Index
+from spanlake.store.index.base import Index
 from spanlake.store.maintenance.compactor import days_of
 from spanlake.store.objects.base import Objects
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from spanlake.store.directories import make_directories, sync
+from spanlake.store.disk import make_directories, sync
 from spanlake.store.errors import ObjectNotFound, StorageUnavailable
 from spanlake.store.objects.base import ObjectInfo, is_segment, validate_path
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
 
+from spanlake.store.blocks.block import Block, arrival_order
 from spanlake.store.blocks.entry import check_checksum
 from spanlake.store.blocks.paths import BLOCKS
 from spanlake.store.days import day_range
 from spanlake.store.deletions import DELETIONS
 from spanlake.store.errors import ObjectNotFound, StorageCorrupt
-from spanlake.store.index.base import Block, Index, arrival_order
+from spanlake.store.index.base import Index
 from spanlake.store.objects.base import Objects
 from spanlake.store.transfer.batches import batches
 from spanlake.store.transfer.snapshots import (

@@ -11,11 +11,12 @@ from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from spanlake.spans.arrow import Array
 from spanlake.spans.otlp.encode import to_otlp
+from spanlake.store.blocks.block import Block, arrival_order
 from spanlake.store.blocks.entry import check_checksum
 from spanlake.store.blocks.schema import UNREADABLE, from_parquet
 from spanlake.store.days import MAX_NS, MIN_NS, day_range, utc_day
 from spanlake.store.errors import ObjectNotFound, StorageCorrupt, StorageUnavailable
-from spanlake.store.index.base import Block, Index, arrival_order
+from spanlake.store.index.base import Index
 from spanlake.store.objects.base import Objects
 
 if TYPE_CHECKING:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import groupby, islice
 
+from spanlake.store.blocks.block import CatalogEntry
 from spanlake.store.blocks.paths import BLOCKS
 from spanlake.store.errors import ObjectNotFound, StorageCorrupt, StoreError
-from spanlake.store.index.base import CatalogEntry, Index
+from spanlake.store.index.base import Index
 from spanlake.store.objects.base import Objects
 from spanlake.store.transfer.batches import batches
 from spanlake.store.transfer.snapshots import (

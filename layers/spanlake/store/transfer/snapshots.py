@@ -17,9 +17,10 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from spanlake.store.blocks.block import Block, CatalogEntry
 from spanlake.store.blocks.paths import BLOCKS
 from spanlake.store.errors import ObjectNotFound, StorageCorrupt, StoreError
-from spanlake.store.index.base import Block, Catalog, CatalogEntry
+from spanlake.store.index.base import Catalog
 from spanlake.store.objects.base import Objects
 
 FORMAT = 1

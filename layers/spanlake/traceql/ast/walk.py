@@ -2,23 +2,23 @@
 
 from collections.abc import Iterator
 
-from spanlake.traceql.ast.nodes import Attribute, IntrinsicField, Node
+from spanlake.traceql import ast
 
 
-def children(node: Node) -> tuple[Node, ...]:
+def children(node: ast.Node) -> tuple[ast.Node, ...]:
     """Return the children of a node, in the order of the text."""
-    found: list[Node] = []
+    found: list[ast.Node] = []
     names: tuple[str, ...] = node.__slots__
     for name in names:
         value = getattr(node, name)
-        if isinstance(value, Node):
+        if isinstance(value, ast.Node):
             found.append(value)
         elif isinstance(value, tuple):
-            found.extend(item for item in value if isinstance(item, Node))
+            found.extend(item for item in value if isinstance(item, ast.Node))
     return tuple(found)
 
 
-def walk(node: Node) -> Iterator[Node]:
+def walk(node: ast.Node) -> Iterator[ast.Node]:
     """Yield a node and all its descendants, parents first."""
     pending = [node]
     while pending:
@@ -27,12 +27,12 @@ def walk(node: Node) -> Iterator[Node]:
         pending.extend(reversed(children(current)))
 
 
-def span_fields(node: Node) -> Iterator[Attribute | IntrinsicField]:
+def span_fields(node: ast.Node) -> Iterator[ast.Attribute | ast.IntrinsicField]:
     """Yield every attribute and intrinsic in a tree, with repetitions."""
-    return (found for found in walk(node) if isinstance(found, Attribute | IntrinsicField))
+    return (found for found in walk(node) if isinstance(found, ast.Attribute | ast.IntrinsicField))
 
 
-def depth(node: Node) -> int:
+def depth(node: ast.Node) -> int:
     """Return the depth of a tree in nodes, its root included."""
     level, deepest = [node], 0
     while level:

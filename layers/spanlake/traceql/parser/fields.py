@@ -3,56 +3,42 @@
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
+from spanlake.traceql import ast
 from spanlake.traceql.advice import advice
-from spanlake.traceql.ast.nodes import (
-    Attribute,
-    Binary,
-    BinaryOperator,
-    Exists,
-    Field,
-    FieldExpression,
-    IntrinsicField,
-    SpansetFilter,
-    Static,
-    Type,
-    Unary,
-    UnaryOperator,
-)
-from spanlake.traceql.parser.cursor import Cursor
-from spanlake.traceql.parser.expressions import MULTIPLYING, climb
+from spanlake.traceql.parser.expressions import MULTIPLYING, Cursor, climb
 from spanlake.traceql.tokens import MIN_INT, Token, TokenKind
 
-_OPERATORS = frozenset(BinaryOperator)
+_OPERATORS = frozenset(ast.BinaryOperator)
 
 
-def parse_expression(cursor: Cursor) -> FieldExpression:
+def parse_expression(cursor: Cursor) -> ast.FieldExpression:
     """Parse a field expression."""
     return _valued(cursor, climb(cursor, _FieldGrammar()))
 
 
-def parse_spanset_filter(cursor: Cursor) -> SpansetFilter:
+def parse_spanset_filter(cursor: Cursor) -> ast.SpansetFilter:
     """Parse ``{ … }``; empty braces mean true."""
     start = cursor.expect("{").at
     if close := cursor.accept("}"):
-        return SpansetFilter(Static(Type.BOOL, value=True, at=close.at), at=start)
+        return ast.SpansetFilter(ast.Static(ast.Type.BOOL, value=True, at=close.at), at=start)
     condition = parse_expression(cursor)
     if not cursor.current.is_symbol("}"):
         cursor.fail_expecting("an operator or `}`")
     cursor.advance()
-    return SpansetFilter(condition, at=start)
+    return ast.SpansetFilter(condition, at=start)
 
 
-def parse_field(cursor: Cursor) -> Field:
+def parse_field(cursor: Cursor) -> ast.Field:
     """Parse an attribute or an intrinsic on its own."""
     if token := cursor.accept_kind(TokenKind.FIELD):
-        assert isinstance(token.node, Attribute | IntrinsicField)
+        assert isinstance(token.node, ast.Attribute | ast.IntrinsicField)
         return token.node
     if cursor.current.kind is TokenKind.NAME:
         _fail_at_name(cursor)
     return cursor.fail_expecting("an attribute or an intrinsic")
 
 
-def parse_fields(cursor: Cursor) -> tuple[Field, ...]:
+def parse_fields(cursor: Cursor) -> tuple[ast.Field, ...]:
     """Parse fields in parentheses, separated by commas, at least one."""
     cursor.expect("(")
     fields = [parse_field(cursor)]
@@ -62,14 +48,14 @@ def parse_fields(cursor: Cursor) -> tuple[Field, ...]:
     return tuple(fields)
 
 
-def negate(static: Static, at: int) -> Static:
+def negate(static: ast.Static, at: int) -> ast.Static:
     """Negate a number literal. The smallest 64-bit integer has no opposite and stays, as in Go."""
     assert isinstance(static.value, int | float)
     return replace(static, value=static.value if static.value == MIN_INT else -static.value, at=at)
 
 
 def is_number(node: object) -> bool:
-    return isinstance(node, Static) and node.type in (Type.INT, Type.FLOAT, Type.DURATION)
+    return isinstance(node, ast.Static) and node.type in (ast.Type.INT, ast.Type.FLOAT, ast.Type.DURATION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +66,7 @@ class _Nil:
 
 
 class _FieldGrammar:
-    def operand(self, cursor: Cursor) -> FieldExpression | _Nil:
+    def operand(self, cursor: Cursor) -> ast.FieldExpression | _Nil:
         token = cursor.current
         if token.kind is TokenKind.NIL:
             return _Nil(cursor.advance().at)
@@ -100,37 +86,37 @@ class _FieldGrammar:
         return operator in _OPERATORS
 
     def combine(
-        self, cursor: Cursor, operator: Token, left: FieldExpression | _Nil, right: FieldExpression | _Nil
-    ) -> FieldExpression:
-        op = BinaryOperator(operator.text)
+        self, cursor: Cursor, operator: Token, left: ast.FieldExpression | _Nil, right: ast.FieldExpression | _Nil
+    ) -> ast.FieldExpression:
+        op = ast.BinaryOperator(operator.text)
         if isinstance(left, _Nil) or isinstance(right, _Nil):
             return _compare_nil(cursor, op, operator.at, left, right)
-        return Binary(op, left, right, at=operator.at)
+        return ast.Binary(op, left, right, at=operator.at)
 
 
-def _valued(cursor: Cursor, node: FieldExpression | _Nil) -> FieldExpression:
+def _valued(cursor: Cursor, node: ast.FieldExpression | _Nil) -> ast.FieldExpression:
     if isinstance(node, _Nil):
         cursor.fail("nil can only be compared, with = or !=", node.at)
     return node
 
 
-def _unary(cursor: Cursor, operator: Token, grammar: _FieldGrammar) -> FieldExpression:
+def _unary(cursor: Cursor, operator: Token, grammar: _FieldGrammar) -> ast.FieldExpression:
     # Weaker than * and ^, stronger than + and -: -a * b is -(a * b), -a + b is (-a) + b.
     operand = _valued(cursor, climb(cursor, grammar, MULTIPLYING))
-    if operator.text == "-" and isinstance(operand, Static) and is_number(operand):
+    if operator.text == "-" and isinstance(operand, ast.Static) and is_number(operand):
         return negate(operand, operator.at)
-    return Unary(UnaryOperator(operator.text), operand, at=operator.at)
+    return ast.Unary(ast.UnaryOperator(operator.text), operand, at=operator.at)
 
 
 def _compare_nil(
-    cursor: Cursor, op: BinaryOperator, at: int, left: FieldExpression | _Nil, right: FieldExpression | _Nil
-) -> FieldExpression:
-    if op not in (BinaryOperator.EQUAL, BinaryOperator.NOT_EQUAL):
+    cursor: Cursor, op: ast.BinaryOperator, at: int, left: ast.FieldExpression | _Nil, right: ast.FieldExpression | _Nil
+) -> ast.FieldExpression:
+    if op not in (ast.BinaryOperator.EQUAL, ast.BinaryOperator.NOT_EQUAL):
         cursor.fail("nil can only be compared, with = or !=", at)
     present = left if isinstance(right, _Nil) else right
     if isinstance(present, _Nil):
-        return Static(Type.BOOL, value=False, at=at)
-    return Exists(present, negated=op is BinaryOperator.EQUAL, at=at)
+        return ast.Static(ast.Type.BOOL, value=False, at=at)
+    return ast.Exists(present, negated=op is ast.BinaryOperator.EQUAL, at=at)
 
 
 def _fail_at_name(cursor: Cursor) -> NoReturn:

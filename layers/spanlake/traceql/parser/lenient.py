@@ -5,34 +5,20 @@ from functools import partial, reduce
 from itertools import pairwise
 from typing import Final
 
-from spanlake.traceql.ast.nodes import (
-    Attribute,
-    Binary,
-    BinaryOperator,
-    FieldExpression,
-    IntrinsicField,
-    MetricsPipeline,
-    Pipeline,
-    Query,
-    SpansetFilter,
-    Stage,
-    Static,
-    Type,
-)
+from spanlake.traceql import ast
 from spanlake.traceql.errors import ParseError, TraceQLError
-from spanlake.traceql.ids import with_plain_ids
 from spanlake.traceql.lexer import lex
 from spanlake.traceql.parser import MAX_LENGTH, parse, parse_tokens
-from spanlake.traceql.rewrite import conjuncts
+from spanlake.traceql.rewrite import conjuncts, with_plain_ids
 from spanlake.traceql.tokens import COMPARISONS, Token, TokenKind
 from spanlake.traceql.validate import check
 
-_EVERY: Final = Static(Type.BOOL, value=True)
+_EVERY: Final = ast.Static(ast.Type.BOOL, value=True)
 _CLOSING: Final = {"{": "}", "(": ")"}
 _CONNECTORS: Final = ("&&", "||")
 
 
-def filters(text: str) -> SpansetFilter | None:
+def filters(text: str) -> ast.SpansetFilter | None:
     """Return the conditions of a possibly incomplete query as a filter; None if it has none.
 
     A condition without its value counts as true, missing brackets are closed, and conditions whose types do not fit are
@@ -43,29 +29,29 @@ def filters(text: str) -> SpansetFilter | None:
     except TraceQLError:
         return None
     first = _first_stage(with_plain_ids(query))
-    if not isinstance(first, SpansetFilter):
+    if not isinstance(first, ast.SpansetFilter):
         return None
     condition = first.condition if is_finished and _is_sound(first.condition) else _usable(first.condition)
     return None if condition is None or condition == _EVERY else _sound(condition)
 
 
-def _sound(condition: FieldExpression) -> SpansetFilter | None:
+def _sound(condition: ast.FieldExpression) -> ast.SpansetFilter | None:
     """Return the filter of a condition, or of those of its parts whose types fit."""
     if _is_sound(condition):
-        return SpansetFilter(condition)
+        return ast.SpansetFilter(condition)
     parts = [part for part in conjuncts(condition) if _is_sound(part)]
-    return SpansetFilter(reduce(partial(Binary, BinaryOperator.AND), parts)) if parts else None
+    return ast.SpansetFilter(reduce(partial(ast.Binary, ast.BinaryOperator.AND), parts)) if parts else None
 
 
-def _is_sound(condition: FieldExpression) -> bool:
+def _is_sound(condition: ast.FieldExpression) -> bool:
     try:
-        check(Query(Pipeline((SpansetFilter(condition),))))
+        check(ast.Query(ast.Pipeline((ast.SpansetFilter(condition),))))
     except TraceQLError:
         return False
     return True
 
 
-def _parse(text: str) -> tuple[Query, bool]:
+def _parse(text: str) -> tuple[ast.Query, bool]:
     """Parse a query; also returns True if it is complete."""
     try:
         return parse(text), True
@@ -75,9 +61,9 @@ def _parse(text: str) -> tuple[Query, bool]:
         return parse_tokens(_mended(_understood(text)), text), False
 
 
-def _first_stage(query: Query) -> Stage | None:
-    stage: object = query.body.spans if isinstance(query.body, MetricsPipeline) else query.body
-    while isinstance(stage, Pipeline):
+def _first_stage(query: ast.Query) -> ast.Stage | None:
+    stage: object = query.body.spans if isinstance(query.body, ast.MetricsPipeline) else query.body
+    while isinstance(stage, ast.Pipeline):
         stage = stage.stages[0]
     return stage  # type: ignore[return-value]
 
@@ -135,13 +121,13 @@ def _missing(tokens: Sequence[Token], at: int) -> Iterator[Token]:
     return (Token(TokenKind.SYMBOL, _CLOSING[text], at) for text in reversed(opened))
 
 
-def _usable(node: FieldExpression) -> FieldExpression | None:
+def _usable(node: ast.FieldExpression) -> ast.FieldExpression | None:
     """Return the condition without the parts that count as true: constants, and fields without a comparison."""
-    if isinstance(node, Attribute | IntrinsicField | Static):
+    if isinstance(node, ast.Attribute | ast.IntrinsicField | ast.Static):
         return None
-    if not isinstance(node, Binary) or not node.op.is_logical:
+    if not isinstance(node, ast.Binary) or not node.op.is_logical:
         return node
     left, right = _usable(node.left), _usable(node.right)
     if left is not None and right is not None:
-        return Binary(node.op, left, right, at=node.at)
-    return (left or right) if node.op is BinaryOperator.AND else None
+        return ast.Binary(node.op, left, right, at=node.at)
+    return (left or right) if node.op is ast.BinaryOperator.AND else None

@@ -7,27 +7,8 @@ operands decide which operators are valid between them.
 from dataclasses import replace
 from typing import Final, TypeAlias
 
-from spanlake.traceql.ast.nodes import (
-    Aggregate,
-    AggregateFunction,
-    BinaryOperator,
-    Coalesce,
-    GroupBy,
-    MetricsPipeline,
-    Pipeline,
-    ScalarExpression,
-    ScalarFilter,
-    ScalarOperation,
-    ScalarPipeline,
-    Select,
-    SpansetExpression,
-    SpansetOperation,
-    SpansetOperator,
-    Stage,
-    Static,
-)
-from spanlake.traceql.parser.cursor import Cursor
-from spanlake.traceql.parser.expressions import climb
+from spanlake.traceql import ast
+from spanlake.traceql.parser.expressions import Cursor, climb
 from spanlake.traceql.parser.fields import is_number, negate, parse_expression, parse_fields, parse_spanset_filter
 from spanlake.traceql.parser.metrics import (
     FIRST_STAGES,
@@ -39,41 +20,45 @@ from spanlake.traceql.parser.metrics import (
 )
 from spanlake.traceql.tokens import COMPARISONS, Token, TokenKind
 
-Value: TypeAlias = SpansetExpression | ScalarFilter | ScalarExpression | Series
+Value: TypeAlias = ast.SpansetExpression | ast.ScalarFilter | ast.ScalarExpression | Series
 
 _ARITHMETIC: Final = ("+", "-", "*", "/", "%", "^")
-_SPANSET_OPERATORS: Final = frozenset(SpansetOperator)
+_SPANSET_OPERATORS: Final = frozenset(ast.SpansetOperator)
 
 
-def parse_pipeline(cursor: Cursor) -> Pipeline | ScalarExpression | Series:
+def parse_pipeline(cursor: Cursor) -> ast.Pipeline | ast.ScalarExpression | Series:
     """Parse stages up to the end of the query, its hints or a closing parenthesis."""
     start = cursor.current.at
     first = _first_stage(cursor)
     if isinstance(first, Series):
         return parse_second_stages(cursor, first)
-    if isinstance(first, ScalarExpression):
+    if isinstance(first, ast.ScalarExpression):
         return first
     stages = [first]
     while cursor.accept("|"):
         at = cursor.current.at
         if cursor.current.is_name(*FIRST_STAGES):
-            spans = Pipeline(tuple(stages), at=start)
-            return parse_second_stages(cursor, MetricsPipeline(spans, parse_metrics_aggregate(cursor), at=at))
+            spans = ast.Pipeline(tuple(stages), at=start)
+            return parse_second_stages(cursor, ast.MetricsPipeline(spans, parse_metrics_aggregate(cursor), at=at))
         stage = _later_stage(cursor)
-        if isinstance(stage, ScalarExpression):
-            return ScalarPipeline(Pipeline(tuple(stages), at=start), stage, at=start)
+        if isinstance(stage, ast.ScalarExpression):
+            return ast.ScalarPipeline(ast.Pipeline(tuple(stages), at=start), stage, at=start)
         stages.append(stage)
-    return Pipeline(tuple(stages), at=start)
+    return ast.Pipeline(tuple(stages), at=start)
 
 
-def only_spanset(node: SpansetExpression) -> SpansetExpression:
+def only_spanset(node: ast.SpansetExpression) -> ast.SpansetExpression:
     """Unwrap a spanset that is the only stage of a pipeline in parentheses."""
-    if isinstance(node, Pipeline) and len(node.stages) == 1 and isinstance(inner := node.stages[0], SpansetExpression):
+    if (
+        isinstance(node, ast.Pipeline)
+        and len(node.stages) == 1
+        and isinstance(inner := node.stages[0], ast.SpansetExpression)
+    ):
         return inner
     return node
 
 
-def _first_stage(cursor: Cursor) -> Stage | ScalarExpression | Series:
+def _first_stage(cursor: Cursor) -> ast.Stage | ast.ScalarExpression | Series:
     token = cursor.current
     if token.is_name("coalesce"):
         cursor.fail("coalesce() cannot come first: it undoes a by() before it")
@@ -82,34 +67,34 @@ def _first_stage(cursor: Cursor) -> Stage | ScalarExpression | Series:
     return _grouping_stage(cursor) or _expression_stage(cursor)
 
 
-def _later_stage(cursor: Cursor) -> Stage | ScalarExpression:
+def _later_stage(cursor: Cursor) -> ast.Stage | ast.ScalarExpression:
     token = cursor.current
     if token.is_name(*SECOND_STAGES):
         cursor.fail(f"{token.text}() expects metrics before it, as in `{{ }} | rate() | {token.text}(…)`")
     if name := cursor.accept_name("coalesce"):
         cursor.expect("(")
         cursor.expect(")")
-        return Coalesce(at=name.at)
+        return ast.Coalesce(at=name.at)
     stage = _grouping_stage(cursor) or _expression_stage(cursor)
     if isinstance(stage, Series):
         cursor.fail("metrics cannot follow spans: expected a stage that works on spans", token.at)
     return stage
 
 
-def _grouping_stage(cursor: Cursor) -> GroupBy | Select | None:
+def _grouping_stage(cursor: Cursor) -> ast.GroupBy | ast.Select | None:
     if name := cursor.accept_name("select"):
-        return Select(parse_fields(cursor), at=name.at)
+        return ast.Select(parse_fields(cursor), at=name.at)
     if name := cursor.accept_name("by"):
         cursor.expect("(")
         expression = parse_expression(cursor)
         cursor.expect(")")
-        return GroupBy(expression, at=name.at)
+        return ast.GroupBy(expression, at=name.at)
     return None
 
 
-def _expression_stage(cursor: Cursor) -> Stage | ScalarExpression | Series:
+def _expression_stage(cursor: Cursor) -> ast.Stage | ast.ScalarExpression | Series:
     value = climb(cursor, _PipelineGrammar())
-    return only_spanset(value) if isinstance(value, Pipeline) else value
+    return only_spanset(value) if isinstance(value, ast.Pipeline) else value
 
 
 class _PipelineGrammar:
@@ -121,7 +106,7 @@ class _PipelineGrammar:
             inner = parse_pipeline(cursor)
             cursor.expect(")")
             return _without_double_parentheses(inner)
-        if cursor.accept_name(*AggregateFunction):
+        if cursor.accept_name(*ast.AggregateFunction):
             return _aggregate(cursor, token)
         if cursor.accept("-") or is_number(token.node):
             return _number(cursor, token)
@@ -135,26 +120,26 @@ class _PipelineGrammar:
 
     def combine(self, cursor: Cursor, operator: Token, left: Value, right: Value) -> Value:
         text, at = operator.text, operator.at
-        if isinstance(left, SpansetExpression) and isinstance(right, SpansetExpression):
+        if isinstance(left, ast.SpansetExpression) and isinstance(right, ast.SpansetExpression):
             if text in _SPANSET_OPERATORS:
-                return _combine_spansets(SpansetOperation(SpansetOperator(text), left, right, at=at))
-        elif isinstance(left, ScalarExpression) and isinstance(right, ScalarExpression):
+                return _combine_spansets(ast.SpansetOperation(ast.SpansetOperator(text), left, right, at=at))
+        elif isinstance(left, ast.ScalarExpression) and isinstance(right, ast.ScalarExpression):
             if text in COMPARISONS:
-                return ScalarFilter(BinaryOperator(text), left, right, at=at)
+                return ast.ScalarFilter(ast.BinaryOperator(text), left, right, at=at)
             if text in _ARITHMETIC:
-                return ScalarOperation(BinaryOperator(text), left, right, at=at)
-        elif isinstance(left, ScalarExpression | Series) and isinstance(right, ScalarExpression | Series):
+                return ast.ScalarOperation(ast.BinaryOperator(text), left, right, at=at)
+        elif isinstance(left, ast.ScalarExpression | Series) and isinstance(right, ast.ScalarExpression | Series):
             return combine_series(cursor, operator, left, right)
         return cursor.fail(f"`{text}` cannot stand between {_describe(left)} and {_describe(right)}", at)
 
 
-def _without_double_parentheses(node: Pipeline | ScalarExpression | Series) -> Value:
-    if isinstance(node, Pipeline) and len(node.stages) == 1 and isinstance(inner := node.stages[0], Pipeline):
+def _without_double_parentheses(node: ast.Pipeline | ast.ScalarExpression | Series) -> Value:
+    if isinstance(node, ast.Pipeline) and len(node.stages) == 1 and isinstance(inner := node.stages[0], ast.Pipeline):
         return inner
     return node
 
 
-def _combine_spansets(node: SpansetOperation) -> SpansetOperation:
+def _combine_spansets(node: ast.SpansetOperation) -> ast.SpansetOperation:
     left, right = only_spanset(node.left), only_spanset(node.right)
     if _is_pipelined(left) and not _is_pipelined(right):
         # Parentheses around a spanset matter beside a pipeline: Tempo combines pipelines with pipelines only.
@@ -164,32 +149,32 @@ def _combine_spansets(node: SpansetOperation) -> SpansetOperation:
     return replace(node, left=left, right=right)
 
 
-def _is_pipelined(node: SpansetExpression) -> bool:
-    if isinstance(node, SpansetOperation):
+def _is_pipelined(node: ast.SpansetExpression) -> bool:
+    if isinstance(node, ast.SpansetOperation):
         return _is_pipelined(node.left) or _is_pipelined(node.right)
-    return isinstance(node, Pipeline)
+    return isinstance(node, ast.Pipeline)
 
 
-def _aggregate(cursor: Cursor, name: Token) -> Aggregate:
-    function = AggregateFunction(name.text)
+def _aggregate(cursor: Cursor, name: Token) -> ast.Aggregate:
+    function = ast.AggregateFunction(name.text)
     cursor.expect("(")
-    operand = None if function is AggregateFunction.COUNT else parse_expression(cursor)
+    operand = None if function is ast.AggregateFunction.COUNT else parse_expression(cursor)
     cursor.expect(")")
-    return Aggregate(function, operand, at=name.at)
+    return ast.Aggregate(function, operand, at=name.at)
 
 
-def _number(cursor: Cursor, start: Token) -> Static:
+def _number(cursor: Cursor, start: Token) -> ast.Static:
     literal = start if start.kind is TokenKind.LITERAL else cursor.current
     node = literal.node
-    if not isinstance(node, Static) or not is_number(node):
+    if not isinstance(node, ast.Static) or not is_number(node):
         cursor.fail_expecting("a number after `-`")
     cursor.advance()
     return node if literal is start else negate(node, start.at)
 
 
 def _describe(value: Value) -> str:
-    if isinstance(value, ScalarFilter):
+    if isinstance(value, ast.ScalarFilter):
         return "a comparison"
-    if isinstance(value, SpansetExpression):
+    if isinstance(value, ast.SpansetExpression):
         return "a spanset"
     return "metrics" if isinstance(value, Series) else "a number"

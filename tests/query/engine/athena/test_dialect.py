@@ -8,7 +8,7 @@ from sqlglot import exp
 from spanlake.query.compile import sql
 from spanlake.query.engine.athena.dialect import RANK_ERROR, printed
 from spanlake.query.engine.base import Uncovered
-from spanlake.traceql.ast.nodes import Static, Type
+from spanlake.traceql import ast
 from tests.trino import Trino
 
 SHARES = (0.0, 0.1, 0.5, 0.9, 0.999, 1.0)
@@ -21,7 +21,7 @@ def of_numbers(column: exp.Expr) -> exp.Select:
 
 def quantiles(trino: Trino, count: int) -> list[float]:
     """The quantiles of squares, in an order that is none."""
-    shares = exp.Array(expressions=[sql.literal(Static(Type.FLOAT, share)) for share in SHARES])
+    shares = exp.Array(expressions=[sql.literal(ast.Static(ast.Type.FLOAT, share)) for share in SHARES])
     text = printed(of_numbers(exp.func("quantile_disc", X, shares)))
     side = min(count, 10_000)  # the longest sequence that Trino makes
     rows = f"UNNEST(sequence(0, {count // side - 1})) a(p), UNNEST(sequence(0, {side - 1})) b(q)"

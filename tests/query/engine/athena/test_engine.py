@@ -11,12 +11,13 @@ import pytest
 
 from spanlake.query.engine.athena.engine import Athena
 from spanlake.query.engine.athena.table import MOST_BLOCKS, GlueTable
-from spanlake.query.engine.session import Cancellation, Duck
+from spanlake.query.engine.duckdb import Duck
+from spanlake.query.engine.session import Cancellation
 from spanlake.query.limits import Cancelled, LimitExceeded, Limits
 from spanlake.query.querier import Querier
 from spanlake.query.time_range import Steps
 from spanlake.store.errors import StorageUnavailable
-from spanlake.store.hive_types import attribute_columns, fixed_columns
+from spanlake.store.glue import attribute_columns, fixed_columns
 from spanlake.traceql import check, parse
 from tests import athena
 from tests.athena import WORKGROUP, serving

@@ -11,9 +11,9 @@ from threading import Barrier
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
+from spanlake.store.blocks.block import Block, CatalogEntry
 from spanlake.store.days import DAY_NS, MAX_NS, MIN_NS, utc_day
 from spanlake.store.errors import IndexConflict, StorageCorrupt, StorageUnavailable, StoreError
-from spanlake.store.index.base import Block, CatalogEntry
 from spanlake.store.index.dynamodb.index import DynamoIndex
 from tests.cloud import Cloud, Reply, answering, calls
 from tests.store.index.test_index import METHOD, STATUS, TODAY, block

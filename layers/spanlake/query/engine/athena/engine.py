@@ -1,4 +1,4 @@
-"""Athena as a query's engine: started, watched and read page by page within the time of a request."""
+"""Runs queries on Athena: started, polled and read page by page within the time of a request."""
 
 import logging
 import re
@@ -18,12 +18,14 @@ from spanlake.query.engine.athena.dialect import printed
 from spanlake.query.engine.athena.table import GlueTable
 from spanlake.query.engine.base import Uncovered
 from spanlake.query.limits import LimitExceeded
+from spanlake.settings.model import AthenaSettings
 from spanlake.store import aws_client
+from spanlake.store.blocks.block import Block
 from spanlake.store.errors import StorageUnavailable, StoreError
-from spanlake.store.index.base import Block
 
 if TYPE_CHECKING:
     from mypy_boto3_athena.client import AthenaClient
+
 
 MOST_BYTES = 262_144  # of a query's text
 
@@ -134,3 +136,13 @@ def _failure(id_: str, reason: str) -> Exception:
     if reason.startswith(("INTERNAL", "GENERIC_INTERNAL", "HIVE_CANNOT_OPEN_SPLIT", "THROTTL")):
         return StorageUnavailable(f"cannot {_WHAT}: it failed there, try again")
     return StoreError(f"cannot {_WHAT}: query {id_} failed there")
+
+
+_READ_SECONDS = 10.0
+
+
+def open_athena(session: aws_client.Session, settings: AthenaSettings) -> Athena:
+    """The workgroup and the table of the settings; nothing is asked of them yet."""
+    database, _, table = settings.table.partition(".")
+    client = session.client("athena", config=aws_client.config(_READ_SECONDS))
+    return Athena(client, settings.workgroup, GlueTable(database, table), settings.above_bytes)

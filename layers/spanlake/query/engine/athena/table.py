@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from spanlake.query.compile.spans import ARRIVAL
+from spanlake.query.compile.sql import id_literal
 from spanlake.query.engine.base import marked
 from spanlake.query.limits import LimitExceeded
-from spanlake.query.scan.blocks import id_literal
-from spanlake.store.index.base import Block
+from spanlake.store.blocks.block import Block
 from spanlake.store.tenant import escape_tenant
 
 MOST_BLOCKS = 6_000  # their names twice over, and a query besides, are within Athena's 262,144 bytes

@@ -9,22 +9,16 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from spanlake.store import aws_client
+from spanlake.store.blocks.block import MAX_REPLACED, Block, CatalogEntry, DaySummary
 from spanlake.store.days import MAX_NS, clamp_ns, utc_day
 from spanlake.store.errors import StorageCorrupt, StorageUnavailable, StoreError
-from spanlake.store.index.base import (
-    MAX_REPLACED,
-    Block,
-    Catalog,
-    CatalogEntry,
-    DaySummary,
-    MergeKey,
-    StoredBefore,
-    UnfinishedMerge,
-)
+from spanlake.store.index.base import Catalog, MergeKey, StoredBefore, UnfinishedMerge
 from spanlake.store.index.dynamodb.days import Days, is_begun
 from spanlake.store.index.dynamodb.deletions import Deletions
-from spanlake.store.index.dynamodb.dynamodb_update import Action, Missing, Update
 from spanlake.store.index.dynamodb.items import (
+    Action,
+    Missing,
+    Update,
     created_ns_of,
     is_block,
     is_entry,

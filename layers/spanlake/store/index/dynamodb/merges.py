@@ -4,7 +4,7 @@ import time
 from datetime import date
 
 from spanlake.store.index.base import MergeKey, UnfinishedMerge
-from spanlake.store.index.dynamodb.dynamodb_update import Update
+from spanlake.store.index.dynamodb.items import Update
 from spanlake.store.index.dynamodb.requests import Requests
 from spanlake.store.index.dynamodb.table import EXPIRES, MERGES, Key
 

@@ -6,11 +6,20 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
+from spanlake.store.blocks.block import Block
 from spanlake.store.errors import IndexConflict, StorageUnavailable
-from spanlake.store.index.base import LOST, Block
+from spanlake.store.index.base import LOST
 from spanlake.store.index.dynamodb.days import expiry
-from spanlake.store.index.dynamodb.dynamodb_update import ABSENT, PRESENT, Update
-from spanlake.store.index.dynamodb.items import created_ns_of, is_live, lasting, renewed, to_block
+from spanlake.store.index.dynamodb.items import (
+    ABSENT,
+    PRESENT,
+    Update,
+    created_ns_of,
+    is_live,
+    lasting,
+    renewed,
+    to_block,
+)
 from spanlake.store.index.dynamodb.requests import Refused, Requests
 from spanlake.store.index.dynamodb.table import EXPIRES, RETIRED, Key, block_key, tombstone_key
 

@@ -9,8 +9,7 @@ from botocore.exceptions import ClientError
 
 from spanlake.store import aws_client
 from spanlake.store.errors import StorageUnavailable, StoreError
-from spanlake.store.index.dynamodb.dynamodb_update import Action, Update, transacted
-from spanlake.store.index.dynamodb.items import Item, key_of, marshalled, unmarshalled
+from spanlake.store.index.dynamodb.items import Action, Item, Update, key_of, marshalled, transacted, unmarshalled
 from spanlake.store.index.dynamodb.table import Key
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from spanlake.store.index.dynamodb.days import Days, expiry
-from spanlake.store.index.dynamodb.dynamodb_update import PRESENT, Update
-from spanlake.store.index.dynamodb.items import Item, is_block, key_of
+from spanlake.store.index.dynamodb.items import PRESENT, Item, Update, is_block, key_of
 from spanlake.store.index.dynamodb.replacements import BLOCK_SPARE_DAYS
 from spanlake.store.index.dynamodb.requests import Requests
 from spanlake.store.index.dynamodb.table import DAY_ITEM, EXPIRES, TOMBSTONE, listed_day_key, partition

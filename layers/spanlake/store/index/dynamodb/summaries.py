@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Generic, TypeVar
 
-from spanlake.store.index.base import Block, DaySummary
+from spanlake.store.blocks.block import Block, DaySummary
 from spanlake.store.index.dynamodb.days import Days
 from spanlake.store.index.dynamodb.items import is_live
 from spanlake.store.index.dynamodb.requests import Requests

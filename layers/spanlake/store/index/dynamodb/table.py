@@ -28,7 +28,7 @@ import re
 from datetime import date
 from typing import TYPE_CHECKING
 
-from spanlake.store.index.base import Block
+from spanlake.store.blocks.block import Block
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
