@@ -44,7 +44,7 @@ class Merging:
 
 
 @dataclass(frozen=True)
-class Asked:
+class QueryCost:
     """A query; seconds, and bytes of the function's process."""
 
     area: str
@@ -69,7 +69,7 @@ class Measured:
     requests: Sequence[Requests]
     mergings: Sequence[Merging]
     spans_asked: int
-    queries: Sequence[Asked]
+    queries: Sequence[QueryCost]
 
     def save(self) -> None:
         """Write the file."""
@@ -87,5 +87,5 @@ class Measured:
             requests=[Requests(**each) for each in found["requests"]],
             mergings=[Merging(**each) for each in found["mergings"]],
             spans_asked=found["spans_asked"],
-            queries=[Asked(**each) for each in found["queries"]],
+            queries=[QueryCost(**each) for each in found["queries"]],
         )

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.cost.deployment import GET_SECONDS
-from bench.cost.results import FILE, Asked, Measured, Merging, Requests
+from bench.cost.results import FILE, Measured, Merging, QueryCost, Requests
 from bench.measure.aws_calls import counted
 from bench.measure.functions import Lake, Timed, asked, lake, sent, timed
 from bench.measure.processes import usage
@@ -30,7 +30,7 @@ from spanlake.aws.environment import LambdaStore
 from spanlake.ingest.service import DEFAULT_TENANT
 from spanlake.spans.otlp.decode import decode
 from spanlake.store.maintenance.compactor import Compactor
-from spanlake.store.maintenance.retention import remove_retired
+from spanlake.store.maintenance.retention import purge_replaced
 from spanlake.store.write import write
 
 _MEMORY_MIB = 1024  # as the template has it
@@ -125,7 +125,7 @@ def merging(place: Lake, spans: int, blocks: int, seed: int) -> Merging:
         due = compactor.plan(*day, settle=True)
         planned = calls.read_units - listed
         done = [compactor.run(merge) for merge in due]
-        remove_retired(store.objects, store.index, grace_seconds=-2)  # also those of this very second
+        purge_replaced(store.objects, store.index, grace_seconds=-2)  # also those of this very second
     cpu = time.process_time() - before
     store.index.close()
     made = [one.block for one in done if one is not None and one.block is not None]
@@ -149,11 +149,11 @@ class Questions:
         self._function = place.function("query", _MEMORY_MIB, {"AWS_ENDPOINT_URL_S3": s3})
         self._range = {"start": str(hours[0]), "end": str(hours[1])}
 
-    def ask(self, query: Query) -> Asked:
+    def ask(self, query: Query) -> QueryCost:
         """Runs a query in a process of its own; raises RuntimeError when it is refused."""
         return asyncio.run(self._ask(query))
 
-    async def _ask(self, query: Query) -> Asked:
+    async def _ask(self, query: Query) -> QueryCost:
         event = asked(query.path, {**self._range, **query.params})
         before = self._s3_requests()
         async with self._place.instance(self._function) as instance:
@@ -162,7 +162,7 @@ class Questions:
             gets = self._s3_requests() - before
             more = [_checked(await timed(instance, event)) for _ in range(_ASKED)]
             used = usage(instance.pid)
-        return Asked(
+        return QueryCost(
             area=query.area,
             label=query.label,
             cold_seconds=first.seconds,
@@ -182,7 +182,7 @@ def _checked(answer: Timed) -> Timed:
     return answer
 
 
-def queries(place: Lake, workload: Workload) -> Iterator[Asked]:
+def queries(place: Lake, workload: Workload) -> Iterator[QueryCost]:
     """Each query, over spans that are stored first."""
     store = place.store()
     fill(store.objects, store.index, workload)
@@ -230,7 +230,7 @@ def show_mergings(screen: Console, measured: Sequence[Merging]) -> None:
     screen.print(table)
 
 
-def show_queries(screen: Console, measured: Sequence[Asked], spans: int) -> None:
+def show_queries(screen: Console, measured: Sequence[QueryCost], spans: int) -> None:
     """Print what queries cost."""
     table = Table("area", "query", title=f"The query function, {_MEMORY_MIB} MiB, over {spans:,} spans in S3")
     for column in ("first ms", "then ms", "CPU ms", "peak MB", "S3 requests"):

@@ -13,7 +13,7 @@ from rich.table import Table
 from bench.measure.report import console
 from bench.workload import translations
 from bench.workload.generate import LARGE, Workload, arguments, bodies
-from spanlake.ingest.pipeline import Pipeline, translated
+from spanlake.ingest.pipeline import Pipeline, to_otlp
 from spanlake.ingest.request import Format, Receipt, Request
 from spanlake.receivers import otlp
 from spanlake.receivers.jaeger import protobuf, thrift
@@ -71,7 +71,7 @@ def measure(case: Case, requests: Sequence[ExportTraceServiceRequest]) -> Result
     """Store the requests' spans, having put them in the protocol's encoding."""
     encoded = [body for request in requests for body in case.encode(request)]
     groups = list(_groups(case, encoded))
-    translating = _seconds(lambda: [translated(group) for group in groups])
+    translating = _seconds(lambda: [to_otlp(group) for group in groups])
     with tempfile.TemporaryDirectory(prefix="spanlake-bench-") as folder:
         index = SqliteIndex(Path(folder) / "index.sqlite")
         pipeline = Pipeline(otlp.read, partial(write, LocalObjects(Path(folder)), index), Metrics())

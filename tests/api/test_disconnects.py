@@ -38,7 +38,7 @@ class Endless:
         def table(session: Session, _: exp.Query, **__: object) -> pa.Table:
             self.running.set()
             try:
-                return session.fixed(ENDLESS)
+                return session.run_static(ENDLESS)
             except Cancelled:
                 self.cancelled.set()
                 raise
@@ -80,7 +80,7 @@ def test_the_query_is_stopped(
 ) -> None:
     lake, endless = Lake(tmp_path), Endless()
     lake.add(At(1, attributes={"k": 1}), tenant="single-tenant")
-    monkeypatch.setattr(Session, "table", endless.instead_of_table())
+    monkeypatch.setattr(Session, "run", endless.instead_of_table())
     with listening(create_app(tempo_routes(lake.querier), ALL_ERRORS)) as port:
         with socket.create_connection(("127.0.0.1", port)) as client:
             client.sendall(f"GET {path}?{urlencode(parameters | TIMES)} HTTP/1.1\r\nHost: x\r\n\r\n".encode())

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from spanlake.aws.http import AuthorizedTenant
+from spanlake.aws.http import AuthorizerTenant
 
 LAMBDA = {"lambda": {"tenant": "shop"}}
 JWT = {"jwt": {"claims": {"team": "shop"}}}
@@ -29,7 +29,7 @@ def seen(authorizer: dict[str, Any] | None, header: str | None) -> tuple[int, li
     headers = [] if header is None else [(b"x-scope-orgid", header.encode())]
     context = {} if authorizer is None else {"authorizer": authorizer}
     scope = {"type": "http", "headers": headers, "aws.event": {"requestContext": context}}
-    asyncio.run(AuthorizedTenant(app, "team")(scope, receive, send))
+    asyncio.run(AuthorizerTenant(app, "team")(scope, receive, send))
     return sent[0]["status"], seen
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from spanlake.aws import compact, compaction, expire
-from spanlake.aws.compaction import OutOfTime, TenantsUnit, Unit, Units
+from spanlake.aws.compaction import DeadlineExceeded, TenantsUnit, Unit, Units
 from spanlake.aws.environment import LambdaStore
 from spanlake.store.days import utc_day
 from spanlake.store.deletions import record_deletion
@@ -186,7 +186,7 @@ def test_look_at_tenants_that_runs_out_of_time_is_handed_on(
     unit = TenantsUnit(("bank", "shop"))
     handler(dict(unit.event), Context(left_ms=1000))
     assert sent == [TenantsUnit(("bank", "shop"), turn=1)]
-    with pytest.raises(OutOfTime):
+    with pytest.raises(DeadlineExceeded):
         handler(dict(TenantsUnit(("bank",), turn=10).event), Context(left_ms=1000))
 
 
@@ -223,7 +223,7 @@ def test_what_was_deleted_is_a_unit_of_its_own(
     store_blocks(store, "bank", 1)
     (trace_id,) = trace_ids(store, block.path)
     record_deletion(store.objects, [block], trace_id)
-    store.index.hide([block], trace_id)
+    store.index.mark_deleted([block], trace_id)
     expire.handler()({}, Context())
     unit = Unit("shop", block.date, deleted=True)
     assert sent[1:] == [unit]
@@ -235,7 +235,7 @@ def test_wait_for_queries_ends_with_the_time_of_the_invocation(
     handler: Handler, store: LambdaStore, sent: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (block,) = store_blocks(store, "shop", 1)
-    store.index.hide([block], (1).to_bytes(16))
+    store.index.mark_deleted([block], (1).to_bytes(16))
     left = iter([900_000] * 3)
     monkeypatch.setattr(Context, "get_remaining_time_in_millis", lambda _: next(left, 1000))
     unit = Unit("shop", block.date, deleted=True)

@@ -74,7 +74,7 @@ def test_garbage_goes_in_two_steps(
     config, waited = settings(environment | {"SPANLAKE_GARBAGE_SHARE": "50%"}), list[float]()
     compaction = Compaction(store, config, Telemetry("tests"))
     tenants = Tenants(store, config.retention, compaction, None)
-    upkeep = expire.Upkeep(store, config, compaction, tenants, waited.append)
+    upkeep = expire.DailyMaintenance(store, config, compaction, tenants, waited.append)
     upkeep.run()
     assert sorted(paths(store)) == [block.path, TRASH + nobody]
     upkeep.run()
@@ -93,7 +93,7 @@ def test_deleted_trace_leaves_the_bucket_in_one_run(
     other = store_blocks(store, "bank", 2)
     trace_id = trace_ids(store, merged.path)[0]
     record_deletion(store.objects, [merged], trace_id)
-    store.index.hide([merged], trace_id)
+    store.index.mark_deleted([merged], trace_id)
     expire.handler()({}, Context())
     blocks = [path for path in paths(store) if path.startswith("spans/")]
     assert blocks == sorted(block.path for block in other)
@@ -115,7 +115,7 @@ def test_what_queries_may_still_read_waits_as_long_as_they_can_last(
     (block,) = store_blocks(store, "shop", 1)
     trace_id = trace_ids(store, block.path)[0]
     record_deletion(store.objects, [block], trace_id)
-    store.index.hide([block], trace_id)
+    store.index.mark_deleted([block], trace_id)
     expire.handler()({}, Context())
     assert waited == [50.0]
     assert not [path for path in paths(store) if path.startswith("spans/")]

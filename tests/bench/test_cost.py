@@ -4,7 +4,7 @@ import pytest
 from bench.cost import prices
 from bench.cost.bill import Bill
 from bench.cost.deployment import Load, Model, tempo
-from bench.cost.results import Asked, Measured, Merging, Requests
+from bench.cost.results import Measured, Merging, QueryCost, Requests
 
 SIZES = (10, 50, 100, 300, 512, 1000, 4000)
 
@@ -47,7 +47,7 @@ MODEL = Model(
         requests=[requests(spans) for spans in (10, 100, 1000)],
         mergings=[merging(spans) for spans in (100, 1000)],
         spans_asked=1,
-        queries=[Asked("search", "{ }", 1.0, 0.1, 0.1, 200_000_000, 30)],
+        queries=[QueryCost("search", "{ }", 1.0, 0.1, 0.1, 200_000_000, 30)],
     )
 )
 

@@ -65,7 +65,7 @@ def test_blocks_sql_makes_a_view(data: Path) -> None:
 def test_blocks_sql_excludes_hidden_spans(data: Path) -> None:
     index = SqliteIndex(data / "index.sqlite")
     for block in index.find(TENANT, 0, 2**63 - 1):
-        index.hide([block], b"a" * 16)
+        index.mark_deleted([block], b"a" * 16)
     index.close()
     add(data, "other", "a")
     assert read(run("blocks", "--data", data, "--sql").stdout) == [(TENANT, "b"), ("other", "a"), ("other", "c")]

@@ -13,7 +13,11 @@ from tests.cli.found import two_traces
 from tests.cli.spans import ID, shop
 from tests.cli.tempo import Tempo
 
-COMMAND = [sys.executable, "-c", "import typer, spanlake.cli as c; app = typer.Typer(); c.register(app); app()"]
+COMMAND = [
+    sys.executable,
+    "-c",
+    "import typer, spanlake.cli.commands as c; app = typer.Typer(); c.register(app); app()",
+]
 
 COLOUR = r"\x1b\[([0-9]+;)*[349][0-7](;[0-9]+)*m"
 

@@ -12,43 +12,43 @@ from spanlake.ingest.request import Overloaded
 
 def test_admission_refuses_requests_beyond_limit_until_release() -> None:
     admission = Admission(max_requests=2, max_bytes=100)
-    first = admission.enter()
-    with admission.enter(), pytest.raises(Overloaded, match="2 requests"):
-        admission.enter()
-    with admission.enter(), first:
+    first = admission.admit()
+    with admission.admit(), pytest.raises(Overloaded, match="2 requests"):
+        admission.admit()
+    with admission.admit(), first:
         pass
-    admission.enter()
+    admission.admit()
 
 
 def test_admission_refuses_bytes_beyond_limit_without_reserving() -> None:
     admission = Admission(max_requests=9, max_bytes=100)
-    with admission.enter() as one, admission.enter() as other:
-        one.grow(60)
+    with admission.admit() as one, admission.admit() as other:
+        one.reserve(60)
         with pytest.raises(Overloaded, match="60 bytes"):
-            other.grow(41)
-        other.grow(40)
+            other.reserve(41)
+        other.reserve(40)
         assert admission.bytes_in_flight == 100
         one.shrink(10)
-        other.grow(10)
+        other.reserve(10)
 
 
 def test_admission_releases_reservation_of_failed_request() -> None:
     admission = Admission(max_requests=1, max_bytes=100)
-    with suppress(ZeroDivisionError), admission.enter() as place:
-        place.grow(70)
+    with suppress(ZeroDivisionError), admission.admit() as place:
+        place.reserve(70)
         raise ZeroDivisionError
     assert admission.bytes_in_flight == 0
-    admission.enter()
+    admission.admit()
 
 
 @given(st.lists(st.integers(0, 60), max_size=30))
 def test_admission_never_exceeds_budget_in_any_order(sizes: list[int]) -> None:
     admission = Admission(max_requests=99, max_bytes=100)
-    with admission.enter() as place:
+    with admission.admit() as place:
         for size in sizes:
             before = admission.bytes_in_flight
             try:
-                place.grow(size)
+                place.reserve(size)
             except Overloaded:
                 assert before + size > 100
                 assert admission.bytes_in_flight == before

@@ -8,7 +8,7 @@ from time import time_ns
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanlake.ingest.deduplication import Deleted, RetryMemory
+from spanlake.ingest.deduplication import Deleted, RequestDeduplicator
 from spanlake.ingest.request import Outcome, Receipt, Request
 from spanlake.telemetry.prometheus import Metrics
 
@@ -35,8 +35,8 @@ class Store:
         return Receipt(len(body), {"too_old": 1})
 
 
-def memory(store: Store, capacity: int = 100, seconds: float = 3600) -> RetryMemory:
-    return RetryMemory(store, capacity=capacity, seconds=seconds, metrics=Metrics())
+def memory(store: Store, capacity: int = 100, seconds: float = 3600) -> RequestDeduplicator:
+    return RequestDeduplicator(store, capacity=capacity, seconds=seconds, metrics=Metrics())
 
 
 def requests(*bodies: bytes) -> Requests:
@@ -96,7 +96,7 @@ def test_deduplication_retry_waits_for_running_commit() -> None:
         assert finish.wait(PATIENCE)
         return [Receipt(7)]
 
-    remembered = RetryMemory(commit, capacity=9, seconds=3600, metrics=Metrics())
+    remembered = RequestDeduplicator(commit, capacity=9, seconds=3600, metrics=Metrics())
     with ThreadPoolExecutor() as threads:
         first = threads.submit(remembered, "t", requests(b"a"))
         assert running.wait(PATIENCE)
@@ -110,7 +110,7 @@ def test_deduplication_retry_fails_with_running_commit() -> None:
     def commit(_: str, __: Sequence[Request]) -> list[Outcome]:
         raise OSError("full")
 
-    (failure,) = RetryMemory(commit, capacity=9, seconds=3600, metrics=Metrics())("t", requests(b"a"))
+    (failure,) = RequestDeduplicator(commit, capacity=9, seconds=3600, metrics=Metrics())("t", requests(b"a"))
     assert isinstance(failure, OSError)
 
 
@@ -132,7 +132,7 @@ class Deletions:
 def test_deduplication_stores_retry_of_deleted_trace_once() -> None:
     store, deletions = Store(), Deletions()
     deleted = Deleted(deletions.since, deletions.store)
-    remembered = RetryMemory(store, capacity=9, seconds=3600, metrics=Metrics(), deleted=deleted)
+    remembered = RequestDeduplicator(store, capacity=9, seconds=3600, metrics=Metrics(), deleted=deleted)
     deletions.traces[b"earlier"] = time_ns() - 1
     remembered("t", requests(b"a", b"bb"))
     remembered("t", requests(b"a"))
@@ -150,7 +150,7 @@ def test_deduplication_retry_fails_while_deletions_cannot_be_read() -> None:
 
     store, deletions = Store(), Deletions()
     deleted = Deleted(unreadable, deletions.store)
-    remembered = RetryMemory(store, capacity=9, seconds=3600, metrics=Metrics(), deleted=deleted)
+    remembered = RequestDeduplicator(store, capacity=9, seconds=3600, metrics=Metrics(), deleted=deleted)
     remembered("t", requests(b"a"))
     (failure,) = remembered("t", requests(b"a"))
     assert isinstance(failure, OSError)

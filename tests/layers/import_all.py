@@ -16,6 +16,7 @@ OTHER_ROLES = (
     "spanlake.edge",
     "spanlake.cli.options",
     "spanlake.server",
+    "spanlake.telemetry.logs",
     "spanlake.workers",
 )
 

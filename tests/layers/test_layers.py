@@ -124,7 +124,10 @@ def test_every_module_is_compiled_for_where_it_will_be(here: Built) -> None:
     modules = [Path(name) for name in here.files() if name.endswith(".py")]
     assert modules
     assert {str(name.parent / "__pycache__" / f"{name.stem}.{tag}.pyc") for name in modules} == cached
-    assert b"/opt/python/spanlake/config.py" in next(here.opt.glob("spanlake/__pycache__/config.*.pyc")).read_bytes()
+    assert (
+        b"/opt/python/spanlake/store/tenant.py"
+        in next(here.opt.glob("spanlake/store/__pycache__/tenant.*.pyc")).read_bytes()
+    )
 
 
 def test_spans_come_in_and_are_found(here: Built, environment: dict[str, str]) -> None:

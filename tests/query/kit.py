@@ -10,11 +10,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span, Status
 
-from spanlake.query.engine.duckdb import Duck
+from spanlake.query.engine.duckdb import DuckDB
 from spanlake.query.limits import Limits
 from spanlake.query.querier import ALWAYS, Querier
 from spanlake.query.search import Order, Ranking, Search
-from spanlake.query.search_results import FoundTrace
+from spanlake.query.search_results import TraceResult
 from spanlake.query.series import Series
 from spanlake.query.time_range import Steps, TimeRange
 from spanlake.spans.otlp.decode import decode
@@ -22,7 +22,7 @@ from spanlake.store.blocks.block import Block
 from spanlake.store.index.sqlite import SqliteIndex
 from spanlake.store.objects.local import LocalObjects
 from spanlake.store.write import write
-from spanlake.traceql import SizeLimits, check, parse
+from spanlake.traceql import SizeLimits, parse, validate
 from spanlake.traceql.parser import parse_identifier
 
 NOON = 1_795_348_800 * 10**9  # 2026-11-22, 12:00 UTC
@@ -139,7 +139,7 @@ class Lake:
     def __init__(self, directory: Path, limits: Limits | None = None) -> None:
         self.objects = LocalObjects(directory)
         self.index = SqliteIndex(directory / "index.sqlite")
-        self.duck = Duck([str(directory.resolve())], limits or Limits(threads=1))
+        self.duck = DuckDB([str(directory.resolve())], limits or Limits(threads=1))
         self.querier = Querier(self.index, self.objects, self.duck, SizeLimits())
         self._writes = 0
 
@@ -162,14 +162,14 @@ class Lake:
         self._writes += 1
         return write(self.objects, self.index, tenant, table, self._writes.to_bytes(8))
 
-    def search(self, q: str, **wanted: Any) -> list[FoundTrace]:
+    def search(self, q: str, **wanted: Any) -> list[TraceResult]:
         """Returns the traces that a search finds; takes the fields of ``Search`` but the plan, and ``tenant``."""
         when = TimeRange(
             NOON + wanted["start"] if "start" in wanted else ALWAYS.start_ns,
             NOON + wanted["end"] if "end" in wanted else ALWAYS.end_ns,
         )
         search = Search(
-            self.querier.plan(check(parse(q))),
+            self.querier.plan(validate(parse(q))),
             when.start_ns,
             when.end_ns,
             wanted.get("limit", 1000),
@@ -203,7 +203,7 @@ class Lake:
 
     def lines(self, q: str, steps: Steps, tenant: str = TENANT, exemplars: int = 0) -> list[Series]:
         """The series of a metrics query."""
-        query = check(parse(q))
+        query = validate(parse(q))
         return self.querier.metrics(tenant, query, steps, exemplars=exemplars)
 
 

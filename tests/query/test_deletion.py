@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from spanlake.query.scan.blocks import Source
+from spanlake.query.scan.blocks import BlockScan
 from spanlake.query.scan.missing_blocks import LEFT_OUT, MissingBlocks
 from spanlake.store.blocks.block import Block
 from spanlake.store.errors import BlockMissing, IndexConflict, StorageUnavailable
@@ -85,7 +85,7 @@ def test_compaction_removes_it_for_good(stored: Lake) -> None:
 def test_compaction_in_between_is_no_obstacle(stored: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     """The blocks that were found are replaced before they can hide anything, twice."""
     compactor = Compactor(stored.objects, stored.index)
-    hide = stored.index.hide
+    hide = stored.index.mark_deleted
     interruptions = iter([True, True])
 
     def interrupted(blocks: list[Block], id_: bytes) -> None:
@@ -95,7 +95,7 @@ def test_compaction_in_between_is_no_obstacle(stored: Lake, monkeypatch: pytest.
             raise IndexConflict("replaced")
         hide(blocks, id_)
 
-    monkeypatch.setattr(stored.index, "hide", interrupted)
+    monkeypatch.setattr(stored.index, "mark_deleted", interrupted)
     assert stored.querier.delete(TENANT, trace_id(1)) is True
     assert everything(stored)["trace"] == [2]
 
@@ -104,7 +104,7 @@ def test_without_an_end_of_it_the_client_is_told_to_try_again(stored: Lake, monk
     def conflict(blocks: list[Block], id_: bytes) -> None:
         raise IndexConflict("replaced")
 
-    monkeypatch.setattr(stored.index, "hide", conflict)
+    monkeypatch.setattr(stored.index, "mark_deleted", conflict)
     with pytest.raises(StorageUnavailable, match="try again"):
         stored.querier.delete(TENANT, trace_id(1))
 
@@ -114,11 +114,11 @@ def test_an_object_that_goes_while_a_query_runs_is_looked_up_again(
 ) -> None:
     """Compaction replaces the blocks, and their objects go, between the query's look at the index and its reading."""
     compactor = Compactor(stored.objects, stored.index)
-    find = Source.find.__func__  # type: ignore[attr-defined]
+    find = BlockScan.find.__func__  # type: ignore[attr-defined]
     first = iter([True])
 
-    def late(*arguments: object) -> Source:
-        source: Source = find(Source, *arguments)
+    def late(*arguments: object) -> BlockScan:
+        source: BlockScan = find(BlockScan, *arguments)
         if next(first, False):
             for merge in [merge for day in compactor.days() for merge in compactor.plan(*day, settle=True)]:
                 compactor.run(merge)
@@ -126,7 +126,7 @@ def test_an_object_that_goes_while_a_query_runs_is_looked_up_again(
                     stored.objects.delete(block.path)
         return source
 
-    monkeypatch.setattr(Source, "find", late)
+    monkeypatch.setattr(BlockScan, "find", late)
     assert sorted(stored.traces("{}")) == [1, 2]
 
 

@@ -10,7 +10,7 @@ import pytest
 import sqlglot
 
 from spanlake.query import candidates
-from spanlake.query.engine.duckdb import Duck
+from spanlake.query.engine.duckdb import DuckDB
 from spanlake.query.engine.session import Cancellation
 from spanlake.query.limits import Cancelled, LimitExceeded, Limits
 from tests.query.kit import HOUR, SECOND, At, Lake, steps, trace_id
@@ -21,18 +21,18 @@ CHAIN = [At(n, n - 1) for n in range(1, 400)]
 
 
 def test_time_ends_a_running_query() -> None:
-    duck = Duck([], Limits(seconds=0.05))
+    duck = DuckDB([], Limits(seconds=0.05))
     with duck.session() as session, pytest.raises(LimitExceeded, match=r"longer than 0.05 s.*--query-timeout"):
-        session.fixed(ENDLESS)
+        session.run_static(ENDLESS)
     with duck.session() as session:
-        assert session.fixed("SELECT 1 AS one").to_pylist() == [{"one": 1}]
+        assert session.run_static("SELECT 1 AS one").to_pylist() == [{"one": 1}]
     duck.close()
 
 
 def test_no_query_begins_when_time_is_up() -> None:
-    duck = Duck([], Limits(seconds=-1))
+    duck = DuckDB([], Limits(seconds=-1))
     with duck.session() as session, pytest.raises(LimitExceeded):
-        session.fixed("SELECT 1")
+        session.run_static("SELECT 1")
     duck.close()
 
 
@@ -45,9 +45,9 @@ def test_time_is_up_for_a_real_question(tmp_path: Path) -> None:
 
 
 def test_memory_is_bounded() -> None:
-    duck = Duck([], Limits(memory_bytes=32 << 20))
+    duck = DuckDB([], Limits(memory_bytes=32 << 20))
     with duck.session() as session, pytest.raises(LimitExceeded, match=r"more than 32 MiB.*--query-memory"):
-        session.fixed(LARGE)
+        session.run_static(LARGE)
     duck.close()
 
 
@@ -60,14 +60,14 @@ def test_spans_whose_place_in_the_tree_matters_are_bounded(lake: Lake, monkeypat
 
 
 def test_another_thread_cancels() -> None:
-    duck, cancellation, running = Duck([]), Cancellation(), threading.Event()
+    duck, cancellation, running = DuckDB([]), Cancellation(), threading.Event()
     found: list[BaseException] = []
 
     def ask() -> None:
         with duck.session(cancellation) as session:
             running.set()
             try:
-                session.fixed(ENDLESS)
+                session.run_static(ENDLESS)
             except Cancelled as error:
                 found.append(error)
 
@@ -82,17 +82,17 @@ def test_another_thread_cancels() -> None:
 
 
 def test_what_was_cancelled_before_never_runs() -> None:
-    duck, cancellation = Duck([]), Cancellation()
+    duck, cancellation = DuckDB([]), Cancellation()
     cancellation.cancel()
     with duck.session(cancellation) as session, pytest.raises(Cancelled):
-        session.fixed("SELECT 1")
+        session.run_static("SELECT 1")
     duck.close()
 
 
 def test_the_parsers_errors_are_none_of_a_limits() -> None:
-    duck = Duck([])
+    duck = DuckDB([])
     with duck.session() as session, pytest.raises(Exception, match="nowhere") as raised:
-        session.table(sqlglot.select("x").from_("nowhere"))
+        session.run(sqlglot.select("x").from_("nowhere"))
     assert not isinstance(raised.value, LimitExceeded | Cancelled)
     duck.close()
 
@@ -109,19 +109,19 @@ def test_the_parsers_errors_are_none_of_a_limits() -> None:
     ],
 )
 def test_the_database_is_closed_to_the_world(tmp_path: Path, sql: str) -> None:
-    duck = Duck([str(tmp_path)])
+    duck = DuckDB([str(tmp_path)])
     with duck.session() as session, pytest.raises(Exception, match=r"(?i)permission|locked|disabled|cannot"):
-        session.fixed(sql)
+        session.run_static(sql)
     duck.close()
 
 
 def test_sessions_do_not_see_each_others_tables() -> None:
-    duck = Duck([])
+    duck = DuckDB([])
     with duck.session() as one, duck.session() as other:
         one.register("spans", pa.table({"n": [1]}))
         other.register("spans", pa.table({"n": [2]}))
-        assert one.fixed("SELECT n FROM spans").to_pylist() == [{"n": 1}]
-        assert other.fixed("SELECT n FROM spans").to_pylist() == [{"n": 2}]
+        assert one.run_static("SELECT n FROM spans").to_pylist() == [{"n": 1}]
+        assert other.run_static("SELECT n FROM spans").to_pylist() == [{"n": 2}]
     duck.close()
 
 

@@ -23,7 +23,7 @@ def hours(lake: Lake) -> None:
 @pytest.fixture
 def small_portions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Searches that look through one block of ``hours`` to begin with, then all the others."""
-    monkeypatch.setattr(parts, "PORTION_SPANS", 2)
+    monkeypatch.setattr(parts, "PART_SPANS", 2)
 
 
 @pytest.mark.parametrize(
@@ -75,20 +75,20 @@ class Spy:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.files: set[str] = set()
         self.queries = 0
-        table = Session.table
+        table = Session.run
 
         def spying(session: Session, query: exp.Query, *, large: bool = False) -> pa.Table:
             self.queries += 1
             self.files |= {one.this for one in query.find_all(exp.Literal) if one.this.endswith(".parquet")}
             return table(session, query, large=large)
 
-        monkeypatch.setattr(Session, "table", spying)
+        monkeypatch.setattr(Session, "run", spying)
 
 
 def test_older_blocks_are_not_read_when_newer_ones_have_enough(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     hours(lake)
     for limit, files in ((1, 1), (2, 1), (3, 4), (100, 4)):
-        monkeypatch.setattr(parts, "PORTION_SPANS", 2)
+        monkeypatch.setattr(parts, "PART_SPANS", 2)
         spy = Spy(monkeypatch)
         assert len(lake.traces("{}", limit=limit)) == min(limit, 8)
         assert len(spy.files) == files

@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from spanlake.query.trace_by_id import told_apart
+from spanlake.query.trace_by_id import split_shared_ids
 
 UNSET, SERVER, CLIENT = 0, 2, 3
 Row = tuple[int, int | None, int]  # id, parent and kind
@@ -46,4 +46,4 @@ CASES: dict[str, tuple[list[Row], list[Row]]] = {
 
 @pytest.mark.parametrize(("rows", "expected"), CASES.values(), ids=CASES)
 def test_spans_that_share_an_id(rows: list[Row], expected: list[Row]) -> None:
-    assert told_apart(table(*rows)) == table(*expected)
+    assert split_shared_ids(table(*rows)) == table(*expected)

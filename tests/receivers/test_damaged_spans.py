@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanlake.ingest.pipeline import translated
+from spanlake.ingest.pipeline import to_otlp
 from spanlake.ingest.request import Format, Request
 from spanlake.receivers.jaeger import protobuf, thrift
 from spanlake.receivers.opencensus import translate
@@ -218,7 +218,7 @@ SENDERS = (
 
 def stored(sender: Sender, bodies: Sequence[bytes]) -> list[tuple[list[str], int]]:
     """For each request of one group, the names of its spans that are stored, and how many are rejected."""
-    return [_judged(request) for request in translated([Request.of(body, sender.format) for body in bodies])]
+    return [_judged(request) for request in to_otlp([Request.of(body, sender.format) for body in bodies])]
 
 
 def _judged(request: Request | Exception) -> tuple[list[str], int]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spanlake.server.maintenance import Upkeep, UpkeepPolicy
+from spanlake.server.maintenance import Maintenance, MaintenancePolicy
 from spanlake.store.blocks.block import DaySummary
 from spanlake.store.index.sqlite import SqliteIndex
 from spanlake.store.maintenance.compactor import Compactor
@@ -30,11 +30,11 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, date]]:
 
 
 def upkeep_of(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, summary: list[DaySummary], policy: UpkeepPolicy | None = None
-) -> Upkeep:
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, summary: list[DaySummary], policy: MaintenancePolicy | None = None
+) -> Maintenance:
     index = SqliteIndex(tmp_path / "index.sqlite")
     monkeypatch.setattr(index, "summary", lambda: summary)
-    return Upkeep(LocalObjects(tmp_path / "objects"), index, policy or UpkeepPolicy(), Metrics())
+    return Maintenance(LocalObjects(tmp_path / "objects"), index, policy or MaintenancePolicy(), Metrics())
 
 
 def test_maintenance_plans_many_tenants_in_linear_time(
@@ -64,7 +64,7 @@ def test_maintenance_plans_unchanged_day_less_and_less_often(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, planned: list[tuple[str, date]]
 ) -> None:
     summary = [DaySummary("a", TODAY, 0, 1, 1, 100)]
-    upkeep = upkeep_of(tmp_path, monkeypatch, summary, UpkeepPolicy(plan_seconds=60, most_plan_seconds=600))
+    upkeep = upkeep_of(tmp_path, monkeypatch, summary, MaintenancePolicy(plan_seconds=60, most_plan_seconds=600))
     clock = time.monotonic()
     monkeypatch.setattr("spanlake.server.maintenance.time.monotonic", lambda: clock)
     for _ in range(60):

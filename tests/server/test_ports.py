@@ -4,10 +4,10 @@ import socket
 
 import pytest
 
-from spanlake.server.ports import ALL, LARGEST_OFFSET, Face, address, bind
+from spanlake.server.ports import ALL, LARGEST_OFFSET, Port, address, bind
 from spanlake.settings.units import InvalidSetting
 
-FACE = Face(3200, "http", "Tempo API")
+FACE = Port(3200, "http", "Tempo API")
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_largest_offset_suits_every_port() -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
 def test_bound_port_accepts_connections(host: str) -> None:
     try:
-        listener = bind(address(Face(0, "http", "tests"), host, 0))
+        listener = bind(address(Port(0, "http", "tests"), host, 0))
     except InvalidSetting:
         pytest.skip(f"this machine has no {host}")
     with listener, socket.create_connection(listener.getsockname()[:2]):
@@ -44,8 +44,8 @@ def test_bound_port_accepts_connections(host: str) -> None:
 
 
 def test_port_in_use_error_names_address_and_use() -> None:
-    with bind(address(Face(0, "http", "tests"), "127.0.0.1", 0)) as listener:
-        taken = Face(listener.getsockname()[1], "http", "tests")
+    with bind(address(Port(0, "http", "tests"), "127.0.0.1", 0)) as listener:
+        taken = Port(listener.getsockname()[1], "http", "tests")
         with pytest.raises(
             InvalidSetting, match=r"cannot listen on 127\.0\.0\.1:\d+ for tests: Address already in use"
         ):

@@ -10,7 +10,7 @@ from spanlake.store.blocks.block import Block
 from spanlake.store.days import MAX_NS, MIN_NS
 from spanlake.store.index.base import Index
 from spanlake.store.maintenance.compactor import Compactor
-from spanlake.store.maintenance.retention import remove_retired
+from spanlake.store.maintenance.retention import purge_replaced
 from spanlake.store.objects.base import Objects
 from spanlake.store.write import write, write_deleted
 from tests.store.tables import HOUR, NOON, span_table
@@ -41,7 +41,7 @@ class Store:
         write(self.objects, self.index, "a", SPANS, content)
 
     def delete(self, trace_id: bytes) -> None:
-        self.index.hide([block for block in self.live() if trace_id in self.rows(block)], trace_id)
+        self.index.mark_deleted([block for block in self.live() if trace_id in self.rows(block)], trace_id)
 
     def compact(self) -> None:
         compactor = Compactor(self.objects, self.index)
@@ -72,7 +72,7 @@ def test_write_stores_deleted_spans_again_once(store: Store, state: str) -> None
     if state != "live":
         store.compact()
     if state == "forgotten":
-        remove_retired(store.objects, store.index, grace_seconds=-60)
+        purge_replaced(store.objects, store.index, grace_seconds=-60)
     for _ in range(3):
         store.send()
         assert store.count() == (2, 1)
@@ -153,7 +153,7 @@ def test_write_stores_blocks_again_that_were_removed_with_their_spans(store: Sto
     (first, *_) = store.live()
     store.index.replace([], [first], lost=True)
     if forgotten:
-        remove_retired(store.objects, store.index, grace_seconds=-60)
+        purge_replaced(store.objects, store.index, grace_seconds=-60)
     for _ in range(3):
         store.send()
         assert store.count() == (2, 1)

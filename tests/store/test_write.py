@@ -6,8 +6,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from spanlake.query.engine.duckdb import Duck
-from spanlake.query.engine.httpfs import Remote
+from spanlake.query.engine.duckdb import DuckDB
+from spanlake.query.engine.httpfs import HttpfsCredentials
 from spanlake.spans.columns import attribute_columns
 from spanlake.store.blocks.block import Block
 from spanlake.store.blocks.reader import block_schema, uris
@@ -54,9 +54,9 @@ def test_what_was_written_is_indexed_and_readable(objects: Objects, index: Index
     blocks = write(objects, index, "a", table, b"content")
     assert found(index) == blocks
     assert {entry.key for entry in index.catalog("a", NOON, NOON)} >= {"http.method", "service.name"}
-    duck = Duck([str(tmp_path)], remote=Remote(objects) if isinstance(objects, S3Objects) else None)
+    duck = DuckDB([str(tmp_path)], remote=HttpfsCredentials(objects) if isinstance(objects, S3Objects) else None)
     with duck.session() as session:
-        spans = session.fixed(f"SELECT span_id FROM read_parquet({uris(objects, blocks)})")
+        spans = session.run_static(f"SELECT span_id FROM read_parquet({uris(objects, blocks)})")
     duck.close()
     assert spans["span_id"].to_pylist() == table["span_id"].to_pylist()
 

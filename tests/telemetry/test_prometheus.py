@@ -24,7 +24,7 @@ def test_what_is_counted() -> None:
     metrics.request("grpc", "OK")
     metrics.received(spans=5, size=1000)
     metrics.rejected({"too_old": 2, "invalid_span_id": 1})
-    metrics.repeated(3)
+    metrics.duplicates(3)
     metrics.written(blocks=2, size=700)
     metrics.observe_flight(lambda: 42)
     metrics.observe_store(lambda: StoreTotals(blocks=7, spans=8, size=9))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanlake.traceql import TraceQLError, check, parse
+from spanlake.traceql import TraceQLError, parse, validate
 from spanlake.traceql.advice import advice
 
 
@@ -61,14 +61,14 @@ from spanlake.traceql.advice import advice
 )
 def test_refused_query_error_advises_replacement(query: str, told: str) -> None:
     with pytest.raises(TraceQLError) as refused:
-        check(parse(query))
+        validate(parse(query))
     assert told in str(refused.value)
 
 
 @pytest.mark.parametrize("query", ["{ name > 1 }", "{ .a = }", "{ foo }", "{ .a = 1"])
 def test_other_query_error_has_no_advice(query: str) -> None:
     with pytest.raises(TraceQLError) as refused:
-        check(parse(query))
+        validate(parse(query))
     assert ";" not in str(refused.value)
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from spanlake.traceql import ParseError, TraceQLError, check, parse
+from spanlake.traceql import ParseError, TraceQLError, parse, validate
 
 SHOWN = [
     (
@@ -29,7 +29,7 @@ SHOWN = [
 @pytest.mark.parametrize(("query", "shown"), SHOWN)
 def test_pretty_error_has_caret_under_position(query: str, shown: str) -> None:
     with pytest.raises(TraceQLError) as caught:
-        check(parse(query))
+        validate(parse(query))
     assert caught.value.pretty() == shown
 
 

@@ -6,7 +6,7 @@ from typing import TypeVar
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanlake.traceql import ParseError, TypeMismatch, Unsupported, ast, check, parse, print_query
+from spanlake.traceql import ParseError, TypeMismatch, Unsupported, ast, parse, print_query, validate
 from spanlake.traceql.literals import MAX_NS
 
 T = TypeVar("T")
@@ -156,7 +156,7 @@ def test_print_query_parses_back_to_equal_tree(query: ast.Query) -> None:
 @given(st.builds(ast.Query, searches | metrics))
 def test_check_raises_only_traceql_errors(query: ast.Query) -> None:
     with suppress(TypeMismatch, Unsupported):
-        assert check(query) == query
+        assert validate(query) == query
 
 
 PIECES = [

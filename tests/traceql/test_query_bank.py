@@ -2,7 +2,7 @@
 
 import pytest
 
-from spanlake.traceql import ParseError, TraceQLError, TypeMismatch, Unsupported, ast, check, parse, print_query
+from spanlake.traceql import ParseError, TraceQLError, TypeMismatch, Unsupported, ast, parse, print_query, validate
 from spanlake.traceql.lexer import lex
 from spanlake.traceql.tokens import ATTRIBUTE_SCOPES, INTRINSICS, LITERALS, SYMBOLS
 
@@ -319,7 +319,7 @@ NEVER_SUPPORTED = [
 
 @pytest.mark.parametrize("query", VALID)
 def test_check_accepts_valid_query(query: str) -> None:
-    check(parse(query))
+    validate(parse(query))
 
 
 @pytest.mark.parametrize(("query", "line", "column"), UNPARSABLE)
@@ -332,20 +332,20 @@ def test_parse_rejects_unparsable_query_with_position(query: str, line: int, col
 @pytest.mark.parametrize(("query", "line", "column"), MISTYPED)
 def test_check_rejects_mistyped_query_with_position(query: str, line: int, column: int) -> None:
     with pytest.raises(TypeMismatch) as caught:
-        check(parse(query))
+        validate(parse(query))
     assert (caught.value.line, caught.value.column) == (line, column)
 
 
 @pytest.mark.parametrize("query", BEYOND_TEMPO)
 def test_check_accepts_query_that_tempo_refuses(query: str) -> None:
     parsed = parse(query)
-    assert check(parsed) == parsed
+    assert validate(parsed) == parsed
 
 
 @pytest.mark.parametrize(("query", "line", "column"), NEVER_SUPPORTED)
 def test_check_rejects_unsupported_query_with_position(query: str, line: int, column: int) -> None:
     with pytest.raises(Unsupported) as caught:
-        check(parse(query))
+        validate(parse(query))
     assert (caught.value.line, caught.value.column) == (line, column)
 
 
@@ -360,7 +360,7 @@ def test_print_query_parses_back_to_equal_tree(query: str) -> None:
 )
 def test_check_compares_intrinsic_parent_with_nil_only(condition: str) -> None:
     with pytest.raises(TypeMismatch, match="nil"):
-        check(parse(f"{{ {condition} }}"))
+        validate(parse(f"{{ {condition} }}"))
 
 
 def test_query_errors_derive_from_traceql_error() -> None:

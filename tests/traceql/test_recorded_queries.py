@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from spanlake.traceql import TraceQLError, check, parse, print_query
+from spanlake.traceql import TraceQLError, parse, print_query, validate
 from tests.recorded import answers
 
 # Elsewhere other parameters decide, or a broken query is overlooked.
@@ -19,7 +19,7 @@ def recorded() -> Iterator[tuple[str, bool]]:
 
 def is_accepted(text: str) -> bool:
     try:
-        query = check(parse(text))
+        query = validate(parse(text))
     except TraceQLError:
         return False
     assert parse(print_query(query)) == query

@@ -2,13 +2,13 @@
 
 import pytest
 
-from spanlake.traceql import ast, check, parse
+from spanlake.traceql import ast, parse, validate
 from spanlake.traceql.printer import print_field
 from spanlake.traceql.rewrite import comparison, conjuncts
 
 
 def condition(text: str) -> ast.FieldExpression:
-    body = check(parse(text)).body
+    body = validate(parse(text)).body
     assert isinstance(body, ast.Pipeline)
     assert isinstance(body.stages[0], ast.SpansetFilter)
     return body.stages[0].condition

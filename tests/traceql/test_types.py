@@ -2,7 +2,7 @@
 
 import pytest
 
-from spanlake.traceql import TypeMismatch, ast, check, parse
+from spanlake.traceql import TypeMismatch, ast, parse, validate
 
 LITERALS = {
     "int": "1",
@@ -28,7 +28,7 @@ WORKS_ON = {
 
 def is_accepted(condition: str) -> bool:
     try:
-        check(parse(f"{{ {condition} }}"))
+        validate(parse(f"{{ {condition} }}"))
     except TypeMismatch:
         return False
     return True

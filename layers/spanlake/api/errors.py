@@ -26,7 +26,7 @@ class UnsupportedMediaType(BodyError):  # noqa: N818
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class HttpError:
     """An error as a client sees it."""
 
     status: int
@@ -53,34 +53,34 @@ INGEST_ERRORS: Table = (
 )
 
 
-def problem(error: Exception, table: Table) -> Problem:
+def http_error(error: Exception, table: Table) -> HttpError:
     """Returns the answer to a client; for an error that is not in the table it says only that there was one."""
     if isinstance(error, HTTPException):  # what the framework or a route has a status for, such as an unknown path
-        return Problem(error.status_code, error.detail, error.headers or {})
+        return HttpError(error.status_code, error.detail, error.headers or {})
     for kind, status, retry_seconds in table:
         if isinstance(error, kind):
-            return Problem(status, str(error), {} if retry_seconds is None else {"Retry-After": str(retry_seconds)})
-    return Problem(500, "internal error")
+            return HttpError(status, str(error), {} if retry_seconds is None else {"Retry-After": str(retry_seconds)})
+    return HttpError(500, "internal error")
 
 
-def logged_problem(error: Exception) -> Problem:
+def logged_http_error(error: Exception) -> HttpError:
     """Returns the answer to a client that sent spans, and logs the error where the answer does not name it."""
-    told = problem(error, INGEST_ERRORS)
+    told = http_error(error, INGEST_ERRORS)
     if told.status == HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("a request failed", exc_info=error)
     return told
 
 
-def shut_down_problem() -> Problem:
+def shut_down_error() -> HttpError:
     """Returns the refusal for spans that the server has no time left to store."""
-    return problem(Draining("the server shut down before the spans were stored: send them again"), INGEST_ERRORS)
+    return http_error(Draining("the server shut down before the spans were stored: send them again"), INGEST_ERRORS)
 
 
 def answer_errors(app: Starlette, table: Table) -> None:
     """Answer every error in plain text, as Tempo does."""
 
     async def answer(_: Request, error: Exception) -> Response:
-        told = problem(error, table)
+        told = http_error(error, table)
         return PlainTextResponse(f"{told.message}\n", told.status, told.headers)
 
     for kind in (HTTPException, Exception, *(kind for kind, _, _ in table)):

@@ -116,7 +116,7 @@ _TEMPO_API = "3.1.0"
 class Operations:
     """Sources of the answers of the operations endpoints."""
 
-    hindrance: Callable[[], str | None]  # why the process does not take requests right now, None when it does
+    unready_reason: Callable[[], str | None]  # why the process does not take requests right now, None when it does
     summary: Callable[[], Sequence[DaySummary]]
     unfinished_merges: Callable[[], Sequence[UnfinishedMerge]]
     settings: Mapping[str, str]  # shown as they are, so never a secret
@@ -134,9 +134,9 @@ def metrics_route(metrics: Metrics) -> Route:
     return Route("/metrics", exposed)
 
 
-def ready_route(hindrance: Callable[[], str | None]) -> Route:
+def ready_route(unready_reason: Callable[[], str | None]) -> Route:
     """The route ``/ready``, given why the process does not take requests right now, None when it does."""
-    return Route("/ready", _ready(hindrance))
+    return Route("/ready", _ready(unready_reason))
 
 
 def _ready(hindrance: Callable[[], str | None]) -> Callable[[Request], Awaitable[Response]]:
@@ -163,7 +163,7 @@ def ops_routes(operations: Operations) -> list[Route]:
         return JSONResponse(_buildinfo())
 
     return [
-        TypedRoute("/ready", _ready(operations.hindrance), media_type="text/plain"),
+        TypedRoute("/ready", _ready(operations.unready_reason), media_type="text/plain"),
         TypedRoute("/status", status),
         TypedRoute("/api/status/buildinfo", buildinfo),
         *status_pages(_version(), operations.config),
@@ -179,7 +179,7 @@ def _in_time(ask: Callable[[], T]) -> T:
 def _status(
     operations: Operations, summary: Sequence[DaySummary], unfinished: Sequence[UnfinishedMerge]
 ) -> dict[str, object]:
-    hindrance = operations.hindrance()
+    hindrance = operations.unready_reason()
     return {
         "version": version("spanlake"),
         "state": hindrance or "ready",

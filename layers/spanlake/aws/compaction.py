@@ -18,13 +18,13 @@ from spanlake.store.days import day_range
 from spanlake.store.deletions import DeletedDays
 from spanlake.store.maintenance.compaction_plan import Merge
 from spanlake.store.maintenance.compactor import Compactor
-from spanlake.store.maintenance.retention import Removed, delete_replaced, remove_retired, replaced_blocks
+from spanlake.store.maintenance.retention import Removed, delete_replaced, purge_replaced, replaced_blocks
 
 _LONG_MS = 240_000  # also for waiting whether what was collected has to be put back
 _SPARE_MS = 15_000  # for what is done after the last look
 
 
-class OutOfTime(Exception):
+class DeadlineExceeded(Exception):
     """The function is about to be stopped, and what it does has to be done by a later invocation."""
 
 
@@ -45,7 +45,7 @@ class Deadline:
     def check(self) -> None:
         """Raise OutOfTime when little is left; outside of an invocation there is time."""
         if self._context is not None and self._context.get_remaining_time_in_millis() < _SPARE_MS:
-            raise OutOfTime("the function's time is over before its work is: what is left is done the next time")
+            raise DeadlineExceeded("the function's time is over before its work is: what is left is done the next time")
 
 
 _READ_SECONDS = 10.0
@@ -165,7 +165,7 @@ class Compaction:
         self._telemetry = telemetry
         self._units = units
         self.deadline = Deadline()
-        self._compactor = Compactor(store.objects, store.index, pause=self.deadline.check)
+        self._compactor = Compactor(store.objects, store.index, checkpoint=self.deadline.check)
 
     def compact(self, days: Iterable[Day]) -> None:
         """Do the merges that are due on these days; raises OutOfTime and StorageUnavailable."""
@@ -193,7 +193,7 @@ class Compaction:
                 self._merge_named(unit)
             else:
                 self._compact((unit.tenant, unit.date))
-        except OutOfTime:
+        except DeadlineExceeded:
             following = unit.next_turn
             if self._units is None or following is None:
                 raise
@@ -269,7 +269,7 @@ class Compaction:
 
     def remove_retired(self) -> None:
         """Delete the objects of blocks that were replaced a while ago."""
-        removed = remove_retired(self._store.objects, self._store.index, grace_seconds=self._grace_seconds)
+        removed = purge_replaced(self._store.objects, self._store.index, grace_seconds=self._grace_seconds)
         self.note_removed("replaced", removed)
 
     def note_removed(self, reason: str, removed: Removed) -> None:

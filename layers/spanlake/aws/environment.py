@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from spanlake.api.errors import INGEST_ERRORS, problem
+from spanlake.api.errors import INGEST_ERRORS, http_error
 from spanlake.aws.telemetry import Metric, Telemetry
 from spanlake.settings.model import Config
 from spanlake.store.errors import StoreError, StoreMismatch
@@ -82,7 +82,7 @@ class CheckedRequests:
         try:
             await asyncio.to_thread(self._check)
         except StoreError as error:
-            told = problem(error, INGEST_ERRORS)
+            told = http_error(error, INGEST_ERRORS)
             await PlainTextResponse(f"{told.message}\n", told.status, told.headers)(scope, receive, send)
             return
         await self._app(scope, receive, send)

@@ -26,7 +26,7 @@ _REGRET_SECONDS = 180.0
 
 
 @dataclass(frozen=True, slots=True)
-class Upkeep:
+class DailyMaintenance:
     """The work of the nightly run."""
 
     store: LambdaStore
@@ -68,7 +68,7 @@ def handler() -> Handler:
     units = compacting_units(os.environ, store)
     compaction = Compaction(store, config, telemetry, units)
     tenants = Tenants(store, config.retention, compaction, units)
-    upkeep = Upkeep(store, config, compaction, tenants, time.sleep)
+    upkeep = DailyMaintenance(store, config, compaction, tenants, time.sleep)
     prepare_for_snapshot()
 
     def expire(_: Event, context: Any) -> None:

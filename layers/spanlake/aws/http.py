@@ -26,7 +26,7 @@ _ADVICE = (
 _UNCOMPRESSED = ("uncompressed", ", or send Accept-Encoding: gzip")
 
 
-class FittingAnswers:
+class ResponseSizeLimit:
     """Sees to it that the answers of the application around which it stands are not too large for Lambda.
 
     What is too large, even as the application compressed it, is answered with 422 and advice.
@@ -81,7 +81,7 @@ class Forbidden(Exception):  # noqa: N818
     """The request is not of the tenant that it names, or of none."""
 
 
-class AuthorizedTenant:
+class AuthorizerTenant:
     """Lets the application around which it stands see the tenant that the authorizer found, as the usual header.
 
     Without an authorizer the header is the client's, as on one machine. With one, a client may name its tenant but no
@@ -124,7 +124,7 @@ def _headers(headers: list[tuple[bytes, bytes]], tenant: str) -> list[tuple[byte
 
 def http_handler(app: ASGIApp, claim: str, cors_origins: Sequence[str] = ()) -> Handler:
     """Answers events of HTTP APIs, payload format 2.0; ``claim`` is as in AuthorizedTenant, origins as in SpanCors."""
-    authorized = AuthorizedTenant(FittingAnswers(app), claim)
+    authorized = AuthorizerTenant(ResponseSizeLimit(app), claim)
     adapter = Mangum(SpanCors(authorized, cors_origins) if cors_origins else authorized, lifespan="off")
 
     def handle(event: Event, context: Any) -> Any:

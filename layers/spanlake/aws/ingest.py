@@ -12,7 +12,7 @@ from spanlake.aws.http import http_handler
 from spanlake.aws.settings import settings, tenant_claim
 from spanlake.aws.telemetry import Handler, Telemetry
 from spanlake.ingest.admission import Admission
-from spanlake.ingest.group_commit import DirectCommit
+from spanlake.ingest.group_commit import ImmediateCommit
 from spanlake.ingest.pipeline import Pipeline
 from spanlake.ingest.service import Ingest
 from spanlake.receivers import otlp
@@ -26,7 +26,7 @@ def handler() -> Handler:
     commit = Pipeline(otlp.read, partial(write, store.objects, store.index), telemetry, config.retention)
     limits = config.ingest
     admission = Admission(max_requests=limits.flight_requests, max_bytes=limits.flight_bytes)
-    ingest = Ingest(admission, DirectCommit(commit).submit, limits, telemetry)
+    ingest = Ingest(admission, ImmediateCommit(commit).submit, limits, telemetry)
     routes = ingest_routes(ingest, ThreadPoolExecutor(1, thread_name_prefix="body"))
     app = create_app(routes, INGEST_ERRORS)
     checked = CheckedRequests(app, IdentityCheck(store, telemetry))

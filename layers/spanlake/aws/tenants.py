@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
-from spanlake.aws.compaction import Compaction, OutOfTime, TenantsUnit, Units
+from spanlake.aws.compaction import Compaction, DeadlineExceeded, TenantsUnit, Units
 from spanlake.aws.environment import LambdaStore
 from spanlake.store.maintenance.retention import expire_by_age
 
@@ -47,7 +47,7 @@ class Tenants:
         for done, tenant in enumerate(unit.tenants):
             try:
                 self._look(tenant, unit, failures)
-            except OutOfTime:
+            except DeadlineExceeded:
                 following = unit.rest(done)
                 if self._units is None or following is None:
                     raise
@@ -66,7 +66,7 @@ class Tenants:
                 )
                 self._compaction.note_removed("age", removed)
             days = self._store.index.days(tenant)
-        except OutOfTime:
+        except DeadlineExceeded:
             raise
         except Exception as error:  # noqa: BLE001, told of in the end
             _log.exception("tenant could not be looked at", extra={"tenant": tenant})
@@ -75,7 +75,7 @@ class Tenants:
         for day in reversed(days):
             try:
                 self._compaction.hand_out([(tenant, day)])
-            except OutOfTime:
+            except DeadlineExceeded:
                 raise
             except Exception as error:  # noqa: BLE001, told of in the end
                 _log.exception("day could not be planned", extra={"tenant": tenant, "date": day.isoformat()})

@@ -60,11 +60,11 @@ def query(  # noqa: PLR0913 - a parameter for each option
     """
     from spanlake.cli.client.client import connect
     from spanlake.cli.client.times import step_seconds, time_range
-    from spanlake.cli.query import Question, run
+    from spanlake.cli.query import QueryRequest, run
 
     with failures_reported():
         when = time_range(since, start, end)
-        question = Question(traceql, when, limit=limit, spans_per_set=spss, step_seconds=step_seconds(step))
+        question = QueryRequest(traceql, when, limit=limit, spans_per_set=spss, step_seconds=step_seconds(step))
         run(connect(url, tenant, headers or (), timeout), question, as_json=as_json)
 
 
@@ -84,10 +84,10 @@ def trace(  # noqa: PLR0913 - a parameter for each option
     Exits with 0 when the trace exists, 1 when it does not, 2 on an error.
     """
     from spanlake.cli.client.client import connect
-    from spanlake.cli.trace import Wanted, run
+    from spanlake.cli.trace import TraceRequest, run
 
     with failures_reported():
-        wanted = Wanted(trace_id, max_spans=max_spans or None, with_attributes=attributes)
+        wanted = TraceRequest(trace_id, max_spans=max_spans or None, with_attributes=attributes)
         run(connect(url, tenant, headers or (), timeout), wanted, as_json=as_json)
 
 

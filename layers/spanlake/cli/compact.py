@@ -12,7 +12,7 @@ from spanlake.cli.render.numbers import counted
 from spanlake.cli.storage import opened
 from spanlake.store.maintenance.compaction_plan import Merge
 from spanlake.store.maintenance.compactor import Compacted, Compactor
-from spanlake.store.maintenance.retention import remove_retired
+from spanlake.store.maintenance.retention import purge_replaced
 
 
 def run(data: Path, objects_url: str, index_url: str) -> None:
@@ -22,7 +22,7 @@ def run(data: Path, objects_url: str, index_url: str) -> None:
         done = _compact(compactor)
         for unfinished in index.unfinished_merges():  # retried here, since a new plan has other block ids
             index.end_merge(unfinished.merge)
-        removed = remove_retired(objects, index)
+        removed = purge_replaced(objects, index)
     typer.echo(_told(done))
     if removed.blocks:
         typer.echo(f"{counted(removed.blocks, 'block')} deleted that had been replaced before")

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from spanlake.cli.client import json
 from spanlake.cli.client.client import Client
 from spanlake.cli.client.refusals import with_caret
-from spanlake.cli.client.search import found_in
-from spanlake.cli.client.series import series_in
+from spanlake.cli.client.search import parse_search
+from spanlake.cli.client.series import parse_series
 from spanlake.cli.client.times import TimeRange
 from spanlake.cli.errors import Refused, nothing_found
 from spanlake.cli.render.search import show_traces
@@ -19,7 +19,7 @@ _METRICS = "/api/metrics/query_range"
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class QueryRequest:
     """A query with its limits."""
 
     traceql: str
@@ -29,7 +29,7 @@ class Question:
     step_seconds: int | None  # None leaves the choice to the server
 
 
-def run(client: Client, question: Question, *, as_json: bool) -> None:
+def run(client: Client, question: QueryRequest, *, as_json: bool) -> None:
     """Send the query and print the answer; raises CommandError, and typer.Exit when nothing was found."""
     ask = _metrics if _is_metrics(question.traceql) else _search
     try:
@@ -46,10 +46,10 @@ def _is_metrics(traceql: str) -> bool:
         return False
 
 
-def _search(client: Client, question: Question, *, as_json: bool) -> None:
+def _search(client: Client, question: QueryRequest, *, as_json: bool) -> None:
     limits = {"limit": str(question.limit), "spss": str(question.spans_per_set)}
     body = client.get(_SEARCH, {"q": question.traceql, **question.when.params, **limits})
-    found = found_in(json.parse(body))
+    found = parse_search(json.parse(body))
     if as_json:
         print_json(body)
     elif found.traces:
@@ -58,10 +58,10 @@ def _search(client: Client, question: Question, *, as_json: bool) -> None:
         raise nothing_found(f"no trace matches {question.when}")
 
 
-def _metrics(client: Client, question: Question, *, as_json: bool) -> None:
+def _metrics(client: Client, question: QueryRequest, *, as_json: bool) -> None:
     step = {"step": f"{question.step_seconds}s"} if question.step_seconds else {}
     body = client.get(_METRICS, {"q": question.traceql, **question.when.params, **step})
-    found = series_in(json.parse(body))
+    found = parse_series(json.parse(body))
     if as_json:
         print_json(body)
     elif found.series:

@@ -23,26 +23,28 @@ _FIGURES = ("blocks", "spans", "bytes")
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class StoreStatus:
     """The content of a store, as the JSON of a server's /status."""
 
     whose: str
     body: bytes
 
 
-def of_server(client: Client) -> Told:
+def of_server(client: Client) -> StoreStatus:
     """Fetch the status of a server; raises CommandError."""
-    return Told(client.url, client.get(_STATUS))
+    return StoreStatus(client.url, client.get(_STATUS))
 
 
-def in_directory(data: Path) -> Told:
+def in_directory(data: Path) -> StoreStatus:
     """Read the status of a data directory; raises CommandError."""
     with opened(data) as (_, index):
         quarantined = quarantined_days(index.unfinished_merges(), time.time())
-        return Told(str(data), json.dumps({"store": by_day(index.summary()), "quarantined": quarantined}).encode())
+        return StoreStatus(
+            str(data), json.dumps({"store": by_day(index.summary()), "quarantined": quarantined}).encode()
+        )
 
 
-def run(told: Told, *, as_json: bool) -> None:
+def run(told: StoreStatus, *, as_json: bool) -> None:
     """Print the status; raises CommandError, and typer.Exit when nothing is stored."""
     days = answer.objects(answer.parse(told.body), "store")
     if as_json:

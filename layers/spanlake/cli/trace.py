@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from spanlake.cli.client import json
 from spanlake.cli.client.client import PROTOBUF, Client
-from spanlake.cli.client.trace import trace_in
+from spanlake.cli.client.trace import parse_trace
 from spanlake.cli.errors import InvalidOption, Refused, nothing_found
 from spanlake.cli.printable import printable
 from spanlake.cli.render.terminal import output, print_json
@@ -16,7 +16,7 @@ _MISSING = 404
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class TraceRequest:
     """A trace id, and the part of the trace to print."""
 
     trace_id: str
@@ -24,7 +24,7 @@ class Wanted:
     with_attributes: bool
 
 
-def run(client: Client, wanted: Wanted, *, as_json: bool) -> None:
+def run(client: Client, wanted: TraceRequest, *, as_json: bool) -> None:
     """Fetch and print a trace; raises CommandError, and typer.Exit when there is no such trace."""
     if not _TRACE_ID.fullmatch(wanted.trace_id):
         raise InvalidOption(f"invalid trace id {printable(wanted.trace_id)}: write 1 to 32 hex digits")
@@ -38,21 +38,21 @@ def run(client: Client, wanted: Wanted, *, as_json: bool) -> None:
         raise nothing_found(f"{client.url} has no trace {wanted.trace_id}")
 
 
-def _waterfall(client: Client, wanted: Wanted) -> bool:
-    trace = trace_in(client.get(_path(wanted), accept=PROTOBUF))
+def _waterfall(client: Client, wanted: TraceRequest) -> bool:
+    trace = parse_trace(client.get(_path(wanted), accept=PROTOBUF))
     if trace.spans:
         show_trace(output(), wanted.trace_id.lower(), trace, wanted.max_spans, with_attributes=wanted.with_attributes)
     return bool(trace.spans)
 
 
-def _json(client: Client, wanted: Wanted) -> bool:
+def _json(client: Client, wanted: TraceRequest) -> bool:
     body = client.get(_path(wanted))
     trace = json.as_object(json.parse(body).get("trace") or {}, "trace")
     print_json(body)
     return bool(json.objects(trace, "resourceSpans") or json.objects(trace, "batches"))
 
 
-def _path(wanted: Wanted) -> str:
+def _path(wanted: TraceRequest) -> str:
     return f"/api/v2/traces/{wanted.trace_id}"
 
 

@@ -94,12 +94,12 @@ def export(  # noqa: PLR0913 - a parameter for each option
     """
     from spanlake.cli.errors import InvalidOption
     from spanlake.cli.transfer.export_file import FileFormat
-    from spanlake.cli.transfer.export_spans import Wanted, bounds_ns, run
+    from spanlake.cli.transfer.export_spans import ExportRequest, bounds_ns, run
 
     with failures_reported():
         if file_format not in list(FileFormat):
             raise InvalidOption(f"invalid --format: write {' or '.join(FileFormat)}")
-        wanted, form = Wanted(tenant, *bounds_ns(since, start, end), traceql), FileFormat(file_format)
+        wanted, form = ExportRequest(tenant, *bounds_ns(since, start, end), traceql), FileFormat(file_format)
         if url:
             from spanlake.cli.client.client import connect
             from spanlake.cli.transfer.export_server import run as run_from_server

@@ -18,7 +18,7 @@ class MissingMessage(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class GrpcError:
     """An error as a gRPC client receives it."""
 
     code: grpc.StatusCode
@@ -52,9 +52,9 @@ _CODES: tuple[tuple[type[Exception], grpc.StatusCode, int | None], ...] = (
 )
 
 
-def refusal(error: Exception) -> Refusal:
+def grpc_error(error: Exception) -> GrpcError:
     """Return the status for an exception; one that is not in the table is only reported as internal."""
     for kind, code, retry_seconds in _CODES:
         if isinstance(error, kind):
-            return Refusal(code, str(error), retry_seconds)
-    return Refusal(grpc.StatusCode.INTERNAL, "internal error")
+            return GrpcError(code, str(error), retry_seconds)
+    return GrpcError(grpc.StatusCode.INTERNAL, "internal error")

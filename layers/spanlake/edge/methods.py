@@ -10,7 +10,7 @@ from typing import NoReturn
 import grpc
 import grpc.aio
 
-from spanlake.edge.errors import MissingMessage, Refusal, refusal
+from spanlake.edge.errors import GrpcError, MissingMessage, grpc_error
 from spanlake.ingest.request import Format, Receipt
 from spanlake.ingest.service import HEADER, Ingest, tenant_named
 from spanlake.receivers.detection import explained
@@ -36,7 +36,7 @@ class Method:
     answer: Callable[[Receipt], bytes]  # its exceptions become the client's status
 
 
-class StoringMethod:
+class UploadMethod:
     """A gRPC method for a grpc.aio server.
 
     It is served as a method that takes a stream. On the wire a single message is the same, but in this way the message
@@ -57,28 +57,28 @@ class StoringMethod:
     async def _called(self, _: AsyncIterator[bytes], context: Context) -> bytes:
         with counted(self._ingest.metrics, self._method.protocol) as ending:
             outcome = await self._outcome(context)
-            if isinstance(outcome, Refusal):
+            if isinstance(outcome, GrpcError):
                 await _refuse(context, outcome, ending)
             ending.code = grpc.StatusCode.OK
             return outcome
 
-    async def _outcome(self, context: Context) -> bytes | Refusal:
+    async def _outcome(self, context: Context) -> bytes | GrpcError:
         """Return the answer or the error's status, as values: an exception still handled during abort would be kept
         alive by abort's own exception, with the message, until the next garbage collection.
         """
         try:
             return self._method.answer(await self._store(context))
         except Exception as error:  # noqa: BLE001, the client gets a status, the log any error that is not in the table
-            told = refusal(error)
+            told = grpc_error(error)
             if told.code is grpc.StatusCode.INTERNAL:
                 _log.exception("request failed")
             return told
 
     async def _store(self, context: Context) -> Receipt:
         tenant = tenant_of(context)
-        with self._ingest.admission.enter() as place:
+        with self._ingest.admission.admit() as place:
             body = await self._message(context)
-            place.grow(len(body))
+            place.reserve(len(body))
             try:
                 return await self._ingest.stored(tenant, body, self._method.format)
             except MalformedRequest as error:
@@ -93,7 +93,7 @@ class StoringMethod:
 
 
 @dataclass(slots=True)
-class Ending:
+class CallOutcome:
     """Status code of a call that has ended.
 
     CANCELLED is the code of a call that ended before it was answered: its sender disconnected, or the message was too
@@ -104,16 +104,16 @@ class Ending:
 
 
 @contextmanager
-def counted(metrics: IngestMetrics, protocol: str) -> Iterator[Ending]:
+def counted(metrics: IngestMetrics, protocol: str) -> Iterator[CallOutcome]:
     """Count a request by the status with which its call ends."""
-    ending = Ending()
+    ending = CallOutcome()
     try:
         yield ending
     finally:
         metrics.request(protocol, ending.code.name)
 
 
-async def _refuse(context: Context, refusal_: Refusal, ending: Ending) -> NoReturn:
+async def _refuse(context: Context, refusal_: GrpcError, ending: CallOutcome) -> NoReturn:
     """End a call with a status. abort raises an exception of grpc's own, which goes back to grpc unchanged."""
     try:
         await context.abort(refusal_.code, refusal_.message, refusal_.trailers)

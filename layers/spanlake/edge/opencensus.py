@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Coroutine
 import grpc
 import grpc.aio
 
-from spanlake.edge.errors import Refusal, refusal
+from spanlake.edge.errors import GrpcError, grpc_error
 from spanlake.edge.methods import Context, tenant_of
 from spanlake.ingest.request import Format
 from spanlake.ingest.service import Ingest
@@ -34,7 +34,7 @@ class OpenCensusGrpc:
     def __init__(self, ingest: Ingest, port: int) -> None:
         self._ingest = ingest
         self._port = port
-        self._storing: set[asyncio.Task[Refusal | None]] = set()
+        self._storing: set[asyncio.Task[GrpcError | None]] = set()
 
     def handler(self) -> "grpc.GenericRpcHandler[bytes, bytes]":
         """Return the handler to add to the server."""
@@ -55,35 +55,35 @@ class OpenCensusGrpc:
         yield b""
 
     async def _count_if_cut(self) -> None:
-        """Count a stream that did not end by itself, see ``Ending``: grpc cancels its task soon after its end."""
+        """Count a stream that did not end by itself, see ``CallOutcome``: grpc cancels its task soon after its end."""
         try:
             await asyncio.sleep(_CUT_SECONDS)
         except asyncio.CancelledError:
             self._ingest.metrics.request(PROTOCOL, grpc.StatusCode.CANCELLED.name)
             raise
 
-    async def _outlasting(self, storing: Coroutine[None, None, Refusal | None]) -> Refusal | None:
+    async def _outlasting(self, storing: Coroutine[None, None, GrpcError | None]) -> GrpcError | None:
         """Return the result of storing, which runs to its end even if the stream is cancelled."""
         task = asyncio.create_task(storing)
         self._storing.add(task)
         task.add_done_callback(self._storing.discard)
         return await asyncio.shield(task)
 
-    async def _store(self, stream: translate.Stream, body: bytes, context: Context) -> Refusal | None:
+    async def _store(self, stream: translate.Stream, body: bytes, context: Context) -> GrpcError | None:
         refused = await self._refusal(stream, body, context)
         self._ingest.metrics.request(PROTOCOL, (refused.code if refused else grpc.StatusCode.OK).name)
         return refused
 
-    async def _refusal(self, stream: translate.Stream, body: bytes, context: Context) -> Refusal | None:
+    async def _refusal(self, stream: translate.Stream, body: bytes, context: Context) -> GrpcError | None:
         """Return the status for a request that cannot be stored, as a value: see StoringMethod."""
         try:
             tenant = tenant_of(context)
-            with self._ingest.admission.enter() as place:
-                place.grow(len(body))
+            with self._ingest.admission.admit() as place:
+                place.reserve(len(body))
                 request = stream.complete(body)
                 receipt = await self._ingest.stored(tenant, request, _FORMAT)
         except Exception as error:  # noqa: BLE001, the client gets a status, the log any error that is not in the table
-            told = refusal(error)
+            told = grpc_error(error)
             if told.code is grpc.StatusCode.INTERNAL:
                 _log.exception("request failed")
             return told

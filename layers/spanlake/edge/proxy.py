@@ -17,7 +17,7 @@ from functools import partial
 from typing import cast
 
 from spanlake.edge import http2
-from spanlake.ingest.misdirected import TLS_ADVICE, Notices
+from spanlake.ingest.misdirected import TLS_ADVICE, MisdirectionLog
 
 _TLS_HANDSHAKE = b"\x16\x03"  # RFC 8446, 5.1: type and version of a first record
 _BACKLOG = 2048  # connections waiting to be accepted
@@ -27,18 +27,18 @@ _LINGER_SECONDS = 2.0  # limit for a client to finish sending and read the answe
 
 
 @dataclass(frozen=True, slots=True)
-class Front:
+class GrpcProxy:
     """The port, the advice and the log for clients that speak another protocol."""
 
     port: int
     advice: str  # lists the protocol on each port
-    notices: Notices
+    notices: MisdirectionLog
 
 
-class FrontServer:
+class ProxyServer:
     """A listener for clients, which passes their bytes to a server on a Unix socket."""
 
-    def __init__(self, front: Front) -> None:
+    def __init__(self, front: GrpcProxy) -> None:
         self._front = front
         self._behind = _UnixSocket()
         self._connections: set[asyncio.BaseTransport] = set()
@@ -52,7 +52,7 @@ class FrontServer:
     async def start(self, listener: socket.socket) -> None:
         """Take connections to a socket; the gRPC server listens already."""
         loop = asyncio.get_running_loop()
-        made = partial(_Arriving, self._front, self._behind, self._connections)
+        made = partial(_PendingConnection, self._front, self._behind, self._connections)
         self._server = await loop.create_server(made, sock=listener, backlog=_BACKLOG)
 
     def stop_listening(self) -> None:
@@ -114,10 +114,10 @@ class _Relay(asyncio.Protocol):
         self._other.close()
 
 
-class _Arriving(asyncio.Protocol):
+class _PendingConnection(asyncio.Protocol):
     """A connection from a client whose protocol is not known yet."""
 
-    def __init__(self, front: Front, server: _UnixSocket, connections: set[asyncio.BaseTransport]) -> None:
+    def __init__(self, front: GrpcProxy, server: _UnixSocket, connections: set[asyncio.BaseTransport]) -> None:
         self._front = front
         self._server = server
         self._connections = connections

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import grpc
 import grpc.aio
 
-from spanlake.edge.methods import Context, Method, StoringMethod
-from spanlake.ingest.misdirected import Notices, signal_of_service, signal_refusal
+from spanlake.edge.methods import Context, Method, UploadMethod
+from spanlake.ingest.misdirected import MisdirectionLog, signal_of_service, signal_refusal
 from spanlake.ingest.request import Format, Receipt
 from spanlake.ingest.service import Ingest
 from spanlake.receivers.jaeger import protobuf
@@ -17,7 +17,7 @@ JAEGER_PROTOCOL = "jaeger-grpc"  # label of metrics
 _FORMAT = Format(JAEGER_PROTOCOL, protobuf.post_spans)
 
 
-def jaeger_grpc(ingest: Ingest, port: int) -> StoringMethod:
+def jaeger_grpc(ingest: Ingest, port: int) -> UploadMethod:
     """Make the collector service for a grpc.aio server on this port."""
 
     def answer(receipt: Receipt) -> bytes:
@@ -26,16 +26,16 @@ def jaeger_grpc(ingest: Ingest, port: int) -> StoringMethod:
         ingest.notices.note_rejected(port, receipt.explanation)
         return b""
 
-    return StoringMethod(ingest, Method(JAEGER_SERVICE, "PostSpans", JAEGER_PROTOCOL, _FORMAT, answer))
+    return UploadMethod(ingest, Method(JAEGER_SERVICE, "PostSpans", JAEGER_PROTOCOL, _FORMAT, answer))
 
 
 OTLP_SERVICE = "opentelemetry.proto.collector.trace.v1.TraceService"
 OTLP_PROTOCOL = "grpc"  # label of metrics
 
 
-def otlp_grpc(ingest: Ingest) -> StoringMethod:
+def otlp_grpc(ingest: Ingest) -> UploadMethod:
     """Make the trace service for a grpc.aio server."""
-    return StoringMethod(ingest, Method(OTLP_SERVICE, "Export", OTLP_PROTOCOL, None, Receipt.to_otlp))
+    return UploadMethod(ingest, Method(OTLP_SERVICE, "Export", OTLP_PROTOCOL, None, Receipt.to_otlp))
 
 
 class OtherServices(grpc.GenericRpcHandler):  # type: ignore[type-arg]
@@ -44,7 +44,7 @@ class OtherServices(grpc.GenericRpcHandler):  # type: ignore[type-arg]
     The status is UNIMPLEMENTED, which OTLP's clients do not retry.
     """
 
-    def __init__(self, notices: Notices, port: int, advice: str) -> None:
+    def __init__(self, notices: MisdirectionLog, port: int, advice: str) -> None:
         """``advice`` lists the service on each port."""
         self._notices = notices
         self._port = port

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 
-from spanlake.ingest.admission import Pass
+from spanlake.ingest.admission import Reservation
 from spanlake.ingest.request import Format, Overloaded, Receipt
 from spanlake.ingest.service import DEFAULT_TENANT, Ingest
 from spanlake.receivers.jaeger import thrift
@@ -80,9 +80,9 @@ class UdpReceiver:
     def _read_some(self) -> bool:
         """Read some datagrams; returns True if there may be more. Raises Overloaded."""
         for _ in range(_AT_ONCE):
-            place = self._ingest.admission.enter()
+            place = self._ingest.admission.admit()
             try:
-                place.grow(_LONGEST)
+                place.reserve(_LONGEST)
                 datagram = self._socket.recv(_LONGEST)
                 place.shrink(_LONGEST - len(datagram))
                 self._store(datagram, place)
@@ -94,11 +94,11 @@ class UdpReceiver:
                 raise
         return True
 
-    def _store(self, datagram: bytes, place: Pass) -> None:
+    def _store(self, datagram: bytes, place: Reservation) -> None:
         answer = self._ingest.submit(DEFAULT_TENANT, datagram, self._format)
         answer.add_done_callback(self._stored(place))
 
-    def _stored(self, place: Pass) -> "Callable[[Future[Receipt]], None]":
+    def _stored(self, place: Reservation) -> "Callable[[Future[Receipt]], None]":
         def count(answer: "Future[Receipt]") -> None:
             place.close()
             self._ingest.metrics.request(self._format.name, self._code(answer))

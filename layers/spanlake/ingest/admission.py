@@ -22,13 +22,13 @@ class Admission:
         """The bytes that all passes hold."""
         return self._bytes
 
-    def enter(self) -> "Pass":
+    def admit(self) -> "Reservation":
         """Admit a request, which holds its place until the pass is closed; raises Overloaded."""
         with self._lock:
             if self._requests >= self._max_requests:
                 raise Overloaded(f"{self._requests} requests are in flight already")
             self._requests += 1
-        return Pass(self)
+        return Reservation(self)
 
     def take(self, size: int) -> None:
         """Claim bytes; raises Overloaded, and claims none, when fewer are left."""
@@ -46,14 +46,14 @@ class Admission:
             self._requests -= requests
 
 
-class Pass:
+class Reservation:
     """A reservation for one request and its bytes, until it is closed, as by the end of a ``with`` block."""
 
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
         self._size = 0
 
-    def grow(self, size: int) -> None:
+    def reserve(self, size: int) -> None:
         """Claim more bytes before they are allocated; raises Overloaded."""
         self._admission.take(size)
         self._size += size

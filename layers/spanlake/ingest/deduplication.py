@@ -35,7 +35,7 @@ class _Stored:
     since_ns: int  # Unix time; deletions from then on may have taken its spans
 
 
-class RetryMemory:
+class RequestDeduplicator:
     """A commit of requests, except those that were committed recently or that another thread is committing now.
 
     It is a Commit around a Commit. A request that was forgotten, by number or by age in seconds, is stored again, and
@@ -65,7 +65,7 @@ class RetryMemory:
             answers = [self._running.get(key) for key in keys]
         if fresh:
             self._store(tenant, fresh)
-        self._metrics.repeated(len(keys) - len(fresh))
+        self._metrics.duplicates(len(keys) - len(fresh))
         repaired = self._repaired(tenant, dict(zip(keys, requests, strict=True)), known) if known else {}
         return [repaired[key] if answer is None else answer.result() for key, answer in zip(keys, answers, strict=True)]
 

@@ -12,7 +12,7 @@ from spanlake.store.deadline import limited
 
 
 @dataclass(frozen=True, slots=True)
-class DirectCommit:
+class ImmediateCommit:
     """A commit that stores each request at once, on the thread that submits it."""
 
     commit: Commit

@@ -44,7 +44,7 @@ def signal_of_service(service: str) -> str | None:
 
 
 @dataclass(slots=True)
-class Notices:
+class MisdirectionLog:
     """Log lines about senders that will repeat their error: each event is logged once a minute for each port."""
 
     _noted: dict[tuple[int, str], float] = field(

@@ -24,7 +24,7 @@ from spanlake.telemetry.interface import IngestMetrics
 _log = logging.getLogger(__name__)
 
 
-def translated(requests: Sequence[Request]) -> list[Request | Exception]:
+def to_otlp(requests: Sequence[Request]) -> list[Request | Exception]:
     """Translate requests to OTLP, keeping their original digests; returns the exception for each malformed one."""
     found: list[Request | Exception] = list(requests)
     by_format: dict[Format, list[int]] = {}
@@ -40,7 +40,7 @@ def translated(requests: Sequence[Request]) -> list[Request | Exception]:
 
 def _result(request: Request, outcome: Translated | Exception) -> Request | Exception:
     if isinstance(outcome, Exception):
-        return told(outcome)
+        return log_unexpected(outcome)
     return replace(request, body=outcome.body, format=None, rejected=outcome.rejected)
 
 
@@ -53,7 +53,7 @@ def _outcomes(format_: Format, bodies: Sequence[bytes]) -> Sequence[Translated |
         return [outcome for body in bodies for outcome in _outcomes(format_, [body])]
 
 
-def told(error: Exception) -> Exception:
+def log_unexpected(error: Exception) -> Exception:
     """Log an error of this code while reading a request, and return it; a MalformedRequest is returned without a log
     line.
     """
@@ -89,7 +89,7 @@ class Pipeline:
 
     def __call__(self, tenant: str, requests: Sequence[Request]) -> list[Outcome]:
         """Store the requests together; one that cannot be read fails alone, when storage fails all do."""
-        in_otlp = translated(requests)
+        in_otlp = to_otlp(requests)
         stored = iter(self._store_as_otlp(tenant, [each for each in in_otlp if isinstance(each, Request)]))
         return [next(stored) if isinstance(each, Request) else each for each in in_otlp]
 
@@ -137,7 +137,7 @@ class Pipeline:
         would cost a reading for each. A request larger than all others together is read three times at most.
         """
         if len(requests) == 1:
-            return {first: told(error)}
+            return {first: log_unexpected(error)}
         middle = _middle(requests)
         return self._faults_in(requests[:middle], first) | self._faults_in(requests[middle:], first + middle)
 

@@ -9,9 +9,9 @@ from typing import Protocol
 
 from spanlake.ingest.admission import Admission
 from spanlake.ingest.deadline import ArrivalDeadline
-from spanlake.ingest.deduplication import Deleted, RetryMemory
+from spanlake.ingest.deduplication import Deleted, RequestDeduplicator
 from spanlake.ingest.group_commit import GroupCommit, GroupPolicy
-from spanlake.ingest.misdirected import Notices
+from spanlake.ingest.misdirected import MisdirectionLog
 from spanlake.ingest.pipeline import Pipeline, Read, Since, Write, WriteDeleted
 from spanlake.ingest.request import Format, Receipt
 from spanlake.settings.model import IngestLimits
@@ -54,7 +54,7 @@ class Ingest:
     limits: IngestLimits
     metrics: IngestMetrics
     deadline: ArrivalDeadline = field(default_factory=ArrivalDeadline)
-    notices: Notices = field(default_factory=Notices)
+    notices: MisdirectionLog = field(default_factory=MisdirectionLog)
 
     async def stored(self, tenant: str, body: bytes, format_: Format | None = None) -> Receipt:
         """Store a request; raises StorageTimeout when that takes longer than its sender would wait."""
@@ -79,7 +79,7 @@ def group_commit(
 ) -> GroupCommit:
     """Compose the parts behind submit; the caller starts and closes the result."""
     pipeline = Pipeline(read, to.write, metrics, retention)
-    remembered = RetryMemory(
+    remembered = RequestDeduplicator(
         pipeline,
         capacity=limits.remembered_requests,
         seconds=limits.remembered_seconds,

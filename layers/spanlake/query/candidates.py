@@ -9,15 +9,15 @@ import pyarrow as pa
 from sqlglot import exp
 
 from spanlake.query.compile import sql
-from spanlake.query.compile.fields import SPAN, Fields
-from spanlake.query.compile.prefilter import Probe
-from spanlake.query.compile.spans import columns_needed, needs_arrival
+from spanlake.query.compile.fields import SPAN, FieldCompiler
+from spanlake.query.compile.prefilter import Prefilter
+from spanlake.query.compile.spans import columns_needed, needs_row_id
 from spanlake.query.compile.spansets import SearchPlan, Selection
 from spanlake.query.compile.structure import tree_query
 from spanlake.query.engine.session import Session
-from spanlake.query.engine.structure import number, relate
+from spanlake.query.engine.structure import evaluate, number_nested_sets
 from spanlake.query.limits import LimitExceeded
-from spanlake.query.scan.blocks import Source
+from spanlake.query.scan.blocks import BlockScan
 from spanlake.query.time_range import TimeRange
 
 _START = "start_time_unix_nano"
@@ -41,39 +41,39 @@ class Candidates:
 
 
 @dataclass(frozen=True)
-class Finder:
+class CandidateFinder:
     """Looks through blocks for traces, by their spans that start in a window or last until it."""
 
     session: Session
-    source: Source
+    source: BlockScan
     plan: SearchPlan
-    probe: Probe
+    probe: Prefilter
 
     def newest(self, window: TimeRange, limit: int) -> Candidates:
         """Traces of the newest spans that some span of a matching trace is among; so many spans."""
         source = self.source.overlapping(window.start_ns, window.end_ns)
         if not source.blocks:
             return Candidates({}, None)
-        self.session.touch(source.blocks)
-        found = self.session.table(self._newest(source, window, limit))
-        return _candidates(found, limit, is_certain=self.probe.alone)
+        self.session.charge(source.blocks)
+        found = self.session.run(self._newest(source, window, limit))
+        return _candidates(found, limit, is_certain=self.probe.per_span)
 
-    def whole(self, window: TimeRange, limit: int) -> Candidates:
+    def by_trace(self, window: TimeRange, limit: int) -> Candidates:
         """Traces that match by all spans that they have in the blocks."""
         if not self.source.blocks:
             return Candidates({}, None)
-        self.session.touch(self.source.blocks)
-        fields = Fields(self.source.known)
+        self.session.charge(self.source.blocks)
+        fields = FieldCompiler(self.source.known)
         start = fields.column(_START)
         columns = [fields.column(_TRACE), exp.alias_(start, _TIME)]
         in_time = exp.LTE(this=start.copy(), expression=sql.number(window.end_ns))
         matching = self.plan.select(fields, columns, where=in_time)
         query = _grouped_by_trace(exp.Max(this=exp.column(_TIME)), limit)
         define = partial(with_spans, source=self.source.once(), probe=self.probe, fields=fields)
-        found = self.session.table(over(self.session, query, matching, define))
+        found = self.session.run(over(self.session, query, matching, define))
         return _candidates(found, limit, is_certain=True)
 
-    def _newest(self, source: Source, window: TimeRange, limit: int) -> exp.Select:
+    def _newest(self, source: BlockScan, window: TimeRange, limit: int) -> exp.Select:
         start = exp.column(_START, table=SPAN)
         spans = source.table({_TRACE, _START, *self.probe.columns, *self._of_lasting(source, window)})
         query = exp.select().from_(spans.subquery(SPAN, copy=False), copy=False)
@@ -85,13 +85,13 @@ class Finder:
             query.select(trace, exp.alias_(start, _TIME), copy=False)
         return query.order_by(exp.Ordered(this=exp.column(_TIME), desc=True), copy=False).limit(limit, copy=False)
 
-    def _of_lasting(self, source: Source, window: TimeRange) -> set[str]:
+    def _of_lasting(self, source: BlockScan, window: TimeRange) -> set[str]:
         return set() if source.starts_after(window.start_ns) else {_DURATION}
 
-    def _in_window(self, source: Source, window: TimeRange) -> list[exp.Expr]:
+    def _in_window(self, source: BlockScan, window: TimeRange) -> list[exp.Expr]:
         start = exp.column(_START, table=SPAN)
         tests: list[exp.Expr] = []
-        if not source.lies_in(window.start_ns, window.end_ns):
+        if not source.is_within(window.start_ns, window.end_ns):
             tests.append(exp.LTE(this=start.copy(), expression=sql.number(window.end_ns)))
         if not source.starts_after(window.start_ns):
             since = sql.number(window.start_ns)
@@ -113,7 +113,7 @@ def _candidates(found: pa.Table, limit: int, *, is_certain: bool) -> Candidates:
     return Candidates(starts, times[-1] if len(times) == limit else None, is_certain)
 
 
-def probe_query(source: Source, probe: Probe) -> exp.Select:
+def prefilter_query(source: BlockScan, probe: Prefilter) -> exp.Select:
     """``SELECT trace_id`` of the traces that pass a probe by the spans that the blocks have."""
     spans = source.table({_TRACE, *probe.columns})
     trace_id = exp.column(_TRACE, table=SPAN)
@@ -137,22 +137,22 @@ def over(
     """
     query = query.from_(matching.query.subquery("matching", copy=False), copy=False)
     if matching.is_numbered:
-        place(session, define, large=large)
+        number_trees(session, define, large=large)
     if matching.base is None:
         return define(query)
     base = exp.select(exp.Star()).from_(matching.base.subquery("base", copy=False), copy=False)
-    relate(session, _trees(session, define(base), large=large), matching.steps)
+    evaluate(session, _trees(session, define(base), large=large), matching.steps)
     return query
 
 
-def place(session: Session, define: Callable[[exp.Select], exp.Select], *, large: bool = True) -> None:
+def number_trees(session: Session, define: Callable[[exp.Select], exp.Select], *, large: bool = True) -> None:
     """Make the session's table PLACED of the table ``spans`` that ``define`` gives a query."""
-    number(session, _trees(session, define(tree_query()), large=large))
+    number_nested_sets(session, _trees(session, define(tree_query()), large=large))
 
 
 def _trees(session: Session, query: exp.Select, *, large: bool) -> pa.Table:
     most = session.limits.memory_bytes // _TREE_BYTES
-    spans = session.table(query.limit(most + 1, copy=False), large=large)
+    spans = session.run(query.limit(most + 1, copy=False), large=large)
     if spans.num_rows > most:
         raise LimitExceeded(
             f"the query relates more than {most} spans to each other: ask for a shorter time range or narrower "
@@ -161,15 +161,15 @@ def _trees(session: Session, query: exp.Select, *, large: bool) -> pa.Table:
     return spans
 
 
-def with_spans(query: exp.Select, source: Source, probe: Probe, fields: Fields) -> exp.Select:
+def with_spans(query: exp.Select, source: BlockScan, probe: Prefilter, fields: FieldCompiler) -> exp.Select:
     """The query with a table ``spans`` of what the fields need: of all traces, or where whole traces are judged, of
     those that pass the probe."""
-    table = source.table(columns_needed(fields.needs), arrival=needs_arrival(fields.needs))
+    table = source.table(columns_needed(fields.needs), row_id=needs_row_id(fields.needs))
     if probe.is_trivial or not fields.needs.whole_traces:
         return query.with_("spans", as_=table, copy=False)
     candidates = exp.select(exp.column(_TRACE)).from_("candidates").subquery()
     every = table.subquery("every", copy=False)
     judged = exp.select(exp.Star()).from_(every, copy=False)
     judged.where(exp.In(this=exp.column(_TRACE), query=candidates), copy=False)
-    query.with_("candidates", as_=probe_query(source, probe), copy=False)
+    query.with_("candidates", as_=prefilter_query(source, probe), copy=False)
     return query.with_("spans", as_=judged, copy=False)

@@ -8,9 +8,9 @@ import pyarrow as pa
 
 from spanlake.query.compile.spansets import SearchPlan
 from spanlake.query.engine.session import Session
-from spanlake.query.scan.blocks import Source
+from spanlake.query.scan.blocks import BlockScan
 from spanlake.query.search import Search, search
-from spanlake.query.search_results import FoundSpan
+from spanlake.query.search_results import SpanResult
 from spanlake.traceql import ast
 from spanlake.traceql.errors import Unsupported
 
@@ -39,14 +39,14 @@ class SpanFilter:
             raise Unsupported("the spans of a trace are selected by one spanset filter, `{ … }`, alone", query.text)
         return None if stages[0].condition == _ALL else cls(query, stages[0], keep_hierarchy)
 
-    def rows(self, session: Session, source: Source, trace_id: bytes, spans: pa.Table) -> list[int]:
+    def rows(self, session: Session, source: BlockScan, trace_id: bytes, spans: pa.Table) -> list[int]:
         """The row numbers of the wanted spans among all spans of the trace."""
         found = {(span.span_id, span.start_ns, span.name) for span in self._found(session, source, trace_id)}
         keys = list(_keys(spans))
         rows = [row for row, key in enumerate(keys) if key in found]
         return sorted(_with_ancestors(spans, rows)) if self.keep_hierarchy else rows
 
-    def _found(self, session: Session, source: Source, trace_id: bytes) -> Iterator[FoundSpan]:
+    def _found(self, session: Session, source: BlockScan, trace_id: bytes) -> Iterator[SpanResult]:
         is_trace = ast.Binary(
             ast.BinaryOperator.EQUAL,
             ast.IntrinsicField(ast.Intrinsic.TRACE_ID),

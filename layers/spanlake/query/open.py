@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from spanlake.query.engine.base import Engine
-from spanlake.query.engine.block_cache import Copies
-from spanlake.query.engine.duckdb import Duck
+from spanlake.query.engine.block_cache import BlockCache
+from spanlake.query.engine.duckdb import DuckDB
 from spanlake.query.limits import Limits
 from spanlake.query.querier import Querier
 from spanlake.query.scan.checksums import BlockChecks
@@ -38,12 +38,12 @@ def open_querier(
     sizes = SizeLimits(spansets=allowed.spansets, terms=allowed.terms)
     if directory is not None:
         places = [str(directory.resolve()), *map(str, linked_directories(directory))]
-        return Querier(index, objects, Duck(places, limits), sizes, engine, missing=missing or MissingBlocks())
-    from spanlake.query.engine.httpfs import Remote  # drags in botocore
+        return Querier(index, objects, DuckDB(places, limits), sizes, engine, missing=missing or MissingBlocks())
+    from spanlake.query.engine.httpfs import HttpfsCredentials  # drags in botocore
     from spanlake.store.objects.s3 import S3Objects
 
     assert isinstance(objects, S3Objects)
-    copies = Copies(objects, limits.seconds)
-    duck = Duck([str(copies.directory)], limits, Remote(objects))
+    copies = BlockCache(objects, limits.seconds)
+    duck = DuckDB([str(copies.directory)], limits, HttpfsCredentials(objects))
     checks, missing = BlockChecks(objects.digest), missing or MissingBlocks()
     return Querier(index, objects, duck, sizes, engine, copies, is_index_far=True, checks=checks, missing=missing)

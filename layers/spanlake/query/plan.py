@@ -36,7 +36,7 @@ def operations(node: ast.SpansetExpression | ast.Stage | ast.ScalarExpression) -
         yield from operations(part)
 
 
-def shown_fields(pipeline: ast.Pipeline) -> list[ast.Field]:
+def result_fields(pipeline: ast.Pipeline) -> list[ast.Field]:
     """List the fields that a query names, by first mention, without the fields that every result has."""
     return [field for field in dict.fromkeys(span_fields(pipeline)) if _is_shown(field)]
 

@@ -12,17 +12,17 @@ from spanlake.query import search, tag_values, trace_by_id
 from spanlake.query import tag_names as tags
 from spanlake.query.compile.spansets import SearchPlan
 from spanlake.query.engine.base import Engine
-from spanlake.query.engine.block_cache import Copies
-from spanlake.query.engine.duckdb import Duck
+from spanlake.query.engine.block_cache import BlockCache
+from spanlake.query.engine.duckdb import DuckDB
 from spanlake.query.engine.session import Cancellation, Session
 from spanlake.query.filtered_trace import SpanFilter
 from spanlake.query.metrics.evaluate import Metrics
-from spanlake.query.scan.blocks import HISTORY_NS, Source
+from spanlake.query.scan.blocks import HISTORY_NS, BlockScan
 from spanlake.query.scan.checksums import BlockChecks
 from spanlake.query.scan.duplicate_spans import Repeats
 from spanlake.query.scan.missing_blocks import MissingBlocks
-from spanlake.query.scan.offload import outside_if_large
-from spanlake.query.search_results import FoundTrace
+from spanlake.query.scan.offload import offload_if_large
+from spanlake.query.search_results import TraceResult
 from spanlake.query.series import Series
 from spanlake.query.tag_values import SelectedSpans, TagValue
 from spanlake.query.time_range import Steps, TimeRange
@@ -51,10 +51,10 @@ class Querier:
 
     index: Index
     objects: Objects
-    duck: Duck
+    duck: DuckDB
     sizes: SizeLimits
     engine: Engine | None = None  # for ranges of more bytes than it is said to be for
-    copies: Copies | None = None  # of blocks, for those that take long to reach
+    copies: BlockCache | None = None  # of blocks, for those that take long to reach
     is_index_far: bool = False  # a day of it is a request
     checks: BlockChecks = field(default_factory=BlockChecks)
     missing: MissingBlocks = field(default_factory=MissingBlocks)
@@ -73,7 +73,7 @@ class Querier:
         None if there is no such trace.
         """
 
-        def ask(session: Session, source: Source) -> pa.Table | None:
+        def ask(session: Session, source: BlockScan) -> pa.Table | None:
             if not trace_by_id.may_hold(source.overlapping(when.start_ns, when.end_ns), [trace_id]).blocks:
                 return None
             whole = source.with_history
@@ -85,7 +85,7 @@ class Querier:
     def delete(self, tenant: str, trace_id: bytes, cancellation: Cancellation | None = None) -> bool:
         """Hide a trace from all answers from now on; whether there was one. Raises StorageUnavailable."""
 
-        def ask(session: Session, source: Source) -> list[Block]:
+        def ask(session: Session, source: BlockScan) -> list[Block]:
             return trace_by_id.blocks_with(session, source, trace_id)
 
         for _ in range(_DELETE_ATTEMPTS):
@@ -93,17 +93,17 @@ class Querier:
             record_deletion(self.objects, blocks, trace_id)
             try:
                 with limited(REQUEST_SECONDS):
-                    self.index.hide(blocks, trace_id)
+                    self.index.mark_deleted(blocks, trace_id)
             except IndexConflict:  # compaction has just put another block in place of one of them
                 continue
             return bool(blocks)
         raise StorageUnavailable("the blocks of the trace are being rewritten all the time: try again")
 
-    def search(self, tenant: str, wanted: search.Search, cancellation: Cancellation | None = None) -> list[FoundTrace]:
+    def search(self, tenant: str, wanted: search.Search, cancellation: Cancellation | None = None) -> list[TraceResult]:
         """The traces that match."""
         when = TimeRange(wanted.start_ns, wanted.end_ns)
 
-        def ask(session: Session, source: Source) -> list[FoundTrace]:
+        def ask(session: Session, source: BlockScan) -> list[TraceResult]:
             return search.search(session, source, wanted, self.engine) if source.blocks else []
 
         return self._ask(tenant, when, cancellation, ask, reach_ns=HISTORY_NS)
@@ -113,10 +113,10 @@ class Querier:
     ) -> dict[str, list[str]]:
         """Attribute names by scope; ``q`` may be a broken query, and counts as far as it can be understood."""
 
-        def ask(session: Session, source: Source) -> dict[str, list[str]]:
+        def ask(session: Session, source: BlockScan) -> dict[str, list[str]]:
             is_whole = not q and self._covers_days(tenant, when)
             if not is_whole:
-                session.touch(source.blocks)
+                session.charge(source.blocks)
             selected = SelectedSpans(when, filters(q))
             return tags.tag_names(session, source, source.catalog, None if is_whole else selected, scope)
 
@@ -145,8 +145,8 @@ class Querier:
         Without a time range all words of status and kind are among them, as in Tempo.
         """
 
-        def ask(session: Session, source: Source) -> list[TagValue]:
-            session.touch(source.blocks)
+        def ask(session: Session, source: BlockScan) -> list[TagValue]:
+            session.charge(source.blocks)
             return tag_values.tag_values(session, source, fields, SelectedSpans(when, filters(q)), most)
 
         words = [word for field in fields for word in tag_values.every_word(field)] if when.is_all else []
@@ -164,12 +164,12 @@ class Querier:
         """The series of a checked metrics query, with so many exemplars at most."""
         when = TimeRange(steps.first_ns, steps.last_ns)
 
-        def series(session: Session, source: Source) -> list[Series]:
+        def series(session: Session, source: BlockScan) -> list[Series]:
             return Metrics(session, source, query, steps, exemplars).series()
 
-        def ask(session: Session, source: Source) -> list[Series]:
+        def ask(session: Session, source: BlockScan) -> list[Series]:
             size = source.overlapping(steps.since_ns, steps.last_ns).size
-            return outside_if_large(self.engine, session, source, size, series)
+            return offload_if_large(self.engine, session, source, size, series)
 
         return self._ask(tenant, when, cancellation, ask, reach_ns=HISTORY_NS, scanned=True)
 
@@ -182,7 +182,7 @@ class Querier:
         tenant: str,
         when: TimeRange,
         cancellation: Cancellation | None,
-        question: Callable[[Session, Source], T],
+        question: Callable[[Session, BlockScan], T],
         reach_ns: int = 0,
         *,
         scanned: bool = False,
@@ -198,9 +198,9 @@ class Querier:
         near = _whole_days(when) if reach_ns and self.is_index_far else wide
         near = when if is_history_rare else near
 
-        def find(range_: TimeRange = near) -> Source:
+        def find(range_: TimeRange = near) -> BlockScan:
             with limited(REQUEST_SECONDS):
-                found = Source.find(self.index, self.objects, tenant, range_.start_ns, range_.end_ns)
+                found = BlockScan.find(self.index, self.objects, tenant, range_.start_ns, range_.end_ns)
             return replace(
                 found,
                 wider=None if wide in (near, range_) else lru_cache(partial(find, wide)),
@@ -228,11 +228,11 @@ class Querier:
         if self.copies is None:
             files = [self.objects.uri(block.path) for block in blocks]
         else:
-            files = self.copies.files(blocks, session.check, scanned=scanned)
+            files = self.copies.paths(blocks, session.check, sequential=scanned)
         self.checks.compare(blocks, files, session.check)
         return files
 
-    def _blame(self, session: Session, source: Source, error: Exception) -> None:
+    def _blame(self, session: Session, source: BlockScan, error: Exception) -> None:
         """Raise BlockDamaged for a block that is damaged, where DuckDB says no more than that it cannot read."""
         for block in source.blocks:
             session.check()
@@ -247,7 +247,7 @@ def _whole_days(when: TimeRange) -> TimeRange:
     return TimeRange(day_range(utc_day(when.start_ns))[0], day_range(utc_day(when.end_ns))[1])
 
 
-def _present(find: Callable[[], Source], missing_blocks: MissingBlocks) -> Source:
+def _present(find: Callable[[], BlockScan], missing_blocks: MissingBlocks) -> BlockScan:
     """The blocks that are live and have objects. Raises StorageUnavailable when they change as fast as they are found.
 
     A live block without an object is left out if it has expired, and the bucket was quicker than the index; see

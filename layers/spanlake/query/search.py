@@ -12,19 +12,19 @@ from functools import cached_property, partial
 
 import pyarrow as pa
 
-from spanlake.query.candidates import Candidates, Finder
-from spanlake.query.compile.fields import Fields
-from spanlake.query.compile.prefilter import Probe
+from spanlake.query.candidates import CandidateFinder, Candidates
+from spanlake.query.compile.fields import FieldCompiler
+from spanlake.query.compile.prefilter import Prefilter
 from spanlake.query.compile.results import columns_of
 from spanlake.query.compile.spans import columns_needed
 from spanlake.query.compile.spansets import SearchPlan
 from spanlake.query.engine.base import Engine
 from spanlake.query.engine.session import Session
-from spanlake.query.scan.blocks import Source
-from spanlake.query.scan.offload import Farther, divided
-from spanlake.query.scan.parts import portions
-from spanlake.query.search_results import FoundTrace, Header, read_headers, read_spansets
-from spanlake.query.spanning_traces import REACH_NS, Stretched
+from spanlake.query.scan.blocks import BlockScan
+from spanlake.query.scan.offload import OffloadingFinder, split_by_limit
+from spanlake.query.scan.parts import newest_first
+from spanlake.query.search_results import TraceResult, TraceSummary, read_spansets, read_summaries
+from spanlake.query.spanning_traces import REACH_NS, SpanningTraces
 from spanlake.query.time_range import TimeRange
 from spanlake.query.trace_by_id import fetch_traces
 from spanlake.traceql import ast
@@ -91,18 +91,18 @@ class Search:
         """True where the traces that start last are kept."""
         return self.ranking == Ranking()
 
-    def rank(self, header: Header) -> tuple[int, bytes]:
+    def rank(self, header: TraceSummary) -> tuple[int, bytes]:
         """Returns the sort key of a trace; wanted traces come first."""
         is_by_start = self.ranking.order is Order.START
         value = header.start_ns if is_by_start else header.end_ns - header.start_ns
         return (value if self.ranking.ascending else -value), header.trace_id
 
-    def is_in_range(self, header: Header) -> bool:
+    def is_in_range(self, header: TraceSummary) -> bool:
         """True where a trace runs in the range."""
         return header.start_ns <= self.end_ns and header.end_ns >= self.start_ns
 
 
-def search(session: Session, source: Source, wanted: Search, engine: Engine | None = None) -> list[FoundTrace]:
+def search(session: Session, source: BlockScan, wanted: Search, engine: Engine | None = None) -> list[TraceResult]:
     """The matching traces, in the order that is wanted. ``source`` has all blocks of the tenant.
 
     Traces that the newest blocks do not hold are looked for by the engine. Raises LimitExceeded.
@@ -111,7 +111,7 @@ def search(session: Session, source: Source, wanted: Search, engine: Engine | No
     for lot in _lots(session, source, wanted, engine, judge):
         if judge.is_done(lot):
             break
-    stretched = Stretched(session, source.with_history, wanted.start_ns, wanted.end_ns)
+    stretched = SpanningTraces(session, source.with_history, wanted.start_ns, wanted.end_ns)
     for ids, bound_ns in stretched.traces(judge.least_start_ns):
         judge.judge(ids)
         if judge.is_settled(bound_ns):
@@ -122,12 +122,12 @@ def search(session: Session, source: Source, wanted: Search, engine: Engine | No
 class _Judge:
     """Judges traces, and keeps the best."""
 
-    def __init__(self, session: Session, source: Source, wanted: Search) -> None:
+    def __init__(self, session: Session, source: BlockScan, wanted: Search) -> None:
         self._session = session
         self._source = source
         self._wanted = wanted
         self._seen: set[bytes] = set()
-        self.best: list[FoundTrace] = []
+        self.best: list[TraceResult] = []
 
     def is_done(self, lot: Candidates) -> bool:
         """Judge candidates, those with the newest spans first; true as soon as others cannot be among the best.
@@ -172,8 +172,8 @@ class _Judge:
 
     @cached_property
     def _columns(self) -> set[str]:
-        fields, plan = Fields(self._source.known), self._wanted.plan
-        plan.select_sets(fields, columns_of(plan.shown(fields), "shown"))
+        fields, plan = FieldCompiler(self._source.known), self._wanted.plan
+        plan.select_sets(fields, columns_of(plan.result_attributes(fields), "shown"))
         return columns_needed(fields.needs) | set(_HEADER_COLUMNS)
 
     def is_settled(self, bound_ns: int | None) -> bool:
@@ -190,43 +190,45 @@ class _Judge:
 
 
 def _lots(
-    session: Session, source: Source, wanted: Search, engine: Engine | None, judge: _Judge
+    session: Session, source: BlockScan, wanted: Search, engine: Engine | None, judge: _Judge
 ) -> Iterator[Candidates]:
     """Traces that may match, some at a time; a trace may come again."""
     window = TimeRange(wanted.start_ns - REACH_NS, wanted.end_ns + REACH_NS)
-    near, far = divided(source.overlapping(window.start_ns, window.end_ns), engine)
-    probe = Probe.of(wanted.plan, source.known)
-    finder = Finder(session, near, wanted.plan, probe)
+    near, far = split_by_limit(source.overlapping(window.start_ns, window.end_ns), engine)
+    probe = Prefilter.of(wanted.plan, source.known)
+    finder = CandidateFinder(session, near, wanted.plan, probe)
     later_ns = max((block.end_ns for block in far.blocks), default=0)
     yield from _within(finder, window, wanted.limit, later_ns, judge)
     if far.blocks:
-        outside = Farther(
-            replace(finder, source=far if probe.alone else source.within((*near.blocks, *far.blocks))), engine
+        outside = OffloadingFinder(
+            replace(finder, source=far if probe.per_span else source.only((*near.blocks, *far.blocks))), engine
         )
-        yield from _batches(partial(outside.newest if probe.alone else outside.whole, window), wanted.limit)
+        yield from _batches(partial(outside.newest if probe.per_span else outside.by_trace, window), wanted.limit)
 
 
-def _within(finder: Finder, window: TimeRange, limit: int, later_ns: int, judge: _Judge) -> Iterator[Candidates]:
+def _within(
+    finder: CandidateFinder, window: TimeRange, limit: int, later_ns: int, judge: _Judge
+) -> Iterator[Candidates]:
     """Candidates of the finder's blocks; all others have spans that end by ``later_ns``."""
     if finder.probe.where is None:  # what a trace is as a whole decides, which no span of it tells
         yield from _wholes(finder, window, limit)
         return
-    traces = limit if finder.probe.alone else max(_FEWEST_TRACES, limit)
-    parts = list(portions(finder.source.blocks))
+    traces = limit if finder.probe.per_span else max(_FEWEST_TRACES, limit)
+    parts = list(newest_first(finder.source.blocks))
     for n, blocks in enumerate(parts):
         rest = [block for part in parts[n + 1 :] for block in part]
         end_ns = max(later_ns, *(block.end_ns for block in rest), 0)
-        part = replace(finder, source=finder.source.within(blocks))
+        part = replace(finder, source=finder.source.only(blocks))
         for lot in _batches(partial(part.newest, window), traces * _SPANS_PER_TRACE):
             yield replace(lot, bound_ns=max(lot.bound_ns or 0, end_ns))
-            if not (finder.probe.alone or judge.is_promising):
+            if not (finder.probe.per_span or judge.is_promising):
                 yield from _wholes(finder, window, limit)
                 return
 
 
-def _wholes(finder: Finder, window: TimeRange, limit: int) -> Iterator[Candidates]:
+def _wholes(finder: CandidateFinder, window: TimeRange, limit: int) -> Iterator[Candidates]:
     """Traces that match by all their spans in the finder's blocks."""
-    yield from _batches(partial(finder.whole, window), max(_FEWEST_TRACES, 2 * limit))
+    yield from _batches(partial(finder.by_trace, window), max(_FEWEST_TRACES, 2 * limit))
 
 
 def _batches(find: Callable[[int], Candidates], size: int) -> Iterator[Candidates]:
@@ -239,11 +241,11 @@ def _batches(find: Callable[[int], Candidates], size: int) -> Iterator[Candidate
         size *= _GROWTH
 
 
-def _judged(session: Session, source: Source, wanted: Search, spans: pa.Table) -> Iterator[FoundTrace]:
+def _judged(session: Session, source: BlockScan, wanted: Search, spans: pa.Table) -> Iterator[TraceResult]:
     """Those of the traces that match and run in the range."""
     session.register("spans", spans)
-    headers = list(read_headers(session))
+    headers = list(read_summaries(session))
     sets = read_spansets(session, wanted.plan, source.known, wanted.spans)
     for header in headers:
         if header.trace_id in sets and wanted.is_in_range(header):
-            yield FoundTrace(header, tuple(sets[header.trace_id]))
+            yield TraceResult(header, tuple(sets[header.trace_id]))

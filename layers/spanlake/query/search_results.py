@@ -9,11 +9,11 @@ import pyarrow as pa
 from sqlglot import exp
 
 from spanlake.query.candidates import over
-from spanlake.query.compile.columns import Known
-from spanlake.query.compile.fields import Fields
-from spanlake.query.compile.results import Shown, columns_of
+from spanlake.query.compile.columns import AttributeSchema
+from spanlake.query.compile.fields import FieldCompiler
+from spanlake.query.compile.results import ResultAttribute, columns_of
 from spanlake.query.compile.spansets import SearchPlan, SetAttribute
-from spanlake.query.compile.sql import Alternative
+from spanlake.query.compile.sql import TypedSql
 from spanlake.query.engine.session import Session
 from spanlake.traceql import ast
 from spanlake.traceql.literals import format_duration
@@ -42,7 +42,7 @@ class ServiceStats:
 
 
 @dataclass(frozen=True)
-class Header:
+class TraceSummary:
     """Summary of a trace; times in Unix nanoseconds."""
 
     trace_id: bytes
@@ -54,7 +54,7 @@ class Header:
 
 
 @dataclass(frozen=True)
-class FoundSpan:
+class SpanResult:
     """A matching span; ``attributes`` are those a result shows."""
 
     span_id: bytes
@@ -68,32 +68,32 @@ class FoundSpan:
 class SpanSet:
     """Spans that match together: ``matched`` in all, of which some are shown."""
 
-    spans: Sequence[FoundSpan]
+    spans: Sequence[SpanResult]
     matched: int
     attributes: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class FoundTrace:
+class TraceResult:
     """A trace with what matched in it."""
 
-    header: Header
+    header: TraceSummary
     sets: tuple[SpanSet, ...]
 
 
-def read_headers(session: Session) -> Iterator[Header]:
+def read_summaries(session: Session) -> Iterator[TraceSummary]:
     """The headers of the traces in the table ``spans``."""
     services: dict[bytes, list[dict[str, Any]]] = {}
-    for row in session.fixed(_SERVICES).to_pylist():
+    for row in session.run_static(_SERVICES).to_pylist():
         services.setdefault(row["trace_id"], []).append(row)
     for trace_id, rows in services.items():
         yield _header(trace_id, rows)
 
 
-def _header(trace_id: bytes, services: list[dict[str, Any]]) -> Header:
+def _header(trace_id: bytes, services: list[dict[str, Any]]) -> TraceSummary:
     roots = [(*row["root"].values(), row["service"]) for row in services if row["root"] is not None]
     _, _, name, service = min(roots, default=(0, b"", "", NO_ROOT))
-    return Header(
+    return TraceSummary(
         trace_id,
         min(row["start_ns"] for row in services),
         max(row["end_ns"] for row in services),
@@ -103,10 +103,10 @@ def _header(trace_id: bytes, services: list[dict[str, Any]]) -> Header:
     )
 
 
-def read_spansets(session: Session, plan: SearchPlan, known: Known, most: int) -> dict[bytes, list[SpanSet]]:
+def read_spansets(session: Session, plan: SearchPlan, known: AttributeSchema, most: int) -> dict[bytes, list[SpanSet]]:
     """The matching span sets of the traces in the table ``spans``, each cut to the ``most`` first spans if not 0."""
-    fields = Fields(known)
-    shown = plan.shown(fields)
+    fields = FieldCompiler(known)
+    shown = plan.result_attributes(fields)
     base = [fields.column(name) for name in ("trace_id", "span_id", "name", "start_time_unix_nano", "duration_nano")]
     matching, attributes = plan.select_sets(fields, [*base, *columns_of(shown, "shown")])
     groups = [part.sql.copy() for found in attributes if found.is_group for part in found.columns]
@@ -118,15 +118,15 @@ def read_spansets(session: Session, plan: SearchPlan, known: Known, most: int) -
     query = query.order_by(exp.column("trace_id"), *groups, exp.column("place"), copy=False)
     if most:
         query.qualify(exp.LTE(this=exp.column("place"), expression=exp.Literal.number(most)), copy=False)
-    table = session.table(over(session, query, matching, lambda query: query, large=False))
+    table = session.run(over(session, query, matching, lambda query: query, large=False))
     return _grouped(table, shown, attributes, session.check)
 
 
 def _grouped(
-    table: pa.Table, shown: list[Shown], attributes: list[SetAttribute], check: Callable[[], None]
+    table: pa.Table, shown: list[ResultAttribute], attributes: list[SetAttribute], check: Callable[[], None]
 ) -> dict[bytes, list[SpanSet]]:
     found: dict[bytes, list[SpanSet]] = {}
-    spans: list[FoundSpan] = []
+    spans: list[SpanResult] = []
     for batch in table.to_batches(max_chunksize=_BATCH):
         check()
         for row in batch.to_pylist():
@@ -147,17 +147,17 @@ def _set_value(row: Mapping[str, Any], found: SetAttribute) -> Any:
     return "nil" if value is None else value
 
 
-def _span(row: Mapping[str, Any], shown: list[Shown]) -> FoundSpan:
+def _span(row: Mapping[str, Any], shown: list[ResultAttribute]) -> SpanResult:
     attributes: dict[str, Any] = {}
     for n, item in enumerate(shown):
-        value = _shown_value(row, n, item)
+        value = _result_value(row, n, item)
         if value is not None:
             attributes[item.key] = value
     duration = max(row["duration_nano"], 0)
-    return FoundSpan(row["span_id"], row["name"], row["start_time_unix_nano"], duration, attributes)
+    return SpanResult(row["span_id"], row["name"], row["start_time_unix_nano"], duration, attributes)
 
 
-def _shown_value(row: Mapping[str, Any], n: int, item: Shown) -> Any:
+def _result_value(row: Mapping[str, Any], n: int, item: ResultAttribute) -> Any:
     if item.items is None:
         return first_named((part, row[f"shown{n}_{k}"]) for k, part in enumerate(item.parts))
     every = [_of_struct(item.parts, one) for one in row[f"shown{n}"] or ()]
@@ -165,19 +165,19 @@ def _shown_value(row: Mapping[str, Any], n: int, item: Shown) -> Any:
     return there[0] if len(there) == 1 else there or None
 
 
-def _of_struct(parts: Sequence[Alternative], one: Mapping[str, Any] | None) -> Any:
+def _of_struct(parts: Sequence[TypedSql], one: Mapping[str, Any] | None) -> Any:
     return None if one is None else first_named(zip(parts, one.values(), strict=True))
 
 
-def first_named(found: Iterable[tuple[Alternative, Any]]) -> Any:
+def first_named(found: Iterable[tuple[TypedSql, Any]]) -> Any:
     """The value among those of several types, as results write it; None where there is none."""
     for part, value in found:
         if value is not None:
-            return [named(part.type, item) for item in value] if part.is_list else named(part.type, value)
+            return [render_value(part.type, item) for item in value] if part.is_list else render_value(part.type, value)
     return None
 
 
-def named(type_: ast.Type | None, value: Any) -> Any:
+def render_value(type_: ast.Type | None, value: Any) -> Any:
     """A value as results write it: enums by name, durations with their unit, of OTLP JSON what it says."""
     if type_ is None:
         return of_json(json.loads(value))

@@ -35,7 +35,7 @@ class Series:
     exemplars: tuple[Exemplar, ...] = ()
 
 
-def rank(found: Iterable[Series], function: ast.RankFunction, limit: int) -> list[Series]:
+def topk_bottomk(found: Iterable[Series], function: ast.RankFunction, limit: int) -> list[Series]:
     """Keep, at each point, the values of the ``limit`` largest or smallest series; of equal ones those named first."""
     series = sorted(found, key=lambda one: str(one.labels))
     choose = nlargest if function is ast.RankFunction.TOPK else nsmallest
@@ -47,7 +47,7 @@ def rank(found: Iterable[Series], function: ast.RankFunction, limit: int) -> lis
     return _present(replace(one, values=tuple(values)) for one, values in zip(series, kept, strict=True))
 
 
-def compare(found: Iterable[Series], op: ast.BinaryOperator, limit: float) -> list[Series]:
+def filter_series(found: Iterable[Series], op: ast.BinaryOperator, limit: float) -> list[Series]:
     """Keep the values that compare so with a number."""
     holds = _COMPARE[op]
 
@@ -57,7 +57,7 @@ def compare(found: Iterable[Series], op: ast.BinaryOperator, limit: float) -> li
     return _present(replace(one, values=tuple(map(keep, one.values))) for one in found)
 
 
-def combine(left: Iterable[Series], op: ast.BinaryOperator, right: Iterable[Series]) -> list[Series]:
+def series_arithmetic(left: Iterable[Series], op: ast.BinaryOperator, right: Iterable[Series]) -> list[Series]:
     """Arithmetic between series of equal labels, point by point; what has no partner, or no result, goes.
 
     A series without labels goes with each series of the other side.
@@ -73,7 +73,7 @@ def _combined(one: Series, op: ast.BinaryOperator, other: Series) -> Series:
     return Series(labels, _map2(op, one.values, other.values), one.exemplars + other.exemplars)
 
 
-def combine_scalar(
+def scalar_arithmetic(
     found: Iterable[Series], op: ast.BinaryOperator, scalar: float, *, scalar_first: bool
 ) -> list[Series]:
     """Arithmetic between every series and a number."""
@@ -154,7 +154,7 @@ def hashable(value: Any) -> LabelValue:
     return _Map((key, hashable(item)) for key, item in value.items()) if isinstance(value, dict) else value
 
 
-def shown(one: Series) -> Series:
+def render_labels(one: Series) -> Series:
     """A series with the values of its labels as answers hold them."""
     exemplars = (replace(exemplar, labels=_labels_shown(exemplar.labels)) for exemplar in one.exemplars)
     return replace(one, labels=_labels_shown(one.labels), exemplars=tuple(exemplars))

@@ -14,7 +14,7 @@ from sqlglot import exp
 
 from spanlake.query.compile import sql as values
 from spanlake.query.engine.session import Session
-from spanlake.query.scan.blocks import Source
+from spanlake.query.scan.blocks import BlockScan
 from spanlake.spans.arrow import Array, as_array
 from spanlake.store.blocks import bloom
 
@@ -27,11 +27,11 @@ _IDS, _TIMES = "trace_id", "latest"
 
 
 @dataclass(frozen=True)
-class Stretched:
+class SpanningTraces:
     """Traces that run in a range and may have spans far beyond it, or in blocks that do not touch it."""
 
     session: Session
-    source: Source
+    source: BlockScan
     start_ns: int
     end_ns: int
 
@@ -45,34 +45,34 @@ class Stretched:
             end = at + _AT_ONCE
             yield ids[at:end], times[end] if end < len(times) else None
 
-    def whole(self) -> Source:
+    def whole(self) -> BlockScan:
         """The blocks that touch the range, and of the others the spans of traces that run in it."""
         outside = self._outside
         if not outside.blocks or self.source.engine is not None:
             return self._near
-        return self._near.beside(outside, self._found(None)[0])
+        return self._near.with_spans_of(outside, self._found(None)[0])
 
     def _found(self, since_ns: int | None) -> tuple[list[bytes], list[int]]:
         near, outside = self._near, self._outside
-        lies_near = near.lies_in(self.start_ns - REACH_NS, self.end_ns + REACH_NS)
+        lies_near = near.is_within(self.start_ns - REACH_NS, self.end_ns + REACH_NS)
         if not near.blocks or (not outside.blocks and lies_near):
             return [], []
-        self.session.touch(near.blocks)
+        self.session.charge(near.blocks)
         most = _MOST_PAIRS // max(len(outside.blocks), 1)
-        found = self.session.table(self._query(since_ns, most)).combine_chunks()
+        found = self.session.run(self._query(since_ns, most)).combine_chunks()
         there = pc.or_(as_array(found["is_long"]), _in_any(outside, as_array(found[_IDS])))
         found = found.filter(there).sort_by([(_TIMES, "descending")])
         ids, times = (column.to_pylist() for column in found.select([_IDS, _TIMES]).columns)
         return ids, times  # type: ignore[return-value]  # none is NULL
 
     @property
-    def _near(self) -> Source:
+    def _near(self) -> BlockScan:
         return self.source.overlapping(self.start_ns - REACH_NS, self.end_ns + REACH_NS)
 
     @property
-    def _outside(self) -> Source:
+    def _outside(self) -> BlockScan:
         near = set(self._near.blocks)
-        return self.source.within(block for block in self.source.blocks if block not in near)
+        return self.source.only(block for block in self.source.blocks if block not in near)
 
     def _query(self, since_ns: int | None, most: int) -> exp.Select:
         start, parent, duration = (
@@ -95,7 +95,7 @@ class Stretched:
         return query.order_by(*order, copy=False).limit(most, copy=False)
 
 
-def _in_any(outside: Source, ids: Array) -> Array:
+def _in_any(outside: BlockScan, ids: Array) -> Array:
     """True for each trace that one of the blocks may hold."""
     hashes = bloom.hash_all(ids)
     found: Array = pa.repeat(pa.scalar(False), len(ids))

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 from sqlglot import exp
 
 from spanlake.query.compile import sql
-from spanlake.query.compile.fields import Fields
+from spanlake.query.compile.fields import FieldCompiler
 from spanlake.query.compile.sql import Sql
 from spanlake.query.engine.session import Session
-from spanlake.query.scan.blocks import Source
+from spanlake.query.scan.blocks import BlockScan
 from spanlake.query.tag_values import SelectedSpans
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType
 from spanlake.store.blocks.block import CatalogEntry
@@ -48,7 +48,11 @@ _ELEMENTS = {"event": "events", "link": "links"}
 
 
 def tag_names(
-    session: Session, source: Source, catalog: Iterable[CatalogEntry], selected: SelectedSpans | None, scope: str = ""
+    session: Session,
+    source: BlockScan,
+    catalog: Iterable[CatalogEntry],
+    selected: SelectedSpans | None,
+    scope: str = "",
 ) -> dict[str, list[str]]:
     """Attribute names by scope, sorted; ``scope`` asks for one of them, empty for all and the intrinsics.
 
@@ -66,17 +70,17 @@ def tag_names(
 
 
 def _occurring(
-    session: Session, source: Source, entries: Sequence[CatalogEntry], selected: SelectedSpans
+    session: Session, source: BlockScan, entries: Sequence[CatalogEntry], selected: SelectedSpans
 ) -> list[CatalogEntry]:
     """The entries that occur in a selected span."""
     if not source.blocks or not entries:
         return []
-    fields = Fields(source.known)
+    fields = FieldCompiler(source.known)
     columns = {column: (column.scope.value, column.key) for column in map(_column, entries) if column}
     lists = sorted({entry.scope for entry in entries if _column(entry) is None})
     select = [_has_value(fields, column) for column in columns]
     select += [exp.alias_(_key_sets(_keys(fields, scope)), f"{scope}_keys") for scope in lists]
-    (row,) = session.table(selected.query(session, source, fields, select)).to_pylist()
+    (row,) = session.run(selected.query(session, source, fields, select)).to_pylist()
     kept = {place for column, place in columns.items() if row[column.name]}
     kept |= {(scope, key) for scope in lists for keys in row[f"{scope}_keys"] or () for key in keys or ()}
     return [entry for entry in entries if (entry.scope, entry.key) in kept]
@@ -89,7 +93,7 @@ def _column(entry: CatalogEntry) -> AttributeColumn | None:
     return AttributeColumn(Scope(entry.scope), entry.key, ValueType(entry.type))
 
 
-def _has_value(fields: Fields, column: AttributeColumn) -> exp.Expr:
+def _has_value(fields: FieldCompiler, column: AttributeColumn) -> exp.Expr:
     return exp.alias_(exp.func("bool_or", sql.not_null(fields.column(column.name))), column.name)
 
 
@@ -98,7 +102,7 @@ def _key_sets(keys: Sql) -> Sql:
     return exp.ArrayAgg(this=exp.Distinct(expressions=[keys]))
 
 
-def _keys(fields: Fields, scope: str) -> Sql:
+def _keys(fields: FieldCompiler, scope: str) -> Sql:
     """The keys of a span's attributes that have no column, or of the attributes of its events or links."""
 
     def keys(items: Sql, is_present: Callable[[Sql], Sql]) -> Sql:

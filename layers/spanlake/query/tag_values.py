@@ -10,17 +10,17 @@ from typing import Any, NamedTuple
 
 from sqlglot import exp
 
-from spanlake.query.candidates import place
+from spanlake.query.candidates import number_trees
 from spanlake.query.compile import sql
 from spanlake.query.compile import sql as values
-from spanlake.query.compile.fields import ELEMENTS, SCOPES, Fields, hexadecimal
-from spanlake.query.compile.predicates import Predicates
-from spanlake.query.compile.spans import columns_needed, needs_arrival, relation
+from spanlake.query.compile.fields import ELEMENTS, SCOPES, FieldCompiler, hexadecimal
+from spanlake.query.compile.predicates import PredicateCompiler
+from spanlake.query.compile.spans import columns_needed, needs_row_id, relation
 from spanlake.query.compile.sql import Sql
 from spanlake.query.engine.session import Session
 from spanlake.query.limits import LimitExceeded
-from spanlake.query.scan.blocks import Source
-from spanlake.query.spanning_traces import Stretched
+from spanlake.query.scan.blocks import BlockScan
+from spanlake.query.spanning_traces import SpanningTraces
 from spanlake.query.time_range import TimeRange
 from spanlake.spans.columns import AttributeColumn, Scope
 from spanlake.traceql import ast
@@ -34,21 +34,21 @@ class SelectedSpans:
     when: TimeRange
     filter: ast.SpansetFilter | None = None
 
-    def query(self, session: Session, source: Source, fields: Fields, select: list[exp.Expr]) -> exp.Select:
+    def query(self, session: Session, source: BlockScan, fields: FieldCompiler, select: list[exp.Expr]) -> exp.Select:
         """``SELECT select`` of the spans."""
         start_ns, end_ns = self.when.start_ns, self.when.end_ns
-        tests = [] if source.lies_in(start_ns, end_ns) else list(self._inside(fields))
+        tests = [] if source.is_within(start_ns, end_ns) else list(self._inside(fields))
         if self.filter is not None:
-            tests.append(Predicates(fields).filter(self.filter.condition))
+            tests.append(PredicateCompiler(fields).filter(self.filter.condition))
         if fields.needs.whole_traces:
             first_ns, last_ns = self.when.start_ns, self.when.end_ns
-            source = Stretched(session, source.with_history, first_ns, last_ns).whole().once()
-        spans = source.table(columns_needed(fields.needs), arrival=needs_arrival(fields.needs))
+            source = SpanningTraces(session, source.with_history, first_ns, last_ns).whole().once()
+        spans = source.table(columns_needed(fields.needs), row_id=needs_row_id(fields.needs))
         if fields.needs.tree:
-            place(session, lambda query: query.with_("spans", as_=spans.copy(), copy=False))
+            number_trees(session, lambda query: query.with_("spans", as_=spans.copy(), copy=False))
         return relation(fields.needs, select, spans).where(*tests, copy=False)
 
-    def _inside(self, fields: Fields) -> list[Sql]:
+    def _inside(self, fields: FieldCompiler) -> list[Sql]:
         """The tests of a span that starts before the end of the range, and ends after its start."""
         start, duration = fields.column("start_time_unix_nano"), fields.column("duration_nano")
         first, last = sql.number(self.when.start_ns), sql.number(self.when.end_ns)
@@ -98,7 +98,7 @@ def every_word(tag: ast.Field) -> list[TagValue]:
 
 
 def tag_values(
-    session: Session, source: Source, tags: Iterable[ast.Field], selected: SelectedSpans, most: int | None = None
+    session: Session, source: BlockScan, tags: Iterable[ast.Field], selected: SelectedSpans, most: int | None = None
 ) -> list[TagValue]:
     """The distinct values of some fields among the selected spans, ``most`` of them at most, always the same ones.
 
@@ -108,7 +108,7 @@ def tag_values(
     kept = limit if most is None else min(most, limit)
     found: dict[TagValue, None] = {}
     for tag in tags if source.blocks else ():
-        fields = Fields(source.known)
+        fields = FieldCompiler(source.known)
         for place in _places(source, fields, tag):
             found.update(dict.fromkeys(place.read(_distinct(session, source, fields, place.value, selected, kept))))
     found = _offered(found, is_narrowed=selected.filter is not None)
@@ -127,20 +127,20 @@ def _offered(found: Iterable[TagValue], *, is_narrowed: bool) -> dict[TagValue, 
 
 
 def _distinct(
-    session: Session, source: Source, fields: Fields, value: Sql, selected: SelectedSpans, most: int
+    session: Session, source: BlockScan, fields: FieldCompiler, value: Sql, selected: SelectedSpans, most: int
 ) -> list[Any]:
     """The first distinct values in their order, one more than ``most``."""
     query = selected.query(session, source, fields, [exp.alias_(value, "value")]).distinct(copy=False)
     ordered = exp.select(exp.column("value")).from_(query.subquery("found", copy=False), copy=False)
     ordered.where(values.not_null(exp.column("value")), copy=False)
     ordered.order_by(exp.column("value"), copy=False).limit(most + 1, copy=False)
-    return session.table(ordered)["value"].to_pylist()
+    return session.run(ordered)["value"].to_pylist()
 
 
 # where values lie
 
 
-def _places(source: Source, fields: Fields, tag: ast.Field) -> Iterator[_Values]:
+def _places(source: BlockScan, fields: FieldCompiler, tag: ast.Field) -> Iterator[_Values]:
     if isinstance(tag, ast.IntrinsicField):
         yield from _of_intrinsic(fields, tag)
     elif tag.parent:
@@ -153,7 +153,7 @@ def _places(source: Source, fields: Fields, tag: ast.Field) -> Iterator[_Values]
             yield from _of_scope(fields, scope, tag.key)
 
 
-def _of_scope(fields: Fields, scope: Scope, key: str) -> Iterator[_Values]:
+def _of_scope(fields: FieldCompiler, scope: Scope, key: str) -> Iterator[_Values]:
     for column in fields.known.columns.get((scope, key), ()):
         yield _of_column(fields, column)
     if (scope, key) in fields.known.rest:
@@ -162,13 +162,13 @@ def _of_scope(fields: Fields, scope: Scope, key: str) -> Iterator[_Values]:
         yield _Values.of_list(values.each(entries, lambda entry: values.member(entry, "value"), "r"), _read_json)
 
 
-def _of_column(fields: Fields, column: AttributeColumn) -> _Values:
+def _of_column(fields: FieldCompiler, column: AttributeColumn) -> _Values:
     type_, is_list = values.OF_COLUMN[column.type]
     sql = fields.column(column.name)
     return _Values.of_list(sql, _reader(type_)) if is_list else _Values(sql, _reader(type_))
 
 
-def _of_elements(fields: Fields, tag: ast.Attribute) -> _Values:
+def _of_elements(fields: FieldCompiler, tag: ast.Attribute) -> _Values:
     """The attributes of a name among those of all events, or links: structs."""
     elements = fields.column(ELEMENTS[tag.scope])
     lists = values.each(elements, lambda element: values.member(element, "attributes"), "e")
@@ -176,7 +176,7 @@ def _of_elements(fields: Fields, tag: ast.Attribute) -> _Values:
     return _Values.of_list(found, _read_entries)
 
 
-def _of_intrinsic(fields: Fields, tag: ast.IntrinsicField) -> Iterator[_Values]:
+def _of_intrinsic(fields: FieldCompiler, tag: ast.IntrinsicField) -> Iterator[_Values]:
     of_element = _OF_ELEMENT.get(tag.intrinsic)
     if of_element is not None and not tag.parent:
         type_, name, read = of_element
@@ -189,11 +189,11 @@ def _of_intrinsic(fields: Fields, tag: ast.IntrinsicField) -> Iterator[_Values]:
         yield _Values.of_list(part.sql, reader) if part.is_list else _Values(part.sql, reader)
 
 
-def _since_start(fields: Fields, event: Sql) -> Sql:
+def _since_start(fields: FieldCompiler, event: Sql) -> Sql:
     return values.member(event, "time_unix_nano") - fields.column("start_time_unix_nano")
 
 
-_OF_ELEMENT: dict[ast.Intrinsic, tuple[ast.Type, str, Callable[[Fields, Sql], Sql]]] = {
+_OF_ELEMENT: dict[ast.Intrinsic, tuple[ast.Type, str, Callable[[FieldCompiler, Sql], Sql]]] = {
     ast.Intrinsic.EVENT_NAME: (ast.Type.STRING, "events", lambda _, event: values.member(event, "name")),
     ast.Intrinsic.EVENT_TIME_SINCE_START: (ast.Type.DURATION, "events", _since_start),
     ast.Intrinsic.LINK_TRACE_ID: (

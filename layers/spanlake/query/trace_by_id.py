@@ -8,22 +8,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
-from spanlake.query.compile.spans import ARRIVAL
+from spanlake.query.compile.spans import ROW_ID
 from spanlake.query.compile.sql import id_literal
 from spanlake.query.engine.session import Session
 from spanlake.query.limits import LimitExceeded
-from spanlake.query.scan.blocks import Source
+from spanlake.query.scan.blocks import BlockScan
 from spanlake.spans.arrow import Array, as_array, int64
-from spanlake.spans.duplicates import without_duplicates
+from spanlake.spans.duplicates import drop_duplicates
 from spanlake.spans.schema import SPAN_ID
 from spanlake.store.blocks import bloom
 from spanlake.store.blocks.block import Block
-from spanlake.store.blocks.trace_columns import without_facts
+from spanlake.store.blocks.trace_columns import drop_trace_columns
 
 _SERVER, _CLIENT = 2, 3
 
 
-def told_apart(spans: pa.Table) -> pa.Table:
+def split_shared_ids(spans: pa.Table) -> pa.Table:
     """Give ids of their own to server spans that share one with a client span; other equal ids stay."""
     if pc.count_distinct(spans["span_id"]).as_py() == spans.num_rows:
         return spans
@@ -58,7 +58,7 @@ _WANTED = "wanted"
 
 
 def trace(
-    session: Session, source: Source, trace_id: bytes, rows: Callable[[pa.Table], list[int]] | None = None
+    session: Session, source: BlockScan, trace_id: bytes, rows: Callable[[pa.Table], list[int]] | None = None
 ) -> pa.Table | None:
     """The span table of one trace, each distinct row once, in the order in which spans arrived; None if there is none.
 
@@ -71,27 +71,27 @@ def trace(
     if not blocks.blocks:
         return None
     is_it = exp.EQ(this=exp.column("trace_id"), expression=id_literal(trace_id))  # skips parts of sorted files
-    found = _of_traces(session, blocks.whole_rows(_hashed([trace_id]), is_it), is_it.copy())
+    found = _of_traces(session, blocks.all_columns(_hashed([trace_id]), is_it), is_it.copy())
     if not found.num_rows:
         return None
-    spans = source.named(_distinct(found))
-    told = told_apart(spans)
+    spans = source.with_block_names(_distinct(found))
+    told = split_shared_ids(spans)
     return told if rows is None else told.take(pa.array(rows(spans), pa.int64()))
 
 
-def blocks_with(session: Session, source: Source, trace_id: bytes) -> list[Block]:
+def blocks_with(session: Session, source: BlockScan, trace_id: bytes) -> list[Block]:
     """The blocks that hold spans of a trace which they do not hide."""
     return [block for block in may_hold(source, [trace_id]).blocks if _holds(session, source, block, trace_id)]
 
 
-def _holds(session: Session, source: Source, block: Block, trace_id: bytes) -> bool:
-    ids = source.within([block]).table(["trace_id"], where=[_hashed([trace_id])])
+def _holds(session: Session, source: BlockScan, block: Block, trace_id: bytes) -> bool:
+    ids = source.only([block]).table(["trace_id"], where=[_hashed([trace_id])])
     query = exp.select(exp.column("trace_id")).from_(ids.subquery("hashed", copy=False), copy=False)
     query.where(exp.In(this=exp.column("trace_id"), expressions=_literals([trace_id])), copy=False)
-    return session.table(query.limit(1, copy=False)).num_rows > 0
+    return session.run(query.limit(1, copy=False)).num_rows > 0
 
 
-def fetch_traces(session: Session, source: Source, columns: Iterable[str], trace_ids: Sequence[bytes]) -> pa.Table:
+def fetch_traces(session: Session, source: BlockScan, columns: Iterable[str], trace_ids: Sequence[bytes]) -> pa.Table:
     """All spans of some traces, each once, with these columns and ``arrival``.
 
     Raises LimitExceeded when they are too many.
@@ -101,21 +101,21 @@ def fetch_traces(session: Session, source: Source, columns: Iterable[str], trace
         return source.empty(columns)
     found = _fetched(session, blocks, {*columns, "trace_id", "span_id"}, trace_ids)
     repeated = _repeated(session, blocks, found)
-    return found if repeated is None else found.filter(pc.invert(pc.is_in(found[ARRIVAL], value_set=repeated)))
+    return found if repeated is None else found.filter(pc.invert(pc.is_in(found[ROW_ID], value_set=repeated)))
 
 
-def _fetched(session: Session, blocks: Source, columns: set[str], trace_ids: Sequence[bytes]) -> pa.Table:
+def _fetched(session: Session, blocks: BlockScan, columns: set[str], trace_ids: Sequence[bytes]) -> pa.Table:
     if len(trace_ids) <= _FEW:
-        spans = blocks.table(columns, arrival=True, where=[_hashed(trace_ids)])
+        spans = blocks.table(columns, row_id=True, where=[_hashed(trace_ids)])
         return _of_traces(session, spans, _is_one(trace_ids))
     if len(trace_ids) <= _SEVERAL:
-        return _of_traces(session, blocks.table(columns, arrival=True), _is_one(trace_ids))
+        return _of_traces(session, blocks.table(columns, row_id=True), _is_one(trace_ids))
     ids = pa.table({"trace_id": pa.array(trace_ids, pa.binary())})
-    is_wanted = session.among(exp.column("trace_id"), _WANTED, ids)
-    return _of_traces(session, blocks.table(columns, arrival=True), is_wanted)
+    is_wanted = session.is_in(exp.column("trace_id"), _WANTED, ids)
+    return _of_traces(session, blocks.table(columns, row_id=True), is_wanted)
 
 
-def _repeated(session: Session, blocks: Source, found: pa.Table) -> Array | None:
+def _repeated(session: Session, blocks: BlockScan, found: pa.Table) -> Array | None:
     """The ``arrival`` of rows that equal an earlier one in every column, also in those that were not asked for."""
     ids = found.select(["trace_id", "span_id"])
     counted = ids.group_by(["trace_id", "span_id"]).aggregate([([], "count_all")])
@@ -123,17 +123,15 @@ def _repeated(session: Session, blocks: Source, found: pa.Table) -> Array | None
         return None
     twice: Any = counted.filter(pc.greater(counted["count_all"], int64(1)))["trace_id"].unique()
     doubled: list[bytes] = twice.to_pylist()
-    rows = _of_traces(session, blocks.whole_rows(_hashed(doubled)), _is_one(doubled)).sort_by(ARRIVAL)
-    kept = without_duplicates(
-        without_facts(rows.drop_columns([ARRIVAL])).append_column(ARRIVAL, rows[ARRIVAL]), ARRIVAL
-    )
-    return as_array(rows[ARRIVAL].filter(pc.invert(pc.is_in(rows[ARRIVAL], value_set=as_array(kept[ARRIVAL])))))
+    rows = _of_traces(session, blocks.all_columns(_hashed(doubled)), _is_one(doubled)).sort_by(ROW_ID)
+    kept = drop_duplicates(drop_trace_columns(rows.drop_columns([ROW_ID])).append_column(ROW_ID, rows[ROW_ID]), ROW_ID)
+    return as_array(rows[ROW_ID].filter(pc.invert(pc.is_in(rows[ROW_ID], value_set=as_array(kept[ROW_ID])))))
 
 
-def may_hold(source: Source, trace_ids: Sequence[bytes]) -> Source:
+def may_hold(source: BlockScan, trace_ids: Sequence[bytes]) -> BlockScan:
     """The blocks that may hold spans of some traces."""
     hashes = bloom.hashed(trace_ids)
-    return source.within(block for block in source.blocks if bloom.may_contain_any(block.trace_filter, hashes))
+    return source.only(block for block in source.blocks if bloom.may_contain_any(block.trace_filter, hashes))
 
 
 def _hashed(trace_ids: Sequence[bytes]) -> exp.Expr:
@@ -149,7 +147,7 @@ def _of_traces(session: Session, spans: exp.Select, is_of_one: exp.Expr) -> pa.T
     limit = session.limits.trace_spans
     query = exp.select(exp.Star()).from_(spans.subquery("hashed", copy=False), copy=False)
     query.where(is_of_one, copy=False)
-    found = session.table(query.limit(limit + 1, copy=False))
+    found = session.run(query.limit(limit + 1, copy=False))
     if found.num_rows > limit:
         raise LimitExceeded(f"the traces have more than {limit} spans, the most that one answer is made of")
     return found
@@ -165,4 +163,4 @@ def _literals(trace_ids: Sequence[bytes]) -> list[exp.Expr]:
 
 def _distinct(found: pa.Table) -> pa.Table:
     """Drop repeated rows: a request that was sent twice may have been stored twice."""
-    return without_duplicates(without_facts(found.sort_by(ARRIVAL).drop_columns([ARRIVAL])))
+    return drop_duplicates(drop_trace_columns(found.sort_by(ROW_ID).drop_columns([ROW_ID])))

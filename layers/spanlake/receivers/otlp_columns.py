@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spanlake.receivers.otlp_rows import LATEST_NS, Export, varint
-from spanlake.spans.arrow import Array, int32, int64, lists, place, runs_of
+from spanlake.spans.arrow import Array, int32, int64, lists, runs_of, scatter
 
 NOTHING = pa.scalar(b"", pa.binary())
 
@@ -63,7 +63,7 @@ def placed(values: Array, rows: Array, length: int) -> Array:
     """Place each value at its row; all other rows are empty."""
     choices = pa.concat_arrays([pa.array([b""], pa.binary()), values])
     numbers = pa.arange(1, len(choices)).cast(pa.int32())  # type: ignore[attr-defined]  # the stubs are older
-    return choices.take(place(numbers, rows, length).fill_null(int32(0)))
+    return choices.take(scatter(numbers, rows, length).fill_null(int32(0)))
 
 
 def text(values: Array) -> Array:

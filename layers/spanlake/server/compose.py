@@ -25,7 +25,7 @@ from spanlake.query.open import open_querier
 from spanlake.query.scan.missing_blocks import MissingBlocks
 from spanlake.receivers import otlp
 from spanlake.server.lifecycle import Lifecycle
-from spanlake.server.maintenance import LOOK_SECONDS, PLAN_SECONDS, Upkeep, UpkeepPolicy
+from spanlake.server.maintenance import LOOK_SECONDS, PLAN_SECONDS, Maintenance, MaintenancePolicy
 from spanlake.settings.model import Config, replaced_seconds
 from spanlake.store.deadline import REQUEST_SECONDS, limited
 from spanlake.store.errors import StoreError
@@ -90,14 +90,14 @@ def take_in(config: Config, store: Store) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Intake:
+class IngestService:
     """Ingest and its commits; the caller starts and closes ``commits``."""
 
     ingest: Ingest
     commits: GroupCommit
 
 
-def intake(config: Config, store: Store, metrics: Metrics) -> Intake:
+def ingest_service(config: Config, store: Store, metrics: Metrics) -> IngestService:
     """Compose ingest for this store."""
     limits = config.ingest
     admission = Admission(max_requests=limits.flight_requests, max_bytes=limits.flight_bytes)
@@ -105,7 +105,7 @@ def intake(config: Config, store: Store, metrics: Metrics) -> Intake:
     objects, index = store.objects, store.index
     to = Destination(partial(write, objects, index), partial(write_deleted, objects, index), index.deletions)
     commits = group_commit(otlp.read, to, limits, config.retention, metrics)
-    return Intake(Ingest(admission, commits.submit, limits, metrics), commits)
+    return IngestService(Ingest(admission, commits.submit, limits, metrics), commits)
 
 
 _IDLE_SECONDS = 600.0  # between plans for an unchanged day whose blocks are read from a table
@@ -117,8 +117,8 @@ class Process:
     """The parts of a server that are started and stopped."""
 
     app: ASGIApp
-    intake: Intake
-    upkeep: Upkeep
+    intake: IngestService
+    upkeep: Maintenance
     metrics: Metrics
 
 
@@ -126,7 +126,7 @@ def compose(config: Config, store: Store, lifecycle: Lifecycle) -> Process:
     """Make a server over this store; the caller starts and closes its commits and upkeep, and the store after them."""
     metrics = Metrics()
     metrics.observe_store(store.totals)
-    taken = intake(config, store, metrics)
+    taken = ingest_service(config, store, metrics)
     missing = MissingBlocks(config.retention, config.partial_answers, metrics.missing_blocks)
     directory = None if config.objects else config.data
     querier = open_querier(store.objects, store.index, config.query, directory, missing=missing)
@@ -140,14 +140,14 @@ def compose(config: Config, store: Store, lifecycle: Lifecycle) -> Process:
     )
     app = create_app(routes, ALL_ERRORS, [Middleware(PartialAnswers)])
     shared = SpanCors(app, config.cors_origins) if config.cors_origins else app
-    return Process(shared, taken, _upkeep(config, store, metrics), metrics)
+    return Process(shared, taken, _maintenance(config, store, metrics), metrics)
 
 
-def _upkeep(config: Config, store: Store, metrics: Metrics) -> Upkeep:
+def _maintenance(config: Config, store: Store, metrics: Metrics) -> Maintenance:
     # A bucket has no size limit as a disk has, and reading a table's summary costs money.
     retention_bytes = None if config.objects else config.retention_bytes
     look_seconds = PLAN_SECONDS if config.index else LOOK_SECONDS
-    policy = UpkeepPolicy(
+    policy = MaintenancePolicy(
         config.compaction,
         config.retention,
         retention_bytes,
@@ -156,12 +156,12 @@ def _upkeep(config: Config, store: Store, metrics: Metrics) -> Upkeep:
         grace_seconds=replaced_seconds(config),
         garbage_share=config.garbage_share,
     )
-    return Upkeep(store.objects, store.index, policy, metrics)
+    return Maintenance(store.objects, store.index, policy, metrics)
 
 
 def _operations(config: Config, store: Store, lifecycle: Lifecycle) -> Operations:
     def hindrance() -> str | None:
-        return lifecycle.hindrance() or store.index.hindrance()
+        return lifecycle.unready_reason() or store.index.unready_reason()
 
     return Operations(
         hindrance, store.index.summary, store.index.unfinished_merges, _settings(config), time.time(), config

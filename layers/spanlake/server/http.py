@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
-from spanlake.ingest.misdirected import Notices
+from spanlake.ingest.misdirected import MisdirectionLog
 from spanlake.server.http_protocol import HttpProtocol, Misdirected
 
 
@@ -24,7 +24,7 @@ class HttpServer:
         misdirected: Misdirected | None = None,
     ) -> None:
         """``misdirected`` is the advice for clients that speak another protocol."""
-        told = misdirected or Misdirected(Notices())
+        told = misdirected or Misdirected(MisdirectionLog())
         config = uvicorn.Config(
             app,
             http=type("Protocol", (HttpProtocol,), {"misdirected": told}),

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from spanlake.ingest.misdirected import TLS_ADVICE, Notices
+from spanlake.ingest.misdirected import TLS_ADVICE, MisdirectionLog
 
 _HEAD_BYTES = 512 << 10  # request line and headers: an escaped query of 131,072 characters, and the rest
 _LONGEST_URL = (64 << 10) - 1  # limit of httptools
@@ -24,7 +24,7 @@ _HTTP_1_1_REQUIRED = 0x0D  # RFC 9113, 7
 class Misdirected:
     """The advice and the log for clients that do not speak HTTP/1.1."""
 
-    notices: Notices
+    notices: MisdirectionLog
     grpc_advice: str = "this port speaks HTTP/1.1"  # where to send gRPC
 
 

@@ -23,7 +23,7 @@ class Lifecycle:
     def __init__(self) -> None:
         self.state = State.STARTING
 
-    def hindrance(self) -> str | None:
+    def unready_reason(self) -> str | None:
         """Return the reason why no requests are taken now, None when they are."""
         return None if self.state is State.READY else self.state.value
 

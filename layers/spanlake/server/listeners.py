@@ -5,19 +5,19 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 
 from spanlake.edge import udp
-from spanlake.edge.methods import StoringMethod
+from spanlake.edge.methods import UploadMethod
 from spanlake.edge.opencensus import OpenCensusGrpc
-from spanlake.edge.proxy import Front, FrontServer
+from spanlake.edge.proxy import GrpcProxy, ProxyServer
 from spanlake.edge.server import GrpcServer
 from spanlake.edge.services import OtherServices, jaeger_grpc, otlp_grpc
 from spanlake.edge.udp import UdpReceiver
 from spanlake.ingest.service import Ingest
 from spanlake.server import ports
-from spanlake.server.ports import Address, Face, bind, ports_advice
+from spanlake.server.ports import Address, Port, bind, ports_advice
 from spanlake.settings.units import InvalidSetting
 
 _DATAGRAMS = {ports.JAEGER_COMPACT: udp.COMPACT, ports.JAEGER_BINARY: udp.BINARY}
-_SERVICES: Mapping[Face, Callable[[Ingest, int], StoringMethod | OpenCensusGrpc]] = {
+_SERVICES: Mapping[Port, Callable[[Ingest, int], UploadMethod | OpenCensusGrpc]] = {
     ports.OTLP_GRPC: lambda ingest, _: otlp_grpc(ingest),
     ports.JAEGER_GRPC: jaeger_grpc,
     ports.OPENCENSUS_GRPC: OpenCensusGrpc,
@@ -34,7 +34,7 @@ class Listeners:
         self,
         ingest: Ingest,
         grpc: Sequence[Address],
-        datagrams: Mapping[Face, socket.socket],
+        datagrams: Mapping[Port, socket.socket],
         *,
         http: Sequence[Address] = (),
         shared: bool = False,
@@ -68,7 +68,7 @@ class _Listener:
     def __init__(self, ingest: Ingest, where: Address, advice: str, *, shared: bool) -> None:
         self._where = where
         self._shared = shared
-        self._front = FrontServer(Front(where.port, advice, ingest.notices))
+        self._front = ProxyServer(GrpcProxy(where.port, advice, ingest.notices))
         service = _SERVICES[where.face](ingest, where.port)
         handlers = [service.handler(), OtherServices(ingest.notices, where.port, advice)]
         self._server = GrpcServer(

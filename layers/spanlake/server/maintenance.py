@@ -26,7 +26,7 @@ from spanlake.store.maintenance.retention import (
     expire_by_age,
     expire_by_size,
     oldest_day,
-    remove_retired,
+    purge_replaced,
 )
 from spanlake.store.objects.base import Objects
 from spanlake.telemetry.prometheus import Metrics
@@ -42,7 +42,7 @@ Day = tuple[str, date]  # tenant and day
 
 
 @dataclass(frozen=True, slots=True)
-class UpkeepPolicy:
+class MaintenancePolicy:
     """Tasks of maintenance and their intervals. Times in seconds."""
 
     compaction: bool = True
@@ -71,16 +71,16 @@ class _Stopped(Exception):  # noqa: N818
     """Raised in a merge when the server stops."""
 
 
-class Upkeep:
+class Maintenance:
     """Compacts, expires and removes blocks until closed; a task that fails is retried at its next interval."""
 
-    def __init__(self, objects: Objects, index: Index, policy: UpkeepPolicy, metrics: Metrics) -> None:
+    def __init__(self, objects: Objects, index: Index, policy: MaintenancePolicy, metrics: Metrics) -> None:
         self._objects = objects
         self._index = index
         self._policy = policy
         self._metrics = metrics
         self._stop = threading.Event()
-        self._compactor = Compactor(objects, index, pause=self._check)
+        self._compactor = Compactor(objects, index, checkpoint=self._check)
         self._planned: dict[Day, _Planned] = {}
         self._deleted = DeletedRemoval(objects, index)
         self._collected = True  # True while objects may wait to be deleted, or to be put back
@@ -166,7 +166,7 @@ class Upkeep:
             return
         if policy.retention is not None:
             self._count("age", expire_by_age(self._objects, self._index, policy.retention, time.time_ns()))
-        removed = remove_retired(
+        removed = purge_replaced(
             self._objects, self._index, grace_seconds=policy.grace_seconds, counted_from=self._oldest() or date.min
         )
         self._count("replaced", removed)

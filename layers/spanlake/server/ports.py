@@ -12,7 +12,7 @@ _KINDS = {"udp": socket.SOCK_DGRAM}
 
 
 @dataclass(frozen=True, slots=True)
-class Face:
+class Port:
     """A port and the protocol on it."""
 
     port: int  # before the offset
@@ -20,21 +20,21 @@ class Face:
     serves: str
 
 
-OTLP_GRPC = Face(4317, "grpc", "OTLP over gRPC")
-JAEGER_GRPC = Face(14250, "grpc", "Jaeger over gRPC")
-OPENCENSUS_GRPC = Face(55678, "grpc", "OpenCensus over gRPC")
-JAEGER_COMPACT = Face(6831, "udp", "Jaeger, compact Thrift")
-JAEGER_BINARY = Face(6832, "udp", "Jaeger, binary Thrift")
+OTLP_GRPC = Port(4317, "grpc", "OTLP over gRPC")
+JAEGER_GRPC = Port(14250, "grpc", "Jaeger over gRPC")
+OPENCENSUS_GRPC = Port(55678, "grpc", "OpenCensus over gRPC")
+JAEGER_COMPACT = Port(6831, "udp", "Jaeger, compact Thrift")
+JAEGER_BINARY = Port(6832, "udp", "Jaeger, binary Thrift")
 SPANS_OVER_HTTP = (
-    Face(4318, "http", "OTLP over HTTP"),
-    Face(14268, "http", "Jaeger over HTTP"),
-    Face(9411, "http", "Zipkin"),
+    Port(4318, "http", "OTLP over HTTP"),
+    Port(14268, "http", "Jaeger over HTTP"),
+    Port(9411, "http", "Zipkin"),
 )
 HTTP = (
-    Face(3200, "http", "Tempo API"),
-    Face(3100, "http", "Tempo API"),
+    Port(3200, "http", "Tempo API"),
+    Port(3100, "http", "Tempo API"),
     *SPANS_OVER_HTTP,
-    Face(5778, "http", "Jaeger's sampling"),
+    Port(5778, "http", "Jaeger's sampling"),
 )
 GRPC = (OTLP_GRPC, JAEGER_GRPC, OPENCENSUS_GRPC)
 UDP = (JAEGER_COMPACT, JAEGER_BINARY)
@@ -46,7 +46,7 @@ LARGEST_OFFSET = _LAST_PORT - max(face.port for face in ALL)
 class Address:
     """A face on a host."""
 
-    face: Face
+    face: Port
     host: str
     port: int
 
@@ -62,7 +62,7 @@ class Address:
         return f"{self.face.scheme}://{self.authority}"
 
 
-def address(face: Face, host: str, offset: int) -> Address:
+def address(face: Port, host: str, offset: int) -> Address:
     """Return the face's address with the port offset; raises InvalidSetting when the port is out of range."""
     if not 0 <= offset <= LARGEST_OFFSET:
         raise InvalidSetting(f"invalid port offset {offset}: it must be from 0 to {LARGEST_OFFSET}")

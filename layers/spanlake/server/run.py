@@ -12,7 +12,7 @@ from spanlake.server.http import HttpServer
 from spanlake.server.http_protocol import Misdirected
 from spanlake.server.lifecycle import ARRIVAL_SHARE, Lifecycle, State, asked_to_stop
 from spanlake.server.listeners import Listeners
-from spanlake.server.ports import SPANS_OVER_HTTP, Address, Face, address, bind, ports_advice
+from spanlake.server.ports import SPANS_OVER_HTTP, Address, Port, address, bind, ports_advice
 from spanlake.settings.model import Config
 
 _log = logging.getLogger("spanlake")
@@ -73,5 +73,5 @@ def run(config: Config) -> None:
         runner.run(serve(config, dict(zip((*http, *udp), sockets, strict=True)), grpc))
 
 
-def _addresses(config: Config, kind: Iterable[Face]) -> list[Address]:
+def _addresses(config: Config, kind: Iterable[Port]) -> list[Address]:
     return [address(face, config.listen, config.port_offset) for face in kind]

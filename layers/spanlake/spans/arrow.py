@@ -71,7 +71,7 @@ def as_array(column: "pa.ChunkedArray[Any]") -> "pa.Array[Any]":
     return pieces[0] if len(pieces) == 1 else pa.concat_arrays(pieces)
 
 
-def place(values: Array, rows: Array, length: int) -> Array:
+def scatter(values: Array, rows: Array, length: int) -> Array:
     """Make an array of this length with each value at its row (a signed integer), NULL elsewhere.
 
     A row that is given twice must be given equal values.
@@ -112,7 +112,7 @@ def of_type(values: Array, type_: pa.DataType) -> Array:
 def lists(values: Array, rows: Array, length: int) -> Array:
     """Gather values into one list for each row, NULL for a row without any; ``rows`` is ascending."""
     counted = rows.value_counts()
-    counts = place(counted.field("counts"), counted.field("values"), length)
+    counts = scatter(counted.field("counts"), counted.field("values"), length)
     return nested(pc.fill_null(counts, 0), values)
 
 

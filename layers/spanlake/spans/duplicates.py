@@ -6,7 +6,7 @@ import pyarrow.compute as pc
 from spanlake.spans.arrow import Array, distinct, int64, numbers
 
 
-def without_duplicates(table: pa.Table, *apart: str) -> pa.Table:
+def drop_duplicates(table: pa.Table, *apart: str) -> pa.Table:
     """Drop rows that equal an earlier row, bit by bit, in every column except those in ``apart``.
 
     The table must hold all rows of each trace in it.

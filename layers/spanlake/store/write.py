@@ -14,7 +14,7 @@ from spanlake.spans.arrow import Array
 from spanlake.spans.columns import attribute_columns
 from spanlake.store.blocks import bloom
 from spanlake.store.blocks.block import Block, CatalogEntry
-from spanlake.store.blocks.trace_columns import with_facts_of_fresh
+from spanlake.store.blocks.trace_columns import add_trace_columns_to_fresh
 from spanlake.store.days import MAX_NS, day_range, utc_day
 from spanlake.store.index.base import LOST, Index, StoredBefore
 from spanlake.store.objects.base import Objects
@@ -89,7 +89,7 @@ def write_table(tenant: str, table: pa.Table, content_hash: bytes, now_ns: int) 
     from spanlake.store.blocks.parquet import encode  # drags in pyarrow.parquet
 
     for day, spans in _by_day(table):
-        data = encode(with_facts_of_fresh(spans))
+        data = encode(add_trace_columns_to_fresh(spans))
         block = _describe(tenant, day, spans, content_hash, data, now_ns)
         yield FreshBlock(block, data, catalog_entries(spans))
 

@@ -120,7 +120,7 @@ class Metrics:
         for reason, count in reasons.items():
             self._rejected_spans.labels(reason).inc(count)
 
-    def repeated(self, requests: int) -> None:
+    def duplicates(self, requests: int) -> None:
         """Count requests that were answered from memory because they had been stored before."""
         self._repeated.inc(requests)
 

@@ -8,7 +8,7 @@
 from spanlake.traceql.errors import ParseError, TraceQLError, TypeMismatch, Unsupported
 from spanlake.traceql.parser import parse
 from spanlake.traceql.printer import print_query
-from spanlake.traceql.validate import SizeLimits, check
+from spanlake.traceql.validate import SizeLimits, validate
 
 __all__ = [
     "ParseError",
@@ -16,7 +16,7 @@ __all__ = [
     "TraceQLError",
     "TypeMismatch",
     "Unsupported",
-    "check",
     "parse",
     "print_query",
+    "validate",
 ]

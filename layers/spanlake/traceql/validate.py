@@ -8,13 +8,13 @@ from spanlake.traceql import ast
 from spanlake.traceql.ast.walk import children, walk
 from spanlake.traceql.types import NUMERIC, type_of
 from spanlake.traceql.validate_fields import (
-    Context,
-    check_condition,
-    check_expression,
-    check_field,
-    check_operands,
+    ValidationContext,
     describe,
     references_span,
+    validate_condition,
+    validate_expression,
+    validate_field,
+    validate_operands,
 )
 
 _SPANSETS: Final = (ast.SpansetFilter, ast.ScalarFilter, ast.GroupBy, ast.Coalesce, ast.Select)
@@ -46,7 +46,7 @@ class SizeLimits:
     terms: int = 10_000
 
 
-def check_size(query: ast.Query, limits: SizeLimits, context: Context) -> None:
+def validate_size(query: ast.Query, limits: SizeLimits, context: ValidationContext) -> None:
     """Raise Unsupported for more spansets and stages, or more fields and operators, than the limits allow."""
     spansets, terms = 0, 0
     if _nested_arithmetic(query) > MOST_NESTED_ARITHMETIC:
@@ -88,14 +88,14 @@ _USUAL: Final = SizeLimits()
 _MOST_COMPARED: Final = 1_000  # values of an attribute
 
 
-def check(query: ast.Query, limits: SizeLimits = _USUAL) -> ast.Query:
+def validate(query: ast.Query, limits: SizeLimits = _USUAL) -> ast.Query:
     """Validate a query and return it.
 
     Raises TypeMismatch for operators and functions with operands of the wrong type, and Unsupported for queries without
     a meaning and for queries beyond the limits. The caller checks for a search or metrics query (``query.is_metrics``).
     """
-    context = Context(query.text)
-    check_size(query, limits, context)
+    context = ValidationContext(query.text)
+    validate_size(query, limits, context)
     if isinstance(query.body, ast.Pipeline):
         _check_pipeline(query.body, context)
     else:
@@ -103,15 +103,15 @@ def check(query: ast.Query, limits: SizeLimits = _USUAL) -> ast.Query:
     return query
 
 
-def _check_pipeline(pipeline: ast.Pipeline, context: Context) -> None:
+def _check_pipeline(pipeline: ast.Pipeline, context: ValidationContext) -> None:
     for stage in pipeline.stages:
         _check_stage(stage, context)
 
 
-def _check_stage(stage: ast.Stage, context: Context) -> None:
+def _check_stage(stage: ast.Stage, context: ValidationContext) -> None:
     match stage:
         case ast.SpansetFilter():
-            check_condition(stage.condition, context)
+            validate_condition(stage.condition, context)
         case ast.SpansetOperation():
             _check_stage(stage.left, context)
             _check_stage(stage.right, context)
@@ -120,7 +120,7 @@ def _check_stage(stage: ast.Stage, context: Context) -> None:
         case ast.ScalarFilter():
             _check_scalar_filter(stage, context)
         case ast.GroupBy():
-            check_expression(stage.expression, context)
+            validate_expression(stage.expression, context)
             if not references_span(stage.expression):
                 context.mismatch("by() expects something that differs between spans", stage.expression.at)
         case ast.Select():
@@ -129,20 +129,20 @@ def _check_stage(stage: ast.Stage, context: Context) -> None:
             pass
 
 
-def _check_all(fields: Iterable[ast.Field], context: Context) -> None:
+def _check_all(fields: Iterable[ast.Field], context: ValidationContext) -> None:
     for field in fields:
-        check_field(field, context)
+        validate_field(field, context)
 
 
-def _check_scalar_filter(node: ast.ScalarFilter, context: Context) -> None:
+def _check_scalar_filter(node: ast.ScalarFilter, context: ValidationContext) -> None:
     _check_scalar(node.left, context)
     _check_scalar(node.right, context)
-    check_operands(node, context)
+    validate_operands(node, context)
     if _is_constant(node.left) and _is_constant(node.right):
         context.unsupported("a comparison of two constants selects nothing: expected an aggregate", node.at)
 
 
-def _check_scalar(node: ast.ScalarExpression, context: Context) -> None:
+def _check_scalar(node: ast.ScalarExpression, context: ValidationContext) -> None:
     match node:
         case ast.Static():
             pass
@@ -151,16 +151,16 @@ def _check_scalar(node: ast.ScalarExpression, context: Context) -> None:
         case ast.ScalarOperation():
             _check_scalar(node.left, context)
             _check_scalar(node.right, context)
-            check_operands(node, context)
+            validate_operands(node, context)
         case ast.ScalarPipeline():
             _check_pipeline(node.pipeline, context)
             _check_scalar(node.scalar, context)
 
 
-def _check_aggregate(node: ast.Aggregate, context: Context) -> None:
+def _check_aggregate(node: ast.Aggregate, context: ValidationContext) -> None:
     if node.operand is None:
         return
-    check_expression(node.operand, context)
+    validate_expression(node.operand, context)
     operand = type_of(node.operand)
     if operand is not None and operand not in NUMERIC:
         context.mismatch(f"{node.function}() expects a number, found {describe(operand)}", node.operand.at)
@@ -172,7 +172,7 @@ def _is_constant(node: ast.ScalarExpression) -> bool:
     return not any(isinstance(part, ast.Aggregate) for part in walk(node))
 
 
-def _check_metrics(node: ast.MetricsExpression, context: Context) -> None:
+def _check_metrics(node: ast.MetricsExpression, context: ValidationContext) -> None:
     match node:
         case ast.Static():
             pass
@@ -192,7 +192,7 @@ def _check_metrics(node: ast.MetricsExpression, context: Context) -> None:
                 context.mismatch(f"{node.function}() expects a number above 0", node.at)
 
 
-def _check_metrics_pipeline(node: ast.MetricsPipeline, context: Context) -> None:
+def _check_metrics_pipeline(node: ast.MetricsPipeline, context: ValidationContext) -> None:
     _check_pipeline(node.spans, context)
     if isinstance(node.aggregate, ast.Compare):
         _check_compare(node.aggregate, context)
@@ -200,20 +200,20 @@ def _check_metrics_pipeline(node: ast.MetricsPipeline, context: Context) -> None
         _check_aggregation(node.aggregate, context)
 
 
-def _check_aggregation(node: ast.MetricsAggregate, context: Context) -> None:
+def _check_aggregation(node: ast.MetricsAggregate, context: ValidationContext) -> None:
     _check_all(node.by if node.operand is None else (node.operand, *node.by), context)
     if not all(0 <= quantile <= 1 for quantile in node.quantiles):
         context.mismatch(f"{node.function}() expects quantiles between 0 and 1", node.at)
 
 
-def _check_compare(node: ast.Compare, context: Context) -> None:
-    check_condition(node.selection.condition, context)
+def _check_compare(node: ast.Compare, context: ValidationContext) -> None:
+    validate_condition(node.selection.condition, context)
     if not 1 <= node.top <= _MOST_COMPARED:
         context.mismatch(f"compare() expects a number of values from 1 to {_MOST_COMPARED}", node.at)
     if (node.start_ns or node.end_ns) and not 0 < node.start_ns < node.end_ns:
         context.mismatch("compare() expects a start before the end, both in Unix nanoseconds", node.at)
 
 
-def _refuse_compare(node: ast.MetricsExpression, use: str, context: Context) -> None:
+def _refuse_compare(node: ast.MetricsExpression, use: str, context: ValidationContext) -> None:
     if isinstance(node, ast.MetricsPipeline) and isinstance(node.aggregate, ast.Compare):
         context.mismatch(f"the result of compare() cannot be {use}", node.at)

@@ -30,7 +30,7 @@ _PLACES_IN_TREE = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class ValidationContext:
     """The text of a query, in which errors name a position."""
 
     text: str
@@ -42,33 +42,33 @@ class Context:
         raise Unsupported(message, self.text, at)
 
 
-def check_expression(node: ast.FieldExpression, context: Context) -> None:
+def validate_expression(node: ast.FieldExpression, context: ValidationContext) -> None:
     """Raise TypeMismatch or Unsupported for an invalid expression; its leftmost error is reported."""
     match node:
         case ast.Static():
             pass
         case ast.Attribute() | ast.IntrinsicField():
-            check_field(node, context)
+            validate_field(node, context)
         case ast.Exists():
             _check_exists(node, context)
         case ast.Unary():
             _check_unary(node, context)
         case ast.Binary():
-            check_expression(node.left, context)
-            check_expression(node.right, context)
-            check_operands(node, context)
+            validate_expression(node.left, context)
+            validate_expression(node.right, context)
+            validate_operands(node, context)
             if node.op.is_regex:
                 _check_pattern(node, context)
 
 
-def check_condition(node: ast.FieldExpression, context: Context) -> None:
+def validate_condition(node: ast.FieldExpression, context: ValidationContext) -> None:
     """Check the expression of a spanset filter, which must be boolean."""
-    check_expression(node, context)
+    validate_expression(node, context)
     if type_of(node) not in (None, ast.Type.BOOL):
         context.mismatch(f"expected a condition between the braces, found {describe(type_of(node))}", node.at)
 
 
-def check_field(node: ast.Attribute | ast.IntrinsicField, context: Context) -> None:
+def validate_field(node: ast.Attribute | ast.IntrinsicField, context: ValidationContext) -> None:
     """Check that a field has a value that can be compared."""
     if node.parent and isinstance(node, ast.IntrinsicField) and node.intrinsic in _PLACES_IN_TREE | _OF_ELEMENTS:
         context.unsupported(f"{node.intrinsic} of a parent is not supported: ask with `>` or `<` for parents", node.at)
@@ -76,7 +76,7 @@ def check_field(node: ast.Attribute | ast.IntrinsicField, context: Context) -> N
         context.mismatch("parent can only be compared with nil: its fields are written parent.duration", node.at)
 
 
-def check_operands(node: ast.Binary | ast.ScalarOperation | ast.ScalarFilter, context: Context) -> None:
+def validate_operands(node: ast.Binary | ast.ScalarOperation | ast.ScalarFilter, context: ValidationContext) -> None:
     """Check that the operator takes operands of the types on both sides."""
     left, right = type_of(node.left), type_of(node.right)
     if not are_comparable(left, right):
@@ -97,11 +97,11 @@ def describe(type_: ast.Type | None) -> str:
     return "an attribute" if type_ is None else _ARTICLES.get(type_, f"a {type_}")
 
 
-def _check_exists(node: ast.Exists, context: Context) -> None:
+def _check_exists(node: ast.Exists, context: ValidationContext) -> None:
     operand = node.operand
     if isinstance(operand, ast.IntrinsicField) and operand.intrinsic is ast.Intrinsic.PARENT:
         return
-    check_expression(operand, context)
+    validate_expression(operand, context)
     if node.negated and _is_never_nil(operand):
         context.mismatch("comparing with nil is of no use here: every span has this", operand.at)
 
@@ -112,15 +112,15 @@ def _is_never_nil(operand: ast.FieldExpression) -> bool:
     return not operand.parent and operand.intrinsic not in _OF_ELEMENTS
 
 
-def _check_unary(node: ast.Unary, context: Context) -> None:
-    check_expression(node.operand, context)
+def _check_unary(node: ast.Unary, context: ValidationContext) -> None:
+    validate_expression(node.operand, context)
     allowed = NUMERIC if node.op is ast.UnaryOperator.NEGATE else {ast.Type.BOOL}
     operand = type_of(node.operand)
     if operand is not None and operand not in allowed:
         context.mismatch(f"`{node.op}` does not work on {describe(operand)}", node.at)
 
 
-def _check_pattern(node: ast.Binary, context: Context) -> None:
+def _check_pattern(node: ast.Binary, context: ValidationContext) -> None:
     pattern = node.right
     if not isinstance(pattern, ast.Static) or not isinstance(pattern.value, str):
         context.mismatch(f"`{node.op}` expects a regular expression, a string, on its right", pattern.at)

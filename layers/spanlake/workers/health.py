@@ -11,11 +11,11 @@ from spanlake.api.operations import ready_route
 from spanlake.workers.figures import Figures
 
 
-def health_app(hindrance: Callable[[], str | None], figures: Callable[[], Awaitable[Figures]]) -> Starlette:
+def health_app(unready_reason: Callable[[], str | None], figures: Callable[[], Awaitable[Figures]]) -> Starlette:
     """Make an application with ``/ready`` and ``/metrics``."""
 
     async def metrics(_: Request) -> Response:
         text, media_type = (await figures()).expose()
         return Response(text, headers={"Content-Type": media_type})
 
-    return Starlette(routes=[ready_route(hindrance), Route("/metrics", metrics)])
+    return Starlette(routes=[ready_route(unready_reason), Route("/metrics", metrics)])

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from spanlake.server.ports import Address, Face
+from spanlake.server.ports import Address, Port
 from spanlake.settings.model import Config
 
 _SIZE = struct.Struct("<I")
@@ -19,7 +19,7 @@ class Orders:
     number: int  # from 1
     config: Config
     grpc: Sequence[Address]
-    datagrams: Mapping[Face, int]  # inherited file descriptors
+    datagrams: Mapping[Port, int]  # inherited file descriptors
 
     def give(self, connected: socket.socket) -> None:
         """Send the orders to the process at the other end."""

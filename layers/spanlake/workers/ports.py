@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from spanlake.server import ports
-from spanlake.server.ports import Address, Face, address, bind
+from spanlake.server.ports import Address, Port, address, bind
 
 HEALTH = "health and metrics"
 
@@ -22,7 +22,7 @@ class Ports:
 
     grpc: Sequence[Address]
     udp: Sequence[Address]
-    datagrams: Sequence[Mapping[Face, socket.socket]]  # one for each worker, kept for its successor
+    datagrams: Sequence[Mapping[Port, socket.socket]]  # one for each worker, kept for its successor
 
 
 def claim(host: str, offset: int, workers: int) -> Ports:
@@ -36,7 +36,7 @@ def claim(host: str, offset: int, workers: int) -> Ports:
 
 def health_address(port: int, host: str, offset: int) -> Address:
     """Return the address for probes; raises InvalidSetting when the port is out of range."""
-    return address(Face(port, "http", HEALTH), host, offset)
+    return address(Port(port, "http", HEALTH), host, offset)
 
 
 def _shared(where: Address, workers: int) -> list[socket.socket]:

@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Sequence
 
-from spanlake.ingest.misdirected import Notices
+from spanlake.ingest.misdirected import MisdirectionLog
 from spanlake.server.http import HttpServer
 from spanlake.server.http_protocol import Misdirected
 from spanlake.server.lifecycle import Lifecycle, State, asked_to_stop
@@ -36,15 +36,15 @@ class Supervisor:
         self._addresses: Sequence[Address] = (*ports.grpc, *ports.udp, where)
         self._seats = [Seat(_orders(config, ports, number), patience) for number in range(config.workers)]
         self._lifecycle = Lifecycle()
-        app = health_app(self.hindrance, self.figures)
-        misdirected = Misdirected(Notices(), ports_advice(ports.grpc))
+        app = health_app(self.unready_reason, self.figures)
+        misdirected = Misdirected(MisdirectionLog(), ports_advice(ports.grpc))
         self._http = HttpServer(app, [listener], drain_seconds=_PROBE_SECONDS, misdirected=misdirected)
 
-    def hindrance(self) -> str | None:
+    def unready_reason(self) -> str | None:
         """Return the reason why no requests are taken now, None when they are."""
-        if self._lifecycle.hindrance() is None and not any(seat.is_ready for seat in self._seats):
+        if self._lifecycle.unready_reason() is None and not any(seat.is_ready for seat in self._seats):
             return "no worker takes requests"
-        return self._lifecycle.hindrance()
+        return self._lifecycle.unready_reason()
 
     async def figures(self) -> Figures:
         """Return the metrics of all workers, and their numbers."""

@@ -13,7 +13,7 @@ import socket
 import sys
 from contextlib import suppress
 
-from spanlake.server.compose import Store, intake, open_store
+from spanlake.server.compose import Store, ingest_service, open_store
 from spanlake.server.lifecycle import ARRIVAL_SHARE
 from spanlake.server.listeners import Listeners
 from spanlake.store.errors import StoreError
@@ -53,7 +53,7 @@ async def _work(orders: Orders, connected: socket.socket) -> None:
 
 async def _take_requests(orders: Orders, store: Store, channel: Channel) -> None:
     metrics = Metrics()
-    taken = intake(orders.config, store, metrics)
+    taken = ingest_service(orders.config, store, metrics)
     datagrams = {face: socket.socket(fileno=descriptor) for face, descriptor in orders.datagrams.items()}
     listeners = Listeners(taken.ingest, orders.grpc, datagrams, shared=True)
     supervisor = _Supervisor(channel, metrics, orders.config.drain_seconds)

@@ -49,7 +49,7 @@ def read(messages: list[Message], admission: Admission, *, limit: int = 1000) ->
         return messages.pop(0)
 
     async def run() -> bytes:
-        with admission.enter() as place:
+        with admission.admit() as place:
             return await read_body(receive, place, limit=limit)
 
     return asyncio.run(run())
@@ -95,8 +95,8 @@ def test_a_client_may_hang_up() -> None:
 def inflate(coding: str, body: bytes, admission: Admission, limit: int = 1 << 30) -> bytes:
     undo = decompressor(coding)
     assert undo is not None
-    with admission.enter() as place:
-        place.grow(len(body))
+    with admission.admit() as place:
+        place.reserve(len(body))
         return decompress(body, undo, place, limit=limit)
 
 
@@ -132,8 +132,8 @@ def test_so_does_the_room(coding: str) -> None:
 def test_the_compressed_body_gives_up_its_room() -> None:
     body = gzip.compress(bytes(5000))
     admission = room()
-    with admission.enter() as place:
-        place.grow(len(body))
+    with admission.admit() as place:
+        place.reserve(len(body))
         undo = decompressor("gzip")
         assert undo is not None
         decompress(body, undo, place, limit=5000)

@@ -9,7 +9,7 @@ import pytest
 from starlette.requests import Request
 
 from spanlake.api.tempo.dependencies import run
-from spanlake.query.engine.duckdb import Duck
+from spanlake.query.engine.duckdb import DuckDB
 from spanlake.query.engine.session import Cancellation
 from spanlake.query.limits import Cancelled
 from tests.query.test_limits import ENDLESS
@@ -44,11 +44,11 @@ def test_a_failure_is_the_callers() -> None:
 
 
 def test_hanging_up_stops_the_query() -> None:
-    duck = Duck([])
+    duck = DuckDB([])
 
     def ask(cancellation: Cancellation) -> object:
         with duck.session(cancellation) as session:
-            return session.fixed(ENDLESS)
+            return session.run_static(ENDLESS)
 
     for _ in range(3):
         with pytest.raises(Cancelled):

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from spanlake.api.tempo import responses
-from spanlake.query.search_results import FoundSpan, FoundTrace, Header, ServiceStats, SpanSet
+from spanlake.query.search_results import ServiceStats, SpanResult, SpanSet, TraceResult, TraceSummary
 from spanlake.query.series import Exemplar, Labels, Series
 from spanlake.query.time_range import Steps
 
-HEADER = Header(
+HEADER = TraceSummary(
     bytes(14) + b"\x0a\xbc",
     1_000_000_007,
     3_500_000_000,
@@ -22,8 +22,8 @@ HEADER = Header(
     "GET",
     {"shop": ServiceStats(2, 1), "": ServiceStats(1, 0)},
 )
-SPAN = FoundSpan(b"\0" * 7 + b"\x05", "GET", 1_000_000_007, 17, {"a": 1})
-FOUND = FoundTrace(HEADER, (SpanSet((SPAN,), 4, {"count()": 4}), SpanSet((SPAN,), 1, {})))
+SPAN = SpanResult(b"\0" * 7 + b"\x05", "GET", 1_000_000_007, 17, {"a": 1})
+FOUND = TraceResult(HEADER, (SpanSet((SPAN,), 4, {"count()": 4}), SpanSet((SPAN,), 1, {})))
 
 
 def test_a_found_trace() -> None:
@@ -165,8 +165,8 @@ def test_most_series_is_kept_and_said() -> None:
 
 def test_values_under_one_name_are_of_one_type() -> None:
     cells = [{"a": 1, "b": 1, "c": True, "d": [1, "é"], "e": "x"}, {"a": 1.5, "b": "x", "c": "x", "d": {"k": None}}]
-    spans = tuple(FoundSpan(bytes(8), "GET", 1, 1, cell) for cell in cells)
-    found = FoundTrace(HEADER, (SpanSet(spans, 2, {"e": 7, "by(a)": 2}),))
+    spans = tuple(SpanResult(bytes(8), "GET", 1, 1, cell) for cell in cells)
+    found = TraceResult(HEADER, (SpanSet(spans, 2, {"e": 7, "by(a)": 2}),))
     (trace,) = responses.search([found], with_spans=True)["traces"]
     shown = [{a["key"]: a["value"] for a in span["attributes"]} for span in trace["spanSet"]["spans"]]
     text = [{"b": "1", "c": "true", "d": '[1,"é"]', "e": "x"}, {"b": "x", "c": "x", "d": '{"k":null}'}]
@@ -180,7 +180,7 @@ def test_durations_fit_their_types() -> None:
     long, backwards = (replace(HEADER, start_ns=0, end_ns=end) for end in (2**62, -5))
     span = replace(SPAN, duration_ns=-1)
     found = responses.search(
-        [FoundTrace(header, (SpanSet((span,), 1, {}),)) for header in (long, backwards)], with_spans=True
+        [TraceResult(header, (SpanSet((span,), 1, {}),)) for header in (long, backwards)], with_spans=True
     )
     assert [trace["durationMs"] for trace in found["traces"]] == [2**32 - 1, 0]
     assert found["traces"][0]["spanSet"]["spans"][0]["durationNanos"] == "0"

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spanlake.cli.client import json as answer
-from spanlake.cli.client.search import found_in
-from spanlake.cli.client.series import series_in
-from spanlake.cli.client.trace import trace_in
+from spanlake.cli.client.search import parse_search
+from spanlake.cli.client.series import parse_series
+from spanlake.cli.client.trace import parse_trace
 from spanlake.cli.errors import MalformedAnswer
 from tests.cli.spans import shop
 from tests.cli.tempo import trace_answer
@@ -28,7 +28,7 @@ JSON = st.recursive(
 
 @given(st.dictionaries(st.sampled_from(KEYS), JSON))
 def test_read_answer_raises_only_its_error_on_any_json(given_answer: dict[str, object]) -> None:
-    for read in (found_in, series_in):
+    for read in (parse_search, parse_series):
         with suppress(MalformedAnswer):
             read(answer.parse(json.dumps(given_answer).encode()))
 
@@ -38,7 +38,7 @@ def test_read_answer_raises_only_its_error_on_any_protobuf(noise: bytes, start: 
     whole = trace_answer(shop(), "note")
     for body in (noise, whole[:start], whole[:start] + noise + whole[end:]):
         with suppress(MalformedAnswer):
-            trace_in(body)
+            parse_trace(body)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_read_answer_rejects_json_that_is_not_an_object(body: bytes) -> None:
 )
 def test_read_search_rejects_malformed_answer(given_answer: dict[str, object], complaint: str) -> None:
     with pytest.raises(MalformedAnswer, match=complaint):
-        found_in(given_answer)
+        parse_search(given_answer)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_read_search_rejects_malformed_answer(given_answer: dict[str, object], c
 )
 def test_read_series_rejects_malformed_answer(given_answer: dict[str, object], complaint: str) -> None:
     with pytest.raises(MalformedAnswer, match=complaint):
-        series_in(given_answer)
+        parse_series(given_answer)
 
 
 def test_read_answer_rejects_attribute_nested_too_deep() -> None:
@@ -102,4 +102,4 @@ def test_read_answer_rejects_attribute_nested_too_deep() -> None:
     for _ in range(2000):
         value = {"arrayValue": {"values": [value]}}
     with pytest.raises(MalformedAnswer, match="nested too deep"):
-        series_in({"series": [{"labels": [{"key": "a", "value": value}]}]})
+        parse_series({"series": [{"labels": [{"key": "a", "value": value}]}]})

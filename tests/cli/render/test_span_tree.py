@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanlake.cli.client.trace import Trace, trace_in
+from spanlake.cli.client.trace import Trace, parse_trace
 from spanlake.cli.render.span_tree import Place, arranged
 from spanlake.cli.render.terminal import ASCII, UNICODE
 from tests.cli.spans import of_service, span, trace
@@ -14,7 +14,7 @@ from tests.cli.tempo import trace_answer
 def read(*parents: tuple[int, int]) -> Trace:
     """A trace of spans with these ids and parents, in this order."""
     spans = (span(str(number), number, parent, start_ms=n) for n, (number, parent) in enumerate(parents))
-    return trace_in(trace_answer(trace([of_service("s", *spans)])))
+    return parse_trace(trace_answer(trace([of_service("s", *spans)])))
 
 
 def drawn(*parents: tuple[int, int]) -> list[str]:
@@ -56,7 +56,7 @@ def test_tree_marks_orphans_and_cycles() -> None:
 def test_tree_reads_parent_of_zeros_as_root() -> None:
     root = span("root", 1)
     root.parent_span_id = bytes(8)
-    spans = trace_in(trace_answer(trace([of_service("s", root)]))).spans
+    spans = parse_trace(trace_answer(trace([of_service("s", root)]))).spans
     assert [node.place for node in arranged(spans, UNICODE)] == [Place.USUAL]
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from spanlake.cli.client.json import Value
-from spanlake.cli.render.text import attributes, label, shown
+from spanlake.cli.render.text import attributes, format_value, label
 
 VALUES: list[tuple[Value, str]] = [
     (None, "nil"),
@@ -30,7 +30,7 @@ VALUES: list[tuple[Value, str]] = [
 
 @pytest.mark.parametrize(("value", "text"), VALUES)
 def test_shown_value_tells_its_type(value: Value, text: str) -> None:
-    assert shown(value) == text
+    assert format_value(value) == text
 
 
 def test_label_has_no_quotes() -> None:
@@ -42,8 +42,8 @@ LONG: list[Value] = ["x" * 10**6, " " * 10**6, b"x" * 10**6, list(range(10**6)),
 
 @pytest.mark.parametrize("value", LONG, ids=range(len(LONG)))
 def test_shown_value_is_truncated(value: Value) -> None:
-    assert len(shown(value)) == len(label(value)) == 301
-    assert shown(value).endswith("…")
+    assert len(format_value(value)) == len(label(value)) == 301
+    assert format_value(value).endswith("…")
 
 
 def test_attributes_are_shown_as_key_and_value() -> None:

@@ -77,7 +77,7 @@ def test_restored_store_lacks_traces_deleted_before_backup(
     data: Path, tmp_path: Path, start_server: StartServer
 ) -> None:
     with opened(data) as (_, index):
-        index.hide(index.find(TENANT, 0, 2**63 - 1), b"t" * 16)
+        index.mark_deleted(index.find(TENANT, 0, 2**63 - 1), b"t" * 16)
     run("backup", tmp_path / "backup", "--data", data)
     run("restore", tmp_path / "backup", "--data", tmp_path / "new")
     assert start_server(data=tmp_path / "new").get(f"/api/traces/{(b't' * 16).hex()}").status == 404

@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from spanlake.query.compile import sql
 from spanlake.query.compile.metrics import bucket, limit
-from spanlake.query.engine.duckdb import Duck
+from spanlake.query.engine.duckdb import DuckDB
 from spanlake.traceql import ast
 
 FINITE = st.floats(-(2.0**1023), 2.0**1023, allow_subnormal=False)
@@ -17,12 +17,12 @@ FINITE = st.floats(-(2.0**1023), 2.0**1023, allow_subnormal=False)
 
 def limits(*numbers: float) -> list[float]:
     """The limits of the buckets of some numbers."""
-    duck = Duck([])
+    duck = DuckDB([])
     columns = [
         exp.alias_(bucket(sql.literal(ast.Static(ast.Type.FLOAT, number))), f"n{n}") for n, number in enumerate(numbers)
     ]
     with duck.session() as session:
-        (row,) = session.table(exp.select(*columns)).to_pylist()
+        (row,) = session.run(exp.select(*columns)).to_pylist()
     duck.close()
     return [limit(code) for code in row.values()]
 

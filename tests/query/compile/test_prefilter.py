@@ -2,13 +2,13 @@
 
 import pytest
 
-from spanlake.query.compile.columns import Known
-from spanlake.query.compile.prefilter import Probe
+from spanlake.query.compile.columns import AttributeSchema
+from spanlake.query.compile.prefilter import Prefilter
 from spanlake.query.compile.spansets import SearchPlan
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType
-from spanlake.traceql import check, parse
+from spanlake.traceql import parse, validate
 
-KNOWN = Known.of(AttributeColumn(Scope.SPAN, key, ValueType.INT) for key in "ab")
+KNOWN = AttributeSchema.of(AttributeColumn(Scope.SPAN, key, ValueType.INT) for key in "ab")
 A, B = "span_a___int", "span_b___int"
 TOTALS = {"start_time_unix_nano", "duration_nano", "span_id", "name", "service_name", "parent_span_id"}
 
@@ -39,8 +39,8 @@ TOTALS = {"start_time_unix_nano", "duration_nano", "span_id", "name", "service_n
     ],
 )
 def test_probe_reads_columns_and_grain_of_query(query: str, columns: set[str], alone: bool, is_trivial: bool) -> None:
-    probe = Probe.of(SearchPlan.of(check(parse(query))), KNOWN)
-    assert (set(probe.columns), probe.alone, probe.is_trivial) == (columns, alone, is_trivial)
+    probe = Prefilter.of(SearchPlan.of(validate(parse(query))), KNOWN)
+    assert (set(probe.columns), probe.per_span, probe.is_trivial) == (columns, alone, is_trivial)
 
 
 @pytest.mark.parametrize(
@@ -58,4 +58,4 @@ def test_probe_reads_columns_and_grain_of_query(query: str, columns: set[str], a
     ],
 )
 def test_probe_is_met_by_a_span_of_every_match(query: str, one: str) -> None:
-    assert Probe.of(SearchPlan.of(check(parse(query))), KNOWN).one.sql("duckdb") == one
+    assert Prefilter.of(SearchPlan.of(validate(parse(query))), KNOWN).one.sql("duckdb") == one

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 from spanlake.query.engine import block_cache
-from spanlake.query.engine.block_cache import Copies
+from spanlake.query.engine.block_cache import BlockCache
 from spanlake.store.blocks.block import Block
 from spanlake.store.errors import ObjectNotFound, StorageUnavailable
 from spanlake.store.objects.local import LocalObjects
@@ -62,25 +62,25 @@ def nothing() -> None:
     pass
 
 
-def are_copies(of: Copies, asked: Sequence[Block], *, scanned: bool = False) -> list[bool]:
+def are_copies(of: BlockCache, asked: Sequence[Block], *, scanned: bool = False) -> list[bool]:
     """Checks the content of the file for each block; returns True for each file that is a copy."""
-    files = [Path(file) for file in of.files(asked, nothing, scanned=scanned)]
+    files = [Path(file) for file in of.paths(asked, nothing, sequential=scanned)]
     assert [file.read_bytes() for file in files] == [4 * block.id.encode() for block in asked]
     return [file.parent == of.directory for file in files]
 
 
 def test_a_block_is_read_once(objects: Distant) -> None:
-    some, kept = blocks(objects, "a", "b", "c"), Copies(objects, 1.0)
+    some, kept = blocks(objects, "a", "b", "c"), BlockCache(objects, 1.0)
     assert are_copies(kept, some[:2]) == [True, True]
     assert are_copies(kept, some) == [True, True, True]
     assert are_copies(kept, some[::-1]) == [True, True, True]
     assert sorted(objects.read) == sorted(block.path for block in some)
-    assert kept.files([], nothing) == []
+    assert kept.paths([], nothing) == []
 
 
 def test_a_large_block_is_left_where_it_is(objects: Distant, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(block_cache, "_SMALL", 8)
-    assert are_copies(Copies(objects, 1.0), blocks(objects, "small"[:2], "large")) == [True, False]
+    assert are_copies(BlockCache(objects, 1.0), blocks(objects, "small"[:2], "large")) == [True, False]
     assert len(objects.read) == 1
 
 
@@ -90,7 +90,7 @@ def test_a_large_block_that_is_scanned_is_copied_in_parts(
 ) -> None:
     monkeypatch.setattr(block_cache, "_SMALL", 12)
     monkeypatch.setattr(block_cache, "_PART", size)
-    kept, (small, large) = Copies(objects, 1.0), blocks(objects, "a", "large-it-is")
+    kept, (small, large) = BlockCache(objects, 1.0), blocks(objects, "a", "large-it-is")
     assert are_copies(kept, [small, large]) == [True, False]
     assert are_copies(kept, [small, large], scanned=True) == [True, True]
     assert are_copies(kept, [small, large]) == [True, True]
@@ -105,7 +105,7 @@ def test_with_a_part_that_fails_there_is_no_copy(
     monkeypatch.setattr(block_cache, "_SMALL", 1)
     monkeypatch.setattr(block_cache, "_PART", 4)
     (block,) = blocks(objects, "abc")
-    kept, turns = Copies(objects, 1.0, most_bytes=12), iter(range(1, 100))
+    kept, turns = BlockCache(objects, 1.0, most_bytes=12), iter(range(1, 100))
 
     def fail(_: str) -> None:
         if next(turns) == failing:
@@ -115,20 +115,20 @@ def test_with_a_part_that_fails_there_is_no_copy(
     assert are_copies(kept, [block], scanned=True) == [False]
     assert not list(kept.directory.glob("*.part*"))
     assert are_copies(kept, [block], scanned=True) == [True]
-    assert are_copies(Copies(objects, 1.0), [replace(block, size=11)], scanned=True) == [False]
+    assert are_copies(BlockCache(objects, 1.0), [replace(block, size=11)], scanned=True) == [False]
 
 
 def test_what_is_larger_still_is_not_copied(objects: Distant, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(block_cache, "_SMALL", 1)
     monkeypatch.setattr(block_cache, "_LARGEST", 11)
-    assert are_copies(Copies(objects, 1.0), blocks(objects, "a", "abc"), scanned=True) == [True, False]
+    assert are_copies(BlockCache(objects, 1.0), blocks(objects, "a", "abc"), scanned=True) == [True, False]
 
 
 def test_many_are_read_at_once(objects: Distant) -> None:
     """Each waits until another is being read, too."""
     together = threading.Barrier(2)
     objects.before = lambda _: void(together.wait(10))
-    assert are_copies(Copies(objects, 1.0), blocks(objects, *"abcdefgh")) == [True] * 8
+    assert are_copies(BlockCache(objects, 1.0), blocks(objects, *"abcdefgh")) == [True] * 8
 
 
 def void(_: object) -> None:
@@ -136,7 +136,7 @@ def void(_: object) -> None:
 
 
 def test_who_asks_meanwhile_waits_for_the_same(objects: Distant) -> None:
-    some, kept = blocks(objects, "a"), Copies(objects, 1.0)
+    some, kept = blocks(objects, "a"), BlockCache(objects, 1.0)
     go_on = threading.Event()
     objects.before = lambda _: void(go_on.wait(10))
     found: list[list[bool]] = []
@@ -152,7 +152,7 @@ def test_who_asks_meanwhile_waits_for_the_same(objects: Distant) -> None:
 
 def test_what_was_asked_for_last_is_kept(objects: Distant) -> None:
     a, b, c = blocks(objects, "a", "b", "c")
-    kept = Copies(objects, seconds=0.0, most_bytes=8)
+    kept = BlockCache(objects, seconds=0.0, most_bytes=8)
     for block in (a, b, a, c):
         assert are_copies(kept, [block]) == [True]
     assert len(list(kept.directory.glob("*.parquet"))) == 2
@@ -162,7 +162,7 @@ def test_what_was_asked_for_last_is_kept(objects: Distant) -> None:
 
 def test_what_a_query_may_be_reading_is_kept(objects: Distant) -> None:
     a, b, c = blocks(objects, "a", "b", "c")
-    kept = Copies(objects, seconds=60.0, most_bytes=8)
+    kept = BlockCache(objects, seconds=60.0, most_bytes=8)
     assert are_copies(kept, [a, b, c]) == [True, True, False]
     assert are_copies(kept, [c, b, a]) == [False, True, True]
     assert sorted(objects.read) == [a.path, b.path]
@@ -174,7 +174,7 @@ def test_what_cannot_be_copied_is_read_where_it_is(objects: Distant, error: Exce
         if "/b." in path:
             raise error
 
-    some, kept = blocks(objects, "a", "b"), Copies(objects, 1.0, most_bytes=8)
+    some, kept = blocks(objects, "a", "b"), BlockCache(objects, 1.0, most_bytes=8)
     objects.before = fail
     assert are_copies(kept, some) == [True, False]
     objects.before = lambda _: None
@@ -183,18 +183,18 @@ def test_what_cannot_be_copied_is_read_where_it_is(objects: Distant, error: Exce
 
 def test_half_an_object_is_no_copy(objects: Distant) -> None:
     (block,) = blocks(objects, "a")
-    assert are_copies(Copies(objects, 1.0), [replace(block, size=5)]) == [False]
+    assert are_copies(BlockCache(objects, 1.0), [replace(block, size=5)]) == [False]
 
 
 def test_without_a_place_for_them_there_are_none(objects: Distant, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/proc")
-    assert are_copies(Copies(objects, 1.0), blocks(objects, "a", "b")) == [False, False]
+    assert are_copies(BlockCache(objects, 1.0), blocks(objects, "a", "b")) == [False, False]
 
 
 @pytest.mark.parametrize("all_of_them", [False, True])
 def test_who_cleans_up_temporary_files_does_no_harm(objects: Distant, all_of_them: bool) -> None:
-    some, kept = blocks(objects, "a", "b"), Copies(objects, 1.0)
-    for file in kept.files(some, nothing)[: 2 if all_of_them else 1]:
+    some, kept = blocks(objects, "a", "b"), BlockCache(objects, 1.0)
+    for file in kept.paths(some, nothing)[: 2 if all_of_them else 1]:
         Path(file).unlink()
     if all_of_them:
         (kept.directory / "lock").unlink()
@@ -209,13 +209,16 @@ def test_a_request_that_must_end_does_not_wait(objects: Distant, monkeypatch: py
     monkeypatch.setattr(block_cache, "_PART", part)
     go_on = threading.Event()
     objects.before = lambda _: void(go_on.wait(10))
-    some, kept = blocks(objects, *(f"{number:02}" for number in range(40))), Copies(objects, 60.0, most_bytes=40 * 8)
+    some, kept = (
+        blocks(objects, *(f"{number:02}" for number in range(40))),
+        BlockCache(objects, 60.0, most_bytes=40 * 8),
+    )
 
     def end() -> None:
         raise TimeoutError
 
     with pytest.raises(TimeoutError):
-        kept.files(some, end, scanned=True)
+        kept.paths(some, end, sequential=True)
     go_on.set()
     for _ in patiently():
         if all(are_copies(kept, some, scanned=True)):
@@ -228,12 +231,12 @@ def test_a_request_that_must_end_does_not_wait(objects: Distant, monkeypatch: py
 PROGRAM = """
 import sys, time
 from pathlib import Path
-from tests.query.engine.test_block_cache import BLOCK, Copies, Distant, blocks, nothing
+from tests.query.engine.test_block_cache import BLOCK, BlockCache, Distant, blocks, nothing
 import tempfile
 tempfile.tempdir = sys.argv[1]
 objects = Distant(Path(sys.argv[2]))
-kept = Copies(objects, 1.0)
-print(kept.files(blocks(objects, "a"), nothing)[0], flush=True)
+kept = BlockCache(objects, 1.0)
+print(kept.paths(blocks(objects, "a"), nothing)[0], flush=True)
 input()
 """
 
@@ -250,13 +253,13 @@ def test_they_go_with_their_process(objects: Distant, tmp_path: Path) -> None:
         assert all(file.parent.stat().st_mode & 0o777 == 0o700 for file in files)
         ended.communicate("\n")
         assert not files[0].parent.exists()
-        here = Copies(objects, 1.0)
+        here = BlockCache(objects, 1.0)
         assert are_copies(here, blocks(objects, "a")) == [True]
         assert files[1].exists(), "its process lives"
         os.kill(killed.pid, signal.SIGKILL)
         killed.wait()
         for _ in patiently():
-            another = Copies(objects, 1.0)
+            another = BlockCache(objects, 1.0)
             assert are_copies(another, blocks(objects, "a")) == [True]
             if not files[1].parent.exists():
                 break

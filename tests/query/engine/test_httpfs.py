@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from spanlake.query.engine.duckdb import Duck
-from spanlake.query.engine.httpfs import Remote
+from spanlake.query.engine.duckdb import DuckDB
+from spanlake.query.engine.httpfs import HttpfsCredentials
 from spanlake.query.limits import Limits
 from spanlake.query.open import open_querier
 from spanlake.query.querier import Querier
@@ -23,7 +23,7 @@ from spanlake.store.errors import BlockDamaged, StorageUnavailable, StoreError
 from spanlake.store.index.dynamodb.index import DynamoIndex
 from spanlake.store.objects.s3 import S3Location, S3Objects
 from spanlake.store.write import write
-from spanlake.traceql import SizeLimits, check, parse
+from spanlake.traceql import SizeLimits, parse, validate
 from tests.cloud import Cloud, calls
 from tests.query.kit import MINUTE, NOON, At, request, trace_id
 from tests.server_process import patiently
@@ -39,7 +39,7 @@ def objects(cloud: Cloud) -> S3Objects:
 
 
 @pytest.fixture
-def duck(objects: S3Objects) -> Iterator[Duck]:
+def duck(objects: S3Objects) -> Iterator[DuckDB]:
     yield from opened(objects)
 
 
@@ -48,22 +48,22 @@ def filled(objects: S3Objects) -> S3Objects:
     return objects
 
 
-def opened(objects: S3Objects) -> Iterator[Duck]:
-    duck = Duck([], Limits(threads=1), Remote(objects))
+def opened(objects: S3Objects) -> Iterator[DuckDB]:
+    duck = DuckDB([], Limits(threads=1), HttpfsCredentials(objects))
     yield duck
     duck.close()
 
 
-def count(duck: Duck, uri: str) -> int:
+def count(duck: DuckDB, uri: str) -> int:
     with duck.session() as session:
-        return int(session.fixed(f"SELECT count(*) AS spans FROM read_parquet('{uri}')")["spans"][0].as_py())
+        return int(session.run_static(f"SELECT count(*) AS spans FROM read_parquet('{uri}')")["spans"][0].as_py())
 
 
-def test_it_reads_a_block(duck: Duck, objects: S3Objects) -> None:
+def test_it_reads_a_block(duck: DuckDB, objects: S3Objects) -> None:
     assert count(duck, objects.uri(PATH)) == SPANS
 
 
-def test_what_was_read_once_is_not_asked_for_again(duck: Duck, objects: S3Objects, cloud: Cloud) -> None:
+def test_what_was_read_once_is_not_asked_for_again(duck: DuckDB, objects: S3Objects, cloud: Cloud) -> None:
     count(duck, objects.uri(PATH))
     before = requests(cloud, objects)
     assert count(duck, objects.uri(PATH)) == SPANS
@@ -92,7 +92,7 @@ def test_a_request_costs_one_put_and_one_write_and_a_search_its_days_and_its_rea
 
     for duck in opened(objects):
         querier = Querier(index, objects, duck, SizeLimits(), is_index_far=True)
-        plan = querier.plan(check(parse("{ }")))
+        plan = querier.plan(validate(parse("{ }")))
         for reads in (True, False):  # what was read once is kept
             before = requests(cloud, objects)
             with calls(index.client) as asked:
@@ -108,7 +108,7 @@ def test_small_blocks_are_read_whole_and_once(cloud: Cloud) -> None:
         write(objects, index, "a", decode([request([At(number, trace=number)])]).table, bytes([number]))
     querier = open_querier(objects, index, QueryLimits(), None)
     before = len(requests(cloud, objects))
-    plan = querier.plan(check(parse("{ }")))
+    plan = querier.plan(validate(parse("{ }")))
     for _ in range(2):
         assert len(querier.search("a", Search(plan, NOON - MINUTE, NOON + MINUTE, 10, 3))) == 3
         assert querier.trace("a", trace_id(2)) is not None
@@ -131,7 +131,7 @@ def test_damaged_large_block_in_a_bucket_is_an_error_that_names_it(
     spans = [At(number, trace=number, attributes={"n": number}) for number in range(1, 60)]
     (block,) = write(objects, index, "a", decode([request(spans)]).table, b"x")
     querier = open_querier(objects, index, QueryLimits(), None)
-    wanted = Search(querier.plan(check(parse("{ span.n > 0 }"))), NOON - MINUTE, NOON + MINUTE, 100, 3)
+    wanted = Search(querier.plan(validate(parse("{ span.n > 0 }"))), NOON - MINUTE, NOON + MINUTE, 100, 3)
     with calls(objects.client) as made:
         for _ in range(3):
             assert len(querier.search("a", wanted)) == 59
@@ -153,7 +153,7 @@ def test_damaged_large_block_in_a_bucket_is_an_error_that_names_it(
     index.close()
 
 
-def test_all_else_is_out_of_reach(duck: Duck, objects: S3Objects, tmp_path: Path, cloud: Cloud) -> None:
+def test_all_else_is_out_of_reach(duck: DuckDB, objects: S3Objects, tmp_path: Path, cloud: Cloud) -> None:
     bucket = objects.location.bucket
     sibling = S3Objects(S3Location(bucket, "lake-more"))
     filled(sibling)
@@ -169,7 +169,7 @@ def test_all_else_is_out_of_reach(duck: Duck, objects: S3Objects, tmp_path: Path
             count(duck, elsewhere)
 
 
-def test_an_object_that_is_gone_is_retryable(duck: Duck, objects: S3Objects) -> None:
+def test_an_object_that_is_gone_is_retryable(duck: DuckDB, objects: S3Objects) -> None:
     with pytest.raises(StorageUnavailable, match="HTTP 404"):
         count(duck, objects.uri("spans/gone.parquet"))
 
@@ -181,7 +181,7 @@ def test_secrets_stay_secret(cloud: Cloud, objects: S3Objects, monkeypatch: pyte
             count(duck, objects.uri(PATH))
         assert "not-the-one" not in str(raised.value) + str(raised.value.__cause__)
         with duck.session() as session:
-            told = session.fixed("SELECT secret_string FROM duckdb_secrets()").to_pylist()
+            told = session.run_static("SELECT secret_string FROM duckdb_secrets()").to_pylist()
             assert "not-the-one" not in str(told)
 
 
@@ -226,4 +226,4 @@ def test_without_credentials_it_says_so(cloud: Cloud, objects: S3Objects, monkey
 def test_without_httpfs_it_says_what_to_install(objects: S3Objects, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "duckdb_extension_httpfs", None)
     with pytest.raises(StoreError, match=r"spanlake\[aws\]"):
-        Duck([], remote=Remote(objects))
+        DuckDB([], remote=HttpfsCredentials(objects))

@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spanlake.query.compile.structure import DURATION, ID, KEY, KIND, NAME, PARENT_KEY, START, TRACE
-from spanlake.query.engine.span_tree import Family
+from spanlake.query.engine.span_tree import SpanTree
 from spanlake.traceql import ast
 
 Row = tuple[int, int | None]  # id, id of the parent
 
 
-def family(rows: Sequence[Row], kinds: Sequence[ast.Kind] = (), traces: Sequence[int] = ()) -> Family:
+def family(rows: Sequence[Row], kinds: Sequence[ast.Kind] = (), traces: Sequence[int] = ()) -> SpanTree:
     """Spans that start in this order, of one trace unless told."""
-    return Family(
+    return SpanTree(
         pa.table(
             {
                 TRACE: pa.array(traces or [1] * len(rows), pa.uint64()),
@@ -32,7 +32,7 @@ def family(rows: Sequence[Row], kinds: Sequence[ast.Kind] = (), traces: Sequence
     )
 
 
-def related(spans: Family, relation: ast.Relation, *others: int) -> list[int]:
+def related(spans: SpanTree, relation: ast.Relation, *others: int) -> list[int]:
     mask = pa.array([row in others for row in range(spans.spans.num_rows)], pa.bool_())
     return [row for row, found in enumerate(spans.related(relation, mask).to_pylist()) if found]
 

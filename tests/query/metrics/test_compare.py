@@ -178,7 +178,7 @@ def test_kin_are_found_in_blocks_of_an_older_spanlake(lake: Lake, monkeypatch: p
     lake.add_apart(At(1, name="root"), At(2, 1, status=2), At(3, 1))
     q = "{} | compare({ status = error })"
     expected = compared(lake, q, "rootName"), compared(lake, q, "span:childCount")
-    monkeypatch.setattr(merge, "with_facts", lambda table: table)
+    monkeypatch.setattr(merge, "add_trace_columns", lambda table: table)
     blocks = sorted(lake.index.find(TENANT, 0, 2**63 - 1), key=arrival_order)
     assert Compactor(lake.objects, lake.index).run(Merge(tuple(blocks)))
     assert (compared(lake, q, "rootName"), compared(lake, q, "span:childCount")) == expected
@@ -203,7 +203,7 @@ def test_kin_are_found_however_blocks_are_compacted(
     q = "{} | compare({ status = error })"
     names = ("rootName", "rootServiceName", "span:childCount")
     with monkeypatch.context() as nothing_said:
-        nothing_said.setattr(trace_intrinsics, "may_have_facts", lambda _: False)
+        nothing_said.setattr(trace_intrinsics, "may_have_trace_columns", lambda _: False)
         expected = [compared(lake, q, name) for name in names]
     monkeypatch.setattr(trace_intrinsics, "_PORTION_SPANS", portion)
     assert [compared(lake, q, name) for name in names] == expected

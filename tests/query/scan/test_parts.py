@@ -5,7 +5,7 @@ from datetime import date
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanlake.query.scan.parts import PORTION_SPANS, portions
+from spanlake.query.scan.parts import PART_SPANS, newest_first
 from spanlake.store.blocks.block import Block
 
 
@@ -14,12 +14,12 @@ def block(end: int, spans: int = 1) -> Block:
 
 
 def test_portions_grow_from_the_newest_block() -> None:
-    blocks = [block(end, PORTION_SPANS) for end in (2, 7, 1, 6, 3, 5, 4)]
-    assert [[one.end_ns for one in portion] for portion in portions(blocks)] == [[7], [6, 5, 4, 3], [2, 1]]
-    assert list(portions([])) == []
+    blocks = [block(end, PART_SPANS) for end in (2, 7, 1, 6, 3, 5, 4)]
+    assert [[one.end_ns for one in portion] for portion in newest_first(blocks)] == [[7], [6, 5, 4, 3], [2, 1]]
+    assert list(newest_first([])) == []
 
 
-@given(st.lists(st.integers(1, 200 * PORTION_SPANS), max_size=8))
+@given(st.lists(st.integers(1, 200 * PART_SPANS), max_size=8))
 def test_portions_hold_every_block_once(sizes: list[int]) -> None:
     blocks = [block(n, spans) for n, spans in enumerate(sizes)]
-    assert [one for portion in portions(blocks) for one in portion] == blocks[::-1]
+    assert [one for portion in newest_first(blocks) for one in portion] == blocks[::-1]

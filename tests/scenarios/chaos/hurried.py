@@ -17,7 +17,7 @@ from typing import Any
 
 from spanlake.cli.main import main
 from spanlake.server import compose
-from spanlake.server.maintenance import UpkeepPolicy
+from spanlake.server.maintenance import MaintenancePolicy
 from spanlake.store.maintenance import compaction_plan, garbage
 
 DEATH = "SPANLAKE_TESTS_DEATH"
@@ -68,15 +68,15 @@ REGRET = timedelta(seconds=3)
 
 def hurry() -> None:
     """Shorten what upkeep waits for."""
-    compose.UpkeepPolicy = _hurried_policy  # type: ignore[assignment,attr-defined]
+    compose.MaintenancePolicy = _hurried_policy  # type: ignore[assignment,attr-defined]
     compaction_plan.FAN_IN = 4
     garbage._UNTOUCHED = UNTOUCHED
     garbage._REGRET = REGRET
 
 
-def _hurried_policy(*arguments: Any, **more: Any) -> UpkeepPolicy:
+def _hurried_policy(*arguments: Any, **more: Any) -> MaintenancePolicy:
     return replace(
-        UpkeepPolicy(*arguments, **more),
+        MaintenancePolicy(*arguments, **more),
         look_seconds=0.2,
         plan_seconds=1.0,
         grace_seconds=GRACE_SECONDS,

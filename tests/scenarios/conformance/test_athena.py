@@ -72,7 +72,7 @@ def servers(trino: Trino) -> Iterator[Servers]:
     trino.add_partitions(blocks, "conformance")
     workgroup = athena.Athena(trino)
     with serving(workgroup) as client:
-        engine = Athena(client, WORKGROUP, GlueTable(SCHEMA, TABLE), above=0, pause=0.02)
+        engine = Athena(client, WORKGROUP, GlueTable(SCHEMA, TABLE), local_limit_bytes=0, pause=0.02)
         with _served(lake, engine) as far, _served(lake) as near:
             yield Servers(far, near, workgroup)
     lake.close()

@@ -13,7 +13,7 @@ import pytest
 from spanlake.cli.storage import opened
 from spanlake.store.identity import adopt
 from spanlake.store.maintenance.compactor import Compactor
-from spanlake.store.maintenance.retention import remove_retired
+from spanlake.store.maintenance.retention import purge_replaced
 from spanlake.store.transfer.export import Selection, export
 from spanlake.store.write import write
 from tests.cli.tempo import serving
@@ -163,7 +163,7 @@ def test_disaster_recovery_on_aws(cloud: Cloud, server: SpanlakeServer) -> None:
         for day in compactor.days():
             for merge in compactor.plan(*day, settle=True):
                 assert compactor.run(merge)
-        remove_retired(objects, index, grace_seconds=-60)
+        purge_replaced(objects, index, grace_seconds=-60)
     expected = ["old 0", "old 1", "old 2"]
     assert names(server.data, "single-tenant", objects_url, f"dynamodb://{table}") == expected
     places = {"my-lake": bucket, "spanlake-restored": restored, "spanlake-new": f"new-{secrets.token_hex(6)}"}

@@ -66,7 +66,7 @@ def columns(folder: Path) -> set[str]:
 
 def delete_trace(folder: Path, trace_id: bytes) -> None:
     index = SqliteIndex(folder / "data" / "index.sqlite")
-    index.hide(index.find("single-tenant", 0, 2**63 - 1), trace_id)
+    index.mark_deleted(index.find("single-tenant", 0, 2**63 - 1), trace_id)
     index.close()
 
 

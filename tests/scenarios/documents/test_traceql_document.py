@@ -11,7 +11,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from spanlake.query.time_range import Steps
 from spanlake.spans.otlp.decode import decode
-from spanlake.traceql import TraceQLError, ast, check, parse
+from spanlake.traceql import TraceQLError, ast, parse, validate
 from spanlake.traceql.ast.walk import walk
 from spanlake.traceql.literals import parse_duration
 from tests.documents import document, fenced, section
@@ -107,7 +107,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
 
 def _answer(lake: Lake, query: str, wanted: str) -> str:
     try:
-        if not check(parse(query)).is_metrics:
+        if not validate(parse(query)).is_metrics:
             return _found(lake, query)
     except TraceQLError as error:
         return f"error: {error}"

@@ -104,9 +104,9 @@ class TroubledIndex:
         """As Index has it."""
         self._trouble.around(lambda: self._index.replace(added, removed, lost=lost))
 
-    def hide(self, blocks: Sequence[Block], trace_id: bytes) -> None:
+    def mark_deleted(self, blocks: Sequence[Block], trace_id: bytes) -> None:
         """As Index has it."""
-        self._trouble.around(lambda: self._index.hide(blocks, trace_id))
+        self._trouble.around(lambda: self._index.mark_deleted(blocks, trace_id))
 
     def deletions(self, tenant: str, since_ns: int) -> dict[bytes, int]:
         """As Index has it."""
@@ -141,13 +141,13 @@ class TroubledIndex:
         """As Index has it."""
         self._trouble.around(lambda: self._index.keep_for(retention))
 
-    def retired(self, before: int) -> list[Block]:
+    def replaced_before(self, before: int) -> list[Block]:
         """As Index has it."""
-        return self._trouble.around(lambda: self._index.retired(before))
+        return self._trouble.around(lambda: self._index.replaced_before(before))
 
-    def forget(self, blocks: Sequence[Block]) -> None:
+    def purge(self, blocks: Sequence[Block]) -> None:
         """As Index has it."""
-        self._trouble.around(lambda: self._index.forget(blocks))
+        self._trouble.around(lambda: self._index.purge(blocks))
 
     def entries(self, tenant: str, day: date) -> list[Block]:
         """As Index has it."""
@@ -189,9 +189,9 @@ class TroubledIndex:
         """As Index has it."""
         return self._trouble.around(self._index.unfinished_merges)
 
-    def hindrance(self) -> str | None:
+    def unready_reason(self) -> str | None:
         """As Index has it."""
-        return self._index.hindrance()
+        return self._index.unready_reason()
 
     def close(self) -> None:
         """As Index has it."""

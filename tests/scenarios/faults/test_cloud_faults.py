@@ -17,7 +17,7 @@ from spanlake.store.errors import StoreError
 from spanlake.store.index.dynamodb.index import DynamoIndex
 from spanlake.store.maintenance.compactor import Compactor
 from spanlake.store.maintenance.garbage import collect_garbage
-from spanlake.store.maintenance.retention import expire_by_age, remove_retired
+from spanlake.store.maintenance.retention import expire_by_age, purge_replaced
 from spanlake.store.objects.s3 import S3Location, S3Objects
 from spanlake.store.write import write
 from tests.cloud import Cloud
@@ -86,7 +86,7 @@ def compact(lake: FaultyLake) -> None:
 
 
 def remove(lake: FaultyLake) -> None:
-    remove_retired(lake.objects, lake.index, grace_seconds=-9)
+    purge_replaced(lake.objects, lake.index, grace_seconds=-9)
 
 
 def expire(lake: FaultyLake) -> None:

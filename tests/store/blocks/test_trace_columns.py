@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanlake.store.blocks.trace_columns import CHILD_COUNT, FACTS, ROOT_NAME, ROOT_SERVICE, with_facts, without_facts
+from spanlake.store.blocks.trace_columns import (
+    CHILD_COUNT,
+    ROOT_NAME,
+    ROOT_SERVICE,
+    TRACE_COLUMNS,
+    add_trace_columns,
+    drop_trace_columns,
+)
 from tests.store.tables import SERVICE, span_table
 
 SERVER, CLIENT = 2, 3
@@ -29,8 +36,8 @@ SPANS = st.fixed_dictionaries(
 
 def facts(table: pa.Table) -> list[tuple[Any, ...]]:
     """The facts of each row."""
-    found = with_facts(table)
-    return list(zip(*(found[name].to_pylist() for name in FACTS.names), strict=True))
+    found = add_trace_columns(table)
+    return list(zip(*(found[name].to_pylist() for name in TRACE_COLUMNS.names), strict=True))
 
 
 def expected(spans: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
@@ -80,7 +87,7 @@ def test_no_rows_have_no_facts() -> None:
 @pytest.mark.parametrize("attributes", [{}, {SERVICE: ["cart"]}])
 def test_they_are_taken_off_again(attributes: dict[Any, Any]) -> None:
     table = span_table([{}], attributes)
-    noted = with_facts(table)
+    noted = add_trace_columns(table)
     assert noted.column_names == [*table.column_names, CHILD_COUNT, ROOT_NAME, ROOT_SERVICE]
-    assert without_facts(noted).equals(table)
-    assert without_facts(table).equals(table)
+    assert drop_trace_columns(noted).equals(table)
+    assert drop_trace_columns(table).equals(table)

@@ -6,7 +6,7 @@ import pytest
 
 from spanlake.store.blocks.block import CatalogEntry
 from spanlake.store.index import catalog_cache
-from spanlake.store.index.catalog_cache import KnownEntries
+from spanlake.store.index.catalog_cache import CatalogCache
 
 DAY = ("a", date(2026, 11, 22), 1)
 
@@ -16,14 +16,14 @@ def entries(*keys: str) -> frozenset[CatalogEntry]:
 
 
 def test_what_was_told_is_no_longer_missing() -> None:
-    known = KnownEntries()
+    known = CatalogCache()
     assert known.missing(DAY, entries("x", "y")) == entries("x", "y")
     known.remember(DAY, entries("x"))
     assert known.missing(DAY, entries("x", "y")) == entries("y")
 
 
 def test_days_and_their_generations_are_kept_apart() -> None:
-    known = KnownEntries()
+    known = CatalogCache()
     known.remember(DAY, entries("x"))
     for other in [("b", *DAY[1:]), ("a", date(2026, 11, 23), 1), ("a", DAY[1], 2)]:
         assert known.missing(other, entries("x")) == entries("x")
@@ -31,7 +31,7 @@ def test_days_and_their_generations_are_kept_apart() -> None:
 
 def test_it_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalog_cache, "_LIMIT", 3)
-    known = KnownEntries()
+    known = CatalogCache()
     known.remember(DAY, entries("x", "y"))
     known.remember(DAY, entries("x", "z"))
     assert known.missing(DAY, entries("x", "y", "z")) == frozenset()

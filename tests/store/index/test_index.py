@@ -233,9 +233,9 @@ def test_a_swap_may_add_nothing(index: Index) -> None:
 def test_what_is_hidden_is_told_and_lasts(open_index: Callable[[], Index]) -> None:
     first = open_index()
     first.add([block("1"), block("2"), block("3")], {})
-    first.hide([block("1"), block("2")], TRACE)
-    first.hide([block("1")], OTHER_TRACE)
-    first.hide([block("1")], TRACE)
+    first.mark_deleted([block("1"), block("2")], TRACE)
+    first.mark_deleted([block("1")], OTHER_TRACE)
+    first.mark_deleted([block("1")], TRACE)
     first.close()
     second = open_index()
     hidden = {found.id: found.hidden for found in everything(second)}
@@ -245,7 +245,7 @@ def test_what_is_hidden_is_told_and_lasts(open_index: Callable[[], Index]) -> No
 
 def test_what_is_hidden_stays_so_when_the_block_is_added_again(index: Index) -> None:
     index.add([block("1")], {})
-    index.hide([block("1")], TRACE)
+    index.mark_deleted([block("1")], TRACE)
     index.add([replace(block("1"), size=77)], {})
     assert everything(index) == [replace(block("1"), size=77, hidden=frozenset({TRACE}))]
 
@@ -255,12 +255,12 @@ def test_nothing_is_hidden_in_blocks_that_are_not_live(index: Index) -> None:
     index.replace([block("12", level=1)], [block("1")])
     for gone in ("1", "never"):
         with pytest.raises(IndexConflict, match="is not live"):
-            index.hide([block(gone)], TRACE)
+            index.mark_deleted([block(gone)], TRACE)
 
 
 def test_a_swap_of_a_block_that_hides_more_by_now_is_refused_whole(index: Index) -> None:
     index.add([block("1"), block("2")], {})
-    index.hide([block("2")], TRACE)
+    index.mark_deleted([block("2")], TRACE)
     for known in (frozenset[bytes](), frozenset({OTHER_TRACE}), frozenset({TRACE, OTHER_TRACE})):
         with pytest.raises(IndexConflict, match="hides other traces"):
             index.replace([block("12", level=1)], [block("1"), replace(block("2"), hidden=known)])
@@ -273,18 +273,18 @@ def test_retired_blocks_are_told_until_they_are_forgotten(index: Index) -> None:
     index.add([block("1"), block("2"), block("3")], {})
     index.replace([block("12", level=1)], [block("1"), block("2")])
     now = int(time.time())
-    assert index.retired(now - 60) == []
-    assert {retired.id: retired.size for retired in index.retired(now + 60)} == {"1": 1000, "2": 1000}
-    index.forget([block("1")])
-    assert [retired.path for retired in index.retired(now + 60)] == [block("2").path]
-    index.forget([block("1"), block("2")])
-    assert index.retired(now + 60) == []
+    assert index.replaced_before(now - 60) == []
+    assert {retired.id: retired.size for retired in index.replaced_before(now + 60)} == {"1": 1000, "2": 1000}
+    index.purge([block("1")])
+    assert [retired.path for retired in index.replaced_before(now + 60)] == [block("2").path]
+    index.purge([block("1"), block("2")])
+    assert index.replaced_before(now + 60) == []
 
 
 def test_a_client_that_retries_after_its_block_was_forgotten_adds_nothing(index: Index) -> None:
     index.add([block("1")], {})
     index.replace([block("12", level=1)], [block("1")])
-    index.forget([block("1")])
+    index.purge([block("1")])
     index.add([block("1")], {})
     assert [found.id for found in everything(index)] == ["12"]
     index.replace([block("12", level=1)], [block("1")])
@@ -294,7 +294,7 @@ def test_a_client_that_retries_after_its_block_was_forgotten_adds_nothing(index:
 def test_entries_are_those_blocks_of_a_day_whose_objects_are_needed(index: Index) -> None:
     index.add([block("1"), block("2"), block("3"), block("4", NOON - DAY_NS), block("5", tenant="b")], {})
     index.replace([block("12", level=1)], [block("1"), block("2")])
-    index.forget([block("1")])
+    index.purge([block("1")])
     assert {entry.id for entry in index.entries("a", TODAY)} == {"12", "2", "3"}
     assert index.entries("a", TODAY + timedelta(1)) == []
 
@@ -318,7 +318,7 @@ def test_expire_forgets_days_and_names_their_blocks(index: Index) -> None:
     index.replace([merged], [replaced])
     assert [gone.path for gone in index.expire(TODAY)] == [old.path, replaced.path, merged.path]
     assert index.expire(TODAY) == []
-    assert index.retired(int(time.time()) + 60) == []
+    assert index.replaced_before(int(time.time()) + 60) == []
     assert everything(index) == [kept]
     assert index.catalog("a", NOON - DAY_NS, NOON - DAY_NS) == frozenset()
 

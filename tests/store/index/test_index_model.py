@@ -172,7 +172,7 @@ class IndexHistory(RuleBasedStateMachine):
     def hide(self, picks: list[int], trace_id: bytes) -> None:
         live = self._live()
         blocks = {key(block): block for pick in picks if live for block in [live[pick % len(live)]]}
-        self.index.hide(list(blocks.values()), trace_id)
+        self.index.mark_deleted(list(blocks.values()), trace_id)
         for block in blocks.values():
             self.model.hide(block, trace_id)
 
@@ -180,7 +180,7 @@ class IndexHistory(RuleBasedStateMachine):
     def hide_in_what_is_not_live(self, number: int, trace_id: bytes) -> None:
         if key(fresh(number)) not in self.model.live:
             with pytest.raises(IndexConflict):
-                self.index.hide([fresh(number)], trace_id)
+                self.index.mark_deleted([fresh(number)], trace_id)
 
     @rule(picks=Picks)
     def forget(self, picks: list[int]) -> None:
@@ -188,7 +188,7 @@ class IndexHistory(RuleBasedStateMachine):
         for block in {
             key(block): block for pick in picks if retired for block in [retired[pick % len(retired)]]
         }.values():
-            self.index.forget([block])
+            self.index.purge([block])
             self.model.forget(block)
 
     @rule(days=st.integers(0, DAYS))
@@ -220,7 +220,7 @@ class IndexHistory(RuleBasedStateMachine):
 
     @invariant()
     def retired_blocks_are_told(self) -> None:
-        retired = self.index.retired(int(time.time()) + 60)
+        retired = self.index.replaced_before(int(time.time()) + 60)
         assert {(key(block), block.size) for block in retired} == {
             (key_, block.size) for key_, block in self.model.retired.items()
         }

@@ -151,7 +151,7 @@ def test_an_index_of_the_first_version_is_brought_up_to_date(of_version_1: Path)
             "12": replace(block("12", level=1), uncompressed_size=0),
             "3": replace(block("3"), uncompressed_size=0),
         }
-        assert index.retired(1_700_000_001) == [replace(block("1"), uncompressed_size=0)]
+        assert index.replaced_before(1_700_000_001) == [replace(block("1"), uncompressed_size=0)]
         assert index.catalog("a", NOON, NOON) == {CatalogEntry("span", "http.method", "string")}
         index.close()
 

@@ -49,13 +49,13 @@ def test_index_with_damaged_pages_is_not_opened(path: Path) -> None:
 
 def test_damage_while_the_index_is_open_is_a_hindrance(path: Path) -> None:
     index = SqliteIndex(path)
-    assert index.hindrance() is None
+    assert index.unready_reason() is None
     damage_pages(path)
     for connection in index._idle:
         connection.execute("PRAGMA shrink_memory")
     with pytest.raises(StorageCorrupt):
         index.find("a", 0, MAX_NS)
-    assert "is damaged" in (index.hindrance() or "")
+    assert "is damaged" in (index.unready_reason() or "")
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_row_that_makes_no_sense_is_damage(path: Path, statement: str) -> None:
     index = SqliteIndex(path)
     with pytest.raises(StorageCorrupt, match="is damaged"):
         index.expire(date(9999, 1, 1))
-    assert index.hindrance()
+    assert index.unready_reason()
 
 
 def test_nothing_is_written_into_a_deleted_index(path: Path) -> None:
@@ -80,7 +80,7 @@ def test_nothing_is_written_into_a_deleted_index(path: Path) -> None:
         index.add([block("new")], {})
     with pytest.raises(StorageUnavailable):
         index.find("a", 0, MAX_NS)
-    assert "was deleted" in (index.hindrance() or "")
+    assert "was deleted" in (index.unready_reason() or "")
 
 
 def test_index_deleted_during_a_commit_is_not_acknowledged(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from spanlake.spans.otlp.decode import decode
 from spanlake.store.blocks.block import Block, arrival_order
-from spanlake.store.blocks.trace_columns import without_facts
+from spanlake.store.blocks.trace_columns import drop_trace_columns
 from spanlake.store.days import MAX_NS, MIN_NS
 from spanlake.store.index.sqlite import SqliteIndex
 from spanlake.store.maintenance.compactor import Compactor
@@ -48,7 +48,7 @@ class Lake:
 
     def table(self, block: Block) -> pa.Table:
         """The spans in a block's object."""
-        return without_facts(self.stored(block))
+        return drop_trace_columns(self.stored(block))
 
     def stored(self, block: Block) -> pa.Table:
         """Returns the table of the block with the columns that compaction adds."""

@@ -11,7 +11,7 @@ from spanlake.store.deletions import record_deletion
 from spanlake.store.index.dynamodb.index import DynamoIndex
 from spanlake.store.maintenance.compactor import Compactor
 from spanlake.store.maintenance.garbage import collect_garbage
-from spanlake.store.maintenance.retention import DeletedRemoval, expire_by_age, expire_by_size, remove_retired
+from spanlake.store.maintenance.retention import DeletedRemoval, expire_by_age, expire_by_size, purge_replaced
 from spanlake.store.objects.s3 import S3Location, S3Objects
 from tests.cloud import Cloud, calls
 from tests.store.maintenance.day_of_blocks import TENANT, Lake
@@ -54,16 +54,16 @@ def test_many_blocks_become_one_and_their_objects_go(lake: CloudLake) -> None:
     assert (merged.level, merged.spans) == (1, 6_000)
     assert lake.rows() == before
     assert len(lake.paths()) == 21
-    assert remove_retired(lake.objects, lake.index, grace_seconds=-9).blocks == 20
+    assert purge_replaced(lake.objects, lake.index, grace_seconds=-9).blocks == 20
     assert lake.paths() == {merged.path}
-    assert lake.index.retired(int(time.time()) + 9) == []
+    assert lake.index.replaced_before(int(time.time()) + 9) == []
 
 
 def test_a_late_retry_after_compaction_adds_nothing(lake: CloudLake) -> None:
     for seed in range(2):
         lake.add(busy_table(50, seed))
     lake.settle()
-    remove_retired(lake.objects, lake.index, grace_seconds=-9)
+    purge_replaced(lake.objects, lake.index, grace_seconds=-9)
     before = lake.rows()
     lake._writes = 0
     lake.add(busy_table(50, 0))
@@ -73,7 +73,7 @@ def test_a_late_retry_after_compaction_adds_nothing(lake: CloudLake) -> None:
 def test_a_hidden_trace_is_gone_after_compaction(lake: CloudLake) -> None:
     lake.add(span_table([{"trace_id": TRACE}, {"trace_id": TRACE[::-1]}]))
     lake.add(span_table([{"trace_id": TRACE}]))
-    lake.index.hide(lake.live(), TRACE)
+    lake.index.mark_deleted(lake.live(), TRACE)
     lake.settle()
     assert [lake.table(block)["trace_id"].to_pylist() for block in lake.live()] == [[TRACE[::-1]]]
 
@@ -90,7 +90,7 @@ def test_replaced_blocks_of_a_day_with_a_deletion_go_soon_where_others_stay(lake
     assert removal.remove().blocks == 0, "nothing was deleted"
     trace_id = lake.table(merged)["trace_id"][0].as_py()
     record_deletion(lake.objects, [merged], trace_id)
-    lake.index.hide([merged], trace_id)
+    lake.index.mark_deleted([merged], trace_id)
     lake.settle()
     assert removal.remove().blocks == 0, "queries may read them"
     now[0] = 1300.0
@@ -102,7 +102,7 @@ def test_days_that_are_too_old_go_of_named_tenants(lake: CloudLake) -> None:
     lake.add(span_table([{"start_time_unix_nano": NOON - 5 * 86_400 * 10**9}]))
     for expired, tenants in ((0, ["others"]), (1, [TENANT])):
         assert expire_by_age(lake.objects, lake.index, timedelta(days=1), NOON, tenants).blocks == expired
-    remove_retired(lake.objects, lake.index, grace_seconds=-9)
+    purge_replaced(lake.objects, lake.index, grace_seconds=-9)
     assert lake.index.expire(utc_day(NOON), ["others"]) == []
     assert lake.index.days(TENANT)
     lake.index.expire(utc_day(NOON), [TENANT])
@@ -113,7 +113,7 @@ def test_days_that_are_too_old_go(lake: CloudLake) -> None:
     lake.add(span_table([{"start_time_unix_nano": NOON - day * 86_400 * 10**9} for day in range(3)]))
     assert expire_by_age(lake.objects, lake.index, timedelta(days=1), NOON).blocks == 1
     assert (len(lake.live()), len(lake.paths())) == (2, 3)
-    remove_retired(lake.objects, lake.index, grace_seconds=-9)
+    purge_replaced(lake.objects, lake.index, grace_seconds=-9)
     assert len(lake.live()) == len(lake.paths()) == 2
     expire_by_size(lake.objects, lake.index, 1)
     assert lake.live() == []

@@ -77,7 +77,7 @@ def test_a_trace_deleted_while_its_blocks_are_merged_stays_deleted(
         def delete_meanwhile(path: str, data: bytes) -> None:
             monkeypatch.undo()
             put(path, data)
-            lake.index.hide(lake.live(), TRACE)
+            lake.index.mark_deleted(lake.live(), TRACE)
 
         monkeypatch.setattr(lake.objects, "put", delete_meanwhile)
         assert lake.compactor.run(Merge(tuple(lake.live()))) is None

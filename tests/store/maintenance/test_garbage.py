@@ -87,7 +87,7 @@ def test_forgotten_blocks_that_are_put_again_are_garbage(lake: GarbageLake) -> N
     """A client retries a request whose block was merged long ago."""
     (block,) = lake.add(span_table([{}]))
     lake.settle()
-    lake.index.forget([block])
+    lake.index.purge([block])
     lake.index.add([block], {})
     aged(lake, block.path)
     collect(lake)

@@ -15,7 +15,7 @@ from spanlake.spans.columns import AttributeColumn, Scope, ValueType, attribute_
 from spanlake.spans.otlp.encode import to_otlp
 from spanlake.store.blocks import bloom, parquet
 from spanlake.store.blocks.block import CatalogEntry
-from spanlake.store.blocks.trace_columns import FACTS, with_facts, without_facts
+from spanlake.store.blocks.trace_columns import TRACE_COLUMNS, add_trace_columns, drop_trace_columns
 from spanlake.store.errors import ObjectNotFound, StorageCorrupt
 from spanlake.store.maintenance import merge, merge_columns
 from spanlake.store.maintenance.compaction_plan import Merge
@@ -143,8 +143,8 @@ def test_hidden_traces_are_left_out(tmp_path: Path) -> None:
         lake.add(span_table([{}, {}, {}]))
         lake.add(span_table([{}, {}]))
         first, second = (number.to_bytes(16, "big") for number in (1, 2))
-        lake.index.hide(lake.live(), first)
-        lake.index.hide(lake.live()[:1], second)
+        lake.index.mark_deleted(lake.live(), first)
+        lake.index.mark_deleted(lake.live()[:1], second)
         expected = lake.rows()
         assert len(expected) == 2
         lake.settle()
@@ -156,7 +156,7 @@ def test_hidden_traces_are_left_out(tmp_path: Path) -> None:
 def test_a_block_whose_spans_are_all_hidden_goes(tmp_path: Path) -> None:
     with Lake(tmp_path) as lake:
         lake.add(span_table([{}]))
-        lake.index.hide(lake.live(), (1).to_bytes(16, "big"))
+        lake.index.mark_deleted(lake.live(), (1).to_bytes(16, "big"))
         assert merge_blocks(lake.objects, Merge(tuple(lake.live()))) is None
         assert lake.settle() == 1
         assert lake.live() == []
@@ -217,8 +217,8 @@ def test_what_is_noted_of_traces_is_that_of_the_whole_block(
                 assert lake.compactor.run(Merge(tuple(blocks)))
         for block in lake.live():
             stored = lake.stored(block)
-            expected = with_facts(without_facts(stored))
-            assert stored.select(FACTS.names).to_pylist() == expected.select(FACTS.names).to_pylist()
+            expected = add_trace_columns(drop_trace_columns(stored))
+            assert stored.select(TRACE_COLUMNS.names).to_pylist() == expected.select(TRACE_COLUMNS.names).to_pylist()
 
 
 def _related(table: pa.Table) -> pa.Table:

@@ -16,7 +16,7 @@ from spanlake.store.index.base import Index
 from spanlake.store.index.sqlite import SqliteIndex
 from spanlake.store.maintenance.compactor import Compactor
 from spanlake.store.maintenance.reindex import Reindexed, reindex
-from spanlake.store.maintenance.retention import remove_retired
+from spanlake.store.maintenance.retention import purge_replaced
 from spanlake.store.objects.base import Objects
 from spanlake.store.write import write
 from tests.store.tables import busy_table
@@ -112,7 +112,7 @@ def test_reindex_after_two_rounds_of_merges_shows_each_span_once(store: Store) -
 
 
 def remove_retired_of_level(store: Store, level: int) -> None:
-    for block in store.index.retired(MAX_NS // 10**9):
+    for block in store.index.replaced_before(MAX_NS // 10**9):
         if block.level == level:
             store.objects.delete(block.path)
 
@@ -145,11 +145,11 @@ def test_reindex_leaves_out_a_merge_whose_inputs_were_merged_otherwise(store: St
     store.index.replace = swap  # type: ignore[method-assign]
     trace_id = store.rows()[0][0]
     blocks = [block for block in store.live() if trace_id in dict(store.rows_of(block))]
-    store.index.hide(blocks, trace_id)
+    store.index.mark_deleted(blocks, trace_id)
     store.compact()
     before = store.rows()
     assert store.reindex().added == ()
-    remove_retired(store.objects, store.index, grace_seconds=-60)
+    purge_replaced(store.objects, store.index, grace_seconds=-60)
     assert store.reindex().added == ()
     assert store.rows() == before
 
@@ -159,7 +159,7 @@ def test_reindex_of_an_index_restored_to_before_a_merge_shows_each_span_once(sto
     store.add(1, 2)
     before, blocks = store.rows(), store.live()
     store.compact()
-    remove_retired(store.objects, store.index, grace_seconds=-60)
+    purge_replaced(store.objects, store.index, grace_seconds=-60)
     store.lose_index()
     store.index.add(blocks, {})
     done = store.reindex()
@@ -172,7 +172,7 @@ def test_reindex_keeps_deleted_traces_hidden(store: Store) -> None:
     trace_id = store.rows()[0][0]
     blocks = [block for block in store.live() if trace_id in dict(store.rows_of(block))]
     record_deletion(store.objects, blocks, trace_id)
-    store.index.hide(blocks, trace_id)
+    store.index.mark_deleted(blocks, trace_id)
     before = store.rows()
     store.lose_index()
     store.reindex()
@@ -187,7 +187,7 @@ def test_reindex_gives_blocks_of_deleted_traces_alone_an_entry(store: Store) -> 
     for trace_id in {trace_id for trace_id, _ in store.rows()}:
         blocks = store.live()
         record_deletion(store.objects, blocks, trace_id)
-        store.index.hide(blocks, trace_id)
+        store.index.mark_deleted(blocks, trace_id)
     assert store.rows() == []
     store.lose_index()
     adopt(store.objects, store.index)

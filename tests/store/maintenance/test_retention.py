@@ -8,7 +8,7 @@ import pytest
 
 from spanlake.store.blocks.block import Block
 from spanlake.store.days import DAY_NS
-from spanlake.store.maintenance.retention import Removed, expire_by_age, expire_by_size, remove_retired
+from spanlake.store.maintenance.retention import Removed, expire_by_age, expire_by_size, purge_replaced
 from tests.store.maintenance.day_of_blocks import Lake
 from tests.store.tables import HOUR, NOON, span_table
 
@@ -43,7 +43,7 @@ def test_days_go_when_all_their_spans_are_too_old(tmp_path: Path, retention: tim
         assert removed.blocks == 4 - kept
         assert {block.path for block in lake.live()} == {block.path for block in blocks[:kept]}
         assert len(stored(lake)) == 4, "queries may be reading them"
-        remove_retired(lake.objects, lake.index, grace_seconds=-1)
+        purge_replaced(lake.objects, lake.index, grace_seconds=-1)
         assert {block.path for block in lake.live()} == stored(lake) == {block.path for block in blocks[:kept]}
         assert expire_by_age(lake.objects, lake.index, retention, NOON) == Removed()
         assert lake.index.days("a") == sorted(block.date for block in blocks[:kept])
@@ -96,12 +96,12 @@ def test_replaced_blocks_are_deleted_after_a_time_of_grace(tmp_path: Path) -> No
     with Lake(tmp_path) as lake:
         fresh = [add_at(lake, NOON + number) for number in range(2)]
         lake.settle()
-        assert remove_retired(lake.objects, lake.index) == Removed()
+        assert purge_replaced(lake.objects, lake.index) == Removed()
         assert len(stored(lake)) == 3
-        removed = remove_retired(lake.objects, lake.index, grace_seconds=-1)
+        removed = purge_replaced(lake.objects, lake.index, grace_seconds=-1)
         assert removed == Removed(2, 2, sum(block.size for block in fresh))
         assert stored(lake) == {block.path for block in lake.live()}
-        assert lake.index.retired(int(time.time()) + 9) == []
+        assert lake.index.replaced_before(int(time.time()) + 9) == []
 
 
 def test_an_object_that_is_gone_already_is_no_obstacle(tmp_path: Path) -> None:
@@ -109,5 +109,5 @@ def test_an_object_that_is_gone_already_is_no_obstacle(tmp_path: Path) -> None:
         for block in (add_at(lake, NOON), add_at(lake, NOON + 1), add_at(lake, NOON - DAY_NS)):
             lake.objects.delete(block.path)
         lake.settle()
-        remove_retired(lake.objects, lake.index, grace_seconds=-1)
+        purge_replaced(lake.objects, lake.index, grace_seconds=-1)
         assert expire_by_age(lake.objects, lake.index, timedelta(hours=1), NOON).blocks == 1

@@ -12,7 +12,7 @@ from spanlake.store.blocks.block import CatalogEntry
 from spanlake.store.errors import ObjectNotFound, StorageCorrupt, StoreError
 from spanlake.store.index.sqlite import SqliteIndex
 from spanlake.store.maintenance.compactor import Compactor
-from spanlake.store.maintenance.retention import remove_retired
+from spanlake.store.maintenance.retention import purge_replaced
 from spanlake.store.objects.local import LocalObjects
 from spanlake.store.transfer.backup import BackedUp, back_up
 from spanlake.store.transfer.export import Selection, export
@@ -38,14 +38,14 @@ class Store:
     def delete(self, name: str) -> None:
         trace_id = name.encode().ljust(16, b".")
         blocks = self.index.find("t", 0, 2**63 - 1)
-        self.index.hide(blocks, trace_id)
+        self.index.mark_deleted(blocks, trace_id)
 
     def compact(self) -> None:
         compactor = Compactor(self.objects, self.index)
         for day in compactor.days():
             for merge in compactor.plan(*day, settle=True):
                 compactor.run(merge)
-        remove_retired(self.objects, self.index, grace_seconds=-1)
+        purge_replaced(self.objects, self.index, grace_seconds=-1)
 
     def names(self, tenant: str = "t") -> list[str]:
         return sorted(

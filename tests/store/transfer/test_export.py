@@ -11,7 +11,7 @@ from spanlake.store.blocks.block import Block
 from spanlake.store.errors import StorageCorrupt, StorageUnavailable
 from spanlake.store.index.sqlite import SqliteIndex
 from spanlake.store.maintenance.compactor import Compactor
-from spanlake.store.maintenance.retention import remove_retired
+from spanlake.store.maintenance.retention import purge_replaced
 from spanlake.store.objects.local import LocalObjects
 from spanlake.store.transfer import export as module
 from spanlake.store.transfer.export import Exported, Selection, export
@@ -66,7 +66,7 @@ def test_trace_ids_select_traces(store: tuple[LocalObjects, SqliteIndex]) -> Non
 def test_deleted_traces_are_left_out(store: tuple[LocalObjects, SqliteIndex]) -> None:
     blocks = add(store, "deleted", trace_id=b"d" * 16)
     add(store, "kept", trace_id=b"k" * 16)
-    store[1].hide(blocks, b"d" * 16)
+    store[1].mark_deleted(blocks, b"d" * 16)
     assert exported(store) == ["kept"]
 
 
@@ -88,12 +88,12 @@ def test_blocks_merged_meanwhile_are_exported_nevertheless(store: tuple[LocalObj
     for day in compactor.days():
         for merge in compactor.plan(*day, settle=True):
             compactor.run(merge)
-    index_now = index.retired(2**40)
+    index_now = index.replaced_before(2**40)
     for block in index_now:
         objects.delete(block.path)
-    index.forget(index_now)
+    index.purge(index_now)
     assert set(names([*found, *running])) == {"0", "1", "2", "3"}
-    assert remove_retired(objects, index).blocks == 0
+    assert purge_replaced(objects, index).blocks == 0
 
 
 def test_a_live_block_without_its_object_is_an_error(store: tuple[LocalObjects, SqliteIndex]) -> None:

@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from starlette.types import Receive
 
 from spanlake.api.ingest.decompression import DECOMPRESSORS, Decompress, OutputTooLarge
-from spanlake.ingest.admission import Pass
+from spanlake.ingest.admission import Reservation
 from spanlake.ingest.service import Ingest
 
 
@@ -41,7 +41,7 @@ class ClientGone(BodyError):
     """The client closed the connection before its body was complete, so nobody waits for an answer."""
 
 
-async def read_body(receive: Receive, place: Pass, *, limit: int) -> bytes:
+async def read_body(receive: Receive, place: Reservation, *, limit: int) -> bytes:
     """Read a whole body, as sent, of at most ``limit`` bytes.
 
     Raises BodyTooLarge, ClientGone, and Overloaded when the place can not grow to hold it.
@@ -54,7 +54,7 @@ async def read_body(receive: Receive, place: Pass, *, limit: int) -> bytes:
         chunk: bytes = message.get("body", b"")
         if body.tell() + len(chunk) > limit:
             raise BodyTooLarge(limit)
-        place.grow(len(chunk))
+        place.reserve(len(chunk))
         body.write(chunk)
         if not message.get("more_body", False):
             return body.getvalue()
@@ -71,7 +71,7 @@ def decompressor(encoding: str) -> Decompress | None:
     return DECOMPRESSORS[coding]
 
 
-def decompress(body: bytes, work: Decompress, place: Pass, *, limit: int) -> bytes:
+def decompress(body: bytes, work: Decompress, place: Reservation, *, limit: int) -> bytes:
     """Decompress a body to at most ``limit`` bytes; slow, so it belongs in a thread.
 
     Raises MalformedBody, BodyTooLarge, and Overloaded when the place can not grow to hold the result.
@@ -81,7 +81,7 @@ def decompress(body: bytes, work: Decompress, place: Pass, *, limit: int) -> byt
         for piece in work(body, limit):
             if inflated.tell() + len(piece) > limit:
                 raise BodyTooLarge(limit)
-            place.grow(len(piece))
+            place.reserve(len(piece))
             inflated.write(piece)
     except OutputTooLarge:
         raise BodyTooLarge(limit) from None
@@ -91,7 +91,7 @@ def decompress(body: bytes, work: Decompress, place: Pass, *, limit: int) -> byt
     return inflated.getvalue()
 
 
-async def whole_body(headers: Headers, receive: Receive, place: Pass, ingest: Ingest, slow: Executor) -> bytes:
+async def whole_body(headers: Headers, receive: Receive, place: Reservation, ingest: Ingest, slow: Executor) -> bytes:
     """Read a body and decompress it, on a thread.
 
     Raises what read_body, decompressor and decompress raise, ArrivalTimeout and Draining.

@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Match, Route, Router
 from starlette.types import Receive, Scope, Send
 
-from spanlake.api.errors import Problem
+from spanlake.api.errors import HttpError
 from spanlake.api.ingest.otlp import CODECS, media_type_of
 from spanlake.ingest.misdirected import path_refusal, signal_of_path, signal_refusal
 from spanlake.ingest.service import Ingest
@@ -39,7 +39,7 @@ class _Refusing:
 
     def _response(self, scope: Scope) -> Response:
         signal = signal_of_path(scope["path"])
-        told = Problem(HTTPStatus.NOT_FOUND, signal_refusal(signal)) if signal else _problem(scope)
+        told = HttpError(HTTPStatus.NOT_FOUND, signal_refusal(signal)) if signal else _problem(scope)
         event = f"{signal} refused, only traces are stored" if signal else "request refused, wrong path"
         _, port = scope.get("server") or ("", 0)
         self.ingest.notices.note(port or 0, event, reason=told.message)
@@ -49,12 +49,12 @@ class _Refusing:
         return PlainTextResponse(f"{told.message}\n", told.status, told.headers)
 
 
-def _problem(scope: Scope) -> Problem:
+def _problem(scope: Scope) -> HttpError:
     path: str = scope["path"]
     allowed = _methods_allowed(scope)
     if allowed:
-        return Problem(HTTPStatus.METHOD_NOT_ALLOWED, path_refusal(path), {"Allow": ", ".join(sorted(allowed))})
-    return Problem(HTTPStatus.NOT_FOUND, path_refusal(path))
+        return HttpError(HTTPStatus.METHOD_NOT_ALLOWED, path_refusal(path), {"Allow": ", ".join(sorted(allowed))})
+    return HttpError(HTTPStatus.NOT_FOUND, path_refusal(path))
 
 
 def _methods_allowed(scope: Scope) -> set[str]:

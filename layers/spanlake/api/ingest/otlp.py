@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from spanlake.api.errors import Problem, UnsupportedMediaType, logged_problem, shut_down_problem
+from spanlake.api.errors import HttpError, UnsupportedMediaType, logged_http_error, shut_down_error
 from spanlake.api.ingest.bodies import ClientGone, whole_body
 from spanlake.ingest.request import Format, Receipt
 from spanlake.ingest.service import HEADER, Ingest, tenant_named
@@ -35,7 +35,7 @@ class Codec:
     receipt: Callable[[Receipt], bytes]
     status: Callable[[int, str], bytes]  # google.rpc.Status of code and message
 
-    def refusal(self, told: Problem) -> Response:
+    def refusal(self, told: HttpError) -> Response:
         """Write an answer whose body is a Status, as the OTLP specification asks of 4xx and 5xx."""
         status = self.status(_RPC_CODES.get(told.status, _RPC_INTERNAL), told.message)
         return Response(status, told.status, told.headers, self.media_type)
@@ -94,16 +94,16 @@ class OtlpHttp:
 
     async def _answer(self, method: str, headers: Headers, codec: Codec, receive: Receive) -> Response:
         if method != "POST":
-            told = Problem(HTTPStatus.METHOD_NOT_ALLOWED, f"{PATH} takes POST", {"Allow": "POST"})
+            told = HttpError(HTTPStatus.METHOD_NOT_ALLOWED, f"{PATH} takes POST", {"Allow": "POST"})
             return codec.refusal(told)
         try:
             receipt = await self._store(headers, receive)
         except ClientGone:
             raise
         except asyncio.CancelledError:  # the server ends and has no time left
-            return codec.refusal(shut_down_problem())
+            return codec.refusal(shut_down_error())
         except Exception as error:  # noqa: BLE001, the client hears of it, and the log of what is not in the table
-            return codec.refusal(logged_problem(error))
+            return codec.refusal(logged_http_error(error))
         return Response(codec.receipt(receipt), media_type=codec.media_type)
 
     async def _store(self, headers: Headers, receive: Receive) -> Receipt:
@@ -111,7 +111,7 @@ class OtlpHttp:
         media_type = media_type_of(headers)
         if media_type not in CODECS:
             raise UnsupportedMediaType(f"Content-Type {media_type[:80]!r} is not supported: use {PROTOBUF} or {JSON}")
-        with self.ingest.admission.enter() as place:
+        with self.ingest.admission.admit() as place:
             body = await whole_body(headers, receive, place, self.ingest, self.slow)
             format_ = self.json if media_type == JSON else None
             try:

@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from spanlake.api.errors import Problem, logged_problem, shut_down_problem
+from spanlake.api.errors import HttpError, logged_http_error, shut_down_error
 from spanlake.api.ingest.bodies import ClientGone, whole_body
 from spanlake.api.ingest.otlp import media_type_of
 from spanlake.ingest.request import Format, Receipt
@@ -40,23 +40,23 @@ class SpanPosts:
 
     async def _answer(self, method: str, headers: Headers, receive: Receive) -> PlainTextResponse:
         if method != "POST":
-            return _refusal(Problem(HTTPStatus.METHOD_NOT_ALLOWED, "spans are sent with POST", {"Allow": "POST"}))
+            return _refusal(HttpError(HTTPStatus.METHOD_NOT_ALLOWED, "spans are sent with POST", {"Allow": "POST"}))
         try:
             receipt = await self._store(headers, receive)
             receipt.require_some()
         except ClientGone:
             raise
         except asyncio.CancelledError:  # the server ends and has no time left
-            return _refusal(shut_down_problem())
+            return _refusal(shut_down_error())
         except Exception as error:  # noqa: BLE001, the client hears of it, and the log of what is not in the table
-            return _refusal(logged_problem(error))
+            return _refusal(logged_http_error(error))
         said = f"{receipt.explanation}\n" if receipt.rejected else ""
         return PlainTextResponse(said, HTTPStatus.ACCEPTED)
 
     async def _store(self, headers: Headers, receive: Receive) -> Receipt:
         tenant = tenant_named(headers.get(HEADER))
         media_type = media_type_of(headers)
-        with self.ingest.admission.enter() as place:
+        with self.ingest.admission.admit() as place:
             sent = await whole_body(headers, receive, place, self.ingest, self.slow)
             body = sent.removeprefix(BOM_UTF8)  # which none of the binary formats begins with
             format_ = self.format_of(media_type, body)
@@ -66,5 +66,5 @@ class SpanPosts:
                 raise explained(error, body, media_type) from None
 
 
-def _refusal(told: Problem) -> PlainTextResponse:
+def _refusal(told: HttpError) -> PlainTextResponse:
     return PlainTextResponse(f"{told.message}\n", told.status, told.headers)

@@ -18,7 +18,7 @@ from spanlake.query.limits import Cancelled, LimitExceeded
 from spanlake.query.querier import Querier
 from spanlake.query.scan.missing_blocks import LEFT_OUT
 from spanlake.spans.schema import TRACE_ID, parse_id
-from spanlake.traceql import Unsupported, ast, check, parse
+from spanlake.traceql import Unsupported, ast, parse, validate
 from spanlake.traceql.errors import TraceQLError
 from spanlake.traceql.rewrite import with_plain_ids
 
@@ -113,7 +113,7 @@ class QueryRunner:
 
     def checked(self, text: str) -> ast.Query:
         """Parses and checks a query; raises TraceQLError."""
-        return check(parsed(text), self.querier.sizes)
+        return validate(parsed(text), self.querier.sizes)
 
     def metrics_query(self, text: str) -> ast.Query:
         """Parses and checks a metrics query; raises TraceQLError."""

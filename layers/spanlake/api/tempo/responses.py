@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from pydantic_core import to_json
 
-from spanlake.query.search_results import FoundSpan, FoundTrace, SpanSet
+from spanlake.query.search_results import SpanResult, SpanSet, TraceResult
 from spanlake.query.series import Labels, Series
 from spanlake.query.time_range import Steps
 from spanlake.receivers.otlp_rows import delimited
@@ -25,7 +25,7 @@ class Columns:
     mixed: frozenset[str]
 
     @classmethod
-    def of(cls, found: Iterable[FoundTrace]) -> "Columns":
+    def of(cls, found: Iterable[TraceResult]) -> "Columns":
         """The names of an answer."""
         kinds: dict[str, set[str]] = {}
         for attributes in _attributes(found):
@@ -41,7 +41,7 @@ class Columns:
         return isinstance(value, list | dict) or (name in self.mixed and not isinstance(value, str))
 
 
-def _attributes(found: Iterable[FoundTrace]) -> Iterator[Mapping[str, Any]]:
+def _attributes(found: Iterable[TraceResult]) -> Iterator[Mapping[str, Any]]:
     for trace in found:
         for span_set in trace.sets:
             yield span_set.attributes
@@ -67,7 +67,7 @@ _PARTIAL_STATUS = b"\x18\x01"  # TraceByIDResponse.status = PARTIAL
 _SPECIAL = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 
-def search(found: Iterable[FoundTrace], *, with_spans: bool) -> dict[str, Any]:
+def search(found: Iterable[TraceResult], *, with_spans: bool) -> dict[str, Any]:
     """tempopb.SearchResponse in JSON, in which all values under one name are of one type and none is a list."""
     found = list(found)
     columns = Columns.of(found)
@@ -75,7 +75,7 @@ def search(found: Iterable[FoundTrace], *, with_spans: bool) -> dict[str, Any]:
     return {"traces": traces, "metrics": {"completedJobs": 1, "totalJobs": 1, "inspectedTraces": len(traces)}}
 
 
-def _trace(trace: FoundTrace, columns: Columns | None) -> dict[str, Any]:
+def _trace(trace: TraceResult, columns: Columns | None) -> dict[str, Any]:
     header = trace.header
     answer: dict[str, Any] = {
         "traceID": header.trace_id.hex().lstrip("0"),
@@ -99,7 +99,7 @@ def _span_set(found: SpanSet, columns: Columns) -> dict[str, Any]:
     return answer | _attribute_list(columns.shown(found.attributes))
 
 
-def _span(span: FoundSpan, columns: Columns) -> dict[str, Any]:
+def _span(span: SpanResult, columns: Columns) -> dict[str, Any]:
     answer = {
         "spanID": span.span_id.hex(),
         "name": span.name,

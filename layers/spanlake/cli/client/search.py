@@ -8,7 +8,7 @@ from spanlake.cli.client.json import Attributes, attributes_in
 
 
 @dataclass(frozen=True, slots=True)
-class FoundSpan:
+class SpanResult:
     """A matching span, with the attributes that the query names."""
 
     span_id: str
@@ -19,16 +19,16 @@ class FoundSpan:
 
 
 @dataclass(frozen=True, slots=True)
-class FoundSet:
+class SpanSetResult:
     """Spans that matched together; ``matched`` may be more than were sent."""
 
-    spans: tuple[FoundSpan, ...]
+    spans: tuple[SpanResult, ...]
     matched: int
     attributes: Attributes  # computed by the query for the set, such as count()
 
 
 @dataclass(frozen=True, slots=True)
-class FoundTrace:
+class TraceResult:
     """A trace with at least one span set, except for servers that send none."""
 
     trace_id: str
@@ -36,7 +36,7 @@ class FoundTrace:
     root_name: str
     start_ns: int
     duration_ms: int
-    sets: tuple[FoundSet, ...]
+    sets: tuple[SpanSetResult, ...]
 
     @property
     def matched(self) -> int:
@@ -45,21 +45,21 @@ class FoundTrace:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchResponse:
     """All traces of an answer; ``note`` is a remark of the server, such as that the search was partial."""
 
-    traces: tuple[FoundTrace, ...]
+    traces: tuple[TraceResult, ...]
     note: str
 
 
-def found_in(given: json.Object) -> Found:
+def parse_search(given: json.Object) -> SearchResponse:
     """Read tempopb.SearchResponse in JSON; raises MalformedAnswer."""
     traces = tuple(_trace(item) for item in json.objects(given, "traces"))
-    return Found(traces, json.text(given, "message"))
+    return SearchResponse(traces, json.text(given, "message"))
 
 
-def _trace(given: json.Object) -> FoundTrace:
-    return FoundTrace(
+def _trace(given: json.Object) -> TraceResult:
+    return TraceResult(
         trace_id=json.text(given, "traceID"),
         root_service=json.text(given, "rootServiceName"),
         root_name=json.text(given, "rootTraceName"),
@@ -77,13 +77,13 @@ def _sets(given: json.Object) -> Iterator[json.Object]:
         yield json.as_object(given["spanSet"], "spanSet")
 
 
-def _set(given: json.Object) -> FoundSet:
+def _set(given: json.Object) -> SpanSetResult:
     spans = tuple(_span(item) for item in json.objects(given, "spans"))
-    return FoundSet(spans, max(json.whole(given, "matched"), len(spans)), attributes_in(given))
+    return SpanSetResult(spans, max(json.whole(given, "matched"), len(spans)), attributes_in(given))
 
 
-def _span(given: json.Object) -> FoundSpan:
-    return FoundSpan(
+def _span(given: json.Object) -> SpanResult:
+    return SpanResult(
         span_id=json.text(given, "spanID"),
         name=json.text(given, "name"),
         start_ns=json.whole(given, "startTimeUnixNano"),

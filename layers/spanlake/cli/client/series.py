@@ -28,7 +28,7 @@ class AllSeries:
     note: str
 
 
-def series_in(given: json.Object) -> AllSeries:
+def parse_series(given: json.Object) -> AllSeries:
     """Read tempopb.QueryRangeResponse in JSON; raises MalformedAnswer."""
     return AllSeries(
         tuple(Series(attributes_in(item, "labels"), _samples(item)) for item in json.objects(given, "series")),

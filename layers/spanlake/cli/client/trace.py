@@ -55,7 +55,7 @@ class Trace:
     note: str
 
 
-def trace_in(body: bytes) -> Trace:
+def parse_trace(body: bytes) -> Trace:
     """Read tempopb.TraceByIDResponse; a trace without spans when there is none. Raises MalformedAnswer."""
     data, note = traces_data(body)
     return Trace(tuple(sorted(_spans(data), key=_by_start)), note)

@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from spanlake.cli.client.search import Found, FoundSet, FoundSpan, FoundTrace
+from spanlake.cli.client.search import SearchResponse, SpanResult, SpanSetResult, TraceResult
 from spanlake.cli.printable import printable
 from spanlake.cli.render.numbers import counted, duration, moment
 from spanlake.cli.render.text import GAP, Cell, attributes, cut, line, show, show_beside, show_items
@@ -20,7 +20,7 @@ _SPAN_INDENT, _ATTRIBUTE_INDENT = Text(" " * 4), Text(" " * 8)
 _MILLISECOND = 1_000_000
 
 
-def show_traces(console: Console, found: Found, limit: int) -> None:
+def show_traces(console: Console, found: SearchResponse, limit: int) -> None:
     """Print the result of a search, in the order of the answer; ``limit`` is the limit that was requested."""
     table = _Table(console)
     table.head()
@@ -47,7 +47,7 @@ class _Table:
         heading.stylize("bold")
         show(self.console, heading)
 
-    def trace(self, trace: FoundTrace) -> None:
+    def trace(self, trace: TraceResult) -> None:
         """Print a trace and its matching spans."""
         header = _header(printable(trace.trace_id), moment(trace.start_ns), _duration(trace), f"{trace.matched:,}")
         header.stylize("cyan", 0, _TRACE_ID)
@@ -68,7 +68,7 @@ class _Table:
         rest = self.console.width - before - width - len(GAP)
         return line([Cell(service, width, "bold"), Cell(name, rest)])
 
-    def _set(self, found: FoundSet, trace: FoundTrace) -> None:
+    def _set(self, found: SpanSetResult, trace: TraceResult) -> None:
         if found.attributes or len(trace.sets) > 1:
             heading = Text(counted(found.matched, "span"), "dim")
             show_items(self.console, [heading, *attributes(found.attributes)], GAP)
@@ -91,16 +91,16 @@ def _header(trace_id: str, start: str, length: str, matched: str) -> Text:
     )
 
 
-def _duration(trace: FoundTrace) -> str:
+def _duration(trace: TraceResult) -> str:
     # The answer has whole milliseconds only, truncated.
     return duration(trace.duration_ms * _MILLISECOND) if trace.duration_ms else "<1ms"
 
 
-def _name_width(spans: Iterable[FoundSpan]) -> int:
+def _name_width(spans: Iterable[SpanResult]) -> int:
     return min(_SPAN_NAME, max((cell_len(printable(span.name)) for span in spans), default=0))
 
 
-def _span(span: FoundSpan, trace: FoundTrace, name_width: int) -> Text:
+def _span(span: SpanResult, trace: TraceResult, name_width: int) -> Text:
     after = span.start_ns - trace.start_ns
     cells = [
         Cell(printable(span.span_id), _SPAN_ID, "dim"),

@@ -85,7 +85,7 @@ _PLAIN = re.compile(r"[^\s\"'`,\[\]{}]+")
 _OTHER_TYPE = re.compile(r"[+-]?[0-9.][0-9.eE+-]*|true|false|nil|nan|[+-]?inf")
 
 
-def shown(value: Value) -> str:
+def format_value(value: Value) -> str:
     """Format a value, printable and cut; text is quoted where it looks like another type, or like several values."""
     return cut(_shown(value))
 
@@ -97,7 +97,7 @@ def label(value: Value) -> str:
 
 def attributes(items: Attributes) -> list[Text]:
     """Format each attribute as ``key=value``."""
-    return [Text.assemble((f"{label(key)}=", "dim"), shown(value)) for key, value in items]
+    return [Text.assemble((f"{label(key)}=", "dim"), format_value(value)) for key, value in items]
 
 
 def cut(text: str, longest: int = _LONGEST) -> str:
@@ -118,9 +118,9 @@ def _shown(value: Value) -> str:
         case bytes():
             return f"0x{value[:_LONGEST].hex()}"
         case Mapping():
-            return f"{{{_listed(f'{label(key)}: {shown(item)}' for key, item in value.items())}}}"
+            return f"{{{_listed(f'{label(key)}: {format_value(item)}' for key, item in value.items())}}}"
         case _:
-            return f"[{_listed(map(shown, value))}]"
+            return f"[{_listed(map(format_value, value))}]"
 
 
 def _string(text: str) -> str:

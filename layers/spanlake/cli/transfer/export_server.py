@@ -15,7 +15,7 @@ from spanlake.cli.client.trace import traces_data
 from spanlake.cli.errors import CommandError, InvalidOption, Refused
 from spanlake.cli.printable import printable
 from spanlake.cli.transfer.export_file import FileFormat, writing
-from spanlake.cli.transfer.export_spans import SECOND_NS, Wanted, tell
+from spanlake.cli.transfer.export_spans import SECOND_NS, ExportRequest, tell
 from spanlake.store.days import MAX_NS
 
 _LONGEST_SECONDS = 6 * 3600
@@ -34,7 +34,7 @@ class _Range:
     end: int
 
 
-def run(client: Client, wanted: Wanted, file: str, file_format: FileFormat) -> None:
+def run(client: Client, wanted: ExportRequest, file: str, file_format: FileFormat) -> None:
     """Write the matching traces to a file; raises CommandError, and typer.Exit when there are none."""
     if not wanted.start_ns or wanted.end_ns == MAX_NS:
         raise InvalidOption("an export from a server needs a time range: give --start and --end")

@@ -26,7 +26,7 @@ SECOND_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ExportRequest:
     """The selection of spans to export; times are Unix nanoseconds, bounds included."""
 
     tenant: str
@@ -44,7 +44,9 @@ def bounds_ns(since: str, start: str, end: str) -> tuple[int, int]:
     return when.start * SECOND_NS, when.end * SECOND_NS - 1 if end else MAX_NS
 
 
-def run(data: Path, objects_url: str, index_url: str, wanted: Wanted, file: str, file_format: FileFormat) -> None:
+def run(
+    data: Path, objects_url: str, index_url: str, wanted: ExportRequest, file: str, file_format: FileFormat
+) -> None:
     """Write spans to a file; raises CommandError, and typer.Exit when there are none."""
     spans = 0
     with opened(data, objects_url, index_url) as (objects, index):
@@ -65,7 +67,7 @@ def tell(spans: int) -> None:
     typer.echo(f"{counted(spans, 'span')} exported", err=True)
 
 
-def _selection(objects: Objects, index: Index, wanted: Wanted) -> Selection:
+def _selection(objects: Objects, index: Index, wanted: ExportRequest) -> Selection:
     """Select the spans to read: with a query the matching traces, as far beyond the range as a search reads."""
     if not wanted.traceql:
         return Selection(wanted.tenant, wanted.start_ns, wanted.end_ns)

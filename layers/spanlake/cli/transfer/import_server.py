@@ -11,7 +11,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from spanlake.cli.client.client import Client
 from spanlake.cli.errors import MalformedAnswer, Refused, Unreachable
 from spanlake.cli.printable import printable
-from spanlake.ingest.pipeline import translated
+from spanlake.ingest.pipeline import to_otlp
 from spanlake.ingest.request import Receipt, Request
 from spanlake.receivers import otlp
 from spanlake.spans.otlp.decode import MalformedRequest
@@ -27,7 +27,7 @@ _COUNT = re.compile(r" \(\d+\)$")
 
 def send(client: Client, requests: Sequence[Request]) -> list[Receipt | Exception]:
     """Store requests on a server; returns the outcome of each. Raises CommandError when the server accepts none."""
-    return [_sent(client, each) if isinstance(each, Request) else each for each in translated(requests)]
+    return [_sent(client, each) if isinstance(each, Request) else each for each in to_otlp(requests)]
 
 
 def _sent(client: Client, request: Request) -> Receipt | Exception:

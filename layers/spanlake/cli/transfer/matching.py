@@ -15,7 +15,7 @@ from spanlake.store.objects.base import Objects
 from spanlake.store.objects.local import LocalObjects
 from spanlake.traceql.errors import TraceQLError
 from spanlake.traceql.parser import parse
-from spanlake.traceql.validate import check
+from spanlake.traceql.validate import validate
 
 _MOST_TRACES = 1_000_000
 _TOGETHER = 1_000
@@ -31,7 +31,7 @@ def matching_traces(
     directory = Path(objects.uri("spans")).parent if isinstance(objects, LocalObjects) else None
     querier = open_querier(objects, index, _LIMITS, directory)
     try:
-        plan = querier.plan(check(parse(traceql), querier.sizes))
+        plan = querier.plan(validate(parse(traceql), querier.sizes))
         return _found(querier, tenant, plan, _stored(index, tenant, start_ns, end_ns))
     except (TraceQLError, LimitExceeded) as error:
         raise CommandError(str(error)) from None

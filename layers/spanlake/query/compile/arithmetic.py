@@ -11,7 +11,7 @@ from functools import partial
 from sqlglot import exp
 
 from spanlake.query.compile import sql as values
-from spanlake.query.compile.sql import WHOLE, Alternative, Sql, Value
+from spanlake.query.compile.sql import WHOLE, Sql, TypedSql, TypedValue
 from spanlake.traceql import ast
 
 _LONGEST_POWER = 64  # factors: the powers of all integers but 0, 1 and -1 exceed 64 bits with more
@@ -29,7 +29,7 @@ class Number:
     make_real: Build | None = None
 
     @classmethod
-    def of(cls, value: Value) -> "Number":
+    def of(cls, value: TypedValue) -> "Number":
         """Select the number among the single values of a field or an expression; NaN is not a number here."""
         whole = [part.sql for part in value if part.type in WHOLE and not part.is_list]
         real = [part.sql for part in value if part.type is ast.Type.FLOAT and not part.is_list]
@@ -49,10 +49,10 @@ class Number:
         return None if self.make_real is None else self.make_real()
 
     @property
-    def value(self) -> Value:
+    def value(self) -> TypedValue:
         """The number as a typed value."""
         parts = ((ast.Type.INT, self.whole), (ast.Type.FLOAT, self.real))
-        return tuple(Alternative(type_, sql) for type_, sql in parts if sql is not None)
+        return tuple(TypedSql(type_, sql) for type_, sql in parts if sql is not None)
 
     def as_real(self) -> Sql:
         """The number as a float, whatever its type."""

@@ -9,7 +9,7 @@ from spanlake.traceql import ast
 
 
 @dataclass(frozen=True)
-class Known:
+class AttributeSchema:
     """The attributes of a set of blocks.
 
     ``columns`` lists the typed columns of each (scope, key). ``rest`` holds the (scope, key) pairs whose value in some
@@ -27,7 +27,7 @@ class Known:
         columns: Iterable[AttributeColumn],
         rest: Iterable[tuple[Scope, str]] = (),
         nested: Iterable[tuple[ast.AttributeScope, str]] = (),
-    ) -> "Known":
+    ) -> "AttributeSchema":
         """Collect columns and keys, in any order."""
         grouped: defaultdict[tuple[Scope, str], list[AttributeColumn]] = defaultdict(list)
         for column in sorted(columns):

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from spanlake.query.compile.columns import Known
-from spanlake.query.compile.fields import Fields
+from spanlake.query.compile.columns import AttributeSchema
+from spanlake.query.compile.fields import FieldCompiler
 from spanlake.query.compile.sql import Sql
 from spanlake.spans.columns import Scope
 from spanlake.traceql import ast
@@ -48,11 +48,11 @@ class Facet:
     name: str
     type: ast.Type | None
     level: Level
-    read: Callable[[Fields], Sql]
+    read: Callable[[FieldCompiler], Sql]
     is_list: bool = False
 
 
-def facets(known: Known) -> list[Facet]:
+def facets(known: AttributeSchema) -> list[Facet]:
     """List the facets of spans with these attributes."""
     keys = sorted({*known.columns, *known.rest})
     found = [_of_intrinsic(intrinsic, level) for intrinsic, level in INTRINSICS.items()]
@@ -63,14 +63,14 @@ def facets(known: Known) -> list[Facet]:
 
 def _of_intrinsic(intrinsic: ast.Intrinsic, level: Level) -> Facet:
     field = ast.IntrinsicField(intrinsic)
-    (value,) = Fields(Known()).value(field)
+    (value,) = FieldCompiler(AttributeSchema()).value(field)
     return Facet(print_field(field), value.type, level, lambda fields: fields.value(field)[0].sql)
 
 
-def _of_attribute(known: Known, scope: Scope, key: str) -> Iterator[Facet]:
+def _of_attribute(known: AttributeSchema, scope: Scope, key: str) -> Iterator[Facet]:
     attribute = ast.Attribute(_SCOPES[scope], key)
     level = Level.SPAN if scope is Scope.SPAN else Level.RESOURCE
-    for n, part in enumerate(Fields(known).whole(attribute)):
+    for n, part in enumerate(FieldCompiler(known).whole(attribute)):
         yield Facet(print_field(attribute), part.type, level, _Reader(attribute, n), part.is_list)
 
 
@@ -79,5 +79,5 @@ class _Reader:
     attribute: ast.Attribute
     place: int
 
-    def __call__(self, fields: Fields) -> Sql:
+    def __call__(self, fields: FieldCompiler) -> Sql:
         return fields.whole(self.attribute)[self.place].sql

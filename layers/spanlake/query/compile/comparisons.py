@@ -11,7 +11,7 @@ from math import ceil, floor
 from sqlglot import exp
 
 from spanlake.query.compile import sql as values
-from spanlake.query.compile.sql import NUMERIC, WHOLE, Alternative, Sql, Value
+from spanlake.query.compile.sql import NUMERIC, WHOLE, Sql, TypedSql, TypedValue
 from spanlake.traceql import ast
 from spanlake.traceql.regex import without_names
 from spanlake.traceql.rewrite import FLIPPED
@@ -23,17 +23,17 @@ POSITIVE = {
 }
 _ABOVE = (ast.BinaryOperator.GREATER, ast.BinaryOperator.GREATER_EQUAL)
 _UNEQUAL = ast.BinaryOperator.NOT_EQUAL
-Test = Callable[[ast.BinaryOperator, Alternative], Sql]
+Test = Callable[[ast.BinaryOperator, TypedSql], Sql]
 """Tests a single value of a fitting type."""
 
 
-def compare_literals(op: ast.BinaryOperator, value: Value, statics: Sequence[ast.Static]) -> Sql:
+def compare_literals(op: ast.BinaryOperator, value: TypedValue, statics: Sequence[ast.Static]) -> Sql:
     """Compile a comparison with literals of one type: true if it holds for any, for ``!=`` and ``!~`` if it holds for
     all.
     """
     kind = kind_of(statics[0].type)
 
-    def test(positive: ast.BinaryOperator, part: Alternative) -> Sql:
+    def test(positive: ast.BinaryOperator, part: TypedSql) -> Sql:
         if positive.is_regex:
             return _matches(positive, part.sql, statics)
         return _with_literals(positive, part, statics)
@@ -41,7 +41,7 @@ def compare_literals(op: ast.BinaryOperator, value: Value, statics: Sequence[ast
     return _with_lists(op, [part for part in value if kind_of(part.type) == kind], test)
 
 
-def compare_values(op: ast.BinaryOperator, left: Value, right: Value) -> Sql:
+def compare_values(op: ast.BinaryOperator, left: TypedValue, right: TypedValue) -> Sql:
     """Compile a comparison of two values."""
     tests = [_with_single(op, left, part) for part in right if not part.is_list and part.type is not None]
     tests += [
@@ -53,7 +53,7 @@ def compare_values(op: ast.BinaryOperator, left: Value, right: Value) -> Sql:
     return values.any_of([*tests, _between_lists(op, left, right)])
 
 
-def _with_other(other: Alternative, op: ast.BinaryOperator, one: Alternative) -> Sql:
+def _with_other(other: TypedSql, op: ast.BinaryOperator, one: TypedSql) -> Sql:
     return _pair(op, one, other)
 
 
@@ -62,11 +62,11 @@ def kind_of(type_: ast.Type | None) -> ast.Type | None:
     return ast.Type.INT if type_ in NUMERIC else type_
 
 
-def _fit(one: Alternative, other: Alternative) -> bool:
+def _fit(one: TypedSql, other: TypedSql) -> bool:
     return one.type is not None and kind_of(one.type) == kind_of(other.type)
 
 
-def _with_single(op: ast.BinaryOperator, left: Value, right: Alternative) -> Sql:
+def _with_single(op: ast.BinaryOperator, left: TypedValue, right: TypedSql) -> Sql:
     fitting = [part for part in left if _fit(part, right)]
     if op.is_regex:
         return values.false()
@@ -74,7 +74,7 @@ def _with_single(op: ast.BinaryOperator, left: Value, right: Alternative) -> Sql
     return values.all_of([values.not_null(right.sql.copy()), found]) if op is _UNEQUAL else found
 
 
-def _with_lists(op: ast.BinaryOperator, fitting: Sequence[Alternative], test: Test) -> Sql:
+def _with_lists(op: ast.BinaryOperator, fitting: Sequence[TypedSql], test: Test) -> Sql:
     """Compile a test of a value that has these alternatives of the fitting kind."""
     singles = [test(op, part) for part in fitting if not part.is_list]
     lists = [part for part in fitting if part.is_list]
@@ -86,14 +86,14 @@ def _with_lists(op: ast.BinaryOperator, fitting: Sequence[Alternative], test: Te
     return values.any_of([*singles, *([values.all_of([exp.paren(there), *none])] if lists else [])])
 
 
-def _some(part: Alternative, op: ast.BinaryOperator, test: Test) -> Sql:
-    return values.some(part.sql.copy(), lambda item: test(op, Alternative(part.type, item)), "i")
+def _some(part: TypedSql, op: ast.BinaryOperator, test: Test) -> Sql:
+    return values.some(part.sql.copy(), lambda item: test(op, TypedSql(part.type, item)), "i")
 
 
 # single values
 
 
-def _pair(op: ast.BinaryOperator, one: Alternative, other: Alternative) -> Sql:
+def _pair(op: ast.BinaryOperator, one: TypedSql, other: TypedSql) -> Sql:
     whole, wholes = one.type in WHOLE, other.type in WHOLE
     if one.type in NUMERIC and whole is not wholes:
         if whole:
@@ -116,7 +116,7 @@ def _whole_with_real(op: ast.BinaryOperator, whole: Sql, real: Sql) -> Sql:
     )
 
 
-def _with_literals(op: ast.BinaryOperator, part: Alternative, statics: Sequence[ast.Static]) -> Sql:
+def _with_literals(op: ast.BinaryOperator, part: TypedSql, statics: Sequence[ast.Static]) -> Sql:
     tests = [_with_literal(op, part, static) for static in statics]
     if len(tests) == 1:
         return tests[0]
@@ -127,7 +127,7 @@ def _with_literals(op: ast.BinaryOperator, part: Alternative, statics: Sequence[
     return exp.not_(among) if op is _UNEQUAL else among
 
 
-def _with_literal(op: ast.BinaryOperator, part: Alternative, static: ast.Static) -> Sql:
+def _with_literal(op: ast.BinaryOperator, part: TypedSql, static: ast.Static) -> Sql:
     if part.type in WHOLE and static.type is ast.Type.FLOAT:
         return _whole_with_float(op, part.sql, float(static.value))
     if part.type is ast.Type.FLOAT and static.type in WHOLE:
@@ -187,7 +187,7 @@ def full_match(sql: Sql, pattern: str) -> Sql:
 # whole lists
 
 
-def _between_lists(op: ast.BinaryOperator, left: Value, right: Value) -> Sql:
+def _between_lists(op: ast.BinaryOperator, left: TypedValue, right: TypedValue) -> Sql:
     """Compile a test of equality or inequality of two lists; order does not matter."""
     one, other = (_canonical(part for part in value if part.is_list) for value in (left, right))
     if one is None or other is None or op not in (ast.BinaryOperator.EQUAL, _UNEQUAL):
@@ -195,7 +195,7 @@ def _between_lists(op: ast.BinaryOperator, left: Value, right: Value) -> Sql:
     return values.COMPARISONS[op](this=one, expression=other)
 
 
-def _canonical(lists: Iterable[Alternative]) -> Sql | None:
+def _canonical(lists: Iterable[TypedSql]) -> Sql | None:
     """Return a list of the texts of items, which are equal where the items are."""
     found: list[Sql] = []
     for part in lists:

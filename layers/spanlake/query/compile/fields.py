@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from sqlglot import exp
 
 from spanlake.query.compile import sql as values
-from spanlake.query.compile.columns import Known
-from spanlake.query.compile.sql import Alternative, Sql, Value
+from spanlake.query.compile.columns import AttributeSchema
+from spanlake.query.compile.sql import Sql, TypedSql, TypedValue
 from spanlake.spans.columns import Scope
 from spanlake.traceql import ast
 
@@ -56,7 +56,7 @@ class Needs:
     trace: bool = False
     children: bool = False
     tree: bool = False
-    arrival: bool = False
+    row_id: bool = False
 
     @property
     def whole_traces(self) -> bool:
@@ -65,13 +65,13 @@ class Needs:
 
 
 @dataclass
-class Fields:
+class FieldCompiler:
     """A compiler of fields to SQL, given the attributes of the blocks. It collects the fields' needs in ``needs``.
 
     ``elements`` are the event and the link that are evaluated, None for a span that has none.
     """
 
-    known: Known
+    known: AttributeSchema
     needs: Needs = field(default_factory=Needs)
     elements: Mapping[ast.AttributeScope, Sql | None] = field(default_factory=dict)
 
@@ -80,11 +80,11 @@ class Fields:
         (self.needs.parents if parent else self.needs.columns).add(name)
         return exp.column(name, table=PARENT if parent else SPAN)
 
-    def bound(self, scope: ast.AttributeScope, element: Sql | None) -> "Fields":
+    def bound(self, scope: ast.AttributeScope, element: Sql | None) -> "FieldCompiler":
         """Return the fields of the relation with an event or a link bound."""
         return replace(self, elements={**self.elements, scope: element})
 
-    def value(self, wanted: ast.Field) -> Value:
+    def value(self, wanted: ast.Field) -> TypedValue:
         """Compile the value of a field for comparisons and arithmetic."""
         if element_scope(wanted):
             return self._in_element(wanted)
@@ -94,12 +94,12 @@ class Fields:
             return ()
         return self._in_scopes(wanted, self.scoped)
 
-    def whole(self, wanted: ast.Field) -> Value:
+    def whole(self, wanted: ast.Field) -> TypedValue:
         """Compile the value of a field for results and grouping, where a list is one value."""
         if element_scope(wanted):
             json = self.nested(wanted)
             found = tuple(part for part in self._in_element(wanted) if not part.is_list)
-            return found if json is None else (*found, Alternative(None, json))
+            return found if json is None else (*found, TypedSql(None, json))
         if isinstance(wanted, ast.IntrinsicField) or wanted.scope in ELEMENTS:
             return self.value(wanted)
         return self._in_scopes(wanted, self._whole_of_scope)
@@ -118,7 +118,7 @@ class Fields:
 
     # attributes of span, resource and instrumentation scope
 
-    def _in_scopes(self, wanted: ast.Attribute, read: Callable[[Scope, ast.Attribute], Value]) -> Value:
+    def _in_scopes(self, wanted: ast.Attribute, read: Callable[[Scope, ast.Attribute], TypedValue]) -> TypedValue:
         """Return the value in the first of a field's scopes that has one."""
         inner, *outer = SCOPES[wanted.scope]
         value = read(inner, wanted)
@@ -126,14 +126,14 @@ class Fields:
             value = self._shadowed(value, self.scope_has(inner, wanted), read(scope, wanted))
         return value
 
-    def scoped(self, scope: Scope, wanted: ast.Attribute) -> Value:
+    def scoped(self, scope: Scope, wanted: ast.Attribute) -> TypedValue:
         """Return the value of an attribute in one scope."""
         by_type: dict[tuple[ast.Type | None, bool], Sql] = dict(self._columns(scope, wanted))
         if (scope, wanted.key) in self.known.rest:
             self._add_rest(by_type, self._rest_value(scope, wanted))
-        return tuple(Alternative(type_, sql, is_list) for (type_, is_list), sql in by_type.items())
+        return tuple(TypedSql(type_, sql, is_list) for (type_, is_list), sql in by_type.items())
 
-    def _whole_of_scope(self, scope: Scope, wanted: ast.Attribute) -> Value:
+    def _whole_of_scope(self, scope: Scope, wanted: ast.Attribute) -> TypedValue:
         by_type: dict[tuple[ast.Type | None, bool], Sql] = dict(self._columns(scope, wanted))
         if (scope, wanted.key) in self.known.rest:
             json = self._rest_value(scope, wanted)
@@ -141,7 +141,7 @@ class Fields:
                 single = values.json_member(json.copy(), type_)
                 by_type[type_, False] = _first_of(by_type.get((type_, False)), single)
             by_type[None, False] = values.json_nested(json)
-        return tuple(Alternative(type_, sql, is_list) for (type_, is_list), sql in by_type.items())
+        return tuple(TypedSql(type_, sql, is_list) for (type_, is_list), sql in by_type.items())
 
     def _columns(self, scope: Scope, wanted: ast.Attribute) -> Iterator[tuple[tuple[ast.Type, bool], Sql]]:
         for column in self.known.columns.get((scope, wanted.key), ()):
@@ -168,15 +168,15 @@ class Fields:
         by_type[None, True] = values.json_list(json)
 
     @staticmethod
-    def _shadowed(inner: Value, is_inner: Sql, outer: Value) -> Value:
+    def _shadowed(inner: TypedValue, is_inner: Sql, outer: TypedValue) -> TypedValue:
         """Combine values so that a span's attribute hides its resource's with the same name, whatever their types."""
         if is_inner == exp.false():
             return outer
-        hidden = (Alternative(a.type, values.case(values.denied(is_inner.copy()), a.sql), a.is_list) for a in outer)
+        hidden = (TypedSql(a.type, values.case(values.denied(is_inner.copy()), a.sql), a.is_list) for a in outer)
         merged = {(a.type, a.is_list): a for a in hidden}
         for a in inner:
             other = merged.get((a.type, a.is_list))
-            merged[a.type, a.is_list] = Alternative(a.type, _first_of(a.sql, other.sql) if other else a.sql, a.is_list)
+            merged[a.type, a.is_list] = TypedSql(a.type, _first_of(a.sql, other.sql) if other else a.sql, a.is_list)
         return tuple(merged.values())
 
     # events and links
@@ -185,7 +185,7 @@ class Fields:
         """Return the span's list of events or links, NULL where there are none."""
         return self.column(ELEMENTS[scope])
 
-    def _in_element(self, wanted: ast.Field) -> Value:
+    def _in_element(self, wanted: ast.Field) -> TypedValue:
         scope = element_scope(wanted)
         assert scope is not None
         element = self.elements[scope]
@@ -195,26 +195,24 @@ class Fields:
             return (self._element_intrinsic(wanted.intrinsic, element),)
         return self._element_attribute(wanted, element)
 
-    def _element_intrinsic(self, intrinsic: ast.Intrinsic, element: Sql) -> Alternative:
+    def _element_intrinsic(self, intrinsic: ast.Intrinsic, element: Sql) -> TypedSql:
         if intrinsic is ast.Intrinsic.EVENT_NAME:
-            return Alternative(ast.Type.STRING, _or_empty(values.member(element, "name")))
+            return TypedSql(ast.Type.STRING, _or_empty(values.member(element, "name")))
         if intrinsic is ast.Intrinsic.EVENT_TIME_SINCE_START:
             since = values.member(element, "time_unix_nano") - self.column("start_time_unix_nano")
-            return Alternative(ast.Type.DURATION, exp.paren(since))
+            return TypedSql(ast.Type.DURATION, exp.paren(since))
         name = "trace_id" if intrinsic is ast.Intrinsic.LINK_TRACE_ID else "span_id"
-        return Alternative(ast.Type.STRING, hexadecimal(values.member(element, name)))
+        return TypedSql(ast.Type.STRING, hexadecimal(values.member(element, name)))
 
-    def _element_attribute(self, wanted: ast.Attribute, element: Sql) -> Value:
+    def _element_attribute(self, wanted: ast.Attribute, element: Sql) -> TypedValue:
         """Return the value of an attribute of an event or link; a list is split into lists of its items by type."""
         attribute = _entry(wanted, element)
-        members = [
-            Alternative(type_, values.member(attribute.copy(), name)) for type_, name in _ELEMENT_MEMBERS.items()
-        ]
+        members = [TypedSql(type_, values.member(attribute.copy(), name)) for type_, name in _ELEMENT_MEMBERS.items()]
         if not self._has_nested(wanted):
             return tuple(members)
         json = values.member(attribute, "rest")
-        lists = [Alternative(type_, values.json_items(json.copy(), type_), is_list=True) for type_ in _ELEMENT_MEMBERS]
-        return (*members, *lists, Alternative(None, values.json_list(json), is_list=True))
+        lists = [TypedSql(type_, values.json_items(json.copy(), type_), is_list=True) for type_ in _ELEMENT_MEMBERS]
+        return (*members, *lists, TypedSql(None, values.json_list(json), is_list=True))
 
     def nested(self, wanted: ast.Field) -> Sql | None:
         """Return OTLP JSON of a list, a map or bytes of an attribute of an event or link; None if no span has any."""
@@ -237,7 +235,7 @@ class Fields:
 
     # intrinsics
 
-    def _intrinsic(self, wanted: ast.IntrinsicField) -> Value:
+    def _intrinsic(self, wanted: ast.IntrinsicField) -> TypedValue:
         intrinsic = wanted.intrinsic
         if intrinsic in ELEMENT_INTRINSICS:
             return ()
@@ -245,28 +243,28 @@ class Fields:
             return tuple(replace(a, sql=self._of_existing(a.sql, wanted)) for a in self._of_trace(intrinsic))
         if intrinsic in TREE_INTRINSICS:
             self.needs.tree = True
-            return (Alternative(ast.Type.INT, exp.column(TREE_INTRINSICS[intrinsic], table=TREE)),)
+            return (TypedSql(ast.Type.INT, exp.column(TREE_INTRINSICS[intrinsic], table=TREE)),)
         if intrinsic is ast.Intrinsic.PARENT:
-            return (Alternative(ast.Type.BOOL, exp.func("nullif", self._has_parent(), exp.false())),)
+            return (TypedSql(ast.Type.BOOL, exp.func("nullif", self._has_parent(), exp.false())),)
         if intrinsic is ast.Intrinsic.CHILD_COUNT:
             self.needs.children = True
             count = exp.func("coalesce", exp.column("child_count", table=CHILDREN), exp.Literal.number(0))
-            return (Alternative(ast.Type.INT, count),)
+            return (TypedSql(ast.Type.INT, count),)
         return self._of_span(wanted)
 
-    def _of_trace(self, intrinsic: ast.Intrinsic) -> Value:
+    def _of_trace(self, intrinsic: ast.Intrinsic) -> TypedValue:
         if intrinsic is ast.Intrinsic.TRACE_ID:
-            return (Alternative(ast.Type.STRING, hexadecimal(self.column("trace_id"))),)
+            return (TypedSql(ast.Type.STRING, hexadecimal(self.column("trace_id"))),)
         self.needs.trace = True
         if intrinsic is ast.Intrinsic.TRACE_DURATION:
-            return (Alternative(ast.Type.DURATION, exp.column("trace_duration", table=TRACE)),)
+            return (TypedSql(ast.Type.DURATION, exp.column("trace_duration", table=TRACE)),)
         name = "root_name" if intrinsic is ast.Intrinsic.TRACE_ROOT_NAME else "root_service"
-        return (Alternative(ast.Type.STRING, _or_empty(exp.column(name, table=TRACE))),)
+        return (TypedSql(ast.Type.STRING, _or_empty(exp.column(name, table=TRACE))),)
 
-    def _of_span(self, wanted: ast.IntrinsicField) -> Value:
+    def _of_span(self, wanted: ast.IntrinsicField) -> TypedValue:
         type_, name, change = _SPAN_INTRINSICS[wanted.intrinsic]
         sql = self.column(name, parent=wanted.parent)
-        return (Alternative(type_, self._of_existing(change(sql), wanted) if change else sql),)
+        return (TypedSql(type_, self._of_existing(change(sql), wanted) if change else sql),)
 
     def _has_parent(self) -> Sql:
         return values.not_null(self.column("span_id", parent=True))

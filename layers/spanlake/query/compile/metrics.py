@@ -13,8 +13,8 @@ from sqlglot import exp
 from spanlake.query.compile import sql
 from spanlake.query.compile import sql as values
 from spanlake.query.compile.compare import EVERYWHERE
-from spanlake.query.compile.fields import Fields
-from spanlake.query.compile.predicates import Predicates
+from spanlake.query.compile.fields import FieldCompiler
+from spanlake.query.compile.predicates import PredicateCompiler
 from spanlake.query.compile.scalars import Operand
 from spanlake.query.compile.sql import Sql
 from spanlake.query.series import Labels
@@ -63,7 +63,7 @@ _AGGREGATES = {
 }
 
 Row = Mapping[str, Any]
-Reading = tuple[Labels, list[float | None]]  # labels to add, and what was measured of each group
+Statistic = tuple[Labels, list[float | None]]  # labels to add, and what was measured of each group
 
 
 def _unlabelled(_: Row) -> Labels:
@@ -82,7 +82,7 @@ class Measured:
     is_list: bool
 
     @classmethod
-    def of(cls, fields: Fields, node: ast.MetricsAggregate) -> "Measured":
+    def of(cls, fields: FieldCompiler, node: ast.MetricsAggregate) -> "Measured":
         """The number of the field that a function is about."""
         assert node.operand is not None
         operand = Operand.of(node.operand, fields)
@@ -97,7 +97,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Measure:
+class Aggregate:
     """A metrics function compiled: columns to group by, tests, aggregates, and the reading of their result.
 
     ``read`` makes of a table of the aggregates, a row a group, the values of each group, once for each of the labels
@@ -106,7 +106,7 @@ class Measure:
     """
 
     aggregates: list[exp.Expr]
-    read: Callable[[pa.Table], Iterable[Reading]]
+    read: Callable[[pa.Table], Iterable[Statistic]]
     operand: Measured | None = None
     groups: tuple[exp.Expr, ...] = ()
     labels: Callable[[Row], Labels] = _unlabelled
@@ -127,24 +127,24 @@ class Measure:
         return self.filled and self.name is not None
 
 
-def measure_of(fields: Fields, node: ast.MetricsAggregate, steps: Steps) -> Measure:
+def aggregate_of(fields: FieldCompiler, node: ast.MetricsAggregate, steps: Steps) -> Aggregate:
     """Compiles the aggregate that a metrics function measures."""
     return _MEASURES[node.function](fields, node, steps)
 
 
-def compared(fields: Fields, node: ast.Compare) -> Measure:
+def compared(fields: FieldCompiler, node: ast.Compare) -> Aggregate:
     """Nothing but the side of a compare() that a span is on, told by the labels of the series that counts them all."""
     side = exp.func("coalesce", selected(fields, node), exp.false())
 
     def labels(row: Row) -> Labels:
         return (("__meta_type", "selection_total" if row["selected"] else "baseline_total"), (EVERYWHERE, None))
 
-    return Measure([], lambda _: (), groups=(exp.alias_(side, "selected"),), labels=labels)
+    return Aggregate([], lambda _: (), groups=(exp.alias_(side, "selected"),), labels=labels)
 
 
-def selected(fields: Fields, node: ast.Compare) -> Sql:
+def selected(fields: FieldCompiler, node: ast.Compare) -> Sql:
     """The test of the spans that a compare() selects."""
-    found = Predicates(fields).filter(node.selection.condition)
+    found = PredicateCompiler(fields).filter(node.selection.condition)
     if not node.start_ns:
         return found
     start = fields.column("start_time_unix_nano")
@@ -156,9 +156,9 @@ def quantile_label(quantile: float) -> Labels:
     return (("p", quantile),)
 
 
-def _count(_: Fields, node: ast.MetricsAggregate, steps: Steps) -> Measure:
+def _count(_: FieldCompiler, node: ast.MetricsAggregate, steps: Steps) -> Aggregate:
     per = steps.seconds if node.function is ast.MetricsFunction.RATE else 1.0
-    return Measure(
+    return Aggregate(
         [exp.alias_(exp.Count(this=exp.Star()), VALUE)],
         lambda table: [((), _scaled(table[VALUE], per))],
         filled=True,
@@ -166,9 +166,9 @@ def _count(_: Fields, node: ast.MetricsAggregate, steps: Steps) -> Measure:
     )
 
 
-def _aggregate(fields: Fields, node: ast.MetricsAggregate, _: Steps) -> Measure:
+def _aggregate(fields: FieldCompiler, node: ast.MetricsAggregate, _: Steps) -> Aggregate:
     operand = Measured.of(fields, node)
-    return Measure(
+    return Aggregate(
         [exp.alias_(exp.func(_AGGREGATES[node.function], exp.column(VALUE)), VALUE)],
         lambda table: [((), _scaled(table[VALUE], operand.unit))],
         operand=operand,
@@ -177,16 +177,16 @@ def _aggregate(fields: Fields, node: ast.MetricsAggregate, _: Steps) -> Measure:
     )
 
 
-def _quantiles(fields: Fields, node: ast.MetricsAggregate, _: Steps) -> Measure:
+def _quantiles(fields: FieldCompiler, node: ast.MetricsAggregate, _: Steps) -> Aggregate:
     """The smallest values that are not below these shares of all values."""
     operand, quantiles = Measured.of(fields, node), node.quantiles
     wanted = exp.Array(expressions=[_share(q) for q in quantiles])
 
-    def read(table: pa.Table) -> Iterable[Reading]:
+    def read(table: pa.Table) -> Iterable[Statistic]:
         for at, q in enumerate(quantiles):
             yield quantile_label(q), _scaled(pc.list_element(table[VALUE], at), operand.unit)
 
-    return Measure(
+    return Aggregate(
         [exp.alias_(exp.func("quantile_disc", exp.column(VALUE), wanted), VALUE)],
         read,
         operand=operand,
@@ -200,14 +200,14 @@ def _share(quantile: float) -> Sql:
     return exp.cast(exp.Literal.string(f"{Decimal(repr(quantile)):.{_DIGITS}f}"), f"DECIMAL(38, {_DIGITS})")
 
 
-def _histogram(fields: Fields, node: ast.MetricsAggregate, _: Steps) -> Measure:
+def _histogram(fields: FieldCompiler, node: ast.MetricsAggregate, _: Steps) -> Aggregate:
     """Counts by powers of two."""
     operand = Measured.of(fields, node)
 
     def labels(row: Row) -> Labels:
         return (("__bucket", limit(row[BUCKET]) / operand.unit),)
 
-    return Measure(
+    return Aggregate(
         [exp.alias_(exp.Count(this=exp.Star()), VALUE)],
         lambda table: [((), _scaled(table[VALUE], 1.0))],
         operand=operand,
@@ -223,7 +223,7 @@ def _scaled(column: Array, unit: float) -> list[float | None]:
     return found
 
 
-_MEASURES: Mapping[ast.MetricsFunction, Callable[[Fields, ast.MetricsAggregate, Steps], Measure]] = {
+_MEASURES: Mapping[ast.MetricsFunction, Callable[[FieldCompiler, ast.MetricsAggregate, Steps], Aggregate]] = {
     **dict.fromkeys(_AGGREGATES, _aggregate),
     ast.MetricsFunction.RATE: _count,
     ast.MetricsFunction.COUNT_OVER_TIME: _count,

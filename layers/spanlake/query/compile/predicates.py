@@ -13,8 +13,8 @@ from sqlglot import exp
 from spanlake.query.compile import sql as values
 from spanlake.query.compile.arithmetic import Number, compute, negated
 from spanlake.query.compile.comparisons import compare_literals, compare_values, full_match
-from spanlake.query.compile.fields import Fields, element_scope
-from spanlake.query.compile.sql import NUMERIC, Alternative, Sql, Value
+from spanlake.query.compile.fields import FieldCompiler, element_scope
+from spanlake.query.compile.sql import NUMERIC, Sql, TypedSql, TypedValue
 from spanlake.spans.schema import parse_id
 from spanlake.traceql import ast
 from spanlake.traceql.ast.walk import span_fields
@@ -52,10 +52,10 @@ def element_scopes(expression: ast.FieldExpression) -> Scopes:
 
 
 @dataclass(frozen=True)
-class Predicates:
+class PredicateCompiler:
     """A compiler of field expressions over the fields of one relation."""
 
-    fields: Fields
+    fields: FieldCompiler
 
     def filter(self, expression: ast.FieldExpression) -> Sql:
         """Compile the truth of a spanset filter; NULL counts as false."""
@@ -86,7 +86,7 @@ class Predicates:
             return self.filter(parts[0])
         return self._of_some(scopes, lambda bound: values.all_of(bound.truth(part) for part in parts))
 
-    def _of_some(self, scopes: Scopes, test: Callable[["Predicates"], Sql]) -> Sql:
+    def _of_some(self, scopes: Scopes, test: Callable[["PredicateCompiler"], Sql]) -> Sql:
         """Compile a test that is true where it holds for one of the events or links, or without any where there is
         none.
         """
@@ -98,8 +98,8 @@ class Predicates:
         without = self._bound(scope, None)._of_some(others, test)
         return values.any_of([some, values.all_of([values.is_null(items.copy()), without])])
 
-    def _bound(self, scope: ast.AttributeScope, element: Sql | None) -> "Predicates":
-        return Predicates(self.fields.bound(scope, element))
+    def _bound(self, scope: ast.AttributeScope, element: Sql | None) -> "PredicateCompiler":
+        return PredicateCompiler(self.fields.bound(scope, element))
 
     # truth
 
@@ -107,7 +107,7 @@ class Predicates:
         """Compile the truth of an expression for one event and one link; NULL counts as false."""
         found = comparison(expression)
         if found is not None:
-            return self.compare(found)
+            return self.comparison(found)
         match expression:
             case ast.Exists():
                 return self._existence(expression)
@@ -157,17 +157,17 @@ class Predicates:
 
     # comparisons of fields with literals
 
-    def compare(self, item: Comparison) -> Sql:
+    def comparison(self, item: Comparison) -> Sql:
         """Compile a comparison of a field's value."""
         if isinstance(item.field, ast.IntrinsicField):
             special = self._id_comparison(item.field, item) or self._root_comparison(item)
             if special is not None:
                 return special
             if item.field.intrinsic is ast.Intrinsic.DURATION and not item.field.parent and _are_positive(item.statics):
-                column = Alternative(ast.Type.DURATION, self.fields.column("duration_nano"))
+                column = TypedSql(ast.Type.DURATION, self.fields.column("duration_nano"))
                 return compare_literals(item.op, (column,), item.statics)
             if item.field == ast.IntrinsicField(ast.Intrinsic.STATUS) and _is_set(item):
-                column = Alternative(ast.Type.STATUS, self.fields.column("status_code"))  # storage tests a bare column
+                column = TypedSql(ast.Type.STATUS, self.fields.column("status_code"))  # storage tests a bare column
                 return compare_literals(item.op, (column,), item.statics)
         return compare_literals(item.op, self.fields.value(item.field), item.statics)
 
@@ -233,27 +233,27 @@ class Predicates:
 
     # values
 
-    def value(self, expression: ast.FieldExpression) -> Value:
+    def value(self, expression: ast.FieldExpression) -> TypedValue:
         """Compile the value of an expression for one event and one link, by its possible types."""
         match expression:
             case ast.Static():
-                return (Alternative(expression.type, values.literal(expression)),)
+                return (TypedSql(expression.type, values.literal(expression)),)
             case ast.Attribute() | ast.IntrinsicField():
                 return self.fields.value(expression)
             case ast.Unary(op=ast.UnaryOperator.NEGATE):
                 return self._negated(self.value(expression.operand))
             case ast.Unary():
-                return (Alternative(ast.Type.BOOL, exp.paren(self._denial(expression.operand))),)
+                return (TypedSql(ast.Type.BOOL, exp.paren(self._denial(expression.operand))),)
             case ast.Binary() if expression.op.is_arithmetic:
                 left, right = self._number(expression.left), self._number(expression.right)
                 return compute(expression.op, left, right).value
             case _:
                 truth = self.truth(expression)
                 sql = truth if isinstance(truth, exp.Boolean) else exp.func("coalesce", truth, exp.false())
-                return (Alternative(ast.Type.BOOL, sql),)
+                return (TypedSql(ast.Type.BOOL, sql),)
 
     @staticmethod
-    def _negated(operand: Value) -> Value:
+    def _negated(operand: TypedValue) -> TypedValue:
         found = negated(Number.of(operand)).value
         is_duration = any(part.type is ast.Type.DURATION for part in operand)
         if not is_duration:
@@ -266,7 +266,7 @@ class Predicates:
             value = tuple(replace(part, sql=exp.cast(part.sql, "BIGINT")) for part in value if part.type in NUMERIC)
         return Number.of(value)
 
-    def whole(self, expression: ast.FieldExpression) -> Value:
+    def whole(self, expression: ast.FieldExpression) -> TypedValue:
         """Compile the value of an expression for results and grouping, for one event and one link."""
         if isinstance(expression, ast.Attribute | ast.IntrinsicField):
             return self.fields.whole(expression)
@@ -282,20 +282,20 @@ class Predicates:
             bound = bound._bound(scope, exp.column(_VARIABLES[scope]))
         types = [part.type for part in bound.whole(expression)]
 
-        def read(predicates: Predicates) -> list[Sql]:
+        def read(predicates: PredicateCompiler) -> list[Sql]:
             found = {part.type: part.sql for part in predicates.whole(expression)}
             return [values.struct(exp.cast(found.get(type_, exp.Null()), _SQL_TYPES[type_]) for type_ in types)]
 
         (items,) = self.each(expression, read)
         return types, items
 
-    def each(self, expression: ast.FieldExpression, read: Callable[["Predicates"], list[Sql]]) -> list[Sql]:
+    def each(self, expression: ast.FieldExpression, read: Callable[["PredicateCompiler"], list[Sql]]) -> list[Sql]:
         """Compile lists of the values that ``read`` returns: for each event or link that the expression reads, else one
         item.
         """
         return self._listed(element_scopes(expression), read)
 
-    def _listed(self, scopes: Scopes, read: Callable[["Predicates"], list[Sql]]) -> list[Sql]:
+    def _listed(self, scopes: Scopes, read: Callable[["PredicateCompiler"], list[Sql]]) -> list[Sql]:
         if not scopes:
             return [exp.Array(expressions=[sql]) for sql in read(self)]
         scope, others = scopes[0], scopes[1:]
@@ -313,10 +313,10 @@ class Predicates:
 class _Item:
     """The fields that are read of one event or link, as a list."""
 
-    predicates: Predicates
+    predicates: PredicateCompiler
     scope: ast.AttributeScope
     others: Scopes
-    read: Callable[[Predicates], list[Sql]]
+    read: Callable[[PredicateCompiler], list[Sql]]
     place: int
 
     def of(self, element: Sql) -> Sql:
@@ -344,7 +344,7 @@ def _is_id(expression: ast.FieldExpression) -> bool:
     return isinstance(expression, ast.IntrinsicField) and expression.intrinsic in _IDS
 
 
-def _plain(part: Alternative) -> Alternative:
+def _plain(part: TypedSql) -> TypedSql:
     """Normalize a text for comparison with ids: lower case, without leading zeros."""
     if part.type is not ast.Type.STRING or part.is_list:
         return part

@@ -11,13 +11,13 @@ from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
 
 from spanlake.query.compile import sql
-from spanlake.query.compile.columns import Known
+from spanlake.query.compile.columns import AttributeSchema
 from spanlake.query.compile.comparisons import compare_literals, compare_values
-from spanlake.query.compile.fields import TRACE, Fields
-from spanlake.query.compile.predicates import Predicates, element_scopes
-from spanlake.query.compile.scalars import Figures, count, operand_of
+from spanlake.query.compile.fields import TRACE, FieldCompiler
+from spanlake.query.compile.predicates import PredicateCompiler, element_scopes
+from spanlake.query.compile.scalars import SpansetAggregates, count, operand_of
 from spanlake.query.compile.spansets import SearchPlan
-from spanlake.query.compile.sql import Alternative, Sql, Value
+from spanlake.query.compile.sql import Sql, TypedSql, TypedValue
 from spanlake.traceql import ast
 from spanlake.traceql.rewrite import conjuncts
 
@@ -25,7 +25,7 @@ _START, _END = "start_time_unix_nano", "duration_nano"
 
 
 @dataclass(frozen=True)
-class Probe:
+class Prefilter:
     """Tests of a trace: ``where`` for single spans, ``having`` for all its spans together.
 
     ``where`` keeps every span that matters to ``having``. Some span of every matching trace meets ``one``. ``alone`` is
@@ -36,7 +36,7 @@ class Probe:
     where: Sql | None
     having: tuple[Sql, ...]
     one: Sql
-    alone: bool
+    per_span: bool
 
     @property
     def is_trivial(self) -> bool:
@@ -44,7 +44,7 @@ class Probe:
         return not self.having and (self.where is None or self.where == exp.true())
 
     @classmethod
-    def of(cls, plan: SearchPlan, known: Known) -> "Probe":
+    def of(cls, plan: SearchPlan, known: AttributeSchema) -> "Prefilter":
         """Make the probe for a plan's first stage."""
         stages = plan.pipeline.stages
         builder = _Builder(known)
@@ -69,7 +69,7 @@ class _Found:
 class _Builder:
     """A collector of the tests of a spanset expression."""
 
-    def __init__(self, known: Known) -> None:
+    def __init__(self, known: AttributeSchema) -> None:
         self._known = known
         self.columns: set[str] = set()
         self.leaves: list[Sql] = []
@@ -103,22 +103,22 @@ class _Builder:
             else:
                 yield compare_values(stage.op, left, right)
 
-    def _scalar(self, node: ast.ScalarExpression) -> Value | None:
+    def _scalar(self, node: ast.ScalarExpression) -> TypedValue | None:
         match node:
             case ast.Static():
-                return (Alternative(node.type, sql.literal(node)),)
+                return (TypedSql(node.type, sql.literal(node)),)
             case ast.Aggregate():
                 return self._aggregate(node)
             case _:  # DuckDB computes exactly with columns only, not with aggregates
                 return None
 
-    def _aggregate(self, node: ast.Aggregate) -> Value | None:
-        fields = Fields(self._known)
+    def _aggregate(self, node: ast.Aggregate) -> TypedValue | None:
+        fields = FieldCompiler(self._known)
         operand = operand_of(node, fields)
         if fields.needs.whole_traces:
             return None
         self.columns |= fields.needs.columns
-        return count(_plain) if operand is None else Figures(operand, _plain).value(node.function)
+        return count(_plain) if operand is None else SpansetAggregates(operand, _plain).value(node.function)
 
     def _operation(self, node: ast.SpansetOperation) -> _Found:
         left, right = self.spanset(node.left), self.spanset(node.right)
@@ -135,8 +135,8 @@ class _Builder:
         of_span: list[ast.FieldExpression] = []
         of_trace: list[Sql] = []
         for part in _parts(condition):
-            fields = Fields(self._known)
-            test = Predicates(fields).filter(part)
+            fields = FieldCompiler(self._known)
+            test = PredicateCompiler(fields).filter(part)
             if fields.needs.trace and not fields.needs.columns and not _needs_others(fields):
                 of_trace.append(_over_spans(test))
                 self.columns |= {_START, _END, "span_id", "name", "service_name", "parent_span_id"}
@@ -146,7 +146,7 @@ class _Builder:
                 of_span.append(part)
                 self.columns |= fields.needs.columns
         self.needs_all_spans |= bool(of_trace)
-        found = Predicates(Fields(self._known)).filter(_all_hold(of_span)) if of_span else exp.true()
+        found = PredicateCompiler(FieldCompiler(self._known)).filter(_all_hold(of_span)) if of_span else exp.true()
         self.leaves.append(found)
         some = [sql.some_row(found)] if found != exp.true() else []
         return _Found(sql.all_of([*some, *of_trace]), found)
@@ -178,7 +178,7 @@ def _all_hold(parts: list[ast.FieldExpression]) -> ast.FieldExpression:
     return ast.Binary(ast.BinaryOperator.AND, _all_hold(parts[:half]), _all_hold(parts[half:]))
 
 
-def _needs_others(fields: Fields) -> bool:
+def _needs_others(fields: FieldCompiler) -> bool:
     return bool(fields.needs.parents) or fields.needs.children or fields.needs.tree
 
 

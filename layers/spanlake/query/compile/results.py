@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from spanlake.query.compile.fields import Fields, element_scope
-from spanlake.query.compile.predicates import Predicates
-from spanlake.query.compile.sql import Alternative, Sql
+from spanlake.query.compile.fields import FieldCompiler, element_scope
+from spanlake.query.compile.predicates import PredicateCompiler
+from spanlake.query.compile.sql import Sql, TypedSql
 from spanlake.traceql import ast
 
 
 @dataclass(frozen=True)
-class Shown:
+class ResultAttribute:
     """A result attribute: its key and the possible types of its value.
 
     ``items`` is None for a field with one value. For a field of events or links it is the list of the values of all of
@@ -20,22 +20,22 @@ class Shown:
     """
 
     key: str
-    parts: tuple[Alternative, ...]
+    parts: tuple[TypedSql, ...]
     items: Sql | None = None
 
 
-def shown(fields: Fields, wanted: Iterable[ast.Field]) -> list[Shown]:
+def result_attributes(fields: FieldCompiler, wanted: Iterable[ast.Field]) -> list[ResultAttribute]:
     """Compile the result attribute of each field."""
     return [_of_elements(fields, field) if element_scope(field) else _of_span(fields, field) for field in wanted]
 
 
-def _of_span(fields: Fields, field: ast.Field) -> Shown:
-    return Shown(_key(field), fields.whole(field))
+def _of_span(fields: FieldCompiler, field: ast.Field) -> ResultAttribute:
+    return ResultAttribute(_key(field), fields.whole(field))
 
 
-def _of_elements(fields: Fields, field: ast.Field) -> Shown:
-    types, items = Predicates(fields).structs(field)
-    return Shown(_key(field), tuple(Alternative(type_, exp.Null()) for type_ in types), items)
+def _of_elements(fields: FieldCompiler, field: ast.Field) -> ResultAttribute:
+    types, items = PredicateCompiler(fields).structs(field)
+    return ResultAttribute(_key(field), tuple(TypedSql(type_, exp.Null()) for type_ in types), items)
 
 
 def _key(field: ast.Field) -> str:
@@ -43,7 +43,7 @@ def _key(field: ast.Field) -> str:
     return f"parent.{key}" if field.parent else key
 
 
-def columns_of(entries: Iterable[Shown], prefix: str) -> list[exp.Expr]:
+def columns_of(entries: Iterable[ResultAttribute], prefix: str) -> list[exp.Expr]:
     """Return SQL columns with the values of result attributes, named by position: ``{prefix}{n}_{part}`` or
     ``{prefix}{n}``.
     """

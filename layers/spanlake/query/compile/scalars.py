@@ -12,9 +12,9 @@ from sqlglot import exp
 
 from spanlake.query.compile import sql as values
 from spanlake.query.compile.arithmetic import Number
-from spanlake.query.compile.fields import Fields
-from spanlake.query.compile.predicates import Predicates, element_scopes
-from spanlake.query.compile.sql import NUMERIC, Alternative, Sql, Value
+from spanlake.query.compile.fields import FieldCompiler
+from spanlake.query.compile.predicates import PredicateCompiler, element_scopes
+from spanlake.query.compile.sql import NUMERIC, Sql, TypedSql, TypedValue
 from spanlake.traceql import ast
 
 Over = Callable[[exp.Expr], Sql]
@@ -31,9 +31,9 @@ class Operand:
     is_duration: bool
 
     @classmethod
-    def of(cls, expression: ast.FieldExpression, fields: Fields) -> "Operand":
+    def of(cls, expression: ast.FieldExpression, fields: FieldCompiler) -> "Operand":
         """Compile an expression to the numbers that it has for a span."""
-        predicates = Predicates(fields)
+        predicates = PredicateCompiler(fields)
         types = {part.type for part in _numbers(expression, predicates)}
         is_duration = bool(types) and types == {ast.Type.DURATION}
         if not element_scopes(expression):
@@ -62,14 +62,14 @@ class Operand:
         return Operand(whole, real, self.is_list, self.is_duration)
 
 
-def _numbers(expression: ast.FieldExpression, predicates: Predicates) -> Value:
+def _numbers(expression: ast.FieldExpression, predicates: PredicateCompiler) -> TypedValue:
     for scope in element_scopes(expression):
-        predicates = Predicates(predicates.fields.bound(scope, exp.column("e")))
+        predicates = PredicateCompiler(predicates.fields.bound(scope, exp.column("e")))
     return tuple(part for part in predicates.value(expression) if part.type in NUMERIC and not part.is_list)
 
 
-def _pair_of(expression: ast.FieldExpression) -> Callable[[Predicates], list[Sql]]:
-    def pair(predicates: Predicates) -> list[Sql]:
+def _pair_of(expression: ast.FieldExpression) -> Callable[[PredicateCompiler], list[Sql]]:
+    def pair(predicates: PredicateCompiler) -> list[Sql]:
         number = Number.of(predicates.value(expression))
         whole, real = number.whole or exp.Null(), number.real or exp.Null()
         return [exp.cast(whole, "BIGINT"), values.double(real)]
@@ -78,13 +78,13 @@ def _pair_of(expression: ast.FieldExpression) -> Callable[[Predicates], list[Sql
 
 
 @dataclass(frozen=True)
-class Figures:
+class SpansetAggregates:
     """Aggregates of an operand over the spans of a set."""
 
     operand: Operand
     over: Over
 
-    def value(self, function: ast.AggregateFunction) -> Value:
+    def value(self, function: ast.AggregateFunction) -> TypedValue:
         """Return the aggregate for comparisons and arithmetic."""
         if function in (ast.AggregateFunction.MAX, ast.AggregateFunction.MIN):
             return self._typed(*self._extreme(function))
@@ -92,17 +92,17 @@ class Figures:
             return self._typed(*self._total())
         return self._typed(*self._mean())
 
-    def shown(self, function: ast.AggregateFunction) -> Value:
+    def result(self, function: ast.AggregateFunction) -> TypedValue:
         """Return the aggregate for results: a mean of durations is truncated to nanoseconds."""
         if function is not ast.AggregateFunction.AVG or not self.operand.is_duration:
             return self.value(function)
         mean = exp.cast(exp.IntDiv(this=self._sum_whole, expression=self._count), "BIGINT")
-        return (Alternative(ast.Type.DURATION, mean),)
+        return (TypedSql(ast.Type.DURATION, mean),)
 
-    def _typed(self, whole: Sql | None, real: Sql | None) -> Value:
+    def _typed(self, whole: Sql | None, real: Sql | None) -> TypedValue:
         type_ = ast.Type.DURATION if self.operand.is_duration else ast.Type.INT
         parts = ((type_, whole), (ast.Type.FLOAT, real))
-        return tuple(Alternative(type_, sql) for type_, sql in parts if sql is not None)
+        return tuple(TypedSql(type_, sql) for type_, sql in parts if sql is not None)
 
     def _extreme(self, function: ast.AggregateFunction) -> tuple[Sql | None, Sql | None]:
         whole, real = (self._of(column, function.value) for column in self.operand.columns)
@@ -168,11 +168,11 @@ class Figures:
         return self.over(exp.func(function, of_span))
 
 
-def count(over: Over) -> Value:
+def count(over: Over) -> TypedValue:
     """Count the spans."""
-    return (Alternative(ast.Type.INT, over(exp.Count(this=exp.Star()))),)
+    return (TypedSql(ast.Type.INT, over(exp.Count(this=exp.Star()))),)
 
 
-def operand_of(node: ast.Aggregate, fields: Fields) -> Operand | None:
+def operand_of(node: ast.Aggregate, fields: FieldCompiler) -> Operand | None:
     """Compile the operand of an aggregate; None where spans are counted."""
     return None if node.operand is None else Operand.of(node.operand, fields)

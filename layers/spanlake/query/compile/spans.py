@@ -11,7 +11,7 @@ from sqlglot.dialects.duckdb import DuckDB
 from spanlake.query.compile.fields import CHILDREN, PARENT, SPAN, TRACE, TREE, Needs
 
 SPANS = "spans"
-ARRIVAL = "arrival"
+ROW_ID = "arrival"
 TIES = "ties"
 """The table of parents: the ``arrival`` of each ``child``, and of its ``parent``."""
 PLACED = "placed"
@@ -85,9 +85,9 @@ def columns_needed(needs: Needs) -> set[str]:
     return columns
 
 
-def needs_arrival(needs: Needs) -> bool:
+def needs_row_id(needs: Needs) -> bool:
     """Return True if the table ``spans`` must have the column ``arrival``."""
-    return needs.arrival or needs.children or needs.tree or bool(needs.parents)
+    return needs.row_id or needs.children or needs.tree or bool(needs.parents)
 
 
 def relation(needs: Needs, select: list[exp.Expr], spans: exp.Query | None = None) -> exp.Select:
@@ -100,14 +100,14 @@ def relation(needs: Needs, select: list[exp.Expr], spans: exp.Query | None = Non
     elif needs.parents:
         _with_ties(query)
     if needs.parents:
-        query = _join(query, TIES, "tie", (ARRIVAL, SPAN), "child", kind="LEFT")
-        query = _join(query, SPANS, PARENT, ("parent", "tie"), ARRIVAL, kind="LEFT")
+        query = _join(query, TIES, "tie", (ROW_ID, SPAN), "child", kind="LEFT")
+        query = _join(query, SPANS, PARENT, ("parent", "tie"), ROW_ID, kind="LEFT")
     if needs.trace:
         query.with_("traces", as_=_TRACES, dialect=DuckDB, copy=False)
         query = _join(query, "traces", TRACE, ("trace_id", SPAN), "trace_id")
     if needs.children:
-        query = _join(query, "children", CHILDREN, (ARRIVAL, SPAN), "parent", kind="LEFT")
-    return _join(query, PLACED, TREE, (ARRIVAL, SPAN), ARRIVAL) if needs.tree else query
+        query = _join(query, "children", CHILDREN, (ROW_ID, SPAN), "parent", kind="LEFT")
+    return _join(query, PLACED, TREE, (ROW_ID, SPAN), ROW_ID) if needs.tree else query
 
 
 def with_children(query: exp.Select, spans: str = SPANS) -> exp.Select:

@@ -16,14 +16,14 @@ from sqlglot import exp
 from spanlake.query.compile import sql as values
 from spanlake.query.compile.arithmetic import Number, compute
 from spanlake.query.compile.comparisons import compare_literals, compare_values
-from spanlake.query.compile.fields import SPAN, Fields
-from spanlake.query.compile.predicates import Predicates, element_scopes
-from spanlake.query.compile.results import Shown, shown
-from spanlake.query.compile.scalars import Figures, count, operand_of
-from spanlake.query.compile.spans import ARRIVAL, relation
-from spanlake.query.compile.sql import Alternative, Sql, Value
-from spanlake.query.compile.structure import BASE, ROW, SET, TRACE, Operand, Structural, base_columns
-from spanlake.query.plan import operations, shown_fields
+from spanlake.query.compile.fields import SPAN, FieldCompiler
+from spanlake.query.compile.predicates import PredicateCompiler, element_scopes
+from spanlake.query.compile.results import ResultAttribute, result_attributes
+from spanlake.query.compile.scalars import SpansetAggregates, count, operand_of
+from spanlake.query.compile.spans import ROW_ID, relation
+from spanlake.query.compile.sql import Sql, TypedSql, TypedValue
+from spanlake.query.compile.structure import BASE, ROW, SET, TRACE, SpansetOperand, StructuralStep, base_columns
+from spanlake.query.plan import operations, result_fields
 from spanlake.traceql import ast
 from spanlake.traceql.errors import Unsupported
 from spanlake.traceql.printer import print_aggregate, print_expression
@@ -38,7 +38,7 @@ class SetAttribute:
     """A span set's attribute in results: its key, and the columns that may hold its value, each of one type."""
 
     key: str
-    columns: Value
+    columns: TypedValue
     is_group: bool
 
 
@@ -52,7 +52,7 @@ class Selection:
 
     query: exp.Select
     base: exp.Select | None = None
-    steps: tuple[Structural, ...] = ()
+    steps: tuple[StructuralStep, ...] = ()
     is_numbered: bool = False
 
 
@@ -76,18 +76,18 @@ class SearchPlan:
         stages = self.pipeline.stages
         return stages[0].condition if len(stages) == 1 and isinstance(stages[0], ast.SpansetFilter) else None
 
-    def select(self, fields: Fields, columns: list[exp.Expr], where: Sql | None = None) -> Selection:
+    def select(self, fields: FieldCompiler, columns: list[exp.Expr], where: Sql | None = None) -> Selection:
         """Compile ``SELECT columns`` of the matching spans, each once and each column named by its alias.
 
         ``where`` is a further test of a matching span.
         """
         if self.single_filter is not None:
-            tests = [Predicates(fields).filter(self.single_filter)] + ([where] if where is not None else [])
+            tests = [PredicateCompiler(fields).filter(self.single_filter)] + ([where] if where is not None else [])
             query = relation(fields.needs, columns).where(*tests, copy=False)
             return Selection(query, is_numbered=fields.needs.tree)
         return _Chain(self, fields).build(columns, where)
 
-    def select_sets(self, fields: Fields, columns: list[exp.Expr]) -> tuple[Selection, list[SetAttribute]]:
+    def select_sets(self, fields: FieldCompiler, columns: list[exp.Expr]) -> tuple[Selection, list[SetAttribute]]:
         """Compile ``SELECT columns, set attributes`` of the matching spans, each once in every set; also returns the
         attributes of sets, in the order of the stages.
         """
@@ -97,9 +97,9 @@ class SearchPlan:
         selection = chain.build(columns, None)
         return selection, list(chain.shown_of_sets.values())
 
-    def shown(self, fields: Fields) -> list[Shown]:
+    def result_attributes(self, fields: FieldCompiler) -> list[ResultAttribute]:
         """List the attributes of a matching span in results."""
-        return shown(fields, shown_fields(self.pipeline))
+        return result_attributes(fields, result_fields(self.pipeline))
 
 
 @dataclass
@@ -107,11 +107,11 @@ class _Chain:
     """The tables of one query while it is compiled."""
 
     plan: SearchPlan
-    fields: Fields
+    fields: FieldCompiler
     by_set: bool = False  # a span of several sets is returned for each
     columns: list[exp.Expr] = field(default_factory=list)  # of level0
     tables: list[tuple[str, exp.Query]] = field(default_factory=list)  # the levels after it
-    steps: list[Structural] = field(default_factory=list)  # further columns of level0
+    steps: list[StructuralStep] = field(default_factory=list)  # further columns of level0
     level: int = 0
     shown_of_sets: dict[str, SetAttribute] = field(default_factory=dict)
     groups: list[str] = field(default_factory=list)  # columns that identify the sets of a trace
@@ -219,7 +219,7 @@ class _Chain:
     def _spanset(self, node: ast.SpansetExpression, within: str | None = None) -> str:
         """Compile a spanset expression: its spans of a set, or of ``within`` in each set."""
         if isinstance(node, ast.SpansetFilter):
-            found = self._add(exp.func("coalesce", Predicates(self.fields).filter(node.condition), exp.false()))
+            found = self._add(exp.func("coalesce", PredicateCompiler(self.fields).filter(node.condition), exp.false()))
             return found if within is None else self._derive(exp.and_(exp.column(within), exp.column(found)))
         if isinstance(node, ast.SpansetOperation):
             return self._operation(node, within)
@@ -271,15 +271,17 @@ class _Chain:
             return self._derive(exp.and_(exp.paren(either), self._in_set(left), self._in_set(right)))
         if self.groups:
             return self._related_in_sets(node.op, left, right)
-        self.steps.append(Structural(self._name("b"), node.op, self._operand(left), self._operand(right)))
+        self.steps.append(StructuralStep(self._name("b"), node.op, self._operand(left), self._operand(right)))
         return self.steps[-1].column
 
     def _related_in_sets(self, op: ast.SpansetOperator, left: str, right: str) -> str:
         operands = [
-            Operand(column, self._query([exp.column(ROW), exp.alias_(self._set, SET)]).where(exp.column(column)).copy())
+            SpansetOperand(
+                column, self._query([exp.column(ROW), exp.alias_(self._set, SET)]).where(exp.column(column)).copy()
+            )
             for column in (left, right)
         ]
-        step = Structural(self._name("b"), op, operands[0], operands[1], by_set=True)
+        step = StructuralStep(self._name("b"), op, operands[0], operands[1], by_set=True)
         self.steps.append(step)
         is_found = exp.func("list_contains", exp.column(step.column), self._set)
         return self._derive(exp.func("coalesce", is_found, exp.false()))
@@ -295,11 +297,11 @@ class _Chain:
     def _partition(self) -> list[exp.Expr]:
         return [exp.column(name) for name in (TRACE, *self.groups)]
 
-    def _operand(self, column: str) -> Operand:
+    def _operand(self, column: str) -> SpansetOperand:
         base = {column.alias_or_name for column in self.columns} | {step.column for step in self.steps}
         if column in base and not self.is_narrowed:
-            return Operand(column)
-        return Operand(column, self._query([exp.column(ROW)]).where(exp.column(column), copy=False).copy())
+            return SpansetOperand(column)
+        return SpansetOperand(column, self._query([exp.column(ROW)]).where(exp.column(column), copy=False).copy())
 
     # groups
 
@@ -307,30 +309,28 @@ class _Chain:
         key = f"by({print_expression(stage.expression)})"
         self.shown_of_sets[key] = SetAttribute(key, self._split(stage.expression), is_group=True)
 
-    def _split(self, expression: ast.FieldExpression) -> Value:
+    def _split(self, expression: ast.FieldExpression) -> TypedValue:
         """Compile a grouping to columns, with a row for each group of a span."""
-        predicates = Predicates(self.fields)
+        predicates = PredicateCompiler(self.fields)
         if not element_scopes(expression):
             parts = predicates.whole(expression)
-            columns = tuple(
-                Alternative(part.type, exp.column(self._add(part.sql, "g")), part.is_list) for part in parts
-            )
+            columns = tuple(TypedSql(part.type, exp.column(self._add(part.sql, "g")), part.is_list) for part in parts)
         else:
             columns = self._split_by_elements(*predicates.structs(expression))
         self.groups += [part.sql.name for part in columns]
         return columns
 
-    def _split_by_elements(self, types: Sequence[ast.Type | None], items: Sql) -> Value:
+    def _split_by_elements(self, types: Sequence[ast.Type | None], items: Sql) -> TypedValue:
         self._note_rows()
         name = self._add(distinct_structs(items, len(types)), "s")
         struct = exp.column(self._derive(exp.func("unnest", exp.column(name)), "u"))
         names = self._derive_all([values.member(struct.copy(), f"v{n}") for n in range(len(types))], "g")
-        return tuple(Alternative(type_, exp.column(name)) for type_, name in zip(types, names, strict=True))
+        return tuple(TypedSql(type_, exp.column(name)) for type_, name in zip(types, names, strict=True))
 
     def _note_rows(self) -> None:
         if self.row is None:
-            self.fields.needs.arrival = True
-            self.row = self._add(exp.column(ARRIVAL, table=SPAN), "r")
+            self.fields.needs.row_id = True
+            self.row = self._add(exp.column(ROW_ID, table=SPAN), "r")
 
     def _merge_rows(self, columns: Sequence[str]) -> list[str]:
         """Merge the rows of each span of a set to one; a column holds where it holds in any of them."""
@@ -379,11 +379,11 @@ class _Chain:
             return compare_literals(stage.op, left, [stage.right])
         return compare_values(stage.op, left, right)
 
-    def _scalar(self, node: ast.ScalarExpression, within: str | None) -> Value:
+    def _scalar(self, node: ast.ScalarExpression, within: str | None) -> TypedValue:
         """Compile a number for each row: of its span set, or of the spans of its set in ``within``."""
         match node:
             case ast.Static():
-                return (Alternative(node.type, values.literal(node)),)
+                return (TypedSql(node.type, values.literal(node)),)
             case ast.Aggregate():
                 return self._aggregate(node, within)
             case ast.ScalarOperation():
@@ -393,7 +393,7 @@ class _Chain:
                 self.pipelines.append(self._nested(node.pipeline, within))
                 return self._scalar(node.scalar, self.pipelines[-1])
 
-    def _aggregate(self, node: ast.Aggregate, within: str | None) -> Value:
+    def _aggregate(self, node: ast.Aggregate, within: str | None) -> TypedValue:
         key = print_aggregate(node), within
         if key not in self.aggregates:
             self.aggregates[key] = self._figure(node, within)
@@ -410,22 +410,22 @@ class _Chain:
             found = self._columns_of(count(over))
             return Figure(found, found)
         names = [None if sql is None else self._add(sql, "v") for sql in operand.columns]
-        figures = Figures(operand.named(names), over)
+        figures = SpansetAggregates(operand.named(names), over)
         value = self._columns_of(figures.value(node.function))
-        is_mean = figures.shown(node.function) != figures.value(node.function)
-        return Figure(value, self._columns_of(figures.shown(node.function)) if is_mean else value)
+        is_mean = figures.result(node.function) != figures.value(node.function)
+        return Figure(value, self._columns_of(figures.result(node.function)) if is_mean else value)
 
-    def _columns_of(self, value: Value) -> Value:
+    def _columns_of(self, value: TypedValue) -> TypedValue:
         names = self._derive_all([part.sql for part in value], "a")
-        return tuple(Alternative(part.type, exp.column(name)) for part, name in zip(value, names, strict=True))
+        return tuple(TypedSql(part.type, exp.column(name)) for part, name in zip(value, names, strict=True))
 
 
 @dataclass(frozen=True)
 class Figure:
     """An aggregate as columns, for comparisons and for results."""
 
-    value: Value
-    shown: Value
+    value: TypedValue
+    shown: TypedValue
 
 
 def distinct_structs(items: Sql, members: int) -> Sql:

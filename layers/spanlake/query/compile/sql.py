@@ -12,7 +12,7 @@ Sql = exp.Expr
 
 
 @dataclass(frozen=True)
-class Alternative:
+class TypedSql:
     """A value where it has one type, NULL where it has another; a list holds any number of them.
 
     An alternative without a type is OTLP JSON: a list, a map or bytes, for results and grouping only.
@@ -23,7 +23,7 @@ class Alternative:
     is_list: bool = False
 
 
-Value = tuple[Alternative, ...]
+TypedValue = tuple[TypedSql, ...]
 """Alternatives of a value, by type. No alternative at all is nil in every row.
 
 In a row at most one single value is not NULL, and none beside a list. A list of several types is split into a list for
@@ -177,7 +177,7 @@ def member(struct: Sql, name: str | int) -> Sql:
     return exp.func("struct_extract", struct, key)
 
 
-def present(value: Value) -> Sql:
+def present(value: TypedValue) -> Sql:
     """Test whether a value of any type is present."""
     return any_of(not_null(alternative.sql) for alternative in value)
 

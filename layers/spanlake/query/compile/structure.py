@@ -2,7 +2,7 @@
 
 Finding descendants takes a walk through the trace's tree, which SQL does one level at a time. Therefore the compiler
 only describes the tests, and the engine that runs the query evaluates them: ``base_columns`` are the input for the
-tree, a ``Structural`` is a column to add.
+tree, a ``StructuralStep`` is a column to add.
 """
 
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from spanlake.query.compile import sql
-from spanlake.query.compile.columns import Known
-from spanlake.query.compile.fields import SPAN, Fields
-from spanlake.query.compile.spans import ARRIVAL, SPANS
+from spanlake.query.compile.columns import AttributeSchema
+from spanlake.query.compile.fields import SPAN, FieldCompiler
+from spanlake.query.compile.spans import ROW_ID, SPANS
 from spanlake.traceql import ast
 
 BASE = "level0"
@@ -27,7 +27,7 @@ _PARENT_ID = "parent_span_id"
 
 
 @dataclass(frozen=True)
-class Operand:
+class SpansetOperand:
     """A set of spans: rows of BASE where a column is true, or else the rows whose ROW the query ``rows`` returns.
 
     The query reads BASE with the columns of the previous steps. A step that is ``by_set`` always has one, which also
@@ -39,7 +39,7 @@ class Operand:
 
 
 @dataclass(frozen=True)
-class Structural:
+class StructuralStep:
     """A column to add: true where a span is in the result of a structural operator on two sets.
 
     A step that is ``by_set`` relates spans of one SET only, whatever spans of others lie between them. Its column holds
@@ -48,33 +48,33 @@ class Structural:
 
     column: str
     op: ast.SpansetOperator
-    left: Operand
-    right: Operand
+    left: SpansetOperand
+    right: SpansetOperand
     by_set: bool = False
 
 
 def tree_query() -> exp.Select:
     """Build the query over ``spans`` whose result is the input for the table PLACED."""
-    fields = Fields(Known())
+    fields = FieldCompiler(AttributeSchema())
     trace = exp.alias_(exp.func("hash", fields.column(TRACE)), TRACE)
     own_id = exp.alias_(fields.column("span_id"), ID)
     return exp.select(trace, own_id, *base_columns(fields)).from_(exp.table_(SPANS, alias=SPAN), copy=False)
 
 
-def base_columns(fields: Fields) -> list[exp.Expr]:
+def base_columns(fields: FieldCompiler) -> list[exp.Expr]:
     """Return the columns from which a trace's tree is built.
 
     Ids are hashed to 64 bits, which takes half the time: with a hundred million spans, two have equal hashes with a
     probability of 1 in 4,000. A root has no PARENT_KEY.
     """
     trace, span, parent = (fields.column(name) for name in (TRACE, "span_id", _PARENT_ID))
-    fields.needs.arrival = True
+    fields.needs.row_id = True
     parent_key = sql.case(sql.not_null(parent), exp.func("hash", trace.copy(), parent.copy()))
     return [
         exp.alias_(exp.func("hash", trace, span), KEY),
         exp.alias_(parent_key, PARENT_KEY),
         exp.alias_(fields.column("kind"), KIND),
-        exp.alias_(exp.column(ARRIVAL, table=SPAN), ARRIVAL),
+        exp.alias_(exp.column(ROW_ID, table=SPAN), ROW_ID),
         exp.alias_(fields.column("start_time_unix_nano"), START),
         exp.alias_(fields.column("duration_nano"), DURATION),
         exp.alias_(fields.column("name"), NAME),

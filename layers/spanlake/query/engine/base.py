@@ -15,7 +15,7 @@ from sqlglot.dialects.duckdb import DuckDB
 from spanlake.store.blocks.block import Block
 
 
-class Uncovered(Exception):  # noqa: N818
+class NotSupportedByEngine(Exception):  # noqa: N818
     """The engine has no words for a query; the message says for what."""
 
 
@@ -27,7 +27,7 @@ class Engine(Protocol):
         """The engine's name for users."""
 
     @property
-    def above(self) -> int:
+    def local_limit_bytes(self) -> int:
         """The bytes that blocks may have together before it is better to read them there."""
 
     def rows(self, blocks: Sequence[Block], columns: Sequence[str], *, arrival: bool) -> exp.Select:
@@ -45,7 +45,7 @@ class Engine(Protocol):
 
 
 @dataclass(frozen=True)
-class Outside:
+class OffloadedBlocks:
     """An engine, and the types of the columns that blocks can have."""
 
     engine: Engine
@@ -57,7 +57,7 @@ class Outside:
         read = [exp.alias_(exp.cast(exp.Null(), type_), name) for name, type_ in self.types.items() if name in named]
 
         found = query.copy()
-        for table in list(filter(is_outside, found.find_all(exp.Table))):
+        for table in list(filter(is_offloaded, found.find_all(exp.Table))):
             select = table.parent_select
             assert select is not None
             select.set("where", None)  # it may name columns that only the engine has
@@ -69,12 +69,12 @@ class Outside:
 _MARK = "spanlake.outside"
 
 
-def marked(table: exp.Table) -> exp.Table:
+def mark_offloaded(table: exp.Table) -> exp.Table:
     """The table of an engine, so that it is known again."""
     table.meta[_MARK] = True
     return table
 
 
-def is_outside(node: exp.Expr) -> bool:
+def is_offloaded(node: exp.Expr) -> bool:
     """Returns True for a node that is the table of an engine."""
     return isinstance(node, exp.Table) and bool(node.meta.get(_MARK))

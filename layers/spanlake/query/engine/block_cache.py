@@ -52,7 +52,7 @@ class _Coming:
     has_failed: bool = False
 
 
-class Copies:
+class BlockCache:
     """Copies of blocks, in a directory that goes when the process ends. Share it between threads.
 
     What was asked for in the last ``seconds``, by the end of which every query is over, makes no room for others.
@@ -69,7 +69,7 @@ class Copies:
         self._lock = threading.RLock()
         self._threads = ThreadPoolExecutor(_AT_ONCE, "copies")
 
-    def files(self, blocks: Sequence[Block], check: Callable[[], None], *, scanned: bool = False) -> list[str]:
+    def paths(self, blocks: Sequence[Block], check: Callable[[], None], *, sequential: bool = False) -> list[str]:
         """Returns the paths of the blocks for DuckDB: of the local copy where there is or can be one, else of the
         object.
 
@@ -77,7 +77,7 @@ class Copies:
         that waits for them.
         """
         with self._lock:
-            largest = _LARGEST if scanned else _SMALL
+            largest = _LARGEST if sequential else _SMALL
             coming = {block: parts for block in blocks if (parts := self._asked_for(block, largest))}
         try:
             while (found := wait(chain.from_iterable(map(dict.values, coming.values())), _PULSE_SECONDS)).not_done:

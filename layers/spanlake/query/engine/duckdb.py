@@ -11,7 +11,7 @@ from spanlake.query.engine.session import Cancellation, Session, Watchdog
 from spanlake.query.limits import Limits
 
 if TYPE_CHECKING:
-    from spanlake.query.engine.httpfs import Remote
+    from spanlake.query.engine.httpfs import HttpfsCredentials
 
 
 _MACROS = (
@@ -37,14 +37,14 @@ _MACROS = (
 )
 
 
-class Duck:
+class DuckDB:
     """A DuckDB instance that reads Parquet below the given directories, one of them perhaps in S3, and nothing else.
 
     Share it between threads.
     """
 
     def __init__(
-        self, directories: Sequence[str], limits: Limits | None = None, remote: "Remote | None" = None
+        self, directories: Sequence[str], limits: Limits | None = None, remote: "HttpfsCredentials | None" = None
     ) -> None:
         self.limits = limits or Limits()
         self._lock = threading.Lock()
@@ -77,7 +77,7 @@ class Duck:
         cancellation = cancellation or Cancellation()
         with self._lock:
             if self._remote is not None:
-                self._remote.renew(self._root)
+                self._remote.refresh(self._root)
             cursor = self._root.cursor()
         cancellation.attach(cursor)
         try:

@@ -33,7 +33,7 @@ _GIVE = """
 """
 
 
-class Remote:
+class HttpfsCredentials:
     """The objects of one place in S3, for one DuckDB instance. Not to be used by two threads at once."""
 
     def __init__(self, objects: "S3Objects") -> None:
@@ -47,7 +47,7 @@ class Remote:
         for statement in _SETTINGS:
             connection.execute(statement)
 
-    def renew(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def refresh(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Give DuckDB the credentials that botocore has now, if they are others than before.
 
         botocore renews its own ten minutes before they expire, which is longer than a query takes. Raises StoreError.

@@ -13,7 +13,7 @@ import pyarrow as pa
 from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB  # by name, a thread could meet it half loaded
 
-from spanlake.query.engine.base import Outside
+from spanlake.query.engine.base import OffloadedBlocks
 from spanlake.query.limits import Cancelled, LimitExceeded, Limits
 from spanlake.store.blocks.block import Block
 from spanlake.store.errors import StorageTimeout, StorageUnavailable
@@ -112,18 +112,18 @@ class Session:
         self._deadline = time.monotonic() + limits.seconds
         self._cancellation = cancellation
         self._touched: dict[str, int] = {}
-        self._outside: Outside | None = None
+        self._outside: OffloadedBlocks | None = None
         self.limits = limits
         self._watchdog = watchdog
         self._watched = Watched(self._must_end, cursor.interrupt)
 
-    def through(self, outside: Outside) -> "Session":
+    def on_engine(self, outside: OffloadedBlocks) -> "Session":
         """The same session, whose queries of blocks run outside; there the number of spans is no limit."""
         found = copy.copy(self)
         found._outside = outside
         return found
 
-    def touch(self, blocks: Iterable[Block]) -> None:
+    def charge(self, blocks: Iterable[Block]) -> None:
         """Note the blocks that are read next. Raises LimitExceeded for too many spans in all the request reads."""
         if self._outside is not None:
             return
@@ -134,17 +134,17 @@ class Session:
                 "--query-spans"
             )
 
-    def table(self, query: exp.Query, *, large: bool = False) -> pa.Table:
+    def run(self, query: exp.Query, *, large: bool = False) -> pa.Table:
         """Run a query; for a ``large`` answer, of some ten thousand rows, all cores gather it.
 
         Raises LimitExceeded when time or memory run out, Cancelled when the request was given up.
         """
         if self._outside is not None:
-            schema = self.fixed(self._outside.alike(query)).schema
+            schema = self.run_static(self._outside.alike(query)).schema
             return self._outside.engine.table(query, schema, self.check)
-        return self.fixed(query.sql(DuckDB, copy=False), large=large)
+        return self.run_static(query.sql(DuckDB, copy=False), large=large)
 
-    def fixed(self, sql: str, *, large: bool = False) -> pa.Table:
+    def run_static(self, sql: str, *, large: bool = False) -> pa.Table:
         """Run a query whose text is part of the program, as ``table`` does."""
         with self._watchdog.over(self._watched):
             return self._run(sql, large=large)
@@ -191,7 +191,7 @@ class Session:
         """Make an Arrow table readable under a name, for this session only."""
         self._cursor.register(name, table)
 
-    def among(self, column: exp.Column, name: str, table: pa.Table) -> exp.Expr:
+    def is_in(self, column: exp.Column, name: str, table: pa.Table) -> exp.Expr:
         """Returns the test that a column has one of the values of its name in an Arrow table, which is registered for
         it."""
         self.register(name, table)

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spanlake.query.compile.structure import DURATION, ID, KEY, KIND, NAME, PARENT_KEY, START, TRACE
-from spanlake.spans.arrow import as_array, equals_last, int64, place
+from spanlake.spans.arrow import as_array, equals_last, int64, scatter
 from spanlake.spans.parents import Spans, ends
 from spanlake.traceql import ast
 
@@ -22,7 +22,7 @@ Mask: TypeAlias = "pa.Array[Any]"  # of booleans, without nulls
 
 
 @dataclass(frozen=True)
-class Family:
+class SpanTree:
     """The spans of some traces, whole, as a table with the columns that ``structure.base_columns`` makes."""
 
     spans: pa.Table
@@ -50,30 +50,30 @@ class Family:
         """Returns for each span True where its row is among the given ones, null being none."""
         return pc.is_in(self.rows, value_set=rows.drop_null())
 
-    def child_of(self, others: Mask) -> Mask:
+    def children_of(self, others: Mask) -> Mask:
         """Returns for each span True where its parent is one of the others."""
         return _at(others, self.parent)
 
-    def parent_of(self, others: Mask) -> Mask:
+    def parents_of(self, others: Mask) -> Mask:
         """Returns for each span True where it is the parent of one of the others."""
         return self.among(self.parent.filter(others))
 
-    def below(self, others: Mask) -> Mask:
+    def descendants_of(self, others: Mask) -> Mask:
         """True where a span descends from one of ``others``. In a circle every span descends from all others."""
         found = _at(others, self.parent)
         for ahead in self._ancestors():
             found = pc.or_(found, _at(found, ahead))
         return found if self._circles is None else pc.if_else(self._in_circle, self._others_in_circle(others), found)
 
-    def above(self, others: Mask) -> Mask:
+    def ancestors_of(self, others: Mask) -> Mask:
         """Returns for each span True where one of the others descends from it."""
         outside = others if self._circles is None else pc.and_not(others, self._in_circle)
-        found = self.parent_of(outside)
+        found = self.parents_of(outside)
         for ahead in self._ancestors():
             found = pc.or_(found, self.among(ahead.filter(found)))
         return found if self._circles is None else pc.or_(found, self._others_in_circle(others))
 
-    def beside(self, others: Mask) -> Mask:
+    def siblings_of(self, others: Mask) -> Mask:
         """True where another span in ``others`` has the same parent, or the same id of a parent that is not stored."""
         return self._another(self._siblings, others)
 
@@ -136,7 +136,7 @@ class Family:
     @cached_property
     def _reached(self) -> Mask:
         """True where a span is a root or descends from one."""
-        return pc.or_(self._is_root, self.below(self._is_root))
+        return pc.or_(self._is_root, self.descendants_of(self._is_root))
 
     @cached_property
     def _lists(self) -> Array:
@@ -166,7 +166,7 @@ class Family:
         goes_on = pa.concat_arrays([pa.array([False][: len(order)], pa.bool_()), filled(equals_last(families), True)])
         of_family = pc.fill_null_forward(pc.if_else(goes_on, pa.scalar(None, pa.int64()), before))
         steps = pc.add(pc.multiply(pc.subtract(before, of_family), int64(2)), int64(1))
-        left = self._along_ancestors(place(steps, order, len(order)))
+        left = self._along_ancestors(scatter(steps, order, len(order)))
         right = pc.subtract(pc.add(left, pc.multiply(sizes, int64(2))), int64(1))
         left, right = (pc.if_else(self._reached, numbers, int64(0)) for numbers in (left, right))
         return left, right, pc.if_else(self._is_root, int64(-1), filled(left.take(self.parent), 0))
@@ -179,7 +179,7 @@ class Family:
         for ahead in self._reached_ancestors():
             below = pa.table({"above": ahead, "size": sizes}).filter(ahead.is_valid())
             sums = below.group_by("above", use_threads=False).aggregate([("size", "sum")])
-            more = place(as_array(sums["size_sum"]), as_array(sums["above"]), len(sizes))
+            more = scatter(as_array(sums["size_sum"]), as_array(sums["above"]), len(sizes))
             sizes = pc.add(sizes, filled(more, 0))
         return sizes
 
@@ -228,12 +228,12 @@ _INVERSE = {
     ast.Relation.ANCESTOR: ast.Relation.DESCENDANT,
     ast.Relation.SIBLING: ast.Relation.SIBLING,
 }
-_RELATIONS: dict[ast.Relation, Callable[[Family, Mask], Mask]] = {
-    ast.Relation.CHILD: Family.child_of,
-    ast.Relation.PARENT: Family.parent_of,
-    ast.Relation.DESCENDANT: Family.below,
-    ast.Relation.ANCESTOR: Family.above,
-    ast.Relation.SIBLING: Family.beside,
+_RELATIONS: dict[ast.Relation, Callable[[SpanTree, Mask], Mask]] = {
+    ast.Relation.CHILD: SpanTree.children_of,
+    ast.Relation.PARENT: SpanTree.parents_of,
+    ast.Relation.DESCENDANT: SpanTree.descendants_of,
+    ast.Relation.ANCESTOR: SpanTree.ancestors_of,
+    ast.Relation.SIBLING: SpanTree.siblings_of,
 }
 
 

@@ -5,10 +5,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spanlake.query.compile.spans import ARRIVAL, PLACED
-from spanlake.query.compile.structure import BASE, ROW, SET, Operand, Structural
+from spanlake.query.compile.spans import PLACED, ROW_ID
+from spanlake.query.compile.structure import BASE, ROW, SET, SpansetOperand, StructuralStep
 from spanlake.query.engine.session import Session
-from spanlake.query.engine.span_tree import Family, Mask
+from spanlake.query.engine.span_tree import Mask, SpanTree
 from spanlake.query.limits import LimitExceeded
 from spanlake.spans.arrow import Array, as_array
 
@@ -16,10 +16,10 @@ _PAIRS = pa.schema([(ROW, pa.int64()), (SET, pa.uint64())])
 _MOST_IN_SETS = 100_000_000  # spans times sets, which take some 10 s
 
 
-def relate(session: Session, base: pa.Table, steps: tuple[Structural, ...]) -> None:
+def evaluate(session: Session, base: pa.Table, steps: tuple[StructuralStep, ...]) -> None:
     """Make the answer of a selection's ``base`` the session's table BASE, with all its columns."""
     base = base.combine_chunks()
-    family = Family(base)
+    family = SpanTree(base)
     base = base.append_column(ROW, family.rows)
     session.register(BASE, base)
     for step in steps:
@@ -27,21 +27,21 @@ def relate(session: Session, base: pa.Table, steps: tuple[Structural, ...]) -> N
         session.register(BASE, base)
 
 
-def number(session: Session, tree: pa.Table) -> None:
+def number_nested_sets(session: Session, tree: pa.Table) -> None:
     """Make the session's table PLACED of what ``structure.tree_query`` tells."""
-    left, right, parent = Family(tree.combine_chunks()).nested_sets
-    columns = {ARRIVAL: tree[ARRIVAL], "nested_left": left, "nested_right": right, "nested_parent": parent}
+    left, right, parent = SpanTree(tree.combine_chunks()).nested_sets
+    columns = {ROW_ID: tree[ROW_ID], "nested_left": left, "nested_right": right, "nested_parent": parent}
     session.register(PLACED, pa.table(columns))
 
 
-def _answer(session: Session, family: Family, base: pa.Table, step: Structural) -> Array:
+def _answer(session: Session, family: SpanTree, base: pa.Table, step: StructuralStep) -> Array:
     if step.by_set:
         return _answer_by_set(session, family, step)
     left, right = (_operand(session, family, base, operand) for operand in (step.left, step.right))
     return family.matching(step.op, left, right)
 
 
-def _answer_by_set(session: Session, family: Family, step: Structural) -> Array:
+def _answer_by_set(session: Session, family: SpanTree, step: StructuralStep) -> Array:
     """The sets in which each span is found, a list or null. Raises LimitExceeded."""
     left, right = (_of_sets(session, operand) for operand in (step.left, step.right))
     sets = pc.unique(pa.concat_tables([left, right])[SET])
@@ -56,13 +56,13 @@ def _answer_by_set(session: Session, family: Family, step: Structural) -> Array:
     return as_array(pairs[f"{SET}_list"]).take(at)
 
 
-def _of_sets(session: Session, operand: Operand) -> pa.Table:
+def _of_sets(session: Session, operand: SpansetOperand) -> pa.Table:
     assert operand.rows is not None
-    return session.table(operand.rows, large=True).cast(_PAIRS)
+    return session.run(operand.rows, large=True).cast(_PAIRS)
 
 
 def _found_in(
-    session: Session, family: Family, step: Structural, one: Any, left: pa.Table, right: pa.Table
+    session: Session, family: SpanTree, step: StructuralStep, one: Any, left: pa.Table, right: pa.Table
 ) -> pa.Table:
     """The spans that the operator finds in one of the sets."""
     session.check()
@@ -71,7 +71,7 @@ def _found_in(
     return pa.table({ROW: rows, SET: pa.repeat(one, len(rows))}, schema=_PAIRS)
 
 
-def _operand(session: Session, family: Family, base: pa.Table, operand: Operand) -> Mask:
+def _operand(session: Session, family: SpanTree, base: pa.Table, operand: SpansetOperand) -> Mask:
     if operand.rows is None:
         return as_array(base[operand.column])
-    return family.among(as_array(session.table(operand.rows, large=True)[ROW]))
+    return family.among(as_array(session.run(operand.rows, large=True)[ROW]))

@@ -11,20 +11,20 @@ from sqlglot import exp
 
 from spanlake.query.candidates import over, with_spans
 from spanlake.query.compile import sql
-from spanlake.query.compile.fields import Fields, element_scope
-from spanlake.query.compile.metrics import BUCKET, VALUE, Measure, Row, quantile_label
-from spanlake.query.compile.predicates import Predicates
-from spanlake.query.compile.prefilter import Probe
+from spanlake.query.compile.fields import FieldCompiler, element_scope
+from spanlake.query.compile.metrics import BUCKET, VALUE, Aggregate, Row, quantile_label
+from spanlake.query.compile.predicates import PredicateCompiler
+from spanlake.query.compile.prefilter import Prefilter
 from spanlake.query.compile.spansets import SearchPlan, Selection, distinct_structs
-from spanlake.query.compile.sql import Alternative
+from spanlake.query.compile.sql import TypedSql
 from spanlake.query.engine.session import Session
 from spanlake.query.limits import LimitExceeded
 from spanlake.query.metrics import exemplars
-from spanlake.query.metrics.exemplars import Chosen
-from spanlake.query.scan.blocks import Source, inside_of
+from spanlake.query.metrics.exemplars import ExemplarCandidate
+from spanlake.query.scan.blocks import BlockScan, range_test
 from spanlake.query.search_results import first_named
 from spanlake.query.series import NAME, Exemplar, Labels, LabelValue, Series, hashable
-from spanlake.query.spanning_traces import Stretched
+from spanlake.query.spanning_traces import SpanningTraces
 from spanlake.query.time_range import Steps, position
 from spanlake.spans.arrow import Array, as_array, codes, int32, ordered_codes, rows_of
 from spanlake.traceql import ast
@@ -45,9 +45,9 @@ class Aggregation:
     """
 
     session: Session
-    source: Source
+    source: BlockScan
     plan: SearchPlan
-    measure: Callable[[Fields], Measure]
+    measure: Callable[[FieldCompiler], Aggregate]
     by: tuple[ast.Field, ...]
     steps: Steps
     limit: int
@@ -58,11 +58,11 @@ class Aggregation:
         if spans.are_judged_together and self.source.wider is not None:
             return replace(self, source=self.source.with_history).series()
         if not self._in_range.blocks:
-            return _Lines(spans, self.steps, self.session).series()
+            return _SeriesBuilder(spans, self.steps, self.session).series()
         picked = self._picked(spans.measure)
         at_once = self.limit and (spans.are_judged_together or self.source.engine is not None)
         table = self._table(spans, spans.measured(picked if at_once else None), self._define(spans))
-        lines = _Lines(spans, self.steps, self.session)
+        lines = _SeriesBuilder(spans, self.steps, self.session)
         lines.add(table)
         matched = int(pc.sum(table[_COUNTED]).as_py() or 0)  # a sum of counts comes as a decimal number
         if self.limit and matched:
@@ -72,36 +72,36 @@ class Aggregation:
 
     # exemplars of spans that are judged one by one
 
-    def exemplars(self, matched: int) -> list[Chosen]:
+    def exemplars(self, matched: int) -> list[ExemplarCandidate]:
         """The exemplars alone, of so many matching spans; none where spans are judged together."""
         if not matched or self._spans(self.steps).are_judged_together:
             return []
         return self._looked_for(matched)
 
-    def _looked_for(self, matched: int) -> list[Chosen]:
+    def _looked_for(self, matched: int) -> list[ExemplarCandidate]:
         source = self._in_range.once()
         sample = source.sampled(*exemplars.SAMPLE)
         if matched > _RARE or sample.spans * matched >= min(self.limit, matched) * source.spans:
             return self._found_in(sample)
         return self._found_in(source)
 
-    def _found_in(self, source: Source) -> list[Chosen]:
+    def _found_in(self, source: BlockScan) -> list[ExemplarCandidate]:
         spans = self._spans(exemplars.parts(self.steps, self.limit))
-        define = partial(with_spans, source=source, probe=Probe.of(self.plan, source.known), fields=spans.fields)
+        define = partial(with_spans, source=source, probe=Prefilter.of(self.plan, source.known), fields=spans.fields)
         return self._chosen(spans, self._table(spans, spans.grouped([self._picked(spans.measure)]), define))
 
-    def _chosen(self, spans: "_Spans", table: pa.Table) -> list[Chosen]:
+    def _chosen(self, spans: "_Spans", table: pa.Table) -> list[ExemplarCandidate]:
         return spans.chosen(table, self.steps, self.limit)
 
     @staticmethod
-    def _picked(measure: Measure) -> exp.Expr:
+    def _picked(measure: Aggregate) -> exp.Expr:
         value = exp.column(VALUE) if measure.operand is not None else None
         return exemplars.first_of_group(value, *measure.tests)
 
     # the SQL
 
     def _spans(self, times: Steps) -> "_Spans":
-        fields = Fields(self.source.known)
+        fields = FieldCompiler(self.source.known)
         start = fields.column("start_time_unix_nano")
         labels = tuple(_Label(fields, field, n) for n, field in enumerate(self.by))
         measure = self.measure(fields)
@@ -114,29 +114,29 @@ class Aggregation:
                 exp.alias_(start.copy(), exemplars.START),
                 exp.alias_(fields.column("trace_id"), exemplars.TRACE),
             ]
-        selection = self.plan.select(fields, columns, where=inside_of(self.steps, self.source, fields))
+        selection = self.plan.select(fields, columns, where=range_test(self.steps, self.source, fields))
         alone = self.plan.single_filter is not None and not fields.needs.whole_traces
         return _Spans(fields, selection, labels, measure, are_judged_together=not alone)
 
     def _define(self, spans: "_Spans") -> _Define:
         source = (self._whole if spans.are_judged_together else self._in_range).once()
-        self.session.touch(source.blocks)
-        probe = Probe.of(self.plan, source.known)
+        self.session.charge(source.blocks)
+        probe = Prefilter.of(self.plan, source.known)
         return partial(with_spans, source=source, probe=probe, fields=spans.fields)
 
     @property
-    def _whole(self) -> Source:
-        return Stretched(self.session, self.source, self.steps.since_ns, self.steps.last_ns).whole()
+    def _whole(self) -> BlockScan:
+        return SpanningTraces(self.session, self.source, self.steps.since_ns, self.steps.last_ns).whole()
 
     @property
-    def _in_range(self) -> Source:
+    def _in_range(self) -> BlockScan:
         return self.source.overlapping(self.steps.since_ns, self.steps.last_ns)
 
     def _table(self, spans: "_Spans", found: exp.Select, define: _Define) -> pa.Table:
         limit = self.session.limits.points
         selection = replace(spans.selection, query=found)
         query = exp.select(exp.Star()).limit(limit + 1, copy=False)
-        table = self.session.table(over(self.session, query, selection, define))
+        table = self.session.run(over(self.session, query, selection, define))
         if table.num_rows > limit:
             raise _too_many_points(limit)
         return table
@@ -146,10 +146,10 @@ class Aggregation:
 class _Spans:
     """The matching spans, and what their columns mean."""
 
-    fields: Fields
+    fields: FieldCompiler
     selection: Selection
     labels: tuple["_Label", ...]
-    measure: Measure
+    measure: Aggregate
     are_judged_together: bool
 
     @property
@@ -214,7 +214,7 @@ class _Spans:
             return labels
         return ((self.labels[0].name, None),)
 
-    def chosen(self, table: pa.Table, steps: Steps, limit: int) -> list[Chosen]:
+    def chosen(self, table: pa.Table, steps: Steps, limit: int) -> list[ExemplarCandidate]:
         """The exemplars that are shown, of those that the rows offer."""
         offered = table.filter(pc.is_valid(table[exemplars.FOUND]))
         if not offered.num_rows:
@@ -224,7 +224,10 @@ class _Spans:
         lines = self._lines_of(offered, ordered_codes)  # so that it does not matter how the rows lie
         rows = pa.array(exemplars.choose(lines, starts, traces, steps, limit), pa.int64())
         labels, unit = self._labels(offered, rows), self.measure.unit
-        return [Chosen.of(group, one, unit) for group, one in zip(labels, found.take(rows).to_pylist(), strict=True)]
+        return [
+            ExemplarCandidate.of(group, one, unit)
+            for group, one in zip(labels, found.take(rows).to_pylist(), strict=True)
+        ]
 
 
 class _Label:
@@ -233,16 +236,16 @@ class _Label:
     Of a field of events or links each span has a list of structs, ``items``, whose ``members`` the columns are.
     """
 
-    def __init__(self, fields: Fields, field: ast.Field, n: int) -> None:
+    def __init__(self, fields: FieldCompiler, field: ast.Field, n: int) -> None:
         self.name = print_field(field)
         self.items = f"label{n}" if element_scope(field) else None
-        predicates = Predicates(fields)
+        predicates = PredicateCompiler(fields)
         if self.items is None:
             self._parts = tuple(fields.whole(field))
             self.read_of_span = [exp.alias_(part.sql, f"label{n}_{k}") for k, part in enumerate(self._parts)]
         else:
             types, items = predicates.structs(field)
-            self._parts = tuple(Alternative(type_, exp.Null()) for type_ in types)
+            self._parts = tuple(TypedSql(type_, exp.Null()) for type_ in types)
             self.read_of_span = [exp.alias_(distinct_structs(items, len(types)), self.items)]
         self.names = tuple(f"label{n}_{k}" for k in range(len(self._parts)))
 
@@ -268,20 +271,20 @@ def _comparable(column: Array) -> Array:
 
 
 @dataclass
-class _Line:
+class _SeriesPoints:
     labels: Labels
     values: list[float | None]
     exemplars: list[Exemplar]
 
 
-class _Lines:
+class _SeriesBuilder:
     """The series, as they are put together from rows."""
 
     def __init__(self, spans: _Spans, steps: Steps, session: Session) -> None:
         self._spans = spans
         self._steps = steps
         self._limits = session.limits
-        self._lines: dict[str, _Line] = {}
+        self._lines: dict[str, _SeriesPoints] = {}
 
     def add(self, table: pa.Table) -> None:
         """Take in what was measured of groups. Raises LimitExceeded."""
@@ -293,7 +296,7 @@ class _Lines:
                 for row in rows:
                     line[positions[row]] = measured[row]
 
-    def show(self, one: Chosen) -> None:
+    def show(self, one: ExemplarCandidate) -> None:
         """Show an exemplar: of quantiles with the lowest that is not below its value."""
         labels = tuple(label for label in one.group if label[0] != NAME)
         names = [one.group + quantile_label(q) for q in self._spans.measure.quantiles] or [one.group]
@@ -309,12 +312,12 @@ class _Lines:
         lines = (line for line in self._lines.values() if any(value is not None for value in line.values))
         return [Series(line.labels, tuple(line.values), tuple(line.exemplars)) for line in lines]
 
-    def _line(self, labels: Labels) -> _Line:
+    def _line(self, labels: Labels) -> _SeriesPoints:
         measure = self._spans.measure
         labels = labels or ((NAME, measure.name),)
         line = self._lines.get(repr(labels))
         if line is None:
-            line = _Line(labels, [0.0 if measure.filled else None] * self._steps.count, [])
+            line = _SeriesPoints(labels, [0.0 if measure.filled else None] * self._steps.count, [])
             self._lines[repr(labels)] = line
             self._check(len(self._lines))
         return line

@@ -16,19 +16,19 @@ from sqlglot import exp
 
 from spanlake.query.candidates import over, with_spans
 from spanlake.query.compile.compare import EVERYWHERE, Facet, Level, facets
-from spanlake.query.compile.fields import SPAN, Fields
+from spanlake.query.compile.fields import SPAN, FieldCompiler
 from spanlake.query.compile.metrics import selected
-from spanlake.query.compile.prefilter import Probe
-from spanlake.query.compile.spans import ARRIVAL, columns_needed, relation
+from spanlake.query.compile.prefilter import Prefilter
+from spanlake.query.compile.spans import ROW_ID, columns_needed, relation
 from spanlake.query.compile.spansets import SearchPlan, Selection
 from spanlake.query.compile.sql import Sql
 from spanlake.query.engine.session import Session
 from spanlake.query.metrics.tally import CELL, CELLS, ROWS, WIDEST, Counter, Line, Tally, with_rows
-from spanlake.query.metrics.trace_intrinsics import FACETS, Kin
-from spanlake.query.scan.blocks import Source, inside_of
-from spanlake.query.search_results import named
+from spanlake.query.metrics.trace_intrinsics import FACETS, TraceIntrinsics
+from spanlake.query.scan.blocks import BlockScan, range_test
+from spanlake.query.search_results import render_value
 from spanlake.query.series import LabelValue, Series, hashable
-from spanlake.query.spanning_traces import REACH_NS, Stretched
+from spanlake.query.spanning_traces import REACH_NS, SpanningTraces
 from spanlake.query.time_range import Steps, position
 from spanlake.traceql import ast
 
@@ -40,7 +40,7 @@ _OF_PORTIONS = "of_portions"
 _CHOSEN, _CHOSEN_ARRIVAL = "chosen", "came"
 
 
-def compare(session: Session, source: Source, plan: SearchPlan, node: ast.Compare, steps: Steps) -> list[Series]:
+def compare(session: Session, source: BlockScan, plan: SearchPlan, node: ast.Compare, steps: Steps) -> list[Series]:
     """The series of a compare(): counts of the most frequent values of each attribute, and of all its values.
 
     Raises LimitExceeded for too many values or points.
@@ -66,58 +66,58 @@ class _Spans:
     Where spans can be judged one by one, every query judges them again. Otherwise they are ``chosen`` once.
     """
 
-    source: Source
+    source: BlockScan
     plan: SearchPlan
     node: ast.Compare
     steps: Steps
     chosen: bool = False
 
     @classmethod
-    def of(cls, session: Session, source: Source, plan: SearchPlan, node: ast.Compare, steps: Steps) -> "_Spans":
+    def of(cls, session: Session, source: BlockScan, plan: SearchPlan, node: ast.Compare, steps: Steps) -> "_Spans":
         # The blocks of `_whole`, so that a span has one `arrival` in both.
         near = source.overlapping(steps.since_ns - REACH_NS, steps.last_ns + REACH_NS).once()
         alone = cls(near, plan, node, steps)
-        fields = Fields(near.known)
+        fields = FieldCompiler(near.known)
         alone._matching(fields, [])
         if plan.single_filter is not None and not fields.needs.whole_traces:
             return alone
         whole = _whole(session, source, steps)
         spans = cls(whole, plan, node, steps, chosen=True)
-        fields = Fields(whole.known)
-        fields.needs.arrival = True
-        matching = spans._matching(fields, [exp.alias_(exp.column(ARRIVAL, table=SPAN), _CHOSEN_ARRIVAL)])
-        define = partial(with_spans, source=whole, probe=Probe.of(plan, whole.known), fields=fields)
-        session.register(_CHOSEN, session.table(over(session, exp.select(exp.Star()), matching, define)))
+        fields = FieldCompiler(whole.known)
+        fields.needs.row_id = True
+        matching = spans._matching(fields, [exp.alias_(exp.column(ROW_ID, table=SPAN), _CHOSEN_ARRIVAL)])
+        define = partial(with_spans, source=whole, probe=Prefilter.of(plan, whole.known), fields=fields)
+        session.register(_CHOSEN, session.run(over(session, exp.select(exp.Star()), matching, define)))
         return spans
 
-    def cells(self, columns: Mapping[str, Callable[[Fields], Sql]]) -> exp.Select:
+    def cells(self, columns: Mapping[str, Callable[[FieldCompiler], Sql]]) -> exp.Select:
         """A query without a body that defines the table ``cells``: the cell of each span, and columns of it.
 
         Whoever reads it more than once reads what it needs from the blocks each time: to keep it would take memory.
         """
-        fields = Fields(self.source.known)
+        fields = FieldCompiler(self.source.known)
         read: list[exp.Expr] = [exp.alias_(column(fields), name) for name, column in columns.items()]
         query = self._chosen(fields, read) if self.chosen else self._of_single_filter(fields, read)
         for table in query.args["with_"].expressions:
             table.set("materialized", False)
         return query
 
-    def _of_single_filter(self, fields: Fields, columns: list[exp.Expr]) -> exp.Select:
+    def _of_single_filter(self, fields: FieldCompiler, columns: list[exp.Expr]) -> exp.Select:
         matching = self._matching(fields, columns)
-        query = with_spans(exp.Select(), self.source, Probe.of(self.plan, self.source.known), fields)
+        query = with_spans(exp.Select(), self.source, Prefilter.of(self.plan, self.source.known), fields)
         return query.with_(CELLS, as_=matching.query, copy=False)
 
-    def _matching(self, fields: Fields, columns: list[exp.Expr]) -> Selection:
-        where = inside_of(self.steps, self.source, fields)
+    def _matching(self, fields: FieldCompiler, columns: list[exp.Expr]) -> Selection:
+        where = range_test(self.steps, self.source, fields)
         return self.plan.select(fields, [self._cell(fields), *columns], where=where)
 
-    def _chosen(self, fields: Fields, columns: list[exp.Expr]) -> exp.Select:
-        same = exp.EQ(this=exp.column(ARRIVAL, table=SPAN), expression=exp.column(_CHOSEN_ARRIVAL, table=_CHOSEN))
+    def _chosen(self, fields: FieldCompiler, columns: list[exp.Expr]) -> exp.Select:
+        same = exp.EQ(this=exp.column(ROW_ID, table=SPAN), expression=exp.column(_CHOSEN_ARRIVAL, table=_CHOSEN))
         cells = relation(fields.needs, [exp.column(CELL, table=_CHOSEN), *columns]).join(_CHOSEN, on=same)
-        spans = self.source.table(columns_needed(fields.needs), arrival=True)
+        spans = self.source.table(columns_needed(fields.needs), row_id=True)
         return exp.Select().with_("spans", as_=spans, copy=False).with_(CELLS, as_=cells, copy=False)
 
-    def _cell(self, fields: Fields) -> exp.Expr:
+    def _cell(self, fields: FieldCompiler) -> exp.Expr:
         start = fields.column(_START)
         is_selected = exp.Is(this=exp.paren(selected(fields, self.node)), expression=exp.true())
         side = exp.cast(is_selected, "INTEGER")
@@ -137,7 +137,7 @@ class _Counted:
 
 
 def _counted(
-    counter: Counter, spans: _Spans, source: Source, steps: Steps
+    counter: Counter, spans: _Spans, source: BlockScan, steps: Steps
 ) -> Iterator[tuple[Mapping[str, _Counted], Iterable[Tally]]]:
     """Facets by the names of their columns, some at a time, and what was counted of them."""
     whole = spans.source if spans.chosen else _whole(counter.session, source, steps)
@@ -153,9 +153,9 @@ def _counted(
         yield counted, counter.many(cells, {name: _kind(facet) for name, facet in part.items()})
 
 
-def _whole(session: Session, source: Source, steps: Steps) -> Source:
+def _whole(session: Session, source: BlockScan, steps: Steps) -> BlockScan:
     """The spans of all traces that run in the range, each once."""
-    return Stretched(session, source, steps.since_ns, steps.last_ns).whole().once()
+    return SpanningTraces(session, source, steps.since_ns, steps.last_ns).whole().once()
 
 
 def _parts(columns: Mapping[str, Facet], level: Level) -> Iterator[Mapping[str, Facet]]:
@@ -164,7 +164,7 @@ def _parts(columns: Mapping[str, Facet], level: Level) -> Iterator[Mapping[str, 
         yield {name: columns[name] for name in names[at : at + WIDEST]}
 
 
-def _read(facet: Facet) -> Callable[[Fields], Sql]:
+def _read(facet: Facet) -> Callable[[FieldCompiler], Sql]:
     """The value of a facet; a list as JSON."""
     if not facet.is_list:
         return facet.read
@@ -176,12 +176,12 @@ def _kind(facet: Facet) -> str:
     return ast.Type.STRING.value if facet.is_list or facet.type is None else facet.type.value
 
 
-def _of_relatives(session: Session, spans: _Spans, whole: Source) -> exp.Select:
-    kin = Kin.of(session, whole)
+def _of_relatives(session: Session, spans: _Spans, whole: BlockScan) -> exp.Select:
+    kin = TraceIntrinsics.of(session, whole)
     if kin.portions == 1:
         return kin.with_rows(spans.cells(kin.columns))
     queries = (kin.with_rows(spans.cells(kin.columns), portion) for portion in range(kin.portions))
-    found = [session.table(query.select(exp.Star(), copy=False).from_(ROWS, copy=False)) for query in queries]
+    found = [session.run(query.select(exp.Star(), copy=False).from_(ROWS, copy=False)) for query in queries]
     session.register(_OF_PORTIONS, pa.concat_tables(found))
     return exp.Select().with_(ROWS, as_=exp.select(exp.Star()).from_(_OF_PORTIONS), copy=False)
 
@@ -237,7 +237,7 @@ def _label(facet: _Counted, text: str) -> LabelValue:
         return float(text)
     if facet.type is ast.Type.STRING:
         return text
-    return hashable(named(facet.type, text if facet.type is None else int(text)))
+    return hashable(render_value(facet.type, text if facet.type is None else int(text)))
 
 
 def _series(attributes: dict[str, _Attribute], counter: Counter) -> list[Series]:

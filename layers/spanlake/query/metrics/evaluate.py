@@ -9,16 +9,16 @@ from functools import partial
 
 from spanlake.query import series as later
 from spanlake.query.compile.compare import EVERYWHERE
-from spanlake.query.compile.fields import Fields
-from spanlake.query.compile.metrics import Measure, compared, measure_of
+from spanlake.query.compile.fields import FieldCompiler
+from spanlake.query.compile.metrics import Aggregate, aggregate_of, compared
 from spanlake.query.compile.spansets import SearchPlan
-from spanlake.query.engine.base import Uncovered
+from spanlake.query.engine.base import NotSupportedByEngine
 from spanlake.query.engine.session import Session
 from spanlake.query.metrics.aggregate import Aggregation
 from spanlake.query.metrics.compare import compare
 from spanlake.query.metrics.exemplars import attached
-from spanlake.query.scan.blocks import Source
-from spanlake.query.series import Series, shown
+from spanlake.query.scan.blocks import BlockScan
+from spanlake.query.series import Series, render_labels
 from spanlake.query.time_range import Steps
 from spanlake.traceql import ast
 from spanlake.traceql.errors import Unsupported
@@ -31,7 +31,7 @@ class Metrics:
     """A metrics query over the spans of some blocks, with so many exemplars at most."""
 
     session: Session
-    source: Source
+    source: BlockScan
     query: ast.Query
     steps: Steps
     exemplars: int = 0
@@ -40,16 +40,16 @@ class Metrics:
         """The series, in no order. Raises LimitExceeded, and Unsupported for what is not executed yet."""
         if isinstance(self.query.body, ast.Static):
             return [Series((), (float(self.query.body.value),) * self.steps.count)]
-        return [shown(one) for one in attached(self._evaluate(self.query.body), self.steps)]  # type: ignore[arg-type]
+        return [render_labels(one) for one in attached(self._evaluate(self.query.body), self.steps)]  # type: ignore[arg-type]
 
     def _evaluate(self, node: ast.MetricsExpression) -> list[Series]:
         match node:
             case ast.MetricsPipeline():
                 return self._first_stage(node)
             case ast.Rank():
-                return later.rank(self._evaluate(node.series), node.function, node.limit)
+                return later.topk_bottomk(self._evaluate(node.series), node.function, node.limit)
             case ast.SeriesFilter():
-                return later.compare(self._evaluate(node.series), node.op, node.value)
+                return later.filter_series(self._evaluate(node.series), node.op, node.value)
             case ast.MetricsOperation():
                 return self._operation(node)
             case _:
@@ -58,31 +58,31 @@ class Metrics:
     def _operation(self, node: ast.MetricsOperation) -> list[Series]:
         left, right = node.left, node.right
         if isinstance(left, ast.Static):
-            return later.combine_scalar(self._evaluate(right), node.op, float(left.value), scalar_first=True)
+            return later.scalar_arithmetic(self._evaluate(right), node.op, float(left.value), scalar_first=True)
         if isinstance(right, ast.Static):
-            return later.combine_scalar(self._evaluate(left), node.op, float(right.value), scalar_first=False)
-        return later.combine(self._evaluate(left), node.op, self._evaluate(right))
+            return later.scalar_arithmetic(self._evaluate(left), node.op, float(right.value), scalar_first=False)
+        return later.series_arithmetic(self._evaluate(left), node.op, self._evaluate(right))
 
     def _first_stage(self, node: ast.MetricsPipeline) -> list[Series]:
-        self.session.touch(self._in_range.blocks)
+        self.session.charge(self._in_range.blocks)
         plan = SearchPlan(node.spans, self.query)
         if isinstance(node.aggregate, ast.Compare):
             if self.source.engine is not None:
-                raise Uncovered("it has no compare()")
+                raise NotSupportedByEngine("it has no compare()")
             return self._compare(plan, node.aggregate) if self._in_range.blocks else []
         return self._measured(plan, node.aggregate)
 
     def _measured(self, plan: SearchPlan, node: ast.MetricsAggregate) -> list[Series]:
         """The series of any other function."""
-        measure = partial(measure_of, node=node, steps=self.steps)
+        measure = partial(aggregate_of, node=node, steps=self.steps)
         return self._aggregation(plan, measure, node.by).series()
 
     @property
-    def _in_range(self) -> Source:
+    def _in_range(self) -> BlockScan:
         return self.source.overlapping(self.steps.since_ns, self.steps.last_ns)
 
     def _aggregation(
-        self, plan: SearchPlan, measure: Callable[[Fields], Measure], by: tuple[ast.Field, ...] = ()
+        self, plan: SearchPlan, measure: Callable[[FieldCompiler], Aggregate], by: tuple[ast.Field, ...] = ()
     ) -> Aggregation:
         return Aggregation(self.session, self.source, plan, measure, by, self.steps, self.exemplars)
 

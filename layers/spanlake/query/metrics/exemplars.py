@@ -15,7 +15,7 @@ from sqlglot import exp
 
 from spanlake.query.series import Exemplar, Labels, Series
 from spanlake.query.time_range import Steps
-from spanlake.spans.arrow import Array, int64, numbers, place
+from spanlake.spans.arrow import Array, int64, numbers, scatter
 from spanlake.traceql import ast
 
 MOST = 100
@@ -53,7 +53,7 @@ def first_of_group(value: exp.Expr | None, *tests: exp.Expr) -> exp.Expr:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ExemplarCandidate:
     """A span that is shown as an exemplar, and what tells its group from others."""
 
     group: Labels
@@ -62,7 +62,7 @@ class Chosen:
     value: float | None
 
     @classmethod
-    def of(cls, group: Labels, found: Mapping[str, Any], unit: float) -> "Chosen":
+    def of(cls, group: Labels, found: Mapping[str, Any], unit: float) -> "ExemplarCandidate":
         """The one that the aggregate ``first_of_group`` found."""
         value = None if found["value"] is None else found["value"] / unit
         return cls(group, found["start"], found["trace"], value)
@@ -110,7 +110,7 @@ def _by_turns(groups: Array, starts: Array, traces: Array) -> Array:
     grouped = pc.array_sort_indices(of_ranked).cast(pa.int64())
     of_grouped = of_ranked.take(grouped)
     turns = pc.subtract(numbers(len(ranked)), pc.index_in(of_grouped, value_set=of_grouped).cast(pa.int64()))
-    return ranked.take(pc.array_sort_indices(place(turns, grouped, len(ranked))))
+    return ranked.take(pc.array_sort_indices(scatter(turns, grouped, len(ranked))))
 
 
 def attached(series: Iterable[Series], steps: Steps) -> list[Series]:

@@ -12,7 +12,7 @@ from sqlglot.dialects.duckdb import DuckDB
 
 from spanlake.query.engine.session import Session
 from spanlake.query.limits import LimitExceeded
-from spanlake.spans.arrow import Array, float64, int64, place
+from spanlake.spans.arrow import Array, float64, int64, scatter
 
 CELLS = "cells"  # the table that is counted: a number named ``cell``, and the columns
 VALUE = "value"
@@ -102,7 +102,7 @@ class Counter:
         most = self.session.limits.values
         found = parsed(_TOTALS_AND_TOPS.format(top=self.top, written=written)).subquery("found", copy=False)
         query.select(exp.Star(), copy=False).from_(found, copy=False).limit(most + 1, copy=False)
-        table = self.session.table(query)
+        table = self.session.run(query)
         if table.num_rows > most:
             raise LimitExceeded(f"compare() finds more than {most} values: ask for fewer of each attribute")
         self.check(table.num_rows // _TYPES)
@@ -123,7 +123,7 @@ class Counter:
         """The lines of lists of cells and counts."""
         starts = pc.multiply(pc.list_parent_indices(cells), int64(self.points))
         at = pc.add(starts, pc.shift_right(cells.flatten().cast(pa.int64()), int64(1)))
-        numbers = place(counts.flatten().cast(pa.float64()), at, len(cells) * self.points)
+        numbers = scatter(counts.flatten().cast(pa.float64()), at, len(cells) * self.points)
         every: Line = pc.fill_null(numbers, float64(0.0)).to_pylist()
         return (every[start : start + self.points] for start in range(0, len(every), self.points))
 

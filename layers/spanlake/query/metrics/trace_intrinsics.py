@@ -13,13 +13,19 @@ from operator import methodcaller
 import pyarrow as pa
 from sqlglot import exp
 
-from spanlake.query.compile.fields import SPAN, Fields
-from spanlake.query.compile.spans import ARRIVAL, TIE_COLUMNS, with_children
+from spanlake.query.compile.fields import SPAN, FieldCompiler
+from spanlake.query.compile.spans import ROW_ID, TIE_COLUMNS, with_children
 from spanlake.query.compile.sql import Sql
 from spanlake.query.engine.session import Session
 from spanlake.query.metrics.tally import CELLS, ROWS, parsed
-from spanlake.query.scan.blocks import Source, block_number
-from spanlake.store.blocks.trace_columns import CHILD_COUNT, FACTS, ROOT_NAME, ROOT_SERVICE, may_have_facts
+from spanlake.query.scan.blocks import BlockScan, block_number
+from spanlake.store.blocks.trace_columns import (
+    CHILD_COUNT,
+    ROOT_NAME,
+    ROOT_SERVICE,
+    TRACE_COLUMNS,
+    may_have_trace_columns,
+)
 from spanlake.traceql import ast
 from spanlake.traceql.printer import print_field
 
@@ -71,19 +77,19 @@ _CORRECTED = """
 
 
 @dataclass(frozen=True)
-class Kin:
+class TraceIntrinsics:
     """Counts the facets over spans whose traces lie in the blocks of a source, which say something of them or not."""
 
     session: Session
-    source: Source
+    source: BlockScan
     has_facts: bool
 
     @classmethod
-    def of(cls, session: Session, source: Source) -> "Kin":
+    def of(cls, session: Session, source: BlockScan) -> "TraceIntrinsics":
         """Decides from a sample of the blocks whether their trace columns are used: not where few blocks have them."""
-        if not any(map(may_have_facts, source.blocks)):
+        if not any(map(may_have_trace_columns, source.blocks)):
             return cls(session, source, has_facts=False)
-        some = session.table(source.sampled(_GLANCE, _GLANCE).table([CHILD_COUNT]))
+        some = session.run(source.sampled(_GLANCE, _GLANCE).table([CHILD_COUNT]))
         return cls(session, source, has_facts=2 * some[CHILD_COUNT].null_count < some.num_rows)
 
     @property
@@ -92,10 +98,10 @@ class Kin:
         return -(-self.source.spans // _PORTION_SPANS)
 
     @property
-    def columns(self) -> Mapping[str, Callable[[Fields], Sql]]:
+    def columns(self) -> Mapping[str, Callable[[FieldCompiler], Sql]]:
         """Columns that the table ``cells`` must have for each span."""
-        names = FACTS.names if self.has_facts else ()
-        return {name: methodcaller("column", name) for name in names} | {"trace_key": _trace_key, ARRIVAL: _arrival}
+        names = TRACE_COLUMNS.names if self.has_facts else ()
+        return {name: methodcaller("column", name) for name in names} | {"trace_key": _trace_key, ROW_ID: _arrival}
 
     def with_rows(self, query: exp.Select, portion: int = 0) -> exp.Select:
         """Define the table ``rows`` (see ``tally``) of a portion of the traces, given ``cells``."""
@@ -117,13 +123,13 @@ class Kin:
         or of none."""
         if len(self.source.blocks) == 1:
             return pa.table({})
-        return self.session.table(parsed(_SCATTERED).with_("family", as_=family, materialized=False, copy=False))
+        return self.session.run(parsed(_SCATTERED).with_("family", as_=family, materialized=False, copy=False))
 
     def _is_one_of(self, scattered: pa.Table) -> exp.Expr:
         key = exp.column("trace_key")
         if len(scattered) <= _FEW_TRACES:
             return exp.In(this=key, expressions=[exp.Literal.number(one) for one in scattered["trace_key"].to_pylist()])
-        return self.session.among(key, _KEYS, scattered)
+        return self.session.is_in(key, _KEYS, scattered)
 
     def _in(self, portion: int) -> Iterator[exp.Expr]:
         if self.portions > 1:
@@ -133,8 +139,8 @@ class Kin:
     def _family(self) -> exp.Select:
         names = TIE_COLUMNS | {"service_name"} | ({CHILD_COUNT} if self.has_facts else set())
         key = exp.alias_(exp.func("hash", exp.column("trace_id")), "trace_key")
-        block = exp.alias_(block_number(exp.column(ARRIVAL)), "block")
-        stored = self.source.table(names, arrival=True).subquery("stored", copy=False)
+        block = exp.alias_(block_number(exp.column(ROW_ID)), "block")
+        stored = self.source.table(names, row_id=True).subquery("stored", copy=False)
         return exp.select(exp.Star(), key, block).from_(stored, copy=False)
 
 
@@ -154,10 +160,10 @@ def _define(query: exp.Select, name: str, text: str) -> exp.Select:
     return query.with_(name, as_=parsed(text), copy=False)
 
 
-def _arrival(fields: Fields) -> Sql:
-    fields.needs.arrival = True
-    return exp.column(ARRIVAL, table=SPAN)
+def _arrival(fields: FieldCompiler) -> Sql:
+    fields.needs.row_id = True
+    return exp.column(ROW_ID, table=SPAN)
 
 
-def _trace_key(fields: Fields) -> Sql:
+def _trace_key(fields: FieldCompiler) -> Sql:
     return exp.func("hash", fields.column("trace_id"))

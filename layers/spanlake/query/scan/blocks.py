@@ -9,17 +9,17 @@ import pyarrow.compute as pc
 from sqlglot import exp
 
 from spanlake.query.compile import sql
-from spanlake.query.compile.columns import Known
-from spanlake.query.compile.fields import Fields
-from spanlake.query.compile.spans import ARRIVAL
+from spanlake.query.compile.columns import AttributeSchema
+from spanlake.query.compile.fields import FieldCompiler
+from spanlake.query.compile.spans import ROW_ID
 from spanlake.query.compile.sql import Sql, id_literal
-from spanlake.query.engine.base import Engine, Outside
+from spanlake.query.engine.base import Engine, OffloadedBlocks
 from spanlake.query.time_range import Steps, inside
 from spanlake.spans.arrow import Array, int64
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType
 from spanlake.spans.schema import FIXED
 from spanlake.store.blocks.block import Block, CatalogEntry, arrival_order
-from spanlake.store.blocks.trace_columns import FACTS
+from spanlake.store.blocks.trace_columns import TRACE_COLUMNS
 from spanlake.store.index.base import Index
 from spanlake.store.objects.base import Objects
 from spanlake.traceql import ast
@@ -50,7 +50,7 @@ def duck_type(type_: pa.DataType) -> str:
     return _SCALARS[type_]
 
 
-def known_of(catalog: Iterable[CatalogEntry]) -> Known:
+def attribute_schema(catalog: Iterable[CatalogEntry]) -> AttributeSchema:
     """Converts the index's catalog into the compiler's terms."""
     columns, rest, nested = [], [], []
     scopes = {scope.value: scope for scope in Scope}
@@ -62,7 +62,7 @@ def known_of(catalog: Iterable[CatalogEntry]) -> Known:
             rest.append((scope, entry.key))
         elif scope is not None:
             columns.append(AttributeColumn(scope, entry.key, ValueType(entry.type)))
-    return Known.of(columns, rest, nested)
+    return AttributeSchema.of(columns, rest, nested)
 
 
 @dataclass(frozen=True)
@@ -86,59 +86,59 @@ class Repeated:
 
 
 @dataclass(frozen=True)
-class Source:
+class BlockScan:
     """Some live blocks, in the order in which their spans arrived, and what is known of them."""
 
     blocks: tuple[Block, ...]
-    known: Known
+    known: AttributeSchema
     objects: Objects
     catalog: frozenset[CatalogEntry] = frozenset()  # of the days of the blocks
     first_rows: int | None = None  # how many of each block's spans are looked at, if not all; not for engines
     engine: Engine | None = None  # where the blocks are read, if not in this process
     locate: Locate | None = None  # where their files are, if not where the objects say
-    wider: "Callable[[], Source] | None" = None  # finds blocks of more time, if there may be any
-    find_repeats: "Callable[[Source], Source] | None" = None  # says where spans are stored twice
+    wider: "Callable[[], BlockScan] | None" = None  # finds blocks of more time, if there may be any
+    find_repeats: "Callable[[BlockScan], BlockScan] | None" = None  # says where spans are stored twice
     repeated: "Repeated | None" = None  # the rows that are left out
-    others: "Source | None" = None  # blocks of which the spans of some traces are looked at
+    others: "BlockScan | None" = None  # blocks of which the spans of some traces are looked at
     of_others: tuple[bytes, ...] = ()
 
     @classmethod
-    def find(cls, index: Index, objects: Objects, tenant: str, start_ns: int, end_ns: int) -> "Source":
+    def find(cls, index: Index, objects: Objects, tenant: str, start_ns: int, end_ns: int) -> "BlockScan":
         """The blocks of a tenant that may hold spans of the inclusive range."""
         blocks, catalog = index.look_up(tenant, start_ns, end_ns)
-        return cls(tuple(sorted(blocks, key=arrival_order)), known_of(catalog), objects, catalog)
+        return cls(tuple(sorted(blocks, key=arrival_order)), attribute_schema(catalog), objects, catalog)
 
-    def within(self, blocks: Iterable[Block]) -> "Source":
+    def only(self, blocks: Iterable[Block]) -> "BlockScan":
         """The same, of fewer blocks."""
         return replace(self, blocks=tuple(blocks))
 
-    def beside(self, others: "Source", trace_ids: Sequence[bytes]) -> "Source":
+    def with_spans_of(self, others: "BlockScan", trace_ids: Sequence[bytes]) -> "BlockScan":
         """The same, and of other blocks the spans of some traces."""
         return replace(self, others=others, of_others=tuple(trace_ids)) if trace_ids else self
 
     @property
-    def with_history(self) -> "Source":
+    def with_history(self) -> "BlockScan":
         """The blocks of all the time in which the other spans of a trace are looked for."""
         return self if self.wider is None else self.wider()
 
-    def once(self) -> "Source":
+    def once(self) -> "BlockScan":
         """The same spans, each once however often it was sent. Raises LimitExceeded."""
         return self if self.find_repeats is None or self.engine is not None else self.find_repeats(self)
 
-    def sampled(self, blocks: int, spans: int) -> "Source":
+    def sampled(self, blocks: int, spans: int) -> "BlockScan":
         """Some spans of all times, about so many: the first of each of so many blocks at most."""
         ordered = sorted(self.blocks, key=lambda block: (block.start_ns, block.id))
         some = tuple(ordered[:: -(-len(ordered) // blocks)])
         rows = spans // len(some)
         return replace(self, blocks=some, first_rows=rows if any(block.spans > rows for block in some) else None)
 
-    def through(self, engine: Engine) -> "Source":
+    def on_engine(self, engine: Engine) -> "BlockScan":
         """The same, read by an engine outside."""
         return replace(self, engine=engine)
 
-    def outside(self, engine: Engine) -> Outside:
+    def offload(self, engine: Engine) -> OffloadedBlocks:
         """The engine, with what it has to know of the columns."""
-        return Outside(engine, {name: duck_type(type_) for name, type_ in self._types().items()})
+        return OffloadedBlocks(engine, {name: duck_type(type_) for name, type_ in self._types().items()})
 
     @property
     def spans(self) -> int:
@@ -152,7 +152,7 @@ class Source:
         """The bytes of all blocks."""
         return sum(block.size for block in self.blocks)
 
-    def lies_in(self, start_ns: int, end_ns: int) -> bool:
+    def is_within(self, start_ns: int, end_ns: int) -> bool:
         """Returns True where all spans start in the inclusive range."""
         inside = all(start_ns <= block.start_ns and block.end_ns <= end_ns for block in self.blocks)
         return inside and self.others is None
@@ -161,9 +161,9 @@ class Source:
         """True where no span starts before a time."""
         return all(start_ns <= block.start_ns for block in self.blocks)
 
-    def overlapping(self, start_ns: int, end_ns: int) -> "Source":
+    def overlapping(self, start_ns: int, end_ns: int) -> "BlockScan":
         """The same, of the blocks that may hold spans of the inclusive range."""
-        return self.within(block for block in self.blocks if block.start_ns <= end_ns and block.end_ns >= start_ns)
+        return self.only(block for block in self.blocks if block.start_ns <= end_ns and block.end_ns >= start_ns)
 
     @property
     def files(self) -> list[str]:
@@ -172,19 +172,19 @@ class Source:
             return self.locate(self.blocks)
         return [self.objects.uri(block.path) for block in self.blocks]
 
-    def with_objects(self) -> "Source":
+    def with_objects(self) -> "BlockScan":
         """The same, of the blocks whose objects are there."""
         folders = {block.path.rpartition("/")[0] for block in self.blocks}
         there = {info.path for folder in folders for info in self.objects.list(f"{folder}/")}
-        return self.within(block for block in self.blocks if block.path in there)
+        return self.only(block for block in self.blocks if block.path in there)
 
-    def whole_rows(self, *where: exp.Expr) -> exp.Select:
+    def all_columns(self, *where: exp.Expr) -> exp.Select:
         """``SELECT *`` and ``arrival``: every column that one of the blocks has. Opens them all; for a few of them."""
         options: list[exp.Expr] = [exp.EQ(this=exp.column("union_by_name"), expression=exp.true())]
-        rows = exp.select(exp.Star(), _arrival()).from_(_read(self.files, options), copy=False)
+        rows = exp.select(exp.Star(), _row_id()).from_(_read(self.files, options), copy=False)
         return rows.where(*where, *self._tests(), copy=False)
 
-    def table(self, columns: Iterable[str], *, arrival: bool = False, where: Sequence[exp.Expr] = ()) -> exp.Select:
+    def table(self, columns: Iterable[str], *, row_id: bool = False, where: Sequence[exp.Expr] = ()) -> exp.Select:
         """``SELECT columns FROM read_parquet([files]) WHERE …``.
 
         ``arrival`` adds the column of that name, a number of its own for each row, that grows in the order in which
@@ -192,20 +192,20 @@ class Source:
         """
         names = sorted(set(columns))
         if self.engine is not None:
-            rows = self.engine.rows(self.blocks, names, arrival=arrival)
+            rows = self.engine.rows(self.blocks, names, arrival=row_id)
             return rows.where(*where, copy=False)
-        rows = self._rows(names, 0 if arrival else None, where)
+        rows = self._rows(names, 0 if row_id else None, where)
         if self.others is None:
             return rows
         ids = exp.In(this=exp.column("trace_id"), expressions=[id_literal(one) for one in self.of_others])
-        others = self.others._rows(names, len(self.blocks) if arrival else None, [*where, ids])
+        others = self.others._rows(names, len(self.blocks) if row_id else None, [*where, ids])
         both = exp.union(rows, others, distinct=False, copy=False).subquery("every", copy=False)
         return exp.select(exp.Star()).from_(both, copy=False)
 
     def _rows(self, names: list[str], first_file: int | None, where: Sequence[exp.Expr]) -> exp.Select:
         select: list[exp.Expr] = [exp.column(name) for name in names]
         if first_file is not None:
-            select.append(_arrival(first_file))
+            select.append(_row_id(first_file))
         schema = exp.EQ(this=exp.column("schema"), expression=self._schema(names))
         files = self.files
         if (
@@ -242,7 +242,7 @@ class Source:
         numbers = {block.path: number for number, block in enumerate(self.blocks)}
         files = {path: numbers[path] for path in self.repeated.paths if path in numbers}
         if files:
-            yield exp.not_(exp.In(this=_arrival().this, query=self.repeated.arrivals(files).subquery(copy=False)))
+            yield exp.not_(exp.In(this=_row_id().this, query=self.repeated.arrivals(files).subquery(copy=False)))
 
     def _schema(self, names: list[str]) -> exp.Expr:
         types = self._types()
@@ -257,14 +257,14 @@ class Source:
         types = self._types()
         return pa.schema([pa.field(name, types[name]) for name in columns]).empty_table()
 
-    def named(self, table: pa.Table) -> pa.Table:
+    def with_block_names(self, table: pa.Table) -> pa.Table:
         """A table of some of these columns as a span table, its fields saying which attributes they hold."""
         fields = {column.name: column.field() for columns in self.known.columns.values() for column in columns}
         schema = pa.schema([fields.get(column.name, column) for column in table.schema])
         return table.cast(schema)
 
     def _types(self) -> dict[str, pa.DataType]:
-        fixed = {column.name: column.type for column in (*FIXED, *FACTS)}
+        fixed = {column.name: column.type for column in (*FIXED, *TRACE_COLUMNS)}
         found = {column.name: column.arrow_type for columns in self.known.columns.values() for column in columns}
         return found | fixed
 
@@ -281,18 +281,18 @@ def places(arrivals: Array) -> tuple[Array, Array]:
     return pc.shift_right(arrivals, int64(_ROW_BITS)), rows
 
 
-def block_number(arrival: exp.Expr) -> exp.Expr:
+def block_number(row_id: exp.Expr) -> exp.Expr:
     """Which of a source's blocks a row is in, as its ``arrival`` tells; not of engines."""
-    return exp.BitwiseRightShift(this=arrival, expression=exp.Literal.number(_ROW_BITS))
+    return exp.BitwiseRightShift(this=row_id, expression=exp.Literal.number(_ROW_BITS))
 
 
-def _arrival(first_file: int = 0) -> exp.Expr:
+def _row_id(first_file: int = 0) -> exp.Expr:
     """Files in the order they are named, rows as they lie in them."""
     file: exp.Expr = exp.cast(exp.column("file_index"), "BIGINT")  # unsigned it would make numbers of 128 bits
     if first_file:
         file = exp.paren(file + exp.Literal.number(first_file))
     first = exp.paren(exp.BitwiseLeftShift(this=file, expression=exp.Literal.number(_ROW_BITS)))
-    return exp.alias_(exp.BitwiseOr(this=first, expression=exp.column("file_row_number")), ARRIVAL)
+    return exp.alias_(exp.BitwiseOr(this=first, expression=exp.column("file_row_number")), ROW_ID)
 
 
 def _column(name: str, type_: str) -> exp.Expr:
@@ -302,8 +302,8 @@ def _column(name: str, type_: str) -> exp.Expr:
     )
 
 
-def inside_of(steps: Steps, source: Source, fields: Fields) -> Sql | None:
+def range_test(steps: Steps, source: BlockScan, fields: FieldCompiler) -> Sql | None:
     """True where a span counts at all; None where all spans of the source do. An engine may read other blocks, too."""
-    if source.engine is None and source.lies_in(steps.since_ns, steps.last_ns):
+    if source.engine is None and source.is_within(steps.since_ns, steps.last_ns):
         return None
     return inside(steps, fields.column("start_time_unix_nano"))

@@ -16,12 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
-from spanlake.query.compile.spans import ARRIVAL, TIE_COLUMNS
+from spanlake.query.compile.spans import ROW_ID, TIE_COLUMNS
 from spanlake.query.engine.session import Session
-from spanlake.query.scan.blocks import Repeated, Source, places
+from spanlake.query.scan.blocks import BlockScan, Repeated, places
 from spanlake.spans.arrow import Array, as_array, int64, numbers
 from spanlake.store.blocks.block import Block
-from spanlake.store.blocks.trace_columns import FACTS
+from spanlake.store.blocks.trace_columns import TRACE_COLUMNS
 
 _MOST_SETS = 64  # of blocks that are remembered
 _MOST_ROWS = 1 << 20  # that are remembered of a set: 24 MB and the paths
@@ -47,14 +47,14 @@ class Repeats:
     _found: "OrderedDict[_Known, pa.Table]" = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def left_out(self, session: Session, source: Source) -> Source:
+    def left_out(self, session: Session, source: BlockScan) -> BlockScan:
         """Returns the source without the rows that repeat another one. Raises LimitExceeded."""
         others = source.others.blocks if source.others is not None else ()
         repeated = _registered(session, self._rows(session, source, (*source.blocks, *others)))
         beside = None if source.others is None else replace(source.others, repeated=repeated)
         return replace(source, repeated=repeated, others=beside)
 
-    def _rows(self, session: Session, source: Source, blocks: Sequence[Block]) -> pa.Table:
+    def _rows(self, session: Session, source: BlockScan, blocks: Sequence[Block]) -> pa.Table:
         """Groups of equal rows of some blocks: ``group``, ``path`` and ``row``, those of a group as they arrived."""
         wanted = _known(blocks)
         known, found = self._nearest(wanted)
@@ -107,7 +107,7 @@ def _registered(session: Session, found: pa.Table) -> Repeated | None:
 # how they are found
 
 
-def _compared(session: Session, source: Source, fresh: Sequence[Block], blocks: Sequence[Block]) -> pa.Table:
+def _compared(session: Session, source: BlockScan, fresh: Sequence[Block], blocks: Sequence[Block]) -> pa.Table:
     """The equal rows that a fresh block shares with any, or has itself."""
     read = source_of(source, _overlapping(fresh, blocks))
     if not read.blocks:
@@ -125,7 +125,7 @@ def _joined(found: Sequence[pa.Table]) -> pa.Table:
     return pa.concat_tables(joined)
 
 
-def source_of(source: Source, blocks: Sequence[Block]) -> Source:
+def source_of(source: BlockScan, blocks: Sequence[Block]) -> BlockScan:
     """All rows of some blocks."""
     return replace(source, blocks=tuple(blocks), others=None, of_others=(), repeated=None, first_rows=None)
 
@@ -144,7 +144,7 @@ def _overlap(one: Block, other: Block) -> bool:
     return one.date == other.date and one.start_ns <= other.end_ns and other.start_ns <= one.end_ns
 
 
-def _equal_rows(session: Session, source: Source, portion: int, portions: int) -> pa.Table:
+def _equal_rows(session: Session, source: BlockScan, portion: int, portions: int) -> pa.Table:
     span = exp.func("hash", exp.column("span_id"))
     is_here = exp.EQ(
         this=exp.Mod(this=span.copy(), expression=exp.Literal.number(portions)), expression=exp.Literal.number(portion)
@@ -159,14 +159,14 @@ def _equal_rows(session: Session, source: Source, portion: int, portions: int) -
 
 
 def _repeated_keys(
-    session: Session, source: Source, columns: Sequence[str], key: exp.Expr, *where: exp.Expr
+    session: Session, source: BlockScan, columns: Sequence[str], key: exp.Expr, *where: exp.Expr
 ) -> pa.Table:
     """The hashes that several rows have."""
     of_hidden = {"trace_id"} if any(block.hidden for block in source.blocks) else set()
     rows = source.table({*columns, *of_hidden}, where=where).subquery("rows", copy=False)
     query = exp.select(exp.alias_(key.copy(), _KEY)).from_(rows, copy=False).group_by(exp.column(_KEY), copy=False)
     query.having(exp.GT(this=exp.Count(this=exp.Star()), expression=exp.Literal.number(1)), copy=False)
-    return session.table(query, large=True)
+    return session.run(query, large=True)
 
 
 def _is_candidate(session: Session, key: exp.Expr, keys: pa.Table) -> exp.Expr:
@@ -175,20 +175,20 @@ def _is_candidate(session: Session, key: exp.Expr, keys: pa.Table) -> exp.Expr:
     return exp.In(this=key.copy(), query=query.subquery(copy=False))
 
 
-def _grouped(session: Session, source: Source, is_candidate: exp.Expr) -> pa.Table:
+def _grouped(session: Session, source: BlockScan, is_candidate: exp.Expr) -> pa.Table:
     """The candidates that are equal in every column."""
-    apart = {*FACTS.names, ARRIVAL}
-    rows = source.whole_rows(is_candidate)
-    names = [name for name in session.table(rows.copy().limit(0)).column_names if name not in apart]
+    apart = {*TRACE_COLUMNS.names, ROW_ID}
+    rows = source.all_columns(is_candidate)
+    names = [name for name in session.run(rows.copy().limit(0)).column_names if name not in apart]
     columns = [exp.column(name, quoted=True) for name in names]
-    arrivals = exp.func("list_sort", exp.func("list", exp.column(ARRIVAL)))
+    arrivals = exp.func("list_sort", exp.func("list", exp.column(ROW_ID)))
     query = exp.select(exp.alias_(arrivals, "arrivals")).from_(rows.subquery("whole", copy=False), copy=False)
     query.group_by(*columns, copy=False)
     query.having(exp.GT(this=exp.Count(this=exp.Star()), expression=exp.Literal.number(1)), copy=False)
-    return _rows_of(source, as_array(session.table(query)["arrivals"]))
+    return _rows_of(source, as_array(session.run(query)["arrivals"]))
 
 
-def _rows_of(source: Source, arrivals: Array) -> pa.Table:
+def _rows_of(source: BlockScan, arrivals: Array) -> pa.Table:
     groups = pc.list_parent_indices(arrivals).cast(pa.int64())
     files, rows = places(arrivals.flatten().cast(pa.int64()))
     paths = pa.array([block.path for block in source.blocks], pa.string()).take(files)

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from spanlake.query.candidates import Candidates, Finder
-from spanlake.query.engine.base import Engine, Uncovered
+from spanlake.query.candidates import CandidateFinder, Candidates
+from spanlake.query.engine.base import Engine, NotSupportedByEngine
 from spanlake.query.engine.session import Session
 from spanlake.query.limits import LimitExceeded
-from spanlake.query.scan.blocks import Source
+from spanlake.query.scan.blocks import BlockScan
 from spanlake.query.time_range import TimeRange
 
 _log = logging.getLogger(__name__)
@@ -21,15 +21,15 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-def outside_if_large(
-    engine: Engine | None, session: Session, source: Source, size: int, question: Callable[[Session, Source], T]
+def offload_if_large(
+    engine: Engine | None, session: Session, source: BlockScan, size: int, question: Callable[[Session, BlockScan], T]
 ) -> T:
     """Ask blocks, of which so many bytes have to be read, outside if they are too many for this process."""
-    if engine is None or size <= engine.above:
+    if engine is None or size <= engine.local_limit_bytes:
         return question(session, source)
     try:
-        return question(session.through(source.outside(engine)), source.through(engine))
-    except Uncovered as reason:
+        return question(session.on_engine(source.offload(engine)), source.on_engine(engine))
+    except NotSupportedByEngine as reason:
         _log.info("a query stays in the function", extra={"engine": engine.name, "reason": str(reason)})
         try:
             return question(session, source)
@@ -37,41 +37,41 @@ def outside_if_large(
             raise LimitExceeded(f"{error} ({engine.name} cannot take it over: {reason})") from None
 
 
-def divided(source: Source, engine: Engine | None) -> tuple[Source, Source]:
+def split_by_limit(source: BlockScan, engine: Engine | None) -> tuple[BlockScan, BlockScan]:
     """The newest blocks, as far as this process reads them, and the others."""
-    if engine is None or source.size <= engine.above:
-        return source, source.within(())
+    if engine is None or source.size <= engine.local_limit_bytes:
+        return source, source.only(())
     newest = sorted(source.blocks, key=lambda block: (block.end_ns, block.id), reverse=True)
     size, near = 0, set()
     for block in newest:
         size += block.size
-        if size > engine.above:
+        if size > engine.local_limit_bytes:
             break
         near.add(block)
-    there = source.within(block for block in source.blocks if block in near)
-    return there, source.within(block for block in source.blocks if block not in near)
+    there = source.only(block for block in source.blocks if block in near)
+    return there, source.only(block for block in source.blocks if block not in near)
 
 
 @dataclass(frozen=True)
-class Farther:
+class OffloadingFinder:
     """A finder of traces in more blocks than may be read in this process."""
 
-    finder: Finder
+    finder: CandidateFinder
     engine: Engine | None
 
     def newest(self, window: TimeRange, limit: int) -> Candidates:
         """As the finder's own."""
         return self._found(lambda finder: finder.newest(window, limit))
 
-    def whole(self, window: TimeRange, limit: int) -> Candidates:
+    def by_trace(self, window: TimeRange, limit: int) -> Candidates:
         """As the finder's own."""
-        return self._found(lambda finder: finder.whole(window, limit))
+        return self._found(lambda finder: finder.by_trace(window, limit))
 
-    def _found(self, find: Callable[[Finder], Candidates]) -> Candidates:
-        def ask(session: Session, source: Source) -> Candidates:
+    def _found(self, find: Callable[[CandidateFinder], Candidates]) -> Candidates:
+        def ask(session: Session, source: BlockScan) -> Candidates:
             return find(replace(self.finder, session=session, source=source))
 
         source = self.finder.source
         # What is left may be little; that the newest blocks were read already does not make it less to read.
-        size = source.size + (self.engine.above if self.engine else 0)
-        return outside_if_large(self.engine, self.finder.session, source, size, ask)
+        size = source.size + (self.engine.local_limit_bytes if self.engine else 0)
+        return offload_if_large(self.engine, self.finder.session, source, size, ask)

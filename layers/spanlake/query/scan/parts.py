@@ -4,13 +4,13 @@ from collections.abc import Iterator, Sequence
 
 from spanlake.store.blocks.block import Block
 
-PORTION_SPANS = 100_000
+PART_SPANS = 100_000
 _GROWTH = 4
 
 
-def portions(blocks: Sequence[Block]) -> Iterator[tuple[Block, ...]]:
+def newest_first(blocks: Sequence[Block]) -> Iterator[tuple[Block, ...]]:
     """All blocks, those that end last first: PORTION_SPANS of spans, then four times as many each time."""
-    size = PORTION_SPANS
+    size = PART_SPANS
     gathered: list[Block] = []
     for block in sorted(blocks, key=lambda block: (block.end_ns, block.id), reverse=True):
         gathered.append(block)

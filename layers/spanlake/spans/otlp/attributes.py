@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spanlake.spans.arrow import Array, equals_last, int32, numbers, place, struct_of, where
+from spanlake.spans.arrow import Array, equals_last, int32, numbers, scatter, struct_of, where
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType
 from spanlake.spans.otlp import repair
 from spanlake.spans.otlp.limits import Limits
@@ -102,8 +102,8 @@ def _decode(key_values: Array, limits: Limits) -> Attributes:
     arrays = where(any_value.field("array_value").is_valid())
     if len(arrays):
         array_kind, lists = _lists(any_value.field("array_value").take(arrays), limits)
-        kind = pc.coalesce(place(array_kind, arrays, len(kind)), kind)
-        number = place(numbers(len(arrays)), arrays, len(kind))
+        kind = pc.coalesce(scatter(array_kind, arrays, len(kind)), kind)
+        number = scatter(numbers(len(arrays)), arrays, len(kind))
         values |= {type_: values_.take(number) for type_, values_ in lists.items()}
     return Attributes(keys.dictionary, keys.indices, kind, values, any_value, _column(keys.indices, kind), limits)
 
@@ -144,9 +144,9 @@ def _lists(array_values: Array, limits: Limits) -> tuple[Array, dict[ValueType, 
 
 def _common(item_kind: Array, array: Array, arrays: int) -> Array:
     """Return the kind that all items of an array share: OTHER if they differ, NULL if there are none."""
-    kind = place(item_kind, array, arrays)
+    kind = scatter(item_kind, array, arrays)
     is_mixed: Array = pc.and_(equals_last(array), pc.invert(equals_last(item_kind)))
     if not is_mixed.true_count:
         return kind
     mixed = array.slice(1).filter(is_mixed)
-    return pc.coalesce(place(pa.repeat(int32(OTHER), len(mixed)), mixed, arrays), kind)
+    return pc.coalesce(scatter(pa.repeat(int32(OTHER), len(mixed)), mixed, arrays), kind)

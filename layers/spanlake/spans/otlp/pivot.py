@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spanlake.spans.arrow import Array, equals_last, int64, numbers, place, runs_of
+from spanlake.spans.arrow import Array, equals_last, int64, numbers, runs_of, scatter
 from spanlake.spans.columns import Scope, ValueType
 from spanlake.spans.otlp import rest
 from spanlake.spans.otlp.attributes import Attributes
@@ -45,7 +45,7 @@ class Lists:
         if self.of_span is None:
             return pa.repeat(int64(1), self.length)
         counted = self.of_span.value_counts()
-        return pc.fill_null(place(counted.field("counts"), counted.field("values"), self.length), 0)
+        return pc.fill_null(scatter(counted.field("counts"), counted.field("values"), self.length), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,5 +168,5 @@ def _codes_by_column(part: _Sorted, runs: Array) -> Iterator[Array]:
         bounds = pa.array([end - group[0] for end in group], pa.int32())
         column = pc.list_parent_indices(pa.ListArray.from_arrays(bounds, rows))
         cells = (len(group) - 1) * length
-        codes = place(codes, pc.add(pc.multiply(column, int64(length)), rows), cells)
+        codes = scatter(codes, pc.add(pc.multiply(column, int64(length)), rows), cells)
         yield from (codes.slice(cell, length) for cell in range(0, cells, length))

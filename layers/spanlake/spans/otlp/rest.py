@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spanlake.spans.arrow import Array, int32, lists, place, string, struct_of, where
+from spanlake.spans.arrow import Array, int32, lists, scatter, string, struct_of, where
 from spanlake.spans.otlp import repair
 from spanlake.spans.otlp.attributes import Attributes
 from spanlake.spans.otlp.limits import Limits
@@ -96,7 +96,7 @@ def _texts(any_value: Array, room: _Room) -> Array:
         rows = where(values.is_valid())
         if len(rows):
             text = _member(field, values.take(rows), room)
-            written = pc.coalesce(place(text, rows, len(written)), written)
+            written = pc.coalesce(scatter(text, rows, len(written)), written)
     return written
 
 
@@ -122,7 +122,7 @@ def _strings(values: Array, _: _Room) -> Array:
     if not len(rows):
         return plain
     odd = pa.array([json.dumps(value, ensure_ascii=False) for value in values.take(rows).to_pylist()], pa.string())
-    return pc.coalesce(place(odd, rows, len(values)), plain)
+    return pc.coalesce(scatter(odd, rows, len(values)), plain)
 
 
 def _bools(values: Array, _: _Room) -> Array:

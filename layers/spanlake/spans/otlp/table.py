@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spanlake.spans import schema as ids
-from spanlake.spans.arrow import Array, int32, int64, nested, of_type, place, where
+from spanlake.spans.arrow import Array, int32, int64, nested, of_type, scatter, where
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType
 from spanlake.spans.otlp import repair
 from spanlake.spans.otlp.attributes import Attributes
@@ -75,7 +75,7 @@ def _entries(attributes: Attributes, codes: Array) -> Array:
 def _others(attributes: Attributes, codes: Array) -> Array:
     """Return values of types without a field as OTLP JSON; NULL for all others."""
     others = where(pc.greater_equal(attributes.kind.take(codes), int32(len(_TYPED))))
-    return place(texts(attributes, codes.take(others)), others, len(codes))
+    return scatter(texts(attributes, codes.take(others)), others, len(codes))
 
 
 _SERVICE_NAME = AttributeColumn(Scope.RESOURCE, "service.name", ValueType.STRING).name

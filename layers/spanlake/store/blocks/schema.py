@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType, attribute_columns
 from spanlake.spans.schema import FIXED
-from spanlake.store.blocks.trace_columns import BEFORE_FORMAT_3, FACTS
+from spanlake.store.blocks.trace_columns import BEFORE_FORMAT_3, TRACE_COLUMNS
 from spanlake.store.errors import StorageCorrupt
 
 FORMAT = 3
@@ -135,7 +135,7 @@ def _field(name: str, keys: Mapping[str, str]) -> "pa.Field[Any]":
 def _read_field(name: str, key: str | None = None) -> "pa.Field[Any]":
     if name in FIXED.names:
         return FIXED.field(name)
-    for trace_facts in (FACTS, BEFORE_FORMAT_3):
+    for trace_facts in (TRACE_COLUMNS, BEFORE_FORMAT_3):
         if name in trace_facts.names:
             return trace_facts.field(name)
     column = _column(name, key)

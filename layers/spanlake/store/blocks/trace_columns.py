@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spanlake.spans.arrow import Array, int32, int64, numbers, of_type, place, string, where
+from spanlake.spans.arrow import Array, int32, int64, numbers, of_type, scatter, string, where
 from spanlake.spans.parents import Spans, ends
 from spanlake.store.blocks.block import Block
 
@@ -19,7 +19,7 @@ _COLUMNS: list[tuple[str, pa.DataType]] = [
     (ROOT_NAME, pa.string()),  # of the root that starts first; empty when there is none
     (ROOT_SERVICE, pa.string()),  # its service's; empty when there is none
 ]
-FACTS = pa.schema(_COLUMNS)
+TRACE_COLUMNS = pa.schema(_COLUMNS)
 """The columns, in order. All of them are NULL, or none."""
 _FORMER: list[tuple[str, pa.DataType]] = [
     ("child_count", pa.int32()),
@@ -34,17 +34,17 @@ _ID = pa.binary(8)
 _FEWEST = 1 << 12  # spans of a block that was not compacted
 
 
-def may_have_facts(block: Block) -> bool:
+def may_have_trace_columns(block: Block) -> bool:
     """Returns True where a block has the columns, unless an older spanlake wrote it."""
     return block.level > 0 or block.spans >= _FEWEST
 
 
-def with_facts_of_fresh(table: pa.Table) -> pa.Table:
+def add_trace_columns_to_fresh(table: pa.Table) -> pa.Table:
     """The rows of a block that is no compacted one, with these columns unless they are few."""
-    return with_facts(table) if table.num_rows >= _FEWEST else table
+    return add_trace_columns(table) if table.num_rows >= _FEWEST else table
 
 
-def with_facts(table: pa.Table) -> pa.Table:
+def add_trace_columns(table: pa.Table) -> pa.Table:
     """The same rows with these columns, given all spans that a block has of their traces.
 
     Strings may come with a dictionary, those of these columns always do. Raises ValueError when a span's id is not 8
@@ -54,14 +54,16 @@ def with_facts(table: pa.Table) -> pa.Table:
     facts = [_child_counts(table, traces)]
     of_traces = _roots(table, traces)
     facts += [_of_roots(table[name], of_traces).take(traces.indices) for name in ("name", "service_name")]
-    for name, values in zip(FACTS.names, facts, strict=True):
+    for name, values in zip(TRACE_COLUMNS.names, facts, strict=True):
         table = table.append_column(pa.field(name, values.type), values)
     return table
 
 
-def without_facts(table: pa.Table) -> pa.Table:
+def drop_trace_columns(table: pa.Table) -> pa.Table:
     """The table without these columns, if it has them."""
-    return table.drop_columns([name for name in (*FACTS.names, *BEFORE_FORMAT_3.names) if name in table.column_names])
+    return table.drop_columns(
+        [name for name in (*TRACE_COLUMNS.names, *BEFORE_FORMAT_3.names) if name in table.column_names]
+    )
 
 
 def _roots(table: pa.Table, traces: Array) -> Array:
@@ -76,7 +78,7 @@ def _roots(table: pa.Table, traces: Array) -> Array:
 def _child_counts(table: pa.Table, traces: Array) -> Array:
     """Count the spans whose parent each span is."""
     counted = _parents(table, traces).drop_null().value_counts()
-    found = place(counted.field("counts"), counted.field("values"), table.num_rows)
+    found = scatter(counted.field("counts"), counted.field("values"), table.num_rows)
     return pc.fill_null(found.cast(pa.int32()), int32(0))
 
 

@@ -66,7 +66,7 @@ class Index(Protocol):
         the removed blocks are then deleted ones, or are ``lost``: whoever sends them again has them stored again.
         """
 
-    def hide(self, blocks: Sequence[Block], trace_id: bytes) -> None:
+    def mark_deleted(self, blocks: Sequence[Block], trace_id: bytes) -> None:
         """Hide the spans that live blocks hold of a trace, durable when this returns, and record the deletion.
 
         What the blocks hide lasts until they are replaced, by blocks without those spans. Raises IndexConflict when
@@ -80,13 +80,13 @@ class Index(Protocol):
         with DynamoDB after 30 days.
         """
 
-    def retired(self, before: int) -> list[Block]:
+    def replaced_before(self, before: int) -> list[Block]:
         """Blocks that were replaced before this second since 1970 and are not forgotten; in no order.
 
         Of these their filters and what they hid need not be kept.
         """
 
-    def forget(self, blocks: Sequence[Block]) -> None:
+    def purge(self, blocks: Sequence[Block]) -> None:
         """Note that the objects of retired blocks are gone. Adding such a block again still changes nothing."""
 
     def entries(self, tenant: str, day: date) -> list[Block]:
@@ -144,7 +144,7 @@ class Index(Protocol):
     def unfinished_merges(self) -> list[UnfinishedMerge]:
         """Merges that have begun and have not ended, in the order of tenants and days."""
 
-    def hindrance(self) -> str | None:
+    def unready_reason(self) -> str | None:
         """Why the index cannot be used until somebody mends it; None when it can, or when nobody knows."""
 
     def keep_for(self, retention: timedelta | None) -> None:

@@ -10,7 +10,7 @@ _LIMIT = 200_000  # entries over all days; some 20 MB
 Day = tuple[str, date, int]  # tenant, day, and the generation its catalog was begun in
 
 
-class KnownEntries:
+class CatalogCache:
     """A bounded memory of catalog entries by day; it may forget, but it never remembers what was not told."""
 
     def __init__(self) -> None:

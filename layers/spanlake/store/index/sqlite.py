@@ -16,7 +16,7 @@ from spanlake.store.disk import Reserve, make_directories
 from spanlake.store.errors import IndexConflict, StorageUnavailable
 from spanlake.store.index import sqlite_merges
 from spanlake.store.index.base import Catalog, MergeKey, StoredBefore, UnfinishedMerge
-from spanlake.store.index.catalog_cache import Day, KnownEntries
+from spanlake.store.index.catalog_cache import CatalogCache, Day
 from spanlake.store.index.sqlite_schema import (
     IndexHealth,
     check_pages,
@@ -66,7 +66,7 @@ class SqliteIndex:
         self._path = path.resolve()
         self._idle: list[sqlite3.Connection] = []
         self._turn = threading.Lock()  # SQLite takes one write at a time, and waiting for it is polling
-        self._known = KnownEntries()
+        self._known = CatalogCache()
         self._reserve = Reserve(self._path.with_name(f".{self._path.name}.reserve"))
         self._with_reserve(self._open)
         self._health = IndexHealth(self._path)
@@ -103,7 +103,7 @@ class SqliteIndex:
             _put_blocks(connection, added)
             _execute_all(connection, (*RETIRE_BLOCK, *([NOTE_LOST] if lost else [])), removed)
 
-    def hide(self, blocks: Sequence[Block], trace_id: bytes) -> None:
+    def mark_deleted(self, blocks: Sequence[Block], trace_id: bytes) -> None:
         """Hide the spans that live blocks hold of a trace; raises IndexConflict, and hides nothing, if one is not."""
         now = time.time_ns()
         with self._turn, self._transaction() as connection:
@@ -119,11 +119,11 @@ class SqliteIndex:
         """Traces of a tenant that were deleted at or after a time, with the time of the last deletion of each."""
         return dict(self._select(DELETIONS, {"tenant": tenant, "since": clamp_ns(since_ns)}))
 
-    def retired(self, before: int) -> list[Block]:
+    def replaced_before(self, before: int) -> list[Block]:
         """Blocks that were replaced before this second since 1970 and are not forgotten."""
         return self._blocks(RETIRED, {"before": before})
 
-    def forget(self, blocks: Sequence[Block]) -> None:
+    def purge(self, blocks: Sequence[Block]) -> None:
         """Note that the objects of retired blocks are gone."""
         with self._turn:
             self._with_reserve(lambda: self._forget(blocks))
@@ -219,9 +219,9 @@ class SqliteIndex:
         with self._connection() as connection:
             return sqlite_merges.unfinished(connection)
 
-    def hindrance(self) -> str | None:
+    def unready_reason(self) -> str | None:
         """Why the index cannot be used until somebody mends it; None when it can."""
-        return self._health.hindrance()
+        return self._health.unready_reason()
 
     def keep_for(self, retention: timedelta | None) -> None:
         """Nothing: entries stay until ``expire``."""

@@ -21,7 +21,7 @@ class IndexHealth:
         self._identity = _identity(path)
         self._damage: str | None = None
 
-    def hindrance(self) -> str | None:
+    def unready_reason(self) -> str | None:
         """Why the index cannot be used until somebody mends it; None when it can."""
         if self._damage is not None:
             return self._damage

@@ -45,7 +45,7 @@ class Compactor:
         objects: Objects,
         index: Index,
         clock: Callable[[], int] = time.time_ns,
-        pause: Callable[[], None] = lambda: None,
+        checkpoint: Callable[[], None] = lambda: None,
         *,
         quarantines: bool = True,
     ) -> None:
@@ -56,7 +56,7 @@ class Compactor:
         self._objects = objects
         self._index = index
         self._clock = clock
-        self._pause = pause
+        self._pause = checkpoint
         self._unreadable: dict[str, str] = {}  # by path what is wrong
         self._quarantines = quarantines
         self.waiting = 0  # live blocks that no merge has taken, on the day that was planned for last

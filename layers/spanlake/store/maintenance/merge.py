@@ -12,15 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spanlake.spans.arrow import Array
-from spanlake.spans.duplicates import without_duplicates
+from spanlake.spans.duplicates import drop_duplicates
 from spanlake.store.blocks import bloom
 from spanlake.store.blocks.block import Block, CatalogEntry
 from spanlake.store.blocks.schema import UNREADABLE, Lineage
-from spanlake.store.blocks.trace_columns import with_facts
+from spanlake.store.blocks.trace_columns import add_trace_columns
 from spanlake.store.errors import StorageCorrupt
 from spanlake.store.maintenance.compaction_plan import Merge
 from spanlake.store.maintenance.merge_columns import Columns
-from spanlake.store.maintenance.merge_inputs import Cursor, Input, coded_columns, open_inputs
+from spanlake.store.maintenance.merge_inputs import Cursor, Input, dictionary_columns, open_inputs
 from spanlake.store.objects.base import Objects
 from spanlake.store.write import block_id, checksum, latest_end
 
@@ -44,16 +44,16 @@ class Merged:
     catalog: frozenset[CatalogEntry]  # what has no column any more
 
 
-def merge_blocks(objects: Objects, merge: Merge, pause: Callable[[], None] = lambda: None) -> Merged | None:
+def merge_blocks(objects: Objects, merge: Merge, checkpoint: Callable[[], None] = lambda: None) -> Merged | None:
     """Make the block that takes the place of others; None when every span of theirs is hidden.
 
     The same inputs give a block of the same id. ``pause`` is called now and then; it may wait, and what it raises ends
     the merge. Raises ObjectNotFound, StorageUnavailable and StorageCorrupt.
     """
     inputs = open_inputs(objects, merge.inputs)
-    columns = Columns.of([(one.shape, one.block.spans) for one in inputs], coded_columns(inputs))
+    columns = Columns.of([(one.shape, one.block.spans) for one in inputs], dictionary_columns(inputs))
     facts = _Facts()
-    stretches = _pausing(_stretches(inputs, columns), pause)
+    stretches = _with_checkpoints(_batches(inputs, columns), checkpoint)
     lineage = _lineage(inputs)
     try:
         data = _encode((facts.noted(table) for table in _whole_groups(_sorted(stretches))), lineage)
@@ -84,7 +84,7 @@ def merged_id(merge: Merge) -> str:
     return block_id(first.tenant, first.date, content.digest())
 
 
-def _stretches(inputs: Sequence[Input], columns: Columns) -> Iterator[pa.Table]:
+def _batches(inputs: Sequence[Input], columns: Columns) -> Iterator[pa.Table]:
     """The rows of all inputs for some trace ids at a time, those of one input after those of another."""
     if all(one.block.level == 0 for one in inputs):
         yield pa.concat_tables(columns.conform(one.table(), one.shape) for one in inputs)
@@ -120,16 +120,16 @@ def _conformed(one: Input, columns: Columns, rows: int) -> Iterator[pa.Table]:
         yield columns.conform(table, one.shape)
 
 
-def _pausing(stretches: Iterable[pa.Table], pause: Callable[[], None]) -> Iterator[pa.Table]:
+def _with_checkpoints(stretches: Iterable[pa.Table], checkpoint: Callable[[], None]) -> Iterator[pa.Table]:
     for stretch in stretches:
-        pause()
+        checkpoint()
         yield stretch
 
 
 def _sorted(stretches: Iterable[pa.Table]) -> Iterator[pa.Table]:
     for stretch in stretches:
         order = pc.array_sort_indices(stretch["trace_id"].combine_chunks())  # stable: as the spans arrived
-        yield with_facts(without_duplicates(stretch.unify_dictionaries().take(order)))
+        yield add_trace_columns(drop_duplicates(stretch.unify_dictionaries().take(order)))
 
 
 def _whole_groups(stretches: Iterable[pa.Table]) -> Iterator[pa.Table]:

@@ -13,7 +13,7 @@ from spanlake.spans.otlp.pivot import MOST_COLUMNS
 from spanlake.spans.otlp.rest import texts_of_column
 from spanlake.spans.schema import FIXED, OPTIONAL, REST
 from spanlake.store.blocks.block import CatalogEntry
-from spanlake.store.maintenance.merge_inputs import Shape
+from spanlake.store.maintenance.merge_inputs import BlockColumns
 
 _SERVICE_NAME = AttributeColumn(Scope.RESOURCE, "service.name", ValueType.STRING)
 _REST = {scope: f"{scope}_rest" for scope in Scope}
@@ -28,10 +28,10 @@ class Columns:
     """
 
     schema: pa.Schema
-    moved: frozenset[AttributeColumn]
+    demoted: frozenset[AttributeColumn]
 
     @classmethod
-    def of(cls, blocks: Sequence[tuple[Shape, int]], coded: Mapping[str, bool]) -> "Columns":
+    def of(cls, blocks: Sequence[tuple[BlockColumns, int]], coded: Mapping[str, bool]) -> "Columns":
         """The columns of blocks of these shapes and numbers of spans.
 
         ``coded`` names the columns of strings whose values come as indices into a dictionary.
@@ -45,21 +45,21 @@ class Columns:
 
     def catalog(self) -> frozenset[CatalogEntry]:
         """Returns the catalog entries of attributes that are moved from a column."""
-        return frozenset(CatalogEntry(str(column.scope), column.key, "rest") for column in self.moved)
+        return frozenset(CatalogEntry(str(column.scope), column.key, "rest") for column in self.demoted)
 
-    def conform(self, table: pa.Table, shape: Shape) -> pa.Table:
+    def conform(self, table: pa.Table, shape: BlockColumns) -> pa.Table:
         """A table of one of the blocks with these columns."""
         columns = dict(zip(table.column_names, table.columns, strict=True))
-        moved = sorted(self.moved.intersection(shape.attributes))  # in one order, so that equal rows stay equal
+        moved = sorted(self.demoted.intersection(shape.attributes))  # in one order, so that equal rows stay equal
         for scope, name in _REST.items():
             leaving = [(column.key, columns.pop(column.name)) for column in moved if column.scope is scope]
             if leaving:
-                columns[name] = _with_moved(leaving, columns.get(name))
+                columns[name] = _with_demoted(leaving, columns.get(name))
         arrays = [_conformed(columns.get(field.name), field.type, table.num_rows) for field in self.schema]
         return pa.table(arrays, schema=self.schema)
 
 
-def _weights(blocks: Sequence[tuple[Shape, int]]) -> dict[AttributeColumn, int]:
+def _weights(blocks: Sequence[tuple[BlockColumns, int]]) -> dict[AttributeColumn, int]:
     """Counts for each attribute the spans of the blocks in which it has a column; service.name outweighs all."""
     spans: dict[AttributeColumn, int] = {}
     for shape, count in blocks:
@@ -91,7 +91,7 @@ def _conformed(values: Array | None, type_: pa.DataType, length: int) -> Array:
     return values.cast(type_)
 
 
-def _with_moved(leaving: Sequence[tuple[str, Array]], rest: Array | None) -> Array:
+def _with_demoted(leaving: Sequence[tuple[str, Array]], rest: Array | None) -> Array:
     """A rest column with the values of other columns before its own, since of two of one key the first counts."""
     parts = [_entries(key, values.combine_chunks()) for key, values in leaving]
     if rest is not None:

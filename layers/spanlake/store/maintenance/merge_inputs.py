@@ -27,7 +27,7 @@ _DICTIONARIES = {"RLE_DICTIONARY", "PLAIN_DICTIONARY"}
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class BlockColumns:
     """Names and kinds of the columns of a block."""
 
     names: tuple[str, ...]
@@ -35,7 +35,7 @@ class Shape:
     strings: frozenset[str]  # columns of them
 
     @classmethod
-    def of(cls, schema: pa.Schema) -> "Shape":
+    def of(cls, schema: pa.Schema) -> "BlockColumns":
         """The shape of a span table with this schema."""
         strings = frozenset(field.name for field in schema if field.type == pa.string())
         return cls(tuple(schema.names), tuple(attribute_columns(schema)), strings)
@@ -47,7 +47,7 @@ class Input:
 
     block: Block
     file: "pq.ParquetFile"
-    shape: Shape
+    shape: BlockColumns
     coded: frozenset[str]  # columns of strings that are read as indices into a dictionary
     lineage: Lineage | None
 
@@ -81,20 +81,20 @@ class Input:
 
 def open_inputs(objects: Objects, blocks: Iterable[Block]) -> list[Input]:
     """Open blocks, several at a time; raises ObjectNotFound, StorageUnavailable and StorageCorrupt."""
-    shapes: dict[tuple[str, ...], Shape] = {}
+    shapes: dict[tuple[str, ...], BlockColumns] = {}
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="input") as threads:
         opening = [threads.submit(copy_context().run, _open, objects, block, shapes) for block in blocks]
         return [one.result() for one in opening]
 
 
-def _open(objects: Objects, block: Block, shapes: dict[tuple[str, ...], Shape]) -> Input:
+def _open(objects: Objects, block: Block, shapes: dict[tuple[str, ...], BlockColumns]) -> Input:
     import pyarrow.parquet as pq
 
     source = _source(objects, block)
     try:
         file = pq.ParquetFile(source, page_checksum_verification=True)
         shape = _shape(file, shapes)
-        coded = _coded(shape.strings, file.metadata) if block.spans >= _SMALL else frozenset()
+        coded = _dictionary_encoded(shape.strings, file.metadata) if block.spans >= _SMALL else frozenset()
         if coded:
             file = pq.ParquetFile(
                 source, metadata=file.metadata, read_dictionary=sorted(coded), page_checksum_verification=True
@@ -113,16 +113,16 @@ def _source(objects: Objects, block: Block) -> pa.NativeFile:
     return pa.BufferReader(data)
 
 
-def _shape(file: "pq.ParquetFile", shapes: dict[tuple[str, ...], Shape]) -> Shape:
+def _shape(file: "pq.ParquetFile", shapes: dict[tuple[str, ...], BlockColumns]) -> BlockColumns:
     """The shape of a block, remembered among others: many blocks have the same."""
     names, metadata = file.schema_arrow.names, schema_metadata(file.metadata.metadata or {})
     key = (*names, *sorted(f"{name!r}{value!r}" for name, value in metadata.items()))
     if key not in shapes:
-        shapes[key] = Shape.of(from_parquet(names, metadata))
+        shapes[key] = BlockColumns.of(from_parquet(names, metadata))
     return shapes[key]
 
 
-def _coded(strings: frozenset[str], metadata: "pq.FileMetaData") -> frozenset[str]:
+def _dictionary_encoded(strings: frozenset[str], metadata: "pq.FileMetaData") -> frozenset[str]:
     group = metadata.row_group(0)
     columns = [group.column(number) for number in range(group.num_columns)]
     return frozenset(
@@ -132,7 +132,7 @@ def _coded(strings: frozenset[str], metadata: "pq.FileMetaData") -> frozenset[st
     )
 
 
-def coded_columns(inputs: Sequence[Input]) -> dict[str, bool]:
+def dictionary_columns(inputs: Sequence[Input]) -> dict[str, bool]:
     """For each column of strings whether all large blocks that have it have it with a dictionary."""
     large = [one for one in inputs if one.block.spans >= _SMALL]
     plain = frozenset[str]().union(*(one.shape.strings - one.coded for one in large))

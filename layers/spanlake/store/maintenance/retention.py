@@ -30,20 +30,20 @@ class Removed:
         return Removed(self.blocks + other.blocks, self.spans + other.spans, self.size + other.size)
 
 
-def remove_retired(
+def purge_replaced(
     objects: Objects, index: Index, *, grace_seconds: int = GRACE_SECONDS, counted_from: date = date.min
 ) -> Removed:
     """Delete the objects of blocks that ceased to be live longer ago than that; counts those of days from a date on.
 
     The lower levels go first: as long as a block is there, so are those that replaced it.
     """
-    retired = sorted(index.retired(int(time.time()) - grace_seconds), key=lambda block: block.level)
+    retired = sorted(index.replaced_before(int(time.time()) - grace_seconds), key=lambda block: block.level)
     removed = Removed()
     for first in range(0, len(retired), _AT_ONCE):
         blocks = retired[first : first + _AT_ONCE]
         _delete(objects, blocks)
         removed += _sum(block for block in blocks if block.date >= counted_from)
-        index.forget(blocks)
+        index.purge(blocks)
     return removed
 
 
@@ -57,7 +57,7 @@ def replaced_blocks(index: Index, tenant: str, day: date) -> list[Block]:
 def delete_replaced(objects: Objects, index: Index, blocks: Sequence[Block]) -> Removed:
     """Delete the objects of replaced blocks, which no query reads any more, whatever time of grace they have left."""
     removed = _delete(objects, blocks)
-    index.forget(blocks)
+    index.purge(blocks)
     return removed
 
 

@@ -11,7 +11,7 @@ from spanlake.traceql.lexer import lex
 from spanlake.traceql.parser import MAX_LENGTH, parse, parse_tokens
 from spanlake.traceql.rewrite import conjuncts, with_plain_ids
 from spanlake.traceql.tokens import COMPARISONS, Token, TokenKind
-from spanlake.traceql.validate import check
+from spanlake.traceql.validate import validate
 
 _EVERY: Final = ast.Static(ast.Type.BOOL, value=True)
 _CLOSING: Final = {"{": "}", "(": ")"}
@@ -45,7 +45,7 @@ def _sound(condition: ast.FieldExpression) -> ast.SpansetFilter | None:
 
 def _is_sound(condition: ast.FieldExpression) -> bool:
     try:
-        check(ast.Query(ast.Pipeline((ast.SpansetFilter(condition),))))
+        validate(ast.Query(ast.Pipeline((ast.SpansetFilter(condition),))))
     except TraceQLError:
         return False
     return True

@@ -7,7 +7,7 @@ from sqlglot import exp
 
 from spanlake.query.compile import sql
 from spanlake.query.engine.athena.dialect import RANK_ERROR, printed
-from spanlake.query.engine.base import Uncovered
+from spanlake.query.engine.base import NotSupportedByEngine
 from spanlake.traceql import ast
 from tests.trino import Trino
 
@@ -59,5 +59,5 @@ def test_powers_of_two_are_in_their_own_bucket(trino: Trino) -> None:
     ],
 )
 def test_what_is_not_known_is_not_sent(column: exp.Expr) -> None:
-    with pytest.raises(Uncovered, match=r"it |Athena"):
+    with pytest.raises(NotSupportedByEngine, match=r"it |Athena"):
         printed(of_numbers(column))

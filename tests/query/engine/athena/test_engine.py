@@ -11,14 +11,14 @@ import pytest
 
 from spanlake.query.engine.athena.engine import Athena
 from spanlake.query.engine.athena.table import MOST_BLOCKS, GlueTable
-from spanlake.query.engine.duckdb import Duck
+from spanlake.query.engine.duckdb import DuckDB
 from spanlake.query.engine.session import Cancellation
 from spanlake.query.limits import Cancelled, LimitExceeded, Limits
 from spanlake.query.querier import Querier
 from spanlake.query.time_range import Steps
 from spanlake.store.errors import StorageUnavailable
 from spanlake.store.glue import attribute_columns, fixed_columns
-from spanlake.traceql import check, parse
+from spanlake.traceql import parse, validate
 from tests import athena
 from tests.athena import WORKGROUP, serving
 from tests.query.kit import HOUR, MINUTE, TENANT, At, Lake, hashable, steps, trace_id
@@ -39,18 +39,18 @@ class Far:
         self._lake = copy.copy(near)
         self._ask(near.duck, engine)
 
-    def _ask(self, duck: Duck, engine: Athena) -> None:
+    def _ask(self, duck: DuckDB, engine: Athena) -> None:
         near = self._near
         self._lake.querier = Querier(near.index, near.objects, duck, near.querier.sizes, engine)
 
     def above(self, size: int) -> "Far":
         """Returns a copy with another limit."""
-        return Far(self._trino, self.workgroup, self._near, replace(self._engine, above=size))
+        return Far(self._trino, self.workgroup, self._near, replace(self._engine, local_limit_bytes=size))
 
     def within(self, limits: Limits) -> "Far":
         """Returns a copy within other limits of this process."""
         found = Far(self._trino, self.workgroup, self._near, self._engine)
-        found._ask(Duck([str(self._trino.directory)], limits), self._engine)
+        found._ask(DuckDB([str(self._trino.directory)], limits), self._engine)
         return found
 
     def catalogued(self, *, without: str = "") -> "Far":
@@ -68,7 +68,7 @@ class Far:
 
     def series(self, q: str, when: Steps = WHOLE, stop: Cancellation | None = None, tenant: str = TENANT) -> object:
         """The values of series by their labels."""
-        query = check(parse(q), self._lake.querier.sizes)
+        query = validate(parse(q), self._lake.querier.sizes)
         found = self._lake.querier.metrics(tenant, query, when, stop, exemplars=3)
         return {tuple(hashable(value) for _, value in one.labels): one.values for one in found}
 
@@ -99,7 +99,9 @@ def near(trino: Trino, name: str) -> Iterator[Lake]:
 def far(trino: Trino, near: Lake, name: str) -> Iterator[Far]:
     workgroup = athena.Athena(trino)
     with serving(workgroup) as client:
-        yield Far(trino, workgroup, near, Athena(client, WORKGROUP, GlueTable(SCHEMA, name), above=0, pause=0.02))
+        yield Far(
+            trino, workgroup, near, Athena(client, WORKGROUP, GlueTable(SCHEMA, name), local_limit_bytes=0, pause=0.02)
+        )
 
 
 def test_small_ranges_stay(far: Far, near: Lake) -> None:
@@ -269,6 +271,6 @@ def test_more_blocks_than_can_be_named(near: Lake) -> None:
     table = GlueTable("lake", "spans")
     blocks = [replace(block, id=f"{n:032x}") for n in range(MOST_BLOCKS + 1)]
     with pytest.raises(LimitExceeded, match="more than 6000 blocks"):
-        table.rows(blocks, ["name"], arrival=False)
-    text = table.rows(blocks[1:], ["name"], arrival=False).sql("athena")
+        table.rows(blocks, ["name"], row_id=False)
+    text = table.rows(blocks[1:], ["name"], row_id=False).sql("athena")
     assert 2 * len(text.encode()) < 262_144

@@ -170,7 +170,7 @@ def test_many_large_blocks_can_be_removed(index: DynamoIndex) -> None:
     index.add(large, {})
     index.replace([], large)
     assert found(index) == set()
-    assert len(index.retired(int(time.time()) + 9)) == 30
+    assert len(index.replaced_before(int(time.time()) + 9)) == 30
 
 
 def test_figures_are_kept_for_a_while(open_table: Open) -> None:
@@ -327,7 +327,7 @@ def test_a_swap_whose_answer_was_lost_is_done_once(index: DynamoIndex) -> None:
         index.replace([block("other", level=1)], [block("1"), block("2")])
     index.replace([block("12", level=1)], [block("1"), block("2")])
     assert found(index) == {"12"}
-    assert {one.id for one in index.retired(int(time.time()) + 9)} == {"1", "2"}
+    assert {one.id for one in index.replaced_before(int(time.time()) + 9)} == {"1", "2"}
 
 
 def test_concurrent_swaps_of_the_same_blocks_end_with_one(open_table: Open) -> None:

@@ -14,7 +14,7 @@ from sqlglot.generators.trino import TrinoGenerator
 
 from spanlake.query.compile.spans import TIES
 from spanlake.query.engine.athena.regex import anchored
-from spanlake.query.engine.base import Uncovered
+from spanlake.query.engine.base import NotSupportedByEngine
 
 RANK_ERROR = 0.005
 
@@ -22,7 +22,7 @@ RANK_ERROR = 0.005
 def printed(query: exp.Query) -> str:
     """The text of a query; raises Uncovered for what has no counterpart."""
     if any(table.alias == TIES for table in query.find_all(exp.CTE)):
-        raise Uncovered("parents and children of spans are not supported on Athena")
+        raise NotSupportedByEngine("parents and children of spans are not supported on Athena")
     for node in query.walk():
         _check(node)
     return query.sql(_Athena, identify=True)
@@ -31,11 +31,11 @@ def printed(query: exp.Query) -> str:
 def _check(node: exp.Expr) -> None:
     if isinstance(node, exp.Anonymous):
         if node.name.lower() == "hash":  # by which the spans of a trace find each other
-            raise Uncovered("structural operators are not supported on Athena")
+            raise NotSupportedByEngine("structural operators are not supported on Athena")
         if node.name.lower() not in _NAMED:
-            raise Uncovered(f"it has no function like {node.name.lower()}()")
+            raise NotSupportedByEngine(f"it has no function like {node.name.lower()}()")
     elif isinstance(node, exp.Func) and not isinstance(node, _SHARED):
-        raise Uncovered(f"it has no function like {node.sql_name().lower()}()")
+        raise NotSupportedByEngine(f"it has no function like {node.sql_name().lower()}()")
 
 
 _SHARED = (
@@ -50,7 +50,7 @@ _SHARED = (
 def _full_match(self: Generator, node: exp.RegexpFullMatch) -> str:
     pattern = node.expression
     if not (isinstance(pattern, exp.Literal) and pattern.is_string):
-        raise Uncovered("it takes no regular expression from a span")
+        raise NotSupportedByEngine("it takes no regular expression from a span")
     return self.func("REGEXP_LIKE", node.this, exp.Literal.string(anchored(pattern.this)))
 
 

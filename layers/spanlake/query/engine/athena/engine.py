@@ -16,7 +16,7 @@ from sqlglot import exp
 from spanlake.query.engine.athena import results
 from spanlake.query.engine.athena.dialect import printed
 from spanlake.query.engine.athena.table import GlueTable
-from spanlake.query.engine.base import Uncovered
+from spanlake.query.engine.base import NotSupportedByEngine
 from spanlake.query.limits import LimitExceeded
 from spanlake.settings.model import AthenaSettings
 from spanlake.store import aws_client
@@ -51,13 +51,13 @@ class Athena:
     client: "AthenaClient"
     workgroup: str
     source: GlueTable
-    above: int
+    local_limit_bytes: int
     name: str = "Athena"
     pause: float = 0.25  # seconds between the first two questions whether a query is done; it grows
 
     def rows(self, blocks: Sequence[Block], columns: Sequence[str], *, arrival: bool) -> exp.Select:
         """The blocks as rows of the table."""
-        return self.source.rows(blocks, columns, arrival=arrival)
+        return self.source.rows(blocks, columns, row_id=arrival)
 
     def table(self, query: exp.Query, schema: pa.Schema, check: Callable[[], None]) -> pa.Table:
         """Run a query; see ``outside.Engine``."""
@@ -129,7 +129,7 @@ def _failure(id_: str, reason: str) -> Exception:
     _log.warning("a query failed in Athena", extra={"athena_query": id_, "reason": reason[:1000]})
     missing = _MISSING.search(reason)
     if missing:
-        return Uncovered(f"its table has no column {missing[1]} yet")
+        return NotSupportedByEngine(f"its table has no column {missing[1]} yet")
     for mark, what in _TOO_MUCH:
         if mark in reason:
             return LimitExceeded(f"the query {what}: ask for a shorter time range or a narrower filter")

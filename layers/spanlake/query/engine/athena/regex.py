@@ -7,7 +7,7 @@ and written so that it means the same there; what has no counterpart is refused.
 import re
 from collections.abc import Iterator
 
-from spanlake.query.engine.base import Uncovered
+from spanlake.query.engine.base import NotSupportedByEngine
 
 _DIGIT, _WORD, _SPACE = "0-9", "0-9A-Za-z_", r"\t\n\f\r "
 _SHORT = {"d": _DIGIT, "w": _WORD, "s": _SPACE}
@@ -166,5 +166,5 @@ def _literal(sign: str) -> str:
     return rf"\{sign}" if sign in _SPECIAL else sign
 
 
-def _refused(what: str) -> Uncovered:
-    return Uncovered(f"its regular expressions do not have {what!r}")
+def _refused(what: str) -> NotSupportedByEngine:
+    return NotSupportedByEngine(f"its regular expressions do not have {what!r}")

@@ -25,7 +25,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from spanlake.store.blocks.block import Block, CatalogEntry
 from spanlake.store.days import DAY_NS, MAX_NS, utc_day
-from spanlake.store.index.catalog_cache import KnownEntries
+from spanlake.store.index.catalog_cache import CatalogCache
 from spanlake.store.index.dynamodb.items import Item, Update, entry_item, is_entry, is_kept, is_there, to_entry
 from spanlake.store.index.dynamodb.requests import Requests
 from spanlake.store.index.dynamodb.table import DAY_ITEM, EXPIRES, TENANTS, day_key, listed_day_key, partition
@@ -38,7 +38,7 @@ _EPOCH = date(1970, 1, 1)
 
 
 @dataclass(frozen=True)
-class _Begun:
+class _OpenDay:
     """A day that this process knows to have begun."""
 
     generation: int  # of its catalog in KnownEntries
@@ -52,8 +52,8 @@ class Days:
     def __init__(self, requests: Requests, retention: timedelta | None) -> None:
         self._requests = requests
         self._retention = retention
-        self._begun: dict[tuple[str, date], _Begun] = {}
-        self._known = KnownEntries()
+        self._begun: dict[tuple[str, date], _OpenDay] = {}
+        self._known = CatalogCache()
         self._generations = itertools.count()
         self._turn = threading.Lock()
 
@@ -100,7 +100,7 @@ class Days:
             self._requests.transact([Update(key, put=marks) for key in keys])
             self._requests.put(entry_item(tenant, day, entry) | marks for entry in entries)
 
-    def _remembered(self, tenant: str, day: date) -> _Begun:
+    def _remembered(self, tenant: str, day: date) -> _OpenDay:
         begun = self._begun.get((tenant, day))
         if begun is not None and begun.until > time.monotonic():
             return begun
@@ -109,11 +109,11 @@ class Days:
         begun = self._begun[tenant, day] = self._begin(tenant, day)
         return begun
 
-    def _begin(self, tenant: str, day: date) -> _Begun:
+    def _begin(self, tenant: str, day: date) -> _OpenDay:
         items = list(self._requests.query(partition(tenant, day), begins=DAY_ITEM))
         if not any(is_begun(item) and "forgotten" not in item for item in items):
             self._begin_anew(tenant, day)
-        begun = _Begun(next(self._generations), time.monotonic() + _REMEMBERED_SECONDS, _end(day))
+        begun = _OpenDay(next(self._generations), time.monotonic() + _REMEMBERED_SECONDS, _end(day))
         lasting = {to_entry(item) for item in items if is_entry(item) and is_there(item) and "forgotten" not in item}
         self._known.remember((tenant, day, begun.generation), lasting)
         return begun

@@ -29,7 +29,7 @@ from spanlake.store.index.dynamodb.items import (
     to_entry,
 )
 from spanlake.store.index.dynamodb.merges import Merges
-from spanlake.store.index.dynamodb.replacements import IS_LIVE, Swaps, block_update, not_live
+from spanlake.store.index.dynamodb.replacements import IS_LIVE, Replacements, block_update, not_live
 from spanlake.store.index.dynamodb.requests import NoTable, Refused, Requests
 from spanlake.store.index.dynamodb.retention import renew
 from spanlake.store.index.dynamodb.summaries import Summaries
@@ -91,7 +91,7 @@ class DynamoIndex:
         self._retention = retention
         self._requests = Requests(self.client, table)
         self._days = Days(self._requests, retention)
-        self._swaps = Swaps(self._requests, retention)
+        self._swaps = Replacements(self._requests, retention)
         self._deletions = Deletions(self._requests)
         self._merges = Merges(self._requests)
         self._summaries = Summaries(self._requests, self._days)
@@ -139,7 +139,7 @@ class DynamoIndex:
             self._swaps.swap(added, some, lost=lost)
         self._summaries.forget((*added, *removed))
 
-    def hide(self, blocks: Sequence[Block], trace_id: bytes) -> None:
+    def mark_deleted(self, blocks: Sequence[Block], trace_id: bytes) -> None:
         """Hide the spans that live blocks hold of a trace; raises IndexConflict when one of them is not live."""
         for tenant in dict.fromkeys(block.tenant for block in blocks):
             self._deletions.record(tenant, trace_id)
@@ -152,13 +152,13 @@ class DynamoIndex:
         """Traces of a tenant that were deleted at or after a time, with the time of the last deletion of each."""
         return self._deletions.since(tenant, since_ns)
 
-    def retired(self, before: int) -> list[Block]:
+    def replaced_before(self, before: int) -> list[Block]:
         """Blocks that were replaced before this second since 1970 and are not forgotten."""
-        return self._swaps.retired(before)
+        return self._swaps.replaced_before(before)
 
-    def forget(self, blocks: Sequence[Block]) -> None:
+    def purge(self, blocks: Sequence[Block]) -> None:
         """Note that the objects of retired blocks are gone."""
-        self._swaps.forget(blocks)
+        self._swaps.purge(blocks)
 
     def entries(self, tenant: str, day: date) -> list[Block]:
         """Blocks of one day whose objects are needed: live ones, and retired ones that are not forgotten."""
@@ -247,7 +247,7 @@ class DynamoIndex:
         """Merges that have begun and have not ended."""
         return self._merges.unfinished()
 
-    def hindrance(self) -> str | None:
+    def unready_reason(self) -> str | None:
         """None: what is wrong with a table shows in each request."""
         return None
 

@@ -31,7 +31,7 @@ BLOCK_SPARE_DAYS = 4
 IS_LIVE = ((PRESENT, "start_ns"), (ABSENT, "replaced"))
 
 
-class Swaps:
+class Replacements:
     """Replaces blocks, and remembers those that were."""
 
     def __init__(self, requests: Requests, retention: timedelta | None) -> None:
@@ -50,7 +50,7 @@ class Swaps:
         except Refused:
             self._excuse(added, removed)
 
-    def retired(self, before: int) -> list[Block]:
+    def replaced_before(self, before: int) -> list[Block]:
         """Blocks that were replaced before this second and are not forgotten."""
         swaps = list(self._requests.query(RETIRED, below=_moment(before)))
         keys = {(swap["pk"], swap["sk"]): [_parsed(text) for text in swap["blocks"]] for swap in swaps}
@@ -58,7 +58,7 @@ class Swaps:
         self._requests.delete(swap for swap, blocks in keys.items() if items.keys().isdisjoint(blocks))
         return [to_block(item) for item in items.values()]
 
-    def forget(self, blocks: Iterable[Block]) -> None:
+    def purge(self, blocks: Iterable[Block]) -> None:
         """Leave nothing but tombstones of retired blocks."""
         by_key = {block_key(block): block for block in blocks}
         items = self._requests.get(by_key)
