@@ -1,4 +1,4 @@
-"""``python -m tests.scenarios.chaos --rounds 100 [--cloud]``: kills a server time and again, checks what it must never lose."""
+"""``python -m tests.scenarios.chaos --rounds 100 [--cloud]``: kills a server often, checks what must not be lost."""
 
 import argparse
 import os
