@@ -1,5 +1,6 @@
 """A real `spanlake serve` for tests, and what tests say to it."""
 
+import fcntl
 import http.client
 import itertools
 import json
@@ -8,10 +9,13 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 SPANLAKE = (str(Path(sys.executable).with_name("spanlake")),)
 
@@ -30,6 +34,7 @@ def _offsets() -> Iterator[int]:
 
 
 _OFFSETS = _offsets()
+_RESERVED: deque[IO[bytes]] = deque(maxlen=2)  # the last of this process, locked; those before have their ports
 
 
 @dataclass(frozen=True)
@@ -100,12 +105,16 @@ class SpanlakeServer:
             if self._process.poll() is not None:
                 break
             try:
-                if self.get("/ready").status == 200:
+                if self.get("/ready").status == 200 and self._has_begun():
                     return self
             except OSError:
                 continue
         self.kill()
         raise RuntimeError(f"spanlake {self.command} is not ready, exit status {self._process.poll()}:\n{self.log()}")
+
+    def _has_begun(self) -> bool:
+        """True once its own log says that it is ready: until it has its ports, it may be another that answers there."""
+        return '"event": "ready"' in self.log()
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
         """Ask the port of the Tempo API, or what else answers probes."""
@@ -257,7 +266,23 @@ def patiently() -> Iterator[None]:
 
 def free_offset() -> int:
     """A port offset at which nobody listens on any port of a server, and no other test will."""
-    return next(offset for offset in _OFFSETS if all(_is_free(port + offset) for port in _PORTS))
+    return next(
+        offset for offset in _OFFSETS if all(_is_free(port + offset) for port in _PORTS) and _is_reserved(offset)
+    )
+
+
+def _is_reserved(offset: int) -> bool:
+    """True where no other process of tests has taken the offset a moment ago, for a server that has no ports yet."""
+    file = (Path(tempfile.gettempdir()) / f"spanlake-tests-{os.getuid()}-ports-{offset}").open("wb")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        return False
+    if len(_RESERVED) == _RESERVED.maxlen:
+        _RESERVED[0].close()
+    _RESERVED.append(file)
+    return True
 
 
 def _is_free(port: int) -> bool:

@@ -79,7 +79,6 @@ UNUSED: Mapping[str, Sequence[str]] = {
         "aws_lambda_powertools/utilities/data_masking",
         "aws_lambda_powertools/utilities/idempotency",
         "aws_lambda_powertools/utilities/kafka",
-        "aws_lambda_powertools/utilities/parser",
         "aws_lambda_powertools/utilities/validation",
     ),
 }

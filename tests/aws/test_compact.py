@@ -111,8 +111,8 @@ def test_what_was_merged_a_while_ago_is_deleted(
     blocks = store_blocks(store, "shop")
     handler(woken_by(blocks), Context())
     assert len(list(store.objects.list("spans/"))) == FAN_IN + 1
-    now = time.time()
-    monkeypatch.setattr("spanlake.store.maintenance.retention.time.time", lambda: now + 86_401)
+    later_ns = time.time_ns() + 86_401 * 10**9
+    monkeypatch.setattr(time, "time_ns", lambda: later_ns)
     handler(stream_event([("#tenants", "shop")]), Context())
     assert len(list(store.objects.list("spans/"))) == 1
 

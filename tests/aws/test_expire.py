@@ -49,8 +49,8 @@ def test_days_past_their_retention_go(store: LambdaStore, monkeypatch: pytest.Mo
     expire.handler()({}, Context())
     assert levels(store, "shop") == [0]
     assert len(paths(store)) == 3, "the objects stay a day"
-    now = time.time()
-    monkeypatch.setattr("spanlake.store.maintenance.retention.time.time", lambda: now + 86_401)
+    later_ns = time.time_ns() + 86_401 * 10**9
+    monkeypatch.setattr(time, "time_ns", lambda: later_ns)
     expire.handler()({}, Context())
     assert paths(store) == [block.path for block in kept]
 

@@ -152,5 +152,5 @@ def _answered(handler: Handler, method: str, path: str, **about: Any) -> None:
 
 def _be_later(patch: pytest.MonkeyPatch) -> None:
     """Let the time be over for which objects of replaced blocks stay."""
-    now = time.time()
-    patch.setattr("spanlake.store.maintenance.retention.time.time", lambda: now + 86_401)
+    later_ns = time.time_ns() + 86_401 * 10**9
+    patch.setattr(time, "time_ns", lambda: later_ns)

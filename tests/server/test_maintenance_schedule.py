@@ -1,17 +1,25 @@
 """Which days upkeep looks at, and what a look costs."""
 
 import time
-from datetime import date
+from datetime import date, timedelta
+from itertools import chain, repeat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from spanlake.server.maintenance import Maintenance, MaintenancePolicy
 from spanlake.store.blocks.block import DaySummary
+from spanlake.store.days import DAY_NS, utc_day
+from spanlake.store.index.base import Index
 from spanlake.store.index.sqlite import SqliteIndex
 from spanlake.store.maintenance.compactor import Compactor
+from spanlake.store.maintenance.garbage import Collected
+from spanlake.store.maintenance.retention import Removed
+from spanlake.store.objects.base import Objects
 from spanlake.store.objects.local import LocalObjects
 from spanlake.telemetry.prometheus import Metrics
+from tests.store.index.test_index import block
 
 TODAY = date(2026, 11, 22)
 
@@ -71,3 +79,34 @@ def test_maintenance_plans_unchanged_day_less_and_less_often(
         upkeep._compact()
         clock += 60
     assert len(planned) == 1 + 4 + 4, "after 0, 1, 3, 7 and 15 minutes, then every ten"
+
+
+def test_maintenance_removes_by_the_time_that_it_has_found_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock may jump in the middle of a task."""
+    now = time.time_ns()
+    upkeep = upkeep_of(tmp_path, monkeypatch, [], MaintenancePolicy(retention=timedelta(days=4)))
+    upkeep._index.add([block("1", start_ns=now)], {})
+    upkeep._remove()
+    removed_at: list[int] = []
+    collected_at: list[int] = []
+
+    def expire(*given: Any) -> Removed:
+        removed_at.append(given[-1])
+        return Removed()
+
+    monkeypatch.setattr("spanlake.server.maintenance.check_identity", lambda *_: None)
+    monkeypatch.setattr("spanlake.server.maintenance.expire_by_age", expire)
+
+    def collect(_: Objects, __: Index, now_ns: int, *, oldest: date, share: float) -> Collected:
+        collected_at.append(now_ns)
+        assert oldest == utc_day(now - 4 * DAY_NS)
+        return Collected(Removed(), 0)
+
+    monkeypatch.setattr("spanlake.server.maintenance.collect_garbage", collect)
+    for task in (upkeep._remove, upkeep._collect):
+        times = chain([now], repeat(now + 365 * DAY_NS))
+        monkeypatch.setattr(time, "time_ns", times.__next__)
+        task()
+    assert removed_at == collected_at == [now]

@@ -267,9 +267,9 @@ class Compaction:
             if live.keys() >= set(ids):
                 self._merge(Merge(tuple(live[id_] for id_ in ids)))
 
-    def remove_retired(self) -> None:
+    def remove_retired(self, now_ns: int | None = None) -> None:
         """Delete the objects of blocks that were replaced a while ago."""
-        removed = purge_replaced(self._store.objects, self._store.index, grace_seconds=self._grace_seconds)
+        removed = purge_replaced(self._store.objects, self._store.index, now_ns, grace_seconds=self._grace_seconds)
         self.note_removed("replaced", removed)
 
     def note_removed(self, reason: str, removed: Removed) -> None:

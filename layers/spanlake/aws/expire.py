@@ -39,22 +39,28 @@ class DailyMaintenance:
         """Do all of it; raises StorageUnavailable, and OutOfTime when merges are left for another day."""
         objects, index = self.store.objects, self.store.index
         check_identity(objects, index)
-        trusted = is_trusted(index, time.time_ns())
+        now_ns = time.time_ns()  # once: a clock may jump after it was found to be right
+        trusted = is_trusted(index, now_ns)
         self.tenants.hand_out(removes=trusted)
         self.compaction.hand_out_deleted()
         if trusted:
-            self._remove()
+            self._remove(now_ns)
         if put_back(objects, index):
             # Whoever stored the same again just then may add its entry only now, and this is not called in a minute.
             self.wait(_REGRET_SECONDS)
             put_back(objects, index)
 
-    def _remove(self) -> None:
+    def _remove(self, now_ns: int) -> None:
         objects, index, retention = self.store.objects, self.store.index, self.config.retention
-        oldest = None if retention is None else oldest_day(retention, time.time_ns())
-        self.compaction.remove_retired()
+        oldest = None if retention is None else oldest_day(retention, now_ns)
+        self.compaction.remove_retired(now_ns)
         done = collect_garbage(
-            objects, index, oldest=oldest, share=self.config.garbage_share, has_time=self.compaction.deadline.has_time
+            objects,
+            index,
+            now_ns,
+            oldest=oldest,
+            share=self.config.garbage_share,
+            has_time=self.compaction.deadline.has_time,
         )
         self.compaction.note_removed("garbage", done.removed)
         if done.refused:

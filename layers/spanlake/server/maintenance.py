@@ -162,12 +162,17 @@ class Maintenance:
         if policy.retention_bytes is not None:
             self._count("size", expire_by_size(self._objects, self._index, policy.retention_bytes))
         self._index.keep_for(policy.retention)
-        if not is_trusted(self._index, time.time_ns()):
+        now_ns = time.time_ns()  # once: a clock may jump after it was found to be right
+        if not is_trusted(self._index, now_ns):
             return
         if policy.retention is not None:
-            self._count("age", expire_by_age(self._objects, self._index, policy.retention, time.time_ns()))
+            self._count("age", expire_by_age(self._objects, self._index, policy.retention, now_ns))
         removed = purge_replaced(
-            self._objects, self._index, grace_seconds=policy.grace_seconds, counted_from=self._oldest() or date.min
+            self._objects,
+            self._index,
+            now_ns,
+            grace_seconds=policy.grace_seconds,
+            counted_from=self._oldest(now_ns) or date.min,
         )
         self._count("replaced", removed)
 
@@ -176,17 +181,20 @@ class Maintenance:
 
     def _collect(self) -> None:
         check_identity(self._objects, self._index)
-        if not is_trusted(self._index, time.time_ns()):
+        now_ns = time.time_ns()
+        if not is_trusted(self._index, now_ns):
             return
-        done = collect_garbage(self._objects, self._index, oldest=self._oldest(), share=self._policy.garbage_share)
+        done = collect_garbage(
+            self._objects, self._index, now_ns, oldest=self._oldest(now_ns), share=self._policy.garbage_share
+        )
         self._count("garbage", done.removed)
         self._metrics.garbage_refused(done.refused)
         self._collected = put_back(self._objects, self._index)
 
-    def _oldest(self) -> date | None:
+    def _oldest(self, now_ns: int) -> date | None:
         """Return the first day within the retention."""
         retention = self._policy.retention
-        return None if retention is None else oldest_day(retention, time.time_ns())
+        return None if retention is None else oldest_day(retention, now_ns)
 
     def _count(self, reason: str, removed: Removed) -> None:
         self._metrics.deleted(reason, blocks=removed.blocks, spans=removed.spans, size=removed.size)

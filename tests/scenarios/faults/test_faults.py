@@ -75,10 +75,7 @@ def test_storage_that_fails_now_and_then(stage: Stage, tmp_path: Path, share: fl
     check(stage)
 
 
-_OPEN = "on DynamoDB a block of today of the first requests was not among the live ones afterwards; cause not found yet"
-
-
-@pytest.fixture(params=["local", pytest.param("cloud", marks=pytest.mark.xfail(reason=_OPEN, strict=False))])
+@pytest.fixture(params=["local", "cloud"])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> ChaosStorage:
     if request.param == "cloud":
         return CloudStorage.new(request.getfixturevalue("cloud"))

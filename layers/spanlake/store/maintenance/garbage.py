@@ -57,6 +57,7 @@ class _OfDay:
 def collect_garbage(
     objects: Objects,
     index: Index,
+    now_ns: int | None = None,
     *,
     oldest: date | None = None,
     share: float = SHARE,
@@ -66,9 +67,9 @@ def collect_garbage(
 
     Days before the ``oldest`` are beyond the retention. The ``share`` of a day's objects may be garbage that nothing
     proves to be; when more of them have no entry, they stay. When ``has_time`` says that time is over, the next call
-    goes on with the day that is next.
+    goes on with the day that is next. A caller gives the time that it has found to be right.
     """
-    now = datetime.now(UTC)
+    now = datetime.now(UTC) if now_ns is None else datetime.fromtimestamp(now_ns // 10**9, UTC)
     removed = _empty_trash(objects, index, now)
     refused = 0
     existing: set[str] = set()

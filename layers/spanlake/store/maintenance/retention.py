@@ -31,13 +31,21 @@ class Removed:
 
 
 def purge_replaced(
-    objects: Objects, index: Index, *, grace_seconds: int = GRACE_SECONDS, counted_from: date = date.min
+    objects: Objects,
+    index: Index,
+    now_ns: int | None = None,
+    *,
+    grace_seconds: int = GRACE_SECONDS,
+    counted_from: date = date.min,
 ) -> Removed:
     """Delete the objects of blocks that ceased to be live longer ago than that; counts those of days from a date on.
 
+    A caller gives the time that it has found to be right.
+
     The lower levels go first: as long as a block is there, so are those that replaced it.
     """
-    retired = sorted(index.replaced_before(int(time.time()) - grace_seconds), key=lambda block: block.level)
+    now = (time.time_ns() if now_ns is None else now_ns) // 10**9
+    retired = sorted(index.replaced_before(now - grace_seconds), key=lambda block: block.level)
     removed = Removed()
     for first in range(0, len(retired), _AT_ONCE):
         blocks = retired[first : first + _AT_ONCE]

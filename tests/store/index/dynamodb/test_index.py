@@ -240,6 +240,31 @@ def test_what_has_expired_is_gone_before_dynamodb_removes_it(open_table: Open) -
     assert [day.date for day in index.summary()] == [datetime.now(UTC).date()]
 
 
+def test_a_clock_that_is_ahead_hides_nothing(open_table: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    index, one = open_table(timedelta(days=4)), fresh("1")
+    index.add([one], catalog_of(one, METHOD))
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 365 * 86_400)
+    for other in (index, open_table(timedelta(days=4))):
+        assert found(other) == {"1"}
+        assert other.catalog("a", one.start_ns, one.end_ns) == {METHOD}
+        assert other.days("a") == [one.date]
+        assert [entry.id for entry in other.entries("a", one.date)] == ["1"]
+        assert [day.blocks for day in other.summary()] == [1]
+    index.mark_deleted([one], b"t" * 16)
+    assert [live.hidden for live in index.find("a", MIN_NS, MAX_NS)] == [{b"t" * 16}]
+
+
+def test_a_block_that_is_live_again_is_not_retired(index: DynamoIndex) -> None:
+    one, soon = fresh("1"), int(time.time()) + 60
+    index.add([one], {})
+    index.replace([], [one])
+    index.purge(index.replaced_before(soon))
+    index.add([one], {})  # so young, it is not asked whether it was forgotten
+    assert found(index) == {"1"}
+    assert index.replaced_before(soon) == []
+
+
 def test_what_expires_says_when(open_table: Open, cloud: Cloud) -> None:
     index = open_table(timedelta(days=14))
     one = fresh("1")

@@ -1,7 +1,6 @@
 """Items of the DynamoDB index, and conditional updates of them."""
 
 import hashlib
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -12,6 +11,7 @@ from spanlake.store.index.dynamodb.table import DAY_ITEM, EXPIRES, Key, partitio
 
 Item = Mapping[str, Any]  # values are str, int, bytes and frozensets of str or of bytes
 
+_EXPIRED = "#expired"  # no attribute in the table; set as an item is read
 _NUMBERS = ("start_ns", "end_ns", "spans", "size")
 # An item holds 400 KB. No tag so long is ever asked for, and its values stay in their blocks.
 _LONGEST_KEY = 300_000  # bytes
@@ -22,14 +22,20 @@ def marshalled(item: Item) -> dict[str, Any]:
     return {name: _typed(value) for name, value in item.items()}
 
 
-def unmarshalled(item: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """An item as the service gives it, in plain values."""
-    return {name: _plain(*value.items()) for name, value in item.items()}
+def unmarshalled(item: Mapping[str, Mapping[str, Any]], now: float = 0.0) -> dict[str, Any]:
+    """An item as the service gives it at a time of the service's, in plain values."""
+    plain = {name: _plain(*value.items()) for name, value in item.items()}
+    if 0 < plain.get(EXPIRES, 0) <= now:
+        plain[_EXPIRED] = True
+    return plain
 
 
 def is_there(item: Item) -> bool:
-    """Returns True for an item that has not expired; DynamoDB removes expired items late."""
-    return int(item.get(EXPIRES, 0)) == 0 or int(item[EXPIRES]) > time.time()
+    """Returns True for an item that has not expired by the clock of the service, which removes expired items late.
+
+    This process's own clock is not asked: where it is ahead, what is live would be hidden from queries and deletions.
+    """
+    return _EXPIRED not in item
 
 
 def is_block(item: Item) -> bool:

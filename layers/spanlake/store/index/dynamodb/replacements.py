@@ -54,7 +54,9 @@ class Replacements:
         """Blocks that were replaced before this second and are not forgotten."""
         swaps = list(self._requests.query(RETIRED, below=_moment(before)))
         keys = {(swap["pk"], swap["sk"]): [_parsed(text) for text in swap["blocks"]] for swap in swaps}
-        items = self._requests.get(key for blocks in keys.values() for key in blocks)
+        found = self._requests.get(key for blocks in keys.values() for key in blocks)
+        # Without a tombstone, a block that was forgotten may be live again, or replaced again a moment ago.
+        items = {key: item for key, item in found.items() if item.get("replaced", before) < before}
         self._requests.delete(swap for swap, blocks in keys.items() if items.keys().isdisjoint(blocks))
         return [to_block(item) for item in items.values()]
 

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
@@ -77,7 +78,8 @@ class Requests:
         while True:
             with self._reported("read"):
                 answer = self._client.query(**request)
-            yield from map(unmarshalled, answer["Items"])
+            now = _time_of(answer)
+            yield from (unmarshalled(item, now) for item in answer["Items"])
             last = answer.get("LastEvaluatedKey")
             if not last:
                 return
@@ -96,7 +98,8 @@ class Requests:
         for _ in aws_client.attempts():
             with self._reported("read"):
                 answer = self._client.batch_get_item(RequestItems=left)
-            yield from map(unmarshalled, answer["Responses"][self.table])
+            now = _time_of(answer)
+            yield from (unmarshalled(item, now) for item in answer["Responses"][self.table])
             left = answer["UnprocessedKeys"]
             if not left:
                 return
@@ -181,6 +184,14 @@ def _is_in_the_way(error: ClientError) -> bool:
     if refused:
         raise Refused(refused) from error
     return not _IN_THE_WAY.isdisjoint(reasons)
+
+
+def _time_of(answer: Mapping[str, Any]) -> float:
+    """The time of the service's clock in seconds since 1970, 0 where an answer does not tell it."""
+    try:
+        return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]).timestamp()
+    except (KeyError, ValueError):
+        return 0.0
 
 
 def _spelled(key: Key) -> dict[str, Any]:

@@ -17,8 +17,9 @@ The partition key ``pk`` and the sort key ``sk`` are strings. Numbers are N, ids
 | `#retired`    | `SECONDS#RANDOM` | a swap: ``blocks``, the keys of those it replaced                                |
 
 ``expires`` (seconds since 1970) is the attribute of the table's time to live. DynamoDB may take days to remove what has
-expired; it counts as gone from that second on. A question about a day is one query up to ``~``, in which tombstones,
-the one thing that grows with the number of requests and not with that of blocks, are not read.
+expired; it counts as gone from that second on, by DynamoDB's clock, which dates every answer. A question about a day is
+one query up to ``~``, in which tombstones, the one thing that grows with the number of requests and not with that of
+blocks, are not read.
 
 There is no secondary index: it would make every write dearer. The lists of tenants, days and swaps lead to all that
 asks for more than one day, and are written once a day and tenant, or once a swap.
