@@ -46,7 +46,7 @@ def test_urls_that_name_no_table_are_refused(tmp_path: Path, url: str) -> None:
 
 
 def test_without_boto3_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("s3", "dynamodb"):
+    for module in ("objects.s3", "index.dynamodb.index"):
         monkeypatch.setitem(sys.modules, f"spanlake.store.{module}", None)
     with pytest.raises(StoreError, match=r"spanlake\[aws\]"):
         open_objects("s3://lake", tmp_path)

@@ -1,11 +1,10 @@
-"""Composes a server from its settings: storage, ingestion and listeners."""
+"""Composes a server from its settings: HTTP applications, listeners and background maintenance."""
 
 import logging
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp
@@ -18,94 +17,15 @@ from spanlake.api.openapi import openapi_routes
 from spanlake.api.operations import Operations, metrics_route, ops_routes
 from spanlake.api.tempo.dependencies import ALL_ERRORS, PartialAnswers
 from spanlake.api.tempo.routes import tempo_routes
-from spanlake.ingest.admission import Admission
-from spanlake.ingest.group_commit import GroupCommit
-from spanlake.ingest.service import Destination, Ingest, group_commit
 from spanlake.query.open import open_querier
 from spanlake.query.scan.missing_blocks import MissingBlocks
-from spanlake.receivers import otlp
 from spanlake.server.lifecycle import Lifecycle
 from spanlake.server.maintenance import LOOK_SECONDS, PLAN_SECONDS, Maintenance, MaintenancePolicy
+from spanlake.server.storage import IngestService, Store, ingest_service
 from spanlake.settings.model import Config, replaced_seconds
-from spanlake.store.deadline import REQUEST_SECONDS, limited
-from spanlake.store.errors import StoreError
-from spanlake.store.identity import check_identity
-from spanlake.store.index.base import Index
-from spanlake.store.maintenance.reindex import reindex
-from spanlake.store.objects.base import Objects
-from spanlake.store.open import open_index, open_objects
-from spanlake.store.write import write, write_deleted
-from spanlake.telemetry.prometheus import Metrics, StoreTotals
+from spanlake.telemetry.prometheus import Metrics
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Store:
-    """Objects and index of a server."""
-
-    objects: Objects
-    index: Index
-
-    def totals(self) -> StoreTotals | None:
-        """Return the totals of live blocks of all tenants and days; None when the index does not answer."""
-        try:
-            with limited(REQUEST_SECONDS):
-                summary = self.index.summary()
-        except StoreError:
-            return None
-        return StoreTotals(
-            blocks=sum(day.blocks for day in summary),
-            spans=sum(day.spans for day in summary),
-            size=sum(day.size for day in summary),
-        )
-
-
-def open_store(config: Config) -> Store:
-    """Open the storage: on AWS where URLs are set, otherwise in a directory, which is created if missing.
-
-    In the directory blocks are below ``spans``, the index beside them. Raises StoreError.
-    """
-    objects = open_objects(config.objects, config.data)
-    index = open_index(config.index, config.data, config.retention)
-    try:
-        check_identity(objects, index)
-    except StoreError:
-        index.close()
-        raise
-    return Store(objects, index)
-
-
-def take_in(config: Config, store: Store) -> None:
-    """Add blocks of a directory without an index entry to its index; raises StoreError.
-
-    A killed writer leaves objects without an entry. Blocks also lose their entries with the index's write-ahead log, or
-    when an older copy of the index is restored.
-    """
-    if config.objects or config.index:
-        return
-    done = reindex(store.objects, store.index)
-    if done.added:
-        _log.warning("blocks without an index entry added", extra={"blocks": len(done.added)})
-
-
-@dataclass(frozen=True, slots=True)
-class IngestService:
-    """Ingest and its commits; the caller starts and closes ``commits``."""
-
-    ingest: Ingest
-    commits: GroupCommit
-
-
-def ingest_service(config: Config, store: Store, metrics: Metrics) -> IngestService:
-    """Compose ingest for this store."""
-    limits = config.ingest
-    admission = Admission(max_requests=limits.flight_requests, max_bytes=limits.flight_bytes)
-    metrics.observe_flight(lambda: admission.bytes_in_flight)
-    objects, index = store.objects, store.index
-    to = Destination(partial(write, objects, index), partial(write_deleted, objects, index), index.deletions)
-    commits = group_commit(otlp.read, to, limits, config.retention, metrics)
-    return IngestService(Ingest(admission, commits.submit, limits, metrics), commits)
 
 
 _IDLE_SECONDS = 600.0  # between plans for an unchanged day whose blocks are read from a table

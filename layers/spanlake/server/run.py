@@ -7,12 +7,13 @@ import socket
 from collections.abc import Iterable, Mapping, Sequence
 
 from spanlake.server import ports
-from spanlake.server.compose import compose, open_store, take_in
+from spanlake.server.compose import compose
 from spanlake.server.http import HttpServer
 from spanlake.server.http_protocol import Misdirected
 from spanlake.server.lifecycle import ARRIVAL_SHARE, Lifecycle, State, asked_to_stop
 from spanlake.server.listeners import Listeners
 from spanlake.server.ports import SPANS_OVER_HTTP, Address, Port, address, bind, ports_advice
+from spanlake.server.storage import open_store, take_in
 from spanlake.settings.model import Config
 
 _log = logging.getLogger("spanlake")

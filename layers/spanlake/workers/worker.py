@@ -13,9 +13,9 @@ import socket
 import sys
 from contextlib import suppress
 
-from spanlake.server.compose import Store, ingest_service, open_store
 from spanlake.server.lifecycle import ARRIVAL_SHARE
 from spanlake.server.listeners import Listeners
+from spanlake.server.storage import Store, ingest_service, open_store
 from spanlake.store.errors import StoreError
 from spanlake.telemetry.logs import set_up_logs
 from spanlake.telemetry.prometheus import Metrics

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from spanlake.server.compose import Store
+from spanlake.server.storage import Store
 from spanlake.store.index.sqlite import SqliteIndex
 from spanlake.store.objects.local import LocalObjects
 from tests.cloud import Cloud

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from spanlake.cli.main import main
 from spanlake.server import run
-from spanlake.server.compose import Store, open_store
+from spanlake.server.storage import Store, open_store
 from spanlake.settings.model import Config
 from tests.scenarios.chaos.hurried import hurry
 from tests.scenarios.faults.storage import Trouble, TroubledIndex, TroubledObjects
