@@ -99,7 +99,7 @@ def expire_by_age(
 ) -> Removed:
     """Remove the days all of whose spans started longer ago than that: their entries now, their objects later.
 
-    The objects stay for the time of grace, as those of replaced blocks do; see ``remove_retired``. Returns what ceased
+    The objects stay for the time of grace, as those of replaced blocks do; see ``purge_replaced``. Returns what ceased
     to be live. Days of all tenants go unless some are named.
     """
     before = oldest_day(retention, now_ns)
