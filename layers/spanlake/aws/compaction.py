@@ -38,9 +38,10 @@ class Deadline:
         """Mind the end of this invocation, by its context, from now on."""
         self._context = context
 
-    def has_time(self) -> bool:
-        """True where there is time for a long piece of work; what is not done then has to be left."""
-        return self._context is None or self._context.get_remaining_time_in_millis() >= _LONG_MS
+    def has_time(self, seconds: float = 0.0) -> bool:
+        """True where there is time for so many seconds and a long piece of work; what is not done has to be left."""
+        needed = _LONG_MS + round(1000 * seconds)
+        return self._context is None or self._context.get_remaining_time_in_millis() >= needed
 
     def check(self) -> None:
         """Raise OutOfTime when little is left; outside of an invocation there is time."""
@@ -208,9 +209,16 @@ class Compaction:
             self.deadline.check()
             unit = Unit(*day, deleted=True)
             if self._units is None:
-                self.run(unit)
+                self._remove_here(unit)
             elif replaced_blocks(self._store.index, *day) or self._compactor.plan(*day):
                 self._units.send(unit)
+
+    def _remove_here(self, unit: Unit) -> None:
+        """Do a unit in this invocation, or leave it to the next run where the other work would lack the time."""
+        if self.deadline.has_time(self._query_seconds):
+            self.run(unit)
+        else:
+            _log.warning("deleted traces left to the next run", extra={"tenant": unit.tenant, "date": str(unit.date)})
 
     def _remove_deleted(self, unit: Unit) -> None:
         """Rewrite the blocks that hide traces, then remove replaced blocks of the day as soon as no query reads them.
