@@ -109,11 +109,11 @@ class BlockScan:
         return cls(tuple(sorted(blocks, key=arrival_order)), attribute_schema(catalog), objects, catalog)
 
     def only(self, blocks: Iterable[Block]) -> "BlockScan":
-        """The same, of fewer blocks."""
+        """Restricts the source to some of its blocks."""
         return replace(self, blocks=tuple(blocks))
 
     def with_spans_of(self, others: "BlockScan", trace_ids: Sequence[bytes]) -> "BlockScan":
-        """The same, and of other blocks the spans of some traces."""
+        """Adds the spans that other blocks hold of some traces."""
         return replace(self, others=others, of_others=tuple(trace_ids)) if trace_ids else self
 
     @property
@@ -122,18 +122,18 @@ class BlockScan:
         return self if self.wider is None else self.wider()
 
     def once(self) -> "BlockScan":
-        """The same spans, each once however often it was sent. Raises LimitExceeded."""
+        """Leaves out spans that repeat another one. Raises LimitExceeded."""
         return self if self.find_repeats is None or self.engine is not None else self.find_repeats(self)
 
     def sampled(self, blocks: int, spans: int) -> "BlockScan":
-        """Some spans of all times, about so many: the first of each of so many blocks at most."""
+        """Samples about ``spans`` rows: the first rows of up to ``blocks`` blocks, spread over time."""
         ordered = sorted(self.blocks, key=lambda block: (block.start_ns, block.id))
         some = tuple(ordered[:: -(-len(ordered) // blocks)])
         rows = spans // len(some)
         return replace(self, blocks=some, first_rows=rows if any(block.spans > rows for block in some) else None)
 
     def on_engine(self, engine: Engine) -> "BlockScan":
-        """The same, read by an engine outside."""
+        """Has the blocks read by an engine outside of the process."""
         return replace(self, engine=engine)
 
     def offload(self, engine: Engine) -> OffloadedBlocks:
@@ -162,7 +162,7 @@ class BlockScan:
         return all(start_ns <= block.start_ns for block in self.blocks)
 
     def overlapping(self, start_ns: int, end_ns: int) -> "BlockScan":
-        """The same, of the blocks that may hold spans of the inclusive range."""
+        """Restricts the source to blocks that may hold spans of the inclusive range."""
         return self.only(block for block in self.blocks if block.start_ns <= end_ns and block.end_ns >= start_ns)
 
     @property
@@ -173,7 +173,7 @@ class BlockScan:
         return [self.objects.uri(block.path) for block in self.blocks]
 
     def with_objects(self) -> "BlockScan":
-        """The same, of the blocks whose objects are there."""
+        """Restricts the source to blocks whose objects are there."""
         folders = {block.path.rpartition("/")[0] for block in self.blocks}
         there = {info.path for folder in folders for info in self.objects.list(f"{folder}/")}
         return self.only(block for block in self.blocks if block.path in there)

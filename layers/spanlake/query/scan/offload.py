@@ -60,11 +60,11 @@ class OffloadingFinder:
     engine: Engine | None
 
     def newest(self, window: TimeRange, limit: int) -> Candidates:
-        """As the finder's own."""
+        """Find traces as the finder of this process does, in blocks outside."""
         return self._found(lambda finder: finder.newest(window, limit))
 
     def by_trace(self, window: TimeRange, limit: int) -> Candidates:
-        """As the finder's own."""
+        """Find traces as the finder of this process does, in blocks outside."""
         return self._found(lambda finder: finder.by_trace(window, limit))
 
     def _found(self, find: Callable[[CandidateFinder], Candidates]) -> Candidates:
