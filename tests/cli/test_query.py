@@ -183,7 +183,42 @@ def test_query_reports_nothing_found(tempo: Tempo, run: Run, query: str, complai
     tempo.answers({})
     result = run("query", query, *RANGE)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == f"spanlake: {complaint} 2026-11-22 12:00:00.000 to 2026-11-22 13:00:00.000\n"
+    told = f"spanlake: {complaint} 2026-11-22 12:00:00.000 to 2026-11-22 13:00:00.000\nnothing is stored\n"
+    assert result.stderr == told
+
+
+def test_query_on_narrow_terminal_fits(tempo: Tempo, run: Run) -> None:
+    tempo.answers(two_traces())
+    lines = run("query", "{ status = error }", columns=40).stdout.splitlines()
+    assert lines[:4] == [
+        "Trace id",
+        "dc6e5acb6278826456b88e40d10c870e",
+        "  2026-11-22 12:00:00.000  1.5s",
+        "  5 matched",
+    ]
+    assert max(map(len, lines)) <= 40
+
+
+def test_query_of_metrics_on_narrow_terminal_fits(tempo: Tempo, run: Run) -> None:
+    tempo.answers(two_series())
+    lines = run("query", "{} | rate()", columns=40).stdout.splitlines()
+    assert lines[:3] == ["resource.service.name=auth", "  last 0.125  min 0  max 2,000", "  avg 750.1"]
+    assert max(map(len, lines)) <= 40
+
+
+def test_query_instant_requests_one_value_a_series(tempo: Tempo, run: Run) -> None:
+    labels = [attribute("name", stringValue="a")]
+    tempo.answers({"series": [{"labels": labels, "value": 12345.0}, {"labels": [], "value": "NaN"}]})
+    result = run("query", "{} | count_over_time() by (name)", *RANGE, "--instant", "--step", "1m")
+    assert tempo.last.path == "/api/metrics/query"
+    assert set(tempo.last.params) == {"q", "start", "end"}
+    assert "name=a   12,345" in result.stdout
+
+
+def test_query_instant_refuses_search(tempo: Tempo, run: Run) -> None:
+    result = run("query", "{}", "--instant")
+    assert (result.exit_code, tempo.asked) == (2, [])
+    assert "--instant is for metrics" in result.stderr
 
 
 @pytest.mark.parametrize(("query", "answer"), [("{}", two_traces()), ("{} | rate()", two_series())])
@@ -254,7 +289,7 @@ def test_query_escapes_control_characters_in_errors(tempo: Tempo, run: Run) -> N
         (("--since", "soon"), "invalid --since: soon is not a duration"),
         (("--since", "0s"), "invalid --since: 0s is not a duration"),
         (("--since", "1h", "--start", "12"), "--since and --start exclude each other"),
-        (("--start", "yesterday"), "invalid --start: yesterday is neither a time"),
+        (("--start", "someday"), "invalid --start: someday is neither a time"),
         (("--start", "20", "--end", "20"), "the time range is empty"),
         (("--step", "x"), "invalid --step: x is not a duration"),
         (("--url", "localhost:3200"), "invalid --url localhost:3200"),

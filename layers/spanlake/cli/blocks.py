@@ -7,18 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from sqlglot import exp
 
 from spanlake.cli.errors import CommandError, nothing_found
 from spanlake.cli.storage import opened
-from spanlake.query.compile.sql import id_literal
+from spanlake.query.live_view import live_view
 from spanlake.store.blocks.block import Block
 from spanlake.store.days import MAX_NS, MIN_NS
 from spanlake.store.index.base import Index
 from spanlake.store.objects.base import Objects
-
-_VIEW = "spans"
-_FILE = "filename"  # DuckDB's read_parquet adds this column for the file's name
 
 
 class Form(StrEnum):
@@ -32,7 +28,7 @@ class Form(StrEnum):
 def run(data: Path, objects_url: str, index_url: str, tenant: str, form: Form, output: Path | None) -> None:
     """Write the live blocks of a tenant, or of all; raises CommandError, and typer.Exit when there are none."""
     with opened(data, objects_url, index_url) as (objects, index):
-        blocks = _live(index, tenant)
+        blocks = live_blocks(index, tenant)
         written = _WRITERS[form](objects, blocks) if blocks else ""
     if not blocks:
         raise nothing_found("there are no blocks")
@@ -42,7 +38,8 @@ def run(data: Path, objects_url: str, index_url: str, tenant: str, form: Form, o
         _replace(output, f"{written}\n")
 
 
-def _live(index: Index, tenant: str) -> list[Block]:
+def live_blocks(index: Index, tenant: str) -> list[Block]:
+    """Return the live blocks of a tenant, or of all, by their paths."""
     tenants = [tenant] if tenant else index.tenants()
     blocks = [block for each in tenants for block in index.find(each, MIN_NS, MAX_NS)]
     return sorted(blocks, key=lambda block: block.path)
@@ -70,30 +67,10 @@ def _described(objects: Objects, block: Block) -> dict[str, Any]:
     }
 
 
-def _sql(objects: Objects, blocks: Sequence[Block]) -> str:
-    """Build the DuckDB statement that makes a view of the live spans."""
-    hiding = [block for block in blocks if block.hidden]
-    options = ["hive_partitioning", "union_by_name"] + [_FILE] * bool(hiding)
-    files = exp.Array(expressions=[exp.Literal.string(objects.uri(block.path)) for block in blocks])
-    true = [exp.EQ(this=exp.column(option), expression=exp.true()) for option in options]
-    rows = exp.Table(this=exp.Anonymous(this="read_parquet", expressions=[files, *true]))
-    star = exp.Star(except_=[exp.to_identifier(_FILE)]) if hiding else exp.Star()
-    tests = [_is_not_deleted(objects.uri(block.path), block.hidden) for block in hiding]
-    select = exp.select(star).from_(rows).where(*tests)
-    view = exp.Create(this=exp.to_table(_VIEW), kind="VIEW", replace=True, expression=select)
-    return f"{view.sql(dialect='duckdb')};"
-
-
-def _is_not_deleted(uri: str, trace_ids: frozenset[bytes]) -> exp.Expr:
-    in_file = exp.EQ(this=exp.column(_FILE), expression=exp.Literal.string(uri))
-    deleted = exp.In(this=exp.column("trace_id"), expressions=[id_literal(each) for each in sorted(trace_ids)])
-    return exp.not_(exp.and_(in_file, deleted))
-
-
 _WRITERS: dict[Form, Callable[[Objects, Sequence[Block]], str]] = {
     Form.LINES: _lines,
     Form.JSON: _json,
-    Form.SQL: _sql,
+    Form.SQL: live_view,
 }
 
 

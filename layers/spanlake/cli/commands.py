@@ -5,19 +5,10 @@ from typing import Annotated
 
 import typer
 
-from spanlake.cli import transfer_commands
+from spanlake.cli import explore_commands, transfer_commands
+from spanlake.cli import server_options as options
 from spanlake.cli.errors import failures_reported
 
-_DEFAULT_URL = "http://127.0.0.1:3200"
-_DEFAULT_TIMEOUT_SECONDS = 60.0
-
-_Url = Annotated[str, typer.Option(envvar="SPANLAKE_URL", metavar="URL", help="Server of the Tempo API.")]
-_Tenant = Annotated[str, typer.Option(metavar="NAME", help="Tenant, sent as X-Scope-OrgID.")]
-_Headers = Annotated[
-    list[str] | None,
-    typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="Header to send, as for a token; repeatable."),
-]
-_Timeout = Annotated[float, typer.Option(metavar="SECONDS", min=0.001, help="Time limit for the answer.")]
 _Data = Annotated[Path, typer.Option(envvar="SPANLAKE_DATA", help="Directory that holds blocks and index.")]
 _Objects = Annotated[
     str, typer.Option(envvar="SPANLAKE_OBJECTS", metavar="URL", help="URL of blocks, s3://bucket/prefix; default DIR.")
@@ -25,7 +16,6 @@ _Objects = Annotated[
 _Index = Annotated[
     str, typer.Option(envvar="SPANLAKE_INDEX", metavar="URL", help="URL of index, dynamodb://table; default DIR.")
 ]
-_AsJson = Annotated[bool, typer.Option("--json", help="Print the server's answer unchanged.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -36,59 +26,68 @@ def register(app: typer.Typer) -> None:
     app.command()(compact)
     app.command()(reindex)
     app.command()(verify)
+    explore_commands.register(app)
     transfer_commands.register(app)
 
 
 def query(  # noqa: PLR0913 - a parameter for each option
     traceql: Annotated[str, typer.Argument(metavar="TRACEQL", help="The query, as in '{ status = error }'.")],
     *,
-    since: Annotated[str, typer.Option(metavar="AGE", help="Age of the oldest spans, as 15m; default 1h.")] = "",
-    start: Annotated[str, typer.Option(metavar="TIME", help="Start, as 2026-11-22T12:30 or Unix seconds.")] = "",
-    end: Annotated[str, typer.Option(metavar="TIME", help="End; default now.")] = "",
-    limit: Annotated[int, typer.Option(metavar="N", min=1, help="Limit on traces.")] = 20,
+    since: options.Since = "",
+    start: options.Start = "",
+    end: options.End = "",
+    limit: Annotated[int, typer.Option(metavar="N", min=1, help="Limit on traces, the newest.")] = 20,
     spss: Annotated[int, typer.Option(metavar="N", min=0, help="Limit on spans shown of each set.")] = 3,
     step: Annotated[str, typer.Option(metavar="AGE", help="Time between points of a metrics query.")] = "",
-    as_json: _AsJson = False,
-    url: _Url = _DEFAULT_URL,
-    tenant: _Tenant = "",
-    headers: _Headers = None,
-    timeout: _Timeout = _DEFAULT_TIMEOUT_SECONDS,
+    instant: Annotated[
+        bool, typer.Option("--instant", "-i", help="One value for the whole range instead of one each step.")
+    ] = False,
+    as_json: options.AsJson = False,
+    url: options.Url = options.DEFAULT_URL,
+    tenant: options.Tenant = "",
+    headers: options.Headers = None,
+    timeout: options.Timeout = options.DEFAULT_TIMEOUT_SECONDS,
+    data: options.Data = None,
+    objects: options.Objects = "",
+    index: options.Index = "",
 ) -> None:
     """Find traces with TraceQL, or compute time series with a metrics query.
 
     Exits with 0 when something was found, 1 when nothing was found, 2 on an error.
     """
-    from spanlake.cli.client.client import connect
     from spanlake.cli.client.times import step_seconds, time_range
     from spanlake.cli.query import QueryRequest, run
 
-    with failures_reported():
-        when = time_range(since, start, end)
-        question = QueryRequest(traceql, when, limit=limit, spans_per_set=spss, step_seconds=step_seconds(step))
-        run(connect(url, tenant, headers or (), timeout), question, as_json=as_json)
+    with options.Source(url, tenant, headers, timeout, data, objects, index).connected() as api:
+        wanted = QueryRequest(traceql, time_range(since, start, end), limit, spss, step_seconds(step), instant)
+        run(api, wanted, as_json=as_json)
 
 
 def trace(  # noqa: PLR0913 - a parameter for each option
-    trace_id: Annotated[str, typer.Argument(metavar="ID", help="Trace id in hex.")],
+    trace_id: Annotated[
+        str, typer.Argument(metavar="ID", help="Trace id in hex, with or without dashes, or a traceparent.")
+    ],
     *,
     attributes: Annotated[bool, typer.Option("--attributes", "-a", help="Print attributes, events and links.")] = False,
     max_spans: Annotated[int, typer.Option(metavar="N", min=0, help="Limit on spans; 0 prints all.")] = 1000,
-    as_json: _AsJson = False,
-    url: _Url = _DEFAULT_URL,
-    tenant: _Tenant = "",
-    headers: _Headers = None,
-    timeout: _Timeout = _DEFAULT_TIMEOUT_SECONDS,
+    as_json: options.AsJson = False,
+    url: options.Url = options.DEFAULT_URL,
+    tenant: options.Tenant = "",
+    headers: options.Headers = None,
+    timeout: options.Timeout = options.DEFAULT_TIMEOUT_SECONDS,
+    data: options.Data = None,
+    objects: options.Objects = "",
+    index: options.Index = "",
 ) -> None:
     """Print a trace as a waterfall.
 
     Exits with 0 when the trace exists, 1 when it does not, 2 on an error.
     """
-    from spanlake.cli.client.client import connect
     from spanlake.cli.trace import TraceRequest, run
 
-    with failures_reported():
+    with options.Source(url, tenant, headers, timeout, data, objects, index).connected() as api:
         wanted = TraceRequest(trace_id, max_spans=max_spans or None, with_attributes=attributes)
-        run(connect(url, tenant, headers or (), timeout), wanted, as_json=as_json)
+        run(api, wanted, as_json=as_json)
 
 
 def status(
@@ -96,10 +95,10 @@ def status(
     data: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Data directory to read instead of a server.")
     ] = None,
-    as_json: _AsJson = False,
-    url: _Url = _DEFAULT_URL,
-    headers: _Headers = None,
-    timeout: _Timeout = _DEFAULT_TIMEOUT_SECONDS,
+    as_json: options.AsJson = False,
+    url: options.Url = options.DEFAULT_URL,
+    headers: options.Headers = None,
+    timeout: options.Timeout = options.DEFAULT_TIMEOUT_SECONDS,
 ) -> None:
     """Show what is stored: blocks, spans and bytes by tenant and day.
 

@@ -15,7 +15,7 @@ app = typer.Typer(
     name="spanlake",
     help="Distributed traces in Parquet, behind the Grafana Tempo API.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 register(app)
@@ -26,9 +26,21 @@ def main() -> None:
     app()
 
 
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"spanlake {version('spanlake')}")
+        raise typer.Exit
+
+
 @app.callback()
-def _spanlake() -> None:
-    """Make every command a subcommand, also while there is only one."""
+def _spanlake(
+    version: Annotated[
+        bool, typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Distributed traces in Parquet, behind the Grafana Tempo API."""
 
 
 @app.command()

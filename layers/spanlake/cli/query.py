@@ -3,19 +3,21 @@
 from dataclasses import dataclass
 
 from spanlake.cli.client import json
-from spanlake.cli.client.client import Client
+from spanlake.cli.client.api import TempoApi
 from spanlake.cli.client.refusals import with_caret
 from spanlake.cli.client.search import parse_search
 from spanlake.cli.client.series import parse_series
 from spanlake.cli.client.times import TimeRange
-from spanlake.cli.errors import Refused, nothing_found
+from spanlake.cli.errors import InvalidOption, Refused, nothing_found
+from spanlake.cli.explain import explain_nothing
 from spanlake.cli.render.search import show_traces
-from spanlake.cli.render.series import show_series
+from spanlake.cli.render.series import show_series, show_values
 from spanlake.cli.render.terminal import output, print_json
 from spanlake.traceql import TraceQLError, parse
 
 _SEARCH = "/api/search"
 _METRICS = "/api/metrics/query_range"
+_INSTANT = "/api/metrics/query"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +29,14 @@ class QueryRequest:
     limit: int
     spans_per_set: int
     step_seconds: int | None  # None leaves the choice to the server
+    instant: bool = False  # one value for the whole range
 
 
-def run(client: Client, question: QueryRequest, *, as_json: bool) -> None:
+def run(client: TempoApi, question: QueryRequest, *, as_json: bool) -> None:
     """Send the query and print the answer; raises CommandError, and typer.Exit when nothing was found."""
     ask = _metrics if _is_metrics(question.traceql) else _search
+    if question.instant and ask is _search:
+        raise InvalidOption("--instant is for metrics: add a stage such as | count_over_time()")
     try:
         ask(client, question, as_json=as_json)
     except Refused as error:
@@ -46,7 +51,7 @@ def _is_metrics(traceql: str) -> bool:
         return False
 
 
-def _search(client: Client, question: QueryRequest, *, as_json: bool) -> None:
+def _search(client: TempoApi, question: QueryRequest, *, as_json: bool) -> None:
     limits = {"limit": str(question.limit), "spss": str(question.spans_per_set)}
     body = client.get(_SEARCH, {"q": question.traceql, **question.when.params, **limits})
     found = parse_search(json.parse(body))
@@ -55,16 +60,19 @@ def _search(client: Client, question: QueryRequest, *, as_json: bool) -> None:
     elif found.traces:
         show_traces(output(), found, question.limit)
     if not found.traces:
-        raise nothing_found(f"no trace matches {question.when}")
+        reasons = [] if as_json else explain_nothing(client, question.traceql, question.when)
+        raise nothing_found("\n".join([f"no trace matches {question.when}", *reasons]))
 
 
-def _metrics(client: Client, question: QueryRequest, *, as_json: bool) -> None:
-    step = {"step": f"{question.step_seconds}s"} if question.step_seconds else {}
-    body = client.get(_METRICS, {"q": question.traceql, **question.when.params, **step})
+def _metrics(client: TempoApi, question: QueryRequest, *, as_json: bool) -> None:
+    step = {"step": f"{question.step_seconds}s"} if question.step_seconds and not question.instant else {}
+    path, show = (_INSTANT, show_values) if question.instant else (_METRICS, show_series)
+    body = client.get(path, {"q": question.traceql, **question.when.params, **step})
     found = parse_series(json.parse(body))
     if as_json:
         print_json(body)
     elif found.series:
-        show_series(output(), found)
+        show(output(), found)
     if not found.series:
-        raise nothing_found(f"no time series {question.when}")
+        reasons = [] if as_json else explain_nothing(client, question.traceql, question.when)
+        raise nothing_found("\n".join([f"no time series {question.when}", *reasons]))

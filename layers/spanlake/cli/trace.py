@@ -1,10 +1,10 @@
 """The command ``spanlake trace``."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from spanlake.cli.client import json
-from spanlake.cli.client.client import PROTOBUF, Client
+from spanlake.cli.client.api import PROTOBUF, TempoApi
 from spanlake.cli.client.trace import parse_trace
 from spanlake.cli.errors import InvalidOption, Refused, nothing_found
 from spanlake.cli.printable import printable
@@ -12,6 +12,8 @@ from spanlake.cli.render.terminal import output, print_json
 from spanlake.cli.render.trace import show_trace
 
 _TRACE_ID = re.compile(r"[0-9a-fA-F]{1,32}", re.ASCII)
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?", re.ASCII)  # W3C
+_XRAY = re.compile(r"(?:Root=)?1-([0-9a-fA-F]{8})-([0-9a-fA-F]{24})(?:;.*)?", re.ASCII)
 _MISSING = 404
 
 
@@ -24,28 +26,38 @@ class TraceRequest:
     with_attributes: bool
 
 
-def run(client: Client, wanted: TraceRequest, *, as_json: bool) -> None:
+def run(client: TempoApi, wanted: TraceRequest, *, as_json: bool) -> None:
     """Fetch and print a trace; raises CommandError, and typer.Exit when there is no such trace."""
-    if not _TRACE_ID.fullmatch(wanted.trace_id):
-        raise InvalidOption(f"invalid trace id {printable(wanted.trace_id)}: write 1 to 32 hex digits")
+    wanted = replace(wanted, trace_id=parse_trace_id(wanted.trace_id))
     try:
         is_found = _json(client, wanted) if as_json else _waterfall(client, wanted)
     except Refused as error:
-        if not _says_missing(error):
+        if not is_about_trace(error):
             raise
         is_found = False
     if not is_found:
         raise nothing_found(f"{client.url} has no trace {wanted.trace_id}")
 
 
-def _waterfall(client: Client, wanted: TraceRequest) -> bool:
+def parse_trace_id(text: str) -> str:
+    """Return the hex digits of a trace id, a UUID, a traceparent, or an id of X-Ray; raises InvalidOption."""
+    text = text.strip()
+    if found := _TRACEPARENT.fullmatch(text) or _XRAY.fullmatch(text):
+        return "".join(found.groups())
+    digits = text.replace("-", "")
+    if not _TRACE_ID.fullmatch(digits):
+        raise InvalidOption(f"invalid trace id {printable(text)}: write 1 to 32 hex digits, or a traceparent")
+    return digits
+
+
+def _waterfall(client: TempoApi, wanted: TraceRequest) -> bool:
     trace = parse_trace(client.get(_path(wanted), accept=PROTOBUF))
     if trace.spans:
         show_trace(output(), wanted.trace_id.lower(), trace, wanted.max_spans, with_attributes=wanted.with_attributes)
     return bool(trace.spans)
 
 
-def _json(client: Client, wanted: TraceRequest) -> bool:
+def _json(client: TempoApi, wanted: TraceRequest) -> bool:
     body = client.get(_path(wanted))
     trace = json.as_object(json.parse(body).get("trace") or {}, "trace")
     print_json(body)
@@ -56,6 +68,6 @@ def _path(wanted: TraceRequest) -> str:
     return f"/api/v2/traces/{wanted.trace_id}"
 
 
-def _says_missing(error: Refused) -> bool:
+def is_about_trace(error: Refused) -> bool:
     """Return True if a 404 is about the trace; on a server without the Tempo API it is about the path."""
     return error.status == _MISSING and (not error.message or "trace" in error.message)

@@ -26,6 +26,27 @@ def test_time_range_reads_times_and_ages(since: str, start: str, end: str, expec
     assert time_range(since, start, end, NOW_NS) == expected
 
 
+DAY = 1_795_305_600  # 2026-11-22 00:00 UTC
+
+
+@pytest.mark.parametrize(
+    ("start", "expected"),
+    [
+        ("now-15m", DAY + 42_300),
+        ("now-1h30m", DAY + 37_800),
+        ("today", DAY),
+        ("9:05", DAY + 32_700),
+        ("09:05:30", DAY + 32_730),
+        ("yesterday", DAY - 86_400),
+        ("yesterday 11:00", DAY - 46_800),
+        ("1795305600000", DAY),
+        ("1795305600000000000", DAY),
+    ],
+)
+def test_time_range_takes_relative_times(start: str, expected: int) -> None:
+    assert time_range("", start, "now", (DAY + 43_200) * 10**9).start == expected
+
+
 @pytest.mark.parametrize(
     ("since", "start", "end", "complaint"),
     [
@@ -33,7 +54,10 @@ def test_time_range_reads_times_and_ages(since: str, start: str, end: str, expec
         ("h", "", "", "invalid --since"),
         ("-1h", "", "", "invalid --since"),
         ("\x1b", "", "", r"invalid --since: \\x1b"),
-        ("", "now", "", "invalid --start"),
+        ("", "now-", "", "invalid --start"),
+        ("", "now-soon", "", "invalid --start"),
+        ("", "later", "", "invalid --start"),
+        ("", "24:00", "", "invalid --start"),
         ("", "9" * 20, "", "invalid --start"),
         ("", "", "2026-13-01", "invalid --end"),
         ("", "", "0", "empty"),

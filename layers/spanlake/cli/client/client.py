@@ -19,6 +19,7 @@ from urllib.request import (
     build_opener,
 )
 
+from spanlake.cli.client.api import JSON
 from spanlake.cli.client.refusals import refused
 from spanlake.cli.errors import InvalidOption, Unreachable
 from spanlake.cli.printable import printable
@@ -26,9 +27,6 @@ from spanlake.cli.printable import printable
 MAX_ANSWER_BYTES = 256 << 20
 _MAX_ERROR_BYTES = 64 << 10
 _CHUNK_BYTES = 1 << 20
-
-JSON = "application/json"
-PROTOBUF = "application/protobuf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +47,16 @@ class Client:
         """Send a body; everything else is as for ``get``."""
         return self._ask(f"{self.url}{path}", "", headers, body)
 
-    def _ask(self, address: str, query: str, headers: Mapping[str, str], body: bytes | None = None) -> bytes:
+    def delete(self, path: str) -> None:
+        """Send DELETE; everything else is as for ``get``."""
+        self._ask(f"{self.url}{path}", "", {"Accept": JSON}, method="DELETE")
+
+    def _ask(
+        self, address: str, query: str, headers: Mapping[str, str], body: bytes | None = None, method: str | None = None
+    ) -> bytes:
         deadline = time.monotonic() + self.timeout_seconds
-        request = Request(address + query, body, {"User-Agent": "spanlake", **headers, **self.headers})  # noqa: S310
+        sent = {"User-Agent": "spanlake", **headers, **self.headers}
+        request = Request(address + query, body, sent, method=method)  # noqa: S310
         try:
             with self._opener().open(request, timeout=self.timeout_seconds) as answer:
                 return self._body(answer, deadline)

@@ -49,6 +49,14 @@ def text(parent: Object, key: str) -> str:
     return value
 
 
+def texts(parent: Object, key: str) -> tuple[str, ...]:
+    """Return the list of texts under a key."""
+    values = parent.get(key, [])
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise _malformed(f"{key} is not a list of texts")
+    return tuple(values)
+
+
 def whole(parent: Object, key: str) -> int:
     """Return the integer under a key, from 0 to the maximum of 64 bits."""
     value = parent.get(key, 0)

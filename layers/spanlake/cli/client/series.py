@@ -29,7 +29,7 @@ class AllSeries:
 
 
 def parse_series(given: json.Object) -> AllSeries:
-    """Read tempopb.QueryRangeResponse in JSON; raises MalformedAnswer."""
+    """Read tempopb.QueryRangeResponse or QueryInstantResponse in JSON; raises MalformedAnswer."""
     return AllSeries(
         tuple(Series(attributes_in(item, "labels"), _samples(item)) for item in json.objects(given, "series")),
         json.text(given, "message"),
@@ -37,5 +37,7 @@ def parse_series(given: json.Object) -> AllSeries:
 
 
 def _samples(given: json.Object) -> tuple[tuple[int, float], ...]:
+    if "value" in given:
+        return ((0, json.number(given, "value")),)
     samples = ((json.whole(item, "timestampMs"), json.number(item, "value")) for item in json.objects(given, "samples"))
     return tuple(sorted(sample for sample in samples if math.isfinite(sample[1])))

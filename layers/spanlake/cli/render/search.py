@@ -22,7 +22,7 @@ _MILLISECOND = 1_000_000
 
 def show_traces(console: Console, found: SearchResponse, limit: int) -> None:
     """Print the result of a search, in the order of the answer; ``limit`` is the limit that was requested."""
-    table = _Table(console)
+    table = TraceTable(console)
     table.head()
     for trace in found.traces:
         table.trace(trace)
@@ -32,35 +32,55 @@ def show_traces(console: Console, found: SearchResponse, limit: int) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Table:
+class TraceTable:
+    """Lines of traces as they are found, below the names of the columns."""
+
     console: Console
 
     @property
     def _one_line(self) -> bool:
         return self.console.width >= _ONE_LINE
 
+    @property
+    def _is_narrow(self) -> bool:
+        return self.console.width < _TAKEN - len(GAP)
+
     def head(self) -> None:
         """Print the names of the columns."""
         heading = _header("Trace id", "Start", "Duration", "Matched")
         if self._one_line:
             heading = GAP.join([heading, self._root("Root service", "Root span")])
+        if self._is_narrow:
+            heading = Text("Trace id")
         heading.stylize("bold")
         show(self.console, heading)
 
     def trace(self, trace: TraceResult) -> None:
         """Print a trace and its matching spans."""
+        if self._is_narrow:
+            self._narrow_trace(trace)
+        else:
+            self._wide_trace(trace)
+        for found in trace.sets:
+            self._set(found, trace)
+        if trace.sets:
+            show(self.console, Text())
+
+    def _narrow_trace(self, trace: TraceResult) -> None:
+        show(self.console, Text(printable(trace.trace_id), "cyan"))
+        facts = [moment(trace.start_ns), _duration(trace), f"{trace.matched:,} matched"]
+        show_items(self.console, [Text(fact) for fact in facts], GAP)
+        show(self.console, GAP + self._root(*_root_of(trace)))
+
+    def _wide_trace(self, trace: TraceResult) -> None:
         header = _header(printable(trace.trace_id), moment(trace.start_ns), _duration(trace), f"{trace.matched:,}")
         header.stylize("cyan", 0, _TRACE_ID)
-        root = self._root(printable(trace.root_service) or "?", printable(trace.root_name) or "?")
+        root = self._root(*_root_of(trace))
         if self._one_line:
             show(self.console, GAP.join([header, root]))
         else:
             show(self.console, header)
             show(self.console, GAP + root)
-        for found in trace.sets:
-            self._set(found, trace)
-        if trace.sets:
-            show(self.console, Text())
 
     def _root(self, service: str, name: str) -> Text:
         width = _SERVICE if self._one_line else min(_SERVICE, cell_len(service))
@@ -75,7 +95,8 @@ class _Table:
         width = _name_width(found.spans)
         for span in found.spans:
             about = attributes(span.attributes)
-            show_beside(self.console, _span(span, trace, width), about, _ATTRIBUTE_INDENT)
+            shown = _span(span, trace, width, with_id=not self._is_narrow)
+            show_beside(self.console, shown, about, _ATTRIBUTE_INDENT)
         if (more := found.matched - len(found.spans)) > 0:
             show(self.console, _SPAN_INDENT + Text(f"and {more:,} more", "dim"))
 
@@ -100,10 +121,14 @@ def _name_width(spans: Iterable[SpanResult]) -> int:
     return min(_SPAN_NAME, max((cell_len(printable(span.name)) for span in spans), default=0))
 
 
-def _span(span: SpanResult, trace: TraceResult, name_width: int) -> Text:
+def _root_of(trace: TraceResult) -> tuple[str, str]:
+    return printable(trace.root_service) or "?", printable(trace.root_name) or "?"
+
+
+def _span(span: SpanResult, trace: TraceResult, name_width: int, *, with_id: bool) -> Text:
     after = span.start_ns - trace.start_ns
     cells = [
-        Cell(printable(span.span_id), _SPAN_ID, "dim"),
+        *([Cell(printable(span.span_id), _SPAN_ID, "dim")] if with_id else []),
         Cell(f"{'+' if after >= 0 else ''}{duration(after)}", _OFFSET, align="right"),
         Cell(duration(span.duration_ns), _SPAN_DURATION, align="right"),
         Cell(printable(span.name), name_width),

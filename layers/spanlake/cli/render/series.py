@@ -11,8 +11,8 @@ from spanlake.cli.client.json import Value
 from spanlake.cli.client.series import AllSeries, Series
 from spanlake.cli.printable import printable
 from spanlake.cli.render.numbers import mean, moment, number
-from spanlake.cli.render.terminal import glyphs
-from spanlake.cli.render.text import cut, label, show
+from spanlake.cli.render.terminal import NARROW, glyphs
+from spanlake.cli.render.text import GAP, cut, label, show, show_items
 
 
 def sparkline(samples: Iterable[tuple[int, float]], start: int, end: int, width: int, levels: str) -> str:
@@ -53,9 +53,13 @@ _MILLISECOND = 1_000_000
 def show_series(console: Console, answer: AllSeries) -> None:
     """Print the series in the order of their labels, and the time range of their sparklines."""
     ordered = sorted(answer.series, key=_order)
+    if console.width < NARROW:
+        _show_lines(console, ordered)
+        return
     times = {when for series in ordered for when, _ in series.samples} or {0}
     keys = _shared_keys(ordered)
-    table = _table(", ".join(map(label, keys)) or "Series")
+    table = _table(", ".join(map(label, keys)) or "Series", ["Last", "Min", "Max", "Avg"])
+    table.add_column("Over time", no_wrap=True)
     width = min(len(times), max(_LEAST_SPARKLINE, console.width // _SPARKLINE_SHARE))
     for series in ordered:
         drawn = sparkline(series.samples, min(times), max(times), width, glyphs(console).levels)
@@ -65,12 +69,30 @@ def show_series(console: Console, answer: AllSeries) -> None:
     show(console, Text(f"{len(ordered):,} series {span}. {cut(printable(answer.note))}", "dim"))
 
 
-def _table(heading: str) -> Table:
+def _show_lines(console: Console, ordered: Sequence[Series]) -> None:
+    for series in ordered:
+        show_items(console, [Text(_name(series, ()), "cyan")], Text())
+        figures = zip(("last", "min", "max", "avg"), _figures(series.values), strict=True)
+        show_items(console, [Text(f"{figure} {value}") for figure, value in figures], GAP)
+
+
+def show_values(console: Console, answer: AllSeries) -> None:
+    """Print the one value of each series, in the order of their labels."""
+    ordered = sorted(answer.series, key=_order)
+    keys = _shared_keys(ordered)
+    table = _table(", ".join(map(label, keys)) or "Series", ["Value"])
+    for series in ordered:
+        table.add_row(Text(_name(series, keys)), Text(number(series.values[-1]) if series.values else "-"))
+    console.print(table)
+    if answer.note:
+        show(console, Text(cut(printable(answer.note)), "dim"))
+
+
+def _table(heading: str, figures: Sequence[str]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column(Text(heading), overflow="fold", style="cyan")
-    for figure in ("Last", "Min", "Max", "Avg"):
+    for figure in figures:
         table.add_column(figure, justify="right", no_wrap=True)
-    table.add_column("Over time", no_wrap=True)
     return table
 
 

@@ -29,12 +29,25 @@ UNICODE = Glyphs("├╴", "└╴", "│ ", "  ", " ▏▎▍▌▋▊▉█", 
 ASCII = Glyphs("|-", "`-", "| ", "  ", " ||||####", "########", "_.-:=+*#", "x ", "? ", "@ ")
 
 
+class _Output(Console):
+    """The console on standard output; a reader that has gone is reported as BrokenPipeError."""
+
+    def on_broken_pipe(self) -> None:
+        """Leave the end of the command to the caller, instead of ending with 1, which means that nothing was found."""
+        self.quiet = True
+        raise BrokenPipeError
+
+
 def output() -> Console:
     """Return the console on standard output: colours only on a terminal and without NO_COLOR, and no markup."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A name in another script must not end the command on a terminal without UTF-8.
         sys.stdout.reconfigure(errors="replace")
-    return Console(markup=False, emoji=False, highlight=False)
+    return _Output(markup=False, emoji=False, highlight=False)
+
+
+NARROW = 60
+"""Width of a terminal below which tables give way to lines."""
 
 
 def glyphs(console: Console) -> Glyphs:

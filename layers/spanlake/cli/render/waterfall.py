@@ -82,7 +82,10 @@ _INDENT = Text("  ")
 def show_details(console: Console, span: Span, trace_start_ns: int, indent: Text) -> None:
     """Print the ids, attributes, events and links of a span, each line after the indent."""
     for items in _details(span, trace_start_ns):
-        show_items(console, items, indent)
+        if items and items[0].no_wrap:
+            show(console, indent + items[0])
+        else:
+            show_items(console, items, indent)
 
 
 def show_resources(console: Console, spans: Iterable[Span]) -> None:
@@ -100,7 +103,7 @@ def _details(span: Span, trace_start_ns: int) -> Iterator[list[Text]]:
         yield [_titled("status", Text(_text(span.message.status.message), "red" if span.is_error else ""))]
     yield attributes(attributes_of(span.message.attributes))
     for event in span.message.events:
-        yield _event(event, trace_start_ns)
+        yield from _event(event, trace_start_ns)
     for link in span.message.links:
         yield _link(link)
 
@@ -117,11 +120,38 @@ def _kind(kind: int) -> str:
     return names[kind].name.removeprefix(_KIND).lower() if kind in names else str(kind)
 
 
-def _event(event: SpanMessage.Event, trace_start_ns: int) -> list[Text]:
+def _event(event: SpanMessage.Event, trace_start_ns: int) -> Iterator[list[Text]]:
     after = event.time_unix_nano - trace_start_ns
     when = f"{'+' if after >= 0 else ''}{duration(after)}"
     head = _titled("event", Text.assemble(f"{when} ", (_text(event.name), "bold")))
-    return [head, *attributes(attributes_of(event.attributes))]
+    items = attributes_of(event.attributes)
+    short = tuple(item for item in items if not _is_several_lines(item[1]))
+    yield [head, *attributes(short)]
+    for key, value in items:
+        if _is_several_lines(value):
+            yield from _lines(key, str(value))
+
+
+def _is_several_lines(value: object) -> bool:
+    return isinstance(value, str) and "\n" in value.strip()
+
+
+def _lines(key: str, text: str) -> Iterator[list[Text]]:
+    """Yield a text of several lines whole, as a stack trace is."""
+    yield [Text(f"{_text(key)}:", "dim")]
+    for each in text.strip("\n").splitlines():
+        yield [Text(f"  {printable(each.expandtabs(4))}", no_wrap=True)]
+
+
+def failure_reason(span: Span) -> str:
+    """Return why a span failed, by its status or its exception; empty where it did not, or does not say."""
+    if not span.is_error:
+        return ""
+    if span.message.status.message:
+        return span.message.status.message
+    exceptions = (dict(attributes_of(event.attributes)) for event in span.message.events if event.name == "exception")
+    said = next(exceptions, {})
+    return ": ".join(str(said[key]) for key in ("exception.type", "exception.message") if said.get(key))
 
 
 def _link(link: SpanMessage.Link) -> list[Text]:
@@ -153,6 +183,8 @@ def show_waterfall(console: Console, nodes: Sequence[Node], spans: Sequence[Span
         show(console, drawing.line(node))
         if with_attributes:
             show_details(console, node.span, drawing.time_line.start_ns, drawing.below(node))
+        elif reason := failure_reason(node.span):
+            show(console, fit(drawing.below(node) + Text(_text(reason), "red"), console.width))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from spanlake.cli.client import json
-from spanlake.cli.client.client import PROTOBUF, Client
+from spanlake.cli.client.api import PROTOBUF
+from spanlake.cli.client.client import Client
 from spanlake.cli.client.trace import traces_data
 from spanlake.cli.errors import CommandError, InvalidOption, Refused
 from spanlake.cli.printable import printable

@@ -1,0 +1,152 @@
+"""Reasons why a query found nothing: the conditions without a match, names that are meant, and where spans are."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from urllib.parse import quote
+
+from spanlake.cli.client import json
+from spanlake.cli.client.api import TempoApi
+from spanlake.cli.client.search import parse_search
+from spanlake.cli.client.tags import TagValue, parse_tag_values, parse_tags
+from spanlake.cli.client.times import TimeRange
+from spanlake.cli.errors import Refused
+from spanlake.cli.printable import printable
+from spanlake.cli.render.numbers import moment
+from spanlake.cli.render.text import cut
+from spanlake.traceql import TraceQLError, ast, parse
+from spanlake.traceql.printer import print_expression, print_field
+
+_SEARCH = "/api/search"
+_MOST_CONDITIONS = 8  # each is a request
+_MOST_VALUES = 1000
+_ALL_TIME = TimeRange(0, 2**32 - 1)
+_SUGGESTIONS = 3
+
+
+def explain_nothing(api: TempoApi, traceql: str, when: TimeRange) -> list[str]:
+    """Return sentences that say why a query has no results, as far as the server's answers tell."""
+    try:
+        return list(_Reasons(api, when).of(traceql))
+    except Refused:  # an explanation must not hide that nothing was found
+        return []
+
+
+@dataclass(frozen=True, slots=True)
+class _Reasons:
+    api: TempoApi
+    when: TimeRange
+
+    def of(self, traceql: str) -> Iterator[str]:
+        if not self._finds("{}", self.when):
+            yield self._where_spans_are()
+            return
+        unmatched = [condition for condition in _conditions(traceql) if not self._finds(_filter(condition), self.when)]
+        for condition in unmatched:
+            yield f"no span has {cut(printable(print_expression(condition)))}{self._advice(condition)}"
+        if not unmatched:
+            yield "each condition matches spans, but no span or trace matches all of them"
+
+    def _finds(self, traceql: str, when: TimeRange) -> bool:
+        body = self.api.get(_SEARCH, {"q": traceql, **when.params, "limit": "1", "spss": "1"})
+        return bool(parse_search(json.parse(body)).traces)
+
+    def _where_spans_are(self) -> str:
+        first, last = (self._start(hint) for hint in ("order=start, asc=true", "order=start"))
+        if first is None or last is None:
+            return "nothing is stored"
+        return f"spans are stored from {moment(first)} to {moment(last)}: choose a range with --since, --start, --end"
+
+    def _start(self, hints: str) -> int | None:
+        params = {"q": f"{{}} with ({hints})", **_ALL_TIME.params, "limit": "1", "spss": "1"}
+        traces = parse_search(json.parse(self.api.get(_SEARCH, params))).traces
+        return traces[0].start_ns if traces else None
+
+    def _advice(self, condition: ast.FieldExpression) -> str:
+        compared = _compared(condition)
+        if compared is None:
+            return ""
+        field, literal = compared
+        values = self._values(field)
+        if not values:
+            return self._similar_names(field)
+        return _other_type(field, literal, values) or _similar_values(literal, values)
+
+    def _values(self, field: ast.Field) -> tuple[TagValue, ...]:
+        path = f"/api/v2/search/tag/{quote(print_field(field), safe='')}/values"
+        body = self.api.get(path, {**self.when.params, "limit": str(_MOST_VALUES)})
+        return parse_tag_values(json.parse(body))
+
+    def _similar_names(self, field: ast.Field) -> str:
+        if not isinstance(field, ast.Attribute):
+            return ""
+        scopes = parse_tags(json.parse(self.api.get("/api/v2/search/tags", self.when.params)))
+        names = {f"{scope.name}.{tag}": tag for scope in scopes if scope.name != "intrinsic" for tag in scope.tags}
+        elsewhere = [name for name, tag in names.items() if tag == field.key]
+        similar = [name for name, tag in names.items() if tag in get_close_matches(field.key, names.values())]
+        return f": there is no such attribute{_did_you_mean(elsewhere or similar)}"
+
+
+def _conditions(traceql: str) -> list[ast.FieldExpression]:
+    """Return the conditions that all must match a span: the operands of && in each filter at the beginning."""
+    try:
+        query = parse(traceql)
+    except TraceQLError:
+        return []
+    body = query.body
+    pipeline = body.spans if isinstance(body, ast.MetricsPipeline) else body
+    filters = _filters(pipeline.stages[0]) if isinstance(pipeline, ast.Pipeline) and pipeline.stages else ()
+    return [condition for each in filters for condition in _operands(each.condition)][:_MOST_CONDITIONS]
+
+
+def _filters(node: object) -> Iterator[ast.SpansetFilter]:
+    if isinstance(node, ast.SpansetFilter):
+        yield node
+    elif isinstance(node, ast.SpansetOperation) and node.op is not ast.SpansetOperator.OR and not node.op.is_negated:
+        yield from _filters(node.left)
+        yield from _filters(node.right)
+
+
+def _operands(node: ast.FieldExpression) -> Iterator[ast.FieldExpression]:
+    if isinstance(node, ast.Binary) and node.op is ast.BinaryOperator.AND:
+        yield from _operands(node.left)
+        yield from _operands(node.right)
+    elif not isinstance(node, ast.Static):
+        yield node
+
+
+def _filter(condition: ast.FieldExpression) -> str:
+    return f"{{ {print_expression(condition)} }}"
+
+
+def _compared(condition: ast.FieldExpression) -> tuple[ast.Field, ast.Static] | None:
+    """Return the field and the literal of a comparison."""
+    if not isinstance(condition, ast.Binary):
+        return None
+    sides = condition.left, condition.right
+    field = next((side for side in sides if isinstance(side, ast.Attribute | ast.IntrinsicField)), None)
+    literal = next((side for side in sides if isinstance(side, ast.Static)), None)
+    return (field, literal) if field and literal else None
+
+
+_NUMBERS = {"int", "float", "duration"}
+
+
+def _other_type(field: ast.Field, literal: ast.Static, values: tuple[TagValue, ...]) -> str:
+    types = {value.type for value in values}
+    if not isinstance(field, ast.Attribute) or literal.type in types or (literal.type in _NUMBERS and types & _NUMBERS):
+        return ""
+    return f": {printable(print_field(field))} is {' or '.join(sorted(types))} here, and {literal.type} in the query"
+
+
+def _similar_values(literal: ast.Static, values: tuple[TagValue, ...]) -> str:
+    if literal.type is not ast.Type.STRING:
+        return ""
+    folded = {value.value.casefold(): value.value for value in values if value.type == "string"}
+    close = get_close_matches(str(literal.value).casefold(), folded, _SUGGESTIONS)
+    return _did_you_mean([f'"{folded[text]}"' for text in close])
+
+
+def _did_you_mean(names: list[str]) -> str:
+    shown = " or ".join(cut(printable(name), 80) for name in names[:_SUGGESTIONS])
+    return f"; did you mean {shown}?" if shown else ""

@@ -1,0 +1,67 @@
+"""Statements of a user's own in SQL, over a view of the live spans."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from spanlake.store.objects.base import Objects
+
+_BATCH = 1000
+
+
+class InvalidStatement(Exception):  # noqa: N818
+    """DuckDB refused a statement; ``str()`` is its message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The result of a statement: names of columns, and rows as they are read."""
+
+    columns: tuple[str, ...]
+    rows: Iterator[tuple[Any, ...]]
+
+
+class SqlSession:
+    """A DuckDB instance of the user's own: it may read and write files as the user may."""
+
+    def __init__(self, view: str, objects: Objects) -> None:
+        """Make the view by its statement; raises StoreError when S3 cannot be read."""
+        self._connection = duckdb.connect(":memory:")
+        if (remote := _credentials(objects)) is not None:
+            remote.prepare(self._connection)
+            remote.refresh(self._connection)
+        self._connection.execute(view)
+
+    def run(self, statement: str) -> Rows:
+        """Run a statement; raises InvalidStatement."""
+        try:
+            result = self._connection.execute(statement)
+            columns = tuple(column[0] for column in result.description or ())
+            return Rows(columns, self._rows(result))
+        except duckdb.Error as error:
+            raise InvalidStatement(str(error)) from None
+
+    def _rows(self, result: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
+        try:
+            while batch := result.fetchmany(_BATCH):
+                yield from batch
+        except duckdb.Error as error:
+            raise InvalidStatement(str(error)) from None
+
+    def close(self) -> None:
+        """Release memory and files."""
+        self._connection.close()
+
+
+def _credentials(objects: Objects) -> Any:
+    from spanlake.store.objects.local import LocalObjects
+
+    if isinstance(objects, LocalObjects):
+        return None
+    from spanlake.query.engine.httpfs import HttpfsCredentials  # imports botocore
+    from spanlake.store.objects.s3 import S3Objects
+
+    assert isinstance(objects, S3Objects)
+    return HttpfsCredentials(objects)
