@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from spanlake.store.objects.base import Objects
 
@@ -40,6 +41,13 @@ class SqlSession:
             result = self._connection.execute(statement)
             columns = tuple(column[0] for column in result.description or ())
             return Rows(columns, self._rows(result))
+        except duckdb.Error as error:
+            raise InvalidStatement(str(error)) from None
+
+    def arrow(self, statement: str) -> pa.Table:
+        """Run a statement and return its result whole; raises InvalidStatement."""
+        try:
+            return self._connection.execute(statement).to_arrow_table()
         except duckdb.Error as error:
             raise InvalidStatement(str(error)) from None
 
