@@ -48,7 +48,7 @@ lint: $(STAMP) ## formatting, lint, types, the direction of imports, and the tem
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/cfn-lint template.yaml infra/edge/template.yaml
-	$(BIN)/hadolint infra/edge/Dockerfile
+	$(BIN)/hadolint infra/image/Dockerfile
 
 bench: $(STAMP) ## measure start, ingest and queries (SPANS=100000 for a quick look)
 	$(BIN)/python -m bench.measure.start

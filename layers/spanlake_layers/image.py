@@ -1,6 +1,6 @@
-"""Selects the locked packages of the edge's image: run ``python -m spanlake_layers.image`` in ``layers`` to write them.
+"""Selects the locked packages of the images: run ``python -m spanlake_layers.image`` in ``layers`` to write them.
 
-The image is built where no package metadata is installed, so that dependencies are resolved beforehand.
+They are built where no package metadata is installed, so that dependencies are resolved beforehand.
 """
 
 import tomllib
@@ -11,21 +11,23 @@ from spanlake_layers.requirements import closure, locked
 from spanlake_layers.target import Target
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / "infra" / "edge"
+FOLDER = ROOT / "infra" / "image"
 
 _TARGETS = (Target("aarch64"), Target("x86_64"))
 _STORAGE = ("boto3",)  # of the extra aws; its other half is for queries
+_SERVE = ("api", "query", "edge", "aws", "serve")
 _HEAD = "# Of requirements.lock, by `make lock`: {}\n"
 
 
 def files() -> dict[Path, str]:
     """Return the contents of the files from which the image is built."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    about = project["project"]
-    running = (*about["dependencies"], *about["optional-dependencies"]["edge"], *_STORAGE)
+    always, extras = project["project"]["dependencies"], project["project"]["optional-dependencies"]
+    serve = [each for name in _SERVE for each in extras[name] if not each.startswith("spanlake[")]
     return {
-        FOLDER / "requirements.txt": _selected("what spanlake's edge is made of.", running),
-        FOLDER / "requirements-build.txt": _selected("what builds spanlake.", ("hatchling",)),
+        FOLDER / "requirements-edge.txt": _selected("the packages of the edge.", (*always, *extras["edge"], *_STORAGE)),
+        FOLDER / "requirements-serve.txt": _selected("the packages of spanlake serve.", (*always, *serve)),
+        FOLDER / "requirements-build.txt": _selected("the packages that build spanlake.", ("hatchling",)),
     }
 
 

@@ -23,6 +23,7 @@ def register(app: typer.Typer) -> None:
     app.command()(query)
     app.command()(trace)
     app.command()(status)
+    app.command()(ready)
     app.command()(compact)
     app.command()(reindex)
     app.command()(verify)
@@ -110,6 +111,23 @@ def status(
     with failures_reported():
         told = in_directory(data) if data else of_server(connect(url, "", headers or (), timeout))
         run(told, as_json=as_json)
+
+
+def ready(
+    *,
+    wait: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="Longest time to wait for it.")] = 0,
+    url: options.Url = options.DEFAULT_URL,
+    headers: options.Headers = None,
+    timeout: options.Timeout = 4,
+) -> None:
+    """Say whether a server takes spans and queries, as for a container's health check.
+
+    Exits with 0 when it is ready, 2 when it is not.
+    """
+    from spanlake.cli.ready import run
+
+    with options.Source(url, "", headers, timeout).connected() as api:
+        run(api, wait)
 
 
 def compact(

@@ -5,6 +5,7 @@ As a user who is not root and on a file system that is read-only, where the test
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from spanlake_layers.bytecode import interpreter
 from tests.scenarios.image.dockerfile import ROOT, Dockerfile
+from tests.server_process import SpanlakeServer
 from tests.workers.edge import SpanlakeEdge
 
 PYTHON = "3.13"  # of the image
@@ -30,11 +32,11 @@ class Installed:
     dockerfile: Dockerfile
 
     @classmethod
-    def into(cls, folder: Path) -> "Installed":
+    def into(cls, folder: Path, image: str = "edge") -> "Installed":
         """Do what the Dockerfile does, with the image's Python if there is one here."""
-        dockerfile = Dockerfile.read()
-        script, _, _ = dockerfile.command("RUN", 1)
-        command = [str(ROOT / script), str(folder), interpreter(PYTHON) or sys.executable]
+        dockerfile = Dockerfile.read(image)
+        script, name, _, _ = dockerfile.command("RUN", dockerfile.build)
+        command = [str(ROOT / script), name, str(folder), interpreter(PYTHON) or sys.executable]
         subprocess.run(command, check=True, timeout=_LONGEST_INSTALL)
         return cls(folder, dockerfile)
 
@@ -46,12 +48,15 @@ class Installed:
 
     def here(self, path: str) -> str:
         """A path of the image as it is here."""
-        _, folder, _ = self.dockerfile.command("RUN", 1)
+        _, _, folder, _ = self.dockerfile.command("RUN", self.dockerfile.build)
         return path.replace(folder, str(self.folder))
 
-    def entrypoint(self) -> list[str]:
-        """Returns the command line of a container before its command."""
-        return [*confinement(self.dockerfile.one("USER")), *map(self.here, self.dockerfile.command("ENTRYPOINT"))]
+    def entrypoint(self, writable: Path | None = None) -> list[str]:
+        """Returns the command line of a container before its command; one folder may be writable, as a volume is."""
+        return [
+            *confinement(self.dockerfile.one("USER"), writable),
+            *map(self.here, self.dockerfile.command("ENTRYPOINT")),
+        ]
 
     def environment(self) -> dict[str, str]:
         """Returns the environment of a container."""
@@ -72,9 +77,19 @@ class ImageEdge(SpanlakeEdge):
         super().__init__(data, arguments, program=("env", "-i", *variables, *installed.entrypoint()))
 
 
+class ImageServer(SpanlakeServer):
+    """A server that runs as in a container, but for its data, which is in a folder of the test."""
+
+    def __init__(self, installed: Installed, data: Path, arguments: Sequence[str]):
+        data.mkdir(mode=0o777)
+        data.chmod(0o777)
+        variables = (f"{name}={value}" for name, value in installed.environment().items())
+        super().__init__(data, arguments, program=("env", "-i", *variables, *installed.entrypoint(writable=data)))
+
+
 @cache
-def confinement(user: str) -> tuple[str, ...]:
-    """Returns the prefix of a command to run as that user, unable to write anything; empty where that is not possible.
+def confinement(user: str, writable: Path | None = None) -> tuple[str, ...]:
+    """Returns the prefix of a command to run as that user, unable to write elsewhere; empty where that is not possible.
 
     The folders of tests are for root alone, so the user may read them all the same.
     """
@@ -83,6 +98,7 @@ def confinement(user: str) -> tuple[str, ...]:
     uid, _, gid = user.partition(":")
     capability = ("--inh-caps", "-all,+dac_read_search", "--ambient-caps", "+dac_read_search")
     as_user = ("setpriv", "--reuid", uid, "--regid", gid, "--clear-groups", *capability, "--")
-    read_only = ("unshare", "--mount", "sh", "-c", f'{_READ_ONLY} && exec "$@"', "-")
+    volume = f"mount --bind {shlex.quote(str(writable))} {shlex.quote(str(writable))} && " if writable else ""
+    read_only = ("unshare", "--mount", "sh", "-c", f'{volume}{_READ_ONLY} && exec "$@"', "-")
     possible = subprocess.run([*read_only, *as_user, "true"], capture_output=True, check=False).returncode == 0
     return (*read_only, *as_user) if possible else as_user

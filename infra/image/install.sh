@@ -1,16 +1,17 @@
 #!/bin/sh
-# Installs what is in the image: spanlake's edge, into the new folder $1, with the Python $2. By the hashes of the lock
-# file, without what is never called, and compiled, so that nothing has to be written when it runs.
+# Installs the content of the image $1, edge or serve, into the new folder $2, with the Python $3: by the hashes of the
+# lock file, without what is never called, and compiled, so that nothing has to be written when it runs.
 set -eu
 
-folder=$1
-python=$2
+image=$1
+folder=$2
+python=$3
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# The folders have no pip of their own: what runs has no use for one.
+# The folders have no pip of their own: nothing that runs uses it.
 pip_of() {
     of=$1
     shift
@@ -26,10 +27,10 @@ install_locked "$work/build" requirements-build.txt
 pip_of "$work/build" wheel --no-build-isolation --no-deps --wheel-dir "$work" "$root"
 
 "$python" -m venv --without-pip "$folder"
-install_locked "$folder" requirements.txt
+install_locked "$folder" "requirements-$image.txt"
 pip_of "$folder" install --no-compile --no-deps --no-index "$work"/spanlake-*.whl
 
 packages=$("$folder/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 PYTHONPATH="$root/layers" PYTHONDONTWRITEBYTECODE=1 "$python" -m spanlake_layers.trim "$packages"
-# Not compared with the sources when it is loaded, since they can not change.
+# The compiled files are not compared with the sources when they are loaded, since those cannot change.
 "$folder/bin/python" -m compileall -q -q -j 0 --invalidation-mode unchecked-hash "$packages"
