@@ -1,0 +1,1 @@
+"""The ways to run spanlake that docs/install.md names."""
