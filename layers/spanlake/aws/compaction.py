@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from typing import Any, Protocol
 
 from spanlake.aws.environment import LambdaStore
+from spanlake.aws.settings import function_settings
 from spanlake.aws.telemetry import Metric, Telemetry
 from spanlake.settings.model import Config, replaced_seconds
 from spanlake.store import aws_client
@@ -142,7 +143,7 @@ class Units:
 
 def compacting_units(environment: Mapping[str, str], store: LambdaStore) -> Units | None:
     """The units of the function that the environment names; None when it names none."""
-    function = environment.get("SPANLAKE_COMPACT_FUNCTION", "")
+    function = function_settings(environment).compact_function
     return Units(store.objects.session, function) if function else None
 
 
