@@ -59,14 +59,14 @@ def count(least: float = 1, most: float = math.inf, metavar: str = "N") -> Kind[
     return Kind(metavar, parse)
 
 
-def number(least: float, metavar: str, unit: float = 1) -> Kind[float]:
-    """Returns the kind of numbers from ``least`` on, which are multiplied by a unit."""
+def number(metavar: str, least: float, most: float = math.inf, unit: float = 1) -> Kind[float]:
+    """Returns the kind of numbers from ``least`` to ``most``, which are multiplied by a unit."""
 
     def parse(text: str) -> float:
         if not _NUMBER.fullmatch(text.strip()):
             raise InvalidSetting(f"{text!r} is not a number, as in 2.5")
         value = float(text)
-        _bounded(value, text, least, math.inf)
+        _bounded(value, text, least, most)
         return value * unit
 
     return Kind(metavar, parse)
@@ -74,7 +74,7 @@ def number(least: float, metavar: str, unit: float = 1) -> Kind[float]:
 
 def seconds(least: float = 0.1) -> Kind[float]:
     """Returns the kind of times in seconds."""
-    return number(least, "SECONDS")
+    return number("SECONDS", least)
 
 
 TEXT = Kind("TEXT", str)
@@ -88,4 +88,5 @@ AGE = Kind("AGE", parse_age)
 SIZE = Kind("SIZE", parse_size)  # with 0 for no limit
 LIMIT = Kind("SIZE", parse_limit)  # of at least one byte
 SHARE = Kind("SHARE", parse_share)
-MILLISECONDS = number(0, "N", 0.001)  # read as seconds
+PROBABILITY = number("P", 0, 1)
+MILLISECONDS = number("N", 0, unit=0.001)  # read as seconds

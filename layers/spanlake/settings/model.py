@@ -336,7 +336,7 @@ class Config:
     )
     jaeger_sampling: float = setting(
         "jaeger-sampling",
-        kinds.SHARE,
+        kinds.PROBABILITY,
         "1",
         "Share of traces that Jaeger's clients are told to sample.",
         on=_SERVE,
