@@ -93,7 +93,8 @@ _COMMON = {declared.name: _option(declared) for area in (ClientSettings, Config)
 
 CLIENT, STORE = ClientSettings(), Config()  # with the defaults
 
-Data = StoreData = Annotated[Path, _COMMON["data"]]
+Data = Annotated[Path, _COMMON["data"]]
+StoreData = Data
 Objects = Annotated[str, _COMMON["objects"]]
 Index = Annotated[str, _COMMON["index"]]
 Retention = Annotated[timedelta | None, _COMMON["retention"]]
