@@ -5,10 +5,10 @@ DATA ?= data
 ARGS ?=
 SPANS ?= 1300000
 
-.PHONY: help wheel run unit format typecheck test fuzz interop chaos soak lint bench layers cdk lock clean
+.PHONY: help wheel run unit format typecheck test fuzz interop chaos soak lint bench layers cdk docs-settings lock clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 8
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
 $(STAMP): requirements.lock pyproject.toml scripts/environment.sh
 	@scripts/environment.sh $(VENV)
@@ -73,6 +73,9 @@ layers: $(STAMP) ## make the Lambda layers in build/layers (ARGS="--machine x86_
 
 cdk: ## run the AWS CDK on infra/cdk (ARGS="deploy --context RetentionDays=30")
 	@environment=$$(scripts/cdk/environment.sh) && cd infra/cdk && PATH="$$environment/bin:$$PATH" cdk $(ARGS)
+
+docs-settings: $(STAMP) ## write docs/settings.md from the settings' declarations
+	$(BIN)/python -m spanlake_docs.settings > docs/settings.md
 
 # The build backend is locked too, so that installing spanlake itself downloads nothing unpinned.
 lock: $(STAMP) ## renew requirements.lock from pyproject.toml (ARGS=--upgrade moves every version forward)

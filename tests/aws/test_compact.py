@@ -11,13 +11,14 @@ import pytest
 from moto import mock_aws
 
 from spanlake.aws import compact
+from spanlake.aws.compaction import CompactionPolicy
 from spanlake.aws.environment import LambdaStore
 from spanlake.receivers import otlp
 from spanlake.store.blocks.block import Block
 from spanlake.store.errors import StorageUnavailable
 from spanlake.store.glue import GlueColumns
 from spanlake.store.index.dynamodb.table import block_key, partition
-from spanlake.store.maintenance.compaction_plan import FAN_IN
+from spanlake.store.maintenance.compaction_plan import FAN_IN, PlanPolicy
 from spanlake.store.maintenance.compactor import Compactor
 from spanlake.store.write import write
 from tests.aws.events import Context, stream_event
@@ -29,6 +30,10 @@ Handler = Callable[[dict[str, Any], Context], dict[str, Any]]
 @pytest.fixture
 def handler(environment: dict[str, str]) -> Handler:
     return compact.handler()
+
+
+AT_ONCE = CompactionPolicy(plan=PlanPolicy(quiet_ns=0))
+"""Merges a day that is over also while blocks have just come in."""
 
 
 def store_blocks(store: LambdaStore, tenant: str, count: int = FAN_IN, start_ns: int | None = None) -> list[Block]:
@@ -69,11 +74,10 @@ def test_a_day_is_planned_for_once_in_a_batch(
     assert planned == [("shop", today), ("shop", today - timedelta(1))]
 
 
-def test_the_day_before_is_finished(handler: Handler, store: LambdaStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_day_before_is_finished(environment: dict[str, str], store: LambdaStore) -> None:
     now = time.time_ns()
     old = store_blocks(store, "shop", 2, start_ns=now - 2 * DAY_NS)
-    monkeypatch.setattr("spanlake.store.maintenance.compaction_plan._QUIET_NS", 0)
-    handler(stream_event([(partition("shop", old[0].date + timedelta(1)), "00#ab")]), Context())
+    compact.handler(AT_ONCE)(stream_event([(partition("shop", old[0].date + timedelta(1)), "00#ab")]), Context())
     assert levels(store, "shop") == [1]
 
 

@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 
 from spanlake.aws import compact, compaction, expire
-from spanlake.aws.compaction import DeadlineExceeded, TenantsUnit, Unit, Units
+from spanlake.aws.compaction import CompactionPolicy, DeadlineExceeded, TenantsUnit, Unit, Units
 from spanlake.aws.environment import LambdaStore
 from spanlake.store.days import utc_day
 from spanlake.store.deletions import record_deletion
 from spanlake.store.errors import StorageUnavailable
 from spanlake.store.index.dynamodb.requests import Requests
 from spanlake.store.index.dynamodb.table import TENANTS
-from spanlake.store.maintenance.compaction_plan import FAN_IN, MOST_INPUTS
+from spanlake.store.maintenance.compaction_plan import FAN_IN, PlanPolicy
 from spanlake.store.maintenance.compactor import Compactor
 from tests.aws.events import Context
-from tests.aws.test_compact import Handler, levels, store_blocks, woken_by
+from tests.aws.test_compact import AT_ONCE, Handler, levels, store_blocks, woken_by
 from tests.aws.test_expire import trace_ids
 from tests.cloud import Reply, answering
 from tests.documents import commands, document, section
@@ -44,11 +44,8 @@ def handler(sent: list[Any]) -> Handler:
     return compact.handler()
 
 
-def many_merges(monkeypatch: pytest.MonkeyPatch, most_inputs: int) -> None:
-    """Let merges have few inputs."""
-    assert most_inputs < MOST_INPUTS
-    monkeypatch.setattr("spanlake.store.maintenance.compaction_plan.MOST_INPUTS", most_inputs)
-    monkeypatch.setattr(compaction, "_OWN_MERGES", 2)
+MANY_MERGES = CompactionPolicy(own_merges=2, plan=PlanPolicy(most_inputs=4))
+"""Merges with few inputs, two of them in an invocation."""
 
 
 @pytest.mark.parametrize(
@@ -78,10 +75,8 @@ def test_send_invokes_the_function_without_waiting(store: LambdaStore) -> None:
     assert Unit.of(json.loads(request["body"])) == Unit("shop", DAY)
 
 
-def test_merges_that_are_too_many_are_shared_with_other_invocations(
-    handler: Handler, store: LambdaStore, sent: list[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    many_merges(monkeypatch, 4)
+def test_merges_that_are_too_many_are_shared_with_other_invocations(store: LambdaStore, sent: list[Any]) -> None:
+    handler = compact.handler(MANY_MERGES)
     blocks = store_blocks(store, "shop", FAN_IN + 1)
     handler(woken_by(blocks), Context())
     assert levels(store, "shop").count(1) == 2
@@ -110,17 +105,14 @@ def test_unit_that_runs_out_of_time_is_handed_on(handler: Handler, store: Lambda
     assert levels(store, "shop") == [0] * FAN_IN
 
 
-def test_each_day_that_has_something_to_merge_is_a_unit_of_the_nightly_run(
-    store: LambdaStore, sent: list[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("spanlake.store.maintenance.compaction_plan._QUIET_NS", 0)
+def test_each_day_that_has_something_to_merge_is_a_unit_of_the_nightly_run(store: LambdaStore, sent: list[Any]) -> None:
     old = time.time_ns() - 3 * DAY_NS
     days = [store_blocks(store, tenant, 3, start_ns=old)[0].date for tenant in ("bank", "shop")]
     store_blocks(store, "today", 1)
     expire.handler()({}, Context())
     (look,) = sent
     sent.clear()
-    compact.handler()(dict(look.event), Context())
+    compact.handler(AT_ONCE)(dict(look.event), Context())
     assert sorted((unit.tenant, unit.date) for unit in sent) == list(zip(("bank", "shop"), days, strict=True))
     assert levels(store, "bank") == [0] * 3
 
@@ -150,14 +142,12 @@ def test_day_that_is_quarantined_is_counted_and_the_others_go_on(
 def test_blocks_that_wait_are_counted(
     handler: Callable[..., Any],
     store: LambdaStore,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     blocks = store_blocks(store, "shop", 5)
     handler(woken_by(blocks), Context())
     assert "BlocksWaiting" not in capsys.readouterr().out
-    monkeypatch.setattr(compaction, "_FEW_WAITING", 4)
-    handler(woken_by(blocks), Context())
+    compact.handler(CompactionPolicy(few_waiting=4))(woken_by(blocks), Context())
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "BlocksWaiting" in line]
     assert max(json.loads(line)["BlocksWaiting"]) == 5
 
@@ -191,9 +181,9 @@ def test_look_at_tenants_that_runs_out_of_time_is_handed_on(
 
 
 def test_day_that_cannot_be_planned_holds_up_no_other(
-    handler: Handler, store: LambdaStore, sent: list[Any], monkeypatch: pytest.MonkeyPatch
+    store: LambdaStore, sent: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("spanlake.store.maintenance.compaction_plan._QUIET_NS", 0)
+    handler = compact.handler(AT_ONCE)
     old = time.time_ns() - 3 * DAY_NS
     for tenant in ("bank", "shop"):
         store_blocks(store, tenant, 3, start_ns=old)

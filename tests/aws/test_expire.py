@@ -19,7 +19,7 @@ from spanlake.store.maintenance.garbage import TRASH, collect_garbage
 from spanlake.store.objects.base import ObjectInfo
 from spanlake.store.objects.s3 import S3Objects
 from tests.aws.events import Context
-from tests.aws.test_compact import levels, store_blocks, woken_by
+from tests.aws.test_compact import AT_ONCE, levels, store_blocks, woken_by
 from tests.payloads import DAY_NS
 
 
@@ -55,12 +55,9 @@ def test_days_past_their_retention_go(store: LambdaStore, monkeypatch: pytest.Mo
     assert paths(store) == [block.path for block in kept]
 
 
-def test_a_day_that_is_over_is_merged_though_nothing_comes_any_more(
-    store: LambdaStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_day_that_is_over_is_merged_though_nothing_comes_any_more(store: LambdaStore) -> None:
     store_blocks(store, "shop", 3, start_ns=time.time_ns() - 3 * DAY_NS)
-    monkeypatch.setattr("spanlake.store.maintenance.compaction_plan._QUIET_NS", 0)
-    expire.handler()({}, Context())
+    expire.handler(AT_ONCE)({}, Context())
     assert levels(store, "shop") == [1]
 
 

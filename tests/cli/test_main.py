@@ -29,10 +29,22 @@ def test_help_of_serve_lists_its_settings_with_their_variables() -> None:
 
 def test_commands_share_their_options() -> None:
     """Checks that the edge has a server's options only, except for options about its workers."""
-    own = {"workers", "health_port", "drain_seconds", "unready_seconds"}
+    own = {"workers", "health_port", "unready_seconds"}
     options = {command: set(inspect.signature(getattr(main, command)).parameters) for command in ("serve", "edge")}
     assert options["edge"] - own < options["serve"]
     assert not own & options["serve"]
+
+
+def test_invalid_option_names_the_option_its_variable_the_value_and_the_allowed() -> None:
+    wide = {**os.environ, "COLUMNS": "200"}
+    command = [str(SPANLAKE), "serve", "--query-series", "0"]
+    result = subprocess.run(command, env=wide, capture_output=True, text=True, check=False)
+    told = " ".join(result.stderr.replace("│", " ").split())
+    assert (
+        "'--query-series' (env var: 'SPANLAKE_QUERY_SERIES'): '0' is too little: it must be greater than or equal to 1"
+        in told
+    )
+    assert result.returncode == 2
 
 
 def test_the_command_line_loads_nothing_heavy() -> None:

@@ -17,7 +17,7 @@ from spanlake.aws.telemetry import Handler
 from spanlake.store.deletions import record_deletion
 from spanlake.store.maintenance.garbage import TRASH
 from tests.aws.events import Context, http_event
-from tests.aws.test_compact import store_blocks, woken_by
+from tests.aws.test_compact import AT_ONCE, store_blocks, woken_by
 from tests.aws.test_expire import aged
 from tests.infra.kept import ACCOUNT, REGION
 from tests.payloads import DAY_NS, export_request
@@ -101,7 +101,6 @@ def expiring(lake: Lake) -> Ask:
     lake.store.objects.put(TRASH + needed.path, lake.store.objects.get(needed.path))
     lake.store.objects.delete(needed.path)
     lake.store.objects.put(needed.path.replace(needed.id, "ab" * 16), b"x")
-    lake.patch.setattr("spanlake.store.maintenance.compaction_plan._QUIET_NS", 0)
     record_deletion(lake.store.objects, [replace(needed, id="cd" * 16)], b"t" * 16)
     lake.store.objects.delete("store.json")
     aged(lake.patch, timedelta(days=2))
@@ -110,7 +109,7 @@ def expiring(lake: Lake) -> Ask:
     def ask() -> None:
         with lake.patch.context() as patch:
             patch.setattr(time, "sleep", lambda _: None)
-            handler = expire.handler()
+            handler = expire.handler(AT_ONCE)
         for _ in range(2):
             handler({}, Context())
 

@@ -1,14 +1,11 @@
 """Tests the functions' variables, memory and timeouts, and the changes that publish a new version."""
 
-import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-import spanlake.aws
 from spanlake.aws.settings import settings, tenant_claim, tokens_secret
 from spanlake.settings.model import AthenaSettings
 from spanlake.settings.units import MIB
@@ -17,32 +14,10 @@ from tests.infra.deployment import STACK
 from tests.infra.references import parameters_of
 from tests.infra.template import Template
 
-BY_POWERTOOLS = {"POWERTOOLS_LOG_LEVEL"}
-"""Variables that its Logger reads by itself."""
-BY_LAMBDA = {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE"}
-"""Variables that are not the template's to set."""
-
 FUNCTIONS = ("Authorize", "Ingest", "Query", "Compact", "Expire")
-BY_API_GATEWAY = {"SPANLAKE_CORS_ORIGINS"}
-"""Variables of what the API does itself; they are for functions with a URL of their own, or behind another proxy."""
 UNVERSIONED = {"ReservedConcurrentExecutions", "Role", "CodeUri", "Events", "EventInvokeConfig", "LoggingConfig"}
 """Properties that belong to a function and not to a version of it, or that no parameter changes."""
 LONGEST_DESCRIPTION = 256  # characters, by Lambda
-
-
-def read() -> Iterator[str]:
-    """The names of variables that stand in the code of functions."""
-    for path in Path(spanlake.aws.__path__[0]).rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                name = node.value
-                if name.startswith(("SPANLAKE_", "POWERTOOLS_", "AWS_")) and name.isupper():
-                    yield name
-
-
-def test_every_variable_that_is_set_is_read_and_the_other_way_round(deployed: Deploy) -> None:
-    are_set = {name for environment in deployed().environments.values() for name in environment}
-    assert are_set - BY_POWERTOOLS == set(read()) - BY_LAMBDA - BY_API_GATEWAY
 
 
 def test_what_functions_make_of_the_defaults(deployed: Deploy) -> None:

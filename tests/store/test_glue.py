@@ -9,7 +9,6 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from spanlake.spans.schema import FIXED
-from spanlake.store import glue
 from spanlake.store.blocks.block import CatalogEntry
 from spanlake.store.errors import StorageUnavailable, StoreError
 from spanlake.store.glue import GlueColumns, TableName
@@ -116,11 +115,8 @@ def test_many_who_are_quicker(client: Any, monkeypatch: pytest.MonkeyPatch) -> N
         GlueColumns(client, NAME).follow([USER])
 
 
-def test_a_full_table_keeps_what_is_most_useful(
-    client: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(glue, "MOST_COLUMNS", len(FIXED) + 1)
-    follower = GlueColumns(client, NAME)
+def test_a_full_table_keeps_what_is_most_useful(client: Any, caplog: pytest.LogCaptureFixture) -> None:
+    follower = GlueColumns(client, NAME, most_columns=len(FIXED) + 1)
     follower.follow([USER, TOTAL, ZONE])
     assert columns(client).keys() == {*FIXED.names, "resource_zone"}
     assert "no room for columns" in caplog.text

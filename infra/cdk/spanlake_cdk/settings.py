@@ -36,7 +36,7 @@ class Settings:
     jwt_audience: str = ""
     """The audience (aud, or client_id) that JSON Web Tokens must be for."""
     tenant_claim: str = field(default="tenant", metadata={"pattern": "[!-~]{1,32}"})
-    """The claim of a JSON Web Token that names the tenant."""
+    """Claim of a JSON Web Token that names the tenant."""
     token_cache_seconds: int = field(default=300, metadata={"least": 0, "most": 3600})
     """Seconds for which API Gateway caches the authorizer's answer to a bearer token. 0 asks each time."""
     cors_origins: tuple[str, ...] = ()
@@ -66,23 +66,23 @@ class Settings:
 
     # What functions allow; empty is spanlake's own default --------------------------------------------------------
     max_request_bytes: str = ""
-    """Largest request, when decompressed, such as 32MiB. Otherwise it follows from the memory."""
+    """Size limit of a request, decompressed, such as 32MiB. Otherwise it follows from the memory."""
     query_timeout_seconds: str = ""
-    """Longest that a query may run. API Gateway waits for 30 seconds."""
+    """Query timeout in seconds. API Gateway waits for 30 seconds."""
     query_memory_limit: str = ""
-    """Memory that a query may use, such as 512MiB. Otherwise it follows from the function's memory."""
+    """Memory of all queries together, such as 512MiB. Otherwise it follows from the function's memory."""
     query_spans_limit: str = ""
-    """Spans in the blocks that one query has to read."""
+    """Spans in the blocks that one query reads; 0 for any number."""
     query_series_limit: str = ""
     """Series of one metrics query."""
     query_points_limit: str = ""
-    """Points of all series of one metrics query."""
+    """Points of all series of one metrics query together."""
     query_spansets_limit: str = ""
     """Spansets and pipeline stages in one query's text."""
     query_terms_limit: str = ""
     """Fields and operators in one query's text."""
     athena_above: str = ""
-    """Size of a range's blocks from which on queries run in Athena, such as 4GiB."""
+    """Size of a range's blocks above which queries run in Athena, such as 4GiB."""
 
     # What is told of it -------------------------------------------------------------------------------------------
     alarm_topic_arn: str = field(default="", metadata={"pattern": "(arn:aws[a-z-]*:sns:.+)?"})

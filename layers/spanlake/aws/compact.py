@@ -11,7 +11,16 @@ from typing import Any
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord, DynamoDBStreamEvent
 
-from spanlake.aws.compaction import Compaction, Day, TenantsUnit, Unit, compacting_units, day_before
+from spanlake.aws.compaction import (
+    USUAL_COMPACTION,
+    Compaction,
+    CompactionPolicy,
+    Day,
+    TenantsUnit,
+    Unit,
+    compacting_units,
+    day_before,
+)
 from spanlake.aws.environment import IdentityCheck, LambdaStore, prepare_for_snapshot
 from spanlake.aws.glue_columns import Columns
 from spanlake.aws.settings import settings
@@ -53,12 +62,12 @@ class _Batch:
         return None
 
 
-def handler() -> Handler:
+def handler(policy: CompactionPolicy = USUAL_COMPACTION) -> Handler:
     """The function as its environment wants it; raises InvalidSetting and StoreError."""
     config, telemetry = settings(os.environ), Telemetry("spanlake-compact")
     store = LambdaStore.open(config)
     units = compacting_units(os.environ, store)
-    compaction = Compaction(store, config, telemetry, units)
+    compaction = Compaction(store, config, telemetry, units, policy)
     tenants = Tenants(store, config.retention, compaction, units)
     columns = Columns(store, config.athena)
     check = IdentityCheck(store, telemetry)

@@ -11,12 +11,13 @@ from datetime import date, timedelta
 from typing import Any, Protocol
 
 from spanlake.aws.environment import LambdaStore
+from spanlake.aws.settings import function_settings
 from spanlake.aws.telemetry import Metric, Telemetry
 from spanlake.settings.model import Config, replaced_seconds
 from spanlake.store import aws_client
 from spanlake.store.days import day_range
 from spanlake.store.deletions import DeletedDays
-from spanlake.store.maintenance.compaction_plan import Merge
+from spanlake.store.maintenance.compaction_plan import USUAL_PLAN, Merge, PlanPolicy
 from spanlake.store.maintenance.compactor import Compactor
 from spanlake.store.maintenance.retention import Removed, delete_replaced, purge_replaced, replaced_blocks
 
@@ -142,23 +143,40 @@ class Units:
 
 def compacting_units(environment: Mapping[str, str], store: LambdaStore) -> Units | None:
     """The units of the function that the environment names; None when it names none."""
-    function = environment.get("SPANLAKE_COMPACT_FUNCTION", "")
+    function = function_settings(environment).compact_function
     return Units(store.objects.session, function) if function else None
 
 
 Day = tuple[str, date]  # tenant and day
 
-_FEW_WAITING = 1_000  # blocks of a day, of which there is nothing to say: a metric is charged for while it has values
 _PULSE_SECONDS = 1.0
-_OWN_MERGES = 8  # of a day in one invocation: each takes about a second
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class CompactionPolicy:
+    """Bounds of an invocation's work."""
+
+    few_waiting: int = 1_000  # blocks of a day, of which nothing is said: a metric is charged for while it has values
+    own_merges: int = 8  # of a day in one invocation: each takes about a second
+    plan: PlanPolicy = USUAL_PLAN
+
+
+USUAL_COMPACTION = CompactionPolicy()
 
 
 class Compaction:
     """Merges what is due, and removes what was merged before."""
 
-    def __init__(self, store: LambdaStore, config: Config, telemetry: Telemetry, units: Units | None = None) -> None:
+    def __init__(
+        self,
+        store: LambdaStore,
+        config: Config,
+        telemetry: Telemetry,
+        units: Units | None = None,
+        policy: CompactionPolicy = USUAL_COMPACTION,
+    ) -> None:
         """With ``units``, what is too much for one invocation is handed to others."""
         self._store = store
         self._grace_seconds = replaced_seconds(config)
@@ -166,7 +184,8 @@ class Compaction:
         self._telemetry = telemetry
         self._units = units
         self.deadline = Deadline()
-        self._compactor = Compactor(store.objects, store.index, checkpoint=self.deadline.check)
+        self._compactor = Compactor(store.objects, store.index, checkpoint=self.deadline.check, plan_policy=policy.plan)
+        self._policy = policy
 
     def compact(self, days: Iterable[Day]) -> None:
         """Do the merges that are due on these days; raises OutOfTime and StorageUnavailable."""
@@ -244,7 +263,7 @@ class Compaction:
 
     def _compact(self, day: Day) -> None:
         while merges := self._planned(day):
-            own = merges if self._units is None else merges[:_OWN_MERGES]
+            own = merges if self._units is None else merges[: self._policy.own_merges]
             self._share(day, merges[len(own) :])
             done = [merge for merge in own if self._merge(merge)]
             if not done or len(own) < len(merges):
@@ -256,14 +275,15 @@ class Compaction:
             self._telemetry.count(Metric.DAYS_QUARANTINED, 1)
             _log.error("day quarantined", extra={"tenant": day[0], "date": day[1].isoformat()})
         merges = self._compactor.plan(*day)
-        if self._compactor.waiting > _FEW_WAITING:
+        if self._compactor.waiting > self._policy.few_waiting:
             self._telemetry.count(Metric.BLOCKS_WAITING, self._compactor.waiting)
         return merges
 
     def _share(self, day: Day, merges: Sequence[Merge]) -> None:
         """Hand merges to other invocations."""
-        for first in range(0, len(merges), _OWN_MERGES):
-            named = [tuple(block.id for block in merge.inputs) for merge in merges[first : first + _OWN_MERGES]]
+        step = self._policy.own_merges
+        for first in range(0, len(merges), step):
+            named = [tuple(block.id for block in merge.inputs) for merge in merges[first : first + step]]
             assert self._units is not None
             self._units.send(Unit(*day, tuple(named)))
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from spanlake.aws.compaction import Compaction, compacting_units
+from spanlake.aws.compaction import USUAL_COMPACTION, Compaction, CompactionPolicy, compacting_units
 from spanlake.aws.environment import LambdaStore, prepare_for_snapshot
 from spanlake.aws.settings import settings
 from spanlake.aws.telemetry import Event, Handler, Telemetry
@@ -67,12 +67,12 @@ class DailyMaintenance:
             self.compaction.note_refused(done.refused)
 
 
-def handler() -> Handler:
+def handler(policy: CompactionPolicy = USUAL_COMPACTION) -> Handler:
     """The function as its environment wants it; raises InvalidSetting and StoreError."""
     config, telemetry = settings(os.environ), Telemetry("spanlake-expire")
     store = LambdaStore.open(config)
     units = compacting_units(os.environ, store)
-    compaction = Compaction(store, config, telemetry, units)
+    compaction = Compaction(store, config, telemetry, units, policy)
     tenants = Tenants(store, config.retention, compaction, units)
     upkeep = DailyMaintenance(store, config, compaction, tenants, time.sleep)
     prepare_for_snapshot()

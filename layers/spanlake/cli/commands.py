@@ -6,16 +6,10 @@ from typing import Annotated
 import typer
 
 from spanlake.cli import explore_commands, transfer_commands
+from spanlake.cli import options as store
 from spanlake.cli import server_options as options
 from spanlake.cli.errors import failures_reported
-
-_Data = Annotated[Path, typer.Option(envvar="SPANLAKE_DATA", help="Directory that holds blocks and index.")]
-_Objects = Annotated[
-    str, typer.Option(envvar="SPANLAKE_OBJECTS", metavar="URL", help="URL of blocks, s3://bucket/prefix; default DIR.")
-]
-_Index = Annotated[
-    str, typer.Option(envvar="SPANLAKE_INDEX", metavar="URL", help="URL of index, dynamodb://table; default DIR.")
-]
+from spanlake.cli.options import STORE
 
 
 def register(app: typer.Typer) -> None:
@@ -132,9 +126,9 @@ def ready(
 
 def compact(
     *,
-    data: _Data = Path("data"),
-    objects: _Objects = "",
-    index: _Index = "",
+    data: store.Data = STORE.data,
+    objects: store.Objects = STORE.objects,
+    index: store.Index = STORE.index,
 ) -> None:
     """Merge blocks into few large ones at once, also while a server runs on them."""
     from spanlake.cli.compact import run
@@ -145,9 +139,9 @@ def compact(
 
 def reindex(
     *,
-    data: _Data = Path("data"),
-    objects: _Objects = "",
-    index: _Index = "",
+    data: store.Data = STORE.data,
+    objects: store.Objects = STORE.objects,
+    index: store.Index = STORE.index,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, change nothing.")] = False,
 ) -> None:
     """Rebuild the index from the blocks: add those without an entry, also while a server runs on them.
@@ -162,9 +156,9 @@ def reindex(
 
 def verify(
     *,
-    data: _Data = Path("data"),
-    objects: _Objects = "",
-    index: _Index = "",
+    data: store.Data = STORE.data,
+    objects: store.Objects = STORE.objects,
+    index: store.Index = STORE.index,
     quarantine: Annotated[
         bool, typer.Option("--quarantine", help="Move damaged blocks out of the store, so that all others are served.")
     ] = False,

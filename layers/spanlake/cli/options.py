@@ -1,65 +1,107 @@
-"""Options of several commands: names, variables, units and help."""
+"""Options of the command line, made from the settings' declarations."""
 
+import inspect
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
-from spanlake.settings.units import InvalidSetting, parse_age, parse_limit
+from spanlake.settings.kinds import TRUTH
+from spanlake.settings.model import ClientSettings, Config
+from spanlake.settings.setting import Program, Setting, build, settings_of
+from spanlake.settings.units import InvalidSetting
+
+T = TypeVar("T")
 
 
-def setting(parse: Callable[[str], object], variable: str, metavar: str, about: str) -> Any:
-    """Make an option whose text is parsed by a function that raises InvalidSetting."""
+def takes_settings(area: type[T], program: Program) -> Callable[[Callable[[T], None]], Callable[..., None]]:
+    """Gives a command an option for each setting of a program; the command gets them as the dataclass ``area``."""
+    declared = tuple(settings_of(area, program))
 
-    def checked(text: str) -> object:
+    def decorate(command: Callable[[T], None]) -> Callable[..., None]:
+        def run(**values: Any) -> None:
+            try:
+                command(_built(area, program, values))
+            except InvalidSetting as error:
+                typer.echo(f"spanlake: {error}", err=True)
+                raise typer.Exit(1) from None
+
+        run.__name__, run.__doc__ = command.__name__, command.__doc__
+        run.__signature__ = inspect.Signature([_parameter(each, program) for each in declared])  # type: ignore[attr-defined]
+        run.__annotations__ = {_python_name(each): _annotation(each) for each in declared}
+        return run
+
+    return decorate
+
+
+def _built(area: type[T], program: Program, values: dict[str, Any]) -> T:
+    """Makes the dataclass; raises InvalidSetting."""
+
+    def value_of(declared: Setting) -> Any:
+        if declared.programs & program:
+            return values[_python_name(declared)]
+        return declared.kind.parse(str(declared.default_of(program)))
+
+    return build(area, value_of)
+
+
+def _parameter(declared: Setting, program: Program) -> inspect.Parameter:
+    default: Any = str(declared.default_of(program))
+    if _is_flag(declared):
+        default = declared.kind.parse(default)
+    return inspect.Parameter(
+        _python_name(declared), inspect.Parameter.KEYWORD_ONLY, default=default, annotation=_annotation(declared)
+    )
+
+
+def _annotation(declared: Setting) -> Any:
+    return Annotated[bool if _is_flag(declared) else Any, _option(declared)]
+
+
+def _option(declared: Setting) -> Any:
+    if _is_flag(declared):
+        return typer.Option(envvar=declared.variable or None, help=declared.help)
+
+    def parse(value: Any) -> Any:
+        if not isinstance(value, str):  # a default
+            return value
         try:
-            return parse(text)
+            return declared.kind.parse(value)
         except InvalidSetting as error:
             raise typer.BadParameter(str(error)) from None
 
-    return typer.Option(parser=checked, envvar=variable, metavar=metavar, help=about)
+    return typer.Option(
+        declared.option,
+        parser=parse,
+        envvar=declared.variable or None,
+        metavar=declared.kind.metavar,
+        help=declared.help,
+    )
 
 
-def count(variable: str, about: str, least: int = 1, most: int | None = None) -> Any:
-    """Make an option for a whole number."""
-    return typer.Option(envvar=variable, metavar="N", min=least, max=most, help=about)
+def _is_flag(declared: Setting) -> bool:
+    return declared.kind is TRUTH
 
 
-def seconds(variable: str, about: str, least: float = 0.1) -> Any:
-    """Make an option for a time in seconds."""
-    return typer.Option(envvar=variable, metavar="SECONDS", min=least, help=about)
+def _python_name(declared: Setting) -> str:
+    return declared.name.replace("-", "_")
 
 
-Data = Annotated[Path, typer.Option(envvar="SPANLAKE_DATA", help="Directory that holds blocks and index.")]
-Objects = Annotated[
-    str, typer.Option(envvar="SPANLAKE_OBJECTS", metavar="URL", help="URL of blocks, s3://bucket/prefix; default DIR.")
-]
-Index = Annotated[
-    str, typer.Option(envvar="SPANLAKE_INDEX", metavar="URL", help="URL of index, dynamodb://table; default DIR.")
-]
-Listen = Annotated[str, typer.Option(envvar="SPANLAKE_LISTEN", help="Address to listen on.")]
-RETENTION = setting(parse_age, "SPANLAKE_RETENTION", "AGE", "Retention of spans, as in 14d or 36h; 0 keeps any age.")
-PortOffset = Annotated[int, typer.Option(envvar="SPANLAKE_PORT_OFFSET", metavar="N", help="Added to every port.")]
-MaxRequestBytes = Annotated[
-    int,
-    setting(parse_limit, "SPANLAKE_MAX_REQUEST_BYTES", "SIZE", "Size limit of a request, decompressed."),
-]
-MaxInFlightBytes = Annotated[
-    int,
-    setting(
-        parse_limit,
-        "SPANLAKE_MAX_IN_FLIGHT_BYTES",
-        "SIZE",
-        "Limit on requests in memory; more must retry.",
-    ),
-]
-LingerMs = Annotated[
-    float,
-    typer.Option(
-        envvar="SPANLAKE_LINGER_MS",
-        metavar="N",
-        min=0,
-        help="Time that concurrent requests wait to share a block.",
-    ),
+_COMMON = {declared.name: _option(declared) for area in (ClientSettings, Config) for declared in settings_of(area)}
+
+CLIENT, STORE = ClientSettings(), Config()  # with the defaults
+
+Data = Annotated[Path, _COMMON["data"]]
+StoreData = Data
+Objects = Annotated[str, _COMMON["objects"]]
+Index = Annotated[str, _COMMON["index"]]
+Retention = Annotated[timedelta | None, _COMMON["retention"]]
+Url = Annotated[str, _COMMON["url"]]
+Tenant = Annotated[str, _COMMON["tenant"]]
+Timeout = Annotated[float, _COMMON["timeout"]]
+Headers = Annotated[
+    list[str] | None,
+    typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="Header to send, as for a token; repeatable."),
 ]

@@ -10,23 +10,14 @@ import typer
 
 from spanlake.cli.client.api import TempoApi
 from spanlake.cli.errors import failures_reported
+from spanlake.cli.options import CLIENT, STORE, Headers, StoreData, Tenant, Timeout, Url
 
-DEFAULT_URL = "http://127.0.0.1:3200"
-DEFAULT_TIMEOUT_SECONDS = 60.0
-DEFAULT_DATA = Path("data")
+__all__ = ["Headers", "StoreData", "Tenant", "Timeout", "Url"]
 
-Url = Annotated[str, typer.Option(envvar="SPANLAKE_URL", metavar="URL", help="Server of the Tempo API.")]
-Tenant = Annotated[str, typer.Option(metavar="NAME", help="Tenant, sent as X-Scope-OrgID.")]
-Headers = Annotated[
-    list[str] | None,
-    typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="Header to send, as for a token; repeatable."),
-]
-Timeout = Annotated[float, typer.Option(metavar="SECONDS", min=0.001, help="Time limit for the answer.")]
+DEFAULT_URL, DEFAULT_TIMEOUT_SECONDS, DEFAULT_DATA = CLIENT.url, CLIENT.timeout_seconds, STORE.data
+
 Data = Annotated[
     Path | None, typer.Option("--data", metavar="DIR", help="Data directory to read instead of asking a server.")
-]
-StoreData = Annotated[
-    Path, typer.Option("--data", envvar="SPANLAKE_DATA", metavar="DIR", help="Directory that holds blocks and index.")
 ]
 Objects = Annotated[
     str, typer.Option("--objects", metavar="URL", help="URL of blocks to read, s3://bucket/prefix, with --index.")

@@ -1,26 +1,14 @@
 """Names and options of the commands that export and import data: blocks, export, import, backup, restore."""
 
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from spanlake.cli import options
 from spanlake.cli.errors import failures_reported
-from spanlake.settings.units import InvalidSetting, parse_age
+from spanlake.cli.options import CLIENT, STORE
 
-_Data = Annotated[Path, typer.Option(envvar="SPANLAKE_DATA", help="Directory that holds blocks and index.")]
-_Objects = Annotated[
-    str, typer.Option(envvar="SPANLAKE_OBJECTS", metavar="URL", help="URL of blocks, s3://bucket/prefix; default DIR.")
-]
-_Index = Annotated[
-    str, typer.Option(envvar="SPANLAKE_INDEX", metavar="URL", help="URL of index, dynamodb://table; default DIR.")
-]
-_Headers = Annotated[
-    list[str] | None,
-    typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="Header to send with --url; repeatable."),
-]
-_TIMEOUT_SECONDS = 60.0
 _Tenant = Annotated[str, typer.Option(metavar="NAME", help="Tenant of the spans.")]
 
 
@@ -33,13 +21,6 @@ def register(app: typer.Typer) -> None:
     app.command()(restore)
 
 
-def _age(text: str) -> timedelta | None:
-    try:
-        return parse_age(text)
-    except InvalidSetting as error:
-        raise typer.BadParameter(str(error)) from None
-
-
 def blocks(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print all properties of each block, as JSON.")] = False,
@@ -50,9 +31,9 @@ def blocks(
         Path | None, typer.Option(metavar="FILE", help="File to replace atomically, instead of printing.")
     ] = None,
     tenant: Annotated[str, typer.Option(metavar="NAME", help="Tenant of the blocks; default all tenants.")] = "",
-    data: _Data = Path("data"),
-    objects: _Objects = "",
-    index: _Index = "",
+    data: options.Data = STORE.data,
+    objects: options.Objects = STORE.objects,
+    index: options.Index = STORE.index,
 ) -> None:
     """List the live blocks, a URI on each line, for programs that read Parquet files.
 
@@ -83,10 +64,10 @@ def export(  # noqa: PLR0913 - a parameter for each option
     url: Annotated[
         str, typer.Option(metavar="URL", help="Server of the Tempo API to export from; default the store.")
     ] = "",
-    headers: _Headers = None,
-    data: _Data = Path("data"),
-    objects: _Objects = "",
-    index: _Index = "",
+    headers: options.Headers = None,
+    data: options.Data = STORE.data,
+    objects: options.Objects = STORE.objects,
+    index: options.Index = STORE.index,
 ) -> None:
     """Write spans to a file as OTLP, in JSON lines or protobuf, also while a server runs.
 
@@ -104,7 +85,7 @@ def export(  # noqa: PLR0913 - a parameter for each option
             from spanlake.cli.client.client import connect
             from spanlake.cli.transfer.export_server import run as run_from_server
 
-            run_from_server(connect(url, tenant, headers or (), _TIMEOUT_SECONDS), wanted, file, form)
+            run_from_server(connect(url, tenant, headers or (), CLIENT.timeout_seconds), wanted, file, form)
         else:
             run(data, objects, index, wanted, file, form)
 
@@ -113,22 +94,14 @@ def import_(  # noqa: PLR0913 - a parameter for each option
     files: Annotated[list[str], typer.Argument(metavar="FILE…", help="Files with spans; - is standard input.")],
     *,
     tenant: _Tenant = "single-tenant",
-    retention: Annotated[
-        timedelta | None,
-        typer.Option(
-            parser=_age,
-            envvar="SPANLAKE_RETENTION",
-            metavar="AGE",
-            help="Retention, as in 14d; older spans are rejected; 0 accepts any age.",
-        ),
-    ] = "0",  # type: ignore[assignment]
+    retention: options.Retention = STORE.retention,
     url: Annotated[
         str, typer.Option(metavar="URL", help="Server to send spans to, its port of OTLP/HTTP; default the store.")
     ] = "",
-    headers: _Headers = None,
-    data: _Data = Path("data"),
-    objects: _Objects = "",
-    index: _Index = "",
+    headers: options.Headers = None,
+    data: options.Data = STORE.data,
+    objects: options.Objects = STORE.objects,
+    index: options.Index = STORE.index,
 ) -> None:
     """Store spans of files: OTLP in protobuf or JSON, Jaeger's JSON, Tempo's JSON, compressed or not.
 
@@ -148,7 +121,7 @@ def import_(  # noqa: PLR0913 - a parameter for each option
 
             raise InvalidOption(f"invalid --tenant: {error}") from None
         if url:
-            run_to_server(files, connect(url, tenant, headers or (), _TIMEOUT_SECONDS))
+            run_to_server(files, connect(url, tenant, headers or (), CLIENT.timeout_seconds))
         else:
             run(files, Target(data, objects, index, tenant, retention))
 
@@ -157,9 +130,9 @@ def backup(
     place: Annotated[str, typer.Argument(metavar="DIR|s3://…", help="Directory or URL of the backup.")],
     *,
     keep: Annotated[int, typer.Option(metavar="N", min=0, help="Snapshots to keep, the newest; 0 keeps all.")] = 0,
-    data: _Data = Path("data"),
-    objects: _Objects = "",
-    index: _Index = "",
+    data: options.Data = STORE.data,
+    objects: options.Objects = STORE.objects,
+    index: options.Index = STORE.index,
 ) -> None:
     """Add a snapshot of the store to a backup, also while a server runs. Copies new blocks only.
 
@@ -180,9 +153,9 @@ def restore(  # noqa: PLR0913 - a parameter for each option
         bool, typer.Option("--verify", help="Compare the backup with its digests, restore nothing.")
     ] = False,
     list_: Annotated[bool, typer.Option("--list", help="Print the snapshots, restore nothing.")] = False,
-    data: _Data = Path("data"),
-    objects: _Objects = "",
-    index: _Index = "",
+    data: options.Data = STORE.data,
+    objects: options.Objects = STORE.objects,
+    index: options.Index = STORE.index,
 ) -> None:
     """Restore a snapshot of a backup into an empty store, every block compared with its digest.
 

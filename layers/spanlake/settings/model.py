@@ -1,14 +1,30 @@
-"""Settings of an operator: values, units, and the reasons for which a value is refused."""
+"""The settings, each declared once: a dataclass for each area, and one for each program that has all of its areas.
+
+A field that is no setting is a constant of its area. The command line, the functions' variables and docs/settings.md
+are made from these fields.
+"""
 
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from spanlake.settings import kinds
+from spanlake.settings.kinds import Kind
+from spanlake.settings.setting import OfMemory, Program, setting
 from spanlake.settings.units import MIB, InvalidSetting
 
 _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(:\d{1,5})?", re.ASCII)
 _USUAL_PORTS = {"http": ":80", "https": ":443"}
+
+_SERVE, _EDGE, _COMMANDS, _FUNCTIONS = Program.SERVE, Program.EDGE, Program.COMMANDS, Program.FUNCTIONS
+_INGEST, _QUERY, _COMPACT, _EXPIRE = Program.INGEST, Program.QUERY, Program.COMPACT, Program.EXPIRE
+
+_RUNTIME_MIB = 448  # what a function takes before the first query, and beside it
+
+
+def _query_memory(memory_mib: int) -> int:
+    return max(memory_mib - _RUNTIME_MIB, memory_mib // 4) * MIB
 
 
 class Origins(tuple[str, ...]):
@@ -17,15 +33,56 @@ class Origins(tuple[str, ...]):
     __slots__ = ()
 
 
+def parse_origins(text: str) -> Origins:
+    """Read origins such as ``https://shop.example,http://localhost:8080``, or ``*`` for any. Raises InvalidSetting."""
+    return Origins(_origin(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _origin(text: str) -> str:
+    """An origin as browsers write it: in lower case, without a path and without its scheme's usual port."""
+    origin = text.lower().removesuffix("/")
+    if origin == "*":
+        return origin
+    match = _ORIGIN.fullmatch(origin)
+    if match is None:
+        raise InvalidSetting(f"{text[:80]!r} is not an origin: write a scheme and a host, as in https://shop.example")
+    return origin.removesuffix(_USUAL_PORTS.get(match[1], " "))
+
+
+ORIGINS = Kind("ORIGINS", parse_origins)
+
+
 @dataclass(frozen=True, slots=True)
 class IngestLimits:
     """Bounds of what the receivers take on at once. Sizes are bytes, times seconds."""
 
-    body_bytes: int = 64 * MIB  # one request, as sent and after decompression
-    flight_bytes: int = 128 * MIB  # all requests that are being read, wait or are being committed
+    body_bytes: int = setting(
+        "max-request-bytes",
+        kinds.LIMIT,
+        "64MiB",
+        "Size limit of a request, decompressed.",
+        on=_SERVE | _EDGE | _INGEST,
+        elsewhere={_FUNCTIONS: OfMemory("a sixteenth of the memory", lambda mib: mib * MIB // 16)},
+        parameter="MaxRequestBytes",
+    )
+    flight_bytes: int = setting(
+        "max-in-flight-bytes",
+        kinds.LIMIT,
+        "128MiB",
+        "Limit on requests in memory; more must retry.",
+        on=_SERVE | _EDGE,
+        details="All requests that are being read, wait or are being committed. Each worker of an edge has as much.",
+        elsewhere={_FUNCTIONS: "1PiB"},  # which have one request at a time
+    )
     flight_requests: int = 4096
     body_seconds: float = 60.0  # a client that takes longer to send one body is given up
-    linger_seconds: float = 0.01  # how long a group waits for those whose senders were just answered
+    linger_seconds: float = setting(
+        "linger-ms",
+        kinds.MILLISECONDS,
+        "10",
+        "Time that concurrent requests wait to share a block, in milliseconds.",
+        on=_SERVE | _EDGE,
+    )
     group_bytes: int = 16 * MIB  # requests of one group, unless a single one is larger
     group_requests: int = 1024
     remembered_requests: int = 16384  # whose identical retry is answered without writing it again
@@ -35,7 +92,8 @@ class IngestLimits:
         """Raises InvalidSetting when no request of the largest size could ever be taken."""
         if self.flight_bytes < self.body_bytes:
             raise InvalidSetting(
-                f"{self.flight_bytes} bytes in flight are too few for requests of {self.body_bytes} bytes"
+                f"{self.flight_bytes} bytes in flight (--max-in-flight-bytes) are too few for requests of "
+                f"{self.body_bytes} bytes (--max-request-bytes)"
             )
 
 
@@ -43,45 +101,249 @@ class IngestLimits:
 class QueryLimits:
     """Bounds of what queries may use, and of their size."""
 
-    seconds: float = 30.0  # wall time of one request
-    memory_bytes: int = 1024 * MIB  # of all queries together
-    spans: int = 1_000_000_000  # in the blocks that one query has to read; 0 for any number
-    series: int = 20_000  # of one metrics query
-    points: int = 1_000_000  # of all series of one metrics query together
-    spansets: int = 100  # and pipeline stages in the text of one query
-    terms: int = 10_000  # fields and operators in the text of one query
+    seconds: float = setting(
+        "query-timeout",
+        kinds.seconds(),
+        "30",
+        "Query timeout in seconds.",
+        on=_SERVE | _QUERY | _COMPACT | _EXPIRE,
+        details="The functions that delete objects wait twice as long before they do.",
+        elsewhere={_FUNCTIONS: "25"},  # API Gateway gives up after 30, and an answer has to be rendered and sent
+        parameter="QueryTimeoutSeconds",
+    )
+    memory_bytes: int = setting(
+        "query-memory",
+        kinds.LIMIT,
+        "1GiB",
+        "Memory of all queries together.",
+        on=_SERVE | _QUERY,
+        elsewhere={_FUNCTIONS: OfMemory(f"the memory less {_RUNTIME_MIB} MiB, at least a quarter", _query_memory)},
+        parameter="QueryMemoryLimit",
+    )
+    spans: int = setting(
+        "query-spans",
+        kinds.count(least=0),
+        "1000000000",
+        "Spans in the blocks that one query reads; 0 for any number.",
+        on=_SERVE | _QUERY,
+        parameter="QuerySpansLimit",
+    )
+    series: int = setting(
+        "query-series",
+        kinds.count(),
+        "20000",
+        "Series of one metrics query.",
+        on=_SERVE | _QUERY,
+        parameter="QuerySeriesLimit",
+    )
+    points: int = setting(
+        "query-points",
+        kinds.count(),
+        "1000000",
+        "Points of all series of one metrics query together.",
+        on=_SERVE | _QUERY,
+        parameter="QueryPointsLimit",
+    )
+    spansets: int = setting(
+        "query-spansets",
+        kinds.count(),
+        "100",
+        "Spansets and pipeline stages in one query's text.",
+        on=_SERVE | _QUERY,
+        parameter="QuerySpansetsLimit",
+    )
+    terms: int = setting(
+        "query-terms",
+        kinds.count(),
+        "10000",
+        "Fields and operators in one query's text.",
+        on=_SERVE | _QUERY,
+        parameter="QueryTermsLimit",
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class AthenaSettings:
     """Settings of Athena, which is not used where they are empty."""
 
-    table: str = ""  # database.table in the Glue catalog: what Athena has of the blocks
-    workgroup: str = ""  # where queries run that are too much for this process
-    above_bytes: int = 4096 * MIB  # that is, those of a range whose blocks have more bytes together
+    table: str = setting(
+        "glue-table", kinds.TABLE, "", "Table of the blocks in the Glue catalog.", on=_QUERY | _COMPACT
+    )
+    workgroup: str = setting(
+        "athena-workgroup", kinds.TEXT, "", "Workgroup for queries of many blocks; empty for none.", on=_QUERY
+    )
+    above_bytes: int = setting(
+        "athena-above",
+        kinds.LIMIT,
+        "4GiB",
+        "Size of a range's blocks above which queries run in Athena.",
+        on=_QUERY,
+        parameter="AthenaAbove",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionSettings:
+    """Settings of functions alone."""
+
+    tenant_claim: str = setting(
+        "tenant-claim",
+        kinds.TEXT,
+        "tenant",
+        "Claim of a JSON Web Token that names the tenant.",
+        on=_INGEST | _QUERY,
+        parameter="TenantClaim",
+    )
+    compact_function: str = setting(
+        "compact-function",
+        kinds.TEXT,
+        "",
+        "Function that merges large amounts, by name and alias; empty to merge in place.",
+        on=_COMPACT | _EXPIRE,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizerSettings:
+    """Settings of the function that authorizes requests."""
+
+    tokens_secret: str = setting(
+        "tokens-secret",
+        kinds.TEXT,
+        "",
+        "ARN of the secret that holds bearer tokens.",
+        on=Program.AUTHORIZE,
+        required=Program.AUTHORIZE,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """Settings of commands that ask a server."""
+
+    url: str = setting("url", kinds.URL, "http://127.0.0.1:3200", "Server of the Tempo API.", on=_COMMANDS)
+    tenant: str = setting("tenant", kinds.TEXT, "", "Tenant, sent as X-Scope-OrgID.", on=_COMMANDS, has_variable=False)
+    timeout_seconds: float = setting(
+        "timeout", kinds.seconds(0.001), "60", "Time limit for the answer.", on=_COMMANDS, has_variable=False
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
     """The settings of one server process."""
 
-    data: Path = Path("data")
-    listen: str = "127.0.0.1"
-    retention: timedelta | None = None  # None keeps spans of any age
-    retention_bytes: int | None = 50 * 10**9  # None sets no limit of size
-    port_offset: int = 0  # added to every port
-    drain_seconds: float = 30.0  # how long accepted requests may take once the process is asked to stop
+    data: Path = setting(
+        "data",
+        kinds.DIRECTORY,
+        "data",
+        "Directory that holds blocks and index.",
+        on=_SERVE | _EDGE | _COMMANDS,
+        details="Blocks in S3 and an index in DynamoDB are not in it.",
+    )
+    objects: str = setting(
+        "objects",
+        kinds.URL,
+        "",
+        "URL of blocks, s3://bucket/prefix; default DIR.",
+        on=_SERVE | _EDGE | _COMMANDS | _FUNCTIONS,
+        details="Copies of up to 320 MiB of blocks in S3 lie in the temporary directory while spanlake runs.",
+        required=_FUNCTIONS,
+    )
+    index: str = setting(
+        "index",
+        kinds.URL,
+        "",
+        "URL of index, dynamodb://table; default DIR.",
+        on=_SERVE | _EDGE | _COMMANDS | _FUNCTIONS,
+        details="`?create=true` makes the table.",
+        required=_FUNCTIONS,
+    )
+    listen: str = setting(
+        "listen",
+        kinds.ADDRESS,
+        "127.0.0.1",
+        "Address to listen on.",
+        on=_SERVE | _EDGE,
+        details="There is no authentication, so mind who can reach another one.",
+    )
+    port_offset: int = setting(
+        "port-offset",
+        kinds.OFFSET,
+        "0",
+        "Added to every port.",
+        on=_SERVE | _EDGE,
+        details="Several processes can so run side by side.",
+    )
+    retention: timedelta | None = setting(
+        "retention",
+        kinds.AGE,
+        "0",
+        "Retention of spans, as in 14d or 36h; 0 keeps any age.",
+        on=_SERVE | _EDGE | _COMMANDS | _FUNCTIONS,
+        details="Older spans are refused.",
+        elsewhere={_FUNCTIONS: "14d"},
+        parameter="RetentionDays",
+    )
+    retention_bytes: int | None = setting(
+        "retention-bytes",
+        kinds.SIZE,
+        "50GB",
+        "Size of all blocks, as in 50GB; 0 keeps any size.",
+        on=_SERVE,
+        details="The oldest days are removed first. Blocks in S3 have no limit of size.",
+    )
+    compaction: bool = setting("compaction", kinds.TRUTH, "true", "Merge small blocks in the background.", on=_SERVE)
+    garbage_share: float = setting(
+        "garbage-share",
+        kinds.SHARE,
+        "0.05",
+        "Share of a day's objects that may lack an index entry and be deleted.",
+        on=_SERVE | _EXPIRE,
+        details="If more do, all stay.",
+    )
+    keep_replaced: timedelta | None = setting(
+        "keep-replaced",
+        kinds.AGE,
+        "0",
+        "Time that objects of replaced blocks stay; 0 for 10m, with a DynamoDB index 1d.",
+        on=_SERVE | _COMPACT | _EXPIRE,
+        details="In any case twice the query timeout.",
+    )
+    partial_answers: bool = setting(
+        "partial-answers",
+        kinds.TRUTH,
+        "false",
+        "Answer without blocks whose files are gone, and say so in a header, instead of with 503.",
+        on=_SERVE | _QUERY,
+        details="The header is `X-Spanlake-Partial`.",
+    )
+    drain_seconds: float = setting(
+        "drain-seconds",
+        kinds.seconds(1),
+        "30",
+        "Longest time from SIGTERM to the end, in seconds.",
+        on=_SERVE | _EDGE,
+        elsewhere={_EDGE: "25"},
+    )
+    cors_origins: Origins = setting(
+        "cors-origins",
+        ORIGINS,
+        "",
+        "Origins of pages that may send spans, separated by commas, or * for any; none unless set.",
+        on=_SERVE | _INGEST,
+        details="As in `https://shop.example,http://localhost:8080`; `*` is any, without credentials. The deployment's "
+        "API answers browsers itself and sets its own (`CorsOrigins`).",
+    )
+    jaeger_sampling: float = setting(
+        "jaeger-sampling",
+        kinds.PROBABILITY,
+        "1",
+        "Share of traces that Jaeger's clients are told to sample.",
+        on=_SERVE,
+    )
     ingest: IngestLimits = field(default_factory=IngestLimits)
     query: QueryLimits = field(default_factory=QueryLimits)
     athena: AthenaSettings = field(default_factory=AthenaSettings)
-    objects: str = ""  # URL of the blocks, s3://bucket/prefix; none keeps them in ``data``
-    index: str = ""  # URL of the index, dynamodb://table; none keeps it in ``data``
-    compaction: bool = True  # whether small blocks are merged in the background
-    cors_origins: Origins = field(default_factory=Origins)  # of pages that may send spans; "*" is any
-    garbage_share: float = 0.05  # of a day's objects, how many may lack an index entry and be deleted as garbage
-    partial_answers: bool = False  # whether answers may lack live blocks whose objects are gone
-    keep_replaced: timedelta | None = None  # how long objects of replaced blocks stay; None: see replaced_seconds
-    jaeger_sampling: float = 1.0  # share of traces, which Jaeger's clients are told to sample
 
 
 def replaced_seconds(config: Config) -> int:
@@ -100,30 +362,30 @@ class EdgeConfig:
     """The settings of an edge: those of each of its workers, and how many there are. Times are seconds."""
 
     worker: Config = field(default_factory=Config)
-    workers: int = 1
-    health_port: int = 8080  # before the offset
-    unready_seconds: float = 10.0  # of the drain time: requests are still taken, but probes hear that this will end
+    workers: int = setting(
+        "workers",
+        kinds.count(least=0, most=64),
+        "0",
+        "Processes that share the ports; 0 for one a processor.",
+        on=_EDGE,
+        details="As far as control groups allow.",
+    )
+    health_port: int = setting(
+        "health-port", kinds.count(most=65535), "8080", "Port for /ready and /metrics, before the offset.", on=_EDGE
+    )
+    unready_seconds: float = setting(
+        "unready-seconds",
+        kinds.seconds(0),
+        "10",
+        "Time after SIGTERM in which requests are still taken while /ready says 503, in seconds.",
+        on=_EDGE,
+        details="Part of the time to drain.",
+    )
 
     def __post_init__(self) -> None:
         """Raises InvalidSetting when there is no time left to finish anything."""
         if self.unready_seconds >= self.worker.drain_seconds:
             raise InvalidSetting(
-                f"{self.unready_seconds:g} seconds of being unready leave nothing of {self.worker.drain_seconds:g} "
-                "seconds to drain"
+                f"{self.unready_seconds:g} seconds of being unready (--unready-seconds) leave nothing of "
+                f"{self.worker.drain_seconds:g} seconds to drain (--drain-seconds)"
             )
-
-
-def parse_origins(text: str) -> Origins:
-    """Read origins such as ``https://shop.example,http://localhost:8080``, or ``*`` for any. Raises InvalidSetting."""
-    return Origins(_origin(part.strip()) for part in text.split(",") if part.strip())
-
-
-def _origin(text: str) -> str:
-    """An origin as browsers write it: in lower case, without a path and without its scheme's usual port."""
-    origin = text.lower().removesuffix("/")
-    if origin == "*":
-        return origin
-    match = _ORIGIN.fullmatch(origin)
-    if match is None:
-        raise InvalidSetting(f"{text[:80]!r} is not an origin: write a scheme and a host, as in https://shop.example")
-    return origin.removesuffix(_USUAL_PORTS.get(match[1], " "))

@@ -94,7 +94,8 @@ class TableName:
 class GlueColumns:
     """The columns of one table, as this process last saw them, so that it asks only about what is new."""
 
-    def __init__(self, client: "GlueClient", name: TableName) -> None:
+    def __init__(self, client: "GlueClient", name: TableName, most_columns: int = MOST_COLUMNS) -> None:
+        self._most_columns = most_columns
         self._client = client
         self._name = name
         self._known: set[str] = set()
@@ -120,7 +121,7 @@ class GlueColumns:
         columns: list[Any] = list(found.get("StorageDescriptor", {}).get("Columns", []))
         there = {column["Name"] for column in [*columns, *found.get("PartitionKeys", [])]}
         missing = {name: type_ for name, type_ in wanted.items() if name not in there}
-        new = dict(islice(missing.items(), max(MOST_COLUMNS - len(columns), 0)))
+        new = dict(islice(missing.items(), max(self._most_columns - len(columns), 0)))
         if new:
             columns += [{"Name": name, "Type": type_} for name, type_ in new.items()]
             if not self._updated(found, columns):

@@ -7,14 +7,17 @@ import os
 import sys
 from http.client import HTTPConnection, HTTPException
 
+from spanlake.settings.model import EdgeConfig
+from spanlake.settings.setting import Program, from_environment
+
 _SECONDS = 4.0
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104, wildcard addresses and where to connect to them
 
 
 def main() -> None:
     """Run the check."""
-    listen = os.environ.get("SPANLAKE_LISTEN", "127.0.0.1")
-    port = int(os.environ.get("SPANLAKE_HEALTH_PORT", "8080")) + int(os.environ.get("SPANLAKE_PORT_OFFSET", "0"))
+    config = from_environment(EdgeConfig, os.environ, Program.EDGE)
+    listen, port = config.worker.listen, config.health_port + config.worker.port_offset
     connection = HTTPConnection(_EVERYWHERE.get(listen, listen), port, timeout=_SECONDS)
     try:
         connection.request("GET", "/ready")

@@ -18,6 +18,8 @@ from typer.testing import CliRunner, Result
 
 from spanlake.api.tempo.trace_json import trace_v1, trace_v2
 from spanlake.cli.commands import register
+from spanlake.cli.storage import opened
+from spanlake.cli.transfer.matching import matching_traces
 from spanlake.spans.otlp.decode import decode
 from spanlake.spans.otlp.encode import to_otlp
 from spanlake.spans.otlp.files import json_line, protobuf_record
@@ -225,7 +227,7 @@ def test_export_selects_traces_by_query(data: Path) -> None:
     assert broken.exit_code == 2
 
 
-def test_export_finds_all_matching_traces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_matching_traces_divides_ranges_that_hold_more_than_a_search_finds(tmp_path: Path) -> None:
     start = 1_790_000_000 * 10**9
     many = []
     for number in range(100):
@@ -233,7 +235,10 @@ def test_export_finds_all_matching_traces(tmp_path: Path, monkeypatch: pytest.Mo
         request.resource_spans[0].scope_spans[0].spans[0].trace_id = b"n" * 8 + number.to_bytes(8)
         many.append(TracesData(resource_spans=request.resource_spans))
     run("import", file_of(tmp_path / "file", *many), "--data", tmp_path / "data")
-    monkeypatch.setattr("spanlake.cli.transfer.matching._TOGETHER", 7)
+    with opened(tmp_path / "data") as (objects, index):
+        bounds = (start, start + 100 * 10**9)
+        found = matching_traces(objects, index, "single-tenant", "{ duration > 0 }", bounds, together=7)
+    assert len(found) == 100
     assert len(exported(tmp_path / "data", "--query", "{ duration > 0 }")) == 100
 
 

@@ -8,7 +8,10 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
-from spanlake.cli.transfer import export_server, import_server
+from spanlake.cli.client.client import connect
+from spanlake.cli.transfer import export_server
+from spanlake.cli.transfer.export_file import FileFormat
+from spanlake.cli.transfer.export_spans import SECOND_NS, ExportRequest
 from tests.cli.tempo import Tempo, trace_answer
 from tests.cli.transfer.test_transfer import DAY_NS, file_of, jaeger_file, names, run, traces, traces_in
 from tests.payloads import export_request
@@ -18,7 +21,7 @@ from tests.spans import otlp_requests
 
 @pytest.fixture(autouse=True)
 def _without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(import_server, "_PAUSES", (0, 0))
+    monkeypatch.setattr(time, "sleep", lambda _: None)
 
 
 def many(number: int) -> list[TracesData]:
@@ -32,19 +35,16 @@ def many(number: int) -> list[TracesData]:
     return found
 
 
-def test_import_to_server_and_export_restore_equal_spans(
-    server: SpanlakeServer, tenant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_import_to_server_and_export_restore_equal_spans(server: SpanlakeServer, tenant: str, tmp_path: Path) -> None:
     sent = many(25)
     file = file_of(tmp_path / "in", *sent)
     for _ in range(2):
         result = run("import", file, "--url", server.otlp_http, "--tenant", tenant)
         assert (result.exit_code, result.stdout) == (0, "25 spans imported from 1 file\n")
-    monkeypatch.setattr(export_server, "_TOGETHER", 7)
     out = tmp_path / "out.binpb"
-    result = run("export", out, "--format", "proto", "--url", server.tempo, "--tenant", tenant, "--since", "1h",
-                 "--end", int(time.time()) + 1)  # fmt: skip
-    assert (result.exit_code, result.stderr) == (0, "25 spans exported\n")
+    now = int(time.time())
+    wanted = ExportRequest(tenant, (now - 3600) * SECOND_NS, (now + 1) * SECOND_NS)
+    export_server.run(connect(server.tempo, tenant, (), 60), wanted, str(out), FileFormat.PROTO, together=7)
     run("import", out, "--data", tmp_path / "data")
     assert names(tmp_path / "data") == sorted(f"{each}" for each in range(25))
 
@@ -112,7 +112,7 @@ def test_import_to_server_retries_while_server_asks_for_it(tempo: Tempo, tmp_pat
     result = run("import", file_of(tmp_path / "in", traces("a")), "--url", tempo.url)
     assert result.exit_code == 2
     assert "503" in result.stderr
-    assert len(tempo.asked) == 3
+    assert len(tempo.asked) == 9
     assert tempo.last.path == "/v1/traces"
 
 

@@ -12,16 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
-from spanlake.receivers.files import records as module
 from spanlake.receivers.files.compression import Stream
 from spanlake.receivers.files.json_elements import elements
-from spanlake.receivers.files.records import Kind, records
+from spanlake.receivers.files.records import MAX_RECORD_BYTES, Kind, records
 from spanlake.receivers.translation import MalformedFile
 from spanlake.spans.otlp.files import json_line, protobuf_record
 
 
-def read(content: bytes) -> list[tuple[Kind, bytes]]:
-    return [(kind, body) for kind, body in records(Stream(io.BytesIO(content)))]
+def read(content: bytes, most_bytes: int = MAX_RECORD_BYTES) -> list[tuple[Kind, bytes]]:
+    return [(kind, body) for kind, body in records(Stream(io.BytesIO(content)), most_bytes)]
 
 
 def data(*names: str) -> TracesData:
@@ -174,16 +173,14 @@ def test_records_reads_messages_before_damage() -> None:
         next(stream)
 
 
-def test_records_refuses_messages_that_inflate_too_far(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_RECORD_BYTES", 1 << 20)
+def test_records_refuses_messages_that_inflate_too_far() -> None:
     with pytest.raises(MalformedFile, match="larger than 1048576 bytes"):
-        read(framed(zstd(bytes(2 << 20))))
+        read(framed(zstd(bytes(2 << 20))), 1 << 20)
 
 
-def test_records_refuses_json_traces_that_are_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_RECORD_BYTES", 1 << 20)
+def test_records_refuses_json_traces_that_are_too_large() -> None:
     with pytest.raises(MalformedFile, match="larger than 1048576 bytes"):
-        read(b'{"data":[{"spans":"' + b"x" * (4 << 20) + b'"}]}')
+        read(b'{"data":[{"spans":"' + b"x" * (4 << 20) + b'"}]}', 1 << 20)
 
 
 class _Trickle(io.BytesIO):

@@ -10,8 +10,8 @@ import pytest
 
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType
 from spanlake.spans.schema import FIXED, OPTIONAL
-from spanlake.store.blocks.parquet import ROW_GROUP_SPANS, encode
-from spanlake.store.blocks.schema import from_parquet
+from spanlake.store.blocks.parquet import encode
+from spanlake.store.blocks.schema import ROW_GROUP_SPANS, from_parquet
 from tests.store.tables import NOON, STATUS, Attributes, busy_table, span_table
 
 LISTS = AttributeColumn(Scope.SPAN, "tags", ValueType.STRINGS)

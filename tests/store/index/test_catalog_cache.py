@@ -2,10 +2,7 @@
 
 from datetime import date
 
-import pytest
-
 from spanlake.store.blocks.block import CatalogEntry
-from spanlake.store.index import catalog_cache
 from spanlake.store.index.catalog_cache import CatalogCache
 
 DAY = ("a", date(2026, 11, 22), 1)
@@ -29,9 +26,8 @@ def test_days_and_their_generations_are_kept_apart() -> None:
         assert known.missing(other, entries("x")) == entries("x")
 
 
-def test_it_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalog_cache, "_LIMIT", 3)
-    known = CatalogCache()
+def test_catalog_cache_is_bounded() -> None:
+    known = CatalogCache(limit=3)
     known.remember(DAY, entries("x", "y"))
     known.remember(DAY, entries("x", "z"))
     assert known.missing(DAY, entries("x", "y", "z")) == frozenset()

@@ -184,9 +184,8 @@ def test_a_place_where_there_can_be_no_file_is_reported(tmp_path: Path) -> None:
         SqliteIndex(tmp_path)
 
 
-def test_an_index_that_stays_locked_is_retryable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite_schema, "_BUSY_SECONDS", 0.01)
-    index = SqliteIndex(tmp_path / "index.db")
+def test_an_index_that_stays_locked_is_retryable(tmp_path: Path) -> None:
+    index = SqliteIndex(tmp_path / "index.db", busy_seconds=0.01)
     other = sqlite3.connect(tmp_path / "index.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StorageUnavailable, match="locked"):
@@ -202,8 +201,8 @@ def test_a_full_disk_is_retryable_and_changes_nothing(tmp_path: Path, monkeypatc
     path = tmp_path / "index.db"
     connect = sqlite_schema.connect
 
-    def connect_small(path: Path) -> sqlite3.Connection:
-        connection = connect(path)
+    def connect_small(path: Path, busy_seconds: float) -> sqlite3.Connection:
+        connection = connect(path, busy_seconds)
         connection.execute("PRAGMA max_page_count = 20")
         return connection
 
@@ -223,8 +222,8 @@ def test_only_what_is_new_is_written_to_the_catalog(tmp_path: Path, monkeypatch:
     statements: list[str] = []
     connect = sqlite_schema.connect
 
-    def connect_traced(path: Path) -> sqlite3.Connection:
-        connection = connect(path)
+    def connect_traced(path: Path, busy_seconds: float) -> sqlite3.Connection:
+        connection = connect(path, busy_seconds)
         connection.set_trace_callback(statements.append)
         return connection
 

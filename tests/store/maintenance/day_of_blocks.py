@@ -13,6 +13,7 @@ from spanlake.store.blocks.trace_columns import drop_trace_columns
 from spanlake.store.days import MAX_NS, MIN_NS
 from spanlake.store.index.sqlite import SqliteIndex
 from spanlake.store.maintenance.compactor import Compactor
+from spanlake.store.maintenance.merge import USUAL_MERGE, MergePolicy
 from spanlake.store.objects.local import LocalObjects
 from spanlake.store.write import write
 from tests.store.blocks.test_parquet import decoded
@@ -24,11 +25,11 @@ TENANT = "a"
 class Lake:
     """Blocks in a directory, on embedded storage."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, merge_policy: MergePolicy = USUAL_MERGE) -> None:
         self.objects = LocalObjects(directory)
         self.index = SqliteIndex(directory / ".index" / "index.sqlite")  # where no listing of objects shows it
         self.now_ns = NOON
-        self.compactor = Compactor(self.objects, self.index, lambda: self.now_ns)
+        self.compactor = Compactor(self.objects, self.index, lambda: self.now_ns, merge_policy=merge_policy)
         self._writes = 0
 
     def __enter__(self) -> "Lake":

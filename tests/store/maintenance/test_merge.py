@@ -13,13 +13,13 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType, attribute_columns
 from spanlake.spans.otlp.encode import to_otlp
-from spanlake.store.blocks import bloom, parquet
+from spanlake.store.blocks import bloom
 from spanlake.store.blocks.block import CatalogEntry
 from spanlake.store.blocks.trace_columns import TRACE_COLUMNS, add_trace_columns, drop_trace_columns
 from spanlake.store.errors import ObjectNotFound, StorageCorrupt
-from spanlake.store.maintenance import merge, merge_columns
 from spanlake.store.maintenance.compaction_plan import Merge
-from spanlake.store.maintenance.merge import merge_blocks
+from spanlake.store.maintenance.compactor import Compactor
+from spanlake.store.maintenance.merge import MergePolicy, merge_blocks
 from spanlake.store.maintenance.merge_inputs import open_inputs
 from tests.spans import otlp_requests
 from tests.store.maintenance.day_of_blocks import TENANT, Lake, colliding, rows_in_order, sorted_rows
@@ -28,12 +28,8 @@ from tests.store.tables import NOON, STATUS, busy_table, span_table
 LAW = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 
-@pytest.fixture
-def tiny_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Merges go on in steps of a row or two, and row groups have two rows."""
-    monkeypatch.setattr(merge, "_STRETCH_SPANS", (1, 4))
-    monkeypatch.setattr(merge, "_STRETCH_BYTES", 1)
-    monkeypatch.setattr(parquet, "ROW_GROUP_SPANS", 2)
+TINY_PIECES = MergePolicy(stretch_bytes=1, stretch_spans=(1, 4), row_group_spans=2)
+"""Merges go on in steps of a row or two, and row groups have two rows."""
 
 
 @LAW
@@ -55,12 +51,10 @@ def test_spans_in_are_spans_out(requests: list[ExportTraceServiceRequest], again
 
 @LAW
 @given(requests=st.lists(otlp_requests.requests, min_size=2, max_size=8), cut=st.integers(1, 7))
-def test_merged_blocks_are_merged_as_well(
-    tiny_pieces: None, requests: list[ExportTraceServiceRequest], cut: int
-) -> None:
+def test_merged_blocks_are_merged_as_well(requests: list[ExportTraceServiceRequest], cut: int) -> None:
     """Some blocks are merged, then the result with the others, a few rows at a time."""
     tables = colliding(requests)
-    with tempfile.TemporaryDirectory() as directory, Lake(Path(directory)) as lake:
+    with tempfile.TemporaryDirectory() as directory, Lake(Path(directory), TINY_PIECES) as lake:
         for table in tables:
             lake.add(table)
         expected = lake.rows()
@@ -77,16 +71,11 @@ def test_attributes_past_the_limit_are_kept_all_the_same(requests: list[ExportTr
     tables = colliding(requests)
     if not tables:
         return
-    with (
-        tempfile.TemporaryDirectory() as directory,
-        Lake(Path(directory)) as lake,
-        pytest.MonkeyPatch.context() as patch,
-    ):
+    with tempfile.TemporaryDirectory() as directory, Lake(Path(directory), MergePolicy(most_columns=most)) as lake:
         for table in tables:
             lake.add(table)
         whole = sorted_rows((lake.table(block), block) for block in lake.live())
         before = to_otlp(decoded_together(lake))
-        patch.setattr(merge_columns, "MOST_COLUMNS", most)
         lake.compactor.run(Merge(tuple(lake.live())))
         (block,) = lake.live()
         table = lake.table(block)
@@ -107,9 +96,8 @@ def test_a_large_merge_has_full_row_groups_and_every_row(tmp_path: Path) -> None
         expected = lake.rows()
         first, *others = lake.live()
         lake.compactor.run(Merge((first,)))
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(merge, "_STRETCH_SPANS", (1, 20_000))
-            lake.compactor.run(Merge((lake.live()[0], *others)))
+        in_pieces = Compactor(lake.objects, lake.index, merge_policy=MergePolicy(stretch_spans=(1, 20_000)))
+        in_pieces.run(Merge((lake.live()[0], *others)))
         (block,) = lake.live()
         assert rows_in_order(lake.table(block)) == expected
         file = open_inputs(lake.objects, [block])[0].file.metadata
@@ -178,10 +166,9 @@ def test_zero_and_negative_zero_are_different_values(tmp_path: Path) -> None:
         ]
 
 
-def test_what_loses_its_column_is_told_to_the_catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Lake(tmp_path) as lake:
+def test_what_loses_its_column_is_told_to_the_catalog(tmp_path: Path) -> None:
+    with Lake(tmp_path, MergePolicy(most_columns=0)) as lake:
         lake.add(span_table([{}], {STATUS: [200]}))
-        monkeypatch.setattr(merge_columns, "MOST_COLUMNS", 0)
         lake.compactor.run(Merge(tuple(lake.live())))
         (block,) = lake.live()
         assert lake.table(block)["span_rest"].to_pylist() == [
@@ -204,7 +191,7 @@ def test_what_cannot_be_read_is_reported(tmp_path: Path, content: bytes | None, 
 @LAW
 @given(requests=st.lists(otlp_requests.requests, min_size=2, max_size=6), cut=st.integers(1, 5))
 def test_what_is_noted_of_traces_is_that_of_the_whole_block(
-    tiny_pieces: None, requests: list[ExportTraceServiceRequest], cut: int
+    requests: list[ExportTraceServiceRequest], cut: int
 ) -> None:
     """However often the spans are merged, and wherever a merge cuts its inputs."""
     tables = colliding(requests)

@@ -13,8 +13,7 @@ from spanlake.store.index.sqlite import SqliteIndex
 from spanlake.store.maintenance.compactor import Compactor
 from spanlake.store.maintenance.retention import purge_replaced
 from spanlake.store.objects.local import LocalObjects
-from spanlake.store.transfer import export as module
-from spanlake.store.transfer.export import Exported, Selection, export
+from spanlake.store.transfer.export import Exported, MessageSize, Selection, export
 from spanlake.store.write import write
 from tests.store.tables import HOUR, NOON, busy_table, span_table
 
@@ -70,12 +69,10 @@ def test_deleted_traces_are_left_out(store: tuple[LocalObjects, SqliteIndex]) ->
     assert exported(store) == ["kept"]
 
 
-def test_messages_are_of_bounded_size(store: tuple[LocalObjects, SqliteIndex], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_messages_are_of_bounded_size(store: tuple[LocalObjects, SqliteIndex]) -> None:
     write(*store, "t", busy_table(1000), b"")
-    monkeypatch.setattr(module, "_MOST_SPANS", 300)
-    assert [each.spans for each in export(*store, Selection("t"))] == [300, 300, 300, 100]
-    monkeypatch.setattr(module, "_MOST_BYTES", 1)
-    assert {each.spans for each in export(*store, Selection("t"))} == {1}
+    assert [each.spans for each in export(*store, Selection("t"), MessageSize(spans=300))] == [300, 300, 300, 100]
+    assert {each.spans for each in export(*store, Selection("t"), MessageSize(bytes=1))} == {1}
 
 
 def test_blocks_merged_meanwhile_are_exported_nevertheless(store: tuple[LocalObjects, SqliteIndex]) -> None:

@@ -21,7 +21,7 @@ from spanlake.store.days import MAX_NS
 
 _LONGEST_SECONDS = 6 * 3600
 """Range of one search: Tempo limits it, and a shorter search takes less time."""
-_TOGETHER = 500
+SEARCH_TRACES = 500
 _MOST_TRACES = 1_000_000
 _TRACE_ID = re.compile(r"[0-9a-fA-F]{1,32}", re.ASCII)
 _MISSING = 404
@@ -35,14 +35,24 @@ class _Range:
     end: int
 
 
-def run(client: Client, wanted: ExportRequest, file: str, file_format: FileFormat) -> None:
+@dataclass(frozen=True, slots=True)
+class _Query:
+    """A query, and the traces that one search finds at most."""
+
+    traceql: str
+    together: int
+
+
+def run(
+    client: Client, wanted: ExportRequest, file: str, file_format: FileFormat, together: int = SEARCH_TRACES
+) -> None:
     """Write the matching traces to a file; raises CommandError, and typer.Exit when there are none."""
     if not wanted.start_ns or wanted.end_ns == MAX_NS:
         raise InvalidOption("an export from a server needs a time range: give --start and --end")
     whole = _Range(wanted.start_ns // SECOND_NS, -(-wanted.end_ns // SECOND_NS))
     spans = 0
     with writing(file, file_format) as write, _progress(whole) as reached:
-        for trace_id in _matching(client, wanted.traceql or "{}", whole, reached):
+        for trace_id in _matching(client, _Query(wanted.traceql or "{}", together), whole, reached):
             trace = _trace(client, trace_id)
             if trace is not None:
                 write(trace)
@@ -50,19 +60,19 @@ def run(client: Client, wanted: ExportRequest, file: str, file_format: FileForma
     tell(spans)
 
 
-def _matching(client: Client, traceql: str, whole: _Range, reached: Callable[[int], None]) -> Iterator[str]:
+def _matching(client: Client, query: _Query, whole: _Range, reached: Callable[[int], None]) -> Iterator[str]:
     """Yield the ids of the traces that searches of the range find, each once."""
     seen: set[str] = set()
     pending = [_Range(start, min(start + _LONGEST_SECONDS, whole.end)) for start in _starts(whole)]
     while pending:
         part = pending.pop()
-        found = _search(client, traceql, part)
-        if len(found) >= _TOGETHER and part.end - part.start > 1:
+        found = _search(client, query, part)
+        if len(found) >= query.together and part.end - part.start > 1:
             middle = (part.start + part.end) // 2
             pending += [_Range(middle, part.end), _Range(part.start, middle)]
             continue
-        if len(found) >= _TOGETHER:
-            raise CommandError(f"{_TOGETHER} traces within a second match: narrow the query")
+        if len(found) >= query.together:
+            raise CommandError(f"{query.together} traces within a second match: narrow the query")
         yield from (trace_id for trace_id in found if trace_id not in seen)
         seen.update(found)
         if len(seen) > _MOST_TRACES:
@@ -75,8 +85,14 @@ def _starts(whole: _Range) -> list[int]:
     return list(range(whole.start, whole.end, _LONGEST_SECONDS))[::-1]
 
 
-def _search(client: Client, traceql: str, part: _Range) -> list[str]:
-    params = {"q": traceql, "limit": str(_TOGETHER), "spss": "1", "start": str(part.start), "end": str(part.end)}
+def _search(client: Client, query: _Query, part: _Range) -> list[str]:
+    params = {
+        "q": query.traceql,
+        "limit": str(query.together),
+        "spss": "1",
+        "start": str(part.start),
+        "end": str(part.end),
+    }
     found = json.objects(json.parse(client.get("/api/search", params)), "traces")
     ids = [json.text(trace, "traceID").lower().rjust(32, "0") for trace in found]
     if not all(map(_TRACE_ID.fullmatch, ids)):

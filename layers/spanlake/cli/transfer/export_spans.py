@@ -71,7 +71,7 @@ def _selection(objects: Objects, index: Index, wanted: ExportRequest) -> Selecti
     """Select the spans to read: with a query the matching traces, as far beyond the range as a search reads."""
     if not wanted.traceql:
         return Selection(wanted.tenant, wanted.start_ns, wanted.end_ns)
-    found = matching_traces(objects, index, wanted.tenant, wanted.traceql, wanted.start_ns, wanted.end_ns)
+    found = matching_traces(objects, index, wanted.tenant, wanted.traceql, (wanted.start_ns, wanted.end_ns))
     start, end = clamp_ns(wanted.start_ns - HISTORY_NS), clamp_ns(wanted.end_ns + HISTORY_NS)
     return Selection(wanted.tenant, start, end, pa.array(sorted(found), pa.binary()))
 

@@ -42,19 +42,19 @@ class Record(NamedTuple):
     body: bytes
 
 
-def records(stream: Stream) -> Iterator[Record]:
+def records(stream: Stream, most_bytes: int = MAX_RECORD_BYTES) -> Iterator[Record]:
     """Yield the records of a file; each is read on demand.
 
     A file is OTLP protobuf as the Collector's file exporter writes it (messages behind their lengths, each of which may
     be compressed on its own) or a single TracesData; or JSON: OTLP with a document on each line or a document of many
     lines, Jaeger's, Tempo's, or a list of Zipkin spans. Raises MalformedFile.
     """
-    source = _Source(stream)
+    source = _Source(stream, most_bytes)
     head = source.peek(_HEAD_BYTES)
     if not head:
         return iter(())
     if _JSON.match(head):
-        return _joined(_classified(elements(source.read_text, MAX_RECORD_BYTES)))
+        return _joined(_classified(elements(source.read_text, most_bytes)))
     if head.startswith(_RESOURCE_SPANS):
         return _joined(_resources(source))
     return _messages(source)
@@ -71,7 +71,8 @@ class _Part(NamedTuple):
 class _Source:
     """A stream with lookahead."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, most_bytes: int) -> None:
+        self.most_bytes = most_bytes  # of one message
         self._stream = stream
         self._ahead = b""
         self.position = 0
@@ -106,9 +107,9 @@ class _Source:
     def message(self, size: int) -> bytes:
         """Read a message of ``size`` bytes. Raises MalformedFile when it is too large or cut short."""
         start = self.position
-        if size > MAX_RECORD_BYTES:
+        if size > self.most_bytes:
             raise MalformedFile(
-                f"at byte {start}: unknown format, or a message of {size} bytes (limit: {MAX_RECORD_BYTES}); {_KNOWN}"
+                f"at byte {start}: unknown format, or a message of {size} bytes (limit: {self.most_bytes}); {_KNOWN}"
             )
         message = self.take(size)
         if len(message) < size:
@@ -123,7 +124,7 @@ def _messages(source: _Source) -> Iterator[Record]:
             raise MalformedFile(f"at byte {source.position}: the file ends within a length: it is cut short")
         message = source.message(int.from_bytes(length))
         if message.startswith(ZSTD):
-            message = decompressed(message, MAX_RECORD_BYTES)
+            message = decompressed(message, source.most_bytes)
         yield Record(Kind.OTLP_JSON if message.startswith(b"{") else Kind.OTLP, message)
 
 

@@ -17,11 +17,7 @@ import pyarrow.parquet as pq
 
 from spanlake.spans.arrow import Array
 from spanlake.spans.schema import FIXED, OPTIONAL
-from spanlake.store.blocks.schema import Lineage, to_metadata
-
-# DuckDB reads a list of every span of a row group to find that of one: with groups of 122,880 a trace out of a block of
-# 50,000 took half as long again. Scans take the same time, files grow by 4 %; groups of 8,192 gain nothing more.
-ROW_GROUP_SPANS = 16_384
+from spanlake.store.blocks.schema import ROW_GROUP_SPANS, Lineage, to_metadata
 
 _PAGE_ROWS = 1024  # Parquet's own
 _PAGE_BYTES = 1 << 20
@@ -61,13 +57,13 @@ _BY_NAME = {
 }
 
 
-def encode(table: pa.Table, lineage: Lineage | None = None) -> pa.Buffer:
+def encode(table: pa.Table, lineage: Lineage | None = None, row_group_spans: int = ROW_GROUP_SPANS) -> pa.Buffer:
     """Write a span table of valid spans as one Parquet file; attributes and lists without a value are left out.
 
     The same table gives the same bytes. Raises ValueError when an id is not 16 or 8 bytes long.
     """
     table = _with_fixed_ids(_without_empty_columns(table))
-    writer = BlockWriter(table, lineage)
+    writer = BlockWriter(table, lineage, row_group_spans=row_group_spans)
     writer.write(table)
     return writer.close()
 
@@ -76,10 +72,18 @@ class BlockWriter:
     """Writes one Parquet file piece by piece, all of the same columns, ids of fixed length.
 
     The first rows tell how each column is written. To have full row groups, pieces should have a multiple of
-    ROW_GROUP_SPANS rows.
+    ``row_group_spans`` rows.
     """
 
-    def __init__(self, first: pa.Table, lineage: Lineage | None = None, *, has_more: bool = False) -> None:
+    def __init__(
+        self,
+        first: pa.Table,
+        lineage: Lineage | None = None,
+        *,
+        has_more: bool = False,
+        row_group_spans: int = ROW_GROUP_SPANS,
+    ) -> None:
+        self._row_group_spans = row_group_spans
         self._sink = pa.BufferOutputStream()
         self._writer = pq.ParquetWriter(self._sink, first.schema, **_options(first, lineage, has_more))
         self._writer.add_key_value_metadata(to_metadata(first.schema))
@@ -88,7 +92,7 @@ class BlockWriter:
 
     def write(self, table: pa.Table) -> None:
         """Add rows."""
-        self._writer.write_table(table, ROW_GROUP_SPANS)
+        self._writer.write_table(table, self._row_group_spans)
 
     def close(self) -> pa.Buffer:
         """The file; nothing can be added after it."""

@@ -19,6 +19,10 @@ from spanlake.spans.schema import FIXED
 from spanlake.store.blocks.trace_columns import BEFORE_FORMAT_3, TRACE_COLUMNS
 from spanlake.store.errors import StorageCorrupt
 
+# DuckDB reads a list of every span of a row group to find that of one: with groups of 122,880 a trace out of a block of
+# 50,000 took half as long again. Scans take the same time, files grow by 4 %; groups of 8,192 gain nothing more.
+ROW_GROUP_SPANS = 16_384
+
 FORMAT = 3
 """The version of the format that is written."""
 

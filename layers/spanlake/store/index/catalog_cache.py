@@ -5,7 +5,7 @@ from datetime import date
 
 from spanlake.store.blocks.block import CatalogEntry
 
-_LIMIT = 200_000  # entries over all days; some 20 MB
+_MOST_ENTRIES = 200_000  # entries over all days; some 20 MB
 
 Day = tuple[str, date, int]  # tenant, day, and the generation its catalog was begun in
 
@@ -13,7 +13,8 @@ Day = tuple[str, date, int]  # tenant, day, and the generation its catalog was b
 class CatalogCache:
     """A bounded memory of catalog entries by day; it may forget, but it never remembers what was not told."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = _MOST_ENTRIES) -> None:
+        self._limit = limit
         self._days: dict[Day, set[CatalogEntry]] = {}
         self._count = 0
 
@@ -24,7 +25,7 @@ class CatalogCache:
     def remember(self, day: Day, entries: Set[CatalogEntry]) -> None:
         """Know these entries from now on, at the price of all others when there are too many."""
         fresh = self.missing(day, entries)
-        if self._count + len(fresh) > _LIMIT:
+        if self._count + len(fresh) > self._limit:
             self._days.clear()
             self._count = 0
         self._days.setdefault(day, set()).update(fresh)

@@ -18,6 +18,7 @@ from spanlake.store.index import sqlite_merges
 from spanlake.store.index.base import Catalog, MergeKey, StoredBefore, UnfinishedMerge
 from spanlake.store.index.catalog_cache import CatalogCache, Day
 from spanlake.store.index.sqlite_schema import (
+    BUSY_SECONDS,
     IndexHealth,
     check_pages,
     connect,
@@ -62,7 +63,8 @@ class SqliteIndex:
     Raises StorageCorrupt for a file that is damaged, of another program, or of a newer spanlake.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, busy_seconds: float = BUSY_SECONDS) -> None:
+        self._busy_seconds = busy_seconds
         self._path = path.resolve()
         self._idle: list[sqlite3.Connection] = []
         self._turn = threading.Lock()  # SQLite takes one write at a time, and waiting for it is polling
@@ -234,7 +236,7 @@ class SqliteIndex:
     def _open(self) -> None:
         with reported(self._path):
             make_directories(self._path.parent)
-            connection = connect(self._path)
+            connection = connect(self._path, self._busy_seconds)
             check_pages(connection, self._path)
             self._idle.append(connection)
 
@@ -292,7 +294,7 @@ class SqliteIndex:
             self._health.check()
             return self._idle.pop()
         except IndexError:
-            return connect(self._path)
+            return connect(self._path, self._busy_seconds)
 
 
 def _touch_days(connection: sqlite3.Connection, blocks: Iterable[Block]) -> None:

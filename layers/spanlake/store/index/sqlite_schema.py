@@ -74,7 +74,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 _APPLICATION = 0x53504C4B  # "SPLK", tells our files from other programs'
 _VERSION = 3
 _NEWEST_VERSION = _VERSION + 1  # a version is read one release before it is written, see block_schema.py
-_BUSY_SECONDS = 10.0
+BUSY_SECONDS = 10.0
 _BUSY_PAUSE_SECONDS = 0.005
 # In one statement, lest another process make the file what it should be in between.
 _WHAT_IT_IS = """
@@ -142,15 +142,15 @@ _FROM_VERSION_1 = f"""
 """  # noqa: S608, names of columns
 
 
-def connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Connection:
     """Open the file, creating it if there is none; commits through the connection are durable.
 
     The connection may pass from thread to thread, one at a time. Raises StorageCorrupt for a file of another program
     or of a newer spanlake, and sqlite3.Error.
     """
-    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
     try:
-        _prepare(connection, path)
+        _prepare(connection, path, busy_seconds)
     except BaseException:
         connection.close()
         raise
@@ -188,11 +188,11 @@ def reported(path: Path) -> Iterator[None]:
         raise StorageUnavailable(f"cannot use the index {path}: {error.strerror or error}") from error
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+def _prepare(connection: sqlite3.Connection, path: Path, busy_seconds: float) -> None:
     if _version(connection, path) < _VERSION:
         with transaction(connection):
             _bring_up_to_date(connection, _version(connection, path))  # another process may have been quicker
-    _write_ahead(connection)
+    _write_ahead(connection, busy_seconds)
     connection.execute("PRAGMA synchronous = FULL")
     if _missing_columns(connection):
         with transaction(connection):
@@ -209,9 +209,9 @@ def _add_missing_columns(connection: sqlite3.Connection) -> None:
             connection.execute(f"ALTER TABLE {table} ADD COLUMN {name} {_OPTIONAL_COLUMNS[name]}")
 
 
-def _write_ahead(connection: sqlite3.Connection) -> None:
+def _write_ahead(connection: sqlite3.Connection, busy_seconds: float) -> None:
     """Turn on the write-ahead log, which fails at once while another process does the same to a new file."""
-    deadline = time.monotonic() + _BUSY_SECONDS
+    deadline = time.monotonic() + busy_seconds
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")

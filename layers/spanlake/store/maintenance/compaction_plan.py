@@ -29,7 +29,17 @@ MOST_INPUTS = MAX_REPLACED - 10  # when many have piled up
 
 _GAP_NS = 3600 * 10**9  # blocks that came in further apart, or later, are not merged while the day goes on
 _LATE_NS = 3600 * 10**9  # how long after midnight a day is still open
-_QUIET_NS = 900 * 10**9  # and for how long nothing may have arrived
+
+
+@dataclass(frozen=True, slots=True)
+class PlanPolicy:
+    """Bounds of the plan that tests lower."""
+
+    most_inputs: int = MOST_INPUTS
+    quiet_ns: int = 900 * 10**9  # for which nothing may have arrived for a day that is over
+
+
+USUAL_PLAN = PlanPolicy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,30 +64,30 @@ def uncompressed_size(block: Block) -> int:
     return block.uncompressed_size or _INFLATION * block.size
 
 
-def plan(blocks: Iterable[Block], now_ns: int, *, settle: bool = False) -> list[Merge]:
+def plan(blocks: Iterable[Block], now_ns: int, *, settle: bool = False, policy: PlanPolicy = USUAL_PLAN) -> list[Merge]:
     """The merges that the live blocks of a tenant's day call for, no block in two of them, cheap ones first.
 
     ``settle`` treats the day as one on which nothing more arrives.
     """
     blocks = sorted(blocks, key=arrival_order)
     partial = [block for block in blocks if not _is_full(block)]
-    if settle or _is_over(blocks, now_ns):
-        runs = [run for run in _cut(_side_by_side(partial)) if len(run) > 1 or run[0].level == 0]
+    if settle or _is_over(blocks, now_ns, policy.quiet_ns):
+        runs = [run for run in _cut(_side_by_side(partial), policy) if len(run) > 1 or run[0].level == 0]
     else:
-        runs = [run for tier in _tiers(partial) for run in _due(tier)]
+        runs = [run for tier in _tiers(partial) for run in _due(tier, policy)]
     merged = {block.id for run in runs for block in run}
     rewritten = [[block] for block in blocks if block.hidden and block.id not in merged]
     merges = [Merge(tuple(sorted(run, key=arrival_order))) for run in (*runs, *rewritten)]
     return sorted(merges, key=attrgetter("spans"))
 
 
-def _is_over(blocks: Sequence[Block], now_ns: int) -> bool:
+def _is_over(blocks: Sequence[Block], now_ns: int, quiet_ns: int) -> bool:
     """Returns True where nothing more is likely to arrive for the day of these blocks."""
     if not blocks:
         return False
     midnight = (blocks[0].start_ns // DAY_NS + 1) * DAY_NS
     newest = max((block.created_ns for block in blocks if block.level == 0), default=0)
-    return now_ns >= midnight + _LATE_NS and now_ns >= newest + _QUIET_NS
+    return now_ns >= midnight + _LATE_NS and now_ns >= newest + quiet_ns
 
 
 def _is_full(block: Block) -> bool:
@@ -115,10 +125,10 @@ def _tier(block: Block) -> int:
     return tier
 
 
-def _due(tier: Sequence[Block]) -> Iterator[list[Block]]:
+def _due(tier: Sequence[Block], policy: PlanPolicy) -> Iterator[list[Block]]:
     """The runs of a tier that are long enough, or large enough, to be merged while the day goes on."""
     for stretch in _stretches(tier):
-        runs = list(_cut(stretch))
+        runs = list(_cut(stretch, policy))
         yield from (run for run in runs[:-1] if _is_worthwhile(run))
         if len(runs[-1]) >= FAN_IN:
             yield runs[-1]
@@ -135,11 +145,11 @@ def _stretches(blocks: Sequence[Block]) -> Iterator[list[Block]]:
         yield stretch
 
 
-def _cut(blocks: Sequence[Block]) -> Iterator[list[Block]]:
+def _cut(blocks: Sequence[Block], policy: PlanPolicy) -> Iterator[list[Block]]:
     """Runs of blocks that one merge can take, each as long as it can be."""
     run: list[Block] = []
     for block in blocks:
-        if run and not _fits([*run, block]):
+        if run and not _fits([*run, block], policy):
             yield run
             run = []
         run.append(block)
@@ -147,10 +157,10 @@ def _cut(blocks: Sequence[Block]) -> Iterator[list[Block]]:
         yield run
 
 
-def _fits(run: Sequence[Block]) -> bool:
+def _fits(run: Sequence[Block], policy: PlanPolicy) -> bool:
     fresh = [block for block in run if block.level == 0]
     return (
-        len(run) <= MOST_INPUTS
+        len(run) <= policy.most_inputs
         and sum(block.spans for block in run) <= FULL_SPANS
         and sum(block.size for block in run) <= FULL_BYTES
         and sum(map(uncompressed_size, run)) <= FULL_UNCOMPRESSED

@@ -11,8 +11,8 @@ from spanlake.store.blocks.entry import check_content
 from spanlake.store.days import day_range
 from spanlake.store.errors import IndexConflict, ObjectNotFound, StorageCorrupt, StoreError
 from spanlake.store.index.base import Day, Index, MergeKey, UnfinishedMerge, quarantined
-from spanlake.store.maintenance.compaction_plan import Merge, plan
-from spanlake.store.maintenance.merge import merge_blocks, merged_id
+from spanlake.store.maintenance.compaction_plan import USUAL_PLAN, Merge, PlanPolicy, plan
+from spanlake.store.maintenance.merge import USUAL_MERGE, MergePolicy, merge_blocks, merged_id
 from spanlake.store.objects.base import Objects
 
 _LOOK_SECONDS = 30.0
@@ -48,6 +48,8 @@ class Compactor:
         checkpoint: Callable[[], None] = lambda: None,
         *,
         quarantines: bool = True,
+        plan_policy: PlanPolicy = USUAL_PLAN,
+        merge_policy: MergePolicy = USUAL_MERGE,
     ) -> None:
         """``pause`` is called while blocks are merged; it may wait, and what it raises ends the merge.
 
@@ -59,6 +61,8 @@ class Compactor:
         self._pause = checkpoint
         self._unreadable: dict[str, str] = {}  # by path what is wrong
         self._quarantines = quarantines
+        self._plan_policy = plan_policy
+        self._merge_policy = merge_policy
         self.waiting = 0  # live blocks that no merge has taken, on the day that was planned for last
         self._ended: Exception | None = None  # what ``pause`` raised
         self._quarantined: tuple[float, Mapping[Day, UnfinishedMerge]] = (0.0, {})
@@ -93,7 +97,7 @@ class Compactor:
         found = self._index.find(tenant, *day_range(day))
         live = [block for block in found if block.date == day and block.path not in self._unreadable]
         self.waiting = sum(block.level == 0 for block in live)
-        return plan(live, self._clock(), settle=settle)
+        return plan(live, self._clock(), settle=settle, policy=self._plan_policy)
 
     def run(self, merge: Merge) -> Compacted | None:
         """Merge blocks; None when that could not be done, since a block changed meanwhile or the merge failed.
@@ -143,7 +147,7 @@ class Compactor:
             raise
 
     def _run(self, merge: Merge) -> Compacted:
-        merged = merge_blocks(self._objects, merge, self._paused)
+        merged = merge_blocks(self._objects, merge, self._paused, self._merge_policy)
         if merged is None:
             self._index.replace([], merge.inputs)
             return Compacted(merge, None)

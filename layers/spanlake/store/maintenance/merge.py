@@ -13,9 +13,10 @@ import pyarrow.compute as pc
 
 from spanlake.spans.arrow import Array
 from spanlake.spans.duplicates import drop_duplicates
+from spanlake.spans.otlp.pivot import MOST_COLUMNS
 from spanlake.store.blocks import bloom
 from spanlake.store.blocks.block import Block, CatalogEntry
-from spanlake.store.blocks.schema import UNREADABLE, Lineage
+from spanlake.store.blocks.schema import ROW_GROUP_SPANS, UNREADABLE, Lineage
 from spanlake.store.blocks.trace_columns import add_trace_columns
 from spanlake.store.errors import StorageCorrupt
 from spanlake.store.maintenance.compaction_plan import Merge
@@ -24,8 +25,6 @@ from spanlake.store.maintenance.merge_inputs import Cursor, Input, dictionary_co
 from spanlake.store.objects.base import Objects
 from spanlake.store.write import block_id, checksum, latest_end
 
-_STRETCH_BYTES = 32 << 20
-_STRETCH_SPANS = (1 << 4, 1 << 15)  # at least and at most; twice as many took half as much memory again
 _GROUP_BYTES = 32 << 20  # of rows that wait until they are a whole row group
 _BYTES_PER_COLUMN = 5  # what a NULL takes in memory, and a code of a dictionary
 
@@ -33,6 +32,19 @@ _BYTES_PER_COLUMN = 5  # what a NULL takes in memory, and a code of a dictionary
 _LARGEST_DICTIONARY = 1024
 
 _MOST_EARLIER = 1_100  # ids in a block's lineage, 36 KB of its footer: more than two rounds of merges read
+
+
+@dataclass(frozen=True, slots=True)
+class MergePolicy:
+    """Bounds of the pieces that a merge goes on in."""
+
+    stretch_bytes: int = 32 << 20
+    stretch_spans: tuple[int, int] = (1 << 4, 1 << 15)  # at least and at most; twice as many took half more memory
+    row_group_spans: int = ROW_GROUP_SPANS
+    most_columns: int = MOST_COLUMNS
+
+
+USUAL_MERGE = MergePolicy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +56,25 @@ class Merged:
     catalog: frozenset[CatalogEntry]  # what has no column any more
 
 
-def merge_blocks(objects: Objects, merge: Merge, checkpoint: Callable[[], None] = lambda: None) -> Merged | None:
+def merge_blocks(
+    objects: Objects,
+    merge: Merge,
+    checkpoint: Callable[[], None] = lambda: None,
+    policy: MergePolicy = USUAL_MERGE,
+) -> Merged | None:
     """Make the block that takes the place of others; None when every span of theirs is hidden.
 
     The same inputs give a block of the same id. ``pause`` is called now and then; it may wait, and what it raises ends
     the merge. Raises ObjectNotFound, StorageUnavailable and StorageCorrupt.
     """
     inputs = open_inputs(objects, merge.inputs)
-    columns = Columns.of([(one.shape, one.block.spans) for one in inputs], dictionary_columns(inputs))
+    shapes = [(one.shape, one.block.spans) for one in inputs]
+    columns = Columns.of(shapes, dictionary_columns(inputs), policy.most_columns)
     facts = _Facts()
-    stretches = _with_checkpoints(_batches(inputs, columns), checkpoint)
+    stretches = _with_checkpoints(_batches(inputs, columns, policy), checkpoint)
     lineage = _lineage(inputs)
     try:
-        data = _encode((facts.noted(table) for table in _whole_groups(_sorted(stretches))), lineage)
+        data = _encode(map(facts.noted, _whole_groups(_sorted(stretches), policy)), lineage, policy)
     except UNREADABLE as error:  # a page that is not what its checksum says, among others
         raise StorageCorrupt(f"blocks to merge cannot be read: {error}") from error
     if data is None:
@@ -84,12 +102,12 @@ def merged_id(merge: Merge) -> str:
     return block_id(first.tenant, first.date, content.digest())
 
 
-def _batches(inputs: Sequence[Input], columns: Columns) -> Iterator[pa.Table]:
+def _batches(inputs: Sequence[Input], columns: Columns, policy: MergePolicy) -> Iterator[pa.Table]:
     """The rows of all inputs for some trace ids at a time, those of one input after those of another."""
     if all(one.block.level == 0 for one in inputs):
         yield pa.concat_tables(columns.conform(one.table(), one.shape) for one in inputs)
         return
-    cursors = list(_cursors(inputs, columns))
+    cursors = list(_cursors(inputs, columns, policy))
     while True:
         for cursor, rows in cursors:
             cursor.fill(rows)
@@ -104,12 +122,12 @@ def _batches(inputs: Sequence[Input], columns: Columns) -> Iterator[pa.Table]:
                 cursor.extend()  # a trace that is larger than a stretch
 
 
-def _cursors(inputs: Sequence[Input], columns: Columns) -> Iterator[tuple[Cursor, int]]:
+def _cursors(inputs: Sequence[Input], columns: Columns, policy: MergePolicy) -> Iterator[tuple[Cursor, int]]:
     """The inputs' cursors, with the rows that each should have at hand: in proportion, to advance side by side."""
     spans = sum(one.block.spans for one in inputs)
     heaviest = max(one.bytes_per_span for one in inputs) + _BYTES_PER_COLUMN * len(columns.schema)
-    least, most = _STRETCH_SPANS
-    stretch = min(max(_STRETCH_BYTES // heaviest, least), most)
+    least, most = policy.stretch_spans
+    stretch = min(max(policy.stretch_bytes // heaviest, least), most)
     for one in inputs:
         rows = stretch * one.block.spans // spans + 1
         yield Cursor(_conformed(one, columns, rows)), rows // 2 + 1
@@ -132,14 +150,12 @@ def _sorted(stretches: Iterable[pa.Table]) -> Iterator[pa.Table]:
         yield add_trace_columns(drop_duplicates(stretch.unify_dictionaries().take(order)))
 
 
-def _whole_groups(stretches: Iterable[pa.Table]) -> Iterator[pa.Table]:
+def _whole_groups(stretches: Iterable[pa.Table], policy: MergePolicy) -> Iterator[pa.Table]:
     """The same rows in tables whose length is a multiple of that of row groups, but for the last one and large ones."""
-    from spanlake.store.blocks.parquet import ROW_GROUP_SPANS
-
     rest: pa.Table | None = None
     for stretch in stretches:
         table = stretch if rest is None else pa.concat_tables([rest, stretch]).unify_dictionaries()
-        whole = table.num_rows // ROW_GROUP_SPANS * ROW_GROUP_SPANS
+        whole = table.num_rows // policy.row_group_spans * policy.row_group_spans
         end = table.num_rows if table.nbytes > _GROUP_BYTES else whole
         if end:
             yield table.slice(0, end)
@@ -148,7 +164,7 @@ def _whole_groups(stretches: Iterable[pa.Table]) -> Iterator[pa.Table]:
         yield rest
 
 
-def _encode(tables: Iterator[pa.Table], lineage: Lineage) -> pa.Buffer | None:
+def _encode(tables: Iterator[pa.Table], lineage: Lineage, policy: MergePolicy) -> pa.Buffer | None:
     """The Parquet file of these rows; None when there are none."""
     from spanlake.store.blocks.parquet import BlockWriter, encode
 
@@ -157,8 +173,8 @@ def _encode(tables: Iterator[pa.Table], lineage: Lineage) -> pa.Buffer | None:
         return None
     first = _decoded(first)
     if second is None:
-        return encode(first, lineage)
-    writer = BlockWriter(first, lineage, has_more=True)
+        return encode(first, lineage, policy.row_group_spans)
+    writer = BlockWriter(first, lineage, has_more=True, row_group_spans=policy.row_group_spans)
     for table in chain((first, second), tables):
         writer.write(_with_types(table, first.schema))
     return writer.close()

@@ -31,13 +31,16 @@ class Columns:
     demoted: frozenset[AttributeColumn]
 
     @classmethod
-    def of(cls, blocks: Sequence[tuple[BlockColumns, int]], coded: Mapping[str, bool]) -> "Columns":
+    def of(
+        cls, blocks: Sequence[tuple[BlockColumns, int]], coded: Mapping[str, bool], most: int = MOST_COLUMNS
+    ) -> "Columns":
         """The columns of blocks of these shapes and numbers of spans.
 
-        ``coded`` names the columns of strings whose values come as indices into a dictionary.
+        ``coded`` names the columns of strings whose values come as indices into a dictionary. ``most`` bounds the
+        columns of attributes.
         """
         weights = _weights(blocks)
-        kept = _most_frequent(weights)
+        kept = _most_frequent(weights, most)
         moved = frozenset(weights.keys() - kept)
         present = {_REST[column.scope] for column in moved}.union(*(shape.names for shape, _ in blocks))
         fixed = [_typed(field, coded) for field in FIXED if field.name in present or field.name not in OPTIONAL]
@@ -68,11 +71,11 @@ def _weights(blocks: Sequence[tuple[BlockColumns, int]]) -> dict[AttributeColumn
     return spans | ({_SERVICE_NAME: 2**62} if _SERVICE_NAME in spans else {})
 
 
-def _most_frequent(weights: Mapping[AttributeColumn, int]) -> set[AttributeColumn]:
+def _most_frequent(weights: Mapping[AttributeColumn, int], most: int) -> set[AttributeColumn]:
     """As many of the heaviest as a block may have; of those with one name, which only hashes can share, one."""
     heaviest = sorted(weights, key=lambda column: (-weights[column], column))
     named = {column.name: column for column in reversed(heaviest)}
-    return {*[column for column in heaviest if named[column.name] == column][:MOST_COLUMNS]}
+    return {*[column for column in heaviest if named[column.name] == column][:most]}
 
 
 def _typed(field: "pa.Field[Any]", coded: Mapping[str, bool]) -> "pa.Field[Any]":

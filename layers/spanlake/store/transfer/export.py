@@ -23,9 +23,17 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 _WHOLE = 1 << 20  # bytes of an object that is read at once
-_MOST_SPANS = 4096
-_MOST_BYTES = 16 << 20
-"""Spans, and their bytes before compression, that one message is made of."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageSize:
+    """Bounds of one message: spans, and their bytes before compression."""
+
+    spans: int = 4096
+    bytes: int = 16 << 20
+
+
+_USUAL_SIZE = MessageSize()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +55,7 @@ class Exported:
     rows_read: int  # of the block, to have found them
 
 
-def export(objects: Objects, index: Index, selection: Selection) -> Iterator[Exported]:
+def export(objects: Objects, index: Index, selection: Selection, size: MessageSize = _USUAL_SIZE) -> Iterator[Exported]:
     """Reads the selected spans, day after day, those of a block in its order; deleted traces are left out.
 
     Memory is bounded: by one row group of a block, and one message. A span that is stored twice comes twice, and so
@@ -55,7 +63,7 @@ def export(objects: Objects, index: Index, selection: Selection) -> Iterator[Exp
     StorageCorrupt.
     """
     for day in _days(index, selection):
-        yield from _export_day(objects, index, selection, day)
+        yield from _export_day(objects, index, selection, day, size)
 
 
 def _days(index: Index, selection: Selection) -> list[date]:
@@ -64,12 +72,14 @@ def _days(index: Index, selection: Selection) -> list[date]:
     return sorted(day for day in days if first <= day <= last)
 
 
-def _export_day(objects: Objects, index: Index, selection: Selection, day: date) -> Iterator[Exported]:
+def _export_day(
+    objects: Objects, index: Index, selection: Selection, day: date, size: MessageSize
+) -> Iterator[Exported]:
     done: set[str] = set()
     while pending := [block for block in _blocks(index, selection, day) if block.id not in done]:
         for block in pending:
             try:
-                yield from _export_block(objects, block, selection)
+                yield from _export_block(objects, block, selection, size)
             except ObjectNotFound:
                 if block in _blocks(index, selection, day):
                     raise StorageUnavailable(f"the block {block.path} is live, but its object is gone") from None
@@ -84,14 +94,14 @@ def _blocks(index: Index, selection: Selection, day: date) -> list[Block]:
     return sorted((block for block in blocks if block.date == day), key=arrival_order)
 
 
-def _export_block(objects: Objects, block: Block, selection: Selection) -> Iterator[Exported]:
+def _export_block(objects: Objects, block: Block, selection: Selection, size: MessageSize) -> Iterator[Exported]:
     import pyarrow.parquet as pq
 
     with _opened(objects, block) as source:
         try:
             file = pq.ParquetFile(source, page_checksum_verification=True)
             schema = from_parquet(file.schema_arrow.names, file.metadata.metadata or {})
-            for batch in file.iter_batches(_rows(block, file.metadata), use_threads=False):
+            for batch in file.iter_batches(_rows(block, file.metadata, size), use_threads=False):
                 yield _exported(pa.Table.from_batches([batch]).cast(schema), block, selection)
         except UNREADABLE as error:
             raise StorageCorrupt(f"the block {block.path} cannot be read: {error}") from error
@@ -106,11 +116,11 @@ def _opened(objects: Objects, block: Block) -> pa.NativeFile:
     return pa.BufferReader(data)
 
 
-def _rows(block: Block, metadata: "pq.FileMetaData") -> int:
+def _rows(block: Block, metadata: "pq.FileMetaData", most: MessageSize) -> int:
     """Returns the number of spans to read at a time."""
     groups = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
     size = max(groups, block.uncompressed_size, 1)
-    return max(1, min(_MOST_SPANS, _MOST_BYTES * metadata.num_rows // size))
+    return max(1, min(most.spans, most.bytes * metadata.num_rows // size))
 
 
 def _exported(table: pa.Table, block: Block, selection: Selection) -> Exported:

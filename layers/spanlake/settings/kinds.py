@@ -1,0 +1,92 @@
+"""Kinds of settings: how the text of a value is read, and the values that are allowed."""
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from spanlake.settings.units import InvalidSetting, parse_age, parse_limit, parse_share, parse_size
+
+T = TypeVar("T")
+
+_WHOLE = re.compile(r"-?\d{1,18}", re.ASCII)
+_NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,9})?", re.ASCII)
+_TABLE = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+", re.ASCII)
+_TRUE = {"true", "yes", "on", "1"}
+_FALSE = {"false", "no", "off", "0"}
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[T]):
+    """A kind of values: ``parse`` reads the text of one and raises InvalidSetting, which says what is allowed."""
+
+    metavar: str
+    parse: Callable[[str], T]
+
+
+def _truth(text: str) -> bool:
+    word = text.strip().lower()
+    if word not in _TRUE | _FALSE:
+        raise InvalidSetting(f"{text!r} is neither true nor false")
+    return word in _TRUE
+
+
+def _table(text: str) -> str:
+    if text and not _TABLE.fullmatch(text):
+        raise InvalidSetting(f"{text!r} does not name a table: write database.table")
+    return text
+
+
+def _bounded(value: float, text: str, least: float, most: float) -> None:
+    if value < least:
+        raise InvalidSetting(f"{text!r} is too little: it must be greater than or equal to {least:g}")
+    if value > most:
+        raise InvalidSetting(f"{text!r} is too much: it must be less than or equal to {most:g}")
+
+
+def count(least: float = 1, most: float = math.inf, metavar: str = "N") -> Kind[int]:
+    """Returns the kind of whole numbers from ``least`` to ``most``."""
+
+    def parse(text: str) -> int:
+        if not _WHOLE.fullmatch(text.strip()):
+            raise InvalidSetting(f"{text!r} is not a whole number, as in 100")
+        value = int(text)
+        _bounded(value, text, least, most)
+        return value
+
+    return Kind(metavar, parse)
+
+
+def number(metavar: str, least: float, most: float = math.inf, unit: float = 1) -> Kind[float]:
+    """Returns the kind of numbers from ``least`` to ``most``, which are multiplied by a unit."""
+
+    def parse(text: str) -> float:
+        if not _NUMBER.fullmatch(text.strip()):
+            raise InvalidSetting(f"{text!r} is not a number, as in 2.5")
+        value = float(text)
+        _bounded(value, text, least, most)
+        return value * unit
+
+    return Kind(metavar, parse)
+
+
+def seconds(least: float = 0.1) -> Kind[float]:
+    """Returns the kind of times in seconds."""
+    return number("SECONDS", least)
+
+
+TEXT = Kind("TEXT", str)
+URL = Kind("URL", str)
+ADDRESS = Kind("ADDRESS", str)
+DIRECTORY = Kind("DIR", Path)
+TRUTH = Kind("true|false", _truth)
+TABLE = Kind("DATABASE.TABLE", _table)
+OFFSET = count(least=-math.inf)  # its bounds follow from the ports
+AGE = Kind("AGE", parse_age)
+SIZE = Kind("SIZE", parse_size)  # with 0 for no limit
+LIMIT = Kind("SIZE", parse_limit)  # of at least one byte
+SHARE = Kind("SHARE", parse_share)
+PROBABILITY = number("P", 0, 1)
+MILLISECONDS = number("N", 0, unit=0.001)  # read as seconds
