@@ -17,6 +17,7 @@ from functools import partial
 from typing import cast
 
 from spanlake.edge import http2
+from spanlake.edge.inflow import Arrive, CountedInflow
 from spanlake.ingest.misdirected import TLS_ADVICE, MisdirectionLog
 
 _TLS_HANDSHAKE = b"\x16\x03"  # RFC 8446, 5.1: type and version of a first record
@@ -24,6 +25,7 @@ _BACKLOG = 2048  # connections waiting to be accepted
 _HELD_BYTES = 256 << 10  # buffered for one side before reading from the other pauses
 _PREFACE_SECONDS = 20.0  # limit for a client to send the HTTP/2 preface
 _LINGER_SECONDS = 2.0  # limit for a client to finish sending and read the answer
+_PAUSE_SECONDS = 0.02  # before room for more of a message is looked for again
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class GrpcProxy:
     port: int
     advice: str  # lists the protocol on each port
     notices: MisdirectionLog
+    arrive: Arrive
 
 
 class ProxyServer:
@@ -114,6 +117,55 @@ class _Relay(asyncio.Protocol):
         self._other.close()
 
 
+class _CountingRelay(_Relay):
+    """A relay of a client's bytes to the server, which counts what has come of incomplete messages.
+
+    While there is no room for more nothing is read from the client.
+    """
+
+    def __init__(
+        self,
+        client: asyncio.Transport,
+        behind: asyncio.Transport,
+        inflow: CountedInflow,
+        connections: set[asyncio.BaseTransport],
+    ) -> None:
+        super().__init__(behind, connections)
+        self._client = client
+        self._inflow = inflow
+        self._waiting: asyncio.TimerHandle | None = None
+        self.data_received = self._count  # type: ignore[method-assign]
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._inflow.close()
+        if self._waiting is not None:
+            self._waiting.cancel()
+        super().connection_lost(error)
+
+    def _count(self, data: bytes) -> None:
+        self._other.write(data)
+        if not self._inflow.feed(data):
+            self._client.pause_reading()
+            if self._waiting is None:
+                self._wait()
+        elif self._inflow.is_excessive:
+            self._client.abort()
+
+    def _wait(self) -> None:
+        self._waiting = asyncio.get_running_loop().call_later(_PAUSE_SECONDS, self._look_again)
+
+    def _look_again(self) -> None:
+        self._waiting = None
+        if self._client.is_closing():
+            return
+        if self._inflow.is_excessive:
+            self._client.abort()
+        elif self._inflow.settle():
+            self._client.resume_reading()
+        else:
+            self._wait()
+
+
 class _PendingConnection(asyncio.Protocol):
     """A connection from a client whose protocol is not known yet."""
 
@@ -123,6 +175,7 @@ class _PendingConnection(asyncio.Protocol):
         self._connections = connections
         self._loop = asyncio.get_running_loop()
         self._held = bytearray()  # bytes that the gRPC server does not have yet
+        self._inflow: CountedInflow | None = None
         self._behind: asyncio.Transport | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._transport: asyncio.Transport
@@ -141,11 +194,13 @@ class _PendingConnection(asyncio.Protocol):
             self._connecting.cancel()
         if self._behind is not None:
             self._behind.close()
+        if self._inflow is not None:
+            self._inflow.close()
 
     def data_received(self, data: bytes) -> None:
         self._held += data
-        if self._behind is not None:
-            self._look(self._behind)
+        if self._behind is not None and self._inflow is not None:
+            self._look(self._behind, self._inflow)
         elif not http2.PREFACE.startswith(self._held[: len(http2.PREFACE)]):
             self._refuse_protocol()
         elif len(self._held) >= len(http2.PREFACE) and self._connecting is None:
@@ -163,29 +218,38 @@ class _PendingConnection(asyncio.Protocol):
         behind.set_write_buffer_limits(_HELD_BYTES)
         self._connections.add(behind)
         self._behind = behind
-        self._pass_on(behind, len(http2.PREFACE))
-        self._look(behind)
+        self._inflow = CountedInflow(
+            self._front.arrive(partial(self._loop.call_soon_threadsafe, self._transport.abort))
+        )
+        behind.write(bytes(self._held[: len(http2.PREFACE)]))
+        del self._held[: len(http2.PREFACE)]
+        self._look(behind, self._inflow)
         if not self._transport.is_closing():
             self._transport.resume_reading()
 
-    def _look(self, behind: asyncio.Transport) -> None:
+    def _look(self, behind: asyncio.Transport, inflow: CountedInflow) -> None:
         """Pass on bytes up to the first call, and all that follow once the call is accepted."""
         end, block = http2.first_headers(self._held)
         if block is not None and (coding := http2.unknown_encoding(block)):
             self._refuse_encoding(behind, coding, end)
             return
-        self._pass_on(behind, end)
-        if block is not None or len(self._held) > http2.LARGEST_FRAME:
-            self._pass_on(behind, len(self._held))
-            self._transport.set_protocol(_Relay(behind, self._connections))
-
-    def _pass_on(self, behind: asyncio.Transport, size: int) -> None:
-        behind.write(bytes(self._held[:size]))
+        is_known = block is not None or len(self._held) > http2.LARGEST_FRAME
+        size = len(self._held) if is_known else end
+        passed = bytes(self._held[:size])
         del self._held[:size]
+        if not is_known:
+            inflow.feed(passed)
+            behind.write(passed)
+            return
+        relay = _CountingRelay(self._transport, behind, inflow, self._connections)
+        self._transport.set_protocol(relay)
+        relay.data_received(passed)
 
     def _refuse_encoding(self, behind: asyncio.Transport, coding: str, start: int) -> None:
         reason = f"grpc-encoding {coding} is not supported: use gzip, deflate or none"
         self._front.notices.note(self._front.port, "call refused, unknown compression", reason=reason)
+        if self._inflow is not None:
+            self._inflow.close()
         behind.set_protocol(asyncio.Protocol())  # the end of the server's connection is not the client's
         behind.close()
         self._connections.discard(behind)

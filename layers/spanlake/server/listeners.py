@@ -68,7 +68,7 @@ class _Listener:
     def __init__(self, ingest: Ingest, where: Address, advice: str, *, shared: bool) -> None:
         self._where = where
         self._shared = shared
-        self._front = ProxyServer(GrpcProxy(where.port, advice, ingest.notices))
+        self._front = ProxyServer(GrpcProxy(where.port, advice, ingest.notices, ingest.admission.arrive))
         service = _SERVICES[where.face](ingest, where.port)
         handlers = [service.handler(), OtherServices(ingest.notices, where.port, advice)]
         self._server = GrpcServer(
