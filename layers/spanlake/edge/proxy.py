@@ -12,11 +12,13 @@ import shutil
 import socket
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
 
 from spanlake.edge import http2
+from spanlake.edge.connections import ConnectionLimit
 from spanlake.edge.inflow import Arrive, CountedInflow
 from spanlake.ingest.misdirected import TLS_ADVICE, MisdirectionLog
 
@@ -25,6 +27,7 @@ _BACKLOG = 2048  # connections waiting to be accepted
 _HELD_BYTES = 256 << 10  # buffered for one side before reading from the other pauses
 _PREFACE_SECONDS = 20.0  # limit for a client to send the HTTP/2 preface
 _LINGER_SECONDS = 2.0  # limit for a client to finish sending and read the answer
+_DESCRIPTORS = 3  # of a connection: the client's, and both ends of the one behind it
 _PAUSE_SECONDS = 0.02  # before room for more of a message is looked for again
 
 
@@ -36,6 +39,36 @@ class GrpcProxy:
     advice: str  # lists the protocol on each port
     notices: MisdirectionLog
     arrive: Arrive
+    places: ConnectionLimit
+
+
+class _Connections:
+    """Open connections: those of clients, which have a place each, and those to the server behind."""
+
+    def __init__(self, places: ConnectionLimit) -> None:
+        self._places = places
+        self._addresses: dict[asyncio.BaseTransport, str | None] = {}
+
+    def __iter__(self) -> Iterator[asyncio.BaseTransport]:
+        return iter(self._addresses)
+
+    def enter(self, client: asyncio.BaseTransport) -> bool:
+        """Add a client's connection; returns False when there is no place for it."""
+        address = str((client.get_extra_info("peername") or [""])[0])
+        if not self._places.enter(address, _DESCRIPTORS):
+            return False
+        self._addresses[client] = address
+        return True
+
+    def add(self, behind: asyncio.BaseTransport) -> None:
+        """Add a connection to the server behind."""
+        self._addresses[behind] = None
+
+    def discard(self, transport: asyncio.BaseTransport) -> None:
+        """Remove a connection that ends, if it is there."""
+        address = self._addresses.pop(transport, None)
+        if address is not None:
+            self._places.leave(address, _DESCRIPTORS)
 
 
 class ProxyServer:
@@ -44,7 +77,7 @@ class ProxyServer:
     def __init__(self, front: GrpcProxy) -> None:
         self._front = front
         self._behind = _UnixSocket()
-        self._connections: set[asyncio.BaseTransport] = set()
+        self._connections: _Connections = _Connections(front.places)
         self._server: asyncio.Server | None = None
 
     @property
@@ -99,7 +132,7 @@ class _UnixSocket:
 class _Relay(asyncio.Protocol):
     """A protocol that passes bytes of one side to the other, no faster than the other takes them."""
 
-    def __init__(self, other: asyncio.Transport, connections: set[asyncio.BaseTransport]) -> None:
+    def __init__(self, other: asyncio.Transport, connections: _Connections) -> None:
         self._other = other
         self._connections = connections
         self.data_received = other.write  # type: ignore[method-assign]  # a call less for each chunk
@@ -128,7 +161,7 @@ class _CountingRelay(_Relay):
         client: asyncio.Transport,
         behind: asyncio.Transport,
         inflow: CountedInflow,
-        connections: set[asyncio.BaseTransport],
+        connections: _Connections,
     ) -> None:
         super().__init__(behind, connections)
         self._client = client
@@ -169,7 +202,7 @@ class _CountingRelay(_Relay):
 class _PendingConnection(asyncio.Protocol):
     """A connection from a client whose protocol is not known yet."""
 
-    def __init__(self, front: GrpcProxy, server: _UnixSocket, connections: set[asyncio.BaseTransport]) -> None:
+    def __init__(self, front: GrpcProxy, server: _UnixSocket, connections: _Connections) -> None:
         self._front = front
         self._server = server
         self._connections = connections
@@ -185,7 +218,8 @@ class _PendingConnection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
         self._patience = self._loop.call_later(_PREFACE_SECONDS, transport.close)
         self._transport.set_write_buffer_limits(_HELD_BYTES)
-        self._connections.add(transport)
+        if not self._connections.enter(transport):
+            self._transport.abort()
 
     def connection_lost(self, _: Exception | None) -> None:
         self._patience.cancel()
@@ -274,7 +308,7 @@ class _PendingConnection(asyncio.Protocol):
 class _Discarding(asyncio.Protocol):
     """A protocol that discards what a client still sends, for a while, so that the client can read its answer."""
 
-    def __init__(self, transport: asyncio.Transport, connections: set[asyncio.BaseTransport]) -> None:
+    def __init__(self, transport: asyncio.Transport, connections: _Connections) -> None:
         self._transport = transport
         self._connections = connections
         asyncio.get_running_loop().call_later(_LINGER_SECONDS, transport.close)
