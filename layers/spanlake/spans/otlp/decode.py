@@ -44,7 +44,8 @@ def decode(requests: Sequence[bytes]) -> Decoded:
     try:
         return _decode(requests)
     except (WireError, TooLarge, TooMuch) as error:
-        raise MalformedRequest(str(error)) from error
+        reason = str(error)
+    raise MalformedRequest(reason)  # without its cause, whose frames would keep all that was decoded
 
 
 def _decode(requests: Sequence[bytes]) -> Decoded:
