@@ -12,10 +12,10 @@ from itertools import accumulate
 
 import pyarrow as pa
 
-from spanlake.ingest.request import Format, Outcome, Receipt, Request
+from spanlake.ingest.request import Format, Outcome, Overloaded, Receipt, Request
 from spanlake.receivers.translation import Translated
 from spanlake.spans.otlp.decode import Decoded, MalformedRequest
-from spanlake.spans.otlp.validate import validate
+from spanlake.spans.otlp.validate import beyond_days, validate
 from spanlake.store.blocks.block import Block
 from spanlake.store.deadline import REQUEST_SECONDS, limited
 from spanlake.store.errors import StoreError
@@ -149,6 +149,8 @@ class Pipeline:
         return {}
 
     def _store(self, tenant: str, requests: Sequence[Request], decoded: Decoded) -> list[Outcome]:
+        if refused := beyond_days(decoded):
+            return self._store_without(tenant, requests, refused)
         try:
             with self.metrics.time_commit():
                 receipts = self._write(tenant, requests, decoded)
@@ -160,6 +162,13 @@ class Pipeline:
             return [error] * len(requests)
         self.metrics.received(spans=sum(decoded.spans_per_request), size=sum(len(request.body) for request in requests))
         return list(receipts)
+
+    def _store_without(self, tenant: str, requests: Sequence[Request], refused: frozenset[int]) -> list[Outcome]:
+        """Store requests together, but for those whose spans lie on too many days: they come in a later group."""
+        kept = [request for number, request in enumerate(requests) if number not in refused]
+        stored = iter(self._store(tenant, kept, self._read(kept)))
+        error = Overloaded("requests with spans of too many days arrive at once: send it again")
+        return [error if number in refused else next(stored) for number in range(len(requests))]
 
     def _write(self, tenant: str, requests: Sequence[Request], decoded: Decoded) -> list[Receipt]:
         now = self.clock()
