@@ -15,7 +15,7 @@ import pyarrow as pa
 from spanlake.ingest.request import Format, Outcome, Overloaded, Receipt, Request
 from spanlake.receivers.translation import Translated
 from spanlake.spans.otlp.decode import Decoded, MalformedRequest
-from spanlake.spans.otlp.validate import beyond_days, validate
+from spanlake.spans.otlp.validate import MOST_DAYS, beyond_days, validate
 from spanlake.store.blocks.block import Block
 from spanlake.store.deadline import REQUEST_SECONDS, limited
 from spanlake.store.errors import StoreError
@@ -86,6 +86,7 @@ class Pipeline:
     metrics: IngestMetrics
     retention: timedelta | None = None  # spans that started longer ago are rejected; None keeps any age
     clock: Callable[[], int] = time.time_ns
+    limits_days: bool = True  # False for an operator's own files, which may hold spans of years
 
     def __call__(self, tenant: str, requests: Sequence[Request]) -> list[Outcome]:
         """Store the requests together; one that cannot be read fails alone, when storage fails all do."""
@@ -149,7 +150,7 @@ class Pipeline:
         return {}
 
     def _store(self, tenant: str, requests: Sequence[Request], decoded: Decoded) -> list[Outcome]:
-        if refused := beyond_days(decoded):
+        if self.limits_days and (refused := beyond_days(decoded)):
             return self._store_without(tenant, requests, refused)
         try:
             with self.metrics.time_commit():
@@ -173,7 +174,8 @@ class Pipeline:
     def _write(self, tenant: str, requests: Sequence[Request], decoded: Decoded) -> list[Receipt]:
         now = self.clock()
         oldest = None if self.retention is None else now - _nanoseconds(self.retention)
-        validated = validate(decoded, oldest_ns=oldest, newest_ns=now + _nanoseconds(FUTURE))
+        most_days = MOST_DAYS if self.limits_days else None
+        validated = validate(decoded, oldest_ns=oldest, newest_ns=now + _nanoseconds(FUTURE), most_days=most_days)
         if validated.table.num_rows:
             with limited(REQUEST_SECONDS):
                 blocks = self.write(tenant, validated.table, _content_hash(requests))

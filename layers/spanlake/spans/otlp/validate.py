@@ -49,21 +49,25 @@ class Validated:
     rejected: list[Counter[str]]
 
 
-def validate(decoded: Decoded, *, oldest_ns: int | None, newest_ns: int) -> Validated:
+def validate(
+    decoded: Decoded, *, oldest_ns: int | None, newest_ns: int, most_days: int | None = MOST_DAYS
+) -> Validated:
     """Remove spans with invalid ids and spans that start outside a range of times; its bounds are inside.
 
     Times are Unix nanoseconds; without ``oldest_ns`` any age is accepted. A span with several faults counts for the
     first of: ``malformed`` (not readable), ``invalid_trace_id`` (not 1 to 16 bytes, or all zero), ``invalid_span_id``
-    (not 1 to 8 bytes, or all zero), ``too_old``, ``too_new``, ``too_many_days`` (not on the latest 32 days on which
-    valid spans of the request started).
+    (not 1 to 8 bytes, or all zero), ``too_old``, ``too_new``, ``too_many_days`` (not on the latest ``most_days`` days
+    on which valid spans of the request started; None is any number).
     """
     faults = _unreadable(decoded) | _faults(decoded.table, oldest_ns, newest_ns)
     is_faultless = not any(is_faulty.true_count for is_faulty in faults.values())
-    if is_faultless and _spread(decoded.table) < MOST_DAYS:
+    is_bounded = most_days is None or _spread(decoded.table) < most_days
+    if is_faultless and is_bounded:
         return Validated(decoded.table, [Counter() for _ in decoded.spans_per_request])
     reason: Array = pc.case_when(struct_of(faults), *map(string, faults))
     bounds = list(pairwise(accumulate(decoded.spans_per_request, initial=0)))
-    reason = _with_days(reason, _days(decoded.table), bounds)
+    if most_days is not None and not is_bounded:
+        reason = _with_days(reason, _days(decoded.table), bounds, most_days)
     rejected = [_count(reason.slice(start, end - start)) for start, end in bounds]
     return Validated(decoded.table.filter(reason.is_null()), rejected)
 
@@ -79,19 +83,19 @@ def _spread(table: pa.Table) -> int:
     return 0 if first is None else int(last // _DAY_NS - first // _DAY_NS)
 
 
-def _with_days(reason: Array, days: Array, bounds: Sequence[tuple[int, int]]) -> Array:
+def _with_days(reason: Array, days: Array, bounds: Sequence[tuple[int, int]], most: int) -> Array:
     """Add the reason of spans on more days than a request may have; the latest days are kept."""
     valid: Array = pc.if_else(reason.is_null(), days, pa.scalar(None, pa.int64()))
-    parts = [_is_on_other_day(valid.slice(start, end - start)) for start, end in bounds]
+    parts = [_is_on_other_day(valid.slice(start, end - start), most) for start, end in bounds]
     return pc.if_else(pa.concat_arrays(parts), string("too_many_days"), reason)
 
 
-def _is_on_other_day(days: Array) -> Array:
+def _is_on_other_day(days: Array, most: int) -> Array:
     """Return True for the days, NULL for a span that is rejected anyway, that are not among the latest."""
     different: Array = days.drop_null().unique()
-    if len(different) <= MOST_DAYS:
+    if len(different) <= most:
         return pa.repeat(pa.scalar(False), len(days))
-    kept = different.take(pc.array_sort_indices(different, order="descending").slice(0, MOST_DAYS))
+    kept = different.take(pc.array_sort_indices(different, order="descending").slice(0, most))
     return pc.and_(days.is_valid(), pc.invert(pc.is_in(days, value_set=kept)))
 
 
