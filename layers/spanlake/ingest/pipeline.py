@@ -161,6 +161,7 @@ class Pipeline:
         except Exception as error:  # noqa: BLE001, any error must reach the senders
             _log.exception(_NOT_STORED, extra={"tenant": tenant, "requests": len(requests)})
             return [error] * len(requests)
+        self.metrics.truncated(decoded.truncated)
         self.metrics.received(spans=sum(decoded.spans_per_request), size=sum(len(request.body) for request in requests))
         return list(receipts)
 

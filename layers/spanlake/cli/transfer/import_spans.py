@@ -186,6 +186,9 @@ class _Uncounted:
     def received(self, *, spans: int, size: int) -> None:
         """Count nothing."""
 
+    def truncated(self, attributes: int) -> None:
+        """Count nothing."""
+
     def rejected(self, reasons: object) -> None:
         """Count nothing."""
 
