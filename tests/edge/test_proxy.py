@@ -14,7 +14,7 @@ from tests.payloads import export_request, stored_names
 from tests.server_process import SpanlakeServer
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
-HEADERS, SETTINGS, PING, DATA = 1, 4, 6, 0
+HEADERS, SETTINGS, PING, DATA, RST_STREAM = 1, 4, 6, 0, 3
 
 
 def literal(text: bytes) -> bytes:
@@ -56,7 +56,7 @@ def test_call_in_unknown_compression_is_unimplemented(client: socket.socket, ste
     sent = http2.PREFACE + frame(SETTINGS, 0, 0) + call(1, grpc_encoding="zstd") + call(3)
     for at in range(0, len(sent), step):
         client.sendall(sent[at : at + step])
-    received = read_until(client, b"\x00\x00\x00\x03")
+    received = read_until(client, frame(RST_STREAM, 0, 3, bytes(4)))
     assert b"grpc-encoding 'zstd' is not supported: use gzip, deflate or none" in received
     assert b"\x0bgrpc-status\x0212" in received
     assert b"\x14grpc-accept-encoding\x17identity, deflate, gzip" in received

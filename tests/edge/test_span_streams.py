@@ -87,8 +87,9 @@ def test_rejected_spans_are_logged_once_a_minute_for_each_port(start_server: Sta
 def test_grpc_refuses_message_that_is_too_large(
     strict_server: SpanlakeServer, port: int, method: str, protocol: str, compression: grpc.Compression
 ) -> None:
-    """The sender hears of it from grpc itself, which tells the server no more than that the call is over."""
-    series = f'spanlake_ingest_requests_total{{code="CANCELLED",protocol="{protocol}"}}'
+    """Of a message that is too large as it is sent, grpc tells the server no more than that the call is over."""
+    code = "CANCELLED" if compression is grpc.Compression.NoCompression else "RESOURCE_EXHAUSTED"
+    series = f'spanlake_ingest_requests_total{{code="{code}",protocol="{protocol}"}}'
     before = strict_server.metric(series)
 
     def is_counted() -> bool:

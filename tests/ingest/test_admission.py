@@ -54,3 +54,33 @@ def test_admission_never_exceeds_budget_in_any_order(sizes: list[int]) -> None:
                 assert admission.bytes_in_flight == before
             assert admission.bytes_in_flight <= 100
     assert admission.bytes_in_flight == 0
+
+
+def test_slow_arrival_loses_its_bytes_to_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 10.0
+    monkeypatch.setattr("spanlake.ingest.admission.monotonic", lambda: now)
+    admission, lost = Admission(max_requests=9, max_bytes=1 << 20), []
+    with admission.arrive(lambda: lost.append("slow")) as slow:
+        slow.reserve(600 << 10)
+        now = 13.0
+        with admission.arrive(lambda: lost.append("fast")) as fast, admission.admit() as place:
+            fast.reserve(300 << 10)
+            place.reserve(200 << 10)
+            assert lost == ["slow"]
+            with pytest.raises(Overloaded, match="too slowly"):
+                slow.reserve(1)
+            with pytest.raises(Overloaded, match="too slowly"):
+                slow.complete()
+            with pytest.raises(Overloaded, match="in flight"):
+                place.reserve(600 << 10)
+            fast.complete()
+    assert admission.bytes_in_flight == 0
+
+
+def test_arrival_takes_place_when_complete() -> None:
+    admission = Admission(max_requests=1, max_bytes=100)
+    with admission.arrive(lambda: None) as first, admission.arrive(lambda: None) as second:
+        first.complete()
+        with pytest.raises(Overloaded, match="1 requests"):
+            second.complete()
+    admission.admit()

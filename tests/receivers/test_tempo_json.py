@@ -9,7 +9,7 @@ from hypothesis import given
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
-from spanlake.api.tempo.trace_json import trace_v1, trace_v2
+from spanlake.api.tempo.trace_json import items, trace_v1, trace_v2
 from spanlake.receivers import tempo_json
 from spanlake.receivers.translation import MalformedSpans, Translated
 from tests.receivers.translated import request, spans
@@ -64,7 +64,7 @@ def test_tempo_json_reads_back_equal_answers_of_api(given_: ExportTraceServiceRe
         span.parent_span_id = PARENT
         for link in span.links:
             link.trace_id, link.span_id = TRACE, SPAN
-    for written in (trace_v1(traces), trace_v2(traces)):
+    for written in (trace_v1([items(traces)]), trace_v2([items(traces)])):
         assert otlp_requests.normal(request(tempo_json.read(written))) == otlp_requests.normal(traces)
 
 

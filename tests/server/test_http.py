@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
@@ -114,3 +115,19 @@ def test_other_protocols_are_logged_once_a_minute(
 
 def test_every_port_serves_the_application(server: SpanlakeServer) -> None:
     assert {ask(port + server.offset, "GET", "/api/echo").status for port in (3200, 3100, 4318, 9411)} == {200}
+
+
+def test_pipelined_requests_are_answered_in_order(server: SpanlakeServer, tenant: str) -> None:
+    requests = [post(tenant, f"name-{number}") for number in range(40)]
+    assert talk(4318 + server.offset, b"".join(requests)).count(b"HTTP/1.1 200 ") == 40
+    assert len(stored_names(server.data, tenant)) == 40
+
+
+def test_connection_with_too_many_waiting_requests_is_closed(server: SpanlakeServer) -> None:
+    with socket.create_connection(("127.0.0.1", 3200 + server.offset), timeout=60) as client:
+        client.sendall(b"GET /api/search?q={} HTTP/1.1\r\nHost: x\r\n\r\n" * 200)
+        received = b""
+        with suppress(ConnectionError):
+            while piece := client.recv(65536):
+                received += piece
+    assert received.count(b"HTTP/1.1 200 ") < 200

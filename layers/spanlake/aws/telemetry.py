@@ -89,6 +89,11 @@ class Telemetry:
             self.count(Metric.SPANS_REJECTED, sum(reasons.values()))
             self.note(rejected=dict(reasons))
 
+    def truncated(self, attributes: int) -> None:
+        """Note attributes whose key or value was cut off."""
+        if attributes:
+            self.note(attributes_truncated=attributes)
+
     def written(self, *, blocks: int, size: int) -> None:
         """Count what was stored; size in bytes."""
         self.count(Metric.BYTES_STORED, size, MetricUnit.Bytes)

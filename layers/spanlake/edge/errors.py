@@ -17,6 +17,10 @@ class MissingMessage(Exception):
     """A call that ended without its message."""
 
 
+class MessageTooLarge(Exception):
+    """A message that is larger than allowed when it is decompressed."""
+
+
 @dataclass(frozen=True, slots=True)
 class GrpcError:
     """An error as a gRPC client receives it."""
@@ -45,6 +49,7 @@ _CODES: tuple[tuple[type[Exception], grpc.StatusCode, int | None], ...] = (
     (MalformedRequest, grpc.StatusCode.INVALID_ARGUMENT, None),
     (NothingStored, grpc.StatusCode.INVALID_ARGUMENT, None),
     (MissingMessage, grpc.StatusCode.INVALID_ARGUMENT, None),
+    (MessageTooLarge, grpc.StatusCode.RESOURCE_EXHAUSTED, None),
     (Overloaded, grpc.StatusCode.RESOURCE_EXHAUSTED, Overloaded.retry_seconds),
     (ArrivalTimeout, grpc.StatusCode.UNAVAILABLE, ArrivalTimeout.retry_seconds),
     (Draining, grpc.StatusCode.UNAVAILABLE, Draining.retry_seconds),

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 LARGEST_FRAME = 1 << 14  # unless the peer allows more, which grpc does not
-_HEAD = 9  # bytes of a frame before its payload
+FRAME_HEAD = 9  # bytes of a frame before its payload
 
-_DATA, _HEADERS, _RST_STREAM, _SETTINGS, _PING, _WINDOW_UPDATE = 0, 1, 3, 4, 6, 8
-_ACK = _END_STREAM = 0x01
-_END_HEADERS, _PADDED, _PRIORITY = 0x04, 0x08, 0x20
+DATA, _HEADERS, RST_STREAM, _SETTINGS, _PING, _WINDOW_UPDATE = 0, 1, 3, 4, 6, 8
+_ACK = END_STREAM = 0x01
+_END_HEADERS, PADDED, _PRIORITY = 0x04, 0x08, 0x20
 
 # Literals of header compression, as text and in Huffman's code. None of them is in the static table, so that they are
 # literals in the first header block of a connection.
@@ -25,12 +25,12 @@ _UNIMPLEMENTED = 12
 def frames(data: "bytes | bytearray") -> Iterator[tuple[int, int, int, bytes, int]]:
     """Yield the complete frames: type, flags, stream, payload, and the start of the next frame."""
     at = 0
-    while len(data) >= at + _HEAD:
-        end = at + _HEAD + int.from_bytes(data[at : at + 3])
+    while len(data) >= at + FRAME_HEAD:
+        end = at + FRAME_HEAD + int.from_bytes(data[at : at + 3])
         if end > len(data):
             return
-        stream = int.from_bytes(data[at + 5 : at + _HEAD]) & 0x7FFFFFFF
-        yield data[at + 3], data[at + 4], stream, bytes(data[at + _HEAD : end]), end
+        stream = int.from_bytes(data[at + 5 : at + FRAME_HEAD]) & 0x7FFFFFFF
+        yield data[at + 3], data[at + 4], stream, bytes(data[at + FRAME_HEAD : end]), end
         at = end
 
 
@@ -44,8 +44,8 @@ def first_headers(data: "bytes | bytearray") -> tuple[int, bytes | None]:
     at = 0
     for kind, flags, _, payload, end in frames(data):
         if kind == _HEADERS:
-            padding = payload[0] if flags & _PADDED and payload else 0
-            before = (1 if flags & _PADDED else 0) + (5 if flags & _PRIORITY else 0)
+            padding = payload[0] if flags & PADDED and payload else 0
+            before = (1 if flags & PADDED else 0) + (5 if flags & _PRIORITY else 0)
             return at, payload[before : len(payload) - padding]
         at = end
     return at, None
@@ -84,7 +84,7 @@ class Refusing(asyncio.Protocol):
             self._take(kind, flags, stream, payload)
             at = end
         del self._held[:at]
-        if len(self._held) > LARGEST_FRAME + _HEAD:
+        if len(self._held) > LARGEST_FRAME + FRAME_HEAD:
             self._transport.close()
 
     def connection_lost(self, _: Exception | None) -> None:
@@ -94,9 +94,9 @@ class Refusing(asyncio.Protocol):
     def _take(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
         write = self._transport.write
         if kind == _HEADERS:
-            write(_frame(_HEADERS, _END_HEADERS | _END_STREAM, stream, self._answer))
-            write(_frame(_RST_STREAM, 0, stream, bytes(4)))  # NO_ERROR: the rest of the call is not needed
-        elif kind == _DATA and payload:
+            write(_frame(_HEADERS, _END_HEADERS | END_STREAM, stream, self._answer))
+            write(_frame(RST_STREAM, 0, stream, bytes(4)))  # NO_ERROR: the rest of the call is not needed
+        elif kind == DATA and payload:
             write(_frame(_WINDOW_UPDATE, 0, 0, len(payload).to_bytes(4)))
         elif kind in (_PING, _SETTINGS) and not flags & _ACK:
             write(_frame(kind, _ACK, 0, payload if kind == _PING else b""))

@@ -1,6 +1,5 @@
 """A gRPC method that stores its message, left as bytes, and answers when it is stored."""
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +10,8 @@ import grpc
 import grpc.aio
 
 from spanlake.edge.errors import GrpcError, MissingMessage, grpc_error
-from spanlake.ingest.request import Format, Receipt
+from spanlake.edge.messages import WaitingCalls, decompressed
+from spanlake.ingest.request import Format, Overloaded, Receipt
 from spanlake.ingest.service import HEADER, Ingest, tenant_named
 from spanlake.receivers.detection import explained
 from spanlake.spans.otlp.decode import MalformedRequest
@@ -20,7 +20,6 @@ from spanlake.telemetry.interface import IngestMetrics
 Context = grpc.aio.ServicerContext[bytes, bytes]
 
 _PROTOBUF = "application/x-protobuf"  # media type that messages should have
-_READERS = 8  # messages that are received at once, each up to the size limit
 
 _log = logging.getLogger(__name__)
 
@@ -39,15 +38,15 @@ class Method:
 class UploadMethod:
     """A gRPC method for a grpc.aio server.
 
-    It is served as a method that takes a stream. On the wire a single message is the same, but in this way the message
-    is read when the admission limit allows it, while flow control holds it back at the sender. For a unary method, grpc
-    would first collect the messages of all calls, whatever their number and size.
+    It is served as a method that takes a stream. On the wire a single message is the same, but in this way the wait for
+    the message is ours, with its limits of time and number. A call that waits for its message takes nothing from
+    others. What has come of the message is counted by the relay (see ``inflow``).
     """
 
     def __init__(self, ingest: Ingest, method: Method) -> None:
         self._ingest = ingest
         self._method = method
-        self._readers = asyncio.Semaphore(_READERS)
+        self._waiting = WaitingCalls()
 
     def handler(self) -> "grpc.GenericRpcHandler[bytes, bytes]":
         """Return the handler to add to the server."""
@@ -76,17 +75,22 @@ class UploadMethod:
 
     async def _store(self, context: Context) -> Receipt:
         tenant = tenant_of(context)
+        message = await self._message(context)
         with self._ingest.admission.admit() as place:
-            body = await self._message(context)
-            place.reserve(len(body))
+            place.reserve(len(message))
+            body = await decompressed(message, place, self._ingest.limits.body_bytes)
+            del message
             try:
                 return await self._ingest.stored(tenant, body, self._method.format)
             except MalformedRequest as error:
                 raise explained(error, body, _PROTOBUF) from None
 
     async def _message(self, context: Context) -> bytes:
-        async with self._readers, self._ingest.deadline.within(self._ingest.limits.body_seconds):
-            message = await context.read()
+        try:
+            async with self._waiting.waiting(), self._ingest.deadline.within(self._ingest.limits.body_seconds):
+                message = await context.read()
+        except TimeoutError:
+            raise Overloaded("too many calls wait for their message") from None
         if not isinstance(message, bytes):
             raise MissingMessage("the call ended without a message")
         return message

@@ -8,6 +8,7 @@ import grpc
 import grpc.aio
 
 from spanlake.edge.errors import GrpcError, grpc_error
+from spanlake.edge.messages import decompressed
 from spanlake.edge.methods import Context, tenant_of
 from spanlake.ingest.request import Format
 from spanlake.ingest.service import Ingest
@@ -80,7 +81,7 @@ class OpenCensusGrpc:
             tenant = tenant_of(context)
             with self._ingest.admission.admit() as place:
                 place.reserve(len(body))
-                request = stream.complete(body)
+                request = stream.complete(await decompressed(body, place, self._ingest.limits.body_bytes))
                 receipt = await self._ingest.stored(tenant, request, _FORMAT)
         except Exception as error:  # noqa: BLE001, the client gets a status, the log any error that is not in the table
             told = grpc_error(error)

@@ -8,8 +8,10 @@ from grpc_health.v1.health import aio as health  # type: ignore[attr-defined]
 from grpc_health.v1.health_pb2 import HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 
-_CALLS = 1024  # at once; beyond, grpc answers RESOURCE_EXHAUSTED itself
+_CALLS = 4096  # at once; beyond, grpc answers RESOURCE_EXHAUSTED itself
+_CONNECTION_CALLS = 1024  # of one connection at once; beyond, clients wait with their calls
 _LOOKAHEAD_BYTES = 1 << 20  # of a call that may arrive before its message is read
+_IDLE_SECONDS = 600  # without a call, after which clients are told to reconnect for their next
 # Without a limit a client keeps its connection, and so its process among those that share the port, for ever. Below 350
 # s, after which AWS' network load balancers drop idle connections.
 _SHARED_CONNECTION_SECONDS = 300
@@ -34,8 +36,11 @@ class GrpcServer:
         self._health = health.HealthServicer()
         self._server = grpc.aio.server(
             options=(
-                # Checked before and after decompression, so that it bounds a decompression bomb as well.
+                # As sent. Messages are decompressed by our code, once there is room for what they become.
                 ("grpc.max_receive_message_length", max_message_bytes),
+                ("grpc.per_message_decompression", 0),
+                ("grpc.max_concurrent_streams", _CONNECTION_CALLS),
+                ("grpc.max_connection_idle_ms", round(1000 * _IDLE_SECONDS)),
                 # Unless sharing is intended, a second process on the port must fail instead of taking half of the
                 # calls.
                 ("grpc.so_reuseport", int(shared)),

@@ -12,10 +12,10 @@ from itertools import accumulate
 
 import pyarrow as pa
 
-from spanlake.ingest.request import Format, Outcome, Receipt, Request
+from spanlake.ingest.request import Format, Outcome, Overloaded, Receipt, Request
 from spanlake.receivers.translation import Translated
 from spanlake.spans.otlp.decode import Decoded, MalformedRequest
-from spanlake.spans.otlp.validate import validate
+from spanlake.spans.otlp.validate import MOST_DAYS, beyond_days, validate
 from spanlake.store.blocks.block import Block
 from spanlake.store.deadline import REQUEST_SECONDS, limited
 from spanlake.store.errors import StoreError
@@ -86,6 +86,7 @@ class Pipeline:
     metrics: IngestMetrics
     retention: timedelta | None = None  # spans that started longer ago are rejected; None keeps any age
     clock: Callable[[], int] = time.time_ns
+    limits_days: bool = True  # False for an operator's own files, which may hold spans of years
 
     def __call__(self, tenant: str, requests: Sequence[Request]) -> list[Outcome]:
         """Store the requests together; one that cannot be read fails alone, when storage fails all do."""
@@ -149,6 +150,8 @@ class Pipeline:
         return {}
 
     def _store(self, tenant: str, requests: Sequence[Request], decoded: Decoded) -> list[Outcome]:
+        if self.limits_days and (refused := beyond_days(decoded)):
+            return self._store_without(tenant, requests, refused)
         try:
             with self.metrics.time_commit():
                 receipts = self._write(tenant, requests, decoded)
@@ -158,13 +161,22 @@ class Pipeline:
         except Exception as error:  # noqa: BLE001, any error must reach the senders
             _log.exception(_NOT_STORED, extra={"tenant": tenant, "requests": len(requests)})
             return [error] * len(requests)
+        self.metrics.truncated(decoded.truncated)
         self.metrics.received(spans=sum(decoded.spans_per_request), size=sum(len(request.body) for request in requests))
         return list(receipts)
+
+    def _store_without(self, tenant: str, requests: Sequence[Request], refused: frozenset[int]) -> list[Outcome]:
+        """Store requests together, but for those whose spans lie on too many days: they come in a later group."""
+        kept = [request for number, request in enumerate(requests) if number not in refused]
+        stored = iter(self._store(tenant, kept, self._read(kept)))
+        error = Overloaded("requests with spans of too many days arrive at once: send it again")
+        return [error if number in refused else next(stored) for number in range(len(requests))]
 
     def _write(self, tenant: str, requests: Sequence[Request], decoded: Decoded) -> list[Receipt]:
         now = self.clock()
         oldest = None if self.retention is None else now - _nanoseconds(self.retention)
-        validated = validate(decoded, oldest_ns=oldest, newest_ns=now + _nanoseconds(FUTURE))
+        most_days = MOST_DAYS if self.limits_days else None
+        validated = validate(decoded, oldest_ns=oldest, newest_ns=now + _nanoseconds(FUTURE), most_days=most_days)
         if validated.table.num_rows:
             with limited(REQUEST_SECONDS):
                 blocks = self.write(tenant, validated.table, _content_hash(requests))

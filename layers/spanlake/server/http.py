@@ -9,7 +9,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from spanlake.ingest.misdirected import MisdirectionLog
-from spanlake.server.http_protocol import HttpProtocol, Misdirected
+from spanlake.server.http_protocol import ConnectionBounds, HttpProtocol, Misdirected
 
 
 class HttpServer:
@@ -22,12 +22,14 @@ class HttpServer:
         *,
         drain_seconds: float,
         misdirected: Misdirected | None = None,
+        bounds: ConnectionBounds | None = None,
     ) -> None:
         """``misdirected`` is the advice for clients that speak another protocol."""
         told = misdirected or Misdirected(MisdirectionLog())
+        more = {"misdirected": told, "bounds": bounds or ConnectionBounds()}
         config = uvicorn.Config(
             app,
-            http=type("Protocol", (HttpProtocol,), {"misdirected": told}),
+            http=type("Protocol", (HttpProtocol,), more),
             ws="none",
             lifespan="off",
             log_config=None,

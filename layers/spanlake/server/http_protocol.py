@@ -1,18 +1,28 @@
 """HTTP/1.1 on one connection: uvicorn's protocol, with limits and with tolerance for existing clients."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Iterable, Sized
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import httptools
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from spanlake.edge.connections import ConnectionLimit, UnreadAnswers
 from spanlake.ingest.misdirected import TLS_ADVICE, MisdirectionLog
 
 _HEAD_BYTES = 512 << 10  # request line and headers: an escaped query of 131,072 characters, and the rest
 _LONGEST_URL = (64 << 10) - 1  # limit of httptools
 _HALF_CLOSED_SECONDS = 1.0
 """Seconds for which a request continues after its client closed its side, as most of these clients are gone."""
+
+_HEAD_SECONDS = 30.0  # in which a request's head has to arrive
+_MOST_PIPELINED = 64  # requests that wait for the answer to an earlier request on their connection
+_NO_PLACE = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nRetry-After: 1\r\n"
+    b"Connection: close\r\nContent-Length: 42\r\n\r\nthere are too many connections: try again\n\n"
+)
 
 _HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n"  # RFC 9113, 3.4
 _TLS_HANDSHAKE = b"\x16\x03"  # RFC 8446, 5.1: the type and the version of a first record
@@ -28,6 +38,30 @@ class Misdirected:
     grpc_advice: str = "this port speaks HTTP/1.1"  # where to send gRPC
 
 
+@dataclass(frozen=True, slots=True)
+class ConnectionBounds:
+    """Bounds that the connections of a process share."""
+
+    places: ConnectionLimit = field(default_factory=ConnectionLimit.of_process)
+    unread: UnreadAnswers = field(default_factory=UnreadAnswers)
+    body_seconds: float = 75.0  # in which a request's body has to arrive
+
+
+class _Flow(FlowControl):
+    """Flow control that reads nothing while a request waits for the answer to an earlier request.
+
+    uvicorn's reads on when the earlier request asks for its body.
+    """
+
+    def __init__(self, transport: asyncio.Transport, waiting: Sized) -> None:
+        super().__init__(transport)
+        self._waiting = waiting
+
+    def resume_reading(self) -> None:
+        if not self._waiting:
+            super().resume_reading()
+
+
 class HttpProtocol(HttpToolsProtocol):
     """HTTP/1.1 with these differences from uvicorn's.
 
@@ -37,9 +71,11 @@ class HttpProtocol(HttpToolsProtocol):
       head for the other protocol: the head is parsed again without the offer.
     - A client that closes its sending side gets the answer to the requests it has sent.
     - HTTP/2 and TLS are distinguished from a malformed request, for the log and for the client.
+    - The number of connections is limited, and the time in which heads and bodies arrive and answers are read.
     """
 
     misdirected: ClassVar[Misdirected]
+    bounds: ClassVar[ConnectionBounds]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -48,8 +84,38 @@ class HttpProtocol(HttpToolsProtocol):
         self._offers_upgrade = False
         self._is_first = True
         self._first = b""  # possibly the start of an HTTP/2 preface
+        self._arriving: asyncio.TimerHandle | None = None  # limits the time of a head or a body
+        self._place: str | None = None  # the client's address, when the connection has a place
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        address = self.client[0] if self.client else ""
+        if not self.bounds.places.enter(address):
+            transport.write(_NO_PLACE)
+            transport.close()
+            return
+        self._place = address
+        self.flow = _Flow(transport, self.pipeline)
+        self._arriving = self.loop.call_later(_HEAD_SECONDS, self._end_late)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._place is not None:
+            self.bounds.places.leave(self._place)
+        self.bounds.unread.remove(self.transport)
+        self._has_arrived()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.bounds.unread.add(self.transport)
+
+    def resume_writing(self) -> None:
+        self.bounds.unread.remove(self.transport)
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
+        if self._place is None:
+            return
         if self._is_first:
             data = self._first + data
             if len(data) < len(_HTTP2_PREFACE) and _HTTP2_PREFACE.startswith(data):
@@ -61,6 +127,11 @@ class HttpProtocol(HttpToolsProtocol):
         if self._in_head:
             self._head_bytes += len(data)
         self._feed(data)
+        if self._arriving is None and (self._head_bytes or not self._in_head):
+            seconds = _HEAD_SECONDS if self._in_head else self.bounds.body_seconds
+            self._arriving = self.loop.call_later(seconds, self._end_late)
+        if len(self.pipeline) > _MOST_PIPELINED:
+            self.transport.abort()
         if self._head_bytes > _HEAD_BYTES and not self.transport.is_closing():
             self.send_400_response(
                 f"request line and headers are larger than {_HEAD_BYTES >> 10} KiB: shorten the query\n"
@@ -93,6 +164,7 @@ class HttpProtocol(HttpToolsProtocol):
             return
         self._in_head = False
         self._head_bytes = 0
+        self._has_arrived()
         if len(self.url) <= _LONGEST_URL:
             super().on_headers_complete()
             return
@@ -104,6 +176,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self._offers_upgrade:
             return
         self._in_head = True
+        self._has_arrived()
         super().on_message_complete()
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's closes the connection
@@ -121,6 +194,19 @@ class HttpProtocol(HttpToolsProtocol):
         """The server's port."""
         _, port = self.server or ("", None)
         return port or 0
+
+    def _has_arrived(self) -> None:
+        if self._arriving is not None:
+            self._arriving.cancel()
+            self._arriving = None
+
+    def _end_late(self) -> None:
+        """End a connection whose request does not arrive, unless it is not being read."""
+        if self.flow.read_paused:
+            self._arriving = self.loop.call_later(_HEAD_SECONDS, self._end_late)
+            return
+        self._arriving = None
+        self.transport.close()
 
     def _hang_up(self, cycle: Any) -> None:
         if not cycle.response_started:

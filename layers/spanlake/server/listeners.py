@@ -5,6 +5,7 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 
 from spanlake.edge import udp
+from spanlake.edge.connections import ConnectionLimit
 from spanlake.edge.methods import UploadMethod
 from spanlake.edge.opencensus import OpenCensusGrpc
 from spanlake.edge.proxy import GrpcProxy, ProxyServer
@@ -37,11 +38,13 @@ class Listeners:
         datagrams: Mapping[Port, socket.socket],
         *,
         http: Sequence[Address] = (),
+        places: ConnectionLimit | None = None,
         shared: bool = False,
     ) -> None:
-        """``http`` is the advice for clients that send HTTP to a gRPC port."""
+        """``http`` is the advice for clients that send HTTP to a gRPC port; ``places`` are shared with other ports."""
         advice = ports_advice((*grpc, *http))
-        self._servers = [_Listener(ingest, where, advice, shared=shared) for where in grpc]
+        limit = places or ConnectionLimit.of_process()
+        self._servers = [_Listener(ingest, where, advice, limit, shared=shared) for where in grpc]
         self._readers = [UdpReceiver(ingest, _DATAGRAMS[face], listener) for face, listener in datagrams.items()]
 
     async def start(self) -> None:
@@ -65,10 +68,10 @@ class Listeners:
 class _Listener:
     """A gRPC server, and the relay that inspects connections before it."""
 
-    def __init__(self, ingest: Ingest, where: Address, advice: str, *, shared: bool) -> None:
+    def __init__(self, ingest: Ingest, where: Address, advice: str, places: ConnectionLimit, *, shared: bool) -> None:
         self._where = where
         self._shared = shared
-        self._front = ProxyServer(GrpcProxy(where.port, advice, ingest.notices))
+        self._front = ProxyServer(GrpcProxy(where.port, advice, ingest.notices, ingest.admission.arrive, places))
         service = _SERVICES[where.face](ingest, where.port)
         handlers = [service.handler(), OtherServices(ingest.notices, where.port, advice)]
         self._server = GrpcServer(

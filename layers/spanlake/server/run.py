@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from spanlake.server import ports
 from spanlake.server.compose import compose
 from spanlake.server.http import HttpServer
-from spanlake.server.http_protocol import Misdirected
+from spanlake.server.http_protocol import ConnectionBounds, Misdirected
 from spanlake.server.lifecycle import ARRIVAL_SHARE, Lifecycle, State, asked_to_stop
 from spanlake.server.listeners import Listeners
 from spanlake.server.ports import SPANS_OVER_HTTP, Address, Port, address, bind, ports_advice
@@ -17,6 +17,7 @@ from spanlake.server.storage import open_store, take_in
 from spanlake.settings.model import Config
 
 _log = logging.getLogger("spanlake")
+_BODY_GRACE_SECONDS = 15.0  # after which a connection ends whose body is late, and was not answered with a status
 
 
 async def serve(config: Config, sockets: Mapping[Address, socket.socket], grpc_addresses: Sequence[Address]) -> None:
@@ -29,10 +30,11 @@ async def serve(config: Config, sockets: Mapping[Address, socket.socket], grpc_a
     streams = [listener for listener in sockets.values() if listener.type == socket.SOCK_STREAM]
     ingest = process.intake.ingest
     misdirected = Misdirected(ingest.notices, ports_advice(grpc_addresses))
-    http = HttpServer(process.app, streams, drain_seconds=config.drain_seconds, misdirected=misdirected)
+    bounds = ConnectionBounds(body_seconds=config.ingest.body_seconds + _BODY_GRACE_SECONDS)
+    http = HttpServer(process.app, streams, drain_seconds=config.drain_seconds, misdirected=misdirected, bounds=bounds)
     datagrams = {where.face: listener for where, listener in sockets.items() if listener.type == socket.SOCK_DGRAM}
     taking_spans = [where for where in sockets if where.face in SPANS_OVER_HTTP]
-    listeners = Listeners(ingest, grpc_addresses, datagrams, http=taking_spans)
+    listeners = Listeners(ingest, grpc_addresses, datagrams, http=taking_spans, places=bounds.places)
     process.intake.commits.start()
     await http.start()
     await listeners.start()

@@ -17,6 +17,9 @@ class IngestMetrics(Protocol):
     def rejected(self, reasons: Mapping[str, int]) -> None:
         """Count spans that were not stored."""
 
+    def truncated(self, attributes: int) -> None:
+        """Count attributes whose key or value was cut off."""
+
     def written(self, *, blocks: int, size: int) -> None:
         """Count blocks that ingest wrote; size in bytes."""
 

@@ -50,6 +50,11 @@ class Metrics:
         self._rejected_spans = Counter(
             "spanlake_ingest_spans_rejected", "Spans that were not stored.", ["reason"], registry=registry
         )
+        self._truncated = Counter(
+            "spanlake_ingest_attributes_truncated",
+            "Attributes whose key or value was longer than allowed, and was cut off.",
+            registry=registry,
+        )
         self._repeated = Counter(
             "spanlake_ingest_requests_repeated", "Requests that had been stored before.", registry=registry
         )
@@ -119,6 +124,11 @@ class Metrics:
         """Count spans that were not stored."""
         for reason, count in reasons.items():
             self._rejected_spans.labels(reason).inc(count)
+
+    def truncated(self, attributes: int) -> None:
+        """Count attributes whose key or value was cut off."""
+        if attributes:
+            self._truncated.inc(attributes)
 
     def duplicates(self, requests: int) -> None:
         """Count requests that were answered from memory because they had been stored before."""

@@ -9,6 +9,7 @@ import pytest
 from starlette.requests import Request
 
 from spanlake.api.tempo.dependencies import run
+from spanlake.api.tempo.query_queue import QueryQueue
 from spanlake.query.engine.duckdb import DuckDB
 from spanlake.query.engine.session import Cancellation
 from spanlake.query.limits import Cancelled
@@ -24,11 +25,11 @@ def request(*messages: str) -> Request:
             await anyio.sleep_forever()
         return {"type": left.pop(0)}
 
-    return Request({"type": "http"}, receive)
+    return Request({"type": "http", "headers": []}, receive)
 
 
 def answer(asked: Request, question: Callable[[Cancellation], Any]) -> Any:
-    return asyncio.run(run(asked, question))
+    return asyncio.run(run(asked, question, QueryQueue()))
 
 
 def test_an_answer() -> None:

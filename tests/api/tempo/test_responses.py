@@ -115,14 +115,14 @@ def test_a_trace_as_protobuf_is_field_one(names: int) -> None:
     trace = TracesData()
     for n in range(names):
         trace.resource_spans.add(schema_url=f"{n}")
-    body = responses.trace_by_id_response(trace)
+    body = responses.trace_by_id_response([trace.SerializeToString()])
     assert body[:1] == b"\x0a"
     assert body.endswith(trace.SerializeToString())
 
 
 def test_trace_by_id_response_says_what_is_missing() -> None:
-    assert responses.trace_by_id_response(None) == b"\x0a\x00"
-    assert responses.trace_by_id_response(TracesData(), "why") == b"\x0a\x00\x18\x01\x22\x03why"
+    assert responses.trace_by_id_response([]) == b"\x0a\x00"
+    assert responses.trace_by_id_response([b""], "why") == b"\x0a\x00\x18\x01\x22\x03why"
 
 
 def test_series_are_in_tempos_order() -> None:

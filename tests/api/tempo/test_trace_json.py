@@ -12,7 +12,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, Instr
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status, TracesData
 
-from spanlake.api.tempo.trace_json import trace_v1, trace_v2
+from spanlake.api.tempo.trace_json import items, trace_v1, trace_v2
 from spanlake.spans.otlp.decode import decode
 from spanlake.spans.otlp.encode import to_otlp
 from tests.recorded import ANSWERS, bodies, checker
@@ -83,11 +83,11 @@ RESOURCE_SPANS_JSON = {
 
 
 def test_tempo_json_v1_has_batches() -> None:
-    assert json.loads(trace_v1(traces(SPAN))) == {"batches": [RESOURCE_SPANS_JSON]}
+    assert json.loads(trace_v1([items(traces(SPAN))])) == {"batches": [RESOURCE_SPANS_JSON]}
 
 
 def test_tempo_json_v2_has_a_trace_of_resource_spans() -> None:
-    assert json.loads(trace_v2(traces(SPAN))) == {"trace": {"resourceSpans": [RESOURCE_SPANS_JSON]}}
+    assert json.loads(trace_v2([items(traces(SPAN))])) == {"trace": {"resourceSpans": [RESOURCE_SPANS_JSON]}}
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_tempo_json_v2_has_a_trace_of_resource_spans() -> None:
     ],
 )
 def test_tempo_json_omits_defaults_and_keeps_unknown_enum_numbers(span: Span, written: dict[str, Any]) -> None:
-    [batch] = json.loads(trace_v1(traces(span)))["batches"]
+    [batch] = json.loads(trace_v1([items(traces(span))]))["batches"]
 
     assert batch["scopeSpans"][0]["spans"] == [written]
 
@@ -111,7 +111,7 @@ def test_tempo_json_omits_defaults_and_keeps_unknown_enum_numbers(span: Span, wr
 def test_tempo_json_equals_protobufs_json_mapping(request: ExportTraceServiceRequest) -> None:
     sent = TracesData(resource_spans=request.resource_spans)
 
-    written = json.loads(trace_v2(sent))["trace"]
+    written = json.loads(trace_v2([items(sent)]))["trace"]
 
     assert written | {"resourceSpans": written["resourceSpans"]} == {"resourceSpans": []} | MessageToDict(sent)
     assert otlp_requests.normal(Parse(json.dumps(written), TracesData())) == otlp_requests.normal(sent)
@@ -125,11 +125,11 @@ def _rows(table: pa.Table, path: str) -> pa.Table:
 def test_tempo_json_equals_recorded_answers_of_tempo() -> None:
     check = checker()
     table = decode(list(bodies())).table
-    writers: dict[bool, Callable[[TracesData], bytes]] = {False: trace_v1, True: trace_v2}
+    writers: dict[bool, Callable[[list[bytes]], bytes]] = {False: trace_v1, True: trace_v2}
 
     recorded = [row for row in check.load(ANSWERS) if row["area"] == "traces"]
     for row in recorded:
         found = to_otlp(_rows(table, row["path"]))
-        answer = json.loads(writers["/v2/" in row["path"]](found))
+        answer = json.loads(writers["/v2/" in row["path"]]([items(found)]))
         assert check.diff(row, row["want"], check.normal(row, 200, answer)) is None, row["path"]
     assert recorded

@@ -16,7 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from typer.testing import CliRunner, Result
 
-from spanlake.api.tempo.trace_json import trace_v1, trace_v2
+from spanlake.api.tempo.trace_json import items, trace_v1, trace_v2
 from spanlake.cli.commands import register
 from spanlake.cli.storage import opened
 from spanlake.cli.transfer.matching import matching_traces
@@ -146,7 +146,15 @@ def test_import_reads_jaeger_json(tmp_path: Path) -> None:
     assert names(tmp_path / "d") == ["get"]
 
 
-@pytest.mark.parametrize("write", [trace_v1, trace_v2, json_line, TracesData.SerializeToString])
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda found: trace_v1([items(found)]),
+        lambda found: trace_v2([items(found)]),
+        json_line,
+        TracesData.SerializeToString,
+    ],
+)
 def test_import_reads_other_formats(write: object, tmp_path: Path) -> None:
     found = traces("a", "b")
     (tmp_path / "file").write_bytes(gzip.compress(write(found)))  # type: ignore[operator]

@@ -6,7 +6,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 
 from spanlake.spans.otlp.decode import Decoded, decode
-from spanlake.spans.otlp.validate import validate
+from spanlake.spans.otlp.validate import MOST_DAYS, beyond_days, validate
 
 OLDEST, NEWEST = 1_000, 2_000
 
@@ -88,3 +88,41 @@ def test_validate_without_bound_accepts_any_age() -> None:
 
 def test_validate_of_no_spans_rejects_nothing() -> None:
     assert validate(decode([b""]), oldest_ns=None, newest_ns=NEWEST).rejected == [Counter()]
+
+
+DAY = 86_400 * 10**9
+LATE = 10_000 * DAY
+
+
+def on_days(*days: int) -> list[Span]:
+    return [span(start=(9_000 + day) * DAY + 5) for day in days]
+
+
+def test_validate_keeps_latest_days_of_each_request() -> None:
+    found = decoded(on_days(*range(MOST_DAYS + 3)), on_days(0, 1, 1, 500), [span(trace_id=b"")])
+
+    validated = validate(found, oldest_ns=None, newest_ns=LATE)
+
+    assert validated.rejected == [Counter(too_many_days=3), Counter(), Counter(invalid_trace_id=1)]
+    days = [start // DAY - 9_000 for start in validated.table["start_time_unix_nano"].to_pylist()]
+    assert days == [*range(3, MOST_DAYS + 3), 0, 1, 1, 500]
+
+
+def test_validate_counts_days_of_valid_spans_only() -> None:
+    found = decoded([*on_days(*range(MOST_DAYS)), span(start=LATE + 1), span(start=LATE + 2 * DAY)])
+
+    validated = validate(found, oldest_ns=None, newest_ns=LATE)
+
+    assert validated.rejected == [Counter(too_new=2)]
+
+
+def test_beyond_days_refuses_requests_with_most_days() -> None:
+    found = decoded(on_days(*range(100, 140)), on_days(0, 1), on_days(*range(200, 231)), on_days(1))
+    assert beyond_days(found) == {0}
+
+
+@pytest.mark.parametrize(
+    "requests", [[on_days(*range(400))], [on_days(0), on_days(900)], [on_days(*range(300)), on_days(*range(300))], [[]]]
+)
+def test_beyond_days_keeps_requests_that_make_few_files(requests: list[list[Span]]) -> None:
+    assert beyond_days(decoded(*requests)) == frozenset()

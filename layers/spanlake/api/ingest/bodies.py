@@ -4,7 +4,9 @@
 
 import asyncio
 import zlib
+from collections.abc import AsyncIterator
 from concurrent.futures import Executor
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from io import BytesIO
 
@@ -12,7 +14,8 @@ from starlette.datastructures import Headers
 from starlette.types import Receive
 
 from spanlake.api.ingest.decompression import DECOMPRESSORS, Decompress, OutputTooLarge
-from spanlake.ingest.admission import Reservation
+from spanlake.ingest.admission import Arrival, Reservation
+from spanlake.ingest.request import Overloaded
 from spanlake.ingest.service import Ingest
 
 
@@ -91,22 +94,51 @@ def decompress(body: bytes, work: Decompress, place: Reservation, *, limit: int)
     return inflated.getvalue()
 
 
-async def whole_body(headers: Headers, receive: Receive, place: Reservation, ingest: Ingest, slow: Executor) -> bytes:
-    """Read a body and decompress it, on a thread.
+@asynccontextmanager
+async def admitted_body(headers: Headers, receive: Receive, ingest: Ingest, slow: Executor) -> AsyncIterator[bytes]:
+    """Read a body and decompress it, on a thread; the body holds its place and its bytes until the block ends.
 
-    Raises what read_body, decompressor and decompress raise, ArrivalTimeout and Draining.
+    A body that is still arriving holds only the bytes that came. Raises what read_body, decompressor and decompress
+    raise, Overloaded, ArrivalTimeout and Draining.
     """
     coding = headers.get("content-encoding", "")
     undo = decompressor(coding)
     limit = ingest.limits.body_bytes
     if int(headers.get("content-length", "0")) > limit:
         raise BodyTooLarge(limit)
-    async with ingest.deadline.within(ingest.limits.body_seconds):
-        body = await read_body(receive, place, limit=limit)
-    if undo is None:
-        return body
-    work = partial(decompress, body, undo, place, limit=limit)
+    given_up = asyncio.timeout(None)
+    with ingest.admission.arrive(partial(_give_up, asyncio.get_running_loop(), given_up)) as place:
+        body = await _arrived(receive, place, ingest, given_up)
+        if undo is not None:
+            body = await _decompressed(body, undo, place, slow, ingest, coding)
+        yield body
+
+
+async def _arrived(receive: Receive, place: Arrival, ingest: Ingest, given_up: asyncio.Timeout) -> bytes:
+    try:
+        async with given_up, ingest.deadline.within(ingest.limits.body_seconds):
+            body = await read_body(receive, place, limit=ingest.limits.body_bytes)
+    except TimeoutError:
+        raise Overloaded("the request arrived too slowly while others needed its memory") from None
+    place.complete()
+    return body
+
+
+async def _decompressed(
+    body: bytes, undo: Decompress, place: Arrival, slow: Executor, ingest: Ingest, coding: str
+) -> bytes:
+    work = partial(decompress, body, undo, place, limit=ingest.limits.body_bytes)
     try:
         return await asyncio.get_running_loop().run_in_executor(slow, work)
     except MalformedBody as error:
         raise MalformedBody(f"{error} (Content-Encoding: {coding.strip().lower()})") from None
+
+
+def _give_up(loop: asyncio.AbstractEventLoop, reading: asyncio.Timeout) -> None:
+    """End the reading of a body; called from any thread."""
+
+    def expire() -> None:
+        with suppress(RuntimeError):  # it has ended already
+            reading.reschedule(loop.time())
+
+    loop.call_soon_threadsafe(expire)

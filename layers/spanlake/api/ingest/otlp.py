@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from spanlake.api.errors import HttpError, UnsupportedMediaType, logged_http_error, shut_down_error
-from spanlake.api.ingest.bodies import ClientGone, whole_body
+from spanlake.api.ingest.bodies import ClientGone, admitted_body
 from spanlake.ingest.request import Format, Receipt
 from spanlake.ingest.service import HEADER, Ingest, tenant_named
 from spanlake.receivers.detection import explained
@@ -111,8 +111,7 @@ class OtlpHttp:
         media_type = media_type_of(headers)
         if media_type not in CODECS:
             raise UnsupportedMediaType(f"Content-Type {media_type[:80]!r} is not supported: use {PROTOBUF} or {JSON}")
-        with self.ingest.admission.admit() as place:
-            body = await whole_body(headers, receive, place, self.ingest, self.slow)
+        async with admitted_body(headers, receive, self.ingest, self.slow) as body:
             format_ = self.json if media_type == JSON else None
             try:
                 return await self.ingest.stored(tenant, body, format_)

@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from spanlake.api.errors import HttpError, logged_http_error, shut_down_error
-from spanlake.api.ingest.bodies import ClientGone, whole_body
+from spanlake.api.ingest.bodies import ClientGone, admitted_body
 from spanlake.api.ingest.otlp import media_type_of
 from spanlake.ingest.request import Format, Receipt
 from spanlake.ingest.service import HEADER, Ingest, tenant_named
@@ -56,8 +56,7 @@ class SpanPosts:
     async def _store(self, headers: Headers, receive: Receive) -> Receipt:
         tenant = tenant_named(headers.get(HEADER))
         media_type = media_type_of(headers)
-        with self.ingest.admission.admit() as place:
-            sent = await whole_body(headers, receive, place, self.ingest, self.slow)
+        async with admitted_body(headers, receive, self.ingest, self.slow) as sent:
             body = sent.removeprefix(BOM_UTF8)  # which none of the binary formats begins with
             format_ = self.format_of(media_type, body)
             try:

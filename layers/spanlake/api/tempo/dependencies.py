@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import anyio
@@ -12,7 +12,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from spanlake.api.errors import INGEST_ERRORS, Table
+from spanlake.api.tempo.query_queue import QueryQueue, TooManyQueries
 from spanlake.api.typed_route import InvalidParameter
+from spanlake.ingest.service import HEADER as TENANT_HEADER
 from spanlake.query.engine.session import Cancellation
 from spanlake.query.limits import Cancelled, LimitExceeded
 from spanlake.query.querier import Querier
@@ -27,14 +29,18 @@ ALL_ERRORS: Table = (
     (InvalidParameter, 400, None),
     (TraceQLError, 400, None),
     (LimitExceeded, 422, None),
+    (TooManyQueries, 429, TooManyQueries.retry_seconds),
     (Cancelled, 499, None),  # nobody reads it; nginx's number for a client that went away
 )
 
 T = TypeVar("T")
 
 
-async def run(request: Request, question: Callable[[Cancellation], T]) -> T:
-    """The answer of a question that takes a while; raises what it raises."""
+async def run(request: Request, question: Callable[[Cancellation], T], queue: QueryQueue) -> T:
+    """Return the answer of a question that takes a while, once it has a place; raises what it raises.
+
+    A question whose client hangs up ends, or loses its place among those that wait.
+    """
     cancellation = Cancellation()
     answers: list[T] = []
     failures: list[Exception] = []
@@ -45,19 +51,36 @@ async def run(request: Request, question: Callable[[Cancellation], T]) -> T:
         except Exception as error:  # noqa: BLE001 - told to the caller below
             failures.append(error)
 
-    async with anyio.create_task_group() as group:
-        group.start_soon(_watch, request, cancellation)
-        await anyio.to_thread.run_sync(ask)
+    async def ask_in_turn() -> None:
+        try:
+            with anyio.CancelScope() as waiting:
+                group.start_soon(_watch, request, cancellation, waiting)
+                async with queue.place(request.headers.get(TENANT_HEADER, "")):
+                    with anyio.CancelScope(shield=True):
+                        await anyio.to_thread.run_sync(ask, limiter=_unlimited())
+        except TooManyQueries as error:
+            failures.append(error)
         group.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(ask_in_turn)
     if failures:
         raise failures[0]
+    if not answers:
+        raise Cancelled
     return answers[0]
 
 
-async def _watch(request: Request, cancellation: Cancellation) -> None:
+def _unlimited() -> anyio.CapacityLimiter:
+    """Return a limiter for a single thread: the queue limits their number."""
+    return anyio.CapacityLimiter(1)
+
+
+async def _watch(request: Request, cancellation: Cancellation, waiting: anyio.CancelScope) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
     cancellation.cancel()
+    waiting.cancel()
 
 
 HEADER = "X-Spanlake-Partial"
@@ -101,12 +124,13 @@ class QueryRunner:
 
     querier: Querier
     timer: Timer
+    queue: QueryQueue = field(default_factory=QueryQueue)
 
     async def run(self, request: Request, query: Callable[[Cancellation], T]) -> T:
         """Runs a query in a thread, until the client hangs up; raises what it raises."""
         with self.timer(request.scope["route"].path):
             try:
-                return await run(request, query)
+                return await run(request, query, self.queue)
             except RecursionError:
                 text = request.query_params.get("q") or request.query_params.get("query", "")
                 raise Unsupported("the query's operators stand too deep in each other", text) from None

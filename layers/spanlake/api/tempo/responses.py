@@ -8,7 +8,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from pydantic_core import to_json
 
 from spanlake.query.search_results import SpanResult, SpanSet, TraceResult
@@ -226,10 +225,13 @@ def _double(value: float) -> float | str:
     return value if isfinite(value) else _SPECIAL[str(value)]
 
 
-def trace_by_id_response(trace: TracesData | None, partial: str = "") -> bytes:
-    """tempopb.TraceByIDResponse as protobuf: a trace, of TracesData's form, which is empty where there is none.
+def trace_by_id_response(traces: Iterable[bytes], partial: str = "") -> bytes:
+    """Write tempopb.TraceByIDResponse as protobuf, whose trace is these encoded TracesData together.
 
     ``partial`` says why spans are missing.
     """
-    body = b"" if trace is None else trace.SerializeToString()
-    return b"\x0a" + delimited(body) + (_PARTIAL_STATUS + b"\x22" + delimited(partial.encode()) if partial else b"")
+    return (
+        b"\x0a"
+        + delimited(b"".join(traces))
+        + (_PARTIAL_STATUS + b"\x22" + delimited(partial.encode()) if partial else b"")
+    )

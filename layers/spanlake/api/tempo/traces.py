@@ -1,6 +1,6 @@
 """``/api/traces`` and ``/api/v2/traces``: whole traces by their ids."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Annotated, TypeVar
 
 from fastapi import Query
@@ -15,11 +15,11 @@ from spanlake.api.tempo import responses
 from spanlake.api.tempo.dependencies import JSON, PROTOBUF, QueryRunner, accepts_protobuf, trace_id_of
 from spanlake.api.tempo.parameters import TraceParameters, TraceV2Parameters
 from spanlake.api.tempo.schemas import TraceByIdResponse, TraceV1
-from spanlake.api.tempo.trace_json import trace_v1, trace_v2
+from spanlake.api.tempo.trace_chunks import bounded, chunks, still_wanted
+from spanlake.api.tempo.trace_json import items, trace_v1, trace_v2
 from spanlake.api.typed_route import TypedRoute
 from spanlake.query.engine.session import Cancellation
 from spanlake.query.filtered_trace import SpanFilter
-from spanlake.spans.otlp.encode import to_otlp, with_every_message
 
 T = TypeVar("T")
 
@@ -46,10 +46,10 @@ class _Traces:
         """Return a trace as batches in JSON, or as OTLP's TracesData with `Accept: application/protobuf`."""
         protobuf = accepts_protobuf(request)
 
-        def render(found: TracesData | None) -> bytes | None:
+        def render(found: Iterable[bytes] | None) -> bytes | None:
             if found is None:
                 return None
-            return found.SerializeToString() if protobuf else trace_v1(found)
+            return b"".join(found) if protobuf else trace_v1(found)
 
         body = await self._find(request, trace_id, params, render)
         if body is None:
@@ -68,9 +68,9 @@ class _Traces:
         wanted = SpanFilter.of(checked, keep_hierarchy=params.keep_hierarchy) if checked else None
         partial = "" if wanted is None else "only the spans that match q"
 
-        def render(found: TracesData | None) -> bytes:
+        def render(found: Iterable[bytes] | None) -> bytes:
             if protobuf:
-                return responses.trace_by_id_response(found, partial)
+                return responses.trace_by_id_response(found or (), partial)
             return trace_v2(found, partial)
 
         body = await self._find(request, trace_id, params, render, wanted)
@@ -88,14 +88,18 @@ class _Traces:
         request: Request,
         trace_id: str,
         params: TraceParameters,
-        render: Callable[[TracesData | None], T],
+        render: Callable[[Iterable[bytes] | None], T],
         wanted: SpanFilter | None = None,
     ) -> T:
-        """Finds a trace and renders it, both in a thread: a large trace takes its time."""
+        """Find a trace and render it, both in a thread: a large trace takes its time."""
         tenant, id_, when = tenant_of(request), trace_id_of(trace_id), params.range()
+        write = TracesData.SerializeToString if accepts_protobuf(request) else items
+        limits = self._runner.querier.duck.limits
 
         def ask(stop: Cancellation) -> T:
             table = self._runner.querier.trace(tenant, id_, when, stop, wanted)
-            return render(None if table is None else with_every_message(to_otlp(table)))
+            if table is None:
+                return render(None)
+            return render(bounded(map(write, chunks(table, still_wanted(stop, limits))), limits))
 
         return await self._runner.run(request, ask)

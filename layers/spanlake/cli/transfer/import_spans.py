@@ -159,7 +159,8 @@ def _store(target: Target) -> Iterator[Callable[[str, Sequence[Request]], Sequen
         try:
             objects = open_objects(target.objects, target.data)
             check_identity(objects, index)
-            yield Pipeline(otlp.read, partial(_write, partial(write, objects, index)), _Uncounted(), target.retention)
+            store = partial(_write, partial(write, objects, index))
+            yield Pipeline(otlp.read, store, _Uncounted(), target.retention, limits_days=False)
         finally:
             index.close()
     except StoreError as error:
@@ -183,6 +184,9 @@ class _Uncounted:
         """Count nothing."""
 
     def received(self, *, spans: int, size: int) -> None:
+        """Count nothing."""
+
+    def truncated(self, attributes: int) -> None:
         """Count nothing."""
 
     def rejected(self, reasons: object) -> None:

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from spanlake.spans.arrow import Array, equals_last, int32, numbers, scatter, struct_of, where
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType
 from spanlake.spans.otlp import repair
+from spanlake.spans.otlp.attribute_limits import MOST_KEY_BYTES, MOST_VALUE_BYTES, cut, long_rows
 from spanlake.spans.otlp.limits import Limits
 
 KINDS = 16
@@ -63,6 +64,8 @@ class Attributes:
     """Number of the column that the value belongs to, NULL when no column can hold it; int32."""
     limits: Limits
     """Bounds for nested values, which are not decoded yet."""
+    truncated: Array
+    """Rows of attributes whose key or value was cut off."""
 
     def field(self, scope: Scope, number: int) -> "pa.Field[Any]":
         """Return the Arrow field of the column with this number in a scope."""
@@ -95,8 +98,8 @@ def read(occurrences: Sequence[Array], limits: Limits) -> tuple[Attributes, list
 
 def _decode(key_values: Array, limits: Limits) -> Attributes:
     fields = repair.decode("KeyValue", key_values, limits)
-    keys = fields["key"].dictionary_encode()
-    any_value = fields["value"]
+    keys, any_value, truncated = _cut(fields["key"], fields["value"])
+    keys = keys.dictionary_encode()
     values = {type_: any_value.field(name) for type_, name in _SCALARS.items()}
     kind = _kind(any_value)
     arrays = where(any_value.field("array_value").is_valid())
@@ -105,7 +108,21 @@ def _decode(key_values: Array, limits: Limits) -> Attributes:
         kind = pc.coalesce(scatter(array_kind, arrays, len(kind)), kind)
         number = scatter(numbers(len(arrays)), arrays, len(kind))
         values |= {type_: values_.take(number) for type_, values_ in lists.items()}
-    return Attributes(keys.dictionary, keys.indices, kind, values, any_value, _column(keys.indices, kind), limits)
+    return Attributes(
+        keys.dictionary, keys.indices, kind, values, any_value, _column(keys.indices, kind), limits, truncated
+    )
+
+
+def _cut(keys: Array, any_value: Array) -> tuple[Array, Array, Array]:
+    """Cut keys and texts that are too long; returns both, and the rows of these attributes."""
+    long_keys = long_rows(keys, MOST_KEY_BYTES)
+    texts = any_value.field("string_value")
+    long_texts = long_rows(texts, MOST_VALUE_BYTES)
+    if len(long_texts):
+        columns = [any_value.field(number) for number in range(any_value.type.num_fields)]
+        columns[any_value.type.get_field_index("string_value")] = cut(texts, long_texts, MOST_VALUE_BYTES)
+        any_value = pa.StructArray.from_arrays(columns, fields=list(any_value.type), mask=any_value.is_null())
+    return cut(keys, long_keys, MOST_KEY_BYTES), any_value, pc.unique(pa.concat_arrays([long_keys, long_texts]))
 
 
 def _column(key: Array, kind: Array) -> Array:

@@ -31,6 +31,8 @@ class Decoded:
     spans_per_request: list[int]
     unreadable: frozenset[int] = frozenset()
     """Rows of spans that cannot be read. They count as spans; ``validate`` removes them."""
+    truncated: int = 0
+    """Number of attributes whose key or value was cut off."""
 
 
 def decode(requests: Sequence[bytes]) -> Decoded:
@@ -44,14 +46,15 @@ def decode(requests: Sequence[bytes]) -> Decoded:
     try:
         return _decode(requests)
     except (WireError, TooLarge, TooMuch) as error:
-        raise MalformedRequest(str(error)) from error
+        reason = str(error)
+    raise MalformedRequest(reason)  # without its cause, whose frames would keep all that was decoded
 
 
 def _decode(requests: Sequence[bytes]) -> Decoded:
     limits = Limits.of(requests)
     opened = envelope.open_(requests, limits)
     messages = Messages.read(opened, limits)
-    decoded = Decoded(table(opened, messages), opened.spans_per_request, messages.unreadable)
+    decoded = Decoded(table(opened, messages), opened.spans_per_request, messages.unreadable, messages.truncated)
     _refuse_lost(decoded, opened.damaged_requests)
     return decoded
 

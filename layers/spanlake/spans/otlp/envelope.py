@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from spanlake.spans.arrow import Array, distinct, int32, repeated
 from spanlake.spans.otlp import attributes, repair
+from spanlake.spans.otlp.attribute_limits import limited
 from spanlake.spans.otlp.attributes import Attributes
 from spanlake.spans.otlp.limits import Limits
 
@@ -87,7 +88,7 @@ def _parents(message: str, containers: Array, row: Array, limits: Limits) -> Par
     number, first = distinct(payloads, schema_urls)
     payload, schema_url = payloads.take(first), schema_urls.take(first)
     is_present = payload.is_valid()
-    fields = repair.decode(message, pc.fill_null(payload, b""), limits)
+    fields = limited(repair.decode(message, pc.fill_null(payload, b""), limits))
     return Parents(number.take(row), is_present, schema_url, fields, _identity(is_present, schema_url, fields))
 
 
@@ -140,11 +141,21 @@ class Messages:
     unreadable: frozenset[int]
     """Rows of spans that cannot be read; all their fields are empty."""
 
+    @property
+    def truncated(self) -> int:
+        """The number of attributes whose key or value was cut off."""
+        rows = self.attributes.truncated
+        if not len(rows):
+            return 0
+        every = (self.resource_codes, self.scope_codes, self.span_codes, self.event_codes, self.link_codes)
+        is_cut: list[Array] = [pc.is_in(codes, value_set=rows.cast(codes.type)) for codes in every]
+        return sum(each.true_count for each in is_cut)
+
     @classmethod
     def read(cls, envelope: Envelope, limits: Limits) -> "Messages":
         """Decode the messages in an envelope. Raises protobuf.WireError and limits.TooMuch."""
         read = repair.read("Span", envelope.spans, limits)
-        spans = read.fields
+        spans = limited(read.fields)
         events = _elements("Event", spans["events"].flatten(), limits)
         links = _elements("Link", spans["links"].flatten(), limits)
         owners = (envelope.resources.fields, envelope.scopes.fields, spans, events, links)
@@ -173,4 +184,4 @@ def _elements(message: str, payloads: Array, limits: Limits) -> dict[str, Array]
     if not len(payloads):
         return {}
     limits.check(f"{message.lower()}s", len(payloads), smallest=8)
-    return repair.decode(message, payloads, limits)
+    return limited(repair.decode(message, payloads, limits))

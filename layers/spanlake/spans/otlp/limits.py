@@ -9,6 +9,9 @@ _MOST_ITEMS = 1 << 22
 """Items that the attribute values of a request may have in total."""
 
 
+_NESTED_BYTES, _NESTED_SHARE = 256 << 10, 8
+"""Limit on bytes of nested values, which count again at every level: a fixed number for each request, and this many
+times the size of the requests."""
 _MOST_REPAIRS, _SMALLEST_FIELD = 65_536, 8
 """Limit on inspected fields of damaged messages: a fixed number, plus one for this many bytes of requests."""
 
@@ -49,6 +52,11 @@ class Limits:
         """Raise TooMuch if there are more messages than would fit in the requests at ``smallest`` bytes each."""
         if count > _FEW * self.requests + self.size // smallest:
             raise TooMuch(f"most of its {messages} are empty")
+
+    @property
+    def nested_bytes(self) -> int:
+        """The bytes that nested values may have, at all levels together."""
+        return self.requests * _NESTED_BYTES + self.size * _NESTED_SHARE
 
     def check_items(self, count: int) -> None:
         """Raise TooMuch if arrays or maps have more items than values may have."""

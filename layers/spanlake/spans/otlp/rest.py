@@ -4,7 +4,7 @@ import base64
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,8 +15,6 @@ from spanlake.spans.otlp.attributes import Attributes
 from spanlake.spans.otlp.limits import Limits
 from spanlake.spans.schema import REST
 
-_MOST_BYTES = 128 << 20
-"""Limit in bytes on nested values of a request; a value counts again at every level."""
 _ODD = r'["\\\x00-\x1f]'
 """Characters that JSON strings must escape."""
 
@@ -29,7 +27,7 @@ _NESTED = {"array_value": 2, "kvlist_value": 3}
 
 
 class TooLarge(ValueError):  # noqa: N818
-    """Values that are both large and deeply nested."""
+    """Values of several requests together that are both large and deeply nested."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +43,21 @@ class _Room:
         """Return the room for attribute values, which are the 7th of the 100 message levels that protobuf's decoders
         allow.
         """
-        return cls(limits, messages=90, size=limits.requests * _MOST_BYTES)
+        return cls(limits, messages=90, size=limits.nested_bytes)
 
     def within(self, messages: int, payloads: Array) -> "_Room":
-        """Return the room left for values that are ``messages`` levels deeper. Raises TooLarge and limits.TooMuch."""
+        """Return the room left for values that are ``messages`` levels deeper.
+
+        Of a single request that has no room left, deeper values are replaced. Of several together it is not known which
+        has too much: raises TooLarge. Raises limits.TooMuch as well.
+        """
         self.limits.check_items(len(payloads))
         room = _Room(self.limits, self.messages - messages, self.size - payloads.nbytes)
-        if room.size < 0:
+        if room.size >= 0:
+            return room
+        if self.limits.requests > 1:
             raise TooLarge("its values are too large and nested too deep")
-        return room
+        return replace(room, messages=0)
 
 
 def column(attributes: Attributes, codes: Array, rows: Array, length: int) -> Array:

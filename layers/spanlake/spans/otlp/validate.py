@@ -1,14 +1,14 @@
 """Validation of spans: which are rejected, and the reasons told to the sender."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spanlake.spans.arrow import Array, int32, numbers, string, struct_of
+from spanlake.spans.arrow import Array, int32, int64, numbers, string, struct_of
 from spanlake.spans.otlp.decode import Decoded
 from spanlake.spans.schema import SPAN_ID, TRACE_ID
 
@@ -18,6 +18,7 @@ REASONS: Mapping[str, str] = {
     "invalid_start_time": "the start is not a number of nanoseconds since 1970",
     "too_old": "the span started before the retention period: raise --retention to keep such spans",
     "too_new": "the span starts more than a day ahead of this server: check the sender's clock",
+    "too_many_days": "the spans of one request started on more than 32 days: send them in several requests",
     "malformed": "the span cannot be read: check the exporter that wrote it",
 }
 """Explanations by reason. The reasons are also label values of a metric, so there are few of them."""
@@ -33,6 +34,10 @@ def explain(rejected: Mapping[str, int]) -> str:
     return f"{spans} not stored: {reasons}"
 
 
+MOST_DAYS = 32
+"""Limit on UTC days on which the spans of one request started: each day makes a file."""
+_DAY_NS = 86_400 * 10**9
+
 _JUDGED = ("trace_id", "span_id", "start_time_unix_nano")
 
 
@@ -44,20 +49,54 @@ class Validated:
     rejected: list[Counter[str]]
 
 
-def validate(decoded: Decoded, *, oldest_ns: int | None, newest_ns: int) -> Validated:
+def validate(
+    decoded: Decoded, *, oldest_ns: int | None, newest_ns: int, most_days: int | None = MOST_DAYS
+) -> Validated:
     """Remove spans with invalid ids and spans that start outside a range of times; its bounds are inside.
 
     Times are Unix nanoseconds; without ``oldest_ns`` any age is accepted. A span with several faults counts for the
     first of: ``malformed`` (not readable), ``invalid_trace_id`` (not 1 to 16 bytes, or all zero), ``invalid_span_id``
-    (not 1 to 8 bytes, or all zero), ``too_old``, ``too_new``.
+    (not 1 to 8 bytes, or all zero), ``too_old``, ``too_new``, ``too_many_days`` (not on the latest ``most_days`` days
+    on which valid spans of the request started; None is any number).
     """
     faults = _unreadable(decoded) | _faults(decoded.table, oldest_ns, newest_ns)
-    if not any(is_faulty.true_count for is_faulty in faults.values()):
+    is_faultless = not any(is_faulty.true_count for is_faulty in faults.values())
+    is_bounded = most_days is None or _spread(decoded.table) < most_days
+    if is_faultless and is_bounded:
         return Validated(decoded.table, [Counter() for _ in decoded.spans_per_request])
     reason: Array = pc.case_when(struct_of(faults), *map(string, faults))
-    bounds = pairwise(accumulate(decoded.spans_per_request, initial=0))
+    bounds = list(pairwise(accumulate(decoded.spans_per_request, initial=0)))
+    if most_days is not None and not is_bounded:
+        reason = _with_days(reason, _days(decoded.table), bounds, most_days)
     rejected = [_count(reason.slice(start, end - start)) for start, end in bounds]
     return Validated(decoded.table.filter(reason.is_null()), rejected)
+
+
+def _days(table: pa.Table) -> Array:
+    """Return the UTC day on which each span started, in days since 1970."""
+    return pc.divide(_column(table, "start_time_unix_nano"), int64(_DAY_NS))
+
+
+def _spread(table: pa.Table) -> int:
+    """Return the number of days between the first and the last start."""
+    first, last = (bound.as_py() for bound in pc.min_max(table.column("start_time_unix_nano")).values())
+    return 0 if first is None else int(last // _DAY_NS - first // _DAY_NS)
+
+
+def _with_days(reason: Array, days: Array, bounds: Sequence[tuple[int, int]], most: int) -> Array:
+    """Add the reason of spans on more days than a request may have; the latest days are kept."""
+    valid: Array = pc.if_else(reason.is_null(), days, pa.scalar(None, pa.int64()))
+    parts = [_is_on_other_day(valid.slice(start, end - start), most) for start, end in bounds]
+    return pc.if_else(pa.concat_arrays(parts), string("too_many_days"), reason)
+
+
+def _is_on_other_day(days: Array, most: int) -> Array:
+    """Return True for the days, NULL for a span that is rejected anyway, that are not among the latest."""
+    different: Array = days.drop_null().unique()
+    if len(different) <= most:
+        return pa.repeat(pa.scalar(False), len(days))
+    kept = different.take(pc.array_sort_indices(different, order="descending").slice(0, most))
+    return pc.and_(days.is_valid(), pc.invert(pc.is_in(days, value_set=kept)))
 
 
 def _unreadable(decoded: Decoded) -> dict[str, Array]:
@@ -92,3 +131,33 @@ def _is_no_id(ids: Array, length: int) -> Array:
 def _count(reasons: Array) -> Counter[str]:
     counted = reasons.drop_null().value_counts()
     return Counter(dict(zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True)))
+
+
+_MOST_DAYS_TOGETHER = 64
+"""Limit on UTC days of all requests that are stored together."""
+
+
+def beyond_days(decoded: Decoded) -> frozenset[int]:
+    """Return the requests, by number, that have to be left out so that the others lie on few days together.
+
+    Requests with spans of few days are kept first. A single request is always kept.
+    """
+    if len(decoded.spans_per_request) == 1 or _spread(decoded.table) < _MOST_DAYS_TOGETHER:
+        return frozenset()
+    days = _days(decoded.table)
+    bounds = pairwise(accumulate(decoded.spans_per_request, initial=0))
+    of_request = [_latest(days.slice(start, end - start)) for start, end in bounds]
+    every: set[int] = set()
+    refused = set()
+    for number in sorted(range(len(of_request)), key=lambda number: len(of_request[number])):
+        together = every | of_request[number]
+        if every and len(together) > _MOST_DAYS_TOGETHER:
+            refused.add(number)
+        else:
+            every = together
+    return frozenset(refused)
+
+
+def _latest(days: Array) -> set[int]:
+    """Return the days that a request may have at most."""
+    return set(sorted(days.unique().to_pylist())[-MOST_DAYS:])

@@ -1,0 +1,85 @@
+"""The order in which queries run: a few at a time, each tenant in its turn."""
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+_LEAST_AT_ONCE = 2
+_WAITING = 512  # queries, of all tenants
+_WAIT_SECONDS = 45.0
+
+
+class TooManyQueries(Exception):  # noqa: N818
+    """There are too many queries; the same query may succeed later."""
+
+    retry_seconds = 2
+
+
+class QueryQueue:
+    """Places for queries that run. It belongs to one event loop.
+
+    More queries at once than there are processors are slower together than one after the other, and keep the
+    interpreter from those who do not ask anything.
+    """
+
+    def __init__(self, at_once: int | None = None, waiting: int = _WAITING, seconds: float = _WAIT_SECONDS) -> None:
+        self._free = at_once or max(os.cpu_count() or 1, _LEAST_AT_ONCE)
+        self._most_waiting = waiting
+        self._seconds = seconds
+        self._count = 0
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+        """Waiting queries by tenant; the tenant whose turn is next comes first."""
+
+    @asynccontextmanager
+    async def place(self, tenant: str) -> AsyncIterator[None]:
+        """Wait for a place, and hold it until the block ends; raises TooManyQueries."""
+        if self._free and not self._waiting:
+            self._free -= 1
+        else:
+            await self._wait(tenant)
+        try:
+            yield
+        finally:
+            self._release()
+
+    async def _wait(self, tenant: str) -> None:
+        if self._count >= self._most_waiting:
+            raise TooManyQueries(f"{self._count} queries are waiting already: try again later")
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(tenant, deque()).append(turn)
+        self._count += 1
+        try:
+            async with asyncio.timeout(self._seconds):
+                await turn
+        except BaseException as error:
+            self._give_up(tenant, turn)
+            if isinstance(error, TimeoutError):
+                raise TooManyQueries(f"the query waited for {self._seconds:g} s: try again later") from None
+            raise
+
+    def _give_up(self, tenant: str, turn: "asyncio.Future[None]") -> None:
+        if turn.done() and not turn.cancelled():  # its turn came at the same moment
+            self._release()
+            return
+        turns = self._waiting.get(tenant)
+        if turns is not None and turn in turns:
+            turns.remove(turn)
+            self._count -= 1
+            if not turns:
+                del self._waiting[tenant]
+
+    def _release(self) -> None:
+        """Hand a place on to the next tenant's oldest query."""
+        while self._waiting:
+            tenant = next(iter(self._waiting))
+            turns = self._waiting.pop(tenant)
+            turn = turns.popleft()
+            self._count -= 1
+            if turns:
+                self._waiting[tenant] = turns  # at the end: other tenants come first
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1

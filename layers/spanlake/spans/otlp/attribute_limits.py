@@ -1,0 +1,62 @@
+"""Limits on attributes of spans, events, links, resources and scopes: what is beyond is dropped or cut, and counted."""
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spanlake.spans.arrow import Array, int32, numbers, scatter, where
+
+MOST_ATTRIBUTES = 8192
+"""Limit on the attributes of one message. OpenTelemetry's SDKs stop at 128 unless told otherwise."""
+_MOST_UINT32 = pa.scalar(2**32 - 1, pa.int64())
+
+
+def limited(fields: dict[str, Array]) -> dict[str, Array]:
+    """Return the decoded fields of messages without the attributes beyond the limit, which count as dropped."""
+    lists = fields["attributes"]
+    lengths = pc.list_value_length(lists)
+    most = pc.max(lengths).as_py()
+    if most is None or most <= MOST_ATTRIBUTES:
+        return fields
+    cut = pc.max_element_wise(pc.subtract(lengths, int32(MOST_ATTRIBUTES)), int32(0)).cast(pa.int64())
+    told = fields["dropped_attributes_count"]
+    dropped = pc.min_element_wise(pc.add(told.cast(pa.int64()), cut), _MOST_UINT32)
+    return fields | {
+        "attributes": _first(lists, lengths),
+        "dropped_attributes_count": dropped.cast(told.type),
+    }
+
+
+def _first(lists: Array, lengths: Array) -> Array:
+    """Return the first attributes of each list."""
+    kept = pc.min_element_wise(lengths, int32(MOST_ATTRIBUTES))
+    ends = pc.cumulative_sum(kept.cast(pa.int32()))
+    offsets: Array = pa.concat_arrays([pa.array([0], pa.int32()), ends])
+    owner = pc.list_parent_indices(lists)
+    values = lists.flatten()
+    within = pc.subtract(
+        numbers(len(values)), pc.subtract(lists.offsets, lists.offsets[0]).take(owner).cast(pa.int64())
+    )
+    values = values.filter(pc.less(within, pa.scalar(MOST_ATTRIBUTES, pa.int64())))
+    return pa.ListArray.from_arrays(offsets, values)
+
+
+MOST_KEY_BYTES, MOST_VALUE_BYTES = 2048, 256 << 10
+"""Limits on the length of keys, as in Tempo, and of values that are text."""
+
+
+def long_rows(texts: Array, most: int) -> Array:
+    """Return the rows of texts that are longer than ``most`` bytes."""
+    lengths: Array = pc.binary_length(texts)
+    longest = pc.max(lengths).as_py()
+    if longest is None or longest <= most:
+        return pa.array([], pa.int64())
+    return where(pc.greater(lengths, int32(most)))
+
+
+def cut(texts: Array, rows: Array, most: int) -> Array:
+    """Cut the texts in these rows to ``most`` bytes, and to whole characters."""
+    if not len(rows):
+        return texts
+    long = texts.take(rows).to_pylist()
+    short = pa.array([text.encode()[:most].decode(errors="ignore") for text in long], texts.type)
+    return pc.coalesce(scatter(short, rows, len(texts)), texts)

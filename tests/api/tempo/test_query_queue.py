@@ -1,0 +1,58 @@
+"""Queries wait their turn, and no tenant waits for all queries of another."""
+
+import asyncio
+
+import pytest
+
+from spanlake.api.tempo.query_queue import QueryQueue, TooManyQueries
+
+
+async def ask(queue: QueryQueue, tenant: str, order: list[str], seconds: float = 0.01) -> None:
+    async with queue.place(tenant):
+        order.append(tenant)
+        await asyncio.sleep(seconds)
+
+
+def test_queue_serves_tenants_in_turn() -> None:
+    async def run() -> list[str]:
+        queue, order = QueryQueue(at_once=1), list[str]()
+        await asyncio.gather(*(ask(queue, tenant, order) for tenant in "aaaaabab"))
+        return order
+
+    assert "".join(asyncio.run(run())) == "aabababa"[:1] + "ababaaa"
+
+
+def test_queue_refuses_more_waiting_queries_than_allowed() -> None:
+    async def run() -> list[object]:
+        queue = QueryQueue(at_once=1, waiting=2)
+        return await asyncio.gather(*(ask(queue, "a", []) for _ in range(5)), return_exceptions=True)
+
+    assert [type(each) for each in asyncio.run(run())].count(TooManyQueries) == 2
+
+
+def test_queue_gives_up_query_that_waits_too_long() -> None:
+    async def run() -> None:
+        queue = QueryQueue(at_once=1, seconds=0.01)
+        async with queue.place("a"):
+            with pytest.raises(TooManyQueries, match="waited"):
+                async with queue.place("a"):
+                    pass
+        async with queue.place("b"):
+            pass
+
+    asyncio.run(run())
+
+
+def test_queue_returns_place_of_cancelled_query() -> None:
+    async def run() -> None:
+        queue = QueryQueue(at_once=1)
+        running = asyncio.create_task(ask(queue, "a", [], 60))
+        waiting = asyncio.create_task(ask(queue, "a", [], 60))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        running.cancel()
+        await asyncio.gather(running, waiting, return_exceptions=True)
+        async with asyncio.timeout(5), queue.place("b"):
+            pass
+
+    asyncio.run(run())
