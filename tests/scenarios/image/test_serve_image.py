@@ -24,7 +24,8 @@ def server(installed_server: Installed) -> Iterator[ImageServer]:
         Path(folder).chmod(0o755)
         running = ImageServer(installed_server, Path(folder) / "data", ("--listen", "127.0.0.1"))
         try:
-            yield running.wait_until_ready()
+            running.wait_until_ready()
+            yield running
         finally:
             if running.status is None:
                 running.stop()

@@ -104,7 +104,7 @@ def test_validate_keeps_latest_days_of_each_request() -> None:
     validated = validate(found, oldest_ns=None, newest_ns=LATE)
 
     assert validated.rejected == [Counter(too_many_days=3), Counter(), Counter(invalid_trace_id=1)]
-    days = [start // DAY - 9_000 for start in validated.table["start_time_unix_nano"].to_pylist()]
+    days = [(start or 0) // DAY - 9_000 for start in validated.table["start_time_unix_nano"].to_pylist()]
     assert days == [*range(3, MOST_DAYS + 3), 0, 1, 1, 500]
 
 

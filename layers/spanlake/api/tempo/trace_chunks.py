@@ -28,7 +28,7 @@ def chunks(table: pa.Table, check: Callable[[], None]) -> Iterator[TracesData]:
         yield with_every_message(to_otlp(ordered.slice(first, _SPANS)))
 
 
-def _by_start(table: pa.Table) -> "pa.Array":
+def _by_start(table: pa.Table) -> "pa.UInt64Array":
     starts = table.column("start_time_unix_nano").combine_chunks().view(pa.uint64())
     return pc.array_sort_indices(starts)
 
