@@ -101,7 +101,7 @@ def _names(programs: Program) -> Iterator[str]:
 def _option(declared: Setting) -> str:
     if declared.default in {"true", "false"}:
         return f"`{declared.option}`, `--no-{declared.name}`"
-    return f"`{declared.option} {declared.kind.metavar}`"
+    return _cell(f"`{declared.option} {declared.kind.metavar}`")
 
 
 def _default(declared: Setting, program: Program) -> str:

@@ -62,3 +62,32 @@ def test_log_omits_events_below_level(monkeypatch: pytest.MonkeyPatch) -> None:
     set_up_logs()
     logging.getLogger("x").debug("details")
     assert output.getvalue() == ""
+
+
+@pytest.mark.parametrize(("form", "is_json"), [("json", True), ("text", False), ("auto", True)])
+def test_log_has_the_form_that_is_set(monkeypatch: pytest.MonkeyPatch, form: str, is_json: bool) -> None:
+    output = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", output)
+    set_up_logs(form=form)
+    logging.getLogger("x").info("listening")
+    assert output.getvalue().startswith("{") == is_json
+    assert "\x1b" not in output.getvalue()
+
+
+def test_log_on_terminal_has_no_colours_with_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
+    output = Terminal()
+    monkeypatch.setattr(sys, "stderr", output)
+    monkeypatch.setenv("NO_COLOR", "1")
+    set_up_logs()
+    logging.getLogger("x").info("listening")
+    assert "\x1b" not in output.getvalue()
+
+
+def test_log_has_records_of_the_level_and_above(monkeypatch: pytest.MonkeyPatch) -> None:
+    output = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", output)
+    set_up_logs("error")
+    logging.getLogger("x").warning("quiet")
+    logging.getLogger("x").error("loud")
+    assert "quiet" not in output.getvalue()
+    assert "loud" in output.getvalue()

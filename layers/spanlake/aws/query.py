@@ -32,7 +32,7 @@ def handler() -> Handler:
     operations = Operations(
         lambda: None, store.index.summary, store.index.unfinished_merges, _shown(config), time.time(), config
     )
-    routes = [*ops_routes(operations), *tempo_routes(querier, telemetry.time_query)]
+    routes = [*ops_routes(operations), *tempo_routes(querier, telemetry.time_query, config.logs.slow_query_seconds)]
     app = create_app([*routes, *openapi_routes(routes)], ALL_ERRORS, [Middleware(PartialAnswers)])
     checked = CheckedRequests(app, IdentityCheck(store, telemetry))
     prepare_for_snapshot()

@@ -50,7 +50,7 @@ def serve(config: Config) -> None:
     from spanlake.store.errors import StoreError
     from spanlake.telemetry.logs import set_up_logs
 
-    set_up_logs()
+    set_up_logs(config.logs.level, config.logs.format)
     try:
         run(config)
     except StoreError as error:
@@ -67,7 +67,7 @@ def edge(config: EdgeConfig) -> None:
     from spanlake.workers.run import run
     from spanlake.workers.seat import GivenUp
 
-    set_up_logs()
+    set_up_logs(config.worker.logs.level, config.worker.logs.format)
     try:
         run(replace(config, workers=config.workers or cpus()))
     except GivenUp as error:

@@ -50,7 +50,10 @@ def compose(config: Config, store: Store, lifecycle: Lifecycle) -> Process:
     missing = MissingBlocks(config.retention, config.partial_answers, metrics.missing_blocks)
     directory = None if config.objects else config.data
     querier = open_querier(store.objects, store.index, config.query, directory, missing=missing)
-    described = (*ops_routes(_operations(config, store, lifecycle)), *tempo_routes(querier, metrics.time_query))
+    described = (
+        *ops_routes(_operations(config, store, lifecycle)),
+        *tempo_routes(querier, metrics.time_query, config.logs.slow_query_seconds),
+    )
     routes = (
         *described,
         metrics_route(metrics),

@@ -72,6 +72,18 @@ def number(metavar: str, least: float, most: float = math.inf, unit: float = 1) 
     return Kind(metavar, parse)
 
 
+def choice(*words: str) -> Kind[str]:
+    """Returns the kind of a word of these."""
+
+    def parse(text: str) -> str:
+        word = text.strip().lower()
+        if word not in words:
+            raise InvalidSetting(f"{text!r} is unknown: write {', '.join(words[:-1])} or {words[-1]}")
+        return word
+
+    return Kind("|".join(words), parse)
+
+
 def seconds(least: float = 0.1) -> Kind[float]:
     """Returns the kind of times in seconds."""
     return number("SECONDS", least)

@@ -218,6 +218,33 @@ class AuthorizerSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class LogSettings:
+    """Settings of the logs of a process."""
+
+    level: str = setting(
+        "log-level",
+        kinds.choice("debug", "info", "warning", "error"),
+        "info",
+        "Least severe records that are logged.",
+        on=_SERVE | _EDGE,
+    )
+    format: str = setting(
+        "log-format",
+        kinds.choice("auto", "text", "json"),
+        "auto",
+        "Format of the logs; auto is text on a terminal and JSON elsewhere.",
+        on=_SERVE | _EDGE,
+    )
+    slow_query_seconds: float = setting(
+        "slow-query",
+        kinds.seconds(0),
+        "5",
+        "Time from which a query is logged with its text, in seconds; 0 logs all.",
+        on=_SERVE,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class ClientSettings:
     """Settings of commands that ask a server."""
 
@@ -344,6 +371,7 @@ class Config:
     ingest: IngestLimits = field(default_factory=IngestLimits)
     query: QueryLimits = field(default_factory=QueryLimits)
     athena: AthenaSettings = field(default_factory=AthenaSettings)
+    logs: LogSettings = field(default_factory=LogSettings)
 
 
 def replaced_seconds(config: Config) -> int:

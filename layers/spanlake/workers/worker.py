@@ -33,7 +33,7 @@ def main() -> None:
     connected = socket.socket(fileno=int(sys.argv[1]))
     with suppress(EOFError):
         orders = Orders.take(connected)
-        set_up_logs(worker=orders.number)
+        set_up_logs(orders.config.logs.level, orders.config.logs.format, worker=orders.number)
 
         import uvloop
 

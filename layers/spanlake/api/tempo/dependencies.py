@@ -1,8 +1,11 @@
 """Dependencies of the Tempo routes: cancellation, partial results and query errors."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import logging
+import math
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import TypeVar
 
 import anyio
@@ -34,6 +37,10 @@ ALL_ERRORS: Table = (
 )
 
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+_LOGGED_PARAMETERS = {"q", "query", "start", "end", "limit", "step"}
+_LOGGED_TEXT = 500  # characters
 
 
 async def run(request: Request, question: Callable[[Cancellation], T], queue: QueryQueue) -> T:
@@ -125,15 +132,25 @@ class QueryRunner:
     querier: Querier
     timer: Timer
     queue: QueryQueue = field(default_factory=QueryQueue)
+    slow_seconds: float = math.inf  # from which a query is logged
 
     async def run(self, request: Request, query: Callable[[Cancellation], T]) -> T:
         """Runs a query in a thread, until the client hangs up; raises what it raises."""
-        with self.timer(request.scope["route"].path):
+        with self.timer(request.scope["route"].path), self._logged_if_slow(request):
             try:
                 return await run(request, query, self.queue)
             except RecursionError:
                 text = request.query_params.get("q") or request.query_params.get("query", "")
                 raise Unsupported("the query's operators stand too deep in each other", text) from None
+
+    @contextmanager
+    def _logged_if_slow(self, request: Request) -> Iterator[None]:
+        start = perf_counter()
+        try:
+            yield
+        finally:
+            if (seconds := perf_counter() - start) >= self.slow_seconds:
+                _log.warning("slow query", extra=_described(request, seconds))
 
     def checked(self, text: str) -> ast.Query:
         """Parses and checks a query; raises TraceQLError."""
@@ -145,6 +162,13 @@ class QueryRunner:
         if not query.is_metrics:
             raise Unsupported("a metrics query ends in a function such as rate()", query.text, len(query.text))
         return query
+
+
+def _described(request: Request, seconds: float) -> dict[str, object]:
+    """Return the fields of a log record about a query; its texts are cut."""
+    params = {name: value[:_LOGGED_TEXT] for name, value in request.query_params.items() if name in _LOGGED_PARAMETERS}
+    tenant = request.headers.get(TENANT_HEADER, "")[:_LOGGED_TEXT]
+    return {"path": request.url.path[:_LOGGED_TEXT], "tenant": tenant, "seconds": round(seconds, 3), **params}
 
 
 def parsed(text: str) -> ast.Query:

@@ -1,5 +1,6 @@
 """The routes of the Tempo API that answer questions about spans."""
 
+import math
 from contextlib import nullcontext
 
 from starlette.routing import Route
@@ -12,7 +13,10 @@ from spanlake.api.tempo.traces import trace_routes
 from spanlake.query.querier import Querier
 
 
-def tempo_routes(querier: Querier, timer: Timer = nullcontext) -> list[Route]:
-    """Returns the routes, answered by a querier; ``timer`` is entered with the route's path for every query."""
-    runner = QueryRunner(querier, timer)
+def tempo_routes(querier: Querier, timer: Timer = nullcontext, slow_seconds: float = math.inf) -> list[Route]:
+    """Returns the routes, answered by a querier.
+
+    ``timer`` is entered with the route's path for every query; a query of ``slow_seconds`` or more is logged.
+    """
+    runner = QueryRunner(querier, timer, slow_seconds=slow_seconds)
     return [*trace_routes(runner), *metrics_routes(runner), *search_routes(runner), *tag_routes(runner)]
