@@ -84,6 +84,8 @@ lock: $(STAMP) ## renew requirements.lock from pyproject.toml (ARGS=--upgrade mo
 		--python-version 3.11 --generate-hashes --no-emit-package spanlake --quiet \
 		--custom-compile-command 'make lock' --output-file requirements.lock $(ARGS)
 	@cd layers && ../$(BIN)/python -m spanlake_layers.image
+	@$(BIN)/uv pip compile --group docs --universal --python-version 3.11 --generate-hashes --quiet \
+		--custom-compile-command 'make lock' --output-file requirements-docs.lock $(ARGS)
 
 clean: ## remove everything that can be made again; ./data stays
 	rm -rf $(VENV) .aws-sam build dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
