@@ -5,7 +5,7 @@ DATA ?= data
 ARGS ?=
 SPANS ?= 1300000
 
-.PHONY: help wheel run unit format typecheck test fuzz interop chaos soak lint bench layers cdk docs-settings lock clean
+.PHONY: help wheel run unit format typecheck test fuzz interop chaos soak lint bench layers cdk docs docs-settings docs-api lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -74,6 +74,14 @@ layers: $(STAMP) ## make the Lambda layers in build/layers (ARGS="--machine x86_
 cdk: ## run the AWS CDK on infra/cdk (ARGS="deploy --context RetentionDays=30")
 	@environment=$$(scripts/cdk/environment.sh) && cd infra/cdk && PATH="$$environment/bin:$$PATH" cdk $(ARGS)
 
+docs: docs-settings docs-api ## build the documents as a site in build/site
+	@test -x build/docs/bin/mkdocs || $(BIN)/python -m venv build/docs
+	@build/docs/bin/pip install --disable-pip-version-check --quiet --require-hashes --requirement requirements-docs.lock
+	NO_MKDOCS_2_WARNING=1 build/docs/bin/mkdocs build --strict
+
+docs-api: $(STAMP) ## write docs/api.md from the OpenAPI document
+	$(BIN)/python -m spanlake_docs.api > docs/api.md
+
 docs-settings: $(STAMP) ## write docs/settings.md from the settings' declarations
 	$(BIN)/python -m spanlake_docs.settings > docs/settings.md
 
@@ -84,6 +92,8 @@ lock: $(STAMP) ## renew requirements.lock from pyproject.toml (ARGS=--upgrade mo
 		--python-version 3.11 --generate-hashes --no-emit-package spanlake --quiet \
 		--custom-compile-command 'make lock' --output-file requirements.lock $(ARGS)
 	@cd layers && ../$(BIN)/python -m spanlake_layers.image
+	@$(BIN)/uv pip compile --group docs --universal --python-version 3.11 --generate-hashes --quiet \
+		--custom-compile-command 'make lock' --output-file requirements-docs.lock $(ARGS)
 
 clean: ## remove everything that can be made again; ./data stays
 	rm -rf $(VENV) .aws-sam build dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
