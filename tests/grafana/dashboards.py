@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 GRAFANA = Path(__file__).parents[2] / "infra" / "grafana"
-AWS, SERVER = "spanlake-aws", "spanlake-server"
+AWS, SERVER, TRACES = "spanlake-aws", "spanlake-server", "spanlake-traces"
 
 Dashboard = dict[str, Any]
 

@@ -6,19 +6,19 @@ import re
 
 import pytest
 
-from tests.grafana.dashboards import AWS, GRAFANA, SERVER, dashboard, panels, targets, variables
+from tests.grafana.dashboards import AWS, GRAFANA, SERVER, TRACES, dashboard, panels, targets, variables
 
 _WIDTH = 24
 _OF_GRAFANA = {"__rate_interval", "__interval", "__range"}
 
-both = pytest.mark.parametrize("name", [AWS, SERVER])
+each_dashboard = pytest.mark.parametrize("name", [AWS, SERVER, TRACES])
 
 
-def test_there_are_two() -> None:
-    assert sorted(path.stem for path in (GRAFANA / "dashboards").iterdir()) == [AWS, SERVER]
+def test_every_file_is_tested() -> None:
+    assert sorted(path.stem for path in (GRAFANA / "dashboards").iterdir()) == [AWS, SERVER, TRACES]
 
 
-@both
+@each_dashboard
 def test_it_is_known_by_its_file_and_ids_are_its_own(name: str) -> None:
     shown = dashboard(name)
     ids = [panel["id"] for panel in shown["panels"]]
@@ -29,7 +29,7 @@ def test_it_is_known_by_its_file_and_ids_are_its_own(name: str) -> None:
     assert all(titles)
 
 
-@both
+@each_dashboard
 def test_no_panel_lies_over_another_or_past_the_edge(name: str) -> None:
     taken: set[tuple[int, int]] = set()
     for panel in dashboard(name)["panels"]:
@@ -41,7 +41,7 @@ def test_no_panel_lies_over_another_or_past_the_edge(name: str) -> None:
         taken |= cells
 
 
-@both
+@each_dashboard
 def test_every_question_goes_to_the_data_source_that_is_chosen(name: str) -> None:
     shown = dashboard(name)
     kind = variables(shown)["datasource"]["query"]
@@ -52,7 +52,7 @@ def test_every_question_goes_to_the_data_source_that_is_chosen(name: str) -> Non
         assert len(set(letters)) == len(letters) > 0, panel["title"]
 
 
-@both
+@each_dashboard
 def test_every_variable_that_is_used_is_there_and_the_other_way_round(name: str) -> None:
     shown = dashboard(name)
     used = set(re.findall(r"\$\{?(\w+)", json.dumps(shown))) - _OF_GRAFANA - {"__all"}
