@@ -16,10 +16,10 @@ from bench.measure.report import console
 from bench.measure.s3_latency import distant
 from bench.workload.data_directory import store
 from bench.workload.generate import SMALL, Workload, arguments
-from spanlake.ingest.service import DEFAULT_TENANT
 from spanlake.store.index.dynamodb.index import DynamoIndex
 from spanlake.store.maintenance.compactor import Compactor
 from spanlake.store.objects.s3 import S3Location, S3Objects
+from spanlake.store.tenant import DEFAULT_TENANT
 
 _DISTANCES = (0.0, 0.02)  # seconds
 _MOST_SPANS = 64_000

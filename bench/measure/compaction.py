@@ -20,13 +20,13 @@ from bench.workload.blocks import Blocks
 from bench.workload.data_directory import copied, fill, rounds
 from bench.workload.generate import LARGE, SMALL, Workload, arguments, bodies
 from bench.workload.load import http_connection
-from spanlake.ingest.service import DEFAULT_TENANT
 from spanlake.spans.otlp.decode import decode
 from spanlake.store.blocks import bloom
 from spanlake.store.blocks.block import Block
 from spanlake.store.index.sqlite import SqliteIndex
 from spanlake.store.maintenance.compactor import Compactor
 from spanlake.store.objects.local import LocalObjects
+from spanlake.store.tenant import DEFAULT_TENANT
 from spanlake.store.write import write
 
 _ALWAYS = (0, 2**63 - 1)

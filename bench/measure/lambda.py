@@ -27,10 +27,10 @@ from bench.workload.data_directory import store as fill
 from bench.workload.generate import Workload, arguments, bodies, today
 from bench.workload.queries import QUERIES, Query
 from spanlake.aws.environment import LambdaStore
-from spanlake.ingest.service import DEFAULT_TENANT
 from spanlake.spans.otlp.decode import decode
 from spanlake.store.maintenance.compactor import Compactor
 from spanlake.store.maintenance.retention import purge_replaced
+from spanlake.store.tenant import DEFAULT_TENANT
 from spanlake.store.write import write
 
 _MEMORY_MIB = 1024  # as the template has it

@@ -6,8 +6,8 @@ from typing import Any
 
 import duckdb
 
-from spanlake.ingest.service import DEFAULT_TENANT
 from spanlake.store.index.sqlite import SqliteIndex
+from spanlake.store.tenant import DEFAULT_TENANT
 
 _HOUR = 3600
 _ALWAYS = (0, 2**63 - 1)

@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bench.workload.generate import WINDOW, Workload, bodies
-from spanlake.ingest.service import DEFAULT_TENANT
 from spanlake.spans.otlp.decode import decode
 from spanlake.store.index.base import Index
 from spanlake.store.index.sqlite import SqliteIndex
@@ -21,6 +20,7 @@ from spanlake.store.maintenance.compaction_plan import Merge
 from spanlake.store.maintenance.compactor import Compactor
 from spanlake.store.objects.base import Objects
 from spanlake.store.objects.local import LocalObjects
+from spanlake.store.tenant import DEFAULT_TENANT
 from spanlake.store.write import write
 
 _WINDOW_NS = int(WINDOW.total_seconds()) * 1_000_000_000

@@ -5,14 +5,28 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
+from spanlake.auth.access import CannotVerify, Role, Unauthenticated
+from spanlake.auth.tokens import line_of
 from spanlake.aws import authorize
 from spanlake.aws.authorize import TokenSecret
 from tests.aws.events import Context, http_event
 from tests.cloud import calls
 
 TOKEN, OTHER = "a-token-of-the-shop", "a-token-that-is-new"
+
+
+CONTEXT = {"tenant": "shop", "tenants": "shop", "roles": "delete,read,write"}
+
+
+def tenant_of(secret: TokenSecret, authorization: str) -> str | None:
+    """The tenant of a header, None when the token is not known."""
+    try:
+        return secret.access(authorization).one(())
+    except Unauthenticated:
+        return None
 
 
 class Clock:
@@ -39,7 +53,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.parametrize(
     ("authorization", "answer"),
     [
-        (f"Bearer {TOKEN}", {"isAuthorized": True, "context": {"tenant": "shop"}}),
+        (f"Bearer {TOKEN}", {"isAuthorized": True, "context": CONTEXT}),
         (f"Bearer {OTHER}", {"isAuthorized": False}),
         ("", {"isAuthorized": False}),
     ],
@@ -53,39 +67,103 @@ def test_the_answer(client: Any, monkeypatch: pytest.MonkeyPatch, authorization:
 def test_a_token_that_is_new_works_at_once_and_one_that_is_gone_soon_does_not(client: Any) -> None:
     clock = Clock()
     secret = TokenSecret(client, "tokens", clock)
-    assert secret.tenant_of(f"Bearer {TOKEN}") == "shop"
+    assert tenant_of(secret, f"Bearer {TOKEN}") == "shop"
     client.put_secret_value(SecretId="tokens", SecretString=json.dumps({OTHER: "bank"}))
     clock.seconds += 31
-    assert secret.tenant_of(f"Bearer {OTHER}") == "bank"
-    assert secret.tenant_of(f"Bearer {TOKEN}") is None
+    assert tenant_of(secret, f"Bearer {OTHER}") == "bank"
+    assert tenant_of(secret, f"Bearer {TOKEN}") is None
 
 
 def test_both_tokens_of_a_change_are_valid_until_the_old_one_is_removed(client: Any) -> None:
     clock = Clock()
     secret = TokenSecret(client, "tokens", clock)
-    assert secret.tenant_of(f"Bearer {TOKEN}") == "shop"
+    assert tenant_of(secret, f"Bearer {TOKEN}") == "shop"
     client.put_secret_value(SecretId="tokens", SecretString=json.dumps({TOKEN: "shop", OTHER: "shop"}))
     clock.seconds += 30
     for token in (OTHER, TOKEN, OTHER):
-        assert secret.tenant_of(f"Bearer {token}") == "shop"
+        assert tenant_of(secret, f"Bearer {token}") == "shop"
     client.put_secret_value(SecretId="tokens", SecretString=json.dumps({OTHER: "shop"}))
     clock.seconds += 300
-    assert secret.tenant_of(f"Bearer {OTHER}") == "shop"
-    assert secret.tenant_of(f"Bearer {TOKEN}") is None
+    assert tenant_of(secret, f"Bearer {OTHER}") == "shop"
+    assert tenant_of(secret, f"Bearer {TOKEN}") is None
 
 
 def test_a_revoked_token_is_accepted_for_five_minutes_at_most(client: Any) -> None:
     clock = Clock()
     secret = TokenSecret(client, "tokens", clock)
-    secret.tenant_of(f"Bearer {TOKEN}")
+    tenant_of(secret, f"Bearer {TOKEN}")
     client.put_secret_value(SecretId="tokens", SecretString="{}")
     clock.seconds += 300
-    assert secret.tenant_of(f"Bearer {TOKEN}") is None
+    assert tenant_of(secret, f"Bearer {TOKEN}") is None
 
 
 def test_wrong_tokens_do_not_cost_a_call_each(client: Any) -> None:
     secret = TokenSecret(client, "tokens", Clock())
     with calls(client) as made:
         for number in range(100):
-            secret.tenant_of(f"Bearer guess-number-{number}")
+            tenant_of(secret, f"Bearer guess-number-{number}")
     assert made == ["GetSecretValue"]
+
+
+class Throttled:
+    """A client of a secret that can be read only for a while."""
+
+    def __init__(self, text: str) -> None:
+        self.text: str | None = text
+        self.asked = 0
+
+    def get_secret_value(self, **_: str) -> dict[str, str]:
+        self.asked += 1
+        if self.text is None:
+            raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow down"}}, "GetSecretValue")
+        return {"SecretString": self.text}
+
+
+@pytest.mark.parametrize("text", [None, "{", "rubbish", json.dumps({"short": "shop"})])
+def test_known_tokens_count_while_the_secret_cannot_be_used(text: str | None) -> None:
+    clock, client = Clock(), Throttled(json.dumps({TOKEN: "shop"}))
+    secret = TokenSecret(client, "tokens", clock)  # type: ignore[arg-type]
+    assert tenant_of(secret, f"Bearer {TOKEN}") == "shop"
+    client.text = text
+    for _ in range(3):
+        clock.seconds += 301
+        assert tenant_of(secret, f"Bearer {TOKEN}") == "shop"
+        assert tenant_of(secret, f"Bearer {OTHER}") is None
+    client.text = json.dumps({OTHER: "bank"})
+    clock.seconds += 31
+    assert tenant_of(secret, f"Bearer {OTHER}") == "bank"
+
+
+def test_without_any_tokens_read_nothing_is_decided() -> None:
+    client = Throttled(json.dumps({TOKEN: "shop"}))
+    client.text = None
+    secret = TokenSecret(client, "tokens", Clock())  # type: ignore[arg-type]
+    with pytest.raises(CannotVerify):
+        secret.access(f"Bearer {TOKEN}")
+    client.text = json.dumps({TOKEN: "shop"})
+    assert tenant_of(secret, f"Bearer {TOKEN}") == "shop"
+
+
+@pytest.mark.parametrize(
+    ("route", "roles", "allowed"),
+    [
+        ("POST /v1/traces", [Role.WRITE], True),
+        ("POST /{proxy+}", [Role.READ], False),
+        ("GET /api/traces/{traceId}", [Role.READ], True),
+        ("GET /api/search", [Role.WRITE], False),
+        ("DELETE /api/traces/{traceId}", [Role.READ, Role.WRITE], False),
+        ("DELETE /api/traces/{traceId}", [Role.DELETE], True),
+        ("GET /status/config", [Role.READ], False),
+    ],
+)
+def test_the_role_is_that_of_the_route(
+    client: Any, monkeypatch: pytest.MonkeyPatch, route: str, roles: list[Role], allowed: bool
+) -> None:
+    monkeypatch.setenv("SPANLAKE_TOKENS_SECRET", "tokens")
+    client.put_secret_value(SecretId="tokens", SecretString=line_of(TOKEN, ["shop", "bank"], roles, "grafana"))
+    event = {**http_event("GET", "/", headers={"authorization": f"Bearer {TOKEN}"}), "routeKey": route}
+    answer = authorize.handler()(event, Context())
+    assert answer["isAuthorized"] is allowed
+    if allowed:
+        assert answer["context"]["tenants"] == "shop,bank"
+        assert answer["context"]["name"] == "grafana"

@@ -1,56 +1,89 @@
 """Whose request it is: what the authorizer found out, and what a client may say beside it."""
 
-import asyncio
 from typing import Any
 
 import pytest
 
-from spanlake.aws.http import AuthorizerTenant
+from spanlake.auth.access import AccessError, Role
+from spanlake.aws.gateway import gateway_access
+from spanlake.store.errors import InvalidTenant
 
 LAMBDA = {"lambda": {"tenant": "shop"}}
+TWO = {"lambda": {"tenant": "shop", "tenants": "shop,bank", "roles": "read"}}
+ANY = {"lambda": {"tenant": "*", "tenants": "*", "roles": "admin,read"}}
 JWT = {"jwt": {"claims": {"team": "shop"}}}
+COGNITO = {"jwt": {"claims": {"client_id": "4n4b", "scope": "spanlake/write spanlake/delete openid"}}}
+ACCOUNT = "123456789012"
+IAM = {"iam": {"accountId": ACCOUNT, "userArn": f"arn:aws:sts::{ACCOUNT}:assumed-role/collector/session"}}
+FOREIGN = {"iam": {"accountId": "999999999999", "userArn": "arn:aws:sts::999999999999:assumed-role/collector/x"}}
+TEAM = {"SPANLAKE_TENANT_CLAIM": "team"}
+MAPPED = {"SPANLAKE_TENANT_CLAIM": "client_id", "SPANLAKE_TENANT_MAP": "4n4b=shop, collector=shop, 4n4b=bank"}
+DEFAULT = {"SPANLAKE_DEFAULT_TENANT": "all"}
+TRUSTED = {"SPANLAKE_TRUST_TENANT_HEADER": "true"}
 
 
-def seen(authorizer: dict[str, Any] | None, header: str | None) -> tuple[int, list[str]]:
-    """The status of an answer, and what the application saw in the header."""
-    seen: list[str] = []
-    sent: list[Any] = []
+def seen(authorizer: Any, header: str | None, environment: dict[str, str]) -> tuple[str, str] | None:
+    """The tenant and the roles of a request, None when it is refused."""
+    context = {"accountId": ACCOUNT} | ({} if authorizer is None else {"authorizer": authorizer})
+    try:
+        access = gateway_access(environment)({"aws.event": {"requestContext": context}})
+        return access.one([] if header is None else [header]), " ".join(sorted(access.roles))
+    except (AccessError, InvalidTenant):
+        return None
 
-    async def app(scope: Any, _: Any, send: Any) -> None:
-        seen.extend(value.decode() for name, value in scope["headers"] if name == b"x-scope-orgid")
-        await send({"type": "http.response.start", "status": 200, "headers": []})
 
-    async def receive() -> Any:
-        return {"type": "http.request", "body": b""}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    headers = [] if header is None else [(b"x-scope-orgid", header.encode())]
-    context = {} if authorizer is None else {"authorizer": authorizer}
-    scope = {"type": "http", "headers": headers, "aws.event": {"requestContext": context}}
-    asyncio.run(AuthorizerTenant(app, "team")(scope, receive, send))
-    return sent[0]["status"], seen
+USUAL = "delete read write"
 
 
 @pytest.mark.parametrize(
-    ("authorizer", "header", "status", "tenants"),
+    ("authorizer", "header", "environment", "found"),
     [
-        (None, None, 200, []),
-        (None, "bank", 200, ["bank"]),
-        (LAMBDA, None, 200, ["shop"]),
-        (LAMBDA, "shop", 200, ["shop"]),
-        (LAMBDA, "bank", 403, []),
-        (LAMBDA, "shop,bank", 403, []),
-        (LAMBDA, "", 200, ["shop"]),  # an empty header names none
-        (JWT, None, 200, ["shop"]),
-        (JWT, "bank", 403, []),
-        ({"jwt": {"claims": {"tenant": "shop"}}}, None, 403, []),
-        ({"jwt": {"claims": None}}, "shop", 403, []),
-        ({"lambda": {}}, "shop", 403, []),
-        ({"lambda": None}, "shop", 403, []),
-        ({"iam": {"accessKey": "x"}}, "shop", 403, []),
+        (None, None, {}, None),
+        (None, "bank", {}, None),
+        ({}, "bank", {}, None),
+        (None, "bank", TRUSTED, ("bank", "admin delete read write")),
+        (LAMBDA, "bank", TRUSTED, None),
+        (LAMBDA, None, {}, ("shop", USUAL)),
+        (LAMBDA, "shop", {}, ("shop", USUAL)),
+        (LAMBDA, "bank", {}, None),
+        (LAMBDA, "shop,bank", {}, None),
+        (LAMBDA, "", {}, ("shop", USUAL)),  # an empty header names none
+        (TWO, None, {}, ("shop", "read")),
+        (TWO, "bank", {}, ("bank", "read")),
+        (ANY, "anybody", {}, ("anybody", "admin read")),
+        (JWT, None, TEAM, ("shop", "read write")),
+        (JWT, None, TEAM | {"SPANLAKE_JWT_ROLES": "none"}, ("shop", "")),
+        (JWT, "bank", TEAM, None),
+        (JWT, None, {}, None),
+        (JWT, None, DEFAULT, ("all", "read write")),
+        (COGNITO, None, MAPPED, ("shop", "delete write")),
+        (COGNITO, "bank", MAPPED, ("bank", "delete write")),
+        (COGNITO, "other", MAPPED, None),
+        ({"jwt": {"claims": {"client_id": "other"}}}, None, MAPPED, None),
+        ({"jwt": {"claims": {"team": "[a b]"}}}, "b", TEAM, ("b", "read write")),
+        ({"jwt": {"claims": {"team": "*"}}}, "bank", TEAM, None),
+        ({"jwt": {"claims": None}}, "shop", {}, None),
+        ({"lambda": {}}, "shop", {}, None),
+        ({"lambda": None}, "shop", {}, None),
+        ({"iam": {"accessKey": "x"}}, "shop", {}, None),
+        (IAM, None, {}, None),
+        (IAM, None, MAPPED, ("shop", USUAL)),
+        (IAM, "bank", MAPPED, None),
+        (IAM, None, DEFAULT, ("all", USUAL)),
+        (FOREIGN, None, MAPPED, None),
     ],
 )
-def test_tenants(authorizer: dict[str, Any] | None, header: str | None, status: int, tenants: list[str]) -> None:
-    assert seen(authorizer, header) == (status, tenants)
+def test_access_is_that_of_the_authorizer(
+    authorizer: Any, header: str | None, environment: dict[str, str], found: tuple[str, str] | None
+) -> None:
+    assert seen(authorizer, header, environment) == found
+
+
+def test_rules_of_the_stage_count_before_those_of_the_environment() -> None:
+    event = {"requestContext": {"authorizer": JWT}, "stageVariables": {"SPANLAKE_JWT_ROLES": "read"}}
+    access = gateway_access(TEAM | {"SPANLAKE_JWT_ROLES": "write"})({"aws.event": event})
+    assert access.roles == {Role.READ}
+
+
+def test_roles_are_those_that_there_are() -> None:
+    assert {role.value for role in Role} == {"write", "read", "delete", "admin"}

@@ -151,7 +151,7 @@ def test_spans_belong_to_the_tenant_of_the_token(ingesting: Handler, querying: H
     post(ingesting, "one", authorizer=SHOP)
     assert names(querying, authorizer=SHOP) == ["one"]
     assert names(querying) == []
-    assert names(querying, headers={"x-scope-orgid": "shop"}) == ["one"]  # nobody authorizes: the header counts
+    assert names(querying, headers={"x-scope-orgid": "shop"}) == ["one"]  # the header of a proxy is trusted
 
 
 def test_the_header_of_another_tenant_is_forbidden(ingesting: Handler, querying: Handler) -> None:
@@ -186,3 +186,13 @@ def test_a_deleted_trace_is_gone(ingesting: Handler, querying: Handler) -> None:
     deletion = http_event("DELETE", f"/api/traces/{TRACE}")
     assert [querying(deletion, Context())["statusCode"] for _ in range(2)] == [204, 404]
     assert names(querying) == []
+
+
+@pytest.mark.parametrize("path", ["/ready", "/api/echo", "/status", "/api/search", f"/api/traces/{TRACE}"])
+def test_functions_answer_nobody_without_an_authorizer(
+    environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.delenv("SPANLAKE_TRUST_TENANT_HEADER")
+    headers = {"x-scope-orgid": "shop"}
+    assert query.handler()(http_event("GET", path, headers=headers), Context())["statusCode"] == 403
+    assert post(ingest.handler(), "one", headers=PROTOBUF | headers)["statusCode"] == 403

@@ -20,7 +20,7 @@ NOISE = random.Random(1).randbytes(LIMIT)
 def answered(body: bytes, media_type: str, accepted: str = "") -> Mapping[str, Any]:
     event = http_event("GET", "/", headers={"accept-encoding": accepted} if accepted else {})
     app = CompressedAnswers(Response(body, media_type=media_type))
-    answer: Mapping[str, Any] = http_handler(app, "tenant")(event, Context())
+    answer: Mapping[str, Any] = http_handler(app)(event, Context())
     assert len(json.dumps(answer, ensure_ascii=False).encode()) <= LIMIT
     return answer
 

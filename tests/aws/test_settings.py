@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from spanlake.aws.settings import settings, tenant_claim, tokens_secret
+from spanlake.aws.settings import claim_rules, settings, tokens_secret
 from spanlake.settings.model import AthenaSettings
 from spanlake.settings.units import MIB, InvalidSetting
 
@@ -60,7 +60,10 @@ def test_what_is_refused(environment: dict[str, str], wrong: str) -> None:
 
 
 def test_who_is_asked() -> None:
-    assert [tenant_claim({}), tenant_claim({"SPANLAKE_TENANT_CLAIM": "team"})] == ["tenant", "team"]
+    assert claim_rules({}).tenant_claim == "tenant"
+    assert claim_rules({"SPANLAKE_TENANT_CLAIM": "team"}).tenant_claim == "team"
+    with pytest.raises(InvalidSetting, match="the roles are write, read, delete, admin"):
+        claim_rules({"SPANLAKE_JWT_ROLES": "root"})
     assert tokens_secret({"SPANLAKE_TOKENS_SECRET": "arn:x"}) == "arn:x"
     with pytest.raises(InvalidSetting, match="SPANLAKE_TOKENS_SECRET is not set"):
         tokens_secret({})

@@ -92,7 +92,7 @@ def test_who_tells_whose_tokens_they_are(deployed: Deploy) -> None:
     assert (authorizer["AuthorizerType"], authorizer["AuthorizerPayloadFormatVersion"]) == ("REQUEST", "2.0")
     assert authorizer["AuthorizerUri"].endswith(f":lambda:path/2015-03-31/functions/{alias}/invocations")
     assert authorizer["EnableSimpleResponses"] is True
-    assert authorizer["IdentitySource"] == ["$request.header.Authorization"]
+    assert authorizer["IdentitySource"] == ["$request.header.Authorization", "$context.routeKey"]
     assert authorizer["AuthorizerResultTtlInSeconds"] == 300
     assert deployment["AuthorizePermission"]["FunctionName"] == alias
     assert deployment["Tokens"]["SecretString"] == "{}"
@@ -142,3 +142,20 @@ def test_the_stage_is_throttled_and_logged_without_tokens(deployed: Deploy) -> N
     format_ = stage["AccessLogSettings"]["Format"]
     assert "$context.routeKey" in format_
     assert not [secret for secret in ("$context.path", "header", "$context.authorizer.claims") if secret in format_]
+
+
+def test_signatures_of_iam_take_the_place_of_tokens(deployed: Deploy) -> None:
+    deployment = deployed(UseIam="true", TenantMap="collector=shop", DefaultTenant="all")
+    routes = deployment.of_type("AWS::ApiGatewayV2::Route").values()
+    assert {(route["AuthorizationType"], route.get("AuthorizerId")) for route in routes} == {("AWS_IAM", None)}
+    assert not deployment.of_type("AWS::ApiGatewayV2::Authorizer")
+    assert deployment["Stage"]["StageVariables"] == {
+        "SPANLAKE_TENANT_MAP": "collector=shop",
+        "SPANLAKE_DEFAULT_TENANT": "all",
+        "SPANLAKE_JWT_ROLES": "read,write",
+    }
+
+
+def test_checks_of_tokens_have_a_concurrency_of_their_own(deployed: Deploy) -> None:
+    assert deployed(AuthorizeConcurrency="7")["AuthorizeFunction"]["ReservedConcurrentExecutions"] == 7
+    assert "ReservedConcurrentExecutions" not in deployed()["AuthorizeFunction"]

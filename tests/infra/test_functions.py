@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from spanlake.aws.settings import settings, tenant_claim, tokens_secret
+from spanlake.aws.settings import claim_rules, settings, tokens_secret
 from spanlake.settings.model import AthenaSettings
 from spanlake.settings.units import MIB
 from tests.infra.conftest import Deploy
@@ -27,7 +27,7 @@ def test_what_functions_make_of_the_defaults(deployed: Deploy) -> None:
         assert config.objects == f"s3://{deployment.outputs['Bucket']}"
         assert config.index == f"dynamodb://{deployment.outputs['Table']}"
         assert config.retention == timedelta(days=14)
-    assert tenant_claim(deployment.environments["query"]) == "tenant"
+    assert claim_rules(deployment.environments["query"]).tenant_claim == "tenant"
     assert tokens_secret(deployment.environments["authorize"]) == deployment.outputs["TokensSecretArn"]
 
 
@@ -52,7 +52,7 @@ def test_what_functions_make_of_parameters(deployed: Deploy) -> None:
     assert (query.seconds, query.memory_bytes, query.spans, query.series) == (2.5, 2 * MIB, 3, 4)
     assert (query.points, query.spansets, query.terms) == (5, 6, 7)
     assert [settings(environments[name]).query.seconds for name in ("compact", "expire")] == [2.5, 2.5]
-    assert {tenant_claim(environments[name]) for name in ("ingest", "query")} == {"team"}
+    assert {claim_rules(environments[name]).tenant_claim for name in ("ingest", "query")} == {"team"}
     athena = AthenaSettings(table="lake.spans", workgroup=STACK, above_bytes=8 << 30)
     assert settings(environments["query"]).athena == athena
     assert settings(environments["compact"]).athena.table == athena.table

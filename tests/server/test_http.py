@@ -113,8 +113,8 @@ def test_other_protocols_are_logged_once_a_minute(
     assert [line["port"] for line in found] == [9411 + server.offset]
 
 
-def test_every_port_serves_the_application(server: SpanlakeServer) -> None:
-    assert {ask(port + server.offset, "GET", "/api/echo").status for port in (3200, 3100, 4318, 9411)} == {200}
+def test_ports_of_the_tempo_api_serve_it(server: SpanlakeServer) -> None:
+    assert {ask(port + server.offset, "GET", "/api/echo").status for port in (3200, 3100)} == {200}
 
 
 def test_pipelined_requests_are_answered_in_order(server: SpanlakeServer, tenant: str) -> None:

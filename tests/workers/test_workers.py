@@ -7,8 +7,8 @@ from functools import partial
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
-from spanlake.ingest.service import DEFAULT_TENANT
 from spanlake.receivers.thrift import I64
+from spanlake.store.tenant import DEFAULT_TENANT
 from tests.conftest import StartServer
 from tests.edge.test_span_streams import census, channel_to, export, post_spans
 from tests.payloads import stored_names

@@ -104,6 +104,7 @@ class Api(Construct):
             api_id=self.api.api_id,
             stage_name="$default",
             auto_deploy=True,
+            stage_variables=_stage_variables(settings),
             default_route_settings=property_.RouteSettingsProperty(
                 throttling_rate_limit=settings.requests_per_second,
                 throttling_burst_limit=settings.requests_at_once,
@@ -113,6 +114,16 @@ class Api(Construct):
                 destination_arn=log.log_group_arn, format=json.dumps(_LOGGED)
             ),
         )
+
+
+def _stage_variables(settings: Settings) -> dict[str, str]:
+    """Functions read these from each event, so that a change publishes no version of them."""
+    variables = {
+        "SPANLAKE_TENANT_MAP": settings.tenant_map,
+        "SPANLAKE_DEFAULT_TENANT": settings.default_tenant,
+        "SPANLAKE_JWT_ROLES": settings.jwt_roles,
+    }
+    return {name: value for name, value in variables.items() if value}
 
 
 def _cors(origins: tuple[str, ...]) -> apigatewayv2.CorsPreflightOptions | None:

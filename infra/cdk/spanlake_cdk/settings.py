@@ -31,12 +31,20 @@ class Settings:
     """Name of the database of the table spans. Another one for each installation in an account."""
 
     # Who may send and ask -----------------------------------------------------------------------------------------
+    use_iam: bool = False
+    """Callers sign requests as IAM roles or users (SigV4), in place of tokens."""
     jwt_issuer: str = field(default="", metadata={"pattern": "(https://.+)?"})
     """URL of whoever issues JSON Web Tokens. Without it, bearer tokens in a secret are what counts."""
     jwt_audience: str = ""
     """The audience (aud, or client_id) that JSON Web Tokens must be for."""
     tenant_claim: str = field(default="tenant", metadata={"pattern": "[!-~]{1,32}"})
     """Claim of a JSON Web Token that names the tenant."""
+    tenant_map: str = field(default="", metadata={"pattern": "[A-Za-z0-9._~:/?#&=,-]*"})
+    """Tenants by value of that claim, or by name of an IAM role or user, as in collector=team-a,grafana=team-a."""
+    default_tenant: str = field(default="", metadata={"pattern": "[A-Za-z0-9._-]*"})
+    """The tenant of JSON Web Tokens and IAM principals that name none. Without it they are refused."""
+    jwt_roles: str = field(default="read,write", metadata={"pattern": "[a-z]+(,[a-z]+)*"})
+    """Roles of JSON Web Tokens without a scope such as spanlake:read; none refuses them."""
     token_cache_seconds: int = field(default=300, metadata={"least": 0, "most": 3600})
     """Seconds for which API Gateway caches the authorizer's answer to a bearer token. 0 asks each time."""
     cors_origins: tuple[str, ...] = ()
@@ -47,6 +55,8 @@ class Settings:
     """Requests to each route of the API, on average; more are answered with 429."""
     requests_at_once: int = field(default=200, metadata={"least": 1})
     """Requests to each route of the API that may come in one burst."""
+    authorize_concurrency: int = field(default=0, metadata={"least": 0})
+    """Tokens checked at the same time, reserved from the account's concurrency. 0 reserves and limits nothing."""
     ingest_concurrency: int = field(default=0, metadata={"least": 0})
     """Requests taken in at the same time, reserved from the account's concurrency. 0 reserves and limits nothing."""
     query_concurrency: int = field(default=0, metadata={"least": 0})

@@ -8,7 +8,7 @@ from constructs import Construct
 from spanlake_cdk.alarms import Alarms
 from spanlake_cdk.analytics import Analytics
 from spanlake_cdk.api import Api
-from spanlake_cdk.authorization import Tokens, jwt_authorizer
+from spanlake_cdk.authorization import Tokens, authorizer_without_tokens
 from spanlake_cdk.edge.stack import Edge
 from spanlake_cdk.functions import Functions
 from spanlake_cdk.layers import Layers
@@ -46,7 +46,7 @@ class Spanlake(Stack):
             settings,
             ingest=self._functions.ingest,
             query=self._functions.query,
-            authorizer=self._tokens.authorizer if self._tokens else jwt_authorizer(settings),
+            authorizer=self._tokens.authorizer if self._tokens else authorizer_without_tokens(settings),
         )
         self._alarms()
         self._outputs()
@@ -54,8 +54,8 @@ class Spanlake(Stack):
             self._edge()
 
     def _authorization(self, functions: Path) -> Tokens | None:
-        """Tokens, when there is no issuer of JSON Web Tokens."""
-        if self._settings.jwt_issuer:
+        """Tokens, when there is no issuer of JSON Web Tokens and IAM is not used."""
+        if self._settings.jwt_issuer or self._settings.use_iam:
             return None
         return Tokens(self, "Authorization", self._settings, functions, self._layers.common)
 
@@ -81,7 +81,7 @@ class Spanlake(Stack):
         self._output("ZipkinUrl", f"{url}/api/v2/spans", "Zipkin v2; v1 is at /api/v1/spans")
         self._output("GrafanaUrl", url, "URL of Grafana's data source, of the type Tempo")
         if self._tokens:
-            secret = "Secret of the bearer tokens; a JSON object of tokens and their tenants"  # noqa: S105
+            secret = "Secret of the bearer tokens; lines of `spanlake token`"  # noqa: S105
             self._output("TokensSecretArn", self._tokens.secret.secret_arn, secret)
         self._output("Bucket", self._storage.lake.bucket_name, "Bucket of the blocks")
         self._output("Table", self._storage.index.table_name, "Table of the index")

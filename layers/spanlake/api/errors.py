@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from spanlake.api.ingest.bodies import BodyError, BodyTooLarge, MalformedBody, UnsupportedEncoding
+from spanlake.auth.access import CannotVerify, Forbidden, Unauthenticated
 from spanlake.ingest.request import ArrivalTimeout, Draining, NothingStored, Overloaded
 from spanlake.spans.otlp.decode import MalformedRequest
 from spanlake.store.errors import InvalidTenant, StoreError
@@ -39,6 +40,9 @@ Table = Sequence[tuple[type[Exception], int, int | None]]
 
 INGEST_ERRORS: Table = (
     (InvalidTenant, 400, None),
+    (Unauthenticated, 401, None),
+    (Forbidden, 403, None),
+    (CannotVerify, 503, CannotVerify.retry_seconds),
     (MalformedBody, 400, None),
     (MalformedRequest, 400, None),
     (NothingStored, 400, None),
@@ -59,8 +63,14 @@ def http_error(error: Exception, table: Table) -> HttpError:
         return HttpError(error.status_code, error.detail, error.headers or {})
     for kind, status, retry_seconds in table:
         if isinstance(error, kind):
-            return HttpError(status, str(error), {} if retry_seconds is None else {"Retry-After": str(retry_seconds)})
+            return HttpError(status, str(error), _headers(status, retry_seconds))
     return HttpError(500, "internal error")
+
+
+def _headers(status: int, retry_seconds: int | None) -> Mapping[str, str]:
+    if status == HTTPStatus.UNAUTHORIZED:  # browsers ask for a password by it
+        return {"WWW-Authenticate": 'Basic realm="spanlake", Bearer realm="spanlake"'}
+    return {} if retry_seconds is None else {"Retry-After": str(retry_seconds)}
 
 
 def logged_http_error(error: Exception) -> HttpError:

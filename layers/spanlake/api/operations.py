@@ -15,6 +15,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from spanlake.api.access import access_in
+from spanlake.auth.access import Role
 from spanlake.settings.model import Config
 from spanlake.store.blocks.block import DaySummary
 from spanlake.store.deadline import REQUEST_SECONDS, limited
@@ -30,8 +32,8 @@ _USER_IN_URL = re.compile(r"(?<=//)[^/@\s]*@")
 _MASK = "<secret>"
 
 
-def status_pages(version: str, config: "DataclassInstance") -> list[Route]:
-    """The routes, of a server of this version with these settings."""
+def status_pages(version: str, config: "DataclassInstance", others: Sequence[BaseRoute] = ()) -> list[Route]:
+    """The routes, of a server of this version with these settings; ``others`` are served on other ports."""
 
     from spanlake.api.typed_route import TypedRoute  # not in the edge, which has no FastAPI
 
@@ -41,7 +43,7 @@ def status_pages(version: str, config: "DataclassInstance") -> list[Route]:
 
     async def show_endpoints(request: Request) -> Response:
         """List the paths, each with its methods."""
-        return PlainTextResponse(_endpoints(request.app.routes))
+        return PlainTextResponse(_endpoints((*request.app.routes, *others)))
 
     async def show_config(request: Request) -> Response:
         """Return all settings as YAML, secrets masked."""
@@ -148,15 +150,21 @@ def _ready(hindrance: Callable[[], str | None]) -> Callable[[Request], Awaitable
     return ready
 
 
-def ops_routes(operations: Operations) -> list[Route]:
-    """The routes ``/ready``, ``/status`` with what is below it, and ``/api/status/buildinfo``."""
+def ops_routes(operations: Operations, others: Sequence[BaseRoute] = ()) -> list[Route]:
+    """The routes ``/ready``, ``/status`` with what is below it, and ``/api/status/buildinfo``.
+
+    ``others`` are routes on other ports, which ``/status/endpoints`` lists, too.
+    """
     from spanlake.api.typed_route import TypedRoute  # not in the edge, which has no FastAPI
 
-    async def status(_: Request) -> Response:
-        """Return what is stored by tenant and day, and the settings."""
+    async def status(request: Request) -> Response:
+        """Return what is stored by tenant and day, and the settings; of the own tenants unless the role is admin."""
+        access = access_in(request.scope)
         summary = await run_in_threadpool(_in_time, operations.summary)
         unfinished = await run_in_threadpool(_in_time, operations.unfinished_merges)
-        return JSONResponse(_status(operations, summary, unfinished))
+        own = [day for day in summary if access.sees(day.tenant)]
+        own_merges = [one for one in unfinished if access.sees(one.merge.tenant)]
+        return JSONResponse(_status(operations, own, own_merges, with_settings=Role.ADMIN in access.roles))
 
     async def buildinfo(_: Request) -> Response:
         """Return the version of the Tempo API, which Grafana compares with those of Tempo."""
@@ -166,7 +174,7 @@ def ops_routes(operations: Operations) -> list[Route]:
         TypedRoute("/ready", _ready(operations.unready_reason), media_type="text/plain"),
         TypedRoute("/status", status),
         TypedRoute("/api/status/buildinfo", buildinfo),
-        *status_pages(_version(), operations.config),
+        *status_pages(_version(), operations.config, others),
     ]
 
 
@@ -177,14 +185,18 @@ def _in_time(ask: Callable[[], T]) -> T:
 
 
 def _status(
-    operations: Operations, summary: Sequence[DaySummary], unfinished: Sequence[UnfinishedMerge]
+    operations: Operations,
+    summary: Sequence[DaySummary],
+    unfinished: Sequence[UnfinishedMerge],
+    *,
+    with_settings: bool,
 ) -> dict[str, object]:
     hindrance = operations.unready_reason()
     return {
         "version": version("spanlake"),
         "state": hindrance or "ready",
         "uptimeSeconds": round(time.time() - operations.started),
-        "settings": dict(operations.settings),
+        "settings": dict(operations.settings) if with_settings else {},
         "store": by_day(summary),
         "quarantined": quarantined_days(unfinished, time.time()),
     }

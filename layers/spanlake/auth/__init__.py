@@ -1,1 +1,1 @@
-"""Authentication: bearer tokens and the tenants that they stand for."""
+"""Authentication and authorization: credentials, the tenants and roles that they grant, and roles of endpoints."""

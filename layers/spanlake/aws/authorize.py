@@ -1,11 +1,17 @@
 """The function that tells API Gateway whose request it is: an authorizer of HTTP APIs, format 2.0, simple answers."""
 
+import logging
 import os
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from spanlake.auth.tokens import Tokens
+from botocore.exceptions import BotoCoreError, ClientError
+
+from spanlake.auth.access import Access, AccessError, CannotVerify, Unauthenticated
+from spanlake.auth.endpoints import roles_for
+from spanlake.auth.token_file import usable
+from spanlake.auth.tokens import ANY_TENANT, InvalidTokens, Tokens
 from spanlake.aws.settings import tokens_secret
 from spanlake.aws.telemetry import Event, Handler, Telemetry
 from spanlake.store import aws_client
@@ -17,33 +23,50 @@ _READ_SECONDS = 3.0  # API Gateway waits for ten, with the attempts that follow
 _KEPT_SECONDS = 300.0
 _AT_MOST_EVERY = 30.0  # seconds, so that unknown tokens can not be made to cost much
 
+_log = logging.getLogger(__name__)
+
 
 class TokenSecret:
-    """The tokens in a secret, read again now and then, and when there is one that is not among them."""
+    """The tokens in a secret, read again now and then, and when there is one that is not among them.
+
+    A secret that cannot be read, or has become invalid, leaves the tokens as they were.
+    """
 
     def __init__(self, client: "SecretsManagerClient", arn: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._client = client
         self._arn = arn
         self._clock = clock
-        self._tokens = Tokens(())
-        self._read_at: float | None = None
+        self._tokens: Tokens | None = None
+        self._tried_at: float | None = None
+        self._is_current = False  # False after a failed attempt
 
-    def tenant_of(self, authorization: str) -> str | None:
-        """The tenant of an Authorization header, None when it is nobody's; raises botocore's errors, InvalidTokens."""
-        self._refresh(_KEPT_SECONDS)
-        tenant = self._tokens.tenant_of(authorization)
-        if tenant is None:
+    def access(self, authorization: str) -> Access:
+        """Return the access of an Authorization header; raises AccessError, CannotVerify without any tokens read."""
+        values = [authorization] if authorization else []
+        self._refresh(_KEPT_SECONDS if self._is_current else _AT_MOST_EVERY)
+        try:
+            return self._known().access(values)
+        except Unauthenticated:
             self._refresh(_AT_MOST_EVERY)
-            tenant = self._tokens.tenant_of(authorization)
-        return tenant
+            return self._known().access(values)
+
+    def _known(self) -> Tokens:
+        if self._tokens is None:
+            raise CannotVerify("the tokens cannot be read")
+        return self._tokens
 
     def _refresh(self, seconds: float) -> None:
-        """Read the secret unless that was done within so many seconds."""
+        """Read the secret unless that was tried within so many seconds; at once while there are no tokens."""
         now = self._clock()
-        if self._read_at is not None and now - self._read_at < seconds:
+        if self._tried_at is not None and now - self._tried_at < seconds and self._tokens is not None:
             return
-        self._tokens = Tokens.parse(self._client.get_secret_value(SecretId=self._arn)["SecretString"])
-        self._read_at = now
+        self._tried_at, self._is_current = now, True
+        try:
+            self._tokens = usable(Tokens.parse(self._client.get_secret_value(SecretId=self._arn)["SecretString"]))
+        except (BotoCoreError, ClientError, KeyError, InvalidTokens) as error:
+            self._is_current = False
+            kept = "none" if self._tokens is None else len(self._tokens.entries)
+            _log.error("tokens not read, the former count", extra={"reason": str(error)[:500], "kept": kept})
 
 
 def handler() -> Handler:
@@ -54,9 +77,29 @@ def handler() -> Handler:
     )
 
     def authorize(event: Event, _: Any) -> dict[str, Any]:
-        tenant = secret.tenant_of((event.get("headers") or {}).get("authorization", ""))
-        if tenant is None:
+        try:
+            access = secret.access((event.get("headers") or {}).get("authorization", ""))
+            access.require(roles_for(*_route(event)))
+        except CannotVerify:
+            raise  # API Gateway answers 500, and does not remember it
+        except AccessError:
             return {"isAuthorized": False}
-        return {"isAuthorized": True, "context": {"tenant": tenant}}
+        return {"isAuthorized": True, "context": _context(access)}
 
     return telemetry.handler(authorize)
+
+
+def _route(event: Event) -> tuple[str, str]:
+    """Return method and path of the route, by which API Gateway remembers the answer."""
+    method, _, path = str(event.get("routeKey") or "").partition(" ")
+    if not path:
+        about = event["requestContext"]["http"]
+        return about["method"], about["path"]
+    return method, path
+
+
+def _context(access: Access) -> dict[str, Any]:
+    """Return what functions, and the access log, get to know."""
+    tenants = (ANY_TENANT,) if access.tenants is None else access.tenants
+    named = {"name": access.name} if access.name else {}
+    return {"tenant": tenants[0], "tenants": ",".join(tenants), "roles": ",".join(sorted(access.roles)), **named}

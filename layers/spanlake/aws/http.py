@@ -1,7 +1,7 @@
-"""API Gateway events as ASGI requests, with the authorizer's tenant and a limit of response size."""
+"""API Gateway events as ASGI requests, with a limit of response size."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from mangum import Mangum
@@ -11,7 +11,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from spanlake.api.cors import SpanCors
 from spanlake.aws.telemetry import Event, Handler
-from spanlake.ingest.service import HEADER
 
 LIMIT = 6 << 20
 """Bytes of a function's answer as JSON, by Lambda's quotas (invocation payload, synchronous)."""
@@ -74,58 +73,10 @@ def _refusal(reason: str, more: str) -> PlainTextResponse:
     return PlainTextResponse(f"{_ADVICE.format(reason=reason, more=more)}\n", 422)
 
 
-_HEADER = HEADER.encode()
-
-
-class Forbidden(Exception):  # noqa: N818
-    """The request is not of the tenant that it names, or of none."""
-
-
-class AuthorizerTenant:
-    """Lets the application around which it stands see the tenant that the authorizer found, as the usual header.
-
-    Without an authorizer the header is the client's, as on one machine. With one, a client may name its tenant but no
-    other: it is answered with 403. An empty header names none.
-    """
-
-    def __init__(self, app: ASGIApp, claim: str) -> None:
-        """``claim`` is the one of a JSON Web Token that names the tenant."""
-        self._app = app
-        self._claim = claim
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request that came through Mangum."""
-        authorizer = scope["aws.event"]["requestContext"].get("authorizer")
-        if not authorizer:
-            await self._app(scope, receive, send)
-            return
-        try:
-            headers = _headers(scope["headers"], self._tenant(authorizer))
-        except Forbidden as error:
-            await PlainTextResponse(f"{error}\n", 403)(scope, receive, send)
-            return
-        await self._app({**scope, "headers": headers}, receive, send)
-
-    def _tenant(self, authorizer: Mapping[str, Any]) -> str:
-        if "jwt" in authorizer:
-            tenant = (authorizer["jwt"].get("claims") or {}).get(self._claim)
-        else:
-            tenant = (authorizer.get("lambda") or {}).get("tenant")
-        if not isinstance(tenant, str) or not tenant:
-            raise Forbidden(f"the token names no tenant: it needs the claim {self._claim}")
-        return tenant
-
-
-def _headers(headers: list[tuple[bytes, bytes]], tenant: str) -> list[tuple[bytes, bytes]]:
-    if any(name == _HEADER and value.strip() not in (b"", tenant.encode()) for name, value in headers):
-        raise Forbidden(f"{HEADER} names another tenant than the token's")
-    return [*((name, value) for name, value in headers if name != _HEADER), (_HEADER, tenant.encode())]
-
-
-def http_handler(app: ASGIApp, claim: str, cors_origins: Sequence[str] = ()) -> Handler:
-    """Answers events of HTTP APIs, payload format 2.0; ``claim`` is as in AuthorizedTenant, origins as in SpanCors."""
-    authorized = AuthorizerTenant(ResponseSizeLimit(app), claim)
-    adapter = Mangum(SpanCors(authorized, cors_origins) if cors_origins else authorized, lifespan="off")
+def http_handler(app: ASGIApp, cors_origins: Sequence[str] = ()) -> Handler:
+    """Answers events of HTTP APIs, payload format 2.0; origins are as in SpanCors."""
+    limited = ResponseSizeLimit(app)
+    adapter = Mangum(SpanCors(limited, cors_origins) if cors_origins else limited, lifespan="off")
 
     def handle(event: Event, context: Any) -> Any:
         return adapter(event, context)

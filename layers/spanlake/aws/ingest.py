@@ -8,8 +8,9 @@ from spanlake.api.app import create_app
 from spanlake.api.errors import INGEST_ERRORS
 from spanlake.api.ingest.routes import ingest_routes
 from spanlake.aws.environment import CheckedRequests, IdentityCheck, LambdaStore, prepare_for_snapshot
+from spanlake.aws.gateway import gateway_access
 from spanlake.aws.http import http_handler
-from spanlake.aws.settings import settings, tenant_claim
+from spanlake.aws.settings import settings
 from spanlake.aws.telemetry import Handler, Telemetry
 from spanlake.ingest.admission import Admission
 from spanlake.ingest.group_commit import ImmediateCommit
@@ -28,7 +29,7 @@ def handler() -> Handler:
     admission = Admission(max_requests=limits.flight_requests, max_bytes=limits.flight_bytes)
     ingest = Ingest(admission, ImmediateCommit(commit).submit, limits, telemetry)
     routes = ingest_routes(ingest, ThreadPoolExecutor(1, thread_name_prefix="body"))
-    app = create_app(routes, INGEST_ERRORS)
+    app = create_app(routes, INGEST_ERRORS, (), gateway_access(os.environ), ingest.notices)
     checked = CheckedRequests(app, IdentityCheck(store, telemetry))
     prepare_for_snapshot()
-    return telemetry.handler(http_handler(checked, tenant_claim(os.environ), config.cors_origins))
+    return telemetry.handler(http_handler(checked, config.cors_origins))

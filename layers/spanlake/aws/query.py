@@ -12,8 +12,9 @@ from spanlake.api.operations import Operations, ops_routes
 from spanlake.api.tempo.dependencies import ALL_ERRORS, PartialAnswers
 from spanlake.api.tempo.routes import tempo_routes
 from spanlake.aws.environment import CheckedRequests, IdentityCheck, LambdaStore, prepare_for_snapshot
+from spanlake.aws.gateway import gateway_access
 from spanlake.aws.http import http_handler
-from spanlake.aws.settings import settings, tenant_claim
+from spanlake.aws.settings import settings
 from spanlake.aws.telemetry import Handler, Metric, Telemetry
 from spanlake.query.engine.base import Engine
 from spanlake.query.open import open_querier
@@ -33,10 +34,12 @@ def handler() -> Handler:
         lambda: None, store.index.summary, store.index.unfinished_merges, _shown(config), time.time(), config
     )
     routes = [*ops_routes(operations), *tempo_routes(querier, telemetry.time_query, config.logs.slow_query_seconds)]
-    app = create_app([*routes, *openapi_routes(routes)], ALL_ERRORS, [Middleware(PartialAnswers)])
+    app = create_app(
+        [*routes, *openapi_routes(routes)], ALL_ERRORS, [Middleware(PartialAnswers)], gateway_access(os.environ)
+    )
     checked = CheckedRequests(app, IdentityCheck(store, telemetry))
     prepare_for_snapshot()
-    return telemetry.handler(http_handler(checked, tenant_claim(os.environ)))
+    return telemetry.handler(http_handler(checked))
 
 
 def _engine(store: LambdaStore, settings: AthenaSettings) -> Engine | None:

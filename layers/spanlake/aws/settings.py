@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from spanlake.settings.model import AuthorizerSettings, Config, FunctionSettings
+from spanlake.settings.model import AuthorizerSettings, ClaimRules, Config, FunctionSettings
 from spanlake.settings.setting import Program, from_environment
 from spanlake.settings.units import InvalidSetting
 
@@ -19,9 +19,14 @@ def function_settings(environment: Mapping[str, str]) -> FunctionSettings:
     return from_environment(FunctionSettings, environment, Program.FUNCTIONS)
 
 
-def tenant_claim(environment: Mapping[str, str]) -> str:
-    """The claim of a JSON Web Token that names the tenant."""
-    return function_settings(environment).tenant_claim
+def claim_rules(environment: Mapping[str, str]) -> ClaimRules:
+    """The rules by which claims name tenants and roles; raises InvalidSetting."""
+    return from_environment(ClaimRules, environment, Program.FUNCTIONS)
+
+
+def trusts_tenant_header(environment: Mapping[str, str]) -> bool:
+    """True where requests without an authorizer's claims are served; raises InvalidSetting."""
+    return function_settings(environment).trust_tenant_header
 
 
 def tokens_secret(environment: Mapping[str, str]) -> str:

@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
     app.command()(compact)
     app.command()(reindex)
     app.command()(verify)
+    app.command()(token)
     explore_commands.register(app)
     transfer_commands.register(app)
 
@@ -171,3 +172,22 @@ def verify(
 
     with failures_reported():
         run(data, objects, index, quarantine=quarantine)
+
+
+def token(
+    *,
+    tenants: Annotated[
+        list[str],
+        typer.Option("--tenant", metavar="NAME", help="Tenant, or * for any; repeatable, the first is default."),
+    ],
+    roles: Annotated[
+        list[str],
+        typer.Option("--role", metavar="ROLE", help="write, read, delete or admin; repeatable."),
+    ],
+    name: Annotated[str, typer.Option(metavar="NAME", help="Name of the token in logs.")] = "",
+) -> None:
+    """Make a token: prints it on standard error, and on standard output its line for the file of --tokens."""
+    from spanlake.cli.token import run
+
+    with failures_reported():
+        run(tenants, roles, name)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import grpc
 
+from spanlake.auth.access import CannotVerify, Forbidden, Unauthenticated
 from spanlake.ingest.request import ArrivalTimeout, Draining, NothingStored, Overloaded
 from spanlake.spans.otlp.decode import MalformedRequest
 from spanlake.store.errors import InvalidTenant, StoreError
@@ -45,6 +46,9 @@ class GrpcError:
 
 
 _CODES: tuple[tuple[type[Exception], grpc.StatusCode, int | None], ...] = (
+    (Unauthenticated, grpc.StatusCode.UNAUTHENTICATED, None),
+    (Forbidden, grpc.StatusCode.PERMISSION_DENIED, None),
+    (CannotVerify, grpc.StatusCode.UNAVAILABLE, CannotVerify.retry_seconds),
     (InvalidTenant, grpc.StatusCode.INVALID_ARGUMENT, None),
     (MalformedRequest, grpc.StatusCode.INVALID_ARGUMENT, None),
     (NothingStored, grpc.StatusCode.INVALID_ARGUMENT, None),

@@ -9,10 +9,11 @@ from typing import NoReturn
 import grpc
 import grpc.aio
 
+from spanlake.auth.access import AUTHORIZATION, HEADER, OPEN, Authenticator, Role
 from spanlake.edge.errors import GrpcError, MissingMessage, grpc_error
 from spanlake.edge.messages import WaitingCalls, decompressed
 from spanlake.ingest.request import Format, Overloaded, Receipt
-from spanlake.ingest.service import HEADER, Ingest, tenant_named
+from spanlake.ingest.service import Ingest
 from spanlake.receivers.detection import explained
 from spanlake.spans.otlp.decode import MalformedRequest
 from spanlake.telemetry.interface import IngestMetrics
@@ -43,8 +44,9 @@ class UploadMethod:
     others. What has come of the message is counted by the relay (see ``inflow``).
     """
 
-    def __init__(self, ingest: Ingest, method: Method) -> None:
+    def __init__(self, ingest: Ingest, method: Method, authenticator: Authenticator = OPEN) -> None:
         self._ingest = ingest
+        self._authenticator = authenticator
         self._method = method
         self._waiting = WaitingCalls()
 
@@ -74,7 +76,7 @@ class UploadMethod:
             return told
 
     async def _store(self, context: Context) -> Receipt:
-        tenant = tenant_of(context)
+        tenant = tenant_of(context, self._authenticator)
         message = await self._message(context)
         with self._ingest.admission.admit() as place:
             place.reserve(len(message))
@@ -126,9 +128,12 @@ async def _refuse(context: Context, refusal_: GrpcError, ending: CallOutcome) ->
         raise
 
 
-def tenant_of(context: Context) -> str:
-    """Return the tenant named by the call's metadata; raises InvalidTenant."""
+def tenant_of(context: Context, authenticator: Authenticator) -> str:
+    """Return the tenant that a call may write to, by its metadata; raises AccessError and InvalidTenant."""
+    values: dict[str, list[str]] = {HEADER: [], AUTHORIZATION: []}
     for key, value in context.invocation_metadata() or ():
-        if key == HEADER:
-            return tenant_named(value if isinstance(value, str) else value.decode("latin-1"))
-    return tenant_named(None)
+        if key in values:
+            values[key].append(value if isinstance(value, str) else value.decode("latin-1"))
+    access = authenticator.access(values[AUTHORIZATION])
+    access.require((Role.WRITE,))
+    return access.one(values[HEADER])

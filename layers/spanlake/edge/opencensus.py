@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator, Coroutine
 import grpc
 import grpc.aio
 
+from spanlake.auth.access import OPEN, AccessError, Authenticator
 from spanlake.edge.errors import GrpcError, grpc_error
 from spanlake.edge.messages import decompressed
 from spanlake.edge.methods import Context, tenant_of
 from spanlake.ingest.request import Format
 from spanlake.ingest.service import Ingest
 from spanlake.receivers.opencensus import translate
+from spanlake.store.errors import InvalidTenant
 
 SERVICE = "opencensus.proto.agent.trace.v1.TraceService"
 PROTOCOL = "opencensus"  # label of metrics
@@ -32,8 +34,9 @@ class OpenCensusGrpc:
     resend them.
     """
 
-    def __init__(self, ingest: Ingest, port: int) -> None:
+    def __init__(self, ingest: Ingest, port: int, authenticator: Authenticator = OPEN) -> None:
         self._ingest = ingest
+        self._authenticator = authenticator
         self._port = port
         self._storing: set[asyncio.Task[GrpcError | None]] = set()
 
@@ -47,6 +50,9 @@ class OpenCensusGrpc:
 
     async def _export(self, requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
         """Store requests until the stream ends. The protocol has no answers."""
+        if refused := self._no_permission(context):
+            self._ingest.metrics.request(PROTOCOL, refused.code.name)
+            await context.abort(refused.code, refused.message, refused.trailers)
         stream = translate.Stream()
         async for body in requests:
             if refused := await self._outlasting(self._store(stream, body, context)):
@@ -78,7 +84,7 @@ class OpenCensusGrpc:
     async def _refusal(self, stream: translate.Stream, body: bytes, context: Context) -> GrpcError | None:
         """Return the status for a request that cannot be stored, as a value: see StoringMethod."""
         try:
-            tenant = tenant_of(context)
+            tenant = tenant_of(context, self._authenticator)
             with self._ingest.admission.admit() as place:
                 place.reserve(len(body))
                 request = stream.complete(await decompressed(body, place, self._ingest.limits.body_bytes))
@@ -91,9 +97,18 @@ class OpenCensusGrpc:
         self._ingest.notices.note_rejected(self._port, receipt.explanation)
         return None
 
-    async def _config(self, configs: AsyncIterator[bytes], _: Context) -> AsyncIterator[bytes]:
+    async def _config(self, configs: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
         """Keep the stream open on which a library reports its configuration; it is not sent another configuration."""
+        if refused := self._no_permission(context):
+            await context.abort(refused.code, refused.message, refused.trailers)
         async for _config in configs:
             continue
         return
         yield b""
+
+    def _no_permission(self, context: Context) -> GrpcError | None:
+        try:
+            tenant_of(context, self._authenticator)
+        except (AccessError, InvalidTenant) as error:
+            return grpc_error(error)
+        return None

@@ -10,6 +10,7 @@ import os
 import secrets
 import shutil
 import socket
+import ssl
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -74,7 +75,8 @@ class _Connections:
 class ProxyServer:
     """A listener for clients, which passes their bytes to a server on a Unix socket."""
 
-    def __init__(self, front: GrpcProxy) -> None:
+    def __init__(self, front: GrpcProxy, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self._front = front
         self._behind = _UnixSocket()
         self._connections: _Connections = _Connections(front.places)
@@ -89,7 +91,7 @@ class ProxyServer:
         """Take connections to a socket; the gRPC server listens already."""
         loop = asyncio.get_running_loop()
         made = partial(_PendingConnection, self._front, self._behind, self._connections)
-        self._server = await loop.create_server(made, sock=listener, backlog=_BACKLOG)
+        self._server = await loop.create_server(made, sock=listener, backlog=_BACKLOG, ssl=self._tls)
 
     def stop_listening(self) -> None:
         """Take no new connections."""
@@ -300,7 +302,8 @@ class _PendingConnection(asyncio.Protocol):
             return
         note(port, "connection refused, not gRPC", reason=self._front.advice)
         self._transport.write(_http_refusal(f"this port speaks gRPC: {self._front.advice}\n"))
-        self._transport.write_eof()
+        if self._transport.can_write_eof():  # TLS cannot close one side
+            self._transport.write_eof()
         self._patience.cancel()
         self._transport.set_protocol(_Discarding(self._transport, self._connections))
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import grpc
 import grpc.aio
 
+from spanlake.auth.access import OPEN, Authenticator
 from spanlake.edge.methods import Context, Method, UploadMethod
 from spanlake.ingest.misdirected import MisdirectionLog, signal_of_service, signal_refusal
 from spanlake.ingest.request import Format, Receipt
@@ -17,7 +18,7 @@ JAEGER_PROTOCOL = "jaeger-grpc"  # label of metrics
 _FORMAT = Format(JAEGER_PROTOCOL, protobuf.post_spans)
 
 
-def jaeger_grpc(ingest: Ingest, port: int) -> UploadMethod:
+def jaeger_grpc(ingest: Ingest, port: int, authenticator: Authenticator = OPEN) -> UploadMethod:
     """Make the collector service for a grpc.aio server on this port."""
 
     def answer(receipt: Receipt) -> bytes:
@@ -26,16 +27,16 @@ def jaeger_grpc(ingest: Ingest, port: int) -> UploadMethod:
         ingest.notices.note_rejected(port, receipt.explanation)
         return b""
 
-    return UploadMethod(ingest, Method(JAEGER_SERVICE, "PostSpans", JAEGER_PROTOCOL, _FORMAT, answer))
+    return UploadMethod(ingest, Method(JAEGER_SERVICE, "PostSpans", JAEGER_PROTOCOL, _FORMAT, answer), authenticator)
 
 
 OTLP_SERVICE = "opentelemetry.proto.collector.trace.v1.TraceService"
 OTLP_PROTOCOL = "grpc"  # label of metrics
 
 
-def otlp_grpc(ingest: Ingest) -> UploadMethod:
+def otlp_grpc(ingest: Ingest, authenticator: Authenticator = OPEN) -> UploadMethod:
     """Make the trace service for a grpc.aio server."""
-    return UploadMethod(ingest, Method(OTLP_SERVICE, "Export", OTLP_PROTOCOL, None, Receipt.to_otlp))
+    return UploadMethod(ingest, Method(OTLP_SERVICE, "Export", OTLP_PROTOCOL, None, Receipt.to_otlp), authenticator)
 
 
 class OtherServices(grpc.GenericRpcHandler):  # type: ignore[type-arg]

@@ -9,9 +9,10 @@ from contextlib import suppress
 
 from spanlake.ingest.admission import Reservation
 from spanlake.ingest.request import Format, Overloaded, Receipt
-from spanlake.ingest.service import DEFAULT_TENANT, Ingest
+from spanlake.ingest.service import Ingest
 from spanlake.receivers.jaeger import thrift
 from spanlake.spans.otlp.decode import MalformedRequest
+from spanlake.store.tenant import DEFAULT_TENANT
 
 COMPACT = Format("jaeger-compact", thrift.compact_calls)
 BINARY = Format("jaeger-binary", thrift.binary_calls)
@@ -27,11 +28,14 @@ _MEMINFO = struct.Struct("9I")
 class UdpReceiver:
     """A reader of one socket. Each datagram counts as a request of its format, with its outcome as the code.
 
+    Datagrams have no place for credentials: they belong to one tenant, which an operator chooses.
+
     While the admission limit is reached nothing is read, so that datagrams wait in the kernel's buffer.
     """
 
-    def __init__(self, ingest: Ingest, format_: Format, listener: socket.socket) -> None:
+    def __init__(self, ingest: Ingest, format_: Format, listener: socket.socket, tenant: str = DEFAULT_TENANT) -> None:
         self._ingest = ingest
+        self._tenant = tenant
         self._format = format_
         self._socket = listener
         self._port: int = listener.getsockname()[1]
@@ -95,7 +99,7 @@ class UdpReceiver:
         return True
 
     def _store(self, datagram: bytes, place: Reservation) -> None:
-        answer = self._ingest.submit(DEFAULT_TENANT, datagram, self._format)
+        answer = self._ingest.submit(self._tenant, datagram, self._format)
         answer.add_done_callback(self._stored(place))
 
     def _stored(self, place: Reservation) -> "Callable[[Future[Receipt]], None]":

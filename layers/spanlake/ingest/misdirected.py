@@ -22,9 +22,9 @@ def signal_refusal(signal: str) -> str:
     return f"spanlake stores traces only, no {signal}: {advice}"
 
 
-def path_refusal(path: str) -> str:
-    """Return the refusal of a path that takes no spans, which names the paths that do."""
-    return f"no spans are taken at {path[:80]!r}: {HTTP_PATHS}"
+def path_refusal(path: str, advice: str = HTTP_PATHS) -> str:
+    """Return the refusal of a path that takes no spans, with the advice where they are sent."""
+    return f"no spans are taken at {path[:80]!r}: {advice}"
 
 
 def signal_of_path(path: str) -> str | None:

@@ -1,4 +1,4 @@
-"""The ingest service that receivers call, and the tenant header."""
+"""The ingest service that receivers call."""
 
 import asyncio
 from concurrent.futures import Future
@@ -16,21 +16,8 @@ from spanlake.ingest.pipeline import Pipeline, Read, Since, Write, WriteDeleted
 from spanlake.ingest.request import Format, Receipt
 from spanlake.settings.model import IngestLimits
 from spanlake.store.errors import StorageTimeout
-from spanlake.store.tenant import validate_tenant
 from spanlake.telemetry.interface import IngestMetrics
 from spanlake.telemetry.prometheus import Metrics
-
-HEADER = "x-scope-orgid"  # in HTTP headers and gRPC metadata, as in Tempo
-DEFAULT_TENANT = "single-tenant"
-
-
-def tenant_named(header: str | None) -> str:
-    """Return the tenant that the header names, the default tenant without a header or with an empty one.
-
-    Tempo's command line sends an empty header unless a tenant is given. Raises InvalidTenant.
-    """
-    return validate_tenant(header) if header and not header.isspace() else DEFAULT_TENANT
-
 
 _LONGEST_SECONDS = 18.0  # from a request's last byte to its answer; OTLP exporters wait for 10 to 30 s
 

@@ -1,4 +1,7 @@
-"""Everything that can be asked about stored spans, one method a question. Blocking; share it between threads."""
+"""Everything that can be asked about stored spans, one method a question. Blocking; share it between threads.
+
+A tenant of a query may be several, as in ``a|b``: the answer is that of a tenant with the spans of all of them.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -34,6 +37,7 @@ from spanlake.store.deletions import record_deletion
 from spanlake.store.errors import BlockDamaged, IndexConflict, StorageCorrupt, StorageTimeout, StorageUnavailable
 from spanlake.store.index.base import Index
 from spanlake.store.objects.base import Objects
+from spanlake.store.tenant import tenants_in
 from spanlake.traceql import ast
 from spanlake.traceql.parser.lenient import filters
 from spanlake.traceql.validate import SizeLimits
@@ -127,7 +131,7 @@ class Querier:
         if when.is_all:
             return True
         start, end = day_range(utc_day(when.start_ns))[0], day_range(utc_day(when.end_ns))[1]
-        blocks = self.index.find(tenant, start, end)
+        blocks = [block for each in tenants_in(tenant) for block in self.index.find(each, start, end)]
         return all(when.start_ns <= block.start_ns and block.end_ns <= when.end_ns for block in blocks)
 
     def tag_values(

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -23,6 +24,7 @@ class HttpServer:
         drain_seconds: float,
         misdirected: Misdirected | None = None,
         bounds: ConnectionBounds | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """``misdirected`` is the advice for clients that speak another protocol."""
         told = misdirected or Misdirected(MisdirectionLog())
@@ -39,6 +41,8 @@ class HttpServer:
             timeout_keep_alive=75,
             timeout_graceful_shutdown=round(drain_seconds),
         )
+        config.load()
+        config.ssl = tls
         self._server = _Uvicorn(config)
         self._sockets = list(sockets)
         self._served: asyncio.Task[None] | None = None

@@ -2,8 +2,11 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
+from spanlake.auth.access import Authenticator
 from spanlake.edge import udp
 from spanlake.edge.connections import ConnectionLimit
 from spanlake.edge.methods import UploadMethod
@@ -16,13 +19,24 @@ from spanlake.ingest.service import Ingest
 from spanlake.server import ports
 from spanlake.server.ports import Address, Port, bind, ports_advice
 from spanlake.settings.units import InvalidSetting
+from spanlake.store.tenant import DEFAULT_TENANT
 
 _DATAGRAMS = {ports.JAEGER_COMPACT: udp.COMPACT, ports.JAEGER_BINARY: udp.BINARY}
-_SERVICES: Mapping[Port, Callable[[Ingest, int], UploadMethod | OpenCensusGrpc]] = {
-    ports.OTLP_GRPC: lambda ingest, _: otlp_grpc(ingest),
+_SERVICES: Mapping[Port, Callable[[Ingest, int, Authenticator], UploadMethod | OpenCensusGrpc]] = {
+    ports.OTLP_GRPC: lambda ingest, _, authenticator: otlp_grpc(ingest, authenticator),
     ports.JAEGER_GRPC: jaeger_grpc,
     ports.OPENCENSUS_GRPC: OpenCensusGrpc,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Receivers:
+    """The destination and the permissions that the listeners of a process have in common."""
+
+    ingest: Ingest
+    authenticator: Authenticator
+    udp_tenant: str | None  # of datagrams; None where there are no UDP sockets
+    tls: ssl.SSLContext | None = None  # of the gRPC ports
 
 
 class Listeners:
@@ -33,7 +47,7 @@ class Listeners:
 
     def __init__(
         self,
-        ingest: Ingest,
+        receivers: Receivers,
         grpc: Sequence[Address],
         datagrams: Mapping[Port, socket.socket],
         *,
@@ -44,8 +58,11 @@ class Listeners:
         """``http`` is the advice for clients that send HTTP to a gRPC port; ``places`` are shared with other ports."""
         advice = ports_advice((*grpc, *http))
         limit = places or ConnectionLimit.of_process()
-        self._servers = [_Listener(ingest, where, advice, limit, shared=shared) for where in grpc]
-        self._readers = [UdpReceiver(ingest, _DATAGRAMS[face], listener) for face, listener in datagrams.items()]
+        self._servers = [_Listener(receivers, where, advice, limit, shared=shared) for where in grpc]
+        self._readers = [
+            UdpReceiver(receivers.ingest, _DATAGRAMS[face], listener, receivers.udp_tenant or DEFAULT_TENANT)
+            for face, listener in datagrams.items()
+        ]
 
     async def start(self) -> None:
         """Take requests; raises OSError when an address is not available."""
@@ -68,11 +85,16 @@ class Listeners:
 class _Listener:
     """A gRPC server, and the relay that inspects connections before it."""
 
-    def __init__(self, ingest: Ingest, where: Address, advice: str, places: ConnectionLimit, *, shared: bool) -> None:
+    def __init__(
+        self, receivers: Receivers, where: Address, advice: str, places: ConnectionLimit, *, shared: bool
+    ) -> None:
+        ingest = receivers.ingest
         self._where = where
         self._shared = shared
-        self._front = ProxyServer(GrpcProxy(where.port, advice, ingest.notices, ingest.admission.arrive, places))
-        service = _SERVICES[where.face](ingest, where.port)
+        self._front = ProxyServer(
+            GrpcProxy(where.port, advice, ingest.notices, ingest.admission.arrive, places), receivers.tls
+        )
+        service = _SERVICES[where.face](ingest, where.port, receivers.authenticator)
         handlers = [service.handler(), OtherServices(ingest.notices, where.port, advice)]
         self._server = GrpcServer(
             handlers, self._front.address, max_message_bytes=ingest.limits.body_bytes, shared=shared

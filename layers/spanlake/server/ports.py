@@ -4,6 +4,7 @@ import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from spanlake.settings.model import Config
 from spanlake.settings.units import InvalidSetting
 
 _BACKLOG = 2048
@@ -25,17 +26,13 @@ JAEGER_GRPC = Port(14250, "grpc", "Jaeger over gRPC")
 OPENCENSUS_GRPC = Port(55678, "grpc", "OpenCensus over gRPC")
 JAEGER_COMPACT = Port(6831, "udp", "Jaeger, compact Thrift")
 JAEGER_BINARY = Port(6832, "udp", "Jaeger, binary Thrift")
-SPANS_OVER_HTTP = (
-    Port(4318, "http", "OTLP over HTTP"),
-    Port(14268, "http", "Jaeger over HTTP"),
-    Port(9411, "http", "Zipkin"),
-)
-HTTP = (
-    Port(3200, "http", "Tempo API"),
-    Port(3100, "http", "Tempo API"),
-    *SPANS_OVER_HTTP,
-    Port(5778, "http", "Jaeger's sampling"),
-)
+OTLP_HTTP = Port(4318, "http", "OTLP over HTTP")
+JAEGER_HTTP = Port(14268, "http", "Jaeger over HTTP")
+ZIPKIN = Port(9411, "http", "Zipkin")
+SAMPLING = Port(5778, "http", "Jaeger's sampling")
+TEMPO = (Port(3200, "http", "Tempo API"), Port(3100, "http", "Tempo API"))
+SPANS_OVER_HTTP = (OTLP_HTTP, JAEGER_HTTP, ZIPKIN)
+HTTP = (*TEMPO, *SPANS_OVER_HTTP, SAMPLING)
 GRPC = (OTLP_GRPC, JAEGER_GRPC, OPENCENSUS_GRPC)
 UDP = (JAEGER_COMPACT, JAEGER_BINARY)
 ALL = (*HTTP, *GRPC, *UDP)
@@ -61,6 +58,11 @@ class Address:
         """URL for clients."""
         return f"{self.face.scheme}://{self.authority}"
 
+    @property
+    def secure_url(self) -> str:
+        """URL for clients where TCP ports speak TLS."""
+        return self.url if self.face.scheme == "udp" else f"{self.face.scheme}s://{self.authority}"
+
 
 def address(face: Port, host: str, offset: int) -> Address:
     """Return the face's address with the port offset; raises InvalidSetting when the port is out of range."""
@@ -69,6 +71,11 @@ def address(face: Port, host: str, offset: int) -> Address:
     if face.port + offset > _LAST_PORT:
         raise InvalidSetting(f"{face.port} plus the port offset {offset} exceeds {_LAST_PORT}")
     return Address(face, host, face.port + offset)
+
+
+def addresses(config: Config, kind: Iterable[Port]) -> list[Address]:
+    """Return the addresses of these ports by the settings; raises InvalidSetting."""
+    return [address(face, config.listen, config.port_offset) for face in kind]
 
 
 def ports_advice(addresses: Iterable[Address]) -> str:

@@ -7,12 +7,13 @@ import socket
 from collections.abc import Iterable, Mapping, Sequence
 
 from spanlake.server import ports
+from spanlake.server.access import check_exposure, open_access, udp_tenant
 from spanlake.server.compose import compose
 from spanlake.server.http import HttpServer
 from spanlake.server.http_protocol import ConnectionBounds, Misdirected
 from spanlake.server.lifecycle import ARRIVAL_SHARE, Lifecycle, State, asked_to_stop
-from spanlake.server.listeners import Listeners
-from spanlake.server.ports import SPANS_OVER_HTTP, Address, Port, address, bind, ports_advice
+from spanlake.server.listeners import Listeners, Receivers
+from spanlake.server.ports import SPANS_OVER_HTTP, Address, addresses, bind, ports_advice
 from spanlake.server.storage import open_store, take_in
 from spanlake.settings.model import Config
 
@@ -26,15 +27,26 @@ async def serve(config: Config, sockets: Mapping[Address, socket.socket], grpc_a
     stop = asyncio.create_task(asked_to_stop())
     store = await asyncio.to_thread(open_store, config)
     await asyncio.to_thread(take_in, config, store)
-    process = compose(config, store, lifecycle)
+    access = open_access(config.access)
+    tls = access.tls
+    process = compose(config, store, lifecycle, access)
     streams = [listener for listener in sockets.values() if listener.type == socket.SOCK_STREAM]
     ingest = process.intake.ingest
     misdirected = Misdirected(ingest.notices, ports_advice(grpc_addresses))
     bounds = ConnectionBounds(body_seconds=config.ingest.body_seconds + _BODY_GRACE_SECONDS)
-    http = HttpServer(process.app, streams, drain_seconds=config.drain_seconds, misdirected=misdirected, bounds=bounds)
+    http = HttpServer(
+        process.app,
+        streams,
+        drain_seconds=config.drain_seconds,
+        misdirected=misdirected,
+        bounds=bounds,
+        tls=tls.http if tls else None,
+    )
     datagrams = {where.face: listener for where, listener in sockets.items() if listener.type == socket.SOCK_DGRAM}
     taking_spans = [where for where in sockets if where.face in SPANS_OVER_HTTP]
-    listeners = Listeners(ingest, grpc_addresses, datagrams, http=taking_spans, places=bounds.places)
+    receivers = Receivers(ingest, access.authenticator, udp_tenant(config.access), tls.grpc if tls else None)
+    listeners = Listeners(receivers, grpc_addresses, datagrams, http=taking_spans, places=bounds.places)
+    access.watch.start()
     process.intake.commits.start()
     await http.start()
     await listeners.start()
@@ -42,7 +54,7 @@ async def serve(config: Config, sockets: Mapping[Address, socket.socket], grpc_a
     process.upkeep.start()
     gc.freeze()  # imported modules stay loaded: collecting them takes 30 ms in the midst of a query
     lifecycle.state = State.READY
-    _say_where([*sockets, *grpc_addresses])
+    _say_where([*sockets, *grpc_addresses], tls=tls is not None)
     _log.info("ready", extra={"data": str(config.data.resolve())})
     asked = await stop
     lifecycle.state = State.DRAINING
@@ -51,13 +63,14 @@ async def serve(config: Config, sockets: Mapping[Address, socket.socket], grpc_a
     await asyncio.gather(http.stop(), listeners.stop(config.drain_seconds))
     await asyncio.to_thread(process.intake.commits.close)
     await asyncio.to_thread(process.upkeep.close)
+    access.watch.close()
     store.index.close()
     _log.info("stopped")
 
 
-def _say_where(addresses: Iterable[Address]) -> None:
+def _say_where(addresses: Iterable[Address], *, tls: bool) -> None:
     for where in addresses:
-        _log.info("listening", extra={"serves": where.face.serves, "url": where.url})
+        _log.info("listening", extra={"serves": where.face.serves, "url": where.secure_url if tls else where.url})
 
 
 def run(config: Config) -> None:
@@ -65,16 +78,14 @@ def run(config: Config) -> None:
 
     Raises InvalidSetting when an address is not available, and StoreError when the data directory cannot be used.
     """
-    http, grpc, udp = (_addresses(config, kind) for kind in (ports.HTTP, ports.GRPC, ports.UDP))
+    datagrams = ports.UDP if udp_tenant(config.access) else ()
+    http, grpc, udp = (addresses(config, kind) for kind in (ports.HTTP, ports.GRPC, datagrams))
     sockets = [bind(where) for where in (*http, *udp)]
     for where in grpc:
         bind(where).close()  # grpc binds the port itself, but does not report the error
+    check_exposure(config)
 
     import uvloop
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(config, dict(zip((*http, *udp), sockets, strict=True)), grpc))
-
-
-def _addresses(config: Config, kind: Iterable[Port]) -> list[Address]:
-    return [address(face, config.listen, config.port_offset) for face in kind]

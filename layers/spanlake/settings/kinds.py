@@ -93,6 +93,7 @@ TEXT = Kind("TEXT", str)
 URL = Kind("URL", str)
 ADDRESS = Kind("ADDRESS", str)
 DIRECTORY = Kind("DIR", Path)
+FILE: Kind[Path | None] = Kind("FILE", lambda text: Path(text) if text else None)
 TRUTH = Kind("true|false", _truth)
 TABLE = Kind("DATABASE.TABLE", _table)
 OFFSET = count(least=-math.inf)  # its bounds follow from the ports

@@ -1,11 +1,14 @@
 """Tenant ids: which are accepted, and how they stand in object paths."""
 
 import re
+from collections.abc import Iterable
 from urllib.parse import quote, unquote
 
 from spanlake.store.errors import InvalidTenant
 
+DEFAULT_TENANT = "single-tenant"
 MAX_TENANT_BYTES = 150
+MAX_TENANTS = 50  # that one query may name
 
 _ALLOWED = re.compile(r"[0-9A-Za-z!_.*'()-]+", re.ASCII)
 _RULE = "use letters, digits and ! - _ . * ' ( )"
@@ -21,7 +24,7 @@ def validate_tenant(name: str) -> str:
     if not name:
         raise InvalidTenant("the tenant id is empty")
     if "|" in name:
-        raise InvalidTenant("queries over several tenants ('a|b') are not supported: name one tenant")
+        raise InvalidTenant("several tenants ('a|b') are for queries only: name one tenant")
     if not _ALLOWED.fullmatch(name):
         raise InvalidTenant(f"the tenant id {name[:MAX_TENANT_BYTES]!r} has an unsupported character: {_RULE}")
     if len(name) > MAX_TENANT_BYTES:
@@ -31,6 +34,19 @@ def validate_tenant(name: str) -> str:
     if name.startswith("__"):
         raise InvalidTenant(f"the tenant id {name!r} begins with '__', which is reserved")
     return name
+
+
+def tenants_in(names: str) -> tuple[str, ...]:
+    """Return the tenants of a query that names one, or several as ``a|b``, as in dskit; raises InvalidTenant."""
+    found = names.split("|", MAX_TENANTS)
+    if len(found) > MAX_TENANTS:
+        raise InvalidTenant(f"the query names more than {MAX_TENANTS} tenants")
+    return tuple(sorted({validate_tenant(name) for name in found}))
+
+
+def joined_tenants(tenants: Iterable[str]) -> str:
+    """Undo tenants_in."""
+    return "|".join(tenants)
 
 
 def escape_tenant(name: str) -> str:

@@ -25,9 +25,10 @@ class Ports:
     datagrams: Sequence[Mapping[Port, socket.socket]]  # one for each worker, kept for its successor
 
 
-def claim(host: str, offset: int, workers: int) -> Ports:
+def claim(host: str, offset: int, workers: int, *, with_udp: bool = True) -> Ports:
     """Bind the ports; raises InvalidSetting when another process has one of them."""
-    grpc, udp = ([address(face, host, offset) for face in kind] for kind in (ports.GRPC, ports.UDP))
+    datagrams_on = ports.UDP if with_udp else ()
+    grpc, udp = ([address(face, host, offset) for face in kind] for kind in (ports.GRPC, datagrams_on))
     datagrams = {where: _shared(where, workers) for where in udp}
     for where in grpc:
         bind(where).close()  # workers bind it themselves, but could not report the error

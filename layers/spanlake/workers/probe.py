@@ -6,6 +6,7 @@
 import os
 import sys
 from http.client import HTTPConnection, HTTPException
+from pathlib import Path
 
 from spanlake.settings.model import EdgeConfig
 from spanlake.settings.setting import Program, from_environment
@@ -18,12 +19,22 @@ def main() -> None:
     """Run the check."""
     config = from_environment(EdgeConfig, os.environ, Program.EDGE)
     listen, port = config.worker.listen, config.health_port + config.worker.port_offset
-    connection = HTTPConnection(_EVERYWHERE.get(listen, listen), port, timeout=_SECONDS)
+    connection = _connection(_EVERYWHERE.get(listen, listen), port, config.worker.access.tls.cert)
     try:
         connection.request("GET", "/ready")
         sys.exit(connection.getresponse().status != 200)
     except (OSError, HTTPException) as error:
         sys.exit(f"no answer: {error}")
+
+
+def _connection(host: str, port: int, cert: Path | None) -> HTTPConnection:
+    if cert is None:
+        return HTTPConnection(host, port, timeout=_SECONDS)
+    import ssl
+    from http.client import HTTPSConnection
+
+    unverified = ssl._create_unverified_context()  # noqa: S323, the certificate is not of this machine's address
+    return HTTPSConnection(host, port, timeout=_SECONDS, context=unverified)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from spanlake.server.access import check_exposure, open_access, udp_tenant
 from spanlake.server.ports import bind
 from spanlake.settings.model import EdgeConfig
 from spanlake.workers.ports import claim, health_address
@@ -15,9 +16,11 @@ def run(config: EdgeConfig) -> None:
     host, offset = config.worker.listen, config.worker.port_offset
     where = health_address(config.health_port, host, offset)
     listener = bind(where)
-    ports = claim(host, offset, config.workers)
+    ports = claim(host, offset, config.workers, with_udp=udp_tenant(config.worker.access) is not None)
+    check_exposure(config.worker)
+    access = open_access(config.worker.access)
 
     from spanlake.workers.seat import Patience
     from spanlake.workers.supervisor import Supervisor
 
-    asyncio.run(Supervisor(config, ports, where, listener, Patience()).run())
+    asyncio.run(Supervisor(config, ports, where, listener, Patience(), access).run())

@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 
 from spanlake.ingest.misdirected import MisdirectionLog
+from spanlake.server.access import AccessControl
 from spanlake.server.http import HttpServer
 from spanlake.server.http_protocol import Misdirected
 from spanlake.server.lifecycle import Lifecycle, State, asked_to_stop
@@ -30,15 +31,23 @@ class Supervisor:
     """An edge, from its start to its end."""
 
     def __init__(
-        self, config: EdgeConfig, ports: Ports, where: Address, listener: socket.socket, patience: Patience
+        self,
+        config: EdgeConfig,
+        ports: Ports,
+        where: Address,
+        listener: socket.socket,
+        patience: Patience,
+        access: AccessControl,
     ) -> None:
         self._config = config
         self._addresses: Sequence[Address] = (*ports.grpc, *ports.udp, where)
         self._seats = [Seat(_orders(config, ports, number), patience) for number in range(config.workers)]
         self._lifecycle = Lifecycle()
-        app = health_app(self.unready_reason, self.figures)
+        self._access = access
+        app = health_app(self.unready_reason, self.figures, access.authenticator)
         misdirected = Misdirected(MisdirectionLog(), ports_advice(ports.grpc))
-        self._http = HttpServer(app, [listener], drain_seconds=_PROBE_SECONDS, misdirected=misdirected)
+        tls = access.tls.probes if access.tls else None
+        self._http = HttpServer(app, [listener], drain_seconds=_PROBE_SECONDS, misdirected=misdirected, tls=tls)
 
     def unready_reason(self) -> str | None:
         """Return the reason why no requests are taken now, None when they are."""
@@ -62,6 +71,7 @@ class Supervisor:
         """Run the workers until asked to stop, then finish accepted requests; raises GivenUp."""
         asked = asyncio.create_task(asked_to_stop(again=self._end_at_once))
         await self._http.start()
+        self._access.watch.start()
         announced = asyncio.create_task(self._announce())
         keepers = [asyncio.create_task(seat.keep()) for seat in self._seats]
         try:
@@ -82,7 +92,8 @@ class Supervisor:
         await asyncio.wait(begun, return_when=asyncio.FIRST_COMPLETED)
         self._lifecycle.state = State.READY
         for where in self._addresses:
-            _log.info("listening", extra={"serves": where.face.serves, "url": where.url})
+            url = where.secure_url if self._access.tls else where.url
+            _log.info("listening", extra={"serves": where.face.serves, "url": url})
         worker = self._config.worker
         places = {"objects": worker.objects, "index": worker.index}
         data = str(worker.data.resolve())

@@ -13,9 +13,11 @@ import socket
 import sys
 from contextlib import suppress
 
+from spanlake.server.access import open_access, udp_tenant
 from spanlake.server.lifecycle import ARRIVAL_SHARE
-from spanlake.server.listeners import Listeners
+from spanlake.server.listeners import Listeners, Receivers
 from spanlake.server.storage import Store, ingest_service, open_store
+from spanlake.settings.units import InvalidSetting
 from spanlake.store.errors import StoreError
 from spanlake.telemetry.logs import set_up_logs
 from spanlake.telemetry.prometheus import Metrics
@@ -46,7 +48,7 @@ async def _work(orders: Orders, connected: socket.socket) -> None:
     try:
         store = await asyncio.to_thread(open_store, orders.config)
         await _take_requests(orders, store, channel)
-    except (StoreError, OSError) as error:
+    except (StoreError, InvalidSetting, OSError) as error:
         await channel.send(failed=str(error))
     channel.close()
 
@@ -55,9 +57,13 @@ async def _take_requests(orders: Orders, store: Store, channel: Channel) -> None
     metrics = Metrics()
     taken = ingest_service(orders.config, store, metrics)
     datagrams = {face: socket.socket(fileno=descriptor) for face, descriptor in orders.datagrams.items()}
-    listeners = Listeners(taken.ingest, orders.grpc, datagrams, shared=True)
+    access = open_access(orders.config.access)
+    tls = access.tls.grpc if access.tls else None
+    receivers = Receivers(taken.ingest, access.authenticator, udp_tenant(orders.config.access), tls)
+    listeners = Listeners(receivers, orders.grpc, datagrams, shared=True)
     supervisor = _Supervisor(channel, metrics, orders.config.drain_seconds)
     taken.commits.start()
+    access.watch.start()
     await listeners.start()
     metrics.observe_dropped(listeners.dropped)
     gc.freeze()  # imported modules stay loaded

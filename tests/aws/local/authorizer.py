@@ -26,14 +26,14 @@ class NotAuthorized(Exception):  # noqa: N818
 
 
 class Authorizer:
-    """Asks the function who sends a request, and remembers what it said of an Authorization header."""
+    """Asks the function who sends a request, and remembers what it said of an Authorization header at a route."""
 
     def __init__(self, invoke: Invoke, ttl: float = 300.0, clock: Callable[[], float] = time.monotonic) -> None:
         """``ttl`` in seconds."""
         self._invoke = invoke
         self._ttl = ttl
         self._clock = clock
-        self._known: dict[str, tuple[float, Any]] = {}
+        self._known: dict[tuple[str, str], tuple[float, Any]] = {}
 
     async def context(self, event: Event) -> Mapping[str, Any]:
         """Returns the function's context for the sender of the request; raises NotAuthorized."""
@@ -48,16 +48,17 @@ class Authorizer:
         return answer.get("context") or {}
 
     async def _answer(self, identity: str, event: Event) -> Any:
-        asked_at, answer = self._known.get(identity, (-self._ttl, None))
+        key = identity, event["routeKey"]
+        asked_at, answer = self._known.get(key, (-self._ttl, None))
         if self._clock() - asked_at < self._ttl:
             return answer
         about = {name: value for name, value in event.items() if name not in _WITHOUT}
-        about |= {"type": "REQUEST", "identitySource": [identity], "routeArn": _route_arn(event)}
+        about |= {"type": "REQUEST", "identitySource": [*key], "routeArn": _route_arn(event)}
         try:
             answer = json.loads(await self._invoke(json.dumps(about).encode()))
         except FunctionError:
             raise NotAuthorized(HTTPStatus.INTERNAL_SERVER_ERROR) from None
-        self._known[identity] = self._clock(), answer
+        self._known[key] = self._clock(), answer
         return answer
 
 

@@ -101,6 +101,7 @@ async def _deployed(cloud: Cloud, logs: Path, plan: Plan, portal: BlockingPortal
             "SPANLAKE_RETENTION": "14d",
             "SPANLAKE_TOKENS_SECRET": _SECRET,
             "AWS_ENDPOINT_URL_SECRETS_MANAGER": f"http://{secrets}",
+            "SPANLAKE_TRUST_TENANT_HEADER": "false" if plan.tokens else "true",
             "POWERTOOLS_METRICS_NAMESPACE": "spanlake",
             **plan.variables,
         }

@@ -42,7 +42,7 @@ def handler(event, context):
 """
 AUTHORIZE = """
 def handler(event, context):
-    [identity] = event["identitySource"]
+    identity, _ = event["identitySource"]
     if identity == "broken":
         return {"isAuthorized": "true"}
     return {"isAuthorized": identity == "good", "context": {"route": event["routeArn"], "body": "body" in event}}

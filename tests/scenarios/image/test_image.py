@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from spanlake.ingest.service import DEFAULT_TENANT
+from spanlake.store.tenant import DEFAULT_TENANT
 from tests.cloud import Cloud
 from tests.edge.test_span_streams import census, channel_to, export, post_spans
 from tests.receivers import jaeger_spans

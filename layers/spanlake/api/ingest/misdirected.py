@@ -11,15 +11,16 @@ from starlette.types import Receive, Scope, Send
 
 from spanlake.api.errors import HttpError
 from spanlake.api.ingest.otlp import CODECS, media_type_of
-from spanlake.ingest.misdirected import path_refusal, signal_of_path, signal_refusal
+from spanlake.ingest.misdirected import HTTP_PATHS, path_refusal, signal_of_path, signal_refusal
 from spanlake.ingest.service import Ingest
 
 
 class OtherPosts(Route):
     """The route of every POST that no route before it takes."""
 
-    def __init__(self, ingest: Ingest) -> None:
-        super().__init__("/{path:path}", _Refusing(ingest))
+    def __init__(self, ingest: Ingest, advice: str = HTTP_PATHS) -> None:
+        """``advice`` says where spans are sent."""
+        super().__init__("/{path:path}", _Refusing(ingest, advice))
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Match POSTs alone, so that other methods are answered as if there were no such route."""
@@ -31,6 +32,7 @@ class _Refusing:
     """The ASGI application behind the route; it reads no body."""
 
     ingest: Ingest
+    advice: str
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -39,7 +41,7 @@ class _Refusing:
 
     def _response(self, scope: Scope) -> Response:
         signal = signal_of_path(scope["path"])
-        told = HttpError(HTTPStatus.NOT_FOUND, signal_refusal(signal)) if signal else _problem(scope)
+        told = HttpError(HTTPStatus.NOT_FOUND, signal_refusal(signal)) if signal else _problem(scope, self.advice)
         event = f"{signal} refused, only traces are stored" if signal else "request refused, wrong path"
         _, port = scope.get("server") or ("", 0)
         self.ingest.notices.note(port or 0, event, reason=told.message)
@@ -49,12 +51,14 @@ class _Refusing:
         return PlainTextResponse(f"{told.message}\n", told.status, told.headers)
 
 
-def _problem(scope: Scope) -> HttpError:
+def _problem(scope: Scope, advice: str) -> HttpError:
     path: str = scope["path"]
     allowed = _methods_allowed(scope)
     if allowed:
-        return HttpError(HTTPStatus.METHOD_NOT_ALLOWED, path_refusal(path), {"Allow": ", ".join(sorted(allowed))})
-    return HttpError(HTTPStatus.NOT_FOUND, path_refusal(path))
+        return HttpError(
+            HTTPStatus.METHOD_NOT_ALLOWED, path_refusal(path, advice), {"Allow": ", ".join(sorted(allowed))}
+        )
+    return HttpError(HTTPStatus.NOT_FOUND, path_refusal(path, advice))
 
 
 def _methods_allowed(scope: Scope) -> set[str]:

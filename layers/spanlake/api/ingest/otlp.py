@@ -11,10 +11,11 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from spanlake.api.access import tenant_to_write
 from spanlake.api.errors import HttpError, UnsupportedMediaType, logged_http_error, shut_down_error
 from spanlake.api.ingest.bodies import ClientGone, admitted_body
 from spanlake.ingest.request import Format, Receipt
-from spanlake.ingest.service import HEADER, Ingest, tenant_named
+from spanlake.ingest.service import Ingest
 from spanlake.receivers.detection import explained
 from spanlake.spans.otlp.decode import MalformedRequest
 
@@ -22,7 +23,7 @@ PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
 
 # google.rpc.Code for each status that is answered.
-_RPC_CODES = {400: 3, 404: 12, 405: 12, 413: 8, 415: 3, 429: 8, 503: 14}
+_RPC_CODES = {400: 3, 401: 16, 403: 7, 404: 12, 405: 12, 413: 8, 415: 3, 429: 8, 503: 14}
 _RPC_INTERNAL = 13
 
 
@@ -86,18 +87,18 @@ class OtlpHttp:
         headers = Headers(scope=scope)
         codec = CODECS.get(media_type_of(headers), CODECS[JSON])
         try:
-            response = await self._answer(scope["method"], headers, codec, receive)
+            response = await self._answer(scope, headers, codec, receive)
         except ClientGone:
             return
         self.ingest.metrics.request(codec.protocol, str(response.status_code))
         await response(scope, receive, send)
 
-    async def _answer(self, method: str, headers: Headers, codec: Codec, receive: Receive) -> Response:
-        if method != "POST":
+    async def _answer(self, scope: Scope, headers: Headers, codec: Codec, receive: Receive) -> Response:
+        if scope["method"] != "POST":
             told = HttpError(HTTPStatus.METHOD_NOT_ALLOWED, f"{PATH} takes POST", {"Allow": "POST"})
             return codec.refusal(told)
         try:
-            receipt = await self._store(headers, receive)
+            receipt = await self._store(tenant_to_write(scope), headers, receive)
         except ClientGone:
             raise
         except asyncio.CancelledError:  # the server ends and has no time left
@@ -106,8 +107,7 @@ class OtlpHttp:
             return codec.refusal(logged_http_error(error))
         return Response(codec.receipt(receipt), media_type=codec.media_type)
 
-    async def _store(self, headers: Headers, receive: Receive) -> Receipt:
-        tenant = tenant_named(headers.get(HEADER))
+    async def _store(self, tenant: str, headers: Headers, receive: Receive) -> Receipt:
         media_type = media_type_of(headers)
         if media_type not in CODECS:
             raise UnsupportedMediaType(f"Content-Type {media_type[:80]!r} is not supported: use {PROTOBUF} or {JSON}")

@@ -16,10 +16,15 @@ from spanlake.receivers import otlp
 _OTLP_JSON = Format.of_each("otlp-json", otlp.read_json)
 
 
+def otlp_routes(ingest: Ingest, slow: Executor) -> list[Route]:
+    """Where OTLP is sent."""
+    return [Route(otlp_http.PATH, OtlpHttp(ingest, _OTLP_JSON, slow))]
+
+
 def ingest_routes(ingest: Ingest, slow: Executor) -> list[Route]:
     """The routes of every HTTP receiver, the last for all other POSTs; ``slow`` is where bodies are decompressed."""
     return [
-        Route(otlp_http.PATH, OtlpHttp(ingest, _OTLP_JSON, slow)),
+        *otlp_routes(ingest, slow),
         *jaeger_routes(ingest, slow),
         *zipkin_routes(ingest, slow),
         OtherPosts(ingest),

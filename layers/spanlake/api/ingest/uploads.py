@@ -11,11 +11,12 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
+from spanlake.api.access import tenant_to_write
 from spanlake.api.errors import HttpError, logged_http_error, shut_down_error
 from spanlake.api.ingest.bodies import ClientGone, admitted_body
 from spanlake.api.ingest.otlp import media_type_of
 from spanlake.ingest.request import Format, Receipt
-from spanlake.ingest.service import HEADER, Ingest, tenant_named
+from spanlake.ingest.service import Ingest
 from spanlake.receivers.detection import explained
 from spanlake.spans.otlp.decode import MalformedRequest
 
@@ -32,17 +33,17 @@ class SpanPosts:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         try:
-            response = await self._answer(scope["method"], Headers(scope=scope), receive)
+            response = await self._answer(scope, Headers(scope=scope), receive)
         except ClientGone:
             return
         self.ingest.metrics.request(self.protocol, str(response.status_code))
         await response(scope, receive, send)
 
-    async def _answer(self, method: str, headers: Headers, receive: Receive) -> PlainTextResponse:
-        if method != "POST":
+    async def _answer(self, scope: Scope, headers: Headers, receive: Receive) -> PlainTextResponse:
+        if scope["method"] != "POST":
             return _refusal(HttpError(HTTPStatus.METHOD_NOT_ALLOWED, "spans are sent with POST", {"Allow": "POST"}))
         try:
-            receipt = await self._store(headers, receive)
+            receipt = await self._store(tenant_to_write(scope), headers, receive)
             receipt.require_some()
         except ClientGone:
             raise
@@ -53,8 +54,7 @@ class SpanPosts:
         said = f"{receipt.explanation}\n" if receipt.rejected else ""
         return PlainTextResponse(said, HTTPStatus.ACCEPTED)
 
-    async def _store(self, headers: Headers, receive: Receive) -> Receipt:
-        tenant = tenant_named(headers.get(HEADER))
+    async def _store(self, tenant: str, headers: Headers, receive: Receive) -> Receipt:
         media_type = media_type_of(headers)
         async with admitted_body(headers, receive, self.ingest, self.slow) as sent:
             body = sent.removeprefix(BOM_UTF8)  # which none of the binary formats begins with

@@ -14,10 +14,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from spanlake.api.access import tenant_of
 from spanlake.api.errors import INGEST_ERRORS, Table
 from spanlake.api.tempo.query_queue import QueryQueue, TooManyQueries
 from spanlake.api.typed_route import InvalidParameter
-from spanlake.ingest.service import HEADER as TENANT_HEADER
 from spanlake.query.engine.session import Cancellation
 from spanlake.query.limits import Cancelled, LimitExceeded
 from spanlake.query.querier import Querier
@@ -48,7 +48,7 @@ async def run(request: Request, question: Callable[[Cancellation], T], queue: Qu
 
     A question whose client hangs up ends, or loses its place among those that wait.
     """
-    cancellation = Cancellation()
+    cancellation, tenant = Cancellation(), tenant_of(request)
     answers: list[T] = []
     failures: list[Exception] = []
 
@@ -62,7 +62,7 @@ async def run(request: Request, question: Callable[[Cancellation], T], queue: Qu
         try:
             with anyio.CancelScope() as waiting:
                 group.start_soon(_watch, request, cancellation, waiting)
-                async with queue.place(request.headers.get(TENANT_HEADER, "")):
+                async with queue.place(tenant):
                     with anyio.CancelScope(shield=True):
                         await anyio.to_thread.run_sync(ask, limiter=_unlimited())
         except TooManyQueries as error:
@@ -167,8 +167,8 @@ class QueryRunner:
 def _described(request: Request, seconds: float) -> dict[str, object]:
     """Return the fields of a log record about a query; its texts are cut."""
     params = {name: value[:_LOGGED_TEXT] for name, value in request.query_params.items() if name in _LOGGED_PARAMETERS}
-    tenant = request.headers.get(TENANT_HEADER, "")[:_LOGGED_TEXT]
-    return {"path": request.url.path[:_LOGGED_TEXT], "tenant": tenant, "seconds": round(seconds, 3), **params}
+    path, tenant = request.url.path[:_LOGGED_TEXT], tenant_of(request)[:_LOGGED_TEXT]
+    return {"path": path, "tenant": tenant, "seconds": round(seconds, 3), **params}
 
 
 def parsed(text: str) -> ast.Query:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from spanlake.api.app import tenant_of
+from spanlake.api.access import tenant_of, tenant_to_delete_from
 from spanlake.api.tempo import responses
 from spanlake.api.tempo.dependencies import JSON, PROTOBUF, QueryRunner, accepts_protobuf, trace_id_of
 from spanlake.api.tempo.parameters import TraceParameters, TraceV2Parameters
@@ -78,7 +78,7 @@ class _Traces:
 
     async def delete_trace(self, request: Request, trace_id: str) -> Response:
         """Delete a trace: no query finds it from now on."""
-        tenant, wanted = tenant_of(request), trace_id_of(trace_id)
+        tenant, wanted = tenant_to_delete_from(request), trace_id_of(trace_id)
         if not await self._runner.run(request, lambda stop: self._runner.querier.delete(tenant, wanted, stop)):
             raise HTTPException(404, "trace not found")
         return Response(status_code=204)

@@ -12,15 +12,15 @@ from starlette.types import ASGIApp
 from spanlake.api.app import create_app
 from spanlake.api.tempo.dependencies import ALL_ERRORS
 from spanlake.api.tempo.routes import tempo_routes
+from spanlake.auth.access import HEADER
 from spanlake.cli.client.api import JSON
 from spanlake.cli.client.refusals import refused
 from spanlake.cli.errors import InvalidOption
 from spanlake.cli.storage import opened
-from spanlake.ingest.service import HEADER
 from spanlake.query.open import open_querier
 from spanlake.settings.model import QueryLimits
 from spanlake.store.errors import InvalidTenant
-from spanlake.store.tenant import validate_tenant
+from spanlake.store.tenant import joined_tenants, tenants_in
 
 _BASE = "http://store"
 
@@ -70,6 +70,6 @@ def stored_spans(
 
 def _header(tenant: str) -> dict[str, str]:
     try:
-        return {HEADER: validate_tenant(tenant)} if tenant else {}
+        return {HEADER: joined_tenants(tenants_in(tenant))} if tenant else {}
     except InvalidTenant as error:
         raise InvalidOption(f"invalid --tenant: {error}") from None

@@ -22,6 +22,7 @@ from spanlake.store.blocks.block import Block, CatalogEntry, arrival_order
 from spanlake.store.blocks.trace_columns import TRACE_COLUMNS
 from spanlake.store.index.base import Index
 from spanlake.store.objects.base import Objects
+from spanlake.store.tenant import tenants_in
 from spanlake.traceql import ast
 
 _SCALARS = {
@@ -104,9 +105,11 @@ class BlockScan:
 
     @classmethod
     def find(cls, index: Index, objects: Objects, tenant: str, start_ns: int, end_ns: int) -> "BlockScan":
-        """The blocks of a tenant that may hold spans of the inclusive range."""
-        blocks, catalog = index.look_up(tenant, start_ns, end_ns)
-        return cls(tuple(sorted(blocks, key=arrival_order)), attribute_schema(catalog), objects, catalog)
+        """The blocks of a tenant, or of several as in ``a|b``, that may hold spans of the inclusive range."""
+        found = [index.look_up(each, start_ns, end_ns) for each in tenants_in(tenant)]
+        blocks = sorted((block for some, _ in found for block in some), key=arrival_order)
+        catalog = found[0][1] if len(found) == 1 else frozenset().union(*(entries for _, entries in found))
+        return cls(tuple(blocks), attribute_schema(catalog), objects, catalog)
 
     def only(self, blocks: Iterable[Block]) -> "BlockScan":
         """Restricts the source to some of its blocks."""

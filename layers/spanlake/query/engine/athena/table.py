@@ -29,7 +29,7 @@ class GlueTable:
     name: str
 
     def rows(self, blocks: Sequence[Block], columns: Sequence[str], *, row_id: bool) -> exp.Select:
-        """``SELECT columns`` of some live blocks of one tenant; see ``outside.Engine``."""
+        """``SELECT columns`` of some live blocks; see ``outside.Engine``."""
         if len(blocks) > MOST_BLOCKS:
             raise LimitExceeded(f"the range has more than {MOST_BLOCKS} blocks, ask for a shorter one")
         select: list[exp.Expr] = [exp.column(name) for name in columns]
@@ -41,10 +41,21 @@ class GlueTable:
 
 def _of(blocks: Sequence[Block]) -> Iterator[exp.Expr]:
     days = sorted({block.date.isoformat() for block in blocks})
-    (tenant,) = {block.tenant for block in blocks}
-    yield exp.EQ(this=exp.column("tenant"), expression=exp.Literal.string(escape_tenant(tenant)))
+    tenants = sorted({block.tenant for block in blocks})
+    names = [exp.Literal.string(escape_tenant(tenant)) for tenant in tenants]
+    of_one = len(tenants) == 1
+    yield _is_tenant(tenants[0]) if of_one else exp.In(this=exp.column("tenant"), expressions=names)
     yield exp.Between(this=exp.column("date"), low=exp.Literal.string(days[0]), high=exp.Literal.string(days[-1]))
-    yield _named(blocks)
+    yield _named(blocks) if of_one else exp.or_(*(_named_in(tenant, blocks) for tenant in tenants))
+
+
+def _is_tenant(tenant: str) -> exp.Expr:
+    return exp.EQ(this=exp.column("tenant"), expression=exp.Literal.string(escape_tenant(tenant)))
+
+
+def _named_in(tenant: str, blocks: Sequence[Block]) -> exp.Expr:
+    """Return the test for blocks of one tenant among several, which may have blocks of the same id."""
+    return exp.and_(_is_tenant(tenant), _named([block for block in blocks if block.tenant == tenant]))
 
 
 def _named(blocks: Sequence[Block]) -> exp.Expr:
@@ -55,10 +66,12 @@ def _named(blocks: Sequence[Block]) -> exp.Expr:
 
 
 def _not_hidden(blocks: Sequence[Block]) -> Iterator[exp.Expr]:
-    hiding: dict[frozenset[bytes], list[Block]] = {}
+    hiding: dict[tuple[str, frozenset[bytes]], list[Block]] = {}
     for block in blocks:
         if block.hidden:
-            hiding.setdefault(block.hidden, []).append(block)
-    for trace_ids, some in hiding.items():
+            hiding.setdefault((block.tenant, block.hidden), []).append(block)
+    of_one = len({block.tenant for block in blocks}) == 1
+    for (tenant, trace_ids), some in hiding.items():
         ids = [id_literal(trace_id) for trace_id in sorted(trace_ids)]
-        yield exp.not_(exp.and_(_named(some), exp.In(this=exp.column("trace_id"), expressions=ids)))
+        named = _named(some) if of_one else _named_in(tenant, some)
+        yield exp.not_(exp.and_(named, exp.In(this=exp.column("trace_id"), expressions=ids)))

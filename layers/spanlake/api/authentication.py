@@ -1,0 +1,70 @@
+"""Authentication of HTTP requests, before any of their endpoints."""
+
+from collections.abc import Callable
+
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from spanlake.api.access import ACCESS, header_values
+from spanlake.api.errors import INGEST_ERRORS, http_error
+from spanlake.api.ingest.otlp import CODECS, media_type_of
+from spanlake.auth.access import ANYONE, AUTHORIZATION, Access, AccessError, Authenticator
+from spanlake.auth.endpoints import is_open, roles_for
+from spanlake.ingest.misdirected import MisdirectionLog
+
+AccessOf = Callable[[Scope], Access]
+"""Finds the access of a request; raises AccessError."""
+
+_NOTHING = Access((), frozenset())
+
+
+def anyone(_: Scope) -> Access:
+    """Return the access of every request where no credentials are asked for."""
+    return ANYONE
+
+
+def by_header(authenticator: Authenticator) -> AccessOf:
+    """Find the access by the Authorization header; paths for probes need none."""
+
+    def access_of(scope: Scope) -> Access:
+        if is_open(scope["path"]):
+            return _NOTHING
+        return authenticator.access(header_values(scope, AUTHORIZATION))
+
+    return access_of
+
+
+class Authenticated:
+    """Passes on the requests whose credentials permit them, each with its access in the scope."""
+
+    def __init__(self, app: ASGIApp, access_of: AccessOf = anyone, notices: MisdirectionLog | None = None) -> None:
+        self._app = app
+        self._access_of = access_of
+        self._notices = notices or MisdirectionLog()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        try:
+            scope[ACCESS] = self._permitted(scope)
+        except AccessError as error:
+            _, port = scope.get("server") or ("", 0)
+            self._notices.note(port or 0, "request refused, no permission", reason=str(error))
+            await _refusal(scope, error)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _permitted(self, scope: Scope) -> Access:
+        access = self._access_of(scope)
+        path = scope["path"].removesuffix("\n")  # a route's pattern matches before a line end, too
+        if not is_open(path):
+            access.require(roles_for(scope["method"], path))
+        return access
+
+
+def _refusal(scope: Scope, error: AccessError) -> Response:
+    told = http_error(error, INGEST_ERRORS)
+    codec = CODECS.get(media_type_of(Headers(scope=scope))) if scope["method"] == "POST" else None
+    if codec is not None:  # the body of every refusal that OTLP's clients get is a Status
+        return codec.refusal(told)
+    return PlainTextResponse(f"{told.message}\n", told.status, told.headers)

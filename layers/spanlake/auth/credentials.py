@@ -1,0 +1,30 @@
+"""The authenticator of a server: tokens of a file, JSON Web Tokens, or both."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from spanlake.auth.access import Access, Unauthenticated
+from spanlake.auth.token_file import TokenFile
+from spanlake.auth.tokens import token_in
+
+if TYPE_CHECKING:
+    from spanlake.auth.jwt import JwtVerifier
+
+_JWT_START = "eyJ"  # a JSON object in base64
+
+
+class Credentials:
+    """Finds the access of tokens by their form."""
+
+    def __init__(self, tokens: TokenFile | None, jwt: "JwtVerifier | None") -> None:
+        self._tokens = tokens
+        self._jwt = jwt
+
+    def access(self, authorization: Iterable[str]) -> Access:
+        """Return the access of the values of the Authorization header; raises AccessError."""
+        token = token_in(authorization)
+        if self._jwt is not None and token.startswith(_JWT_START) and token.count(".") == 2:
+            return self._jwt.access_of_token(token)
+        if self._tokens is None:
+            raise Unauthenticated("the token is not a JSON Web Token")
+        return self._tokens.access_of_token(token)

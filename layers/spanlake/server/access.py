@@ -1,0 +1,83 @@
+"""The permissions of a process, composed from its settings, and the refusal to be open to strangers."""
+
+import socket
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from spanlake.auth.access import OPEN, Authenticator
+from spanlake.auth.credentials import Credentials
+from spanlake.auth.token_file import TokenFile
+from spanlake.server.tls import Tls
+from spanlake.settings.model import AccessSettings, Config
+from spanlake.settings.units import InvalidSetting
+from spanlake.settings.watched import Watch
+from spanlake.store.errors import InvalidTenant
+from spanlake.store.tenant import DEFAULT_TENANT, validate_tenant
+
+if TYPE_CHECKING:
+    from spanlake.auth.jwt import JwtVerifier
+
+
+@dataclass(frozen=True, slots=True)
+class AccessControl:
+    """The authenticator and the TLS of a process; the caller starts and closes ``watch``, which keeps them current."""
+
+    authenticator: Authenticator
+    tls: Tls | None  # None where the ports speak plain text
+    watch: Watch
+
+    @property
+    def is_open(self) -> bool:
+        """True where no credentials are asked for."""
+        return self.authenticator is OPEN
+
+
+def open_access(settings: AccessSettings) -> AccessControl:
+    """Compose the permissions; raises InvalidSetting."""
+    tls = Tls(settings.tls) if settings.tls.cert else None
+    tokens = TokenFile(settings.tokens) if settings.tokens else None
+    jwt = _jwt(settings)
+    authenticator = Credentials(tokens, jwt) if settings.asks_credentials else OPEN
+    return AccessControl(authenticator, tls, Watch(value for value in (tls, tokens, jwt) if value is not None))
+
+
+def _jwt(settings: AccessSettings) -> "JwtVerifier | None":
+    if not settings.jwt.issuer:
+        return None
+    from spanlake.auth.jwt import JwtVerifier  # its library takes 50 ms to import
+
+    return JwtVerifier(settings.jwt)
+
+
+def udp_tenant(settings: AccessSettings) -> str | None:
+    """Return the tenant of datagrams, None where none are received: they have no place for credentials.
+
+    Raises InvalidSetting.
+    """
+    if not settings.udp_tenant:
+        return None if settings.asks_credentials else DEFAULT_TENANT
+    try:
+        return validate_tenant(settings.udp_tenant)
+    except InvalidTenant as error:
+        raise InvalidSetting(f"--udp-tenant: {error}") from None
+
+
+def check_exposure(config: Config) -> None:
+    """Raise InvalidSetting where other machines could read, write and delete without credentials."""
+    access = config.access
+    if access.asks_credentials or access.allow_anonymous or is_loopback(config.listen):
+        return
+    raise InvalidSetting(
+        f"listening on {config.listen} without tokens lets anyone there read, write and delete: "
+        "name a file of tokens with --tokens, or say --allow-anonymous"
+    )
+
+
+def is_loopback(listen: str) -> bool:
+    """True where an address to listen on is reached from this machine only."""
+    try:
+        found = socket.getaddrinfo(listen, None, flags=socket.AI_PASSIVE)
+        return all(ip_address(str(name[0]).partition("%")[0]).is_loopback for *_, name in found)
+    except (OSError, ValueError):
+        return False
