@@ -11,7 +11,7 @@ from sqlglot import exp
 from spanlake.query.compile.spans import ROW_ID
 from spanlake.query.compile.sql import id_literal
 from spanlake.query.engine.session import Session
-from spanlake.query.limits import LimitExceeded
+from spanlake.query.limits import TooManySpans
 from spanlake.query.scan.blocks import BlockScan
 from spanlake.spans.arrow import Array, as_array, int64
 from spanlake.spans.duplicates import drop_duplicates
@@ -149,7 +149,7 @@ def _of_traces(session: Session, spans: exp.Select, is_of_one: exp.Expr) -> pa.T
     query.where(is_of_one, copy=False)
     found = session.run(query.limit(limit + 1, copy=False))
     if found.num_rows > limit:
-        raise LimitExceeded(f"the traces have more than {limit} spans, the most that one answer is made of")
+        raise TooManySpans(f"the traces have more than {limit} spans, the most that one answer is made of")
     return found
 
 
