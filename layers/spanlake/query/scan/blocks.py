@@ -172,6 +172,11 @@ class BlockScan:
             return self.locate(self.blocks)
         return [self.objects.uri(block.path) for block in self.blocks]
 
+    @property
+    def is_local(self) -> bool:
+        """True where all blocks are read from files of this machine."""
+        return self.engine is None and not any("://" in file for file in self.files)
+
     def with_objects(self) -> "BlockScan":
         """Restricts the source to blocks whose objects are there."""
         folders = {block.path.rpartition("/")[0] for block in self.blocks}
