@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pyarrow as pa
 from sqlglot import exp
+from sqlglot.dialects.duckdb import DuckDB
 
 from spanlake.query.compile import sql
 from spanlake.query.compile.fields import SPAN, FieldCompiler
@@ -52,11 +53,17 @@ class CandidateFinder:
 
     def newest(self, window: TimeRange, limit: int) -> Candidates:
         """Traces of the newest spans that some span of a matching trace is among; so many spans."""
-        source = self.source.overlapping(window.start_ns, window.end_ns)
+        source, test = self.source.overlapping(window.start_ns, window.end_ns), self.probe.one.sql(DuckDB)
+        source = source.only(source.misses.without(source.blocks, test))
         if not source.blocks:
             return Candidates({}, None)
         self.session.charge(source.blocks)
         found = self.session.run(self._newest(source, window, limit))
+        if not found.num_rows:
+            within = (
+                block for block in source.blocks if source.only([block]).is_within(window.start_ns, window.end_ns)
+            )
+            source.misses.add(within, test)
         return _candidates(found, limit, is_certain=self.probe.per_span)
 
     def by_trace(self, window: TimeRange, limit: int) -> Candidates:
