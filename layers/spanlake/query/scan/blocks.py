@@ -14,6 +14,7 @@ from spanlake.query.compile.fields import FieldCompiler
 from spanlake.query.compile.spans import ROW_ID
 from spanlake.query.compile.sql import Sql, id_literal
 from spanlake.query.engine.base import Engine, OffloadedBlocks
+from spanlake.query.scan.known_values import KnownValues
 from spanlake.query.scan.misses import Misses
 from spanlake.query.time_range import Steps, inside
 from spanlake.spans.arrow import Array, int64
@@ -100,6 +101,7 @@ class BlockScan:
     wider: "Callable[[], BlockScan] | None" = None  # finds blocks of more time, if there may be any
     find_repeats: "Callable[[BlockScan], BlockScan] | None" = None  # says where spans are stored twice
     misses: Misses = field(default_factory=Misses)  # tests that spans of some blocks do not meet
+    values: KnownValues = field(default_factory=KnownValues)  # of fields, by block
     repeated: "Repeated | None" = None  # the rows that are left out
     others: "BlockScan | None" = None  # blocks of which the spans of some traces are looked at
     of_others: tuple[bytes, ...] = ()
