@@ -59,14 +59,16 @@ class Server:
 
 
 @contextmanager
-def serving(data: Path, *options: str, command: str = "serve") -> Iterator[Server]:
+def serving(data: Path, *options: str, command: str = "serve", checkout: Path | None = None) -> Iterator[Server]:
     """A server on this data directory, or an edge, ready; stopped gracefully at the end.
+
+    Another checkout's server runs in that checkout's own venv.
 
     Raises RuntimeError with the end of its log when it does not become ready, or when what is done with it fails.
     """
     offset = _free_offset()
     log = data.with_suffix(".log")
-    program = Path(sys.executable).with_name("spanlake")
+    program = checkout / ".venv/bin/spanlake" if checkout else Path(sys.executable).with_name("spanlake")
     words = [str(program), command, "--data", str(data), "--port-offset", str(offset), *options]
     with log.open("wb") as output:
         process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)

@@ -1,12 +1,13 @@
 """Finds the ids of traces that may match a query, those with the newest spans first."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, cast
 
 import pyarrow as pa
 from sqlglot import exp
+from sqlglot.dialects.duckdb import DuckDB
 
 from spanlake.query.compile import sql
 from spanlake.query.compile.fields import SPAN, FieldCompiler
@@ -24,6 +25,7 @@ _START = "start_time_unix_nano"
 _DURATION = "duration_nano"
 _TRACE = "trace_id"
 _TIME = "time"
+_SAMPLED_BLOCKS, _SAMPLED_SPANS = 2, 32768
 _TREE_BYTES = 160  # what a span takes whose place in its trace's tree matters, outside of DuckDB's own limit
 
 
@@ -51,11 +53,17 @@ class CandidateFinder:
 
     def newest(self, window: TimeRange, limit: int) -> Candidates:
         """Traces of the newest spans that some span of a matching trace is among; so many spans."""
-        source = self.source.overlapping(window.start_ns, window.end_ns)
+        source, test = self.source.overlapping(window.start_ns, window.end_ns), self.probe.one.sql(DuckDB)
+        source = source.only(source.misses.without(source.blocks, test))
         if not source.blocks:
             return Candidates({}, None)
         self.session.charge(source.blocks)
         found = self.session.run(self._newest(source, window, limit))
+        if not found.num_rows:
+            within = (
+                block for block in source.blocks if source.only([block]).is_within(window.start_ns, window.end_ns)
+            )
+            source.misses.add(within, test)
         return _candidates(found, limit, is_certain=self.probe.per_span)
 
     def by_trace(self, window: TimeRange, limit: int) -> Candidates:
@@ -63,6 +71,9 @@ class CandidateFinder:
         if not self.source.blocks:
             return Candidates({}, None)
         self.session.charge(self.source.blocks)
+        if self.probe.per_trace:
+            found = self.session.run(self._passing(limit))
+            return _candidates(found, limit, is_certain=True)
         fields = FieldCompiler(self.source.known)
         start = fields.column(_START)
         columns = [fields.column(_TRACE), exp.alias_(start, _TIME)]
@@ -72,6 +83,12 @@ class CandidateFinder:
         define = partial(with_spans, source=self.source.once(), probe=self.probe, fields=fields)
         found = self.session.run(over(self.session, query, matching, define))
         return _candidates(found, limit, is_certain=True)
+
+    def _passing(self, limit: int) -> exp.Select:
+        """The traces that pass the probe."""
+        latest = exp.alias_(exp.Max(this=exp.column(_START, table=SPAN)), "latest")
+        query = prefilter_query(self.source.once(), self.probe, {_START}).select(latest, copy=False)
+        return query.order_by(exp.Ordered(this=exp.column("latest"), desc=True), copy=False).limit(limit, copy=False)
 
     def _newest(self, source: BlockScan, window: TimeRange, limit: int) -> exp.Select:
         start = exp.column(_START, table=SPAN)
@@ -113,9 +130,23 @@ def _candidates(found: pa.Table, limit: int, *, is_certain: bool) -> Candidates:
     return Candidates(starts, times[-1] if len(times) == limit else None, is_certain)
 
 
-def prefilter_query(source: BlockScan, probe: Prefilter) -> exp.Select:
-    """``SELECT trace_id`` of the traces that pass a probe by the spans that the blocks have."""
-    spans = source.table({_TRACE, *probe.columns})
+def most_selective(session: Session, source: BlockScan, probe: Prefilter) -> Prefilter:
+    """Puts that test of a probe first which the fewest spans of a sample meet."""
+    if not probe.others or not source.blocks:
+        return probe
+    tests = [probe.one, *probe.others]
+    spans = source.sampled(_SAMPLED_BLOCKS, _SAMPLED_SPANS).table({_TRACE, *probe.columns})
+    counts = [exp.func("count_if", test) for test in tests]
+    row = session.run(exp.select(*counts).from_(spans.subquery(SPAN, copy=False), copy=False))
+    met = [column[0].as_py() or 0 for column in row.columns]  # NULL of no spans
+    return replace(probe, one=tests[met.index(min(met))])
+
+
+def prefilter_query(source: BlockScan, probe: Prefilter, columns: Iterable[str] = ()) -> exp.Select:
+    """``SELECT trace_id`` of the traces that pass a probe by the spans that the blocks have, of which it reads further
+    columns.
+    """
+    spans = source.table({_TRACE, *probe.columns, *columns})
     trace_id = exp.column(_TRACE, table=SPAN)
     query = exp.select(trace_id).from_(spans.subquery(SPAN, copy=False), copy=False).group_by(trace_id, copy=False)
     if probe.where is not None:

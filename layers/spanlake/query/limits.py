@@ -7,6 +7,10 @@ class LimitExceeded(Exception):  # noqa: N818
     """A query needs more than it is allowed; the message names the limit and how to raise it."""
 
 
+class TooManySpans(LimitExceeded):
+    """Some traces have more spans together than one answer is made of."""
+
+
 class Cancelled(Exception):  # noqa: N818
     """Whoever asked is no longer waiting for the answer."""
 

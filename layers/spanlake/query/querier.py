@@ -23,6 +23,8 @@ from spanlake.query.metrics.evaluate import Metrics
 from spanlake.query.scan.blocks import HISTORY_NS, BlockScan
 from spanlake.query.scan.checksums import BlockChecks
 from spanlake.query.scan.duplicate_spans import Repeats
+from spanlake.query.scan.known_values import KnownValues
+from spanlake.query.scan.misses import Misses
 from spanlake.query.scan.missing_blocks import MissingBlocks
 from spanlake.query.scan.offload import offload_if_large
 from spanlake.query.search_results import TraceResult
@@ -63,6 +65,8 @@ class Querier:
     checks: BlockChecks = field(default_factory=BlockChecks)
     missing: MissingBlocks = field(default_factory=MissingBlocks)
     repeats: Repeats = field(default_factory=Repeats)
+    misses: Misses = field(default_factory=Misses)
+    values: KnownValues = field(default_factory=KnownValues)
 
     def trace(
         self,
@@ -210,6 +214,8 @@ class Querier:
                 wider=None if wide in (near, range_) else lru_cache(partial(find, wide)),
                 locate=partial(self._files, session, scanned=scanned),
                 find_repeats=partial(self.repeats.left_out, session),
+                misses=self.misses,
+                values=self.values,
             )
 
         with self.duck.session(cancellation) as session:

@@ -12,7 +12,7 @@ from functools import cached_property, partial
 
 import pyarrow as pa
 
-from spanlake.query.candidates import CandidateFinder, Candidates
+from spanlake.query.candidates import CandidateFinder, Candidates, most_selective
 from spanlake.query.compile.fields import FieldCompiler
 from spanlake.query.compile.prefilter import Prefilter
 from spanlake.query.compile.results import columns_of
@@ -20,6 +20,7 @@ from spanlake.query.compile.spans import columns_needed
 from spanlake.query.compile.spansets import SearchPlan
 from spanlake.query.engine.base import Engine
 from spanlake.query.engine.session import Session
+from spanlake.query.limits import TooManySpans
 from spanlake.query.scan.blocks import BlockScan
 from spanlake.query.scan.offload import OffloadingFinder, split_by_limit
 from spanlake.query.scan.parts import newest_first
@@ -31,9 +32,11 @@ from spanlake.traceql import ast
 from spanlake.traceql.errors import Unsupported
 
 _SPANS_PER_TRACE = 16  # that are looked at for each trace that is wanted
-_FEWEST_TRACES = 64  # that are judged at once where few may match: a few take as long as so many
-_SPARE = 2  # one more trace for each two that are wanted: those found after the last one may start later than it does
-_MOST_TRACES = 512  # that are judged by their spans; to judge more, one query of all traces takes less time
+_FEWEST_TRACES = 128  # that are judged at once where few may match: a few take nearly as long as so many
+_SPARE = 8  # one more trace for each eight that are wanted: those found after the last one may start later than it does
+_MOST_TRACES = 512  # that are judged by their spans however few spans there are
+_SHARE = 16  # of all spans one in so many is fetched to judge traces; beyond it one query of all traces takes less time
+_MARGIN = 1.5  # of the traces that are judged, over those that are needed by what matched so far
 _GROWTH = 4
 _HEADER_COLUMNS = (
     "trace_id",
@@ -127,6 +130,7 @@ class _Judge:
         self._source = source
         self._wanted = wanted
         self._seen: set[bytes] = set()
+        self.most = max(_MOST_TRACES, 2 * wanted.limit, source.spans // _SPANS_PER_TRACE // _SHARE)
         self.best: list[TraceResult] = []
 
     def is_done(self, lot: Candidates) -> bool:
@@ -135,33 +139,47 @@ class _Judge:
         Candidates that are not certain are judged as long as the judge ``is_promising``.
         """
         fresh = [trace_id for trace_id in lot.starts if trace_id not in self._seen]
-        size = self._wanted.limit + self._wanted.limit // _SPARE
-        size = size if lot.is_certain else max(_FEWEST_TRACES, size)
+        size = self._wanted.limit + max(self._wanted.limit // _SPARE, 1) if lot.is_certain else self.needed
         while fresh:
             now, fresh = fresh[:size], fresh[size:]
             self.judge(now)
             bound_ns = lot.starts[fresh[0]] if fresh else lot.bound_ns
             if self.is_settled(max(bound_ns or 0, lot.bound_ns or 0)):
                 return True
-            if not (lot.is_certain or self.is_promising):
-                return False
-            size *= 2
+            size = 2 * size if lot.is_certain else self.needed
+            if not lot.is_certain and ((len(fresh) < size and lot.bound_ns is not None) or not self.is_promising):
+                return False  # a larger lot holds the rest of this one, too
         return self.is_settled(lot.bound_ns)
+
+    @property
+    def needed(self) -> int:
+        """Number of traces to judge until enough match, if those to come match as often as those so far."""
+        missing = self._wanted.limit - len(self.best)
+        return max(_FEWEST_TRACES, int(_MARGIN * len(self._seen) * missing / (len(self.best) or 0.5)))
 
     @property
     def is_promising(self) -> bool:
         """True where so many of the traces judged so far match that few more need to be judged."""
-        needed = len(self._seen) * self._wanted.limit / (len(self.best) or 0.5)
-        return len(self._seen) < _FEWEST_TRACES or needed <= max(_MOST_TRACES, 2 * self._wanted.limit)
+        return self.needed <= self.most
 
     def judge(self, ids: Iterable[bytes]) -> None:
         """Judge traces by all their spans."""
         fresh = [trace_id for trace_id in ids if trace_id not in self._seen]
         self._seen.update(fresh)
-        spans = self._fetched(fresh)
-        found = [*self.best, *(_judged(self._session, self._source, self._wanted, spans) if spans else ())]
+        found = [*self.best, *self._judged(fresh)]
         found.sort(key=lambda trace: self._wanted.rank(trace.header))
         self.best = found[: self._wanted.limit]
+
+    def _judged(self, ids: list[bytes]) -> list[TraceResult]:
+        """The traces that match and run in the range, of more than a few perhaps some at a time."""
+        try:
+            spans = self._fetched(ids)
+        except TooManySpans:
+            if len(ids) <= _FEWEST_TRACES:
+                raise
+            half = len(ids) // 2
+            return [*self._judged(ids[:half]), *self._judged(ids[half:])]
+        return [] if spans is None else list(_matching(self._session, self._source, self._wanted, spans))
 
     def _fetched(self, ids: list[bytes]) -> pa.Table | None:
         """All spans of some traces, those of other days too."""
@@ -195,7 +213,7 @@ def _lots(
     """Traces that may match, some at a time; a trace may come again."""
     window = TimeRange(wanted.start_ns - REACH_NS, wanted.end_ns + REACH_NS)
     near, far = split_by_limit(source.overlapping(window.start_ns, window.end_ns), engine)
-    probe = Prefilter.of(wanted.plan, source.known)
+    probe = most_selective(session, near, Prefilter.of(wanted.plan, source.known))
     finder = CandidateFinder(session, near, wanted.plan, probe)
     later_ns = max((block.end_ns for block in far.blocks), default=0)
     yield from _within(finder, window, wanted.limit, later_ns, judge)
@@ -210,16 +228,17 @@ def _within(
     finder: CandidateFinder, window: TimeRange, limit: int, later_ns: int, judge: _Judge
 ) -> Iterator[Candidates]:
     """Candidates of the finder's blocks; all others have spans that end by ``later_ns``."""
-    if finder.probe.where is None:  # what a trace is as a whole decides, which no span of it tells
+    parts = list(newest_first(finder.source.blocks))
+    is_nearly_whole = sum(block.spans for part in parts[:1] for block in part) >= finder.source.spans // _GROWTH
+    if finder.probe.per_trace and not finder.probe.per_span and is_nearly_whole:
         yield from _wholes(finder, window, limit)
         return
     traces = limit if finder.probe.per_span else max(_FEWEST_TRACES, limit)
-    parts = list(newest_first(finder.source.blocks))
     for n, blocks in enumerate(parts):
         rest = [block for part in parts[n + 1 :] for block in part]
         end_ns = max(later_ns, *(block.end_ns for block in rest), 0)
         part = replace(finder, source=finder.source.only(blocks))
-        for lot in _batches(partial(part.newest, window), traces * _SPANS_PER_TRACE):
+        for lot in _batches(partial(part.newest, window), traces * _SPANS_PER_TRACE, judge):
             yield replace(lot, bound_ns=max(lot.bound_ns or 0, end_ns))
             if not (finder.probe.per_span or judge.is_promising):
                 yield from _wholes(finder, window, limit)
@@ -228,24 +247,23 @@ def _within(
 
 def _wholes(finder: CandidateFinder, window: TimeRange, limit: int) -> Iterator[Candidates]:
     """Traces that match by all their spans in the finder's blocks."""
-    yield from _batches(partial(finder.by_trace, window), max(_FEWEST_TRACES, 2 * limit))
+    yield from _batches(partial(finder.by_trace, window), 2 * limit)
 
 
-def _batches(find: Callable[[int], Candidates], size: int) -> Iterator[Candidates]:
+def _batches(find: Callable[[int], Candidates], size: int, judge: _Judge | None = None) -> Iterator[Candidates]:
     """Yields what is found with a limit, then with ever larger limits, until nothing more is found."""
     while True:
         lot = find(size)
         yield lot
         if lot.bound_ns is None:
             return
-        size *= _GROWTH
+        size = max(_GROWTH * size, judge.needed * _SPANS_PER_TRACE if judge and not lot.is_certain else 0)
 
 
-def _judged(session: Session, source: BlockScan, wanted: Search, spans: pa.Table) -> Iterator[TraceResult]:
+def _matching(session: Session, source: BlockScan, wanted: Search, spans: pa.Table) -> Iterator[TraceResult]:
     """Those of the traces that match and run in the range."""
     session.register("spans", spans)
-    headers = list(read_summaries(session))
     sets = read_spansets(session, wanted.plan, source.known, wanted.spans)
-    for header in headers:
-        if header.trace_id in sets and wanted.is_in_range(header):
+    for header in read_summaries(spans, sets) if sets else ():
+        if wanted.is_in_range(header):
             yield TraceResult(header, tuple(sets[header.trace_id]))

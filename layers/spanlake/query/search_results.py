@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from sqlglot import exp
 
 from spanlake.query.candidates import over
@@ -15,22 +16,15 @@ from spanlake.query.compile.results import ResultAttribute, columns_of
 from spanlake.query.compile.spansets import SearchPlan, SetAttribute
 from spanlake.query.compile.sql import TypedSql
 from spanlake.query.engine.session import Session
+from spanlake.spans.arrow import as_array, int32, int64, string
+from spanlake.spans.parents import ends
 from spanlake.traceql import ast
 from spanlake.traceql.literals import format_duration
 
 NO_ROOT = "<root span not yet received>"
 
+_LAST_NS = 2**63 - 1
 _BATCH = 4096  # rows that are Python objects at once
-
-_SERVICES = """
-    SELECT trace_id, COALESCE(service_name, '') AS service, COUNT(*) AS spans,
-      COUNT(*) FILTER (WHERE status_code = 2) AS errors,
-      MIN(start_time_unix_nano) AS start_ns,
-      MAX(start_time_unix_nano
-        + LEAST(GREATEST(duration_nano, 0), 9223372036854775807 - start_time_unix_nano)) AS end_ns,
-      MIN({'start': start_time_unix_nano, 'id': span_id, 'name': name}) FILTER (WHERE parent_span_id IS NULL) AS root
-    FROM spans GROUP BY trace_id, service
-"""
 
 
 @dataclass(frozen=True)
@@ -81,25 +75,42 @@ class TraceResult:
     sets: tuple[SpanSet, ...]
 
 
-def read_summaries(session: Session) -> Iterator[TraceSummary]:
-    """The headers of the traces in the table ``spans``."""
+def read_summaries(spans: pa.Table, trace_ids: Iterable[bytes]) -> Iterator[TraceSummary]:
+    """The headers of some traces, from a table with all spans of them."""
+    spans = spans.filter(pc.is_in(spans["trace_id"], value_set=pa.array(trace_ids, pa.binary()))).combine_chunks()
+    start, duration = (as_array(spans[name]) for name in ("start_time_unix_nano", "duration_nano"))
+    columns = {
+        "trace_id": spans["trace_id"],
+        "service": pc.fill_null(spans["service_name"], string("")),
+        "error": pc.fill_null(pc.equal(spans["status_code"], int32(ast.Status.ERROR)), pa.scalar(False)),
+        "start": start,
+        "end": ends(start, pc.min_element_wise(duration, pc.subtract(int64(_LAST_NS), start))),
+    }
+    figures: Any = [([], "count_all"), ("error", "sum"), ("start", "min"), ("end", "max")]
+    table = pa.table(columns)
     services: dict[bytes, list[dict[str, Any]]] = {}
-    for row in session.run_static(_SERVICES).to_pylist():
+    for row in table.group_by(["trace_id", "service"]).aggregate(figures).to_pylist():
         services.setdefault(row["trace_id"], []).append(row)
+    roots = _roots(table.append_column("span_id", spans["span_id"]).append_column("name", spans["name"]), spans)
     for trace_id, rows in services.items():
-        yield _header(trace_id, rows)
+        yield _header(trace_id, rows, roots.get(trace_id, (NO_ROOT, "")))
 
 
-def _header(trace_id: bytes, services: list[dict[str, Any]]) -> TraceSummary:
-    roots = [(*row["root"].values(), row["service"]) for row in services if row["root"] is not None]
-    _, _, name, service = min(roots, default=(0, b"", "", NO_ROOT))
+def _roots(table: pa.Table, spans: pa.Table) -> dict[bytes, tuple[str, str]]:
+    """The service and the name of the first root of each trace that has one."""
+    roots = table.filter(pc.is_null(spans["parent_span_id"]))
+    ordered = roots.sort_by([(name, "ascending") for name in ("start", "span_id", "name", "service")])
+    first = ordered.group_by("trace_id", use_threads=False).aggregate([("service", "first"), ("name", "first")])
+    return {row["trace_id"]: (row["service_first"], row["name_first"]) for row in first.to_pylist()}
+
+
+def _header(trace_id: bytes, services: list[dict[str, Any]], root: tuple[str, str]) -> TraceSummary:
     return TraceSummary(
         trace_id,
-        min(row["start_ns"] for row in services),
-        max(row["end_ns"] for row in services),
-        service,
-        name,
-        {row["service"]: ServiceStats(row["spans"], row["errors"]) for row in services},
+        min(row["start_min"] for row in services),
+        max(row["end_max"] for row in services),
+        *root,
+        {row["service"]: ServiceStats(row["count_all"], row["error_sum"]) for row in services},
     )
 
 

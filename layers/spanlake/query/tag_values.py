@@ -5,24 +5,28 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
+from itertools import chain
 from math import isfinite
 from typing import Any, NamedTuple
 
 from sqlglot import exp
+from sqlglot.dialects.duckdb import DuckDB
 
 from spanlake.query.candidates import number_trees
 from spanlake.query.compile import sql
 from spanlake.query.compile import sql as values
-from spanlake.query.compile.fields import ELEMENTS, SCOPES, FieldCompiler, hexadecimal
+from spanlake.query.compile.fields import ELEMENTS, SCOPES, SPAN, FieldCompiler, hexadecimal
 from spanlake.query.compile.predicates import PredicateCompiler
-from spanlake.query.compile.spans import columns_needed, needs_row_id, relation
+from spanlake.query.compile.spans import ROW_ID, columns_needed, needs_row_id, relation
 from spanlake.query.compile.sql import Sql
 from spanlake.query.engine.session import Session
 from spanlake.query.limits import LimitExceeded
-from spanlake.query.scan.blocks import BlockScan
+from spanlake.query.scan.blocks import BlockScan, block_number
+from spanlake.query.scan.known_values import MOST_VALUES, Values
 from spanlake.query.spanning_traces import SpanningTraces
 from spanlake.query.time_range import TimeRange
 from spanlake.spans.columns import AttributeColumn, Scope
+from spanlake.store.blocks.block import Block
 from spanlake.traceql import ast
 from spanlake.traceql.literals import format_duration
 
@@ -33,6 +37,11 @@ class SelectedSpans:
 
     when: TimeRange
     filter: ast.SpansetFilter | None = None
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """The first and the last nanosecond."""
+        return self.when.start_ns, self.when.end_ns
 
     def query(self, session: Session, source: BlockScan, fields: FieldCompiler, select: list[exp.Expr]) -> exp.Select:
         """``SELECT select`` of the spans."""
@@ -130,6 +139,41 @@ def _distinct(
     session: Session, source: BlockScan, fields: FieldCompiler, value: Sql, selected: SelectedSpans, most: int
 ) -> list[Any]:
     """The first distinct values in their order, one more than ``most``."""
+    if selected.filter is not None or fields.needs.whole_traces or source.engine is not None:
+        return _read_distinct(session, source, fields, value, selected, most)
+    within = [block for block in source.blocks if source.only([block]).is_within(*selected.bounds)]
+    known = _of_blocks(session, source.only(within), fields, value)
+    rest = source.only(block for block in source.blocks if known.get(block) is None)
+    found = _read_distinct(session, rest, fields, value, selected, most) if rest.blocks else []
+    if len(rest.blocks) == len(source.blocks):
+        return found
+    return sorted({*found, *chain.from_iterable(one or () for one in known.values())})[: most + 1]
+
+
+def _of_blocks(session: Session, source: BlockScan, fields: FieldCompiler, value: Sql) -> dict[Block, Values]:
+    """The distinct values in each block, of as many as have few: what is not known yet is read and remembered."""
+    name = value.sql(DuckDB)
+    known = source.values.of(source.blocks, name)
+    new = source.only(block for block in source.blocks if block not in known)
+    if not new.blocks:
+        return known
+    columns = [exp.alias_(block_number(exp.column(ROW_ID, table=SPAN)), "block"), exp.alias_(value.copy(), "value")]
+    spans = new.table(columns_needed(fields.needs), row_id=True)
+    rows = relation(fields.needs, columns, spans).distinct(copy=False).subquery("found", copy=False)
+    query = exp.select(exp.Star()).from_(rows, copy=False).where(values.not_null(exp.column("value")), copy=False)
+    limit = len(new.blocks) * MOST_VALUES
+    numbers, found = (column.to_pylist() for column in session.run(query.limit(limit + 1, copy=False)).columns)
+    of_each: dict[Block, list[Any]] = {block: [] for block in new.blocks}
+    for number, one in zip(numbers, found, strict=True):
+        of_each[new.blocks[number]].append(one)
+    is_plain = (len(found) <= limit and {*map(type, found)} <= {str}) or {*map(type, found)} <= {int}
+    source.values.add(of_each if is_plain else dict.fromkeys(new.blocks, range(MOST_VALUES + 1)), name)
+    return source.values.of(source.blocks, name)
+
+
+def _read_distinct(
+    session: Session, source: BlockScan, fields: FieldCompiler, value: Sql, selected: SelectedSpans, most: int
+) -> list[Any]:
     query = selected.query(session, source, fields, [exp.alias_(value, "value")]).distinct(copy=False)
     ordered = exp.select(exp.column("value")).from_(query.subquery("found", copy=False), copy=False)
     ordered.where(values.not_null(exp.column("value")), copy=False)

@@ -11,8 +11,8 @@ from sqlglot import exp
 from spanlake.query.compile.spans import ROW_ID
 from spanlake.query.compile.sql import id_literal
 from spanlake.query.engine.session import Session
-from spanlake.query.limits import LimitExceeded
-from spanlake.query.scan.blocks import BlockScan
+from spanlake.query.limits import TooManySpans
+from spanlake.query.scan.blocks import BlockScan, block_number
 from spanlake.spans.arrow import Array, as_array, int64
 from spanlake.spans.duplicates import drop_duplicates
 from spanlake.spans.schema import SPAN_ID
@@ -54,6 +54,7 @@ def _with(spans: pa.Table, name: str, values: list[bytes | None]) -> pa.Table:
 
 _FEW = 24  # ids whose hashes take less time to compare than the ids themselves
 _SEVERAL = 256  # ids that rule out row groups of sorted blocks; a list of more takes longer to plan than it saves
+_FEW_BLOCKS = 3
 _WANTED = "wanted"
 
 
@@ -96,23 +97,39 @@ def fetch_traces(session: Session, source: BlockScan, columns: Iterable[str], tr
 
     Raises LimitExceeded when they are too many.
     """
-    blocks = may_hold(source, trace_ids)
+    blocks = _holding(session, may_hold(source, trace_ids), trace_ids)
     if not blocks.blocks:
-        return source.empty(columns)
+        return source.empty(columns).append_column(ROW_ID, pa.array([], pa.int64()))
     found = _fetched(session, blocks, {*columns, "trace_id", "span_id"}, trace_ids)
     repeated = _repeated(session, blocks, found)
     return found if repeated is None else found.filter(pc.invert(pc.is_in(found[ROW_ID], value_set=repeated)))
+
+
+def _holding(session: Session, blocks: BlockScan, trace_ids: Sequence[bytes]) -> BlockScan:
+    """The blocks that hold one of many traces: nearly every filter is wrong for one of them, and the ids are quickly
+    read beside all columns.
+    """
+    if len(trace_ids) <= _FEW or len(blocks.blocks) <= _FEW_BLOCKS:
+        return blocks
+    rows = blocks.table(["trace_id"], row_id=True).subquery("ids", copy=False)
+    query = exp.select(exp.alias_(block_number(exp.column(ROW_ID)), "block")).distinct(copy=False)
+    query = query.from_(rows, copy=False).where(_is_any(session, trace_ids), copy=False)
+    numbers: list[int] = session.run(query)["block"].to_pylist()  # type: ignore[assignment]  # none is NULL
+    return blocks.only(blocks.blocks[number] for number in sorted(numbers))
+
+
+def _is_any(session: Session, trace_ids: Sequence[bytes]) -> exp.Expr:
+    if len(trace_ids) <= _SEVERAL:
+        return _is_one(trace_ids)
+    ids = pa.table({"trace_id": pa.array(trace_ids, pa.binary())})
+    return session.is_in(exp.column("trace_id"), _WANTED, ids)
 
 
 def _fetched(session: Session, blocks: BlockScan, columns: set[str], trace_ids: Sequence[bytes]) -> pa.Table:
     if len(trace_ids) <= _FEW:
         spans = blocks.table(columns, row_id=True, where=[_hashed(trace_ids)])
         return _of_traces(session, spans, _is_one(trace_ids))
-    if len(trace_ids) <= _SEVERAL:
-        return _of_traces(session, blocks.table(columns, row_id=True), _is_one(trace_ids))
-    ids = pa.table({"trace_id": pa.array(trace_ids, pa.binary())})
-    is_wanted = session.is_in(exp.column("trace_id"), _WANTED, ids)
-    return _of_traces(session, blocks.table(columns, row_id=True), is_wanted)
+    return _of_traces(session, blocks.table(columns, row_id=True), _is_any(session, trace_ids))
 
 
 def _repeated(session: Session, blocks: BlockScan, found: pa.Table) -> Array | None:
@@ -149,7 +166,7 @@ def _of_traces(session: Session, spans: exp.Select, is_of_one: exp.Expr) -> pa.T
     query.where(is_of_one, copy=False)
     found = session.run(query.limit(limit + 1, copy=False))
     if found.num_rows > limit:
-        raise LimitExceeded(f"the traces have more than {limit} spans, the most that one answer is made of")
+        raise TooManySpans(f"the traces have more than {limit} spans, the most that one answer is made of")
     return found
 
 

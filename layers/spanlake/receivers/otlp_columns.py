@@ -1,56 +1,14 @@
 """OTLP requests written by columns, for protocols that are protobuf themselves."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spanlake.receivers.otlp_rows import LATEST_NS, Export, varint
+from spanlake.receivers.otlp_rows import LATEST_NS, Export
 from spanlake.spans.arrow import Array, int32, int64, lists, runs_of, scatter
-
-NOTHING = pa.scalar(b"", pa.binary())
-
-
-def joined(*parts: Array) -> Array:
-    """Concatenate the parts row by row; a scalar is repeated in every row."""
-    return pc.binary_join_element_wise(*parts, NOTHING)
-
-
-def constant(encoded: bytes) -> Array:
-    """Return a scalar, which stands for the same bytes in every row."""
-    return pa.scalar(encoded, pa.binary())
-
-
-def delimited(tag: bytes, payloads: Array) -> tuple[Array, Array]:
-    """Return two parts: tags with lengths, and the payloads that follow them."""
-    each: Array = pc.binary_length(payloads)
-    lengths = each.dictionary_encode()
-    heads = pa.array([tag + varint(length) for length in lengths.dictionary.to_pylist()], pa.binary())
-    return heads.take(lengths.indices), payloads
-
-
-def eight_bytes(numbers: Array) -> Array:
-    """Encode 64-bit integers as they are in memory, which is the form of fixed64."""
-    return _bytes_of(numbers, 8)
-
-
-def four_bytes(numbers: Array) -> Array:
-    """Encode 32-bit integers as they are in memory, which is the form of fixed32."""
-    return _bytes_of(numbers, 4)
-
-
-def one_byte(numbers: Array) -> Array:
-    """Encode 8-bit integers, a byte each."""
-    return _bytes_of(numbers, 1)
-
-
-def mapped(values: Array, encode: Callable[[Any], bytes]) -> Array:
-    """Encode each distinct value once; NULL gives no bytes."""
-    codes = values.dictionary_encode()
-    encoded: Array = pa.array([encode(value) for value in codes.dictionary.to_pylist()], pa.binary())
-    return encoded.take(codes.indices).fill_null(NOTHING)
+from spanlake.spans.otlp.encoded_columns import NOTHING, constant, delimited, eight_bytes, joined
 
 
 def gathered(values: Array, rows: Array, length: int) -> Array:
@@ -106,11 +64,6 @@ def _within(numbers: Array, least: int, most: int = LATEST_NS) -> Array:
     if smallest is None or (smallest >= least and largest <= most):
         return numbers
     return pc.max_element_wise(pc.min_element_wise(numbers, int64(most)), int64(least))
-
-
-def _bytes_of(numbers: Array, width: int) -> Array:
-    buffers = [None, numbers.buffers()[1]]
-    return pa.Array.from_buffers(pa.binary(width), len(numbers), buffers, offset=numbers.offset).cast(pa.binary())
 
 
 _SPAN = b"\x12"

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from struct import Struct
 
+from spanlake.spans.otlp.encoded_columns import varint
+
 Value = str | bool | int | float | bytes
 Attribute = tuple[Value, bytes]
 """A value, and the encoded attribute behind its length."""
@@ -28,19 +30,6 @@ LATEST_NS = (1 << 63) - 1
 def clamped(time_ns: int) -> int:
     """Limit a time to the range that can be stored: from 1970 to ``LATEST_NS``."""
     return min(max(time_ns, 0), LATEST_NS)
-
-
-def varint(number: int) -> bytes:
-    """Encode an integer of up to 64 bits; a negative one takes ten bytes, as in int32 and int64."""
-    number &= _UINT64
-    if number < 128:
-        return _LENGTHS[number]
-    encoded = bytearray()
-    while number > 127:
-        encoded.append(number & 127 | 128)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)
 
 
 def delimited(payload: bytes) -> bytes:

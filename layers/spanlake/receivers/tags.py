@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from spanlake.receivers import otlp_columns
 from spanlake.receivers.otlp_rows import Attribute, Tag
 from spanlake.spans.arrow import Array, int64
+from spanlake.spans.otlp import encoded_columns
 
 T = TypeVar("T")
 
@@ -86,9 +87,9 @@ class TagLists:
         self, is_special: Array, context: Array, tell: Callable[[bytes, dict[str, Attribute]], T]
     ) -> Meanings[T]:
         contexts = context.dictionary_encode()
-        codes = otlp_columns.four_bytes(self.codes.filter(is_special))
+        codes = encoded_columns.four_bytes(self.codes.filter(is_special))
         said = otlp_columns.gathered(codes, self.rows.filter(is_special), self.length)
-        different = otlp_columns.joined(otlp_columns.four_bytes(contexts.indices), said).dictionary_encode()
+        different = encoded_columns.joined(encoded_columns.four_bytes(contexts.indices), said).dictionary_encode()
         known = contexts.dictionary.to_pylist()
         told = []
         for each in different.dictionary.to_pylist():

@@ -29,7 +29,7 @@ def test_chunks_hold_all_spans_in_order_of_start() -> None:
     every = [span for scope in request.resource_spans[0].scope_spans for span in scope.spans]
     for number, span in enumerate(every):
         span.start_time_unix_nano -= number * 1000
-    parts = list(chunks(decode([request.SerializeToString()]).table, lambda: None))
+    parts = list(map(TracesData.FromString, chunks(decode([request.SerializeToString()]).table, lambda: None)))
     assert [sorted(spans(part)) for part in parts] == [["d", "e"], ["b", "c"], ["a"]]
     whole = json.loads(trace_v1(map(items, parts)))
     assert len(whole["batches"]) == 3

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sqlglot import exp
 
 from spanlake.query.compile import sql
-from spanlake.query.compile.metrics import bucket, limit
+from spanlake.query.compile.metrics import bucket, limit, logarithm
 from spanlake.query.engine.duckdb import DuckDB
 from spanlake.traceql import ast
 
@@ -18,9 +18,8 @@ FINITE = st.floats(-(2.0**1023), 2.0**1023, allow_subnormal=False)
 def limits(*numbers: float) -> list[float]:
     """The limits of the buckets of some numbers."""
     duck = DuckDB([])
-    columns = [
-        exp.alias_(bucket(sql.literal(ast.Static(ast.Type.FLOAT, number))), f"n{n}") for n, number in enumerate(numbers)
-    ]
+    floats = [sql.literal(ast.Static(ast.Type.FLOAT, number)) for number in numbers]
+    columns = [exp.alias_(bucket(one, logarithm(one)), f"n{n}") for n, one in enumerate(floats)]
     with duck.session() as session:
         (row,) = session.run(exp.select(*columns)).to_pylist()
     duck.close()

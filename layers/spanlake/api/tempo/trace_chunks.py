@@ -5,11 +5,10 @@ from collections.abc import Callable, Iterable, Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from spanlake.query.engine.session import Cancellation
 from spanlake.query.limits import Cancelled, LimitExceeded, Limits
-from spanlake.spans.otlp.encode import to_otlp, with_every_message
+from spanlake.spans.otlp.encode import encode
 
 _SPANS = 4096
 """Spans of a part. A trace of more has its resources once in each part."""
@@ -17,15 +16,15 @@ _ANSWER_SHARE = 4
 """The part of the memory for queries that one answer may take: a quarter."""
 
 
-def chunks(table: pa.Table, check: Callable[[], None]) -> Iterator[TracesData]:
-    """Yield the spans of a trace in order of their start, as messages of several thousand spans.
+def chunks(table: pa.Table, check: Callable[[], None]) -> Iterator[bytes]:
+    """Yield the spans of a trace in order of their start, as encoded TracesData of several thousand spans.
 
     ``check`` is called before each part, and may raise an exception.
     """
     ordered = table if table.num_rows <= _SPANS else table.take(_by_start(table))
     for first in range(0, max(table.num_rows, 1), _SPANS):
         check()
-        yield with_every_message(to_otlp(ordered.slice(first, _SPANS)))
+        yield encode(ordered.slice(first, _SPANS), every_message=True)
 
 
 def _by_start(table: pa.Table) -> "pa.UInt64Array":

@@ -93,7 +93,7 @@ class _Traces:
     ) -> T:
         """Find a trace and render it, both in a thread: a large trace takes its time."""
         tenant, id_, when = tenant_of(request), trace_id_of(trace_id), params.range()
-        write = TracesData.SerializeToString if accepts_protobuf(request) else items
+        write: Callable[[bytes], bytes] = bytes if accepts_protobuf(request) else _items
         limits = self._runner.querier.duck.limits
 
         def ask(stop: Cancellation) -> T:
@@ -103,3 +103,7 @@ class _Traces:
             return render(bounded(map(write, chunks(table, still_wanted(stop, limits))), limits))
 
         return await self._runner.run(request, ask)
+
+
+def _items(part: bytes) -> bytes:
+    return items(TracesData.FromString(part))

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
+from sqlglot.dialects.duckdb import DuckDB
 
 from spanlake.query.compile import sql
 from spanlake.query.compile import sql as values
@@ -26,11 +27,17 @@ _OFFSET = 2_000  # more than the power of any float, so that the sign of a code 
 _LARGEST = 1023  # 2 to that power is a float, 2 to the next is not
 
 
-def bucket(number: Sql) -> Sql:
-    """The code of a float's bucket, NULL of NULL."""
+def logarithm(number: Sql) -> Sql:
+    """The logarithm of a float's size to base 2; NULL of zero."""
+    size = exp.func("nullif", exp.Abs(this=number.copy()), exp.Literal.number(0))
+    return exp.func("log2", size, dialect=DuckDB)
+
+
+def bucket(number: Sql, power: Sql) -> Sql:
+    """The code of a float's bucket, given its logarithm; NULL of NULL."""
     size = exp.Abs(this=number.copy())
-    above = exp.Anonymous(this="power_above", expressions=[size])
-    below = exp.Anonymous(this="power_below", expressions=[size.copy()])
+    above = exp.Anonymous(this="power_above", expressions=[size, power])
+    below = exp.Anonymous(this="power_below", expressions=[size.copy(), power.copy()])
     offset = exp.Literal.number(_OFFSET)
     zero = exp.Literal.number(0)
     negative = exp.Neg(this=exp.paren(below + offset.copy()))
@@ -52,7 +59,7 @@ def limit(code: int) -> float:
 
 
 VALUE = "value"
-BUCKET = "bucket"
+BUCKET, NUMBER, LOGARITHM = "bucket", "number", "logarithm"
 _DIGITS = 18  # behind the point, of a quantile
 
 _AGGREGATES = {
@@ -211,7 +218,7 @@ def _histogram(fields: FieldCompiler, node: ast.MetricsAggregate, _: Steps) -> A
         [exp.alias_(exp.Count(this=exp.Star()), VALUE)],
         lambda table: [((), _scaled(table[VALUE], 1.0))],
         operand=operand,
-        bucket=bucket(values.double(exp.column(VALUE))),
+        bucket=bucket(exp.column(NUMBER), exp.column(LOGARITHM)),
         labels=labels,
         tests=(values.not_null(exp.column(VALUE)),),
         filled=True,

@@ -21,6 +21,7 @@ from spanlake.query.compile.sql import Sql, TypedSql, TypedValue
 from spanlake.traceql import ast
 from spanlake.traceql.rewrite import conjuncts
 
+_MOST_ONES = 4  # of the tests that are tried
 _START, _END = "start_time_unix_nano", "duration_nano"
 
 
@@ -28,8 +29,9 @@ _START, _END = "start_time_unix_nano", "duration_nano"
 class Prefilter:
     """Tests of a trace: ``where`` for single spans, ``having`` for all its spans together.
 
-    ``where`` keeps every span that matters to ``having``. Some span of every matching trace meets ``one``. ``alone`` is
-    True if a span that meets ``one`` suffices for a match, whatever blocks hold the trace's other spans.
+    ``where`` keeps every span that matters to ``having``. Some span of every matching trace meets ``one``, and so it is
+    for each of the ``others``. ``per_span`` is True if a span that meets ``one`` suffices for a match, whatever blocks
+    hold the trace's other spans. ``per_trace`` is True if exactly the traces that pass all tests match.
     """
 
     columns: frozenset[str]
@@ -37,6 +39,8 @@ class Prefilter:
     having: tuple[Sql, ...]
     one: Sql
     per_span: bool
+    others: tuple[Sql, ...] = ()
+    per_trace: bool = False
 
     @property
     def is_trivial(self) -> bool:
@@ -52,18 +56,31 @@ class Prefilter:
         where = None if builder.needs_all_spans else sql.any_of(builder.leaves)
         is_one_filter = len(builder.leaves) == 1 and not builder.needs_all_spans
         tests = [] if is_one_filter else [found.holds]
+        rest = [stage for stage in stages[1:] if not isinstance(stage, ast.Select)]
         if isinstance(stages[0], ast.SpansetFilter) and where is not None and builder.is_exact:
-            tests += builder.scalar_filters(stages[1:])
+            scalars = list(builder.scalar_filters(stages[1:]))
+            tests += scalars
+            rest = rest[len(scalars) :]
         alone = plan.single_filter is not None and is_one_filter and builder.is_exact
-        return cls(frozenset(builder.columns), where, tuple(tests), found.one, alone)
+        return cls(
+            frozenset(builder.columns),
+            where,
+            tuple(tests),
+            found.ones[0],
+            alone,
+            found.ones[1:],
+            builder.is_exact and not rest,
+        )
 
 
 @dataclass(frozen=True)
 class _Found:
-    """The prefilter of a set: the test of its spans, and the test of a trace that may have such spans."""
+    """The prefilter of a set: the test of a trace that may have such spans, and tests that each is met by some span of
+    such a trace.
+    """
 
     holds: Sql
-    one: Sql
+    ones: tuple[Sql, ...]
 
 
 class _Builder:
@@ -86,7 +103,7 @@ class _Builder:
         if isinstance(node, ast.Pipeline):
             return self.spanset(node.stages[0])
         self.leaves.append(exp.true())
-        return _Found(exp.true(), exp.true())
+        return _Found(exp.true(), (exp.true(),))
 
     def scalar_filters(self, stages: Sequence[ast.Stage]) -> Iterator[Sql]:
         """Yield tests of the leading filters on aggregates, over all spans that meet the only filter, as far as these
@@ -124,12 +141,12 @@ class _Builder:
         left, right = self.spanset(node.left), self.spanset(node.right)
         if node.op is ast.SpansetOperator.OR:
             either = exp.paren(sql.any_of([left.holds, right.holds]))
-            return _Found(either, sql.any_of([left.one, right.one]))
-        self.is_exact = False
+            return _Found(either, (sql.any_of([left.ones[0], right.ones[0]]),))
+        self.is_exact &= node.op is ast.SpansetOperator.AND
         if node.op.is_negated:
             return right
-        one = left.one if right.one == exp.true() else right.one
-        return _Found(sql.all_of([left.holds, right.holds]), one)
+        ones = [one for one in (*right.ones, *left.ones) if one != exp.true()]
+        return _Found(sql.all_of([left.holds, right.holds]), tuple(ones[:_MOST_ONES]) or right.ones)
 
     def _leaf(self, condition: ast.FieldExpression) -> _Found:
         of_span: list[ast.FieldExpression] = []
@@ -149,7 +166,7 @@ class _Builder:
         found = PredicateCompiler(FieldCompiler(self._known)).filter(_all_hold(of_span)) if of_span else exp.true()
         self.leaves.append(found)
         some = [sql.some_row(found)] if found != exp.true() else []
-        return _Found(sql.all_of([*some, *of_trace]), found)
+        return _Found(sql.all_of([*some, *of_trace]), (found,))
 
 
 def _parts(condition: ast.FieldExpression) -> Iterator[ast.FieldExpression]:

@@ -19,20 +19,21 @@ _MACROS = (
     """CREATE MACRO integer_power(base, exponent) AS list_reduce(
         list_resize([]::BIGINT[], exponent, base), lambda x, y: x * y, 1::BIGINT
     )""",
-    # The powers of two around a positive float; a logarithm alone is off beside a power of two, and only there.
-    """CREATE MACRO power_above(number) AS CASE
-        WHEN abs(log2(number) - round(log2(number))) BETWEEN 1e-9 AND 0.5 THEN ceil(log2(number))
+    # The powers of two around a positive float, given its logarithm, which alone is off beside a power of two, and
+    # only there.
+    """CREATE MACRO power_above(number, logarithm) AS CASE
+        WHEN abs(logarithm - round(logarithm)) BETWEEN 1e-9 AND 0.5 THEN ceil(logarithm)
         WHEN number = 'Infinity' THEN 1024
-        WHEN number <= pow(2, ceil(log2(number)) - 1) THEN ceil(log2(number)) - 1
-        WHEN number > pow(2, ceil(log2(number))) THEN ceil(log2(number)) + 1
-        ELSE ceil(log2(number))
+        WHEN number <= pow(2, ceil(logarithm) - 1) THEN ceil(logarithm) - 1
+        WHEN number > pow(2, ceil(logarithm)) THEN ceil(logarithm) + 1
+        ELSE ceil(logarithm)
     END::INTEGER""",
-    """CREATE MACRO power_below(number) AS CASE
-        WHEN abs(log2(number) - round(log2(number))) BETWEEN 1e-9 AND 0.5 THEN floor(log2(number))
+    """CREATE MACRO power_below(number, logarithm) AS CASE
+        WHEN abs(logarithm - round(logarithm)) BETWEEN 1e-9 AND 0.5 THEN floor(logarithm)
         WHEN number = 'Infinity' THEN 1024
-        WHEN number < pow(2, floor(log2(number))) THEN floor(log2(number)) - 1
-        WHEN number >= pow(2, floor(log2(number)) + 1) THEN floor(log2(number)) + 1
-        ELSE floor(log2(number))
+        WHEN number < pow(2, floor(logarithm)) THEN floor(logarithm) - 1
+        WHEN number >= pow(2, floor(logarithm) + 1) THEN floor(logarithm) + 1
+        ELSE floor(logarithm)
     END::INTEGER""",
 )
 

@@ -12,7 +12,7 @@ from sqlglot import exp
 from spanlake.query.candidates import over, with_spans
 from spanlake.query.compile import sql
 from spanlake.query.compile.fields import FieldCompiler, element_scope
-from spanlake.query.compile.metrics import BUCKET, VALUE, Aggregate, Row, quantile_label
+from spanlake.query.compile.metrics import BUCKET, LOGARITHM, NUMBER, VALUE, Aggregate, Row, logarithm, quantile_label
 from spanlake.query.compile.predicates import PredicateCompiler
 from spanlake.query.compile.prefilter import Prefilter
 from spanlake.query.compile.spansets import SearchPlan, Selection, distinct_structs
@@ -182,7 +182,10 @@ class _Spans:
             star = exp.Star(except_=[exp.to_identifier(name)])
             query = exp.select(star, unnested).from_(query.subquery(f"rows{n}", copy=False), copy=False)
         members = [column for label in self.labels for column in label.members]
-        if self.measure.bucket is not None:
+        if self.measure.bucket is not None:  # in a query of its own, so that each is computed once
+            number = sql.double(exp.column(VALUE))
+            numbers = exp.alias_(number, NUMBER), exp.alias_(logarithm(number), LOGARITHM)
+            query = exp.select(exp.Star(), *numbers).from_(query.subquery("numbers", copy=False), copy=False)
             members.append(exp.alias_(self.measure.bucket, BUCKET))
         if not members:
             return query

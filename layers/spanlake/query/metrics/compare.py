@@ -90,6 +90,13 @@ class _Spans:
         session.register(_CHOSEN, session.run(over(session, exp.select(exp.Star()), matching, define)))
         return spans
 
+    @property
+    def are_cheap(self) -> bool:
+        """True where the cells of spans are quickly told: from files at hand, without what takes long to read."""
+        fields = FieldCompiler(self.source.known)
+        self._matching(fields, [])
+        return not self.chosen and self.source.is_local and not fields.needs.columns & {"events", "links"}
+
     def cells(self, columns: Mapping[str, Callable[[FieldCompiler], Sql]]) -> exp.Select:
         """A query without a body that defines the table ``cells``: the cell of each span, and columns of it.
 
@@ -150,7 +157,8 @@ def _counted(
         yield counted, counter.rows(with_rows(cells, list(part), list(_IDS)), list(part))
     for part in _parts(columns, Level.SPAN):
         cells = spans.cells({name: _read(facet) for name, facet in part.items()})
-        yield counted, counter.many(cells, {name: _kind(facet) for name, facet in part.items()})
+        kinds = {name: _kind(facet) for name, facet in part.items()}
+        yield counted, counter.many(cells, kinds, separately=spans.are_cheap)
 
 
 def _whole(session: Session, source: BlockScan, steps: Steps) -> BlockScan:

@@ -1,7 +1,7 @@
 """Live blocks as a relation: Parquet files read with one explicit schema."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import pyarrow as pa
@@ -14,6 +14,8 @@ from spanlake.query.compile.fields import FieldCompiler
 from spanlake.query.compile.spans import ROW_ID
 from spanlake.query.compile.sql import Sql, id_literal
 from spanlake.query.engine.base import Engine, OffloadedBlocks
+from spanlake.query.scan.known_values import KnownValues
+from spanlake.query.scan.misses import Misses
 from spanlake.query.time_range import Steps, inside
 from spanlake.spans.arrow import Array, int64
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType
@@ -99,6 +101,8 @@ class BlockScan:
     locate: Locate | None = None  # where their files are, if not where the objects say
     wider: "Callable[[], BlockScan] | None" = None  # finds blocks of more time, if there may be any
     find_repeats: "Callable[[BlockScan], BlockScan] | None" = None  # says where spans are stored twice
+    misses: Misses = field(default_factory=Misses)  # tests that spans of some blocks do not meet
+    values: KnownValues = field(default_factory=KnownValues)  # of fields, by block
     repeated: "Repeated | None" = None  # the rows that are left out
     others: "BlockScan | None" = None  # blocks of which the spans of some traces are looked at
     of_others: tuple[bytes, ...] = ()
@@ -174,6 +178,11 @@ class BlockScan:
         if self.locate is not None:
             return self.locate(self.blocks)
         return [self.objects.uri(block.path) for block in self.blocks]
+
+    @property
+    def is_local(self) -> bool:
+        """True where all blocks are read from files of this machine."""
+        return self.engine is None and not any("://" in file for file in self.files)
 
     def with_objects(self) -> "BlockScan":
         """Restricts the source to blocks whose objects are there."""

@@ -15,8 +15,8 @@ from spanlake.receivers.otlp_rows import (
     resource,
     scope,
     status,
-    varint,
 )
+from spanlake.spans.otlp.encoded_columns import varint
 
 Reference = tuple[int, bytes, bytes]
 """Type, trace id and span id."""

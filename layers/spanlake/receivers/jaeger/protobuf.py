@@ -22,6 +22,7 @@ from spanlake.receivers.tags import Meanings, TagLists
 from spanlake.receivers.translation import Translated
 from spanlake.spans import schema
 from spanlake.spans.arrow import Array, int32, where
+from spanlake.spans.otlp import encoded_columns
 from spanlake.spans.otlp.limits import Limits
 from spanlake.spans.otlp.protobuf import Decoder, Messages
 
@@ -86,7 +87,7 @@ class _Translation:
 
     def of(self, bodies: Sequence[bytes]) -> list[bytes]:
         encoded, process = _decoder().decode("PostSpansRequest", bodies)["batch"].flatten()
-        process = process.fill_null(otlp_columns.NOTHING)
+        process = process.fill_null(encoded_columns.NOTHING)
         spans = _decoder().decode("Span", self._flat("spans", encoded))
         request = pc.list_parent_indices(encoded)
         trace_id = schema.padded(spans["trace_id"], schema.TRACE_ID)
@@ -119,7 +120,7 @@ class _Translation:
 
     def _tags(self, lists: Array) -> tuple[Array, Meanings[SpanTags]]:
         self._flat("tags", lists)
-        nothing = pa.repeat(otlp_columns.NOTHING, len(lists))
+        nothing = pa.repeat(encoded_columns.NOTHING, len(lists))
         return TagLists.of(lists, _read).split(
             model.SPECIAL, nothing, lambda _, tags: SpanTags.read(tags), model.ATTRIBUTE
         )
@@ -128,7 +129,7 @@ class _Translation:
         """Encode logs as fields of spans."""
         encoded = self._flat("logs", lists)
         if not len(encoded):
-            return otlp_columns.NOTHING
+            return encoded_columns.NOTHING
         logs = _decoder().decode("Log", encoded)
         times, tags = otlp_columns.times(*_time(logs["timestamp"])).to_pylist(), logs["fields"]
         self._flat("tags", tags)
@@ -141,14 +142,14 @@ class _Translation:
         """Encode parents and links as fields of spans."""
         encoded = self._flat("references", lists)
         if not len(encoded):
-            return otlp_columns.NOTHING
+            return encoded_columns.NOTHING
         rows: Array = pc.list_parent_indices(lists)
         read = _decoder().decode("Reference", encoded)
         of, span_id = schema.padded(read["trace_id"], schema.TRACE_ID), schema.padded(read["span_id"], schema.SPAN_ID)
         names_a_span = pc.and_(_have_length(of, schema.TRACE_ID), _have_length(span_id, schema.SPAN_ID))
         is_parent = pc.and_(_name_a_parent(read["type"], of, span_id, trace_id.take(rows)), _are_alone(lists, rows))
         is_parent = pc.and_(is_parent, names_a_span)
-        parents = otlp_columns.joined(otlp_columns.constant(b"\x22\x08"), span_id.filter(is_parent))
+        parents = encoded_columns.joined(encoded_columns.constant(b"\x22\x08"), span_id.filter(is_parent))
         others = where(pc.and_not(names_a_span, is_parent))
         references = (values.take(others).to_pylist() for values in (rows, read["type"], of, span_id))
         told = _parents_and_links(trace_id, *references)

@@ -17,6 +17,7 @@ from spanlake.receivers.tags import TagLists
 from spanlake.receivers.thrift import BinaryReader, Reader
 from spanlake.receivers.translation import Translated
 from spanlake.spans.arrow import Array
+from spanlake.spans.otlp import encoded_columns
 
 
 class Tags:
@@ -61,7 +62,7 @@ class Rows:
 def write(batches: Sequence[Rows], tags: Sequence[Tag]) -> list[Translated]:
     """Encode an ExportTraceServiceRequest for each batch."""
     listed = _lists(chain.from_iterable(batch.tags for batch in batches))
-    context = pa.repeat(otlp_columns.NOTHING, len(listed))
+    context = pa.repeat(encoded_columns.NOTHING, len(listed))
     plain, told = TagLists.coded(tags, listed).split(model.WITH_A_MEANING, context, _told, model.ATTRIBUTE)
     start = otlp_columns.times(_microseconds(batch.starts_us for batch in batches), 1000)
     durations = _microseconds(batch.durations_us for batch in batches)

@@ -8,7 +8,8 @@ from functools import cache, lru_cache
 from typing import Any
 
 from spanlake.receivers.opencensus.messages import MESSAGES
-from spanlake.receivers.otlp_rows import REMEMBERED, SHORT, Tag, Value, attribute, delimited, event, link, varint
+from spanlake.receivers.otlp_rows import REMEMBERED, SHORT, Tag, Value, attribute, delimited, event, link
+from spanlake.spans.otlp.encoded_columns import varint
 from spanlake.spans.otlp.protobuf import Decoder
 
 _MESSAGE_TYPES = {0: "TYPE_UNSPECIFIED", 1: "SENT", 2: "RECEIVED"}

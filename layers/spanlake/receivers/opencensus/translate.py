@@ -17,12 +17,13 @@ from spanlake.receivers.opencensus import elements
 from spanlake.receivers.opencensus.elements import decoder
 from spanlake.receivers.opencensus.messages import resource_of
 from spanlake.receivers.otlp_columns import Owners, SpanColumns, export
-from spanlake.receivers.otlp_rows import Attribute, attribute, status, varint
+from spanlake.receivers.otlp_rows import Attribute, attribute, status
 from spanlake.receivers.repair import Parts, ProtobufFormat
 from spanlake.receivers.tags import TagLists
 from spanlake.receivers.translation import Translated
 from spanlake.spans import schema
 from spanlake.spans.arrow import Array
+from spanlake.spans.otlp.encoded_columns import NOTHING, constant, four_bytes, joined, mapped, one_byte, varint
 from spanlake.spans.otlp.limits import Limits
 
 _SMALLEST = {"spans": 16, "attributes": 8}
@@ -103,10 +104,10 @@ class _Translation:
                 plain,
                 told,
                 _parents(spans["parent_span_id"]),
-                otlp_columns.mapped(dropped.fill_null(0), lambda number: elements.count(b"\x50", number)),
-                otlp_columns.mapped(spans["time_events"], elements.events),
-                otlp_columns.mapped(spans["links"], elements.links),
-                otlp_columns.mapped(spans["tracestate"], elements.trace_state),
+                mapped(dropped.fill_null(0), lambda number: elements.count(b"\x50", number)),
+                mapped(spans["time_events"], elements.events),
+                mapped(spans["links"], elements.links),
+                mapped(spans["tracestate"], elements.trace_state),
             ],
         )
         scopes = Owners([b""], pa.repeat(pa.scalar(0, pa.int32()), len(request)))
@@ -129,9 +130,9 @@ class _Translation:
 
 def _resources(requests: dict[str, Array], own: Array, request: Array) -> Owners:
     """Return the resources of spans: a span's own takes precedence over the request's; both include the node."""
-    node = requests["node"].fill_null(otlp_columns.NOTHING).dictionary_encode()
-    encoded = pc.coalesce(own, requests["resource"].fill_null(otlp_columns.NOTHING).take(request))
-    known = otlp_columns.joined(otlp_columns.four_bytes(node.indices.take(request)), encoded).dictionary_encode()
+    node = requests["node"].fill_null(NOTHING).dictionary_encode()
+    encoded = pc.coalesce(own, requests["resource"].fill_null(NOTHING).take(request))
+    known = joined(four_bytes(node.indices.take(request)), encoded).dictionary_encode()
     nodes = [decoder().message("Node").FromString(each) for each in node.dictionary.to_pylist()]
     labels = decoder().message("Resource")
     resources = [
@@ -144,8 +145,8 @@ def _resources(requests: dict[str, Array], own: Array, request: Array) -> Owners
 def _context(spans: dict[str, Array]) -> Array:
     """Encode the rest of the input for kind, status and attributes: kind, same_process_as_parent_span, and status."""
     is_same = _member(spans["same_process_as_parent_span"], None).cast(pa.int8()).fill_null(_UNKNOWN)
-    status_ = otlp_columns.joined(otlp_columns.constant(b"\x01"), spans["status"]).fill_null(otlp_columns.NOTHING)
-    return otlp_columns.joined(otlp_columns.four_bytes(spans["kind"]), otlp_columns.one_byte(is_same), status_)
+    status_ = joined(constant(b"\x01"), spans["status"]).fill_null(NOTHING)
+    return joined(four_bytes(spans["kind"]), one_byte(is_same), status_)
 
 
 _UNKNOWN = 2  # beside 0 and 1
@@ -183,8 +184,8 @@ def _status(code: int, message: str, tags: dict[str, Attribute]) -> bytes:
 def _parents(given: Array) -> Array:
     """Encode the ids of parents as fields."""
     span_id = _padded(given, schema.SPAN_ID)
-    is_none = pc.equal(span_id, otlp_columns.NOTHING)
-    return pc.if_else(is_none, otlp_columns.NOTHING, otlp_columns.joined(otlp_columns.constant(b"\x22\x08"), span_id))
+    is_none = pc.equal(span_id, NOTHING)
+    return pc.if_else(is_none, NOTHING, joined(constant(b"\x22\x08"), span_id))
 
 
 def _padded(given: Array, length: int) -> Array:

@@ -43,7 +43,7 @@ def test_quantiles_of_many_values_are_close(trino: Trino) -> None:
 
 def test_powers_of_two_are_in_their_own_bucket(trino: Trino) -> None:
     numbers = [2**k + more for k in range(2, 48) for more in (-1, 0, 1)]
-    text = printed(of_numbers(exp.Anonymous(this="power_above", expressions=[X])))
+    text = printed(of_numbers(exp.Anonymous(this="power_above", expressions=[X, X])))
     listed = ", ".join(f"(DOUBLE '{n}')" for n in numbers)
     rows = trino.query(f"WITH numbers AS (SELECT x FROM (VALUES {listed}) AS t(x)) {text}").rows
     assert [int(bucket) for (bucket,) in rows] == [(n - 1).bit_length() for n in numbers]

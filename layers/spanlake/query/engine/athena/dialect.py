@@ -122,8 +122,8 @@ _NAMED: dict[str, Callable[..., str]] = {
     "integer_power": lambda self, base, exponent: (
         f"REDUCE(REPEAT({self.sql(base)}, {self.sql(exponent)}), BIGINT '1', (s, x) -> s * x, s -> s)"
     ),
-    "power_above": lambda self, number: _rounded(self.sql(number), "CEIL", "<=", ">"),
-    "power_below": lambda self, number: _rounded(self.sql(number), "FLOOR", "<", ">="),
+    "power_above": lambda self, number, _: _rounded(self.sql(number), "CEIL", "<=", ">"),
+    "power_below": lambda self, number, _: _rounded(self.sql(number), "FLOOR", "<", ">="),
     "row": lambda self, *members: self.func("ROW", *members),
     "list_transform": lambda self, items, change: self.func("TRANSFORM", items, change),
     "list_extract": lambda self, items, at: self.func("ELEMENT_AT", items, at),

@@ -1,0 +1,43 @@
+"""Remembers the distinct values of a field in a block, where they are few: blocks do not change."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from spanlake.store.blocks.block import Block
+
+MOST_VALUES = 256
+"""Values of a field in a block that are remembered; of more it is remembered that they are many."""
+_MOST_BLOCKS = 10_000  # times fields
+
+Values: TypeAlias = tuple[str | int, ...] | None
+"""None of too many."""
+_Key: TypeAlias = tuple[str, frozenset[bytes], str]
+
+
+@dataclass
+class KnownValues:
+    """Values by block and field. Safe to share between threads."""
+
+    _found: "OrderedDict[_Key, Values]" = field(default_factory=OrderedDict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def of(self, blocks: Iterable[Block], name: str) -> dict[Block, Values]:
+        """The values in the blocks of which they are known, or known to be many."""
+        with self._lock:
+            keys = {block: (block.path, block.hidden, name) for block in blocks}
+            found = {block: self._found[key] for block, key in keys.items() if key in self._found}
+            for block in found:
+                self._found.move_to_end(keys[block])
+            return found
+
+    def add(self, values: Mapping[Block, Sequence[str | int]], name: str) -> None:
+        """Note the values of a field in some blocks."""
+        with self._lock:
+            for block, found in values.items():
+                kept = tuple(found) if len(found) <= MOST_VALUES else None
+                self._found[block.path, block.hidden, name] = kept
+            while len(self._found) > _MOST_BLOCKS:
+                self._found.popitem(last=False)

@@ -1,0 +1,52 @@
+"""The values of a field in a block are read once, where they are few."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from spanlake.query import tag_values
+from spanlake.query.scan import known_values
+from spanlake.query.time_range import TimeRange
+from tests.query.kit import NOON, SECOND, At, Lake, trace_id
+from tests.query.kit import TENANT as TENANT_
+
+TAG = "span.n"
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Iterator[Lake]:
+    made = Lake(tmp_path)
+    yield made
+    made.close()
+
+
+def test_values_are_read_only_of_blocks_that_are_new(lake: Lake, tmp_path: Path) -> None:
+    (block,) = lake.add(At(1, attributes={"n": 4}), At(2, attributes={"n": 3}), At(3))
+    assert lake.values(TAG) == [("int", "3"), ("int", "4")]
+    (tmp_path / block.path).unlink()
+    lake.add(At(1, trace=2, attributes={"n": 3}), At(2, trace=2, attributes={"n": 5}))
+    assert lake.values(TAG) == [("int", "3"), ("int", "4"), ("int", "5")]
+
+
+def test_values_of_a_deleted_trace_are_gone(lake: Lake) -> None:
+    lake.add(At(1, attributes={"n": 4}), At(2, trace=2, attributes={"n": 3}))
+    assert len(lake.values(TAG)) == 2
+    assert lake.querier.delete(TENANT_, trace_id(1))
+    assert lake.values(TAG) == [("int", "3")]
+
+
+def test_values_of_a_part_of_a_block_are_read(lake: Lake) -> None:
+    lake.add(At(1, attributes={"n": 4}), At(2, attributes={"n": 3}, start=500 * SECOND))
+    assert len(lake.values(TAG)) == 2
+    assert lake.values(TAG, when=TimeRange(NOON, NOON + 100 * SECOND)) == [("int", "4")]
+
+
+@pytest.mark.parametrize("values", [range(40), [f"v{n:02}" for n in range(40)], [n + 0.5 for n in range(40)]])
+def test_many_values_are_read_each_time(lake: Lake, monkeypatch: pytest.MonkeyPatch, values: list[object]) -> None:
+    monkeypatch.setattr(known_values, "MOST_VALUES", 8)
+    monkeypatch.setattr(tag_values, "MOST_VALUES", 8)
+    lake.add(*(At(n + 1, attributes={"n": value}) for n, value in enumerate(values)))  # type: ignore[dict-item]
+    lake.add(At(99, trace=2, attributes={"n": values[0]}))  # type: ignore[dict-item]
+    for _ in range(2):
+        assert len(lake.values(TAG)) == 40
