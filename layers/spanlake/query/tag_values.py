@@ -23,6 +23,7 @@ from spanlake.query.scan.blocks import BlockScan
 from spanlake.query.spanning_traces import SpanningTraces
 from spanlake.query.time_range import TimeRange
 from spanlake.spans.columns import AttributeColumn, Scope
+from spanlake.store.blocks.block import OTHER_KEYS
 from spanlake.traceql import ast
 from spanlake.traceql.literals import format_duration
 
@@ -146,7 +147,8 @@ def _places(source: BlockScan, fields: FieldCompiler, tag: ast.Field) -> Iterato
     elif tag.parent:
         return
     elif tag.scope in ELEMENTS:
-        if any((entry.scope, entry.key) == (tag.scope.value, tag.key) for entry in source.catalog):
+        found = {(tag.scope.value, tag.key), (tag.scope.value, OTHER_KEYS)}
+        if any((entry.scope, entry.key) in found for entry in source.catalog):
             yield _of_elements(fields, tag)
     else:
         for scope in SCOPES[tag.scope]:
@@ -156,7 +158,7 @@ def _places(source: BlockScan, fields: FieldCompiler, tag: ast.Field) -> Iterato
 def _of_scope(fields: FieldCompiler, scope: Scope, key: str) -> Iterator[_Values]:
     for column in fields.known.columns.get((scope, key), ()):
         yield _of_column(fields, column)
-    if (scope, key) in fields.known.rest:
+    if fields.known.in_rest(scope, key):
         rest = fields.column(f"{scope.value}_rest")
         entries = values.keep(rest, lambda entry: _is(values.member(entry, "key"), key), "r")
         yield _Values.of_list(values.each(entries, lambda entry: values.member(entry, "value"), "r"), _read_json)

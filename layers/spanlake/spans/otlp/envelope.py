@@ -88,7 +88,7 @@ def _parents(message: str, containers: Array, row: Array, limits: Limits) -> Par
     number, first = distinct(payloads, schema_urls)
     payload, schema_url = payloads.take(first), schema_urls.take(first)
     is_present = payload.is_valid()
-    fields = limited(repair.decode(message, pc.fill_null(payload, b""), limits))
+    fields = limited(repair.decode(message, pc.fill_null(payload, b""), limits), limits)
     return Parents(number.take(row), is_present, schema_url, fields, _identity(is_present, schema_url, fields))
 
 
@@ -155,7 +155,7 @@ class Messages:
     def read(cls, envelope: Envelope, limits: Limits) -> "Messages":
         """Decode the messages in an envelope. Raises protobuf.WireError and limits.TooMuch."""
         read = repair.read("Span", envelope.spans, limits)
-        spans = limited(read.fields)
+        spans = limited(read.fields, limits)
         events = _elements("Event", spans["events"].flatten(), limits)
         links = _elements("Link", spans["links"].flatten(), limits)
         owners = (envelope.resources.fields, envelope.scopes.fields, spans, events, links)
@@ -184,4 +184,4 @@ def _elements(message: str, payloads: Array, limits: Limits) -> dict[str, Array]
     if not len(payloads):
         return {}
     limits.check(f"{message.lower()}s", len(payloads), smallest=8)
-    return limited(repair.decode(message, payloads, limits))
+    return limited(repair.decode(message, payloads, limits), limits)
