@@ -12,7 +12,7 @@ _MOST_ITEMS = 1 << 22
 _NESTED_BYTES, _NESTED_SHARE = 256 << 10, 8
 """Limit on bytes of nested values, which count again at every level: a fixed number for each request, and this many
 times the size of the requests."""
-_MOST_REPAIRS, _SMALLEST_FIELD = 65_536, 8
+_MOST_REPAIRS, _SMALLEST_FIELD = 65_536, 64
 """Limit on inspected fields of damaged messages: a fixed number, plus one for this many bytes of requests."""
 
 
