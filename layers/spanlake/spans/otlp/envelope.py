@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spanlake.spans.arrow import Array, distinct, int32, repeated
-from spanlake.spans.otlp import attributes, repair
+from spanlake.spans.otlp import attributes, nesting, repair
 from spanlake.spans.otlp.attribute_limits import limited
 from spanlake.spans.otlp.attributes import Attributes
 from spanlake.spans.otlp.limits import Limits
@@ -53,6 +53,7 @@ class Envelope:
 
 def open_(requests: Sequence[bytes], limits: Limits) -> Envelope:
     """Extract the spans of ExportTraceServiceRequests, in order. Raises protobuf.WireError and limits.TooMuch."""
+    nesting.check(requests)
     read = repair.read("Request", requests, limits)
     by_request = read.fields["resource_spans"]
     resource_spans = by_request.flatten()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-_FEW = 1024
+FEW = 1024
 """Messages of a kind that a request may have, however small they are."""
 _MOST_ITEMS = 1 << 22
 """Items that the attribute values of a request may have in total."""
@@ -50,7 +50,7 @@ class Limits:
 
     def check(self, messages: str, count: int, smallest: int) -> None:
         """Raise TooMuch if there are more messages than would fit in the requests at ``smallest`` bytes each."""
-        if count > _FEW * self.requests + self.size // smallest:
+        if count > FEW * self.requests + self.size // smallest:
             raise TooMuch(f"most of its {messages} are empty")
 
     @property
