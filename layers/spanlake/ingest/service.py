@@ -10,7 +10,8 @@ from typing import Protocol
 from spanlake.ingest.admission import Admission
 from spanlake.ingest.deadline import ArrivalDeadline
 from spanlake.ingest.deduplication import Deleted, RequestDeduplicator
-from spanlake.ingest.group_commit import GroupCommit, GroupPolicy
+from spanlake.ingest.group_commit import GroupPolicy
+from spanlake.ingest.lanes import Lanes
 from spanlake.ingest.misdirected import MisdirectionLog
 from spanlake.ingest.pipeline import Pipeline, Read, Since, Write, WriteDeleted
 from spanlake.ingest.request import Format, Receipt
@@ -63,7 +64,7 @@ class Destination:
 
 def group_commit(
     read: Read, to: Destination, limits: IngestLimits, retention: timedelta | None, metrics: Metrics
-) -> GroupCommit:
+) -> Lanes:
     """Compose the parts behind submit; the caller starts and closes the result."""
     pipeline = Pipeline(read, to.write, metrics, retention)
     remembered = RequestDeduplicator(
@@ -74,4 +75,4 @@ def group_commit(
         deleted=Deleted(to.deletions, partial(pipeline.store_deleted, to.write_deleted)),
     )
     policy = GroupPolicy(limits.linger_seconds, limits.group_bytes, limits.group_requests)
-    return GroupCommit(remembered, policy)
+    return Lanes(remembered, policy)

@@ -14,7 +14,7 @@ from spanlake.query.engine.session import Session
 from spanlake.query.scan.blocks import BlockScan
 from spanlake.query.tag_values import SelectedSpans
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType
-from spanlake.store.blocks.block import CatalogEntry
+from spanlake.store.blocks.block import OTHER_KEYS, CatalogEntry
 
 INTRINSICS = (
     "duration",
@@ -58,7 +58,8 @@ def tag_names(
 
     Without ``selected`` they are all names of the catalog.
     """
-    entries = [entry for entry in catalog if not scope or SCOPE_NAMES[entry.scope] == scope]
+    listed = (entry for entry in catalog if entry.key != OTHER_KEYS)
+    entries = [entry for entry in listed if not scope or SCOPE_NAMES[entry.scope] == scope]
     if selected is not None:
         entries = _occurring(session, source, entries, selected)
     names: dict[str, set[str]] = {}

@@ -7,7 +7,7 @@ from decimal import Decimal
 from functools import partial
 from itertools import chain
 from math import isfinite
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
@@ -26,7 +26,7 @@ from spanlake.query.scan.known_values import MOST_VALUES, Values
 from spanlake.query.spanning_traces import SpanningTraces
 from spanlake.query.time_range import TimeRange
 from spanlake.spans.columns import AttributeColumn, Scope
-from spanlake.store.blocks.block import Block
+from spanlake.store.blocks.block import OTHER_KEYS, Block
 from spanlake.traceql import ast
 from spanlake.traceql.literals import format_duration
 
@@ -162,7 +162,8 @@ def _of_blocks(session: Session, source: BlockScan, fields: FieldCompiler, value
     rows = relation(fields.needs, columns, spans).distinct(copy=False).subquery("found", copy=False)
     query = exp.select(exp.Star()).from_(rows, copy=False).where(values.not_null(exp.column("value")), copy=False)
     limit = len(new.blocks) * MOST_VALUES
-    numbers, found = (column.to_pylist() for column in session.run(query.limit(limit + 1, copy=False)).columns)
+    columns_found = session.run(query.limit(limit + 1, copy=False)).columns
+    numbers, found = (cast("list[Any]", column.to_pylist()) for column in columns_found)
     of_each: dict[Block, list[Any]] = {block: [] for block in new.blocks}
     for number, one in zip(numbers, found, strict=True):
         of_each[new.blocks[number]].append(one)
@@ -190,7 +191,8 @@ def _places(source: BlockScan, fields: FieldCompiler, tag: ast.Field) -> Iterato
     elif tag.parent:
         return
     elif tag.scope in ELEMENTS:
-        if any((entry.scope, entry.key) == (tag.scope.value, tag.key) for entry in source.catalog):
+        found = {(tag.scope.value, tag.key), (tag.scope.value, OTHER_KEYS)}
+        if any((entry.scope, entry.key) in found for entry in source.catalog):
             yield _of_elements(fields, tag)
     else:
         for scope in SCOPES[tag.scope]:
@@ -200,7 +202,7 @@ def _places(source: BlockScan, fields: FieldCompiler, tag: ast.Field) -> Iterato
 def _of_scope(fields: FieldCompiler, scope: Scope, key: str) -> Iterator[_Values]:
     for column in fields.known.columns.get((scope, key), ()):
         yield _of_column(fields, column)
-    if (scope, key) in fields.known.rest:
+    if fields.known.in_rest(scope, key):
         rest = fields.column(f"{scope.value}_rest")
         entries = values.keep(rest, lambda entry: _is(values.member(entry, "key"), key), "r")
         yield _Values.of_list(values.each(entries, lambda entry: values.member(entry, "value"), "r"), _read_json)

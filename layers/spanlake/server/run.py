@@ -14,7 +14,9 @@ from spanlake.server.http_protocol import ConnectionBounds, Misdirected
 from spanlake.server.lifecycle import ARRIVAL_SHARE, Lifecycle, State, asked_to_stop
 from spanlake.server.listeners import Listeners, Receivers
 from spanlake.server.ports import SPANS_OVER_HTTP, Address, addresses, bind, ports_advice
+from spanlake.server.small_memory import limit_arenas, return_unused
 from spanlake.server.storage import open_store, take_in
+from spanlake.settings.memory import fitted, memory_bytes
 from spanlake.settings.model import Config
 
 _log = logging.getLogger("spanlake")
@@ -25,6 +27,7 @@ async def serve(config: Config, sockets: Mapping[Address, socket.socket], grpc_a
     """Serve on these sockets and addresses until asked to stop, then finish accepted requests; raises StoreError."""
     lifecycle = Lifecycle()
     stop = asyncio.create_task(asked_to_stop())
+    trimming = asyncio.create_task(return_unused(memory_bytes()))
     store = await asyncio.to_thread(open_store, config)
     await asyncio.to_thread(take_in, config, store)
     access = open_access(config.access)
@@ -58,6 +61,7 @@ async def serve(config: Config, sockets: Mapping[Address, socket.socket], grpc_a
     _log.info("ready", extra={"data": str(config.data.resolve())})
     asked = await stop
     lifecycle.state = State.DRAINING
+    trimming.cancel()
     _log.info("shutting down", extra={"signal": asked.name})
     ingest.deadline.end_in(config.drain_seconds * ARRIVAL_SHARE)
     await asyncio.gather(http.stop(), listeners.stop(config.drain_seconds))
@@ -78,6 +82,9 @@ def run(config: Config) -> None:
 
     Raises InvalidSetting when an address is not available, and StoreError when the data directory cannot be used.
     """
+    memory = memory_bytes()
+    limit_arenas(memory)
+    config = fitted(config, memory)
     datagrams = ports.UDP if udp_tenant(config.access) else ()
     http, grpc, udp = (addresses(config, kind) for kind in (ports.HTTP, ports.GRPC, datagrams))
     sockets = [bind(where) for where in (*http, *udp)]

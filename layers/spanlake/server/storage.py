@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from spanlake.ingest.admission import Admission
-from spanlake.ingest.group_commit import GroupCommit
+from spanlake.ingest.lanes import Lanes
 from spanlake.ingest.service import Destination, Ingest, group_commit
 from spanlake.receivers import otlp
 from spanlake.settings.model import Config
@@ -76,7 +76,7 @@ class IngestService:
     """Ingest and its commits; the caller starts and closes ``commits``."""
 
     ingest: Ingest
-    commits: GroupCommit
+    commits: Lanes
 
 
 def ingest_service(config: Config, store: Store, metrics: Metrics) -> IngestService:

@@ -3,7 +3,7 @@
 import hashlib
 import time
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -11,16 +11,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spanlake.spans.arrow import Array
-from spanlake.spans.columns import attribute_columns
+from spanlake.spans.columns import AttributeColumn, Scope, ValueType, attribute_columns
 from spanlake.store.blocks import bloom
 from spanlake.store.blocks.block import Block, CatalogEntry
+from spanlake.store.blocks.demoted import without_columns
 from spanlake.store.blocks.trace_columns import add_trace_columns_to_fresh
+from spanlake.store.catalog_room import NESTED, has_column, standing_for
 from spanlake.store.days import MAX_NS, day_range, utc_day
 from spanlake.store.index.base import LOST, Index, StoredBefore
 from spanlake.store.objects.base import Objects
 
 _REST = {"resource": "resource_rest", "span": "span_rest", "scope": "scope_rest"}
-_NESTED = {"event": "events", "link": "links"}
 _TYPES = ("string", "int", "double", "bool", "rest")
 _ABSENT = ("{}", "null")
 
@@ -45,7 +46,7 @@ def _in_rest(table: pa.Table) -> Iterator[CatalogEntry]:
 
 
 def _in_lists(table: pa.Table) -> Iterator[CatalogEntry]:
-    for scope, name in _NESTED.items():
+    for scope, name in NESTED.items():
         if _has_values(table, name):
             lists = pc.struct_field(pc.list_flatten(table.column(name)), "attributes")
             yield from _typed_entries(scope, pc.list_flatten(lists))
@@ -80,18 +81,39 @@ class FreshBlock:
     catalog: frozenset[CatalogEntry]
 
 
-def write_table(tenant: str, table: pa.Table, content_hash: bytes, now_ns: int) -> Iterator[FreshBlock]:
+Beyond = Callable[[str, date, frozenset[CatalogEntry]], frozenset[CatalogEntry]]
+"""Returns the entries for which the catalog of a tenant's day has no room (see ``Index.beyond_catalog``)."""
+
+
+def _all_fit(_tenant: str, _day: date, _entries: frozenset[CatalogEntry]) -> frozenset[CatalogEntry]:
+    return frozenset()
+
+
+def write_table(
+    tenant: str, table: pa.Table, content_hash: bytes, now_ns: int, beyond: Beyond = _all_fit
+) -> Iterator[FreshBlock]:
     """Make the blocks of a span table whose spans are valid, one at a time, with the order of the rows kept.
+
+    Attributes for which the catalog has no room are in the rest columns.
 
     The hash stands for the content: the same hash gives blocks of the same ids. Raises ValueError for an id that is
     not 16 or 8 bytes long.
     """
     from spanlake.store.blocks.parquet import encode  # drags in pyarrow.parquet
 
-    for day, spans in _by_day(table):
+    for day, whole in _by_day(table):
+        every = catalog_entries(whole)
+        left = beyond(tenant, day, every)
+        spans = without_columns(whole, _columns_of(left)) if left else whole
         data = encode(add_trace_columns_to_fresh(spans))
         block = _describe(tenant, day, spans, content_hash, data, now_ns)
-        yield FreshBlock(block, data, catalog_entries(spans))
+        yield FreshBlock(block, data, (every - left) | standing_for(left))
+
+
+def _columns_of(entries: frozenset[CatalogEntry]) -> list[AttributeColumn]:
+    """Return the columns of these entries, in one order."""
+    columns = filter(has_column, entries)
+    return sorted(AttributeColumn(Scope(entry.scope), entry.key, ValueType(entry.type)) for entry in columns)
 
 
 def block_id(tenant: str, day: date, content_hash: bytes) -> str:
@@ -161,7 +183,7 @@ def write(objects: Objects, index: Index, tenant: str, table: pa.Table, content_
     """
     blocks: list[Block] = []
     catalog: dict[tuple[str, date], frozenset[CatalogEntry]] = {}
-    for fresh in write_table(tenant, table, content_hash, time.time_ns()):
+    for fresh in write_table(tenant, table, content_hash, time.time_ns(), index.beyond_catalog):
         objects.put(fresh.block.path, fresh.data)
         blocks.append(fresh.block)
         catalog[tenant, fresh.block.date] = fresh.catalog

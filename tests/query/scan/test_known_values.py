@@ -46,7 +46,7 @@ def test_values_of_a_part_of_a_block_are_read(lake: Lake) -> None:
 def test_many_values_are_read_each_time(lake: Lake, monkeypatch: pytest.MonkeyPatch, values: list[object]) -> None:
     monkeypatch.setattr(known_values, "MOST_VALUES", 8)
     monkeypatch.setattr(tag_values, "MOST_VALUES", 8)
-    lake.add(*(At(n + 1, attributes={"n": value}) for n, value in enumerate(values)))  # type: ignore[dict-item]
-    lake.add(At(99, trace=2, attributes={"n": values[0]}))  # type: ignore[dict-item]
+    lake.add(*(At(n + 1, attributes={"n": value}) for n, value in enumerate(values)))
+    lake.add(At(99, trace=2, attributes={"n": values[0]}))
     for _ in range(2):
         assert len(lake.values(TAG)) == 40

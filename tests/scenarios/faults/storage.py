@@ -100,6 +100,10 @@ class TroubledIndex:
         """As Index has it."""
         return self._trouble.around(lambda: self._index.add(blocks, catalog))
 
+    def beyond_catalog(self, tenant: str, day: date, entries: frozenset[CatalogEntry]) -> frozenset[CatalogEntry]:
+        """As Index has it."""
+        return self._trouble.around(lambda: self._index.beyond_catalog(tenant, day, entries))
+
     def replace(self, added: Sequence[Block], removed: Sequence[Block], *, lost: bool = False) -> None:
         """As Index has it."""
         self._trouble.around(lambda: self._index.replace(added, removed, lost=lost))

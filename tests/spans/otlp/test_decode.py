@@ -479,4 +479,4 @@ def test_decode_keeps_keys_with_equal_column_names_apart(monkeypatch: pytest.Mon
 
 
 def test_decode_accepts_few_small_empty_messages() -> None:
-    assert decode([field(1, field(2, b"\x12\x00" * limits._FEW))]).spans_per_request == [limits._FEW]
+    assert decode([field(1, field(2, b"\x12\x00" * limits.FEW))]).spans_per_request == [limits.FEW]

@@ -20,6 +20,15 @@ class AttributeSchema:
     columns: dict[tuple[Scope, str], tuple[AttributeColumn, ...]] = field(default_factory=dict)
     rest: frozenset[tuple[Scope, str]] = frozenset()
     nested: frozenset[tuple[ast.AttributeScope, str]] = frozenset()
+    others: frozenset[str] = frozenset()
+
+    def in_rest(self, scope: Scope, key: str) -> bool:
+        """Return True where a key of a scope may be in rest lists."""
+        return (scope, key) in self.rest or scope.value in self.others
+
+    def is_nested(self, scope: ast.AttributeScope, key: str) -> bool:
+        """Return True where a key of events or links may have a value that is a list, a map or bytes."""
+        return (scope, key) in self.nested or scope.value in self.others
 
     @classmethod
     def of(
@@ -27,9 +36,11 @@ class AttributeSchema:
         columns: Iterable[AttributeColumn],
         rest: Iterable[tuple[Scope, str]] = (),
         nested: Iterable[tuple[ast.AttributeScope, str]] = (),
+        others: Iterable[str] = (),
     ) -> "AttributeSchema":
         """Collect columns and keys, in any order."""
         grouped: defaultdict[tuple[Scope, str], list[AttributeColumn]] = defaultdict(list)
         for column in sorted(columns):
             grouped[column.scope, column.key].append(column)
-        return cls({key: tuple(found) for key, found in grouped.items()}, frozenset(rest), frozenset(nested))
+        listed = {key: tuple(found) for key, found in grouped.items()}
+        return cls(listed, frozenset(rest), frozenset(nested), frozenset(others))

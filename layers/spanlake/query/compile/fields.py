@@ -129,13 +129,13 @@ class FieldCompiler:
     def scoped(self, scope: Scope, wanted: ast.Attribute) -> TypedValue:
         """Return the value of an attribute in one scope."""
         by_type: dict[tuple[ast.Type | None, bool], Sql] = dict(self._columns(scope, wanted))
-        if (scope, wanted.key) in self.known.rest:
+        if self.known.in_rest(scope, wanted.key):
             self._add_rest(by_type, self._rest_value(scope, wanted))
         return tuple(TypedSql(type_, sql, is_list) for (type_, is_list), sql in by_type.items())
 
     def _whole_of_scope(self, scope: Scope, wanted: ast.Attribute) -> TypedValue:
         by_type: dict[tuple[ast.Type | None, bool], Sql] = dict(self._columns(scope, wanted))
-        if (scope, wanted.key) in self.known.rest:
+        if self.known.in_rest(scope, wanted.key):
             json = self._rest_value(scope, wanted)
             for type_ in values.JSON_MEMBERS:
                 single = values.json_member(json.copy(), type_)
@@ -150,7 +150,7 @@ class FieldCompiler:
     def scope_has(self, scope: Scope, wanted: ast.Attribute) -> Sql:
         """Compile a test that is true where an attribute has a value of any type in one scope."""
         tests = [values.not_null(sql) for _, sql in self._columns(scope, wanted)]
-        if (scope, wanted.key) in self.known.rest:
+        if self.known.in_rest(scope, wanted.key):
             tests.append(values.json_present(self._rest_value(scope, wanted)))
         return values.any_of(tests)
 
@@ -223,7 +223,7 @@ class FieldCompiler:
         return None if element is None else values.json_nested(values.member(_entry(wanted, element), "rest"))
 
     def _has_nested(self, wanted: ast.Attribute) -> bool:
-        return (wanted.scope, wanted.key) in self.known.nested
+        return self.known.is_nested(wanted.scope, wanted.key)
 
     def _element_has(self, wanted: ast.Attribute, element: Sql) -> Sql:
         attribute = _entry(wanted, element)

@@ -20,7 +20,7 @@ from spanlake.query.time_range import Steps, inside
 from spanlake.spans.arrow import Array, int64
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType
 from spanlake.spans.schema import FIXED
-from spanlake.store.blocks.block import Block, CatalogEntry, arrival_order
+from spanlake.store.blocks.block import OTHER_KEYS, Block, CatalogEntry, arrival_order
 from spanlake.store.blocks.trace_columns import TRACE_COLUMNS
 from spanlake.store.index.base import Index
 from spanlake.store.objects.base import Objects
@@ -55,17 +55,19 @@ def duck_type(type_: pa.DataType) -> str:
 
 def attribute_schema(catalog: Iterable[CatalogEntry]) -> AttributeSchema:
     """Converts the index's catalog into the compiler's terms."""
-    columns, rest, nested = [], [], []
+    columns, rest, nested, others = [], [], [], set()
     scopes = {scope.value: scope for scope in Scope}
     for entry in catalog:
         scope = scopes.get(entry.scope)
-        if scope is None and entry.type == "rest":
+        if entry.key == OTHER_KEYS:
+            others.add(entry.scope)
+        elif scope is None and entry.type == "rest":
             nested.append((ast.AttributeScope(entry.scope), entry.key))
         elif scope is not None and entry.type == "rest":
             rest.append((scope, entry.key))
         elif scope is not None:
             columns.append(AttributeColumn(scope, entry.key, ValueType(entry.type)))
-    return AttributeSchema.of(columns, rest, nested)
+    return AttributeSchema.of(columns, rest, nested, others)
 
 
 @dataclass(frozen=True)

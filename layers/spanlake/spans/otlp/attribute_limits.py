@@ -4,15 +4,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spanlake.spans.arrow import Array, int32, numbers, scatter, where
+from spanlake.spans.otlp.limits import Limits
 
 MOST_ATTRIBUTES = 8192
 """Limit on the attributes of one message. OpenTelemetry's SDKs stop at 128 unless told otherwise."""
 _MOST_UINT32 = pa.scalar(2**32 - 1, pa.int64())
 
 
-def limited(fields: dict[str, Array]) -> dict[str, Array]:
-    """Return the decoded fields of messages without the attributes beyond the limit, which count as dropped."""
+def limited(fields: dict[str, Array], limits: Limits) -> dict[str, Array]:
+    """Return the decoded fields of messages without the attributes beyond the limit, which count as dropped.
+
+    Raises limits.TooMuch.
+    """
     lists = fields["attributes"]
+    limits.check("attributes", len(lists.values), smallest=8)
     lengths = pc.list_value_length(lists)
     most = pc.max(lengths).as_py()
     if most is None or most <= MOST_ATTRIBUTES:

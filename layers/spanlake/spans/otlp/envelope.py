@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spanlake.spans.arrow import Array, distinct, int32, repeated
-from spanlake.spans.otlp import attributes, repair
+from spanlake.spans.otlp import attributes, nesting, repair
 from spanlake.spans.otlp.attribute_limits import limited
 from spanlake.spans.otlp.attributes import Attributes
 from spanlake.spans.otlp.limits import Limits
@@ -53,6 +53,7 @@ class Envelope:
 
 def open_(requests: Sequence[bytes], limits: Limits) -> Envelope:
     """Extract the spans of ExportTraceServiceRequests, in order. Raises protobuf.WireError and limits.TooMuch."""
+    nesting.check(requests)
     read = repair.read("Request", requests, limits)
     by_request = read.fields["resource_spans"]
     resource_spans = by_request.flatten()
@@ -88,7 +89,7 @@ def _parents(message: str, containers: Array, row: Array, limits: Limits) -> Par
     number, first = distinct(payloads, schema_urls)
     payload, schema_url = payloads.take(first), schema_urls.take(first)
     is_present = payload.is_valid()
-    fields = limited(repair.decode(message, pc.fill_null(payload, b""), limits))
+    fields = limited(repair.decode(message, pc.fill_null(payload, b""), limits), limits)
     return Parents(number.take(row), is_present, schema_url, fields, _identity(is_present, schema_url, fields))
 
 
@@ -155,7 +156,7 @@ class Messages:
     def read(cls, envelope: Envelope, limits: Limits) -> "Messages":
         """Decode the messages in an envelope. Raises protobuf.WireError and limits.TooMuch."""
         read = repair.read("Span", envelope.spans, limits)
-        spans = limited(read.fields)
+        spans = limited(read.fields, limits)
         events = _elements("Event", spans["events"].flatten(), limits)
         links = _elements("Link", spans["links"].flatten(), limits)
         owners = (envelope.resources.fields, envelope.scopes.fields, spans, events, links)
@@ -184,4 +185,4 @@ def _elements(message: str, payloads: Array, limits: Limits) -> dict[str, Array]
     if not len(payloads):
         return {}
     limits.check(f"{message.lower()}s", len(payloads), smallest=8)
-    return limited(repair.decode(message, payloads, limits))
+    return limited(repair.decode(message, payloads, limits), limits)

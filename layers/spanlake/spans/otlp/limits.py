@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-_FEW = 1024
+FEW = 1024
 """Messages of a kind that a request may have, however small they are."""
 _MOST_ITEMS = 1 << 22
 """Items that the attribute values of a request may have in total."""
@@ -12,7 +12,7 @@ _MOST_ITEMS = 1 << 22
 _NESTED_BYTES, _NESTED_SHARE = 256 << 10, 8
 """Limit on bytes of nested values, which count again at every level: a fixed number for each request, and this many
 times the size of the requests."""
-_MOST_REPAIRS, _SMALLEST_FIELD = 65_536, 8
+_MOST_REPAIRS, _SMALLEST_FIELD = 65_536, 64
 """Limit on inspected fields of damaged messages: a fixed number, plus one for this many bytes of requests."""
 
 
@@ -50,7 +50,7 @@ class Limits:
 
     def check(self, messages: str, count: int, smallest: int) -> None:
         """Raise TooMuch if there are more messages than would fit in the requests at ``smallest`` bytes each."""
-        if count > _FEW * self.requests + self.size // smallest:
+        if count > FEW * self.requests + self.size // smallest:
             raise TooMuch(f"most of its {messages} are empty")
 
     @property

@@ -37,6 +37,12 @@ def arrival_order(block: Block) -> tuple[int, str]:
     return block.created_ns, block.id
 
 
+OTHER_KEYS = "\u2026"
+"""Key of the entry, of type rest, that stands for all keys of a scope for which a day's catalog had no room."""
+MOST_ENTRIES = 2048
+"""Limit on the entries of a day's catalog, by which attributes get columns: every query of the day reads all."""
+
+
 @dataclass(frozen=True, order=True, slots=True)
 class CatalogEntry:
     """One attribute that occurs in a tenant's spans on a day."""

@@ -58,6 +58,13 @@ class Index(Protocol):
         deleted there, or are hidden in the live block: the blocks of which that may be so are returned.
         """
 
+    def beyond_catalog(self, tenant: str, day: date, entries: frozenset[CatalogEntry]) -> frozenset[CatalogEntry]:
+        """Return the entries for which the catalog of a day has no room; see MOST_ENTRIES.
+
+        An entry that is in the catalog always has room. The limit may be exceeded by what several processes add at
+        once.
+        """
+
     def replace(self, added: Sequence[Block], removed: Sequence[Block], *, lost: bool = False) -> None:
         """Swap blocks in one transaction, at most MAX_REPLACED in all; a swap already done counts as done.
 

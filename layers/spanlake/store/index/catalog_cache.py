@@ -3,7 +3,7 @@
 from collections.abc import Set
 from datetime import date
 
-from spanlake.store.blocks.block import CatalogEntry
+from spanlake.store.blocks.block import MOST_ENTRIES, CatalogEntry
 
 _MOST_ENTRIES = 200_000  # entries over all days; some 20 MB
 
@@ -30,3 +30,12 @@ class CatalogCache:
             self._count = 0
         self._days.setdefault(day, set()).update(fresh)
         self._count += len(fresh)
+
+    def known(self, day: Day) -> frozenset[CatalogEntry]:
+        """Return the entries that are remembered of a day."""
+        return frozenset(self._days.get(day, ()))
+
+
+def without_room(fresh: Set[CatalogEntry], entries: int) -> frozenset[CatalogEntry]:
+    """Return those of the fresh entries for which a catalog with this number of entries has no room."""
+    return frozenset(sorted(fresh)[max(MOST_ENTRIES - entries, 0) :])

@@ -16,7 +16,7 @@ from spanlake.store.disk import Reserve, make_directories
 from spanlake.store.errors import IndexConflict, StorageUnavailable
 from spanlake.store.index import sqlite_merges
 from spanlake.store.index.base import Catalog, MergeKey, StoredBefore, UnfinishedMerge
-from spanlake.store.index.catalog_cache import CatalogCache, Day
+from spanlake.store.index.catalog_cache import CatalogCache, Day, without_room
 from spanlake.store.index.sqlite_schema import (
     BUSY_SECONDS,
     IndexHealth,
@@ -29,6 +29,7 @@ from spanlake.store.index.sqlite_schema import (
 )
 from spanlake.store.index.sqlite_statements import (
     CATALOG,
+    DAY_CATALOG,
     DELETIONS,
     ENTRIES,
     EXPIRE,
@@ -36,6 +37,7 @@ from spanlake.store.index.sqlite_statements import (
     FIND,
     FORGET_BLOCK,
     FORGET_DELETIONS,
+    GENERATION,
     GET_HIDDEN,
     ID_BYTES,
     KNOWN_IDS,
@@ -87,6 +89,16 @@ class SqliteIndex:
             for day, entries in days.items():
                 self._known.remember(day, entries)
         return stored_before
+
+    def beyond_catalog(self, tenant: str, day: date, entries: frozenset[CatalogEntry]) -> frozenset[CatalogEntry]:
+        """Return the entries for which the catalog of a day has no room."""
+        generation = self._select(GENERATION, (tenant, day.isoformat()))
+        about = (tenant, day, generation[0][0]) if generation else None
+        missing = entries if about is None else self._known.missing(about, entries)
+        if not missing:
+            return frozenset()
+        there = frozenset(CatalogEntry(*row) for row in self._select(DAY_CATALOG, (tenant, day.isoformat())))
+        return without_room(missing - there, len(there))
 
     def replace(self, added: Sequence[Block], removed: Sequence[Block], *, lost: bool = False) -> None:
         """Swap blocks in one transaction; raises IndexConflict when a removed block is not live, or hides more."""
@@ -263,7 +275,7 @@ class SqliteIndex:
             except (TypeError, ValueError) as error:
                 raise damaged(self._path, error) from error
 
-    def _select(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
+    def _select(self, query: str, parameters: Mapping[str, Any] | Sequence[Any] | None = None) -> list[Any]:
         with self._connection() as connection:
             return connection.execute(query, parameters or {}).fetchall()
 

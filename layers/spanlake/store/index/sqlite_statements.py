@@ -87,6 +87,9 @@ FIND = f"""
     ORDER BY end_ns DESC, id
 """
 
+GENERATION = "SELECT generation FROM day WHERE tenant = ? AND date = ?"
+DAY_CATALOG = "SELECT scope, key, type FROM catalog WHERE tenant = ? AND date = ?"
+
 CATALOG = """
     SELECT DISTINCT scope, key, type FROM day JOIN catalog USING (tenant, date)
     WHERE tenant = :tenant AND date <= :end_date AND last_date >= :start_date

@@ -8,6 +8,7 @@ from datetime import date
 
 from spanlake.store.blocks.block import Block, DaySummary
 from spanlake.store.blocks.entry import check_content
+from spanlake.store.catalog_room import listed
 from spanlake.store.days import day_range
 from spanlake.store.errors import IndexConflict, ObjectNotFound, StorageCorrupt, StoreError
 from spanlake.store.index.base import Day, Index, MergeKey, UnfinishedMerge, quarantined
@@ -152,7 +153,8 @@ class Compactor:
             self._index.replace([], merge.inputs)
             return Compacted(merge, None)
         if merged.catalog:
-            self._index.add([], {(merged.block.tenant, merged.block.date): merged.catalog})
+            day = merged.block.tenant, merged.block.date
+            self._index.add([], {day: listed(self._index, *day, merged.catalog)})
         self._objects.put(merged.block.path, merged.data)
         self._index.replace([merged.block], merge.inputs)
         return Compacted(merge, merged.block)

@@ -5,18 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from spanlake.spans.arrow import Array, lists, string, struct_of, where
+from spanlake.spans.arrow import Array
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType
 from spanlake.spans.otlp.pivot import MOST_COLUMNS
-from spanlake.spans.otlp.rest import texts_of_column
-from spanlake.spans.schema import FIXED, OPTIONAL, REST
+from spanlake.spans.schema import FIXED, OPTIONAL
 from spanlake.store.blocks.block import CatalogEntry
+from spanlake.store.blocks.demoted import REST_COLUMNS, with_demoted
 from spanlake.store.maintenance.merge_inputs import BlockColumns
 
 _SERVICE_NAME = AttributeColumn(Scope.RESOURCE, "service.name", ValueType.STRING)
-_REST = {scope: f"{scope}_rest" for scope in Scope}
 _IDS = {"trace_id": pa.binary(16), "span_id": pa.binary(8), "parent_span_id": pa.binary(8)}
 
 
@@ -42,7 +40,7 @@ class Columns:
         weights = _weights(blocks)
         kept = _most_frequent(weights, most)
         moved = frozenset(weights.keys() - kept)
-        present = {_REST[column.scope] for column in moved}.union(*(shape.names for shape, _ in blocks))
+        present = {REST_COLUMNS[column.scope] for column in moved}.union(*(shape.names for shape, _ in blocks))
         fixed = [_typed(field, coded) for field in FIXED if field.name in present or field.name not in OPTIONAL]
         return cls(pa.schema([*fixed, *(_typed(column.field(), coded) for column in sorted(kept))]), moved)
 
@@ -54,10 +52,10 @@ class Columns:
         """A table of one of the blocks with these columns."""
         columns = dict(zip(table.column_names, table.columns, strict=True))
         moved = sorted(self.demoted.intersection(shape.attributes))  # in one order, so that equal rows stay equal
-        for scope, name in _REST.items():
+        for scope, name in REST_COLUMNS.items():
             leaving = [(column.key, columns.pop(column.name)) for column in moved if column.scope is scope]
             if leaving:
-                columns[name] = _with_demoted(leaving, columns.get(name))
+                columns[name] = with_demoted(leaving, columns.get(name))
         arrays = [_conformed(columns.get(field.name), field.type, table.num_rows) for field in self.schema]
         return pa.table(arrays, schema=self.schema)
 
@@ -92,24 +90,3 @@ def _conformed(values: Array | None, type_: pa.DataType, length: int) -> Array:
     if pa.types.is_dictionary(type_):
         return values.dictionary_encode()
     return values.cast(type_)
-
-
-def _with_demoted(leaving: Sequence[tuple[str, Array]], rest: Array | None) -> Array:
-    """A rest column with the values of other columns before its own, since of two of one key the first counts."""
-    parts = [_entries(key, values.combine_chunks()) for key, values in leaving]
-    if rest is not None:
-        rest = rest.combine_chunks()
-        parts.append((rest.flatten(), pc.list_parent_indices(rest).cast(pa.int64())))
-    entries = pa.concat_arrays([entries.cast(REST.value_type) for entries, _ in parts])
-    rows = pa.concat_arrays([rows for _, rows in parts])
-    order = pc.array_sort_indices(rows)  # stable
-    return lists(entries.take(order), rows.take(order), len(leaving[0][1]))
-
-
-def _entries(key: str, values: Array) -> tuple[Array, Array]:
-    """A column's values as entries of a rest column, and the rows they are of."""
-    if pa.types.is_dictionary(values.type):
-        values = values.dictionary_decode()
-    present = values.drop_null()
-    keys = pa.repeat(string(key), len(present))
-    return struct_of({"key": keys, "value": texts_of_column(present)}), where(values.is_valid())

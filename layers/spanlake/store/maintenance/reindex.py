@@ -15,6 +15,7 @@ from spanlake.store.blocks.block import MAX_REPLACED, Block
 from spanlake.store.blocks.bloom import hashed, may_contain_any
 from spanlake.store.blocks.entry import BlockFacts, open_block, read_facts
 from spanlake.store.blocks.paths import by_day
+from spanlake.store.catalog_room import listed
 from spanlake.store.days import day_range
 from spanlake.store.deletions import deletions_by_block
 from spanlake.store.errors import ObjectNotFound, StorageCorrupt
@@ -258,7 +259,7 @@ def _put(
         some = chosen[first : first + _AT_ONCE]
         day = some[0].block.tenant, some[0].block.date
         catalog = frozenset().union(*(facts.catalog for facts in some))
-        index.add([_with_deleted(index, facts, hidden) for facts in some], {day: catalog})
+        index.add([_with_deleted(index, facts, hidden) for facts in some], {day: listed(index, *day, catalog)})
     for facts in swaps:
         _swap(index, facts, hidden)
 
@@ -268,7 +269,8 @@ def _swap(index: Index, facts: BlockFacts, hidden: dict[str, frozenset[bytes]]) 
     assert facts.lineage is not None
     replaces = set(facts.lineage.replaces)
     live = [one for one in index.find(block.tenant, *day_range(block.date)) if one.id in replaces]
-    index.add([], {(block.tenant, block.date): facts.catalog})
+    day = block.tenant, block.date
+    index.add([], {day: listed(index, *day, facts.catalog)})
     index.replace([_with_hidden(block, hidden)], live[: MAX_REPLACED - 1])
 
 

@@ -25,7 +25,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from spanlake.store.blocks.block import Block, CatalogEntry
 from spanlake.store.days import DAY_NS, MAX_NS, utc_day
-from spanlake.store.index.catalog_cache import CatalogCache
+from spanlake.store.index.catalog_cache import CatalogCache, without_room
 from spanlake.store.index.dynamodb.items import Item, Update, entry_item, is_entry, is_kept, is_there, to_entry
 from spanlake.store.index.dynamodb.requests import Requests
 from spanlake.store.index.dynamodb.table import DAY_ITEM, EXPIRES, TENANTS, day_key, listed_day_key, partition
@@ -85,6 +85,16 @@ class Days:
                 life = expiry(day, self._retention)
                 self._requests.put(entry_item(tenant, day, entry) | life for entry in new if is_kept(entry))
                 self._known.remember(about, new)
+
+    def beyond(self, tenant: str, day: date, entries: Set[CatalogEntry]) -> frozenset[CatalogEntry]:
+        """Return the entries for which the catalog of a day has no room, as far as this process knows it."""
+        with self._turn:
+            begun = self._begun.get((tenant, day))
+            if begun is None:
+                return without_room(entries, 0)
+            about = tenant, day, begun.generation
+            missing = self._known.missing(about, entries)
+            return without_room(missing, len(self._known.known(about))) if missing else frozenset()
 
     def listed(self, tenant: str) -> dict[date, int]:
         """The days of a tenant, and up to when spans of each last."""

@@ -1,0 +1,1 @@
+"""Hostile input: bombs, random mutations, and what they may cost."""

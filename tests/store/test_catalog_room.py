@@ -1,0 +1,79 @@
+"""The catalog of a day is bounded: keys beyond are kept in the rest columns, and found there."""
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from spanlake.store.blocks.block import OTHER_KEYS, CatalogEntry
+from spanlake.store.catalog_room import listed
+from spanlake.store.index import catalog_cache
+from spanlake.store.index.sqlite import SqliteIndex
+from spanlake.store.maintenance.reindex import reindex
+from tests.query.kit import At, Lake
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog_cache, "MOST_ENTRIES", 4)
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[SqliteIndex]:
+    index = SqliteIndex(tmp_path / "index.sqlite")
+    yield index
+    index.close()
+
+
+def entries(*keys: str, type_: str = "string") -> frozenset[CatalogEntry]:
+    return frozenset(CatalogEntry("span", key, type_) for key in keys)
+
+
+DAY = date(2026, 1, 1)
+
+
+def test_catalog_has_room_for_a_number_of_entries(index: SqliteIndex) -> None:
+    assert index.beyond_catalog("t", DAY, entries(*"abcd")) == frozenset()
+    assert index.beyond_catalog("t", DAY, entries(*"fedcba")) == entries("e", "f")
+
+
+def test_listed_entries_keep_columns_and_stand_for_others(index: SqliteIndex) -> None:
+    columns, rest = entries(*"abcde"), entries(*"vwxyz", type_="rest")
+    assert listed(index, "t", DAY, columns | rest) == columns | entries(OTHER_KEYS, type_="rest")
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Iterator[Lake]:
+    lake = Lake(tmp_path)
+    yield lake
+    lake.close()
+
+
+def test_queries_find_keys_without_an_entry(lake: Lake) -> None:
+    lake.add(At(1, attributes={"a": 1, "b": "x"}, scope={"lib": "l"}))
+    for number in range(2, 7):
+        event = ("e", 0, {f"in.{number}": [number, "x"], "plain": number})
+        lake.add(At(number, attributes={f"key.{number}": f"v{number}", "a": number}, events=[event]))
+    for number in range(2, 7):
+        assert lake.names(f'{{ span.key.{number} = "v{number}" }}', spans=9) == [str(number)]
+        assert lake.names(f"{{ .key.{number} != nil }}", spans=9) == [str(number)]
+        assert lake.values(f"span.key.{number}") == [("string", f"v{number}")]
+        assert lake.names(f"{{ event.in.{number} = {number} }}", spans=9) == [str(number)]
+        assert lake.values("event.plain") == [("int", str(each)) for each in range(2, 7)]
+    assert lake.names("{ span.a > 4 }", spans=9) == ["5", "6"]
+    assert lake.names('{ span.key.77 = "v" }', spans=9) == []
+    assert OTHER_KEYS not in str(lake.tags())
+    assert len(lake.index.catalog("kit", 0, 2**63 - 1)) <= 4 + 3
+
+
+def test_reindexed_blocks_keep_the_limit(lake: Lake, tmp_path: Path) -> None:
+    for number in range(8):
+        lake.add(At(number + 1, attributes={f"key.{number}": "v"}))
+    (tmp_path / "again").mkdir()
+    again = SqliteIndex(tmp_path / "again" / "index.sqlite")
+    reindex(lake.objects, again)
+    found = again.catalog("kit", 0, 2**63 - 1)
+    again.close()
+    assert CatalogEntry("span", OTHER_KEYS, "rest") in found
+    assert len(found) <= 4 + 3
