@@ -6,21 +6,28 @@ import { linter, type Diagnostic } from "@codemirror/lint";
 import { EditorState, Prec } from "@codemirror/state";
 import { EditorView, keymap, placeholder } from "@codemirror/view";
 import { parser } from "@grafana/lezer-traceql";
-import { tags } from "@lezer/highlight";
+import { styleTags, tags } from "@lezer/highlight";
 import { useEffect, useRef } from "preact/hooks";
 import { ApiError, getJson } from "./api";
 import { fieldNames, fieldValues } from "./fields";
 import type { Range } from "./range";
 import { errorPlace, isMetrics } from "./traceql";
 
-const language = new LanguageSupport(LRLanguage.define({ parser, languageData: { closeBrackets: { brackets: ["(", "{", '"'] } } }));
+const styles = styleTags({
+  String: tags.string,
+  "Integer Float Duration": tags.number,
+  "IntrinsicField AttributeField Identifier": tags.propertyName,
+  "FieldOp Pipe And Or Gt Lt Desc Anc": tags.operator,
+  "LineComment BlockComment": tags.comment,
+});
+
+const language = new LanguageSupport(LRLanguage.define({ parser: parser.configure({ props: [styles] }), languageData: { closeBrackets: { brackets: ["(", "{", '"'] } } }));
 
 const colors = HighlightStyle.define([
-  { tag: [tags.string, tags.special(tags.string)], color: "var(--ok)" },
-  { tag: [tags.number, tags.integer, tags.float], color: "var(--warn)" },
-  { tag: [tags.keyword, tags.operator, tags.operatorKeyword, tags.bool, tags.null], color: "var(--muted)" },
-  { tag: [tags.attributeName, tags.propertyName, tags.labelName, tags.variableName, tags.tagName], color: "var(--accent)" },
-  { tag: [tags.function(tags.variableName), tags.typeName, tags.modifier], color: "var(--accent)" },
+  { tag: tags.string, color: "var(--ok)" },
+  { tag: tags.number, color: "var(--warn)" },
+  { tag: tags.operator, color: "var(--muted)" },
+  { tag: tags.propertyName, color: "var(--accent)" },
   { tag: tags.comment, color: "var(--muted)", fontStyle: "italic" },
 ]);
 

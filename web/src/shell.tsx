@@ -77,8 +77,8 @@ function IdentityButton() {
   useEffect(() => whenTokenIsNeeded((wasRefused) => { setRefused(wasRefused); setOpen(true); }), []);
   return (
     <>
-      <button class="plain" onClick={() => { setRefused(false); setOpen(true); }} aria-label="Token and tenant" title="Token and tenant">
-        {now.tenant || (now.token ? "token" : "⚿")}
+      <button onClick={() => { setRefused(false); setOpen(true); }} aria-label="Token and tenant" title="Token and tenant">
+        {now.tenant || (now.token ? "Token ✓" : "Token")}
       </button>
       {open && <TokenDialog refused={refused} onClose={() => { setOpen(false); setNow(identity()); }} />}
     </>

@@ -100,7 +100,7 @@ function Chart({ title, q, base, by, when, again, height = 190, format, onBrush 
   const found = useJson<RangeAnswer>("api/metrics/query_range", { q, ...asked(when), step, exemplars: 40 }, again);
   const theme = useTheme();
   const columns = useMemo(() => (found.data ? seriesOf(found.data) : null), [found.data]);
-  const lines = useMemo(() => ranked(columns), [columns, theme]);
+  const lines = useMemo(() => ranked(columns, by), [columns, theme, by]);
   const hidden = (columns?.lines.length ?? 0) - lines.length;
   /** A click opens traces of the moment: an exemplar would be one of many. */
   const click = (at: number, index: number) => {
@@ -123,10 +123,18 @@ function Chart({ title, q, base, by, when, again, height = 190, format, onBrush 
   );
 }
 
-function ranked(columns: Columns | null): (Line & { labels: Map<string, string> })[] {
+function tint(by: string, label: string): string {
+  if (by !== "status") return colorOf(label);
+  return color(label === "error" ? "error" : label === "ok" ? "ok" : "muted");
+}
+
+function ranked(columns: Columns | null, by: string): (Line & { labels: Map<string, string> })[] {
   if (!columns) return [];
   const sorted = [...columns.lines].sort((a, b) => total(b.values) - total(a.values)).slice(0, MOST_LINES);
-  return sorted.map((line) => ({ label: line.label, stroke: columns.lines.length === 1 ? color("accent") : colorOf(line.label), values: line.values, labels: line.labels }));
+  return sorted.map((line) => {
+    const label = [...line.labels].find(([key]) => key === by)?.[1] ?? line.label;
+    return { label, stroke: columns.lines.length === 1 ? color("accent") : tint(by, label), values: line.values, labels: line.labels };
+  });
 }
 
 interface Cells {

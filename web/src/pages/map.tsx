@@ -125,7 +125,7 @@ export default function ServiceMap({ edges, service, onOpen }: MapProps) {
       <svg class="map" ref={svg} viewBox={now.join(" ")} role="group" aria-label="Service map" onWheel={wheel}
         onPointerDown={(event) => (drag.current = { x: event.clientX, y: event.clientY, box: now, moved: false })} onPointerMove={move} onPointerUp={() => (drag.current = null)} onPointerLeave={() => (drag.current = null)}>
         <defs>
-          <marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path d="M0,0 L8,4 L0,8 z" fill="var(--muted)" /></marker>
+          <marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerUnits="userSpaceOnUse" markerWidth="9" markerHeight="9" orient="auto"><path d="M0,0 L8,4 L0,8 z" fill="var(--muted)" /></marker>
         </defs>
         {drawn.edges.map(({ edge, from, to, points, x, y }) => {
           const isDim = service !== undefined && from !== service && to !== service;
@@ -134,7 +134,7 @@ export default function ServiceMap({ edges, service, onOpen }: MapProps) {
             <g key={`${from} ${to} ${edge.type}`} class={isDim ? "dim" : ""}>
               <title>{`${edge.client} → ${edge.server} (${edge.type}): ${rate(edge.rate)}, ${percent(failed)} errors, p50 ${duration(edge.p50Ms)}, p95 ${duration(edge.p95Ms)}`}</title>
               <path class={`edge${failed > 0.01 ? " bad" : ""}`} d={curve(points)} stroke-width={1 + 3 * Math.sqrt(edge.rate / most)} stroke-dasharray={edge.type === "messaging" ? "6 4" : undefined} marker-end="url(#arrow)" />
-              <rect class="label" x={x - 46} y={y - 13} width="92" height="26" rx="4" opacity=".88" />
+              <rect class="label" x={x - 47} y={y - 12} width="94" height={failed > 0 ? 26 : 14} rx="4" opacity=".9" />
               <text class="small" x={x} y={y - 2} text-anchor="middle">{rate(edge.rate)} · p95 {duration(edge.p95Ms)}</text>
               {failed > 0 && <text class="small" x={x} y={y + 10} text-anchor="middle" style={{ fill: "var(--error)" }}>{percent(failed)} errors</text>}
             </g>

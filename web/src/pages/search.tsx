@@ -203,7 +203,7 @@ function selected(trace: FoundTrace): Map<string, string> {
 
 function Results({ traces, fresh }: { traces: FoundTrace[]; fresh: ReadonlySet<string> }) {
   const rows = traces.map((trace) => ({ trace, values: selected(trace) }));
-  const columns = [...new Set(rows.flatMap(({ values }) => [...values.keys()]))].slice(0, 12);
+  const columns = [...new Set(rows.flatMap(({ values }) => [...values.keys()]))].filter((key) => key !== "status").slice(0, 12);
   const longest = Math.max(...traces.map((trace) => trace.durationMs ?? 0), 1);
   return (
     <div class="panel flush scroll">

@@ -136,7 +136,8 @@ const Row = memo(function Row({ span, index, top, from, to, isOn, isHit, isFolde
   const left = x(span.start);
   const right = x(span.start + span.duration);
   const isLabelLeft = right > 82;
-  const place = isLabelLeft ? (left > 12 ? { right: `${100 - left}%` } : { left: `${Math.max(left, 0)}%` }) : { left: `${Math.max(right, 0)}%` };
+  const isInside = isLabelLeft && left <= 12;
+  const place = isInside ? { left: `${Math.max(left, 0)}%` } : isLabelLeft ? { right: `${100 - left}%` } : { left: `${Math.max(right, 0)}%` };
   const hidden = isFolded ? `, ${span.size - 1} spans folded` : "";
   const label = `${span.service} ${span.name}, ${duration(span.duration)}${span.isError ? ", error" : ""}${hidden}`;
   return (
@@ -155,7 +156,7 @@ const Row = memo(function Row({ span, index, top, from, to, isOn, isHit, isFolde
         <span class={`bar${span.isError ? " bad" : ""}`} style={{ left: `${Math.max(left, -1)}%`, width: `${Math.max(Math.min(right, 101) - Math.max(left, -1), 0)}%`, background: colorOf(span.service), visibility: right < 0 || left > 100 ? "hidden" : undefined }} />
         {sections?.map(([start, end], at) => <span key={at} class="crit" style={{ left: `${x(start)}%`, width: `${x(end) - x(start)}%` }} />)}
         {span.events.slice(0, 40).map((event, at) => <span key={at} class={`event${event.name === "exception" ? " bad" : ""}`} style={{ left: `${x(event.at)}%` }} />)}
-        <span class="label" style={place}>{duration(span.duration)}</span>
+        <span class={`label${isInside ? " inside" : ""}`} style={place}>{duration(span.duration)}</span>
       </div>
     </div>
   );
