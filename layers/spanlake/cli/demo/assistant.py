@@ -36,7 +36,7 @@ _INSTRUCTIONS = (
 
 @dataclass(frozen=True)
 class Question:
-    """What a visitor asks, what the model searches for, and what it answers."""
+    """A visitor's question, the search that the model makes for it, and the answer."""
 
     asked: str
     words: str

@@ -18,7 +18,7 @@ _TIMEOUT = Failure(
 
 @dataclass(frozen=True)
 class Change:
-    """What becomes of an operation: a version of its service, a delay, and a failure."""
+    """Changes to an operation: a version of its service, a delay, and a failure."""
 
     version: str = ""
     delay_ms: int = 0

@@ -1,4 +1,4 @@
-"""What an operation of the demo's shop is: a span that it makes, and the operations that it calls."""
+"""Operations of the demo's shop: the span that each makes, and the operations that it calls."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Failure:
-    """How an operation fails: its chance, and the exception that it records."""
+    """Failure of an operation: its chance, and the exception that it records."""
 
     chance: float
     type: str

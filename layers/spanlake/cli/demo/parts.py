@@ -36,7 +36,7 @@ def joined(*varying: Varying) -> Varying:
 
 
 def user(random: Random) -> Attributes:
-    """Who asks."""
+    """The visitor who asks."""
     number = random.randrange(900)
     return {"enduser.id": f"u{number:04}", "app.loyalty": ("gold", "silver", "none")[number % 3]}
 

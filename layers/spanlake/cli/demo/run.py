@@ -35,7 +35,7 @@ _OVERLOADED = (429, 503)
 
 @dataclass(frozen=True)
 class Demo:
-    """What is sent: the spans of the document, or a day of the shop until now."""
+    """Traces to send: the spans of the document, or a day of the shop until now."""
 
     seed: int
     now_ns: int
@@ -60,7 +60,7 @@ class Demo:
             yield from Shop(self.seed, self.incident).between(self.now_ns - _DAY_NS, self.now_ns, _PAST_TRACES)
 
     def told(self, url: str) -> str:
-        """What to try, for who looks at a server at this address."""
+        """Text that says what to try on a server at this address."""
         if self.is_document:
             start, end = self.noon_ns // 10**6, (self.noon_ns + 60 * _SECOND_NS) // 10**6
             return f"The spans of docs/traceql.md are at {url}/#/search?start={start}&end={end}"

@@ -1,4 +1,4 @@
-"""What the visitors of the demo's shop do, and what each of their requests leads to."""
+"""Requests of the visitors of the demo's shop, and the operations that they lead to."""
 
 from collections.abc import Mapping
 from random import Random

@@ -130,7 +130,7 @@ def _found(session: Session, source: BlockScan, when: TimeRange) -> exp.Select:
 
 
 def _type(fields: FieldCompiler) -> Sql:
-    """What a client calls, if it sends no spans."""
+    """The type of the peer of a client, if the peer sends no spans."""
     is_producer = exp.EQ(this=fields.column("kind"), expression=sql.number(4))
     is_message = sql.any_of([_is_there(fields, _MESSAGING), is_producer])
     text = exp.Literal.string
