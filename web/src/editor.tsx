@@ -59,7 +59,8 @@ const WORDS: Record<string, string[]> = {
   kind: ["server", "client", "internal", "producer", "consumer", "unspecified"],
 };
 
-const VALUE = /((?:[A-Za-z_.:][\w.:\-/]*|"(?:[^"\\]|\\.)*")+)\s*(=~|!~|!=|>=|<=|=|>|<)\s*("?[^"{}|&()]*)$/;
+// One character at a time: repetition within repetition would take for ever on a long name.
+const VALUE = /((?:[\w.:\-/]|"(?:[^"\\]|\\.)*")+)\s*(=~|!~|!=|>=|<=|=|>|<)\s*("?[^"{}|&()]*)$/;
 
 async function complete(context: CompletionContext, range: Range): Promise<CompletionResult | null> {
   const before = context.state.sliceDoc(Math.max(0, context.pos - 400), context.pos);

@@ -51,7 +51,7 @@ export function Builder({ range, onQuery }: { range: Range; query: string; onQue
   };
   const choice = (title: string, name: "service" | "name" | "status", options: string[]) => (
     <label>{title}
-      <select value={chosen[name]} onChange={(event) => set({ [name]: event.currentTarget.value }, true)}>
+      <select aria-label={title} value={chosen[name]} onChange={(event) => set({ [name]: event.currentTarget.value }, true)}>
         <option value="">any</option>
         {options.map((one) => <option key={one} value={one}>{one.replace(/^"|"$/g, "")}</option>)}
       </select>
@@ -65,11 +65,11 @@ export function Builder({ range, onQuery }: { range: Range; query: string; onQue
       <label>Longer than<input size={8} value={chosen.least} placeholder="100ms" onInput={(event) => set({ least: event.currentTarget.value.trim() })} /></label>
       <label>Attribute<input list="builder-fields" size={20} value={chosen.field} onInput={(event) => set({ field: event.currentTarget.value.trim() })} /></label>
       <label>is
-        <select value={chosen.op} onChange={(event) => set({ op: event.currentTarget.value })}>
+        <select aria-label="Comparison" value={chosen.op} onChange={(event) => set({ op: event.currentTarget.value })}>
           {["=", "!=", "=~", "!~", ">", ">=", "<", "<="].map((one) => <option key={one}>{one}</option>)}
         </select>
       </label>
-      <label>Value<input list="builder-values" size={16} value={chosen.value} onInput={(event) => set({ value: event.currentTarget.value })} /></label>
+      <label>Value<input aria-label="Value" list="builder-values" size={16} value={chosen.value} onInput={(event) => set({ value: event.currentTarget.value })} /></label>
       <label>Column<input list="builder-fields" size={16} value={chosen.column} onInput={(event) => set({ column: event.currentTarget.value.trim() })} /></label>
       <button type="submit">Apply</button>
       <button type="button" onClick={() => { setChosen(NOTHING); onQuery("{ }"); }}>Clear</button>

@@ -16,6 +16,7 @@ import { seriesOf } from "../series";
 
 const LIMITS = ["20", "50", "100", "500"];
 const LIVE_MS = 2000;
+const NONE: FoundTrace[] = [];
 
 export function Search({ params }: { params: Params }) {
   const query = params["q"] ?? "";
@@ -45,7 +46,7 @@ export function Search({ params }: { params: Params }) {
     const timer = setTimeout(() => setAgain((count) => count + 1), LIVE_MS);
     return () => clearTimeout(timer);
   }, [live, found.loading, again]);
-  const traces = found.data?.traces ?? [];
+  const traces = found.data?.traces ?? NONE;
   const fresh = useFresh(traces, live);
   return (
     <>
@@ -69,13 +70,13 @@ export function Search({ params }: { params: Params }) {
           <h2 aria-live="polite">{found.data ? (traces.length >= limit ? `${order === "duration" ? "Longest" : "Newest"} ${limit} traces` : plural(traces.length, "trace")) : "…"}</h2>
           <span class="grow" />
           <label class="row">Order
-            <select value={order} onChange={(event) => show({ order: event.currentTarget.value === "duration" ? "duration" : undefined })}>
+            <select aria-label="Order" value={order} onChange={(event) => show({ order: event.currentTarget.value === "duration" ? "duration" : undefined })}>
               <option value="start">newest first</option>
               <option value="duration">longest first</option>
             </select>
           </label>
           <label class="row">Limit
-            <select value={String(limit)} onChange={(event) => show({ limit: event.currentTarget.value })}>
+            <select aria-label="Limit" value={String(limit)} onChange={(event) => show({ limit: event.currentTarget.value })}>
               {LIMITS.map((one) => <option key={one}>{one}</option>)}
             </select>
           </label>
@@ -93,7 +94,7 @@ function useFresh(traces: FoundTrace[], live: boolean): ReadonlySet<string> {
   useEffect(() => {
     if (!live) {
       seen.current = null;
-      setFresh(new Set());
+      setFresh((old) => (old.size ? new Set() : old));
       return;
     }
     const before = seen.current;

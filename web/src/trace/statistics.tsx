@@ -43,7 +43,7 @@ export function Statistics({ trace, path }: { trace: Trace; path: CriticalPath |
       <Progress on={found.loading} />
       <div class="page">
         <label class="row">By
-          <select value={by} onChange={(event) => setBy(event.currentTarget.value)}>{fields.map((one) => <option key={one}>{one}</option>)}</select>
+          <select aria-label="By" value={by} onChange={(event) => setBy(event.currentTarget.value)}>{fields.map((one) => <option key={one}>{one}</option>)}</select>
         </label>
         <ErrorNotice error={found.error} />
         {found.data && <div class="panel flush"><SortedTable rows={found.data.groups} columns={columns} by="self" id={(row) => row.value ?? ""} label="Statistics" /></div>}
