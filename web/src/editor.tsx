@@ -110,8 +110,13 @@ function diagnosed(text: string, message: string): Diagnostic {
   return { from, to: word ? at + word : text.length, severity: "error", message: message.replace(/^.*?column \d+: /, "") };
 }
 
+export interface Given {
+  text: string;
+}
+
 export interface EditorProps {
-  value: string;
+  /** The text that is put into the box when it changes; what is typed since then is told by `onChange` alone. */
+  value: Given;
   range: Range;
   onChange: (text: string) => void;
   onRun: (text: string) => void;
@@ -133,7 +138,7 @@ export default function Editor(props: EditorProps) {
       parent: mount,
       root,
       state: EditorState.create({
-        doc: latest.current.value,
+        doc: latest.current.value.text,
         extensions: [
           Prec.highest(keymap.of([{ key: "Mod-Enter", run }])),
           Prec.high(keymap.of([{ key: "Enter", run }, { key: "Shift-Enter", run: (editor) => { editor.dispatch(editor.state.replaceSelection("\n")); return true; } }])),
@@ -158,8 +163,8 @@ export default function Editor(props: EditorProps) {
   }, []);
   useEffect(() => {
     const editor = view.current;
-    if (!editor || editor.state.doc.toString() === props.value) return;
-    editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: props.value } });
+    if (!editor || editor.state.doc.toString() === props.value.text) return;
+    editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: props.value.text } });
   }, [props.value]);
   return <div class="editor" ref={host} data-find tabIndex={-1} onFocus={() => view.current?.focus()} />;
 }

@@ -16,7 +16,7 @@ export function QueryBox(props: EditorProps) {
   }, []);
   if (Editor) return <Editor {...props} />;
   return (
-    <input class="editor mono" aria-label="TraceQL query" value={props.value} data-find spellcheck={false}
+    <input class="editor mono" aria-label="TraceQL query" value={props.value.text} data-find spellcheck={false}
       onInput={(event) => props.onChange(event.currentTarget.value)}
       onKeyDown={(event) => { if (event.key === "Enter") props.onRun(event.currentTarget.value); }} />
   );

@@ -24,9 +24,10 @@ export function Explore({ params }: { params: Params }) {
   const range = rangeOf(params);
   const by = params["by"] ?? "resource.service.name";
   const [draft, setDraft] = useState(query);
+  const [given, setGiven] = useState({ text: query });
   const [again, setAgain] = useState(0);
   const [part, setPart] = useState<Part | null>(null);
-  useEffect(() => { setDraft(query); setPart(null); }, [query, JSON.stringify(range)]);
+  useEffect(() => { setDraft(query); setGiven({ text: query }); setPart(null); }, [query, JSON.stringify(range)]);
   const when = useMemo(() => bounds(range), [JSON.stringify(range), again, query, by]);
   const show = (changed: Record<string, string | number | undefined>) => {
     const to = href(["explore"], { q: query, by, ...rangeParams(range), ...changed });
@@ -40,7 +41,7 @@ export function Explore({ params }: { params: Params }) {
     <div class="page">
       <h1 class="visually-hidden">Explore</h1>
       <div class="row">
-        <QueryBox value={draft} range={range} onChange={setDraft} onRun={(q) => show({ q })} />
+        <QueryBox value={given} range={range} onChange={setDraft} onRun={(q) => show({ q })} />
         <button class="primary" onClick={() => show({ q: draft })}>Run</button>
         {!isMetrics(query) && <ByField range={range} by={by} onBy={(field) => show({ by: field })} />}
         <RangePicker range={range} onChange={setRange} />

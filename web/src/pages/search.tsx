@@ -24,10 +24,12 @@ export function Search({ params }: { params: Params }) {
   const order = params["order"] === "duration" ? "duration" : "start";
   const limit = LIMITS.includes(params["limit"] ?? "") ? Number(params["limit"]) : 50;
   const [draft, setDraft] = useState(query);
+  const [given, setGiven] = useState({ text: query });
   const [again, setAgain] = useState(0);
   const [live, setLive] = useState(false);
   const [building, setBuilding] = useState(false);
-  useEffect(() => setDraft(query), [query]);
+  const put = (text: string) => { setDraft(text); setGiven({ text }); };
+  useEffect(() => put(query), [query]);
   const show = (changed: Record<string, string | number | undefined>) => {
     const next = { q: query, ...rangeParams(range), order: order === "duration" ? order : undefined, limit: params["limit"], ...changed };
     const to = href(["search"], next);
@@ -54,7 +56,7 @@ export function Search({ params }: { params: Params }) {
       <div class="page">
         <h1 class="visually-hidden">Search</h1>
         <div class="row">
-          <QueryBox value={draft} range={range} onChange={setDraft} onRun={run} />
+          <QueryBox value={given} range={range} onChange={setDraft} onRun={run} />
           <button class="primary" onClick={() => run(draft)}>Run</button>
           <RangePicker range={range} onChange={setRange} />
           <button aria-pressed={live} disabled={!("since" in range)} onClick={() => setLive(!live)} title={"since" in range ? "Searches again every two seconds" : "Live needs a range until now"}>
@@ -62,7 +64,7 @@ export function Search({ params }: { params: Params }) {
           </button>
           <button aria-pressed={building} onClick={() => setBuilding(!building)}>Builder</button>
         </div>
-        {building && <Builder range={range} query={draft} onQuery={(next) => { setDraft(next); run(next); }} />}
+        {building && <Builder range={range} query={draft} onQuery={(next) => { put(next); run(next); }} />}
         <ErrorNotice error={found.error} />
         <Matches query={query} range={range} when={when} again={again} onBrush={(start, end) => setRange({ start, end })} />
         {traces.length > 1 && <Scatter traces={traces} when={when} />}
