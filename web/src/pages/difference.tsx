@@ -26,6 +26,9 @@ interface Value {
 }
 
 const MOST = 40;
+// Fields that differ because they are what was asked for.
+const SLOW = new Set(["duration", "span:duration"]);
+const FAILED = new Set(["status", "statusMessage", "span:status", "span:statusMessage"]);
 
 function conditionOf(part: Part): string {
   if (part.condition) return part.condition;
@@ -34,7 +37,7 @@ function conditionOf(part: Part): string {
 }
 
 /** Values by the difference of their shares among the spans inside and outside of the part. */
-function ranked(answer: RangeAnswer): { values: Value[]; inside: number; outside: number } {
+function ranked(answer: RangeAnswer, asked: ReadonlySet<string>): { values: Value[]; inside: number; outside: number } {
   const sums = { selection: 0, baseline: 0 };
   const found = new Map<string, Value>();
   for (const series of answer.series) {
@@ -42,12 +45,10 @@ function ranked(answer: RangeAnswer): { values: Value[]; inside: number; outside
     const type = labels.get("__meta_type") ?? "";
     const sum = series.samples.reduce((total, { value }) => total + (Number(value ?? 0) || 0), 0);
     const field = [...labels.keys()].find((key) => !key.startsWith("__meta"));
-    if (!field) {
-      if (type === "selection_total") sums.selection += sum;
-      if (type === "baseline_total") sums.baseline += sum;
-      continue;
-    }
-    if (type !== "selection" && type !== "baseline") continue;
+    // Totals are of the spans that have a field: the largest is that of a field that all spans have.
+    if (type === "selection_total") sums.selection = Math.max(sums.selection, sum);
+    if (type === "baseline_total") sums.baseline = Math.max(sums.baseline, sum);
+    if (!field || (type !== "selection" && type !== "baseline")) continue;
     const value = labels.get(field) ?? "";
     const key = `${field}\u0000${value}`;
     const one = found.get(key) ?? { field, value, inside: 0, outside: 0, score: 0 };
@@ -55,7 +56,7 @@ function ranked(answer: RangeAnswer): { values: Value[]; inside: number; outside
     else one.outside += sum;
     found.set(key, one);
   }
-  const values = [...found.values()].filter((one) => one.field !== "duration" && one.field !== "span:duration" && one.value !== "nil");
+  const values = [...found.values()].filter((one) => !asked.has(one.field) && one.value !== "nil");
   for (const one of values) {
     one.inside /= Math.max(sums.selection, 1);
     one.outside /= Math.max(sums.baseline, 1);
@@ -71,7 +72,7 @@ export function Difference({ query, part, when, onNarrow }: { query: string; par
   const q = `${selection(query)} | compare({ ${conditionOf(part)} }${span || ", 20"})`;
   const step = Math.max(1, Math.ceil((when.end - when.start) / 1000));
   const found = useJson<RangeAnswer>("api/metrics/query_range", { q, ...asked(when), step, exemplars: 1 });
-  const result = useMemo(() => (found.data ? ranked(found.data) : null), [found.data]);
+  const result = useMemo(() => (found.data ? ranked(found.data, part.condition ? FAILED : SLOW) : null), [found.data]);
   return (
     <section class="panel flush">
       <div class="row" style={{ padding: "10px 12px" }}>

@@ -41,7 +41,7 @@ const CURL = `curl ${HTTP}/v1/traces -H 'Content-Type: application/json' -d '{
 function Code({ title, code, note }: { title: string; code: string; note?: string }) {
   return (
     <section class="panel" style={{ display: "flex", flexDirection: "column", gap: "8px" }}>
-      <div class="row"><h3>{title}</h3><span class="grow" /><Copy text={code} label={`Copy`} /></div>
+      <div class="row"><h2>{title}</h2><span class="grow" /><Copy text={code} label={`Copy`} /></div>
       {note && <p class="muted" style={{ margin: 0 }}>{note}</p>}
       <pre class="code">{code}</pre>
     </section>
@@ -63,7 +63,7 @@ export function Empty({ isWaiting = false }: { isWaiting?: boolean }) {
           <Code title="Something to look at" code="spanlake demo" note="A shop of a dozen services with yesterday's traces, in a directory of its own. With --into and this address it fills this server." />
           {isLocal && (
             <section class="panel">
-              <h3>Ports</h3>
+              <h2>Ports</h2>
               <table aria-label="Ports"><tbody>{PORTS.map(([name, port]) => <tr key={name}><td>{name}</td><td class="num mono">{HOST}:{port + OFFSET}</td></tr>)}</tbody></table>
             </section>
           )}

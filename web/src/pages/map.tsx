@@ -39,7 +39,7 @@ function targetId(edge: Edge, services: ReadonlySet<string>): string {
 
 function layout(edges: Edge[]): Drawn {
   const graph = new dagre.graphlib.Graph({ multigraph: true });
-  graph.setGraph({ rankdir: "LR", nodesep: 22, ranksep: 96, edgesep: 14, marginx: 16, marginy: 16 });
+  graph.setGraph({ rankdir: "LR", nodesep: 22, ranksep: 36, edgesep: 14, marginx: 16, marginy: 16 });
   graph.setDefaultEdgeLabel(() => ({}));
   const services = new Set(edges.flatMap((edge) => [edge.client, ...(edge.type === "request" || edge.type === "messaging" ? [edge.server] : [])]));
   const nodes = new Map<string, Node>();
@@ -145,7 +145,7 @@ export default function ServiceMap({ edges, service, onOpen }: MapProps) {
           const open = () => { if (!drag.current?.moved) onOpen(node.name === service ? undefined : node.name); };
           return (
             <g key={node.id} class={isNear(node.id) ? "" : "dim"} transform={`translate(${node.x - node.width / 2},${node.y - node.height / 2})`} style={{ cursor: "pointer" }}
-              role="button" tabIndex={0} aria-pressed={node.name === service} aria-label={`${node.name}, ${node.type}${failed ? `, ${percent(failed)} errors` : ""}`} onClick={open} onKeyDown={(event) => { if (event.key === "Enter") open(); }}>
+              role="button" tabindex={0} aria-pressed={node.name === service} aria-label={`${node.name}, ${node.type}${failed ? `, ${percent(failed)} errors` : ""}`} onClick={open} onKeyDown={(event) => { if (event.key === "Enter") open(); }}>
               <rect class="node" width={node.width} height={node.height} rx={node.type === "service" ? 6 : 17} stroke={failed > 0.01 ? "var(--error)" : node.type === "service" ? colorOf(node.name) : "var(--muted)"} stroke-dasharray={node.type === "external" ? "4 3" : undefined} />
               {node.type === "service" && <rect width="6" height={node.height} rx="3" fill={colorOf(node.name)} />}
               <text x={node.width / 2 + 2} y="16" text-anchor="middle">{SHAPES[node.type] ?? ""}{node.name}</text>

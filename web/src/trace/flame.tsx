@@ -85,7 +85,7 @@ export function Flame({ trace, onSelect }: { trace: Trace; onSelect: (index: num
             const label = box === root ? "all roots" : `${box.service} ${box.name}`;
             const told = `${label}: ${duration(box.total)} in ${plural(box.spans, "span")}, ${percent(box.total / Math.max(root.total, 1e-9))}${box.errors ? `, ${plural(box.errors, "error")}` : ""}`;
             return (
-              <g key={`${level} ${x}`} onClick={() => open(box)} onKeyDown={(event) => { if (event.key === "Enter") open(box); }} tabIndex={size > 24 ? 0 : -1} role="button" aria-label={told}>
+              <g key={`${level} ${x}`} onClick={() => open(box)} onKeyDown={(event) => { if (event.key === "Enter") open(box); }} tabindex={size > 24 ? 0 : -1} role="button" aria-label={told}>
                 <title>{told}</title>
                 <rect x={x + 0.5} y={level * ROW} width={Math.max(size - 1, 0.7)} height={ROW - 2} rx="2" fill={box === root ? "var(--raised)" : `color-mix(in srgb, ${colorOf(box.service)} 62%, white)`} stroke={box.errors ? "var(--error)" : "none"} stroke-width="1.5" />
                 {size > 34 && <text x={x + 5} y={level * ROW + 14}>{clip(`${label} ${duration(box.total)}`, size - 10)}</text>}
