@@ -157,8 +157,7 @@ def test_the_stage_is_throttled_and_logged_without_tokens(deployed: Deploy) -> N
 
 def test_signatures_of_iam_take_the_place_of_tokens(deployed: Deploy) -> None:
     deployment = deployed(UseIam="true", TenantMap="collector=shop", DefaultTenant="all")
-    routes = deployment.of_type("AWS::ApiGatewayV2::Route").values()
-    assert {(route["AuthorizationType"], route.get("AuthorizerId")) for route in routes} == {("AWS_IAM", None)}
+    assert _authorizers(deployment) == {("NONE", None), ("AWS_IAM", None)}
     assert not deployment.of_type("AWS::ApiGatewayV2::Authorizer")
     assert deployment["Stage"]["StageVariables"] == {
         "SPANLAKE_TENANT_MAP": "collector=shop",

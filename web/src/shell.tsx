@@ -67,7 +67,7 @@ function ById() {
 }
 
 interface Access {
-  tenants?: string[];
+  tenants: string[] | null;
 }
 
 function IdentityButton() {
@@ -101,8 +101,12 @@ function TokenDialog({ refused, onClose }: { refused: boolean; onClose: () => vo
           <input type="password" autocomplete="off" value={given.token} autofocus onInput={(event) => setGiven({ ...given, token: event.currentTarget.value.trim() })} />
         </label>
         <label>Tenant, if the token has several
-          <input value={given.tenant} list="tenants" spellcheck={false} onInput={(event) => setGiven({ ...given, tenant: event.currentTarget.value.trim() })} />
-          <datalist id="tenants">{access.data?.tenants?.map((tenant) => <option key={tenant} value={tenant} />)}</datalist>
+          {(access.data?.tenants?.length ?? 0) > 1 ? (
+            <select aria-label="Tenant" value={given.tenant} onChange={(event) => setGiven({ ...given, tenant: event.currentTarget.value })}>
+              <option value="">{access.data?.tenants?.[0]} (default)</option>
+              {access.data?.tenants?.slice(1).map((tenant) => <option key={tenant}>{tenant}</option>)}
+            </select>
+          ) : <input value={given.tenant} spellcheck={false} onInput={(event) => setGiven({ ...given, tenant: event.currentTarget.value.trim() })} />}
         </label>
         <p class="muted">Kept in this tab until it is closed. No cookie is set.</p>
         <div class="row">

@@ -17,7 +17,6 @@ AccessOf = Callable[[Scope], Access]
 """Finds the access of a request; raises AccessError."""
 
 
-
 def anyone(_: Scope) -> Access:
     """Return the access of every request where no credentials are asked for."""
     return ANYONE

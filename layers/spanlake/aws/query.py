@@ -36,7 +36,10 @@ def handler() -> Handler:
     )
     routes = [*ops_routes(operations), *tempo_routes(querier, telemetry.time_query, config.logs.slow_query_seconds)]
     app = create_app(
-        [*routes, *openapi_routes(routes), *page_routes()], ALL_ERRORS, [Middleware(PartialAnswers)], gateway_access(os.environ)
+        [*routes, *openapi_routes(routes), *page_routes()],
+        ALL_ERRORS,
+        [Middleware(PartialAnswers)],
+        gateway_access(os.environ),
     )
     checked = CheckedRequests(app, IdentityCheck(store, telemetry))
     prepare_for_snapshot()

@@ -25,12 +25,14 @@ interface Status {
 }
 
 export function Storage({ params }: { params: Params }) {
+  const access = useJson<{ roles: string[] }>("api/access");
+  const isAdmin = access.data?.roles.includes("admin") ?? false;
   return (
     <div class="page">
       <h1>Storage</h1>
       <Days />
       <Catalog params={params} />
-      <Settings />
+      {isAdmin && <Settings />}
     </div>
   );
 }

@@ -1,6 +1,5 @@
 """Runs the demo: fills a server of its own, or one that is there, with traces of the shop."""
 
-import logging
 import tempfile
 import threading
 import time
@@ -8,6 +7,7 @@ import webbrowser
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import typer
 
@@ -26,6 +26,8 @@ _PAST_TRACES = 8000
 _TRICKLE_SECONDS = 4.0
 _TRICKLE_TRACES = 1
 _ATTEMPTS = 5
+_REQUEST_SECONDS = 30.0
+_API_PORT, _OTLP_PORT = 3200, 4318
 _LONGEST_START_SECONDS = 120
 _PROTOBUF = {"Content-Type": "application/x-protobuf"}
 _INCIDENT_AGO_NS = 6 * _HOUR_NS
@@ -75,47 +77,52 @@ def now_ns() -> int:
     return time.time_ns() // (60 * _SECOND_NS) * (60 * _SECOND_NS)
 
 
-def fill(client: Client, demo: Demo) -> None:
-    """Sends everything to a server that is there, and tells what to try; raises CommandError."""
+def otlp_url(url: str) -> str:
+    """The address of OTLP over HTTP of the server whose Tempo API is at an address.
+
+    A port is as far from the usual one as that of the Tempo API; without a port both are at one address.
+    """
+    parts = urlsplit(url)
+    if parts.port is None:
+        return url
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{parts.scheme}://{host}:{parts.port - _API_PORT + _OTLP_PORT}"
+
+
+def fill(client: Client, demo: Demo, page: str) -> None:
+    """Sends everything to a server that is there, and tells what to try on its page; raises CommandError."""
     for body in demo.past():
         _send(client, body)
-    typer.echo(demo.told(client.url))
+    typer.echo(demo.told(page))
 
 
-def serve(demo: Demo, listen: str, port_offset: int, *, is_opened: bool) -> None:
+def serve(demo: Demo, port_offset: int, *, is_opened: bool) -> None:
     """Serves the traces from a directory of its own until asked to stop; raises InvalidSetting and StoreError."""
     from spanlake.server.run import run
 
-    logging.getLogger().setLevel(logging.WARNING)
     stop = threading.Event()
     with tempfile.TemporaryDirectory(prefix="spanlake-demo-", ignore_cleanup_errors=True) as folder:
-        client = Client(f"http://{_host(listen)}:{3200 + port_offset}", {}, timeout_seconds=30)
+        url = f"http://127.0.0.1:{_API_PORT + port_offset}"
         sender = threading.Thread(
-            target=_keep_open, args=(client, demo, stop), kwargs={"is_opened": is_opened}, daemon=True
+            target=_keep_open, args=(url, demo, stop), kwargs={"is_opened": is_opened}, daemon=True
         )
         sender.start()
         try:
-            run(Config(Path(folder), listen, port_offset=port_offset))
+            run(Config(Path(folder), port_offset=port_offset))
         finally:
             stop.set()
             sender.join(5)
 
 
-def _host(listen: str) -> str:
-    """The address at which a browser of this machine finds a server."""
-    if listen in {"0.0.0.0", "::", "127.0.0.1"}:  # noqa: S104
-        return "localhost" if listen != "127.0.0.1" else listen
-    return f"[{listen}]" if ":" in listen else listen
-
-
-def _keep_open(client: Client, demo: Demo, stop: threading.Event, *, is_opened: bool) -> None:
-    """Fills the server once it is ready, then sends a few traces now and then."""
-    if not _is_ready(client, stop):
+def _keep_open(url: str, demo: Demo, stop: threading.Event, *, is_opened: bool) -> None:
+    """Fills the server once it is ready, then sends a trace now and then."""
+    if not _is_ready(Client(url, {}, _REQUEST_SECONDS), stop):
         return
+    client = Client(otlp_url(url), {}, _REQUEST_SECONDS)
     try:
-        fill(client, demo)
+        fill(client, demo, url)
         if is_opened:
-            webbrowser.open(f"{client.url}/")
+            webbrowser.open(f"{url}/")
         if not demo.is_document:
             _trickle(client, demo, stop)
     except CommandError as error:
