@@ -5,7 +5,7 @@ DATA ?= data
 ARGS ?=
 SPANS ?= 1300000
 
-.PHONY: help wheel run unit format typecheck test fuzz interop chaos soak lint bench layers cdk docs docs-settings docs-api lock clean
+.PHONY: help wheel run unit format typecheck test fuzz interop chaos soak lint web web-check bench layers cdk docs docs-settings docs-api lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -49,6 +49,14 @@ lint: $(STAMP) ## formatting, lint, types, the direction of imports, and the tem
 	$(BIN)/lint-imports
 	$(BIN)/cfn-lint template.yaml infra/edge/template.yaml
 	$(BIN)/hadolint infra/image/Dockerfile
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory web-check; \
+		else echo "the page in web is not checked: Node.js is missing"; fi
+
+web: ## build the web page from web/src into the package (needs Node.js)
+	@scripts/web.sh build
+
+web-check: ## check the types of the web page, and that the package holds the build of its sources (needs Node.js)
+	@scripts/web.sh check
 
 bench: $(STAMP) ## measure start, ingest and queries (SPANS=100000 for a quick look)
 	$(BIN)/python -m bench.measure.start

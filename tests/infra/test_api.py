@@ -10,7 +10,7 @@ from starlette.routing import Match, Route
 from spanlake.aws import ingest, query
 from tests.aws.local.routes import match
 from tests.infra.conftest import Deploy
-from tests.infra.deployment import STACK
+from tests.infra.deployment import STACK, Deployment
 from tests.infra.template import Template
 
 UNROUTED = {"/metrics"}
@@ -21,6 +21,8 @@ SAMPLES = {
     "{proxy+}": "span.a/b/values",
     "{tag:path}": "span.a/b",
     "{asset}": "start.js",
+    "{otherId}": "cd",
+    "{other_id}": "cd",
 }
 FUNCTIONS = {"ingest": ingest, "query": query}
 
@@ -80,9 +82,19 @@ def test_every_route_leads_to_one_of_its_function(template: Template, served: Ma
         assert any(served_one.matches(scope)[0] is Match.FULL for served_one in served[route.function]), route.key
 
 
-def test_no_route_is_open_to_strangers(deployed: Deploy) -> None:
-    routes = deployed().of_type("AWS::ApiGatewayV2::Route").values()
-    assert {(route["AuthorizationType"], route["AuthorizerId"]) for route in routes} == {("CUSTOM", "TokenAuthorizer")}
+PAGE = {"GET /", "GET /assets/{asset}"}
+"""The web page, which has no data of its own, and asks for a token."""
+
+
+def test_no_route_but_the_web_page_is_open_to_strangers(deployed: Deploy) -> None:
+    assert _authorizers(deployed()) == {("NONE", None), ("CUSTOM", "TokenAuthorizer")}
+
+
+def _authorizers(deployment: Deployment) -> set[tuple[str, str | None]]:
+    """The authorizers of the routes; those of the page have none, and no others."""
+    routes = deployment.of_type("AWS::ApiGatewayV2::Route").values()
+    assert {route["RouteKey"] for route in routes if route["AuthorizationType"] == "NONE"} == PAGE
+    return {(route["AuthorizationType"], route.get("AuthorizerId")) for route in routes}
 
 
 def test_who_tells_whose_tokens_they_are(deployed: Deploy) -> None:
@@ -100,8 +112,7 @@ def test_who_tells_whose_tokens_they_are(deployed: Deploy) -> None:
 
 def test_tokens_of_an_issuer_take_the_place_of_those_in_a_secret(deployed: Deploy) -> None:
     deployment = deployed(JwtIssuer="https://issuer.example", JwtAudience="spanlake")
-    routes = deployment.of_type("AWS::ApiGatewayV2::Route").values()
-    assert {(route["AuthorizationType"], route["AuthorizerId"]) for route in routes} == {("JWT", "JwtAuthorizer")}
+    assert _authorizers(deployment) == {("NONE", None), ("JWT", "JwtAuthorizer")}
     jwt = {"Issuer": "https://issuer.example", "Audience": ["spanlake"]}
     assert deployment["JwtAuthorizer"]["JwtConfiguration"] == jwt
     assert not [
@@ -146,8 +157,7 @@ def test_the_stage_is_throttled_and_logged_without_tokens(deployed: Deploy) -> N
 
 def test_signatures_of_iam_take_the_place_of_tokens(deployed: Deploy) -> None:
     deployment = deployed(UseIam="true", TenantMap="collector=shop", DefaultTenant="all")
-    routes = deployment.of_type("AWS::ApiGatewayV2::Route").values()
-    assert {(route["AuthorizationType"], route.get("AuthorizerId")) for route in routes} == {("AWS_IAM", None)}
+    assert _authorizers(deployment) == {("NONE", None), ("AWS_IAM", None)}
     assert not deployment.of_type("AWS::ApiGatewayV2::Authorizer")
     assert deployment["Stage"]["StageVariables"] == {
         "SPANLAKE_TENANT_MAP": "collector=shop",

@@ -1,4 +1,4 @@
-"""The HTTP API: its routes, none of which is open, its stage and its log."""
+"""The HTTP API: its routes, of which only the web page's are open, its stage and its log."""
 
 import json
 
@@ -12,6 +12,7 @@ from spanlake_cdk.log import log_group
 from spanlake_cdk.settings import Settings
 
 # By method, then path. Not even /ready is open: strangers could have functions run.
+# The web page alone is open: it has no data of its own, and asks for a token.
 INGEST_ROUTES = (
     "POST /v1/traces",
     "POST /api/traces",
@@ -41,7 +42,16 @@ QUERY_ROUTES = (
     "GET /openapi.json",
     "GET /docs",
     "GET /docs/{asset}",
+    "GET /api/access",
+    "GET /api/services",
+    "GET /api/services/operations",
+    "GET /api/services/edges",
+    "GET /api/attributes",
+    "GET /api/traces/{traceId}/statistics",
+    "GET /api/traces/{traceId}/critical-path",
+    "GET /api/traces/{traceId}/diff/{otherId}",
 )
+PAGE_ROUTES = ("GET /", "GET /assets/{asset}")
 
 # Routes and not paths, in which there are ids; no headers, in which there are tokens.
 _LOGGED = {
@@ -86,12 +96,24 @@ class Api(Construct):
         )
         self._stage(settings)
         self._routes(INGEST_ROUTES, _integration("IngestIntegration", ingest))
-        self._routes(QUERY_ROUTES, _integration("QueryIntegration", query))
+        queries = _integration("QueryIntegration", query)
+        self._routes(QUERY_ROUTES, queries)
+        self._routes(PAGE_ROUTES, queries, apigatewayv2.HttpNoneAuthorizer())
 
-    def _routes(self, keys: tuple[str, ...], integration: HttpLambdaIntegration) -> None:
+    def _routes(
+        self,
+        keys: tuple[str, ...],
+        integration: HttpLambdaIntegration,
+        authorizer: apigatewayv2.IHttpRouteAuthorizer | None = None,
+    ) -> None:
         for key in keys:
             method, path = key.split()
-            self.api.add_routes(path=path, methods=[apigatewayv2.HttpMethod[method]], integration=integration)
+            self.api.add_routes(
+                path=path,
+                methods=[apigatewayv2.HttpMethod[method]],
+                integration=integration,
+                authorizer=authorizer,
+            )
 
     def _stage(self, settings: Settings) -> None:
         # Groups of this prefix share one resource policy, whose size is limited.

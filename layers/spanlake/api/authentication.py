@@ -9,14 +9,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from spanlake.api.access import ACCESS, header_values
 from spanlake.api.errors import INGEST_ERRORS, http_error
 from spanlake.api.ingest.otlp import CODECS, media_type_of
-from spanlake.auth.access import ANYONE, AUTHORIZATION, Access, AccessError, Authenticator
+from spanlake.auth.access import ANYONE, AUTHORIZATION, NOTHING, Access, AccessError, Authenticator
 from spanlake.auth.endpoints import is_open, roles_for
 from spanlake.ingest.misdirected import MisdirectionLog
 
 AccessOf = Callable[[Scope], Access]
 """Finds the access of a request; raises AccessError."""
-
-_NOTHING = Access((), frozenset())
 
 
 def anyone(_: Scope) -> Access:
@@ -29,7 +27,7 @@ def by_header(authenticator: Authenticator) -> AccessOf:
 
     def access_of(scope: Scope) -> Access:
         if is_open(scope["path"]):
-            return _NOTHING
+            return NOTHING
         return authenticator.access(header_values(scope, AUTHORIZATION))
 
     return access_of

@@ -88,6 +88,9 @@ class Access:
 ANYONE = Access(None, EVERY_ROLE)
 """The access of every request where no credentials are asked for."""
 
+NOTHING = Access((), frozenset())
+"""The access of requests for what needs no credentials: to no tenant, in no role."""
+
 
 class Authenticator(Protocol):
     """Finds the access of credentials; safe to use from any thread."""

@@ -23,6 +23,7 @@ _OF_PATH: Mapping[str, frozenset[Role]] = {
     "/status/version": _ANY,
     "/status/endpoints": _ANY,
     "/api/status/buildinfo": _ANY,
+    "/api/access": _ANY,
     "/api/echo": _ANY,
     "/openapi.json": _ANY,
     "/docs": _ANY,
@@ -37,7 +38,12 @@ _OF_METHOD: Mapping[str, frozenset[Role]] = {
 
 def is_open(path: str) -> bool:
     """True for a path that is answered without credentials."""
-    return path in _OPEN
+    return path in _OPEN or is_page(path)
+
+
+def is_page(path: str) -> bool:
+    """True for the files of the web page, which hold no data: the page asks its reader for credentials."""
+    return path == "/" or path.startswith("/assets/")
 
 
 def roles_for(method: str, path: str) -> frozenset[Role]:

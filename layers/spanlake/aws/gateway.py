@@ -6,8 +6,9 @@ from typing import Any
 
 from starlette.types import Scope
 
-from spanlake.auth.access import ANYONE, Access, Forbidden, Role
+from spanlake.auth.access import ANYONE, NOTHING, Access, Forbidden, Role
 from spanlake.auth.claims import access_of_claims, mapped_tenants, roles_named
+from spanlake.auth.endpoints import is_page
 from spanlake.auth.tokens import ANY_TENANT
 from spanlake.aws.settings import claim_rules, trusts_tenant_header
 from spanlake.settings.model import ClaimRules
@@ -37,6 +38,8 @@ class GatewayAccess:
 
     def __call__(self, scope: Scope) -> Access:
         """Return the access; raises Forbidden."""
+        if is_page(scope["path"]):
+            return NOTHING
         event = scope["aws.event"]
         context = event.get("requestContext") or {}
         found = context.get("authorizer") or {}

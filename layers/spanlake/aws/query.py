@@ -9,6 +9,7 @@ from starlette.middleware import Middleware
 from spanlake.api.app import create_app
 from spanlake.api.openapi import openapi_routes
 from spanlake.api.operations import Operations, ops_routes
+from spanlake.api.page import page_routes
 from spanlake.api.tempo.dependencies import ALL_ERRORS, PartialAnswers
 from spanlake.api.tempo.routes import tempo_routes
 from spanlake.aws.environment import CheckedRequests, IdentityCheck, LambdaStore, prepare_for_snapshot
@@ -35,7 +36,10 @@ def handler() -> Handler:
     )
     routes = [*ops_routes(operations), *tempo_routes(querier, telemetry.time_query, config.logs.slow_query_seconds)]
     app = create_app(
-        [*routes, *openapi_routes(routes)], ALL_ERRORS, [Middleware(PartialAnswers)], gateway_access(os.environ)
+        [*routes, *openapi_routes(routes), *page_routes()],
+        ALL_ERRORS,
+        [Middleware(PartialAnswers)],
+        gateway_access(os.environ),
     )
     checked = CheckedRequests(app, IdentityCheck(store, telemetry))
     prepare_for_snapshot()

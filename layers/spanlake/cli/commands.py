@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from spanlake.cli import explore_commands, transfer_commands
+from spanlake.cli import demo_command, explore_commands, transfer_commands
 from spanlake.cli import options as store
 from spanlake.cli import server_options as options
 from spanlake.cli.errors import failures_reported
@@ -23,6 +23,7 @@ def register(app: typer.Typer) -> None:
     app.command()(verify)
     app.command()(token)
     explore_commands.register(app)
+    demo_command.register(app)
     transfer_commands.register(app)
 
 

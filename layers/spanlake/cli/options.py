@@ -98,6 +98,7 @@ StoreData = Data
 Objects = Annotated[str, _COMMON["objects"]]
 Index = Annotated[str, _COMMON["index"]]
 Retention = Annotated[timedelta | None, _COMMON["retention"]]
+PortOffset = Annotated[int, _COMMON["port-offset"]]
 Url = Annotated[str, _COMMON["url"]]
 Tenant = Annotated[str, _COMMON["tenant"]]
 Timeout = Annotated[float, _COMMON["timeout"]]

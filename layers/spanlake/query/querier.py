@@ -181,6 +181,36 @@ class Querier:
 
         return self._ask(tenant, when, cancellation, ask, reach_ns=HISTORY_NS, scanned=True)
 
+    def about_spans(
+        self,
+        tenant: str,
+        when: TimeRange,
+        question: Callable[[Session, BlockScan], T],
+        cancellation: Cancellation | None = None,
+    ) -> T:
+        """The answer of a question about all spans of a range, which reads their blocks from end to end."""
+
+        def ask(session: Session, source: BlockScan) -> T:
+            return question(session, source.overlapping(when.start_ns, when.end_ns))
+
+        return self._ask(tenant, when, cancellation, ask, reach_ns=HISTORY_NS, scanned=True, is_history_rare=True)
+
+    def about_trace(
+        self,
+        tenant: str,
+        trace_ids: Sequence[bytes],
+        question: Callable[[Session, Sequence[pa.Table]], T],
+        cancellation: Cancellation | None = None,
+    ) -> T | None:
+        """The answer of a question about whole traces, given their span tables; None if one of them is not stored."""
+
+        def ask(session: Session, source: BlockScan) -> T | None:
+            found = [trace_by_id.trace(session, source, trace_id) for trace_id in trace_ids]
+            tables = [table for table in found if table is not None]
+            return question(session, tables) if len(tables) == len(trace_ids) else None
+
+        return self._ask(tenant, ALWAYS, cancellation, ask)
+
     def plan(self, query: ast.Query) -> SearchPlan:
         """Plan a checked search; raises TraceQLError for what can not be answered."""
         return SearchPlan.of(query)

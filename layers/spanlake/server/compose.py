@@ -21,6 +21,7 @@ from spanlake.api.ingest.routes import otlp_routes
 from spanlake.api.ingest.zipkin import zipkin_routes
 from spanlake.api.openapi import openapi_routes
 from spanlake.api.operations import Operations, metrics_route, ops_routes
+from spanlake.api.page import page_routes
 from spanlake.api.tempo.dependencies import ALL_ERRORS, PartialAnswers
 from spanlake.api.tempo.routes import tempo_routes
 from spanlake.ingest.misdirected import HTTP_PATHS
@@ -66,7 +67,7 @@ def compose(config: Config, store: Store, lifecycle: Lifecycle, access: AccessCo
     operations = ops_routes(_operations(config, store, lifecycle), receivers.all_routes)
     answers = tempo_routes(querier, metrics.time_query, config.logs.slow_query_seconds)
     described = (*operations, *answers)
-    queries = (*described, metrics_route(metrics), *openapi_routes(described))
+    queries = (*described, metrics_route(metrics), *openapi_routes(described), *page_routes())
     app = _apps(config, queries, receivers, by_header(access.authenticator))
     return Process(app, taken, _maintenance(config, store, metrics), metrics)
 

@@ -5,6 +5,9 @@ from contextlib import nullcontext
 
 from starlette.routing import Route
 
+from spanlake.api.services.access import access_routes
+from spanlake.api.services.analyses import analysis_routes
+from spanlake.api.services.services import service_routes
 from spanlake.api.tempo.dependencies import QueryRunner, Timer
 from spanlake.api.tempo.metrics import metrics_routes
 from spanlake.api.tempo.search import search_routes
@@ -19,4 +22,12 @@ def tempo_routes(querier: Querier, timer: Timer = nullcontext, slow_seconds: flo
     ``timer`` is entered with the route's path for every query; a query of ``slow_seconds`` or more is logged.
     """
     runner = QueryRunner(querier, timer, slow_seconds=slow_seconds)
-    return [*trace_routes(runner), *metrics_routes(runner), *search_routes(runner), *tag_routes(runner)]
+    return [
+        *trace_routes(runner),
+        *metrics_routes(runner),
+        *search_routes(runner),
+        *tag_routes(runner),
+        *access_routes(),
+        *service_routes(runner),
+        *analysis_routes(runner),
+    ]
