@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+from tests.any_values import key_values
 
 from bench.workload import wire
 from bench.workload.operations import Operation
@@ -172,13 +173,13 @@ class _Trace:
 
     def _failure(self, end: int) -> bytes:
         attributes = self._random.choice(self._shop.exceptions)
-        event = Span.Event(name="exception", time_unix_nano=end, attributes=wire.key_values(attributes))
+        event = Span.Event(name="exception", time_unix_nano=end, attributes=key_values(attributes))
         status = Status(code=Status.STATUS_CODE_ERROR, message=str(attributes["exception.message"]))
         return Span(status=status, events=[event]).SerializeToString()
 
     def _link(self) -> bytes:
         link = Span.Link(trace_id=self._random.randbytes(16), span_id=self._random.randbytes(8), flags=0x101)
-        link.attributes.extend(wire.key_values({"messaging.kafka.offset": self._random.randrange(1 << 32)}))
+        link.attributes.extend(key_values({"messaging.kafka.offset": self._random.randrange(1 << 32)}))
         return Span(links=[link]).SerializeToString()
 
 

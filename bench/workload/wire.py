@@ -8,9 +8,10 @@ for every attribute.
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, InstrumentationScope, KeyValue
+from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
+from tests.any_values import key_values
 
 Value = str | bool | int | float | Sequence[str]
 
@@ -21,25 +22,6 @@ _TIMES = struct.Struct("<cQcQ")
 _SCOPE_SPANS_SPAN = b"\x12"
 _RESOURCE_SPANS_SCOPE_SPANS = b"\x12"
 _REQUEST_RESOURCE_SPANS = b"\x0a"
-
-
-def key_values(attributes: Mapping[str, Value]) -> list[KeyValue]:
-    """The attributes as OTLP holds them."""
-    return [KeyValue(key=key, value=_any_value(value)) for key, value in attributes.items()]
-
-
-def _any_value(value: Value) -> AnyValue:
-    match value:
-        case str():
-            return AnyValue(string_value=value)
-        case bool():
-            return AnyValue(bool_value=value)
-        case int():
-            return AnyValue(int_value=value)
-        case float():
-            return AnyValue(double_value=value)
-        case _:
-            return AnyValue(array_value=ArrayValue(values=[AnyValue(string_value=item) for item in value]))
 
 
 def attributes_piece(attributes: Mapping[str, Value]) -> bytes:

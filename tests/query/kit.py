@@ -7,7 +7,6 @@ from typing import Any
 
 import pyarrow as pa
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span, Status
 
 from spanlake.query.engine.duckdb import DuckDB
@@ -24,6 +23,7 @@ from spanlake.store.objects.local import LocalObjects
 from spanlake.store.write import write
 from spanlake.traceql import SizeLimits, parse, validate
 from spanlake.traceql.parser import parse_identifier
+from tests.any_values import key_values
 
 NOON = 1_795_348_800 * 10**9  # 2026-11-22, 12:00 UTC
 MS = 10**6
@@ -61,37 +61,6 @@ class At:
         return self.name or str(self.id)
 
 
-def any_value(value: Any) -> AnyValue:
-    """A value as OTLP has it; None is an empty one."""
-    match value:
-        case None:
-            return AnyValue()
-        case bool():
-            return AnyValue(bool_value=value)
-        case int():
-            return AnyValue(int_value=value)
-        case float():
-            return AnyValue(double_value=value)
-        case bytes():
-            return AnyValue(bytes_value=value)
-        case list():
-            found = AnyValue()
-            found.array_value.values.extend(any_value(item) for item in value)
-            found.array_value.SetInParent()
-            return found
-        case dict():
-            found = AnyValue()
-            found.kvlist_value.values.extend(_attributes(value))
-            found.kvlist_value.SetInParent()
-            return found
-        case _:
-            return AnyValue(string_value=value)
-
-
-def _attributes(attributes: Attributes) -> list[KeyValue]:
-    return [KeyValue(key=key, value=any_value(value)) for key, value in attributes.items()]
-
-
 def trace_id(number: int) -> bytes:
     """The id of a trace of that number."""
     return number.to_bytes(16)
@@ -107,15 +76,15 @@ def _span(one: At) -> Span:
         kind=one.kind,  # type: ignore[arg-type]  # any number is valid
         start_time_unix_nano=start,
         end_time_unix_nano=(start + one.length) % 2**64,
-        attributes=_attributes(one.attributes),
+        attributes=key_values(one.attributes),
     )
     if one.status is not None or one.message:
         span.status.CopyFrom(Status(code=one.status or 0, message=one.message))  # type: ignore[arg-type]
     for name, after, attributes in one.events:
         time = (start + after) % 2**64
-        span.events.add(name=name, time_unix_nano=time, attributes=_attributes(attributes))
+        span.events.add(name=name, time_unix_nano=time, attributes=key_values(attributes))
     for trace, id_, attributes in one.links:
-        span.links.add(trace_id=trace_id(trace), span_id=id_.to_bytes(8), attributes=_attributes(attributes))
+        span.links.add(trace_id=trace_id(trace), span_id=id_.to_bytes(8), attributes=key_values(attributes))
     return span
 
 
@@ -125,9 +94,9 @@ def request(spans: Iterable[At]) -> bytes:
     for one in spans:
         part = ResourceSpans()
         service = {} if one.service is None else {"service.name": one.service}
-        part.resource.attributes.extend(_attributes({**service, **one.resource}))
+        part.resource.attributes.extend(key_values({**service, **one.resource}))
         inner = part.scope_spans.add()
-        inner.scope.attributes.extend(_attributes(one.scope))
+        inner.scope.attributes.extend(key_values(one.scope))
         inner.spans.append(_span(one))
         message.resource_spans.append(part)
     return message.SerializeToString()

@@ -82,7 +82,7 @@ def handler(policy: CompactionPolicy = USUAL_COMPACTION) -> Handler:
             return tenants.run(some)
         processor = BatchProcessor(EventType.DynamoDBStreams, raise_on_entire_batch_failure=False)
         answer = process_partial_response(event, _Batch(compaction, columns, event), processor, context)
-        compaction.remove_retired()
+        compaction.purge_replaced()
         return answer
 
     return telemetry.handler(compact)

@@ -17,9 +17,10 @@ from spanlake.settings.model import Config, replaced_seconds
 from spanlake.store import aws_client
 from spanlake.store.days import day_range
 from spanlake.store.deletions import DeletedDays
+from spanlake.store.maintenance import retention
 from spanlake.store.maintenance.compaction_plan import USUAL_PLAN, Merge, PlanPolicy
 from spanlake.store.maintenance.compactor import Compactor
-from spanlake.store.maintenance.retention import Removed, delete_replaced, purge_replaced, replaced_blocks
+from spanlake.store.maintenance.retention import Removed, delete_replaced, replaced_blocks
 
 _LONG_MS = 240_000  # also for waiting whether what was collected has to be put back
 _SPARE_MS = 15_000  # for what is done after the last look
@@ -295,9 +296,11 @@ class Compaction:
             if live.keys() >= set(ids):
                 self._merge(Merge(tuple(live[id_] for id_ in ids)))
 
-    def remove_retired(self, now_ns: int | None = None) -> None:
+    def purge_replaced(self, now_ns: int | None = None) -> None:
         """Delete the objects of blocks that were replaced a while ago."""
-        removed = purge_replaced(self._store.objects, self._store.index, now_ns, grace_seconds=self._grace_seconds)
+        removed = retention.purge_replaced(
+            self._store.objects, self._store.index, now_ns, grace_seconds=self._grace_seconds
+        )
         self.note_removed("replaced", removed)
 
     def note_removed(self, reason: str, removed: Removed) -> None:

@@ -53,7 +53,7 @@ class DailyMaintenance:
     def _remove(self, now_ns: int) -> None:
         objects, index, retention = self.store.objects, self.store.index, self.config.retention
         oldest = None if retention is None else oldest_day(retention, now_ns)
-        self.compaction.remove_retired(now_ns)
+        self.compaction.purge_replaced(now_ns)
         done = collect_garbage(
             objects,
             index,

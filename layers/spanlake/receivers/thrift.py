@@ -152,6 +152,10 @@ def double(reader: Reader) -> float:
     return reader.double()
 
 
+SHORT, INT, LONG, FLOAT, TRUTH = (I16, i16), (I32, i32), (I64, i64), (DOUBLE, double), (BOOL, boolean)
+TEXT, BYTES = (STRING, Reader.text), (STRING, Reader.binary)
+"""Types of fields with their readers, for tables of fields."""
+
 _SKIPS: Mapping[int, Read] = {
     BOOL: boolean,
     BYTE: lambda reader: reader.integer(BYTE),

@@ -82,7 +82,7 @@ class _Batch:
         self.rows.resource = found[1]
 
     def _process(self, reader: Reader) -> bytes:
-        fields: thrift.Fields = {1: (thrift.STRING, Reader.text), 2: (thrift.LIST, self._tag_list)}
+        fields: thrift.Fields = {1: thrift.TEXT, 2: (thrift.LIST, self._tag_list)}
         process = reader.struct(fields)
         return model.process(process.get(1, ""), self._named(process.get(2, ())))
 
@@ -116,7 +116,7 @@ class _Batch:
 
     def _log(self, reader: Reader) -> bytes:
         """Read a log as an event, encoded as a field of a span; empty when it has no time."""
-        fields: thrift.Fields = {1: (thrift.I64, thrift.i64), 2: (thrift.LIST, self._tag_list)}
+        fields: thrift.Fields = {1: thrift.LONG, 2: (thrift.LIST, self._tag_list)}
         log = reader.struct(fields)
         return b"\x5a" + model.log(log[1] * 1000, self._named(log.get(2, ()))) if 1 in log else b""
 
@@ -145,25 +145,11 @@ def _laid_out(reader: BinaryReader) -> dict[int, Any]:
     return found
 
 
-_SPAN_FIELDS: thrift.Fields = {
-    1: (thrift.I64, thrift.i64),
-    2: (thrift.I64, thrift.i64),
-    3: (thrift.I64, thrift.i64),
-    4: (thrift.I64, thrift.i64),
-    5: (thrift.STRING, Reader.binary),
-    7: (thrift.I32, thrift.i32),
-    8: (thrift.I64, thrift.i64),
-    9: (thrift.I64, thrift.i64),
-}
+_SPAN_FIELDS: thrift.Fields = {**dict.fromkeys((1, 2, 3, 4, 8, 9), thrift.LONG), 5: thrift.BYTES, 7: thrift.INT}
 _SPAN_REQUIRED = frozenset(_SPAN_FIELDS)
 
 
-_REFERENCE_FIELDS: thrift.Fields = {
-    1: (thrift.I32, thrift.i32),
-    2: (thrift.I64, thrift.i64),
-    3: (thrift.I64, thrift.i64),
-    4: (thrift.I64, thrift.i64),
-}
+_REFERENCE_FIELDS: thrift.Fields = {1: thrift.INT, **dict.fromkeys((2, 3, 4), thrift.LONG)}
 
 
 _REFERENCE_REQUIRED = frozenset(_REFERENCE_FIELDS)

@@ -209,13 +209,13 @@ _short_tag = lru_cache(REMEMBERED)(_plain_tag)
 
 
 _TAG_FIELDS: thrift.Fields = {
-    1: (thrift.STRING, Reader.text),
-    2: (thrift.I32, thrift.i32),
-    3: (thrift.STRING, Reader.text),
-    4: (thrift.DOUBLE, thrift.double),
-    5: (thrift.BOOL, thrift.boolean),
-    6: (thrift.I64, thrift.i64),
-    7: (thrift.STRING, Reader.binary),
+    1: thrift.TEXT,
+    2: thrift.INT,
+    3: thrift.TEXT,
+    4: thrift.FLOAT,
+    5: thrift.TRUTH,
+    6: thrift.LONG,
+    7: thrift.BYTES,
 }
 _TAG_VALUES: dict[int, tuple[int, Any]] = {0: (3, ""), 1: (4, 0.0), 2: (5, False), 3: (6, 0), 4: (7, b"")}
 """Field of the value for each tag type, and the default of a missing value."""

@@ -67,32 +67,32 @@ def _endpoint(reader: Reader) -> Endpoint:
 
 _IPV4 = Struct(">i").pack
 _ENDPOINT: thrift.Fields = {
-    1: (thrift.I32, thrift.i32),
-    2: (thrift.I16, thrift.i16),
-    3: (thrift.STRING, Reader.text),
-    4: (thrift.STRING, Reader.binary),
+    1: thrift.INT,
+    2: thrift.SHORT,
+    3: thrift.TEXT,
+    4: thrift.BYTES,
 }
 _ANNOTATION: thrift.Fields = {
-    1: (thrift.I64, thrift.i64),
-    2: (thrift.STRING, Reader.text),
+    1: thrift.LONG,
+    2: thrift.TEXT,
     3: (thrift.STRUCT, _endpoint),
 }
 _BINARY_ANNOTATION: thrift.Fields = {
-    1: (thrift.STRING, Reader.text),
-    2: (thrift.STRING, Reader.binary),
-    3: (thrift.I32, thrift.i32),
+    1: thrift.TEXT,
+    2: thrift.BYTES,
+    3: thrift.INT,
     4: (thrift.STRUCT, _endpoint),
 }
 _SPAN: thrift.Fields = {
-    1: (thrift.I64, thrift.i64),
-    3: (thrift.STRING, Reader.text),
-    4: (thrift.I64, thrift.i64),
-    5: (thrift.I64, thrift.i64),
+    1: thrift.LONG,
+    3: thrift.TEXT,
+    4: thrift.LONG,
+    5: thrift.LONG,
     6: (thrift.LIST, partial(thrift.items, type_=thrift.STRUCT, read=_annotation)),
     8: (thrift.LIST, partial(thrift.items, type_=thrift.STRUCT, read=_binary_annotation)),
-    10: (thrift.I64, thrift.i64),
-    11: (thrift.I64, thrift.i64),
-    12: (thrift.I64, thrift.i64),
+    10: thrift.LONG,
+    11: thrift.LONG,
+    12: thrift.LONG,
 }
 
 _BOOL, _BYTES, _STRING = 0, 1, 6
