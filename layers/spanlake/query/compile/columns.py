@@ -3,6 +3,9 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
+
+import pyarrow as pa
 
 from spanlake.spans.columns import AttributeColumn, Scope
 from spanlake.traceql import ast
@@ -20,6 +23,11 @@ class AttributeSchema:
     columns: dict[tuple[Scope, str], tuple[AttributeColumn, ...]] = field(default_factory=dict)
     rest: frozenset[tuple[Scope, str]] = frozenset()
     nested: frozenset[tuple[ast.AttributeScope, str]] = frozenset()
+
+    @cached_property
+    def types(self) -> dict[str, pa.DataType]:
+        """The types of the columns by their names."""
+        return {column.name: column.arrow_type for columns in self.columns.values() for column in columns}
 
     @classmethod
     def of(
