@@ -3,6 +3,9 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
+
+import pyarrow as pa
 
 from spanlake.spans.columns import AttributeColumn, Scope
 from spanlake.traceql import ast
@@ -29,6 +32,11 @@ class AttributeSchema:
     def is_nested(self, scope: ast.AttributeScope, key: str) -> bool:
         """Return True where a key of events or links may have a value that is a list, a map or bytes."""
         return (scope, key) in self.nested or scope.value in self.others
+
+    @cached_property
+    def types(self) -> dict[str, pa.DataType]:
+        """The types of the columns by their names."""
+        return {column.name: column.arrow_type for columns in self.columns.values() for column in columns}
 
     @classmethod
     def of(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TypeAlias
 
 import pyarrow as pa
@@ -27,6 +28,7 @@ from spanlake.store.objects.base import Objects
 from spanlake.store.tenant import tenants_in
 from spanlake.traceql import ast
 
+_FIXED = {column.name: column.type for column in (*FIXED, *TRACE_COLUMNS)}
 _SCALARS = {
     pa.string(): "VARCHAR",
     pa.binary(): "BLOB",
@@ -53,7 +55,8 @@ def duck_type(type_: pa.DataType) -> str:
     return _SCALARS[type_]
 
 
-def attribute_schema(catalog: Iterable[CatalogEntry]) -> AttributeSchema:
+@lru_cache(maxsize=16)
+def attribute_schema(catalog: frozenset[CatalogEntry]) -> AttributeSchema:
     """Converts the index's catalog into the compiler's terms."""
     columns, rest, nested, others = [], [], [], set()
     scopes = {scope.value: scope for scope in Scope}
@@ -278,9 +281,7 @@ class BlockScan:
         return table.cast(schema)
 
     def _types(self) -> dict[str, pa.DataType]:
-        fixed = {column.name: column.type for column in (*FIXED, *TRACE_COLUMNS)}
-        found = {column.name: column.arrow_type for columns in self.known.columns.values() for column in columns}
-        return found | fixed
+        return self.known.types | _FIXED
 
 
 def _read(files: list[str], options: list[exp.Expr]) -> exp.Table:
