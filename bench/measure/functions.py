@@ -75,14 +75,18 @@ class Timed:
     body: bytes
 
 
+_CALLER = {"lambda": {"tenants": "single-tenant"}}
+
+
 def sent(body: bytes) -> bytes:
     """The event of a request to store spans."""
-    return json.dumps(http_event("POST", "/v1/traces", headers=PROTOBUF, body=body)).encode()
+    return json.dumps(http_event("POST", "/v1/traces", headers=PROTOBUF, body=body, authorizer=_CALLER)).encode()
 
 
 def asked(path: str, params: Mapping[str, str]) -> bytes:
     """The event of a query, whose answer may be compressed."""
-    return json.dumps(http_event("GET", path, query=params, headers={"accept-encoding": "gzip"})).encode()
+    headers = {"accept-encoding": "gzip"}
+    return json.dumps(http_event("GET", path, query=params, headers=headers, authorizer=_CALLER)).encode()
 
 
 async def timed(instance: Instance, event: bytes) -> Timed:
