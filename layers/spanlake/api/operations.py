@@ -34,7 +34,6 @@ _MASK = "<secret>"
 
 def status_pages(version: str, config: "DataclassInstance", others: Sequence[BaseRoute] = ()) -> list[Route]:
     """The routes, of a server of this version with these settings; ``others`` are served on other ports."""
-
     from spanlake.api.typed_route import TypedRoute  # not in the edge, which has no FastAPI
 
     async def show_version(_: Request) -> Response:

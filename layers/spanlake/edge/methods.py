@@ -64,8 +64,10 @@ class UploadMethod:
             return outcome
 
     async def _outcome(self, context: Context) -> bytes | GrpcError:
-        """Return the answer or the error's status, as values: an exception still handled during abort would be kept
-        alive by abort's own exception, with the message, until the next garbage collection.
+        """Return the answer or the error's status, as values.
+
+        An exception still handled during abort would be kept alive by abort's own exception, with the message, until
+        the next garbage collection.
         """
         try:
             return self._method.answer(await self._store(context))

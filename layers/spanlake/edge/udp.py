@@ -61,8 +61,9 @@ class UdpReceiver:
         asyncio.get_running_loop().add_reader(self._socket, self._read)
 
     def stop(self) -> None:
-        """Read the datagrams that have arrived, as far as the admission limit allows, then stop; they will still be
-        stored.
+        """Read the datagrams that have arrived, as far as the admission limit allows, then stop.
+
+        They will still be stored.
         """
         if self._resume is not None:
             self._resume.cancel()

@@ -34,8 +34,9 @@ def signal_of_path(path: str) -> str | None:
 
 
 def signal_of_service(service: str) -> str | None:
-    """Return the signal, not stored here, that this gRPC service of OTLP or OpenCensus takes; None for any other
-    service.
+    """Return the signal, not stored here, that this gRPC service of OTLP or OpenCensus takes.
+
+    None for any other service.
     """
     for signal in _SIGNALS:
         if f".{signal}.v1" in service:

@@ -54,8 +54,9 @@ def _outcomes(format_: Format, bodies: Sequence[bytes]) -> Sequence[Translated |
 
 
 def log_unexpected(error: Exception) -> Exception:
-    """Log an error of this code while reading a request, and return it; a MalformedRequest is returned without a log
-    line.
+    """Log an error of this code while reading a request, and return it.
+
+    A MalformedRequest is returned without a log line.
     """
     if not isinstance(error, MalformedRequest):
         _log.error("request decoding failed", exc_info=error)

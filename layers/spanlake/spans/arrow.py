@@ -42,8 +42,9 @@ def distinct(first: Array, second: Array) -> tuple[Array, Array]:
 
 
 def codes(columns: Sequence[Array]) -> Array:
-    """Number the distinct rows of columns (int32), from 0 in the order of their first appearance; NULL counts as a
-    value.
+    """Number the distinct rows of columns (int32), from 0 in the order of their first appearance.
+
+    NULL counts as a value.
     """
     found = columns[0].dictionary_encode("encode").indices
     for column in columns[1:]:

@@ -9,10 +9,10 @@ _OWN_GROUPS = Path("/proc/self/cgroup")
 
 
 def cpus(groups: Path = _CGROUPS, own: Path = _OWN_GROUPS) -> int:
-    """Return the number of processors of the process' CPU affinity, or of its control groups' whole processors if
-    fewer.
+    """Return the number of processors that the process may use.
 
-    At least 1. See sched_getaffinity(2), and "cpu.max" in the kernel's cgroup-v2.rst; version 1 has two files for it.
+    These are those of its CPU affinity, or its control groups' whole processors if fewer. At least 1. See
+    sched_getaffinity(2), and "cpu.max" in the kernel's cgroup-v2.rst; version 1 has two files for it.
     """
     allowed = [quota for folder in _folders(groups, own) if (quota := _quota(folder)) is not None]
     return max(1, int(min([len(os.sched_getaffinity(0)), *allowed])))

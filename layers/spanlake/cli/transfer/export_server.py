@@ -101,8 +101,9 @@ def _search(client: Client, query: _Query, part: _Range) -> list[str]:
 
 
 def _trace(client: Client, trace_id: str) -> TracesData | None:
-    """Fetch a trace; None when it has been deleted meanwhile. Raises CommandError when the server reports it as
-    partial.
+    """Fetch a trace; None when it has been deleted meanwhile.
+
+    Raises CommandError when the server reports it as partial.
     """
     try:
         trace, note = traces_data(client.get(f"/api/v2/traces/{trace_id}", accept=PROTOBUF))

@@ -87,6 +87,7 @@ def number(value: int) -> Sql:
 
 
 def false() -> Sql:
+    """Return the term FALSE."""
     return exp.false()
 
 
@@ -137,10 +138,12 @@ def not_negative(sql: Sql) -> Sql:
 
 
 def is_null(sql: Sql) -> Sql:
+    """Return ``sql IS NULL``."""
     return exp.Is(this=sql, expression=exp.Null())
 
 
 def not_null(sql: Sql) -> Sql:
+    """Return ``NOT sql IS NULL``."""
     return exp.Not(this=is_null(sql))
 
 

@@ -41,7 +41,7 @@ _CHOSEN, _CHOSEN_ARRIVAL = "chosen", "came"
 
 
 def compare(session: Session, source: BlockScan, plan: SearchPlan, node: ast.Compare, steps: Steps) -> list[Series]:
-    """The series of a compare(): counts of the most frequent values of each attribute, and of all its values.
+    """Return the series of compare: counts of the most frequent values of each attribute, and of all its values.
 
     Raises LimitExceeded for too many values or points.
     """

@@ -46,8 +46,9 @@ _KINDS_OF_FIELDS = {
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
-    """The distinct attributes of a batch, a row each in every array but ``keys``; other arrays refer to them by row
-    number.
+    """The distinct attributes of a batch, a row each in every array but ``keys``.
+
+    Other arrays refer to them by row number.
     """
 
     keys: Array

@@ -127,8 +127,9 @@ def _weights(attributes: Attributes, part: _Sorted, runs: Array) -> Array:
 
 
 def _are_largest(weights: Sequence[Array], most: int) -> list[Array]:
-    """Return True for each number that is among the ``most`` largest of all; the first of equal numbers take
-    precedence.
+    """Return True for each number that is among the ``most`` largest of all.
+
+    The first of equal numbers take precedence.
     """
     flat = pa.concat_arrays(list(weights))
     order: Array = pc.array_sort_indices(flat, order="descending")

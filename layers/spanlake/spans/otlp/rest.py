@@ -40,8 +40,9 @@ class _Room:
 
     @classmethod
     def of(cls, limits: Limits) -> "_Room":
-        """Return the room for attribute values, which are the 7th of the 100 message levels that protobuf's decoders
-        allow.
+        """Return the room for attribute values.
+
+        They are the 7th of the 100 message levels that protobuf's decoders allow.
         """
         return cls(limits, messages=90, size=limits.nested_bytes)
 
@@ -74,10 +75,10 @@ def column(attributes: Attributes, codes: Array, rows: Array, length: int) -> Ar
 
 
 def texts(attributes: Attributes, codes: Array) -> Array:
-    """Write the values of attributes, given by number, as OTLP JSON: ``{}`` for an empty value, ``null`` for a missing
-    one.
+    """Write the values of attributes, given by number, as OTLP JSON.
 
-    Nested values are written together, level by level. Raises TooLarge, limits.TooMuch and protobuf.WireError.
+    An empty value is ``{}``, a missing one ``null``. Nested values are written together, level by level. Raises
+    TooLarge, limits.TooMuch and protobuf.WireError.
     """
     if not len(codes):
         return pa.array([], pa.string())

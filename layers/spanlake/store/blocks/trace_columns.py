@@ -95,8 +95,10 @@ def _parents(table: pa.Table, traces: Array) -> Array:
 
 
 def _parents_by_code(named: Array, traces: Array, rows: Array) -> Array:
-    """Find the parents when no two spans share an id, so that the code of an id is the row of its span: a third of the
-    work."""
+    """Find the parents when no two spans share an id, so that the code of an id is the row of its span.
+
+    It is a third of the work.
+    """
     parents = pc.if_else(pc.less(named, int32(len(rows))), named, int32(None))
     is_one = pc.and_(pc.equal(traces.take(parents), traces), pc.not_equal(parents, rows))
     return pc.if_else(is_one, parents, int32(None)).cast(pa.int64())

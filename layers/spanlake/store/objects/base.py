@@ -78,6 +78,8 @@ def validate_path(path: str) -> str:
 
 
 def is_segment(name: str) -> bool:
-    """Returns True for a name that can stand between two slashes of an object path; a name that begins with a dot
-    cannot."""
+    """Returns True for a name that can stand between two slashes of an object path.
+
+    A name that begins with a dot cannot.
+    """
     return _SEGMENT.fullmatch(name) is not None

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 
 def position_field() -> int:
+    """Return the field for a node's position in the text, which no comparison regards."""
     return field(default=0, compare=False, repr=False, kw_only=True)
 
 
@@ -125,6 +126,8 @@ Field: TypeAlias = Attribute | IntrinsicField
 
 
 class UnaryOperator(StrEnum):
+    """Operators before a field expression."""
+
     NEGATE = "-"
     NOT = "!"
 

@@ -11,6 +11,8 @@ from spanlake.traceql.ast.spansets import Pipeline, SpansetFilter
 
 
 class MetricsFunction(StrEnum):
+    """Functions that make time series of spans."""
+
     RATE = "rate"
     COUNT_OVER_TIME = "count_over_time"
     MIN_OVER_TIME = "min_over_time"
@@ -22,6 +24,8 @@ class MetricsFunction(StrEnum):
 
 
 class RankFunction(StrEnum):
+    """Functions that keep the largest or smallest series."""
+
     TOPK = "topk"
     BOTTOMK = "bottomk"
 

@@ -32,8 +32,9 @@ class Query(Node):
         return not isinstance(self.body, Pipeline)
 
     def hint(self, name: str, *types: Type) -> Static | None:
-        """Return the value of a hint: of the first of these types that it has; values of other types are ignored, as in
-        Tempo.
+        """Return the value of a hint, of the first of these types that it has.
+
+        Values of other types are ignored, as in Tempo.
         """
         given = [hint.value for type_ in types for hint in self.hints if (hint.name, hint.value.type) == (name, type_)]
         return given[0] if given else None

@@ -20,6 +20,8 @@ class Relation(Enum):
 
 
 class SpansetOperator(StrEnum):
+    """Operators between spansets."""
+
     AND = "&&"
     OR = "||"
     CHILD = ">"
@@ -76,6 +78,8 @@ class SpansetOperation(Node):
 
 
 class AggregateFunction(StrEnum):
+    """Functions of a spanset that give one number."""
+
     COUNT = "count"
     AVG = "avg"
     MIN = "min"

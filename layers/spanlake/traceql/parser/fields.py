@@ -55,6 +55,7 @@ def negate(static: ast.Static, at: int) -> ast.Static:
 
 
 def is_number(node: object) -> bool:
+    """True for a number or duration."""
     return isinstance(node, ast.Static) and node.type in (ast.Type.INT, ast.Type.FLOAT, ast.Type.DURATION)
 
 

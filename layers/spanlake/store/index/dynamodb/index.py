@@ -227,8 +227,10 @@ class DynamoIndex:
         return [item["sk"] for item in self._requests.query(TENANTS)]
 
     def summary(self) -> list[DaySummary]:
-        """Returns the totals of live blocks by tenant, day and level, in that order; changes by other processes show
-        within a minute."""
+        """Returns the totals of live blocks by tenant, day and level, in that order.
+
+        Changes by other processes show within a minute.
+        """
         return self._summaries.take(self.tenants())
 
     def expire(self, before: date, tenants: Collection[str] | None = None) -> list[Block]:

@@ -66,8 +66,10 @@ def renewed(block: Block) -> Item:
 
 
 def lasting(block: Block) -> Item:
-    """Returns the attributes of a block's item that keep the values of the first time the block was added. There are
-    no empty sets."""
+    """Returns the attributes of a block's item that keep the values of the first time the block was added.
+
+    There are no empty sets.
+    """
     return {"created_ns": block.created_ns} | ({"hidden": block.hidden} if block.hidden else {})
 
 

@@ -51,10 +51,10 @@ class Requests:
     def query(
         self, pk: str, *, begins: str = "", below: str = "", since: str = "", names: Sequence[str] = ()
     ) -> Iterator[dict[str, Any]]:
-        """The items of a partition in the order of their sort keys, of which those that ``begin`` with a text, are
-        ``below`` it, or follow it and are it (``since``).
+        """The items of a partition in the order of their sort keys.
 
-        With names, only these attributes of them.
+        Those whose keys ``begin`` with a text, are ``below`` it, or are it or follow it (``since``). With names, only
+        these attributes of them.
         """
         condition, values = "pk = :pk", {"pk": pk}
         if begins:
@@ -177,8 +177,10 @@ class Requests:
 
 
 def _is_in_the_way(error: ClientError) -> bool:
-    """Returns True where a transaction was cancelled for a reason that may pass; raises Refused for conditions that
-    do not hold."""
+    """Returns True where a transaction was cancelled for a reason that may pass.
+
+    Raises Refused for conditions that do not hold.
+    """
     reasons = [reason.get("Code", "") for reason in error.response.get("CancellationReasons", ())]
     refused = {number for number, reason in enumerate(reasons) if reason == _REFUSED}
     if refused:
