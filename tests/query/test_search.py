@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 from sqlglot import exp
 
+from spanlake.query import search
 from spanlake.query.engine.session import Session
 from spanlake.query.scan import parts
 from spanlake.query.search import Order
@@ -265,3 +266,25 @@ def test_a_trace_without_a_root_says_so(lake: Lake) -> None:
     lake.add(At(2, 1))
     (found,) = lake.search("{}")
     assert (found.header.root_service, found.header.root_name) == ("<root span not yet received>", "")
+
+
+@pytest.mark.parametrize(
+    "matching", [{1}, {29}, {1, 2, 3}, {5, 28}, {0, 10, 20, 29}, set(range(30)), set(range(0, 30, 4))]
+)
+@pytest.mark.parametrize("blocks", [1, 3])
+@pytest.mark.parametrize("limit", [1, 2, 3, 50])
+def test_traces_that_only_all_their_spans_tell_are_all_judged(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, matching: set[int], blocks: int, limit: int
+) -> None:
+    monkeypatch.setattr(search, "_FEWEST_TRACES", 4)
+    monkeypatch.setattr(search, "_SPANS_PER_TRACE", 2)
+    monkeypatch.setattr(parts, "PART_SPANS", 20)
+    for number in range(blocks):
+        traces = range(number * 30 // blocks, (number + 1) * 30 // blocks)
+        lake.add(
+            *(At(1, trace=n + 1, start=n * SECOND, name="a") for n in traces),
+            *(At(2, n in matching, trace=n + 1, start=n * SECOND, name="b") for n in traces),
+        )
+    newest = sorted(matching, reverse=True)[:limit]
+    assert lake.traces('{ name = "a" } > { name = "b" }', limit=limit) == [n + 1 for n in newest]
+    assert lake.traces("{ span:childCount = 1 }", limit=limit) == [n + 1 for n in newest]

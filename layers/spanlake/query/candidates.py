@@ -34,12 +34,13 @@ class Candidates:
     """Traces that may match, each with the start of one of its spans, the latest first.
 
     ``bound_ns`` is the latest start of a trace that is not among them, None where they are all. Nearly all that are
-    ``is_certain`` match.
+    ``is_certain`` match. ``has_more`` is True where a larger limit finds further ones.
     """
 
     starts: dict[bytes, int]
     bound_ns: int | None
     is_certain: bool = False
+    has_more: bool = False
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,8 @@ def _candidates(found: pa.Table, limit: int, *, is_certain: bool) -> Candidates:
     starts: dict[bytes, int] = {}
     for trace_id, time in zip(ids, times, strict=True):
         starts.setdefault(trace_id, time)
-    return Candidates(starts, times[-1] if len(times) == limit else None, is_certain)
+    has_more = len(times) == limit
+    return Candidates(starts, times[-1] if has_more else None, is_certain, has_more)
 
 
 def most_selective(session: Session, source: BlockScan, probe: Prefilter) -> Prefilter:

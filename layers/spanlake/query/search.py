@@ -147,7 +147,7 @@ class _Judge:
             if self.is_settled(max(bound_ns or 0, lot.bound_ns or 0)):
                 return True
             size = 2 * size if lot.is_certain else self.needed
-            if not lot.is_certain and ((len(fresh) < size and lot.bound_ns is not None) or not self.is_promising):
+            if not lot.is_certain and ((len(fresh) < size and lot.has_more) or not self.is_promising):
                 return False  # a larger lot holds the rest of this one, too
         return self.is_settled(lot.bound_ns)
 
