@@ -15,6 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from spanlake.api.ingest.bodies import BodyError, BodyTooLarge, MalformedBody, UnsupportedEncoding
 from spanlake.auth.access import CannotVerify, Forbidden, Unauthenticated
+from spanlake.ingest.rates import RateLimited
 from spanlake.ingest.request import ArrivalTimeout, Draining, NothingStored, Overloaded
 from spanlake.spans.otlp.decode import MalformedRequest
 from spanlake.store.errors import InvalidTenant, StoreError
@@ -50,6 +51,7 @@ INGEST_ERRORS: Table = (
     (UnsupportedEncoding, 415, None),
     (UnsupportedMediaType, 415, None),
     (Overloaded, 429, Overloaded.retry_seconds),
+    (RateLimited, 429, None),  # an error of its own says after how long
     # Not 408, the status for it: OTLP clients give up what is answered so, and the spans are lost.
     (ArrivalTimeout, 503, ArrivalTimeout.retry_seconds),
     (Draining, 503, Draining.retry_seconds),
@@ -63,7 +65,8 @@ def http_error(error: Exception, table: Table) -> HttpError:
         return HttpError(error.status_code, error.detail, error.headers or {})
     for kind, status, retry_seconds in table:
         if isinstance(error, kind):
-            return HttpError(status, str(error), _headers(status, retry_seconds))
+            seconds = getattr(error, "retry_seconds", retry_seconds)
+            return HttpError(status, str(error), _headers(status, seconds))
     return HttpError(500, "internal error")
 
 

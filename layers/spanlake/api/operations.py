@@ -5,7 +5,7 @@ import platform
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,11 +16,13 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from spanlake.api.access import access_in
-from spanlake.auth.access import Role
+from spanlake.auth.access import Access, Role
 from spanlake.settings.model import Config
+from spanlake.settings.tenant_limits import Overrides
 from spanlake.store.blocks.block import DaySummary
 from spanlake.store.deadline import REQUEST_SECONDS, limited
 from spanlake.store.index.base import UnfinishedMerge, by_day, quarantined_days
+from spanlake.store.tenant_limits import LimitsSource, NoLimits
 from spanlake.telemetry.prometheus import Metrics
 
 if TYPE_CHECKING:
@@ -123,6 +125,7 @@ class Operations:
     settings: Mapping[str, str]  # shown as they are, so never a secret
     started: float  # seconds since 1970
     config: Config  # shown without what looks like a secret
+    limits: LimitsSource = field(default_factory=NoLimits)  # of tenants
 
 
 def metrics_route(metrics: Metrics) -> Route:
@@ -165,6 +168,10 @@ def ops_routes(operations: Operations, others: Sequence[BaseRoute] = ()) -> list
         own_merges = [one for one in unfinished if access.sees(one.merge.tenant)]
         return JSONResponse(_status(operations, own, own_merges, with_settings=Role.ADMIN in access.roles))
 
+    async def overrides(request: Request) -> Response:
+        """Return the limits of tenants, of the own ones unless the role is admin; sizes in bytes, ages in seconds."""
+        return JSONResponse(_overrides(operations.limits.current, access_in(request.scope)))
+
     async def buildinfo(_: Request) -> Response:
         """Return the version of the Tempo API, which Grafana compares with those of Tempo."""
         return JSONResponse(_buildinfo())
@@ -172,9 +179,16 @@ def ops_routes(operations: Operations, others: Sequence[BaseRoute] = ()) -> list
     return [
         TypedRoute("/ready", _ready(operations.unready_reason), media_type="text/plain"),
         TypedRoute("/status", status),
+        TypedRoute("/status/overrides", overrides),
         TypedRoute("/api/status/buildinfo", buildinfo),
         *status_pages(_version(), operations.config, others),
     ]
+
+
+def _overrides(limits: Overrides, access: Access) -> dict[str, object]:
+    named = set(limits.tenants) | set(access.tenants or ())
+    shown = {tenant: limits.of(tenant).shown() for tenant in sorted(named) if access.sees(tenant)}
+    return {"defaults": limits.defaults.shown(), "tenants": shown}
 
 
 def _in_time(ask: Callable[[], T]) -> T:

@@ -17,6 +17,7 @@ from spanlake.ingest.group_commit import ImmediateCommit
 from spanlake.ingest.pipeline import Pipeline
 from spanlake.ingest.service import Ingest
 from spanlake.receivers import otlp
+from spanlake.store.tenant_limits import IndexedLimits, RefreshedLimits, limits_of
 from spanlake.store.write import write
 
 
@@ -24,7 +25,13 @@ def handler() -> Handler:
     """The function as its environment wants it; raises InvalidSetting and StoreError."""
     config, telemetry = settings(os.environ), Telemetry("spanlake-ingest")
     store = LambdaStore.open(config)
-    commit = Pipeline(otlp.read, partial(write, store.objects, store.index), telemetry, config.retention)
+    commit = Pipeline(
+        otlp.read,
+        partial(write, store.objects, store.index),
+        telemetry,
+        config.retention,
+        limits_of=limits_of(RefreshedLimits(IndexedLimits(store.index))),
+    )
     limits = config.ingest
     admission = Admission(max_requests=limits.flight_requests, max_bytes=limits.flight_bytes)
     ingest = Ingest(admission, ImmediateCommit(commit).submit, limits, telemetry)

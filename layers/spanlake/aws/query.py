@@ -21,6 +21,7 @@ from spanlake.query.engine.base import Engine
 from spanlake.query.open import open_querier
 from spanlake.query.scan.missing_blocks import MissingBlocks
 from spanlake.settings.model import AthenaSettings, Config
+from spanlake.store.tenant_limits import IndexedLimits, RefreshedLimits
 
 
 def handler() -> Handler:
@@ -31,10 +32,14 @@ def handler() -> Handler:
         config.retention, config.partial_answers, lambda blocks: telemetry.count(Metric.BLOCKS_MISSING, blocks)
     )
     querier = open_querier(store.objects, store.index, config.query, None, _engine(store, config.athena), missing)
+    limits = RefreshedLimits(IndexedLimits(store.index))
     operations = Operations(
-        lambda: None, store.index.summary, store.index.unfinished_merges, _shown(config), time.time(), config
+        lambda: None, store.index.summary, store.index.unfinished_merges, _shown(config), time.time(), config, limits
     )
-    routes = [*ops_routes(operations), *tempo_routes(querier, telemetry.time_query, config.logs.slow_query_seconds)]
+    routes = [
+        *ops_routes(operations),
+        *tempo_routes(querier, telemetry.time_query, config.logs.slow_query_seconds, limits),
+    ]
     app = create_app(
         [*routes, *openapi_routes(routes), *page_routes()],
         ALL_ERRORS,

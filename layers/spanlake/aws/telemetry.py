@@ -94,6 +94,16 @@ class Telemetry:
         if attributes:
             self.note(attributes_truncated=attributes)
 
+    def of_tenant(self, tenant: str, accepted: int, refused: Mapping[str, int]) -> None:
+        """Note the tenant; its spans are in the function's other metrics, and a metric for each tenant would cost."""
+        self.note(tenant=tenant, spans_accepted=accepted)
+        if refused:
+            self.note(tenant_refused=dict(refused))
+
+    def refused_bytes(self, tenant: str, reason: str, size: int) -> None:
+        """Note a request that was refused before its spans were counted; size in bytes."""
+        self.note(tenant=tenant, refused_for=reason, bytes_refused=size)
+
     def written(self, *, blocks: int, size: int) -> None:
         """Count what was stored; size in bytes."""
         self.count(Metric.BYTES_STORED, size, MetricUnit.Bytes)

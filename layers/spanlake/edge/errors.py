@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import grpc
 
 from spanlake.auth.access import CannotVerify, Forbidden, Unauthenticated
+from spanlake.ingest.rates import RateLimited
 from spanlake.ingest.request import ArrivalTimeout, Draining, NothingStored, Overloaded
 from spanlake.spans.otlp.decode import MalformedRequest
 from spanlake.store.errors import InvalidTenant, StoreError
@@ -55,6 +56,7 @@ _CODES: tuple[tuple[type[Exception], grpc.StatusCode, int | None], ...] = (
     (MissingMessage, grpc.StatusCode.INVALID_ARGUMENT, None),
     (MessageTooLarge, grpc.StatusCode.RESOURCE_EXHAUSTED, None),
     (Overloaded, grpc.StatusCode.RESOURCE_EXHAUSTED, Overloaded.retry_seconds),
+    (RateLimited, grpc.StatusCode.RESOURCE_EXHAUSTED, None),  # an error of its own says after how long
     (ArrivalTimeout, grpc.StatusCode.UNAVAILABLE, ArrivalTimeout.retry_seconds),
     (Draining, grpc.StatusCode.UNAVAILABLE, Draining.retry_seconds),
     (StoreError, grpc.StatusCode.UNAVAILABLE, 5),  # includes errors that only an operator can fix
@@ -65,5 +67,5 @@ def grpc_error(error: Exception) -> GrpcError:
     """Return the status for an exception; one that is not in the table is only reported as internal."""
     for kind, code, retry_seconds in _CODES:
         if isinstance(error, kind):
-            return GrpcError(code, str(error), retry_seconds)
+            return GrpcError(code, str(error), getattr(error, "retry_seconds", retry_seconds))
     return GrpcError(grpc.StatusCode.INTERNAL, "internal error")

@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 
 from spanlake.ingest.admission import Reservation
+from spanlake.ingest.rates import RateLimited
 from spanlake.ingest.request import Format, Overloaded, Receipt
 from spanlake.ingest.service import Ingest
 from spanlake.receivers.jaeger import thrift
@@ -94,12 +95,16 @@ class UdpReceiver:
             except BlockingIOError:
                 place.close()
                 return False
+            except RateLimited:  # nobody can be told
+                place.close()
+                self._ingest.metrics.request(self._format.name, "rate_limited")
             except BaseException:
                 place.close()
                 raise
         return True
 
     def _store(self, datagram: bytes, place: Reservation) -> None:
+        self._ingest.check_rate(self._tenant, len(datagram))
         answer = self._ingest.submit(self._tenant, datagram, self._format)
         answer.add_done_callback(self._stored(place))
 

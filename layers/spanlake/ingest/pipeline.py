@@ -14,8 +14,9 @@ import pyarrow as pa
 
 from spanlake.ingest.request import Format, Outcome, Overloaded, Receipt, Request
 from spanlake.receivers.translation import Translated
+from spanlake.settings.tenant_limits import TenantLimits
 from spanlake.spans.otlp.decode import Decoded, MalformedRequest
-from spanlake.spans.otlp.validate import MOST_DAYS, beyond_days, validate
+from spanlake.spans.otlp.validate import MOST_DAYS, beyond_days, validate, within_request
 from spanlake.store.blocks.block import Block
 from spanlake.store.deadline import REQUEST_SECONDS, limited
 from spanlake.store.errors import StoreError
@@ -75,6 +76,16 @@ Since = Callable[[str, int], Mapping[bytes, int]]
 WriteDeleted = Callable[[str, pa.Table, bytes, Mapping[bytes, int]], Sequence[Block]]
 """Writes the spans of deleted traces again; takes the arguments of Write, and the traces with their deletion times."""
 
+LimitsOf = Callable[[str], TenantLimits]
+"""Returns the limits of a tenant."""
+
+
+def without_limits(_: str) -> TenantLimits:
+    """Return the limits of tenants where none are set."""
+    return _NO_LIMITS
+
+
+_NO_LIMITS = TenantLimits()
 _NOT_STORED = "a group of requests could not be stored"
 
 
@@ -87,6 +98,7 @@ class Pipeline:
     metrics: IngestMetrics
     retention: timedelta | None = None  # spans that started longer ago are rejected; None keeps any age
     clock: Callable[[], int] = time.time_ns
+    limits_of: LimitsOf = without_limits
     limits_days: bool = True  # False for an operator's own files, which may hold spans of years
 
     def __call__(self, tenant: str, requests: Sequence[Request]) -> list[Outcome]:
@@ -174,24 +186,31 @@ class Pipeline:
         return [error if number in refused else next(stored) for number in range(len(requests))]
 
     def _write(self, tenant: str, requests: Sequence[Request], decoded: Decoded) -> list[Receipt]:
-        now = self.clock()
-        oldest = None if self.retention is None else now - _nanoseconds(self.retention)
+        now, limits = self.clock(), self.limits_of(tenant)
+        retention = _shorter(self.retention, limits.retention)
+        oldest = None if retention is None else now - _nanoseconds(retention)
         most_days = MOST_DAYS if self.limits_days else None
         validated = validate(decoded, oldest_ns=oldest, newest_ns=now + _nanoseconds(FUTURE), most_days=most_days)
+        validated = within_request(validated, decoded, limits.request_spans)
         if validated.table.num_rows:
             with limited(REQUEST_SECONDS):
                 blocks = self.write(tenant, validated.table, _content_hash(requests))
             self.metrics.written(blocks=len(blocks), size=sum(block.size for block in blocks))
         return [
-            self._receipt(spans, invalid, request.rejected)
+            self._receipt(tenant, spans, invalid, request.rejected)
             for spans, invalid, request in zip(decoded.spans_per_request, validated.rejected, requests, strict=True)
         ]
 
-    def _receipt(self, decoded: int, invalid: Mapping[str, int], unreadable: Mapping[str, int]) -> Receipt:
+    def _receipt(self, tenant: str, decoded: int, invalid: Mapping[str, int], unreadable: Mapping[str, int]) -> Receipt:
         """Count the rejected spans, and return the receipt of a request with ``decoded`` spans."""
         rejected = Counter(invalid) + Counter(unreadable)
         self.metrics.rejected(rejected)
+        self.metrics.of_tenant(tenant, decoded - sum(invalid.values()), rejected)
         return Receipt(decoded - sum(invalid.values()), rejected)
+
+
+def _shorter(one: timedelta | None, other: timedelta | None) -> timedelta | None:
+    return other if one is None else one if other is None else min(one, other)
 
 
 def _middle(requests: Sequence[Request]) -> int:

@@ -13,7 +13,8 @@ from spanlake.ingest.deduplication import Deleted, RequestDeduplicator
 from spanlake.ingest.group_commit import GroupPolicy
 from spanlake.ingest.lanes import Lanes
 from spanlake.ingest.misdirected import MisdirectionLog
-from spanlake.ingest.pipeline import Pipeline, Read, Since, Write, WriteDeleted
+from spanlake.ingest.pipeline import LimitsOf, Pipeline, Read, Since, Write, WriteDeleted, without_limits
+from spanlake.ingest.rates import IngestRates, RateLimited
 from spanlake.ingest.request import Format, Receipt
 from spanlake.settings.model import IngestLimits
 from spanlake.store.errors import StorageTimeout
@@ -43,9 +44,21 @@ class Ingest:
     metrics: IngestMetrics
     deadline: ArrivalDeadline = field(default_factory=ArrivalDeadline)
     notices: MisdirectionLog = field(default_factory=MisdirectionLog)
+    rates: IngestRates | None = None  # of tenants
+
+    def check_rate(self, tenant: str, size: int) -> None:
+        """Raise RateLimited, and count it, when a tenant sends more bytes than it may."""
+        if self.rates is None:
+            return
+        try:
+            self.rates.take(tenant, size)
+        except RateLimited:
+            self.metrics.refused_bytes(tenant, "rate_limited", size)
+            raise
 
     async def stored(self, tenant: str, body: bytes, format_: Format | None = None) -> Receipt:
-        """Store a request; raises StorageTimeout when that takes longer than its sender would wait."""
+        """Store a request; raises RateLimited, and StorageTimeout when it takes longer than its sender would wait."""
+        self.check_rate(tenant, len(body))
         try:
             async with asyncio.timeout(_LONGEST_SECONDS):
                 return await asyncio.wrap_future(self.submit(tenant, body, format_))
@@ -63,10 +76,15 @@ class Destination:
 
 
 def group_commit(
-    read: Read, to: Destination, limits: IngestLimits, retention: timedelta | None, metrics: Metrics
+    read: Read,
+    to: Destination,
+    limits: IngestLimits,
+    retention: timedelta | None,
+    metrics: Metrics,
+    limits_of: LimitsOf = without_limits,
 ) -> Lanes:
     """Compose the parts behind submit; the caller starts and closes the result."""
-    pipeline = Pipeline(read, to.write, metrics, retention)
+    pipeline = Pipeline(read, to.write, metrics, retention, limits_of=limits_of)
     remembered = RequestDeduplicator(
         pipeline,
         capacity=limits.remembered_requests,

@@ -1,6 +1,20 @@
 """The bounds every query runs in, and the errors that name them."""
 
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsOfTenant:
+    """Bounds of the queries of a tenant, beside those of the process; None is no bound."""
+
+    spans: int | None = None
+    bytes: int | None = None  # of the blocks that are read
+    series: int | None = None
+
+
+OF_TENANT: ContextVar[LimitsOfTenant | None] = ContextVar("limits of the tenant", default=None)
+"""The bounds of the tenant of the request that is being answered."""
 
 
 class LimitExceeded(Exception):  # noqa: N818
@@ -28,4 +42,17 @@ class Limits:
     values: int = 100_000  # distinct values in one answer
     series: int = 20_000  # of a metrics query
     points: int = 1_000_000  # of all series of a metrics query together
+    bytes: int = 0  # of the blocks that have to be read; 0 for any number
     samples: int = 20_000  # steps of a metrics query: Tempo allows about as many
+
+    def within(self, tenant: LimitsOfTenant | None) -> "Limits":
+        """Return the lower of these bounds and a tenant's."""
+        if tenant is None or tenant == _NONE:
+            return self
+        spans = min(self.spans or tenant.spans or 0, tenant.spans or self.spans)
+        return replace(
+            self, spans=spans, bytes=tenant.bytes or 0, series=min(self.series, tenant.series or self.series)
+        )
+
+
+_NONE = LimitsOfTenant()

@@ -11,9 +11,11 @@ from spanlake.auth.token_file import TokenFile
 from spanlake.server.tls import Tls
 from spanlake.settings.model import AccessSettings, Config
 from spanlake.settings.units import InvalidSetting
-from spanlake.settings.watched import Watch
+from spanlake.settings.watched import Refreshed
 from spanlake.store.errors import InvalidTenant
+from spanlake.store.index.base import Index
 from spanlake.store.tenant import DEFAULT_TENANT, validate_tenant
+from spanlake.store.tenant_limits import IndexedLimits, LimitsFile, LimitsSource, NoLimits
 
 if TYPE_CHECKING:
     from spanlake.auth.jwt import JwtVerifier
@@ -21,11 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AccessControl:
-    """The authenticator and the TLS of a process; the caller starts and closes ``watch``, which keeps them current."""
+    """The authenticator and the TLS of a process; ``refreshed`` has to be refreshed every second to be current."""
 
     authenticator: Authenticator
     tls: Tls | None  # None where the ports speak plain text
-    watch: Watch
+    refreshed: tuple[Refreshed, ...]
 
     @property
     def is_open(self) -> bool:
@@ -39,7 +41,7 @@ def open_access(settings: AccessSettings) -> AccessControl:
     tokens = TokenFile(settings.tokens) if settings.tokens else None
     jwt = _jwt(settings)
     authenticator = Credentials(tokens, jwt) if settings.asks_credentials else OPEN
-    return AccessControl(authenticator, tls, Watch(value for value in (tls, tokens, jwt) if value is not None))
+    return AccessControl(authenticator, tls, tuple(value for value in (tls, tokens, jwt) if value is not None))
 
 
 def _jwt(settings: AccessSettings) -> "JwtVerifier | None":
@@ -81,3 +83,10 @@ def is_loopback(listen: str) -> bool:
         return all(ip_address(str(name[0]).partition("%")[0]).is_loopback for *_, name in found)
     except (OSError, ValueError):
         return False
+
+
+def open_limits(config: Config, index: Index) -> LimitsSource:
+    """Open the limits of tenants: of the file, or of an index that is shared; raises InvalidSetting."""
+    if config.access.limits is not None:
+        return LimitsFile(config.access.limits)
+    return IndexedLimits(index) if config.index else NoLimits()

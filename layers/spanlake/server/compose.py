@@ -36,6 +36,7 @@ from spanlake.server.port_apps import PortApps
 from spanlake.server.ports import SPANS_OVER_HTTP, Port, addresses, ports_advice
 from spanlake.server.storage import IngestService, Store, ingest_service
 from spanlake.settings.model import Config, replaced_seconds
+from spanlake.store.tenant_limits import LimitsSource
 from spanlake.telemetry.prometheus import Metrics
 
 _log = logging.getLogger(__name__)
@@ -55,17 +56,17 @@ class Process:
     metrics: Metrics
 
 
-def compose(config: Config, store: Store, lifecycle: Lifecycle, access: AccessControl) -> Process:
+def compose(config: Config, store: Store, lifecycle: Lifecycle, access: AccessControl, limits: LimitsSource) -> Process:
     """Make a server over this store; the caller starts and closes its commits and upkeep, and the store after them."""
     metrics = Metrics()
     metrics.observe_store(store.totals)
-    taken = ingest_service(config, store, metrics)
+    taken = ingest_service(config, store, metrics, limits)
     missing = MissingBlocks(config.retention, config.partial_answers, metrics.missing_blocks)
     directory = None if config.objects else config.data
     querier = open_querier(store.objects, store.index, config.query, directory, missing=missing)
     receivers = _Receivers.of(config, taken.ingest)
-    operations = ops_routes(_operations(config, store, lifecycle), receivers.all_routes)
-    answers = tempo_routes(querier, metrics.time_query, config.logs.slow_query_seconds)
+    operations = ops_routes(_operations(config, store, lifecycle, limits), receivers.all_routes)
+    answers = tempo_routes(querier, metrics.time_query, config.logs.slow_query_seconds, limits)
     described = (*operations, *answers)
     queries = (*described, metrics_route(metrics), *openapi_routes(described), *page_routes())
     app = _apps(config, queries, receivers, by_header(access.authenticator))
@@ -127,12 +128,12 @@ def _maintenance(config: Config, store: Store, metrics: Metrics) -> Maintenance:
     return Maintenance(store.objects, store.index, policy, metrics)
 
 
-def _operations(config: Config, store: Store, lifecycle: Lifecycle) -> Operations:
+def _operations(config: Config, store: Store, lifecycle: Lifecycle, limits: LimitsSource) -> Operations:
     def hindrance() -> str | None:
         return lifecycle.unready_reason() or store.index.unready_reason()
 
     return Operations(
-        hindrance, store.index.summary, store.index.unfinished_merges, _settings(config), time.time(), config
+        hindrance, store.index.summary, store.index.unfinished_merges, _settings(config), time.time(), config, limits
     )
 
 

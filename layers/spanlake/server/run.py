@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterable, Mapping, Sequence
 
 from spanlake.server import ports
-from spanlake.server.access import check_exposure, open_access, udp_tenant
+from spanlake.server.access import check_exposure, open_access, open_limits, udp_tenant
 from spanlake.server.compose import compose
 from spanlake.server.http import HttpServer
 from spanlake.server.http_protocol import ConnectionBounds, Misdirected
@@ -18,6 +18,7 @@ from spanlake.server.small_memory import limit_arenas, return_unused
 from spanlake.server.storage import open_store, take_in
 from spanlake.settings.memory import fitted, memory_bytes
 from spanlake.settings.model import Config
+from spanlake.settings.watched import Watch
 
 _log = logging.getLogger("spanlake")
 _BODY_GRACE_SECONDS = 15.0  # after which a connection ends whose body is late, and was not answered with a status
@@ -32,7 +33,9 @@ async def serve(config: Config, sockets: Mapping[Address, socket.socket], grpc_a
     await asyncio.to_thread(take_in, config, store)
     access = open_access(config.access)
     tls = access.tls
-    process = compose(config, store, lifecycle, access)
+    limits = open_limits(config, store.index)
+    watch = Watch([*access.refreshed, limits])
+    process = compose(config, store, lifecycle, access, limits)
     streams = [listener for listener in sockets.values() if listener.type == socket.SOCK_STREAM]
     ingest = process.intake.ingest
     misdirected = Misdirected(ingest.notices, ports_advice(grpc_addresses))
@@ -49,7 +52,7 @@ async def serve(config: Config, sockets: Mapping[Address, socket.socket], grpc_a
     taking_spans = [where for where in sockets if where.face in SPANS_OVER_HTTP]
     receivers = Receivers(ingest, access.authenticator, udp_tenant(config.access), tls.grpc if tls else None)
     listeners = Listeners(receivers, grpc_addresses, datagrams, http=taking_spans, places=bounds.places)
-    access.watch.start()
+    watch.start()
     process.intake.commits.start()
     await http.start()
     await listeners.start()
@@ -67,7 +70,7 @@ async def serve(config: Config, sockets: Mapping[Address, socket.socket], grpc_a
     await asyncio.gather(http.stop(), listeners.stop(config.drain_seconds))
     await asyncio.to_thread(process.intake.commits.close)
     await asyncio.to_thread(process.upkeep.close)
-    access.watch.close()
+    watch.close()
     store.index.close()
     _log.info("stopped")
 

@@ -6,6 +6,7 @@ from functools import partial
 
 from spanlake.ingest.admission import Admission
 from spanlake.ingest.lanes import Lanes
+from spanlake.ingest.rates import IngestRates
 from spanlake.ingest.service import Destination, Ingest, group_commit
 from spanlake.receivers import otlp
 from spanlake.settings.model import Config
@@ -16,6 +17,7 @@ from spanlake.store.index.base import Index
 from spanlake.store.maintenance.reindex import reindex
 from spanlake.store.objects.base import Objects
 from spanlake.store.open import open_index, open_objects
+from spanlake.store.tenant_limits import LimitsSource, NoLimits, limits_of
 from spanlake.store.write import write, write_deleted
 from spanlake.telemetry.prometheus import Metrics, StoreTotals
 
@@ -79,12 +81,15 @@ class IngestService:
     commits: Lanes
 
 
-def ingest_service(config: Config, store: Store, metrics: Metrics) -> IngestService:
+def ingest_service(
+    config: Config, store: Store, metrics: Metrics, tenant_limits: LimitsSource | None = None
+) -> IngestService:
     """Compose ingest for this store."""
-    limits = config.ingest
+    limits, of_tenant = config.ingest, limits_of(tenant_limits or NoLimits())
     admission = Admission(max_requests=limits.flight_requests, max_bytes=limits.flight_bytes)
     metrics.observe_flight(lambda: admission.bytes_in_flight)
     objects, index = store.objects, store.index
     to = Destination(partial(write, objects, index), partial(write_deleted, objects, index), index.deletions)
-    commits = group_commit(otlp.read, to, limits, config.retention, metrics)
-    return IngestService(Ingest(admission, commits.submit, limits, metrics), commits)
+    commits = group_commit(otlp.read, to, limits, config.retention, metrics, of_tenant)
+    ingest = Ingest(admission, commits.submit, limits, metrics, rates=IngestRates(of_tenant))
+    return IngestService(ingest, commits)

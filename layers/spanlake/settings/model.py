@@ -430,6 +430,14 @@ class AccessSettings:
         on=_SERVE,
         details="On a loopback address `localhost` and names without a dot always are; elsewhere any is, unless set.",
     )
+    limits: Path | None = setting(
+        "limits",
+        kinds.FILE,
+        "",
+        "File of limits of tenants in TOML; without one, those in a DynamoDB index, if there are any.",
+        on=_GUARDED,
+        details="It is read again when it changes. [Its limits](security.md#limits-of-tenants).",
+    )
     udp_tenant: str = setting(
         "udp-tenant",
         kinds.TEXT,

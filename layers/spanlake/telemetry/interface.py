@@ -17,6 +17,12 @@ class IngestMetrics(Protocol):
     def rejected(self, reasons: Mapping[str, int]) -> None:
         """Count spans that were not stored."""
 
+    def of_tenant(self, tenant: str, accepted: int, refused: Mapping[str, int]) -> None:
+        """Count the spans of a request by tenant; those that were not stored by reason."""
+
+    def refused_bytes(self, tenant: str, reason: str, size: int) -> None:
+        """Count the bytes of a request that was refused before its spans were counted."""
+
     def truncated(self, attributes: int) -> None:
         """Count attributes whose key or value was cut off."""
 

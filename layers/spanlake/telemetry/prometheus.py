@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
 # From a tag lookup to the longest allowed query, in seconds.
+_MOST_TENANTS = 1000  # with series of their own
+_OTHER_TENANTS = "(others)"  # no tenant's name
 QUERY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
@@ -53,6 +55,19 @@ class Metrics:
         self._truncated = Counter(
             "spanlake_ingest_attributes_truncated",
             "Attributes whose key or value was longer than allowed, and was cut off.",
+            registry=registry,
+        )
+        self._tenants: set[str] = set()
+        self._tenant_spans = Counter(
+            "spanlake_tenant_spans_accepted", "Spans stored, by tenant.", ["tenant"], registry=registry
+        )
+        self._tenant_refused = Counter(
+            "spanlake_tenant_spans_refused", "Spans not stored, by tenant.", ["tenant", "reason"], registry=registry
+        )
+        self._tenant_refused_bytes = Counter(
+            "spanlake_tenant_bytes_refused",
+            "Bytes of requests refused before their spans were counted, by tenant.",
+            ["tenant", "reason"],
             registry=registry,
         )
         self._repeated = Counter(
@@ -129,6 +144,25 @@ class Metrics:
         """Count attributes whose key or value was cut off."""
         if attributes:
             self._truncated.inc(attributes)
+
+    def of_tenant(self, tenant: str, accepted: int, refused: Mapping[str, int]) -> None:
+        """Count the spans of a request by tenant; those that were not stored by reason."""
+        named = self._tenant_label(tenant)
+        self._tenant_spans.labels(named).inc(accepted)
+        for reason, count in refused.items():
+            self._tenant_refused.labels(named, reason).inc(count)
+
+    def refused_bytes(self, tenant: str, reason: str, size: int) -> None:
+        """Count the bytes of a request that was refused before its spans were counted."""
+        self._tenant_refused_bytes.labels(self._tenant_label(tenant), reason).inc(size)
+
+    def _tenant_label(self, tenant: str) -> str:
+        """Return the tenant, or a common label once there are many: clients without credentials choose names."""
+        if tenant not in self._tenants:
+            if len(self._tenants) >= _MOST_TENANTS:
+                return _OTHER_TENANTS
+            self._tenants.add(tenant)
+        return tenant
 
     def duplicates(self, requests: int) -> None:
         """Count requests that were answered from memory because they had been stored before."""

@@ -15,6 +15,7 @@ from spanlake.server.http_protocol import Misdirected
 from spanlake.server.lifecycle import Lifecycle, State, asked_to_stop
 from spanlake.server.ports import Address, ports_advice
 from spanlake.settings.model import EdgeConfig
+from spanlake.settings.watched import Watch
 from spanlake.workers.figures import Figures
 from spanlake.workers.health import health_app
 from spanlake.workers.orders import Orders
@@ -71,7 +72,7 @@ class Supervisor:
         """Run the workers until asked to stop, then finish accepted requests; raises GivenUp."""
         asked = asyncio.create_task(asked_to_stop(again=self._end_at_once))
         await self._http.start()
-        self._access.watch.start()
+        Watch(self._access.refreshed).start()
         announced = asyncio.create_task(self._announce())
         keepers = [asyncio.create_task(seat.keep()) for seat in self._seats]
         try:

@@ -13,11 +13,12 @@ import socket
 import sys
 from contextlib import suppress
 
-from spanlake.server.access import open_access, udp_tenant
+from spanlake.server.access import open_access, open_limits, udp_tenant
 from spanlake.server.lifecycle import ARRIVAL_SHARE
 from spanlake.server.listeners import Listeners, Receivers
 from spanlake.server.storage import Store, ingest_service, open_store
 from spanlake.settings.units import InvalidSetting
+from spanlake.settings.watched import Watch
 from spanlake.store.errors import StoreError
 from spanlake.telemetry.logs import set_up_logs
 from spanlake.telemetry.prometheus import Metrics
@@ -55,7 +56,8 @@ async def _work(orders: Orders, connected: socket.socket) -> None:
 
 async def _take_requests(orders: Orders, store: Store, channel: Channel) -> None:
     metrics = Metrics()
-    taken = ingest_service(orders.config, store, metrics)
+    limits = open_limits(orders.config, store.index)
+    taken = ingest_service(orders.config, store, metrics, limits)
     datagrams = {face: socket.socket(fileno=descriptor) for face, descriptor in orders.datagrams.items()}
     access = open_access(orders.config.access)
     tls = access.tls.grpc if access.tls else None
@@ -63,7 +65,7 @@ async def _take_requests(orders: Orders, store: Store, channel: Channel) -> None
     listeners = Listeners(receivers, orders.grpc, datagrams, shared=True)
     supervisor = _Supervisor(channel, metrics, orders.config.drain_seconds)
     taken.commits.start()
-    access.watch.start()
+    Watch([*access.refreshed, limits]).start()
     await listeners.start()
     metrics.observe_dropped(listeners.dropped)
     gc.freeze()  # imported modules stay loaded

@@ -2,9 +2,11 @@
 
 import logging
 import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from time import perf_counter
 from typing import TypeVar
 
@@ -14,15 +16,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from spanlake.api.access import tenant_of
+from spanlake.api.access import tenant_in_queue
 from spanlake.api.errors import INGEST_ERRORS, Table
 from spanlake.api.tempo.query_queue import QueryQueue, TooManyQueries
 from spanlake.api.typed_route import InvalidParameter
 from spanlake.query.engine.session import Cancellation
-from spanlake.query.limits import Cancelled, LimitExceeded
+from spanlake.query.limits import OF_TENANT, Cancelled, LimitExceeded, LimitsOfTenant
 from spanlake.query.querier import Querier
 from spanlake.query.scan.missing_blocks import LEFT_OUT
+from spanlake.query.time_range import TimeRange
+from spanlake.settings.tenant_limits import TenantLimits
 from spanlake.spans.schema import TRACE_ID, parse_id
+from spanlake.store.tenant_limits import LimitsSource, NoLimits
 from spanlake.traceql import Unsupported, ast, parse, validate
 from spanlake.traceql.errors import TraceQLError
 from spanlake.traceql.rewrite import with_plain_ids
@@ -43,12 +48,12 @@ _LOGGED_PARAMETERS = {"q", "query", "start", "end", "limit", "step"}
 _LOGGED_TEXT = 500  # characters
 
 
-async def run(request: Request, question: Callable[[Cancellation], T], queue: QueryQueue) -> T:
+async def run(request: Request, question: Callable[[Cancellation], T], queue: QueryQueue, most: int | None = None) -> T:
     """Return the answer of a question that takes a while, once it has a place; raises what it raises.
 
     A question whose client hangs up ends, or loses its place among those that wait.
     """
-    cancellation, tenant = Cancellation(), tenant_of(request)
+    cancellation, tenant = Cancellation(), tenant_in_queue(request)
     answers: list[T] = []
     failures: list[Exception] = []
 
@@ -62,7 +67,7 @@ async def run(request: Request, question: Callable[[Cancellation], T], queue: Qu
         try:
             with anyio.CancelScope() as waiting:
                 group.start_soon(_watch, request, cancellation, waiting)
-                async with queue.place(tenant):
+                async with queue.place(tenant, most):
                     with anyio.CancelScope(shield=True):
                         await anyio.to_thread.run_sync(ask, limiter=_unlimited())
         except TooManyQueries as error:
@@ -90,6 +95,7 @@ async def _watch(request: Request, cancellation: Cancellation, waiting: anyio.Ca
     waiting.cancel()
 
 
+_AHEAD_NS = 86_400 * 10**9  # by which clocks of senders may be ahead
 HEADER = "X-Spanlake-Partial"
 _MOST_NAMED = 5
 
@@ -133,15 +139,36 @@ class QueryRunner:
     timer: Timer
     queue: QueryQueue = field(default_factory=QueryQueue)
     slow_seconds: float = math.inf  # from which a query is logged
+    tenant_limits: LimitsSource = field(default_factory=NoLimits)
 
     async def run(self, request: Request, query: Callable[[Cancellation], T]) -> T:
         """Runs a query in a thread, until the client hangs up; raises what it raises."""
         with self.timer(request.scope["route"].path), self._logged_if_slow(request):
+            limits = self._limits_of(request)
+            token = OF_TENANT.set(LimitsOfTenant(limits.query_spans, limits.query_bytes, limits.query_series))
             try:
-                return await run(request, query, self.queue)
+                return await run(request, query, self.queue, limits.query_concurrency)
             except RecursionError:
                 text = request.query_params.get("q") or request.query_params.get("query", "")
                 raise Unsupported("the query's operators stand too deep in each other", text) from None
+            finally:
+                OF_TENANT.reset(token)
+
+    def within_range(self, request: Request, when: TimeRange) -> TimeRange:
+        """Return the range of a query, the latest that is allowed where it names none; raises InvalidParameter."""
+        most = self._limits_of(request).query_range
+        if most is None:
+            return when
+        most_ns = most // timedelta(microseconds=1) * 1000
+        if when.is_all:
+            now = time.time_ns()
+            return TimeRange(now - most_ns, now + _AHEAD_NS)
+        if when.end_ns - when.start_ns > most_ns:
+            raise InvalidParameter(f"the range from start to end is longer than the tenant's {most}: ask for less")
+        return when
+
+    def _limits_of(self, request: Request) -> TenantLimits:
+        return self.tenant_limits.current.of_several(tenant_in_queue(request).split("|"))
 
     @contextmanager
     def _logged_if_slow(self, request: Request) -> Iterator[None]:
@@ -167,8 +194,8 @@ class QueryRunner:
 def _described(request: Request, seconds: float) -> dict[str, object]:
     """Return the fields of a log record about a query; its texts are cut."""
     params = {name: value[:_LOGGED_TEXT] for name, value in request.query_params.items() if name in _LOGGED_PARAMETERS}
-    path, tenant = request.url.path[:_LOGGED_TEXT], tenant_of(request)[:_LOGGED_TEXT]
-    return {"path": path, "tenant": tenant, "seconds": round(seconds, 3), **params}
+    tenant = tenant_in_queue(request)[:_LOGGED_TEXT]
+    return {"path": request.url.path[:_LOGGED_TEXT], "tenant": tenant, "seconds": round(seconds, 3), **params}
 
 
 def parsed(text: str) -> ast.Query:

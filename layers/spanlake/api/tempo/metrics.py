@@ -25,7 +25,11 @@ def metrics_routes(runner: QueryRunner) -> list[Route]:
 
     async def query_range(request: Request, params: Annotated[MetricsParameters, Query()]) -> Response:
         """Return time series of a metrics query, with exemplars."""
-        tenant, when, text = tenant_of(request), params.metrics_range(), params.metrics_query()
+        tenant, when, text = (
+            tenant_of(request),
+            runner.within_range(request, params.metrics_range()),
+            params.metrics_query(),
+        )
         steps = Steps.aligned(when.start_ns, when.end_ns, params.step, querier.duck.limits.samples)
 
         def ask(stop: Cancellation) -> bytes:
@@ -38,7 +42,11 @@ def metrics_routes(runner: QueryRunner) -> list[Route]:
 
     async def query_instant(request: Request, params: Annotated[MetricsParameters, Query()]) -> Response:
         """Return one value for each series of a metrics query, over the whole range."""
-        tenant, when, text = tenant_of(request), params.metrics_range(), params.metrics_query()
+        tenant, when, text = (
+            tenant_of(request),
+            runner.within_range(request, params.metrics_range()),
+            params.metrics_query(),
+        )
         steps = Steps.whole(when.start_ns, when.end_ns)
 
         def ask(stop: Cancellation) -> bytes:

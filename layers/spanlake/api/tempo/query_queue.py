@@ -5,6 +5,7 @@ import os
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
 _LEAST_AT_ONCE = 2
 _WAITING = 512  # queries, of all tenants
@@ -15,6 +16,15 @@ class TooManyQueries(Exception):  # noqa: N818
     """There are too many queries; the same query may succeed later."""
 
     retry_seconds = 2
+
+
+@dataclass(slots=True)
+class _OwnPlaces:
+    """The places of a tenant that has a limit of its own."""
+
+    users: int = 0  # queries that run or wait
+    running: int = 0
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class QueryQueue:
@@ -29,20 +39,57 @@ class QueryQueue:
         self._most_waiting = waiting
         self._seconds = seconds
         self._count = 0
+        self._own: dict[str, _OwnPlaces] = {}
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
         """Waiting queries by tenant; the tenant whose turn is next comes first."""
 
     @asynccontextmanager
-    async def place(self, tenant: str) -> AsyncIterator[None]:
-        """Wait for a place, and hold it until the block ends; raises TooManyQueries."""
-        if self._free and not self._waiting:
-            self._free -= 1
-        else:
-            await self._wait(tenant)
-        try:
+    async def place(self, tenant: str, most: int | None = None) -> AsyncIterator[None]:
+        """Wait for a place, and hold it until the block ends; raises TooManyQueries.
+
+        ``most`` is the number of places that the tenant may have at once.
+        """
+        async with self._turn(tenant, most):
+            if self._free and not self._waiting:
+                self._free -= 1
+            else:
+                await self._wait(tenant)
+            try:
+                yield
+            finally:
+                self._release()
+
+    @asynccontextmanager
+    async def _turn(self, tenant: str, most: int | None) -> AsyncIterator[None]:
+        """Wait for one of the tenant's own places, before it waits among the tenants."""
+        if most is None:
             yield
+            return
+        held = self._own.setdefault(tenant, _OwnPlaces())
+        held.users += 1
+        try:
+            await self._own_place(held, most)
+            try:
+                yield
+            finally:
+                held.running -= 1
+                held.changed.set()
         finally:
-            self._release()
+            held.users -= 1
+            if not held.users:
+                del self._own[tenant]
+
+    async def _own_place(self, held: "_OwnPlaces", most: int) -> None:
+        if held.users - held.running > self._most_waiting:
+            raise TooManyQueries(f"{held.users - held.running} queries of the tenant are waiting: try again later")
+        try:
+            async with asyncio.timeout(self._seconds):
+                while held.running >= most:
+                    held.changed.clear()
+                    await held.changed.wait()
+        except TimeoutError:
+            raise TooManyQueries(f"the query waited for {self._seconds:g} s: try again later") from None
+        held.running += 1
 
     async def _wait(self, tenant: str) -> None:
         if self._count >= self._most_waiting:

@@ -14,14 +14,21 @@ from spanlake.api.tempo.search import search_routes
 from spanlake.api.tempo.tags import tag_routes
 from spanlake.api.tempo.traces import trace_routes
 from spanlake.query.querier import Querier
+from spanlake.store.tenant_limits import LimitsSource, NoLimits
 
 
-def tempo_routes(querier: Querier, timer: Timer = nullcontext, slow_seconds: float = math.inf) -> list[Route]:
+def tempo_routes(
+    querier: Querier,
+    timer: Timer = nullcontext,
+    slow_seconds: float = math.inf,
+    limits: LimitsSource | None = None,
+) -> list[Route]:
     """Returns the routes, answered by a querier.
 
     ``timer`` is entered with the route's path for every query; a query of ``slow_seconds`` or more is logged.
+    ``limits`` are those of tenants.
     """
-    runner = QueryRunner(querier, timer, slow_seconds=slow_seconds)
+    runner = QueryRunner(querier, timer, slow_seconds=slow_seconds, tenant_limits=limits or NoLimits())
     return [
         *trace_routes(runner),
         *metrics_routes(runner),

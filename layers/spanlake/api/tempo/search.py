@@ -27,7 +27,7 @@ def search_routes(runner: QueryRunner) -> list[Route]:
         """Find the newest traces with spans that match `q`, or `tags` with `minDuration` and `maxDuration`."""
         tenant, querier = tenant_of(request), runner.querier
         params.check_combination()
-        when, q = params.range(), params.query_text().strip()
+        when, q = runner.within_range(request, params.range()), params.query_text().strip()
         shortest, longest = params.min_duration, params.max_duration
         limit = min(params.limit, querier.duck.limits.traces)
 

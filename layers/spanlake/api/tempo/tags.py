@@ -103,6 +103,7 @@ class _Tags:
         self, request: Request, params: TagParameters, render: Callable[[dict[str, list[str]]], object]
     ) -> Response:
         tenant, q, when, most = tenant_of(request), params.query_text(), params.range(), params.limit or None
+        when = self._runner.within_range(request, when)
         scope = "" if params.scope == "none" else params.scope
 
         def ask(stop: Cancellation) -> bytes:
@@ -119,6 +120,7 @@ class _Tags:
         render: Callable[[list[TagValue]], object],
     ) -> Response:
         tenant, q, when, most = tenant_of(request), params.query_text(), params.range(), params.limit or None
+        when = self._runner.within_range(request, when)
 
         def ask(stop: Cancellation) -> bytes:
             return to_json(render(self._runner.querier.tag_values(tenant, fields, q, when, stop, most=most)))

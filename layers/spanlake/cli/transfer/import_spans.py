@@ -192,6 +192,12 @@ class _Uncounted:
     def rejected(self, reasons: object) -> None:
         """Count nothing."""
 
+    def of_tenant(self, tenant: str, accepted: int, refused: object) -> None:
+        """Count nothing."""
+
+    def refused_bytes(self, tenant: str, reason: str, size: int) -> None:
+        """Count nothing."""
+
     def written(self, *, blocks: int, size: int) -> None:
         """Count nothing."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from spanlake.query.engine.session import Cancellation, Session, Watchdog
-from spanlake.query.limits import Limits
+from spanlake.query.limits import OF_TENANT, Limits
 
 if TYPE_CHECKING:
     from spanlake.query.engine.httpfs import HttpfsCredentials
@@ -82,7 +82,7 @@ class DuckDB:
             cursor = self._root.cursor()
         cancellation.attach(cursor)
         try:
-            yield Session(cursor, self.limits, cancellation, self._watchdog)
+            yield Session(cursor, self.limits.within(OF_TENANT.get()), cancellation, self._watchdog)
         finally:
             cancellation.attach(None)
             cursor.close()

@@ -112,6 +112,7 @@ class Session:
         self._deadline = time.monotonic() + limits.seconds
         self._cancellation = cancellation
         self._touched: dict[str, int] = {}
+        self._sizes: dict[str, int] = {}
         self._outside: OffloadedBlocks | None = None
         self.limits = limits
         self._watchdog = watchdog
@@ -127,11 +128,22 @@ class Session:
         """Note the blocks that are read next. Raises LimitExceeded for too many spans in all the request reads."""
         if self._outside is not None:
             return
-        self._touched |= {block.id: block.spans for block in blocks}
+        read = list(blocks)
+        self._touched |= {block.id: block.spans for block in read}
+        if self._limits.bytes:
+            self._charge_bytes(read)
         if self._limits.spans and sum(self._touched.values()) > self._limits.spans:
             raise LimitExceeded(
                 f"the query has to read more than {self._limits.spans} spans: ask for a shorter time range, or raise "
                 "--query-spans"
+            )
+
+    def _charge_bytes(self, blocks: Iterable[Block]) -> None:
+        self._sizes |= {block.id: block.size for block in blocks}
+        if sum(self._sizes.values()) > self._limits.bytes:
+            raise LimitExceeded(
+                f"the query has to read more than the {self._limits.bytes} bytes that its tenant may: ask for a "
+                "shorter time range"
             )
 
     def run(self, query: exp.Query, *, large: bool = False) -> pa.Table:

@@ -19,6 +19,7 @@ REASONS: Mapping[str, str] = {
     "too_old": "the span started before the retention period: raise --retention to keep such spans",
     "too_new": "the span starts more than a day ahead of this server: check the sender's clock",
     "too_many_days": "the spans of one request started on more than 32 days: send them in several requests",
+    "request_spans": "the request has more spans than its tenant may send at once: send fewer spans at a time",
     "malformed": "the span cannot be read: check the exporter that wrote it",
 }
 """Explanations by reason. The reasons are also label values of a metric, so there are few of them."""
@@ -70,6 +71,22 @@ def validate(
         reason = _with_days(reason, _days(decoded.table), bounds, most_days)
     rejected = [_count(reason.slice(start, end - start)) for start, end in bounds]
     return Validated(decoded.table.filter(reason.is_null()), rejected)
+
+
+def within_request(validated: Validated, decoded: Decoded, most: int | None) -> Validated:
+    """Remove the spans of requests with more spans than ``most``; the whole request is rejected."""
+    if most is None or max(decoded.spans_per_request, default=0) <= most:
+        return validated
+    rejected = list(validated.rejected)
+    parts, start = [], 0
+    for number, spans in enumerate(decoded.spans_per_request):
+        kept = spans - sum(rejected[number].values())
+        if spans > most:
+            rejected[number]["request_spans"] += kept
+        else:
+            parts.append(validated.table.slice(start, kept))
+        start += kept
+    return Validated(pa.concat_tables([validated.table.slice(0, 0), *parts]), rejected)
 
 
 def _days(table: pa.Table) -> Array:

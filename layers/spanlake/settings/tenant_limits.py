@@ -1,0 +1,127 @@
+"""Limits of each tenant: defaults and overrides in one TOML file.
+
+``[defaults]`` has limits of every tenant, ``[tenants.NAME]`` those of one. A limit that is nowhere set is none, and the
+limits of the whole process remain.
+"""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from datetime import timedelta
+from typing import Any
+
+from spanlake.settings.kinds import Kind, count
+from spanlake.settings.units import InvalidSetting, parse_age, parse_limit
+
+_BYTES = Kind("SIZE", parse_limit)
+_AGE = Kind("AGE", parse_age)
+MAX_TENANTS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class TenantLimits:
+    """Limits of one tenant; None is no limit."""
+
+    ingest_rate: int | None = None  # bytes of requests a second, decompressed, on average
+    ingest_burst: int | None = None  # bytes of requests at once; None: ten seconds of the rate
+    request_spans: int | None = None  # of one request; a request with more is refused
+    retention: timedelta | None = None  # age from which spans are refused
+    query_range: timedelta | None = None  # of one search, metrics query or list of attributes
+    query_spans: int | None = None  # in the blocks that one query reads
+    query_bytes: int | None = None  # of the blocks that one query reads
+    query_series: int | None = None  # of one metrics query
+    query_concurrency: int | None = None  # queries that run at once
+
+    def stricter(self, other: "TenantLimits") -> "TenantLimits":
+        """Return the lower of each limit: that of a query over several tenants."""
+        names = [each.name for each in fields(self)]
+        return TenantLimits(**{name: _lower(getattr(self, name), getattr(other, name)) for name in names})
+
+    def shown(self) -> dict[str, object]:
+        """Return the limits that are set, as in the file; sizes in bytes, ages in seconds."""
+        found = {_file_name(each.name): getattr(self, each.name) for each in fields(self)}
+        return {name: _plain(value) for name, value in found.items() if value is not None}
+
+
+def _lower(one: Any, other: Any) -> Any:
+    return other if one is None else one if other is None else min(one, other)
+
+
+def _plain(value: Any) -> object:
+    return value.total_seconds() if isinstance(value, timedelta) else value
+
+
+_KINDS: Mapping[str, Kind[Any]] = {
+    "ingest_rate": _BYTES,
+    "ingest_burst": _BYTES,
+    "request_spans": count(),
+    "retention": _AGE,
+    "query_range": _AGE,
+    "query_spans": count(),
+    "query_bytes": _BYTES,
+    "query_series": count(),
+    "query_concurrency": count(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """The limits of all tenants."""
+
+    defaults: TenantLimits = field(default_factory=TenantLimits)
+    tenants: Mapping[str, TenantLimits] = field(default_factory=dict)  # with the defaults in them
+
+    def of(self, tenant: str) -> TenantLimits:
+        """Return the limits of one tenant."""
+        return self.tenants.get(tenant, self.defaults)
+
+    def of_several(self, tenants: Iterable[str]) -> TenantLimits:
+        """Return the limits of a query over tenants: the lowest of each."""
+        found: TenantLimits | None = None
+        for tenant in tenants:
+            found = self.of(tenant) if found is None else found.stricter(self.of(tenant))
+        return found or self.defaults
+
+
+def parse_overrides(content: bytes) -> Overrides:
+    """Read a file of limits; raises InvalidSetting."""
+    try:
+        found = tomllib.loads(content.decode())
+    except (ValueError, RecursionError) as error:
+        raise InvalidSetting(f"the limits are not TOML: {error}") from None
+    _check_names(found, {"defaults", "tenants"}, "a table")
+    defaults = _limits(TenantLimits(), found.get("defaults", {}), "defaults")
+    tenants = _table(found.get("tenants", {}), "tenants")
+    if len(tenants) > MAX_TENANTS:
+        raise InvalidSetting(f"the limits name {len(tenants)} tenants, at most {MAX_TENANTS} are allowed")
+    return Overrides(defaults, {name: _limits(defaults, given, f"tenants.{name}") for name, given in tenants.items()})
+
+
+def _limits(base: TenantLimits, given: Any, where: str) -> TenantLimits:
+    kinds = {_file_name(name): (name, kind) for name, kind in _KINDS.items()}
+    table = _table(given, where)
+    _check_names(table, set(kinds), f"a limit of {where}")
+    values = {}
+    for name, value in table.items():
+        python_name, kind = kinds[name]
+        try:
+            values[python_name] = kind.parse(str(value))
+        except InvalidSetting as error:
+            raise InvalidSetting(f"{where}, {name}: {error}") from None
+    return replace(base, **values)
+
+
+def _table(given: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(given, dict):
+        raise InvalidSetting(f"{where} is not a table, as in [{where}]")
+    return given
+
+
+def _check_names(given: Iterable[str], known: set[str], what: str) -> None:
+    unknown = sorted(set(given) - known)
+    if unknown:
+        raise InvalidSetting(f"{unknown[0][:80]!r} is not {what}: there are {', '.join(sorted(known))}")
+
+
+def _file_name(name: str) -> str:
+    return name.replace("_", "-")
