@@ -229,8 +229,7 @@ def _within(
 ) -> Iterator[Candidates]:
     """Candidates of the finder's blocks; all others have spans that end by ``later_ns``."""
     parts = list(newest_first(finder.source.blocks))
-    is_nearly_whole = sum(block.spans for part in parts[:1] for block in part) >= finder.source.spans // _GROWTH
-    if finder.probe.per_trace and finder.probe.is_quick and not finder.probe.per_span and is_nearly_whole:
+    if finder.probe.per_trace and finder.probe.is_quick and not finder.probe.per_span and len(parts) == 1:
         yield from _wholes(finder, window, limit)
         return
     traces = limit if finder.probe.per_span else max(_FEWEST_TRACES, limit)
