@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from typing import Any, cast
 
 import pyarrow as pa
@@ -19,13 +20,14 @@ from spanlake.query.engine.session import Session
 from spanlake.query.engine.structure import evaluate, number_nested_sets
 from spanlake.query.limits import LimitExceeded
 from spanlake.query.scan.blocks import BlockScan
+from spanlake.query.scan.parts import newest_first
 from spanlake.query.time_range import TimeRange
 
 _START = "start_time_unix_nano"
 _DURATION = "duration_nano"
 _TRACE = "trace_id"
 _TIME = "time"
-_SAMPLED_BLOCKS, _SAMPLED_SPANS = 2, 32768
+_SAMPLED_SPANS = 32768
 _TREE_BYTES = 160  # what a span takes whose place in its trace's tree matters, outside of DuckDB's own limit
 
 
@@ -133,11 +135,15 @@ def _candidates(found: pa.Table, limit: int, *, is_certain: bool) -> Candidates:
 
 
 def most_selective(session: Session, source: BlockScan, probe: Prefilter) -> Prefilter:
-    """Puts that test of a probe first which the fewest spans of a sample meet."""
-    if not probe.others or not source.blocks:
+    """Puts that test of a probe first which the fewest spans of a sample of the newest block meet.
+
+    A block that is read from S3 by ranges is not sampled: that would take further requests.
+    """
+    newest = source.only(list(chain.from_iterable(newest_first(source.blocks)))[:1])
+    if not probe.others or not newest.blocks or not newest.is_local:
         return probe
     tests = [probe.one, *probe.others]
-    spans = source.sampled(_SAMPLED_BLOCKS, _SAMPLED_SPANS).table({_TRACE, *probe.columns})
+    spans = newest.sampled(1, _SAMPLED_SPANS).table({_TRACE, *probe.columns})
     counts = [exp.func("count_if", test) for test in tests]
     row = session.run(exp.select(*counts).from_(spans.subquery(SPAN, copy=False), copy=False))
     met = [column[0].as_py() or 0 for column in row.columns]  # NULL of no spans

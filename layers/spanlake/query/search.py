@@ -35,7 +35,7 @@ _SPANS_PER_TRACE = 16  # that are looked at for each trace that is wanted
 _FEWEST_TRACES = 128  # that are judged at once where few may match: a few take nearly as long as so many
 _SPARE = 8  # one more trace for each eight that are wanted: those found after the last one may start later than it does
 _MOST_TRACES = 512  # that are judged by their spans however few spans there are
-_SHARE = 16  # of all spans one in so many is fetched to judge traces; beyond it one query of all traces takes less time
+_SHARE = 4  # of all spans one in so many is fetched to judge traces; beyond it one query of all traces takes less time
 _MARGIN = 1.5  # of the traces that are judged, over those that are needed by what matched so far
 _GROWTH = 4
 _HEADER_COLUMNS = (
@@ -229,8 +229,7 @@ def _within(
 ) -> Iterator[Candidates]:
     """Candidates of the finder's blocks; all others have spans that end by ``later_ns``."""
     parts = list(newest_first(finder.source.blocks))
-    is_nearly_whole = sum(block.spans for part in parts[:1] for block in part) >= finder.source.spans // _GROWTH
-    if finder.probe.per_trace and not finder.probe.per_span and is_nearly_whole:
+    if finder.probe.per_trace and finder.probe.is_quick and not finder.probe.per_span and len(parts) == 1:
         yield from _wholes(finder, window, limit)
         return
     traces = limit if finder.probe.per_span else max(_FEWEST_TRACES, limit)

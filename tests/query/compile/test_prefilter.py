@@ -59,3 +59,36 @@ def test_probe_reads_columns_and_grain_of_query(query: str, columns: set[str], a
 )
 def test_probe_is_met_by_a_span_of_every_match(query: str, one: str) -> None:
     assert Prefilter.of(SearchPlan.of(validate(parse(query))), KNOWN).one.sql("duckdb") == one
+
+
+@pytest.mark.parametrize(
+    ("query", "others"),
+    [
+        ("{ span.a = 1 } >> { span.b = 2 }", ["s.span_a___int = 1"]),
+        ("{ span.a = 1 } !>> { span.b = 2 }", []),
+        ("{ span.a = 1 } || { span.b = 2 }", []),
+        ("({ span.a = 1 } > { }) && { span.b = 2 }", ["s.span_a___int = 1"]),
+    ],
+)
+def test_probe_has_every_test_that_some_span_of_a_match_meets(query: str, others: list[str]) -> None:
+    found = Prefilter.of(SearchPlan.of(validate(parse(query))), KNOWN).others
+    assert [other.sql("duckdb") for other in found] == others
+
+
+@pytest.mark.parametrize(
+    ("query", "per_trace"),
+    [
+        ("{ span.a = 1 } && { span.b = 2 }", True),
+        ("{ span.a = 1 } > { span.b = 2 }", False),
+        ("{ span.a = 1 } | count() > 1 | max(span.b) > 2", True),
+        ("{ span.a = 1 } | count() > 1 | { span.b = 2 }", False),
+        ("{ span.a = 1 } | count() * 2 > 1", False),
+        ("{ span.a = 1 } | by(span.b) | count() > 1", False),
+        ("{ span.a = 1 } | select(span.b)", True),
+        ("{ trace:duration > 1s && span.a = 1 }", True),
+        ("{ trace:duration > 1s && span:childCount > 1 }", False),
+        ("{ trace:duration > 1s } | count() > 1", False),
+    ],
+)
+def test_probe_tells_whether_its_tests_decide(query: str, per_trace: bool) -> None:
+    assert Prefilter.of(SearchPlan.of(validate(parse(query))), KNOWN).per_trace is per_trace

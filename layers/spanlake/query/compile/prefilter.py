@@ -29,9 +29,10 @@ _START, _END = "start_time_unix_nano", "duration_nano"
 class Prefilter:
     """Tests of a trace: ``where`` for single spans, ``having`` for all its spans together.
 
-    ``where`` keeps every span that matters to ``having``. Some span of every matching trace meets ``one``, and so it is
-    for each of the ``others``. ``per_span`` is True if a span that meets ``one`` suffices for a match, whatever blocks
-    hold the trace's other spans. ``per_trace`` is True if exactly the traces that pass all tests match.
+    ``where`` keeps every span that matters to ``having``. Some span of every matching trace meets ``one``, and some
+    span meets each of the ``others``. ``per_span`` is True if a span that meets ``one`` suffices for a match, whatever
+    blocks hold the trace's other spans. ``per_trace`` is True if exactly the traces that pass all tests match,
+    ``is_quick`` if to test all traces takes little more time than to read their spans.
     """
 
     columns: frozenset[str]
@@ -41,6 +42,7 @@ class Prefilter:
     per_span: bool
     others: tuple[Sql, ...] = ()
     per_trace: bool = False
+    is_quick: bool = True
 
     @property
     def is_trivial(self) -> bool:
@@ -70,6 +72,7 @@ class Prefilter:
             alone,
             found.ones[1:],
             builder.is_exact and not rest,
+            builder.is_quick,
         )
 
 
@@ -91,6 +94,7 @@ class _Builder:
         self.columns: set[str] = set()
         self.leaves: list[Sql] = []
         self.is_exact = True
+        self.is_quick = True
         self.needs_all_spans = False
 
     def spanset(self, node: ast.SpansetExpression | ast.Stage) -> _Found:
@@ -135,6 +139,7 @@ class _Builder:
         if fields.needs.whole_traces:
             return None
         self.columns |= fields.needs.columns
+        self.is_quick &= node.function is not ast.AggregateFunction.AVG  # exact means take five times as long as sums
         return count(_plain) if operand is None else SpansetAggregates(operand, _plain).value(node.function)
 
     def _operation(self, node: ast.SpansetOperation) -> _Found:
