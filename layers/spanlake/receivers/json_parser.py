@@ -7,6 +7,8 @@ from json import JSONDecodeError
 _FEW = 1024
 _SMALLEST_VALUE, _SMALLEST_CONTAINER = 6, 8
 """Minimum average size in bytes of values, and of objects and lists: even empty ones take over sixty when parsed."""
+_MOST_CONTAINERS, _MOST_VALUES = 1_000_000, 4_000_000
+"""Limits on objects and lists, and on values: a small object takes 200 bytes when parsed, a value 50."""
 _MOST_LEVELS = 190
 """Limit on nesting levels; the quick parser allows 200."""
 _STRING = r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)'  # also an unterminated string: so one pass suffices for any text
@@ -23,7 +25,7 @@ def parse(body: bytes) -> object:
     infinities, control characters in strings and a byte order mark are accepted. Of members with one name the last
     counts.
     """
-    _refuse_mostly_empty(body)
+    _refuse_too_much(body)
     from pydantic_core import from_json  # imported late: only receivers of JSON need it
 
     try:
@@ -32,9 +34,20 @@ def parse(body: bytes) -> object:
         return _parse_with_repairs(body)
 
 
-def _refuse_mostly_empty(body: bytes) -> None:
-    if _is_mostly_empty(body) and _is_mostly_empty(_STRINGS.sub(b"", body), len(body)):
+def _refuse_too_much(body: bytes) -> None:
+    if not (_is_mostly_empty(body) or _is_too_much(body)):
+        return
+    plain = _STRINGS.sub(b"", body)
+    if _is_mostly_empty(plain, len(body)):
         raise ValueError("most of its values or objects are empty")
+    if _is_too_much(plain):
+        raise ValueError(
+            f"it has more than {_MOST_CONTAINERS} objects or {_MOST_VALUES} values: send fewer spans at a time"
+        )
+
+
+def _is_too_much(text: bytes) -> bool:
+    return text.count(b"{") + text.count(b"[") > _MOST_CONTAINERS or text.count(b",") > _MOST_VALUES
 
 
 def _is_mostly_empty(text: bytes, size: int | None = None) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 
-from spanlake.receivers.translation import MOST_EVENTS, Translated
+from spanlake.receivers.translation import MOST_EVENTS, MOST_SPANS, Translated
 from spanlake.receivers.zipkin import v2
 from spanlake.receivers.zipkin.v2 import NOWHERE, Endpoint, ZipkinSpan, export, malformed
 from spanlake.spans.otlp.attribute_limits import MOST_ATTRIBUTES
@@ -59,6 +59,8 @@ def spans(body: bytes) -> Translated:
         raise malformed(_ENCODING, str(error).rpartition(": ")[2] or "not protobuf") from error
     if len(encoded) > _FEW + len(body) // _SMALLEST:
         raise malformed(_ENCODING, "most of its spans are empty")
+    if len(encoded) > MOST_SPANS:
+        raise malformed(_ENCODING, f"it has more than {MOST_SPANS} spans: send fewer at a time")
     found = list(_Reader(types).spans(encoded))
     return Translated.without(len(encoded) - len(found), export(found, tells_absent_start=False))
 
