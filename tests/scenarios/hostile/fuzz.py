@@ -24,7 +24,7 @@ MOST_GROWTH_BYTES = 160 << 20
 
 @dataclass
 class Report:
-    """What became of the inputs of a target."""
+    """Outcome of the inputs of a target."""
 
     target: str
     inputs: int = 0

@@ -1,4 +1,4 @@
-"""What fuzzed input is given to: every decoder, TraceQL, parameters of requests, and the protocols on the wire.
+"""Targets of fuzzed input: every decoder, TraceQL, parameters of requests, and the protocols on the wire.
 
 A target takes bytes, and raises nothing: what clients may send is refused with the errors that clients are told of.
 """
