@@ -5,7 +5,7 @@ DATA ?= data
 ARGS ?=
 SPANS ?= 1300000
 
-.PHONY: help wheel run unit format typecheck test fuzz interop chaos soak lint web web-check bench layers cdk docs docs-settings docs-api lock clean
+.PHONY: help wheel run unit format typecheck test fuzz fuzz-input interop chaos soak lint web web-check bench layers cdk docs docs-settings docs-api lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -32,6 +32,9 @@ test: lint ## check the code, then run every test with branch coverage, in two p
 
 fuzz: $(STAMP) ## compare random queries with a plain evaluator, as in make fuzz ARGS="--queries 20000"
 	$(BIN)/python -m tests.fuzz $(ARGS)
+
+fuzz-input: $(STAMP) ## send random changes of real input to every decoder, parser and protocol (ARGS="--inputs 50000")
+	$(BIN)/python -m tests.scenarios.hostile.fuzz $(ARGS)
 
 interop: $(STAMP) ## send traces with the real clients of every protocol, as docs/send-traces.md shows them
 	$(BIN)/pytest tests/scenarios/interop $(ARGS)

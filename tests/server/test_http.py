@@ -131,3 +131,35 @@ def test_connection_with_too_many_waiting_requests_is_closed(server: SpanlakeSer
             while piece := client.recv(65536):
                 received += piece
     assert received.count(b"HTTP/1.1 200 ") < 200
+
+
+def test_request_with_too_many_headers_is_refused(server: SpanlakeServer) -> None:
+    lines = b"".join(b"X-%d: y\r\n" % number for number in range(300))
+    request = b"GET /ready HTTP/1.1\r\nHost: x\r\n%b\r\n"
+    assert talk(3200 + server.offset, request % lines).startswith(b"HTTP/1.1 400 ")
+    assert talk(3200 + server.offset, request % lines[: lines.index(b"X-250:")]).startswith(b"HTTP/1.1 200 ")
+
+
+POST = b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n",
+        b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+        b"Content-Length: 2, 2\r\n\r\n{}",
+        b"Content-Length: +2\r\n\r\n{}",
+        b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFFF\r\n{}\r\n",
+        b"Content-Length : 2\r\n\r\n{}",
+        b"A: b\r\n c\r\nContent-Length: 2\r\n\r\n{}",
+        b"A: b\0c\r\nContent-Length: 2\r\n\r\n{}",
+    ],
+)
+def test_ambiguous_request_is_refused_and_ends_the_connection(server: SpanlakeServer, head: bytes) -> None:
+    answer = talk(4318 + server.offset, POST + head + SMUGGLED)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1") == 1

@@ -12,7 +12,7 @@ from spanlake.settings.units import MIB
 
 def test_default_limits_fit_into_small_memory() -> None:
     found = fitted(Config(), 512 * MIB)
-    assert found.ingest.flight_bytes == found.ingest.body_bytes == 512 * MIB // 10
+    assert (found.ingest.flight_bytes, found.ingest.body_bytes) == (512 * MIB // 10, 512 * MIB // 20)
     assert found.query.memory_bytes == 512 * MIB // 6
 
 

@@ -1,5 +1,6 @@
 """Group commit: requests that arrive together share one block; functions commit them one at a time."""
 
+import logging
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from time import monotonic
 
 from spanlake.ingest.request import Commit, Draining, Format, Outcome, Receipt, Request
 from spanlake.store.deadline import limited
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +168,9 @@ class GroupCommit:
                 return self._commit(tenant, [Request.of(member.body, member.format) for member in members])
         except Exception as error:  # noqa: BLE001, any error must reach the senders, and the worker must go on
             return [error] * len(members)
+        except BaseException as error:  # noqa: BLE001, such as a panic of a library in Rust
+            _log.critical("a group of requests could not be stored", exc_info=error)
+            return [RuntimeError(f"{type(error).__name__}: {error}")] * len(members)
 
     def _next_group(self) -> _Group | None:
         with self._changed:

@@ -7,6 +7,8 @@ from json import JSONDecodeError
 _FEW = 1024
 _SMALLEST_VALUE, _SMALLEST_CONTAINER = 6, 8
 """Minimum average size in bytes of values, and of objects and lists: even empty ones take over sixty when parsed."""
+_MOST_CONTAINERS, _MOST_VALUES = 1_000_000, 4_000_000
+"""Limits on objects and lists, and on values: a small object takes 200 bytes when parsed, a value 50."""
 _MOST_LEVELS = 190
 """Limit on nesting levels; the quick parser allows 200."""
 _STRING = r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)'  # also an unterminated string: so one pass suffices for any text
@@ -23,7 +25,7 @@ def parse(body: bytes) -> object:
     infinities, control characters in strings and a byte order mark are accepted. Of members with one name the last
     counts.
     """
-    _refuse_mostly_empty(body)
+    _refuse_too_much(body)
     from pydantic_core import from_json  # imported late: only receivers of JSON need it
 
     try:
@@ -32,15 +34,31 @@ def parse(body: bytes) -> object:
         return _parse_with_repairs(body)
 
 
-def _refuse_mostly_empty(body: bytes) -> None:
-    if _is_mostly_empty(body) and _is_mostly_empty(_STRINGS.sub(b"", body), len(body)):
+def _refuse_too_much(body: bytes) -> None:
+    most_containers = min(_FEW + len(body) // _SMALLEST_CONTAINER, _MOST_CONTAINERS)
+    most_values = min(_FEW + len(body) // _SMALLEST_VALUE, _MOST_VALUES)
+    if _containers(body) <= most_containers and body.count(b",") <= most_values:
+        return
+    containers = values = end = 0
+    for match in _STRINGS.finditer(body):  # one by one: a copy without strings would take thirty times the memory
+        between = body[end : match.start()]
+        containers += _containers(between)
+        values += between.count(b",")
+        end = match.end()
+        if containers > most_containers or values > most_values:
+            break
+    else:
+        containers += _containers(body[end:])
+        values += body.count(b",", end)
+    if containers > _MOST_CONTAINERS or values > _MOST_VALUES:
+        limits = f"{_MOST_CONTAINERS} objects or {_MOST_VALUES} values"
+        raise ValueError(f"it has more than {limits}: send fewer spans at a time")
+    if containers > most_containers or values > most_values:
         raise ValueError("most of its values or objects are empty")
 
 
-def _is_mostly_empty(text: bytes, size: int | None = None) -> bool:
-    size = len(text) if size is None else size
-    has_small_values = text.count(b",") > _FEW + size // _SMALLEST_VALUE
-    return has_small_values or text.count(b"{") + text.count(b"[") > _FEW + size // _SMALLEST_CONTAINER
+def _containers(text: bytes) -> int:
+    return text.count(b"{") + text.count(b"[")
 
 
 def _parse_with_repairs(body: bytes) -> object:

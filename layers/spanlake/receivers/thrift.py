@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from struct import Struct, error
 from typing import Any, NoReturn
 
-from spanlake.receivers.translation import MalformedSpans
+from spanlake.receivers.translation import MOST_SPANS, MalformedSpans
 
 BOOL, BYTE, DOUBLE, I16, I32, I64 = 2, 3, 4, 6, 8, 10
 STRING, STRUCT, MAP, SET, LIST = 11, 12, 13, 14, 15
@@ -190,6 +190,8 @@ def required_items(reader: Reader, type_: int, read: Read) -> list[Any]:
         reader.refuse(f"a list has items of type {found_type} instead of {type_}")
     if count > _ITEMS + len(reader.data) // _SMALLEST_REQUIRED:
         reader.refuse("most of its list items are empty")
+    if count > MOST_SPANS:
+        reader.refuse(f"it has more than {MOST_SPANS} spans: send fewer at a time")
     return [read(reader) for _ in range(count)]
 
 

@@ -18,6 +18,10 @@ class MalformedFile(ValueError):  # noqa: N818
     """A file that cannot be read beyond some position; the message gives position and reason."""
 
 
+MOST_SPANS = 100_000
+"""Limit on the spans of a request in a format of which spans become objects of Python, some 500 bytes each."""
+MOST_EVENTS = 8192
+"""Limit on the events that are made of annotations of one span."""
 MALFORMED = "malformed"
 """Reason of rejection for spans that could not be read."""
 

@@ -13,6 +13,7 @@ from spanlake.edge.connections import ConnectionLimit, UnreadAnswers
 from spanlake.ingest.misdirected import TLS_ADVICE, MisdirectionLog
 
 _HEAD_BYTES = 512 << 10  # request line and headers: an escaped query of 131,072 characters, and the rest
+_MOST_HEADERS = 256
 _LONGEST_URL = (64 << 10) - 1  # limit of httptools
 _HALF_CLOSED_SECONDS = 1.0
 """Seconds for which a request continues after its client closed its side, as most of these clients are gone."""
@@ -162,6 +163,8 @@ class HttpProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
             self._offers_upgrade = True
             return
+        if len(self.headers) > _MOST_HEADERS:
+            raise ValueError(f"it has more than {_MOST_HEADERS} headers")  # the parser stops, and the client gets 400
         self._in_head = False
         self._head_bytes = 0
         self._has_arrived()

@@ -11,6 +11,7 @@ _CGROUPS = Path("/sys/fs/cgroup")
 _OWN_GROUPS = Path("/proc/self/cgroup")
 _MEMORY = Path("/proc/meminfo")
 _FLIGHT_SHARE = 10  # of the memory, for requests as they are sent: they take several times as much when decoded
+_BODY_SHARE = 20
 _QUERY_SHARE = 6
 _LEAST_FLIGHT, _LEAST_QUERY = 16 * MIB, 64 * MIB
 
@@ -43,8 +44,9 @@ def _ingest(limits: IngestLimits, memory: int) -> IngestLimits:
         return limits
     flight = min(limits.flight_bytes, max(memory // _FLIGHT_SHARE, _LEAST_FLIGHT))
     if limits.body_bytes != usual.body_bytes:
-        flight = max(flight, limits.body_bytes)
-    return replace(limits, flight_bytes=flight, body_bytes=min(limits.body_bytes, flight))
+        return replace(limits, flight_bytes=max(flight, limits.body_bytes))
+    body = min(limits.body_bytes, max(memory // _BODY_SHARE, _LEAST_FLIGHT // 2))
+    return replace(limits, flight_bytes=flight, body_bytes=body)
 
 
 def _query(limits: QueryLimits, memory: int) -> QueryLimits:

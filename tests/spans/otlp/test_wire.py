@@ -1,5 +1,6 @@
 """Our messages are encoded as OTLP's."""
 
+import pyarrow as pa
 import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -15,7 +16,7 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
 from spanlake.spans.otlp import protobuf, wire
-from spanlake.spans.otlp.protobuf import message_types
+from spanlake.spans.otlp.protobuf import WireError, message_types
 
 TYPES = message_types("tests.wire", wire.MESSAGES)
 OFFICIAL = {
@@ -78,3 +79,11 @@ def test_wire_refuses_deeper_groups(depth: int) -> None:
 
     with pytest.raises(protobuf.WireError):
         wire.decode("Span", [payload])
+
+
+def test_decode_refuses_length_at_which_the_library_panics() -> None:
+    body = b"\x0a" + b"\xff" * 9 + b"\x01"
+    with pytest.raises(WireError):
+        wire.decode("Request", [body])
+    with pytest.raises(WireError):
+        wire.decode("KeyValue", pa.array([body, b""], pa.binary()))

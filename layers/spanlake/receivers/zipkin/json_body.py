@@ -7,6 +7,7 @@ from math import isnan
 from typing import Any, TypeVar
 
 from spanlake.receivers.json_parser import parse
+from spanlake.receivers.translation import MOST_SPANS
 
 Span = TypeVar("Span")
 
@@ -22,6 +23,8 @@ def spans(body: bytes, read: Callable[[dict[str, Any]], Span]) -> tuple[list[Spa
     values = parse(body)
     if not isinstance(values, list):
         raise ValueError("it is not a list of spans")
+    if len(values) > MOST_SPANS:
+        raise ValueError(f"it has more than {MOST_SPANS} spans: send fewer at a time")
     found: list[Span] = []
     for value in values:
         if type(value) is not dict:

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from spanlake.receivers.otlp_rows import Export, Span, Value, attribute, clamped, event, resource, status
+from spanlake.receivers.translation import MOST_EVENTS
+from spanlake.spans.otlp.attribute_limits import MOST_ATTRIBUTES
 
 _KINDS = {"cs": 3, "cr": 3, "ss": 2, "sr": 2, "ms": 4, "mr": 5}
 """Core annotations, and the span kinds that have them."""
@@ -65,7 +67,7 @@ def export(spans: Iterable[ZipkinV1Span], *, now_ns: int | None) -> bytes:
     """Convert spans to an ExportTraceServiceRequest; spans without a time get ``now_ns``, or 0."""
     request = Export()
     for span in spans:
-        attributes, in_status = _attributes(span.binary_annotations)
+        attributes, in_status = _attributes(span.binary_annotations[:MOST_ATTRIBUTES])
         start, end = _times(span)
         if start == 0 and now_ns is not None:
             start = end = now_ns
@@ -82,10 +84,15 @@ def export(spans: Iterable[ZipkinV1Span], *, now_ns: int | None) -> bytes:
             [attribute(key, value) for key, value in attributes.items()],
             [
                 event(_nanoseconds(each.time_us), each.value)
-                for each in span.annotations
+                for each in span.annotations[:MOST_EVENTS]
                 if each.value and each.time_us > 0 and each.value not in _KINDS
             ],
             status=in_status,
+            dropped=(
+                max(len(span.binary_annotations) - MOST_ATTRIBUTES, 0),
+                max(len(span.annotations) - MOST_EVENTS, 0),
+                0,
+            ),
         )
         request.add(_resource(_endpoint(core, span.binary_annotations)), b"", written.encode())
     return request.to_bytes()

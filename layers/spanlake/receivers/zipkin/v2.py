@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
+from itertools import islice
 
 from spanlake.receivers import json_parser
 from spanlake.receivers.otlp_rows import (
@@ -20,7 +21,8 @@ from spanlake.receivers.otlp_rows import (
     scope,
     status,
 )
-from spanlake.receivers.translation import MalformedSpans
+from spanlake.receivers.translation import MOST_EVENTS, MalformedSpans
+from spanlake.spans.otlp.attribute_limits import MOST_ATTRIBUTES
 
 _LONGEST = 100
 
@@ -109,6 +111,8 @@ class ZipkinSpan:
     annotations: Sequence[tuple[int, str]]
     """Microseconds and value."""
     tags: dict[str, str]
+    dropped_tags: int = 0
+    """Number of tags that were left out."""
 
 
 def export(spans: Iterable[ZipkinSpan], *, tells_absent_start: bool) -> bytes:
@@ -130,7 +134,10 @@ class _Writer:
         self._absent = [attribute("otel.zipkin.absentField.startTime", True)] if tells_absent_start else []
 
     def add(self, span: ZipkinSpan) -> None:
-        tags = span.tags
+        tags, dropped = span.tags, span.dropped_tags
+        if len(tags) > MOST_ATTRIBUTES:
+            dropped += len(tags) - MOST_ATTRIBUTES
+            tags = dict(islice(tags.items(), MOST_ATTRIBUTES))
         is_plain = _SPECIAL.isdisjoint(tags)
         name = span.local.service_name
         start = span.timestamp_us * 1000
@@ -146,7 +153,8 @@ class _Writer:
             start,
             end,
             attributes=(),
-            events=[_event(*annotation) for annotation in span.annotations] if span.annotations else (),
+            events=[_event(*annotation) for annotation in span.annotations[:MOST_EVENTS]] if span.annotations else (),
+            dropped=(dropped, max(len(span.annotations) - MOST_EVENTS, 0), 0),
         )
         in_resource = self._resource(name) if is_plain else self._tagged_resource(name, tags)
         in_scope = b"" if is_plain else _scope(tags)

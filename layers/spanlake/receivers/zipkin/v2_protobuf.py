@@ -7,14 +7,19 @@ from typing import Any
 from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 
-from spanlake.receivers.translation import Translated
+from spanlake.receivers.translation import MOST_EVENTS, MOST_SPANS, Translated
 from spanlake.receivers.zipkin import v2
 from spanlake.receivers.zipkin.v2 import NOWHERE, Endpoint, ZipkinSpan, export, malformed
+from spanlake.spans.otlp.attribute_limits import MOST_ATTRIBUTES
+from spanlake.spans.otlp.limits import TooMuch
+from spanlake.spans.otlp.nesting import refuse_small_fields
 from spanlake.spans.otlp.protobuf import Messages, message_types
 
 _ENCODING = "protobuf"
 _SMALLEST = 16
 """Minimum average size of spans in bytes."""
+_SMALLEST_FIELD = 8
+"""Minimum average size of a span's fields in bytes."""
 _FEW = 1024
 _KINDS = {1: "CLIENT", 2: "SERVER", 3: "PRODUCER", 4: "CONSUMER"}
 
@@ -46,11 +51,16 @@ def spans(body: bytes) -> Translated:
     """
     types = _types()
     try:
+        refuse_small_fields(body, _SMALLEST)
         encoded = types["ListOfSpans"].FromString(body).spans
+    except TooMuch as error:
+        raise malformed(_ENCODING, str(error)) from None
     except DecodeError as error:
         raise malformed(_ENCODING, str(error).rpartition(": ")[2] or "not protobuf") from error
     if len(encoded) > _FEW + len(body) // _SMALLEST:
         raise malformed(_ENCODING, "most of its spans are empty")
+    if len(encoded) > MOST_SPANS:
+        raise malformed(_ENCODING, f"it has more than {MOST_SPANS} spans: send fewer at a time")
     found = list(_Reader(types).spans(encoded))
     return Translated.without(len(encoded) - len(found), export(found, tells_absent_start=False))
 
@@ -74,8 +84,9 @@ class _Reader:
         read = self._types["Span"].FromString
         for each in encoded:
             try:
+                refuse_small_fields(each, _SMALLEST_FIELD)
                 message = read(each)
-            except DecodeError:
+            except (DecodeError, TooMuch):
                 continue
             yield self._span(message)
 
@@ -90,8 +101,9 @@ class _Reader:
             message.duration,
             self._endpoint(message.local_endpoint) if message.local_endpoint else NOWHERE,
             self._endpoint(message.remote_endpoint) if message.remote_endpoint else NOWHERE,
-            [(each.timestamp, _text(each.value)) for each in message.annotations],
-            self._tags_of(message.tags),
+            [(each.timestamp, _text(each.value)) for each in message.annotations[: MOST_EVENTS + 1]],
+            self._tags_of(message.tags[:MOST_ATTRIBUTES]),
+            max(len(message.tags) - MOST_ATTRIBUTES, 0),
         )
 
     def _tags_of(self, tags: Iterable[bytes]) -> dict[str, str]:

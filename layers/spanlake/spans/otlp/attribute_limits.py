@@ -65,3 +65,19 @@ def cut(texts: Array, rows: Array, most: int) -> Array:
     long = texts.take(rows).to_pylist()
     short = pa.array([text.encode()[:most].decode(errors="ignore") for text in long], texts.type)
     return pc.coalesce(scatter(short, rows, len(texts)), texts)
+
+
+_MOST_REFS, _LONGEST_REF = 64, 4096
+"""Limits on the entity references of a resource, and on the size of one in bytes."""
+
+
+def few_references(refs: Array) -> Array:
+    """Leave out references beyond the limits."""
+    if not len(refs.values):
+        return refs
+    longest = pc.max(pc.binary_length(refs.values)).as_py()
+    if longest > _LONGEST_REF:
+        is_long = pc.greater(pc.binary_length(refs.values), int32(_LONGEST_REF))
+        refs = pa.ListArray.from_arrays(refs.offsets, pc.if_else(is_long, pa.scalar(b"", pa.binary()), refs.values))
+    most = pc.max(pc.list_value_length(refs)).as_py()
+    return pc.list_slice(refs, 0, _MOST_REFS) if most > _MOST_REFS else refs

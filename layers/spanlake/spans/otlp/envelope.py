@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from spanlake.spans.arrow import Array, distinct, int32, repeated
 from spanlake.spans.otlp import attributes, nesting, repair
-from spanlake.spans.otlp.attribute_limits import limited
+from spanlake.spans.otlp.attribute_limits import few_references, limited
 from spanlake.spans.otlp.attributes import Attributes
 from spanlake.spans.otlp.limits import Limits
 
@@ -59,7 +59,7 @@ def open_(requests: Sequence[bytes], limits: Limits) -> Envelope:
     resource_spans = by_request.flatten()
     by_resource = _scope_spans(resource_spans)
     scope_spans = by_resource.flatten()
-    limits.check("resources", len(resource_spans), smallest=32)
+    limits.check("resources", len(resource_spans), smallest=64)
     limits.check("scopes", len(scope_spans), smallest=32)
     by_scope = scope_spans.field("spans")
     spans = by_scope.flatten()
@@ -90,6 +90,8 @@ def _parents(message: str, containers: Array, row: Array, limits: Limits) -> Par
     payload, schema_url = payloads.take(first), schema_urls.take(first)
     is_present = payload.is_valid()
     fields = limited(repair.decode(message, pc.fill_null(payload, b""), limits), limits)
+    if "entity_refs" in fields:
+        fields["entity_refs"] = few_references(fields["entity_refs"])
     return Parents(number.take(row), is_present, schema_url, fields, _identity(is_present, schema_url, fields))
 
 
@@ -184,5 +186,5 @@ def _elements(message: str, payloads: Array, limits: Limits) -> dict[str, Array]
     """Decode the fields of events or links; returns an empty dict when there are none."""
     if not len(payloads):
         return {}
-    limits.check(f"{message.lower()}s", len(payloads), smallest=8)
+    limits.check(f"{message.lower()}s", len(payloads), smallest=16)
     return limited(repair.decode(message, payloads, limits), limits)

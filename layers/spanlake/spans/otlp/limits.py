@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 FEW = 1024
 """Messages of a kind that a request may have, however small they are."""
-_MOST_ITEMS = 1 << 22
+_MOST_ITEMS = 1 << 21
 """Items that the attribute values of a request may have in total."""
 
 
@@ -60,6 +60,6 @@ class Limits:
 
     def check_items(self, count: int) -> None:
         """Raise TooMuch if arrays or maps have more items than values may have."""
-        self.check("array items", count, smallest=4)
+        self.check("array items", count, smallest=8)
         if count > _MOST_ITEMS * self.requests:
             raise TooMuch("its arrays have too many items")

@@ -6,11 +6,12 @@ its size before anything could be counted.
 
 from collections.abc import Sequence
 
-from spanlake.spans.otlp.limits import FEW, Limits
+from spanlake.spans.otlp.limits import FEW, Limits, TooMuch
 
 SMALLEST = 32
 """Minimum average size in bytes of resources, scopes and other fields around them."""
 _LARGE = 1 << 20  # bytes; smaller requests are decoded without a look
+_SMALL = 64 << 10  # bytes; the same for messages that become objects of Python
 _RESOURCE_SPANS = 0x0A  # tag of the only field of a request
 _FIXED = {1: 8, 5: 4}
 _LONGEST_VARINT = 10
@@ -37,6 +38,19 @@ def _count(request: bytes) -> int:
                 _, value = _value(request, value, after)
         at = after
     return count
+
+
+def refuse_small_fields(message: bytes, smallest: int) -> None:
+    """Raise TooMuch for a large message of any type with more fields than would be if they held anything."""
+    if len(message) <= _SMALL:
+        return
+    most = FEW + len(message) // smallest
+    count, at, end = 0, 0, len(message)
+    while at < end:
+        count += 1
+        if count > most:
+            raise TooMuch("most of its fields are empty")
+        _, at = _value(message, at, end)
 
 
 def _value(data: bytes, at: int, end: int) -> tuple[int, int]:

@@ -65,6 +65,8 @@ def _set_presence(message: DescriptorProto, field: FieldDescriptorProto, label: 
 
 
 _LONG = 4096
+_PANIC = "PanicException"
+"""Class of errors that ptars raises for some lengths beyond 63 bits. It is no Exception, and cannot be imported."""
 
 
 class WireError(ValueError):
@@ -96,6 +98,10 @@ class Decoder:
                 batch = handler.list_to_record_batch(list(payloads))
         except (ValueError, DecodeError) as error:
             raise WireError(_reason(error)) from error
+        except BaseException as error:
+            if type(error).__name__ != _PANIC:
+                raise
+            raise WireError("a length is out of range") from None
         return dict(zip(batch.schema.names, batch.columns, strict=True))
 
     def message(self, name: str) -> Any:
