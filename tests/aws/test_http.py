@@ -188,7 +188,19 @@ def test_a_deleted_trace_is_gone(ingesting: Handler, querying: Handler) -> None:
     assert names(querying) == []
 
 
-@pytest.mark.parametrize("path", ["/ready", "/api/echo", "/status", "/api/search", f"/api/traces/{TRACE}"])
+def test_the_page_is_answered_without_an_authorizer(
+    environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SPANLAKE_TRUST_TENANT_HEADER")
+    answer = query.handler()(http_event("GET", "/"), Context())
+    assert (answer["statusCode"], "assets/" in answer["body"]) == (200, True)
+    assert query.handler()(http_event("GET", "/assets/../api/search"), Context())["statusCode"] == 404
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/ready", "/api/echo", "/status", "/api/search", f"/api/traces/{TRACE}", "/api/access", "/api/services"],
+)
 def test_functions_answer_nobody_without_an_authorizer(
     environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:

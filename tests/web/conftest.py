@@ -53,7 +53,7 @@ def _large(now: int) -> list[At]:
     start = now - NOON - HOUR // 2
     spans = [At(1, trace=LARGE, name="root", start=start, length=60_000 * MS, kind=2)]
     for id_ in range(2, LARGE_SPANS + 1):
-        above = spans[max(0, int(len(spans) - chance.expovariate(1 / 40)) - 1)]
+        above = spans[int(len(spans) * chance.random() ** 2)]
         at = above.start + int(above.length * chance.random() * 0.8)
         length = max(int((above.start + above.length - at) * chance.random()), 1000)
         service = f"service-{id_ % 11}"

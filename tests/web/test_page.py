@@ -2,12 +2,14 @@
 
 import json
 import re
+import time
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.query.kit import NOON, At, request
+from tests.scenarios.access.kit import BOTH, bearer, token_file
 from tests.server_process import SpanlakeServer
 from tests.toolchain import installed
 from tests.web.conftest import LARGE, LARGE_SPANS, ROOT
@@ -221,29 +223,32 @@ def test_storage_shows_days_attributes_and_settings(visit: Visit) -> None:
     expect(page.get_by_label("Settings")).to_contain_text("retention")
 
 
-def test_a_token_is_asked_for_kept_in_the_tab_and_sent(visit: Visit) -> None:
-    sent: list[tuple[str | None, str | None]] = []
-
-    def guard(route: Route) -> None:
-        headers = route.request.headers
-        sent.append((headers.get("authorization"), headers.get("x-scope-orgid")))
-        if headers.get("authorization") == "Bearer secret-token":
-            route.continue_()
-        else:
-            route.fulfill(status=401, body="a token is needed")
-
-    visit.page.route("**/api/**", guard)
-    page = visit.go("#/services?since=6h")
-    dialog = page.get_by_role("dialog", name="Token and tenant")
-    dialog.get_by_label("Token", exact=True).fill("wrong")
-    dialog.get_by_role("button", name="Use").click()
-    expect(dialog.get_by_role("alert")).to_contain_text("refused")
-    dialog.get_by_label("Token", exact=True).fill("secret-token")
-    dialog.get_by_role("button", name="Use").click()
-    assert len(rows(page, "Services")) > 12
-    assert sent[0] == (None, None)
-    assert sent[-1][0] == "Bearer secret-token"
-    assert page.evaluate("localStorage.length + document.cookie.length") == 0
+def test_a_token_is_asked_for_kept_in_the_tab_and_sent(chromium: Browser, tmp_path: Path) -> None:
+    server = SpanlakeServer(tmp_path / "data", ("--tokens", str(token_file(tmp_path)))).wait_until_ready()
+    try:
+        now = time.time_ns()
+        for tenant in ("shop", "bank"):
+            spans = request([At(1, name=f"of the {tenant}", start=now - NOON)])
+            assert server.post_traces(spans, headers=bearer(BOTH, tenant)).status == 200
+        with Visit.of(chromium, server.tempo) as visit:
+            page = visit.go("#/search?since=1h")
+            dialog = page.get_by_role("dialog", name="Token and tenant")
+            dialog.get_by_label("Token", exact=True).fill("wrong")
+            dialog.get_by_role("button", name="Use").click()
+            expect(dialog.get_by_role("alert")).to_contain_text("refused")
+            dialog.get_by_label("Token", exact=True).fill(BOTH)
+            dialog.get_by_role("button", name="Use").click()
+            expect(page.get_by_role("link", name="of the shop")).to_be_visible()
+            page.get_by_role("button", name="Token and tenant").click()
+            dialog.get_by_label("Tenant", exact=True).select_option("bank")
+            dialog.get_by_role("button", name="Use").click()
+            expect(page.get_by_role("link", name="of the bank")).to_be_visible()
+            visit.go("#/storage")
+            expect(page.get_by_role("table", name="What is stored by day")).to_be_visible()
+            expect(page.get_by_text("Settings")).to_have_count(0)  # they are for another role
+            assert page.evaluate("JSON.stringify(localStorage)") == "{}"
+    finally:
+        server.stop()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -26,7 +26,7 @@ def by_header(authenticator: Authenticator) -> AccessOf:
     """Find the access by the Authorization header; paths for probes need none."""
 
     def access_of(scope: Scope) -> Access:
-        if is_open(scope["path"]):
+        if is_open(scope["method"], scope["path"]):
             return NOTHING
         return authenticator.access(header_values(scope, AUTHORIZATION))
 
@@ -55,7 +55,7 @@ class Authenticated:
     def _permitted(self, scope: Scope) -> Access:
         access = self._access_of(scope)
         path = scope["path"].removesuffix("\n")  # a route's pattern matches before a line end, too
-        if not is_open(path):
+        if not is_open(scope["method"], path):
             access.require(roles_for(scope["method"], path))
         return access
 

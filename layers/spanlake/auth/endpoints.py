@@ -36,14 +36,14 @@ _OF_METHOD: Mapping[str, frozenset[Role]] = {
 }
 
 
-def is_open(path: str) -> bool:
-    """True for a path that is answered without credentials."""
-    return path in _OPEN or is_page(path)
+def is_open(method: str, path: str) -> bool:
+    """True for a request that is answered without credentials."""
+    return path in _OPEN or is_page(method, path)
 
 
-def is_page(path: str) -> bool:
+def is_page(method: str, path: str) -> bool:
     """True for the files of the web page, which hold no data: the page asks its reader for credentials."""
-    return path == "/" or path.startswith("/assets/")
+    return method in ("GET", "HEAD") and (path == "/" or path.startswith("/assets/"))
 
 
 def roles_for(method: str, path: str) -> frozenset[Role]:

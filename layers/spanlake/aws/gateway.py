@@ -38,7 +38,7 @@ class GatewayAccess:
 
     def __call__(self, scope: Scope) -> Access:
         """Return the access; raises Forbidden."""
-        if is_page(scope["path"]):
+        if is_page(scope["method"], scope["path"]):
             return NOTHING
         event = scope["aws.event"]
         context = event.get("requestContext") or {}

@@ -1,5 +1,6 @@
 """Tokens on a real server: every port, every role, and what one tenant may learn of another."""
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,6 +45,13 @@ QUERIES = [
     "/api/v2/search/tag/resource.service.name/values",
     "/api/metrics/query_range?q=%7B%7D%7Crate()",
     "/api/metrics/query?q=%7B%7D%7Crate()",
+    "/api/services",
+    "/api/services/operations?service=x",
+    "/api/services/edges",
+    "/api/attributes",
+    f"/api/traces/{TRACE}/statistics",
+    f"/api/traces/{TRACE}/critical-path",
+    f"/api/traces/{TRACE}/diff/{TRACE}",
 ]
 OPERATIONS = ["/status", "/status/endpoints", "/status/version", "/api/status/buildinfo", "/openapi.json", "/docs"]
 FOR_ADMIN = ["/metrics", "/status/config"]
@@ -129,6 +137,31 @@ def test_status_is_of_the_own_tenants(guarded: SpanlakeServer) -> None:
     assert (tenants(SHOP), tenants(BANK)) == ({"shop"}, {"bank"})
     assert tenants(BOTH) == {"shop", "bank"}
     assert tenants(ADMIN) >= {"shop", "bank"}
+
+
+def test_page_needs_no_token_and_tells_nothing(guarded: SpanlakeServer) -> None:
+    page = get(guarded, "/", {})
+    assert (page.status, b"shop" in page.body) == (200, False)
+    (script,) = re.findall(r'src="(assets/[^"]+)"', page.body.decode())
+    assert get(guarded, f"/{script}", {}).status == 200
+    assert {get(guarded, path, {}).status for path in ("/assets/../api/search", "/assets/x/y", "/x")} == {404, 401}
+    assert get(guarded, "/", {}, "POST").status == 401
+
+
+@pytest.mark.parametrize(
+    ("token", "tenants", "roles"),
+    [
+        (SHOP, ["shop"], ["read", "write"]),
+        (BOTH, ["shop", "bank"], ["read", "write"]),
+        (ADMIN, None, ["admin"]),
+        (DELETER, ["shop"], ["delete"]),
+    ],
+)
+def test_access_tells_the_tenants_and_roles_of_a_token(
+    guarded: SpanlakeServer, token: str, tenants: list[str] | None, roles: list[str]
+) -> None:
+    assert get(guarded, "/api/access", bearer(token)).json == {"tenants": tenants, "roles": roles}
+    assert get(guarded, "/api/access", {}).status == 401
 
 
 def test_probes_need_no_token(guarded: SpanlakeServer) -> None:

@@ -117,6 +117,11 @@ function reveal(pane: HTMLDivElement | null, rows: number[], spans: Span[], sele
   else if (top + ROW > pane.scrollTop + pane.clientHeight) pane.scrollTop = top - pane.clientHeight + ROW * 4;
 }
 
+/** Pixels: less for each level the deeper it is, so that names stay in sight. */
+function indent(depth: number): number {
+  return Math.min(depth, 10) * 12 + Math.min(Math.max(depth - 10, 0), 30) * 3;
+}
+
 interface RowProps {
   span: Span;
   index: number;
@@ -144,7 +149,7 @@ const Row = memo(function Row({ span, index, top, from, to, isOn, isHit, isFolde
     <div id={`span-${index}`} class={`span${isOn ? " on" : ""}${isHit ? " hit" : ""}`} style={{ transform: `translateY(${top}px)` }} role="treeitem" aria-level={span.depth + 1}
       aria-selected={isOn} aria-expanded={span.size > 1 ? !isFolded : undefined} aria-label={label} onClick={() => onSelect(index)}>
       <div class="names" aria-hidden="true">
-        <span style={{ width: `${Math.min(span.depth, 30) * 12}px`, flex: "none" }} />
+        <span style={{ width: `${indent(span.depth)}px`, flex: "none" }} />
         <span class="fold" onClick={(event) => { event.stopPropagation(); onFold(index); }}>{span.size > 1 ? (isFolded ? "▸" : "▾") : ""}</span>
         <span class="dot" style={{ background: colorOf(span.service) }} />
         {span.isError && <span class="mark">!</span>}

@@ -51,7 +51,7 @@ class _Services:
 
     async def services(self, request: Request, params: Annotated[QueryParameters, Query()]) -> Response:
         """List services with rate, errors and durations of their requests; `q` is a filter of spans."""
-        tenant, when, q = tenant_of(request), params.metrics_range(), params.query_text()
+        tenant, when, q = tenant_of(request), self._range(request, params), params.query_text()
 
         def ask(stop: Cancellation) -> bytes:
             selected = SelectedSpans(when, filters(q))
@@ -64,7 +64,7 @@ class _Services:
 
     async def operations(self, request: Request, params: Annotated[OperationParameters, Query()]) -> Response:
         """List the operations of a service with rate, errors and durations of their spans."""
-        tenant, when, q = tenant_of(request), params.metrics_range(), params.query_text()
+        tenant, when, q = tenant_of(request), self._range(request, params), params.query_text()
         if "service" not in request.query_params:
             raise InvalidParameter("invalid service: the name of a service is missing")
 
@@ -80,7 +80,7 @@ class _Services:
 
     async def edges(self, request: Request, params: Annotated[RangeParameters, Query()]) -> Response:
         """List who calls whom: pairs of services, and the databases, queues and hosts that send no spans."""
-        tenant, when = tenant_of(request), params.metrics_range()
+        tenant, when = tenant_of(request), self._range(request, params)
 
         def ask(stop: Cancellation) -> bytes:
             found = self._runner.querier.about_spans(
@@ -92,7 +92,7 @@ class _Services:
 
     async def attributes(self, request: Request, params: Annotated[RangeParameters, Query()]) -> Response:
         """List attributes with their types, and an estimate of the number of their values."""
-        tenant, when = tenant_of(request), params.metrics_range()
+        tenant, when = tenant_of(request), self._range(request, params)
 
         def ask(stop: Cancellation) -> bytes:
             found = self._runner.querier.about_spans(
@@ -105,6 +105,10 @@ class _Services:
             return to_json({"attributes": rows, "sampledSpans": found.sampled_spans})
 
         return json_response(await self._runner.run(request, ask))
+
+    def _range(self, request: Request, params: RangeParameters) -> TimeRange:
+        """Return the range to answer for; raises InvalidParameter for one that the tenant may not ask for."""
+        return self._runner.within_range(request, params.metrics_range())
 
 
 def _rate(requests: int, when: TimeRange) -> float:
