@@ -208,3 +208,16 @@ def test_functions_answer_nobody_without_an_authorizer(
     headers = {"x-scope-orgid": "shop"}
     assert query.handler()(http_event("GET", path, headers=headers), Context())["statusCode"] == 403
     assert post(ingest.handler(), "one", headers=PROTOBUF | headers)["statusCode"] == 403
+
+
+def test_limits_of_the_index_count_in_functions(ingesting: Handler, querying: Handler, store: LambdaStore) -> None:
+    store.index.set_property("limits", "[tenants.shop]\nrequest-spans = 1\nquery-range = '1h'\n")
+    refused = post(ingesting, "one", "two", authorizer=SHOP)
+    assert b"fewer spans at a time" in body_of(refused)
+    assert body_of(post(ingesting, "one", "two")) == b""
+    asked = {"q": "{}", "start": "0", "end": "7201"}
+    for authorizer, status in ((SHOP, 400), (None, 200)):
+        event = http_event("GET", "/api/search", query=asked, authorizer=authorizer)
+        assert querying(event, Context())["statusCode"] == status
+    shown = json.loads(querying(http_event("GET", "/status/overrides", authorizer=SHOP), Context())["body"])
+    assert shown == {"defaults": {}, "tenants": {"shop": {"request-spans": 1, "query-range": 3600.0}}}

@@ -106,7 +106,18 @@ def test_it_goes_into_a_network_that_is_there(deployed: Deploy) -> None:
 def test_it_stores_where_the_functions_do(edge: Deployment) -> None:
     (container,) = edge["Task"]["ContainerDefinitions"]
     lake, index = f"s3://{edge.outputs['Bucket']}", f"dynamodb://{edge.outputs['Table']}"
-    command = ["edge", "--listen", "0.0.0.0", "--objects", lake, "--index", index, "--retention", "14d"]
+    command = [
+        "edge",
+        "--listen",
+        "0.0.0.0",
+        "--allow-anonymous",
+        "--objects",
+        lake,
+        "--index",
+        index,
+        "--retention",
+        "14d",
+    ]
     assert (container["Image"], container["Command"]) == (IMAGE, command)
 
 

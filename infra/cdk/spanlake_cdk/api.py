@@ -38,6 +38,7 @@ QUERY_ROUTES = (
     "GET /status/version",
     "GET /status/endpoints",
     "GET /status/config",
+    "GET /status/overrides",
     "GET /api/status/buildinfo",
     "GET /openapi.json",
     "GET /docs",

@@ -22,6 +22,7 @@ def register(app: typer.Typer) -> None:
     app.command()(reindex)
     app.command()(verify)
     app.command()(token)
+    app.command()(limits)
     explore_commands.register(app)
     demo_command.register(app)
     transfer_commands.register(app)
@@ -173,6 +174,18 @@ def verify(
 
     with failures_reported():
         run(data, objects, index, quarantine=quarantine)
+
+
+def limits(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="File of limits of tenants in TOML.")],
+    *,
+    index: store.Index = STORE.index,
+) -> None:
+    """Write limits of tenants into a DynamoDB index, from which servers and functions read them."""
+    from spanlake.cli.limits import run
+
+    with failures_reported():
+        run(file, index)
 
 
 def token(

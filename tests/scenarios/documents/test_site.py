@@ -7,7 +7,7 @@ from spanlake_docs.api import page
 from tests.documents import document
 
 _DOCS = Path(__file__).parents[3] / "docs"
-_FROM_THE_ROOT = {"index.md", "contributing.md", "changelog.md", "security.md"}
+_FROM_THE_ROOT = {"index.md", "contributing.md", "changelog.md", "reporting.md"}
 
 
 def test_api_reference_is_up_to_date() -> None:

@@ -98,7 +98,8 @@ class Tasks(Construct):
         index = f"dynamodb://{self._storage.index.table_name}"
         retention = self._settings.retention
         listen = "0.0.0.0"  # noqa: S104  # of a task, which its security group guards
-        return ["edge", "--listen", listen, "--objects", objects, "--index", index, "--retention", retention]
+        where = ["--listen", listen, "--allow-anonymous"]
+        return ["edge", *where, "--objects", objects, "--index", index, "--retention", retention]
 
     def _execution_role(self) -> iam.IRole:
         repositories = f"arn:{Aws.PARTITION}:ecr:{Aws.REGION}:{Aws.ACCOUNT_ID}:repository/*"
