@@ -8,8 +8,10 @@ import anyio
 import pytest
 from starlette.requests import Request
 
+from spanlake.api.access import ACCESS
 from spanlake.api.tempo.dependencies import run
 from spanlake.api.tempo.query_queue import QueryQueue
+from spanlake.auth.access import ANYONE
 from spanlake.query.engine.duckdb import DuckDB
 from spanlake.query.engine.session import Cancellation
 from spanlake.query.limits import Cancelled
@@ -25,7 +27,7 @@ def request(*messages: str) -> Request:
             await anyio.sleep_forever()
         return {"type": left.pop(0)}
 
-    return Request({"type": "http", "headers": []}, receive)
+    return Request({"type": "http", "headers": [], ACCESS: ANYONE}, receive)
 
 
 def answer(asked: Request, question: Callable[[Cancellation], Any]) -> Any:
