@@ -80,7 +80,7 @@ def _resident() -> int:
 
 def guided(name: str, fuzzed: Fuzzed, *, seed: int, inputs: int, folder: Path) -> None:
     """Run a target on inputs that atheris chooses; ends the process."""
-    import atheris
+    import atheris  # type: ignore[import-untyped]
 
     corpus = folder / "corpus"
     corpus.mkdir()
