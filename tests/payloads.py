@@ -24,13 +24,19 @@ def export_request(*names: str, start_ns: int | None = None, filler: int = 0) ->
     return request
 
 
+_SETTLED_SECONDS = 10.0
+
+
 def stored_names(data: Path, tenant: str = "single-tenant") -> list[str]:
     """The names of all spans in a data directory's blocks of a tenant, in alphabetical order."""
     return sorted(name for file in block_files(data, tenant) for name in _names(file))
 
 
 def block_files(data: Path, tenant: str = "single-tenant") -> Iterable[Path]:
-    """The blocks of a tenant."""
+    """The blocks of a tenant, when a server has made blocks of what it has acknowledged."""
+    end = time.monotonic() + _SETTLED_SECONDS
+    while any(data.glob("log/*.log")) and time.monotonic() < end:
+        time.sleep(0.01)
     return data.glob(f"spans/tenant={tenant}/*/*.parquet")
 
 

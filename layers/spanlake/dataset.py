@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import pyarrow as pa
 
+from spanlake.ingest.log_recovery import store_logged
 from spanlake.query.engine.sql_session import SqlSession
 from spanlake.query.live_view import live_view
 from spanlake.query.open import open_querier
@@ -22,6 +24,7 @@ from spanlake.store.days import MAX_NS, MIN_NS
 from spanlake.store.errors import StoreError
 from spanlake.store.identity import check_identity
 from spanlake.store.index.base import Index
+from spanlake.store.index.settled import settled
 from spanlake.store.objects.base import Objects
 from spanlake.store.open import open_index, open_objects
 from spanlake.store.tenant import validate_tenant
@@ -140,6 +143,8 @@ def open_dataset(data: str | Path, objects_url: str, index_url: str, tenant: str
     objects, index = open_objects(objects_url, directory), open_index(index_url, directory, None)
     try:
         check_identity(objects, index)
+        if not objects_url and not index_url:
+            index = settled(index, partial(store_logged, directory, objects, index))
         querier = open_querier(objects, index, _LIMITS, None if objects_url else directory)
         return Dataset(objects, index, querier, validate_tenant(tenant))
     except BaseException:

@@ -4,6 +4,8 @@ import json
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
@@ -11,8 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from spanlake.ingest.logged_commit import LoggedCommit
 from spanlake.ingest.pipeline import Pipeline
-from spanlake.ingest.request import Format, Receipt, Request
+from spanlake.ingest.request import Commit, Format, Receipt, Request
+from spanlake.ingest.request_log import LogFiles
+from spanlake.ingest.service import LogDestination, request_log
 from spanlake.receivers import otlp
 from spanlake.spans.otlp.decode import MalformedRequest
 from spanlake.spans.otlp.encode import to_otlp
@@ -211,9 +216,32 @@ class Sent:
 @given(st.lists(damaged, min_size=1, max_size=4))
 def test_pipeline_stores_exactly_the_undamaged_spans(requests: list[tuple[str, list[str | None]]]) -> None:
     memory = Memory()
+    pipeline = Pipeline(otlp.read, memory, Metrics(), clock=lambda: NOW_NS)
+    _check_law(pipeline, memory, requests, lambda: None)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(damaged, min_size=1, max_size=4))
+def test_logged_commit_stores_exactly_the_undamaged_spans(requests: list[tuple[str, list[str | None]]]) -> None:
+    memory = Memory()
+    pipeline = Pipeline(otlp.read, memory, Metrics(), clock=lambda: NOW_NS)
+    with TemporaryDirectory() as data:
+        to = LogDestination(LogFiles.of(Path(data)), lambda *args: memory(*args[:3]), lambda: None)
+        log = request_log(to, Metrics())
+        log.start()
+        _check_law(LoggedCommit(log, pipeline, Metrics()), memory, requests, log.settle)
+        log.close()
+        assert not list(Path(data, "log").glob("*.log"))
+        assert not Path(data, "log", "refused").exists()
+
+
+def _check_law(
+    commit: Commit, memory: Memory, requests: list[tuple[str, list[str | None]]], settle: Callable[[], None]
+) -> None:
     sent = [Sent.of(kind, damages, 10 * number) for number, (kind, damages) in enumerate(requests)]
 
-    outcomes = Pipeline(otlp.read, memory, Metrics(), clock=lambda: NOW_NS)("tenant", [each.request for each in sent])
+    outcomes = commit("tenant", [each.request for each in sent])
+    settle()
 
     assert [each if isinstance(each, Receipt) else type(each) for each in outcomes] == [each.outcome for each in sent]
     kept = {id_: span for each in sent for id_, span in each.kept.items()}

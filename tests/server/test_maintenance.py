@@ -16,10 +16,11 @@ BLOCKS = 40
 
 
 def fill(server: SpanlakeServer, start_ns: int | None = None) -> None:
-    """Store blocks of one span each, more than are left alone."""
+    """Store blocks of one span each, more than are left alone: a block is made for each reader."""
     for number in range(BLOCKS):
         body = export_request(f"span {number}", start_ns=start_ns).SerializeToString()
         assert server.post_traces(body).status == 200
+        assert days(server)
 
 
 def days(server: SpanlakeServer) -> list[dict[str, int]]:

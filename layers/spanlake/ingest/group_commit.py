@@ -140,8 +140,10 @@ class GroupCommit:
         with self._changed:
             if self._closing:
                 raise Draining("the server is shutting down")
-            self._queues.setdefault(tenant, _Queue()).push(member, monotonic())
-            self._changed.notify()
+            queue, now = self._queues.setdefault(tenant, _Queue()), monotonic()
+            queue.push(member, now)
+            if len(queue.members) == 1 or queue.wait_seconds(self._policy, now) == 0:
+                self._changed.notify()
         return member.answer
 
     def close(self) -> None:

@@ -4,7 +4,7 @@ import logging
 import time
 from bisect import bisect
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from hashlib import sha256
@@ -16,7 +16,8 @@ from spanlake.ingest.request import Format, Outcome, Overloaded, Receipt, Reques
 from spanlake.receivers.translation import Translated
 from spanlake.settings.tenant_limits import TenantLimits
 from spanlake.spans.otlp.decode import Decoded, MalformedRequest
-from spanlake.spans.otlp.validate import MOST_DAYS, beyond_days, validate, within_request
+from spanlake.spans.otlp.precheck import MOST_DAYS, AcceptedTimes
+from spanlake.spans.otlp.validate import beyond_days, validate, within_request
 from spanlake.store.blocks.block import Block
 from spanlake.store.deadline import REQUEST_SECONDS, limited
 from spanlake.store.errors import StoreError
@@ -73,6 +74,9 @@ Since = Callable[[str, int], Mapping[bytes, int]]
 """Returns the traces of a tenant that were deleted at or after a time, with the time of deletion, in Unix nanoseconds.
 """
 
+WriteReceived = Callable[[str, pa.Table, bytes, int], Sequence[Block]]
+"""Writes spans that were received after a time; takes the arguments of Write, and the time in Unix nanoseconds."""
+
 WriteDeleted = Callable[[str, pa.Table, bytes, Mapping[bytes, int]], Sequence[Block]]
 """Writes the spans of deleted traces again; takes the arguments of Write, and the traces with their deletion times."""
 
@@ -117,6 +121,13 @@ class Pipeline:
 
         (outcome,) = replace(self, write=write_some)(tenant, [request])
         return outcome
+
+    def accepted_times(self, tenant: str) -> AcceptedTimes:
+        """Return the range of start times of a tenant's spans that are accepted now."""
+        now = self.clock()
+        retention = _shorter(self.retention, self.limits_of(tenant).retention)
+        oldest = 0 if retention is None else max(0, now - _nanoseconds(retention))
+        return AcceptedTimes(oldest, now + _nanoseconds(FUTURE))
 
     def _store_as_otlp(self, tenant: str, requests: Sequence[Request]) -> list[Outcome]:
         """Store requests in the order of their digests: equal sets of requests make equal blocks, byte for byte."""
@@ -186,15 +197,14 @@ class Pipeline:
         return [error if number in refused else next(stored) for number in range(len(requests))]
 
     def _write(self, tenant: str, requests: Sequence[Request], decoded: Decoded) -> list[Receipt]:
-        now, limits = self.clock(), self.limits_of(tenant)
-        retention = _shorter(self.retention, limits.retention)
-        oldest = None if retention is None else now - _nanoseconds(retention)
+        limits = self.limits_of(tenant)
+        times = self.accepted_times(tenant)
         most_days = MOST_DAYS if self.limits_days else None
-        validated = validate(decoded, oldest_ns=oldest, newest_ns=now + _nanoseconds(FUTURE), most_days=most_days)
+        validated = validate(decoded, oldest_ns=times.oldest_ns, newest_ns=times.newest_ns, most_days=most_days)
         validated = within_request(validated, decoded, limits.request_spans)
         if validated.table.num_rows:
             with limited(REQUEST_SECONDS):
-                blocks = self.write(tenant, validated.table, _content_hash(requests))
+                blocks = self.write(tenant, validated.table, content_hash([request.digest for request in requests]))
             self.metrics.written(blocks=len(blocks), size=sum(block.size for block in blocks))
         return [
             self._receipt(tenant, spans, invalid, request.rejected)
@@ -219,9 +229,9 @@ def _middle(requests: Sequence[Request]) -> int:
     return min(max(bisect(ends, ends[-1] // 2), 1), len(requests) - 1)
 
 
-def _content_hash(requests: Sequence[Request]) -> bytes:
-    """Hash the requests in any order; the hash names their block."""
-    return sha256(b"".join(sorted(request.digest for request in requests))).digest()
+def content_hash(digests: Iterable[bytes]) -> bytes:
+    """Hash the digests of requests in any order; the hash names their block."""
+    return sha256(b"".join(sorted(digests))).digest()
 
 
 def _nanoseconds(span: timedelta) -> int:

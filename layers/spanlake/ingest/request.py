@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from importlib import import_module
+from typing import Any
 
 from spanlake.receivers.translation import Translated
 from spanlake.spans.otlp.validate import explain
@@ -41,6 +43,15 @@ Translation = Callable[[Sequence[bytes]], Sequence[Translated | Exception]]
 
 It may raise the error of one of several bodies; each of them is then translated alone.
 """
+
+
+def imported(module: str, function: str) -> Callable[[Any], Any]:
+    """Return a function of a module that is imported with the first call: a server starts without all formats."""
+
+    def call(argument: Any) -> Any:
+        return getattr(import_module(module), function)(argument)
+
+    return call
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,26 +1,47 @@
 """The ingest service that receivers call."""
 
 import asyncio
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from typing import Protocol
 
+import pyarrow as pa
+
 from spanlake.ingest.admission import Admission
 from spanlake.ingest.deadline import ArrivalDeadline
 from spanlake.ingest.deduplication import Deleted, RequestDeduplicator
 from spanlake.ingest.group_commit import GroupPolicy
 from spanlake.ingest.lanes import Lanes
+from spanlake.ingest.logged_commit import LoggedCommit
 from spanlake.ingest.misdirected import MisdirectionLog
-from spanlake.ingest.pipeline import LimitsOf, Pipeline, Read, Since, Write, WriteDeleted, without_limits
+from spanlake.ingest.pipeline import (
+    LimitsOf,
+    Pipeline,
+    Read,
+    Since,
+    Write,
+    WriteDeleted,
+    WriteReceived,
+    content_hash,
+    without_limits,
+)
 from spanlake.ingest.rates import IngestRates, RateLimited
-from spanlake.ingest.request import Format, Receipt
+from spanlake.ingest.request import Format, Outcome, Receipt, Request
+from spanlake.ingest.request_log import LogFiles, LogStore, RequestLog
+from spanlake.receivers import otlp
 from spanlake.settings.model import IngestLimits
+from spanlake.spans.otlp.decode import decode_checked
+from spanlake.spans.otlp.precheck import Checked
+from spanlake.store.blocks.block import Block
 from spanlake.store.errors import StorageTimeout
 from spanlake.telemetry.interface import IngestMetrics
 from spanlake.telemetry.prometheus import Metrics
+from spanlake.telemetry.uncounted import Uncounted
 
+_ANY_TIME = 1 << 62  # Unix nanoseconds; the times of logged spans are checked before they are logged
 _LONGEST_SECONDS = 18.0  # from a request's last byte to its answer; OTLP exporters wait for 10 to 30 s
 
 
@@ -75,6 +96,36 @@ class Destination:
     deletions: Since
 
 
+@dataclass(frozen=True, slots=True)
+class LogDestination:
+    """The write-ahead log of a directory, and the destination of what it holds."""
+
+    files: LogFiles
+    write: WriteReceived
+    unready_reason: Callable[[], str | None]
+    """Says why blocks cannot be stored now; None when they can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commits:
+    """The parts behind submit, which the caller starts and closes."""
+
+    groups: Lanes
+    log: RequestLog | None
+
+    def start(self) -> None:
+        """Start the threads; raises StoreError."""
+        if self.log is not None:
+            self.log.start()
+        self.groups.start()
+
+    def close(self) -> None:
+        """Refuse new requests, answer all that wait, and make blocks of what the log holds."""
+        self.groups.close()
+        if self.log is not None:
+            self.log.close()
+
+
 def group_commit(
     read: Read,
     to: Destination,
@@ -82,15 +133,49 @@ def group_commit(
     retention: timedelta | None,
     metrics: Metrics,
     limits_of: LimitsOf = without_limits,
-) -> Lanes:
-    """Compose the parts behind submit; the caller starts and closes the result."""
+    to_log: LogDestination | None = None,
+) -> Commits:
+    """Compose the parts behind submit."""
     pipeline = Pipeline(read, to.write, metrics, retention, limits_of=limits_of)
+    log = None if to_log is None else request_log(to_log, metrics)
     remembered = RequestDeduplicator(
-        pipeline,
+        pipeline if log is None or to_log is None else LoggedCommit(log, pipeline, metrics, to_log.unready_reason),
         capacity=limits.remembered_requests,
         seconds=limits.remembered_seconds,
         metrics=metrics,
         deleted=Deleted(to.deletions, partial(pipeline.store_deleted, to.write_deleted)),
     )
     policy = GroupPolicy(limits.linger_seconds, limits.group_bytes, limits.group_requests)
-    return Lanes(remembered, policy)
+    return Commits(Lanes(remembered, policy), log)
+
+
+def request_log(to: LogDestination, metrics: IngestMetrics) -> RequestLog:
+    """Compose a log and the storage of what it holds."""
+    written = _BlocksWritten(metrics)
+
+    def store(tenant: str, checked: Checked, digests: Sequence[bytes], received_ns: int) -> None:
+        decoded = decode_checked(checked)
+        metrics.truncated(decoded.truncated)
+        if decoded.table.num_rows:
+            blocks = to.write(tenant, decoded.table, content_hash(digests), received_ns)
+            written.written(blocks=len(blocks), size=sum(block.size for block in blocks))
+
+    def store_readable(tenant: str, requests: Sequence[Request], received_ns: int) -> list[Outcome]:
+        def write(tenant: str, table: pa.Table, content_hash: bytes) -> Sequence[Block]:
+            return to.write(tenant, table, content_hash, received_ns)
+
+        pipeline = Pipeline(otlp.read, write, written, clock=lambda: _ANY_TIME, limits_days=False)
+        return pipeline(tenant, requests)
+
+    return RequestLog(to.files, LogStore(store, store_readable))
+
+
+class _BlocksWritten(Uncounted):
+    """Metrics that count blocks only: the requests in them were counted when they were logged."""
+
+    def __init__(self, metrics: IngestMetrics) -> None:
+        self._metrics = metrics
+
+    def written(self, *, blocks: int, size: int) -> None:
+        """Count blocks."""
+        self._metrics.written(blocks=blocks, size=size)

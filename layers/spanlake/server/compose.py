@@ -1,12 +1,9 @@
-"""Composes a server from its settings: HTTP applications, listeners and background maintenance."""
+"""Composes a server from its settings: HTTP applications and ingestion."""
 
-import logging
-import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
@@ -19,30 +16,22 @@ from spanlake.api.ingest.jaeger import jaeger_routes, sampling_routes
 from spanlake.api.ingest.misdirected import OtherPosts
 from spanlake.api.ingest.routes import otlp_routes
 from spanlake.api.ingest.zipkin import zipkin_routes
-from spanlake.api.openapi import openapi_routes
-from spanlake.api.operations import Operations, metrics_route, ops_routes
-from spanlake.api.page import page_routes
-from spanlake.api.tempo.dependencies import ALL_ERRORS, PartialAnswers
-from spanlake.api.tempo.routes import tempo_routes
+from spanlake.api.operations import metrics_route, ready_route
 from spanlake.ingest.misdirected import HTTP_PATHS
 from spanlake.ingest.service import Ingest
-from spanlake.query.open import open_querier
-from spanlake.query.scan.missing_blocks import MissingBlocks
 from spanlake.server import ports
 from spanlake.server.access import AccessControl, is_loopback
+from spanlake.server.deferred import DeferredApp
 from spanlake.server.lifecycle import Lifecycle
-from spanlake.server.maintenance import LOOK_SECONDS, PLAN_SECONDS, Maintenance, MaintenancePolicy
+from spanlake.server.parts import TempoApi
 from spanlake.server.port_apps import PortApps
 from spanlake.server.ports import SPANS_OVER_HTTP, Port, addresses, ports_advice
 from spanlake.server.storage import IngestService, Store, ingest_service
-from spanlake.settings.model import Config, replaced_seconds
+from spanlake.settings.model import Config
+from spanlake.store.index.settled import settled
 from spanlake.store.tenant_limits import LimitsSource
 from spanlake.telemetry.prometheus import Metrics
 
-_log = logging.getLogger(__name__)
-
-
-_IDLE_SECONDS = 600.0  # between plans for an unchanged day whose blocks are read from a table
 _SLOW_THREADS = 2  # for bodies that need decompressing or are JSON
 
 
@@ -52,25 +41,35 @@ class Process:
 
     app: ASGIApp
     intake: IngestService
-    upkeep: Maintenance
     metrics: Metrics
 
 
 def compose(config: Config, store: Store, lifecycle: Lifecycle, access: AccessControl, limits: LimitsSource) -> Process:
-    """Make a server over this store; the caller starts and closes its commits and upkeep, and the store after them."""
+    """Make a server over this store; the caller starts and closes its commits, and the store after them.
+
+    What only queries need is loaded with the first of them, unless the store is remote: then its errors are told first.
+    """
     metrics = Metrics()
-    metrics.observe_store(store.totals)
-    taken = ingest_service(config, store, metrics, limits)
-    missing = MissingBlocks(config.retention, config.partial_answers, metrics.missing_blocks)
-    directory = None if config.objects else config.data
-    querier = open_querier(store.objects, store.index, config.query, directory, missing=missing)
+    taken = ingest_service(config, store, metrics, limits, is_logged=True)
+    log = taken.commits.log
+    read = store if log is None else Store(store.objects, settled(store.index, log.settle))
+    metrics.observe_store(read.totals)
+
+    def hindrance() -> str | None:
+        return lifecycle.unready_reason() or store.index.unready_reason()
+
     receivers = _Receivers.of(config, taken.ingest)
-    operations = ops_routes(_operations(config, store, lifecycle, limits), receivers.all_routes)
-    answers = tempo_routes(querier, metrics.time_query, config.logs.slow_query_seconds, limits)
-    described = (*operations, *answers)
-    queries = (*described, metrics_route(metrics), *openapi_routes(described), *page_routes())
-    app = _apps(config, queries, receivers, by_header(access.authenticator))
-    return Process(app, taken, _maintenance(config, store, metrics), metrics)
+    access_of, notices = by_header(access.authenticator), taken.ingest.notices
+    other = OtherPosts(taken.ingest, f"{HTTP_PATHS}; {ports_advice(addresses(config, SPANS_OVER_HTTP))}")
+    exposed = metrics_route(metrics)
+    parts = TempoApi(
+        config, read, hindrance, metrics, limits, receivers.all_routes, (exposed, other), access_of, notices
+    )
+    at_once = [ready_route(hindrance), exposed]
+    first = create_app(at_once, INGEST_ERRORS, (), access_of, notices)
+    is_remote = bool(config.objects or config.index)
+    api = parts.load() if is_remote else DeferredApp(at_once, first, parts.load)
+    return Process(_apps(config, api, receivers, other, access_of), taken, metrics)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +96,9 @@ class _Receivers:
         return [*(route for routes in self.routes.values() for route in routes), *self.sampling]
 
 
-def _apps(config: Config, queries: Sequence[BaseRoute], receivers: _Receivers, access_of: AccessOf) -> ASGIApp:
+def _apps(config: Config, api: ASGIApp, receivers: _Receivers, other: BaseRoute, access_of: AccessOf) -> ASGIApp:
     """Compose the application of each port; only those that take spans answer pages of other origins."""
     ingest = receivers.ingest
-    other = OtherPosts(ingest, f"{HTTP_PATHS}; {ports_advice(addresses(config, SPANS_OVER_HTTP))}")
-    api = create_app([*queries, other], ALL_ERRORS, [Middleware(PartialAnswers)], access_of, ingest.notices)
     apps: dict[Port, ASGIApp] = dict.fromkeys(ports.TEMPO, api)
     apps[ports.SAMPLING] = create_app(receivers.sampling, INGEST_ERRORS)
     for port, routes in receivers.routes.items():
@@ -110,41 +107,3 @@ def _apps(config: Config, queries: Sequence[BaseRoute], receivers: _Receivers, a
     by_port = PortApps({port.port + config.port_offset: app for port, app in apps.items()})
     hosts = config.access.allowed_hosts
     return AllowedHosts(by_port, (config.listen, *hosts)) if hosts or is_loopback(config.listen) else by_port
-
-
-def _maintenance(config: Config, store: Store, metrics: Metrics) -> Maintenance:
-    # A bucket has no size limit as a disk has, and reading a table's summary costs money.
-    retention_bytes = None if config.objects else config.retention_bytes
-    look_seconds = PLAN_SECONDS if config.index else LOOK_SECONDS
-    policy = MaintenancePolicy(
-        config.compaction,
-        config.retention,
-        retention_bytes,
-        look_seconds,
-        most_plan_seconds=_IDLE_SECONDS if config.index else PLAN_SECONDS,
-        grace_seconds=replaced_seconds(config),
-        garbage_share=config.garbage_share,
-    )
-    return Maintenance(store.objects, store.index, policy, metrics)
-
-
-def _operations(config: Config, store: Store, lifecycle: Lifecycle, limits: LimitsSource) -> Operations:
-    def hindrance() -> str | None:
-        return lifecycle.unready_reason() or store.index.unready_reason()
-
-    return Operations(
-        hindrance, store.index.summary, store.index.unfinished_merges, _settings(config), time.time(), config, limits
-    )
-
-
-def _settings(config: Config) -> Mapping[str, str]:
-    return {
-        "data": str(config.data.resolve()),
-        "objects": config.objects or "in data",
-        "index": config.index or "in data",
-        "listen": config.listen,
-        "retention": "any age" if config.retention is None else str(config.retention),
-        "retentionBytes": "any size" if config.retention_bytes is None else str(config.retention_bytes),
-        "corsOrigins": ", ".join(config.cors_origins) or "none",
-        "portOffset": str(config.port_offset),
-    }

@@ -17,8 +17,7 @@ from spanlake.edge.services import OtherServices, jaeger_grpc, otlp_grpc
 from spanlake.edge.udp import UdpReceiver
 from spanlake.ingest.service import Ingest
 from spanlake.server import ports
-from spanlake.server.ports import Address, Port, bind, ports_advice
-from spanlake.settings.units import InvalidSetting
+from spanlake.server.ports import Address, Port, ports_advice
 from spanlake.store.tenant import DEFAULT_TENANT
 
 _DATAGRAMS = {ports.JAEGER_COMPACT: udp.COMPACT, ports.JAEGER_BINARY: udp.BINARY}
@@ -40,7 +39,7 @@ class Receivers:
 
 
 class Listeners:
-    """gRPC servers on these addresses, and receivers for these UDP sockets.
+    """gRPC servers on these sockets, which listen already, and receivers for these UDP sockets.
 
     If shared, other processes of the user may listen on the same addresses, and each gets a part of the connections.
     """
@@ -48,7 +47,7 @@ class Listeners:
     def __init__(
         self,
         receivers: Receivers,
-        grpc: Sequence[Address],
+        grpc: Mapping[Address, socket.socket],
         datagrams: Mapping[Port, socket.socket],
         *,
         http: Sequence[Address] = (),
@@ -58,14 +57,16 @@ class Listeners:
         """``http`` is the advice for clients that send HTTP to a gRPC port; ``places`` are shared with other ports."""
         advice = ports_advice((*grpc, *http))
         limit = places or ConnectionLimit.of_process()
-        self._servers = [_Listener(receivers, where, advice, limit, shared=shared) for where in grpc]
+        self._servers = [
+            _Listener(receivers, where, listener, advice, limit, shared=shared) for where, listener in grpc.items()
+        ]
         self._readers = [
             UdpReceiver(receivers.ingest, _DATAGRAMS[face], listener, receivers.udp_tenant or DEFAULT_TENANT)
             for face, listener in datagrams.items()
         ]
 
     async def start(self) -> None:
-        """Take requests; raises OSError when an address is not available."""
+        """Take requests; raises OSError when a server cannot start."""
         for server in self._servers:
             await server.start()
         for reader in self._readers:
@@ -86,11 +87,17 @@ class _Listener:
     """A gRPC server, and the relay that inspects connections before it."""
 
     def __init__(
-        self, receivers: Receivers, where: Address, advice: str, places: ConnectionLimit, *, shared: bool
+        self,
+        receivers: Receivers,
+        where: Address,
+        listener: socket.socket,
+        advice: str,
+        places: ConnectionLimit,
+        *,
+        shared: bool,
     ) -> None:
         ingest = receivers.ingest
-        self._where = where
-        self._shared = shared
+        self._socket = listener
         self._front = ProxyServer(
             GrpcProxy(where.port, advice, ingest.notices, ingest.admission.arrive, places), receivers.tls
         )
@@ -101,13 +108,9 @@ class _Listener:
         )
 
     async def start(self) -> None:
-        """Take calls; raises OSError when the address is not available."""
-        try:
-            listener = bind(self._where, shared=self._shared)
-        except InvalidSetting as error:
-            raise OSError(str(error)) from None
+        """Take calls; raises OSError when the server cannot start."""
         await self._server.start()
-        await self._front.start(listener)
+        await self._front.start(self._socket)
 
     async def stop(self, seconds: float) -> None:
         """Take no new calls, and wait at most ``seconds`` for the calls in progress."""

@@ -4,28 +4,39 @@ import asyncio
 import gc
 import logging
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING
 
+from spanlake.edge.connections import ConnectionLimit
+from spanlake.ingest.service import Ingest
 from spanlake.server import ports
-from spanlake.server.access import check_exposure, open_access, open_limits, udp_tenant
-from spanlake.server.compose import compose
+from spanlake.server.access import AccessControl, check_exposure, open_access, open_limits, udp_tenant
+from spanlake.server.compose import Process, compose
 from spanlake.server.http import HttpServer
 from spanlake.server.http_protocol import ConnectionBounds, Misdirected
 from spanlake.server.lifecycle import ARRIVAL_SHARE, Lifecycle, State, asked_to_stop
-from spanlake.server.listeners import Listeners, Receivers
 from spanlake.server.ports import SPANS_OVER_HTTP, Address, addresses, bind, ports_advice
 from spanlake.server.small_memory import limit_arenas, return_unused
-from spanlake.server.storage import open_store, take_in
+from spanlake.server.storage import Store, open_store, take_in
 from spanlake.settings.memory import fitted, memory_bytes
 from spanlake.settings.model import Config
 from spanlake.settings.watched import Watch
+
+if TYPE_CHECKING:
+    from spanlake.server.listeners import Listeners
+    from spanlake.server.maintenance import Maintenance
 
 _log = logging.getLogger("spanlake")
 _BODY_GRACE_SECONDS = 15.0  # after which a connection ends whose body is late, and was not answered with a status
 
 
-async def serve(config: Config, sockets: Mapping[Address, socket.socket], grpc_addresses: Sequence[Address]) -> None:
-    """Serve on these sockets and addresses until asked to stop, then finish accepted requests; raises StoreError."""
+async def serve(config: Config, sockets: Mapping[Address, socket.socket]) -> None:
+    """Serve on these sockets until asked to stop, then finish accepted requests; raises StoreError.
+
+    It is ready when spans and queries are taken over HTTP. Calls of gRPC, whose sockets listen already, and datagrams
+    wait some tenths of a second longer.
+    """
     lifecycle = Lifecycle()
     stop = asyncio.create_task(asked_to_stop())
     trimming = asyncio.create_task(return_unused(memory_bytes()))
@@ -36,32 +47,30 @@ async def serve(config: Config, sockets: Mapping[Address, socket.socket], grpc_a
     limits = open_limits(config, store.index)
     watch = Watch([*access.refreshed, limits])
     process = compose(config, store, lifecycle, access, limits)
-    streams = [listener for listener in sockets.values() if listener.type == socket.SOCK_STREAM]
     ingest = process.intake.ingest
-    misdirected = Misdirected(ingest.notices, ports_advice(grpc_addresses))
+    misdirected = Misdirected(ingest.notices, ports_advice(_of_scheme(sockets, "grpc")))
     bounds = ConnectionBounds(body_seconds=config.ingest.body_seconds + _BODY_GRACE_SECONDS)
     http = HttpServer(
         process.app,
-        streams,
+        list(_of_scheme(sockets, "http").values()),
         drain_seconds=config.drain_seconds,
         misdirected=misdirected,
         bounds=bounds,
         tls=tls.http if tls else None,
     )
-    datagrams = {where.face: listener for where, listener in sockets.items() if listener.type == socket.SOCK_DGRAM}
-    taking_spans = [where for where in sockets if where.face in SPANS_OVER_HTTP]
-    receivers = Receivers(ingest, access.authenticator, udp_tenant(config.access), tls.grpc if tls else None)
-    listeners = Listeners(receivers, grpc_addresses, datagrams, http=taking_spans, places=bounds.places)
     watch.start()
-    process.intake.commits.start()
+    await asyncio.to_thread(process.intake.commits.start)
     await http.start()
+    lifecycle.state = State.READY
+    _say_where(sockets, tls=tls is not None)
+    _log.info("ready", extra={"data": str(config.data.resolve())})
+    await asyncio.to_thread(_import_others)
+    listeners = _listeners(config, ingest, access, sockets, bounds.places)
     await listeners.start()
     process.metrics.observe_dropped(listeners.dropped)
-    process.upkeep.start()
+    upkeep = _upkeep(config, store, process)
+    upkeep.start()
     gc.freeze()  # imported modules stay loaded: collecting them takes 30 ms in the midst of a query
-    lifecycle.state = State.READY
-    _say_where([*sockets, *grpc_addresses], tls=tls is not None)
-    _log.info("ready", extra={"data": str(config.data.resolve())})
     asked = await stop
     lifecycle.state = State.DRAINING
     trimming.cancel()
@@ -69,10 +78,42 @@ async def serve(config: Config, sockets: Mapping[Address, socket.socket], grpc_a
     ingest.deadline.end_in(config.drain_seconds * ARRIVAL_SHARE)
     await asyncio.gather(http.stop(), listeners.stop(config.drain_seconds))
     await asyncio.to_thread(process.intake.commits.close)
-    await asyncio.to_thread(process.upkeep.close)
+    await asyncio.to_thread(upkeep.close)
     watch.close()
     store.index.close()
     _log.info("stopped")
+
+
+def _import_others() -> None:
+    """Import what takes long and can wait until the server is ready."""
+    import_module("spanlake.server.listeners")
+    import_module("spanlake.server.upkeep")
+
+
+def _listeners(
+    config: Config,
+    ingest: Ingest,
+    access: AccessControl,
+    sockets: Mapping[Address, socket.socket],
+    places: ConnectionLimit,
+) -> "Listeners":
+    from spanlake.server.listeners import Listeners, Receivers
+
+    datagrams = {where.face: listener for where, listener in _of_scheme(sockets, "udp").items()}
+    taking_spans = [where for where in sockets if where.face in SPANS_OVER_HTTP]
+    tls = access.tls.grpc if access.tls else None
+    receivers = Receivers(ingest, access.authenticator, udp_tenant(config.access), tls)
+    return Listeners(receivers, _of_scheme(sockets, "grpc"), datagrams, http=taking_spans, places=places)
+
+
+def _upkeep(config: Config, store: Store, process: Process) -> "Maintenance":
+    from spanlake.server.upkeep import maintenance
+
+    return maintenance(config, store, process.metrics)
+
+
+def _of_scheme(sockets: Mapping[Address, socket.socket], scheme: str) -> dict[Address, socket.socket]:
+    return {where: listener for where, listener in sockets.items() if where.face.scheme == scheme}
 
 
 def _say_where(addresses: Iterable[Address], *, tls: bool) -> None:
@@ -89,13 +130,11 @@ def run(config: Config) -> None:
     limit_arenas(memory)
     config = fitted(config, memory)
     datagrams = ports.UDP if udp_tenant(config.access) else ()
-    http, grpc, udp = (addresses(config, kind) for kind in (ports.HTTP, ports.GRPC, datagrams))
-    sockets = [bind(where) for where in (*http, *udp)]
-    for where in grpc:
-        bind(where).close()  # grpc binds the port itself, but does not report the error
+    wanted = addresses(config, (*ports.HTTP, *datagrams, *ports.GRPC))
+    sockets = {where: bind(where) for where in wanted}
     check_exposure(config)
 
     import uvloop
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(config, dict(zip((*http, *udp), sockets, strict=True)), grpc))
+        runner.run(serve(config, sockets))

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from spanlake.ingest.admission import Admission
-from spanlake.ingest.lanes import Lanes
+from spanlake.ingest.log_recovery import log_destination
 from spanlake.ingest.rates import IngestRates
-from spanlake.ingest.service import Destination, Ingest, group_commit
+from spanlake.ingest.service import Commits, Destination, Ingest, group_commit
 from spanlake.receivers import otlp
 from spanlake.settings.model import Config
 from spanlake.store.deadline import REQUEST_SECONDS, limited
@@ -78,18 +78,25 @@ class IngestService:
     """Ingest and its commits; the caller starts and closes ``commits``."""
 
     ingest: Ingest
-    commits: Lanes
+    commits: Commits
 
 
 def ingest_service(
-    config: Config, store: Store, metrics: Metrics, tenant_limits: LimitsSource | None = None
+    config: Config,
+    store: Store,
+    metrics: Metrics,
+    tenant_limits: LimitsSource | None = None,
+    *,
+    is_logged: bool = False,
 ) -> IngestService:
-    """Compose ingest for this store."""
+    """Compose ingest for this store, with a write-ahead log if that is wanted and the store is in a directory."""
     limits, of_tenant = config.ingest, limits_of(tenant_limits or NoLimits())
     admission = Admission(max_requests=limits.flight_requests, max_bytes=limits.flight_bytes)
     metrics.observe_flight(lambda: admission.bytes_in_flight)
     objects, index = store.objects, store.index
     to = Destination(partial(write, objects, index), partial(write_deleted, objects, index), index.deletions)
-    commits = group_commit(otlp.read, to, limits, config.retention, metrics, of_tenant)
-    ingest = Ingest(admission, commits.submit, limits, metrics, rates=IngestRates(of_tenant))
+    is_local = not config.objects and not config.index
+    log = log_destination(config.data, store.objects, store.index) if is_logged and is_local else None
+    commits = group_commit(otlp.read, to, limits, config.retention, metrics, of_tenant, log)
+    ingest = Ingest(admission, commits.groups.submit, limits, metrics, rates=IngestRates(of_tenant))
     return IngestService(ingest, commits)

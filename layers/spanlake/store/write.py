@@ -173,13 +173,22 @@ def _i64(value: int) -> pa.Int64Scalar:
     return pa.scalar(value, pa.int64())
 
 
-def write(objects: Objects, index: Index, tenant: str, table: pa.Table, content_hash: bytes) -> list[Block]:
+def write(
+    objects: Objects,
+    index: Index,
+    tenant: str,
+    table: pa.Table,
+    content_hash: bytes,
+    *,
+    received_ns: int | None = None,
+) -> list[Block]:
     """Store the spans of a tenant, durable and found by queries when this returns; the blocks, one a UTC day.
 
     The hash stands for tenant and requests: writing the same again makes the same blocks. Only the spans of traces
-    that were deleted since, and blocks that were removed since, are stored once more, in blocks of their own. When
-    this fails nothing is indexed, at most objects without an entry are left behind. Raises StorageUnavailable and
-    ValueError (see write_table).
+    that were deleted since, and blocks that were removed since, are stored once more, in blocks of their own; of
+    requests that were received at ``received_ns``, the spans of traces that were deleted before. When this fails
+    nothing is indexed, at most objects without an entry are left behind. Raises StorageUnavailable and ValueError (see
+    write_table).
     """
     blocks: list[Block] = []
     catalog: dict[tuple[str, date], frozenset[CatalogEntry]] = {}
@@ -190,7 +199,7 @@ def write(objects: Objects, index: Index, tenant: str, table: pa.Table, content_
     if blocks:
         stored_before = index.add(blocks, catalog)
         lost = [stored.block for stored in stored_before if stored.created_ns == LOST]
-        deleted = _deleted(index, [stored for stored in stored_before if stored.created_ns != LOST])
+        deleted = _deleted(index, [stored for stored in stored_before if stored.created_ns != LOST], received_ns)
         blocks += write_deleted(objects, index, tenant, table, content_hash, deleted)
         for block in lost:
             again = hashlib.sha256(content_hash + b"lost").digest()
@@ -214,15 +223,15 @@ def write_deleted(
     return blocks
 
 
-def _deleted(index: Index, stored_before: Sequence[StoredBefore]) -> dict[bytes, int]:
-    """The traces of which spans in these blocks are deleted, with the time of the deletion."""
+def _deleted(index: Index, stored_before: Sequence[StoredBefore], before_ns: int | None) -> dict[bytes, int]:
+    """The traces of which spans in these blocks are deleted, with its time; only those before a time."""
     deleted: dict[bytes, int] = {}
     for stored in stored_before:
         recorded = index.deletions(stored.block.tenant, stored.created_ns)
         if stored.hidden is not None:  # an older version hid traces without a record
             recorded = {trace_id: recorded.get(trace_id, stored.created_ns) for trace_id in stored.hidden}
         deleted |= recorded
-    return deleted
+    return {trace_id: at for trace_id, at in deleted.items() if before_ns is None or at < before_ns}
 
 
 def _of_day(table: pa.Table, block: Block) -> pa.Table:

@@ -16,6 +16,7 @@ from contextlib import suppress
 from spanlake.server.access import open_access, open_limits, udp_tenant
 from spanlake.server.lifecycle import ARRIVAL_SHARE
 from spanlake.server.listeners import Listeners, Receivers
+from spanlake.server.ports import Address, bind
 from spanlake.server.storage import Store, ingest_service, open_store
 from spanlake.settings.units import InvalidSetting
 from spanlake.settings.watched import Watch
@@ -62,7 +63,7 @@ async def _take_requests(orders: Orders, store: Store, channel: Channel) -> None
     access = open_access(orders.config.access)
     tls = access.tls.grpc if access.tls else None
     receivers = Receivers(taken.ingest, access.authenticator, udp_tenant(orders.config.access), tls)
-    listeners = Listeners(receivers, orders.grpc, datagrams, shared=True)
+    listeners = Listeners(receivers, _bound(orders), datagrams, shared=True)
     supervisor = _Supervisor(channel, metrics, orders.config.drain_seconds)
     taken.commits.start()
     Watch([*access.refreshed, limits]).start()
@@ -78,6 +79,14 @@ async def _take_requests(orders: Orders, store: Store, channel: Channel) -> None
     listening.cancel()
     await channel.send(figures=Figures.of(metrics).to_json())
     store.index.close()
+
+
+def _bound(orders: Orders) -> dict[Address, socket.socket]:
+    """Bind the addresses for gRPC; raises OSError."""
+    try:
+        return {where: bind(where, shared=True) for where in orders.grpc}
+    except InvalidSetting as error:
+        raise OSError(str(error)) from None
 
 
 class _Supervisor:

@@ -16,7 +16,8 @@ from importlib import import_module
 from typing import Any
 
 from spanlake.cli.main import main
-from spanlake.server import compose
+from spanlake.ingest import request_log
+from spanlake.server import upkeep
 from spanlake.server.maintenance import MaintenancePolicy
 from spanlake.store.maintenance import compaction_plan, garbage
 
@@ -25,6 +26,9 @@ DEATH = "SPANLAKE_TESTS_DEATH"
 _MODULES = {
     "local": "spanlake.store.objects.local",
     "sqlite": "spanlake.store.index.sqlite",
+    "write_ahead_log": "spanlake.store.write_ahead_log",
+    "Segment": "spanlake.store.write_ahead_log",
+    "RequestLog": "spanlake.ingest.request_log",
     "LocalObjects": "spanlake.store.objects.local",
     "SqliteIndex": "spanlake.store.index.sqlite",
     "S3Objects": "spanlake.store.objects.s3",
@@ -38,16 +42,20 @@ def _of_index(name: str) -> Points:
     return {
         f"{name}.add": (("after",), 60),
         f"{name}.replace": (("before", "after"), 8),
-        f"{name}.hide": (("before", "after"), 3),
-        f"{name}.forget": (("before", "after"), 3),
+        f"{name}.mark_deleted": (("before", "after"), 3),
+        f"{name}.purge": (("before", "after"), 3),
         f"{name}.expire": (("before", "after"), 2),
-        f"{name}.retired": (("after",), 3),
+        f"{name}.replaced_before": (("after",), 3),
         f"{name}.entries": (("after",), 6),  # garbage is being collected
     }
 
 
 POINTS: dict[str, Points] = {
     "local": {
+        "write_ahead_log._write": (("before", "halfway", "after"), 60),  # headers of files, and records
+        "Segment.append": (("after",), 60),
+        "Segment.remove": (("before", "after"), 20),
+        "RequestLog._hand_over": (("before", "after"), 20),
         "local._write": (("before", "halfway", "after"), 60),  # a new object's content, under a temporary name
         "LocalObjects.put": (("after",), 60),
         "LocalObjects.delete": (("before", "after"), 12),
@@ -68,8 +76,9 @@ REGRET = timedelta(seconds=3)
 
 def hurry() -> None:
     """Shorten what upkeep waits for."""
-    compose.MaintenancePolicy = _hurried_policy  # type: ignore[assignment,attr-defined]
+    upkeep.MaintenancePolicy = _hurried_policy  # type: ignore[assignment,attr-defined]
     compaction_plan.FAN_IN = 4
+    request_log.SEGMENT_SECONDS = 0.2
     garbage._UNTOUCHED = UNTOUCHED
     garbage._REGRET = REGRET
 

@@ -20,7 +20,7 @@ _START_SECONDS = 1.5
 _RUN_SECONDS = 2.0
 _POINT_SECONDS = 4.0  # for which a server is let live that does not come to its point of death
 _UNANSWERED = {
-    "local": "SqliteIndex.add",
+    "local": "Segment.append",
     "cloud": "DynamoIndex.add",
 }  # after it senders are not told of what is stored, and send it again
 _KILLED = -signal.SIGKILL

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from spanlake.ingest.log_recovery import store_logged
 from spanlake.server.storage import Store
 from spanlake.store.index.sqlite import SqliteIndex
 from spanlake.store.objects.local import LocalObjects
@@ -60,16 +61,16 @@ class Directory:
 
     @contextmanager
     def left(self) -> Iterator[Store]:
-        """Open it without changing anything: the index in a copy, as it was left."""
+        """Open it without changing anything: a copy, with what its log holds in blocks."""
         with tempfile.TemporaryDirectory() as directory:
-            for file in self.data.glob("index.sqlite*"):
-                if not file.name.endswith("-shm"):
-                    shutil.copy(file, directory)
-            index = SqliteIndex(Path(directory) / "index.sqlite")
+            copy = Path(directory, "data")
+            shutil.copytree(self.data, copy, ignore=shutil.ignore_patterns("index.sqlite-shm"))
+            store = Store(LocalObjects(copy), SqliteIndex(copy / "index.sqlite"))
             try:
-                yield Store(LocalObjects(self.data), index)
+                store_logged(copy, store.objects, store.index)
+                yield store
             finally:
-                index.close()
+                store.index.close()
 
 
 @dataclass(frozen=True)

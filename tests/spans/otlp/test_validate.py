@@ -6,7 +6,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 
 from spanlake.spans.otlp.decode import Decoded, decode
-from spanlake.spans.otlp.validate import MOST_DAYS, beyond_days, validate
+from spanlake.spans.otlp.precheck import MOST_DAYS
+from spanlake.spans.otlp.validate import beyond_days, validate
 
 OLDEST, NEWEST = 1_000, 2_000
 

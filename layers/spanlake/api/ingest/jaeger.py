@@ -10,14 +10,13 @@ from starlette.routing import Route
 
 from spanlake.api.errors import UnsupportedMediaType
 from spanlake.api.ingest.uploads import SpanPosts
-from spanlake.ingest.request import Format
+from spanlake.ingest.request import Format, imported
 from spanlake.ingest.service import Ingest
-from spanlake.receivers.jaeger import thrift
 
 PATH = "/api/traces"
 PROTOCOL = "jaeger-http"  # as metrics name it
 
-_FORMAT = Format(PROTOCOL, thrift.http_batches)
+_FORMAT = Format(PROTOCOL, imported("spanlake.receivers.jaeger.thrift", "http_batches"))
 _MEDIA_TYPES = ("application/x-thrift", "application/vnd.apache.thrift.binary")
 
 

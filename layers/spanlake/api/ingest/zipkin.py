@@ -4,7 +4,7 @@ JSON is taken under any content type: clients send what ``fetch``, ``sendBeacon`
 any origin can therefore send spans to these paths without asking first (a preflight); OTLP's paths refuse that.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -12,10 +12,10 @@ from starlette.routing import Route
 
 from spanlake.api.errors import UnsupportedMediaType
 from spanlake.api.ingest.uploads import SpanPosts
-from spanlake.ingest.request import Format
+from spanlake.ingest.request import Format, imported
 from spanlake.ingest.service import Ingest
 from spanlake.receivers.detection import is_json
-from spanlake.receivers.zipkin import v1_json, v1_thrift, v2_json, v2_protobuf
+from spanlake.receivers.translation import Translated
 
 _JSON = "application/json"
 _PROTOBUF, _THRIFT = "application/x-protobuf", "application/x-thrift"
@@ -38,14 +38,18 @@ class _Version:
         raise UnsupportedMediaType(f"Content-Type {media_type[:80]!r} is not supported: use {known}")
 
 
+def _spans(module: str) -> Callable[[bytes], Translated]:
+    return imported(f"spanlake.receivers.zipkin.{module}", "spans")
+
+
 _VERSIONS: Mapping[str, _Version] = {
     "v2": _Version(
-        Format.of_each("zipkin-v2-json", v2_json.spans),
-        {_PROTOBUF: Format.of_each("zipkin-v2-proto", v2_protobuf.spans)},
+        Format.of_each("zipkin-v2-json", _spans("v2_json")),
+        {_PROTOBUF: Format.of_each("zipkin-v2-proto", _spans("v2_protobuf"))},
     ),
     "v1": _Version(
-        Format.of_each("zipkin-v1-json", v1_json.spans),
-        {_THRIFT: Format.of_each("zipkin-v1-thrift", v1_thrift.spans)},
+        Format.of_each("zipkin-v1-json", _spans("v1_json")),
+        {_THRIFT: Format.of_each("zipkin-v1-thrift", _spans("v1_thrift"))},
     ),
 }
 

@@ -3,7 +3,7 @@
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -35,6 +35,7 @@ from spanlake.store.errors import StoreError
 from spanlake.store.identity import check_identity
 from spanlake.store.open import open_index, open_objects
 from spanlake.store.write import write
+from spanlake.telemetry.uncounted import Uncounted
 
 _GROUP_BYTES = 8 << 20
 _GROUP_RECORDS = 1024
@@ -160,7 +161,7 @@ def _store(target: Target) -> Iterator[Callable[[str, Sequence[Request]], Sequen
             objects = open_objects(target.objects, target.data)
             check_identity(objects, index)
             store = partial(_write, partial(write, objects, index))
-            yield Pipeline(otlp.read, store, _Uncounted(), target.retention, limits_days=False)
+            yield Pipeline(otlp.read, store, Uncounted(), target.retention, limits_days=False)
         finally:
             index.close()
     except StoreError as error:
@@ -175,35 +176,6 @@ def _write(
     Spans of a file may be too old now that were stored when they were younger: the earlier blocks must stay.
     """
     return store(tenant, table, sha256(b"%d:%b" % (table.num_rows, content_hash)).digest())
-
-
-class _Uncounted:
-    """Metrics without effect, as nobody reads them."""
-
-    def request(self, protocol: str, code: str) -> None:
-        """Count nothing."""
-
-    def received(self, *, spans: int, size: int) -> None:
-        """Count nothing."""
-
-    def truncated(self, attributes: int) -> None:
-        """Count nothing."""
-
-    def rejected(self, reasons: object) -> None:
-        """Count nothing."""
-
-    def of_tenant(self, tenant: str, accepted: int, refused: object) -> None:
-        """Count nothing."""
-
-    def refused_bytes(self, tenant: str, reason: str, size: int) -> None:
-        """Count nothing."""
-
-    def written(self, *, blocks: int, size: int) -> None:
-        """Count nothing."""
-
-    def time_commit(self) -> nullcontext[None]:
-        """Time nothing."""
-        return nullcontext()
 
 
 def _require(file: str) -> None:

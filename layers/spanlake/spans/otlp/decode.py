@@ -1,6 +1,7 @@
 """Decodes OTLP requests to a span table: all spans of all requests in one pass, without a Python step for each span."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
@@ -9,6 +10,7 @@ import pyarrow as pa
 from spanlake.spans.otlp import envelope
 from spanlake.spans.otlp.envelope import Messages
 from spanlake.spans.otlp.limits import Limits, TooMuch
+from spanlake.spans.otlp.precheck import Checked
 from spanlake.spans.otlp.protobuf import WireError
 from spanlake.spans.otlp.rest import TooLarge
 from spanlake.spans.otlp.table import table
@@ -43,8 +45,27 @@ def decode(requests: Sequence[bytes]) -> Decoded:
     not of this type, if it is damaged and has no readable span, or if it consists of messages too small to hold data: a
     small body of such messages would make a large table.
     """
-    try:
+    with _malformed():
         return _decode(requests)
+
+
+def decode_checked(checked: Checked) -> Decoded:
+    """Decode requests from what ``precheck`` has read.
+
+    Raises MalformedRequest when several requests together exceed limits that each may keep alone.
+    """
+    limits = Limits.of_accepted(len(checked.spans_per_request), checked.size)
+    with _malformed():
+        opened = envelope.open_decoded(checked.resource_spans, limits)
+        messages = Messages.read(opened, limits, checked.spans)
+        return Decoded(table(opened, messages), checked.spans_per_request, truncated=messages.truncated)
+
+
+@contextmanager
+def _malformed() -> Iterator[None]:
+    try:
+        yield
+        return
     except (WireError, TooLarge, TooMuch) as error:
         reason = str(error)
     raise MalformedRequest(reason)  # without its cause, whose frames would keep all that was decoded

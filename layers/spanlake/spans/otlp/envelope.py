@@ -55,7 +55,11 @@ def open_(requests: Sequence[bytes], limits: Limits) -> Envelope:
     """Extract the spans of ExportTraceServiceRequests, in order. Raises protobuf.WireError and limits.TooMuch."""
     nesting.check(requests)
     read = repair.read("Request", requests, limits)
-    by_request = read.fields["resource_spans"]
+    return open_decoded(read.fields["resource_spans"], limits, read.repaired)
+
+
+def open_decoded(by_request: Array, limits: Limits, damaged_requests: Sequence[int] = ()) -> Envelope:
+    """Extract the spans from decoded requests, given the ResourceSpans of each. Raises what ``open_`` raises."""
     resource_spans = by_request.flatten()
     by_resource = _scope_spans(resource_spans)
     scope_spans = by_resource.flatten()
@@ -72,7 +76,7 @@ def open_(requests: Sequence[bytes], limits: Limits) -> Envelope:
         spans_per_request=pc.pairwise_diff(ends).slice(1).to_pylist(),
         resources=_parents("Resource", resource_spans, resource.take(scope), limits),
         scopes=_parents("Scope", scope_spans, scope, limits),
-        damaged_requests=read.repaired,
+        damaged_requests=damaged_requests,
     )
 
 
@@ -155,9 +159,12 @@ class Messages:
         return sum(each.true_count for each in is_cut)
 
     @classmethod
-    def read(cls, envelope: Envelope, limits: Limits) -> "Messages":
-        """Decode the messages in an envelope. Raises protobuf.WireError and limits.TooMuch."""
-        read = repair.read("Span", envelope.spans, limits)
+    def read(cls, envelope: Envelope, limits: Limits, known: dict[str, Array] | None = None) -> "Messages":
+        """Decode the messages in an envelope, of which the fields of spans may be known.
+
+        Raises protobuf.WireError and limits.TooMuch.
+        """
+        read = repair.Read(known) if known else repair.read("Span", envelope.spans, limits)
         spans = limited(read.fields, limits)
         events = _elements("Event", spans["events"].flatten(), limits)
         links = _elements("Link", spans["links"].flatten(), limits)

@@ -41,6 +41,18 @@ class Limits:
     size: int
     """Size of all requests in bytes."""
     repairs: Repairs = field(default_factory=lambda: Repairs(0))
+    factor: int = 1
+    """Multiplies the limits."""
+    is_lenient: bool = False
+    """True where messages that take too much repair are left out instead of refusing the request."""
+
+    @classmethod
+    def of_accepted(cls, requests: int, size: int) -> "Limits":
+        """Return limits that no number of messages exceeds, of which each takes two bytes or more.
+
+        Of a single request nothing is refused.
+        """
+        return cls(requests, size, Repairs(_MOST_REPAIRS + size // _SMALLEST_FIELD), factor=4, is_lenient=requests == 1)
 
     @classmethod
     def of(cls, requests: Sequence[bytes]) -> "Limits":
@@ -50,7 +62,7 @@ class Limits:
 
     def check(self, messages: str, count: int, smallest: int) -> None:
         """Raise TooMuch if there are more messages than would fit in the requests at ``smallest`` bytes each."""
-        if count > FEW * self.requests + self.size // smallest:
+        if count > self.factor * (FEW * self.requests + self.size // smallest):
             raise TooMuch(f"most of its {messages} are empty")
 
     @property

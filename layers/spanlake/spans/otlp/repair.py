@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from spanlake.spans.arrow import Array, where
 from spanlake.spans.otlp import wire
-from spanlake.spans.otlp.limits import Limits
+from spanlake.spans.otlp.limits import Limits, TooMuch
 from spanlake.spans.otlp.protobuf import WireError
 from spanlake.spans.otlp.wire_fields import DELIMITED, FIXED32, FIXED64, VARINT, Broken, WireField, delimited, fields
 
@@ -77,7 +77,7 @@ def _as_bytes(payloads: Array | Sequence[bytes]) -> list[bytes]:
 def _repaired(message: str, payloads: list[bytes], rows: Sequence[int], limits: Limits, error: WireError) -> Read:
     broken = set()
     for row in rows:
-        payloads[row], is_broken = _repair(message, payloads[row], limits)
+        payloads[row], is_broken = _repair_or_leave_out(message, payloads[row], limits)
         if is_broken:
             broken.add(row)
     if broken and message == "Request":
@@ -117,6 +117,15 @@ def _ambiguous(message: str, found: Mapping[str, Array]) -> list[int]:
     counts: Array = reduce(pc.add, [each.cast(pa.int8()) for each in held])
     rows: list[int] = where(pc.greater(counts, pa.scalar(1, pa.int8()))).to_pylist()
     return rows
+
+
+def _repair_or_leave_out(message: str, payload: bytes, limits: Limits) -> tuple[bytes, bool]:
+    try:
+        return _repair(message, payload, limits)
+    except TooMuch:
+        if not limits.is_lenient:
+            raise
+        return b"", False
 
 
 def _repair(message: str, payload: bytes, limits: Limits) -> tuple[bytes, bool]:

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from spanlake.spans.arrow import Array, int32, int64, numbers, string, struct_of
 from spanlake.spans.otlp.decode import Decoded
+from spanlake.spans.otlp.precheck import MOST_DAYS
 from spanlake.spans.schema import SPAN_ID, TRACE_ID
 
 REASONS: Mapping[str, str] = {
@@ -35,8 +36,6 @@ def explain(rejected: Mapping[str, int]) -> str:
     return f"{spans} not stored: {reasons}"
 
 
-MOST_DAYS = 32
-"""Limit on UTC days on which the spans of one request started: each day makes a file."""
 _DAY_NS = 86_400 * 10**9
 
 _JUDGED = ("trace_id", "span_id", "start_time_unix_nano")

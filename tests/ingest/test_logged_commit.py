@@ -1,0 +1,255 @@
+"""The commit of small requests: durable in the log when acknowledged, in blocks when a reader asks."""
+
+import errno
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from spanlake.ingest import request_log as module
+from spanlake.ingest.log_recovery import log_destination, store_logged
+from spanlake.ingest.logged_commit import LARGEST_BODY, LoggedCommit
+from spanlake.ingest.pipeline import Pipeline
+from spanlake.ingest.request import Receipt, Request
+from spanlake.ingest.request_log import LogFiles, RequestLog
+from spanlake.ingest.service import LogDestination, request_log
+from spanlake.receivers import otlp
+from spanlake.spans.otlp.decode import MalformedRequest
+from spanlake.store.blocks.block import Block
+from spanlake.store.days import MAX_NS, MIN_NS
+from spanlake.store.errors import StorageUnavailable
+from spanlake.store.index.settled import settled
+from spanlake.store.index.sqlite import SqliteIndex
+from spanlake.store.objects.local import LocalObjects
+from spanlake.telemetry.prometheus import Metrics
+from spanlake.telemetry.uncounted import Uncounted
+from tests.payloads import export_request
+
+_TRACE = b"t" * 16
+
+
+class Memory:
+    """A destination that keeps names of spans, and fails while it is told to."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.directly: list[str] = []
+        self.failure: Callable[[], Exception | None] = lambda: None
+
+    def write(self, _: str, table: pa.Table, __: bytes, ___: int) -> Sequence[Block]:
+        """Keep spans that were logged."""
+        if (failure := self.failure()) is not None:
+            raise failure
+        self.names += map(str, table["name"].to_pylist())
+        return []
+
+    def write_directly(self, _: str, table: pa.Table, __: bytes) -> Sequence[Block]:
+        """Keep spans that were not logged."""
+        self.directly += map(str, table["name"].to_pylist())
+        return []
+
+
+def _body(*names: str, filler: int = 0) -> Request:
+    return Request.of(export_request(*names, filler=filler).SerializeToString())
+
+
+@contextmanager
+def _commit(
+    data: Path, to: Memory, unready_reason: Callable[[], str | None] = lambda: None
+) -> Iterator[tuple[LoggedCommit, RequestLog]]:
+    log = request_log(LogDestination(LogFiles.of(data), to.write, unready_reason), Metrics())
+    log.start()
+    try:
+        yield _logged(log, to, unready_reason), log
+    finally:
+        log.close()
+
+
+def _logged(log: RequestLog, to: Memory, unready_reason: Callable[[], str | None] = lambda: None) -> LoggedCommit:
+    return LoggedCommit(log, Pipeline(otlp.read, to.write_directly, Uncounted()), Metrics(), unready_reason)
+
+
+@pytest.fixture
+def long_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SEGMENT_SECONDS", 60.0)
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[SqliteIndex]:
+    index = SqliteIndex(tmp_path / "index.sqlite")
+    yield index
+    index.close()
+
+
+def _wait_for(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_acknowledged_spans_are_stored_within_a_second(tmp_path: Path) -> None:
+    to = Memory()
+    with _commit(tmp_path, to) as (commit, _log):
+        assert commit("t", [_body("a", "b"), _body("c")]) == [Receipt(2), Receipt(1)]
+        _wait_for(lambda: len(to.names) == 3)
+        _wait_for(lambda: not list(tmp_path.glob("log/*.log")))
+
+
+@pytest.mark.usefixtures("long_segments")
+def test_reader_waits_for_what_is_acknowledged(tmp_path: Path) -> None:
+    to = Memory()
+    with _commit(tmp_path, to) as (commit, log):
+        commit("t", [_body("a")])
+        commit("u", [_body("b")])
+        assert to.names == []
+        log.settle()
+        assert sorted(to.names) == ["a", "b"]
+
+
+@pytest.mark.usefixtures("long_segments")
+def test_closing_makes_blocks_of_everything(tmp_path: Path) -> None:
+    to = Memory()
+    with _commit(tmp_path, to) as (commit, _log):
+        commit("t", [_body("a")])
+    assert to.names == ["a"]
+
+
+@pytest.mark.usefixtures("long_segments")
+def test_only_valid_small_requests_are_logged(tmp_path: Path) -> None:
+    to = Memory()
+    with _commit(tmp_path, to) as (commit, log):
+        outcomes = commit("t", [_body("large", filler=LARGEST_BODY), _body("small")])
+        assert outcomes == [Receipt(1), Receipt(1)]
+        assert to.directly == ["large"]
+        assert [type(each) for each in commit("t", [Request.of(b"\xff\xff"), _body("beside")])] == [
+            MalformedRequest,
+            Receipt,
+        ]
+        assert to.directly == ["large", "beside"]
+        log.settle()
+        assert to.names == ["small"]
+
+
+def test_nothing_is_logged_while_the_index_is_unusable(tmp_path: Path) -> None:
+    to = Memory()
+    with _commit(tmp_path, to, lambda: "gone") as (commit, _log):
+        commit("t", [_body("a")])
+    assert (to.directly, to.names) == (["a"], [])
+
+
+@pytest.mark.usefixtures("long_segments")
+def test_next_process_stores_what_a_killed_one_acknowledged(tmp_path: Path) -> None:
+    killed = Memory()
+    log = request_log(LogDestination(LogFiles.of(tmp_path), killed.write, lambda: None), Metrics())
+    _logged(log, killed)("t", [_body("a")])
+    opened = log._open
+    assert opened is not None
+    opened.segment.close()  # as the end of a process does
+
+    to = Memory()
+    with _commit(tmp_path, to) as (_, again):
+        again.settle()
+        assert (killed.names, to.names) == ([], ["a"])
+
+
+@pytest.mark.usefixtures("long_segments")
+def test_failing_storage_fails_readers_and_loses_nothing(tmp_path: Path) -> None:
+    to = Memory()
+    with _commit(tmp_path, to) as (commit, log):
+        commit("t", [_body("a")])
+        to.failure = lambda: StorageUnavailable("the disk is away")
+        with pytest.raises(StorageUnavailable, match="the disk is away"):
+            log.settle()
+        commit("t", [_body("b")])
+        assert to.directly == ["b"]
+        to.failure = lambda: None
+        log.settle()
+        assert sorted([*to.names, *to.directly]) == ["a", "b"]
+
+
+@pytest.mark.usefixtures("long_segments")
+def test_logged_requests_become_blocks_on_a_full_disk(tmp_path: Path) -> None:
+    reserve = tmp_path / "log" / ".reserve"
+
+    def full() -> Exception | None:
+        if not reserve.exists():
+            return None
+        error = StorageUnavailable("no space")
+        error.__cause__ = OSError(errno.ENOSPC, "No space left on device")
+        return error
+
+    to = Memory()
+    with _commit(tmp_path, to) as (commit, log):
+        commit("t", [_body("a")])
+        log.settle()
+        assert reserve.exists()
+        commit("t", [_body("b")])
+        to.failure = full
+        log.settle()
+        assert to.names == ["a", "b"]
+
+
+@pytest.mark.usefixtures("long_segments")
+def test_request_that_cannot_be_stored_is_kept_as_a_file(tmp_path: Path) -> None:
+    to, bad = Memory(), _body("bad")
+    write = to.write
+
+    def refuse(tenant: str, table: pa.Table, content_hash: bytes, received_ns: int) -> Sequence[Block]:
+        if "bad" in table["name"].to_pylist():
+            raise ZeroDivisionError
+        return write(tenant, table, content_hash, received_ns)
+
+    to.write = refuse  # type: ignore[method-assign, assignment]
+    with _commit(tmp_path, to) as (commit, log):
+        commit("t", [_body("a"), bad, _body("b")])
+        log.settle()
+    assert sorted(to.names) == ["a", "b"]
+    (kept,) = tmp_path.glob("log/refused/*")
+    assert kept.read_bytes() == bad.body
+
+
+@pytest.mark.usefixtures("long_segments")
+def test_deleted_trace_stays_deleted_when_the_log_is_read_again(tmp_path: Path, index: SqliteIndex) -> None:
+    objects = LocalObjects(tmp_path)
+    log = request_log(log_destination(tmp_path, objects, index), Metrics())
+    _logged(log, Memory())("t", [_body("a")])
+    assert log._open is not None
+    path = log._open.segment.path
+    content = path.read_bytes()
+    log.start()
+    reader = settled(index, log.settle)
+    blocks = reader.find("t", MIN_NS, MAX_NS)
+    assert [block.spans for block in blocks] == [1]
+    index.mark_deleted(blocks, _TRACE)
+    log.close()
+    path.write_bytes(content)  # a power cut may bring a removed file back
+
+    store_logged(tmp_path, objects, index)
+
+    (block,) = index.find("t", MIN_NS, MAX_NS)
+    assert block.hidden == {_TRACE}
+    assert not path.exists()
+
+
+@pytest.mark.usefixtures("long_segments")
+def test_two_servers_on_one_directory_see_each_others_spans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SEGMENT_SECONDS", 0.3)
+    one, other = Memory(), Memory()
+    with _commit(tmp_path, one) as (first, _), _commit(tmp_path, other) as (_, second):
+        first("t", [_body("a")])
+        second.settle()
+        assert (one.names, other.names) == (["a"], [])
+
+
+@pytest.mark.usefixtures("long_segments")
+def test_segments_are_limited_in_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_SEGMENT_BYTES", 50_000)
+    to = Memory()
+    with _commit(tmp_path, to) as (commit, _log):
+        for number in range(10):
+            commit("t", [_body(f"{number}", filler=10_000)])
+        _wait_for(lambda: len(to.names) >= 8)
