@@ -15,7 +15,7 @@ from spanlake.ingest.pipeline import Pipeline, Write
 from spanlake.ingest.request import Format, Outcome, Receipt, Request
 from spanlake.receivers import otlp
 from spanlake.receivers.translation import Translated
-from spanlake.spans.otlp.decode import MalformedRequest
+from spanlake.spans.otlp.decode import Decoded, MalformedRequest
 from spanlake.spans.otlp.validate import explain
 from spanlake.store.blocks.block import Block
 from spanlake.store.errors import StorageUnavailable
@@ -195,3 +195,16 @@ def test_pipeline_adds_spans_rejected_by_translation() -> None:
     format_ = Format.of_each("partial", lambda body: Translated(body, {"malformed": 2, "too_old": 1}))
     (outcome,) = pipeline(Memory(), timedelta(days=1))("t", [Request.of(body("x", age_days=5), format_)])
     assert outcome == Receipt(0, {"malformed": 2, "too_old": 2})
+
+
+def test_pipeline_stores_requests_that_only_together_exceed_limits() -> None:
+    memory = Memory()
+
+    def read(bodies: Sequence[bytes]) -> Decoded:
+        if len(bodies) > 2:
+            raise MalformedRequest("too much together")
+        return otlp.read(bodies)
+
+    around = Pipeline(read, memory, Metrics(), clock=lambda: NOW_NS)
+    assert run(around, *(body(name) for name in "abcde")) == [Receipt(1)] * 5
+    assert sorted(name for names in memory.names for name in names) == list("abcde")

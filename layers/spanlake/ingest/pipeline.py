@@ -152,8 +152,19 @@ class Pipeline:
         self, tenant: str, requests: Sequence[Request], faults: Mapping[int, Exception]
     ) -> list[Outcome]:
         readable = [request for index, request in enumerate(requests) if index not in faults]
-        stored = iter(self._store(tenant, readable, self._read(readable)) if readable else ())
+        stored = iter(self._store_rest(tenant, readable) if readable else ())
         return [faults[index] if index in faults else next(stored) for index in range(len(requests))]
+
+    def _store_rest(self, tenant: str, requests: Sequence[Request]) -> list[Outcome]:
+        """Store requests that can each be read alone; in halves where that is not so of all together."""
+        try:
+            decoded = self._read(requests)
+        except Exception as error:  # noqa: BLE001, as above
+            if len(requests) == 1:
+                return [log_unexpected(error)]
+            middle = _middle(requests)
+            return self._store_rest(tenant, requests[:middle]) + self._store_rest(tenant, requests[middle:])
+        return self._store(tenant, requests, decoded)
 
     def _faults(self, requests: Sequence[Request], first: int, error: Exception) -> dict[int, Exception]:
         """Return the error of each request that cannot be read, by index, given the error of reading all together.

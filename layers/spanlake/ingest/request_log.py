@@ -331,8 +331,13 @@ class RequestLog:
 
     def _store_apart(self, tenant: str, requests: Sequence[Request], received_ns: int) -> None:
         """Store the requests that can be read by the limits of the port, and each of the others by itself."""
-        with limited(REQUEST_SECONDS):
-            outcomes = self._store.readable(tenant, requests, received_ns)
+        try:
+            with limited(REQUEST_SECONDS):
+                outcomes = self._store.readable(tenant, requests, received_ns)
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001, as above
+            outcomes = [error] * len(requests)
         for request, outcome in zip(requests, outcomes, strict=True):
             if isinstance(outcome, StoreError):
                 raise outcome
