@@ -89,7 +89,7 @@ def _wait_until_ready(process: "subprocess.Popen[bytes]", port: int) -> None:
             raise RuntimeError(f"spanlake ended with exit status {process.returncode}")
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=5).close()
-        except (urllib.error.URLError, ConnectionError):
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
             time.sleep(0.005)
         else:
             return

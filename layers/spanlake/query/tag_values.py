@@ -145,9 +145,8 @@ def _distinct(
     known = _of_blocks(session, source.only(within), fields, value)
     rest = source.only(block for block in source.blocks if known.get(block) is None)
     found = _read_distinct(session, rest, fields, value, selected, most) if rest.blocks else []
-    if len(rest.blocks) == len(source.blocks):
-        return found
-    return sorted({*found, *chain.from_iterable(one or () for one in known.values())})[: most + 1]
+    remembered = list(chain.from_iterable(one or () for one in known.values()))  # of texts and integers only
+    return sorted({*found, *remembered})[: most + 1] if remembered else found
 
 
 def _of_blocks(session: Session, source: BlockScan, fields: FieldCompiler, value: Sql) -> dict[Block, Values]:
