@@ -29,6 +29,8 @@ def test_wheel_has_the_package_and_nothing_else(wheel: Path) -> None:
     sources = {str(path.relative_to(ROOT / "layers")) for path in (ROOT / "layers" / "spanlake").rglob("*.py")}
     assert sources <= names
     assert "spanlake/py.typed" in names
+    static = (ROOT / "layers" / "spanlake" / "api" / "static").rglob("*.*")
+    assert {str(path.relative_to(ROOT / "layers")) for path in static} <= names  # the web page, without Node.js
 
 
 @pytest.mark.parametrize(("arguments", "extra"), [(["serve"], "serve"), (["edge"], "edge"), ([], "serve")])

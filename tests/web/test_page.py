@@ -85,7 +85,9 @@ def test_completion_offers_names_and_values(visit: Visit) -> None:
     box.click()
     page.keyboard.type("{ resource.service.na", delay=5)
     expect(page.get_by_role("option", name="resource.service.name resource")).to_be_visible()
+    page.wait_for_timeout(200)  # at first, keys do not choose: the list may have opened under the typing hand
     page.keyboard.press("Enter")
+    expect(page.locator(".cm-content")).to_contain_text("resource.service.name")
     page.keyboard.type(" = ")
     page.keyboard.press("Control+Space")
     expect(page.get_by_role("option", name='"payment"')).to_be_visible()

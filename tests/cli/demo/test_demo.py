@@ -1,8 +1,11 @@
 """The demo: the same traces for the same seed, with an incident, and the spans of docs/traceql.md."""
 
+import os
+import signal
 import subprocess
 from collections.abc import Iterable
 from functools import cache
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -19,7 +22,7 @@ from spanlake.cli.demo.traces import Shop
 from spanlake.traceql import parse, validate
 from tests.query.kit import HOUR, NOON, request
 from tests.scenarios.documents.test_traceql_document import SPANS
-from tests.server_process import SPANLAKE, SpanlakeServer
+from tests.server_process import SPANLAKE, SpanlakeServer, ask, free_offset
 
 INCIDENT = Incident(NOON, NOON + 2 * HOUR)
 Spans = list[tuple[dict[str, str], Span]]
@@ -127,6 +130,22 @@ def test_demo_fills_a_running_server(server: SpanlakeServer) -> None:
     found = server.get("/api/search?q=%7B%20%7D", {"X-Scope-OrgID": "demo"}).json
     assert isinstance(found, dict)
     assert {trace["traceID"] for trace in found["traces"]} == {"1", "2", "3"}
+
+
+def test_demo_serves_a_directory_of_its_own_and_leaves_nothing(tmp_path: Path) -> None:
+    offset = free_offset()
+    command = [*SPANLAKE, "demo", "--traceql", "--no-browser", "--port-offset", str(offset)]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as demo:
+        assert demo.stdout is not None
+        told = demo.stdout.readline()
+        answer = ask(3200 + offset, "GET", "/api/traces/1")
+        during = list(tmp_path.glob("spanlake-demo-*"))
+        demo.send_signal(signal.SIGTERM)
+        demo.wait(60)
+    assert f":{3200 + offset}/#/search?start=" in told
+    assert answer.status == 200
+    assert (demo.returncode, len(during), list(tmp_path.glob("spanlake-demo-*"))) == (0, 1, [])
 
 
 def test_demo_tells_what_hinders_it() -> None:

@@ -134,7 +134,7 @@ function ranked(columns: Columns | null, by: string): (Line & { labels: Map<stri
   const sorted = [...columns.lines].sort((a, b) => total(b.values) - total(a.values)).slice(0, MOST_LINES);
   return sorted.map((line) => {
     const label = [...line.labels].find(([key]) => key === by)?.[1] ?? line.label;
-    return { label, stroke: columns.lines.length === 1 ? color("accent") : tint(by, label), values: line.values, labels: line.labels };
+    return { label, stroke: columns.lines.length === 1 && by !== "status" ? color("accent") : tint(by, label), values: line.values, labels: line.labels };
   });
 }
 
@@ -191,7 +191,7 @@ function Heatmap({ query, when, again, part, onPart }: { query: string; when: { 
   const shown = drag ? { left: Math.min(drag.x, drag.x2), width: Math.abs(drag.x - drag.x2), top: Math.min(drag.y, drag.y2), height: Math.abs(drag.y - drag.y2) } : part?.box;
   return (
     <section class="panel">
-      <div class="row"><h2>Durations</h2><span class="muted">{part ? `${duration(part.least)} – ${duration(part.most)}` : "drag over spans to see what is different about them"}</span>
+      <div class="row"><h2>Durations</h2><span class="muted">{part ? described(part) : "drag over spans to see what is different about them"}</span>
         <span class="grow" />
         {part ? <button onClick={() => onPart(null)}>Clear</button> : <Presets cells={cells} when={when} onPart={onPart} />}
       </div>
@@ -208,6 +208,11 @@ function Heatmap({ query, when, again, part, onPart }: { query: string; when: { 
       </div>
     </section>
   );
+}
+
+function described(part: Part): string {
+  if (part.condition) return part.condition;
+  return Number.isFinite(part.most) ? `${duration(part.least)} – ${duration(part.most)}` : `longer than ${duration(part.least)}`;
 }
 
 /** What keyboards choose instead of a drag: the slowest spans, or those that failed. */
