@@ -196,6 +196,15 @@ class FunctionSettings:
         on=_INGEST | _QUERY,
         details="For a function behind a proxy that sets the header; without it such requests are answered with 403.",
     )
+    base_path: str = setting(
+        "base-path",
+        kinds.PATH,
+        "",
+        "Path below which functions are reached, as in /spanlake; empty for none.",
+        on=_INGEST | _QUERY,
+        details="A base path of a custom domain or of a load balancer. The name of a stage is taken off by itself.",
+        parameter="BasePath",
+    )
     compact_function: str = setting(
         "compact-function",
         kinds.TEXT,
