@@ -63,7 +63,7 @@ def correlation_id(event: Event) -> str | None:
 
 
 def authorizer_of(event: Event) -> Mapping[str, Any] | None:
-    """Returns the finding of the authorizer, as HTTP APIs lay it out: under ``lambda``, ``jwt`` or ``iam``; None without one."""
+    """Returns the finding of the authorizer as HTTP APIs lay it out, under ``lambda``, ``jwt`` or ``iam``; or None."""
     context = event.get("requestContext") or {}
     found = context.get("authorizer")
     if source_of(event) is not Source.REST_API:

@@ -618,6 +618,14 @@ class EdgeConfig:
         on=_EDGE,
         details="Part of the time to drain.",
     )
+    metrics_namespace: str = setting(
+        "metrics-namespace",
+        kinds.TEXT,
+        "",
+        "Namespace of CloudWatch for which counters are written to standard output; empty for none.",
+        on=_EDGE,
+        details="Once a minute, in the embedded metric format, from which CloudWatch Logs makes metrics.",
+    )
 
     def __post_init__(self) -> None:
         """Raises InvalidSetting when there is no time left to finish anything."""
