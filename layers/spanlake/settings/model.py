@@ -169,7 +169,7 @@ class AthenaSettings:
     """Settings of Athena, which is not used where they are empty."""
 
     table: str = setting(
-        "glue-table", kinds.TABLE, "", "Table of the blocks in the Glue catalog.", on=_QUERY | _COMPACT
+        "glue-table", kinds.TABLE, "", "Table of the blocks in the Glue catalog.", on=_QUERY | _COMPACT | _EXPIRE
     )
     workgroup: str = setting(
         "athena-workgroup", kinds.TEXT, "", "Workgroup for queries of many blocks; empty for none.", on=_QUERY
