@@ -42,6 +42,7 @@ CHOICES: Mapping[str, Mapping[str, str]] = {
         "EdgeImage": _IMAGE,
         "EdgeCertificateArn": _CERTIFICATE,
         "EdgeScheme": "internet-facing",
+        "EdgeTokensSecretArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:tokens-AbCdEf",
         "EdgeClients": "10.1.0.0/16",
         "EdgeTasksLeast": "2",
         "EdgeTasksMost": "8",

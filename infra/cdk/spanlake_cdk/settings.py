@@ -149,11 +149,13 @@ class Settings:
     """Public addresses of the edge's tasks, through which they fetch their image and write logs. DISABLED
     needs a NAT gateway, or VPC endpoints for ecr.api, ecr.dkr, logs, s3 and dynamodb."""
     edge_scheme: str = field(default="internal", metadata={"one_of": ("internal", "internet-facing")})
-    """Reach of the edge: the VPC alone, or the internet. The edge asks nobody for a token."""
+    """Reach of the edge: the VPC alone, or the internet."""
     edge_clients: str = field(default="10.0.0.0/8", metadata={"pattern": r"\d{1,3}(\.\d{1,3}){3}/\d{1,2}"})
     """IPv4 addresses that may send to the edge, in CIDR notation."""
     edge_certificate_arn: str = ""
     """Certificate with which the edge's gRPC ports speak TLS. Without one they speak plain text."""
+    edge_tokens_secret_arn: str = ""
+    """ARN of the secret of tokens that the edge's senders need, such as TokensSecretArn."""
     edge_size: str = field(default="medium", metadata={"one_of": ("small", "medium", "large", "xlarge", "2xlarge")})
     """CPU and memory of a task, with limits of requests that fit."""
     edge_tasks_least: int = field(default=1, metadata={"least": 1})
@@ -186,7 +188,8 @@ class Settings:
         yield bool(self.edge_vpc_id) and not self.edge_subnet_ids, "EdgeVpcId needs EdgeSubnetIds"
         reached = "EdgeImage needs the senders' EdgeVpcId, or EdgeScheme=internet-facing; nobody is in a new VPC"
         yield bool(self.edge_image) and not self.edge_vpc_id and not is_public, reached
-        yield is_public and not self.edge_certificate_arn, "EdgeScheme=internet-facing needs EdgeCertificateArn"
+        guarded = "EdgeScheme=internet-facing needs EdgeCertificateArn and EdgeTokensSecretArn"
+        yield is_public and not (self.edge_certificate_arn and self.edge_tokens_secret_arn), guarded
 
     @property
     def starts_from_snapshots(self) -> bool:

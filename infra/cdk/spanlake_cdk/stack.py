@@ -113,6 +113,7 @@ class Spanlake(Stack):
             "Scheme": settings.edge_scheme,
             "Clients": settings.edge_clients,
             "CertificateArn": settings.edge_certificate_arn,
+            "TokensSecretArn": settings.edge_tokens_secret_arn,
             "Size": settings.edge_size,
             "Architecture": settings.architecture,
             "TopicArn": self._topic,
