@@ -18,8 +18,7 @@ _GZIP = f"\x1f{_REPLACEMENT}\x08"
 _TEXT_TYPES = ("text/", "application/json", "application/xml", "application/javascript")
 _DAMAGED = (
     "the body was damaged on its way: API Gateway hands compressed JSON on as text, in which bytes are lost. Send JSON "
-    "without compression, send protobuf (application/x-protobuf), or send to a REST API with binary media types */* "
-    "(parameter CompressedJson)"
+    "without compression, send protobuf (application/x-protobuf), or send to a REST API with binary media types */*"
 )
 
 
