@@ -119,7 +119,6 @@ def test_it_stores_where_the_functions_do(edge: Deployment) -> None:
         "edge",
         "--listen",
         "0.0.0.0",
-        "--allow-anonymous",
         "--objects",
         lake,
         "--index",
