@@ -50,7 +50,7 @@ lint: $(STAMP) ## formatting, lint, types, the direction of imports, and the tem
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/cfn-lint template.yaml infra/edge/template.yaml
+	$(BIN)/cfn-lint template.yaml infra/*/template.yaml
 	$(BIN)/hadolint infra/image/Dockerfile
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory web-check; \
 		else echo "the page in web is not checked: Node.js is missing"; fi

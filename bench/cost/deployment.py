@@ -175,6 +175,17 @@ def tempo(load: Load) -> Bill:
     )
 
 
+SPANS_A_TRACE = 10
+"""Segments and subsegments of a trace; X-Ray charges by the trace, spanlake by the request of many spans."""
+_READ_SHARE = 0.1  # of the traces, that somebody looks for or looks at in X-Ray
+
+
+def xray(load: Load) -> Bill:
+    """Returns the bill of X-Ray for the same spans, all of them sampled."""
+    traces = load.a_month / SPANS_A_TRACE
+    return Bill.of((prices.XRAY_RECORDED, traces), (prices.XRAY_READ, traces * _READ_SHARE))
+
+
 def _between(measured: Sequence[Requests], name: str, spans: float) -> float:
     """A figure of a request with so many spans, by the two measured sizes that are nearest around it."""
     pairs = list(pairwise(measured))

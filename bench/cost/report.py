@@ -7,11 +7,12 @@ from rich.table import Table
 
 from bench.cost import prices
 from bench.cost.bill import Bill
-from bench.cost.deployment import RETENTION_DAYS, Load, Model, tempo
+from bench.cost.deployment import DAYS, RETENTION_DAYS, SPANS_A_TRACE, Load, Model, tempo, xray
 from bench.cost.results import FILE, Measured
 from bench.measure.report import console
 
 _MILLIONS = (0, 1, 100)
+_MILLIONS_A_MONTH = (1, 10, 100)
 _USUAL = 512
 """Spans in a request: what the SDKs of OpenTelemetry send at most unless they are told otherwise."""
 _SIZES = (10, 50, 100, 200, 512, 1000, 4000)
@@ -80,6 +81,22 @@ def sizes(model: Model) -> Table:
     return table
 
 
+def beside_xray(model: Model) -> Table:
+    """Tabulates the month of spanlake and of X-Ray by spans a month."""
+    table = Table(
+        "million spans a month", title=f"Dollars a month, {_USUAL} spans a request, {SPANS_A_TRACE} spans a trace"
+    )
+    for column in ("spanlake", "less what is free", "X-Ray", "less what is free"):
+        table.add_column(column, justify="right")
+    for millions in _MILLIONS_A_MONTH:
+        load = Load(millions * 1e6 / DAYS, _USUAL)
+        bills = (model.functions(load), xray(load))
+        table.add_row(
+            str(millions), *(f"{dollars:,.2f}" for bill in bills for dollars in (bill.dollars, bill.dollars_charged))
+        )
+    return table
+
+
 def _smallest(model: Model, millions: float) -> int | None:
     """The smallest request with which the aim is met, by list prices."""
     loads = (Load(millions * 1e6, size) for size in range(10, 10_000))
@@ -94,7 +111,7 @@ def main() -> None:
     except FileNotFoundError:
         sys.exit(f"there is no {FILE}: run python -m bench.measure.lambda first")
     model, screen = Model(measured), console()
-    for table in (overview(model), lines(model), sizes(model)):
+    for table in (overview(model), lines(model), sizes(model), beside_xray(model)):
         screen.print(table)
     asked = model.asked(_QUERIES)
     screen.print(

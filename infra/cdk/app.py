@@ -17,7 +17,15 @@ def main() -> None:
         context = read(app.node.get_all_context())
     except InvalidContext as error:
         raise SystemExit(f"spanlake: {error}") from None
-    Spanlake(app, context.stack_name, context.settings, functions=ROOT / "functions", layers=ROOT / context.layers)
+    Spanlake(
+        app,
+        context.stack_name,
+        context.settings,
+        functions=ROOT / "functions",
+        layers=ROOT / context.layers,
+        tags=dict(context.tags),
+        termination_protection=context.termination_protection,
+    )
     app.synth()
 
 

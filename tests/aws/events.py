@@ -4,7 +4,7 @@ import base64
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 
 @dataclass(frozen=True)
@@ -68,3 +68,63 @@ def body_of(answer: Mapping[str, Any]) -> bytes:
     """The body of a function's answer."""
     text: str = answer.get("body", "")
     return base64.b64decode(text) if answer.get("isBase64Encoded") else text.encode()
+
+
+def rest_event(
+    method: str,
+    path: str,
+    *,
+    query: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+    body: bytes = b"",
+    authorizer: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """A request as a REST API hands it on, one with binary media types."""
+    sent = {"Host": "x.execute-api.us-east-1.amazonaws.com", **(headers or {})}
+    return {
+        "resource": "/{proxy+}",
+        "path": path,
+        "httpMethod": method,
+        "headers": sent,
+        "multiValueHeaders": {name: [value] for name, value in sent.items()},
+        "queryStringParameters": dict(query or {}) or None,
+        "multiValueQueryStringParameters": {name: [value] for name, value in (query or {}).items()} or None,
+        "pathParameters": {"proxy": path[1:]},
+        "stageVariables": None,
+        "requestContext": {
+            "requestId": "rest-id",
+            "stage": "live",
+            "path": f"/live{path}",
+            "identity": {"sourceIp": "192.0.2.1", "userArn": None},
+            **({"authorizer": dict(authorizer)} if authorizer is not None else {}),
+        },
+        "body": base64.b64encode(body).decode() if body else None,
+        "isBase64Encoded": bool(body),
+    }
+
+
+def balancer_event(
+    method: str,
+    path: str,
+    *,
+    query: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+    body: bytes = b"",
+) -> dict[str, Any]:
+    """A request as an Application Load Balancer hands it on, which does not decode its query."""
+    return {
+        "requestContext": {"elb": {"targetGroupArn": "arn:aws:elasticloadbalancing:us-east-1:1:targetgroup/x/1"}},
+        "httpMethod": method,
+        "path": path,
+        "queryStringParameters": dict(parse_qsl(urlencode(query or {}))),
+        "headers": {"host": "x.elb.amazonaws.com", "x-amzn-trace-id": "Root=1-5759e988-bd862e3f", **(headers or {})},
+        "body": base64.b64encode(body).decode(),
+        "isBase64Encoded": bool(body),
+    }
+
+
+def url_event(method: str, path: str, **about: Any) -> dict[str, Any]:
+    """A request as a function URL hands it on."""
+    event = http_event(method, path, **about)
+    event["requestContext"]["domainName"] = "abc.lambda-url.us-east-1.on.aws"
+    return event

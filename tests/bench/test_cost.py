@@ -3,7 +3,7 @@
 import pytest
 from bench.cost import prices
 from bench.cost.bill import Bill
-from bench.cost.deployment import Load, Model, tempo
+from bench.cost.deployment import DAYS, SPANS_A_TRACE, Load, Model, tempo, xray
 from bench.cost.results import Measured, Merging, QueryCost, Requests
 
 SIZES = (10, 50, 100, 300, 512, 1000, 4000)
@@ -88,3 +88,16 @@ def test_bills_add_up() -> None:
     one, other = Bill.of((prices.S3_PUT, 1e6)), Bill.of((prices.S3_PUT, 1e6), (prices.S3_GET, 1e6))
     assert (one + other).units == {prices.S3_PUT: 2e6, prices.S3_GET: 1e6}
     assert [price for price, _ in (one + other).lines()] == [prices.S3_PUT, prices.S3_GET]
+
+
+@pytest.mark.parametrize(("millions", "dollars", "charged"), [(1, 0.505, 0.0), (10, 5.05, 4.5), (100, 50.5, 49.5)])
+def test_xray_is_charged_for_by_the_trace(millions: float, dollars: float, charged: float) -> None:
+    bill = xray(Load(millions * 1e6 / DAYS, 512))
+    assert bill.units[prices.XRAY_RECORDED] == pytest.approx(millions * 1e6 / SPANS_A_TRACE)
+    assert (bill.dollars, bill.dollars_charged) == pytest.approx((dollars, charged))
+
+
+@pytest.mark.parametrize("millions", [10, 100])
+def test_many_spans_cost_less_than_in_xray(millions: float) -> None:
+    load = Load(millions * 1e6 / DAYS, 512)
+    assert MODEL.functions(load).dollars < xray(load).dollars

@@ -182,6 +182,14 @@ def test_trace_reports_malformed_answer(
     assert complaint in result.stderr
 
 
+@pytest.mark.parametrize("spelled", [f"1-{ID[:8]}-{ID[8:]}", f"{ID[:8]}-{ID[8:12]}-{ID[12:16]}-{ID[16:20]}-{ID[20:]}"])
+def test_trace_takes_ids_with_dashes(tempo: Tempo, run: Run, spelled: str) -> None:
+    tempo.answers_trace(shop())
+    result = run("trace", spelled)
+    assert (result.exit_code, tempo.last.path) == (0, f"/api/v2/traces/{ID}")
+    assert result.stdout.startswith(f"Trace {ID}")
+
+
 @pytest.mark.parametrize("wrong", ["", "zz", "0x1f", "a/b", "..", "1" * 33, "\x1b[2J"])
 def test_trace_rejects_malformed_id(tempo: Tempo, run: Run, wrong: str) -> None:
     result = run("trace", wrong)

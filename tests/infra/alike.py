@@ -21,6 +21,13 @@ _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 # Types that DependsOn is not compared for: resources that wait for a role or an alias refer to it anyway, if only by a
 # part of its name; and only the CDK has a load balancer that can be reached from the internet wait for routes.
 _WAITED_FOR = ("AWS::IAM::Role", "AWS::Lambda::Alias", "AWS::EC2::Route", "AWS::EC2::SubnetRouteTableAssociation")
+# Types of which both give another name to what takes the place of one, or which have names of their own.
+_NEVER_REPLACED = (
+    "AWS::Lambda::Alias",
+    "AWS::Lambda::Function",
+    "AWS::Lambda::LayerVersion",
+    "AWS::Lambda::Version",
+)
 _NO_ALARMS = {"AlarmNames": [], "Enable": "false", "Rollback": "false"}
 _MAY_BE_DELETED = {"Key": "deletion_protection.enabled", "Value": "false"}
 
@@ -55,6 +62,8 @@ def _lines(resources: Mapping[str, Resource], shared: set[str]) -> Iterator[str]
         if resource.type == "AWS::EC2::VPCEndpoint":
             properties.pop("RouteTableIds")
         kept = {key: value for key, value in resource.policies.items() if value != "Delete"}
+        if resource.type in _NEVER_REPLACED:
+            kept.pop("UpdateReplacePolicy", None)
         waits_for = sorted(other for other in resource.waits_for if resources[other].type not in _WAITED_FOR)
         yield _line([resource.type, name if name in shared else "", properties, kept, waits_for])
     for subnet, routes in _routes(resources).items():

@@ -19,7 +19,7 @@ from moto.cloudformation import parsing
 from moto.cloudformation.models import cloudformation_backends
 
 from tests.infra.kept import ACCOUNT, REGION, register
-from tests.infra.template import EDGE
+from tests.infra.template import INNER, ROOT
 
 STACK = "spanlake"
 BUCKET = "packages"
@@ -38,9 +38,8 @@ class Deployment:
     """Resources and outputs of a template with parameters. The stack itself is deleted."""
 
     resources: Mapping[str, Resource]
-    """By logical id, of the stack and of the one inside it."""
+    """By logical id, of the stack and of those inside it."""
     outputs: Mapping[str, str]
-    edge_outputs: Mapping[str, str]
 
     def __getitem__(self, name: str) -> Mapping[str, Any]:
         """The properties of a resource."""
@@ -77,9 +76,8 @@ def deploy(template: Mapping[str, Any], parameters: Mapping[str, str]) -> Deploy
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         )
         stacks = cloudformation_backends[ACCOUNT][REGION].stacks.values()
-        outputs = {stack.name: _outputs(stack) for stack in stacks}
-    own = outputs.pop(STACK)
-    return Deployment(made, own, next(iter(outputs.values()), {}))
+        (own,) = [_outputs(stack) for stack in stacks if stack.name == STACK]
+    return Deployment(made, own)
 
 
 def _filled(parameters: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -120,7 +118,8 @@ def _package(template: Mapping[str, Any]) -> None:
     client.create_bucket(Bucket=BUCKET)
     for key in _keys(template):
         client.put_object(Bucket=BUCKET, Key=key, Body=_archive())
-    client.put_object(Bucket=BUCKET, Key="infra/edge/template.yaml", Body=EDGE.read_bytes())
+    for inner in INNER:
+        client.put_object(Bucket=BUCKET, Key=str(inner.relative_to(ROOT)), Body=inner.read_bytes())
     client.put_object(Bucket=BUCKET, Key="template.json", Body=json.dumps(template).encode())
 
 

@@ -12,6 +12,7 @@ from moto.awslambda.models import LayerVersion, lambda_backends
 from moto.cloudformation import parsing
 from moto.cloudformation.models import Stack
 from moto.core.common_models import CloudFormationModel
+from moto.elbv2.models import FakeLoadBalancer, FakeTargetGroup
 
 Properties = Mapping[str, Any]
 
@@ -59,9 +60,17 @@ def _with_endpoint(_: Properties) -> Mapping[str, str]:
     return {"ApiEndpoint": f"https://api.execute-api.{REGION}.amazonaws.com"}
 
 
+def _with_target(_: Properties) -> Mapping[str, str]:
+    return {"RegionalDomainName": f"d-1.execute-api.{REGION}.amazonaws.com"}
+
+
 _KINDS: Mapping[str, _Kind] = {
     "AWS::ApiGatewayV2::Api": _Kind(made=_with_endpoint, attributes=frozenset({"ApiEndpoint"})),
+    "AWS::ApiGatewayV2::ApiMapping": _Kind(),
     "AWS::ApiGatewayV2::Authorizer": _Kind(),
+    "AWS::ApiGatewayV2::DomainName": _Kind(
+        lambda _, properties: properties["DomainName"], _with_target, frozenset({"RegionalDomainName"})
+    ),
     "AWS::ApiGatewayV2::Integration": _Kind(),
     "AWS::ApiGatewayV2::Route": _Kind(),
     "AWS::ApiGatewayV2::Stage": _Kind(),
@@ -75,6 +84,7 @@ _KINDS: Mapping[str, _Kind] = {
     "AWS::Glue::Table": _Kind(lambda _, properties: properties["TableInput"]["Name"]),
     "AWS::Lambda::Alias": _Kind(_alias_arn, _aliased),
     "AWS::Lambda::EventInvokeConfig": _Kind(),
+    "AWS::Logs::MetricFilter": _Kind(),
     "AWS::Lambda::Version": _Kind(made=_published, attributes=frozenset({"Version"})),
     "AWS::S3::BucketPolicy": _Kind(),
     "AWS::SecretsManager::Secret": _Kind(lambda name, _: _arn("secretsmanager", f"secret:{name}-AbCdEf")),
@@ -106,9 +116,31 @@ def register() -> None:
     for remembered in (parsing.get_model_list, parsing.get_model_map, parsing.get_name_type_map):
         remembered.cache_clear()
     assert set(models) <= set(parsing.get_model_map().values())  # which holds on to them from now on
+    parsing.clean_json = _without_nothing(parsing.clean_json)
     # Resources that moto makes itself, without attributes for references.
     LayerVersion.physical_resource_id = property(lambda layer: layer.arn)  # type: ignore[attr-defined]
     Stack.get_cfn_attribute = _output  # type: ignore[attr-defined]
+    FakeTargetGroup.get_cfn_attribute = _of_target_group  # type: ignore[attr-defined]
+    FakeLoadBalancer.get_cfn_attribute = _of_load_balancer  # type: ignore[method-assign]
+
+
+def _without_nothing(evaluated: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """As CloudFormation does, leaves out items of lists that are AWS::NoValue."""
+
+    def found(value: Any, resources: Any) -> Any:
+        result = evaluated(value, resources)
+        return [item for item in result if item is not None] if isinstance(result, list) else result
+
+    return found
+
+
+def _of_target_group(group: FakeTargetGroup, _: str) -> str:
+    """The full name, which is the only attribute that is asked for."""
+    return group.arn.rpartition(":")[2]
+
+
+def _of_load_balancer(balancer: FakeLoadBalancer, name: str) -> str:
+    return balancer.dns_name if name == "DNSName" else balancer.arn.partition("loadbalancer/")[2]
 
 
 def _output(stack: Stack, name: str) -> str:

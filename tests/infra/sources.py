@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.infra.cdk import STACK, Assembly
 from tests.infra.evaluated import Evaluated
-from tests.infra.template import EDGE, Template
+from tests.infra.template import ROOT, Template
 
 # Constructs that the CDK names after their route, or after the construct they are in.
 _RENAMED = {
@@ -17,12 +17,6 @@ _RENAMED = {
     "ApiJwtAuthorizer": "JwtAuthorizer",
     "ApiPOST--v1--tracesIngestIntegration": "IngestIntegration",
     "ApiTokenAuthorizer": "TokenAuthorizer",
-    "ServiceService": "Service",
-    "ServiceTaskCountTarget": "Scaling",
-    "VpcIGW": "InternetGateway",
-    "VpcPublicSubnet1Subnet": "FirstSubnet",
-    "VpcPublicSubnet2Subnet": "SecondSubnet",
-    "VpcVPCGW": "InternetAttachment",
 }
 
 
@@ -43,26 +37,32 @@ class _Sam:
             return re.sub("[0-9a-f]{10}$", "", logical_id)
         return logical_id
 
-    def inner(self, _: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The edge's template."""
-        return Template.load(EDGE).content
+    def inner(self, resource: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The template of a stack inside."""
+        path = resource["Properties"]["TemplateURL"].partition("/infra/")[2]
+        return Template.load(ROOT / "infra" / path).content
 
 
 @dataclass(frozen=True)
 class _Cdk:
     assembly: Assembly
 
-    def name(self, _: str, resource: Mapping[str, Any]) -> str:
-        """The names of a resource's constructs, without the outermost, which groups them."""
+    def name(self, logical_id: str, resource: Mapping[str, Any]) -> str:
+        """The names of a resource's constructs, without the outermost, which groups them.
+
+        Those of a template that is included have their logical ids alone.
+        """
+        if "aws:cdk:path" not in resource.get("Metadata", {}):
+            return logical_id
+        path: str = resource["Metadata"]["aws:cdk:path"].removeprefix(f"{STACK}/")
         if resource["Type"] == "AWS::CloudFormation::Stack":
-            return "Edge"
-        path = resource["Metadata"]["aws:cdk:path"].removeprefix(f"{STACK}/").removeprefix("Edge/")
+            return path.rpartition("/")[2].removesuffix(".NestedStackResource")
         parts = [part for part in path.split("/")[1:] if part != "Resource"]
         name = "".join(parts).replace("CurrentVersion", "Version")
         return _RENAMED.get(name, name)
 
     def inner(self, resource: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The edge's template."""
+        """The template of a stack inside."""
         return self.assembly.load(self.assembly.folder / resource["Metadata"]["aws:asset:path"])
 
 

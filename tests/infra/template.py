@@ -14,6 +14,8 @@ from tests.aws.local.routes import Route
 ROOT = Path(__file__).parents[2]
 TEMPLATE = ROOT / "template.yaml"
 EDGE = ROOT / "infra" / "edge" / "template.yaml"
+INNER = tuple(sorted((ROOT / "infra").glob("*/template.yaml")))
+"""Templates of stacks inside the stack."""
 
 
 @dataclass(frozen=True)

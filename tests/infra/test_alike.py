@@ -20,9 +20,11 @@ def _statements(resources: dict[str, Any], role: str) -> list[dict[str, Any]]:
 
 
 CHANGES: Mapping[str, Change] = {
-    "a resource less": lambda resources: resources.pop("ApiFails"),
-    "an action more": lambda resources: _statements(resources, "IngestRole")[1]["Action"].append("dynamodb:Scan"),
-    "an action on something else": lambda resources: _statements(resources, "IngestRole")[0].update(Resource="*"),
+    "a resource less": lambda resources: resources.pop("StatusRoute"),
+    "an action more": lambda resources: _statements(resources, "AuthorizeRole")[1]["Action"].append(
+        "logs:CreateLogGroup"
+    ),
+    "an action on something else": lambda resources: _statements(resources, "AuthorizeRole")[0].update(Resource="*"),
     "another variable": lambda resources: resources["QueryFunction"]["Properties"]["Environment"]["Variables"].update(
         SPANLAKE_QUERY_SPANS="1"
     ),
@@ -34,10 +36,10 @@ CHANGES: Mapping[str, Change] = {
     "another filter": lambda resources: resources["CompactFunctionNewBlocks"]["Properties"].pop("FilterCriteria"),
     "another lifecycle": lambda resources: resources["Lake"]["Properties"]["LifecycleConfiguration"]["Rules"].pop(),
     "data that goes with the stack": lambda resources: resources["Index"].pop("DeletionPolicy"),
-    "a column less": lambda resources: resources["SpanTable"]["Properties"]["TableInput"]["StorageDescriptor"][
-        "Columns"
-    ].pop(),
-    "another threshold": lambda resources: resources["CompactionIsBehind"]["Properties"].update(Threshold=1),
+    "another parameter of a stack inside": lambda resources: resources["Roles"]["Properties"]["Parameters"].update(
+        Table="another"
+    ),
+    "a stack inside less": lambda resources: resources.pop("Alarms"),
     "something to wait for": lambda resources: resources["Stage"].update(DependsOn=["OtlpRoute"]),
 }
 
@@ -50,13 +52,13 @@ def test_a_change_is_found(change: Change, packaged: Mapping[str, Any]) -> None:
 
 
 SAME: Mapping[str, Change] = {
-    "the order of statements": lambda resources: _statements(resources, "QueryRole").reverse(),
-    "one action without its list": lambda resources: _statements(resources, "IngestRole")[0].update(
-        Action=["s3:PutObject"]
+    "the order of statements": lambda resources: _statements(resources, "AuthorizeRole").reverse(),
+    "one action without its list": lambda resources: _statements(resources, "AuthorizeRole")[0].update(
+        Action=["secretsmanager:GetSecretValue"]
     ),
     "the name of a route": lambda resources: resources.update(Other=resources.pop("EchoRoute")),
     "a default": lambda resources: resources["ExpireFunctionOnceADay"]["Properties"].update(State="ENABLED"),
-    "a number as text": lambda resources: resources["CompactionIsBehind"]["Properties"].update(Threshold="3600000"),
+    "a number as text": lambda resources: resources["Undone"]["Properties"].update(MessageRetentionPeriod="1209600"),
 }
 
 

@@ -59,6 +59,9 @@ class _Silent:
     def time_query(self, endpoint: str) -> Any:
         return endpoint
 
+    def label(self, **_: str | None) -> None:
+        pass
+
 
 def sample(path: str) -> str:
     """A path that fits one with variables."""

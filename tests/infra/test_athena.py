@@ -33,7 +33,7 @@ def hive(type_: pa.DataType) -> str:
 
 @pytest.fixture(scope="module")
 def table(deployed: Deploy) -> Any:
-    return deployed()["SpanTable"]["TableInput"]
+    return deployed(Athena="true")["SpanTable"]["TableInput"]
 
 
 def test_the_columns_are_those_of_every_span(table: Any) -> None:
@@ -44,7 +44,7 @@ def test_the_columns_are_those_of_every_span(table: Any) -> None:
 def test_partitions_are_found_where_blocks_are(deployed: Deploy, table: Any) -> None:
     template = table["Parameters"]["storage.location.template"]
     where = template.replace("${tenant}", BLOCK.tenant).replace("${date}", BLOCK.date.isoformat())
-    lake = f"s3://{deployed().outputs['Bucket']}"
+    lake = f"s3://{deployed(Athena='true').outputs['Bucket']}"
     assert f"{lake}/{BLOCK.path}" == f"{where}ab.parquet"
     assert table["StorageDescriptor"]["Location"] == f"{lake}/spans/"
     assert [key["Name"] for key in table["PartitionKeys"]] == ["tenant", "date"]
@@ -65,16 +65,39 @@ def test_days_reach_as_far_as_objects(template: Template, table: Any) -> None:
 
 
 def test_a_query_is_stopped_when_it_scans_too_much(deployed: Deploy) -> None:
-    configuration = deployed(AthenaScanLimitBytes="20000000")["Workgroup"]["WorkGroupConfiguration"]
-    assert configuration["BytesScannedCutoffPerQuery"] == 20_000_000
+    configuration = deployed(Athena="true", AthenaScanLimitBytes="20000000")["Workgroup"]["WorkGroupConfiguration"]
+    assert int(configuration["BytesScannedCutoffPerQuery"]) == 20_000_000
     assert configuration["EnforceWorkGroupConfiguration"] is True
     result = configuration["ResultConfiguration"]
-    assert result["OutputLocation"] == f"s3://{deployed(AthenaScanLimitBytes='20000000').outputs['Bucket']}/athena/"
+    assert (
+        result["OutputLocation"]
+        == f"s3://{deployed(Athena='true', AthenaScanLimitBytes='20000000').outputs['Bucket']}/athena/"
+    )
     assert result["EncryptionConfiguration"] == {"EncryptionOption": "SSE_S3"}
 
 
 def test_functions_are_told_where_to_ask(deployed: Deploy) -> None:
-    deployment = deployed(GlueDatabaseName="lake_of_tests")
-    query, compact = (deployment.environments[name] for name in ("query", "compact"))
+    deployment = deployed(Athena="true", GlueDatabaseName="lake_of_tests")
+    query, compact, expire = (deployment.environments[name] for name in ("query", "compact", "expire"))
     assert query["SPANLAKE_ATHENA_WORKGROUP"] == deployment["Workgroup"]["Name"] == "spanlake"
-    assert query["SPANLAKE_GLUE_TABLE"] == compact["SPANLAKE_GLUE_TABLE"] == "lake_of_tests.spans"
+    tables = [environment["SPANLAKE_GLUE_TABLE"] for environment in (query, compact, expire)]
+    assert tables == 3 * ["lake_of_tests.spans"]
+    assert deployment.outputs["AthenaTable"] == "lake_of_tests.spans"
+
+
+def test_athena_is_off_until_it_is_asked_for(deployed: Deploy) -> None:
+    deployment = deployed()
+    assert not [found for found in deployment.resources.values() if "Glue" in found.type or "Athena" in found.type]
+    for name in ("query", "compact", "expire"):
+        assert deployment.environments[name]["SPANLAKE_GLUE_TABLE"] == ""
+    assert deployment.environments["query"]["SPANLAKE_ATHENA_WORKGROUP"] == ""
+    assert "athena:" not in str([deployment["QueryRole"], deployment["CompactRole"]])
+
+
+def test_an_alarm_is_raised_when_a_day_has_scanned_too_much(deployed: Deploy) -> None:
+    topic = "arn:aws:sns:us-east-1:123456789012:topic"
+    deployment = deployed(Athena="true", AlarmTopicArn=topic, AthenaBytesPerDay="1000")
+    alarm = deployment["TooMuchIsScanned"]
+    assert (alarm["Namespace"], alarm["MetricName"], int(alarm["Threshold"])) == ("AWS/Athena", "ProcessedBytes", 1000)
+    assert {"Name": "WorkGroup", "Value": deployment["Workgroup"]["Name"]} in alarm["Dimensions"]
+    assert deployment["Workgroup"]["WorkGroupConfiguration"]["PublishCloudWatchMetricsEnabled"] is True

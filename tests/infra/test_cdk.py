@@ -23,7 +23,8 @@ from tests.infra.sources import of_cdk, of_sam
 
 _TOPIC = "arn:aws:sns:us-east-1:123456789012:alarms"
 _CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/1"
-_IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/spanlake-edge:1"
+_IMAGE = f"123456789012.dkr.ecr.us-east-1.amazonaws.com/spanlake-edge@sha256:{64 * '0'}"
+_KEY = "arn:aws:kms:us-east-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"
 _VPC, _SUBNETS = "vpc-0123456789abcdef0", ("subnet-0123456789abcdef0", "subnet-0123456789abcdef1")
 
 CHOICES: Mapping[str, Mapping[str, str]] = {
@@ -41,15 +42,35 @@ CHOICES: Mapping[str, Mapping[str, str]] = {
         "EdgeImage": _IMAGE,
         "EdgeCertificateArn": _CERTIFICATE,
         "EdgeScheme": "internet-facing",
+        "EdgeTokensSecretArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:tokens-AbCdEf",
         "EdgeClients": "10.1.0.0/16",
         "EdgeTasksLeast": "2",
         "EdgeTasksMost": "8",
+    },
+    "an earlier stack's bucket and table, and addresses for alarms": {
+        "ExistingBucket": "spanlake-lake-1",
+        "ExistingTable": "spanlake-index-1",
+        "ExistingTableStreamArn": "arn:aws:dynamodb:us-east-1:123456789012:table/spanlake-index-1/stream/1",
+        "Athena": "true",
+        "AlarmEmail": "traces@example.com",
+        "DomainName": "traces.example.com",
+        "DomainCertificateArn": _CERTIFICATE,
     },
     "everything otherwise, and the edge in a VPC that is there": {
         "RetentionDays": "30",
         "KeepTable": "false",
         "AthenaScanLimitBytes": "20000000",
+        "KmsKeyArn": _KEY,
+        "Athena": "true",
+        "AthenaBytesPerDay": "1000",
         "GlueDatabaseName": "traces",
+        "DomainName": "traces.example.com",
+        "DomainCertificateArn": _CERTIFICATE,
+        "BasePath": "lake",
+        "Architecture": "x86_64",
+        "FunctionSubnetIds": ",".join(_SUBNETS),
+        "FunctionSecurityGroupIds": "sg-0123456789abcdef0",
+        "PermissionsBoundaryArn": "arn:aws:iam::123456789012:policy/boundary",
         "TokenCacheSeconds": "60",
         "CorsOrigins": "https://shop.example,http://localhost:8080",
         "RequestsPerSecond": "7",
@@ -79,6 +100,7 @@ CHOICES: Mapping[str, Mapping[str, str]] = {
         "EdgeVpcId": _VPC,
         "EdgeSubnetIds": ",".join(_SUBNETS),
         "EdgeAssignPublicIp": "DISABLED",
+        "EdgeSize": "xlarge",
     },
 }
 

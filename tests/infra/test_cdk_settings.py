@@ -14,6 +14,7 @@ from tests.infra.template import Template
 _FREER = {"RetentionDays"}
 # The template's MaxLength is not among these: it is for the descriptions that make new versions of functions.
 _LIMITS = {"MinValue": "least", "MaxValue": "most", "AllowedValues": "one_of", "AllowedPattern": "pattern"}
+_IMAGE = f"spanlake-edge@sha256:{64 * '0'}"
 _TRUTHS = ["true", "false"]
 
 
@@ -69,9 +70,25 @@ def test_the_stack_and_the_layers_have_names() -> None:
         ({"EdgeClients": "everybody"}, "edge_clients is 'everybody', which is not of the form"),
         ({"JwtIssuer": "https://issuer.example"}, "JwtIssuer needs JwtAudience"),
         ({"EdgeVpcId": "vpc-1"}, "EdgeVpcId needs EdgeSubnetIds"),
+        ({"EdgeImage": "spanlake-edge:1"}, "edge_image is 'spanlake-edge:1', which is not of the form"),
+        ({"EdgeImage": _IMAGE}, "EdgeImage needs the senders' EdgeVpcId, or EdgeScheme=internet-facing"),
+        ({"EdgeScheme": "internet-facing", "EdgeCertificateArn": "c"}, "EdgeCertificateArn and EdgeTokensSecretArn"),
+        ({"EdgeScheme": "internet-facing", "EdgeTokensSecretArn": "t"}, "EdgeCertificateArn and EdgeTokensSecretArn"),
+        ({"ExistingBucket": "b"}, "ExistingBucket, ExistingTable and ExistingTableStreamArn go together"),
+        ({"DomainName": "traces.example.com"}, "DomainName needs DomainCertificateArn"),
+        ({"BasePath": "lake"}, "BasePath needs DomainName"),
+        ({"FunctionSubnetIds": "subnet-1"}, "FunctionSubnetIds needs FunctionSecurityGroupIds"),
+        ({"Tags": "one"}, "Tags is 'one', which is not of the form name=value,other=value"),
+        ({"TerminationProtection": "perhaps"}, "TerminationProtection is 'perhaps', which is no bool"),
     ],
 )
 def test_what_can_not_be_is_refused(context: Mapping[str, Any], message: str) -> None:
     with pytest.raises(InvalidContext) as refused:
         read(context)
     assert message in str(refused.value)
+
+
+def test_a_stack_has_tags_and_may_be_protected() -> None:
+    assert (read({}).tags, read({}).termination_protection) == ({"application": "spanlake"}, False)
+    context = read({"Tags": "team=a,cost=7", "TerminationProtection": "true"})
+    assert (context.tags, context.termination_protection) == ({"team": "a", "cost": "7"}, True)

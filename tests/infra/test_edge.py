@@ -1,16 +1,25 @@
 """The edge: not there unless there is an image of it, then on all its ports, in a network that costs little."""
 
+import re
+import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from spanlake.server.ports import JAEGER_BINARY, JAEGER_COMPACT, JAEGER_GRPC, OPENCENSUS_GRPC, OTLP_GRPC
+from spanlake.settings.model import EdgeConfig
+from spanlake.settings.setting import Program, from_environment
+from spanlake.workers.emf import SERVICE, counts
+from spanlake.workers.figures import Figures
 from tests.infra.calls import Statement
 from tests.infra.conftest import Deploy
 from tests.infra.deployment import Deployment
+from tests.infra.sources import of_sam
+from tests.infra.template import Template
 
-IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/spanlake-edge:1"
+IMAGE = f"123456789012.dkr.ecr.us-east-1.amazonaws.com/spanlake-edge@sha256:{64 * '0'}"
 CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/1"
 GRPC, UDP = (OTLP_GRPC, JAEGER_GRPC, OPENCENSUS_GRPC), (JAEGER_COMPACT, JAEGER_BINARY)
 HEALTH = 8080
@@ -110,7 +119,6 @@ def test_it_stores_where_the_functions_do(edge: Deployment) -> None:
         "edge",
         "--listen",
         "0.0.0.0",
-        "--allow-anonymous",
         "--objects",
         lake,
         "--index",
@@ -160,3 +168,99 @@ def test_it_grows_with_its_load(deployed: Deploy) -> None:
     assert (int(scaling["MinCapacity"]), int(scaling["MaxCapacity"])) == (2, 6)
     metric = edge["ScalingByCpu"]["TargetTrackingScalingPolicyConfiguration"]["PredefinedMetricSpecification"]
     assert metric == {"PredefinedMetricType": "ECSServiceAverageCPUUtilization"}
+
+
+def test_how_many_tasks_there_are_is_left_to_scaling(edge: Deployment) -> None:
+    """A number in the service would undo, with each update, what the load has made of it."""
+    assert "DesiredCount" not in edge["Service"]
+
+
+SIZES = ("small", "medium", "large", "xlarge", "2xlarge")
+FARGATE = {256: (512, 2048), 512: (1024, 4096), 1024: (2048, 8192), 2048: (4096, 16384), 4096: (8192, 30720)}
+"""Least and most MiB by CPU units: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html"""
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_cpu_memory_and_limits_fit_each_other(packaged: Mapping[str, Any], size: str) -> None:
+    parameters = {"EdgeImage": IMAGE, "EdgeScheme": "internet-facing", "EdgeSize": size}
+    task = dict(of_sam(packaged, parameters).resources())["Edge/Task"].properties
+    cpu, memory = int(task["Cpu"]), int(task["Memory"])
+    assert FARGATE[cpu][0] <= memory <= FARGATE[cpu][1]
+    variables = {one["Name"]: one["Value"] for one in task["ContainerDefinitions"][0]["Environment"]}
+    edge_config = from_environment(EdgeConfig, variables, Program.EDGE)
+    workers, limits = edge_config.workers, edge_config.worker.ingest
+    assert (workers or 1) <= max(cpu // 1024, 1)
+    of_a_worker = (memory - SUPERVISOR_MIB) // workers
+    assert 16 * limits.body_bytes <= of_a_worker << 20
+    assert limits.flight_bytes == 2 * limits.body_bytes
+
+
+SUPERVISOR_MIB = 64  # docs/edge.md, Sizing
+SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:tokens-AbCdEf"  # a name and not a secret
+
+
+def containers(packaged: Mapping[str, Any], **parameters: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The containers of a task by their names, and what the edge has in its environment."""
+    found = dict(of_sam(packaged, {"EdgeImage": IMAGE, "EdgeScheme": "internet-facing", **parameters}).resources())
+    by_name = {one["Name"]: one for one in found["Edge/Task"].properties["ContainerDefinitions"]}
+    return by_name, {one["Name"]: one["Value"] for one in by_name["edge"]["Environment"]}
+
+
+def test_senders_need_tokens_where_a_secret_is_named(packaged: Mapping[str, Any]) -> None:
+    found, variables = containers(packaged, EdgeTokensSecretArn=SECRET)
+    assert found["tokens"]["Secrets"] == [{"Name": "TOKENS", "ValueFrom": SECRET}]
+    assert found["edge"]["DependsOn"] == [{"ContainerName": "tokens", "Condition": "SUCCESS"}]
+    (mount,) = found["edge"]["MountPoints"]
+    assert variables["SPANLAKE_TOKENS"] == f"{mount['ContainerPath']}/tokens"
+    assert variables["SPANLAKE_ALLOW_ANONYMOUS"] == "false"
+    without, variables = containers(packaged)
+    assert [*without] == ["edge"]
+    assert (variables["SPANLAKE_ALLOW_ANONYMOUS"], "SPANLAKE_TOKENS" in variables) == ("true", False)
+
+
+def test_the_secret_is_written_where_the_edge_reads_it(packaged: Mapping[str, Any], tmp_path: Path) -> None:
+    found, _ = containers(packaged, EdgeTokensSecretArn=SECRET)
+    (command,) = found["tokens"]["Command"]
+    text = '{"a \\"token\\"": "%s shop"}'
+    shell = [*found["tokens"]["EntryPoint"], command.replace("/tokens/", f"{tmp_path}/")]
+    subprocess.run(shell, env={"TOKENS": text}, check=True)
+    assert (tmp_path / "tokens").read_text() == text
+
+
+def test_an_edge_is_where_its_senders_are(template: Template) -> None:
+    rules = template.content["Rules"]
+    assert str(rules["SendersReachEdge"]["Assertions"]).count("EdgeVpcId") >= 1
+    (assertion,) = rules["InternetNeedsTls"]["Assertions"]
+    assert [one["Fn::Not"][0]["Fn::Equals"][0]["Ref"] for one in assertion["Assert"]["Fn::And"]] == [
+        "EdgeCertificateArn",
+        "EdgeTokensSecretArn",
+    ]
+    pattern = template.content["Parameters"]["EdgeImage"]["AllowedPattern"]
+    assert re.fullmatch(pattern, IMAGE)
+    assert re.fullmatch(pattern, "")
+    assert not re.fullmatch(pattern, "spanlake-edge:latest")
+
+
+def test_its_metrics_are_those_that_it_writes(packaged: Mapping[str, Any]) -> None:
+    topic = "arn:aws:sns:us-east-1:123456789012:topic"
+    parameters = {"EdgeImage": IMAGE, "EdgeScheme": "internet-facing", "AlarmTopicArn": topic}
+    resources = dict(of_sam(packaged, parameters).resources())
+    _, variables = containers(packaged)
+    alarms = {
+        name.removeprefix("Edge/"): found.properties
+        for name, found in resources.items()
+        if found.type == "AWS::CloudWatch::Alarm" and name.startswith("Edge/")
+    }
+    own = {
+        found["MetricName"]
+        for found in alarms.values()
+        if found["Namespace"] == variables["SPANLAKE_METRICS_NAMESPACE"]
+    }
+    assert own == {"DatagramsDropped", "RequestsRefused", "SpansRejected", "WorkersReplaced"}
+    assert own <= counts(Figures()).keys()
+    for found in alarms.values():
+        assert found["AlarmActions"] == found["OKActions"] == [topic]
+        if found["MetricName"] in own:
+            assert found["Dimensions"] == [{"Name": "service", "Value": SERVICE}]
+    assert {"HostsAreUnhealthy", "TasksAreMissing"} <= alarms.keys()
+    assert alarms["TasksAreMissing"]["TreatMissingData"] == "breaching"

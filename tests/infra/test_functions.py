@@ -12,9 +12,20 @@ from spanlake.settings.units import MIB
 from tests.infra.conftest import Deploy
 from tests.infra.deployment import STACK
 from tests.infra.references import parameters_of
+from tests.infra.sources import of_sam
 from tests.infra.template import Template
 
 FUNCTIONS = ("Authorize", "Ingest", "Query", "Compact", "Expire")
+DECIDED_ONCE = {
+    "ExistingBucket",
+    "ExistingTable",
+    "FunctionSecurityGroupIds",
+    "FunctionSubnetIds",
+    "KmsKeyArn",
+}
+"""Parameters that are too long for descriptions of versions. Who changes one changes Revision too."""
+WITH_LAYERS = {"Architecture"}
+"""Parameters that need other layers, which make other versions."""
 UNVERSIONED = {"ReservedConcurrentExecutions", "Role", "CodeUri", "Events", "EventInvokeConfig", "LoggingConfig"}
 """Properties that belong to a function and not to a version of it, or that no parameter changes."""
 LONGEST_DESCRIPTION = 256  # characters, by Lambda
@@ -44,6 +55,7 @@ def test_what_functions_make_of_parameters(deployed: Deploy) -> None:
         QuerySpansetsLimit="6",
         QueryTermsLimit="7",
         AthenaAbove="8GiB",
+        Athena="true",
         GlueDatabaseName="lake",
     ).environments
     query = settings(environments["query"]).query
@@ -101,7 +113,8 @@ def test_whatever_changes_a_function_makes_a_version_of_it(template: Template, n
     shared = template.content["Globals"]["Function"]
     description = properties["VersionDescription"]
     told = {key: value for key, value in properties.items() if key not in {*UNVERSIONED, "VersionDescription"}}
-    assert parameters_of(template, description) == parameters_of(template, [told, shared])
+    depends_on = parameters_of(template, [told, shared]) - DECIDED_ONCE - WITH_LAYERS
+    assert parameters_of(template, description) == depends_on | {"Revision"}
     assert layers(description) == layers([shared["Layers"], properties.get("Layers", [])])
     assert properties["AutoPublishAliasAllProperties"] is True
 
@@ -114,10 +127,16 @@ def layers(value: Any) -> set[str]:
     return set[str]().union(*map(layers, value)) if isinstance(value, list) else set()
 
 
-def test_versions_go_when_there_are_others(packaged: Mapping[str, Any]) -> None:
-    versions = [found for found in packaged["Resources"].values() if found["Type"] == "AWS::Lambda::Version"]
-    assert len(versions) == len(FUNCTIONS)
-    assert {found["DeletionPolicy"] for found in versions} == {"Delete"}
+def test_versions_and_layers_stay_for_an_alias_that_goes_back(packaged: Mapping[str, Any]) -> None:
+    """A version that only another description takes the place of stays where that is asked for, too."""
+    resources = packaged["Resources"].values()
+    versions = [found for found in resources if found["Type"] == "AWS::Lambda::Version"]
+    layers = [found for found in resources if found["Type"] == "AWS::Lambda::LayerVersion"]
+    assert (len(versions), len(layers)) == (len(FUNCTIONS), 2)
+    assert {found["DeletionPolicy"] for found in (*versions, *layers)} == {"Retain"}
+    assert sum(found.get("UpdateReplacePolicy") == "Retain" for found in versions) == 3
+    mappings = [found for found in resources if found["Type"] == "AWS::Lambda::EventSourceMapping"]
+    assert not any("UpdateReplacePolicy" in found for found in mappings), "two would hand in each block twice"
 
 
 def test_descriptions_of_versions_fit(deployed: Deploy) -> None:
@@ -129,9 +148,48 @@ def test_descriptions_of_versions_fit(deployed: Deploy) -> None:
         QueryMemoryMiB="10240",
         LogLevel="WARNING",
         SnapStart="PublishedVersions",
+        Revision="r" * 8,
+        BasePath="b" * 16,
+        Athena="true",
         **dict.fromkeys(
             (*limits, "QuerySpansetsLimit", "QueryTermsLimit", "MaxRequestBytes", "AthenaAbove"), "1000000000"
         ),
     )
     for version in deployment.of_type("AWS::Lambda::Version").values():
         assert len(version["Description"]) + 2 * len("999") <= LONGEST_DESCRIPTION, "layers come in many versions"
+
+
+VPC = {"FunctionSubnetIds": "subnet-1,subnet-2", "FunctionSecurityGroupIds": "sg-1"}
+
+
+def test_functions_go_into_a_vpc(packaged: Mapping[str, Any]) -> None:
+    usual, inside = (dict(of_sam(packaged, parameters).resources()) for parameters in ({}, VPC))
+    for name in FUNCTIONS:
+        config = {"SubnetIds": ["subnet-1", "subnet-2"], "SecurityGroupIds": ["sg-1"]}
+        assert inside[f"{name}Function"].properties["VpcConfig"] == config
+        assert "VpcConfig" not in usual[f"{name}Function"].properties
+    roles = [f"{'' if name == 'Authorize' else 'Roles/'}{name}Role" for name in FUNCTIONS]
+    for role in roles:
+        assert "ec2:CreateNetworkInterface" in str(inside[role].properties)
+        assert "ec2:" not in str(usual[role].properties)
+
+
+def test_all_roles_are_within_a_boundary(packaged: Mapping[str, Any]) -> None:
+    boundary = "arn:aws:iam::123456789012:policy/boundary"
+    edge = {"EdgeImage": "x", "EdgeScheme": "internet-facing"}
+    resources = of_sam(packaged, {"PermissionsBoundaryArn": boundary, **edge}).resources()
+    roles = [found.properties for _, found in resources if found.type == "AWS::IAM::Role"]
+    assert len(roles) == len(FUNCTIONS) + 2
+    assert {role["PermissionsBoundary"] for role in roles} == {boundary}
+    usual = [found.properties for _, found in of_sam(packaged, edge).resources() if found.type == "AWS::IAM::Role"]
+    assert not any("PermissionsBoundary" in role for role in usual)
+
+
+def test_functions_and_edge_run_on_intel_too(packaged: Mapping[str, Any]) -> None:
+    parameters = {"Architecture": "x86_64", "EdgeImage": "x", "EdgeScheme": "internet-facing"}
+    found = list(dict(of_sam(packaged, parameters).resources()).values())
+    functions = [one.properties["Architectures"] for one in found if one.type == "AWS::Lambda::Function"]
+    layers = [one.properties["CompatibleArchitectures"] for one in found if one.type == "AWS::Lambda::LayerVersion"]
+    assert functions + layers == 7 * [["x86_64"]]
+    (task,) = [one.properties["RuntimePlatform"] for one in found if one.type == "AWS::ECS::TaskDefinition"]
+    assert task["CpuArchitecture"] == "X86_64"

@@ -1,5 +1,7 @@
 """When compaction and upkeep run, what becomes of what fails, and who hears of it."""
 
+import re
+
 from spanlake.aws.telemetry import Metric
 from tests.infra.conftest import Deploy
 from tests.infra.deployment import STACK, Deployment
@@ -61,7 +63,9 @@ def alarms(deployment: Deployment) -> dict[str, str]:
     """Returns the metric of each alarm."""
     found = deployment.of_type("AWS::CloudWatch::Alarm")
     return {
-        name: f"{alarm['Namespace']} {alarm['MetricName']} {alarm['Dimensions'][0]['Value']}"
+        name: " ".join(
+            [alarm["Namespace"], alarm["MetricName"], *(one["Value"] for one in alarm.get("Dimensions", []))]
+        )
         for name, alarm in found.items()
     }
 
@@ -73,6 +77,13 @@ def test_somebody_hears_of_what_is_wrong(deployed: Deploy) -> None:
     assert sorted(alarms(deployment).values()) == sorted(
         [
             *(f"AWS/Lambda Errors {STACK}-{name}" for name in functions),
+            *(f"AWS/Lambda Duration {STACK}-{name}" for name in functions),
+            f"AWS/Lambda Invocations {STACK}-expire",
+            f"AWS/DynamoDB ReadThrottleEvents {deployment.outputs['Table']}",
+            f"AWS/DynamoDB WriteThrottleEvents {deployment.outputs['Table']}",
+            f"{STACK} RequestsTooLarge",
+            f"{STACK} RequestsThrottled",
+            f"{STACK} RequestsUnauthorized",
             *(f"AWS/Lambda Throttles {STACK}-{name}" for name in functions if name != "expire"),
             f"AWS/Lambda IteratorAge {STACK}-compact",
             f"{STACK} BlocksWaiting spanlake-compact",
@@ -86,7 +97,7 @@ def test_somebody_hears_of_what_is_wrong(deployed: Deploy) -> None:
     )
     for alarm in deployment.of_type("AWS::CloudWatch::Alarm").values():
         assert alarm["AlarmActions"] == alarm["OKActions"] == [TOPIC]
-        assert alarm["TreatMissingData"] == "notBreaching"
+        assert alarm["TreatMissingData"] == ("missing" if alarm["MetricName"] == "Invocations" else "notBreaching")
 
 
 def test_the_metric_of_spans_is_where_the_function_puts_it(deployed: Deploy) -> None:
@@ -102,5 +113,51 @@ def test_nobody_pays_for_alarms_that_nobody_hears(deployed: Deploy) -> None:
 
 def test_without_tokens_there_is_no_alarm_of_them(deployed: Deploy) -> None:
     found = alarms(deployed(AlarmTopicArn=TOPIC, JwtIssuer="https://issuer.example", JwtAudience="spanlake"))
-    assert len(found) == 15
-    assert not [name for name in found if "Authorize" in name]
+    with_tokens = alarms(deployed(AlarmTopicArn=TOPIC))
+    assert with_tokens.keys() - found.keys() == {"AuthorizeErrors", "AuthorizeThrottles", "AuthorizeIsSlow"}
+
+
+def test_alarms_go_to_an_address_where_no_topic_is_named(deployed: Deploy) -> None:
+    deployment = deployed(AlarmEmail="traces@example.com")
+    assert deployment["AlarmTopic"]["Subscription"] == [{"Protocol": "email", "Endpoint": "traces@example.com"}]
+    (topic,) = {
+        action for alarm in deployment.of_type("AWS::CloudWatch::Alarm").values() for action in alarm["OKActions"]
+    }
+    assert topic.startswith("arn:aws:sns:")
+    assert "AlarmTopic" not in deployed(AlarmEmail="traces@example.com", AlarmTopicArn=TOPIC).resources
+
+
+def test_functions_are_slow_before_they_are_stopped(deployed: Deploy) -> None:
+    deployment = deployed(AlarmTopicArn=TOPIC)
+    for name in ("Authorize", "Ingest", "Query", "Compact", "Expire"):
+        alarm, timeout_ms = deployment[f"{name}IsSlow"], 1000 * int(deployment[f"{name}Function"]["Timeout"])
+        assert 0.7 * timeout_ms < int(alarm["Threshold"]) < timeout_ms
+        assert alarm["Statistic"] == "Maximum"
+
+
+def test_a_run_that_does_not_begin_is_heard_of(deployed: Deploy) -> None:
+    """A function that is not called has no metrics, so that the alarm lacks data; a new stack has had none yet."""
+    alarm = deployed(AlarmTopicArn=TOPIC)["ExpireHasNotRun"]
+    assert alarm["InsufficientDataActions"] == [TOPIC]
+    assert (alarm["Period"], alarm["Threshold"], alarm["ComparisonOperator"]) == (86400, 1, "LessThanThreshold")
+
+
+def test_what_api_gateway_refuses_is_counted_from_its_log(deployed: Deploy) -> None:
+    deployment = deployed(AlarmTopicArn=TOPIC)
+    line = dict.fromkeys(re.findall(r'"(\w+)": "', deployment["Stage"]["AccessLogSettings"]["Format"]), "x")
+    filters = deployment.of_type("AWS::Logs::MetricFilter").values()
+    assert {found["LogGroupName"] for found in filters} == {f"/aws/vendedlogs/{STACK}/api"}
+    counted = {}
+    for found in filters:
+        (transformation,) = found["MetricTransformations"]
+        assert transformation["MetricNamespace"] == deployment.outputs["MetricsNamespace"]
+        fields = re.findall(r'\$\.(\w+) = "(\d+)"', found["FilterPattern"])
+        assert {name for name, _ in fields} <= line.keys()
+        counted[transformation["MetricName"]] = [status for _, status in fields]
+    assert counted == {
+        "RequestsTooLarge": ["413"],
+        "RequestsThrottled": ["429"],
+        "RequestsUnauthorized": ["401", "403"],
+    }
+    own = {alarm["MetricName"] for alarm in deployment.of_type("AWS::CloudWatch::Alarm").values()}
+    assert counted.keys() <= own

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanlake.spans.schema import parse_id
+from spanlake.spans.ids import parse_id
 from spanlake.traceql import parse
 from spanlake.traceql.rewrite import with_plain_ids
 
@@ -55,6 +55,12 @@ def test_with_plain_ids_rewrites_wide_and_deep_query() -> None:
         (TRACE, 16, bytes.fromhex(TRACE)),
         (DASHED, 16, bytes.fromhex(TRACE)),
         (f" {TRACE} ", 16, bytes.fromhex(TRACE)),
+        (f"1-{TRACE[:8]}-{TRACE[8:]}", 16, bytes.fromhex(TRACE)),
+        (f"1-{TRACE[:8]}-{TRACE[8:]}".upper(), 16, bytes.fromhex(TRACE)),
+        (f"1-{TRACE[:8]}-{TRACE[8:]}", 8, None),
+        (f"2-{TRACE[:8]}-{TRACE[8:]}", 16, None),
+        (f"1-{TRACE[:8]}-{TRACE[8:-1]}", 16, None),
+        (f"1-{TRACE[:9]}-{TRACE[9:]}", 16, None),
         ("1", 8, bytes(7) + b"\1"),
         ("", 8, None),
         ("-", 8, None),

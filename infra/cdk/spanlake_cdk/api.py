@@ -66,6 +66,7 @@ _LOGGED = {
     "functionMilliseconds": "$context.integrationLatency",
     "tenant": "$context.authorizer.tenant",
     "error": "$context.error.message",
+    "errorType": "$context.error.responseType",
     "authorizerError": "$context.authorizer.error",
     "functionError": "$context.integrationErrorMessage",
 }
@@ -94,8 +95,14 @@ class Api(Construct):
             create_default_stage=False,
             default_authorizer=authorizer,
             cors_preflight=_cors(settings.cors_origins),
+            disable_execute_api_endpoint=True if settings.domain_name else None,
         )
-        self._stage(settings)
+        self.domain_target = ""
+        stage = self._stage(settings)
+        if settings.domain_name:
+            self.url = self._domain(settings, stage)
+        else:
+            self.url = self.api.api_endpoint
         self._routes(INGEST_ROUTES, _integration("IngestIntegration", ingest))
         queries = _integration("QueryIntegration", query)
         self._routes(QUERY_ROUTES, queries)
@@ -116,12 +123,12 @@ class Api(Construct):
                 authorizer=authorizer,
             )
 
-    def _stage(self, settings: Settings) -> None:
+    def _stage(self, settings: Settings) -> apigatewayv2.CfnStage:
         # Groups of this prefix share one resource policy, whose size is limited.
         name = f"/aws/vendedlogs/{self._stack_name}/api"
-        log = log_group(self, "AccessLog", name, settings.log_retention_days)
+        self.log = log_group(self, "AccessLog", name, settings)
         property_ = apigatewayv2.CfnStage
-        property_(
+        return property_(
             self,
             "Stage",
             api_id=self.api.api_id,
@@ -134,9 +141,27 @@ class Api(Construct):
                 detailed_metrics_enabled=False,  # by route, charged for as metrics of one's own
             ),
             access_log_settings=property_.AccessLogSettingsProperty(
-                destination_arn=log.log_group_arn, format=json.dumps(_LOGGED)
+                destination_arn=self.log.log_group_arn, format=json.dumps(_LOGGED)
             ),
         )
+
+    def _domain(self, settings: Settings, stage: apigatewayv2.CfnStage) -> str:
+        """Has the API answer at a domain, perhaps below a path of it, and returns its URL."""
+        property_ = apigatewayv2.CfnDomainName
+        configuration = property_.DomainNameConfigurationProperty(
+            certificate_arn=settings.domain_certificate_arn, endpoint_type="REGIONAL", security_policy="TLS_1_2"
+        )
+        domain = property_(self, "Domain", domain_name=settings.domain_name, domain_name_configurations=[configuration])
+        apigatewayv2.CfnApiMapping(
+            self,
+            "DomainMapping",
+            domain_name=domain.ref,
+            api_id=self.api.api_id,
+            api_mapping_key=settings.base_path or None,
+            stage=stage.ref,
+        )
+        self.domain_target = domain.attr_regional_domain_name
+        return "/".join(filter(None, (f"https://{settings.domain_name}", settings.base_path)))
 
 
 def _stage_variables(settings: Settings) -> dict[str, str]:

@@ -4,13 +4,15 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from spanlake_cdk.settings import InvalidSetting, Settings
 
 _STACK_NAME = "StackName"
 _LAYERS = "LayersFolder"
+_TAGS = "Tags"
+_PROTECTED = "TerminationProtection"
 
 
 class InvalidContext(ValueError):
@@ -26,6 +28,10 @@ class Context:
     """Name of the stack, in the names of all that has one."""
     layers: str = "build/layers"
     """Folder of the layers that ``make layers`` has made, from the repository's root."""
+    tags: Mapping[str, str] = field(default_factory=lambda: {"application": "spanlake"})
+    """Tags of the stack, which CloudFormation gives to all that has tags; as samconfig.toml has them."""
+    termination_protection: bool = False
+    """True where the stack cannot be deleted before that is turned off."""
 
 
 def read(context: Mapping[str, Any]) -> Context:
@@ -36,7 +42,17 @@ def read(context: Mapping[str, Any]) -> Context:
     given = {name: value for name, value in context.items() if name[:1].isupper()}
     stack_name = str(given.pop(_STACK_NAME, Context.stack_name))
     layers = str(given.pop(_LAYERS, Context.layers))
-    return Context(_settings(given), stack_name, layers)
+    protected = _parsed(_PROTECTED, bool, given.pop(_PROTECTED, False))
+    tags = _tags(given.pop(_TAGS, "application=spanlake"))
+    return Context(_settings(given), stack_name, layers, tags, protected)
+
+
+def _tags(text: Any) -> Mapping[str, str]:
+    """Read ``name=value,other=value``, as ``sam deploy --tags`` takes with spaces between."""
+    pairs = [pair.partition("=") for pair in str(text).replace(",", " ").split()]
+    if not all(name and sign for name, sign, _ in pairs):
+        raise InvalidContext(f"{_TAGS} is {text!r}, which is not of the form name=value,other=value")
+    return {name: value for name, _, value in pairs}
 
 
 def _settings(given: Mapping[str, Any]) -> Settings:

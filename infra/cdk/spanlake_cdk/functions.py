@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from aws_cdk import ArnFormat, Duration, Stack
+from aws_cdk import Duration, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
@@ -14,11 +14,9 @@ from aws_cdk import aws_lambda_event_sources as event_sources
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from spanlake_cdk import permissions
-from spanlake_cdk.analytics import Analytics
 from spanlake_cdk.function import Function, Shape
+from spanlake_cdk.included import Included
 from spanlake_cdk.layers import Layers
-from spanlake_cdk.permissions import allow
 from spanlake_cdk.settings import Settings
 from spanlake_cdk.storage import Storage
 
@@ -38,26 +36,16 @@ class Functions(Construct):
         folder: Path,
         layers: Layers,
         storage: Storage,
-        analytics: Analytics,
     ) -> None:
         super().__init__(scope, name)
         self._settings = settings
         self._folder = folder
         self._layers = layers
         self._storage = storage
-        self._analytics = analytics
-        self._blocks = storage.lake.arn_for_objects("spans/*")
-        self.undone = sqs.Queue(
-            self, "Undone", retention_period=Duration.days(14), encryption=sqs.QueueEncryption.SQS_MANAGED
-        )
+        self.undone = self._queue()
+        self._roles = self._all_roles()
         # By name: a function that refers to its own alias would be a circle.
         self._compacting = f"{Stack.of(self).stack_name}-compact:live"
-        self._compacting_arn = Stack.of(self).format_arn(
-            service="lambda",
-            resource="function",
-            resource_name=self._compacting,
-            arn_format=ArnFormat.COLON_RESOURCE_NAME,
-        )
         self.ingest = self._ingest()
         self.query = self._query()
         self.compact = self._compact()
@@ -69,12 +57,37 @@ class Functions(Construct):
     def _environment(self) -> Mapping[str, str]:
         return {**self._storage.locations, "SPANLAKE_RETENTION": self._settings.retention}
 
-    def _identity(self) -> iam.PolicyStatement:
-        """Compares the id of the bucket with that of the table, and gives it one."""
-        return allow("Identity", ["s3:GetObject", "s3:PutObject"], self._storage.lake.arn_for_objects("store.json"))
+    def _queue(self) -> sqs.Queue:
+        queue = sqs.Queue(
+            self, "Undone", retention_period=Duration.days(14), encryption=sqs.QueueEncryption.SQS_MANAGED
+        )
+        if key := self._settings.kms_key_arn:
+            resource = queue.node.default_child
+            assert isinstance(resource, sqs.CfnQueue)
+            resource.sqs_managed_sse_enabled, resource.kms_master_key_id = None, key
+        return queue
+
+    def _all_roles(self) -> Included:
+        settings = self._settings
+        parameters = {
+            "Name": Stack.of(self).stack_name,
+            "Bucket": self._storage.bucket,
+            "Table": self._storage.table,
+            "UndoneArn": self.undone.queue_arn,
+            "GlueDatabaseName": settings.glue_database_name if settings.athena else "",
+            "Tracing": str(settings.tracing).lower(),
+            "IsInVpc": str(bool(settings.function_subnet_ids)).lower(),
+            "KmsKeyArn": settings.kms_key_arn,
+            "PermissionsBoundary": settings.permissions_boundary_arn,
+        }
+        return Included(Stack.of(self), "Roles", "roles", parameters)
+
+    def _role(self, function: str) -> iam.IRole:
+        arn = self._roles.output(f"{function}Role")
+        return iam.Role.from_role_arn(self, f"{function}Role", arn, mutable=False)
 
     def _ingest(self) -> Function:
-        settings, storage = self._settings, self._storage
+        settings = self._settings
         shape = Shape(
             description="Takes spans in over HTTP",
             memory_mib=settings.ingest_memory_mib,
@@ -82,45 +95,25 @@ class Functions(Construct):
             layers=[self._layers.common],
             environment={
                 **self._environment(),
+                "SPANLAKE_BASE_PATH": f"/{settings.base_path}",
                 "SPANLAKE_TENANT_CLAIM": settings.tenant_claim,
                 "SPANLAKE_MAX_REQUEST_BYTES": settings.max_request_bytes,
             },
-            may=[
-                allow("Blocks", ["s3:PutObject"], self._blocks),
-                self._identity(),
-                # Who may not list is told 403 of an object that is not there, and not 404.
-                allow("Missing", ["s3:ListBucket"], storage.lake.bucket_arn),
-                permissions.adds_blocks(storage.index.table_arn),
-            ],
+            role=self._role("Ingest"),
             snap_start=settings.starts_from_snapshots,
             concurrency=settings.ingest_concurrency,
         )
         return self._function("Ingest", shape)
 
     def _query(self) -> Function:
-        settings, storage, analytics = self._settings, self._storage, self._analytics
-        results = storage.lake.arn_for_objects("athena/*")
+        settings = self._settings
         shape = Shape(
             description="Answers the Tempo API",
             memory_mib=settings.query_memory_mib,
             seconds=30,
             layers=[self._layers.query, self._layers.common],
             environment={**self._environment(), **self._query_limits(), **self._athena()},
-            may=[
-                allow("Blocks", ["s3:GetObject"], self._blocks),
-                self._identity(),
-                allow("Deletions", ["s3:PutObject"], storage.lake.arn_for_objects("deletions/*")),
-                # Who may not list is told 403 of an object that is gone, and not 404. Athena lists.
-                allow("Missing", ["s3:ListBucket", "s3:GetBucketLocation"], storage.lake.bucket_arn),
-                allow(
-                    "Index",
-                    ["dynamodb:BatchWriteItem", "dynamodb:Query", "dynamodb:UpdateItem"],
-                    storage.index.table_arn,
-                ),
-                allow("Athena", _ATHENA, analytics.workgroup_arn),
-                allow("Columns", ["glue:GetDatabase", "glue:GetTable"], *analytics.table_arns),
-                allow("ResultsOfAthena", _ATHENA_RESULTS, results),
-            ],
+            role=self._role("Query"),
             snap_start=settings.starts_from_snapshots,
             concurrency=settings.query_concurrency,
         )
@@ -129,6 +122,7 @@ class Functions(Construct):
     def _query_limits(self) -> Mapping[str, str]:
         settings = self._settings
         return {
+            "SPANLAKE_BASE_PATH": f"/{settings.base_path}",
             "SPANLAKE_TENANT_CLAIM": settings.tenant_claim,
             "SPANLAKE_PARTIAL_ANSWERS": "false",
             "SPANLAKE_QUERY_TIMEOUT": settings.query_timeout_seconds,
@@ -142,13 +136,13 @@ class Functions(Construct):
 
     def _athena(self) -> Mapping[str, str]:
         return {
-            "SPANLAKE_ATHENA_WORKGROUP": self._analytics.workgroup,
-            "SPANLAKE_GLUE_TABLE": self._analytics.table,
+            "SPANLAKE_ATHENA_WORKGROUP": Stack.of(self).stack_name if self._settings.athena else "",
+            "SPANLAKE_GLUE_TABLE": self._settings.span_table,
             "SPANLAKE_ATHENA_ABOVE": self._settings.athena_above,
         }
 
     def _compact(self) -> Function:
-        settings, storage, analytics = self._settings, self._storage, self._analytics
+        settings = self._settings
         shape = Shape(
             description="Merges small blocks into larger ones",
             memory_mib=settings.compact_memory_mib,
@@ -157,22 +151,11 @@ class Functions(Construct):
             environment={
                 **self._environment(),
                 "SPANLAKE_QUERY_TIMEOUT": settings.query_timeout_seconds,
-                "SPANLAKE_GLUE_TABLE": analytics.table,
+                "SPANLAKE_GLUE_TABLE": settings.span_table,
                 "SPANLAKE_KEEP_REPLACED": _KEPT,
                 "SPANLAKE_COMPACT_FUNCTION": self._compacting,
             },
-            may=[
-                allow("Blocks", _READS_AND_REPLACES, self._blocks),
-                self._identity(),
-                # Who may not list is told 403 of an object that is gone, and not 404.
-                allow("Missing", ["s3:ListBucket"], storage.lake.bucket_arn),
-                permissions.replaces_blocks(storage.index.table_arn),
-                allow("Stream", _READS_STREAM, storage.stream_arn),
-                allow("Streams", ["dynamodb:ListStreams"], f"{storage.index.table_arn}/stream/*"),
-                allow("Columns", ["glue:GetTable", "glue:UpdateTable"], *analytics.table_arns),
-                permissions.invokes(self._compacting_arn),
-                permissions.sends_undone(self.undone.queue_arn),
-            ],
+            role=self._role("Compact"),
             concurrency=settings.compact_concurrency,
         )
         compact = self._function("Compact", shape)
@@ -180,7 +163,7 @@ class Functions(Construct):
             compact.function,
             "NewBlocks",
             target=compact.alias,
-            event_source_arn=storage.stream_arn,
+            event_source_arn=self._storage.stream_arn,
             starting_position=lambda_.StartingPosition.TRIM_HORIZON,
             filters=[{"pattern": json.dumps(_NEWS)}],
             batch_size=10_000,
@@ -194,8 +177,7 @@ class Functions(Construct):
         return compact
 
     def _expire(self) -> Function:
-        settings, storage = self._settings, self._storage
-        trash = storage.lake.arn_for_objects("trash/*")
+        settings = self._settings
         shape = Shape(
             description="Removes what is too old, replaced or nobody's",
             memory_mib=settings.compact_memory_mib,
@@ -205,18 +187,11 @@ class Functions(Construct):
                 **self._environment(),
                 "SPANLAKE_QUERY_TIMEOUT": settings.query_timeout_seconds,
                 "SPANLAKE_KEEP_REPLACED": _KEPT,
+                "SPANLAKE_GLUE_TABLE": settings.span_table,
                 "SPANLAKE_GARBAGE_SHARE": "0.05",
                 "SPANLAKE_COMPACT_FUNCTION": self._compacting,
             },
-            may=[
-                allow("Blocks", _READS_AND_REPLACES, self._blocks, trash),
-                self._identity(),
-                allow("Deletions", ["s3:DeleteObject", "s3:GetObject"], storage.lake.arn_for_objects("deletions/*")),
-                allow("Garbage", ["s3:ListBucket"], storage.lake.bucket_arn),
-                permissions.replaces_blocks(storage.index.table_arn),
-                permissions.invokes(self._compacting_arn),
-                permissions.sends_undone(self.undone.queue_arn),
-            ],
+            role=self._role("Expire"),
         )
         expire = self._function("Expire", shape)
         expire.alias.configure_async_invoke(retry_attempts=2, on_failure=destinations.SqsDestination(self.undone))
@@ -232,12 +207,3 @@ class Functions(Construct):
 
 
 _KEPT = "1d"  # a table that is restored to an earlier moment finds its objects
-_READS_AND_REPLACES = ("s3:DeleteObject", "s3:GetObject", "s3:PutObject")
-_READS_STREAM = ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator")
-_ATHENA = (
-    "athena:GetQueryExecution",
-    "athena:GetQueryResults",
-    "athena:StartQueryExecution",
-    "athena:StopQueryExecution",
-)
-_ATHENA_RESULTS = ("s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject")

@@ -3,7 +3,7 @@
 # ruff: noqa: N818  (the names say what happened; "Error" would add nothing)
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
@@ -25,6 +25,20 @@ class Settings:
     which can not add."""
     keep_table: bool = True
     """Deletion protection of the index table."""
+    existing_bucket: str = ""
+    """Bucket that an earlier stack has left, to go on with. It keeps its own policy and lifecycle."""
+    existing_table: str = ""
+    """Index table that an earlier stack has left. It belongs to existing_bucket, and to no other."""
+    existing_table_stream_arn: str = field(default="", metadata={"pattern": "(arn:.+/stream/.+)?"})
+    """ARN of existing_table's stream (LatestStreamArn), which wakes compaction."""
+    kms_key_arn: str = field(default="", metadata={"pattern": "(arn:.+:key/.+)?"})
+    """ARN of a key of KMS for bucket, table, queue, tokens, logs and variables; without one they have keys of AWS."""
+
+    # Athena -------------------------------------------------------------------------------------------------------
+    athena: bool = False
+    """A table for Athena, where queries of large ranges run then, for 5 dollars a TB."""
+    athena_bytes_per_day: int = field(default=107_374_182_400, metadata={"least": 1})
+    """Bytes that Athena may scan in a day before an alarm is raised."""
     athena_scan_limit_bytes: int = field(default=10_737_418_240, metadata={"least": 10_000_000})
     """Bytes that one query of Athena may scan before it is stopped. Athena charges for each."""
     glue_database_name: str = field(default="spanlake", metadata={"pattern": "[a-z0-9_]{1,32}"})
@@ -50,6 +64,14 @@ class Settings:
     cors_origins: tuple[str, ...] = ()
     """Origins of web pages that may send spans, such as https://shop.example. * is any, without credentials."""
 
+    # Where it is reached ------------------------------------------------------------------------------------------
+    domain_name: str = field(default="", metadata={"pattern": r"([a-z0-9*-]+(\.[a-z0-9-]+)+)?"})
+    """Domain of the API's own, such as traces.example.com. The API then answers at no other."""
+    domain_certificate_arn: str = ""
+    """Certificate of domain_name, of ACM in this region."""
+    base_path: str = field(default="", metadata={"pattern": "[A-Za-z0-9._~-]*"})
+    """Path below domain_name, such as spanlake; empty for all of it."""
+
     # What the account is protected from ---------------------------------------------------------------------------
     requests_per_second: int = field(default=100, metadata={"least": 1})
     """Requests to each route of the API, on average; more are answered with 429."""
@@ -71,6 +93,16 @@ class Settings:
     """Memory of the function that answers queries. More is quicker too."""
     compact_memory_mib: int = field(default=1024, metadata={"least": 768, "most": 10240})
     """Memory of the functions that merge blocks and remove what is too old."""
+    architecture: str = field(default="arm64", metadata={"one_of": ("arm64", "x86_64")})
+    """Processor of the functions and the edge. For x86_64 make the layers with ARGS="--machine x86_64"."""
+    function_subnet_ids: tuple[str, ...] = ()
+    """Subnets for the functions, which need endpoints there for S3, DynamoDB, Secrets Manager and Lambda."""
+    function_security_group_ids: tuple[str, ...] = ()
+    """Security groups of the functions in function_subnet_ids."""
+    permissions_boundary_arn: str = field(default="", metadata={"pattern": "(arn:.+:policy/.+)?"})
+    """ARN of the policy that bounds all roles of the stack."""
+    revision: str = ""
+    """Any text. The template needs another one to publish functions anew; the CDK sees by itself when to."""
     snap_start: str = field(default="None", metadata={"one_of": ("None", "PublishedVersions")})
     """PublishedVersions starts functions from snapshots, for which AWS charges also when nothing happens."""
 
@@ -96,7 +128,9 @@ class Settings:
 
     # What is told of it -------------------------------------------------------------------------------------------
     alarm_topic_arn: str = field(default="", metadata={"pattern": "(arn:aws[a-z-]*:sns:.+)?"})
-    """ARN of the SNS topic that is told when something is wrong. Without one there are no alarms."""
+    """ARN of the SNS topic that is told when something is wrong. Without it and alarm_email there are no alarms."""
+    alarm_email: str = field(default="", metadata={"pattern": "([^@ ]+@[^@ ]+)?"})
+    """Address that alarms are sent to where no topic is named; AWS asks its owner to confirm."""
     log_retention_days: int = field(default=14, metadata={"one_of": _LOG_DAYS})
     """Days for which logs are kept."""
     log_level: str = field(default="INFO", metadata={"one_of": ("DEBUG", "INFO", "WARNING", "ERROR")})
@@ -105,21 +139,25 @@ class Settings:
     """X-Ray tracing of functions."""
 
     # The edge -----------------------------------------------------------------------------------------------------
-    edge_image: str = ""
-    """Image of spanlake's edge for linux/arm64, by its URI. Without one there is no edge."""
+    edge_image: str = field(default="", metadata={"pattern": "(.+@sha256:[0-9a-f]{64})?"})
+    """Image of spanlake's edge for the architecture, by its digest (URI@sha256:...). Without one there is no edge."""
     edge_vpc_id: str = ""
-    """VPC for the edge. Without one it gets a VPC of its own, with public subnets and no NAT gateway."""
+    """VPC of the senders, in which the edge is. Without one it gets a VPC of its own, for senders on the internet."""
     edge_subnet_ids: tuple[str, ...] = ()
     """Subnets of that VPC, in several availability zones."""
     edge_assign_public_ip: str = field(default="ENABLED", metadata=_ON_OR_OFF)
     """Public addresses of the edge's tasks, through which they fetch their image and write logs. DISABLED
     needs a NAT gateway, or VPC endpoints for ecr.api, ecr.dkr, logs, s3 and dynamodb."""
     edge_scheme: str = field(default="internal", metadata={"one_of": ("internal", "internet-facing")})
-    """Reach of the edge: the VPC alone, or the internet. The edge asks nobody for a token."""
+    """Reach of the edge: the VPC alone, or the internet."""
     edge_clients: str = field(default="10.0.0.0/8", metadata={"pattern": r"\d{1,3}(\.\d{1,3}){3}/\d{1,2}"})
     """IPv4 addresses that may send to the edge, in CIDR notation."""
     edge_certificate_arn: str = ""
     """Certificate with which the edge's gRPC ports speak TLS. Without one they speak plain text."""
+    edge_tokens_secret_arn: str = ""
+    """ARN of the secret of tokens that the edge's senders need, such as TokensSecretArn."""
+    edge_size: str = field(default="medium", metadata={"one_of": ("small", "medium", "large", "xlarge", "2xlarge")})
+    """CPU and memory of a task, with limits of requests that fit."""
     edge_tasks_least: int = field(default=1, metadata={"least": 1})
     """Tasks of the edge that always run."""
     edge_tasks_most: int = field(default=4, metadata={"least": 1})
@@ -129,10 +167,29 @@ class Settings:
         """Refuse what the template refuses."""
         for described in fields(self):
             _check(described, getattr(self, described.name))
-        if self.jwt_issuer and not self.jwt_audience:
-            raise InvalidSetting("JwtIssuer needs JwtAudience, or tokens that were issued for others would do")
-        if self.edge_vpc_id and not self.edge_subnet_ids:
-            raise InvalidSetting("EdgeVpcId needs EdgeSubnetIds")
+        for is_wrong, complaint in self._rules():
+            if is_wrong:
+                raise InvalidSetting(complaint)
+
+    def _rules(self) -> Iterator[tuple[bool, str]]:
+        existing = (self.existing_bucket, self.existing_table, self.existing_table_stream_arn)
+        is_public = self.edge_scheme == "internet-facing"
+        yield (
+            any(existing) and not all(existing),
+            "ExistingBucket, ExistingTable and ExistingTableStreamArn go together",
+        )
+        issued = "JwtIssuer needs JwtAudience, or tokens that were issued for others would do"
+        yield bool(self.jwt_issuer) and not self.jwt_audience, issued
+        named = "DomainName needs DomainCertificateArn, and BasePath needs DomainName"
+        has_domain = bool(self.domain_name and self.domain_certificate_arn)
+        yield bool(self.domain_name or self.base_path) and not has_domain, named
+        grouped = "FunctionSubnetIds needs FunctionSecurityGroupIds"
+        yield bool(self.function_subnet_ids) and not self.function_security_group_ids, grouped
+        yield bool(self.edge_vpc_id) and not self.edge_subnet_ids, "EdgeVpcId needs EdgeSubnetIds"
+        reached = "EdgeImage needs the senders' EdgeVpcId, or EdgeScheme=internet-facing; nobody is in a new VPC"
+        yield bool(self.edge_image) and not self.edge_vpc_id and not is_public, reached
+        guarded = "EdgeScheme=internet-facing needs EdgeCertificateArn and EdgeTokensSecretArn"
+        yield is_public and not (self.edge_certificate_arn and self.edge_tokens_secret_arn), guarded
 
     @property
     def starts_from_snapshots(self) -> bool:
@@ -143,6 +200,16 @@ class Settings:
     def retention(self) -> str:
         """Retention of spans in the form of the functions' and the edge's setting."""
         return f"{self.retention_days}d"
+
+    @property
+    def has_alarms(self) -> bool:
+        """True where somebody hears of alarms."""
+        return bool(self.alarm_topic_arn or self.alarm_email)
+
+    @property
+    def span_table(self) -> str:
+        """Name of Athena's table with its database's; empty where there is none."""
+        return f"{self.glue_database_name}.spans" if self.athena else ""
 
     @property
     def object_days(self) -> int | None:

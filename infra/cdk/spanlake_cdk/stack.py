@@ -1,16 +1,16 @@
 """The stack: what it is made of, and what it tells."""
 
 from pathlib import Path
+from typing import Any
 
 from aws_cdk import CfnOutput, Stack
+from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from spanlake_cdk.alarms import Alarms
-from spanlake_cdk.analytics import Analytics
 from spanlake_cdk.api import Api
 from spanlake_cdk.authorization import Tokens, authorizer_without_tokens
-from spanlake_cdk.edge.stack import Edge
 from spanlake_cdk.functions import Functions
+from spanlake_cdk.included import Included
 from spanlake_cdk.layers import Layers
 from spanlake_cdk.settings import Settings
 from spanlake_cdk.storage import Storage
@@ -24,20 +24,16 @@ _DESCRIPTION = (
 class Spanlake(Stack):
     """An installation of spanlake, in whatever account and region it is deployed to."""
 
-    def __init__(self, scope: Construct, name: str, settings: Settings, *, functions: Path, layers: Path) -> None:
-        super().__init__(scope, name, description=_DESCRIPTION)
+    def __init__(
+        self, scope: Construct, name: str, settings: Settings, *, functions: Path, layers: Path, **about: Any
+    ) -> None:
+        """``about`` is for the stack itself, such as its tags."""
+        super().__init__(scope, name, description=_DESCRIPTION, **about)
         self._settings = settings
         self._storage = Storage(self, "Storage", settings)
-        self._layers = Layers(self, "Layers", layers)
-        self._analytics = Analytics(self, "Analytics", settings, self._storage)
+        self._layers = Layers(self, "Layers", layers, settings)
         self._functions = Functions(
-            self,
-            "Functions",
-            settings,
-            folder=functions,
-            layers=self._layers,
-            storage=self._storage,
-            analytics=self._analytics,
+            self, "Functions", settings, folder=functions, layers=self._layers, storage=self._storage
         )
         self._tokens = self._authorization(functions)
         self._api = Api(
@@ -48,8 +44,12 @@ class Spanlake(Stack):
             query=self._functions.query,
             authorizer=self._tokens.authorizer if self._tokens else authorizer_without_tokens(settings),
         )
-        self._alarms()
+        self._topic = self._alarm_topic()
         self._outputs()
+        if settings.has_alarms:
+            self._alarms()
+        if settings.athena:
+            self._analytics()
         if settings.edge_image:
             self._edge()
 
@@ -59,19 +59,76 @@ class Spanlake(Stack):
             return None
         return Tokens(self, "Authorization", self._settings, functions, self._layers.common)
 
+    def _alarm_topic(self) -> str:
+        """ARN of the topic that is told of alarms: the given one, or a new one for an address; empty for none."""
+        if self._settings.alarm_topic_arn or not self._settings.alarm_email:
+            return self._settings.alarm_topic_arn
+        subscription = sns.CfnTopic.SubscriptionProperty(protocol="email", endpoint=self._settings.alarm_email)
+        signals = Construct(self, "Signals")
+        topic = sns.CfnTopic(
+            signals, "AlarmTopic", display_name=f"{self.stack_name} alarms", subscription=[subscription]
+        )
+        return topic.ref
+
     def _alarms(self) -> None:
-        if not (topic := self._settings.alarm_topic_arn):
-            return
-        authorize = self._tokens.authorize if self._tokens else None
-        Alarms(self, "Alarms", topic_arn=topic, functions=self._functions, api=self._api, authorize=authorize)
+        parameters = {
+            "Name": self.stack_name,
+            "TopicArn": self._topic,
+            "HasTokens": "true" if self._tokens else "false",
+            "ApiId": self._api.api.api_id,
+            "AccessLog": self._api.log.log_group_name,
+            "Table": self._storage.table,
+            "UndoneQueue": self._functions.undone.queue_name,
+        }
+        Included(self, "Alarms", "alarms", parameters)
+
+    def _analytics(self) -> None:
+        settings = self._settings
+        first = f"NOW-{settings.object_days}DAYS" if settings.object_days is not None else "2020-01-01"
+        parameters = {
+            "Name": self.stack_name,
+            "Bucket": self._storage.bucket,
+            "DatabaseName": settings.glue_database_name,
+            "Dates": f"{first},NOW+1DAYS",
+            "ScanLimitBytes": settings.athena_scan_limit_bytes,
+            "BytesPerDay": settings.athena_bytes_per_day,
+            "TopicArn": self._topic,
+            "KmsKeyArn": settings.kms_key_arn,
+        }
+        analytics = Included(self, "Analytics", "athena", parameters)
+        self._output("AthenaWorkgroup", analytics.output("Workgroup"), "Workgroup for questions to Athena")
+        self._output("AthenaTable", analytics.output("Table"), "Table of spans in the Glue catalog")
 
     def _edge(self) -> None:
-        edge = Edge(self, "Edge", self._settings, self._storage)
-        self._output("EdgeHost", edge.host, "Name of the edge's load balancer")
-        self._output("EdgeOtlpGrpcUrl", edge.otlp_grpc_url, "OTLP over gRPC")
+        settings = self._settings
+        parameters = {
+            "Name": self.stack_name,
+            "Image": settings.edge_image,
+            "Bucket": self._storage.bucket,
+            "Table": self._storage.table,
+            "Retention": settings.retention,
+            "VpcId": settings.edge_vpc_id,
+            "SubnetIds": list(settings.edge_subnet_ids),
+            "AssignPublicIp": settings.edge_assign_public_ip,
+            "Scheme": settings.edge_scheme,
+            "Clients": settings.edge_clients,
+            "CertificateArn": settings.edge_certificate_arn,
+            "TokensSecretArn": settings.edge_tokens_secret_arn,
+            "Size": settings.edge_size,
+            "Architecture": settings.architecture,
+            "TopicArn": self._topic,
+            "KmsKeyArn": settings.kms_key_arn,
+            "PermissionsBoundary": settings.permissions_boundary_arn,
+            "TasksLeast": settings.edge_tasks_least,
+            "TasksMost": settings.edge_tasks_most,
+            "LogRetentionDays": settings.log_retention_days,
+        }
+        edge = Included(self, "Edge", "edge", parameters)
+        self._output("EdgeHost", edge.output("Host"), "Name of the edge's load balancer")
+        self._output("EdgeOtlpGrpcUrl", edge.output("OtlpGrpcUrl"), "OTLP over gRPC")
 
     def _outputs(self) -> None:
-        url = self._api.api.api_endpoint
+        url = self._api.url
         otlp = (
             "Where everything speaks HTTP; OTEL_EXPORTER_OTLP_ENDPOINT with OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"
         )
@@ -83,10 +140,10 @@ class Spanlake(Stack):
         if self._tokens:
             secret = "Secret of the bearer tokens; lines of `spanlake token`"  # noqa: S105
             self._output("TokensSecretArn", self._tokens.secret.secret_arn, secret)
-        self._output("Bucket", self._storage.lake.bucket_name, "Bucket of the blocks")
-        self._output("Table", self._storage.index.table_name, "Table of the index")
-        self._output("AthenaWorkgroup", self._analytics.workgroup, "Workgroup for questions to Athena")
-        self._output("AthenaTable", self._analytics.table, "Table of spans in the Glue catalog")
+        self._output("Bucket", self._storage.bucket, "Bucket of the blocks")
+        self._output("Table", self._storage.table, "Table of the index")
+        if self._api.domain_target:
+            self._output("DomainTarget", self._api.domain_target, "Target of the DNS record of DomainName")
         self._output("UndoneQueueUrl", self._functions.undone.queue_url, "Queue that tells what was given up")
         self._output("MetricsNamespace", self.stack_name, "Namespace of spanlake's metrics in CloudWatch")
 

@@ -2,6 +2,7 @@
 
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
@@ -13,49 +14,63 @@ class Storage(Construct):
 
     def __init__(self, scope: Construct, name: str, settings: Settings) -> None:
         super().__init__(scope, name)
-        # Not versioned: blocks never change, and what compaction replaces would be paid for a second time.
-        self.lake = s3.Bucket(
+        self._settings = settings
+        if settings.existing_bucket:
+            self.bucket = settings.existing_bucket
+            self.table = settings.existing_table
+            self.stream_arn = settings.existing_table_stream_arn
+            return
+        self.bucket = self._bucket().bucket_name
+        index = self._table()
+        self.table = index.table_name
+        assert index.table_stream_arn is not None  # since there is a stream
+        self.stream_arn = index.table_stream_arn
+
+    def _bucket(self) -> s3.Bucket:
+        """Defines the bucket. It is not versioned: blocks never change, and replaced blocks would be paid for twice."""
+        key = _key(self, "LakeKey", self._settings)
+        return s3.Bucket(
             self,
             "Lake",
-            encryption=s3.BucketEncryption.S3_MANAGED,
+            encryption=s3.BucketEncryption.KMS if key else s3.BucketEncryption.S3_MANAGED,
+            encryption_key=key,
+            bucket_key_enabled=True if key else None,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             enforce_ssl=True,
             minimum_tls_version=1.2,
-            removal_policy=RemovalPolicy.RETAIN,
-            lifecycle_rules=_lifecycle(settings.object_days),
+            removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
+            lifecycle_rules=_lifecycle(self._settings.object_days),
         )
-        # Encrypted with a key of DynamoDB's own, which costs nothing. Keys of KMS are charged for by the request.
-        self.index = dynamodb.Table(
+
+    def _table(self) -> dynamodb.Table:
+        """Defines the table. A key of DynamoDB's own costs nothing; keys of KMS are charged for by the request."""
+        key = _key(self, "IndexKey", self._settings)
+        return dynamodb.Table(
             self,
             "Index",
             partition_key=dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.STRING),
             sort_key=dynamodb.Attribute(name="sk", type=dynamodb.AttributeType.STRING),
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
-            encryption=dynamodb.TableEncryption.DEFAULT,
+            encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED if key else dynamodb.TableEncryption.DEFAULT,
+            encryption_key=key,
             time_to_live_attribute="expires",
             stream=dynamodb.StreamViewType.KEYS_ONLY,
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
-            deletion_protection=settings.keep_table,
-            removal_policy=RemovalPolicy.RETAIN,
+            deletion_protection=self._settings.keep_table,
+            removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
         )
 
     @property
     def locations(self) -> dict[str, str]:
         """Where both are, as functions are told."""
-        return {
-            "SPANLAKE_OBJECTS": f"s3://{self.lake.bucket_name}",
-            "SPANLAKE_INDEX": f"dynamodb://{self.index.table_name}",
-        }
+        return {"SPANLAKE_OBJECTS": f"s3://{self.bucket}", "SPANLAKE_INDEX": f"dynamodb://{self.table}"}
 
-    @property
-    def stream_arn(self) -> str:
-        """The stream of what changes in the index."""
-        arn = self.index.table_stream_arn
-        assert arn is not None  # since there is a stream
-        return arn
+
+def _key(scope: Construct, name: str, settings: Settings) -> kms.IKey | None:
+    return kms.Key.from_key_arn(scope, name, settings.kms_key_arn) if settings.kms_key_arn else None
 
 
 def _lifecycle(object_days: int | None) -> list[s3.LifecycleRule]:

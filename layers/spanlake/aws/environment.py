@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from spanlake.api.errors import INGEST_ERRORS, http_error
 from spanlake.aws.telemetry import Metric, Telemetry
 from spanlake.settings.model import Config
+from spanlake.store.deadline import limited
 from spanlake.store.errors import StoreError, StoreMismatch
 from spanlake.store.identity import check_identity
 from spanlake.store.index.dynamodb.index import DynamoIndex
@@ -45,6 +46,8 @@ def prepare_for_snapshot() -> None:
     register_after_restore(random.seed)
 
 
+# API Gateway gives up after 30 s: the check of a new process, what a request asks of storage, and the start fit in.
+_CHECK_SECONDS = 6.0
 _log = logging.getLogger(__name__)
 
 
@@ -61,8 +64,9 @@ class IdentityCheck:
         if self._is_done:
             return
         try:
-            self._store.index.check_version()
-            check_identity(self._store.objects, self._store.index, trust_ids=True)
+            with limited(_CHECK_SECONDS):
+                self._store.index.check_version()
+                check_identity(self._store.objects, self._store.index, trust_ids=True)
         except StoreMismatch as error:
             self._telemetry.count(Metric.STORE_MISMATCHES, 1)
             _log.error("bucket and table do not belong together", extra={"reason": str(error)})

@@ -1,20 +1,26 @@
 """The access of a request by what API Gateway's authorizer found out."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from spanlake.auth.access import ANYONE, NOTHING, Access, Forbidden, Role
+from spanlake.auth.access import ANYONE, HEADER, NOTHING, Access, Forbidden, Role
 from spanlake.auth.claims import access_of_claims, mapped_tenants, roles_named
 from spanlake.auth.endpoints import is_page
 from spanlake.auth.tokens import ANY_TENANT
+from spanlake.aws.http_events import authorizer_of
 from spanlake.aws.settings import claim_rules, trusts_tenant_header
+from spanlake.aws.telemetry import Label
 from spanlake.settings.model import ClaimRules
+from spanlake.store.tenant import DEFAULT_TENANT
 
 _USUAL = frozenset({Role.WRITE, Role.READ, Role.DELETE})
 """Roles where an authorizer names none, and of IAM's principals, whose policies name methods and paths."""
+
+_LONGEST_NAME = 160  # characters of a tenant's name in a log
 
 
 def gateway_access(environment: Mapping[str, str]) -> "GatewayAccess":
@@ -42,7 +48,7 @@ class GatewayAccess:
             return NOTHING
         event = scope["aws.event"]
         context = event.get("requestContext") or {}
-        found = context.get("authorizer") or {}
+        found = authorizer_of(event) or {}
         if not found and self._trust:
             return ANYONE
         if isinstance(jwt := found.get("jwt"), dict):
@@ -56,6 +62,18 @@ class GatewayAccess:
 
     def _read(self, variables: frozenset[tuple[str, str]]) -> ClaimRules:
         return claim_rules({**self._environment, **dict(variables)})
+
+
+def labelled(access_of: Callable[[Scope], Access], label: Label) -> Callable[[Scope], Access]:
+    """Returns the finder of accesses, which tells the telemetry whose request it is, too."""
+
+    def found(scope: Scope) -> Access:
+        access = access_of(scope)
+        named = Headers(raw=scope["headers"]).get(HEADER) or ",".join(access.tenants or ()) or DEFAULT_TENANT
+        label(tenant=named[:_LONGEST_NAME])
+        return access
+
+    return found
 
 
 def _of_principal(iam: Mapping[str, Any], account: Any, rules: ClaimRules) -> Access:

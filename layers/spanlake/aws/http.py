@@ -1,4 +1,4 @@
-"""API Gateway events as ASGI requests, with a limit of response size."""
+"""HTTP events of Lambda as ASGI requests, with a limit of response size."""
 
 import json
 from collections.abc import Sequence
@@ -10,13 +10,13 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from spanlake.api.cors import SpanCors
-from spanlake.aws.telemetry import Event, Handler
+from spanlake.aws.http_events import BasePath, IntactBodies, Source, correlation_id, request_id, source_of
+from spanlake.aws.telemetry import Event, Handler, Label
 
-LIMIT = 6 << 20
-"""Bytes of a function's answer as JSON, by Lambda's quotas (invocation payload, synchronous)."""
+LIMIT = Source.HTTP_API.answer_bytes
+"""Bytes of a function's answer as JSON, of API Gateway and function URLs."""
 
 ENVELOPE = 32 << 10  # what surrounds the body: status, headers, names
-_ROOM = LIMIT - ENVELOPE
 _LONGEST_ESCAPE = 6  # bytes that JSON makes of one, at most
 _ADVICE = (
     "the answer is larger than a function can send, {reason}: ask for a shorter time range, a lower limit or spss, or "
@@ -47,7 +47,8 @@ class ResponseSizeLimit:
         start, body = held[0], b"".join(message.get("body", b"") for message in held[1:])
         headers = Headers(raw=start["headers"])
         is_compressed = "content-encoding" in headers  # such a body is sent in base64, whatever its type
-        if not fits(body, "" if is_compressed else headers.get("content-type", "")):
+        limit = source_of(scope["aws.event"]).answer_bytes
+        if not fits(body, "" if is_compressed else headers.get("content-type", ""), limit):
             why = ("also when it is compressed", "") if is_compressed else _UNCOMPRESSED
             await _refusal(*why)(scope, receive, send)
             return
@@ -55,13 +56,14 @@ class ResponseSizeLimit:
         await send({"type": "http.response.body", "body": body})
 
 
-def fits(body: bytes, media_type: str) -> bool:
+def fits(body: bytes, media_type: str, limit: int = LIMIT) -> bool:
     """Returns True for a body that is small enough as Mangum hands it on: text as it is, all else in base64."""
-    if len(body) * _LONGEST_ESCAPE <= _ROOM:
+    room = limit - ENVELOPE
+    if len(body) * _LONGEST_ESCAPE <= room:
         return True
     if not media_type.startswith(("text/", "application/json")):
-        return base64_size(body) <= _ROOM
-    return len(body) <= _ROOM and len(json.dumps(body.decode(), ensure_ascii=False).encode()) <= _ROOM
+        return base64_size(body) <= room
+    return len(body) <= room and len(json.dumps(body.decode(), ensure_ascii=False).encode()) <= room
 
 
 def base64_size(body: bytes) -> int:
@@ -73,12 +75,24 @@ def _refusal(reason: str, more: str) -> PlainTextResponse:
     return PlainTextResponse(f"{_ADVICE.format(reason=reason, more=more)}\n", 422)
 
 
-def http_handler(app: ASGIApp, cors_origins: Sequence[str] = ()) -> Handler:
-    """Answers events of HTTP APIs, payload format 2.0; origins are as in SpanCors."""
-    limited = ResponseSizeLimit(app)
-    adapter = Mangum(SpanCors(limited, cors_origins) if cors_origins else limited, lifespan="off")
+def _nothing(**_: str | None) -> None:
+    pass
+
+
+def http_handler(
+    app: ASGIApp, cors_origins: Sequence[str] = (), base_path: str = "", label: Label = _nothing
+) -> Handler:
+    """Answers events of HTTP APIs, REST APIs, load balancers and function URLs.
+
+    Origins are as in SpanCors, the path as in BasePath; ``label`` is told the ids of each request.
+    """
+    served: ASGIApp = IntactBodies(ResponseSizeLimit(app))
+    if cors_origins:
+        served = SpanCors(served, cors_origins)
+    adapter = Mangum(BasePath(served, base_path), lifespan="off")
 
     def handle(event: Event, context: Any) -> Any:
+        label(api_request_id=request_id(event), correlation_id=correlation_id(event))
         return adapter(event, context)
 
     return handle

@@ -8,9 +8,9 @@ from spanlake.api.app import create_app
 from spanlake.api.errors import INGEST_ERRORS
 from spanlake.api.ingest.routes import ingest_routes
 from spanlake.aws.environment import CheckedRequests, IdentityCheck, LambdaStore, prepare_for_snapshot
-from spanlake.aws.gateway import gateway_access
+from spanlake.aws.gateway import gateway_access, labelled
 from spanlake.aws.http import http_handler
-from spanlake.aws.settings import settings
+from spanlake.aws.settings import base_path, settings
 from spanlake.aws.telemetry import Handler, Telemetry
 from spanlake.ingest.admission import Admission
 from spanlake.ingest.group_commit import ImmediateCommit
@@ -36,7 +36,7 @@ def handler() -> Handler:
     admission = Admission(max_requests=limits.flight_requests, max_bytes=limits.flight_bytes)
     ingest = Ingest(admission, ImmediateCommit(commit).submit, limits, telemetry)
     routes = ingest_routes(ingest, ThreadPoolExecutor(1, thread_name_prefix="body"))
-    app = create_app(routes, INGEST_ERRORS, (), gateway_access(os.environ), ingest.notices)
+    app = create_app(routes, INGEST_ERRORS, (), labelled(gateway_access(os.environ), telemetry.label), ingest.notices)
     checked = CheckedRequests(app, IdentityCheck(store, telemetry))
     prepare_for_snapshot()
-    return telemetry.handler(http_handler(checked, config.cors_origins))
+    return telemetry.handler(http_handler(checked, config.cors_origins, base_path(os.environ), telemetry.label))

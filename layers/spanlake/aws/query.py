@@ -13,9 +13,9 @@ from spanlake.api.page import page_routes
 from spanlake.api.tempo.dependencies import ALL_ERRORS, PartialAnswers
 from spanlake.api.tempo.routes import tempo_routes
 from spanlake.aws.environment import CheckedRequests, IdentityCheck, LambdaStore, prepare_for_snapshot
-from spanlake.aws.gateway import gateway_access
+from spanlake.aws.gateway import gateway_access, labelled
 from spanlake.aws.http import http_handler
-from spanlake.aws.settings import settings
+from spanlake.aws.settings import base_path, settings
 from spanlake.aws.telemetry import Handler, Metric, Telemetry
 from spanlake.query.engine.base import Engine
 from spanlake.query.open import open_querier
@@ -44,11 +44,11 @@ def handler() -> Handler:
         [*routes, *openapi_routes(routes), *page_routes()],
         ALL_ERRORS,
         [Middleware(PartialAnswers)],
-        gateway_access(os.environ),
+        labelled(gateway_access(os.environ), telemetry.label),
     )
     checked = CheckedRequests(app, IdentityCheck(store, telemetry))
     prepare_for_snapshot()
-    return telemetry.handler(http_handler(checked))
+    return telemetry.handler(http_handler(checked, (), base_path(os.environ), telemetry.label))
 
 
 def _engine(store: LambdaStore, settings: AthenaSettings) -> Engine | None:

@@ -29,6 +29,11 @@ def trusts_tenant_header(environment: Mapping[str, str]) -> bool:
     return function_settings(environment).trust_tenant_header
 
 
+def base_path(environment: Mapping[str, str]) -> str:
+    """The path below which functions are reached; raises InvalidSetting."""
+    return function_settings(environment).base_path
+
+
 def tokens_secret(environment: Mapping[str, str]) -> str:
     """The ARN of the secret that holds the tokens; raises InvalidSetting."""
     return from_environment(AuthorizerSettings, environment, Program.AUTHORIZE).tokens_secret

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
@@ -21,6 +21,12 @@ _CHATTY = ("botocore", "aws_xray_sdk", "mangum.http")
 
 Event = dict[str, Any]
 Handler = Callable[[Event, Any], Any]  # event and context of an invocation, to its answer
+
+
+class Label(Protocol):
+    """Takes ids of the request at hand by their names; None where one is unknown."""
+
+    def __call__(self, **ids: str | None) -> None: ...
 
 
 class Metric(StrEnum):
@@ -64,6 +70,12 @@ class Telemetry:
                 self._flush()
 
         return handle
+
+    def label(self, **ids: str | None) -> None:
+        """Have all that is logged about this invocation, and its metrics' line, name these; None leaves one out."""
+        known = {name: value for name, value in ids.items() if value}
+        self._logger.append_keys(**known)
+        self.note(**known)
 
     def note(self, **facts: object) -> None:
         """Write facts beside the metrics of this invocation."""

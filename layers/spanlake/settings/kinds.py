@@ -14,6 +14,7 @@ T = TypeVar("T")
 _WHOLE = re.compile(r"-?\d{1,18}", re.ASCII)
 _NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,9})?", re.ASCII)
 _TABLE = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+", re.ASCII)
+_PATH = re.compile(r"(/[A-Za-z0-9$_.+!*'()~-]+)*/?", re.ASCII)
 _TRUE = {"true", "yes", "on", "1"}
 _FALSE = {"false", "no", "off", "0"}
 
@@ -37,6 +38,12 @@ def _table(text: str) -> str:
     if text and not _TABLE.fullmatch(text):
         raise InvalidSetting(f"{text!r} does not name a table: write database.table")
     return text
+
+
+def _path(text: str) -> str:
+    if not _PATH.fullmatch(text):
+        raise InvalidSetting(f"{text!r} is no path: write it such as /spanlake")
+    return text.rstrip("/")
 
 
 def _bounded(value: float, text: str, least: float, most: float) -> None:
@@ -96,6 +103,7 @@ DIRECTORY = Kind("DIR", Path)
 FILE: Kind[Path | None] = Kind("FILE", lambda text: Path(text) if text else None)
 TRUTH = Kind("true|false", _truth)
 TABLE = Kind("DATABASE.TABLE", _table)
+PATH = Kind("PATH", _path)  # without a slash at its end
 OFFSET = count(least=-math.inf)  # its bounds follow from the ports
 AGE = Kind("AGE", parse_age)
 SIZE = Kind("SIZE", parse_size)  # with 0 for no limit

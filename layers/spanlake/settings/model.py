@@ -169,7 +169,7 @@ class AthenaSettings:
     """Settings of Athena, which is not used where they are empty."""
 
     table: str = setting(
-        "glue-table", kinds.TABLE, "", "Table of the blocks in the Glue catalog.", on=_QUERY | _COMPACT
+        "glue-table", kinds.TABLE, "", "Table of the blocks in the Glue catalog.", on=_QUERY | _COMPACT | _EXPIRE
     )
     workgroup: str = setting(
         "athena-workgroup", kinds.TEXT, "", "Workgroup for queries of many blocks; empty for none.", on=_QUERY
@@ -195,6 +195,15 @@ class FunctionSettings:
         "Serve requests without an authorizer's claims, for the tenant that they name.",
         on=_INGEST | _QUERY,
         details="For a function behind a proxy that sets the header; without it such requests are answered with 403.",
+    )
+    base_path: str = setting(
+        "base-path",
+        kinds.PATH,
+        "",
+        "Path below which functions are reached, as in /spanlake; empty for none.",
+        on=_INGEST | _QUERY,
+        details="A base path of a custom domain or of a load balancer. The name of a stage is taken off by itself.",
+        parameter="BasePath",
     )
     compact_function: str = setting(
         "compact-function",
@@ -608,6 +617,14 @@ class EdgeConfig:
         "Time after SIGTERM in which requests are still taken while /ready says 503, in seconds.",
         on=_EDGE,
         details="Part of the time to drain.",
+    )
+    metrics_namespace: str = setting(
+        "metrics-namespace",
+        kinds.TEXT,
+        "",
+        "Namespace of CloudWatch for which counters are written to standard output; empty for none.",
+        on=_EDGE,
+        details="Once a minute, in the embedded metric format, from which CloudWatch Logs makes metrics.",
     )
 
     def __post_init__(self) -> None:

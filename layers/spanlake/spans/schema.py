@@ -1,30 +1,13 @@
-"""The fixed columns of the span table, and the width of ids."""
-
-import re
+"""The fixed columns of the span table."""
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spanlake.spans import ids as text_ids
 from spanlake.spans.arrow import Array, int32
 
-TRACE_ID, SPAN_ID = 16, 8
-"""Lengths in bytes."""
-
-_HEX = re.compile("[0-9A-Fa-f]+", re.ASCII)
-_UUID = re.compile("[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCII)
-
-
-def parse_id(text: str, length: int) -> bytes | None:
-    """Read an id in hex digits of either case, without leading zeros or with the dashes of a UUID.
-
-    Returns None where the text is not an id of at most ``length`` bytes.
-    """
-    digits = text.strip()
-    if _UUID.fullmatch(digits):
-        digits = digits.replace("-", "")
-    if len(digits) > 2 * length or not _HEX.fullmatch(digits):
-        return None
-    return bytes.fromhex(digits.rjust(2 * length, "0"))
+TRACE_ID, SPAN_ID = text_ids.TRACE_ID, text_ids.SPAN_ID
+"""Lengths of ids in bytes."""
 
 
 def padded(ids: Array, length: int) -> Array:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final, TypeVar
 
-from spanlake.spans.schema import SPAN_ID, TRACE_ID, parse_id
+from spanlake.spans.ids import SPAN_ID, TRACE_ID, parse_id
 from spanlake.traceql import ast
 
 _LENGTHS: Final = {

@@ -57,6 +57,15 @@ class Figures:
             figures._add(family.name, family.documentation, family.type, samples)
         return figures
 
+    def total(self, sample: str, counts: Callable[[Mapping[str, str]], bool] = lambda _: True) -> float:
+        """Return the sum of a sample's values over the labels that count; 0 where there is none."""
+        return sum(
+            value
+            for values in self._values.values()
+            for (name, labels), value in values.items()
+            if name == sample and counts(dict(labels))
+        )
+
     def to_json(self) -> list[Any]:
         """Convert the metrics to JSON, for ``from_json`` in another process."""
         return [

@@ -16,6 +16,7 @@ from spanlake.server.lifecycle import Lifecycle, State, asked_to_stop
 from spanlake.server.ports import Address, ports_advice
 from spanlake.settings.model import EdgeConfig
 from spanlake.settings.watched import Watch
+from spanlake.workers.emf import EmfReporter
 from spanlake.workers.figures import Figures
 from spanlake.workers.health import health_app
 from spanlake.workers.orders import Orders
@@ -74,6 +75,7 @@ class Supervisor:
         await self._http.start()
         Watch(self._access.refreshed).start()
         announced = asyncio.create_task(self._announce())
+        reporting = asyncio.create_task(self._report())
         keepers = [asyncio.create_task(seat.keep()) for seat in self._seats]
         try:
             await asyncio.wait([asked, *keepers], return_when=asyncio.FIRST_COMPLETED)
@@ -83,10 +85,18 @@ class Supervisor:
             await asyncio.gather(*keepers)
         finally:
             asked.cancel()
+            reporting.cancel()
             for seat in self._seats:
                 seat.kill()
             await self._http.stop()
         _log.info("stopped")
+
+    async def _report(self) -> None:
+        """Report to CloudWatch where a namespace is set."""
+        if not (namespace := self._config.metrics_namespace):
+            return
+        reporter = EmfReporter(namespace, self.figures, lambda line: print(line, flush=True))
+        await reporter.run()
 
     async def _announce(self) -> None:
         begun = [asyncio.create_task(seat.begun()) for seat in self._seats]

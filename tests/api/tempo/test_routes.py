@@ -137,7 +137,9 @@ def test_trace_narrowed_by_q(stored: SpanlakeServer) -> None:
 
 def test_trace_in_any_spelling(stored: SpanlakeServer) -> None:
     dashed = f"{TRACE[:8]}-{TRACE[8:12]}-{TRACE[12:16]}-{TRACE[16:20]}-{TRACE[20:]}"
-    answers = [ask(stored, f"/api/traces/{text}") for text in (TRACE, dashed, "abc", "ABC", "0abc", dashed.upper())]
+    xray = f"1-{TRACE[:8]}-{TRACE[8:]}"
+    texts = (TRACE, dashed, "abc", "ABC", "0abc", dashed.upper(), xray)
+    answers = [ask(stored, f"/api/traces/{text}") for text in texts]
     assert {(answer.status, answer.body) for answer in answers} == {(200, answers[0].body)}
 
 

@@ -18,7 +18,10 @@ NAMED = set(re.findall(r"`([A-Z][a-z]+(?:[A-Z][A-Za-z]+)+)(?:=[^`]*)?`", TEXT)) 
     re.findall(r"\$\(output (\w+)\)", "\n".join(commands(TEXT)))
 )
 """Names in the document that are written as the template writes names."""
-OF_LAMBDA = {"PublishedVersions"}  # a value
+OF_AWS = {"PublishedVersions", "RetainExceptOnCreate", "UpdateReplacePolicy"}
+"""Words of Lambda and CloudFormation."""
+_RESOURCE = re.compile(r"^  (\w+):\n    Type: AWS::CloudWatch::Alarm$", re.MULTILINE)
+ALARMS = {name for path in (ROOT / "infra").glob("*/template.yaml") for name in _RESOURCE.findall(path.read_text())}
 
 
 @cache
@@ -33,7 +36,14 @@ def template() -> Any:
 
 def test_its_names_are_parameters_and_outputs() -> None:
     known = {*template()["Parameters"], *template()["Outputs"]}
-    assert not NAMED - OF_LAMBDA - known
+    assert not NAMED - OF_AWS - ALARMS - known
+
+
+def test_every_alarm_is_in_its_runbook() -> None:
+    rows = [line for line in section(TEXT, "Alarms, and what to do").splitlines() if line.startswith("| `")]
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+    assert len(ALARMS) > 30
+    assert named == ALARMS
 
 
 def test_every_output_is_in_it() -> None:

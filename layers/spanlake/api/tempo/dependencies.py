@@ -26,7 +26,7 @@ from spanlake.query.querier import Querier
 from spanlake.query.scan.missing_blocks import LEFT_OUT
 from spanlake.query.time_range import TimeRange
 from spanlake.settings.tenant_limits import TenantLimits
-from spanlake.spans.schema import TRACE_ID, parse_id
+from spanlake.spans.ids import TRACE_ID, parse_id
 from spanlake.store.tenant_limits import LimitsSource, NoLimits
 from spanlake.traceql import Unsupported, ast, parse, validate
 from spanlake.traceql.errors import TraceQLError
@@ -206,7 +206,9 @@ def parsed(text: str) -> ast.Query:
 def trace_id_of(text: str) -> bytes:
     """Reads a trace id in hex, as `parse_id` does; raises InvalidParameter."""
     if (found := parse_id(text, TRACE_ID)) is None:
-        raise InvalidParameter(f"invalid trace id: {text[:80]!r} is not made of 1 to 32 hex digits")
+        raise InvalidParameter(
+            f"invalid trace id: {text[:80]!r} is not made of 1 to 32 hex digits, nor is it X-Ray's 1-8 digits-24 digits"
+        )
     return found
 
 

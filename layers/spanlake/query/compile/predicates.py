@@ -15,7 +15,7 @@ from spanlake.query.compile.arithmetic import Number, compute, negated
 from spanlake.query.compile.comparisons import compare_literals, compare_values, full_match
 from spanlake.query.compile.fields import FieldCompiler, element_scope
 from spanlake.query.compile.sql import NUMERIC, Sql, TypedSql, TypedValue
-from spanlake.spans.schema import parse_id
+from spanlake.spans.ids import parse_id
 from spanlake.traceql import ast
 from spanlake.traceql.ast.walk import span_fields
 from spanlake.traceql.rewrite import Comparison, comparison, conjuncts

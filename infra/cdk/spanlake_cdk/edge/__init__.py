@@ -1,1 +1,0 @@
-"""The edge: what gRPC and UDP need, which no function can speak. It costs something all the time."""
