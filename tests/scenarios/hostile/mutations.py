@@ -37,7 +37,7 @@ _BRACKETS = ((b"[", b"]"), (b'{"a":', b"}"), (b"(", b")"), (b"\x0c\0\1", b"\0"),
 
 
 def _flip(data: bytearray, random: Random, _: Sequence[bytes]) -> None:
-    for _ in range(random.randint(1, 4)):
+    for _flipped in range(random.randint(1, 4)):
         data[random.randrange(len(data))] ^= 1 << random.randrange(8)
 
 
