@@ -73,7 +73,11 @@ def _parse_with_repairs(body: bytes) -> object:
 def _cut_to_depth(text: str) -> str:
     """Return the text with ``null`` in place of objects and lists nested too deep."""
     pieces, depth, end = [], 0, 0
-    for match in _STRING_OR_BRACKET.finditer(text):
+    if text.count("{") + text.count("[") <= _MOST_LEVELS:
+        return text
+    for number, match in enumerate(_STRING_OR_BRACKET.finditer(text)):
+        if number > _MOST_VALUES:
+            raise ValueError("it has too many values, and is not JSON")
         bracket = match[0]
         if bracket in "[{":
             if depth == _MOST_LEVELS:
@@ -93,9 +97,16 @@ def _integer(digits: str) -> int | float:
 
 def _with_replaced_surrogates(value: object) -> object:
     if isinstance(value, str):
-        return _SURROGATES.sub("\ufffd", value)
+        return _without_surrogates(value)
     if isinstance(value, list):
         return [_with_replaced_surrogates(item) for item in value]
     if isinstance(value, dict):
-        return {_SURROGATES.sub("\ufffd", name): _with_replaced_surrogates(item) for name, item in value.items()}
+        return {_without_surrogates(name): _with_replaced_surrogates(item) for name, item in value.items()}
     return value
+
+
+def _without_surrogates(text: str) -> str:
+    """Replace surrogates, by way of UTF-16: replacing one by one takes a hundred bytes for each."""
+    if not _SURROGATES.search(text):
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

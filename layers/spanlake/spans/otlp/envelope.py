@@ -193,5 +193,5 @@ def _elements(message: str, payloads: Array, limits: Limits) -> dict[str, Array]
     """Decode the fields of events or links; returns an empty dict when there are none."""
     if not len(payloads):
         return {}
-    limits.check(f"{message.lower()}s", len(payloads), smallest=16)
+    limits.check_elements(f"{message.lower()}s", len(payloads))
     return limited(repair.decode(message, payloads, limits), limits)

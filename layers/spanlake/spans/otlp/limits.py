@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 FEW = 1024
 """Messages of a kind that a request may have, however small they are."""
+_MOST_ELEMENTS = 2_000_000
+"""Events, or links, that a request may have in total."""
 _MOST_ITEMS = 1 << 21
 """Items that the attribute values of a request may have in total."""
 
@@ -69,6 +71,12 @@ class Limits:
     def nested_bytes(self) -> int:
         """The bytes that nested values may have, at all levels together."""
         return self.requests * _NESTED_BYTES + self.size * _NESTED_SHARE
+
+    def check_elements(self, messages: str, count: int) -> None:
+        """Raise TooMuch if there are more events or links than spans may have."""
+        self.check(messages, count, smallest=10)
+        if count > _MOST_ELEMENTS * self.requests:
+            raise TooMuch(f"it has more than {_MOST_ELEMENTS} {messages}")
 
     def check_items(self, count: int) -> None:
         """Raise TooMuch if arrays or maps have more items than values may have."""
