@@ -8,7 +8,6 @@ from spanlake.api.openapi import openapi_document
 from spanlake.api.operations import Operations, ops_routes
 from spanlake.api.tempo.routes import tempo_routes
 from spanlake.api.typed_route import typed_routes
-from spanlake.settings.model import Config
 
 _HEAD = """\
 # API reference
@@ -27,7 +26,7 @@ def page() -> str:
 
 
 def _document() -> dict[str, Any]:
-    operations = Operations(lambda: None, list, list, {}, 0.0, Config())
+    operations = Operations(lambda: None, list, list, {}, 0.0, {})
     nothing = cast("Any", None)  # no route is called
     return openapi_document(typed_routes([*tempo_routes(nothing, nothing), *ops_routes(operations)]))
 

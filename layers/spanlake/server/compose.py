@@ -36,6 +36,7 @@ from spanlake.server.port_apps import PortApps
 from spanlake.server.ports import SPANS_OVER_HTTP, Port, addresses, ports_advice
 from spanlake.server.storage import IngestService, Store, ingest_service
 from spanlake.settings.model import Config, replaced_seconds
+from spanlake.settings.setting import Program, values_of
 from spanlake.store.tenant_limits import LimitsSource
 from spanlake.telemetry.prometheus import Metrics
 
@@ -132,8 +133,9 @@ def _operations(config: Config, store: Store, lifecycle: Lifecycle, limits: Limi
     def hindrance() -> str | None:
         return lifecycle.unready_reason() or store.index.unready_reason()
 
+    shown = values_of(config, Program.SERVE)
     return Operations(
-        hindrance, store.index.summary, store.index.unfinished_merges, _settings(config), time.time(), config, limits
+        hindrance, store.index.summary, store.index.unfinished_merges, _settings(config), time.time(), shown, limits
     )
 
 
