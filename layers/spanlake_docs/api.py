@@ -8,14 +8,19 @@ from spanlake.api.openapi import openapi_document
 from spanlake.api.operations import Operations, ops_routes
 from spanlake.api.tempo.routes import tempo_routes
 from spanlake.api.typed_route import typed_routes
-from spanlake.settings.model import Config
 
 _HEAD = """\
 # API reference
 
 Made by `make docs-api` from the OpenAPI document, which a server has at `/openapi.json`; `/docs` shows it in a browser.
 The API is Grafana Tempo's; [Tempo compatibility](tempo-compatibility.md) lists the differences. Errors are plain text.
-[Send traces](send-traces.md) has the endpoints that take spans in.
+[Send traces](send-traces.md) has the endpoints that take spans in (`POST /v1/traces` and others); `GET /metrics` has
+Prometheus metrics of spanlake itself.
+
+The tenant is the header `X-Scope-OrgID`; without it, or where it is empty, `single-tenant`. Times are Unix seconds,
+milliseconds, microseconds or nanoseconds, told apart by their size, or RFC 3339. A parameter that an endpoint knows is
+honoured, or refused by name. Answers of 2 KiB and more are compressed for clients that send `Accept-Encoding: gzip`. A
+query may have 131,072 characters, and a request line with its headers 512 KiB.
 """
 _REF = "#/components/schemas/"
 
@@ -27,7 +32,7 @@ def page() -> str:
 
 
 def _document() -> dict[str, Any]:
-    operations = Operations(lambda: None, list, list, {}, 0.0, Config())
+    operations = Operations(lambda: None, list, list, {}, 0.0, {})
     nothing = cast("Any", None)  # no route is called
     return openapi_document(typed_routes([*tempo_routes(nothing, nothing), *ops_routes(operations)]))
 

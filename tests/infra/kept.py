@@ -116,12 +116,12 @@ def register() -> None:
     for remembered in (parsing.get_model_list, parsing.get_model_map, parsing.get_name_type_map):
         remembered.cache_clear()
     assert set(models) <= set(parsing.get_model_map().values())  # which holds on to them from now on
-    parsing.clean_json = _without_nothing(parsing.clean_json)
+    parsing.clean_json = _without_nothing(parsing.clean_json)  # type: ignore[assignment]
     # Resources that moto makes itself, without attributes for references.
     LayerVersion.physical_resource_id = property(lambda layer: layer.arn)  # type: ignore[attr-defined]
     Stack.get_cfn_attribute = _output  # type: ignore[attr-defined]
     FakeTargetGroup.get_cfn_attribute = _of_target_group  # type: ignore[attr-defined]
-    FakeLoadBalancer.get_cfn_attribute = _of_load_balancer  # type: ignore[method-assign]
+    FakeLoadBalancer.get_cfn_attribute = _of_load_balancer  # type: ignore[assignment]
 
 
 def _without_nothing(evaluated: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:

@@ -15,7 +15,7 @@ from spanlake.settings.model import (
     EdgeConfig,
     FunctionSettings,
 )
-from spanlake.settings.setting import Program, from_environment, settings_of
+from spanlake.settings.setting import Program, from_environment, settings_of, values_of
 from spanlake.settings.units import InvalidSetting
 
 AREAS: tuple[type[Any], ...] = (EdgeConfig, FunctionSettings, AuthorizerSettings, ClientSettings)
@@ -72,6 +72,14 @@ def test_from_environment_names_the_variable_the_value_and_the_allowed(variable:
     with pytest.raises(InvalidSetting) as refused:
         from_environment(Config, {variable: text}, Program.SERVE)
     assert str(refused.value).startswith(f"{variable}: {allowed}")
+
+
+def test_values_of_leaves_out_settings_of_other_programs() -> None:
+    served, asked = values_of(Config(), Program.SERVE), values_of(Config(), Program.QUERY)
+    assert (served["query"]["seconds"], served["listen"]) == (30.0, "127.0.0.1")
+    assert "athena" not in served
+    assert asked["athena"]["table"] == ""
+    assert "listen" not in asked
 
 
 @pytest.mark.parametrize(

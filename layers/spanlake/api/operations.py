@@ -17,7 +17,6 @@ from starlette.routing import BaseRoute, Route
 
 from spanlake.api.access import access_in
 from spanlake.auth.access import Access, Role
-from spanlake.settings.model import Config
 from spanlake.settings.tenant_limits import Overrides
 from spanlake.store.blocks.block import DaySummary
 from spanlake.store.deadline import REQUEST_SECONDS, limited
@@ -34,7 +33,7 @@ _USER_IN_URL = re.compile(r"(?<=//)[^/@\s]*@")
 _MASK = "<secret>"
 
 
-def status_pages(version: str, config: "DataclassInstance", others: Sequence[BaseRoute] = ()) -> list[Route]:
+def status_pages(version: str, config: Mapping[str, Any], others: Sequence[BaseRoute] = ()) -> list[Route]:
     """The routes, of a server of this version with these settings; ``others`` are served on other ports."""
     from spanlake.api.typed_route import TypedRoute  # not in the edge, which has no FastAPI
 
@@ -59,9 +58,10 @@ def status_pages(version: str, config: "DataclassInstance", others: Sequence[Bas
     ]
 
 
-def config_page(config: "DataclassInstance") -> str:
+def config_page(settings: "Mapping[str, Any] | DataclassInstance") -> str:
     """The settings as YAML, whatever looks like a secret masked."""
-    return "".join(f"{line}\n" for line in _yaml(asdict(config)))
+    values = settings if isinstance(settings, Mapping) else asdict(settings)
+    return "".join(f"{line}\n" for line in _yaml(values))
 
 
 def _version_page(version: str) -> str:
@@ -124,7 +124,7 @@ class Operations:
     unfinished_merges: Callable[[], Sequence[UnfinishedMerge]]
     settings: Mapping[str, str]  # shown as they are, so never a secret
     started: float  # seconds since 1970
-    config: Config  # shown without what looks like a secret
+    config: Mapping[str, Any]  # all settings of the program, shown without what looks like a secret
     limits: LimitsSource = field(default_factory=NoLimits)  # of tenants
 
 

@@ -21,6 +21,7 @@ from spanlake.query.engine.base import Engine
 from spanlake.query.open import open_querier
 from spanlake.query.scan.missing_blocks import MissingBlocks
 from spanlake.settings.model import AthenaSettings, Config
+from spanlake.settings.setting import Program, values_of
 from spanlake.store.tenant_limits import IndexedLimits, RefreshedLimits
 
 
@@ -33,8 +34,9 @@ def handler() -> Handler:
     )
     querier = open_querier(store.objects, store.index, config.query, None, _engine(store, config.athena), missing)
     limits = RefreshedLimits(IndexedLimits(store.index))
+    shown = values_of(config, Program.QUERY)
     operations = Operations(
-        lambda: None, store.index.summary, store.index.unfinished_merges, _shown(config), time.time(), config, limits
+        lambda: None, store.index.summary, store.index.unfinished_merges, _shown(config), time.time(), shown, limits
     )
     routes = [
         *ops_routes(operations),

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from spanlake.query.engine.base import Engine
-from spanlake.query.engine.block_cache import BlockCache
+from spanlake.query.engine.block_cache import USUAL_CACHE, BlockCache, CachePolicy
 from spanlake.query.engine.duckdb import DuckDB
 from spanlake.query.limits import Limits
 from spanlake.query.querier import Querier
@@ -23,6 +23,7 @@ def open_querier(
     directory: Path | None,
     engine: Engine | None = None,
     missing: MissingBlocks | None = None,
+    cache: CachePolicy = USUAL_CACHE,
 ) -> Querier:
     """A querier over blocks in a directory, or in S3 where there is none; raises StoreError.
 
@@ -43,7 +44,7 @@ def open_querier(
     from spanlake.store.objects.s3 import S3Objects
 
     assert isinstance(objects, S3Objects)
-    copies = BlockCache(objects, limits.seconds)
+    copies = BlockCache(objects, limits.seconds, cache)
     duck = DuckDB([str(copies.directory)], limits, HttpfsCredentials(objects))
     checks, missing = BlockChecks(objects.digest), missing or MissingBlocks()
     return Querier(index, objects, duck, sizes, engine, copies, is_index_far=True, checks=checks, missing=missing)

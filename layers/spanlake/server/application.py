@@ -15,6 +15,7 @@ from spanlake.query.open import open_querier
 from spanlake.query.scan.missing_blocks import MissingBlocks
 from spanlake.server.parts import TempoApi
 from spanlake.settings.model import Config
+from spanlake.settings.setting import Program, values_of
 
 
 def application(parts: TempoApi) -> ASGIApp:
@@ -29,7 +30,7 @@ def application(parts: TempoApi) -> ASGIApp:
         store.index.unfinished_merges,
         _settings(config),
         parts.started,
-        config,
+        values_of(config, Program.SERVE),
         parts.limits,
     )
     answers = tempo_routes(querier, metrics.time_query, config.logs.slow_query_seconds, parts.limits)

@@ -13,8 +13,8 @@ T = TypeVar("T")
 
 _WHOLE = re.compile(r"-?\d{1,18}", re.ASCII)
 _NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,9})?", re.ASCII)
-_TABLE = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+", re.ASCII)
 _PATH = re.compile(r"(/[A-Za-z0-9$_.+!*'()~-]+)*/?", re.ASCII)
+_TABLE = r"[a-z0-9_]+\.[a-z0-9_]+"
 _TRUE = {"true", "yes", "on", "1"}
 _FALSE = {"false", "no", "off", "0"}
 
@@ -35,7 +35,7 @@ def _truth(text: str) -> bool:
 
 
 def _table(text: str) -> str:
-    if text and not _TABLE.fullmatch(text):
+    if text and not re.fullmatch(_TABLE, text, re.ASCII):
         raise InvalidSetting(f"{text!r} does not name a table: write database.table")
     return text
 

@@ -14,7 +14,7 @@ from spanlake.settings.kinds import Kind
 from spanlake.settings.setting import OfMemory, Program, setting
 from spanlake.settings.units import MIB, InvalidSetting
 
-_ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(:\d{1,5})?", re.ASCII)
+_ORIGIN = r"([a-z][a-z0-9+.-]*)://(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(:\d{1,5})?"
 _HOST = re.compile(r"[a-z0-9_.-]{1,253}|\[?[0-9a-f:.]{2,45}\]?", re.ASCII | re.IGNORECASE)
 _USUAL_PORTS = {"http": ":80", "https": ":443"}
 
@@ -45,7 +45,7 @@ def _origin(text: str) -> str:
     origin = text.lower().removesuffix("/")
     if origin == "*":
         return origin
-    match = _ORIGIN.fullmatch(origin)
+    match = re.fullmatch(_ORIGIN, origin, re.ASCII)
     if match is None:
         raise InvalidSetting(f"{text[:80]!r} is not an origin: write a scheme and a host, as in https://shop.example")
     return origin.removesuffix(_USUAL_PORTS.get(match[1], " "))

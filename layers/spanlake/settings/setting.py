@@ -134,6 +134,18 @@ def from_environment(area: type[T], environment: Mapping[str, str], program: Pro
     return build(area, value_of)
 
 
+def values_of(area: Any, program: Program) -> dict[str, Any]:
+    """Returns the values of a dataclass by field, areas nested, without the settings that a program does not take."""
+    found: dict[str, Any] = {}
+    for entry in fields(area):
+        value, declared = getattr(area, entry.name), entry.metadata.get(_KEY)
+        if _is_area(entry.default_factory):
+            found |= {entry.name: nested} if (nested := values_of(value, program)) else {}
+        elif declared is None or declared.programs & program:
+            found[entry.name] = value
+    return found
+
+
 def _parsed(declared: Setting, text: str) -> Any:
     try:
         return declared.kind.parse(text)

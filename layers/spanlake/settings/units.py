@@ -4,7 +4,6 @@
 
 import re
 from datetime import timedelta
-from decimal import Decimal
 
 MIB = 1 << 20
 
@@ -42,7 +41,14 @@ def parse_size(text: str) -> int | None:
         raise InvalidSetting(f"{text!r} is not a size: write a number of bytes with or without a unit, as in 50GB")
     number, prefix, binary = match.groups(default="")
     power = _PREFIXES.index(prefix.lower() or " ")
-    return int(Decimal(number) * (1024 if binary else 1000) ** power) or None
+    unit = (1024 if binary else 1000) ** power
+    return (int(number) * unit if number.isdecimal() else _fraction_of(unit, number)) or None
+
+
+def _fraction_of(unit: int, number: str) -> int:
+    from decimal import Decimal  # seldom needed: 1 ms of a function's start
+
+    return int(Decimal(number) * unit)
 
 
 def parse_share(text: str) -> float:

@@ -14,8 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from spanlake.query.engine import block_cache
-from spanlake.query.engine.block_cache import BlockCache
+from spanlake.query.engine.block_cache import BlockCache, CachePolicy
 from spanlake.store.blocks.block import Block
 from spanlake.store.errors import ObjectNotFound, StorageUnavailable
 from spanlake.store.objects.local import LocalObjects
@@ -78,19 +77,17 @@ def test_a_block_is_read_once(objects: Distant) -> None:
     assert kept.paths([], nothing) == []
 
 
-def test_a_large_block_is_left_where_it_is(objects: Distant, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(block_cache, "_SMALL", 8)
-    assert are_copies(BlockCache(objects, 1.0), blocks(objects, "small"[:2], "large")) == [True, False]
+def test_a_large_block_is_left_where_it_is(objects: Distant) -> None:
+    assert are_copies(BlockCache(objects, 1.0, CachePolicy(small=8)), blocks(objects, "small"[:2], "large")) == [
+        True,
+        False,
+    ]
     assert len(objects.read) == 1
 
 
 @pytest.mark.parametrize("size", [8, 9, 10, 11])
-def test_a_large_block_that_is_scanned_is_copied_in_parts(
-    objects: Distant, monkeypatch: pytest.MonkeyPatch, size: int
-) -> None:
-    monkeypatch.setattr(block_cache, "_SMALL", 12)
-    monkeypatch.setattr(block_cache, "_PART", size)
-    kept, (small, large) = BlockCache(objects, 1.0), blocks(objects, "a", "large-it-is")
+def test_a_large_block_that_is_scanned_is_copied_in_parts(objects: Distant, size: int) -> None:
+    kept, (small, large) = BlockCache(objects, 1.0, CachePolicy(12, size)), blocks(objects, "a", "large-it-is")
     assert are_copies(kept, [small, large]) == [True, False]
     assert are_copies(kept, [small, large], scanned=True) == [True, True]
     assert are_copies(kept, [small, large]) == [True, True]
@@ -99,13 +96,9 @@ def test_a_large_block_that_is_scanned_is_copied_in_parts(
 
 
 @pytest.mark.parametrize("failing", [1, 2, 3])
-def test_with_a_part_that_fails_there_is_no_copy(
-    objects: Distant, monkeypatch: pytest.MonkeyPatch, failing: int
-) -> None:
-    monkeypatch.setattr(block_cache, "_SMALL", 1)
-    monkeypatch.setattr(block_cache, "_PART", 4)
+def test_with_a_part_that_fails_there_is_no_copy(objects: Distant, failing: int) -> None:
     (block,) = blocks(objects, "abc")
-    kept, turns = BlockCache(objects, 1.0, most_bytes=12), iter(range(1, 100))
+    kept, turns = BlockCache(objects, 1.0, CachePolicy(small=1, part=4, all_copies=12)), iter(range(1, 100))
 
     def fail(_: str) -> None:
         if next(turns) == failing:
@@ -115,13 +108,13 @@ def test_with_a_part_that_fails_there_is_no_copy(
     assert are_copies(kept, [block], scanned=True) == [False]
     assert not list(kept.directory.glob("*.part*"))
     assert are_copies(kept, [block], scanned=True) == [True]
-    assert are_copies(BlockCache(objects, 1.0), [replace(block, size=11)], scanned=True) == [False]
+    assert are_copies(BlockCache(objects, 1.0, CachePolicy(1, 4)), [replace(block, size=11)], scanned=True) == [False]
 
 
-def test_what_is_larger_still_is_not_copied(objects: Distant, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(block_cache, "_SMALL", 1)
-    monkeypatch.setattr(block_cache, "_LARGEST", 11)
-    assert are_copies(BlockCache(objects, 1.0), blocks(objects, "a", "abc"), scanned=True) == [True, False]
+def test_what_is_larger_still_is_not_copied(objects: Distant) -> None:
+    assert are_copies(
+        BlockCache(objects, 1.0, CachePolicy(small=1, largest=11)), blocks(objects, "a", "abc"), scanned=True
+    ) == [True, False]
 
 
 def test_many_are_read_at_once(objects: Distant) -> None:
@@ -152,7 +145,7 @@ def test_who_asks_meanwhile_waits_for_the_same(objects: Distant) -> None:
 
 def test_what_was_asked_for_last_is_kept(objects: Distant) -> None:
     a, b, c = blocks(objects, "a", "b", "c")
-    kept = BlockCache(objects, seconds=0.0, most_bytes=8)
+    kept = BlockCache(objects, 0.0, CachePolicy(all_copies=8))
     for block in (a, b, a, c):
         assert are_copies(kept, [block]) == [True]
     assert len(list(kept.directory.glob("*.parquet"))) == 2
@@ -162,7 +155,7 @@ def test_what_was_asked_for_last_is_kept(objects: Distant) -> None:
 
 def test_what_a_query_may_be_reading_is_kept(objects: Distant) -> None:
     a, b, c = blocks(objects, "a", "b", "c")
-    kept = BlockCache(objects, seconds=60.0, most_bytes=8)
+    kept = BlockCache(objects, 60.0, CachePolicy(all_copies=8))
     assert are_copies(kept, [a, b, c]) == [True, True, False]
     assert are_copies(kept, [c, b, a]) == [False, True, True]
     assert sorted(objects.read) == [a.path, b.path]
@@ -174,7 +167,7 @@ def test_what_cannot_be_copied_is_read_where_it_is(objects: Distant, error: Exce
         if "/b." in path:
             raise error
 
-    some, kept = blocks(objects, "a", "b"), BlockCache(objects, 1.0, most_bytes=8)
+    some, kept = blocks(objects, "a", "b"), BlockCache(objects, 1.0, CachePolicy(all_copies=8))
     objects.before = fail
     assert are_copies(kept, some) == [True, False]
     objects.before = lambda _: None
@@ -204,14 +197,12 @@ def test_who_cleans_up_temporary_files_does_no_harm(objects: Distant, all_of_the
 
 
 @pytest.mark.parametrize("part", [4, 100], ids=["parts", "whole"])
-def test_a_request_that_must_end_does_not_wait(objects: Distant, monkeypatch: pytest.MonkeyPatch, part: int) -> None:
-    monkeypatch.setattr(block_cache, "_SMALL", part)
-    monkeypatch.setattr(block_cache, "_PART", part)
+def test_a_request_that_must_end_does_not_wait(objects: Distant, part: int) -> None:
     go_on = threading.Event()
     objects.before = lambda _: void(go_on.wait(10))
     some, kept = (
         blocks(objects, *(f"{number:02}" for number in range(40))),
-        BlockCache(objects, 60.0, most_bytes=40 * 8),
+        BlockCache(objects, 60.0, CachePolicy(part, part, all_copies=40 * 8)),
     )
 
     def end() -> None:

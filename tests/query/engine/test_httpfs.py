@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from spanlake.query.engine.block_cache import CachePolicy
 from spanlake.query.engine.duckdb import DuckDB
 from spanlake.query.engine.httpfs import HttpfsCredentials
 from spanlake.query.limits import Limits
@@ -121,16 +122,12 @@ def test_small_blocks_are_read_whole_and_once(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut short", "longer"])
-def test_damaged_large_block_in_a_bucket_is_an_error_that_names_it(
-    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, damage: str
-) -> None:
+def test_damaged_large_block_in_a_bucket_is_an_error_that_names_it(cloud: Cloud, damage: str) -> None:
     """Such a block is read by ranges, and DuckDB compares no checksums."""
-    monkeypatch.setattr("spanlake.query.engine.block_cache._SMALL", 0)
-    monkeypatch.setattr("spanlake.query.engine.block_cache._LARGEST", 0)
     objects, index = S3Objects(S3Location(cloud.bucket(), "lake")), DynamoIndex(cloud.table())
     spans = [At(number, trace=number, attributes={"n": number}) for number in range(1, 60)]
     (block,) = write(objects, index, "a", decode([request(spans)]).table, b"x")
-    querier = open_querier(objects, index, QueryLimits(), None)
+    querier = open_querier(objects, index, QueryLimits(), None, cache=CachePolicy(small=0, largest=0))
     wanted = Search(querier.plan(validate(parse("{ span.n > 0 }"))), NOON - MINUTE, NOON + MINUTE, 100, 3)
     with calls(objects.client) as made:
         for _ in range(3):

@@ -55,7 +55,7 @@ def test_many_values_are_read_each_time(lake: Lake, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("value", [True, 2.5, "a", 3, ["a", "b"]])
 def test_values_of_any_type_beside_blocks_without_any(lake: Lake, value: object) -> None:
     lake.add(At(1, attributes={"other": 1}), At(2, events=[("e", 1, {"other": 1})]))
-    lake.add(At(1, trace=2, attributes={"n": value}, events=[("e", 1, {"n": value})]))  # type: ignore[dict-item]
+    lake.add(At(1, trace=2, attributes={"n": value}, events=[("e", 1, {"n": value})]))
     for tag in (TAG, "event.n"):
         first = lake.values(tag)
         assert first

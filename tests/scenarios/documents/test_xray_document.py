@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]
 from bench.cost.deployment import DAYS, Load, xray
 
 from spanlake.api.tempo.dependencies import parsed, trace_id_of

@@ -27,15 +27,24 @@ from spanlake.store.deadline import limited
 from spanlake.store.errors import StorageTimeout, StoreError
 from spanlake.store.objects.base import Objects
 
-_SMALL = 8 << 20  # bytes of a block that is copied whatever is asked of it: the requests that are spared take longer
-_PART = 4 << 20  # of a larger one that are read at once
-_LARGEST = 64 << 20  # of a block that is read from end to end
-_MOST_BYTES = 320 << 20  # of all copies: a function has 512 MB that are not charged
 _AT_ONCE = 12
 _LONGEST_SECONDS = 10.0  # for a part to come
 _PULSE_SECONDS = 0.05
 _NAME = "spanlake-copies-"
 _LOCK = "lock"  # of a directory, held while its process lives
+
+
+@dataclass(frozen=True, slots=True)
+class CachePolicy:
+    """Bounds of the copies, in bytes."""
+
+    small: int = 8 << 20  # of a block that is copied in any case: the requests that are spared take longer
+    part: int = 4 << 20  # of a larger one that are read at once
+    largest: int = 64 << 20  # of a block that is read from end to end
+    all_copies: int = 320 << 20  # a function has 512 MB that are not charged
+
+
+USUAL_CACHE = CachePolicy()
 
 
 @dataclass
@@ -58,11 +67,11 @@ class BlockCache:
     What was asked for in the last ``seconds``, by the end of which every query is over, makes no room for others.
     """
 
-    def __init__(self, objects: Objects, seconds: float, most_bytes: int = _MOST_BYTES) -> None:
+    def __init__(self, objects: Objects, seconds: float, policy: CachePolicy = USUAL_CACHE) -> None:
         self.directory = Path(tempfile.gettempdir(), f"{_NAME}{secrets.token_hex(8)}").resolve()
         self._objects = objects
         self._seconds = seconds
-        self._most_bytes = most_bytes
+        self._policy = policy
         self._kept: OrderedDict[str, _Copy] = OrderedDict()  # by the block's path, the one asked for last at the end
         self._coming: dict[str, _Coming] = {}
         self._bytes = 0  # of those that are kept and those that are coming
@@ -77,7 +86,7 @@ class BlockCache:
         that waits for them.
         """
         with self._lock:
-            largest = _LARGEST if sequential else _SMALL
+            largest = self._policy.largest if sequential else self._policy.small
             coming = {block: parts for block in blocks if (parts := self._asked_for(block, largest))}
         try:
             while (found := wait(chain.from_iterable(map(dict.values, coming.values())), _PULSE_SECONDS)).not_done:
@@ -108,7 +117,7 @@ class BlockCache:
             self._drop(path)  # somebody has cleaned up
         if path not in self._coming and block.size <= largest and self._make_room(block.size):
             self._bytes += block.size
-            starts = range(0, block.size, _PART) if block.size > _SMALL else (0,)
+            starts = range(0, block.size, self._policy.part) if block.size > self._policy.small else (0,)
             self._coming[path] = coming = _Coming({})
             coming.parts |= {start: self._threads.submit(self._fetch, block, start) for start in starts}
         return dict(self._coming[path].parts) if path in self._coming else {}
@@ -149,7 +158,7 @@ class BlockCache:
                 self._bytes -= block.size
 
     def _make_room(self, size: int) -> bool:
-        while self._bytes + size > self._most_bytes:
+        while self._bytes + size > self._policy.all_copies:
             path, copy = next(iter(self._kept.items()), ("", None))
             if copy is None or time.monotonic() - copy.asked < self._seconds:
                 return False
@@ -180,14 +189,14 @@ class BlockCache:
 
     def _read(self, block: Block, start: int) -> bytes | None:
         """A part of a block, the whole of a small one; None when it is not as large as it should be."""
-        if block.size <= _SMALL:
+        if block.size <= self._policy.small:
             content = self._objects.get(block.path)
             return content if len(content) == block.size else None
         with self._objects.open(block.path) as file:
             if file.size() != block.size:
                 return None
             file.seek(start)
-            return file.read(min(_PART, block.size - start))
+            return file.read(min(self._policy.part, block.size - start))
 
     def _write(self, copy: Path, start: int, content: bytes) -> None:
         with self._lock:
