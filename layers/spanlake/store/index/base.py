@@ -93,6 +93,13 @@ class Index(Protocol):
         Of these their filters and what they hid need not be kept.
         """
 
+    def archive_replaced(self, before: int) -> None:
+        """Take blocks that were replaced before this second since 1970 out of what queries read, if they are in it.
+
+        ``entries`` and ``replaced_before`` name them as before. No client may be repeating the requests that the blocks
+        were stored for.
+        """
+
     def purge(self, blocks: Sequence[Block]) -> None:
         """Note that the objects of retired blocks are gone. Adding such a block again still changes nothing."""
 

@@ -137,6 +137,9 @@ class SqliteIndex:
         """Blocks that were replaced before this second since 1970 and are not forgotten."""
         return self._blocks(RETIRED, {"before": before})
 
+    def archive_replaced(self, before: int) -> None:
+        """Do nothing: replaced blocks have a table of their own."""
+
     def purge(self, blocks: Sequence[Block]) -> None:
         """Note that the objects of retired blocks are gone."""
         with self._turn:

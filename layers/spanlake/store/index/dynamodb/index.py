@@ -160,14 +160,21 @@ class DynamoIndex:
         """Blocks that were replaced before this second since 1970 and are not forgotten."""
         return self._swaps.replaced_before(before)
 
+    def archive_replaced(self, before: int) -> None:
+        """Take blocks that were replaced before this second since 1970 out of what queries read."""
+        self._swaps.archive_before(before)
+
     def purge(self, blocks: Sequence[Block]) -> None:
         """Note that the objects of retired blocks are gone."""
         self._swaps.purge(blocks)
 
     def entries(self, tenant: str, day: date) -> list[Block]:
         """Blocks of one day whose objects are needed: live ones, and retired ones that are not forgotten."""
-        items = self._requests.query(partition(tenant, day), below=DAY_ITEM)
-        return [to_block(item) for item in items if is_block(item) and is_there(item)]
+        where = partition(tenant, day)
+        # In this order: a block that is archived meanwhile is in both places before it leaves the first.
+        queries = self._requests.query(where, below=DAY_ITEM), self._requests.query(where, begins=TOMBSTONE)
+        blocks = [to_block(item) for items in queries for item in items if is_block(item) and is_there(item)]
+        return list({block.path: block for block in blocks}.values())
 
     def find(self, tenant: str, start_ns: int, end_ns: int) -> list[Block]:
         """Live blocks with a span that may touch the inclusive range, latest end first."""
@@ -363,8 +370,9 @@ class DynamoIndex:
             self._days.mark(tenant, day, [to_entry(item) for item in items if is_entry(item)])
         blocks = [item for item in items if is_block(item)]
         tombstones = [item for item in items if item["sk"].startswith(TOMBSTONE)]
-        self._requests.delete(map(key_of, (*blocks, *tombstones)))
-        return [to_block(item) for item in blocks if is_there(item)]
+        self._requests.delete(dict.fromkeys(map(key_of, (*blocks, *tombstones))))
+        there = [to_block(item) for item in blocks if is_there(item)]
+        return list({block.path: block for block in there}.values())
 
 
 def _in_words(retention: timedelta | None) -> str:

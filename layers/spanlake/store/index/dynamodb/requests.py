@@ -1,5 +1,6 @@
 """Requests to a DynamoDB table: paged, repeated while others are in the way, their errors told as the store's."""
 
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from botocore.exceptions import ClientError
 from spanlake.store import aws_client
 from spanlake.store.errors import StorageUnavailable, StoreError
 from spanlake.store.index.dynamodb.items import Action, Item, Update, key_of, marshalled, transacted, unmarshalled
-from spanlake.store.index.dynamodb.table import Key
+from spanlake.store.index.dynamodb.table import STORE, Key
 
 if TYPE_CHECKING:
     from collections.abc import Set
@@ -104,6 +105,20 @@ class Requests:
             if not left:
                 return
         raise self._busy()
+
+    def now(self) -> int:
+        """The time in seconds since 1970 by the service's clock, asked for: a frozen process has no other.
+
+        This process's own where answers do not tell it.
+        """
+        with self._reported("read"):
+            answer = self._client.query(
+                TableName=self.table,
+                KeyConditionExpression="pk = :pk",
+                ExpressionAttributeValues=marshalled({":pk": STORE}),
+                Limit=1,
+            )
+        return int(_time_of(answer) or time.time())
 
     def put(self, items: Iterable[Item]) -> None:
         """Write items, each by itself, in place of what is there."""
