@@ -18,6 +18,7 @@ from spanlake.store import aws_client
 from spanlake.store.days import day_range
 from spanlake.store.deletions import DeletedDays
 from spanlake.store.maintenance import retention
+from spanlake.store.maintenance.clock import MaintenanceClock
 from spanlake.store.maintenance.compaction_plan import USUAL_PLAN, Merge, PlanPolicy
 from spanlake.store.maintenance.compactor import Compactor
 from spanlake.store.maintenance.retention import Removed, delete_replaced, replaced_blocks
@@ -185,6 +186,7 @@ class Compaction:
         self._telemetry = telemetry
         self._units = units
         self.deadline = Deadline()
+        self.clock = MaintenanceClock(store.objects, store.index)
         self._compactor = Compactor(store.objects, store.index, checkpoint=self.deadline.check, plan_policy=policy.plan)
         self._policy = policy
 
@@ -296,10 +298,13 @@ class Compaction:
             if live.keys() >= set(ids):
                 self._merge(Merge(tuple(live[id_] for id_ in ids)))
 
-    def purge_replaced(self, now_ns: int | None = None) -> None:
-        """Delete the objects of blocks that were replaced a while ago."""
+    def purge_replaced(self) -> None:
+        """Delete the objects of blocks that were replaced a while ago, if the clock can be right."""
+        time_ = self.clock.read()
+        if not time_.allows(self._grace_seconds):
+            return
         removed = retention.purge_replaced(
-            self._store.objects, self._store.index, now_ns, grace_seconds=self._grace_seconds
+            self._store.objects, self._store.index, time_.now_ns, grace_seconds=self._grace_seconds
         )
         self.note_removed("replaced", removed)
 

@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import Any
 
 from spanlake.cli.main import main
-from spanlake.server import compose
+from spanlake.server import compose, maintenance
 from spanlake.server.maintenance import MaintenancePolicy
 from spanlake.store.maintenance import compaction_plan, garbage
 
@@ -38,10 +38,10 @@ def _of_index(name: str) -> Points:
     return {
         f"{name}.add": (("after",), 60),
         f"{name}.replace": (("before", "after"), 8),
-        f"{name}.hide": (("before", "after"), 3),
-        f"{name}.forget": (("before", "after"), 3),
+        f"{name}.mark_deleted": (("before", "after"), 3),
+        f"{name}.purge": (("before", "after"), 3),
         f"{name}.expire": (("before", "after"), 2),
-        f"{name}.retired": (("after",), 3),
+        f"{name}.replaced_before": (("after",), 3),
         f"{name}.entries": (("after",), 6),  # garbage is being collected
     }
 
@@ -70,7 +70,7 @@ def hurry() -> None:
     """Shorten what upkeep waits for."""
     compose.MaintenancePolicy = _hurried_policy  # type: ignore[assignment,attr-defined]
     compaction_plan.FAN_IN = 4
-    garbage._UNTOUCHED = UNTOUCHED
+    garbage.UNTOUCHED = maintenance.UNTOUCHED = UNTOUCHED
     garbage._REGRET = REGRET
 
 
