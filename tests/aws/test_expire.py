@@ -14,9 +14,10 @@ from spanlake.aws.settings import settings
 from spanlake.aws.telemetry import Telemetry
 from spanlake.aws.tenants import Tenants
 from spanlake.store.blocks.entry import open_block
+from spanlake.store.blocks.paths import TRASH
 from spanlake.store.deletions import record_deletion
 from spanlake.store.index.dynamodb.index import DynamoIndex
-from spanlake.store.maintenance.garbage import TRASH, collect_garbage
+from spanlake.store.maintenance.garbage import collect_garbage
 from spanlake.store.objects.base import ObjectInfo
 from spanlake.store.objects.s3 import S3Objects
 from tests.aws.events import Context

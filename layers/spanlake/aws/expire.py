@@ -37,6 +37,7 @@ class DailyMaintenance:
     def run(self) -> None:
         """Do all of it; raises StorageUnavailable, and OutOfTime when merges are left for another day."""
         objects, index = self.store.objects, self.store.index
+        index.check_version()
         check_identity(objects, index)
         time_ = self.compaction.clock.read()  # once: a clock may jump after it was found to be right
         self.tenants.hand_out(removes=time_.is_right)
