@@ -124,9 +124,16 @@ class Session:
         return found
 
     def charge(self, blocks: Iterable[Block]) -> None:
-        """Note the blocks that are read next. Raises LimitExceeded for too many spans in all the request reads."""
+        """Note the blocks that are read next. Raises LimitExceeded for too many blocks, and for too many spans in all
+        the request reads."""
         if self._outside is not None:
             return
+        blocks = list(blocks)
+        if self._limits.blocks and len(blocks) > self._limits.blocks:
+            raise LimitExceeded(
+                f"the query has to open more than {self._limits.blocks} blocks, as many as {len(blocks)}, since "
+                "compaction has not merged them yet: ask for a shorter time range, or later, or set --partial-answers"
+            )
         self._touched |= {block.id: block.spans for block in blocks}
         if self._limits.spans and sum(self._touched.values()) > self._limits.spans:
             raise LimitExceeded(
