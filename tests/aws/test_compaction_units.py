@@ -92,11 +92,11 @@ def test_merges_that_are_too_many_are_shared_with_other_invocations(store: Lambd
 
 
 def test_merges_that_another_invocation_is_doing_are_not_planned_again(
-    handler: Handler, store: LambdaStore, sent: list[Any], monkeypatch: pytest.MonkeyPatch
+    store: LambdaStore, sent: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    many_merges(monkeypatch, 4)
+    handler = compact.handler(MANY_MERGES)
     blocks = store_blocks(store, "shop", FAN_IN + 1)
-    compactor = Compactor(store.objects, store.index)
+    compactor = Compactor(store.objects, store.index, plan_policy=MANY_MERGES.plan)
     *under_way, last = compactor.plan("shop", blocks[0].date)
     for merge in under_way:
         store.index.begin_merge(MergeKey("shop", blocks[0].date, merged_id(merge)))
