@@ -28,10 +28,10 @@ from spanlake.aws.compaction import Compaction, Unit
 from spanlake.aws.environment import LambdaStore
 from spanlake.aws.settings import settings
 from spanlake.aws.telemetry import Telemetry
-from spanlake.ingest.service import DEFAULT_TENANT
 from spanlake.store.days import MAX_NS
+from spanlake.store.tenant import DEFAULT_TENANT
 
-_MERGES = 24
+_MERGES = 20
 _FAN_IN = 32
 _SIDE_BY_SIDE = (1, 3, 5)
 _S3_SECONDS = 0.02

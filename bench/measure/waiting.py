@@ -25,7 +25,6 @@ from bench.measure.report import console
 from bench.measure.s3_latency import distant
 from bench.workload.data_directory import copied, other_ids
 from bench.workload.generate import SMALL, Workload, bodies
-from spanlake.ingest.service import DEFAULT_TENANT
 from spanlake.query.limits import LimitExceeded
 from spanlake.query.open import open_querier
 from spanlake.query.querier import Querier
@@ -42,6 +41,7 @@ from spanlake.store.index.sqlite import SqliteIndex
 from spanlake.store.objects.base import Objects
 from spanlake.store.objects.local import LocalObjects
 from spanlake.store.objects.s3 import S3Location, S3Objects
+from spanlake.store.tenant import DEFAULT_TENANT
 from spanlake.store.write import write
 from spanlake.traceql.parser import parse
 from spanlake.traceql.validate import validate

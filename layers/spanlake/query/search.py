@@ -21,7 +21,7 @@ from spanlake.query.compile.spansets import SearchPlan
 from spanlake.query.engine.base import Engine
 from spanlake.query.engine.session import Session
 from spanlake.query.limits import TooManySpans
-from spanlake.query.scan.block_budget import note_unread
+from spanlake.query.scan.block_budget import MANY_BLOCKS, note_unread
 from spanlake.query.scan.blocks import BlockScan
 from spanlake.query.scan.offload import OffloadingFinder, split_by_limit
 from spanlake.query.scan.parts import newest_first
@@ -115,6 +115,8 @@ def search(session: Session, source: BlockScan, wanted: Search, engine: Engine |
     for lot in _lots(session, source, wanted, engine, judge):
         if judge.is_done(lot):
             break
+    if session.is_half_over and len(source.blocks) > MANY_BLOCKS:  # there are few such traces
+        return judge.best
     stretched = SpanningTraces(session, source.with_history, wanted.start_ns, wanted.end_ns)
     for ids, bound_ns in stretched.traces(judge.least_start_ns):
         judge.judge(ids)
@@ -240,6 +242,9 @@ def _within(
         return
     traces = limit if finder.probe.per_span else max(_FEWEST_TRACES, limit)
     for n, blocks in enumerate(parts):
+        if n and finder.session.is_half_over and len(finder.source.blocks) > MANY_BLOCKS:
+            note_unread(sum(map(len, parts[:n])), [block for part in parts[n:] for block in part])
+            return
         rest = [block for part in parts[n + 1 :] for block in part]
         end_ns = max(later_ns, *(block.end_ns for block in rest), 0)
         part = replace(finder, source=finder.source.only(blocks))

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from spanlake.query import search
+from spanlake.query.engine.session import Session
 from spanlake.query.limits import LimitExceeded, Limits
 from spanlake.query.querier import Querier
+from spanlake.query.scan import parts
 from spanlake.query.scan.block_budget import UNREAD, Unread
 from spanlake.query.scan.missing_blocks import MissingBlocks
 from spanlake.store.blocks.block import Block
@@ -82,6 +85,17 @@ def test_search_never_opens_more_blocks_than_the_bound(lake: Lake, monkeypatch: 
     for query in ("{}", "{ span.n < 4 }", "{} | count() > 1", "{} >> {}", "{} | select(span.n)"):
         lake.traces(query)
     assert len(opened) == MOST
+
+
+def test_search_of_many_blocks_ends_when_half_of_its_time_is_up(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Session, "is_half_over", True)
+    monkeypatch.setattr(parts, "PART_BLOCKS", 2)
+    with noted() as unread:
+        assert len(lake.traces("{}")) == MOST
+    monkeypatch.setattr(search, "MANY_BLOCKS", 3)
+    with noted() as unread:
+        assert sorted(lake.traces("{}")) == [BLOCKS - 1, BLOCKS]
+    assert "the oldest 10 of 12 blocks" in unread.message
 
 
 def test_trace_is_found_in_any_block(lake: Lake) -> None:

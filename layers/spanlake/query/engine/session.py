@@ -163,6 +163,11 @@ class Session:
         if self._is_late:
             raise self._late()
 
+    @property
+    def is_half_over(self) -> bool:
+        """True when half of the request's time is up."""
+        return time.monotonic() > self._deadline - self._limits.seconds / 2
+
     def _late(self) -> LimitExceeded:
         return LimitExceeded(
             f"the query ran longer than {self._limits.seconds:g} s: ask for a shorter time range or a narrower "

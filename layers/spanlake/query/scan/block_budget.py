@@ -12,6 +12,9 @@ from spanlake.query.scan.blocks import BlockScan
 from spanlake.store.blocks.block import Block
 from spanlake.store.days import MAX_NS
 
+MANY_BLOCKS = 1000
+"""Beyond so many blocks a search ends with what it has found when half of its time is up."""
+
 
 @dataclass(slots=True)
 class Unread:
@@ -57,5 +60,5 @@ def note_unread(read: int, blocks: Sequence[Block]) -> None:
     """Have the answer say that it was made of so many blocks without these."""
     noted = UNREAD.get()
     if noted is not None and blocks:
+        noted.read = min(noted.read, read) if noted.paths else read
         noted.paths.update(block.path for block in blocks)
-        noted.read = max(noted.read, read)

@@ -6,11 +6,15 @@ from spanlake.store.blocks.block import Block
 
 PART_SPANS = 100_000
 PART_BLOCKS = 250  # each costs a millisecond to open, and in S3 a request
+_MOST_BLOCKS = 1000
 _GROWTH = 4
 
 
 def newest_first(blocks: Sequence[Block]) -> Iterator[tuple[Block, ...]]:
-    """All blocks, those that end last first: PART_SPANS of spans or PART_BLOCKS, then four times as many each time."""
+    """All blocks, those that end last first: PART_SPANS of spans or PART_BLOCKS, then four times as many each time.
+
+    1,000 blocks are the most at once.
+    """
     size, most = PART_SPANS, PART_BLOCKS
     gathered: list[Block] = []
     spans = 0
@@ -19,6 +23,6 @@ def newest_first(blocks: Sequence[Block]) -> Iterator[tuple[Block, ...]]:
         spans += block.spans
         if spans >= size or len(gathered) >= most:
             yield tuple(gathered)
-            gathered, spans, size, most = [], 0, size * _GROWTH, most * _GROWTH
+            gathered, spans, size, most = [], 0, size * _GROWTH, min(most * _GROWTH, _MOST_BLOCKS)
     if gathered:
         yield tuple(gathered)
