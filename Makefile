@@ -70,6 +70,7 @@ bench: $(STAMP) ## measure start, ingest and queries (SPANS=100000 for a quick l
 	$(BIN)/python -m bench.measure.compaction --spans $(SPANS)
 	$(BIN)/python -m bench.measure.s3 --spans $(SPANS)
 	$(BIN)/python -m bench.measure.cloud_compaction --spans $(SPANS)
+	$(BIN)/python -m bench.measure.index_reads
 	$(BIN)/python -m bench.measure.edge --spans $(SPANS)
 	$(BIN)/python -m bench.measure.udp
 	$(BIN)/python -m bench.measure.cold

@@ -178,14 +178,16 @@ class Reply:
 
 
 @contextmanager
-def answering(client: Any, operation: str, *replies: Reply | Exception) -> Iterator[list[str]]:
-    """Let the next attempts at an operation end so; what was answered is noted."""
+def answering(client: Any, operation: str, *replies: Reply | Exception | None) -> Iterator[list[str]]:
+    """Let the next attempts at an operation end so, those with None as the service says; replies are noted."""
     waiting, done = list(replies), []
 
     def send(request: Any, **_: Any) -> Any:
         if not waiting:
             return None
         reply = waiting.pop(0)
+        if reply is None:
+            return None
         done.append(str(reply))
         if isinstance(reply, Exception):
             raise reply

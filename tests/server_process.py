@@ -19,7 +19,7 @@ from typing import IO
 
 SPANLAKE = (str(Path(sys.executable).with_name("spanlake")),)
 
-_PATIENCE = 60  # seconds for anything that must happen
+_PATIENCE = 60  # seconds for anything that must happen, on a machine that has nothing else to do
 _PORTS = (3100, 3200, 4317, 4318, 5778, 6831, 6832, 8080, 8081, 9411, 14250, 14268, 55678)
 _APART = 36  # ports that are moved by two multiples of it never meet: no two of them leave the same rest
 
@@ -165,7 +165,7 @@ class SpanlakeServer:
 
     def exit_status(self) -> int:
         """Wait for its end."""
-        return self._process.wait(_PATIENCE)
+        return self._process.wait(patience())
 
     def send_signal(self, number: signal.Signals) -> None:
         """Send a signal."""
@@ -186,7 +186,7 @@ class HalfSent:
     """A request to store spans over HTTP whose second half is held back."""
 
     def __init__(self, server: SpanlakeServer, body: bytes) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", 4318 + server.offset, timeout=_PATIENCE)
+        self._connection = http.client.HTTPConnection("127.0.0.1", 4318 + server.offset, timeout=patience())
         self._connection.putrequest("POST", "/v1/traces")
         self._connection.putheader("Content-Type", "application/x-protobuf")
         self._connection.putheader("Content-Length", str(len(body)))
@@ -216,7 +216,7 @@ def run_until_exit(
     """Run `spanlake serve`, or another command, with arguments that it should refuse."""
     process = spawn([command, *arguments], log, environment)
     try:
-        return Finished(process.wait(_PATIENCE), " ".join(log.read_text().replace("│", " ").split()))
+        return Finished(process.wait(patience()), " ".join(log.read_text().replace("│", " ").split()))
     finally:
         process.kill()
 
@@ -243,7 +243,7 @@ def ask(
     port: int, method: str, path: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None
 ) -> Answer:
     """Send one request to this machine."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_PATIENCE)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=patience())
     try:
         connection.request(method, path, body=body, headers=dict(headers or {}))
         return _answer(connection.getresponse())
@@ -256,10 +256,15 @@ def _answer(response: http.client.HTTPResponse) -> Answer:
     return Answer(response.status, headers, response.read())
 
 
+def patience() -> float:
+    """Seconds for anything that must happen: a busy machine takes as many times longer as it has more to do."""
+    return _PATIENCE * max(1.0, 2 * os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 def patiently() -> Iterator[None]:
     """Turns of a loop that waits for something; the last one comes when patience ends."""
-    deadline = time.monotonic() + _PATIENCE
-    while time.monotonic() < deadline:
+    start = time.monotonic()
+    while time.monotonic() < start + patience():
         yield
         time.sleep(0.02)
 

@@ -75,7 +75,7 @@ def copied(table: pa.Table, copy: int) -> pa.Table:
     if not copy:
         return table
     changed = {
-        "trace_id": _other_ids(table["trace_id"].combine_chunks(), copy),
+        "trace_id": other_ids(table["trace_id"].combine_chunks(), copy),
         "start_time_unix_nano": _earlier(table["start_time_unix_nano"], copy),
         "events": _earlier_events(table["events"].combine_chunks(), copy),
     }
@@ -88,7 +88,7 @@ def _earlier(times: Any, copy: int) -> Any:
     return pc.subtract(times, copy * _WINDOW_NS)
 
 
-def _other_ids(ids: Any, copy: int) -> Any:
+def other_ids(ids: Any, copy: int) -> Any:
     """Ids whose first bytes are others in every copy, so that the copies' traces mix in the order of ids."""
     held = ids.cast(_TRACE_ID)
     first = held.offset * _TRACE_ID.byte_width

@@ -16,10 +16,12 @@ from spanlake.aws.environment import LambdaStore
 from spanlake.store.days import utc_day
 from spanlake.store.deletions import record_deletion
 from spanlake.store.errors import StorageUnavailable
+from spanlake.store.index.base import MergeKey
 from spanlake.store.index.dynamodb.requests import Requests
 from spanlake.store.index.dynamodb.table import TENANTS
 from spanlake.store.maintenance.compaction_plan import FAN_IN, PlanPolicy
 from spanlake.store.maintenance.compactor import Compactor
+from spanlake.store.maintenance.merge import merged_id
 from tests.aws.events import Context
 from tests.aws.test_compact import AT_ONCE, Handler, levels, store_blocks, woken_by
 from tests.aws.test_expire import trace_ids
@@ -87,6 +89,26 @@ def test_merges_that_are_too_many_are_shared_with_other_invocations(store: Lambd
     assert len(named) == len(set(named)) == FAN_IN - 8, "no block twice; those merged first, and the last run, apart"
     assert sum(block.spans for block in store.index.find("shop", 0, 2**63 - 1)) == FAN_IN + 1
     assert levels(store, "shop").count(0) == 1
+
+
+def test_merges_that_another_invocation_is_doing_are_not_planned_again(
+    store: LambdaStore, sent: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handler = compact.handler(MANY_MERGES)
+    blocks = store_blocks(store, "shop", FAN_IN + 1)
+    compactor = Compactor(store.objects, store.index, plan_policy=MANY_MERGES.plan)
+    *under_way, last = compactor.plan("shop", blocks[0].date)
+    for merge in under_way:
+        store.index.begin_merge(MergeKey("shop", blocks[0].date, merged_id(merge)))
+    assert len(under_way) >= 5
+    handler(woken_by(blocks), Context())
+    merged = {block.id for block in blocks} - {block.id for block in store.index.find("shop", 0, 2**63 - 1)}
+    assert merged == {block.id for block in last.inputs}
+    assert sent == []
+    later = time.time() + 61
+    monkeypatch.setattr(time, "time", lambda: later)
+    handler(woken_by(blocks), Context())
+    assert levels(store, "shop").count(1) > 1, "whoever began them has ended"
 
 
 def test_merge_whose_blocks_are_gone_is_left_out(handler: Handler, store: LambdaStore) -> None:

@@ -14,8 +14,8 @@ from moto.secretsmanager.models import secretsmanager_backends
 from spanlake.aws import authorize, compact, expire, ingest, query
 from spanlake.aws.environment import LambdaStore
 from spanlake.aws.telemetry import Handler
+from spanlake.store.blocks.paths import TRASH
 from spanlake.store.deletions import record_deletion
-from spanlake.store.maintenance.garbage import TRASH
 from tests.aws.events import Context, http_event
 from tests.aws.test_compact import AT_ONCE, store_blocks, woken_by
 from tests.aws.test_expire import aged

@@ -13,6 +13,7 @@ from spanlake.store.blocks.block import DaySummary
 from spanlake.store.days import DAY_NS, utc_day
 from spanlake.store.index.base import Index
 from spanlake.store.index.sqlite import SqliteIndex
+from spanlake.store.maintenance.clock import Reading
 from spanlake.store.maintenance.compactor import Compactor
 from spanlake.store.maintenance.garbage import Collected
 from spanlake.store.maintenance.retention import Removed
@@ -106,7 +107,7 @@ def test_maintenance_removes_by_the_time_that_it_has_found_right(
 
     monkeypatch.setattr("spanlake.server.maintenance.collect_garbage", collect)
     for task in (upkeep._remove, upkeep._collect):
-        times = chain([now], repeat(now + 365 * DAY_NS))
-        monkeypatch.setattr(time, "time_ns", times.__next__)
+        readings = map(Reading, chain([now], repeat(now + 365 * DAY_NS)))
+        monkeypatch.setattr(upkeep._clock, "read", readings.__next__)
         task()
     assert removed_at == collected_at == [now]

@@ -18,8 +18,10 @@ from spanlake.store import aws_client
 from spanlake.store.days import day_range
 from spanlake.store.deletions import DeletedDays
 from spanlake.store.maintenance import retention
+from spanlake.store.maintenance.clock import MaintenanceClock
 from spanlake.store.maintenance.compaction_plan import USUAL_PLAN, Merge, PlanPolicy
 from spanlake.store.maintenance.compactor import Compactor
+from spanlake.store.maintenance.merge import merged_id
 from spanlake.store.maintenance.retention import Removed, delete_replaced, replaced_blocks
 
 _LONG_MS = 240_000  # also for waiting whether what was collected has to be put back
@@ -151,6 +153,7 @@ def compacting_units(environment: Mapping[str, str], store: LambdaStore) -> Unit
 Day = tuple[str, date]  # tenant and day
 
 _PULSE_SECONDS = 1.0
+_MERGE_SECONDS = 60.0  # longer than a merge takes
 
 _log = logging.getLogger(__name__)
 
@@ -185,6 +188,7 @@ class Compaction:
         self._telemetry = telemetry
         self._units = units
         self.deadline = Deadline()
+        self.clock = MaintenanceClock(store.objects, store.index)
         self._compactor = Compactor(store.objects, store.index, checkpoint=self.deadline.check, plan_policy=policy.plan)
         self._policy = policy
 
@@ -263,12 +267,22 @@ class Compaction:
             time.sleep(min(left, _PULSE_SECONDS))
 
     def _compact(self, day: Day) -> None:
-        while merges := self._planned(day):
+        while merges := self._not_begun(self._planned(day)):
             own = merges if self._units is None else merges[: self._policy.own_merges]
             self._share(day, merges[len(own) :])
             done = [merge for merge in own if self._merge(merge)]
             if not done or len(own) < len(merges):
                 break
+
+    def _not_begun(self, merges: list[Merge]) -> list[Merge]:
+        """Leaves out merges of a busy day that another invocation is doing: one of two would work in vain."""
+        if len(merges) <= self._policy.own_merges:
+            return merges
+        since = time.time() - _MERGE_SECONDS
+        under_way = {
+            one.merge.id for one in self._store.index.unfinished_merges() if one.seconds > since and not one.reason
+        }
+        return [merge for merge in merges if merged_id(merge) not in under_way]
 
     def _planned(self, day: Day) -> list[Merge]:
         """The merges that are due, with what waits, and what is left alone, counted."""
@@ -296,10 +310,13 @@ class Compaction:
             if live.keys() >= set(ids):
                 self._merge(Merge(tuple(live[id_] for id_ in ids)))
 
-    def purge_replaced(self, now_ns: int | None = None) -> None:
-        """Delete the objects of blocks that were replaced a while ago."""
+    def purge_replaced(self) -> None:
+        """Delete the objects of blocks that were replaced a while ago, if the clock can be right."""
+        time_ = self.clock.read()
+        if not time_.allows(self._grace_seconds):
+            return
         removed = retention.purge_replaced(
-            self._store.objects, self._store.index, now_ns, grace_seconds=self._grace_seconds
+            self._store.objects, self._store.index, time_.now_ns, grace_seconds=self._grace_seconds
         )
         self.note_removed("replaced", removed)
 

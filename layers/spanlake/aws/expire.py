@@ -17,8 +17,7 @@ from spanlake.aws.telemetry import Event, Handler, Telemetry
 from spanlake.aws.tenants import Tenants
 from spanlake.settings.model import Config
 from spanlake.store.identity import check_identity
-from spanlake.store.maintenance.clock import is_trusted
-from spanlake.store.maintenance.garbage import collect_garbage, put_back
+from spanlake.store.maintenance.garbage import UNTOUCHED, collect_garbage, put_back
 from spanlake.store.maintenance.retention import oldest_day
 
 # From the put of an object to its entry, a function takes less than its time limit, and the edge some two minutes.
@@ -38,22 +37,22 @@ class DailyMaintenance:
     def run(self) -> None:
         """Do all of it; raises StorageUnavailable, and OutOfTime when merges are left for another day."""
         objects, index = self.store.objects, self.store.index
+        index.check_version()
         check_identity(objects, index)
-        now_ns = time.time_ns()  # once: a clock may jump after it was found to be right
-        trusted = is_trusted(index, now_ns)
-        self.tenants.hand_out(removes=trusted)
+        time_ = self.compaction.clock.read()  # once: a clock may jump after it was found to be right
+        self.tenants.hand_out(removes=time_.is_right)
         self.compaction.hand_out_deleted()
-        if trusted:
-            self._remove(now_ns)
+        self.compaction.purge_replaced()
+        if time_.allows(UNTOUCHED.total_seconds()):
+            self._collect(time_.now_ns)
         if put_back(objects, index):
             # Whoever stored the same again just then may add its entry only now, and this is not called in a minute.
             self.wait(_REGRET_SECONDS)
             put_back(objects, index)
 
-    def _remove(self, now_ns: int) -> None:
+    def _collect(self, now_ns: int) -> None:
         objects, index, retention = self.store.objects, self.store.index, self.config.retention
         oldest = None if retention is None else oldest_day(retention, now_ns)
-        self.compaction.purge_replaced(now_ns)
         done = collect_garbage(
             objects,
             index,

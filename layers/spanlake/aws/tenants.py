@@ -4,7 +4,6 @@ The tenants are shared out, so that no invocation has to look at all of them, an
 """
 
 import logging
-import time
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
@@ -60,11 +59,7 @@ class Tenants:
         try:
             self._compaction.deadline.check()
             self._store.index.keep_tenant_for(self._retention, tenant)
-            if unit.removes and self._retention is not None:
-                removed = expire_by_age(
-                    self._store.objects, self._store.index, self._retention, time.time_ns(), [tenant]
-                )
-                self._compaction.note_removed("age", removed)
+            self._expire(tenant, unit)
             days = self._store.index.days(tenant)
         except DeadlineExceeded:
             raise
@@ -80,6 +75,15 @@ class Tenants:
             except Exception as error:  # noqa: BLE001, told of in the end
                 _log.exception("day could not be planned", extra={"tenant": tenant, "date": day.isoformat()})
                 failures.append(error)
+
+    def _expire(self, tenant: str, unit: TenantsUnit) -> None:
+        if self._retention is None or not unit.removes:
+            return
+        time_ = self._compaction.clock.read()
+        if time_.is_right:
+            objects, index = self._store.objects, self._store.index
+            removed = expire_by_age(objects, index, self._retention, time_.now_ns, [tenant])
+            self._compaction.note_removed("age", removed)
 
 
 def _shared(tenants: Sequence[str]) -> Iterator[Sequence[str]]:

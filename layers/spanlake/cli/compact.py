@@ -10,9 +10,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from spanlake.cli.errors import CommandError
 from spanlake.cli.render.numbers import counted
 from spanlake.cli.storage import opened
+from spanlake.store.maintenance.clock import MaintenanceClock
 from spanlake.store.maintenance.compaction_plan import Merge
 from spanlake.store.maintenance.compactor import Compacted, Compactor
-from spanlake.store.maintenance.retention import purge_replaced
+from spanlake.store.maintenance.retention import GRACE_SECONDS, Removed, purge_replaced
 
 
 def run(data: Path, objects_url: str, index_url: str) -> None:
@@ -22,7 +23,8 @@ def run(data: Path, objects_url: str, index_url: str) -> None:
         done = _compact(compactor)
         for unfinished in index.unfinished_merges():  # retried here, since a new plan has other block ids
             index.end_merge(unfinished.merge)
-        removed = purge_replaced(objects, index)
+        time_ = MaintenanceClock(objects, index).read()
+        removed = purge_replaced(objects, index, time_.now_ns) if time_.allows(GRACE_SECONDS) else Removed()
     typer.echo(_told(done))
     if removed.blocks:
         typer.echo(f"{counted(removed.blocks, 'block')} deleted that had been replaced before")

@@ -37,6 +37,7 @@ class Limits:
     memory_bytes: int = 1 << 30  # of all queries together
     threads: int = 0  # of all queries together; 0 is one a core
     spans: int = 1_000_000_000  # in the blocks that have to be read; 0 for any number
+    blocks: int = 5_000  # that are opened at once: compaction leaves a few hundred of a day; 0 for any number
     traces: int = 100_000  # the most that a search may be asked for
     trace_spans: int = 1_000_000  # of one trace fetched by id
     values: int = 100_000  # distinct values in one answer

@@ -20,6 +20,7 @@ from spanlake.query.engine.duckdb import DuckDB
 from spanlake.query.engine.session import Cancellation, Session
 from spanlake.query.filtered_trace import SpanFilter
 from spanlake.query.metrics.evaluate import Metrics
+from spanlake.query.scan.block_budget import affordable
 from spanlake.query.scan.blocks import HISTORY_NS, BlockScan
 from spanlake.query.scan.checksums import BlockChecks
 from spanlake.query.scan.duplicate_spans import Repeats
@@ -124,6 +125,7 @@ class Querier:
         def ask(session: Session, source: BlockScan) -> dict[str, list[str]]:
             is_whole = not q and self._covers_days(tenant, when)
             if not is_whole:
+                source = self._affordable(source)
                 session.charge(source.blocks)
             selected = SelectedSpans(when, filters(q))
             return tags.tag_names(session, source, source.catalog, None if is_whole else selected, scope)
@@ -154,6 +156,7 @@ class Querier:
         """
 
         def ask(session: Session, source: BlockScan) -> list[TagValue]:
+            source = self._affordable(source)
             session.charge(source.blocks)
             return tag_values.tag_values(session, source, fields, SelectedSpans(when, filters(q)), most)
 
@@ -176,6 +179,9 @@ class Querier:
             return Metrics(session, source, query, steps, exemplars).series()
 
         def ask(session: Session, source: BlockScan) -> list[Series]:
+            needed = source.overlapping(steps.since_ns, steps.last_ns)
+            chosen = self._affordable(needed)
+            source = source if chosen is needed else chosen
             size = source.overlapping(steps.since_ns, steps.last_ns).size
             return offload_if_large(self.engine, session, source, size, series)
 
@@ -262,6 +268,10 @@ class Querier:
             except duckdb.Error as error:
                 self._blame(session, source, error)
                 raise
+
+    def _affordable(self, source: BlockScan) -> BlockScan:
+        """Restricts the source to its newest blocks where there are too many and answers may be partial."""
+        return affordable(source, self.duck.limits.blocks) if self.missing.left_out and self.engine is None else source
 
     def _files(self, session: Session, blocks: Sequence[Block], *, scanned: bool) -> list[str]:
         """Returns the files of blocks for DuckDB; raises BlockDamaged for a block that differs from what was stored."""

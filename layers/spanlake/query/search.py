@@ -21,6 +21,7 @@ from spanlake.query.compile.spansets import SearchPlan
 from spanlake.query.engine.base import Engine
 from spanlake.query.engine.session import Session
 from spanlake.query.limits import TooManySpans
+from spanlake.query.scan.block_budget import MANY_BLOCKS, note_unread
 from spanlake.query.scan.blocks import BlockScan
 from spanlake.query.scan.offload import OffloadingFinder, split_by_limit
 from spanlake.query.scan.parts import newest_first
@@ -114,6 +115,8 @@ def search(session: Session, source: BlockScan, wanted: Search, engine: Engine |
     for lot in _lots(session, source, wanted, engine, judge):
         if judge.is_done(lot):
             break
+    if session.is_half_over and len(source.blocks) > MANY_BLOCKS:  # there are few such traces
+        return judge.best
     stretched = SpanningTraces(session, source.with_history, wanted.start_ns, wanted.end_ns)
     for ids, bound_ns in stretched.traces(judge.least_start_ns):
         judge.judge(ids)
@@ -212,12 +215,16 @@ def _lots(
 ) -> Iterator[Candidates]:
     """Traces that may match, some at a time; a trace may come again."""
     window = TimeRange(wanted.start_ns - REACH_NS, wanted.end_ns + REACH_NS)
-    near, far = split_by_limit(source.overlapping(window.start_ns, window.end_ns), engine)
+    concerned = source.overlapping(window.start_ns, window.end_ns)
+    near, far = split_by_limit(concerned, engine, session.limits.blocks, wanted.end_ns)
     probe = most_selective(session, near, Prefilter.of(wanted.plan, source.known))
     finder = CandidateFinder(session, near, wanted.plan, probe)
-    later_ns = max((block.end_ns for block in far.blocks), default=0)
+    in_range = (block for block in far.blocks if engine is not None or block.start_ns <= wanted.end_ns)
+    later_ns = max((block.end_ns for block in in_range), default=0)
     yield from _within(finder, window, wanted.limit, later_ns, judge)
-    if far.blocks:
+    if engine is None:
+        note_unread(len(near.blocks), far.blocks)
+    elif far.blocks:
         outside = OffloadingFinder(
             replace(finder, source=far if probe.per_span else source.only((*near.blocks, *far.blocks))), engine
         )
@@ -234,6 +241,9 @@ def _within(
         return
     traces = limit if finder.probe.per_span else max(_FEWEST_TRACES, limit)
     for n, blocks in enumerate(parts):
+        if n and finder.session.is_half_over and len(finder.source.blocks) > MANY_BLOCKS:
+            note_unread(sum(map(len, parts[:n])), [block for part in parts[n:] for block in part])
+            return
         rest = [block for part in parts[n + 1 :] for block in part]
         end_ns = max(later_ns, *(block.end_ns for block in rest), 0)
         part = replace(finder, source=finder.source.only(blocks))

@@ -14,9 +14,11 @@ from sqlglot import exp
 
 from spanlake.query.compile import sql as values
 from spanlake.query.engine.session import Session
+from spanlake.query.scan.block_budget import affordable
 from spanlake.query.scan.blocks import BlockScan
 from spanlake.spans.arrow import Array, as_array
 from spanlake.store.blocks import bloom
+from spanlake.store.days import MAX_NS
 
 REACH_NS = 60 * 1_000_000_000
 """Nanoseconds beyond a range within which spans are read as those in the range are."""
@@ -55,11 +57,14 @@ class SpanningTraces:
     def _found(self, since_ns: int | None) -> tuple[list[bytes], list[int]]:
         near, outside = self._near, self._outside
         lies_near = near.is_within(self.start_ns - REACH_NS, self.end_ns + REACH_NS)
+        if since_ns is not None:  # what ends before has no span that starts later
+            near = near.overlapping(since_ns, MAX_NS)
+        near = affordable(near, self.session.limits.blocks, self.end_ns)
         if not near.blocks or (not outside.blocks and lies_near):
             return [], []
         self.session.charge(near.blocks)
         most = _MOST_PAIRS // max(len(outside.blocks), 1)
-        found = self.session.run(self._query(since_ns, most)).combine_chunks()
+        found = self.session.run(self._query(near, since_ns, most)).combine_chunks()
         there = pc.or_(as_array(found["is_long"]), _in_any(outside, as_array(found[_IDS])))
         found = found.filter(there).sort_by([(_TIMES, "descending")])
         ids, times = (column.to_pylist() for column in found.select([_IDS, _TIMES]).columns)
@@ -74,7 +79,7 @@ class SpanningTraces:
         near = set(self._near.blocks)
         return self.source.only(block for block in self.source.blocks if block not in near)
 
-    def _query(self, since_ns: int | None, most: int) -> exp.Select:
+    def _query(self, near: BlockScan, since_ns: int | None, most: int) -> exp.Select:
         start, parent, duration = (
             exp.column(name) for name in ("start_time_unix_nano", "parent_span_id", "duration_nano")
         )
@@ -83,7 +88,7 @@ class SpanningTraces:
         is_rootless = exp.func("bool_and", values.not_null(parent))
         is_early = first < values.number(self.start_ns - REACH_NS)
         is_long = exp.or_(is_early, last > values.number(self.end_ns + REACH_NS))
-        spans = self._near.table(["trace_id", "start_time_unix_nano", "parent_span_id", "duration_nano"])
+        spans = near.table(["trace_id", "start_time_unix_nano", "parent_span_id", "duration_nano"])
         columns = {_TIMES: last, "is_rootless": is_rootless, "is_long": is_long}
         query = exp.select(exp.column(_IDS), *(exp.alias_(sql.copy(), name) for name, sql in columns.items()))
         query = query.from_(spans.subquery("near", copy=False), copy=False).group_by(exp.column(_IDS), copy=False)

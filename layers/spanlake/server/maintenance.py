@@ -15,10 +15,10 @@ from spanlake.store.blocks.block import DaySummary
 from spanlake.store.errors import StoreError
 from spanlake.store.identity import check_identity
 from spanlake.store.index.base import Index
-from spanlake.store.maintenance.clock import is_trusted
+from spanlake.store.maintenance.clock import MaintenanceClock
 from spanlake.store.maintenance.compaction_plan import Merge
 from spanlake.store.maintenance.compactor import Compactor, days_of
-from spanlake.store.maintenance.garbage import SHARE, collect_garbage, put_back
+from spanlake.store.maintenance.garbage import SHARE, UNTOUCHED, collect_garbage, put_back
 from spanlake.store.maintenance.retention import (
     GRACE_SECONDS,
     DeletedRemoval,
@@ -82,6 +82,7 @@ class Maintenance:
         self._stop = threading.Event()
         self._compactor = Compactor(objects, index, checkpoint=self._check)
         self._planned: dict[Day, _Planned] = {}
+        self._clock = MaintenanceClock(objects, index)
         self._deleted = DeletedRemoval(objects, index)
         self._collected = True  # True while objects may wait to be deleted, or to be put back
         self._thread = threading.Thread(target=self._work, name="upkeep", daemon=True)
@@ -162,11 +163,14 @@ class Maintenance:
         if policy.retention_bytes is not None:
             self._count("size", expire_by_size(self._objects, self._index, policy.retention_bytes))
         self._index.keep_for(policy.retention)
-        now_ns = time.time_ns()  # once: a clock may jump after it was found to be right
-        if not is_trusted(self._index, now_ns):
+        time_ = self._clock.read()  # once: a clock may jump after it was found to be right
+        if not time_.is_right:
             return
+        now_ns = time_.now_ns
         if policy.retention is not None:
             self._count("age", expire_by_age(self._objects, self._index, policy.retention, now_ns))
+        if not time_.allows(policy.grace_seconds):
+            return
         removed = purge_replaced(
             self._objects,
             self._index,
@@ -181,9 +185,10 @@ class Maintenance:
 
     def _collect(self) -> None:
         check_identity(self._objects, self._index)
-        now_ns = time.time_ns()
-        if not is_trusted(self._index, now_ns):
+        time_ = self._clock.read()
+        if not time_.allows(UNTOUCHED.total_seconds()):
             return
+        now_ns = time_.now_ns
         done = collect_garbage(
             self._objects, self._index, now_ns, oldest=self._oldest(now_ns), share=self._policy.garbage_share
         )

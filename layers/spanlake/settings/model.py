@@ -550,7 +550,7 @@ class Config:
         "false",
         "Answer without blocks whose files are gone, and say so in a header, instead of with 503.",
         on=_SERVE | _QUERY,
-        details="The header is `X-Spanlake-Partial`.",
+        details="The header is `X-Spanlake-Partial`. Metrics over too many blocks go without the oldest.",
     )
     drain_seconds: float = setting(
         "drain-seconds",

@@ -6,8 +6,9 @@ and ``AWS_ENDPOINT_URL_DYNAMODB``.
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
@@ -155,6 +156,14 @@ def _end_in_time(**_: Any) -> None:
 def code(error: ClientError) -> str:
     """The code of the error, as the service names it."""
     return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def service_time(answer: Mapping[str, Any]) -> int | None:
+    """The time of the service's clock that dates an answer, in seconds since 1970; None where it does not tell it."""
+    try:
+        return int(parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]).timestamp())
+    except (KeyError, ValueError):
+        return None
 
 
 def status(error: ClientError) -> int:

@@ -6,12 +6,12 @@ these later do not hold them.
 
 import json
 import time
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from spanlake.store.blocks.block import Block
-from spanlake.store.blocks.paths import BlockPath
+from spanlake.store.blocks.paths import TRASH, BlockPath
 from spanlake.store.errors import ObjectNotFound, StorageCorrupt
 from spanlake.store.objects.base import Objects
 from spanlake.store.tenant import escape_tenant
@@ -73,21 +73,32 @@ class DeletedDays:
 def read_deletions(objects: Objects, among: Set[str] | None = None) -> Iterator[Deletion]:
     """All deletions on record, or those ``among`` the paths; raises StorageCorrupt."""
     for info in objects.list(DELETIONS):
-        if among is not None and info.path not in among:
-            continue
-        try:
-            content = json.loads(objects.get(info.path))
-            yield Deletion(info.path, bytes.fromhex(content["trace"]), tuple(map(str, content["blocks"])))
-        except ObjectNotFound:
-            continue
-        except (ValueError, KeyError, TypeError) as error:
-            raise StorageCorrupt(f"{info.path} cannot be read: {error}") from error
+        if among is None or info.path in among:
+            yield from _read(objects, info.path)
 
 
-def forget_deletions(objects: Objects, existing: frozenset[str]) -> None:
-    """Remove the records whose blocks are all gone, given the paths of the objects that exist."""
-    old = datetime.now(UTC) - _KEPT
-    recent = {info.path for info in objects.list(DELETIONS) if info.modified > old}
-    for deletion in read_deletions(objects):
-        if deletion.path not in recent and existing.isdisjoint(deletion.blocks):
-            objects.delete(deletion.path)
+def _read(objects: Objects, path: str) -> Iterator[Deletion]:
+    """Yields the deletion on record, unless it is gone."""
+    try:
+        content = json.loads(objects.get(path))
+        yield Deletion(path, bytes.fromhex(content["trace"]), tuple(map(str, content["blocks"])))
+    except ObjectNotFound:
+        return
+    except (ValueError, KeyError, TypeError) as error:
+        raise StorageCorrupt(f"{path} cannot be read: {error}") from error
+
+
+def forget_deletions(objects: Objects, now: datetime, has_time: Callable[[], bool] = lambda: True) -> None:
+    """Remove the records whose blocks are all gone, as long as there is time; raises StorageCorrupt."""
+    for info in objects.list(DELETIONS):
+        if not has_time():
+            return
+        if now - info.modified > _KEPT:
+            for deletion in _read(objects, info.path):
+                if not any(_is_there(objects, path) for path in deletion.blocks):
+                    objects.delete(deletion.path)
+
+
+def _is_there(objects: Objects, path: str) -> bool:
+    """True for an object that exists, or was collected and may be put back."""
+    return any(found.path == place for place in (path, TRASH + path) for found in objects.list(place))

@@ -17,7 +17,7 @@ from typing import Any
 
 from spanlake.cli.main import main
 from spanlake.ingest import request_log
-from spanlake.server import upkeep
+from spanlake.server import maintenance, upkeep
 from spanlake.server.maintenance import MaintenancePolicy
 from spanlake.store.maintenance import compaction_plan, garbage
 
@@ -79,7 +79,7 @@ def hurry() -> None:
     upkeep.MaintenancePolicy = _hurried_policy  # type: ignore[assignment,attr-defined]
     compaction_plan.FAN_IN = 4
     request_log.SEGMENT_SECONDS = 0.2
-    garbage._UNTOUCHED = UNTOUCHED
+    garbage.UNTOUCHED = maintenance.UNTOUCHED = UNTOUCHED  # type: ignore[attr-defined]
     garbage._REGRET = REGRET
 
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from spanlake.store.blocks.block import Block, CatalogEntry, DaySummary
 from spanlake.store.errors import StorageUnavailable
-from spanlake.store.index.base import Catalog, Index, MergeKey, StoredBefore, UnfinishedMerge
+from spanlake.store.index.base import ALL_IDS, Catalog, IdRange, Index, MergeKey, StoredBefore, UnfinishedMerge
 from spanlake.store.objects.base import ObjectInfo, Objects
 
 _SLOW_SECONDS = 0.3
@@ -76,6 +76,10 @@ class TroubledObjects:
             self._trouble.around(lambda: None)
             yield info
 
+    def service_time(self) -> int | None:
+        """As Objects has it."""
+        return self._trouble.around(self._objects.service_time)
+
     @property
     def name(self) -> str:
         """As Objects has it."""
@@ -116,9 +120,17 @@ class TroubledIndex:
         """As Index has it."""
         return self._trouble.around(lambda: self._index.deletions(tenant, since_ns))
 
-    def known_ids(self, tenant: str, day: date) -> frozenset[str]:
+    def known_ids(self, tenant: str, day: date, ids: IdRange = ALL_IDS) -> frozenset[str]:
         """As Index has it."""
-        return self._trouble.around(lambda: self._index.known_ids(tenant, day))
+        return self._trouble.around(lambda: self._index.known_ids(tenant, day, ids))
+
+    def archive_replaced(self, before: int) -> None:
+        """As Index has it."""
+        self._trouble.around(lambda: self._index.archive_replaced(before))
+
+    def service_time(self) -> int | None:
+        """As Index has it."""
+        return self._trouble.around(self._index.service_time)
 
     def days(self, tenant: str) -> list[date]:
         """As Index has it."""
@@ -153,9 +165,9 @@ class TroubledIndex:
         """As Index has it."""
         self._trouble.around(lambda: self._index.purge(blocks))
 
-    def entries(self, tenant: str, day: date) -> list[Block]:
+    def entries(self, tenant: str, day: date, ids: IdRange = ALL_IDS) -> list[Block]:
         """As Index has it."""
-        return self._trouble.around(lambda: self._index.entries(tenant, day))
+        return self._trouble.around(lambda: self._index.entries(tenant, day, ids))
 
     def find(self, tenant: str, start_ns: int, end_ns: int) -> list[Block]:
         """As Index has it."""

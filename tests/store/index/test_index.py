@@ -344,3 +344,21 @@ def test_threads_may_share_it(index: Index) -> None:
         assert all(threads.map(add_and_find, range(60)))
     assert len(everything(index)) == 60
     assert len(index.catalog("a", NOON, NOON)) == 5
+
+
+def test_entries_and_known_ids_of_a_range_of_ids(index: Index) -> None:
+    """Live ones, retired ones and forgotten ones, at three levels."""
+    fresh = [block(f"{number:032x}") for number in range(0, 200, 20)]
+    index.add(fresh, {})
+    index.replace([block(f"{33:032x}", level=1)], fresh[:4])
+    index.replace([block(f"{34:032x}", level=12)], fresh[4:6])
+    index.archive_replaced(int(time.time()) + 60)
+    index.purge(fresh[:1])
+    index.replace([], fresh[6:7])
+    every, known = index.entries("a", TODAY), index.known_ids("a", TODAY)
+    assert (len(every), len(known)) == (11, 12)
+    for first, last in ((0, 200), (0, 0), (20, 20), (21, 39), (21, 33), (34, 60), (100, 1000)):
+        ids = f"{first:032x}", f"{last:032x}"
+        found = {one.path for one in index.entries("a", TODAY, ids)}
+        assert found == {one.path for one in every if ids[0] <= one.id <= ids[1]}
+        assert index.known_ids("a", TODAY, ids) == {id_ for id_ in known if ids[0] <= id_ <= ids[1]}

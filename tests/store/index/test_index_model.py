@@ -191,6 +191,11 @@ class IndexHistory(RuleBasedStateMachine):
             self.index.purge([block])
             self.model.forget(block)
 
+    @rule()
+    def archive(self) -> None:
+        """Replaced blocks leave what queries read, which no question shows."""
+        self.index.archive_replaced(int(time.time()) + 60)
+
     @rule(days=st.integers(0, DAYS))
     def expire(self, days: int) -> None:
         before = FIRST_DAY + timedelta(days)

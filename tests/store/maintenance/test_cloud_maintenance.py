@@ -11,7 +11,9 @@ from spanlake.store.deletions import record_deletion
 from spanlake.store.index.dynamodb.index import DynamoIndex
 from spanlake.store.maintenance.compactor import Compactor
 from spanlake.store.maintenance.garbage import collect_garbage
+from spanlake.store.maintenance.reindex import reindex
 from spanlake.store.maintenance.retention import DeletedRemoval, expire_by_age, expire_by_size, purge_replaced
+from spanlake.store.maintenance.verify import verify
 from spanlake.store.objects.s3 import S3Location, S3Objects
 from tests.cloud import Cloud, calls
 from tests.store.maintenance.day_of_blocks import TENANT, Lake
@@ -57,6 +59,25 @@ def test_many_blocks_become_one_and_their_objects_go(lake: CloudLake) -> None:
     assert purge_replaced(lake.objects, lake.index, grace_seconds=-9).blocks == 20
     assert lake.paths() == {merged.path}
     assert lake.index.replaced_before(int(time.time()) + 9) == []
+
+
+def test_replaced_blocks_leave_queries_after_ten_minutes_and_storage_after_a_day(lake: CloudLake) -> None:
+    for seed in range(3):
+        lake.add(busy_table(50, seed))
+    lake.settle()
+    (merged,) = lake.live()
+    day, before = (TENANT, merged.date), lake.paths()
+    for minutes, removed in ((9, 0), (11, 0), (1439, 0), (1441, 3)):
+        then_ns = time.time_ns() + minutes * 60 * 10**9
+        done = purge_replaced(lake.objects, lake.index, then_ns, grace_seconds=86_400)
+        assert done.blocks == removed
+        if not removed:
+            collect_garbage(lake.objects, lake.index, then_ns, share=1)
+            assert lake.paths() == before == {block.path for block in lake.index.entries(*day)}
+            assert verify(lake.objects, lake.index).without_entry == 0
+            assert reindex(lake.objects, lake.index).added == ()
+    assert lake.live() == [merged]
+    assert lake.paths() == {merged.path}
 
 
 def test_a_late_retry_after_compaction_adds_nothing(lake: CloudLake) -> None:

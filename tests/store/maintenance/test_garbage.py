@@ -2,15 +2,19 @@
 
 import os
 import time
-from datetime import timedelta
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from spanlake.store.blocks.block import Block
+from spanlake.store.deletions import forget_deletions, record_deletion
+from spanlake.store.maintenance import garbage
 from spanlake.store.maintenance.garbage import collect_garbage, put_back
 from spanlake.store.maintenance.retention import Removed
+from spanlake.store.objects.base import ObjectInfo
 from spanlake.store.write import write_table
 from tests.store.maintenance.day_of_blocks import TENANT, Lake
 from tests.store.tables import NOON, span_table
@@ -193,6 +197,75 @@ def test_more_than_a_share_of_a_day_is_left_alone(lake: GarbageLake) -> None:
     lake.objects.delete(orphans[0])
     assert collect_garbage(lake.objects, lake.index).refused == 0
     assert {info.path for info in lake.objects.list("trash/")} == {f"trash/{path}" for path in orphans[1:]}
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 7, 1000])
+def test_collection_in_parts_of_a_day_judges_as_a_whole(
+    lake: GarbageLake, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """Live blocks, replaced ones, a merge that lost, a block that is put again, and one that nothing proves."""
+    monkeypatch.setattr(garbage, "_AT_ONCE", at_once)
+    lake.known = "none"
+    lost = [block for n in range(3) for block in lake.add(span_table([{"start_time_unix_nano": NOON}]))]
+    monkeypatch.setattr(lake.index, "replace", lambda *_: None)
+    lake.settle_once()
+    monkeypatch.undo()
+    monkeypatch.setattr(garbage, "_AT_ONCE", at_once)
+    merged = {info.path for info in lake.objects.list("spans/")} - {block.path for block in lost}
+    (forgotten,) = lake.add(span_table([{"start_time_unix_nano": NOON}]))
+    lake.index.replace([], [forgotten])
+    lake.index.purge([forgotten])
+    for _ in range(5):
+        lake.add(span_table([{"start_time_unix_nano": NOON}]))
+    unknown = orphan(lake).path
+    needed = {block.path for block in lake.index.entries(TENANT, forgotten.date)}
+    for path in paths(lake):
+        aged(lake, path)
+    assert collect_garbage(lake.objects, lake.index, share=0).refused == 1
+    assert set(paths(lake)) == needed | {unknown}
+    assert {path.removeprefix("trash/") for path in paths(lake, "trash/")} == merged | {forgotten.path}
+
+
+def test_collection_holds_a_part_of_a_day_in_memory(lake: GarbageLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a storage that lists as many objects as anybody wants to see."""
+    monkeypatch.setattr(garbage, "_AT_ONCE", 100)
+    asked: list[tuple[str, str]] = []
+    listed = 0
+
+    def endless(prefix: str = "") -> Iterator[ObjectInfo]:
+        nonlocal listed
+        for number in range(1000 if prefix == "spans/" else 0):
+            listed += 1
+            name = f"spans/tenant=a/date=2026-11-22/{number:032x}.parquet"
+            yield ObjectInfo(name, 1, datetime.fromtimestamp(0, UTC))
+
+    def entries(_: str, __: date, ids: tuple[str, str]) -> list[Block]:
+        asked.append(ids)
+        assert listed <= 100 * len(asked) + 1, "no further object was listed before"
+        return []
+
+    monkeypatch.setattr(lake.objects, "list", endless)
+    monkeypatch.setattr(lake.index, "entries", entries)
+    assert collect_garbage(lake.objects, lake.index).refused == 1000
+    assert asked == [(f"{first:032x}", f"{first + 99:032x}") for first in range(0, 1000, 100)]
+
+
+def test_deletion_records_stay_while_a_block_is_there_or_may_be_put_back(lake: GarbageLake) -> None:
+    blocks = [block for _ in range(2) for block in lake.add(span_table([{"start_time_unix_nano": NOON}]))]
+    record_deletion(lake.objects, blocks, b"t" * 16)
+    (record,) = [info.path for info in lake.objects.list("deletions/")]
+    in_two_days = datetime.now(UTC) + timedelta(days=2)
+    lake.objects.delete(blocks[0].path)
+    lake.objects.put(f"trash/{blocks[1].path}", lake.objects.get(blocks[1].path))
+    for gone in (None, blocks[1].path, f"trash/{blocks[1].path}"):
+        forget_deletions(lake.objects, in_two_days)
+        assert lake.objects.get(record)
+        if gone:
+            lake.objects.delete(gone)
+    forget_deletions(lake.objects, datetime.now(UTC))
+    assert lake.objects.get(record), "it is young"
+    forget_deletions(lake.objects, in_two_days)
+    assert not list(lake.objects.list("deletions/"))
 
 
 def test_a_merge_that_was_not_swapped_is_garbage_for_certain(

@@ -23,6 +23,7 @@ from spanlake.api.typed_route import InvalidParameter
 from spanlake.query.engine.session import Cancellation
 from spanlake.query.limits import OF_TENANT, Cancelled, LimitExceeded, LimitsOfTenant
 from spanlake.query.querier import Querier
+from spanlake.query.scan.block_budget import UNREAD, Unread
 from spanlake.query.scan.missing_blocks import LEFT_OUT
 from spanlake.query.time_range import TimeRange
 from spanlake.settings.tenant_limits import TenantLimits
@@ -112,18 +113,22 @@ class PartialAnswers:
             await self._app(scope, receive, send)
             return
         missing: list[str] = []
-        token = LEFT_OUT.set(missing)
+        token, unread = LEFT_OUT.set(missing), Unread()
+        unread_token = UNREAD.set(unread)
 
         async def marked(message: Message) -> None:
             if missing and message["type"] == "http.response.start":
                 named = ", ".join(sorted(set(missing))[:_MOST_NAMED])
                 MutableHeaders(scope=message)[HEADER] = f"{len(set(missing))} blocks are missing: {named}"
+            elif unread.paths and message["type"] == "http.response.start":
+                MutableHeaders(scope=message)[HEADER] = unread.message
             await send(message)
 
         try:
             await self._app(scope, receive, marked)
         finally:
             LEFT_OUT.reset(token)
+            UNREAD.reset(unread_token)
 
 
 PROTOBUF = "application/protobuf"

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic_core import to_json
 
+from spanlake.query.scan.block_budget import UNREAD
 from spanlake.query.search_results import SpanResult, SpanSet, TraceResult
 from spanlake.query.series import Labels, Series
 from spanlake.query.time_range import Steps
@@ -71,7 +72,15 @@ def search(found: Iterable[TraceResult], *, with_spans: bool) -> dict[str, Any]:
     found = list(found)
     columns = Columns.of(found)
     traces = [_trace(trace, columns if with_spans else None) for trace in found]
-    return {"traces": traces, "metrics": {"completedJobs": 1, "totalJobs": 1, "inspectedTraces": len(traces)}}
+    return {"traces": traces, "metrics": _jobs() | {"inspectedTraces": len(traces)}}
+
+
+def _jobs() -> dict[str, int]:
+    """Counts of jobs as Tempo has them: one, or one a block of a search that did not read all blocks."""
+    unread = UNREAD.get()
+    if unread is None or not unread.paths:
+        return {"completedJobs": 1, "totalJobs": 1}
+    return {"completedJobs": unread.read, "totalJobs": unread.read + len(unread.paths)}
 
 
 def _trace(trace: TraceResult, columns: Columns | None) -> dict[str, Any]:
@@ -131,7 +140,8 @@ def _first(found: Iterable[Series], most: int | None) -> tuple[list[Series], dic
     """The first series in Tempo's order, and what an answer says where there are more."""
     series = sorted(found, key=_rank)
     if most is None or len(series) <= most:
-        return series, {}
+        unread = UNREAD.get()
+        return series, {"status": "PARTIAL", "message": unread.message} if unread and unread.paths else {}
     return series[:most], {
         "status": "PARTIAL",
         "message": f"there are {len(series)} series, more than maxSeries={most}",

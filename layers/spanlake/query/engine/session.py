@@ -125,10 +125,18 @@ class Session:
         return found
 
     def charge(self, blocks: Iterable[Block]) -> None:
-        """Note the blocks that are read next. Raises LimitExceeded for too many spans in all the request reads."""
+        """Note the blocks that are read next.
+
+        Raises LimitExceeded for too many blocks, and for too many spans or bytes in all that the request reads.
+        """
         if self._outside is not None:
             return
         read = list(blocks)
+        if self._limits.blocks and len(read) > self._limits.blocks:
+            raise LimitExceeded(
+                f"the query has to open more than {self._limits.blocks} blocks, as many as {len(read)}, since "
+                "compaction has not merged them yet: ask for a shorter time range, or later, or set --partial-answers"
+            )
         self._touched |= {block.id: block.spans for block in read}
         if self._limits.bytes:
             self._charge_bytes(read)
@@ -167,6 +175,11 @@ class Session:
             raise Cancelled
         if self._is_late:
             raise self._late()
+
+    @property
+    def is_half_over(self) -> bool:
+        """True when half of the request's time is up."""
+        return time.monotonic() > self._deadline - self._limits.seconds / 2
 
     def _late(self) -> LimitExceeded:
         return LimitExceeded(

@@ -13,8 +13,11 @@ from spanlake.query.candidates import CandidateFinder, Candidates
 from spanlake.query.engine.base import Engine, NotSupportedByEngine
 from spanlake.query.engine.session import Session
 from spanlake.query.limits import LimitExceeded
+from spanlake.query.scan.block_budget import newest_first
 from spanlake.query.scan.blocks import BlockScan
 from spanlake.query.time_range import TimeRange
+from spanlake.store.blocks.block import Block
+from spanlake.store.days import MAX_NS
 
 _log = logging.getLogger(__name__)
 
@@ -25,7 +28,8 @@ def offload_if_large(
     engine: Engine | None, session: Session, source: BlockScan, size: int, question: Callable[[Session, BlockScan], T]
 ) -> T:
     """Ask blocks, of which so many bytes have to be read, outside if they are too many for this process."""
-    if engine is None or size <= engine.local_limit_bytes:
+    is_small = len(source.blocks) <= (session.limits.blocks or len(source.blocks))
+    if engine is None or (size <= engine.local_limit_bytes and is_small):
         return question(session, source)
     try:
         return question(session.on_engine(source.offload(engine)), source.on_engine(engine))
@@ -37,15 +41,22 @@ def offload_if_large(
             raise LimitExceeded(f"{error} ({engine.name} cannot take it over: {reason})") from None
 
 
-def split_by_limit(source: BlockScan, engine: Engine | None) -> tuple[BlockScan, BlockScan]:
-    """The newest blocks, as far as this process reads them, and the others."""
-    if engine is None or source.size <= engine.local_limit_bytes:
+def split_by_limit(
+    source: BlockScan, engine: Engine | None, most_blocks: int = 0, end_ns: int = MAX_NS
+) -> tuple[BlockScan, BlockScan]:
+    """The newest blocks, as far as this process reads them, and the others; those that start after a time come last.
+
+    0 is no bound of blocks.
+    """
+    most_bytes = source.size if engine is None else engine.local_limit_bytes
+    most_blocks = most_blocks or len(source.blocks)
+    if source.size <= most_bytes and len(source.blocks) <= most_blocks:
         return source, source.only(())
-    newest = sorted(source.blocks, key=lambda block: (block.end_ns, block.id), reverse=True)
-    size, near = 0, set()
+    newest = newest_first(source.blocks, end_ns)
+    size, near = 0, set[Block]()
     for block in newest:
         size += block.size
-        if size > engine.local_limit_bytes:
+        if size > most_bytes or len(near) == most_blocks:
             break
         near.add(block)
     there = source.only(block for block in source.blocks if block in near)

@@ -3,7 +3,8 @@
 It is a Bloom filter: a version byte, a byte with the number of probes, then the bits, eight a byte, lowest first.
 A trace id is mixed into 64 bits; their low half plus the probe's number times their (odd) high half, modulo 2^32,
 divided by 2^32 and multiplied by the number of bits is the position of a probe. All arithmetic is modulo 2^64 and
-the halves of an id are read little-endian. With 11 bits a trace and six probes 0.6 % of foreign ids pass.
+the halves of an id are read little-endian. With 11 bits a trace and six probes 0.6 % of foreign ids pass. Blocks of few
+traces have 32 bits a trace, and 0.003 % pass: there may be tens of thousands of them, each to be opened for nothing.
 """
 
 from collections.abc import Iterable
@@ -17,6 +18,8 @@ from spanlake.store.errors import StorageCorrupt
 _VERSION = 1
 _PROBES = 6
 _BITS_PER_TRACE = 11
+_BITS_PER_TRACE_OF_FEW = 32
+_FEW = 256  # traces
 _MOST_BITS = 1 << 21  # 256 KiB: an index item in DynamoDB holds 400 KB
 _HEADER = 2
 _MASK64 = (1 << 64) - 1
@@ -31,7 +34,8 @@ _LAST_SHIFT = 31
 def build(trace_ids: Array) -> bytes:
     """Make the filter of a block from the trace ids of its spans: binary of 16 bytes each, repeated as they may be."""
     ids = pc.unique(trace_ids).cast(pa.binary(16))
-    bits = min(max(64, -(-len(ids) * _BITS_PER_TRACE // 64) * 64), _MOST_BITS)
+    per_trace = _BITS_PER_TRACE_OF_FEW if len(ids) <= _FEW else _BITS_PER_TRACE
+    bits = min(max(64, -(-len(ids) * per_trace // 64) * 64), _MOST_BITS)
     hashes = _hash_all(ids)
     low = pc.bit_wise_and(hashes, _u64(_MASK32))
     high = pc.bit_wise_or(pc.shift_right(hashes, _u64(32)), _u64(1))

@@ -5,12 +5,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
-from itertools import groupby
+from itertools import groupby, islice
 
 from spanlake.store.objects.base import ObjectInfo, Objects
 from spanlake.store.tenant import unescape_tenant
 
 BLOCKS = "spans/"
+TRASH = "trash/"  # followed by the path of a block that was collected as garbage
 
 _BLOCK = re.compile(r"spans/tenant=(?P<tenant>[^/]+)/date=(?P<date>\d{4}-\d\d-\d\d)/(?P<id>[^/]+)\.parquet")
 
@@ -40,6 +41,29 @@ def by_day(objects: Objects) -> Iterator[tuple[str, date, list[tuple[str, Object
     found: Iterable[tuple[BlockPath, ObjectInfo]] = ((path, info) for path, info in parsed if path is not None)
     for (tenant, day), of_day in groupby(found, key=lambda one: (one[0].tenant, one[0].date)):
         yield tenant, day, [(path.id, info) for path, info in of_day]
+
+
+@dataclass(frozen=True, slots=True)
+class DayPart:
+    """Objects of one tenant and day whose ids follow each other."""
+
+    tenant: str
+    date: date
+    blocks: tuple[tuple[str, ObjectInfo], ...]  # ids and objects, in order, at least one
+
+    @property
+    def ids(self) -> tuple[str, str]:
+        """The first and the last id."""
+        return self.blocks[0][0], self.blocks[-1][0]
+
+
+def in_parts(objects: Objects, most: int) -> Iterator[DayPart]:
+    """Yields the blocks in storage in the order of their paths, so many at a time and of one tenant and day."""
+    parsed = ((BlockPath.parse(info.path), info) for info in objects.list(BLOCKS))
+    found: Iterable[tuple[BlockPath, ObjectInfo]] = ((path, info) for path, info in parsed if path is not None)
+    for (tenant, day), of_day in groupby(found, key=lambda one: (one[0].tenant, one[0].date)):
+        while blocks := tuple((path.id, info) for path, info in islice(of_day, most)):
+            yield DayPart(tenant, day, blocks)
 
 
 def has_blocks(objects: Objects) -> bool:

@@ -8,6 +8,9 @@ from typing import Protocol
 
 from spanlake.store.blocks.block import Block, CatalogEntry, DaySummary
 
+IdRange = tuple[str, str]  # of ids of blocks, both ends included
+ALL_IDS: IdRange = ("", "g")  # ids are hexadecimal
+
 LOST = -1
 """The time of creation of a block that was removed with all its spans."""
 
@@ -93,10 +96,17 @@ class Index(Protocol):
         Of these their filters and what they hid need not be kept.
         """
 
+    def archive_replaced(self, before: int) -> None:
+        """Take blocks that were replaced before this second since 1970 out of what queries read, if they are in it.
+
+        ``entries`` and ``replaced_before`` name them as before. No client may be repeating the requests that the blocks
+        were stored for.
+        """
+
     def purge(self, blocks: Sequence[Block]) -> None:
         """Note that the objects of retired blocks are gone. Adding such a block again still changes nothing."""
 
-    def entries(self, tenant: str, day: date) -> list[Block]:
+    def entries(self, tenant: str, day: date, ids: IdRange = ALL_IDS) -> list[Block]:
         """Blocks of one day whose objects are needed: live ones, and retired ones that are not forgotten."""
 
     def find(self, tenant: str, start_ns: int, end_ns: int) -> list[Block]:
@@ -111,7 +121,7 @@ class Index(Protocol):
     def look_up(self, tenant: str, start_ns: int, end_ns: int) -> tuple[list[Block], frozenset[CatalogEntry]]:
         """Returns the results of ``find`` and ``catalog``, at the price of one of them where requests are paid for."""
 
-    def known_ids(self, tenant: str, day: date) -> frozenset[str]:
+    def known_ids(self, tenant: str, day: date, ids: IdRange = ALL_IDS) -> frozenset[str]:
         """Ids of the blocks of one day that are live, retired or forgotten; with DynamoDB of three days the last."""
 
     def days(self, tenant: str) -> list[date]:
@@ -129,6 +139,9 @@ class Index(Protocol):
     @property
     def name(self) -> str:
         """The place of the index, as an operator calls it."""
+
+    def service_time(self) -> int | None:
+        """The time of the storage's own clock, in seconds since 1970, asked for; None where it is this machine's."""
 
     def tenants(self) -> list[str]:
         """Tenants that have or had blocks, in alphabetical order."""

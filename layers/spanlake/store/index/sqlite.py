@@ -15,7 +15,7 @@ from spanlake.store.days import clamp_ns, utc_day
 from spanlake.store.disk import Reserve, make_directories
 from spanlake.store.errors import IndexConflict, StorageUnavailable
 from spanlake.store.index import sqlite_merges
-from spanlake.store.index.base import Catalog, MergeKey, StoredBefore, UnfinishedMerge
+from spanlake.store.index.base import ALL_IDS, Catalog, IdRange, MergeKey, StoredBefore, UnfinishedMerge
 from spanlake.store.index.catalog_cache import CatalogCache, Day, without_room
 from spanlake.store.index.sqlite_schema import (
     BUSY_SECONDS,
@@ -137,6 +137,9 @@ class SqliteIndex:
         """Blocks that were replaced before this second since 1970 and are not forgotten."""
         return self._blocks(RETIRED, {"before": before})
 
+    def archive_replaced(self, before: int) -> None:
+        """Do nothing: replaced blocks have a table of their own."""
+
     def purge(self, blocks: Sequence[Block]) -> None:
         """Note that the objects of retired blocks are gone."""
         with self._turn:
@@ -146,9 +149,9 @@ class SqliteIndex:
         with self._transaction() as connection:
             _execute_all(connection, FORGET_BLOCK, blocks)
 
-    def entries(self, tenant: str, day: date) -> list[Block]:
+    def entries(self, tenant: str, day: date, ids: IdRange = ALL_IDS) -> list[Block]:
         """Blocks of one day whose objects are needed: live ones, and retired ones that are not forgotten."""
-        return self._blocks(ENTRIES, {"tenant": tenant, "date": day.isoformat()})
+        return self._blocks(ENTRIES, _of_ids(tenant, day, ids))
 
     def find(self, tenant: str, start_ns: int, end_ns: int) -> list[Block]:
         """Live blocks with a span that may touch the inclusive range, latest end first."""
@@ -163,9 +166,9 @@ class SqliteIndex:
         """Returns the results of ``find`` and ``catalog``."""
         return self.find(tenant, start_ns, end_ns), self.catalog(tenant, start_ns, end_ns)
 
-    def known_ids(self, tenant: str, day: date) -> frozenset[str]:
+    def known_ids(self, tenant: str, day: date, ids: IdRange = ALL_IDS) -> frozenset[str]:
         """Ids of the blocks of one day that are live, retired or forgotten."""
-        rows = self._select(KNOWN_IDS, {"tenant": tenant, "date": day.isoformat()})
+        rows = self._select(KNOWN_IDS, _of_ids(tenant, day, ids))
         return frozenset(id_ for (id_,) in rows)
 
     def days(self, tenant: str) -> list[date]:
@@ -194,6 +197,10 @@ class SqliteIndex:
     def name(self) -> str:
         """The path of the file."""
         return str(self._path)
+
+    def service_time(self) -> int | None:
+        """None: the machine's clock is the only one."""
+        return None
 
     def tenants(self) -> list[str]:
         """Tenants that have or had blocks, in alphabetical order."""
@@ -390,3 +397,8 @@ def _range(tenant: str, start_ns: int, end_ns: int) -> dict[str, Any]:
         "start_date": utc_day(start_ns).isoformat(),
         "end_date": utc_day(end_ns).isoformat(),
     }
+
+
+def _of_ids(tenant: str, day: date, ids: IdRange) -> dict[str, str]:
+    first, last = ids
+    return {"tenant": tenant, "date": day.isoformat(), "first": first, "last": last}

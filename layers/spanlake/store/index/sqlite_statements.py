@@ -69,14 +69,14 @@ FORGET_BLOCK = (
 
 RETIRED = f"SELECT {COLUMNS} FROM retired WHERE replaced < :before"
 
+IN_IDS = "tenant = :tenant AND date = :date AND id BETWEEN :first AND :last"
+
 ENTRIES = f"""
-    SELECT {COLUMNS} FROM block WHERE tenant = :tenant AND date = :date UNION ALL
-    SELECT {COLUMNS} FROM retired WHERE tenant = :tenant AND date = :date
+    SELECT {COLUMNS} FROM block WHERE {IN_IDS} UNION ALL
+    SELECT {COLUMNS} FROM retired WHERE {IN_IDS}
 """
 
-KNOWN_IDS = " UNION ALL ".join(
-    f"SELECT id FROM {table} WHERE tenant = :tenant AND date = :date" for table in ("block", "retired", "forgotten")
-)
+KNOWN_IDS = " UNION ALL ".join(f"SELECT id FROM {table} WHERE {IN_IDS}" for table in ("block", "retired", "forgotten"))
 
 PUT_ENTRY = "INSERT OR IGNORE INTO catalog (tenant, date, scope, key, type) VALUES (?, ?, ?, ?, ?)"
 

@@ -10,29 +10,31 @@ an entry has come up, the object goes back to its place.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from itertools import groupby
+from functools import cached_property
+from itertools import groupby, islice
 
-from spanlake.store.blocks.paths import BlockPath, by_day
+from spanlake.store.blocks.paths import TRASH, BlockPath, DayPart, in_parts
 from spanlake.store.blocks.reader import block_metadata
 from spanlake.store.blocks.schema import Lineage
 from spanlake.store.deletions import forget_deletions
 from spanlake.store.errors import ObjectNotFound, StorageCorrupt
-from spanlake.store.index.base import Index
+from spanlake.store.index.base import IdRange, Index
 from spanlake.store.maintenance.retention import Removed
 from spanlake.store.objects.base import ObjectInfo, Objects
 
 _log = logging.getLogger(__name__)
 
-TRASH = "trash/"
 SHARE = 0.05
 
-_REACHED = "garbage collected up to"  # the path of a day, where time was over; empty after all days
+UNTOUCHED = timedelta(hours=1)
+"""Longer than from the first put of a commit to its entry."""
 
-_UNTOUCHED = timedelta(hours=1)  # longer than from the first put of a commit to its entry
+_AT_ONCE = 10_000  # objects in memory, some 20 MB with their entries
+_REACHED = "garbage collected up to"  # the path of an object, where time was over; empty after all days
 _REGRET = timedelta(minutes=10)  # for how long what was moved can go back
 
 Day = tuple[str, date]  # tenant and day
@@ -47,7 +49,7 @@ class Collected:
 
 
 @dataclass(frozen=True, slots=True)
-class _OfDay:
+class _OfPart:
     """Objects of a tenant and day that have no entry."""
 
     garbage: list[str]  # paths
@@ -66,101 +68,139 @@ def collect_garbage(
     """Remove objects of blocks that have no entry, as far as they cannot be data.
 
     Days before the ``oldest`` are beyond the retention. The ``share`` of a day's objects may be garbage that nothing
-    proves to be; when more of them have no entry, they stay. When ``has_time`` says that time is over, the next call
-    goes on with the day that is next. A caller gives the time that it has found to be right.
+    proves to be; when more of them have no entry, they stay. Of a day of very many objects it is told of 10,000 at a
+    time, in no order that means anything: memory is bounded. When ``has_time`` says that time is over, the next call
+    goes on where this one has ended. A caller gives the time that it has found to be right.
     """
     now = datetime.now(UTC) if now_ns is None else datetime.fromtimestamp(now_ns // 10**9, UTC)
     removed = _empty_trash(objects, index, now)
     refused = 0
-    existing: set[str] = set()
     start, reached = index.get_property(_REACHED) or "", ""
-    for tenant, day, blocks in by_day(objects):
-        existing.update(info.path for _, info in blocks)
-        place = blocks[0][1].path.rpartition("/")[0]
-        if reached or place < start:
+    for part in in_parts(objects, _AT_ONCE):
+        if part.blocks[-1][1].path < start:
             continue
         if not has_time():
-            reached = place
-            continue
-        untouched = [(id_, info) for id_, info in blocks if now - info.modified > _UNTOUCHED]
-        found = _judged(objects, index, (tenant, day), blocks, untouched, oldest=oldest, share=share)
-        for path in found.garbage:
-            _move_to_trash(objects, path, now)
-        if found.refused:
-            refused += len(found.refused)
-            _log.error(
-                "blocks without an index entry left in place, spanlake reindex takes them in",
-                extra={"tenant": tenant, "date": day.isoformat(), "blocks": len(found.refused)},
-            )
+            reached = part.blocks[0][1].path
+            break
+        refused += _collect(_Part(objects, index, part), now, oldest, share)
     if reached != start:
         index.set_property(_REACHED, reached)
     put_back(objects, index)
-    forget_deletions(objects, frozenset(existing))
+    forget_deletions(objects, now, has_time)
     return Collected(removed, refused)
 
 
-def _judged(
-    objects: Objects,
-    index: Index,
-    day: Day,
-    blocks: Sequence[tuple[str, ObjectInfo]],
-    untouched: Sequence[tuple[str, ObjectInfo]],
-    *,
-    oldest: date | None,
-    share: float,
-) -> _OfDay:
-    needed = _needed(index, day) if untouched else frozenset()
-    without_entry = {id_: info.path for id_, info in untouched if info.path not in needed}
+def _collect(part: "_Part", now: datetime, oldest: date | None, share: float) -> int:
+    """Move the garbage of a part to the trash; returns how many objects were refused."""
+    found = _judged(part, now, oldest, share)
+    for path in found.garbage:
+        _move_to_trash(part.objects, path, now)
+    if found.refused:
+        tenant, day = part.day
+        _log.error(
+            "blocks without an index entry left in place, spanlake reindex takes them in",
+            extra={"tenant": tenant, "date": day.isoformat(), "blocks": len(found.refused)},
+        )
+    return len(found.refused)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Objects of a day, and what the index has of their ids. Looked up when it is needed, once."""
+
+    objects: Objects
+    index: Index
+    part: DayPart
+
+    @property
+    def day(self) -> Day:
+        """The tenant and day."""
+        return self.part.tenant, self.part.date
+
+    @cached_property
+    def needed(self) -> frozenset[str]:
+        """Ids of blocks whose objects are needed."""
+        return frozenset(block.id for block in self.index.entries(*self.day, self.part.ids))
+
+    @cached_property
+    def known(self) -> frozenset[str]:
+        """Ids of blocks that are or were live."""
+        return self.index.known_ids(*self.day, self.part.ids)
+
+    @cached_property
+    def there(self) -> frozenset[str]:
+        """Ids of the blocks whose objects exist."""
+        return frozenset(id_ for id_, _ in self.part.blocks)
+
+    def is_safe(self, id_: str) -> bool:
+        """True for a block whose spans are live, or live on in another, as far as the index knows."""
+        first, last = self.part.ids
+        if first <= id_ <= last:
+            return id_ in self.known and (id_ in self.there or id_ not in self.needed)
+        alone = id_, id_
+        if not self.index.known_ids(*self.day, alone):
+            return False
+        return all(any(self.objects.list(block.path)) for block in self.index.entries(*self.day, alone))
+
+
+def _judged(part: _Part, now: datetime, oldest: date | None, share: float) -> _OfPart:
+    untouched = [(id_, info.path) for id_, info in part.part.blocks if now - info.modified > UNTOUCHED]
+    without_entry = {id_: path for id_, path in untouched if id_ not in part.needed}
     if not without_entry:
-        return _OfDay([], [])
+        return _OfPart([], [])
     paths = list(without_entry.values())
-    if day[1] not in index.days(day[0]):
-        is_too_old = oldest is not None and day[1] < oldest
-        return _OfDay(paths, []) if is_too_old else _OfDay([], paths)
-    known = index.known_ids(*day)
-    safe = known - {BlockPath.parse(path).id for path in needed if not _is_there(path, blocks)}  # type: ignore[union-attr]
-    sure = [path for id_, path in without_entry.items() if id_ in known or _is_made_of(objects, path, safe)]
+    tenant, day = part.day
+    if day not in part.index.days(tenant):
+        is_too_old = oldest is not None and day < oldest
+        return _OfPart(paths, []) if is_too_old else _OfPart([], paths)
+    sure = [path for id_, path in without_entry.items() if id_ in part.known or _is_made_of(part, path)]
     rest = [path for path in paths if path not in sure]
-    return _OfDay(paths, []) if len(rest) <= share * len(blocks) else _OfDay(sure, rest)
+    return _OfPart(paths, []) if len(rest) <= share * len(part.part.blocks) else _OfPart(sure, rest)
 
 
-def _is_there(path: str, blocks: Sequence[tuple[str, ObjectInfo]]) -> bool:
-    return any(info.path == path for _, info in blocks)
-
-
-def _is_made_of(objects: Objects, path: str, safe: frozenset[str]) -> bool:
+def _is_made_of(part: _Part, path: str) -> bool:
     """True for a merge of blocks whose spans are safe without it."""
     try:
-        lineage = Lineage.of(block_metadata(objects, path))
+        lineage = Lineage.of(block_metadata(part.objects, path))
     except (ObjectNotFound, StorageCorrupt):
         return False
-    return lineage is not None and safe.issuperset(lineage.inputs)
+    return lineage is not None and all(map(part.is_safe, lineage.inputs))
 
 
 def _move_to_trash(objects: Objects, path: str, now: datetime) -> None:
     with suppress(ObjectNotFound):
         objects.put(TRASH + path, objects.get(path))
-        if all(now - info.modified > _UNTOUCHED for info in objects.list(path)):  # still nobody has put it again
+        if all(now - info.modified > UNTOUCHED for info in objects.list(path)):  # still nobody has put it again
             objects.delete(path)
 
 
 def _empty_trash(objects: Objects, index: Index, now: datetime) -> Removed:
     put_back(objects, index)
-    old = [info for info in objects.list(TRASH) if now - info.modified > _REGRET]
-    for info in old:
-        objects.delete(info.path)
-    return Removed(blocks=len(old), size=sum(info.size for info in old))
+    removed = Removed()
+    for info in objects.list(TRASH):
+        if now - info.modified > _REGRET:
+            objects.delete(info.path)
+            removed += Removed(blocks=1, size=info.size)
+    return removed
 
 
 def put_back(objects: Objects, index: Index) -> bool:
     """Put those collected objects back that have an entry now; returns whether others may still have to be."""
-    paths = [info.path.removeprefix(TRASH) for info in objects.list(TRASH)]
-    for day, of_day in groupby(paths, key=_day):
-        needed = frozenset[str]() if day is None else _needed(index, day)
-        for path in of_day:
-            if path in needed:
-                _restore(objects, path)
-    return bool(paths)
+    is_empty = True
+    for day, of_day in groupby(objects.list(TRASH), key=_day):
+        is_empty = False
+        for paths in _some(of_day):
+            needed = frozenset[str]() if day is None else _needed(index, day, paths)
+            for path in paths:
+                if path in needed:
+                    _restore(objects, path)
+    return not is_empty
+
+
+def _some(found: Iterator[ObjectInfo]) -> Iterator[list[str]]:
+    """Yields the paths that collected objects had, in order."""
+    while paths := [info.path.removeprefix(TRASH) for info in islice(found, _AT_ONCE)]:
+        yield paths
 
 
 def _restore(objects: Objects, path: str) -> None:
@@ -169,11 +209,16 @@ def _restore(objects: Objects, path: str) -> None:
     objects.delete(TRASH + path)
 
 
-def _day(path: str) -> Day | None:
-    """The tenant and day of a block by its path; None when it is not that of a block."""
-    parsed = BlockPath.parse(path)
+def _day(info: ObjectInfo) -> Day | None:
+    """The tenant and day of a collected block by its path; None when it is not that of a block."""
+    parsed = BlockPath.parse(info.path.removeprefix(TRASH))
     return None if parsed is None else (parsed.tenant, parsed.date)
 
 
-def _needed(index: Index, day: Day) -> frozenset[str]:
-    return frozenset(block.path for block in index.entries(*day))
+def _needed(index: Index, day: Day, paths: list[str]) -> frozenset[str]:
+    """Paths of the blocks of a day whose objects are needed, among those from the first to the last path."""
+    first, last = (BlockPath.parse(path) for path in (paths[0], paths[-1]))
+    assert first is not None
+    assert last is not None
+    ids: IdRange = (first.id, last.id)
+    return frozenset(block.path for block in index.entries(*day, ids))

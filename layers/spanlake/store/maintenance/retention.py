@@ -45,6 +45,8 @@ def purge_replaced(
     The lower levels go first: as long as a block is there, so are those that replaced it.
     """
     now = (time.time_ns() if now_ns is None else now_ns) // 10**9
+    if grace_seconds > GRACE_SECONDS:
+        index.archive_replaced(now - GRACE_SECONDS)
     retired = sorted(index.replaced_before(now - grace_seconds), key=lambda block: block.level)
     removed = Removed()
     for first in range(0, len(retired), _AT_ONCE):

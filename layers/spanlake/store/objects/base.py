@@ -57,6 +57,9 @@ class Objects(Protocol):
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Name the objects whose path begins with this text, in the order of their paths."""
 
+    def service_time(self) -> int | None:
+        """The time of the clock that dates objects, in seconds since 1970; None where it is this machine's."""
+
     @property
     def name(self) -> str:
         """The place of the objects, as an operator calls it."""

@@ -73,6 +73,10 @@ class LocalObjects:
         with _reported(f"cannot list {prefix!r}"):
             yield from _walk(self._root, "", prefix)
 
+    def service_time(self) -> int | None:
+        """None: files are dated by this machine."""
+        return None
+
     @property
     def name(self) -> str:
         """The path of the directory."""

@@ -253,6 +253,12 @@ class S3Objects:
                     if all(map(is_segment, path.split("/"))):  # others are not ours
                         yield ObjectInfo(path, found["Size"], found["LastModified"])
 
+    def service_time(self) -> int | None:
+        """The time of S3's clock in seconds since 1970; None where its answers do not tell it."""
+        with self._reported("list objects"):
+            answer = self.client.list_objects_v2(Bucket=self.location.bucket, Prefix=self.location.base, MaxKeys=1)
+        return aws_client.service_time(answer)
+
     @property
     def name(self) -> str:
         """The URL of bucket and prefix."""

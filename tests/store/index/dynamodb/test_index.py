@@ -105,12 +105,12 @@ def test_late_spans_and_several_blocks_cost_one_write_too(index: DynamoIndex, na
     assert made == ["TransactWriteItems"]
 
 
-def test_a_swap_is_one_request(index: DynamoIndex) -> None:
+def test_swap_is_one_transaction_after_a_look_at_the_services_clock(index: DynamoIndex) -> None:
     many = [block(f"{number:02}") for number in range(80)]
     index.add(many, {})
     with calls(index.client) as made:
         index.replace([block("all", level=1)], many)
-    assert made == ["TransactWriteItems"]
+    assert made == ["Query", "TransactWriteItems"]
     assert found(index) == {"all"}
 
 

@@ -103,7 +103,8 @@ class Days:
 
     def mark(self, tenant: str, day: date, entries: Iterable[CatalogEntry]) -> None:
         """Let a day go: what is known of it, blocks apart, is gone in two hours."""
-        marks = {"forgotten": int(time.time()), EXPIRES: int(time.time()) + _MARKED_SECONDS}
+        now = self._requests.now()
+        marks = {"forgotten": now, EXPIRES: now + _MARKED_SECONDS}
         with self._turn:
             self._begun.pop((tenant, day), None)
             keys = day_key(tenant, day), listed_day_key(tenant, day)

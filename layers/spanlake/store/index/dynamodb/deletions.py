@@ -17,7 +17,7 @@ class Deletions:
     def record(self, tenant: str, trace_id: bytes) -> None:
         """Note that a trace is deleted now."""
         now = time.time_ns()
-        expires = now // 10**9 + _KEPT_SECONDS
+        expires = self._requests.now() + _KEPT_SECONDS
         self._requests.put([{"pk": _partition(tenant), "sk": f"{_moment(now)}#{trace_id.hex()}", EXPIRES: expires}])
 
     def since(self, tenant: str, since_ns: int) -> dict[bytes, int]:

@@ -12,7 +12,7 @@ from spanlake.store import aws_client
 from spanlake.store.blocks.block import MAX_REPLACED, Block, CatalogEntry, DaySummary
 from spanlake.store.days import MAX_NS, clamp_ns, utc_day
 from spanlake.store.errors import StorageCorrupt, StorageUnavailable, StoreError
-from spanlake.store.index.base import Catalog, MergeKey, StoredBefore, UnfinishedMerge
+from spanlake.store.index.base import ALL_IDS, Catalog, IdRange, MergeKey, StoredBefore, UnfinishedMerge
 from spanlake.store.index.dynamodb.days import Days, is_begun
 from spanlake.store.index.dynamodb.deletions import Deletions
 from spanlake.store.index.dynamodb.items import (
@@ -29,6 +29,7 @@ from spanlake.store.index.dynamodb.items import (
     to_entry,
 )
 from spanlake.store.index.dynamodb.merges import Merges
+from spanlake.store.index.dynamodb.ranges import in_range
 from spanlake.store.index.dynamodb.replacements import IS_LIVE, Replacements, block_update, not_live
 from spanlake.store.index.dynamodb.requests import NoTable, Refused, Requests
 from spanlake.store.index.dynamodb.retention import renew
@@ -160,14 +161,19 @@ class DynamoIndex:
         """Blocks that were replaced before this second since 1970 and are not forgotten."""
         return self._swaps.replaced_before(before)
 
+    def archive_replaced(self, before: int) -> None:
+        """Take blocks that were replaced before this second since 1970 out of what queries read."""
+        self._swaps.archive_before(before)
+
     def purge(self, blocks: Sequence[Block]) -> None:
         """Note that the objects of retired blocks are gone."""
         self._swaps.purge(blocks)
 
-    def entries(self, tenant: str, day: date) -> list[Block]:
+    def entries(self, tenant: str, day: date, ids: IdRange = ALL_IDS) -> list[Block]:
         """Blocks of one day whose objects are needed: live ones, and retired ones that are not forgotten."""
-        items = self._requests.query(partition(tenant, day), below=DAY_ITEM)
-        return [to_block(item) for item in items if is_block(item) and is_there(item)]
+        items = in_range(self._requests, partition(tenant, day), ids)
+        blocks = [to_block(item) for item in items if is_block(item) and is_there(item)]
+        return list({block.path: block for block in blocks}.values())
 
     def find(self, tenant: str, start_ns: int, end_ns: int) -> list[Block]:
         """Live blocks with a span that may touch the inclusive range, latest end first."""
@@ -190,11 +196,10 @@ class DynamoIndex:
         found.sort(key=lambda block: (-block.end_ns, block.id))
         return found, frozenset().union(*(day.catalog for day in days if day.live))
 
-    def known_ids(self, tenant: str, day: date) -> frozenset[str]:
+    def known_ids(self, tenant: str, day: date, ids: IdRange = ALL_IDS) -> frozenset[str]:
         """Ids of the blocks of one day that are live, retired or were forgotten in the last three days."""
-        blocks = self._requests.query(partition(tenant, day), below=DAY_ITEM, names=("sk",))
-        tombstones = self._requests.query(partition(tenant, day), begins=TOMBSTONE, names=("sk",))
-        return frozenset(item["sk"].partition("#")[2] for item in (*blocks, *tombstones))
+        items = in_range(self._requests, partition(tenant, day), ids, names=("sk",))
+        return frozenset(item["sk"].partition("#")[2] for item in items)
 
     def days(self, tenant: str) -> list[date]:
         """Days of a tenant that the index knows, in order."""
@@ -221,6 +226,10 @@ class DynamoIndex:
     def name(self) -> str:
         """The URL of the table."""
         return f"dynamodb://{self.table}"
+
+    def service_time(self) -> int | None:
+        """The time of DynamoDB's clock in seconds since 1970; None where its answers do not tell it."""
+        return self._requests.service_time()
 
     def tenants(self) -> list[str]:
         """Tenants that have or had blocks, in alphabetical order."""
@@ -363,8 +372,9 @@ class DynamoIndex:
             self._days.mark(tenant, day, [to_entry(item) for item in items if is_entry(item)])
         blocks = [item for item in items if is_block(item)]
         tombstones = [item for item in items if item["sk"].startswith(TOMBSTONE)]
-        self._requests.delete(map(key_of, (*blocks, *tombstones)))
-        return [to_block(item) for item in blocks if is_there(item)]
+        self._requests.delete(dict.fromkeys(map(key_of, (*blocks, *tombstones))))
+        there = [to_block(item) for item in blocks if is_there(item)]
+        return list({block.path: block for block in there}.values())
 
 
 def _in_words(retention: timedelta | None) -> str:

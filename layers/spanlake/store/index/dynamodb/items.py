@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from spanlake.store.blocks.block import Block, CatalogEntry
-from spanlake.store.index.dynamodb.table import DAY_ITEM, EXPIRES, Key, partition
+from spanlake.store.index.dynamodb.table import DAY_ITEM, EXPIRES, TOMBSTONE, Key, partition
 
 Item = Mapping[str, Any]  # values are str, int, bytes and frozensets of str or of bytes
 
@@ -39,7 +39,7 @@ def is_there(item: Item) -> bool:
 
 
 def is_block(item: Item) -> bool:
-    """Returns True for the item of a block, live or retired."""
+    """Returns True for the item of a block, live, retired or archived."""
     return "start_ns" in item
 
 
@@ -76,7 +76,7 @@ def lasting(block: Block) -> Item:
 def to_block(item: Item) -> Block:
     """The block of an item; a retired one has lost its filter and what it hides."""
     tenant, _, day = item["pk"].rpartition("#")
-    level, _, name = item["sk"].partition("#")
+    level, _, name = item["sk"].removeprefix(TOMBSTONE).partition("#")
     return Block(
         tenant=tenant,
         date=date.fromisoformat(day),

@@ -1,9 +1,14 @@
-"""Blocks of a DynamoDB index that were replaced: swapped for others, retired for a while, then forgotten."""
+"""Blocks of a DynamoDB index that were replaced: swapped for others, retired, archived, in the end forgotten.
+
+A retired block stands where it was live, so that a client that repeats its request within minutes cannot make it live
+again by a plain conditional write. When no client can do that any more it is archived: it moves to where its tombstone
+will be, which queries do not read. Its object is still kept, for a table that is restored to an earlier moment.
+"""
 
 import secrets
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 
 from spanlake.store.blocks.block import Block
@@ -15,15 +20,18 @@ from spanlake.store.index.dynamodb.items import (
     PRESENT,
     Update,
     created_ns_of,
+    is_block,
     is_live,
+    key_of,
     lasting,
     renewed,
     to_block,
 )
 from spanlake.store.index.dynamodb.requests import Refused, Requests
-from spanlake.store.index.dynamodb.table import EXPIRES, RETIRED, Key, block_key, tombstone_key
+from spanlake.store.index.dynamodb.table import ARCHIVED, EXPIRES, RETIRED, Key, archived_key, block_key, tombstone_key
 
 _TOMBSTONE_SECONDS = 3 * 86_400
+_SWAPS_AT_ONCE = 50
 
 BLOCK_SPARE_DAYS = 4
 """Days that entries stay beyond the retention: upkeep removes them before, and the bucket removes objects later."""
@@ -40,7 +48,7 @@ class Replacements:
 
     def swap(self, added: Sequence[Block], removed: Sequence[Block], *, lost: bool = False) -> None:
         """Swap blocks in one transaction, of one action a block; raises IndexConflict."""
-        now = int(time.time())
+        now = self._requests.now()
         actions = [_retirement(block, now, lost=lost) for block in removed]
         actions += [block_update(block, self._retention) for block in added]
         if removed:
@@ -50,24 +58,45 @@ class Replacements:
         except Refused:
             self._excuse(added, removed)
 
+    def archive_before(self, before: int) -> None:
+        """Move blocks that were replaced before this second to where queries do not read them.
+
+        What is needed stands in both places for a moment, and nothing is lost when this ends at any instant.
+        """
+        swaps = iter(list(self._requests.query(RETIRED, below=_moment(before))))
+        while some := list(islice(swaps, _SWAPS_AT_ONCE)):
+            keys = [_parsed(text) for swap in some for text in swap["blocks"]]
+            items = [item for item in self._requests.get(keys).values() if item.get("replaced", before) < before]
+            self._requests.put(item | {"sk": archived_key(key_of(item))[1]} for item in items)
+            self._requests.put(swap | {"pk": ARCHIVED} for swap in some)
+            self._requests.delete(map(key_of, items))
+            self._requests.delete(map(key_of, some))
+
     def replaced_before(self, before: int) -> list[Block]:
-        """Blocks that were replaced before this second and are not forgotten."""
-        swaps = list(self._requests.query(RETIRED, below=_moment(before)))
-        keys = {(swap["pk"], swap["sk"]): [_parsed(text) for text in swap["blocks"]] for swap in swaps}
+        """Blocks that were replaced before this second and are not forgotten, archived or not."""
+        retired = self._in_swaps(RETIRED, before, lambda key: key)
+        return list(
+            {block.path: block for block in [*retired, *self._in_swaps(ARCHIVED, before, archived_key)]}.values()
+        )
+
+    def _in_swaps(self, where: str, before: int, place: Callable[[Key], Key]) -> list[Block]:
+        """Blocks of the swaps in a partition; swaps of which no block is left are forgotten."""
+        swaps = list(self._requests.query(where, below=_moment(before)))
+        keys = {key_of(swap): [place(_parsed(text)) for text in swap["blocks"]] for swap in swaps}
         found = self._requests.get(key for blocks in keys.values() for key in blocks)
         # Without a tombstone, a block that was forgotten may be live again, or replaced again a moment ago.
-        items = {key: item for key, item in found.items() if item.get("replaced", before) < before}
+        items = {key: item for key, item in found.items() if is_block(item) and item.get("replaced", before) < before}
         self._requests.delete(swap for swap, blocks in keys.items() if items.keys().isdisjoint(blocks))
         return [to_block(item) for item in items.values()]
 
     def purge(self, blocks: Iterable[Block]) -> None:
-        """Leave nothing but tombstones of retired blocks."""
-        by_key = {block_key(block): block for block in blocks}
-        items = self._requests.get(by_key)
-        gone = {key: item for key, item in items.items() if "replaced" in item}
-        expires = int(time.time()) + _TOMBSTONE_SECONDS
-        self._requests.put(_tombstone(by_key[key], created_ns_of(item), expires) for key, item in gone.items())
-        self._requests.delete(gone)
+        """Leave nothing but tombstones of retired and archived blocks."""
+        places = {key: block for block in blocks for key in (block_key(block), tombstone_key(block))}
+        gone = {key: item for key, item in self._requests.get(places).items() if "replaced" in item}
+        expires = self._requests.now() + _TOMBSTONE_SECONDS
+        tombstones = [_tombstone(places[key], created_ns_of(item), expires) for key, item in gone.items()]
+        self._requests.put({key_of(item): item for item in tombstones}.values())
+        self._requests.delete(key for key in gone if key == block_key(places[key]))
 
     def _excuse(self, added: Sequence[Block], removed: Sequence[Block]) -> None:
         """Return if the swap has been done before; raise what was wrong with it otherwise."""

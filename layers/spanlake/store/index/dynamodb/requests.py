@@ -1,9 +1,10 @@
 """Requests to a DynamoDB table: paged, repeated while others are in the way, their errors told as the store's."""
 
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from email.utils import parsedate_to_datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
@@ -11,7 +12,7 @@ from botocore.exceptions import ClientError
 from spanlake.store import aws_client
 from spanlake.store.errors import StorageUnavailable, StoreError
 from spanlake.store.index.dynamodb.items import Action, Item, Update, key_of, marshalled, transacted, unmarshalled
-from spanlake.store.index.dynamodb.table import Key
+from spanlake.store.index.dynamodb.table import STORE, Key
 
 if TYPE_CHECKING:
     from collections.abc import Set
@@ -49,12 +50,20 @@ class Requests:
         self.table = table
 
     def query(
-        self, pk: str, *, begins: str = "", below: str = "", since: str = "", names: Sequence[str] = ()
+        self,
+        pk: str,
+        *,
+        begins: str = "",
+        below: str = "",
+        since: str = "",
+        between: tuple[str, str] = ("", ""),
+        names: Sequence[str] = (),
+        most: int = 0,
     ) -> Iterator[dict[str, Any]]:
         """The items of a partition in the order of their sort keys.
 
-        Those whose keys ``begin`` with a text, are ``below`` it, or are it or follow it (``since``). With names, only
-        these attributes of them.
+        Those whose keys ``begin`` with a text, are ``below`` it, are it or follow it (``since``), or lie ``between``
+        two, both included. With names, only these attributes of them. With ``most``, so many items at the most.
         """
         condition, values = "pk = :pk", {"pk": pk}
         if begins:
@@ -63,6 +72,11 @@ class Requests:
             condition, values = f"{condition} AND sk < :sk", {"pk": pk, "sk": below}
         if since:
             condition, values = f"{condition} AND sk >= :sk", {"pk": pk, "sk": since}
+        if any(between):
+            condition, values = (
+                f"{condition} AND sk BETWEEN :sk AND :last",
+                {"pk": pk, "sk": between[0], "last": between[1]},
+            )
         request: dict[str, Any] = {
             "TableName": self.table,
             "KeyConditionExpression": condition,
@@ -72,13 +86,14 @@ class Requests:
         if names:
             request["ProjectionExpression"] = ", ".join(f"#{name}" for name in names)
             request["ExpressionAttributeNames"] = {f"#{name}": name for name in names}
-        return self._pages(request)
+        pages = self._pages(request | ({"Limit": most} if most else {}))
+        return islice(pages, most) if most else pages
 
     def _pages(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
         while True:
             with self._reported("read"):
                 answer = self._client.query(**request)
-            now = _time_of(answer)
+            now = aws_client.service_time(answer) or 0
             yield from (unmarshalled(item, now) for item in answer["Items"])
             last = answer.get("LastEvaluatedKey")
             if not last:
@@ -98,12 +113,27 @@ class Requests:
         for _ in aws_client.attempts():
             with self._reported("read"):
                 answer = self._client.batch_get_item(RequestItems=left)
-            now = _time_of(answer)
+            now = aws_client.service_time(answer) or 0
             yield from (unmarshalled(item, now) for item in answer["Responses"][self.table])
             left = answer["UnprocessedKeys"]
             if not left:
                 return
         raise self._busy()
+
+    def now(self) -> int:
+        """The time of the service in seconds since 1970; this process's own where answers do not tell it."""
+        return self.service_time() or int(time.time())
+
+    def service_time(self) -> int | None:
+        """The time of the service in seconds since 1970, asked for each time: a function's process may be frozen."""
+        with self._reported("read"):
+            answer = self._client.query(
+                TableName=self.table,
+                KeyConditionExpression="pk = :pk",
+                ExpressionAttributeValues=marshalled({":pk": STORE}),
+                Limit=1,
+            )
+        return aws_client.service_time(answer)
 
     def put(self, items: Iterable[Item]) -> None:
         """Write items, each by itself, in place of what is there."""
@@ -186,14 +216,6 @@ def _is_in_the_way(error: ClientError) -> bool:
     if refused:
         raise Refused(refused) from error
     return not _IN_THE_WAY.isdisjoint(reasons)
-
-
-def _time_of(answer: Mapping[str, Any]) -> float:
-    """The time of the service's clock in seconds since 1970, 0 where an answer does not tell it."""
-    try:
-        return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]).timestamp()
-    except (KeyError, ValueError):
-        return 0.0
 
 
 def _spelled(key: Key) -> dict[str, Any]:

@@ -19,10 +19,15 @@ def renew(requests: Requests, days: Days, tenants: Iterable[str], retention: tim
     for tenant in tenants:
         for day in days.listed(tenant):
             life, of_blocks = expiry(day, retention), expiry(day, retention, spare_days=BLOCK_SPARE_DAYS)
-            for item in requests.query(partition(tenant, day), below=TOMBSTONE):
-                changed += _renew(requests, item, of_blocks if is_block(item) else life)
+            for item in requests.query(partition(tenant, day)):
+                if not _is_tombstone(item):
+                    changed += _renew(requests, item, of_blocks if is_block(item) else life)
             changed += requests.update(_update(listed_day_key(tenant, day), life, "reach_ns"))
     return changed
+
+
+def _is_tombstone(item: Item) -> bool:
+    return str(item["sk"]).startswith(TOMBSTONE) and not is_block(item)
 
 
 def _renew(requests: Requests, item: Item, life: dict[str, int]) -> int:

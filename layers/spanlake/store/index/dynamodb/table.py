@@ -8,18 +8,20 @@ The partition key ``pk`` and the sort key ``sk`` are strings. Numbers are N, ids
 | `TENANT#DATE` | `LEVEL#ID`       | a block, level in two digits; with ``replaced`` (seconds) a retired one          |
 | `TENANT#DATE` | `@`              | the day itself: ``begun``, ``reached_ns``; ``forgotten`` when it has expired     |
 | `TENANT#DATE` | `@HASH`          | an entry of the day's catalog: ``scope``, ``key``, ``type``                      |
-| `TENANT#DATE` | `~LEVEL#ID`      | the tombstone of a forgotten block, kept while clients may still try again       |
+| `TENANT#DATE` | `~LEVEL#ID`      | a retired block that queries do not read any more, with ``replaced``; once it is |
+|               |                  | forgotten its tombstone, kept while clients may still try again                  |
 | `TENANT`      | `DATE`           | the list of days: ``reach_ns``, up to when spans of the day last                 |
 | `#tenants`    | `TENANT`         | the list of tenants: ``last_day``, the latest that has begun                     |
 | `#deleted#TENANT` | `NS#TRACE_ID` | a deletion: nanoseconds in 20 digits, the trace id in hexadecimal; kept 30 days |
 | `#store`      | NAME             | a property of the index: ``value``; the store's id, the version of this format   |
 | `#merges`     | `TENANT#DATE#ID` | a merge that has begun and not ended: ``attempts``, ``reason``, ``seconds``      |
-| `#retired`    | `SECONDS#RANDOM` | a swap: ``blocks``, the keys of those it replaced                                |
+| `#retired`    | `SECONDS#RANDOM` | a swap: ``blocks``, the keys of the blocks that it replaced                      |
+| `#archived`   | `SECONDS#RANDOM` | a swap whose blocks have moved to `~LEVEL#ID`                                    |
 
 ``expires`` (seconds since 1970) is the attribute of the table's time to live. DynamoDB may take days to remove what has
 expired; it counts as gone from that second on, by DynamoDB's clock, which dates every answer. A question about a day is
-one query up to ``~``, in which tombstones, the one thing that grows with the number of requests and not with that of
-blocks, are not read.
+one query up to ``~``: what grows with the number of requests and not with that of live blocks, tombstones and blocks
+that were replaced more than ten minutes ago, is not read.
 
 There is no secondary index: it would make every write dearer. The lists of tenants, days and swaps lead to all that
 asks for more than one day, and are written once a day and tenant, or once a swap.
@@ -39,6 +41,7 @@ Key = tuple[str, str]  # pk, sk
 TENANTS = "#tenants"
 MERGES = "#merges"
 RETIRED = "#retired"
+ARCHIVED = "#archived"
 STORE = "#store"
 DELETED = "#deleted#"  # followed by the tenant
 DAY_ITEM = "@"  # also what keys of the catalog begin with
@@ -98,8 +101,13 @@ def is_entry_key(key: Key) -> bool:
 
 
 def tombstone_key(block: Block) -> Key:
-    """Where a block's tombstone is, once it is forgotten."""
-    where, name = block_key(block)
+    """Where a block is that was archived, and its tombstone once it is forgotten."""
+    return archived_key(block_key(block))
+
+
+def archived_key(key: Key) -> Key:
+    """Where the block of this key is once it was archived."""
+    where, name = key
     return where, f"{TOMBSTONE}{name}"
 
 

@@ -1,0 +1,194 @@
+"""Measures queries over a day of fresh blocks that compaction has not merged: 20,000 unless told otherwise.
+
+On embedded storage, and with ``--cloud`` on an S3 server that is 20 ms away and DynamoDB Local. Prints how long each
+query takes, how much processor time, and of how many blocks it asks for the files.
+"""
+
+import argparse
+import hashlib
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from pathlib import Path
+from unittest.mock import patch
+
+import pyarrow as pa
+from rich.table import Table
+from tests.cloud import running
+
+from bench.measure.report import console
+from bench.measure.s3_latency import distant
+from bench.workload.data_directory import copied, other_ids
+from bench.workload.generate import SMALL, Workload, bodies
+from spanlake.query.limits import LimitExceeded
+from spanlake.query.open import open_querier
+from spanlake.query.querier import Querier
+from spanlake.query.scan.block_budget import UNREAD, Unread
+from spanlake.query.search import Search
+from spanlake.query.time_range import Steps, TimeRange
+from spanlake.settings.model import QueryLimits
+from spanlake.spans.otlp.decode import decode
+from spanlake.store.blocks.block import Block
+from spanlake.store.days import MAX_NS
+from spanlake.store.index.base import Index
+from spanlake.store.index.dynamodb.index import DynamoIndex
+from spanlake.store.index.sqlite import SqliteIndex
+from spanlake.store.objects.base import Objects
+from spanlake.store.objects.local import LocalObjects
+from spanlake.store.objects.s3 import S3Location, S3Objects
+from spanlake.store.tenant import DEFAULT_TENANT
+from spanlake.store.write import write
+from spanlake.traceql.parser import parse
+from spanlake.traceql.validate import validate
+
+_BLOCKS = 20_000
+_REQUESTS = 200  # that are made; the other blocks hold copies with other ids and times
+_HOURS = 20
+_AWAY = 0.02  # seconds to S3
+_ABSENT = bytes(range(16))  # a trace id
+_SEARCHES = ("{ }", "{ status = error }", '{ name = "nobody" }')
+_METRICS = ("{ } | rate()", "{ status = error } | rate() by (resource.service.name)")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The cost and the outcome of a query."""
+
+    query: str
+    seconds: float
+    cpu_seconds: float
+    blocks: int
+    outcome: str
+
+    def row(self) -> Iterator[str]:
+        """The cells of the table."""
+        yield self.query
+        yield f"{self.seconds:.1f}"
+        yield f"{self.cpu_seconds:.1f}"
+        yield f"{self.blocks:,}"
+        yield self.outcome
+
+
+@dataclass(frozen=True)
+class Day:
+    """A tenant's day of fresh blocks."""
+
+    querier: Querier
+    blocks: Sequence[Block]
+
+    @property
+    def range(self) -> TimeRange:
+        """The time of all spans."""
+        return TimeRange(min(block.start_ns for block in self.blocks), max(block.end_ns for block in self.blocks))
+
+    def costs(self) -> Iterator[Cost]:
+        """Ask each query once."""
+        when = self.range
+        for query in _SEARCHES:
+            wanted = Search(self.querier.plan(self._checked(query)), when.start_ns, when.end_ns)
+            yield self._cost(query, partial(self.querier.search, DEFAULT_TENANT, wanted))
+        for query in _METRICS:
+            steps = Steps.aligned(when.start_ns, when.end_ns, 60 * 10**9, 20_000)
+            yield self._cost(query, partial(self.querier.metrics, DEFAULT_TENANT, self._checked(query), steps))
+        yield self._cost("trace by id", partial(self.querier.trace, DEFAULT_TENANT, _ABSENT))
+
+    def _checked(self, query: str):  # type: ignore[no-untyped-def]
+        return validate(parse(query), self.querier.sizes)
+
+    def _cost(self, query: str, ask: Callable[[], object]) -> Cost:
+        unread = Unread()
+        token = UNREAD.set(unread)
+        start, cpu = time.perf_counter(), time.process_time()
+        with asked_files() as paths:
+            try:
+                found = ask()
+                outcome = "none" if found is None else f"{len(found)} found"  # type: ignore[arg-type]
+            except LimitExceeded as error:
+                outcome = str(error)[:60]
+        UNREAD.reset(token)
+        partial_ = f", {len(unread.paths):,} blocks not read" if unread.paths else ""
+        return Cost(query, time.perf_counter() - start, time.process_time() - cpu, len(paths), outcome + partial_)
+
+
+@contextmanager
+def asked_files() -> Iterator[set[str]]:
+    """Paths of the blocks whose files are asked for meanwhile."""
+    paths: set[str] = set()
+    files = Querier._files
+
+    def noted(querier: Querier, session: object, blocks: Sequence[Block], **more: bool) -> list[str]:
+        paths.update(block.path for block in blocks)
+        return files(querier, session, blocks, **more)  # type: ignore[arg-type]
+
+    with patch.object(Querier, "_files", noted):
+        yield paths
+
+
+def fill(objects: Objects, index: Index, blocks: int) -> None:
+    """Store so many blocks of small requests."""
+    workload = Workload(_REQUESTS * SMALL, SMALL)
+    tables = [decode([body]).table for body in bodies(workload.file())]
+    for number, (copy, table) in enumerate(product(range(-(-blocks // len(tables))), tables)):
+        if number < blocks:
+            name = hashlib.sha256(f"{number}".encode()).digest()
+            write(objects, index, DEFAULT_TENANT, _copied(table, copy), name)
+
+
+def _copied(table: pa.Table, copy: int) -> pa.Table:
+    """A copy with traces of its own, in one of twenty hours."""
+    shifted = copied(table, copy % _HOURS)
+    ids = other_ids(shifted["trace_id"].combine_chunks(), copy // _HOURS << 8)
+    return shifted.set_column(shifted.schema.get_field_index("trace_id"), "trace_id", ids)
+
+
+@contextmanager
+def embedded(folder: Path, blocks: int) -> Iterator[Day]:
+    """A day in a directory, which is filled unless it is there."""
+    is_new = not (folder / "index.sqlite").exists()
+    objects, index = LocalObjects(folder), SqliteIndex(folder / "index.sqlite")
+    if is_new:
+        fill(objects, index, blocks)
+    yield Day(open_querier(objects, index, QueryLimits(), folder), index.find(DEFAULT_TENANT, 0, MAX_NS))
+    index.close()
+
+
+@contextmanager
+def on_aws(folder: Path, blocks: int) -> Iterator[Day]:
+    """A day in S3 and DynamoDB."""
+    with running(folder) as cloud:
+        os.environ.update(cloud.environment)
+        location, index = S3Location(cloud.bucket()), DynamoIndex(cloud.table())
+        fill(S3Objects(location), index, blocks)
+        with distant(cloud.s3, _AWAY) as url:
+            os.environ["AWS_ENDPOINT_URL_S3"] = url
+            objects = S3Objects(location)
+            yield Day(open_querier(objects, index, QueryLimits(), None), index.find(DEFAULT_TENANT, 0, MAX_NS))
+        index.close()
+
+
+def main() -> None:
+    """Measures each query and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--blocks", type=int, default=_BLOCKS, help="blocks (%(default)s)")
+    parser.add_argument("--cloud", action="store_true", help="on S3 and DynamoDB")
+    parser.add_argument("--data", type=Path, help="directory to keep the blocks in, for another run")
+    options = parser.parse_args()
+    table = Table("query", title=f"{options.blocks:,} blocks of {SMALL} spans that wait for compaction")
+    for column in ("s", "CPU s", "blocks asked for", "outcome"):
+        table.add_column(column, justify="right")
+    with tempfile.TemporaryDirectory(prefix="spanlake-bench-") as name:
+        folder = options.data or Path(name)
+        folder.mkdir(exist_ok=True)
+        with (on_aws if options.cloud else embedded)(folder, options.blocks) as day:
+            for cost in day.costs():
+                table.add_row(*cost.row())
+    console().print(table)
+
+
+if __name__ == "__main__":
+    main()
