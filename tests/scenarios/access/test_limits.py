@@ -101,10 +101,12 @@ def test_queries_are_limited_in_range_and_bytes(limited: SpanlakeServer) -> None
     def status(tenant: str, path: str) -> int:
         return get(limited, path, {"X-Scope-OrgID": tenant}).status
 
-    for path in ("/api/search?q={}&", "/api/metrics/query_range?q={}|rate()&", "/api/v2/search/tags?"):
+    services = ("/api/services?", "/api/services/edges?", "/api/services/operations?service=x&", "/api/attributes?")
+    for path in ("/api/search?q={}&", "/api/metrics/query_range?q={}|rate()&", "/api/v2/search/tags?", *services):
         assert status("asks-little", path.replace("{}", "%7B%7D").replace("|", "%7C") + long) == 400
         assert status("asks-much", path.replace("{}", "%7B%7D").replace("|", "%7C") + long) == 200
     assert status("asks-little", f"/api/search?q=%7B%7D&{short}") == 422
+    assert {status("asks-little", path + short) for path in services} == {422}
     assert status("asks-much|asks-little", f"/api/search?q=%7B%7D&{short}") == 422
     assert status("asks-much", f"/api/search?q=%7B%7D&{short}") == 200
 
