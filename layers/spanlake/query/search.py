@@ -36,7 +36,7 @@ _SPANS_PER_TRACE = 16  # that are looked at for each trace that is wanted
 _FEWEST_TRACES = 128  # that are judged at once where few may match: a few take nearly as long as so many
 _SPARE = 8  # one more trace for each eight that are wanted: those found after the last one may start later than it does
 _MOST_TRACES = 512  # that are judged by their spans however few spans there are
-_SHARE = 4  # of all spans one in so many is fetched to judge traces; beyond it one query of all traces takes less time
+_SHARE = 8  # of all spans one in so many is fetched to judge traces; beyond it one query of all traces takes less time
 _MARGIN = 1.5  # of the traces that are judged, over those that are needed by what matched so far
 _GROWTH = 4
 _HEADER_COLUMNS = (
@@ -158,7 +158,7 @@ class _Judge:
     def needed(self) -> int:
         """Number of traces to judge until enough match, if those to come match as often as those so far."""
         missing = self._wanted.limit - len(self.best)
-        return max(_FEWEST_TRACES, int(_MARGIN * len(self._seen) * missing / (len(self.best) or 0.5)))
+        return max(_FEWEST_TRACES, int(_MARGIN * len(self._seen) * missing / (len(self.best) or 0.25)))
 
     @property
     def is_promising(self) -> bool:
