@@ -124,7 +124,7 @@ class GlueColumns:
             return 0
         for _ in aws_client.attempts():
             with aws_client.reported(f"update the Glue table {self._name.database}.{self._name.table}"):
-                added = self._add(fixed_columns() | wanted)
+                added = self._add({**fixed_columns(), **wanted})
             if added is not None:
                 return added
         raise StorageUnavailable("the Glue table is being changed all the time: try again")
