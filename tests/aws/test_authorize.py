@@ -1,6 +1,7 @@
 """Who may send and ask, by the tokens in a secret."""
 
 import json
+import time
 from typing import Any
 
 import boto3
@@ -12,6 +13,7 @@ from spanlake.auth.access import CannotVerify, Role, Unauthenticated
 from spanlake.auth.tokens import line_of
 from spanlake.aws import authorize
 from spanlake.aws.authorize import TokenSecret
+from spanlake.store import aws_client
 from tests.aws.events import Context, http_event
 from tests.cloud import calls
 
@@ -167,3 +169,15 @@ def test_the_role_is_that_of_the_route(
     if allowed:
         assert answer["context"]["tenants"] == "shop,bank"
         assert answer["context"]["name"] == "grafana"
+
+
+def test_a_secret_that_hangs_is_given_up_before_api_gateway_does(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All attempts have one limit together."""
+    hanging = aws_client.Session().client("secretsmanager", aws_client.config(3.0))
+    hanging.meta.events.register("before-send", lambda **_: time.sleep(60))
+    monkeypatch.setattr(authorize, "_LONGEST_SECONDS", 0.5)
+    secret = TokenSecret(hanging, "tokens")
+    start = time.monotonic()
+    with pytest.raises(CannotVerify):
+        secret.access(f"Bearer {TOKEN}")
+    assert time.monotonic() - start < 5

@@ -10,7 +10,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from spanlake.aws import compact
+from spanlake.aws import compact, expire
 from spanlake.aws.compaction import CompactionPolicy
 from spanlake.aws.environment import LambdaStore
 from spanlake.receivers import otlp
@@ -148,6 +148,17 @@ def test_columns_follow_new_attributes(columns: Callable[[], set[str]], handler:
     blocks = store_blocks(store, "shop", 1)
     keys = entries_of(store, blocks[0])
     assert handler(stream_event([*map(block_key, blocks), *keys]), Context()) == {"batchItemFailures": []}
+    assert {"trace_id", "resource_service_name"} <= columns()
+
+
+def test_the_nightly_run_gives_the_table_the_columns_of_all_days(
+    columns: Callable[[], set[str]], store: LambdaStore
+) -> None:
+    """An update of the stack leaves only those that the template has."""
+    for tenant in ("shop", "bank"):
+        store_blocks(store, tenant, 1, start_ns=time.time_ns() - DAY_NS)
+    assert columns() == set()
+    expire.handler()({}, Context())
     assert {"trace_id", "resource_service_name"} <= columns()
 
 

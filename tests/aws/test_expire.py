@@ -10,6 +10,7 @@ import pytest
 from spanlake.aws import compact, expire
 from spanlake.aws.compaction import Compaction
 from spanlake.aws.environment import LambdaStore
+from spanlake.aws.glue_columns import Columns
 from spanlake.aws.settings import settings
 from spanlake.aws.telemetry import Telemetry
 from spanlake.aws.tenants import Tenants
@@ -73,7 +74,7 @@ def test_garbage_goes_in_two_steps(
     config, waited = settings(environment | {"SPANLAKE_GARBAGE_SHARE": "50%"}), list[float]()
     compaction = Compaction(store, config, Telemetry("tests"))
     tenants = Tenants(store, config.retention, compaction, None)
-    upkeep = expire.DailyMaintenance(store, config, compaction, tenants, waited.append)
+    upkeep = expire.DailyMaintenance(store, config, compaction, tenants, Columns(store, config.athena), waited.append)
     upkeep.run()
     assert sorted(paths(store)) == [block.path, TRASH + nobody]
     upkeep.run()

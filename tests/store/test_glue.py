@@ -11,7 +11,7 @@ from moto import mock_aws
 from spanlake.spans.schema import FIXED
 from spanlake.store.blocks.block import CatalogEntry
 from spanlake.store.errors import StorageUnavailable, StoreError
-from spanlake.store.glue import GlueColumns, TableName
+from spanlake.store.glue import GlueColumns, TableName, shared_columns
 from tests.cloud import calls
 
 NAME = TableName("lake", "spans")
@@ -128,3 +128,16 @@ def test_a_full_table_keeps_what_is_most_useful(client: Any, caplog: pytest.LogC
 def test_a_table_that_is_not_there(client: Any) -> None:
     with pytest.raises(StoreError, match=r"update the Glue table lake\.gone: GetTable was refused"):
         GlueColumns(client, TableName("lake", "gone")).follow([USER])
+
+
+def test_tenants_share_the_room() -> None:
+    flood = [CatalogEntry("span", f"key{number:04}", "string") for number in range(1000)]
+    wanted = shared_columns([flood, [USER, TOTAL]])
+    assert len(wanted) == len(flood) + 2
+    assert {"span_user_id", "span_total___double"} <= set(list(wanted)[:4])
+
+
+def test_a_full_table_has_columns_of_each_tenant(client: Any) -> None:
+    flood = [CatalogEntry("span", f"key{number:04}", "string") for number in range(100)]
+    GlueColumns(client, NAME, most_columns=len(FIXED) + 4).ensure(shared_columns([flood, [USER, TOTAL]]))
+    assert {"span_user_id", "span_total___double"} <= columns(client).keys()

@@ -15,11 +15,14 @@ from spanlake.auth.tokens import ANY_TENANT, InvalidTokens, Tokens
 from spanlake.aws.settings import tokens_secret
 from spanlake.aws.telemetry import Event, Handler, Telemetry
 from spanlake.store import aws_client
+from spanlake.store.deadline import limited
+from spanlake.store.errors import StorageUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager.client import SecretsManagerClient
 
-_READ_SECONDS = 3.0  # API Gateway waits for ten, with the attempts that follow
+_READ_SECONDS = 3.0
+_LONGEST_SECONDS = 7.0  # of all attempts: API Gateway waits for ten
 _KEPT_SECONDS = 300.0
 _AT_MOST_EVERY = 30.0  # seconds, so that unknown tokens can not be made to cost much
 
@@ -62,8 +65,10 @@ class TokenSecret:
             return
         self._tried_at, self._is_current = now, True
         try:
-            self._tokens = usable(Tokens.parse(self._client.get_secret_value(SecretId=self._arn)["SecretString"]))
-        except (BotoCoreError, ClientError, KeyError, InvalidTokens) as error:
+            with limited(_LONGEST_SECONDS):
+                text = self._client.get_secret_value(SecretId=self._arn)["SecretString"]
+            self._tokens = usable(Tokens.parse(text))
+        except (BotoCoreError, ClientError, KeyError, InvalidTokens, StorageUnavailable) as error:
             self._is_current = False
             kept = "none" if self._tokens is None else len(self._tokens.entries)
             _log.error("tokens not read, the former count", extra={"reason": str(error)[:500], "kept": kept})

@@ -12,6 +12,7 @@ from typing import Any
 
 from spanlake.aws.compaction import USUAL_COMPACTION, Compaction, CompactionPolicy, compacting_units
 from spanlake.aws.environment import LambdaStore, prepare_for_snapshot
+from spanlake.aws.glue_columns import Columns
 from spanlake.aws.settings import settings
 from spanlake.aws.telemetry import Event, Handler, Telemetry
 from spanlake.aws.tenants import Tenants
@@ -32,6 +33,7 @@ class DailyMaintenance:
     config: Config
     compaction: Compaction
     tenants: Tenants
+    columns: Columns
     wait: Callable[[float], None]  # so many seconds
 
     def run(self) -> None:
@@ -45,6 +47,7 @@ class DailyMaintenance:
         self.compaction.purge_replaced()
         if time_.allows(UNTOUCHED.total_seconds()):
             self._collect(time_.now_ns)
+        self.columns.unite(self.compaction.deadline.has_time)
         if put_back(objects, index):
             # Whoever stored the same again just then may add its entry only now, and this is not called in a minute.
             self.wait(_REGRET_SECONDS)
@@ -73,7 +76,7 @@ def handler(policy: CompactionPolicy = USUAL_COMPACTION) -> Handler:
     units = compacting_units(os.environ, store)
     compaction = Compaction(store, config, telemetry, units, policy)
     tenants = Tenants(store, config.retention, compaction, units)
-    upkeep = DailyMaintenance(store, config, compaction, tenants, time.sleep)
+    upkeep = DailyMaintenance(store, config, compaction, tenants, Columns(store, config.athena), time.sleep)
     prepare_for_snapshot()
 
     def expire(_: Event, context: Any) -> None:

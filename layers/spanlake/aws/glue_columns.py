@@ -5,13 +5,15 @@ it once need not read it again, and asks Glue only for what it does not know to 
 """
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from spanlake.aws.environment import LambdaStore
 from spanlake.settings.model import AthenaSettings
 from spanlake.store import aws_client
+from spanlake.store.blocks.block import CatalogEntry
+from spanlake.store.days import day_range
 from spanlake.store.errors import StorageUnavailable, StoreError
-from spanlake.store.glue import GlueColumns, TableName
+from spanlake.store.glue import GlueColumns, TableName, shared_columns
 from spanlake.store.index.dynamodb.table import Key
 
 _GLUE_SECONDS = 10.0
@@ -48,3 +50,32 @@ class Columns:
         self._seen.update(sk for _, sk in new)
         if added:
             _log.info("columns added to the Glue table", extra={"columns": added})
+
+    def unite(self, has_time: Callable[[], bool]) -> None:
+        """Give the table the attributes of all tenants and days again, which an update of the stack has taken away.
+
+        Each tenant has its share of the room. Ends early, with what it has found, where time is short. Raises
+        StorageUnavailable.
+        """
+        if self._glue is None:
+            return
+        catalogs: list[frozenset[CatalogEntry]] = []
+        for tenant in self._index.tenants():
+            if not has_time():
+                _log.warning("columns of some tenants left for the next run", extra={"tenants": len(catalogs)})
+                break
+            catalogs.append(self._catalog(tenant))
+        try:
+            added = self._glue.ensure(shared_columns(catalogs))
+        except StorageUnavailable:
+            raise
+        except StoreError as error:
+            _log.error("the Glue table does not follow the catalog", extra={"reason": str(error)})
+            return
+        if added:
+            _log.info("columns added to the Glue table", extra={"columns": added})
+
+    def _catalog(self, tenant: str) -> frozenset[CatalogEntry]:
+        """The attributes of a tenant's days, of each day in a query of its own: a range reads the blocks as well."""
+        days = (day_range(day) for day in self._index.days(tenant))
+        return frozenset().union(*(self._index.catalog(tenant, first, last) for first, last in days))

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, zip_longest
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -53,6 +53,17 @@ def attribute_columns(entries: Iterable[CatalogEntry]) -> dict[str, str]:
     """
     columns = {_column(entry) for entry in entries if entry.scope in _SCOPES and entry.type in _TYPES}
     return {column.name: hive_type(column.arrow_type) for column in sorted(columns, key=_usefulness)}
+
+
+def shared_columns(catalogs: Iterable[Iterable[CatalogEntry]]) -> dict[str, str]:
+    """The columns of the catalogs of several tenants, in turn the most useful one left of each.
+
+    So a table that has not room for all has as many of each tenant, however many keys one of them has.
+    """
+    columns: dict[str, str] = {}
+    for turn in zip_longest(*(attribute_columns(catalog).items() for catalog in catalogs)):
+        columns.update(column for column in turn if column is not None)
+    return columns
 
 
 def _column(entry: CatalogEntry) -> AttributeColumn:
@@ -105,12 +116,15 @@ class GlueColumns:
 
         Somebody else's update in between is kept. Raises StoreError, and StorageUnavailable for what may pass.
         """
-        wanted = attribute_columns(entries)
+        return self.ensure(attribute_columns(entries))
+
+    def ensure(self, wanted: Mapping[str, str]) -> int:
+        """Make sure that the table has these columns, the first ones where there is no room for all; see `follow`."""
         if wanted.keys() <= self._known:
             return 0
         for _ in aws_client.attempts():
             with aws_client.reported(f"update the Glue table {self._name.database}.{self._name.table}"):
-                added = self._add(fixed_columns() | wanted)
+                added = self._add({**fixed_columns(), **wanted})
             if added is not None:
                 return added
         raise StorageUnavailable("the Glue table is being changed all the time: try again")
