@@ -37,7 +37,7 @@ _TENANT = "a"
 
 @dataclass
 class Reads:
-    """What queries of the index have read."""
+    """Counts of what queries of the index have read."""
 
     items: int = 0
     units: float = 0.0

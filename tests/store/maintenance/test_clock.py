@@ -115,7 +115,7 @@ def test_read_doubts_any_jump_ahead_for_an_hour(machine: Machine, ahead: float) 
 
 
 def test_read_allows_no_grace_after_a_clock_was_set_back_and_right(machine: Machine) -> None:
-    """What was dated meanwhile looks older by hours than it is."""
+    """Blocks that were dated meanwhile look older by hours than they are."""
     clock = machine.process()
     clock.read()
     machine.after(7200)
