@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import StartServer
 from tests.payloads import export_request, stored_names
-from tests.server_process import SpanlakeServer, ask
+from tests.server_process import SpanlakeServer
 
 H2C = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAAAAMAAAAAAAQBAAAA\r\n"
 WEBSOCKET = "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n"
@@ -111,10 +111,6 @@ def test_other_protocols_are_logged_once_a_minute(
         assert expected in talk(9411 + server.offset, first)
     found = [line for line in server.events() if line["event"] == event]
     assert [line["port"] for line in found] == [9411 + server.offset]
-
-
-def test_ports_of_the_tempo_api_serve_it(server: SpanlakeServer) -> None:
-    assert {ask(port + server.offset, "GET", "/api/echo").status for port in (3200, 3100)} == {200}
 
 
 def test_pipelined_requests_are_answered_in_order(server: SpanlakeServer, tenant: str) -> None:

@@ -4,7 +4,18 @@ import socket
 
 import pytest
 
-from spanlake.server.ports import ALL, LARGEST_OFFSET, Port, address, bind
+from spanlake.server.ports import (
+    ALL,
+    LARGEST_OFFSET,
+    OLD_QUERIES,
+    OPENCENSUS_GRPC,
+    Port,
+    address,
+    addresses,
+    bind,
+)
+from spanlake.settings.kinds import NAMES, PORTS
+from spanlake.settings.model import Config
 from spanlake.settings.units import InvalidSetting
 
 FACE = Port(3200, "http", "Tempo API")
@@ -29,8 +40,41 @@ def test_offset_beyond_port_numbers_is_refused(offset: int) -> None:
         address(FACE, "127.0.0.1", offset)
 
 
-def test_largest_offset_suits_every_port() -> None:
-    assert max(address(face, "x", LARGEST_OFFSET).port for face in ALL) == 65535
+def test_largest_offset_suits_every_port_but_those_that_are_dropped() -> None:
+    opened = addresses(Config(port_offset=LARGEST_OFFSET), ALL)
+    assert max(where.port for where in opened) == 65535
+    assert {*ALL} - {where.face for where in opened} == {OLD_QUERIES, OPENCENSUS_GRPC}
+
+
+def opened(moved: str = "", closed: str = "", offset: int = 0) -> dict[str, int]:
+    config = Config(moved_ports=PORTS.parse(moved), closed_ports=NAMES.parse(closed), port_offset=offset)
+    return {where.face.name: where.port for where in addresses(config, ALL)}
+
+
+def test_ports_are_moved_without_the_offset() -> None:
+    found = opened("otlp-grpc=5317, zipkin=9999", offset=100)
+    assert (found["otlp-grpc"], found["zipkin"], found["otlp-http"]) == (5317, 9999, 4418)
+
+
+def test_ports_are_closed_by_name_or_protocol() -> None:
+    assert opened(closed="zipkin,jaeger").keys() == {"tempo", "otlp-grpc", "otlp-http", "opencensus"}
+
+
+def test_port_3100_is_open_where_it_is_named() -> None:
+    assert "tempo-3100" not in opened()
+    assert opened("tempo-3100=3100")["tempo-3100"] == 3100
+
+
+@pytest.mark.parametrize(("moved", "closed"), [("spam=1", ""), ("", "spam"), ("", "otl")])
+def test_unknown_port_is_refused_with_the_known_ones(moved: str, closed: str) -> None:
+    with pytest.raises(InvalidSetting, match="is no port: write one of tempo, "):
+        opened(moved, closed)
+
+
+@pytest.mark.parametrize("text", ["zipkin", "zipkin=", "zipkin=x", "zipkin=0", "zipkin=65536", "=5", "zipkin=-1"])
+def test_port_without_number_is_refused(text: str) -> None:
+    with pytest.raises(InvalidSetting, match="write NAME=PORT"):
+        PORTS.parse(text)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])

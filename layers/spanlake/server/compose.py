@@ -104,6 +104,6 @@ def _apps(config: Config, api: ASGIApp, receivers: _Receivers, other: BaseRoute,
     for port, routes in receivers.routes.items():
         app = create_app([*routes, other], INGEST_ERRORS, (), access_of, ingest.notices)
         apps[port] = SpanCors(app, config.cors_origins) if config.cors_origins else app
-    by_port = PortApps({port.port + config.port_offset: app for port, app in apps.items()})
+    by_port = PortApps({where.port: apps[where.face] for where in addresses(config, apps)})
     hosts = config.access.allowed_hosts
     return AllowedHosts(by_port, (config.listen, *hosts)) if hosts or is_loopback(config.listen) else by_port

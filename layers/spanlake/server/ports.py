@@ -19,24 +19,29 @@ class Port:
     port: int  # before the offset
     scheme: str
     serves: str
+    name: str = ""  # in settings
 
 
-OTLP_GRPC = Port(4317, "grpc", "OTLP over gRPC")
-JAEGER_GRPC = Port(14250, "grpc", "Jaeger over gRPC")
-OPENCENSUS_GRPC = Port(55678, "grpc", "OpenCensus over gRPC")
-JAEGER_COMPACT = Port(6831, "udp", "Jaeger, compact Thrift")
-JAEGER_BINARY = Port(6832, "udp", "Jaeger, binary Thrift")
-OTLP_HTTP = Port(4318, "http", "OTLP over HTTP")
-JAEGER_HTTP = Port(14268, "http", "Jaeger over HTTP")
-ZIPKIN = Port(9411, "http", "Zipkin")
-SAMPLING = Port(5778, "http", "Jaeger's sampling")
-TEMPO = (Port(3200, "http", "Tempo API"), Port(3100, "http", "Tempo API"))
+OTLP_GRPC = Port(4317, "grpc", "OTLP over gRPC", "otlp-grpc")
+JAEGER_GRPC = Port(14250, "grpc", "Jaeger over gRPC", "jaeger-grpc")
+OPENCENSUS_GRPC = Port(55678, "grpc", "OpenCensus over gRPC", "opencensus")
+JAEGER_COMPACT = Port(6831, "udp", "Jaeger, compact Thrift", "jaeger-compact")
+JAEGER_BINARY = Port(6832, "udp", "Jaeger, binary Thrift", "jaeger-binary")
+OTLP_HTTP = Port(4318, "http", "OTLP over HTTP", "otlp-http")
+JAEGER_HTTP = Port(14268, "http", "Jaeger over HTTP", "jaeger-http")
+ZIPKIN = Port(9411, "http", "Zipkin", "zipkin")
+SAMPLING = Port(5778, "http", "Jaeger's sampling", "jaeger-sampling")
+QUERIES = Port(3200, "http", "Tempo API", "tempo")
+OLD_QUERIES = Port(3100, "http", "Tempo API", "tempo-3100")  # of Tempo before 2.0; Loki has it too
+TEMPO = (QUERIES, OLD_QUERIES)
 SPANS_OVER_HTTP = (OTLP_HTTP, JAEGER_HTTP, ZIPKIN)
 HTTP = (*TEMPO, *SPANS_OVER_HTTP, SAMPLING)
 GRPC = (OTLP_GRPC, JAEGER_GRPC, OPENCENSUS_GRPC)
 UDP = (JAEGER_COMPACT, JAEGER_BINARY)
 ALL = (*HTTP, *GRPC, *UDP)
-LARGEST_OFFSET = _LAST_PORT - max(face.port for face in ALL)
+OFF = (OLD_QUERIES,)  # unless a setting names them
+DROPPED = (OPENCENSUS_GRPC,)  # where an offset moves them beyond the last port
+LARGEST_OFFSET = _LAST_PORT - max(face.port for face in ALL if face not in DROPPED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +79,35 @@ def address(face: Port, host: str, offset: int) -> Address:
 
 
 def addresses(config: Config, kind: Iterable[Port]) -> list[Address]:
-    """Return the addresses of these ports by the settings; raises InvalidSetting."""
-    return [address(face, config.listen, config.port_offset) for face in kind]
+    """Return the addresses of those of these ports that are open by the settings; raises InvalidSetting."""
+    _check_names([*dict(config.moved_ports), *config.closed_ports])
+    opened = (face for face in kind if _is_open(face, config))
+    return [_moved(face, config) or address(face, config.listen, config.port_offset) for face in opened]
+
+
+def _moved(face: Port, config: Config) -> Address | None:
+    number = dict(config.moved_ports).get(face.name)
+    return None if number is None else Address(face, config.listen, number)
+
+
+def _is_open(face: Port, config: Config) -> bool:
+    if any(_means(name, face) for name in config.closed_ports):
+        return False
+    if face.name in dict(config.moved_ports):
+        return True
+    return face not in OFF and not (face in DROPPED and face.port + config.port_offset > _LAST_PORT)
+
+
+def _means(name: str, face: Port) -> bool:
+    """Return True where a name is that of a port or of its protocol, as jaeger is of jaeger-http."""
+    return face.name == name or face.name.startswith(f"{name}-")
+
+
+def _check_names(names: Iterable[str]) -> None:
+    for name in names:
+        if not any(_means(name, face) for face in ALL):
+            known = ", ".join(face.name for face in ALL)
+            raise InvalidSetting(f"{name[:80]!r} is no port: write one of {known}")
 
 
 def ports_advice(addresses: Iterable[Address]) -> str:

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import logging
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from spanlake.ingest.service import Ingest
 from spanlake.server import ports
 from spanlake.server.access import AccessControl, check_exposure, open_access, open_limits, udp_tenant
 from spanlake.server.compose import Process, compose
+from spanlake.server.greeting import announce
 from spanlake.server.http import HttpServer
 from spanlake.server.http_protocol import ConnectionBounds, Misdirected
 from spanlake.server.lifecycle import ARRIVAL_SHARE, Lifecycle, State, asked_to_stop
@@ -62,8 +63,7 @@ async def serve(config: Config, sockets: Mapping[Address, socket.socket]) -> Non
     await asyncio.to_thread(process.intake.commits.start)
     await http.start()
     lifecycle.state = State.READY
-    _say_where(sockets, tls=tls is not None)
-    _log.info("ready", extra={"data": str(config.data.resolve())})
+    announce(config, list(sockets), tls=tls is not None)
     await asyncio.to_thread(_import_others)
     listeners = _listeners(config, ingest, access, sockets, bounds.places)
     await listeners.start()
@@ -114,11 +114,6 @@ def _upkeep(config: Config, store: Store, process: Process) -> "Maintenance":
 
 def _of_scheme(sockets: Mapping[Address, socket.socket], scheme: str) -> dict[Address, socket.socket]:
     return {where: listener for where, listener in sockets.items() if where.face.scheme == scheme}
-
-
-def _say_where(addresses: Iterable[Address], *, tls: bool) -> None:
-    for where in addresses:
-        _log.info("listening", extra={"serves": where.face.serves, "url": where.secure_url if tls else where.url})
 
 
 def run(config: Config) -> None:

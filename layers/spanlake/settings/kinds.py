@@ -96,6 +96,20 @@ def seconds(least: float = 0.1) -> Kind[float]:
     return number("SECONDS", least)
 
 
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip().lower() for name in text.split(",") if name.strip())
+
+
+def _ports(text: str) -> tuple[tuple[str, int], ...]:
+    pairs = [part.partition("=") for part in _names(text)]
+    for name, _, number in pairs:
+        if not name or not number.isascii() or not number.isdigit() or not 0 < int(number) < 1 << 16:
+            raise InvalidSetting(f"{name[:80]!r} is not given a port: write NAME=PORT, as in otlp-grpc=5317")
+    return tuple((name, int(number)) for name, _, number in pairs)
+
+
+NAMES = Kind("NAMES", _names)
+PORTS = Kind("NAME=PORT", _ports)
 TEXT = Kind("TEXT", str)
 URL = Kind("URL", str)
 ADDRESS = Kind("ADDRESS", str)

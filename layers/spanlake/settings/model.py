@@ -509,6 +509,24 @@ class Config:
         on=_SERVE | _EDGE,
         details="Several processes can so run side by side.",
     )
+    moved_ports: tuple[tuple[str, int], ...] = setting(
+        "port",
+        kinds.PORTS,
+        "",
+        "Ports that are moved, as in otlp-grpc=5317,zipkin=9999.",
+        on=_SERVE,
+        details="Names are tempo, otlp-grpc, otlp-http, zipkin, jaeger-grpc, jaeger-http, jaeger-compact, "
+        "jaeger-binary, jaeger-sampling, opencensus, and tempo-3100, which is off unless it is named. The offset is "
+        "not added.",
+    )
+    closed_ports: tuple[str, ...] = setting(
+        "without",
+        kinds.NAMES,
+        "",
+        "Ports that stay closed, as in zipkin,jaeger.",
+        on=_SERVE,
+        details="A name's first part is all of its protocol: jaeger, otlp.",
+    )
     retention: timedelta | None = setting(
         "retention",
         kinds.AGE,

@@ -14,7 +14,7 @@ from tests.scenarios.access.certificates import Authority, Issued
 from tests.scenarios.access.kit import EXPORT, READER, WRITER, bearer, token_file
 from tests.server_process import SpanlakeServer, free_offset, patiently, run_until_exit
 
-HTTP = (3200, 3100, 4318, 14268, 9411, 5778)
+HTTP = (3200, 4318, 14268, 9411, 5778)
 GRPC = (4317, 14250, 55678)
 
 

@@ -110,9 +110,8 @@ def test_queries_need_a_token_with_the_role_read(guarded: SpanlakeServer, path: 
 
 @pytest.mark.parametrize("path", [*QUERIES, *OPERATIONS])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-@pytest.mark.parametrize("port", [3200, 3100])
-def test_no_answer_names_another_tenant(guarded: SpanlakeServer, path: str, method: str, port: int) -> None:
-    answer = get(guarded, path, bearer(SHOP), method, port)
+def test_no_answer_names_another_tenant(guarded: SpanlakeServer, path: str, method: str) -> None:
+    answer = get(guarded, path, bearer(SHOP), method)
     assert answer.status in (200, 404)
     assert b"bank" not in answer.body
     assert "bank" not in str(answer.headers)

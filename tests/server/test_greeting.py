@@ -1,0 +1,48 @@
+"""The first lines of a server on a terminal."""
+
+import io
+import sys
+from pathlib import Path
+
+import pytest
+
+from spanlake.server.greeting import announce, greeting
+from spanlake.server.ports import ALL, addresses
+from spanlake.settings.kinds import NAMES
+from spanlake.settings.model import Config
+
+
+def lines(config: Config, *, tls: bool = False) -> list[str]:
+    return greeting(config, addresses(config, ALL), tls=tls).splitlines()
+
+
+def test_greeting_is_four_lines(tmp_path: Path) -> None:
+    assert lines(Config(data=tmp_path)) == [
+        "Send to    127.0.0.1:4317 (OTLP gRPC), 127.0.0.1:4318 (OTLP HTTP), 127.0.0.1:9411 (Zipkin) and 5 more ports",
+        "Ask at     http://127.0.0.1:3200",
+        f"Data in    {tmp_path}, kept at any age, at most 50 GB",
+        "Stop with  Ctrl-C",
+    ]
+
+
+def test_greeting_names_what_is_set(tmp_path: Path) -> None:
+    config = Config(objects="s3://bucket/lake", port_offset=10, closed_ports=NAMES.parse("jaeger,zipkin,opencensus"))
+    send, ask, data, _ = lines(config, tls=True)
+    assert send == "Send to    127.0.0.1:4327 (OTLP gRPC), 127.0.0.1:4328 (OTLP HTTP)"
+    assert ask == "Ask at     https://127.0.0.1:3210"
+    assert data == "Data in    s3://bucket/lake, kept at any age"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("stream", "is_greeted"), [(Terminal(), True), (io.StringIO(), False)])
+def test_greeting_is_for_terminals(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stream: io.StringIO, is_greeted: bool
+) -> None:
+    monkeypatch.setattr(sys, "stderr", stream)
+    config = Config(data=tmp_path)
+    announce(config, addresses(config, ALL), tls=False)
+    assert stream.getvalue().startswith("Send to") == is_greeted
