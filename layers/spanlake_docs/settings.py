@@ -10,7 +10,7 @@ from spanlake.settings.setting import Program, Setting, settings_of
 _HEAD = """\
 # Settings
 
-Made by `make docs-settings` from `layers/spanlake/settings/model.py`, where each setting is declared once.
+Made by `make docs-settings` from `layers/spanlake/settings`, where each setting is declared once.
 
 An option of the command line has an environment variable: `--query-timeout` is `SPANLAKE_QUERY_TIMEOUT`. The option
 wins. An empty variable is not set. A value that is not allowed ends the program with the name of the setting, the value

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from spanlake.auth.access import Access, Forbidden, Role
-from spanlake.settings.model import ClaimRules
+from spanlake.settings.access import ClaimRules
 from spanlake.settings.units import InvalidSetting
 from spanlake.store.errors import InvalidTenant
 from spanlake.store.tenant import validate_tenant

@@ -15,7 +15,7 @@ from joserfc.jwk import KeySet
 
 from spanlake.auth.access import Access, CannotVerify, Unauthenticated
 from spanlake.auth.claims import access_of_claims, roles_named
-from spanlake.settings.model import JwtSettings
+from spanlake.settings.access import JwtSettings
 from spanlake.settings.units import InvalidSetting
 
 _DISCOVERY = "/.well-known/openid-configuration"  # OpenID Connect Discovery 1.0, 4

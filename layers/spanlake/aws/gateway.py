@@ -14,7 +14,7 @@ from spanlake.auth.tokens import ANY_TENANT
 from spanlake.aws.http_events import authorizer_of
 from spanlake.aws.settings import claim_rules, trusts_tenant_header
 from spanlake.aws.telemetry import Label
-from spanlake.settings.model import ClaimRules
+from spanlake.settings.access import ClaimRules
 from spanlake.store.tenant import DEFAULT_TENANT
 
 _USUAL = frozenset({Role.WRITE, Role.READ, Role.DELETE})

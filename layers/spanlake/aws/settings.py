@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from spanlake.settings.model import AuthorizerSettings, ClaimRules, Config, FunctionSettings
+from spanlake.settings.access import ClaimRules
+from spanlake.settings.model import AuthorizerSettings, Config, FunctionSettings
 from spanlake.settings.setting import Program, from_environment
 from spanlake.settings.units import InvalidSetting
 

@@ -9,7 +9,8 @@ from spanlake.auth.access import OPEN, Authenticator
 from spanlake.auth.credentials import Credentials
 from spanlake.auth.token_file import TokenFile
 from spanlake.server.tls import Tls
-from spanlake.settings.model import AccessSettings, Config
+from spanlake.settings.access import AccessSettings
+from spanlake.settings.model import Config
 from spanlake.settings.units import InvalidSetting
 from spanlake.settings.watched import Refreshed
 from spanlake.store.errors import InvalidTenant

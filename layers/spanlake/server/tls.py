@@ -5,7 +5,7 @@ import ssl
 from collections.abc import Sequence
 from pathlib import Path
 
-from spanlake.settings.model import TlsSettings
+from spanlake.settings.access import TlsSettings
 from spanlake.settings.units import InvalidSetting
 
 _HTTP, _GRPC = ("http/1.1",), ("h2",)
