@@ -134,3 +134,13 @@ def test_collection_of_garbage_goes_on_where_time_was_over(store: LambdaStore, m
         collect_garbage(store.objects, store.index, share=0.5, has_time=partial(next, time_left))
         left.append(sum(path.startswith("spans/") and "abab" in path for path in paths(store)))
     assert left == [5, 4, 3, 2, 1, 0], "one day in each run"
+
+
+def test_retention_of_a_tenant_removes_its_days_alone(store: LambdaStore) -> None:
+    store.index.set_property("limits", "[tenants.brief]\nretention = '2d'\n")
+    old = time.time_ns() - 5 * DAY_NS
+    for tenant in ("brief", "other"):
+        store_blocks(store, tenant, 1, start_ns=old)
+        store_blocks(store, tenant, 1, start_ns=time.time_ns())
+    expire.handler()({}, Context())
+    assert [len(store.index.find(tenant, 0, 2**63 - 1)) for tenant in ("brief", "other")] == [1, 2]

@@ -10,6 +10,7 @@ from datetime import timedelta
 from spanlake.aws.compaction import Compaction, DeadlineExceeded, TenantsUnit, Units
 from spanlake.aws.environment import LambdaStore
 from spanlake.store.maintenance.retention import expire_by_age
+from spanlake.store.tenant_limits import IndexedLimits, RefreshedLimits
 
 _AT_ONCE = 50  # tenants; their names fit in an event of 256 KB, and their days, if 30 each, take some 15 s
 
@@ -24,6 +25,7 @@ class Tenants:
     ) -> None:
         self._store = store
         self._retention = retention
+        self._limits = RefreshedLimits(IndexedLimits(store.index))
         self._compaction = compaction
         self._units = units
 
@@ -77,12 +79,13 @@ class Tenants:
                 failures.append(error)
 
     def _expire(self, tenant: str, unit: TenantsUnit) -> None:
-        if self._retention is None or not unit.removes:
+        retention = self._limits.current.retention_of(tenant, self._retention)
+        if retention is None or not unit.removes:
             return
         time_ = self._compaction.clock.read()
         if time_.is_right:
             objects, index = self._store.objects, self._store.index
-            removed = expire_by_age(objects, index, self._retention, time_.now_ns, [tenant])
+            removed = expire_by_age(objects, index, retention, time_.now_ns, [tenant])
             self._compaction.note_removed("age", removed)
 
 

@@ -29,6 +29,7 @@ from spanlake.store.maintenance.retention import (
     purge_replaced,
 )
 from spanlake.store.objects.base import Objects
+from spanlake.store.tenant_limits import LimitsSource, NoLimits
 from spanlake.telemetry.prometheus import Metrics
 
 _log = logging.getLogger(__name__)
@@ -74,7 +75,16 @@ class _Stopped(Exception):  # noqa: N818
 class Maintenance:
     """Compacts, expires and removes blocks until closed; a task that fails is retried at its next interval."""
 
-    def __init__(self, objects: Objects, index: Index, policy: MaintenancePolicy, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        objects: Objects,
+        index: Index,
+        policy: MaintenancePolicy,
+        metrics: Metrics,
+        limits: LimitsSource | None = None,
+    ) -> None:
+        """``limits`` of tenants may have retentions that are shorter than the policy's."""
+        self._limits = limits or NoLimits()
         self._objects = objects
         self._index = index
         self._policy = policy
@@ -169,6 +179,7 @@ class Maintenance:
         now_ns = time_.now_ns
         if policy.retention is not None:
             self._count("age", expire_by_age(self._objects, self._index, policy.retention, now_ns))
+        self._remove_of_tenants(now_ns)
         if not time_.allows(policy.grace_seconds):
             return
         removed = purge_replaced(
@@ -179,6 +190,16 @@ class Maintenance:
             counted_from=self._oldest(now_ns) or date.min,
         )
         self._count("replaced", removed)
+
+    def _remove_of_tenants(self, now_ns: int) -> None:
+        """Remove what is older than a tenant's own retention, where that is shorter than everyone's."""
+        limits, usual = self._limits.current, self._policy.retention
+        if not limits.has_retentions:
+            return
+        for tenant in self._index.tenants():
+            retention = limits.retention_of(tenant, usual)
+            if retention is not None and retention != usual:
+                self._count("age", expire_by_age(self._objects, self._index, retention, now_ns, [tenant]))
 
     def _remove_deleted(self) -> None:
         self._count("deleted", self._deleted.remove())

@@ -23,6 +23,7 @@ from spanlake.server.storage import Store, open_store, take_in
 from spanlake.settings.memory import fitted, memory_bytes
 from spanlake.settings.model import Config
 from spanlake.settings.watched import Watch
+from spanlake.store.tenant_limits import LimitsSource
 
 if TYPE_CHECKING:
     from spanlake.server.listeners import Listeners
@@ -68,7 +69,7 @@ async def serve(config: Config, sockets: Mapping[Address, socket.socket]) -> Non
     listeners = _listeners(config, ingest, access, sockets, bounds.places)
     await listeners.start()
     process.metrics.observe_dropped(listeners.dropped)
-    upkeep = _upkeep(config, store, process)
+    upkeep = _upkeep(config, store, process, limits)
     upkeep.start()
     gc.freeze()  # imported modules stay loaded: collecting them takes 30 ms in the midst of a query
     asked = await stop
@@ -106,10 +107,10 @@ def _listeners(
     return Listeners(receivers, _of_scheme(sockets, "grpc"), datagrams, http=taking_spans, places=places)
 
 
-def _upkeep(config: Config, store: Store, process: Process) -> "Maintenance":
+def _upkeep(config: Config, store: Store, process: Process, limits: LimitsSource) -> "Maintenance":
     from spanlake.server.upkeep import maintenance
 
-    return maintenance(config, store, process.metrics)
+    return maintenance(config, store, process.metrics, limits)
 
 
 def _of_scheme(sockets: Mapping[Address, socket.socket], scheme: str) -> dict[Address, socket.socket]:

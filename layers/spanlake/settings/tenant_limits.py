@@ -44,7 +44,9 @@ class TenantLimits:
 
 
 def _lower(one: Any, other: Any) -> Any:
-    return other if one is None else one if other is None else min(one, other)
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)
 
 
 def _plain(value: Any) -> object:
@@ -74,6 +76,16 @@ class Overrides:
     def of(self, tenant: str) -> TenantLimits:
         """Return the limits of one tenant."""
         return self.tenants.get(tenant, self.defaults)
+
+    def retention_of(self, tenant: str, usual: timedelta | None) -> timedelta | None:
+        """Return the retention of a tenant: its own, or the usual one where that is shorter; None is any age."""
+        found: timedelta | None = _lower(self.of(tenant).retention, usual)
+        return found
+
+    @property
+    def has_retentions(self) -> bool:
+        """True where a tenant has a retention of its own."""
+        return any(limits.retention for limits in (self.defaults, *self.tenants.values()))
 
     def of_several(self, tenants: Iterable[str]) -> TenantLimits:
         """Return the limits of a query over tenants: the lowest of each."""

@@ -92,6 +92,18 @@ def test_retention_of_a_tenant_refuses_older_spans(limited: SpanlakeServer) -> N
     assert send(limited, "other", "old", start_ns=old).body == b""
 
 
+def test_retention_of_a_tenant_removes_its_days_alone(start_server: StartServer, tmp_path: Path) -> None:
+    first = start_server()
+    for tenant in ("brief", "other"):
+        assert send(first, tenant, "old", start_ns=time.time_ns() - 72 * HOUR_NS).status == 200
+    first.stop()
+    file = limits_file(tmp_path, '[tenants.brief]\nretention = "1d"\n')
+    second = start_server("--limits", str(file), "--retention", "30d", data=first.data)
+    second.wait_for(lambda: second.metric('spanlake_deleted_blocks_total{reason="age"}') == 1)
+    found = [get(second, f"/api/traces/{TRACE}", {"X-Scope-OrgID": tenant}).status for tenant in ("brief", "other")]
+    assert found == [404, 200]
+
+
 def test_queries_are_limited_in_range_and_bytes(limited: SpanlakeServer) -> None:
     for tenant in ("asks-little", "asks-much"):
         assert send(limited, tenant, "a").status == 200
