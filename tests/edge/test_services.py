@@ -165,12 +165,14 @@ def test_export_beyond_memory_is_asked_to_retry(start_server: StartServer) -> No
 def test_export_is_asked_to_retry_when_storage_fails(start_server: StartServer) -> None:
     server = start_server()
     client = Client(server)
-    in_the_way = server.data / "spans"
-    in_the_way.touch()
+    in_the_way = [server.data / "log", server.data / "spans"]
+    for file in in_the_way:
+        file.touch()
     refusal = client.refusal(GOOD)
     assert refusal.code() is grpc.StatusCode.UNAVAILABLE
     assert retry_delay(refusal) > 0
-    in_the_way.unlink()
+    for file in in_the_way:
+        file.unlink()
     assert client.export(GOOD) == ExportTraceServiceResponse()
 
 

@@ -143,6 +143,15 @@ def ready_route(unready_reason: Callable[[], str | None]) -> Route:
     return Route("/ready", _ready(unready_reason))
 
 
+def echo_route() -> Route:
+    """The route ``/api/echo``, for the time until the Tempo API is loaded, which has it too."""
+
+    async def echo(_: Request) -> Response:
+        return PlainTextResponse("echo")
+
+    return Route("/api/echo", echo)
+
+
 def _ready(hindrance: Callable[[], str | None]) -> Callable[[Request], Awaitable[Response]]:
     async def ready(_: Request) -> Response:
         """Return 200 when the process takes requests, or 503 and the reason why it does not."""

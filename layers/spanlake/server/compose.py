@@ -16,7 +16,7 @@ from spanlake.api.ingest.jaeger import jaeger_routes, sampling_routes
 from spanlake.api.ingest.misdirected import OtherPosts
 from spanlake.api.ingest.routes import otlp_routes
 from spanlake.api.ingest.zipkin import zipkin_routes
-from spanlake.api.operations import metrics_route, ready_route
+from spanlake.api.operations import echo_route, metrics_route, ready_route
 from spanlake.ingest.misdirected import HTTP_PATHS
 from spanlake.ingest.service import Ingest
 from spanlake.server import ports
@@ -65,7 +65,7 @@ def compose(config: Config, store: Store, lifecycle: Lifecycle, access: AccessCo
     parts = TempoApi(
         config, read, hindrance, metrics, limits, receivers.all_routes, (exposed, other), access_of, notices
     )
-    at_once = [ready_route(hindrance), exposed]
+    at_once = [ready_route(hindrance), exposed, echo_route()]
     first = create_app(at_once, INGEST_ERRORS, (), access_of, notices)
     is_remote = bool(config.objects or config.index)
     api = parts.load() if is_remote else DeferredApp(at_once, first, parts.load)

@@ -36,8 +36,7 @@ _BODY_GRACE_SECONDS = 15.0  # after which a connection ends whose body is late, 
 async def serve(config: Config, sockets: Mapping[Address, socket.socket]) -> None:
     """Serve on these sockets until asked to stop, then finish accepted requests; raises StoreError.
 
-    It is ready when spans and queries are taken over HTTP. Calls of gRPC, whose sockets listen already, and datagrams
-    wait some tenths of a second longer.
+    What can wait is imported while the HTTP ports answer already, or after the server is ready.
     """
     lifecycle = Lifecycle()
     stop = asyncio.create_task(asked_to_stop())
@@ -63,12 +62,13 @@ async def serve(config: Config, sockets: Mapping[Address, socket.socket]) -> Non
     watch.start()
     await asyncio.to_thread(process.intake.commits.start)
     await http.start()
-    lifecycle.state = State.READY
-    announce(config, list(sockets), tls=tls is not None)
-    await asyncio.to_thread(_import_others)
+    await asyncio.to_thread(import_module, "spanlake.server.listeners")
     listeners = _listeners(config, ingest, access, sockets, bounds.places)
     await listeners.start()
     process.metrics.observe_dropped(listeners.dropped)
+    lifecycle.state = State.READY
+    announce(config, list(sockets), tls=tls is not None)
+    await asyncio.to_thread(import_module, "spanlake.server.upkeep")
     upkeep = _upkeep(config, store, process, limits)
     upkeep.start()
     gc.freeze()  # imported modules stay loaded: collecting them takes 30 ms in the midst of a query
@@ -83,12 +83,6 @@ async def serve(config: Config, sockets: Mapping[Address, socket.socket]) -> Non
     watch.close()
     store.index.close()
     _log.info("stopped")
-
-
-def _import_others() -> None:
-    """Import what takes long and can wait until the server is ready."""
-    import_module("spanlake.server.listeners")
-    import_module("spanlake.server.upkeep")
 
 
 def _listeners(

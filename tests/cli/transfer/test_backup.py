@@ -19,7 +19,7 @@ from spanlake.store.objects.local import LocalObjects
 from spanlake.store.transfer.export import Selection, export
 from tests.cloud import Cloud
 from tests.conftest import StartServer
-from tests.payloads import export_request
+from tests.payloads import block_files, export_request
 from tests.server_process import SPANLAKE, SpanlakeServer, ask
 
 TENANT = "single-tenant"
@@ -117,7 +117,7 @@ def test_backup_removes_old_snapshots(data: Path, tmp_path: Path) -> None:
 
 
 def test_backup_names_damaged_blocks_and_saves_others(data: Path, tmp_path: Path) -> None:
-    for block in (data / "spans").rglob("*.parquet"):
+    for block in block_files(data):
         block.write_bytes(block.read_bytes()[:-1])
     result = run("backup", tmp_path / "backup", "--data", data)
     assert result.exit_code == 2
