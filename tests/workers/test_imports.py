@@ -8,6 +8,8 @@ WORKER = "import spanlake.workers.worker, spanlake.store.objects.s3, spanlake.st
 REPORT = "; import sys; print(*sorted({name.partition('.')[0] for name in sys.modules} & set(sys.argv[1:])))"
 PARTS = "; import sys; print(*sorted({'.'.join(name.split('.')[:2]) for name in sys.modules if 'spanlake.' in name}))"
 
+OF_EDGE = "; import sys; print(*(name for name in sys.modules if name.startswith('spanlake.edge')))"
+
 
 def loaded(program: str, *candidates: str) -> set[str]:
     """Which of these packages there are once the program is ready, or which parts of spanlake."""
@@ -27,4 +29,5 @@ def test_workers_do_not_import_queries_and_http() -> None:
 
 def test_workers_and_supervisor_import_only_their_packages_of_spanlake() -> None:
     assert not loaded(WORKER + PARTS) & {"spanlake.api", "spanlake.query", "spanlake.traceql", "spanlake.cli"}
-    assert not loaded(SUPERVISOR + PARTS) & {"spanlake.edge", "spanlake.query", "spanlake.receivers", "spanlake.spans"}
+    assert not loaded(SUPERVISOR + PARTS) & {"spanlake.query", "spanlake.receivers", "spanlake.spans"}
+    assert loaded(SUPERVISOR + OF_EDGE) <= {"spanlake.edge", "spanlake.edge.connections"}
