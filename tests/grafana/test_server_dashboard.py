@@ -75,6 +75,8 @@ def everything() -> dict[str, set[str]]:
     metrics.request("http-protobuf", "200")
     metrics.received(spans=1, size=1)
     metrics.rejected({"too_old": 1})
+    metrics.of_tenant("shop", 1, {"too_old": 1})
+    metrics.refused_bytes("shop", "rate_limited", 1)
     metrics.deleted("age", blocks=1, spans=1, size=1)
     metrics.observe_store(lambda: StoreTotals(1, 1, 1))
     with metrics.time_commit(), metrics.time_query("/api/search"):

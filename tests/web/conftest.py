@@ -19,14 +19,15 @@ ROOT = Path(__file__).parents[2]
 LARGE, LARGE_SPANS = 0xB16, 20_000
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
+    """Playwright, whose event loop runs in this thread until the module's tests are done."""
     expect.set_options(timeout=30_000)  # milliseconds: machines may be busy
     with sync_playwright() as found:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium(playwright: Playwright) -> Iterator[Browser]:
     """Chromium; skips where there is none, unless CI is true."""
     (*_, program) = installed(ROOT / "scripts" / "interop" / "chromium.sh", "Chromium")

@@ -63,7 +63,7 @@ def test_edge_reads_settings_from_environment(tmp_path: Path, variable: str, val
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (("--port-offset", "70000"), "invalid port offset 70000: it must be from 0 to 9857"),
+        (("--port-offset", "70000"), "invalid port offset 70000: it must be from 0 to 51267"),
         (("--port-offset", "9000", "--health-port", "60000"), "60000 plus the port offset 9000 exceeds 65535"),
         (("--listen", "203.0.113.1"), "cannot listen on 203.0.113.1:"),
         (("--drain-seconds", "5", "--unready-seconds", "5"), "leave nothing of 5 seconds to drain"),

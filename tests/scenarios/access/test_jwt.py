@@ -169,7 +169,7 @@ def test_new_keys_of_the_issuer_are_fetched(start_server: StartServer) -> None:
     new = issuer.token(issuer.keys[-1])
     server.wait_for(lambda: get(server, "/api/echo", bearer(new)).status == 200)
     assert SENDERS["otlp-grpc"](server, bearer(new)) == "OK"
-    assert tenants_in(server.data) == {"all"}
+    server.wait_for(lambda: tenants_in(server.data) == {"all"})
     issuer.close()
 
 

@@ -55,7 +55,8 @@ def test_rate_refuses_its_tenant_alone_with_a_retry_hint(limited: SpanlakeServer
     answers = [send(limited, "slow", f"{number}", filler=400) for number in range(4)]
     assert [answers[0].status, answers[-1].status] == [200, 429]
     assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
-    assert SENDERS["otlp-grpc"](limited, {"X-Scope-OrgID": "slow"}) == "RESOURCE_EXHAUSTED"
+    small = [SENDERS["otlp-grpc"](limited, {"X-Scope-OrgID": "slow"}) for _ in range(8)]  # the first may still fit
+    assert small[-1] == "RESOURCE_EXHAUSTED"
     assert {send(limited, "fast", f"{number}", filler=400).status for number in range(4)} == {200}
     assert limited.metric('spanlake_tenant_bytes_refused_total{reason="rate_limited",tenant="slow"}') > 400
     assert limited.metric('spanlake_tenant_spans_accepted_total{tenant="fast"}') == 4

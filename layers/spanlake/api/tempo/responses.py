@@ -97,7 +97,7 @@ def _trace(trace: TraceResult, columns: Columns | None) -> dict[str, Any]:
         answer |= {"spanSet": sets[0], "spanSets": sets}
     answer["serviceStats"] = {
         name: {"spanCount": stats.spans} | ({"errorCount": stats.errors} if stats.errors else {})
-        for name, stats in header.services.items()
+        for name, stats in sorted(header.services.items())
     }
     return answer
 
