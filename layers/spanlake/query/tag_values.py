@@ -166,7 +166,8 @@ def _of_blocks(session: Session, source: BlockScan, fields: FieldCompiler, value
     of_each: dict[Block, list[Any]] = {block: [] for block in new.blocks}
     for number, one in zip(numbers, found, strict=True):
         of_each[new.blocks[number]].append(one)
-    is_plain = (len(found) <= limit and {*map(type, found)} <= {str}) or {*map(type, found)} <= {int}
+    # Of more rows than the limit some block's values may be there in part only.
+    is_plain = len(found) <= limit and {*map(type, found)} in (set(), {str}, {int})
     source.values.add(of_each if is_plain else dict.fromkeys(new.blocks, range(MOST_VALUES + 1)), name)
     return source.values.of(source.blocks, name)
 

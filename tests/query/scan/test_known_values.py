@@ -1,6 +1,6 @@
 """The values of a field in a block are read once, where they are few."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -50,6 +50,18 @@ def test_many_values_are_read_each_time(lake: Lake, monkeypatch: pytest.MonkeyPa
     lake.add(At(99, trace=2, attributes={"n": values[0]}))
     for _ in range(2):
         assert len(lake.values(TAG)) == 40
+
+
+@pytest.mark.parametrize("make", [int, str])
+def test_values_of_some_blocks_are_all_there_beside_a_block_of_many(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, make: Callable[[int], object]
+) -> None:
+    monkeypatch.setattr(known_values, "MOST_VALUES", 8)
+    monkeypatch.setattr(tag_values, "MOST_VALUES", 8)
+    for trace, count in enumerate((7, 40, 6, 5), 1):
+        lake.add(*(At(n + 1, trace=trace, attributes={"n": make(100 * trace + n)}) for n in range(count)))
+    for _ in range(2):
+        assert len(lake.values(TAG)) == 58
 
 
 @pytest.mark.parametrize("value", [True, 2.5, "a", 3, ["a", "b"]])

@@ -4,7 +4,7 @@ The lake holds blocks that compaction has replaced as well, whose objects are st
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,9 @@ from spanlake.query.engine.athena.engine import Athena
 from spanlake.query.engine.athena.table import GlueTable
 from spanlake.query.engine.base import Engine
 from spanlake.query.querier import Querier
+from spanlake.query.scan.misses import Misses
 from spanlake.spans.otlp.decode import decode
+from spanlake.store.blocks.block import Block
 from spanlake.store.glue import attribute_columns, fixed_columns
 from spanlake.store.maintenance.compactor import Compactor
 from spanlake.store.write import write
@@ -52,6 +54,14 @@ def queries() -> list[Any]:
     """The recorded queries that are answered, not refused."""
     rows = [row for row in answers() if row["path"] in PATHS and row["want"]["status"] == 200]
     return [pytest.param(row, id=f"{row['id']}-{row['area']}") for row in rows]
+
+
+class _Forgetful(Misses):
+    """Remembers no block without a match, so that each query is sent, also after another that had no matches."""
+
+    def without(self, blocks: Sequence[Block], test: str) -> list[Block]:  # noqa: ARG002
+        """All of the blocks."""
+        return list(blocks)
 
 
 @dataclass(frozen=True)
@@ -93,7 +103,7 @@ def _filled(folder: Path) -> Lake:
 
 @contextmanager
 def _served(lake: Lake, engine: Engine | None = None) -> Iterator[str]:
-    querier = Querier(lake.index, lake.objects, lake.duck, lake.querier.sizes, engine)
+    querier = Querier(lake.index, lake.objects, lake.duck, lake.querier.sizes, engine, misses=_Forgetful())
     with listening(create_app(tempo_routes(querier), ALL_ERRORS)) as port:
         yield f"http://127.0.0.1:{port}"
 

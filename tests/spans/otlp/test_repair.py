@@ -217,6 +217,8 @@ def test_decode_ignores_former_field_beside_scopes() -> None:
         [span(BAD)] * 20_000,
         [span(more=data(9, data(1, b"%d" % n) + data(2, data(1, BAD)))) for n in range(10_000)],
         [span(more=CUT), GOOD] * 10_000,
+        [span(BAD, b"".join(data(9, data(1, b"http.header.%d" % n) + data(2, data(1, b"v" * 20))) for n in range(10)))]
+        * 8_000,
     ],
 )
 def test_decode_repairs_many_spans_in_linear_time(spans: list[bytes]) -> None:

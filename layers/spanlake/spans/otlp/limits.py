@@ -14,8 +14,12 @@ _MOST_ITEMS = 1 << 21
 _NESTED_BYTES, _NESTED_SHARE = 256 << 10, 8
 """Limit on bytes of nested values, which count again at every level: a fixed number for each request, and this many
 times the size of the requests."""
-_MOST_REPAIRS, _SMALLEST_FIELD = 65_536, 64
-"""Limit on inspected fields of damaged messages: a fixed number, plus one for this many bytes of requests."""
+_FEWEST_REPAIRS = 65_536
+"""Fields of damaged messages that are inspected in any request; each takes two microseconds."""
+_SMALLEST_FIELD, _MOST_SMALL_FIELDS = 8, 1 << 19
+"""Of more bytes, one more for this many, so that every span may be damaged; up to this many."""
+_FIELD_OF_LARGE = 64
+"""Beyond them, one for this many bytes."""
 
 
 class TooMuch(ValueError):  # noqa: N818
@@ -27,6 +31,12 @@ class Repairs:
     """Budget of fields inspected in damaged messages; each takes a Python step."""
 
     left: int
+
+    @classmethod
+    def of(cls, size: int) -> "Repairs":
+        """Return the budget for requests of this size."""
+        small_fields = min(size // _SMALLEST_FIELD, _MOST_SMALL_FIELDS)
+        return cls(_FEWEST_REPAIRS + max(small_fields, size // _FIELD_OF_LARGE))
 
     def count(self) -> None:
         """Count one field. Raises TooMuch."""
@@ -54,13 +64,13 @@ class Limits:
 
         Of a single request nothing is refused.
         """
-        return cls(requests, size, Repairs(_MOST_REPAIRS + size // _SMALLEST_FIELD), factor=4, is_lenient=requests == 1)
+        return cls(requests, size, Repairs.of(size), factor=4, is_lenient=requests == 1)
 
     @classmethod
     def of(cls, requests: Sequence[bytes]) -> "Limits":
         """Return the limits for these requests."""
         size = sum(map(len, requests))
-        return cls(len(requests), size, Repairs(_MOST_REPAIRS + size // _SMALLEST_FIELD))
+        return cls(len(requests), size, Repairs.of(size))
 
     def check(self, messages: str, count: int, smallest: int) -> None:
         """Raise TooMuch if there are more messages than would fit in the requests at ``smallest`` bytes each."""

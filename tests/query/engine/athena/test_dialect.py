@@ -4,8 +4,10 @@ import math
 
 import pytest
 from sqlglot import exp
+from sqlglot.dialects.duckdb import DuckDB
 
 from spanlake.query.compile import sql
+from spanlake.query.compile.metrics import logarithm
 from spanlake.query.engine.athena.dialect import RANK_ERROR, printed
 from spanlake.query.engine.base import NotSupportedByEngine
 from spanlake.traceql import ast
@@ -43,7 +45,7 @@ def test_quantiles_of_many_values_are_close(trino: Trino) -> None:
 
 def test_powers_of_two_are_in_their_own_bucket(trino: Trino) -> None:
     numbers = [2**k + more for k in range(2, 48) for more in (-1, 0, 1)]
-    text = printed(of_numbers(exp.Anonymous(this="power_above", expressions=[X, X])))
+    text = printed(of_numbers(exp.Anonymous(this="power_above", expressions=[X, logarithm(X)])))
     listed = ", ".join(f"(DOUBLE '{n}')" for n in numbers)
     rows = trino.query(f"WITH numbers AS (SELECT x FROM (VALUES {listed}) AS t(x)) {text}").rows
     assert [int(bucket) for (bucket,) in rows] == [(n - 1).bit_length() for n in numbers]
@@ -56,6 +58,8 @@ def test_powers_of_two_are_in_their_own_bucket(trino: Trino) -> None:
         exp.func("approx_top_k", X, exp.Literal.number(3)),
         exp.func("regexp_full_match", X, exp.column("y")),
         exp.func("read_parquet", X),
+        exp.func("log", X, dialect=DuckDB),
+        exp.func("log10", X, dialect=DuckDB),
     ],
 )
 def test_what_is_not_known_is_not_sent(column: exp.Expr) -> None:

@@ -41,7 +41,7 @@ def _check(node: exp.Expr) -> None:
 _SHARED = (
     *(exp.And, exp.Or, exp.Case, exp.If, exp.Coalesce, exp.Nullif, exp.Cast, exp.TryCast, exp.Try),
     *(exp.Count, exp.Sum, exp.Min, exp.Max, exp.Avg, exp.LogicalOr, exp.ArgMin, exp.ArrayAgg, exp.RowNumber),
-    *(exp.Greatest, exp.Least, exp.Abs, exp.Pow, exp.Hex, exp.Lower, exp.Chr, exp.IsNan),
+    *(exp.Greatest, exp.Least, exp.Abs, exp.Pow, exp.Log, exp.Hex, exp.Lower, exp.Chr, exp.IsNan),
     *(exp.Array, exp.ArrayFilter, exp.ArrayToString, exp.Length, exp.Struct, exp.StructExtract),
     *(exp.RegexpFullMatch, exp.JSONFormat, exp.Substring),
 )
@@ -54,9 +54,16 @@ def _full_match(self: Generator, node: exp.RegexpFullMatch) -> str:
     return self.func("REGEXP_LIKE", node.this, exp.Literal.string(anchored(pattern.this)))
 
 
-def _rounded(number: str, function: str, is_below: str, is_above: str) -> str:
-    """The power of two beside a number; see DuckDB's macros of these names."""
-    power = f"{function}(LOG2({number}))"
+def _logarithm(self: Generator, node: exp.Log) -> str:
+    """To base 2: of one argument it is none there."""
+    if node.expression is None or node.this.name != "2":
+        raise NotSupportedByEngine("it takes no logarithm but that to base 2")
+    return self.func("LOG2", node.expression)
+
+
+def _rounded(number: str, logarithm: str, function: str, is_below: str, is_above: str) -> str:
+    """The power of two beside a number, given its logarithm; see DuckDB's macros of these names."""
+    power = f"{function}({logarithm})"
     low, high = ("1", "0") if function == "CEIL" else ("0", "-1")
     below = f"{number} {is_below} POWER(2, {power} - {low})"
     above = f"{number} {is_above} POWER(2, {power} - {high})"
@@ -122,8 +129,8 @@ _NAMED: dict[str, Callable[..., str]] = {
     "integer_power": lambda self, base, exponent: (
         f"REDUCE(REPEAT({self.sql(base)}, {self.sql(exponent)}), BIGINT '1', (s, x) -> s * x, s -> s)"
     ),
-    "power_above": lambda self, number, _: _rounded(self.sql(number), "CEIL", "<=", ">"),
-    "power_below": lambda self, number, _: _rounded(self.sql(number), "FLOOR", "<", ">="),
+    "power_above": lambda self, number, log: _rounded(self.sql(number), self.sql(log), "CEIL", "<=", ">"),
+    "power_below": lambda self, number, log: _rounded(self.sql(number), self.sql(log), "FLOOR", "<", ">="),
     "row": lambda self, *members: self.func("ROW", *members),
     "list_transform": lambda self, items, change: self.func("TRANSFORM", items, change),
     "list_extract": lambda self, items, at: self.func("ELEMENT_AT", items, at),
@@ -140,6 +147,7 @@ class _Athena(Trino):
             exp.ArrayFilter: lambda self, node: self.func("FILTER", node.this, node.expression),
             exp.IntDiv: lambda self, node: self.binary(node, "/"),
             exp.Length: lambda self, node: self.func("CARDINALITY", node.this),
+            exp.Log: _logarithm,
             exp.Min: _least,
             exp.Nullif: _nullif,
             exp.RegexpFullMatch: _full_match,
