@@ -22,11 +22,16 @@ DEFAULT = {"SPANLAKE_DEFAULT_TENANT": "all"}
 TRUSTED = {"SPANLAKE_TRUST_TENANT_HEADER": "true"}
 
 
+def asked(event: dict[str, Any]) -> dict[str, Any]:
+    """The scope of a request as Mangum makes it."""
+    return {"method": "GET", "path": "/api/search", "aws.event": event}
+
+
 def seen(authorizer: Any, header: str | None, environment: dict[str, str]) -> tuple[str, str] | None:
     """The tenant and the roles of a request, None when it is refused."""
     context = {"accountId": ACCOUNT} | ({} if authorizer is None else {"authorizer": authorizer})
     try:
-        access = gateway_access(environment)({"aws.event": {"requestContext": context}})
+        access = gateway_access(environment)(asked({"requestContext": context}))
         return access.one([] if header is None else [header]), " ".join(sorted(access.roles))
     except (AccessError, InvalidTenant):
         return None
@@ -81,7 +86,7 @@ def test_access_is_that_of_the_authorizer(
 
 def test_rules_of_the_stage_count_before_those_of_the_environment() -> None:
     event = {"requestContext": {"authorizer": JWT}, "stageVariables": {"SPANLAKE_JWT_ROLES": "read"}}
-    access = gateway_access(TEAM | {"SPANLAKE_JWT_ROLES": "write"})({"aws.event": event})
+    access = gateway_access(TEAM | {"SPANLAKE_JWT_ROLES": "write"})(asked(event))
     assert access.roles == {Role.READ}
 
 
