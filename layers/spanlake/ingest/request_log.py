@@ -26,6 +26,8 @@ SEGMENT_SECONDS = 1.0
 """Longest time that requests are only in the log."""
 _SEGMENT_BYTES = 8 << 20  # of requests that become one block
 _MOST_SEALED_BYTES = 16 << 20  # of requests that wait to become blocks, beyond which new ones wait
+_SEGMENT_TENANTS = 128  # each makes a block
+_MOST_SEALED_TENANTS = 256  # as with bytes
 _ROOM_SECONDS = 5.0
 _RETRY_SECONDS = 0.5
 _POLL_SECONDS = 0.01
@@ -90,8 +92,10 @@ class _Pending:
         if checked is not None:
             self.days = _spanning(self.days, checked.days)
 
-    def has_room_for(self, checked: Checked) -> bool:
-        """True where the spans lie on few days with these: each day makes a file."""
+    def has_room_for(self, tenant: str, checked: Checked) -> bool:
+        """True where the spans are of few tenants and on few days with these: each of them makes a file."""
+        if len(self.tenants) >= _SEGMENT_TENANTS and tenant not in self.tenants:
+            return False
         first, last = _spanning(self.days, checked.days)
         return last - first < _MOST_DAYS
 
@@ -119,6 +123,15 @@ class LogFiles:
         """Return the files in a data directory."""
         folder = data / "log"
         return cls(WriteAheadLog(folder), Reserve(folder / ".reserve", _RESERVE_BYTES), folder / "refused")
+
+    def create(self) -> Segment:
+        """Begin a file of the log, with disk held back for its blocks; raises StorageUnavailable."""
+        segment = self.log.create()
+        self.reserve.fill()
+        if self.reserve.is_held():
+            return segment
+        segment.remove()
+        raise StorageUnavailable("the disk has no room to hold back for blocks of logged requests")
 
     def keep(self, tenant: str, request: Request) -> Path:
         """Write a request to a file; raises StorageUnavailable."""
@@ -183,9 +196,9 @@ class RequestLog:
         """Log requests, durable when this returns; raises StorageUnavailable, and then they are not logged."""
         self._wait_for_room()
         with self._turn:
-            if self._open is not None and not self._open.has_room_for(checked):
+            if self._open is not None and not self._open.has_room_for(tenant, checked):
                 self._seal()
-            pending = self._open or _Pending(self._files.log.create(), time.monotonic())
+            pending = self._open or _Pending(self._files.create(), time.monotonic())
             is_new, self._open = self._open is None, pending
             try:
                 pending.segment.append([_record(tenant, request) for request in requests])
@@ -219,7 +232,10 @@ class RequestLog:
                 raise StorageUnavailable("logged requests wait to become blocks")
 
     def _has_room(self) -> bool:
-        return sum(pending.size for pending in self._sealed) < _MOST_SEALED_BYTES
+        return (
+            sum(pending.size for pending in self._sealed) < _MOST_SEALED_BYTES
+            and sum(len(pending.tenants) for pending in self._sealed) < _MOST_SEALED_TENANTS
+        )
 
     def _seal(self) -> None:
         """Hand the open segment to the thread; the caller holds the turn."""

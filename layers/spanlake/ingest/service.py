@@ -30,6 +30,7 @@ from spanlake.ingest.pipeline import (
 )
 from spanlake.ingest.rates import IngestRates, RateLimited
 from spanlake.ingest.request import Format, Outcome, Receipt, Request
+from spanlake.ingest.quiet_spells import QuietSpells
 from spanlake.ingest.request_log import LogFiles, LogStore, RequestLog
 from spanlake.receivers import otlp
 from spanlake.settings.model import IngestLimits
@@ -139,7 +140,9 @@ def group_commit(
     pipeline = Pipeline(read, to.write, metrics, retention, limits_of=limits_of)
     log = None if to_log is None else request_log(to_log, metrics)
     remembered = RequestDeduplicator(
-        pipeline if log is None or to_log is None else LoggedCommit(log, pipeline, metrics, to_log.unready_reason),
+        pipeline
+        if log is None or to_log is None
+        else LoggedCommit(log, pipeline, metrics, to_log.unready_reason, QuietSpells().come),
         capacity=limits.remembered_requests,
         seconds=limits.remembered_seconds,
         metrics=metrics,

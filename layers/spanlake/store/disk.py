@@ -49,6 +49,10 @@ class Reserve:
             free = os.statvfs(self._path.parent)
             self._take(min(self._size, self._held() + free.f_bavail * free.f_frsize))
 
+    def is_held(self) -> bool:
+        """True when some space is held."""
+        return self._held() > 0
+
     def _held(self) -> int:
         try:
             return self._path.stat().st_size

@@ -24,6 +24,7 @@ BAD = 3.0
 _TROUBLED = (sys.executable, "-m", "tests.scenarios.faults.troubled")
 _ADMITTED = (
     "a group of requests could not be stored",  # senders hear of it too
+    "logged requests could not be stored yet",  # they stay in the log and are tried again, and readers hear of it
     # Many commits fail between object and entry: collection refuses so large a share, and the next start takes it in.
     "blocks without an index entry left in place, spanlake reindex takes them in",
 )
