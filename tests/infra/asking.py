@@ -16,6 +16,7 @@ from spanlake.aws.environment import LambdaStore
 from spanlake.aws.telemetry import Handler
 from spanlake.store.blocks.paths import TRASH
 from spanlake.store.deletions import record_deletion
+from spanlake.store.index.dynamodb.index import DynamoIndex
 from tests.aws.events import Context, http_event
 from tests.aws.test_compact import AT_ONCE, store_blocks, woken_by
 from tests.aws.test_expire import aged
@@ -150,6 +151,6 @@ def _answered(handler: Handler, method: str, path: str, **about: Any) -> None:
 
 
 def _be_later(patch: pytest.MonkeyPatch) -> None:
-    """Let the time be over for which objects of replaced blocks stay."""
-    later_ns = time.time_ns() + 86_401 * 10**9
-    patch.setattr(time, "time_ns", lambda: later_ns)
+    """Let the time be over for which objects of replaced blocks stay, by DynamoDB's clock, which counts."""
+    service_time = DynamoIndex.service_time
+    patch.setattr(DynamoIndex, "service_time", lambda index: (service_time(index) or 0) + 86_401)
