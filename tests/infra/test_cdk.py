@@ -238,8 +238,8 @@ def _versions(assembly: Assembly) -> set[str]:
     return {name for name, resource in resources if resource["Type"] == "AWS::Lambda::Version"}
 
 
-def test_types_are_right() -> None:
-    options = ["--python-executable", str(environment() / "python"), "--cache-dir", str(environment().parent / "mypy")]
+def test_types_are_right(tmp_path: Path) -> None:
+    options = ["--python-executable", str(environment() / "python"), "--cache-dir", str(tmp_path)]
     command = [sys.executable, "-m", "mypy", *options, "app.py", "spanlake_cdk"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=APP)
     assert done.returncode == 0, done.stdout + done.stderr
