@@ -16,6 +16,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from spanlake.store.index.dynamodb.table import create_table
 from tests.infra.alike import differences
 from tests.infra.cdk import APP, STACK, Assembly, environment, synth
 from tests.infra.kept import ACCOUNT, REGION, register
@@ -25,6 +26,8 @@ _TOPIC = "arn:aws:sns:us-east-1:123456789012:alarms"
 _CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/1"
 _IMAGE = f"123456789012.dkr.ecr.us-east-1.amazonaws.com/spanlake-edge@sha256:{64 * '0'}"
 _KEY = "arn:aws:kms:us-east-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"
+_TABLE = "spanlake-index-1"
+_STREAM = f"arn:aws:dynamodb:us-east-1:123456789012:table/{_TABLE}/stream/1"
 _VPC, _SUBNETS = "vpc-0123456789abcdef0", ("subnet-0123456789abcdef0", "subnet-0123456789abcdef1")
 
 CHOICES: Mapping[str, Mapping[str, str]] = {
@@ -49,8 +52,8 @@ CHOICES: Mapping[str, Mapping[str, str]] = {
     },
     "an earlier stack's bucket and table, and addresses for alarms": {
         "ExistingBucket": "spanlake-lake-1",
-        "ExistingTable": "spanlake-index-1",
-        "ExistingTableStreamArn": "arn:aws:dynamodb:us-east-1:123456789012:table/spanlake-index-1/stream/1",
+        "ExistingTable": _TABLE,
+        "ExistingTableStreamArn": _STREAM,
         "Athena": "true",
         "AlarmEmail": "traces@example.com",
         "DomainName": "traces.example.com",
@@ -172,7 +175,10 @@ def test_cloudformation_makes_it(assembly: Assembly, monkeypatch: pytest.MonkeyP
     with mock_aws():
         _bootstrap(assembly)
         client = boto3.client("cloudformation", region_name=REGION)
-        client.create_stack(StackName=STACK, TemplateBody=_text(assembly.stack), Capabilities=["CAPABILITY_IAM"])
+        template = _text(assembly.stack)
+        if _STREAM in template:
+            template = template.replace(_STREAM, _left_table())
+        client.create_stack(StackName=STACK, TemplateBody=template, Capabilities=["CAPABILITY_IAM"])
         (stack,) = client.describe_stacks(StackName=STACK)["Stacks"]
         made = client.describe_stack_resources(StackName=STACK)["StackResources"]
     expected = [resource["Type"] for resource in assembly.load(assembly.stack)["Resources"].values()]
@@ -192,6 +198,14 @@ def _bootstrap(assembly: Assembly) -> None:
         body = _archive(source) if file["source"]["packaging"] == "zip" else _text(source).encode()
         (destination,) = file["destinations"].values()
         client.put_object(Bucket=bucket, Key=destination["objectKey"], Body=body)
+
+
+def _left_table() -> str:
+    """Make the table that an earlier stack has left; returns the ARN of its stream."""
+    client = boto3.client("dynamodb", region_name=REGION)
+    create_table(client, _TABLE)
+    stream = {"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"}
+    return client.update_table(TableName=_TABLE, StreamSpecification=stream)["TableDescription"]["LatestStreamArn"]
 
 
 def _text(template: Path) -> str:
@@ -224,8 +238,8 @@ def _versions(assembly: Assembly) -> set[str]:
     return {name for name, resource in resources if resource["Type"] == "AWS::Lambda::Version"}
 
 
-def test_types_are_right() -> None:
-    options = ["--python-executable", str(environment() / "python"), "--cache-dir", str(environment().parent / "mypy")]
+def test_types_are_right(tmp_path: Path) -> None:
+    options = ["--python-executable", str(environment() / "python"), "--cache-dir", str(tmp_path)]
     command = [sys.executable, "-m", "mypy", *options, "app.py", "spanlake_cdk"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=APP)
     assert done.returncode == 0, done.stdout + done.stderr

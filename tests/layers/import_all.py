@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 
 OTHER_ROLES = (
+    "spanlake.auth.jwt",
     "spanlake.cli.main",
     "spanlake.cli",
     "spanlake.edge",

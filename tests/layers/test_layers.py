@@ -28,6 +28,8 @@ LAMBDA = Target()
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 MOST_BYTES = 250 * 10**6  # of all layers of a function, unzipped: Lambda quotas, deployment package size
 TRACE = (b"t" * 16).hex()
+SHOP = {"lambda": {"tenant": "shop"}}
+"""Found out by the authorizer of the API, without which functions answer nobody."""
 
 
 @dataclass(frozen=True)
@@ -130,24 +132,28 @@ def test_every_module_is_compiled_for_where_it_will_be(here: Built) -> None:
     )
 
 
+def from_shop(method: str, path: str, **about: Any) -> dict[str, Any]:
+    return http_event(method, path, authorizer=SHOP, **about)
+
+
 def test_spans_come_in_and_are_found(here: Built, environment: dict[str, str]) -> None:
     protobuf, as_json = {"content-type": "application/x-protobuf"}, {"content-type": "application/json"}
     sent = [
-        http_event("POST", "/v1/traces", headers=protobuf, body=export_request("one", "two").SerializeToString()),
-        http_event("POST", "/v1/traces", headers=protobuf, body=b"\xff"),
-        http_event("POST", "/v1/traces", headers=as_json, body=b"{}"),
-        http_event("POST", "/api/v2/spans", headers=as_json, body=b"[]"),
-        http_event("POST", "/api/traces", headers={"content-type": "application/x-thrift"}, body=b"\x00"),
+        from_shop("POST", "/v1/traces", headers=protobuf, body=export_request("one", "two").SerializeToString()),
+        from_shop("POST", "/v1/traces", headers=protobuf, body=b"\xff"),
+        from_shop("POST", "/v1/traces", headers=as_json, body=b"{}"),
+        from_shop("POST", "/api/v2/spans", headers=as_json, body=b"[]"),
+        from_shop("POST", "/api/traces", headers={"content-type": "application/x-thrift"}, body=b"\x00"),
     ]
     before = here.files()
     answers = here.answers("ingest", environment, sent)
     assert [answer["statusCode"] for answer in answers] == [200, 400, 200, 202, 400]
     asked = [
-        http_event("GET", f"/api/traces/{TRACE}"),
-        http_event("GET", "/api/search", query={"q": '{ name =~ "on.*" }'}),
-        http_event("GET", "/api/metrics/query_range", query={"q": "{} | quantile_over_time(duration, .9)"}),
-        http_event("GET", "/api/v2/search/tag/resource.service.name/values"),
-        http_event("GET", "/api/status/buildinfo"),
+        from_shop("GET", f"/api/traces/{TRACE}"),
+        from_shop("GET", "/api/search", query={"q": '{ name =~ "on.*" }'}),
+        from_shop("GET", "/api/metrics/query_range", query={"q": "{} | quantile_over_time(duration, .9)"}),
+        from_shop("GET", "/api/v2/search/tag/resource.service.name/values"),
+        from_shop("GET", "/api/status/buildinfo"),
     ]
     trace, search, metrics, values, about = (body_of(each) for each in here.answers("query", environment, asked))
     assert len(json.loads(trace)["batches"][0]["scopeSpans"][0]["spans"]) == 2

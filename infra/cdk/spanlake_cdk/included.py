@@ -12,14 +12,18 @@ _INFRA = Path(__file__).resolve().parents[2]
 
 
 class Included(NestedStack):
-    """A stack of the template in a folder of ``infra``, with its parameters filled in."""
+    """A stack of the template in a folder of ``infra``, given its parameters: lists as text, with commas."""
 
     def __init__(self, scope: Construct, name: str, folder: str, parameters: Mapping[str, Any]) -> None:
-        super().__init__(scope, name)
-        CfnInclude(self, "Template", template_file=str(_INFRA / folder / "template.yaml"), parameters=dict(parameters))
+        super().__init__(scope, name, parameters={key: _text(value) for key, value in parameters.items()})
+        CfnInclude(self, "Template", template_file=str(_INFRA / folder / "template.yaml"))
 
     def output(self, name: str) -> str:
         """An output of the stack."""
         resource = self.nested_stack_resource
         assert resource is not None
         return resource.get_att(f"Outputs.{name}").to_string()
+
+
+def _text(value: Any) -> str:
+    return ",".join(value) if isinstance(value, list) else str(value)

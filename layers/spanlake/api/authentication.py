@@ -9,9 +9,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from spanlake.api.access import ACCESS, header_values
 from spanlake.api.errors import INGEST_ERRORS, http_error
 from spanlake.api.ingest.otlp import CODECS, media_type_of
-from spanlake.auth.access import ANYONE, AUTHORIZATION, NOTHING, Access, AccessError, Authenticator
-from spanlake.auth.endpoints import is_open, roles_for
+from spanlake.auth.access import ANYONE, AUTHORIZATION, HEADER, NOTHING, Access, AccessError, Authenticator
+from spanlake.auth.endpoints import TELLING_ACCESS, is_open, roles_for
 from spanlake.ingest.misdirected import MisdirectionLog
+from spanlake.store.errors import InvalidTenant
 
 AccessOf = Callable[[Scope], Access]
 """Finds the access of a request; raises AccessError."""
@@ -45,7 +46,7 @@ class Authenticated:
         """Answer one request."""
         try:
             scope[ACCESS] = self._permitted(scope)
-        except AccessError as error:
+        except (AccessError, InvalidTenant) as error:
             _, port = scope.get("server") or ("", 0)
             self._notices.note(port or 0, "request refused, no permission", reason=str(error))
             await _refusal(scope, error)(scope, receive, send)
@@ -57,10 +58,18 @@ class Authenticated:
         path = scope["path"].removesuffix("\n")  # a route's pattern matches before a line end, too
         if not is_open(scope["method"], path):
             access.require(roles_for(scope["method"], path))
+            _check_tenants(scope, access, path)
         return access
 
 
-def _refusal(scope: Scope, error: AccessError) -> Response:
+def _check_tenants(scope: Scope, access: Access, path: str) -> None:
+    """Raise Forbidden or InvalidTenant for tenants that the credentials are not for, where no endpoint asks, too."""
+    if access.tenants is None or path in TELLING_ACCESS:
+        return
+    access.several(header_values(scope, HEADER))
+
+
+def _refusal(scope: Scope, error: AccessError | InvalidTenant) -> Response:
     told = http_error(error, INGEST_ERRORS)
     codec = CODECS.get(media_type_of(Headers(scope=scope))) if scope["method"] == "POST" else None
     if codec is not None:  # the body of every refusal that OTLP's clients get is a Status

@@ -14,6 +14,9 @@ NOBODY: frozenset[Role] = frozenset()
 _OPEN = frozenset({"/ready"})
 """Paths that need no credentials: probes have none."""
 
+TELLING_ACCESS = frozenset({"/api/access"})
+"""Paths whose answers say which tenants there are to name, and are there for those who name a wrong one, too."""
+
 _OF_PATH: Mapping[str, frozenset[Role]] = {
     "/metrics": _ADMIN,
     "/usage_metrics": _ADMIN,
