@@ -20,6 +20,7 @@ from spanlake.receivers import otlp
 from spanlake.spans.otlp.decode import MalformedRequest
 from spanlake.store.blocks.block import Block
 from spanlake.store.days import MAX_NS, MIN_NS
+from spanlake.store.disk import Reserve
 from spanlake.store.errors import StorageUnavailable
 from spanlake.store.index.settled import settled
 from spanlake.store.index.sqlite import SqliteIndex
@@ -139,6 +140,40 @@ def test_nothing_is_logged_while_the_index_is_unusable(tmp_path: Path) -> None:
     with _commit(tmp_path, to, lambda: "gone") as (commit, _log):
         commit("t", [_body("a")])
     assert (to.directly, to.names) == (["a"], [])
+
+
+@pytest.mark.usefixtures("long_segments")
+def test_requests_to_a_quiet_server_are_stored_before_the_answer(tmp_path: Path) -> None:
+    to, quiet = Memory(), iter([True, False])
+    with _commit(tmp_path, to) as (_, log):
+        pipeline = Pipeline(otlp.read, to.write_directly, Uncounted())
+        commit = LoggedCommit(log, pipeline, Metrics(), is_quiet=lambda: next(quiet))
+        assert commit("t", [_body("a")]) == commit("t", [_body("b")]) == [Receipt(1)]
+        assert (to.directly, to.names) == (["a"], [])
+
+
+@pytest.mark.usefixtures("long_segments")
+def test_nothing_is_logged_without_room_for_its_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Reserve, "fill", lambda _: None)
+    to = Memory()
+    with _commit(tmp_path, to) as (commit, _log):
+        assert commit("t", [_body("a")]) == [Receipt(1)]
+        assert (to.directly, list(tmp_path.glob("log/*.log"))) == (["a"], [])
+
+
+@pytest.mark.usefixtures("long_segments")
+def test_requests_of_many_tenants_wait_for_blocks_of_earlier_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_SEGMENT_TENANTS", 2)
+    monkeypatch.setattr(module, "_MOST_SEALED_TENANTS", 4)
+    to, most = Memory(), 0
+    with _commit(tmp_path, to) as (commit, _log):
+        for number in range(30):
+            assert commit(f"t{number}", [_body(f"{number}")]) == [Receipt(1)]
+            most = max(most, number + 1 - len(to.names))
+    assert (len(to.names), to.directly) == (30, [])
+    assert most <= 8  # those that are sealed, being sealed, and open
 
 
 @pytest.mark.usefixtures("long_segments")

@@ -41,3 +41,11 @@ def test_fill_takes_what_is_left_of_a_full_disk(
 
 def test_fill_fails_in_silence(tmp_path: Path) -> None:
     Reserve(tmp_path / "no such directory" / "reserve").fill()
+
+
+def test_reserve_is_whole_when_all_of_it_is_held(reserve: Reserve, tmp_path: Path) -> None:
+    assert not reserve.is_whole()
+    (tmp_path / "reserve").write_bytes(bytes(SIZE - 1))
+    assert not reserve.is_whole()
+    reserve.fill()
+    assert reserve.is_whole()

@@ -128,7 +128,7 @@ class LogFiles:
         """Begin a file of the log, with disk held back for its blocks; raises StorageUnavailable."""
         segment = self.log.create()
         self.reserve.fill()
-        if self.reserve.is_held():
+        if self.reserve.is_whole():
             return segment
         segment.remove()
         raise StorageUnavailable("the disk has no room to hold back for blocks of logged requests")

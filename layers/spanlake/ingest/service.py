@@ -28,9 +28,9 @@ from spanlake.ingest.pipeline import (
     content_hash,
     without_limits,
 )
+from spanlake.ingest.quiet_spells import QuietSpells
 from spanlake.ingest.rates import IngestRates, RateLimited
 from spanlake.ingest.request import Format, Outcome, Receipt, Request
-from spanlake.ingest.quiet_spells import QuietSpells
 from spanlake.ingest.request_log import LogFiles, LogStore, RequestLog
 from spanlake.receivers import otlp
 from spanlake.settings.model import IngestLimits

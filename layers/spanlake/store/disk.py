@@ -49,9 +49,9 @@ class Reserve:
             free = os.statvfs(self._path.parent)
             self._take(min(self._size, self._held() + free.f_bavail * free.f_frsize))
 
-    def is_held(self) -> bool:
-        """True when some space is held."""
-        return self._held() > 0
+    def is_whole(self) -> bool:
+        """True when all of the space is held."""
+        return self._held() >= self._size
 
     def _held(self) -> int:
         try:

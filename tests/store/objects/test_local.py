@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import duckdb
 import pyarrow as pa
@@ -228,3 +230,17 @@ def test_a_link_that_leads_nowhere_is_reported(tmp_path: Path) -> None:
     (tmp_path / "spans").symlink_to(tmp_path / "unmounted")
     with pytest.raises(StorageUnavailable, match="spans is a link that leads nowhere"):
         LocalObjects(tmp_path)
+
+
+@pytest.mark.parametrize(("blocks", "is_stored"), [(0, True), (1, False)])
+def test_last_bytes_of_a_disk_stay_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blocks: int, is_stored: bool
+) -> None:
+    """A disk of no size is one that does not tell it."""
+    full = SimpleNamespace(f_blocks=blocks, f_bavail=7, f_frsize=4096)
+    monkeypatch.setattr(os, "fstatvfs", lambda _: full)
+    objects = LocalObjects(tmp_path)
+    with nullcontext() if is_stored else pytest.raises(StorageUnavailable, match="No space left"):
+        objects.put("spans/x", b"x")
+    assert [info.path for info in objects.list()] == (["spans/x"] if is_stored else [])
+    assert not list((tmp_path / ".tmp").iterdir())

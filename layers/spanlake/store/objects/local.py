@@ -16,6 +16,8 @@ from spanlake.store.errors import ObjectNotFound, StorageUnavailable
 from spanlake.store.objects.base import ObjectInfo, is_segment, validate_path
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
+_LEFT_FREE = 256 << 10
+"""Bytes of a disk that no object takes: without room for its index entry it would be stored in vain."""
 _TEMPORARY = ".tmp"  # not a segment that validate_path lets through
 _SETTLED_LIMIT = 10_000
 _LINKED_LEVELS = 2  # of folders that may be links: ``spans``, and those of tenants in it
@@ -47,6 +49,7 @@ class LocalObjects:
         """Store an object, whole and durable when this returns."""
         target = self._file(path)
         with _reported(f"cannot store {path}"), _locked_file(self._beside(path)) as (descriptor, temporary):
+            _require_room(descriptor, memoryview(data).nbytes)
             _write(descriptor, memoryview(data))
             self._rename(temporary, target)
 
@@ -191,6 +194,13 @@ def _new_file(path: Path) -> int:
     except FileNotFoundError:
         make_directories(path.parent)
         return os.open(path, flags, 0o644)
+
+
+def _require_room(descriptor: int, size: int) -> None:
+    """Raise OSError where the disk is as good as full."""
+    disk = os.fstatvfs(descriptor)
+    if disk.f_blocks and disk.f_bavail * disk.f_frsize < size + _LEFT_FREE:  # some disks do not tell their size
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _write(descriptor: int, data: memoryview) -> None:
