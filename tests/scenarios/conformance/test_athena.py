@@ -66,9 +66,11 @@ class _Forgetful(Misses):
 
 @dataclass(frozen=True)
 class Servers:
-    """Two servers of one lake: one reads everything in Athena, the other has no Athena."""
+    """Servers of one lake: two read everything in Athena, one of which remembers blocks without a match; the third has
+    no Athena."""
 
     far: str
+    remembering: str
     near: str
     workgroup: athena.Athena
 
@@ -83,8 +85,12 @@ def servers(trino: Trino) -> Iterator[Servers]:
     workgroup = athena.Athena(trino)
     with serving(workgroup) as client:
         engine = Athena(client, WORKGROUP, GlueTable(SCHEMA, TABLE), local_limit_bytes=0, pause=0.02)
-        with _served(lake, engine) as far, _served(lake) as near:
-            yield Servers(far, near, workgroup)
+        with (
+            _served(lake, engine, _Forgetful()) as far,
+            _served(lake, engine) as remembering,
+            _served(lake) as near,
+        ):
+            yield Servers(far, remembering, near, workgroup)
     lake.close()
 
 
@@ -102,8 +108,8 @@ def _filled(folder: Path) -> Lake:
 
 
 @contextmanager
-def _served(lake: Lake, engine: Engine | None = None) -> Iterator[str]:
-    querier = Querier(lake.index, lake.objects, lake.duck, lake.querier.sizes, engine, misses=_Forgetful())
+def _served(lake: Lake, engine: Engine | None = None, misses: Misses | None = None) -> Iterator[str]:
+    querier = Querier(lake.index, lake.objects, lake.duck, lake.querier.sizes, engine, misses=misses or Misses())
     with listening(create_app(tempo_routes(querier), ALL_ERRORS)) as port:
         yield f"http://127.0.0.1:{port}"
 
@@ -119,3 +125,14 @@ def test_answer_is_duckdbs(servers: Servers, row: dict[str, Any], caplog: pytest
     assert reasons == ({STAYS[row["id"]]} if row["id"] in STAYS else set())
     assert (len(servers.workgroup.starts) > before) == (row["id"] not in STAYS)
     assert check.diff(row, here, there) is None
+
+
+def test_search_without_matches_is_asked_once(servers: Servers) -> None:
+    check = checker()
+    row = next(row for row in answers() if row["params"].get("q") == "{ span.nonexistent != nil }")
+    starts = [len(servers.workgroup.starts)]
+    for _ in range(2):
+        found = check.normal(row, *check.ask(servers.remembering, row, tenant=TENANT))
+        assert check.diff(row, row["want"], found) is None
+        starts.append(len(servers.workgroup.starts))
+    assert starts[0] < starts[1] == starts[2]
