@@ -204,8 +204,10 @@ def _left_table() -> str:
     """Make the table that an earlier stack has left; returns the ARN of its stream."""
     client = boto3.client("dynamodb", region_name=REGION)
     create_table(client, _TABLE)
-    stream = {"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"}
-    return client.update_table(TableName=_TABLE, StreamSpecification=stream)["TableDescription"]["LatestStreamArn"]
+    made = client.update_table(
+        TableName=_TABLE, StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"}
+    )
+    return made["TableDescription"]["LatestStreamArn"]
 
 
 def _text(template: Path) -> str:
