@@ -3,7 +3,6 @@
 import contextlib
 import json
 import math
-import time
 from typing import Any
 
 import pytest
@@ -74,7 +73,6 @@ def test_parse_rejects_mostly_empty_bodies(body: bytes) -> None:
     ],
 )
 def test_parse_takes_linear_time(body: bytes) -> None:
-    started = time.monotonic()
+    """In square time each takes longer than a test may."""
     with contextlib.suppress(ValueError):
         parse(body)
-    assert time.monotonic() - started < 5

@@ -1,7 +1,6 @@
 """Tests that a damaged OTLP request loses the damaged parts, and nothing else."""
 
 import struct
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -222,18 +221,15 @@ def test_decode_ignores_former_field_beside_scopes() -> None:
     ],
 )
 def test_decode_repairs_many_spans_in_linear_time(spans: list[bytes]) -> None:
-    started = time.monotonic()
+    """In square time they take longer than a test may."""
     decoded = decode([request(*spans)])
     assert decoded.spans_per_request == [len(spans)]
-    assert time.monotonic() - started < 30
 
 
 @pytest.mark.parametrize("more", [whole(99, 1) * 3_000_000, varint(99 << 3 | 3) * 4_000_000])
 def test_decode_refuses_more_damage_than_it_repairs(more: bytes) -> None:
-    started = time.monotonic()
     with pytest.raises(MalformedRequest):
         decode([request(GOOD, span(BAD, more))])
-    assert time.monotonic() - started < 20
 
 
 @given(st.binary(max_size=60))
