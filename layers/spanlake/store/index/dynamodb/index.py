@@ -176,6 +176,11 @@ class DynamoIndex:
         blocks = [to_block(item) for item in items if is_block(item) and is_there(item)]
         return list({block.path: block for block in blocks}.values())
 
+    def live(self, tenant: str, day: date, ids: IdRange = ALL_IDS) -> list[Block]:
+        """Live blocks of one day."""
+        items = in_range(self._requests, partition(tenant, day), ids, archived=False)
+        return [to_block(item) for item in items if is_live(item)]
+
     def find(self, tenant: str, start_ns: int, end_ns: int) -> list[Block]:
         """Live blocks with a span that may touch the inclusive range, latest end first."""
         return self.look_up(tenant, start_ns, end_ns)[0]
@@ -367,7 +372,7 @@ class DynamoIndex:
             catalog=frozenset(to_entry(item) for item in items if is_entry(item)),
         )
 
-    def _items(self, tenant: str, day: date) -> list[Item]:
+    def _items(self, tenant: str, day: date) -> Sequence[Item]:
         """The items of a day that questions need, with every swap shown whole or not at all."""
         for _ in aws_client.attempts():
             found = [item for item in self._requests.query(partition(tenant, day), below=TOMBSTONE) if is_there(item)]
