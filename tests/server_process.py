@@ -19,7 +19,12 @@ from typing import IO
 
 SPANLAKE = (str(Path(sys.executable).with_name("spanlake")),)
 
-_PATIENCE = 60  # seconds for anything that must happen, on a machine that has nothing else to do
+PATIENCE = "SPANLAKE_TESTS_PATIENCE"
+"""The variable that says how patient tests are: seconds for anything that must happen, on a machine without other work.
+
+Runs of hours set it high: nothing ends them at a time limit, as pytest does with a test that hangs.
+"""
+_PATIENCE = 60.0  # unless it is set
 _PORTS = (3100, 3200, 4317, 4318, 5778, 6831, 6832, 8080, 8081, 9411, 14250, 14268, 55678)
 _APART = 36  # ports that are moved by two multiples of it never meet: no two of them leave the same rest
 
@@ -258,7 +263,7 @@ def _answer(response: http.client.HTTPResponse) -> Answer:
 
 def patience() -> float:
     """Seconds for anything that must happen: a busy machine takes as many times longer as it has more to do."""
-    return _PATIENCE * max(1.0, 2 * os.getloadavg()[0] / (os.cpu_count() or 1))
+    return float(os.environ.get(PATIENCE, _PATIENCE)) * max(1.0, 2 * os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def patiently() -> Iterator[None]:

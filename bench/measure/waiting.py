@@ -1,7 +1,7 @@
 """Measures queries over a day of fresh blocks that compaction has not merged: 20,000 unless told otherwise.
 
 On embedded storage, and with ``--cloud`` on an S3 server that is 20 ms away and DynamoDB Local. Prints how long each
-query takes, how much processor time, and of how many blocks it asks for the files.
+query takes, how much processor time, of how many blocks it asks for the files, and the most memory resident meanwhile.
 """
 
 import argparse
@@ -51,7 +51,7 @@ _REQUESTS = 200  # that are made; the other blocks hold copies with other ids an
 _HOURS = 20
 _AWAY = 0.02  # seconds to S3
 _ABSENT = bytes(range(16))  # a trace id
-_SEARCHES = ("{ }", "{ status = error }", '{ name = "nobody" }')
+_SEARCHES = ("{ }", "{ status = error }", "{ span.http.status_code = 500 }", '{ name = "nobody" }')
 _METRICS = ("{ } | rate()", "{ status = error } | rate() by (resource.service.name)")
 
 
@@ -63,6 +63,7 @@ class Cost:
     seconds: float
     cpu_seconds: float
     blocks: int
+    memory: int  # bytes
     outcome: str
 
     def row(self) -> Iterator[str]:
@@ -71,6 +72,7 @@ class Cost:
         yield f"{self.seconds:.1f}"
         yield f"{self.cpu_seconds:.1f}"
         yield f"{self.blocks:,}"
+        yield f"{self.memory >> 20:,}"
         yield self.outcome
 
 
@@ -103,6 +105,7 @@ class Day:
     def _cost(self, query: str, ask: Callable[[], object]) -> Cost:
         unread = Unread()
         token = UNREAD.set(unread)
+        forget_peak()
         start, cpu = time.perf_counter(), time.process_time()
         with asked_files() as paths:
             try:
@@ -112,7 +115,20 @@ class Day:
                 outcome = str(error)[:60]
         UNREAD.reset(token)
         partial_ = f", {len(unread.paths):,} blocks not read" if unread.paths else ""
-        return Cost(query, time.perf_counter() - start, time.process_time() - cpu, len(paths), outcome + partial_)
+        return Cost(
+            query, time.perf_counter() - start, time.process_time() - cpu, len(paths), peak_memory(), outcome + partial_
+        )
+
+
+def forget_peak() -> None:
+    """Have the kernel measure the most memory of this process anew."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory() -> int:
+    """The most bytes that this process has had resident since."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:"))
 
 
 @contextmanager
@@ -179,7 +195,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="directory to keep the blocks in, for another run")
     options = parser.parse_args()
     table = Table("query", title=f"{options.blocks:,} blocks of {SMALL} spans that wait for compaction")
-    for column in ("s", "CPU s", "blocks asked for", "outcome"):
+    for column in ("s", "CPU s", "blocks asked for", "MiB", "outcome"):
         table.add_column(column, justify="right")
     with tempfile.TemporaryDirectory(prefix="spanlake-bench-") as name:
         folder = options.data or Path(name)

@@ -3,7 +3,7 @@
 A tenant of a query may be several, as in ``a|b``: the answer is that of a tenant with the spans of all of them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from typing import TypeVar
@@ -39,6 +39,7 @@ from spanlake.store.deadline import REQUEST_SECONDS, limited
 from spanlake.store.deletions import record_deletion
 from spanlake.store.errors import BlockDamaged, IndexConflict, StorageCorrupt, StorageTimeout, StorageUnavailable
 from spanlake.store.index.base import Index
+from spanlake.store.maintenance.clock import trusted_time
 from spanlake.store.objects.base import Objects
 from spanlake.store.tenant import tenants_in
 from spanlake.traceql import ast
@@ -261,13 +262,17 @@ class Querier:
             except StorageTimeout:  # what does not answer would not answer the next time
                 raise
             except StorageUnavailable:
-                present = _present(find, self.missing)
+                present = _present(find, partial(self.missing.judge, now_ns=self._trusted_time))
                 if present.blocks == source.blocks:
                     raise
                 return question(session, present)
             except duckdb.Error as error:
                 self._blame(session, source, error)
                 raise
+
+    def _trusted_time(self) -> int | None:
+        with limited(REQUEST_SECONDS):
+            return trusted_time(self.objects, self.index)
 
     def _affordable(self, source: BlockScan) -> BlockScan:
         """Restricts the source to its newest blocks where there are too many and answers may be partial."""
@@ -297,7 +302,7 @@ def _whole_days(when: TimeRange) -> TimeRange:
     return TimeRange(day_range(utc_day(when.start_ns))[0], day_range(utc_day(when.end_ns))[1])
 
 
-def _present(find: Callable[[], BlockScan], missing_blocks: MissingBlocks) -> BlockScan:
+def _present(find: Callable[[], BlockScan], judge: Callable[[Iterable[Block]], None]) -> BlockScan:
     """The blocks that are live and have objects. Raises StorageUnavailable when they change as fast as they are found.
 
     A live block without an object is left out if it has expired, and the bucket was quicker than the index; see
@@ -312,6 +317,6 @@ def _present(find: Callable[[], BlockScan], missing_blocks: MissingBlocks) -> Bl
         if not missing:
             return present
         if missing <= set(find().blocks):
-            missing_blocks.judge(missing)
+            judge(missing)
             return present
     raise StorageUnavailable("blocks are replaced faster than they can be read: try again")

@@ -1,6 +1,7 @@
 """Blocks whose objects are gone when they are to be read: expired before their entries, or replaced meanwhile."""
 
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -11,10 +12,12 @@ import pytest
 from spanlake.query.querier import Querier
 from spanlake.query.scan.missing_blocks import MissingBlocks
 from spanlake.store.blocks.block import Block
+from spanlake.store.days import DAY_NS
 from spanlake.store.errors import BlockMissing, StorageUnavailable
+from spanlake.store.maintenance.clock import is_trusted
 from spanlake.store.objects.base import ObjectInfo
 from spanlake.store.objects.local import LocalObjects
-from tests.query.kit import At, Lake
+from tests.query.kit import NOON, At, Lake
 
 
 class ListedLate(LocalObjects):
@@ -59,8 +62,21 @@ def with_one_missing(lake: Lake) -> str:
 
 
 def test_missing_block_is_left_out_when_retention_explains_it(lake: Lake, tmp_path: Path) -> None:
+    assert is_trusted(lake.index, time.time_ns())  # as maintenance notes
     with_one_missing(lake)
     assert asked(lake, tmp_path, lambda: None, MissingBlocks(timedelta(days=1))) == [2]
+
+
+@pytest.mark.parametrize("is_noted", [True, False], ids=["maintenance has run", "maintenance has not run"])
+def test_clock_that_jumped_explains_no_missing_block(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_noted: bool
+) -> None:
+    path = with_one_missing(lake)
+    if is_noted:
+        assert is_trusted(lake.index, NOON)
+    monkeypatch.setattr("time.time_ns", lambda: NOON + 365 * DAY_NS)
+    with pytest.raises(BlockMissing, match=re.escape(path)):
+        asked(lake, tmp_path, lambda: None, MissingBlocks(timedelta(days=4)))
 
 
 @pytest.mark.parametrize("retention", [None, timedelta(days=100_000)])

@@ -11,6 +11,9 @@ from pathlib import Path
 from tests.cloud import running
 from tests.scenarios.chaos.rounds import run
 from tests.scenarios.chaos.storage import ChaosStorage, CloudStorage
+from tests.server_process import PATIENCE
+
+_PATIENCE = 900  # seconds: a run beside others fails by what is wrong, not by what is slow
 
 
 def main() -> None:
@@ -30,6 +33,7 @@ def main() -> None:
 @contextmanager
 def storage_of(directory: Path, *, cloud: bool) -> Iterator[ChaosStorage | None]:
     """New storage on servers that stand in for AWS, which this process takes for it; else None for a directory."""
+    os.environ.setdefault(PATIENCE, str(_PATIENCE))
     if not cloud:
         yield None
         return

@@ -70,7 +70,7 @@ POINTS: dict[str, Points] = {
     },
 }
 GRACE_SECONDS = 5
-UNTOUCHED = timedelta(seconds=5)
+UNTOUCHED = timedelta(seconds=20)  # longer than a commit is let wait for storage, as the usual hour is
 REGRET = timedelta(seconds=3)
 
 

@@ -169,6 +169,10 @@ class TroubledIndex:
         """As Index has it."""
         return self._trouble.around(lambda: self._index.entries(tenant, day, ids))
 
+    def live(self, tenant: str, day: date, ids: IdRange = ALL_IDS) -> list[Block]:
+        """As Index has it."""
+        return self._trouble.around(lambda: self._index.live(tenant, day, ids))
+
     def find(self, tenant: str, start_ns: int, end_ns: int) -> list[Block]:
         """As Index has it."""
         return self._trouble.around(lambda: self._index.find(tenant, start_ns, end_ns))

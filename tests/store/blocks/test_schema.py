@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType, attribute_columns
 from spanlake.spans.schema import FIXED
-from spanlake.store.blocks.schema import NEWEST_FORMAT, from_parquet, to_metadata
+from spanlake.store.blocks.parquet import encode
+from spanlake.store.blocks.schema import FORMAT, NEWEST_FORMAT, Lineage, from_parquet, stated_format, to_metadata
 from spanlake.store.blocks.trace_columns import BEFORE_FORMAT_3
 from spanlake.store.errors import StorageCorrupt
+from tests.store.tables import busy_table, span_table
 
 KEYS = st.one_of(
     st.text(max_size=40),
@@ -66,3 +68,25 @@ def test_what_is_no_block_of_ours_is_reported(names: list[str], metadata: dict[b
 def test_schema_of_format_2_accepts_its_trace_columns() -> None:
     names = ["trace_id", *BEFORE_FORMAT_3.names]
     assert from_parquet(names, {b"spanlake.format": b"2"}).names == names
+
+
+@pytest.mark.parametrize("version", [1, FORMAT, NEWEST_FORMAT + 1, 12345])
+@pytest.mark.parametrize("lineage", [None, Lineage(1, 5, ("ab" * 16,) * 30)])
+def test_format_is_stated_at_the_end_of_a_block(
+    monkeypatch: pytest.MonkeyPatch, version: int, lineage: Lineage | None
+) -> None:
+    monkeypatch.setattr("spanlake.store.blocks.schema.FORMAT", version)
+    table = busy_table(50, 1)
+    assert stated_format(encode(table, lineage).to_pybytes()) == version
+
+
+@pytest.mark.parametrize("data", [b"", b"spanlake.format", b"spanlake.format\x18", b"spanlake.format\x18\x01", b"PAR1"])
+def test_format_of_what_is_no_block_is_not_stated(data: bytes) -> None:
+    assert stated_format(data) is None
+
+
+def test_format_is_that_of_the_footer_whatever_spans_hold() -> None:
+    hostile = "spanlake.format\x18\x019"
+    key = AttributeColumn(Scope.SPAN, hostile, ValueType.STRING)
+    table = span_table([{"name": hostile}] * 3, {key: [hostile] * 3})
+    assert stated_format(encode(table).to_pybytes()) == FORMAT

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from spanlake.store.blocks.block import MAX_REPLACED, Block, CatalogEntry, DaySummary
 from spanlake.store.days import DAY_NS, MAX_NS, MIN_NS, utc_day
 from spanlake.store.errors import IndexConflict
-from spanlake.store.index.base import Index
+from spanlake.store.index.base import Index, id_ranges
 from tests.store.tables import HOUR, NOON
 
 TODAY = date(2026, 11, 22)
@@ -355,10 +355,20 @@ def test_entries_and_known_ids_of_a_range_of_ids(index: Index) -> None:
     index.archive_replaced(int(time.time()) + 60)
     index.purge(fresh[:1])
     index.replace([], fresh[6:7])
-    every, known = index.entries("a", TODAY), index.known_ids("a", TODAY)
+    every, known, live = index.entries("a", TODAY), index.known_ids("a", TODAY), index.live("a", TODAY)
     assert (len(every), len(known)) == (11, 12)
+    assert sorted(live, key=lambda one: one.path) == sorted(everything(index), key=lambda one: one.path)
     for first, last in ((0, 200), (0, 0), (20, 20), (21, 39), (21, 33), (34, 60), (100, 1000)):
         ids = f"{first:032x}", f"{last:032x}"
         found = {one.path for one in index.entries("a", TODAY, ids)}
         assert found == {one.path for one in every if ids[0] <= one.id <= ids[1]}
         assert index.known_ids("a", TODAY, ids) == {id_ for id_ in known if ids[0] <= id_ <= ids[1]}
+        assert set(index.live("a", TODAY, ids)) == {one for one in live if ids[0] <= one.id <= ids[1]}
+
+
+@pytest.mark.parametrize(("blocks", "most", "ranges"), [(0, 10, 1), (10, 10, 1), (11, 10, 2), (10**9, 10, 1 << 16)])
+def test_ranges_of_ids_hold_each_id_once(blocks: int, most: int, ranges: int) -> None:
+    found = list(id_ranges(blocks, most))
+    assert len(found) == ranges
+    for id_ in ("0" * 32, "f" * 32, "7fff" + "f" * 28, "8000" + "0" * 28, f"{10**30:032x}"):
+        assert sum(first <= id_ <= last for first, last in found) == 1

@@ -12,7 +12,7 @@ from spanlake.store.days import DAY_NS
 from spanlake.store.index.base import Index
 from spanlake.store.index.dynamodb.index import DynamoIndex
 from spanlake.store.index.sqlite import SqliteIndex
-from spanlake.store.maintenance.clock import MaintenanceClock, Reading, is_trusted
+from spanlake.store.maintenance.clock import MaintenanceClock, Reading, is_trusted, trusted_time
 from spanlake.store.objects.base import Objects
 from spanlake.store.objects.local import LocalObjects
 from spanlake.store.objects.s3 import S3Location, S3Objects
@@ -205,6 +205,29 @@ def test_maintenance_on_aws_deletes_by_the_clock_of_dynamodb(cloud: Cloud, monke
     monkeypatch.setattr(DynamoIndex, "service_time", lambda _: now // 10**9 + 700)
     upkeep._remove()
     assert not list(lake.objects.list("spans/"))
+
+
+def test_readers_go_by_the_clock_of_this_machine_while_maintenance_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects, index = LocalObjects(tmp_path), SqliteIndex(tmp_path / "index.sqlite")
+    assert is_trusted(index, NOON)
+    monkeypatch.setattr("time.time_ns", lambda: NOON + 2 * DAY_NS)
+    assert trusted_time(objects, index) == NOON + 2 * DAY_NS
+    monkeypatch.setattr("time.time_ns", lambda: NOON + 3 * DAY_NS)
+    assert trusted_time(objects, index) is None
+    assert not is_trusted(index, NOON + 3 * DAY_NS)
+    assert is_trusted(index, NOON + 3 * DAY_NS + HOUR)
+    assert trusted_time(objects, index) == NOON + 3 * DAY_NS
+
+
+def test_readers_go_by_the_clock_of_dynamodb(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = DynamoIndex(cloud.table())
+    now = time.time_ns()
+    monkeypatch.setattr("spanlake.store.maintenance.clock.time.time_ns", lambda: now + 365 * DAY_NS)
+    found = trusted_time(LocalObjects(tmp_path), index)
+    assert found is not None
+    assert abs(found - now) < DAY_NS
 
 
 def test_reading_needs_a_clock_that_is_right_for_any_grace() -> None:

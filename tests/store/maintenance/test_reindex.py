@@ -1,5 +1,6 @@
 """An index rebuilt from blocks alone shows what the lost one showed, each span once."""
 
+import gc
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,17 +8,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from spanlake.store.blocks.block import Block
-from spanlake.store.blocks.entry import open_block
+from spanlake.store.blocks.entry import BlockFacts, open_block
 from spanlake.store.blocks.paths import BLOCKS
 from spanlake.store.days import MAX_NS, MIN_NS
 from spanlake.store.deletions import record_deletion
 from spanlake.store.identity import adopt, check_identity
-from spanlake.store.index.base import Index
+from spanlake.store.index.base import Catalog, Index, StoredBefore
 from spanlake.store.index.sqlite import SqliteIndex
 from spanlake.store.maintenance.compactor import Compactor
-from spanlake.store.maintenance.reindex import Reindexed, reindex
+from spanlake.store.maintenance.reindex import AT_ONCE, Reindexed, reindex
 from spanlake.store.maintenance.retention import purge_replaced
 from spanlake.store.objects.base import Objects
+from spanlake.store.objects.local import LocalObjects
 from spanlake.store.write import write
 from tests.store.tables import busy_table
 
@@ -30,6 +32,8 @@ class Store:
         self.index = index
         self._directory = directory
         self._lost = 0
+        is_near = isinstance(objects, LocalObjects), isinstance(index, SqliteIndex)
+        self.at_once = 2 if all(is_near) or not any(is_near) else AT_ONCE
 
     def add(self, *seeds: int) -> None:
         for seed in seeds:
@@ -57,7 +61,7 @@ class Store:
         return [(trace, span) for trace, span in rows if trace and span and trace not in block.hidden]
 
     def reindex(self) -> Reindexed:
-        return reindex(self.objects, self.index)
+        return reindex(self.objects, self.index, at_once=self.at_once)
 
 
 @pytest.fixture
@@ -217,13 +221,11 @@ def test_reindex_dry_run_changes_nothing(store: Store) -> None:
     store.add(1)
     count = len(store.live())
     store.lose_index()
-    assert len(reindex(store.objects, store.index, dry_run=True).added) == count
+    assert len(reindex(store.objects, store.index, dry_run=True, at_once=store.at_once).added) == count
     assert store.live() == []
 
 
 def test_reindex_recognizes_merges_of_older_versions_by_content(tmp_path: Path) -> None:
-    from spanlake.store.objects.local import LocalObjects
-
     store = Store(LocalObjects(tmp_path / "objects"), SqliteIndex(tmp_path / "index.sqlite"), tmp_path)
     store.add(1, 2, 3)
     before = store.rows()
@@ -251,6 +253,36 @@ def test_reindex_goes_on_where_it_was_ended(store: Store) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        reindex(store.objects, store.index, progress=ended)
+        reindex(store.objects, store.index, progress=ended, at_once=store.at_once)
     store.reindex()
     assert store.rows() == before
+
+
+class Watched(SqliteIndex):
+    """An index that notes of how many blocks there are facts in memory when blocks are added."""
+
+    most = 0
+
+    def add(self, blocks: Sequence[Block], catalog: Catalog) -> list[StoredBefore]:
+        found = [facts for facts in gc.get_objects() if isinstance(facts, BlockFacts)]
+        self.most = max(self.most, len(found))
+        return super().add(blocks, catalog)
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 7, 100])
+def test_reindex_holds_the_facts_of_some_blocks_of_a_day(tmp_path: Path, at_once: int) -> None:
+    objects = LocalObjects(tmp_path)
+    store = Store(objects, SqliteIndex(tmp_path / "index.sqlite"), tmp_path)
+    store.add(1, 2, 3)
+    store.compact()
+    merged = len(store.live())
+    store.add(*range(4, 24))
+    before = store.rows()
+    index = Watched(tmp_path / "other.sqlite")
+    told: list[int] = []
+    done = reindex(objects, index, at_once=at_once, progress=told.append)
+    store.index = index
+    assert store.rows() == before
+    blocks = sum(1 for _ in objects.list(BLOCKS))
+    assert (len(done.added) + len(done.replaced), sum(told)) == (blocks, blocks)
+    assert index.most <= at_once + merged

@@ -1,9 +1,11 @@
 """Verification names what is damaged; what is set aside no longer stands in the way of the rest."""
 
+import pytest
+
 from spanlake.store.blocks.block import Block
 from spanlake.store.days import MAX_NS, MIN_NS
 from spanlake.store.index.base import Index
-from spanlake.store.maintenance.verify import QUARANTINE, set_aside, verify
+from spanlake.store.maintenance.verify import QUARANTINE, live_blocks, set_aside, verify
 from spanlake.store.objects.base import Objects
 from spanlake.store.write import write
 from tests.store.tables import NOON, span_table
@@ -46,3 +48,12 @@ def test_set_aside_leaves_the_rest(objects: Objects, index: Index) -> None:
     assert {block.id for block in index.find("a", MIN_NS, MAX_NS)} == {block.id for block in rest}
     assert objects.get(QUARANTINE + cut.path) == damaged
     assert verify(objects, index).faults == ()
+
+
+@pytest.mark.parametrize("most", [1, 3, 1000])
+def test_live_blocks_come_some_at_a_time(objects: Objects, index: Index, most: int) -> None:
+    blocks = stored(objects, index, 40)
+    index.replace([], blocks[:1])
+    parts = list(live_blocks(index, most))
+    assert sorted(block.path for part in parts for block in part) == [block.path for block in blocks[1:]]
+    assert max(map(len, parts)) < 5 * most

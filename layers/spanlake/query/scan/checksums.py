@@ -15,9 +15,9 @@ from contextvars import copy_context
 from pathlib import Path
 
 from spanlake.store.blocks.block import Block
-from spanlake.store.blocks.schema import UNREADABLE, from_parquet
+from spanlake.store.blocks.schema import NEWEST_FORMAT, UNREADABLE, check_format, from_parquet, stated_format
 from spanlake.store.deadline import REQUEST_SECONDS, limited
-from spanlake.store.errors import BlockDamaged, ObjectNotFound, StorageUnavailable
+from spanlake.store.errors import BlockDamaged, ObjectNotFound, StorageCorrupt, StorageUnavailable
 from spanlake.store.objects.base import ObjectDigest
 
 _PIECE = 16 << 20  # bytes
@@ -101,6 +101,10 @@ def _said(digest: Callable[[str], ObjectDigest], path: str) -> ObjectDigest | No
 def _check_digest(block: Block, said: ObjectDigest) -> None:
     if said.size != block.size:
         raise BlockDamaged(f"the block {block.path} is damaged: it has {said.size} bytes, its entry says {block.size}")
+    try:
+        check_format(said.format or 0)
+    except StorageCorrupt as error:
+        raise BlockDamaged(f"the block {block.path} cannot be read: {error}") from error
     if None not in (said.checksum, block.checksum) and said.checksum != block.checksum:
         raise _other_checksum(block)
 
@@ -113,9 +117,11 @@ def _other_checksum(block: Block) -> BlockDamaged:
 
 
 def _check_file(block: Block, file: str) -> None:
-    if block.checksum is None or _checksum(file) != block.checksum:
-        _check_footer(block, file)  # tells what is wrong, if it can
-    if block.checksum is not None and _checksum(file) != block.checksum:
+    found, format_ = _content(file)
+    if block.checksum in (None, found) and format_ is not None and format_ <= NEWEST_FORMAT:
+        return
+    _check_footer(block, file)  # tells what is wrong, if it can
+    if block.checksum not in (None, found):
         raise _other_checksum(block)
 
 
@@ -130,9 +136,10 @@ def _check_footer(block: Block, file: str) -> None:
         raise BlockDamaged(f"the block {block.path} cannot be read: {error}") from error
 
 
-def _checksum(file: str) -> int:
-    found = 0
+def _content(file: str) -> tuple[int, int | None]:
+    """The checksum of a file, and the format that it says it has, if that is found."""
+    checksum, last = 0, b""
     with Path(file).open("rb", buffering=0) as opened:
         while piece := opened.read(_PIECE):
-            found = zlib.crc32(piece, found)
-    return found
+            checksum, last = zlib.crc32(piece, checksum), piece
+    return checksum, stated_format(last)

@@ -1,15 +1,17 @@
-"""Live blocks whose objects are gone: what retention explains is left out, anything else is an error or noted."""
+"""Live blocks whose objects are gone: what retention explains is left out, anything else is an error or noted.
+
+Retention explains nothing by a clock that is in doubt: set ahead for a minute, it would hide any block in silence.
+"""
 
 import logging
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import timedelta
-from time import time_ns
+from datetime import date, timedelta
 
 from spanlake.store.blocks.block import Block
-from spanlake.store.days import utc_day
 from spanlake.store.errors import BlockMissing
+from spanlake.store.maintenance.retention import oldest_day
 
 _log = logging.getLogger(__name__)
 
@@ -25,9 +27,13 @@ class MissingBlocks:
     left_out: bool = False  # whether answers go without them, marked as partial
     count: Callable[[int], None] = lambda _: None
 
-    def judge(self, blocks: Iterable[Block]) -> None:
-        """Return when an answer may go without these blocks; raises BlockMissing, which names one, when it may not."""
-        unexplained = [block for block in blocks if not self._is_too_old(block)]
+    def judge(self, blocks: Iterable[Block], now_ns: Callable[[], int | None]) -> None:
+        """Return when an answer may go without these blocks; raises BlockMissing, which names one, when it may not.
+
+        ``now_ns`` tells the time, None where no clock can be relied on.
+        """
+        oldest = self._oldest_day(now_ns)
+        unexplained = [block for block in blocks if block.date >= oldest]
         if not unexplained:
             return
         self.count(len(unexplained))
@@ -43,8 +49,9 @@ class MissingBlocks:
         if noted is not None:
             noted += paths
 
-    def _is_too_old(self, block: Block) -> bool:
-        """True where the retention has removed the object, or the bucket was quicker than the index."""
-        if self.retention is None:
-            return False
-        return block.date < utc_day(time_ns() - self.retention // timedelta(microseconds=1) * 1000)
+    def _oldest_day(self, now_ns: Callable[[], int | None]) -> date:
+        """The first day that the retention keeps; objects of days before it may go before their entries."""
+        now = None if self.retention is None else now_ns()
+        if self.retention is None or now is None:
+            return date.min
+        return oldest_day(self.retention, now)

@@ -1,6 +1,6 @@
 """The entry of a block, made from its object alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -87,8 +87,6 @@ def _facts(path: BlockPath, info: ObjectInfo, data: bytes) -> BlockFacts:
     if not groups:
         raise StorageCorrupt("it holds no spans")
     trace_ids = pc.unique(pa.concat_arrays([pc.unique(group["trace_id"].combine_chunks()) for group in groups]))
-    noted = {CHILD_COUNT, *BEFORE_FORMAT_3.names}
-    merged = lineage is not None or not noted.isdisjoint(schema.names) or metadata.get(b"spanlake.format") == b"1"
     groups_metadata = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
     block = Block(
         tenant=path.tenant,
@@ -105,7 +103,20 @@ def _facts(path: BlockPath, info: ObjectInfo, data: bytes) -> BlockFacts:
         checksum=checksum(data),
     )
     columns = {CatalogEntry(str(column.scope), column.key, str(column.type)) for column in attribute_columns(schema)}
-    return BlockFacts(block, frozenset(columns).union(*map(_nested_entries, groups)), lineage, trace_ids, merged)
+    return BlockFacts(
+        block,
+        frozenset(columns).union(*map(_nested_entries, groups)),
+        lineage,
+        trace_ids,
+        may_be_merged(metadata, schema.names),
+    )
+
+
+def may_be_merged(metadata: Mapping[bytes, bytes], columns: Iterable[str]) -> bool:
+    """False for certain of small fresh blocks, by what the footer of a block says."""
+    noted = {CHILD_COUNT, *BEFORE_FORMAT_3.names}
+    is_old = metadata.get(b"spanlake.format") == b"1"
+    return is_old or Lineage.of(metadata) is not None or not noted.isdisjoint(columns)
 
 
 def _groups(file: "pq.ParquetFile", schema: pa.Schema) -> Iterator[pa.Table]:

@@ -8,7 +8,7 @@ from datetime import date
 from itertools import groupby, islice
 
 from spanlake.store.objects.base import ObjectInfo, Objects
-from spanlake.store.tenant import unescape_tenant
+from spanlake.store.tenant import escape_tenant, unescape_tenant
 
 BLOCKS = "spans/"
 TRASH = "trash/"  # followed by the path of a block that was collected as garbage
@@ -35,12 +35,9 @@ class BlockPath:
         return None
 
 
-def by_day(objects: Objects) -> Iterator[tuple[str, date, list[tuple[str, ObjectInfo]]]]:
-    """Tenants and days that have blocks in storage, each with the ids and objects of its blocks."""
-    parsed = ((BlockPath.parse(info.path), info) for info in objects.list(BLOCKS))
-    found: Iterable[tuple[BlockPath, ObjectInfo]] = ((path, info) for path, info in parsed if path is not None)
-    for (tenant, day), of_day in groupby(found, key=lambda one: (one[0].tenant, one[0].date)):
-        yield tenant, day, [(path.id, info) for path, info in of_day]
+def folder(tenant: str, day: date) -> str:
+    """What the paths of the blocks of a tenant and day begin with."""
+    return f"{BLOCKS}tenant={escape_tenant(tenant)}/date={day.isoformat()}/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +54,9 @@ class DayPart:
         return self.blocks[0][0], self.blocks[-1][0]
 
 
-def in_parts(objects: Objects, most: int) -> Iterator[DayPart]:
-    """Yields the blocks in storage in the order of their paths, so many at a time and of one tenant and day."""
-    parsed = ((BlockPath.parse(info.path), info) for info in objects.list(BLOCKS))
+def in_parts(objects: Objects, most: int, prefix: str = BLOCKS) -> Iterator[DayPart]:
+    """Yields the blocks below a prefix in the order of their paths, so many at a time and of one tenant and day."""
+    parsed = ((BlockPath.parse(info.path), info) for info in objects.list(prefix))
     found: Iterable[tuple[BlockPath, ObjectInfo]] = ((path, info) for path, info in parsed if path is not None)
     for (tenant, day), of_day in groupby(found, key=lambda one: (one[0].tenant, one[0].date)):
         while blocks := tuple((path.id, info) for path, info in islice(of_day, most)):

@@ -1,6 +1,6 @@
 """Access to the content of blocks, for queries and tools."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -34,6 +34,12 @@ def block_schema(objects: Objects, path: str) -> pa.Schema:
 def block_metadata(objects: Objects, path: str) -> Mapping[bytes, bytes]:
     """The key/value metadata of a block; raises as ``block_schema`` does."""
     return _footer(objects, path).metadata or {}
+
+
+def block_footer(objects: Objects, path: str) -> tuple[Mapping[bytes, bytes], Sequence[str]]:
+    """The key/value metadata and the columns of a block; raises as ``block_schema`` does."""
+    metadata = _footer(objects, path)
+    return metadata.metadata or {}, metadata.schema.to_arrow_schema().names
 
 
 def _footer(objects: Objects, path: str) -> "pq.FileMetaData":

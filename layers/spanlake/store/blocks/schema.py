@@ -43,6 +43,9 @@ UNREADABLE = (
 """Errors that pyarrow and this module raise for damaged files."""
 
 _FORMAT_KEY = "spanlake.format"
+_STATED_FORMAT = re.compile(_FORMAT_KEY.encode() + rb"\x18[\x01-\x09](\d{1,9})")  # as Thrift has key and value
+FOOTER = 1 << 20
+"""Bytes at the end of a block in which its format is looked for: the key/value metadata end a footer."""
 _KEYS_KEY = "spanlake.keys"
 _LEVEL_KEY = "spanlake.level"
 _CREATED_KEY = "spanlake.created"
@@ -111,12 +114,25 @@ def from_parquet(names: list[str], metadata: Mapping[bytes, bytes]) -> pa.Schema
     version = metadata.get(_FORMAT_KEY.encode())
     if version is None or not version.isdigit():
         raise StorageCorrupt("the Parquet file is not a spanlake block")
-    if int(version) > NEWEST_FORMAT:
-        raise StorageCorrupt(
-            f"the block is of a newer spanlake (format {int(version)}, this one knows {NEWEST_FORMAT})"
-        )
+    check_format(int(version))
     keys = _keys(metadata)
     return pa.schema([_field(name, keys) for name in names])
+
+
+def stated_format(data: bytes) -> int | None:
+    """The format that a block says it has, by the end of its content; None where it is not found there.
+
+    It takes microseconds, where reading the footer takes a tenth of a millisecond and more.
+    """
+    start = data.rfind(_FORMAT_KEY.encode() + b"\x18", max(0, len(data) - FOOTER))
+    found = _STATED_FORMAT.match(data, start) if start >= 0 else None
+    return int(found[1][: data[found.start(1) - 1]]) if found else None
+
+
+def check_format(version: int) -> None:
+    """Raise StorageCorrupt for the version of a newer format."""
+    if version > NEWEST_FORMAT:
+        raise StorageCorrupt(f"the block is of a newer spanlake (format {version}, this one knows {NEWEST_FORMAT})")
 
 
 def schema_metadata(metadata: Mapping[bytes, bytes]) -> dict[bytes, bytes]:

@@ -1,15 +1,25 @@
 """The interface of the index, and totals by tenant and day."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Protocol
 
 from spanlake.store.blocks.block import Block, CatalogEntry, DaySummary
 
 IdRange = tuple[str, str]  # of ids of blocks, both ends included
 ALL_IDS: IdRange = ("", "g")  # ids are hexadecimal
+
+_PREFIXES = 1 << 16
+
+
+def id_ranges(blocks: int, most: int) -> Iterator[IdRange]:
+    """Yields ranges that hold all ids together, of so many blocks each with about ``most`` of them."""
+    count = min(max(1, -(-blocks // most)), _PREFIXES)
+    bounds = ["", *(f"{number * _PREFIXES // count:04x}" for number in range(1, count)), "g"]
+    yield from pairwise(bounds)  # a bound is no id: ids are longer
+
 
 LOST = -1
 """The time of creation of a block that was removed with all its spans."""
@@ -108,6 +118,9 @@ class Index(Protocol):
 
     def entries(self, tenant: str, day: date, ids: IdRange = ALL_IDS) -> list[Block]:
         """Blocks of one day whose objects are needed: live ones, and retired ones that are not forgotten."""
+
+    def live(self, tenant: str, day: date, ids: IdRange = ALL_IDS) -> list[Block]:
+        """Live blocks of one day, in any order; of several ranges of ids they may be as of different moments."""
 
     def find(self, tenant: str, start_ns: int, end_ns: int) -> list[Block]:
         """Live blocks with a span that may touch the inclusive range; latest end first.

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from spanlake.store.index.base import Index
 
-_READING = frozenset({"find", "catalog", "look_up", "summary", "tenants", "days", "known_ids", "entries"})
+_READING = frozenset({"find", "catalog", "look_up", "summary", "tenants", "days", "known_ids", "entries", "live"})
 
 
 class _SettledIndex:

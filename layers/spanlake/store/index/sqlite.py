@@ -41,6 +41,7 @@ from spanlake.store.index.sqlite_statements import (
     GET_HIDDEN,
     ID_BYTES,
     KNOWN_IDS,
+    LIVE,
     NOTE_LOST,
     NUMBERS,
     PUT_BLOCK,
@@ -152,6 +153,10 @@ class SqliteIndex:
     def entries(self, tenant: str, day: date, ids: IdRange = ALL_IDS) -> list[Block]:
         """Blocks of one day whose objects are needed: live ones, and retired ones that are not forgotten."""
         return self._blocks(ENTRIES, _of_ids(tenant, day, ids))
+
+    def live(self, tenant: str, day: date, ids: IdRange = ALL_IDS) -> list[Block]:
+        """Live blocks of one day."""
+        return self._blocks(LIVE, _of_ids(tenant, day, ids))
 
     def find(self, tenant: str, start_ns: int, end_ns: int) -> list[Block]:
         """Live blocks with a span that may touch the inclusive range, latest end first."""

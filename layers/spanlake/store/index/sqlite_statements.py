@@ -76,6 +76,8 @@ ENTRIES = f"""
     SELECT {COLUMNS} FROM retired WHERE {IN_IDS}
 """
 
+LIVE = f"SELECT {COLUMNS} FROM block WHERE {IN_IDS}"
+
 KNOWN_IDS = " UNION ALL ".join(f"SELECT id FROM {table} WHERE {IN_IDS}" for table in ("block", "retired", "forgotten"))
 
 PUT_ENTRY = "INSERT OR IGNORE INTO catalog (tenant, date, scope, key, type) VALUES (?, ?, ?, ?, ?)"

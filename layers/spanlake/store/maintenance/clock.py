@@ -67,9 +67,7 @@ class MaintenanceClock:
 
     def read(self) -> Reading:
         """Read the time; raises StorageUnavailable."""
-        now = self._index.service_time()
-        if now is None:
-            now = self._objects.service_time()
+        now = _storage_time(self._objects, self._index)
         if now is not None:
             return Reading(now * _SECOND_NS)
         wall, monotonic = self._wall(), self._monotonic()
@@ -125,6 +123,27 @@ def is_trusted(index: Index, now_ns: int) -> bool:
         return False
     _note(index, now, None, doubted)
     return True
+
+
+def trusted_time(objects: Objects, index: Index) -> int | None:
+    """The time in nanoseconds by which readers tell what is too old, None where maintenance would not go by it.
+
+    Changes nothing. Raises StorageUnavailable.
+    """
+    of_storage = _storage_time(objects, index)
+    if of_storage is not None:
+        return of_storage * _SECOND_NS
+    now, seen = time.time_ns(), _number(index, _SEEN)
+    if seen is None:
+        seen = _newest(index)
+    is_near = seen is not None and now // _SECOND_NS - seen <= _seconds(_LONGEST_PAUSE)
+    return now if is_near else None
+
+
+def _storage_time(objects: Objects, index: Index) -> int | None:
+    """The time of the storage's own clock in seconds, None where it has none."""
+    now = index.service_time()
+    return objects.service_time() if now is None else now
 
 
 def _note(index: Index, now: int, seen: int | None, doubted: int | None) -> None:

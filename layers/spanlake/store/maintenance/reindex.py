@@ -1,94 +1,30 @@
 """Rebuilds the index from the blocks."""
 
 import logging
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Any
+from itertools import groupby
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from spanlake.spans.arrow import Array, int64
 from spanlake.store.blocks.block import MAX_REPLACED, Block
-from spanlake.store.blocks.bloom import hashed, may_contain_any
-from spanlake.store.blocks.entry import BlockFacts, open_block, read_facts
-from spanlake.store.blocks.paths import by_day
+from spanlake.store.blocks.entry import BlockFacts, may_be_merged, read_facts
+from spanlake.store.blocks.paths import DayPart, folder, in_parts
+from spanlake.store.blocks.reader import block_footer
 from spanlake.store.catalog_room import listed
 from spanlake.store.days import day_range
 from spanlake.store.deletions import deletions_by_block
 from spanlake.store.errors import ObjectNotFound, StorageCorrupt
-from spanlake.store.index.base import Index
+from spanlake.store.index.base import ALL_IDS, IdRange, Index, id_ranges
+from spanlake.store.maintenance.span_sets import SpanSets, with_shared_traces
 from spanlake.store.objects.base import ObjectInfo, Objects
-
-_KEY = ("trace_id", "span_id", "parent_span_id", "start_time_unix_nano", "duration_nano", "name", "resource_id")
-_MOST_BYTES = 512 << 20  # of spans' keys at hand
-_SAMPLE = 8  # trace ids
-
-
-class SpanSets:
-    """Tells whether all spans of a block stand in others; spans of deleted traces do not count."""
-
-    def __init__(self, objects: Objects, hidden: Mapping[str, frozenset[bytes]]) -> None:
-        self._objects = objects
-        self._hidden = hidden
-        self._keys: OrderedDict[str, Array] = OrderedDict()  # the last one was needed last
-        self._size = 0
-
-    def stands_in(self, candidate: Block, others: Sequence[Block], sample: Sequence[bytes]) -> bool:
-        """True where all spans of a block stand in the others; the sample are ids of traces that it shows."""
-        near = [one for one in others if one.start_ns <= candidate.end_ns and one.end_ns >= candidate.start_ns]
-        ids = [hashed([trace_id]) for trace_id in sample[:_SAMPLE]]
-        if not all(any(may_contain_any(one.trace_filter, id_) for one in near) for id_ in ids):
-            return False
-        left = self._of(candidate)
-        for other in near:
-            if len(left) and (not ids or any(may_contain_any(other.trace_filter, id_) for id_ in ids)):
-                left = left.filter(pc.invert(pc.is_in(left, value_set=self._of(other))))
-        return not len(left)
-
-    def _of(self, block: Block) -> Array:
-        """A key for each span that the block shows."""
-        if block.path not in self._keys:
-            keys = self._read(block)
-            self._keys[block.path] = keys
-            self._size += keys.nbytes
-            while self._size > _MOST_BYTES and len(self._keys) > 1:
-                self._size -= self._keys.popitem(last=False)[1].nbytes
-        self._keys.move_to_end(block.path)
-        return self._keys[block.path]
-
-    def _read(self, block: Block) -> Array:
-        table = open_block(self._objects.get(block.path)).read(columns=list(_KEY))
-        hidden = block.hidden | self._hidden.get(block.path, frozenset())
-        if hidden:
-            trace_ids = table["trace_id"]
-            table = table.filter(pc.invert(pc.is_in(trace_ids, value_set=pa.array(sorted(hidden), trace_ids.type))))
-        texts = [
-            table[name].cast(pa.string()).cast(pa.binary()) if _is_number(table[name]) else table[name] for name in _KEY
-        ]
-        parts: list[Any] = [*(text.cast(pa.binary()) for text in texts), b"\0"]
-        return pc.binary_join_element_wise(*parts, null_handling="replace").combine_chunks()
-
-
-def with_shared_traces(blocks: Iterable[BlockFacts]) -> set[str]:
-    """Paths of the blocks all of whose traces have spans in another one of the blocks as well."""
-    blocks = list(blocks)
-    if not blocks:
-        return set()
-    counted = pa.chunked_array([facts.trace_ids for facts in blocks]).value_counts()
-    shared = counted.field("values").filter(pc.greater(counted.field("counts"), int64(1)))
-    return {facts.block.path for facts in blocks if pc.all(pc.is_in(facts.trace_ids, value_set=shared)).as_py()}
-
-
-def _is_number(values: Array) -> bool:
-    return pa.types.is_integer(values.type)
-
 
 _log = logging.getLogger(__name__)
 
-_AT_ONCE = 40  # blocks in one transaction
+AT_ONCE = 2000
+"""Blocks without an entry whose facts are in memory: some 10 KB each when they are small."""
+_THREADS = 4  # that read blocks, of 128 MB at most
+_IN_TRANSACTION = 40  # blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +49,35 @@ class Reindexed:
 
 @dataclass(slots=True)
 class _Day:
-    """The blocks of a tenant and day."""
+    """The blocks of a tenant and day, as far as they matter to those that have no entry."""
 
-    known: frozenset[str]  # ids of the blocks that are or were live
-    live: dict[str, Block]  # by id
-    there: frozenset[str]  # ids of all blocks in storage
-    unknown: list[BlockFacts] = field(default_factory=list)
-    damaged: list[str] = field(default_factory=list)
+    live: dict[str, Block]  # by id, also blocks that get their entries now
+    missing: frozenset[str]  # ids of live blocks that have no object
+    unknown: list[BlockFacts] = field(default_factory=list)  # those that are looked at
+    known: frozenset[str] = frozenset()  # which of the blocks that these replace are or were live
+    merged: set[str] = field(default_factory=set)  # ids of blocks that get their entries now and may be merged
+    gone: set[str] = field(default_factory=set)  # ids of blocks that were replaced by those that get their entries
+    restored: set[str] = field(default_factory=set)  # paths of live blocks in whose place others are put
+
+    def take(self, added: Iterable[BlockFacts], swaps: Iterable[BlockFacts]) -> None:
+        """Count blocks as live, those to put in the place of live ones too."""
+        for facts in swaps:
+            for block in _replaced_live(facts, self):
+                self.restored.add(block.path)
+                del self.live[block.id]
+        for facts in (*added, *swaps):
+            self.live[facts.block.id] = facts.block
+            self.merged.update([facts.block.id] if facts.may_be_merged else [])
+
+
+@dataclass(slots=True)
+class _Survey:
+    """The blocks of a day in storage, compared with the index."""
+
+    blocks: int = 0
+    unknown: int = 0  # blocks that have no entry
+    first: list[ObjectInfo] = field(default_factory=list)  # of these
+    missing: list[Block] = field(default_factory=list)  # live ones that have no object
 
 
 def reindex(
@@ -128,60 +86,138 @@ def reindex(
     *,
     dry_run: bool = False,
     progress: Callable[[int], None] = lambda _: None,
+    at_once: int = AT_ONCE,
 ) -> Reindexed:
     """Take blocks that have no entry into the index; safe beside running servers, and to repeat when it was ended.
 
-    ``progress`` is told how many blocks are done. Raises StorageUnavailable.
+    ``progress`` is told how many blocks are done. Of a day's blocks without an entry those that were merged are in
+    memory, and so many of the others ``at_once``. Raises StorageUnavailable.
     """
     done = Reindexed()
     hidden = deletions_by_block(objects)
-    for tenant, day, blocks in by_day(objects):
-        done += _reindex_day(objects, index, tenant, day, blocks, hidden, dry_run=dry_run)
-        progress(len(blocks))
+    for (tenant, day), parts in groupby(in_parts(objects, at_once), key=lambda part: (part.tenant, part.date)):
+        done += _DayReindex(objects, index, tenant, day, hidden, dry_run, progress, at_once).run(parts)
     return done
 
 
-def _reindex_day(
-    objects: Objects,
-    index: Index,
-    tenant: str,
-    day: date,
-    blocks: Sequence[tuple[str, ObjectInfo]],
-    hidden: dict[str, frozenset[bytes]],
-    *,
-    dry_run: bool,
-) -> Reindexed:
-    known = index.known_ids(tenant, day)  # after the listing: what got its entry meanwhile is among them
-    live = {block.id: block for block in index.find(tenant, *day_range(day)) if block.date == day}
-    there = frozenset(id_ for id_, _ in blocks)
-    found = _Day(known, live, there)
-    for id_, info in blocks:
-        if id_ not in known:
-            _read(objects, info, found)
-    missing = tuple(block.path for id_, block in live.items() if id_ not in there)
-    if not found.unknown:
-        return Reindexed(len(blocks) - len(found.damaged), damaged=tuple(found.damaged), missing=missing)
-    chosen, swaps, replaced = _choose(objects, found, hidden)
-    if not dry_run:
-        _put(index, chosen, swaps, hidden)
-    restored = {block.path for facts in swaps for block in _replaced_live(facts, found)}
-    return Reindexed(
-        len(blocks) - len(found.unknown) - len(found.damaged),
-        tuple(facts.block.path for facts in (*chosen, *swaps)),
-        tuple(facts.block.path for facts in replaced),
-        tuple(found.damaged),
-        tuple(path for path in missing if path not in restored),
-    )
+@dataclass(frozen=True, slots=True)
+class _DayReindex:
+    """Takes in the blocks of a tenant and day that have no entry.
+
+    Where they are many, the merged ones come first, as footers tell them: they say which others they have replaced.
+    """
+
+    objects: Objects
+    index: Index
+    tenant: str
+    day: date
+    hidden: dict[str, frozenset[bytes]]
+    dry_run: bool
+    progress: Callable[[int], None]
+    at_once: int
+
+    def run(self, parts: Iterable[DayPart]) -> Reindexed:
+        """Take them in, given the objects of the day."""
+        seen = self._survey(parts)
+        found = _Day({}, frozenset(block.id for block in seen.missing))
+        done = Reindexed()
+        if seen.unknown:
+            found.live = {block.id: block for block in self.index.live(self.tenant, self.day)}
+            few = seen.unknown <= self.at_once
+            done = self._add(seen.first, found, seen.blocks) if few else self._add_many(found, seen.blocks)
+        if seen.unknown <= self.at_once:
+            self.progress(seen.blocks)
+        missing = tuple(block.path for block in seen.missing if block.path not in found.restored)
+        return done + Reindexed(seen.blocks - seen.unknown, missing=missing)
+
+    def _survey(self, parts: Iterable[DayPart]) -> _Survey:
+        seen, last = _Survey(), ""
+        for part in parts:
+            unknown = self._unknown(part)
+            seen.blocks += len(part.blocks)
+            seen.unknown += len(unknown)
+            seen.first += unknown[: self.at_once - len(seen.first)]
+            seen.missing += self._without_object((last, part.ids[1]), {last, *(id_ for id_, _ in part.blocks)})
+            last = part.ids[1]
+        seen.missing += self._without_object((last, ALL_IDS[1]), {last})
+        return seen
+
+    def _unknown(self, part: DayPart) -> list[ObjectInfo]:
+        """The objects of a part that have no entry, now that they have been listed."""
+        known = self.index.known_ids(self.tenant, self.day, part.ids)
+        return [info for id_, info in part.blocks if id_ not in known]
+
+    def _without_object(self, ids: IdRange, there: Set[str]) -> list[Block]:
+        return [block for block in self.index.live(self.tenant, self.day, ids) if block.id not in there]
+
+    def _add_many(self, found: _Day, blocks: int) -> Reindexed:
+        merged = [info for part in self._parts() for info in self._unknown(part) if _may_be_merged(self.objects, info)]
+        done = self._add(merged, found, blocks)
+        paths = {info.path for info in merged}
+        for part in self._parts():
+            fresh = [info for info in self._unknown(part) if info.path not in paths]
+            left = {info.path for info in fresh if _id(info) in found.gone}
+            done += self._add([info for info in fresh if info.path not in left], found, blocks)
+            done += Reindexed(replaced=tuple(left))
+            self.progress(len(part.blocks))
+        return done
+
+    def _parts(self) -> Iterator[DayPart]:
+        return in_parts(self.objects, self.at_once, folder(self.tenant, self.day))
+
+    def _add(self, infos: Sequence[ObjectInfo], found: _Day, blocks: int) -> Reindexed:
+        """Give these blocks entries, but those whose spans stand in others."""
+        damaged: list[str] = []
+        found.unknown = list(self._facts(infos, damaged))
+        found.known = self._known_inputs(found.unknown, blocks)
+        chosen, swaps, replaced = _choose(self.objects, found, self.hidden)
+        if not self.dry_run:
+            _put(self.index, chosen, swaps, self.hidden)
+        found.take(chosen, swaps)
+        return Reindexed(
+            added=tuple(facts.block.path for facts in (*chosen, *swaps)),
+            replaced=tuple(facts.block.path for facts in replaced),
+            damaged=tuple(damaged),
+        )
+
+    def _facts(self, infos: Sequence[ObjectInfo], damaged: list[str]) -> Iterator[BlockFacts]:
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="reindex") as threads:
+            for facts in threads.map(lambda info: _read(self.objects, info), infos):
+                if isinstance(facts, BlockFacts):
+                    yield facts
+                elif facts is not None:
+                    damaged.append(facts)
+
+    def _known_inputs(self, unknown: Sequence[BlockFacts], blocks: int) -> frozenset[str]:
+        """Which of the blocks that these replace the index knows, of a day of about so many blocks."""
+        inputs = frozenset(id_ for facts in unknown if facts.lineage for id_ in facts.lineage.replaces)
+        if not inputs:
+            return inputs
+        ranges = id_ranges(blocks, self.at_once)
+        return frozenset().union(*(inputs & self.index.known_ids(self.tenant, self.day, ids) for ids in ranges))
 
 
-def _read(objects: Objects, info: ObjectInfo, found: _Day) -> None:
+def _id(info: ObjectInfo) -> str:
+    return info.path.rpartition("/")[2].partition(".")[0]
+
+
+def _may_be_merged(objects: Objects, info: ObjectInfo) -> bool:
+    """True where a block may have replaced others, and for one that is damaged or gone: whoever reads it will tell."""
     try:
-        found.unknown.append(read_facts(objects, info))
-    except ObjectNotFound:  # compaction was quicker
-        pass
+        return may_be_merged(*block_footer(objects, info.path))
+    except (ObjectNotFound, StorageCorrupt):
+        return True
+
+
+def _read(objects: Objects, info: ObjectInfo) -> BlockFacts | str | None:
+    """The facts of a block, or what is wrong with it; None when it is gone, since compaction was quicker."""
+    try:
+        return read_facts(objects, info)
+    except ObjectNotFound:
+        return None
     except StorageCorrupt as error:
-        found.damaged.append(str(error))
         _log.error("block damaged", extra={"reason": str(error)})
+        return str(error)
 
 
 def _choose(
@@ -203,6 +239,7 @@ def _choose(
             unmade.add(facts.block.id)
     for facts in (*swaps, *sorted(chosen.values(), key=lambda facts: -facts.block.level)):
         for id_ in facts.lineage.replaces if facts.lineage else ():
+            found.gone.add(id_)
             replaced += filter(None, [chosen.pop(id_, None)])
     kept = _without_same_spans(objects, found, list(chosen.values()), swaps, hidden)
     kept_ids = {facts.block.id for facts in kept}
@@ -213,7 +250,7 @@ def _choose(
 def _replaced_live(facts: BlockFacts, found: _Day) -> list[Block]:
     """The live entries that a block replaces, if the object of one of them is gone; otherwise none."""
     inputs = [found.live[id_] for id_ in (facts.lineage.replaces if facts.lineage else ()) if id_ in found.live]
-    return inputs if any(block.id not in found.there for block in inputs) else []
+    return inputs if any(block.id in found.missing for block in inputs) else []
 
 
 def _without_same_spans(
@@ -226,8 +263,8 @@ def _without_same_spans(
     """The candidates but those whose spans all stand in others: what older versions merged does not say so."""
     spans = SpanSets(objects, hidden)
     shared = with_shared_traces([*candidates, *swaps])
-    taken = [block for block in found.live.values() if block.id in found.there] + [facts.block for facts in swaps]
-    merged = {facts.block.id for facts in (*candidates, *swaps) if facts.may_be_merged}
+    taken = [block for block in found.live.values() if block.id not in found.missing] + [facts.block for facts in swaps]
+    merged = found.merged | {facts.block.id for facts in (*candidates, *swaps) if facts.may_be_merged}
     kept = []
     for facts in sorted(candidates, key=lambda facts: (-facts.block.spans, facts.block.id)):
         others = taken if facts.block.path in shared else [block for block in taken if block.id in found.live]
@@ -255,8 +292,8 @@ def _shown(facts: BlockFacts, hidden: dict[str, frozenset[bytes]]) -> list[bytes
 def _put(
     index: Index, chosen: Sequence[BlockFacts], swaps: Iterable[BlockFacts], hidden: dict[str, frozenset[bytes]]
 ) -> None:
-    for first in range(0, len(chosen), _AT_ONCE):
-        some = chosen[first : first + _AT_ONCE]
+    for first in range(0, len(chosen), _IN_TRANSACTION):
+        some = chosen[first : first + _IN_TRANSACTION]
         day = some[0].block.tenant, some[0].block.date
         catalog = frozenset().union(*(facts.catalog for facts in some))
         index.add([_with_deleted(index, facts, hidden) for facts in some], {day: listed(index, *day, catalog)})

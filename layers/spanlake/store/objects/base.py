@@ -30,6 +30,7 @@ class ObjectDigest:
 
     size: int  # bytes
     checksum: int | None  # CRC-32; None where the storage does not know it
+    format: int | None = None  # of a block; None of blocks that older versions stored
 
 
 class Objects(Protocol):

@@ -14,6 +14,7 @@ import pyarrow as pa
 from botocore.exceptions import BotoCoreError, ClientError
 
 from spanlake.store import aws_client
+from spanlake.store.blocks.schema import FOOTER, stated_format
 from spanlake.store.deadline import REQUEST_SECONDS, bounded, limited
 from spanlake.store.errors import ObjectNotFound, StorageUnavailable, StoreError
 from spanlake.store.objects.base import ObjectDigest, ObjectInfo, is_segment, validate_path
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _TAIL = 64 << 10  # bytes: a Parquet file is read from its end, and few footers are longer
 _AHEAD = 1 << 20  # bytes of one request at least; a request costs as much time as a megabyte
+_FORMAT = "spanlake-format"
 _TOTAL = re.compile(r"bytes \d+-\d+/(\d+)")
 
 Reported = Callable[[], AbstractContextManager[None]]
@@ -200,7 +202,9 @@ class S3Objects:
         key = self._key(path)
         body: Any = data if isinstance(data, bytes) else pa.BufferReader(data)
         with self._reported(f"store {path}"):
-            self.client.put_object(Bucket=self.location.bucket, Key=key, Body=body, ChecksumAlgorithm="CRC32")
+            self.client.put_object(
+                Bucket=self.location.bucket, Key=key, Body=body, ChecksumAlgorithm="CRC32", Metadata=_metadata(data)
+            )
 
     def get(self, path: str) -> bytes:
         """Read a whole object; raises ObjectNotFound."""
@@ -224,7 +228,9 @@ class S3Objects:
             found = self.client.head_object(Bucket=self.location.bucket, Key=key, ChecksumMode="ENABLED")
         whole = found.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT"  # and not of the checksums of its parts
         text = found.get("ChecksumCRC32") if whole else None
-        return ObjectDigest(found["ContentLength"], int.from_bytes(b64decode(text)) if text else None)
+        said = found.get("Metadata", {}).get(_FORMAT, "")
+        checksum = int.from_bytes(b64decode(text)) if text else None
+        return ObjectDigest(found["ContentLength"], checksum, int(said) if said.isdecimal() else None)
 
     def open(self, path: str) -> pa.NativeFile:
         """Open an object for reading in parts; raises ObjectNotFound."""
@@ -286,3 +292,10 @@ class S3Objects:
                 if aws_client.code(error) == "NoSuchBucket":
                     raise StoreError(f"there is no bucket {self.location.bucket}") from error
                 raise
+
+
+def _metadata(data: bytes | pa.Buffer) -> dict[str, str]:
+    """What an object says of itself when it is asked for its head: a block, its format."""
+    end = data if isinstance(data, bytes) else data.slice(max(0, data.size - FOOTER)).to_pybytes()
+    format_ = stated_format(end)
+    return {} if format_ is None else {_FORMAT: str(format_)}

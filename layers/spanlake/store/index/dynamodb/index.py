@@ -17,6 +17,7 @@ from spanlake.store.index.dynamodb.days import Days, is_begun
 from spanlake.store.index.dynamodb.deletions import Deletions
 from spanlake.store.index.dynamodb.items import (
     Action,
+    Item,
     Missing,
     Update,
     created_ns_of,
@@ -174,6 +175,11 @@ class DynamoIndex:
         items = in_range(self._requests, partition(tenant, day), ids)
         blocks = [to_block(item) for item in items if is_block(item) and is_there(item)]
         return list({block.path: block for block in blocks}.values())
+
+    def live(self, tenant: str, day: date, ids: IdRange = ALL_IDS) -> list[Block]:
+        """Live blocks of one day."""
+        items = in_range(self._requests, partition(tenant, day), ids, archived=False)
+        return [to_block(item) for item in items if is_live(item)]
 
     def find(self, tenant: str, start_ns: int, end_ns: int) -> list[Block]:
         """Live blocks with a span that may touch the inclusive range, latest end first."""
@@ -357,7 +363,7 @@ class DynamoIndex:
         return list(self._threads.map(lambda context, day: context.run(self._read_day, tenant, day), contexts, days))
 
     def _read_day(self, tenant: str, day: date) -> _Day:
-        items = [item for item in self._requests.query(partition(tenant, day), below=TOMBSTONE) if is_there(item)]
+        items = self._items(tenant, day)
         state = next((item for item in items if item["sk"] == DAY_ITEM), None)
         return _Day(
             begun=state is not None and is_begun(state),
@@ -365,6 +371,14 @@ class DynamoIndex:
             live=tuple(to_block(item) for item in items if is_live(item)),
             catalog=frozenset(to_entry(item) for item in items if is_entry(item)),
         )
+
+    def _items(self, tenant: str, day: date) -> Sequence[Item]:
+        """The items of a day that questions need, with every swap shown whole or not at all."""
+        for _ in aws_client.attempts():
+            found = [item for item in self._requests.query(partition(tenant, day), below=TOMBSTONE) if is_there(item)]
+            if not self._swaps.is_torn(found):
+                return found
+        raise StorageUnavailable(f"blocks of the index table {self.table} are being replaced: try again")
 
     def _expire(self, tenant: str, day: date) -> list[Block]:
         items = list(self._requests.query(partition(tenant, day)))

@@ -10,17 +10,20 @@ from spanlake.store.index.dynamodb.table import DAY_ITEM, TOMBSTONE
 _AFTER_IDS = "$"  # follows the # that stands before every id
 
 
-def in_range(requests: Requests, where: str, ids: IdRange, names: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
-    """Yields the items of blocks and tombstones in a day's partition.
+def in_range(
+    requests: Requests, where: str, ids: IdRange, names: Sequence[str] = (), *, archived: bool = True
+) -> Iterator[dict[str, Any]]:
+    """Yields the items of blocks in a day's partition, and those of archived blocks and tombstones if so wanted.
 
     Blocks that are not archived come first: one that is archived meanwhile is in both places before it leaves the
     first. So an item may come twice.
     """
     if ids == ALL_IDS:
         yield from requests.query(where, below=DAY_ITEM, names=names)
-        yield from requests.query(where, begins=TOMBSTONE, names=names)
+        if archived:
+            yield from requests.query(where, begins=TOMBSTONE, names=names)
         return
-    for kind in ("", TOMBSTONE):
+    for kind in ("", TOMBSTONE) if archived else ("",):
         for level in _levels(requests, where, kind):
             yield from requests.query(where, between=(f"{level}#{ids[0]}", f"{level}#{ids[1]}"), names=names)
 

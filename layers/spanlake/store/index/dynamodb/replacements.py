@@ -3,6 +3,10 @@
 A retired block stands where it was live, so that a client that repeats its request within minutes cannot make it live
 again by a plain conditional write. When no client can do that any more it is archived: it moves to where its tombstone
 will be, which queries do not read. Its object is still kept, for a table that is restored to an earlier moment.
+
+A query of DynamoDB is not isolated from a transaction: for a moment it may show a swap in part, blocks as replaced and
+not yet what took their place. So a retired block names what took its place, and a reader that does not find it reads
+again.
 """
 
 import secrets
@@ -18,6 +22,7 @@ from spanlake.store.index.dynamodb.days import expiry
 from spanlake.store.index.dynamodb.items import (
     ABSENT,
     PRESENT,
+    Item,
     Update,
     created_ns_of,
     is_block,
@@ -32,6 +37,9 @@ from spanlake.store.index.dynamodb.table import ARCHIVED, EXPIRES, RETIRED, Key,
 
 _TOMBSTONE_SECONDS = 3 * 86_400
 _SWAPS_AT_ONCE = 50
+
+SWAP_SECONDS = 60
+"""Much longer than a transaction takes."""
 
 BLOCK_SPARE_DAYS = 4
 """Days that entries stay beyond the retention: upkeep removes them before, and the bucket removes objects later."""
@@ -49,7 +57,8 @@ class Replacements:
     def swap(self, added: Sequence[Block], removed: Sequence[Block], *, lost: bool = False) -> None:
         """Swap blocks in one transaction, of one action a block; raises IndexConflict."""
         now = self._requests.now()
-        actions = [_retirement(block, now, lost=lost) for block in removed]
+        by = frozenset(block_key(block)[1] for block in added)
+        actions = [_retirement(block, now, by, lost=lost) for block in removed]
         actions += [block_update(block, self._retention) for block in added]
         if removed:
             actions.append(_record(removed, now))
@@ -57,6 +66,16 @@ class Replacements:
             self._requests.transact(actions)
         except Refused:
             self._excuse(added, removed)
+
+    def is_torn(self, items: Sequence[Item]) -> bool:
+        """True where the items of a day show a swap in part, which was carried out a moment ago."""
+        there = {item["sk"] for item in items}
+        unseen = {(item["pk"], name): item for item in items for name in item.get("by", ()) if name not in there}
+        if not unseen:
+            return False
+        moved = self._requests.get(map(archived_key, unseen))  # archived or forgotten before what it has replaced
+        latest = max((item["replaced"] for key, item in unseen.items() if archived_key(key) not in moved), default=0)
+        return bool(latest) and self._requests.now() - latest < SWAP_SECONDS
 
     def archive_before(self, before: int) -> None:
         """Move blocks that were replaced before this second to where queries do not read them.
@@ -128,12 +147,12 @@ def not_live(block: Block) -> IndexConflict:
     return IndexConflict(f"the block {block.path} is not live")
 
 
-def _retirement(block: Block, now: int, *, lost: bool) -> Update:
+def _retirement(block: Block, now: int, by: frozenset[str], *, lost: bool) -> Update:
     """Retires a block. What no one asks of it any more goes, since questions about its day still read it."""
     hidden = {"hidden": block.hidden} if block.hidden else {}
     where = IS_LIVE if block.hidden else (*IS_LIVE, (ABSENT, "hidden"))
     gone = ("trace_filter", "hidden")
-    put = {"replaced": now} | ({"created_ns": LOST} if lost else {})
+    put = {"replaced": now} | ({"by": by} if by else {}) | ({"created_ns": LOST} if lost else {})
     return Update(block_key(block), put=put, remove=gone, where=where, equal=hidden)
 
 

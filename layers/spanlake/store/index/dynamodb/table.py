@@ -5,7 +5,8 @@ The partition key ``pk`` and the sort key ``sk`` are strings. Numbers are N, ids
 
 | pk            | sk               | item                                                                             |
 |---------------|------------------|----------------------------------------------------------------------------------|
-| `TENANT#DATE` | `LEVEL#ID`       | a block, level in two digits; with ``replaced`` (seconds) a retired one          |
+| `TENANT#DATE` | `LEVEL#ID`       | a block, level in two digits or more; with ``replaced`` (seconds) a retired one, |
+|               |                  | ``by`` are the sort keys of what took its place                                  |
 | `TENANT#DATE` | `@`              | the day itself: ``begun``, ``reached_ns``; ``forgotten`` when it has expired     |
 | `TENANT#DATE` | `@HASH`          | an entry of the day's catalog: ``scope``, ``key``, ``type``                      |
 | `TENANT#DATE` | `~LEVEL#ID`      | a retired block that queries do not read any more, with ``replaced``; once it is |
@@ -48,7 +49,7 @@ DAY_ITEM = "@"  # also what keys of the catalog begin with
 TOMBSTONE = "~"
 EXPIRES = "expires"
 
-_BLOCK = re.compile(r"\d\d#[0-9a-f]+", re.ASCII)
+_BLOCK = re.compile(r"\d{2,}#[0-9a-f]+", re.ASCII)
 
 
 def create_table(client: "DynamoDBClient", name: str) -> None:
