@@ -6,10 +6,9 @@ from typing import Annotated
 import typer
 
 from spanlake.cli import demo_command, explore_commands, transfer_commands
-from spanlake.cli import options as store
 from spanlake.cli import server_options as options
 from spanlake.cli.errors import failures_reported
-from spanlake.cli.options import STORE
+from spanlake.cli.options import STORE, Index, StoreAddress, takes_store
 
 
 def register(app: typer.Typer) -> None:
@@ -28,6 +27,7 @@ def register(app: typer.Typer) -> None:
     transfer_commands.register(app)
 
 
+@options.takes_source
 def query(  # noqa: PLR0913 - a parameter for each option
     traceql: Annotated[str, typer.Argument(metavar="TRACEQL", help="The query, as in '{ status = error }'.")],
     *,
@@ -41,13 +41,7 @@ def query(  # noqa: PLR0913 - a parameter for each option
         bool, typer.Option("--instant", "-i", help="One value for the whole range instead of one each step.")
     ] = False,
     as_json: options.AsJson = False,
-    url: options.Url = options.DEFAULT_URL,
-    tenant: options.Tenant = "",
-    headers: options.Headers = None,
-    timeout: options.Timeout = options.DEFAULT_TIMEOUT_SECONDS,
-    data: options.Data = None,
-    objects: options.Objects = "",
-    index: options.Index = "",
+    source: options.Source,
 ) -> None:
     """Find traces with TraceQL, or compute time series with a metrics query.
 
@@ -56,12 +50,13 @@ def query(  # noqa: PLR0913 - a parameter for each option
     from spanlake.cli.client.times import step_seconds, time_range
     from spanlake.cli.query import QueryRequest, run
 
-    with options.Source(url, tenant, headers, timeout, data, objects, index).connected() as api:
+    with source.connected() as api:
         wanted = QueryRequest(traceql, time_range(since, start, end), limit, spss, step_seconds(step), instant)
         run(api, wanted, as_json=as_json)
 
 
-def trace(  # noqa: PLR0913 - a parameter for each option
+@options.takes_source
+def trace(
     trace_id: Annotated[
         str, typer.Argument(metavar="ID", help="Trace id in hex, with or without dashes, or a traceparent.")
     ],
@@ -69,13 +64,7 @@ def trace(  # noqa: PLR0913 - a parameter for each option
     attributes: Annotated[bool, typer.Option("--attributes", "-a", help="Print attributes, events and links.")] = False,
     max_spans: Annotated[int, typer.Option(metavar="N", min=0, help="Limit on spans; 0 prints all.")] = 1000,
     as_json: options.AsJson = False,
-    url: options.Url = options.DEFAULT_URL,
-    tenant: options.Tenant = "",
-    headers: options.Headers = None,
-    timeout: options.Timeout = options.DEFAULT_TIMEOUT_SECONDS,
-    data: options.Data = None,
-    objects: options.Objects = "",
-    index: options.Index = "",
+    source: options.Source,
 ) -> None:
     """Print a trace as a waterfall.
 
@@ -83,7 +72,7 @@ def trace(  # noqa: PLR0913 - a parameter for each option
     """
     from spanlake.cli.trace import TraceRequest, run
 
-    with options.Source(url, tenant, headers, timeout, data, objects, index).connected() as api:
+    with source.connected() as api:
         wanted = TraceRequest(trace_id, max_spans=max_spans or None, with_attributes=attributes)
         run(api, wanted, as_json=as_json)
 
@@ -127,24 +116,22 @@ def ready(
         run(api, wait)
 
 
+@takes_store
 def compact(
     *,
-    data: store.Data = STORE.data,
-    objects: store.Objects = STORE.objects,
-    index: store.Index = STORE.index,
+    store: StoreAddress,
 ) -> None:
     """Merge blocks into few large ones at once, also while a server runs on them."""
     from spanlake.cli.compact import run
 
     with failures_reported():
-        run(data, objects, index)
+        run(store.data, store.objects, store.index)
 
 
+@takes_store
 def reindex(
     *,
-    data: store.Data = STORE.data,
-    objects: store.Objects = STORE.objects,
-    index: store.Index = STORE.index,
+    store: StoreAddress,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, change nothing.")] = False,
 ) -> None:
     """Rebuild the index from the blocks: add those without an entry, also while a server runs on them.
@@ -154,14 +141,13 @@ def reindex(
     from spanlake.cli.reindex import run
 
     with failures_reported():
-        run(data, objects, index, dry_run=dry_run)
+        run(store.data, store.objects, store.index, dry_run=dry_run)
 
 
+@takes_store
 def verify(
     *,
-    data: store.Data = STORE.data,
-    objects: store.Objects = STORE.objects,
-    index: store.Index = STORE.index,
+    store: StoreAddress,
     quarantine: Annotated[
         bool, typer.Option("--quarantine", help="Move damaged blocks out of the store, so that all others are served.")
     ] = False,
@@ -173,13 +159,13 @@ def verify(
     from spanlake.cli.verify import run
 
     with failures_reported():
-        run(data, objects, index, quarantine=quarantine)
+        run(store.data, store.objects, store.index, quarantine=quarantine)
 
 
 def limits(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="File of limits of tenants in TOML.")],
     *,
-    index: store.Index = STORE.index,
+    index: Index = STORE.index,
 ) -> None:
     """Write limits of tenants into a DynamoDB index, from which servers and functions read them."""
     from spanlake.cli.limits import run

@@ -6,6 +6,7 @@ import typer
 
 from spanlake.cli import server_options as options
 from spanlake.cli.errors import failures_reported
+from spanlake.cli.options import StoreAddress, takes_store
 
 _Query = Annotated[str, typer.Option("--query", "-q", metavar="TRACEQL", help="Only spans that match this filter.")]
 
@@ -16,7 +17,8 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def tags(  # noqa: PLR0913 - a parameter for each option
+@options.takes_source
+def tags(
     scope: Annotated[str, typer.Argument(metavar="[SCOPE]", help="resource, span, event, link, intrinsic …")] = "",
     *,
     query: _Query = "",
@@ -24,13 +26,7 @@ def tags(  # noqa: PLR0913 - a parameter for each option
     start: options.Start = "",
     end: options.End = "",
     as_json: options.AsJson = False,
-    url: options.Url = options.DEFAULT_URL,
-    tenant: options.Tenant = "",
-    headers: options.Headers = None,
-    timeout: options.Timeout = options.DEFAULT_TIMEOUT_SECONDS,
-    data: options.Data = None,
-    objects: options.Objects = "",
-    index: options.Index = "",
+    source: options.Source,
 ) -> None:
     """List names of attributes as queries spell them.
 
@@ -39,10 +35,11 @@ def tags(  # noqa: PLR0913 - a parameter for each option
     from spanlake.cli.client.times import time_range
     from spanlake.cli.tags import list_tags
 
-    with options.Source(url, tenant, headers, timeout, data, objects, index).connected() as api:
+    with source.connected() as api:
         list_tags(api, scope, query, time_range(since, start, end), as_json=as_json)
 
 
+@options.takes_source
 def values(  # noqa: PLR0913 - a parameter for each option
     tag: Annotated[str, typer.Argument(metavar="NAME", help="Attribute or intrinsic, as resource.service.name.")],
     *,
@@ -52,13 +49,7 @@ def values(  # noqa: PLR0913 - a parameter for each option
     end: options.End = "",
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="Limit on values.")] = 1000,
     as_json: options.AsJson = False,
-    url: options.Url = options.DEFAULT_URL,
-    tenant: options.Tenant = "",
-    headers: options.Headers = None,
-    timeout: options.Timeout = options.DEFAULT_TIMEOUT_SECONDS,
-    data: options.Data = None,
-    objects: options.Objects = "",
-    index: options.Index = "",
+    source: options.Source,
 ) -> None:
     """List the values of an attribute.
 
@@ -67,23 +58,18 @@ def values(  # noqa: PLR0913 - a parameter for each option
     from spanlake.cli.client.times import time_range
     from spanlake.cli.tags import list_values
 
-    with options.Source(url, tenant, headers, timeout, data, objects, index).connected() as api:
+    with source.connected() as api:
         list_values(api, tag, query, time_range(since, start, end), limit, as_json=as_json)
 
 
-def services(  # noqa: PLR0913 - a parameter for each option
+@options.takes_source
+def services(
     *,
     since: options.Since = "",
     start: options.Start = "",
     end: options.End = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
-    url: options.Url = options.DEFAULT_URL,
-    tenant: options.Tenant = "",
-    headers: options.Headers = None,
-    timeout: options.Timeout = options.DEFAULT_TIMEOUT_SECONDS,
-    data: options.Data = None,
-    objects: options.Objects = "",
-    index: options.Index = "",
+    source: options.Source,
 ) -> None:
     """List services with their spans, errors and durations.
 
@@ -92,30 +78,26 @@ def services(  # noqa: PLR0913 - a parameter for each option
     from spanlake.cli.client.times import time_range
     from spanlake.cli.services import run
 
-    with options.Source(url, tenant, headers, timeout, data, objects, index).connected() as api:
+    with source.connected() as api:
         run(api, time_range(since, start, end), as_json=as_json)
 
 
-def tail(  # noqa: PLR0913 - a parameter for each option
+@options.takes_source
+def tail(
     traceql: Annotated[str, typer.Argument(metavar="[TRACEQL]", help="The query, as in '{ status = error }'.")] = "{}",
     *,
     every: Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="Time between two requests.")] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="Print each trace as a JSON object on a line.")] = False,
-    url: options.Url = options.DEFAULT_URL,
-    tenant: options.Tenant = "",
-    headers: options.Headers = None,
-    timeout: options.Timeout = options.DEFAULT_TIMEOUT_SECONDS,
-    data: options.Data = None,
-    objects: options.Objects = "",
-    index: options.Index = "",
+    source: options.Source,
 ) -> None:
     """Print new traces that match as they arrive, until interrupted."""
     from spanlake.cli.tail import run
 
-    with options.Source(url, tenant, headers, timeout, data, objects, index).connected() as api:
+    with source.connected() as api:
         run(api, traceql, every, as_json=as_json)
 
 
+@takes_store
 def sql(
     statement: Annotated[
         str, typer.Argument(metavar="[SQL]", help="Statement of DuckDB over the view `spans`; - reads standard input.")
@@ -124,9 +106,7 @@ def sql(
     tenant: Annotated[str, typer.Option(metavar="NAME", help="Tenant of the spans.")] = "single-tenant",
     limit: Annotated[int, typer.Option(metavar="N", min=0, help="Limit on rows printed; 0 prints all.")] = 100,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
-    data: options.StoreData = options.DEFAULT_DATA,
-    objects: options.Objects = "",
-    index: options.Index = "",
+    store: StoreAddress,
 ) -> None:
     """Run a statement of SQL over the live spans, also while a server runs; without one, a prompt on a terminal.
 
@@ -135,20 +115,15 @@ def sql(
     from spanlake.cli.sql import run
 
     with failures_reported():
-        run(data, objects, index, tenant, statement, limit, as_json=as_json)
+        run(store.data, store.objects, store.index, tenant, statement, limit, as_json=as_json)
 
 
-def delete(  # noqa: PLR0913 - a parameter for each option
+@options.takes_source
+def delete(
     trace_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the trace to delete.")],
     *,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without a question.")] = False,
-    url: options.Url = options.DEFAULT_URL,
-    tenant: options.Tenant = "",
-    headers: options.Headers = None,
-    timeout: options.Timeout = options.DEFAULT_TIMEOUT_SECONDS,
-    data: options.Data = None,
-    objects: options.Objects = "",
-    index: options.Index = "",
+    source: options.Source,
 ) -> None:
     """Delete a trace, for good.
 
@@ -156,5 +131,5 @@ def delete(  # noqa: PLR0913 - a parameter for each option
     """
     from spanlake.cli.delete import run
 
-    with options.Source(url, tenant, headers, timeout, data, objects, index).connected() as api:
+    with source.connected() as api:
         run(api, trace_id, is_confirmed=yes)

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -31,6 +32,28 @@ def takes_settings(area: type[T], program: Program) -> Callable[[Callable[[T], N
         run.__name__, run.__doc__ = command.__name__, command.__doc__
         run.__signature__ = inspect.Signature([_parameter(each, program) for each in declared])  # type: ignore[attr-defined]
         run.__annotations__ = {_python_name(each): _annotation(each) for each in declared}
+        return run
+
+    return decorate
+
+
+def takes(group: type[Any], name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Gives a command an option for each field of a dataclass; the command gets them as the argument ``name``.
+
+    The types of the fields are typer's options, their defaults the options' defaults.
+    """
+    options = tuple(inspect.signature(group).parameters.values())
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        def run(**values: Any) -> None:
+            given = group(**{each.name: values.pop(each.name) for each in options})
+            command(**values, **{name: given})
+
+        own = [each for each in inspect.signature(command).parameters.values() if each.name != name]
+        shown = [*own, *(each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in options)]
+        run.__name__, run.__doc__ = command.__name__, command.__doc__
+        run.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
+        run.__annotations__ = {each.name: each.annotation for each in shown}
         return run
 
     return decorate
@@ -106,3 +129,16 @@ Headers = Annotated[
     list[str] | None,
     typer.Option("--header", "-H", metavar="'NAME: VALUE'", help="Header to send, as for a token; repeatable."),
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class StoreAddress:
+    """Where a store is: a data directory, or its blocks and its index elsewhere."""
+
+    data: Data = STORE.data
+    objects: Objects = STORE.objects
+    index: Index = STORE.index
+
+
+takes_store = takes(StoreAddress, "store")
+"""Gives a command the options of a store, as its argument ``store``."""

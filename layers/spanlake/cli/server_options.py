@@ -1,6 +1,6 @@
 """Options of the commands that ask a server of the Tempo API, or read a store in its place."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +10,11 @@ import typer
 
 from spanlake.cli.client.api import TempoApi
 from spanlake.cli.errors import failures_reported
-from spanlake.cli.options import CLIENT, STORE, Headers, StoreData, Tenant, Timeout, Url
+from spanlake.cli.options import CLIENT, STORE, Headers, Tenant, Timeout, Url, takes
 
-__all__ = ["Headers", "StoreData", "Tenant", "Timeout", "Url"]
+__all__ = ["Headers", "Tenant", "Timeout", "Url"]
 
-DEFAULT_URL, DEFAULT_TIMEOUT_SECONDS, DEFAULT_DATA = CLIENT.url, CLIENT.timeout_seconds, STORE.data
+DEFAULT_URL, DEFAULT_TIMEOUT_SECONDS = CLIENT.url, CLIENT.timeout_seconds
 
 Data = Annotated[
     Path | None, typer.Option("--data", metavar="DIR", help="Data directory to read instead of asking a server.")
@@ -35,13 +35,13 @@ End = Annotated[str, typer.Option(metavar="TIME", help="End; default now.")]
 class Source:
     """Where a command finds its answers: a server, or a store where one is named."""
 
-    url: str
-    tenant: str
-    headers: Sequence[str] | None
-    timeout_seconds: float
-    data: Path | None = None
-    objects: str = ""
-    index: str = ""
+    url: Url = DEFAULT_URL
+    tenant: Tenant = ""
+    headers: Headers = None
+    timeout: Timeout = DEFAULT_TIMEOUT_SECONDS  # seconds
+    data: Data = None
+    objects: Objects = ""
+    index: Index = ""
 
     @contextmanager
     def connected(self) -> Iterator[TempoApi]:
@@ -50,10 +50,14 @@ class Source:
             if self.data is None and not self.objects:
                 from spanlake.cli.client.client import connect
 
-                yield connect(self.url, self.tenant, self.headers or (), self.timeout_seconds)
+                yield connect(self.url, self.tenant, self.headers or (), self.timeout)
                 return
             from spanlake.cli.client.stored import stored_spans
 
-            data = self.data or DEFAULT_DATA
-            with stored_spans(data, self.objects, self.index, self.tenant, self.timeout_seconds) as stored:
+            data = self.data or STORE.data
+            with stored_spans(data, self.objects, self.index, self.tenant, self.timeout) as stored:
                 yield stored
+
+
+takes_source = takes(Source, "source")
+"""Gives a command the options of a server and of a store, as its argument ``source``."""

@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
     app.command()(restore)
 
 
+@options.takes_store
 def blocks(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print all properties of each block, as JSON.")] = False,
@@ -31,9 +32,7 @@ def blocks(
         Path | None, typer.Option(metavar="FILE", help="File to replace atomically, instead of printing.")
     ] = None,
     tenant: Annotated[str, typer.Option(metavar="NAME", help="Tenant of the blocks; default all tenants.")] = "",
-    data: options.Data = STORE.data,
-    objects: options.Objects = STORE.objects,
-    index: options.Index = STORE.index,
+    store: options.StoreAddress,
 ) -> None:
     """List the live blocks, a URI on each line, for programs that read Parquet files.
 
@@ -45,9 +44,17 @@ def blocks(
     with failures_reported():
         if as_json and as_sql:
             raise InvalidOption("--json and --sql exclude each other: give one of them")
-        run(data, objects, index, tenant, Form.JSON if as_json else Form.SQL if as_sql else Form.LINES, output)
+        run(
+            store.data,
+            store.objects,
+            store.index,
+            tenant,
+            Form.JSON if as_json else Form.SQL if as_sql else Form.LINES,
+            output,
+        )
 
 
+@options.takes_store
 def export(  # noqa: PLR0913 - a parameter for each option
     file: Annotated[
         str, typer.Argument(metavar="FILE", help="File to write; .gz and .zst compress it; - is standard output.")
@@ -65,9 +72,7 @@ def export(  # noqa: PLR0913 - a parameter for each option
         str, typer.Option(metavar="URL", help="Server of the Tempo API to export from; default the store.")
     ] = "",
     headers: options.Headers = None,
-    data: options.Data = STORE.data,
-    objects: options.Objects = STORE.objects,
-    index: options.Index = STORE.index,
+    store: options.StoreAddress,
 ) -> None:
     """Write spans to a file as OTLP, in JSON lines or protobuf, also while a server runs.
 
@@ -87,10 +92,11 @@ def export(  # noqa: PLR0913 - a parameter for each option
 
             run_from_server(connect(url, tenant, headers or (), CLIENT.timeout_seconds), wanted, file, form)
         else:
-            run(data, objects, index, wanted, file, form)
+            run(store.data, store.objects, store.index, wanted, file, form)
 
 
-def import_(  # noqa: PLR0913 - a parameter for each option
+@options.takes_store
+def import_(
     files: Annotated[list[str], typer.Argument(metavar="FILE…", help="Files with spans; - is standard input.")],
     *,
     tenant: _Tenant = "single-tenant",
@@ -99,9 +105,7 @@ def import_(  # noqa: PLR0913 - a parameter for each option
         str, typer.Option(metavar="URL", help="Server to send spans to, its port of OTLP/HTTP; default the store.")
     ] = "",
     headers: options.Headers = None,
-    data: options.Data = STORE.data,
-    objects: options.Objects = STORE.objects,
-    index: options.Index = STORE.index,
+    store: options.StoreAddress,
 ) -> None:
     """Store spans of files: OTLP in protobuf or JSON, Jaeger's JSON, Tempo's JSON, compressed or not.
 
@@ -123,16 +127,15 @@ def import_(  # noqa: PLR0913 - a parameter for each option
         if url:
             run_to_server(files, connect(url, tenant, headers or (), CLIENT.timeout_seconds))
         else:
-            run(files, Target(data, objects, index, tenant, retention))
+            run(files, Target(store.data, store.objects, store.index, tenant, retention))
 
 
+@options.takes_store
 def backup(
     place: Annotated[str, typer.Argument(metavar="DIR|s3://…", help="Directory or URL of the backup.")],
     *,
     keep: Annotated[int, typer.Option(metavar="N", min=0, help="Snapshots to keep, the newest; 0 keeps all.")] = 0,
-    data: options.Data = STORE.data,
-    objects: options.Objects = STORE.objects,
-    index: options.Index = STORE.index,
+    store: options.StoreAddress,
 ) -> None:
     """Add a snapshot of the store to a backup, also while a server runs. Copies new blocks only.
 
@@ -141,10 +144,11 @@ def backup(
     from spanlake.cli.transfer.backup import run_backup
 
     with failures_reported():
-        run_backup(place, data, objects, index, keep)
+        run_backup(place, store.data, store.objects, store.index, keep)
 
 
-def restore(  # noqa: PLR0913 - a parameter for each option
+@options.takes_store
+def restore(
     place: Annotated[str, typer.Argument(metavar="DIR|s3://…", help="Directory or URL of the backup.")],
     *,
     snapshot: Annotated[str, typer.Option(metavar="NAME", help="Snapshot to restore; default the newest.")] = "",
@@ -153,9 +157,7 @@ def restore(  # noqa: PLR0913 - a parameter for each option
         bool, typer.Option("--verify", help="Compare the backup with its digests, restore nothing.")
     ] = False,
     list_: Annotated[bool, typer.Option("--list", help="Print the snapshots, restore nothing.")] = False,
-    data: options.Data = STORE.data,
-    objects: options.Objects = STORE.objects,
-    index: options.Index = STORE.index,
+    store: options.StoreAddress,
 ) -> None:
     """Restore a snapshot of a backup into an empty store, every block compared with its digest.
 
@@ -169,4 +171,4 @@ def restore(  # noqa: PLR0913 - a parameter for each option
         elif verify:
             run_verify(place, snapshot)
         else:
-            run_restore(place, data, objects, index, name=snapshot, merge=merge)
+            run_restore(place, store.data, store.objects, store.index, name=snapshot, merge=merge)

@@ -343,7 +343,7 @@ class DynamoIndex:
     def _look(self, tenant: str, start: int, end: int) -> list[_Day]:
         """The days whose blocks may touch a range, and perhaps others."""
         first, last = utc_day(start), utc_day(end)
-        near = [first + timedelta(number) for number in range((last - first).days + 1)][:_FEW_DAYS]
+        near = [first + timedelta(number) for number in range((last - first).days + 1)[:_FEW_DAYS]]
         if not near or near[-1] != last:
             return self._read(tenant, self._reaching(tenant, start, last))
         days = self._read(tenant, near)
