@@ -15,7 +15,7 @@ _HEAD = """\
 Made by `make docs-api` from the OpenAPI document, which a server has at `/openapi.json`; `/docs` shows it in a browser.
 The API is Grafana Tempo's; [Tempo compatibility](tempo-compatibility.md) lists the differences. Errors are plain text.
 [Send traces](send-traces.md) has the endpoints that take spans in (`POST /v1/traces` and others); `GET /metrics` has
-Prometheus metrics of spanlake itself.
+Prometheus metrics of spanlake itself, `GET /usage_metrics` the [usage of tenants](security.md#usage-of-tenants).
 
 The tenant is the header `X-Scope-OrgID`; without it, or where it is empty, `single-tenant`. Times are Unix seconds,
 milliseconds, microseconds or nanoseconds, told apart by their size, or RFC 3339. A parameter that an endpoint knows is

@@ -5,6 +5,7 @@ from starlette.exceptions import HTTPException
 
 from spanlake.api.errors import HttpError, http_error
 from spanlake.api.tempo.dependencies import ALL_ERRORS
+from spanlake.api.tempo.query_queue import TooManyQueries
 from spanlake.ingest.request import Draining, Overloaded
 from spanlake.spans.otlp.decode import MalformedRequest
 from spanlake.store.errors import InvalidTenant, StorageCorrupt, StorageUnavailable, StoreError
@@ -23,6 +24,7 @@ from spanlake.traceql.errors import ParseError
         (HTTPException(404, "trace not found"), HttpError(404, "trace not found")),
         (StoreError("access is denied"), HttpError(503, "access is denied", {"Retry-After": "5"})),
         (StorageCorrupt("the index is damaged"), HttpError(503, "the index is damaged", {"Retry-After": "5"})),
+        (TooManyQueries("busy"), HttpError(429, "busy", {"Retry-After": "2", "Connection": "close"})),
         (KeyError("a secret"), HttpError(500, "internal error")),
     ],
 )

@@ -221,3 +221,30 @@ def test_limits_of_the_index_count_in_functions(ingesting: Handler, querying: Ha
         assert querying(event, Context())["statusCode"] == status
     shown = json.loads(querying(http_event("GET", "/status/overrides", authorizer=SHOP), Context())["body"])
     assert shown == {"defaults": {}, "tenants": {"shop": {"request-spans": 1, "query-range": 3600.0}}}
+
+
+def test_rate_is_one_of_all_functions(ingesting: Handler, store: LambdaStore) -> None:
+    store.index.set_property("limits", "[tenants.slow]\ningest-rate = 1\ningest-burst = 100\n")
+    other = ingest.handler()
+    slow, fast = ({"headers": PROTOBUF | {"x-scope-orgid": tenant}} for tenant in ("slow", "fast"))
+    answers = [post(each, str(number), **slow) for number, each in enumerate((ingesting, other, ingesting))]
+    assert [answer["statusCode"] for answer in answers] == [200, 429, 429]
+    assert 1 <= int(answers[1]["headers"]["retry-after"]) <= 60
+    assert {post(each, str(number), **fast)["statusCode"] for number, each in enumerate((ingesting, other))} == {200}
+
+
+def test_limits_on_spans_and_usage_count_in_functions(
+    ingesting: Handler, store: LambdaStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    limits = '[defaults]\nattribute-bytes = 20\ntrace-bytes = 400\nusage-attributes = ["service.name"]\n'
+    store.index.set_property("limits", limits)
+    sent = [export_request(name, filler=filler).SerializeToString() for name, filler in (("a", 30), ("b", 400))]
+    answers = [post(ingesting, body=body) for body in sent]
+    assert [answer["statusCode"] for answer in answers] == [200, 200]
+    assert body_of(answers[0]) == b""
+    assert b"the trace is larger" in body_of(answers[1])
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    (first, second) = [line for line in lines if "_aws" in line]
+    assert first["attributes_truncated"] == 1
+    assert [sorted(each) for each in first["usage"]] == [["bytes", "service_name"]]
+    assert second["tenant_refused"] == {"trace_too_large": 1}

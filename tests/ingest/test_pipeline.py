@@ -15,7 +15,7 @@ from spanlake.ingest.pipeline import Pipeline, Write
 from spanlake.ingest.request import Format, Outcome, Receipt, Request
 from spanlake.receivers import otlp
 from spanlake.receivers.translation import Translated
-from spanlake.spans.otlp.decode import Decoded, MalformedRequest
+from spanlake.spans.otlp.decode import Decoded, MalformedRequest, Options
 from spanlake.spans.otlp.validate import explain
 from spanlake.store.blocks.block import Block
 from spanlake.store.errors import StorageUnavailable
@@ -90,10 +90,10 @@ def test_pipeline_returns_outcome_of_each_request(good: list[bool]) -> None:
 
 
 def test_pipeline_spares_other_requests_when_decoder_fails() -> None:
-    def read(bodies: Sequence[bytes]) -> object:
+    def read(bodies: Sequence[bytes], options: Options) -> object:
         if b"odd" in bodies:
             raise ZeroDivisionError
-        return otlp.read(bodies)
+        return otlp.read(bodies, options)
 
     around = Pipeline(read, Memory(), Metrics())  # type: ignore[arg-type]
     outcomes = run(around, body("a"), b"odd", body("b"))
@@ -104,9 +104,9 @@ def test_pipeline_spares_other_requests_when_decoder_fails() -> None:
 def test_pipeline_reads_large_malformed_request_few_times(position: int) -> None:
     readings: list[int] = []
 
-    def read(bodies: Sequence[bytes]) -> object:
+    def read(bodies: Sequence[bytes], options: Options) -> object:
         readings.append(sum(len(each) for each in bodies if each.startswith(BAD)))
-        return otlp.read(bodies)
+        return otlp.read(bodies, options)
 
     bodies = [body(f"{number}") for number in range(100)]
     bodies[position] = BAD * 100_000
@@ -200,10 +200,10 @@ def test_pipeline_adds_spans_rejected_by_translation() -> None:
 def test_pipeline_stores_requests_that_only_together_exceed_limits() -> None:
     memory = Memory()
 
-    def read(bodies: Sequence[bytes]) -> Decoded:
+    def read(bodies: Sequence[bytes], options: Options) -> Decoded:
         if len(bodies) > 2:
             raise MalformedRequest("too much together")
-        return otlp.read(bodies)
+        return otlp.read(bodies, options)
 
     around = Pipeline(read, memory, Metrics(), clock=lambda: NOW_NS)
     assert run(around, *(body(name) for name in "abcde")) == [Receipt(1)] * 5

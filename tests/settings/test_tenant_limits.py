@@ -43,13 +43,49 @@ def test_limits_are_shown_as_in_the_file() -> None:
     }
 
 
+def test_attributes_of_usage_are_names_or_names_and_labels() -> None:
+    found = parse_overrides(
+        b"""
+        [defaults]
+        usage-attributes = ["service.name", "resource.team", "span.http.route"]
+        [tenants.shop]
+        usage-attributes = {"service.name" = "service", "9k" = ""}
+        """
+    )
+    assert found.defaults.usage_attributes == (
+        ("service.name", "service_name"),
+        ("resource.team", "team"),
+        ("span.http.route", "http_route"),
+    )
+    assert found.of("shop").usage_attributes == (("service.name", "service"), ("9k", "_k"))
+    assert found.of("shop").shown() == {"usage-attributes": {"service.name": "service", "9k": "_k"}}
+
+
+def test_sizes_are_needed_for_some_limits_only() -> None:
+    assert not TenantLimits(attribute_bytes=1, attribute_columns=1, ingest_rate=1).needs_sizes
+    assert TenantLimits(trace_bytes=1).needs_sizes
+    assert TenantLimits(usage_attributes=(("a", "a"),)).needs_sizes
+
+
 def test_empty_file_has_no_limits() -> None:
     assert parse_overrides(b"") == Overrides()
 
 
 @pytest.mark.parametrize(
     "text",
-    [b"\xff", b"x = 1", b"[defaults]\nx = 1", b"[defaults]\nrequest-spans = 0", b"defaults = 1", b"[tenants]\na = 1"],
+    [
+        b"\xff",
+        b"x = 1",
+        b"[defaults]\nx = 1",
+        b"[defaults]\nrequest-spans = 0",
+        b"defaults = 1",
+        b"[tenants]\na = 1",
+        b"[defaults]\nusage-attributes = 1",
+        b"[defaults]\nusage-attributes = [1]",
+        b'[defaults]\nusage-attributes = {a = "tenant"}',
+        b"[defaults]\nusage-attributes = [%s]" % (b'"a",' * 1 + b",".join(b'"%d"' % n for n in range(16))),
+        b'[defaults]\nathena-bytes = "0"',
+    ],
 )
 def test_invalid_files_are_refused(text: bytes) -> None:
     with pytest.raises(InvalidSetting):

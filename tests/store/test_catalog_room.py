@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from spanlake.spans.otlp.decode import decode
 from spanlake.store.blocks.block import OTHER_KEYS, CatalogEntry
-from spanlake.store.catalog_room import listed
+from spanlake.store.catalog_room import has_column, listed
 from spanlake.store.index import catalog_cache
 from spanlake.store.index.sqlite import SqliteIndex
 from spanlake.store.maintenance.reindex import reindex
-from tests.query.kit import At, Lake
+from spanlake.store.objects.local import LocalObjects
+from spanlake.store.write import write
+from tests.query.kit import At, Lake, request
 
 
 @pytest.fixture(autouse=True)
@@ -36,6 +39,21 @@ DAY = date(2026, 1, 1)
 def test_catalog_has_room_for_a_number_of_entries(index: SqliteIndex) -> None:
     assert index.beyond_catalog("t", DAY, entries(*"abcd")) == frozenset()
     assert index.beyond_catalog("t", DAY, entries(*"fedcba")) == entries("e", "f")
+
+
+def test_tenants_limit_is_the_lower_one(index: SqliteIndex) -> None:
+    assert index.beyond_catalog("t", DAY, entries(*"abcd"), most=2) == entries("c", "d")
+    assert index.beyond_catalog("t", DAY, entries(*"abcdef"), most=9) == entries("e", "f")
+
+
+def test_blocks_keep_to_the_columns_of_their_tenant(tmp_path: Path, index: SqliteIndex) -> None:
+    objects = LocalObjects(tmp_path)
+    table = decode([request([At(1, attributes={"a": 1, "b": 2, "c": 3})])]).table
+    for tenant in ("few", "many"):
+        write(objects, index, tenant, table, b"h", columns_of={"few": 2, "many": None}.get)
+    found = {tenant: index.catalog(tenant, 0, 2**63 - 1) for tenant in ("few", "many")}
+    assert sum(has_column(entry) for entry in found["few"]) == 2
+    assert sum(has_column(entry) for entry in found["many"]) == 4
 
 
 def test_listed_entries_keep_columns_and_stand_for_others(index: SqliteIndex) -> None:

@@ -66,7 +66,8 @@ def http_error(error: Exception, table: Table) -> HttpError:
     for kind, status, retry_seconds in table:
         if isinstance(error, kind):
             seconds = getattr(error, "retry_seconds", retry_seconds)
-            return HttpError(status, str(error), _headers(status, seconds))
+            ends = {"Connection": "close"} if getattr(error, "ends_connection", False) else {}
+            return HttpError(status, str(error), {**_headers(status, seconds), **ends})
     return HttpError(500, "internal error")
 
 

@@ -128,14 +128,17 @@ class Operations:
     limits: LimitsSource = field(default_factory=NoLimits)  # of tenants
 
 
-def metrics_route(metrics: Metrics) -> Route:
-    """The route ``/metrics``."""
+def metrics_routes(metrics: Metrics) -> list[Route]:
+    """The routes ``/metrics`` and ``/usage_metrics``."""
+    return [_exposing("/metrics", metrics.expose), _exposing("/usage_metrics", metrics.expose_usage)]
 
+
+def _exposing(path: str, expose: Callable[[], tuple[bytes, str]]) -> Route:
     async def exposed(_: Request) -> Response:
-        text, media_type = await run_in_threadpool(metrics.expose)
+        text, media_type = await run_in_threadpool(expose)
         return Response(text, headers={"Content-Type": media_type})
 
-    return Route("/metrics", exposed)
+    return Route(path, exposed)
 
 
 def ready_route(unready_reason: Callable[[], str | None]) -> Route:

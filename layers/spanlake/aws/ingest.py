@@ -15,9 +15,11 @@ from spanlake.aws.telemetry import Handler, Telemetry
 from spanlake.ingest.admission import Admission
 from spanlake.ingest.group_commit import ImmediateCommit
 from spanlake.ingest.pipeline import Pipeline
+from spanlake.ingest.rates import SharedRates
 from spanlake.ingest.service import Ingest
 from spanlake.receivers import otlp
-from spanlake.store.tenant_limits import IndexedLimits, RefreshedLimits, limits_of
+from spanlake.store.index.dynamodb.meters import DynamoMeters
+from spanlake.store.tenant_limits import IndexedLimits, RefreshedLimits, columns_of, limits_of
 from spanlake.store.write import write
 
 
@@ -25,16 +27,19 @@ def handler() -> Handler:
     """The function as its environment wants it; raises InvalidSetting and StoreError."""
     config, telemetry = settings(os.environ), Telemetry("spanlake-ingest")
     store = LambdaStore.open(config)
+    source = RefreshedLimits(IndexedLimits(store.index))
+    of_tenant = limits_of(source)
     commit = Pipeline(
         otlp.read,
-        partial(write, store.objects, store.index),
+        partial(write, store.objects, store.index, columns_of=columns_of(source)),
         telemetry,
         config.retention,
-        limits_of=limits_of(RefreshedLimits(IndexedLimits(store.index))),
+        limits_of=of_tenant,
     )
     limits = config.ingest
     admission = Admission(max_requests=limits.flight_requests, max_bytes=limits.flight_bytes)
-    ingest = Ingest(admission, ImmediateCommit(commit).submit, limits, telemetry)
+    rates = SharedRates(of_tenant, DynamoMeters(store.index.client, store.index.table))
+    ingest = Ingest(admission, ImmediateCommit(commit).submit, limits, telemetry, rates=rates)
     routes = ingest_routes(ingest, ThreadPoolExecutor(1, thread_name_prefix="body"))
     app = create_app(routes, INGEST_ERRORS, (), labelled(gateway_access(os.environ), telemetry.label), ingest.notices)
     checked = CheckedRequests(app, IdentityCheck(store, telemetry))

@@ -22,6 +22,7 @@ from spanlake.query.open import open_querier
 from spanlake.query.scan.missing_blocks import MissingBlocks
 from spanlake.settings.model import AthenaSettings, Config
 from spanlake.settings.setting import Program, values_of
+from spanlake.store.index.dynamodb.meters import DynamoMeters
 from spanlake.store.tenant_limits import IndexedLimits, RefreshedLimits
 
 
@@ -59,7 +60,7 @@ def _engine(store: LambdaStore, settings: AthenaSettings) -> Engine | None:
         return None
     from spanlake.query.engine.athena.engine import open_athena
 
-    return open_athena(store.objects.session, settings)
+    return open_athena(store.objects.session, settings, DynamoMeters(store.index.client, store.index.table))
 
 
 def _shown(config: Config) -> Mapping[str, str]:

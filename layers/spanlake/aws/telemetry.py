@@ -10,13 +10,17 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
+from itertools import islice
 from time import perf_counter
 from typing import Any, Protocol
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
+from spanlake.telemetry.interface import Usage
+
 # Where credentials were found, what is traced, and what API Gateway has in its access log.
+_MOST_USAGE = 100  # entries of one line of the log
 _CHATTY = ("botocore", "aws_xray_sdk", "mangum.http")
 
 Event = dict[str, Any]
@@ -101,10 +105,10 @@ class Telemetry:
             self.count(Metric.SPANS_REJECTED, sum(reasons.values()))
             self.note(rejected=dict(reasons))
 
-    def truncated(self, attributes: int) -> None:
+    def truncated(self, tenant: str, attributes: int) -> None:
         """Note attributes whose key or value was cut off."""
         if attributes:
-            self.note(attributes_truncated=attributes)
+            self.note(tenant=tenant, attributes_truncated=attributes)
 
     def of_tenant(self, tenant: str, accepted: int, refused: Mapping[str, int]) -> None:
         """Note the tenant; its spans are in the function's other metrics, and a metric for each tenant would cost."""
@@ -115,6 +119,13 @@ class Telemetry:
     def refused_bytes(self, tenant: str, reason: str, size: int) -> None:
         """Note a request that was refused before its spans were counted; size in bytes."""
         self.note(tenant=tenant, refused_for=reason, bytes_refused=size)
+
+    def usage(self, tenant: str, used: Usage, most: int) -> None:
+        """Note the bytes of a tenant's spans by attributes; of labels beyond the first hundred together."""
+        shown = list(islice(used.items(), min(most, _MOST_USAGE)))
+        rest = sum(used.values()) - sum(size for _, size in shown)
+        noted = [{**dict(labels), "bytes": size} for labels, size in shown]
+        self.note(tenant=tenant, usage=[*noted, {"overflow": True, "bytes": rest}] if rest else noted)
 
     def written(self, *, blocks: int, size: int) -> None:
         """Count what was stored; size in bytes."""

@@ -10,15 +10,17 @@ from spanlake.ingest.service import LogDestination, request_log
 from spanlake.store.blocks.block import Block
 from spanlake.store.index.base import Index
 from spanlake.store.objects.base import Objects
-from spanlake.store.write import write
+from spanlake.store.write import ColumnsOf, write
 from spanlake.telemetry.uncounted import Uncounted
 
 
-def log_destination(data: Path, objects: Objects, index: Index) -> LogDestination:
+def log_destination(
+    data: Path, objects: Objects, index: Index, columns_of: ColumnsOf = lambda _: None
+) -> LogDestination:
     """Return the log of a data directory, and its blocks and index as the destination."""
 
     def write_received(tenant: str, table: pa.Table, content_hash: bytes, received_ns: int) -> Sequence[Block]:
-        return write(objects, index, tenant, table, content_hash, received_ns=received_ns)
+        return write(objects, index, tenant, table, content_hash, received_ns=received_ns, columns_of=columns_of)
 
     return LogDestination(LogFiles.of(data), write_received, index.unready_reason)
 

@@ -7,11 +7,14 @@ durable as a record of the log, with one sync for the requests of a group.
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import compress
 
 from spanlake.ingest.pipeline import Pipeline, to_otlp
 from spanlake.ingest.request import Outcome, Receipt, Request
 from spanlake.ingest.request_log import RequestLog
 from spanlake.spans.otlp.precheck import Checked, check
+from spanlake.spans.otlp.sizes import of_spans
+from spanlake.spans.otlp.validate import TraceParts
 from spanlake.store.errors import StorageUnavailable
 from spanlake.telemetry.interface import IngestMetrics
 
@@ -58,10 +61,14 @@ class LoggedCommit:
         checked = check([request.body for request in requests], self._pipeline.accepted_times(tenant))
         if checked is None or self._has_too_many(tenant, checked) or self._unready_reason() is not None:
             return self._pipeline(tenant, requests)
+        traces = self._taken_traces(tenant, checked)
+        if traces is None:
+            return self._pipeline(tenant, requests)
         try:
             with self._metrics.time_commit():
                 self._request_log.append(tenant, requests, checked)
         except StorageUnavailable as error:
+            self._pipeline.trace_sizes.give_back(tenant, traces)
             _log.warning("requests not logged", extra={"tenant": tenant, "reason": str(error)})
             return self._pipeline(tenant, requests)
         counts = checked.spans_per_request
@@ -75,6 +82,18 @@ class LoggedCommit:
             self._commit(tenant, [request for request, is_small in pairs if is_small]) if any(are_small) else ()
         )
         return [next(small if is_small else large) for is_small in are_small]
+
+    def _taken_traces(self, tenant: str, checked: Checked) -> list[tuple[bytes, int]] | None:
+        """Add the traces of requests to the tenant's, with their sizes; returns None where one grows too large."""
+        most = self._pipeline.limits_of(tenant).trace_bytes
+        if most is None or not checked.spans:
+            return []
+        parts = TraceParts.of(checked.spans["trace_id"], of_spans(checked.resource_spans), checked.spans_per_request)
+        is_accepted = self._pipeline.trace_sizes.take(tenant, parts.traces, most)
+        if all(is_accepted):
+            return parts.traces
+        self._pipeline.trace_sizes.give_back(tenant, list(compress(parts.traces, is_accepted)))
+        return None
 
     def _has_too_many(self, tenant: str, checked: Checked) -> bool:
         most = self._pipeline.limits_of(tenant).request_spans

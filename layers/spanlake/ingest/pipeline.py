@@ -4,20 +4,24 @@ import logging
 import time
 from bisect import bisect
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from hashlib import sha256
-from itertools import accumulate
+from itertools import accumulate, compress
 
 import pyarrow as pa
 
 from spanlake.ingest.request import Format, Outcome, Overloaded, Receipt, Request
+from spanlake.ingest.trace_sizes import TraceSizes
+from spanlake.ingest.usage import count_usage
 from spanlake.receivers.translation import Translated
 from spanlake.settings.tenant_limits import TenantLimits
-from spanlake.spans.otlp.decode import Decoded, MalformedRequest
+from spanlake.spans.otlp.decode import Decoded, MalformedRequest, Options
+from spanlake.spans.otlp.limits import MOST_VALUE_BYTES
 from spanlake.spans.otlp.precheck import MOST_DAYS, AcceptedTimes
-from spanlake.spans.otlp.validate import beyond_days, validate, within_request
+from spanlake.spans.otlp.validate import TraceParts, Validated, beyond_days, validate, within_request
 from spanlake.store.blocks.block import Block
 from spanlake.store.deadline import REQUEST_SECONDS, limited
 from spanlake.store.errors import StoreError
@@ -67,7 +71,7 @@ def log_unexpected(error: Exception) -> Exception:
 
 FUTURE = timedelta(days=1)  # by which a sender's clock may be ahead of ours
 
-Read = Callable[[Sequence[bytes]], Decoded]
+Read = Callable[[Sequence[bytes], Options], Decoded]
 Write = Callable[[str, pa.Table, bytes], Sequence[Block]]  # tenant, span table, hash of its source
 
 Since = Callable[[str, int], Mapping[bytes, int]]
@@ -89,6 +93,11 @@ def without_limits(_: str) -> TenantLimits:
     return _NO_LIMITS
 
 
+def decoding(limits: TenantLimits) -> Options:
+    """Return what a tenant's limits ask of decoding."""
+    return Options(limits.attribute_bytes or MOST_VALUE_BYTES, limits.needs_sizes)
+
+
 _NO_LIMITS = TenantLimits()
 _NOT_STORED = "a group of requests could not be stored"
 
@@ -104,6 +113,7 @@ class Pipeline:
     clock: Callable[[], int] = time.time_ns
     limits_of: LimitsOf = without_limits
     limits_days: bool = True  # False for an operator's own files, which may hold spans of years
+    trace_sizes: TraceSizes = field(default_factory=TraceSizes)
 
     def __call__(self, tenant: str, requests: Sequence[Request]) -> list[Outcome]:
         """Store the requests together; one that cannot be read fails alone, when storage fails all do."""
@@ -119,7 +129,7 @@ class Pipeline:
         def write_some(tenant: str, table: pa.Table, content_hash: bytes) -> Sequence[Block]:
             return write(tenant, table, content_hash, deleted)
 
-        (outcome,) = replace(self, write=write_some)(tenant, [request])
+        (outcome,) = replace(self, write=write_some, trace_sizes=TraceSizes())(tenant, [request])
         return outcome
 
     def accepted_times(self, tenant: str) -> AcceptedTimes:
@@ -140,13 +150,13 @@ class Pipeline:
         if not requests:
             return []
         try:
-            decoded = self._read(requests)
+            decoded = self._read(tenant, requests)
         except Exception as error:  # noqa: BLE001, one malformed request must not fail the others
-            return self._store_readable(tenant, requests, self._faults(requests, 0, error))
+            return self._store_readable(tenant, requests, self._faults(tenant, requests, 0, error))
         return self._store(tenant, requests, decoded)
 
-    def _read(self, requests: Sequence[Request]) -> Decoded:
-        return self.read([request.body for request in requests])
+    def _read(self, tenant: str, requests: Sequence[Request]) -> Decoded:
+        return self.read([request.body for request in requests], decoding(self.limits_of(tenant)))
 
     def _store_readable(
         self, tenant: str, requests: Sequence[Request], faults: Mapping[int, Exception]
@@ -158,7 +168,7 @@ class Pipeline:
     def _store_rest(self, tenant: str, requests: Sequence[Request]) -> list[Outcome]:
         """Store requests that can each be read alone; in halves where that is not so of all together."""
         try:
-            decoded = self._read(requests)
+            decoded = self._read(tenant, requests)
         except Exception as error:  # noqa: BLE001, as above
             if len(requests) == 1:
                 return [log_unexpected(error)]
@@ -166,7 +176,7 @@ class Pipeline:
             return self._store_rest(tenant, requests[:middle]) + self._store_rest(tenant, requests[middle:])
         return self._store(tenant, requests, decoded)
 
-    def _faults(self, requests: Sequence[Request], first: int, error: Exception) -> dict[int, Exception]:
+    def _faults(self, tenant: str, requests: Sequence[Request], first: int, error: Exception) -> dict[int, Exception]:
         """Return the error of each request that cannot be read, by index, given the error of reading all together.
 
         Bisection costs a hostile group a reading for each doubling of its size, where removing requests one by one
@@ -175,13 +185,14 @@ class Pipeline:
         if len(requests) == 1:
             return {first: log_unexpected(error)}
         middle = _middle(requests)
-        return self._faults_in(requests[:middle], first) | self._faults_in(requests[middle:], first + middle)
+        before = self._faults_in(tenant, requests[:middle], first)
+        return before | self._faults_in(tenant, requests[middle:], first + middle)
 
-    def _faults_in(self, requests: Sequence[Request], first: int) -> dict[int, Exception]:
+    def _faults_in(self, tenant: str, requests: Sequence[Request], first: int) -> dict[int, Exception]:
         try:
-            self._read(requests)
+            self._read(tenant, requests)
         except Exception as error:  # noqa: BLE001, as above
-            return self._faults(requests, first, error)
+            return self._faults(tenant, requests, first, error)
         return {}
 
     def _store(self, tenant: str, requests: Sequence[Request], decoded: Decoded) -> list[Outcome]:
@@ -196,14 +207,14 @@ class Pipeline:
         except Exception as error:  # noqa: BLE001, any error must reach the senders
             _log.exception(_NOT_STORED, extra={"tenant": tenant, "requests": len(requests)})
             return [error] * len(requests)
-        self.metrics.truncated(decoded.truncated)
+        self.metrics.truncated(tenant, decoded.truncated)
         self.metrics.received(spans=sum(decoded.spans_per_request), size=sum(len(request.body) for request in requests))
         return list(receipts)
 
     def _store_without(self, tenant: str, requests: Sequence[Request], refused: frozenset[int]) -> list[Outcome]:
         """Store requests together, but for those whose spans lie on too many days: they come in a later group."""
         kept = [request for number, request in enumerate(requests) if number not in refused]
-        stored = iter(self._store(tenant, kept, self._read(kept)))
+        stored = iter(self._store(tenant, kept, self._read(tenant, kept)))
         error = Overloaded("requests with spans of too many days arrive at once: send it again")
         return [error if number in refused else next(stored) for number in range(len(requests))]
 
@@ -213,14 +224,38 @@ class Pipeline:
         most_days = MOST_DAYS if self.limits_days else None
         validated = validate(decoded, oldest_ns=times.oldest_ns, newest_ns=times.newest_ns, most_days=most_days)
         validated = within_request(validated, decoded, limits.request_spans)
-        if validated.table.num_rows:
-            with limited(REQUEST_SECONDS):
-                blocks = self.write(tenant, validated.table, content_hash([request.digest for request in requests]))
-            self.metrics.written(blocks=len(blocks), size=sum(block.size for block in blocks))
+        hashed = content_hash([request.digest for request in requests])
+        with self._within_traces(tenant, validated, decoded, limits.trace_bytes) as validated:
+            self._write_blocks(tenant, validated, hashed)
+        count_usage(self.metrics, tenant, limits, validated.table, validated.sizes)
         return [
             self._receipt(tenant, spans, invalid, request.rejected)
             for spans, invalid, request in zip(decoded.spans_per_request, validated.rejected, requests, strict=True)
         ]
+
+    def _write_blocks(self, tenant: str, validated: Validated, hashed: bytes) -> None:
+        if not validated.table.num_rows:
+            return
+        with limited(REQUEST_SECONDS):
+            blocks = self.write(tenant, validated.table, hashed)
+        self.metrics.written(blocks=len(blocks), size=sum(block.size for block in blocks))
+
+    @contextmanager
+    def _within_traces(
+        self, tenant: str, validated: Validated, decoded: Decoded, most: int | None
+    ) -> Iterator[Validated]:
+        """Remove spans of traces that grow larger than ``most`` bytes; nothing grows where storing fails."""
+        if most is None or validated.sizes is None or not len(validated.sizes):
+            yield validated
+            return
+        ids = validated.table.column("trace_id").combine_chunks()
+        parts = TraceParts.of(ids, validated.sizes, validated.spans_per_request(decoded))
+        is_accepted = self.trace_sizes.take(tenant, parts.traces, most)
+        try:
+            yield parts.without(validated, is_accepted)
+        except BaseException:
+            self.trace_sizes.give_back(tenant, list(compress(parts.traces, is_accepted)))
+            raise
 
     def _receipt(self, tenant: str, decoded: int, invalid: Mapping[str, int], unreadable: Mapping[str, int]) -> Receipt:
         """Count the rejected spans, and return the receipt of a request with ``decoded`` spans."""

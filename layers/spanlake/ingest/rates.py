@@ -1,18 +1,26 @@
-"""The rate at which each tenant may send: a token bucket of bytes for each."""
+"""The rate at which each tenant may send: a token bucket of bytes for each, of a process or of all functions."""
 
 # ruff: noqa: N818  (the name says what happened; "Error" would add nothing)
 
+import logging
 import math
 import time
 from collections.abc import Callable
 from threading import Lock
+from typing import Protocol
 
 from spanlake.ingest.request import IngestError
 from spanlake.settings.tenant_limits import TenantLimits
+from spanlake.store.deadline import limited
+from spanlake.store.errors import StoreError
 
 _BURST_SECONDS = 10
 _LONGEST_RETRY = 60
 _MANY = 10_000
+_SECOND_NS = 10**9
+_METER_SECONDS = 2.0
+
+_log = logging.getLogger(__name__)
 
 
 class RateLimited(IngestError):
@@ -21,6 +29,13 @@ class RateLimited(IngestError):
     def __init__(self, message: str, retry_seconds: int) -> None:
         super().__init__(message)
         self.retry_seconds = retry_seconds
+
+
+class Rates(Protocol):
+    """The rates of tenants; safe to use from any thread."""
+
+    def take(self, tenant: str, size: int) -> None:
+        """Take the bytes of a request from the tenant's bucket; raises RateLimited."""
 
 
 class IngestRates:
@@ -42,26 +57,68 @@ class IngestRates:
         if limits.ingest_rate is None:
             return
         rate = limits.ingest_rate
-        burst = limits.ingest_burst or rate * _BURST_SECONDS
+        burst = _burst(limits, rate)
         with self._lock:
             now = self._clock()
             left, at = self._buckets.get(tenant, (float(burst), now))
             left = min(burst, left + (now - at) * rate)
             if left < min(size, burst):
                 self._buckets[tenant] = left, now
-                raise self._refusal(rate, (min(size, burst) - left) / rate)
+                raise _refusal(rate, (min(size, burst) - left) / rate)
             if len(self._buckets) >= _MANY:
                 self._forget_full(now)
             self._buckets[tenant] = left - size, now
-
-    def _refusal(self, rate: int, seconds: float) -> RateLimited:
-        retry = min(max(math.ceil(seconds), 1), _LONGEST_RETRY)
-        return RateLimited(f"the tenant sends more than {rate} bytes a second: send it again after {retry} s", retry)
 
     def _forget_full(self, now: float) -> None:
         """Forget tenants whose bucket is full by now: many names must not take memory for ever."""
         for tenant, (left, at) in list(self._buckets.items()):
             limits = self._limits_of(tenant)
             rate = limits.ingest_rate or 0
-            if left + (now - at) * rate >= (limits.ingest_burst or rate * _BURST_SECONDS):
+            if left + (now - at) * rate >= _burst(limits, rate):
                 del self._buckets[tenant]
+
+
+class Meter(Protocol):
+    """Buckets of time by tenant that several processes share."""
+
+    def take(self, tenant: str, cost_ns: int, room_ns: int, now_ns: int) -> int:
+        """Take time; returns 0, or the nanoseconds to wait before the next attempt. Raises StoreError."""
+
+
+class SharedRates:
+    """Buckets of bytes by tenant, shared by all processes of a store; safe to use from any thread.
+
+    A tenant without a rate costs nothing. Where the store does not answer, requests pass.
+    """
+
+    def __init__(
+        self, limits_of: Callable[[str], TenantLimits], meter: Meter, clock: Callable[[], int] = time.time_ns
+    ) -> None:
+        self._limits_of = limits_of
+        self._meter = meter
+        self._clock = clock
+
+    def take(self, tenant: str, size: int) -> None:
+        """Take the bytes of a request from the tenant's bucket, as IngestRates does; raises RateLimited."""
+        limits = self._limits_of(tenant)
+        if limits.ingest_rate is None:
+            return
+        rate = limits.ingest_rate
+        cost, room = (bytes_ * _SECOND_NS // rate for bytes_ in (size, _burst(limits, rate)))
+        try:
+            with limited(_METER_SECONDS):
+                wait = self._meter.take(tenant, cost, room, self._clock())
+        except StoreError as error:
+            _log.warning("rate of a tenant not checked", extra={"tenant": tenant, "reason": str(error)})
+            return
+        if wait:
+            raise _refusal(rate, wait / _SECOND_NS)
+
+
+def _burst(limits: TenantLimits, rate: int) -> int:
+    return limits.ingest_burst or rate * _BURST_SECONDS
+
+
+def _refusal(rate: int, seconds: float) -> RateLimited:
+    retry = min(max(math.ceil(seconds), 1), _LONGEST_RETRY)
+    return RateLimited(f"the tenant sends more than {rate} bytes a second: send it again after {retry} s", retry)

@@ -26,19 +26,22 @@ from spanlake.ingest.pipeline import (
     WriteDeleted,
     WriteReceived,
     content_hash,
+    decoding,
     without_limits,
 )
 from spanlake.ingest.quiet_spells import QuietSpells
-from spanlake.ingest.rates import IngestRates, RateLimited
+from spanlake.ingest.rates import RateLimited, Rates
 from spanlake.ingest.request import Format, Outcome, Receipt, Request
 from spanlake.ingest.request_log import LogFiles, LogStore, RequestLog
+from spanlake.ingest.usage import count_usage
 from spanlake.receivers import otlp
 from spanlake.settings.model import IngestLimits
+from spanlake.settings.tenant_limits import TenantLimits
 from spanlake.spans.otlp.decode import decode_checked
 from spanlake.spans.otlp.precheck import Checked
 from spanlake.store.blocks.block import Block
 from spanlake.store.errors import StorageTimeout
-from spanlake.telemetry.interface import IngestMetrics
+from spanlake.telemetry.interface import IngestMetrics, Usage
 from spanlake.telemetry.prometheus import Metrics
 from spanlake.telemetry.uncounted import Uncounted
 
@@ -66,7 +69,7 @@ class Ingest:
     metrics: IngestMetrics
     deadline: ArrivalDeadline = field(default_factory=ArrivalDeadline)
     notices: MisdirectionLog = field(default_factory=MisdirectionLog)
-    rates: IngestRates | None = None  # of tenants
+    rates: Rates | None = None  # of tenants
 
     def check_rate(self, tenant: str, size: int) -> None:
         """Raise RateLimited, and count it, when a tenant sends more bytes than it may."""
@@ -138,7 +141,7 @@ def group_commit(
 ) -> Commits:
     """Compose the parts behind submit."""
     pipeline = Pipeline(read, to.write, metrics, retention, limits_of=limits_of)
-    log = None if to_log is None else request_log(to_log, metrics)
+    log = None if to_log is None else request_log(to_log, metrics, limits_of)
     remembered = RequestDeduplicator(
         pipeline
         if log is None or to_log is None
@@ -152,22 +155,29 @@ def group_commit(
     return Commits(Lanes(remembered, policy), log)
 
 
-def request_log(to: LogDestination, metrics: IngestMetrics) -> RequestLog:
+def request_log(to: LogDestination, metrics: IngestMetrics, limits_of: LimitsOf = without_limits) -> RequestLog:
     """Compose a log and the storage of what it holds."""
     written = _BlocksWritten(metrics)
 
     def store(tenant: str, checked: Checked, digests: Sequence[bytes], received_ns: int) -> None:
-        decoded = decode_checked(checked)
-        metrics.truncated(decoded.truncated)
+        limits = limits_of(tenant)
+        decoded = decode_checked(checked, decoding(limits))
+        metrics.truncated(tenant, decoded.truncated)
         if decoded.table.num_rows:
             blocks = to.write(tenant, decoded.table, content_hash(digests), received_ns)
             written.written(blocks=len(blocks), size=sum(block.size for block in blocks))
+            count_usage(metrics, tenant, limits, decoded.table, decoded.sizes)
 
     def store_readable(tenant: str, requests: Sequence[Request], received_ns: int) -> list[Outcome]:
         def write(tenant: str, table: pa.Table, content_hash: bytes) -> Sequence[Block]:
             return to.write(tenant, table, content_hash, received_ns)
 
-        pipeline = Pipeline(otlp.read, write, written, clock=lambda: _ANY_TIME, limits_days=False)
+        def acknowledged(tenant: str) -> TenantLimits:
+            return limits_of(tenant).of_acknowledged()
+
+        pipeline = Pipeline(
+            otlp.read, write, written, clock=lambda: _ANY_TIME, limits_of=acknowledged, limits_days=False
+        )
         return pipeline(tenant, requests)
 
     return RequestLog(to.files, LogStore(store, store_readable))
@@ -182,3 +192,7 @@ class _BlocksWritten(Uncounted):
     def written(self, *, blocks: int, size: int) -> None:
         """Count blocks."""
         self._metrics.written(blocks=blocks, size=size)
+
+    def usage(self, tenant: str, used: Usage, most: int) -> None:
+        """Count usage, which is counted with the blocks."""
+        self._metrics.usage(tenant, used, most)

@@ -11,6 +11,8 @@ class LimitsOfTenant:
     spans: int | None = None
     bytes: int | None = None  # of the blocks that are read
     series: int | None = None
+    tenants: tuple[str, ...] = ()  # that are asked
+    athena_bytes: int | None = None  # that Athena reads for a tenant on one UTC day
 
 
 OF_TENANT: ContextVar[LimitsOfTenant | None] = ContextVar("limits of the tenant", default=None)
@@ -48,12 +50,9 @@ class Limits:
 
     def within(self, tenant: LimitsOfTenant | None) -> "Limits":
         """Return the lower of these bounds and a tenant's."""
-        if tenant is None or tenant == _NONE:
+        if tenant is None or (tenant.spans, tenant.bytes, tenant.series) == (None, None, None):
             return self
         spans = min(self.spans or tenant.spans or 0, tenant.spans or self.spans)
         return replace(
             self, spans=spans, bytes=tenant.bytes or 0, series=min(self.series, tenant.series or self.series)
         )
-
-
-_NONE = LimitsOfTenant()

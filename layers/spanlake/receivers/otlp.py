@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from spanlake.receivers.translation import Translated
-from spanlake.spans.otlp.decode import Decoded, MalformedRequest, decode
+from spanlake.spans.otlp.decode import USUAL, Decoded, MalformedRequest, Options, decode
 
 
-def read(bodies: Sequence[bytes]) -> Decoded:
+def read(bodies: Sequence[bytes], options: Options = USUAL) -> Decoded:
     """Decode ExportTraceServiceRequests in protobuf, all in one pass. Raises MalformedRequest."""
-    return decode(bodies)
+    return decode(bodies, options)
 
 
 def read_json(body: bytes) -> Translated:

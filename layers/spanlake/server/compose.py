@@ -16,7 +16,7 @@ from spanlake.api.ingest.jaeger import jaeger_routes, sampling_routes
 from spanlake.api.ingest.misdirected import OtherPosts
 from spanlake.api.ingest.routes import otlp_routes
 from spanlake.api.ingest.zipkin import zipkin_routes
-from spanlake.api.operations import echo_route, metrics_route, ready_route
+from spanlake.api.operations import echo_route, metrics_routes, ready_route
 from spanlake.ingest.misdirected import HTTP_PATHS
 from spanlake.ingest.service import Ingest
 from spanlake.server import ports
@@ -61,11 +61,11 @@ def compose(config: Config, store: Store, lifecycle: Lifecycle, access: AccessCo
     receivers = _Receivers.of(config, taken.ingest)
     access_of, notices = by_header(access.authenticator), taken.ingest.notices
     other = OtherPosts(taken.ingest, f"{HTTP_PATHS}; {ports_advice(addresses(config, SPANS_OVER_HTTP))}")
-    exposed, spans = metrics_route(metrics), receivers.routes[ports.OTLP_HTTP]  # OTLP is taken beside queries, too
+    exposed, spans = metrics_routes(metrics), receivers.routes[ports.OTLP_HTTP]  # OTLP is taken beside queries, too
     parts = TempoApi(
-        config, read, hindrance, metrics, limits, receivers.all_routes, (exposed, *spans, other), access_of, notices
+        config, read, hindrance, metrics, limits, receivers.all_routes, (*exposed, *spans, other), access_of, notices
     )
-    at_once = [ready_route(hindrance), exposed, echo_route(), *spans]
+    at_once = [ready_route(hindrance), *exposed, echo_route(), *spans]
     first = create_app(at_once, INGEST_ERRORS, (), access_of, notices)
     is_remote = bool(config.objects or config.index)
     api = parts.load() if is_remote else DeferredApp(at_once, first, parts.load)

@@ -17,7 +17,7 @@ from spanlake.store.index.base import Index
 from spanlake.store.maintenance.reindex import reindex
 from spanlake.store.objects.base import Objects
 from spanlake.store.open import open_index, open_objects
-from spanlake.store.tenant_limits import LimitsSource, NoLimits, limits_of
+from spanlake.store.tenant_limits import LimitsSource, NoLimits, columns_of, limits_of
 from spanlake.store.write import write, write_deleted
 from spanlake.telemetry.prometheus import Metrics, StoreTotals
 
@@ -90,13 +90,18 @@ def ingest_service(
     is_logged: bool = False,
 ) -> IngestService:
     """Compose ingest for this store, with a write-ahead log if that is wanted and the store is in a directory."""
-    limits, of_tenant = config.ingest, limits_of(tenant_limits or NoLimits())
+    limits, source = config.ingest, tenant_limits or NoLimits()
+    of_tenant, columns = limits_of(source), columns_of(source)
     admission = Admission(max_requests=limits.flight_requests, max_bytes=limits.flight_bytes)
     metrics.observe_flight(lambda: admission.bytes_in_flight)
     objects, index = store.objects, store.index
-    to = Destination(partial(write, objects, index), partial(write_deleted, objects, index), index.deletions)
+    to = Destination(
+        partial(write, objects, index, columns_of=columns),
+        partial(write_deleted, objects, index, columns_of=columns),
+        index.deletions,
+    )
     is_local = not config.objects and not config.index
-    log = log_destination(config.data, store.objects, store.index) if is_logged and is_local else None
+    log = log_destination(config.data, store.objects, store.index, columns) if is_logged and is_local else None
     commits = group_commit(otlp.read, to, limits, config.retention, metrics, of_tenant, log)
     ingest = Ingest(admission, commits.groups.submit, limits, metrics, rates=IngestRates(of_tenant))
     return IngestService(ingest, commits)

@@ -4,8 +4,9 @@
 limits of the whole process remain.
 """
 
+import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from typing import Any
@@ -16,6 +17,10 @@ from spanlake.settings.units import InvalidSetting, parse_age, parse_limit
 _BYTES = Kind("SIZE", parse_limit)
 _AGE = Kind("AGE", parse_age)
 MAX_TENANTS = 10_000
+Dimensions = tuple[tuple[str, str], ...]
+"""Attributes by which usage is counted, each with the label of the metric that shows its values."""
+_MOST_DIMENSIONS = 16
+_TAKEN_LABELS = {"tenant", "tracker"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +30,31 @@ class TenantLimits:
     ingest_rate: int | None = None  # bytes of requests a second, decompressed, on average
     ingest_burst: int | None = None  # bytes of requests at once; None: ten seconds of the rate
     request_spans: int | None = None  # of one request; a request with more is refused
+    attribute_bytes: int | None = None  # of an attribute's key or text; what is beyond is cut off
+    attribute_columns: int | None = None  # of a day; attributes beyond them are kept beside the columns
+    trace_bytes: int | None = None  # of one trace; spans beyond it are refused
     retention: timedelta | None = None  # age from which spans are refused
     query_range: timedelta | None = None  # of one search, metrics query or list of attributes
     query_spans: int | None = None  # in the blocks that one query reads
     query_bytes: int | None = None  # of the blocks that one query reads
     query_series: int | None = None  # of one metrics query
     query_concurrency: int | None = None  # queries that run at once
+    athena_bytes: int | None = None  # that Athena reads for queries on one UTC day
+    usage_attributes: Dimensions | None = None  # by which usage is counted; none is not counted
+    usage_series: int | None = None  # of the usage that is counted
+
+    @property
+    def needs_sizes(self) -> bool:
+        """True where a limit needs the size of each span."""
+        return self.trace_bytes is not None or bool(self.usage_attributes)
+
+    def of_acknowledged(self) -> "TenantLimits":
+        """Return what still counts for spans that were acknowledged: nothing of it refuses any."""
+        return TenantLimits(
+            attribute_bytes=self.attribute_bytes,
+            usage_attributes=self.usage_attributes,
+            usage_series=self.usage_series,
+        )
 
     def stricter(self, other: "TenantLimits") -> "TenantLimits":
         """Return the lower of each limit: that of a query over several tenants."""
@@ -50,20 +74,57 @@ def _lower(one: Any, other: Any) -> Any:
 
 
 def _plain(value: Any) -> object:
+    if isinstance(value, tuple):
+        return dict(value)
     return value.total_seconds() if isinstance(value, timedelta) else value
+
+
+def _dimensions(given: object) -> Dimensions:
+    """Read the attributes of usage: a list of names, or a table of names and labels, as Tempo's dimensions.
+
+    A name without a label, or with an empty one, has a label made of itself. Raises InvalidSetting.
+    """
+    named = dict.fromkeys(given, "") if isinstance(given, list) and all(isinstance(n, str) for n in given) else given
+    if not isinstance(named, dict) or not all(isinstance(label, str) for label in named.values()):
+        raise InvalidSetting(f'{given!r} names no attributes, as in ["service.name"] or {{"service.name" = "service"}}')
+    if len(named) > _MOST_DIMENSIONS:
+        raise InvalidSetting(f"it has {len(named)} attributes, at most {_MOST_DIMENSIONS} are allowed")
+    found = tuple((name, _label(label or re.sub(r"^(resource|span)\.", "", name))) for name, label in named.items())
+    if taken := _TAKEN_LABELS.intersection(label for _, label in found):
+        raise InvalidSetting(f"the label {min(taken)} is the metric's own: choose another")
+    return found
+
+
+def _label(text: str) -> str:
+    """Return a name of a label of Prometheus; other characters become underscores."""
+    return re.sub(r"^[^a-zA-Z_]|[^a-zA-Z0-9_]", "_", text, flags=re.ASCII)
+
+
+def _of_text(kind: Kind[Any]) -> Callable[[Any], Any]:
+    return lambda value: kind.parse(str(value))
 
 
 _KINDS: Mapping[str, Kind[Any]] = {
     "ingest_rate": _BYTES,
     "ingest_burst": _BYTES,
     "request_spans": count(),
+    "attribute_bytes": _BYTES,
+    "attribute_columns": count(),
+    "trace_bytes": _BYTES,
     "retention": _AGE,
     "query_range": _AGE,
     "query_spans": count(),
     "query_bytes": _BYTES,
     "query_series": count(),
     "query_concurrency": count(),
+    "athena_bytes": _BYTES,
+    "usage_series": count(),
 }
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    **{name: _of_text(kind) for name, kind in _KINDS.items()},
+    "usage_attributes": _dimensions,
+}
+"""Reads the value of each limit as TOML has it; raises InvalidSetting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +171,14 @@ def parse_overrides(content: bytes) -> Overrides:
 
 
 def _limits(base: TenantLimits, given: Any, where: str) -> TenantLimits:
-    kinds = {_file_name(name): (name, kind) for name, kind in _KINDS.items()}
+    readers = {_file_name(name): (name, read) for name, read in _READERS.items()}
     table = _table(given, where)
-    _check_names(table, set(kinds), f"a limit of {where}")
+    _check_names(table, set(readers), f"a limit of {where}")
     values = {}
     for name, value in table.items():
-        python_name, kind = kinds[name]
+        python_name, read = readers[name]
         try:
-            values[python_name] = kind.parse(str(value))
+            values[python_name] = read(value)
         except InvalidSetting as error:
             raise InvalidSetting(f"{where}, {name}: {error}") from None
     return replace(base, **values)

@@ -1,6 +1,7 @@
 """Compositions of Arrow kernels for operations that Arrow lacks; none takes a Python step for each value."""
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any, TypeAlias
 
 import pyarrow as pa
@@ -78,6 +79,12 @@ def scatter(values: Array, rows: Array, length: int) -> Array:
     A row that is given twice must be given equal values.
     """
     return pc.scatter(values, rows, max_index=length - 1)  # type: ignore[attr-defined]
+
+
+def list_numbers(lengths: Sequence[int]) -> Array:
+    """Return for each element of consecutive lists of these lengths the number of its list (int64)."""
+    offsets = pa.array([0, *accumulate(lengths)], pa.int32())
+    return pc.list_parent_indices(pa.ListArray.from_arrays(offsets, numbers(sum(lengths))))
 
 
 def numbers(end: int) -> Array:

@@ -113,3 +113,12 @@ def limits_of(source: LimitsSource) -> Callable[[str], TenantLimits]:
         return source.current.of(tenant)
 
     return of
+
+
+def columns_of(source: LimitsSource) -> Callable[[str], int | None]:
+    """Return a function that finds the limit on columns of a day of one tenant."""
+
+    def of(tenant: str) -> int | None:
+        return source.current.of(tenant).attribute_columns
+
+    return of

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -173,6 +174,14 @@ def _i64(value: int) -> pa.Int64Scalar:
     return pa.scalar(value, pa.int64())
 
 
+ColumnsOf = Callable[[str], int | None]
+"""Returns the limit on entries of a day's catalog that a tenant has; None is the usual one."""
+
+
+def _usual_columns(_tenant: str) -> None:
+    return None
+
+
 def write(
     objects: Objects,
     index: Index,
@@ -181,6 +190,7 @@ def write(
     content_hash: bytes,
     *,
     received_ns: int | None = None,
+    columns_of: ColumnsOf = _usual_columns,
 ) -> list[Block]:
     """Store the spans of a tenant, durable and found by queries when this returns; the blocks, one a UTC day.
 
@@ -192,7 +202,8 @@ def write(
     """
     blocks: list[Block] = []
     catalog: dict[tuple[str, date], frozenset[CatalogEntry]] = {}
-    for fresh in write_table(tenant, table, content_hash, time.time_ns(), index.beyond_catalog):
+    beyond = partial(index.beyond_catalog, most=columns_of(tenant))
+    for fresh in write_table(tenant, table, content_hash, time.time_ns(), beyond):
         objects.put(fresh.block.path, fresh.data)
         blocks.append(fresh.block)
         catalog[tenant, fresh.block.date] = fresh.catalog
@@ -200,15 +211,22 @@ def write(
         stored_before = index.add(blocks, catalog)
         lost = [stored.block for stored in stored_before if stored.created_ns == LOST]
         deleted = _deleted(index, [stored for stored in stored_before if stored.created_ns != LOST], received_ns)
-        blocks += write_deleted(objects, index, tenant, table, content_hash, deleted)
+        blocks += write_deleted(objects, index, tenant, table, content_hash, deleted, columns_of=columns_of)
         for block in lost:
             again = hashlib.sha256(content_hash + b"lost").digest()
-            blocks += write(objects, index, tenant, _of_day(table, block), again)
+            blocks += write(objects, index, tenant, _of_day(table, block), again, columns_of=columns_of)
     return blocks
 
 
 def write_deleted(
-    objects: Objects, index: Index, tenant: str, table: pa.Table, content_hash: bytes, deleted: Mapping[bytes, int]
+    objects: Objects,
+    index: Index,
+    tenant: str,
+    table: pa.Table,
+    content_hash: bytes,
+    deleted: Mapping[bytes, int],
+    *,
+    columns_of: ColumnsOf = _usual_columns,
 ) -> list[Block]:
     """Store those spans again whose traces were deleted after the table was stored; the blocks.
 
@@ -219,7 +237,7 @@ def write_deleted(
     for trace_id in _present(table, deleted):
         named = hashlib.sha256(content_hash + trace_id + b"%d" % deleted[trace_id]).digest()
         spans = table.filter(pc.equal(table["trace_id"], pa.scalar(trace_id, table["trace_id"].type)))
-        blocks += write(objects, index, tenant, spans, named)
+        blocks += write(objects, index, tenant, spans, named, columns_of=columns_of)
     return blocks
 
 

@@ -4,6 +4,11 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+Labels = tuple[tuple[str, str], ...]
+"""Names and values of a metric's labels."""
+Usage = Mapping[Labels, int]
+"""Bytes by labels."""
+
 
 class IngestMetrics(Protocol):
     """Counters of requests and their outcomes; safe to use from any thread."""
@@ -23,8 +28,11 @@ class IngestMetrics(Protocol):
     def refused_bytes(self, tenant: str, reason: str, size: int) -> None:
         """Count the bytes of a request that was refused before its spans were counted."""
 
-    def truncated(self, attributes: int) -> None:
-        """Count attributes whose key or value was cut off."""
+    def usage(self, tenant: str, used: Usage, most: int) -> None:
+        """Count the bytes of a tenant's spans by attributes; of labels beyond ``most`` together."""
+
+    def truncated(self, tenant: str, attributes: int) -> None:
+        """Count a tenant's attributes whose key or value was cut off."""
 
     def written(self, *, blocks: int, size: int) -> None:
         """Count blocks that ingest wrote; size in bytes."""

@@ -4,10 +4,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
+
+from spanlake.telemetry.interface import Usage
+from spanlake.telemetry.usage import USAGE_METRIC, UsageTracker
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
+
+
+class Collector(Protocol):
+    """Metrics to expose."""
+
+    def collect(self) -> "Iterable[Metric]":
+        """Return all metrics with their current values."""
+
 
 # From a tag lookup to the longest allowed query, in seconds.
 _MOST_TENANTS = 1000  # with series of their own
@@ -55,6 +66,7 @@ class Metrics:
         self._truncated = Counter(
             "spanlake_ingest_attributes_truncated",
             "Attributes whose key or value was longer than allowed, and was cut off.",
+            ["tenant"],
             registry=registry,
         )
         self._tenants: set[str] = set()
@@ -70,6 +82,8 @@ class Metrics:
             ["tenant", "reason"],
             registry=registry,
         )
+        self._usage = UsageTracker()
+        registry.register(self._usage)
         self._repeated = Counter(
             "spanlake_ingest_requests_repeated", "Requests that had been stored before.", registry=registry
         )
@@ -140,10 +154,14 @@ class Metrics:
         for reason, count in reasons.items():
             self._rejected_spans.labels(reason).inc(count)
 
-    def truncated(self, attributes: int) -> None:
-        """Count attributes whose key or value was cut off."""
+    def truncated(self, tenant: str, attributes: int) -> None:
+        """Count a tenant's attributes whose key or value was cut off."""
         if attributes:
-            self._truncated.inc(attributes)
+            self._truncated.labels(self._tenant_label(tenant)).inc(attributes)
+
+    def usage(self, tenant: str, used: Usage, most: int) -> None:
+        """Count the bytes of a tenant's spans by attributes; of labels beyond ``most`` together."""
+        self._usage.add(self._tenant_label(tenant), used, most)
 
     def of_tenant(self, tenant: str, accepted: int, refused: Mapping[str, int]) -> None:
         """Count the spans of a request by tenant; those that were not stored by reason."""
@@ -241,10 +259,32 @@ class Metrics:
         return self._registry.collect()
 
     def expose(self) -> tuple[bytes, str]:
-        """Return all metrics in the Prometheus text format, and its content type."""
-        from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+        """Return all metrics but usage in the Prometheus text format, and its content type."""
+        return exposed(self, is_usage=False)
 
-        return generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4
+    def expose_usage(self) -> tuple[bytes, str]:
+        """Return the metric of usage in the Prometheus text format, and its content type."""
+        return exposed(self, is_usage=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    families: "Iterable[Metric]"
+
+    def collect(self) -> "Iterable[Metric]":
+        """Return the families."""
+        return self.families
+
+
+def exposed(metrics: Collector, *, is_usage: bool) -> tuple[bytes, str]:
+    """Return either the metric of usage, or all others, in the Prometheus text format, and the content type.
+
+    Usage has a series for each value of an attribute; Tempo shows it apart, too.
+    """
+    from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+
+    chosen = [family for family in metrics.collect() if (family.name == USAGE_METRIC) == is_usage]
+    return generate_latest(_Chosen(chosen)), CONTENT_TYPE_PLAIN_0_0_4
 
 
 class _DroppedCollector:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 
+from spanlake.telemetry.interface import Usage
+
 
 class Uncounted:
     """IngestMetrics without effect."""
@@ -13,7 +15,10 @@ class Uncounted:
     def received(self, *, spans: int, size: int) -> None:
         """Count nothing."""
 
-    def truncated(self, attributes: int) -> None:
+    def usage(self, tenant: str, used: Usage, most: int) -> None:
+        """Count nothing."""
+
+    def truncated(self, tenant: str, attributes: int) -> None:
         """Count nothing."""
 
     def rejected(self, reasons: Mapping[str, int]) -> None:

@@ -8,7 +8,7 @@ everything again.
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from spanlake.telemetry.prometheus import Metrics
+from spanlake.telemetry.prometheus import Metrics, exposed
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
@@ -93,10 +93,12 @@ class Figures:
             yield family
 
     def expose(self) -> tuple[bytes, str]:
-        """Return the metrics in the Prometheus text format, and its content type."""
-        from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+        """Return all metrics but usage in the Prometheus text format, and its content type."""
+        return exposed(self, is_usage=False)
 
-        return generate_latest(self), CONTENT_TYPE_PLAIN_0_0_4
+    def expose_usage(self) -> tuple[bytes, str]:
+        """Return the metric of usage in the Prometheus text format, and its content type."""
+        return exposed(self, is_usage=True)
 
 
 def _together(name: str, one: float, other: float) -> float:

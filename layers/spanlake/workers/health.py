@@ -17,14 +17,18 @@ def health_app(
     figures: Callable[[], Awaitable[Figures]],
     authenticator: Authenticator = OPEN,
 ) -> Starlette:
-    """Make an application with ``/ready`` and ``/metrics``."""
+    """Make an application with ``/ready``, ``/metrics`` and ``/usage_metrics``."""
 
-    async def metrics(request: Request) -> Response:
-        try:
-            authenticator.access(request.headers.getlist(AUTHORIZATION)).require((Role.ADMIN,))
-        except AccessError as error:
-            return PlainTextResponse(f"{error}\n", 401 if isinstance(error, Unauthenticated) else 403)
-        text, media_type = (await figures()).expose()
-        return Response(text, headers={"Content-Type": media_type})
+    def exposing(path: str, expose: Callable[[Figures], tuple[bytes, str]]) -> Route:
+        async def exposed(request: Request) -> Response:
+            try:
+                authenticator.access(request.headers.getlist(AUTHORIZATION)).require((Role.ADMIN,))
+            except AccessError as error:
+                return PlainTextResponse(f"{error}\n", 401 if isinstance(error, Unauthenticated) else 403)
+            text, media_type = expose(await figures())
+            return Response(text, headers={"Content-Type": media_type})
 
-    return Starlette(routes=[ready_route(unready_reason), Route("/metrics", metrics)])
+        return Route(path, exposed)
+
+    shown = [exposing("/metrics", Figures.expose), exposing("/usage_metrics", Figures.expose_usage)]
+    return Starlette(routes=[ready_route(unready_reason), *shown])

@@ -1,6 +1,7 @@
 """Limits of tenants on a real server: rate, size of requests, queries; each hurts its own tenant only."""
 
 import json
+import re
 import threading
 import time
 from pathlib import Path
@@ -30,6 +31,14 @@ query-series = 1
 
 [tenants.young]
 retention = "1h"
+
+[tenants.tiny]
+trace-bytes = 1
+
+[tenants.billed]
+attribute-bytes = 20
+attribute-columns = 1
+usage-attributes = {"service.name" = "service"}
 """
 HOUR_NS = 3600 * 10**9
 
@@ -85,6 +94,42 @@ def test_request_with_too_many_spans_is_refused_whole(limited: SpanlakeServer) -
     assert send(limited, "small", "a", "b", "c").body == b""
     assert send(limited, "large", "a", "b", "c", "d").body == b""
     assert limited.metric('spanlake_tenant_spans_refused_total{reason="request_spans",tenant="small"}') == 4
+
+
+def test_size_of_traces_holds_for_every_protocol(limited: SpanlakeServer) -> None:
+    found = {protocol: sender(limited, {"X-Scope-OrgID": "tiny"}) for protocol, sender in SENDERS.items()}
+    assert found == {
+        "otlp-http": "200",  # with what was refused in the answer
+        "zipkin": "400",
+        "jaeger-http": "400",
+        "otlp-grpc": "OK",
+        "jaeger-grpc": "INVALID_ARGUMENT",
+        "opencensus": "OK",  # its answers have no place for it
+    }
+    assert b"the trace is larger" in send(limited, "tiny", "a").body
+    refused = limited.metric('spanlake_tenant_spans_refused_total{reason="trace_too_large",tenant="tiny"}')
+    assert refused == len(SENDERS)  # the two of OTLP send the same bytes, which count once
+    assert limited.metric('spanlake_tenant_spans_accepted_total{tenant="tiny"}') == 0
+
+
+def test_usage_columns_and_texts_of_a_tenant(limited: SpanlakeServer) -> None:
+    assert send(limited, "billed", "a", "b", filler=30).status == 200
+    assert send(limited, "other", "a", filler=30).status == 200
+    found = get(limited, f"/api/traces/{TRACE}", {"X-Scope-OrgID": "billed"}).body  # which waits for the blocks
+    assert b'"' + b"f" * 20 + b'"' in found
+    usage = get(limited, "/usage_metrics", {}).body.decode()
+    (line,) = [each for each in usage.splitlines() if not each.startswith("#")]
+    series, _, value = line.rpartition(" ")
+    assert set(re.findall(r'(\w+)="([^"]+)"', series)) == {
+        ("service", "tests"),
+        ("tenant", "billed"),
+        ("tracker", "cost-attribution"),
+    }
+    assert series.startswith("tempo_usage_tracker_bytes_received_total{")
+    assert 150 < float(value) < 400
+    assert limited.metric('spanlake_ingest_attributes_truncated_total{tenant="billed"}') == 2
+    names = get(limited, "/api/search?q=%7Bspan.filler%21%3Dnil%7D", {"X-Scope-OrgID": "billed"}).json
+    assert names["traces"]
 
 
 def test_retention_of_a_tenant_refuses_older_spans(limited: SpanlakeServer) -> None:

@@ -104,9 +104,11 @@ class TroubledIndex:
         """As Index has it."""
         return self._trouble.around(lambda: self._index.add(blocks, catalog))
 
-    def beyond_catalog(self, tenant: str, day: date, entries: frozenset[CatalogEntry]) -> frozenset[CatalogEntry]:
+    def beyond_catalog(
+        self, tenant: str, day: date, entries: frozenset[CatalogEntry], most: int | None = None
+    ) -> frozenset[CatalogEntry]:
         """As Index has it."""
-        return self._trouble.around(lambda: self._index.beyond_catalog(tenant, day, entries))
+        return self._trouble.around(lambda: self._index.beyond_catalog(tenant, day, entries, most))
 
     def replace(self, added: Sequence[Block], removed: Sequence[Block], *, lost: bool = False) -> None:
         """As Index has it."""

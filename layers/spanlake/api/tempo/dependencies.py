@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -150,7 +150,7 @@ class QueryRunner:
         """Runs a query in a thread, until the client hangs up; raises what it raises."""
         with self.timer(request.scope["route"].path), self._logged_if_slow(request):
             limits = self._limits_of(request)
-            token = OF_TENANT.set(LimitsOfTenant(limits.query_spans, limits.query_bytes, limits.query_series))
+            token = OF_TENANT.set(_bounds(limits, tenant_in_queue(request).split("|")))
             try:
                 return await run(request, query, self.queue, limits.query_concurrency)
             except RecursionError:
@@ -194,6 +194,12 @@ class QueryRunner:
         if not query.is_metrics:
             raise Unsupported("a metrics query ends in a function such as rate()", query.text, len(query.text))
         return query
+
+
+def _bounds(limits: TenantLimits, tenants: Sequence[str]) -> LimitsOfTenant:
+    return LimitsOfTenant(
+        limits.query_spans, limits.query_bytes, limits.query_series, tuple(tenants), limits.athena_bytes
+    )
 
 
 def _described(request: Request, seconds: float) -> dict[str, object]:

@@ -16,6 +16,7 @@ class TooManyQueries(Exception):  # noqa: N818
     """There are too many queries; the same query may succeed later."""
 
     retry_seconds = 2
+    ends_connection = True  # which would hold its place for 75 s more where nobody reads the refusal
 
 
 @dataclass(slots=True)

@@ -47,10 +47,6 @@ def _first(lists: Array, lengths: Array) -> Array:
     return pa.ListArray.from_arrays(offsets, values)
 
 
-MOST_KEY_BYTES, MOST_VALUE_BYTES = 2048, 256 << 10
-"""Limits on the length of keys, as in Tempo, and of values that are text."""
-
-
 def long_rows(texts: Array, most: int) -> Array:
     """Return the rows of texts that are longer than ``most`` bytes."""
     lengths: Array = pc.binary_length(texts)
@@ -60,13 +56,17 @@ def long_rows(texts: Array, most: int) -> Array:
     return where(pc.greater(lengths, int32(most)))
 
 
+_BROKEN_CHARACTER = r"(?:[\xC0-\xDF]|[\xE0-\xEF][\x80-\xBF]?|[\xF0-\xF7][\x80-\xBF]{0,2})\z"
+"""Bytes at the end of a text that begin a character of UTF-8 and do not end it."""
+
+
 def cut(texts: Array, rows: Array, most: int) -> Array:
     """Cut the texts in these rows to ``most`` bytes, and to whole characters."""
     if not len(rows):
         return texts
-    long = texts.take(rows).to_pylist()
-    short = pa.array([text.encode()[:most].decode(errors="ignore") for text in long], texts.type)
-    return pc.coalesce(scatter(short, rows, len(texts)), texts)
+    short = pc.binary_slice(texts.take(rows).cast(pa.binary()), 0, most)
+    whole = pc.replace_substring_regex(short, _BROKEN_CHARACTER, "").cast(texts.type)
+    return pc.coalesce(scatter(whole, rows, len(texts)), texts)
 
 
 _MOST_REFS, _LONGEST_REF = 64, 4096

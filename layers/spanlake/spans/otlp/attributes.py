@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from spanlake.spans.arrow import Array, equals_last, int32, numbers, scatter, struct_of, where
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType
 from spanlake.spans.otlp import repair
-from spanlake.spans.otlp.attribute_limits import MOST_KEY_BYTES, MOST_VALUE_BYTES, cut, long_rows
+from spanlake.spans.otlp.attribute_limits import cut, long_rows
 from spanlake.spans.otlp.limits import Limits
 
 KINDS = 16
@@ -99,7 +99,7 @@ def read(occurrences: Sequence[Array], limits: Limits) -> tuple[Attributes, list
 
 def _decode(key_values: Array, limits: Limits) -> Attributes:
     fields = repair.decode("KeyValue", key_values, limits)
-    keys, any_value, truncated = _cut(fields["key"], fields["value"])
+    keys, any_value, truncated = _cut(fields["key"], fields["value"], limits)
     keys = keys.dictionary_encode()
     values = {type_: any_value.field(name) for type_, name in _SCALARS.items()}
     kind = _kind(any_value)
@@ -114,16 +114,16 @@ def _decode(key_values: Array, limits: Limits) -> Attributes:
     )
 
 
-def _cut(keys: Array, any_value: Array) -> tuple[Array, Array, Array]:
+def _cut(keys: Array, any_value: Array, limits: Limits) -> tuple[Array, Array, Array]:
     """Cut keys and texts that are too long; returns both, and the rows of these attributes."""
-    long_keys = long_rows(keys, MOST_KEY_BYTES)
+    long_keys = long_rows(keys, limits.key_bytes)
     texts = any_value.field("string_value")
-    long_texts = long_rows(texts, MOST_VALUE_BYTES)
+    long_texts = long_rows(texts, limits.text_bytes)
     if len(long_texts):
         columns = [any_value.field(number) for number in range(any_value.type.num_fields)]
-        columns[any_value.type.get_field_index("string_value")] = cut(texts, long_texts, MOST_VALUE_BYTES)
+        columns[any_value.type.get_field_index("string_value")] = cut(texts, long_texts, limits.text_bytes)
         any_value = pa.StructArray.from_arrays(columns, fields=list(any_value.type), mask=any_value.is_null())
-    return cut(keys, long_keys, MOST_KEY_BYTES), any_value, pc.unique(pa.concat_arrays([long_keys, long_texts]))
+    return cut(keys, long_keys, limits.key_bytes), any_value, pc.unique(pa.concat_arrays([long_keys, long_texts]))
 
 
 def _column(key: Array, kind: Array) -> Array:

@@ -7,9 +7,10 @@ from itertools import accumulate, pairwise
 
 import pyarrow as pa
 
-from spanlake.spans.otlp import envelope
+from spanlake.spans.arrow import Array
+from spanlake.spans.otlp import envelope, sizes
 from spanlake.spans.otlp.envelope import Messages
-from spanlake.spans.otlp.limits import Limits, TooMuch
+from spanlake.spans.otlp.limits import MOST_VALUE_BYTES, Limits, TooMuch
 from spanlake.spans.otlp.precheck import Checked
 from spanlake.spans.otlp.protobuf import WireError
 from spanlake.spans.otlp.rest import TooLarge
@@ -25,6 +26,19 @@ class MalformedRequest(ValueError):  # noqa: N818
 
 
 @dataclass(frozen=True, slots=True)
+class Options:
+    """Wishes about decoding that depend on the tenant."""
+
+    text_bytes: int = MOST_VALUE_BYTES
+    """Length of an attribute's key or text beyond which it is cut."""
+    with_sizes: bool = False
+    """True where the sizes of spans are needed."""
+
+
+USUAL = Options()
+
+
+@dataclass(frozen=True, slots=True)
 class Decoded:
     """The spans of a sequence of requests, in order."""
 
@@ -35,9 +49,11 @@ class Decoded:
     """Rows of spans that cannot be read. They count as spans; ``validate`` removes them."""
     truncated: int = 0
     """Number of attributes whose key or value was cut off."""
+    sizes: Array | None = None
+    """Bytes of each span as it was sent (int64), if they were asked for."""
 
 
-def decode(requests: Sequence[bytes]) -> Decoded:
+def decode(requests: Sequence[bytes], options: Options = USUAL) -> Decoded:
     """Decode ExportTraceServiceRequests; TracesData has the same encoding.
 
     Parts of a message that cannot be read are left out or replaced (see ``repair``). Trace ids of 1 to 15 bytes and
@@ -46,19 +62,20 @@ def decode(requests: Sequence[bytes]) -> Decoded:
     small body of such messages would make a large table.
     """
     with _malformed():
-        return _decode(requests)
+        return _decode(requests, options)
 
 
-def decode_checked(checked: Checked) -> Decoded:
+def decode_checked(checked: Checked, options: Options = USUAL) -> Decoded:
     """Decode requests from what ``precheck`` has read.
 
     Raises MalformedRequest when several requests together exceed limits that each may keep alone.
     """
-    limits = Limits.of_accepted(len(checked.spans_per_request), checked.size)
+    limits = Limits.of_accepted(len(checked.spans_per_request), checked.size, options.text_bytes)
     with _malformed():
         opened = envelope.open_decoded(checked.resource_spans, limits)
         messages = Messages.read(opened, limits, checked.spans)
-        return Decoded(table(opened, messages), checked.spans_per_request, truncated=messages.truncated)
+        sized = sizes.of_spans(checked.resource_spans) if options.with_sizes else None
+        return Decoded(table(opened, messages), checked.spans_per_request, truncated=messages.truncated, sizes=sized)
 
 
 @contextmanager
@@ -71,11 +88,12 @@ def _malformed() -> Iterator[None]:
     raise MalformedRequest(reason)  # without its cause, whose frames would keep all that was decoded
 
 
-def _decode(requests: Sequence[bytes]) -> Decoded:
-    limits = Limits.of(requests)
+def _decode(requests: Sequence[bytes], options: Options) -> Decoded:
+    limits = Limits.of(requests, options.text_bytes)
     opened = envelope.open_(requests, limits)
     messages = Messages.read(opened, limits)
-    decoded = Decoded(table(opened, messages), opened.spans_per_request, messages.unreadable, messages.truncated)
+    sized = sizes.of_spans(opened.resource_spans) if options.with_sizes else None
+    decoded = Decoded(table(opened, messages), opened.spans_per_request, messages.unreadable, messages.truncated, sized)
     _refuse_lost(decoded, opened.damaged_requests)
     return decoded
 

@@ -43,6 +43,8 @@ class Parents:
 class Envelope:
     """The spans of requests, as bytes, with their resources and scopes."""
 
+    resource_spans: Array
+    """A list of decoded ResourceSpans for each request."""
     spans: Array
     spans_per_request: list[int]
     resources: Parents
@@ -61,7 +63,7 @@ def open_(requests: Sequence[bytes], limits: Limits) -> Envelope:
 def open_decoded(by_request: Array, limits: Limits, damaged_requests: Sequence[int] = ()) -> Envelope:
     """Extract the spans from decoded requests, given the ResourceSpans of each. Raises what ``open_`` raises."""
     resource_spans = by_request.flatten()
-    by_resource = _scope_spans(resource_spans)
+    by_resource = scopes_of(resource_spans)
     scope_spans = by_resource.flatten()
     limits.check("resources", len(resource_spans), smallest=64)
     limits.check("scopes", len(scope_spans), smallest=32)
@@ -72,6 +74,7 @@ def open_decoded(by_request: Array, limits: Limits, damaged_requests: Sequence[i
     scope = pc.list_parent_indices(by_scope)
     resource: Array = pc.list_parent_indices(by_resource)
     return Envelope(
+        resource_spans=by_request,
         spans=spans,
         spans_per_request=pc.pairwise_diff(ends).slice(1).to_pylist(),
         resources=_parents("Resource", resource_spans, resource.take(scope), limits),
@@ -80,7 +83,7 @@ def open_decoded(by_request: Array, limits: Limits, damaged_requests: Sequence[i
     )
 
 
-def _scope_spans(resource_spans: Array) -> Array:
+def scopes_of(resource_spans: Array) -> Array:
     """Return the scopes of each resource; where there are none, the scopes under their name before OTLP 0.16."""
     found, former = resource_spans.field("scope_spans"), resource_spans.field("instrumentation_library_spans")
     if not len(former.flatten()):

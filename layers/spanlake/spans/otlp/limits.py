@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+MOST_KEY_BYTES, MOST_VALUE_BYTES = 2048, 256 << 10
+"""Limits on the length of keys, as in Tempo, and of values that are text."""
 FEW = 1024
 """Messages of a kind that a request may have, however small they are."""
 _MOST_ELEMENTS = 2_000_000
@@ -57,20 +59,29 @@ class Limits:
     """Multiplies the limits."""
     is_lenient: bool = False
     """True where messages that take too much repair are left out instead of refusing the request."""
+    text_bytes: int = MOST_VALUE_BYTES
+    """Length of an attribute's key or text, beyond which it is cut; a key has ``MOST_KEY_BYTES`` at most."""
 
     @classmethod
-    def of_accepted(cls, requests: int, size: int) -> "Limits":
+    def of_accepted(cls, requests: int, size: int, text_bytes: int = MOST_VALUE_BYTES) -> "Limits":
         """Return limits that no number of messages exceeds, of which each takes two bytes or more.
 
         Of a single request nothing is refused.
         """
-        return cls(requests, size, Repairs.of(size), factor=4, is_lenient=requests == 1)
+        return cls(
+            requests, size, Repairs.of(size), factor=4, is_lenient=requests == 1, text_bytes=_at_most(text_bytes)
+        )
 
     @classmethod
-    def of(cls, requests: Sequence[bytes]) -> "Limits":
+    def of(cls, requests: Sequence[bytes], text_bytes: int = MOST_VALUE_BYTES) -> "Limits":
         """Return the limits for these requests."""
         size = sum(map(len, requests))
-        return cls(len(requests), size, Repairs.of(size))
+        return cls(len(requests), size, Repairs.of(size), text_bytes=_at_most(text_bytes))
+
+    @property
+    def key_bytes(self) -> int:
+        """The length of an attribute's key, beyond which it is cut."""
+        return min(self.text_bytes, MOST_KEY_BYTES)
 
     def check(self, messages: str, count: int, smallest: int) -> None:
         """Raise TooMuch if there are more messages than would fit in the requests at ``smallest`` bytes each."""
@@ -93,3 +104,7 @@ class Limits:
         self.check("array items", count, smallest=8)
         if count > _MOST_ITEMS * self.requests:
             raise TooMuch("its arrays have too many items")
+
+
+def _at_most(text_bytes: int) -> int:
+    return min(text_bytes, MOST_VALUE_BYTES)

@@ -8,7 +8,7 @@ from itertools import accumulate, pairwise
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spanlake.spans.arrow import Array, int32, int64, numbers, string, struct_of
+from spanlake.spans.arrow import Array, distinct, int32, int64, list_numbers, numbers, scatter, string, struct_of
 from spanlake.spans.otlp.decode import Decoded
 from spanlake.spans.otlp.precheck import MOST_DAYS
 from spanlake.spans.schema import SPAN_ID, TRACE_ID
@@ -21,6 +21,7 @@ REASONS: Mapping[str, str] = {
     "too_new": "the span starts more than a day ahead of this server: check the sender's clock",
     "too_many_days": "the spans of one request started on more than 32 days: send them in several requests",
     "request_spans": "the request has more spans than its tenant may send at once: send fewer spans at a time",
+    "trace_too_large": "the trace is larger than those of its tenant may be: look for a trace that never ends",
     "malformed": "the span cannot be read: check the exporter that wrote it",
 }
 """Explanations by reason. The reasons are also label values of a metric, so there are few of them."""
@@ -47,6 +48,21 @@ class Validated:
 
     table: pa.Table
     rejected: list[Counter[str]]
+    sizes: Array | None = None
+    """Bytes of each span as it was sent, if they are known."""
+
+    def without(self, is_refused: Array, rejected: Sequence[Counter[str]]) -> "Validated":
+        """Remove the spans where ``is_refused`` is True, which were counted."""
+        is_kept = pc.invert(is_refused)
+        sizes = None if self.sizes is None else self.sizes.filter(is_kept)
+        return Validated(self.table.filter(is_kept), list(rejected), sizes)
+
+    def spans_per_request(self, decoded: Decoded) -> list[int]:
+        """Return the number of spans that are left of each request."""
+        return [
+            spans - sum(rejected.values())
+            for spans, rejected in zip(decoded.spans_per_request, self.rejected, strict=True)
+        ]
 
 
 def validate(
@@ -63,29 +79,59 @@ def validate(
     is_faultless = not any(is_faulty.true_count for is_faulty in faults.values())
     is_bounded = most_days is None or _spread(decoded.table) < most_days
     if is_faultless and is_bounded:
-        return Validated(decoded.table, [Counter() for _ in decoded.spans_per_request])
+        return Validated(decoded.table, [Counter() for _ in decoded.spans_per_request], decoded.sizes)
     reason: Array = pc.case_when(struct_of(faults), *map(string, faults))
     bounds = list(pairwise(accumulate(decoded.spans_per_request, initial=0)))
     if most_days is not None and not is_bounded:
         reason = _with_days(reason, _days(decoded.table), bounds, most_days)
     rejected = [_count(reason.slice(start, end - start)) for start, end in bounds]
-    return Validated(decoded.table.filter(reason.is_null()), rejected)
+    return Validated(decoded.table, [], decoded.sizes).without(reason.is_valid(), rejected)
 
 
 def within_request(validated: Validated, decoded: Decoded, most: int | None) -> Validated:
     """Remove the spans of requests with more spans than ``most``; the whole request is rejected."""
     if most is None or max(decoded.spans_per_request, default=0) <= most:
         return validated
-    rejected = list(validated.rejected)
-    parts, start = [], 0
-    for number, spans in enumerate(decoded.spans_per_request):
-        kept = spans - sum(rejected[number].values())
-        if spans > most:
-            rejected[number]["request_spans"] += kept
-        else:
-            parts.append(validated.table.slice(start, kept))
-        start += kept
-    return Validated(pa.concat_tables([validated.table.slice(0, 0), *parts]), rejected)
+    left = validated.spans_per_request(decoded)
+    is_refused = [spans > most for spans in decoded.spans_per_request]
+    rejected = [
+        found + Counter(request_spans=kept if refused else 0)
+        for found, kept, refused in zip(validated.rejected, left, is_refused, strict=True)
+    ]
+    return validated.without(pa.array(is_refused, pa.bool_()).take(list_numbers(left)), rejected)
+
+
+@dataclass(frozen=True, slots=True)
+class TraceParts:
+    """The spans of each trace in each request, and the bytes of them together."""
+
+    traces: list[tuple[bytes, int]]
+    """Trace id and bytes of each part."""
+    of_span: Array
+    """Number of each span's part."""
+    requests: Array
+    """Number of each span's request."""
+
+    @classmethod
+    def of(cls, trace_ids: Array, sizes: Array, spans_per_request: Sequence[int]) -> "TraceParts":
+        """Find the parts, in the order of requests."""
+        requests = list_numbers(spans_per_request)
+        part, first = distinct(trace_ids, requests)
+        sums = pa.table({"part": part, "size": sizes}).group_by("part", use_threads=False).aggregate([("size", "sum")])
+        size = scatter(sums["size_sum"].combine_chunks(), sums["part"].combine_chunks(), len(first))
+        return cls(list(zip(trace_ids.take(first).to_pylist(), size.to_pylist(), strict=True)), part, requests)
+
+    def without(self, validated: Validated, is_accepted: Sequence[bool]) -> Validated:
+        """Remove the spans of the parts that are not accepted."""
+        if all(is_accepted):
+            return validated
+        is_refused = pc.invert(pa.array(is_accepted, pa.bool_())).take(self.of_span)
+        counts = self.requests.filter(is_refused).value_counts()
+        refused = dict(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True))
+        rejected = [
+            found + Counter(trace_too_large=refused.get(number, 0)) for number, found in enumerate(validated.rejected)
+        ]
+        return validated.without(is_refused, rejected)
 
 
 def _days(table: pa.Table) -> Array:

@@ -71,8 +71,10 @@ class Index(Protocol):
         deleted there, or are hidden in the live block: the blocks of which that may be so are returned.
         """
 
-    def beyond_catalog(self, tenant: str, day: date, entries: frozenset[CatalogEntry]) -> frozenset[CatalogEntry]:
-        """Return the entries for which the catalog of a day has no room; see MOST_ENTRIES.
+    def beyond_catalog(
+        self, tenant: str, day: date, entries: frozenset[CatalogEntry], most: int | None = None
+    ) -> frozenset[CatalogEntry]:
+        """Return the entries for which the catalog of a day has no room: it has ``most``, and MOST_ENTRIES at most.
 
         An entry that is in the catalog always has room. The limit may be exceeded by what several processes add at
         once.

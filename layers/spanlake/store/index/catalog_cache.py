@@ -36,6 +36,10 @@ class CatalogCache:
         return frozenset(self._days.get(day, ()))
 
 
-def without_room(fresh: Set[CatalogEntry], entries: int) -> frozenset[CatalogEntry]:
-    """Return those of the fresh entries for which a catalog with this number of entries has no room."""
-    return frozenset(sorted(fresh)[max(MOST_ENTRIES - entries, 0) :])
+def without_room(fresh: Set[CatalogEntry], entries: int, most: int | None = None) -> frozenset[CatalogEntry]:
+    """Return those of the fresh entries for which a catalog with this number of entries has no room.
+
+    ``most`` is the limit of the tenant, where it has one.
+    """
+    room = min(MOST_ENTRIES, MOST_ENTRIES if most is None else most) - entries
+    return frozenset(sorted(fresh)[max(room, 0) :])

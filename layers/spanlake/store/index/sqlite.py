@@ -91,7 +91,9 @@ class SqliteIndex:
                 self._known.remember(day, entries)
         return stored_before
 
-    def beyond_catalog(self, tenant: str, day: date, entries: frozenset[CatalogEntry]) -> frozenset[CatalogEntry]:
+    def beyond_catalog(
+        self, tenant: str, day: date, entries: frozenset[CatalogEntry], most: int | None = None
+    ) -> frozenset[CatalogEntry]:
         """Return the entries for which the catalog of a day has no room."""
         generation = self._select(GENERATION, (tenant, day.isoformat()))
         about = (tenant, day, generation[0][0]) if generation else None
@@ -99,7 +101,7 @@ class SqliteIndex:
         if not missing:
             return frozenset()
         there = frozenset(CatalogEntry(*row) for row in self._select(DAY_CATALOG, (tenant, day.isoformat())))
-        return without_room(missing - there, len(there))
+        return without_room(missing - there, len(there), most)
 
     def replace(self, added: Sequence[Block], removed: Sequence[Block], *, lost: bool = False) -> None:
         """Swap blocks in one transaction; raises IndexConflict when a removed block is not live, or hides more."""

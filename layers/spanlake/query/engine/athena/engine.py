@@ -3,7 +3,7 @@
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from sqlglot import exp
 
 from spanlake.query.engine.athena import results
+from spanlake.query.engine.athena.allowance import DailyAllowance, Scanned
 from spanlake.query.engine.athena.dialect import printed
 from spanlake.query.engine.athena.table import GlueTable
 from spanlake.query.engine.base import NotSupportedByEngine
@@ -54,6 +55,7 @@ class Athena:
     local_limit_bytes: int
     name: str = "Athena"
     pause: float = 0.25  # seconds between the first two questions whether a query is done; it grows
+    allowance: DailyAllowance | None = None  # of tenants; None is no limit
 
     def rows(self, blocks: Sequence[Block], columns: Sequence[str], *, arrival: bool) -> exp.Select:
         """The blocks as rows of the table."""
@@ -71,6 +73,8 @@ class Athena:
             return results.to_table(self._rows(text, len(schema), check), schema)
 
     def _rows(self, text: str, width: int, check: Callable[[], None]) -> list[tuple[str | None, ...]]:
+        if self.allowance:
+            self.allowance.check()
         id_ = self._started(text)
         try:
             self._wait(id_, check)
@@ -79,6 +83,18 @@ class Athena:
             with suppress(ClientError, BotoCoreError):
                 self.client.stop_query_execution(QueryExecutionId=id_)
             raise
+        finally:
+            self._count(id_)
+
+    def _count(self, id_: str) -> None:
+        """Count what a query has read, which is paid for also where it failed or was stopped."""
+        if self.allowance is None or not self.allowance.is_limited:
+            return
+        with suppress(ClientError, BotoCoreError):
+            self.allowance.count(_scanned(self._execution(id_)))
+
+    def _execution(self, id_: str) -> Mapping[str, Any]:
+        return self.client.get_query_execution(QueryExecutionId=id_)["QueryExecution"]
 
     def _started(self, text: str) -> str:
         reuse: Any = {"ResultReuseByAgeConfiguration": {"Enabled": True, "MaxAgeInMinutes": _REUSED_MINUTES}}
@@ -94,11 +110,10 @@ class Athena:
         pause = self.pause
         while True:
             _sleep(pause, check)
-            found = self.client.get_query_execution(QueryExecutionId=id_)["QueryExecution"]
+            found = self._execution(id_)
             status = found["Status"]
             if status["State"] == "SUCCEEDED":
-                read = found.get("Statistics", {}).get("DataScannedInBytes", 0)
-                _log.info("a query ran in Athena", extra={"athena_query": id_, "bytes_scanned": read})
+                _log.info("a query ran in Athena", extra={"athena_query": id_, "bytes_scanned": _scanned(found)})
                 return
             if status["State"] in ("FAILED", "CANCELLED"):
                 raise _failure(id_, status.get("StateChangeReason", ""))
@@ -115,6 +130,10 @@ class Athena:
             if not page.get("NextToken"):
                 return
             token = {"NextToken": page["NextToken"]}
+
+
+def _scanned(execution: Mapping[str, Any]) -> int:
+    return int(execution.get("Statistics", {}).get("DataScannedInBytes", 0))
 
 
 def _sleep(seconds: float, check: Callable[[], None]) -> None:
@@ -141,8 +160,9 @@ def _failure(id_: str, reason: str) -> Exception:
 _READ_SECONDS = 10.0
 
 
-def open_athena(session: aws_client.Session, settings: AthenaSettings) -> Athena:
+def open_athena(session: aws_client.Session, settings: AthenaSettings, scanned: Scanned) -> Athena:
     """The workgroup and the table of the settings; nothing is asked of them yet."""
     database, _, table = settings.table.partition(".")
     client = session.client("athena", config=aws_client.config(_READ_SECONDS))
-    return Athena(client, settings.workgroup, GlueTable(database, table), settings.above_bytes)
+    allowance = DailyAllowance(scanned)
+    return Athena(client, settings.workgroup, GlueTable(database, table), settings.above_bytes, allowance=allowance)

@@ -86,15 +86,17 @@ class Days:
                 self._requests.put(entry_item(tenant, day, entry) | life for entry in new if is_kept(entry))
                 self._known.remember(about, new)
 
-    def beyond(self, tenant: str, day: date, entries: Set[CatalogEntry]) -> frozenset[CatalogEntry]:
+    def beyond(
+        self, tenant: str, day: date, entries: Set[CatalogEntry], most: int | None = None
+    ) -> frozenset[CatalogEntry]:
         """Return the entries for which the catalog of a day has no room, as far as this process knows it."""
         with self._turn:
             begun = self._begun.get((tenant, day))
             if begun is None:
-                return without_room(entries, 0)
+                return without_room(entries, 0, most)
             about = tenant, day, begun.generation
             missing = self._known.missing(about, entries)
-            return without_room(missing, len(self._known.known(about))) if missing else frozenset()
+            return without_room(missing, len(self._known.known(about)), most) if missing else frozenset()
 
     def listed(self, tenant: str) -> dict[date, int]:
         """The days of a tenant, and up to when spans of each last."""

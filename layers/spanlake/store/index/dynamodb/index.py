@@ -126,9 +126,11 @@ class DynamoIndex:
         self._summaries.forget(blocks)
         return stored_before
 
-    def beyond_catalog(self, tenant: str, day: date, entries: frozenset[CatalogEntry]) -> frozenset[CatalogEntry]:
+    def beyond_catalog(
+        self, tenant: str, day: date, entries: frozenset[CatalogEntry], most: int | None = None
+    ) -> frozenset[CatalogEntry]:
         """Return the entries for which the catalog of a day has no room."""
-        return self._days.beyond(tenant, day, entries)
+        return self._days.beyond(tenant, day, entries, most)
 
     def replace(self, added: Sequence[Block], removed: Sequence[Block], *, lost: bool = False) -> None:
         """Swap blocks in one transaction; raises IndexConflict when a removed block is not live, or hides more."""

@@ -14,6 +14,8 @@ The partition key ``pk`` and the sort key ``sk`` are strings. Numbers are N, ids
 | `TENANT`      | `DATE`           | the list of days: ``reach_ns``, up to when spans of the day last                 |
 | `#tenants`    | `TENANT`         | the list of tenants: ``last_day``, the latest that has begun                     |
 | `#deleted#TENANT` | `NS#TRACE_ID` | a deletion: nanoseconds in 20 digits, the trace id in hexadecimal; kept 30 days |
+| `#meters#TENANT` | `rate`        | the tenant's rate of ingest in functions: ``until_ns``, up to when it is used up  |
+| `#meters#TENANT` | `athena#DATE` | what Athena has read for a tenant on a day: ``bytes``                             |
 | `#store`      | NAME             | a property of the index: ``value``; the store's id, the version of this format   |
 | `#merges`     | `TENANT#DATE#ID` | a merge that has begun and not ended: ``attempts``, ``reason``, ``seconds``      |
 | `#retired`    | `SECONDS#RANDOM` | a swap: ``blocks``, the keys of the blocks that it replaced                      |
@@ -45,6 +47,7 @@ RETIRED = "#retired"
 ARCHIVED = "#archived"
 STORE = "#store"
 DELETED = "#deleted#"  # followed by the tenant
+METERS = "#meters#"  # followed by the tenant
 DAY_ITEM = "@"  # also what keys of the catalog begin with
 TOMBSTONE = "~"
 EXPIRES = "expires"
