@@ -1,4 +1,4 @@
-"""Measures the throughput of an edge over gRPC: one and two workers, embedded storage, and S3 with DynamoDB.
+"""Measures the throughput of an edge over gRPC: embedded storage, and S3 with DynamoDB.
 
 The senders run on the same machine, and with S3 its server and DynamoDB Local do too. CPU time of the edge itself is
 counted apart; compare spans per CPU-second.
@@ -6,7 +6,6 @@ counted apart; compare spans per CPU-second.
 
 import os
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +14,11 @@ from rich.table import Table
 from tests.cloud import running
 
 from bench.measure.report import console
-from bench.measure.server import Server, serving
+from bench.measure.server import serving
 from bench.workload.generate import LARGE, SMALL, Workload, arguments
 from bench.workload.load import grpc_connection, send
 
 _CONNECTIONS = 8
-_WORKERS = (1, 2)
 _FEWER = 4
 """Divisor of the number of spans when requests are small."""
 
@@ -35,28 +33,21 @@ class Measured:
     peak_memory: int
 
 
-def measure(workload: Workload, data: Path, options: Sequence[str], workers: int) -> Measured:
+def measure(workload: Workload, data: Path, options: Sequence[str]) -> Measured:
     """Send everything to a new edge."""
     file = workload.file()
-    chosen = ("--workers", str(workers), "--unready-seconds", "0", *options)
-    with serving(data, *chosen, command="edge") as edge:
-        _wait_for_workers(edge, workers)
+    with serving(data, "--unready-seconds", "0", *options, command="edge") as edge:
         before = edge.usage()
         sent = send(file, grpc_connection, edge.otlp_grpc, _CONNECTIONS)
         after = edge.usage()
     return Measured(workload.spans, sent.seconds, after.cpu_seconds - before.cpu_seconds, after.peak_memory)
 
 
-def _wait_for_workers(edge: Server, workers: int) -> None:
-    while edge.metric("spanlake_edge_workers_ready") < workers:
-        time.sleep(0.05)
-
-
 def main() -> None:
     """Measures and prints the table."""
     options = arguments(__doc__).parse_args()
     screen = console()
-    table = Table("storage", "spans a request", "workers", title="spanlake edge, OTLP over gRPC")
+    table = Table("storage", "spans a request", title="spanlake edge, OTLP over gRPC")
     for column in ("spans/s", "spans/CPU-s", "peak MB"):
         table.add_column(column, justify="right")
     loads = (
@@ -70,18 +61,16 @@ def main() -> None:
             os.environ.update(cloud.environment)
             for home in ("embedded", "S3, DynamoDB"):
                 for load in loads:
-                    for workers in _WORKERS:
-                        remote = ("--objects", f"s3://{cloud.bucket()}/lake", "--index", f"dynamodb://{cloud.table()}")
-                        where = () if home == "embedded" else remote
-                        found = measure(load, folder / f"{home[:2]}-{load.per_request}-{workers}", where, workers)
-                        table.add_row(
-                            home,
-                            f"{load.per_request:,}",
-                            str(workers),
-                            f"{found.spans / found.seconds:,.0f}",
-                            f"{found.spans / found.cpu_seconds:,.0f}",
-                            f"{found.peak_memory / 1e6:,.0f}",
-                        )
+                    remote = ("--objects", f"s3://{cloud.bucket()}/lake", "--index", f"dynamodb://{cloud.table()}")
+                    where = () if home == "embedded" else remote
+                    found = measure(load, folder / f"{home[:2]}-{load.per_request}", where)
+                    table.add_row(
+                        home,
+                        f"{load.per_request:,}",
+                        f"{found.spans / found.seconds:,.0f}",
+                        f"{found.spans / found.cpu_seconds:,.0f}",
+                        f"{found.peak_memory / 1e6:,.0f}",
+                    )
     table.caption = f"{options.spans:,} spans, small requests {_FEWER} times fewer; {_CONNECTIONS} connections."
     screen.print(table)
 

@@ -28,7 +28,7 @@ def test_help_of_serve_lists_its_settings_with_their_variables() -> None:
 
 
 def test_commands_share_their_options() -> None:
-    """Checks that the edge has a server's options only, except for options about its workers."""
+    """Checks that the edge has a server's options only, except for options about probes, its end and its metrics."""
     own = {"workers", "health_port", "unready_seconds", "metrics_namespace"}
     options = {command: set(inspect.signature(getattr(main, command)).parameters) for command in ("serve", "edge")}
     assert options["edge"] - own < options["serve"]

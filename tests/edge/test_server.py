@@ -9,7 +9,6 @@ import grpc
 import grpc.aio
 import pytest
 
-from spanlake.edge import server
 from spanlake.edge.server import GrpcServer
 from spanlake.edge.services import otlp_grpc
 from spanlake.ingest.admission import Admission
@@ -88,8 +87,7 @@ def test_failed_call_ends_with_its_status(
     assert outcome(messages()) == (code, details)
 
 
-def test_shared_port_closes_old_connections_without_failing_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "_SHARED_CONNECTION_SECONDS", 0.2)
+def test_old_connections_end_without_failing_calls() -> None:
     peers: set[str] = set()
 
     async def echo(body: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
@@ -101,7 +99,10 @@ def test_shared_port_closes_old_connections_without_failing_calls(monkeypatch: p
         address = f"127.0.0.1:{free_port()}"
         handlers = {"Echo": grpc.unary_unary_rpc_method_handler(echo)}
         echoing = GrpcServer(
-            [grpc.method_handlers_generic_handler("Tests", handlers)], address, max_message_bytes=999, shared=True
+            [grpc.method_handlers_generic_handler("Tests", handlers)],
+            address,
+            max_message_bytes=999,
+            connection_seconds=0.2,
         )
         await echoing.start()
         async with grpc.aio.insecure_channel(address) as channel:

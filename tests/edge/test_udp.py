@@ -77,7 +77,7 @@ def test_udp_drops_malformed_span_alone_and_logs_it(
 
 def test_udp_counts_datagrams_dropped_by_the_kernel(start_server: StartServer) -> None:
     """A server that does not read has room for some; every one sent is either stored in the end or counted."""
-    server = start_server()
+    server = start_server("--udp-buffer-bytes", "1MiB")
     dropped = 'spanlake_udp_datagrams_dropped_total{protocol="jaeger-compact"}'
     assert server.metric(dropped) == 0
     server.send_signal(signal.SIGSTOP)

@@ -12,8 +12,8 @@ from tests.server_process import SpanlakeServer
 
 _IN_PLACE = {"$__rate_interval": "5m", "$job": "spanlake", "$instance": "localhost:3200"}
 _OF_PROMETHEUS = {"job", "instance", "le"}
-_OF_THE_EDGE = ("spanlake_edge_", "spanlake_udp_")
-"""Prefixes of the metrics of the edge's listeners and workers."""
+_OF_THE_EDGE = ("spanlake_udp_",)
+"""Prefixes of the metrics of the edge's listeners."""
 EXPRESSIONS = [target["expr"] for target in targets(dashboard(SERVER))]
 
 

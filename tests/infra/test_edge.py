@@ -11,8 +11,8 @@ import pytest
 from spanlake.server.ports import JAEGER_BINARY, JAEGER_COMPACT, JAEGER_GRPC, OPENCENSUS_GRPC, OTLP_GRPC
 from spanlake.settings.model import EdgeConfig
 from spanlake.settings.setting import Program, from_environment
-from spanlake.workers.emf import SERVICE, counts
-from spanlake.workers.figures import Figures
+from spanlake.telemetry.emf import SERVICE, counts
+from spanlake.telemetry.prometheus import Metrics
 from tests.infra.calls import Statement
 from tests.infra.conftest import Deploy
 from tests.infra.deployment import Deployment
@@ -188,14 +188,11 @@ def test_cpu_memory_and_limits_fit_each_other(packaged: Mapping[str, Any], size:
     assert FARGATE[cpu][0] <= memory <= FARGATE[cpu][1]
     variables = {one["Name"]: one["Value"] for one in task["ContainerDefinitions"][0]["Environment"]}
     edge_config = from_environment(EdgeConfig, variables, Program.EDGE)
-    workers, limits = edge_config.workers, edge_config.worker.ingest
-    assert (workers or 1) <= max(cpu // 1024, 1)
-    of_a_worker = (memory - SUPERVISOR_MIB) // workers
-    assert 16 * limits.body_bytes <= of_a_worker << 20
+    limits = edge_config.server.ingest
+    assert 16 * limits.body_bytes <= memory << 20
     assert limits.flight_bytes == 2 * limits.body_bytes
 
 
-SUPERVISOR_MIB = 64  # docs/edge.md, Sizing
 SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:tokens-AbCdEf"  # a name and not a secret
 
 
@@ -256,8 +253,8 @@ def test_its_metrics_are_those_that_it_writes(packaged: Mapping[str, Any]) -> No
         for found in alarms.values()
         if found["Namespace"] == variables["SPANLAKE_METRICS_NAMESPACE"]
     }
-    assert own == {"DatagramsDropped", "RequestsRefused", "SpansRejected", "WorkersReplaced"}
-    assert own <= counts(Figures()).keys()
+    assert own == {"DatagramsDropped", "RequestsRefused", "SpansRejected"}
+    assert own <= counts(Metrics()).keys()
     for found in alarms.values():
         assert found["AlarmActions"] == found["OKActions"] == [topic]
         if found["MetricName"] in own:

@@ -18,7 +18,6 @@ OTHER_ROLES = (
     "spanlake.cli.options",
     "spanlake.server",
     "spanlake.telemetry.logs",
-    "spanlake.workers",
 )
 
 

@@ -44,7 +44,7 @@ def test_from_environment_without_variables_gives_the_defaults() -> None:
 
 
 def test_from_environment_takes_the_defaults_of_the_program() -> None:
-    assert from_environment(EdgeConfig, {}, Program.EDGE).worker.drain_seconds == 25
+    assert from_environment(EdgeConfig, {}, Program.EDGE).server.drain_seconds == 25
     assert from_environment(Config, {}, Program.SERVE).drain_seconds == 30
 
 

@@ -1,12 +1,11 @@
 """The command ``spanlake``. What a command needs is imported when it runs, so that --help is quick."""
 
-from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from spanlake.cli.commands import register
-from spanlake.cli.options import takes_settings
+from spanlake.cli.options import Removed, takes_settings
 from spanlake.settings.model import Config, EdgeConfig
 from spanlake.settings.setting import Program
 
@@ -58,18 +57,20 @@ def serve(config: Config) -> None:
         raise typer.Exit(1) from None
 
 
-@app.command()
-@takes_settings(EdgeConfig, Program.EDGE)
-def edge(config: EdgeConfig) -> None:
-    """Take in traces over gRPC and UDP alone, in several processes, until SIGTERM."""
-    from spanlake.telemetry.logs import set_up_logs
-    from spanlake.workers.cpus import cpus
-    from spanlake.workers.run import run
-    from spanlake.workers.seat import GivenUp
+_WORKERS = Removed("workers", "an edge is one process: run more of them behind a load balancer", allowed=("0", "1"))
 
-    set_up_logs(config.worker.logs.level, config.worker.logs.format)
+
+@app.command()
+@takes_settings(EdgeConfig, Program.EDGE, removed=[_WORKERS])
+def edge(config: EdgeConfig) -> None:
+    """Take in traces over gRPC and UDP alone, until SIGTERM."""
+    from spanlake.server.edge import run
+    from spanlake.store.errors import StoreError
+    from spanlake.telemetry.logs import set_up_logs
+
+    set_up_logs(config.server.logs.level, config.server.logs.format)
     try:
-        run(replace(config, workers=config.workers or cpus()))
-    except GivenUp as error:
+        run(config)
+    except StoreError as error:
         typer.echo(f"spanlake: {error}", err=True)
         raise typer.Exit(1) from None

@@ -1,7 +1,7 @@
 """Options of the command line, made from the settings' declarations."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +17,32 @@ from spanlake.settings.units import InvalidSetting
 T = TypeVar("T")
 
 
-def takes_settings(area: type[T], program: Program) -> Callable[[Callable[[T], None]], Callable[..., None]]:
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """A setting of earlier versions, which is refused with a reason, except for values that change nothing."""
+
+    name: str  # with hyphens
+    reason: str
+    allowed: Sequence[str] = ()
+
+    @property
+    def parameter(self) -> inspect.Parameter:
+        """The parameter of a command, which its help does not list."""
+        variable = f"SPANLAKE_{self.name.upper().replace('-', '_')}"
+        option = typer.Option(f"--{self.name}", parser=self._refuse, envvar=variable, hidden=True)
+        return inspect.Parameter(
+            self.name.replace("-", "_"), inspect.Parameter.KEYWORD_ONLY, default="", annotation=Annotated[Any, option]
+        )
+
+    def _refuse(self, value: str) -> str:
+        if value and value not in self.allowed:
+            raise typer.BadParameter(self.reason)
+        return ""
+
+
+def takes_settings(
+    area: type[T], program: Program, *, removed: Sequence[Removed] = ()
+) -> Callable[[Callable[[T], None]], Callable[..., None]]:
     """Gives a command an option for each setting of a program; the command gets them as the dataclass ``area``."""
     declared = tuple(settings_of(area, program))
 
@@ -30,8 +55,9 @@ def takes_settings(area: type[T], program: Program) -> Callable[[Callable[[T], N
                 raise typer.Exit(1) from None
 
         run.__name__, run.__doc__ = command.__name__, command.__doc__
-        run.__signature__ = inspect.Signature([_parameter(each, program) for each in declared])  # type: ignore[attr-defined]
-        run.__annotations__ = {_python_name(each): _annotation(each) for each in declared}
+        parameters = [*(_parameter(each, program) for each in declared), *(each.parameter for each in removed)]
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {each.name: each.annotation for each in parameters}
         return run
 
     return decorate

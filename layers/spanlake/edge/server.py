@@ -12,16 +12,13 @@ _CALLS = 4096  # at once; beyond, grpc answers RESOURCE_EXHAUSTED itself
 _CONNECTION_CALLS = 1024  # of one connection at once; beyond, clients wait with their calls
 _LOOKAHEAD_BYTES = 1 << 20  # of a call that may arrive before its message is read
 _IDLE_SECONDS = 600  # without a call, after which clients are told to reconnect for their next
-# Without a limit a client keeps its connection, and so its process among those that share the port, for ever. Below 350
-# s, after which AWS' network load balancers drop idle connections.
-_SHARED_CONNECTION_SECONDS = 300
 
 
 class GrpcServer:
     """A gRPC listener; grpc.health.v1 reports SERVING from start to stop.
 
-    When it is shared, other processes of the user may listen on the same port, and each gets a part of the connections.
-    Clients are then told to reconnect from time to time, which costs them no call.
+    Clients are told to reconnect after ``connection_seconds``, which costs them no call: without that a client behind a
+    load balancer keeps its connection, and so its server, for ever.
     """
 
     def __init__(
@@ -30,7 +27,7 @@ class GrpcServer:
         address: str,
         *,
         max_message_bytes: int,
-        shared: bool = False,
+        connection_seconds: float | None = None,
     ) -> None:
         self._address = address
         self._health = health.HealthServicer()
@@ -41,10 +38,9 @@ class GrpcServer:
                 ("grpc.per_message_decompression", 0),
                 ("grpc.max_concurrent_streams", _CONNECTION_CALLS),
                 ("grpc.max_connection_idle_ms", round(1000 * _IDLE_SECONDS)),
-                # Unless sharing is intended, a second process on the port must fail instead of taking half of the
-                # calls.
-                ("grpc.so_reuseport", int(shared)),
-                *((("grpc.max_connection_age_ms", round(1000 * _SHARED_CONNECTION_SECONDS)),) if shared else ()),
+                # A second process on the port must fail instead of taking half of the calls.
+                ("grpc.so_reuseport", 0),
+                *((("grpc.max_connection_age_ms", round(1000 * connection_seconds)),) if connection_seconds else ()),
                 # With these, grpc lets the window of every call grow to many megabytes.
                 ("grpc.http2.bdp_probe", 0),
                 ("grpc.http2.lookahead_bytes", _LOOKAHEAD_BYTES),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 
-from spanlake.ingest.admission import Reservation
+from spanlake.ingest.admission import Admission, Reservation
 from spanlake.ingest.rates import RateLimited
 from spanlake.ingest.request import Format, Overloaded, Receipt
 from spanlake.ingest.service import Ingest
@@ -18,10 +18,13 @@ from spanlake.store.tenant import DEFAULT_TENANT
 COMPACT = Format("jaeger-compact", thrift.compact_calls)
 BINARY = Format("jaeger-binary", thrift.binary_calls)
 
-_KERNEL_BYTES = 8 << 20  # of a burst that the kernel should buffer, as far as the system allows
+_WAITING_SHARE = 0.5  # of the bytes in flight; what is beyond stays for requests whose senders get an answer
+_WAITING_BYTES = 2048  # of memory that a datagram takes besides its own until it is stored
 _AT_ONCE = 256  # datagrams that are read before other tasks run
 _LONGEST = 1 << 16
 _PAUSE_SECONDS = 0.01
+_SO_RCVBUFFORCE = 33  # missing from socket(7)'s Python names: a buffer beyond net.core.rmem_max, with CAP_NET_ADMIN
+_MOST_BUFFER = (1 << 30) - 1  # bytes; the kernel doubles the number, which has to fit into an int
 _SO_MEMINFO = 55  # missing from socket(7); see <asm-generic/socket.h>, and <linux/sock_diag.h> for its content
 _MEMINFO = struct.Struct("9I")
 
@@ -31,7 +34,8 @@ class UdpReceiver:
 
     Datagrams have no place for credentials: they belong to one tenant, which an operator chooses.
 
-    While the admission limit is reached nothing is read, so that datagrams wait in the kernel's buffer.
+    A datagram takes bytes of the admission and no place of a request, as thousands of them arrive together. While they
+    take half of the bytes nothing is read, so that datagrams wait in the kernel's buffer.
     """
 
     def __init__(self, ingest: Ingest, format_: Format, listener: socket.socket, tenant: str = DEFAULT_TENANT) -> None:
@@ -57,7 +61,7 @@ class UdpReceiver:
     def start(self) -> None:
         """Read from now on, in the running event loop."""
         self._socket.setblocking(False)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _KERNEL_BYTES)
+        _buffer(self._socket, self._ingest.limits.udp_buffer_bytes)
         self._dropped_before = _dropped(self._socket)
         asyncio.get_running_loop().add_reader(self._socket, self._read)
 
@@ -86,9 +90,9 @@ class UdpReceiver:
     def _read_some(self) -> bool:
         """Read some datagrams; returns True if there may be more. Raises Overloaded."""
         for _ in range(_AT_ONCE):
-            place = self._ingest.admission.admit()
+            place = Reservation(self._admission())
             try:
-                place.reserve(_LONGEST)
+                place.reserve(_LONGEST + _WAITING_BYTES)
                 datagram = self._socket.recv(_LONGEST)
                 place.shrink(_LONGEST - len(datagram))
                 self._store(datagram, place)
@@ -102,6 +106,12 @@ class UdpReceiver:
                 place.close()
                 raise
         return True
+
+    def _admission(self) -> Admission:
+        admission, limits = self._ingest.admission, self._ingest.limits
+        if admission.bytes_in_flight > _WAITING_SHARE * limits.flight_bytes:
+            raise Overloaded("datagrams wait until others are stored")
+        return admission
 
     def _store(self, datagram: bytes, place: Reservation) -> None:
         self._ingest.check_rate(self._tenant, len(datagram))
@@ -126,6 +136,15 @@ class UdpReceiver:
         receipt = answer.result()
         notices.note_rejected(self._port, receipt.explanation)
         return "stored" if receipt.accepted or not receipt.rejected else "malformed"
+
+
+def _buffer(listener: socket.socket, size: int) -> None:
+    """Have the kernel buffer as many bytes of datagrams, or as many as it allows."""
+    size = min(size, _MOST_BUFFER)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, size)
+    except OSError:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
 
 
 def _dropped(listener: socket.socket) -> int:

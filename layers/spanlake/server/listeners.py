@@ -17,7 +17,9 @@ from spanlake.edge.services import OtherServices, jaeger_grpc, otlp_grpc
 from spanlake.edge.udp import UdpReceiver
 from spanlake.ingest.service import Ingest
 from spanlake.server import ports
-from spanlake.server.ports import Address, Port, ports_advice
+from spanlake.server.access import AccessControl, udp_tenant
+from spanlake.server.ports import Address, Port, of_scheme, ports_advice
+from spanlake.settings.model import Config
 from spanlake.store.tenant import DEFAULT_TENANT
 
 _DATAGRAMS = {ports.JAEGER_COMPACT: udp.COMPACT, ports.JAEGER_BINARY: udp.BINARY}
@@ -39,10 +41,7 @@ class Receivers:
 
 
 class Listeners:
-    """gRPC servers on these sockets, which listen already, and receivers for these UDP sockets.
-
-    If shared, other processes of the user may listen on the same addresses, and each gets a part of the connections.
-    """
+    """gRPC servers on these sockets, which listen already, and receivers for these UDP sockets."""
 
     def __init__(
         self,
@@ -52,13 +51,16 @@ class Listeners:
         *,
         http: Sequence[Address] = (),
         places: ConnectionLimit | None = None,
-        shared: bool = False,
+        connection_seconds: float | None = None,
     ) -> None:
-        """``http`` is the advice for clients that send HTTP to a gRPC port; ``places`` are shared with other ports."""
+        """``http`` is the advice for clients that send HTTP to a gRPC port; ``places`` are shared with other ports.
+
+        After ``connection_seconds`` gRPC clients are told to connect anew.
+        """
         advice = ports_advice((*grpc, *http))
         limit = places or ConnectionLimit.of_process()
         self._servers = [
-            _Listener(receivers, where, listener, advice, limit, shared=shared) for where, listener in grpc.items()
+            _Listener(receivers, where, listener, advice, limit, connection_seconds) for where, listener in grpc.items()
         ]
         self._readers = [
             UdpReceiver(receivers.ingest, _DATAGRAMS[face], listener, receivers.udp_tenant or DEFAULT_TENANT)
@@ -83,6 +85,27 @@ class Listeners:
         await asyncio.gather(*(server.stop(seconds) for server in self._servers))
 
 
+def open_listeners(
+    config: Config,
+    ingest: Ingest,
+    access: AccessControl,
+    sockets: Mapping[Address, socket.socket],
+    *,
+    places: ConnectionLimit | None = None,
+    connection_seconds: float | None = None,
+) -> Listeners:
+    """Make the listeners of a process on those of its sockets that are for gRPC and UDP."""
+    tls = access.tls.grpc if access.tls else None
+    return Listeners(
+        Receivers(ingest, access.authenticator, udp_tenant(config.access), tls),
+        of_scheme(sockets, "grpc"),
+        {where.face: listener for where, listener in of_scheme(sockets, "udp").items()},
+        http=[where for where in sockets if where.face in ports.SPANS_OVER_HTTP],
+        places=places,
+        connection_seconds=connection_seconds,
+    )
+
+
 class _Listener:
     """A gRPC server, and the relay that inspects connections before it."""
 
@@ -93,8 +116,7 @@ class _Listener:
         listener: socket.socket,
         advice: str,
         places: ConnectionLimit,
-        *,
-        shared: bool,
+        connection_seconds: float | None,
     ) -> None:
         ingest = receivers.ingest
         self._socket = listener
@@ -104,7 +126,10 @@ class _Listener:
         service = _SERVICES[where.face](ingest, where.port, receivers.authenticator)
         handlers = [service.handler(), OtherServices(ingest.notices, where.port, advice)]
         self._server = GrpcServer(
-            handlers, self._front.address, max_message_bytes=ingest.limits.body_bytes, shared=shared
+            handlers,
+            self._front.address,
+            max_message_bytes=ingest.limits.body_bytes,
+            connection_seconds=connection_seconds,
         )
 
     async def start(self) -> None:

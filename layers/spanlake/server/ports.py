@@ -1,7 +1,7 @@
 """Ports of a server, and the protocol on each."""
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from spanlake.settings.model import Config
@@ -115,16 +115,18 @@ def ports_advice(addresses: Iterable[Address]) -> str:
     return ", ".join(f"{where.face.serves} is sent to port {where.port}" for where in addresses)
 
 
-def bind(where: Address, *, shared: bool = False) -> socket.socket:
-    """Open a socket that listens there, or receives datagrams; a shared one allows other shared sockets on the port.
+def of_scheme(sockets: Mapping[Address, socket.socket], scheme: str) -> dict[Address, socket.socket]:
+    """Return the sockets of the addresses with a scheme."""
+    return {where: listener for where, listener in sockets.items() if where.face.scheme == scheme}
 
-    Raises InvalidSetting with advice when that fails.
-    """
+
+def bind(where: Address) -> socket.socket:
+    """Open a socket that listens there, or receives datagrams; raises InvalidSetting with advice when that fails."""
     try:
         family, kind, protocol, _, name = socket.getaddrinfo(
             where.host, where.port, type=_KINDS.get(where.face.scheme, socket.SOCK_STREAM), flags=socket.AI_PASSIVE
         )[0]
-        return _bound(socket.socket(family, kind, protocol), name, shared=shared)
+        return _bound(socket.socket(family, kind, protocol), name)
     except OSError as error:
         raise InvalidSetting(
             f"cannot listen on {where.authority} for {where.face.serves}: {error.strerror}; "
@@ -132,12 +134,10 @@ def bind(where: Address, *, shared: bool = False) -> socket.socket:
         ) from None
 
 
-def _bound(listener: socket.socket, name: tuple[object, ...], *, shared: bool) -> socket.socket:
+def _bound(listener: socket.socket, name: tuple[object, ...]) -> socket.socket:
     try:
         if listener.type == socket.SOCK_STREAM:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if shared:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind(name)
         if listener.type == socket.SOCK_STREAM:
             listener.listen(_BACKLOG)

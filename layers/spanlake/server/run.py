@@ -17,7 +17,7 @@ from spanlake.server.greeting import announce
 from spanlake.server.http import HttpServer
 from spanlake.server.http_protocol import ConnectionBounds, Misdirected
 from spanlake.server.lifecycle import ARRIVAL_SHARE, Lifecycle, State, asked_to_stop
-from spanlake.server.ports import SPANS_OVER_HTTP, Address, addresses, bind, ports_advice
+from spanlake.server.ports import Address, addresses, bind, of_scheme, ports_advice
 from spanlake.server.small_memory import limit_arenas, return_unused
 from spanlake.server.storage import Store, open_store, take_in
 from spanlake.settings.memory import fitted, memory_bytes
@@ -49,11 +49,11 @@ async def serve(config: Config, sockets: Mapping[Address, socket.socket]) -> Non
     watch = Watch([*access.refreshed, limits])
     process = compose(config, store, lifecycle, access, limits)
     ingest = process.intake.ingest
-    misdirected = Misdirected(ingest.notices, ports_advice(_of_scheme(sockets, "grpc")))
+    misdirected = Misdirected(ingest.notices, ports_advice(of_scheme(sockets, "grpc")))
     bounds = ConnectionBounds(body_seconds=config.ingest.body_seconds + _BODY_GRACE_SECONDS)
     http = HttpServer(
         process.app,
-        list(_of_scheme(sockets, "http").values()),
+        list(of_scheme(sockets, "http").values()),
         drain_seconds=config.drain_seconds,
         misdirected=misdirected,
         bounds=bounds,
@@ -92,23 +92,15 @@ def _listeners(
     sockets: Mapping[Address, socket.socket],
     places: ConnectionLimit,
 ) -> "Listeners":
-    from spanlake.server.listeners import Listeners, Receivers
+    from spanlake.server.listeners import open_listeners
 
-    datagrams = {where.face: listener for where, listener in _of_scheme(sockets, "udp").items()}
-    taking_spans = [where for where in sockets if where.face in SPANS_OVER_HTTP]
-    tls = access.tls.grpc if access.tls else None
-    receivers = Receivers(ingest, access.authenticator, udp_tenant(config.access), tls)
-    return Listeners(receivers, _of_scheme(sockets, "grpc"), datagrams, http=taking_spans, places=places)
+    return open_listeners(config, ingest, access, sockets, places=places)
 
 
 def _upkeep(config: Config, store: Store, process: Process, limits: LimitsSource) -> "Maintenance":
     from spanlake.server.upkeep import maintenance
 
     return maintenance(config, store, process.metrics, limits)
-
-
-def _of_scheme(sockets: Mapping[Address, socket.socket], scheme: str) -> dict[Address, socket.socket]:
-    return {where: listener for where, listener in sockets.items() if where.face.scheme == scheme}
 
 
 def run(config: Config) -> None:

@@ -72,8 +72,16 @@ class IngestLimits:
         "128MiB",
         "Limit on requests in memory; more must retry.",
         on=_SERVE | _EDGE,
-        details="All requests that are being read, wait or are being committed. Each worker of an edge has as much.",
+        details="All requests that are being read, wait or are being committed.",
         elsewhere={_FUNCTIONS: "1PiB"},  # which have one request at a time
+    )
+    udp_buffer_bytes: int = setting(
+        "udp-buffer-bytes",
+        kinds.LIMIT,
+        "32MiB",
+        "Kernel buffer for datagrams that wait to be read, of each UDP port.",
+        on=_SERVE | _EDGE,
+        details="The kernel gives at most `net.core.rmem_max`, unless the process has CAP_NET_ADMIN.",
     )
     flight_requests: int = 4096
     body_seconds: float = 60.0  # a client that takes longer to send one body is given up
@@ -416,17 +424,9 @@ def replaced_seconds(config: Config) -> int:
 
 @dataclass(frozen=True, slots=True)
 class EdgeConfig:
-    """The settings of an edge: those of each of its workers, and how many there are. Times are seconds."""
+    """The settings of an edge: those that a server has too, and its own. Times are seconds."""
 
-    worker: Config = field(default_factory=Config)
-    workers: int = setting(
-        "workers",
-        kinds.count(least=0, most=64),
-        "0",
-        "Processes that share the ports; 0 for one a processor.",
-        on=_EDGE,
-        details="As far as control groups allow.",
-    )
+    server: Config = field(default_factory=Config)
     health_port: int = setting(
         "health-port", kinds.count(most=65535), "8080", "Port for /ready and /metrics, before the offset.", on=_EDGE
     )
@@ -449,8 +449,8 @@ class EdgeConfig:
 
     def __post_init__(self) -> None:
         """Raises InvalidSetting when there is no time left to finish anything."""
-        if self.unready_seconds >= self.worker.drain_seconds:
+        if self.unready_seconds >= self.server.drain_seconds:
             raise InvalidSetting(
                 f"{self.unready_seconds:g} seconds of being unready (--unready-seconds) leave nothing of "
-                f"{self.worker.drain_seconds:g} seconds to drain (--drain-seconds)"
+                f"{self.server.drain_seconds:g} seconds to drain (--drain-seconds)"
             )

@@ -1,4 +1,4 @@
-"""An edge with tokens and TLS: every worker asks for credentials, and so does the port for probes."""
+"""An edge with tokens and TLS: every gRPC port asks for credentials, and so does the port for probes."""
 
 import ssl
 from collections.abc import Callable, Iterator
@@ -8,11 +8,11 @@ from pathlib import Path
 import grpc
 import pytest
 
+from tests.edge_process import SpanlakeEdge
 from tests.payloads import export_request
 from tests.scenarios.access.certificates import Authority
 from tests.scenarios.access.kit import ADMIN, EXPORT, READER, SENDERS, SHOP, WRITER, bearer, tenants_in, token_file
 from tests.server_process import ask
-from tests.workers.edge import SpanlakeEdge
 
 GRPC = ("otlp-grpc", "jaeger-grpc", "opencensus")
 StartEdge = Callable[..., SpanlakeEdge]
@@ -23,11 +23,11 @@ def start_edge(tmp_path: Path) -> Iterator[StartEdge]:
     """Starts edges, ready by their log: the port for probes may want credentials or TLS."""
     running: list[SpanlakeEdge] = []
 
-    def start(*arguments: str, workers: int) -> SpanlakeEdge:
+    def start(*arguments: str) -> SpanlakeEdge:
         ending = ("--drain-seconds", "20", "--unready-seconds", "0")
-        edge = SpanlakeEdge(tmp_path / "data", ("--workers", str(workers), *ending, *arguments))
+        edge = SpanlakeEdge(tmp_path / "data", (*ending, *arguments))
         running.append(edge)
-        edge.wait_for(lambda: edge.log().count('"event": "worker ready"') == workers or edge.status is not None)
+        edge.wait_for(lambda: '"event": "ready"' in edge.log() or edge.status is not None)
         assert edge.status is None, edge.log()
         return edge
 
@@ -37,7 +37,7 @@ def start_edge(tmp_path: Path) -> Iterator[StartEdge]:
 
 
 def test_edge_asks_for_tokens(start_edge: StartEdge, tmp_path: Path) -> None:
-    edge = start_edge("--tokens", str(token_file(tmp_path)), workers=2)
+    edge = start_edge("--tokens", str(token_file(tmp_path)))
     for protocol in GRPC:
         send = SENDERS[protocol]
         found = [send(edge, headers) for headers in ({}, bearer(READER), bearer(SHOP, "bank"), bearer(WRITER))]
@@ -52,7 +52,7 @@ def test_edge_asks_for_tokens(start_edge: StartEdge, tmp_path: Path) -> None:
 def test_edge_speaks_tls(start_edge: StartEdge, tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     issued = authority.issue("edge")
-    edge = start_edge("--tls-cert", str(issued.cert), "--tls-key", str(issued.key), workers=1)
+    edge = start_edge("--tls-cert", str(issued.cert), "--tls-key", str(issued.key))
     trusted = grpc.ssl_channel_credentials(authority.file.read_bytes())
     with grpc.secure_channel(f"localhost:{4317 + edge.offset}", trusted) as channel:
         call = channel.unary_unary(EXPORT, bytes, bytes)

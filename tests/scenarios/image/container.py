@@ -14,9 +14,9 @@ from functools import cache
 from pathlib import Path
 
 from spanlake_layers.bytecode import interpreter
+from tests.edge_process import SpanlakeEdge
 from tests.scenarios.image.dockerfile import ROOT, Dockerfile
 from tests.server_process import SpanlakeServer
-from tests.workers.edge import SpanlakeEdge
 
 PYTHON = "3.13"  # of the image
 

@@ -10,12 +10,12 @@ import pytest
 from spanlake.store.tenant import DEFAULT_TENANT
 from tests.cloud import Cloud
 from tests.edge.test_span_streams import census, channel_to, export, post_spans
+from tests.edge_process import lost, sending
 from tests.receivers import jaeger_spans
 from tests.receivers.jaeger.test_protobuf import posted, span
 from tests.receivers.opencensus.test_translate import NODE
 from tests.scenarios.image.container import PYTHON, ImageEdge, Installed
 from tests.server_process import SpanlakeServer
-from tests.workers.edge import lost, sending
 
 EVER = "start=1000000000&end=4000000000"
 
@@ -29,11 +29,10 @@ def lake(cloud: Cloud) -> tuple[str, ...]:
 @pytest.fixture
 def edge(installed: Installed, cloud: Cloud, lake: tuple[str, ...], tmp_path: Path) -> Iterator[ImageEdge]:
     """A container of the image, as far as it can be had without one."""
-    options = (*lake, "--listen", "127.0.0.1", "--workers", "2", "--drain-seconds", "20", "--unready-seconds", "2")
+    options = (*lake, "--listen", "127.0.0.1", "--drain-seconds", "20", "--unready-seconds", "2")
     running = ImageEdge(installed, tmp_path / "nowhere", options, cloud.environment)
     try:
         running.wait_until_ready()
-        running.wait_for_workers(2)
         yield running
     finally:
         if running.status is None:

@@ -8,10 +8,10 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedd
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from spanlake.workers.figures import Figures
+from spanlake.telemetry.prometheus import Metrics
 
 SERVICE = "spanlake-edge"
 _SECONDS = 60.0
@@ -28,15 +28,19 @@ def _is_lost(labels: Mapping[str, str]) -> bool:
     return labels.get("protocol") in _DATAGRAMS and labels.get("code") not in _ANSWERED
 
 
-def counts(figures: Figures) -> Mapping[str, float]:
+def counts(metrics: Metrics) -> Mapping[str, float]:
     """Return the counters that CloudWatch is told of, by their names there."""
+    samples = [sample for family in metrics.collect() for sample in family.samples]
+
+    def total(name: str, is_counted: Callable[[Mapping[str, str]], bool] = lambda _: True) -> float:
+        return sum(sample.value for sample in samples if sample.name == name and is_counted(sample.labels))
+
     return {
-        "SpansReceived": figures.total("spanlake_ingest_spans_received_total"),
-        "SpansRejected": figures.total("spanlake_ingest_spans_rejected_total"),
-        "BytesStored": figures.total("spanlake_blocks_written_bytes_total"),
-        "RequestsRefused": figures.total(_REQUESTS, _is_refused),
-        "DatagramsDropped": figures.total("spanlake_udp_datagrams_dropped_total") + figures.total(_REQUESTS, _is_lost),
-        "WorkersReplaced": figures.total("spanlake_edge_workers_replaced_total"),
+        "SpansReceived": total("spanlake_ingest_spans_received_total"),
+        "SpansRejected": total("spanlake_ingest_spans_rejected_total"),
+        "BytesStored": total("spanlake_blocks_written_bytes_total"),
+        "RequestsRefused": total(_REQUESTS, _is_refused),
+        "DatagramsDropped": total("spanlake_udp_datagrams_dropped_total") + total(_REQUESTS, _is_lost),
     }
 
 
@@ -45,7 +49,7 @@ class EmfReporter:
     """Writes a line for each minute in which counters have grown."""
 
     namespace: str
-    figures: Callable[[], Awaitable[Figures]]
+    metrics: Metrics
     write: Callable[[str], None]
     _last: dict[str, float] = field(default_factory=dict)
 
@@ -53,11 +57,11 @@ class EmfReporter:
         """Report until cancelled."""
         while True:
             await asyncio.sleep(_SECONDS)
-            await self.report()
+            self.report()
 
-    async def report(self) -> None:
+    def report(self) -> None:
         """Write the growth of the counters since the last report; nothing where none has grown."""
-        now = counts(await self.figures())
+        now = counts(self.metrics)
         grown = {name: value - self._last.get(name, 0.0) for name, value in now.items()}
         self._last = dict(now)
         told = {name: growth for name, growth in grown.items() if growth > 0}

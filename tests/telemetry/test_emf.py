@@ -1,13 +1,11 @@
 """Lines of the embedded metric format: the growth of counters, and nothing while nothing happens."""
 
-import asyncio
 import json
 import time
 from typing import Any
 
+from spanlake.telemetry.emf import EmfReporter
 from spanlake.telemetry.prometheus import Metrics
-from spanlake.workers.emf import EmfReporter
-from spanlake.workers.figures import Figures
 
 
 class Edge:
@@ -18,15 +16,12 @@ class Edge:
         self.dropped = {"jaeger-compact": 0}
         self.metrics.observe_dropped(lambda: self.dropped)
         self.lines: list[str] = []
-        self._reporter = EmfReporter("traces", self._figures, self.lines.append)
-
-    async def _figures(self) -> Figures:
-        return Figures.of(self.metrics)
+        self._reporter = EmfReporter("traces", self.metrics, self.lines.append)
 
     def report(self) -> dict[str, Any] | None:
         """The line of a minute."""
         self.lines.clear()
-        asyncio.run(self._reporter.report())
+        self._reporter.report()
         return json.loads(self.lines[0]) if self.lines else None
 
 

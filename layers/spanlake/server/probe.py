@@ -1,6 +1,6 @@
 """Checks whether an edge on this machine takes requests: exit status 0 if it does, 1 if not.
 
-``python -m spanlake.workers.probe``, for containers, which have no curl. It reads the variables of ``spanlake edge``.
+``python -m spanlake.server.probe``, for containers, which have no curl. It reads the variables of ``spanlake edge``.
 """
 
 import os
@@ -18,8 +18,8 @@ _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104, wildcard addr
 def main() -> None:
     """Run the check."""
     config = from_environment(EdgeConfig, os.environ, Program.EDGE)
-    listen, port = config.worker.listen, config.health_port + config.worker.port_offset
-    connection = _connection(_EVERYWHERE.get(listen, listen), port, config.worker.access.tls.cert)
+    listen, port = config.server.listen, config.health_port + config.server.port_offset
+    connection = _connection(_EVERYWHERE.get(listen, listen), port, config.server.access.tls.cert)
     try:
         connection.request("GET", "/ready")
         sys.exit(connection.getresponse().status != 200)

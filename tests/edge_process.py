@@ -1,12 +1,9 @@
 """A real `spanlake edge` for tests, and clients that send to it until they are acknowledged."""
 
-import os
-import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 
 import grpc
 
@@ -19,53 +16,10 @@ _PATIENCE = 20  # seconds for an answer
 
 
 class SpanlakeEdge(SpanlakeServer):
-    """Supervisor with its workers; use `start_edge` of conftest to have one."""
+    """An edge process on a data directory; use `start_edge` of conftest to have one."""
 
     command = "edge"
     http = 8080
-
-    def wait_for_workers(self, number: int) -> None:
-        """Return when so many take requests."""
-        self.wait_for(lambda: self.metric("spanlake_edge_workers_ready") == number)
-
-    def worker_pids(self) -> list[int]:
-        """The workers' processes."""
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children")
-        return [int(pid) for pid in children.read_text().split()]
-
-    def kill_worker(self, pid: int) -> None:
-        """End one without a chance to do anything, and wait until it is gone."""
-        self.signal_worker(pid, signal.SIGKILL)
-        self.wait_for(lambda: not is_running(pid))
-
-    def signal_worker(self, pid: int, number: signal.Signals) -> None:
-        """Send one a signal."""
-        assert pid in self.worker_pids()
-        os.kill(pid, number)
-
-    def connections(self, pid: int) -> int:
-        """Returns the number of OTLP connections of a worker."""
-        port = f"{4317 + self.offset:04X}"
-        tables = (Path("/proc/net", table).read_text().splitlines()[1:] for table in ("tcp", "tcp6"))
-        rows = [line.split() for table in tables for line in table]
-        established = {row[9] for row in rows if row[1].endswith(f":{port}") and row[3] == "01"}
-        return len(established & set(_sockets(pid)))
-
-
-def _sockets(pid: int) -> Iterator[str]:
-    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(OSError):
-            name = str(descriptor.readlink())
-            if name.startswith("socket:["):
-                yield name[len("socket:[") : -1]
-
-
-def is_running(pid: int) -> bool:
-    """Returns True where a process exists and is no zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 class Clients:
@@ -117,7 +71,7 @@ class Clients:
 
 @contextmanager
 def sending(edge: SpanlakeEdge, number: int = 20) -> Iterator[Clients]:
-    """Clients that send meanwhile: so many that both of two workers get some, to which the kernel deals them by lot."""
+    """Clients that send until the block ends."""
     clients = Clients(edge.otlp_grpc, number)
     clients.start()
     try:

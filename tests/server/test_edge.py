@@ -4,14 +4,18 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.edge.test_span_streams import EXPORT, census, channel_to
+from tests.edge_process import SpanlakeEdge, lost, sending
 from tests.payloads import stored_names
-from tests.server_process import free_offset, run_until_exit
-from tests.workers.conftest import StartEdge
-from tests.workers.edge import SpanlakeEdge, is_running, lost, sending
+from tests.receivers.opencensus.test_translate import NODE
+from tests.server.conftest import StartEdge
+from tests.server_process import free_offset, patience, patiently, run_until_exit, spawn
 
 
 def test_edge_logs_its_addresses(start_edge: StartEdge) -> None:
@@ -26,13 +30,13 @@ def test_edge_logs_its_addresses(start_edge: StartEdge) -> None:
         ("health and metrics", f"http://127.0.0.1:{8080 + edge.offset}"),
     }
     (ready,) = [event for event in edge.events() if event["event"] == "ready"]
-    assert (ready["workers"], ready["objects"]) == (2, str(edge.data))
+    assert (ready["objects"], ready["index"]) == (str(edge.data), str(edge.data))
 
 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (("--workers", "-1"), "greater than or equal to 0"),
+        (("--workers", "2"), "an edge is one process: run more of them behind a load balancer"),
         (("--health-port", "0"), "greater than or equal to 1"),
         (("--query-timeout", "3"), "No such option"),
     ],
@@ -48,7 +52,7 @@ def test_edge_rejects_invalid_setting_as_usage_error(
 @pytest.mark.parametrize(
     ("variable", "value", "complaint"),
     [
-        ("SPANLAKE_WORKERS", "many", "SPANLAKE_WORKERS"),
+        ("SPANLAKE_WORKERS", "4", "an edge is one process"),
         ("SPANLAKE_HEALTH_PORT", "x", "SPANLAKE_HEALTH_PORT"),
         ("SPANLAKE_UNREADY_SECONDS", "-1", "greater than or equal to 0"),
         ("SPANLAKE_RETENTION", "soon", "'soon' is not an age"),
@@ -105,13 +109,10 @@ def test_edge_exits_when_port_is_in_use(tmp_path: Path, port: int, kind: int, sh
 @pytest.mark.parametrize("listen", ["127.0.0.1", "0.0.0.0"])
 def test_second_edge_does_not_share_ports(start_edge: StartEdge, tmp_path: Path, listen: str) -> None:
     first = start_edge()
-    for pid in first.worker_pids():
-        first.kill_worker(pid)  # not even while there is nobody at the ports
     again = ("--listen", listen, "--port-offset", str(first.offset), "--health-port", "8081")
     second = run_until_exit("--data", str(first.data), *again, log=tmp_path / "log", command="edge")
     assert second.status == 1
     assert f"cannot listen on {listen}:{6831 + first.offset}" in second.output
-    first.wait_for_workers(2)
 
 
 def test_edge_exits_on_unusable_storage(tmp_path: Path) -> None:
@@ -126,24 +127,12 @@ def test_edge_exits_on_unusable_storage(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
 def test_idle_edge_exits_with_success(start_edge: StartEdge, name: str) -> None:
     edge = start_edge()
-    workers = edge.worker_pids()
     edge.send_signal(signal.Signals[name])
     assert edge.exit_status() == 0
     assert edge.events()[-2:] == [
         {**edge.events()[-2], "event": "shutting down", "signal": name},
         {**edge.events()[-1], "event": "stopped"},
     ]
-    assert not any(map(is_running, workers))
-
-
-def test_edge_workers_leave_signals_to_supervisor(start_edge: StartEdge) -> None:
-    """As a terminal sends SIGINT, and systemd SIGTERM."""
-    edge = start_edge()
-    for pid in edge.worker_pids():
-        edge.signal_worker(pid, signal.SIGTERM)
-        edge.signal_worker(pid, signal.SIGINT)
-    assert edge.stop() == 0
-    assert "worker ended, replacement started" not in edge.log()
 
 
 def test_edge_is_unready_before_it_stops(start_edge: StartEdge) -> None:
@@ -164,21 +153,59 @@ def test_edge_is_unready_before_it_stops(start_edge: StartEdge) -> None:
 
 def test_edge_exits_at_once_on_second_signal(start_edge: StartEdge) -> None:
     edge = start_edge("--unready-seconds", "19")
-    workers = edge.worker_pids()
     edge.ask_to_stop()
     edge.wait_for(lambda: "shutting down" in edge.log())
     edge.send_signal(signal.SIGTERM)
     assert edge.exit_status() == 128 + signal.SIGTERM
-    edge.wait_for(lambda: not any(map(is_running, workers)))
 
 
-def test_edge_workers_finish_and_exit_without_supervisor(start_edge: StartEdge) -> None:
+def test_edge_cuts_off_streams_that_never_end(start_edge: StartEdge) -> None:
+    edge, over = start_edge("--drain-seconds", "1"), threading.Event()
+
+    def messages() -> Iterator[bytes]:
+        yield census("of a stream", node=NODE)
+        over.wait()
+
+    with channel_to(edge, 55678) as channel:
+        channel.stream_stream(EXPORT, request_serializer=bytes, response_deserializer=bytes)(messages())
+        edge.wait_for(lambda: edge.metric("spanlake_ingest_spans_received_total") == 1)
+        edge.ask_to_stop()
+        assert edge.exit_status() == 0
+        over.set()
+    assert stored_names(edge.data) == ["of a stream"]
+
+
+UNFINISHED = """
+import sys, time
+from pathlib import Path
+from spanlake.ingest.service import Commits
+from spanlake.server.edge import run
+from spanlake.settings.model import Config, EdgeConfig
+from spanlake.telemetry.logs import set_up_logs
+
+set_up_logs()
+Commits.close = lambda commits: time.sleep(1000)
+run(EdgeConfig(Config(Path(sys.argv[1]), port_offset=int(sys.argv[2]), drain_seconds=0.5), unready_seconds=0))
+"""
+
+
+def test_edge_ends_when_drain_time_is_over(tmp_path: Path) -> None:
+    program = (sys.executable, "-c", UNFINISHED, str(tmp_path / "data"), str(free_offset()))
+    process = spawn([], tmp_path / "log", program=program)
+    try:
+        assert any('"event": "ready"' in (tmp_path / "log").read_text() for _ in patiently())
+        process.terminate()
+        assert process.wait(patience()) == 1
+    finally:
+        process.kill()
+    assert "process ended, drain time exceeded" in (tmp_path / "log").read_text()
+
+
+def test_killed_edge_loses_nothing_that_it_acknowledged(start_edge: StartEdge) -> None:
     edge = start_edge()
-    workers = edge.worker_pids()
     with sending(edge) as clients:
         edge.wait_for(lambda: len(clients.acknowledged) > 50)
         edge.kill()
-        edge.wait_for(lambda: not any(map(is_running, workers)))
     assert lost(clients.acknowledged, stored_names(edge.data)) == set()
 
 
@@ -191,5 +218,5 @@ def test_edge_probe_reports_readiness(start_edge: StartEdge) -> None:
 
 def probe(edge: SpanlakeEdge) -> int:
     environment = {"SPANLAKE_LISTEN": "0.0.0.0", "SPANLAKE_PORT_OFFSET": str(edge.offset)}
-    command = [sys.executable, "-m", "spanlake.workers.probe"]
+    command = [sys.executable, "-m", "spanlake.server.probe"]
     return subprocess.run(command, env=environment, capture_output=True, check=False).returncode
