@@ -7,11 +7,12 @@ query takes, how much processor time, of how many blocks it asks for the files, 
 import argparse
 import hashlib
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -25,7 +26,7 @@ from bench.measure.report import console
 from bench.measure.s3_latency import distant
 from bench.workload.data_directory import copied, other_ids
 from bench.workload.generate import SMALL, Workload, bodies
-from spanlake.query.limits import LimitExceeded
+from spanlake.query.limits import LimitExceeded, Limits
 from spanlake.query.open import open_querier
 from spanlake.query.querier import Querier
 from spanlake.query.scan.block_budget import UNREAD, Unread
@@ -34,7 +35,7 @@ from spanlake.query.time_range import Steps, TimeRange
 from spanlake.settings.model import QueryLimits
 from spanlake.spans.otlp.decode import decode
 from spanlake.store.blocks.block import Block
-from spanlake.store.days import MAX_NS
+from spanlake.store.days import MAX_NS, day_range
 from spanlake.store.index.base import Index
 from spanlake.store.index.dynamodb.index import DynamoIndex
 from spanlake.store.index.sqlite import SqliteIndex
@@ -49,6 +50,8 @@ from spanlake.traceql.validate import validate
 _BLOCKS = 20_000
 _REQUESTS = 200  # that are made; the other blocks hold copies with other ids and times
 _HOURS = 20
+_INDEX = "index.sqlite"
+_AT_ONCE = 40  # entries that are added
 _AWAY = 0.02  # seconds to S3
 _ABSENT = bytes(range(16))  # a trace id
 _SEARCHES = ("{ }", "{ status = error }", "{ span.http.status_code = 500 }", '{ name = "nobody" }')
@@ -165,8 +168,8 @@ def _copied(table: pa.Table, copy: int) -> pa.Table:
 @contextmanager
 def embedded(folder: Path, blocks: int) -> Iterator[Day]:
     """A day in a directory, which is filled unless it is there."""
-    is_new = not (folder / "index.sqlite").exists()
-    objects, index = LocalObjects(folder), SqliteIndex(folder / "index.sqlite")
+    is_new = not (folder / _INDEX).exists()
+    objects, index = LocalObjects(folder), SqliteIndex(folder / _INDEX)
     if is_new:
         fill(objects, index, blocks)
     yield Day(open_querier(objects, index, QueryLimits(), folder), index.find(DEFAULT_TENANT, 0, MAX_NS))
@@ -175,11 +178,14 @@ def embedded(folder: Path, blocks: int) -> Iterator[Day]:
 
 @contextmanager
 def on_aws(folder: Path, blocks: int) -> Iterator[Day]:
-    """A day in S3 and DynamoDB."""
-    with running(folder) as cloud:
+    """A day in S3 and DynamoDB: that of the folder, if it holds one, else a new one."""
+    with tempfile.TemporaryDirectory(prefix="spanlake-bench-") as servers, running(Path(servers)) as cloud:
         os.environ.update(cloud.environment)
         location, index = S3Location(cloud.bucket()), DynamoIndex(cloud.table())
-        fill(S3Objects(location), index, blocks)
+        if (folder / _INDEX).exists():
+            take_over(folder, Path(servers) / "buckets" / location.bucket, index)
+        else:
+            fill(S3Objects(location), index, blocks)
         with distant(cloud.s3, _AWAY) as url:
             os.environ["AWS_ENDPOINT_URL_S3"] = url
             objects = S3Objects(location)
@@ -187,11 +193,26 @@ def on_aws(folder: Path, blocks: int) -> Iterator[Day]:
         index.close()
 
 
+def take_over(folder: Path, bucket: Path, index: Index) -> None:
+    """Copy the blocks of a directory to where the S3 server keeps its files, and their entries to an index."""
+    shutil.copytree(folder / "spans", bucket / "spans")
+    own = SqliteIndex(folder / _INDEX)
+    for tenant in own.tenants():
+        for day in own.days(tenant):
+            blocks, catalog = own.live(tenant, day), own.catalog(tenant, *day_range(day))
+            for first in range(0, len(blocks), _AT_ONCE):
+                index.add(blocks[first : first + _AT_ONCE], {(tenant, day): catalog})
+    own.close()
+
+
 def main() -> None:
     """Measures each query and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--blocks", type=int, default=_BLOCKS, help="blocks (%(default)s)")
     parser.add_argument("--cloud", action="store_true", help="on S3 and DynamoDB")
+    parser.add_argument(
+        "--most", type=int, default=Limits().blocks, help="blocks that a query may open, 0 for any number"
+    )
     parser.add_argument("--data", type=Path, help="directory to keep the blocks in, for another run")
     options = parser.parse_args()
     table = Table("query", title=f"{options.blocks:,} blocks of {SMALL} spans that wait for compaction")
@@ -201,6 +222,7 @@ def main() -> None:
         folder = options.data or Path(name)
         folder.mkdir(exist_ok=True)
         with (on_aws if options.cloud else embedded)(folder, options.blocks) as day:
+            day.querier.duck.limits = replace(day.querier.duck.limits, blocks=options.most)
             for cost in day.costs():
                 table.add_row(*cost.row())
     console().print(table)

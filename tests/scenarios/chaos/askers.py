@@ -93,16 +93,13 @@ class Asker:
         self._ask_metric(life, _SUM, lambda sending: sending.weight)
 
     def _ask_metric(self, life: Life, q: str, worth: Callable[[Sending], int]) -> None:
-        before = self._ledger.bounds(worth)
+        asked = self._ledger.moment()
         answer = self._get(life, f"/api/metrics/query?{urlencode({'q': q, **self._range()})}")
         if answer is None:
             return
-        after = self._ledger.bounds(worth)
+        bounds = self._ledger.bounds(worth, asked)
         values = {_service(one): one.get("value", 0) for one in json.loads(answer.body).get("series", ())}
-        for service in before:
-            # A deletion meanwhile lowers the bounds.
-            least, most = before[service][0], after[service][1]
-            least, most = min(least, after[service][0]), max(most, before[service][1])
+        for service, (least, most) in bounds.items():
             where, value = f"life {life.number}: {q} of {service}", values.get(service, 0)
             self._expect(least <= value <= most, f"{where} is {value}, not {least} to {most}")
 

@@ -24,6 +24,14 @@ class Knowledge:
     possible: frozenset[bytes]  # these, and others that may be
 
 
+@dataclass(frozen=True)
+class Moment:
+    """Knowledge of all requests at one moment."""
+
+    acknowledged: frozenset[Sending]
+    gone: frozenset[bytes]  # traces that are known to be deleted
+
+
 class Ledger:
     """Shared by all clients."""
 
@@ -92,17 +100,26 @@ class Ledger:
             sendings = list(self._fates)
         return self._known(sendings)
 
-    def bounds(self, worth: Callable[[Sending], int]) -> dict[str, tuple[int, int]]:
-        """By service the least and the most that its spans may count, each for what its request is worth.
+    def moment(self) -> Moment:
+        """Returns the knowledge of now, for the bounds of an answer that is asked for next."""
+        with self._lock:
+            acknowledged = frozenset(sending for sending, fate in self._fates.items() if fate.acknowledged)
+            return Moment(acknowledged, frozenset(self._gone))
 
-        Before compaction a request counts once for each chance that it had to be stored.
+    def bounds(self, worth: Callable[[Sending], int], asked: Moment) -> dict[str, tuple[int, int]]:
+        """By service the least and the most that its spans may count in an answer, each for what its request is worth.
+
+        What was acknowledged before the question counts, unless somebody has asked by now to delete it; what was sent
+        by now may count, unless it was known to be deleted before the question. Before compaction a request counts once
+        for each chance that it had to be stored.
         """
         with self._lock:
             found: dict[str, tuple[int, int]] = {}
             for sending, fate in self._fates.items():
                 ids = self.world.traces(sending)
-                certain = SPANS_OF_TRACE * sum(id_ not in self._doomed for id_ in ids) if fate.acknowledged else 0
-                possible = SPANS_OF_TRACE * sum(id_ not in self._gone for id_ in ids) * len(fate.chances)
+                is_certain = sending in asked.acknowledged
+                certain = SPANS_OF_TRACE * sum(id_ not in self._doomed for id_ in ids) if is_certain else 0
+                possible = SPANS_OF_TRACE * sum(id_ not in asked.gone for id_ in ids) * len(fate.chances)
                 least, most = found.get(sending.service, (0, 0))
                 found[sending.service] = least + certain * worth(sending), most + possible * worth(sending)
             return found
