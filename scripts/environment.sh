@@ -43,12 +43,15 @@ fi
 
 pip() { "$venv/bin/python" -m pip install --disable-pip-version-check --no-compile --progress-bar off "$@"; }
 
-# Prints a line for each package as pip comes to it, and all that pip prints when it fails.
+# Installs the file $1, and says so in the words $2 with the size $3; prints a line for each package as pip comes to it,
+# and all that pip prints when it fails.
 install_locked() {
     log=$(mktemp)
+    total=$(grep -c '^[a-z0-9.-]*==' "$1")
+    say "$2 into $venv, once: $total packages, $3"
     {
         pip --require-hashes --no-deps --requirement "$1" 2>&1 || echo "pip failed"
-    } | tee "$log" | awk -v total="$(grep -c '^[a-z0-9.-]*==' "$1")" '
+    } | tee "$log" | awk -v total="$total" '
         $1 == "Collecting" { count++; name = $2 }
         $1 == "Requirement" { count++ }
         $1 == "Downloading" || ($1 == "Using" && $2 == "cached") {
@@ -65,16 +68,10 @@ install_locked() {
     rm -f "$log"
 }
 
-case $packages in
-    run)
-        requirements=scripts/requirements-run.txt
-        say "Installing spanlake's server into $venv, once: 55 packages, 120 MB to download, 330 MB on disk"
-        ;;
-    *)
-        requirements=requirements.lock
-        say "Installing what tests and checks need into $venv, once: 150 packages, 310 MB to download, 840 MB on disk"
-        ;;
-esac
 # The lock is whole, so pip need not resolve: older ones look for newer releases of what is asked for with an extra.
-install_locked "$requirements"
+if [ "$packages" = run ]; then
+    install_locked scripts/requirements-run.txt "Installing the server" "105 MB to download, 340 MB on disk"
+else
+    install_locked requirements.lock "Installing what tests and checks need" "300 MB to download, 840 MB on disk"
+fi
 pip --quiet --no-deps --no-build-isolation --editable .
