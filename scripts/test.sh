@@ -23,38 +23,43 @@ announce() {
     fi
 }
 
-log=$(mktemp)
-lint=0
+work=$(mktemp -d)
 tests=0
+lint=0
 
-end() { # asks both to end, with all their processes; pytest still prints its summary
-    for job in "$lint" "$tests"; do
+end() { # asks all processes of both to end
+    for job in "$tests" "$lint"; do
         if ((job)); then kill -INT -- "-$job" 2>/dev/null || true; fi
     done
     wait
-    rm -f "$log"
+    rm -rf "$work"
+}
+
+check() { # the outcome is said at once; a failure ends the tests, and is shown after them
+    if "${MAKE:-make}" --no-print-directory lint >"$work/lint" 2>&1 </dev/null; then
+        say "make lint: passed"
+    else
+        touch "$work/failed"
+        kill -INT -- "-$tests" 2>/dev/null || true
+    fi
 }
 
 [[ ${SPANLAKE_TESTS_TOOLS:-} = no ]] || announce
 set -m # each job is a process group, and takes SIGINT
 trap end EXIT
 trap 'exit 130' INT TERM
-"${MAKE:-make}" --no-print-directory lint >"$log" 2>&1 </dev/null &
-lint=$!
 .venv/bin/pytest -n "$workers" --dist loadfile "$@" </dev/null &
 tests=$!
+check &
+lint=$!
 
 status=0
-wait -n "$lint" "$tests" || status=$?
-if ! kill -0 "$lint" 2>/dev/null; then # the checks ended first
-    cat "$log"
-    ((status == 0)) || exit "$status"
-    lint=0
-    wait "$tests"
-    exit
-fi
-wait "$lint" || {
-    cat "$log"
+wait "$tests" || status=$?
+tests=0
+wait "$lint"
+lint=0
+if [[ -e $work/failed ]]; then
+    cat "$work/lint" >&2
     exit 1
-}
+fi
 exit "$status"
