@@ -1,20 +1,27 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+RUN_STAMP := $(VENV)/.installed-run
 DATA ?= data
 ARGS ?=
 SPANS ?= 1300000
+# Tests that `make check` leaves out.
+BEYOND := aws infra web scenarios/chaos scenarios/faults scenarios/image scenarios/interop
 
-.PHONY: help wheel run unit format typecheck test fuzz fuzz-input interop chaos soak lint web web-check bench layers cdk docs docs-settings docs-api lock clean
+.PHONY: help wheel run unit format typecheck check test coverage fuzz fuzz-input interop chaos soak lint web web-check bench layers cdk docs docs-settings docs-api lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
 $(STAMP): requirements.lock pyproject.toml scripts/environment.sh
-	@scripts/environment.sh $(VENV)
+	@scripts/environment.sh $(VENV) all
+	@touch $@ $(RUN_STAMP)
+
+$(RUN_STAMP): scripts/requirements-run.txt pyproject.toml scripts/environment.sh
+	@scripts/environment.sh $(VENV) run
 	@touch $@
 
-run: $(STAMP) ## start spanlake on embedded storage in ./data (ARGS="--port-offset 100" adds flags)
+run: $(RUN_STAMP) ## start spanlake on embedded storage in ./data (ARGS="--port-offset 100" adds flags)
 	@exec $(BIN)/spanlake serve --data $(DATA) $(ARGS)
 
 unit: $(STAMP) ## run the tests of the span table, the receivers and TraceQL's text: no server, about a minute
@@ -27,8 +34,14 @@ format: $(STAMP) ## write the code as ruff formats it
 typecheck: $(STAMP) ## check the types
 	$(BIN)/mypy
 
-test: lint ## check the code, then run every test with branch coverage, in two processes
-	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-branch --cov-report=term:skip-covered $(ARGS)
+check: $(STAMP) ## check the code and run the tests without clouds, browsers and clients in other languages: ten minutes
+	@SPANLAKE_TESTS_TOOLS=no scripts/test.sh $(addprefix --ignore=tests/,$(BEYOND)) $(ARGS)
+
+test: $(STAMP) ## check the code and run every test (needs Go, Java, Maven and Node.js; WORKERS=2 for fewer processes)
+	@scripts/test.sh $(ARGS)
+
+coverage: $(STAMP) ## run every test with branch coverage, which takes half as long again
+	@scripts/test.sh --cov --cov-branch --cov-report=term:skip-covered $(ARGS)
 
 fuzz: $(STAMP) ## compare random queries with a plain evaluator, as in make fuzz ARGS="--queries 20000"
 	$(BIN)/python -m tests.fuzz $(ARGS)

@@ -1,8 +1,10 @@
 #!/bin/sh
-# Makes the virtual environment $1 and installs into it what the lock file names, then spanlake itself, editable.
+# Makes the virtual environment $1 and installs into it the locked packages of $2, then spanlake itself, editable:
+# "run" for what a server needs, "all" for tests and checks too.
 set -eu
 
 venv=$1
+packages=$2
 cd "$(dirname "$0")/.."
 
 say() { printf '%s\n' "$*" >&2; }
@@ -39,9 +41,37 @@ if ! "$venv/bin/python" -c 'import pip' 2>/dev/null; then
     "$python" -m venv --clear "$venv"
 fi
 
-install() { "$venv/bin/python" -m pip install --disable-pip-version-check --quiet "$@"; }
+pip() { "$venv/bin/python" -m pip install --disable-pip-version-check --no-compile --progress-bar off "$@"; }
 
-say "Installing what requirements.lock names into $venv (once; a few hundred megabytes)"
+# Installs the file $1, and says so in the words $2 with the size $3; prints a line for each package as pip comes to it,
+# and all that pip prints when it fails.
+install_locked() {
+    log=$(mktemp)
+    total=$(grep -c '^[a-z0-9.-]*==' "$1")
+    say "$2 into $venv, once: $total packages, $3"
+    {
+        pip --require-hashes --no-deps --requirement "$1" 2>&1 || echo "pip failed"
+    } | tee "$log" | awk -v total="$total" '
+        $1 == "Collecting" { count++; name = $2 }
+        $1 == "Requirement" { count++ }
+        $1 == "Downloading" || ($1 == "Using" && $2 == "cached") {
+            size = $0
+            sub(/^[^(]*/, "", size)
+            printf "  %d of %d: %s %s\n", count, total, name, size
+        }
+        $1 == "Installing" { print "  unpacking" }
+        { fflush() }' >&2
+    if grep -q '^pip failed$' "$log"; then
+        cat "$log" >&2
+        return 1
+    fi
+    rm -f "$log"
+}
+
 # The lock is whole, so pip need not resolve: older ones look for newer releases of what is asked for with an extra.
-install --require-hashes --no-deps --requirement requirements.lock
-install --no-deps --no-build-isolation --editable .
+if [ "$packages" = run ]; then
+    install_locked scripts/requirements-run.txt "Installing the server" "105 MB to download, 340 MB on disk"
+else
+    install_locked requirements.lock "Installing what tests and checks need" "300 MB to download, 840 MB on disk"
+fi
+pip --quiet --no-deps --no-build-isolation --editable .

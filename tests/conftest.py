@@ -7,6 +7,7 @@ import pytest
 from hypothesis import settings
 
 from tests.cloud import Cloud, running
+from tests.distribution import SharedParts, put_longest_first
 from tests.server_process import SpanlakeServer
 from tests.trino import Trino
 from tests.trino import running as trino_running
@@ -24,6 +25,17 @@ _LONGEST_ID = 24  # bytes
 def pytest_make_parametrize_id(val: object) -> str | None:
     """Names long bytes alike: they may hold a time, and all processes of a run must have the same names of tests."""
     return "bytes" if isinstance(val, bytes) and len(val) > _LONGEST_ID else None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> SharedParts | None:
+    """Distributes files with regard to what they share, where files are distributed."""
+    return SharedParts(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts long files first."""
+    put_longest_first(items)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
-"""Selects the locked packages of the images: run ``python -m spanlake_layers.image`` in ``layers`` to write them.
+"""Selects the locked packages of the images and of ``make run``: run ``python -m spanlake_layers.image`` in ``layers``.
 
-They are built where no package metadata is installed, so that dependencies are resolved beforehand.
+They are installed where no package metadata is installed, so that dependencies are resolved beforehand.
 """
 
 import tomllib
@@ -15,19 +15,24 @@ FOLDER = ROOT / "infra" / "image"
 
 _TARGETS = (Target("aarch64"), Target("x86_64"))
 _STORAGE = ("boto3",)  # of the extra aws; its other half is for queries
-_SERVE = ("api", "query", "edge", "aws", "serve")
+_SERVE = ("api", "query", "edge", "serve")
+_FIRST_TRACE = ("opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-grpc")  # of the program in the README
+_BUILD = ("hatchling", "editables")
 _HEAD = "# Of requirements.lock, by `make lock`: {}\n"
 
 
 def files() -> dict[Path, str]:
-    """Return the contents of the files from which the image is built."""
+    """Return the contents of the files from which the images are built and with which ``make run`` begins."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     always, extras = project["project"]["dependencies"], project["project"]["optional-dependencies"]
-    serve = [each for name in _SERVE for each in extras[name] if not each.startswith("spanlake[")]
+    serve = (*always, *(each for name in _SERVE for each in extras[name] if not each.startswith("spanlake[")))
     return {
         FOLDER / "requirements-edge.txt": _selected("the packages of the edge.", (*always, *extras["edge"], *_STORAGE)),
-        FOLDER / "requirements-serve.txt": _selected("the packages of spanlake serve.", (*always, *serve)),
-        FOLDER / "requirements-build.txt": _selected("the packages that build spanlake.", ("hatchling",)),
+        FOLDER / "requirements-serve.txt": _selected("the packages of spanlake serve.", (*serve, *extras["aws"])),
+        FOLDER / "requirements-build.txt": _selected("the packages that build spanlake.", _BUILD[:1]),
+        ROOT / "scripts" / "requirements-run.txt": _selected(
+            "the packages of make run.", (*serve, *_BUILD, *_FIRST_TRACE)
+        ),
     }
 
 

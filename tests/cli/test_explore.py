@@ -100,6 +100,23 @@ def test_query_and_trace_read_the_same(where: list[str]) -> None:
     assert REASON in run("trace", ID, *where).stdout
 
 
+def test_diff_of_a_trace_with_itself_shows_no_change(where: list[str]) -> None:
+    lines = run("diff", ID, ID.upper(), *where).stdout.splitlines()
+    assert lines[0].split() == ["Operation", "First", "Second", "Change"]
+    services = [line.split()[0] for line in lines[1:6]]
+    assert services[0] == "frontend"
+    assert sorted(services) == ["cart", "frontend", "frontend", "payment", "payment"]
+    assert not any("new" in line or "gone" in line or "+" in line for line in lines)
+    assert json.loads(run("diff", ID, ID, "--json", *where).stdout)["left"]["spans"] == 5
+
+
+def test_diff_names_the_trace_that_is_missing(where: list[str]) -> None:
+    result = run("diff", ID, "abc", *where)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "has no trace abc" in result.stderr
+    assert ID not in result.stderr
+
+
 @pytest.mark.parametrize(
     "spelling",
     [f"00-{ID}-00f067aa0ba902b7-01", "0af76519-16cd-43dd-8448-eb211c80319c", f"1-{ID[:8]}-{ID[8:]}", ID.upper()],

@@ -1,4 +1,4 @@
-"""Names and options of the commands that explore traces: tags, values, services, tail, sql, delete."""
+"""Names and options of the commands that explore traces: tags, values, services, tail, diff, sql, delete."""
 
 from typing import Annotated
 
@@ -13,7 +13,7 @@ _Query = Annotated[str, typer.Option("--query", "-q", metavar="TRACEQL", help="O
 
 def register(app: typer.Typer) -> None:
     """Add the commands to a command line."""
-    for command in (tags, values, services, tail, sql, delete):
+    for command in (tags, values, services, tail, diff, sql, delete):
         app.command()(command)
 
 
@@ -95,6 +95,24 @@ def tail(
 
     with source.connected() as api:
         run(api, traceql, every, as_json=as_json)
+
+
+@options.takes_source
+def diff(
+    first: Annotated[str, typer.Argument(metavar="ID", help="Id of a trace, as `spanlake trace` takes it.")],
+    second: Annotated[str, typer.Argument(metavar="ID", help="Id of the trace to compare with it.")],
+    *,
+    as_json: options.AsJson = False,
+    source: options.Source,
+) -> None:
+    """Compare two traces: operations that both have or only one of them, and their durations.
+
+    Exits with 0 when both traces exist, 1 when one does not, 2 on an error.
+    """
+    from spanlake.cli.diff import run
+
+    with source.connected() as api:
+        run(api, first, second, as_json=as_json)
 
 
 @takes_store

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Thread
 from urllib.parse import urlsplit
 
-from tests.toolchain import installed, missing
+from tests.toolchain import installed, missing, skip_where_left_out
 
 Run = Callable[[str, Path], str]
 """Runs a program in a folder of its own, and gives what it printed."""
@@ -49,6 +49,7 @@ def python(locked: str) -> Run:
 
 def go(program: str, folder: Path) -> str:
     """Builds and runs Go; what it imports stays built in Go's own cache."""
+    skip_where_left_out("clients of this language")
     if not shutil.which("go", path=_PATH):
         missing("no clients of this language: go is missing", is_tool=True)
     for name in ("go.mod", "go.sum"):
