@@ -82,7 +82,7 @@ def _request(spans: int) -> ExportTraceServiceRequest:
             span_id=(number + 1).to_bytes(8),
             parent_span_id=first.to_bytes(8) if place else b"",
             name=f"GET /{number % 20}",
-            kind=2,  # type: ignore[arg-type]
+            kind=2,
             start_time_unix_nano=now + number * 1000,
             end_time_unix_nano=now + number * 1000 + 10**6,
         )
