@@ -71,6 +71,12 @@ def test_rate_refuses_its_tenant_alone_with_a_retry_hint(limited: SpanlakeServer
     assert limited.metric('spanlake_tenant_spans_accepted_total{tenant="fast"}') == 4
 
 
+def test_bytes_of_what_cannot_be_read_are_counted_by_tenant(limited: SpanlakeServer) -> None:
+    for number in range(2):
+        assert limited.post_traces(b"\xff" * (100 + number), headers={"X-Scope-OrgID": "fast"}).status == 400
+    assert limited.metric('spanlake_tenant_bytes_refused_total{reason="malformed",tenant="fast"}') == 201
+
+
 def test_request_larger_than_the_burst_is_taken_when_the_bucket_is_full(limited: SpanlakeServer) -> None:
     assert send(limited, "slow", "large", filler=5000).status == 200
     assert send(limited, "slow", "next").status == 429
