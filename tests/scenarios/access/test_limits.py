@@ -18,7 +18,7 @@ LIMITS = """
 ingest-rate = "100MB"
 
 [tenants.slow]
-ingest-rate = 100
+ingest-rate = 10
 ingest-burst = "1kB"
 
 [tenants.small]
