@@ -45,6 +45,8 @@ class Seen:
     answers: Counter[str] = field(default_factory=Counter)
     refused_without_hint: Counter[str] = field(default_factory=Counter)
     flood: Counter[str] = field(default_factory=Counter)
+    unsent: int = 0
+    """Requests that were due, and that no connection was free for until the end."""
     memory: list[int] = field(default_factory=list)
 
 
@@ -77,7 +79,9 @@ class Load:
         connection = protocol.connect(self.server.offset)
         due = first
         for number in count():
-            if due >= end:
+            if due >= end or time.monotonic() >= end:
+                with self.lock:
+                    self.seen.unsent += max(round((end - due) / every), 0)
                 return
             time.sleep(max(due - time.monotonic(), 0))
             tenant = self.tenants[number % len(self.tenants)]
@@ -192,7 +196,7 @@ def _shown(name: str, seen: Seen) -> Table:
 
 
 def _told(seen: Seen) -> Iterator[str]:
-    yield f"answers: {dict(seen.answers)}; refused without a hint: {dict(seen.refused_without_hint)}"
+    yield f"answers: {dict(seen.answers)}; refused without a hint: {dict(seen.refused_without_hint)}; not sent: {seen.unsent}"
     if seen.flood:
         yield f"the flooding tenant's answers: {dict(seen.flood)}"
     yield f"memory: {min(seen.memory) // _MIB} to {max(seen.memory) // _MIB} MiB, {seen.memory[-1] // _MIB} at the end"
@@ -224,9 +228,10 @@ def run(server: Server, args: argparse.Namespace) -> dict[str, int]:
     load, out = Load(server, protocols(args.spans), args.spans, tenants), console()
     load.phase(5.0, args.spans_per_second / 5, 0)  # what is loaded with the first requests is not part of the figures
     for name, connections in (("load", 0), ("load and flood", args.flood), ("load again", 0)):
-        before = server.usage().cpu_seconds
+        before, began = server.usage().cpu_seconds, time.monotonic()
         seen = load.phase(args.seconds, args.spans_per_second, connections)
-        out.print(_shown(f"{name}, {(server.usage().cpu_seconds - before) / args.seconds:.2f} processors", seen))
+        used = (server.usage().cpu_seconds - before) / (time.monotonic() - began)
+        out.print(_shown(f"{name}, {used:.2f} processors", seen))
         for line in _told(seen):
             out.print(line)
     missing = {
