@@ -196,7 +196,8 @@ def _shown(name: str, seen: Seen) -> Table:
 
 
 def _told(seen: Seen) -> Iterator[str]:
-    yield f"answers: {dict(seen.answers)}; refused without a hint: {dict(seen.refused_without_hint)}; not sent: {seen.unsent}"
+    yield f"answers: {dict(seen.answers)}; refused without a hint: {dict(seen.refused_without_hint)}"
+    yield f"due and not sent: {seen.unsent}"
     if seen.flood:
         yield f"the flooding tenant's answers: {dict(seen.flood)}"
     yield f"memory: {min(seen.memory) // _MIB} to {max(seen.memory) // _MIB} MiB, {seen.memory[-1] // _MIB} at the end"
