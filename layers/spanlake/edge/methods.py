@@ -12,6 +12,7 @@ import grpc.aio
 from spanlake.auth.access import AUTHORIZATION, HEADER, OPEN, Authenticator, Role
 from spanlake.edge.errors import GrpcError, MissingMessage, grpc_error
 from spanlake.edge.messages import WaitingCalls, decompressed
+from spanlake.ingest.rates import hold_back
 from spanlake.ingest.request import Format, Overloaded, Receipt
 from spanlake.ingest.service import Ingest
 from spanlake.receivers.detection import explained
@@ -72,6 +73,7 @@ class UploadMethod:
         try:
             return self._method.answer(await self._store(context))
         except Exception as error:  # noqa: BLE001, the client gets a status, the log any error that is not in the table
+            await hold_back(error)
             told = grpc_error(error)
             if told.code is grpc.StatusCode.INTERNAL:
                 _log.exception("request failed")

@@ -11,6 +11,7 @@ from spanlake.auth.access import OPEN, AccessError, Authenticator
 from spanlake.edge.errors import GrpcError, grpc_error
 from spanlake.edge.messages import decompressed
 from spanlake.edge.methods import Context, tenant_of
+from spanlake.ingest.rates import hold_back
 from spanlake.ingest.request import Format
 from spanlake.ingest.service import Ingest
 from spanlake.receivers.opencensus import translate
@@ -90,6 +91,7 @@ class OpenCensusGrpc:
                 request = stream.complete(await decompressed(body, place, self._ingest.limits.body_bytes))
                 receipt = await self._ingest.stored(tenant, request, _FORMAT)
         except Exception as error:  # noqa: BLE001, the client gets a status, the log any error that is not in the table
+            await hold_back(error)
             told = grpc_error(error)
             if told.code is grpc.StatusCode.INTERNAL:
                 _log.exception("request failed")

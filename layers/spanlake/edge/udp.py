@@ -10,7 +10,7 @@ from contextlib import suppress
 from spanlake.ingest.admission import Admission, Reservation
 from spanlake.ingest.rates import RateLimited
 from spanlake.ingest.request import Format, Overloaded, Receipt
-from spanlake.ingest.service import Ingest
+from spanlake.ingest.service import Ingest, reason_of
 from spanlake.receivers.jaeger import thrift
 from spanlake.spans.otlp.decode import MalformedRequest
 from spanlake.store.tenant import DEFAULT_TENANT
@@ -116,11 +116,13 @@ class UdpReceiver:
     def _store(self, datagram: bytes, place: Reservation) -> None:
         self._ingest.check_rate(self._tenant, len(datagram))
         answer = self._ingest.submit(self._tenant, datagram, self._format)
-        answer.add_done_callback(self._stored(place))
+        answer.add_done_callback(self._stored(place, len(datagram)))
 
-    def _stored(self, place: Reservation) -> "Callable[[Future[Receipt]], None]":
+    def _stored(self, place: Reservation, size: int) -> "Callable[[Future[Receipt]], None]":
         def count(answer: "Future[Receipt]") -> None:
             place.close()
+            if (error := answer.exception()) is not None:
+                self._ingest.metrics.refused_bytes(self._tenant, reason_of(error), size)
             self._ingest.metrics.request(self._format.name, self._code(answer))
 
         return count

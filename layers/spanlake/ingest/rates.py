@@ -2,6 +2,7 @@
 
 # ruff: noqa: N818  (the name says what happened; "Error" would add nothing)
 
+import asyncio
 import logging
 import math
 import time
@@ -19,6 +20,7 @@ _LONGEST_RETRY = 60
 _MANY = 10_000
 _SECOND_NS = 10**9
 _METER_SECONDS = 2.0
+_HELD_SECONDS = 0.5  # for which a refusal is held back; functions, which are paid for by the time, answer at once
 
 _log = logging.getLogger(__name__)
 
@@ -26,9 +28,21 @@ _log = logging.getLogger(__name__)
 class RateLimited(IngestError):
     """The tenant sends faster than allowed; the same request may succeed later."""
 
-    def __init__(self, message: str, retry_seconds: int) -> None:
+    def __init__(self, message: str, retry_seconds: int, held_seconds: float = 0.0) -> None:
         super().__init__(message)
         self.retry_seconds = retry_seconds
+        self.held_seconds = held_seconds
+
+
+async def hold_back(error: Exception) -> None:
+    """Wait before the sender hears of a refusal, where it sends too fast.
+
+    A sender that repeats at once, against the hint, has as many requests a second as it has connections, times two;
+    without the wait it takes as much as the server can refuse. The request is let go of before.
+    """
+    if isinstance(error, RateLimited) and error.held_seconds:
+        error.__traceback__ = None  # whose frames keep the body, which is not counted any more
+        await asyncio.sleep(error.held_seconds)
 
 
 class Rates(Protocol):
@@ -64,7 +78,7 @@ class IngestRates:
             left = min(burst, left + (now - at) * rate)
             if left < min(size, burst):
                 self._buckets[tenant] = left, now
-                raise _refusal(rate, (min(size, burst) - left) / rate)
+                raise _refusal(rate, (min(size, burst) - left) / rate, _HELD_SECONDS)
             if len(self._buckets) >= _MANY:
                 self._forget_full(now)
             self._buckets[tenant] = left - size, now
@@ -119,6 +133,7 @@ def _burst(limits: TenantLimits, rate: int) -> int:
     return limits.ingest_burst or rate * _BURST_SECONDS
 
 
-def _refusal(rate: int, seconds: float) -> RateLimited:
+def _refusal(rate: int, seconds: float, held_seconds: float = 0.0) -> RateLimited:
     retry = min(max(math.ceil(seconds), 1), _LONGEST_RETRY)
-    return RateLimited(f"the tenant sends more than {rate} bytes a second: send it again after {retry} s", retry)
+    message = f"the tenant sends more than {rate} bytes a second: send it again after {retry} s"
+    return RateLimited(message, retry, held_seconds)

@@ -31,16 +31,16 @@ from spanlake.ingest.pipeline import (
 )
 from spanlake.ingest.quiet_spells import QuietSpells
 from spanlake.ingest.rates import RateLimited, Rates
-from spanlake.ingest.request import Format, Outcome, Receipt, Request
+from spanlake.ingest.request import Draining, Format, Outcome, Overloaded, Receipt, Request
 from spanlake.ingest.request_log import LogFiles, LogStore, RequestLog
 from spanlake.ingest.usage import count_usage
 from spanlake.receivers import otlp
 from spanlake.settings.model import IngestLimits
 from spanlake.settings.tenant_limits import TenantLimits
-from spanlake.spans.otlp.decode import decode_checked
+from spanlake.spans.otlp.decode import MalformedRequest, decode_checked
 from spanlake.spans.otlp.precheck import Checked
 from spanlake.store.blocks.block import Block
-from spanlake.store.errors import StorageTimeout
+from spanlake.store.errors import StorageTimeout, StoreError
 from spanlake.telemetry.interface import IngestMetrics, Usage
 from spanlake.telemetry.prometheus import Metrics
 from spanlake.telemetry.uncounted import Uncounted
@@ -88,7 +88,25 @@ class Ingest:
             async with asyncio.timeout(_LONGEST_SECONDS):
                 return await asyncio.wrap_future(self.submit(tenant, body, format_))
         except TimeoutError:
+            self.metrics.refused_bytes(tenant, "unavailable", len(body))
             raise StorageTimeout(f"the request was not stored within {_LONGEST_SECONDS:g} s: send it again") from None
+        except Exception as error:
+            self.metrics.refused_bytes(tenant, reason_of(error), len(body))
+            raise
+
+
+_REASONS: Sequence[tuple[type[Exception], str]] = (
+    (MalformedRequest, "malformed"),
+    (Overloaded, "overloaded"),
+    (Draining, "draining"),
+    (StoreError, "unavailable"),
+)
+"""Reasons of refused requests whose spans were not counted, as label values of a metric."""
+
+
+def reason_of(error: BaseException) -> str:
+    """Return the reason of a refusal, as a metric has it."""
+    return next((reason for kind, reason in _REASONS if isinstance(error, kind)), "failed")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ LIMITS = """
 ingest-rate = "100MB"
 
 [tenants.slow]
-ingest-rate = 100
+ingest-rate = 10
 ingest-burst = "1kB"
 
 [tenants.small]
@@ -69,6 +69,12 @@ def test_rate_refuses_its_tenant_alone_with_a_retry_hint(limited: SpanlakeServer
     assert {send(limited, "fast", f"{number}", filler=400).status for number in range(4)} == {200}
     assert limited.metric('spanlake_tenant_bytes_refused_total{reason="rate_limited",tenant="slow"}') > 400
     assert limited.metric('spanlake_tenant_spans_accepted_total{tenant="fast"}') == 4
+
+
+def test_bytes_of_what_cannot_be_read_are_counted_by_tenant(limited: SpanlakeServer) -> None:
+    for number in range(2):
+        assert limited.post_traces(b"\xff" * (100 + number), headers={"X-Scope-OrgID": "fast"}).status == 400
+    assert limited.metric('spanlake_tenant_bytes_refused_total{reason="malformed",tenant="fast"}') == 201
 
 
 def test_request_larger_than_the_burst_is_taken_when_the_bucket_is_full(limited: SpanlakeServer) -> None:
