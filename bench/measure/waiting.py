@@ -36,6 +36,7 @@ from spanlake.settings.model import QueryLimits
 from spanlake.spans.otlp.decode import decode
 from spanlake.store.blocks.block import Block
 from spanlake.store.days import MAX_NS, day_range
+from spanlake.store.errors import StoreError
 from spanlake.store.index.base import Index
 from spanlake.store.index.dynamodb.index import DynamoIndex
 from spanlake.store.index.sqlite import SqliteIndex
@@ -114,7 +115,7 @@ class Day:
             try:
                 found = ask()
                 outcome = "none" if found is None else f"{len(found)} found"  # type: ignore[arg-type]
-            except LimitExceeded as error:
+            except (LimitExceeded, StoreError) as error:
                 outcome = str(error)[:60]
         UNREAD.reset(token)
         partial_ = f", {len(unread.paths):,} blocks not read" if unread.paths else ""
