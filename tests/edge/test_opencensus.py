@@ -31,7 +31,7 @@ async def _go_away_while_it_is_stored() -> None:
 
     metrics, admission = Mock(), Admission(max_requests=1, max_bytes=1 << 20)
     server = grpc.aio.server()
-    service = OpenCensusGrpc(Ingest(admission, submit, IngestLimits(), metrics), 0)
+    service = OpenCensusGrpc(Ingest(admission, submit, IngestLimits(), metrics))
     server.add_generic_rpc_handlers((service.handler(),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()

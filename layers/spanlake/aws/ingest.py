@@ -16,6 +16,7 @@ from spanlake.ingest.admission import Admission
 from spanlake.ingest.group_commit import ImmediateCommit
 from spanlake.ingest.pipeline import Pipeline
 from spanlake.ingest.rates import SharedRates
+from spanlake.ingest.sender_log import SenderLog
 from spanlake.ingest.service import Ingest
 from spanlake.receivers import otlp
 from spanlake.store.index.dynamodb.meters import DynamoMeters
@@ -35,6 +36,7 @@ def handler() -> Handler:
         telemetry,
         config.retention,
         limits_of=of_tenant,
+        log=SenderLog(),
     )
     limits = config.ingest
     admission = Admission(max_requests=limits.flight_requests, max_bytes=limits.flight_bytes)

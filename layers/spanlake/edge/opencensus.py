@@ -35,10 +35,9 @@ class OpenCensusGrpc:
     resend them.
     """
 
-    def __init__(self, ingest: Ingest, port: int, authenticator: Authenticator = OPEN) -> None:
+    def __init__(self, ingest: Ingest, authenticator: Authenticator = OPEN) -> None:
         self._ingest = ingest
         self._authenticator = authenticator
-        self._port = port
         self._storing: set[asyncio.Task[GrpcError | None]] = set()
 
     def handler(self) -> "grpc.GenericRpcHandler[bytes, bytes]":
@@ -89,14 +88,13 @@ class OpenCensusGrpc:
             with self._ingest.admission.admit() as place:
                 place.reserve(len(body))
                 request = stream.complete(await decompressed(body, place, self._ingest.limits.body_bytes))
-                receipt = await self._ingest.stored(tenant, request, _FORMAT)
+                await self._ingest.stored(tenant, request, _FORMAT)
         except Exception as error:  # noqa: BLE001, the client gets a status, the log any error that is not in the table
             await hold_back(error)
             told = grpc_error(error)
             if told.code is grpc.StatusCode.INTERNAL:
                 _log.exception("request failed")
             return told
-        self._ingest.notices.note_rejected(self._port, receipt.explanation)
         return None
 
     async def _config(self, configs: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:

@@ -18,13 +18,12 @@ JAEGER_PROTOCOL = "jaeger-grpc"  # label of metrics
 _FORMAT = Format(JAEGER_PROTOCOL, protobuf.post_spans)
 
 
-def jaeger_grpc(ingest: Ingest, port: int, authenticator: Authenticator = OPEN) -> UploadMethod:
-    """Make the collector service for a grpc.aio server on this port."""
+def jaeger_grpc(ingest: Ingest, authenticator: Authenticator = OPEN) -> UploadMethod:
+    """Make the collector service for a grpc.aio server."""
 
     def answer(receipt: Receipt) -> bytes:
         """Return PostSpansResponse, which cannot report rejected spans; raises NothingStored when all were rejected."""
         receipt.require_some()
-        ingest.notices.note_rejected(port, receipt.explanation)
         return b""
 
     return UploadMethod(ingest, Method(JAEGER_SERVICE, "PostSpans", JAEGER_PROTOCOL, _FORMAT, answer), authenticator)

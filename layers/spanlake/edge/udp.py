@@ -136,7 +136,6 @@ class UdpReceiver:
         if error is not None:
             return "failed"
         receipt = answer.result()
-        notices.note_rejected(self._port, receipt.explanation)
         return "stored" if receipt.accepted or not receipt.rejected else "malformed"
 
 

@@ -101,6 +101,6 @@ class LoggedCommit:
 
     def _receipt(self, tenant: str, count: int, request: Request) -> Receipt:
         if request.rejected:
-            self._metrics.rejected(request.rejected)
+            self._pipeline.count_rejected(tenant, request.rejected)
         self._metrics.of_tenant(tenant, count, request.rejected)
         return Receipt(count, Counter(request.rejected))

@@ -59,8 +59,3 @@ class MisdirectionLog:
             return
         self._noted[port, event] = now
         _log.warning(event, extra={"port": port, **more})
-
-    def note_rejected(self, port: int, explanation: str) -> None:
-        """Log why spans of a request were rejected, for protocols whose answers cannot report that."""
-        if explanation:
-            self.note(port, "spans rejected", reason=explanation)

@@ -14,6 +14,7 @@ from itertools import accumulate, compress
 import pyarrow as pa
 
 from spanlake.ingest.request import Format, Outcome, Overloaded, Receipt, Request
+from spanlake.ingest.sender_log import SenderLog
 from spanlake.ingest.trace_sizes import TraceSizes
 from spanlake.ingest.usage import count_usage
 from spanlake.receivers.translation import Translated
@@ -114,6 +115,7 @@ class Pipeline:
     limits_of: LimitsOf = without_limits
     limits_days: bool = True  # False for an operator's own files, which may hold spans of years
     trace_sizes: TraceSizes = field(default_factory=TraceSizes)
+    log: SenderLog | None = None
 
     def __call__(self, tenant: str, requests: Sequence[Request]) -> list[Outcome]:
         """Store the requests together; one that cannot be read fails alone, when storage fails all do."""
@@ -227,6 +229,8 @@ class Pipeline:
         hashed = content_hash([request.digest for request in requests])
         with self._within_traces(tenant, validated, decoded, limits.trace_bytes) as validated:
             self._write_blocks(tenant, validated, hashed)
+        if self.log is not None:
+            self.log.stored(tenant, validated.table)
         count_usage(self.metrics, tenant, limits, validated.table, validated.sizes)
         return [
             self._receipt(tenant, spans, invalid, request.rejected)
@@ -257,10 +261,16 @@ class Pipeline:
             self.trace_sizes.give_back(tenant, list(compress(parts.traces, is_accepted)))
             raise
 
+    def count_rejected(self, tenant: str, rejected: Mapping[str, int]) -> None:
+        """Count and log spans that are not stored, by reason."""
+        self.metrics.rejected(rejected)
+        if self.log is not None and rejected:
+            self.log.rejected(tenant, rejected)
+
     def _receipt(self, tenant: str, decoded: int, invalid: Mapping[str, int], unreadable: Mapping[str, int]) -> Receipt:
         """Count the rejected spans, and return the receipt of a request with ``decoded`` spans."""
         rejected = Counter(invalid) + Counter(unreadable)
-        self.metrics.rejected(rejected)
+        self.count_rejected(tenant, rejected)
         self.metrics.of_tenant(tenant, decoded - sum(invalid.values()), rejected)
         return Receipt(decoded - sum(invalid.values()), rejected)
 

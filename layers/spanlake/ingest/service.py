@@ -33,6 +33,7 @@ from spanlake.ingest.quiet_spells import QuietSpells
 from spanlake.ingest.rates import RateLimited, Rates
 from spanlake.ingest.request import Draining, Format, Outcome, Overloaded, Receipt, Request
 from spanlake.ingest.request_log import LogFiles, LogStore, RequestLog
+from spanlake.ingest.sender_log import SenderLog
 from spanlake.ingest.usage import count_usage
 from spanlake.receivers import otlp
 from spanlake.settings.model import IngestLimits
@@ -158,8 +159,9 @@ def group_commit(
     to_log: LogDestination | None = None,
 ) -> Commits:
     """Compose the parts behind submit."""
-    pipeline = Pipeline(read, to.write, metrics, retention, limits_of=limits_of)
-    log = None if to_log is None else request_log(to_log, metrics, limits_of)
+    senders = SenderLog()
+    pipeline = Pipeline(read, to.write, metrics, retention, limits_of=limits_of, log=senders)
+    log = None if to_log is None else request_log(to_log, metrics, limits_of, senders)
     remembered = RequestDeduplicator(
         pipeline
         if log is None or to_log is None
@@ -173,7 +175,12 @@ def group_commit(
     return Commits(Lanes(remembered, policy), log)
 
 
-def request_log(to: LogDestination, metrics: IngestMetrics, limits_of: LimitsOf = without_limits) -> RequestLog:
+def request_log(
+    to: LogDestination,
+    metrics: IngestMetrics,
+    limits_of: LimitsOf = without_limits,
+    senders: SenderLog | None = None,
+) -> RequestLog:
     """Compose a log and the storage of what it holds."""
     written = _BlocksWritten(metrics)
 
@@ -185,6 +192,8 @@ def request_log(to: LogDestination, metrics: IngestMetrics, limits_of: LimitsOf 
             blocks = to.write(tenant, decoded.table, content_hash(digests), received_ns)
             written.written(blocks=len(blocks), size=sum(block.size for block in blocks))
             count_usage(metrics, tenant, limits, decoded.table, decoded.sizes)
+            if senders is not None:
+                senders.stored(tenant, decoded.table)
 
     def store_readable(tenant: str, requests: Sequence[Request], received_ns: int) -> list[Outcome]:
         def write(tenant: str, table: pa.Table, content_hash: bytes) -> Sequence[Block]:

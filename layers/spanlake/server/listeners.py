@@ -23,8 +23,8 @@ from spanlake.settings.model import Config
 from spanlake.store.tenant import DEFAULT_TENANT
 
 _DATAGRAMS = {ports.JAEGER_COMPACT: udp.COMPACT, ports.JAEGER_BINARY: udp.BINARY}
-_SERVICES: Mapping[Port, Callable[[Ingest, int, Authenticator], UploadMethod | OpenCensusGrpc]] = {
-    ports.OTLP_GRPC: lambda ingest, _, authenticator: otlp_grpc(ingest, authenticator),
+_SERVICES: Mapping[Port, Callable[[Ingest, Authenticator], UploadMethod | OpenCensusGrpc]] = {
+    ports.OTLP_GRPC: otlp_grpc,
     ports.JAEGER_GRPC: jaeger_grpc,
     ports.OPENCENSUS_GRPC: OpenCensusGrpc,
 }
@@ -123,7 +123,7 @@ class _Listener:
         self._front = ProxyServer(
             GrpcProxy(where.port, advice, ingest.notices, ingest.admission.arrive, places), receivers.tls
         )
-        service = _SERVICES[where.face](ingest, where.port, receivers.authenticator)
+        service = _SERVICES[where.face](ingest, receivers.authenticator)
         handlers = [service.handler(), OtherServices(ingest.notices, where.port, advice)]
         self._server = GrpcServer(
             handlers,

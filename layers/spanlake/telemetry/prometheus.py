@@ -1,5 +1,6 @@
 """Metrics of a process, for Prometheus."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,12 @@ from spanlake.telemetry.usage import USAGE_METRIC, UsageTracker
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
+
+
+_log = logging.getLogger("spanlake")
+
+_STORED = frozenset({"200", "202", "OK", "stored"})
+"""Codes of requests whose spans were stored: of HTTP, of gRPC, of datagrams."""
 
 
 class Collector(Protocol):
@@ -69,6 +76,7 @@ class Metrics:
             ["tenant"],
             registry=registry,
         )
+        self._stored_protocols: set[str] = set()
         self._tenants: set[str] = set()
         self._tenant_spans = Counter(
             "spanlake_tenant_spans_accepted", "Spans stored, by tenant.", ["tenant"], registry=registry
@@ -143,6 +151,9 @@ class Metrics:
     def request(self, protocol: str, code: str) -> None:
         """Count a request to store spans by its status code in the protocol."""
         self._requests.labels(protocol, code).inc()
+        if protocol not in self._stored_protocols and code in _STORED:
+            self._stored_protocols.add(protocol)
+            _log.info("first spans over a protocol", extra={"protocol": protocol})
 
     def received(self, *, spans: int, size: int) -> None:
         """Count the content of well-formed requests; size in bytes."""
