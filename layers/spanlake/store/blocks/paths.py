@@ -36,7 +36,7 @@ class BlockPath:
 
 
 def folder(tenant: str, day: date) -> str:
-    """What the paths of the blocks of a tenant and day begin with."""
+    """Return the beginning of the paths of a tenant's blocks of a day."""
     return f"{BLOCKS}tenant={escape_tenant(tenant)}/date={day.isoformat()}/"
 
 
