@@ -36,7 +36,7 @@ class BlockPath:
 
 
 def folder(tenant: str, day: date) -> str:
-    """Return the beginning of the paths of all blocks of a tenant and day."""
+    """Return the beginning of the paths of a tenant's blocks of a day."""
     return f"{BLOCKS}tenant={escape_tenant(tenant)}/date={day.isoformat()}/"
 
 

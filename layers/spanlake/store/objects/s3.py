@@ -295,7 +295,7 @@ class S3Objects:
 
 
 def _metadata(data: bytes | pa.Buffer) -> dict[str, str]:
-    """Return the metadata of an object, which its head has: of a block, its format."""
+    """Return the metadata of an object in answers to HeadObject: of a block its format."""
     end = data if isinstance(data, bytes) else data.slice(max(0, data.size - FOOTER)).to_pybytes()
     format_ = stated_format(end)
     return {} if format_ is None else {_FORMAT: str(format_)}
