@@ -112,7 +112,7 @@ def test_maintenance_removes_by_the_time_that_it_has_found_right(
     monkeypatch.setattr("spanlake.server.maintenance.check_identity", lambda *_: None)
     monkeypatch.setattr("spanlake.server.maintenance.expire_by_age", expire)
 
-    def collect(_: Objects, __: Index, now_ns: int, *, oldest: date, share: float) -> Collected:
+    def collect(_: Objects, __: Index, now_ns: int, *, oldest: date, **_more: object) -> Collected:
         collected_at.append(now_ns)
         assert oldest == utc_day(now - 4 * DAY_NS)
         return Collected(Removed(), 0)

@@ -18,7 +18,7 @@ from spanlake.aws.telemetry import Event, Handler, Telemetry
 from spanlake.aws.tenants import Tenants
 from spanlake.settings.model import Config
 from spanlake.store.identity import check_identity
-from spanlake.store.maintenance.garbage import UNTOUCHED, collect_garbage, put_back
+from spanlake.store.maintenance.garbage import USUAL_GARBAGE, collect_garbage, put_back
 from spanlake.store.maintenance.retention import oldest_day
 
 # From the put of an object to its entry, a function takes less than its time limit, and the edge some two minutes.
@@ -45,7 +45,7 @@ class DailyMaintenance:
         self.tenants.hand_out(removes=time_.is_right)
         self.compaction.hand_out_deleted()
         self.compaction.purge_replaced()
-        if time_.allows(UNTOUCHED.total_seconds()):
+        if time_.allows(USUAL_GARBAGE.untouched.total_seconds()):
             self._collect(time_.now_ns)
         self.columns.unite(self.compaction.deadline.has_time)
         if put_back(objects, index):

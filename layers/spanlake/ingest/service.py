@@ -32,7 +32,7 @@ from spanlake.ingest.pipeline import (
 from spanlake.ingest.quiet_spells import QuietSpells
 from spanlake.ingest.rates import RateLimited, Rates
 from spanlake.ingest.request import Draining, Format, Outcome, Overloaded, Receipt, Request
-from spanlake.ingest.request_log import LogFiles, LogStore, RequestLog
+from spanlake.ingest.request_log import USUAL_LOG, LogFiles, LogPolicy, LogStore, RequestLog
 from spanlake.ingest.usage import count_usage
 from spanlake.receivers import otlp
 from spanlake.settings.model import IngestLimits
@@ -126,6 +126,7 @@ class LogDestination:
     write: WriteReceived
     unready_reason: Callable[[], str | None]
     """Says why blocks cannot be stored now; None when they can."""
+    policy: LogPolicy = USUAL_LOG
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +199,7 @@ def request_log(to: LogDestination, metrics: IngestMetrics, limits_of: LimitsOf 
         )
         return pipeline(tenant, requests)
 
-    return RequestLog(to.files, LogStore(store, store_readable))
+    return RequestLog(to.files, LogStore(store, store_readable), to.policy)
 
 
 class _BlocksWritten(Uncounted):

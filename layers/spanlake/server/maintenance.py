@@ -16,9 +16,9 @@ from spanlake.store.errors import StoreError
 from spanlake.store.identity import check_identity
 from spanlake.store.index.base import Index
 from spanlake.store.maintenance.clock import MaintenanceClock
-from spanlake.store.maintenance.compaction_plan import Merge
+from spanlake.store.maintenance.compaction_plan import USUAL_PLAN, Merge, PlanPolicy
 from spanlake.store.maintenance.compactor import Compactor, days_of
-from spanlake.store.maintenance.garbage import SHARE, UNTOUCHED, collect_garbage, put_back
+from spanlake.store.maintenance.garbage import SHARE, USUAL_GARBAGE, GarbagePolicy, collect_garbage, put_back
 from spanlake.store.maintenance.retention import (
     GRACE_SECONDS,
     DeletedRemoval,
@@ -57,6 +57,8 @@ class MaintenancePolicy:
     deleted_seconds: float = 300.0  # where the objects of replaced blocks stay for longer than queries run
     garbage_seconds: float = 3600.0
     garbage_share: float = SHARE  # of a day's objects that may be collected without proof that they are garbage
+    garbage: GarbagePolicy = USUAL_GARBAGE
+    plan: PlanPolicy = USUAL_PLAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ class Maintenance:
         self._policy = policy
         self._metrics = metrics
         self._stop = threading.Event()
-        self._compactor = Compactor(objects, index, checkpoint=self._check)
+        self._compactor = Compactor(objects, index, checkpoint=self._check, plan_policy=policy.plan)
         self._planned: dict[Day, _Planned] = {}
         self._clock = MaintenanceClock(objects, index)
         self._deleted = DeletedRemoval(objects, index)
@@ -207,11 +209,16 @@ class Maintenance:
     def _collect(self) -> None:
         check_identity(self._objects, self._index)
         time_ = self._clock.read()
-        if not time_.allows(UNTOUCHED.total_seconds()):
+        if not time_.allows(self._policy.garbage.untouched.total_seconds()):
             return
         now_ns = time_.now_ns
         done = collect_garbage(
-            self._objects, self._index, now_ns, oldest=self._oldest(now_ns), share=self._policy.garbage_share
+            self._objects,
+            self._index,
+            now_ns,
+            oldest=self._oldest(now_ns),
+            share=self._policy.garbage_share,
+            policy=self._policy.garbage,
         )
         self._count("garbage", done.removed)
         self._metrics.garbage_refused(done.refused)

@@ -16,10 +16,13 @@ from importlib import import_module
 from typing import Any
 
 from spanlake.cli.main import main
-from spanlake.ingest import request_log
-from spanlake.server import maintenance, upkeep
+from spanlake.ingest.log_recovery import log_destination
+from spanlake.ingest.request_log import LogPolicy
+from spanlake.ingest.service import LogDestination
+from spanlake.server import storage, upkeep
 from spanlake.server.maintenance import MaintenancePolicy
-from spanlake.store.maintenance import compaction_plan, garbage
+from spanlake.store.maintenance.compaction_plan import PlanPolicy
+from spanlake.store.maintenance.garbage import GarbagePolicy
 
 DEATH = "SPANLAKE_TESTS_DEATH"
 
@@ -77,10 +80,11 @@ REGRET = timedelta(seconds=3)
 def hurry() -> None:
     """Shorten what upkeep waits for."""
     upkeep.MaintenancePolicy = _hurried_policy  # type: ignore[assignment,attr-defined]
-    compaction_plan.FAN_IN = 4
-    request_log.SEGMENT_SECONDS = 0.2
-    garbage.UNTOUCHED = maintenance.UNTOUCHED = UNTOUCHED  # type: ignore[attr-defined]
-    garbage._REGRET = REGRET
+    storage.log_destination = _hurried_log  # type: ignore[attr-defined]
+
+
+def _hurried_log(*arguments: Any) -> LogDestination:
+    return replace(log_destination(*arguments), policy=LogPolicy(segment_seconds=0.2))
 
 
 def _hurried_policy(*arguments: Any, **more: Any) -> MaintenancePolicy:
@@ -91,6 +95,8 @@ def _hurried_policy(*arguments: Any, **more: Any) -> MaintenancePolicy:
         grace_seconds=GRACE_SECONDS,
         removal_seconds=0.5,
         garbage_seconds=1.0,
+        garbage=GarbagePolicy(untouched=UNTOUCHED, regret=REGRET),
+        plan=PlanPolicy(fan_in=4),
     )
 
 
