@@ -80,11 +80,11 @@ REGRET = timedelta(seconds=3)
 def hurry() -> None:
     """Shorten what upkeep waits for."""
     upkeep.MaintenancePolicy = _hurried_policy  # type: ignore[assignment,attr-defined]
-    storage.log_destination = _hurried_log  # type: ignore[attr-defined]
+    storage.log_destination = _hurried_log  # type: ignore[assignment,attr-defined]
 
 
-def _hurried_log(*arguments: Any) -> LogDestination:
-    return replace(log_destination(*arguments), policy=LogPolicy(segment_seconds=0.2))
+def _hurried_log(*arguments: Any, **more: Any) -> LogDestination:
+    return replace(log_destination(*arguments, **more), policy=LogPolicy(segment_seconds=0.2))
 
 
 def _hurried_policy(*arguments: Any, **more: Any) -> MaintenancePolicy:
