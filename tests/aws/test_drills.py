@@ -98,7 +98,7 @@ def test_functions_of_a_new_stack_adopt_a_kept_bucket_and_table(store: LambdaSto
     send(NAMES[-2:])
     assert asked() == NAMES
     merge(store)
-    expire.handler()({}, Context())
+    expire.handler(SMALL_MERGES)({}, Context())
     assert asked() == NAMES
     assert 1 in levels(store, TENANT)
 
@@ -111,7 +111,7 @@ def test_functions_of_a_new_stack_take_a_kept_bucket_once_it_is_reindexed(
     before = {info.path for info in store.objects.list()}
     index = use_table(cloud.table())
     assert asked() == ["503"]
-    for handler in (compact.handler(SMALL_MERGES), expire.handler()):
+    for handler in (compact.handler(SMALL_MERGES), expire.handler(SMALL_MERGES)):
         with pytest.raises(StoreMismatch, match="spanlake reindex"):
             handler({}, Context())
     assert {info.path for info in store.objects.list()} == before
@@ -142,7 +142,7 @@ def test_table_restored_to_a_moment_has_every_span_once(
             assert asked() == NAMES[:-2]
         assert reindex(store.objects, restored).added == () or moment == "before the merge"
         assert asked() == NAMES[:-2]
-        expire.handler()({}, Context())
+        expire.handler(SMALL_MERGES)({}, Context())
     assert verify(store.objects, restored).faults == ()
     send(NAMES[-2:])
     assert asked() == NAMES
@@ -199,6 +199,6 @@ def test_records_in_the_dead_letter_queue_are_merged_by_the_nightly_run(
             assert len(compact.handler(SMALL_MERGES)(woken_by(blocks), Context())["batchItemFailures"]) == len(blocks)
     assert levels(store, TENANT) == [0] * len(blocks)
     monkeypatch.setattr(Compaction, "_wait", lambda *_: None)
-    expire.handler()({}, Context())
+    expire.handler(SMALL_MERGES)({}, Context())
     assert 1 in levels(store, TENANT)
     assert asked() == NAMES

@@ -7,8 +7,9 @@ from threading import Event
 
 import pytest
 
+from spanlake.ingest.errors import Draining
 from spanlake.ingest.group_commit import GroupCommit, GroupPolicy
-from spanlake.ingest.request import Draining, Outcome, Receipt, Request
+from spanlake.ingest.request import Outcome, Receipt, Request
 
 PATIENCE = 20  # seconds a test waits for what must come
 NEVER = 3600.0  # a linger that no test sits out

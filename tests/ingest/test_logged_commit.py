@@ -17,7 +17,7 @@ from spanlake.ingest.request import Receipt, Request
 from spanlake.ingest.request_log import LogFiles, LogPolicy, RequestLog
 from spanlake.ingest.service import LogDestination, request_log
 from spanlake.receivers import otlp
-from spanlake.spans.otlp.decode import MalformedRequest
+from spanlake.spans.otlp.errors import MalformedRequest
 from spanlake.store.blocks.block import Block
 from spanlake.store.days import MAX_NS, MIN_NS
 from spanlake.store.disk import Reserve

@@ -80,7 +80,7 @@ REGRET = timedelta(seconds=3)
 def hurry() -> None:
     """Shorten what upkeep waits for."""
     upkeep.MaintenancePolicy = _hurried_policy  # type: ignore[assignment,attr-defined]
-    storage.log_destination = _hurried_log  # type: ignore[assignment,attr-defined]
+    storage.log_destination = _hurried_log  # type: ignore[attr-defined]
 
 
 def _hurried_log(*arguments: Any, **more: Any) -> LogDestination:

@@ -12,8 +12,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 
 from spanlake.spans.columns import attribute_columns
 from spanlake.spans.otlp import limits, pivot
-from spanlake.spans.otlp.decode import Decoded, MalformedRequest, Options, decode
+from spanlake.spans.otlp.decode import Decoded, Options, decode
 from spanlake.spans.otlp.encode import to_otlp
+from spanlake.spans.otlp.errors import MalformedRequest
 from spanlake.spans.otlp.pivot import PivotPolicy
 from spanlake.spans.schema import FIXED
 from tests.spans import otlp_requests

@@ -10,20 +10,13 @@ import pyarrow as pa
 from spanlake.spans.arrow import Array
 from spanlake.spans.otlp import envelope, sizes
 from spanlake.spans.otlp.envelope import Messages
+from spanlake.spans.otlp.errors import MalformedRequest
 from spanlake.spans.otlp.limits import MOST_ATTRIBUTES, MOST_VALUE_BYTES, Limits, TooMuch
 from spanlake.spans.otlp.pivot import USUAL_PIVOT, PivotPolicy
 from spanlake.spans.otlp.precheck import Checked
 from spanlake.spans.otlp.protobuf import WireError
 from spanlake.spans.otlp.rest import TooLarge
 from spanlake.spans.otlp.table import table
-
-
-class MalformedRequest(ValueError):  # noqa: N818
-    """A request that is not an ExportTraceServiceRequest; the message gives the reason."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"not an OTLP trace export request: {reason}")
-        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
