@@ -76,11 +76,11 @@ def handler(policy: CompactionPolicy = USUAL_COMPACTION) -> Handler:
     units = compacting_units(os.environ, store)
     compaction = Compaction(store, config, telemetry, units, policy)
     tenants = Tenants(store, config.retention, compaction, units)
-    upkeep = DailyMaintenance(store, config, compaction, tenants, Columns(store, config.athena), time.sleep)
+    maintenance = DailyMaintenance(store, config, compaction, tenants, Columns(store, config.athena), time.sleep)
     prepare_for_snapshot()
 
     def expire(_: Event, context: Any) -> None:
         compaction.deadline.follow(context)
-        upkeep.run()
+        maintenance.run()
 
     return telemetry.handler(expire)

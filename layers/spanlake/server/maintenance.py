@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from spanlake.server.storage import Store
+from spanlake.settings.model import Config, replaced_seconds
 from spanlake.store.blocks.block import DaySummary
 from spanlake.store.errors import StoreError
 from spanlake.store.identity import check_identity
@@ -38,6 +40,7 @@ LOOK_SECONDS = 2.0
 PLAN_SECONDS = 60.0
 
 _STOP_SECONDS = 10.0
+_IDLE_SECONDS = 600.0  # between plans for an unchanged day whose blocks are read from a table
 
 Day = tuple[str, date]  # tenant and day
 
@@ -97,7 +100,7 @@ class Maintenance:
         self._clock = MaintenanceClock(objects, index)
         self._deleted = DeletedRemoval(objects, index)
         self._collected = True  # True while objects may wait to be deleted, or to be put back
-        self._thread = threading.Thread(target=self._work, name="upkeep", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="maintenance", daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
@@ -126,9 +129,9 @@ class Maintenance:
         except _Stopped:
             pass
         except StoreError as error:
-            _log.warning("upkeep postponed", extra={"reason": str(error)})
+            _log.warning("maintenance postponed", extra={"reason": str(error)})
         except Exception:  # noqa: BLE001, the thread must survive any error
-            _log.exception("upkeep failed")
+            _log.exception("maintenance failed")
 
     def _check(self) -> None:
         if self._stop.is_set():
@@ -259,3 +262,20 @@ def _states(summary: Iterable[DaySummary]) -> Mapping[Day, object]:
     for found in summary:
         states.setdefault((found.tenant, found.date), []).append(found)
     return states
+
+
+def open_maintenance(config: Config, store: Store, metrics: Metrics, limits: LimitsSource) -> Maintenance:
+    """Make the background maintenance of a store; the caller starts and closes it."""
+    # A bucket has no size limit as a disk has, and reading a table's summary costs money.
+    retention_bytes = None if config.objects else config.retention_bytes
+    look_seconds = PLAN_SECONDS if config.index else LOOK_SECONDS
+    policy = MaintenancePolicy(
+        config.compaction,
+        config.retention,
+        retention_bytes,
+        look_seconds,
+        most_plan_seconds=_IDLE_SECONDS if config.index else PLAN_SECONDS,
+        grace_seconds=replaced_seconds(config),
+        garbage_share=config.garbage_share,
+    )
+    return Maintenance(store.objects, store.index, policy, metrics, limits)

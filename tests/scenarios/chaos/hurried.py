@@ -1,6 +1,6 @@
 """`spanlake` in a hurry: ``python -m tests.scenarios.chaos.hurried serve ...``.
 
-What upkeep does by the minute and by the hour it does by the second here, and merges are of four blocks, so that a
+What maintenance does by the minute and by the hour it does by the second here, and merges are of four blocks, so that a
 short life has some of everything. With the variable of DEATH the process is killed, as by SIGKILL at an unlucky moment,
 at a point of its work: ``SqliteIndex.replace after 3`` says after which call of what.
 """
@@ -19,7 +19,7 @@ from spanlake.cli.main import main
 from spanlake.ingest.log_recovery import log_destination
 from spanlake.ingest.request_log import LogPolicy
 from spanlake.ingest.service import LogDestination
-from spanlake.server import storage, upkeep
+from spanlake.server import maintenance, storage
 from spanlake.server.maintenance import MaintenancePolicy
 from spanlake.store.maintenance.compaction_plan import PlanPolicy
 from spanlake.store.maintenance.garbage import GarbagePolicy
@@ -78,8 +78,8 @@ REGRET = timedelta(seconds=3)
 
 
 def hurry() -> None:
-    """Shorten what upkeep waits for."""
-    upkeep.MaintenancePolicy = _hurried_policy  # type: ignore[assignment,attr-defined]
+    """Shorten what maintenance waits for."""
+    maintenance.MaintenancePolicy = _hurried_policy  # type: ignore[assignment,misc]
     storage.log_destination = _hurried_log  # type: ignore[attr-defined]
 
 
