@@ -1,5 +1,8 @@
 """Tells API Gateway whose request it is."""
 
-from spanlake.aws import authorize
+from spanlake.aws.start import starting
 
-handler = authorize.handler()
+with starting():
+    from spanlake.aws import authorize
+
+    handler = authorize.handler()

@@ -1,5 +1,8 @@
 """Merges small blocks into larger ones."""
 
-from spanlake.aws import compact
+from spanlake.aws.start import starting
 
-handler = compact.handler()
+with starting():
+    from spanlake.aws import compact
+
+    handler = compact.handler()

@@ -1,5 +1,8 @@
 """Removes what is too old, replaced or nobody's, once a day."""
 
-from spanlake.aws import expire
+from spanlake.aws.start import starting
 
-handler = expire.handler()
+with starting():
+    from spanlake.aws import expire
+
+    handler = expire.handler()

@@ -1,5 +1,8 @@
 """Takes spans in over HTTP."""
 
-from spanlake.aws import ingest
+from spanlake.aws.start import starting
 
-handler = ingest.handler()
+with starting():
+    from spanlake.aws import ingest
+
+    handler = ingest.handler()

@@ -1,5 +1,8 @@
 """Answers the Tempo API."""
 
-from spanlake.aws import query
+from spanlake.aws.start import starting
 
-handler = query.handler()
+with starting():
+    from spanlake.aws import query
+
+    handler = query.handler()

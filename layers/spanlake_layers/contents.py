@@ -73,7 +73,7 @@ UNUSED: Mapping[str, Sequence[str]] = {
     # A wheel has no links: a library with several names is there several times. Libraries load the middle name.
     "copies of libraries": ("pyarrow/libarrow_python*.so", "pyarrow/libarrow*.so.*.*.*"),
     "the second viewer of API documents": ("fastapi_offline/static/redoc*",),
-    "other faces of DuckDB": ("adbc_driver_duckdb", "duckdb/experimental"),
+    "other interfaces of DuckDB": ("adbc_driver_duckdb", "duckdb/experimental"),
     "parts of Powertools that spanlake does not call": (
         "aws_lambda_powertools/event_handler",
         "aws_lambda_powertools/utilities/data_masking",

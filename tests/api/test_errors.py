@@ -6,8 +6,8 @@ from starlette.exceptions import HTTPException
 from spanlake.api.errors import HttpError, http_error
 from spanlake.api.tempo.dependencies import ALL_ERRORS
 from spanlake.api.tempo.query_queue import TooManyQueries
-from spanlake.ingest.request import Draining, Overloaded
-from spanlake.spans.otlp.decode import MalformedRequest
+from spanlake.ingest.errors import Draining, Overloaded
+from spanlake.spans.otlp.errors import MalformedRequest
 from spanlake.store.errors import InvalidTenant, StorageCorrupt, StorageUnavailable, StoreError
 from spanlake.traceql.errors import ParseError
 

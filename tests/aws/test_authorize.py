@@ -172,7 +172,7 @@ def test_the_role_is_that_of_the_route(
         assert answer["context"]["name"] == "grafana"
 
 
-def test_a_secret_that_hangs_is_given_up_before_api_gateway_does(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_that_hangs_is_given_up_before_api_gateway_does(client: Any) -> None:
     """All attempts have one limit together."""
     hanging = aws_client.Session().client("secretsmanager", aws_client.config(3.0))
     ended = Event()
@@ -182,8 +182,7 @@ def test_a_secret_that_hangs_is_given_up_before_api_gateway_does(client: Any, mo
         ended.set()
 
     hanging.meta.events.register("before-send", hang)
-    monkeypatch.setattr(authorize, "_LONGEST_SECONDS", 0.5)
-    secret = TokenSecret(hanging, "tokens")
+    secret = TokenSecret(hanging, "tokens", longest_seconds=0.5)
     with pytest.raises(CannotVerify):
         secret.access(f"Bearer {TOKEN}")
     assert not ended.is_set()

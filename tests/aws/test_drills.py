@@ -8,13 +8,14 @@ from contextlib import contextmanager
 import pytest
 
 from spanlake.aws import compact, expire, ingest, query
-from spanlake.aws.compaction import Compaction
+from spanlake.aws.compaction import Compaction, CompactionPolicy
 from spanlake.aws.environment import LambdaStore
 from spanlake.store.blocks import schema
 from spanlake.store.blocks.block import Block
 from spanlake.store.errors import StorageCorrupt, StoreMismatch
 from spanlake.store.identity import adopt
 from spanlake.store.index.dynamodb.index import DynamoIndex
+from spanlake.store.maintenance.compaction_plan import PlanPolicy
 from spanlake.store.maintenance.compactor import Compactor
 from spanlake.store.maintenance.reindex import reindex
 from spanlake.store.maintenance.verify import verify
@@ -25,16 +26,12 @@ from tests.payloads import export_request
 
 TENANT = "single-tenant"
 FEW = 4  # blocks of a merge
+SMALL_MERGES = CompactionPolicy(plan=PlanPolicy(fan_in=FEW))
 NAMES = [f"request {number:02}" for number in range(FEW + 3)]
 MINUTE = 60
 DAY = 86_400
 
 UseTable = Callable[[str], DynamoIndex]
-
-
-@pytest.fixture(autouse=True)
-def small_merges(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("spanlake.store.maintenance.compaction_plan.FAN_IN", FEW)
 
 
 def send(names: Sequence[str]) -> None:
@@ -59,7 +56,7 @@ def asked() -> list[str]:
 def merge(store: LambdaStore) -> None:
     """Have a new function compact what has come in."""
     blocks = store.index.find(TENANT, 0, 2**63 - 1)
-    assert compact.handler()(woken_by(blocks), Context()) == {"batchItemFailures": []}
+    assert compact.handler(SMALL_MERGES)(woken_by(blocks), Context()) == {"batchItemFailures": []}
 
 
 @contextmanager
@@ -101,7 +98,7 @@ def test_functions_of_a_new_stack_adopt_a_kept_bucket_and_table(store: LambdaSto
     send(NAMES[-2:])
     assert asked() == NAMES
     merge(store)
-    expire.handler()({}, Context())
+    expire.handler(SMALL_MERGES)({}, Context())
     assert asked() == NAMES
     assert 1 in levels(store, TENANT)
 
@@ -114,7 +111,7 @@ def test_functions_of_a_new_stack_take_a_kept_bucket_once_it_is_reindexed(
     before = {info.path for info in store.objects.list()}
     index = use_table(cloud.table())
     assert asked() == ["503"]
-    for handler in (compact.handler(), expire.handler()):
+    for handler in (compact.handler(SMALL_MERGES), expire.handler(SMALL_MERGES)):
         with pytest.raises(StoreMismatch, match="spanlake reindex"):
             handler({}, Context())
     assert {info.path for info in store.objects.list()} == before
@@ -145,7 +142,7 @@ def test_table_restored_to_a_moment_has_every_span_once(
             assert asked() == NAMES[:-2]
         assert reindex(store.objects, restored).added == () or moment == "before the merge"
         assert asked() == NAMES[:-2]
-        expire.handler()({}, Context())
+        expire.handler(SMALL_MERGES)({}, Context())
     assert verify(store.objects, restored).faults == ()
     send(NAMES[-2:])
     assert asked() == NAMES
@@ -162,7 +159,7 @@ def test_compaction_goes_on_after_a_restoration_to_before_a_merge(
     blocks = restored.find(TENANT, 0, 2**63 - 1)
     for seconds in (0, 11 * MINUTE, DAY + 20 * MINUTE):
         with later(seconds):
-            compact.handler()(woken_by(blocks), Context())
+            compact.handler(SMALL_MERGES)(woken_by(blocks), Context())
             assert asked() == NAMES
     assert [block.level for block in restored.find(TENANT, 0, 2**63 - 1)] == [1]
 
@@ -199,9 +196,9 @@ def test_records_in_the_dead_letter_queue_are_merged_by_the_nightly_run(
 
         broken.setattr(Compactor, "plan", fail)
         for _ in range(5):
-            assert len(compact.handler()(woken_by(blocks), Context())["batchItemFailures"]) == len(blocks)
+            assert len(compact.handler(SMALL_MERGES)(woken_by(blocks), Context())["batchItemFailures"]) == len(blocks)
     assert levels(store, TENANT) == [0] * len(blocks)
     monkeypatch.setattr(Compaction, "_wait", lambda *_: None)
-    expire.handler()({}, Context())
+    expire.handler(SMALL_MERGES)({}, Context())
     assert 1 in levels(store, TENANT)
     assert asked() == NAMES

@@ -74,10 +74,11 @@ def test_garbage_goes_in_two_steps(
     config, waited = settings(environment | {"SPANLAKE_GARBAGE_SHARE": "50%"}), list[float]()
     compaction = Compaction(store, config, Telemetry("tests"))
     tenants = Tenants(store, config.retention, compaction, None)
-    upkeep = expire.DailyMaintenance(store, config, compaction, tenants, Columns(store, config.athena), waited.append)
-    upkeep.run()
+    columns = Columns(store, config.athena)
+    maintenance = expire.DailyMaintenance(store, config, compaction, tenants, columns, waited.append)
+    maintenance.run()
     assert sorted(paths(store)) == [block.path, TRASH + nobody]
-    upkeep.run()
+    maintenance.run()
     assert paths(store) == [block.path]
     assert waited == [180.0]  # for the first only: whoever stores it again then gets it back
 

@@ -45,7 +45,7 @@ def listeners(deployment: Deployment) -> dict[int, str]:
 
 
 def test_it_listens_where_a_server_does(edge: Deployment) -> None:
-    assert listeners(edge) == {**{face.port: "TCP" for face in GRPC}, **{face.port: "UDP" for face in UDP}}
+    assert listeners(edge) == {**{port.port: "TCP" for port in GRPC}, **{port.port: "UDP" for port in UDP}}
     (container,) = edge["Task"]["ContainerDefinitions"]
     ports = {(mapping["ContainerPort"], mapping["Protocol"]) for mapping in container["PortMappings"]}
     assert ports == {(port, protocol.lower()) for port, protocol in listeners(edge).items()} | {(HEALTH, "tcp")}
@@ -56,7 +56,7 @@ def test_it_listens_where_a_server_does(edge: Deployment) -> None:
 
 def test_with_a_certificate_its_grpc_speaks_tls(deployed: Deploy) -> None:
     edge = deployed(EdgeImage=IMAGE, EdgeCertificateArn=CERTIFICATE)
-    assert listeners(edge) == {**{face.port: "TLS" for face in GRPC}, **{face.port: "UDP" for face in UDP}}
+    assert listeners(edge) == {**{port.port: "TLS" for port in GRPC}, **{port.port: "UDP" for port in UDP}}
     listener = edge["OtlpListener"]
     assert listener["Certificates"] == [{"CertificateArn": CERTIFICATE}]
     assert listener["AlpnPolicy"] == ["HTTP2Only"]

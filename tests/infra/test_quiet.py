@@ -51,5 +51,5 @@ def test_nothing_is_kept_ready(deployed: Deploy) -> None:
         assert function.get("SnapStart", {"ApplyOn": "None"}) == {"ApplyOn": "None"}
 
 
-def test_only_the_daily_upkeep_runs_by_itself(deployed: Deploy) -> None:
+def test_only_the_daily_maintenance_runs_by_itself(deployed: Deploy) -> None:
     assert [*deployed().of_type("AWS::Events::Rule")] == ["ExpireFunctionOnceADay"]

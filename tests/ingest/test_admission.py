@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spanlake.ingest.admission import Admission
-from spanlake.ingest.request import Overloaded
+from spanlake.ingest.errors import Overloaded
 
 
 def test_admission_refuses_requests_beyond_limit_until_release() -> None:

@@ -19,8 +19,8 @@ from spanlake.ingest.request import Commit, Format, Receipt, Request
 from spanlake.ingest.request_log import LogFiles
 from spanlake.ingest.service import LogDestination, request_log
 from spanlake.receivers import otlp
-from spanlake.spans.otlp.decode import MalformedRequest
 from spanlake.spans.otlp.encode import to_otlp
+from spanlake.spans.otlp.errors import MalformedRequest
 from spanlake.spans.otlp.wire_fields import delimited, varint
 from spanlake.store.blocks.block import Block
 from spanlake.telemetry.prometheus import Metrics

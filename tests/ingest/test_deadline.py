@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from spanlake.ingest.deadline import ArrivalDeadline
-from spanlake.ingest.request import ArrivalTimeout, Draining
+from spanlake.ingest.errors import ArrivalTimeout, Draining
 
 
 async def never() -> None:

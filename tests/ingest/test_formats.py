@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from spanlake.ingest.errors import NothingStored
 from spanlake.ingest.pipeline import Pipeline
-from spanlake.ingest.request import Format, NothingStored, Receipt, Request
+from spanlake.ingest.request import Format, Receipt, Request
 from spanlake.receivers import otlp
 from spanlake.receivers.translation import Translated
-from spanlake.spans.otlp.decode import MalformedRequest
+from spanlake.spans.otlp.errors import MalformedRequest
 from spanlake.store.index.sqlite import SqliteIndex
 from spanlake.store.objects.local import LocalObjects
 from spanlake.store.write import write

@@ -1,16 +1,19 @@
 """Group commit: who shares a block with whom, and what each sender hears."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass, field
 from threading import Event
 
 import pytest
 
+from spanlake.ingest.errors import Draining
 from spanlake.ingest.group_commit import GroupCommit, GroupPolicy
-from spanlake.ingest.request import Draining, Outcome, Receipt, Request
+from spanlake.ingest.request import Outcome, Receipt, Request
 
 PATIENCE = 20  # seconds a test waits for what must come
 NEVER = 3600.0  # a linger that no test sits out
+USUAL = GroupPolicy()
 
 
 class Store:
@@ -33,88 +36,104 @@ class Store:
         assert self.entered[number - 1].wait(PATIENCE)
 
 
-def started(store: Store, policy: GroupPolicy | None = None) -> GroupCommit:
-    group = GroupCommit(store, policy or GroupPolicy())
-    group.start()
-    return group
+@dataclass
+class Held:
+    """A group commit that is storing its first request until ``release``."""
+
+    group: GroupCommit
+    store: Store
+    first: "Future[Receipt] | None" = field(default=None)
+
+    def hold(self, tenant: str, body: bytes) -> None:
+        """Return once the request is being stored."""
+        self.store.open.clear()
+        self.first = self.group.submit(tenant, body)
+        self.store.wait_for_group(1)
+
+    def submit(self, *bodies: bytes, tenant: str = "t") -> "list[Future[Receipt]]":
+        """Submit requests of a tenant."""
+        return [self.group.submit(tenant, body) for body in bodies]
+
+    def release(self) -> None:
+        """Let the store go on."""
+        self.store.open.set()
+
+    def finish(self) -> list[tuple[str, list[bytes]]]:
+        """Let the store go on and wait for the end; returns the groups after the first."""
+        self.release()
+        self.group.close()
+        return self.store.groups[1:]
 
 
-def submit_all(group: GroupCommit, tenant: str, *bodies: bytes) -> "list[Future[Receipt]]":
-    return [group.submit(tenant, body) for body in bodies]
+Hold = Callable[..., Held]
+
+
+@pytest.fixture
+def hold() -> Iterator[Hold]:
+    """Starts group commits that are held up while they store a first request."""
+    every: list[Held] = []
+
+    def start(policy: GroupPolicy = USUAL, tenant: str = "t", body: bytes = b"1") -> Held:
+        store = Store()
+        held = Held(GroupCommit(store, policy), store)
+        every.append(held)
+        held.group.start()
+        held.hold(tenant, body)
+        return held
+
+    yield start
+    for held in every:
+        held.finish()
 
 
 def test_group_commit_does_not_delay_lone_request() -> None:
-    group = started(Store(), GroupPolicy(linger_seconds=NEVER))
+    group = GroupCommit(Store(), GroupPolicy(linger_seconds=NEVER))
+    group.start()
     for _ in range(3):
         assert group.submit("t", b"four").result(PATIENCE) == Receipt(4)
     group.close()
 
 
-def test_group_commit_groups_requests_that_arrive_during_a_commit() -> None:
-    store = Store()
-    store.open.clear()
-    group = started(store)
-    first = group.submit("t", b"1")
-    store.wait_for_group(1)
-    others = submit_all(group, "t", b"2", b"3", b"4")
-    store.open.set()
-    assert [answer.result(PATIENCE) for answer in [first, *others]] == [Receipt(1)] * 4
-    assert store.groups == [("t", [b"1"]), ("t", [b"2", b"3", b"4"])]
-    group.close()
+def test_group_commit_groups_requests_that_arrive_during_a_commit(hold: Hold) -> None:
+    held = hold()
+    others = held.submit(b"2", b"3", b"4")
+    held.release()
+    assert held.first is not None
+    assert [answer.result(PATIENCE) for answer in [held.first, *others]] == [Receipt(1)] * 4
+    assert held.store.groups == [("t", [b"1"]), ("t", [b"2", b"3", b"4"])]
 
 
-def test_group_commit_waits_for_senders_just_answered() -> None:
-    store = Store()
-    store.open.clear()
-    group = started(store, GroupPolicy(linger_seconds=NEVER))
-    first = group.submit("t", b"1")
-    store.wait_for_group(1)
-    others = submit_all(group, "t", b"2", b"3")
-    store.open.set()
-    first.result(PATIENCE)
-    again = group.submit("t", b"4")
-    assert [answer.result(PATIENCE) for answer in [*others, again]] == [Receipt(1)] * 3
-    assert store.groups[1:] == [("t", [b"2", b"3", b"4"])]
-    group.close()
+def test_group_commit_waits_for_senders_just_answered(hold: Hold) -> None:
+    held = hold(GroupPolicy(linger_seconds=NEVER))
+    others = held.submit(b"2", b"3")
+    held.release()
+    assert held.first is not None
+    held.first.result(PATIENCE)
+    again = held.submit(b"4")
+    assert [answer.result(PATIENCE) for answer in [*others, *again]] == [Receipt(1)] * 3
+    assert held.finish() == [("t", [b"2", b"3", b"4"])]
 
 
-def test_group_commit_waits_no_longer_than_linger() -> None:
-    store = Store()
-    store.open.clear()
-    group = started(store, GroupPolicy(linger_seconds=0.001))
-    group.submit("t", b"1")
-    store.wait_for_group(1)
-    others = submit_all(group, "t", b"2", b"3")
-    store.open.set()
+def test_group_commit_waits_no_longer_than_linger(hold: Hold) -> None:
+    held = hold(GroupPolicy(linger_seconds=0.001))
+    others = held.submit(b"2", b"3")
+    held.release()
     assert [answer.result(PATIENCE) for answer in others] == [Receipt(1)] * 2
-    assert group.submit("t", b"alone").result(PATIENCE) == Receipt(5)
-    group.close()
+    assert held.submit(b"alone")[0].result(PATIENCE) == Receipt(5)
 
 
-def test_group_commit_runs_full_group_beside_a_running_group() -> None:
-    store = Store()
-    store.open.clear()
-    group = started(store, GroupPolicy(parallel_bytes=10))
-    submit_all(group, "t", b"1")
-    store.wait_for_group(1)
-    submit_all(group, "t", b"12345", b"12345")
-    store.wait_for_group(2)
-    assert store.groups[1] == ("t", [b"12345", b"12345"])
-    store.open.set()
-    group.close()
+def test_group_commit_runs_full_group_beside_a_running_group(hold: Hold) -> None:
+    held = hold(GroupPolicy(parallel_bytes=10))
+    held.submit(b"12345", b"12345")
+    held.store.wait_for_group(2)
+    assert held.store.groups[1] == ("t", [b"12345", b"12345"])
 
 
-def test_group_commit_keeps_tenants_apart() -> None:
-    store = Store()
-    store.open.clear()
-    group = started(store)
-    group.submit("a", b"1")
-    store.wait_for_group(1)
-    group.submit("b", b"2")
-    store.wait_for_group(2)
-    store.open.set()
-    group.close()
-    assert store.groups == [("a", [b"1"]), ("b", [b"2"])]
+def test_group_commit_keeps_tenants_apart(hold: Hold) -> None:
+    held = hold(tenant="a")
+    held.submit(b"2", tenant="b")
+    held.store.wait_for_group(2)
+    assert held.finish() == [("b", [b"2"])]
 
 
 @pytest.mark.parametrize(
@@ -125,43 +144,27 @@ def test_group_commit_keeps_tenants_apart() -> None:
         (GroupPolicy(max_requests=3), [[b"123"] * 3, [b"123"] * 2]),
     ],
 )
-def test_group_commit_bounds_groups(policy: GroupPolicy, groups: list[list[bytes]]) -> None:
-    store = Store()
-    store.open.clear()
-    group = started(store, GroupPolicy(NEVER, policy.max_bytes, policy.max_requests, workers=1))
-    group.submit("t", b"0")
-    store.wait_for_group(1)
-    submit_all(group, "t", *[b"123"] * 5)
-    store.open.set()
-    group.close()
-    assert [bodies for _, bodies in store.groups[1:]] == groups
+def test_group_commit_bounds_groups(hold: Hold, policy: GroupPolicy, groups: list[list[bytes]]) -> None:
+    held = hold(GroupPolicy(NEVER, policy.max_bytes, policy.max_requests, workers=1))
+    held.submit(*[b"123"] * 5)
+    assert [bodies for _, bodies in held.finish()] == groups
 
 
-def test_group_commit_bounds_concurrent_commits() -> None:
-    store = Store()
-    store.open.clear()
-    group = started(store, GroupPolicy(work_bytes=3))
-    group.submit("a", b"123")
-    store.wait_for_group(1)
-    waiting = group.submit("b", b"4")
-    assert len(store.groups) == 1
-    store.open.set()
+def test_group_commit_bounds_concurrent_commits(hold: Hold) -> None:
+    held = hold(GroupPolicy(work_bytes=3), "a", b"123")
+    (waiting,) = held.submit(b"4", tenant="b")
+    assert len(held.store.groups) == 1
+    held.release()
     assert waiting.result(PATIENCE) == Receipt(1)
-    group.close()
 
 
-def test_group_commit_answers_each_sender_for_its_request() -> None:
-    store = Store()
-    store.open.clear()
-    group = started(store)
-    group.submit("t", b"0")
-    store.wait_for_group(1)
-    good, bad = submit_all(group, "t", b"good", b"bad one")
-    store.open.set()
+def test_group_commit_answers_each_sender_for_its_request(hold: Hold) -> None:
+    held = hold()
+    good, bad = held.submit(b"good", b"bad one")
+    held.release()
     assert good.result(PATIENCE) == Receipt(4)
     with pytest.raises(ValueError, match="bad one"):
         bad.result(PATIENCE)
-    group.close()
 
 
 def test_group_commit_fails_only_the_group_whose_commit_raises() -> None:
@@ -178,57 +181,35 @@ def test_group_commit_fails_only_the_group_whose_commit_raises() -> None:
     group.close()
 
 
-def test_group_commit_drops_request_of_cancelled_sender() -> None:
-    store = Store()
-    store.open.clear()
-    group = started(store)
-    group.submit("t", b"0")
-    store.wait_for_group(1)
-    kept, dropped = submit_all(group, "t", b"kept", b"dropped")
+def test_group_commit_drops_request_of_cancelled_sender(hold: Hold) -> None:
+    held = hold()
+    kept, dropped = held.submit(b"kept", b"dropped")
     assert dropped.cancel()
-    store.open.set()
+    held.release()
     kept.result(PATIENCE)
-    group.close()
-    assert store.groups[1:] == [("t", [b"kept"])]
+    assert held.finish() == [("t", [b"kept"])]
 
 
-def test_group_commit_stores_nothing_when_all_senders_cancelled() -> None:
-    store = Store()
-    store.open.clear()
-    group = started(store)
-    group.submit("t", b"0")
-    store.wait_for_group(1)
-    assert all(answer.cancel() for answer in submit_all(group, "t", b"1", b"2"))
-    store.open.set()
-    group.close()
-    assert len(store.groups) == 1
+def test_group_commit_stores_nothing_when_all_senders_cancelled(hold: Hold) -> None:
+    held = hold()
+    assert all(answer.cancel() for answer in held.submit(b"1", b"2"))
+    assert held.finish() == []
 
 
-def test_group_commit_lets_no_request_overtake_a_waiting_large_request() -> None:
-    store = Store()
-    store.open.clear()
-    group = started(store, GroupPolicy(work_bytes=4))
-    group.submit("a", b"1")
-    store.wait_for_group(1)
-    group.submit("b", b"12345678")
-    group.submit("c", b"1")
-    store.open.set()
-    group.close()
-    assert [tenant for tenant, _ in store.groups] == ["a", "b", "c"]
+def test_group_commit_lets_no_request_overtake_a_waiting_large_request(hold: Hold) -> None:
+    held = hold(GroupPolicy(work_bytes=4), tenant="a")
+    held.submit(b"12345678", tenant="b")
+    held.submit(b"1", tenant="c")
+    assert [tenant for tenant, _ in held.finish()] == ["b", "c"]
 
 
-def test_group_commit_close_stores_waiting_requests_and_refuses_new_requests() -> None:
-    store = Store()
-    store.open.clear()
-    group = started(store, GroupPolicy(linger_seconds=NEVER, workers=1))
-    group.submit("t", b"1")
-    store.wait_for_group(1)
-    answers = [*submit_all(group, "t", b"2", b"3"), group.submit("u", b"4")]
-    store.open.set()
-    group.close()
+def test_group_commit_close_stores_waiting_requests_and_refuses_new_requests(hold: Hold) -> None:
+    held = hold(GroupPolicy(linger_seconds=NEVER, workers=1))
+    answers = [*held.submit(b"2", b"3"), *held.submit(b"4", tenant="u")]
+    held.finish()
     assert [answer.result(0) for answer in answers] == [Receipt(1)] * 3
     with pytest.raises(Draining):
-        group.submit("t", b"5")
+        held.submit(b"5")
 
 
 def test_group_commit_forgets_idle_tenants() -> None:

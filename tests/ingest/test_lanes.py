@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from spanlake.ingest.errors import Draining
 from spanlake.ingest.group_commit import GroupPolicy
 from spanlake.ingest.lanes import Lanes
-from spanlake.ingest.request import Draining, Format, Outcome, Receipt, Request
+from spanlake.ingest.request import Format, Outcome, Receipt, Request
 
 SLOW = Format("slow", lambda _: [])
 

@@ -12,7 +12,6 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
 
-from spanlake.ingest import trace_sizes
 from spanlake.ingest.logged_commit import LoggedCommit
 from spanlake.ingest.pipeline import Pipeline
 from spanlake.ingest.request import Commit, Receipt, Request
@@ -147,9 +146,8 @@ def test_traces_do_not_grow_by_what_could_not_be_stored() -> None:
     assert stored.send(export(("a", 1), filler=1000)) == [Receipt(1)]
 
 
-def test_sizes_of_traces_take_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trace_sizes, "_MOST_TRACES", 10)
-    sizes = TraceSizes()
+def test_sizes_of_traces_take_bounded_memory() -> None:
+    sizes = TraceSizes(most_traces=10)
     for number in range(100):
         assert sizes.take("t", [(b"kept", 1), (b"%d" % number, 1)], most=200) == [True, True]
     assert sizes.take("t", [(b"kept", 101)], most=200) == [False]

@@ -4,20 +4,20 @@ import errno
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
-from spanlake.ingest import request_log as module
 from spanlake.ingest.log_recovery import log_destination, store_logged
 from spanlake.ingest.logged_commit import LARGEST_BODY, LoggedCommit
 from spanlake.ingest.pipeline import Pipeline
 from spanlake.ingest.request import Receipt, Request
-from spanlake.ingest.request_log import LogFiles, RequestLog
+from spanlake.ingest.request_log import LogFiles, LogPolicy, RequestLog
 from spanlake.ingest.service import LogDestination, request_log
 from spanlake.receivers import otlp
-from spanlake.spans.otlp.decode import MalformedRequest
+from spanlake.spans.otlp.errors import MalformedRequest
 from spanlake.store.blocks.block import Block
 from spanlake.store.days import MAX_NS, MIN_NS
 from spanlake.store.disk import Reserve
@@ -28,6 +28,8 @@ from spanlake.store.objects.local import LocalObjects
 from spanlake.telemetry.prometheus import Metrics
 from spanlake.telemetry.uncounted import Uncounted
 from tests.payloads import export_request
+
+LONG_SEGMENTS = LogPolicy(segment_seconds=60.0)
 
 _TRACE = b"t" * 16
 
@@ -59,9 +61,13 @@ def _body(*names: str, filler: int = 0) -> Request:
 
 @contextmanager
 def _commit(
-    data: Path, to: Memory, unready_reason: Callable[[], str | None] = lambda: None
+    data: Path,
+    to: Memory,
+    unready_reason: Callable[[], str | None] = lambda: None,
+    *,
+    policy: LogPolicy = LONG_SEGMENTS,
 ) -> Iterator[tuple[LoggedCommit, RequestLog]]:
-    log = request_log(LogDestination(LogFiles.of(data), to.write, unready_reason), Metrics())
+    log = request_log(LogDestination(LogFiles.of(data), to.write, unready_reason, policy), Metrics())
     log.start()
     try:
         yield _logged(log, to, unready_reason), log
@@ -71,11 +77,6 @@ def _commit(
 
 def _logged(log: RequestLog, to: Memory, unready_reason: Callable[[], str | None] = lambda: None) -> LoggedCommit:
     return LoggedCommit(log, Pipeline(otlp.read, to.write_directly, Uncounted()), Metrics(), unready_reason)
-
-
-@pytest.fixture
-def long_segments(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SEGMENT_SECONDS", 60.0)
 
 
 @pytest.fixture
@@ -94,13 +95,12 @@ def _wait_for(condition: Callable[[], bool]) -> None:
 
 def test_acknowledged_spans_are_stored_within_a_second(tmp_path: Path) -> None:
     to = Memory()
-    with _commit(tmp_path, to) as (commit, _log):
+    with _commit(tmp_path, to, policy=LogPolicy()) as (commit, _log):
         assert commit("t", [_body("a", "b"), _body("c")]) == [Receipt(2), Receipt(1)]
         _wait_for(lambda: len(to.names) == 3)
         _wait_for(lambda: not list(tmp_path.glob("log/*.log")))
 
 
-@pytest.mark.usefixtures("long_segments")
 def test_reader_waits_for_what_is_acknowledged(tmp_path: Path) -> None:
     to = Memory()
     with _commit(tmp_path, to) as (commit, log):
@@ -111,7 +111,6 @@ def test_reader_waits_for_what_is_acknowledged(tmp_path: Path) -> None:
         assert sorted(to.names) == ["a", "b"]
 
 
-@pytest.mark.usefixtures("long_segments")
 def test_closing_makes_blocks_of_everything(tmp_path: Path) -> None:
     to = Memory()
     with _commit(tmp_path, to) as (commit, _log):
@@ -119,7 +118,6 @@ def test_closing_makes_blocks_of_everything(tmp_path: Path) -> None:
     assert to.names == ["a"]
 
 
-@pytest.mark.usefixtures("long_segments")
 def test_only_valid_small_requests_are_logged(tmp_path: Path) -> None:
     to = Memory()
     with _commit(tmp_path, to) as (commit, log):
@@ -142,7 +140,6 @@ def test_nothing_is_logged_while_the_index_is_unusable(tmp_path: Path) -> None:
     assert (to.directly, to.names) == (["a"], [])
 
 
-@pytest.mark.usefixtures("long_segments")
 def test_requests_to_a_quiet_server_are_stored_before_the_answer(tmp_path: Path) -> None:
     to, quiet = Memory(), iter([True, False])
     with _commit(tmp_path, to) as (_, log):
@@ -152,7 +149,6 @@ def test_requests_to_a_quiet_server_are_stored_before_the_answer(tmp_path: Path)
         assert (to.directly, to.names) == (["a"], [])
 
 
-@pytest.mark.usefixtures("long_segments")
 def test_nothing_is_logged_without_room_for_its_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Reserve, "fill", lambda _: None)
     to = Memory()
@@ -161,14 +157,10 @@ def test_nothing_is_logged_without_room_for_its_blocks(tmp_path: Path, monkeypat
         assert (to.directly, list(tmp_path.glob("log/*.log"))) == (["a"], [])
 
 
-@pytest.mark.usefixtures("long_segments")
-def test_requests_of_many_tenants_wait_for_blocks_of_earlier_ones(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_SEGMENT_TENANTS", 2)
-    monkeypatch.setattr(module, "_MOST_SEALED_TENANTS", 4)
+def test_requests_of_many_tenants_wait_for_blocks_of_earlier_ones(tmp_path: Path) -> None:
+    few = replace(LONG_SEGMENTS, segment_tenants=2, most_sealed_tenants=4)
     to, most = Memory(), 0
-    with _commit(tmp_path, to) as (commit, _log):
+    with _commit(tmp_path, to, policy=few) as (commit, _log):
         for number in range(30):
             assert commit(f"t{number}", [_body(f"{number}")]) == [Receipt(1)]
             most = max(most, number + 1 - len(to.names))
@@ -176,10 +168,9 @@ def test_requests_of_many_tenants_wait_for_blocks_of_earlier_ones(
     assert most <= 8  # those that are sealed, being sealed, and open
 
 
-@pytest.mark.usefixtures("long_segments")
 def test_next_process_stores_what_a_killed_one_acknowledged(tmp_path: Path) -> None:
     killed = Memory()
-    log = request_log(LogDestination(LogFiles.of(tmp_path), killed.write, lambda: None), Metrics())
+    log = request_log(LogDestination(LogFiles.of(tmp_path), killed.write, lambda: None, LONG_SEGMENTS), Metrics())
     _logged(log, killed)("t", [_body("a")])
     opened = log._open
     assert opened is not None
@@ -191,7 +182,6 @@ def test_next_process_stores_what_a_killed_one_acknowledged(tmp_path: Path) -> N
         assert (killed.names, to.names) == ([], ["a"])
 
 
-@pytest.mark.usefixtures("long_segments")
 def test_failing_storage_fails_readers_and_loses_nothing(tmp_path: Path) -> None:
     to = Memory()
     with _commit(tmp_path, to) as (commit, log):
@@ -206,7 +196,6 @@ def test_failing_storage_fails_readers_and_loses_nothing(tmp_path: Path) -> None
         assert sorted([*to.names, *to.directly]) == ["a", "b"]
 
 
-@pytest.mark.usefixtures("long_segments")
 def test_logged_requests_become_blocks_on_a_full_disk(tmp_path: Path) -> None:
     reserve = tmp_path / "log" / ".reserve"
 
@@ -228,7 +217,6 @@ def test_logged_requests_become_blocks_on_a_full_disk(tmp_path: Path) -> None:
         assert to.names == ["a", "b"]
 
 
-@pytest.mark.usefixtures("long_segments")
 def test_request_that_cannot_be_stored_is_kept_as_a_file(tmp_path: Path) -> None:
     to, bad = Memory(), _body("bad")
     write = to.write
@@ -247,10 +235,9 @@ def test_request_that_cannot_be_stored_is_kept_as_a_file(tmp_path: Path) -> None
     assert kept.read_bytes() == bad.body
 
 
-@pytest.mark.usefixtures("long_segments")
 def test_deleted_trace_stays_deleted_when_the_log_is_read_again(tmp_path: Path, index: SqliteIndex) -> None:
     objects = LocalObjects(tmp_path)
-    log = request_log(log_destination(tmp_path, objects, index), Metrics())
+    log = request_log(replace(log_destination(tmp_path, objects, index), policy=LONG_SEGMENTS), Metrics())
     _logged(log, Memory())("t", [_body("a")])
     assert log._open is not None
     path = log._open.segment.path
@@ -270,21 +257,17 @@ def test_deleted_trace_stays_deleted_when_the_log_is_read_again(tmp_path: Path, 
     assert not path.exists()
 
 
-@pytest.mark.usefixtures("long_segments")
-def test_two_servers_on_one_directory_see_each_others_spans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SEGMENT_SECONDS", 0.3)
-    one, other = Memory(), Memory()
-    with _commit(tmp_path, one) as (first, _), _commit(tmp_path, other) as (_, second):
+def test_two_servers_on_one_directory_see_each_others_spans(tmp_path: Path) -> None:
+    short, one, other = LogPolicy(segment_seconds=0.3), Memory(), Memory()
+    with _commit(tmp_path, one, policy=short) as (first, _), _commit(tmp_path, other, policy=short) as (_, second):
         first("t", [_body("a")])
         second.settle()
         assert (one.names, other.names) == (["a"], [])
 
 
-@pytest.mark.usefixtures("long_segments")
-def test_segments_are_limited_in_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_SEGMENT_BYTES", 50_000)
+def test_segments_are_limited_in_size(tmp_path: Path) -> None:
     to = Memory()
-    with _commit(tmp_path, to) as (commit, _log):
+    with _commit(tmp_path, to, policy=replace(LONG_SEGMENTS, segment_bytes=50_000)) as (commit, _log):
         for number in range(10):
             commit("t", [_body(f"{number}", filler=10_000)])
         _wait_for(lambda: len(to.names) >= 8)

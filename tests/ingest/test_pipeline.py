@@ -15,7 +15,8 @@ from spanlake.ingest.pipeline import Pipeline, Write
 from spanlake.ingest.request import Format, Outcome, Receipt, Request
 from spanlake.receivers import otlp
 from spanlake.receivers.translation import Translated
-from spanlake.spans.otlp.decode import Decoded, MalformedRequest, Options
+from spanlake.spans.otlp.decode import Decoded, Options
+from spanlake.spans.otlp.errors import MalformedRequest
 from spanlake.spans.otlp.validate import explain
 from spanlake.store.blocks.block import Block
 from spanlake.store.errors import StorageUnavailable

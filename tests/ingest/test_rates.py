@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from spanlake.ingest.rates import IngestRates, RateLimited, hold_back
-from spanlake.ingest.request import Overloaded
+from spanlake.ingest.errors import Overloaded, RateLimited
+from spanlake.ingest.rates import IngestRates, hold_back
 from spanlake.settings.tenant_limits import TenantLimits
 
 

@@ -171,7 +171,9 @@ def test_spans_come_in_and_are_found(here: Built, environment: dict[str, str]) -
         ("expire", {}, None),
     ],
 )
-def test_upkeep(here: Built, environment: dict[str, str], function: str, event: dict[str, Any], answer: Any) -> None:
+def test_maintenance(
+    here: Built, environment: dict[str, str], function: str, event: dict[str, Any], answer: Any
+) -> None:
     assert here.answers(function, environment, [event]) == [answer]
 
 

@@ -105,9 +105,9 @@ def request(spans: Iterable[At]) -> bytes:
 class Lake:
     """Blocks in a directory, and what can be asked of them. Times are nanoseconds after NOON."""
 
-    def __init__(self, directory: Path, limits: Limits | None = None) -> None:
+    def __init__(self, directory: Path, limits: Limits | None = None, index: SqliteIndex | None = None) -> None:
         self.objects = LocalObjects(directory)
-        self.index = SqliteIndex(directory / "index.sqlite")
+        self.index = index or SqliteIndex(directory / "index.sqlite")
         self.duck = DuckDB([str(directory.resolve())], limits or Limits(threads=1))
         self.querier = Querier(self.index, self.objects, self.duck, SizeLimits())
         self._writes = 0

@@ -11,8 +11,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from spanlake.receivers import otlp
 from spanlake.receivers.translation import Translated
-from spanlake.spans.otlp.decode import MalformedRequest
 from spanlake.spans.otlp.encode import to_otlp
+from spanlake.spans.otlp.errors import MalformedRequest
 from spanlake.spans.otlp.json_encode import write
 from tests.spans import otlp_requests as arbitrary
 

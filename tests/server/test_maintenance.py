@@ -1,4 +1,4 @@
-"""Upkeep in a server: it happens by itself, is counted, and does not keep the server from stopping."""
+"""Maintenance in a server: it happens by itself, is counted, and does not keep the server from stopping."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Which days upkeep looks at, and what a look costs."""
+"""Which days maintenance looks at, and what a look costs."""
 
 import time
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, date]]:
     return planned
 
 
-def upkeep_of(
+def maintenance_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, summary: list[DaySummary], policy: MaintenancePolicy | None = None
 ) -> Maintenance:
     index = SqliteIndex(tmp_path / "index.sqlite")
@@ -63,9 +63,9 @@ def test_maintenance_looks_at_each_of_many_tenants_a_few_times(
 ) -> None:
     tenants = 2_000
     summary = CountedSummary(DaySummary(f"tenant-{number}", TODAY, 0, 1, 1, 100) for number in range(tenants))
-    upkeep = upkeep_of(tmp_path, monkeypatch, summary)
-    upkeep._compact()
-    upkeep._compact()
+    maintenance = maintenance_of(tmp_path, monkeypatch, summary)
+    maintenance._compact()
+    maintenance._compact()
     assert len(planned) == tenants, "once each"
     assert summary.looks <= 10 * tenants, "not each with each"
 
@@ -74,10 +74,10 @@ def test_maintenance_plans_changed_day_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, planned: list[tuple[str, date]]
 ) -> None:
     summary = [DaySummary(tenant, TODAY, 0, 1, 1, 100) for tenant in "abc"]
-    upkeep = upkeep_of(tmp_path, monkeypatch, summary)
-    upkeep._compact()
+    maintenance = maintenance_of(tmp_path, monkeypatch, summary)
+    maintenance._compact()
     summary[1] = DaySummary("b", TODAY, 0, 2, 2, 200)
-    upkeep._compact()
+    maintenance._compact()
     assert planned[3:] == [("b", TODAY)]
 
 
@@ -85,11 +85,12 @@ def test_maintenance_plans_unchanged_day_less_and_less_often(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, planned: list[tuple[str, date]]
 ) -> None:
     summary = [DaySummary("a", TODAY, 0, 1, 1, 100)]
-    upkeep = upkeep_of(tmp_path, monkeypatch, summary, MaintenancePolicy(plan_seconds=60, most_plan_seconds=600))
+    policy = MaintenancePolicy(plan_seconds=60, most_plan_seconds=600)
+    maintenance = maintenance_of(tmp_path, monkeypatch, summary, policy)
     clock = time.monotonic()
     monkeypatch.setattr("spanlake.server.maintenance.time.monotonic", lambda: clock)
     for _ in range(60):
-        upkeep._compact()
+        maintenance._compact()
         clock += 60
     assert len(planned) == 1 + 4 + 4, "after 0, 1, 3, 7 and 15 minutes, then every ten"
 
@@ -99,9 +100,9 @@ def test_maintenance_removes_by_the_time_that_it_has_found_right(
 ) -> None:
     """A clock may jump in the middle of a task."""
     now = time.time_ns()
-    upkeep = upkeep_of(tmp_path, monkeypatch, [], MaintenancePolicy(retention=timedelta(days=4)))
-    upkeep._index.add([block("1", start_ns=now)], {})
-    upkeep._remove()
+    maintenance = maintenance_of(tmp_path, monkeypatch, [], MaintenancePolicy(retention=timedelta(days=4)))
+    maintenance._index.add([block("1", start_ns=now)], {})
+    maintenance._remove()
     removed_at: list[int] = []
     collected_at: list[int] = []
 
@@ -112,14 +113,14 @@ def test_maintenance_removes_by_the_time_that_it_has_found_right(
     monkeypatch.setattr("spanlake.server.maintenance.check_identity", lambda *_: None)
     monkeypatch.setattr("spanlake.server.maintenance.expire_by_age", expire)
 
-    def collect(_: Objects, __: Index, now_ns: int, *, oldest: date, share: float) -> Collected:
+    def collect(_: Objects, __: Index, now_ns: int, *, oldest: date, **_more: object) -> Collected:
         collected_at.append(now_ns)
         assert oldest == utc_day(now - 4 * DAY_NS)
         return Collected(Removed(), 0)
 
     monkeypatch.setattr("spanlake.server.maintenance.collect_garbage", collect)
-    for task in (upkeep._remove, upkeep._collect):
+    for task in (maintenance._remove, maintenance._collect):
         readings = map(Reading, chain([now], repeat(now + 365 * DAY_NS)))
-        monkeypatch.setattr(upkeep._clock, "read", readings.__next__)
+        monkeypatch.setattr(maintenance._clock, "read", readings.__next__)
         task()
     assert removed_at == collected_at == [now]

@@ -43,12 +43,12 @@ def test_offset_beyond_port_numbers_is_refused(offset: int) -> None:
 def test_largest_offset_suits_every_port_but_those_that_are_dropped() -> None:
     opened = addresses(Config(port_offset=LARGEST_OFFSET), ALL)
     assert max(where.port for where in opened) == 65535
-    assert {*ALL} - {where.face for where in opened} == {OLD_QUERIES, OPENCENSUS_GRPC}
+    assert {*ALL} - {where.protocol for where in opened} == {OLD_QUERIES, OPENCENSUS_GRPC}
 
 
 def opened(moved: str = "", closed: str = "", offset: int = 0) -> dict[str, int]:
     config = Config(moved_ports=PORTS.parse(moved), closed_ports=NAMES.parse(closed), port_offset=offset)
-    return {where.face.name: where.port for where in addresses(config, ALL)}
+    return {where.protocol.name: where.port for where in addresses(config, ALL)}
 
 
 def test_ports_are_moved_without_the_offset() -> None:

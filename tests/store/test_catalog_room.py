@@ -9,7 +9,6 @@ import pytest
 from spanlake.spans.otlp.decode import decode
 from spanlake.store.blocks.block import OTHER_KEYS, CatalogEntry
 from spanlake.store.catalog_room import has_column, listed
-from spanlake.store.index import catalog_cache
 from spanlake.store.index.sqlite import SqliteIndex
 from spanlake.store.maintenance.reindex import reindex
 from spanlake.store.objects.local import LocalObjects
@@ -17,14 +16,14 @@ from spanlake.store.write import write
 from tests.query.kit import At, Lake, request
 
 
-@pytest.fixture(autouse=True)
-def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalog_cache, "MOST_ENTRIES", 4)
+def small_index(folder: Path) -> SqliteIndex:
+    """Makes an index whose catalogs have four entries."""
+    return SqliteIndex(folder / "index.sqlite", most_entries=4)
 
 
 @pytest.fixture
 def index(tmp_path: Path) -> Iterator[SqliteIndex]:
-    index = SqliteIndex(tmp_path / "index.sqlite")
+    index = small_index(tmp_path)
     yield index
     index.close()
 
@@ -63,7 +62,7 @@ def test_listed_entries_keep_columns_and_stand_for_others(index: SqliteIndex) ->
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Iterator[Lake]:
-    lake = Lake(tmp_path)
+    lake = Lake(tmp_path, index=small_index(tmp_path))
     yield lake
     lake.close()
 
@@ -89,7 +88,7 @@ def test_reindexed_blocks_keep_the_limit(lake: Lake, tmp_path: Path) -> None:
     for number in range(8):
         lake.add(At(number + 1, attributes={f"key.{number}": "v"}))
     (tmp_path / "again").mkdir()
-    again = SqliteIndex(tmp_path / "again" / "index.sqlite")
+    again = small_index(tmp_path / "again")
     reindex(lake.objects, again)
     found = again.catalog("kit", 0, 2**63 - 1)
     again.close()

@@ -8,7 +8,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from spanlake.api.access import ACCESS, header_values
 from spanlake.api.errors import INGEST_ERRORS, http_error
-from spanlake.api.ingest.otlp import CODECS, media_type_of
 from spanlake.auth.access import ANYONE, AUTHORIZATION, HEADER, NOTHING, Access, AccessError, Authenticator
 from spanlake.auth.endpoints import TELLING_ACCESS, is_open, roles_for
 from spanlake.ingest.misdirected import MisdirectionLog
@@ -71,7 +70,10 @@ def _check_tenants(scope: Scope, access: Access, path: str) -> None:
 
 def _refusal(scope: Scope, error: AccessError | InvalidTenant) -> Response:
     told = http_error(error, INGEST_ERRORS)
-    codec = CODECS.get(media_type_of(Headers(scope=scope))) if scope["method"] == "POST" else None
-    if codec is not None:  # the body of every refusal that OTLP's clients get is a Status
-        return codec.refusal(told)
+    if scope["method"] == "POST":
+        from spanlake.api.ingest.otlp import CODECS, media_type_of  # with all of ingest, which queries do without
+
+        codec = CODECS.get(media_type_of(Headers(scope=scope)))
+        if codec is not None:  # the body of every refusal that OTLP's clients get is a Status
+            return codec.refusal(told)
     return PlainTextResponse(f"{told.message}\n", told.status, told.headers)

@@ -13,11 +13,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from spanlake.api.ingest.bodies import BodyError, BodyTooLarge, MalformedBody, UnsupportedEncoding
+from spanlake.api.ingest.errors import BodyError, BodyTooLarge, MalformedBody, UnsupportedEncoding
 from spanlake.auth.access import CannotVerify, Forbidden, Unauthenticated
-from spanlake.ingest.rates import RateLimited
-from spanlake.ingest.request import ArrivalTimeout, Draining, NothingStored, Overloaded
-from spanlake.spans.otlp.decode import MalformedRequest
+from spanlake.ingest.errors import ArrivalTimeout, Draining, NothingStored, Overloaded, RateLimited
+from spanlake.spans.otlp.errors import MalformedRequest
 from spanlake.store.errors import InvalidTenant, StoreError
 
 _log = logging.getLogger(__name__)

@@ -65,7 +65,7 @@ def config_page(settings: "Mapping[str, Any] | DataclassInstance") -> str:
 
 
 def _version_page(version: str) -> str:
-    """The lines in which Prometheus, Tempo and others of their family tell their version."""
+    """The lines in which Prometheus, Tempo and Loki tell their version."""
     return (
         f"tempo, version {version} (branch: , revision: )\n"
         "  build user:       \n"
@@ -155,10 +155,10 @@ def echo_route() -> Route:
     return Route("/api/echo", echo)
 
 
-def _ready(hindrance: Callable[[], str | None]) -> Callable[[Request], Awaitable[Response]]:
+def _ready(reason: Callable[[], str | None]) -> Callable[[Request], Awaitable[Response]]:
     async def ready(_: Request) -> Response:
         """Return 200 when the process takes requests, or 503 and the reason why it does not."""
-        found = hindrance()
+        found = reason()
         return PlainTextResponse(f"{found or 'ready'}\n", 200 if found is None else 503)
 
     return ready
@@ -216,10 +216,10 @@ def _status(
     *,
     with_settings: bool,
 ) -> dict[str, object]:
-    hindrance = operations.unready_reason()
+    reason = operations.unready_reason()
     return {
         "version": version("spanlake"),
-        "state": hindrance or "ready",
+        "state": reason or "ready",
         "uptimeSeconds": round(time.time() - operations.started),
         "settings": dict(operations.settings) if with_settings else {},
         "store": by_day(summary),

@@ -35,10 +35,17 @@ class TokenSecret:
     A secret that cannot be read, or has become invalid, leaves the tokens as they were.
     """
 
-    def __init__(self, client: "SecretsManagerClient", arn: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        client: "SecretsManagerClient",
+        arn: str,
+        clock: Callable[[], float] = time.monotonic,
+        longest_seconds: float = _LONGEST_SECONDS,
+    ) -> None:
         self._client = client
         self._arn = arn
         self._clock = clock
+        self._longest_seconds = longest_seconds
         self._tokens: Tokens | None = None
         self._tried_at: float | None = None
         self._is_current = False  # False after a failed attempt
@@ -65,7 +72,7 @@ class TokenSecret:
             return
         self._tried_at, self._is_current = now, True
         try:
-            with limited(_LONGEST_SECONDS):
+            with limited(self._longest_seconds):
                 text = self._client.get_secret_value(SecretId=self._arn)["SecretString"]
             self._tokens = usable(Tokens.parse(text))
         except (BotoCoreError, ClientError, KeyError, InvalidTokens, StorageUnavailable) as error:

@@ -18,7 +18,7 @@ from spanlake.aws.telemetry import Event, Handler, Telemetry
 from spanlake.aws.tenants import Tenants
 from spanlake.settings.model import Config
 from spanlake.store.identity import check_identity
-from spanlake.store.maintenance.garbage import UNTOUCHED, collect_garbage, put_back
+from spanlake.store.maintenance.garbage import USUAL_GARBAGE, collect_garbage, put_back
 from spanlake.store.maintenance.retention import oldest_day
 
 # From the put of an object to its entry, a function takes less than its time limit, and the edge some two minutes.
@@ -45,7 +45,7 @@ class DailyMaintenance:
         self.tenants.hand_out(removes=time_.is_right)
         self.compaction.hand_out_deleted()
         self.compaction.purge_replaced()
-        if time_.allows(UNTOUCHED.total_seconds()):
+        if time_.allows(USUAL_GARBAGE.untouched.total_seconds()):
             self._collect(time_.now_ns)
         self.columns.unite(self.compaction.deadline.has_time)
         if put_back(objects, index):
@@ -76,11 +76,11 @@ def handler(policy: CompactionPolicy = USUAL_COMPACTION) -> Handler:
     units = compacting_units(os.environ, store)
     compaction = Compaction(store, config, telemetry, units, policy)
     tenants = Tenants(store, config.retention, compaction, units)
-    upkeep = DailyMaintenance(store, config, compaction, tenants, Columns(store, config.athena), time.sleep)
+    maintenance = DailyMaintenance(store, config, compaction, tenants, Columns(store, config.athena), time.sleep)
     prepare_for_snapshot()
 
     def expire(_: Event, context: Any) -> None:
         compaction.deadline.follow(context)
-        upkeep.run()
+        maintenance.run()
 
     return telemetry.handler(expire)

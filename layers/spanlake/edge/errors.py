@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import grpc
 
 from spanlake.auth.access import CannotVerify, Forbidden, Unauthenticated
-from spanlake.ingest.rates import RateLimited
-from spanlake.ingest.request import ArrivalTimeout, Draining, NothingStored, Overloaded
-from spanlake.spans.otlp.decode import MalformedRequest
+from spanlake.ingest.errors import ArrivalTimeout, Draining, NothingStored, Overloaded, RateLimited
+from spanlake.spans.otlp.errors import MalformedRequest
 from spanlake.store.errors import InvalidTenant, StoreError
 
 DETAILS = "grpc-status-details-bin"  # trailing metadata, a google.rpc.Status

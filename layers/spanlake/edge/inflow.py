@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from spanlake.edge.http2 import DATA, END_STREAM, FRAME_HEAD, PADDED, RST_STREAM
 from spanlake.ingest.admission import Arrival
-from spanlake.ingest.request import Overloaded
+from spanlake.ingest.errors import Overloaded
 
 _PREFIX = 5  # bytes before a message: whether it is compressed, and its length
 _STREAMS = 4096  # with incomplete messages, of one connection

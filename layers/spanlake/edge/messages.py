@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from spanlake.edge.errors import MessageTooLarge
 from spanlake.ingest.admission import Reservation
-from spanlake.spans.otlp.decode import MalformedRequest
+from spanlake.spans.otlp.errors import MalformedRequest
 
 _WAITING = 1024  # calls whose message is not there; beyond, the longest waiting call is given up
 _STEP = 1 << 20  # bytes that are decompressed at a time; the first of them in the event loop

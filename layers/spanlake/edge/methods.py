@@ -12,11 +12,12 @@ import grpc.aio
 from spanlake.auth.access import AUTHORIZATION, HEADER, OPEN, Authenticator, Role
 from spanlake.edge.errors import GrpcError, MissingMessage, grpc_error
 from spanlake.edge.messages import WaitingCalls, decompressed
+from spanlake.ingest.errors import Overloaded
 from spanlake.ingest.rates import hold_back
-from spanlake.ingest.request import Format, Overloaded, Receipt
+from spanlake.ingest.request import Format, Receipt
 from spanlake.ingest.service import Ingest
 from spanlake.receivers.detection import explained
-from spanlake.spans.otlp.decode import MalformedRequest
+from spanlake.spans.otlp.errors import MalformedRequest
 from spanlake.telemetry.interface import IngestMetrics
 
 Context = grpc.aio.ServicerContext[bytes, bytes]

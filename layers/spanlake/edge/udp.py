@@ -8,11 +8,11 @@ from concurrent.futures import Future
 from contextlib import suppress
 
 from spanlake.ingest.admission import Admission, Reservation
-from spanlake.ingest.rates import RateLimited
-from spanlake.ingest.request import Format, Overloaded, Receipt
+from spanlake.ingest.errors import Overloaded, RateLimited
+from spanlake.ingest.request import Format, Receipt
 from spanlake.ingest.service import Ingest, reason_of
 from spanlake.receivers.jaeger import thrift
-from spanlake.spans.otlp.decode import MalformedRequest
+from spanlake.spans.otlp.errors import MalformedRequest
 from spanlake.store.tenant import DEFAULT_TENANT
 
 COMPACT = Format("jaeger-compact", thrift.compact_calls)

@@ -11,7 +11,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Self
 
-from spanlake.ingest.request import Overloaded
+from spanlake.ingest.errors import Overloaded
 
 _WINDOW_SECONDS = 1.0  # over which the speed of an arriving body is measured
 _SLOW = 256 << 10  # bytes a second; slower bodies are given up where there is no room for others

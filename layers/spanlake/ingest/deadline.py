@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from spanlake.ingest.request import ArrivalTimeout, Draining
+from spanlake.ingest.errors import ArrivalTimeout, Draining
 
 
 class ArrivalDeadline:

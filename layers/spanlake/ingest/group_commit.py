@@ -8,7 +8,8 @@ from operator import itemgetter
 from threading import Condition, Thread
 from time import monotonic
 
-from spanlake.ingest.request import Commit, Draining, Format, Outcome, Receipt, Request
+from spanlake.ingest.errors import Draining
+from spanlake.ingest.request import Commit, Format, Outcome, Receipt, Request
 from spanlake.store.deadline import limited
 
 _log = logging.getLogger(__name__)

@@ -13,13 +13,15 @@ from itertools import accumulate, compress
 
 import pyarrow as pa
 
-from spanlake.ingest.request import Format, Outcome, Overloaded, Receipt, Request
+from spanlake.ingest.errors import Overloaded
+from spanlake.ingest.request import Format, Outcome, Receipt, Request
 from spanlake.ingest.sender_log import SenderLog
 from spanlake.ingest.trace_sizes import TraceSizes
 from spanlake.ingest.usage import count_usage
 from spanlake.receivers.translation import Translated
 from spanlake.settings.tenant_limits import TenantLimits
-from spanlake.spans.otlp.decode import Decoded, MalformedRequest, Options
+from spanlake.spans.otlp.decode import Decoded, Options
+from spanlake.spans.otlp.errors import MalformedRequest
 from spanlake.spans.otlp.limits import MOST_VALUE_BYTES
 from spanlake.spans.otlp.precheck import MOST_DAYS, AcceptedTimes
 from spanlake.spans.otlp.validate import TraceParts, Validated, beyond_days, validate, within_request

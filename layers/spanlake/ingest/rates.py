@@ -1,7 +1,5 @@
 """The rate at which each tenant may send: a token bucket of bytes for each, of a process or of all functions."""
 
-# ruff: noqa: N818  (the name says what happened; "Error" would add nothing)
-
 import asyncio
 import logging
 import math
@@ -10,7 +8,7 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Protocol
 
-from spanlake.ingest.request import IngestError
+from spanlake.ingest.errors import RateLimited
 from spanlake.settings.tenant_limits import TenantLimits
 from spanlake.store.deadline import limited
 from spanlake.store.errors import StoreError
@@ -23,15 +21,6 @@ _METER_SECONDS = 2.0
 _HELD_SECONDS = 0.5  # for which a refusal is held back; functions, which are paid for by the time, answer at once
 
 _log = logging.getLogger(__name__)
-
-
-class RateLimited(IngestError):
-    """The tenant sends faster than allowed; the same request may succeed later."""
-
-    def __init__(self, message: str, retry_seconds: int, held_seconds: float = 0.0) -> None:
-        super().__init__(message)
-        self.retry_seconds = retry_seconds
-        self.held_seconds = held_seconds
 
 
 async def hold_back(error: Exception) -> None:

@@ -6,37 +6,9 @@ from hashlib import sha256
 from importlib import import_module
 from typing import Any
 
+from spanlake.ingest.errors import NothingStored
 from spanlake.receivers.translation import Translated
 from spanlake.spans.otlp.validate import explain
-
-# ruff: noqa: N818  (the names say what happened; "Error" would add nothing)
-
-
-class IngestError(Exception):
-    """Base of the errors that spanlake.ingest raises."""
-
-
-class Overloaded(IngestError):
-    """The limits on requests in flight are reached; the same request may succeed later."""
-
-    retry_seconds = 1
-
-
-class Draining(IngestError):
-    """The process is shutting down and takes no more requests; another process will, or this one after a restart."""
-
-    retry_seconds = 5
-
-
-class ArrivalTimeout(IngestError):
-    """The request took longer to arrive than allowed; the same request may succeed later."""
-
-    retry_seconds = 5
-
-
-class NothingStored(IngestError):
-    """Every span of a request was rejected, in a protocol without partial success; a retry would fail again."""
-
 
 Translation = Callable[[Sequence[bytes]], Sequence[Translated | Exception]]
 """Converts bodies to OTLP, each to Translated or the MalformedRequest with the reason.

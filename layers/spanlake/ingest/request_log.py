@@ -22,12 +22,6 @@ from spanlake.store.write_ahead_log import Segment, WriteAheadLog
 
 _log = logging.getLogger(__name__)
 
-SEGMENT_SECONDS = 1.0
-"""Longest time that requests are only in the log."""
-_SEGMENT_BYTES = 8 << 20  # of requests that become one block
-_MOST_SEALED_BYTES = 16 << 20  # of requests that wait to become blocks, beyond which new ones wait
-_SEGMENT_TENANTS = 128  # each makes a block
-_MOST_SEALED_TENANTS = 256  # as with bytes
 _ROOM_SECONDS = 5.0
 _RETRY_SECONDS = 0.5
 _POLL_SECONDS = 0.01
@@ -36,6 +30,20 @@ _DIGEST_BYTES = 32
 _WORTH_KEEPING = 64  # spans of a group; of fewer the bytes are decoded again, together with others
 _MOST_DAYS = 64  # on which the spans of a segment started
 _ANY_TIME = AcceptedTimes(0, 2**64 - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class LogPolicy:
+    """Rules that form segments from logged requests, each of which becomes a block for each tenant and day."""
+
+    segment_seconds: float = 1.0  # longest time that requests are only in the log
+    segment_bytes: int = 8 << 20
+    segment_tenants: int = 128
+    most_sealed_bytes: int = 16 << 20  # of requests that wait to become blocks, beyond which new ones wait
+    most_sealed_tenants: int = 256
+
+
+USUAL_LOG = LogPolicy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +90,7 @@ class _Pending:
 
     segment: Segment
     since: float  # monotonic seconds
+    policy: LogPolicy
     tenants: dict[str, _OfTenant] = field(default_factory=dict)
     size: int = 0
     days: tuple[int, int] = NO_DAYS
@@ -94,13 +103,13 @@ class _Pending:
 
     def has_room_for(self, tenant: str, checked: Checked) -> bool:
         """True where the spans are of few tenants and on few days with these: each of them makes a file."""
-        if len(self.tenants) >= _SEGMENT_TENANTS and tenant not in self.tenants:
+        if len(self.tenants) >= self.policy.segment_tenants and tenant not in self.tenants:
             return False
         first, last = _spanning(self.days, checked.days)
         return last - first < _MOST_DAYS
 
     def due(self) -> float:
-        return self.since + SEGMENT_SECONDS
+        return self.since + self.policy.segment_seconds
 
 
 def _spanning(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
@@ -150,9 +159,10 @@ class LogFiles:
 class RequestLog:
     """The log of one process. Append from any thread."""
 
-    def __init__(self, files: LogFiles, store: LogStore) -> None:
+    def __init__(self, files: LogFiles, store: LogStore, policy: LogPolicy = USUAL_LOG) -> None:
         self._files = files
         self._store = store
+        self._policy = policy
         self._turn = Lock()  # held to append to the open segment, and to seal it
         self._open: _Pending | None = None
         self._changed = Condition()
@@ -185,7 +195,7 @@ class RequestLog:
     def adopt(self) -> None:
         """Take over what ended processes have left; raises StoreError."""
         for segment in self._files.log.adopt():
-            pending = _Pending(segment, time.monotonic())
+            pending = _Pending(segment, time.monotonic(), self._policy)
             for record in segment.records():
                 tenant, request = _parse(record)
                 pending.add(tenant, [request])
@@ -198,7 +208,7 @@ class RequestLog:
         with self._turn:
             if self._open is not None and not self._open.has_room_for(tenant, checked):
                 self._seal()
-            pending = self._open or _Pending(self._files.create(), time.monotonic())
+            pending = self._open or _Pending(self._files.create(), time.monotonic(), self._policy)
             is_new, self._open = self._open is None, pending
             try:
                 pending.segment.append([_record(tenant, request) for request in requests])
@@ -206,7 +216,7 @@ class RequestLog:
                 self._seal()  # nothing follows in a segment that has failed
                 raise
             pending.add(tenant, requests, checked)
-            if pending.size >= _SEGMENT_BYTES:
+            if pending.size >= self._policy.segment_bytes:
                 self._seal()
         if is_new:
             with self._changed:
@@ -233,8 +243,8 @@ class RequestLog:
 
     def _has_room(self) -> bool:
         return (
-            sum(pending.size for pending in self._sealed) < _MOST_SEALED_BYTES
-            and sum(len(pending.tenants) for pending in self._sealed) < _MOST_SEALED_TENANTS
+            sum(pending.size for pending in self._sealed) < self._policy.most_sealed_bytes
+            and sum(len(pending.tenants) for pending in self._sealed) < self._policy.most_sealed_tenants
         )
 
     def _seal(self) -> None:

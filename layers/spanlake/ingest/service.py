@@ -13,6 +13,7 @@ import pyarrow as pa
 from spanlake.ingest.admission import Admission
 from spanlake.ingest.deadline import ArrivalDeadline
 from spanlake.ingest.deduplication import Deleted, RequestDeduplicator
+from spanlake.ingest.errors import Draining, Overloaded, RateLimited
 from spanlake.ingest.group_commit import GroupPolicy
 from spanlake.ingest.lanes import Lanes
 from spanlake.ingest.logged_commit import LoggedCommit
@@ -30,15 +31,16 @@ from spanlake.ingest.pipeline import (
     without_limits,
 )
 from spanlake.ingest.quiet_spells import QuietSpells
-from spanlake.ingest.rates import RateLimited, Rates
-from spanlake.ingest.request import Draining, Format, Outcome, Overloaded, Receipt, Request
-from spanlake.ingest.request_log import LogFiles, LogStore, RequestLog
+from spanlake.ingest.rates import Rates
+from spanlake.ingest.request import Format, Outcome, Receipt, Request
+from spanlake.ingest.request_log import USUAL_LOG, LogFiles, LogPolicy, LogStore, RequestLog
 from spanlake.ingest.sender_log import SenderLog
 from spanlake.ingest.usage import count_usage
 from spanlake.receivers import otlp
 from spanlake.settings.model import IngestLimits
 from spanlake.settings.tenant_limits import TenantLimits
-from spanlake.spans.otlp.decode import MalformedRequest, decode_checked
+from spanlake.spans.otlp.decode import decode_checked
+from spanlake.spans.otlp.errors import MalformedRequest
 from spanlake.spans.otlp.precheck import Checked
 from spanlake.store.blocks.block import Block
 from spanlake.store.errors import StorageTimeout, StoreError
@@ -127,6 +129,7 @@ class LogDestination:
     write: WriteReceived
     unready_reason: Callable[[], str | None]
     """Says why blocks cannot be stored now; None when they can."""
+    policy: LogPolicy = USUAL_LOG
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +210,7 @@ def request_log(
         )
         return pipeline(tenant, requests)
 
-    return RequestLog(to.files, LogStore(store, store_readable))
+    return RequestLog(to.files, LogStore(store, store_readable), to.policy)
 
 
 class _BlocksWritten(Uncounted):

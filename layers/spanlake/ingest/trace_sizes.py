@@ -15,7 +15,8 @@ class TraceSizes:
     Memory is bounded: a trace of which nothing arrives while 65,536 others do may be forgotten, and begins anew.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most_traces: int = _MOST_TRACES) -> None:
+        self._most_traces = most_traces
         self._lock = Lock()
         self._recent: _Generation = {}
         self._older: _Generation = {}
@@ -51,5 +52,5 @@ class TraceSizes:
         if trace_id not in traces:
             self._count += 1
         traces[trace_id] = size
-        if self._count >= _MOST_TRACES:
+        if self._count >= self._most_traces:
             self._older, self._recent, self._count = self._recent, {}, 0

@@ -4,7 +4,7 @@ import re
 import zlib
 from codecs import BOM_UTF8
 
-from spanlake.spans.otlp.decode import MalformedRequest
+from spanlake.spans.otlp.errors import MalformedRequest
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _SNAPPY, _LZ4 = b"\xff\x06\x00\x00sNaPpY", b"\x04\x22\x4d\x18"

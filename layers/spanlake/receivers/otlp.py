@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from spanlake.receivers.translation import Translated
-from spanlake.spans.otlp.decode import USUAL, Decoded, MalformedRequest, Options, decode
+from spanlake.spans.otlp.decode import USUAL, Decoded, Options, decode
+from spanlake.spans.otlp.errors import MalformedRequest
 
 
 def read(bodies: Sequence[bytes], options: Options = USUAL) -> Decoded:

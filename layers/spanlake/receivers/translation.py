@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from spanlake.spans.otlp.decode import MalformedRequest
+from spanlake.spans.otlp.errors import MalformedRequest
 
 
 class MalformedSpans(MalformedRequest):

@@ -40,7 +40,7 @@ class Process:
     """The parts of a server that are started and stopped."""
 
     app: ASGIApp
-    intake: IngestService
+    service: IngestService
     metrics: Metrics
 
 
@@ -55,7 +55,7 @@ def compose(config: Config, store: Store, lifecycle: Lifecycle, access: AccessCo
     read = store if log is None else Store(store.objects, settled(store.index, log.settle))
     metrics.observe_store(read.totals)
 
-    def hindrance() -> str | None:
+    def unready_reason() -> str | None:
         return lifecycle.unready_reason() or store.index.unready_reason()
 
     receivers = _Receivers.of(config, taken.ingest)
@@ -63,9 +63,17 @@ def compose(config: Config, store: Store, lifecycle: Lifecycle, access: AccessCo
     other = OtherPosts(taken.ingest, f"{HTTP_PATHS}; {ports_advice(addresses(config, SPANS_OVER_HTTP))}")
     exposed, spans = metrics_routes(metrics), receivers.routes[ports.OTLP_HTTP]  # OTLP is taken beside queries, too
     parts = TempoApi(
-        config, read, hindrance, metrics, limits, receivers.all_routes, (*exposed, *spans, other), access_of, notices
+        config,
+        read,
+        unready_reason,
+        metrics,
+        limits,
+        receivers.all_routes,
+        (*exposed, *spans, other),
+        access_of,
+        notices,
     )
-    at_once = [ready_route(hindrance), *exposed, echo_route(), *spans]
+    at_once = [ready_route(unready_reason), *exposed, echo_route(), *spans]
     first = create_app(at_once, INGEST_ERRORS, (), access_of, notices)
     is_remote = bool(config.objects or config.index)
     api = parts.load() if is_remote else DeferredApp(at_once, first, parts.load)
@@ -104,6 +112,6 @@ def _apps(config: Config, api: ASGIApp, receivers: _Receivers, other: BaseRoute,
     for port, routes in receivers.routes.items():
         app = create_app([*routes, other], INGEST_ERRORS, (), access_of, ingest.notices)
         apps[port] = SpanCors(app, config.cors_origins) if config.cors_origins else app
-    by_port = PortApps({where.port: apps[where.face] for where in addresses(config, apps)})
+    by_port = PortApps({where.port: apps[where.protocol] for where in addresses(config, apps)})
     hosts = config.access.allowed_hosts
     return AllowedHosts(by_port, (config.listen, *hosts)) if hosts or is_loopback(config.listen) else by_port

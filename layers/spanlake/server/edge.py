@@ -151,7 +151,7 @@ class Edge:
     def _announce(self) -> None:
         for where in self._sockets:
             url = where.secure_url if self._access.tls else where.url
-            _log.info("listening", extra={"serves": where.face.serves, "url": url})
+            _log.info("listening", extra={"serves": where.protocol.serves, "url": url})
         config = self._config.server
         data = str(config.data.resolve())
         _log.info("ready", extra={"objects": config.objects or data, "index": config.index or data})

@@ -20,13 +20,13 @@ def announce(config: Config, addresses: Sequence[Address], *, tls: bool) -> None
         sys.stderr.flush()
         return
     for where in addresses:
-        _log.info("listening", extra={"serves": where.face.serves, "url": where.secure_url if tls else where.url})
+        _log.info("listening", extra={"serves": where.protocol.serves, "url": where.secure_url if tls else where.url})
     _log.info("ready", extra={"data": _place(config)})
 
 
 def greeting(config: Config, addresses: Iterable[Address], *, tls: bool) -> str:
     """Return the lines for a person: send to, ask at, data in, stop with."""
-    at = {where.face: where.authority for where in addresses}
+    at = {where.protocol: where.authority for where in addresses}
     lines = (
         ("Send to", _senders(at)),
         ("Ask at", f"http{'s' if tls else ''}://{at[ports.QUERIES]}" if ports.QUERIES in at else ""),

@@ -63,8 +63,8 @@ class Listeners:
             _Listener(receivers, where, listener, advice, limit, connection_seconds) for where, listener in grpc.items()
         ]
         self._readers = [
-            UdpReceiver(receivers.ingest, _DATAGRAMS[face], listener, receivers.udp_tenant or DEFAULT_TENANT)
-            for face, listener in datagrams.items()
+            UdpReceiver(receivers.ingest, _DATAGRAMS[port], listener, receivers.udp_tenant or DEFAULT_TENANT)
+            for port, listener in datagrams.items()
         ]
 
     async def start(self) -> None:
@@ -99,8 +99,8 @@ def open_listeners(
     return Listeners(
         Receivers(ingest, access.authenticator, udp_tenant(config.access), tls),
         of_scheme(sockets, "grpc"),
-        {where.face: listener for where, listener in of_scheme(sockets, "udp").items()},
-        http=[where for where in sockets if where.face in ports.SPANS_OVER_HTTP],
+        {where.protocol: listener for where, listener in of_scheme(sockets, "udp").items()},
+        http=[where for where in sockets if where.protocol in ports.SPANS_OVER_HTTP],
         places=places,
         connection_seconds=connection_seconds,
     )
@@ -123,7 +123,7 @@ class _Listener:
         self._front = ProxyServer(
             GrpcProxy(where.port, advice, ingest.notices, ingest.admission.arrive, places), receivers.tls
         )
-        service = _SERVICES[where.face](ingest, receivers.authenticator)
+        service = _SERVICES[where.protocol](ingest, receivers.authenticator)
         handlers = [service.handler(), OtherServices(ingest.notices, where.port, advice)]
         self._server = GrpcServer(
             handlers,

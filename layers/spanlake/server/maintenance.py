@@ -11,14 +11,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from spanlake.server.storage import Store
+from spanlake.settings.model import Config, replaced_seconds
 from spanlake.store.blocks.block import DaySummary
 from spanlake.store.errors import StoreError
 from spanlake.store.identity import check_identity
 from spanlake.store.index.base import Index
 from spanlake.store.maintenance.clock import MaintenanceClock
-from spanlake.store.maintenance.compaction_plan import Merge
+from spanlake.store.maintenance.compaction_plan import USUAL_PLAN, Merge, PlanPolicy
 from spanlake.store.maintenance.compactor import Compactor, days_of
-from spanlake.store.maintenance.garbage import SHARE, UNTOUCHED, collect_garbage, put_back
+from spanlake.store.maintenance.garbage import SHARE, USUAL_GARBAGE, GarbagePolicy, collect_garbage, put_back
 from spanlake.store.maintenance.retention import (
     GRACE_SECONDS,
     DeletedRemoval,
@@ -38,6 +40,7 @@ LOOK_SECONDS = 2.0
 PLAN_SECONDS = 60.0
 
 _STOP_SECONDS = 10.0
+_IDLE_SECONDS = 600.0  # between plans for an unchanged day whose blocks are read from a table
 
 Day = tuple[str, date]  # tenant and day
 
@@ -57,6 +60,8 @@ class MaintenancePolicy:
     deleted_seconds: float = 300.0  # where the objects of replaced blocks stay for longer than queries run
     garbage_seconds: float = 3600.0
     garbage_share: float = SHARE  # of a day's objects that may be collected without proof that they are garbage
+    garbage: GarbagePolicy = USUAL_GARBAGE
+    plan: PlanPolicy = USUAL_PLAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +95,12 @@ class Maintenance:
         self._policy = policy
         self._metrics = metrics
         self._stop = threading.Event()
-        self._compactor = Compactor(objects, index, checkpoint=self._check)
+        self._compactor = Compactor(objects, index, checkpoint=self._check, plan_policy=policy.plan)
         self._planned: dict[Day, _Planned] = {}
         self._clock = MaintenanceClock(objects, index)
         self._deleted = DeletedRemoval(objects, index)
         self._collected = True  # True while objects may wait to be deleted, or to be put back
-        self._thread = threading.Thread(target=self._work, name="upkeep", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="maintenance", daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
@@ -124,9 +129,9 @@ class Maintenance:
         except _Stopped:
             pass
         except StoreError as error:
-            _log.warning("upkeep postponed", extra={"reason": str(error)})
+            _log.warning("maintenance postponed", extra={"reason": str(error)})
         except Exception:  # noqa: BLE001, the thread must survive any error
-            _log.exception("upkeep failed")
+            _log.exception("maintenance failed")
 
     def _check(self) -> None:
         if self._stop.is_set():
@@ -207,11 +212,16 @@ class Maintenance:
     def _collect(self) -> None:
         check_identity(self._objects, self._index)
         time_ = self._clock.read()
-        if not time_.allows(UNTOUCHED.total_seconds()):
+        if not time_.allows(self._policy.garbage.untouched.total_seconds()):
             return
         now_ns = time_.now_ns
         done = collect_garbage(
-            self._objects, self._index, now_ns, oldest=self._oldest(now_ns), share=self._policy.garbage_share
+            self._objects,
+            self._index,
+            now_ns,
+            oldest=self._oldest(now_ns),
+            share=self._policy.garbage_share,
+            policy=self._policy.garbage,
         )
         self._count("garbage", done.removed)
         self._metrics.garbage_refused(done.refused)
@@ -252,3 +262,20 @@ def _states(summary: Iterable[DaySummary]) -> Mapping[Day, object]:
     for found in summary:
         states.setdefault((found.tenant, found.date), []).append(found)
     return states
+
+
+def open_maintenance(config: Config, store: Store, metrics: Metrics, limits: LimitsSource) -> Maintenance:
+    """Make the background maintenance of a store; the caller starts and closes it."""
+    # A bucket has no size limit as a disk has, and reading a table's summary costs money.
+    retention_bytes = None if config.objects else config.retention_bytes
+    look_seconds = PLAN_SECONDS if config.index else LOOK_SECONDS
+    policy = MaintenancePolicy(
+        config.compaction,
+        config.retention,
+        retention_bytes,
+        look_seconds,
+        most_plan_seconds=_IDLE_SECONDS if config.index else PLAN_SECONDS,
+        grace_seconds=replaced_seconds(config),
+        garbage_share=config.garbage_share,
+    )
+    return Maintenance(store.objects, store.index, policy, metrics, limits)

@@ -41,14 +41,14 @@ UDP = (JAEGER_COMPACT, JAEGER_BINARY)
 ALL = (*HTTP, *GRPC, *UDP)
 OFF = (OLD_QUERIES,)  # unless a setting names them
 DROPPED = (OPENCENSUS_GRPC,)  # where an offset moves them beyond the last port
-LARGEST_OFFSET = _LAST_PORT - max(face.port for face in ALL if face not in DROPPED)
+LARGEST_OFFSET = _LAST_PORT - max(port.port for port in ALL if port not in DROPPED)
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A face on a host."""
+    """A port on a host, with its number there."""
 
-    face: Port
+    protocol: Port
     host: str
     port: int
 
@@ -61,75 +61,75 @@ class Address:
     @property
     def url(self) -> str:
         """URL for clients."""
-        return f"{self.face.scheme}://{self.authority}"
+        return f"{self.protocol.scheme}://{self.authority}"
 
     @property
     def secure_url(self) -> str:
         """URL for clients where TCP ports speak TLS."""
-        return self.url if self.face.scheme == "udp" else f"{self.face.scheme}s://{self.authority}"
+        return self.url if self.protocol.scheme == "udp" else f"{self.protocol.scheme}s://{self.authority}"
 
 
-def address(face: Port, host: str, offset: int) -> Address:
-    """Return the face's address with the port offset; raises InvalidSetting when the port is out of range."""
+def address(port: Port, host: str, offset: int) -> Address:
+    """Return the port's address with the port offset; raises InvalidSetting when the port is out of range."""
     if not 0 <= offset <= LARGEST_OFFSET:
         raise InvalidSetting(f"invalid port offset {offset}: it must be from 0 to {LARGEST_OFFSET}")
-    if face.port + offset > _LAST_PORT:
-        raise InvalidSetting(f"{face.port} plus the port offset {offset} exceeds {_LAST_PORT}")
-    return Address(face, host, face.port + offset)
+    if port.port + offset > _LAST_PORT:
+        raise InvalidSetting(f"{port.port} plus the port offset {offset} exceeds {_LAST_PORT}")
+    return Address(port, host, port.port + offset)
 
 
 def addresses(config: Config, kind: Iterable[Port]) -> list[Address]:
     """Return the addresses of those of these ports that are open by the settings; raises InvalidSetting."""
     _check_names([*dict(config.moved_ports), *config.closed_ports])
-    opened = (face for face in kind if _is_open(face, config))
-    return [_moved(face, config) or address(face, config.listen, config.port_offset) for face in opened]
+    opened = (port for port in kind if _is_open(port, config))
+    return [_moved(port, config) or address(port, config.listen, config.port_offset) for port in opened]
 
 
-def _moved(face: Port, config: Config) -> Address | None:
-    number = dict(config.moved_ports).get(face.name)
-    return None if number is None else Address(face, config.listen, number)
+def _moved(port: Port, config: Config) -> Address | None:
+    number = dict(config.moved_ports).get(port.name)
+    return None if number is None else Address(port, config.listen, number)
 
 
-def _is_open(face: Port, config: Config) -> bool:
-    if any(_means(name, face) for name in config.closed_ports):
+def _is_open(port: Port, config: Config) -> bool:
+    if any(_means(name, port) for name in config.closed_ports):
         return False
-    if face.name in dict(config.moved_ports):
+    if port.name in dict(config.moved_ports):
         return True
-    return face not in OFF and not (face in DROPPED and face.port + config.port_offset > _LAST_PORT)
+    return port not in OFF and not (port in DROPPED and port.port + config.port_offset > _LAST_PORT)
 
 
-def _means(name: str, face: Port) -> bool:
+def _means(name: str, port: Port) -> bool:
     """Return True where a name is that of a port or of its protocol, as jaeger is of jaeger-http."""
-    return face.name == name or face.name.startswith(f"{name}-")
+    return port.name == name or port.name.startswith(f"{name}-")
 
 
 def _check_names(names: Iterable[str]) -> None:
     for name in names:
-        if not any(_means(name, face) for face in ALL):
-            known = ", ".join(face.name for face in ALL)
+        if not any(_means(name, port) for port in ALL):
+            known = ", ".join(port.name for port in ALL)
             raise InvalidSetting(f"{name[:80]!r} is no port: write one of {known}")
 
 
 def ports_advice(addresses: Iterable[Address]) -> str:
     """List which protocol is sent to which port, as advice for misdirected senders."""
-    return ", ".join(f"{where.face.serves} is sent to port {where.port}" for where in addresses)
+    return ", ".join(f"{where.protocol.serves} is sent to port {where.port}" for where in addresses)
 
 
 def of_scheme(sockets: Mapping[Address, socket.socket], scheme: str) -> dict[Address, socket.socket]:
     """Return the sockets of the addresses with a scheme."""
-    return {where: listener for where, listener in sockets.items() if where.face.scheme == scheme}
+    return {where: listener for where, listener in sockets.items() if where.protocol.scheme == scheme}
 
 
 def bind(where: Address) -> socket.socket:
     """Open a socket that listens there, or receives datagrams; raises InvalidSetting with advice when that fails."""
     try:
         family, kind, protocol, _, name = socket.getaddrinfo(
-            where.host, where.port, type=_KINDS.get(where.face.scheme, socket.SOCK_STREAM), flags=socket.AI_PASSIVE
+            where.host, where.port, type=_KINDS.get(where.protocol.scheme, socket.SOCK_STREAM), flags=socket.AI_PASSIVE
         )[0]
         return _bound(socket.socket(family, kind, protocol), name)
     except OSError as error:
         raise InvalidSetting(
-            f"cannot listen on {where.authority} for {where.face.serves}: {error.strerror}; "
+            f"cannot listen on {where.authority} for {where.protocol.serves}: {error.strerror}; "
             "stop what uses the port, or choose others with --port-offset, or another address with --listen"
         ) from None
 

@@ -48,7 +48,7 @@ async def serve(config: Config, sockets: Mapping[Address, socket.socket]) -> Non
     limits = open_limits(config, store.index)
     watch = Watch([*access.refreshed, limits])
     process = compose(config, store, lifecycle, access, limits)
-    ingest = process.intake.ingest
+    ingest = process.service.ingest
     misdirected = Misdirected(ingest.notices, ports_advice(of_scheme(sockets, "grpc")))
     bounds = ConnectionBounds(body_seconds=config.ingest.body_seconds + _BODY_GRACE_SECONDS)
     http = HttpServer(
@@ -60,7 +60,7 @@ async def serve(config: Config, sockets: Mapping[Address, socket.socket]) -> Non
         tls=tls.http if tls else None,
     )
     watch.start()
-    await asyncio.to_thread(process.intake.commits.start)
+    await asyncio.to_thread(process.service.commits.start)
     await http.start()
     await asyncio.to_thread(import_module, "spanlake.server.listeners")
     listeners = _listeners(config, ingest, access, sockets, bounds.places)
@@ -68,9 +68,9 @@ async def serve(config: Config, sockets: Mapping[Address, socket.socket]) -> Non
     process.metrics.observe_dropped(listeners.dropped)
     lifecycle.state = State.READY
     announce(config, list(sockets), tls=tls is not None)
-    await asyncio.to_thread(import_module, "spanlake.server.upkeep")
-    upkeep = _upkeep(config, store, process, limits)
-    upkeep.start()
+    await asyncio.to_thread(import_module, "spanlake.server.maintenance")
+    maintenance = _maintenance(config, store, process, limits)
+    maintenance.start()
     gc.freeze()  # imported modules stay loaded: collecting them takes 30 ms in the midst of a query
     asked = await stop
     lifecycle.state = State.DRAINING
@@ -78,8 +78,8 @@ async def serve(config: Config, sockets: Mapping[Address, socket.socket]) -> Non
     _log.info("shutting down", extra={"signal": asked.name})
     ingest.deadline.end_in(config.drain_seconds * ARRIVAL_SHARE)
     await asyncio.gather(http.stop(), listeners.stop(config.drain_seconds))
-    await asyncio.to_thread(process.intake.commits.close)
-    await asyncio.to_thread(upkeep.close)
+    await asyncio.to_thread(process.service.commits.close)
+    await asyncio.to_thread(maintenance.close)
     watch.close()
     store.index.close()
     _log.info("stopped")
@@ -97,10 +97,10 @@ def _listeners(
     return open_listeners(config, ingest, access, sockets, places=places)
 
 
-def _upkeep(config: Config, store: Store, process: Process, limits: LimitsSource) -> "Maintenance":
-    from spanlake.server.upkeep import maintenance
+def _maintenance(config: Config, store: Store, process: Process, limits: LimitsSource) -> "Maintenance":
+    from spanlake.server.maintenance import open_maintenance
 
-    return maintenance(config, store, process.metrics, limits)
+    return open_maintenance(config, store, process.metrics, limits)
 
 
 def run(config: Config) -> None:

@@ -25,7 +25,9 @@ def parse_hosts(text: str) -> HostNames:
     names = [part.strip() for part in text.split(",") if part.strip()]
     for name in names:
         if not _HOST.fullmatch(name):
-            raise InvalidSetting(f"{name[:80]!r} is not a host name: write it without scheme and port, as lake.example")
+            raise InvalidSetting(
+                f"{name[:80]!r} is not a host name: write it without scheme and port, as traces.example"
+            )
     return HostNames(names)
 
 

@@ -12,17 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanlake.api.ingest.bodies import (
-    BodyTooLarge,
-    ClientGone,
-    MalformedBody,
-    UnsupportedEncoding,
-    decompress,
-    decompressor,
-    read_body,
-)
+from spanlake.api.ingest.bodies import decompress, decompressor, read_body
+from spanlake.api.ingest.errors import BodyTooLarge, ClientGone, MalformedBody, UnsupportedEncoding
 from spanlake.ingest.admission import Admission
-from spanlake.ingest.request import Overloaded
+from spanlake.ingest.errors import Overloaded
 
 Message = MutableMapping[str, Any]
 

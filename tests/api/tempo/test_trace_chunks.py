@@ -5,7 +5,6 @@ import json
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
-from spanlake.api.tempo import trace_chunks
 from spanlake.api.tempo.trace_chunks import bounded, chunks, still_wanted
 from spanlake.api.tempo.trace_json import items, trace_v1
 from spanlake.query.engine.session import Cancellation
@@ -14,32 +13,26 @@ from spanlake.spans.otlp.decode import decode
 from tests.payloads import export_request
 
 
-@pytest.fixture
-def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trace_chunks, "_SPANS", 2)
-
-
 def spans(traces: TracesData) -> list[str]:
     return [span.name for each in traces.resource_spans for scope in each.scope_spans for span in scope.spans]
 
 
-@pytest.mark.usefixtures("small_parts")
 def test_chunks_hold_all_spans_in_order_of_start() -> None:
     request = export_request("a", "b", "c", "d", "e")
     every = [span for scope in request.resource_spans[0].scope_spans for span in scope.spans]
     for number, span in enumerate(every):
         span.start_time_unix_nano -= number * 1000
-    parts = list(map(TracesData.FromString, chunks(decode([request.SerializeToString()]).table, lambda: None)))
+    parts = list(map(TracesData.FromString, chunks(decode([request.SerializeToString()]).table, lambda: None, 2)))
     assert [sorted(spans(part)) for part in parts] == [["d", "e"], ["b", "c"], ["a"]]
     whole = json.loads(trace_v1(map(items, parts)))
     assert len(whole["batches"]) == 3
     assert len(spans(TracesData.FromString(b"".join(part.SerializeToString() for part in parts)))) == 5
 
 
-@pytest.mark.usefixtures("small_parts")
 def test_chunks_end_when_the_asker_is_gone() -> None:
     stop = Cancellation()
-    parts = chunks(decode([export_request("a", "b", "c").SerializeToString()]).table, still_wanted(stop, Limits()))
+    table = decode([export_request("a", "b", "c").SerializeToString()]).table
+    parts = chunks(table, still_wanted(stop, Limits()), 2)
     next(parts)
     stop.cancel()
     with pytest.raises(Cancelled):

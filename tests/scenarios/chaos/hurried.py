@@ -1,6 +1,6 @@
 """`spanlake` in a hurry: ``python -m tests.scenarios.chaos.hurried serve ...``.
 
-What upkeep does by the minute and by the hour it does by the second here, and merges are of four blocks, so that a
+What maintenance does by the minute and by the hour it does by the second here, and merges are of four blocks, so that a
 short life has some of everything. With the variable of DEATH the process is killed, as by SIGKILL at an unlucky moment,
 at a point of its work: ``SqliteIndex.replace after 3`` says after which call of what.
 """
@@ -16,10 +16,13 @@ from importlib import import_module
 from typing import Any
 
 from spanlake.cli.main import main
-from spanlake.ingest import request_log
-from spanlake.server import maintenance, upkeep
+from spanlake.ingest.log_recovery import log_destination
+from spanlake.ingest.request_log import LogPolicy
+from spanlake.ingest.service import LogDestination
+from spanlake.server import maintenance, storage
 from spanlake.server.maintenance import MaintenancePolicy
-from spanlake.store.maintenance import compaction_plan, garbage
+from spanlake.store.maintenance.compaction_plan import PlanPolicy
+from spanlake.store.maintenance.garbage import GarbagePolicy
 
 DEATH = "SPANLAKE_TESTS_DEATH"
 
@@ -75,12 +78,13 @@ REGRET = timedelta(seconds=3)
 
 
 def hurry() -> None:
-    """Shorten what upkeep waits for."""
-    upkeep.MaintenancePolicy = _hurried_policy  # type: ignore[assignment,attr-defined]
-    compaction_plan.FAN_IN = 4
-    request_log.SEGMENT_SECONDS = 0.2
-    garbage.UNTOUCHED = maintenance.UNTOUCHED = UNTOUCHED  # type: ignore[attr-defined]
-    garbage._REGRET = REGRET
+    """Shorten what maintenance waits for."""
+    maintenance.MaintenancePolicy = _hurried_policy  # type: ignore[assignment,misc]
+    storage.log_destination = _hurried_log  # type: ignore[attr-defined]
+
+
+def _hurried_log(*arguments: Any, **more: Any) -> LogDestination:
+    return replace(log_destination(*arguments, **more), policy=LogPolicy(segment_seconds=0.2))
 
 
 def _hurried_policy(*arguments: Any, **more: Any) -> MaintenancePolicy:
@@ -91,6 +95,8 @@ def _hurried_policy(*arguments: Any, **more: Any) -> MaintenancePolicy:
         grace_seconds=GRACE_SECONDS,
         removal_seconds=0.5,
         garbage_seconds=1.0,
+        garbage=GarbagePolicy(untouched=UNTOUCHED, regret=REGRET),
+        plan=PlanPolicy(fan_in=4),
     )
 
 

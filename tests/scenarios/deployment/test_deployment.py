@@ -15,7 +15,7 @@ from tests.scenarios.image.dockerfile import ROOT, Dockerfile
 
 INFRA = ROOT / "infra"
 KUBERNETES = INFRA / "kubernetes"
-LISTENED = {(face.port, "UDP" if face.scheme == "udp" else "TCP") for face in ports.ALL if face.port != 3100}
+LISTENED = {(port.port, "UDP" if port.scheme == "udp" else "TCP") for port in ports.ALL if port.port != 3100}
 
 
 def read(file: Path) -> list[Any]:

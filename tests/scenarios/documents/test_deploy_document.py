@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from spanlake.api.ingest.bodies import BodyTooLarge
+from spanlake.api.ingest.errors import BodyTooLarge
 from spanlake.aws.http import _refusal
 from tests.documents import commands, document, section
 from tests.grafana.test_provisioning import ENVIRONMENT

@@ -200,7 +200,8 @@ def outcome(format_: str, body: bytes) -> str:
     """Read a body as ingest does; returns what became of it."""
     from spanlake.ingest.pipeline import to_otlp
     from spanlake.ingest.request import Request
-    from spanlake.spans.otlp.decode import MalformedRequest, decode
+    from spanlake.spans.otlp.decode import decode
+    from spanlake.spans.otlp.errors import MalformedRequest
     from tests.scenarios.hostile.formats import FORMATS
 
     (request,) = to_otlp([Request.of(body, FORMATS[format_])])

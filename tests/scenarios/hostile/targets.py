@@ -22,8 +22,9 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from spanlake.api.app import create_app
-from spanlake.api.ingest.bodies import BodyError, decompress
+from spanlake.api.ingest.bodies import decompress
 from spanlake.api.ingest.decompression import DECOMPRESSORS
+from spanlake.api.ingest.errors import BodyError
 from spanlake.api.openapi import openapi_routes
 from spanlake.api.tempo.dependencies import ALL_ERRORS, parsed
 from spanlake.api.tempo.routes import tempo_routes
@@ -31,13 +32,15 @@ from spanlake.edge import http2
 from spanlake.edge.connections import ConnectionLimit
 from spanlake.edge.inflow import Inflow
 from spanlake.ingest.admission import Admission
+from spanlake.ingest.errors import Overloaded
 from spanlake.ingest.misdirected import MisdirectionLog
 from spanlake.ingest.pipeline import to_otlp
-from spanlake.ingest.request import Overloaded, Request
+from spanlake.ingest.request import Request
 from spanlake.receivers.detection import description
 from spanlake.receivers.opencensus.translate import Stream
 from spanlake.server.http_protocol import ConnectionBounds, HttpProtocol, Misdirected
-from spanlake.spans.otlp.decode import MalformedRequest, decode
+from spanlake.spans.otlp.decode import decode
+from spanlake.spans.otlp.errors import MalformedRequest
 from spanlake.spans.otlp.validate import validate
 from spanlake.traceql import validate as validate_query
 from spanlake.traceql.errors import TraceQLError

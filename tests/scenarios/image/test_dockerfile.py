@@ -45,12 +45,12 @@ def test_health_check_runs_what_is_installed(dockerfile: Dockerfile) -> None:
 
 
 @pytest.mark.parametrize(
-    ("image", "faces", "more"),
+    ("image", "listening", "more"),
     [("edge", (*ports.GRPC, *ports.UDP), {"8080/tcp"}), ("serve", ports.ALL, set())],
 )
-def test_listening_ports_are_exposed(image: str, faces: tuple[ports.Port, ...], more: set[str]) -> None:
+def test_listening_ports_are_exposed(image: str, listening: tuple[ports.Port, ...], more: set[str]) -> None:
     kinds = {"grpc": "tcp", "udp": "udp", "http": "tcp"}
-    listened = {f"{face.port}/{kinds[face.scheme]}" for face in faces} | more
+    listened = {f"{port.port}/{kinds[port.scheme]}" for port in listening} | more
     assert set(Dockerfile.read(image).one("EXPOSE").split()) == listened - {"3100/tcp"}
 
 

@@ -1,18 +1,13 @@
 """Attributes beyond the limit of a message are dropped and counted, for every kind of message."""
 
-import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from spanlake.spans.otlp import attribute_limits
-from spanlake.spans.otlp.decode import decode
+from spanlake.spans.otlp.decode import Options, decode
 from spanlake.spans.otlp.encode import to_otlp
 
-
-@pytest.fixture(autouse=True)
-def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attribute_limits, "MOST_ATTRIBUTES", 3)
+FEW = Options(attributes=3)
 
 
 def attributes(count: int) -> list[KeyValue]:
@@ -34,7 +29,7 @@ def test_attributes_beyond_limit_are_dropped_and_counted() -> None:
         attributes(9)
     )
 
-    (found,) = to_otlp(decode([request.SerializeToString()]).table).resource_spans
+    (found,) = to_otlp(decode([request.SerializeToString()], FEW).table).resource_spans
 
     (scope,) = found.scope_spans
     assert [len(each.attributes) for each in scope.spans] == [0, 1, 2, 3, 3, 3]

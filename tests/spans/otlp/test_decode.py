@@ -12,8 +12,10 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 
 from spanlake.spans.columns import attribute_columns
 from spanlake.spans.otlp import limits, pivot
-from spanlake.spans.otlp.decode import Decoded, MalformedRequest, decode
+from spanlake.spans.otlp.decode import Decoded, Options, decode
 from spanlake.spans.otlp.encode import to_otlp
+from spanlake.spans.otlp.errors import MalformedRequest
+from spanlake.spans.otlp.pivot import PivotPolicy
 from spanlake.spans.schema import FIXED
 from tests.spans import otlp_requests
 
@@ -451,21 +453,23 @@ def test_decode_keeps_column_of_rare_service_name() -> None:
     assert decoded(sent).table.column("service_name").to_pylist() == [None, None, "a"]
 
 
-def test_decode_bounds_cells_of_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pivot, "MOST_CELLS", 6)
+def test_decode_bounds_cells_of_table() -> None:
+    few_cells = Options(pivot=PivotPolicy(most_cells=6))
     sent = request(Span(attributes=many_keys(4)), Span(), resource=Resource(attributes=many_keys(2)))
 
-    table = decoded(sent).table
+    table = decode([sent.SerializeToString()], few_cells).table
 
     assert len(attribute_columns(table.schema)) == 3
     assert otlp_requests.normal(to_otlp(table)) == otlp_requests.normal(sent)
 
 
-def test_decode_makes_columns_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pivot, "_CELLS_AT_ONCE", 5)
+def test_decode_makes_columns_in_parts() -> None:
+    in_parts = Options(pivot=PivotPolicy(cells_at_once=5))
     sent = request(Span(attributes=many_keys(4)), Span(attributes=many_keys(7)))
 
-    assert otlp_requests.normal(to_otlp(decoded(sent).table)) == otlp_requests.normal(sent)
+    assert otlp_requests.normal(to_otlp(decode([sent.SerializeToString()], in_parts).table)) == otlp_requests.normal(
+        sent
+    )
 
 
 def test_decode_keeps_keys_with_equal_column_names_apart(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,12 +1,10 @@
 """Tests the reassembly of traces; that nothing is lost on the way is for ``test_lossless``."""
 
 import pyarrow as pa
-import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
 
-from spanlake.spans.otlp import encode
 from spanlake.spans.otlp.decode import decode
-from spanlake.spans.otlp.encode import to_otlp
+from spanlake.spans.otlp.encode import encode, to_otlp
 from spanlake.spans.schema import FIXED
 from tests.spans import otlp_requests
 
@@ -92,8 +90,6 @@ def test_encode_leaves_out_absent_status() -> None:
     assert not span.HasField("status")
 
 
-def test_encode_in_pieces_is_encode_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_encode_in_pieces_is_encode_at_once() -> None:
     found = table(*(request(service, "http", "a", "b", start=n, k=f"{n}") for n, service in enumerate("xyxzy")))
-    whole = encode.encode(found)
-    monkeypatch.setattr(encode, "_AT_ONCE", 3)
-    assert encode.encode(found) == whole
+    assert encode(found, at_once=3) == encode(found)

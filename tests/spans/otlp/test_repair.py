@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
 
-from spanlake.spans.otlp.decode import MalformedRequest, decode
+from spanlake.spans.otlp.decode import decode
 from spanlake.spans.otlp.encode import to_otlp
+from spanlake.spans.otlp.errors import MalformedRequest
 from spanlake.spans.otlp.validate import validate
 from spanlake.spans.otlp.wire_fields import Broken, fields, varint
 from spanlake.spans.otlp.wire_fields import delimited as data

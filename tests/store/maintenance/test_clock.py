@@ -171,15 +171,15 @@ def test_maintenance_deletes_nothing_by_a_clock_that_jumped(
         lake.objects.put(coming.block.path, coming.data)
         before = {info.path for info in lake.objects.list("spans/")}
         policy = MaintenancePolicy(retention=timedelta(days=3.5), garbage_share=1)
-        upkeep = Maintenance(lake.objects, lake.index, policy, Metrics())
-        clock, start, monotonic = upkeep._clock, time.time_ns(), time.monotonic()
+        maintenance = Maintenance(lake.objects, lake.index, policy, Metrics())
+        clock, start, monotonic = maintenance._clock, time.time_ns(), time.monotonic()
         for hours in (0, 2):
             monkeypatch.setattr(clock, "_monotonic", lambda hours=hours: monotonic + 3600 * hours)
             monkeypatch.setattr(clock, "_wall", lambda hours=hours: start + hours * HOUR)
             clock.read()
         monkeypatch.setattr(clock, "_wall", lambda: start + 2 * HOUR + ahead // timedelta(microseconds=1) * 1000)
-        upkeep._remove()
-        upkeep._collect()
+        maintenance._remove()
+        maintenance._collect()
         assert {info.path for info in lake.objects.list()} >= before
         assert len(lake.live()) == 2
         monkeypatch.undo()
@@ -195,15 +195,15 @@ def test_maintenance_on_aws_deletes_by_the_clock_of_dynamodb(cloud: Cloud, monke
     monkeypatch.setattr(time, "time_ns", lambda: now + 365 * DAY_NS)
     monkeypatch.setattr(time, "time", lambda: now / 10**9 + 365 * 86_400)
     policy = MaintenancePolicy(retention=timedelta(days=3.5), garbage_share=1)
-    upkeep = Maintenance(lake.objects, lake.index, policy, Metrics())
+    maintenance = Maintenance(lake.objects, lake.index, policy, Metrics())
     for _ in range(2):
-        upkeep._remove()
-        upkeep._collect()
+        maintenance._remove()
+        maintenance._collect()
     assert len(lake.live()) == 1
     lake.index.replace([], lake.live())
     assert lake.index.replaced_before(now // 10**9 + 60), "dated by DynamoDB"
     monkeypatch.setattr(DynamoIndex, "service_time", lambda _: now // 10**9 + 700)
-    upkeep._remove()
+    maintenance._remove()
     assert not list(lake.objects.list("spans/"))
 
 

@@ -11,8 +11,7 @@ import pytest
 
 from spanlake.store.blocks.block import Block
 from spanlake.store.deletions import forget_deletions, record_deletion
-from spanlake.store.maintenance import garbage
-from spanlake.store.maintenance.garbage import collect_garbage, put_back
+from spanlake.store.maintenance.garbage import GarbagePolicy, collect_garbage, put_back
 from spanlake.store.maintenance.retention import Removed
 from spanlake.store.objects.base import ObjectInfo
 from spanlake.store.write import write_table
@@ -204,13 +203,11 @@ def test_collection_in_parts_of_a_day_judges_as_a_whole(
     lake: GarbageLake, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
     """Live blocks, replaced ones, a merge that lost, a block that is put again, and one that nothing proves."""
-    monkeypatch.setattr(garbage, "_AT_ONCE", at_once)
     lake.known = "none"
     lost = [block for n in range(3) for block in lake.add(span_table([{"start_time_unix_nano": NOON}]))]
     monkeypatch.setattr(lake.index, "replace", lambda *_: None)
     lake.settle_once()
     monkeypatch.undo()
-    monkeypatch.setattr(garbage, "_AT_ONCE", at_once)
     merged = {info.path for info in lake.objects.list("spans/")} - {block.path for block in lost}
     (forgotten,) = lake.add(span_table([{"start_time_unix_nano": NOON}]))
     lake.index.replace([], [forgotten])
@@ -221,14 +218,14 @@ def test_collection_in_parts_of_a_day_judges_as_a_whole(
     needed = {block.path for block in lake.index.entries(TENANT, forgotten.date)}
     for path in paths(lake):
         aged(lake, path)
-    assert collect_garbage(lake.objects, lake.index, share=0).refused == 1
+    found = collect_garbage(lake.objects, lake.index, share=0, policy=GarbagePolicy(at_once=at_once))
+    assert found.refused == 1
     assert set(paths(lake)) == needed | {unknown}
     assert {path.removeprefix("trash/") for path in paths(lake, "trash/")} == merged | {forgotten.path}
 
 
 def test_collection_holds_a_part_of_a_day_in_memory(lake: GarbageLake, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a storage that lists as many objects as anybody wants to see."""
-    monkeypatch.setattr(garbage, "_AT_ONCE", 100)
     asked: list[tuple[str, str]] = []
     listed = 0
 
@@ -246,7 +243,7 @@ def test_collection_holds_a_part_of_a_day_in_memory(lake: GarbageLake, monkeypat
 
     monkeypatch.setattr(lake.objects, "list", endless)
     monkeypatch.setattr(lake.index, "entries", entries)
-    assert collect_garbage(lake.objects, lake.index).refused == 1000
+    assert collect_garbage(lake.objects, lake.index, policy=GarbagePolicy(at_once=100)).refused == 1000
     assert asked == [(f"{first:032x}", f"{first + 99:032x}") for first in range(0, 1000, 100)]
 
 

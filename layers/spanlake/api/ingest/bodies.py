@@ -1,7 +1,5 @@
 """Request bodies, read and decompressed within limits."""
 
-# ruff: noqa: N818  (the names say what happened; "Error" would add nothing)
-
 import asyncio
 import zlib
 from collections.abc import AsyncIterator
@@ -14,34 +12,10 @@ from starlette.datastructures import Headers
 from starlette.types import Receive
 
 from spanlake.api.ingest.decompression import DECOMPRESSORS, Decompress, OutputTooLarge
+from spanlake.api.ingest.errors import BodyTooLarge, ClientGone, MalformedBody, UnsupportedEncoding
 from spanlake.ingest.admission import Arrival, Reservation
-from spanlake.ingest.request import Overloaded
+from spanlake.ingest.errors import Overloaded
 from spanlake.ingest.service import Ingest
-
-
-class BodyError(Exception):
-    """Base of what can be wrong with a body before its content is looked at."""
-
-
-class MalformedBody(BodyError):
-    """The body is not what its headers say."""
-
-
-class BodyTooLarge(BodyError):
-    """The body, or what it inflates to, is larger than allowed."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(
-            f"the body is larger than {limit} bytes, or becomes so when it is decompressed: send fewer spans at a time"
-        )
-
-
-class UnsupportedEncoding(BodyError):
-    """The Content-Encoding is not one that is understood."""
-
-
-class ClientGone(BodyError):
-    """The client closed the connection before its body was complete, so nobody waits for an answer."""
 
 
 async def read_body(receive: Receive, place: Reservation, *, limit: int) -> bytes:

@@ -13,13 +13,14 @@ from starlette.types import Receive, Scope, Send
 
 from spanlake.api.access import tenant_to_write
 from spanlake.api.errors import HttpError, logged_http_error, shut_down_error
-from spanlake.api.ingest.bodies import ClientGone, admitted_body
+from spanlake.api.ingest.bodies import admitted_body
+from spanlake.api.ingest.errors import ClientGone
 from spanlake.api.ingest.otlp import media_type_of
 from spanlake.ingest.rates import hold_back
 from spanlake.ingest.request import Format, Receipt
 from spanlake.ingest.service import Ingest
 from spanlake.receivers.detection import explained
-from spanlake.spans.otlp.decode import MalformedRequest
+from spanlake.spans.otlp.errors import MalformedRequest
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,15 +16,15 @@ _ANSWER_SHARE = 4
 """The part of the memory for queries that one answer may take: a quarter."""
 
 
-def chunks(table: pa.Table, check: Callable[[], None]) -> Iterator[bytes]:
-    """Yield the spans of a trace in order of their start, as encoded TracesData of several thousand spans.
+def chunks(table: pa.Table, check: Callable[[], None], spans: int = _SPANS) -> Iterator[bytes]:
+    """Yield the spans of a trace in order of their start, as encoded TracesData of at most so many spans.
 
     ``check`` is called before each part, and may raise an exception.
     """
-    ordered = table if table.num_rows <= _SPANS else table.take(_by_start(table))
-    for first in range(0, max(table.num_rows, 1), _SPANS):
+    ordered = table if table.num_rows <= spans else table.take(_by_start(table))
+    for first in range(0, max(table.num_rows, 1), spans):
         check()
-        yield encode(ordered.slice(first, _SPANS), every_message=True)
+        yield encode(ordered.slice(first, spans), every_message=True)
 
 
 def _by_start(table: pa.Table) -> "pa.UInt64Array":

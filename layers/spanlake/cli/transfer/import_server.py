@@ -14,7 +14,7 @@ from spanlake.cli.printable import printable
 from spanlake.ingest.pipeline import to_otlp
 from spanlake.ingest.request import Receipt, Request
 from spanlake.receivers import otlp
-from spanlake.spans.otlp.decode import MalformedRequest
+from spanlake.spans.otlp.errors import MalformedRequest
 
 _PATH = "/v1/traces"
 _HEADERS = {"Content-Type": "application/x-protobuf", "Content-Encoding": "gzip"}

@@ -28,7 +28,7 @@ from spanlake.receivers.files.records import Kind, Record, records
 from spanlake.receivers.jaeger import json
 from spanlake.receivers.translation import MalformedFile
 from spanlake.receivers.zipkin import v2_json
-from spanlake.spans.otlp.decode import MalformedRequest
+from spanlake.spans.otlp.errors import MalformedRequest
 from spanlake.spans.otlp.validate import explain
 from spanlake.store.blocks.block import Block
 from spanlake.store.errors import StoreError

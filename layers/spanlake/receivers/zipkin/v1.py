@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from spanlake.receivers.otlp_rows import Export, Span, Value, attribute, clamped, event, resource, status
 from spanlake.receivers.translation import MOST_EVENTS
-from spanlake.spans.otlp.attribute_limits import MOST_ATTRIBUTES
+from spanlake.spans.otlp.limits import MOST_ATTRIBUTES
 
 _KINDS = {"cs": 3, "cr": 3, "ss": 2, "sr": 2, "ms": 4, "mr": 5}
 """Core annotations, and the span kinds that have them."""

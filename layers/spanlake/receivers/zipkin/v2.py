@@ -22,7 +22,7 @@ from spanlake.receivers.otlp_rows import (
     status,
 )
 from spanlake.receivers.translation import MOST_EVENTS, MalformedSpans
-from spanlake.spans.otlp.attribute_limits import MOST_ATTRIBUTES
+from spanlake.spans.otlp.limits import MOST_ATTRIBUTES
 
 _LONGEST = 100
 

@@ -10,8 +10,7 @@ from google.protobuf.message_factory import GetMessageClass
 from spanlake.receivers.translation import MOST_EVENTS, MOST_SPANS, Translated
 from spanlake.receivers.zipkin import v2
 from spanlake.receivers.zipkin.v2 import NOWHERE, Endpoint, ZipkinSpan, export, malformed
-from spanlake.spans.otlp.attribute_limits import MOST_ATTRIBUTES
-from spanlake.spans.otlp.limits import TooMuch
+from spanlake.spans.otlp.limits import MOST_ATTRIBUTES, TooMuch
 from spanlake.spans.otlp.nesting import refuse_small_fields
 from spanlake.spans.otlp.protobuf import Messages, message_types
 

@@ -6,8 +6,6 @@ import pyarrow.compute as pc
 from spanlake.spans.arrow import Array, int32, numbers, scatter, where
 from spanlake.spans.otlp.limits import Limits
 
-MOST_ATTRIBUTES = 8192
-"""Limit on the attributes of one message. OpenTelemetry's SDKs stop at 128 unless told otherwise."""
 _MOST_UINT32 = pa.scalar(2**32 - 1, pa.int64())
 
 
@@ -16,26 +14,26 @@ def limited(fields: dict[str, Array], limits: Limits) -> dict[str, Array]:
 
     Raises limits.TooMuch.
     """
-    lists = fields["attributes"]
-    if len(lists.values) <= MOST_ATTRIBUTES:
+    lists, allowed = fields["attributes"], limits.attributes
+    if len(lists.values) <= allowed:
         return fields
     limits.check("attributes", len(lists.values), smallest=8)
     lengths = pc.list_value_length(lists)
     most = pc.max(lengths).as_py()
-    if most is None or most <= MOST_ATTRIBUTES:
+    if most is None or most <= allowed:
         return fields
-    cut = pc.max_element_wise(pc.subtract(lengths, int32(MOST_ATTRIBUTES)), int32(0)).cast(pa.int64())
+    cut = pc.max_element_wise(pc.subtract(lengths, int32(allowed)), int32(0)).cast(pa.int64())
     told = fields["dropped_attributes_count"]
     dropped = pc.min_element_wise(pc.add(told.cast(pa.int64()), cut), _MOST_UINT32)
     return fields | {
-        "attributes": _first(lists, lengths),
+        "attributes": _first(lists, lengths, allowed),
         "dropped_attributes_count": dropped.cast(told.type),
     }
 
 
-def _first(lists: Array, lengths: Array) -> Array:
+def _first(lists: Array, lengths: Array, allowed: int) -> Array:
     """Return the first attributes of each list."""
-    kept = pc.min_element_wise(lengths, int32(MOST_ATTRIBUTES))
+    kept = pc.min_element_wise(lengths, int32(allowed))
     ends = pc.cumulative_sum(kept.cast(pa.int32()))
     offsets: Array = pa.concat_arrays([pa.array([0], pa.int32()), ends])
     owner = pc.list_parent_indices(lists)
@@ -43,7 +41,7 @@ def _first(lists: Array, lengths: Array) -> Array:
     within = pc.subtract(
         numbers(len(values)), pc.subtract(lists.offsets, lists.offsets[0]).take(owner).cast(pa.int64())
     )
-    values = values.filter(pc.less(within, pa.scalar(MOST_ATTRIBUTES, pa.int64())))
+    values = values.filter(pc.less(within, pa.scalar(allowed, pa.int64())))
     return pa.ListArray.from_arrays(offsets, values)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 
 import pyarrow as pa
@@ -10,29 +10,30 @@ import pyarrow as pa
 from spanlake.spans.arrow import Array
 from spanlake.spans.otlp import envelope, sizes
 from spanlake.spans.otlp.envelope import Messages
-from spanlake.spans.otlp.limits import MOST_VALUE_BYTES, Limits, TooMuch
+from spanlake.spans.otlp.errors import MalformedRequest
+from spanlake.spans.otlp.limits import MOST_ATTRIBUTES, MOST_VALUE_BYTES, Limits, TooMuch
+from spanlake.spans.otlp.pivot import USUAL_PIVOT, PivotPolicy
 from spanlake.spans.otlp.precheck import Checked
 from spanlake.spans.otlp.protobuf import WireError
 from spanlake.spans.otlp.rest import TooLarge
 from spanlake.spans.otlp.table import table
 
 
-class MalformedRequest(ValueError):  # noqa: N818
-    """A request that is not an ExportTraceServiceRequest; the message gives the reason."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"not an OTLP trace export request: {reason}")
-        self.reason = reason
-
-
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Wishes about decoding that depend on the tenant."""
+    """Wishes about decoding: some depend on the tenant."""
 
     text_bytes: int = MOST_VALUE_BYTES
     """Length of an attribute's key or text beyond which it is cut."""
     with_sizes: bool = False
     """True where the sizes of spans are needed."""
+    attributes: int = MOST_ATTRIBUTES
+    """Attributes of one message, beyond which they are dropped."""
+    pivot: PivotPolicy = USUAL_PIVOT
+
+    def limited(self, limits: Limits) -> Limits:
+        """Return the limits with the wished number of attributes."""
+        return limits if self.attributes == limits.attributes else replace(limits, attributes=self.attributes)
 
 
 USUAL = Options()
@@ -70,12 +71,13 @@ def decode_checked(checked: Checked, options: Options = USUAL) -> Decoded:
 
     Raises MalformedRequest when several requests together exceed limits that each may keep alone.
     """
-    limits = Limits.of_accepted(len(checked.spans_per_request), checked.size, options.text_bytes)
+    limits = options.limited(Limits.of_accepted(len(checked.spans_per_request), checked.size, options.text_bytes))
     with _malformed():
         opened = envelope.open_decoded(checked.resource_spans, limits)
         messages = Messages.read(opened, limits, checked.spans)
         sized = sizes.of_spans(checked.resource_spans) if options.with_sizes else None
-        return Decoded(table(opened, messages), checked.spans_per_request, truncated=messages.truncated, sizes=sized)
+        found = table(opened, messages, options.pivot)
+        return Decoded(found, checked.spans_per_request, truncated=messages.truncated, sizes=sized)
 
 
 @contextmanager
@@ -89,11 +91,12 @@ def _malformed() -> Iterator[None]:
 
 
 def _decode(requests: Sequence[bytes], options: Options) -> Decoded:
-    limits = Limits.of(requests, options.text_bytes)
+    limits = options.limited(Limits.of(requests, options.text_bytes))
     opened = envelope.open_(requests, limits)
     messages = Messages.read(opened, limits)
     sized = sizes.of_spans(opened.resource_spans) if options.with_sizes else None
-    decoded = Decoded(table(opened, messages), opened.spans_per_request, messages.unreadable, messages.truncated, sized)
+    found = table(opened, messages, options.pivot)
+    decoded = Decoded(found, opened.spans_per_request, messages.unreadable, messages.truncated, sized)
     _refuse_lost(decoded, opened.damaged_requests)
     return decoded
 

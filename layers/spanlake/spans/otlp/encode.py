@@ -25,19 +25,19 @@ _IDS = ("resource_id", "scope_id")
 _AT_ONCE, _MOST_BYTES = 1 << 14, 1 << 28  # spans that are encoded together, and their size
 
 
-def encode(table: pa.Table, *, every_message: bool = False) -> bytes:
+def encode(table: pa.Table, *, every_message: bool = False, at_once: int = _AT_ONCE) -> bytes:
     """Write the OTLP message TracesData of the spans of one or a few traces.
 
     Spans are ordered by start, resources and scopes by their first span. Columns that the table lacks count as NULL;
     attribute columns are recognized by the metadata of their fields (see ``columns``). ``every_message`` adds the
     resources, scopes and statuses that were never sent, as empty messages: readers such as Grafana's access them
-    without a test.
+    without a test. ``at_once`` is the number of spans that are encoded together.
     """
     table = table.take(pc.array_sort_indices(_column(table, "start_time_unix_nano").view(pa.uint64())))
     owners = codes([_column(table, name) for name in _IDS])  # in the order of their first spans
     order = pc.array_sort_indices(owners)  # stable
     first = table.take(pc.index_in(pc.unique(owners), value_set=owners))
-    spans = _runs(table.take(order), owners.take(order), len(first), every_message=every_message)
+    spans = _runs(table.take(order), owners.take(order), len(first), at_once, every_message=every_message)
     return b"".join(_resources(_Rows.of(first, Scope.RESOURCE, Scope.SCOPE), spans, every_message=every_message))
 
 
@@ -46,10 +46,10 @@ def to_otlp(table: pa.Table, *, every_message: bool = False) -> TracesData:
     return TracesData.FromString(encode(table, every_message=every_message))
 
 
-def _runs(table: pa.Table, owners: Array, count: int, *, every_message: bool) -> list[list[bytes]]:
+def _runs(table: pa.Table, owners: Array, count: int, at_once: int, *, every_message: bool) -> list[list[bytes]]:
     """The encoded spans of each owner, in pieces: columns of bytes hold 2 GiB at most."""
     found: list[list[bytes]] = [[] for _ in range(count)]
-    size = max(min(_AT_ONCE, _MOST_BYTES * table.num_rows // max(table.nbytes, 1)), 1)
+    size = max(min(at_once, _MOST_BYTES * table.num_rows // max(table.nbytes, 1)), 1)
     for at in range(0, table.num_rows, size):
         encoded = _spans(table.slice(at, size), every_message=every_message)
         runs = runs_of(owners.slice(at, size))

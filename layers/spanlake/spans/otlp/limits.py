@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 MOST_KEY_BYTES, MOST_VALUE_BYTES = 2048, 256 << 10
 """Limits on the length of keys, as in Tempo, and of values that are text."""
+MOST_ATTRIBUTES = 8192
+"""Limit on the attributes of one message. OpenTelemetry's SDKs stop at 128 unless told otherwise."""
 FEW = 1024
 """Messages of a kind that a request may have, however small they are."""
 _MOST_ELEMENTS = 2_000_000
@@ -61,6 +63,8 @@ class Limits:
     """True where messages that take too much repair are left out instead of refusing the request."""
     text_bytes: int = MOST_VALUE_BYTES
     """Length of an attribute's key or text, beyond which it is cut; a key has ``MOST_KEY_BYTES`` at most."""
+    attributes: int = MOST_ATTRIBUTES
+    """Attributes of one message; those beyond are dropped and counted."""
 
     @classmethod
     def of_accepted(cls, requests: int, size: int, text_bytes: int = MOST_VALUE_BYTES) -> "Limits":

@@ -16,9 +16,19 @@ from spanlake.spans.schema import REST
 
 MOST_COLUMNS = 512
 """Limit on attribute columns of a table; the columns with values in most spans are kept."""
-MOST_CELLS = 1 << 25
-"""Limit on cells, NULL or not, in all attribute columns: rare attributes make a table much larger than its spans."""
-_CELLS_AT_ONCE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class PivotPolicy:
+    """Bounds of the attribute columns of a table."""
+
+    most_cells: int = 1 << 25
+    """Cells, NULL or not, in all attribute columns: rare attributes make a table much larger than its spans."""
+    cells_at_once: int = 1 << 20
+    """Cells of the columns that are made together."""
+
+
+USUAL_PIVOT = PivotPolicy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +67,15 @@ class Pivoted:
     rest: Array
 
 
-def pivot(attributes: Attributes, every: Sequence[Lists]) -> list[Pivoted]:
+def pivot(attributes: Attributes, every: Sequence[Lists], policy: PivotPolicy = USUAL_PIVOT) -> list[Pivoted]:
     """Convert lists of attributes to columns, within the limits for all columns of a table together.
 
     The rest columns hold the attributes beyond these limits, and each list's repetitions of a key and type. Raises what
     rest.column raises.
     """
     filled = [lists for lists in every if len(lists.codes)]
-    parts = _frequent(attributes, [_sort(attributes, lists) for lists in filled])
-    pivoted = {part.lists.scope: _columns(attributes, part) for part in parts}
+    parts = _frequent(attributes, [_sort(attributes, lists) for lists in filled], policy.most_cells)
+    pivoted = {part.lists.scope: _columns(attributes, part, policy.cells_at_once) for part in parts}
     return [pivoted.get(lists.scope) or Pivoted({}, pa.nulls(lists.length, REST)) for lists in every]
 
 
@@ -103,10 +113,10 @@ def _sort(attributes: Attributes, lists: Lists) -> _Sorted:
     return ordered.without(pa.concat_arrays([pa.array([False], pa.bool_()), is_repeated]))
 
 
-def _frequent(attributes: Attributes, every: Sequence[_Sorted]) -> Sequence[_Sorted]:
+def _frequent(attributes: Attributes, every: Sequence[_Sorted], most_cells: int) -> Sequence[_Sorted]:
     """Move the attributes of all but the most frequent columns to the rest columns."""
     spans = max((part.lists.spans for part in every), default=0)
-    most = min(MOST_COLUMNS, MOST_CELLS // max(spans, 1))
+    most = min(MOST_COLUMNS, most_cells // max(spans, 1))
     runs = [runs_of(part.column) for part in every]
     if sum(len(run.values) for run in runs) <= most:
         return every
@@ -138,14 +148,15 @@ def _are_largest(weights: Sequence[Array], most: int) -> list[Array]:
     return [is_kept.slice(start, len(part)) for start, part in zip(starts, weights, strict=False)]
 
 
-def _columns(attributes: Attributes, part: _Sorted) -> Pivoted:
+def _columns(attributes: Attributes, part: _Sorted, cells_at_once: int) -> Pivoted:
     runs = runs_of(part.column)
     fields = {number: attributes.field(part.lists.scope, number) for number in runs.values.to_pylist()}
     if clashing := _clashing(fields):
-        return _columns(attributes, part.without(pc.is_in(part.column, value_set=pa.array(clashing, pa.int32()))))
+        others = part.without(pc.is_in(part.column, value_set=pa.array(clashing, pa.int32())))
+        return _columns(attributes, others, cells_at_once)
     columns = {
         field.name: (field, attributes.of_column(number).take(codes))
-        for (number, field), codes in zip(fields.items(), _codes_by_column(part, runs), strict=True)
+        for (number, field), codes in zip(fields.items(), _codes_by_column(part, runs, cells_at_once), strict=True)
     }
     codes, rows = part.left
     order = pc.array_sort_indices(rows)
@@ -158,10 +169,10 @@ def _clashing(fields: Mapping[int, "pa.Field[Any]"]) -> list[int]:
     return [number for number, field in fields.items() if first[field.name] != number]
 
 
-def _codes_by_column(part: _Sorted, runs: Array) -> Iterator[Array]:
+def _codes_by_column(part: _Sorted, runs: Array, cells_at_once: int) -> Iterator[Array]:
     """Yield for each column the attribute that each list has in it, NULL for none."""
     length = part.lists.length
-    at_once = max(_CELLS_AT_ONCE // max(length, 1), 1)
+    at_once = max(cells_at_once // max(length, 1), 1)
     ends = [0, *runs.run_ends.to_pylist()]
     for first in range(0, len(runs.values), at_once):
         group = ends[first : first + at_once + 1]

@@ -10,7 +10,7 @@ from spanlake.spans.otlp import repair
 from spanlake.spans.otlp.attributes import Attributes
 from spanlake.spans.otlp.envelope import Envelope, Messages, Parents
 from spanlake.spans.otlp.limits import Limits
-from spanlake.spans.otlp.pivot import Lists, Pivoted, pivot
+from spanlake.spans.otlp.pivot import USUAL_PIVOT, Lists, Pivoted, PivotPolicy, pivot
 from spanlake.spans.otlp.rest import texts
 from spanlake.spans.schema import ENTITY_REFS, ENTRY, EVENTS, FIXED, LINKS
 
@@ -81,9 +81,9 @@ def _others(attributes: Attributes, codes: Array) -> Array:
 _SERVICE_NAME = AttributeColumn(Scope.RESOURCE, "service.name", ValueType.STRING).name
 
 
-def table(envelope: Envelope, messages: Messages) -> pa.Table:
+def table(envelope: Envelope, messages: Messages, policy: PivotPolicy = USUAL_PIVOT) -> pa.Table:
     """Make the span table. Raises what rest.column raises, since nested values are first decoded here."""
-    resource, scope, span = _pivoted(envelope, messages)
+    resource, scope, span = _pivoted(envelope, messages, policy)
     fixed = {
         **_spans(messages.spans),
         **_resources(envelope.resources, resource, messages.limits),
@@ -101,7 +101,7 @@ def table(envelope: Envelope, messages: Messages) -> pa.Table:
     return pa.Table.from_arrays([values for _, values in columns], schema=schema)
 
 
-def _pivoted(envelope: Envelope, messages: Messages) -> list[Pivoted]:
+def _pivoted(envelope: Envelope, messages: Messages, policy: PivotPolicy) -> list[Pivoted]:
     resources, scopes = envelope.resources, envelope.scopes
     return pivot(
         messages.attributes,
@@ -110,6 +110,7 @@ def _pivoted(envelope: Envelope, messages: Messages) -> list[Pivoted]:
             _lists(Scope.SCOPE, scopes.fields, messages.scope_codes, scopes.row),
             _lists(Scope.SPAN, messages.spans, messages.span_codes, None),
         ],
+        policy,
     )
 
 

@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from spanlake.store.blocks.block import MAX_REPLACED, Block, CatalogEntry, DaySummary
+from spanlake.store.blocks.block import MAX_REPLACED, MOST_ENTRIES, Block, CatalogEntry, DaySummary
 from spanlake.store.days import clamp_ns, utc_day
 from spanlake.store.disk import Reserve, make_directories
 from spanlake.store.errors import IndexConflict, StorageUnavailable
@@ -66,7 +66,8 @@ class SqliteIndex:
     Raises StorageCorrupt for a file that is damaged, of another program, or of a newer spanlake.
     """
 
-    def __init__(self, path: Path, busy_seconds: float = BUSY_SECONDS) -> None:
+    def __init__(self, path: Path, busy_seconds: float = BUSY_SECONDS, most_entries: int = MOST_ENTRIES) -> None:
+        self._most_entries = most_entries  # of a day's catalog
         self._busy_seconds = busy_seconds
         self._path = path.resolve()
         self._idle: list[sqlite3.Connection] = []
@@ -101,7 +102,9 @@ class SqliteIndex:
         if not missing:
             return frozenset()
         there = frozenset(CatalogEntry(*row) for row in self._select(DAY_CATALOG, (tenant, day.isoformat())))
-        return without_room(missing - there, len(there), most)
+        return without_room(
+            missing - there, len(there), self._most_entries if most is None else min(most, self._most_entries)
+        )
 
     def replace(self, added: Sequence[Block], removed: Sequence[Block], *, lost: bool = False) -> None:
         """Swap blocks in one transaction; raises IndexConflict when a removed block is not live, or hides more."""

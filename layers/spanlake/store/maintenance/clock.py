@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 _SEEN = "clock seen"
 _DOUBTED = "clock doubted"
 _STEADY = "clock steady since"
-_LONGEST_PAUSE = timedelta(days=2)  # between two runs of upkeep, which are a minute or a day apart
+_LONGEST_PAUSE = timedelta(days=2)  # between two runs of maintenance, which are a minute or a day apart
 _SHORT_PAUSE = timedelta(minutes=5)  # of a restart
 _DOUBT = timedelta(hours=1)
 _STEP = timedelta(minutes=1)  # between two notes of the time, to write little
@@ -115,7 +115,7 @@ def is_trusted(index: Index, now_ns: int) -> bool:
     if doubted is None or not 0 <= now - doubted <= _seconds(_LONGEST_PAUSE):  # a jump since is a doubt of its own
         index.set_property(_DOUBTED, str(now))
         _log.warning(
-            "clock is far ahead of the last run of upkeep: nothing is removed for its age for an hour",
+            "clock is far ahead of the last run of maintenance: nothing is removed for its age for an hour",
             extra={"days": (now - seen) // 86_400},
         )
         return False

@@ -35,6 +35,7 @@ _LATE_NS = 3600 * 10**9  # how long after midnight a day is still open
 class PlanPolicy:
     """Bounds of the plan that tests lower."""
 
+    fan_in: int = FAN_IN
     most_inputs: int = MOST_INPUTS
     quiet_ns: int = 900 * 10**9  # for which nothing may have arrived for a day that is over
 
@@ -74,7 +75,7 @@ def plan(blocks: Iterable[Block], now_ns: int, *, settle: bool = False, policy: 
     if settle or _is_over(blocks, now_ns, policy.quiet_ns):
         runs = [run for run in _cut(_side_by_side(partial), policy) if len(run) > 1 or run[0].level == 0]
     else:
-        runs = [run for tier in _tiers(partial) for run in _due(tier, policy)]
+        runs = [run for tier in _tiers(partial, policy.fan_in) for run in _due(tier, policy)]
     merged = {block.id for run in runs for block in run}
     rewritten = [[block] for block in blocks if block.hidden and block.id not in merged]
     merges = [Merge(tuple(sorted(run, key=arrival_order))) for run in (*runs, *rewritten)]
@@ -108,19 +109,19 @@ def _side_by_side(blocks: Sequence[Block]) -> Sequence[Block]:
     return sorted(blocks, key=lambda block: (block.start_ns, *arrival_order(block)))
 
 
-def _tiers(blocks: Iterable[Block]) -> list[list[Block]]:
-    """The blocks by the power of FAN_IN that they are smaller than a full one, and by how late they came in."""
+def _tiers(blocks: Iterable[Block], fan_in: int) -> list[list[Block]]:
+    """The blocks by the power of ``fan_in`` that they are smaller than a full one, and by how late they came in."""
     tiers: dict[tuple[int, int], list[Block]] = {}
     for block in blocks:
         delay = (block.created_ns - block.start_ns) // _GAP_NS
-        tiers.setdefault((_tier(block), delay), []).append(block)
+        tiers.setdefault((_tier(block, fan_in), delay), []).append(block)
     return list(tiers.values())
 
 
-def _tier(block: Block) -> int:
+def _tier(block: Block, fan_in: int) -> int:
     tier, limit = 0, FULL_SPANS // 2
     while block.spans < limit:
-        limit //= FAN_IN
+        limit //= fan_in
         tier += 1
     return tier
 
@@ -130,7 +131,7 @@ def _due(tier: Sequence[Block], policy: PlanPolicy) -> Iterator[list[Block]]:
     for stretch in _stretches(tier):
         runs = list(_cut(stretch, policy))
         yield from (run for run in runs[:-1] if _is_worthwhile(run))
-        if len(runs[-1]) >= FAN_IN:
+        if len(runs[-1]) >= policy.fan_in:
             yield runs[-1]
 
 

@@ -30,14 +30,21 @@ _log = logging.getLogger(__name__)
 
 SHARE = 0.05
 
-UNTOUCHED = timedelta(hours=1)
-"""Longer than from the first put of a commit to its entry."""
-
-_AT_ONCE = 10_000  # objects in memory, some 20 MB with their entries
 _REACHED = "garbage collected up to"  # the path of an object, where time was over; empty after all days
-_REGRET = timedelta(minutes=10)  # for how long what was moved can go back
 
 Day = tuple[str, date]  # tenant and day
+
+
+@dataclass(frozen=True, slots=True)
+class GarbagePolicy:
+    """Times and amounts of a collection."""
+
+    untouched: timedelta = timedelta(hours=1)  # of an object; longer than from the first put of a commit to its entry
+    regret: timedelta = timedelta(minutes=10)  # for how long what was moved can go back
+    at_once: int = 10_000  # objects in memory, some 20 MB with their entries
+
+
+USUAL_GARBAGE = GarbagePolicy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,7 @@ def collect_garbage(
     oldest: date | None = None,
     share: float = SHARE,
     has_time: Callable[[], bool] = lambda: True,
+    policy: GarbagePolicy = USUAL_GARBAGE,
 ) -> Collected:
     """Remove objects of blocks that have no entry, as far as they cannot be data.
 
@@ -73,19 +81,19 @@ def collect_garbage(
     goes on where this one has ended. A caller gives the time that it has found to be right.
     """
     now = datetime.now(UTC) if now_ns is None else datetime.fromtimestamp(now_ns // 10**9, UTC)
-    removed = _empty_trash(objects, index, now)
+    removed = _empty_trash(objects, index, now, policy)
     refused = 0
     start, reached = index.get_property(_REACHED) or "", ""
-    for part in in_parts(objects, _AT_ONCE):
+    for part in in_parts(objects, policy.at_once):
         if part.blocks[-1][1].path < start:
             continue
         if not has_time():
             reached = part.blocks[0][1].path
             break
-        refused += _collect(_Part(objects, index, part), now, oldest, share)
+        refused += _collect(_Part(objects, index, part, policy.untouched), now, oldest, share)
     if reached != start:
         index.set_property(_REACHED, reached)
-    put_back(objects, index)
+    put_back(objects, index, policy.at_once)
     forget_deletions(objects, now, has_time)
     return Collected(removed, refused)
 
@@ -94,7 +102,7 @@ def _collect(part: "_Part", now: datetime, oldest: date | None, share: float) ->
     """Move the garbage of a part to the trash; returns how many objects were refused."""
     found = _judged(part, now, oldest, share)
     for path in found.garbage:
-        _move_to_trash(part.objects, path, now)
+        _move_to_trash(part, path, now)
     if found.refused:
         tenant, day = part.day
         _log.error(
@@ -111,6 +119,7 @@ class _Part:
     objects: Objects
     index: Index
     part: DayPart
+    untouched: timedelta
 
     @property
     def day(self) -> Day:
@@ -144,7 +153,7 @@ class _Part:
 
 
 def _judged(part: _Part, now: datetime, oldest: date | None, share: float) -> _OfPart:
-    untouched = [(id_, info.path) for id_, info in part.part.blocks if now - info.modified > UNTOUCHED]
+    untouched = [(id_, info.path) for id_, info in part.part.blocks if now - info.modified > part.untouched]
     without_entry = {id_: path for id_, path in untouched if id_ not in part.needed}
     if not without_entry:
         return _OfPart([], [])
@@ -167,29 +176,30 @@ def _is_made_of(part: _Part, path: str) -> bool:
     return lineage is not None and all(map(part.is_safe, lineage.inputs))
 
 
-def _move_to_trash(objects: Objects, path: str, now: datetime) -> None:
+def _move_to_trash(part: _Part, path: str, now: datetime) -> None:
+    objects = part.objects
     with suppress(ObjectNotFound):
         objects.put(TRASH + path, objects.get(path))
-        if all(now - info.modified > UNTOUCHED for info in objects.list(path)):  # still nobody has put it again
+        if all(now - info.modified > part.untouched for info in objects.list(path)):  # still nobody has put it again
             objects.delete(path)
 
 
-def _empty_trash(objects: Objects, index: Index, now: datetime) -> Removed:
-    put_back(objects, index)
+def _empty_trash(objects: Objects, index: Index, now: datetime, policy: GarbagePolicy) -> Removed:
+    put_back(objects, index, policy.at_once)
     removed = Removed()
     for info in objects.list(TRASH):
-        if now - info.modified > _REGRET:
+        if now - info.modified > policy.regret:
             objects.delete(info.path)
             removed += Removed(blocks=1, size=info.size)
     return removed
 
 
-def put_back(objects: Objects, index: Index) -> bool:
+def put_back(objects: Objects, index: Index, at_once: int = USUAL_GARBAGE.at_once) -> bool:
     """Put those collected objects back that have an entry now; returns whether others may still have to be."""
     is_empty = True
     for day, of_day in groupby(objects.list(TRASH), key=_day):
         is_empty = False
-        for paths in _some(of_day):
+        for paths in _some(of_day, at_once):
             needed = frozenset[str]() if day is None else _needed(index, day, paths)
             for path in paths:
                 if path in needed:
@@ -197,9 +207,9 @@ def put_back(objects: Objects, index: Index) -> bool:
     return not is_empty
 
 
-def _some(found: Iterator[ObjectInfo]) -> Iterator[list[str]]:
+def _some(found: Iterator[ObjectInfo], most: int) -> Iterator[list[str]]:
     """Yields the paths that collected objects had, in order."""
-    while paths := [info.path.removeprefix(TRASH) for info in islice(found, _AT_ONCE)]:
+    while paths := [info.path.removeprefix(TRASH) for info in islice(found, most)]:
         yield paths
 
 

@@ -6,7 +6,8 @@ from datetime import date
 
 import pytest
 
-from spanlake.ingest.rates import RateLimited, SharedRates
+from spanlake.ingest.errors import RateLimited
+from spanlake.ingest.rates import SharedRates
 from spanlake.settings.tenant_limits import TenantLimits
 from spanlake.store.errors import StorageUnavailable
 from spanlake.store.index.dynamodb.index import DynamoIndex

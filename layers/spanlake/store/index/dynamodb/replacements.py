@@ -42,7 +42,7 @@ SWAP_SECONDS = 60
 """Much longer than a transaction takes."""
 
 BLOCK_SPARE_DAYS = 4
-"""Days that entries stay beyond the retention: upkeep removes them before, and the bucket removes objects later."""
+"""Days that entries stay beyond the retention: maintenance removes them before, the bucket removes objects later."""
 
 IS_LIVE = ((PRESENT, "start_ns"), (ABSENT, "replaced"))
 

@@ -1,4 +1,4 @@
-"""When compaction and upkeep run, what becomes of what fails, and who hears of it."""
+"""When compaction and maintenance run, what becomes of what fails, and who hears of it."""
 
 import re
 
@@ -22,7 +22,7 @@ def test_new_blocks_wake_compaction(deployed: Deploy) -> None:
     assert source["BisectBatchOnFunctionError"] is True
 
 
-def test_upkeep_is_done_once_a_day(deployed: Deploy) -> None:
+def test_maintenance_is_done_once_a_day(deployed: Deploy) -> None:
     (rule,) = deployed().of_type("AWS::Events::Rule").values()
     assert rule["ScheduleExpression"] == "cron(17 2 * * ? *)"
     assert [target["Arn"] for target in rule["Targets"]] == [alias("expire")]
