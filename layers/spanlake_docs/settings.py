@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from spanlake.settings.model import AuthorizerSettings, ClientSettings, Config, EdgeConfig, FunctionSettings
+from spanlake.settings.model import ClientSettings, Config, EdgeConfig, FunctionSettings
 from spanlake.settings.setting import Program, Setting, settings_of
 
 _HEAD = """\
@@ -75,7 +75,7 @@ def _commands() -> Iterator[str]:
 
 
 def _variables() -> Iterator[str]:
-    areas: tuple[type[Any], ...] = (Config, FunctionSettings, AuthorizerSettings)
+    areas: tuple[type[Any], ...] = (Config, FunctionSettings)
     functions = Program.FUNCTIONS | Program.AUTHORIZE
     declared = [each for area in areas for each in settings_of(area, functions)]
     yield from _table(

@@ -1,4 +1,4 @@
-"""Transforms a SAM template as CloudFormation does: ``python transform.py TEMPLATE BUCKET``.
+"""Transforms a SAM template as CloudFormation does: ``python transform.py TEMPLATE BUCKET [PARAMETER=VALUE...]``.
 
 Runs with environment.sh's Python and prints JSON. Folders and files that the template names count as packaged: as
 objects of the bucket, named like them.
@@ -19,7 +19,7 @@ _CODE = ("CodeUri", "ContentUri")
 _REGION = "us-east-1"
 
 
-def transform(template: dict[str, Any], bucket: str) -> dict[str, Any]:
+def transform(template: dict[str, Any], bucket: str, parameters: dict[str, str]) -> dict[str, Any]:
     """The template in resources of CloudFormation's own."""
     for properties in _properties(template):
         for name in _CODE:
@@ -28,7 +28,7 @@ def transform(template: dict[str, Any], bucket: str) -> dict[str, Any]:
         if "TemplateURL" in properties:
             properties["TemplateURL"] = f"https://s3.amazonaws.com/{bucket}/{properties['TemplateURL']}"
     translator = Translator({}, Parser(), boto_session=boto3.Session(region_name=_REGION))
-    return translator.translate(template, {})
+    return translator.translate(template, parameters)
 
 
 def _properties(template: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -36,4 +36,5 @@ def _properties(template: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    json.dump(transform(yaml_parse(Path(sys.argv[1]).read_text()), sys.argv[2]), sys.stdout)
+    given = dict(argument.split("=", 1) for argument in sys.argv[3:])
+    json.dump(transform(yaml_parse(Path(sys.argv[1]).read_text()), sys.argv[2], given), sys.stdout)

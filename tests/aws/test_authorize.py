@@ -11,11 +11,13 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from spanlake.auth.access import CannotVerify, Role, Unauthenticated
+from spanlake.auth.token_secret import TokenSecret
 from spanlake.auth.tokens import line_of
 from spanlake.aws import authorize
-from spanlake.aws.authorize import TokenSecret
+from spanlake.server.access import open_access, udp_tenant
+from spanlake.settings.access import AccessSettings
 from spanlake.store import aws_client
-from tests.aws.events import Context, http_event
+from tests.aws.events import Context, http_event, rest_event
 from tests.cloud import calls
 
 TOKEN, OTHER = "a-token-of-the-shop", "a-token-that-is-new"
@@ -172,6 +174,37 @@ def test_the_role_is_that_of_the_route(
         assert answer["context"]["name"] == "grafana"
 
 
+def rest_answer(monkeypatch: pytest.MonkeyPatch, token: str, path: str = "/v1/traces") -> dict[str, Any]:
+    """What a REST API is answered, whose events have the client's own letters in headers."""
+    monkeypatch.setenv("SPANLAKE_TOKENS_SECRET", "tokens")
+    event = rest_event("POST", path, headers={"Authorization": f"Bearer {token}"})
+    arn = f"arn:aws:execute-api:us-east-1:123456789012:abc/spans/POST{path}"
+    answer: dict[str, Any] = authorize.handler()({**event, "type": "REQUEST", "methodArn": arn}, Context())
+    return answer
+
+
+def test_rest_api_is_answered_with_a_policy_for_all_paths_of_the_method(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = rest_answer(monkeypatch, TOKEN)
+    (statement,) = answer["policyDocument"]["Statement"]
+    assert statement == {
+        "Action": "execute-api:Invoke",
+        "Effect": "Allow",
+        "Resource": "arn:aws:execute-api:us-east-1:123456789012:abc/spans/POST/*",
+    }
+    assert answer["context"] == CONTEXT
+    (statement,) = rest_answer(monkeypatch, OTHER)["policyDocument"]["Statement"]
+    assert statement["Effect"] == "Deny"
+
+
+def test_rest_api_lets_nobody_send_who_may_only_read(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    client.put_secret_value(SecretId="tokens", SecretString=line_of(TOKEN, ["shop"], [Role.READ], "grafana"))
+    answer = rest_answer(monkeypatch, TOKEN)
+    assert answer["policyDocument"]["Statement"][0]["Effect"] == "Deny"
+    assert "context" not in answer
+
+
 def test_a_secret_that_hangs_is_given_up_before_api_gateway_does(client: Any) -> None:
     """All attempts have one limit together."""
     hanging = aws_client.Session().client("secretsmanager", aws_client.config(3.0))
@@ -186,3 +219,48 @@ def test_a_secret_that_hangs_is_given_up_before_api_gateway_does(client: Any) ->
     with pytest.raises(CannotVerify):
         secret.access(f"Bearer {TOKEN}")
     assert not ended.is_set()
+
+
+def test_secret_without_a_value_lets_nobody_in_until_it_has_one(client: Any) -> None:
+    arn, clock = client.create_secret(Name="new")["ARN"], Clock()
+    secret = TokenSecret(client, arn, clock)
+    assert tenant_of(secret, f"Bearer {TOKEN}") is None
+    client.put_secret_value(SecretId=arn, SecretString=json.dumps({TOKEN: "shop"}))
+    clock.seconds += 30
+    assert tenant_of(secret, f"Bearer {TOKEN}") == "shop"
+
+
+def test_secret_that_is_gone_leaves_its_tokens(client: Any) -> None:
+    clock = Clock()
+    secret = TokenSecret(client, "tokens", clock)
+    tenant_of(secret, f"Bearer {TOKEN}")
+    client.delete_secret(SecretId="tokens", ForceDeleteWithoutRecovery=True)
+    clock.seconds += 301
+    assert tenant_of(secret, f"Bearer {TOKEN}") == "shop"
+
+
+def test_server_reads_the_secret_in_the_background_and_sooner_after_an_unknown_token(client: Any) -> None:
+    clock = Clock()
+    secret = TokenSecret(client, "tokens", clock)
+    secret.refresh()
+    client.put_secret_value(SecretId="tokens", SecretString=json.dumps({OTHER: "bank"}))
+    with calls(client) as made:
+        clock.seconds += 31
+        secret.refresh()
+        assert secret.access_of_token(TOKEN).one(()) == "shop"
+        with pytest.raises(Unauthenticated):
+            secret.access_of_token(OTHER)
+        assert made == []
+        secret.refresh()
+        assert made == ["GetSecretValue"]
+    assert secret.access_of_token(OTHER).one(()) == "bank"
+
+
+def test_edge_takes_the_tokens_of_the_authorizer(client: Any) -> None:
+    settings = AccessSettings(tokens_secret="tokens")
+    access = open_access(settings)
+    assert not access.is_open
+    assert access.authenticator.access([f"Bearer {TOKEN}"]).one(()) == "shop"
+    with pytest.raises(Unauthenticated):
+        access.authenticator.access([])
+    assert udp_tenant(settings) is None

@@ -31,6 +31,7 @@ def deployed(packaged: Mapping[str, Any]) -> Deploy:
 
     @cache
     def deployed(**parameters: str) -> Deployment:
-        return deploy(packaged, parameters)
+        rollout = parameters.get("Rollout")
+        return deploy(transformed(BUCKET, rollout) if rollout else packaged, parameters)
 
     return deployed

@@ -14,6 +14,7 @@ _ACCOUNT, _REGION, _PARTITION = "123456789012", "us-east-1", "aws"
 _ABSENT = object()
 _PLACEHOLDER = re.compile(r"\$\{([^!}][^}]*)\}")
 _STACK = "AWS::CloudFormation::Stack"
+_POLICIES = ("DeletionPolicy", "UpdateReplacePolicy", "UpdatePolicy")
 
 
 class Source(Protocol):
@@ -32,7 +33,7 @@ class Resource:
 
     type: str
     properties: Mapping[str, Any]
-    policies: Mapping[str, str]
+    policies: Mapping[str, Any]
     waits_for: frozenset[str]
     """Names of those that it says it waits for, apart from those it refers to."""
 
@@ -84,7 +85,7 @@ class Evaluated:
         return Resource(
             resource["Type"],
             self.value(resource.get("Properties", {})),
-            {name: resource.get(name, "Delete") for name in ("DeletionPolicy", "UpdateReplacePolicy")},
+            {name: self.value(resource.get(name, "Delete")) for name in _POLICIES},
             frozenset(map(self._name, [waits_for] if isinstance(waits_for, str) else waits_for)),
         )
 

@@ -64,7 +64,17 @@ def _with_target(_: Properties) -> Mapping[str, str]:
     return {"RegionalDomainName": f"d-1.execute-api.{REGION}.amazonaws.com"}
 
 
+def _with_root(_: Properties) -> Mapping[str, str]:
+    return {"RootResourceId": "root"}
+
+
 _KINDS: Mapping[str, _Kind] = {
+    "AWS::ApiGateway::Authorizer": _Kind(),
+    "AWS::ApiGateway::Deployment": _Kind(),
+    "AWS::ApiGateway::Method": _Kind(),
+    "AWS::ApiGateway::Resource": _Kind(),
+    "AWS::ApiGateway::RestApi": _Kind(made=_with_root, attributes=frozenset({"RootResourceId"})),
+    "AWS::ApiGateway::Stage": _Kind(),
     "AWS::ApiGatewayV2::Api": _Kind(made=_with_endpoint, attributes=frozenset({"ApiEndpoint"})),
     "AWS::ApiGatewayV2::ApiMapping": _Kind(),
     "AWS::ApiGatewayV2::Authorizer": _Kind(),
@@ -78,6 +88,8 @@ _KINDS: Mapping[str, _Kind] = {
     "AWS::ApplicationAutoScaling::ScalingPolicy": _Kind(),
     "AWS::Athena::WorkGroup": _Kind(lambda _, properties: properties["Name"]),
     "AWS::CloudWatch::Alarm": _Kind(),
+    "AWS::CodeDeploy::Application": _Kind(),
+    "AWS::CodeDeploy::DeploymentGroup": _Kind(),
     "AWS::EC2::SecurityGroupEgress": _Kind(),
     "AWS::ElasticLoadBalancingV2::Listener": _Kind(),  # moto knows those of application load balancers
     "AWS::Glue::Database": _Kind(lambda _, properties: properties["DatabaseInput"]["Name"]),

@@ -22,9 +22,13 @@ def environment() -> Path:
     return Path(folder, "bin")
 
 
-def transformed(bucket: str) -> Mapping[str, Any]:
-    """The template as CloudFormation's transform leaves it, its folders packaged into a bucket."""
-    done = _run("python", str(_SCRIPTS / "transform.py"), str(TEMPLATE), bucket)
+@cache
+def transformed(bucket: str, rollout: str = "AllAtOnce") -> Mapping[str, Any]:
+    """The template as CloudFormation's transform leaves it, its folders packaged into a bucket.
+
+    ``rollout`` is the one parameter that the transform itself looks at.
+    """
+    done = _run("python", str(_SCRIPTS / "transform.py"), str(TEMPLATE), bucket, f"Rollout={rollout}")
     found: Mapping[str, Any] = json.loads(done.stdout)
     return found
 

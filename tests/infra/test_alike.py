@@ -14,17 +14,15 @@ Change = Callable[[dict[str, Any]], object]
 _CHOICE = {"AlarmTopicArn": "arn:aws:sns:us-east-1:123456789012:alarms"}
 
 
-def _statements(resources: dict[str, Any], role: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = resources[role]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+def _statements(resources: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = resources["LakePolicy"]["Properties"]["PolicyDocument"]["Statement"]
     return found
 
 
 CHANGES: Mapping[str, Change] = {
     "a resource less": lambda resources: resources.pop("StatusRoute"),
-    "an action more": lambda resources: _statements(resources, "AuthorizeRole")[1]["Action"].append(
-        "logs:CreateLogGroup"
-    ),
-    "an action on something else": lambda resources: _statements(resources, "AuthorizeRole")[0].update(Resource="*"),
+    "an action more": lambda resources: _statements(resources)[1].update(Action=["s3:*", "s3express:*"]),
+    "an action on something else": lambda resources: _statements(resources)[0].update(Resource="*"),
     "another variable": lambda resources: resources["QueryFunction"]["Properties"]["Environment"]["Variables"].update(
         SPANLAKE_QUERY_SPANS="1"
     ),
@@ -39,6 +37,7 @@ CHANGES: Mapping[str, Change] = {
     "another parameter of a stack inside": lambda resources: resources["Roles"]["Properties"]["Parameters"].update(
         Table="another"
     ),
+    "tokens that go with the stack": lambda resources: resources["Tokens"].pop("DeletionPolicy"),
     "a stack inside less": lambda resources: resources.pop("Alarms"),
     "something to wait for": lambda resources: resources["Stage"].update(DependsOn=["OtlpRoute"]),
 }
@@ -52,10 +51,8 @@ def test_a_change_is_found(change: Change, packaged: Mapping[str, Any]) -> None:
 
 
 SAME: Mapping[str, Change] = {
-    "the order of statements": lambda resources: _statements(resources, "AuthorizeRole").reverse(),
-    "one action without its list": lambda resources: _statements(resources, "AuthorizeRole")[0].update(
-        Action=["secretsmanager:GetSecretValue"]
-    ),
+    "the order of statements": lambda resources: _statements(resources).reverse(),
+    "one action without its list": lambda resources: _statements(resources)[0].update(Action=["s3:*"]),
     "the name of a route": lambda resources: resources.update(Other=resources.pop("EchoRoute")),
     "a default": lambda resources: resources["ExpireFunctionOnceADay"]["Properties"].update(State="ENABLED"),
     "a number as text": lambda resources: resources["Undone"]["Properties"].update(MessageRetentionPeriod="1209600"),

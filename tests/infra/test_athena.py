@@ -1,5 +1,6 @@
 """The table of spans as Athena sees it, and what a query of it may cost."""
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from spanlake.spans.schema import FIXED
 from spanlake.store.blocks.block import Block
 from tests.infra.conftest import Deploy
+from tests.infra.sources import of_sam
 from tests.infra.template import Template
 
 PLAIN = {
@@ -57,11 +59,13 @@ def test_partitions_are_worked_out(table: Any) -> None:
     assert (parameters["projection.date.type"], parameters["projection.date.format"]) == ("date", "yyyy-MM-dd")
 
 
-def test_days_reach_as_far_as_objects(template: Template, table: Any) -> None:
+def test_days_reach_as_far_as_objects(template: Template, table: Any, packaged: Mapping[str, Any]) -> None:
     assert table["Parameters"]["projection.date.range"] == "NOW-21DAYS,NOW+1DAYS"
     for days, found in template.content["Mappings"]["Retention"].items():
         oldest = "2020-01-01" if days == "0" else f"NOW-{found['ObjectDays']}DAYS"
-        assert found["Dates"] == f"{oldest},NOW+1DAYS"
+        resources = dict(of_sam(packaged, {"Athena": "true", "RetentionDays": days}).resources())
+        parameters = resources["Analytics/SpanTable"].properties["TableInput"]["Parameters"]
+        assert parameters["projection.date.range"] == f"{oldest},NOW+1DAYS"
 
 
 def test_a_query_is_stopped_when_it_scans_too_much(deployed: Deploy) -> None:

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import boto3
 import pytest
@@ -19,7 +18,9 @@ from moto import mock_aws
 from spanlake.store.index.dynamodb.table import create_table
 from tests.infra.alike import differences
 from tests.infra.cdk import APP, STACK, Assembly, environment, synth
+from tests.infra.deployment import BUCKET
 from tests.infra.kept import ACCOUNT, REGION, register
+from tests.infra.sam import transformed
 from tests.infra.sources import of_cdk, of_sam
 
 _TOPIC = "arn:aws:sns:us-east-1:123456789012:alarms"
@@ -28,6 +29,7 @@ _IMAGE = f"123456789012.dkr.ecr.us-east-1.amazonaws.com/spanlake-edge@sha256:{64
 _KEY = "arn:aws:kms:us-east-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"
 _TABLE = "spanlake-index-1"
 _STREAM = f"arn:aws:dynamodb:us-east-1:123456789012:table/{_TABLE}/stream/1"
+_SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:tokens-AbCdEf"  # a name and not a secret
 _VPC, _SUBNETS = "vpc-0123456789abcdef0", ("subnet-0123456789abcdef0", "subnet-0123456789abcdef1")
 
 CHOICES: Mapping[str, Mapping[str, str]] = {
@@ -45,12 +47,25 @@ CHOICES: Mapping[str, Mapping[str, str]] = {
         "EdgeImage": _IMAGE,
         "EdgeCertificateArn": _CERTIFICATE,
         "EdgeScheme": "internet-facing",
-        "EdgeTokensSecretArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:tokens-AbCdEf",
+        "EdgeTokensSecretArn": _SECRET,
+        "EdgeUdpTenant": "devices",
         "EdgeClients": "10.1.0.0/16",
         "EdgeTasksLeast": "2",
         "EdgeTasksMost": "8",
     },
+    "signatures of IAM, a REST API, an open edge and canaries": {
+        "UseIam": "true",
+        "TenantMap": "collector=shop",
+        "RestApi": "true",
+        "Rollout": "Linear10PercentEvery1Minute",
+        "EdgeImage": _IMAGE,
+        "EdgeVpcId": _VPC,
+        "EdgeSubnetIds": ",".join(_SUBNETS),
+        "EdgeTokensSecretArn": "none",
+    },
     "an earlier stack's bucket and table, and addresses for alarms": {
+        "ExistingTokensArn": _SECRET,
+        "RestApi": "true",
         "ExistingBucket": "spanlake-lake-1",
         "ExistingTable": _TABLE,
         "ExistingTableStreamArn": _STREAM,
@@ -74,6 +89,7 @@ CHOICES: Mapping[str, Mapping[str, str]] = {
         "FunctionSubnetIds": ",".join(_SUBNETS),
         "FunctionSecurityGroupIds": "sg-0123456789abcdef0",
         "PermissionsBoundaryArn": "arn:aws:iam::123456789012:policy/boundary",
+        "Rollout": "Canary10Percent5Minutes",
         "TokenCacheSeconds": "60",
         "CorsOrigins": "https://shop.example,http://localhost:8080",
         "RequestsPerSecond": "7",
@@ -154,7 +170,8 @@ def _written(folder: Path, layers: Path, choice: Mapping[str, str]) -> Assembly:
     return Assembly(folder)
 
 
-def test_both_deploy_the_same(assembly: Assembly, choice: str, packaged: Mapping[str, Any]) -> None:
+def test_both_deploy_the_same(assembly: Assembly, choice: str) -> None:
+    packaged = transformed(BUCKET, CHOICES[choice].get("Rollout", "AllAtOnce"))
     sam, cdk = of_sam(packaged, CHOICES[choice]), of_cdk(assembly)
     only_sam, only_cdk = differences(sam, cdk)
     assert [json.loads(line) for line in only_sam] == [json.loads(line) for line in only_cdk]

@@ -1,9 +1,7 @@
 """The edge: not there unless there is an image of it, then on all its ports, in a network that costs little."""
 
 import re
-import subprocess
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -149,7 +147,8 @@ def test_its_role_is_that_of_the_function_that_takes_spans_in_but_that_it_looks_
     own, ingest = statements(edge, "TaskRole"), statements(edge, "IngestRole")
     bucket = Statement("Bucket", frozenset({"s3:ListBucket"}), (f"arn:aws:s3:::{edge.outputs['Bucket']}",))
     shared = {name: ingest[name] for name in ("Blocks", "Identity", "Index")}
-    assert own == {**shared, "Bucket": bucket}
+    tokens = Statement("Tokens", frozenset({"secretsmanager:GetSecretValue"}), (edge.outputs["TokensSecretArn"],))
+    assert own == {**shared, "Bucket": bucket, "Tokens": tokens}
 
 
 def test_only_whoever_fetches_the_image_may_do_something_anywhere(edge: Deployment) -> None:
@@ -203,35 +202,58 @@ def containers(packaged: Mapping[str, Any], **parameters: str) -> tuple[dict[str
     return by_name, {one["Name"]: one["Value"] for one in by_name["edge"]["Environment"]}
 
 
-def test_senders_need_tokens_where_a_secret_is_named(packaged: Mapping[str, Any]) -> None:
-    found, variables = containers(packaged, EdgeTokensSecretArn=SECRET)
-    assert found["tokens"]["Secrets"] == [{"Name": "TOKENS", "ValueFrom": SECRET}]
-    assert found["edge"]["DependsOn"] == [{"ContainerName": "tokens", "Condition": "SUCCESS"}]
-    (mount,) = found["edge"]["MountPoints"]
-    assert variables["SPANLAKE_TOKENS"] == f"{mount['ContainerPath']}/tokens"
-    assert variables["SPANLAKE_ALLOW_ANONYMOUS"] == "false"
-    without, variables = containers(packaged)
-    assert [*without] == ["edge"]
-    assert (variables["SPANLAKE_ALLOW_ANONYMOUS"], "SPANLAKE_TOKENS" in variables) == ("true", False)
+def test_senders_need_the_tokens_of_the_api(packaged: Mapping[str, Any]) -> None:
+    """Without them anyone could be the tenant that he names."""
+    found, variables = containers(packaged)
+    assert [*found] == ["edge"]
+    assert variables["SPANLAKE_TOKENS_SECRET"] == "<Tokens>"
+    assert (variables["SPANLAKE_ALLOW_ANONYMOUS"], variables["SPANLAKE_UDP_TENANT"]) == ("false", "")
 
 
-def test_the_secret_is_written_where_the_edge_reads_it(packaged: Mapping[str, Any], tmp_path: Path) -> None:
-    found, _ = containers(packaged, EdgeTokensSecretArn=SECRET)
-    (command,) = found["tokens"]["Command"]
-    text = '{"a \\"token\\"": "%s shop"}'
-    shell = [*found["tokens"]["EntryPoint"], command.replace("/tokens/", f"{tmp_path}/")]
-    subprocess.run(shell, env={"TOKENS": text}, check=True)
-    assert (tmp_path / "tokens").read_text() == text
+def test_senders_may_have_tokens_of_their_own_or_none(packaged: Mapping[str, Any]) -> None:
+    _, variables = containers(packaged, EdgeTokensSecretArn=SECRET, EdgeUdpTenant="devices")
+    assert (variables["SPANLAKE_TOKENS_SECRET"], variables["SPANLAKE_UDP_TENANT"]) == (SECRET, "devices")
+    _, variables = containers(packaged, EdgeTokensSecretArn="none")
+    assert (variables["SPANLAKE_ALLOW_ANONYMOUS"], variables["SPANLAKE_TOKENS_SECRET"]) == ("true", "")
+
+
+def test_senders_need_json_web_tokens_where_the_api_does(packaged: Mapping[str, Any]) -> None:
+    issuer = {"JwtIssuer": "https://issuer.example", "JwtAudience": "spanlake", "TenantClaim": "org"}
+    _, variables = containers(packaged, **issuer)
+    settings = from_environment(EdgeConfig, variables, Program.EDGE).worker.access
+    assert (settings.jwt.issuer, settings.jwt.audience) == ("https://issuer.example", "spanlake")
+    assert (settings.jwt.rules.tenant_claim, settings.tokens_secret) == ("org", "")
+    assert settings.asks_credentials
+    assert not settings.allow_anonymous
+    _, variables = containers(packaged, EdgeTokensSecretArn="none", **issuer)
+    assert not from_environment(EdgeConfig, variables, Program.EDGE).worker.access.asks_credentials
+
+
+def test_task_may_read_the_secret_that_it_is_told(packaged: Mapping[str, Any]) -> None:
+    for given, expected in (({}, ["<Tokens>"]), ({"EdgeTokensSecretArn": SECRET}, [SECRET])):
+        assert secrets_of(packaged, **given) == expected
+    assert secrets_of(packaged, EdgeTokensSecretArn="none") == []
+
+
+def secrets_of(packaged: Mapping[str, Any], **parameters: str) -> list[str]:
+    """The secrets that the edge's roles may read."""
+    resources = of_sam(packaged, {"EdgeImage": IMAGE, "EdgeScheme": "internet-facing", **parameters}).resources()
+    policies = [
+        policy["PolicyDocument"]["Statement"]
+        for name, found in resources
+        if name.startswith("Edge/") and found.type == "AWS::IAM::Role"
+        for policy in found.properties["Policies"]
+    ]
+    return [one["Resource"] for policy in policies for one in policy if one["Sid"] == "Tokens"]
 
 
 def test_an_edge_is_where_its_senders_are(template: Template) -> None:
     rules = template.content["Rules"]
     assert str(rules["SendersReachEdge"]["Assertions"]).count("EdgeVpcId") >= 1
     (assertion,) = rules["InternetNeedsTls"]["Assertions"]
-    assert [one["Fn::Not"][0]["Fn::Equals"][0]["Ref"] for one in assertion["Assert"]["Fn::And"]] == [
-        "EdgeCertificateArn",
-        "EdgeTokensSecretArn",
-    ]
+    refused = [one["Fn::Not"][0]["Fn::Equals"] for one in assertion["Assert"]["Fn::And"]]
+    assert refused == [[{"Ref": "EdgeCertificateArn"}, ""], [{"Ref": "EdgeTokensSecretArn"}, "none"]]
+    assert "EdgeTokensSecretArn" in str(rules["EdgeKnowsTenants"])
     pattern = template.content["Parameters"]["EdgeImage"]["AllowedPattern"]
     assert re.fullmatch(pattern, IMAGE)
     assert re.fullmatch(pattern, "")

@@ -26,7 +26,15 @@ DECIDED_ONCE = {
 """Parameters that are too long for descriptions of versions. Who changes one changes Revision too."""
 WITH_LAYERS = {"Architecture"}
 """Parameters that need other layers, which make other versions."""
-UNVERSIONED = {"ReservedConcurrentExecutions", "Role", "CodeUri", "Events", "EventInvokeConfig", "LoggingConfig"}
+UNVERSIONED = {
+    "CodeUri",
+    "DeploymentPreference",
+    "EventInvokeConfig",
+    "Events",
+    "LoggingConfig",
+    "ReservedConcurrentExecutions",
+    "Role",
+}
 """Properties that belong to a function and not to a version of it, or that no parameter changes."""
 LONGEST_DESCRIPTION = 256  # characters, by Lambda
 
@@ -150,6 +158,7 @@ def test_descriptions_of_versions_fit(deployed: Deploy) -> None:
         SnapStart="PublishedVersions",
         Revision="r" * 8,
         BasePath="b" * 16,
+        ExistingTokensArn="arn:aws:secretsmanager:us-east-1:123456789012:secret:".ljust(150, "t"),
         Athena="true",
         **dict.fromkeys(
             (*limits, "QuerySpansetsLimit", "QueryTermsLimit", "MaxRequestBytes", "AthenaAbove"), "1000000000"
@@ -168,7 +177,7 @@ def test_functions_go_into_a_vpc(packaged: Mapping[str, Any]) -> None:
         config = {"SubnetIds": ["subnet-1", "subnet-2"], "SecurityGroupIds": ["sg-1"]}
         assert inside[f"{name}Function"].properties["VpcConfig"] == config
         assert "VpcConfig" not in usual[f"{name}Function"].properties
-    roles = [f"{'' if name == 'Authorize' else 'Roles/'}{name}Role" for name in FUNCTIONS]
+    roles = [f"Roles/{name}Role" for name in FUNCTIONS]
     for role in roles:
         assert "ec2:CreateNetworkInterface" in str(inside[role].properties)
         assert "ec2:" not in str(usual[role].properties)

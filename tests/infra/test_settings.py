@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from spanlake.settings.model import AuthorizerSettings, Config, EdgeConfig, FunctionSettings
+from spanlake.settings.model import Config, EdgeConfig, FunctionSettings
 from spanlake.settings.setting import OfMemory, Program, Setting, settings_of
 from tests.infra.template import EDGE, ROOT, Template
 
 _CDK = ROOT / "infra" / "cdk" / "spanlake_cdk"
-_AREAS: tuple[type[Any], ...] = (Config, FunctionSettings, AuthorizerSettings)
+_AREAS: tuple[type[Any], ...] = (Config, FunctionSettings)
 _FUNCTIONS = {
     "Authorize": Program.AUTHORIZE,
     "Ingest": Program.INGEST,

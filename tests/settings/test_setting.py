@@ -9,7 +9,6 @@ import pytest
 from spanlake.settings import kinds
 from spanlake.settings.kinds import Kind
 from spanlake.settings.model import (
-    AuthorizerSettings,
     ClientSettings,
     Config,
     EdgeConfig,
@@ -18,7 +17,7 @@ from spanlake.settings.model import (
 from spanlake.settings.setting import Program, from_environment, settings_of, values_of
 from spanlake.settings.units import InvalidSetting
 
-AREAS: tuple[type[Any], ...] = (EdgeConfig, FunctionSettings, AuthorizerSettings, ClientSettings)
+AREAS: tuple[type[Any], ...] = (EdgeConfig, FunctionSettings, ClientSettings)
 DECLARED = [declared for area in AREAS for declared in settings_of(area)]
 
 

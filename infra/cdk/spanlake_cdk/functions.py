@@ -36,8 +36,10 @@ class Functions(Construct):
         folder: Path,
         layers: Layers,
         storage: Storage,
+        tokens_arn: str,
     ) -> None:
         super().__init__(scope, name)
+        self._tokens_arn = tokens_arn
         self._settings = settings
         self._folder = folder
         self._layers = layers
@@ -73,6 +75,7 @@ class Functions(Construct):
             "Name": Stack.of(self).stack_name,
             "Bucket": self._storage.bucket,
             "Table": self._storage.table,
+            "TokensArn": self._tokens_arn,
             "UndoneArn": self.undone.queue_arn,
             "GlueDatabaseName": settings.glue_database_name if settings.athena else "",
             "Tracing": str(settings.tracing).lower(),
@@ -82,7 +85,8 @@ class Functions(Construct):
         }
         return Included(Stack.of(self), "Roles", "roles", parameters)
 
-    def _role(self, function: str) -> iam.IRole:
+    def role(self, function: str) -> iam.IRole:
+        """Return the role of a function."""
         arn = self._roles.output(f"{function}Role")
         return iam.Role.from_role_arn(self, f"{function}Role", arn, mutable=False)
 
@@ -99,7 +103,7 @@ class Functions(Construct):
                 "SPANLAKE_TENANT_CLAIM": settings.tenant_claim,
                 "SPANLAKE_MAX_REQUEST_BYTES": settings.max_request_bytes,
             },
-            role=self._role("Ingest"),
+            role=self.role("Ingest"),
             snap_start=settings.starts_from_snapshots,
             concurrency=settings.ingest_concurrency,
         )
@@ -113,7 +117,7 @@ class Functions(Construct):
             seconds=30,
             layers=[self._layers.query, self._layers.common],
             environment={**self._environment(), **self._query_limits(), **self._athena()},
-            role=self._role("Query"),
+            role=self.role("Query"),
             snap_start=settings.starts_from_snapshots,
             concurrency=settings.query_concurrency,
         )
@@ -155,7 +159,7 @@ class Functions(Construct):
                 "SPANLAKE_KEEP_REPLACED": _KEPT,
                 "SPANLAKE_COMPACT_FUNCTION": self._compacting,
             },
-            role=self._role("Compact"),
+            role=self.role("Compact"),
             concurrency=settings.compact_concurrency,
         )
         compact = self._function("Compact", shape)
@@ -191,7 +195,7 @@ class Functions(Construct):
                 "SPANLAKE_GARBAGE_SHARE": "0.05",
                 "SPANLAKE_COMPACT_FUNCTION": self._compacting,
             },
-            role=self._role("Expire"),
+            role=self.role("Expire"),
         )
         expire = self._function("Expire", shape)
         expire.alias.configure_async_invoke(retry_attempts=2, on_failure=destinations.SqsDestination(self.undone))

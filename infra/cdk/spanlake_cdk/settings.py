@@ -9,6 +9,7 @@ from typing import Any
 
 _ON_OR_OFF = {"one_of": ("ENABLED", "DISABLED")}
 _LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
+_ROLLOUTS = ("AllAtOnce", "Canary10Percent5Minutes", "Canary10Percent15Minutes", "Linear10PercentEvery1Minute")
 
 
 class InvalidSetting(ValueError):
@@ -45,6 +46,8 @@ class Settings:
     """Name of the database of the table spans. Another one for each installation in an account."""
 
     # Who may send and ask -----------------------------------------------------------------------------------------
+    existing_tokens_arn: str = field(default="", metadata={"pattern": "(arn:.+:secret:.+)?"})
+    """ARN of a secret of tokens that is there, such as an earlier stack's or the one from before another authorizer."""
     use_iam: bool = False
     """Callers sign requests as IAM roles or users (SigV4), in place of tokens."""
     jwt_issuer: str = field(default="", metadata={"pattern": "(https://.+)?"})
@@ -71,6 +74,9 @@ class Settings:
     """Certificate of domain_name, of ACM in this region."""
     base_path: str = field(default="", metadata={"pattern": "[A-Za-z0-9._~-]*"})
     """Path below domain_name, such as spanlake; empty for all of it."""
+
+    rest_api: bool = False
+    """A REST API that takes spans in too, through which compressed JSON gets, for 3.50 dollars a million requests."""
 
     # What the account is protected from ---------------------------------------------------------------------------
     requests_per_second: int = field(default=100, metadata={"least": 1})
@@ -101,6 +107,9 @@ class Settings:
     """Security groups of the functions in function_subnet_ids."""
     permissions_boundary_arn: str = field(default="", metadata={"pattern": "(arn:.+:policy/.+)?"})
     """ARN of the policy that bounds all roles of the stack."""
+    rollout: str = field(default="AllAtOnce", metadata={"one_of": _ROLLOUTS})
+    """Way in which new versions of authorize, ingest and query take over: at once, or bit by bit by CodeDeploy, which
+    takes them back when they fail. Its four alarms are charged for."""
     revision: str = ""
     """Any text. The template needs another one to publish functions anew; the CDK sees by itself when to."""
     snap_start: str = field(default="None", metadata={"one_of": ("None", "PublishedVersions")})
@@ -154,8 +163,11 @@ class Settings:
     """IPv4 addresses that may send to the edge, in CIDR notation."""
     edge_certificate_arn: str = ""
     """Certificate with which the edge's gRPC ports speak TLS. Without one they speak plain text."""
-    edge_tokens_secret_arn: str = ""
-    """ARN of the secret of tokens that the edge's senders need, such as TokensSecretArn."""
+    edge_tokens_secret_arn: str = field(default="", metadata={"pattern": "(none|arn:.+:secret:.+)?"})
+    """ARN of another secret of tokens for the edge's senders than the API's. none asks for no tokens, and believes the
+    tenants that senders name."""
+    edge_udp_tenant: str = field(default="", metadata={"pattern": "[A-Za-z0-9._-]*"})
+    """Tenant of spans over UDP, which has no tokens; empty refuses them, unless no tokens are asked for."""
     edge_size: str = field(default="medium", metadata={"one_of": ("small", "medium", "large", "xlarge", "2xlarge")})
     """CPU and memory of a task, with limits of requests that fit."""
     edge_tasks_least: int = field(default=1, metadata={"least": 1})
@@ -188,8 +200,27 @@ class Settings:
         yield bool(self.edge_vpc_id) and not self.edge_subnet_ids, "EdgeVpcId needs EdgeSubnetIds"
         reached = "EdgeImage needs the senders' EdgeVpcId, or EdgeScheme=internet-facing; nobody is in a new VPC"
         yield bool(self.edge_image) and not self.edge_vpc_id and not is_public, reached
-        guarded = "EdgeScheme=internet-facing needs EdgeCertificateArn and EdgeTokensSecretArn"
-        yield is_public and not (self.edge_certificate_arn and self.edge_tokens_secret_arn), guarded
+        guarded = "EdgeScheme=internet-facing needs EdgeCertificateArn and tokens"
+        yield is_public and not (self.edge_certificate_arn and not self.edge_asks_nothing), guarded
+        unknown = "EdgeImage with UseIam needs EdgeTokensSecretArn, since the edge knows no signatures"
+        yield bool(self.edge_image) and self.use_iam and not self.edge_tokens_secret_arn, unknown
+        unchecked = "RestApi takes tokens or signatures of IAM, and cannot check JSON Web Tokens"
+        yield self.rest_api and bool(self.jwt_issuer) and not self.use_iam, unchecked
+
+    @property
+    def uses_tokens(self) -> bool:
+        """True where bearer tokens in a secret count."""
+        return not self.use_iam and not self.jwt_issuer
+
+    @property
+    def edge_asks_nothing(self) -> bool:
+        """True where the edge's senders need no tokens."""
+        return self.edge_tokens_secret_arn == "none"  # noqa: S105  (the word for no secret)
+
+    @property
+    def is_gradual(self) -> bool:
+        """True where new versions take over bit by bit."""
+        return self.rollout != "AllAtOnce"
 
     @property
     def starts_from_snapshots(self) -> bool:

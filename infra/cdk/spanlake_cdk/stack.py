@@ -8,10 +8,11 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from spanlake_cdk.api import Api
-from spanlake_cdk.authorization import Tokens, authorizer_without_tokens
+from spanlake_cdk.authorization import Tokens, authorizer_without_tokens, tokens_arn
 from spanlake_cdk.functions import Functions
 from spanlake_cdk.included import Included
 from spanlake_cdk.layers import Layers
+from spanlake_cdk.rollout import Rollout
 from spanlake_cdk.settings import Settings
 from spanlake_cdk.storage import Storage
 
@@ -32,8 +33,15 @@ class Spanlake(Stack):
         self._settings = settings
         self._storage = Storage(self, "Storage", settings)
         self._layers = Layers(self, "Layers", layers, settings)
+        self._tokens_arn = tokens_arn(self, settings)
         self._functions = Functions(
-            self, "Functions", settings, folder=functions, layers=self._layers, storage=self._storage
+            self,
+            "Functions",
+            settings,
+            folder=functions,
+            layers=self._layers,
+            storage=self._storage,
+            tokens_arn=self._tokens_arn,
         )
         self._tokens = self._authorization(functions)
         self._api = Api(
@@ -46,8 +54,12 @@ class Spanlake(Stack):
         )
         self._topic = self._alarm_topic()
         self._outputs()
+        if settings.is_gradual:
+            self._rollout()
         if settings.has_alarms:
             self._alarms()
+        if settings.rest_api:
+            self._rest()
         if settings.athena:
             self._analytics()
         if settings.edge_image:
@@ -55,9 +67,46 @@ class Spanlake(Stack):
 
     def _authorization(self, functions: Path) -> Tokens | None:
         """Tokens, when there is no issuer of JSON Web Tokens and IAM is not used."""
-        if self._settings.jwt_issuer or self._settings.use_iam:
+        if not self._settings.uses_tokens:
             return None
-        return Tokens(self, "Authorization", self._settings, functions, self._layers.common)
+        return Tokens(
+            self,
+            "Authorization",
+            self._settings,
+            secret_arn=self._tokens_arn,
+            folder=functions / "authorize",
+            layer=self._layers.common,
+            role=self._functions.role("Authorize"),
+        )
+
+    def _rollout(self) -> None:
+        functions = {"Ingest": self._functions.ingest, "Query": self._functions.query}
+        if self._tokens:
+            functions["Authorize"] = self._tokens.authorize
+        parameters = {
+            "Name": self.stack_name,
+            "ApiId": self._api.api.api_id,
+            "HasTokens": "true" if self._tokens else "false",
+            "PermissionsBoundary": self._settings.permissions_boundary_arn,
+        }
+        Rollout(self, "Deployments", self._settings, functions, Included(self, "Rollouts", "rollouts", parameters))
+
+    def _rest(self) -> None:
+        settings = self._settings
+        parameters = {
+            "Name": self.stack_name,
+            "IngestFunction": self._functions.ingest.alias.function_arn,
+            "AuthorizeFunction": self._tokens.authorize.alias.function_arn if self._tokens else "",
+            "TokenCacheSeconds": settings.token_cache_seconds,
+            "RequestsPerSecond": settings.requests_per_second,
+            "RequestsAtOnce": settings.requests_at_once,
+            "TenantMap": settings.tenant_map,
+            "DefaultTenant": settings.default_tenant,
+            "TopicArn": self._topic,
+        }
+        rest = Included(self, "Rest", "rest", parameters)
+        about = "Where exporters of compressed JSON send, with the paths of the others"
+        self._output("RestUrl", rest.output("Url"), about)
 
     def _alarm_topic(self) -> str:
         """ARN of the topic that is told of alarms: the given one, or a new one for an address; empty for none."""
@@ -101,6 +150,7 @@ class Spanlake(Stack):
 
     def _edge(self) -> None:
         settings = self._settings
+        own = "" if settings.edge_asks_nothing else settings.edge_tokens_secret_arn or self._tokens_arn
         parameters = {
             "Name": self.stack_name,
             "Image": settings.edge_image,
@@ -113,7 +163,14 @@ class Spanlake(Stack):
             "Scheme": settings.edge_scheme,
             "Clients": settings.edge_clients,
             "CertificateArn": settings.edge_certificate_arn,
-            "TokensSecretArn": settings.edge_tokens_secret_arn,
+            "TokensSecretArn": own,
+            "JwtIssuer": "" if settings.edge_asks_nothing or settings.use_iam else settings.jwt_issuer,
+            "JwtAudience": settings.jwt_audience,
+            "TenantClaim": settings.tenant_claim,
+            "TenantMap": settings.tenant_map,
+            "DefaultTenant": settings.default_tenant,
+            "JwtRoles": settings.jwt_roles,
+            "UdpTenant": settings.edge_udp_tenant,
             "Size": settings.edge_size,
             "Architecture": settings.architecture,
             "TopicArn": self._topic,
@@ -139,7 +196,7 @@ class Spanlake(Stack):
         self._output("GrafanaUrl", url, "URL of Grafana's data source, of the type Tempo")
         if self._tokens:
             secret = "Secret of the bearer tokens; lines of `spanlake token`"  # noqa: S105
-            self._output("TokensSecretArn", self._tokens.secret.secret_arn, secret)
+            self._output("TokensSecretArn", self._tokens_arn, secret)
         self._output("Bucket", self._storage.bucket, "Bucket of the blocks")
         self._output("Table", self._storage.table, "Table of the index")
         if self._api.domain_target:

@@ -1,10 +1,9 @@
-"""The authenticator of a server: tokens of a file, JSON Web Tokens, or both."""
+"""The authenticator of a server: tokens of a file or a secret, JSON Web Tokens, or both."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from spanlake.auth.access import Access, Unauthenticated
-from spanlake.auth.token_file import TokenFile
 from spanlake.auth.tokens import token_in
 
 if TYPE_CHECKING:
@@ -13,10 +12,17 @@ if TYPE_CHECKING:
 _JWT_START = "eyJ"  # a JSON object in base64
 
 
+class KnownTokens(Protocol):
+    """Tokens with the access of each."""
+
+    def access_of_token(self, token: str) -> Access:
+        """Return the access of a token; raises AccessError."""
+
+
 class Credentials:
     """Finds the access of tokens by their form."""
 
-    def __init__(self, tokens: TokenFile | None, jwt: "JwtVerifier | None") -> None:
+    def __init__(self, tokens: KnownTokens | None, jwt: "JwtVerifier | None") -> None:
         self._tokens = tokens
         self._jwt = jwt
 

@@ -49,16 +49,16 @@ def source_of(event: Event) -> Source:
 def request_id(event: Event) -> str | None:
     """The id under which API Gateway, or the function URL, logs the request; a load balancer has its trace id alone."""
     context = event.get("requestContext") or {}
-    return context.get("requestId") or _header(event, "x-amzn-trace-id")
+    return context.get("requestId") or header(event, "x-amzn-trace-id")
 
 
 def correlation_id(event: Event) -> str | None:
     """The id that the client's own logs have: X-Request-Id, or the trace id of traceparent or X-Amzn-Trace-Id."""
-    if given := _header(event, "x-request-id"):
+    if given := header(event, "x-request-id"):
         return given[:128]
-    if parent := _header(event, "traceparent"):
+    if parent := header(event, "traceparent"):
         return parent.split("-")[1] if parent.count("-") >= 3 else None
-    return _header(event, "x-amzn-trace-id")
+    return header(event, "x-amzn-trace-id")
 
 
 def authorizer_of(event: Event) -> Mapping[str, Any] | None:
@@ -83,12 +83,12 @@ def is_damaged(event: Event) -> bool:
     body = event.get("body")
     if not isinstance(body, str) or event.get("isBase64Encoded") or _REPLACEMENT not in body:
         return False
-    coding = (_header(event, "content-encoding") or "identity").strip().lower()
-    media_type = (_header(event, "content-type") or "").strip().lower()
+    coding = (header(event, "content-encoding") or "identity").strip().lower()
+    media_type = (header(event, "content-type") or "").strip().lower()
     return body.startswith(_GZIP) or coding != "identity" or not media_type.startswith(_TEXT_TYPES)
 
 
-def _header(event: Event, name: str) -> str | None:
+def header(event: Event, name: str) -> str | None:
     """A header of an event, of which REST APIs and load balancers have either form, in the client's own letters."""
     for key, value in (event.get("headers") or {}).items():
         if key.lower() == name:

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from spanlake.settings.access import ClaimRules
-from spanlake.settings.model import AuthorizerSettings, Config, FunctionSettings
+from spanlake.settings.access import AccessSettings, ClaimRules
+from spanlake.settings.model import Config, FunctionSettings
 from spanlake.settings.setting import Program, from_environment
 from spanlake.settings.units import InvalidSetting
 
@@ -37,7 +37,7 @@ def base_path(environment: Mapping[str, str]) -> str:
 
 def tokens_secret(environment: Mapping[str, str]) -> str:
     """The ARN of the secret that holds the tokens; raises InvalidSetting."""
-    return from_environment(AuthorizerSettings, environment, Program.AUTHORIZE).tokens_secret
+    return from_environment(AccessSettings, environment, Program.AUTHORIZE).tokens_secret
 
 
 def _memory_mib(environment: Mapping[str, str]) -> int:

@@ -20,6 +20,7 @@ from spanlake.store.tenant_limits import IndexedLimits, LimitsFile, LimitsSource
 
 if TYPE_CHECKING:
     from spanlake.auth.jwt import JwtVerifier
+    from spanlake.auth.token_secret import TokenSecret
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +40,23 @@ class AccessControl:
 def open_access(settings: AccessSettings) -> AccessControl:
     """Compose the permissions; raises InvalidSetting."""
     tls = Tls(settings.tls) if settings.tls.cert else None
-    tokens = TokenFile(settings.tokens) if settings.tokens else None
+    tokens = _tokens(settings)
     jwt = _jwt(settings)
     authenticator = Credentials(tokens, jwt) if settings.asks_credentials else OPEN
     return AccessControl(authenticator, tls, tuple(value for value in (tls, tokens, jwt) if value is not None))
+
+
+def _tokens(settings: AccessSettings) -> "TokenFile | TokenSecret | None":
+    if settings.tokens:
+        return TokenFile(settings.tokens)
+    if not settings.tokens_secret:
+        return None
+    from spanlake.auth.token_secret import TokenSecret  # botocore takes 100 ms to import
+    from spanlake.store.secrets import open_client
+
+    secret = TokenSecret(open_client(), settings.tokens_secret)
+    secret.refresh()
+    return secret
 
 
 def _jwt(settings: AccessSettings) -> "JwtVerifier | None":

@@ -178,6 +178,15 @@ class AccessSettings:
         on=_GUARDED,
         details="It is read again when it changes.",
     )
+    tokens_secret: str = setting(
+        "tokens-secret",
+        kinds.TEXT,
+        "",
+        "ARN of the secret of AWS Secrets Manager that holds bearer tokens, in place of a file.",
+        on=_GUARDED | Program.AUTHORIZE,
+        required=Program.AUTHORIZE,
+        details="It is read again every five minutes, and half a minute after an unknown token.",
+    )
     allow_anonymous: bool = setting(
         "allow-anonymous", kinds.TRUTH, "false", "Serve other machines without credentials.", on=_GUARDED
     )
@@ -207,7 +216,12 @@ class AccessSettings:
     tls: TlsSettings = field(default_factory=TlsSettings)
     jwt: JwtSettings = field(default_factory=JwtSettings)
 
+    def __post_init__(self) -> None:
+        """Raises InvalidSetting for tokens of a file and of a secret together."""
+        if self.tokens is not None and self.tokens_secret:
+            raise InvalidSetting("--tokens and --tokens-secret exclude each other: name one of them")
+
     @property
     def asks_credentials(self) -> bool:
         """True where requests need credentials."""
-        return self.tokens is not None or bool(self.jwt.issuer)
+        return self.tokens is not None or bool(self.tokens_secret or self.jwt.issuer)

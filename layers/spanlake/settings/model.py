@@ -222,20 +222,6 @@ class FunctionSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class AuthorizerSettings:
-    """Settings of the function that authorizes requests."""
-
-    tokens_secret: str = setting(
-        "tokens-secret",
-        kinds.TEXT,
-        "",
-        "ARN of the secret that holds bearer tokens.",
-        on=Program.AUTHORIZE,
-        required=Program.AUTHORIZE,
-    )
-
-
-@dataclass(frozen=True, slots=True)
 class LogSettings:
     """Settings of the logs of a process."""
 

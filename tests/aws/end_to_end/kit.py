@@ -16,6 +16,7 @@ TENANTS = (
     "conformance",
     "compacted",
     "protocols",
+    "rest",
     "shop",
     "bank",
     "large",

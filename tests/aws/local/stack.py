@@ -16,6 +16,7 @@ from tests.aws.local.fleet import Fleet
 from tests.aws.local.gateway import Gateway
 from tests.aws.local.instance import Function
 from tests.aws.local.listening import Listener, end
+from tests.aws.local.rest_api import RestApi
 from tests.aws.local.routes import Route
 from tests.aws.local.secrets_manager import secrets_manager
 from tests.cloud import Cloud
@@ -55,6 +56,8 @@ class Stack:
     fleets: Mapping[str, Fleet]
     pollers: Mapping[str, StreamPoller]
     portal: BlockingPortal
+    rest_url: str
+    """Of the REST API, its stage included."""
 
     @property
     def port(self) -> int:
@@ -111,10 +114,13 @@ async def _deployed(cloud: Cloud, logs: Path, plan: Plan, portal: BlockingPortal
         invoke = {name: fleet.invoke for name, fleet in fleets.items()}
         authorizer = Authorizer(invoke[_AUTHORIZER]) if plan.tokens else None
         address = await _listening(parts, Listener(Gateway(plan.routes, invoke, authorizer)))
+        rest = await _listening(
+            parts, Listener(RestApi(invoke["ingest"], invoke[_AUTHORIZER] if plan.tokens else None))
+        )
         pollers = await asyncio.to_thread(_pollers, cloud, table, plan, invoke)
         for poller in pollers.values():
             await parts.enter_async_context(_running(poller))
-        yield Stack(plan, f"http://{address}", bucket, table, fleets, pollers, portal)
+        yield Stack(plan, f"http://{address}", bucket, table, fleets, pollers, portal, f"http://{rest}/spans")
 
 
 def _names() -> list[str]:

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from spanlake.settings.model import AuthorizerSettings, ClientSettings, EdgeConfig, FunctionSettings
+from spanlake.settings.model import ClientSettings, EdgeConfig, FunctionSettings
 from spanlake.settings.setting import settings_of
 from spanlake_docs.settings import page
 from tests.documents import document
 
 _ROOT = Path(__file__).parents[3]
-_AREAS: tuple[type[Any], ...] = (EdgeConfig, FunctionSettings, AuthorizerSettings, ClientSettings)
+_AREAS: tuple[type[Any], ...] = (EdgeConfig, FunctionSettings, ClientSettings)
 _OF_EXAMPLES = {"SPANLAKE_TOKEN", "SPANLAKE_DASHBOARDS", "SPANLAKE_NAME"}
 """Variables of the documents' own commands, and of Grafana's provisioning."""
 _DOCUMENTS = sorted(path.relative_to(_ROOT) for path in [_ROOT / "README.md", *(_ROOT / "docs").glob("*.md")])
