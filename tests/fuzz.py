@@ -4,7 +4,8 @@
 
 - ``fresh``: the requests as they come, a block each;
 - ``apart``: every span in a request of its own, in another order, some of them sent again together with others;
-- ``compacted``: as ``apart``, and then merged.
+- ``compacted``: as ``apart``, and then merged;
+- ``sliced``: as ``apart``, and then two thirds merged into two blocks with slices of a few spans.
 
 What differs is shrunk, its spans and its query, and printed with the right answer.
 """
@@ -27,7 +28,9 @@ from spanlake.api.app import create_app
 from spanlake.api.tempo.dependencies import ALL_ERRORS
 from spanlake.api.tempo.routes import tempo_routes
 from spanlake.receivers.otlp import read, read_json
+from spanlake.store.maintenance.compaction_plan import Merge
 from spanlake.store.maintenance.compactor import Compactor
+from spanlake.store.maintenance.merge import USUAL_MERGE, MergePolicy
 from tests.api.test_disconnects import listening
 from tests.query.kit import Lake
 from tests.recorded import ORACLE, script
@@ -35,7 +38,8 @@ from tests.recorded import ORACLE, script
 THEMES = (
     "simple,logic,arithmetic,structure,pipeline,extended,staged,metric,second,math,compare,tags,values,search,range"
 )
-ARRANGEMENTS = ("fresh", "apart", "compacted")
+ARRANGEMENTS = ("fresh", "apart", "compacted", "sliced")
+IN_SLICES = MergePolicy(sliced_spans=1, row_group_spans=3)
 _QUERIES_A_ROUND = 60
 _SHRINKING = 60  # attempts with fewer spans, and as many with less of a query
 
@@ -78,15 +82,17 @@ class Stored:
         """Stores the spans of requests."""
         for one in requests if self.arrangement == "fresh" else _apart(requests):
             self.lake.add_table(read([read_json(json.dumps(one).encode()).body]).table, tenant)
-        if self.arrangement == "compacted":
+        if self.arrangement in {"compacted", "sliced"}:
             self._merge(tenant)
 
     def _merge(self, tenant: str) -> None:
-        compactor = Compactor(self.lake.objects, self.lake.index)
+        policy = USUAL_MERGE if self.arrangement == "compacted" else IN_SLICES
+        compactor = Compactor(self.lake.objects, self.lake.index, merge_policy=policy)
         for day in compactor.days():
             if day[0] == tenant:
                 for merge in compactor.plan(*day, settle=True):
-                    assert compactor.run(merge)
+                    for part in [merge] if self.arrangement == "compacted" else _thirds(merge)[:2]:
+                        assert compactor.run(part)
 
     def ask(self, question: Question, tenant: str) -> dict[str, Any]:
         """The answer in the form in which answers are compared."""
@@ -100,6 +106,11 @@ class Stored:
         """Says how the answer to a question about some spans differs from the plain evaluator's."""
         found: str | None = self.oracle.difference(self, requests, question, tenant)[0]
         return found
+
+
+def _thirds(merge: Merge) -> list[Merge]:
+    size = -(-len(merge.inputs) // 3)
+    return [Merge(inputs) for n in range(3) if (inputs := merge.inputs[n * size : (n + 1) * size])]
 
 
 def _apart(requests: Sequence[Request]) -> Iterator[Request]:

@@ -4,8 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from spanlake.store.days import utc_day
+from spanlake.store.blocks.block import arrival_order
+from spanlake.store.days import day_range, utc_day
+from spanlake.store.maintenance.compaction_plan import Merge
 from spanlake.store.maintenance.compactor import Compactor
+from spanlake.store.maintenance.merge import MergePolicy
 from tests.query.kit import HOUR, MINUTE, NOON, SECOND, TENANT, At, Lake, trace_id
 
 # 1 ─ 2 ─ 3
@@ -22,6 +25,7 @@ TREE = (
     At(8, name="second", attributes={"k": "a"}),
     At(9, 8, name="f", attributes={"k": "b"}),
 )
+IN_SLICES = MergePolicy(sliced_spans=1, row_group_spans=2)
 NOISE = tuple(At(100 + n, 0 if n == 0 else 100, trace=2, attributes={"k": "z"}) for n in range(3))
 
 
@@ -37,6 +41,8 @@ LAYOUTS = {
     "over midnight": (spread(MINUTE, 12 * HOUR - 4 * MINUTE), False),
     "over midnight, a block a span": (spread(MINUTE, 12 * HOUR - 4 * MINUTE), True),
     "backwards": (spread(0)[::-1], True),
+    "in slices, minutes apart": (spread(7 * MINUTE), True),
+    "in slices, over midnight": (spread(MINUTE, 12 * HOUR - 4 * MINUTE), True),
 }
 
 
@@ -46,6 +52,11 @@ def lake(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     lake = Lake(tmp_path_factory.mktemp("layout"))
     (lake.add_apart if apart else lake.add)(*spans)
     lake.add(*NOISE)
+    if "in slices" in request.param:
+        compactor = Compactor(lake.objects, lake.index, merge_policy=IN_SLICES)
+        blocks = sorted(lake.index.find(TENANT, *day_range(utc_day(NOON))), key=arrival_order)
+        for part in (blocks[::2], blocks[1::2]):
+            compactor.run(Merge(tuple(part)))
     yield lake
     lake.close()
 

@@ -1,7 +1,7 @@
 """Finds the ids of traces that may match a query, those with the newest spans first."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from typing import Any, cast
@@ -13,15 +13,17 @@ from sqlglot.dialects.duckdb import DuckDB
 from spanlake.query.compile import sql
 from spanlake.query.compile.fields import SPAN, FieldCompiler
 from spanlake.query.compile.prefilter import Prefilter
-from spanlake.query.compile.spans import columns_needed, needs_row_id
+from spanlake.query.compile.spans import ROW_ID, columns_needed, needs_row_id
 from spanlake.query.compile.spansets import SearchPlan, Selection
 from spanlake.query.compile.structure import tree_query
 from spanlake.query.engine.session import Session
 from spanlake.query.engine.structure import evaluate, number_nested_sets
 from spanlake.query.limits import LimitExceeded
-from spanlake.query.scan.blocks import BlockScan
+from spanlake.query.scan.blocks import BlockScan, block_number
 from spanlake.query.scan.parts import newest_first
 from spanlake.query.time_range import TimeRange
+from spanlake.query.trace_by_id import Slices
+from spanlake.store.blocks.trace_columns import SLICE_START
 
 _START = "start_time_unix_nano"
 _DURATION = "duration_nano"
@@ -36,13 +38,15 @@ class Candidates:
     """Traces that may match, each with the start of one of its spans, the latest first.
 
     ``bound_ns`` is the latest start of a trace that is not among them, None where they are all. Nearly all that are
-    ``is_certain`` match. ``has_more`` is True where a larger limit finds further ones.
+    ``is_certain`` match. ``has_more`` is True where a larger limit finds further ones. ``slices`` tells where in some
+    blocks their spans are.
     """
 
     starts: dict[bytes, int]
     bound_ns: int | None
     is_certain: bool = False
     has_more: bool = False
+    slices: Slices = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -54,20 +58,26 @@ class CandidateFinder:
     plan: SearchPlan
     probe: Prefilter
 
-    def newest(self, window: TimeRange, limit: int) -> Candidates:
-        """Traces of the newest spans that some span of a matching trace is among; so many spans."""
+    def newest(self, window: TimeRange, limit: int, since_ns: int = 0) -> Candidates:
+        """Traces of the newest spans that some span of a matching trace is among; so many spans, of those that start
+        at a time or later.
+        """
         source, test = self.source.overlapping(window.start_ns, window.end_ns), self.probe.one.sql(DuckDB)
         source = source.only(source.misses.without(source.blocks, test))
         if not source.blocks:
             return Candidates({}, None)
         self.session.charge(source.blocks)
-        found = self.session.run(self._newest(source, window, limit))
+        found = self.session.run(self._newest(source, window, limit, since_ns))
+        if since_ns and found.num_rows < limit:
+            return replace(
+                _candidates(found, limit, source, is_certain=self.probe.per_span), bound_ns=since_ns, has_more=True
+            )
         if not found.num_rows:
             within = (
                 block for block in source.blocks if source.only([block]).is_within(window.start_ns, window.end_ns)
             )
             source.misses.add(within, test)
-        return _candidates(found, limit, is_certain=self.probe.per_span)
+        return _candidates(found, limit, source, is_certain=self.probe.per_span)
 
     def by_trace(self, window: TimeRange, limit: int) -> Candidates:
         """Traces that match by all spans that they have in the blocks."""
@@ -76,7 +86,7 @@ class CandidateFinder:
         self.session.charge(self.source.blocks)
         if self.probe.per_trace:
             found = self.session.run(self._passing(limit))
-            return _candidates(found, limit, is_certain=True)
+            return _candidates(found, limit, self.source, is_certain=True)
         fields = FieldCompiler(self.source.known)
         start = fields.column(_START)
         columns = [fields.column(_TRACE), exp.alias_(start, _TIME)]
@@ -85,24 +95,35 @@ class CandidateFinder:
         query = _grouped_by_trace(exp.Max(this=exp.column(_TIME)), limit)
         define = partial(with_spans, source=self.source.once(), probe=self.probe, fields=fields)
         found = self.session.run(over(self.session, query, matching, define))
-        return _candidates(found, limit, is_certain=True)
+        return _candidates(found, limit, self.source, is_certain=True)
 
     def _passing(self, limit: int) -> exp.Select:
         """The traces that pass the probe."""
-        latest = exp.alias_(exp.Max(this=exp.column(_START, table=SPAN)), "latest")
-        query = prefilter_query(self.source.once(), self.probe, {_START}).select(latest, copy=False)
+        figures = {"latest": exp.Max(this=exp.column(_START, table=SPAN))}
+        if _is_in_slices(self.source) and len(self.source.blocks) == 1:
+            figures |= {"block": exp.Literal.number(0), "slice": exp.Max(this=exp.column(SLICE_START, table=SPAN))}
+        columns = {_START, SLICE_START} if "slice" in figures else {_START}
+        query = prefilter_query(self.source.once(), self.probe, columns)
+        query.select(*(exp.alias_(figure, name) for name, figure in figures.items()), copy=False)
         return query.order_by(exp.Ordered(this=exp.column("latest"), desc=True), copy=False).limit(limit, copy=False)
 
-    def _newest(self, source: BlockScan, window: TimeRange, limit: int) -> exp.Select:
+    def _newest(self, source: BlockScan, window: TimeRange, limit: int, since_ns: int) -> exp.Select:
         start = exp.column(_START, table=SPAN)
-        spans = source.table({_TRACE, _START, *self.probe.columns, *self._of_lasting(source, window)})
+        sliced = _is_in_slices(source)
+        columns = {_TRACE, _START, *self.probe.columns, *self._of_lasting(source, window)}
+        spans = source.table(columns | ({SLICE_START} if sliced else set()), row_id=sliced)
         query = exp.select().from_(spans.subquery(SPAN, copy=False), copy=False)
         query.where(self.probe.one, *self._in_window(source, window), copy=False)
+        if since_ns:
+            query.where(exp.GTE(this=start.copy(), expression=sql.number(since_ns)), copy=False)
         trace, time = exp.column(_TRACE, table=SPAN), exp.Max(this=start)
         if source.engine is not None:  # answers are read row by row there
             query.select(trace, exp.alias_(time, _TIME), copy=False).group_by(trace.copy(), copy=False)
         else:
             query.select(trace, exp.alias_(start, _TIME), copy=False)
+        if sliced:
+            block, slice_ = block_number(exp.column(ROW_ID, table=SPAN)), exp.column(SLICE_START, table=SPAN)
+            query.select(exp.alias_(block, "block"), exp.alias_(slice_, "slice"), copy=False)
         return query.order_by(exp.Ordered(this=exp.column(_TIME), desc=True), copy=False).limit(limit, copy=False)
 
     def _of_lasting(self, source: BlockScan, window: TimeRange) -> set[str]:
@@ -125,13 +146,29 @@ def _grouped_by_trace(time: exp.Expr, limit: int) -> exp.Select:
     return query.order_by(exp.Ordered(this=exp.column("latest"), desc=True), copy=False).limit(limit, copy=False)
 
 
-def _candidates(found: pa.Table, limit: int, *, is_certain: bool) -> Candidates:
-    ids, times = (cast("list[Any]", column.to_pylist()) for column in found.columns)
+def _is_in_slices(source: BlockScan) -> bool:
+    """True where a block may have slices."""
+    return source.engine is None and any(block.level for block in source.blocks)
+
+
+def _candidates(found: pa.Table, limit: int, source: BlockScan, *, is_certain: bool) -> Candidates:
+    ids, times = (cast("list[Any]", column.to_pylist()) for column in found.columns[:2])
     starts: dict[bytes, int] = {}
     for trace_id, time in zip(ids, times, strict=True):
         starts.setdefault(trace_id, time)
     has_more = len(times) == limit
-    return Candidates(starts, times[-1] if has_more else None, is_certain, has_more)
+    return Candidates(starts, times[-1] if has_more else None, is_certain, has_more, _slices(found, ids, source))
+
+
+def _slices(found: pa.Table, ids: Sequence[bytes], source: BlockScan) -> Slices:
+    if "slice" not in found.column_names:
+        return {}
+    numbers, starts = (cast("list[Any]", found[name].to_pylist()) for name in ("block", "slice"))
+    slices: dict[int, dict[bytes, int]] = {}
+    for id_, number, start in zip(ids, numbers, starts, strict=True):
+        if start is not None:
+            slices.setdefault(number, {})[id_] = start
+    return {source.blocks[number]: of_block for number, of_block in slices.items()}
 
 
 def most_selective(session: Session, source: BlockScan, probe: Prefilter) -> Prefilter:

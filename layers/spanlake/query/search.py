@@ -29,6 +29,7 @@ from spanlake.query.search_results import TraceResult, TraceSummary, read_spanse
 from spanlake.query.spanning_traces import REACH_NS, SpanningTraces
 from spanlake.query.time_range import TimeRange
 from spanlake.query.trace_by_id import fetch_traces
+from spanlake.store.blocks.block import Block
 from spanlake.traceql import ast
 from spanlake.traceql.errors import Unsupported
 
@@ -37,6 +38,7 @@ _FEWEST_TRACES = 128  # that are judged at once where few may match: a few take 
 _SPARE = 8  # one more trace for each eight that are wanted: those found after the last one may start later than it does
 _MOST_TRACES = 512  # that are judged by their spans however few spans there are
 _SHARE = 8  # of all spans one in so many is fetched to judge traces; beyond it one query of all traces takes less time
+_SHARE_OF_PROBED = 32  # the same where that query is a probe
 _MARGIN = 1.5  # of the traces that are judged, over those that are needed by what matched so far
 _GROWTH = 4
 _HEADER_COLUMNS = (
@@ -133,7 +135,9 @@ class _Judge:
         self._source = source
         self._wanted = wanted
         self._seen: set[bytes] = set()
-        self.most = max(_MOST_TRACES, 2 * wanted.limit, source.spans // _SPANS_PER_TRACE // _SHARE)
+        self._slices: dict[Block, dict[bytes, int]] = {}
+        self._spans = source.spans
+        self._share = _SHARE
         self.best: list[TraceResult] = []
 
     def is_done(self, lot: Candidates) -> bool:
@@ -141,6 +145,8 @@ class _Judge:
 
         Candidates that are not certain are judged as long as the judge ``is_promising``.
         """
+        for block, slices in lot.slices.items():
+            self._slices.setdefault(block, {}).update(slices)
         fresh = [trace_id for trace_id in lot.starts if trace_id not in self._seen]
         size = self._wanted.limit + max(self._wanted.limit // _SPARE, 1) if lot.is_certain else self.needed
         while fresh:
@@ -160,10 +166,15 @@ class _Judge:
         missing = self._wanted.limit - len(self.best)
         return max(_FEWEST_TRACES, int(_MARGIN * len(self._seen) * missing / (len(self.best) or 0.25)))
 
+    def expect(self, probe: Prefilter) -> None:
+        """Learn how all traces are judged if not by their spans."""
+        self._share = _SHARE_OF_PROBED if probe.per_trace else _SHARE
+
     @property
     def is_promising(self) -> bool:
         """True where so many of the traces judged so far match that few more need to be judged."""
-        return self.needed <= self.most
+        of_all = self._spans // _SPANS_PER_TRACE // self._share
+        return self.needed <= max(_MOST_TRACES, 2 * self._wanted.limit, of_all)
 
     def judge(self, ids: Iterable[bytes]) -> None:
         """Judge traces by all their spans."""
@@ -189,7 +200,7 @@ class _Judge:
         if not ids:
             return None
         self._source = self._source.with_history
-        return fetch_traces(self._session, self._source, self._columns, ids)
+        return fetch_traces(self._session, self._source, self._columns, ids, self._slices)
 
     @cached_property
     def _columns(self) -> set[str]:
@@ -218,6 +229,7 @@ def _lots(
     concerned = source.overlapping(window.start_ns, window.end_ns)
     near, far = split_by_limit(concerned, engine, session.limits.blocks, wanted.end_ns)
     probe = most_selective(session, near, Prefilter.of(wanted.plan, source.known))
+    judge.expect(probe)
     finder = CandidateFinder(session, near, wanted.plan, probe)
     in_range = (block for block in far.blocks if engine is not None or block.start_ns <= wanted.end_ns)
     later_ns = max((block.end_ns for block in in_range), default=0)
@@ -247,7 +259,7 @@ def _within(
         rest = [block for part in parts[n + 1 :] for block in part]
         end_ns = max(later_ns, *(block.end_ns for block in rest), 0)
         part = replace(finder, source=finder.source.only(blocks))
-        for lot in _batches(partial(part.newest, window), traces * _SPANS_PER_TRACE, judge):
+        for lot in _newer(part, window, traces * _SPANS_PER_TRACE, judge):
             yield replace(lot, bound_ns=max(lot.bound_ns or 0, end_ns))
             if not (finder.probe.per_span or judge.is_promising):
                 yield from _wholes(finder, window, limit)
@@ -259,14 +271,32 @@ def _wholes(finder: CandidateFinder, window: TimeRange, limit: int) -> Iterator[
     yield from _batches(partial(finder.by_trace, window), 2 * limit)
 
 
-def _batches(find: Callable[[int], Candidates], size: int, judge: _Judge | None = None) -> Iterator[Candidates]:
+def _batches(find: Callable[[int], Candidates], size: int) -> Iterator[Candidates]:
     """Yields what is found with a limit, then with ever larger limits, until nothing more is found."""
     while True:
         lot = find(size)
         yield lot
         if lot.bound_ns is None:
             return
-        size = max(_GROWTH * size, judge.needed * _SPANS_PER_TRACE if judge and not lot.is_certain else 0)
+        size *= _GROWTH
+
+
+def _newer(part: CandidateFinder, window: TimeRange, size: int, judge: _Judge) -> Iterator[Candidates]:
+    """Yields the candidates of the newest spans, then of ever more of them.
+
+    Only the time is looked at that should have so many if they come as often as those before.
+    """
+    since_ns = 0
+    while True:
+        lot = part.newest(window, size, since_ns)
+        yield lot
+        if lot.bound_ns is None:
+            return
+        found, size = size, max(_GROWTH * size, 0 if lot.is_certain else judge.needed * _SPANS_PER_TRACE)
+        covered_ns = max(lot.starts.values(), default=lot.bound_ns) - lot.bound_ns
+        since_ns = lot.bound_ns - int(covered_ns * _MARGIN * size / found)
+        if not covered_ns or since_ns < window.start_ns:
+            since_ns = 0
 
 
 def _matching(session: Session, source: BlockScan, wanted: Search, spans: pa.Table) -> Iterator[TraceResult]:

@@ -1,24 +1,26 @@
 """Traces by id: fetched from all blocks, filtered, with shared span ids split."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import count
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
+from spanlake.query.compile import sql
 from spanlake.query.compile.spans import ROW_ID
 from spanlake.query.compile.sql import id_literal
 from spanlake.query.engine.session import Session
 from spanlake.query.limits import TooManySpans
-from spanlake.query.scan.blocks import BlockScan, block_number
+from spanlake.query.scan.blocks import BlockScan, block_number, renumbered
 from spanlake.spans.arrow import Array, as_array, int64
 from spanlake.spans.duplicates import drop_duplicates
 from spanlake.spans.schema import SPAN_ID
 from spanlake.store.blocks import bloom
 from spanlake.store.blocks.block import Block
-from spanlake.store.blocks.trace_columns import drop_trace_columns
+from spanlake.store.blocks.trace_columns import SLICE_START, drop_trace_columns
 
 _SERVER, _CLIENT = 2, 3
 
@@ -55,6 +57,7 @@ def _with(spans: pa.Table, name: str, values: list[bytes | None]) -> pa.Table:
 _FEW = 24  # ids whose hashes take less time to compare than the ids themselves
 _SEVERAL = 256  # ids that rule out row groups of sorted blocks; a list of more takes longer to plan than it saves
 _FEW_BLOCKS = 3
+_MOST_SLICES = 64  # that are named one by one
 _WANTED = "wanted"
 
 
@@ -92,17 +95,104 @@ def _holds(session: Session, source: BlockScan, block: Block, trace_id: bytes) -
     return session.run(query.limit(1, copy=False)).num_rows > 0
 
 
-def fetch_traces(session: Session, source: BlockScan, columns: Iterable[str], trace_ids: Sequence[bytes]) -> pa.Table:
+Slices: TypeAlias = Mapping[Block, Mapping[bytes, int]]
+"""Of blocks with slices, traces that they are known to hold, each with the start of its slice there."""
+
+
+def fetch_traces(
+    session: Session,
+    source: BlockScan,
+    columns: Iterable[str],
+    trace_ids: Sequence[bytes],
+    slices: Slices | None = None,
+) -> pa.Table:
     """All spans of some traces, each once, with these columns and ``arrival``.
 
     Raises LimitExceeded when they are too many.
     """
-    blocks = _holding(session, may_hold(source, trace_ids), trace_ids)
+    portions = list(_portions(session, source, trace_ids, slices or {}))
+    held = {block for portion in portions for block in portion.blocks.blocks}
+    blocks = source.only(block for block in source.blocks if block in held)
     if not blocks.blocks:
         return source.empty(columns).append_column(ROW_ID, pa.array([], pa.int64()))
-    found = _fetched(session, blocks, {*columns, "trace_id", "span_id"}, trace_ids)
+    wanted = {*columns, "trace_id", "span_id"}
+    found = _joined([_numbered(_fetched(session, portion, wanted), portion.blocks, blocks) for portion in portions])
+    if found.num_rows > session.limits.trace_spans:
+        raise _too_many(session)
     repeated = _repeated(session, blocks, found)
     return found if repeated is None else found.filter(pc.invert(pc.is_in(found[ROW_ID], value_set=repeated)))
+
+
+@dataclass(frozen=True)
+class _Portion:
+    """Traces that are read from some blocks; where ``slices`` are given, from these alone."""
+
+    blocks: BlockScan
+    trace_ids: Sequence[bytes]
+    slices: frozenset[int] | None = None
+
+    @property
+    def where(self) -> list[exp.Expr]:
+        """The test of the slices, by which DuckDB leaves out row groups."""
+        if self.slices is None:
+            return []
+        start = exp.column(SLICE_START)
+        if len(self.slices) > _MOST_SLICES:
+            return [exp.Between(this=start, low=sql.number(min(self.slices)), high=sql.number(max(self.slices)))]
+        return [exp.In(this=start, expressions=[sql.number(one) for one in sorted(self.slices)])]
+
+
+def _portions(session: Session, source: BlockScan, trace_ids: Sequence[bytes], slices: Slices) -> Iterator[_Portion]:
+    """The portions to read: slices that are known, other blocks, and what else may be in blocks with slices."""
+    wanted = set(trace_ids)
+    known = {
+        block: {id_: start for id_, start in slices[block].items() if id_ in wanted}
+        for block in source.blocks
+        if block in slices
+    }
+    known = {block: found for block, found in known.items() if found}
+    rest = _holding(
+        session, may_hold(source.only(block for block in source.blocks if block not in known), trace_ids), trace_ids
+    )
+    if rest.blocks:
+        yield _Portion(rest, trace_ids)
+    if known:
+        starts = frozenset(start for found in known.values() for start in found.values())
+        yield _Portion(source.only(known), list({id_: None for found in known.values() for id_ in found}), starts)
+    strays = {
+        block: _may_be_in(block, [id_ for id_ in trace_ids if id_ not in found]) for block, found in known.items()
+    }
+    strays = {block: ids for block, ids in strays.items() if ids}
+    if strays:
+        yield _Portion(source.only(strays), list({id_: None for ids in strays.values() for id_ in ids}))
+
+
+def _may_be_in(block: Block, trace_ids: list[bytes]) -> list[bytes]:
+    """The traces that a block may hold."""
+    if not trace_ids:
+        return []
+    ids = pa.array(trace_ids, pa.binary())
+    may: Any = ids.filter(bloom.may_contain_each(block.trace_filter, bloom.hash_all(ids)))
+    return list(may.to_pylist())
+
+
+def _numbered(found: pa.Table, part: BlockScan, blocks: BlockScan) -> pa.Table:
+    """The spans of some blocks, their ``arrival`` by the numbers that these have among all."""
+    if part.blocks == blocks.blocks:
+        return found
+    numbers = {block: number for number, block in enumerate(blocks.blocks)}
+    arrivals = renumbered(as_array(found[ROW_ID]), [numbers[block] for block in part.blocks])
+    return found.set_column(found.schema.get_field_index(ROW_ID), ROW_ID, arrivals)
+
+
+def _joined(tables: list[pa.Table]) -> pa.Table:
+    """All rows, each once."""
+    if len(tables) == 1:
+        return tables[0]
+    every = pa.concat_tables(tables)
+    arrivals = as_array(every[ROW_ID])
+    distinct = pc.unique(arrivals)
+    return every if len(distinct) == len(arrivals) else every.take(pc.index_in(distinct, value_set=arrivals))
 
 
 def _holding(session: Session, blocks: BlockScan, trace_ids: Sequence[bytes]) -> BlockScan:
@@ -125,11 +215,15 @@ def _is_any(session: Session, trace_ids: Sequence[bytes]) -> exp.Expr:
     return session.is_in(exp.column("trace_id"), _WANTED, ids)
 
 
-def _fetched(session: Session, blocks: BlockScan, columns: set[str], trace_ids: Sequence[bytes]) -> pa.Table:
+def _fetched(session: Session, portion: _Portion, columns: set[str]) -> pa.Table:
+    blocks, trace_ids = portion.blocks, portion.trace_ids
+    read = columns if portion.slices is None else columns | {SLICE_START}
     if len(trace_ids) <= _FEW:
-        spans = blocks.table(columns, row_id=True, where=[_hashed(trace_ids)])
-        return _of_traces(session, spans, _is_one(trace_ids))
-    return _of_traces(session, blocks.table(columns, row_id=True), _is_any(session, trace_ids))
+        spans = blocks.table(read, row_id=True, where=[*portion.where, _hashed(trace_ids)])
+        found = _of_traces(session, spans, _is_one(trace_ids))
+    else:
+        found = _of_traces(session, blocks.table(read, row_id=True, where=portion.where), _is_any(session, trace_ids))
+    return found.select([name for name in found.column_names if name != SLICE_START])
 
 
 def _repeated(session: Session, blocks: BlockScan, found: pa.Table) -> Array | None:
@@ -166,8 +260,13 @@ def _of_traces(session: Session, spans: exp.Select, is_of_one: exp.Expr) -> pa.T
     query.where(is_of_one, copy=False)
     found = session.run(query.limit(limit + 1, copy=False))
     if found.num_rows > limit:
-        raise TooManySpans(f"the traces have more than {limit} spans, the most that one answer is made of")
+        raise _too_many(session)
     return found
+
+
+def _too_many(session: Session) -> TooManySpans:
+    limit = session.limits.trace_spans
+    return TooManySpans(f"the traces have more than {limit} spans, the most that one answer is made of")
 
 
 def _is_one(trace_ids: Sequence[bytes]) -> exp.Expr:

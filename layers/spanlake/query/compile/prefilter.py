@@ -168,6 +168,7 @@ class _Builder:
                 of_span.append(part)
                 self.columns |= fields.needs.columns
         self.needs_all_spans |= bool(of_trace)
+        self.is_quick &= not of_trace  # six columns of all spans, three of them with ordered aggregates
         found = PredicateCompiler(FieldCompiler(self._known)).filter(_all_hold(of_span)) if of_span else exp.true()
         self.leaves.append(found)
         some = [sql.some_row(found)] if found != exp.true() else []

@@ -22,13 +22,13 @@ from spanlake.spans.arrow import Array, int64
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType
 from spanlake.spans.schema import FIXED
 from spanlake.store.blocks.block import OTHER_KEYS, Block, CatalogEntry, arrival_order
-from spanlake.store.blocks.trace_columns import TRACE_COLUMNS
+from spanlake.store.blocks.trace_columns import SLICE_COLUMNS, TRACE_COLUMNS
 from spanlake.store.index.base import Index
 from spanlake.store.objects.base import Objects
 from spanlake.store.tenant import tenants_in
 from spanlake.traceql import ast
 
-_FIXED = {column.name: column.type for column in (*FIXED, *TRACE_COLUMNS)}
+_FIXED = {column.name: column.type for column in (*FIXED, *TRACE_COLUMNS, *SLICE_COLUMNS)}
 _SCALARS = {
     pa.string(): "VARCHAR",
     pa.binary(): "BLOB",
@@ -294,6 +294,13 @@ def places(arrivals: Array) -> tuple[Array, Array]:
     """The number of the block of each ``arrival``, and of the row in it; not of engines."""
     rows = pc.bit_wise_and(arrivals, int64((1 << _ROW_BITS) - 1))
     return pc.shift_right(arrivals, int64(_ROW_BITS)), rows
+
+
+def renumbered(arrivals: Array, numbers: Sequence[int]) -> Array:
+    """The ``arrival`` of rows by other numbers of their blocks."""
+    files, rows = places(arrivals)
+    first = pc.shift_left(pa.array(numbers, pa.int64()).take(files), int64(_ROW_BITS))
+    return pc.bit_wise_or(first, rows)
 
 
 def block_number(row_id: exp.Expr) -> exp.Expr:

@@ -21,7 +21,7 @@ from spanlake.query.engine.session import Session
 from spanlake.query.scan.blocks import BlockScan, Repeated, places
 from spanlake.spans.arrow import Array, as_array, int64, numbers
 from spanlake.store.blocks.block import Block
-from spanlake.store.blocks.trace_columns import TRACE_COLUMNS
+from spanlake.store.blocks.trace_columns import DERIVED
 
 _MOST_SETS = 64  # of blocks that are remembered
 _MOST_ROWS = 1 << 20  # that are remembered of a set: 24 MB and the paths
@@ -177,7 +177,7 @@ def _is_candidate(session: Session, key: exp.Expr, keys: pa.Table) -> exp.Expr:
 
 def _grouped(session: Session, source: BlockScan, is_candidate: exp.Expr) -> pa.Table:
     """The candidates that are equal in every column."""
-    apart = {*TRACE_COLUMNS.names, ROW_ID}
+    apart = {*DERIVED, ROW_ID}
     rows = source.all_columns(is_candidate)
     names = [name for name in session.run(rows.copy().limit(0)).column_names if name not in apart]
     columns = [exp.column(name, quoted=True) for name in names]

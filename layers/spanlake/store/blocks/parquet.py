@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from spanlake.spans.arrow import Array
 from spanlake.spans.schema import FIXED, OPTIONAL
 from spanlake.store.blocks.schema import ROW_GROUP_SPANS, Lineage, to_metadata
+from spanlake.store.blocks.trace_columns import SLICE_START
 
 _PAGE_ROWS = 1024  # Parquet's own
 _PAGE_BYTES = 1 << 20
@@ -30,7 +31,7 @@ _ID_TYPES = {"trace_id": pa.binary(16), "span_id": pa.binary(8), "parent_span_id
 # Lists are many columns to Parquet, and most blocks have no links or unusual values.
 _ALWAYS = {*FIXED.names} - OPTIONAL
 # Of the rest, minimum and maximum hardly ever exclude a block, and they cost 50 bytes a column.
-_STATISTICS = ["trace_id", "start_time_unix_nano", "duration_nano", "status_code", "service_name"]
+_STATISTICS = ["trace_id", "start_time_unix_nano", "duration_nano", "status_code", "service_name", SLICE_START]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +91,9 @@ class BlockWriter:
         if lineage is not None:
             self._writer.add_key_value_metadata(lineage.to_metadata())
 
-    def write(self, table: pa.Table) -> None:
-        """Add rows."""
-        self._writer.write_table(table, self._row_group_spans)
+    def write(self, table: pa.Table, row_group_spans: int | None = None) -> None:
+        """Add rows, in row groups of their own."""
+        self._writer.write_table(table, row_group_spans or self._row_group_spans)
 
     def close(self) -> pa.Buffer:
         """The file; nothing can be added after it."""

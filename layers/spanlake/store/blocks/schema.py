@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType, attribute_columns
 from spanlake.spans.schema import FIXED
-from spanlake.store.blocks.trace_columns import BEFORE_FORMAT_3, TRACE_COLUMNS
+from spanlake.store.blocks.trace_columns import BEFORE_FORMAT_3, SLICE_COLUMNS, TRACE_COLUMNS
 from spanlake.store.errors import StorageCorrupt
 
 # DuckDB reads a list of every span of a row group to find that of one: with groups of 122,880 a trace out of a block of
@@ -155,7 +155,7 @@ def _field(name: str, keys: Mapping[str, str]) -> "pa.Field[Any]":
 def _read_field(name: str, key: str | None = None) -> "pa.Field[Any]":
     if name in FIXED.names:
         return FIXED.field(name)
-    for trace_facts in (TRACE_COLUMNS, BEFORE_FORMAT_3):
+    for trace_facts in (TRACE_COLUMNS, BEFORE_FORMAT_3, SLICE_COLUMNS):
         if name in trace_facts.names:
             return trace_facts.field(name)
     column = _column(name, key)

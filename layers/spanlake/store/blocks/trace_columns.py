@@ -28,6 +28,12 @@ _FORMER: list[tuple[str, pa.DataType]] = [
 ]
 BEFORE_FORMAT_3 = pa.schema(_FORMER)
 """The columns of older blocks, which mean something else and are not read: the last root to arrive, for one."""
+SLICE_START = "slice_start_unix_nano"
+_SLICED: list[tuple[str, pa.DataType]] = [(SLICE_START, pa.int64())]
+SLICE_COLUMNS = pa.schema(_SLICED)
+"""The first start of the spans in a row's slice. All spans that a block has of a trace are in one slice."""
+DERIVED = frozenset((*TRACE_COLUMNS.names, *BEFORE_FORMAT_3.names, *SLICE_COLUMNS.names))
+"""The columns that say nothing of a span itself."""
 
 _START = "start_time_unix_nano"
 _ID = pa.binary(8)
@@ -61,9 +67,7 @@ def add_trace_columns(table: pa.Table) -> pa.Table:
 
 def drop_trace_columns(table: pa.Table) -> pa.Table:
     """The table without these columns, if it has them."""
-    return table.drop_columns(
-        [name for name in (*TRACE_COLUMNS.names, *BEFORE_FORMAT_3.names) if name in table.column_names]
-    )
+    return table.drop_columns([name for name in table.column_names if name in DERIVED])
 
 
 def _roots(table: pa.Table, traces: Array) -> Array:

@@ -1,4 +1,6 @@
-"""One block made of several: sorted by trace id, without what is hidden and without rows that are there twice.
+"""One block made of several, without what is hidden and without rows that are there twice.
+
+A small one is sorted by trace id, a large one has slices by time, too: see ``slices``.
 
 All inputs are read side by side, a stretch of trace ids at a time, so that memory does not grow with their size.
 """
@@ -17,13 +19,17 @@ from spanlake.spans.otlp.pivot import MOST_COLUMNS
 from spanlake.store.blocks import bloom
 from spanlake.store.blocks.block import Block, CatalogEntry
 from spanlake.store.blocks.schema import ROW_GROUP_SPANS, UNREADABLE, Lineage
-from spanlake.store.blocks.trace_columns import add_trace_columns
+from spanlake.store.blocks.trace_columns import SLICE_START, add_trace_columns
 from spanlake.store.errors import StorageCorrupt
 from spanlake.store.maintenance.compaction_plan import Merge
 from spanlake.store.maintenance.merge_columns import Columns
 from spanlake.store.maintenance.merge_inputs import Cursor, Input, dictionary_columns, open_inputs
+from spanlake.store.maintenance.slices import Slicing, with_start
 from spanlake.store.objects.base import Objects
 from spanlake.store.write import block_id, checksum, latest_end
+
+# To find a trace id, all row groups of a block with slices are looked at: a request each.
+_REMOTE = "://"
 
 _GROUP_BYTES = 32 << 20  # of rows that wait until they are a whole row group
 _BYTES_PER_COLUMN = 5  # what a NULL takes in memory, and a code of a dictionary
@@ -41,6 +47,9 @@ class MergePolicy:
     stretch_bytes: int = 32 << 20
     stretch_spans: tuple[int, int] = (1 << 4, 1 << 15)  # at least and at most; twice as many took half more memory
     row_group_spans: int = ROW_GROUP_SPANS
+    sliced_spans: int = 1 << 18  # of a block that is written in slices; smaller ones cover little time anyway
+    slice_bytes: int = 48 << 20  # of a slice, at most; it has the spans of a row group
+    held_bytes: int = 64 << 20  # of rows that are not read again for later slices
     most_columns: int = MOST_COLUMNS
 
 
@@ -71,10 +80,13 @@ def merge_blocks(
     shapes = [(one.shape, one.block.spans) for one in inputs]
     columns = Columns.of(shapes, dictionary_columns(inputs), policy.most_columns)
     facts = _Facts()
-    stretches = _with_checkpoints(_batches(inputs, columns, policy), checkpoint)
     lineage = _lineage(inputs)
     try:
-        data = _encode(map(facts.noted, _whole_groups(_sorted(stretches), policy)), lineage, policy)
+        slicing = None if _REMOTE in objects.uri(merge.inputs[0].path) else _slicing(merge, inputs, policy)
+        stretches = _batches(inputs, columns, policy) if slicing is None else slicing.tables(columns)
+        tables = map(facts.noted, _sorted(_with_checkpoints(stretches, checkpoint)))
+        pieces = _whole_groups(tables, policy) if slicing is None else map(with_start, tables)
+        data = _encode(pieces, lineage, policy)
     except UNREADABLE as error:  # a page that is not what its checksum says, among others
         raise StorageCorrupt(f"blocks to merge cannot be read: {error}") from error
     if data is None:
@@ -122,20 +134,26 @@ def _batches(inputs: Sequence[Input], columns: Columns, policy: MergePolicy) -> 
                 cursor.extend()  # a trace that is larger than a stretch
 
 
+def _slicing(merge: Merge, inputs: Sequence[Input], policy: MergePolicy) -> Slicing | None:
+    """The slices of a block that is large enough for them; None where they are not worth what they cost."""
+    if merge.spans < policy.sliced_spans:
+        return None
+    heaviest = max(one.bytes_per_span for one in inputs)
+    rows = min(policy.row_group_spans, policy.slice_bytes // heaviest + 1)
+    slicing = Slicing.of(inputs, rows, policy.held_bytes)
+    return slicing if slicing.is_cheap else None
+
+
 def _cursors(inputs: Sequence[Input], columns: Columns, policy: MergePolicy) -> Iterator[tuple[Cursor, int]]:
-    """The inputs' cursors, with the rows that each should have at hand: in proportion, to advance side by side."""
+    """Cursors over what is sorted, with the rows that each should have at hand: in proportion, to go side by side."""
     spans = sum(one.block.spans for one in inputs)
     heaviest = max(one.bytes_per_span for one in inputs) + _BYTES_PER_COLUMN * len(columns.schema)
     least, most = policy.stretch_spans
     stretch = min(max(policy.stretch_bytes // heaviest, least), most)
     for one in inputs:
-        rows = stretch * one.block.spans // spans + 1
-        yield Cursor(_conformed(one, columns, rows)), rows // 2 + 1
-
-
-def _conformed(one: Input, columns: Columns, rows: int) -> Iterator[pa.Table]:
-    for table in one.tables(rows):
-        yield columns.conform(table, one.shape)
+        for run in one.runs():
+            rows = stretch * run.spans // spans + 1
+            yield Cursor(columns.conform(table, one.shape) for table in run.tables(rows)), rows // 2 + 1
 
 
 def _with_checkpoints(stretches: Iterable[pa.Table], checkpoint: Callable[[], None]) -> Iterator[pa.Table]:
@@ -145,7 +163,7 @@ def _with_checkpoints(stretches: Iterable[pa.Table], checkpoint: Callable[[], No
 
 
 def _sorted(stretches: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    for stretch in stretches:
+    for stretch in filter(len, stretches):
         order = pc.array_sort_indices(stretch["trace_id"].combine_chunks())  # stable: as the spans arrived
         yield add_trace_columns(drop_duplicates(stretch.unify_dictionaries().take(order)))
 
@@ -176,8 +194,14 @@ def _encode(tables: Iterator[pa.Table], lineage: Lineage, policy: MergePolicy) -
         return encode(first, lineage, policy.row_group_spans)
     writer = BlockWriter(first, lineage, has_more=True, row_group_spans=policy.row_group_spans)
     for table in chain((first, second), tables):
-        writer.write(_with_types(table, first.schema))
+        writer.write(_with_types(table, first.schema), _rows_of_group(table, policy))
     return writer.close()
+
+
+def _rows_of_group(table: pa.Table, policy: MergePolicy) -> int:
+    """Returns the number of rows in a row group; of a slice all, unless a trace makes it long."""
+    is_slice = SLICE_START in table.column_names and table.num_rows < 2 * policy.row_group_spans
+    return table.num_rows if is_slice else policy.row_group_spans
 
 
 def _decoded(table: pa.Table) -> pa.Table:

@@ -58,25 +58,72 @@ class Input:
         groups = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
         return max(groups, self.block.uncompressed_size) // max(metadata.num_rows, 1) + 1
 
-    def tables(self, rows: int) -> Iterator[pa.Table]:
-        """The rows that are not hidden, by trace id, at most so many at a time of a block that is sorted."""
-        if self.block.level == 0:
-            whole = self.table()
-            yield whole.take(pc.array_sort_indices(whole["trace_id"].combine_chunks()))
-            return
-        for batch in self.file.iter_batches(rows, use_threads=False):
-            yield self._visible(pa.Table.from_batches([batch]))
+    def runs(self) -> list["Run"]:
+        """The parts of the block that are sorted by trace id: those of a block in slices are several."""
+        metadata = self.file.metadata
+        every = range(metadata.num_row_groups)
+        parts = [tuple(every)] if self.block.level == 0 else sorted_runs([_id_range(metadata, n) for n in every])
+        return [Run(self, groups, sum(metadata.row_group(n).num_rows for n in groups)) for groups in parts]
 
     def table(self) -> pa.Table:
         """All rows that are not hidden, as they lie in the block."""
-        return self._visible(self.file.read(use_threads=False))
+        return self.visible(self.file.read(use_threads=False))
 
-    def _visible(self, table: pa.Table) -> pa.Table:
-        if not self.block.hidden:
-            return table
-        trace_ids = table["trace_id"]
+    def visible(self, table: pa.Table) -> pa.Table:
+        """The rows that are not hidden."""
+        return table.filter(self.shown(table["trace_id"])) if self.block.hidden else table
+
+    def shown(self, trace_ids: Array) -> Array:
+        """True for each row whose trace is not hidden."""
         hidden = pa.array(sorted(self.block.hidden), trace_ids.type)
-        return table.filter(pc.invert(pc.is_in(trace_ids, value_set=hidden)))
+        return pc.invert(pc.is_in(trace_ids, value_set=hidden))
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Row groups of an input that are sorted by trace id one after the other, or can be sorted in memory."""
+
+    of: Input
+    groups: tuple[int, ...]
+    spans: int
+
+    def tables(self, rows: int) -> Iterator[pa.Table]:
+        """The rows that are not hidden, by trace id, at most so many at a time of a block that is sorted."""
+        if self.of.block.level == 0:
+            whole = self.of.table()
+            yield whole.take(pc.array_sort_indices(whole["trace_id"].combine_chunks()))
+            return
+        for batch in self.of.file.iter_batches(rows, row_groups=list(self.groups), use_threads=False):
+            yield self.of.visible(pa.Table.from_batches([batch]))
+
+
+def sorted_runs(ranges: Sequence[tuple[bytes, bytes] | None]) -> list[tuple[int, ...]]:
+    """Deal out row groups, of which the first and the last trace id are given, so that the ids of each run ascend.
+
+    A block without them is older than slices, and sorted.
+    """
+    known = [one for one in ranges if one is not None]
+    if len(known) < len(ranges):
+        return [tuple(range(len(ranges)))]
+    runs: list[list[int]] = []
+    for number, (first, _) in enumerate(known):
+        below = [run for run in runs if known[run[-1]][1] <= first]
+        if below:
+            max(below, key=lambda run: known[run[-1]][1]).append(number)
+        else:
+            runs.append([number])
+    return [tuple(run) for run in runs]
+
+
+def _id_range(metadata: "pq.FileMetaData", number: int) -> tuple[bytes, bytes] | None:
+    group = metadata.row_group(number)
+    columns = (group.column(n) for n in range(group.num_columns))
+    statistics = next((column.statistics for column in columns if column.path_in_schema == "trace_id"), None)
+    if statistics is None or not statistics.has_min_max:
+        return None
+    first, last = statistics.min, statistics.max
+    assert first is not None and last is not None  # noqa: PT018
+    return bytes(first), bytes(last)
 
 
 def open_inputs(objects: Objects, blocks: Iterable[Block]) -> list[Input]:
