@@ -220,13 +220,13 @@ def test_senders_may_have_tokens_of_their_own_or_none(packaged: Mapping[str, Any
 def test_senders_need_json_web_tokens_where_the_api_does(packaged: Mapping[str, Any]) -> None:
     issuer = {"JwtIssuer": "https://issuer.example", "JwtAudience": "spanlake", "TenantClaim": "org"}
     _, variables = containers(packaged, **issuer)
-    settings = from_environment(EdgeConfig, variables, Program.EDGE).worker.access
+    settings = from_environment(EdgeConfig, variables, Program.EDGE).server.access
     assert (settings.jwt.issuer, settings.jwt.audience) == ("https://issuer.example", "spanlake")
     assert (settings.jwt.rules.tenant_claim, settings.tokens_secret) == ("org", "")
     assert settings.asks_credentials
     assert not settings.allow_anonymous
     _, variables = containers(packaged, EdgeTokensSecretArn="none", **issuer)
-    assert not from_environment(EdgeConfig, variables, Program.EDGE).worker.access.asks_credentials
+    assert not from_environment(EdgeConfig, variables, Program.EDGE).server.access.asks_credentials
 
 
 def test_task_may_read_the_secret_that_it_is_told(packaged: Mapping[str, Any]) -> None:

@@ -99,7 +99,7 @@ class CandidateFinder:
 
     def _passing(self, limit: int) -> exp.Select:
         """The traces that pass the probe."""
-        figures = {"latest": exp.Max(this=exp.column(_START, table=SPAN))}
+        figures: dict[str, exp.Expression] = {"latest": exp.Max(this=exp.column(_START, table=SPAN))}
         if _is_in_slices(self.source) and len(self.source.blocks) == 1:
             figures |= {"block": exp.Literal.number(0), "slice": exp.Max(this=exp.column(SLICE_START, table=SPAN))}
         columns = {_START, SLICE_START} if "slice" in figures else {_START}

@@ -134,8 +134,8 @@ def test_usage_columns_and_texts_of_a_tenant(limited: SpanlakeServer) -> None:
     assert series.startswith("tempo_usage_tracker_bytes_received_total{")
     assert 150 < float(value) < 400
     assert limited.metric('spanlake_ingest_attributes_truncated_total{tenant="billed"}') == 2
-    found = get(limited, "/api/search?q=%7Bspan.filler%21%3Dnil%7D", {"X-Scope-OrgID": "billed"})
-    assert json.loads(found.body)["traces"]
+    answer = get(limited, "/api/search?q=%7Bspan.filler%21%3Dnil%7D", {"X-Scope-OrgID": "billed"})
+    assert json.loads(answer.body)["traces"]
 
 
 def test_retention_of_a_tenant_refuses_older_spans(limited: SpanlakeServer) -> None:
