@@ -117,8 +117,8 @@ class Stage:
 
     def answers(self) -> Counter[str]:
         """Counts the answers to clients by status or error."""
-        sent = sum((sender.answers for sender in self._senders), Counter[str]())
-        return sum((asker.answers for asker in self._askers), sent)
+        given = [*(sender.answers for sender in self._senders), *(asker.answers for asker in self._askers)]
+        return sum((Counter(dict(one)) for one in given), Counter[str]())  # copies: clients go on
 
     def _check_log(self, server: SpanlakeServer, admitted: Sequence[str]) -> None:
         """Note what the log tells of mistakes of the server's own."""

@@ -263,17 +263,21 @@ def _without_same_spans(
     """The candidates but those whose spans all stand in others: what older versions merged does not say so."""
     spans = SpanSets(objects, hidden)
     shared = with_shared_traces([*candidates, *swaps])
-    taken = [block for block in found.live.values() if block.id not in found.missing] + [facts.block for facts in swaps]
+    taken = [block for block in found.live.values() if block.id not in found.missing]
+    taken += [facts.block for facts in swaps]
     merged = found.merged | {facts.block.id for facts in (*candidates, *swaps) if facts.may_be_merged}
+    taken_merged = [block for block in taken if block.level or block.id in merged]
     kept = []
     for facts in sorted(candidates, key=lambda facts: (-facts.block.spans, facts.block.id)):
-        others = taken if facts.block.path in shared else [block for block in taken if block.id in found.live]
-        if not facts.may_be_merged:  # what is there twice in fresh blocks, compaction drops
-            others = [block for block in others if block.level or block.id in merged]
+        # What is there twice in fresh blocks, compaction drops. They are many: each is compared with merged ones only.
+        others = taken if facts.may_be_merged else taken_merged
+        if facts.block.path not in shared:
+            others = [block for block in others if block.id in found.live]
         # Blocks of deleted traces alone get an entry too, or an index of nothing else would stay empty.
         if _is_hidden(facts, hidden) or not spans.stands_in(facts.block, others, _shown(facts, hidden)):
             kept.append(facts)
             taken.append(facts.block)
+            taken_merged += [facts.block] if facts.block.id in merged or facts.block.level else []
     return kept
 
 
