@@ -61,6 +61,12 @@ def test_names_in_lists_are_unique() -> None:
             assert len(found) == len(set(found)), file.name
 
 
+@pytest.mark.parametrize("file", ["statefulset.yaml", "collector/collector.yaml"])
+def test_pods_get_no_variables_of_services(file: str) -> None:
+    pod = read(KUBERNETES / file)[0]["spec"]["template"]["spec"]
+    assert pod["enableServiceLinks"] is False
+
+
 def test_service_has_every_port() -> None:
     (service,) = read(KUBERNETES / "service.yaml")
     assert {(port["port"], port.get("protocol", "TCP")) for port in service["spec"]["ports"]} == LISTENED
