@@ -57,7 +57,7 @@ def names(node: Any) -> Iterator[list[str]]:
 def test_names_in_lists_are_unique() -> None:
     """Server-side apply refuses a list that has a name twice."""
     for file in KUBERNETES.rglob("*.yaml"):
-        for found in (found for document in read(file) for found in names(document)):
+        for found in (found for each in read(file) for found in names(each)):
             assert len(found) == len(set(found)), file.name
 
 
