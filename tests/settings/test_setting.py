@@ -1,5 +1,6 @@
 """Tests the declarations of settings, and how they are read."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,14 @@ DECLARED = [declared for area in AREAS for declared in settings_of(area)]
 
 def test_setting_names_are_unique() -> None:
     assert len({declared.name for declared in DECLARED}) == len(DECLARED)
+
+
+def test_no_setting_is_read_from_a_variable_that_kubernetes_sets() -> None:
+    """In each pod beside a Service named spanlake SPANLAKE_PORT is an address, as are some with the name of a port."""
+    of_service = re.compile(r"SPANLAKE_(PORT(_\d+_(TCP|UDP)\w*)?|SERVICE_(HOST|PORT)\w*)")
+    declared = [*DECLARED, *settings_of(Config)]
+    assert [each.variable for each in declared if of_service.fullmatch(each.variable)] == []
+    assert "SPANLAKE_PORTS" in {each.variable for each in declared}
 
 
 @pytest.mark.parametrize("declared", DECLARED, ids=lambda declared: declared.name)

@@ -11,6 +11,8 @@ from spanlake.settings.units import InvalidSetting
 T = TypeVar("T")
 
 _KEY = "setting"
+_OF_KUBERNETES = frozenset({"SPANLAKE_PORT", "SPANLAKE_SERVICE_HOST", "SPANLAKE_SERVICE_PORT"})
+"""Variables that pods have beside a Service named spanlake, with an address as value; those of settings end with S."""
 _PREFIX = "SPANLAKE_"
 
 
@@ -66,7 +68,8 @@ class Setting:
     @property
     def variable(self) -> str:
         """The environment variable, empty where there is none."""
-        return _PREFIX + self.name.upper().replace("-", "_") if self.has_variable else ""
+        name = _PREFIX + self.name.upper().replace("-", "_") if self.has_variable else ""
+        return f"{name}S" if name in _OF_KUBERNETES else name
 
     def default_of(self, program: Program) -> Default:
         """Returns the default of a program."""

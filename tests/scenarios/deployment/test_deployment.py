@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,27 @@ def test_variables_are_settings() -> None:
         for name in re.findall(r"SPANLAKE_[A-Z_]+", file.read_text())
     }
     assert used <= known
+
+
+def names(node: Any) -> Iterator[list[str]]:
+    """The names in each list of named objects, in a document."""
+    if isinstance(node, list):
+        yield [each["name"] for each in node if isinstance(each, dict) and "name" in each]
+    for each in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from names(each)
+
+
+def test_names_in_lists_are_unique() -> None:
+    """Server-side apply refuses a list that has a name twice."""
+    for file in KUBERNETES.rglob("*.yaml"):
+        for found in (found for each in read(file) for found in names(each)):
+            assert len(found) == len(set(found)), file.name
+
+
+@pytest.mark.parametrize("file", ["statefulset.yaml", "collector/collector.yaml"])
+def test_pods_get_no_variables_of_services(file: str) -> None:
+    pod = read(KUBERNETES / file)[0]["spec"]["template"]["spec"]
+    assert pod["enableServiceLinks"] is False
 
 
 def test_service_has_every_port() -> None:
