@@ -22,6 +22,27 @@ def test_queue_serves_tenants_in_turn() -> None:
     assert "".join(asyncio.run(run())) == "aabababa"[:1] + "ababaaa"
 
 
+def test_place_goes_to_the_tenant_with_the_fewest() -> None:
+    async def run() -> list[str]:
+        queue, order = QueryQueue(at_once=2), list[str]()
+        held = [asyncio.Event(), asyncio.Event()]
+
+        async def hold(until: asyncio.Event) -> None:
+            async with queue.place("a"):
+                await until.wait()
+
+        holding = [asyncio.create_task(hold(until)) for until in held]
+        waiting = [asyncio.create_task(ask(queue, tenant, order, 0)) for tenant in "aab"]
+        await asyncio.sleep(0)
+        held[0].set()
+        await asyncio.gather(*waiting)
+        held[1].set()
+        await asyncio.gather(*holding)
+        return order
+
+    assert "".join(asyncio.run(run())) == "baa"
+
+
 def test_queue_refuses_more_waiting_queries_than_allowed() -> None:
     async def run() -> list[object]:
         queue = QueryQueue(at_once=1, waiting=2)

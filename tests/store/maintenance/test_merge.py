@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import pyarrow as pa
@@ -82,6 +83,22 @@ def test_attributes_past_the_limit_are_kept_all_the_same(requests: list[ExportTr
         assert len(attribute_columns(table.schema)) <= most
         assert block.spans == len(whole)
         assert set(otlp_requests.normal(to_otlp(table))) == set(otlp_requests.normal(before))
+
+
+@pytest.mark.parametrize(("spans", "kept"), [(2, ["a", "b"]), (3, ["a", "b", "c"])])
+def test_attributes_of_few_spans_get_no_column_where_attributes_are_many(
+    tmp_path: Path, spans: int, kept: list[str]
+) -> None:
+    with Lake(tmp_path, MergePolicy(most_columns=3)) as lake:
+        for count, keys in ((40, "ab"), (spans, "cd")):
+            columns = {AttributeColumn(Scope.SPAN, key, ValueType.INT): [1] * count for key in keys}
+            lake.add(span_table([{"name": keys}] * count, columns))
+        lake.compactor.run(Merge(tuple(lake.live())))
+        (block,) = lake.live()
+        table = lake.table(block)
+        assert [column.key for column in attribute_columns(table.schema)] == kept
+        in_rest = [entry["key"] for entries in table["span_rest"].to_pylist() for entry in entries or ()]
+        assert Counter(in_rest) == Counter(dict.fromkeys(sorted({*"abcd"} - {*kept}), spans))
 
 
 def decoded_together(lake: Lake) -> pa.Table:

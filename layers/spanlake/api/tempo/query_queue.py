@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -42,7 +42,9 @@ class QueryQueue:
         self._count = 0
         self._own: dict[str, _OwnPlaces] = {}
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
-        """Waiting queries by tenant; the tenant whose turn is next comes first."""
+        """Waiting queries by tenant, those that waited longest for a turn first."""
+        self._running: Counter[str] = Counter()
+        """Queries that have a place, by tenant."""
 
     @asynccontextmanager
     async def place(self, tenant: str, most: int | None = None) -> AsyncIterator[None]:
@@ -53,12 +55,13 @@ class QueryQueue:
         async with self._turn(tenant, most):
             if self._free and not self._waiting:
                 self._free -= 1
+                self._running[tenant] += 1
             else:
                 await self._wait(tenant)
             try:
                 yield
             finally:
-                self._release()
+                self._release(tenant)
 
     @asynccontextmanager
     async def _turn(self, tenant: str, most: int | None) -> AsyncIterator[None]:
@@ -109,7 +112,7 @@ class QueryQueue:
 
     def _give_up(self, tenant: str, turn: "asyncio.Future[None]") -> None:
         if turn.done() and not turn.cancelled():  # its turn came at the same moment
-            self._release()
+            self._release(tenant)
             return
         turns = self._waiting.get(tenant)
         if turns is not None and turn in turns:
@@ -118,16 +121,20 @@ class QueryQueue:
             if not turns:
                 del self._waiting[tenant]
 
-    def _release(self) -> None:
-        """Hand a place on to the next tenant's oldest query."""
+    def _release(self, tenant: str) -> None:
+        """Hand a place on: to a tenant that has the fewest, among them to the one that waited longest for a turn."""
+        self._running[tenant] -= 1
+        if not self._running[tenant]:
+            del self._running[tenant]
         while self._waiting:
-            tenant = next(iter(self._waiting))
-            turns = self._waiting.pop(tenant)
+            following = min(self._waiting, key=self._running.__getitem__)
+            turns = self._waiting.pop(following)
             turn = turns.popleft()
             self._count -= 1
             if turns:
-                self._waiting[tenant] = turns  # at the end: other tenants come first
+                self._waiting[following] = turns  # at the end: other tenants come first
             if not turn.done():
+                self._running[following] += 1
                 turn.set_result(None)
                 return
         self._free += 1

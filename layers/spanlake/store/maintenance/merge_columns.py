@@ -15,6 +15,8 @@ from spanlake.store.blocks.demoted import REST_COLUMNS, with_demoted
 from spanlake.store.maintenance.merge_inputs import BlockColumns
 
 _SERVICE_NAME = AttributeColumn(Scope.RESOURCE, "service.name", ValueType.STRING)
+_FEWEST_SPANS = 20
+"""Where attributes are many, one part of so many is the least of a block's spans that are worth a column."""
 _IDS = {"trace_id": pa.binary(16), "span_id": pa.binary(8), "parent_span_id": pa.binary(8)}
 
 
@@ -38,7 +40,7 @@ class Columns:
         columns of attributes.
         """
         weights = _weights(blocks)
-        kept = _most_frequent(weights, most)
+        kept = _most_frequent(weights, most, sum(spans for _, spans in blocks))
         moved = frozenset(weights.keys() - kept)
         present = {REST_COLUMNS[column.scope] for column in moved}.union(*(shape.names for shape, _ in blocks))
         fixed = [_typed(field, coded) for field in FIXED if field.name in present or field.name not in OPTIONAL]
@@ -69,11 +71,18 @@ def _weights(blocks: Sequence[tuple[BlockColumns, int]]) -> dict[AttributeColumn
     return spans | ({_SERVICE_NAME: 2**62} if _SERVICE_NAME in spans else {})
 
 
-def _most_frequent(weights: Mapping[AttributeColumn, int], most: int) -> set[AttributeColumn]:
-    """As many of the heaviest as a block may have; of those with one name, which only hashes can share, one."""
+def _most_frequent(weights: Mapping[AttributeColumn, int], most: int, spans: int) -> set[AttributeColumn]:
+    """As many of the heaviest as a block may have; of those with one name, which only hashes can share, one.
+
+    Where there are more, those that few spans can have get no column either: every column takes its time of each query
+    that fetches whole spans.
+    """
     heaviest = sorted(weights, key=lambda column: (-weights[column], column))
     named = {column.name: column for column in reversed(heaviest)}
-    return {*[column for column in heaviest if named[column.name] == column][:most]}
+    columns = [column for column in heaviest if named[column.name] == column]
+    if len(columns) <= most:
+        return {*columns}
+    return {column for column in columns[:most] if weights[column] * _FEWEST_SPANS >= spans}
 
 
 def _typed(field: "pa.Field[Any]", coded: Mapping[str, bool]) -> "pa.Field[Any]":
