@@ -1,6 +1,7 @@
 """Docstrings name their subject: none begins with What, Whether or How."""
 
 import ast
+import builtins
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,3 +55,30 @@ def test_questions_are_found(tmp_path: Path, text: str, count: int) -> None:
     source = tmp_path / "source.py"
     source.write_text(text)
     assert len(_questions(source)) == count
+
+
+_RAISED = re.compile(r"\b[Rr]aises? ((?:[A-Z][a-z]\w+(?:, and | and |, | or )?)+)")
+_OTHERS = {name for name in dir(builtins) if name[0].isupper()}
+
+
+def _raised(source: Path) -> Iterator[tuple[str, str]]:
+    """Yield the exceptions that the docstrings of a file say to be raised and that it does not import, with places."""
+    tree = ast.parse(source.read_text())
+    imported = {name.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for name in node.names}
+    for text in _docstrings(tree):
+        for names in _RAISED.findall(str(text.value)):
+            found = set(re.findall(r"[A-Z]\w+", names)) - imported
+            yield from ((name, f"{source}:{text.lineno}") for name in sorted(found))
+
+
+def test_docstrings_name_exceptions_that_exist() -> None:
+    product = _ROOT / "layers" / "spanlake"
+    defined = {
+        node.name
+        for source in _sources(product)
+        for node in ast.walk(ast.parse(source.read_text()))
+        if isinstance(node, ast.ClassDef)
+    }
+    named = [found for source in _sources(product) for found in _raised(source)]
+    assert len(named) > 100
+    assert [place for name, place in named if name not in defined | _OTHERS] == []

@@ -73,6 +73,8 @@ UNUSED: Mapping[str, Sequence[str]] = {
     # A wheel has no links: a library with several names is there several times. Libraries load the middle name.
     "copies of libraries": ("pyarrow/libarrow_python*.so", "pyarrow/libarrow*.so.*.*.*"),
     "the second viewer of API documents": ("fastapi_offline/static/redoc*",),
+    # FastAPI asks of each parameter's type if it is of version 1: where that is absent, it is not.
+    "version 1 of pydantic, which takes a tenth of a start of queries": ("pydantic/v1",),
     "other interfaces of DuckDB": ("adbc_driver_duckdb", "duckdb/experimental"),
     "parts of Powertools that spanlake does not call": (
         "aws_lambda_powertools/event_handler",

@@ -51,6 +51,20 @@ def test_heavy_modules(function: str, modules: list[str]) -> None:
     assert loaded(function, ENVIRONMENT, *HEAVY) == modules
 
 
+def test_queries_load_no_ingestion() -> None:
+    ingestion = ("spanlake.ingest.service", "spanlake.spans.otlp.decode", "spanlake.receivers.translation")
+    assert loaded("query", ENVIRONMENT, *ingestion) == []
+    assert loaded("ingest", ENVIRONMENT, *ingestion) == sorted(ingestion)
+
+
+def test_start_leaves_garbage_collection_on_and_the_loaded_out_of_it() -> None:
+    program = "import gc, handler; print(gc.isenabled(), gc.get_freeze_count() > 100_000)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=FUNCTIONS / "ingest", env=ENVIRONMENT, capture_output=True, check=True
+    )
+    assert done.stdout == b"True True\n"
+
+
 def test_the_tracer_is_loaded_only_where_it_is_wanted() -> None:
     assert loaded("authorize", ENVIRONMENT, "aws_xray_sdk") == []
     traced = ENVIRONMENT | {"POWERTOOLS_TRACE_DISABLED": "false", "LAMBDA_TASK_ROOT": "/var/task"}

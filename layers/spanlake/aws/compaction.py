@@ -48,7 +48,7 @@ class Deadline:
         return self._context is None or self._context.get_remaining_time_in_millis() >= needed
 
     def check(self) -> None:
-        """Raise OutOfTime when little is left; outside of an invocation there is time."""
+        """Raise DeadlineExceeded when little is left; outside of an invocation there is time."""
         if self._context is not None and self._context.get_remaining_time_in_millis() < _SPARE_MS:
             raise DeadlineExceeded("the function's time is over before its work is: what is left is done the next time")
 
@@ -193,14 +193,14 @@ class Compaction:
         self._policy = policy
 
     def compact(self, days: Iterable[Day]) -> None:
-        """Do the merges that are due on these days; raises OutOfTime and StorageUnavailable."""
+        """Do the merges that are due on these days; raises DeadlineExceeded and StorageUnavailable."""
         for day in days:
             self._compact(day)
 
     def hand_out(self, days: Iterable[Day]) -> None:
         """Have each day that needs it compacted by an invocation of its own, or here where there are none.
 
-        Raises OutOfTime and StorageUnavailable.
+        Raises DeadlineExceeded and StorageUnavailable.
         """
         for day in days:
             self.deadline.check()
@@ -210,7 +210,7 @@ class Compaction:
                 self._units.send(Unit(*day))
 
     def run(self, unit: Unit) -> None:
-        """Do a unit of work, or hand on what of it there is no time for; raises OutOfTime and StorageUnavailable."""
+        """Do a unit of work, or hand on the rest of it; raises DeadlineExceeded and StorageUnavailable."""
         try:
             if unit.deleted:
                 self._remove_deleted(unit)
@@ -227,7 +227,7 @@ class Compaction:
     def hand_out_deleted(self) -> None:
         """Have what was deleted leave storage, each day by an invocation of its own, or here where there are none.
 
-        Raises OutOfTime, StorageUnavailable and StorageCorrupt.
+        Raises DeadlineExceeded, StorageUnavailable and StorageCorrupt.
         """
         for day in DeletedDays(self._store.objects).read():
             self.deadline.check()
@@ -260,7 +260,7 @@ class Compaction:
         self.note_removed("deleted", delete_replaced(self._store.objects, self._store.index, replaced))
 
     def _wait(self, seconds: float) -> None:
-        """Wait as long as there is time; raises OutOfTime."""
+        """Wait as long as there is time; raises DeadlineExceeded."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             self.deadline.check()

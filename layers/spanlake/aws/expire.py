@@ -37,7 +37,7 @@ class DailyMaintenance:
     wait: Callable[[float], None]  # so many seconds
 
     def run(self) -> None:
-        """Do all of it; raises StorageUnavailable, and OutOfTime when merges are left for another day."""
+        """Do all of it; raises StorageUnavailable, and DeadlineExceeded when merges are left for another day."""
         objects, index = self.store.objects, self.store.index
         index.check_version()
         check_identity(objects, index)

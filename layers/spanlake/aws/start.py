@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def starting() -> Iterator[None]:
-    """Load modules and make a handler without passes of garbage collection, which take a sixth of a start's CPU time.
+    """Load modules and make a handler without passes of garbage collection, which take a tenth of a start's CPU time.
 
     What was loaded stays, so that later passes leave it out.
     """

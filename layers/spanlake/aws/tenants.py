@@ -30,7 +30,7 @@ class Tenants:
         self._units = units
 
     def hand_out(self, *, removes: bool) -> None:
-        """Have all tenants looked at, by other invocations where there are some; raises OutOfTime and StoreError."""
+        """Look at all tenants, in other invocations where possible; raises DeadlineExceeded and StoreError."""
         for tenants in _shared(self._store.index.tenants()):
             unit = TenantsUnit(tuple(tenants), removes)
             if self._units is None:
@@ -42,7 +42,7 @@ class Tenants:
         """Look at the tenants of a unit, or hand on those for which there is no time.
 
         A tenant or day that cannot be looked at holds up no other; the first such error is raised when all else is
-        done. Raises OutOfTime and StoreError.
+        done. Raises DeadlineExceeded and StoreError.
         """
         failures: list[Exception] = []
         for done, tenant in enumerate(unit.tenants):

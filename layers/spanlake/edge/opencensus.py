@@ -82,7 +82,7 @@ class OpenCensusGrpc:
         return refused
 
     async def _refusal(self, stream: translate.Stream, body: bytes, context: Context) -> GrpcError | None:
-        """Return the status for a request that cannot be stored, as a value: see StoringMethod."""
+        """Return the status for a request that cannot be stored, as a value: see UploadMethod."""
         try:
             tenant = tenant_of(context, self._authenticator)
             with self._ingest.admission.admit() as place:

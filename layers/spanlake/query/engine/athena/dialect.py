@@ -20,7 +20,7 @@ RANK_ERROR = 0.005
 
 
 def printed(query: exp.Query) -> str:
-    """The text of a query; raises Uncovered for what has no counterpart."""
+    """The text of a query; raises NotSupportedByEngine for what has no counterpart."""
     if any(table.alias == TIES for table in query.find_all(exp.CTE)):
         raise NotSupportedByEngine("parents and children of spans are not supported on Athena")
     for node in query.walk():
