@@ -1,6 +1,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+FINDINGS := build/.findings
 RUN_STAMP := $(VENV)/.installed-run
 DATA ?= data
 ARGS ?=
@@ -8,7 +9,7 @@ SPANS ?= 1300000
 # Tests that `make check` leaves out.
 BEYOND := aws infra web scenarios/chaos scenarios/faults scenarios/image scenarios/interop
 
-.PHONY: help wheel run unit format typecheck check test coverage fuzz fuzz-input interop chaos soak lint web web-check bench layers cdk docs docs-settings docs-api lock clean
+.PHONY: help wheel run unit format typecheck check test coverage fuzz fuzz-input interop chaos soak lint findings web web-check bench layers cdk docs docs-settings docs-api lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -65,8 +66,18 @@ lint: $(STAMP) ## formatting, lint, types, the direction of imports, and the tem
 	$(BIN)/lint-imports
 	$(BIN)/cfn-lint template.yaml infra/*/template.yaml
 	$(BIN)/hadolint infra/image/Dockerfile
+	@$(MAKE) --no-print-directory findings
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory web-check; \
 		else echo "the page in web is not checked: Node.js is missing"; fi
+
+findings: $(FINDINGS) ## check the templates by checkov and the CDK's stack by cdk-nag (needs Node.js), where they have changed
+
+$(FINDINGS): $(STAMP) template.yaml infra/findings.toml scripts/aws/findings.py scripts/checkov/requirements.lock \
+		scripts/cdk/requirements.lock $(wildcard infra/*/template.yaml infra/cdk/*.py infra/cdk/spanlake_cdk/*.py)
+	$(BIN)/python scripts/aws/findings.py checkov
+	@if command -v npm >/dev/null; then $(BIN)/python scripts/aws/findings.py cdk-nag; \
+		else echo "the CDK's stack is not checked: Node.js is missing"; fi
+	@mkdir -p $(@D) && touch $@
 
 web: ## build the web page from web/src into the package (needs Node.js)
 	@scripts/web.sh build

@@ -99,6 +99,7 @@ _KINDS: Mapping[str, _Kind] = {
     "AWS::Logs::MetricFilter": _Kind(),
     "AWS::Lambda::Version": _Kind(made=_published, attributes=frozenset({"Version"})),
     "AWS::S3::BucketPolicy": _Kind(),
+    "AWS::SQS::QueuePolicy": _Kind(),
     "AWS::SecretsManager::Secret": _Kind(lambda name, _: _arn("secretsmanager", f"secret:{name}-AbCdEf")),
 }
 

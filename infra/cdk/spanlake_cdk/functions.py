@@ -61,7 +61,11 @@ class Functions(Construct):
 
     def _queue(self) -> sqs.Queue:
         queue = sqs.Queue(
-            self, "Undone", retention_period=Duration.days(14), encryption=sqs.QueueEncryption.SQS_MANAGED
+            self,
+            "Undone",
+            retention_period=Duration.days(14),
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
         )
         if key := self._settings.kms_key_arn:
             resource = queue.node.default_child
