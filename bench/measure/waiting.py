@@ -216,7 +216,7 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, help="directory to keep the blocks in, for another run")
     options = parser.parse_args()
-    table = Table("query", title=f"{options.blocks:,} blocks of {SMALL} spans that wait for compaction")
+    table = Table("query")
     for column in ("s", "CPU s", "blocks asked for", "MiB", "outcome"):
         table.add_column(column, justify="right")
     with tempfile.TemporaryDirectory(prefix="spanlake-bench-") as name:
@@ -224,6 +224,7 @@ def main() -> None:
         folder.mkdir(exist_ok=True)
         with (on_aws if options.cloud else embedded)(folder, options.blocks) as day:
             day.querier.duck.limits = replace(day.querier.duck.limits, blocks=options.most)
+            table.title = f"{len(day.blocks):,} blocks of {SMALL} spans that wait for compaction"
             for cost in day.costs():
                 table.add_row(*cost.row())
     console().print(table)
