@@ -158,6 +158,13 @@ def test_query_without_results_in_json_explains_nothing(where: list[str]) -> Non
     assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
 
 
+def test_query_that_measures_a_missing_attribute_says_so(where: list[str]) -> None:
+    result = run("query", "{} | avg_over_time(span.http.status_cod)", *where)
+    assert result.exit_code == 1
+    assert "no span has span.http.status_cod: there is no such attribute; did you mean" in result.stderr
+    assert "all of them" not in result.stderr
+
+
 def test_tail_returns_each_new_trace_once(server: SpanlakeServer, tenant: str) -> None:
     follow = Follower(connect(server.tempo, tenant, (), 30), "{ status = error }")
     assert follow.new_traces() == []

@@ -127,10 +127,10 @@ def test_query_prints_series(tempo: Tempo, run: Run) -> None:
     result = run("query", "{} | rate() by (resource.service.name)")
     assert result.exit_code == 0
     assert [line.rstrip() for line in result.stdout.splitlines()] == [
-        "resource.service.name    Last   Min     Max     Avg   Over time",
-        "───────────────────────────────────────────────────────────────",
-        "auth                    0.125     0   2,000   750.1   ▄█▁▁",
-        "cart                        4     0       4    1.75   ▁▃▅█",
+        "resource.service.name      Last   Min       Max       Avg   Over time",
+        "─────────────────────────────────────────────────────────────────────",
+        "auth                    0.125/s   0/s   2,000/s   750.1/s   ▄█▁▁",
+        "cart                        4/s   0/s       4/s    1.75/s   ▁▃▅█",
         "2 series from 2026-11-22 12:00:00.000 to 2026-11-22 12:03:00.000.",
     ]
 
@@ -164,7 +164,7 @@ def test_query_prints_labels_of_series(
     tempo.answers({"series": [{"labels": labels, "samples": samples} for labels in labels]})
     head, _, *rows, _ = run("query", "{} | rate()").stdout.splitlines()
     assert head.split("  ")[0].strip() == heading
-    assert [row[: row.index(" 1 ")].strip() for row in rows] == names
+    assert [row[: row.index(" 1/s ")].strip() for row in rows] == names
 
 
 def test_query_prints_samples_of_every_kind(tempo: Tempo, run: Run) -> None:
@@ -202,7 +202,7 @@ def test_query_on_narrow_terminal_fits(tempo: Tempo, run: Run) -> None:
 def test_query_of_metrics_on_narrow_terminal_fits(tempo: Tempo, run: Run) -> None:
     tempo.answers(two_series())
     lines = run("query", "{} | rate()", columns=40).stdout.splitlines()
-    assert lines[:3] == ["resource.service.name=auth", "  last 0.125  min 0  max 2,000", "  avg 750.1"]
+    assert lines[:3] == ["resource.service.name=auth", "  last 0.125/s  min 0/s  max 2,000/s", "  avg 750.1/s"]
     assert max(map(len, lines)) <= 40
 
 

@@ -40,6 +40,8 @@ from spanlake.traceql.advice import advice
         ("{ http.request.method = `GET` }", ".http.request.method, span.http.request.method or resource."),
         ("{ k8s.pod-name = `x` }", "resource.k8s.pod-name"),
         ("{ duration > 100 ms }", "no blank before its unit"),
+        ("{ duration > 2 min }", "units of durations are"),
+        ("{ duration > 2 seconds }", "units of durations are"),
         ("{ trace_id = `1` }", "trace:id"),
         ("{ parentSpanId = `1` }", "span:parentID"),
         ("{ operationName = `x` }", "the name of a span is name"),

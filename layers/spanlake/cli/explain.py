@@ -44,7 +44,10 @@ class _Reasons:
         unmatched = [condition for condition in _conditions(traceql) if not self._finds(_filter(condition), self.when)]
         for condition in unmatched:
             yield f"no span has {cut(printable(print_expression(condition)))}{self._advice(condition)}"
-        if not unmatched:
+        missing = [] if unmatched else [field for field in _measured(traceql) if not self._values(field)]
+        for field in missing:
+            yield f"no span has {cut(printable(print_field(field)))}{self._similar_names(field)}"
+        if not unmatched and not missing:
             yield "each condition matches spans, but no span or trace matches all of them"
 
     def _finds(self, traceql: str, when: TimeRange) -> bool:
@@ -97,6 +100,19 @@ def _conditions(traceql: str) -> list[ast.FieldExpression]:
     pipeline = body.spans if isinstance(body, ast.MetricsPipeline) else body
     filters = _filters(pipeline.stages[0]) if isinstance(pipeline, ast.Pipeline) and pipeline.stages else ()
     return [condition for each in filters for condition in _operands(each.condition)][:_MOST_CONDITIONS]
+
+
+def _measured(traceql: str) -> list[ast.Attribute]:
+    """Return the attribute that a metrics query measures."""
+    try:
+        body = parse(traceql).body
+    except TraceQLError:
+        return []
+    while isinstance(body, ast.Rank | ast.SeriesFilter):
+        body = body.series
+    aggregate = body.aggregate if isinstance(body, ast.MetricsPipeline) else None
+    operand = aggregate.operand if isinstance(aggregate, ast.MetricsAggregate) else None
+    return [operand] if isinstance(operand, ast.Attribute) else []
 
 
 def _filters(node: object) -> Iterator[ast.SpansetFilter]:

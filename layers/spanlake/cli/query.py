@@ -13,6 +13,7 @@ from spanlake.cli.explain import explain_nothing
 from spanlake.cli.render.search import show_traces
 from spanlake.cli.render.series import show_series, show_values
 from spanlake.cli.render.terminal import output, print_json
+from spanlake.cli.render.units import unit_of
 from spanlake.traceql import TraceQLError, parse
 
 _SEARCH = "/api/search"
@@ -72,7 +73,7 @@ def _metrics(client: TempoApi, question: QueryRequest, *, as_json: bool) -> None
     if as_json:
         print_json(body)
     elif found.series:
-        show(output(), found)
+        show(output(), found, unit_of(question.traceql))
     if not found.series:
         reasons = [] if as_json else explain_nothing(client, question.traceql, question.when)
         raise nothing_found("\n".join([f"no time series {question.when}", *reasons]))

@@ -23,6 +23,9 @@ _ENUM_WORDS: Final = frozenset(word.name.lower() for enum in (ast.Status, ast.Ki
 _ENUM_PREFIX = re.compile(r"(?:span_kind_|status_code_)", re.IGNORECASE)
 _UNITS: Final = frozenset(("ns", "us", "µs", "ms", "s", "m", "h", "d", "w", "y"))
 
+_LONG_UNITS: Final = frozenset(("sec", "second", "msec", "milli", "millisecond", "min", "minute", "hr", "hour", "day"))
+"""Units that TraceQL does not have."""
+
 _QUOTES: Final = 'strings are written in straight double quotes or backticks: "x"'
 _AND: Final = "conditions are joined with `&&`"
 _OR: Final = "alternatives are joined with `||`"
@@ -130,7 +133,12 @@ def _dotted(text: str, at: int) -> str:
 
 def _unit(text: str, at: int) -> str:
     before = _DIGIT_BEFORE.search(text, max(at - _LOOK_BACK, 0), at)
-    return "a duration has no blank before its unit: 1s" if before and _word(text, at) in _UNITS else ""
+    if not before:
+        return ""
+    word = _word(text, at)
+    if word.rstrip("s") in _LONG_UNITS:
+        return "units of durations are ns, us, ms, s, m, h, d, w, y, as in 1m30s"
+    return "a duration has no blank before its unit: 1s" if word in _UNITS else ""
 
 
 def _enum(text: str, at: int) -> str:

@@ -42,7 +42,8 @@ def time_range(since: str, start: str, end: str, now_ns: int | None = None) -> T
     first = _moment("--start", start, now) if start else last - _seconds("--since", since or DEFAULT_SINCE)
     when = TimeRange(max(first, 0), last)
     if when.start >= when.end:
-        raise InvalidOption("the time range is empty: its start is not before its end")
+        hint = "" if end or when.start < now else ", which is now: a start in the future needs an --end"
+        raise InvalidOption(f"the time range is empty: its start is not before its end{hint}")
     return when
 
 

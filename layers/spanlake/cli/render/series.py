@@ -13,6 +13,7 @@ from spanlake.cli.printable import printable
 from spanlake.cli.render.numbers import mean, moment, number
 from spanlake.cli.render.terminal import NARROW, glyphs
 from spanlake.cli.render.text import GAP, cut, label, show, show_items
+from spanlake.cli.render.units import Write
 
 
 def sparkline(samples: Iterable[tuple[int, float]], start: int, end: int, width: int, levels: str) -> str:
@@ -50,11 +51,11 @@ _SPARKLINE_SHARE, _LEAST_SPARKLINE = 4, 8  # share of the terminal's columns (on
 _MILLISECOND = 1_000_000
 
 
-def show_series(console: Console, answer: AllSeries) -> None:
+def show_series(console: Console, answer: AllSeries, write: Write = number) -> None:
     """Print the series in the order of their labels, and the time range of their sparklines."""
     ordered = sorted(answer.series, key=_order)
     if console.width < NARROW:
-        _show_lines(console, ordered)
+        _show_lines(console, ordered, write)
         return
     times = {when for series in ordered for when, _ in series.samples} or {0}
     keys = _shared_keys(ordered)
@@ -63,26 +64,26 @@ def show_series(console: Console, answer: AllSeries) -> None:
     width = min(len(times), max(_LEAST_SPARKLINE, console.width // _SPARKLINE_SHARE))
     for series in ordered:
         drawn = sparkline(series.samples, min(times), max(times), width, glyphs(console).levels)
-        table.add_row(*(Text(cell) for cell in (_name(series, keys), *_figures(series.values), drawn)))
+        table.add_row(*(Text(cell) for cell in (_name(series, keys), *_figures(series.values, write), drawn)))
     console.print(table)
     span = f"from {moment(min(times) * _MILLISECOND)} to {moment(max(times) * _MILLISECOND)}"
     show(console, Text(f"{len(ordered):,} series {span}. {cut(printable(answer.note))}", "dim"))
 
 
-def _show_lines(console: Console, ordered: Sequence[Series]) -> None:
+def _show_lines(console: Console, ordered: Sequence[Series], write: Write) -> None:
     for series in ordered:
         show_items(console, [Text(_name(series, ()), "cyan")], Text())
-        figures = zip(("last", "min", "max", "avg"), _figures(series.values), strict=True)
+        figures = zip(("last", "min", "max", "avg"), _figures(series.values, write), strict=True)
         show_items(console, [Text(f"{figure} {value}") for figure, value in figures], GAP)
 
 
-def show_values(console: Console, answer: AllSeries) -> None:
+def show_values(console: Console, answer: AllSeries, write: Write = number) -> None:
     """Print the one value of each series, in the order of their labels."""
     ordered = sorted(answer.series, key=_order)
     keys = _shared_keys(ordered)
     table = _table(", ".join(map(label, keys)) or "Series", ["Value"])
     for series in ordered:
-        table.add_row(Text(_name(series, keys)), Text(number(series.values[-1]) if series.values else "-"))
+        table.add_row(Text(_name(series, keys)), Text(write(series.values[-1]) if series.values else "-"))
     console.print(table)
     if answer.note:
         show(console, Text(cut(printable(answer.note)), "dim"))
@@ -96,10 +97,10 @@ def _table(heading: str, figures: Sequence[str]) -> Table:
     return table
 
 
-def _figures(values: Sequence[float]) -> Iterable[str]:
+def _figures(values: Sequence[float], write: Write) -> Iterable[str]:
     if not values:
         return ("-",) * 4
-    return (number(value) for value in (values[-1], min(values), max(values), mean(values)))
+    return (write(value) for value in (values[-1], min(values), max(values), mean(values)))
 
 
 def _shared_keys(all_series: Sequence[Series]) -> tuple[str, ...]:
