@@ -175,7 +175,7 @@ def test_the_role_is_that_of_the_route(
 
 
 def rest_answer(monkeypatch: pytest.MonkeyPatch, token: str, path: str = "/v1/traces") -> dict[str, Any]:
-    """What a REST API is answered, whose events have the client's own letters in headers."""
+    """The answer to a REST API, whose events have the client's own letters in headers."""
     monkeypatch.setenv("SPANLAKE_TOKENS_SECRET", "tokens")
     event = rest_event("POST", path, headers={"Authorization": f"Bearer {token}"})
     arn = f"arn:aws:execute-api:us-east-1:123456789012:abc/spans/POST{path}"

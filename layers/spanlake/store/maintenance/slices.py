@@ -79,7 +79,7 @@ class Slicing:
 
     @cached_property
     def _plan(self) -> tuple[int, frozenset[tuple[int, int]]]:
-        """How often groups are read, and of which slices the rows of which groups are held for later."""
+        """Reads of each group, and the rows that are held for later slices, by slice and group."""
         reads, size, held = 0, 0, set[tuple[int, int]]()
         for number in range(self.count):
             for place in self._groups_of.get(number, ()):
