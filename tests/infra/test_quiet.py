@@ -23,6 +23,7 @@ BY_USE = {
     "AWS::S3::Bucket": "requests and storage",
     "AWS::S3::BucketPolicy": "",
     "AWS::SQS::Queue": "requests",
+    "AWS::SQS::QueuePolicy": "",
 }
 """Chargeable use by type of resource; empty where there is none."""
 BY_MONTH = {"AWS::SecretsManager::Secret": "40 cents"}
@@ -37,6 +38,20 @@ def test_all_is_charged_for_by_use_but_the_secret(deployed: Deploy) -> None:
 def test_with_tokens_of_an_issuer_all_is(deployed: Deploy) -> None:
     deployment = deployed(JwtIssuer="https://issuer.example", JwtAudience="spanlake")
     assert {found.type for found in deployment.resources.values()} == BY_USE.keys()
+
+
+def test_rest_api_is_charged_for_by_use(deployed: Deploy) -> None:
+    found = {one.type for one in deployed(RestApi="true").resources.values()}
+    kinds = ("Authorizer", "Deployment", "Method", "Resource", "RestApi", "Stage")
+    assert found - BY_USE.keys() - BY_MONTH.keys() == {f"AWS::ApiGateway::{kind}" for kind in kinds}
+
+
+def test_gradual_rollout_costs_its_alarms(deployed: Deploy) -> None:
+    deployment = deployed(Rollout="Canary10Percent5Minutes")
+    found = {one.type for one in deployment.resources.values()}
+    free = {"AWS::CodeDeploy::Application", "AWS::CodeDeploy::DeploymentGroup"}
+    assert found - BY_USE.keys() - BY_MONTH.keys() == {*free, "AWS::CloudWatch::Alarm"}
+    assert len(deployment.of_type("AWS::CloudWatch::Alarm")) == 4
 
 
 def test_nothing_is_kept_ready(deployed: Deploy) -> None:
