@@ -28,6 +28,7 @@ from bench.workload.data_directory import copied, other_ids
 from bench.workload.generate import SMALL, Workload, bodies
 from spanlake.query.limits import LimitExceeded, Limits
 from spanlake.query.open import open_querier
+from spanlake.query.plan import plan_search
 from spanlake.query.querier import Querier
 from spanlake.query.scan.block_budget import UNREAD, Unread
 from spanlake.query.search import Search
@@ -96,7 +97,7 @@ class Day:
         """Ask each query once."""
         when = self.range
         for query in _SEARCHES:
-            wanted = Search(self.querier.plan(self._checked(query)), when.start_ns, when.end_ns)
+            wanted = Search(plan_search(self._checked(query)), when.start_ns, when.end_ns)
             yield self._cost(query, partial(self.querier.search, DEFAULT_TENANT, wanted))
         for query in _METRICS:
             steps = Steps.aligned(when.start_ns, when.end_ns, 60 * 10**9, 20_000)

@@ -14,6 +14,7 @@ from spanlake.ingest.log_recovery import store_logged
 from spanlake.query.engine.sql_session import SqlSession
 from spanlake.query.live_view import live_view
 from spanlake.query.open import open_querier
+from spanlake.query.plan import plan_search
 from spanlake.query.querier import Querier
 from spanlake.query.search import Ranking, Search
 from spanlake.query.search_results import TraceResult
@@ -77,7 +78,7 @@ class Dataset:
         when = self._range(start, end)
         if query.is_metrics:
             return _points(*self._series(query, when, step))
-        wanted = Search(self.querier.plan(query), when.start_ns, when.end_ns, limit, spans_per_set, Ranking.of(query))
+        wanted = Search(plan_search(query), when.start_ns, when.end_ns, limit, spans_per_set, Ranking.of(query))
         return _spans(self.querier.search(self.tenant, wanted))
 
     def trace(self, trace_id: str) -> pa.Table | None:

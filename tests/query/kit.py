@@ -11,6 +11,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span, Status
 
 from spanlake.query.engine.duckdb import DuckDB
 from spanlake.query.limits import Limits
+from spanlake.query.plan import plan_search
 from spanlake.query.querier import ALWAYS, Querier
 from spanlake.query.search import Order, Ranking, Search
 from spanlake.query.search_results import TraceResult
@@ -138,7 +139,7 @@ class Lake:
             NOON + wanted["end"] if "end" in wanted else ALWAYS.end_ns,
         )
         search = Search(
-            self.querier.plan(validate(parse(q))),
+            plan_search(validate(parse(q))),
             when.start_ns,
             when.end_ns,
             wanted.get("limit", 1000),

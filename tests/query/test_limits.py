@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 import sqlglot
 
-from spanlake.query import candidates
+from spanlake.query.engine import inputs
 from spanlake.query.engine.duckdb import DuckDB
 from spanlake.query.engine.session import Cancellation
 from spanlake.query.limits import Cancelled, LimitExceeded, Limits
@@ -54,7 +54,7 @@ def test_memory_is_bounded() -> None:
 def test_spans_whose_place_in_the_tree_matters_are_bounded(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     lake.add(*CHAIN)
     assert len(lake.names("{} > {}")) == len(CHAIN) - 1
-    monkeypatch.setattr(candidates, "_TREE_BYTES", lake.duck.limits.memory_bytes // 100)
+    monkeypatch.setattr(inputs, "_TREE_BYTES", lake.duck.limits.memory_bytes // 100)
     with pytest.raises(LimitExceeded, match=r"relates more than 100 spans.*--query-memory"):
         lake.search("{} > {}")
 

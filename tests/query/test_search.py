@@ -78,10 +78,10 @@ class Spy:
         self.queries = 0
         table = Session.run
 
-        def spying(session: Session, query: exp.Query, *, large: bool = False) -> pa.Table:
+        def spying(session: Session, query: exp.Query, **options: Any) -> pa.Table:
             self.queries += 1
             self.files |= {one.this for one in query.find_all(exp.Literal) if one.this.endswith(".parquet")}
-            return table(session, query, large=large)
+            return table(session, query, **options)
 
         monkeypatch.setattr(Session, "run", spying)
 

@@ -1,8 +1,7 @@
 """Finds the ids of traces that may match a query, those with the newest spans first."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import chain
 from typing import Any, cast
 
@@ -11,14 +10,13 @@ from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
 
 from spanlake.query.compile import sql
-from spanlake.query.compile.fields import SPAN, FieldCompiler
+from spanlake.query.compile.fields import span_column
 from spanlake.query.compile.prefilter import Prefilter
-from spanlake.query.compile.spans import ROW_ID, columns_needed, needs_row_id
-from spanlake.query.compile.spansets import SearchPlan, Selection
-from spanlake.query.compile.structure import tree_query
+from spanlake.query.compile.search import TRACES, SearchQueries
+from spanlake.query.compile.spans import ROW_ID, Compiled, compile_spans
+from spanlake.query.compile.sql import Sql
+from spanlake.query.engine.inputs import run
 from spanlake.query.engine.session import Session
-from spanlake.query.engine.structure import evaluate, number_nested_sets
-from spanlake.query.limits import LimitExceeded
 from spanlake.query.scan.blocks import BlockScan, block_number
 from spanlake.query.scan.parts import newest_first
 from spanlake.query.time_range import TimeRange
@@ -28,9 +26,8 @@ from spanlake.store.blocks.trace_columns import SLICE_START
 _START = "start_time_unix_nano"
 _DURATION = "duration_nano"
 _TRACE = "trace_id"
-_TIME = "time"
+_TIME = "latest"
 _SAMPLED_SPANS = 32768
-_TREE_BYTES = 160  # what a span takes whose place in its trace's tree matters, outside of DuckDB's own limit
 
 
 @dataclass(frozen=True)
@@ -55,8 +52,8 @@ class CandidateFinder:
 
     session: Session
     source: BlockScan
-    plan: SearchPlan
     probe: Prefilter
+    queries: SearchQueries
 
     def newest(self, window: TimeRange, limit: int, since_ns: int = 0) -> Candidates:
         """Traces of the newest spans that some span of a matching trace is among; so many spans, of those that start
@@ -67,7 +64,7 @@ class CandidateFinder:
         if not source.blocks:
             return Candidates({}, None)
         self.session.charge(source.blocks)
-        found = self.session.run(self._newest(source, window, limit, since_ns))
+        found = run(self.session, self._newest(source, window, since_ns), source, limit=limit)
         if since_ns and found.num_rows < limit:
             return replace(
                 _candidates(found, limit, source, is_certain=self.probe.per_span), bound_ns=since_ns, has_more=True
@@ -79,76 +76,48 @@ class CandidateFinder:
             source.misses.add(within, test)
         return _candidates(found, limit, source, is_certain=self.probe.per_span)
 
-    def by_trace(self, window: TimeRange, limit: int) -> Candidates:
+    def by_trace(self, limit: int) -> Candidates:
         """Traces that match by all spans that they have in the blocks."""
         if not self.source.blocks:
             return Candidates({}, None)
         self.session.charge(self.source.blocks)
-        if self.probe.per_trace:
-            found = self.session.run(self._passing(limit))
-            return _candidates(found, limit, self.source, is_certain=True)
-        fields = FieldCompiler(self.source.known)
-        start = fields.column(_START)
-        columns = [fields.column(_TRACE), exp.alias_(start, _TIME)]
-        in_time = exp.LTE(this=start.copy(), expression=sql.number(window.end_ns))
-        matching = self.plan.select(fields, columns, where=in_time)
-        query = _grouped_by_trace(exp.Max(this=exp.column(_TIME)), limit)
-        define = partial(with_spans, source=self.source.once(), probe=self.probe, fields=fields)
-        found = self.session.run(over(self.session, query, matching, define))
+        is_one = len(self.source.blocks) == 1 and _is_in_slices(self.source)
+        figures = _slice(exp.Literal.number(0), exp.Max(this=span_column(SLICE_START))) if is_one else []
+        found = run(self.session, self.queries.traces(*figures), self.source.once(), limit=limit)
         return _candidates(found, limit, self.source, is_certain=True)
 
-    def _passing(self, limit: int) -> exp.Select:
-        """The traces that pass the probe."""
-        figures: dict[str, exp.Expression] = {"latest": exp.Max(this=exp.column(_START, table=SPAN))}
-        if _is_in_slices(self.source) and len(self.source.blocks) == 1:
-            figures |= {"block": exp.Literal.number(0), "slice": exp.Max(this=exp.column(SLICE_START, table=SPAN))}
-        columns = {_START, SLICE_START} if "slice" in figures else {_START}
-        query = prefilter_query(self.source.once(), self.probe, columns)
-        query.select(*(exp.alias_(figure, name) for name, figure in figures.items()), copy=False)
-        return query.order_by(exp.Ordered(this=exp.column("latest"), desc=True), copy=False).limit(limit, copy=False)
-
-    def _newest(self, source: BlockScan, window: TimeRange, limit: int, since_ns: int) -> exp.Select:
-        start = exp.column(_START, table=SPAN)
-        sliced = _is_in_slices(source)
-        columns = {_TRACE, _START, *self.probe.columns, *self._of_lasting(source, window)}
-        spans = source.table(columns | ({SLICE_START} if sliced else set()), row_id=sliced)
-        query = exp.select().from_(spans.subquery(SPAN, copy=False), copy=False)
-        query.where(self.probe.one, *self._in_window(source, window), copy=False)
+    def _newest(self, source: BlockScan, window: TimeRange, since_ns: int) -> Compiled:
+        trace, start = span_column(_TRACE), span_column(_START)
+        is_outside = source.engine is not None  # answers are read row by row there
+        time = exp.alias_(exp.Max(this=start) if is_outside else start, _TIME)
+        slices = _slice(block_number(span_column(ROW_ID)), span_column(SLICE_START)) if _is_in_slices(source) else []
+        tests = [self.probe.one.copy(), *_in_window(source, window)]
         if since_ns:
-            query.where(exp.GTE(this=start.copy(), expression=sql.number(since_ns)), copy=False)
-        trace, time = exp.column(_TRACE, table=SPAN), exp.Max(this=start)
-        if source.engine is not None:  # answers are read row by row there
-            query.select(trace, exp.alias_(time, _TIME), copy=False).group_by(trace.copy(), copy=False)
-        else:
-            query.select(trace, exp.alias_(start, _TIME), copy=False)
-        if sliced:
-            block, slice_ = block_number(exp.column(ROW_ID, table=SPAN)), exp.column(SLICE_START, table=SPAN)
-            query.select(exp.alias_(block, "block"), exp.alias_(slice_, "slice"), copy=False)
-        return query.order_by(exp.Ordered(this=exp.column(_TIME), desc=True), copy=False).limit(limit, copy=False)
-
-    def _of_lasting(self, source: BlockScan, window: TimeRange) -> set[str]:
-        return set() if source.starts_after(window.start_ns) else {_DURATION}
-
-    def _in_window(self, source: BlockScan, window: TimeRange) -> list[exp.Expr]:
-        start = exp.column(_START, table=SPAN)
-        tests: list[exp.Expr] = []
-        if not source.is_within(window.start_ns, window.end_ns):
-            tests.append(exp.LTE(this=start.copy(), expression=sql.number(window.end_ns)))
-        if not source.starts_after(window.start_ns):
-            since = sql.number(window.start_ns)
-            lasting = exp.column(_DURATION, table=SPAN) >= exp.paren(since - start)
-            tests.append(exp.or_(exp.GTE(this=start.copy(), expression=since.copy()), lasting))
-        return tests
+            tests.append(exp.GTE(this=start.copy(), expression=sql.number(since_ns)))
+        compiled = compile_spans([trace, time, *slices], tests)
+        if is_outside:
+            compiled.sql.group_by(trace.copy(), copy=False)
+        compiled.sql.order_by(exp.Ordered(this=exp.column(_TIME), desc=True), copy=False)
+        return replace(compiled, outputs=TRACES)
 
 
-def _grouped_by_trace(time: exp.Expr, limit: int) -> exp.Select:
-    query = exp.select(exp.column(_TRACE), exp.alias_(time, "latest")).group_by(exp.column(_TRACE), copy=False)
-    return query.order_by(exp.Ordered(this=exp.column("latest"), desc=True), copy=False).limit(limit, copy=False)
+def _in_window(source: BlockScan, window: TimeRange) -> Iterator[Sql]:
+    start = span_column(_START)
+    if not source.is_within(window.start_ns, window.end_ns):
+        yield exp.LTE(this=start.copy(), expression=sql.number(window.end_ns))
+    if not source.starts_after(window.start_ns):
+        since = sql.number(window.start_ns)
+        lasting = span_column(_DURATION) >= exp.paren(since - start)
+        yield exp.or_(exp.GTE(this=start.copy(), expression=since.copy()), lasting)
 
 
 def _is_in_slices(source: BlockScan) -> bool:
     """True where a block may have slices."""
     return source.engine is None and any(block.level for block in source.blocks)
+
+
+def _slice(block: exp.Expr, start: exp.Expr) -> list[exp.Expr]:
+    return [exp.alias_(block, "block"), exp.alias_(start, "slice")]
 
 
 def _candidates(found: pa.Table, limit: int, source: BlockScan, *, is_certain: bool) -> Candidates:
@@ -180,72 +149,7 @@ def most_selective(session: Session, source: BlockScan, probe: Prefilter) -> Pre
     if not probe.others or not newest.blocks or not newest.is_local:
         return probe
     tests = [probe.one, *probe.others]
-    spans = newest.sampled(1, _SAMPLED_SPANS).table({_TRACE, *probe.columns})
-    counts = [exp.func("count_if", test) for test in tests]
-    row = session.run(exp.select(*counts).from_(spans.subquery(SPAN, copy=False), copy=False))
+    counts = compile_spans([exp.func("count_if", test) for test in tests])
+    row = run(session, counts, newest.sampled(1, _SAMPLED_SPANS))
     met = [column[0].as_py() or 0 for column in row.columns]  # NULL of no spans
     return replace(probe, one=tests[met.index(min(met))])
-
-
-def prefilter_query(source: BlockScan, probe: Prefilter, columns: Iterable[str] = ()) -> exp.Select:
-    """``SELECT trace_id`` of the traces that pass a probe by the spans that the blocks have, of which it reads further
-    columns.
-    """
-    spans = source.table({_TRACE, *probe.columns, *columns})
-    trace_id = exp.column(_TRACE, table=SPAN)
-    query = exp.select(trace_id).from_(spans.subquery(SPAN, copy=False), copy=False).group_by(trace_id, copy=False)
-    if probe.where is not None:
-        query.where(probe.where, copy=False)
-    return query.having(*probe.having, copy=False) if probe.having else query
-
-
-def over(
-    session: Session,
-    query: exp.Select,
-    matching: Selection,
-    define: Callable[[exp.Select], exp.Select],
-    *,
-    large: bool = True,
-) -> exp.Select:
-    """The query, of the table ``matching`` that holds the selected spans; ``define`` gives a query the table ``spans``.
-
-    Spans whose structure matters are fetched at once, a ``large`` number of them or a few.
-    """
-    query = query.from_(matching.query.subquery("matching", copy=False), copy=False)
-    if matching.is_numbered:
-        number_trees(session, define, large=large)
-    if matching.base is None:
-        return define(query)
-    base = exp.select(exp.Star()).from_(matching.base.subquery("base", copy=False), copy=False)
-    evaluate(session, _trees(session, define(base), large=large), matching.steps)
-    return query
-
-
-def number_trees(session: Session, define: Callable[[exp.Select], exp.Select], *, large: bool = True) -> None:
-    """Make the session's table PLACED of the table ``spans`` that ``define`` gives a query."""
-    number_nested_sets(session, _trees(session, define(tree_query()), large=large))
-
-
-def _trees(session: Session, query: exp.Select, *, large: bool) -> pa.Table:
-    most = session.limits.memory_bytes // _TREE_BYTES
-    spans = session.run(query.limit(most + 1, copy=False), large=large)
-    if spans.num_rows > most:
-        raise LimitExceeded(
-            f"the query relates more than {most} spans to each other: ask for a shorter time range or narrower "
-            "filters, or raise --query-memory"
-        )
-    return spans
-
-
-def with_spans(query: exp.Select, source: BlockScan, probe: Prefilter, fields: FieldCompiler) -> exp.Select:
-    """The query with a table ``spans`` of what the fields need: of all traces, or where whole traces are judged, of
-    those that pass the probe."""
-    table = source.table(columns_needed(fields.needs), row_id=needs_row_id(fields.needs))
-    if probe.is_trivial or not fields.needs.whole_traces:
-        return query.with_("spans", as_=table, copy=False)
-    candidates = exp.select(exp.column(_TRACE)).from_("candidates").subquery()
-    every = table.subquery("every", copy=False)
-    judged = exp.select(exp.Star()).from_(every, copy=False)
-    judged.where(exp.In(this=exp.column(_TRACE), query=candidates), copy=False)
-    query.with_("candidates", as_=prefilter_query(source, probe), copy=False)
-    return query.with_("spans", as_=judged, copy=False)

@@ -6,8 +6,8 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
-from spanlake.query.compile.spansets import SearchPlan
 from spanlake.query.engine.session import Session
+from spanlake.query.plan import plan_search
 from spanlake.query.scan.blocks import BlockScan
 from spanlake.query.search import Search, search
 from spanlake.query.search_results import SpanResult
@@ -54,8 +54,8 @@ class SpanFilter:
         )
         condition = ast.Binary(ast.BinaryOperator.AND, is_trace, self.condition.condition)
         query = replace(self.query, body=ast.Pipeline((ast.SpansetFilter(condition),)))
-        wanted = Search(SearchPlan.of(query), _FIRST_NS, _LAST_NS, limit=1, spans=0)
-        for trace in search(session, source, wanted) if source.blocks else ():
+        wanted = Search(plan_search(query), _FIRST_NS, _LAST_NS, limit=1, spans=0)
+        for trace in search(session, source, wanted):
             for span_set in trace.sets:
                 yield from span_set.spans
 

@@ -13,13 +13,12 @@ import pyarrow as pa
 
 from spanlake.query import search, tag_values, trace_by_id
 from spanlake.query import tag_names as tags
-from spanlake.query.compile.spansets import SearchPlan
 from spanlake.query.engine.base import Engine
 from spanlake.query.engine.block_cache import BlockCache
 from spanlake.query.engine.duckdb import DuckDB
 from spanlake.query.engine.session import Cancellation, Session
 from spanlake.query.filtered_trace import SpanFilter
-from spanlake.query.metrics.evaluate import Metrics
+from spanlake.query.metrics.evaluate import metrics_series
 from spanlake.query.scan.block_budget import affordable
 from spanlake.query.scan.blocks import HISTORY_NS, BlockScan
 from spanlake.query.scan.checksums import BlockChecks
@@ -82,24 +81,14 @@ class Querier:
 
         None if there is no such trace.
         """
-
-        def ask(session: Session, source: BlockScan) -> pa.Table | None:
-            if not trace_by_id.may_hold(source.overlapping(when.start_ns, when.end_ns), [trace_id]).blocks:
-                return None
-            whole = source.with_history
-            rows = None if wanted is None else partial(wanted.rows, session, whole, trace_id)
-            return trace_by_id.trace(session, whole, trace_id, rows)
-
-        return self._ask(tenant, when, cancellation, ask, reach_ns=HISTORY_NS)
+        question = partial(_trace, trace_id, when, wanted)
+        return self._ask(tenant, when, cancellation, question, reach_ns=HISTORY_NS)
 
     def delete(self, tenant: str, trace_id: bytes, cancellation: Cancellation | None = None) -> bool:
         """Hide a trace from all answers from now on; whether there was one. Raises StorageUnavailable."""
-
-        def ask(session: Session, source: BlockScan) -> list[Block]:
-            return trace_by_id.blocks_with(session, source, trace_id)
-
+        question = partial(trace_by_id.blocks_with, trace_id=trace_id)
         for _ in range(_DELETE_ATTEMPTS):
-            blocks = self._ask(tenant, ALWAYS, cancellation, ask)
+            blocks = self._ask(tenant, ALWAYS, cancellation, question)
             record_deletion(self.objects, blocks, trace_id)
             try:
                 with limited(REQUEST_SECONDS):
@@ -112,26 +101,24 @@ class Querier:
     def search(self, tenant: str, wanted: search.Search, cancellation: Cancellation | None = None) -> list[TraceResult]:
         """The traces that match."""
         when = TimeRange(wanted.start_ns, wanted.end_ns)
-
-        def ask(session: Session, source: BlockScan) -> list[TraceResult]:
-            return search.search(session, source, wanted, self.engine) if source.blocks else []
-
-        return self._ask(tenant, when, cancellation, ask, reach_ns=HISTORY_NS)
+        question = partial(search.search, wanted=wanted, engine=self.engine)
+        return self._ask(tenant, when, cancellation, question, reach_ns=HISTORY_NS)
 
     def tag_names(
         self, tenant: str, scope: str, q: str, when: TimeRange = ALWAYS, cancellation: Cancellation | None = None
     ) -> dict[str, list[str]]:
         """Attribute names by scope; ``q`` may be a broken query, and counts as far as it can be understood."""
+        question = partial(self._tag_names, tenant, scope, q, when)
+        return self._ask(tenant, when, cancellation, question, reach_ns=HISTORY_NS, is_history_rare=True)
 
-        def ask(session: Session, source: BlockScan) -> dict[str, list[str]]:
-            is_whole = not q and self._covers_days(tenant, when)
-            if not is_whole:
-                source = self._affordable(source)
-                session.charge(source.blocks)
-            selected = SelectedSpans(when, filters(q))
-            return tags.tag_names(session, source, source.catalog, None if is_whole else selected, scope)
-
-        return self._ask(tenant, when, cancellation, ask, reach_ns=HISTORY_NS, is_history_rare=True)
+    def _tag_names(
+        self, tenant: str, scope: str, q: str, when: TimeRange, session: Session, source: BlockScan
+    ) -> dict[str, list[str]]:
+        if not q and self._covers_days(tenant, when):
+            return tags.tag_names(session, source, source.catalog, None, scope)
+        source = self._affordable(source)
+        session.charge(source.blocks)
+        return tags.tag_names(session, source, source.catalog, SelectedSpans(when, filters(q)), scope)
 
     def _covers_days(self, tenant: str, when: TimeRange) -> bool:
         """True where the range covers all blocks of the days that it touches, so that their catalogs are exact."""
@@ -155,14 +142,23 @@ class Querier:
 
         Without a time range all words of status and kind are among them, as in Tempo.
         """
-
-        def ask(session: Session, source: BlockScan) -> list[TagValue]:
-            source = self._affordable(source)
-            session.charge(source.blocks)
-            return tag_values.tag_values(session, source, fields, SelectedSpans(when, filters(q)), most)
-
         words = [word for field in fields for word in tag_values.every_word(field)] if when.is_all else []
-        return words[:most] or self._ask(tenant, when, cancellation, ask, reach_ns=HISTORY_NS, is_history_rare=True)
+        question = partial(self._tag_values, fields, SelectedSpans(when, filters(q)), most)
+        return words[:most] or self._ask(
+            tenant, when, cancellation, question, reach_ns=HISTORY_NS, is_history_rare=True
+        )
+
+    def _tag_values(
+        self,
+        fields: Sequence[ast.Field],
+        selected: SelectedSpans,
+        most: int | None,
+        session: Session,
+        source: BlockScan,
+    ) -> list[TagValue]:
+        source = self._affordable(source)
+        session.charge(source.blocks)
+        return tag_values.tag_values(session, source, fields, selected, most)
 
     def metrics(
         self,
@@ -175,18 +171,18 @@ class Querier:
     ) -> list[Series]:
         """The series of a checked metrics query, with so many exemplars at most."""
         when = TimeRange(steps.first_ns, steps.last_ns)
+        question = partial(self._metrics, query, steps, exemplars)
+        return self._ask(tenant, when, cancellation, question, reach_ns=HISTORY_NS, scanned=True)
 
-        def series(session: Session, source: BlockScan) -> list[Series]:
-            return Metrics(session, source, query, steps, exemplars).series()
-
-        def ask(session: Session, source: BlockScan) -> list[Series]:
-            needed = source.overlapping(steps.since_ns, steps.last_ns)
-            chosen = self._affordable(needed)
-            source = source if chosen is needed else chosen
-            size = source.overlapping(steps.since_ns, steps.last_ns).size
-            return offload_if_large(self.engine, session, source, size, series)
-
-        return self._ask(tenant, when, cancellation, ask, reach_ns=HISTORY_NS, scanned=True)
+    def _metrics(
+        self, query: ast.Query, steps: Steps, exemplars: int, session: Session, source: BlockScan
+    ) -> list[Series]:
+        needed = source.overlapping(steps.since_ns, steps.last_ns)
+        chosen = self._affordable(needed)
+        source = source if chosen is needed else chosen
+        size = source.overlapping(steps.since_ns, steps.last_ns).size
+        question = partial(metrics_series, query=query, steps=steps, exemplars=exemplars)
+        return offload_if_large(self.engine, session, source, size, question)
 
     def about_spans(
         self,
@@ -196,11 +192,8 @@ class Querier:
         cancellation: Cancellation | None = None,
     ) -> T:
         """The answer of a question about all spans of a range, which reads their blocks from end to end."""
-
-        def ask(session: Session, source: BlockScan) -> T:
-            return question(session, source.overlapping(when.start_ns, when.end_ns))
-
-        return self._ask(tenant, when, cancellation, ask, reach_ns=HISTORY_NS, scanned=True, is_history_rare=True)
+        in_range = partial(_of_range, when, question)
+        return self._ask(tenant, when, cancellation, in_range, reach_ns=HISTORY_NS, scanned=True, is_history_rare=True)
 
     def about_trace(
         self,
@@ -210,17 +203,7 @@ class Querier:
         cancellation: Cancellation | None = None,
     ) -> T | None:
         """The answer of a question about whole traces, given their span tables; None if one of them is not stored."""
-
-        def ask(session: Session, source: BlockScan) -> T | None:
-            found = [trace_by_id.trace(session, source, trace_id) for trace_id in trace_ids]
-            tables = [table for table in found if table is not None]
-            return question(session, tables) if len(tables) == len(trace_ids) else None
-
-        return self._ask(tenant, ALWAYS, cancellation, ask)
-
-    def plan(self, query: ast.Query) -> SearchPlan:
-        """Plan a checked search; raises TraceQLError for what can not be answered."""
-        return SearchPlan.of(query)
+        return self._ask(tenant, ALWAYS, cancellation, partial(_of_traces, trace_ids, question))
 
     def _ask(
         self,
@@ -295,6 +278,31 @@ class Querier:
                 check_content(block, self.objects.get(block.path))
             except StorageCorrupt as reason:
                 raise BlockDamaged(str(reason)) from error
+
+
+def _trace(
+    trace_id: bytes, when: TimeRange, wanted: SpanFilter | None, session: Session, source: BlockScan
+) -> pa.Table | None:
+    if not trace_by_id.may_hold(source.overlapping(when.start_ns, when.end_ns), [trace_id]).blocks:
+        return None
+    whole = source.with_history
+    rows = None if wanted is None else partial(wanted.rows, session, whole, trace_id)
+    return trace_by_id.trace(session, whole, trace_id, rows)
+
+
+def _of_range(when: TimeRange, question: Callable[[Session, BlockScan], T], session: Session, source: BlockScan) -> T:
+    return question(session, source.overlapping(when.start_ns, when.end_ns))
+
+
+def _of_traces(
+    trace_ids: Sequence[bytes],
+    question: Callable[[Session, Sequence[pa.Table]], T],
+    session: Session,
+    source: BlockScan,
+) -> T | None:
+    found = [trace_by_id.trace(session, source, trace_id) for trace_id in trace_ids]
+    tables = [table for table in found if table is not None]
+    return question(session, tables) if len(tables) == len(trace_ids) else None
 
 
 def _whole_days(when: TimeRange) -> TimeRange:

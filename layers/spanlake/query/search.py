@@ -8,19 +8,17 @@ at latest is known of its spans: no trace starts after one of its spans.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import cached_property, partial
+from functools import partial
 
 import pyarrow as pa
 
 from spanlake.query.candidates import CandidateFinder, Candidates, most_selective
-from spanlake.query.compile.fields import FieldCompiler
 from spanlake.query.compile.prefilter import Prefilter
-from spanlake.query.compile.results import columns_of
-from spanlake.query.compile.spans import columns_needed
-from spanlake.query.compile.spansets import SearchPlan
+from spanlake.query.compile.search import SearchQueries, compile_search
 from spanlake.query.engine.base import Engine
 from spanlake.query.engine.session import Session
 from spanlake.query.limits import TooManySpans
+from spanlake.query.plan import SearchPlan
 from spanlake.query.scan.block_budget import MANY_BLOCKS, note_unread
 from spanlake.query.scan.blocks import BlockScan
 from spanlake.query.scan.offload import OffloadingFinder, split_by_limit
@@ -97,6 +95,15 @@ class Search:
         """True where the traces that start last are kept."""
         return self.ranking == Ranking()
 
+    @property
+    def window(self) -> TimeRange:
+        """The time in which the spans of traces that run in the range are read at first."""
+        return TimeRange(self.start_ns - REACH_NS, self.end_ns + REACH_NS)
+
+    def compiled(self, source: BlockScan) -> SearchQueries:
+        """The queries of the search over blocks."""
+        return compile_search(self.plan, source.known, self.window.end_ns, self.spans)
+
     def rank(self, header: TraceSummary) -> tuple[int, bytes]:
         """Returns the sort key of a trace; wanted traces come first."""
         is_by_start = self.ranking.order is Order.START
@@ -113,8 +120,11 @@ def search(session: Session, source: BlockScan, wanted: Search, engine: Engine |
 
     Traces that the newest blocks do not hold are looked for by the engine. Raises LimitExceeded.
     """
-    judge = _Judge(session, source, wanted)
-    for lot in _lots(session, source, wanted, engine, judge):
+    if not source.blocks:
+        return []
+    queries = wanted.compiled(source)
+    judge = _Judge(session, source, wanted, queries)
+    for lot in _lots(session, source, wanted, queries, engine, judge):
         if judge.is_done(lot):
             break
     if session.is_half_over and len(source.blocks) > MANY_BLOCKS:  # there are few such traces
@@ -130,10 +140,11 @@ def search(session: Session, source: BlockScan, wanted: Search, engine: Engine |
 class _Judge:
     """Judges traces, and keeps the best."""
 
-    def __init__(self, session: Session, source: BlockScan, wanted: Search) -> None:
+    def __init__(self, session: Session, source: BlockScan, wanted: Search, queries: SearchQueries) -> None:
         self._session = session
         self._source = source
         self._wanted = wanted
+        self._queries = queries
         self._seen: set[bytes] = set()
         self._slices: dict[Block, dict[bytes, int]] = {}
         self._spans = source.spans
@@ -193,20 +204,17 @@ class _Judge:
                 raise
             half = len(ids) // 2
             return [*self._judged(ids[:half]), *self._judged(ids[half:])]
-        return [] if spans is None else list(_matching(self._session, self._source, self._wanted, spans))
+        return [] if spans is None else list(_matching(self._session, self._queries, self._wanted, spans))
 
     def _fetched(self, ids: list[bytes]) -> pa.Table | None:
         """All spans of some traces, those of other days too."""
         if not ids:
             return None
         self._source = self._source.with_history
-        return fetch_traces(self._session, self._source, self._columns, ids, self._slices)
-
-    @cached_property
-    def _columns(self) -> set[str]:
-        fields, plan = FieldCompiler(self._source.known), self._wanted.plan
-        plan.select_sets(fields, columns_of(plan.result_attributes(fields), "shown"))
-        return columns_needed(fields.needs) | set(_HEADER_COLUMNS)
+        if self._source.known != self._queries.spans.schema:  # days were looked up that have further attributes
+            self._queries = self._wanted.compiled(self._source)
+        columns = self._queries.span_sets.compiled.columns.union(_HEADER_COLUMNS)
+        return fetch_traces(self._session, self._source, columns, ids, self._slices)
 
     def is_settled(self, bound_ns: int | None) -> bool:
         """True where no trace that starts by then changes the answer."""
@@ -222,15 +230,20 @@ class _Judge:
 
 
 def _lots(
-    session: Session, source: BlockScan, wanted: Search, engine: Engine | None, judge: _Judge
+    session: Session,
+    source: BlockScan,
+    wanted: Search,
+    queries: SearchQueries,
+    engine: Engine | None,
+    judge: _Judge,
 ) -> Iterator[Candidates]:
     """Traces that may match, some at a time; a trace may come again."""
-    window = TimeRange(wanted.start_ns - REACH_NS, wanted.end_ns + REACH_NS)
+    window = wanted.window
     concerned = source.overlapping(window.start_ns, window.end_ns)
     near, far = split_by_limit(concerned, engine, session.limits.blocks, wanted.end_ns)
-    probe = most_selective(session, near, Prefilter.of(wanted.plan, source.known))
+    probe = most_selective(session, near, queries.spans.prefilter)
     judge.expect(probe)
-    finder = CandidateFinder(session, near, wanted.plan, probe)
+    finder = CandidateFinder(session, near, probe, queries)
     in_range = (block for block in far.blocks if engine is not None or block.start_ns <= wanted.end_ns)
     later_ns = max((block.end_ns for block in in_range), default=0)
     yield from _within(finder, window, wanted.limit, later_ns, judge)
@@ -240,7 +253,8 @@ def _lots(
         outside = OffloadingFinder(
             replace(finder, source=far if probe.per_span else source.only((*near.blocks, *far.blocks))), engine
         )
-        yield from _batches(partial(outside.newest if probe.per_span else outside.by_trace, window), wanted.limit)
+        find = partial(outside.newest, window) if probe.per_span else outside.by_trace
+        yield from _batches(find, wanted.limit)
 
 
 def _within(
@@ -249,7 +263,7 @@ def _within(
     """Candidates of the finder's blocks; all others have spans that end by ``later_ns``."""
     parts = list(newest_first(finder.source.blocks))
     if finder.probe.per_trace and finder.probe.is_quick and not finder.probe.per_span and len(parts) == 1:
-        yield from _wholes(finder, window, limit)
+        yield from _batches(finder.by_trace, 2 * limit)
         return
     traces = limit if finder.probe.per_span else max(_FEWEST_TRACES, limit)
     for n, blocks in enumerate(parts):
@@ -262,13 +276,8 @@ def _within(
         for lot in _newer(part, window, traces * _SPANS_PER_TRACE, judge):
             yield replace(lot, bound_ns=max(lot.bound_ns or 0, end_ns))
             if not (finder.probe.per_span or judge.is_promising):
-                yield from _wholes(finder, window, limit)
+                yield from _batches(finder.by_trace, 2 * limit)
                 return
-
-
-def _wholes(finder: CandidateFinder, window: TimeRange, limit: int) -> Iterator[Candidates]:
-    """Traces that match by all their spans in the finder's blocks."""
-    yield from _batches(partial(finder.by_trace, window), 2 * limit)
 
 
 def _batches(find: Callable[[int], Candidates], size: int) -> Iterator[Candidates]:
@@ -299,10 +308,9 @@ def _newer(part: CandidateFinder, window: TimeRange, size: int, judge: _Judge) -
             since_ns = 0
 
 
-def _matching(session: Session, source: BlockScan, wanted: Search, spans: pa.Table) -> Iterator[TraceResult]:
+def _matching(session: Session, queries: SearchQueries, wanted: Search, spans: pa.Table) -> Iterator[TraceResult]:
     """Those of the traces that match and run in the range."""
-    session.register("spans", spans)
-    sets = read_spansets(session, wanted.plan, source.known, wanted.spans)
+    sets = read_spansets(session, queries.span_sets, spans)
     for header in read_summaries(spans, sets) if sets else ():
         if wanted.is_in_range(header):
             yield TraceResult(header, tuple(sets[header.trace_id]))

@@ -1,20 +1,17 @@
 """Results of a search, read from the spans of a few traces."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from sqlglot import exp
 
-from spanlake.query.candidates import over
-from spanlake.query.compile.columns import AttributeSchema
-from spanlake.query.compile.fields import FieldCompiler
-from spanlake.query.compile.results import ResultAttribute, columns_of
-from spanlake.query.compile.spansets import SearchPlan, SetAttribute
-from spanlake.query.compile.sql import TypedSql
+from spanlake.query.compile.outputs import FieldColumns, Role, ValueColumn
+from spanlake.query.compile.search import SpanSetQuery
+from spanlake.query.compile.spansets import SetAttribute
+from spanlake.query.engine.inputs import run
 from spanlake.query.engine.session import Session
 from spanlake.spans.arrow import as_array, int32, int64, string
 from spanlake.spans.parents import ends
@@ -114,77 +111,55 @@ def _header(trace_id: bytes, services: list[dict[str, Any]], root: tuple[str, st
     )
 
 
-def read_spansets(session: Session, plan: SearchPlan, known: AttributeSchema, most: int) -> dict[bytes, list[SpanSet]]:
-    """The matching span sets of the traces in the table ``spans``, each cut to the ``most`` first spans if not 0."""
-    fields = FieldCompiler(known)
-    shown = plan.result_attributes(fields)
-    base = [fields.column(name) for name in ("trace_id", "span_id", "name", "start_time_unix_nano", "duration_nano")]
-    matching, attributes = plan.select_sets(fields, [*base, *columns_of(shown, "shown")])
-    groups = [part.sql.copy() for found in attributes if found.is_group for part in found.columns]
-    partition = [exp.column("trace_id"), *groups]
-    first = [exp.Ordered(this=exp.column(name)) for name in ("start_time_unix_nano", "span_id")]
-    place = exp.Window(this=exp.RowNumber(), partition_by=partition, order=exp.Order(expressions=first))
-    matched = exp.Window(this=exp.Count(this=exp.Star()), partition_by=partition)
-    query = exp.select(exp.Star(), exp.alias_(matched, "matched"), exp.alias_(place, "place"))
-    query = query.order_by(exp.column("trace_id"), *groups, exp.column("place"), copy=False)
-    if most:
-        query.qualify(exp.LTE(this=exp.column("place"), expression=exp.Literal.number(most)), copy=False)
-    table = session.run(over(session, query, matching, lambda query: query, large=False))
-    return _grouped(table, shown, attributes, session.check)
-
-
-def _grouped(
-    table: pa.Table, shown: list[ResultAttribute], attributes: list[SetAttribute], check: Callable[[], None]
-) -> dict[bytes, list[SpanSet]]:
+def read_spansets(session: Session, query: SpanSetQuery, spans: pa.Table) -> dict[bytes, list[SpanSet]]:
+    """The matching span sets by trace, given all spans of some traces."""
     found: dict[bytes, list[SpanSet]] = {}
-    spans: list[SpanResult] = []
-    for batch in table.to_batches(max_chunksize=_BATCH):
-        check()
+    shown: list[SpanResult] = []
+    for batch in run(session, query.compiled, spans).to_batches(max_chunksize=_BATCH):
+        session.check()
         for row in batch.to_pylist():
-            if row["place"] == 1:
-                spans = []
-                sets = found.setdefault(row["trace_id"], [])
-                sets.append(SpanSet(spans, row["matched"], _set_attributes(row, attributes)))
-            spans.append(_span(row, shown))
+            if row[Role.PLACE] == 1:
+                shown = []
+                attributes = _set_attributes(row, query.set_attributes)
+                found.setdefault(row["trace_id"], []).append(SpanSet(shown, row[Role.MATCHED], attributes))
+            shown.append(_span(row, query.attributes))
     return found
 
 
-def _set_attributes(row: Mapping[str, Any], attributes: list[SetAttribute]) -> dict[str, Any]:
-    return {found.key: _set_value(row, found) for found in attributes}
+def _set_attributes(row: Mapping[str, Any], attributes: Sequence[SetAttribute]) -> dict[str, Any]:
+    found = {one.key: read_value(row, one.columns) for one in attributes}
+    return {key: "nil" if value is None else value for key, value in found.items()}
 
 
-def _set_value(row: Mapping[str, Any], found: SetAttribute) -> Any:
-    value = first_named((part, row[part.sql.name]) for part in found.columns)
-    return "nil" if value is None else value
-
-
-def _span(row: Mapping[str, Any], shown: list[ResultAttribute]) -> SpanResult:
-    attributes: dict[str, Any] = {}
-    for n, item in enumerate(shown):
-        value = _result_value(row, n, item)
-        if value is not None:
-            attributes[item.key] = value
+def _span(row: Mapping[str, Any], attributes: Iterable[FieldColumns]) -> SpanResult:
+    found = ((one.name, _attribute(row, one)) for one in attributes)
+    present = {name: value for name, value in found if value is not None}
     duration = max(row["duration_nano"], 0)
-    return SpanResult(row["span_id"], row["name"], row["start_time_unix_nano"], duration, attributes)
+    return SpanResult(row["span_id"], row["name"], row["start_time_unix_nano"], duration, present)
 
 
-def _result_value(row: Mapping[str, Any], n: int, item: ResultAttribute) -> Any:
-    if item.items is None:
-        return first_named((part, row[f"shown{n}_{k}"]) for k, part in enumerate(item.parts))
-    every = [_of_struct(item.parts, one) for one in row[f"shown{n}"] or ()]
+def _attribute(row: Mapping[str, Any], one: FieldColumns) -> Any:
+    if one.items is None:
+        return read_value(row, one.columns)
+    every = [_of_struct(one.columns, struct) for struct in row[one.items] or ()]
     there = [value for value in every if value is not None]
     return there[0] if len(there) == 1 else there or None
 
 
-def _of_struct(parts: Sequence[TypedSql], one: Mapping[str, Any] | None) -> Any:
-    return None if one is None else first_named(zip(parts, one.values(), strict=True))
+def _of_struct(columns: Sequence[ValueColumn], struct: Mapping[str, Any] | None) -> Any:
+    return None if struct is None else _first(zip(columns, struct.values(), strict=True))
 
 
-def first_named(found: Iterable[tuple[TypedSql, Any]]) -> Any:
-    """The value among those of several types, as results write it; None where there is none."""
-    for part, value in found:
+def read_value(row: Mapping[str, Any], columns: Sequence[ValueColumn]) -> Any:
+    """The value of a field in a row, as results write it; None where there is none."""
+    return _first((column, row[column.name]) for column in columns)
+
+
+def _first(found: Iterable[tuple[ValueColumn, Any]]) -> Any:
+    for column, value in found:
         if value is not None:
-            return [render_value(part.type, item) for item in value] if part.is_list else render_value(part.type, value)
+            type_ = column.type
+            return [render_value(type_, item) for item in value] if column.is_list else render_value(type_, value)
     return None
 
 

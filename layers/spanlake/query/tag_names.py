@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from sqlglot import exp
 
 from spanlake.query.compile import sql
-from spanlake.query.compile.fields import FieldCompiler
+from spanlake.query.compile.fields import span_column
 from spanlake.query.compile.sql import Sql
 from spanlake.query.engine.session import Session
 from spanlake.query.scan.blocks import BlockScan
@@ -76,12 +76,11 @@ def _occurring(
     """The entries that occur in a selected span."""
     if not source.blocks or not entries:
         return []
-    fields = FieldCompiler(source.known)
     columns = {column: (column.scope.value, column.key) for column in map(_column, entries) if column}
     lists = sorted({entry.scope for entry in entries if _column(entry) is None})
-    select = [_has_value(fields, column) for column in columns]
-    select += [exp.alias_(_key_sets(_keys(fields, scope)), f"{scope}_keys") for scope in lists]
-    (row,) = session.run(selected.query(session, source, fields, select)).to_pylist()
+    select = [_has_value(column) for column in columns]
+    select += [exp.alias_(_key_sets(_keys(scope)), f"{scope}_keys") for scope in lists]
+    (row,) = session.run(selected.query(session, source, select)).to_pylist()
     kept = {place for column, place in columns.items() if row[column.name]}
     kept |= {(scope, key) for scope in lists for keys in row[f"{scope}_keys"] or () for key in keys or ()}
     return [entry for entry in entries if (entry.scope, entry.key) in kept]
@@ -94,8 +93,8 @@ def _column(entry: CatalogEntry) -> AttributeColumn | None:
     return AttributeColumn(Scope(entry.scope), entry.key, ValueType(entry.type))
 
 
-def _has_value(fields: FieldCompiler, column: AttributeColumn) -> exp.Expr:
-    return exp.alias_(exp.func("bool_or", sql.not_null(fields.column(column.name))), column.name)
+def _has_value(column: AttributeColumn) -> exp.Expr:
+    return exp.alias_(exp.func("bool_or", sql.not_null(span_column(column.name))), column.name)
 
 
 def _key_sets(keys: Sql) -> Sql:
@@ -103,16 +102,16 @@ def _key_sets(keys: Sql) -> Sql:
     return exp.ArrayAgg(this=exp.Distinct(expressions=[keys]))
 
 
-def _keys(fields: FieldCompiler, scope: str) -> Sql:
+def _keys(scope: str) -> Sql:
     """The keys of a span's attributes that have no column, or of the attributes of its events or links."""
 
     def keys(items: Sql, is_present: Callable[[Sql], Sql]) -> Sql:
         return sql.each(sql.keep(items, is_present, "p"), lambda item: sql.member(item, "key"), "a")
 
     if scope not in _ELEMENTS:
-        rest = fields.column(f"{scope}_rest")
+        rest = span_column(f"{scope}_rest")
         return keys(rest, lambda item: sql.json_present(sql.member(item, "value")))
-    elements = fields.column(_ELEMENTS[scope])
+    elements = span_column(_ELEMENTS[scope])
     found = sql.each(elements, lambda e: keys(sql.member(e, "attributes"), _is_present), "e")
     return exp.func("flatten", found)
 

@@ -12,13 +12,13 @@ from typing import Any, NamedTuple, cast
 from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
 
-from spanlake.query.candidates import number_trees
 from spanlake.query.compile import sql
 from spanlake.query.compile import sql as values
-from spanlake.query.compile.fields import ELEMENTS, SCOPES, SPAN, FieldCompiler, hexadecimal
+from spanlake.query.compile.fields import ELEMENTS, SCOPES, FieldCompiler, hexadecimal, span_column
 from spanlake.query.compile.predicates import PredicateCompiler
-from spanlake.query.compile.spans import ROW_ID, columns_needed, needs_row_id, relation
+from spanlake.query.compile.spans import ROW_ID, Needs, compile_spans
 from spanlake.query.compile.sql import Sql
+from spanlake.query.engine.inputs import bound
 from spanlake.query.engine.session import Session
 from spanlake.query.limits import LimitExceeded
 from spanlake.query.scan.blocks import BlockScan, block_number
@@ -43,23 +43,18 @@ class SelectedSpans:
         """The first and the last nanosecond."""
         return self.when.start_ns, self.when.end_ns
 
-    def query(self, session: Session, source: BlockScan, fields: FieldCompiler, select: list[exp.Expr]) -> exp.Select:
+    def query(self, session: Session, source: BlockScan, select: Sequence[exp.Expr]) -> exp.Select:
         """``SELECT select`` of the spans."""
-        start_ns, end_ns = self.when.start_ns, self.when.end_ns
-        tests = [] if source.is_within(start_ns, end_ns) else list(self._inside(fields))
+        tests = [] if source.is_within(*self.bounds) else list(self._inside())
         if self.filter is not None:
-            tests.append(PredicateCompiler(fields).filter(self.filter.condition))
-        if fields.needs.whole_traces:
-            first_ns, last_ns = self.when.start_ns, self.when.end_ns
-            source = SpanningTraces(session, source.with_history, first_ns, last_ns).whole().once()
-        spans = source.table(columns_needed(fields.needs), row_id=needs_row_id(fields.needs))
-        if fields.needs.tree:
-            number_trees(session, lambda query: query.with_("spans", as_=spans.copy(), copy=False))
-        return relation(fields.needs, select, spans).where(*tests, copy=False)
+            tests.append(PredicateCompiler(FieldCompiler(source.known)).filter(self.filter.condition))
+        if Needs.of(*select, *tests).whole_traces:
+            source = SpanningTraces(session, source.with_history, *self.bounds).whole().once()
+        return bound(session, compile_spans(select, tests), source)
 
-    def _inside(self, fields: FieldCompiler) -> list[Sql]:
+    def _inside(self) -> list[Sql]:
         """The tests of a span that starts before the end of the range, and ends after its start."""
-        start, duration = fields.column("start_time_unix_nano"), fields.column("duration_nano")
+        start, duration = span_column("start_time_unix_nano"), span_column("duration_nano")
         first, last = sql.number(self.when.start_ns), sql.number(self.when.end_ns)
         missing = exp.func("try", first - start.copy())  # how long the span must last; NULL beyond 64 bits
         reaches = exp.or_(exp.GTE(this=start, expression=first.copy()), exp.GTE(this=duration, expression=missing))
@@ -117,9 +112,8 @@ def tag_values(
     kept = limit if most is None else min(most, limit)
     found: dict[TagValue, None] = {}
     for tag in tags if source.blocks else ():
-        fields = FieldCompiler(source.known)
-        for place in _places(source, fields, tag):
-            found.update(dict.fromkeys(place.read(_distinct(session, source, fields, place.value, selected, kept))))
+        for place in _places(source, FieldCompiler(source.known), tag):
+            found.update(dict.fromkeys(place.read(_distinct(session, source, place.value, selected, kept))))
     found = _offered(found, is_narrowed=selected.filter is not None)
     if len(found) > limit and (most is None or most > limit):
         raise LimitExceeded(f"the tag has more than {limit} values: narrow it down with a filter or a shorter range")
@@ -135,30 +129,27 @@ def _offered(found: Iterable[TagValue], *, is_narrowed: bool) -> dict[TagValue, 
     return dict.fromkeys(offered)
 
 
-def _distinct(
-    session: Session, source: BlockScan, fields: FieldCompiler, value: Sql, selected: SelectedSpans, most: int
-) -> list[Any]:
+def _distinct(session: Session, source: BlockScan, value: Sql, selected: SelectedSpans, most: int) -> list[Any]:
     """The first distinct values in their order, one more than ``most``."""
-    if selected.filter is not None or fields.needs.whole_traces or source.engine is not None:
-        return _read_distinct(session, source, fields, value, selected, most)
+    if selected.filter is not None or Needs.of(value).whole_traces:
+        return _read_distinct(session, source, value, selected, most)
     within = [block for block in source.blocks if source.only([block]).is_within(*selected.bounds)]
-    known = _of_blocks(session, source.only(within), fields, value)
+    known = _of_blocks(session, source.only(within), value)
     rest = source.only(block for block in source.blocks if known.get(block) is None)
-    found = _read_distinct(session, rest, fields, value, selected, most) if rest.blocks else []
+    found = _read_distinct(session, rest, value, selected, most) if rest.blocks else []
     remembered = list(chain.from_iterable(one or () for one in known.values()))  # of texts and integers only
     return sorted({*found, *remembered})[: most + 1] if remembered else found
 
 
-def _of_blocks(session: Session, source: BlockScan, fields: FieldCompiler, value: Sql) -> dict[Block, Values]:
+def _of_blocks(session: Session, source: BlockScan, value: Sql) -> dict[Block, Values]:
     """The distinct values in each block, of as many as have few: what is not known yet is read and remembered."""
     name = value.sql(DuckDB)
     known = source.values.of(source.blocks, name)
     new = source.only(block for block in source.blocks if block not in known)
     if not new.blocks:
         return known
-    columns = [exp.alias_(block_number(exp.column(ROW_ID, table=SPAN)), "block"), exp.alias_(value.copy(), "value")]
-    spans = new.table(columns_needed(fields.needs), row_id=True)
-    rows = relation(fields.needs, columns, spans).distinct(copy=False).subquery("found", copy=False)
+    columns = [exp.alias_(block_number(span_column(ROW_ID)), "block"), exp.alias_(value.copy(), "value")]
+    rows = bound(session, compile_spans(columns), new).distinct(copy=False).subquery("found", copy=False)
     query = exp.select(exp.Star()).from_(rows, copy=False).where(values.not_null(exp.column("value")), copy=False)
     limit = len(new.blocks) * MOST_VALUES
     columns_found = session.run(query.limit(limit + 1, copy=False)).columns
@@ -172,10 +163,8 @@ def _of_blocks(session: Session, source: BlockScan, fields: FieldCompiler, value
     return source.values.of(source.blocks, name)
 
 
-def _read_distinct(
-    session: Session, source: BlockScan, fields: FieldCompiler, value: Sql, selected: SelectedSpans, most: int
-) -> list[Any]:
-    query = selected.query(session, source, fields, [exp.alias_(value, "value")]).distinct(copy=False)
+def _read_distinct(session: Session, source: BlockScan, value: Sql, selected: SelectedSpans, most: int) -> list[Any]:
+    query = selected.query(session, source, [exp.alias_(value, "value")]).distinct(copy=False)
     ordered = exp.select(exp.column("value")).from_(query.subquery("found", copy=False), copy=False)
     ordered.where(values.not_null(exp.column("value")), copy=False)
     ordered.order_by(exp.column("value"), copy=False).limit(most + 1, copy=False)
@@ -193,7 +182,7 @@ def _places(source: BlockScan, fields: FieldCompiler, tag: ast.Field) -> Iterato
     elif tag.scope in ELEMENTS:
         found = {(tag.scope.value, tag.key), (tag.scope.value, OTHER_KEYS)}
         if any((entry.scope, entry.key) in found for entry in source.catalog):
-            yield _of_elements(fields, tag)
+            yield _of_elements(tag)
     else:
         for scope in SCOPES[tag.scope]:
             yield from _of_scope(fields, scope, tag.key)
@@ -201,22 +190,22 @@ def _places(source: BlockScan, fields: FieldCompiler, tag: ast.Field) -> Iterato
 
 def _of_scope(fields: FieldCompiler, scope: Scope, key: str) -> Iterator[_Values]:
     for column in fields.known.columns.get((scope, key), ()):
-        yield _of_column(fields, column)
+        yield _of_column(column)
     if fields.known.in_rest(scope, key):
-        rest = fields.column(f"{scope.value}_rest")
+        rest = span_column(f"{scope.value}_rest")
         entries = values.keep(rest, lambda entry: _is(values.member(entry, "key"), key), "r")
         yield _Values.of_list(values.each(entries, lambda entry: values.member(entry, "value"), "r"), _read_json)
 
 
-def _of_column(fields: FieldCompiler, column: AttributeColumn) -> _Values:
+def _of_column(column: AttributeColumn) -> _Values:
     type_, is_list = values.OF_COLUMN[column.type]
-    sql = fields.column(column.name)
+    sql = span_column(column.name)
     return _Values.of_list(sql, _reader(type_)) if is_list else _Values(sql, _reader(type_))
 
 
-def _of_elements(fields: FieldCompiler, tag: ast.Attribute) -> _Values:
+def _of_elements(tag: ast.Attribute) -> _Values:
     """The attributes of a name among those of all events, or links: structs."""
-    elements = fields.column(ELEMENTS[tag.scope])
+    elements = span_column(ELEMENTS[tag.scope])
     lists = values.each(elements, lambda element: values.member(element, "attributes"), "e")
     found = values.keep(exp.func("flatten", lists), lambda entry: _is(values.member(entry, "key"), tag.key), "a")
     return _Values.of_list(found, _read_entries)
@@ -226,7 +215,7 @@ def _of_intrinsic(fields: FieldCompiler, tag: ast.IntrinsicField) -> Iterator[_V
     of_element = _OF_ELEMENT.get(tag.intrinsic)
     if of_element is not None and not tag.parent:
         type_, name, read = of_element
-        items = values.each(fields.column(name), lambda element: read(fields, element), "e")
+        items = values.each(span_column(name), read, "e")
         yield _Values.of_list(items, _reader(type_))
         return
     for part in fields.value(tag):
@@ -235,19 +224,19 @@ def _of_intrinsic(fields: FieldCompiler, tag: ast.IntrinsicField) -> Iterator[_V
         yield _Values.of_list(part.sql, reader) if part.is_list else _Values(part.sql, reader)
 
 
-def _since_start(fields: FieldCompiler, event: Sql) -> Sql:
-    return values.member(event, "time_unix_nano") - fields.column("start_time_unix_nano")
+def _since_start(event: Sql) -> Sql:
+    return values.member(event, "time_unix_nano") - span_column("start_time_unix_nano")
 
 
-_OF_ELEMENT: dict[ast.Intrinsic, tuple[ast.Type, str, Callable[[FieldCompiler, Sql], Sql]]] = {
-    ast.Intrinsic.EVENT_NAME: (ast.Type.STRING, "events", lambda _, event: values.member(event, "name")),
+_OF_ELEMENT: dict[ast.Intrinsic, tuple[ast.Type, str, Callable[[Sql], Sql]]] = {
+    ast.Intrinsic.EVENT_NAME: (ast.Type.STRING, "events", lambda event: values.member(event, "name")),
     ast.Intrinsic.EVENT_TIME_SINCE_START: (ast.Type.DURATION, "events", _since_start),
     ast.Intrinsic.LINK_TRACE_ID: (
         ast.Type.STRING,
         "links",
-        lambda _, link: hexadecimal(values.member(link, "trace_id")),
+        lambda link: hexadecimal(values.member(link, "trace_id")),
     ),
-    ast.Intrinsic.LINK_SPAN_ID: (ast.Type.STRING, "links", lambda _, link: hexadecimal(values.member(link, "span_id"))),
+    ast.Intrinsic.LINK_SPAN_ID: (ast.Type.STRING, "links", lambda link: hexadecimal(values.member(link, "span_id"))),
 }
 
 

@@ -180,6 +180,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
         ("{ -span.min > 0 }", "int"),
         ("{ span.min / (0 - 1) > 0 }", "int"),
         ("{ span.n ^ 2 = 49 }", "int"),
+        ("{ span.n ^ 0 = 1 }", "int"),
         ("{ 3 ^ 39 = 4052555153018976267 && span.n = 7 }", "int"),
         ("{ span.n ^ (0 - 1) < 0.15 }", "int"),
         ("{ span.n ^ span.max > 0 }", ""),

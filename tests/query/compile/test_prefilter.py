@@ -3,14 +3,22 @@
 import pytest
 
 from spanlake.query.compile.columns import AttributeSchema
+from spanlake.query.compile.filters import compile_filters
 from spanlake.query.compile.prefilter import Prefilter
-from spanlake.query.compile.spansets import SearchPlan
+from spanlake.query.plan import plan_search
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType
 from spanlake.traceql import parse, validate
 
 KNOWN = AttributeSchema.of(AttributeColumn(Scope.SPAN, key, ValueType.INT) for key in "ab")
 A, B = "span_a___int", "span_b___int"
-TOTALS = {"start_time_unix_nano", "duration_nano", "span_id", "name", "service_name", "parent_span_id"}
+TIMES = {"start_time_unix_nano", "duration_nano"}
+ROOT = {"start_time_unix_nano", "span_id", "name", "parent_span_id"}
+
+
+def prefilter(query: str) -> Prefilter:
+    """The prefilter of a query."""
+    plan = plan_search(validate(parse(query)))
+    return Prefilter.of(plan, compile_filters(plan.pipeline, KNOWN), KNOWN)
 
 
 @pytest.mark.parametrize(
@@ -33,13 +41,13 @@ TOTALS = {"start_time_unix_nano", "duration_nano", "span_id", "name", "service_n
         ("{ span.a = 1 && nestedSetLeft = 1 }", {A}, False, False),
         ("{ nestedSetLeft = 1 }", set(), False, True),
         ("{ nestedSetParent < 0 }", {"parent_span_id"}, True, False),
-        ("{ span.a = 1 && trace:duration > 1s }", {A} | TOTALS, False, False),
-        ("{ rootName = `x` }", TOTALS, False, False),
+        ("{ span.a = 1 && trace:duration > 1s }", {A} | TIMES, False, False),
+        ("{ rootName = `x` }", ROOT, False, False),
         ("by(span.a)", set(), False, True),
     ],
 )
 def test_probe_reads_columns_and_grain_of_query(query: str, columns: set[str], alone: bool, is_trivial: bool) -> None:
-    probe = Prefilter.of(SearchPlan.of(validate(parse(query))), KNOWN)
+    probe = prefilter(query)
     assert (set(probe.columns), probe.per_span, probe.is_trivial) == (columns, alone, is_trivial)
 
 
@@ -58,7 +66,7 @@ def test_probe_reads_columns_and_grain_of_query(query: str, columns: set[str], a
     ],
 )
 def test_probe_is_met_by_a_span_of_every_match(query: str, one: str) -> None:
-    assert Prefilter.of(SearchPlan.of(validate(parse(query))), KNOWN).one.sql("duckdb") == one
+    assert prefilter(query).one.sql("duckdb") == one
 
 
 @pytest.mark.parametrize(
@@ -71,7 +79,7 @@ def test_probe_is_met_by_a_span_of_every_match(query: str, one: str) -> None:
     ],
 )
 def test_probe_has_every_test_that_some_span_of_a_match_meets(query: str, others: list[str]) -> None:
-    found = Prefilter.of(SearchPlan.of(validate(parse(query))), KNOWN).others
+    found = prefilter(query).others
     assert [other.sql("duckdb") for other in found] == others
 
 
@@ -91,4 +99,4 @@ def test_probe_has_every_test_that_some_span_of_a_match_meets(query: str, others
     ],
 )
 def test_probe_tells_whether_its_tests_decide(query: str, per_trace: bool) -> None:
-    assert Prefilter.of(SearchPlan.of(validate(parse(query))), KNOWN).per_trace is per_trace
+    assert prefilter(query).per_trace is per_trace

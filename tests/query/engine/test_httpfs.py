@@ -15,6 +15,7 @@ from spanlake.query.engine.duckdb import DuckDB
 from spanlake.query.engine.httpfs import HttpfsCredentials
 from spanlake.query.limits import Limits
 from spanlake.query.open import open_querier
+from spanlake.query.plan import plan_search
 from spanlake.query.querier import Querier
 from spanlake.query.search import Search
 from spanlake.settings.model import QueryLimits
@@ -93,7 +94,7 @@ def test_a_request_costs_one_put_and_one_write_and_a_search_its_days_and_its_rea
 
     for duck in opened(objects):
         querier = Querier(index, objects, duck, SizeLimits(), is_index_far=True)
-        plan = querier.plan(validate(parse("{ }")))
+        plan = plan_search(validate(parse("{ }")))
         for reads in (True, False):  # what was read once is kept
             before = requests(cloud, objects)
             with calls(index.client) as asked:
@@ -109,7 +110,7 @@ def test_small_blocks_are_read_whole_and_once(cloud: Cloud) -> None:
         write(objects, index, "a", decode([request([At(number, trace=number)])]).table, bytes([number]))
     querier = open_querier(objects, index, QueryLimits(), None)
     before = len(requests(cloud, objects))
-    plan = querier.plan(validate(parse("{ }")))
+    plan = plan_search(validate(parse("{ }")))
     for _ in range(2):
         assert len(querier.search("a", Search(plan, NOON - MINUTE, NOON + MINUTE, 10, 3))) == 3
         assert querier.trace("a", trace_id(2)) is not None
@@ -128,7 +129,7 @@ def test_damaged_large_block_in_a_bucket_is_an_error_that_names_it(cloud: Cloud,
     spans = [At(number, trace=number, attributes={"n": number}) for number in range(1, 60)]
     (block,) = write(objects, index, "a", decode([request(spans)]).table, b"x")
     querier = open_querier(objects, index, QueryLimits(), None, cache=CachePolicy(small=0, largest=0))
-    wanted = Search(querier.plan(validate(parse("{ span.n > 0 }"))), NOON - MINUTE, NOON + MINUTE, 100, 3)
+    wanted = Search(plan_search(validate(parse("{ span.n > 0 }"))), NOON - MINUTE, NOON + MINUTE, 100, 3)
     with calls(objects.client) as made:
         for _ in range(3):
             assert len(querier.search("a", wanted)) == 59

@@ -16,6 +16,7 @@ from spanlake.api.tempo.parameters import SearchParameters
 from spanlake.api.tempo.schemas import SearchResponse
 from spanlake.api.typed_route import TypedRoute
 from spanlake.query.engine.session import Cancellation
+from spanlake.query.plan import plan_search
 from spanlake.query.search import Ranking, Search
 from spanlake.traceql import validate
 
@@ -33,7 +34,7 @@ def search_routes(runner: QueryRunner) -> list[Route]:
 
         def ask(stop: Cancellation) -> bytes:
             query = parsed(q) if q else query_of_tags(params.tags, shortest, longest)
-            plan = querier.plan(validate(query, querier.sizes))
+            plan = plan_search(validate(query, querier.sizes))
             wanted = Search(plan, when.start_ns, when.end_ns, limit, params.spss, Ranking.of(query))
             return to_json(responses.search(querier.search(tenant, wanted, stop), with_spans=bool(q)))
 

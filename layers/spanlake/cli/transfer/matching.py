@@ -4,9 +4,9 @@ from collections import deque
 from pathlib import Path
 
 from spanlake.cli.errors import CommandError
-from spanlake.query.compile.spansets import SearchPlan
 from spanlake.query.limits import LimitExceeded
 from spanlake.query.open import open_querier
+from spanlake.query.plan import SearchPlan, plan_search
 from spanlake.query.querier import Querier
 from spanlake.query.search import Search
 from spanlake.settings.model import QueryLimits
@@ -31,7 +31,7 @@ def matching_traces(
     directory = Path(objects.uri("spans")).parent if isinstance(objects, LocalObjects) else None
     querier = open_querier(objects, index, _LIMITS, directory)
     try:
-        plan = querier.plan(validate(parse(traceql), querier.sizes))
+        plan = plan_search(validate(parse(traceql), querier.sizes))
         return _found(querier, tenant, plan, _stored(index, tenant, *bounds_ns), together)
     except (TraceQLError, LimitExceeded) as error:
         raise CommandError(str(error)) from None

@@ -1,11 +1,11 @@
 """Facets of compare(): the attributes and intrinsics whose values it counts.
 
 These are the attributes of span, resource and instrumentation scope and the intrinsics below, besides those that depend
-on other spans of the trace (``query.relatives``). Ids, times and durations are left out because hardly two spans share
-them, events and links because a span has several.
+on other spans of the trace (``metrics.trace_intrinsics``). Ids, times and durations are left out because hardly two
+spans share them, events and links because a span has several.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -43,12 +43,12 @@ EVERYWHERE = print_field(ast.IntrinsicField(ast.Intrinsic.NAME))  # a facet that
 
 @dataclass(frozen=True)
 class Facet:
-    """An attribute's values of one type; ``read`` returns them, NULL where there is none."""
+    """An attribute's values of one type, NULL where there is none."""
 
     name: str
     type: ast.Type | None
     level: Level
-    read: Callable[[FieldCompiler], Sql]
+    sql: Sql
     is_list: bool = False
 
 
@@ -64,20 +64,11 @@ def facets(known: AttributeSchema) -> list[Facet]:
 def _of_intrinsic(intrinsic: ast.Intrinsic, level: Level) -> Facet:
     field = ast.IntrinsicField(intrinsic)
     (value,) = FieldCompiler(AttributeSchema()).value(field)
-    return Facet(print_field(field), value.type, level, lambda fields: fields.value(field)[0].sql)
+    return Facet(print_field(field), value.type, level, value.sql)
 
 
 def _of_attribute(known: AttributeSchema, scope: Scope, key: str) -> Iterator[Facet]:
     attribute = ast.Attribute(_SCOPES[scope], key)
     level = Level.SPAN if scope is Scope.SPAN else Level.RESOURCE
-    for n, part in enumerate(FieldCompiler(known).whole(attribute)):
-        yield Facet(print_field(attribute), part.type, level, _Reader(attribute, n), part.is_list)
-
-
-@dataclass(frozen=True)
-class _Reader:
-    attribute: ast.Attribute
-    place: int
-
-    def __call__(self, fields: FieldCompiler) -> Sql:
-        return fields.whole(self.attribute)[self.place].sql
+    for part in FieldCompiler(known).whole(attribute):
+        yield Facet(print_field(attribute), part.type, level, part.sql, part.is_list)

@@ -1,7 +1,7 @@
 """Resolves the fields of TraceQL to SQL over the relation that ``relation`` builds.
 
 Aliases: ``s`` is the span, ``p`` its parent span, ``t`` the totals of its trace, ``c`` the number of its children,
-``n`` its nested set numbers. Each field that is compiled notes its needs, so that the relation joins no more.
+``n`` its nested set numbers. ``spans.Needs`` reads off finished SQL which of them it names.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -46,39 +46,20 @@ ELEMENT_INTRINSICS = {
 _ELEMENT_MEMBERS = {ast.Type.STRING: "string", ast.Type.INT: "int", ast.Type.FLOAT: "double", ast.Type.BOOL: "bool"}
 
 
-@dataclass
-class Needs:
-    """The parts of the relation that a query reads; ``columns`` are the span's, ``parents`` its parent's."""
-
-    columns: set[str] = field(default_factory=set)
-    parents: set[str] = field(default_factory=set)
-    traces: bool = False  # spans of a trace are evaluated together
-    trace: bool = False
-    children: bool = False
-    tree: bool = False
-    row_id: bool = False
-
-    @property
-    def whole_traces(self) -> bool:
-        """True where a span can be evaluated only together with the other spans of its trace."""
-        return self.traces or bool(self.parents) or self.trace or self.children or self.tree
+def span_column(name: str, *, parent: bool = False) -> Sql:
+    """Return a physical column of the span, or of its parent."""
+    return exp.column(name, table=PARENT if parent else SPAN)
 
 
-@dataclass
+@dataclass(frozen=True)
 class FieldCompiler:
-    """A compiler of fields to SQL, given the attributes of the blocks. It collects the fields' needs in ``needs``.
+    """A compiler of fields to SQL, given the attributes of the blocks.
 
     ``elements`` are the event and the link that are evaluated, None for a span that has none.
     """
 
     known: AttributeSchema
-    needs: Needs = field(default_factory=Needs)
     elements: Mapping[ast.AttributeScope, Sql | None] = field(default_factory=dict)
-
-    def column(self, name: str, *, parent: bool = False) -> Sql:
-        """Return a physical column of the span, or of its parent."""
-        (self.needs.parents if parent else self.needs.columns).add(name)
-        return exp.column(name, table=PARENT if parent else SPAN)
 
     def bound(self, scope: ast.AttributeScope, element: Sql | None) -> "FieldCompiler":
         """Return the fields of the relation with an event or a link bound."""
@@ -145,7 +126,7 @@ class FieldCompiler:
 
     def _columns(self, scope: Scope, wanted: ast.Attribute) -> Iterator[tuple[tuple[ast.Type, bool], Sql]]:
         for column in self.known.columns.get((scope, wanted.key), ()):
-            yield values.OF_COLUMN[column.type], self.column(column.name, parent=wanted.parent)
+            yield values.OF_COLUMN[column.type], span_column(column.name, parent=wanted.parent)
 
     def scope_has(self, scope: Scope, wanted: ast.Attribute) -> Sql:
         """Compile a test that is true where an attribute has a value of any type in one scope."""
@@ -155,7 +136,7 @@ class FieldCompiler:
         return values.any_of(tests)
 
     def _rest_value(self, scope: Scope, wanted: ast.Attribute) -> Sql:
-        items = self.column(f"{scope.value}_rest", parent=wanted.parent)
+        items = span_column(f"{scope.value}_rest", parent=wanted.parent)
         found = values.keep(items, lambda item: _equals(values.member(item, "key"), wanted.key))
         return values.member(values.first(found), "value")
 
@@ -183,7 +164,7 @@ class FieldCompiler:
 
     def elements_of(self, scope: ast.AttributeScope) -> Sql:
         """Return the span's list of events or links, NULL where there are none."""
-        return self.column(ELEMENTS[scope])
+        return span_column(ELEMENTS[scope])
 
     def _in_element(self, wanted: ast.Field) -> TypedValue:
         scope = element_scope(wanted)
@@ -199,7 +180,7 @@ class FieldCompiler:
         if intrinsic is ast.Intrinsic.EVENT_NAME:
             return TypedSql(ast.Type.STRING, _or_empty(values.member(element, "name")))
         if intrinsic is ast.Intrinsic.EVENT_TIME_SINCE_START:
-            since = values.member(element, "time_unix_nano") - self.column("start_time_unix_nano")
+            since = values.member(element, "time_unix_nano") - span_column("start_time_unix_nano")
             return TypedSql(ast.Type.DURATION, exp.paren(since))
         name = "trace_id" if intrinsic is ast.Intrinsic.LINK_TRACE_ID else "span_id"
         return TypedSql(ast.Type.STRING, hexadecimal(values.member(element, name)))
@@ -242,20 +223,17 @@ class FieldCompiler:
         if intrinsic in TRACE_INTRINSICS:
             return tuple(replace(a, sql=self._of_existing(a.sql, wanted)) for a in self._of_trace(intrinsic))
         if intrinsic in TREE_INTRINSICS:
-            self.needs.tree = True
             return (TypedSql(ast.Type.INT, exp.column(TREE_INTRINSICS[intrinsic], table=TREE)),)
         if intrinsic is ast.Intrinsic.PARENT:
             return (TypedSql(ast.Type.BOOL, exp.func("nullif", self._has_parent(), exp.false())),)
         if intrinsic is ast.Intrinsic.CHILD_COUNT:
-            self.needs.children = True
             count = exp.func("coalesce", exp.column("child_count", table=CHILDREN), exp.Literal.number(0))
             return (TypedSql(ast.Type.INT, count),)
         return self._of_span(wanted)
 
     def _of_trace(self, intrinsic: ast.Intrinsic) -> TypedValue:
         if intrinsic is ast.Intrinsic.TRACE_ID:
-            return (TypedSql(ast.Type.STRING, hexadecimal(self.column("trace_id"))),)
-        self.needs.trace = True
+            return (TypedSql(ast.Type.STRING, hexadecimal(span_column("trace_id"))),)
         if intrinsic is ast.Intrinsic.TRACE_DURATION:
             return (TypedSql(ast.Type.DURATION, exp.column("trace_duration", table=TRACE)),)
         name = "root_name" if intrinsic is ast.Intrinsic.TRACE_ROOT_NAME else "root_service"
@@ -263,11 +241,11 @@ class FieldCompiler:
 
     def _of_span(self, wanted: ast.IntrinsicField) -> TypedValue:
         type_, name, change = _SPAN_INTRINSICS[wanted.intrinsic]
-        sql = self.column(name, parent=wanted.parent)
+        sql = span_column(name, parent=wanted.parent)
         return (TypedSql(type_, self._of_existing(change(sql), wanted) if change else sql),)
 
     def _has_parent(self) -> Sql:
-        return values.not_null(self.column("span_id", parent=True))
+        return values.not_null(span_column("span_id", parent=True))
 
     def _of_existing(self, sql: Sql, wanted: ast.IntrinsicField) -> Sql:
         """Return a value that has a default; it is NULL where the parent span is absent."""

@@ -13,9 +13,11 @@ from sqlglot.dialects.duckdb import DuckDB
 
 from spanlake.query.compile import sql
 from spanlake.query.compile import sql as values
+from spanlake.query.compile.columns import AttributeSchema
 from spanlake.query.compile.compare import EVERYWHERE
-from spanlake.query.compile.fields import FieldCompiler
-from spanlake.query.compile.predicates import PredicateCompiler
+from spanlake.query.compile.fields import FieldCompiler, span_column
+from spanlake.query.compile.filters import CompiledFilter
+from spanlake.query.compile.outputs import Role
 from spanlake.query.compile.scalars import Operand
 from spanlake.query.compile.sql import Sql
 from spanlake.query.series import Labels
@@ -58,8 +60,6 @@ def limit(code: int) -> float:
     return size if code > 0 else -size
 
 
-VALUE = "value"
-BUCKET, NUMBER, LOGARITHM = "bucket", "number", "logarithm"
 _DIGITS = 18  # behind the point, of a quantile
 
 _AGGREGATES = {
@@ -68,6 +68,8 @@ _AGGREGATES = {
     ast.MetricsFunction.AVG_OVER_TIME: "avg",
     ast.MetricsFunction.SUM_OVER_TIME: "sum",
 }
+
+_EXTREMES = (ast.MetricsFunction.MIN_OVER_TIME, ast.MetricsFunction.MAX_OVER_TIME)
 
 Row = Mapping[str, Any]
 Statistic = tuple[Labels, list[float | None]]  # labels to add, and what was measured of each group
@@ -81,12 +83,13 @@ def _unlabelled(_: Row) -> Labels:
 class Measured:
     """The number of each span that is measured, and what it is to be divided by: durations are measured in seconds.
 
-    Of a field of events or links it is a list of numbers.
+    Of a field of events or links it is a list of numbers, of this type.
     """
 
     sql: Sql
     unit: float
-    is_list: bool
+    type: pa.DataType
+    is_list: bool = False
 
     @classmethod
     def of(cls, fields: FieldCompiler, node: ast.MetricsAggregate) -> "Measured":
@@ -97,22 +100,23 @@ class Measured:
         if operand.is_list:
             whole, real = (sql if sql is not None else exp.Null() for sql in operand.columns)
             every = exp.func("list_concat", values.each(whole, values.double, "w"), real)
-            return cls(every, unit, is_list=True)
+            return cls(every, unit, pa.float64(), is_list=True)
         if operand.real is None and operand.whole is not None:
-            return cls(operand.whole, unit, is_list=False)
-        return cls(operand.as_real, unit, is_list=False)
+            return cls(operand.whole, unit, pa.int64())
+        return cls(operand.as_real, unit, pa.float64())
 
 
 @dataclass(frozen=True)
 class Aggregate:
-    """A metrics function compiled: columns to group by, tests, aggregates, and the reading of their result.
+    """A metrics function compiled: columns to group by, tests, an aggregate VALUE, and the reading of their result.
 
-    ``read`` makes of a table of the aggregates, a row a group, the values of each group, once for each of the labels
+    ``read`` makes of a table with VALUE, a row a group, the values of each group, once for each of the labels
     that are to be added; ``labels`` gives, for a row of ``groups``, the labels that all of these have. ``filled`` says
     that a series has a value at every point. Of series without other labels ``name`` is the label, if there is one.
     """
 
-    aggregates: list[exp.Expr]
+    value: Sql | None
+    type: pa.DataType
     read: Callable[[pa.Table], Iterable[Statistic]]
     operand: Measured | None = None
     groups: tuple[exp.Expr, ...] = ()
@@ -141,20 +145,20 @@ def aggregate_of(fields: FieldCompiler, node: ast.MetricsAggregate, steps: Steps
 
 def compared(fields: FieldCompiler, node: ast.Compare) -> Aggregate:
     """Nothing but the side of a compare() that a span is on, told by the labels of the series that counts them all."""
-    side = exp.func("coalesce", selected(fields, node), exp.false())
+    side = exp.func("coalesce", selected(fields.known, node), exp.false())
 
     def labels(row: Row) -> Labels:
-        return (("__meta_type", "selection_total" if row["selected"] else "baseline_total"), (EVERYWHERE, None))
+        return (("__meta_type", "selection_total" if row[Role.SIDE] else "baseline_total"), (EVERYWHERE, None))
 
-    return Aggregate([], lambda _: (), groups=(exp.alias_(side, "selected"),), labels=labels)
+    return Aggregate(None, pa.null(), lambda _: (), groups=(exp.alias_(side, Role.SIDE),), labels=labels)
 
 
-def selected(fields: FieldCompiler, node: ast.Compare) -> Sql:
+def selected(schema: AttributeSchema, node: ast.Compare) -> Sql:
     """The test of the spans that a compare() selects."""
-    found = PredicateCompiler(fields).filter(node.selection.condition)
+    found = CompiledFilter.of(node.selection.condition, schema).sql
     if not node.start_ns:
         return found
-    start = fields.column("start_time_unix_nano")
+    start = span_column("start_time_unix_nano")
     return exp.and_(start > values.number(node.start_ns), start.copy() <= values.number(node.end_ns), found)
 
 
@@ -166,8 +170,9 @@ def quantile_label(quantile: float) -> Labels:
 def _count(_: FieldCompiler, node: ast.MetricsAggregate, steps: Steps) -> Aggregate:
     per = steps.seconds if node.function is ast.MetricsFunction.RATE else 1.0
     return Aggregate(
-        [exp.alias_(exp.Count(this=exp.Star()), VALUE)],
-        lambda table: [((), _scaled(table[VALUE], per))],
+        exp.Count(this=exp.Star()),
+        pa.int64(),
+        lambda table: [((), _scaled(table[Role.VALUE], per))],
         filled=True,
         name=node.function.value,
     )
@@ -176,10 +181,11 @@ def _count(_: FieldCompiler, node: ast.MetricsAggregate, steps: Steps) -> Aggreg
 def _aggregate(fields: FieldCompiler, node: ast.MetricsAggregate, _: Steps) -> Aggregate:
     operand = Measured.of(fields, node)
     return Aggregate(
-        [exp.alias_(exp.func(_AGGREGATES[node.function], exp.column(VALUE)), VALUE)],
-        lambda table: [((), _scaled(table[VALUE], operand.unit))],
+        exp.func(_AGGREGATES[node.function], exp.column(Role.VALUE)),
+        operand.type if node.function in _EXTREMES else pa.float64(),
+        lambda table: [((), _scaled(table[Role.VALUE], operand.unit))],
         operand=operand,
-        tests=(values.not_null(exp.column(VALUE)),),
+        tests=(values.not_null(exp.column(Role.VALUE)),),
         name=node.function.value,
     )
 
@@ -191,14 +197,15 @@ def _quantiles(fields: FieldCompiler, node: ast.MetricsAggregate, _: Steps) -> A
 
     def read(table: pa.Table) -> Iterable[Statistic]:
         for at, q in enumerate(quantiles):
-            yield quantile_label(q), _scaled(pc.list_element(table[VALUE], at), operand.unit)
+            yield quantile_label(q), _scaled(pc.list_element(table[Role.VALUE], at), operand.unit)
 
     return Aggregate(
-        [exp.alias_(exp.func("quantile_disc", exp.column(VALUE), wanted), VALUE)],
+        exp.func("quantile_disc", exp.column(Role.VALUE), wanted),
+        pa.list_(operand.type),
         read,
         operand=operand,
         quantiles=quantiles,
-        tests=(values.not_null(exp.column(VALUE)),),
+        tests=(values.not_null(exp.column(Role.VALUE)),),
     )
 
 
@@ -212,15 +219,16 @@ def _histogram(fields: FieldCompiler, node: ast.MetricsAggregate, _: Steps) -> A
     operand = Measured.of(fields, node)
 
     def labels(row: Row) -> Labels:
-        return (("__bucket", limit(row[BUCKET]) / operand.unit),)
+        return (("__bucket", limit(row[Role.BUCKET]) / operand.unit),)
 
     return Aggregate(
-        [exp.alias_(exp.Count(this=exp.Star()), VALUE)],
-        lambda table: [((), _scaled(table[VALUE], 1.0))],
+        exp.Count(this=exp.Star()),
+        pa.int64(),
+        lambda table: [((), _scaled(table[Role.VALUE], 1.0))],
         operand=operand,
-        bucket=bucket(exp.column(NUMBER), exp.column(LOGARITHM)),
+        bucket=bucket(exp.column(Role.NUMBER), exp.column(Role.LOGARITHM)),
         labels=labels,
-        tests=(values.not_null(exp.column(VALUE)),),
+        tests=(values.not_null(exp.column(Role.VALUE)),),
         filled=True,
     )
 

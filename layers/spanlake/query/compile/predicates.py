@@ -13,7 +13,7 @@ from sqlglot import exp
 from spanlake.query.compile import sql as values
 from spanlake.query.compile.arithmetic import Number, compute, negated
 from spanlake.query.compile.comparisons import compare_literals, compare_values, full_match
-from spanlake.query.compile.fields import FieldCompiler, element_scope
+from spanlake.query.compile.fields import FieldCompiler, element_scope, span_column
 from spanlake.query.compile.sql import NUMERIC, Sql, TypedSql, TypedValue
 from spanlake.spans.ids import parse_id
 from spanlake.traceql import ast
@@ -59,31 +59,25 @@ class PredicateCompiler:
 
     def filter(self, expression: ast.FieldExpression) -> Sql:
         """Compile the truth of a spanset filter; NULL counts as false."""
-        scopes = element_scopes(expression)
-        if not scopes:
-            return self.truth(expression)
-        if isinstance(expression, ast.Binary) and expression.op.is_logical and comparison(expression) is None:
-            if expression.op is ast.BinaryOperator.OR:
-                return values.any_of([self.filter(expression.left), self.filter(expression.right)])
-            return self._conjunction(list(conjuncts(expression)))
-        return self._of_some(scopes, lambda bound: bound.truth(expression))
+        return values.all_of(self.tests(expression))
 
-    def _conjunction(self, parts: list[ast.FieldExpression]) -> Sql:
-        """Compile a conjunction: conditions on events must hold for one event; those that read no element are tested
-        once.
+    def tests(self, expression: ast.FieldExpression) -> list[Sql]:
+        """Compile a spanset filter as tests that all must hold.
+
+        Conditions on events must hold for one event; those that read no element are tested once.
         """
         by_scopes: dict[Scopes, list[ast.FieldExpression]] = {}
-        for part in parts:
+        for part in conjuncts(expression):
             by_scopes.setdefault(element_scopes(part), []).append(part)
         tests = [self.truth(part) for part in by_scopes.pop((), [])]
         if len(by_scopes) > 1 and tuple(_VARIABLES) in by_scopes:
             by_scopes = {tuple(_VARIABLES): [part for found in by_scopes.values() for part in found]}
-        tests += [self._joint(scopes, found) for scopes, found in by_scopes.items()]
-        return values.all_of(tests)
+        return tests + [self._joint(scopes, found) for scopes, found in by_scopes.items()]
 
     def _joint(self, scopes: Scopes, parts: list[ast.FieldExpression]) -> Sql:
-        if len(parts) == 1:
-            return self.filter(parts[0])
+        one = parts[0]
+        if len(parts) == 1 and isinstance(one, ast.Binary) and one.op is ast.BinaryOperator.OR and not comparison(one):
+            return values.any_of([self.filter(one.left), self.filter(one.right)])
         return self._of_some(scopes, lambda bound: values.all_of(bound.truth(part) for part in parts))
 
     def _of_some(self, scopes: Scopes, test: Callable[["PredicateCompiler"], Sql]) -> Sql:
@@ -164,10 +158,10 @@ class PredicateCompiler:
             if special is not None:
                 return special
             if item.field.intrinsic is ast.Intrinsic.DURATION and not item.field.parent and _are_positive(item.statics):
-                column = TypedSql(ast.Type.DURATION, self.fields.column("duration_nano"))
+                column = TypedSql(ast.Type.DURATION, span_column("duration_nano"))
                 return compare_literals(item.op, (column,), item.statics)
             if item.field == ast.IntrinsicField(ast.Intrinsic.STATUS) and _is_set(item):
-                column = TypedSql(ast.Type.STATUS, self.fields.column("status_code"))  # storage tests a bare column
+                column = TypedSql(ast.Type.STATUS, span_column("status_code"))  # storage tests a bare column
                 return compare_literals(item.op, (column,), item.statics)
         return compare_literals(item.op, self.fields.value(item.field), item.statics)
 
@@ -191,7 +185,7 @@ class PredicateCompiler:
         ids = [_id_bytes(str(static.value), size) for static in item.statics]
         if any(id_ is None for id_ in ids):
             return None
-        column = self.fields.column(_ID_COLUMNS[field.intrinsic])
+        column = span_column(_ID_COLUMNS[field.intrinsic])
         inside: Sql = exp.In(this=column, expressions=[exp.HexString(this=id_) for id_ in ids])
         if item.op is ast.BinaryOperator.EQUAL:
             return inside
@@ -226,7 +220,7 @@ class PredicateCompiler:
         limit = max(1, *(int(static.value) for static in item.statics)) + 1
         if any(_holds_for(item, place) is not orphan for place in (1, limit - 1, limit)):
             return None
-        root = values.is_null(self.fields.column("parent_span_id"))
+        root = values.is_null(span_column("parent_span_id"))
         if at_root == orphan:
             return exp.Boolean(this=at_root)
         return root if at_root else exp.not_(root)

@@ -5,7 +5,8 @@ it does not (structure, aggregates), it still excludes most traces before they a
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
@@ -13,16 +14,16 @@ from sqlglot.dialects.duckdb import DuckDB
 from spanlake.query.compile import sql
 from spanlake.query.compile.columns import AttributeSchema
 from spanlake.query.compile.comparisons import compare_literals, compare_values
-from spanlake.query.compile.fields import TRACE, FieldCompiler
-from spanlake.query.compile.predicates import PredicateCompiler, element_scopes
+from spanlake.query.compile.fields import SPAN, TRACE, FieldCompiler, span_column
+from spanlake.query.compile.filters import CompiledFilter, Filters, SpanTest
 from spanlake.query.compile.scalars import SpansetAggregates, count, operand_of
-from spanlake.query.compile.spansets import SearchPlan
+from spanlake.query.compile.spans import SPANS, Compiled, Needs
 from spanlake.query.compile.sql import Sql, TypedSql, TypedValue
+from spanlake.query.plan import SearchPlan
 from spanlake.traceql import ast
-from spanlake.traceql.rewrite import conjuncts
+from spanlake.traceql.ast.walk import walk
 
 _MOST_ONES = 4  # of the tests that are tried
-_START, _END = "start_time_unix_nano", "duration_nano"
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,6 @@ class Prefilter:
     ``is_quick`` if to test all traces takes little more time than to read their spans.
     """
 
-    columns: frozenset[str]
     where: Sql | None
     having: tuple[Sql, ...]
     one: Sql
@@ -49,168 +49,163 @@ class Prefilter:
         """True where every trace passes."""
         return not self.having and (self.where is None or self.where == exp.true())
 
+    @cached_property
+    def columns(self) -> frozenset[str]:
+        """The columns of spans that the tests name."""
+        where = [] if self.where is None else [self.where]
+        return Needs.of(*where, *self.having, self.one, *self.others).columns
+
+    def traces(self, *select: exp.Expr) -> Compiled:
+        """Compile ``SELECT trace_id, select`` of the traces that pass, by the spans that the blocks have."""
+        trace_id = span_column("trace_id")
+        query = exp.select(trace_id, *select).from_(exp.table_(SPANS, alias=SPAN), copy=False)
+        query.group_by(trace_id.copy(), copy=False)
+        if self.where is not None:
+            query.where(self.where.copy(), copy=False)
+        if self.having:
+            query.having(*(test.copy() for test in self.having), copy=False)
+        return Compiled(query, (Needs.of(query).spans,))
+
+    @property
+    def candidates(self) -> Compiled | None:
+        """The ids of the traces that pass; None where every trace does."""
+        return None if self.is_trivial else self.traces()
+
     @classmethod
-    def of(cls, plan: SearchPlan, known: AttributeSchema) -> "Prefilter":
-        """Make the probe for a plan's first stage."""
+    def of(cls, plan: SearchPlan, filters: Filters, schema: AttributeSchema) -> "Prefilter":
+        """Make the prefilter for a plan's first stage."""
         stages = plan.pipeline.stages
-        builder = _Builder(known)
-        found = builder.spanset(stages[0])
-        where = None if builder.needs_all_spans else sql.any_of(builder.leaves)
-        is_one_filter = len(builder.leaves) == 1 and not builder.needs_all_spans
+        found = _spanset(stages[0], filters)
+        where = None if found.reads_all_spans else sql.any_of(found.leaves)
+        is_one_filter = len(found.leaves) == 1 and not found.reads_all_spans
         tests = [] if is_one_filter else [found.holds]
         rest = [stage for stage in stages[1:] if not isinstance(stage, ast.Select)]
-        if isinstance(stages[0], ast.SpansetFilter) and where is not None and builder.is_exact:
-            scalars = list(builder.scalar_filters(stages[1:]))
+        if isinstance(stages[0], ast.SpansetFilter) and where is not None and found.is_exact:
+            scalars = list(_scalar_filters(stages[1:], FieldCompiler(schema)))
             tests += scalars
             rest = rest[len(scalars) :]
-        alone = plan.single_filter is not None and is_one_filter and builder.is_exact
         return cls(
-            frozenset(builder.columns),
             where,
             tuple(tests),
             found.ones[0],
-            alone,
+            plan.only_filter is not None and is_one_filter and found.is_exact,
             found.ones[1:],
-            builder.is_exact and not rest,
-            builder.is_quick,
+            found.is_exact and not rest,
+            # of traces six columns of all spans are read, three of them with ordered aggregates
+            not (found.reads_all_spans or any(_is_mean(node) for node in walk(plan.pipeline))),
         )
+
+
+def _is_mean(node: ast.Node) -> bool:
+    """True for an exact mean, which takes five times as long as a sum."""
+    return isinstance(node, ast.Aggregate) and node.function is ast.AggregateFunction.AVG
 
 
 @dataclass(frozen=True)
 class _Found:
-    """The prefilter of a set: the test of a trace that may have such spans, and tests that each is met by some span of
-    such a trace.
+    """The prefilter of a set: the test ``holds`` of a trace that may have such spans.
+
+    Some span of such a trace meets each of the ``ones``; spans that meet none of the ``leaves`` do not matter, unless
+    it ``reads_all_spans``. It ``is_exact`` if the test decides that the trace has such spans.
     """
 
     holds: Sql
     ones: tuple[Sql, ...]
+    leaves: tuple[Sql, ...]
+    is_exact: bool = True
+    reads_all_spans: bool = False
 
 
-class _Builder:
-    """A collector of the tests of a spanset expression."""
-
-    def __init__(self, known: AttributeSchema) -> None:
-        self._known = known
-        self.columns: set[str] = set()
-        self.leaves: list[Sql] = []
-        self.is_exact = True
-        self.is_quick = True
-        self.needs_all_spans = False
-
-    def spanset(self, node: ast.SpansetExpression | ast.Stage) -> _Found:
-        """Return the tests for a trace that may have spans in the set."""
-        if isinstance(node, ast.SpansetFilter):
-            return self._leaf(node.condition)
-        if isinstance(node, ast.SpansetOperation):
-            return self._operation(node)
-        self.is_exact = False
-        if isinstance(node, ast.Pipeline):
-            return self.spanset(node.stages[0])
-        self.leaves.append(exp.true())
-        return _Found(exp.true(), (exp.true(),))
-
-    def scalar_filters(self, stages: Sequence[ast.Stage]) -> Iterator[Sql]:
-        """Yield tests of the leading filters on aggregates, over all spans that meet the only filter, as far as these
-        spans decide them.
-        """
-        for stage in stages:
-            if not isinstance(stage, ast.ScalarFilter):
-                return
-            left, right = self._scalar(stage.left), self._scalar(stage.right)
-            if left is None or right is None:
-                continue
-            if isinstance(stage.right, ast.Static):
-                yield compare_literals(stage.op, left, [stage.right])
-            else:
-                yield compare_values(stage.op, left, right)
-
-    def _scalar(self, node: ast.ScalarExpression) -> TypedValue | None:
-        match node:
-            case ast.Static():
-                return (TypedSql(node.type, sql.literal(node)),)
-            case ast.Aggregate():
-                return self._aggregate(node)
-            case _:  # DuckDB computes exactly with columns only, not with aggregates
-                return None
-
-    def _aggregate(self, node: ast.Aggregate) -> TypedValue | None:
-        fields = FieldCompiler(self._known)
-        operand = operand_of(node, fields)
-        if fields.needs.whole_traces:
-            return None
-        self.columns |= fields.needs.columns
-        self.is_quick &= node.function is not ast.AggregateFunction.AVG  # exact means take five times as long as sums
-        return count(_plain) if operand is None else SpansetAggregates(operand, _plain).value(node.function)
-
-    def _operation(self, node: ast.SpansetOperation) -> _Found:
-        left, right = self.spanset(node.left), self.spanset(node.right)
-        if node.op is ast.SpansetOperator.OR:
-            either = exp.paren(sql.any_of([left.holds, right.holds]))
-            return _Found(either, (sql.any_of([left.ones[0], right.ones[0]]),))
-        self.is_exact &= node.op is ast.SpansetOperator.AND
-        if node.op.is_negated:
-            return right
-        ones = [one for one in (*right.ones, *left.ones) if one != exp.true()]
-        return _Found(sql.all_of([left.holds, right.holds]), tuple(ones[:_MOST_ONES]) or right.ones)
-
-    def _leaf(self, condition: ast.FieldExpression) -> _Found:
-        of_span: list[ast.FieldExpression] = []
-        of_trace: list[Sql] = []
-        for part in _parts(condition):
-            fields = FieldCompiler(self._known)
-            test = PredicateCompiler(fields).filter(part)
-            if fields.needs.trace and not fields.needs.columns and not _needs_others(fields):
-                of_trace.append(_over_spans(test))
-                self.columns |= {_START, _END, "span_id", "name", "service_name", "parent_span_id"}
-            elif fields.needs.whole_traces:
-                self.is_exact = False
-            else:
-                of_span.append(part)
-                self.columns |= fields.needs.columns
-        self.needs_all_spans |= bool(of_trace)
-        self.is_quick &= not of_trace  # six columns of all spans, three of them with ordered aggregates
-        found = PredicateCompiler(FieldCompiler(self._known)).filter(_all_hold(of_span)) if of_span else exp.true()
-        self.leaves.append(found)
-        some = [sql.some_row(found)] if found != exp.true() else []
-        return _Found(sql.all_of([*some, *of_trace]), (found,))
+def _spanset(node: ast.SpansetExpression | ast.Stage, filters: Filters) -> _Found:
+    """Return the tests for a trace that may have spans in the set."""
+    match node:
+        case ast.SpansetFilter():
+            return _leaf(filters[node.condition])
+        case ast.SpansetOperation():
+            return _operation(node, filters)
+        case ast.Pipeline():
+            return replace(_spanset(node.stages[0], filters), is_exact=False)
+        case _:
+            return _Found(exp.true(), (exp.true(),), (exp.true(),), is_exact=False)
 
 
-def _parts(condition: ast.FieldExpression) -> Iterator[ast.FieldExpression]:
-    """Yield the parts of a condition that all must hold; parts on events and links stay together, as one element meets
-    them.
+def _operation(node: ast.SpansetOperation, filters: Filters) -> _Found:
+    left, right = _spanset(node.left, filters), _spanset(node.right, filters)
+    both = replace(
+        right,
+        leaves=left.leaves + right.leaves,
+        is_exact=left.is_exact and right.is_exact,
+        reads_all_spans=left.reads_all_spans or right.reads_all_spans,
+    )
+    if node.op is ast.SpansetOperator.OR:
+        either = exp.paren(sql.any_of([left.holds, right.holds]))
+        return replace(both, holds=either, ones=(sql.any_of([left.ones[0], right.ones[0]]),))
+    if node.op is not ast.SpansetOperator.AND:
+        both = replace(both, is_exact=False)
+    if node.op.is_negated:
+        return both
+    ones = [one for one in (*right.ones, *left.ones) if one != exp.true()]
+    return replace(both, holds=sql.all_of([left.holds, right.holds]), ones=tuple(ones[:_MOST_ONES]) or right.ones)
+
+
+def _leaf(filter_: CompiledFilter) -> _Found:
+    of_trace = [_over_spans(test.sql) for test in filter_.tests if _is_of_trace(test)]
+    alone = [test for test in filter_.tests if not test.needs.whole_traces]
+    found = sql.all_of(test.sql.copy() for test in alone)
+    some = [sql.some_row(found)] if found != exp.true() else []
+    is_exact = len(of_trace) + len(alone) == len(filter_.tests)
+    return _Found(sql.all_of([*some, *of_trace]), (found,), (found,), is_exact, bool(of_trace))
+
+
+def _is_of_trace(test: SpanTest) -> bool:
+    return test.needs == Needs(trace=True)
+
+
+def _scalar_filters(stages: Sequence[ast.Stage], fields: FieldCompiler) -> Iterator[Sql]:
+    """Yield tests of the leading filters on aggregates, over all spans that meet the only filter, as far as these
+    spans decide them.
     """
-    together: list[ast.FieldExpression] = []
-    for part in conjuncts(condition):
-        if element_scopes(part):
-            together.append(part)
+    for stage in stages:
+        if not isinstance(stage, ast.ScalarFilter):
+            return
+        left, right = _scalar(stage.left, fields), _scalar(stage.right, fields)
+        if left is None or right is None:
+            continue
+        if isinstance(stage.right, ast.Static):
+            yield compare_literals(stage.op, left, [stage.right])
         else:
-            yield part
-    if together:
-        yield _all_hold(together)
+            yield compare_values(stage.op, left, right)
+
+
+def _scalar(node: ast.ScalarExpression, fields: FieldCompiler) -> TypedValue | None:
+    match node:
+        case ast.Static():
+            return (TypedSql(node.type, sql.literal(node)),)
+        case ast.Aggregate():
+            return _aggregate(node, fields)
+        case _:  # DuckDB computes exactly with columns only, not with aggregates
+            return None
+
+
+def _aggregate(node: ast.Aggregate, fields: FieldCompiler) -> TypedValue | None:
+    operand = operand_of(node, fields)
+    if operand is None:
+        return count(_plain)
+    if Needs.of(*(column for column in operand.columns if column is not None)).whole_traces:
+        return None
+    return SpansetAggregates(operand, _plain).value(node.function)
 
 
 def _plain(function: exp.Expr) -> Sql:
     return function
 
 
-def _all_hold(parts: list[ast.FieldExpression]) -> ast.FieldExpression:
-    """Combine parts with AND, as a tree of minimal depth."""
-    if len(parts) == 1:
-        return parts[0]
-    half = len(parts) // 2
-    return ast.Binary(ast.BinaryOperator.AND, _all_hold(parts[:half]), _all_hold(parts[half:]))
-
-
-def _needs_others(fields: FieldCompiler) -> bool:
-    return bool(fields.needs.parents) or fields.needs.children or fields.needs.tree
-
-
 def _over_spans(test: Sql) -> Sql:
     """Rewrite a test on the totals of a trace so that the totals are aggregates over its spans."""
-    return test.transform(_aggregate)
+    return test.transform(_over_rows)
 
 
-def _aggregate(node: exp.Expr) -> exp.Expr:
+def _over_rows(node: exp.Expr) -> exp.Expr:
     if not isinstance(node, exp.Column) or node.table != TRACE:
         return node
     return exp.maybe_parse(_TOTALS[node.name], dialect=DuckDB)

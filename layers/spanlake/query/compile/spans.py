@@ -1,14 +1,24 @@
-"""Builds the relation that compiled fields refer to: spans, joined with the other data that a query needs.
+"""Compiled queries and their inputs, and the relation that compiled fields refer to.
 
-It reads a table named ``spans`` with the physical columns of ``columns_needed`` and ``arrival``, a number that grows in
-the order of arrival. For nested set numbers it also reads the table PLACED, which is computed outside SQL from the
-result of ``structure.tree_query``, as SQL is not suited to walking a tree.
+The relation is spans, joined with the other data that a query needs. It reads a table named ``spans`` with the physical
+columns of ``Needs.stored_columns`` and ``arrival``, a number that grows in the order of arrival. For nested set numbers
+it also reads the table PLACED, which is computed outside SQL from the result of ``structure.tree_query``, as SQL is not
+suited to walking a tree.
 """
 
-from sqlglot import exp
-from sqlglot.dialects.duckdb import DuckDB
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias
 
-from spanlake.query.compile.fields import CHILDREN, PARENT, SPAN, TRACE, TREE, Needs
+import pyarrow as pa
+from sqlglot import exp
+
+from spanlake.query.compile.fields import CHILDREN, PARENT, SPAN, TRACE, TREE
+from spanlake.query.compile.sql import Sql, parsed
+
+if TYPE_CHECKING:
+    from spanlake.query.compile.structure import StructuralStep
 
 SPANS = "spans"
 ROW_ID = "arrival"
@@ -63,62 +73,176 @@ _CHILDREN = """
     SELECT parent, COUNT(*) AS child_count FROM ties GROUP BY parent
 """
 
-TIE_COLUMNS = {"trace_id", "span_id", "parent_span_id", "kind", "start_time_unix_nano", "duration_nano", "name"}
-_TRACE_COLUMNS = {
-    "trace_id",
-    "span_id",
-    "parent_span_id",
-    "start_time_unix_nano",
-    "duration_nano",
-    "name",
-    "service_name",
-}
+TIE_COLUMNS = frozenset(
+    ("trace_id", "span_id", "parent_span_id", "kind", "start_time_unix_nano", "duration_nano", "name")
+)
+_TRACE_COLUMNS = (TIE_COLUMNS - {"kind"}) | {"service_name"}
 
 
-def columns_needed(needs: Needs) -> set[str]:
-    """Return the physical columns that the table ``spans`` must have, in addition to ``arrival``."""
-    columns = {"trace_id"} | needs.columns | needs.parents
-    if needs.trace:
-        columns |= _TRACE_COLUMNS
-    if needs.parents or needs.children or needs.tree:
-        columns |= TIE_COLUMNS
-    return columns
+@dataclass(frozen=True)
+class Needs:
+    """The parts of the relation that finished SQL names."""
+
+    columns: frozenset[str] = frozenset()
+    parent_columns: frozenset[str] = frozenset()
+    trace: bool = False
+    children: bool = False
+    nested_sets: bool = False
+    row_id: bool = False
+
+    @classmethod
+    def of(cls, *sql: exp.Expr) -> "Needs":
+        """Read the needs off expressions, by the aliases of their columns."""
+        named: defaultdict[str, set[str]] = defaultdict(set)
+        for tree in sql:
+            for column in tree.find_all(exp.Column):
+                named[column.table].add(column.name)
+        of_span, of_parent = named[SPAN], named[PARENT]
+        return cls(
+            frozenset(of_span - {ROW_ID}),
+            frozenset(of_parent),
+            TRACE in named,
+            CHILDREN in named,
+            TREE in named,
+            ROW_ID in of_span,
+        )
+
+    @property
+    def parents(self) -> bool:
+        """True where the relation joins each span with its parent or its children."""
+        return bool(self.parent_columns) or self.children
+
+    @property
+    def whole_traces(self) -> bool:
+        """True where a span can be evaluated only together with the other spans of its trace."""
+        return self.parents or self.trace or self.nested_sets
+
+    @property
+    def stored_columns(self) -> frozenset[str]:
+        """The physical columns that the table ``spans`` must have, in addition to ``arrival``."""
+        of_trace = _TRACE_COLUMNS if self.trace else frozenset()
+        of_ties = TIE_COLUMNS if self.parents or self.nested_sets else frozenset()
+        return self.columns | self.parent_columns | of_trace | of_ties | {"trace_id"}
+
+    @property
+    def spans(self) -> "SpanInput":
+        """The table ``spans`` that the relation reads."""
+        return SpanInput(self.stored_columns, row_id=self.row_id or self.parents or self.nested_sets)
 
 
-def needs_row_id(needs: Needs) -> bool:
-    """Return True if the table ``spans`` must have the column ``arrival``."""
-    return needs.row_id or needs.children or needs.tree or bool(needs.parents)
+@dataclass(frozen=True)
+class SpanInput:
+    """The table ``spans``: these columns of a scan's rows, ``arrival`` among them if ``row_id``.
+
+    They are the spans of the traces whose ids ``candidates`` returns, of all traces without it.
+    """
+
+    columns: frozenset[str]
+    row_id: bool = False
+    candidates: "Compiled | None" = None
 
 
-def relation(needs: Needs, select: list[exp.Expr], spans: exp.Query | None = None) -> exp.Select:
-    """Build ``SELECT select FROM spans AS s`` with the needed joins; a query may define the table ``spans``."""
+@dataclass(frozen=True)
+class NestedSetInput:
+    """The table PLACED: the nested set numbers of the spans of a scan."""
+
+    spans: SpanInput
+
+
+@dataclass(frozen=True)
+class StructureInput:
+    """The table BASE of ``structure``: the rows of ``base`` with a column for each of the steps."""
+
+    base: "Compiled"
+    steps: "tuple[StructuralStep, ...]"
+
+
+Input: TypeAlias = SpanInput | NestedSetInput | StructureInput
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A query, and the tables that it reads. Whoever changes ``sql`` copies it first.
+
+    ``outputs`` tells its columns and their types, if an engine outside of the process may be asked for them.
+    """
+
+    sql: exp.Select
+    inputs: tuple[Input, ...]
+    outputs: pa.Schema | None = None
+
+    def within(self, query: exp.Select, name: str = "matching") -> "Compiled":
+        """Make this the table that a query without FROM reads as ``name``; it is not to be used by itself then."""
+        return replace(self, sql=query.from_(self.sql.subquery(name, copy=False), copy=False))
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The columns of spans that the inputs have."""
+        return frozenset[str]().union(*(_columns_of(one) for one in self.inputs))
+
+
+def _columns_of(one: Input) -> frozenset[str]:
+    match one:
+        case SpanInput():
+            return one.columns
+        case NestedSetInput():
+            return one.spans.columns
+        case StructureInput():
+            return one.base.columns
+
+
+def compile_spans(
+    select: Sequence[exp.Expr],
+    tests: Iterable[Sql] = (),
+    candidates: "Compiled | None" = None,
+    *,
+    together: bool = False,
+) -> Compiled:
+    """Compile ``SELECT select FROM spans AS s`` with the needed joins.
+
+    ``candidates`` restricts the spans to some traces where they are evaluated ``together``, or need to be.
+    """
+    tests = list(tests)
+    needs = Needs.of(*select, *tests)
+    query = _relation(needs, select).where(*tests, copy=False)
+    spans = replace(needs.spans, candidates=candidates if together or needs.whole_traces else None)
+    return Compiled(query, (spans, *([NestedSetInput(spans)] if needs.nested_sets else [])))
+
+
+def _relation(needs: Needs, select: Sequence[exp.Expr]) -> exp.Select:
     query = exp.select(*select).from_(exp.table_(SPANS, alias=SPAN), copy=False)
-    if spans is not None:
-        query.with_(SPANS, as_=spans, copy=False)
     if needs.children:
         with_children(query)
-    elif needs.parents:
+    elif needs.parent_columns:
         _with_ties(query)
-    if needs.parents:
+    if needs.parent_columns:
         query = _join(query, TIES, "tie", (ROW_ID, SPAN), "child", kind="LEFT")
         query = _join(query, SPANS, PARENT, ("parent", "tie"), ROW_ID, kind="LEFT")
     if needs.trace:
-        query.with_("traces", as_=_TRACES, dialect=DuckDB, copy=False)
+        query.with_("traces", as_=parsed(_TRACES), copy=False)
         query = _join(query, "traces", TRACE, ("trace_id", SPAN), "trace_id")
     if needs.children:
         query = _join(query, "children", CHILDREN, (ROW_ID, SPAN), "parent", kind="LEFT")
-    return _join(query, PLACED, TREE, (ROW_ID, SPAN), ROW_ID) if needs.tree else query
+    return _join(query, PLACED, TREE, (ROW_ID, SPAN), ROW_ID) if needs.nested_sets else query
+
+
+def define_first(query: exp.Select, name: str, table: exp.Query, *, materialized: bool | None = None) -> None:
+    """Define a table that the other tables of a query may read."""
+    others = query.args.get("with_")
+    query.set("with_", None)
+    query.with_(name, as_=table, materialized=materialized, copy=False)
+    query.args["with_"].expressions.extend(others.expressions if others else [])
 
 
 def with_children(query: exp.Select, spans: str = SPANS) -> exp.Select:
     """Define the table ``children``: the ``arrival`` of each ``parent`` in a table of spans, and its child_count."""
-    return _with_ties(query, spans).with_("children", as_=_CHILDREN, dialect=DuckDB, copy=False)
+    return _with_ties(query, spans).with_("children", as_=parsed(_CHILDREN), copy=False)
 
 
 def _with_ties(query: exp.Select, spans: str = SPANS) -> exp.Select:
     """Define the table ``ties``: the ``arrival`` of each ``child`` in a table of spans, and of its ``parent``."""
     for name, text in (("twins", _TWINS), ("chosen", _CHOSEN), (TIES, _TIES)):
-        query.with_(name, as_=text.format(spans=spans), dialect=DuckDB, copy=False)
+        query.with_(name, as_=parsed(text.format(spans=spans)), copy=False)
     return query
 
 

@@ -15,17 +15,19 @@ from sqlglot import exp
 
 from spanlake.query.compile import sql as values
 from spanlake.query.compile.arithmetic import Number, compute
+from spanlake.query.compile.columns import AttributeSchema
 from spanlake.query.compile.comparisons import compare_literals, compare_values
-from spanlake.query.compile.fields import SPAN, FieldCompiler
+from spanlake.query.compile.fields import SPAN, FieldCompiler, span_column
+from spanlake.query.compile.filters import Filters, compile_filters
+from spanlake.query.compile.outputs import ValueColumn, distinct_structs
 from spanlake.query.compile.predicates import PredicateCompiler, element_scopes
-from spanlake.query.compile.results import ResultAttribute, result_attributes
+from spanlake.query.compile.prefilter import Prefilter
 from spanlake.query.compile.scalars import SpansetAggregates, count, operand_of
-from spanlake.query.compile.spans import ROW_ID, relation
+from spanlake.query.compile.spans import ROW_ID, Compiled, Needs, StructureInput, compile_spans, define_first
 from spanlake.query.compile.sql import Sql, TypedSql, TypedValue
 from spanlake.query.compile.structure import BASE, ROW, SET, TRACE, SpansetOperand, StructuralStep, base_columns
-from spanlake.query.plan import operations, result_fields
+from spanlake.query.plan import SearchPlan
 from spanlake.traceql import ast
-from spanlake.traceql.errors import Unsupported
 from spanlake.traceql.printer import print_aggregate, print_expression
 
 # Levels that DuckDB may inline. A level that is read twice doubles the plan, so that planning a chain of forty would
@@ -38,76 +40,70 @@ class SetAttribute:
     """A span set's attribute in results: its key, and the columns that may hold its value, each of one type."""
 
     key: str
-    columns: TypedValue
+    columns: tuple[ValueColumn, ...]
     is_group: bool
 
-
-@dataclass(frozen=True)
-class Selection:
-    """The matching spans, as SQL over the table ``spans``.
-
-    A structural query has two parts: the columns of ``steps`` are added to the result of ``base``, which ``query`` then
-    reads as the table BASE in place of ``spans``. ``is_numbered`` is True if PLACED is needed.
-    """
-
-    query: exp.Select
-    base: exp.Select | None = None
-    steps: tuple[StructuralStep, ...] = ()
-    is_numbered: bool = False
-
-
-@dataclass(frozen=True)
-class SearchPlan:
-    """A pipeline that finds span sets."""
-
-    pipeline: ast.Pipeline
-    query: ast.Query
-
     @classmethod
-    def of(cls, query: ast.Query) -> "SearchPlan":
-        """Plan a validated search; raises Unsupported for a metrics query."""
-        if not isinstance(query.body, ast.Pipeline):
-            raise Unsupported("a search finds spans, not time series: ask the metrics endpoints", query.text, 0)
-        return cls(query.body, query)
+    def of(cls, key: str, value: TypedValue, *, is_group: bool) -> "SetAttribute":
+        """Make an attribute of a value whose alternatives are columns."""
+        return cls(key, tuple(ValueColumn(part.sql.name, part.type, part.is_list) for part in value), is_group)
 
-    @property
-    def single_filter(self) -> ast.FieldExpression | None:
-        """The condition of a pipeline with just one spanset filter; each span can then be evaluated alone."""
-        stages = self.pipeline.stages
-        return stages[0].condition if len(stages) == 1 and isinstance(stages[0], ast.SpansetFilter) else None
 
-    def select(self, fields: FieldCompiler, columns: list[exp.Expr], where: Sql | None = None) -> Selection:
+@dataclass(frozen=True)
+class SpanPipeline:
+    """A pipeline over spans with these attributes. Its filters are compiled once, for all of its queries."""
+
+    plan: SearchPlan
+    schema: AttributeSchema
+
+    @cached_property
+    def filters(self) -> Filters:
+        """The compiled spanset filters."""
+        return compile_filters(self.plan.pipeline, self.schema)
+
+    @cached_property
+    def prefilter(self) -> Prefilter:
+        """The tests that the spans of every matching trace pass."""
+        return Prefilter.of(self.plan, self.filters, self.schema)
+
+    def matching(self, columns: Sequence[exp.Expr], where: Sql | None = None) -> Compiled:
         """Compile ``SELECT columns`` of the matching spans, each once and each column named by its alias.
 
         ``where`` is a further test of a matching span.
         """
-        if self.single_filter is not None:
-            tests = [PredicateCompiler(fields).filter(self.single_filter)] + ([where] if where is not None else [])
-            query = relation(fields.needs, columns).where(*tests, copy=False)
-            return Selection(query, is_numbered=fields.needs.tree)
-        return _Chain(self, fields).build(columns, where)
+        candidates = self.prefilter.candidates
+        if self.plan.only_filter is None:
+            return _Chain(self.filters, self.schema, self.plan.is_structural).build(
+                self.plan.pipeline, columns, where, candidates
+            )
+        tests = [self.filters[self.plan.only_filter].sql, *([where] if where is not None else [])]
+        return compile_spans(columns, tests, candidates)
 
-    def select_sets(self, fields: FieldCompiler, columns: list[exp.Expr]) -> tuple[Selection, list[SetAttribute]]:
-        """Compile ``SELECT columns, set attributes`` of the matching spans, each once in every set; also returns the
-        attributes of sets, in the order of the stages.
+    def sets(self, columns: Sequence[exp.Expr]) -> tuple[Compiled, list[SetAttribute]]:
+        """Compile ``SELECT columns, set attributes`` of the matching spans of whole traces, each once in every set;
+        also returns the attributes of sets, in the order of the stages.
         """
-        if self.single_filter is not None:
-            return self.select(fields, columns), []
-        chain = _Chain(self, fields, by_set=True)
-        selection = chain.build(columns, None)
-        return selection, list(chain.shown_of_sets.values())
+        if self.plan.only_filter is not None:
+            return self.matching(columns), []
+        chain = _Chain(self.filters, self.schema, self.plan.is_structural, by_set=True)
+        compiled = chain.build(self.plan.pipeline, columns, None, None)
+        return compiled, list(chain.shown_of_sets.values())
 
-    def result_attributes(self, fields: FieldCompiler) -> list[ResultAttribute]:
-        """List the attributes of a matching span in results."""
-        return result_attributes(fields, result_fields(self.pipeline))
+    def judges_alone(self, *columns: exp.Expr) -> bool:
+        """True where a span is evaluated without the other spans of its trace, these columns of it too."""
+        if self.plan.only_filter is None:
+            return False
+        tests = self.filters[self.plan.only_filter].tests
+        return not any(test.needs.whole_traces for test in tests) and not Needs.of(*columns).whole_traces
 
 
 @dataclass
 class _Chain:
     """The tables of one query while it is compiled."""
 
-    plan: SearchPlan
-    fields: FieldCompiler
+    filters: Filters
+    schema: AttributeSchema
+    is_structural: bool
     by_set: bool = False  # a span of several sets is returned for each
     columns: list[exp.Expr] = field(default_factory=list)  # of level0
     tables: list[tuple[str, exp.Query]] = field(default_factory=list)  # the levels after it
@@ -122,15 +118,20 @@ class _Chain:
     names: int = 0
     is_narrowed: bool = False  # the current level lacks rows of level0
 
-    def build(self, columns: list[exp.Expr], where: Sql | None) -> Selection:
-        self.fields.needs.traces = True
-        trace = self.fields.column(TRACE)
+    @property
+    def fields(self) -> FieldCompiler:
+        return FieldCompiler(self.schema)
+
+    def build(
+        self, pipeline: ast.Pipeline, columns: Sequence[exp.Expr], where: Sql | None, candidates: Compiled | None
+    ) -> Compiled:
+        trace = span_column(TRACE)
         if self.is_structural and TRACE not in {column.alias_or_name for column in columns}:
             trace = exp.func("hash", trace)  # not part of the results: it need only distinguish traces
         self.columns += [column for column in columns if column.alias_or_name != TRACE]
         if self.is_structural:
-            self.columns += base_columns(self.fields)
-        for stage in self.plan.pipeline.stages:
+            self.columns += base_columns()
+        for stage in pipeline.stages:
             self._stage(stage)
         if where is not None:
             self._keep(exp.column(self._add(where)))
@@ -139,27 +140,19 @@ class _Chain:
             self._merge_rows([])
         outputs = [exp.column(column.alias_or_name) for column in columns]
         if self.by_set:
-            outputs += [exp.column(part.sql.name) for found in self.shown_of_sets.values() for part in found.columns]
-        base = relation(self.fields.needs, [exp.alias_(trace, TRACE), *self.columns])
+            outputs += [exp.column(part.name) for found in self.shown_of_sets.values() for part in found.columns]
+        base = compile_spans([exp.alias_(trace, TRACE), *self.columns], (), candidates, together=True)
+        query = self._query(outputs)
         if self.is_structural:
-            return Selection(self._query(outputs), base, tuple(self.steps), self.fields.needs.tree)
-        return Selection(self._on_base(self._query(outputs), base), is_numbered=self.fields.needs.tree)
+            return Compiled(query, (StructureInput(base, tuple(self.steps)),))
+        define_first(query, BASE, base.sql, materialized=True)
+        return Compiled(query, base.inputs)
 
     def _query(self, outputs: Sequence[exp.Expr]) -> exp.Select:
         """Return a query of the last level, which assumes that BASE is defined."""
         query = exp.select(*outputs).from_(exp.table_(self._table()), copy=False)
         for n, (name, table) in enumerate(self.tables, 1):
             query.with_(name, as_=table, materialized=n % _INLINED == 0 or None, copy=False)
-        return query
-
-    @staticmethod
-    def _on_base(query: exp.Select, base: exp.Select) -> exp.Select:
-        """Define BASE in a query before its other tables."""
-        inner = base.args.pop("with_", None) or exp.With(expressions=[])
-        levels = query.args.pop("with_", None)
-        query.set("with_", inner)
-        query.with_(BASE, as_=base, materialized=True, copy=False)
-        query.args["with_"].expressions.extend(levels.expressions if levels else [])
         return query
 
     def _table(self) -> str:
@@ -219,7 +212,7 @@ class _Chain:
     def _spanset(self, node: ast.SpansetExpression, within: str | None = None) -> str:
         """Compile a spanset expression: its spans of a set, or of ``within`` in each set."""
         if isinstance(node, ast.SpansetFilter):
-            found = self._add(exp.func("coalesce", PredicateCompiler(self.fields).filter(node.condition), exp.false()))
+            found = self._add(exp.func("coalesce", self.filters[node.condition].sql, exp.false(), copy=False))
             return found if within is None else self._derive(exp.and_(exp.column(within), exp.column(found)))
         if isinstance(node, ast.SpansetOperation):
             return self._operation(node, within)
@@ -256,11 +249,6 @@ class _Chain:
             case ast.Coalesce():
                 self.groups = []
         return column
-
-    @cached_property
-    def is_structural(self) -> bool:
-        nodes = (node for stage in self.plan.pipeline.stages for node in operations(stage))
-        return any(node.op.relation for node in nodes)
 
     def _operation(self, node: ast.SpansetOperation, within: str | None) -> str:
         left, right = self._spanset(node.left, within), self._spanset(node.right, within)
@@ -307,7 +295,7 @@ class _Chain:
 
     def _group(self, stage: ast.GroupBy) -> None:
         key = f"by({print_expression(stage.expression)})"
-        self.shown_of_sets[key] = SetAttribute(key, self._split(stage.expression), is_group=True)
+        self.shown_of_sets[key] = SetAttribute.of(key, self._split(stage.expression), is_group=True)
 
     def _split(self, expression: ast.FieldExpression) -> TypedValue:
         """Compile a grouping to columns, with a row for each group of a span."""
@@ -329,7 +317,6 @@ class _Chain:
 
     def _note_rows(self) -> None:
         if self.row is None:
-            self.fields.needs.row_id = True
             self.row = self._add(exp.column(ROW_ID, table=SPAN), "r")
 
     def _merge_rows(self, columns: Sequence[str]) -> list[str]:
@@ -352,7 +339,7 @@ class _Chain:
     def _scalar_filter(self, stage: ast.ScalarFilter) -> None:
         test = self._judged(stage, None)
         for key, figure in self.figures.items():
-            self.shown_of_sets[key] = SetAttribute(key, figure.shown, is_group=False)
+            self.shown_of_sets[key] = SetAttribute.of(key, figure.shown, is_group=False)
         self._keep(test)
 
     def _judged(self, stage: ast.ScalarFilter, within: str | None) -> Sql:
@@ -426,14 +413,3 @@ class Figure:
 
     value: TypedValue
     shown: TypedValue
-
-
-def distinct_structs(items: Sql, members: int) -> Sql:
-    """Return the distinct structs of a list without empty ones; a single empty one where there is no other."""
-
-    def there(item: Sql) -> Sql:
-        return values.any_of(values.not_null(values.member(item.copy(), f"v{n}")) for n in range(members))
-
-    found = exp.func("list_distinct", values.keep(items, there, "i"))
-    one = exp.Array(expressions=[exp.Null()])
-    return values.case(exp.EQ(this=exp.func("len", found), expression=exp.Literal.number(0)), one, found.copy())

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sqlglot import exp
+from sqlglot.dialects.duckdb import DuckDB
 
 from spanlake.spans.columns import ValueType
 from spanlake.traceql import ast
@@ -242,6 +244,17 @@ def struct(members: Iterable[Sql]) -> Sql:
     """Build a struct with members named ``v0``, ``v1`` and so on."""
     named = (exp.PropertyEQ(this=exp.to_identifier(f"v{n}"), expression=sql) for n, sql in enumerate(members))
     return exp.Struct(expressions=list(named))
+
+
+def parsed(text: str) -> exp.Select:
+    """Return a query whose text is part of the program."""
+    return _remembered(text).copy()
+
+
+@lru_cache(maxsize=64)
+def _remembered(text: str) -> exp.Select:
+    found: exp.Select = exp.maybe_parse(text, dialect=DuckDB)
+    return found
 
 
 def id_literal(trace_id: bytes) -> exp.Expr:

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 _MACROS = (
-    # An integer to a power of at least 0, exactly; an error beyond 64 bits.
+    # An integer to a power of at least 0, exactly; an error beyond 64 bits. NULL to the power of 0 is NULL, too.
     """CREATE MACRO integer_power(base, exponent) AS list_reduce(
-        list_resize([]::BIGINT[], exponent, base), lambda x, y: x * y, 1::BIGINT
+        list_resize([]::BIGINT[], exponent, base), lambda x, y: x * y, 0 * base + 1::BIGINT
     )""",
     # The powers of two around a positive float, given its logarithm, which alone is off beside a power of two, and
     # only there.

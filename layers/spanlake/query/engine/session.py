@@ -13,7 +13,7 @@ import pyarrow as pa
 from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB  # by name, a thread could meet it half loaded
 
-from spanlake.query.engine.base import OffloadedBlocks
+from spanlake.query.engine.base import Engine, NotSupportedByEngine
 from spanlake.query.limits import Cancelled, LimitExceeded, Limits
 from spanlake.store.blocks.block import Block
 from spanlake.store.errors import StorageTimeout, StorageUnavailable
@@ -113,15 +113,15 @@ class Session:
         self._cancellation = cancellation
         self._touched: dict[str, int] = {}
         self._sizes: dict[str, int] = {}
-        self._outside: OffloadedBlocks | None = None
+        self._engine: Engine | None = None
         self.limits = limits
         self._watchdog = watchdog
         self._watched = Watched(self._must_end, cursor.interrupt)
 
-    def on_engine(self, outside: OffloadedBlocks) -> "Session":
+    def on_engine(self, engine: Engine) -> "Session":
         """The same session, whose queries of blocks run outside; there the number of spans is no limit."""
         found = copy.copy(self)
-        found._outside = outside
+        found._engine = engine
         return found
 
     def charge(self, blocks: Iterable[Block]) -> None:
@@ -129,7 +129,7 @@ class Session:
 
         Raises LimitExceeded for too many blocks, and for too many spans or bytes in all that the request reads.
         """
-        if self._outside is not None:
+        if self._engine is not None:
             return
         read = list(blocks)
         if self._limits.blocks and len(read) > self._limits.blocks:
@@ -154,14 +154,16 @@ class Session:
                 "shorter time range"
             )
 
-    def run(self, query: exp.Query, *, large: bool = False) -> pa.Table:
+    def run(self, query: exp.Query, *, large: bool = False, outputs: pa.Schema | None = None) -> pa.Table:
         """Run a query; for a ``large`` answer, of some ten thousand rows, all cores gather it.
 
+        An engine outside of the process has to know the ``outputs``; it is not asked for the trees of traces.
         Raises LimitExceeded when time or memory run out, Cancelled when the request was given up.
         """
-        if self._outside is not None:
-            schema = self.run_static(self._outside.alike(query)).schema
-            return self._outside.engine.table(query, schema, self.check)
+        if self._engine is not None:
+            if outputs is None or not isinstance(query, exp.Select):
+                raise NotSupportedByEngine(f"structural operators are not supported on {self._engine.name}")
+            return self._engine.run(query, outputs, self.check)
         return self.run_static(query.sql(DuckDB, copy=False), large=large)
 
     def run_static(self, sql: str, *, large: bool = False) -> pa.Table:

@@ -6,25 +6,24 @@ resource and instrumentation scope first, of which there are few.
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property, partial
-from operator import methodcaller
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import pyarrow as pa
 from sqlglot import exp
 
-from spanlake.query.candidates import over, with_spans
 from spanlake.query.compile.compare import EVERYWHERE, Facet, Level, facets
-from spanlake.query.compile.fields import SPAN, FieldCompiler
+from spanlake.query.compile.fields import span_column
 from spanlake.query.compile.metrics import selected
-from spanlake.query.compile.prefilter import Prefilter
-from spanlake.query.compile.spans import ROW_ID, columns_needed, relation
-from spanlake.query.compile.spansets import SearchPlan, Selection
+from spanlake.query.compile.spans import ROW_ID, Compiled, compile_spans
+from spanlake.query.compile.spansets import SpanPipeline
 from spanlake.query.compile.sql import Sql
+from spanlake.query.engine.inputs import bound, run
 from spanlake.query.engine.session import Session
 from spanlake.query.metrics.tally import CELL, CELLS, ROWS, WIDEST, Counter, Line, Tally, with_rows
 from spanlake.query.metrics.trace_intrinsics import FACETS, TraceIntrinsics
+from spanlake.query.plan import SearchPlan
 from spanlake.query.scan.blocks import BlockScan, range_test
 from spanlake.query.search_results import render_value
 from spanlake.query.series import LabelValue, Series, hashable
@@ -35,7 +34,7 @@ from spanlake.traceql import ast
 _START = "start_time_unix_nano"
 _META = "__meta_type"
 _SIDES = ("baseline", "selection")
-_IDS = {name: methodcaller("column", name) for name in ("resource_id", "scope_id")}
+_IDS = {name: span_column(name) for name in ("resource_id", "scope_id")}
 _OF_PORTIONS = "of_portions"
 _CHOSEN, _CHOSEN_ARRIVAL = "chosen", "came"
 
@@ -66,6 +65,7 @@ class _Spans:
     Where spans can be judged one by one, every query judges them again. Otherwise they are ``chosen`` once.
     """
 
+    session: Session
     source: BlockScan
     plan: SearchPlan
     node: ast.Compare
@@ -76,59 +76,48 @@ class _Spans:
     def of(cls, session: Session, source: BlockScan, plan: SearchPlan, node: ast.Compare, steps: Steps) -> "_Spans":
         # The blocks of `_whole`, so that a span has one `arrival` in both.
         near = source.overlapping(steps.since_ns - REACH_NS, steps.last_ns + REACH_NS).once()
-        alone = cls(near, plan, node, steps)
-        fields = FieldCompiler(near.known)
-        alone._matching(fields, [])
-        if plan.single_filter is not None and not fields.needs.whole_traces:
+        alone = cls(session, near, plan, node, steps)
+        if alone._pipeline.judges_alone(alone._cell):
             return alone
         whole = _whole(session, source, steps)
-        spans = cls(whole, plan, node, steps, chosen=True)
-        fields = FieldCompiler(whole.known)
-        fields.needs.row_id = True
-        matching = spans._matching(fields, [exp.alias_(exp.column(ROW_ID, table=SPAN), _CHOSEN_ARRIVAL)])
-        define = partial(with_spans, source=whole, probe=Prefilter.of(plan, whole.known), fields=fields)
-        session.register(_CHOSEN, session.run(over(session, exp.select(exp.Star()), matching, define)))
+        spans = cls(session, whole, plan, node, steps, chosen=True)
+        matching = spans._matching([exp.alias_(span_column(ROW_ID), _CHOSEN_ARRIVAL)])
+        session.register(_CHOSEN, run(session, matching, whole))
         return spans
 
     @property
     def are_cheap(self) -> bool:
         """True where the cells of spans are quickly told: from files at hand, without what takes long to read."""
-        fields = FieldCompiler(self.source.known)
-        self._matching(fields, [])
-        return not self.chosen and self.source.is_local and not fields.needs.columns & {"events", "links"}
+        if self.chosen or not self.source.is_local:
+            return False
+        return not self._matching([]).columns & {"events", "links"}
 
-    def cells(self, columns: Mapping[str, Callable[[FieldCompiler], Sql]]) -> exp.Select:
+    def cells(self, columns: Mapping[str, Sql]) -> exp.Select:
         """A query without a body that defines the table ``cells``: the cell of each span, and columns of it.
 
         Whoever reads it more than once reads what it needs from the blocks each time: to keep it would take memory.
         """
-        fields = FieldCompiler(self.source.known)
-        read: list[exp.Expr] = [exp.alias_(column(fields), name) for name, column in columns.items()]
-        query = self._chosen(fields, read) if self.chosen else self._of_single_filter(fields, read)
-        for table in query.args["with_"].expressions:
-            table.set("materialized", False)
-        return query
+        read = [exp.alias_(column.copy(), name) for name, column in columns.items()]
+        cells = self._chosen(read) if self.chosen else self._matching(read)
+        return exp.Select().with_(CELLS, as_=bound(self.session, cells, self.source), materialized=False, copy=False)
 
-    def _of_single_filter(self, fields: FieldCompiler, columns: list[exp.Expr]) -> exp.Select:
-        matching = self._matching(fields, columns)
-        query = with_spans(exp.Select(), self.source, Prefilter.of(self.plan, self.source.known), fields)
-        return query.with_(CELLS, as_=matching.query, copy=False)
+    @cached_property
+    def _pipeline(self) -> SpanPipeline:
+        return SpanPipeline(self.plan, self.source.known)
 
-    def _matching(self, fields: FieldCompiler, columns: list[exp.Expr]) -> Selection:
-        where = range_test(self.steps, self.source, fields)
-        return self.plan.select(fields, [self._cell(fields), *columns], where=where)
+    def _matching(self, columns: list[exp.Expr]) -> Compiled:
+        return self._pipeline.matching([self._cell.copy(), *columns], range_test(self.steps, self.source))
 
-    def _chosen(self, fields: FieldCompiler, columns: list[exp.Expr]) -> exp.Select:
-        same = exp.EQ(this=exp.column(ROW_ID, table=SPAN), expression=exp.column(_CHOSEN_ARRIVAL, table=_CHOSEN))
-        cells = relation(fields.needs, [exp.column(CELL, table=_CHOSEN), *columns]).join(_CHOSEN, on=same)
-        spans = self.source.table(columns_needed(fields.needs), row_id=True)
-        return exp.Select().with_("spans", as_=spans, copy=False).with_(CELLS, as_=cells, copy=False)
+    def _chosen(self, columns: list[exp.Expr]) -> Compiled:
+        same = exp.EQ(this=span_column(ROW_ID), expression=exp.column(_CHOSEN_ARRIVAL, table=_CHOSEN))
+        cells = compile_spans([exp.column(CELL, table=_CHOSEN), *columns], [same])
+        return replace(cells, sql=cells.sql.join(_CHOSEN, join_type="cross", copy=False))
 
-    def _cell(self, fields: FieldCompiler) -> exp.Expr:
-        start = fields.column(_START)
-        is_selected = exp.Is(this=exp.paren(selected(fields, self.node)), expression=exp.true())
+    @cached_property
+    def _cell(self) -> exp.Expr:
+        is_selected = exp.Is(this=exp.paren(selected(self.source.known, self.node)), expression=exp.true())
         side = exp.cast(is_selected, "INTEGER")
-        return exp.alias_(exp.cast(position(self.steps, start) * 2 + side, "INTEGER"), CELL)
+        return exp.alias_(exp.cast(position(self.steps, span_column(_START)) * 2 + side, "INTEGER"), CELL)
 
 
 # what is counted
@@ -172,11 +161,9 @@ def _parts(columns: Mapping[str, Facet], level: Level) -> Iterator[Mapping[str, 
         yield {name: columns[name] for name in names[at : at + WIDEST]}
 
 
-def _read(facet: Facet) -> Callable[[FieldCompiler], Sql]:
+def _read(facet: Facet) -> Sql:
     """The value of a facet; a list as JSON."""
-    if not facet.is_list:
-        return facet.read
-    return lambda fields: exp.cast(exp.func("to_json", facet.read(fields)), "VARCHAR")
+    return exp.cast(exp.func("to_json", facet.sql), "VARCHAR") if facet.is_list else facet.sql
 
 
 def _kind(facet: Facet) -> str:

@@ -1,22 +1,18 @@
 """Metrics: time series computed from spans.
 
-The first stage reads spans (see ``aggregation`` and ``compare``); what follows works on its series.
+The first stage reads spans (see ``aggregate`` and ``compare``); what follows works on its series.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 
 from spanlake.query import series as later
 from spanlake.query.compile.compare import EVERYWHERE
-from spanlake.query.compile.fields import FieldCompiler
-from spanlake.query.compile.metrics import Aggregate, aggregate_of, compared
-from spanlake.query.compile.spansets import SearchPlan
 from spanlake.query.engine.base import NotSupportedByEngine
 from spanlake.query.engine.session import Session
 from spanlake.query.metrics.aggregate import Aggregation
 from spanlake.query.metrics.compare import compare
 from spanlake.query.metrics.exemplars import attached
+from spanlake.query.plan import SearchPlan
 from spanlake.query.scan.blocks import BlockScan
 from spanlake.query.series import Series, render_labels
 from spanlake.query.time_range import Steps
@@ -26,30 +22,38 @@ from spanlake.traceql.errors import Unsupported
 _TOTALS = tuple((("__meta_type", f"{side}_total"), (EVERYWHERE, None)) for side in ("baseline", "selection"))
 
 
+def metrics_series(
+    session: Session, source: BlockScan, query: ast.Query, steps: Steps, exemplars: int = 0
+) -> list[Series]:
+    """The series of a checked metrics query, in no order, with so many exemplars at most.
+
+    Raises LimitExceeded, and Unsupported for what is not executed yet.
+    """
+    if isinstance(query.body, ast.Static):
+        return [Series((), (float(query.body.value),) * steps.count)]
+    found = _Metrics(session, source, query, steps, exemplars).evaluate(query.body)  # type: ignore[arg-type]
+    return [render_labels(one) for one in attached(found, steps)]
+
+
 @dataclass(frozen=True)
-class Metrics:
+class _Metrics:
     """A metrics query over the spans of some blocks, with so many exemplars at most."""
 
     session: Session
     source: BlockScan
     query: ast.Query
     steps: Steps
-    exemplars: int = 0
+    exemplars: int
 
-    def series(self) -> list[Series]:
-        """The series, in no order. Raises LimitExceeded, and Unsupported for what is not executed yet."""
-        if isinstance(self.query.body, ast.Static):
-            return [Series((), (float(self.query.body.value),) * self.steps.count)]
-        return [render_labels(one) for one in attached(self._evaluate(self.query.body), self.steps)]  # type: ignore[arg-type]
-
-    def _evaluate(self, node: ast.MetricsExpression) -> list[Series]:
+    def evaluate(self, node: ast.MetricsExpression) -> list[Series]:
+        """The series of a part of the query."""
         match node:
             case ast.MetricsPipeline():
                 return self._first_stage(node)
             case ast.Rank():
-                return later.topk_bottomk(self._evaluate(node.series), node.function, node.limit)
+                return later.topk_bottomk(self.evaluate(node.series), node.function, node.limit)
             case ast.SeriesFilter():
-                return later.filter_series(self._evaluate(node.series), node.op, node.value)
+                return later.filter_series(self.evaluate(node.series), node.op, node.value)
             case ast.MetricsOperation():
                 return self._operation(node)
             case _:
@@ -58,10 +62,10 @@ class Metrics:
     def _operation(self, node: ast.MetricsOperation) -> list[Series]:
         left, right = node.left, node.right
         if isinstance(left, ast.Static):
-            return later.scalar_arithmetic(self._evaluate(right), node.op, float(left.value), scalar_first=True)
+            return later.scalar_arithmetic(self.evaluate(right), node.op, float(left.value), scalar_first=True)
         if isinstance(right, ast.Static):
-            return later.scalar_arithmetic(self._evaluate(left), node.op, float(right.value), scalar_first=False)
-        return later.series_arithmetic(self._evaluate(left), node.op, self._evaluate(right))
+            return later.scalar_arithmetic(self.evaluate(left), node.op, float(right.value), scalar_first=False)
+        return later.series_arithmetic(self.evaluate(left), node.op, self.evaluate(right))
 
     def _first_stage(self, node: ast.MetricsPipeline) -> list[Series]:
         self.session.charge(self._in_range.blocks)
@@ -70,21 +74,14 @@ class Metrics:
             if self.source.engine is not None:
                 raise NotSupportedByEngine("it has no compare()")
             return self._compare(plan, node.aggregate) if self._in_range.blocks else []
-        return self._measured(plan, node.aggregate)
-
-    def _measured(self, plan: SearchPlan, node: ast.MetricsAggregate) -> list[Series]:
-        """The series of any other function."""
-        measure = partial(aggregate_of, node=node, steps=self.steps)
-        return self._aggregation(plan, measure, node.by).series()
+        return self._aggregation(plan, node.aggregate).series()
 
     @property
     def _in_range(self) -> BlockScan:
         return self.source.overlapping(self.steps.since_ns, self.steps.last_ns)
 
-    def _aggregation(
-        self, plan: SearchPlan, measure: Callable[[FieldCompiler], Aggregate], by: tuple[ast.Field, ...] = ()
-    ) -> Aggregation:
-        return Aggregation(self.session, self.source, plan, measure, by, self.steps, self.exemplars)
+    def _aggregation(self, plan: SearchPlan, function: ast.MetricsAggregate | ast.Compare) -> Aggregation:
+        return Aggregation(self.session, self.source, plan, function, self.steps, self.exemplars)
 
     def _compare(self, plan: SearchPlan, node: ast.Compare) -> list[Series]:
         """The series of a compare(), of which those that count all spans of a side show exemplars."""
@@ -93,7 +90,7 @@ class Metrics:
             return found
         totals = {one.labels: one for one in found if one.labels in _TOTALS}
         matched = sum(int(value or 0) for one in totals.values() for value in one.values)
-        chosen = self._aggregation(plan, partial(compared, node=node)).exemplars(matched)
+        chosen = self._aggregation(plan, node).exemplars(matched)
         return [
             replace(one, exemplars=tuple(shown.exemplar(()) for shown in chosen if shown.group == one.labels))
             for one in found

@@ -11,7 +11,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from sqlglot import exp
 
 from spanlake.query.series import Exemplar, Labels, Series
 from spanlake.query.time_range import Steps
@@ -20,8 +19,6 @@ from spanlake.traceql import ast
 
 MOST = 100
 TRACE_LABEL = "trace:id"
-START, TRACE = "exemplar_start", "exemplar_trace"
-FOUND = "exemplar"
 
 _PER_PART = 2
 SAMPLE = 16, 32_768  # blocks and spans: enough to find exemplars in, but for rare spans
@@ -38,20 +35,6 @@ def exemplars_wanted(query: ast.Query, asked: int) -> int:
     return min(max(int(hint.value), 0), MOST)
 
 
-# what SQL finds
-
-
-def first_of_group(value: exp.Expr | None, *tests: exp.Expr) -> exp.Expr:
-    """The aggregate FOUND: the first span of a group that passes tests. It has the columns START and TRACE, and a
-    value to show."""
-    members = {"start": exp.column(START), "trace": exp.column(TRACE), "value": value or exp.Null()}
-    parts = [exp.PropertyEQ(this=exp.to_identifier(name), expression=sql) for name, sql in members.items()]
-    first: exp.Expr = exp.Min(this=exp.Struct(expressions=parts))
-    if tests:
-        first = exp.Filter(this=first, expression=exp.Where(this=exp.and_(*tests)))
-    return exp.alias_(first, FOUND)
-
-
 @dataclass(frozen=True)
 class ExemplarCandidate:
     """A span that is shown as an exemplar, and what tells its group from others."""
@@ -63,7 +46,7 @@ class ExemplarCandidate:
 
     @classmethod
     def of(cls, group: Labels, found: Mapping[str, Any], unit: float) -> "ExemplarCandidate":
-        """The one that the aggregate ``first_of_group`` found."""
+        """The exemplar that SQL found for a group."""
         value = None if found["value"] is None else found["value"] / unit
         return cls(group, found["start"], found["trace"], value)
 

@@ -2,15 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
-from sqlglot.dialects.duckdb import DuckDB
 
 from spanlake.query.compile import sql
+from spanlake.query.compile.sql import parsed
 from spanlake.query.engine.session import Session
 from spanlake.query.limits import LimitExceeded
 from spanlake.spans.arrow import Array, float64, int64, scatter
@@ -147,17 +146,6 @@ def with_rows(query: exp.Select, columns: list[str], keys: list[str]) -> exp.Sel
     count = exp.alias_(exp.Count(this=exp.Star()), "n")
     rows = exp.select(*grouped, *others, count).from_(exp.table_(CELLS)).group_by(*grouped)
     return query.with_(ROWS, as_=rows, copy=False)
-
-
-def parsed(text: str) -> exp.Select:
-    """A query whose text is part of the program."""
-    return _remembered(text).copy()
-
-
-@lru_cache(maxsize=64)
-def _remembered(text: str) -> exp.Select:
-    found: exp.Select = exp.maybe_parse(text, dialect=DuckDB)
-    return found
 
 
 def _each(table: str, columns: Sequence[str], count: exp.Expr, values: Sequence[exp.Expr]) -> exp.Select:

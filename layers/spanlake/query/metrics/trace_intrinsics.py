@@ -1,23 +1,22 @@
 """Counts of compare() that depend on a trace's other spans: the trace's root, and the number of children.
 
-Blocks that are not small say it of the spans that they have (``store.trace_facts``). What they say is not all there is
-for traces that lie in several; those, and the spans of small blocks, are put together here. Traces are matched by
+Blocks that are not small say it of the spans that they have (``blocks.trace_columns``). What they say is not all there
+is for traces that lie in several; those, and the spans of small blocks, are put together here. Traces are matched by
 hashes of their ids, of 64 bits, which takes half the time. Among a hundred million spans two ids have the same hash
 once in four thousand times; a root is then counted for the wrong trace.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from operator import methodcaller
 
 import pyarrow as pa
 from sqlglot import exp
 
-from spanlake.query.compile.fields import SPAN, FieldCompiler
+from spanlake.query.compile.fields import span_column
 from spanlake.query.compile.spans import ROW_ID, TIE_COLUMNS, with_children
-from spanlake.query.compile.sql import Sql
+from spanlake.query.compile.sql import Sql, parsed
 from spanlake.query.engine.session import Session
-from spanlake.query.metrics.tally import CELLS, ROWS, parsed
+from spanlake.query.metrics.tally import CELLS, ROWS
 from spanlake.query.scan.blocks import BlockScan, block_number
 from spanlake.store.blocks.trace_columns import (
     CHILD_COUNT,
@@ -98,10 +97,10 @@ class TraceIntrinsics:
         return -(-self.source.spans // _PORTION_SPANS)
 
     @property
-    def columns(self) -> Mapping[str, Callable[[FieldCompiler], Sql]]:
+    def columns(self) -> Mapping[str, Sql]:
         """Columns that the table ``cells`` must have for each span."""
-        names = TRACE_COLUMNS.names if self.has_facts else ()
-        return {name: methodcaller("column", name) for name in names} | {"trace_key": _trace_key, ROW_ID: _arrival}
+        names = (*(TRACE_COLUMNS.names if self.has_facts else ()), ROW_ID)
+        return {name: span_column(name) for name in names} | {"trace_key": exp.func("hash", span_column("trace_id"))}
 
     def with_rows(self, query: exp.Select, portion: int = 0) -> exp.Select:
         """Define the table ``rows`` (see ``tally``) of a portion of the traces, given ``cells``."""
@@ -158,12 +157,3 @@ def _with_together(query: exp.Select, family: exp.Select, *where: exp.Expr) -> e
 
 def _define(query: exp.Select, name: str, text: str) -> exp.Select:
     return query.with_(name, as_=parsed(text), copy=False)
-
-
-def _arrival(fields: FieldCompiler) -> Sql:
-    fields.needs.row_id = True
-    return exp.column(ROW_ID, table=SPAN)
-
-
-def _trace_key(fields: FieldCompiler) -> Sql:
-    return exp.func("hash", fields.column("trace_id"))

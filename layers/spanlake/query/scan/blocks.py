@@ -11,10 +11,10 @@ from sqlglot import exp
 
 from spanlake.query.compile import sql
 from spanlake.query.compile.columns import AttributeSchema
-from spanlake.query.compile.fields import FieldCompiler
+from spanlake.query.compile.fields import span_column
 from spanlake.query.compile.spans import ROW_ID
 from spanlake.query.compile.sql import Sql, id_literal
-from spanlake.query.engine.base import Engine, OffloadedBlocks
+from spanlake.query.engine.base import Engine
 from spanlake.query.scan.known_values import KnownValues
 from spanlake.query.scan.misses import Misses
 from spanlake.query.time_range import Steps, inside
@@ -148,10 +148,6 @@ class BlockScan:
         """Has the blocks read by an engine outside of the process."""
         return replace(self, engine=engine)
 
-    def offload(self, engine: Engine) -> OffloadedBlocks:
-        """The engine, with what it has to know of the columns."""
-        return OffloadedBlocks(engine, {name: duck_type(type_) for name, type_ in self._types().items()})
-
     @property
     def spans(self) -> int:
         """Number of spans that are read if all traces are."""
@@ -209,7 +205,7 @@ class BlockScan:
         """
         names = sorted(set(columns))
         if self.engine is not None:
-            rows = self.engine.rows(self.blocks, names, arrival=row_id)
+            rows = self.engine.relation(self.blocks, names, row_id=row_id)
             return rows.where(*where, copy=False)
         rows = self._rows(names, 0 if row_id else None, where)
         if self.others is None:
@@ -324,8 +320,8 @@ def _column(name: str, type_: str) -> exp.Expr:
     )
 
 
-def range_test(steps: Steps, source: BlockScan, fields: FieldCompiler) -> Sql | None:
+def range_test(steps: Steps, source: BlockScan) -> Sql | None:
     """True where a span counts at all; None where all spans of the source do. An engine may read other blocks, too."""
     if source.engine is None and source.is_within(steps.since_ns, steps.last_ns):
         return None
-    return inside(steps, fields.column("start_time_unix_nano"))
+    return inside(steps, span_column("start_time_unix_nano"))

@@ -32,7 +32,7 @@ def offload_if_large(
     if engine is None or (size <= engine.local_limit_bytes and is_small):
         return question(session, source)
     try:
-        return question(session.on_engine(source.offload(engine)), source.on_engine(engine))
+        return question(session.on_engine(engine), source.on_engine(engine))
     except NotSupportedByEngine as reason:
         _log.info("a query stays in the function", extra={"engine": engine.name, "reason": str(reason)})
         try:
@@ -74,9 +74,9 @@ class OffloadingFinder:
         """Find traces as the finder of this process does, in blocks outside."""
         return self._found(lambda finder: finder.newest(window, limit))
 
-    def by_trace(self, window: TimeRange, limit: int) -> Candidates:
+    def by_trace(self, limit: int) -> Candidates:
         """Find traces as the finder of this process does, in blocks outside."""
-        return self._found(lambda finder: finder.by_trace(window, limit))
+        return self._found(lambda finder: finder.by_trace(limit))
 
     def _found(self, find: Callable[[CandidateFinder], Candidates]) -> Candidates:
         def ask(session: Session, source: BlockScan) -> Candidates:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from spanlake.query.compile.fields import FieldCompiler
+from spanlake.query.compile.fields import span_column
 from spanlake.query.engine.session import Session
 from spanlake.query.scan.blocks import BlockScan
 from spanlake.query.tag_names import SCOPE_NAMES
@@ -56,15 +56,14 @@ def catalog(session: Session, source: BlockScan, when: TimeRange) -> Catalog:
 def _counted(session: Session, sample: BlockScan, when: TimeRange) -> dict[tuple[str, str], int]:
     """The number of different values by scope and name; that of the type which has most."""
     session.charge(sample.blocks)
-    fields = FieldCompiler(sample.known)
     columns = [column for found in sample.known.columns.values() for column in found][:_MOST_COUNTED]
     if not columns:
         return {}
     select: list[exp.Expr] = [
-        exp.alias_(exp.func("approx_count_distinct", fields.column(column.name)), f"c{number}")
+        exp.alias_(exp.func("approx_count_distinct", span_column(column.name)), f"c{number}")
         for number, column in enumerate(columns)
     ]
-    (row,) = session.run(SelectedSpans(when).query(session, sample, fields, select)).to_pylist()
+    (row,) = session.run(SelectedSpans(when).query(session, sample, select)).to_pylist()
     counts: dict[tuple[str, str], int] = {}
     for column, count in zip(columns, row.values(), strict=True):
         key = (SCOPE_NAMES[column.scope.value], column.key)

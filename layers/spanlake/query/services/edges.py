@@ -8,7 +8,7 @@ from sqlglot import exp, parse_one
 from sqlglot.dialects.duckdb import DuckDB
 
 from spanlake.query.compile import sql
-from spanlake.query.compile.fields import FieldCompiler
+from spanlake.query.compile.fields import FieldCompiler, span_column
 from spanlake.query.compile.sql import Sql
 from spanlake.query.engine.session import Session
 from spanlake.query.limits import LimitExceeded
@@ -114,24 +114,24 @@ def _edge(row: dict[str, object]) -> Edge:
 
 def _found(session: Session, source: BlockScan, when: TimeRange) -> exp.Select:
     fields = FieldCompiler(source.known)
-    kind, links = fields.column("kind"), fields.column("links")
-    has_error = exp.EQ(this=fields.column("status_code"), expression=sql.number(2))
+    kind, links = span_column("kind"), span_column("links")
+    has_error = exp.EQ(this=span_column("status_code"), expression=sql.number(2))
     is_client = exp.In(this=kind.copy(), expressions=[sql.number(3), sql.number(4)])
     select = [
-        *(exp.alias_(fields.column(name), name) for name in ("trace_id", "span_id", "parent_span_id", "kind")),
-        exp.alias_(exp.func("coalesce", fields.column("service_name"), exp.Literal.string("")), "service"),
+        *(exp.alias_(span_column(name), name) for name in ("trace_id", "span_id", "parent_span_id", "kind")),
+        exp.alias_(exp.func("coalesce", span_column("service_name"), exp.Literal.string("")), "service"),
         exp.alias_(exp.func("coalesce", has_error, exp.false()), "is_error"),
-        exp.alias_(sql.not_negative(fields.column("duration_nano")), "duration"),
+        exp.alias_(sql.not_negative(span_column("duration_nano")), "duration"),
         exp.alias_(links, "links"),
         exp.alias_(_type(fields), "type"),
         exp.alias_(sql.case(is_client, _peer(fields)), "peer"),
     ]
-    return SelectedSpans(when).query(session, source.once(), fields, select)
+    return SelectedSpans(when).query(session, source.once(), select)
 
 
 def _type(fields: FieldCompiler) -> Sql:
     """The type of the peer of a client, if the peer sends no spans."""
-    is_producer = exp.EQ(this=fields.column("kind"), expression=sql.number(4))
+    is_producer = exp.EQ(this=span_column("kind"), expression=sql.number(4))
     is_message = sql.any_of([_is_there(fields, _MESSAGING), is_producer])
     text = exp.Literal.string
     other = sql.case(is_message, text("messaging"), text("external"))

@@ -7,7 +7,7 @@ from sqlglot import exp, parse_one
 from sqlglot.dialects.duckdb import DuckDB
 
 from spanlake.query.compile import sql
-from spanlake.query.compile.fields import FieldCompiler
+from spanlake.query.compile.fields import span_column
 from spanlake.query.engine.session import Session
 from spanlake.query.limits import LimitExceeded
 from spanlake.query.scan.blocks import BlockScan
@@ -96,15 +96,14 @@ def _rows(
 
 
 def _found(session: Session, source: BlockScan, selected: SelectedSpans) -> exp.Select:
-    fields = FieldCompiler(source.known)
-    service = exp.func("coalesce", fields.column("service_name"), exp.Literal.string(""))
+    service = exp.func("coalesce", span_column("service_name"), exp.Literal.string(""))
     plain = ("name", "kind", "status_code", "parent_span_id")
     select = [
         exp.alias_(service, "service"),
-        *(exp.alias_(fields.column(name), name) for name in plain),
-        exp.alias_(sql.not_negative(fields.column("duration_nano")), "duration"),
+        *(exp.alias_(span_column(name), name) for name in plain),
+        exp.alias_(sql.not_negative(span_column("duration_nano")), "duration"),
     ]
-    return selected.query(session, source.once(), fields, select)
+    return selected.query(session, source.once(), select)
 
 
 def _red(row: dict[str, Any]) -> Red:

@@ -10,6 +10,7 @@ from sqlglot.dialects.duckdb import DuckDB
 from spanlake.query.compile import sql
 from spanlake.query.compile.columns import AttributeSchema
 from spanlake.query.compile.fields import SCOPES, FieldCompiler, element_scope
+from spanlake.query.compile.spans import Needs
 from spanlake.query.compile.sql import Sql
 from spanlake.query.engine.session import Session
 from spanlake.query.limits import LimitExceeded
@@ -94,7 +95,7 @@ def _values(trace: pa.Table, by: ast.Field) -> tuple[exp.Select, dict[str | None
     """``SELECT row, value`` of the spans, values as text, and the words of the texts of numbers that have words."""
     fields = FieldCompiler(AttributeSchema.of(attribute_columns(trace.schema), _rest(trace, by)))
     parts = () if by.parent or element_scope(by) else fields.whole(by)
-    if by.parent or element_scope(by) or fields.needs.whole_traces:
+    if by.parent or element_scope(by) or Needs.of(*(part.sql for part in parts)).whole_traces:
         raise Unsupported("statistics are by a field that a span has by itself, such as name or an attribute", "")
     texts = [exp.cast(part.sql, "VARCHAR") for part in parts]
     value: Sql = sql.first_of(texts) if texts else exp.cast(exp.Null(), "VARCHAR")

@@ -127,7 +127,8 @@ def _quantiles(self: Generator, value: exp.Expr, shares: exp.Expr) -> str:
 
 _NAMED: dict[str, Callable[..., str]] = {
     "integer_power": lambda self, base, exponent: (
-        f"REDUCE(REPEAT({self.sql(base)}, {self.sql(exponent)}), BIGINT '1', (s, x) -> s * x, s -> s)"
+        f"REDUCE(REPEAT({self.sql(base)}, {self.sql(exponent)}), 0 * {self.sql(base)} + BIGINT '1', "
+        "(s, x) -> s * x, s -> s)"
     ),
     "power_above": lambda self, number, log: _rounded(self.sql(number), self.sql(log), "CEIL", "<=", ">"),
     "power_below": lambda self, number, log: _rounded(self.sql(number), self.sql(log), "FLOOR", "<", ">="),

@@ -47,7 +47,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Athena:
-    """A workgroup of Athena, and the table that it has of the blocks; an ``outside.Engine``."""
+    """A workgroup of Athena, and the table that it has of the blocks; an ``Engine``."""
 
     client: "AthenaClient"
     workgroup: str
@@ -57,20 +57,19 @@ class Athena:
     pause: float = 0.25  # seconds between the first two questions whether a query is done; it grows
     allowance: DailyAllowance | None = None  # of tenants; None is no limit
 
-    def rows(self, blocks: Sequence[Block], columns: Sequence[str], *, arrival: bool) -> exp.Select:
+    def relation(self, blocks: Sequence[Block], columns: Sequence[str], *, row_id: bool) -> exp.Select:
         """The blocks as rows of the table."""
-        return self.source.rows(blocks, columns, row_id=arrival)
+        return self.source.rows(blocks, columns, row_id=row_id)
 
-    def table(self, query: exp.Query, schema: pa.Schema, check: Callable[[], None]) -> pa.Table:
-        """Run a query; see ``outside.Engine``."""
-        assert isinstance(query, exp.Select)
-        text = printed(results.readable(query, schema))
+    def run(self, query: exp.Select, outputs: pa.Schema, check: Callable[[], None]) -> pa.Table:
+        """Run a query; see ``Engine``."""
+        text = printed(results.readable(query, outputs))
         if len(text.encode()) > MOST_BYTES:
             raise LimitExceeded(
                 "the query is longer than Athena takes: ask for a shorter time range or a narrower filter"
             )
         with aws_client.reported(_WHAT):
-            return results.to_table(self._rows(text, len(schema), check), schema)
+            return results.to_table(self._rows(text, len(outputs), check), outputs)
 
     def _rows(self, text: str, width: int, check: Callable[[], None]) -> list[tuple[str | None, ...]]:
         if self.allowance:

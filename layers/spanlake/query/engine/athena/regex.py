@@ -39,7 +39,7 @@ _CLASS = re.compile(r"\[:(\^?)(\w+):\]")
 
 def anchored(pattern: str) -> str:
     """Returns the pattern that matches a whole text as this one does, the dot matching line ends too; raises
-    Uncovered."""
+    NotSupportedByEngine."""
     return rf"\A(?s:{''.join(_Reader(pattern).all())})\z"
 
 

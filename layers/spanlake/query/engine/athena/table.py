@@ -11,7 +11,6 @@ from sqlglot import exp
 
 from spanlake.query.compile.spans import ROW_ID
 from spanlake.query.compile.sql import id_literal
-from spanlake.query.engine.base import mark_offloaded
 from spanlake.query.limits import LimitExceeded
 from spanlake.store.blocks.block import Block
 from spanlake.store.tenant import escape_tenant
@@ -29,13 +28,13 @@ class GlueTable:
     name: str
 
     def rows(self, blocks: Sequence[Block], columns: Sequence[str], *, row_id: bool) -> exp.Select:
-        """``SELECT columns`` of some live blocks; see ``outside.Engine``."""
+        """``SELECT columns`` of some live blocks; see ``Engine``."""
         if len(blocks) > MOST_BLOCKS:
             raise LimitExceeded(f"the range has more than {MOST_BLOCKS} blocks, ask for a shorter one")
         select: list[exp.Expr] = [exp.column(name) for name in columns]
         if row_id:  # how rows follow each other in a block is not known there; of spans in one, later is later
             select.append(exp.alias_(exp.column("start_time_unix_nano"), ROW_ID))
-        query = exp.select(*select).from_(mark_offloaded(exp.table_(self.name, db=self.database)), copy=False)
+        query = exp.select(*select).from_(exp.table_(self.name, db=self.database), copy=False)
         return query.where(*_of(blocks), *_not_hidden(blocks), copy=False)
 
 
