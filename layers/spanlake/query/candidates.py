@@ -1,11 +1,12 @@
 """Finds the ids of traces that may match a query, those with the newest spans first."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import Any, cast
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
 
@@ -21,6 +22,7 @@ from spanlake.query.scan.blocks import BlockScan, block_number
 from spanlake.query.scan.parts import newest_first
 from spanlake.query.time_range import TimeRange
 from spanlake.query.trace_by_id import Slices
+from spanlake.spans.arrow import Array, as_array, distinct
 from spanlake.store.blocks.trace_columns import SLICE_START
 
 _START = "start_time_unix_nano"
@@ -121,22 +123,26 @@ def _slice(block: exp.Expr, start: exp.Expr) -> list[exp.Expr]:
 
 
 def _candidates(found: pa.Table, limit: int, source: BlockScan, *, is_certain: bool) -> Candidates:
-    ids, times = (cast("list[Any]", column.to_pylist()) for column in found.columns[:2])
-    starts: dict[bytes, int] = {}
-    for trace_id, time in zip(ids, times, strict=True):
-        starts.setdefault(trace_id, time)
+    """The traces of rows that are ordered by time."""
+    table = found.combine_chunks()
+    ids, times = (as_array(column) for column in table.columns[:2])
+    first = pc.index_in(pc.unique(ids), value_set=ids)
+    starts: dict[Any, Any] = dict(zip(ids.take(first).to_pylist(), times.take(first).to_pylist(), strict=True))
     has_more = len(times) == limit
-    return Candidates(starts, times[-1] if has_more else None, is_certain, has_more, _slices(found, ids, source))
+    bound_ns = times[-1].as_py() if has_more else None
+    slices = _slices(table, first, source) if "slice" in table.column_names else {}
+    return Candidates(starts, bound_ns, is_certain, has_more, slices)
 
 
-def _slices(found: pa.Table, ids: Sequence[bytes], source: BlockScan) -> Slices:
-    if "slice" not in found.column_names:
-        return {}
-    numbers, starts = (cast("list[Any]", found[name].to_pylist()) for name in ("block", "slice"))
-    slices: dict[int, dict[bytes, int]] = {}
+def _slices(found: pa.Table, first: Array, source: BlockScan) -> Slices:
+    """The slices of the traces, of which the first rows are given, in each block."""
+    if len(source.blocks) > 1:
+        _, first = distinct(as_array(found[_TRACE]), as_array(found["block"]))
+    known = found.take(first).filter(pc.field("slice").is_valid())
+    ids, numbers, starts = (known[name].to_pylist() for name in (_TRACE, "block", "slice"))
+    slices: dict[Any, dict[Any, Any]] = {}
     for id_, number, start in zip(ids, numbers, starts, strict=True):
-        if start is not None:
-            slices.setdefault(number, {})[id_] = start
+        slices.setdefault(number, {})[id_] = start
     return {source.blocks[number]: of_block for number, of_block in slices.items()}
 
 

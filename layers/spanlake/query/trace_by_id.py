@@ -209,8 +209,10 @@ def _holding(session: Session, blocks: BlockScan, trace_ids: Sequence[bytes]) ->
 
 
 def _is_any(session: Session, trace_ids: Sequence[bytes]) -> exp.Expr:
-    if len(trace_ids) <= _SEVERAL:
-        return _is_one(trace_ids)
+    return _is_one(trace_ids) if len(trace_ids) <= _SEVERAL else _is_wanted(session, trace_ids)
+
+
+def _is_wanted(session: Session, trace_ids: Sequence[bytes]) -> exp.Expr:
     ids = pa.table({"trace_id": pa.array(trace_ids, pa.binary())})
     return session.is_in(exp.column("trace_id"), _WANTED, ids)
 
@@ -222,7 +224,8 @@ def _fetched(session: Session, portion: _Portion, columns: set[str]) -> pa.Table
         spans = blocks.table(read, row_id=True, where=[*portion.where, _hashed(trace_ids)])
         found = _of_traces(session, spans, _is_one(trace_ids))
     else:
-        found = _of_traces(session, blocks.table(read, row_id=True, where=portion.where), _is_any(session, trace_ids))
+        is_any = _is_any(session, trace_ids) if portion.slices is None else _is_wanted(session, trace_ids)
+        found = _of_traces(session, blocks.table(read, row_id=True, where=portion.where), is_any)
     return found.select([name for name in found.column_names if name != SLICE_START])
 
 
@@ -241,7 +244,7 @@ def _repeated(session: Session, blocks: BlockScan, found: pa.Table) -> Array | N
 
 def may_hold(source: BlockScan, trace_ids: Sequence[bytes]) -> BlockScan:
     """The blocks that may hold spans of some traces."""
-    hashes = bloom.hashed(trace_ids)
+    hashes = bloom.hashed(trace_ids) if source.blocks else []
     return source.only(block for block in source.blocks if bloom.may_contain_any(block.trace_filter, hashes))
 
 

@@ -219,7 +219,8 @@ class BlockScan:
         select: list[exp.Expr] = [exp.column(name) for name in names]
         if first_file is not None:
             select.append(_row_id(first_file))
-        schema = exp.EQ(this=exp.column("schema"), expression=self._schema(names))
+        known = sorted({*names, "trace_id"})  # what hides spans, and what adds those of other blocks, tests it
+        schema = exp.EQ(this=exp.column("schema"), expression=self._schema(known))
         files = self.files
         if (
             len(files) == 1
