@@ -173,7 +173,7 @@ def test_edge_cuts_off_streams_that_never_end(start_edge: StartEdge) -> None:
         edge.ask_to_stop()
         assert edge.exit_status() == 0
         over.set()
-        call.cancel()
+        call.cancel()  # type: ignore[no-untyped-call]  # grpc-stubs has no type for it
     assert stored_names(edge.data) == ["of a stream"]
 
 
