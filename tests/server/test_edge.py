@@ -167,11 +167,13 @@ def test_edge_cuts_off_streams_that_never_end(start_edge: StartEdge) -> None:
         over.wait()
 
     with channel_to(edge, 55678) as channel:
-        channel.stream_stream(EXPORT, request_serializer=bytes, response_deserializer=bytes)(messages())
+        method = channel.stream_stream(EXPORT, request_serializer=bytes, response_deserializer=bytes)
+        call = method(messages())  # kept, since it ends with the last reference to it
         edge.wait_for(lambda: edge.metric("spanlake_ingest_spans_received_total") == 1)
         edge.ask_to_stop()
         assert edge.exit_status() == 0
         over.set()
+        call.cancel()  # type: ignore[no-untyped-call]  # grpc-stubs has no type for it
     assert stored_names(edge.data) == ["of a stream"]
 
 
