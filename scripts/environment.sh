@@ -72,6 +72,6 @@ install_locked() {
 if [ "$packages" = run ]; then
     install_locked scripts/requirements-run.txt "Installing the server" "105 MB to download, 340 MB on disk"
 else
-    install_locked requirements.lock "Installing what tests and checks need" "300 MB to download, 840 MB on disk"
+    install_locked requirements.lock "Installing what tests and checks need" "270 MB to download, 880 MB on disk"
 fi
 pip --quiet --no-deps --no-build-isolation --editable .
