@@ -23,13 +23,15 @@ from spanlake.query.scan.parts import newest_first
 from spanlake.query.time_range import TimeRange
 from spanlake.query.trace_by_id import Slices
 from spanlake.spans.arrow import Array, as_array, distinct
-from spanlake.store.blocks.trace_columns import SLICE_START
+from spanlake.store.blocks.trace_columns import SLICE_START, may_have_slices
 
 _START = "start_time_unix_nano"
 _DURATION = "duration_nano"
 _TRACE = "trace_id"
 _TIME = "latest"
 _SAMPLED_SPANS = 32768
+SLICE_GROWTH = 4
+_SHARES = (SLICE_GROWTH**2, SLICE_GROWTH)  # of a block's time; one in so many is looked at first
 
 
 @dataclass(frozen=True)
@@ -78,15 +80,37 @@ class CandidateFinder:
             source.misses.add(within, test)
         return _candidates(found, limit, source, is_certain=self.probe.per_span)
 
-    def by_trace(self, limit: int) -> Candidates:
-        """Traces that match by all spans that they have in the blocks."""
+    @property
+    def slice_times(self) -> list[int]:
+        """Times since which traces may be judged first, by the slices of a large block; none of other blocks."""
+        if not (self.probe.per_trace and len(self.source.blocks) == 1 and may_have_slices(self.source.blocks[0])):
+            return []
+        start_ns, end_ns = self.source.blocks[0].start_ns, self.source.blocks[0].end_ns
+        return [end_ns - (end_ns - start_ns) // share for share in _SHARES]
+
+    def by_trace(self, limit: int, since_ns: int = 0) -> Candidates:
+        """Traces that match by all spans that they have in the blocks, of which a single one may be read by the slices
+        that begin at a time or later.
+        """
         if not self.source.blocks:
             return Candidates({}, None)
         self.session.charge(self.source.blocks)
         is_one = len(self.source.blocks) == 1 and _is_in_slices(self.source)
         figures = _slice(exp.Literal.number(0), exp.Max(this=span_column(SLICE_START))) if is_one else []
-        found = run(self.session, self.queries.traces(*figures), self.source.once(), limit=limit)
-        return _candidates(found, limit, self.source, is_certain=True)
+        passing = self.queries.traces(*figures)
+        if since_ns:
+            is_since = exp.GTE(this=span_column(SLICE_START), expression=sql.number(since_ns))
+            passing.sql.where(is_since, copy=False)
+        lot = _candidates(
+            run(self.session, passing, self.source.once(), limit=limit), limit, self.source, is_certain=True
+        )
+        return self._of_slices(lot) if since_ns else lot
+
+    def _of_slices(self, lot: Candidates) -> Candidates:
+        """Traces of other slices start before those of these."""
+        starts = [start for of_block in lot.slices.values() for start in of_block.values()]
+        others_ns = min(starts, default=self.source.blocks[0].end_ns)
+        return replace(lot, bound_ns=max(lot.bound_ns or 0, others_ns), has_more=True)
 
     def _newest(self, source: BlockScan, window: TimeRange, since_ns: int) -> Compiled:
         trace, start = span_column(_TRACE), span_column(_START)

@@ -12,7 +12,7 @@ from functools import partial
 
 import pyarrow as pa
 
-from spanlake.query.candidates import CandidateFinder, Candidates, most_selective
+from spanlake.query.candidates import SLICE_GROWTH, CandidateFinder, Candidates, most_selective
 from spanlake.query.compile.prefilter import Prefilter
 from spanlake.query.compile.search import SearchQueries, compile_search
 from spanlake.query.engine.base import Engine
@@ -262,8 +262,9 @@ def _within(
 ) -> Iterator[Candidates]:
     """Candidates of the finder's blocks; all others have spans that end by ``later_ns``."""
     parts = list(newest_first(finder.source.blocks))
-    if finder.probe.per_trace and finder.probe.is_quick and not finder.probe.per_span and len(parts) == 1:
-        yield from _batches(finder.by_trace, 2 * limit)
+    is_quick = finder.probe.is_quick or bool(finder.slice_times)
+    if finder.probe.per_trace and is_quick and not finder.probe.per_span and len(parts) == 1:
+        yield from _wholes(finder, limit)
         return
     traces = limit if finder.probe.per_span else max(_FEWEST_TRACES, limit)
     for n, blocks in enumerate(parts):
@@ -276,8 +277,21 @@ def _within(
         for lot in _newer(part, window, traces * _SPANS_PER_TRACE, judge):
             yield replace(lot, bound_ns=max(lot.bound_ns or 0, end_ns))
             if not (finder.probe.per_span or judge.is_promising):
-                yield from _batches(finder.by_trace, 2 * limit)
+                yield from _wholes(finder, limit)
                 return
+
+
+def _wholes(finder: CandidateFinder, limit: int) -> Iterator[Candidates]:
+    """Traces that match by all their spans in the finder's blocks: of the newest slices, if enough match there."""
+    expected = limit
+    for since_ns in finder.slice_times:
+        if expected < limit:
+            break
+        lot = finder.by_trace(2 * limit, since_ns)
+        if len(lot.starts) >= limit:
+            yield lot
+        expected = SLICE_GROWTH * len(lot.starts)
+    yield from _batches(finder.by_trace, 2 * limit)
 
 
 def _batches(find: Callable[[int], Candidates], size: int) -> Iterator[Candidates]:

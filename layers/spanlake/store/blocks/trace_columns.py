@@ -35,6 +35,9 @@ SLICE_COLUMNS = pa.schema(_SLICED)
 DERIVED = frozenset((*TRACE_COLUMNS.names, *BEFORE_FORMAT_3.names, *SLICE_COLUMNS.names))
 """The columns that say nothing of a span itself."""
 
+SLICED_SPANS = 1 << 18
+"""Spans of a block that a merge writes in slices; a smaller one covers little time anyway."""
+
 _START = "start_time_unix_nano"
 _ID = pa.binary(8)
 _FEWEST = 1 << 12  # spans of a block that was not compacted
@@ -43,6 +46,11 @@ _FEWEST = 1 << 12  # spans of a block that was not compacted
 def may_have_trace_columns(block: Block) -> bool:
     """Returns True where a block has the columns, unless an older spanlake wrote it."""
     return block.level > 0 or block.spans >= _FEWEST
+
+
+def may_have_slices(block: Block) -> bool:
+    """Returns True where a block is so large that it has slices, unless an older spanlake wrote it."""
+    return block.level > 0 and block.spans >= SLICED_SPANS
 
 
 def add_trace_columns_to_fresh(table: pa.Table) -> pa.Table:

@@ -19,7 +19,7 @@ from spanlake.spans.otlp.pivot import MOST_COLUMNS
 from spanlake.store.blocks import bloom
 from spanlake.store.blocks.block import Block, CatalogEntry
 from spanlake.store.blocks.schema import ROW_GROUP_SPANS, UNREADABLE, Lineage
-from spanlake.store.blocks.trace_columns import SLICE_START, add_trace_columns
+from spanlake.store.blocks.trace_columns import SLICE_START, SLICED_SPANS, add_trace_columns
 from spanlake.store.errors import StorageCorrupt
 from spanlake.store.maintenance.compaction_plan import Merge
 from spanlake.store.maintenance.merge_columns import Columns
@@ -47,7 +47,7 @@ class MergePolicy:
     stretch_bytes: int = 32 << 20
     stretch_spans: tuple[int, int] = (1 << 4, 1 << 15)  # at least and at most; twice as many took half more memory
     row_group_spans: int = ROW_GROUP_SPANS
-    sliced_spans: int = 1 << 18  # of a block that is written in slices; smaller ones cover little time anyway
+    sliced_spans: int = SLICED_SPANS
     slice_bytes: int = 48 << 20  # of a slice, at most; it has the spans of a row group
     held_bytes: int = 64 << 20  # of rows that are not read again for later slices
     most_columns: int = MOST_COLUMNS

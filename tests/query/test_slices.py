@@ -1,0 +1,90 @@
+"""A block in slices answers as one without, and tells which traces its newest slices cannot have."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from spanlake.query.candidates import CandidateFinder
+from spanlake.query.compile.search import compile_search
+from spanlake.query.plan import plan_search
+from spanlake.query.querier import ALWAYS
+from spanlake.query.scan.blocks import BlockScan
+from spanlake.store.blocks.block import arrival_order
+from spanlake.store.blocks.trace_columns import SLICE_START
+from spanlake.store.maintenance.compaction_plan import Merge
+from spanlake.store.maintenance.compactor import Compactor
+from spanlake.store.maintenance.merge import MergePolicy
+from spanlake.traceql import parse, validate
+from tests.query.kit import SECOND, TENANT, At, Lake, trace_id
+
+IN_SLICES = MergePolicy(sliced_spans=1, row_group_spans=10)
+QUERIES = (
+    "{ } | count() > 2",
+    "{ rootName = `odd` && traceDuration > 1s }",
+    "{ span.n = 1 } && { span.n = 2 }",
+    "{ status = error }",
+    "{ span:childCount > 1 }",
+)
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
+    """A hundred traces of two to four spans, one of which comes a while after the others."""
+    lake = Lake(tmp_path_factory.mktemp("slices"))
+    spans = []
+    for trace in range(1, 101):
+        start = (trace * 37 % 101) * SECOND
+        for n in range(2 + trace % 3):
+            late = 40 * SECOND if n == 1 and trace % 10 == 0 else n
+            name = "odd" if trace % 2 else "even"
+            spans.append(
+                At(
+                    trace * 10 + n,
+                    trace * 10 if n else 0,
+                    trace=trace,
+                    name=name,
+                    start=start + late,
+                    length=trace % 5 * SECOND,
+                    status=2 if trace % 7 == n else None,
+                    attributes={"n": n},
+                )
+            )
+    for part in range(10):
+        lake.add(*spans[part::10])
+    blocks = sorted(lake.index.find(TENANT, 0, 2**63 - 1), key=arrival_order)
+    assert Compactor(lake.objects, lake.index, merge_policy=IN_SLICES).run(Merge(tuple(blocks)))
+    yield lake
+    lake.close()
+
+
+def source(lake: Lake) -> BlockScan:
+    return BlockScan.find(lake.index, lake.objects, TENANT, 0, 2**63 - 1)
+
+
+@pytest.mark.parametrize("query", QUERIES)
+@pytest.mark.parametrize("limit", [1, 7, 200])
+def test_limited_searches_find_the_first_of_all(lake: Lake, query: str, limit: int) -> None:
+    every = lake.traces(query)
+    assert len(every) > 7
+    assert lake.traces(query, limit=limit) == every[:limit]
+
+
+@pytest.mark.parametrize("query", QUERIES[:3])
+def test_traces_of_the_newest_slices_are_whole_and_others_start_before_the_bound(lake: Lake, query: str) -> None:
+    every = {trace_id(number) for number in lake.traces(query)}
+    blocks = source(lake)
+    queries = compile_search(plan_search(validate(parse(query))), blocks.known, ALWAYS.end_ns, 0)
+    probe = queries.spans.prefilter
+    assert probe.per_trace
+    starts = {found.header.trace_id: found.header.start_ns for found in lake.search("{ }")}
+    with lake.duck.session() as session:
+        finder = CandidateFinder(session, blocks, probe, queries)
+        firsts: set[int] = set(session.run(blocks.table([SLICE_START]))[SLICE_START].to_pylist())  # type: ignore[arg-type]
+        assert len(firsts) > 10
+        for since_ns in firsts:
+            lot = finder.by_trace(500, since_ns)
+            assert lot.starts.keys() <= every
+            assert lot.bound_ns is not None
+            assert all(starts[id_] <= lot.bound_ns for id_ in every - lot.starts.keys())
+        assert not finder.by_trace(500, 2**62).starts
+        assert finder.by_trace(500).starts.keys() == every
