@@ -29,7 +29,7 @@ _ARROW_TYPES: dict[ast.Type | None, pa.DataType] = {
 
 
 class Role(StrEnum):
-    """What a column holds, where every query of a kind has it; the value is the column's name."""
+    """The meaning of a column that every query of a kind has; its value is the column's name."""
 
     STEP = "step"
     COUNT = "spans"
