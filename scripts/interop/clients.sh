@@ -1,7 +1,7 @@
 #!/bin/sh
 # Puts what the programs of docs/send-traces.md need into a cache, once for each state of the files that lock it, and
 # prints its path. Arguments: python/NAME (a virtual environment of $PYTHON), node (modules), java (jars), collector
-# (a program).
+# (a program), xray (a program, and a segment that an SDK of X-Ray sent).
 # Exit status 3: a tool is missing.
 set -eu
 
@@ -55,11 +55,25 @@ collector() {
     (cd "$locks/collector" && go build -mod=readonly -o "$1/collector" .)
 }
 
+# A module of the receiver has raw segments, as captured for its own tests.
+xray() {
+    need go "go 1.25 or later to build the Collector"
+    say "Building an OpenTelemetry Collector with the receiver of X-Ray into $cache (once; two minutes)"
+    (
+        cd "$locks/xray"
+        go build -mod=readonly -o "$1/collector" .
+        module=$(go list -mod=readonly -m -f '{{.Dir}}' \
+            github.com/open-telemetry/opentelemetry-collector-contrib/internal/aws/xray)
+        cp "$module/testdata/ddbSample.txt" "$1/segment.json"
+    )
+}
+
 case $what in
     python/*) name=$(state "$locks/$what.txt")-$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])') make=python_environment ;;
     node) name=$(state "$locks/node/package-lock.json") make=node_modules ;;
     java) name=$(state "$locks/java/jars.sha256") make=jars ;;
     collector) name=$(state "$locks/collector/main.go" "$locks/collector/go.sum") make=collector ;;
+    xray) name=$(state "$locks/xray/main.go" "$locks/xray/go.sum") make=xray ;;
     *) say "there is no client $what" && exit 2 ;;
 esac
 
