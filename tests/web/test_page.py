@@ -4,6 +4,7 @@ import json
 import re
 import time
 from pathlib import Path
+from urllib.parse import parse_qs, quote, unquote_plus, urlencode, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -196,13 +197,32 @@ def test_services_lead_to_operations_and_the_map(visit: Visit) -> None:
     assert all("payment" in row for row in rows(page, "Calls between services"))
 
 
-def test_explore_finds_what_is_different_about_errors(visit: Visit) -> None:
-    query = "%7B%20name%20%3D%20%22acquire%20connection%22%20%7D"
-    page = visit.go(f"#/explore?q={query}&by=resource.cloud.region&since=6h")
+def test_explore_finds_what_is_different_about_errors(visit: Visit, shop: SpanlakeServer) -> None:
+    query = '{ name = "acquire connection" }'
+    page = visit.go(f"#/explore?q={quote(query)}&by=resource.cloud.region&since=6h")
     expect(page.get_by_role("heading", name="Rate")).to_be_visible()
-    page.get_by_role("button", name="Errors", exact=True).click()
+    with page.expect_response(re.compile("/api/metrics/query[?]")) as asked:
+        page.get_by_role("button", name="Errors", exact=True).click()
     found = rows(page, "Values that differ")
     assert any("3.2.0" in row for row in found[:12]), found
+    failed, others = (count(shop, f"{query[:-2]} && status {sign} error }}", asked.value.url) for sign in ("=", "!="))
+    expect(page.get_by_text(f"{failed} spans against {others} others")).to_be_visible()
+
+
+def count(server: SpanlakeServer, query: str, url: str) -> int:
+    """The number of spans in the range of another request."""
+    range_ = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items() if name in {"start", "end"}}
+    path = f"/api/metrics/query?{urlencode({**range_, 'q': f'{query} | count_over_time()'})}"
+    return sum(round(series.get("value", 0)) for series in json.loads(server.get(path).body)["series"])
+
+
+def test_a_value_that_is_a_list_is_searched_by_its_elements(visit: Visit) -> None:
+    query = quote('{ name = "acquire connection" }')
+    page = visit.go(f"#/explore?q={query}&by=resource.cloud.region&since=6h")
+    page.get_by_role("button", name=re.compile("^Slowest")).click()
+    page.get_by_role("button", name='["3.2.0"]', exact=True).click()
+    expect(page).to_have_url(re.compile("tags"))
+    assert 'tags = "3.2.0"' in unquote_plus(page.url)
 
 
 def test_a_metrics_query_is_drawn(visit: Visit) -> None:

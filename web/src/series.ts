@@ -7,7 +7,7 @@ export interface Columns {
   lines: { label: string; labels: Map<string, string>; values: (number | null)[] }[];
 }
 
-export function labelsOf(series: Series): Map<string, string> {
+export function labelsOf(series: Pick<Series, "labels">): Map<string, string> {
   return new Map(series.labels.map(({ key, value }) => [key, text(valueOf(value))]));
 }
 

@@ -71,6 +71,9 @@ export interface RangeAnswer {
   status?: string;
   message?: string;
 }
+export interface InstantAnswer {
+  series: { labels: KeyValue[]; value?: number | string }[];
+}
 export interface Service {
   name: string;
   spans: number;

@@ -6,7 +6,7 @@ import { ErrorNotice, Progress } from "../parts";
 import { asked } from "../range";
 import { labelsOf } from "../series";
 import { quoted, selection } from "../traceql";
-import type { RangeAnswer } from "../types";
+import type { InstantAnswer } from "../types";
 
 export interface Part {
   start: number; // Unix milliseconds
@@ -37,13 +37,13 @@ function conditionOf(part: Part): string {
 }
 
 /** Values by the difference of their shares among the spans inside and outside of the part. */
-function ranked(answer: RangeAnswer, asked: ReadonlySet<string>): { values: Value[]; inside: number; outside: number } {
+function ranked(answer: InstantAnswer, asked: ReadonlySet<string>): { values: Value[]; inside: number; outside: number } {
   const sums = { selection: 0, baseline: 0 };
   const found = new Map<string, Value>();
   for (const series of answer.series) {
     const labels = labelsOf(series);
     const type = labels.get("__meta_type") ?? "";
-    const sum = series.samples.reduce((total, { value }) => total + (Number(value ?? 0) || 0), 0);
+    const sum = Number(series.value ?? 0) || 0;
     const field = [...labels.keys()].find((key) => !key.startsWith("__meta"));
     // Totals are of the spans that have a field: the largest is that of a field that all spans have.
     if (type === "selection_total") sums.selection = Math.max(sums.selection, sum);
@@ -70,8 +70,7 @@ export function Difference({ query, part, when, onNarrow }: { query: string; par
   const isWhole = part.start <= when.start && part.end >= when.end;
   const span = isWhole ? "" : `, 20, ${Math.floor(part.start)}000000, ${Math.ceil(part.end)}000000`;
   const q = `${selection(query)} | compare({ ${conditionOf(part)} }${span || ", 20"})`;
-  const step = Math.max(1, Math.ceil((when.end - when.start) / 1000));
-  const found = useJson<RangeAnswer>("api/metrics/query_range", { q, ...asked(when), step, exemplars: 1 });
+  const found = useJson<InstantAnswer>("api/metrics/query", { q, ...asked(when) });
   const result = useMemo(() => (found.data ? ranked(found.data, part.condition ? FAILED : SLOW) : null), [found.data]);
   return (
     <section class="panel flush">
@@ -104,9 +103,23 @@ export function Difference({ query, part, when, onNarrow }: { query: string; par
   );
 }
 
+/** The condition that finds a value; of a list, each of its elements has to be there. */
 function condition({ field, value }: Value): string {
-  const isPlain = /^(status|kind|span:status|span:kind)$/.test(field) || /^(-?\d+(\.\d+)?|true|false)$/.test(value);
-  return `${field} = ${isPlain ? value : quoted(value)}`;
+  return elementsOf(value).map((one) => `${field} = ${isPlain(field, one) ? one : quoted(one)}`).join(" && ");
+}
+
+function elementsOf(value: string): string[] {
+  if (!value.startsWith("[")) return [value];
+  try {
+    const elements: unknown = JSON.parse(value);
+    return Array.isArray(elements) && elements.length ? elements.map(String) : [value];
+  } catch {
+    return [value];
+  }
+}
+
+function isPlain(field: string, value: string): boolean {
+  return /^(status|kind|span:status|span:kind)$/.test(field) || /^(-?\d+(\.\d+)?|true|false)$/.test(value);
 }
 
 function Share({ value, tint }: { value: number; tint: string }) {
