@@ -212,6 +212,11 @@ def test_sql_reads_live_spans(store: Path) -> None:
     assert "SELECT carts" in run("sql", "-", "--data", str(store), given=text).stdout
 
 
+def test_sql_says_that_it_asks_no_server(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPANLAKE_URL", "http://localhost:12300")
+    assert f"Reads {store} itself" in run("sql", "SELECT 1", "--data", str(store)).stderr
+
+
 def test_sql_reports_errors_of_statements(store: Path) -> None:
     result = run("sql", "SELECT nothing FROM spans", "--data", str(store))
     assert result.exit_code == 2

@@ -1,6 +1,7 @@
 """The command ``spanlake sql``."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -29,6 +30,8 @@ def run(
     data: Path, objects_url: str, index_url: str, tenant: str, statement: str, limit: int, *, as_json: bool
 ) -> None:
     """Run a statement, one of standard input, or those of a prompt; raises CommandError and typer.Exit."""
+    if os.environ.get("SPANLAKE_URL"):
+        typer.echo(f"Reads {objects_url or data} itself: SQL is not asked of SPANLAKE_URL.", err=True)
     with opened(data, objects_url, index_url) as (objects, index):
         blocks = live_blocks(index, tenant)
         if not blocks:

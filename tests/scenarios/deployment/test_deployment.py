@@ -19,9 +19,25 @@ KUBERNETES = INFRA / "kubernetes"
 LISTENED = {(port.port, "UDP" if port.scheme == "udp" else "TCP") for port in ports.ALL if port.port != 3100}
 
 
+class _Strict(yaml.SafeLoader):  # type: ignore[misc]
+    """Refuses a key that a mapping has twice, as Docker Compose and Kubernetes do."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        names = [self.construct_object(key, deep=True) for key, _ in node.value]
+        assert len(names) == len(set(names)), f"{node.start_mark}: a key is there twice"
+        return super().construct_mapping(node, deep)
+
+
 def read(file: Path) -> list[Any]:
-    """The documents of a file."""
-    return [each for each in yaml.safe_load_all(file.read_text()) if each]
+    """The documents of a file, whose keys differ."""
+    return [each for each in yaml.load_all(file.read_text(), _Strict) if each]
+
+
+@pytest.mark.parametrize("name", ["compose", "kubernetes", "grafana"])
+def test_keys_of_yaml_files_are_there_once(name: str) -> None:
+    files = list((INFRA / name).rglob("*.y*ml"))
+    assert files
+    assert all(read(file) for file in files)
 
 
 def test_unit_of_systemd_is_valid(tmp_path: Path) -> None:
