@@ -7,6 +7,7 @@ from spanlake.receivers.zipkin import json_body, v2
 from spanlake.receivers.zipkin.v2 import NOWHERE, Endpoint, ZipkinSpan, export, malformed
 
 _ENCODING = "v2 JSON"
+_TEXT = {str}
 
 
 def spans(body: bytes) -> Translated:
@@ -47,7 +48,8 @@ class _Reader:
 
     def _endpoint(self, endpoint: object) -> Endpoint:
         get = json_body.members(endpoint).get
-        address = self._address(get("ipv6")) or self._address(get("ipv4"))
+        ipv6 = get("ipv6")
+        address = (self._address(ipv6) if ipv6 else "") or self._address(get("ipv4"))
         return Endpoint(json_body.text(get("serviceName")), address, json_body.port(get("port")))
 
     def _address(self, text: object) -> str:
@@ -62,7 +64,7 @@ class _Reader:
 def _tags(tags: object) -> dict[str, str]:
     """Read tags by key; some clients send them as a list of objects."""
     found = tags if isinstance(tags, dict) else _listed(tags)
-    if all(map(_is_text, found.values())):
+    if _TEXT.issuperset(map(type, found.values())):
         return found
     return {key: json_body.text(value) for key, value in found.items()}
 
@@ -70,10 +72,6 @@ def _tags(tags: object) -> dict[str, str]:
 def _listed(tags: object) -> dict[str, str]:
     items = [(each.get("key"), each.get("value")) for each in json_body.objects(tags)]
     return {json_body.text(key): json_body.text(value) for key, value in items if key}
-
-
-def _is_text(value: object) -> bool:
-    return type(value) is str
 
 
 def _annotations(annotations: object) -> list[tuple[int, str]]:
