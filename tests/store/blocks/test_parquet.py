@@ -123,3 +123,10 @@ def test_long_values_are_compressed_harder_than_short_ones() -> None:
 
 def test_small_blocks_do_not_pay_for_zstd() -> None:
     assert "ZSTD" not in codecs(encode(span_table(VALUES, ATTRIBUTES))).values()
+
+
+@pytest.mark.parametrize("spans", [9, 3000])
+def test_columns_have_types_that_athena_documents(spans: int) -> None:
+    columns = pq.ParquetFile(pa.BufferReader(encode(busy_table(spans)))).schema
+    types = {columns.column(number).physical_type for number in range(len(columns))}
+    assert types <= {"BOOLEAN", "INT32", "INT64", "DOUBLE", "BYTE_ARRAY"}

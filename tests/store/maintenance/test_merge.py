@@ -4,9 +4,11 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -22,6 +24,7 @@ from spanlake.store.maintenance.compaction_plan import Merge
 from spanlake.store.maintenance.compactor import Compactor
 from spanlake.store.maintenance.merge import MergePolicy, merge_blocks
 from spanlake.store.maintenance.merge_inputs import open_inputs
+from spanlake.store.write import checksum
 from tests.spans import otlp_requests
 from tests.store.maintenance.day_of_blocks import TENANT, Lake, colliding, rows_in_order, sorted_rows
 from tests.store.tables import NOON, STATUS, busy_table, span_table
@@ -258,3 +261,32 @@ def test_merge_of_small_files_that_are_large_in_memory_is_bounded(tmp_path: Path
     assert blocks == 2, "what has half of a GiB in memory stays"
     assert merges >= 25
     assert peak < 700
+
+
+def test_blocks_whose_ids_are_of_fixed_length_are_merged_with_new_ones(tmp_path: Path) -> None:
+    """As earlier versions wrote them, in Parquet's FIXED_LEN_BYTE_ARRAY."""
+    with Lake(tmp_path) as lake:
+        lake.add(busy_table(20))
+        (new,) = lake.live()
+        older = with_fixed_ids(lake.objects.get(new.path))
+        lake.objects.put(new.path, older)
+        lake.index.add([replace(new, size=older.size, checksum=checksum(older))], {})
+        lake.add(busy_table(30))
+        expected = lake.rows()
+        assert lake.compactor.run(Merge(tuple(lake.live())))
+        (block,) = lake.live()
+        assert rows_in_order(lake.table(block)) == expected
+        merged = pq.ParquetFile(pa.BufferReader(lake.objects.get(block.path))).schema
+        assert {merged.column(number).physical_type for number in range(3)} == {"BYTE_ARRAY"}
+
+
+def with_fixed_ids(data: bytes) -> pa.Buffer:
+    file = pq.ParquetFile(pa.BufferReader(data))
+    fixed = {"trace_id": pa.binary(16), "span_id": pa.binary(8), "parent_span_id": pa.binary(8)}
+    schema = pa.schema([field.with_type(fixed.get(field.name, field.type)) for field in file.schema_arrow])
+    sink = pa.BufferOutputStream()
+    with pq.ParquetWriter(sink, schema, store_schema=False) as writer:
+        writer.write_table(file.read().cast(schema))
+        metadata = file.metadata.metadata or {}
+        writer.add_key_value_metadata({key.decode(): value.decode() for key, value in metadata.items()})
+    return sink.getvalue()
