@@ -1,6 +1,7 @@
 """Measures queries over a day of fresh blocks that compaction has not merged: 20,000 unless told otherwise.
 
-On embedded storage, and with ``--cloud`` on an S3 server that is 20 ms away and DynamoDB Local. Prints how long each
+On embedded storage, and with ``--cloud`` on an S3 server that is 20 ms away and DynamoDB Local, with the limits of a
+function of 1,024 MiB. Prints how long each
 query takes, how much processor time, of how many blocks it asks for the files, and the most memory resident meanwhile.
 """
 
@@ -26,6 +27,7 @@ from bench.measure.report import console
 from bench.measure.s3_latency import distant
 from bench.workload.data_directory import copied, other_ids
 from bench.workload.generate import SMALL, Workload, bodies
+from spanlake.aws.settings import settings
 from spanlake.query.limits import LimitExceeded, Limits
 from spanlake.query.open import open_querier
 from spanlake.query.plan import plan_search
@@ -191,7 +193,8 @@ def on_aws(folder: Path, blocks: int) -> Iterator[Day]:
         with distant(cloud.s3, _AWAY) as url:
             os.environ["AWS_ENDPOINT_URL_S3"] = url
             objects = S3Objects(location)
-            yield Day(open_querier(objects, index, QueryLimits(), None), index.find(DEFAULT_TENANT, 0, MAX_NS))
+            limits = settings({"SPANLAKE_OBJECTS": f"s3://{location.bucket}", "SPANLAKE_INDEX": "dynamodb://"}).query
+            yield Day(open_querier(objects, index, limits, None), index.find(DEFAULT_TENANT, 0, MAX_NS))
         index.close()
 
 
