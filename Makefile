@@ -6,6 +6,8 @@ RUN_STAMP := $(VENV)/.installed-run
 DATA ?= data
 ARGS ?=
 SPANS ?= 1300000
+# Where it is set, as in many images, each of some hundred processes of the tests compiles all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 # Tests that `make check` leaves out.
 BEYOND := aws infra web scenarios/chaos scenarios/faults scenarios/image scenarios/interop
 
@@ -101,8 +103,10 @@ bench: $(STAMP) ## measure start, ingest and queries (SPANS=100000 for a quick l
 	$(BIN)/python -m bench.measure.lambda --spans $(SPANS)
 	$(BIN)/python -m bench.cost.report
 
-wheel: $(STAMP) ## build the wheel in dist
-	$(BIN)/python -m build --wheel --no-isolation --outdir dist
+wheel: ## build the wheel in dist
+	@scripts/environment.sh build/wheel build
+	@build/wheel/bin/python -m pip wheel --disable-pip-version-check --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	@ls dist/spanlake-*.whl
 
 layers: $(STAMP) ## make the Lambda layers in build/layers (ARGS="--machine x86_64" for others than arm64)
 	@$(BIN)/python layers/build.py $(ARGS)

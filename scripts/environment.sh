@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes the virtual environment $1 and installs into it the locked packages of $2, then spanlake itself, editable:
-# "run" for what a server needs, "all" for tests and checks too.
+# Makes the virtual environment $1 and installs into it the locked packages of $2: "run" for what a server needs, "all"
+# for tests and checks too, each with spanlake itself, editable; "build" for what makes a wheel.
 set -eu
 
 venv=$1
@@ -69,9 +69,9 @@ install_locked() {
 }
 
 # The lock is whole, so pip need not resolve: older ones look for newer releases of what is asked for with an extra.
-if [ "$packages" = run ]; then
-    install_locked scripts/requirements-run.txt "Installing the server" "105 MB to download, 340 MB on disk"
-else
-    install_locked requirements.lock "Installing what tests and checks need" "270 MB to download, 880 MB on disk"
-fi
+case $packages in
+    build) install_locked infra/image/requirements-build.txt "Installing what builds a wheel" "1 MB" && exit ;;
+    run) install_locked scripts/requirements-run.txt "Installing the server" "105 MB to download, 340 MB on disk" ;;
+    all) install_locked requirements.lock "Installing what tests and checks need" "270 MB to download, 880 MB on disk" ;;
+esac
 pip --quiet --no-deps --no-build-isolation --editable .

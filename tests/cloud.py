@@ -17,7 +17,7 @@ from botocore.awsrequest import AWSResponse, HeadersDict
 from urllib3 import HTTPResponse
 
 from tests.server_process import patiently
-from tests.toolchain import installed
+from tests.toolchain import BRIEF_JVM, installed
 
 if TYPE_CHECKING:
     import boto3
@@ -110,7 +110,8 @@ def _dynamodb_command(programs: Path, port: int) -> list[str]:
     jars = programs / "dynamodb-local-2.6.1"
     main = "com.amazonaws.services.dynamodbv2.local.main.ServerRunner"
     memory = ["-Xmx512m", f"-Djava.library.path={jars}", "-Dsoftware.amazon.dynamodb.disableTelemetry=true"]
-    return ["java", *memory, "-cp", f"{jars}/*", main, "-inMemory", "-disableTelemetry", "-port", str(port)]
+    options = ["-inMemory", "-disableTelemetry", "-port", str(port)]
+    return ["java", *BRIEF_JVM, *memory, "-cp", f"{jars}/*", main, *options]
 
 
 @contextmanager

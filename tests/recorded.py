@@ -38,8 +38,9 @@ def _answers() -> tuple[dict[str, Any], ...]:
     return tuple(row for row in rows if row["id"] != ALL_SPANS)
 
 
+@cache
 def script(path: Path) -> ModuleType:
-    """Imports a Python file that belongs to no package."""
+    """Imports a Python file that belongs to no package, once."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None

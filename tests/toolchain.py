@@ -8,6 +8,9 @@ from typing import NoReturn
 
 import pytest
 
+BRIEF_JVM = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+"""Options of a Java that runs for minutes: it never gives back what its second compiler and collector threads take."""
+
 _LEFT_OUT = "SPANLAKE_TESTS_TOOLS"  # the variable that is "no" for `make check`
 _MISSING_TOOL = 3  # the script's exit status
 _LONGEST_INSTALL = 1200  # seconds

@@ -80,9 +80,32 @@ def test_values_are_listed_for_any_spelling_of_a_name(where: list[str], name: st
     assert run("values", name, *where).stdout.split() == ["cart", "frontend", "payment"]
 
 
-def test_values_of_unknown_attribute_are_nothing_found(where: list[str]) -> None:
-    result = run("values", "span.nothing", *where)
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("span.nothing", "no span has span.nothing: there is no such attribute\n"),
+        ("resource.servce.name", "did you mean resource.service.name?"),
+        ("resorce.service.name", "did you mean resource.service.name?"),
+        ("span.service.name", "did you mean resource.service.name?"),
+        ("span.status", "did you mean status?"),
+    ],
+)
+def test_values_of_unknown_attribute_name_known_ones(where: list[str], name: str, reason: str) -> None:
+    result = run("values", name, *where)
     assert (result.exit_code, result.stdout) == (1, "")
+    assert reason in result.stderr
+
+
+def test_values_of_known_attribute_in_no_span_are_not_explained(where: list[str]) -> None:
+    result = run("values", "span.db.system", "--query", '{ name = "render" }', *where)
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+
+
+@pytest.mark.parametrize("command", [("tags",), ("values", "service.name"), ("services",), ("query", "{}")])
+def test_command_in_another_range_says_where_spans_are(where: list[str], command: tuple[str, ...]) -> None:
+    result = run(*command, "--start", "2020-01-01", "--end", "2020-01-02", *where)
+    assert result.exit_code == 1
+    assert f"spans are stored from {time.strftime('%Y-%m-%d')}" in result.stderr
 
 
 def test_services_are_counted_with_their_errors(where: list[str]) -> None:
@@ -145,12 +168,6 @@ def test_query_says_why_nothing_is_found(where: list[str], query: str, reason: s
         return
     assert result.exit_code == 1
     assert reason in result.stderr
-
-
-def test_query_in_another_range_says_where_spans_are(where: list[str]) -> None:
-    result = run("query", "{}", "--start", "2020-01-01", "--end", "2020-01-02", *where)
-    assert result.exit_code == 1
-    assert f"spans are stored from {time.strftime('%Y-%m-%d')}" in result.stderr
 
 
 def test_query_without_results_in_json_explains_nothing(where: list[str]) -> None:
@@ -229,8 +246,9 @@ def test_sql_says_how_many_rows_are_left_out(store: Path) -> None:
     assert "the first 2 rows" in result.stderr
 
 
-def test_output_whose_reader_has_gone_is_no_error(where: list[str]) -> None:
-    command = " ".join([*SPANLAKE, "tags", *where])
+@pytest.mark.parametrize("arguments", [("tags",), ("-h",), ("query", "--help"), ("serve", "--help")])
+def test_output_whose_reader_has_gone_is_no_error(where: list[str], arguments: tuple[str, ...]) -> None:
+    command = " ".join([*SPANLAKE, *arguments, *(where if arguments == ("tags",) else ())])
     script = f"set -o pipefail; {command} | true"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

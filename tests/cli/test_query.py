@@ -247,6 +247,14 @@ def test_query_shows_error_of_server_at_position(tempo: Tempo, run: Run) -> None
     )
 
 
+def test_query_that_ends_early_is_told_of_quotes(tempo: Tempo, run: Run) -> None:
+    tempo.answers(b"line 1, column 18: expected `}`, found the end\n", 400)
+    result = run("query", "{ status = error ")
+    assert result.stderr.splitlines()[-1] == (
+        "(put the query into single quotes: a shell takes |, &, < and > in it for itself)"
+    )
+
+
 def test_query_sends_unparsable_query_to_server(tempo: Tempo, run: Run) -> None:
     tempo.answers(two_traces())
     assert run("query", "{} | something_new()").exit_code == 0

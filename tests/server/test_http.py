@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import StartServer
 from tests.payloads import export_request, stored_names
-from tests.server_process import SpanlakeServer
+from tests.server_process import SpanlakeServer, ask
 
 H2C = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAAAAMAAAAAAAQBAAAA\r\n"
 WEBSOCKET = "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n"
@@ -159,3 +159,11 @@ def test_ambiguous_request_is_refused_and_ends_the_connection(server: SpanlakeSe
     answer = talk(4318 + server.offset, POST + head + SMUGGLED)
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert answer.count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.parametrize("port", [4318, 9411, 14268, 5778])
+@pytest.mark.parametrize("path", ["/", "/api/search", "/api/v2/traces/1"])
+def test_query_at_another_port_is_told_the_port_of_queries(server: SpanlakeServer, port: int, path: str) -> None:
+    answer = ask(port + server.offset, "GET", path)
+    assert answer.status == 404
+    assert f"the Tempo API is on port {3200 + server.offset}".encode() in answer.body

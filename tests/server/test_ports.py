@@ -9,10 +9,13 @@ from spanlake.server.ports import (
     LARGEST_OFFSET,
     OLD_QUERIES,
     OPENCENSUS_GRPC,
+    QUERIES,
+    ZIPKIN,
     Port,
     address,
     addresses,
     bind,
+    port_notice,
 )
 from spanlake.settings.kinds import NAMES, PORTS
 from spanlake.settings.model import Config
@@ -44,6 +47,12 @@ def test_largest_offset_suits_every_port_but_those_that_are_dropped() -> None:
     opened = addresses(Config(port_offset=LARGEST_OFFSET), ALL)
     assert max(where.port for where in opened) == 65535
     assert {*ALL} - {where.protocol for where in opened} == {OLD_QUERIES, OPENCENSUS_GRPC}
+
+
+def test_notice_of_a_port_names_the_port_of_queries() -> None:
+    queries = addresses(Config(port_offset=10), [QUERIES])
+    assert port_notice(ZIPKIN, queries) == "this port is for Zipkin; the Tempo API is on port 3210"
+    assert port_notice(ZIPKIN) == "this port is for Zipkin"
 
 
 def opened(moved: str = "", closed: str = "", offset: int = 0) -> dict[str, int]:

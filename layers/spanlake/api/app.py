@@ -18,8 +18,11 @@ def create_app(
     middleware: Sequence[Middleware] = (),
     access_of: AccessOf = anyone,
     notices: MisdirectionLog | None = None,
+    serves: str = "",
 ) -> Starlette:
     """An application with these routes, which answers errors as a table of spanlake.api.errors says.
+
+    Unknown paths are answered with what it ``serves``.
 
     Large answers are compressed for clients that accept it. Other ``middleware`` is around that, and authentication
     around all of it.
@@ -27,5 +30,5 @@ def create_app(
     authenticated = Middleware(Authenticated, access_of, notices)
     app = Starlette(routes=routes, middleware=[authenticated, *middleware, Middleware(CompressedAnswers)])
     app.router.redirect_slashes = False
-    answer_errors(app, errors)
+    answer_errors(app, errors, serves)
     return app

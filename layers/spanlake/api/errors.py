@@ -5,7 +5,7 @@ Errors of queries are in spanlake.api.tempo.dependencies, so that an ingest proc
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
 from starlette.applications import Starlette
@@ -89,11 +89,13 @@ def shut_down_error() -> HttpError:
     return http_error(Draining("the server shut down before the spans were stored: send them again"), INGEST_ERRORS)
 
 
-def answer_errors(app: Starlette, table: Table) -> None:
-    """Answer every error in plain text, as Tempo does."""
+def answer_errors(app: Starlette, table: Table, serves: str = "") -> None:
+    """Answer every error in plain text, as Tempo does; an unknown path with what the application ``serves``."""
 
     async def answer(_: Request, error: Exception) -> Response:
         told = http_error(error, table)
+        if told.status == HTTPStatus.NOT_FOUND and serves:
+            told = replace(told, message=f"{told.message}: {serves}")
         return PlainTextResponse(f"{told.message}\n", told.status, told.headers)
 
     for kind in (HTTPException, Exception, *(kind for kind, _, _ in table)):

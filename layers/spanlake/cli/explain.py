@@ -8,7 +8,7 @@ from urllib.parse import quote
 from spanlake.cli.client import json
 from spanlake.cli.client.api import TempoApi
 from spanlake.cli.client.search import parse_search
-from spanlake.cli.client.tags import TagValue, parse_tag_values, parse_tags
+from spanlake.cli.client.tags import TagScope, TagValue, parse_tag_values, parse_tags
 from spanlake.cli.client.times import TimeRange
 from spanlake.cli.errors import Refused
 from spanlake.cli.printable import printable
@@ -22,6 +22,8 @@ _MOST_CONDITIONS = 8  # each is a request
 _MOST_VALUES = 1000
 _ALL_TIME = TimeRange(0, 2**32 - 1)
 _SUGGESTIONS = 3
+_LEAST_RATIO = 0.7  # of difflib, from which on a name is close to another
+_INTRINSIC = "intrinsic"  # the scope that lists names without one
 
 
 def explain_nothing(api: TempoApi, traceql: str, when: TimeRange) -> list[str]:
@@ -32,14 +34,41 @@ def explain_nothing(api: TempoApi, traceql: str, when: TimeRange) -> list[str]:
         return []
 
 
+def explain_no_values(api: TempoApi, field: ast.Field, when: TimeRange) -> list[str]:
+    """Return sentences that say why a field has no values, as far as the server's answers tell."""
+    try:
+        return list(_Reasons(api, when).of_field(field))
+    except Refused:
+        return []
+
+
+def explain_no_spans(api: TempoApi, when: TimeRange) -> list[str]:
+    """Return a sentence that says where spans are, if a time range has none."""
+    try:
+        return list(_Reasons(api, when).of_range())
+    except Refused:
+        return []
+
+
 @dataclass(frozen=True, slots=True)
 class _Reasons:
     api: TempoApi
     when: TimeRange
 
-    def of(self, traceql: str) -> Iterator[str]:
+    def of_range(self) -> Iterator[str]:
         if not self._finds("{}", self.when):
             yield self._where_spans_are()
+
+    def of_field(self, field: ast.Field) -> Iterator[str]:
+        empty = list(self.of_range())
+        similar = "" if empty else self._similar_names(field)
+        yield from empty
+        if similar:
+            yield f"no span has {cut(printable(print_field(field)))}{similar}"
+
+    def of(self, traceql: str) -> Iterator[str]:
+        if empty := list(self.of_range()):
+            yield from empty
             return
         unmatched = [condition for condition in _conditions(traceql) if not self._finds(_filter(condition), self.when)]
         for condition in unmatched:
@@ -84,10 +113,21 @@ class _Reasons:
         if not isinstance(field, ast.Attribute):
             return ""
         scopes = parse_tags(json.parse(self.api.get("/api/v2/search/tags", self.when.params)))
-        names = {f"{scope.name}.{tag}": tag for scope in scopes if scope.name != "intrinsic" for tag in scope.tags}
+        if any(_has(scope, field) for scope in scopes):
+            return ""
+        names = {_full_name(scope.name, tag): tag for scope in scopes for tag in scope.tags}
         elsewhere = [name for name, tag in names.items() if tag == field.key]
-        similar = [name for name, tag in names.items() if tag in get_close_matches(field.key, names.values())]
+        close = get_close_matches(field.key, names.values(), _SUGGESTIONS, _LEAST_RATIO)
+        similar = [name for name, tag in names.items() if tag in close and (name != tag or not field.scope)]
         return f": there is no such attribute{_did_you_mean(elsewhere or similar)}"
+
+
+def _has(scope: TagScope, field: ast.Attribute) -> bool:
+    return field.key in scope.tags and (scope.name == field.scope or (not field.scope and scope.name != _INTRINSIC))
+
+
+def _full_name(scope: str, tag: str) -> str:
+    return tag if scope == _INTRINSIC else f"{scope}.{tag}"
 
 
 def _conditions(traceql: str) -> list[ast.FieldExpression]:

@@ -5,12 +5,14 @@ from typing import Annotated
 import typer
 
 from spanlake.cli.commands import register
+from spanlake.cli.group import Commands
 from spanlake.cli.options import Removed, takes_settings
 from spanlake.settings.model import Config, EdgeConfig
 from spanlake.settings.setting import Program
 
 app = typer.Typer(
     name="spanlake",
+    cls=Commands,
     help="Distributed traces in Parquet, behind the Grafana Tempo API.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 from spanlake.cli.client import json
 from spanlake.cli.client.api import TempoApi
-from spanlake.cli.client.refusals import with_caret
+from spanlake.cli.client.refusals import of_query
 from spanlake.cli.client.search import parse_search
 from spanlake.cli.client.series import parse_series
 from spanlake.cli.client.times import TimeRange
 from spanlake.cli.errors import InvalidOption, Refused, nothing_found
 from spanlake.cli.explain import explain_nothing
+from spanlake.cli.notes import print_notes
 from spanlake.cli.render.search import show_traces
 from spanlake.cli.render.series import show_series, show_values
 from spanlake.cli.render.terminal import output, print_json
@@ -38,10 +39,11 @@ def run(client: TempoApi, question: QueryRequest, *, as_json: bool) -> None:
     ask = _metrics if _is_metrics(question.traceql) else _search
     if question.instant and ask is _search:
         raise InvalidOption("--instant is for metrics: add a stage such as | count_over_time()")
+    print_notes(question.traceql)
     try:
         ask(client, question, as_json=as_json)
     except Refused as error:
-        raise with_caret(error, question.traceql) from None
+        raise of_query(error, question.traceql) from None
 
 
 def _is_metrics(traceql: str) -> bool:

@@ -15,6 +15,7 @@ from spanlake.cli.client.api import TempoApi
 from spanlake.cli.client.series import Series, parse_series
 from spanlake.cli.client.times import TimeRange
 from spanlake.cli.errors import nothing_found
+from spanlake.cli.explain import explain_no_spans
 from spanlake.cli.render.numbers import duration, number
 from spanlake.cli.render.terminal import NARROW, output
 from spanlake.cli.render.text import GAP, label, show, show_items
@@ -49,7 +50,8 @@ def run(api: TempoApi, when: TimeRange, *, as_json: bool) -> None:
     elif found:
         _show(output(), found)
     if not found:
-        raise nothing_found(f"no services {when}")
+        reasons = [] if as_json else explain_no_spans(api, when)
+        raise nothing_found("\n".join([f"no services {when}", *reasons]))
 
 
 def _services(api: TempoApi, when: TimeRange) -> list[Service]:

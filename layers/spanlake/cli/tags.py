@@ -9,6 +9,7 @@ from spanlake.cli.client.api import TempoApi
 from spanlake.cli.client.tags import TagScope, parse_tag_values, parse_tags
 from spanlake.cli.client.times import TimeRange
 from spanlake.cli.errors import InvalidOption, nothing_found
+from spanlake.cli.explain import explain_no_spans, explain_no_values
 from spanlake.cli.printable import printable
 from spanlake.cli.render.terminal import output, print_json
 from spanlake.cli.render.text import show
@@ -37,13 +38,15 @@ def list_tags(api: TempoApi, scope: str, query: str, when: TimeRange, *, as_json
         for name in names:
             show(console, Text(printable(name)))
     if not names:
-        raise nothing_found(f"no attributes {when}")
+        reasons = [] if as_json else explain_no_spans(api, when)
+        raise nothing_found("\n".join([f"no attributes {when}", *reasons]))
 
 
 def list_values(api: TempoApi, tag: str, query: str, when: TimeRange, limit: int, *, as_json: bool) -> None:
     """Print the values of an attribute; raises CommandError, and typer.Exit when there are none."""
+    name, field = _identified(tag)
     wanted = {**when.params, "limit": str(limit), **({"q": query} if query else {})}
-    body = api.get(f"/api/v2/search/tag/{quote(_checked(tag), safe='')}/values", wanted)
+    body = api.get(f"/api/v2/search/tag/{quote(name, safe='')}/values", wanted)
     found = sorted(parse_tag_values(json.parse(body)), key=lambda each: (each.type, each.value))
     types = {each.type for each in found}
     if as_json:
@@ -54,7 +57,8 @@ def list_values(api: TempoApi, tag: str, query: str, when: TimeRange, limit: int
             note = f"  {each.type}" if len(types) > 1 else ""
             show(console, Text.assemble(printable(each.value), (note, "dim")))
     if not found:
-        raise nothing_found(f"no values of {printable(tag)} {when}")
+        reasons = [] if as_json else explain_no_values(api, field, when)
+        raise nothing_found("\n".join([f"no values of {printable(tag)} {when}", *reasons]))
 
 
 def _spelled(found: TagScope, scope: str) -> list[str]:
@@ -68,15 +72,13 @@ def _spelled(found: TagScope, scope: str) -> list[str]:
     return [print_field(ast.Attribute(kind, tag)) for tag in sorted(found.tags)]
 
 
-def _checked(tag: str) -> str:
-    """Return the name as the API takes it; a bare one such as service.name means any scope."""
+def _identified(tag: str) -> tuple[str, ast.Field]:
+    """Return the name as the API takes it, and its field; a bare one such as service.name means any scope."""
     try:
-        parse_identifier(tag)
+        return tag, parse_identifier(tag)
     except TraceQLError:
         dotted = f".{tag}"
         try:
-            parse_identifier(dotted)
+            return dotted, parse_identifier(dotted)
         except TraceQLError as error:
             raise InvalidOption(f"invalid name: {error}") from None
-        return dotted
-    return tag

@@ -9,10 +9,11 @@ import typer
 
 from spanlake.cli.client import json
 from spanlake.cli.client.api import TempoApi
-from spanlake.cli.client.refusals import with_caret
+from spanlake.cli.client.refusals import of_query
 from spanlake.cli.client.search import parse_search
 from spanlake.cli.client.times import TimeRange
 from spanlake.cli.errors import InvalidOption, Refused
+from spanlake.cli.notes import print_notes
 from spanlake.cli.render.search import TraceTable
 from spanlake.cli.render.terminal import output
 from spanlake.traceql import TraceQLError, parse
@@ -30,6 +31,7 @@ def run(api: TempoApi, traceql: str, every_seconds: float, *, as_json: bool) -> 
             raise InvalidOption("tail shows traces: leave out the metrics stage, or use spanlake query")
     except TraceQLError:
         pass  # the server explains it
+    print_notes(traceql)
     follow = Follower(api, traceql)
     follow.new_traces()
     table = None if as_json else TraceTable(output())
@@ -67,7 +69,7 @@ class Follower:
         try:
             traces = json.objects(json.parse(self.api.get(_SEARCH, params)), "traces")
         except Refused as error:
-            raise with_caret(error, self.traceql) from None
+            raise of_query(error, self.traceql) from None
         new = [trace for trace in traces if json.text(trace, "traceID") not in self._seen]
         self._seen.update(dict.fromkeys(json.text(trace, "traceID") for trace in new))
         while len(self._seen) > _REMEMBERED:

@@ -14,6 +14,7 @@ from spanlake.cli.render.trace import show_trace
 _TRACE_ID = re.compile(r"[0-9a-fA-F]{1,32}", re.ASCII)
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?", re.ASCII)  # W3C
 _XRAY = re.compile(r"(?:Root=)?1-([0-9a-fA-F]{8})-([0-9a-fA-F]{24})(?:;.*)?", re.ASCII)
+_OF_TRACE = re.compile(r"\btrace\b", re.IGNORECASE)
 _MISSING = 404
 
 
@@ -70,4 +71,4 @@ def _path(wanted: TraceRequest) -> str:
 
 def is_about_trace(error: Refused) -> bool:
     """Return True if a 404 is about the trace; on a server without the Tempo API it is about the path."""
-    return error.status == _MISSING and (not error.message or "trace" in error.message)
+    return error.status == _MISSING and (not error.message or bool(_OF_TRACE.search(error.message)))

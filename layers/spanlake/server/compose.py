@@ -25,7 +25,7 @@ from spanlake.server.deferred import DeferredApp
 from spanlake.server.lifecycle import Lifecycle
 from spanlake.server.parts import TempoApi
 from spanlake.server.port_apps import PortApps
-from spanlake.server.ports import SPANS_OVER_HTTP, Port, addresses, ports_advice
+from spanlake.server.ports import SPANS_OVER_HTTP, Port, addresses, port_notice, ports_advice
 from spanlake.server.storage import IngestService, Store, ingest_service
 from spanlake.settings.model import Config
 from spanlake.store.index.settled import settled
@@ -108,9 +108,12 @@ def _apps(config: Config, api: ASGIApp, receivers: _Receivers, other: BaseRoute,
     """Compose the application of each port; only those that take spans answer pages of other origins."""
     ingest = receivers.ingest
     apps: dict[Port, ASGIApp] = dict.fromkeys(ports.TEMPO, api)
-    apps[ports.SAMPLING] = create_app(receivers.sampling, INGEST_ERRORS)
+    queries = addresses(config, [ports.QUERIES])
+    notice = port_notice(ports.SAMPLING, queries)
+    apps[ports.SAMPLING] = create_app(receivers.sampling, INGEST_ERRORS, serves=notice)
     for port, routes in receivers.routes.items():
-        app = create_app([*routes, other], INGEST_ERRORS, (), access_of, ingest.notices)
+        notice = port_notice(port, queries)
+        app = create_app([*routes, other], INGEST_ERRORS, (), access_of, ingest.notices, notice)
         apps[port] = SpanCors(app, config.cors_origins) if config.cors_origins else app
     by_port = PortApps({where.port: apps[where.protocol] for where in addresses(config, apps)})
     hosts = config.access.allowed_hosts

@@ -162,7 +162,7 @@ def probe_app(
 ) -> Starlette:
     """Make the application with ``/ready``, ``/metrics`` and ``/usage_metrics``."""
     routes = [ready_route(lifecycle.unready_reason), *metrics_routes(metrics)]
-    return create_app(routes, INGEST_ERRORS, (), by_header(authenticator), notices)
+    return create_app(routes, INGEST_ERRORS, (), by_header(authenticator), notices, f"this port is for {PROBES}")
 
 
 def _end_at_once(asked: signal.Signals) -> None:

@@ -3,13 +3,15 @@
 import logging
 import sys
 from collections.abc import Iterable, Sequence
+from textwrap import fill
 
 from spanlake.server import ports
 from spanlake.server.ports import Address, Port
-from spanlake.settings.model import Config
+from spanlake.settings.model import ClientSettings, Config
 from spanlake.telemetry.logs import is_text
 
 _log = logging.getLogger("spanlake")
+_COLUMNS, _INDENT = 80, 11
 _SENT_TO = ((ports.OTLP_GRPC, "OTLP gRPC"), (ports.OTLP_HTTP, "OTLP HTTP"), (ports.ZIPKIN, "Zipkin"))
 
 
@@ -29,11 +31,30 @@ def greeting(config: Config, addresses: Iterable[Address], *, tls: bool) -> str:
     at = {where.protocol: where.authority for where in addresses}
     lines = (
         ("Send to", _senders(at)),
-        ("Ask at", f"http{'s' if tls else ''}://{at[ports.QUERIES]}" if ports.QUERIES in at else ""),
+        ("Ask at", _asking(f"http{'s' if tls else ''}://{at[ports.QUERIES]}") if ports.QUERIES in at else ""),
         ("Data in", f"{_place(config)}, {_kept(config)}"),
         ("Stop with", "Ctrl-C"),
     )
-    return "\n".join(f"{head:<11}{text}" for head, text in lines if text)
+    return "\n".join(_line(head, text) for head, text in lines if text)
+
+
+def _line(head: str, text: str) -> str:
+    """Lay out a text beside its head, so that it fits a terminal of 80 columns where no word is longer."""
+    return fill(
+        text,
+        width=_COLUMNS,
+        initial_indent=f"{head:<{_INDENT}}",
+        subsequent_indent=" " * _INDENT,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _asking(url: str) -> str:
+    """Say who asks at a URL, and how the commands find it where it is not their default."""
+    command = "spanlake query '{}'"
+    setting = "" if url == ClientSettings().url else f"SPANLAKE_URL={url} "
+    return f"{url} (browser, Grafana), {setting}{command}"
 
 
 def _senders(at: dict[Port, str]) -> str:

@@ -115,6 +115,11 @@ def ports_advice(addresses: Iterable[Address]) -> str:
     return ", ".join(f"{where.protocol.serves} is sent to port {where.port}" for where in addresses)
 
 
+def port_notice(port: Port, queries: Iterable[Address] = ()) -> str:
+    """Say what is on a port and where queries are answered, as advice for clients that ask it for another path."""
+    return "; ".join([f"this port is for {port.serves}", *(f"the Tempo API is on port {at.port}" for at in queries)])
+
+
 def of_scheme(sockets: Mapping[Address, socket.socket], scheme: str) -> dict[Address, socket.socket]:
     """Return the sockets of the addresses with a scheme."""
     return {where: listener for where, listener in sockets.items() if where.protocol.scheme == scheme}

@@ -15,6 +15,9 @@ _HINTS = {
     429: "the server is overloaded: try again later",
     503: "the server is not ready or overloaded: try again later",
 }
+_QUOTES = "(put the query into single quotes: a shell takes |, &, < and > in it for itself)"
+_UNTOLD = {"", "not found", "404 page not found", "404 not found"}  # texts of servers that say nothing else
+_NOT_HERE = "is a server of the Tempo API there? spanlake answers queries on port 3200, moved by its --port-offset"
 _POSITION = re.compile(r"\bline (\d{1,6}), col(?:umn)? (\d{1,6})\b", re.ASCII)
 
 
@@ -37,11 +40,21 @@ def with_caret(error: Refused, query: str) -> Refused:
     return Refused(error.status, error.message, f"{error}\n{printable(line)}\n{lead}^")
 
 
+def of_query(error: Refused, query: str) -> Refused:
+    """Show where a query on the command line is wrong, and remind of quotes where it ends before its last brace."""
+    shown = with_caret(error, query)
+    if error.status != 400 or query.count("{") <= query.count("}"):
+        return shown
+    return Refused(error.status, error.message, f"{shown}\n{_QUOTES}")
+
+
 def _told(status: int, location: str | None, message: str, address: str) -> str:
     if status == 400 and message:
         return message
     if 300 <= status < 400 and location:
         return f"{address} redirects to {printable(location)[:_LONGEST]}: name that server with --url"
+    if status == 404 and message.casefold() in _UNTOLD:
+        return f"{address} answered 404: {_NOT_HERE}"
     hint = _HINTS.get(status, f"{address} answered {status}")
     return (
         f"{hint} ({status}: {message})" if message and status in _HINTS else f"{hint}: {message}" if message else hint
@@ -51,6 +64,8 @@ def _told(status: int, location: str | None, message: str, address: str) -> str:
 def _message(body: bytes) -> str:
     """Return the server's message on one line: plain text, or the text in an object, as of Grafana and FastAPI."""
     text = body.decode("utf-8", "replace").strip()
+    if text[:1] == "<":  # a page for browsers
+        return ""
     try:
         answer = json.loads(text)
     except (ValueError, RecursionError):
