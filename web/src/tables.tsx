@@ -7,6 +7,7 @@ export interface Column<Row> {
   key: string;
   title: string;
   isNumber?: boolean;
+  width?: number; // of a long table, in percent; the browser looks at no row to find it
   sort?: (row: Row) => number | string;
   cell: (row: Row) => ComponentChildren;
 }
@@ -84,6 +85,7 @@ export function LongTable<Row>(props: TableProps<Row> & { chosen: string; onChoo
   return (
     <div class="rows long" ref={pane} tabIndex={0} role="group" aria-label={`${label}, scrolled`} onScroll={onScroll}>
       <table aria-label={label} aria-rowcount={sorted.length + 1}>
+        <colgroup>{columns.map(({ key, width }) => <col key={key} style={{ width: `${width}%` }} />)}</colgroup>
         <Titles columns={columns} order={order} onOrder={setOrder} />
         <tbody>
           {first > 0 && <tr aria-hidden="true" style={{ height: `${first * ROW}px` }} />}

@@ -46,10 +46,10 @@ function told(attributes: Attributes): string {
 function columnsOf(trace: Trace): Column<Row>[] {
   const at = ({ span, event }: Row) => span.start + event.after;
   return [
-    { key: "at", title: "At", isNumber: true, sort: at, cell: (row) => duration(at(row)) },
-    { key: "service", title: "Service", sort: ({ span }) => span.service, cell: ({ span }) => <><Dot service={span.service} /> {span.service}</> },
-    { key: "span", title: "Span", sort: ({ span }) => span.name, cell: ({ span }) => <a href={href(trace.address, { view: "events", span: span.id })}>{span.name || "(no name)"}</a> },
-    { key: "event", title: "Event", sort: ({ event }) => event.name, cell: ({ event }) => <span class={event.name === "exception" ? "error" : ""}>{event.name || "(no name)"}</span> },
-    { key: "attributes", title: "Attributes", cell: ({ event }) => <span class="mono muted">{told(event.attributes)}</span> },
+    { key: "at", title: "At", width: 9, isNumber: true, sort: at, cell: (row) => duration(at(row)) },
+    { key: "service", title: "Service", width: 13, sort: ({ span }) => span.service, cell: ({ span }) => <><Dot service={span.service} /> {span.service}</> },
+    { key: "span", title: "Span", width: 20, sort: ({ span }) => span.name, cell: ({ span }) => <a href={href(trace.address, { view: "events", span: span.id })}>{span.name || "(no name)"}</a> },
+    { key: "event", title: "Event", width: 15, sort: ({ event }) => event.name, cell: ({ event }) => <span class={event.name === "exception" ? "error" : ""}>{event.name || "(no name)"}</span> },
+    { key: "attributes", title: "Attributes", width: 43, cell: ({ event }) => <span class="mono muted">{told(event.attributes)}</span> },
   ];
 }

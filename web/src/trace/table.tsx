@@ -56,13 +56,13 @@ function namesOf(trace: Trace, service: string): string[] {
 
 function columnsOf(trace: Trace): Column<Row>[] {
   return [
-    { key: "service", title: "Service", sort: ({ span }) => span.service, cell: ({ span }) => <><Dot service={span.service} /> {span.service}</> },
-    { key: "name", title: "Name", sort: ({ span }) => span.name, cell: ({ span }) => <a href={href(trace.address, { view: "spans", span: span.id })}>{span.name || "(no name)"}</a> },
-    { key: "status", title: "Status", sort: ({ span }) => span.status, cell: ({ span }) => <span class={span.isError ? "badge" : "muted"}>{span.status}</span> },
-    { key: "kind", title: "Kind", sort: ({ span }) => span.kind, cell: ({ span }) => <span class="muted">{span.kind}</span> },
-    { key: "start", title: "Start", isNumber: true, sort: ({ span }) => span.start, cell: ({ span }) => duration(span.start) },
-    { key: "duration", title: "Duration", isNumber: true, sort: ({ span }) => span.duration, cell: ({ span }) => duration(span.duration) },
-    { key: "self", title: "Self time", isNumber: true, sort: ({ selfMs }) => selfMs, cell: ({ selfMs }) => duration(selfMs) },
-    { key: "id", title: "Span id", cell: ({ span }) => <span class="mono muted">{span.id}</span> },
+    { key: "service", title: "Service", width: 16, sort: ({ span }) => span.service, cell: ({ span }) => <><Dot service={span.service} /> {span.service}</> },
+    { key: "name", title: "Name", width: 28, sort: ({ span }) => span.name, cell: ({ span }) => <a href={href(trace.address, { view: "spans", span: span.id })}>{span.name || "(no name)"}</a> },
+    { key: "status", title: "Status", width: 8, sort: ({ span }) => span.status, cell: ({ span }) => <span class={span.isError ? "badge" : "muted"}>{span.status}</span> },
+    { key: "kind", title: "Kind", width: 9, sort: ({ span }) => span.kind, cell: ({ span }) => <span class="muted">{span.kind}</span> },
+    { key: "start", title: "Start", width: 9, isNumber: true, sort: ({ span }) => span.start, cell: ({ span }) => duration(span.start) },
+    { key: "duration", title: "Duration", width: 9, isNumber: true, sort: ({ span }) => span.duration, cell: ({ span }) => duration(span.duration) },
+    { key: "self", title: "Self time", width: 9, isNumber: true, sort: ({ selfMs }) => selfMs, cell: ({ selfMs }) => duration(selfMs) },
+    { key: "id", title: "Span id", width: 12, cell: ({ span }) => <span class="mono muted">{span.id}</span> },
   ];
 }
