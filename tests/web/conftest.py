@@ -1,5 +1,6 @@
 """A browser for the tests of the web page, and servers with something to show."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -17,6 +18,10 @@ from tests.web.visit import Visit
 
 ROOT = Path(__file__).parents[2]
 LARGE, LARGE_SPANS = 0xB16, 20_000
+LINKS = [
+    {"key": "exception.type", "url": "https://errors.example/?q=#{exception.type}", "text": "all #{exception.type}"},
+    {"type": "traces", "url": "https://logs.example/?trace=#{traceID}", "text": "logs of the trace"},
+]
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +44,8 @@ def chromium(playwright: Playwright) -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SpanlakeServer]:
     """A server with some hours of the demo's shop, and one trace of 20,000 spans."""
-    server = SpanlakeServer(tmp_path_factory.mktemp("page") / "data").wait_until_ready()
+    data = tmp_path_factory.mktemp("page") / "data"
+    server = SpanlakeServer(data, ("--page-links", json.dumps(LINKS))).wait_until_ready()
     now = now_ns()
     incident = Incident(now - 3 * HOUR, now - 2 * HOUR)
     for body in (*Shop(1, incident).between(now - 4 * HOUR, now, 700), request(_large(now))):

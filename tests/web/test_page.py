@@ -29,6 +29,18 @@ AXE = """axe.run(document, {
 })"""
 
 
+def search(query: str) -> str:
+    """The fragment of the search for a query."""
+    return f"#/search?since=6h&q={quote(query)}"
+
+
+def failed_checkout(server: SpanlakeServer) -> tuple[str, str]:
+    """The ids of a trace with events and errors, and of one of its spans."""
+    query = quote('{ name = "POST /checkout" && status = error }')
+    (found, *_) = json.loads(server.get(f"/api/search?q={query}&limit=1").body)["traces"]
+    return found["traceID"], found["spanSets"][0]["spans"][0]["spanID"]
+
+
 def rows(page: Page, label: str = "Traces") -> "list[str]":
     """The texts of a table's rows."""
     table = page.get_by_role("table", name=label)
@@ -92,6 +104,25 @@ def test_completion_offers_names_and_values(visit: Visit) -> None:
     page.keyboard.type(" = ")
     page.keyboard.press("Control+Space")
     expect(page.get_by_role("option", name='"payment"')).to_be_visible()
+
+
+def test_a_misspelt_name_is_told_with_what_was_meant(visit: Visit) -> None:
+    page = visit.go(search('{ span.http.request.methd = "POST" }'))
+    expect(page.get_by_text("No span has span.http.request.methd in this range.")).to_be_visible()
+    page.get_by_role("button", name="span.http.request.method").click()
+    assert rows(page)
+
+
+def test_a_misspelt_value_is_told_with_what_was_meant(visit: Visit) -> None:
+    page = visit.go(search('{ resource.service.name = "paymnet" }'))
+    page.get_by_role("button", name='"payment"').click()
+    assert rows(page)
+
+
+def test_a_name_without_its_scope_is_told_with_what_was_meant(visit: Visit) -> None:
+    page = visit.go(search('{ service.name = "payment" }'))
+    page.get_by_role("button", name="resource.service.name").click()
+    assert rows(page)
 
 
 def test_builder_writes_the_query(visit: Visit) -> None:
@@ -166,6 +197,61 @@ def test_trace_has_statistics_flame_graph_and_critical_path(visit: Visit) -> Non
     expect(page.get_by_role("button", name=re.compile("^shop root: 1 m 0 s in 1 span"))).to_be_visible()
 
 
+def test_trace_is_shown_as_a_graph_of_its_calls(visit: Visit) -> None:
+    page = visit.go(FAILED_CHECKOUTS)
+    page.get_by_role("table", name="Traces").get_by_role("link").first.click()
+    page.get_by_role("tab", name="Graph", exact=True).click()
+    page.get_by_role("button", name=re.compile("^checkout .*: .* self time")).first.click()
+    expect(page.get_by_role("complementary", name="Span")).to_contain_text("checkout")
+    page.get_by_role("button", name="Services").click()
+    expect(page.get_by_role("button", name=re.compile("^payment : .* self time"))).to_have_count(1)
+
+
+def test_spans_of_a_trace_are_a_table_that_draws_what_is_in_sight(visit: Visit) -> None:
+    page = visit.go(f"{LARGE_TRACE}?view=spans")
+    table = page.get_by_role("table", name="Spans")
+    expect(table).to_have_attribute("aria-rowcount", str(LARGE_SPANS + 1), timeout=60_000)
+    assert table.locator("tbody tr").count() < 100
+    page.get_by_role("button", name="Duration").click()
+    expect(table.locator("tbody tr").first).to_contain_text("1 m 0 s")
+    page.get_by_label("Service", exact=True).select_option("service-3")
+    page.get_by_label("only errors").check()
+    expect(page.get_by_role("status")).to_contain_text(re.compile(r"^\d of 20000 spans"))
+    table.get_by_role("link").first.click()
+    expect(page.get_by_role("complementary", name="Span")).to_contain_text("service-3")
+
+
+def test_a_file_is_shown_without_being_stored(visit: Visit, shop: SpanlakeServer) -> None:
+    trace, _ = failed_checkout(shop)
+    body = shop.get(f"/api/v2/traces/{trace}").body
+    page = visit.go("#/search")
+    page.get_by_role("link", name="Open file…").click()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.get_by_label("File of traces").set_input_files({"name": "no.json", "mimeType": "", "buffer": b"{"})
+    expect(page.get_by_role("alert")).to_contain_text("not JSON")
+    page.get_by_label("File of traces").set_input_files({"name": "kept.json", "mimeType": "", "buffer": body})
+    expect(page.get_by_role("treeitem", name=re.compile("POST .checkout")).first).to_be_visible()
+    expect(page.get_by_text("from kept.json, not stored, without a link")).to_be_visible()
+    assert [url for url in asked if "/page/links" not in url] == []
+    for view in ("Graph", "Spans", "Statistics", "Flame graph"):
+        page.get_by_role("tab", name=view, exact=True).click()
+    page.reload()
+    expect(page.get_by_text("Open the file again")).to_be_visible()
+
+
+def test_links_of_the_operator_are_shown_at_attributes_and_traces(visit: Visit) -> None:
+    page = visit.go(FAILED_CHECKOUTS)
+    page.get_by_role("table", name="Traces").get_by_role("link").first.click()
+    trace = page.get_by_role("link", name="logs of the trace")
+    assert re.fullmatch(r"https://logs\.example/\?trace=[0-9a-f]{32}", trace.get_attribute("href") or "")
+    page.get_by_label("Find in trace").fill("exception.type")
+    page.get_by_label("Find in trace").press("Enter")
+    link = page.get_by_role("link", name=re.compile("^all ")).first
+    assert (link.get_attribute("href") or "").startswith("https://errors.example/?q=")
+    assert (link.get_attribute("rel"), link.get_attribute("target")) == ("noopener noreferrer", "_blank")
+
+
 def test_trace_is_downloaded_as_json(visit: Visit) -> None:
     page = visit.go(LARGE_TRACE)
     with page.expect_download(timeout=60_000) as download:
@@ -223,6 +309,7 @@ def test_a_value_that_is_a_list_is_searched_by_its_elements(visit: Visit) -> Non
     page.get_by_role("button", name='["3.2.0"]', exact=True).click()
     expect(page).to_have_url(re.compile("tags"))
     assert 'tags = "3.2.0"' in unquote_plus(page.url)
+    assert "duration > " in unquote_plus(page.url)  # what was compared stays part of the query
 
 
 def test_a_metrics_query_is_drawn(visit: Visit) -> None:
@@ -277,6 +364,7 @@ def test_a_token_is_asked_for_kept_in_the_tab_and_sent(chromium: Browser, tmp_pa
 @pytest.mark.parametrize("width", [1360, 480])
 def test_pages_are_accessible(chromium: Browser, shop: SpanlakeServer, scheme: str, width: int) -> None:
     installed(ROOT / "scripts" / "web.sh", "Node.js for axe", "check")
+    trace, span = failed_checkout(shop)
     axe = (ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js").read_text()
     views = (
         "#/send",
@@ -284,8 +372,9 @@ def test_pages_are_accessible(chromium: Browser, shop: SpanlakeServer, scheme: s
         ERRORS,
         "#/search?q=%7Bx&since=6h",
         LARGE_TRACE,
-        f"{LARGE_TRACE}?view=statistics&span=0000000000000001",
-        f"{LARGE_TRACE}?view=flame",
+        *(f"#/trace/{trace}?view={view}&span={span}" for view in ("statistics", "flame", "graph", "spans", "events")),
+        "#/file",
+        "#/search?since=6h&q=%7B%20span.http.request.methd%20%3D%201%20%7D",
         f"#/compare?a={LARGE:x}&b={LARGE:x}",
         "#/services?since=6h",
         "#/map?since=6h",

@@ -49,10 +49,10 @@ function tokenGiven(): Promise<void> {
   return waiting.promise;
 }
 
-function headers(): HeadersInit {
+function headers(type: string): HeadersInit {
   const { token, tenant } = identity();
   return {
-    Accept: "application/json",
+    Accept: type,
     ...(token ? { Authorization: `Bearer ${token}` } : {}),
     ...(tenant ? { "X-Scope-OrgID": tenant } : {}),
   };
@@ -66,16 +66,24 @@ export function url(path: string, query: Query = {}): string {
   return `${path}${text ? `?${text}` : ""}`;
 }
 
-export async function getText(path: string, query: Query = {}, signal?: AbortSignal): Promise<string> {
+async function answerOf(path: string, type: string, signal?: AbortSignal): Promise<Response> {
   for (;;) {
-    const response = await fetch(url(path, query), { headers: headers(), credentials: "omit", signal: signal ?? null });
-    if (response.ok) return response.text();
+    const response = await fetch(path, { headers: headers(type), credentials: "omit", signal: signal ?? null });
+    if (response.ok) return response;
     if (response.status === 401) {
       await tokenGiven();
       continue;
     }
     throw new ApiError(response.status, (await response.text()).trim() || `the server answered ${response.status}`);
   }
+}
+
+export async function getText(path: string, query: Query = {}, signal?: AbortSignal): Promise<string> {
+  return (await answerOf(url(path, query), "application/json", signal)).text();
+}
+
+export async function getBytes(path: string, type: string, signal?: AbortSignal): Promise<Uint8Array> {
+  return new Uint8Array(await (await answerOf(path, type, signal)).arrayBuffer());
 }
 
 export async function getJson<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> {

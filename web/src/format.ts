@@ -64,6 +64,18 @@ export function moment(ms: number, withMillis = false): string {
   return day(ms) === day(Date.now()) ? clock(ms, withMillis) : `${day(ms)} ${clock(ms, withMillis)}`;
 }
 
+/** Labels of the ticks of a time axis, given in seconds: in 24 hours, the first one of each day with its date. */
+export function timeLabels(ticks: number[]): string[] {
+  const isShort = (ticks[1] ?? 0) - (ticks[0] ?? 0) < 60;
+  const thisYear = day(Date.now()).slice(0, 5);
+  const days = ticks.map((tick) => day(tick * 1000).replace(thisYear, ""));
+  const isOneDay = new Set(days).size === 1;
+  return ticks.map((tick, at) => {
+    const text = isShort ? clock(tick * 1000) : clock(tick * 1000).slice(0, 5);
+    return !isOneDay && days[at] !== days[at - 1] ? `${text}\n${days[at]}` : text;
+  });
+}
+
 /** Milliseconds of a time that was typed: 2026-11-29 14:05, 14:05, or one in RFC 3339. */
 export function readMoment(text: string): number | null {
   const typed = text.trim();

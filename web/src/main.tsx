@@ -7,6 +7,7 @@ import { Keys, Shell } from "./shell";
 import { Compare } from "./pages/compare";
 import { Empty } from "./pages/empty";
 import { Explore } from "./pages/explore";
+import { FilePage } from "./pages/file";
 import { Search } from "./pages/search";
 import { Services } from "./pages/services";
 import { Storage } from "./pages/storage";
@@ -26,6 +27,8 @@ function Page({ route }: { route: Route }) {
       return <Search params={route.params} />;
     case "trace":
       return <TracePage key={id} id={id} params={route.params} />;
+    case "file":
+      return <FilePage key={id} id={id} params={route.params} />;
     case "compare":
       return <Compare params={route.params} />;
     case "services":
@@ -65,7 +68,7 @@ function Home() {
 }
 
 const TITLES: Record<string, string> = {
-  search: "Search", trace: "Trace", compare: "Compare", services: "Services", map: "Map", explore: "Explore",
+  search: "Search", trace: "Trace", file: "File", compare: "Compare", services: "Services", map: "Map", explore: "Explore",
   storage: "Storage", send: "Send traces",
 };
 

@@ -1,5 +1,4 @@
 // Small parts that several pages show.
-import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError } from "./api";
 import { colorOf } from "./color";
@@ -26,48 +25,6 @@ export function Dot({ service }: { service: string }) {
 
 export function ServiceName({ name }: { name: string }) {
   return <span class="nowrap"><Dot service={name} /> {name || "(no service)"}</span>;
-}
-
-export interface Column<Row> {
-  key: string;
-  title: string;
-  isNumber?: boolean;
-  sort?: (row: Row) => number | string;
-  cell: (row: Row) => ComponentChildren;
-}
-
-/** A table that is sorted by a click on a column's title. */
-export function SortedTable<Row>(props: { rows: Row[]; columns: Column<Row>[]; by: string; id: (row: Row) => string; label: string }) {
-  const { rows, columns, id, label } = props;
-  const [by, setBy] = useState({ key: props.by, isUp: false });
-  const column = columns.find((one) => one.key === by.key);
-  const sorted = column?.sort ? [...rows].sort((a, b) => compare(column.sort?.(a) ?? 0, column.sort?.(b) ?? 0) * (by.isUp ? 1 : -1)) : rows;
-  return (
-    <div class="scroll">
-      <table aria-label={label}>
-        <thead>
-          <tr>
-            {columns.map((one) => (
-              <th key={one.key} class={one.isNumber ? "num" : ""} aria-sort={one.key === by.key ? (by.isUp ? "ascending" : "descending") : undefined}>
-                {one.sort ? (
-                  <button onClick={() => setBy({ key: one.key, isUp: by.key === one.key ? !by.isUp : !one.isNumber })}>
-                    {one.title}{one.key === by.key ? (by.isUp ? " ↑" : " ↓") : ""}
-                  </button>
-                ) : one.title}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {sorted.map((row) => <tr key={id(row)}>{columns.map((one) => <td key={one.key} class={one.isNumber ? "num" : ""}>{one.cell(row)}</td>)}</tr>)}
-        </tbody>
-      </table>
-    </div>
-  );
-}
-
-function compare(a: number | string, b: number | string): number {
-  return typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b));
 }
 
 export function RangePicker({ range, onChange }: { range: Range; onChange: (range: Range) => void }) {
@@ -133,10 +90,10 @@ function widened({ start, end }: { start: number; end: number }): Range {
   return { start: Math.floor(start - by), end: Math.ceil(end + by) };
 }
 
-export function Copy({ text, label = "Copy" }: { text: string; label?: string }) {
+export function Copy({ text, label = "Copy" }: { text: string | (() => string); label?: string }) {
   const [done, setDone] = useState(false);
   const copy = async () => {
-    await navigator.clipboard.writeText(text).catch(() => undefined);
+    await navigator.clipboard.writeText(typeof text === "string" ? text : text()).catch(() => undefined);
     setDone(true);
     setTimeout(() => setDone(false), 1200);
   };

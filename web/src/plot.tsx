@@ -1,7 +1,7 @@
 // Charts over time, drawn by uPlot.
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
-import { clock, count, day } from "./format";
+import { clock, count, timeLabels } from "./format";
 import { useTheme, useWidth } from "./parts";
 import { color } from "./theme";
 
@@ -46,7 +46,7 @@ function options(latest: { current: PlotProps }, width: number, height: number, 
     legend: { show: false },
     cursor: { drag: { x: true, y: false, setScale: false }, points: { size: 6 } },
     scales: { y: { range: (_, low, high) => [Math.min(0, low ?? 0), (high ?? 0) > 0 ? high * 1.06 : 1] } },
-    axes: [{ ...axis, values: (_, ticks) => times(ticks) }, { ...axis, size: 66, values: (_, ticks) => ticks.map((tick) => format(tick)) }],
+    axes: [{ ...axis, values: (_, ticks) => timeLabels(ticks) }, { ...axis, size: 66, values: (_, ticks) => ticks.map((tick) => format(tick)) }],
     series: [
       {},
       ...lines.map((line): uPlot.Series => ({
@@ -60,17 +60,6 @@ function options(latest: { current: PlotProps }, width: number, height: number, 
     ],
     hooks: { setSelect: [brushed(latest)], ready: [(plot) => watched(plot, latest)] },
   };
-}
-
-/** Ticks of the time axis in 24 hours, each first one of a day with its date. */
-function times(ticks: number[]): string[] {
-  const isShort = (ticks[1] ?? 0) - (ticks[0] ?? 0) < 60;
-  return ticks.map((tick, at) => {
-    const ms = tick * 1000;
-    const isNew = at === 0 || day((ticks[at - 1] ?? 0) * 1000) !== day(ms);
-    const text = isShort ? clock(ms) : clock(ms).slice(0, 5);
-    return isNew && (at > 0 || ticks.some((other) => day(other * 1000) !== day(ms))) ? `${text}\n${day(ms)}` : text;
-  });
 }
 
 function brushed(latest: { current: PlotProps }) {

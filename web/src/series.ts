@@ -1,6 +1,6 @@
 // Time series of an answer as columns for a chart.
 import type { RangeAnswer, Series } from "./types";
-import { text, valueOf } from "./trace/model";
+import { text, valueOf } from "./values";
 
 export interface Columns {
   times: number[]; // Unix seconds

@@ -22,7 +22,7 @@ function carried(route: Route): Record<string, string | undefined> {
 export function Shell({ route, children }: { route: Route; children: ComponentChildren }) {
   const [, redraw] = useState(0);
   const [page = "search"] = route.path;
-  const current = page === "trace" ? "search" : page;
+  const current = page === "trace" || page === "file" ? "search" : page;
   return (
     <>
       <header class="bar">

@@ -1,7 +1,7 @@
 // Bodies of the API's answers, as far as the page reads them.
 export interface AnyValue {
   stringValue?: string;
-  intValue?: string;
+  intValue?: string | number;
   doubleValue?: number | string;
   boolValue?: boolean;
   bytesValue?: string;
@@ -13,7 +13,7 @@ export interface KeyValue {
   value?: AnyValue;
 }
 export interface OtlpEvent {
-  timeUnixNano?: string;
+  timeUnixNano?: string | number;
   name?: string;
   attributes?: KeyValue[];
 }
@@ -27,20 +27,17 @@ export interface OtlpSpan {
   spanId: string;
   parentSpanId?: string;
   name?: string;
-  kind?: string;
-  startTimeUnixNano?: string;
-  endTimeUnixNano?: string;
+  kind?: string | number;
+  startTimeUnixNano?: string | number;
+  endTimeUnixNano?: string | number;
   attributes?: KeyValue[];
   events?: OtlpEvent[];
   links?: OtlpLink[];
-  status?: { code?: string; message?: string };
+  status?: { code?: string | number; message?: string };
 }
 export interface ResourceSpans {
   resource?: { attributes?: KeyValue[] };
   scopeSpans?: { scope?: { name?: string; version?: string; attributes?: KeyValue[] }; spans?: OtlpSpan[] }[];
-}
-export interface TraceAnswer {
-  trace?: { resourceSpans?: ResourceSpans[] };
 }
 export interface FoundSpan {
   spanID: string;
@@ -96,20 +93,6 @@ export interface Edge {
   rate: number;
   p50Ms: number;
   p95Ms: number;
-}
-export interface StatisticsGroup {
-  value: string | null;
-  spans: number;
-  errors: number;
-  totalMs: number;
-  selfMs: number;
-  averageMs: number;
-  p95Ms: number;
-  maxMs: number;
-}
-export interface CriticalPath {
-  durationMs: number;
-  spans: { spanID: string; selfMs: number; sections: [number, number][] }[];
 }
 export interface DiffSide {
   spans: number;

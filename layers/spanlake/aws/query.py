@@ -10,6 +10,7 @@ from spanlake.api.app import create_app
 from spanlake.api.openapi import openapi_routes
 from spanlake.api.operations import Operations, ops_routes
 from spanlake.api.page import page_routes
+from spanlake.api.services.links import link_routes
 from spanlake.api.tempo.dependencies import ALL_ERRORS, PartialAnswers
 from spanlake.api.tempo.routes import tempo_routes
 from spanlake.aws.environment import CheckedRequests, IdentityCheck, LambdaStore, prepare_for_snapshot
@@ -42,6 +43,7 @@ def handler() -> Handler:
     routes = [
         *ops_routes(operations),
         *tempo_routes(querier, telemetry.time_query, config.logs.slow_query_seconds, limits),
+        *link_routes(config.page_links),
     ]
     app = create_app(
         [*routes, *openapi_routes(routes), *page_routes()],

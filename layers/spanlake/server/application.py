@@ -9,6 +9,7 @@ from spanlake.api.app import create_app
 from spanlake.api.openapi import openapi_routes
 from spanlake.api.operations import Operations, ops_routes
 from spanlake.api.page import page_routes
+from spanlake.api.services.links import link_routes
 from spanlake.api.tempo.dependencies import ALL_ERRORS, PartialAnswers
 from spanlake.api.tempo.routes import tempo_routes
 from spanlake.query.open import open_querier
@@ -34,7 +35,7 @@ def application(parts: TempoApi) -> ASGIApp:
         parts.limits,
     )
     answers = tempo_routes(querier, metrics.time_query, config.logs.slow_query_seconds, parts.limits)
-    described = (*ops_routes(operations, parts.receivers), *answers)
+    described = (*ops_routes(operations, parts.receivers), *answers, *link_routes(config.page_links))
     routes = (*described, *openapi_routes(described), *page_routes(), *parts.others)
     return create_app(routes, ALL_ERRORS, [Middleware(PartialAnswers)], parts.access_of, parts.notices)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from spanlake.settings import kinds
 from spanlake.settings.access import AccessSettings
 from spanlake.settings.kinds import Kind
+from spanlake.settings.page_links import PAGE_LINKS, PageLinks
 from spanlake.settings.setting import OfMemory, Program, setting
 from spanlake.settings.units import MIB, InvalidSetting
 
@@ -382,6 +383,14 @@ class Config:
         on=_SERVE | _INGEST,
         details="As in `https://shop.example,http://localhost:8080`; `*` is any, without credentials. The deployment's "
         "API answers browsers itself and sets its own (`CorsOrigins`).",
+    )
+    page_links: PageLinks = setting(
+        "page-links",
+        PAGE_LINKS,
+        "",
+        "Links of the web page at attributes and traces, as Jaeger's linkPatterns: a file, or the JSON itself.",
+        on=_SERVE | _QUERY,
+        details="See docs/web-page.md.",
     )
     jaeger_sampling: float = setting(
         "jaeger-sampling",

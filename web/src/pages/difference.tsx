@@ -30,10 +30,17 @@ const MOST = 40;
 const SLOW = new Set(["duration", "span:duration"]);
 const FAILED = new Set(["status", "statusMessage", "span:status", "span:statusMessage"]);
 
-function conditionOf(part: Part): string {
+/** The condition of the spans of a part. */
+export function conditionOf(part: Part): string {
   if (part.condition) return part.condition;
   const least = `duration > ${traceqlDuration(part.least)}`;
   return Number.isFinite(part.most) ? `${least} && duration <= ${traceqlDuration(part.most)}` : least;
+}
+
+/** The range of a part; null where it is the whole range. */
+export function rangeWithin(part: Part, when: { start: number; end: number }): { start: number; end: number } | null {
+  const isWhole = part.start <= when.start && part.end >= when.end;
+  return isWhole ? null : { start: Math.floor(part.start), end: Math.ceil(part.end) };
 }
 
 /** Values by the difference of their shares among the spans inside and outside of the part. */
@@ -67,9 +74,9 @@ function ranked(answer: InstantAnswer, asked: ReadonlySet<string>): { values: Va
 }
 
 export function Difference({ query, part, when, onNarrow }: { query: string; part: Part; when: { start: number; end: number }; onNarrow: (condition: string) => void }) {
-  const isWhole = part.start <= when.start && part.end >= when.end;
-  const span = isWhole ? "" : `, 20, ${Math.floor(part.start)}000000, ${Math.ceil(part.end)}000000`;
-  const q = `${selection(query)} | compare({ ${conditionOf(part)} }${span || ", 20"})`;
+  const within = rangeWithin(part, when);
+  const span = within ? `, ${within.start}000000, ${within.end}000000` : "";
+  const q = `${selection(query)} | compare({ ${conditionOf(part)} }, 20${span})`;
   const found = useJson<InstantAnswer>("api/metrics/query", { q, ...asked(when) });
   const result = useMemo(() => (found.data ? ranked(found.data, part.condition ? FAILED : SLOW) : null), [found.data]);
   return (

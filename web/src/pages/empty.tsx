@@ -1,6 +1,7 @@
 // How to send traces, for who has none yet.
 import { useJson } from "../api";
 import { Copy, Progress } from "../parts";
+import { href } from "../router";
 
 const HOST = location.hostname || "localhost";
 const OFFSET = Number(location.port || 3200) - 3200;
@@ -60,6 +61,11 @@ export function Empty({ isWaiting = false }: { isWaiting?: boolean }) {
         <div class="steps">
           {WAYS.map(([title, code]) => <Code key={title} title={title} code={code} />)}
           <Code title="One span by hand" code={CURL} />
+          <section class="panel">
+            <h2>Traces in a file</h2>
+            <p class="muted">JSON of OTLP, of the Tempo API or of Jaeger is shown without being stored.</p>
+            <a class="button" href={href(["file"])}>Open file…</a>
+          </section>
           <Code title="Something to look at" code="spanlake demo" note="A shop of a dozen services with yesterday's traces, in a directory of its own. With --into and this address it fills this server." />
           {isLocal && (
             <section class="panel">

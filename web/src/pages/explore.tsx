@@ -7,6 +7,7 @@ import { colorOf } from "../color";
 import { count, digits, duration, percent, rate } from "../format";
 import { ErrorNotice, Progress, RangePicker, useTheme, useWidth } from "../parts";
 import { Plot, type Line } from "../plot";
+import { TimeAxis } from "../axis";
 import { QueryBox } from "../querybox";
 import { asked, bounds, rangeOf, rangeParams, stepSeconds, type Range } from "../range";
 import { go, href, type Params } from "../router";
@@ -14,7 +15,7 @@ import { seriesOf, type Columns } from "../series";
 import { color } from "../theme";
 import { isMetrics, narrowed, quoted, selection } from "../traceql";
 import type { RangeAnswer } from "../types";
-import { Difference, type Part } from "./difference";
+import { Difference, conditionOf, rangeWithin, type Part } from "./difference";
 
 const MOST_LINES = 12;
 const FIELDS = ["resource.service.name", "name", "status", "kind"];
@@ -57,7 +58,7 @@ export function Explore({ params }: { params: Params }) {
             <Chart {...shared} title="Duration p95" q={`${selection(query)} | quantile_over_time(duration, .95) by (${by})`} base={query} by={by} format={(value) => duration(value * 1000)} />
           </div>
           <Heatmap query={query} when={when} again={again} part={part} onPart={setPart} />
-          {part && <Difference query={query} part={part} when={when} onNarrow={(condition) => go(href(["search"], { q: narrowed(query || "{ }", condition), ...rangeParams(range) }))} />}
+          {part && <Difference query={query} part={part} when={when} onNarrow={(condition) => go(href(["search"], { q: narrowed(narrowed(query || "{ }", conditionOf(part)), condition), ...rangeParams(rangeWithin(part, when) ?? range) }))} />}
         </>
       )}
     </div>
@@ -134,7 +135,7 @@ function ranked(columns: Columns | null, by: string): (Line & { labels: Map<stri
   const sorted = [...columns.lines].sort((a, b) => total(b.values) - total(a.values)).slice(0, MOST_LINES);
   return sorted.map((line) => {
     const label = [...line.labels].find(([key]) => key === by)?.[1] ?? line.label;
-    return { label, stroke: columns.lines.length === 1 && by !== "status" ? color("accent") : tint(by, label), values: line.values, labels: line.labels };
+    return { label, stroke: by ? tint(by, label) : columns.lines.length === 1 ? color("accent") : colorOf(label), values: line.values, labels: line.labels };
   });
 }
 
@@ -206,6 +207,7 @@ function Heatmap({ query, when, again, part, onPart }: { query: string; when: { 
         )}
         {shown && <span class="brush" style={{ left: `${LEFT + shown.left}px`, width: `${shown.width}px`, top: `${shown.top}px`, height: `${shown.height}px` }} />}
       </div>
+      {cells && <TimeAxis start={((cells.times[0] ?? 0) - step) * 1000} end={(cells.times.at(-1) ?? 0) * 1000} left={LEFT} width={wide} />}
     </section>
   );
 }

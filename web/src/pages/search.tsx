@@ -9,8 +9,11 @@ import { asked, bounds, rangeOf, rangeParams, stepSeconds, type Range } from "..
 import { go, href, type Params } from "../router";
 import { color } from "../theme";
 import { isMetrics, selection, withHint } from "../traceql";
-import { text, valueOf } from "../trace/model";
+import { text, valueOf } from "../values";
 import type { FoundTrace, RangeAnswer, SearchAnswer } from "../types";
+import { TimeAxis } from "../axis";
+import { Meant } from "../meant";
+import { corrections, suggestions } from "../suggest";
 import { Builder } from "./builder";
 import { seriesOf } from "../series";
 
@@ -63,13 +66,15 @@ export function Search({ params }: { params: Params }) {
             {live ? "● Live" : "○ Live"}
           </button>
           <button aria-pressed={building} onClick={() => setBuilding(!building)}>Builder</button>
+          <a class="button" href={href(["file"])}>Open file…</a>
         </div>
         {building && <Builder range={range} query={draft} onQuery={(next) => { put(next); run(next); }} />}
         <ErrorNotice error={found.error} />
+        {found.error && <Meant id={`${query} ${found.error.message}`} load={() => corrections(query, found.error?.message ?? "", range)} onRun={run} />}
         <Matches query={query} range={range} when={when} again={again} onBrush={(start, end) => setRange({ start, end })} />
-        {traces.length > 1 && <Scatter traces={traces} when={when} />}
+        {traces.length > 1 && <Scatter traces={traces} />}
         <div class="row">
-          <h2 aria-live="polite">{found.data ? (traces.length >= limit ? `${order === "duration" ? "Longest" : "Newest"} ${limit} traces` : plural(traces.length, "trace")) : "…"}</h2>
+          {(found.data || !found.error) && <h2 aria-live="polite">{found.data ? headline(traces.length, limit, order) : "…"}</h2>}
           <span class="grow" />
           <label class="row">Order
             <select aria-label="Order" value={order} onChange={(event) => show({ order: event.currentTarget.value === "duration" ? "duration" : undefined })}>
@@ -83,10 +88,14 @@ export function Search({ params }: { params: Params }) {
             </select>
           </label>
         </div>
-        {found.data && (traces.length ? <Results traces={traces} fresh={fresh} /> : <Nothing range={range} onWiden={setRange} />)}
+        {found.data && (traces.length ? <Results traces={traces} fresh={fresh} /> : <Nothing query={query} range={range} onWiden={setRange} onRun={run} />)}
       </div>
     </>
   );
+}
+
+function headline(count: number, limit: number, order: string): string {
+  return count < limit ? plural(count, "trace") : `${order === "duration" ? "Longest" : "Newest"} ${limit} traces`;
 }
 
 /** The ids that were not there at the last answer, while the tail is live. */
@@ -110,11 +119,14 @@ function useFresh(traces: FoundTrace[], live: boolean): ReadonlySet<string> {
   return fresh;
 }
 
-function Nothing({ range, onWiden }: { range: Range; onWiden: (range: Range) => void }) {
+function Nothing({ query, range, onWiden, onRun }: { query: string; range: Range; onWiden: (range: Range) => void; onRun: (query: string) => void }) {
   return (
-    <div class="notice row">
-      <span>No trace matches in this range.</span>
-      {"since" in range && range.since !== "7d" && <button onClick={() => onWiden({ since: "7d" })}>Search 7 days</button>}
+    <div class="notice">
+      <div class="row">
+        <span>No trace matches in this range.</span>
+        {"since" in range && range.since !== "7d" && <button onClick={() => onWiden({ since: "7d" })}>Search 7 days</button>}
+      </div>
+      <Meant id={`${query} ${JSON.stringify(range)}`} load={() => suggestions(query, range)} onRun={onRun} />
     </div>
   );
 }
@@ -141,6 +153,7 @@ function Matches(props: { query: string; range: Range; when: { start: number; en
   if (found.error && !found.data) return null;
   return (
     <div class="panel">
+      <div class="row"><h2>Matching spans over time</h2><span class="grow" /><span class="legend"><span><span class="dot" style={{ background: "var(--accent)" }} />spans</span><span><span class="dot" style={{ background: "var(--error)" }} />errors</span></span></div>
       {drawn ? (
         <Plot {...drawn} height={110} isBars label="Matching spans over time; drag to choose a range" onBrush={onBrush} />
       ) : (
@@ -154,29 +167,33 @@ function isFailed(trace: FoundTrace): boolean {
   return Object.values(trace.serviceStats ?? {}).some((one) => one.errorCount);
 }
 
-function Scatter({ traces, when }: { traces: FoundTrace[]; when: { start: number; end: number } }) {
+const SCATTER = { height: 130, left: 58, right: 16 };
+
+/** Durations of the traces over the time from the first of them to the last. */
+function Scatter({ traces }: { traces: FoundTrace[] }) {
   const [ref, width] = useWidth<SVGSVGElement>();
-  const height = 150;
+  const { height, left, right } = SCATTER;
   const points = traces.map((trace) => ({ trace, at: Number(trace.startTimeUnixNano) / 1e6, ms: Math.max(trace.durationMs ?? 0, 0.5) }));
   const most = Math.max(...points.map((point) => point.ms));
   const least = Math.min(...points.map((point) => point.ms), most / 2);
-  const first = Math.min(when.start, ...points.map((point) => point.at));
-  const x = (at: number) => 58 + ((at - first) / Math.max(when.end - first, 1)) * (width - 74);
-  const y = (ms: number) => 8 + (1 - (Math.log(ms) - Math.log(least)) / Math.max(Math.log(most) - Math.log(least), 0.01)) * (height - 34);
+  const first = Math.min(...points.map((point) => point.at));
+  const last = Math.max(...points.map((point) => point.at), first + 1);
+  const wide = Math.max(width - left - right, 1);
+  const x = (at: number) => left + ((at - first) / (last - first)) * wide;
+  const y = (ms: number) => 8 + (1 - (Math.log(ms) - Math.log(least)) / Math.max(Math.log(most) - Math.log(least), 0.01)) * (height - 16);
   const levels = [most, Math.sqrt(most * least), least];
   return (
     <div class="panel">
-      <svg class="scatter" ref={ref} aria-label="Duration of the traces over time">
+      <div class="row"><h2>Durations of these traces</h2><span class="muted">a click opens the trace</span></div>
+      <svg class="scatter" ref={ref} height={height} aria-label="Duration of the traces over time">
         {width > 0 && (
           <>
             {levels.map((ms) => (
               <g key={ms}>
-                <line x1="58" x2={width - 10} y1={y(ms)} y2={y(ms)} stroke="var(--line)" />
-                <text x="52" y={y(ms) + 4} text-anchor="end">{duration(ms)}</text>
+                <line x1={left} x2={width - right} y1={y(ms)} y2={y(ms)} stroke="var(--line)" />
+                <text x={left - 6} y={y(ms) + 4} text-anchor="end">{duration(ms)}</text>
               </g>
             ))}
-            <text x="58" y={height - 4}>{moment(first)}</text>
-            <text x={width - 10} y={height - 4} text-anchor="end">{moment(when.end)}</text>
             {points.map(({ trace, at, ms }) => {
               const name = `${trace.rootServiceName ?? ""} ${trace.rootTraceName ?? ""} ${duration(ms)} ${clock(at)}`;
               return (
@@ -188,6 +205,7 @@ function Scatter({ traces, when }: { traces: FoundTrace[]; when: { start: number
           </>
         )}
       </svg>
+      <TimeAxis start={first} end={last} left={left} width={wide} />
     </div>
   );
 }

@@ -1,14 +1,14 @@
 // Services: a list with rate, errors and durations, the operations of one of them, and the map of who calls whom.
-import type { ComponentType } from "preact";
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { useJson } from "../api";
 import { count, duration, percent, rate } from "../format";
-import { ErrorNotice, Progress, RangePicker, ServiceName, SortedTable, type Column } from "../parts";
+import { ErrorNotice, Progress, RangePicker, ServiceName } from "../parts";
 import { asked, bounds, rangeOf, rangeParams, type Range } from "../range";
 import { go, href, type Params } from "../router";
+import { SortedTable, type Column } from "../tables";
 import { quoted } from "../traceql";
 import type { Edge, Operation, Service } from "../types";
-import type { MapProps } from "./map";
+import { ServiceMap } from "./map";
 
 export function Services({ params, view }: { params: Params; view: "list" | "map" }) {
   const range = rangeOf(params);
@@ -26,7 +26,7 @@ export function Services({ params, view }: { params: Params; view: "list" | "map
         <RangePicker range={range} onChange={setRange} />
         <button onClick={() => setAgain((times) => times + 1)}>Refresh</button>
       </div>
-      {view === "map" ? <ServiceMap when={when} range={range} service={params["service"]} /> : params["service"] ? <Operations when={when} range={range} service={params["service"]} /> : <List when={when} range={range} />}
+      {view === "map" ? <Calls when={when} range={range} service={params["service"]} /> : params["service"] ? <Operations when={when} range={range} service={params["service"]} /> : <List when={when} range={range} />}
     </div>
   );
 }
@@ -95,10 +95,8 @@ function EdgeTable({ edges, range }: { edges: Edge[]; range: Range }) {
   return <div class="panel flush"><SortedTable rows={edges} columns={columns} by="rate" id={(row) => `${row.client} ${row.server} ${row.type}`} label="Calls between services" /></div>;
 }
 
-function ServiceMap({ when, range, service }: { when: When; range: Range; service: string | undefined }) {
+function Calls({ when, range, service }: { when: When; range: Range; service: string | undefined }) {
   const found = useJson<{ edges: Edge[] }>("api/services/edges", when);
-  const [MapView, setMapView] = useState<ComponentType<MapProps> | null>(null);
-  useEffect(() => void import("./map").then((module) => setMapView(() => module.default)), []);
   const edges = found.data?.edges ?? [];
   const open = (name: string | undefined) => go(href(["map"], { service: name, ...rangeParams(range) }), true);
   return (
@@ -106,7 +104,7 @@ function ServiceMap({ when, range, service }: { when: When; range: Range; servic
       <Progress on={found.loading} />
       <ErrorNotice error={found.error} />
       {found.data && edges.length === 0 && <div class="notice">No calls between services in this range.</div>}
-      {MapView && edges.length > 0 && <div class="panel flush"><MapView edges={edges} service={service} onOpen={open} /></div>}
+      {edges.length > 0 && <div class="panel flush"><ServiceMap edges={edges} service={service} onOpen={open} /></div>}
       {edges.length > 0 && <EdgeTable edges={service ? edges.filter((edge) => edge.client === service || edge.server === service) : edges} range={range} />}
     </>
   );

@@ -2,9 +2,10 @@
 import { useMemo, useState } from "preact/hooks";
 import { getText, useJson, useLoad } from "../api";
 import { bytes, count, plural } from "../format";
-import { ErrorNotice, Progress, RangePicker, SortedTable, type Column } from "../parts";
+import { ErrorNotice, Progress, RangePicker } from "../parts";
 import { asked, bounds, rangeOf, rangeParams } from "../range";
 import { go, href, type Params } from "../router";
+import { SortedTable, type Column } from "../tables";
 import { attribute } from "../traceql";
 import type { CatalogAttribute } from "../types";
 

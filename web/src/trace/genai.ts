@@ -1,7 +1,8 @@
 // Calls of language models, by OpenTelemetry's semantic conventions for generative AI, of their newer form (messages in
 // one attribute as JSON) and their older ones (events, numbered attributes).
 import { count, digits } from "../format";
-import { text, type Attributes, type Span, type Value } from "./model";
+import { text, type Attributes, type Value } from "../values";
+import type { Span } from "./model";
 
 export interface Turn {
   role: string;

@@ -1,148 +1,149 @@
 // A trace as the page shows it: spans in the order of a waterfall, with their places in the tree.
-import type { AnyValue, KeyValue, OtlpEvent, OtlpLink, OtlpSpan, ResourceSpans } from "../types";
+import { text, type Attributes } from "../values";
 
-export type Value = string | number | boolean | null | Value[] | { [key: string]: Value };
-export type Attributes = Map<string, Value>;
+export interface Resource {
+  attributes: Attributes;
+  service: string;
+}
 
-export interface Span {
+export interface Instrumentation {
+  name: string;
+  version: string;
+  attributes: Attributes;
+}
+
+export interface SpanEvent {
+  name: string;
+  after: number; // milliseconds after the start of the span
+  attributes: Attributes;
+}
+
+export interface Link {
+  traceId: string;
+  spanId: string;
+  attributes: Attributes;
+}
+
+export type Status = "unset" | "ok" | "error";
+
+/** The words of OTLP's statuses and kinds by their numbers. */
+export const STATUSES: Status[] = ["unset", "ok", "error"];
+export const KINDS = ["", "internal", "server", "client", "producer", "consumer"];
+
+/** What every row of a waterfall needs of a span. */
+export interface Identity {
+  traceId: string;
   id: string;
   parentId: string;
   name: string;
-  service: string;
   kind: string;
-  start: number; // milliseconds after the start of the trace
-  duration: number;
-  isError: boolean;
+  startNs: bigint;
+  endNs: bigint;
+  status: Status;
   message: string;
+  resource: Resource;
+  scope: Instrumentation;
+}
+
+/** What only the details of a span need. */
+export interface Content {
   attributes: Attributes;
-  resource: Attributes;
-  scope: { name: string; version: string; attributes: Attributes };
-  events: { name: string; at: number; attributes: Attributes }[];
-  links: { traceId: string; spanId: string; attributes: Attributes }[];
-  parent: number; // index of the parent, -1 of a root
-  depth: number;
-  size: number; // spans of the tree below it, itself included
-  errorsBelow: boolean;
-  isOrphan: boolean; // its parent is not stored
+  events: SpanEvent[];
+  links: Link[];
+}
+
+/** A span. Its content is read when it is asked for: of a large trace few spans are looked at. */
+export class Span {
+  readonly traceId: string;
+  readonly id: string;
+  readonly parentId: string;
+  readonly name: string;
+  readonly service: string;
+  readonly kind: string;
+  readonly startNs: bigint;
+  readonly duration: number; // milliseconds
+  readonly status: Status;
+  readonly message: string;
+  readonly resource: Attributes;
+  readonly scope: Instrumentation;
+  start = 0; // milliseconds after the start of the trace
+  parent = -1; // index of the parent, -1 of a root
+  depth = 0;
+  size = 1; // spans of the tree below it, itself included
+  errorsBelow = false;
+  isOrphan = false; // its parent is not among the spans
+  private content: Content | null = null;
+
+  constructor(own: Identity, private readonly read: () => Content) {
+    this.traceId = own.traceId;
+    this.id = own.id;
+    this.parentId = own.parentId;
+    this.name = own.name;
+    this.service = own.resource.service;
+    this.kind = own.kind;
+    this.startNs = own.startNs;
+    this.duration = own.endNs > own.startNs ? Number(own.endNs - own.startNs) / 1e6 : 0;
+    this.status = own.status;
+    this.message = own.message;
+    this.resource = own.resource.attributes;
+    this.scope = own.scope;
+  }
+
+  get isError(): boolean {
+    return this.status === "error";
+  }
+
+  get end(): number {
+    return this.start + this.duration;
+  }
+
+  get attributes(): Attributes {
+    return this.whole.attributes;
+  }
+
+  get events(): SpanEvent[] {
+    return this.whole.events;
+  }
+
+  get links(): Link[] {
+    return this.whole.links;
+  }
+
+  private get whole(): Content {
+    return (this.content ??= this.read());
+  }
 }
 
 export interface Trace {
   id: string;
+  address: string[]; // path of the page that shows it
+  isStored: boolean;
   spans: Span[];
   start: number; // Unix milliseconds
-  startNs: bigint;
   duration: number;
   services: string[];
   errors: number;
 }
 
-export function hex(base64: string): string {
-  if (!base64) return "";
-  return Array.from(atob(base64), (char) => char.charCodeAt(0).toString(16).padStart(2, "0")).join("");
+export function resourceOf(attributes: Attributes): Resource {
+  return { attributes, service: text(attributes.get("service.name") ?? "") };
 }
 
-export function valueOf(value: AnyValue | undefined): Value {
-  if (!value) return null;
-  if (value.stringValue !== undefined) return value.stringValue;
-  if (value.intValue !== undefined) {
-    const number = Number(value.intValue);
-    return Number.isSafeInteger(number) ? number : value.intValue;
-  }
-  if (value.doubleValue !== undefined) return Number(value.doubleValue);
-  if (value.boolValue !== undefined) return value.boolValue;
-  if (value.bytesValue !== undefined) return `0x${hex(value.bytesValue)}`;
-  if (value.arrayValue) return (value.arrayValue.values ?? []).map(valueOf);
-  if (value.kvlistValue) {
-    return Object.fromEntries((value.kvlistValue.values ?? []).map((entry) => [entry.key, valueOf(entry.value)]));
-  }
-  return null;
-}
-
-export function attributesOf(entries: KeyValue[] | undefined): Attributes {
-  return new Map((entries ?? []).map((entry) => [entry.key, valueOf(entry.value)]));
-}
-
-export function text(value: Value): string {
-  return typeof value === "string" ? value : JSON.stringify(value);
-}
-
-const big = (text: string | undefined): bigint => BigInt(text ?? "0");
-
-interface Raw {
-  span: OtlpSpan;
-  resource: Attributes;
-  scope: Span["scope"];
-  start: bigint;
-}
-
-export function buildTrace(id: string, batches: ResourceSpans[]): Trace {
-  const raw = [...rawSpans(batches)];
-  let startNs = raw.length ? (raw[0] as Raw).start : 0n;
-  for (const one of raw) if (one.start < startNs) startNs = one.start;
-  const spans = ordered(raw.map((one) => readSpan(one, startNs)));
-  let duration = 0;
-  for (const span of spans) duration = Math.max(duration, span.start + span.duration);
+export function buildTrace(id: string, found: Span[], isStored: boolean): Trace {
+  let startNs = found[0]?.startNs ?? 0n;
+  for (const span of found) if (span.startNs < startNs) startNs = span.startNs;
+  for (const span of found) span.start = Number(span.startNs - startNs) / 1e6;
+  const spans = ordered(found);
   return {
     id,
+    address: [isStored ? "trace" : "file", id],
+    isStored,
     spans,
     start: Number(startNs / 1000n) / 1000,
-    startNs,
-    duration,
+    duration: spans.reduce((most, span) => Math.max(most, span.end), 0),
     services: [...new Set(spans.map((span) => span.service))],
     errors: spans.reduce((sum, span) => sum + (span.isError ? 1 : 0), 0),
   };
-}
-
-function* rawSpans(batches: ResourceSpans[]): Generator<Raw> {
-  for (const batch of batches) {
-    const resource = attributesOf(batch.resource?.attributes);
-    for (const group of batch.scopeSpans ?? []) {
-      const scope = {
-        name: group.scope?.name ?? "",
-        version: group.scope?.version ?? "",
-        attributes: attributesOf(group.scope?.attributes),
-      };
-      for (const span of group.spans ?? []) yield { span, resource, scope, start: big(span.startTimeUnixNano) };
-    }
-  }
-}
-
-function readSpan({ span, resource, scope, start }: Raw, startNs: bigint): Span {
-  const end = big(span.endTimeUnixNano);
-  const code = span.status?.code;
-  return {
-    id: hex(span.spanId),
-    parentId: hex(span.parentSpanId ?? ""),
-    name: span.name ?? "",
-    service: text(resource.get("service.name") ?? ""),
-    kind: (span.kind ?? "").replace("SPAN_KIND_", "").toLowerCase(),
-    start: Number(start - startNs) / 1e6,
-    duration: end > start ? Number(end - start) / 1e6 : 0,
-    isError: code === "STATUS_CODE_ERROR",
-    message: span.status?.message ?? "",
-    attributes: attributesOf(span.attributes),
-    resource,
-    scope,
-    events: (span.events ?? []).map((event) => readEvent(event, startNs)),
-    links: (span.links ?? []).map(readLink),
-    parent: -1,
-    depth: 0,
-    size: 1,
-    errorsBelow: false,
-    isOrphan: false,
-  };
-}
-
-function readEvent(event: OtlpEvent, startNs: bigint): Span["events"][number] {
-  return {
-    name: event.name ?? "",
-    at: Number(big(event.timeUnixNano) - startNs) / 1e6,
-    attributes: attributesOf(event.attributes),
-  };
-}
-
-function readLink(link: OtlpLink): Span["links"][number] {
-  return { traceId: hex(link.traceId), spanId: hex(link.spanId), attributes: attributesOf(link.attributes) };
 }
 
 /** Spans depth first, children by their start. Spans of a circle of parents come last, as roots. */

@@ -1,15 +1,15 @@
 // The waterfall: only the rows that are in sight are in the document, so that a trace of any size scrolls at once.
 import { memo } from "./memo";
-import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { colorOf } from "../color";
 import { duration } from "../format";
 import { useTheme, useWidth } from "../parts";
 import { color } from "../theme";
-import type { CriticalPath } from "../types";
+import { useWindow } from "../window";
+import type { Section } from "./analysis";
 import { visible, type Span, type Trace } from "./model";
 
 const ROW = 24;
-const BEYOND = 12; // rows that are drawn above and below what is in sight
 
 export interface View {
   from: number; // milliseconds after the start of the trace
@@ -20,7 +20,7 @@ interface Props {
   trace: Trace;
   selected: number;
   hits: number[];
-  critical: CriticalPath | null;
+  critical: ReadonlyMap<number, Section[]> | null;
   onSelect: (index: number) => void;
   onClose: () => void;
 }
@@ -32,18 +32,7 @@ export function Waterfall({ trace, selected, hits, critical, onSelect, onClose }
   const [view, setView] = useState<View>(whole);
   const rows = useMemo(() => visible(spans, folded), [spans, folded]);
   const isHit = useMemo(() => new Set(hits), [hits]);
-  const sections = useMemo(() => new Map((critical?.spans ?? []).map((one) => [one.spanID, one.sections])), [critical]);
-  const pane = useRef<HTMLDivElement>(null);
-  const [top, setTop] = useState(0);
-  const [height, setHeight] = useState(600);
-  useLayoutEffect(() => {
-    const element = pane.current;
-    if (!element) return;
-    const observer = new ResizeObserver(() => setHeight(element.clientHeight));
-    observer.observe(element);
-    setHeight(element.clientHeight);
-    return () => observer.disconnect();
-  }, []);
+  const { pane, shown, first, last, onScroll } = useWindow(rows.length, ROW);
   useEffect(() => reveal(pane.current, rows, spans, selected, setFolded), [selected, rows]);
 
   const fold = (index: number, wish?: boolean) => {
@@ -62,8 +51,8 @@ export function Waterfall({ trace, selected, hits, critical, onSelect, onClose }
     const moves: Record<string, () => void> = {
       ArrowDown: () => onSelect(rows[Math.min(at + 1, rows.length - 1)] ?? 0),
       ArrowUp: () => onSelect(rows[Math.max(at - 1, 0)] ?? 0),
-      PageDown: () => onSelect(rows[Math.min(at + Math.floor(height / ROW), rows.length - 1)] ?? 0),
-      PageUp: () => onSelect(rows[Math.max(at - Math.floor(height / ROW), 0)] ?? 0),
+      PageDown: () => onSelect(rows[Math.min(at + shown, rows.length - 1)] ?? 0),
+      PageUp: () => onSelect(rows[Math.max(at - shown, 0)] ?? 0),
       Home: () => onSelect(rows[0] ?? 0),
       End: () => onSelect(rows[rows.length - 1] ?? 0),
       ArrowRight: () => (span && folded.has(span.id) ? fold(selected, false) : onSelect(rows[Math.min(at + 1, rows.length - 1)] ?? 0)),
@@ -73,8 +62,6 @@ export function Waterfall({ trace, selected, hits, critical, onSelect, onClose }
     const move = moves[event.key];
     if (move) { event.preventDefault(); move(); }
   };
-  const first = Math.max(0, Math.floor(top / ROW) - BEYOND);
-  const last = Math.min(rows.length, Math.ceil((top + height) / ROW) + BEYOND);
   return (
     <>
       <Minimap trace={trace} view={view} whole={whole} onView={setView} />
@@ -87,13 +74,13 @@ export function Waterfall({ trace, selected, hits, critical, onSelect, onClose }
       )} />
       <div class="rows" ref={pane} tabIndex={0} role="tree" aria-label={`Spans of the trace, ${rows.length} of ${spans.length} shown`}
         aria-activedescendant={selected >= 0 ? `span-${selected}` : undefined}
-        onScroll={(event) => setTop(event.currentTarget.scrollTop)} onKeyDown={pressed}>
+        onScroll={onScroll} onKeyDown={pressed}>
         <div class="all" role="presentation" style={{ height: `${rows.length * ROW}px` }}>
           {rows.slice(first, last).map((index, at) => {
             const span = spans[index] as Span;
             return (
               <Row key={index} span={span} index={index} top={(first + at) * ROW} from={view.from} to={view.to} isOn={index === selected} isHit={isHit.has(index)}
-                isFolded={folded.has(span.id)} sections={sections.get(span.id)} onSelect={onSelect} onFold={fold} />
+                isFolded={folded.has(span.id)} sections={critical?.get(index)} onSelect={onSelect} onFold={fold} />
             );
           })}
         </div>
@@ -131,7 +118,7 @@ interface RowProps {
   isOn: boolean;
   isHit: boolean;
   isFolded: boolean;
-  sections: [number, number][] | undefined;
+  sections: Section[] | undefined;
   onSelect: (index: number) => void;
   onFold: (index: number) => void;
 }
@@ -160,7 +147,7 @@ const Row = memo(function Row({ span, index, top, from, to, isOn, isHit, isFolde
       <div class="lane" aria-hidden="true">
         <span class={`bar${span.isError ? " bad" : ""}`} style={{ left: `${Math.max(left, -1)}%`, width: `${Math.max(Math.min(right, 101) - Math.max(left, -1), 0)}%`, background: colorOf(span.service), visibility: right < 0 || left > 100 ? "hidden" : undefined }} />
         {sections?.map(([start, end], at) => <span key={at} class="crit" style={{ left: `${x(start)}%`, width: `${x(end) - x(start)}%` }} />)}
-        {span.events.slice(0, 40).map((event, at) => <span key={at} class={`event${event.name === "exception" ? " bad" : ""}`} style={{ left: `${x(event.at)}%` }} />)}
+        {span.events.slice(0, 40).map((event, at) => <span key={at} class={`event${event.name === "exception" ? " bad" : ""}`} style={{ left: `${x(span.start + event.after)}%` }} />)}
         <span class={`label${isInside ? " inside" : ""}`} style={place}>{duration(span.duration)}</span>
       </div>
     </div>
@@ -224,9 +211,24 @@ function paint(canvas: HTMLCanvasElement, trace: Trace, width: number, height: n
   context.scale(scale, scale);
   const row = height / Math.max(trace.spans.length, 12);
   const thick = Math.max(1, Math.min(row * 0.8, 5));
-  const bad = color("error");
-  trace.spans.forEach((span, index) => {
-    context.fillStyle = span.isError ? bad : colorOf(span.service);
-    context.fillRect((span.start / trace.duration) * width, index * row, Math.max(1, (span.duration / trace.duration) * width), thick);
+  for (const [fill, indexes] of byColor(trace.spans)) {
+    context.fillStyle = fill;
+    for (const index of indexes) {
+      const { start, duration } = trace.spans[index] as Span;
+      context.fillRect((start / trace.duration) * width, index * row, Math.max(1, (duration / trace.duration) * width), thick);
+    }
+  }
+}
+
+/** The spans of each colour, errors last: a canvas takes longer to read a colour than to fill a rectangle. */
+function byColor(spans: Span[]): Map<string, number[]> {
+  const found = new Map<string, number[]>();
+  const failed: number[] = [];
+  spans.forEach((span, index) => {
+    const fill = colorOf(span.service);
+    const own = span.isError ? failed : found.get(fill) ?? [];
+    own.push(index);
+    if (!span.isError) found.set(fill, own);
   });
+  return found.set(color("error"), failed);
 }

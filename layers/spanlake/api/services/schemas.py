@@ -13,6 +13,24 @@ class AccessResponse(TypedDict):
     roles: list[str]
 
 
+class LinkPattern(TypedDict):
+    """A link at attributes of a scope, empty for any, with one of the keys; or, of the scope trace, at traces.
+
+    `#{name}` in `url` and `text` stands for an attribute or a property of the trace.
+    """
+
+    scope: str
+    keys: list[str]
+    url: str
+    text: str
+
+
+class PageLinksResponse(TypedDict):
+    """The links of the web page."""
+
+    links: list[LinkPattern]
+
+
 class Service(TypedDict):
     """A service. Requests are its spans of the kinds server and consumer, and those without a parent.
 
