@@ -207,6 +207,12 @@ def test_delete_asks_first(server: SpanlakeServer, tenant: str) -> None:
     assert run("delete", ID, "--yes", *options).exit_code == 1
 
 
+def test_delete_that_nobody_confirms_is_an_error(server: SpanlakeServer, tenant: str) -> None:
+    result = run("delete", ID, "--url", server.tempo, "--tenant", tenant, given="")
+    assert result.exit_code == 2
+    assert result.stderr.endswith("spanlake: nothing was deleted; --yes deletes without a question\n")
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
     """The data directory of a server that has ended, with two traces, one of them deleted."""
@@ -240,13 +246,20 @@ def test_sql_reports_errors_of_statements(store: Path) -> None:
     assert 'column "nothing" not found' in result.stderr
 
 
+def test_sql_names_its_view_for_an_unknown_table(store: Path) -> None:
+    result = run("sql", "SELECT * FROM traces", "--data", str(store))
+    assert result.exit_code == 2
+    assert "the spans are in the view spans" in result.stderr
+    assert "Did you mean" not in result.stderr
+
+
 def test_sql_says_how_many_rows_are_left_out(store: Path) -> None:
     result = run("sql", "SELECT * FROM range(5)", "--limit", "2", "--data", str(store))
     assert result.exit_code == 0
     assert "the first 2 rows" in result.stderr
 
 
-@pytest.mark.parametrize("arguments", [("tags",), ("-h",), ("query", "--help"), ("serve", "--help")])
+@pytest.mark.parametrize("arguments", [("tags",), (), ("-h",), ("query", "--help"), ("serve", "--help")])
 def test_output_whose_reader_has_gone_is_no_error(where: list[str], arguments: tuple[str, ...]) -> None:
     command = " ".join([*SPANLAKE, *arguments, *(where if arguments == ("tags",) else ())])
     script = f"set -o pipefail; {command} | true"

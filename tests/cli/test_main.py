@@ -6,6 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+from typer.testing import CliRunner
+
 from spanlake.cli import main
 
 SPANLAKE = Path(sys.executable).with_name("spanlake")
@@ -45,6 +48,21 @@ def test_invalid_option_names_the_option_its_variable_the_value_and_the_allowed(
         in told
     )
     assert result.returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "output"),
+    [
+        (["help"], "Usage: spanlake [OPTIONS] COMMAND"),
+        (["help", "query"], "Usage: spanlake query"),
+        (["version"], "spanlake 0."),
+        ([], "Usage: spanlake [OPTIONS] COMMAND"),
+    ],
+)
+def test_words_of_other_programs_are_taken_for_options(words: list[str], output: str) -> None:
+    result = CliRunner().invoke(main.app, words)
+    assert output in result.output
+    assert result.exit_code == (0 if words else 2)
 
 
 def test_the_command_line_loads_nothing_heavy() -> None:

@@ -161,13 +161,26 @@ def test_trace_reports_unknown_trace(tempo: Tempo, run: Run) -> None:
     assert result.stderr == f"spanlake: {tempo.url} has no trace {ID}\n"
 
 
+def test_trace_of_a_short_id_says_how_it_was_read(tempo: Tempo, run: Run) -> None:
+    tempo.answers(b"trace not found", 404)
+    told = run("trace", "0af76519").stderr
+    assert told == f"spanlake: {tempo.url} has no trace 0af76519: 8 digits are the last of 32, the others being 0\n"
+
+
 @pytest.mark.parametrize(
     ("status", "body", "exit_code", "complaint"),
     [
         (404, b"trace not found", 1, "has no trace"),
         (404, {"detail": "trace not found"}, 1, "has no trace"),
         (404, b"", 1, "has no trace"),
-        (404, b"404 page not found", 2, "/api/v2/traces/0af7651916cd43dd8448eb211c80319c answered 404: 404 page not"),
+        (
+            404,
+            b"404 page not found",
+            2,
+            "/api/v2/traces/0af7651916cd43dd8448eb211c80319c answered 404: is it the address",
+        ),
+        (404, b"<html>nginx</html>", 2, "answered 404: is it the address of a Tempo API"),
+        (404, b"Not Found: spans are sent to /v1/traces here", 2, "answered 404: Not Found: spans"),
         (400, b"trace IDs can only contain hex characters", 2, "trace IDs can only contain hex characters"),
         (200, b"<html>", 2, "not a trace in protobuf"),
         (200, b"\x0a\x03abc", 2, "not a trace in protobuf"),

@@ -106,6 +106,7 @@ def test_connection_without_http2_is_told_the_right_port(start_server: StartServ
             answer = read_until(client, b"this port speaks gRPC")
         assert answer.startswith(b"HTTP/1.1 400 ")
         assert f"OTLP over HTTP is sent to port {4318 + server.offset}".encode() in answer
+        assert f"the Tempo API is on port {3200 + server.offset}".encode() in answer
     event = "connection refused, not gRPC"
     assert [line["port"] for line in server.events() if line["event"] == event] == [4317 + server.offset]
 

@@ -65,6 +65,12 @@ def test_ports_are_moved_without_the_offset() -> None:
     assert (found["otlp-grpc"], found["zipkin"], found["otlp-http"]) == (5317, 9999, 4418)
 
 
+@pytest.mark.parametrize(("moved", "complaint"), [("3300", "as in tempo=3300"), ("zipkin", "NAME=PORT"), ("a=b", "a")])
+def test_moved_port_without_name_or_number_is_refused(moved: str, complaint: str) -> None:
+    with pytest.raises(InvalidSetting, match=complaint):
+        PORTS.parse(moved)
+
+
 def test_ports_are_closed_by_name_or_protocol() -> None:
     assert opened(closed="zipkin,jaeger").keys() == {"tempo", "otlp-grpc", "otlp-http", "opencensus"}
 

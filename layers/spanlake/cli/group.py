@@ -19,7 +19,8 @@ class Commands(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the words after the program's name; prints the group's own --help."""
-        ctx.meta[_IS_HELP] = not _HELP.isdisjoint(args)
+        args = _meant(args)
+        ctx.meta[_IS_HELP] = not args or not _HELP.isdisjoint(args)
         with _reporting(ctx):
             if advice := unquoted(args):
                 typer.echo(f"spanlake: {advice}", err=True)
@@ -30,6 +31,17 @@ class Commands(TyperGroup):
         """Run a command, or print its --help."""
         with _reporting(ctx):
             return super().invoke(ctx)
+
+
+def _meant(args: list[str]) -> list[str]:
+    """Return the options for words that other programs have as commands: help, version."""
+    match args:
+        case ["help", *rest]:
+            return [*rest[:1], "--help"]
+        case ["version"]:
+            return ["--version"]
+        case _:
+            return args
 
 
 def _reporting(ctx: Any) -> AbstractContextManager[None]:

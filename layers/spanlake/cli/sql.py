@@ -23,6 +23,7 @@ from spanlake.cli.storage import opened
 from spanlake.query.engine.sql_session import InvalidStatement, Rows, SqlSession
 from spanlake.query.live_view import live_view
 
+_VIEW = ("the spans are in the view spans; DESCRIBE spans lists its columns",)
 _PROMPT, _CONTINUED = "spanlake> ", "     ...> "
 
 
@@ -117,4 +118,11 @@ def _plain(value: object) -> str:
 
 
 def _message(error: InvalidStatement) -> str:
-    return "\n".join(printable(line) for line in str(error).splitlines())
+    text = str(error)
+    advice = _VIEW if text.startswith("Catalog Error: Table with name") else ()
+    return "\n".join([*(printable(line) for line in text.splitlines() if not _is_guess(line, advice)), *advice])
+
+
+def _is_guess(line: str, advice: tuple[str, ...]) -> bool:
+    """Return True for DuckDB's guess at a table's name, which is of its own catalog."""
+    return bool(advice) and line.startswith("Did you mean ")

@@ -16,6 +16,7 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(
 _XRAY = re.compile(r"(?:Root=)?1-([0-9a-fA-F]{8})-([0-9a-fA-F]{24})(?:;.*)?", re.ASCII)
 _OF_TRACE = re.compile(r"\btrace\b", re.IGNORECASE)
 _MISSING = 404
+_LENGTHS = {16, 32}  # of whole ids in hex
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,12 @@ def run(client: TempoApi, wanted: TraceRequest, *, as_json: bool) -> None:
             raise
         is_found = False
     if not is_found:
-        raise nothing_found(f"{client.url} has no trace {wanted.trace_id}")
+        raise nothing_found(f"{client.url} has no trace {wanted.trace_id}{_of_length(wanted.trace_id)}")
+
+
+def _of_length(digits: str) -> str:
+    """Say how a short id was read, which may be the beginning of a longer one."""
+    return "" if len(digits) in _LENGTHS else f": {len(digits)} digits are the last of 32, the others being 0"
 
 
 def parse_trace_id(text: str) -> str:

@@ -100,7 +100,7 @@ def open_listeners(
         Receivers(ingest, access.authenticator, udp_tenant(config.access), tls),
         of_scheme(sockets, "grpc"),
         {where.protocol: listener for where, listener in of_scheme(sockets, "udp").items()},
-        http=[where for where in sockets if where.protocol in ports.SPANS_OVER_HTTP],
+        http=[where for where in sockets if where.protocol in (*ports.SPANS_OVER_HTTP, ports.QUERIES)],
         places=places,
         connection_seconds=connection_seconds,
     )

@@ -111,13 +111,19 @@ def _check_names(names: Iterable[str]) -> None:
 
 
 def ports_advice(addresses: Iterable[Address]) -> str:
-    """List which protocol is sent to which port, as advice for misdirected senders."""
-    return ", ".join(f"{where.protocol.serves} is sent to port {where.port}" for where in addresses)
+    """List which protocol is on which port, as advice for misdirected clients."""
+    return ", ".join(_advice(where) for where in addresses)
+
+
+def _advice(where: Address) -> str:
+    if where.protocol in TEMPO:
+        return f"the {where.protocol.serves} is on port {where.port}"
+    return f"{where.protocol.serves} is sent to port {where.port}"
 
 
 def port_notice(port: Port, queries: Iterable[Address] = ()) -> str:
     """Say what is on a port and where queries are answered, as advice for clients that ask it for another path."""
-    return "; ".join([f"this port is for {port.serves}", *(f"the Tempo API is on port {at.port}" for at in queries)])
+    return "; ".join([f"this port is for {port.serves}", *map(_advice, queries)])
 
 
 def of_scheme(sockets: Mapping[Address, socket.socket], scheme: str) -> dict[Address, socket.socket]:

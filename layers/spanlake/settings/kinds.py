@@ -103,6 +103,8 @@ def _names(text: str) -> tuple[str, ...]:
 def _ports(text: str) -> tuple[tuple[str, int], ...]:
     pairs = [part.partition("=") for part in _names(text)]
     for name, _, number in pairs:
+        if name.isdigit() and not number:
+            raise InvalidSetting(f"{name[:80]!r} names no port: write NAME=PORT, as in tempo={name[:5]}")
         if not name or not number.isascii() or not number.isdigit() or not 0 < int(number) < 1 << 16:
             raise InvalidSetting(f"{name[:80]!r} is not given a port: write NAME=PORT, as in otlp-grpc=5317")
     return tuple((name, int(number)) for name, _, number in pairs)

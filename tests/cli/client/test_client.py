@@ -38,10 +38,11 @@ def test_client_bounds_size_of_answer(tempo: Tempo) -> None:
         (400, b"", "answered 400$"),
         (401, b"no", r"requires credentials.*--header.* \(401: no\)$"),
         (403, {"message": "no"}, r"--tenant \(403: no\)$"),
-        (404, {"detail": "Not Found"}, "/api/x answered 404: is a server of the Tempo API there"),
-        (404, b"<html>\nnginx</html>", "/api/x answered 404: is a server of the Tempo API there"),
+        (404, {"detail": "Not Found"}, "/api/x answered 404: is it the address of a Tempo API"),
+        (404, b"<html>\nnginx</html>", "/api/x answered 404: is it the address of a Tempo API"),
         (404, b"Not Found: this port is for Zipkin", "/api/x answered 404: Not Found: this port is for Zipkin$"),
         (429, b"", "try again later$"),
+        (502, b"<html>\nnginx</html>", "answered 502: a page for browsers$"),
         (500, b"\xff\x1b" + b"x" * 5000, r"answered 500: \ufffd\\x1bx{900,1000}$"),
         (503, b"[" * 5000, r"try again later \(503: \[+\)$"),
     ],
@@ -121,6 +122,13 @@ def saying(answer: Callable[[socket.socket], object]) -> Iterator[str]:
 )
 def test_client_reports_malformed_answer(said: bytes, told: str) -> None:
     with saying(lambda connection: connection.sendall(said)) as url, pytest.raises(Unreachable, match=told):
+        Client(url, {}, 10).get("/")
+
+
+def test_client_names_the_other_scheme_where_tls_meets_none(tempo: Tempo) -> None:
+    with pytest.raises(Unreachable, match=r"is it http:// there\?$"):
+        Client(tempo.url.replace("http:", "https:"), {}, 10).get("/")
+    with saying(lambda _: None) as url, pytest.raises(Unreachable, match=r"is it https:// there\?$"):
         Client(url, {}, 10).get("/")
 
 

@@ -25,7 +25,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if go is None:
         missing("go is missing: it takes Go to render and to read manifests", is_tool=True)
     program = tmp_path_factory.mktemp("program") / "manifests"
-    command = [go, "build", "-mod=readonly", "-ldflags=-s -w", "-o", program, "."]
+    command: list[str | Path] = [go, "build", "-mod=readonly", "-ldflags=-s -w", "-o", program, "."]
     done = subprocess.run(command, cwd=Path(__file__).parent / "manifests", capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return program

@@ -4,8 +4,9 @@ import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException, HTTPResponse, RemoteDisconnected
 from ipaddress import ip_address
+from ssl import SSLCertVerificationError, SSLError
 from typing import IO
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urlsplit
@@ -95,7 +96,13 @@ class Client:
             return Unreachable(
                 f"no server at {self.url}: start one with `spanlake serve`, or name another with --url or SPANLAKE_URL"
             )
-        return Unreachable(f"no answer from {self.url}: {_reason(reason)}")
+        return Unreachable(f"no answer from {self.url}: {_reason(reason)}{self._scheme_advice(reason)}")
+
+    def _scheme_advice(self, reason: object) -> str:
+        """Name the other scheme where the error is one of those by which the wrong one shows."""
+        if isinstance(reason, SSLCertVerificationError) or not isinstance(reason, SSLError | RemoteDisconnected):
+            return ""
+        return f"; is it {'http' if self.url.startswith('https:') else 'https'}:// there?"
 
 
 class _NoRedirect(HTTPRedirectHandler):

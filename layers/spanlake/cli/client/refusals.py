@@ -16,8 +16,11 @@ _HINTS = {
     503: "the server is not ready or overloaded: try again later",
 }
 _QUOTES = "(put the query into single quotes: a shell takes |, &, < and > in it for itself)"
-_UNTOLD = {"", "not found", "404 page not found", "404 not found"}  # texts of servers that say nothing else
-_NOT_HERE = "is a server of the Tempo API there? spanlake answers queries on port 3200, moved by its --port-offset"
+_PAGE = "a page for browsers"
+_UNTOLD = {"", _PAGE, "not found", "404 page not found", "404 not found"}  # texts of servers that say nothing else
+_NOT_HERE = (
+    "is it the address of a Tempo API, without a path? that of spanlake is on port 3200, or on what --port-offset adds"
+)
 _POSITION = re.compile(r"\bline (\d{1,6}), col(?:umn)? (\d{1,6})\b", re.ASCII)
 
 
@@ -64,8 +67,8 @@ def _told(status: int, location: str | None, message: str, address: str) -> str:
 def _message(body: bytes) -> str:
     """Return the server's message on one line: plain text, or the text in an object, as of Grafana and FastAPI."""
     text = body.decode("utf-8", "replace").strip()
-    if text[:1] == "<":  # a page for browsers
-        return ""
+    if text[:1] == "<":
+        return _PAGE
     try:
         answer = json.loads(text)
     except (ValueError, RecursionError):
