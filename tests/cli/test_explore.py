@@ -159,6 +159,13 @@ def test_trace_takes_ids_in_any_spelling(where: list[str], spelling: str) -> Non
         ("{ status = error } >> { span.http.status_code = 404 }", "no span has span.http.status_code = 404"),
         ('{ status = error && resource.service.name = "cart" }', "no span or trace matches all of them"),
         ('{ name = "nothing" } | rate()', "no span has name = `nothing`"),
+        (
+            '{ name = "GET*" }',
+            "no span has name = `GET*`: = takes * as it stands; write =~ `GET.*` for a part of the text",
+        ),
+        ('{ name =~ "checkout" }', "=~ matches the whole text; write =~ `.*checkout.*` for a part of it"),
+        ('{ name =~ "check|pay" }', "write =~ `.*(check|pay).*` for a part of it"),
+        ("{} | avg(span.http.status_cod) > 1", "no span has span.http.status_cod: there is no such attribute"),
     ],
 )
 def test_query_says_why_nothing_is_found(where: list[str], query: str, reason: str) -> None:
@@ -180,6 +187,14 @@ def test_query_that_measures_a_missing_attribute_says_so(where: list[str]) -> No
     assert result.exit_code == 1
     assert "no span has span.http.status_cod: there is no such attribute; did you mean" in result.stderr
     assert "all of them" not in result.stderr
+
+
+def test_query_by_a_missing_attribute_says_so_beside_its_answer(where: list[str]) -> None:
+    result = run("query", "{} | count_over_time() by (resource.servce.name)", "--instant", *where)
+    assert result.exit_code == 0
+    assert "nil" in result.stdout
+    assert "no span has resource.servce.name: there is no such attribute; did you mean resource.s" in result.stderr
+    assert run("query", "{} | count_over_time() by (span.db.system)", "--instant", *where).stderr == ""
 
 
 def test_tail_returns_each_new_trace_once(server: SpanlakeServer, tenant: str) -> None:

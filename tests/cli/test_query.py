@@ -247,6 +247,25 @@ def test_query_shows_error_of_server_at_position(tempo: Tempo, run: Run) -> None
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("dc6e5acb6278826456b88e40d10c870e", "spanlake trace dc6e5acb6278826456b88e40d10c870e"),
+        ("SELECT * FROM spans", "SQL is for spanlake sql"),
+        ("from spans", "SQL is for spanlake sql"),
+    ],
+)
+def test_query_of_another_language_names_its_command(tempo: Tempo, run: Run, text: str, told: str) -> None:
+    result = run("query", text)
+    assert (result.exit_code, tempo.asked) == (2, [])
+    assert told in result.stderr
+
+
+def test_query_that_begins_with_a_stage_is_sent(tempo: Tempo, run: Run) -> None:
+    tempo.answers(two_traces())
+    assert run("query", "select (span.from)").exit_code == 0
+
+
 def test_query_that_ends_early_is_told_of_quotes(tempo: Tempo, run: Run) -> None:
     tempo.answers(b"line 1, column 18: expected `}`, found the end\n", 400)
     result = run("query", "{ status = error ")

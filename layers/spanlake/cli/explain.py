@@ -1,6 +1,7 @@
 """Reasons why a query found nothing: the conditions without a match, names that are meant, and where spans are."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from urllib.parse import quote
@@ -8,6 +9,7 @@ from urllib.parse import quote
 from spanlake.cli.client import json
 from spanlake.cli.client.api import TempoApi
 from spanlake.cli.client.search import parse_search
+from spanlake.cli.client.series import Series
 from spanlake.cli.client.tags import TagScope, TagValue, parse_tag_values, parse_tags
 from spanlake.cli.client.times import TimeRange
 from spanlake.cli.errors import Refused
@@ -15,7 +17,8 @@ from spanlake.cli.printable import printable
 from spanlake.cli.render.numbers import moment
 from spanlake.cli.render.text import cut
 from spanlake.traceql import TraceQLError, ast, parse
-from spanlake.traceql.printer import print_expression, print_field
+from spanlake.traceql.ast.walk import children
+from spanlake.traceql.printer import print_expression, print_field, print_static
 
 _SEARCH = "/api/search"
 _MOST_CONDITIONS = 8  # each is a request
@@ -23,6 +26,8 @@ _MOST_VALUES = 1000
 _ALL_TIME = TimeRange(0, 2**32 - 1)
 _SUGGESTIONS = 3
 _LEAST_RATIO = 0.7  # of difflib, from which on a name is close to another
+_NIL = (None, "nil")  # as servers write it
+_STARS = re.compile(r"\.?\*")
 _INTRINSIC = "intrinsic"  # the scope that lists names without one
 
 
@@ -50,6 +55,14 @@ def explain_no_spans(api: TempoApi, when: TimeRange) -> list[str]:
         return []
 
 
+def explain_nil(api: TempoApi, traceql: str, series: Sequence[Series], when: TimeRange) -> list[str]:
+    """Return a sentence for each attribute of a metrics query by which no series is told from another."""
+    labels = [dict(each.labels) for each in series]
+    nil = {key for key in (labels[0] if labels else ()) if all(each.get(key) in _NIL for each in labels)}
+    fields = [field for field in _outside_filters(traceql) if print_field(field) in nil]
+    return [sentence for field in fields for sentence in explain_no_values(api, field, when)]
+
+
 @dataclass(frozen=True, slots=True)
 class _Reasons:
     api: TempoApi
@@ -73,7 +86,7 @@ class _Reasons:
         unmatched = [condition for condition in _conditions(traceql) if not self._finds(_filter(condition), self.when)]
         for condition in unmatched:
             yield f"no span has {cut(printable(print_expression(condition)))}{self._advice(condition)}"
-        missing = [] if unmatched else [field for field in _measured(traceql) if not self._values(field)]
+        missing = [] if unmatched else [field for field in _outside_filters(traceql) if not self._values(field)]
         for field in missing:
             yield f"no span has {cut(printable(print_field(field)))}{self._similar_names(field)}"
         if not unmatched and not missing:
@@ -102,7 +115,24 @@ class _Reasons:
         values = self._values(field)
         if not values:
             return self._similar_names(field)
-        return _other_type(field, literal, values) or _similar_values(literal, values)
+        return (
+            _other_type(field, literal, values)
+            or self._part_of_text(condition, field, literal)
+            or _similar_values(literal, values)
+        )
+
+    def _part_of_text(self, condition: ast.FieldExpression, field: ast.Field, literal: ast.Static) -> str:
+        """Say how to ask for a part of a text, where the condition does that in the way of other languages."""
+        text, op = str(literal.value), condition.op if isinstance(condition, ast.Binary) else None
+        if literal.type is not ast.Type.STRING:
+            return ""
+        if op is ast.BinaryOperator.EQUAL and "*" in text:
+            return f": = takes * as it stands; write =~ {_quoted(_STARS.sub('.*', text))} for a part of the text"
+        part = f".*({text}).*" if "|" in text else f".*{text}.*"
+        wider = ast.Binary(ast.BinaryOperator.MATCH, field, ast.Static(ast.Type.STRING, part))
+        if op is ast.BinaryOperator.MATCH and self._finds(_filter(wider), self.when):
+            return f": =~ matches the whole text; write =~ {_quoted(part)} for a part of it"
+        return ""
 
     def _values(self, field: ast.Field) -> tuple[TagValue, ...]:
         path = f"/api/v2/search/tag/{quote(print_field(field), safe='')}/values"
@@ -120,6 +150,10 @@ class _Reasons:
         close = get_close_matches(field.key, names.values(), _SUGGESTIONS, _LEAST_RATIO)
         similar = [name for name, tag in names.items() if tag in close and (name != tag or not field.scope)]
         return f": there is no such attribute{_did_you_mean(elsewhere or similar)}"
+
+
+def _quoted(text: str) -> str:
+    return cut(printable(print_static(ast.Static(ast.Type.STRING, text))), 80)
 
 
 def _has(scope: TagScope, field: ast.Attribute) -> bool:
@@ -142,17 +176,20 @@ def _conditions(traceql: str) -> list[ast.FieldExpression]:
     return [condition for each in filters for condition in _operands(each.condition)][:_MOST_CONDITIONS]
 
 
-def _measured(traceql: str) -> list[ast.Attribute]:
-    """Return the attribute that a metrics query measures."""
+def _outside_filters(traceql: str) -> list[ast.Attribute]:
+    """Return the attributes that a query measures, groups by or compares outside of its filters."""
     try:
-        body = parse(traceql).body
+        pending: list[ast.Node] = [parse(traceql).body]
     except TraceQLError:
         return []
-    while isinstance(body, ast.Rank | ast.SeriesFilter):
-        body = body.series
-    aggregate = body.aggregate if isinstance(body, ast.MetricsPipeline) else None
-    operand = aggregate.operand if isinstance(aggregate, ast.MetricsAggregate) else None
-    return [operand] if isinstance(operand, ast.Attribute) else []
+    found: dict[ast.Attribute, None] = {}
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.Attribute):
+            found[node] = None
+        elif not isinstance(node, ast.SpansetFilter):
+            pending.extend(reversed(children(node)))
+    return list(found)[:_MOST_CONDITIONS]
 
 
 def _filters(node: object) -> Iterator[ast.SpansetFilter]:

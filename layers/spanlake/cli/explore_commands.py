@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
 
 @options.takes_source
 def tags(
-    scope: Annotated[str, typer.Argument(metavar="[SCOPE]", help="resource, span, event, link, intrinsic …")] = "",
+    scope: Annotated[str, typer.Argument(metavar="SCOPE", help="resource, span, event, link, intrinsic …")] = "",
     *,
     query: _Query = "",
     since: options.Since = "",
@@ -84,7 +84,7 @@ def services(
 
 @options.takes_source
 def tail(
-    traceql: Annotated[str, typer.Argument(metavar="[TRACEQL]", help="The query, as in '{ status = error }'.")] = "{}",
+    traceql: Annotated[str, typer.Argument(metavar="TRACEQL", help="The query, as in '{ status = error }'.")] = "{}",
     *,
     every: Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="Time between two requests.")] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="Print each trace as a JSON object on a line.")] = False,
@@ -118,7 +118,7 @@ def diff(
 @takes_store
 def sql(
     statement: Annotated[
-        str, typer.Argument(metavar="[SQL]", help="Statement of DuckDB over the view `spans`; - reads standard input.")
+        str, typer.Argument(metavar="SQL", help="Statement of DuckDB over the view `spans`; - reads standard input.")
     ] = "",
     *,
     tenant: Annotated[str, typer.Option(metavar="NAME", help="Tenant of the spans.")] = "single-tenant",
