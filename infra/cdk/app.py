@@ -10,9 +10,8 @@ from spanlake_cdk.stack import Spanlake
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def main() -> None:
-    """Write the stack's templates to where the CDK's command line wants them."""
-    app = App()
+def write(app: App) -> None:
+    """Write the stack's templates into the app's output; its context has the settings."""
     try:
         context = read(app.node.get_all_context())
     except InvalidContext as error:
@@ -27,6 +26,11 @@ def main() -> None:
         termination_protection=context.termination_protection,
     )
     app.synth()
+
+
+def main() -> None:
+    """Write the stack's templates to where the CDK's command line wants them."""
+    write(App())
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ import sys
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Mapping
-from functools import cache
 from pathlib import Path
 
 import boto3
@@ -17,7 +16,7 @@ from moto import mock_aws
 
 from spanlake.store.index.dynamodb.table import create_table
 from tests.infra.alike import differences
-from tests.infra.cdk import APP, STACK, Assembly, environment, synth
+from tests.infra.cdk import APP, STACK, Assembly, environment, synth, synth_all
 from tests.infra.deployment import BUCKET
 from tests.infra.kept import ACCOUNT, REGION, register
 from tests.infra.sam import transformed
@@ -127,19 +126,25 @@ CHOICES: Mapping[str, Mapping[str, str]] = {
 _REDUNDANT_DEPENDENCY = "W3005"
 
 
+OTHER_LAYERS = "nothing, with other layers"
 Synthesised = Callable[[str], Assembly]
 
 
 @pytest.fixture(scope="session")
-def synthesised(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
-    """Returns the CDK's output by choice, synthesised once each."""
-    layers = _layers(tmp_path_factory.mktemp("layers"), "")
+def layers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Layers that are empty."""
+    return _layers(tmp_path_factory.mktemp("layers"), "")
 
-    @cache
-    def synthesised(choice: str) -> Assembly:
-        return _written(tmp_path_factory.mktemp("assembly"), layers, CHOICES[choice])
 
-    return synthesised
+@pytest.fixture(scope="session")
+def synthesised(tmp_path_factory: pytest.TempPathFactory, layers: Path) -> Synthesised:
+    """Returns the CDK's output by choice; of no choice, with other layers, as OTHER_LAYERS."""
+    other = _layers(tmp_path_factory.mktemp("layers"), "spans = 1")
+    wanted = {choice: {**context, "LayersFolder": str(layers)} for choice, context in CHOICES.items()}
+    wanted[OTHER_LAYERS] = {"LayersFolder": str(other)}
+    folders = {choice: tmp_path_factory.mktemp("assembly") for choice in wanted}
+    synth_all({folders[choice]: context for choice, context in wanted.items()})
+    return lambda choice: Assembly(folders[choice])
 
 
 @pytest.fixture(scope="session", params=CHOICES)
@@ -163,11 +168,17 @@ def _layers(folder: Path, content: str) -> Path:
     return folder
 
 
-def _written(folder: Path, layers: Path, choice: Mapping[str, str]) -> Assembly:
-    done = synth(folder, {**choice, "LayersFolder": str(layers)})
+def test_command_writes_the_same_without_warnings(synthesised: Synthesised, layers: Path, tmp_path: Path) -> None:
+    """As the app alone, by which other tests write."""
+    assembly = Assembly(tmp_path / "assembly")
+    done = synth(assembly.folder, {"LayersFolder": str(layers)})
     assert done.returncode == 0, done.stderr
     assert "WARNING" not in done.stderr, done.stderr
-    return Assembly(folder)
+    assert assembly.load(assembly.stack) == assembly.load(synthesised("nothing").stack)
+
+
+def test_cdk_warns_of_nothing(assembly: Assembly) -> None:
+    assert assembly.warnings == []
 
 
 def test_both_deploy_the_same(assembly: Assembly, choice: str) -> None:
@@ -245,10 +256,9 @@ def _archive(folder: Path) -> bytes:
     return packed.getvalue()
 
 
-def test_new_layers_are_new_versions(synthesised: Synthesised, tmp_path: Path) -> None:
+def test_new_layers_are_new_versions(synthesised: Synthesised) -> None:
     """Of all functions, whose aliases would stay with the old ones."""
-    layers = _layers(tmp_path / "layers", "spans = 1")
-    before, after = synthesised("nothing"), _written(tmp_path / "assembly", layers, {})
+    before, after = synthesised("nothing"), synthesised(OTHER_LAYERS)
     assert len(_versions(before)) == len(_versions(after)) == 5
     assert not _versions(before) & _versions(after)
 
