@@ -1,9 +1,11 @@
 """Defines the fixtures of all tests: real servers."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
+from botocore.loaders import JSONFileLoader
 from hypothesis import settings
 
 from tests.cloud import Cloud, running
@@ -36,6 +38,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> SharedPar
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts long files first."""
     put_longest_first(items)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _models_of_aws_are_read_once() -> Iterator[None]:
+    """Keeps what botocore's sessions read of a service, which takes each of them longer than most tests."""
+    read = JSONFileLoader.load_file
+    kept = cache(lambda path: read(JSONFileLoader(), path))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JSONFileLoader, "load_file", lambda _, path: kept(path))
+        yield
 
 
 @pytest.fixture(scope="session")
