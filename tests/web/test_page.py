@@ -94,7 +94,7 @@ def test_search_shows_traces_and_leads_to_one_and_back(visit: Visit) -> None:
 
 def test_search_by_duration_is_ordered_and_linked(visit: Visit) -> None:
     page = visit.go("#/search?since=6h")
-    page.get_by_label("Order").select_option("duration")
+    page.get_by_label("Order", exact=True).select_option("duration")
     expect(page).to_have_url(re.compile("order=duration"))
     expect(page.get_by_role("heading", name=re.compile("^Longest"))).to_be_visible()
 
@@ -131,6 +131,12 @@ def test_a_misspelt_value_is_told_with_what_was_meant(visit: Visit) -> None:
     page = visit.go(search('{ resource.service.name = "paymnet" }'))
     page.get_by_role("button", name='"payment"').click()
     assert rows(page)
+
+
+def test_exploring_a_misspelt_value_tells_what_was_meant(visit: Visit) -> None:
+    page = visit.go(search('{ resource.service.name = "paymnet" }').replace("search", "explore"))
+    page.get_by_role("button", name='"payment"').click()
+    expect(page.get_by_role("img", name="Heatmap of durations over time")).to_be_visible()
 
 
 def test_a_name_without_its_scope_is_told_with_what_was_meant(visit: Visit) -> None:
