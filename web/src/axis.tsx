@@ -8,7 +8,7 @@ export function TimeAxis({ start, end, left, width }: { start: number; end: numb
   const ticks = ticksOf(start, end, Math.max(1, Math.floor(width / WIDTH)));
   const labels = timeLabels(ticks.map((tick) => tick / 1000));
   return (
-    <div class="timeaxis" aria-hidden="true" style={{ marginLeft: `${left}px`, width: `${width}px` }}>
+    <div class={`timeaxis${labels.some((label) => label.includes("\n")) ? " dated" : ""}`} aria-hidden="true" style={{ marginLeft: `${left}px`, width: `${width}px` }}>
       {ticks.map((tick, at) => <span key={tick} style={{ left: `${((tick - start) / Math.max(end - start, 1)) * 100}%` }}>{labels[at]}</span>)}
     </div>
   );

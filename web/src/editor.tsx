@@ -8,10 +8,11 @@ import { EditorView, keymap, placeholder } from "@codemirror/view";
 import { parser } from "@grafana/lezer-traceql";
 import { styleTags, tags } from "@lezer/highlight";
 import { useEffect, useRef } from "preact/hooks";
-import { ApiError, getJson } from "./api";
+import { ApiError } from "./api";
+import { checkQuery } from "./checking";
 import { fieldNames, fieldValues } from "./fields";
 import type { Range } from "./range";
-import { errorPlace, isMetrics } from "./traceql";
+import { errorPlace } from "./traceql";
 
 const styles = styleTags({
   String: tags.string,
@@ -88,12 +89,10 @@ async function valuesFor(context: CompletionContext, field: string, typed: strin
   return { from, validFor: /^"?[^"{}|&()]*$/, options: words.map((label) => ({ label })) };
 }
 
-/** Asks the server about a query over a range in which nothing is stored: its parser is the one that counts. */
 async function check(text: string): Promise<Diagnostic[]> {
   if (!text.trim()) return [];
-  const path = isMetrics(text) ? "api/metrics/query_range" : "api/search";
   try {
-    await getJson(path, { q: text, start: 1, end: 2, ...(isMetrics(text) ? { step: 1 } : { limit: 1 }) });
+    await checkQuery(text);
     return [];
   } catch (error) {
     return error instanceof ApiError && error.status === 400 ? [diagnosed(text, error.message)] : [];

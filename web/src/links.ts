@@ -20,13 +20,14 @@ type Lookup = (name: string) => Value | undefined;
 
 let loaded: Promise<Pattern[]> | null = null;
 
-/** The patterns of the server; none where it cannot be asked for them. */
-export function usePatterns(): Pattern[] {
+/** The patterns of the server, for a trace that it stores: for one of a file it is asked for nothing. */
+export function usePatterns({ isStored }: Trace): Pattern[] {
   const [patterns, setPatterns] = useState<Pattern[]>([]);
   useEffect(() => {
+    if (!isStored) return;
     loaded ??= getJson<{ links: Pattern[] }>("api/page/links").then(({ links }) => links);
     loaded.then(setPatterns).catch(() => (loaded = null));
-  }, []);
+  }, [isStored]);
   return patterns;
 }
 

@@ -1,13 +1,15 @@
 // Explore: rate, errors and durations over time by any attribute, a heatmap of durations, and what is different about a
 // part of it.
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { useJson } from "../api";
+import { useJson, useLoad } from "../api";
+import { TimeAxis } from "../axis";
+import { checkQuery } from "../checking";
 import { fieldNames } from "../fields";
 import { colorOf } from "../color";
 import { count, digits, duration, percent, rate } from "../format";
+import { Misunderstood, NothingFound } from "../meant";
 import { ErrorNotice, Progress, RangePicker, useTheme, useWidth } from "../parts";
 import { Plot, type Line } from "../plot";
-import { TimeAxis } from "../axis";
 import { QueryBox } from "../querybox";
 import { asked, bounds, rangeOf, rangeParams, stepSeconds, type Range } from "../range";
 import { go, href, type Params } from "../router";
@@ -35,6 +37,8 @@ export function Explore({ params }: { params: Params }) {
     if (to === location.hash) setAgain((times) => times + 1);
     else go(to);
   };
+  const run = (q: string) => show({ q });
+  const problem = useLoad(`check ${query}`, (signal) => checkQuery(query || "{ }", signal)).error;
   const setRange = (next: Range) => show({ since: undefined, start: undefined, end: undefined, ...rangeParams(next) });
   const brush = (start: number, end: number) => setRange({ start, end });
   const shared = { when, again, onBrush: brush };
@@ -42,13 +46,15 @@ export function Explore({ params }: { params: Params }) {
     <div class="page">
       <h1 class="visually-hidden">Explore</h1>
       <div class="row">
-        <QueryBox value={given} range={range} onChange={setDraft} onRun={(q) => show({ q })} />
-        <button class="primary" onClick={() => show({ q: draft })}>Run</button>
+        <QueryBox value={given} range={range} onChange={setDraft} onRun={run} />
+        <button class="primary" onClick={() => run(draft)}>Run</button>
         {!isMetrics(query) && <ByField range={range} by={by} onBy={(field) => show({ by: field })} />}
         <RangePicker range={range} onChange={setRange} />
         <a class="button" href={href(["search"], { q: isMetrics(query) ? "" : query, ...rangeParams(range) })}>Traces</a>
       </div>
-      {isMetrics(query) ? (
+      {problem ? (
+        <Misunderstood query={query} range={range} error={problem} onRun={run} />
+      ) : isMetrics(query) ? (
         <Chart {...shared} title={query} q={query} base="" by="" format={digits} height={320} />
       ) : (
         <>
@@ -57,7 +63,7 @@ export function Explore({ params }: { params: Params }) {
             <Chart {...shared} title="Errors" q={`${narrowed(selection(query), "status = error")} | rate() by (${by})`} base={narrowed(selection(query), "status = error")} by={by} format={rate} />
             <Chart {...shared} title="Duration p95" q={`${selection(query)} | quantile_over_time(duration, .95) by (${by})`} base={query} by={by} format={(value) => duration(value * 1000)} />
           </div>
-          <Heatmap query={query} when={when} again={again} part={part} onPart={setPart} />
+          <Heatmap query={query} range={range} when={when} again={again} part={part} onPart={setPart} onRun={run} />
           {part && <Difference query={query} part={part} when={when} onNarrow={(condition) => go(href(["search"], { q: narrowed(narrowed(query || "{ }", conditionOf(part)), condition), ...rangeParams(rangeWithin(part, when) ?? range) }))} />}
         </>
       )}
@@ -161,7 +167,17 @@ function cellsOf(columns: Columns): Cells | null {
 const LEFT = 66;
 const CELL = 17;
 
-function Heatmap({ query, when, again, part, onPart }: { query: string; when: { start: number; end: number }; again: number; part: Part | null; onPart: (part: Part | null) => void }) {
+interface HeatmapProps {
+  query: string;
+  range: Range;
+  when: { start: number; end: number };
+  again: number;
+  part: Part | null;
+  onPart: (part: Part | null) => void;
+  onRun: (query: string) => void;
+}
+
+function Heatmap({ query, range, when, again, part, onPart, onRun }: HeatmapProps) {
   const step = stepSeconds(when.end - when.start, 70);
   const found = useJson<RangeAnswer>("api/metrics/query_range", { q: `${selection(query)} | histogram_over_time(duration)`, ...asked(when), step, exemplars: 1 }, again);
   const cells = useMemo(() => (found.data ? cellsOf(seriesOf(found.data)) : null), [found.data]);
@@ -197,7 +213,12 @@ function Heatmap({ query, when, again, part, onPart }: { query: string; when: { 
         {part ? <button onClick={() => onPart(null)}>Clear</button> : <Presets cells={cells} when={when} onPart={onPart} />}
       </div>
       <Progress on={found.loading} />
-      {found.data && !cells && <p class="muted">nothing in this range</p>}
+      {found.data && !cells && (
+        <>
+          <p class="muted">nothing in this range</p>
+          <NothingFound query={query} range={range} onRun={onRun} />
+        </>
+      )}
       <div ref={ref} style={{ position: "relative", height: cells ? `${height + 4}px` : "0" }}>
         {cells && cells.bounds.map((bound, row) => row % 3 === 0 && <span key={bound} class="muted" style={{ position: "absolute", fontSize: "11px", right: `${wide + 6}px`, top: `${height - (row + 1) * CELL + 1}px` }}>≤ {duration(bound * 1000)}</span>)}
         {cells && (

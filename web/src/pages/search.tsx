@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { useJson } from "../api";
 import { clock, duration, moment, plural } from "../format";
-import { Dot, ErrorNotice, Progress, RangePicker, useWidth } from "../parts";
+import { Dot, Progress, RangePicker, useWidth } from "../parts";
 import { Plot } from "../plot";
 import { QueryBox } from "../querybox";
 import { asked, bounds, rangeOf, rangeParams, stepSeconds, type Range } from "../range";
@@ -12,8 +12,7 @@ import { isMetrics, selection, withHint } from "../traceql";
 import { text, valueOf } from "../values";
 import type { FoundTrace, RangeAnswer, SearchAnswer } from "../types";
 import { TimeAxis } from "../axis";
-import { Meant } from "../meant";
-import { corrections, suggestions } from "../suggest";
+import { Misunderstood, NothingFound } from "../meant";
 import { Builder } from "./builder";
 import { seriesOf } from "../series";
 
@@ -69,8 +68,7 @@ export function Search({ params }: { params: Params }) {
           <a class="button" href={href(["file"])}>Open file…</a>
         </div>
         {building && <Builder range={range} query={draft} onQuery={(next) => { put(next); run(next); }} />}
-        <ErrorNotice error={found.error} />
-        {found.error && <Meant id={`${query} ${found.error.message}`} load={() => corrections(query, found.error?.message ?? "", range)} onRun={run} />}
+        {found.error && <Misunderstood query={query} range={range} error={found.error} onRun={run} />}
         <Matches query={query} range={range} when={when} again={again} onBrush={(start, end) => setRange({ start, end })} />
         {traces.length > 1 && <Scatter traces={traces} />}
         <div class="row">
@@ -126,7 +124,7 @@ function Nothing({ query, range, onWiden, onRun }: { query: string; range: Range
         <span>No trace matches in this range.</span>
         {"since" in range && range.since !== "7d" && <button onClick={() => onWiden({ since: "7d" })}>Search 7 days</button>}
       </div>
-      <Meant id={`${query} ${JSON.stringify(range)}`} load={() => suggestions(query, range)} onRun={onRun} />
+      <NothingFound query={query} range={range} onRun={onRun} />
     </div>
   );
 }

@@ -49,7 +49,7 @@ function List({ when, range }: { when: When; range: Range }) {
     { key: "name", title: "Service", sort: (row) => row.name, cell: (row) => <a href={href(["services"], { service: row.name, ...rangeParams(range) })}><ServiceName name={row.name} /></a> },
     ...red<Service>(),
     { key: "spans", title: "Spans", isNumber: true, sort: (row) => row.spans, cell: (row) => count(row.spans) },
-    { key: "open", title: "Open", cell: (row) => <span class="row nowrap"><a href={href(["search"], { q: `{ resource.service.name = ${quoted(row.name)} }`, ...rangeParams(range) })} aria-label={`Traces of ${row.name}`}>Traces</a> <a href={href(["explore"], { q: `{ resource.service.name = ${quoted(row.name)} }`, ...rangeParams(range) })} aria-label={`Explore ${row.name}`}>Explore</a></span> },
+    { key: "open", title: "Open", cell: (row) => <span class="row nowrap" style={{ flexWrap: "nowrap" }}><a href={href(["search"], { q: `{ resource.service.name = ${quoted(row.name)} }`, ...rangeParams(range) })} aria-label={`Traces of ${row.name}`}>Traces</a> <a href={href(["explore"], { q: `{ resource.service.name = ${quoted(row.name)} }`, ...rangeParams(range) })} aria-label={`Explore ${row.name}`}>Explore</a></span> },
   ];
   return (
     <>

@@ -11,7 +11,7 @@ import type { Span, Trace } from "./model";
 
 export function Details({ trace, span, onClose }: { trace: Trace; span: Span; onClose: () => void }) {
   const parent = trace.spans[span.parent];
-  const patterns = usePatterns();
+  const patterns = usePatterns(trace);
   const linked: LinksOf = (scope, attributes) => (key) => attributeLinks(patterns, scope, key, attributes, span, trace);
   return (
     <aside class="details" aria-label="Span">
@@ -101,7 +101,8 @@ const LONG = 600; // characters
 
 function Shown({ value }: { value: Value }) {
   const [all, setAll] = useState(false);
-  const whole = typeof value === "object" && value !== null ? JSON.stringify(value, null, 1) : text(value);
+  const isNested = typeof value === "object" && value !== null && Object.values(value).some((one) => typeof one === "object");
+  const whole = isNested ? JSON.stringify(value, null, 1) : text(value);
   if (whole.length <= LONG || all) return <>{whole}</>;
   return <>{whole.slice(0, LONG)}… <button class="plain" onClick={(event) => { event.preventDefault(); setAll(true); }}>all {count(whole.length)} characters</button></>;
 }

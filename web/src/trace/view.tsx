@@ -91,7 +91,7 @@ export function TraceView({ trace, params, actions }: { trace: Trace; params: Pa
 
 function Title({ trace, actions }: { trace: Trace; actions: ComponentChildren }) {
   const root = trace.spans[0];
-  const links = traceLinks(usePatterns(), trace);
+  const links = traceLinks(usePatterns(trace), trace);
   return (
     <div class="title">
       <h1><Dot service={root?.service ?? ""} /> {root?.service} <span style={{ fontWeight: 400 }}>{root?.name}</span></h1>

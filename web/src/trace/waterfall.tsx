@@ -1,5 +1,5 @@
 // The waterfall: only the rows that are in sight are in the document, so that a trace of any size scrolls at once.
-import { memo } from "./memo";
+import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { colorOf } from "../color";
 import { duration } from "../format";
@@ -7,6 +7,7 @@ import { useTheme, useWidth } from "../parts";
 import { color } from "../theme";
 import { useWindow } from "../window";
 import type { Section } from "./analysis";
+import { memo } from "./memo";
 import { visible, type Span, type Trace } from "./model";
 
 const ROW = 24;
@@ -154,7 +155,9 @@ const Row = memo(function Row({ span, index, top, from, to, isOn, isHit, isFolde
   );
 });
 
-function ticks(view: View, most = 6): number[] {
+const TICK = 84; // pixels of a label of the ruler
+
+function ticks(view: View, most: number): number[] {
   const wanted = (view.to - view.from) / most;
   const power = 10 ** Math.floor(Math.log10(wanted));
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((one) => one >= wanted) ?? wanted;
@@ -163,12 +166,15 @@ function ticks(view: View, most = 6): number[] {
   return found;
 }
 
-function Ruler({ view, start }: { view: View; start: preact.ComponentChildren }) {
+function Ruler({ view, start }: { view: View; start: ComponentChildren }) {
+  const [ref, width] = useWidth<HTMLDivElement>();
+  const last = view.to - (view.to - view.from) * (TICK / 2 / Math.max(width, TICK)); // what is later has no room for its label
+  const shown = ticks(view, Math.max(1, Math.floor(width / TICK))).filter((at) => at <= last);
   return (
     <div class="ruler">
       <div class="names">{start}</div>
-      <div class="ticks" aria-hidden="true">
-        {ticks(view).map((at) => <span key={at} style={{ left: `${((at - view.from) / (view.to - view.from)) * 100}%` }}>{duration(at) || "0"}</span>)}
+      <div class="ticks" ref={ref} aria-hidden="true">
+        {shown.map((at) => <span key={at} style={{ left: `${((at - view.from) / (view.to - view.from)) * 100}%` }}>{duration(at)}</span>)}
       </div>
     </div>
   );

@@ -28,26 +28,21 @@ _NAMED = """
     SELECT link.trace_id, link.span_id, FALSE, kind, service, is_error, duration
     FROM (SELECT UNNEST(links) AS link, kind, service, is_error, duration FROM found WHERE kind = 5)
 """
-_PAIRS = """
-    SELECT c.service AS client, n.service AS server,
-      CASE WHEN c.kind = 4 OR n.kind = 5 THEN 'messaging' ELSE 'request' END AS type,
-      c.is_error OR n.is_error AS is_error, n.duration
-    FROM found AS c JOIN named AS n ON c.trace_id = n.trace_id AND c.span_id = n.span_id
-    WHERE CASE WHEN n.is_shared THEN c.kind = 3 ELSE c.kind IN (3, 4) OR c.service <> n.service END
-"""
-_LEAVES = """
-    SELECT c.service AS client, c.peer AS server, c.type, c.is_error, c.duration
-    FROM found AS c ANTI JOIN (SELECT trace_id, span_id, is_shared FROM named) AS n
-      ON c.trace_id = n.trace_id AND c.span_id = n.span_id
-    WHERE c.kind IN (3, 4) AND NOT c.peer IS NULL
+# A span with the request that names it, or a client whose request sends no span: one join finds both.
+_CALLS = """
+    SELECT c.service AS client, COALESCE(n.service, c.peer) AS server,
+      CASE WHEN n.service IS NULL THEN c.type WHEN c.kind = 4 OR n.kind = 5 THEN 'messaging' ELSE 'request' END AS type,
+      c.is_error OR COALESCE(n.is_error, FALSE) AS is_error, COALESCE(n.duration, c.duration) AS duration
+    FROM found AS c LEFT JOIN named AS n ON c.trace_id = n.trace_id AND c.span_id = n.span_id
+    WHERE CASE WHEN n.service IS NULL THEN c.kind IN (3, 4) AND NOT c.peer IS NULL
+      WHEN n.is_shared THEN c.kind = 3 ELSE c.kind IN (3, 4) OR c.service <> n.service END
 """
 _EDGES = """
     SELECT client, server, type, COUNT(*) AS requests, COUNT(*) FILTER (WHERE is_error) AS errors,
       APPROX_QUANTILE(duration, [0.5, 0.95]) AS quantiles
-    FROM (SELECT * FROM pairs UNION ALL SELECT * FROM leaves)
-    GROUP BY client, server, type ORDER BY requests DESC, client, server, type
+    FROM calls GROUP BY client, server, type ORDER BY requests DESC, client, server, type
 """
-_CONTENTS = (("named", _NAMED), ("pairs", _PAIRS), ("leaves", _LEAVES))
+_CONTENTS = (("named", _NAMED), ("calls", _CALLS))
 _DATABASE = ("db.system.name", "db.system")
 _MESSAGING = ("messaging.system",)
 # The names of what is called, the best known first: OpenTelemetry's conventions, then those they replaced.
@@ -124,7 +119,7 @@ def _found(session: Session, source: BlockScan, when: TimeRange) -> exp.Select:
         exp.alias_(sql.not_negative(span_column("duration_nano")), "duration"),
         exp.alias_(links, "links"),
         exp.alias_(_type(fields), "type"),
-        exp.alias_(sql.case(is_client, _peer(fields)), "peer"),
+        exp.alias_(exp.cast(sql.case(is_client, _peer(fields)), "VARCHAR"), "peer"),  # also where all are NULL
     ]
     return SelectedSpans(when).query(session, source.once(), select)
 
