@@ -10,7 +10,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from spanlake.edge.connections import ConnectionLimit, UnreadAnswers
-from spanlake.ingest.misdirected import TLS_ADVICE, MisdirectionLog
+from spanlake.ingest.misdirected import TLS_ADVICE, MisdirectionLog, Notice
 
 _HEAD_BYTES = 512 << 10  # request line and headers: an escaped query of 131,072 characters, and the rest
 _MOST_HEADERS = 256
@@ -147,7 +147,7 @@ class HttpProtocol(HttpToolsProtocol):
                 self._parse_without_offer(data[upgrade.args[0] :])
             # Otherwise the request is CONNECT, which the application has refused.
         except httptools.HttpParserError as error:
-            self.misdirected.notices.note(self._port, "request refused, not HTTP/1.1", reason=str(error)[:200])
+            self.misdirected.notices.note(self._port, Notice.NOT_HTTP, reason=str(error)[:200])
             self.send_400_response("Invalid HTTP request received.")
 
     def _parse_without_offer(self, rest: bytes) -> None:
@@ -220,10 +220,10 @@ class HttpProtocol(HttpToolsProtocol):
         note, port = self.misdirected.notices.note, self._port
         if data.startswith(_HTTP2_PREFACE):
             advice = self.misdirected.grpc_advice
-            note(port, "connection refused, gRPC sent to an HTTP port", reason=advice)
+            note(port, Notice.GRPC, reason=advice)
             self.transport.write(_goaway(f"this port speaks HTTP/1.1; {advice}"))
         elif data.startswith(_TLS_HANDSHAKE):
-            note(port, "connection refused, TLS sent to a port without", reason=TLS_ADVICE)
+            note(port, Notice.TLS, reason=TLS_ADVICE)
         else:
             return False
         self.transport.close()
