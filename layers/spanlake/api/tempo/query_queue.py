@@ -1,15 +1,17 @@
-"""The order in which queries run: a few at a time, each tenant in its turn."""
+"""The order in which queries run: a few at a time, each tenant in its turn, and never all of them of one tenant."""
 
 import asyncio
 import os
-from collections import Counter, deque
-from collections.abc import AsyncIterator
+import time
+from collections import Counter, OrderedDict, deque
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 _LEAST_AT_ONCE = 2
 _WAITING = 512  # queries, of all tenants
 _WAIT_SECONDS = 45.0
+_RECENT_SECONDS = 10.0  # for which a tenant that has asked keeps a place from the others
 
 
 class TooManyQueries(Exception):  # noqa: N818
@@ -28,15 +30,43 @@ class _OwnPlaces:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
+class _Recent:
+    """The tenants that have asked a moment ago."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._asked: OrderedDict[str, float] = OrderedDict()
+
+    def note(self, tenant: str) -> None:
+        """Note that a tenant asks."""
+        self._asked[tenant] = self._clock()
+        self._asked.move_to_end(tenant)
+
+    def has_another(self, tenant: str) -> bool:
+        """True where another tenant has asked, too."""
+        since = self._clock() - _RECENT_SECONDS
+        while self._asked and next(iter(self._asked.values())) < since:
+            self._asked.popitem(last=False)
+        return len(self._asked) > (tenant in self._asked)
+
+
 class QueryQueue:
     """Places for queries that run. It belongs to one event loop.
 
     More queries at once than there are processors are slower together than one after the other, and keep the
-    interpreter from those who do not ask anything.
+    interpreter from those who do not ask anything. Where several tenants ask, none of them has the last place: who asks
+    now and then does not wait until a query ends of one who asks all the time.
     """
 
-    def __init__(self, at_once: int | None = None, waiting: int = _WAITING, seconds: float = _WAIT_SECONDS) -> None:
-        self._free = at_once or max(os.cpu_count() or 1, _LEAST_AT_ONCE)
+    def __init__(
+        self,
+        at_once: int | None = None,
+        waiting: int = _WAITING,
+        seconds: float = _WAIT_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._places = at_once or max(os.cpu_count() or 1, _LEAST_AT_ONCE)
+        self._free = self._places
         self._most_waiting = waiting
         self._seconds = seconds
         self._count = 0
@@ -45,6 +75,7 @@ class QueryQueue:
         """Waiting queries by tenant, those that waited longest for a turn first."""
         self._running: Counter[str] = Counter()
         """Queries that have a place, by tenant."""
+        self._recent = _Recent(clock)
 
     @asynccontextmanager
     async def place(self, tenant: str, most: int | None = None) -> AsyncIterator[None]:
@@ -53,9 +84,9 @@ class QueryQueue:
         ``most`` is the number of places that the tenant may have at once.
         """
         async with self._turn(tenant, most):
-            if self._free and not self._waiting:
-                self._free -= 1
-                self._running[tenant] += 1
+            self._recent.note(tenant)
+            if tenant not in self._waiting and self._may_begin(tenant):
+                self._begin(tenant)
             else:
                 await self._wait(tenant)
             try:
@@ -95,9 +126,20 @@ class QueryQueue:
             raise TooManyQueries(f"the query waited for {self._seconds:g} s: try again later") from None
         held.running += 1
 
+    def _may_begin(self, tenant: str) -> bool:
+        """True where there is a place for the tenant."""
+        if not self._free:
+            return False
+        has_few = self._running[tenant] < max(self._places - 1, 1)
+        return has_few or not self._recent.has_another(tenant)
+
+    def _begin(self, tenant: str) -> None:
+        self._free -= 1
+        self._running[tenant] += 1
+
     async def _wait(self, tenant: str) -> None:
         if self._count >= self._most_waiting:
-            raise TooManyQueries(f"{self._count} queries are waiting already: try again later")
+            self._make_room(tenant)
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(tenant, deque()).append(turn)
         self._count += 1
@@ -110,8 +152,19 @@ class QueryQueue:
                 raise TooManyQueries(f"the query waited for {self._seconds:g} s: try again later") from None
             raise
 
+    def _make_room(self, tenant: str) -> None:
+        """Refuse the latest query of the tenant with the most that wait; raises TooManyQueries where it is this one."""
+        refusal = TooManyQueries(f"{self._count} queries are waiting already: try again later")
+        most = max(self._waiting, key=lambda each: len(self._waiting[each]))
+        if len(self._waiting[most]) <= len(self._waiting.get(tenant, ())) + 1:
+            raise refusal
+        refused = self._waiting[most].pop()
+        self._count -= 1
+        if not refused.done():
+            refused.set_exception(refusal)
+
     def _give_up(self, tenant: str, turn: "asyncio.Future[None]") -> None:
-        if turn.done() and not turn.cancelled():  # its turn came at the same moment
+        if turn.done() and not turn.cancelled() and turn.exception() is None:  # its turn came at the same moment
             self._release(tenant)
             return
         turns = self._waiting.get(tenant)
@@ -123,18 +176,17 @@ class QueryQueue:
 
     def _release(self, tenant: str) -> None:
         """Hand a place on: to a tenant that has the fewest, among them to the one that waited longest for a turn."""
+        self._free += 1
         self._running[tenant] -= 1
         if not self._running[tenant]:
             del self._running[tenant]
-        while self._waiting:
-            following = min(self._waiting, key=self._running.__getitem__)
+        while allowed := [each for each in self._waiting if self._may_begin(each)]:
+            following = min(allowed, key=self._running.__getitem__)
             turns = self._waiting.pop(following)
             turn = turns.popleft()
             self._count -= 1
             if turns:
                 self._waiting[following] = turns  # at the end: other tenants come first
             if not turn.done():
-                self._running[following] += 1
+                self._begin(following)
                 turn.set_result(None)
-                return
-        self._free += 1
