@@ -30,6 +30,25 @@ def test_method_that_is_no_text_is_refused(path: bytes, *, is_refused: bool, is_
     assert heads.is_refused == is_refused
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "is_refused"),
+    [
+        (b"x-user", b"\xc3\xa9", True),
+        (b"x-us\xe9r", b"e", True),
+        (b"\xff-bin", b"e", True),
+        (b"x-user-bin", b"\xc3\xa9", False),
+        (b"x-user", b"9{\\}~<^`|", False),
+    ],
+)
+def test_other_fields_are_text_unless_they_are_said_to_be_binary(
+    name: bytes, value: bytes, *, is_refused: bool
+) -> None:
+    for is_coded in (False, True):
+        heads = Heads()
+        heads.take(HEADERS, END_HEADERS, Encoder().encode([(b":path", EXPORT), (name, value)], huffman=is_coded))
+        assert heads.is_refused == is_refused
+
+
 def test_methods_that_were_sent_before_are_known() -> None:
     encoder, heads = Encoder(), Heads()
     for path in (EXPORT, b"/other", EXPORT, b"/third", b"/other"):

@@ -1,4 +1,7 @@
-"""Reads the heads of gRPC calls before grpc does, whose server ends for all clients at a method that is no text.
+"""Reads the heads of gRPC calls before grpc does: its server ends for all clients at a method that is no text.
+
+The gRPC protocol has ASCII in names and values, but for binary values, whose names end in ``-bin``. For each of the
+others grpc logs a traceback.
 
 https://www.rfc-editor.org/rfc/rfc9113#section-6.2 has the frames, RFC 7541 the compression, whose state is that of the
 connection.
@@ -44,7 +47,7 @@ class Heads:
             fields = self._decoder.decode(block, raw=True)
         except HPACKError:
             return False
-        return all(value.isascii() for name, value in fields if name == b":path")
+        return all(name.isascii() and (value.isascii() or name.endswith(b"-bin")) for name, value in fields)
 
 
 def is_head(kind: int) -> bool:

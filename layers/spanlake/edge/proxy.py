@@ -19,7 +19,7 @@ from functools import partial
 from typing import cast
 
 from spanlake.edge import http2
-from spanlake.edge.connections import ConnectionLimit
+from spanlake.edge.connections import ConnectionLimit, SteadyTransport
 from spanlake.edge.inflow import Arrive, CountedInflow
 from spanlake.ingest.misdirected import TLS_ADVICE, MisdirectionLog, Notice
 
@@ -137,7 +137,7 @@ class _Relay(asyncio.Protocol):
     def __init__(self, other: asyncio.Transport, connections: _Connections) -> None:
         self._other = other
         self._connections = connections
-        self.data_received = other.write  # type: ignore[method-assign]  # a call less for each chunk
+        self.data_received = SteadyTransport(other).write  # type: ignore[method-assign]  # a call less for each chunk
 
     def pause_writing(self) -> None:
         if not self._other.is_closing():

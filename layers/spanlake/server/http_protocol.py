@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Iterable, Sized
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from spanlake.edge.connections import ConnectionLimit, UnreadAnswers
+from spanlake.edge.connections import ConnectionLimit, SteadyTransport, UnreadAnswers
 from spanlake.ingest.misdirected import TLS_ADVICE, MisdirectionLog, Notice
 
 _HEAD_BYTES = 512 << 10  # request line and headers: an escaped query of 131,072 characters, and the rest
@@ -89,6 +89,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._place: str | None = None  # the client's address, when the connection has a place
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        transport = cast("asyncio.Transport", SteadyTransport(transport))
         super().connection_made(transport)
         address = self.client[0] if self.client else ""
         if not self.bounds.places.enter(address):

@@ -41,7 +41,7 @@ _TAG = "resource.service.name"
 
 
 class Api:
-    """The API over a few spans, with and without credentials: every answer is below 500."""
+    """The API over a few spans, with and without credentials: no answer is 5xx but 503."""
 
     def __init__(self, querier: Querier) -> None:
         self._routes = tempo_routes(querier)
@@ -69,7 +69,7 @@ class Api:
         target, *lines = body.split(b"\n")
         path, _, query = (b"/" + bytes(byte for byte in target if byte > 32).lstrip(b"/")).partition(b"?")
         status = self._runner.run(_status(app, path, query, list(_headers(lines))))
-        assert status < 500, (status, path, query, lines)
+        assert status < 500 or status == 503, (status, path, query, lines)  # 503: the key of a token is fetched
 
     @cached_property
     def parameters(self) -> Mapping[str, Mapping[str, str]]:
