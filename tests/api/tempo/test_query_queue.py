@@ -119,3 +119,23 @@ def test_full_queue_refuses_the_tenant_that_has_most_in_it() -> None:
         return await asyncio.gather(*(ask(queue, tenant, order) for tenant in "aaaab"), return_exceptions=True)
 
     assert [type(each) for each in asyncio.run(run())] == [type(None)] * 3 + [TooManyQueries, type(None)]
+
+
+@pytest.mark.parametrize(("seconds", "is_alone"), [({"a": 60, "b": 1}, True), ({"a": 60, "b": 40}, False)])
+def test_queries_run_beside_those_of_a_tenant_that_took_no_more_time(
+    seconds: dict[str, float], *, is_alone: bool
+) -> None:
+    async def run() -> list[str]:
+        now, order = 0.0, list[str]()
+        queue = QueryQueue(at_once=3, clock=lambda: now)
+        for tenant, taken in seconds.items():
+            async with queue.place(tenant):
+                now += taken
+        async with queue.place("b"):
+            waiting = asyncio.create_task(ask(queue, "a", order, 0))
+            await asyncio.sleep(0.01)
+            order.append("b")
+        await waiting
+        return order
+
+    assert asyncio.run(run()) == (["b", "a"] if is_alone else ["a", "b"])

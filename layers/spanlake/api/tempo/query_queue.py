@@ -12,6 +12,9 @@ _LEAST_AT_ONCE = 2
 _WAITING = 512  # queries, of all tenants
 _WAIT_SECONDS = 45.0
 _RECENT_SECONDS = 10.0  # for which a tenant that has asked keeps a place from the others
+_HALVED_SECONDS = 10.0  # after which the time that a query took counts half
+_MOST_SHARE = 2 / 3  # of the time of all queries, beyond which a tenant lets those of others run alone
+_MOST_TENANTS = 1000  # whose time is remembered
 
 
 class TooManyQueries(Exception):  # noqa: N818
@@ -50,12 +53,35 @@ class _Recent:
         return len(self._asked) > (tenant in self._asked)
 
 
+class _Times:
+    """Time that the queries of each tenant took lately."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._taken: dict[str, tuple[float, float]] = {}  # seconds, and when they were so many
+
+    def add(self, tenant: str, seconds: float) -> None:
+        """Count a query."""
+        if len(self._taken) >= _MOST_TENANTS and tenant not in self._taken:
+            del self._taken[min(self._taken, key=self._left)]
+        self._taken[tenant] = self._left(tenant) + seconds, self._clock()
+
+    def has_most(self, tenant: str) -> bool:
+        """True for a tenant that took most of the time by far."""
+        return self._left(tenant) > _MOST_SHARE * sum(map(self._left, self._taken))
+
+    def _left(self, tenant: str) -> float:
+        seconds, at = self._taken.get(tenant, (0.0, 0.0))
+        return float(seconds * 0.5 ** ((self._clock() - at) / _HALVED_SECONDS))
+
+
 class QueryQueue:
     """Places for queries that run. It belongs to one event loop.
 
     More queries at once than there are processors are slower together than one after the other, and keep the
     interpreter from those who do not ask anything. Where several tenants ask, none of them has the last place: who asks
-    now and then does not wait until a query ends of one who asks all the time.
+    now and then does not wait until a query ends of one who asks all the time. A tenant that took most of the time
+    lately begins no query while those of others run.
     """
 
     def __init__(
@@ -76,6 +102,8 @@ class QueryQueue:
         self._running: Counter[str] = Counter()
         """Queries that have a place, by tenant."""
         self._recent = _Recent(clock)
+        self._times = _Times(clock)
+        self._clock = clock
 
     @asynccontextmanager
     async def place(self, tenant: str, most: int | None = None) -> AsyncIterator[None]:
@@ -89,9 +117,11 @@ class QueryQueue:
                 self._begin(tenant)
             else:
                 await self._wait(tenant)
+            begun = self._clock()
             try:
                 yield
             finally:
+                self._times.add(tenant, self._clock() - begun)
                 self._release(tenant)
 
     @asynccontextmanager
@@ -129,6 +159,8 @@ class QueryQueue:
     def _may_begin(self, tenant: str) -> bool:
         """True where there is a place for the tenant."""
         if not self._free:
+            return False
+        if self._running.keys() - {tenant} and self._times.has_most(tenant):
             return False
         has_few = self._running[tenant] < max(self._places - 1, 1)
         return has_few or not self._recent.has_another(tenant)
