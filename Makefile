@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Tests that `make check` leaves out.
 BEYOND := aws infra web scenarios/chaos scenarios/faults scenarios/image scenarios/interop
 
-.PHONY: help wheel run unit format typecheck check test coverage fuzz fuzz-input interop chaos soak lint findings web web-check bench layers cdk docs docs-settings docs-api lock clean
+.PHONY: help wheel run unit format typecheck check test coverage fuzz fuzz-input interop chaos soak lint audit findings web web-check bench layers cdk docs docs-settings docs-api lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -71,6 +71,12 @@ lint: $(STAMP) ## formatting, lint, types, the direction of imports, and the tem
 	@$(MAKE) --no-print-directory findings
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory web-check; \
 		else echo "the page in web is not checked: Node.js is missing"; fi
+
+audit: $(STAMP) ## look for advisories on the locked packages (needs PyPI, and Node.js for those of the page)
+	@$(BIN)/python -m pip install --quiet pip-audit
+	$(BIN)/pip-audit --strict --no-deps --disable-pip --requirement requirements.lock
+	@if command -v npm >/dev/null; then cd web && npm audit --package-lock-only; \
+		else echo "the page's packages are not audited: Node.js is missing"; fi
 
 findings: $(FINDINGS) ## check the templates by checkov and the CDK's stack by cdk-nag (needs Node.js), where they have changed
 

@@ -2,176 +2,37 @@
 
 ``python -m bench.measure.mixed_load --seconds 60 --spans-per-second 5000 --tenants 20 --flood 8`` runs three phases of
 so many seconds: the load, the load while a tenant sends and asks as fast as it can on ``--flood`` connections of each
-kind (none unless told), and the load again. At the end the spans of each tenant are counted: none that was acknowledged
-may be missing. Times count from the moment at which a request was due, so that a server that stalls does not hide it.
+kind (none unless told), and the load again.
+
+``python -m bench.measure.mixed_load --share 0.8 --seconds 600 --overload-seconds 120 --tenants 20`` finds the rate that
+takes such a share of the machine, senders included, and sends at it; then at the rate that would take ``--overload``
+(2) machines; then at the first rate again, to see how soon all is as before.
+
+At the end the spans of each tenant are counted: none that was acknowledged may be missing. Times count from the moment
+at which a request was due, so that a server that stalls does not hide it.
 """
 
 import argparse
 import json
 import tempfile
-import threading
-import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
-from itertools import count
-from multiprocessing import get_context
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 from rich.table import Table
 
+from bench.measure.load import FLOODING, QUERIES, Load, Seen
 from bench.measure.report import console
 from bench.measure.server import Server, serving
-from bench.workload.mixed import Answer, Protocol, ask, protocols
+from bench.workload.mixed import ask, protocols
 
-_QUERIES = {
-    "search": "/api/search?limit=20&q=" + quote('{ span.http.status_code = 500 && name = "GET /0" }'),
-    "rate": "/api/metrics/query_range?q=" + quote("{ } | rate() by (name)") + "&since=10m&step=10s",
-    "names": "/api/v2/search/tags?limit=100",
-}
-_ASK_EVERY = 2.0  # seconds, for each query
-_FLOODING = "flooding"
 _MIB = 1 << 20
-
-
-@dataclass
-class Seen:
-    """Outcomes of requests in one phase."""
-
-    times: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    """Seconds by protocol or query, of the tenants that do not flood."""
-    answers: Counter[str] = field(default_factory=Counter)
-    refused_without_hint: Counter[str] = field(default_factory=Counter)
-    flood: Counter[str] = field(default_factory=Counter)
-    unsent: int = 0
-    """Requests that were due, and that no connection was free for until the end."""
-    memory: list[int] = field(default_factory=list)
-
-
-@dataclass
-class Load:
-    """Senders and askers of a server."""
-
-    server: Server
-    every: Sequence[Protocol]
-    spans: int
-    tenants: Sequence[str]
-    seen: Seen = field(default_factory=Seen)
-    stored: Counter[str] = field(default_factory=Counter)
-    """Acknowledged spans by tenant."""
-    numbers: Iterator[int] = field(default_factory=lambda: count(time.time_ns()))
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def note(self, tenant: str, name: str, answer: Answer, seconds: float) -> None:
-        """Count an outcome."""
-        with self.lock:
-            if answer.is_stored:
-                self.stored[tenant] += self.spans
-            self.seen.times[name].append(seconds)
-            self.seen.answers[answer.status] += 1
-            if not answer.is_stored and not answer.has_hint:
-                self.seen.refused_without_hint[f"{name} {answer.status}"] += 1
-
-    def send(self, protocol: Protocol, every: float, first: float, end: float) -> None:
-        """Send a request every so many seconds, to one tenant after the other."""
-        connection = protocol.connect(self.server.offset)
-        due = first
-        for number in count():
-            if due >= end or time.monotonic() >= end:
-                with self.lock:
-                    self.seen.unsent += max(round((end - due) / every), 0)
-                return
-            time.sleep(max(due - time.monotonic(), 0))
-            tenant = self.tenants[number % len(self.tenants)]
-            answer = connection(protocol.body(next(self.numbers)), tenant)
-            self.note(tenant, protocol.name, answer, time.monotonic() - due)
-            due += every
-
-    def ask(self, name: str, end: float) -> None:
-        """Ask a query again and again, of one tenant after the other."""
-        for number in count():
-            due = time.monotonic()
-            if due >= end:
-                return
-            tenant = self.tenants[number % len(self.tenants)]
-            status, _ = ask(self.server.tempo, _QUERIES[name], {"X-Scope-OrgID": tenant})
-            self.note(tenant, name, Answer(str(status), has_hint=status == 200), time.monotonic() - due)
-            time.sleep(max(due + _ASK_EVERY - time.monotonic(), 0))
-
-    def watch(self, end: float) -> None:
-        """Note the memory that the server has."""
-        while time.monotonic() < end:
-            self.seen.memory.append(_resident(self.server.pid))
-            time.sleep(0.5)
-
-    def phase(self, seconds: float, spans_per_second: float, connections: int) -> Seen:
-        """Run for so long, with so many connections of each kind that flood; returns what was seen."""
-        self.seen = Seen()
-        begin = time.monotonic()
-        end = begin + seconds
-        senders = max(2, round(spans_per_second / self.spans / 10))  # a sender has 10 requests a second at most
-        every = senders * len(self.every) * self.spans / spans_per_second
-        work: list[Callable[[], None]] = [lambda: self.watch(end)]
-        for number, protocol in enumerate(self.every):
-            for sender in range(senders):
-                first = begin + every * (sender * len(self.every) + number) / (senders * len(self.every))
-                work.append(lambda protocol=protocol, first=first: self.send(protocol, every, first, end))  # type: ignore[misc]
-        work += [lambda name=name: self.ask(name, end) for name in _QUERIES]  # type: ignore[misc]
-        threads = [threading.Thread(target=each, daemon=True) for each in work]
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as another:
-            flooding = (
-                another.submit(flood, self.server.offset, self.spans, connections, seconds) if connections else None
-            )
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-            if flooding:
-                self.seen.flood, stored = flooding.result()
-                self.stored[_FLOODING] += stored
-        return self.seen
-
-
-def flood(offset: int, spans: int, connections: int, seconds: float) -> tuple[Counter[str], int]:
-    """Send and ask as fast as answers come, on so many connections of each kind; returns answers and stored spans.
-
-    It runs in a process of its own, so that it takes no time from those whose times are measured.
-    """
-    answers: Counter[str] = Counter()
-    stored: Counter[str] = Counter()
-    lock, end, every = threading.Lock(), time.monotonic() + seconds, protocols(spans)
-    numbers = count(time.time_ns())
-
-    def send(protocol: Protocol) -> None:
-        connection = protocol.connect(offset)
-        while time.monotonic() < end:
-            with lock:
-                number = next(numbers)
-            answer = connection(protocol.body(number), _FLOODING)
-            with lock:
-                answers[answer.status] += 1
-                stored[_FLOODING] += spans if answer.is_stored else 0
-
-    def query() -> None:
-        while time.monotonic() < end:
-            status, _ = ask(3200 + offset, _QUERIES["rate"], {"X-Scope-OrgID": _FLOODING})
-            with lock:
-                answers[f"query {status}"] += 1
-
-    threads = [threading.Thread(target=send, args=(every[n % len(every)],)) for n in range(connections)]
-    threads += [threading.Thread(target=query) for _ in range(connections)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return answers, stored.total()
-
-
-def _resident(pid: int) -> int:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return next(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmRSS"))
+_SHOWN_MEMORY = 12  # moments of a phase
+_CALIBRATIONS = 3
+_CALIBRATION_SECONDS = 15.0
+_AFTER_SECONDS = 60.0
+_SETTLED_SECONDS = 3.0
+"""Time for which all answers have to come as quickly as before an overload, for it to be over."""
 
 
 def found_spans(server: Server, tenant: str) -> int:
@@ -183,15 +44,26 @@ def found_spans(server: Server, tenant: str) -> int:
     return sum(int(series["value"]) for series in json.loads(body).get("series", []))
 
 
-def _share(times: Sequence[float], share: float) -> str:
+def _quantile(times: Sequence[float], share: float) -> float:
     ordered = sorted(times)
-    return f"{ordered[min(int(len(ordered) * share), len(ordered) - 1)] * 1000:.0f}" if ordered else "-"
+    return ordered[min(int(len(ordered) * share), len(ordered) - 1)] if ordered else float("nan")
+
+
+def p99(seen: Seen) -> dict[str, float]:
+    """Return the 99th percentile in seconds by kind: ingest of all protocols, and each query."""
+    kinds: dict[str, list[float]] = {}
+    for name, times in seen.times.items():
+        kinds.setdefault(name if name in QUERIES else "ingest", []).extend(seconds for _, seconds in times)
+    return {kind: _quantile(times, 0.99) for kind, times in sorted(kinds.items())}
 
 
 def _shown(name: str, seen: Seen) -> Table:
-    table = Table("request", "count", "p50 ms", "p99 ms", title=name)
+    title = f"{name}: {seen.processors:.2f} processors by the server, {seen.share:.0%} of the machine"
+    table = Table("request", "count", "p50 ms", "p99 ms", "most ms", title=title)
     for each, times in sorted(seen.times.items()):
-        table.add_row(each, str(len(times)), _share(times, 0.5), _share(times, 0.99))
+        seconds = [seconds for _, seconds in times]
+        shares = (f"{_quantile(seconds, share) * 1000:.0f}" for share in (0.5, 0.99, 1.0))
+        table.add_row(each, str(len(times)), *shares)
     return table
 
 
@@ -200,13 +72,14 @@ def _told(seen: Seen) -> Iterator[str]:
     yield f"due and not sent: {seen.unsent}"
     if seen.flood:
         yield f"the flooding tenant's answers: {dict(seen.flood)}"
-    yield f"memory: {min(seen.memory) // _MIB} to {max(seen.memory) // _MIB} MiB, {seen.memory[-1] // _MIB} at the end"
+    steps = seen.memory[:: max(len(seen.memory) // _SHOWN_MEMORY, 1)]
+    yield f"memory in MiB over time: {' '.join(str(size // _MIB) for size in steps)}; most {max(seen.memory) // _MIB}"
 
 
 def main() -> None:
-    """Run the measurement; exit status 1 when acknowledged spans are missing."""
+    """Run the measurement; exit status 1 when acknowledged spans are missing, or a refusal had no hint."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=60.0, help="of each of the three phases")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of each phase, or of the load at a share")
     parser.add_argument("--spans-per-second", type=float, default=5000.0)
     parser.add_argument("--spans", type=int, default=100, help="of a request")
     parser.add_argument("--tenants", type=int, default=1, help="that send and ask at the rate, all together")
@@ -214,31 +87,92 @@ def main() -> None:
         "--flood", type=int, default=0, help="connections of one more tenant that sends, and as many that ask"
     )
     parser.add_argument("--limits", help="limits of the flooding tenant, such as 'ingest-rate = \"1MB\"'")
+    parser.add_argument("--checkout", type=Path, help="folder of another version, whose server is measured")
+    parser.add_argument("--share", type=float, help="of the machine that the load takes, in place of a rate")
+    parser.add_argument("--overload", type=float, default=2.0, help="machines that the load would take afterwards")
+    parser.add_argument("--overload-seconds", type=float, default=120.0)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         limits = Path(folder) / "limits.toml"
-        limits.write_text(f"[tenants.{_FLOODING}]\n{args.limits or ''}\n")
-        with serving(Path(folder) / "data", "--limits", str(limits)) as server:
-            missing = run(server, args)
-    raise SystemExit(1 if missing else 0)
+        limits.write_text(f"[tenants.{FLOODING}]\n{args.limits or ''}\n")
+        with serving(Path(folder) / "data", "--limits", str(limits), checkout=args.checkout) as server:
+            tenants = [f"tenant-{number}" for number in range(args.tenants)]
+            load = Load(server, protocols(args.spans), args.spans, tenants)
+            load.phase(5.0, args.spans_per_second / 5)  # what is loaded with the first requests is not measured
+            is_right = _with_share(load, args) if args.share else _with_flood(load, args)
+            missing = _missing(load)
+    raise SystemExit(0 if is_right and not missing else 1)
 
 
-def run(server: Server, args: argparse.Namespace) -> dict[str, int]:
-    """Run the phases and print what was seen; returns the missing spans by tenant."""
-    tenants = [f"tenant-{number}" for number in range(args.tenants)]
-    load, out = Load(server, protocols(args.spans), args.spans, tenants), console()
-    load.phase(5.0, args.spans_per_second / 5, 0)  # what is loaded with the first requests is not part of the figures
-    for name, connections in (("load", 0), ("load and flood", args.flood), ("load again", 0)):
-        before, began = server.usage().cpu_seconds, time.monotonic()
-        seen = load.phase(args.seconds, args.spans_per_second, connections)
-        used = (server.usage().cpu_seconds - before) / (time.monotonic() - began)
-        out.print(_shown(f"{name}, {used:.2f} processors", seen))
-        for line in _told(seen):
-            out.print(line)
-    missing = {
-        tenant: lost for tenant, wanted in load.stored.items() if (lost := wanted - found_spans(server, tenant)) > 0
-    }
-    out.print(f"{load.stored.total():,} spans acknowledged; missing: {missing or 'none'}")
+def _phase(load: Load, name: str, seconds: float, spans_per_second: float, connections: int = 0) -> Seen:
+    """Run a phase, and print what was seen."""
+    seen = load.phase(seconds, spans_per_second, connections)
+    out = console()
+    out.print(_shown(name, seen))
+    for line in _told(seen):
+        out.print(line)
+    return seen
+
+
+def _with_flood(load: Load, args: argparse.Namespace) -> bool:
+    quiet = _phase(load, "load", args.seconds, args.spans_per_second)
+    flooded = _phase(load, "load and flood", args.seconds, args.spans_per_second, args.flood)
+    again = _phase(load, "load again", args.seconds, args.spans_per_second)
+    before, during = p99(quiet), p99(flooded)
+    if args.flood:
+        ratios = ", ".join(f"{kind} {during[kind] / before[kind]:.1f}" for kind in before if kind in during)
+        console().print(f"p99 with the flood, in times of p99 without: {ratios}")
+    return not any(seen.refused_without_hint for seen in (quiet, flooded, again))
+
+
+def _with_share(load: Load, args: argparse.Namespace) -> bool:
+    rate = _rate_for(load, args.share, args.spans_per_second)
+    usual = _phase(load, f"{args.share:.0%} of the machine, {rate:.0f} spans/s", args.seconds, rate)
+    beyond = rate * args.overload / args.share
+    over = _phase(load, f"{args.overload:.0%}, {beyond:.0f} spans/s due", args.overload_seconds, beyond)
+    after = _phase(load, f"{args.share:.0%} again", _AFTER_SECONDS, rate)
+    out = console()
+    out.print(f"p99 in ms at {args.share:.0%}: {_in_ms(p99(usual))}; after the overload: {_in_ms(p99(after))}")
+    recovered = recovery_seconds(usual, after)
+    out.print("not recovered" if recovered is None else f"recovered {recovered:.0f} s after the overload")
+    return recovered is not None and not any(seen.refused_without_hint for seen in (usual, over, after))
+
+
+def _in_ms(quantiles: dict[str, float]) -> str:
+    return ", ".join(f"{kind} {seconds * 1000:.0f}" for kind, seconds in quantiles.items())
+
+
+def _rate_for(load: Load, share: float, spans_per_second: float) -> float:
+    """Find the rate at which the machine is used to such a share."""
+    rate = spans_per_second
+    for _ in range(_CALIBRATIONS):
+        seen = load.phase(_CALIBRATION_SECONDS, rate)
+        rate *= min(max(share / seen.share, 0.2), 4.0)
+    return rate
+
+
+def recovery_seconds(usual: Seen, after: Seen) -> float | None:
+    """Return the seconds from the start of a phase from which on answers come as quickly as usual; None for never.
+
+    As quickly as usual is within the slowest of the usual phase, for so long that it is no chance.
+    """
+    bounds = {name: max(seconds for _, seconds in times) for name, times in usual.times.items()}
+    slow = [
+        at - after.begin
+        for name, times in after.times.items()
+        for at, seconds in times
+        if seconds > bounds.get(name, 0)
+    ]
+    last = max((at for times in after.times.values() for at, _ in times), default=after.begin) - after.begin
+    begins = max(slow, default=0.0)
+    return begins if last - begins >= _SETTLED_SECONDS else None
+
+
+def _missing(load: Load) -> dict[str, int]:
+    """Print and return the acknowledged spans that are missing, by tenant."""
+    counted = {tenant: wanted - found_spans(load.server, tenant) for tenant, wanted in load.stored.items()}
+    missing = {tenant: lost for tenant, lost in counted.items() if lost > 0}
+    console().print(f"{load.stored.total():,} spans acknowledged; missing: {missing or 'none'}")
     return missing
 
 

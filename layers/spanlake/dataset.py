@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -145,7 +144,7 @@ def open_dataset(data: str | Path, objects_url: str, index_url: str, tenant: str
     try:
         check_identity(objects, index)
         if not objects_url and not index_url:
-            index = settled(index, partial(store_logged, directory, objects, index))
+            index = settled(index, lambda _: store_logged(directory, objects, index))
         querier = open_querier(objects, index, _LIMITS, None if objects_url else directory)
         return Dataset(objects, index, querier, validate_tenant(tenant))
     except BaseException:

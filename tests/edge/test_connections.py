@@ -1,9 +1,13 @@
 """Bounds on connections: places by address, and answers that are not read."""
 
 import asyncio
+from contextlib import nullcontext
+from unittest.mock import Mock
+
+import pytest
 
 from spanlake.edge import connections
-from spanlake.edge.connections import ConnectionLimit, UnreadAnswers
+from spanlake.edge.connections import ConnectionLimit, SteadyTransport, UnreadAnswers
 
 
 class Unread:
@@ -72,3 +76,12 @@ def test_unread_answers_end_clients_that_stop_reading() -> None:
         return stopped.is_aborted, gone.is_aborted
 
     assert asyncio.run(run()) == (True, False)
+
+
+@pytest.mark.parametrize("is_closing", [True, False])
+def test_steady_transport_takes_bytes_after_the_connection_has_broken(*, is_closing: bool) -> None:
+    broken = Mock()
+    broken.write.side_effect = RuntimeError("the handler is closed")
+    broken.is_closing.return_value = is_closing
+    with nullcontext() if is_closing else pytest.raises(RuntimeError):
+        SteadyTransport(broken).write(b"x")

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 
 import grpc
 import pytest
@@ -129,3 +130,18 @@ def test_call_of_service_on_another_port_is_told_the_port(server: SpanlakeServer
             export(b"", timeout=60)
     assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
     assert f"OTLP over gRPC is sent to port {4317 + server.offset}" in (refused.value.details() or "")
+
+
+def test_call_whose_method_is_no_text_ends_its_connection_alone(server: SpanlakeServer, tenant: str) -> None:
+    sent = http2.PREFACE + frame(SETTINGS, 0, 0) + call(1).replace(b"/Export", b"/\xff\xfeport")
+    for port in (4317, 14250, 55678):
+        with socket.create_connection(("127.0.0.1", port + server.offset), timeout=60) as client:
+            client.sendall(sent)
+            with suppress(ConnectionResetError):
+                while client.recv(65536):
+                    continue
+    assert [event["level"] for event in server.events() if event["event"] == "call refused, head malformed"]
+    with grpc.insecure_channel(server.otlp_grpc) as channel:
+        export = channel.unary_unary(EXPORT, request_serializer=bytes, response_deserializer=bytes)
+        export(export_request("after").SerializeToString(), metadata=(("x-scope-orgid", tenant),), timeout=60)
+    assert stored_names(server.data, tenant) == ["after"]

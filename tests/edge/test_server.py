@@ -16,6 +16,7 @@ from spanlake.ingest.request import Format, Receipt
 from spanlake.ingest.service import Ingest, Submit
 from spanlake.settings.model import IngestLimits
 from spanlake.telemetry.prometheus import Metrics
+from tests.scenarios.hostile.sockets import grpc_call
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
@@ -120,3 +121,25 @@ def test_server_on_address_in_use_raises_os_error() -> None:
 
     with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(OSError, match="bind"):
         asyncio.run(start(f"127.0.0.1:{listener.getsockname()[1]}"))
+
+
+def test_server_that_the_library_ends_is_started_again(caplog: pytest.LogCaptureFixture) -> None:
+    async def call(address: str) -> tuple[grpc.StatusCode, str]:
+        host, _, port = address.rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(grpc_call(b"/\xff\xff/Export", b""))  # which the relay in front lets nobody send
+        writer.write_eof()
+        await reader.read()
+        writer.close()
+        soon = [(f"grpc.{name}_reconnect_backoff_ms", 100) for name in ("initial", "min", "max")]
+        async with grpc.aio.insecure_channel(address, options=soon) as channel:
+            export = channel.unary_unary(EXPORT, request_serializer=bytes, response_deserializer=bytes)
+            try:
+                await export(b"", wait_for_ready=True, timeout=60)
+            except grpc.aio.AioRpcError as refused:
+                return refused.code(), refused.details() or ""
+        return grpc.StatusCode.OK, ""
+
+    code, _ = asyncio.run(serving(broken, call))
+    assert code is grpc.StatusCode.INTERNAL  # as of every call with this handler
+    assert "gRPC server ended, started again" in [record.getMessage() for record in caplog.records]

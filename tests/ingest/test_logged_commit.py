@@ -39,13 +39,15 @@ class Memory:
 
     def __init__(self) -> None:
         self.names: list[str] = []
+        self.hashes: list[bytes] = []
         self.directly: list[str] = []
         self.failure: Callable[[], Exception | None] = lambda: None
 
-    def write(self, _: str, table: pa.Table, __: bytes, ___: int) -> Sequence[Block]:
+    def write(self, _: str, table: pa.Table, content_hash: bytes, __: int) -> Sequence[Block]:
         """Keep spans that were logged."""
         if (failure := self.failure()) is not None:
             raise failure
+        self.hashes.append(content_hash)
         self.names += map(str, table["name"].to_pylist())
         return []
 
@@ -109,6 +111,43 @@ def test_reader_waits_for_what_is_acknowledged(tmp_path: Path) -> None:
         assert to.names == []
         log.settle()
         assert sorted(to.names) == ["a", "b"]
+
+
+def test_reader_leaves_requests_of_other_tenants_in_the_log(tmp_path: Path) -> None:
+    to = Memory()
+    with _commit(tmp_path, to) as (commit, log):
+        commit("t", [_body("a")])
+        commit("u", [_body("b")])
+        log.settle("t")
+        log.settle("nobody")
+        assert to.names == ["a"]
+        commit("t", [_body("c")])
+        log.settle("t")
+        assert to.names == ["a", "c"]
+        assert len(list(tmp_path.glob("log/*.log"))) == 1
+        log.settle()
+        assert to.names == ["a", "c", "b"]
+
+
+def test_reader_waits_for_no_blocks_of_other_tenants(tmp_path: Path) -> None:
+    to, stored = Memory(), list[str]()
+    is_slow = True
+
+    def write(tenant: str, _: pa.Table, __: bytes, ___: int) -> Sequence[Block]:
+        if is_slow and tenant != "e":
+            raise StorageUnavailable("not yet")
+        stored.append(tenant)
+        return []
+
+    to.write = write  # type: ignore[method-assign, assignment]
+    with _commit(tmp_path, to) as (commit, log):
+        for name in "abcdef":
+            commit(name, [_body(name)])
+        log._seal()
+        log.settle("e")
+        assert stored == ["e"]
+        is_slow = False
+    assert sorted(stored) == list("abcdef")
 
 
 def test_closing_makes_blocks_of_everything(tmp_path: Path) -> None:
@@ -180,6 +219,52 @@ def test_next_process_stores_what_a_killed_one_acknowledged(tmp_path: Path) -> N
     with _commit(tmp_path, to) as (_, again):
         again.settle()
         assert (killed.names, to.names) == ([], ["a"])
+
+
+def test_next_process_makes_the_same_blocks_of_the_log(tmp_path: Path) -> None:
+    once, again = Memory(), Memory()
+    with _commit(tmp_path, once) as (commit, log):
+        for names, is_read in (("ab", True), ("c", False), ("d", True), ("e", False)):
+            commit("t", [_body(name) for name in names])
+            commit("u", [_body(f"u{names}")])
+            if is_read:
+                log.settle("t")
+        assert log._open is not None
+        path = log._open.segment.path
+        content = path.read_bytes()
+    path.write_bytes(content)  # a power cut may bring a removed file back
+
+    with _commit(tmp_path, again) as (_, after):
+        after.settle()
+
+    assert sorted(again.names) == sorted(once.names)
+    assert sorted(again.hashes) == sorted(once.hashes)
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_spans_that_come_after_the_deletion_of_their_trace_are_shown(
+    tmp_path: Path, index: SqliteIndex, *, is_killed: bool
+) -> None:
+    objects = LocalObjects(tmp_path)
+    log = request_log(replace(log_destination(tmp_path, objects, index), policy=LONG_SEGMENTS), Metrics())
+    commit = _logged(log, Memory())
+    log.start()
+    commit("t", [_body("before")])
+    blocks = settled(index, log.settle).find("t", MIN_NS, MAX_NS)
+    index.mark_deleted(blocks, _TRACE)
+    commit("t", [_body("after")])
+    assert log._open is not None
+    path = log._open.segment.path
+    content = path.read_bytes()
+    log.close()
+    if is_killed:
+        (after,) = (block for block in index.find("t", MIN_NS, MAX_NS) if not block.hidden)
+        path.write_bytes(content)
+        store_logged(tmp_path, objects, index)
+        assert after in index.find("t", MIN_NS, MAX_NS)
+
+    found = index.find("t", MIN_NS, MAX_NS)
+    assert sorted(len(block.hidden) for block in found) == [0, 1]
 
 
 def test_failing_storage_fails_readers_and_loses_nothing(tmp_path: Path) -> None:

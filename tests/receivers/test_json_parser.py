@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from spanlake.receivers import json_parser
 from spanlake.receivers.json_parser import parse
 
 REPAIRED: dict[str, tuple[bytes, Any]] = {
@@ -75,4 +76,16 @@ def test_parse_rejects_mostly_empty_bodies(body: bytes) -> None:
 def test_parse_takes_linear_time(body: bytes) -> None:
     """In square time each takes longer than a test may."""
     with contextlib.suppress(ValueError):
+        parse(body)
+
+
+@pytest.mark.parametrize(
+    ("limit", "body"), [("_MOST_VALUES", b"[1111111,2222222]"), ("_MOST_CONTAINERS", b'[{"abcdef":1}]')]
+)
+def test_parse_rejects_more_values_or_objects_than_allowed(
+    monkeypatch: pytest.MonkeyPatch, limit: str, body: bytes
+) -> None:
+    assert parse(body)
+    monkeypatch.setattr(json_parser, limit, 0)
+    with pytest.raises(ValueError, match="send fewer spans at a time"):
         parse(body)

@@ -10,7 +10,7 @@ from spanlake.api.access import ACCESS, header_values
 from spanlake.api.errors import INGEST_ERRORS, http_error
 from spanlake.auth.access import ANYONE, AUTHORIZATION, HEADER, NOTHING, Access, AccessError, Authenticator
 from spanlake.auth.endpoints import TELLING_ACCESS, is_open, roles_for
-from spanlake.ingest.misdirected import MisdirectionLog
+from spanlake.ingest.misdirected import MisdirectionLog, Notice
 from spanlake.store.errors import InvalidTenant
 
 AccessOf = Callable[[Scope], Access]
@@ -47,7 +47,7 @@ class Authenticated:
             scope[ACCESS] = self._permitted(scope)
         except (AccessError, InvalidTenant) as error:
             _, port = scope.get("server") or ("", 0)
-            self._notices.note(port or 0, "request refused, no permission", reason=str(error))
+            self._notices.note(port or 0, Notice.NO_PERMISSION, reason=str(error))
             await _refusal(scope, error)(scope, receive, send)
             return
         await self._app(scope, receive, send)

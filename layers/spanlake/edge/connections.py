@@ -5,7 +5,7 @@ import resource
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from spanlake.settings.units import MIB
 
@@ -16,6 +16,27 @@ _PATIENCE_SECONDS = 20.0  # in which a client has to read ``_PROGRESS_BYTES`` of
 _PROGRESS_BYTES = 64 << 10
 _HASTE_SECONDS = 2.0  # the same, when answers take more memory than they may
 _LOOK_SECONDS = 1.0
+
+
+class SteadyTransport:
+    """A transport that takes what is written after the connection has broken, as asyncio's own does.
+
+    uvloop's raises an error from the break until the protocol is told of it: each time a log line with a traceback.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, unless the connection has broken."""
+        try:
+            self._transport.write(data)
+        except RuntimeError:
+            if not self._transport.is_closing():
+                raise
 
 
 class ConnectionLimit:

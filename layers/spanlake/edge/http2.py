@@ -7,9 +7,9 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 LARGEST_FRAME = 1 << 14  # unless the peer allows more, which grpc does not
 FRAME_HEAD = 9  # bytes of a frame before its payload
 
-DATA, _HEADERS, RST_STREAM, _SETTINGS, _PING, _WINDOW_UPDATE = 0, 1, 3, 4, 6, 8
+DATA, HEADERS, RST_STREAM, _SETTINGS, _PING, _WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 6, 8, 9
 _ACK = END_STREAM = 0x01
-_END_HEADERS, PADDED, _PRIORITY = 0x04, 0x08, 0x20
+END_HEADERS, PADDED, PRIORITY = 0x04, 0x08, 0x20
 
 # Literals of header compression, as text and in Huffman's code. None of them is in the static table, so that they are
 # literals in the first header block of a connection.
@@ -43,9 +43,9 @@ def first_headers(data: "bytes | bytearray") -> tuple[int, bytes | None]:
     """
     at = 0
     for kind, flags, _, payload, end in frames(data):
-        if kind == _HEADERS:
+        if kind == HEADERS:
             padding = payload[0] if flags & PADDED and payload else 0
-            before = (1 if flags & PADDED else 0) + (5 if flags & _PRIORITY else 0)
+            before = (1 if flags & PADDED else 0) + (5 if flags & PRIORITY else 0)
             return at, payload[before : len(payload) - padding]
         at = end
     return at, None
@@ -93,8 +93,8 @@ class Refusing(asyncio.Protocol):
 
     def _take(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
         write = self._transport.write
-        if kind == _HEADERS:
-            write(_frame(_HEADERS, _END_HEADERS | END_STREAM, stream, self._answer))
+        if kind == HEADERS:
+            write(_frame(HEADERS, END_HEADERS | END_STREAM, stream, self._answer))
             write(_frame(RST_STREAM, 0, stream, bytes(4)))  # NO_ERROR: the rest of the call is not needed
         elif kind == DATA and payload:
             write(_frame(_WINDOW_UPDATE, 0, 0, len(payload).to_bytes(4)))

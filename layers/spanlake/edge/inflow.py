@@ -1,4 +1,4 @@
-"""Counts what a gRPC connection has sent of messages that are not complete, from the frames that pass the relay.
+"""Follows the frames of a gRPC connection that pass the relay: counts what has come of messages, and reads heads.
 
 grpc's core holds a message until it is whole. Only complete messages reach our code, so that nothing else knows how
 much memory the others take.
@@ -7,7 +7,8 @@ much memory the others take.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from spanlake.edge.http2 import DATA, END_STREAM, FRAME_HEAD, PADDED, RST_STREAM
+from spanlake.edge.heads import Heads, is_head
+from spanlake.edge.http2 import DATA, END_STREAM, FRAME_HEAD, LARGEST_FRAME, PADDED, RST_STREAM
 from spanlake.ingest.admission import Arrival
 from spanlake.ingest.errors import Overloaded
 
@@ -62,6 +63,9 @@ class Inflow:
         self._head = b""  # the part of a frame's head that has come
         self._missing = 0  # bytes of the current frame that have not come
         self._stream = -1  # of the current frame when it is DATA
+        self._heads = Heads()
+        self._head_frame: tuple[int, int] | None = None  # kind and flags of the current frame when it is of a head
+        self._payload = b""  # the part of that frame that has come
 
     def feed(self, data: bytes) -> None:
         """Follow the frames in this data; it begins after the connection's preface."""
@@ -74,6 +78,8 @@ class Inflow:
             self._missing -= size
             if self._stream >= 0:
                 self._take(data[at : at + size])
+            elif self._head_frame is not None:
+                self._take_head(data[at : at + size])
             at += size
 
     @property
@@ -81,8 +87,13 @@ class Inflow:
         """True where more calls are incomplete than any client makes."""
         return len(self._streams) > _STREAMS
 
+    @property
+    def is_refused(self) -> bool:
+        """True where grpc must not see what has come."""
+        return self._heads.is_refused
+
     def _begin(self, data: bytes, at: int) -> int:
-        """Read a frame's head; returns its end."""
+        """Read what is before a frame's payload; returns its end."""
         end = at + FRAME_HEAD - len(self._head)
         head = self._head + data[at:end] if self._head else data[at:end]
         if len(head) < FRAME_HEAD:
@@ -91,14 +102,31 @@ class Inflow:
         self._head = b""
         kind, flags, stream = head[3], head[4], int.from_bytes(head[5:]) & 0x7FFFFFFF
         self._missing = int.from_bytes(head[:3])
-        self._stream = -1
-        if kind == RST_STREAM or (kind == DATA and flags & END_STREAM):  # such data completes the last message
+        self._stream, self._head_frame = -1, None
+        if is_head(kind):
+            self._begin_head(kind, flags)
+        elif kind == RST_STREAM or (kind == DATA and flags & END_STREAM):  # such data completes the last message
             self._end(stream)
         elif kind == DATA:
             self._stream = stream
             if flags & PADDED:
                 self._streams.setdefault(stream, _Stream()).is_opaque = True
         return end
+
+    def _begin_head(self, kind: int, flags: int) -> None:
+        if self._missing > LARGEST_FRAME:  # grpc takes none of these
+            self._heads.is_refused = True
+            return
+        self._head_frame = kind, flags
+        self._take_head(b"")
+
+    def _take_head(self, data: bytes) -> None:
+        if self._head_frame is None:
+            return
+        self._payload += data
+        if not self._missing:
+            payload, self._payload = self._payload, b""
+            self._heads.take(*self._head_frame, payload)
 
     def _take(self, data: bytes) -> None:
         stream = self._streams.get(self._stream) or _Stream()
@@ -127,6 +155,11 @@ class CountedInflow:
         """Count this data; returns False when there is no room for it yet."""
         self._inflow.feed(data)
         return self.settle()
+
+    @property
+    def is_refused(self) -> bool:
+        """True where grpc must not see what has come."""
+        return self._inflow.is_refused
 
     @property
     def is_excessive(self) -> bool:

@@ -19,9 +19,9 @@ from functools import partial
 from typing import cast
 
 from spanlake.edge import http2
-from spanlake.edge.connections import ConnectionLimit
+from spanlake.edge.connections import ConnectionLimit, SteadyTransport
 from spanlake.edge.inflow import Arrive, CountedInflow
-from spanlake.ingest.misdirected import TLS_ADVICE, MisdirectionLog
+from spanlake.ingest.misdirected import TLS_ADVICE, MisdirectionLog, Notice
 
 _TLS_HANDSHAKE = b"\x16\x03"  # RFC 8446, 5.1: type and version of a first record
 _BACKLOG = 2048  # connections waiting to be accepted
@@ -137,7 +137,7 @@ class _Relay(asyncio.Protocol):
     def __init__(self, other: asyncio.Transport, connections: _Connections) -> None:
         self._other = other
         self._connections = connections
-        self.data_received = other.write  # type: ignore[method-assign]  # a call less for each chunk
+        self.data_received = SteadyTransport(other).write  # type: ignore[method-assign]  # a call less for each chunk
 
     def pause_writing(self) -> None:
         if not self._other.is_closing():
@@ -164,9 +164,11 @@ class _CountingRelay(_Relay):
         behind: asyncio.Transport,
         inflow: CountedInflow,
         connections: _Connections,
+        front: GrpcProxy,
     ) -> None:
         super().__init__(behind, connections)
         self._client = client
+        self._front = front
         self._inflow = inflow
         self._waiting: asyncio.TimerHandle | None = None
         self.data_received = self._count  # type: ignore[method-assign]
@@ -178,8 +180,13 @@ class _CountingRelay(_Relay):
         super().connection_lost(error)
 
     def _count(self, data: bytes) -> None:
+        has_room = self._inflow.feed(data)
+        if self._inflow.is_refused:
+            self._front.notices.note(self._front.port, Notice.MALFORMED_HEAD)
+            self._client.abort()
+            return
         self._other.write(data)
-        if not self._inflow.feed(data):
+        if not has_room:
             self._client.pause_reading()
             if self._waiting is None:
                 self._wait()
@@ -277,13 +284,13 @@ class _PendingConnection(asyncio.Protocol):
             inflow.feed(passed)
             behind.write(passed)
             return
-        relay = _CountingRelay(self._transport, behind, inflow, self._connections)
+        relay = _CountingRelay(self._transport, behind, inflow, self._connections, self._front)
         self._transport.set_protocol(relay)
         relay.data_received(passed)
 
     def _refuse_encoding(self, behind: asyncio.Transport, coding: str, start: int) -> None:
         reason = f"grpc-encoding {coding} is not supported: use gzip, deflate or none"
-        self._front.notices.note(self._front.port, "call refused, unknown compression", reason=reason)
+        self._front.notices.note(self._front.port, Notice.UNKNOWN_COMPRESSION, reason=reason)
         if self._inflow is not None:
             self._inflow.close()
         behind.set_protocol(asyncio.Protocol())  # the end of the server's connection is not the client's
@@ -297,10 +304,10 @@ class _PendingConnection(asyncio.Protocol):
     def _refuse_protocol(self) -> None:
         note, port = self._front.notices.note, self._front.port
         if self._held.startswith(_TLS_HANDSHAKE):
-            note(port, "connection refused, TLS sent to a port without", reason=TLS_ADVICE)
+            note(port, Notice.TLS, reason=TLS_ADVICE)
             self._transport.close()
             return
-        note(port, "connection refused, not gRPC", reason=self._front.advice)
+        note(port, Notice.NOT_GRPC, reason=self._front.advice)
         self._transport.write(_http_refusal(f"this port speaks gRPC: {self._front.advice}\n"))
         if self._transport.can_write_eof():  # TLS cannot close one side
             self._transport.write_eof()

@@ -7,7 +7,7 @@ import grpc.aio
 
 from spanlake.auth.access import OPEN, Authenticator
 from spanlake.edge.methods import Context, Method, UploadMethod
-from spanlake.ingest.misdirected import MisdirectionLog, signal_of_service, signal_refusal
+from spanlake.ingest.misdirected import MisdirectionLog, Notice, signal_of_service, signal_refusal
 from spanlake.ingest.request import Format, Receipt
 from spanlake.ingest.service import Ingest
 from spanlake.receivers.jaeger import protobuf
@@ -54,12 +54,12 @@ class OtherServices(grpc.GenericRpcHandler):  # type: ignore[type-arg]
         """Return a method that refuses every call; None for an unknown service."""
         service = str(details.method).strip("/").partition("/")[0]
         if signal := signal_of_service(service):
-            return self._refusing(f"{signal} refused, only traces are stored", signal_refusal(signal))
+            return self._refusing(Notice.of_signal(signal), signal_refusal(signal))
         if ".trace." in service or service.startswith("jaeger."):
-            return self._refusing("call refused, no such service on this port", self._advice)
+            return self._refusing(Notice.NO_SUCH_SERVICE, self._advice)
         return None
 
-    def _refusing(self, event: str, message: str) -> "grpc.RpcMethodHandler[bytes, bytes]":
+    def _refusing(self, event: Notice, message: str) -> "grpc.RpcMethodHandler[bytes, bytes]":
         async def refuse(_: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
             self._notices.note(self._port, event, reason=message)
             await context.abort(grpc.StatusCode.UNIMPLEMENTED, message)

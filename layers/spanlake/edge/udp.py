@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from spanlake.ingest.admission import Admission, Reservation
 from spanlake.ingest.errors import Overloaded, RateLimited
+from spanlake.ingest.misdirected import Notice
 from spanlake.ingest.request import Format, Receipt
 from spanlake.ingest.service import Ingest, reason_of
 from spanlake.receivers.jaeger import thrift
@@ -131,7 +132,7 @@ class UdpReceiver:
         """Return the outcome of a datagram, as metrics label it, and log its error."""
         error, notices = answer.exception(), self._ingest.notices
         if isinstance(error, MalformedRequest):
-            notices.note(self._port, "datagram dropped, malformed", reason=str(error))
+            notices.note(self._port, Notice.MALFORMED_DATAGRAM, reason=str(error))
             return "malformed"
         if error is not None:
             return "failed"

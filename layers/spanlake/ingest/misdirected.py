@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 _log = logging.getLogger("spanlake")
 
@@ -44,15 +45,38 @@ def signal_of_service(service: str) -> str | None:
     return None
 
 
+class Notice(StrEnum):
+    """Events of senders that will repeat their error."""
+
+    LOGS = "logs refused, only traces are stored"
+    METRICS = "metrics refused, only traces are stored"
+    PROFILES = "profiles refused, only traces are stored"
+    NO_PERMISSION = "request refused, no permission"
+    WRONG_PATH = "request refused, wrong path"
+    NOT_HTTP = "request refused, not HTTP/1.1"
+    NO_SUCH_SERVICE = "call refused, no such service on this port"
+    MALFORMED_HEAD = "call refused, head malformed"
+    TLS = "connection refused, TLS sent to a port without"
+    GRPC = "connection refused, gRPC sent to an HTTP port"
+    NOT_GRPC = "connection refused, not gRPC"
+    UNKNOWN_COMPRESSION = "call refused, unknown compression"
+    MALFORMED_DATAGRAM = "datagram dropped, malformed"
+
+    @classmethod
+    def of_signal(cls, signal: str) -> "Notice":
+        """Return the event of a signal that is not stored."""
+        return cls[signal.upper()]
+
+
 @dataclass(slots=True)
 class MisdirectionLog:
     """Log lines about senders that will repeat their error: each event is logged once a minute for each port."""
 
-    _noted: dict[tuple[int, str], float] = field(
+    _noted: dict[tuple[int, Notice], float] = field(
         default_factory=dict
     )  # monotonic time of the last line by port and event
 
-    def note(self, port: int, event: str, **more: object) -> None:
+    def note(self, port: int, event: Notice, **more: object) -> None:
         """Log an event at a port, unless it was logged within the last minute."""
         now = time.monotonic()
         if now - self._noted.get((port, event), -_MINUTE) < _MINUTE:

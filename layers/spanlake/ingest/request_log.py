@@ -1,13 +1,15 @@
 """Acknowledged requests in the write-ahead log, and the thread that makes blocks of them.
 
-Blocks are made after a second, at a size, and at once for a reader, who waits for them.
+Blocks are made after a second, at a size, and at once for a reader, who waits for those of the tenant that is asked
+for. The others stay in the log until their time comes: who asks much makes no work for the others, and no small blocks.
 """
 
 import logging
 import os
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -27,6 +29,12 @@ _RETRY_SECONDS = 0.5
 _POLL_SECONDS = 0.01
 _RESERVE_BYTES = 8 << 20  # of disk, so that logged requests become blocks on a full disk: blocks are smaller
 _DIGEST_BYTES = 32
+_BEGINNING = bytes(_DIGEST_BYTES)
+"""In the place of a digest: the tenant's requests before this record became blocks without those that follow it.
+
+The next process so makes the same blocks of the log. Former versions take the record for a request without spans.
+"""
+_TIME_FIELD = b"\x79"  # of a message without any: number 15, of 64 bits
 _WORTH_KEEPING = 64  # spans of a group; of fewer the bytes are decoded again, together with others
 _MOST_DAYS = 64  # on which the spans of a segment started
 _ANY_TIME = AcceptedTimes(0, 2**64 - 1)
@@ -56,15 +64,20 @@ class LogStore:
     """Stores those of a tenant's requests that can be read; an outcome for each."""
 
 
-@dataclass(slots=True)
-class _OfTenant:
-    """Requests of a tenant in one segment, in order: groups that are kept decoded, and bodies of others."""
+@dataclass(slots=True, eq=False)
+class _Group:
+    """Requests of a tenant in one segment, in order: parts that are kept decoded, and bodies of others."""
 
+    tenant: str
+    received_ns: int  # Unix time, from which on the requests came
+    number: int = 0  # in the order in which groups were handed over
+    size: int = 0
     digests: list[bytes] = field(default_factory=list)
     parts: list[Checked | list[bytes]] = field(default_factory=list)
 
     def add(self, requests: Sequence[Request], checked: Checked | None) -> None:
         self.digests += [request.digest for request in requests]
+        self.size += sum(len(request.body) for request in requests)
         if checked is not None and sum(checked.spans_per_request) >= _WORTH_KEEPING:
             self.parts.append(checked)
             return
@@ -84,26 +97,34 @@ def _checked(bodies: Sequence[bytes]) -> Checked:
     return checked
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Pending:
-    """The requests of one segment, by tenant."""
+    """The requests of one segment: those that gather by tenant, and groups that are to become blocks."""
 
     segment: Segment
     since: float  # monotonic seconds
     policy: LogPolicy
-    tenants: dict[str, _OfTenant] = field(default_factory=dict)
+    gathering: dict[str, _Group] = field(default_factory=dict)
+    ready: list[_Group] = field(default_factory=list)
+    was_cut: set[str] = field(default_factory=set)  # tenants with groups before those that gather
+    is_sealed: bool = False  # nothing is added any more, and the file goes when all groups are in blocks
     size: int = 0
     days: tuple[int, int] = NO_DAYS
 
     def add(self, tenant: str, requests: Sequence[Request], checked: Checked | None = None) -> None:
-        self.tenants.setdefault(tenant, _OfTenant()).add(requests, checked)
+        if tenant not in self.gathering:
+            self.begin(tenant, self.segment.created_ns)
+        self.gathering[tenant].add(requests, checked)
         self.size += sum(len(request.body) for request in requests)
         if checked is not None:
             self.days = _spanning(self.days, checked.days)
 
+    def begin(self, tenant: str, received_ns: int) -> None:
+        self.gathering[tenant] = _Group(tenant, received_ns)
+
     def has_room_for(self, tenant: str, checked: Checked) -> bool:
         """True where the spans are of few tenants and on few days with these: each of them makes a file."""
-        if len(self.tenants) >= self.policy.segment_tenants and tenant not in self.tenants:
+        if len(self.gathering) >= self.policy.segment_tenants and tenant not in self.gathering:
             return False
         first, last = _spanning(self.days, checked.days)
         return last - first < _MOST_DAYS
@@ -166,9 +187,9 @@ class RequestLog:
         self._turn = Lock()  # held to append to the open segment, and to seal it
         self._open: _Pending | None = None
         self._changed = Condition()
-        self._sealed: deque[_Pending] = deque()
-        self._sealed_ever = 0
-        self._stored_ever = 0
+        self._waiting: deque[_Pending] = deque()  # with groups that are to become blocks, or sealed
+        self._asked: Counter[str] = Counter()  # readers that wait, by tenant
+        self._handed_ever = 0  # groups
         self._attempts = 0
         self._failure: tuple[int, StoreError] | None = None  # of the last attempt, which has this number
         self._retry_at = 0.0
@@ -189,7 +210,7 @@ class RequestLog:
             self._changed.notify_all()
         if self._thread.is_alive():
             self._thread.join()
-        for pending in self._sealed:
+        for pending in self._waiting:
             pending.segment.close()
 
     def adopt(self) -> None:
@@ -198,7 +219,11 @@ class RequestLog:
             pending = _Pending(segment, time.monotonic(), self._policy)
             for record in segment.records():
                 tenant, request = _parse(record)
-                pending.add(tenant, [request])
+                if request.digest == _BEGINNING:
+                    self._hand_over(pending, tenant)
+                    pending.begin(tenant, _received_ns(request))
+                else:
+                    pending.add(tenant, [request])
             _log.info("log of an ended process found", extra={"file": str(segment.path), "bytes": pending.size})
             self._hand_over(pending)
 
@@ -210,11 +235,16 @@ class RequestLog:
                 self._seal()
             pending = self._open or _Pending(self._files.create(), time.monotonic(), self._policy)
             is_new, self._open = self._open is None, pending
+            is_another = tenant in pending.was_cut and tenant not in pending.gathering
+            received_ns = time.time_ns()
+            logged = [_beginning(received_ns), *requests] if is_another else requests
             try:
-                pending.segment.append([_record(tenant, request) for request in requests])
+                pending.segment.append([_record(tenant, request) for request in logged])
             except StorageUnavailable:
                 self._seal()  # nothing follows in a segment that has failed
                 raise
+            if is_another:
+                pending.begin(tenant, received_ns)
             pending.add(tenant, requests, checked)
             if pending.size >= self._policy.segment_bytes:
                 self._seal()
@@ -222,17 +252,17 @@ class RequestLog:
             with self._changed:
                 self._changed.notify_all()
 
-    def settle(self) -> None:
-        """Return when all requests that were acknowledged are in blocks and the index; raises StoreError.
+    def settle(self, tenant: str | None = None) -> None:
+        """Return when all requests that were acknowledged, or those of a tenant, are in blocks and the index.
 
-        This includes the requests that other processes have logged in the same directory.
+        This includes the requests that other processes have logged in the same directory. Raises StoreError.
         """
         if self._open is not None:
             with self._turn:
-                self._seal()
+                self._cut(tenant)
         self._wait_for_others()
-        if self._sealed:
-            self._wait_for_blocks()
+        if self._waiting:
+            self._wait_for_blocks(tenant)
 
     def _wait_for_room(self) -> None:
         with self._changed:
@@ -242,10 +272,18 @@ class RequestLog:
                 raise StorageUnavailable("logged requests wait to become blocks")
 
     def _has_room(self) -> bool:
+        ready = [group for pending in self._waiting for group in pending.ready]
         return (
-            sum(pending.size for pending in self._sealed) < self._policy.most_sealed_bytes
-            and sum(len(pending.tenants) for pending in self._sealed) < self._policy.most_sealed_tenants
+            sum(group.size for group in ready) < self._policy.most_sealed_bytes
+            and len(ready) < self._policy.most_sealed_tenants
         )
+
+    def _cut(self, tenant: str | None) -> None:
+        """Hand the requests of a tenant to the thread, or the open segment; the caller holds the turn."""
+        if tenant is None:
+            self._seal()
+        elif self._open is not None and tenant in self._open.gathering:
+            self._hand_over(self._open, tenant)
 
     def _seal(self) -> None:
         """Hand the open segment to the thread; the caller holds the turn."""
@@ -253,24 +291,54 @@ class RequestLog:
             self._hand_over(self._open)
             self._open = None
 
-    def _hand_over(self, pending: _Pending) -> None:
+    def _hand_over(self, pending: _Pending, tenant: str | None = None) -> None:
+        """Have blocks made of what came of a tenant, or of all tenants, after whom none are added."""
         with self._changed:
-            self._sealed.append(pending)
-            self._sealed_ever += 1
+            names = list(pending.gathering) if tenant is None else [tenant]
+            for group in (pending.gathering.pop(name) for name in names if name in pending.gathering):
+                self._handed_ever += 1
+                group.number = self._handed_ever
+                pending.ready.append(group)
+            pending.was_cut.update(names)
+            pending.is_sealed = tenant is None
+            if pending not in self._waiting:
+                self._waiting.append(pending)
             self._changed.notify_all()
 
-    def _wait_for_blocks(self) -> None:
+    def _wait_for_blocks(self, tenant: str | None) -> None:
         end = time.monotonic() + REQUEST_SECONDS
-        with self._changed:
-            wanted, attempts = self._sealed_ever, self._attempts
+        with self._changed, self._asking(tenant):
+            wanted, attempts = self._handed_ever, self._attempts
             self._retry_at = 0.0
             self._changed.notify_all()
-            while self._stored_ever < wanted:
+            while self._holds(tenant, wanted):
                 if self._failure is not None and self._failure[0] > attempts:
                     raise StorageUnavailable(f"spans are not yet in blocks: {self._failure[1]}") from self._failure[1]
                 if time.monotonic() >= end:
                     raise StorageTimeout("spans did not become blocks in time: try again")
                 self._changed.wait(end - time.monotonic())
+
+    @contextmanager
+    def _asking(self, tenant: str | None) -> Iterator[None]:
+        """Have blocks of a tenant made before those of others."""
+        if tenant is None:
+            yield
+            return
+        self._asked[tenant] += 1
+        try:
+            yield
+        finally:
+            self._asked[tenant] -= 1
+            if not self._asked[tenant]:
+                del self._asked[tenant]
+
+    def _holds(self, tenant: str | None, most: int) -> bool:
+        """True where groups of the tenant, or of any, that were handed over until then are not yet in blocks."""
+        return any(
+            group.number <= most and tenant in (None, group.tenant)
+            for pending in self._waiting
+            for group in pending.ready
+        )
 
     def _wait_for_others(self) -> None:
         awaited = self._files.log.others()
@@ -292,13 +360,13 @@ class RequestLog:
         with self._changed:
             while True:
                 now, opened = time.monotonic(), self._open
-                if self._sealed and now >= self._retry_at:
+                if self._waiting and now >= self._retry_at:
                     return self._attempt
                 if opened is not None and now >= opened.due():
                     return partial(self._seal_old, opened)
                 if self._closing:
                     return None
-                dues = [self._retry_at] if self._sealed else []
+                dues = [self._retry_at] if self._waiting else []
                 dues += [opened.due()] if opened is not None else []
                 self._changed.wait(min(dues) - now if dues else None)
 
@@ -308,19 +376,34 @@ class RequestLog:
                 self._seal()
 
     def _attempt(self) -> None:
-        """Make blocks of the oldest sealed segment."""
+        """Make a block of the next group, or remove the file of a segment that has become blocks."""
         with self._changed:
             self._attempts += 1
+            pending, group = self._next_group()
         try:
-            self._make_blocks(self._sealed[0])
+            if group is not None:
+                self._store_group(group, pending)
+            else:
+                pending.segment.remove()
+                self._files.reserve.fill()
         except Exception as error:  # noqa: BLE001, the thread must go on, and readers be told
             self._note(error)
             return
         with self._changed:
-            self._sealed.popleft()
-            self._stored_ever += 1
+            if group is not None:
+                pending.ready.remove(group)
+            if (group is None) if pending.is_sealed else not pending.ready:
+                self._waiting.remove(pending)
             self._failure, self._retry_at = None, 0.0
             self._changed.notify_all()
+
+    def _next_group(self) -> tuple[_Pending, _Group | None]:
+        """Return a group that a reader waits for, or the oldest; no group for a sealed segment without any."""
+        asked = (
+            (pending, group) for pending in self._waiting for group in pending.ready if group.tenant in self._asked
+        )
+        oldest = self._waiting[0]
+        return next(asked, (oldest, oldest.ready[0] if oldest.ready else None))
 
     def _note(self, error: Exception) -> None:
         _log.error("logged requests could not be stored yet", exc_info=error)
@@ -330,30 +413,25 @@ class RequestLog:
             self._retry_at = time.monotonic() + _RETRY_SECONDS
             self._changed.notify_all()
 
-    def _make_blocks(self, pending: _Pending) -> None:
-        """Make blocks of a segment, and remove it; raises StoreError."""
-        for tenant in list(pending.tenants):
-            try:
-                self._store_tenant(tenant, pending)
-            except StorageUnavailable as error:
-                if not _is_disk_full(error) or not self._files.reserve.release():
-                    raise
-                self._store_tenant(tenant, pending)
-            del pending.tenants[tenant]
-        pending.segment.remove()
-        self._files.reserve.fill()
+    def _store_group(self, group: _Group, pending: _Pending) -> None:
+        """Make blocks of a group; raises StoreError."""
+        try:
+            self._store_together(group, pending)
+        except StorageUnavailable as error:
+            if not _is_disk_full(error) or not self._files.reserve.release():
+                raise
+            self._store_together(group, pending)
 
-    def _store_tenant(self, tenant: str, pending: _Pending) -> None:
-        of_tenant, received_ns = pending.tenants[tenant], pending.segment.created_ns
+    def _store_together(self, group: _Group, pending: _Pending) -> None:
+        tenant, received_ns = group.tenant, group.received_ns
         try:
             with limited(REQUEST_SECONDS):
-                self._store.requests(tenant, of_tenant.checked(), of_tenant.digests, received_ns)
+                self._store.requests(tenant, group.checked(), group.digests, received_ns)
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001, one request must not stop the others
             _log.warning("logged requests cannot be stored together", extra={"tenant": tenant, "reason": str(error)})
-            requests = [request for name, request in map(_parse, pending.segment.records()) if name == tenant]
-            self._store_apart(tenant, requests, received_ns)
+            self._store_apart(tenant, _logged(group, pending.segment), received_ns)
 
     def _store_apart(self, tenant: str, requests: Sequence[Request], received_ns: int) -> None:
         """Store the requests that can be read by the limits of the port, and each of the others by itself."""
@@ -380,6 +458,22 @@ class RequestLog:
         except Exception:  # noqa: BLE001, as above
             kept = self._files.keep(tenant, request)
             _log.exception("acknowledged request cannot be stored", extra={"kept": str(kept)})
+
+
+def _logged(group: _Group, segment: Segment) -> list[Request]:
+    """Return the requests of a group as the log has them; raises StorageUnavailable."""
+    digests = frozenset(group.digests)
+    found = map(_parse, segment.records())
+    return [request for tenant, request in found if tenant == group.tenant and request.digest in digests]
+
+
+def _beginning(received_ns: int) -> Request:
+    """Return the record of a time after which the following requests of a tenant came."""
+    return Request(_TIME_FIELD + received_ns.to_bytes(8, "little"), _BEGINNING)
+
+
+def _received_ns(beginning: Request) -> int:
+    return int.from_bytes(beginning.body[1:], "little")
 
 
 def _record(tenant: str, request: Request) -> bytes:

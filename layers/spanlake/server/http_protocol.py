@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import Iterable, Sized
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from spanlake.edge.connections import ConnectionLimit, UnreadAnswers
-from spanlake.ingest.misdirected import TLS_ADVICE, MisdirectionLog
+from spanlake.edge.connections import ConnectionLimit, SteadyTransport, UnreadAnswers
+from spanlake.ingest.misdirected import TLS_ADVICE, MisdirectionLog, Notice
 
 _HEAD_BYTES = 512 << 10  # request line and headers: an escaped query of 131,072 characters, and the rest
 _MOST_HEADERS = 256
@@ -89,6 +89,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._place: str | None = None  # the client's address, when the connection has a place
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        transport = cast("asyncio.Transport", SteadyTransport(transport))
         super().connection_made(transport)
         address = self.client[0] if self.client else ""
         if not self.bounds.places.enter(address):
@@ -147,7 +148,7 @@ class HttpProtocol(HttpToolsProtocol):
                 self._parse_without_offer(data[upgrade.args[0] :])
             # Otherwise the request is CONNECT, which the application has refused.
         except httptools.HttpParserError as error:
-            self.misdirected.notices.note(self._port, "request refused, not HTTP/1.1", reason=str(error)[:200])
+            self.misdirected.notices.note(self._port, Notice.NOT_HTTP, reason=str(error)[:200])
             self.send_400_response("Invalid HTTP request received.")
 
     def _parse_without_offer(self, rest: bytes) -> None:
@@ -220,10 +221,10 @@ class HttpProtocol(HttpToolsProtocol):
         note, port = self.misdirected.notices.note, self._port
         if data.startswith(_HTTP2_PREFACE):
             advice = self.misdirected.grpc_advice
-            note(port, "connection refused, gRPC sent to an HTTP port", reason=advice)
+            note(port, Notice.GRPC, reason=advice)
             self.transport.write(_goaway(f"this port speaks HTTP/1.1; {advice}"))
         elif data.startswith(_TLS_HANDSHAKE):
-            note(port, "connection refused, TLS sent to a port without", reason=TLS_ADVICE)
+            note(port, Notice.TLS, reason=TLS_ADVICE)
         else:
             return False
         self.transport.close()

@@ -1,6 +1,6 @@
 """Compositions of Arrow kernels for operations that Arrow lacks; none takes a Python step for each value."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, TypeAlias
 
@@ -160,3 +160,13 @@ def _with_dictionaries(type_: pa.DataType) -> Any:
     if isinstance(type_, pa.StructType):
         return pa.struct([field.with_type(_with_dictionaries(field.type)) for field in type_])
     return type_
+
+
+def pieces(stream: pa.NativeFile, step: int) -> Iterator[bytes]:
+    """Yield the content of a stream, so many bytes at a time.
+
+    The method ``read`` keeps ``step`` bytes for ever each time that it raises an error.
+    """
+    memory = memoryview(bytearray(step))
+    while size := stream.readinto(memory):
+        yield bytes(memory[:size])

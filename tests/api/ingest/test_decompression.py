@@ -1,6 +1,8 @@
 """Decompression of what the Collector's exporters offer, and of what nobody should send."""
 
+import resource
 import zlib
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -99,3 +101,21 @@ def test_rubbish_is_refused_or_small(coding: str, body: bytes) -> None:
     except (OutputTooLarge, OSError, ValueError, zlib.error):
         return
     assert size <= 1 << 20
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd", "lz4"])
+def test_bodies_that_cannot_be_read_leave_no_memory_behind(coding: str) -> None:
+    def refuse() -> None:
+        with pytest.raises(OSError, match=r"decompress|inflate"):
+            list(DECOMPRESSORS[coding](b"no compressed data" * 10_000, 1 << 20))
+
+    refuse()
+    before = virtual_memory()
+    for _ in range(200):
+        refuse()
+    assert virtual_memory() - before < 50 << 20
+
+
+def virtual_memory() -> int:
+    """The bytes of address space that this process has."""
+    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

@@ -35,9 +35,9 @@ def test_place_goes_to_the_tenant_with_the_fewest() -> None:
         waiting = [asyncio.create_task(ask(queue, tenant, order, 0)) for tenant in "aab"]
         await asyncio.sleep(0)
         held[0].set()
-        await asyncio.gather(*waiting)
+        await waiting[2]
         held[1].set()
-        await asyncio.gather(*holding)
+        await asyncio.gather(*waiting, *holding)
         return order
 
     assert "".join(asyncio.run(run())) == "baa"
@@ -77,3 +77,65 @@ def test_queue_returns_place_of_cancelled_query() -> None:
             pass
 
     asyncio.run(run())
+
+
+def test_tenant_that_asks_all_the_time_leaves_a_place_to_others() -> None:
+    async def run() -> list[str]:
+        now, order = 0.0, list[str]()
+        queue = QueryQueue(at_once=2, clock=lambda: now)
+        async with queue.place("b"):
+            pass
+        until = asyncio.Event()
+
+        async def hold() -> None:
+            async with queue.place("a"):
+                order.append("a")
+                await until.wait()
+
+        holding = [asyncio.create_task(hold()) for _ in range(3)]
+        await asyncio.sleep(0)
+        async with asyncio.timeout(5), queue.place("b"):
+            order.append("b")
+        now = 60.0  # by then the other has not asked for a while
+        until.set()
+        await asyncio.gather(*holding)
+        return order
+
+    assert "".join(asyncio.run(run())) == "abaa"
+
+
+def test_tenant_alone_has_all_places() -> None:
+    async def run() -> None:
+        queue = QueryQueue(at_once=2)
+        async with asyncio.timeout(5), queue.place("a"), queue.place("a"):
+            pass
+
+    asyncio.run(run())
+
+
+def test_full_queue_refuses_the_tenant_that_has_most_in_it() -> None:
+    async def run() -> list[object]:
+        queue, order = QueryQueue(at_once=1, waiting=3), list[str]()
+        return await asyncio.gather(*(ask(queue, tenant, order) for tenant in "aaaab"), return_exceptions=True)
+
+    assert [type(each) for each in asyncio.run(run())] == [type(None)] * 3 + [TooManyQueries, type(None)]
+
+
+@pytest.mark.parametrize(("seconds", "is_alone"), [({"a": 60, "b": 1}, True), ({"a": 60, "b": 40}, False)])
+def test_queries_run_beside_those_of_a_tenant_that_took_no_more_time(
+    seconds: dict[str, float], *, is_alone: bool
+) -> None:
+    async def run() -> list[str]:
+        now, order = 0.0, list[str]()
+        queue = QueryQueue(at_once=3, clock=lambda: now)
+        for tenant, taken in seconds.items():
+            async with queue.place(tenant):
+                now += taken
+        async with queue.place("b"):
+            waiting = asyncio.create_task(ask(queue, "a", order, 0))
+            await asyncio.sleep(0.01)
+            order.append("b")
+        await waiting
+        return order
+
+    assert asyncio.run(run()) == (["b", "a"] if is_alone else ["a", "b"])

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 from spanlake.edge.udp import BINARY, COMPACT
 from spanlake.ingest.request import Format
-from spanlake.receivers import otlp
-from spanlake.receivers.jaeger import protobuf, thrift
+from spanlake.receivers import otlp, tempo_json
+from spanlake.receivers.files.records import Kind
+from spanlake.receivers.jaeger import json, protobuf, thrift
 from spanlake.receivers.opencensus import translate
 from spanlake.receivers.zipkin import v1_json, v1_thrift, v2_json, v2_protobuf
 
@@ -22,3 +23,12 @@ FORMATS: Mapping[str, Format | None] = {
     "jaeger-grpc": Format("jaeger-grpc", protobuf.post_spans),
     "opencensus": Format("opencensus", translate.export_requests),
 }
+
+FILE_FORMATS: Mapping[Kind, Format | None] = {
+    Kind.OTLP: None,
+    Kind.OTLP_JSON: FORMATS["otlp-json"],
+    Kind.TEMPO_JSON: Format.of_each("tempo-json", tempo_json.read),
+    Kind.JAEGER_JSON: Format.of_each("jaeger-json", json.read),
+    Kind.ZIPKIN_JSON: FORMATS["zipkin-v2-json"],
+}
+"""The formats of records of files."""

@@ -9,12 +9,13 @@ import gc
 import logging
 import sys
 import tempfile
-import time
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
+from tests.scenarios.hostile import sockets
 from tests.scenarios.hostile.mutations import LARGEST, mutated
 from tests.scenarios.hostile.targets import Fuzzed, targets
 
@@ -44,38 +45,31 @@ def fuzz(name: str, fuzzed: Fuzzed, *, seed: int, inputs: int) -> Report:
     random, report = Random(f"{seed} {name}"), Report(name)
     for sample in fuzzed.samples:
         _run(fuzzed, sample, report)
-    before = _resident()
+    before = fuzzed.resident()
     for _ in range(inputs):
         _run(fuzzed, mutated(fuzzed.samples, random), report)
         if len(report.faults) > 4:
             break
     gc.collect()
-    report.grown = max(_resident() - before, 0)
+    report.grown = max(fuzzed.resident() - before, 0)
     if report.grown > MOST_GROWTH_BYTES:
         report.faults.append(f"keeps {report.grown >> 20} MB")
     return report
 
 
 def _run(fuzzed: Fuzzed, body: bytes, report: Report) -> None:
-    began = time.thread_time()
+    began = fuzzed.seconds()
     try:
         fuzzed.run(body)
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
         report.faults.append(f"{type(error).__name__}: {str(error)[:300]}, input {body[:2000].hex()}")
-    seconds = time.thread_time() - began
+    seconds = fuzzed.seconds() - began
     report.inputs += 1
     report.slowest = max(report.slowest, seconds)
     if seconds > SLOW_SECONDS:
         report.faults.append(f"{seconds:.1f} s, input of {len(body)} bytes {body[:2000].hex()}")
-
-
-def _resident() -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) << 10
-    return 0
 
 
 def guided(name: str, fuzzed: Fuzzed, *, seed: int, inputs: int, folder: Path) -> None:
@@ -91,6 +85,17 @@ def guided(name: str, fuzzed: Fuzzed, *, seed: int, inputs: int, folder: Path) -
     atheris.Fuzz()
 
 
+@contextmanager
+def every_target(names: Collection[str] | None) -> Iterator[Mapping[str, Fuzzed]]:
+    """Yield the targets of these names, or all; a server runs where its ports are among them."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        found = dict(stack.enter_context(targets(folder / "data")))
+        if not names or any(name.startswith("port ") for name in names):
+            found |= stack.enter_context(sockets.running(folder / "served"))
+        yield {name: fuzzed for name, fuzzed in found.items() if not names or name in names}
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print a report for each target; returns 1 when there are faults."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -101,10 +106,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     logging.disable(logging.CRITICAL)
     faults = total = 0
-    with tempfile.TemporaryDirectory() as folder, targets(Path(folder) / "data") as every:
+    with every_target(args.target) as every, tempfile.TemporaryDirectory() as folder:
         for name, fuzzed in every.items():
-            if args.target and name not in args.target:
-                continue
             if args.coverage:
                 guided(name, fuzzed, seed=args.seed, inputs=args.inputs, folder=Path(folder))
             report = fuzz(name, fuzzed, seed=args.seed, inputs=args.inputs)

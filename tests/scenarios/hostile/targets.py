@@ -3,51 +3,55 @@
 A target takes bytes, and raises nothing: what clients may send is refused with the errors that clients are told of.
 """
 
-import asyncio
 import base64
 import gzip
 import json
+import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
+from urllib.parse import urlencode
 
 import pyarrow as pa
-from starlette.types import ASGIApp, Message
-from uvicorn.config import Config
-from uvicorn.server import ServerState
+from pydantic_core import to_json
 
-from spanlake.api.app import create_app
 from spanlake.api.ingest.bodies import decompress
 from spanlake.api.ingest.decompression import DECOMPRESSORS
 from spanlake.api.ingest.errors import BodyError
-from spanlake.api.openapi import openapi_routes
-from spanlake.api.tempo.dependencies import ALL_ERRORS, parsed
-from spanlake.api.tempo.routes import tempo_routes
+from spanlake.api.tempo import responses
+from spanlake.api.tempo.dependencies import parsed
 from spanlake.edge import http2
-from spanlake.edge.connections import ConnectionLimit
 from spanlake.edge.inflow import Inflow
 from spanlake.ingest.admission import Admission
 from spanlake.ingest.errors import Overloaded
-from spanlake.ingest.misdirected import MisdirectionLog
 from spanlake.ingest.pipeline import to_otlp
 from spanlake.ingest.request import Request
+from spanlake.query.limits import LimitExceeded
+from spanlake.query.plan import plan_search
+from spanlake.query.querier import ALWAYS, Querier
+from spanlake.query.search import Ranking, Search
+from spanlake.query.time_range import Steps
 from spanlake.receivers.detection import description
+from spanlake.receivers.files.compression import Stream as FileStream
+from spanlake.receivers.files.records import records
 from spanlake.receivers.opencensus.translate import Stream
-from spanlake.server.http_protocol import ConnectionBounds, HttpProtocol, Misdirected
+from spanlake.receivers.translation import MalformedFile
 from spanlake.spans.otlp.decode import decode
 from spanlake.spans.otlp.errors import MalformedRequest
 from spanlake.spans.otlp.validate import validate
+from spanlake.traceql import ast
 from spanlake.traceql import validate as validate_query
 from spanlake.traceql.errors import TraceQLError
 from spanlake.traceql.parser.lenient import filters
-from tests.query.kit import At, Lake
+from tests.query.kit import MINUTE, NOON, SECOND, TENANT, At, Lake
 from tests.recorded import FOLDER, answers, bodies
-from tests.scenarios.hostile.formats import FORMATS
+from tests.scenarios.hostile.formats import FILE_FORMATS, FORMATS
+from tests.scenarios.hostile.requests import Api, Connection
 
 Target = Callable[[bytes], None]
 
@@ -59,12 +63,20 @@ _RECORDED = {
 }
 
 
+def resident(process: int | str = "self") -> int:
+    """Return the bytes of memory that a process has."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return next((int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmRSS:")), 0)
+
+
 @dataclass(frozen=True)
 class Fuzzed:
-    """A target, and real input for it."""
+    """A target, real input for it, and the measures of what an input costs: processor time and memory."""
 
     run: Target
     samples: Sequence[bytes]
+    seconds: Callable[[], float] = time.thread_time
+    resident: Callable[[], int] = resident
 
 
 def recorded() -> Mapping[str, list[bytes]]:
@@ -91,13 +103,17 @@ def _otlp_json(body: bytes) -> bytes:
 def decode_format(name: str, body: bytes) -> None:
     """Read a request as ingest does."""
     description(body, "application/x-protobuf")
-    (request,) = to_otlp([Request.of(body, FORMATS[name])])
-    if isinstance(request, Exception):
-        if not isinstance(request, MalformedRequest):
-            raise request
+    _decode(Request.of(body, FORMATS[name]))
+
+
+def _decode(request: Request) -> None:
+    (translated,) = to_otlp([request])
+    if isinstance(translated, Exception):
+        if not isinstance(translated, MalformedRequest):
+            raise translated
         return
     try:
-        found = validate(decode([request.body]), oldest_ns=None, newest_ns=2**62)
+        found = validate(decode([translated.body]), oldest_ns=None, newest_ns=2**62)
     except MalformedRequest:
         return
     found.table.validate(full=True)
@@ -144,97 +160,37 @@ def census_stream(body: bytes) -> None:
             return
 
 
-class Api:
-    """The API over a few spans: every answer is below 500."""
+class Questions:
+    """Queries of TraceQL that run over a few spans: parsed, checked, planned, compiled and answered."""
 
-    def __init__(self, lake: Lake) -> None:
-        routes = tempo_routes(lake.querier)
-        self._app: ASGIApp = create_app((*routes, *openapi_routes(routes)), ALL_ERRORS)
-        self._runner = asyncio.Runner()
+    def __init__(self, querier: Querier) -> None:
+        self._querier = querier
 
     def __call__(self, body: bytes) -> None:
-        """Ask with a request target, such as ``/api/search?q={}``."""
-        target = bytes(byte for byte in body if byte > 32)
-        path, _, query = (b"/" + target.lstrip(b"/")).partition(b"?")
-        status = self._runner.run(self._status(path, query))
-        assert status < 500, (status, path, query)
+        """Run a query."""
+        try:
+            query = validate_query(parsed(body.decode(errors="replace")), self._querier.sizes)
+            self._metrics(query) if query.is_metrics else self._search(query)
+        except (TraceQLError, LimitExceeded, RecursionError):  # of which the last is told as "operators too deep"
+            return
 
-    async def _status(self, path: bytes, query: bytes) -> int:
-        from urllib.parse import unquote
+    def _search(self, query: ast.Query) -> None:
+        wanted = Search(plan_search(query), ALWAYS.start_ns, ALWAYS.end_ns, 20, 3, Ranking.of(query))
+        to_json(responses.search(self._querier.search(TENANT, wanted), with_spans=True))
 
-        sent: list[Message] = []
-
-        async def receive() -> Message:
-            if len(received) < 1:
-                received.append(None)
-                return {"type": "http.request", "body": b"", "more_body": False}
-            await asyncio.sleep(3600)
-            raise AssertionError
-
-        async def send(message: Message) -> None:
-            sent.append(message)
-
-        received: list[None] = []
-        scope: dict[str, Any] = {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": "1.1",
-            "method": "GET",
-            "scheme": "http",
-            "path": unquote(path.decode("latin-1")),
-            "raw_path": path,
-            "root_path": "",
-            "query_string": query,
-            "headers": [],
-            "state": {},
-        }
-        await self._app(scope, receive, send)
-        return int(sent[0]["status"])
-
-    def close(self) -> None:
-        """Close the event loop."""
-        self._runner.close()
+    def _metrics(self, query: ast.Query) -> None:
+        when = Steps.aligned(NOON, NOON + MINUTE, 10 * SECOND, 1000)
+        responses.query_range(self._querier.metrics(TENANT, query, when, exemplars=2), when, 100)
 
 
-class Connection:
-    """A connection to the HTTP server, over which bytes come in pieces."""
-
-    def __init__(self) -> None:
-        self._runner = asyncio.Runner()
-
-    def __call__(self, body: bytes) -> None:
-        """Send bytes."""
-        self._runner.run(self._send(body))
-
-    async def _send(self, body: bytes) -> None:
-        async def app(_: object, receive: Callable[[], Any], send: Callable[[Message], Any]) -> None:
-            while (await receive()).get("more_body"):
-                continue
-            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
-            await send({"type": "http.response.body", "body": b"ok"})
-
-        config = Config(app, log_config=None, access_log=False, ws="none", lifespan="off")
-        bounds = ConnectionBounds(ConnectionLimit(100))
-        kind = type("Protocol", (HttpProtocol,), {"misdirected": Misdirected(MisdirectionLog()), "bounds": bounds})
-        protocol = kind(config=config, server_state=ServerState(), app_state={})
-        transport = Mock()
-        transport.is_closing.return_value = False
-        transport.get_extra_info.side_effect = {"peername": ("127.0.0.1", 9), "sockname": ("127.0.0.1", 8)}.get
-        protocol.connection_made(transport)
-        for at in range(0, len(body), 4096):
-            protocol.data_received(body[at : at + 4096])
-            if transport.close.called or transport.abort.called:
-                break
-        for _ in range(3):
-            await asyncio.sleep(0)
-        protocol.eof_received()
-        protocol.connection_lost(None)
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
-            task.cancel()
-
-    def close(self) -> None:
-        """Close the event loop."""
-        self._runner.close()
+def import_file(body: bytes) -> None:
+    """Read a file of spans as ``spanlake import`` does."""
+    try:
+        found = list(records(FileStream(BytesIO(body)), 4 << 20))
+    except MalformedFile:
+        return
+    for record in found:
+        _decode(Request.of(record.body, FILE_FORMATS[record.kind]))
 
 
 _HTTP = [
@@ -262,12 +218,55 @@ _PACKED: Mapping[str, Callable[[bytes], bytes]] = {
 }
 
 
+def _files(payloads: Mapping[str, Sequence[bytes]]) -> list[bytes]:
+    """Return files of spans in every format that is imported."""
+    otlp, zipkin = payloads["otlp-proto"][:4], payloads["zipkin-v2-json"][:4]
+    lines = [json.dumps(json.loads(body), separators=(",", ":")).encode() for body in payloads["otlp-json"][:4]]
+    tempo = [json.dumps({"batches": json.loads(line)["resourceSpans"]}).encode() for line in lines]
+    newer = [json.dumps({"trace": json.loads(line)}).encode() for line in lines]
+    whole = [b"\n".join(lines), b"".join(len(body).to_bytes(4) + body for body in otlp), b"".join(otlp), _JAEGER_FILE]
+    packed = [_PACKED["zstd"](body) for body in otlp]
+    framed = b"".join(len(body).to_bytes(4) + body for body in packed)
+    return [*whole, *zipkin, *tempo, *newer, framed, *map(gzip.compress, whole)]
+
+
+_JAEGER_FILE = json.dumps(
+    {
+        "data": [
+            {
+                "traceID": "ab" * 16,
+                "spans": [
+                    {
+                        "traceID": "ab" * 16,
+                        "spanID": "cd" * 8,
+                        "operationName": "GET /",
+                        "references": [{"refType": "CHILD_OF", "traceID": "ab" * 16, "spanID": "ef" * 8}],
+                        "startTime": NOON // 1000,
+                        "duration": 1500,
+                        "tags": [
+                            {"key": "http.status_code", "type": "int64", "value": 500},
+                            {"key": "error", "type": "bool", "value": True},
+                            {"key": "share", "type": "float64", "value": 0.5},
+                            {"key": "raw", "type": "binary", "value": "AAEC"},
+                        ],
+                        "logs": [{"timestamp": NOON // 1000, "fields": [{"key": "event", "value": "retry"}]}],
+                        "processID": "p1",
+                        "warnings": None,
+                    }
+                ],
+                "processes": {"p1": {"serviceName": "shop", "tags": [{"key": "ip", "type": "string", "value": "::1"}]}},
+            }
+        ]
+    }
+).encode()
+
+
 @contextmanager
 def targets(folder: Path) -> Iterator[Mapping[str, Fuzzed]]:
     """Yield every target by name."""
     lake = Lake(folder)
     lake.add(*(At(n, parent=n // 2, service="shop", attributes={"a": n, "b": str(n)}) for n in range(1, 9)))
-    api, connection = Api(lake), Connection()
+    api, connection = Api(lake.querier), Connection()
     asked = [row for row in answers() if "path" in row]
     queries = sorted({str(row["params"]["q"]).encode() for row in asked if "q" in row.get("params", {})})
     payloads = recorded()
@@ -279,8 +278,11 @@ def targets(folder: Path) -> Iterator[Mapping[str, Fuzzed]]:
                 for name, pack in _PACKED.items()
             },
             "census stream": Fuzzed(census_stream, payloads["opencensus"]),
+            "file": Fuzzed(import_file, _files(payloads)),
             "traceql": Fuzzed(query_text, queries),
-            "parameters": Fuzzed(api, sorted({_target(row) for row in asked})),
+            "question": Fuzzed(Questions(lake.querier), queries),
+            "parameters": Fuzzed(api.ask, sorted({*map(_target, asked), *api.requests()})),
+            "credentials": Fuzzed(api.ask_with_credentials, api.requests_with_headers()),
             "http": Fuzzed(connection, _HTTP),
             "frames": Fuzzed(frames, _FRAMES),
         }
@@ -291,6 +293,4 @@ def targets(folder: Path) -> Iterator[Mapping[str, Fuzzed]]:
 
 
 def _target(row: Mapping[str, Any]) -> bytes:
-    from urllib.parse import urlencode
-
     return f"{row['path']}?{urlencode(row.get('params', {}), doseq=True)}".encode()

@@ -12,7 +12,7 @@ NAMES = (
     *("otlp-proto", "otlp-json", "zipkin-v2-json", "zipkin-v2-proto", "zipkin-v1-json", "zipkin-v1-thrift"),
     *("jaeger-http", "jaeger-binary", "jaeger-compact", "jaeger-grpc", "opencensus", "census stream"),
     *("coding gzip", "coding deflate", "coding zstd", "coding snappy", "coding x-snappy-framed", "coding lz4"),
-    *("traceql", "parameters", "http", "frames"),
+    *("file", "traceql", "question", "parameters", "credentials", "http", "frames"),
 )
 
 

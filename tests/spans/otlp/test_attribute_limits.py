@@ -61,3 +61,15 @@ def test_long_keys_and_texts_are_cut_to_whole_characters_and_counted() -> None:
             "short": AnyValue(int_value=number),
         }
     assert decoded.truncated == 4
+
+
+def test_entity_references_beyond_their_limits_are_left_out() -> None:
+    request = ExportTraceServiceRequest()
+    resource_spans = request.resource_spans.add()
+    for number in range(70):
+        resource_spans.resource.entity_refs.add(type=f"t{number}" if number else "t" * 5000)
+    resource_spans.scope_spans.add().spans.add(trace_id=b"t" * 16, span_id=b"s" * 8, start_time_unix_nano=1)
+
+    (found,) = to_otlp(decode([request.SerializeToString()]).table).resource_spans
+
+    assert [each.type for each in found.resource.entity_refs] == ["", *(f"t{number}" for number in range(1, 64))]

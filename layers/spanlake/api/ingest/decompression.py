@@ -10,6 +10,8 @@ from typing import Literal
 
 import pyarrow as pa
 
+from spanlake.spans.arrow import pieces
+
 Decompress = Callable[[bytes, int], Iterator[bytes]]
 """Takes a body and the most bytes that are wanted; yields what the body holds in pieces of any size.
 
@@ -17,7 +19,8 @@ It stops, or raises OutputTooLarge, soon after there are more. Raises ValueError
 is not what it should be.
 """
 
-_STEP = 1 << 20  # bytes that are decompressed at a time
+_STEP = 1 << 20  # bytes that are decompressed at a time, at most
+_LEAST_STEP, _USUAL_RATIO = 4096, 16  # by which small bodies take less
 _SNAPPY_CHUNK = 1 << 16
 """Bytes that a chunk of Snappy's framing format holds at most when decompressed."""
 _SNAPPY_START = b"\xff\x06\x00\x00sNaPpY"
@@ -35,8 +38,7 @@ def _arrow(codec: Literal["gzip", "zstd", "lz4"], body: bytes, _: int) -> Iterat
     if not body:
         raise ValueError("the body is empty, which is not compressed data")
     with pa.CompressedInputStream(pa.BufferReader(body), codec) as stream:
-        while piece := stream.read(_STEP):
-            yield piece
+        yield from pieces(stream, min(_STEP, _LEAST_STEP + _USUAL_RATIO * len(body)))
 
 
 def _deflate(body: bytes, _: int) -> Iterator[bytes]:

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from spanlake.api.errors import HttpError
 from spanlake.api.ingest.otlp import CODECS, media_type_of
-from spanlake.ingest.misdirected import HTTP_PATHS, path_refusal, signal_of_path, signal_refusal
+from spanlake.ingest.misdirected import HTTP_PATHS, Notice, path_refusal, signal_of_path, signal_refusal
 from spanlake.ingest.service import Ingest
 
 
@@ -42,7 +42,7 @@ class _Refusing:
     def _response(self, scope: Scope) -> Response:
         signal = signal_of_path(scope["path"])
         told = HttpError(HTTPStatus.NOT_FOUND, signal_refusal(signal)) if signal else _problem(scope, self.advice)
-        event = f"{signal} refused, only traces are stored" if signal else "request refused, wrong path"
+        event = Notice.of_signal(signal) if signal else Notice.WRONG_PATH
         _, port = scope.get("server") or ("", 0)
         self.ingest.notices.note(port or 0, event, reason=told.message)
         codec = CODECS.get(media_type_of(Headers(scope=scope)))

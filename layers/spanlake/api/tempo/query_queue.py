@@ -1,15 +1,20 @@
-"""The order in which queries run: a few at a time, each tenant in its turn."""
+"""The order in which queries run: a few at a time, each tenant in its turn, and never all of them of one tenant."""
 
 import asyncio
 import os
-from collections import Counter, deque
-from collections.abc import AsyncIterator
+import time
+from collections import Counter, OrderedDict, deque
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 _LEAST_AT_ONCE = 2
 _WAITING = 512  # queries, of all tenants
 _WAIT_SECONDS = 45.0
+_RECENT_SECONDS = 10.0  # for which a tenant that has asked keeps a place from the others
+_HALVED_SECONDS = 10.0  # after which the time that a query took counts half
+_MOST_SHARE = 2 / 3  # of the time of all queries, beyond which a tenant lets those of others run alone
+_MOST_TENANTS = 1000  # whose time is remembered
 
 
 class TooManyQueries(Exception):  # noqa: N818
@@ -28,15 +33,66 @@ class _OwnPlaces:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
+class _Recent:
+    """The tenants that have asked a moment ago."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._asked: OrderedDict[str, float] = OrderedDict()
+
+    def note(self, tenant: str) -> None:
+        """Note that a tenant asks."""
+        self._asked[tenant] = self._clock()
+        self._asked.move_to_end(tenant)
+
+    def has_another(self, tenant: str) -> bool:
+        """True where another tenant has asked, too."""
+        since = self._clock() - _RECENT_SECONDS
+        while self._asked and next(iter(self._asked.values())) < since:
+            self._asked.popitem(last=False)
+        return len(self._asked) > (tenant in self._asked)
+
+
+class _Times:
+    """Time that the queries of each tenant took lately."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._taken: dict[str, tuple[float, float]] = {}  # seconds, and when they were so many
+
+    def add(self, tenant: str, seconds: float) -> None:
+        """Count a query."""
+        if len(self._taken) >= _MOST_TENANTS and tenant not in self._taken:
+            del self._taken[min(self._taken, key=self._left)]
+        self._taken[tenant] = self._left(tenant) + seconds, self._clock()
+
+    def has_most(self, tenant: str) -> bool:
+        """True for a tenant that took most of the time by far."""
+        return self._left(tenant) > _MOST_SHARE * sum(map(self._left, self._taken))
+
+    def _left(self, tenant: str) -> float:
+        seconds, at = self._taken.get(tenant, (0.0, 0.0))
+        return float(seconds * 0.5 ** ((self._clock() - at) / _HALVED_SECONDS))
+
+
 class QueryQueue:
     """Places for queries that run. It belongs to one event loop.
 
     More queries at once than there are processors are slower together than one after the other, and keep the
-    interpreter from those who do not ask anything.
+    interpreter from those who do not ask anything. Where several tenants ask, none of them has the last place: who asks
+    now and then does not wait until a query ends of one who asks all the time. A tenant that took most of the time
+    lately begins no query while those of others run.
     """
 
-    def __init__(self, at_once: int | None = None, waiting: int = _WAITING, seconds: float = _WAIT_SECONDS) -> None:
-        self._free = at_once or max(os.cpu_count() or 1, _LEAST_AT_ONCE)
+    def __init__(
+        self,
+        at_once: int | None = None,
+        waiting: int = _WAITING,
+        seconds: float = _WAIT_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._places = at_once or max(os.cpu_count() or 1, _LEAST_AT_ONCE)
+        self._free = self._places
         self._most_waiting = waiting
         self._seconds = seconds
         self._count = 0
@@ -45,6 +101,9 @@ class QueryQueue:
         """Waiting queries by tenant, those that waited longest for a turn first."""
         self._running: Counter[str] = Counter()
         """Queries that have a place, by tenant."""
+        self._recent = _Recent(clock)
+        self._times = _Times(clock)
+        self._clock = clock
 
     @asynccontextmanager
     async def place(self, tenant: str, most: int | None = None) -> AsyncIterator[None]:
@@ -53,14 +112,16 @@ class QueryQueue:
         ``most`` is the number of places that the tenant may have at once.
         """
         async with self._turn(tenant, most):
-            if self._free and not self._waiting:
-                self._free -= 1
-                self._running[tenant] += 1
+            self._recent.note(tenant)
+            if tenant not in self._waiting and self._may_begin(tenant):
+                self._begin(tenant)
             else:
                 await self._wait(tenant)
+            begun = self._clock()
             try:
                 yield
             finally:
+                self._times.add(tenant, self._clock() - begun)
                 self._release(tenant)
 
     @asynccontextmanager
@@ -95,9 +156,22 @@ class QueryQueue:
             raise TooManyQueries(f"the query waited for {self._seconds:g} s: try again later") from None
         held.running += 1
 
+    def _may_begin(self, tenant: str) -> bool:
+        """True where there is a place for the tenant."""
+        if not self._free:
+            return False
+        if self._running.keys() - {tenant} and self._times.has_most(tenant):
+            return False
+        has_few = self._running[tenant] < max(self._places - 1, 1)
+        return has_few or not self._recent.has_another(tenant)
+
+    def _begin(self, tenant: str) -> None:
+        self._free -= 1
+        self._running[tenant] += 1
+
     async def _wait(self, tenant: str) -> None:
         if self._count >= self._most_waiting:
-            raise TooManyQueries(f"{self._count} queries are waiting already: try again later")
+            self._make_room(tenant)
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(tenant, deque()).append(turn)
         self._count += 1
@@ -110,8 +184,19 @@ class QueryQueue:
                 raise TooManyQueries(f"the query waited for {self._seconds:g} s: try again later") from None
             raise
 
+    def _make_room(self, tenant: str) -> None:
+        """Refuse the latest query of the tenant with the most that wait; raises TooManyQueries where it is this one."""
+        refusal = TooManyQueries(f"{self._count} queries are waiting already: try again later")
+        most = max(self._waiting, key=lambda each: len(self._waiting[each]))
+        if len(self._waiting[most]) <= len(self._waiting.get(tenant, ())) + 1:
+            raise refusal
+        refused = self._waiting[most].pop()
+        self._count -= 1
+        if not refused.done():
+            refused.set_exception(refusal)
+
     def _give_up(self, tenant: str, turn: "asyncio.Future[None]") -> None:
-        if turn.done() and not turn.cancelled():  # its turn came at the same moment
+        if turn.done() and not turn.cancelled() and turn.exception() is None:  # its turn came at the same moment
             self._release(tenant)
             return
         turns = self._waiting.get(tenant)
@@ -123,18 +208,17 @@ class QueryQueue:
 
     def _release(self, tenant: str) -> None:
         """Hand a place on: to a tenant that has the fewest, among them to the one that waited longest for a turn."""
+        self._free += 1
         self._running[tenant] -= 1
         if not self._running[tenant]:
             del self._running[tenant]
-        while self._waiting:
-            following = min(self._waiting, key=self._running.__getitem__)
+        while allowed := [each for each in self._waiting if self._may_begin(each)]:
+            following = min(allowed, key=self._running.__getitem__)
             turns = self._waiting.pop(following)
             turn = turns.popleft()
             self._count -= 1
             if turns:
                 self._waiting[following] = turns  # at the end: other tenants come first
             if not turn.done():
-                self._running[following] += 1
+                self._begin(following)
                 turn.set_result(None)
-                return
-        self._free += 1

@@ -6,6 +6,7 @@ from typing import BinaryIO, Literal
 import pyarrow as pa
 
 from spanlake.receivers.translation import MalformedFile
+from spanlake.spans.arrow import pieces
 
 ZSTD = b"\x28\xb5\x2f\xfd"
 _CODECS: dict[bytes, Literal["gzip", "zstd"]] = {b"\x1f\x8b": "gzip", ZSTD: "zstd"}
@@ -38,17 +39,17 @@ class Stream:
 
 def decompressed(data: bytes, limit: int) -> bytes:
     """Return a zstd frame's content. Raises MalformedFile, also for more than ``limit`` bytes."""
-    pieces, size = [], 0
+    found, size = [], 0
     try:
         with pa.CompressedInputStream(pa.BufferReader(data), "zstd") as stream:
-            while piece := stream.read(_STEP):
+            for piece in pieces(stream, _STEP):
                 size += len(piece)
                 if size > limit:
                     raise MalformedFile(f"a compressed message becomes larger than {limit} bytes")
-                pieces.append(piece)
+                found.append(piece)
     except OSError as error:
         raise MalformedFile(f"a compressed message cannot be read: {error}") from error
-    return b"".join(pieces)
+    return b"".join(found)
 
 
 class _Joined(RawIOBase):

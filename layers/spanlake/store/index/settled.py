@@ -5,28 +5,40 @@ from typing import Any, cast
 
 from spanlake.store.index.base import Index
 
-_READING = frozenset({"find", "catalog", "look_up", "summary", "tenants", "days", "known_ids", "entries", "live"})
+_OF_TENANT = frozenset({"find", "catalog", "look_up", "days", "known_ids", "entries", "live"})
+"""Methods that read blocks of the tenant in their first argument."""
+_OF_ALL = frozenset({"summary", "tenants"})
+
+Settle = Callable[[str | None], None]
+"""Makes blocks of what was acknowledged of a tenant, or of all; raises StoreError."""
 
 
 class _SettledIndex:
     """The methods of an index; those that read blocks call ``settle`` first."""
 
-    def __init__(self, index: Index, settle: Callable[[], None]) -> None:
+    def __init__(self, index: Index, settle: Settle) -> None:
         self._index = index
         self._settle = settle
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._index, name)
-        if name not in _READING:
-            return method
+        if name in _OF_TENANT:
 
-        def read(*args: Any, **kwargs: Any) -> Any:
-            self._settle()
-            return method(*args, **kwargs)
+            def of_tenant(tenant: str, *args: Any, **kwargs: Any) -> Any:
+                self._settle(tenant)
+                return method(tenant, *args, **kwargs)
 
-        return read
+            return of_tenant
+        if name in _OF_ALL:
+
+            def of_all(*args: Any, **kwargs: Any) -> Any:
+                self._settle(None)
+                return method(*args, **kwargs)
+
+            return of_all
+        return method
 
 
-def settled(index: Index, settle: Callable[[], None]) -> Index:
-    """Return the index for readers; ``settle`` makes blocks of all that was acknowledged, and raises StoreError."""
+def settled(index: Index, settle: Settle) -> Index:
+    """Return the index for readers, which find what was acknowledged."""
     return cast("Index", _SettledIndex(index, settle))
