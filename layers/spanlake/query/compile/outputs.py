@@ -41,6 +41,7 @@ class Role(StrEnum):
     START = "exemplar_start"
     TRACE = "exemplar_trace"
     EXEMPLAR = "exemplar"
+    FOUND = "found"
     MATCHED = "matched"
     PLACE = "place"
 
