@@ -76,7 +76,7 @@ class SearchQueries:
         fields, wanted = FieldCompiler(self.spans.schema), self.spans.plan.result_fields
         attributes = [compile_field(fields, field, _key(field), f"attribute{n}") for n, field in enumerate(wanted)]
         if self.spans.judges_alone(*selected(attributes)):
-            found = exp.alias_(self.spans.only_test, Role.FOUND)
+            found = exp.alias_(exp.func("coalesce", self.spans.only_test, exp.false()), Role.FOUND)
             return SpanSetQuery(
                 None, tuple(attributes), computed=(found, *selected(attributes)), spans_per_set=self.spans_per_set
             )
