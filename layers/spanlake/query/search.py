@@ -269,8 +269,7 @@ def _within(
     """Candidates of the finder's blocks; all others have spans that end by ``later_ns``."""
     parts = list(newest_first(finder.source.blocks))
     if len(parts) == 1 and not finder.probe.per_span and _is_told_by_traces(finder):
-        for lot in _wholes(finder, limit):
-            yield replace(lot, bound_ns=max(lot.bound_ns or 0, later_ns))
+        yield from _bounded(_wholes(finder, limit), later_ns)
         return
     traces = limit if finder.probe.per_span else max(_FEWEST_TRACES, limit)
     for n, blocks in enumerate(parts):
@@ -280,11 +279,16 @@ def _within(
         rest = [block for part in parts[n + 1 :] for block in part]
         end_ns = max(later_ns, *(block.end_ns for block in rest), 0)
         part = replace(finder, source=finder.source.only(blocks))
-        for lot in _newer(part, window, traces * _SPANS_PER_TRACE, judge):
-            yield replace(lot, bound_ns=max(lot.bound_ns or 0, end_ns))
+        for lot in _bounded(_newer(part, window, traces * _SPANS_PER_TRACE, judge), end_ns):
+            yield lot
             if not (finder.probe.per_span or judge.is_promising):
-                yield from _wholes(finder, limit)
+                yield from _bounded(_wholes(finder, limit), later_ns)
                 return
+
+
+def _bounded(lots: Iterable[Candidates], later_ns: int) -> Iterator[Candidates]:
+    """Lots beside which there may be other traces that start by ``later_ns``."""
+    return (replace(lot, bound_ns=max(lot.bound_ns or 0, later_ns)) for lot in lots)
 
 
 def _is_told_by_traces(finder: CandidateFinder) -> bool:
