@@ -41,11 +41,13 @@ class Store:
         return found
 
     def with_cells(self, path, params):
+        self.is_ambiguous = False  # two series of the answer are written with the same labels
         try:
             found = self._answer(path, params)
         except Refused as e:
             return {"status": 400, "why": str(e)}
-        return None if found is None else {"status": 200, "is": found}
+        if found is None: return None
+        return {"status": 200, "is": found, **({"ambiguous": True} if self.is_ambiguous else {})}
 
     def _answer(self, path, params):
         if path == "/api/search":
@@ -95,6 +97,7 @@ class Store:
         out = {}
         for s in metrics.answer(query.root, self.traces.values(), steps):
             key = json.dumps(sorted(metrics.labels_shown(s), key=lambda l: json.dumps(l, ensure_ascii=False)), ensure_ascii=False)
+            self.is_ambiguous = self.is_ambiguous or key in out  # nil, and the text "nil": both are written so
             if path.endswith("query"): out[key] = {"value": float(s.values[end])}
             else: out[key] = {str(t // 10**6): float(v) for t, v in sorted(s.values.items())}
         return out
@@ -122,18 +125,19 @@ class Store:
 
     def tag_values(self, tag, params):
         field = syntax.parse_field(tag)
-        found = set()
-        for s in self.spans_in_range(params):
-            for v in every_value(field, s):
-                if (typed := typed_text(v)) is not None: found.add(typed)
-        return sorted(map(list, found))
+        return sorted(map(list, self.offered([field], params)))
 
     def old_tag_values(self, tag, params):
         field = {"name": Field("intrinsic", "name"), "root.name": Field("intrinsic", "rootName"), "status.code": Field("intrinsic", "status"),
                  "root.service.name": Field("intrinsic", "rootServiceName")}.get(tag)
         fields = [field] if field else [Field(scope, tag) for scope in SCOPES]
-        spans = self.spans_in_range(params)
-        return sorted({typed_text(v)[1] for f in fields for s in spans for v in every_value(f, s) if typed_text(v)})
+        return sorted({text for _, text in self.offered(fields, params)})
+
+    def offered(self, fields, params):
+        """The values that can be asked for; without any, and unless a filter narrows them, the others as text."""
+        every = [v for s in self.spans_in_range(params) for f in fields for v in every_value(f, s)]
+        found = {typed for v in every if (typed := typed_text(v)) is not None}
+        return found or ({("string", json_text(v)) for v in every} if not params.get("q") else set())
 
 
 def newest(found, params):
@@ -188,7 +192,7 @@ def every_value(f, s):
     if f.scope == "" and not f.parent:  # the lists of an attribute without a scope hold those of spans and resources
         found = [d.get(f.name) for d in (s.attributes, s.resource)]
     else: found = values_of(f, s)
-    return [x for v in found for x in (v if isinstance(v, list) else [v]) if x is not None]
+    return [x for v in found for x in (v if isinstance(v, list) and v else [v]) if x is not None]
 
 
 def typed_text(v):

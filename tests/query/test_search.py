@@ -288,3 +288,11 @@ def test_traces_that_only_all_their_spans_tell_are_all_judged(
     newest = sorted(matching, reverse=True)[:limit]
     assert lake.traces('{ name = "a" } > { name = "b" }', limit=limit) == [n + 1 for n in newest]
     assert lake.traces("{ span:childCount = 1 }", limit=limit) == [n + 1 for n in newest]
+
+
+@pytest.mark.parametrize("query", ["{ span.missing }", "{ !span.missing }", "{ event.missing = 1 }"])
+def test_filters_of_attributes_that_no_span_has_find_nothing_in_long_traces(lake: Lake, query: str) -> None:
+    lake.add(At(1))
+    lake.add(At(2, start=3 * HOUR))
+    assert lake.traces(query, end=HOUR) == []
+    assert lake.traces("{ }", end=HOUR) == [1]

@@ -9,8 +9,9 @@ from spanlake.query.compile.search import compile_search
 from spanlake.query.plan import plan_search
 from spanlake.query.querier import ALWAYS
 from spanlake.query.scan.blocks import BlockScan
+from spanlake.query.search import Order
+from spanlake.store.blocks import trace_columns
 from spanlake.store.blocks.block import arrival_order
-from spanlake.store.blocks.trace_columns import SLICE_START
 from spanlake.store.maintenance.compaction_plan import Merge
 from spanlake.store.maintenance.compactor import Compactor
 from spanlake.store.maintenance.merge import MergePolicy
@@ -24,7 +25,16 @@ QUERIES = (
     "{ span.n = 1 } && { span.n = 2 }",
     "{ status = error }",
     "{ span:childCount > 1 }",
+    "{ } | by(name) | count() > 2",
+    "{ parent.name = `odd` }",
+    "{ name = `odd` } >> { status = error }",
+    "{ nestedSetRight > 4 }",
 )
+
+
+@pytest.fixture(autouse=True)
+def _every_merged_block_has_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trace_columns, "SLICED_SPANS", 1)
 
 
 @pytest.fixture(scope="module")
@@ -69,22 +79,32 @@ def test_limited_searches_find_the_first_of_all(lake: Lake, query: str, limit: i
     assert lake.traces(query, limit=limit) == every[:limit]
 
 
-@pytest.mark.parametrize("query", QUERIES[:3])
+@pytest.mark.parametrize("query", QUERIES)
 def test_traces_of_the_newest_slices_are_whole_and_others_start_before_the_bound(lake: Lake, query: str) -> None:
     every = {trace_id(number) for number in lake.traces(query)}
     blocks = source(lake)
     queries = compile_search(plan_search(validate(parse(query))), blocks.known, ALWAYS.end_ns, 0)
     probe = queries.spans.prefilter
-    assert probe.per_trace
     starts = {found.header.trace_id: found.header.start_ns for found in lake.search("{ }")}
     with lake.duck.session() as session:
         finder = CandidateFinder(session, blocks, probe, queries)
-        firsts: set[int] = set(session.run(blocks.table([SLICE_START]))[SLICE_START].to_pylist())  # type: ignore[arg-type]
-        assert len(firsts) > 10
-        for since_ns in firsts:
-            lot = finder.by_trace(500, since_ns)
+        assert len(finder.slice_starts) > 10
+        for slices in range(1, len(finder.slice_starts) + 1):
+            lot = finder.by_trace(500, slices)
             assert lot.starts.keys() <= every
             assert lot.bound_ns is not None
             assert all(starts[id_] <= lot.bound_ns for id_ in every - lot.starts.keys())
-        assert not finder.by_trace(500, 2**62).starts
         assert finder.by_trace(500).starts.keys() == every
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_limited_searches_of_an_earlier_range_find_the_first_of_all(lake: Lake, query: str) -> None:
+    every = lake.traces(query, end=40 * SECOND)
+    assert len(every) > 3
+    assert lake.traces(query, end=40 * SECOND, limit=3) == every[:3]
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_limited_searches_find_the_longest_of_all(lake: Lake, query: str) -> None:
+    every = lake.traces(query, order=Order.DURATION)
+    assert lake.traces(query, order=Order.DURATION, limit=5) == every[:5]

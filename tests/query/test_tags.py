@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from spanlake.query import tag_names
 from spanlake.query.limits import LimitExceeded, Limits
 from spanlake.query.querier import ALWAYS
 from spanlake.query.tag_values import EVERY_SCOPE, go_float, go_floats
@@ -251,4 +252,20 @@ def test_an_attribute_without_a_value_is_no_tag(tmp_path: Path) -> None:
     assert lake.tags("span") == {"span": ["some"]}
     assert not lake.tags("span", "{ name = `1` }").get("span")
     assert lake.tags("event", "{ name = `2` }") == {"event": ["here"]}
+    lake.close()
+
+
+def test_names_that_a_sample_lacks_are_found_in_all_spans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tag_names, "_SAMPLE", (1, 2))
+    event = ("e", 0, {"seen": 1}), ("e", 0, {"late": 1})
+    lake = Lake(tmp_path)
+    lake.add(
+        At(1, attributes={"both": 1, "a": 1}, events=event[:1]),
+        At(2, attributes={"both": 1}),
+        At(3, attributes={"both": 1, "b": "x"}, events=event[1:]),
+        At(4, name="other", attributes={"c": 1}),
+    )
+    found = lake.tags(q="{ name != `other` }")
+    assert (found["span"], found["event"]) == (["a", "b", "both"], ["late", "seen"])
+    assert lake.tags(q="{ name = `other` }")["span"] == ["c"]
     lake.close()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import chain
 from typing import Any
 
@@ -20,18 +21,17 @@ from spanlake.query.engine.inputs import run
 from spanlake.query.engine.session import Session
 from spanlake.query.scan.blocks import BlockScan, block_number
 from spanlake.query.scan.parts import newest_first
+from spanlake.query.scan.slices import slice_starts
 from spanlake.query.time_range import TimeRange
 from spanlake.query.trace_by_id import Slices
 from spanlake.spans.arrow import Array, as_array, distinct
-from spanlake.store.blocks.trace_columns import SLICE_START, may_have_slices
+from spanlake.store.blocks.trace_columns import SLICE_START
 
 _START = "start_time_unix_nano"
 _DURATION = "duration_nano"
 _TRACE = "trace_id"
 _TIME = "latest"
 _SAMPLED_SPANS = 32768
-SLICE_GROWTH = 4
-_SHARES = (SLICE_GROWTH**2, SLICE_GROWTH)  # of a block's time; one in so many is looked at first
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,16 @@ class Candidates:
 
 @dataclass(frozen=True)
 class CandidateFinder:
-    """Looks through blocks for traces, by their spans that start in a window or last until it."""
+    """Looks through blocks for traces, by their spans that start in a window or last until it.
+
+    ``is_newest_first`` is False where the newest traces are of no more use than others.
+    """
 
     session: Session
     source: BlockScan
     probe: Prefilter
     queries: SearchQueries
+    is_newest_first: bool = True
 
     def newest(self, window: TimeRange, limit: int, since_ns: int = 0) -> Candidates:
         """Traces of the newest spans that some span of a matching trace is among; so many spans, of those that start
@@ -80,37 +84,30 @@ class CandidateFinder:
             source.misses.add(within, test)
         return _candidates(found, limit, source, is_certain=self.probe.per_span)
 
-    @property
-    def slice_times(self) -> list[int]:
-        """Times since which traces may be judged first, by the slices of a large block; none of other blocks."""
-        if not (self.probe.per_trace and len(self.source.blocks) == 1 and may_have_slices(self.source.blocks[0])):
-            return []
-        start_ns, end_ns = self.source.blocks[0].start_ns, self.source.blocks[0].end_ns
-        return [end_ns - (end_ns - start_ns) // share for share in _SHARES]
+    @cached_property
+    def slice_starts(self) -> list[int]:
+        """The starts of the slices of a single large block, the newest first, by some of which traces may be judged.
 
-    def by_trace(self, limit: int, since_ns: int = 0) -> Candidates:
-        """Traces that match by all spans that they have in the blocks, of which a single one may be read by the slices
-        that begin at a time or later.
+        Slices that begin after the searched time are not among them.
         """
+        starts = slice_starts(self.session, self.source) if self.is_newest_first else []
+        return [start for start in starts if start <= self.queries.end_ns]
+
+    def by_trace(self, limit: int, slices: int = 0) -> Candidates:
+        """Traces that match by all spans that they have in the blocks, or in so many slices of a single one."""
         if not self.source.blocks:
             return Candidates({}, None)
         self.session.charge(self.source.blocks)
         is_one = len(self.source.blocks) == 1 and _is_in_slices(self.source)
-        figures = _slice(exp.Literal.number(0), exp.Max(this=span_column(SLICE_START))) if is_one else []
-        passing = self.queries.traces(*figures)
-        if since_ns:
-            is_since = exp.GTE(this=span_column(SLICE_START), expression=sql.number(since_ns))
-            passing.sql.where(is_since, copy=False)
+        places = _slice(exp.Literal.number(0), span_column(SLICE_START)) if is_one else []
+        read = (self.slice_starts[slices - 1], self.slice_starts[0]) if slices else None
+        source = self.source.once().in_slices(read)
         lot = _candidates(
-            run(self.session, passing, self.source.once(), limit=limit), limit, self.source, is_certain=True
+            run(self.session, self.queries.traces(*places), source, limit=limit), limit, self.source, is_certain=True
         )
-        return self._of_slices(lot) if since_ns else lot
-
-    def _of_slices(self, lot: Candidates) -> Candidates:
-        """Traces of other slices start before those of these."""
-        starts = [start for of_block in lot.slices.values() for start in of_block.values()]
-        others_ns = min(starts, default=self.source.blocks[0].end_ns)
-        return replace(lot, bound_ns=max(lot.bound_ns or 0, others_ns), has_more=True)
+        if read is None:
+            return lot
+        return replace(lot, bound_ns=max(lot.bound_ns or 0, read[0]), has_more=True)  # others start before
 
     def _newest(self, source: BlockScan, window: TimeRange, since_ns: int) -> Compiled:
         trace, start = span_column(_TRACE), span_column(_START)

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
+from math import sqrt
 
 import pyarrow as pa
+from sqlglot import exp
 
-from spanlake.query.candidates import SLICE_GROWTH, CandidateFinder, Candidates, most_selective
-from spanlake.query.compile.prefilter import Prefilter
+from spanlake.query.candidates import CandidateFinder, Candidates, most_selective
 from spanlake.query.compile.search import SearchQueries, compile_search
 from spanlake.query.engine.base import Engine
 from spanlake.query.engine.session import Session
@@ -147,8 +148,7 @@ class _Judge:
         self._queries = queries
         self._seen: set[bytes] = set()
         self._slices: dict[Block, dict[bytes, int]] = {}
-        self._spans = source.spans
-        self._share = _SHARE
+        self._worth_judging = _MOST_TRACES
         self.best: list[TraceResult] = []
 
     def is_done(self, lot: Candidates) -> bool:
@@ -177,15 +177,18 @@ class _Judge:
         missing = self._wanted.limit - len(self.best)
         return max(_FEWEST_TRACES, int(_MARGIN * len(self._seen) * missing / (len(self.best) or 0.25)))
 
-    def expect(self, probe: Prefilter) -> None:
-        """Learn how all traces are judged if not by their spans."""
-        self._share = _SHARE_OF_PROBED if probe.per_trace else _SHARE
+    def expect(self, finder: CandidateFinder) -> None:
+        """Learn how traces are judged if not by their spans: the newest slices alone take little time."""
+        if finder.probe.per_span:
+            return
+        traces = self._source.spans // _SPANS_PER_TRACE
+        of_all = traces // (_SHARE_OF_PROBED if finder.probe.per_trace else _SHARE)
+        self._worth_judging = max(_MOST_TRACES, 2 * self._wanted.limit, 0 if finder.slice_starts else of_all)
 
     @property
     def is_promising(self) -> bool:
         """True where so many of the traces judged so far match that few more need to be judged."""
-        of_all = self._spans // _SPANS_PER_TRACE // self._share
-        return self.needed <= max(_MOST_TRACES, 2 * self._wanted.limit, of_all)
+        return self.needed <= self._worth_judging
 
     def judge(self, ids: Iterable[bytes]) -> None:
         """Judge traces by all their spans."""
@@ -204,7 +207,9 @@ class _Judge:
                 raise
             half = len(ids) // 2
             return [*self._judged(ids[:half]), *self._judged(ids[half:])]
-        return [] if spans is None else list(_matching(self._session, self._queries, self._wanted, spans))
+        if spans is None or not spans.num_rows:
+            return []
+        return list(_matching(self._session, self._queries, self._wanted, spans))
 
     def _fetched(self, ids: list[bytes]) -> pa.Table | None:
         """All spans of some traces, those of other days too."""
@@ -213,8 +218,9 @@ class _Judge:
         self._source = self._source.with_history
         if self._source.known != self._queries.spans.schema:  # days were looked up that have further attributes
             self._queries = self._wanted.compiled(self._source)
-        columns = self._queries.span_sets.compiled.columns.union(_HEADER_COLUMNS)
-        return fetch_traces(self._session, self._source, columns, ids, self._slices)
+        query = self._queries.span_sets
+        columns = query.columns.union(_HEADER_COLUMNS)
+        return fetch_traces(self._session, self._source, columns, ids, self._slices, query.computed)
 
     def is_settled(self, bound_ns: int | None) -> bool:
         """True where no trace that starts by then changes the answer."""
@@ -242,8 +248,8 @@ def _lots(
     concerned = source.overlapping(window.start_ns, window.end_ns)
     near, far = split_by_limit(concerned, engine, session.limits.blocks, wanted.end_ns)
     probe = most_selective(session, near, queries.spans.prefilter)
-    judge.expect(probe)
-    finder = CandidateFinder(session, near, probe, queries)
+    finder = CandidateFinder(session, near, probe, queries, wanted.is_newest_first)
+    judge.expect(finder)
     in_range = (block for block in far.blocks if engine is not None or block.start_ns <= wanted.end_ns)
     later_ns = max((block.end_ns for block in in_range), default=0)
     yield from _within(finder, window, wanted.limit, later_ns, judge)
@@ -262,9 +268,8 @@ def _within(
 ) -> Iterator[Candidates]:
     """Candidates of the finder's blocks; all others have spans that end by ``later_ns``."""
     parts = list(newest_first(finder.source.blocks))
-    is_quick = finder.probe.is_quick or bool(finder.slice_times)
-    if finder.probe.per_trace and is_quick and not finder.probe.per_span and len(parts) == 1:
-        yield from _wholes(finder, limit)
+    if len(parts) == 1 and not finder.probe.per_span and _is_told_by_traces(finder):
+        yield from _bounded(_wholes(finder, limit), later_ns)
         return
     traces = limit if finder.probe.per_span else max(_FEWEST_TRACES, limit)
     for n, blocks in enumerate(parts):
@@ -274,23 +279,35 @@ def _within(
         rest = [block for part in parts[n + 1 :] for block in part]
         end_ns = max(later_ns, *(block.end_ns for block in rest), 0)
         part = replace(finder, source=finder.source.only(blocks))
-        for lot in _newer(part, window, traces * _SPANS_PER_TRACE, judge):
-            yield replace(lot, bound_ns=max(lot.bound_ns or 0, end_ns))
+        for lot in _bounded(_newer(part, window, traces * _SPANS_PER_TRACE, judge), end_ns):
+            yield lot
             if not (finder.probe.per_span or judge.is_promising):
-                yield from _wholes(finder, limit)
+                yield from _bounded(_wholes(finder, limit), later_ns)
                 return
+
+
+def _bounded(lots: Iterable[Candidates], later_ns: int) -> Iterator[Candidates]:
+    """Lots beside which there may be other traces that start by ``later_ns``."""
+    return (replace(lot, bound_ns=max(lot.bound_ns or 0, later_ns)) for lot in lots)
+
+
+def _is_told_by_traces(finder: CandidateFinder) -> bool:
+    """True where whole traces are soon judged, or where no test of single spans tells which to judge."""
+    probe = finder.probe
+    if finder.slice_starts:
+        return probe.per_trace or probe.one == exp.true()
+    return probe.per_trace and probe.is_quick
 
 
 def _wholes(finder: CandidateFinder, limit: int) -> Iterator[Candidates]:
     """Traces that match by all their spans in the finder's blocks: of the newest slices, if enough match there."""
-    expected = limit
-    for since_ns in finder.slice_times:
-        if expected < limit:
-            break
-        lot = finder.by_trace(2 * limit, since_ns)
+    slices = 1
+    while 2 * slices < len(finder.slice_starts):
+        lot = finder.by_trace(2 * limit, slices)
         if len(lot.starts) >= limit:
             yield lot
-        expected = SLICE_GROWTH * len(lot.starts)
+        surely = len(lot.starts) - sqrt(len(lot.starts))  # found in so many slices, by the chance of small numbers
+        slices = max(2 * slices, int(slices * limit / max(surely, 0.25)))
     yield from _batches(finder.by_trace, 2 * limit)
 
 

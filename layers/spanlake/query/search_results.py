@@ -13,7 +13,7 @@ from spanlake.query.compile.search import SpanSetQuery
 from spanlake.query.compile.spansets import SetAttribute
 from spanlake.query.engine.inputs import run
 from spanlake.query.engine.session import Session
-from spanlake.spans.arrow import as_array, int32, int64, string
+from spanlake.spans.arrow import Array, as_array, int32, int64, numbers, string
 from spanlake.spans.parents import ends
 from spanlake.traceql import ast
 from spanlake.traceql.literals import format_duration
@@ -22,6 +22,7 @@ NO_ROOT = "<root span not yet received>"
 
 _LAST_NS = 2**63 - 1
 _BATCH = 4096  # rows that are Python objects at once
+_SET_ORDER = ("trace_id", "start_time_unix_nano", "span_id")
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def read_spansets(session: Session, query: SpanSetQuery, spans: pa.Table) -> dic
     """The matching span sets by trace, given all spans of some traces."""
     found: dict[bytes, list[SpanSet]] = {}
     shown: list[SpanResult] = []
-    for batch in run(session, query.compiled, spans).to_batches(max_chunksize=_BATCH):
+    for batch in _matching(session, query, spans).to_batches(max_chunksize=_BATCH):
         session.check()
         for row in batch.to_pylist():
             if row[Role.PLACE] == 1:
@@ -124,6 +125,25 @@ def read_spansets(session: Session, query: SpanSetQuery, spans: pa.Table) -> dic
                 found.setdefault(row["trace_id"], []).append(SpanSet(shown, row[Role.MATCHED], attributes))
             shown.append(_span(row, query.attributes))
     return found
+
+
+def _matching(session: Session, query: SpanSetQuery, spans: pa.Table) -> pa.Table:
+    """The matching spans, those of a set one after the other by their PLACE."""
+    if query.compiled is not None:
+        return run(session, query.compiled, spans)
+    shown = [*sorted(query.columns), *(column.alias for column in query.computed if column.alias != Role.FOUND)]
+    found = spans.filter(pc.field(Role.FOUND)).select(shown)
+    placed = _placed(found.sort_by([(name, "ascending") for name in _SET_ORDER]))
+    return placed.filter(pc.field(Role.PLACE) <= query.spans_per_set) if query.spans_per_set else placed
+
+
+def _placed(found: pa.Table) -> pa.Table:
+    """Adds MATCHED and PLACE to matching spans, of which those of a trace, side by side, are a set."""
+    traces: Array = as_array(found["trace_id"]).dictionary_encode().indices
+    counts = traces.value_counts().field("counts")
+    before = pc.subtract(pc.cumulative_sum(counts), counts)
+    place = pc.subtract(numbers(len(traces)), pc.subtract(before, int64(1)).take(traces))
+    return found.append_column(Role.MATCHED, counts.take(traces)).append_column(Role.PLACE, place)
 
 
 def _set_attributes(row: Mapping[str, Any], attributes: Sequence[SetAttribute]) -> dict[str, Any]:

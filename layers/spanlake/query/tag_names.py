@@ -45,6 +45,7 @@ INTRINSICS = (
 )
 SCOPE_NAMES = {"span": "span", "resource": "resource", "scope": "instrumentation", "event": "event", "link": "link"}
 _ELEMENTS = {"event": "events", "link": "links"}
+_SAMPLE = 8, 32_768  # blocks, and spans
 
 
 def tag_names(
@@ -73,9 +74,23 @@ def tag_names(
 def _occurring(
     session: Session, source: BlockScan, entries: Sequence[CatalogEntry], selected: SelectedSpans
 ) -> list[CatalogEntry]:
-    """The entries that occur in a selected span."""
+    """The entries that occur in a selected span. Most are seen in a sample, and not looked for in all blocks."""
     if not source.blocks or not entries:
         return []
+    sample = source.sampled(*_SAMPLE)
+    seen: set[CatalogEntry] = set()
+    if sample.spans < source.spans and source.is_local and selected.are_judged_alone(source):
+        seen = _seen(session, sample, entries, selected)
+    rest = [entry for entry in entries if entry not in seen]
+    if rest:
+        seen |= _seen(session, source, rest, selected)
+    return [entry for entry in entries if entry in seen]
+
+
+def _seen(
+    session: Session, source: BlockScan, entries: Sequence[CatalogEntry], selected: SelectedSpans
+) -> set[CatalogEntry]:
+    """The entries that occur in a selected span of the blocks."""
     columns = {column: (column.scope.value, column.key) for column in map(_column, entries) if column}
     lists = sorted({entry.scope for entry in entries if _column(entry) is None})
     select = [_has_value(column) for column in columns]
@@ -83,7 +98,7 @@ def _occurring(
     (row,) = session.run(selected.query(session, source, select)).to_pylist()
     kept = {place for column, place in columns.items() if row[column.name]}
     kept |= {(scope, key) for scope in lists for keys in row[f"{scope}_keys"] or () for key in keys or ()}
-    return [entry for entry in entries if (entry.scope, entry.key) in kept]
+    return {entry for entry in entries if (entry.scope, entry.key) in kept}
 
 
 def _column(entry: CatalogEntry) -> AttributeColumn | None:

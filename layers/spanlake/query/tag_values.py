@@ -45,12 +45,20 @@ class SelectedSpans:
 
     def query(self, session: Session, source: BlockScan, select: Sequence[exp.Expr]) -> exp.Select:
         """``SELECT select`` of the spans."""
-        tests = [] if source.is_within(*self.bounds) else list(self._inside())
-        if self.filter is not None:
-            tests.append(PredicateCompiler(FieldCompiler(source.known)).filter(self.filter.condition))
+        tests = list(self._tests(source))
         if Needs.of(*select, *tests).whole_traces:
             source = SpanningTraces(session, source.with_history, *self.bounds).whole().once()
         return bound(session, compile_spans(select, tests), source)
+
+    def are_judged_alone(self, source: BlockScan) -> bool:
+        """True where a span is selected without regard to the other spans of its trace."""
+        return not Needs.of(*self._tests(source)).whole_traces
+
+    def _tests(self, source: BlockScan) -> Iterator[Sql]:
+        if not source.is_within(*self.bounds):
+            yield from self._inside()
+        if self.filter is not None:
+            yield PredicateCompiler(FieldCompiler(source.known)).filter(self.filter.condition)
 
     def _inside(self) -> list[Sql]:
         """The tests of a span that starts before the end of the range, and ends after its start."""

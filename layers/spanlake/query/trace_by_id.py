@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 from sqlglot import exp
 
 from spanlake.query.compile import sql
-from spanlake.query.compile.spans import ROW_ID
+from spanlake.query.compile.fields import SPAN
+from spanlake.query.compile.spans import ROW_ID, Needs
 from spanlake.query.compile.sql import id_literal
 from spanlake.query.engine.session import Session
 from spanlake.query.limits import TooManySpans
@@ -105,10 +106,11 @@ def fetch_traces(
     columns: Iterable[str],
     trace_ids: Sequence[bytes],
     slices: Slices | None = None,
+    computed: Sequence[exp.Expr] = (),
 ) -> pa.Table:
-    """All spans of some traces, each once, with these columns and ``arrival``.
+    """All spans of some traces, each once: these columns, ``arrival``, and what is ``computed`` of a span ``s``.
 
-    Raises LimitExceeded when they are too many.
+    Without any span the table lacks what is computed. Raises LimitExceeded when there are too many.
     """
     portions = list(_portions(session, source, trace_ids, slices or {}))
     held = {block for portion in portions for block in portion.blocks.blocks}
@@ -116,7 +118,9 @@ def fetch_traces(
     if not blocks.blocks:
         return source.empty(columns).append_column(ROW_ID, pa.array([], pa.int64()))
     wanted = {*columns, "trace_id", "span_id"}
-    found = _joined([_numbered(_fetched(session, portion, wanted), portion.blocks, blocks) for portion in portions])
+    found = _joined(
+        [_numbered(_fetched(session, portion, wanted, computed), portion.blocks, blocks) for portion in portions]
+    )
     if found.num_rows > session.limits.trace_spans:
         raise _too_many(session)
     repeated = _repeated(session, blocks, found)
@@ -217,16 +221,15 @@ def _is_wanted(session: Session, trace_ids: Sequence[bytes]) -> exp.Expr:
     return session.is_in(exp.column("trace_id"), _WANTED, ids)
 
 
-def _fetched(session: Session, portion: _Portion, columns: set[str]) -> pa.Table:
+def _fetched(session: Session, portion: _Portion, columns: set[str], computed: Sequence[exp.Expr]) -> pa.Table:
     blocks, trace_ids = portion.blocks, portion.trace_ids
-    read = columns if portion.slices is None else columns | {SLICE_START}
+    select = [*map(exp.column, sorted(columns)), exp.column(ROW_ID), *(column.copy() for column in computed)]
+    read = columns | Needs.of(*computed).columns | (set() if portion.slices is None else {SLICE_START})
     if len(trace_ids) <= _FEW:
         spans = blocks.table(read, row_id=True, where=[*portion.where, _hashed(trace_ids)])
-        found = _of_traces(session, spans, _is_one(trace_ids))
-    else:
-        is_any = _is_any(session, trace_ids) if portion.slices is None else _is_wanted(session, trace_ids)
-        found = _of_traces(session, blocks.table(read, row_id=True, where=portion.where), is_any)
-    return found.select([name for name in found.column_names if name != SLICE_START])
+        return _of_traces(session, spans, _is_one(trace_ids), select)
+    is_any = _is_any(session, trace_ids) if portion.slices is None else _is_wanted(session, trace_ids)
+    return _of_traces(session, blocks.table(read, row_id=True, where=portion.where), is_any, select)
 
 
 def _repeated(session: Session, blocks: BlockScan, found: pa.Table) -> Array | None:
@@ -257,9 +260,11 @@ def _hashed(trace_ids: Sequence[bytes]) -> exp.Expr:
     return exp.In(this=exp.func("hash", exp.column("trace_id")), expressions=hashes)
 
 
-def _of_traces(session: Session, spans: exp.Select, is_of_one: exp.Expr) -> pa.Table:
+def _of_traces(
+    session: Session, spans: exp.Select, is_of_one: exp.Expr, select: Sequence[exp.Expr] | None = None
+) -> pa.Table:
     limit = session.limits.trace_spans
-    query = exp.select(exp.Star()).from_(spans.subquery("hashed", copy=False), copy=False)
+    query = exp.select(*(select or [exp.Star()])).from_(spans.subquery(SPAN, copy=False), copy=False)
     query.where(is_of_one, copy=False)
     found = session.run(query.limit(limit + 1, copy=False))
     if found.num_rows > limit:

@@ -7,10 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlglot import exp
 
-from spanlake.query.compile import sql
-from spanlake.query.compile.metrics import bucket, limit, logarithm
+from spanlake.query.compile.metrics import bucket, limit, nearest_power
 from spanlake.query.engine.duckdb import DuckDB
-from spanlake.traceql import ast
 
 FINITE = st.floats(-(2.0**1023), 2.0**1023, allow_subnormal=False)
 
@@ -18,12 +16,32 @@ FINITE = st.floats(-(2.0**1023), 2.0**1023, allow_subnormal=False)
 def limits(*numbers: float) -> list[float]:
     """The limits of the buckets of some numbers."""
     duck = DuckDB([])
-    floats = [sql.literal(ast.Static(ast.Type.FLOAT, number)) for number in numbers]
-    columns = [exp.alias_(bucket(one, logarithm(one)), f"n{n}") for n, one in enumerate(floats)]
+    columns = [exp.alias_(_bucket(number), f"n{n}") for n, number in enumerate(numbers)]
     with duck.session() as session:
         (row,) = session.run(exp.select(*columns)).to_pylist()
     duck.close()
     return [limit(code) for code in row.values()]
+
+
+def _bucket(number: float) -> exp.Expr:
+    is_whole = isinstance(number, int)
+    one = exp.cast(exp.Literal.string(str(number)), "BIGINT" if is_whole else "DOUBLE")
+    return bucket(one, nearest_power(one, is_whole=is_whole), is_whole=is_whole)
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+@pytest.mark.parametrize("power", range(63))
+def test_buckets_of_integers_beside_powers_of_two(power: int, sign: int) -> None:
+    exact = 2**power
+    beside = [exact - 1, exact, exact + 1] if power > 1 else [exact]
+    above = [exact, exact, 2 * exact] if power > 1 else [exact]
+    if sign < 0:
+        beside, above = (beside[1:], [exact, exact]) if 1 < power < 53 else ([exact], [exact])
+    assert limits(*(sign * number for number in beside)) == [float(sign * number) for number in above]
+
+
+def test_buckets_of_the_largest_integers() -> None:
+    assert limits(2**63 - 1, -(2**63)) == [2.0**63, -(2.0**63)]
 
 
 @pytest.mark.parametrize(

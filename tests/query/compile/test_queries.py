@@ -73,7 +73,9 @@ def compiled(query: ast.Query) -> Iterator[Compiled]:
     for search in searches(query):
         yield search.spans.prefilter.traces()
         yield search.traces()
-        yield search.span_sets.compiled
+        sets = search.span_sets
+        of_spans = exp.select(*sets.computed).from_(exp.table_("spans", alias="s"))
+        yield sets.compiled or Compiled(of_spans, (Needs.of(of_spans).spans,))
     for found in metrics(query):
         yield found.series(STEPS, exemplar=True)
         yield found.exemplars_of(Steps(STEPS.first_ns, STEPS.last_ns, SECOND))

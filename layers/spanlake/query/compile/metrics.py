@@ -29,17 +29,19 @@ _OFFSET = 2_000  # more than the power of any float, so that the sign of a code 
 _LARGEST = 1023  # 2 to that power is a float, 2 to the next is not
 
 
-def logarithm(number: Sql) -> Sql:
-    """The logarithm of a float's size to base 2; NULL of zero."""
-    size = exp.func("nullif", exp.Abs(this=number.copy()), exp.Literal.number(0))
-    return exp.func("log2", size, dialect=DuckDB)
+def nearest_power(number: Sql, *, is_whole: bool = False) -> Sql:
+    """The power of two that is nearest to the size of a float, or of an integer, by its logarithm; NULL of zero."""
+    size = exp.func("nullif", exp.Abs(this=sql.double(number.copy())), exp.Literal.number(0))
+    nearest = exp.func("round", exp.func("log2", size, dialect=DuckDB))
+    return exp.cast(nearest, "BIGINT") if is_whole else nearest
 
 
-def bucket(number: Sql, power: Sql) -> Sql:
-    """The code of a float's bucket, given its logarithm; NULL of NULL."""
-    size = exp.Abs(this=number.copy())
-    above = exp.Anonymous(this="power_above", expressions=[size, power])
-    below = exp.Anonymous(this="power_below", expressions=[size.copy(), power.copy()])
+def bucket(number: Sql, nearest: Sql, *, is_whole: bool = False) -> Sql:
+    """The code of the bucket of a float, or of an integer, given the nearest power of two; NULL of NULL."""
+    size = exp.Abs(this=sql.double(number.copy()))
+    name, of_above = ("integer_power_above", number) if is_whole else ("power_above", size)
+    above = exp.Anonymous(this=name, expressions=[of_above.copy(), nearest.copy()])
+    below = exp.Anonymous(this="power_below", expressions=[size, nearest])
     offset = exp.Literal.number(_OFFSET)
     zero = exp.Literal.number(0)
     negative = exp.Neg(this=exp.paren(below + offset.copy()))
@@ -90,6 +92,11 @@ class Measured:
     unit: float
     type: pa.DataType
     is_list: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        """True where all numbers are integers."""
+        return self.type == pa.int64()
 
     @classmethod
     def of(cls, fields: FieldCompiler, node: ast.MetricsAggregate) -> "Measured":
@@ -226,7 +233,7 @@ def _histogram(fields: FieldCompiler, node: ast.MetricsAggregate, _: Steps) -> A
         pa.int64(),
         lambda table: [((), _scaled(table[Role.VALUE], 1.0))],
         operand=operand,
-        bucket=bucket(exp.column(Role.NUMBER), exp.column(Role.LOGARITHM)),
+        bucket=bucket(exp.column(Role.VALUE), exp.column(Role.POWER), is_whole=operand.is_whole),
         labels=labels,
         tests=(values.not_null(exp.column(Role.VALUE)),),
         filled=True,

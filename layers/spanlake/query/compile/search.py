@@ -1,5 +1,6 @@
 """Compiles a search: the traces that may match, those that do, and their span sets."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -18,7 +19,8 @@ from spanlake.traceql import ast
 _TRACES: dict[str, pa.DataType] = {"trace_id": pa.binary(), "latest": pa.int64()}
 TRACES = pa.schema(_TRACES)
 """Ids of traces, each with a time that orders them."""
-_RESULT_COLUMNS = ("trace_id", "span_id", "name", "start_time_unix_nano", "duration_nano")
+_START = "start_time_unix_nano"
+_RESULT_COLUMNS = ("trace_id", "span_id", "name", _START, "duration_nano")
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,20 @@ class SpanSetQuery:
     """The matching spans of some traces by trace and set, PLACE counting those of a set from 1, MATCHED all of them.
 
     ``attributes`` of spans, named as results name them, and ``set_attributes`` tell the columns of their values.
+    ``compiled`` is None where a span is judged without others: ``computed`` are then columns of each span ``s``, FOUND
+    and the attributes, to be read with it.
     """
 
-    compiled: Compiled
+    compiled: Compiled | None
     attributes: tuple[FieldColumns, ...]
-    set_attributes: tuple[SetAttribute, ...]
+    set_attributes: tuple[SetAttribute, ...] = ()
+    computed: tuple[exp.Expr, ...] = ()
+    spans_per_set: int = 0
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The stored columns of spans that the answer is made of, besides what is computed with them."""
+        return frozenset(_RESULT_COLUMNS) if self.compiled is None else self.compiled.columns
 
 
 @dataclass(frozen=True)
@@ -41,28 +52,34 @@ class SearchQueries:
     end_ns: int
     spans_per_set: int
 
-    def traces(self, *figures: exp.Expr) -> Compiled:
-        """The matching traces, those with the newest spans first; with figures if the prefilter alone decides."""
-        if not self.spans.prefilter.per_trace:
-            return self._judged
-        latest = exp.Max(this=span_column("start_time_unix_nano"))
-        passing = self.spans.prefilter.traces(exp.alias_(latest, "latest"), *figures)
-        return replace(passing, sql=_newest_first(passing.sql), outputs=TRACES)
+    def traces(self, *columns: exp.Expr) -> Compiled:
+        """The matching traces, those with the newest spans first, and the largest value of columns of their spans."""
+        every = [exp.alias_(span_column(_START), "latest"), *columns]
+        found = self._passing(every) if self.spans.prefilter.per_trace else self._judged(every)
+        order = exp.Ordered(this=exp.column("latest"), desc=True)
+        return replace(found, sql=found.sql.order_by(order, copy=False), outputs=TRACES)
 
-    @cached_property
-    def _judged(self) -> Compiled:
-        start = span_column("start_time_unix_nano")
-        in_time = exp.LTE(this=start.copy(), expression=sql.number(self.end_ns))
-        matching = self.spans.matching([span_column("trace_id"), exp.alias_(start, "time")], in_time)
-        grouped = exp.select(exp.column("trace_id"), exp.alias_(exp.Max(this=exp.column("time")), "latest"))
-        grouped.group_by(exp.column("trace_id"), copy=False)
-        return replace(matching.within(_newest_first(grouped)), outputs=TRACES)
+    def _passing(self, columns: Sequence[exp.Expr]) -> Compiled:
+        """The traces that pass the prefilter, where it alone decides."""
+        return self.spans.prefilter.traces(*(_largest(column.unalias(), column.alias) for column in columns))
+
+    def _judged(self, columns: Sequence[exp.Expr]) -> Compiled:
+        in_time = exp.LTE(this=span_column(_START), expression=sql.number(self.end_ns))
+        matching = self.spans.matching([span_column("trace_id"), *columns], in_time)
+        figures = (_largest(exp.column(column.alias), column.alias) for column in columns)
+        grouped = exp.select(exp.column("trace_id"), *figures)
+        return matching.within(grouped.group_by(exp.column("trace_id"), copy=False))
 
     @cached_property
     def span_sets(self) -> SpanSetQuery:
         """The matching span sets of whole traces."""
         fields, wanted = FieldCompiler(self.spans.schema), self.spans.plan.result_fields
         attributes = [compile_field(fields, field, _key(field), f"attribute{n}") for n, field in enumerate(wanted)]
+        if self.spans.judges_alone(*selected(attributes)):
+            found = exp.alias_(exp.func("coalesce", self.spans.only_test, exp.false()), Role.FOUND)
+            return SpanSetQuery(
+                None, tuple(attributes), computed=(found, *selected(attributes)), spans_per_set=self.spans_per_set
+            )
         columns = [*map(span_column, _RESULT_COLUMNS), *selected(attributes)]
         matching, of_sets = self.spans.sets(columns)
         groups = [exp.column(part.name) for found in of_sets if found.is_group for part in found.columns]
@@ -75,13 +92,13 @@ def _key(field: ast.Field) -> str:
     return f"parent.{key}" if field.parent else key
 
 
-def _newest_first(query: exp.Select) -> exp.Select:
-    return query.order_by(exp.Ordered(this=exp.column("latest"), desc=True), copy=False)
+def _largest(column: exp.Expr, name: str) -> exp.Expr:
+    return exp.alias_(exp.Max(this=column), name)
 
 
 def _by_set(groups: list[exp.Column], spans_per_set: int) -> exp.Select:
     partition = [exp.column("trace_id"), *groups]
-    first = [exp.Ordered(this=exp.column(name)) for name in ("start_time_unix_nano", "span_id")]
+    first = [exp.Ordered(this=exp.column(name)) for name in (_START, "span_id")]
     place = exp.Window(this=exp.RowNumber(), partition_by=partition, order=exp.Order(expressions=first))
     matched = exp.Window(this=exp.Count(this=exp.Star()), partition_by=[part.copy() for part in partition])
     query = exp.select(exp.Star(), exp.alias_(matched, Role.MATCHED), exp.alias_(place, Role.PLACE))

@@ -7,10 +7,9 @@ from functools import cached_property
 import pyarrow as pa
 from sqlglot import exp
 
-from spanlake.query.compile import sql
 from spanlake.query.compile.columns import AttributeSchema
 from spanlake.query.compile.fields import FieldCompiler, span_column
-from spanlake.query.compile.metrics import Aggregate, aggregate_of, compared, logarithm
+from spanlake.query.compile.metrics import Aggregate, aggregate_of, compared, nearest_power
 from spanlake.query.compile.outputs import Field, FieldColumns, Role, compile_field, distinct_structs, selected
 from spanlake.query.compile.spans import Compiled
 from spanlake.query.compile.spansets import SpanPipeline
@@ -100,10 +99,9 @@ class MetricsQueries:
             unnested = exp.alias_(exp.func("unnest", exp.column(name)), name)
             spans = spans.within(exp.select(exp.Star(except_=[exp.to_identifier(name)]), unnested), f"rows{n}")
         members = [column for label in self.labels for column in label.members]
-        if self.aggregate.bucket is not None:  # in a query of its own, so that each is computed once
-            number = sql.double(exp.column(Role.VALUE))
-            numbers = exp.alias_(number, Role.NUMBER), exp.alias_(logarithm(number), Role.LOGARITHM)
-            spans = spans.within(exp.select(exp.Star(), *numbers), "numbers")
+        if operand is not None and self.aggregate.bucket is not None:
+            power = nearest_power(exp.column(Role.VALUE), is_whole=operand.is_whole)  # computed once for each number
+            spans = spans.within(exp.select(exp.Star(), exp.alias_(power, Role.POWER)), "numbers")
             members.append(exp.alias_(self.aggregate.bucket.copy(), Role.BUCKET))
         return spans.within(exp.select(exp.Star(), *members), "items") if members else spans
 

@@ -76,8 +76,13 @@ class SpanPipeline:
             return _Chain(self.filters, self.schema, self.plan.is_structural).build(
                 self.plan.pipeline, columns, where, candidates
             )
-        tests = [self.filters[self.plan.only_filter].sql, *([where] if where is not None else [])]
-        return compile_spans(columns, tests, candidates)
+        return compile_spans(columns, [self.only_test, *([where] if where is not None else [])], candidates)
+
+    @property
+    def only_test(self) -> Sql:
+        """The test of a pipeline with just one spanset filter."""
+        assert self.plan.only_filter is not None
+        return self.filters[self.plan.only_filter].sql
 
     def sets(self, columns: Sequence[exp.Expr]) -> tuple[Compiled, list[SetAttribute]]:
         """Compile ``SELECT columns, set attributes`` of the matching spans of whole traces, each once in every set;

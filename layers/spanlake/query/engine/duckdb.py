@@ -19,22 +19,17 @@ _MACROS = (
     """CREATE MACRO integer_power(base, exponent) AS list_reduce(
         list_resize([]::BIGINT[], exponent, base), lambda x, y: x * y, 0 * base + 1::BIGINT
     )""",
-    # The powers of two around a positive float, given its logarithm, which alone is off beside a power of two, and
-    # only there.
-    """CREATE MACRO power_above(number, logarithm) AS CASE
-        WHEN abs(logarithm - round(logarithm)) BETWEEN 1e-9 AND 0.5 THEN ceil(logarithm)
-        WHEN number = 'Infinity' THEN 1024
-        WHEN number <= pow(2, ceil(logarithm) - 1) THEN ceil(logarithm) - 1
-        WHEN number > pow(2, ceil(logarithm)) THEN ceil(logarithm) + 1
-        ELSE ceil(logarithm)
-    END::INTEGER""",
-    """CREATE MACRO power_below(number, logarithm) AS CASE
-        WHEN abs(logarithm - round(logarithm)) BETWEEN 1e-9 AND 0.5 THEN floor(logarithm)
-        WHEN number = 'Infinity' THEN 1024
-        WHEN number < pow(2, floor(logarithm)) THEN floor(logarithm) - 1
-        WHEN number >= pow(2, floor(logarithm) + 1) THEN floor(logarithm) + 1
-        ELSE floor(logarithm)
-    END::INTEGER""",
+    # The powers of two around a positive number, given the nearest one by its logarithm, which may be off beside the
+    # middle between two powers, and only there.
+    """CREATE MACRO power_above(number, nearest) AS CASE
+        WHEN number = 'Infinity' THEN 1024 ELSE (nearest + (number > pow(2, nearest))::INTEGER)::INTEGER
+    END""",
+    """CREATE MACRO power_below(number, nearest) AS CASE
+        WHEN number = 'Infinity' THEN 1024 ELSE (nearest - (number < pow(2, nearest))::INTEGER)::INTEGER
+    END""",
+    """CREATE MACRO integer_power_above(number, nearest) AS
+        (nearest + (((number - 1) >> nearest) > 0)::INTEGER)::INTEGER
+    """,
 )
 
 

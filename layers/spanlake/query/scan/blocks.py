@@ -22,7 +22,7 @@ from spanlake.spans.arrow import Array, int64
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType
 from spanlake.spans.schema import FIXED
 from spanlake.store.blocks.block import OTHER_KEYS, Block, CatalogEntry, arrival_order
-from spanlake.store.blocks.trace_columns import SLICE_COLUMNS, TRACE_COLUMNS
+from spanlake.store.blocks.trace_columns import SLICE_COLUMNS, SLICE_START, TRACE_COLUMNS
 from spanlake.store.index.base import Index
 from spanlake.store.objects.base import Objects
 from spanlake.store.tenant import tenants_in
@@ -111,6 +111,7 @@ class BlockScan:
     repeated: "Repeated | None" = None  # the rows that are left out
     others: "BlockScan | None" = None  # blocks of which the spans of some traces are looked at
     of_others: tuple[bytes, ...] = ()
+    slices: tuple[int, int] | None = None  # only those that begin between these times, both inclusive
 
     @classmethod
     def find(cls, index: Index, objects: Objects, tenant: str, start_ns: int, end_ns: int) -> "BlockScan":
@@ -123,6 +124,10 @@ class BlockScan:
     def only(self, blocks: Iterable[Block]) -> "BlockScan":
         """Restricts the source to some of its blocks."""
         return replace(self, blocks=tuple(blocks))
+
+    def in_slices(self, slices: tuple[int, int] | None) -> "BlockScan":
+        """Restricts the source to the slices that begin between two times, both inclusive; None for all rows."""
+        return replace(self, slices=slices)
 
     def with_spans_of(self, others: "BlockScan", trace_ids: Sequence[bytes]) -> "BlockScan":
         """Adds the spans that other blocks hold of some traces."""
@@ -219,7 +224,8 @@ class BlockScan:
         select: list[exp.Expr] = [exp.column(name) for name in names]
         if first_file is not None:
             select.append(_row_id(first_file))
-        known = sorted({*names, "trace_id"})  # what hides spans, and what adds those of other blocks, tests it
+        of_tests = {"trace_id"} if self.slices is None else {"trace_id", SLICE_START}
+        known = sorted({*names, *of_tests})  # deleted traces and those of other blocks are told by their ids
         schema = exp.EQ(this=exp.column("schema"), expression=self._schema(known))
         files = self.files
         if (
@@ -236,6 +242,9 @@ class BlockScan:
         yield from self._not_repeated()
         if self.first_rows is not None:  # DuckDB leaves out row groups by it
             yield exp.LT(this=exp.column("file_row_number"), expression=exp.Literal.number(self.first_rows))
+        if self.slices is not None:
+            first, last = map(sql.number, self.slices)
+            yield exp.Between(this=exp.column(SLICE_START), low=first, high=last)
 
     def _not_hidden(self) -> Iterator[exp.Expr]:
         """Returns the tests that leave out rows of deleted traces: one for each set of traces that blocks hide."""

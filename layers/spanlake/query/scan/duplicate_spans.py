@@ -127,7 +127,8 @@ def _joined(found: Sequence[pa.Table]) -> pa.Table:
 
 def source_of(source: BlockScan, blocks: Sequence[Block]) -> BlockScan:
     """All rows of some blocks."""
-    return replace(source, blocks=tuple(blocks), others=None, of_others=(), repeated=None, first_rows=None)
+    everything = replace(source, others=None, of_others=(), repeated=None, first_rows=None, slices=None)
+    return everything.only(blocks)
 
 
 def _overlapping(fresh: Sequence[Block], blocks: Sequence[Block]) -> list[Block]:

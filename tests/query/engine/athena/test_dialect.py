@@ -7,7 +7,7 @@ from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
 
 from spanlake.query.compile import sql
-from spanlake.query.compile.metrics import logarithm
+from spanlake.query.compile.metrics import nearest_power
 from spanlake.query.engine.athena.dialect import RANK_ERROR, printed
 from spanlake.query.engine.base import NotSupportedByEngine
 from spanlake.traceql import ast
@@ -43,11 +43,13 @@ def test_quantiles_of_many_values_are_close(trino: Trino) -> None:
     assert all(abs(rank - share) <= RANK_ERROR for rank, share in zip(ranks, SHARES, strict=True))
 
 
-def test_powers_of_two_are_in_their_own_bucket(trino: Trino) -> None:
-    numbers = [2**k + more for k in range(2, 48) for more in (-1, 0, 1)]
-    text = printed(of_numbers(exp.Anonymous(this="power_above", expressions=[X, logarithm(X)])))
-    listed = ", ".join(f"(DOUBLE '{n}')" for n in numbers)
-    rows = trino.query(f"WITH numbers AS (SELECT x FROM (VALUES {listed}) AS t(x)) {text}").rows
+@pytest.mark.parametrize("is_whole", [False, True])
+def test_powers_of_two_are_in_their_own_bucket(trino: Trino, is_whole: bool) -> None:
+    numbers = [2**k + more for k in range(2, 62 if is_whole else 48) for more in (-1, 0, 1)]
+    name, type_ = ("integer_power_above", "BIGINT") if is_whole else ("power_above", "DOUBLE")
+    power = exp.Anonymous(this=name, expressions=[X, nearest_power(X, is_whole=is_whole)])
+    listed = ", ".join(f"({type_} '{n}')" for n in numbers)
+    rows = trino.query(f"WITH numbers AS (SELECT x FROM (VALUES {listed}) AS t(x)) {printed(of_numbers(power))}").rows
     assert [int(bucket) for (bucket,) in rows] == [(n - 1).bit_length() for n in numbers]
 
 

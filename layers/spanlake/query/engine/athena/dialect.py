@@ -41,7 +41,7 @@ def _check(node: exp.Expr) -> None:
 _SHARED = (
     *(exp.And, exp.Or, exp.Case, exp.If, exp.Coalesce, exp.Nullif, exp.Cast, exp.TryCast, exp.Try),
     *(exp.Count, exp.Sum, exp.Min, exp.Max, exp.Avg, exp.LogicalOr, exp.ArgMin, exp.ArrayAgg, exp.RowNumber),
-    *(exp.Greatest, exp.Least, exp.Abs, exp.Pow, exp.Log, exp.Hex, exp.Lower, exp.Chr, exp.IsNan),
+    *(exp.Greatest, exp.Least, exp.Abs, exp.Pow, exp.Log, exp.Round, exp.Hex, exp.Lower, exp.Chr, exp.IsNan),
     *(exp.Array, exp.ArrayFilter, exp.ArrayToString, exp.Length, exp.Struct, exp.StructExtract),
     *(exp.RegexpFullMatch, exp.JSONFormat, exp.Substring),
 )
@@ -61,14 +61,16 @@ def _logarithm(self: Generator, node: exp.Log) -> str:
     return self.func("LOG2", node.expression)
 
 
-def _rounded(number: str, logarithm: str, function: str, is_below: str, is_above: str) -> str:
-    """The power of two beside a number, given its logarithm; see DuckDB's macros of these names."""
-    power = f"{function}({logarithm})"
-    low, high = ("1", "0") if function == "CEIL" else ("0", "-1")
-    below = f"{number} {is_below} POWER(2, {power} - {low})"
-    above = f"{number} {is_above} POWER(2, {power} - {high})"
-    rounded = f"CASE WHEN {below} THEN {power} - 1 WHEN {above} THEN {power} + 1 ELSE {power} END"
-    return f"CAST(CASE WHEN IS_INFINITE({number}) THEN 1024 ELSE {rounded} END AS INTEGER)"
+def _power(number: str, nearest: str, is_off: str, step: str) -> str:
+    """The power of two beside a number, given the nearest one; see DuckDB's macros."""
+    power = f"{nearest} + CASE WHEN {number} {is_off} POWER(2, {nearest}) THEN {step} ELSE 0 END"
+    return f"CAST(CASE WHEN IS_INFINITE({number}) THEN 1024 ELSE {power} END AS INTEGER)"
+
+
+def _integer_power_above(self: Generator, number: exp.Expr, nearest: exp.Expr) -> str:
+    power, less_one = self.sql(nearest), f"{self.sql(number)} - 1"
+    is_off = f"BITWISE_RIGHT_SHIFT({less_one}, CAST({power} AS INTEGER)) > 0"
+    return f"CAST({power} + CASE WHEN {is_off} THEN 1 ELSE 0 END AS INTEGER)"
 
 
 def _nullif(self: Generator, node: exp.Nullif) -> str:
@@ -130,8 +132,9 @@ _NAMED: dict[str, Callable[..., str]] = {
         f"REDUCE(REPEAT({self.sql(base)}, {self.sql(exponent)}), 0 * {self.sql(base)} + BIGINT '1', "
         "(s, x) -> s * x, s -> s)"
     ),
-    "power_above": lambda self, number, log: _rounded(self.sql(number), self.sql(log), "CEIL", "<=", ">"),
-    "power_below": lambda self, number, log: _rounded(self.sql(number), self.sql(log), "FLOOR", "<", ">="),
+    "power_above": lambda self, number, nearest: _power(self.sql(number), self.sql(nearest), ">", "1"),
+    "power_below": lambda self, number, nearest: _power(self.sql(number), self.sql(nearest), "<", "-1"),
+    "integer_power_above": _integer_power_above,
     "row": lambda self, *members: self.func("ROW", *members),
     "list_transform": lambda self, items, change: self.func("TRANSFORM", items, change),
     "list_extract": lambda self, items, at: self.func("ELEMENT_AT", items, at),

@@ -1,0 +1,25 @@
+"""Slices of a large block: the row groups that its newest traces are in come first, for searches that stop early."""
+
+from typing import cast
+
+from spanlake.query.engine.session import Session
+from spanlake.query.scan.blocks import BlockScan
+from spanlake.store.blocks.trace_columns import SLICE_START, may_have_slices
+
+_REMOTE = "://"  # such blocks are merged without slices
+
+
+def slice_starts(session: Session, source: BlockScan) -> list[int]:
+    """Returns the starts of a block's slices, the newest first; none of several blocks, or of one without slices.
+
+    They are read once, as blocks do not change.
+    """
+    block = source.blocks[0] if len(source.blocks) == 1 else None
+    if block is None or not may_have_slices(block) or _REMOTE in source.objects.uri(block.path):
+        return []
+    known = source.values.of(source.blocks, SLICE_START)
+    if not known:
+        starts = session.run(source.table([SLICE_START]).distinct(copy=False))[SLICE_START].drop_null()
+        source.values.add({block: cast("list[int]", starts.to_pylist())}, SLICE_START)
+        known = source.values.of(source.blocks, SLICE_START)
+    return sorted(cast("tuple[int, ...]", known[block] or ()), reverse=True)
