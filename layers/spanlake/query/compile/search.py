@@ -10,9 +10,10 @@ from sqlglot import exp
 from spanlake.query.compile import sql
 from spanlake.query.compile.columns import AttributeSchema
 from spanlake.query.compile.fields import FieldCompiler, span_column
+from spanlake.query.compile.levels import SetAttribute
 from spanlake.query.compile.outputs import FieldColumns, Role, compile_field, selected
 from spanlake.query.compile.spans import Compiled
-from spanlake.query.compile.spansets import SetAttribute, SpanPipeline
+from spanlake.query.compile.spansets import SpanPipeline
 from spanlake.query.plan import SearchPlan
 from spanlake.traceql import ast
 

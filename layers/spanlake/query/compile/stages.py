@@ -1,0 +1,258 @@
+"""Compiles the stages of a pipeline: each takes the tables so far and returns those with its own.
+
+BASE has a row for each span, with everything that later stages need as columns: the result of each filter, the values
+to group by and to aggregate. Every spanset operator and every stage then adds columns, or drops rows, by window
+functions over the spans of a trace, or of a span set: the rows of a trace with equal group values. A span that is in
+several groups, by its events, has a row in each.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from sqlglot import exp
+
+from spanlake.query.compile import sql as values
+from spanlake.query.compile.arithmetic import Number, compute
+from spanlake.query.compile.columns import AttributeSchema
+from spanlake.query.compile.comparisons import compare_literals, compare_values
+from spanlake.query.compile.fields import SPAN, FieldCompiler
+from spanlake.query.compile.filters import Filters
+from spanlake.query.compile.levels import Figure, Figures, Levels, SetAttribute
+from spanlake.query.compile.outputs import distinct_structs
+from spanlake.query.compile.predicates import PredicateCompiler, element_scopes
+from spanlake.query.compile.scalars import SpansetAggregates, count, operand_of
+from spanlake.query.compile.spans import ROW_ID
+from spanlake.query.compile.sql import Sql, TypedSql, TypedValue
+from spanlake.query.compile.structure import ROW, SET, SpansetOperand, StructuralStep
+from spanlake.traceql import ast
+from spanlake.traceql.printer import print_aggregate, print_expression
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The stages of pipelines with these filters, over spans with these attributes."""
+
+    filters: Filters
+    schema: AttributeSchema
+
+    @property
+    def fields(self) -> FieldCompiler:
+        """The fields as SQL."""
+        return FieldCompiler(self.schema)
+
+    def compile(self, levels: Levels, stage: ast.Stage) -> Levels:
+        """The levels after a stage."""
+        match stage:
+            case ast.SpansetFilter() | ast.SpansetOperation():
+                levels, found = self._spanset(levels, stage)
+                return levels.keep(exp.column(found))
+            case ast.Pipeline():
+                for inner in stage.stages:
+                    levels = self.compile(levels, inner)
+                return levels
+            case ast.ScalarFilter():
+                return self._scalar_filter(levels, stage)
+            case ast.GroupBy():
+                return self._group(levels, stage)
+            case ast.Coalesce():
+                return replace(levels, groups=(), attributes={}).merge_rows()[0]
+            case ast.Select():
+                return levels
+
+    # span sets: a boolean column each
+
+    def _spanset(self, levels: Levels, node: ast.SpansetExpression, within: str | None = None) -> tuple[Levels, str]:
+        """Compile a spanset expression: its spans of a set, or of ``within`` in each set."""
+        if isinstance(node, ast.SpansetFilter):
+            levels, found = levels.add(exp.func("coalesce", self.filters[node.condition].sql, exp.false(), copy=False))
+            return (levels, found) if within is None else levels.derive(_both(within, exp.column(found)))
+        if isinstance(node, ast.SpansetOperation):
+            return self._operation(levels, node, within)
+        return self._nested(levels, node, within)
+
+    def _nested(self, levels: Levels, node: ast.Pipeline, within: str | None = None) -> tuple[Levels, str]:
+        """Compile a pipeline in parentheses, which has groups of its own: the spans of a set that pass it."""
+        first, *rest = node.stages
+        if isinstance(first, ast.SpansetFilter | ast.SpansetOperation | ast.Pipeline):
+            levels, column = self._spanset(levels, first, within)
+        else:
+            rest = list(node.stages)
+            levels, column = levels.add(exp.true()) if within is None else (levels, within)
+        outer = levels.groups
+        for stage in rest:
+            levels, column = self._narrowed(levels, column, stage)
+        levels = replace(levels, groups=outer)
+        if levels.row is None:
+            return levels, column
+        levels, (merged,) = levels.merge_rows([column])
+        return levels, merged
+
+    def _narrowed(self, levels: Levels, column: str, stage: ast.Stage) -> tuple[Levels, str]:
+        match stage:
+            case ast.SpansetFilter() | ast.SpansetOperation() | ast.Pipeline():
+                return self._spanset(levels, stage, column)
+            case ast.ScalarFilter():
+                levels, test, _ = self._judged(levels, stage, column)
+                return levels.derive(_both(column, test))
+            case ast.GroupBy():
+                return self._split(levels, stage.expression)[0], column
+            case ast.Coalesce():
+                return replace(levels, groups=()), column
+            case ast.Select():
+                return levels, column
+
+    def _operation(self, levels: Levels, node: ast.SpansetOperation, within: str | None) -> tuple[Levels, str]:
+        levels, left = self._spanset(levels, node.left, within)
+        levels, right = self._spanset(levels, node.right, within)
+        either = exp.or_(exp.column(left), exp.column(right))
+        if node.op is ast.SpansetOperator.OR:
+            return levels.derive(exp.paren(either))
+        if node.op is ast.SpansetOperator.AND:
+            return levels.derive(exp.and_(exp.paren(either), _in_set(levels, left), _in_set(levels, right)))
+        if levels.groups:
+            return _related_in_sets(levels, node.op, left, right)
+        levels, found = levels.named("b")
+        step = StructuralStep(found, node.op, _operand(levels, left), _operand(levels, right))
+        return replace(levels, steps=(*levels.steps, step)), found
+
+    # groups
+
+    def _group(self, levels: Levels, stage: ast.GroupBy) -> Levels:
+        levels, value = self._split(levels, stage.expression)
+        key = f"by({print_expression(stage.expression)})"
+        return _shown(levels, key, value, is_group=True)
+
+    def _split(self, levels: Levels, expression: ast.FieldExpression) -> tuple[Levels, TypedValue]:
+        """Compile a grouping to columns, with a row for each group of a span."""
+        predicates = PredicateCompiler(self.fields)
+        if element_scopes(expression):
+            levels, value = self._split_by_elements(levels, *predicates.structs(expression))
+        else:
+            levels, value = _added(levels, predicates.whole(expression))
+        return replace(levels, groups=(*levels.groups, *(part.sql.name for part in value))), value
+
+    def _split_by_elements(
+        self, levels: Levels, types: Sequence[ast.Type | None], items: Sql
+    ) -> tuple[Levels, TypedValue]:
+        if levels.row is None:
+            levels, row = levels.add(exp.column(ROW_ID, table=SPAN), "r")
+            levels = replace(levels, row=row)
+        levels, name = levels.add(distinct_structs(items, len(types)), "s")
+        levels, struct = levels.derive(exp.func("unnest", exp.column(name)), "u")
+        members = [values.member(exp.column(struct), f"v{n}") for n in range(len(types))]
+        levels, names = levels.derive_all(members, "g")
+        return levels, tuple(TypedSql(type_, exp.column(name)) for type_, name in zip(types, names, strict=True))
+
+    # numbers of sets
+
+    def _scalar_filter(self, levels: Levels, stage: ast.ScalarFilter) -> Levels:
+        levels, test, figures = self._judged(levels, stage, None)
+        for (key, _), figure in figures.found.items():
+            levels = _shown(levels, key, figure.shown, is_group=False)
+        return levels.keep(test)
+
+    def _judged(self, levels: Levels, stage: ast.ScalarFilter, within: str | None) -> tuple[Levels, Sql, Figures]:
+        """Compile the test that a span's set passes, and that the span belongs to a compared pipeline, if any."""
+        outer = levels.figures
+        levels, compared = self._compared(replace(levels, figures=Figures()), stage, within)
+        figures = levels.figures
+        test: Sql = exp.func("coalesce", compared, exp.false())
+        if figures.pipelines:
+            test = exp.and_(test, exp.paren(values.any_of(exp.column(name) for name in figures.pipelines)))
+        return replace(levels, figures=outer), test, figures
+
+    def _compared(self, levels: Levels, stage: ast.ScalarFilter, within: str | None) -> tuple[Levels, Sql]:
+        levels, left = self._scalar(levels, stage.left, within)
+        levels, right = self._scalar(levels, stage.right, within)
+        if isinstance(stage.right, ast.Static):
+            return levels, compare_literals(stage.op, left, [stage.right])
+        return levels, compare_values(stage.op, left, right)
+
+    def _scalar(self, levels: Levels, node: ast.ScalarExpression, within: str | None) -> tuple[Levels, TypedValue]:
+        """Compile a number for each row: of its span set, or of the spans of its set in ``within``."""
+        match node:
+            case ast.Static():
+                return levels, (TypedSql(node.type, values.literal(node)),)
+            case ast.Aggregate():
+                return self._aggregate(levels, node, within)
+            case ast.ScalarOperation():
+                levels, left = self._scalar(levels, node.left, within)
+                levels, right = self._scalar(levels, node.right, within)
+                return levels, compute(node.op, Number.of(left), Number.of(right)).value
+            case ast.ScalarPipeline():
+                levels, spans = self._nested(levels, node.pipeline, within)
+                figures = replace(levels.figures, pipelines=(*levels.figures.pipelines, spans))
+                return self._scalar(replace(levels, figures=figures), node.scalar, spans)
+
+    def _aggregate(self, levels: Levels, node: ast.Aggregate, within: str | None) -> tuple[Levels, TypedValue]:
+        key = print_aggregate(node), within
+        if key not in levels.figures.found:
+            levels, figure = self._figure(levels, node, within)
+            figures = replace(levels.figures, found={**levels.figures.found, key: figure})
+            levels = replace(levels, figures=figures)
+        return levels, levels.figures.found[key].value
+
+    def _figure(self, levels: Levels, node: ast.Aggregate, within: str | None) -> tuple[Levels, Figure]:
+        def over(function: exp.Expr) -> Sql:
+            if within is not None:
+                function = exp.Filter(this=function, expression=exp.Where(this=exp.column(within)))
+            return exp.Window(this=function, partition_by=levels.partition)
+
+        operand = operand_of(node, self.fields)
+        if operand is None:
+            levels, found = _derived(levels, count(over))
+            return levels, Figure(found, found)
+        names: list[str | None] = []
+        for sql in operand.columns:
+            levels, name = (levels, None) if sql is None else levels.add(sql, "v")
+            names.append(name)
+        aggregates = SpansetAggregates(operand.named(names), over)
+        value, result = aggregates.value(node.function), aggregates.result(node.function)
+        levels, compared = _derived(levels, value)
+        levels, shown = _derived(levels, result) if result != value else (levels, compared)
+        return levels, Figure(compared, shown)
+
+
+def _both(column: str, test: Sql) -> Sql:
+    return exp.and_(exp.column(column), test)
+
+
+def _shown(levels: Levels, key: str, value: TypedValue, *, is_group: bool) -> Levels:
+    return replace(levels, attributes={**levels.attributes, key: SetAttribute.of(key, value, is_group=is_group)})
+
+
+def _added(levels: Levels, value: TypedValue) -> tuple[Levels, TypedValue]:
+    """The value as columns of BASE."""
+    parts = []
+    for part in value:
+        levels, name = levels.add(part.sql, "g")
+        parts.append(TypedSql(part.type, exp.column(name), part.is_list))
+    return levels, tuple(parts)
+
+
+def _derived(levels: Levels, value: TypedValue) -> tuple[Levels, TypedValue]:
+    """The value as columns of a further table."""
+    levels, names = levels.derive_all([part.sql for part in value], "a")
+    return levels, tuple(TypedSql(part.type, exp.column(name)) for part, name in zip(value, names, strict=True))
+
+
+def _in_set(levels: Levels, column: str) -> Sql:
+    return exp.Window(this=exp.func("bool_or", exp.column(column)), partition_by=levels.partition)
+
+
+def _operand(levels: Levels, column: str) -> SpansetOperand:
+    base = {each.alias_or_name for each in levels.columns} | {step.column for step in levels.steps}
+    if column in base and not levels.is_narrowed:
+        return SpansetOperand(column)
+    return SpansetOperand(column, levels.query([exp.column(ROW)]).where(exp.column(column), copy=False).copy())
+
+
+def _related_in_sets(levels: Levels, op: ast.SpansetOperator, left: str, right: str) -> tuple[Levels, str]:
+    outputs = [exp.column(ROW), exp.alias_(levels.set_key, SET)]
+    first, second = (
+        SpansetOperand(column, levels.query(outputs).where(exp.column(column)).copy()) for column in (left, right)
+    )
+    levels, name = levels.named("b")
+    levels = replace(levels, steps=(*levels.steps, StructuralStep(name, op, first, second, by_set=True)))
+    is_found = exp.func("list_contains", exp.column(name), levels.set_key)
+    return levels.derive(exp.func("coalesce", is_found, exp.false()))
