@@ -203,14 +203,6 @@ def test_edge_ends_when_drain_time_is_over(tmp_path: Path) -> None:
     assert "process ended, drain time exceeded" in (tmp_path / "log").read_text()
 
 
-def test_killed_edge_loses_nothing_that_it_acknowledged(start_edge: StartEdge) -> None:
-    edge = start_edge()
-    with sending(edge) as clients:
-        edge.wait_for(lambda: len(clients.acknowledged) > 50)
-        edge.kill()
-    assert lost(clients.acknowledged, stored_names(edge.data)) == set()
-
-
 def test_edge_probe_reports_readiness(start_edge: StartEdge) -> None:
     edge = start_edge()
     assert probe(edge) == 0
