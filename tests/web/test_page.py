@@ -399,6 +399,14 @@ def test_a_token_is_asked_for_kept_in_the_tab_and_sent(chromium: Browser, tmp_pa
         server.stop()
 
 
+@pytest.mark.parametrize("width", [375, 760, 960])
+def test_all_pages_are_in_the_bar(chromium: Browser, shop: SpanlakeServer, width: int) -> None:
+    with Visit.of(chromium, shop.tempo, width=width) as visit:
+        bar = visit.go("#/send").get_by_role("navigation", name="Pages")
+        expect(bar).to_be_visible()
+        assert bar.evaluate("bar => bar.scrollWidth <= bar.clientWidth")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1360, 480])
 def test_pages_are_accessible(chromium: Browser, shop: SpanlakeServer, scheme: str, width: int) -> None:
