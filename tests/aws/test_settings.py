@@ -15,7 +15,7 @@ def test_defaults_follow_the_memory() -> None:
     small, large = (settings(LEAST | {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": size}) for size in ("512", "3008"))
     assert small.retention == timedelta(days=14)
     assert (small.ingest.body_bytes, large.ingest.body_bytes) == (32 * MIB, 188 * MIB)
-    assert (small.query.memory_bytes, large.query.memory_bytes) == (128 * MIB, 2560 * MIB)
+    assert (small.query.memory_bytes, large.query.memory_bytes) == (128 * MIB, 2496 * MIB)
     assert small.query.seconds < 30  # API Gateway's limit
 
 

@@ -218,6 +218,24 @@ def test_trace_has_statistics_flame_graph_and_critical_path(visit: Visit) -> Non
     expect(page.get_by_role("button", name=re.compile("^shop root: 1 m 0 s in 1 span"))).to_be_visible()
 
 
+def milliseconds(text: str) -> float:
+    """The number of a duration such as 2.5 ms."""
+    number, unit = text.split("\n", maxsplit=1)[0].split()
+    return float(number) * {"ns": 1e-6, "µs": 1e-3, "ms": 1, "s": 1e3}[unit]
+
+
+def test_statistics_and_critical_path_are_those_of_the_endpoints(visit: Visit, shop: SpanlakeServer) -> None:
+    trace, _ = failed_checkout(shop)
+    groups = json.loads(shop.get(f"/api/traces/{trace}/statistics").body)["groups"]
+    path = json.loads(shop.get(f"/api/traces/{trace}/critical-path").body)["spans"]
+    visit.go(f"#/trace/{trace}?view=statistics")
+    cells = [row.split("\t") for row in rows(visit.page, "Statistics")]
+    shown = {service.strip(): (milliseconds(own), milliseconds(total)) for service, _, _, own, total, *_ in cells}
+    assert shown == {one["value"]: pytest.approx((one["selfMs"], one["totalMs"]), rel=0.01) for one in groups}
+    critical = sum(milliseconds(row[-1].split(" · ")[0]) for row in cells if not row[-1].startswith("0 ·"))
+    assert critical == pytest.approx(sum(one["selfMs"] for one in path), rel=0.01)
+
+
 def test_trace_is_shown_as_a_graph_of_its_calls(visit: Visit) -> None:
     page = visit.go(FAILED_CHECKOUTS)
     page.get_by_role("table", name="Traces").get_by_role("link").first.click()
@@ -379,6 +397,14 @@ def test_a_token_is_asked_for_kept_in_the_tab_and_sent(chromium: Browser, tmp_pa
             assert page.evaluate("JSON.stringify(localStorage)") == "{}"
     finally:
         server.stop()
+
+
+@pytest.mark.parametrize("width", [375, 760, 960])
+def test_all_pages_are_in_the_bar(chromium: Browser, shop: SpanlakeServer, width: int) -> None:
+    with Visit.of(chromium, shop.tempo, width=width) as visit:
+        bar = visit.go("#/send").get_by_role("navigation", name="Pages")
+        expect(bar).to_be_visible()
+        assert bar.evaluate("bar => bar.scrollWidth <= bar.clientWidth")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

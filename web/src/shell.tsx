@@ -34,8 +34,8 @@ export function Shell({ route, children }: { route: Route; children: ComponentCh
         </nav>
         <span class="grow" />
         <ById />
-        <a class="button plain hide-narrow" href="#/send">Send</a>
-        <a class="button plain hide-narrow" href="docs">API</a>
+        <a class="button extra" href="#/send">Send</a>
+        <a class="button extra" href="docs">API</a>
         <button class="plain" onClick={() => { toggleTheme(); redraw((count) => count + 1); }} aria-label={theme() === "dark" ? "Light colours" : "Dark colours"} title="Dark or light">
           {theme() === "dark" ? "☀" : "☾"}
         </button>

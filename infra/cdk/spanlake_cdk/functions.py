@@ -140,6 +140,7 @@ class Functions(Construct):
             "SPANLAKE_QUERY_POINTS": settings.query_points_limit,
             "SPANLAKE_QUERY_SPANSETS": settings.query_spansets_limit,
             "SPANLAKE_QUERY_TERMS": settings.query_terms_limit,
+            "SPANLAKE_PAGE_LINKS": "",
         }
 
     def _athena(self) -> Mapping[str, str]:
