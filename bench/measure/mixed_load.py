@@ -6,7 +6,8 @@ kind (none unless told), and the load again.
 
 ``python -m bench.measure.mixed_load --share 0.8 --seconds 600 --overload-seconds 120 --tenants 20`` finds the rate that
 takes such a share of the machine, senders included, and sends at it; then at the rate that would take ``--overload``
-(2) machines; then at the first rate again, to see how soon all is as before.
+(2) machines, with the flood if there is one; then at the first rate again, to see how soon all is as before. Senders
+wait for their answers, so that few requests are under way: ``--in-flight 1MiB`` has the server refuse some all the same.
 
 At the end the spans of each tenant are counted: none that was acknowledged may be missing. Times count from the moment
 at which a request was due, so that a server that stalls does not hide it.
@@ -87,6 +88,9 @@ def main() -> None:
         "--flood", type=int, default=0, help="connections of one more tenant that sends, and as many that ask"
     )
     parser.add_argument("--limits", help="limits of the flooding tenant, such as 'ingest-rate = \"1MB\"'")
+    parser.add_argument(
+        "--in-flight", metavar="SIZE", help="of requests that the server takes at once, and of the largest"
+    )
     parser.add_argument("--checkout", type=Path, help="folder of another version, whose server is measured")
     parser.add_argument("--share", type=float, help="of the machine that the load takes, in place of a rate")
     parser.add_argument("--overload", type=float, default=2.0, help="machines that the load would take afterwards")
@@ -95,7 +99,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         limits = Path(folder) / "limits.toml"
         limits.write_text(f"[tenants.{FLOODING}]\n{args.limits or ''}\n")
-        with serving(Path(folder) / "data", "--limits", str(limits), checkout=args.checkout) as server:
+        options = ["--limits", str(limits)]
+        if args.in_flight:
+            options += ["--max-in-flight-bytes", args.in_flight, "--max-request-bytes", args.in_flight]
+        with serving(Path(folder) / "data", *options, checkout=args.checkout) as server:
             tenants = [f"tenant-{number}" for number in range(args.tenants)]
             load = Load(server, protocols(args.spans), args.spans, tenants)
             load.phase(5.0, args.spans_per_second / 5)  # what is loaded with the first requests is not measured
@@ -129,7 +136,7 @@ def _with_share(load: Load, args: argparse.Namespace) -> bool:
     rate = _rate_for(load, args.share, args.spans_per_second)
     usual = _phase(load, f"{args.share:.0%} of the machine, {rate:.0f} spans/s", args.seconds, rate)
     beyond = rate * args.overload / args.share
-    over = _phase(load, f"{args.overload:.0%}, {beyond:.0f} spans/s due", args.overload_seconds, beyond)
+    over = _phase(load, f"{args.overload:.0%}, {beyond:.0f} spans/s due", args.overload_seconds, beyond, args.flood)
     after = _phase(load, f"{args.share:.0%} again", _AFTER_SECONDS, rate)
     out = console()
     out.print(f"p99 in ms at {args.share:.0%}: {_in_ms(p99(usual))}; after the overload: {_in_ms(p99(after))}")
@@ -152,20 +159,20 @@ def _rate_for(load: Load, share: float, spans_per_second: float) -> float:
 
 
 def recovery_seconds(usual: Seen, after: Seen) -> float | None:
-    """Return the seconds from the start of a phase from which on answers come as quickly as usual; None for never.
+    """Return the seconds from the start of a phase from which on spans are stored as quickly as usual; None for never.
 
-    As quickly as usual is within the slowest of the usual phase, for so long that it is no chance.
+    As quickly as usual is within the slowest of the usual phase, for so long that it is no chance. Queries have more
+    spans to read than before.
     """
-    bounds = {name: max(seconds for _, seconds in times) for name, times in usual.times.items()}
-    slow = [
-        at - after.begin
-        for name, times in after.times.items()
-        for at, seconds in times
-        if seconds > bounds.get(name, 0)
-    ]
-    last = max((at for times in after.times.values() for at, _ in times), default=after.begin) - after.begin
+    bound = max(seconds for _, seconds in _ingest(usual))
+    slow = [at - after.begin for at, seconds in _ingest(after) if seconds > bound]
+    last = max((at for at, _ in _ingest(after)), default=after.begin) - after.begin
     begins = max(slow, default=0.0)
     return begins if last - begins >= _SETTLED_SECONDS else None
+
+
+def _ingest(seen: Seen) -> list[tuple[float, float]]:
+    return [timed for name, times in seen.times.items() if name not in QUERIES for timed in times]
 
 
 def _missing(load: Load) -> dict[str, int]:

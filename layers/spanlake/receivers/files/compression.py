@@ -32,7 +32,7 @@ class Stream:
         if self._inflated is None:
             return self._file.read(size)
         try:
-            return bytes(self._inflated.read(size))
+            return bytes(self._inflated.read_buffer(size))  # read() keeps its memory where it raises an error
         except OSError as error:
             raise MalformedFile(f"the compressed data cannot be read: {error}") from error
 
