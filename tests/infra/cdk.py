@@ -37,7 +37,7 @@ class Assembly:
 
     @property
     def warnings(self) -> list[str]:
-        """Warnings and refusals of the CDK."""
+        """Texts of the CDK's warnings and errors."""
         artifacts = self.load(self.folder / "manifest.json")["artifacts"].values()
         entries = (entry for each in artifacts for found in each.get("metadata", {}).values() for entry in found)
         return [str(entry["data"]) for entry in entries if entry["type"] in ("aws:cdk:warning", "aws:cdk:error")]
