@@ -47,6 +47,7 @@ QUERY_ROUTES = (
     "GET /api/services",
     "GET /api/services/operations",
     "GET /api/services/edges",
+    "GET /api/page/links",
     "GET /api/attributes",
     "GET /api/traces/{traceId}/statistics",
     "GET /api/traces/{traceId}/critical-path",
