@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 
 # Parts of a pattern: a quotation, an escaped character, a class with the classes in it, a group's name, any other
-# character.
+# character. A class that is not closed goes to the end: else each bracket of many would be followed to there.
 _PARTS = re.compile(
-    r"\\Q.*?(?:\\E|$)|\\.|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|\(\?P?<(?![=!])\w+>|.",
+    r"\\Q.*?(?:\\E|$)|\\.|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*(?:\]|\\?\Z)|\(\?P?<(?![=!])\w+>|.",
     re.DOTALL,
 )
 _MOST_BYTES = 1 << 21  # of a compiled pattern, which takes some 40 ms here and 120 in DuckDB
