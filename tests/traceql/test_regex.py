@@ -13,7 +13,7 @@ def test_problem_of_valid_pattern_is_none(pattern: str) -> None:
     assert problem_of(pattern) is None
 
 
-@pytest.mark.parametrize("pattern", ["[", "(?=a)", r"\C", r"a\Cb", r"\pL{300}", r"(a{1000}){1000}"])
+@pytest.mark.parametrize("pattern", ["[", "(?=a)", r"\C", r"a\Cb", r"\pL{300}", r"(a{1000}){1000}", "[:a" * 22_000])
 def test_problem_of_unusable_pattern_is_reported(pattern: str) -> None:
     assert problem_of(pattern)
 
