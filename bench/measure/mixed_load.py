@@ -7,7 +7,7 @@ kind (none unless told), and the load again.
 ``python -m bench.measure.mixed_load --share 0.8 --seconds 600 --overload-seconds 120 --tenants 20`` finds the rate that
 takes such a share of the machine, senders included, and sends at it; then at the rate that would take ``--overload``
 (2) machines, with the flood if there is one; then at the first rate again, to see how soon all is as before. Senders
-wait for their answers, so that few requests are under way: ``--in-flight 1MiB`` has the server refuse some all the same.
+wait for their answers, so that few requests are under way: ``--in-flight 1MiB`` makes it refuse some all the same.
 
 At the end the spans of each tenant are counted: none that was acknowledged may be missing. Times count from the moment
 at which a request was due, so that a server that stalls does not hide it.

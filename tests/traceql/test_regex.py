@@ -2,7 +2,7 @@
 
 import pytest
 
-from spanlake.traceql.regex import problem_of, without_names
+from spanlake.traceql.regex import _parts, problem_of, without_names
 
 
 @pytest.mark.parametrize(
@@ -13,7 +13,7 @@ def test_problem_of_valid_pattern_is_none(pattern: str) -> None:
     assert problem_of(pattern) is None
 
 
-@pytest.mark.parametrize("pattern", ["[", "(?=a)", r"\C", r"a\Cb", r"\pL{300}", r"(a{1000}){1000}"])
+@pytest.mark.parametrize("pattern", ["[", "(?=a)", r"\C", r"a\Cb", r"\pL{300}", r"(a{1000}){1000}", "[:a" * 22_000])
 def test_problem_of_unusable_pattern_is_reported(pattern: str) -> None:
     assert problem_of(pattern)
 
@@ -30,3 +30,11 @@ def test_problem_of_unusable_pattern_is_reported(pattern: str) -> None:
 )
 def test_without_names_removes_group_names_only(pattern: str, plain: str) -> None:
     assert without_names(pattern) == plain
+
+
+@pytest.mark.parametrize("pattern", ["[" * 1000, "a" + "[^" * 500, "[a\\" * 300, "[" * 500 + "\\"])
+def test_classes_that_are_not_closed_are_read_once(pattern: str) -> None:
+    parts = list(_parts(pattern))
+    assert "".join(parts) == pattern
+    assert len(parts) <= 2, "each bracket is not followed to the end"
+    assert problem_of(pattern) is not None
