@@ -134,7 +134,8 @@ def _matching(session: Session, query: SpanSetQuery, spans: pa.Table) -> pa.Tabl
     shown = [*sorted(query.columns), *(column.alias for column in query.computed if column.alias != Role.FOUND)]
     found = spans.filter(pc.field(Role.FOUND)).select(shown)
     placed = _placed(found.sort_by([(name, "ascending") for name in _SET_ORDER]))
-    return placed.filter(pc.field(Role.PLACE) <= query.spans_per_set) if query.spans_per_set else placed
+    most = min(query.spans_per_set, placed.num_rows)  # however large a number was asked for
+    return placed.filter(pc.field(Role.PLACE) <= most) if query.spans_per_set else placed
 
 
 def _placed(found: pa.Table) -> pa.Table:
