@@ -10,10 +10,9 @@ connection.
 from hpack import Decoder
 from hpack.exceptions import HPACKError
 
-from spanlake.edge.http2 import CONTINUATION, END_HEADERS, HEADERS, PADDED, PRIORITY
+from spanlake.edge.http2 import CONTINUATION, END_HEADERS, HEADERS, header_block
 
 _LARGEST = 64 << 10  # bytes of a head with its continuations; grpc takes 16 KiB
-_PRIORITY_BYTES = 5
 _INDEXED = bytes(range(0x80, 0x100))
 """First bytes of fields that were sent before, with an index below 127: nothing of them is new."""
 
@@ -33,7 +32,7 @@ class Heads:
         if self._is_open != (kind == CONTINUATION):
             self.is_refused = True
             return
-        self._block += payload if kind == CONTINUATION else _fragment(flags, payload)
+        self._block += payload if kind == CONTINUATION else header_block(flags, payload)
         self._is_open = not flags & END_HEADERS
         self.is_refused |= len(self._block) > _LARGEST
         if not self._is_open:
@@ -53,10 +52,3 @@ class Heads:
 def is_head(kind: int) -> bool:
     """Return True for the frames that heads are made of."""
     return kind in (HEADERS, CONTINUATION)
-
-
-def _fragment(flags: int, payload: bytes) -> bytes:
-    """Return the part of a HEADERS frame that is compressed."""
-    padding = payload[0] if flags & PADDED and payload else 0
-    before = (1 if flags & PADDED else 0) + (_PRIORITY_BYTES if flags & PRIORITY else 0)
-    return payload[before : max(len(payload) - padding, before)]

@@ -10,6 +10,7 @@ FRAME_HEAD = 9  # bytes of a frame before its payload
 DATA, HEADERS, RST_STREAM, _SETTINGS, _PING, _WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 6, 8, 9
 _ACK = END_STREAM = 0x01
 END_HEADERS, PADDED, PRIORITY = 0x04, 0x08, 0x20
+_PRIORITY_BYTES = 5
 
 # Literals of header compression, as text and in Huffman's code. None of them is in the static table, so that they are
 # literals in the first header block of a connection.
@@ -44,11 +45,16 @@ def first_headers(data: "bytes | bytearray") -> tuple[int, bytes | None]:
     at = 0
     for kind, flags, _, payload, end in frames(data):
         if kind == HEADERS:
-            padding = payload[0] if flags & PADDED and payload else 0
-            before = (1 if flags & PADDED else 0) + (5 if flags & PRIORITY else 0)
-            return at, payload[before : len(payload) - padding]
+            return at, header_block(flags, payload)
         at = end
     return at, None
+
+
+def header_block(flags: int, payload: bytes) -> bytes:
+    """Return the part of a HEADERS frame that is compressed."""
+    padding = payload[0] if flags & PADDED and payload else 0
+    before = (1 if flags & PADDED else 0) + (_PRIORITY_BYTES if flags & PRIORITY else 0)
+    return payload[before : max(len(payload) - padding, before)]
 
 
 def unknown_encoding(block: bytes) -> str | None:
