@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Future
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -16,7 +17,6 @@ from spanlake.ingest.request import Format, Receipt
 from spanlake.ingest.service import Ingest, Submit
 from spanlake.settings.model import IngestLimits
 from spanlake.telemetry.prometheus import Metrics
-from tests.scenarios.hostile.sockets import grpc_call
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
@@ -123,14 +123,19 @@ def test_server_on_address_in_use_raises_os_error() -> None:
         asyncio.run(start(f"127.0.0.1:{listener.getsockname()[1]}"))
 
 
-def test_server_that_the_library_ends_is_started_again(caplog: pytest.LogCaptureFixture) -> None:
+def test_server_that_the_library_ends_is_started_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Ended by its own stop: the errors that end it may take the process with them."""
+    made: list[grpc.aio.Server] = []
+    make = grpc.aio.server
+
+    def recorded(**options: Any) -> grpc.aio.Server:
+        made.append(make(**options))
+        return made[-1]
+
     async def call(address: str) -> tuple[grpc.StatusCode, str]:
-        host, _, port = address.rpartition(":")
-        reader, writer = await asyncio.open_connection(host, int(port))
-        writer.write(grpc_call(b"/\xff\xff/Export", b""))  # which the relay in front lets nobody send
-        writer.write_eof()
-        await reader.read()
-        writer.close()
+        await made[0].stop(None)
         soon = [(f"grpc.{name}_reconnect_backoff_ms", 100) for name in ("initial", "min", "max")]
         async with grpc.aio.insecure_channel(address, options=soon) as channel:
             export = channel.unary_unary(EXPORT, request_serializer=bytes, response_deserializer=bytes)
@@ -140,6 +145,8 @@ def test_server_that_the_library_ends_is_started_again(caplog: pytest.LogCapture
                 return refused.code(), refused.details() or ""
         return grpc.StatusCode.OK, ""
 
+    monkeypatch.setattr(grpc.aio, "server", recorded)
     code, _ = asyncio.run(serving(broken, call))
     assert code is grpc.StatusCode.INTERNAL  # as of every call with this handler
+    assert len(made) == 2
     assert "gRPC server ended, started again" in [record.getMessage() for record in caplog.records]
