@@ -157,6 +157,30 @@ def test_closing_makes_blocks_of_everything(tmp_path: Path) -> None:
     assert to.names == ["a"]
 
 
+def test_closing_tries_storage_that_failed_once_more(tmp_path: Path) -> None:
+    to = Memory()
+    to.failure = lambda: StorageUnavailable("not yet")
+    with _commit(tmp_path, to) as (commit, log):
+        commit("t", [_body("a")])
+        commit("u", [_body("b")])
+        with pytest.raises(StorageUnavailable):
+            log.settle()
+        to.failure = lambda: None
+    assert to.names == ["a", "b"]
+
+
+def test_closing_leaves_what_storage_still_refuses_in_the_log(tmp_path: Path) -> None:
+    to = Memory()
+    to.failure = lambda: StorageUnavailable("not yet")
+    with _commit(tmp_path, to) as (commit, _log):
+        commit("t", [_body("a")])
+    assert to.names == []
+    to.failure = lambda: None
+    with _commit(tmp_path, to):
+        pass
+    assert to.names == ["a"]
+
+
 def test_only_valid_small_requests_are_logged(tmp_path: Path) -> None:
     to = Memory()
     with _commit(tmp_path, to) as (commit, log):

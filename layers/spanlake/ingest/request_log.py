@@ -193,7 +193,7 @@ class RequestLog:
         self._attempts = 0
         self._failure: tuple[int, StoreError] | None = None  # of the last attempt, which has this number
         self._retry_at = 0.0
-        self._closing = False
+        self._closing_after: int | None = None  # attempts, of which one more is made at the end
         self._thread = Thread(target=self._work, name="log", daemon=True)
 
     def start(self) -> None:
@@ -202,11 +202,14 @@ class RequestLog:
         self._thread.start()
 
     def close(self) -> None:
-        """Make blocks of everything, and return; what could not be stored stays in the log for the next process."""
+        """Make blocks of everything, and return; what could not be stored stays in the log for the next process.
+
+        Storage that failed before is tried once more: the next process may be on another machine.
+        """
         with self._turn:
             self._seal()
         with self._changed:
-            self._closing = True
+            self._closing_after = self._attempts
             self._changed.notify_all()
         if self._thread.is_alive():
             self._thread.join()
@@ -360,11 +363,11 @@ class RequestLog:
         with self._changed:
             while True:
                 now, opened = time.monotonic(), self._open
-                if self._waiting and now >= self._retry_at:
+                if self._waiting and (now >= self._retry_at or self._attempts == self._closing_after):
                     return self._attempt
                 if opened is not None and now >= opened.due():
                     return partial(self._seal_old, opened)
-                if self._closing:
+                if self._closing_after is not None:
                     return None
                 dues = [self._retry_at] if self._waiting else []
                 dues += [opened.due()] if opened is not None else []
