@@ -1,8 +1,8 @@
 """Answers the Tempo API."""
 
-from spanlake.aws.start import starting
+from spanlake.aws.start import deferred_models, starting
 
-with starting():
+with starting(), deferred_models():
     from spanlake.aws import query
 
     handler = query.handler()

@@ -2,7 +2,6 @@
 
 import hashlib
 import time
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -12,63 +11,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spanlake.spans.arrow import Array
-from spanlake.spans.columns import AttributeColumn, Scope, ValueType, attribute_columns
+from spanlake.spans.columns import AttributeColumn, Scope, ValueType
 from spanlake.store.blocks import bloom
 from spanlake.store.blocks.block import Block, CatalogEntry
 from spanlake.store.blocks.demoted import without_columns
+from spanlake.store.blocks.describe import catalog_entries, checksum, latest_end
 from spanlake.store.blocks.trace_columns import add_trace_columns_to_fresh
-from spanlake.store.catalog_room import NESTED, has_column, standing_for
-from spanlake.store.days import MAX_NS, day_range, utc_day
+from spanlake.store.catalog_room import has_column, standing_for
+from spanlake.store.days import day_range, utc_day
 from spanlake.store.index.base import LOST, Index, StoredBefore
 from spanlake.store.objects.base import Objects
-
-_REST = {"resource": "resource_rest", "span": "span_rest", "scope": "scope_rest"}
-_TYPES = ("string", "int", "double", "bool", "rest")
-_ABSENT = ("{}", "null")
-
-
-def catalog_entries(table: pa.Table) -> frozenset[CatalogEntry]:
-    """List the attributes of a span table: of resources, spans and scopes, of events and of links."""
-    return frozenset((*_columns(table), *_in_rest(table), *_in_lists(table)))
-
-
-def _columns(table: pa.Table) -> Iterator[CatalogEntry]:
-    for column in attribute_columns(table.schema):
-        if _has_values(table, column.name):
-            yield CatalogEntry(str(column.scope), column.key, str(column.type))
-
-
-def _in_rest(table: pa.Table) -> Iterator[CatalogEntry]:
-    for scope, name in _REST.items():
-        if _has_values(table, name):
-            entries = pc.list_flatten(table.column(name))
-            keys = pc.struct_field(entries, "key").filter(_is_present(pc.struct_field(entries, "value")))
-            yield from (CatalogEntry(scope, key, "rest") for key in keys.unique().to_pylist())
-
-
-def _in_lists(table: pa.Table) -> Iterator[CatalogEntry]:
-    for scope, name in NESTED.items():
-        if _has_values(table, name):
-            lists = pc.struct_field(pc.list_flatten(table.column(name)), "attributes")
-            yield from _typed_entries(scope, pc.list_flatten(lists))
-
-
-def _typed_entries(scope: str, entries: Array) -> Iterator[CatalogEntry]:
-    keys = pc.struct_field(entries, "key")
-    for type_ in _TYPES:
-        held = pc.struct_field(entries, type_)
-        having = keys.filter(_is_present(held) if type_ == "rest" else pc.is_valid(held))
-        yield from (CatalogEntry(scope, key, type_) for key in having.unique().to_pylist())
-
-
-def _is_present(json: Array) -> Array:
-    """True where OTLP JSON holds a value: an attribute without one is not there."""
-    return pc.and_(pc.is_valid(json), pc.invert(pc.is_in(json, value_set=pa.array(_ABSENT, pa.string()))))
-
-
-def _has_values(table: pa.Table, name: str) -> bool:
-    return table.column(name).null_count < table.num_rows
-
 
 _START = "start_time_unix_nano"
 
@@ -123,11 +75,6 @@ def block_id(tenant: str, day: date, content_hash: bytes) -> str:
     return hashlib.blake2b(text + content_hash, digest_size=16).hexdigest()
 
 
-def checksum(data: pa.Buffer | bytes) -> int:
-    """The CRC-32 of a block's object, as Parquet has it of pages."""
-    return zlib.crc32(data)
-
-
 def _describe(tenant: str, day: date, spans: pa.Table, content_hash: bytes, data: pa.Buffer, now_ns: int) -> Block:
     return Block(
         tenant=tenant,
@@ -145,14 +92,6 @@ def _describe(tenant: str, day: date, spans: pa.Table, content_hash: bytes, data
     )
 
 
-def latest_end(spans: pa.Table) -> int:
-    """The latest end, no later than an int64 can tell; spans that end before they start end when they start."""
-    start: Array = spans[_START]
-    room = pc.subtract(_i64(MAX_NS), pc.max_element_wise(start, _i64(0)))
-    length = pc.max_element_wise(pc.min_element_wise(spans["duration_nano"], room), _i64(0))
-    return int(pc.max(pc.add(start, length)).as_py())
-
-
 def _by_day(table: pa.Table) -> Iterator[tuple[date, pa.Table]]:
     """The rows of each UTC day, days in order."""
     if table.num_rows == 0:
@@ -168,10 +107,6 @@ def _by_day(table: pa.Table) -> Iterator[tuple[date, pa.Table]]:
     for day, count in zip(*days.take(order).value_counts().flatten(), strict=True):
         yield day.as_py(), table.take(order.slice(done, count.as_py()))
         done += count.as_py()
-
-
-def _i64(value: int) -> pa.Int64Scalar:
-    return pa.scalar(value, pa.int64())
 
 
 ColumnsOf = Callable[[str], int | None]

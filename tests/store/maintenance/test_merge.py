@@ -18,13 +18,13 @@ from spanlake.spans.columns import AttributeColumn, Scope, ValueType, attribute_
 from spanlake.spans.otlp.encode import to_otlp
 from spanlake.store.blocks import bloom
 from spanlake.store.blocks.block import CatalogEntry
+from spanlake.store.blocks.describe import checksum
 from spanlake.store.blocks.trace_columns import TRACE_COLUMNS, add_trace_columns, drop_trace_columns
 from spanlake.store.errors import ObjectNotFound, StorageCorrupt
 from spanlake.store.maintenance.compaction_plan import Merge
 from spanlake.store.maintenance.compactor import Compactor
 from spanlake.store.maintenance.merge import MergePolicy, merge_blocks
 from spanlake.store.maintenance.merge_inputs import open_inputs
-from spanlake.store.write import checksum
 from tests.spans import otlp_requests
 from tests.store.maintenance.day_of_blocks import TENANT, Lake, colliding, rows_in_order, sorted_rows
 from tests.store.tables import NOON, STATUS, busy_table, span_table

@@ -11,12 +11,12 @@ from spanlake.spans.arrow import Array
 from spanlake.spans.columns import attribute_columns
 from spanlake.store.blocks import bloom
 from spanlake.store.blocks.block import Block, CatalogEntry
+from spanlake.store.blocks.describe import catalog_entries, checksum, latest_end
 from spanlake.store.blocks.paths import BlockPath
 from spanlake.store.blocks.schema import UNREADABLE, Lineage, from_parquet
 from spanlake.store.blocks.trace_columns import BEFORE_FORMAT_3, CHILD_COUNT
 from spanlake.store.errors import StorageCorrupt
 from spanlake.store.objects.base import ObjectInfo, Objects
-from spanlake.store.write import catalog_entries, checksum, latest_end
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq

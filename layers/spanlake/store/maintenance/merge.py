@@ -18,6 +18,7 @@ from spanlake.spans.duplicates import drop_duplicates
 from spanlake.spans.otlp.pivot import MOST_COLUMNS
 from spanlake.store.blocks import bloom
 from spanlake.store.blocks.block import Block, CatalogEntry
+from spanlake.store.blocks.describe import checksum, latest_end
 from spanlake.store.blocks.schema import ROW_GROUP_SPANS, UNREADABLE, Lineage
 from spanlake.store.blocks.trace_columns import SLICE_START, SLICED_SPANS, add_trace_columns
 from spanlake.store.errors import StorageCorrupt
@@ -26,7 +27,7 @@ from spanlake.store.maintenance.merge_columns import Columns
 from spanlake.store.maintenance.merge_inputs import Cursor, Input, dictionary_columns, open_inputs
 from spanlake.store.maintenance.slices import Slicing, with_start
 from spanlake.store.objects.base import Objects
-from spanlake.store.write import block_id, checksum, latest_end
+from spanlake.store.write import block_id
 
 # To find a trace id, all row groups of a block with slices are looked at: a request each.
 _REMOTE = "://"

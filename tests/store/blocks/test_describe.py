@@ -4,7 +4,7 @@ import pyarrow as pa
 
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType
 from spanlake.store.blocks.block import CatalogEntry
-from spanlake.store.write import catalog_entries
+from spanlake.store.blocks.describe import catalog_entries
 from tests.store.tables import SERVICE, STATUS, span_table
 
 HELD = '{"bytesValue":""}'
