@@ -1,12 +1,16 @@
 """Functions on a bucket and a table that do not belong together store, answer and delete nothing."""
 
 from collections.abc import Callable
+from threading import Event
 from typing import Any
 
 import pytest
+from starlette.responses import PlainTextResponse
+from starlette.testclient import TestClient
+from starlette.types import Receive, Scope, Send
 
 from spanlake.aws import compact, expire, ingest, query
-from spanlake.aws.environment import LambdaStore
+from spanlake.aws.environment import CheckedRequests, LambdaStore
 from spanlake.aws.telemetry import Handler
 from spanlake.store.errors import StoreMismatch
 from spanlake.store.identity import check_identity
@@ -40,6 +44,30 @@ def test_requests_are_answered_with_503_that_says_what_to_do(
         assert "spanlake reindex --objects s3://" in answer["body"]
     assert "StoreMismatches" in capsys.readouterr().out
     assert len(list(mismatch.objects.list("spans/"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "calls"), [("GET", ["app", "check"]), ("HEAD", ["app", "check"]), ("DELETE", []), ("POST", [])]
+)
+def test_only_requests_that_read_are_worked_on_during_the_check(method: str, calls: list[str]) -> None:
+    made: list[str] = []
+    answered = Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        made.append("app")
+        await PlainTextResponse("found")(scope, receive, send)
+        answered.set()
+
+    def check() -> None:
+        if calls:
+            assert answered.wait(20)
+            made.append("check")
+        raise StoreMismatch("other blocks")
+
+    check.is_done = False  # type: ignore[attr-defined]
+    response = TestClient(CheckedRequests(app, check)).request(method, "/")  # type: ignore[arg-type]
+    assert (response.status_code, made) == (503, calls)
+    assert "found" not in response.text
 
 
 def test_nothing_is_merged_or_deleted(mismatch: LambdaStore, cloud: Cloud) -> None:

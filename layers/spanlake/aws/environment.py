@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from spanlake.api.errors import INGEST_ERRORS, http_error
 from spanlake.aws.telemetry import Metric, Telemetry
@@ -57,11 +57,11 @@ class IdentityCheck:
     def __init__(self, store: LambdaStore, telemetry: Telemetry) -> None:
         self._store = store
         self._telemetry = telemetry
-        self._is_done = False
+        self.is_done = False
 
     def __call__(self) -> None:
         """Raise StoreMismatch, which is counted, or another StoreError."""
-        if self._is_done:
+        if self.is_done:
             return
         try:
             with limited(_CHECK_SECONDS):
@@ -71,7 +71,10 @@ class IdentityCheck:
             self._telemetry.count(Metric.STORE_MISMATCHES, 1)
             _log.error("bucket and table do not belong together", extra={"reason": str(error)})
             raise
-        self._is_done = True
+        self.is_done = True
+
+
+_READING = frozenset(("GET", "HEAD"))
 
 
 class CheckedRequests:
@@ -83,10 +86,31 @@ class CheckedRequests:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        if self._check.is_done:
+            await self._app(scope, receive, send)
+            return
+        answer = self._answer_meanwhile if scope["method"] in _READING else self._answer_after
         try:
-            await asyncio.to_thread(self._check)
+            await answer(scope, receive, send)
         except StoreError as error:
             told = http_error(error, INGEST_ERRORS)
             await PlainTextResponse(f"{told.message}\n", told.status, told.headers)(scope, receive, send)
-            return
+
+    async def _answer_after(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.to_thread(self._check)
         await self._app(scope, receive, send)
+
+    async def _answer_meanwhile(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request that changes nothing while the check runs, and hold the answer back until it is passed."""
+        answer: list[Message] = []
+
+        async def hold(message: Message) -> None:
+            answer.append(message)
+
+        checked, answered = await asyncio.gather(
+            asyncio.to_thread(self._check), self._app(scope, receive, hold), return_exceptions=True
+        )
+        for failure in filter(None, (checked, answered)):
+            raise failure
+        for message in answer:
+            await send(message)

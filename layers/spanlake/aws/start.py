@@ -24,7 +24,7 @@ def deferred_models() -> Iterator[None]:
     """Have pydantic build the models that are defined meanwhile when each is first used.
 
     For FastAPI's of the OpenAPI document, which hardly any process of a function is asked for: 30 ms of CPU time. Not
-    for models of parameters, whose aliases FastAPI reads when it makes a route. The query function alone loads pydantic.
+    for models of parameters, whose aliases FastAPI reads when it makes a route. Only the query function has pydantic.
     """
     from pydantic import BaseModel
 
