@@ -13,7 +13,7 @@ from spanlake.ingest.log_recovery import store_logged
 from spanlake.query.engine.sql_session import SqlSession
 from spanlake.query.live_view import live_view
 from spanlake.query.open import open_querier
-from spanlake.query.plan import plan_search
+from spanlake.query.plan import plan_metrics, plan_search
 from spanlake.query.querier import Querier
 from spanlake.query.search import Ranking, Search
 from spanlake.query.search_results import TraceResult
@@ -132,7 +132,7 @@ class Dataset:
         else:
             step_ns = step // timedelta(microseconds=1) * 1000
             steps = Steps.aligned(when.start_ns, when.end_ns, step_ns, self.querier.duck.limits.samples)
-        return self.querier.metrics(self.tenant, query, steps), steps
+        return self.querier.metrics(self.tenant, plan_metrics(query), steps), steps
 
 
 def open_dataset(data: str | Path, objects_url: str, index_url: str, tenant: str) -> Dataset:

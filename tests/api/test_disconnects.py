@@ -10,13 +10,12 @@ from urllib.parse import urlencode
 import pyarrow as pa
 import pytest
 import uvicorn
-from sqlglot import exp
 from starlette.types import ASGIApp
 
 from spanlake.api.app import create_app
 from spanlake.api.tempo.dependencies import ALL_ERRORS
 from spanlake.api.tempo.routes import tempo_routes
-from spanlake.query.engine.session import Session
+from spanlake.query.engine.duckdb import DuckDB
 from spanlake.query.limits import Cancelled
 from tests.query.kit import NOON, SECOND, At, Lake
 from tests.query.test_limits import ENDLESS
@@ -26,24 +25,25 @@ TIMES = {"start": str(NOON // SECOND - 60), "end": str(NOON // SECOND + 60)}
 
 
 class Endless:
-    """Makes every query of a session one that never ends, and notes what becomes of it."""
+    """Makes every statement one that never ends, and notes what becomes of it."""
 
     def __init__(self) -> None:
         self.running = threading.Event()
         self.cancelled = threading.Event()
 
-    def instead_of_table(self) -> Callable[..., pa.Table]:
-        """Returns a replacement for Session.table."""
+    def instead_of_execute(self) -> Callable[..., pa.Table]:
+        """Returns a replacement for DuckDB.execute."""
+        run = DuckDB.execute
 
-        def table(session: Session, _: exp.Query, **__: object) -> pa.Table:
+        def execute(duck: DuckDB, _: str, check: Callable[[], None], *__: object, **___: object) -> pa.Table:
             self.running.set()
             try:
-                return session.run_static(ENDLESS)
+                return run(duck, ENDLESS, check)
             except Cancelled:
                 self.cancelled.set()
                 raise
 
-        return table
+        return execute
 
 
 @contextmanager
@@ -80,7 +80,7 @@ def test_the_query_is_stopped(
 ) -> None:
     lake, endless = Lake(tmp_path), Endless()
     lake.add(At(1, attributes={"k": 1}), tenant="single-tenant")
-    monkeypatch.setattr(Session, "run", endless.instead_of_table())
+    monkeypatch.setattr(DuckDB, "execute", endless.instead_of_execute())
     with listening(create_app(tempo_routes(lake.querier), ALL_ERRORS)) as port:
         with socket.create_connection(("127.0.0.1", port)) as client:
             client.sendall(f"GET {path}?{urlencode(parameters | TIMES)} HTTP/1.1\r\nHost: x\r\n\r\n".encode())

@@ -1,7 +1,7 @@
 """A small lake to ask: spans written in a line each, stored as real blocks, queried through real DuckDB."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span, Status
 
 from spanlake.query.engine.duckdb import DuckDB
 from spanlake.query.limits import Limits
-from spanlake.query.plan import plan_search
+from spanlake.query.plan import plan_metrics, plan_search
 from spanlake.query.querier import ALWAYS, Querier
 from spanlake.query.search import Order, Ranking, Search
 from spanlake.query.search_results import TraceResult
@@ -113,6 +113,10 @@ class Lake:
         self.querier = Querier(self.index, self.objects, self.duck, SizeLimits())
         self._writes = 0
 
+    def use(self, **parts: Any) -> None:
+        """Have the querier made of other parts: takes its fields, such as ``policy``."""
+        self.querier = replace(self.querier, **parts)
+
     def close(self) -> None:
         """Release what it holds."""
         self.duck.close()
@@ -173,8 +177,8 @@ class Lake:
 
     def lines(self, q: str, steps: Steps, tenant: str = TENANT, exemplars: int = 0) -> list[Series]:
         """The series of a metrics query."""
-        query = validate(parse(q))
-        return self.querier.metrics(tenant, query, steps, exemplars=exemplars)
+        plan = plan_metrics(validate(parse(q)))
+        return self.querier.metrics(tenant, plan, steps, exemplars=exemplars)
 
 
 def hashable(value: Any) -> Any:

@@ -85,8 +85,7 @@ def test_compaction_removes_it_for_good(stored: Lake) -> None:
 def test_a_column_alone_is_read_without_hidden_spans(stored: Lake) -> None:
     stored.querier.delete(TENANT, trace_id(1))
     found = BlockScan.find(stored.index, stored.objects, TENANT, 0, 2**63 - 1)
-    with stored.duck.session() as session:
-        assert session.run(found.table(["name"]))["name"].to_pylist() == ["kept"]
+    assert stored.duck.session().run(found.table(["name"]))["name"].to_pylist() == ["kept"]
 
 
 def test_compaction_in_between_is_no_obstacle(stored: Lake, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,10 +9,11 @@ import pyarrow as pa
 import pytest
 import sqlglot
 
-from spanlake.query.engine import inputs
+from spanlake.query.compile.memory_table import memory_table
 from spanlake.query.engine.duckdb import DuckDB
 from spanlake.query.engine.session import Cancellation
 from spanlake.query.limits import Cancelled, LimitExceeded, Limits
+from spanlake.query.policy import QueryPolicy
 from tests.query.kit import HOUR, SECOND, At, Lake, steps, trace_id
 
 ENDLESS = "SELECT COUNT(*) FROM range(100000000) a, range(100000000) b WHERE a.range * b.range % 7 = 3"
@@ -20,19 +21,23 @@ LARGE = "SELECT LIST(range) FROM range(200000000)"
 CHAIN = [At(n, n - 1) for n in range(1, 400)]
 
 
+def run(duck: DuckDB, sql: str, cancellation: Cancellation | None = None) -> pa.Table:
+    """The answer of a statement in a session of its own."""
+    return duck.execute(sql, duck.session(cancellation).check)
+
+
 def test_time_ends_a_running_query() -> None:
     duck = DuckDB([], Limits(seconds=0.05))
-    with duck.session() as session, pytest.raises(LimitExceeded, match=r"longer than 0.05 s.*--query-timeout"):
-        session.run_static(ENDLESS)
-    with duck.session() as session:
-        assert session.run_static("SELECT 1 AS one").to_pylist() == [{"one": 1}]
+    with pytest.raises(LimitExceeded, match=r"longer than 0.05 s.*--query-timeout"):
+        run(duck, ENDLESS)
+    assert run(duck, "SELECT 1 AS one").to_pylist() == [{"one": 1}]
     duck.close()
 
 
 def test_no_query_begins_when_time_is_up() -> None:
     duck = DuckDB([], Limits(seconds=-1))
-    with duck.session() as session, pytest.raises(LimitExceeded):
-        session.run_static("SELECT 1")
+    with pytest.raises(LimitExceeded):
+        run(duck, "SELECT 1")
     duck.close()
 
 
@@ -46,15 +51,15 @@ def test_time_is_up_for_a_real_question(tmp_path: Path) -> None:
 
 def test_memory_is_bounded() -> None:
     duck = DuckDB([], Limits(memory_bytes=32 << 20))
-    with duck.session() as session, pytest.raises(LimitExceeded, match=r"more than 32 MiB.*--query-memory"):
-        session.run_static(LARGE)
+    with pytest.raises(LimitExceeded, match=r"more than 32 MiB.*--query-memory"):
+        run(duck, LARGE)
     duck.close()
 
 
-def test_spans_whose_place_in_the_tree_matters_are_bounded(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_spans_whose_place_in_the_tree_matters_are_bounded(lake: Lake) -> None:
     lake.add(*CHAIN)
     assert len(lake.names("{} > {}")) == len(CHAIN) - 1
-    monkeypatch.setattr(inputs, "_TREE_BYTES", lake.duck.limits.memory_bytes // 100)
+    lake.use(policy=QueryPolicy(tree_bytes=lake.duck.limits.memory_bytes // 100))
     with pytest.raises(LimitExceeded, match=r"relates more than 100 spans.*--query-memory"):
         lake.search("{} > {}")
 
@@ -64,12 +69,11 @@ def test_another_thread_cancels() -> None:
     found: list[BaseException] = []
 
     def ask() -> None:
-        with duck.session(cancellation) as session:
-            running.set()
-            try:
-                session.run_static(ENDLESS)
-            except Cancelled as error:
-                found.append(error)
+        running.set()
+        try:
+            run(duck, ENDLESS, cancellation)
+        except Cancelled as error:
+            found.append(error)
 
     asking = threading.Thread(target=ask)
     asking.start()
@@ -84,15 +88,15 @@ def test_another_thread_cancels() -> None:
 def test_what_was_cancelled_before_never_runs() -> None:
     duck, cancellation = DuckDB([]), Cancellation()
     cancellation.cancel()
-    with duck.session(cancellation) as session, pytest.raises(Cancelled):
-        session.run_static("SELECT 1")
+    with pytest.raises(Cancelled):
+        run(duck, "SELECT 1", cancellation)
     duck.close()
 
 
 def test_the_parsers_errors_are_none_of_a_limits() -> None:
     duck = DuckDB([])
-    with duck.session() as session, pytest.raises(Exception, match="nowhere") as raised:
-        session.run(sqlglot.select("x").from_("nowhere"))
+    with pytest.raises(Exception, match="nowhere") as raised:
+        duck.session().run(sqlglot.select("x").from_("nowhere"))
     assert not isinstance(raised.value, LimitExceeded | Cancelled)
     duck.close()
 
@@ -110,18 +114,19 @@ def test_the_parsers_errors_are_none_of_a_limits() -> None:
 )
 def test_the_database_is_closed_to_the_world(tmp_path: Path, sql: str) -> None:
     duck = DuckDB([str(tmp_path)])
-    with duck.session() as session, pytest.raises(Exception, match=r"(?i)permission|locked|disabled|cannot"):
-        session.run_static(sql)
+    with pytest.raises(Exception, match=r"(?i)permission|locked|disabled|cannot"):
+        run(duck, sql)
     duck.close()
 
 
-def test_sessions_do_not_see_each_others_tables() -> None:
+def test_queries_do_not_see_each_others_tables() -> None:
     duck = DuckDB([])
-    with duck.session() as one, duck.session() as other:
-        one.register("spans", pa.table({"n": [1]}))
-        other.register("spans", pa.table({"n": [2]}))
-        assert one.run_static("SELECT n FROM spans").to_pylist() == [{"n": 1}]
-        assert other.run_static("SELECT n FROM spans").to_pylist() == [{"n": 2}]
+    session = duck.session()
+    for number in (1, 2):
+        query = sqlglot.select("n").from_(memory_table("spans", pa.table({"n": [number]})))
+        assert session.run(query).to_pylist() == [{"n": number}]
+    with pytest.raises(Exception, match="spans"):
+        session.run(sqlglot.select("n").from_("spans"))
     duck.close()
 
 

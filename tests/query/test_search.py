@@ -6,9 +6,8 @@ import pyarrow as pa
 import pytest
 from sqlglot import exp
 
-from spanlake.query import search
 from spanlake.query.engine.session import Session
-from spanlake.query.scan import parts
+from spanlake.query.policy import QueryPolicy, SearchPolicy
 from spanlake.query.search import Order
 from tests.query.kit import HOUR, MINUTE, SECOND, At, Lake
 
@@ -21,10 +20,13 @@ def hours(lake: Lake) -> None:
         lake.add(*(At(1, trace=n, start=hour * HOUR + n * SECOND) for n in (2 * hour + 1, 2 * hour + 2)))
 
 
+SMALL_PARTS = QueryPolicy(SearchPolicy(part_spans=2))
+
+
 @pytest.fixture
-def small_portions(monkeypatch: pytest.MonkeyPatch) -> None:
+def small_parts(lake: Lake) -> None:
     """Searches that look through one block of ``hours`` to begin with, then all the others."""
-    monkeypatch.setattr(parts, "PART_SPANS", 2)
+    lake.use(policy=SMALL_PARTS)
 
 
 @pytest.mark.parametrize(
@@ -50,14 +52,14 @@ def small_portions(monkeypatch: pytest.MonkeyPatch) -> None:
         "{} !> {}",
     ],
 )
-@pytest.mark.usefixtures("small_portions")
+@pytest.mark.usefixtures("small_parts")
 def test_limit_keeps_the_newest(lake: Lake, query: str, wanted: dict[str, Any], traces: list[int]) -> None:
     hours(lake)
     assert lake.traces(query, **wanted) == traces
 
 
 @pytest.mark.parametrize("query", ["{}", "{} | count() > 0", '{ name = "1" } >> { name = "2" } || { name = "1" }'])
-@pytest.mark.usefixtures("small_portions")
+@pytest.mark.usefixtures("small_parts")
 def test_order_of_duration_keeps_the_longest(lake: Lake, query: str) -> None:
     for n, length in enumerate((5, 9, 1, 7), 1):
         lake.add(At(1, trace=n, start=n * SECOND, length=length * SECOND))
@@ -89,7 +91,7 @@ class Spy:
 def test_older_blocks_are_not_read_when_newer_ones_have_enough(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     hours(lake)
     for limit, files in ((1, 1), (2, 1), (3, 4), (100, 4)):
-        monkeypatch.setattr(parts, "PART_SPANS", 2)
+        lake.use(policy=SMALL_PARTS)
         spy = Spy(monkeypatch)
         assert len(lake.traces("{}", limit=limit)) == min(limit, 8)
         assert len(spy.files) == files
@@ -107,7 +109,7 @@ def test_a_trace_by_id_is_read_from_the_blocks_that_may_hold_it(lake: Lake, monk
 
 
 @pytest.mark.parametrize("query", ["{} | count() = 2", "{ nestedSetRight = 4 }", '{ name = "1" } >> { name = "2" }'])
-@pytest.mark.usefixtures("small_portions")
+@pytest.mark.usefixtures("small_parts")
 def test_nothing_is_missed_of_a_block_that_is_cut_by_ids(lake: Lake, query: str) -> None:
     """Traces of one block whose ids lie far apart, of which one of the first and the last match."""
     traces = [number << 120 for number in range(40)]
@@ -139,7 +141,7 @@ def test_many_traces_are_found_with_all_their_spans(lake: Lake, query: str) -> N
         ('{ trace:duration < 5s } || { name = "2" }', [4, 3]),
     ],
 )
-@pytest.mark.usefixtures("small_portions")
+@pytest.mark.usefixtures("small_parts")
 def test_what_a_part_says_of_a_trace_is_not_the_last_word(lake: Lake, query: str, traces: list[int]) -> None:
     """Has a trace whose root is in one block and whose end is in another; the two are not read at once."""
     lake.add(At(1, trace=3), At(7, 6, name="7", trace=3, start=SECOND), At(1, trace=4, start=SECOND))
@@ -274,11 +276,9 @@ def test_a_trace_without_a_root_says_so(lake: Lake) -> None:
 @pytest.mark.parametrize("blocks", [1, 3])
 @pytest.mark.parametrize("limit", [1, 2, 3, 50])
 def test_traces_that_only_all_their_spans_tell_are_all_judged(
-    lake: Lake, monkeypatch: pytest.MonkeyPatch, matching: set[int], blocks: int, limit: int
+    lake: Lake, matching: set[int], blocks: int, limit: int
 ) -> None:
-    monkeypatch.setattr(search, "_FEWEST_TRACES", 4)
-    monkeypatch.setattr(search, "_SPANS_PER_TRACE", 2)
-    monkeypatch.setattr(parts, "PART_SPANS", 20)
+    lake.use(policy=QueryPolicy(SearchPolicy(fewest_traces=4, spans_per_trace=2, part_spans=20)))
     for number in range(blocks):
         traces = range(number * 30 // blocks, (number + 1) * 30 // blocks)
         lake.add(

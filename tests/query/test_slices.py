@@ -7,10 +7,10 @@ import pytest
 from spanlake.query.candidates import CandidateFinder
 from spanlake.query.compile.search import compile_search
 from spanlake.query.plan import plan_search
+from spanlake.query.policy import QueryPolicy, SearchPolicy
 from spanlake.query.querier import ALWAYS
 from spanlake.query.scan.blocks import BlockScan
 from spanlake.query.search import Order
-from spanlake.store.blocks import trace_columns
 from spanlake.store.blocks.block import arrival_order
 from spanlake.store.maintenance.compaction_plan import Merge
 from spanlake.store.maintenance.compactor import Compactor
@@ -32,15 +32,14 @@ QUERIES = (
 )
 
 
-@pytest.fixture(autouse=True)
-def _every_merged_block_has_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trace_columns, "SLICED_SPANS", 1)
+LOOKING_FOR_SLICES = QueryPolicy(SearchPolicy(sliced_spans=1))
 
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
     """A hundred traces of two to four spans, one of which comes a while after the others."""
     lake = Lake(tmp_path_factory.mktemp("slices"))
+    lake.use(policy=LOOKING_FOR_SLICES)
     spans = []
     for trace in range(1, 101):
         start = (trace * 37 % 101) * SECOND
@@ -86,15 +85,14 @@ def test_traces_of_the_newest_slices_are_whole_and_others_start_before_the_bound
     queries = compile_search(plan_search(validate(parse(query))), blocks.known, ALWAYS.end_ns, 0)
     probe = queries.spans.prefilter
     starts = {found.header.trace_id: found.header.start_ns for found in lake.search("{ }")}
-    with lake.duck.session() as session:
-        finder = CandidateFinder(session, blocks, probe, queries)
-        assert len(finder.slice_starts) > 10
-        for slices in range(1, len(finder.slice_starts) + 1):
-            lot = finder.by_trace(500, slices)
-            assert lot.starts.keys() <= every
-            assert lot.bound_ns is not None
-            assert all(starts[id_] <= lot.bound_ns for id_ in every - lot.starts.keys())
-        assert finder.by_trace(500).starts.keys() == every
+    finder = CandidateFinder(lake.duck.session(policy=LOOKING_FOR_SLICES), blocks, probe, queries)
+    assert len(finder.slice_starts) > 10
+    for slices in range(1, len(finder.slice_starts) + 1):
+        lot = finder.by_trace(500, slices)
+        assert lot.starts.keys() <= every
+        assert lot.bound_ns is not None
+        assert all(starts[id_] <= lot.bound_ns for id_ in every - lot.starts.keys())
+    assert finder.by_trace(500).starts.keys() == every
 
 
 @pytest.mark.parametrize("query", QUERIES)

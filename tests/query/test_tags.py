@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from spanlake.query import tag_names
 from spanlake.query.limits import LimitExceeded, Limits
+from spanlake.query.policy import QueryPolicy
 from spanlake.query.querier import ALWAYS
 from spanlake.query.tag_values import EVERY_SCOPE, go_float, go_floats
 from spanlake.query.time_range import TimeRange
@@ -255,10 +255,10 @@ def test_an_attribute_without_a_value_is_no_tag(tmp_path: Path) -> None:
     lake.close()
 
 
-def test_names_that_a_sample_lacks_are_found_in_all_spans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tag_names, "_SAMPLE", (1, 2))
+def test_names_that_a_sample_lacks_are_found_in_all_spans(tmp_path: Path) -> None:
     event = ("e", 0, {"seen": 1}), ("e", 0, {"late": 1})
     lake = Lake(tmp_path)
+    lake.use(policy=QueryPolicy(sampled_blocks=1, sampled_spans=2))
     lake.add(
         At(1, attributes={"both": 1, "a": 1}, events=event[:1]),
         At(2, attributes={"both": 1}),

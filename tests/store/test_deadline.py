@@ -8,8 +8,7 @@ from threading import Event
 
 import pytest
 
-from spanlake.store import deadline
-from spanlake.store.deadline import bounded, has_passed, limited
+from spanlake.store.deadline import Places, bounded, has_passed, limited
 from spanlake.store.errors import StorageTimeout
 
 SHORT = 0.05
@@ -77,10 +76,10 @@ def test_limit_holds_in_a_copy_of_the_context() -> None:
         assert threads.submit(copy_context().run, has_passed).result()
 
 
-def test_calls_that_hang_are_bounded_in_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deadline, "_places", threading.BoundedSemaphore(1))
+def test_calls_that_hang_are_bounded_in_number() -> None:
+    places = Places(1)
     with pytest.raises(StorageTimeout), limited(SHORT):
-        bounded("read it", hang)
-    with pytest.raises(StorageTimeout, match="calls are waiting for an answer"), limited(SHORT):
-        bounded("read it", hang)
+        bounded("read it", hang, places)
+    with pytest.raises(StorageTimeout, match="1 calls are waiting for an answer"), limited(SHORT):
+        bounded("read it", hang, places)
     hang()  # until the first one has given its place back

@@ -55,8 +55,8 @@ def test_what_was_written_is_indexed_and_readable(objects: Objects, index: Index
     assert found(index) == blocks
     assert {entry.key for entry in index.catalog("a", NOON, NOON)} >= {"http.method", "service.name"}
     duck = DuckDB([str(tmp_path)], remote=HttpfsCredentials(objects) if isinstance(objects, S3Objects) else None)
-    with duck.session() as session:
-        spans = session.run_static(f"SELECT span_id FROM read_parquet({uris(objects, blocks)})")
+    query = f"SELECT span_id FROM read_parquet({uris(objects, blocks)})"
+    spans = duck.execute(query, duck.session().check)
     duck.close()
     assert spans["span_id"].to_pylist() == table["span_id"].to_pylist()
 

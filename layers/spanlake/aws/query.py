@@ -18,9 +18,9 @@ from spanlake.aws.gateway import gateway_access, labelled
 from spanlake.aws.http import http_handler
 from spanlake.aws.settings import base_path, settings
 from spanlake.aws.telemetry import Handler, Metric, Telemetry
-from spanlake.query.engine.base import Engine
 from spanlake.query.open import open_querier
 from spanlake.query.scan.missing_blocks import MissingBlocks
+from spanlake.query.scan.offload import Offload
 from spanlake.settings.model import AthenaSettings, Config
 from spanlake.settings.setting import Program, values_of
 from spanlake.store.index.dynamodb.meters import DynamoMeters
@@ -34,7 +34,7 @@ def handler() -> Handler:
     missing = MissingBlocks(
         config.retention, config.partial_answers, lambda blocks: telemetry.count(Metric.BLOCKS_MISSING, blocks)
     )
-    querier = open_querier(store.objects, store.index, config.query, None, _engine(store, config.athena), missing)
+    querier = open_querier(store.objects, store.index, config.query, None, _offload(store, config.athena), missing)
     limits = RefreshedLimits(IndexedLimits(store.index))
     shown = values_of(config, Program.QUERY)
     operations = Operations(
@@ -56,13 +56,14 @@ def handler() -> Handler:
     return telemetry.handler(http_handler(checked, (), base_path(os.environ), telemetry.label))
 
 
-def _engine(store: LambdaStore, settings: AthenaSettings) -> Engine | None:
+def _offload(store: LambdaStore, settings: AthenaSettings) -> Offload | None:
     """Where queries of large ranges run, if there is a place for them."""
     if not settings.workgroup or not settings.table:
         return None
     from spanlake.query.engine.athena.engine import open_athena
 
-    return open_athena(store.objects.session, settings, DynamoMeters(store.index.client, store.index.table))
+    meters = DynamoMeters(store.index.client, store.index.table)
+    return Offload(open_athena(store.objects.session, settings, meters), settings.above_bytes)
 
 
 def _shown(config: Config) -> Mapping[str, str]:

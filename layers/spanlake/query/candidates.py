@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -19,8 +18,8 @@ from spanlake.query.compile.spans import ROW_ID, Compiled, compile_spans
 from spanlake.query.compile.sql import Sql
 from spanlake.query.engine.inputs import run
 from spanlake.query.engine.session import Session
+from spanlake.query.scan.block_budget import newest_first
 from spanlake.query.scan.blocks import BlockScan, block_number
-from spanlake.query.scan.parts import newest_first
 from spanlake.query.scan.slices import slice_starts
 from spanlake.query.time_range import TimeRange
 from spanlake.query.trace_by_id import Slices
@@ -64,8 +63,9 @@ class CandidateFinder:
     is_newest_first: bool = True
 
     def newest(self, window: TimeRange, limit: int, since_ns: int = 0) -> Candidates:
-        """Traces of the newest spans that some span of a matching trace is among; so many spans, of those that start
-        at a time or later.
+        """Return the traces of the newest spans that meet the test ``one`` of the prefilter.
+
+        ``limit`` spans are looked at, of those that start at ``since_ns`` or later.
         """
         source, test = self.source.overlapping(window.start_ns, window.end_ns), self.probe.one.sql(DuckDB)
         source = source.only(source.misses.without(source.blocks, test))
@@ -98,8 +98,9 @@ class CandidateFinder:
         if not self.source.blocks:
             return Candidates({}, None)
         self.session.charge(self.source.blocks)
-        is_one = len(self.source.blocks) == 1 and _is_in_slices(self.source)
-        places = _slice(exp.Literal.number(0), span_column(SLICE_START)) if is_one else []
+        is_one = len(self.source.blocks) == 1 and _may_have_slices(self.source)
+        has_places = is_one and self.session.engine.traits.knows_rows
+        places = _slice(exp.Literal.number(0), span_column(SLICE_START)) if has_places else []
         read = (self.slice_starts[slices - 1], self.slice_starts[0]) if slices else None
         source = self.source.once().in_slices(read)
         lot = _candidates(
@@ -111,14 +112,15 @@ class CandidateFinder:
 
     def _newest(self, source: BlockScan, window: TimeRange, since_ns: int) -> Compiled:
         trace, start = span_column(_TRACE), span_column(_START)
-        is_outside = source.engine is not None  # answers are read row by row there
-        time = exp.alias_(exp.Max(this=start) if is_outside else start, _TIME)
-        slices = _slice(block_number(span_column(ROW_ID)), span_column(SLICE_START)) if _is_in_slices(source) else []
+        traits = self.session.engine.traits
+        time = exp.alias_(start if traits.is_quick else exp.Max(this=start), _TIME)
+        is_in_slices = traits.knows_rows and _may_have_slices(source)
+        slices = _slice(block_number(span_column(ROW_ID)), span_column(SLICE_START)) if is_in_slices else []
         tests = [self.probe.one.copy(), *_in_window(source, window)]
         if since_ns:
             tests.append(exp.GTE(this=start.copy(), expression=sql.number(since_ns)))
         compiled = compile_spans([trace, time, *slices], tests)
-        if is_outside:
+        if not traits.is_quick:
             compiled.sql.group_by(trace.copy(), copy=False)
         compiled.sql.order_by(exp.Ordered(this=exp.column(_TIME), desc=True), copy=False)
         return replace(compiled, outputs=TRACES)
@@ -134,9 +136,9 @@ def _in_window(source: BlockScan, window: TimeRange) -> Iterator[Sql]:
         yield exp.or_(exp.GTE(this=start.copy(), expression=since.copy()), lasting)
 
 
-def _is_in_slices(source: BlockScan) -> bool:
+def _may_have_slices(source: BlockScan) -> bool:
     """True where a block may have slices."""
-    return source.engine is None and any(block.level for block in source.blocks)
+    return any(block.level for block in source.blocks)
 
 
 def _slice(block: exp.Expr, start: exp.Expr) -> list[exp.Expr]:
@@ -172,7 +174,7 @@ def most_selective(session: Session, source: BlockScan, probe: Prefilter) -> Pre
 
     A block that is read from S3 by ranges is not sampled: that would take further requests.
     """
-    newest = source.only(list(chain.from_iterable(newest_first(source.blocks)))[:1])
+    newest = source.only(newest_first(source.blocks)[:1])
     if not probe.others or not newest.blocks or not newest.is_local:
         return probe
     tests = [probe.one, *probe.others]

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from spanlake.query.engine.base import Engine
 from spanlake.query.engine.block_cache import USUAL_CACHE, BlockCache, CachePolicy
 from spanlake.query.engine.duckdb import DuckDB
 from spanlake.query.limits import Limits
 from spanlake.query.querier import Querier
 from spanlake.query.scan.checksums import BlockChecks
 from spanlake.query.scan.missing_blocks import MissingBlocks
+from spanlake.query.scan.offload import Offload
 from spanlake.settings.model import QueryLimits
 from spanlake.store.index.base import Index
 from spanlake.store.objects.base import Objects
@@ -21,13 +21,13 @@ def open_querier(
     index: Index,
     allowed: QueryLimits,
     directory: Path | None,
-    engine: Engine | None = None,
+    offload: Offload | None = None,
     missing: MissingBlocks | None = None,
     cache: CachePolicy = USUAL_CACHE,
 ) -> Querier:
     """A querier over blocks in a directory, or in S3 where there is none; raises StoreError.
 
-    The engine is for ranges that are too large for this process.
+    Ranges that are too large for this process are offloaded, if there is an engine for them.
     """
     limits = Limits(
         seconds=allowed.seconds,
@@ -39,7 +39,7 @@ def open_querier(
     sizes = SizeLimits(spansets=allowed.spansets, terms=allowed.terms)
     if directory is not None:
         places = [str(directory.resolve()), *map(str, linked_directories(directory))]
-        return Querier(index, objects, DuckDB(places, limits), sizes, engine, missing=missing or MissingBlocks())
+        return Querier(index, objects, DuckDB(places, limits), sizes, offload, missing=missing or MissingBlocks())
     from spanlake.query.engine.httpfs import HttpfsCredentials  # drags in botocore
     from spanlake.store.objects.s3 import S3Objects
 
@@ -47,4 +47,4 @@ def open_querier(
     copies = BlockCache(objects, limits.seconds, cache)
     duck = DuckDB([str(copies.directory)], limits, HttpfsCredentials(objects))
     checks, missing = BlockChecks(objects.digest), missing or MissingBlocks()
-    return Querier(index, objects, duck, sizes, engine, copies, is_index_far=True, checks=checks, missing=missing)
+    return Querier(index, objects, duck, sizes, offload, copies, is_index_far=True, checks=checks, missing=missing)

@@ -1,8 +1,10 @@
-"""Plans of searches: what a pipeline is made of. They know no columns and no SQL."""
+"""Plans of queries: what they are made of, and how much of a trace they look at. They know no columns and no SQL."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import IntEnum
 from functools import cached_property
+from typing import TypeAlias
 
 from spanlake.traceql import ast
 from spanlake.traceql.ast.walk import span_fields
@@ -19,6 +21,23 @@ _SHOWN_ANYWAY = frozenset(
         ast.Intrinsic.SPAN_ID,
     )
 )
+_OF_TRACE = frozenset((ast.Intrinsic.TRACE_DURATION, ast.Intrinsic.TRACE_ROOT_NAME, ast.Intrinsic.TRACE_ROOT_SERVICE))
+_OF_TREE = frozenset(
+    (
+        ast.Intrinsic.CHILD_COUNT,
+        ast.Intrinsic.NESTED_SET_LEFT,
+        ast.Intrinsic.NESTED_SET_RIGHT,
+        ast.Intrinsic.NESTED_SET_PARENT,
+    )
+)
+
+
+class Grain(IntEnum):
+    """The data at hand when one span is judged: itself, the spans of its trace, or also the tree that they make."""
+
+    SPAN = 0
+    TRACE = 1
+    TREE = 2
 
 
 @dataclass(frozen=True)
@@ -40,6 +59,13 @@ class SearchPlan:
         nodes = (node for stage in self.pipeline.stages for node in operations(stage))
         return any(node.op.relation for node in nodes)
 
+    @cached_property
+    def grain(self) -> Grain:
+        """The grain of the pipeline; that of its SQL may be finer, where blocks lack attributes that it names."""
+        if self.is_structural:
+            return Grain.TREE
+        return max(_grain(self.pipeline), Grain.SPAN if self.only_filter else Grain.TRACE)
+
     @property
     def result_fields(self) -> list[ast.Field]:
         """The fields that the pipeline names, by first mention, without the fields that every result has."""
@@ -51,6 +77,73 @@ def plan_search(query: ast.Query) -> SearchPlan:
     if not isinstance(query.body, ast.Pipeline):
         raise Unsupported("a search finds spans, not time series: ask the metrics endpoints", query.text, 0)
     return SearchPlan(query.body, query)
+
+
+@dataclass(frozen=True)
+class MetricsLeaf:
+    """The part of a metrics query that reads blocks: spans, and the function that measures them."""
+
+    spans: SearchPlan
+    function: ast.MetricsAggregate | ast.Compare
+
+    @cached_property
+    def grain(self) -> Grain:
+        """The grain of the spans and of what is measured of them."""
+        return max(self.spans.grain, _grain(self.function))
+
+
+@dataclass(frozen=True)
+class SeriesOperation:
+    """An operator on series, with its operands in the order of the text."""
+
+    operator: ast.Rank | ast.SeriesFilter | ast.MetricsOperation
+    operands: "tuple[MetricsNode, ...]"
+
+
+MetricsNode: TypeAlias = MetricsLeaf | SeriesOperation | float
+
+
+@dataclass(frozen=True)
+class MetricsPlan:
+    """An expression over leaves, each of which becomes series; or a number alone."""
+
+    root: MetricsNode
+
+
+def plan_metrics(query: ast.Query) -> MetricsPlan:
+    """Plan a validated metrics query; raises Unsupported for arithmetic between numbers alone."""
+    assert not isinstance(query.body, ast.Pipeline)
+    if isinstance(query.body, ast.Static):
+        return MetricsPlan(float(query.body.value))
+    return MetricsPlan(_planned(query, query.body))
+
+
+def _planned(query: ast.Query, node: ast.MetricsExpression) -> MetricsLeaf | SeriesOperation:
+    match node:
+        case ast.MetricsPipeline():
+            return MetricsLeaf(SearchPlan(node.spans, query), node.aggregate)
+        case ast.Rank() | ast.SeriesFilter():
+            return SeriesOperation(node, (_planned(query, node.series),))
+        case ast.MetricsOperation(left=ast.Static() as number):
+            return SeriesOperation(node, (float(number.value), _planned(query, node.right)))
+        case ast.MetricsOperation(right=ast.Static() as number):
+            return SeriesOperation(node, (_planned(query, node.left), float(number.value)))
+        case ast.MetricsOperation():
+            return SeriesOperation(node, (_planned(query, node.left), _planned(query, node.right)))
+        case _:
+            raise Unsupported("a number alone is no time series", query.text, node.at)
+
+
+def _grain(node: ast.Node) -> Grain:
+    """The grain of the fields that a part of a query names."""
+    return max(map(_grain_of_field, span_fields(node)), default=Grain.SPAN)
+
+
+def _grain_of_field(field: ast.Field) -> Grain:
+    if field.parent or (isinstance(field, ast.IntrinsicField) and field.intrinsic in _OF_TREE):
+        return Grain.TREE
+    is_of_trace = isinstance(field, ast.IntrinsicField) and field.intrinsic in _OF_TRACE
+    return Grain.TRACE if is_of_trace else Grain.SPAN
 
 
 def operations(node: ast.SpansetExpression | ast.Stage | ast.ScalarExpression) -> Iterator[ast.SpansetOperation]:

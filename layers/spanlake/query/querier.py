@@ -13,12 +13,13 @@ import pyarrow as pa
 
 from spanlake.query import search, tag_values, trace_by_id
 from spanlake.query import tag_names as tags
-from spanlake.query.engine.base import Engine
 from spanlake.query.engine.block_cache import BlockCache
 from spanlake.query.engine.duckdb import DuckDB
 from spanlake.query.engine.session import Cancellation, Session
 from spanlake.query.filtered_trace import SpanFilter
 from spanlake.query.metrics.evaluate import metrics_series
+from spanlake.query.plan import MetricsPlan
+from spanlake.query.policy import USUAL_POLICY, QueryPolicy
 from spanlake.query.scan.block_budget import affordable
 from spanlake.query.scan.blocks import HISTORY_NS, BlockScan
 from spanlake.query.scan.checksums import BlockChecks
@@ -26,7 +27,7 @@ from spanlake.query.scan.duplicate_spans import Repeats
 from spanlake.query.scan.known_values import KnownValues
 from spanlake.query.scan.misses import Misses
 from spanlake.query.scan.missing_blocks import MissingBlocks
-from spanlake.query.scan.offload import offload_if_large
+from spanlake.query.scan.offload import Offload, offload_if_large
 from spanlake.query.search_results import TraceResult
 from spanlake.query.series import Series
 from spanlake.query.tag_values import SelectedSpans, TagValue
@@ -60,7 +61,7 @@ class Querier:
     objects: Objects
     duck: DuckDB
     sizes: SizeLimits
-    engine: Engine | None = None  # for ranges of more bytes than it is said to be for
+    offload: Offload | None = None  # for ranges of too many bytes for this process
     copies: BlockCache | None = None  # of blocks, for those that take long to reach
     is_index_far: bool = False  # a day of it is a request
     checks: BlockChecks = field(default_factory=BlockChecks)
@@ -68,6 +69,7 @@ class Querier:
     repeats: Repeats = field(default_factory=Repeats)
     misses: Misses = field(default_factory=Misses)
     values: KnownValues = field(default_factory=KnownValues)
+    policy: QueryPolicy = USUAL_POLICY
 
     def trace(
         self,
@@ -101,7 +103,7 @@ class Querier:
     def search(self, tenant: str, wanted: search.Search, cancellation: Cancellation | None = None) -> list[TraceResult]:
         """The traces that match."""
         when = TimeRange(wanted.start_ns, wanted.end_ns)
-        question = partial(search.search, wanted=wanted, engine=self.engine)
+        question = partial(search.search, wanted=wanted, offload=self.offload)
         return self._ask(tenant, when, cancellation, question, reach_ns=HISTORY_NS)
 
     def tag_names(
@@ -163,26 +165,26 @@ class Querier:
     def metrics(
         self,
         tenant: str,
-        query: ast.Query,
+        plan: MetricsPlan,
         steps: Steps,
         cancellation: Cancellation | None = None,
         *,
         exemplars: int = 0,
     ) -> list[Series]:
-        """The series of a checked metrics query, with so many exemplars at most."""
+        """The series of a metrics query, with so many exemplars at most."""
         when = TimeRange(steps.first_ns, steps.last_ns)
-        question = partial(self._metrics, query, steps, exemplars)
+        question = partial(self._metrics, plan, steps, exemplars)
         return self._ask(tenant, when, cancellation, question, reach_ns=HISTORY_NS, scanned=True)
 
     def _metrics(
-        self, query: ast.Query, steps: Steps, exemplars: int, session: Session, source: BlockScan
+        self, plan: MetricsPlan, steps: Steps, exemplars: int, session: Session, source: BlockScan
     ) -> list[Series]:
         needed = source.overlapping(steps.since_ns, steps.last_ns)
         chosen = self._affordable(needed)
         source = source if chosen is needed else chosen
         size = source.overlapping(steps.since_ns, steps.last_ns).size
-        question = partial(metrics_series, query=query, steps=steps, exemplars=exemplars)
-        return offload_if_large(self.engine, session, source, size, question)
+        question = partial(metrics_series, plan=plan, steps=steps, exemplars=exemplars)
+        return offload_if_large(self.offload, session, source, size, question)
 
     def about_spans(
         self,
@@ -238,20 +240,20 @@ class Querier:
                 values=self.values,
             )
 
-        with self.duck.session(cancellation) as session:
-            source = find()
-            try:
-                return question(session, source)
-            except StorageTimeout:  # what does not answer would not answer the next time
+        session = self.duck.session(cancellation, self.policy)
+        source = find()
+        try:
+            return question(session, source)
+        except StorageTimeout:  # what does not answer would not answer the next time
+            raise
+        except StorageUnavailable:
+            present = _present(find, partial(self.missing.judge, now_ns=self._trusted_time))
+            if present.blocks == source.blocks:
                 raise
-            except StorageUnavailable:
-                present = _present(find, partial(self.missing.judge, now_ns=self._trusted_time))
-                if present.blocks == source.blocks:
-                    raise
-                return question(session, present)
-            except duckdb.Error as error:
-                self._blame(session, source, error)
-                raise
+            return question(session, present)
+        except duckdb.Error as error:
+            self._blame(session, source, error)
+            raise
 
     def _trusted_time(self) -> int | None:
         with limited(REQUEST_SECONDS):
@@ -259,7 +261,7 @@ class Querier:
 
     def _affordable(self, source: BlockScan) -> BlockScan:
         """Restricts the source to its newest blocks where there are too many and answers may be partial."""
-        return affordable(source, self.duck.limits.blocks) if self.missing.left_out and self.engine is None else source
+        return affordable(source, self.duck.limits.blocks) if self.missing.left_out and self.offload is None else source
 
     def _files(self, session: Session, blocks: Sequence[Block], *, scanned: bool) -> list[str]:
         """Returns the files of blocks for DuckDB; raises BlockDamaged for a block that differs from what was stored."""

@@ -16,14 +16,13 @@ from sqlglot import exp
 
 from spanlake.query.candidates import CandidateFinder, Candidates, most_selective
 from spanlake.query.compile.search import SearchQueries, compile_search
-from spanlake.query.engine.base import Engine
 from spanlake.query.engine.session import Session
 from spanlake.query.limits import TooManySpans
 from spanlake.query.plan import SearchPlan
-from spanlake.query.scan.block_budget import MANY_BLOCKS, note_unread
+from spanlake.query.scan.block_budget import note_unread
 from spanlake.query.scan.blocks import BlockScan
-from spanlake.query.scan.offload import OffloadingFinder, split_by_limit
-from spanlake.query.scan.parts import newest_first
+from spanlake.query.scan.offload import Offload, OffloadingFinder, split_by_limit
+from spanlake.query.scan.parts import in_parts
 from spanlake.query.search_results import TraceResult, TraceSummary, read_spansets, read_summaries
 from spanlake.query.spanning_traces import REACH_NS, SpanningTraces
 from spanlake.query.time_range import TimeRange
@@ -32,8 +31,6 @@ from spanlake.store.blocks.block import Block
 from spanlake.traceql import ast
 from spanlake.traceql.errors import Unsupported
 
-_SPANS_PER_TRACE = 16  # that are looked at for each trace that is wanted
-_FEWEST_TRACES = 128  # that are judged at once where few may match: a few take nearly as long as so many
 _SPARE = 8  # one more trace for each eight that are wanted: those found after the last one may start later than it does
 _MOST_TRACES = 512  # that are judged by their spans however few spans there are
 _SHARE = 8  # of all spans one in so many is fetched to judge traces; beyond it one query of all traces takes less time
@@ -116,19 +113,19 @@ class Search:
         return header.start_ns <= self.end_ns and header.end_ns >= self.start_ns
 
 
-def search(session: Session, source: BlockScan, wanted: Search, engine: Engine | None = None) -> list[TraceResult]:
+def search(session: Session, source: BlockScan, wanted: Search, offload: Offload | None = None) -> list[TraceResult]:
     """The matching traces, in the order that is wanted. ``source`` has all blocks of the tenant.
 
-    Traces that the newest blocks do not hold are looked for by the engine. Raises LimitExceeded.
+    Traces that the newest blocks do not hold are looked for outside, where that is possible. Raises LimitExceeded.
     """
     if not source.blocks:
         return []
     queries = wanted.compiled(source)
     judge = _Judge(session, source, wanted, queries)
-    for lot in _lots(session, source, wanted, queries, engine, judge):
+    for lot in _lots(session, source, wanted, queries, offload, judge):
         if judge.is_done(lot):
             break
-    if session.is_half_over and len(source.blocks) > MANY_BLOCKS:  # there are few such traces
+    if session.is_half_over and len(source.blocks) > session.policy.search.many_blocks:  # there are few such traces
         return judge.best
     stretched = SpanningTraces(session, source.with_history, wanted.start_ns, wanted.end_ns)
     for ids, bound_ns in stretched.traces(judge.least_start_ns):
@@ -143,6 +140,7 @@ class _Judge:
 
     def __init__(self, session: Session, source: BlockScan, wanted: Search, queries: SearchQueries) -> None:
         self._session = session
+        self._policy = session.policy.search
         self._source = source
         self._wanted = wanted
         self._queries = queries
@@ -175,13 +173,18 @@ class _Judge:
     def needed(self) -> int:
         """Number of traces to judge until enough match, if those to come match as often as those so far."""
         missing = self._wanted.limit - len(self.best)
-        return max(_FEWEST_TRACES, int(_MARGIN * len(self._seen) * missing / (len(self.best) or 0.25)))
+        return max(self._policy.fewest_traces, int(_MARGIN * len(self._seen) * missing / (len(self.best) or 0.25)))
+
+    @property
+    def needed_spans(self) -> int:
+        """Number of spans to look at for as many traces."""
+        return self.needed * self._policy.spans_per_trace
 
     def expect(self, finder: CandidateFinder) -> None:
         """Learn how traces are judged if not by their spans: the newest slices alone take little time."""
         if finder.probe.per_span:
             return
-        traces = self._source.spans // _SPANS_PER_TRACE
+        traces = self._source.spans // self._policy.spans_per_trace
         of_all = traces // (_SHARE_OF_PROBED if finder.probe.per_trace else _SHARE)
         self._worth_judging = max(_MOST_TRACES, 2 * self._wanted.limit, 0 if finder.slice_starts else of_all)
 
@@ -203,7 +206,7 @@ class _Judge:
         try:
             spans = self._fetched(ids)
         except TooManySpans:
-            if len(ids) <= _FEWEST_TRACES:
+            if len(ids) <= self._policy.fewest_traces:
                 raise
             half = len(ids) // 2
             return [*self._judged(ids[:half]), *self._judged(ids[half:])]
@@ -240,24 +243,24 @@ def _lots(
     source: BlockScan,
     wanted: Search,
     queries: SearchQueries,
-    engine: Engine | None,
+    offload: Offload | None,
     judge: _Judge,
 ) -> Iterator[Candidates]:
     """Traces that may match, some at a time; a trace may come again."""
     window = wanted.window
     concerned = source.overlapping(window.start_ns, window.end_ns)
-    near, far = split_by_limit(concerned, engine, session.limits.blocks, wanted.end_ns)
+    near, far = split_by_limit(concerned, offload, session.limits.blocks, wanted.end_ns)
     probe = most_selective(session, near, queries.spans.prefilter)
     finder = CandidateFinder(session, near, probe, queries, wanted.is_newest_first)
     judge.expect(finder)
-    in_range = (block for block in far.blocks if engine is not None or block.start_ns <= wanted.end_ns)
+    in_range = (block for block in far.blocks if offload is not None or block.start_ns <= wanted.end_ns)
     later_ns = max((block.end_ns for block in in_range), default=0)
     yield from _within(finder, window, wanted.limit, later_ns, judge)
-    if engine is None:
+    if offload is None:
         note_unread(len(near.blocks), far.blocks)
     elif far.blocks:
         outside = OffloadingFinder(
-            replace(finder, source=far if probe.per_span else source.only((*near.blocks, *far.blocks))), engine
+            replace(finder, source=far if probe.per_span else source.only((*near.blocks, *far.blocks))), offload
         )
         find = partial(outside.newest, window) if probe.per_span else outside.by_trace
         yield from _batches(find, wanted.limit)
@@ -267,19 +270,20 @@ def _within(
     finder: CandidateFinder, window: TimeRange, limit: int, later_ns: int, judge: _Judge
 ) -> Iterator[Candidates]:
     """Candidates of the finder's blocks; all others have spans that end by ``later_ns``."""
-    parts = list(newest_first(finder.source.blocks))
+    policy = finder.session.policy.search
+    parts = list(in_parts(finder.source.blocks, policy.part_spans, policy.part_blocks))
     if len(parts) == 1 and not finder.probe.per_span and _is_told_by_traces(finder):
         yield from _bounded(_wholes(finder, limit), later_ns)
         return
-    traces = limit if finder.probe.per_span else max(_FEWEST_TRACES, limit)
+    traces = limit if finder.probe.per_span else max(policy.fewest_traces, limit)
     for n, blocks in enumerate(parts):
-        if n and finder.session.is_half_over and len(finder.source.blocks) > MANY_BLOCKS:
+        if n and finder.session.is_half_over and len(finder.source.blocks) > policy.many_blocks:
             note_unread(sum(map(len, parts[:n])), [block for part in parts[n:] for block in part])
             return
         rest = [block for part in parts[n + 1 :] for block in part]
         end_ns = max(later_ns, *(block.end_ns for block in rest), 0)
         part = replace(finder, source=finder.source.only(blocks))
-        for lot in _bounded(_newer(part, window, traces * _SPANS_PER_TRACE, judge), end_ns):
+        for lot in _bounded(_newer(part, window, traces * policy.spans_per_trace, judge), end_ns):
             yield lot
             if not (finder.probe.per_span or judge.is_promising):
                 yield from _bounded(_wholes(finder, limit), later_ns)
@@ -332,7 +336,7 @@ def _newer(part: CandidateFinder, window: TimeRange, size: int, judge: _Judge) -
         yield lot
         if lot.bound_ns is None:
             return
-        found, size = size, max(_GROWTH * size, 0 if lot.is_certain else judge.needed * _SPANS_PER_TRACE)
+        found, size = size, max(_GROWTH * size, 0 if lot.is_certain else judge.needed_spans)
         covered_ns = max(lot.starts.values(), default=lot.bound_ns) - lot.bound_ns
         since_ns = lot.bound_ns - int(covered_ns * _MARGIN * size / found)
         if not covered_ns or since_ns < window.start_ns:

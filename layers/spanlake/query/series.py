@@ -1,7 +1,7 @@
 """Time series, and what the later stages of a metrics query do with them."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from heapq import nlargest, nsmallest
 from typing import Any
@@ -33,6 +33,25 @@ class Series:
     labels: Labels
     values: tuple[float | None, ...]
     exemplars: tuple[Exemplar, ...] = ()
+
+
+def operate(
+    operator: ast.Rank | ast.SeriesFilter | ast.MetricsOperation, operands: Sequence[list[Series] | float]
+) -> list[Series]:
+    """Apply an operator to its operands, of which two are not both numbers."""
+    match operator, operands:
+        case ast.Rank(), [list() as found]:
+            return topk_bottomk(found, operator.function, operator.limit)
+        case ast.SeriesFilter(), [list() as found]:
+            return filter_series(found, operator.op, operator.value)
+        case ast.MetricsOperation(), [float() as number, list() as found]:
+            return scalar_arithmetic(found, operator.op, number, scalar_first=True)
+        case ast.MetricsOperation(), [list() as found, float() as number]:
+            return scalar_arithmetic(found, operator.op, number, scalar_first=False)
+        case ast.MetricsOperation(), [list() as found, list() as other]:
+            return series_arithmetic(found, operator.op, other)
+        case _:
+            raise TypeError(f"{operator} is not for such operands")
 
 
 def topk_bottomk(found: Iterable[Series], function: ast.RankFunction, limit: int) -> list[Series]:

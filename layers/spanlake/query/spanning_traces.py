@@ -50,7 +50,7 @@ class SpanningTraces:
     def whole(self) -> BlockScan:
         """The blocks that touch the range, and of the others the spans of traces that run in it."""
         outside = self._outside
-        if not outside.blocks or self.source.engine is not None:
+        if not outside.blocks or not self.session.engine.traits.knows_rows:
             return self._near
         return self._near.with_spans_of(outside, self._found(None)[0])
 

@@ -45,7 +45,6 @@ INTRINSICS = (
 )
 SCOPE_NAMES = {"span": "span", "resource": "resource", "scope": "instrumentation", "event": "event", "link": "link"}
 _ELEMENTS = {"event": "events", "link": "links"}
-_SAMPLE = 8, 32_768  # blocks, and spans
 
 
 def tag_names(
@@ -77,7 +76,7 @@ def _occurring(
     """The entries that occur in a selected span. Most are seen in a sample, and not looked for in all blocks."""
     if not source.blocks or not entries:
         return []
-    sample = source.sampled(*_SAMPLE)
+    sample = source.sampled(session.policy.sampled_blocks, session.policy.sampled_spans)
     seen: set[CatalogEntry] = set()
     if sample.spans < source.spans and source.is_local and selected.are_judged_alone(source):
         seen = _seen(session, sample, entries, selected)

@@ -22,7 +22,7 @@ from spanlake.query.engine.inputs import bound
 from spanlake.query.engine.session import Session
 from spanlake.query.limits import LimitExceeded
 from spanlake.query.scan.blocks import BlockScan, block_number
-from spanlake.query.scan.known_values import MOST_VALUES, Values
+from spanlake.query.scan.known_values import Values
 from spanlake.query.spanning_traces import SpanningTraces
 from spanlake.query.time_range import TimeRange
 from spanlake.spans.columns import AttributeColumn, Scope
@@ -159,7 +159,7 @@ def _of_blocks(session: Session, source: BlockScan, value: Sql) -> dict[Block, V
     columns = [exp.alias_(block_number(span_column(ROW_ID)), "block"), exp.alias_(value.copy(), "value")]
     rows = bound(session, compile_spans(columns), new).distinct(copy=False).subquery("found", copy=False)
     query = exp.select(exp.Star()).from_(rows, copy=False).where(values.not_null(exp.column("value")), copy=False)
-    limit = len(new.blocks) * MOST_VALUES
+    limit = len(new.blocks) * source.values.most
     columns_found = session.run(query.limit(limit + 1, copy=False)).columns
     numbers, found = (cast("list[Any]", column.to_pylist()) for column in columns_found)
     of_each: dict[Block, list[Any]] = {block: [] for block in new.blocks}
@@ -167,7 +167,7 @@ def _of_blocks(session: Session, source: BlockScan, value: Sql) -> dict[Block, V
         of_each[new.blocks[number]].append(one)
     # Of more rows than the limit some block's values may be there in part only.
     is_plain = len(found) <= limit and {*map(type, found)} in (set(), {str}, {int})
-    source.values.add(of_each if is_plain else dict.fromkeys(new.blocks, range(MOST_VALUES + 1)), name)
+    source.values.add(of_each if is_plain else dict.fromkeys(new.blocks, range(source.values.most + 1)), name)
     return source.values.of(source.blocks, name)
 
 

@@ -11,6 +11,7 @@ from sqlglot import exp
 
 from spanlake.query.compile import sql
 from spanlake.query.compile.fields import SPAN
+from spanlake.query.compile.memory_table import is_in
 from spanlake.query.compile.spans import ROW_ID, Needs
 from spanlake.query.compile.sql import id_literal
 from spanlake.query.engine.session import Session
@@ -200,25 +201,26 @@ def _joined(tables: list[pa.Table]) -> pa.Table:
 
 
 def _holding(session: Session, blocks: BlockScan, trace_ids: Sequence[bytes]) -> BlockScan:
-    """The blocks that hold one of many traces: nearly every filter is wrong for one of them, and the ids are quickly
-    read beside all columns.
+    """Restrict the blocks to those that hold one of many traces.
+
+    Nearly every filter is wrong for one of many, and the ids are quickly read beside all columns.
     """
     if len(trace_ids) <= _FEW or len(blocks.blocks) <= _FEW_BLOCKS:
         return blocks
     rows = blocks.table(["trace_id"], row_id=True).subquery("ids", copy=False)
     query = exp.select(exp.alias_(block_number(exp.column(ROW_ID)), "block")).distinct(copy=False)
-    query = query.from_(rows, copy=False).where(_is_any(session, trace_ids), copy=False)
+    query = query.from_(rows, copy=False).where(_is_any(trace_ids), copy=False)
     numbers: list[int] = session.run(query)["block"].to_pylist()  # type: ignore[assignment]  # none is NULL
     return blocks.only(blocks.blocks[number] for number in sorted(numbers))
 
 
-def _is_any(session: Session, trace_ids: Sequence[bytes]) -> exp.Expr:
-    return _is_one(trace_ids) if len(trace_ids) <= _SEVERAL else _is_wanted(session, trace_ids)
+def _is_any(trace_ids: Sequence[bytes]) -> exp.Expr:
+    return _is_one(trace_ids) if len(trace_ids) <= _SEVERAL else _is_wanted(trace_ids)
 
 
-def _is_wanted(session: Session, trace_ids: Sequence[bytes]) -> exp.Expr:
+def _is_wanted(trace_ids: Sequence[bytes]) -> exp.Expr:
     ids = pa.table({"trace_id": pa.array(trace_ids, pa.binary())})
-    return session.is_in(exp.column("trace_id"), _WANTED, ids)
+    return is_in(exp.column("trace_id"), _WANTED, ids)
 
 
 def _fetched(session: Session, portion: _Portion, columns: set[str], computed: Sequence[exp.Expr]) -> pa.Table:
@@ -228,7 +230,7 @@ def _fetched(session: Session, portion: _Portion, columns: set[str], computed: S
     if len(trace_ids) <= _FEW:
         spans = blocks.table(read, row_id=True, where=[*portion.where, _hashed(trace_ids)])
         return _of_traces(session, spans, _is_one(trace_ids), select)
-    is_any = _is_any(session, trace_ids) if portion.slices is None else _is_wanted(session, trace_ids)
+    is_any = _is_any(trace_ids) if portion.slices is None else _is_wanted(trace_ids)
     return _of_traces(session, blocks.table(read, row_id=True, where=portion.where), is_any, select)
 
 

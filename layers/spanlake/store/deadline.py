@@ -18,13 +18,30 @@ REQUEST_SECONDS = 12.0
 """Time limit of what one request asks of storage: an answer has to leave within 20 s."""
 
 _LONGEST_CALL_SECONDS = 60.0  # of a call that no request waits for
-_MOST_CALLS = 256  # at once; calls that were left count until their sockets time out
 
 T = TypeVar("T")
 
 _ends: ContextVar[float] = ContextVar("_ends", default=float("inf"))  # by the monotonic clock
 _is_inside: ContextVar[bool] = ContextVar("_is_inside", default=False)
-_places = threading.BoundedSemaphore(_MOST_CALLS)
+
+
+class Places:
+    """Places of storage calls that may be made at once; calls that were left count until their sockets time out."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._free = threading.BoundedSemaphore(most)
+
+    def take(self, seconds: float) -> bool:
+        """Wait for a place; False where none is free in time."""
+        return self._free.acquire(timeout=seconds)
+
+    def give_back(self) -> None:
+        """Free a place that was taken."""
+        self._free.release()
+
+
+_PLACES = Places(256)
 
 
 @contextmanager
@@ -45,7 +62,7 @@ def has_passed() -> bool:
     return time.monotonic() >= _ends.get()
 
 
-def bounded(what: str, call: Callable[[], T]) -> T:
+def bounded(what: str, call: Callable[[], T], places: Places = _PLACES) -> T:
     """Return what the call returns, or raise what it raises, within its time limit: on a thread of its own.
 
     A call inside another one shares its thread and limit. Raises StorageTimeout, which names what was attempted; the
@@ -56,31 +73,31 @@ def bounded(what: str, call: Callable[[], T]) -> T:
     with limited(_LONGEST_CALL_SECONDS):
         if has_passed():
             raise StorageTimeout(f"cannot {what}: the time of the request is over")
-        if not _places.acquire(timeout=_ends.get() - time.monotonic()):
-            raise StorageTimeout(f"cannot {what}: {_MOST_CALLS} calls are waiting for an answer")
-        return _answer(what, _started(call))
+        if not places.take(_ends.get() - time.monotonic()):
+            raise StorageTimeout(f"cannot {what}: {places.most} calls are waiting for an answer")
+        return _answer(what, _started(call, places))
 
 
-def _started(call: Callable[[], T]) -> "Future[T]":
+def _started(call: Callable[[], T], places: Places) -> "Future[T]":
     answer: Future[T] = Future()
-    arguments = _work, call, answer, _places
+    arguments = _work, call, answer, places
     thread = threading.Thread(target=copy_context().run, args=arguments, name="storage", daemon=True)
     try:
         thread.start()
     except RuntimeError as error:  # the system has no more threads
-        _places.release()
+        places.give_back()
         raise StorageUnavailable(f"cannot start a thread for a storage call: {error}") from error
     return answer
 
 
-def _work(call: Callable[[], T], answer: "Future[T]", places: threading.BoundedSemaphore) -> None:
+def _work(call: Callable[[], T], answer: "Future[T]", places: Places) -> None:
     _is_inside.set(True)
     try:
         answer.set_result(call())
     except BaseException as error:  # noqa: BLE001, raised again where it is waited for
         answer.set_exception(error)
     finally:
-        places.release()
+        places.give_back()
 
 
 def _answer(what: str, answer: "Future[T]") -> T:

@@ -1,8 +1,11 @@
-"""Directories that survive a power cut, and disk space reserved for the index."""
+"""Directories that survive a power cut, errors of files, and disk space reserved for the index."""
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from spanlake.store.errors import StorageUnavailable
 
 
 def make_directories(directory: Path) -> None:
@@ -20,6 +23,15 @@ def sync(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def reported(what: str) -> Iterator[None]:
+    """Raise StorageUnavailable for an OSError, which says what was attempted."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageUnavailable(f"{what}: {error.strerror or error}") from error
 
 
 _SIZE = 4 << 20  # bytes; SQLite's shared memory takes 32 KiB, the log of a large removal some MiB

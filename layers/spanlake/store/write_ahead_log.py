@@ -12,11 +12,11 @@ import struct
 import time
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
-from spanlake.store.disk import make_directories, sync
-from spanlake.store.errors import StorageCorrupt, StorageUnavailable
+from spanlake.store.disk import make_directories, reported, sync
+from spanlake.store.errors import StorageCorrupt
 
 _HEADER = struct.Struct("<8sIQ")  # magic, version, time of the first record in Unix nanoseconds
 _MAGIC = b"spanlog\n"
@@ -37,7 +37,7 @@ class Segment:
     def append(self, records: Sequence[bytes]) -> None:
         """Add records, durable when this returns; raises StorageUnavailable, and then none of them is there."""
         framed = b"".join(part for record in records for part in _framed(record))
-        with _reported(f"cannot write {self.path}"):
+        with reported(f"cannot write {self.path}"):
             if not os.fstat(self._descriptor).st_nlink:
                 raise FileNotFoundError(0, "the file has been removed")
             try:
@@ -52,7 +52,7 @@ class Segment:
 
     def records(self) -> Iterator[bytes]:
         """Read the records from the beginning; one that is torn or damaged is left out."""
-        with _reported(f"cannot read {self.path}"):
+        with reported(f"cannot read {self.path}"):
             data = self.path.read_bytes()
         at = _HEADER.size
         while at + _RECORD.size <= len(data):
@@ -65,7 +65,7 @@ class Segment:
 
     def remove(self) -> None:
         """Remove the file, whose records are stored elsewhere; raises StorageUnavailable."""
-        with _reported(f"cannot remove {self.path}"):
+        with reported(f"cannot remove {self.path}"):
             self.path.unlink(missing_ok=True)
         self.close()
 
@@ -85,7 +85,7 @@ class WriteAheadLog:
 
     def create(self) -> Segment:
         """Begin a file; raises StorageUnavailable."""
-        with _reported(f"cannot write to {self._directory}"):
+        with reported(f"cannot write to {self._directory}"):
             make_directories(self._directory)
             descriptor, path = self._created()
             created_ns = time.time_ns()
@@ -139,7 +139,7 @@ def _framed(record: bytes) -> tuple[bytes, bytes]:
 
 def _adopted(path: Path) -> Segment | None:
     """Lock a file that has no lock; None for a file that another process holds or has removed."""
-    with _reported(f"cannot read {path}"):
+    with reported(f"cannot read {path}"):
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -174,11 +174,3 @@ def _write(descriptor: int, data: bytes) -> None:
     left = memoryview(data)
     while left:
         left = left[os.write(descriptor, left) :]
-
-
-@contextmanager
-def _reported(what: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StorageUnavailable(f"{what}: {error.strerror or error}") from error

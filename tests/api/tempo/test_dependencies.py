@@ -50,8 +50,7 @@ def test_hanging_up_stops_the_query() -> None:
     duck = DuckDB([])
 
     def ask(cancellation: Cancellation) -> object:
-        with duck.session(cancellation) as session:
-            return session.run_static(ENDLESS)
+        return duck.execute(ENDLESS, duck.session(cancellation).check)
 
     for _ in range(3):
         with pytest.raises(Cancelled):

@@ -17,8 +17,7 @@ def limits(*numbers: float) -> list[float]:
     """The limits of the buckets of some numbers."""
     duck = DuckDB([])
     columns = [exp.alias_(_bucket(number), f"n{n}") for n, number in enumerate(numbers)]
-    with duck.session() as session:
-        (row,) = session.run(exp.select(*columns)).to_pylist()
+    (row,) = duck.session().run(exp.select(*columns)).to_pylist()
     duck.close()
     return [limit(code) for code in row.values()]
 

@@ -19,7 +19,7 @@ from spanlake.query.engine.duckdb import DuckDB
 from spanlake.query.engine.inputs import run
 from spanlake.query.engine.session import Session
 from spanlake.query.limits import Limits
-from spanlake.query.plan import SearchPlan
+from spanlake.query.plan import Grain, MetricsLeaf, SearchPlan, plan_metrics
 from spanlake.query.time_range import Steps
 from spanlake.spans.columns import attribute_columns
 from spanlake.spans.otlp.decode import decode
@@ -64,8 +64,8 @@ def metrics(query: ast.Query) -> Iterator[MetricsQueries]:
     """The compiled metrics functions of a query."""
     for node in walk(query.body):
         if isinstance(node, ast.MetricsPipeline):
-            plan = SearchPlan(node.spans, query)
-            yield compile_metrics(plan, schema(), node.aggregate, STEPS, is_within=False, exemplars=True)
+            leaf = MetricsLeaf(SearchPlan(node.spans, query), node.aggregate)
+            yield compile_metrics(leaf, schema(), STEPS, is_within=False, exemplars=True)
 
 
 def compiled(query: ast.Query) -> Iterator[Compiled]:
@@ -105,7 +105,7 @@ def named(sql: str) -> set[tuple[str, str]]:
     return set(_NAMED.findall(_TEXT.sub("''", sql)))
 
 
-def test_needs_equal_the_columns_that_the_sql_names() -> None:
+def test_needs_of_filters_equal_the_columns_that_their_sql_names() -> None:
     for query in QUERIES:
         pipelines = [node for node in walk(query.body) if isinstance(node, ast.Pipeline)]
         for filter_ in (one for node in pipelines for one in compile_filters(node, schema()).values()):
@@ -116,13 +116,59 @@ def test_needs_equal_the_columns_that_the_sql_names() -> None:
             assert joined == tuple(any(alias == one for alias, _ in columns) for one in "tcn")
 
 
-def spans_of(one: Compiled) -> SpanInput:
-    """The spans that a query reads in the end."""
+def base_of(one: Compiled) -> tuple[exp.Select, SpanInput]:
+    """The query that reads spans in the end, and its input."""
     found = one.inputs[0]
     if isinstance(found, SpanInput):
-        return found
+        return one.sql, found
     assert not isinstance(found, NestedSetInput)
-    return spans_of(found.base)
+    return base_of(found.base)
+
+
+def spans_of(one: Compiled) -> SpanInput:
+    """The spans that a query reads in the end."""
+    return base_of(one)[1]
+
+
+def without_relatives(sql: exp.Select) -> exp.Select:
+    """A query without the tables of parents, children and traces, which read a fixed number of columns."""
+    found = sql.copy()
+    for table in list(found.find_all(exp.CTE)):
+        if table.alias in ("twins", "chosen", "ties", "children", "traces"):
+            table.pop()
+    return found
+
+
+def test_inputs_of_searches_and_metrics_are_the_columns_that_their_sql_names() -> None:
+    for query in QUERIES:
+        for one in compiled(query):
+            sql, spans = base_of(one)
+            sql = without_relatives(sql)
+            columns = named(sql.sql("duckdb"))
+            needs = Needs.of(sql)
+            assert needs.columns == {name for alias, name in columns if alias == "s"} - {ROW_ID}
+            assert needs.parent_columns == {name for alias, name in columns if alias == "p"}
+            assert spans.columns == needs.stored_columns - {ROW_ID}
+
+
+def test_plans_are_deterministic_and_leave_queries_equal() -> None:
+    for query in QUERIES:
+        before = deepcopy(query)
+        if not isinstance(query.body, ast.Pipeline):
+            assert plan_metrics(query) == plan_metrics(query)
+        assert query == before
+
+
+def test_grain_of_a_plan_is_never_finer_than_that_of_its_sql() -> None:
+    for query in QUERIES:
+        for search in searches(query):
+            grain = search.spans.plan.grain
+            tests = (test for filter_ in search.spans.filters.values() for test in filter_.tests)
+            assert max((test.needs.grain for test in tests), default=Grain.SPAN) <= grain
+        for node in (node for node in walk(query.body) if isinstance(node, ast.MetricsPipeline)):
+            leaf = MetricsLeaf(SearchPlan(node.spans, query), node.aggregate)
+            queries = compile_metrics(leaf, schema(), STEPS, is_within=False, exemplars=True)
+            assert not (queries.are_judged_together and leaf.grain is Grain.SPAN)
 
 
 def no_spans(found: SpanInput) -> pa.Table:
@@ -135,8 +181,7 @@ def no_spans(found: SpanInput) -> pa.Table:
 @pytest.fixture(scope="module")
 def session() -> Iterator[Session]:
     duck = DuckDB([], Limits(threads=1, seconds=24 * 3600))  # a busy machine takes its time
-    with duck.session() as session:
-        yield session
+    yield duck.session()
     duck.close()
 
 

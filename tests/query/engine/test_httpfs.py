@@ -57,8 +57,8 @@ def opened(objects: S3Objects) -> Iterator[DuckDB]:
 
 
 def count(duck: DuckDB, uri: str) -> int:
-    with duck.session() as session:
-        return int(session.run_static(f"SELECT count(*) AS spans FROM read_parquet('{uri}')")["spans"][0].as_py())
+    query = f"SELECT count(*) AS spans FROM read_parquet('{uri}')"
+    return int(duck.execute(query, duck.session().check)["spans"][0].as_py())
 
 
 def test_it_reads_a_block(duck: DuckDB, objects: S3Objects) -> None:
@@ -178,9 +178,8 @@ def test_secrets_stay_secret(cloud: Cloud, objects: S3Objects, monkeypatch: pyte
         with pytest.raises(StorageUnavailable, match="HTTP 403") as raised:
             count(duck, objects.uri(PATH))
         assert "not-the-one" not in str(raised.value) + str(raised.value.__cause__)
-        with duck.session() as session:
-            told = session.run_static("SELECT secret_string FROM duckdb_secrets()").to_pylist()
-            assert "not-the-one" not in str(told)
+        told = duck.execute("SELECT secret_string FROM duckdb_secrets()", duck.session().check).to_pylist()
+        assert "not-the-one" not in str(told)
 
 
 def test_credentials_that_expire_are_renewed(
@@ -217,8 +216,8 @@ def test_without_credentials_it_says_so(cloud: Cloud, objects: S3Objects, monkey
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     for duck in opened(S3Objects(objects.location)):
-        with pytest.raises(StoreError, match="no AWS credentials"), duck.session():
-            pass
+        with pytest.raises(StoreError, match="no AWS credentials"):
+            duck.session()
 
 
 def test_without_httpfs_it_says_what_to_install(objects: S3Objects, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 
 from spanlake.query.limits import LimitExceeded, Limits
-from spanlake.query.metrics import compare, trace_intrinsics
+from spanlake.query.policy import ComparePolicy, QueryPolicy
 from spanlake.query.time_range import Steps
-from spanlake.store.blocks import trace_columns
+from spanlake.spans.otlp.decode import decode
 from spanlake.store.blocks.block import arrival_order
+from spanlake.store.blocks.trace_columns import add_trace_columns
 from spanlake.store.maintenance import merge
 from spanlake.store.maintenance.compaction_plan import Merge
 from spanlake.store.maintenance.compactor import Compactor
-from tests.query.kit import MINUTE, NOON, SECOND, TENANT, At, Lake, steps
+from tests.query.kit import MINUTE, NOON, SECOND, TENANT, At, Lake, request, steps
 
 STEP = 10 * SECOND
 WHOLE = Steps.whole(NOON - MINUTE, NOON + MINUTE)
@@ -190,12 +191,8 @@ def test_kin_are_found_in_blocks_of_an_older_spanlake(lake: Lake, monkeypatch: p
 
 @pytest.mark.parametrize("fewest", [1, 3, 100])
 @pytest.mark.parametrize(("portion", "few"), [(100, 256), (4, 256), (4, 0)])
-def test_kin_are_found_however_blocks_are_compacted(
-    lake: Lake, monkeypatch: pytest.MonkeyPatch, portion: int, few: int, fewest: int
-) -> None:
+def test_kin_are_found_however_blocks_are_compacted(lake: Lake, portion: int, few: int, fewest: int) -> None:
     """Some traces whole in a block that says something of them, some in two blocks, some in blocks that say nothing."""
-    monkeypatch.setattr(trace_columns, "_FEWEST", fewest)
-    monkeypatch.setattr(trace_intrinsics, "_FEW_TRACES", few)
     parts = [
         [At(1, name="whole", service="a", status=2), At(2, 1), At(3, 1, status=2), At(4, 3)],
         [At(1, name="old", trace=2), At(2, 1, trace=2), At(7, 9, trace=3)],
@@ -203,13 +200,12 @@ def test_kin_are_found_however_blocks_are_compacted(
         [At(1, name="new", trace=4), At(2, 1, trace=4)],
     ]
     for part in parts:
-        lake.add(*part)
+        table = decode([request(part)]).table
+        lake.add_table(add_trace_columns(table) if table.num_rows >= fewest else table)
     q = "{} | compare({ status = error })"
-    with monkeypatch.context() as nothing_said:
-        nothing_said.setattr(trace_intrinsics, "may_have_trace_columns", lambda _: False)
-        expected = compared_all(lake, q)
+    expected = compared_all(lake, q)  # so small blocks are not looked at for what they say of traces
     assert {"rootName", "rootServiceName", "span:childCount"} <= expected.keys()
-    monkeypatch.setattr(trace_intrinsics, "_PORTION_SPANS", portion)
+    lake.use(policy=QueryPolicy(compare=ComparePolicy(spans=portion, few_traces=few, noted_spans=fewest)))
     assert compared_all(lake, q) == expected
     for first, last in ((0, 2), (0, 1), (0, 2)):
         blocks = sorted(lake.index.find(TENANT, 0, 2**63 - 1), key=arrival_order)
@@ -218,10 +214,10 @@ def test_kin_are_found_however_blocks_are_compacted(
         assert compared_all(lake, "{ status != ok } " + q[2:]) == expected
 
 
-def test_how_many_facets_are_counted_at_once_does_not_matter(shop: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_how_many_facets_are_counted_at_once_does_not_matter(shop: Lake) -> None:
     q = "{} | compare({ status = error })"
     expected = {one.labels: one.values for one in shop.lines(q, WHOLE)}
-    monkeypatch.setattr(compare, "WIDEST", 3)
+    shop.use(policy=QueryPolicy(compare=ComparePolicy(columns=3)))
     assert {one.labels: one.values for one in shop.lines(q, WHOLE)} == expected
     chosen = "{ true } | { true } | compare({ status = error })"
     assert {one.labels: one.values for one in shop.lines(chosen, WHOLE)} == expected

@@ -2,16 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from spanlake.query import search
 from spanlake.query.engine.session import Session
 from spanlake.query.limits import LimitExceeded, Limits
+from spanlake.query.policy import QueryPolicy, SearchPolicy
 from spanlake.query.querier import Querier
-from spanlake.query.scan import parts
 from spanlake.query.scan.block_budget import UNREAD, Unread
 from spanlake.query.scan.missing_blocks import MissingBlocks
 from spanlake.store.blocks.block import Block
@@ -42,7 +40,7 @@ def noted() -> Iterator[Unread]:
 
 
 def partial_answers(lake: Lake) -> None:
-    lake.querier = replace(lake.querier, missing=MissingBlocks(left_out=True))
+    lake.use(missing=MissingBlocks(left_out=True))
 
 
 def test_search_that_the_newest_blocks_answer_is_whole(lake: Lake) -> None:
@@ -89,10 +87,10 @@ def test_search_never_opens_more_blocks_than_the_bound(lake: Lake, monkeypatch: 
 
 def test_search_of_many_blocks_ends_when_half_of_its_time_is_up(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Session, "is_half_over", True)
-    monkeypatch.setattr(parts, "PART_BLOCKS", 2)
+    lake.use(policy=QueryPolicy(SearchPolicy(part_blocks=2)))
     with noted() as unread:
         assert len(lake.traces("{}")) == MOST
-    monkeypatch.setattr(search, "MANY_BLOCKS", 3)
+    lake.use(policy=QueryPolicy(SearchPolicy(part_blocks=2, many_blocks=3)))
     with noted() as unread:
         assert sorted(lake.traces("{}")) == [BLOCKS - 1, BLOCKS]
     assert "the oldest 10 of 12 blocks" in unread.message

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from spanlake.query import tag_values
-from spanlake.query.scan import known_values
+from spanlake.query.scan.known_values import KnownValues
 from spanlake.query.time_range import TimeRange
 from tests.query.kit import NOON, SECOND, At, Lake, trace_id
 from tests.query.kit import TENANT as TENANT_
@@ -43,9 +42,8 @@ def test_values_of_a_part_of_a_block_are_read(lake: Lake) -> None:
 
 
 @pytest.mark.parametrize("values", [range(40), [f"v{n:02}" for n in range(40)], [n + 0.5 for n in range(40)]])
-def test_many_values_are_read_each_time(lake: Lake, monkeypatch: pytest.MonkeyPatch, values: list[object]) -> None:
-    monkeypatch.setattr(known_values, "MOST_VALUES", 8)
-    monkeypatch.setattr(tag_values, "MOST_VALUES", 8)
+def test_many_values_are_read_each_time(lake: Lake, values: list[object]) -> None:
+    lake.use(values=KnownValues(most=8))
     lake.add(*(At(n + 1, attributes={"n": value}) for n, value in enumerate(values)))
     lake.add(At(99, trace=2, attributes={"n": values[0]}))
     for _ in range(2):
@@ -53,11 +51,8 @@ def test_many_values_are_read_each_time(lake: Lake, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("make", [int, str])
-def test_values_of_some_blocks_are_all_there_beside_a_block_of_many(
-    lake: Lake, monkeypatch: pytest.MonkeyPatch, make: Callable[[int], object]
-) -> None:
-    monkeypatch.setattr(known_values, "MOST_VALUES", 8)
-    monkeypatch.setattr(tag_values, "MOST_VALUES", 8)
+def test_values_of_some_blocks_are_all_there_beside_a_block_of_many(lake: Lake, make: Callable[[int], object]) -> None:
+    lake.use(values=KnownValues(most=8))
     for trace, count in enumerate((7, 40, 6, 5), 1):
         lake.add(*(At(n + 1, trace=trace, attributes={"n": make(100 * trace + n)}) for n in range(count)))
     for _ in range(2):

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from spanlake.query.scan import misses
 from spanlake.query.scan.misses import Misses
 from tests.query.kit import SECOND, At, Lake
 
@@ -34,9 +33,8 @@ def test_misses_of_a_range_do_not_hold_beyond_it(lake: Lake) -> None:
     assert lake.traces(QUERY) == [1]
 
 
-def test_misses_keep_the_tests_asked_last(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(misses, "_MOST_TESTS", 1)
-    blocks, known = lake.add(At(1)), Misses()
+def test_misses_keep_the_tests_asked_last(lake: Lake) -> None:
+    blocks, known = lake.add(At(1)), Misses(most_tests=1)
     known.add(blocks, "one")
     assert known.without(blocks, "one") == []
     known.add(blocks, "other")

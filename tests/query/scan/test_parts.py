@@ -5,8 +5,15 @@ from datetime import date
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanlake.query.scan.parts import PART_SPANS, newest_first
+from spanlake.query.policy import SearchPolicy
+from spanlake.query.scan.parts import in_parts
 from spanlake.store.blocks.block import Block
+
+POLICY = SearchPolicy()
+
+
+def parts(blocks: list[Block]) -> list[tuple[Block, ...]]:
+    return list(in_parts(blocks, POLICY.part_spans, POLICY.part_blocks))
 
 
 def block(end: int, spans: int = 1) -> Block:
@@ -14,12 +21,12 @@ def block(end: int, spans: int = 1) -> Block:
 
 
 def test_portions_grow_from_the_newest_block() -> None:
-    blocks = [block(end, PART_SPANS) for end in (2, 7, 1, 6, 3, 5, 4)]
-    assert [[one.end_ns for one in portion] for portion in newest_first(blocks)] == [[7], [6, 5, 4, 3], [2, 1]]
-    assert list(newest_first([])) == []
+    blocks = [block(end, POLICY.part_spans) for end in (2, 7, 1, 6, 3, 5, 4)]
+    assert [[one.end_ns for one in portion] for portion in parts(blocks)] == [[7], [6, 5, 4, 3], [2, 1]]
+    assert parts([]) == []
 
 
-@given(st.lists(st.integers(1, 200 * PART_SPANS), max_size=8))
+@given(st.lists(st.integers(1, 200 * POLICY.part_spans), max_size=8))
 def test_portions_hold_every_block_once(sizes: list[int]) -> None:
     blocks = [block(n, spans) for n, spans in enumerate(sizes)]
-    assert [one for portion in newest_first(blocks) for one in portion] == blocks[::-1]
+    assert [one for portion in parts(blocks) for one in portion] == blocks[::-1]

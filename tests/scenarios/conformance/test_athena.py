@@ -17,9 +17,9 @@ from spanlake.api.tempo.dependencies import ALL_ERRORS
 from spanlake.api.tempo.routes import tempo_routes
 from spanlake.query.engine.athena.engine import Athena
 from spanlake.query.engine.athena.table import GlueTable
-from spanlake.query.engine.base import Engine
 from spanlake.query.querier import Querier
 from spanlake.query.scan.misses import Misses
+from spanlake.query.scan.offload import Offload
 from spanlake.spans.otlp.decode import decode
 from spanlake.store.blocks.block import Block
 from spanlake.store.glue import attribute_columns, fixed_columns
@@ -84,10 +84,10 @@ def servers(trino: Trino) -> Iterator[Servers]:
     trino.add_partitions(blocks, "conformance")
     workgroup = athena.Athena(trino)
     with serving(workgroup) as client:
-        engine = Athena(client, WORKGROUP, GlueTable(SCHEMA, TABLE), local_limit_bytes=0, pause=0.02)
+        offload = Offload(Athena(client, WORKGROUP, GlueTable(SCHEMA, TABLE), pause=0.02), above_bytes=0)
         with (
-            _served(lake, engine, _Forgetful()) as far,
-            _served(lake, engine) as remembering,
+            _served(lake, offload, _Forgetful()) as far,
+            _served(lake, offload) as remembering,
             _served(lake) as near,
         ):
             yield Servers(far, remembering, near, workgroup)
@@ -108,8 +108,8 @@ def _filled(folder: Path) -> Lake:
 
 
 @contextmanager
-def _served(lake: Lake, engine: Engine | None = None, misses: Misses | None = None) -> Iterator[str]:
-    querier = Querier(lake.index, lake.objects, lake.duck, lake.querier.sizes, engine, misses=misses or Misses())
+def _served(lake: Lake, offload: Offload | None = None, misses: Misses | None = None) -> Iterator[str]:
+    querier = Querier(lake.index, lake.objects, lake.duck, lake.querier.sizes, offload, misses=misses or Misses())
     with listening(create_app(tempo_routes(querier), ALL_ERRORS)) as port:
         yield f"http://127.0.0.1:{port}"
 

@@ -32,7 +32,7 @@ from spanlake.ingest.errors import Overloaded
 from spanlake.ingest.pipeline import to_otlp
 from spanlake.ingest.request import Request
 from spanlake.query.limits import LimitExceeded
-from spanlake.query.plan import plan_search
+from spanlake.query.plan import plan_metrics, plan_search
 from spanlake.query.querier import ALWAYS, Querier
 from spanlake.query.search import Ranking, Search
 from spanlake.query.time_range import Steps
@@ -180,7 +180,7 @@ class Questions:
 
     def _metrics(self, query: ast.Query) -> None:
         when = Steps.aligned(NOON, NOON + MINUTE, 10 * SECOND, 1000)
-        responses.query_range(self._querier.metrics(TENANT, query, when, exemplars=2), when, 100)
+        responses.query_range(self._querier.metrics(TENANT, plan_metrics(query), when, exemplars=2), when, 100)
 
 
 def import_file(body: bytes) -> None:

@@ -16,6 +16,7 @@ from spanlake.api.tempo.schemas import QueryInstantResponse, QueryRangeResponse
 from spanlake.api.typed_route import TypedRoute
 from spanlake.query.engine.session import Cancellation
 from spanlake.query.metrics.exemplars import exemplars_wanted
+from spanlake.query.plan import plan_metrics
 from spanlake.query.time_range import Steps
 
 
@@ -35,7 +36,7 @@ def metrics_routes(runner: QueryRunner) -> list[Route]:
         def ask(stop: Cancellation) -> bytes:
             query = runner.metrics_query(text)
             wanted = exemplars_wanted(query, params.exemplars)
-            found = querier.metrics(tenant, query, steps, stop, exemplars=wanted)
+            found = querier.metrics(tenant, plan_metrics(query), steps, stop, exemplars=wanted)
             return responses.query_range(found, steps, params.max_series or None)
 
         return json_response(await runner.run(request, ask))
@@ -50,7 +51,7 @@ def metrics_routes(runner: QueryRunner) -> list[Route]:
         steps = Steps.whole(when.start_ns, when.end_ns)
 
         def ask(stop: Cancellation) -> bytes:
-            found = querier.metrics(tenant, runner.metrics_query(text), steps, stop)
+            found = querier.metrics(tenant, plan_metrics(runner.metrics_query(text)), steps, stop)
             return to_json(responses.query_instant(found, params.max_series or None))
 
         return json_response(await runner.run(request, ask))

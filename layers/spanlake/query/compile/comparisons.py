@@ -28,8 +28,9 @@ Test = Callable[[ast.BinaryOperator, TypedSql], Sql]
 
 
 def compare_literals(op: ast.BinaryOperator, value: TypedValue, statics: Sequence[ast.Static]) -> Sql:
-    """Compile a comparison with literals of one type: true if it holds for any, for ``!=`` and ``!~`` if it holds for
-    all.
+    """Compile a comparison with literals of one type.
+
+    It is true if it holds for any of them, for ``!=`` and ``!~`` if it holds for all.
     """
     kind = kind_of(statics[0].type)
 

@@ -81,8 +81,9 @@ class PredicateCompiler:
         return self._of_some(scopes, lambda bound: values.all_of(bound.truth(part) for part in parts))
 
     def _of_some(self, scopes: Scopes, test: Callable[["PredicateCompiler"], Sql]) -> Sql:
-        """Compile a test that is true where it holds for one of the events or links, or without any where there is
-        none.
+        """Compile a test that is true where it holds for one of the events or links.
+
+        Of a span without any it is true where it holds without an event or link.
         """
         if not scopes:
             return test(self)
@@ -284,8 +285,9 @@ class PredicateCompiler:
         return types, items
 
     def each(self, expression: ast.FieldExpression, read: Callable[["PredicateCompiler"], list[Sql]]) -> list[Sql]:
-        """Compile lists of the values that ``read`` returns: for each event or link that the expression reads, else one
-        item.
+        """Compile lists of the values that ``read`` returns.
+
+        A list has an item for each event or link that the expression reads, otherwise a single item.
         """
         return self._listed(element_scopes(expression), read)
 

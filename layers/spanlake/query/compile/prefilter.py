@@ -162,9 +162,7 @@ def _is_of_trace(test: SpanTest) -> bool:
 
 
 def _scalar_filters(stages: Sequence[ast.Stage], fields: FieldCompiler) -> Iterator[Sql]:
-    """Yield tests of the leading filters on aggregates, over all spans that meet the only filter, as far as these
-    spans decide them.
-    """
+    """Yield tests of the leading filters on aggregates, as far as the spans that meet the only filter decide them."""
     for stage in stages:
         if not isinstance(stage, ast.ScalarFilter):
             return

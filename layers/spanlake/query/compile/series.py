@@ -13,7 +13,7 @@ from spanlake.query.compile.metrics import Aggregate, aggregate_of, compared, ne
 from spanlake.query.compile.outputs import Field, FieldColumns, Role, compile_field, distinct_structs, selected
 from spanlake.query.compile.spans import Compiled
 from spanlake.query.compile.spansets import SpanPipeline
-from spanlake.query.plan import SearchPlan
+from spanlake.query.plan import MetricsLeaf
 from spanlake.query.time_range import Steps, inside, position
 from spanlake.traceql import ast
 from spanlake.traceql.printer import print_field
@@ -118,17 +118,11 @@ class MetricsQueries:
 
 
 def compile_metrics(
-    plan: SearchPlan,
-    schema: AttributeSchema,
-    function: ast.MetricsAggregate | ast.Compare,
-    steps: Steps,
-    *,
-    is_within: bool,
-    exemplars: bool,
+    leaf: MetricsLeaf, schema: AttributeSchema, steps: Steps, *, is_within: bool, exemplars: bool
 ) -> MetricsQueries:
     """Compile a metrics function, or of compare() the sides; ``is_within`` if all spans start in the range of steps."""
     fields, range_ = FieldCompiler(schema), None if is_within else steps
-    spans = SpanPipeline(plan, schema)
+    spans, function = SpanPipeline(leaf.spans, schema), leaf.function
     if isinstance(function, ast.Compare):
         return MetricsQueries(spans, compared(fields, function), (), range_, exemplars)
     labels = tuple(

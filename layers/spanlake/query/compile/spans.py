@@ -16,6 +16,7 @@ from sqlglot import exp
 
 from spanlake.query.compile.fields import CHILDREN, PARENT, SPAN, TRACE, TREE
 from spanlake.query.compile.sql import Sql, parsed
+from spanlake.query.plan import Grain
 
 if TYPE_CHECKING:
     from spanlake.query.compile.structure import StructuralStep
@@ -113,9 +114,16 @@ class Needs:
         return bool(self.parent_columns) or self.children
 
     @property
+    def grain(self) -> Grain:
+        """The grain of the SQL."""
+        if self.parents or self.nested_sets:
+            return Grain.TREE
+        return Grain.TRACE if self.trace else Grain.SPAN
+
+    @property
     def whole_traces(self) -> bool:
         """True where a span can be evaluated only together with the other spans of its trace."""
-        return self.parents or self.trace or self.nested_sets
+        return self.grain is not Grain.SPAN
 
     @property
     def stored_columns(self) -> frozenset[str]:

@@ -60,8 +60,9 @@ class SpanPipeline:
         return self.filters[self.plan.only_filter].sql
 
     def sets(self, columns: Sequence[exp.Expr]) -> tuple[Compiled, list[SetAttribute]]:
-        """Compile ``SELECT columns, set attributes`` of the matching spans of whole traces, each once in every set;
-        also returns the attributes of sets, in the order of the stages.
+        """Compile ``SELECT columns, set attributes`` of the matching spans of whole traces, each once in every set.
+
+        Also returns the attributes of sets, in the order of the stages.
         """
         if self.plan.only_filter is not None:
             return self.matching(columns), []

@@ -79,8 +79,7 @@ class BlockCache:
         self._threads = ThreadPoolExecutor(_AT_ONCE, "copies")
 
     def paths(self, blocks: Sequence[Block], check: Callable[[], None], *, sequential: bool = False) -> list[str]:
-        """Returns the paths of the blocks for DuckDB: of the local copy where there is or can be one, else of the
-        object.
+        """Return the paths of the blocks for DuckDB: of local copies where there are or can be any, else of objects.
 
         Larger ones are copied where they are ``scanned``. While they come, ``check`` raises whatever ends the request
         that waits for them.

@@ -1,14 +1,25 @@
 """The DuckDB instance: in memory, closed to the network and the file system."""
 
+import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import pyarrow as pa
+from sqlglot import exp
+from sqlglot.dialects.duckdb import DuckDB as Dialect  # by name, a thread could meet it half loaded
 
-from spanlake.query.engine.session import Cancellation, Session, Watchdog
-from spanlake.query.limits import OF_TENANT, Limits
+from spanlake.query.compile.memory_table import memory_tables
+from spanlake.query.engine.base import Scan, Traits
+from spanlake.query.engine.session import Cancellation, Session
+from spanlake.query.engine.watchdog import Watchdog, Watched
+from spanlake.query.limits import OF_TENANT, Cancelled, LimitExceeded, Limits
+from spanlake.query.policy import USUAL_POLICY, QueryPolicy
+from spanlake.store.errors import StorageTimeout, StorageUnavailable
 
 if TYPE_CHECKING:
     from spanlake.query.engine.httpfs import HttpfsCredentials
@@ -33,11 +44,19 @@ _MACROS = (
 )
 
 
-class DuckDB:
-    """A DuckDB instance that reads Parquet below the given directories, one of them perhaps in S3, and nothing else.
+_NO_TABLES: Mapping[str, pa.Table] = MappingProxyType({})
+_HTTP_STATUS = re.compile(r"HTTP \d{3}")
+_NO_ANSWER = re.compile(r"time-?(d )?out", re.IGNORECASE)
 
-    Share it between threads.
+
+class DuckDB:
+    """An ``Engine`` in this process.
+
+    It reads Parquet below the given directories, one of them perhaps in S3, and nothing else. Share it between threads.
     """
+
+    name = "DuckDB"
+    traits = Traits(knows_rows=True, is_quick=True)
 
     def __init__(
         self, directories: Sequence[str], limits: Limits | None = None, remote: "HttpfsCredentials | None" = None
@@ -67,21 +86,86 @@ class DuckDB:
         }
         return config | ({"threads": self.limits.threads} if self.limits.threads else {})
 
-    @contextmanager
-    def session(self, cancellation: Cancellation | None = None) -> Iterator[Session]:
-        """Open a session; its deadline starts now."""
-        cancellation = cancellation or Cancellation()
-        with self._lock:
-            if self._remote is not None:
+    def session(self, cancellation: Cancellation | None = None, policy: QueryPolicy = USUAL_POLICY) -> Session:
+        """Open a session within the tenant's limits; its deadline starts now. Raises StoreError."""
+        if self._remote is not None:
+            with self._lock:
                 self._remote.refresh(self._root)
-            cursor = self._root.cursor()
-        cancellation.attach(cursor)
+        return Session(self, self.limits.within(OF_TENANT.get()), cancellation or Cancellation(), policy)
+
+    def relation(self, scan: Scan, columns: Iterable[str], *, row_id: bool) -> exp.Select:
+        """The rows of the scan's files."""
+        return scan.table(columns, row_id=row_id)
+
+    def run(
+        self,
+        query: exp.Query,
+        outputs: pa.Schema | None,  # noqa: ARG002 - DuckDB tells the types itself
+        check: Callable[[], None],
+        *,
+        large: bool = False,
+    ) -> pa.Table:
+        """Run a query; all cores gather a ``large`` answer. See ``Engine``."""
+        return self.execute(query.sql(Dialect, copy=False), check, memory_tables(query), large=large)
+
+    def execute(
+        self,
+        sql: str,
+        check: Callable[[], None],
+        tables: Mapping[str, pa.Table] = _NO_TABLES,
+        *,
+        large: bool = False,
+    ) -> pa.Table:
+        """Run a statement whose text is part of the program, and that may read Arrow tables; see ``run``."""
+        check()
         try:
-            yield Session(cursor, self.limits.within(OF_TENANT.get()), cancellation, self._watchdog)
+            return self._answer(sql, check, tables, large=large)
+        except duckdb.InterruptException:
+            check()
+            raise
+        except duckdb.OutOfMemoryException:
+            raise LimitExceeded(
+                f"the query needs more than {self.limits.memory_bytes >> 20} MiB of memory: ask for a shorter time "
+                "range or fewer groups, or raise --query-memory"
+            ) from None
+        except duckdb.IOException as error:  # S3's refusals among them
+            raise _unreadable(str(error)) from error
+
+    def _answer(self, sql: str, check: Callable[[], None], tables: Mapping[str, pa.Table], *, large: bool) -> pa.Table:
+        with self._connected(tables) as cursor:
+            statement = Watched(partial(_is_over, check), cursor.interrupt)
+            with self._watchdog.over(statement):
+                return (cursor.sql if large else cursor.execute)(sql).to_arrow_table()
+
+    @contextmanager
+    def _connected(self, tables: Mapping[str, pa.Table]) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection that alone knows the tables."""
+        with self._lock:
+            cursor = self._root.cursor()
+        try:
+            for name, table in tables.items():
+                cursor.register(name, table)
+            yield cursor
         finally:
-            cancellation.attach(None)
             cursor.close()
 
     def close(self) -> None:
-        """Release memory; running sessions fail."""
+        """Release memory; running statements fail."""
         self._root.close()
+
+
+def _is_over(check: Callable[[], None]) -> bool:
+    """True when nobody waits for a statement any more."""
+    try:
+        check()
+    except (Cancelled, LimitExceeded):
+        return True
+    return False
+
+
+def _unreadable(reason: str) -> StorageUnavailable:
+    """Turns DuckDB's message on an unreadable block into an error of the store."""
+    status = _HTTP_STATUS.search(reason)
+    if status is None and _NO_ANSWER.search(reason):
+        return StorageTimeout("cannot read blocks: the storage did not answer")
+    return StorageUnavailable(f"cannot read blocks: {status[0] if status else 'the storage failed'}")

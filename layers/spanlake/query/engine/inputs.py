@@ -1,26 +1,17 @@
 """Runs compiled queries: binds their inputs to the rows of a scan, or of a table."""
 
-from collections.abc import Iterable
-from typing import Protocol
-
 import pyarrow as pa
 from sqlglot import exp
 
-from spanlake.query.compile.spans import SPANS, Compiled, Input, NestedSetInput, SpanInput, define_first
-from spanlake.query.compile.structure import tree_query
+from spanlake.query.compile.memory_table import bind_rows
+from spanlake.query.compile.spans import PLACED, SPANS, Compiled, Input, NestedSetInput, SpanInput, define_first
+from spanlake.query.compile.structure import BASE, tree_query
+from spanlake.query.engine.base import Scan
 from spanlake.query.engine.session import Session
 from spanlake.query.engine.structure import evaluate, number_nested_sets
 from spanlake.query.limits import LimitExceeded
 
-_TREE_BYTES = 160  # what a span takes whose place in its trace's tree matters, outside of DuckDB's own limit
 _CANDIDATES = "candidates"
-
-
-class Scan(Protocol):
-    """Rows of blocks."""
-
-    def table(self, columns: Iterable[str], *, row_id: bool = False) -> exp.Select:
-        """Return ``SELECT columns`` of the rows, ``arrival`` among them if ``row_id``."""
 
 
 def run(session: Session, compiled: Compiled, spans: Scan | pa.Table, *, limit: int | None = None) -> pa.Table:
@@ -30,7 +21,7 @@ def run(session: Session, compiled: Compiled, spans: Scan | pa.Table, *, limit: 
 
 
 def bound(session: Session, compiled: Compiled, spans: Scan | pa.Table) -> exp.Select:
-    """Return the SQL of a compiled query with its inputs defined, or registered in the session."""
+    """Return the SQL of a compiled query with its inputs: blocks are read by it, other rows are part of it."""
     query = compiled.sql.copy()
     for one in compiled.inputs:
         _bind(session, query, one, spans)
@@ -42,16 +33,16 @@ def _bind(session: Session, query: exp.Select, one: Input, spans: Scan | pa.Tabl
         case SpanInput():
             _define_spans(session, query, one, spans)
         case NestedSetInput():
-            number_nested_sets(session, _fetched(session, tree_query(one.spans), spans))
+            bind_rows(query, {PLACED: number_nested_sets(_fetched(session, tree_query(one.spans), spans))})
         case _:
-            evaluate(session, _fetched(session, one.base, spans), one.steps)
+            bind_rows(query, {BASE: evaluate(session, _fetched(session, one.base, spans), one.steps)})
 
 
 def _define_spans(session: Session, query: exp.Select, one: SpanInput, spans: Scan | pa.Table) -> None:
     if isinstance(spans, pa.Table):
-        session.register(SPANS, spans)
+        bind_rows(query, {SPANS: spans})
         return
-    table = spans.table(one.columns, row_id=one.row_id)
+    table = session.engine.relation(spans, one.columns, row_id=one.row_id)
     if one.candidates is None:
         define_first(query, SPANS, table)
         return
@@ -64,7 +55,7 @@ def _define_spans(session: Session, query: exp.Select, one: SpanInput, spans: Sc
 
 def _fetched(session: Session, compiled: Compiled, spans: Scan | pa.Table) -> pa.Table:
     """Fetch the spans of trees at once. Raises LimitExceeded for more than there is memory for."""
-    most = session.limits.memory_bytes // _TREE_BYTES
+    most = session.limits.memory_bytes // session.policy.tree_bytes
     query = bound(session, compiled, spans).limit(most + 1, copy=False)
     found = session.run(query, large=not isinstance(spans, pa.Table))
     if found.num_rows > most:

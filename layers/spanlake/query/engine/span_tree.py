@@ -173,8 +173,11 @@ class SpanTree:
 
     @cached_property
     def _sizes(self) -> Array:
-        """Counts the spans from a span downwards, itself among them: those less than so many steps below it,
-        and those less than so many below one that is as many steps below it."""
+        """Numbers of the spans from each span downwards, itself among them.
+
+        With each step the walk is twice as long: the spans less than n steps below a span, and those less than n below
+        one that is n steps below it, are those less than 2 n below it.
+        """
         sizes: Array = pa.repeat(int64(1), self.spans.num_rows)
         for ahead in self._reached_ancestors():
             below = pa.table({"above": ahead, "size": sizes}).filter(ahead.is_valid())

@@ -5,7 +5,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spanlake.query.compile.spans import PLACED, ROW_ID
+from spanlake.query.compile.memory_table import bind_rows
+from spanlake.query.compile.spans import ROW_ID
 from spanlake.query.compile.structure import BASE, ROW, SET, SpansetOperand, StructuralStep
 from spanlake.query.engine.session import Session
 from spanlake.query.engine.span_tree import Mask, SpanTree
@@ -16,34 +17,32 @@ _PAIRS = pa.schema([(ROW, pa.int64()), (SET, pa.uint64())])
 _MOST_IN_SETS = 100_000_000  # spans times sets, which take some 10 s
 
 
-def evaluate(session: Session, base: pa.Table, steps: tuple[StructuralStep, ...]) -> None:
-    """Make the answer of a selection's ``base`` the session's table BASE, with all its columns."""
+def evaluate(session: Session, base: pa.Table, steps: tuple[StructuralStep, ...]) -> pa.Table:
+    """Return the table BASE: the answer of a selection's ``base``, with a ROW and a column for each of the steps."""
     base = base.combine_chunks()
     family = SpanTree(base)
     base = base.append_column(ROW, family.rows)
-    session.register(BASE, base)
     for step in steps:
         base = base.append_column(step.column, _answer(session, family, base, step))
-        session.register(BASE, base)
+    return base
 
 
-def number_nested_sets(session: Session, tree: pa.Table) -> None:
-    """Make the session's table PLACED of what ``structure.tree_query`` tells."""
+def number_nested_sets(tree: pa.Table) -> pa.Table:
+    """Return the table PLACED, given the answer of ``structure.tree_query``."""
     left, right, parent = SpanTree(tree.combine_chunks()).nested_sets
-    columns = {ROW_ID: tree[ROW_ID], "nested_left": left, "nested_right": right, "nested_parent": parent}
-    session.register(PLACED, pa.table(columns))
+    return pa.table({ROW_ID: tree[ROW_ID], "nested_left": left, "nested_right": right, "nested_parent": parent})
 
 
 def _answer(session: Session, family: SpanTree, base: pa.Table, step: StructuralStep) -> Array:
     if step.by_set:
-        return _answer_by_set(session, family, step)
+        return _answer_by_set(session, family, base, step)
     left, right = (_operand(session, family, base, operand) for operand in (step.left, step.right))
     return family.matching(step.op, left, right)
 
 
-def _answer_by_set(session: Session, family: SpanTree, step: StructuralStep) -> Array:
+def _answer_by_set(session: Session, family: SpanTree, base: pa.Table, step: StructuralStep) -> Array:
     """The sets in which each span is found, a list or null. Raises LimitExceeded."""
-    left, right = (_of_sets(session, operand) for operand in (step.left, step.right))
+    left, right = (_rows(session, base, operand).cast(_PAIRS) for operand in (step.left, step.right))
     sets = pc.unique(pa.concat_tables([left, right])[SET])
     if len(sets) * len(family.rows) > _MOST_IN_SETS:
         raise LimitExceeded(
@@ -54,11 +53,6 @@ def _answer_by_set(session: Session, family: SpanTree, step: StructuralStep) -> 
     pairs = pa.concat_tables([_PAIRS.empty_table(), *found]).group_by(ROW).aggregate([(SET, "list")])
     at = pc.index_in(family.rows, value_set=as_array(pairs[ROW]))
     return as_array(pairs[f"{SET}_list"]).take(at)
-
-
-def _of_sets(session: Session, operand: SpansetOperand) -> pa.Table:
-    assert operand.rows is not None
-    return session.run(operand.rows, large=True).cast(_PAIRS)
 
 
 def _found_in(
@@ -74,4 +68,10 @@ def _found_in(
 def _operand(session: Session, family: SpanTree, base: pa.Table, operand: SpansetOperand) -> Mask:
     if operand.rows is None:
         return as_array(base[operand.column])
-    return family.among(as_array(session.run(operand.rows, large=True)[ROW]))
+    return family.among(as_array(_rows(session, base, operand)[ROW]))
+
+
+def _rows(session: Session, base: pa.Table, operand: SpansetOperand) -> pa.Table:
+    """Run the query of an operand over the columns of the previous steps."""
+    assert operand.rows is not None
+    return session.run(bind_rows(operand.rows.copy(), {BASE: base}), large=True)

@@ -1,8 +1,7 @@
 """The first stage of a metrics query: one SQL aggregation over the matching spans, read as time series."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -17,7 +16,7 @@ from spanlake.query.engine.session import Session
 from spanlake.query.limits import LimitExceeded
 from spanlake.query.metrics import exemplars
 from spanlake.query.metrics.exemplars import ExemplarCandidate
-from spanlake.query.plan import SearchPlan
+from spanlake.query.plan import Grain, MetricsLeaf
 from spanlake.query.scan.blocks import BlockScan
 from spanlake.query.search_results import read_value
 from spanlake.query.series import NAME, Exemplar, Labels, LabelValue, Series, hashable
@@ -31,27 +30,32 @@ _RARE = 10_000  # spans, of which all are looked through for exemplars
 
 @dataclass(frozen=True)
 class Aggregation:
-    """A metrics function over the spans that a pipeline finds.
+    """A metrics function over the spans that a pipeline finds, compiled for the blocks that it is read from.
 
     ``source`` reaches beyond the steps for the sake of spans that are judged together. ``limit`` is of exemplars.
     """
 
     session: Session
     source: BlockScan
-    plan: SearchPlan
-    function: ast.MetricsAggregate | ast.Compare
+    queries: MetricsQueries
     steps: Steps
     limit: int
 
+    @classmethod
+    def of(cls, session: Session, source: BlockScan, leaf: MetricsLeaf, steps: Steps, limit: int) -> "Aggregation":
+        """Compile a leaf for blocks, of all the time in which spans that it judges together may lie."""
+        source = source if leaf.grain is Grain.SPAN or isinstance(leaf.function, ast.Compare) else source.with_history
+        knows_range = session.engine.traits.knows_rows and source.is_within(steps.since_ns, steps.last_ns)
+        queries = compile_metrics(leaf, source.known, steps, is_within=knows_range, exemplars=bool(limit))
+        return cls(session, source, queries, steps, limit)
+
     def series(self) -> list[Series]:
         """The series. Raises LimitExceeded."""
-        if self._queries.are_judged_together and self.source.wider is not None:
-            return replace(self, source=self.source.with_history).series()
-        lines = _SeriesBuilder(self._answer, self.steps, self.session)
+        lines = _SeriesBuilder(_Answer(self.queries), self.steps, self.session)
         if not self._in_range.blocks:
             return lines.series()
-        at_once = bool(self.limit) and (self._queries.are_judged_together or self.source.engine is not None)
-        table = self._table(self._queries.series(self.steps, exemplar=at_once), self._counted)
+        at_once = bool(self.limit) and (self.queries.are_judged_together or not self.session.engine.traits.is_quick)
+        table = self._table(self.queries.series(self.steps, exemplar=at_once), self._counted())
         lines.add(table)
         matched = int(pc.sum(table[Role.COUNT]).as_py() or 0)  # a sum of counts comes as a decimal number
         if self.limit and matched:
@@ -59,54 +63,31 @@ class Aggregation:
                 lines.show(one)
         return lines.series()
 
-    # exemplars of spans that are judged one by one
-
     def exemplars(self, matched: int) -> list[ExemplarCandidate]:
         """The exemplars alone, of so many matching spans; none where spans are judged together."""
-        if not matched or self._queries.are_judged_together:
+        if not matched or self.queries.are_judged_together:
             return []
         return self._looked_for(matched)
 
     def _looked_for(self, matched: int) -> list[ExemplarCandidate]:
+        """Exemplars of spans that are judged one by one."""
         source = self._in_range.once()
         sample = source.sampled(*exemplars.SAMPLE)
         if matched > _RARE or sample.spans * matched >= min(self.limit, matched) * source.spans:
             source = sample
         parts = exemplars.parts(self.steps, self.limit)
-        return self._chosen(self._table(self._queries.exemplars_of(parts), source))
+        return self._chosen(self._table(self.queries.exemplars_of(parts), source))
 
     def _chosen(self, table: pa.Table) -> list[ExemplarCandidate]:
-        return self._answer.chosen(table, self.steps, self.limit)
+        return _Answer(self.queries).chosen(table, self.steps, self.limit)
 
-    # the queries
-
-    @cached_property
-    def _queries(self) -> MetricsQueries:
-        # An engine may read other blocks, too.
-        is_within = self.source.engine is None and self.source.is_within(self.steps.since_ns, self.steps.last_ns)
-        return compile_metrics(
-            self.plan,
-            self.source.known,
-            self.function,
-            self.steps,
-            is_within=is_within,
-            exemplars=bool(self.limit),
-        )
-
-    @property
-    def _answer(self) -> "_Answer":
-        return _Answer(self._queries)
-
-    @property
     def _counted(self) -> BlockScan:
         """The spans that are counted, each once."""
-        source = (self._whole if self._queries.are_judged_together else self._in_range).once()
+        is_whole = self.queries.are_judged_together
+        spanning = SpanningTraces(self.session, self.source, self.steps.since_ns, self.steps.last_ns)
+        source = (spanning.whole() if is_whole else self._in_range).once()
         self.session.charge(source.blocks)
         return source
-
-    @property
-    def _whole(self) -> BlockScan:
-        return SpanningTraces(self.session, self.source, self.steps.since_ns, self.steps.last_ns).whole()
 
     @property
     def _in_range(self) -> BlockScan:
@@ -127,8 +108,7 @@ class _Answer:
     queries: MetricsQueries
 
     def lines(self, table: pa.Table) -> Iterator[tuple[Labels, list[int]]]:
-        """The labels that rows of such a table are grouped by, each time with the numbers of the rows that have
-        them."""
+        """Return the labels that rows of such a table are grouped by, with the numbers of the rows that have them."""
         rows = rows_of(self._lines_of(table))
         return zip(self._labels(table, pc.list_element(rows, 0)), rows.to_pylist(), strict=True)
 

@@ -15,13 +15,14 @@ from sqlglot import exp
 
 from spanlake.query.compile.compare import EVERYWHERE, Facet, Level, facets
 from spanlake.query.compile.fields import span_column
+from spanlake.query.compile.memory_table import memory_table
 from spanlake.query.compile.metrics import selected
 from spanlake.query.compile.spans import ROW_ID, Compiled, compile_spans
 from spanlake.query.compile.spansets import SpanPipeline
 from spanlake.query.compile.sql import Sql
 from spanlake.query.engine.inputs import bound, run
 from spanlake.query.engine.session import Session
-from spanlake.query.metrics.tally import CELL, CELLS, ROWS, WIDEST, Counter, Line, Tally, with_rows
+from spanlake.query.metrics.tally import CELL, CELLS, ROWS, Counter, Line, Tally, with_rows
 from spanlake.query.metrics.trace_intrinsics import FACETS, TraceIntrinsics
 from spanlake.query.plan import SearchPlan
 from spanlake.query.scan.blocks import BlockScan, range_test
@@ -62,7 +63,8 @@ def compare(session: Session, source: BlockScan, plan: SearchPlan, node: ast.Com
 class _Spans:
     """The matching spans and their cells: a cell is a point in time, twice its number, and a side, 1 if selected.
 
-    Where spans can be judged one by one, every query judges them again. Otherwise they are ``chosen`` once.
+    Where spans can be judged one by one, every query judges them again. Otherwise they are ``chosen`` once: a table of
+    the cell and the ``arrival`` of each.
     """
 
     session: Session
@@ -70,7 +72,7 @@ class _Spans:
     plan: SearchPlan
     node: ast.Compare
     steps: Steps
-    chosen: bool = False
+    chosen: pa.Table | None = None
 
     @classmethod
     def of(cls, session: Session, source: BlockScan, plan: SearchPlan, node: ast.Compare, steps: Steps) -> "_Spans":
@@ -80,15 +82,14 @@ class _Spans:
         if alone._pipeline.judges_alone(alone._cell):
             return alone
         whole = _whole(session, source, steps)
-        spans = cls(session, whole, plan, node, steps, chosen=True)
+        spans = cls(session, whole, plan, node, steps)
         matching = spans._matching([exp.alias_(span_column(ROW_ID), _CHOSEN_ARRIVAL)])
-        session.register(_CHOSEN, run(session, matching, whole))
-        return spans
+        return replace(spans, chosen=run(session, matching, whole))
 
     @property
     def are_cheap(self) -> bool:
         """True where the cells of spans are quickly told: from files at hand, without what takes long to read."""
-        if self.chosen or not self.source.is_local:
+        if self.chosen is not None or not self.source.is_local:
             return False
         return not self._matching([]).columns & {"events", "links"}
 
@@ -98,7 +99,7 @@ class _Spans:
         Whoever reads it more than once reads what it needs from the blocks each time: to keep it would take memory.
         """
         read = [exp.alias_(column.copy(), name) for name, column in columns.items()]
-        cells = self._chosen(read) if self.chosen else self._matching(read)
+        cells = self._matching(read) if self.chosen is None else self._of_chosen(self.chosen, read)
         return exp.Select().with_(CELLS, as_=bound(self.session, cells, self.source), materialized=False, copy=False)
 
     @cached_property
@@ -108,10 +109,10 @@ class _Spans:
     def _matching(self, columns: list[exp.Expr]) -> Compiled:
         return self._pipeline.matching([self._cell.copy(), *columns], range_test(self.steps, self.source))
 
-    def _chosen(self, columns: list[exp.Expr]) -> Compiled:
+    def _of_chosen(self, chosen: pa.Table, columns: list[exp.Expr]) -> Compiled:
         same = exp.EQ(this=span_column(ROW_ID), expression=exp.column(_CHOSEN_ARRIVAL, table=_CHOSEN))
         cells = compile_spans([exp.column(CELL, table=_CHOSEN), *columns], [same])
-        return replace(cells, sql=cells.sql.join(_CHOSEN, join_type="cross", copy=False))
+        return replace(cells, sql=cells.sql.join(memory_table(_CHOSEN, chosen), join_type="cross", copy=False))
 
     @cached_property
     def _cell(self) -> exp.Expr:
@@ -136,15 +137,16 @@ def _counted(
     counter: Counter, spans: _Spans, source: BlockScan, steps: Steps
 ) -> Iterator[tuple[Mapping[str, _Counted], Iterable[Tally]]]:
     """Facets by the names of their columns, some at a time, and what was counted of them."""
-    whole = spans.source if spans.chosen else _whole(counter.session, source, steps)
+    whole = _whole(counter.session, source, steps) if spans.chosen is None else spans.source
     relatives = {column: _Counted(name, type_) for column, (name, type_) in FACETS.items()}
     yield relatives, counter.rows(_of_relatives(counter.session, spans, whole), list(relatives))
     columns = {f"f{n}": facet for n, facet in enumerate(facets(spans.source.known))}
     counted = {name: _Counted(facet.name, facet.type, facet.is_list) for name, facet in columns.items()}
-    for part in _parts(columns, Level.RESOURCE):
+    most = counter.session.policy.compare.columns
+    for part in _parts(columns, Level.RESOURCE, most):
         cells = spans.cells({name: _read(facet) for name, facet in part.items()} | _IDS)
         yield counted, counter.rows(with_rows(cells, list(part), list(_IDS)), list(part))
-    for part in _parts(columns, Level.SPAN):
+    for part in _parts(columns, Level.SPAN, most):
         cells = spans.cells({name: _read(facet) for name, facet in part.items()})
         kinds = {name: _kind(facet) for name, facet in part.items()}
         yield counted, counter.many(cells, kinds, separately=spans.are_cheap)
@@ -155,10 +157,10 @@ def _whole(session: Session, source: BlockScan, steps: Steps) -> BlockScan:
     return SpanningTraces(session, source, steps.since_ns, steps.last_ns).whole().once()
 
 
-def _parts(columns: Mapping[str, Facet], level: Level) -> Iterator[Mapping[str, Facet]]:
+def _parts(columns: Mapping[str, Facet], level: Level, most: int) -> Iterator[Mapping[str, Facet]]:
     names = [name for name, facet in columns.items() if facet.level is level]
-    for at in range(0, len(names), WIDEST):
-        yield {name: columns[name] for name in names[at : at + WIDEST]}
+    for at in range(0, len(names), most):
+        yield {name: columns[name] for name in names[at : at + most]}
 
 
 def _read(facet: Facet) -> Sql:
@@ -177,8 +179,8 @@ def _of_relatives(session: Session, spans: _Spans, whole: BlockScan) -> exp.Sele
         return kin.with_rows(spans.cells(kin.columns))
     queries = (kin.with_rows(spans.cells(kin.columns), portion) for portion in range(kin.portions))
     found = [session.run(query.select(exp.Star(), copy=False).from_(ROWS, copy=False)) for query in queries]
-    session.register(_OF_PORTIONS, pa.concat_tables(found))
-    return exp.Select().with_(ROWS, as_=exp.select(exp.Star()).from_(_OF_PORTIONS), copy=False)
+    every = exp.select(exp.Star()).from_(memory_table(_OF_PORTIONS, pa.concat_tables(found)))
+    return exp.Select().with_(ROWS, as_=every, copy=False)
 
 
 # the series

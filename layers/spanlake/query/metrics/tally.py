@@ -18,7 +18,6 @@ CELLS = "cells"  # the table that is counted: a number named ``cell``, and the c
 VALUE = "value"
 ROWS = "rows"  # the same, each row standing for ``n`` of them
 CELL = "cell"  # a point in time, twice its number, and a side, 0 or 1
-WIDEST = 48  # columns in one query: GROUPING() takes no more than 64
 _TYPES = 4  # of values that one attribute may have: their lines become one in the end
 
 # Of many values, most are never shown: they are told apart by hashes, and only the frequent ones are written as text.
@@ -66,7 +65,7 @@ class Counter:
     points: int
 
     def rows(self, query: exp.Select, columns: Sequence[str]) -> Iterator[Tally]:
-        """Count columns, up to ``WIDEST`` of them, of the table ``rows`` that the query defines.
+        """Count columns, no more than the policy has in one statement, of the table ``rows`` that the query defines.
 
         Raises LimitExceeded for too many values or points.
         """

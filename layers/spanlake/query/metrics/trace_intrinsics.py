@@ -13,6 +13,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from spanlake.query.compile.fields import span_column
+from spanlake.query.compile.memory_table import is_in
 from spanlake.query.compile.spans import ROW_ID, TIE_COLUMNS, with_children
 from spanlake.query.compile.sql import Sql, parsed
 from spanlake.query.engine.session import Session
@@ -38,9 +39,7 @@ FACETS: Mapping[str, tuple[str, ast.Type]] = {
 }
 """The facets by their columns, each with its name and type."""
 
-_PORTION_SPANS = 1 << 22
 _GLANCE = 8  # blocks, and spans
-_FEW_TRACES = 256  # that take less time to compare with than to look up
 _KEYS = "scattered"
 
 _SCATTERED = """
@@ -86,7 +85,8 @@ class TraceIntrinsics:
     @classmethod
     def of(cls, session: Session, source: BlockScan) -> "TraceIntrinsics":
         """Decides from a sample of the blocks whether their trace columns are used: not where few blocks have them."""
-        if not any(map(may_have_trace_columns, source.blocks)):
+        fewest = session.policy.compare.noted_spans
+        if not any(may_have_trace_columns(block, fewest) for block in source.blocks):
             return cls(session, source, has_facts=False)
         some = session.run(source.sampled(_GLANCE, _GLANCE).table([CHILD_COUNT]))
         return cls(session, source, has_facts=2 * some[CHILD_COUNT].null_count < some.num_rows)
@@ -94,7 +94,7 @@ class TraceIntrinsics:
     @property
     def portions(self) -> int:
         """In how many portions of the traces they are counted: where traces are put together that takes memory."""
-        return -(-self.source.spans // _PORTION_SPANS)
+        return -(-self.source.spans // self.session.policy.compare.spans)
 
     @property
     def columns(self) -> Mapping[str, Sql]:
@@ -118,17 +118,19 @@ class TraceIntrinsics:
         return _define(_with_together(query, family, self._is_one_of(scattered)), ROWS, _CORRECTED)
 
     def _scattered(self, family: exp.Select) -> pa.Table:
-        """The keys of traces that lie in several blocks, or in one without facts. A block has those of all its spans,
-        or of none."""
+        """Read the keys of traces that lie in several blocks, or in a block without trace columns.
+
+        A block has trace columns of all its spans, or of none.
+        """
         if len(self.source.blocks) == 1:
             return pa.table({})
         return self.session.run(parsed(_SCATTERED).with_("family", as_=family, materialized=False, copy=False))
 
     def _is_one_of(self, scattered: pa.Table) -> exp.Expr:
         key = exp.column("trace_key")
-        if len(scattered) <= _FEW_TRACES:
+        if len(scattered) <= self.session.policy.compare.few_traces:
             return exp.In(this=key, expressions=[exp.Literal.number(one) for one in scattered["trace_key"].to_pylist()])
-        return self.session.is_in(key, _KEYS, scattered)
+        return is_in(key, _KEYS, scattered)
 
     def _in(self, portion: int) -> Iterator[exp.Expr]:
         if self.portions > 1:
@@ -144,8 +146,10 @@ class TraceIntrinsics:
 
 
 def _with_together(query: exp.Select, family: exp.Select, *where: exp.Expr) -> exp.Select:
-    """Define the table ``together``: rows of the spans of ``some`` that meet this, or of all, put together with their
-    families. They are few, and kept, where there is something to meet."""
+    """Define the table ``together``: rows of the spans of ``some`` that pass a test, with the spans of their traces.
+
+    With a test they are few, and kept; without one they are all spans.
+    """
     query.with_("family", as_=family, materialized=False, copy=False)
     for name, text in (("few", _FEW), ("relatives", _RELATIVES)):
         query.with_(name, as_=parsed(text).where(*where, copy=False), materialized=bool(where), copy=False)

@@ -12,9 +12,6 @@ from spanlake.query.scan.blocks import BlockScan
 from spanlake.store.blocks.block import Block
 from spanlake.store.days import MAX_NS
 
-MANY_BLOCKS = 1000
-"""Beyond so many blocks a search ends with what it has found when half of its time is up."""
-
 
 @dataclass(slots=True)
 class Unread:

@@ -12,9 +12,9 @@ from sqlglot import exp
 from spanlake.query.compile import sql
 from spanlake.query.compile.columns import AttributeSchema
 from spanlake.query.compile.fields import span_column
+from spanlake.query.compile.memory_table import memory_table
 from spanlake.query.compile.spans import ROW_ID
 from spanlake.query.compile.sql import Sql, id_literal
-from spanlake.query.engine.base import Engine
 from spanlake.query.scan.known_values import KnownValues
 from spanlake.query.scan.misses import Misses
 from spanlake.query.time_range import Steps, inside
@@ -75,9 +75,10 @@ def attribute_schema(catalog: frozenset[CatalogEntry]) -> AttributeSchema:
 
 @dataclass(frozen=True)
 class Repeated:
-    """A session's table of rows that repeat others, by the ``path`` of their block and their ``row`` in it."""
+    """A table of rows that repeat others, by the ``path`` of their block and their ``row`` in it."""
 
-    table: str
+    name: str
+    rows: pa.Table
     paths: frozenset[str]
 
     def arrivals(self, files: Mapping[str, int]) -> exp.Select:
@@ -90,7 +91,7 @@ class Repeated:
         first = exp.paren(exp.BitwiseLeftShift(this=exp.paren(number), expression=exp.Literal.number(_ROW_BITS)))
         is_there = exp.In(this=exp.column("path"), expressions=[exp.Literal.string(path) for path in files])
         arrival = exp.BitwiseOr(this=first, expression=exp.column("row"))
-        return exp.select(arrival).from_(exp.table_(self.table), copy=False).where(is_there, copy=False)
+        return exp.select(arrival).from_(memory_table(self.name, self.rows), copy=False).where(is_there, copy=False)
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,7 @@ class BlockScan:
     known: AttributeSchema
     objects: Objects
     catalog: frozenset[CatalogEntry] = frozenset()  # of the days of the blocks
-    first_rows: int | None = None  # how many of each block's spans are looked at, if not all; not for engines
-    engine: Engine | None = None  # where the blocks are read, if not in this process
+    first_rows: int | None = None  # how many of each block's spans are looked at, if not all
     locate: Locate | None = None  # where their files are, if not where the objects say
     wider: "Callable[[], BlockScan] | None" = None  # finds blocks of more time, if there may be any
     find_repeats: "Callable[[BlockScan], BlockScan] | None" = None  # says where spans are stored twice
@@ -140,7 +140,7 @@ class BlockScan:
 
     def once(self) -> "BlockScan":
         """Leaves out spans that repeat another one. Raises LimitExceeded."""
-        return self if self.find_repeats is None or self.engine is not None else self.find_repeats(self)
+        return self if self.find_repeats is None else self.find_repeats(self)
 
     def sampled(self, blocks: int, spans: int) -> "BlockScan":
         """Samples about ``spans`` rows: the first rows of up to ``blocks`` blocks, spread over time."""
@@ -149,9 +149,10 @@ class BlockScan:
         rows = spans // len(some)
         return replace(self, blocks=some, first_rows=rows if any(block.spans > rows for block in some) else None)
 
-    def on_engine(self, engine: Engine) -> "BlockScan":
-        """Has the blocks read by an engine outside of the process."""
-        return replace(self, engine=engine)
+    def without_row_numbers(self) -> "BlockScan":
+        """Returns a scan for engines that do not number rows: none is left out because it repeats another."""
+        wider = self.wider
+        return replace(self, find_repeats=None, wider=wider and (lambda: wider().without_row_numbers()))
 
     @property
     def spans(self) -> int:
@@ -188,7 +189,7 @@ class BlockScan:
     @property
     def is_local(self) -> bool:
         """True where all blocks are read from files of this machine."""
-        return self.engine is None and not any("://" in file for file in self.files)
+        return not any("://" in file for file in self.files)
 
     def with_objects(self) -> "BlockScan":
         """Restricts the source to blocks whose objects are there."""
@@ -209,9 +210,6 @@ class BlockScan:
         spans arrived.
         """
         names = sorted(set(columns))
-        if self.engine is not None:
-            rows = self.engine.relation(self.blocks, names, row_id=row_id)
-            return rows.where(*where, copy=False)
         rows = self._rows(names, 0 if row_id else None, where)
         if self.others is None:
             return rows
@@ -331,7 +329,7 @@ def _column(name: str, type_: str) -> exp.Expr:
 
 
 def range_test(steps: Steps, source: BlockScan) -> Sql | None:
-    """True where a span counts at all; None where all spans of the source do. An engine may read other blocks, too."""
-    if source.engine is None and source.is_within(steps.since_ns, steps.last_ns):
+    """True where a span counts at all; None where all spans of the source do."""
+    if source.is_within(steps.since_ns, steps.last_ns):
         return None
     return inside(steps, span_column("start_time_unix_nano"))

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
+from spanlake.query.compile.memory_table import memory_table
 from spanlake.query.compile.spans import ROW_ID, TIE_COLUMNS
 from spanlake.query.engine.session import Session
 from spanlake.query.scan.blocks import BlockScan, Repeated, places
@@ -50,7 +51,7 @@ class Repeats:
     def left_out(self, session: Session, source: BlockScan) -> BlockScan:
         """Returns the source without the rows that repeat another one. Raises LimitExceeded."""
         others = source.others.blocks if source.others is not None else ()
-        repeated = _registered(session, self._rows(session, source, (*source.blocks, *others)))
+        repeated = _repeated(self._rows(session, source, (*source.blocks, *others)))
         beside = None if source.others is None else replace(source.others, repeated=repeated)
         return replace(source, repeated=repeated, others=beside)
 
@@ -89,8 +90,8 @@ def _within(found: pa.Table, blocks: Sequence[Block]) -> pa.Table:
     return found.filter(pc.is_in(found["path"], value_set=paths)) if found.num_rows else found
 
 
-def _registered(session: Session, found: pa.Table) -> Repeated | None:
-    """Registers all rows of the groups but the first of each, if there are any."""
+def _repeated(found: pa.Table) -> Repeated | None:
+    """All rows of the groups but the first of each, if there are any."""
     if not found.num_rows:
         return None
     groups = as_array(found["group"])
@@ -100,8 +101,7 @@ def _registered(session: Session, found: pa.Table) -> Repeated | None:
         return None
     paths: list[str] = pc.unique(repeats["path"]).to_pylist()  # type: ignore[assignment]  # none is NULL
     name = f"repeated_{crc32(' '.join(sorted(paths)).encode()):08x}_{repeats.num_rows}"
-    session.register(name, repeats)
-    return Repeated(name, frozenset(paths))
+    return Repeated(name, repeats, frozenset(paths))
 
 
 # how they are found
@@ -155,8 +155,8 @@ def _equal_rows(session: Session, source: BlockScan, portion: int, portions: int
         return _NONE
     columns = sorted(TIE_COLUMNS)
     most = exp.func("hash", *map(exp.column, columns))
-    keys = _repeated_keys(session, source, columns, most, _is_candidate(session, span, ids))
-    return _grouped(session, source, _is_candidate(session, most, keys)) if keys.num_rows else _NONE
+    keys = _repeated_keys(session, source, columns, most, _is_candidate(span, ids))
+    return _grouped(session, source, _is_candidate(most, keys)) if keys.num_rows else _NONE
 
 
 def _repeated_keys(
@@ -170,9 +170,8 @@ def _repeated_keys(
     return session.run(query, large=True)
 
 
-def _is_candidate(session: Session, key: exp.Expr, keys: pa.Table) -> exp.Expr:
-    session.register(_CANDIDATES, keys)
-    query = exp.select(exp.column(_KEY)).from_(exp.table_(_CANDIDATES), copy=False)
+def _is_candidate(key: exp.Expr, keys: pa.Table) -> exp.Expr:
+    query = exp.select(exp.column(_KEY)).from_(memory_table(_CANDIDATES, keys), copy=False)
     return exp.In(this=key.copy(), query=query.subquery(copy=False))
 
 

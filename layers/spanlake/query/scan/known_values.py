@@ -8,8 +8,6 @@ from typing import TypeAlias
 
 from spanlake.store.blocks.block import Block
 
-MOST_VALUES = 256
-"""Values of a field in a block that are remembered; of more it is remembered that they are many."""
 _MOST_BLOCKS = 10_000  # times fields
 
 Values: TypeAlias = tuple[str | int, ...] | None
@@ -21,6 +19,8 @@ _Key: TypeAlias = tuple[str, frozenset[bytes], str]
 class KnownValues:
     """Values by block and field. Safe to share between threads."""
 
+    most: int = 256
+    """Values of a field in a block that are remembered; of more it is remembered that they are many."""
     _found: "OrderedDict[_Key, Values]" = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -37,7 +37,7 @@ class KnownValues:
         """Note the values of a field in some blocks."""
         with self._lock:
             for block, found in values.items():
-                kept = tuple(found) if len(found) <= MOST_VALUES else None
+                kept = tuple(found) if len(found) <= self.most else None
                 self._found[block.path, block.hidden, name] = kept
             while len(self._found) > _MOST_BLOCKS:
                 self._found.popitem(last=False)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from spanlake.store.blocks.block import Block
 
-_MOST_TESTS = 256
 _MOST_BLOCKS = 100_000  # of a test: 10 MB
 
 
@@ -19,6 +18,7 @@ def _key(block: Block) -> tuple[str, frozenset[bytes]]:
 class Misses:
     """The blocks that hold no match, by the test as text. Safe to share between threads."""
 
+    most_tests: int = 256
     _blocks: "OrderedDict[str, set[tuple[str, frozenset[bytes]]]]" = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -35,5 +35,5 @@ class Misses:
             self._blocks.move_to_end(test)
             if len(known) < _MOST_BLOCKS:
                 known.update(map(_key, blocks))
-            while len(self._blocks) > _MOST_TESTS:
+            while len(self._blocks) > self.most_tests:
                 self._blocks.popitem(last=False)

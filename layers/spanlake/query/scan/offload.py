@@ -1,7 +1,7 @@
-"""Where a search goes on when the newest blocks do not hold enough: an engine outside, if there is one.
+"""Runs queries on an engine outside of the process when blocks exceed what this process reads.
 
-What an engine has no words for is looked for in this process after all, within its limits; when they do not do, the
-error says what would have had to be asked otherwise.
+A query that the engine does not support runs in this process after all, within its limits. Where they do not suffice,
+the error says why the engine could not take it over.
 """
 
 import logging
@@ -24,15 +24,24 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class Offload:
+    """An engine outside of the process, and the bytes of blocks above which it reads them."""
+
+    engine: Engine
+    above_bytes: int
+
+
 def offload_if_large(
-    engine: Engine | None, session: Session, source: BlockScan, size: int, question: Callable[[Session, BlockScan], T]
+    offload: Offload | None, session: Session, source: BlockScan, size: int, question: Callable[[Session, BlockScan], T]
 ) -> T:
     """Ask blocks, of which so many bytes have to be read, outside if they are too many for this process."""
     is_small = len(source.blocks) <= (session.limits.blocks or len(source.blocks))
-    if engine is None or (size <= engine.local_limit_bytes and is_small):
+    if offload is None or (size <= offload.above_bytes and is_small):
         return question(session, source)
+    engine = offload.engine
     try:
-        return question(session.on_engine(engine), source.on_engine(engine))
+        return question(session.on_engine(engine), source.without_row_numbers())
     except NotSupportedByEngine as reason:
         _log.info("a query stays in the function", extra={"engine": engine.name, "reason": str(reason)})
         try:
@@ -42,13 +51,13 @@ def offload_if_large(
 
 
 def split_by_limit(
-    source: BlockScan, engine: Engine | None, most_blocks: int = 0, end_ns: int = MAX_NS
+    source: BlockScan, offload: Offload | None, most_blocks: int = 0, end_ns: int = MAX_NS
 ) -> tuple[BlockScan, BlockScan]:
     """The newest blocks, as far as this process reads them, and the others; those that start after a time come last.
 
     0 is no bound of blocks.
     """
-    most_bytes = source.size if engine is None else engine.local_limit_bytes
+    most_bytes = source.size if offload is None else offload.above_bytes
     most_blocks = most_blocks or len(source.blocks)
     if source.size <= most_bytes and len(source.blocks) <= most_blocks:
         return source, source.only(())
@@ -68,7 +77,7 @@ class OffloadingFinder:
     """A finder of traces in more blocks than may be read in this process."""
 
     finder: CandidateFinder
-    engine: Engine | None
+    offload: Offload
 
     def newest(self, window: TimeRange, limit: int) -> Candidates:
         """Find traces as the finder of this process does, in blocks outside."""
@@ -84,5 +93,5 @@ class OffloadingFinder:
 
         source = self.finder.source
         # What is left may be little; that the newest blocks were read already does not make it less to read.
-        size = source.size + (self.engine.local_limit_bytes if self.engine else 0)
-        return offload_if_large(self.engine, self.finder.session, source, size, ask)
+        size = source.size + self.offload.above_bytes
+        return offload_if_large(self.offload, self.finder.session, source, size, ask)

@@ -4,18 +4,15 @@ from collections.abc import Iterator, Sequence
 
 from spanlake.store.blocks.block import Block
 
-PART_SPANS = 100_000
-PART_BLOCKS = 250  # each costs a millisecond to open, and in S3 a request
 _MOST_BLOCKS = 1000
 _GROWTH = 4
 
 
-def newest_first(blocks: Sequence[Block]) -> Iterator[tuple[Block, ...]]:
-    """All blocks, those that end last first: PART_SPANS of spans or PART_BLOCKS, then four times as many each time.
+def in_parts(blocks: Sequence[Block], size: int, most: int) -> Iterator[tuple[Block, ...]]:
+    """All blocks, those that end last first: ``size`` spans or ``most`` blocks, then four times as many each time.
 
     1,000 blocks are the most at once.
     """
-    size, most = PART_SPANS, PART_BLOCKS
     gathered: list[Block] = []
     spans = 0
     for block in sorted(blocks, key=lambda block: (block.end_ns, block.id), reverse=True):

@@ -14,8 +14,11 @@ def slice_starts(session: Session, source: BlockScan) -> list[int]:
 
     They are read once, as blocks do not change.
     """
-    block = source.blocks[0] if len(source.blocks) == 1 else None
-    if block is None or not may_have_slices(block) or _REMOTE in source.objects.uri(block.path):
+    if len(source.blocks) != 1:
+        return []
+    (block,) = source.blocks
+    is_sliced = may_have_slices(block, session.policy.search.sliced_spans)
+    if not is_sliced or _REMOTE in source.objects.uri(block.path):
         return []
     known = source.values.of(source.blocks, SLICE_START)
     if not known:

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlglot import exp, parse_one
-from sqlglot.dialects.duckdb import DuckDB
+from sqlglot import exp
 
 from spanlake.query.compile import sql
 from spanlake.query.compile.fields import FieldCompiler, span_column
@@ -66,8 +65,9 @@ class EdgeType(StrEnum):
 
 @dataclass(frozen=True)
 class Edge:
-    """Requests from a client to a server. Quantiles are estimates in milliseconds of the server's spans, or of the
-    client's where the server sends none.
+    """Requests from a client to a server.
+
+    Quantiles are estimates in milliseconds of the server's spans, or of the client's where the server sends none.
     """
 
     client: str
@@ -87,11 +87,10 @@ def edges(session: Session, source: BlockScan, when: TimeRange) -> list[Edge]:
     if not source.blocks:
         return []
     session.charge(source.blocks)
-    query = parse_one(_EDGES, dialect=DuckDB)
-    assert isinstance(query, exp.Select)
+    query = sql.parsed(_EDGES)
     query.with_("found", as_=_found(session, source, when), copy=False)
     for name, content in _CONTENTS:
-        query.with_(name, as_=content, dialect=DuckDB, copy=False)
+        query.with_(name, as_=sql.parsed(content), copy=False)
     limit = session.limits.series
     rows = session.run(query.limit(limit + 1, copy=False)).to_pylist()
     if len(rows) > limit:

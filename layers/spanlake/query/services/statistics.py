@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlglot import exp, parse_one
-from sqlglot.dialects.duckdb import DuckDB
+from sqlglot import exp
 
 from spanlake.query.compile import sql
 from spanlake.query.compile.fields import span_column
@@ -84,8 +83,7 @@ def _rows(
     if not source.blocks:
         return []
     session.charge(source.blocks)
-    query = parse_one(statistics, dialect=DuckDB)
-    assert isinstance(query, exp.Select)
+    query = sql.parsed(statistics)
     for name, table in (("found", _found(session, source, selected)), *tables):
         query.with_(name, as_=table, copy=False)
     limit = session.limits.values

@@ -8,32 +8,33 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from sqlglot import exp, parse_one
-from sqlglot.dialects.duckdb import DuckDB
+from sqlglot import exp
 
+from spanlake.query.compile.memory_table import bind_rows
+from spanlake.query.compile.sql import parsed
 from spanlake.query.engine.session import Session
 from spanlake.query.trace_analysis.tree import TraceTree, doubled, root_rows
 from spanlake.spans.arrow import Array, as_array, numbers, scatter
 
-_CLIPPED, _PATH = "clipped_spans", "path_spans"
+_SPANS = "spans"
 # Sibling that ends last before a span starts. Spans without a duration are left out: they would precede themselves.
 _BEFORE = """
-    SELECT a.row, b.row AS before FROM clipped_spans AS a
-    ASOF LEFT JOIN clipped_spans AS b ON a.parent = b.parent AND a.start >= b."end"
+    SELECT a.row, b.row AS before FROM spans AS a
+    ASOF LEFT JOIN spans AS b ON a.parent = b.parent AND a.start >= b."end"
 """
 _LAST = """
-    SELECT MAX_BY(row, ROW("end", -start, row)) AS row FROM clipped_spans GROUP BY parent
+    SELECT MAX_BY(row, ROW("end", -start, row)) AS row FROM spans GROUP BY parent
 """
 # What is left of a span on the path when its children on the path are taken away: the part before the first of them,
 # and that between the end of each and the start of the next.
 _SECTIONS = """
     SELECT row, start, "end" FROM (
       SELECT p.row, p.start, COALESCE(MIN(c.start), p."end") AS "end"
-      FROM path_spans AS p LEFT JOIN path_spans AS c ON c.parent = p.row GROUP BY p.row, p.start, p."end"
+      FROM spans AS p LEFT JOIN spans AS c ON c.parent = p.row GROUP BY p.row, p.start, p."end"
       UNION ALL
       SELECT p.row, c."end" AS start,
         COALESCE(LEAD(c.start) OVER (PARTITION BY c.parent ORDER BY c.start), p."end") AS "end"
-      FROM path_spans AS c JOIN path_spans AS p ON c.parent = p.row
+      FROM spans AS c JOIN spans AS p ON c.parent = p.row
     ) WHERE start < "end" ORDER BY row, start
 """
 
@@ -51,20 +52,18 @@ def critical_path(session: Session, trace: pa.Table) -> list[Section]:
     """The sections of the path by row and start; together they last as long as spans of the trace run."""
     tree = TraceTree(trace)
     clipped = _clipped(tree)
-    session.register(_CLIPPED, clipped)
-    before = session.run(_parsed(_BEFORE))
-    last = as_array(session.run(_parsed(_LAST))["row"])
+    before = session.run(_over(_BEFORE, clipped))
+    last = as_array(session.run(_over(_LAST, clipped))["row"])
     ahead = scatter(as_array(before["before"]), as_array(before["row"]), tree.rows)
     on_path = _on_path(tree.parent, _chained(last, ahead, tree.rows))
     rows = as_array(clipped["row"])
-    session.register(_PATH, clipped.filter(on_path.take(rows)))
-    return [Section(*row.values()) for row in session.run(_parsed(_SECTIONS)).to_pylist()]
+    path = clipped.filter(on_path.take(rows))
+    return [Section(*row.values()) for row in session.run(_over(_SECTIONS, path)).to_pylist()]
 
 
-def _parsed(text: str) -> exp.Select:
-    query = parse_one(text, dialect=DuckDB)
-    assert isinstance(query, exp.Select)
-    return query
+def _over(text: str, spans: pa.Table) -> exp.Select:
+    """Parse a query of the table of spans."""
+    return bind_rows(parsed(text), {_SPANS: spans})
 
 
 def _clipped(tree: TraceTree) -> pa.Table:

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
-from sqlglot import exp, parse_one
-from sqlglot.dialects.duckdb import DuckDB
+from sqlglot import exp
 
 from spanlake.query.compile import sql
 from spanlake.query.compile.columns import AttributeSchema
 from spanlake.query.compile.fields import SCOPES, FieldCompiler, element_scope
+from spanlake.query.compile.memory_table import bind_rows
 from spanlake.query.compile.spans import Needs
 from spanlake.query.compile.sql import Sql
 from spanlake.query.engine.session import Session
@@ -70,15 +70,13 @@ def statistics(session: Session, trace: pa.Table, by: ast.Field) -> list[Group]:
 
     Raises Unsupported for a field that is not the span's own, and LimitExceeded for more groups than values.
     """
-    query = parse_one(_GROUPS, dialect=DuckDB)
-    assert isinstance(query, exp.Select)
+    query = sql.parsed(_GROUPS)
     found, words = _values(trace, by)
     query.with_("found", as_=found, copy=False)
     for name, content in _CONTENTS:
-        query.with_(name, as_=content, dialect=DuckDB, copy=False)
+        query.with_(name, as_=sql.parsed(content), copy=False)
     rows = pa.array(range(trace.num_rows), pa.int64())
-    session.register(_SPANS, trace.append_column("row", rows))
-    session.register(_TREE, _tree(TraceTree(trace), rows))
+    bind_rows(query, {_SPANS: trace.append_column("row", rows), _TREE: _tree(TraceTree(trace), rows)})
     limit = session.limits.values
     groups = session.run(query.limit(limit + 1, copy=False)).to_pylist()
     if len(groups) > limit:

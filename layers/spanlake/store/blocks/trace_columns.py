@@ -40,22 +40,23 @@ SLICED_SPANS = 1 << 18
 
 _START = "start_time_unix_nano"
 _ID = pa.binary(8)
-_FEWEST = 1 << 12  # spans of a block that was not compacted
+FEWEST_SPANS = 1 << 12
+"""Spans of a block that has the columns though it was not compacted."""
 
 
-def may_have_trace_columns(block: Block) -> bool:
+def may_have_trace_columns(block: Block, fewest: int = FEWEST_SPANS) -> bool:
     """Returns True where a block has the columns, unless an older spanlake wrote it."""
-    return block.level > 0 or block.spans >= _FEWEST
+    return block.level > 0 or block.spans >= fewest
 
 
-def may_have_slices(block: Block) -> bool:
+def may_have_slices(block: Block, fewest: int = SLICED_SPANS) -> bool:
     """Returns True where a block is so large that it has slices, unless an older spanlake wrote it."""
-    return block.level > 0 and block.spans >= SLICED_SPANS
+    return block.level > 0 and block.spans >= fewest
 
 
 def add_trace_columns_to_fresh(table: pa.Table) -> pa.Table:
     """The rows of a block that is no compacted one, with these columns unless they are few."""
-    return add_trace_columns(table) if table.num_rows >= _FEWEST else table
+    return add_trace_columns(table) if table.num_rows >= FEWEST_SPANS else table
 
 
 def add_trace_columns(table: pa.Table) -> pa.Table:

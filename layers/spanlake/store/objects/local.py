@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from spanlake.store.disk import make_directories, sync
+from spanlake.store.disk import make_directories, reported, sync
 from spanlake.store.errors import ObjectNotFound, StorageUnavailable
 from spanlake.store.objects.base import ObjectInfo, is_segment, validate_path
 
@@ -36,7 +36,7 @@ class LocalObjects:
         self._root = root.resolve()
         self._temporary = self._root / _TEMPORARY
         self._settled: set[Path] = set()  # directories this process has made durable
-        with _reported(f"cannot use the directory {self._root}"):
+        with reported(f"cannot use the directory {self._root}"):
             make_directories(self._root)
             with _full_disk_tolerated():  # what is stored can be read all the same
                 make_directories(self._temporary)
@@ -48,32 +48,32 @@ class LocalObjects:
     def put(self, path: str, data: bytes | pa.Buffer) -> None:
         """Store an object, whole and durable when this returns."""
         target = self._file(path)
-        with _reported(f"cannot store {path}"), _locked_file(self._beside(path)) as (descriptor, temporary):
+        with reported(f"cannot store {path}"), _locked_file(self._beside(path)) as (descriptor, temporary):
             _require_room(descriptor, memoryview(data).nbytes)
             _write(descriptor, memoryview(data))
             self._rename(temporary, target)
 
     def get(self, path: str) -> bytes:
         """Read a whole object; raises ObjectNotFound."""
-        with _reported(f"cannot read {path}"), _found(path):
+        with reported(f"cannot read {path}"), _found(path):
             return self._file(path).read_bytes()
 
     def open(self, path: str) -> pa.NativeFile:
         """Open an object for reading in parts; raises ObjectNotFound."""
         file = self._file(path)
-        with _reported(f"cannot read {path}"), _found(path):
+        with reported(f"cannot read {path}"), _found(path):
             if file.is_dir():  # of which Arrow's error does not tell
                 raise IsADirectoryError
             return pa.OSFile(str(file), mode="r")
 
     def delete(self, path: str) -> None:
         """Remove an object if it is there; its directory stays, since somebody may be about to put into it."""
-        with _reported(f"cannot delete {path}"), suppress(*_ABSENT):
+        with reported(f"cannot delete {path}"), suppress(*_ABSENT):
             self._file(path).unlink()
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Name the objects whose path begins with this text, in the order of their paths."""
-        with _reported(f"cannot list {prefix!r}"):
+        with reported(f"cannot list {prefix!r}"):
             yield from _walk(self._root, "", prefix)
 
     def service_time(self) -> int | None:
@@ -137,14 +137,6 @@ def _children(directory: Path) -> list[Path]:
     with suppress(OSError):
         return [path for path in directory.iterdir() if is_segment(path.name)]
     return []
-
-
-@contextmanager
-def _reported(what: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StorageUnavailable(f"{what}: {error.strerror or error}") from error
 
 
 @contextmanager

@@ -72,7 +72,7 @@ class Asked:
     def ask(self, *, is_cancelled: bool = False) -> object:
         """Run a query."""
         allowance = DailyAllowance(self.meter, lambda: self.day)
-        engine = Athena(cast("Any", self.workgroup), "w", GlueTable("d", "t"), 0, pause=0.0, allowance=allowance)
+        engine = Athena(cast("Any", self.workgroup), "w", GlueTable("d", "t"), pause=0.0, allowance=allowance)
 
         def check() -> None:
             if is_cancelled and self.workgroup.started:

@@ -14,7 +14,9 @@ from spanlake.query.engine.athena.table import MOST_BLOCKS, GlueTable
 from spanlake.query.engine.duckdb import DuckDB
 from spanlake.query.engine.session import Cancellation
 from spanlake.query.limits import Cancelled, LimitExceeded, Limits
+from spanlake.query.plan import plan_metrics
 from spanlake.query.querier import Querier
+from spanlake.query.scan.offload import Offload
 from spanlake.query.time_range import Steps
 from spanlake.store.errors import StorageUnavailable
 from spanlake.store.glue import attribute_columns, fixed_columns
@@ -33,29 +35,29 @@ RATE = "{} | count_over_time() by (name)"
 class Far:
     """A lake all of whose ranges are read in Athena, unless it is said to be for larger ones."""
 
-    def __init__(self, trino: Trino, workgroup: athena.Athena, near: Lake, engine: Athena) -> None:
+    def __init__(self, trino: Trino, workgroup: athena.Athena, near: Lake, table: str, offload: Offload) -> None:
         self.workgroup = workgroup
-        self._trino, self._near, self._engine = trino, near, engine
+        self._trino, self._near, self._table, self._offload = trino, near, table, offload
         self._lake = copy.copy(near)
-        self._ask(near.duck, engine)
+        self._ask(near.duck)
 
-    def _ask(self, duck: DuckDB, engine: Athena) -> None:
+    def _ask(self, duck: DuckDB) -> None:
         near = self._near
-        self._lake.querier = Querier(near.index, near.objects, duck, near.querier.sizes, engine)
+        self._lake.querier = Querier(near.index, near.objects, duck, near.querier.sizes, self._offload)
 
     def above(self, size: int) -> "Far":
         """Returns a copy with another limit."""
-        return Far(self._trino, self.workgroup, self._near, replace(self._engine, local_limit_bytes=size))
+        return Far(self._trino, self.workgroup, self._near, self._table, replace(self._offload, above_bytes=size))
 
     def within(self, limits: Limits) -> "Far":
         """Returns a copy within other limits of this process."""
-        found = Far(self._trino, self.workgroup, self._near, self._engine)
-        found._ask(DuckDB([str(self._trino.directory)], limits), self._engine)
+        found = Far(self._trino, self.workgroup, self._near, self._table, self._offload)
+        found._ask(DuckDB([str(self._trino.directory)], limits))
         return found
 
     def catalogued(self, *, without: str = "") -> "Far":
         """Itself, when the table has columns for what is stored, and all folders."""
-        index, table = self._near.index, self._engine.source.name
+        index, table = self._near.index, self._table
         looked_up = [index.look_up(tenant, 0, 2**63 - 1) for tenant in index.tenants()]
         columns = fixed_columns()
         for _, catalog in looked_up:
@@ -68,8 +70,8 @@ class Far:
 
     def series(self, q: str, when: Steps = WHOLE, stop: Cancellation | None = None, tenant: str = TENANT) -> object:
         """The values of series by their labels."""
-        query = validate(parse(q), self._lake.querier.sizes)
-        found = self._lake.querier.metrics(tenant, query, when, stop, exemplars=3)
+        plan = plan_metrics(validate(parse(q), self._lake.querier.sizes))
+        found = self._lake.querier.metrics(tenant, plan, when, stop, exemplars=3)
         return {tuple(hashable(value) for _, value in one.labels): one.values for one in found}
 
     def traces(self, q: str, limit: int) -> list[int]:
@@ -99,9 +101,8 @@ def near(trino: Trino, name: str) -> Iterator[Lake]:
 def far(trino: Trino, near: Lake, name: str) -> Iterator[Far]:
     workgroup = athena.Athena(trino)
     with serving(workgroup) as client:
-        yield Far(
-            trino, workgroup, near, Athena(client, WORKGROUP, GlueTable(SCHEMA, name), local_limit_bytes=0, pause=0.02)
-        )
+        engine = Athena(client, WORKGROUP, GlueTable(SCHEMA, name), pause=0.02)
+        yield Far(trino, workgroup, near, name, Offload(engine, above_bytes=0))
 
 
 def test_small_ranges_stay(far: Far, near: Lake) -> None:

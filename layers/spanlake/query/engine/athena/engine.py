@@ -3,7 +3,7 @@
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -13,15 +13,15 @@ import pyarrow as pa
 from botocore.exceptions import BotoCoreError, ClientError
 from sqlglot import exp
 
+from spanlake.query.compile.memory_table import memory_tables
 from spanlake.query.engine.athena import results
 from spanlake.query.engine.athena.allowance import DailyAllowance, Scanned
 from spanlake.query.engine.athena.dialect import printed
 from spanlake.query.engine.athena.table import GlueTable
-from spanlake.query.engine.base import NotSupportedByEngine
+from spanlake.query.engine.base import NotSupportedByEngine, Scan, Traits
 from spanlake.query.limits import LimitExceeded
 from spanlake.settings.model import AthenaSettings
 from spanlake.store import aws_client
-from spanlake.store.blocks.block import Block
 from spanlake.store.errors import StorageUnavailable, StoreError
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 262_144  # of a query's text
 
+_TRAITS = Traits(knows_rows=False, is_quick=False)
 _PAGE = 1_000  # rows, the most there are
 _PULSE_SECONDS = 0.05
 _LONGEST_PAUSE = 1.0
@@ -52,17 +53,26 @@ class Athena:
     client: "AthenaClient"
     workgroup: str
     source: GlueTable
-    local_limit_bytes: int
     name: str = "Athena"
+    traits: Traits = _TRAITS
     pause: float = 0.25  # seconds between the first two questions whether a query is done; it grows
     allowance: DailyAllowance | None = None  # of tenants; None is no limit
 
-    def relation(self, blocks: Sequence[Block], columns: Sequence[str], *, row_id: bool) -> exp.Select:
+    def relation(self, scan: Scan, columns: Iterable[str], *, row_id: bool) -> exp.Select:
         """The blocks as rows of the table."""
-        return self.source.rows(blocks, columns, row_id=row_id)
+        return self.source.rows(scan.blocks, sorted(set(columns)), row_id=row_id)
 
-    def run(self, query: exp.Select, outputs: pa.Schema, check: Callable[[], None]) -> pa.Table:
-        """Run a query; see ``Engine``."""
+    def run(
+        self,
+        query: exp.Query,
+        outputs: pa.Schema | None,
+        check: Callable[[], None],
+        *,
+        large: bool = False,  # noqa: ARG002 - every answer is read page by page
+    ) -> pa.Table:
+        """Run a query; see ``Engine``. Raises NotSupportedByEngine for the trees of traces, which are no rows there."""
+        if outputs is None or not isinstance(query, exp.Select) or memory_tables(query):
+            raise NotSupportedByEngine(f"structural operators are not supported on {self.name}")
         text = printed(results.readable(query, outputs))
         if len(text.encode()) > MOST_BYTES:
             raise LimitExceeded(
@@ -164,4 +174,4 @@ def open_athena(session: aws_client.Session, settings: AthenaSettings, scanned: 
     database, _, table = settings.table.partition(".")
     client = session.client("athena", config=aws_client.config(_READ_SECONDS))
     allowance = DailyAllowance(scanned)
-    return Athena(client, settings.workgroup, GlueTable(database, table), settings.above_bytes, allowance=allowance)
+    return Athena(client, settings.workgroup, GlueTable(database, table), allowance=allowance)

@@ -38,8 +38,10 @@ _CLASS = re.compile(r"\[:(\^?)(\w+):\]")
 
 
 def anchored(pattern: str) -> str:
-    """Returns the pattern that matches a whole text as this one does, the dot matching line ends too; raises
-    NotSupportedByEngine."""
+    """Return the pattern that matches a whole text as this one does, the dot matching line ends too.
+
+    Raises NotSupportedByEngine.
+    """
     return rf"\A(?s:{''.join(_Reader(pattern).all())})\z"
 
 

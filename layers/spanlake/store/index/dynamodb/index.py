@@ -31,7 +31,7 @@ from spanlake.store.index.dynamodb.items import (
 )
 from spanlake.store.index.dynamodb.merges import Merges
 from spanlake.store.index.dynamodb.ranges import in_range
-from spanlake.store.index.dynamodb.replacements import IS_LIVE, Replacements, block_update, not_live
+from spanlake.store.index.dynamodb.replacements import IS_LIVE, SWAP_SECONDS, Replacements, block_update, not_live
 from spanlake.store.index.dynamodb.requests import NoTable, Refused, Requests
 from spanlake.store.index.dynamodb.retention import renew
 from spanlake.store.index.dynamodb.summaries import Summaries
@@ -84,7 +84,11 @@ class DynamoIndex:
     """
 
     def __init__(
-        self, table: str, retention: timedelta | None = None, session: aws_client.Session | None = None
+        self,
+        table: str,
+        retention: timedelta | None = None,
+        session: aws_client.Session | None = None,
+        swap_seconds: int = SWAP_SECONDS,
     ) -> None:
         with aws_client.reported(f"use the index table {table}"):
             client = (session or aws_client.Session()).client("dynamodb", config=aws_client.config(_READ_SECONDS))
@@ -93,7 +97,7 @@ class DynamoIndex:
         self._retention = retention
         self._requests = Requests(self.client, table)
         self._days = Days(self._requests, retention)
-        self._swaps = Replacements(self._requests, retention)
+        self._swaps = Replacements(self._requests, retention, swap_seconds)
         self._deletions = Deletions(self._requests)
         self._merges = Merges(self._requests)
         self._summaries = Summaries(self._requests, self._days)

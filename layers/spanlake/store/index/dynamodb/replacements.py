@@ -50,9 +50,10 @@ IS_LIVE = ((PRESENT, "start_ns"), (ABSENT, "replaced"))
 class Replacements:
     """Replaces blocks, and remembers those that were."""
 
-    def __init__(self, requests: Requests, retention: timedelta | None) -> None:
+    def __init__(self, requests: Requests, retention: timedelta | None, swap_seconds: int = SWAP_SECONDS) -> None:
         self._requests = requests
         self._retention = retention
+        self._swap_seconds = swap_seconds
 
     def swap(self, added: Sequence[Block], removed: Sequence[Block], *, lost: bool = False) -> None:
         """Swap blocks in one transaction, of one action a block; raises IndexConflict."""
@@ -75,7 +76,7 @@ class Replacements:
             return False
         moved = self._requests.get(map(archived_key, unseen))  # archived or forgotten before what it has replaced
         latest = max((item["replaced"] for key, item in unseen.items() if archived_key(key) not in moved), default=0)
-        return bool(latest) and self._requests.now() - latest < SWAP_SECONDS
+        return bool(latest) and self._requests.now() - latest < self._swap_seconds
 
     def archive_before(self, before: int) -> None:
         """Move blocks that were replaced before this second to where queries do not read them.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from spanlake.query.engine.session import Watchdog, Watched
+from spanlake.query.engine.watchdog import Watchdog, Watched
 
 
 @pytest.fixture
