@@ -1,4 +1,4 @@
-"""Docstrings name their subject: none begins with What, Whether or How."""
+"""Docstrings name their subject: none begins with What, Whether or How, and those of functions begin with a verb."""
 
 import ast
 import builtins
@@ -55,6 +55,50 @@ def test_questions_are_found(tmp_path: Path, text: str, count: int) -> None:
     source = tmp_path / "source.py"
     source.write_text(text)
     assert len(_questions(source)) == count
+
+
+_ARTICLES = frozenset(("The", "A", "An", "All", "Those", "Some", "Its", "Each", "Every"))
+_NOUNS = ("property", "contextmanager", "fixture")
+"""Decorators, or their ends, of functions that are called like what they give."""
+
+
+def _is_called_by_a_noun(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """True for properties and context managers."""
+    calls = (node.func if isinstance(node, ast.Call) else node for node in function.decorator_list)
+    return any(ast.unparse(call).endswith(_NOUNS) for call in calls)
+
+
+def _without_verb(source: Path) -> list[str]:
+    """List the functions of a file whose docstrings begin with an article, with their lines."""
+    tree = ast.parse(source.read_text())
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    nouns = (
+        node
+        for node in functions
+        if not _is_called_by_a_noun(node) and (ast.get_docstring(node) or " ").split(" ")[0] in _ARTICLES
+    )
+    return [f"{source}:{node.lineno}: {node.name}" for node in nouns]
+
+
+def test_docstrings_of_functions_begin_with_a_verb() -> None:
+    product = _ROOT / "layers" / "spanlake"
+    assert [noun for source in _sources(product) for noun in _without_verb(source)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ('def a():\n    """The answer."""', 1),
+        ('class A:\n    def a(self):\n        """An answer."""', 1),
+        ('class A:\n    """An answer."""\n    @property\n    def a(self):\n        """The answer."""', 0),
+        ('def a():\n    """Return the answer."""', 0),
+    ],
+    ids=["function", "method", "class_and_property", "verb"],
+)
+def test_functions_without_a_verb_are_found(tmp_path: Path, text: str, count: int) -> None:
+    source = tmp_path / "source.py"
+    source.write_text(text)
+    assert len(_without_verb(source)) == count
 
 
 _RAISED = re.compile(r"\b[Rr]aises? ((?:[A-Z][a-z]\w+(?:, and | and |, | or )?)+)")

@@ -7,7 +7,7 @@ _AWS = {"boto3", "botocore", "duckdb_extension_httpfs", "s3transfer"}
 
 
 def main() -> None:
-    """Runs the command line; exits with 1 and the extra to install where a package is missing."""
+    """Run the command line; exits with 1 and the extra to install where a package is missing."""
     try:
         from spanlake.cli.main import main as run
 
@@ -20,7 +20,7 @@ def main() -> None:
 
 
 def missing_extra(package: str, arguments: Sequence[str]) -> str:
-    """Returns what to install for a command that lacks a package."""
+    """Return what to install for a command that lacks a package."""
     extra = "edge" if arguments[:1] == ["edge"] else "serve"
     extras = f"{extra},aws" if package in _AWS else extra
     command = " ".join(["spanlake", *arguments[:1]])

@@ -20,7 +20,7 @@ def create_app(
     notices: MisdirectionLog | None = None,
     serves: str = "",
 ) -> Starlette:
-    """An application with these routes, which answers errors as a table of spanlake.api.errors says.
+    """Return an application with these routes, which answers errors as a table of spanlake.api.errors says.
 
     Unknown paths are answered with what it ``serves``.
 

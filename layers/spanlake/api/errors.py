@@ -59,7 +59,7 @@ INGEST_ERRORS: Table = (
 
 
 def http_error(error: Exception, table: Table) -> HttpError:
-    """Returns the answer to a client; for an error that is not in the table it says only that there was one."""
+    """Return the answer to a client; for an error that is not in the table it says only that there was one."""
     if isinstance(error, HTTPException):  # what the framework or a route has a status for, such as an unknown path
         return HttpError(error.status_code, error.detail, error.headers or {})
     for kind, status, retry_seconds in table:
@@ -77,7 +77,7 @@ def _headers(status: int, retry_seconds: int | None) -> Mapping[str, str]:
 
 
 def logged_http_error(error: Exception) -> HttpError:
-    """Returns the answer to a client that sent spans, and logs the error where the answer does not name it."""
+    """Return the answer to a client that sent spans, and logs the error where the answer does not name it."""
     told = http_error(error, INGEST_ERRORS)
     if told.status == HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("a request failed", exc_info=error)
@@ -85,7 +85,7 @@ def logged_http_error(error: Exception) -> HttpError:
 
 
 def shut_down_error() -> HttpError:
-    """Returns the refusal for spans that the server has no time left to store."""
+    """Return the refusal for spans that the server has no time left to store."""
     return http_error(Draining("the server shut down before the spans were stored: send them again"), INGEST_ERRORS)
 
 

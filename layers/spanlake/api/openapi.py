@@ -46,7 +46,7 @@ _SCHEMAS = "#/components/schemas/{model}"
 
 
 def openapi_routes(routes: Sequence[BaseRoute]) -> list[Route]:
-    """Returns the routes ``/openapi.json`` and ``/docs``, which describe the typed ones among ``routes``."""
+    """Return the routes ``/openapi.json`` and ``/docs``, which describe the typed ones among ``routes``."""
     described = typed_routes(routes)
 
     @cache
@@ -64,7 +64,7 @@ def openapi_routes(routes: Sequence[BaseRoute]) -> list[Route]:
 
 
 def openapi_document(routes: Sequence[TypedRoute]) -> dict[str, Any]:
-    """Returns the OpenAPI document of the routes."""
+    """Return the OpenAPI document of the routes."""
     from fastapi.openapi.utils import get_openapi
 
     found = get_openapi(

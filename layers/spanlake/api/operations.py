@@ -34,7 +34,7 @@ _MASK = "<secret>"
 
 
 def status_pages(version: str, config: Mapping[str, Any], others: Sequence[BaseRoute] = ()) -> list[Route]:
-    """The routes, of a server of this version with these settings; ``others`` are served on other ports."""
+    """Return the routes, of a server of this version with these settings; ``others`` are served on other ports."""
     from spanlake.api.typed_route import TypedRoute  # not in the edge, which has no FastAPI
 
     async def show_version(_: Request) -> Response:
@@ -59,13 +59,13 @@ def status_pages(version: str, config: Mapping[str, Any], others: Sequence[BaseR
 
 
 def config_page(settings: "Mapping[str, Any] | DataclassInstance") -> str:
-    """The settings as YAML, whatever looks like a secret masked."""
+    """Return the settings as YAML, whatever looks like a secret masked."""
     values = settings if isinstance(settings, Mapping) else asdict(settings)
     return "".join(f"{line}\n" for line in _yaml(values))
 
 
 def _version_page(version: str) -> str:
-    """The lines in which Prometheus, Tempo and Loki tell their version."""
+    """Return the lines in which Prometheus, Tempo and Loki tell their version."""
     return (
         f"tempo, version {version} (branch: , revision: )\n"
         "  build user:       \n"
@@ -76,7 +76,7 @@ def _version_page(version: str) -> str:
 
 
 def _endpoints(routes: Iterable[BaseRoute]) -> str:
-    """A line for each path: the path and its methods."""
+    """Return a line for each path: the path and its methods."""
     methods: dict[str, set[str]] = {}
     for route in routes:
         if isinstance(route, Route):
@@ -86,7 +86,7 @@ def _endpoints(routes: Iterable[BaseRoute]) -> str:
 
 
 def _yaml(settings: Mapping[str, Any], indent: str = "") -> Iterator[str]:
-    """The lines of a mapping."""
+    """Yield the lines of a mapping."""
     for name, value in settings.items():
         if isinstance(value, Mapping):
             yield f"{indent}{name}:"
@@ -129,7 +129,7 @@ class Operations:
 
 
 def metrics_routes(metrics: Metrics) -> list[Route]:
-    """The routes ``/metrics`` and ``/usage_metrics``."""
+    """Return the routes ``/metrics`` and ``/usage_metrics``."""
     return [_exposing("/metrics", metrics.expose), _exposing("/usage_metrics", metrics.expose_usage)]
 
 
@@ -142,12 +142,12 @@ def _exposing(path: str, expose: Callable[[], tuple[bytes, str]]) -> Route:
 
 
 def ready_route(unready_reason: Callable[[], str | None]) -> Route:
-    """The route ``/ready``, given why the process does not take requests right now, None when it does."""
+    """Return the route ``/ready``, given why the process does not take requests right now, None when it does."""
     return Route("/ready", _ready(unready_reason))
 
 
 def echo_route() -> Route:
-    """The route ``/api/echo``, for the time until the Tempo API is loaded, which has it too."""
+    """Return the route ``/api/echo``, for the time until the Tempo API is loaded, which has it too."""
 
     async def echo(_: Request) -> Response:
         return PlainTextResponse("echo")
@@ -165,7 +165,7 @@ def _ready(reason: Callable[[], str | None]) -> Callable[[Request], Awaitable[Re
 
 
 def ops_routes(operations: Operations, others: Sequence[BaseRoute] = ()) -> list[Route]:
-    """The routes ``/ready``, ``/status`` with what is below it, and ``/api/status/buildinfo``.
+    """Return the routes ``/ready``, ``/status`` with what is below it, and ``/api/status/buildinfo``.
 
     ``others`` are routes on other ports, which ``/status/endpoints`` lists, too.
     """
@@ -204,7 +204,7 @@ def _overrides(limits: Overrides, access: Access) -> dict[str, object]:
 
 
 def _in_time(ask: Callable[[], T]) -> T:
-    """Asks storage within the time of a request; storage that does not answer is given up."""
+    """Ask storage within the time of a request; storage that does not answer is given up."""
     with limited(REQUEST_SECONDS):
         return ask()
 
@@ -228,7 +228,10 @@ def _status(
 
 
 def _buildinfo() -> dict[str, str]:
-    """The keys that Tempo answers with; Go is not among what this is built with, so its place names the interpreter."""
+    """Return the keys that Tempo answers with.
+
+    Go is not among what this is built with, so its place names the interpreter.
+    """
     return {
         "version": _version(),
         "revision": "",

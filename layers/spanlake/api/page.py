@@ -31,7 +31,7 @@ _ASK = "no-cache"  # the page names files of this build, so that each use asks w
 
 
 def page_routes() -> list[Route]:
-    """Returns the routes of the page and of its files."""
+    """Return the routes of the page and of its files."""
     return [Route("/", _page), Route("/assets/{asset}", _asset)]
 
 
@@ -55,7 +55,7 @@ async def _answer(request: Request, name: str, caching: str) -> Response:
 
 
 def _tags(header: str) -> set[str]:
-    """The tags of If-None-Match; a proxy that compresses makes weak ones of them."""
+    """Return the tags of If-None-Match; a proxy that compresses makes weak ones of them."""
     return {tag.strip().removeprefix("W/") for tag in header.split(",")}
 
 
@@ -67,6 +67,6 @@ def _assets() -> frozenset[str]:
 
 @cache
 def _file(name: str) -> tuple[bytes, str]:
-    """Returns a file of the page and its entity tag."""
+    """Return a file of the page and its entity tag."""
     content = (files("spanlake.api") / "static" / name).read_bytes()
     return content, f'"{sha256(content).hexdigest()[:32]}"'

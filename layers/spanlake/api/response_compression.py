@@ -94,7 +94,7 @@ def _can_be_coded(start: Message) -> bool:
 
 
 def _mark(headers: MutableHeaders, length: int | None) -> None:
-    """Says that the body is compressed, and how long it is where that is known."""
+    """Say that the body is compressed, and how long it is where that is known."""
     headers["Content-Encoding"] = "gzip"
     if length is None:
         del headers["Content-Length"]

@@ -29,7 +29,7 @@ class Parameters(Protocol):
 
     @classmethod
     def check_names(cls, given: Iterable[tuple[str, str]]) -> None:
-        """Raises InvalidParameter for names, and repeated names, that the request does not allow."""
+        """Raise InvalidParameter for names, and repeated names, that the request does not allow."""
 
 
 class TypedRoute(APIRoute):
@@ -70,7 +70,7 @@ class TypedRoute(APIRoute):
         self.methods = {"GET", "HEAD"} if method == "GET" else {method}
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Returns FastAPI's handler, with the project's error for parameters that are not valid."""
+        """Return FastAPI's handler, with the project's error for parameters that are not valid."""
         handle = super().get_route_handler()
 
         async def handler(request: Request) -> Response:
@@ -83,14 +83,14 @@ class TypedRoute(APIRoute):
 
 
 def invalid_parameter(errors: Sequence[Mapping[str, Any]]) -> InvalidParameter:
-    """Returns the first of pydantic's errors, as text that begins with the parameter's name."""
+    """Return the first of pydantic's errors, as text that begins with the parameter's name."""
     first = errors[0]
     reason = first.get("ctx", {}).get("error", first["msg"])
     return InvalidParameter(f"invalid {first['loc'][-1]}: {reason}")
 
 
 def typed_routes(routes: Iterable[object]) -> list[TypedRoute]:
-    """Returns the routes that the OpenAPI document describes."""
+    """Return the routes that the OpenAPI document describes."""
     return [route for route in routes if isinstance(route, TypedRoute)]
 
 

@@ -41,7 +41,7 @@ class JwtVerifier:
     """Finds the access of JSON Web Tokens. Verified tokens are remembered by their hash, for five minutes at most."""
 
     def __init__(self, settings: JwtSettings, fetch: Fetch | None = None) -> None:
-        """The keys are fetched by ``refresh``; raises InvalidSetting for unknown roles."""
+        """Set up without keys, which ``refresh`` fetches; raises InvalidSetting for unknown roles."""
         roles_named(settings.rules.roles)
         self._settings = settings
         self._fetch = fetch or _json_at

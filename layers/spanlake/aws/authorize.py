@@ -19,7 +19,7 @@ _METHOD_ARN = "methodArn"  # which events of REST APIs have
 
 
 def handler() -> Handler:
-    """The function as its environment wants it; raises InvalidSetting."""
+    """Return the function as its environment wants it; raises InvalidSetting."""
     telemetry = Telemetry("spanlake-authorize")
     secret = TokenSecret(open_client(), tokens_secret(os.environ))
 

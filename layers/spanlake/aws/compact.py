@@ -63,7 +63,7 @@ class _Batch:
 
 
 def handler(policy: CompactionPolicy = USUAL_COMPACTION) -> Handler:
-    """The function as its environment wants it; raises InvalidSetting and StoreError."""
+    """Return the function as its environment wants it; raises InvalidSetting and StoreError."""
     config, telemetry = settings(os.environ), Telemetry("spanlake-compact")
     store = LambdaStore.open(config)
     units = compacting_units(os.environ, store)

@@ -80,7 +80,7 @@ class Unit:
 
     @classmethod
     def of(cls, event: Mapping[str, Any]) -> "Unit | None":
-        """The unit of an event; None of an event that is none, such as records of a stream."""
+        """Return the unit of an event; None of an event that is none, such as records of a stream."""
         if _KEY not in event:
             return None
         told = event[_KEY]
@@ -110,7 +110,7 @@ class TenantsUnit:
 
     @classmethod
     def of(cls, event: Mapping[str, Any]) -> "TenantsUnit | None":
-        """The unit of an event; None of an event that is none."""
+        """Return the unit of an event; None of an event that is none."""
         if _TENANTS_KEY not in event:
             return None
         told = event[_TENANTS_KEY]
@@ -122,7 +122,7 @@ class TenantsUnit:
         return {_TENANTS_KEY: {"tenants": self.tenants, "removes": self.removes, "turn": self.turn}}
 
     def rest(self, done: int) -> "TenantsUnit | None":
-        """The unit for another invocation, after so many of the tenants; None when it was handed on too often."""
+        """Return the unit for another invocation, after so many tenants; None when it was handed on too often."""
         if self.turn >= _MOST_TURNS:
             return None
         return replace(self, tenants=self.tenants[done:], turn=self.turn + 1)
@@ -145,7 +145,7 @@ class Units:
 
 
 def compacting_units(environment: Mapping[str, str], store: LambdaStore) -> Units | None:
-    """The units of the function that the environment names; None when it names none."""
+    """Return the units of the function that the environment names; None when it names none."""
     function = function_settings(environment).compact_function
     return Units(store.objects.session, function) if function else None
 
@@ -275,7 +275,7 @@ class Compaction:
                 break
 
     def _not_begun(self, merges: list[Merge]) -> list[Merge]:
-        """Leaves out merges of a busy day that another invocation is doing: one of two would work in vain."""
+        """Leave out merges of a busy day that another invocation is doing: one of two would work in vain."""
         if len(merges) <= self._policy.own_merges:
             return merges
         since = time.time() - _MERGE_SECONDS
@@ -285,7 +285,7 @@ class Compaction:
         return [merge for merge in merges if merged_id(merge) not in under_way]
 
     def _planned(self, day: Day) -> list[Merge]:
-        """The merges that are due, with what waits, and what is left alone, counted."""
+        """Return the merges that are due, with what waits, and what is left alone, counted."""
         if day in self._compactor.quarantined():
             self._telemetry.count(Metric.DAYS_QUARANTINED, 1)
             _log.error("day quarantined", extra={"tenant": day[0], "date": day[1].isoformat()})
@@ -344,5 +344,5 @@ class Compaction:
 
 
 def day_before(day: Day) -> Day:
-    """The same tenant's day before."""
+    """Return the same tenant's day before."""
     return day[0], day[1] - timedelta(1)

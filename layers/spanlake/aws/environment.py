@@ -28,7 +28,7 @@ class LambdaStore:
 
     @classmethod
     def open(cls, config: Config) -> "LambdaStore":
-        """The storage that the settings name, with clients that have no connections yet; raises StoreError."""
+        """Return the storage that the settings name, with clients that have no connections yet; raises StoreError."""
         objects = S3Objects(S3Location.parse(config.objects))
         table, _ = table_named(config.index)
         index = DynamoIndex(table, config.retention, objects.session)

@@ -70,7 +70,7 @@ class DailyMaintenance:
 
 
 def handler(policy: CompactionPolicy = USUAL_COMPACTION) -> Handler:
-    """The function as its environment wants it; raises InvalidSetting and StoreError."""
+    """Return the function as its environment wants it; raises InvalidSetting and StoreError."""
     config, telemetry = settings(os.environ), Telemetry("spanlake-expire")
     store = LambdaStore.open(config)
     units = compacting_units(os.environ, store)

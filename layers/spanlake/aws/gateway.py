@@ -65,7 +65,7 @@ class GatewayAccess:
 
 
 def labelled(access_of: Callable[[Scope], Access], label: Label) -> Callable[[Scope], Access]:
-    """Returns the finder of accesses, which tells the telemetry whose request it is, too."""
+    """Return the finder of accesses, which tells the telemetry whose request it is, too."""
 
     def found(scope: Scope) -> Access:
         access = access_of(scope)

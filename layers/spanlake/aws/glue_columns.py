@@ -76,6 +76,9 @@ class Columns:
             _log.info("columns added to the Glue table", extra={"columns": added})
 
     def _catalog(self, tenant: str) -> frozenset[CatalogEntry]:
-        """The attributes of a tenant's days, of each day in a query of its own: a range reads the blocks as well."""
+        """Return the attributes of a tenant's days, of each day in a query of its own.
+
+        A range reads the blocks as well.
+        """
         days = (day_range(day) for day in self._index.days(tenant))
         return frozenset().union(*(self._index.catalog(tenant, first, last) for first, last in days))

@@ -57,7 +57,7 @@ class ResponseSizeLimit:
 
 
 def fits(body: bytes, media_type: str, limit: int = LIMIT) -> bool:
-    """Returns True for a body that is small enough as Mangum hands it on: text as it is, all else in base64."""
+    """Return True for a body that is small enough as Mangum hands it on: text as it is, all else in base64."""
     room = limit - ENVELOPE
     if len(body) * _LONGEST_ESCAPE <= room:
         return True

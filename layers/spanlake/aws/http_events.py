@@ -37,7 +37,7 @@ class Source(StrEnum):
 
 
 def source_of(event: Event) -> Source:
-    """Finds the service that sent an event, by the fields that only its events have."""
+    """Find the service that sent an event, by the fields that only its events have."""
     context = event.get("requestContext") or {}
     if "elb" in context:
         return Source.LOAD_BALANCER
@@ -47,13 +47,16 @@ def source_of(event: Event) -> Source:
 
 
 def request_id(event: Event) -> str | None:
-    """The id under which API Gateway, or the function URL, logs the request; a load balancer has its trace id alone."""
+    """Return the id under which API Gateway, or the function URL, logs the request.
+
+    A load balancer has its trace id alone.
+    """
     context = event.get("requestContext") or {}
     return context.get("requestId") or header(event, "x-amzn-trace-id")
 
 
 def correlation_id(event: Event) -> str | None:
-    """The id that the client's own logs have: X-Request-Id, or the trace id of traceparent or X-Amzn-Trace-Id."""
+    """Return the id in the client's own logs: X-Request-Id, or the trace id of traceparent or X-Amzn-Trace-Id."""
     if given := header(event, "x-request-id"):
         return given[:128]
     if parent := header(event, "traceparent"):
@@ -62,7 +65,7 @@ def correlation_id(event: Event) -> str | None:
 
 
 def authorizer_of(event: Event) -> Mapping[str, Any] | None:
-    """Returns the finding of the authorizer as HTTP APIs lay it out, under ``lambda``, ``jwt`` or ``iam``; or None."""
+    """Return the finding of the authorizer as HTTP APIs lay it out, under ``lambda``, ``jwt`` or ``iam``; or None."""
     context = event.get("requestContext") or {}
     found = context.get("authorizer")
     if source_of(event) is not Source.REST_API:
@@ -89,7 +92,7 @@ def is_damaged(event: Event) -> bool:
 
 
 def header(event: Event, name: str) -> str | None:
-    """A header of an event, of which REST APIs and load balancers have either form, in the client's own letters."""
+    """Return a header, as it was sent, of an event of a REST API or a load balancer, which have either form."""
     for key, value in (event.get("headers") or {}).items():
         if key.lower() == name:
             return str(value)
@@ -114,7 +117,7 @@ class BasePath:
 
 
 def _stage_prefix(event: Event) -> str:
-    """The stage's name as a path, with which paths begin at an HTTP API's own address, and at no other domain."""
+    """Return the stage's name as a path: with it paths begin at an HTTP API's own address, and at no other domain."""
     context = event.get("requestContext") or {}
     stage = context.get("stage", _DEFAULT_STAGE)
     is_own = source_of(event) is Source.HTTP_API and ".execute-api." in str(context.get("domainName", ""))
@@ -122,7 +125,10 @@ def _stage_prefix(event: Event) -> str:
 
 
 def below(path: str, prefix: str) -> str:
-    """The part of a path after a prefix of whole segments; a path that has another beginning is returned as it is."""
+    """Return the part of a path after a prefix of whole segments.
+
+    A path that has another beginning is returned as it is.
+    """
     if not prefix or not (path == prefix or path.startswith(f"{prefix}/")):
         return path
     return path[len(prefix) :] or "/"

@@ -25,7 +25,7 @@ from spanlake.store.write import write
 
 
 def handler() -> Handler:
-    """The function as its environment wants it; raises InvalidSetting and StoreError."""
+    """Return the function as its environment wants it; raises InvalidSetting and StoreError."""
     config, telemetry = settings(os.environ), Telemetry("spanlake-ingest")
     store = LambdaStore.open(config)
     source = RefreshedLimits(IndexedLimits(store.index))

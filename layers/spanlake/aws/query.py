@@ -28,7 +28,7 @@ from spanlake.store.tenant_limits import IndexedLimits, RefreshedLimits
 
 
 def handler() -> Handler:
-    """The function as its environment wants it; raises InvalidSetting and StoreError."""
+    """Return the function as its environment wants it; raises InvalidSetting and StoreError."""
     config, telemetry = settings(os.environ), Telemetry("spanlake-query")
     store = LambdaStore.open(config)
     missing = MissingBlocks(

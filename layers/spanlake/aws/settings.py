@@ -11,17 +11,17 @@ _MEMORY_MIB = "1024"  # of a function that does not say
 
 
 def settings(environment: Mapping[str, str]) -> Config:
-    """The settings of a function; raises InvalidSetting."""
+    """Return the settings of a function; raises InvalidSetting."""
     return from_environment(Config, environment, Program.FUNCTIONS, _memory_mib(environment))
 
 
 def function_settings(environment: Mapping[str, str]) -> FunctionSettings:
-    """The settings that functions alone have; raises InvalidSetting."""
+    """Return the settings that functions alone have; raises InvalidSetting."""
     return from_environment(FunctionSettings, environment, Program.FUNCTIONS)
 
 
 def claim_rules(environment: Mapping[str, str]) -> ClaimRules:
-    """The rules by which claims name tenants and roles; raises InvalidSetting."""
+    """Return the rules by which claims name tenants and roles; raises InvalidSetting."""
     return from_environment(ClaimRules, environment, Program.FUNCTIONS)
 
 
@@ -31,12 +31,12 @@ def trusts_tenant_header(environment: Mapping[str, str]) -> bool:
 
 
 def base_path(environment: Mapping[str, str]) -> str:
-    """The path below which functions are reached; raises InvalidSetting."""
+    """Return the path below which functions are reached; raises InvalidSetting."""
     return function_settings(environment).base_path
 
 
 def tokens_secret(environment: Mapping[str, str]) -> str:
-    """The ARN of the secret that holds the tokens; raises InvalidSetting."""
+    """Return the ARN of the secret that holds the tokens; raises InvalidSetting."""
     return from_environment(AccessSettings, environment, Program.AUTHORIZE).tokens_secret
 
 

@@ -64,7 +64,7 @@ class Telemetry:
         _log_everything(self._logger)
 
     def handler(self, work: Handler) -> Handler:
-        """The work of a function, with what it logged and counted told each time it is done."""
+        """Return the work of a function, with what it logged and counted told each time it is done."""
         logged = self._logger.inject_lambda_context(_traced(work), clear_state=True)
 
         def handle(event: Event, context: Any) -> Any:
@@ -159,7 +159,7 @@ class Telemetry:
 
 
 def _traced(work: Handler) -> Handler:
-    """The work as a segment in X-Ray, if the template has turned that on; its library takes long to load."""
+    """Return the work as a segment in X-Ray, if the template has turned that on; its library takes long to load."""
     if os.environ.get("POWERTOOLS_TRACE_DISABLED", "true").lower() != "false":
         return work
     from aws_lambda_powertools import Tracer

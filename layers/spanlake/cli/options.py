@@ -43,7 +43,7 @@ class Removed:
 def takes_settings(
     area: type[T], program: Program, *, removed: Sequence[Removed] = ()
 ) -> Callable[[Callable[[T], None]], Callable[..., None]]:
-    """Gives a command an option for each setting of a program; the command gets them as the dataclass ``area``."""
+    """Give a command an option for each setting of a program; the command gets them as the dataclass ``area``."""
     declared = tuple(settings_of(area, program))
 
     def decorate(command: Callable[[T], None]) -> Callable[..., None]:
@@ -64,7 +64,7 @@ def takes_settings(
 
 
 def takes(group: type[Any], name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Gives a command an option for each field of a dataclass; the command gets them as the argument ``name``.
+    """Give a command an option for each field of a dataclass; the command gets them as the argument ``name``.
 
     The types of the fields are typer's options, their defaults the options' defaults.
     """
@@ -86,7 +86,7 @@ def takes(group: type[Any], name: str) -> Callable[[Callable[..., None]], Callab
 
 
 def _built(area: type[T], program: Program, values: dict[str, Any]) -> T:
-    """Makes the dataclass; raises InvalidSetting."""
+    """Make the dataclass; raises InvalidSetting."""
 
     def value_of(declared: Setting) -> Any:
         if declared.programs & program:

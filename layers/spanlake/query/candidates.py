@@ -146,7 +146,7 @@ def _slice(block: exp.Expr, start: exp.Expr) -> list[exp.Expr]:
 
 
 def _candidates(found: pa.Table, limit: int, source: BlockScan, *, is_certain: bool) -> Candidates:
-    """The traces of rows that are ordered by time."""
+    """Return the traces of rows that are ordered by time."""
     table = found.combine_chunks()
     ids, times = (as_array(column) for column in table.columns[:2])
     first = pc.index_in(pc.unique(ids), value_set=ids)
@@ -158,7 +158,7 @@ def _candidates(found: pa.Table, limit: int, source: BlockScan, *, is_certain: b
 
 
 def _slices(found: pa.Table, first: Array, source: BlockScan) -> Slices:
-    """The slices of the traces, of which the first rows are given, in each block."""
+    """Return the slices of the traces, of which the first rows are given, in each block."""
     if len(source.blocks) > 1:
         _, first = distinct(as_array(found[_TRACE]), as_array(found["block"]))
     known = found.take(first).filter(pc.field("slice").is_valid())
@@ -170,7 +170,7 @@ def _slices(found: pa.Table, first: Array, source: BlockScan) -> Slices:
 
 
 def most_selective(session: Session, source: BlockScan, probe: Prefilter) -> Prefilter:
-    """Puts that test of a probe first which the fewest spans of a sample of the newest block meet.
+    """Put that test of a probe first which the fewest spans of a sample of the newest block meet.
 
     A block that is read from S3 by ranges is not sampled: that would take further requests.
     """

@@ -30,7 +30,7 @@ class SpanFilter:
 
     @classmethod
     def of(cls, query: ast.Query, *, keep_hierarchy: bool) -> "SpanFilter | None":
-        """The filter of a checked query; None where it finds every span.
+        """Return the filter of a checked query; None where it finds every span.
 
         Raises Unsupported for a query that is more than one spanset filter.
         """
@@ -40,7 +40,7 @@ class SpanFilter:
         return None if stages[0].condition == _ALL else cls(query, stages[0], keep_hierarchy)
 
     def rows(self, session: Session, source: BlockScan, trace_id: bytes, spans: pa.Table) -> list[int]:
-        """The row numbers of the wanted spans among all spans of the trace."""
+        """Return the row numbers of the wanted spans among all spans of the trace."""
         found = {(span.span_id, span.start_ns, span.name) for span in self._found(session, source, trace_id)}
         keys = list(_keys(spans))
         rows = [row for row, key in enumerate(keys) if key in found]
@@ -65,7 +65,7 @@ def _keys(spans: pa.Table) -> Iterable[_Key]:
 
 
 def _with_ancestors(spans: pa.Table, rows: Iterable[int]) -> set[int]:
-    """The rows of spans and of all their ancestors."""
+    """Return the rows of spans and of all their ancestors."""
     ids: list[Any] = spans["span_id"].to_pylist()
     parents: list[Any] = spans["parent_span_id"].to_pylist()
     by_id: dict[bytes, list[int]] = {}
@@ -75,7 +75,7 @@ def _with_ancestors(spans: pa.Table, rows: Iterable[int]) -> set[int]:
 
 
 def _climbed(rows: Iterable[int], by_id: Mapping[bytes, list[int]], parents: list[Any]) -> Iterator[int]:
-    """Each row once, and each that is reached from one by parent ids."""
+    """Yield each row once, and each that is reached from one by parent ids."""
     seen: set[int] = set()
     waiting = list(rows)
     while waiting:

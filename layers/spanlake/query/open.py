@@ -25,7 +25,7 @@ def open_querier(
     missing: MissingBlocks | None = None,
     cache: CachePolicy = USUAL_CACHE,
 ) -> Querier:
-    """A querier over blocks in a directory, or in S3 where there is none; raises StoreError.
+    """Return a querier over blocks in a directory, or in S3 where there is none; raises StoreError.
 
     Ranges that are too large for this process are offloaded, if there is an engine for them.
     """

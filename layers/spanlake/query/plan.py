@@ -135,7 +135,7 @@ def _planned(query: ast.Query, node: ast.MetricsExpression) -> MetricsLeaf | Ser
 
 
 def _grain(node: ast.Node) -> Grain:
-    """The grain of the fields that a part of a query names."""
+    """Return the grain of the fields that a part of a query names."""
     return max(map(_grain_of_field, span_fields(node)), default=Grain.SPAN)
 
 

@@ -79,7 +79,7 @@ class Querier:
         cancellation: Cancellation | None = None,
         wanted: SpanFilter | None = None,
     ) -> pa.Table | None:
-        """The span table of a whole trace of which some span may lie in the range, or the wanted part of it.
+        """Return the span table of a whole trace of which some span may lie in the range, or the wanted part of it.
 
         None if there is no such trace.
         """
@@ -101,7 +101,7 @@ class Querier:
         raise StorageUnavailable("the blocks of the trace are being rewritten all the time: try again")
 
     def search(self, tenant: str, wanted: search.Search, cancellation: Cancellation | None = None) -> list[TraceResult]:
-        """The traces that match."""
+        """Return the traces that match."""
         when = TimeRange(wanted.start_ns, wanted.end_ns)
         question = partial(search.search, wanted=wanted, offload=self.offload)
         return self._ask(tenant, when, cancellation, question, reach_ns=HISTORY_NS)
@@ -140,7 +140,7 @@ class Querier:
         *,
         most: int | None = None,
     ) -> list[TagValue]:
-        """The distinct values of some fields, ``most`` at most; ``q`` as in ``tag_names``.
+        """Return the distinct values of some fields, ``most`` at most; ``q`` as in ``tag_names``.
 
         Without a time range all words of status and kind are among them, as in Tempo.
         """
@@ -171,7 +171,7 @@ class Querier:
         *,
         exemplars: int = 0,
     ) -> list[Series]:
-        """The series of a metrics query, with so many exemplars at most."""
+        """Return the series of a metrics query, with so many exemplars at most."""
         when = TimeRange(steps.first_ns, steps.last_ns)
         question = partial(self._metrics, plan, steps, exemplars)
         return self._ask(tenant, when, cancellation, question, reach_ns=HISTORY_NS, scanned=True)
@@ -193,7 +193,7 @@ class Querier:
         question: Callable[[Session, BlockScan], T],
         cancellation: Cancellation | None = None,
     ) -> T:
-        """The answer of a question about all spans of a range, which reads their blocks from end to end."""
+        """Return the answer of a question about all spans of a range, which reads their blocks from end to end."""
         in_range = partial(_of_range, when, question)
         return self._ask(tenant, when, cancellation, in_range, reach_ns=HISTORY_NS, scanned=True, is_history_rare=True)
 
@@ -204,7 +204,10 @@ class Querier:
         question: Callable[[Session, Sequence[pa.Table]], T],
         cancellation: Cancellation | None = None,
     ) -> T | None:
-        """The answer of a question about whole traces, given their span tables; None if one of them is not stored."""
+        """Return the answer of a question about whole traces, given their span tables.
+
+        None if one of them is not stored.
+        """
         return self._ask(tenant, ALWAYS, cancellation, partial(_of_traces, trace_ids, question))
 
     def _ask(
@@ -260,11 +263,11 @@ class Querier:
             return trusted_time(self.objects, self.index)
 
     def _affordable(self, source: BlockScan) -> BlockScan:
-        """Restricts the source to its newest blocks where there are too many and answers may be partial."""
+        """Restrict the source to its newest blocks where there are too many and answers may be partial."""
         return affordable(source, self.duck.limits.blocks) if self.missing.left_out and self.offload is None else source
 
     def _files(self, session: Session, blocks: Sequence[Block], *, scanned: bool) -> list[str]:
-        """Returns the files of blocks for DuckDB; raises BlockDamaged for a block that differs from what was stored."""
+        """Return the files of blocks for DuckDB; raises BlockDamaged for a block that differs from what was stored."""
         if self.copies is None:
             files = [self.objects.uri(block.path) for block in blocks]
         else:
@@ -308,12 +311,14 @@ def _of_traces(
 
 
 def _whole_days(when: TimeRange) -> TimeRange:
-    """The days that a range touches: what the index tells of a part of a day costs as much as the day."""
+    """Return the days that a range touches: what the index tells of a part of a day costs as much as the day."""
     return TimeRange(day_range(utc_day(when.start_ns))[0], day_range(utc_day(when.end_ns))[1])
 
 
 def _present(find: Callable[[], BlockScan], judge: Callable[[Iterable[Block]], None]) -> BlockScan:
-    """The blocks that are live and have objects. Raises StorageUnavailable when they change as fast as they are found.
+    """Return the blocks that are live and have objects.
+
+    Raises StorageUnavailable when they change as fast as they are found.
 
     A live block without an object is left out if it has expired, and the bucket was quicker than the index; see
     MissingBlocks. One that is not live any more when its object is missed was replaced, and what took its place has to

@@ -65,7 +65,7 @@ class Ranking:
 
     @classmethod
     def of(cls, query: ast.Query) -> "Ranking":
-        """The ranking that a query's hints ask for, as in ``with (order=duration, asc)``; raises Unsupported."""
+        """Return the ranking that a query's hints ask for, as in ``with (order=duration, asc)``; raises Unsupported."""
         order, ascending = query.hint("order", ast.Type.STRING), query.hint("asc", ast.Type.BOOL)
         if order is not None and order.value not in list(Order):
             names = " or ".join(Order)
@@ -99,11 +99,11 @@ class Search:
         return TimeRange(self.start_ns - REACH_NS, self.end_ns + REACH_NS)
 
     def compiled(self, source: BlockScan) -> SearchQueries:
-        """The queries of the search over blocks."""
+        """Return the queries of the search over blocks."""
         return compile_search(self.plan, source.known, self.window.end_ns, self.spans)
 
     def rank(self, header: TraceSummary) -> tuple[int, bytes]:
-        """Returns the sort key of a trace; wanted traces come first."""
+        """Return the sort key of a trace; wanted traces come first."""
         is_by_start = self.ranking.order is Order.START
         value = header.start_ns if is_by_start else header.end_ns - header.start_ns
         return (value if self.ranking.ascending else -value), header.trace_id
@@ -114,7 +114,7 @@ class Search:
 
 
 def search(session: Session, source: BlockScan, wanted: Search, offload: Offload | None = None) -> list[TraceResult]:
-    """The matching traces, in the order that is wanted. ``source`` has all blocks of the tenant.
+    """Return the matching traces, in the order that is wanted. ``source`` has all blocks of the tenant.
 
     Traces that the newest blocks do not hold are looked for outside, where that is possible. Raises LimitExceeded.
     """
@@ -202,7 +202,7 @@ class _Judge:
         self.best = found[: self._wanted.limit]
 
     def _judged(self, ids: list[bytes]) -> list[TraceResult]:
-        """The traces that match and run in the range, of more than a few perhaps some at a time."""
+        """Return the traces that match and run in the range, of more than a few perhaps some at a time."""
         try:
             spans = self._fetched(ids)
         except TooManySpans:
@@ -215,7 +215,7 @@ class _Judge:
         return list(_matching(self._session, self._queries, self._wanted, spans))
 
     def _fetched(self, ids: list[bytes]) -> pa.Table | None:
-        """All spans of some traces, those of other days too."""
+        """Return all spans of some traces, those of other days too."""
         if not ids:
             return None
         self._source = self._source.with_history
@@ -316,7 +316,7 @@ def _wholes(finder: CandidateFinder, limit: int) -> Iterator[Candidates]:
 
 
 def _batches(find: Callable[[int], Candidates], size: int) -> Iterator[Candidates]:
-    """Yields what is found with a limit, then with ever larger limits, until nothing more is found."""
+    """Yield what is found with a limit, then with ever larger limits, until nothing more is found."""
     while True:
         lot = find(size)
         yield lot
@@ -326,7 +326,7 @@ def _batches(find: Callable[[int], Candidates], size: int) -> Iterator[Candidate
 
 
 def _newer(part: CandidateFinder, window: TimeRange, size: int, judge: _Judge) -> Iterator[Candidates]:
-    """Yields the candidates of the newest spans, then of ever more of them.
+    """Yield the candidates of the newest spans, then of ever more of them.
 
     Only the time is looked at that should have so many if they come as often as those before.
     """
@@ -344,7 +344,7 @@ def _newer(part: CandidateFinder, window: TimeRange, size: int, judge: _Judge) -
 
 
 def _matching(session: Session, queries: SearchQueries, wanted: Search, spans: pa.Table) -> Iterator[TraceResult]:
-    """Those of the traces that match and run in the range."""
+    """Yield the traces that match and run in the range."""
     sets = read_spansets(session, queries.span_sets, spans)
     for header in read_summaries(spans, sets) if sets else ():
         if wanted.is_in_range(header):

@@ -74,7 +74,7 @@ class TraceResult:
 
 
 def read_summaries(spans: pa.Table, trace_ids: Iterable[bytes]) -> Iterator[TraceSummary]:
-    """The headers of some traces, from a table with all spans of them."""
+    """Yield the headers of some traces, from a table with all spans of them."""
     spans = spans.filter(pc.is_in(spans["trace_id"], value_set=pa.array(trace_ids, pa.binary()))).combine_chunks()
     start, duration = (as_array(spans[name]) for name in ("start_time_unix_nano", "duration_nano"))
     columns = {
@@ -95,7 +95,7 @@ def read_summaries(spans: pa.Table, trace_ids: Iterable[bytes]) -> Iterator[Trac
 
 
 def _roots(table: pa.Table, spans: pa.Table) -> dict[bytes, tuple[str, str]]:
-    """The service and the name of the first root of each trace that has one."""
+    """Return the service and the name of the first root of each trace that has one."""
     roots = table.filter(pc.is_null(spans["parent_span_id"]))
     ordered = roots.sort_by([(name, "ascending") for name in ("start", "span_id", "name", "service")])
     first = ordered.group_by("trace_id", use_threads=False).aggregate([("service", "first"), ("name", "first")])
@@ -113,7 +113,7 @@ def _header(trace_id: bytes, services: list[dict[str, Any]], root: tuple[str, st
 
 
 def read_spansets(session: Session, query: SpanSetQuery, spans: pa.Table) -> dict[bytes, list[SpanSet]]:
-    """The matching span sets by trace, given all spans of some traces."""
+    """Return the matching span sets by trace, given all spans of some traces."""
     found: dict[bytes, list[SpanSet]] = {}
     shown: list[SpanResult] = []
     for batch in _matching(session, query, spans).to_batches(max_chunksize=_BATCH):
@@ -128,7 +128,7 @@ def read_spansets(session: Session, query: SpanSetQuery, spans: pa.Table) -> dic
 
 
 def _matching(session: Session, query: SpanSetQuery, spans: pa.Table) -> pa.Table:
-    """The matching spans, those of a set one after the other by their PLACE."""
+    """Return the matching spans, those of a set one after the other by their PLACE."""
     if query.compiled is not None:
         return run(session, query.compiled, spans)
     shown = [*sorted(query.columns), *(column.alias for column in query.computed if column.alias != Role.FOUND)]
@@ -139,7 +139,7 @@ def _matching(session: Session, query: SpanSetQuery, spans: pa.Table) -> pa.Tabl
 
 
 def _placed(found: pa.Table) -> pa.Table:
-    """Adds MATCHED and PLACE to matching spans, of which those of a trace, side by side, are a set."""
+    """Add MATCHED and PLACE to matching spans, of which those of a trace, side by side, are a set."""
     traces: Array = as_array(found["trace_id"]).dictionary_encode().indices
     counts = traces.value_counts().field("counts")
     before = pc.subtract(pc.cumulative_sum(counts), counts)
@@ -172,7 +172,7 @@ def _of_struct(columns: Sequence[ValueColumn], struct: Mapping[str, Any] | None)
 
 
 def read_value(row: Mapping[str, Any], columns: Sequence[ValueColumn]) -> Any:
-    """The value of a field in a row, as results write it; None where there is none."""
+    """Return the value of a field in a row, as results write it; None where there is none."""
     return _first((column, row[column.name]) for column in columns)
 
 
@@ -185,7 +185,7 @@ def _first(found: Iterable[tuple[ValueColumn, Any]]) -> Any:
 
 
 def render_value(type_: ast.Type | None, value: Any) -> Any:
-    """A value as results write it: enums by name, durations with their unit, of OTLP JSON what it says."""
+    """Return a value as results write it: enums by name, durations with their unit, of OTLP JSON what it says."""
     if type_ is None:
         return of_json(json.loads(value))
     if type_ is ast.Type.STATUS:
@@ -199,7 +199,7 @@ _NOTHING: tuple[str, Any] = ("", None)
 
 
 def of_json(value: Mapping[str, Any]) -> Any:
-    """The value of an OTLP AnyValue in JSON: a list, a map, or what it holds; bytes in base64."""
+    """Return the value of an OTLP AnyValue in JSON: a list, a map, or what it holds; bytes in base64."""
     kind, held = next(iter(value.items()), _NOTHING)
     if kind == "arrayValue":
         return [of_json(item) for item in held.get("values", ())]

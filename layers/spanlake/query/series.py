@@ -109,7 +109,7 @@ def _present(found: Iterable[Series]) -> list[Series]:
 
 
 def _identity(labels: Labels) -> str:
-    """Returns the key by which series are matched: their labels, with the types of values."""
+    """Return the key by which series are matched: their labels, with the types of values."""
     return repr(sorted((label for label in labels if label[0] != NAME), key=repr))
 
 
@@ -167,14 +167,14 @@ class _Map(tuple[Any, ...]):
 
 
 def hashable(value: Any) -> LabelValue:
-    """A value as that of a label."""
+    """Return a value as that of a label."""
     if isinstance(value, list):
         return tuple(hashable(item) for item in value)
     return _Map((key, hashable(item)) for key, item in value.items()) if isinstance(value, dict) else value
 
 
 def render_labels(one: Series) -> Series:
-    """A series with the values of its labels as answers hold them."""
+    """Return a series with the values of its labels as answers hold them."""
     exemplars = (replace(exemplar, labels=_labels_shown(exemplar.labels)) for exemplar in one.exemplars)
     return replace(one, labels=_labels_shown(one.labels), exemplars=tuple(exemplars))
 

@@ -48,7 +48,7 @@ class SpanningTraces:
             yield ids[at:end], times[end] if end < len(times) else None
 
     def whole(self) -> BlockScan:
-        """The blocks that touch the range, and of the others the spans of traces that run in it."""
+        """Return the blocks that touch the range, and of the others the spans of traces that run in it."""
         outside = self._outside
         if not outside.blocks or not self.session.engine.traits.knows_rows:
             return self._near

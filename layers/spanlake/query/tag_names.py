@@ -73,7 +73,7 @@ def tag_names(
 def _occurring(
     session: Session, source: BlockScan, entries: Sequence[CatalogEntry], selected: SelectedSpans
 ) -> list[CatalogEntry]:
-    """The entries that occur in a selected span. Most are seen in a sample, and not looked for in all blocks."""
+    """Return the entries that occur in a selected span. Most are seen in a sample, and not looked for in all blocks."""
     if not source.blocks or not entries:
         return []
     sample = source.sampled(session.policy.sampled_blocks, session.policy.sampled_spans)
@@ -89,7 +89,7 @@ def _occurring(
 def _seen(
     session: Session, source: BlockScan, entries: Sequence[CatalogEntry], selected: SelectedSpans
 ) -> set[CatalogEntry]:
-    """The entries that occur in a selected span of the blocks."""
+    """Return the entries that occur in a selected span of the blocks."""
     columns = {column: (column.scope.value, column.key) for column in map(_column, entries) if column}
     lists = sorted({entry.scope for entry in entries if _column(entry) is None})
     select = [_has_value(column) for column in columns]
@@ -101,7 +101,7 @@ def _seen(
 
 
 def _column(entry: CatalogEntry) -> AttributeColumn | None:
-    """The column of an attribute; None of one that lies in a list of keys and values."""
+    """Return the column of an attribute; None of one that lies in a list of keys and values."""
     if entry.scope in ("event", "link") or entry.type == "rest":
         return None
     return AttributeColumn(Scope(entry.scope), entry.key, ValueType(entry.type))
@@ -112,12 +112,12 @@ def _has_value(column: AttributeColumn) -> exp.Expr:
 
 
 def _key_sets(keys: Sql) -> Sql:
-    """The different lists of keys: spans of one kind have the same, so that they are few."""
+    """Return the different lists of keys: spans of one kind have the same, so that they are few."""
     return exp.ArrayAgg(this=exp.Distinct(expressions=[keys]))
 
 
 def _keys(scope: str) -> Sql:
-    """The keys of a span's attributes that have no column, or of the attributes of its events or links."""
+    """Return the keys of a span's attributes that have no column, or of the attributes of its events or links."""
 
     def keys(items: Sql, is_present: Callable[[Sql], Sql]) -> Sql:
         return sql.each(sql.keep(items, is_present, "p"), lambda item: sql.member(item, "key"), "a")

@@ -61,7 +61,7 @@ class SelectedSpans:
             yield PredicateCompiler(FieldCompiler(source.known)).filter(self.filter.condition)
 
     def _inside(self) -> list[Sql]:
-        """The tests of a span that starts before the end of the range, and ends after its start."""
+        """Return the tests of a span that starts before the end of the range, and ends after its start."""
         start, duration = span_column("start_time_unix_nano"), span_column("duration_nano")
         first, last = sql.number(self.when.start_ns), sql.number(self.when.end_ns)
         missing = exp.func("try", first - start.copy())  # how long the span must last; NULL beyond 64 bits
@@ -104,7 +104,7 @@ class _Values:
 
 
 def every_word(tag: ast.Field) -> list[TagValue]:
-    """The words of status or kind; none of any other field."""
+    """Return the words of status or kind; none of any other field."""
     type_ = _WITH_WORDS.get(tag.intrinsic) if isinstance(tag, ast.IntrinsicField) and not tag.parent else None
     return [] if type_ is None else list(_words(type_)([word.value for word in _WORDS[type_]]))
 
@@ -112,7 +112,7 @@ def every_word(tag: ast.Field) -> list[TagValue]:
 def tag_values(
     session: Session, source: BlockScan, tags: Iterable[ast.Field], selected: SelectedSpans, most: int | None = None
 ) -> list[TagValue]:
-    """The distinct values of some fields among the selected spans, ``most`` of them at most, always the same ones.
+    """Return distinct values of some fields among the selected spans, ``most`` at most, always the same ones.
 
     Raises LimitExceeded when there are too many.
     """
@@ -129,7 +129,7 @@ def tag_values(
 
 
 def _offered(found: Iterable[TagValue], *, is_narrowed: bool) -> dict[TagValue, None]:
-    """The values that can be asked for; the others as text where there are none and nothing narrows them."""
+    """Return the values that can be asked for; the others as text where there are none and nothing narrows them."""
     every = list(found)
     offered = [one for one in every if one.type != _NOT_ASKED_FOR]
     if not offered and not is_narrowed:
@@ -138,7 +138,7 @@ def _offered(found: Iterable[TagValue], *, is_narrowed: bool) -> dict[TagValue, 
 
 
 def _distinct(session: Session, source: BlockScan, value: Sql, selected: SelectedSpans, most: int) -> list[Any]:
-    """The first distinct values in their order, one more than ``most``."""
+    """Return the first distinct values in their order, one more than ``most``."""
     if selected.filter is not None or Needs.of(value).whole_traces:
         return _read_distinct(session, source, value, selected, most)
     within = [block for block in source.blocks if source.only([block]).is_within(*selected.bounds)]
@@ -150,7 +150,7 @@ def _distinct(session: Session, source: BlockScan, value: Sql, selected: Selecte
 
 
 def _of_blocks(session: Session, source: BlockScan, value: Sql) -> dict[Block, Values]:
-    """The distinct values in each block, of as many as have few: what is not known yet is read and remembered."""
+    """Return the distinct values in each block that has few of them; those not known yet are read and remembered."""
     name = value.sql(DuckDB)
     known = source.values.of(source.blocks, name)
     new = source.only(block for block in source.blocks if block not in known)
@@ -212,7 +212,7 @@ def _of_column(column: AttributeColumn) -> _Values:
 
 
 def _of_elements(tag: ast.Attribute) -> _Values:
-    """The attributes of a name among those of all events, or links: structs."""
+    """Return the attributes of a name among those of all events, or links: structs."""
     elements = span_column(ELEMENTS[tag.scope])
     lists = values.each(elements, lambda element: values.member(element, "attributes"), "e")
     found = values.keep(exp.func("flatten", lists), lambda entry: _is(values.member(entry, "key"), tag.key), "a")
@@ -263,19 +263,19 @@ def _reader(type_: ast.Type) -> _Read:
 
 
 def _words(type_: ast.Type) -> _Read:
-    """Reads the numbers of an enum; one without a word cannot stand in a query."""
+    """Read the numbers of an enum; one without a word cannot stand in a query."""
     words = {word.value: TagValue("keyword", word.name.lower()) for word in _WORDS[type_]}
     return lambda found: (words[number] for number in found if number in words)
 
 
 def _read_json(found: Sequence[str]) -> Iterator[TagValue]:
-    """Reads values that are written as OTLP's JSON."""
+    """Read values that are written as OTLP's JSON."""
     for text in found:
         yield from _of_any_value(json.loads(text))
 
 
 def _read_entries(found: Sequence[dict[str, Any]]) -> Iterator[TagValue]:
-    """Reads attributes of events or links."""
+    """Read attributes of events or links."""
     for entry in found:
         if entry["rest"] is not None:
             yield from _of_any_value(json.loads(entry["rest"]))
@@ -285,7 +285,7 @@ def _read_entries(found: Sequence[dict[str, Any]]) -> Iterator[TagValue]:
 
 
 def _of_any_value(value: Any) -> Iterator[TagValue]:
-    """The value, or each item of a list; an empty list, a map, and bytes, as text that is not asked for."""
+    """Yield the value, or each item of a list; an empty list, a map, and bytes, as text that is not asked for."""
     items = value["arrayValue"].get("values") or [value] if "arrayValue" in value else [value]
     for item in items:
         plain = _plain(item)
@@ -315,13 +315,16 @@ def _plain(value: Any) -> Any:
 
 
 def go_floats(found: list[float]) -> Iterable[str]:
-    """Each as ``go_float`` writes it; at once where Python writes all of them so."""
+    """Return each as ``go_float`` writes it; at once where Python writes all of them so."""
     plain = all(_LEAST_PLAIN <= abs(value) < _LEAST_EXPONENT for value in found)
     return map(repr if plain else go_float, found)
 
 
 def go_float(value: float) -> str:
-    """A float as Tempo writes it in tag values: Go's shortest form, with ``.0`` where it would look like an integer."""
+    """Return a float as Tempo writes it in tag values.
+
+    Go's shortest form, with ``.0`` where it would look like an integer.
+    """
     if value == 0 or _LEAST_PLAIN <= abs(value) < _LEAST_EXPONENT:
         return repr(value)
     if not isfinite(value):

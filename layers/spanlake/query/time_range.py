@@ -31,7 +31,7 @@ class Steps:
 
     @classmethod
     def aligned(cls, start_ns: int, end_ns: int, step_ns: int | None, most: int) -> "Steps":
-        """The points of a range, on multiples of the step as in Tempo. Raises LimitExceeded for too many."""
+        """Return the points of a range, on multiples of the step as in Tempo. Raises LimitExceeded for too many."""
         step_ns = step_ns or default_step(start_ns, end_ns)
         steps = cls(start_ns // step_ns * step_ns, -(-end_ns // step_ns) * step_ns, step_ns)
         if steps.count > most:
@@ -61,16 +61,16 @@ class Steps:
         return self.step_ns / SECOND_NS
 
     def position(self, time_ns: int) -> int:
-        """The number of the first point that is not before a time of the range."""
+        """Return the number of the first point that is not before a time of the range."""
         return 0 if self.instant else (time_ns - self.first_ns + self.step_ns - 1) // self.step_ns
 
     def at_ms(self, position: int) -> int:
-        """A point, in Unix milliseconds."""
+        """Return a point, in Unix milliseconds."""
         return (self.first_ns + position * self.step_ns) // 1_000_000
 
 
 def default_step(start_ns: int, end_ns: int) -> int:
-    """The step of a query that names none, as in Tempo: it makes about 240 points.
+    """Return the step of a query that names none, as in Tempo: it makes about 240 points.
 
     It is rounded down to a multiple of the largest grain that is smaller, and at least the smallest.
     """
@@ -80,12 +80,12 @@ def default_step(start_ns: int, end_ns: int) -> int:
 
 
 def inside(steps: Steps, start: Sql) -> Sql:
-    """Returns the test that a span which starts then counts."""
+    """Return the test that a span which starts then counts."""
     return exp.Between(this=start, low=sql.number(steps.since_ns), high=sql.number(steps.last_ns))
 
 
 def position(steps: Steps, start: Sql) -> Sql:
-    """The number of the first point that is not before the start."""
+    """Return the number of the first point that is not before the start."""
     if steps.instant:
         return exp.Literal.number(0)
     since = exp.paren(start - sql.number(steps.since_ns))

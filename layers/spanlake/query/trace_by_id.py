@@ -66,7 +66,9 @@ _WANTED = "wanted"
 def trace(
     session: Session, source: BlockScan, trace_id: bytes, rows: Callable[[pa.Table], list[int]] | None = None
 ) -> pa.Table | None:
-    """The span table of one trace, each distinct row once, in the order in which spans arrived; None if there is none.
+    """Return the span table of one trace, each distinct row once, in the order in which spans arrived.
+
+    None if there is none.
 
     Server spans that share their id with a client span have one of their own. ``rows`` chooses among the spans, which
     it is given as they were sent.
@@ -86,7 +88,7 @@ def trace(
 
 
 def blocks_with(session: Session, source: BlockScan, trace_id: bytes) -> list[Block]:
-    """The blocks that hold spans of a trace which they do not hide."""
+    """Return the blocks that hold spans of a trace which they do not hide."""
     return [block for block in may_hold(source, [trace_id]).blocks if _holds(session, source, block, trace_id)]
 
 
@@ -109,7 +111,7 @@ def fetch_traces(
     slices: Slices | None = None,
     computed: Sequence[exp.Expr] = (),
 ) -> pa.Table:
-    """All spans of some traces, each once: these columns, ``arrival``, and what is ``computed`` of a span ``s``.
+    """Return all spans of some traces, each once: these columns, ``arrival``, and what is ``computed`` of a span ``s``.
 
     Without any span the table lacks what is computed. Raises LimitExceeded when there are too many.
     """
@@ -148,7 +150,7 @@ class _Portion:
 
 
 def _portions(session: Session, source: BlockScan, trace_ids: Sequence[bytes], slices: Slices) -> Iterator[_Portion]:
-    """The portions to read: slices that are known, other blocks, and what else may be in blocks with slices."""
+    """Yield the portions to read: slices that are known, other blocks, and what else may be in blocks with slices."""
     wanted = set(trace_ids)
     known = {
         block: {id_: start for id_, start in slices[block].items() if id_ in wanted}
@@ -173,7 +175,7 @@ def _portions(session: Session, source: BlockScan, trace_ids: Sequence[bytes], s
 
 
 def _may_be_in(block: Block, trace_ids: list[bytes]) -> list[bytes]:
-    """The traces that a block may hold."""
+    """Return the traces that a block may hold."""
     if not trace_ids:
         return []
     ids = pa.array(trace_ids, pa.binary())
@@ -182,7 +184,7 @@ def _may_be_in(block: Block, trace_ids: list[bytes]) -> list[bytes]:
 
 
 def _numbered(found: pa.Table, part: BlockScan, blocks: BlockScan) -> pa.Table:
-    """The spans of some blocks, their ``arrival`` by the numbers that these have among all."""
+    """Return the spans of some blocks, their ``arrival`` by the numbers that these have among all."""
     if part.blocks == blocks.blocks:
         return found
     numbers = {block: number for number, block in enumerate(blocks.blocks)}
@@ -191,7 +193,7 @@ def _numbered(found: pa.Table, part: BlockScan, blocks: BlockScan) -> pa.Table:
 
 
 def _joined(tables: list[pa.Table]) -> pa.Table:
-    """All rows, each once."""
+    """Return all rows, each once."""
     if len(tables) == 1:
         return tables[0]
     every = pa.concat_tables(tables)
@@ -235,7 +237,7 @@ def _fetched(session: Session, portion: _Portion, columns: set[str], computed: S
 
 
 def _repeated(session: Session, blocks: BlockScan, found: pa.Table) -> Array | None:
-    """The ``arrival`` of rows that equal an earlier one in every column, also in those that were not asked for."""
+    """Return the ``arrival`` of rows that equal an earlier one in every column, asked for or not."""
     ids = found.select(["trace_id", "span_id"])
     counted = ids.group_by(["trace_id", "span_id"]).aggregate([([], "count_all")])
     if counted.num_rows == found.num_rows or (len(blocks.blocks) == 1 and blocks.blocks[0].level):
@@ -248,13 +250,13 @@ def _repeated(session: Session, blocks: BlockScan, found: pa.Table) -> Array | N
 
 
 def may_hold(source: BlockScan, trace_ids: Sequence[bytes]) -> BlockScan:
-    """The blocks that may hold spans of some traces."""
+    """Return the blocks that may hold spans of some traces."""
     hashes = bloom.hashed(trace_ids) if source.blocks else []
     return source.only(block for block in source.blocks if bloom.may_contain_any(block.trace_filter, hashes))
 
 
 def _hashed(trace_ids: Sequence[bytes]) -> exp.Expr:
-    """A test of the hash of the id, which lets a few other traces through.
+    """Return a test of the hash of the id, which lets a few other traces through.
 
     DuckDB applies it while it reads the column and before it reads any other; a test of the id itself it does not.
     """

@@ -129,7 +129,7 @@ class JwtSettings:
     rules: ClaimRules = field(default_factory=ClaimRules)
 
     def __post_init__(self) -> None:
-        """Raises InvalidSetting when tokens that were issued for others would do, or keys come without TLS."""
+        """Raise InvalidSetting when tokens that were issued for others would do, or keys come without TLS."""
         if self.issuer and not self.audience:
             raise InvalidSetting("--jwt-issuer needs --jwt-audience, or tokens that were issued for others would do")
         if self.issuer and not self.issuer.startswith(("https://", "http://127.0.0.1", "http://localhost")):
@@ -161,7 +161,7 @@ class TlsSettings:
     )
 
     def __post_init__(self) -> None:
-        """Raises InvalidSetting when a key or a client CA has no certificate."""
+        """Raise InvalidSetting when a key or a client CA has no certificate."""
         if self.cert is None and (self.key or self.client_ca):
             raise InvalidSetting("TLS needs a certificate: name its file with --tls-cert")
 
@@ -217,7 +217,7 @@ class AccessSettings:
     jwt: JwtSettings = field(default_factory=JwtSettings)
 
     def __post_init__(self) -> None:
-        """Raises InvalidSetting for tokens of a file and of a secret together."""
+        """Raise InvalidSetting for tokens of a file and of a secret together."""
         if self.tokens is not None and self.tokens_secret:
             raise InvalidSetting("--tokens and --tokens-secret exclude each other: name one of them")
 

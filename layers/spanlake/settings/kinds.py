@@ -54,7 +54,7 @@ def _bounded(value: float, text: str, least: float, most: float) -> None:
 
 
 def count(least: float = 1, most: float = math.inf, metavar: str = "N") -> Kind[int]:
-    """Returns the kind of whole numbers from ``least`` to ``most``."""
+    """Return the kind of whole numbers from ``least`` to ``most``."""
 
     def parse(text: str) -> int:
         if not _WHOLE.fullmatch(text.strip()):
@@ -67,7 +67,7 @@ def count(least: float = 1, most: float = math.inf, metavar: str = "N") -> Kind[
 
 
 def number(metavar: str, least: float, most: float = math.inf, unit: float = 1) -> Kind[float]:
-    """Returns the kind of numbers from ``least`` to ``most``, which are multiplied by a unit."""
+    """Return the kind of numbers from ``least`` to ``most``, which are multiplied by a unit."""
 
     def parse(text: str) -> float:
         if not _NUMBER.fullmatch(text.strip()):
@@ -80,7 +80,7 @@ def number(metavar: str, least: float, most: float = math.inf, unit: float = 1) 
 
 
 def choice(*words: str) -> Kind[str]:
-    """Returns the kind of a word of these."""
+    """Return the kind of a word of these."""
 
     def parse(text: str) -> str:
         word = text.strip().lower()
@@ -92,7 +92,7 @@ def choice(*words: str) -> Kind[str]:
 
 
 def seconds(least: float = 0.1) -> Kind[float]:
-    """Returns the kind of times in seconds."""
+    """Return the kind of times in seconds."""
     return number("SECONDS", least)
 
 

@@ -41,7 +41,7 @@ def parse_origins(text: str) -> Origins:
 
 
 def _origin(text: str) -> str:
-    """An origin as browsers write it: in lower case, without a path and without its scheme's usual port."""
+    """Return an origin as browsers write it: in lower case, without a path and without its scheme's usual port."""
     origin = text.lower().removesuffix("/")
     if origin == "*":
         return origin
@@ -99,7 +99,7 @@ class IngestLimits:
     remembered_seconds: float = 600.0
 
     def __post_init__(self) -> None:
-        """Raises InvalidSetting when no request of the largest size could ever be taken."""
+        """Raise InvalidSetting when no request of the largest size could ever be taken."""
         if self.flight_bytes < self.body_bytes:
             raise InvalidSetting(
                 f"{self.flight_bytes} bytes in flight (--max-in-flight-bytes) are too few for requests of "
@@ -407,7 +407,7 @@ class Config:
 
 
 def replaced_seconds(config: Config) -> int:
-    """Returns the seconds that objects of replaced blocks stay, longer than any query runs.
+    """Return the seconds that objects of replaced blocks stay, longer than any query runs.
 
     Unless told otherwise that is ten minutes; with a DynamoDB table a day, so that a table that is restored to an
     earlier moment still finds its objects.
@@ -443,7 +443,7 @@ class EdgeConfig:
     )
 
     def __post_init__(self) -> None:
-        """Raises InvalidSetting when there is no time left to finish anything."""
+        """Raise InvalidSetting when there is no time left to finish anything."""
         if self.unready_seconds >= self.server.drain_seconds:
             raise InvalidSetting(
                 f"{self.unready_seconds:g} seconds of being unready (--unready-seconds) leave nothing of "

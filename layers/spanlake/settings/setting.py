@@ -38,7 +38,7 @@ class OfMemory:
     compute: Callable[[int], Any]  # of MiB
 
     def __str__(self) -> str:
-        """The description."""
+        """Return the description."""
         return self.about
 
 
@@ -72,7 +72,7 @@ class Setting:
         return f"{name}S" if name in _OF_KUBERNETES else name
 
     def default_of(self, program: Program) -> Default:
-        """Returns the default of a program."""
+        """Return the default of a program."""
         return next((default for where, default in self.elsewhere.items() if program & where), self.default)
 
 
@@ -107,7 +107,7 @@ def setting(  # noqa: PLR0913, a parameter for each property of a setting
 
 
 def settings_of(area: type[Any], programs: Program | None = None) -> Iterator[Setting]:
-    """Yields the settings that a dataclass and the dataclasses in its fields declare, in their order."""
+    """Yield the settings that a dataclass and the dataclasses in its fields declare, in their order."""
     for entry in fields(area):
         declared = entry.metadata.get(_KEY)
         if declared is not None and (programs is None or declared.programs & programs):
@@ -117,7 +117,7 @@ def settings_of(area: type[Any], programs: Program | None = None) -> Iterator[Se
 
 
 def build(area: type[T], value_of: Callable[[Setting], Any]) -> T:
-    """Makes a dataclass whose settings have these values, and so the dataclasses in its fields."""
+    """Make a dataclass whose settings have these values, and so the dataclasses in its fields."""
     values: dict[str, Any] = {}
     for entry in fields(area):  # type: ignore[arg-type]
         if _KEY in entry.metadata:
@@ -128,7 +128,7 @@ def build(area: type[T], value_of: Callable[[Setting], Any]) -> T:
 
 
 def from_environment(area: type[T], environment: Mapping[str, str], program: Program, memory_mib: int = 0) -> T:
-    """Reads the settings of a program from its variables; an empty one is not set. Raises InvalidSetting."""
+    """Read the settings of a program from its variables; an empty one is not set. Raises InvalidSetting."""
 
     def value_of(declared: Setting) -> Any:
         text = environment.get(declared.variable, "") if declared.programs & program else ""
@@ -138,7 +138,7 @@ def from_environment(area: type[T], environment: Mapping[str, str], program: Pro
 
 
 def values_of(area: Any, program: Program) -> dict[str, Any]:
-    """Returns the values of a dataclass by field, areas nested, without the settings that a program does not take."""
+    """Return the values of a dataclass by field, areas nested, without the settings that a program does not take."""
     found: dict[str, Any] = {}
     for entry in fields(area):
         value, declared = getattr(area, entry.name), entry.metadata.get(_KEY)

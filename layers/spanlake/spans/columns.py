@@ -84,7 +84,7 @@ class AttributeColumn:
         return ARROW_TYPES[self.type]
 
     def field(self) -> "pa.Field[Any]":
-        """The column's Arrow field. Its metadata names scope, key and type for ``attribute_columns``."""
+        """Return the column's Arrow field. Its metadata names scope, key and type for ``attribute_columns``."""
         return _remembered_field(self) if len(self.key) <= _LONGEST_PLAIN else _field(self)
 
 

@@ -92,7 +92,7 @@ class Session:
         self._session = get_session()
 
     def client(self, service: str, config: Config) -> Any:
-        """A new client of a service, as boto3 would name it."""
+        """Return a new client of a service, as boto3 would name it."""
         client: Any = self._session.create_client(service, config=config)
         call = client._make_api_call
 
@@ -104,12 +104,12 @@ class Session:
         return client
 
     def get_credentials(self) -> "Credentials | None":
-        """The credentials, which renew themselves."""
+        """Return the credentials, which renew themselves."""
         return self._session.get_credentials()
 
 
 def config(read_seconds: float, **options: Any) -> Config:
-    """Returns the behaviour of clients: few attempts with growing, random pauses, each of bounded time."""
+    """Return the behaviour of clients: few attempts with growing, random pauses, each of bounded time."""
     return Config(
         retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
         connect_timeout=3,
@@ -120,7 +120,7 @@ def config(read_seconds: float, **options: Any) -> Config:
 
 
 def attempts() -> Iterator[None]:
-    """Turns of a loop that tries again what botocore does not, each after a random pause."""
+    """Turn of a loop that tries again what botocore does not, each after a random pause."""
     for number in range(_ATTEMPTS):
         if number:
             time.sleep(random.uniform(0, min(_FIRST_PAUSE * 2**number, _LONGEST_PAUSE)))  # noqa: S311
@@ -154,12 +154,15 @@ def _end_in_time(**_: Any) -> None:
 
 
 def code(error: ClientError) -> str:
-    """The code of the error, as the service names it."""
+    """Return the code of the error, as the service names it."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
 def service_time(answer: Mapping[str, Any]) -> int | None:
-    """The time of the service's clock that dates an answer, in seconds since 1970; None where it does not tell it."""
+    """Return the time of the service's clock that dates an answer, in seconds since 1970.
+
+    None where the service does not tell it.
+    """
     try:
         return int(parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]).timestamp())
     except (KeyError, ValueError):
@@ -167,7 +170,7 @@ def service_time(answer: Mapping[str, Any]) -> int | None:
 
 
 def status(error: ClientError) -> int:
-    """The HTTP status of an error."""
+    """Return the HTTP status of an error."""
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 

@@ -15,11 +15,11 @@ def clamp_ns(ns: int) -> int:
 
 
 def utc_day(ns: int) -> date:
-    """The UTC day of a time in nanoseconds since 1970, of the nearest time an int64 can name if it cannot."""
+    """Return the UTC day of a time in nanoseconds since 1970, of the nearest time an int64 can name if it cannot."""
     return _EPOCH + timedelta(days=clamp_ns(ns) // DAY_NS)
 
 
 def day_range(day: date) -> tuple[int, int]:
-    """The first and the last nanosecond of a UTC day, since 1970."""
+    """Return the first and the last nanosecond of a UTC day, since 1970."""
     start = (day - _EPOCH) // timedelta(1) * DAY_NS
     return clamp_ns(start), clamp_ns(start + DAY_NS - 1)

@@ -41,7 +41,7 @@ def record_deletion(objects: Objects, blocks: Sequence[Block], trace_id: bytes) 
 
 
 def deletions_by_block(objects: Objects) -> dict[str, frozenset[bytes]]:
-    """The ids of deleted traces by the path of a block that held them; raises StorageCorrupt."""
+    """Return the ids of deleted traces by the path of a block that held them; raises StorageCorrupt."""
     found: dict[str, set[bytes]] = {}
     for deletion in read_deletions(objects):
         for path in deletion.blocks:
@@ -60,7 +60,7 @@ class DeletedDays:
         self._read: dict[str, frozenset[tuple[str, date]]] = {}  # by path of the record
 
     def read(self) -> list[tuple[str, date]]:
-        """The tenants and days, in order; raises StorageCorrupt."""
+        """Return the tenants and days, in order; raises StorageCorrupt."""
         there = {info.path for info in self._objects.list(DELETIONS)}
         self._read = {path: days for path, days in self._read.items() if path in there}
         new = there - self._read.keys()
@@ -71,14 +71,14 @@ class DeletedDays:
 
 
 def read_deletions(objects: Objects, among: Set[str] | None = None) -> Iterator[Deletion]:
-    """All deletions on record, or those ``among`` the paths; raises StorageCorrupt."""
+    """Yield all deletions on record, or those ``among`` the paths; raises StorageCorrupt."""
     for info in objects.list(DELETIONS):
         if among is None or info.path in among:
             yield from _read(objects, info.path)
 
 
 def _read(objects: Objects, path: str) -> Iterator[Deletion]:
-    """Yields the deletion on record, unless it is gone."""
+    """Yield the deletion on record, unless it is gone."""
     try:
         content = json.loads(objects.get(path))
         yield Deletion(path, bytes.fromhex(content["trace"]), tuple(map(str, content["blocks"])))

@@ -41,12 +41,12 @@ def hive_type(type_: pa.DataType) -> str:
 
 
 def fixed_columns() -> dict[str, str]:
-    """The columns that every span table has, with their types, in order."""
+    """Return the columns that every span table has, with their types, in order."""
     return {field.name: hive_type(field.type) for field in FIXED}
 
 
 def attribute_columns(entries: Iterable[CatalogEntry]) -> dict[str, str]:
-    """The columns of the attributes in a catalog, with their types, the most useful first.
+    """Return the columns of the attributes in a catalog, with their types, the most useful first.
 
     What a resource tells comes before what a span does, and single values before lists: a query groups by the former.
     Entries that have no column of their own (of events and links, and those in the lists of the rest) have none here.
@@ -56,7 +56,7 @@ def attribute_columns(entries: Iterable[CatalogEntry]) -> dict[str, str]:
 
 
 def shared_columns(catalogs: Iterable[Iterable[CatalogEntry]]) -> dict[str, str]:
-    """The columns of the catalogs of several tenants, in turn the most useful one left of each.
+    """Return the columns of the catalogs of several tenants, in turn the most useful one left of each.
 
     So a table that has not room for all has as many of each tenant, however many keys one of them has.
     """
@@ -130,7 +130,7 @@ class GlueColumns:
         raise StorageUnavailable("the Glue table is being changed all the time: try again")
 
     def _add(self, wanted: Mapping[str, str]) -> int | None:
-        """Adds columns and returns their number, None where another process changed the table first."""
+        """Add columns and returns their number, None where another process changed the table first."""
         found = self._client.get_table(DatabaseName=self._name.database, Name=self._name.table)["Table"]
         columns: list[Any] = list(found.get("StorageDescriptor", {}).get("Columns", []))
         there = {column["Name"] for column in [*columns, *found.get("PartitionKeys", [])]}

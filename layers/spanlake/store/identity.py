@@ -103,7 +103,7 @@ def _place(objects: Objects) -> str:
 
 
 def how_to_reindex(objects: Objects, index: Index) -> str:
-    """The command that rebuilds the index."""
+    """Return the command that rebuilds the index."""
     words = ["spanlake reindex"]
     if objects.name.startswith("s3://"):
         words.append(f"--objects {objects.name}")

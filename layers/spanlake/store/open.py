@@ -14,7 +14,7 @@ _NO_AWS = "to use AWS, install spanlake with its extra: pip install 'spanlake[aw
 
 
 def open_objects(url: str, data: Path) -> Objects:
-    """The objects at ``s3://bucket/prefix``, whose bucket must be there; without a URL those in a directory.
+    """Return the objects at ``s3://bucket/prefix``, whose bucket must be there; without a URL those in a directory.
 
     Raises StoreError.
     """
@@ -32,7 +32,7 @@ def open_objects(url: str, data: Path) -> Objects:
 
 
 def open_index(url: str, data: Path, retention: timedelta | None) -> Index:
-    """The index at ``dynamodb://table``, without a URL the one in a directory.
+    """Return the index at ``dynamodb://table``, without a URL the one in a directory.
 
     The table must be there, unless the URL ends in ``?create=true``. Raises StoreError.
     """
@@ -51,7 +51,7 @@ def open_index(url: str, data: Path, retention: timedelta | None) -> Index:
 
 
 def table_named(url: str) -> tuple[str, bool]:
-    """The name of the table at ``dynamodb://table``, and whether it is to be made; raises StoreError."""
+    """Return the name of the table at ``dynamodb://table``, and whether it is to be made; raises StoreError."""
     place, _, query = url.partition("?")
     scheme, _, name = place.partition("://")
     options = dict(parse_qsl(query, keep_blank_values=True))

@@ -70,7 +70,7 @@ def _columns_of(entries: frozenset[CatalogEntry]) -> list[AttributeColumn]:
 
 
 def block_id(tenant: str, day: date, content_hash: bytes) -> str:
-    """The id of a block, the same whenever the same content is stored for a tenant and a day: 32 hex digits."""
+    """Return the id of a block, the same whenever the same content is stored for a tenant and a day: 32 hex digits."""
     text = f"{tenant}\n{day.isoformat()}\n".encode()  # neither holds a line break
     return hashlib.blake2b(text + content_hash, digest_size=16).hexdigest()
 
@@ -93,7 +93,7 @@ def _describe(tenant: str, day: date, spans: pa.Table, content_hash: bytes, data
 
 
 def _by_day(table: pa.Table) -> Iterator[tuple[date, pa.Table]]:
-    """The rows of each UTC day, days in order."""
+    """Yield the rows of each UTC day, days in order."""
     if table.num_rows == 0:
         return
     start: Array = table[_START]
@@ -177,7 +177,7 @@ def write_deleted(
 
 
 def _deleted(index: Index, stored_before: Sequence[StoredBefore], before_ns: int | None) -> dict[bytes, int]:
-    """The traces of which spans in these blocks are deleted, with its time; only those before a time."""
+    """Return the traces of which spans in these blocks are deleted, with its time; only those before a time."""
     deleted: dict[bytes, int] = {}
     for stored in stored_before:
         recorded = index.deletions(stored.block.tenant, stored.created_ns)
@@ -188,14 +188,14 @@ def _deleted(index: Index, stored_before: Sequence[StoredBefore], before_ns: int
 
 
 def _of_day(table: pa.Table, block: Block) -> pa.Table:
-    """The spans of a table that are a block's."""
+    """Return the spans of a table that are a block's."""
     start = table["start_time_unix_nano"]
     first, last = (pa.scalar(bound, pa.int64()) for bound in day_range(block.date))
     return table.filter(pc.and_(pc.greater_equal(start, first), pc.less_equal(start, last)))
 
 
 def _present(table: pa.Table, deleted: Mapping[bytes, int]) -> list[bytes]:
-    """The deleted traces that have spans in a table, in order."""
+    """Return the deleted traces that have spans in a table, in order."""
     if not deleted:
         return []
     trace_ids = pc.unique(table["trace_id"])

@@ -123,7 +123,7 @@ class WriteAheadLog:
             return []
 
     def _created(self) -> tuple[int, Path]:
-        """A new file, locked, which no other process adopted in the moment before."""
+        """Return a new file, locked, which no other process adopted in the moment before."""
         while True:
             path = self._directory / f"{time.time_ns():020d}-{secrets.token_hex(8)}{_SUFFIX}"
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)

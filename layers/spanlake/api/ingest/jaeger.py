@@ -38,7 +38,10 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def sampling_routes(probability: float) -> list[Route]:
-    """The same answer for every service. Clients for Java, and old ones, ask ``/``; those want a number for a name."""
+    """Return the same answer for every service.
+
+    Clients for Java, and old ones, ask ``/``; those want a number for a name.
+    """
     name, number = _PROBABILISTIC
     return [
         Route("/sampling", _telling(name, probability)),

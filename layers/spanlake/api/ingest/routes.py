@@ -22,7 +22,10 @@ def otlp_routes(ingest: Ingest, slow: Executor) -> list[Route]:
 
 
 def ingest_routes(ingest: Ingest, slow: Executor) -> list[Route]:
-    """The routes of every HTTP receiver, the last for all other POSTs; ``slow`` is where bodies are decompressed."""
+    """Return the routes of every HTTP receiver, the last for all other POSTs.
+
+    ``slow`` is where bodies are decompressed.
+    """
     return [
         *otlp_routes(ingest, slow),
         *jaeger_routes(ingest, slow),

@@ -12,7 +12,7 @@ from spanlake.api.typed_route import TypedRoute
 
 
 def access_routes() -> list[Route]:
-    """Returns the route."""
+    """Return the route."""
 
     async def access(request: Request) -> Response:
         """Return the tenants and roles of the credentials, null for any tenant."""

@@ -35,7 +35,7 @@ class StatisticsParameters(RangeParameters):
 
 
 def analysis_routes(runner: QueryRunner) -> list[Route]:
-    """Returns the routes that read whole traces and answer with what they are made of."""
+    """Return the routes that read whole traces and answer with what they are made of."""
     found = _Analyses(runner)
     trace = "/api/traces/{trace_id}"
     return [

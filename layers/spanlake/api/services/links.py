@@ -12,7 +12,7 @@ from spanlake.settings.page_links import PageLinks
 
 
 def link_routes(links: PageLinks) -> list[Route]:
-    """Returns the route."""
+    """Return the route."""
     body = to_json({"links": links.shown()})
 
     async def page_links(_: Request) -> Response:

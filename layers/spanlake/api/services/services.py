@@ -31,7 +31,7 @@ class OperationParameters(QueryParameters):
 
 
 def service_routes(runner: QueryRunner) -> list[Route]:
-    """Returns the routes of services and attributes."""
+    """Return the routes of services and attributes."""
     found = _Services(runner)
     return [
         TypedRoute("/api/services", found.services, parameters=QueryParameters, answer=ServicesResponse),
@@ -141,6 +141,6 @@ def _edge(edge: Edge, when: TimeRange) -> dict[str, object]:
 
 
 def _kind(number: int) -> str:
-    """The word of a kind; a number that OTLP does not define is unspecified."""
+    """Return the word of a kind; a number that OTLP does not define is unspecified."""
     is_known = number in list(ast.Kind)
     return (ast.Kind(number) if is_known else ast.Kind.UNSPECIFIED).name.lower()

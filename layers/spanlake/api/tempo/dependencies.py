@@ -147,7 +147,7 @@ class QueryRunner:
     tenant_limits: LimitsSource = field(default_factory=NoLimits)
 
     async def run(self, request: Request, query: Callable[[Cancellation], T]) -> T:
-        """Runs a query in a thread, until the client hangs up; raises what it raises."""
+        """Run a query in a thread, until the client hangs up; raises what it raises."""
         with self.timer(request.scope["route"].path), self._logged_if_slow(request):
             limits = self._limits_of(request)
             token = OF_TENANT.set(_bounds(limits, tenant_in_queue(request).split("|")))
@@ -185,11 +185,11 @@ class QueryRunner:
                 _log.warning("slow query", extra=_described(request, seconds))
 
     def checked(self, text: str) -> ast.Query:
-        """Parses and checks a query; raises TraceQLError."""
+        """Parse and checks a query; raises TraceQLError."""
         return validate(parsed(text), self.querier.sizes)
 
     def metrics_query(self, text: str) -> ast.Query:
-        """Parses and checks a metrics query; raises TraceQLError."""
+        """Parse and checks a metrics query; raises TraceQLError."""
         query = self.checked(text)
         if not query.is_metrics:
             raise Unsupported("a metrics query ends in a function such as rate()", query.text, len(query.text))
@@ -210,12 +210,12 @@ def _described(request: Request, seconds: float) -> dict[str, object]:
 
 
 def parsed(text: str) -> ast.Query:
-    """Parses a query; raises TraceQLError."""
+    """Parse a query; raises TraceQLError."""
     return with_plain_ids(parse(text))
 
 
 def trace_id_of(text: str) -> bytes:
-    """Reads a trace id in hex, as `parse_id` does; raises InvalidParameter."""
+    """Read a trace id in hex, as `parse_id` does; raises InvalidParameter."""
     if (found := parse_id(text, TRACE_ID)) is None:
         raise InvalidParameter(
             f"invalid trace id: {text[:80]!r} is not made of 1 to 32 hex digits, nor is it X-Ray's 1-8 digits-24 digits"
@@ -224,7 +224,7 @@ def trace_id_of(text: str) -> bytes:
 
 
 def json_response(body: bytes) -> Response:
-    """Returns an answer whose body is JSON already."""
+    """Return an answer whose body is JSON already."""
     return Response(body, media_type=JSON)
 
 

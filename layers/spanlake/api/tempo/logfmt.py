@@ -24,7 +24,7 @@ _INTRINSICS = {
 
 
 def query_of_tags(tags: str, min_duration_ns: int | None, max_duration_ns: int | None) -> ast.Query:
-    """The query that finds what tags and bounds on the trace's duration ask for. Raises InvalidParameter."""
+    """Return the query that finds what tags and bounds on the trace's duration ask for. Raises InvalidParameter."""
     tests = [_test(key, value) for key, value in _pairs(tags)]
     duration = ast.IntrinsicField(ast.Intrinsic.TRACE_DURATION)
     for bound, op in (
@@ -68,7 +68,7 @@ def _test(key: str, value: str) -> ast.FieldExpression:
 
 
 def _number_or_truth(value: str) -> ast.Static | None:
-    """The number or boolean that is written so; None of other text."""
+    """Return the number or boolean that is written so; None of other text."""
     if value in _TRUTHS:
         return ast.Static(ast.Type.BOOL, _TRUTHS[value])
     if _INTEGER.fullmatch(value):

@@ -21,7 +21,7 @@ from spanlake.query.time_range import Steps
 
 
 def metrics_routes(runner: QueryRunner) -> list[Route]:
-    """Returns the routes of metrics queries."""
+    """Return the routes of metrics queries."""
     querier = runner.querier
 
     async def query_range(request: Request, params: Annotated[MetricsParameters, Query()]) -> Response:

@@ -29,7 +29,7 @@ _SCOPES = ("none", "span", "resource", "intrinsic", "event", "link", "instrument
 
 
 def _of_text(read: Callable[[str], object]) -> BeforeValidator:
-    """Reads text; a default, which is no text, stays as it is."""
+    """Read text; a default, which is no text, stays as it is."""
     return BeforeValidator(lambda value: read(value) if isinstance(value, str) else value)
 
 
@@ -86,7 +86,7 @@ PositiveCount = Annotated[int, _of_text(_whole(1))]
 
 
 def _text_field(description: str, *examples: str, alias: str | None = None) -> Any:
-    """A parameter that is text in requests, and a number of nanoseconds or None once it is read."""
+    """Return a parameter that is text in requests, and a number of nanoseconds or None once it is read."""
 
     def describe(schema: dict[str, Any]) -> None:
         schema |= {"type": "string", "examples": list(examples)}
@@ -111,7 +111,7 @@ class RangeParameters(BaseModel):
 
     @classmethod
     def read(cls, given: Mapping[str, str]) -> Self:
-        """Reads parameters; raises InvalidParameter."""
+        """Read parameters; raises InvalidParameter."""
         cls.check_names(given.items())
         try:
             return cls.model_validate(given)
@@ -120,7 +120,7 @@ class RangeParameters(BaseModel):
 
     @classmethod
     def names(cls) -> frozenset[str]:
-        """The names by which requests give the parameters."""
+        """Return the names by which requests give the parameters."""
         return frozenset(field.alias or name for name, field in cls.model_fields.items())
 
     @classmethod
@@ -164,7 +164,7 @@ class QueryParameters(RangeParameters):
     query: str = Field("", description="TraceQL query, as older Grafana names it; `q` goes before it")
 
     def query_text(self) -> str:
-        """The TraceQL query: ``q``, or ``query`` where there is no ``q``."""
+        """Return the TraceQL query: ``q``, or ``query`` where there is no ``q``."""
         return self.q or self.query
 
 
@@ -194,7 +194,7 @@ class SearchParameters(QueryParameters):
     spss: Count = Field(DEFAULT_SPANS_PER_SET, description="Most spans of each span set; 0 for all")
 
     def check_combination(self) -> None:
-        """Raises InvalidParameter where parameters cannot stand together, or none says what is looked for.
+        """Raise InvalidParameter where parameters cannot stand together, or none says what is looked for.
 
         Tempo's first clients wrote each tag as a parameter, which is read nowhere now.
         """
@@ -233,7 +233,7 @@ class MetricsParameters(QueryParameters):
     max_series: Count = Field(0, alias="maxSeries", description="Most series of the answer; 0 for all")
 
     def metrics_query(self) -> str:
-        """The TraceQL query of a request that cannot be without one."""
+        """Return the TraceQL query of a request that cannot be without one."""
         if not self.query_text().strip():
             raise InvalidParameter("invalid q: a metrics query is missing, such as { } | rate()")
         return self.query_text()

@@ -26,7 +26,7 @@ class Columns:
 
     @classmethod
     def of(cls, found: Iterable[TraceResult]) -> "Columns":
-        """The names of an answer."""
+        """Return the names of an answer."""
         kinds: dict[str, set[str]] = {}
         for attributes in _attributes(found):
             for name, value in attributes.items():
@@ -34,7 +34,10 @@ class Columns:
         return cls(frozenset(name for name, found in kinds.items() if len(found) > 1))
 
     def shown(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
-        """The attributes of a span or a span set. Lists and maps are JSON text, and so are values of mixed names."""
+        """Return the attributes of a span or a span set.
+
+        Lists and maps are JSON text, and so are values of mixed names.
+        """
         return {name: _text(value) if self._is_text(name, value) else value for name, value in attributes.items()}
 
     def _is_text(self, name: str, value: object) -> bool:
@@ -137,7 +140,7 @@ def query_range(found: Iterable[Series], steps: Steps, most: int | None = None) 
 
 
 def _first(found: Iterable[Series], most: int | None) -> tuple[list[Series], dict[str, str]]:
-    """The first series in Tempo's order, and what an answer says where there are more."""
+    """Return the first series in Tempo's order, and what an answer says where there are more."""
     series = sorted(found, key=_rank)
     if most is None or len(series) <= most:
         unread = UNREAD.get()
@@ -149,18 +152,18 @@ def _first(found: Iterable[Series], most: int | None) -> tuple[list[Series], dic
 
 
 def _rank(one: Series) -> tuple[int, list[tuple[str, str, str]]]:
-    """A series' place in Tempo's order: by the number of labels, then by names and values as protobuf's text."""
+    """Return a series' place in Tempo's order: by the number of labels, then by names and values as protobuf's text."""
     return len(one.labels), [(key, *_value_text(value)) for key, value in one.labels]
 
 
 def _value_text(value: object) -> tuple[str, str]:
-    """The type and the text of a label's value."""
+    """Return the type and the text of a label's value."""
     [(kind, written)] = any_value(value).items()
     return kind, json.dumps(written) if kind == "stringValue" else str(written)
 
 
 def _samples(series: Sequence[Series], steps: Steps) -> list[bytes]:
-    """The samples of each series, as the items of a JSON array. What has no value has no sample."""
+    """Return the samples of each series, as the items of a JSON array. What has no value has no sample."""
     heads = pa.array([f'{{"timestampMs":"{steps.at_ms(n)}","value":'.encode() for n in range(steps.count)], pa.binary())
     at = pa.concat_arrays([numbers(0), *[numbers(steps.count)] * len(series)])
     values: Array = pa.array([value for one in series for value in one.values], pa.float64())
@@ -183,7 +186,7 @@ def _written(values: Array) -> Array:
 
 
 def _exemplars(one: Series) -> bytes:
-    """A member of the object, a comma before it."""
+    """Return a member of the object, a comma before it."""
     if not one.exemplars:
         return b""
     shown = [
@@ -227,7 +230,7 @@ def any_value(value: object) -> dict[str, Any]:
 
 
 def _number(value: float) -> float | str:
-    """A sample's value; whole ones are written as they are in ranges, without a fraction."""
+    """Return a sample's value; whole ones are written as they are in ranges, without a fraction."""
     return int(value) if value.is_integer() and abs(value) < _LEAST_INEXACT else _double(value)
 
 

@@ -23,7 +23,7 @@ def tempo_routes(
     slow_seconds: float = math.inf,
     limits: LimitsSource | None = None,
 ) -> list[Route]:
-    """Returns the routes, answered by a querier.
+    """Return the routes, answered by a querier.
 
     ``timer`` is entered with the route's path for every query; a query of ``slow_seconds`` or more is logged.
     ``limits`` are those of tenants.

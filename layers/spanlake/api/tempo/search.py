@@ -22,7 +22,7 @@ from spanlake.traceql import validate
 
 
 def search_routes(runner: QueryRunner) -> list[Route]:
-    """Returns the routes of search, and of the test that a Grafana data source makes."""
+    """Return the routes of search, and of the test that a Grafana data source makes."""
 
     async def search(request: Request, params: Annotated[SearchParameters, Query()]) -> Response:
         """Find the newest traces with spans that match `q`, or `tags` with `minDuration` and `maxDuration`."""

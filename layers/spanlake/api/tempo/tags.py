@@ -44,7 +44,7 @@ register_url_convertor("tag", _TagConvertor())
 
 
 def tag_routes(runner: QueryRunner) -> list[Route]:
-    """Returns the routes of attribute names and values."""
+    """Return the routes of attribute names and values."""
     tags = _Tags(runner)
     values = "/search/tag/{tag:tag}/values"
     return [

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 def trace_routes(runner: QueryRunner) -> list[Route]:
-    """Returns the routes that read a trace, and the one that deletes it."""
+    """Return the routes that read a trace, and the one that deletes it."""
     traces = _Traces(runner)
     return [
         TypedRoute("/api/traces/{trace_id}", traces.trace, parameters=TraceParameters, answer=TraceV1),

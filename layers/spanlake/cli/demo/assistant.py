@@ -47,7 +47,7 @@ QUESTIONS = tuple(Question(*texts) for texts in _QUESTIONS)
 
 
 def assistant(question: Question) -> Operation:
-    """The operation that answers a question: about three seconds and some two thousand tokens."""
+    """Return the operation that answers a question: about three seconds and some two thousand tokens."""
     find = http("assistant", "search", "GET", "/products", 6, Call(index("search", "search")))
     tool = Operation(
         "assistant",

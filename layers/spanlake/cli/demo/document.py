@@ -46,7 +46,7 @@ _ROWS = (
 
 
 def document_spans(noon_ns: int) -> bytes:
-    """A request of OTLP with the spans, given the Unix time of noon."""
+    """Return a request of OTLP with the spans, given the Unix time of noon."""
     return ExportTraceServiceRequest(
         resource_spans=[_resource_spans(row, noon_ns) for row in _ROWS]
     ).SerializeToString()

@@ -36,7 +36,7 @@ class Incident:
     end_ns: int
 
     def change(self, operation: Operation, region: str, at_ns: int, random: Random) -> Change:
-        """The change of an operation in a region at a time."""
+        """Return the change of an operation in a region at a time."""
         if operation.service != SERVICE or region != REGION or not self.start_ns <= at_ns < self.end_ns:
             return _NONE
         if operation.name != POOL:

@@ -27,7 +27,7 @@ _SERVER_ERROR: Attributes = {"http.response.status_code": 500, "error.type": "50
 
 
 def joined(*varying: Varying) -> Varying:
-    """All attributes of several sources."""
+    """Return all attributes of several sources."""
 
     def draw(random: Random) -> Attributes:
         return {key: value for one in varying for key, value in one(random).items()}
@@ -36,7 +36,7 @@ def joined(*varying: Varying) -> Varying:
 
 
 def user(random: Random) -> Attributes:
-    """The visitor who asks."""
+    """Return the visitor who asks."""
     number = random.randrange(900)
     return {"enduser.id": f"u{number:04}", "app.loyalty": ("gold", "silver", "none")[number % 3]}
 
@@ -50,7 +50,7 @@ def _browser(random: Random) -> Attributes:
 
 
 def page(method: str, route: str, own_ms: float, *calls: Call, varying: Varying = nothing) -> Operation:
-    """A request of a visitor, answered by the frontend."""
+    """Return a request of a visitor, answered by the frontend."""
     attributes: Attributes = {
         "http.request.method": method,
         "http.route": route,
@@ -67,7 +67,7 @@ def page(method: str, route: str, own_ms: float, *calls: Call, varying: Varying 
 
 
 def http(caller: str, service: str, method: str, route: str, own_ms: float, *calls: Call) -> Operation:
-    """A request over HTTP from one service to another: the client's span above the server's."""
+    """Return a request over HTTP from one service to another: the client's span above the server's."""
     shared: dict[str, Value] = {
         "http.request.method": method,
         "http.response.status_code": 200,
@@ -95,7 +95,7 @@ def http(caller: str, service: str, method: str, route: str, own_ms: float, *cal
 def external(
     caller: str, method: str, host: str, path: str, own_ms: float, failure: Failure | None = None
 ) -> Operation:
-    """A request to a host outside of the shop."""
+    """Return a request to a host outside of the shop."""
     attributes: Attributes = {
         "http.request.method": method,
         "url.full": f"https://{host}{path}",
@@ -108,7 +108,7 @@ def external(
 
 
 def rpc(caller: str, service: str, method: str, own_ms: float, *calls: Call, varying: Varying = nothing) -> Operation:
-    """A call over gRPC: the client's span above the server's."""
+    """Return a call over gRPC: the client's span above the server's."""
     name = f"shop.{service.capitalize()}/{method}"
     attributes: Attributes = {
         "rpc.system": "grpc",
@@ -124,7 +124,7 @@ def rpc(caller: str, service: str, method: str, own_ms: float, *calls: Call, var
 
 
 def sql(service: str, database: str, operation: str, table: str, text: str, own_ms: float) -> Operation:
-    """A query of a PostgreSQL database."""
+    """Return a query of a PostgreSQL database."""
     attributes: Attributes = {
         "db.system.name": "postgresql",
         "db.namespace": database,
@@ -143,7 +143,7 @@ def sql(service: str, database: str, operation: str, table: str, text: str, own_
 
 
 def cache(service: str, command: str, key: str) -> Operation:
-    """A command of Redis."""
+    """Return a command of Redis."""
     attributes: Attributes = {
         "db.system.name": "redis",
         "db.operation.name": command,
@@ -159,7 +159,7 @@ def cache(service: str, command: str, key: str) -> Operation:
 
 
 def index(service: str, operation: str) -> Operation:
-    """A search in OpenSearch."""
+    """Return a search in OpenSearch."""
     attributes: Attributes = {
         "db.system.name": "opensearch",
         "db.namespace": "products",
@@ -172,12 +172,12 @@ def index(service: str, operation: str) -> Operation:
 
 
 def work(service: str, name: str, own_ms: float, *calls: Call, varying: Varying = nothing) -> Operation:
-    """A part of a service's own work."""
+    """Return a part of a service's own work."""
     return Operation(service, name, INTERNAL, own_ms, {"code.function.name": name}, varying, calls)
 
 
 def send(service: str, topic: str, *consumers: Operation) -> Operation:
-    """A message, and what it leads to some time later."""
+    """Return a message, and what it leads to some time later."""
     attributes: Attributes = {**_kafka(topic), "messaging.operation.type": "send", "messaging.operation.name": "send"}
 
     def message(random: Random) -> Attributes:
@@ -192,7 +192,7 @@ def send(service: str, topic: str, *consumers: Operation) -> Operation:
 
 
 def receive(service: str, topic: str, own_ms: float, lag_ms: float, *calls: Call, is_apart: bool = False) -> Operation:
-    """The processing of a message."""
+    """Return the processing of a message."""
     attributes: Attributes = {
         **_kafka(topic),
         "messaging.operation.type": "process",

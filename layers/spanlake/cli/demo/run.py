@@ -73,12 +73,12 @@ class Demo:
 
 
 def now_ns() -> int:
-    """The time of the last whole minute."""
+    """Return the time of the last whole minute."""
     return time.time_ns() // (60 * _SECOND_NS) * (60 * _SECOND_NS)
 
 
 def otlp_url(url: str) -> str:
-    """The address of OTLP over HTTP of the server whose Tempo API is at an address.
+    """Return the address of OTLP over HTTP of the server whose Tempo API is at an address.
 
     A port is as far from the usual one as that of the Tempo API; without a port both are at one address.
     """
@@ -90,7 +90,7 @@ def otlp_url(url: str) -> str:
 
 
 def fill(client: Client, demo: Demo, page: str) -> None:
-    """Sends everything to a server that is there, and tells what to try on its page; raises CommandError."""
+    """Send everything to a server that is there, and tells what to try on its page; raises CommandError."""
     for body in demo.past():
         _send(client, body)
     typer.echo(demo.told(page))
@@ -152,7 +152,7 @@ def _trickle(client: Client, demo: Demo, stop: threading.Event) -> None:
 
 
 def _send(client: Client, body: bytes) -> None:
-    """Sends a request, again where the server has too much to do; raises CommandError."""
+    """Send a request, again where the server has too much to do; raises CommandError."""
     for attempt in range(_ATTEMPTS):
         try:
             client.post("/v1/traces", body, _PROTOBUF)

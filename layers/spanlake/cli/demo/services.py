@@ -38,7 +38,7 @@ SERVICES: Mapping[str, Runtime] = {
 
 
 def resource(service: str, region: str, instance: int, version: str = "") -> Attributes:
-    """The resource of an instance of a service in a region."""
+    """Return the resource of an instance of a service in a region."""
     runtime = SERVICES[service]
     token = sha256(f"{service} {region} {instance} {version}".encode()).hexdigest()
     pod = f"{service}-{token[:9]}-{token[9:14]}"

@@ -13,7 +13,7 @@ _CARDS = ("visa", "mastercard", "amex")
 
 
 def visits() -> Mapping[Operation, float]:
-    """The operations that traces start with, and their relative frequency."""
+    """Return the operations that traces start with, and their relative frequency."""
     product, advice = _product(), _advice()
     return {
         page("GET", "/", 6, Call(_api("GET", "/home", Call(_listing()), Call(advice, is_beside=True)))): 22,

@@ -37,7 +37,7 @@ class _Trace:
     def run(
         self, operation: Operation, trace_id: bytes, parent: bytes, start: int, link: bytes = b""
     ) -> tuple[int, bool]:
-        """Adds the span of an operation and all that it calls; returns its end and whether it failed."""
+        """Add the span of an operation and all that it calls; returns its end and whether it failed."""
         if operation.is_apart:
             trace_id, link, parent = self.random.randbytes(16), trace_id + parent, b""
         start += int(self._spread(operation.lag_ms))
@@ -62,7 +62,7 @@ class _Trace:
         return end, failed or failure is not None
 
     def _call(self, call: Call, trace_id: bytes, parent: bytes, start: int) -> tuple[int, int, bool]:
-        """Runs a call as often as it happens; returns start, end and whether any failed.
+        """Run a call as often as it happens; returns start, end and whether any failed.
 
         Messages are not waited for.
         """
@@ -77,7 +77,7 @@ class _Trace:
         return start, now, failed
 
     def _spread(self, mean_ms: float) -> float:
-        """A time in nanoseconds, mostly somewhat below the mean, at times far above it."""
+        """Return a time in nanoseconds, mostly somewhat below the mean, at times far above it."""
         return mean_ms * _MS * math.exp(self.random.gauss(-0.15, 0.55)) if mean_ms else 0
 
     def _failure(self, operation: Operation) -> Failure | None:
@@ -131,13 +131,13 @@ class Shop:
         self._operations, self._weights = list(found), list(found.values())
 
     def between(self, start_ns: int, end_ns: int, traces: int) -> Iterator[bytes]:
-        """Yields requests of OTLP with about so many traces that start in a range, in the order of their starts."""
+        """Yield requests of OTLP with about so many traces that start in a range, in the order of their starts."""
         starts = sorted(self._moment(start_ns, end_ns) for _ in range(traces))
         for first in range(0, len(starts), _TRACES_OF_A_REQUEST):
             yield self._request(starts[first : first + _TRACES_OF_A_REQUEST])
 
     def _moment(self, start_ns: int, end_ns: int) -> int:
-        """A time in the range, more often one of the day than of the night; the incident is at noon."""
+        """Return a time in the range, more often one of the day than of the night; the incident is at noon."""
         while True:
             found = self._random.randrange(start_ns, end_ns)
             hours = (found - self.incident.start_ns) / 1e9 / 3600  # since noon, as it were

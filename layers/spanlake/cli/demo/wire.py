@@ -6,7 +6,7 @@ from spanlake.cli.demo.operation import Attributes, Value
 
 
 def key_values(attributes: Attributes) -> list[KeyValue]:
-    """The attributes of a span, a resource, an event or a link."""
+    """Return the attributes of a span, a resource, an event or a link."""
     return [KeyValue(key=key, value=_any_value(value)) for key, value in attributes.items()]
 
 

@@ -55,7 +55,7 @@ class Number:
         return tuple(TypedSql(type_, sql) for type_, sql in parts if sql is not None)
 
     def as_real(self) -> Sql:
-        """The number as a float, whatever its type."""
+        """Return the number as a float, whatever its type."""
         parts = [_double(self.make_whole())] if self.make_whole is not None else []
         parts += [self.make_real()] if self.make_real is not None else []
         return _first_of(parts) if parts else _double(exp.Null())

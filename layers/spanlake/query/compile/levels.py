@@ -77,14 +77,14 @@ class Levels:
         return exp.func("hash", *map(exp.column, self.groups))
 
     def query(self, outputs: Sequence[exp.Expr]) -> exp.Select:
-        """A query of the last table, which assumes that BASE is defined."""
+        """Return a query of the last table, which assumes that BASE is defined."""
         query = exp.select(*outputs).from_(exp.table_(self.last), copy=False)
         for n, table in enumerate(self.tables, 1):
             query.with_(f"level{n}", as_=table, materialized=n % _INLINED == 0 or None, copy=False)
         return query
 
     def named(self, kind: str) -> tuple["Levels", str]:
-        """A name that no column has."""
+        """Return a name that no column has."""
         return replace(self, names=self.names + 1), f"{kind}_{self.names + 1}"
 
     def add(self, sql: Sql, kind: str = "b") -> tuple["Levels", str]:

@@ -21,7 +21,7 @@ class _Rows:
 
 
 def memory_table(name: str, rows: pa.Table) -> exp.Table:
-    """A table with these rows, for a FROM or a JOIN."""
+    """Return a table with these rows, for a FROM or a JOIN."""
     node = exp.table_(name)
     node.set(_ROWS, _Rows(rows))
     return node
@@ -36,13 +36,13 @@ def bind_rows(query: exp.Select, tables: Mapping[str, pa.Table]) -> exp.Select:
 
 
 def is_in(column: exp.Column, name: str, rows: pa.Table) -> exp.Expr:
-    """The test that a column has one of the values of the column of its name in the rows."""
+    """Return the test that a column has one of the values of the column of its name in the rows."""
     found = exp.select(exp.column(column.name)).from_(memory_table(name, rows), copy=False)
     return exp.In(this=column, query=found.subquery(copy=False))
 
 
 def memory_tables(query: exp.Query) -> dict[str, pa.Table]:
-    """The rows of the Arrow tables that a query reads, by name."""
+    """Return the rows of the Arrow tables that a query reads, by name."""
     found: dict[str, _Rows] = {}
     for node in query.find_all(exp.Table):
         rows = node.args.get(_ROWS)

@@ -30,14 +30,14 @@ _LARGEST = 1023  # 2 to that power is a float, 2 to the next is not
 
 
 def nearest_power(number: Sql, *, is_whole: bool = False) -> Sql:
-    """The power of two that is nearest to the size of a float, or of an integer, by its logarithm; NULL of zero."""
+    """Compile the power of two that is nearest to a number's size, by its logarithm; NULL of zero."""
     size = exp.func("nullif", exp.Abs(this=sql.double(number.copy())), exp.Literal.number(0))
     nearest = exp.func("round", exp.func("log2", size, dialect=DuckDB))
     return exp.cast(nearest, "BIGINT") if is_whole else nearest
 
 
 def bucket(number: Sql, nearest: Sql, *, is_whole: bool = False) -> Sql:
-    """The code of the bucket of a float, or of an integer, given the nearest power of two; NULL of NULL."""
+    """Return the code of the bucket of a float, or of an integer, given the nearest power of two; NULL of NULL."""
     size = exp.Abs(this=sql.double(number.copy()))
     name, of_above = ("integer_power_above", number) if is_whole else ("power_above", size)
     above = exp.Anonymous(this=name, expressions=[of_above.copy(), nearest.copy()])
@@ -54,7 +54,7 @@ def bucket(number: Sql, nearest: Sql, *, is_whole: bool = False) -> Sql:
 
 
 def limit(code: int) -> float:
-    """The largest number in a bucket."""
+    """Return the largest number in a bucket."""
     if code == 0:
         return 0.0
     power = abs(code) - _OFFSET
@@ -100,7 +100,7 @@ class Measured:
 
     @classmethod
     def of(cls, fields: FieldCompiler, node: ast.MetricsAggregate) -> "Measured":
-        """The number of the field that a function is about."""
+        """Return the number of the field that a function is about."""
         assert node.operand is not None
         operand = Operand.of(node.operand, fields)
         unit = 1e9 if operand.is_duration else 1.0
@@ -146,7 +146,7 @@ class Aggregate:
 
 
 def aggregate_of(fields: FieldCompiler, node: ast.MetricsAggregate, steps: Steps) -> Aggregate:
-    """Compiles the aggregate that a metrics function measures."""
+    """Compile the aggregate that a metrics function measures."""
     return _MEASURES[node.function](fields, node, steps)
 
 
@@ -161,7 +161,7 @@ def compared(fields: FieldCompiler, node: ast.Compare) -> Aggregate:
 
 
 def selected(schema: AttributeSchema, node: ast.Compare) -> Sql:
-    """The test of the spans that a compare() selects."""
+    """Return the test of the spans that a compare() selects."""
     found = CompiledFilter.of(node.selection.condition, schema).sql
     if not node.start_ns:
         return found
@@ -170,7 +170,7 @@ def selected(schema: AttributeSchema, node: ast.Compare) -> Sql:
 
 
 def quantile_label(quantile: float) -> Labels:
-    """The label that tells one quantile's series from another's."""
+    """Return the label that tells one quantile's series from another's."""
     return (("p", quantile),)
 
 
@@ -198,7 +198,7 @@ def _aggregate(fields: FieldCompiler, node: ast.MetricsAggregate, _: Steps) -> A
 
 
 def _quantiles(fields: FieldCompiler, node: ast.MetricsAggregate, _: Steps) -> Aggregate:
-    """The smallest values that are not below these shares of all values."""
+    """Return the smallest values that are not below these shares of all values."""
     operand, quantiles = Measured.of(fields, node), node.quantiles
     wanted = exp.Array(expressions=[_share(q) for q in quantiles])
 
@@ -217,7 +217,7 @@ def _quantiles(fields: FieldCompiler, node: ast.MetricsAggregate, _: Steps) -> A
 
 
 def _share(quantile: float) -> Sql:
-    """A quantile as it is written, so that a share of a number of values is exact."""
+    """Return a quantile as it is written, so that a share of a number of values is exact."""
     return exp.cast(exp.Literal.string(f"{Decimal(repr(quantile)):.{_DIGITS}f}"), f"DECIMAL(38, {_DIGITS})")
 
 

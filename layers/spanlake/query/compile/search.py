@@ -54,14 +54,14 @@ class SearchQueries:
     spans_per_set: int
 
     def traces(self, *columns: exp.Expr) -> Compiled:
-        """The matching traces, those with the newest spans first, and the largest value of columns of their spans."""
+        """Compile the matching traces, newest spans first, with the largest value of each column of their spans."""
         every = [exp.alias_(span_column(_START), "latest"), *columns]
         found = self._passing(every) if self.spans.prefilter.per_trace else self._judged(every)
         order = exp.Ordered(this=exp.column("latest"), desc=True)
         return replace(found, sql=found.sql.order_by(order, copy=False), outputs=TRACES)
 
     def _passing(self, columns: Sequence[exp.Expr]) -> Compiled:
-        """The traces that pass the prefilter, where it alone decides."""
+        """Return the traces that pass the prefilter, where it alone decides."""
         return self.spans.prefilter.traces(*(_largest(column.unalias(), column.alias) for column in columns))
 
     def _judged(self, columns: Sequence[exp.Expr]) -> Compiled:

@@ -79,7 +79,7 @@ class SpanPipeline:
         return not any(test.needs.whole_traces for test in tests) and not Needs.of(*columns).whole_traces
 
     def _staged(self, columns: Sequence[exp.Expr]) -> Levels:
-        """The tables of all stages, over spans with these columns."""
+        """Return the tables of all stages, over spans with these columns."""
         of_tree = base_columns() if self.plan.is_structural else []
         levels = Levels((*(column for column in columns if column.alias_or_name != TRACE), *of_tree))
         stages = Stages(self.filters, self.schema)
@@ -90,7 +90,7 @@ class SpanPipeline:
     def _compiled(
         self, levels: Levels, columns: Sequence[exp.Expr], query: exp.Select, candidates: Compiled | None
     ) -> Compiled:
-        """A query of the last table, with the first of the tables defined."""
+        """Return a query of the last table, with the first of the tables defined."""
         trace = span_column(TRACE)
         if self.plan.is_structural and TRACE not in {column.alias_or_name for column in columns}:
             trace = exp.func("hash", trace)  # not part of the results: it need only distinguish traces

@@ -258,5 +258,5 @@ def _remembered(text: str) -> exp.Select:
 
 
 def id_literal(trace_id: bytes) -> exp.Expr:
-    """An id as SQL."""
+    """Return an id as SQL."""
     return exp.HexString(this=trace_id.hex().upper())

@@ -41,7 +41,7 @@ class Stages:
         return FieldCompiler(self.schema)
 
     def compile(self, levels: Levels, stage: ast.Stage) -> Levels:
-        """The levels after a stage."""
+        """Return the levels after a stage."""
         match stage:
             case ast.SpansetFilter() | ast.SpansetOperation():
                 levels, found = self._spanset(levels, stage)
@@ -222,7 +222,7 @@ def _shown(levels: Levels, key: str, value: TypedValue, *, is_group: bool) -> Le
 
 
 def _added(levels: Levels, value: TypedValue) -> tuple[Levels, TypedValue]:
-    """The value as columns of BASE."""
+    """Return the value as columns of BASE."""
     parts = []
     for part in value:
         levels, name = levels.add(part.sql, "g")
@@ -231,7 +231,7 @@ def _added(levels: Levels, value: TypedValue) -> tuple[Levels, TypedValue]:
 
 
 def _derived(levels: Levels, value: TypedValue) -> tuple[Levels, TypedValue]:
-    """The value as columns of a further table."""
+    """Return the value as columns of a further table."""
     levels, names = levels.derive_all([part.sql for part in value], "a")
     return levels, tuple(TypedSql(part.type, exp.column(name)) for part, name in zip(value, names, strict=True))
 

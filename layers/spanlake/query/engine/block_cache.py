@@ -105,7 +105,7 @@ class BlockCache:
         return self.directory / f"{blake2b(path.encode(), digest_size=16).hexdigest()}.parquet"
 
     def _asked_for(self, block: Block, largest: int) -> dict[int, Future[None]]:
-        """The parts to wait for, if any."""
+        """Return the parts to wait for, if any."""
         path = block.path
         copy = self._kept.get(path)
         if copy is not None:
@@ -187,7 +187,7 @@ class BlockCache:
         return True
 
     def _read(self, block: Block, start: int) -> bytes | None:
-        """A part of a block, the whole of a small one; None when it is not as large as it should be."""
+        """Return a part of a block, the whole of a small one; None when it is not as large as it should be."""
         if block.size <= self._policy.small:
             content = self._objects.get(block.path)
             return content if len(content) == block.size else None

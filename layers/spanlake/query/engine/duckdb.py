@@ -94,7 +94,7 @@ class DuckDB:
         return Session(self, self.limits.within(OF_TENANT.get()), cancellation or Cancellation(), policy)
 
     def relation(self, scan: Scan, columns: Iterable[str], *, row_id: bool) -> exp.Select:
-        """The rows of the scan's files."""
+        """Return the rows of the scan's files."""
         return scan.table(columns, row_id=row_id)
 
     def run(
@@ -164,7 +164,7 @@ def _is_over(check: Callable[[], None]) -> bool:
 
 
 def _unreadable(reason: str) -> StorageUnavailable:
-    """Turns DuckDB's message on an unreadable block into an error of the store."""
+    """Turn DuckDB's message on an unreadable block into an error of the store."""
     status = _HTTP_STATUS.search(reason)
     if status is None and _NO_ANSWER.search(reason):
         return StorageTimeout("cannot read blocks: the storage did not answer")

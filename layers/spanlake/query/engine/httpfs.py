@@ -77,7 +77,7 @@ class HttpfsCredentials:
 
 
 def _extension() -> Path:
-    """The file of httpfs for this very DuckDB, from its package: nothing is downloaded."""
+    """Return the file of httpfs for this very DuckDB, from its package: nothing is downloaded."""
     try:
         import duckdb_extension_httpfs  # type: ignore[import-untyped]
     except ImportError:

@@ -34,7 +34,7 @@ class SpanTree:
         return rows
 
     def matching(self, op: ast.SpansetOperator, left: Mask, right: Mask) -> Mask:
-        """Returns for each span True where it is in the result of a structural operator on two sets."""
+        """Return for each span True where it is in the result of a structural operator on two sets."""
         assert op.relation is not None
         related = self.related(op.relation, left)
         found = pc.and_(right, pc.invert(related) if op.is_negated else related)
@@ -43,19 +43,19 @@ class SpanTree:
         return found
 
     def related(self, relation: ast.Relation, others: Mask) -> Mask:
-        """Returns for each span True where it stands in a relation to one of the others."""
+        """Return for each span True where it stands in a relation to one of the others."""
         return _RELATIONS[relation](self, others)
 
     def among(self, rows: Array) -> Mask:
-        """Returns for each span True where its row is among the given ones, null being none."""
+        """Return for each span True where its row is among the given ones, null being none."""
         return pc.is_in(self.rows, value_set=rows.drop_null())
 
     def children_of(self, others: Mask) -> Mask:
-        """Returns for each span True where its parent is one of the others."""
+        """Return for each span True where its parent is one of the others."""
         return _at(others, self.parent)
 
     def parents_of(self, others: Mask) -> Mask:
-        """Returns for each span True where it is the parent of one of the others."""
+        """Return for each span True where it is the parent of one of the others."""
         return self.among(self.parent.filter(others))
 
     def descendants_of(self, others: Mask) -> Mask:
@@ -66,7 +66,7 @@ class SpanTree:
         return found if self._circles is None else pc.if_else(self._in_circle, self._others_in_circle(others), found)
 
     def ancestors_of(self, others: Mask) -> Mask:
-        """Returns for each span True where one of the others descends from it."""
+        """Return for each span True where one of the others descends from it."""
         outside = others if self._circles is None else pc.and_not(others, self._in_circle)
         found = self.parents_of(outside)
         for ahead in self._ancestors():
@@ -88,7 +88,7 @@ class SpanTree:
     # circles
 
     def _ancestors(self) -> Iterator[Array]:
-        """The row of the parent, of the ancestor two steps up, four, and so on, as far as there may be any."""
+        """Yield the row of the parent, of the ancestor two steps up, four, and so on, as far as there may be any."""
         ahead = self.parent
         for _ in range(self._doublings):
             if ahead.null_count == len(ahead):
@@ -187,7 +187,7 @@ class SpanTree:
         return sizes
 
     def _along_ancestors(self, values: Array) -> Array:
-        """The sum of values from the root to each span."""
+        """Return the sum of values from the root to each span."""
         for ahead in self._reached_ancestors():
             values = pc.add(values, filled(values.take(ahead), 0))
         return values
@@ -211,7 +211,7 @@ class SpanTree:
         return parents
 
     def _ordering(self) -> pa.Table:
-        """Returns the sort keys between spans that share an id: start, then end, then name."""
+        """Return the sort keys between spans that share an id: start, then end, then name."""
         start, duration = self._column(START), self._column(DURATION)
         return pa.table({"start": start, "end": ends(start, duration), "name": self._column(NAME)})
 
@@ -241,10 +241,10 @@ _RELATIONS: dict[ast.Relation, Callable[[SpanTree, Mask], Mask]] = {
 
 
 def _at(mask: Mask, rows: Array) -> Mask:
-    """The mask at some rows, false where there is no row."""
+    """Return the mask at some rows, false where there is no row."""
     return filled(mask.take(rows), False)
 
 
 def filled(values: Array, default: bool | int) -> Array:
-    """A column with a default where it is null."""
+    """Return a column with a default where it is null."""
     return pc.fill_null(values, pa.scalar(default, values.type))

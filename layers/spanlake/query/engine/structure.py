@@ -41,7 +41,7 @@ def _answer(session: Session, family: SpanTree, base: pa.Table, step: Structural
 
 
 def _answer_by_set(session: Session, family: SpanTree, base: pa.Table, step: StructuralStep) -> Array:
-    """The sets in which each span is found, a list or null. Raises LimitExceeded."""
+    """Return the sets in which each span is found, a list or null. Raises LimitExceeded."""
     left, right = (_rows(session, base, operand).cast(_PAIRS) for operand in (step.left, step.right))
     sets = pc.unique(pa.concat_tables([left, right])[SET])
     if len(sets) * len(family.rows) > _MOST_IN_SETS:
@@ -58,7 +58,7 @@ def _answer_by_set(session: Session, family: SpanTree, base: pa.Table, step: Str
 def _found_in(
     session: Session, family: SpanTree, step: StructuralStep, one: Any, left: pa.Table, right: pa.Table
 ) -> pa.Table:
-    """The spans that the operator finds in one of the sets."""
+    """Return the spans that the operator finds in one of the sets."""
     session.check()
     masks = (family.among(as_array(side.filter(pc.equal(side[SET], one))[ROW])) for side in (left, right))
     rows = family.rows.filter(family.matching(step.op, *masks))

@@ -50,7 +50,7 @@ class Aggregation:
         return cls(session, source, queries, steps, limit)
 
     def series(self) -> list[Series]:
-        """The series. Raises LimitExceeded."""
+        """Return the series. Raises LimitExceeded."""
         lines = _SeriesBuilder(_Answer(self.queries), self.steps, self.session)
         if not self._in_range.blocks:
             return lines.series()
@@ -64,7 +64,7 @@ class Aggregation:
         return lines.series()
 
     def exemplars(self, matched: int) -> list[ExemplarCandidate]:
-        """The exemplars alone, of so many matching spans; none where spans are judged together."""
+        """Return the exemplars alone, of so many matching spans; none where spans are judged together."""
         if not matched or self.queries.are_judged_together:
             return []
         return self._looked_for(matched)
@@ -82,7 +82,7 @@ class Aggregation:
         return _Answer(self.queries).chosen(table, self.steps, self.limit)
 
     def _counted(self) -> BlockScan:
-        """The spans that are counted, each once."""
+        """Return the spans that are counted, each once."""
         is_whole = self.queries.are_judged_together
         spanning = SpanningTraces(self.session, self.source, self.steps.since_ns, self.steps.last_ns)
         source = (spanning.whole() if is_whole else self._in_range).once()
@@ -113,7 +113,7 @@ class _Answer:
         return zip(self._labels(table, pc.list_element(rows, 0)), rows.to_pylist(), strict=True)
 
     def _lines_of(self, table: pa.Table, numbered: Callable[[Sequence[Array]], Array] = codes) -> Array:
-        """The number of what each row is grouped by besides its time."""
+        """Return the number of what each row is grouped by besides its time."""
         columns = [_comparable(as_array(table[group.name])) for group in self.queries.groups[1:]]
         return numbered(columns) if columns else pa.repeat(int32(0), table.num_rows)
 
@@ -127,13 +127,13 @@ class _Answer:
                 yield label.name, value
 
     def _with_nil(self, labels: Labels) -> Labels:
-        """A series of which all labels are nil has the first, unless it has others besides."""
+        """Return a series of which all labels are nil has the first, unless it has others besides."""
         if labels or not self.queries.labels or self.queries.aggregate.name is None:
             return labels
         return ((self.queries.labels[0].name, None),)
 
     def chosen(self, table: pa.Table, steps: Steps, limit: int) -> list[ExemplarCandidate]:
-        """The exemplars that are shown, of those that the rows offer."""
+        """Return the exemplars that are shown, of those that the rows offer."""
         offered = table.filter(pc.is_valid(table[Role.EXEMPLAR]))
         if not offered.num_rows:
             return []
@@ -173,7 +173,7 @@ class _SeriesBuilder:
         self._lines: dict[str, _SeriesPoints] = {}
 
     def add(self, table: pa.Table) -> None:
-        """Take in what was measured of groups. Raises LimitExceeded."""
+        """Add the values that were measured of groups. Raises LimitExceeded."""
         positions: list[int] = table[Role.STEP].to_pylist()  # type: ignore[assignment]  # none is NULL
         readings = list(self._aggregate.read(table))
         for labels, rows in self._answer.lines(table):
@@ -192,7 +192,7 @@ class _SeriesBuilder:
         line.exemplars.append(one.exemplar(labels))
 
     def series(self) -> list[Series]:
-        """All of them that have a value, and the one that is always there."""
+        """Return the series that have a value, and the series that is always there."""
         if self._aggregate.is_always_there and not self._answer.queries.labels:
             self._line(())
         lines = (line for line in self._lines.values() if any(value is not None for value in line.values))

@@ -94,7 +94,7 @@ class _Spans:
         return not self._matching([]).columns & {"events", "links"}
 
     def cells(self, columns: Mapping[str, Sql]) -> exp.Select:
-        """A query without a body that defines the table ``cells``: the cell of each span, and columns of it.
+        """Return a query without a body that defines the table ``cells``: the cell of each span, and columns of it.
 
         Whoever reads it more than once reads what it needs from the blocks each time: to keep it would take memory.
         """
@@ -153,7 +153,7 @@ def _counted(
 
 
 def _whole(session: Session, source: BlockScan, steps: Steps) -> BlockScan:
-    """The spans of all traces that run in the range, each once."""
+    """Return the spans of all traces that run in the range, each once."""
     return SpanningTraces(session, source, steps.since_ns, steps.last_ns).whole().once()
 
 
@@ -164,7 +164,7 @@ def _parts(columns: Mapping[str, Facet], level: Level, most: int) -> Iterator[Ma
 
 
 def _read(facet: Facet) -> Sql:
-    """The value of a facet; a list as JSON."""
+    """Return the value of a facet; a list as JSON."""
     return exp.cast(exp.func("to_json", facet.sql), "VARCHAR") if facet.is_list else facet.sql
 
 
@@ -217,7 +217,7 @@ class _Attribute:
         self.values[side][repr(label)] = _Value(label, _sum(known.counts if known else [], found.counts))
 
     def most_frequent(self, side: int, top: int) -> Iterable[_Value]:
-        """The most frequent values."""
+        """Return the most frequent values."""
         return sorted(self.values[side].values(), key=lambda one: (-one.total, str(one.label)))[:top]
 
 

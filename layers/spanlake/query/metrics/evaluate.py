@@ -25,7 +25,7 @@ _TOTALS = tuple((("__meta_type", f"{side}_total"), (EVERYWHERE, None)) for side 
 def metrics_series(
     session: Session, source: BlockScan, plan: MetricsPlan, steps: Steps, exemplars: int = 0
 ) -> list[Series]:
-    """The series of a metrics query, in no order, with so many exemplars at most. Raises LimitExceeded."""
+    """Return the series of a metrics query, in no order, with so many exemplars at most. Raises LimitExceeded."""
     if isinstance(plan.root, float):
         return [Series((), (plan.root,) * steps.count)]
     found = _evaluated(plan.root, partial(_read, session, source, steps, exemplars))
@@ -33,14 +33,14 @@ def metrics_series(
 
 
 def _evaluated(node: MetricsLeaf | SeriesOperation, read: Callable[[MetricsLeaf], list[Series]]) -> list[Series]:
-    """The series of a part of the plan."""
+    """Return the series of a part of the plan."""
     if isinstance(node, MetricsLeaf):
         return read(node)
     return operate(node.operator, [one if isinstance(one, float) else _evaluated(one, read) for one in node.operands])
 
 
 def _read(session: Session, source: BlockScan, steps: Steps, exemplars: int, leaf: MetricsLeaf) -> list[Series]:
-    """The series of a leaf, read from blocks."""
+    """Return the series of a leaf, read from blocks."""
     in_range = source.overlapping(steps.since_ns, steps.last_ns)
     session.charge(in_range.blocks)
     if not isinstance(leaf.function, ast.Compare):
@@ -54,7 +54,7 @@ def _read(session: Session, source: BlockScan, steps: Steps, exemplars: int, lea
 
 
 def _with_exemplars(found: list[Series], sides: Aggregation) -> list[Series]:
-    """The series of a compare(), of which those that count all spans of a side show exemplars."""
+    """Return the series of a compare(), of which those that count all spans of a side show exemplars."""
     totals = {one.labels: one for one in found if one.labels in _TOTALS}
     matched = sum(int(value or 0) for one in totals.values() for value in one.values)
     chosen = sides.exemplars(matched)

@@ -25,7 +25,7 @@ SAMPLE = 16, 32_768  # blocks and spans: enough to find exemplars in, but for ra
 
 
 def exemplars_wanted(query: ast.Query, asked: int) -> int:
-    """Returns the number of exemplars, at most 100: the query's hint, or else the request's, where 0 says nothing.
+    """Return the number of exemplars, at most 100: the query's hint, or else the request's, where 0 says nothing.
 
     The hint is a number, or false for none (Tempo 3.1).
     """
@@ -46,7 +46,7 @@ class ExemplarCandidate:
 
     @classmethod
     def of(cls, group: Labels, found: Mapping[str, Any], unit: float) -> "ExemplarCandidate":
-        """The exemplar that SQL found for a group."""
+        """Return the exemplar that SQL found for a group."""
         value = None if found["value"] is None else found["value"] / unit
         return cls(group, found["start"], found["trace"], value)
 
@@ -59,7 +59,7 @@ class ExemplarCandidate:
 
 
 def parts(steps: Steps, limit: int) -> Steps:
-    """The time range in as many parts as there may be exemplars."""
+    """Return the time range in as many parts as there may be exemplars."""
     return Steps(steps.first_ns, steps.last_ns, max(-(-(steps.last_ns - steps.first_ns) // limit), 1))
 
 
@@ -86,7 +86,7 @@ def choose(groups: Array, starts: Array, traces: Array, steps: Steps, limit: int
 
 
 def _by_turns(groups: Array, starts: Array, traces: Array) -> Array:
-    """The first span of each group, then the second of each, by the ids of traces, which are random."""
+    """Return the first span of each group, then the second of each, by the ids of traces, which are random."""
     table = pa.table({"trace": traces, "start": starts, "group": groups})
     ranked = pc.sort_indices(table, [(name, "ascending") for name in table.column_names]).cast(pa.int64())
     of_ranked = groups.take(ranked)
@@ -97,7 +97,10 @@ def _by_turns(groups: Array, starts: Array, traces: Array) -> Array:
 
 
 def attached(series: Iterable[Series], steps: Steps) -> list[Series]:
-    """The series with those of their exemplars at whose time they have a value, which stands in where one has none."""
+    """Return the series with those of their exemplars at whose time they have a value.
+
+    That value stands in for an exemplar without one.
+    """
     return [replace(one, exemplars=tuple(_shown(one, steps))) if one.exemplars else one for one in series]
 
 

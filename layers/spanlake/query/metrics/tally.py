@@ -75,7 +75,7 @@ class Counter:
         return self.tops(query, _codes(columns))
 
     def many(self, query: exp.Select, columns: Mapping[str, str], *, separately: bool) -> Iterator[Tally]:
-        """The same of the table ``cells``, for columns of too many values to make rows of them first.
+        """Return the same of the table ``cells``, for columns of too many values to make rows of them first.
 
         What kind of values a column has is said by a name; those of columns of one name are of one type. The columns
         are counted in one pass over the cells, or ``separately``: in a pass for each over the spans that have it, which
@@ -100,7 +100,7 @@ class Counter:
         return self.tops(query, numbered, written="written")
 
     def tops(self, query: exp.Select, columns: Mapping[int, str], *, written: str = "counted") -> Iterator[Tally]:
-        """The tallies of columns, given their numbers.
+        """Yield the tallies of columns, given their numbers.
 
         The query defines the table ``counted``, of columns ``which, value, cell, n``, and maybe another that has values
         ``written`` as text and may lack those that are not frequent. Raises LimitExceeded for too many values or
@@ -127,7 +127,7 @@ class Counter:
             )
 
     def _lines(self, cells: Array, counts: Array) -> Iterator[Line]:
-        """The lines of lists of cells and counts."""
+        """Return the lines of lists of cells and counts."""
         starts = pc.multiply(pc.list_parent_indices(cells), int64(self.points))
         at = pc.add(starts, pc.shift_right(cells.flatten().cast(pa.int64()), int64(1)))
         numbers = scatter(counts.flatten().cast(pa.float64()), at, len(cells) * self.points)
@@ -175,12 +175,12 @@ def _codes(columns: Sequence[str]) -> Mapping[int, str]:
 
 
 def _first(values: list[exp.Expr]) -> exp.Expr:
-    """The first that is not NULL."""
+    """Return the first that is not NULL."""
     return exp.Coalesce(this=values[0], expressions=values[1:])
 
 
 def text(value: exp.Expr) -> exp.Expr:
-    """A value as text."""
+    """Return a value as text."""
     return exp.Cast(this=value, to=exp.DataType(this=exp.DataType.Type.VARCHAR))
 
 

@@ -84,7 +84,7 @@ class TraceIntrinsics:
 
     @classmethod
     def of(cls, session: Session, source: BlockScan) -> "TraceIntrinsics":
-        """Decides from a sample of the blocks whether their trace columns are used: not where few blocks have them."""
+        """Decide from a sample of the blocks whether their trace columns are used: not where few blocks have them."""
         fewest = session.policy.compare.noted_spans
         if not any(may_have_trace_columns(block, fewest) for block in source.blocks):
             return cls(session, source, has_facts=False)

@@ -36,7 +36,7 @@ UNREAD: ContextVar[Unread | None] = ContextVar("UNREAD", default=None)
 
 
 def affordable(source: BlockScan, most: int, end_ns: int = MAX_NS) -> BlockScan:
-    """Restricts the source to its ``most`` newest blocks, those that start after a time last, and notes the others.
+    """Restrict the source to its ``most`` newest blocks, those that start after a time last, and notes the others.
 
     0 is no bound.
     """
@@ -49,7 +49,7 @@ def affordable(source: BlockScan, most: int, end_ns: int = MAX_NS) -> BlockScan:
 
 
 def newest_first(blocks: Sequence[Block], end_ns: int = MAX_NS) -> list[Block]:
-    """Sorts blocks by their end, the latest first; blocks that start after a time come last."""
+    """Sort blocks by their end, the latest first; blocks that start after a time come last."""
     return sorted(blocks, key=lambda block: (block.start_ns <= end_ns, block.end_ns, block.id), reverse=True)
 
 

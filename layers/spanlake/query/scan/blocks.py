@@ -57,7 +57,7 @@ def duck_type(type_: pa.DataType) -> str:
 
 @lru_cache(maxsize=16)
 def attribute_schema(catalog: frozenset[CatalogEntry]) -> AttributeSchema:
-    """Converts the index's catalog into the compiler's terms."""
+    """Convert the index's catalog into the compiler's terms."""
     columns, rest, nested, others = [], [], [], set()
     scopes = {scope.value: scope for scope in Scope}
     for entry in catalog:
@@ -115,22 +115,22 @@ class BlockScan:
 
     @classmethod
     def find(cls, index: Index, objects: Objects, tenant: str, start_ns: int, end_ns: int) -> "BlockScan":
-        """The blocks of a tenant, or of several as in ``a|b``, that may hold spans of the inclusive range."""
+        """Return the blocks of a tenant, or of several as in ``a|b``, that may hold spans of the inclusive range."""
         found = [index.look_up(each, start_ns, end_ns) for each in tenants_in(tenant)]
         blocks = sorted((block for some, _ in found for block in some), key=arrival_order)
         catalog = found[0][1] if len(found) == 1 else frozenset().union(*(entries for _, entries in found))
         return cls(tuple(blocks), attribute_schema(catalog), objects, catalog)
 
     def only(self, blocks: Iterable[Block]) -> "BlockScan":
-        """Restricts the source to some of its blocks."""
+        """Restrict the source to some of its blocks."""
         return replace(self, blocks=tuple(blocks))
 
     def in_slices(self, slices: tuple[int, int] | None) -> "BlockScan":
-        """Restricts the source to the slices that begin between two times, both inclusive; None for all rows."""
+        """Restrict the source to the slices that begin between two times, both inclusive; None for all rows."""
         return replace(self, slices=slices)
 
     def with_spans_of(self, others: "BlockScan", trace_ids: Sequence[bytes]) -> "BlockScan":
-        """Adds the spans that other blocks hold of some traces."""
+        """Add the spans that other blocks hold of some traces."""
         return replace(self, others=others, of_others=tuple(trace_ids)) if trace_ids else self
 
     @property
@@ -139,18 +139,18 @@ class BlockScan:
         return self if self.wider is None else self.wider()
 
     def once(self) -> "BlockScan":
-        """Leaves out spans that repeat another one. Raises LimitExceeded."""
+        """Leave out spans that repeat another one. Raises LimitExceeded."""
         return self if self.find_repeats is None else self.find_repeats(self)
 
     def sampled(self, blocks: int, spans: int) -> "BlockScan":
-        """Samples about ``spans`` rows: the first rows of up to ``blocks`` blocks, spread over time."""
+        """Sample about ``spans`` rows: the first rows of up to ``blocks`` blocks, spread over time."""
         ordered = sorted(self.blocks, key=lambda block: (block.start_ns, block.id))
         some = tuple(ordered[:: -(-len(ordered) // blocks)])
         rows = spans // len(some)
         return replace(self, blocks=some, first_rows=rows if any(block.spans > rows for block in some) else None)
 
     def without_row_numbers(self) -> "BlockScan":
-        """Returns a scan for engines that do not number rows: none is left out because it repeats another."""
+        """Return a scan for engines that do not number rows: none is left out because it repeats another."""
         wider = self.wider
         return replace(self, find_repeats=None, wider=wider and (lambda: wider().without_row_numbers()))
 
@@ -167,7 +167,7 @@ class BlockScan:
         return sum(block.size for block in self.blocks)
 
     def is_within(self, start_ns: int, end_ns: int) -> bool:
-        """Returns True where all spans start in the inclusive range."""
+        """Return True where all spans start in the inclusive range."""
         inside = all(start_ns <= block.start_ns and block.end_ns <= end_ns for block in self.blocks)
         return inside and self.others is None
 
@@ -176,12 +176,12 @@ class BlockScan:
         return all(start_ns <= block.start_ns for block in self.blocks)
 
     def overlapping(self, start_ns: int, end_ns: int) -> "BlockScan":
-        """Restricts the source to blocks that may hold spans of the inclusive range."""
+        """Restrict the source to blocks that may hold spans of the inclusive range."""
         return self.only(block for block in self.blocks if block.start_ns <= end_ns and block.end_ns >= start_ns)
 
     @property
     def files(self) -> list[str]:
-        """Returns the paths of the blocks for DuckDB."""
+        """Return the paths of the blocks for DuckDB."""
         if self.locate is not None:
             return self.locate(self.blocks)
         return [self.objects.uri(block.path) for block in self.blocks]
@@ -192,7 +192,7 @@ class BlockScan:
         return not any("://" in file for file in self.files)
 
     def with_objects(self) -> "BlockScan":
-        """Restricts the source to blocks whose objects are there."""
+        """Restrict the source to blocks whose objects are there."""
         folders = {block.path.rpartition("/")[0] for block in self.blocks}
         there = {info.path for folder in folders for info in self.objects.list(f"{folder}/")}
         return self.only(block for block in self.blocks if block.path in there)
@@ -235,7 +235,7 @@ class BlockScan:
         return rows.where(*where, *self._tests(), copy=False)
 
     def _tests(self) -> Iterator[exp.Expr]:
-        """Yields the tests that every row must pass, whatever the query."""
+        """Yield the tests that every row must pass, whatever the query."""
         yield from self._not_hidden()
         yield from self._not_repeated()
         if self.first_rows is not None:  # DuckDB leaves out row groups by it
@@ -245,7 +245,7 @@ class BlockScan:
             yield exp.Between(this=exp.column(SLICE_START), low=first, high=last)
 
     def _not_hidden(self) -> Iterator[exp.Expr]:
-        """Returns the tests that leave out rows of deleted traces: one for each set of traces that blocks hide."""
+        """Return the tests that leave out rows of deleted traces: one for each set of traces that blocks hide."""
         hiding: dict[frozenset[bytes], list[exp.Expr]] = {}
         for number, block in enumerate(self.blocks):
             if block.hidden:
@@ -257,7 +257,7 @@ class BlockScan:
             yield exp.not_(exp.and_(in_files, of_traces))
 
     def _not_repeated(self) -> Iterator[exp.Expr]:
-        """Yields the test that a row repeats no other one, if any row does."""
+        """Yield the test that a row repeats no other one, if any row does."""
         if self.repeated is None:
             return
         numbers = {block.path: number for number, block in enumerate(self.blocks)}
@@ -279,7 +279,7 @@ class BlockScan:
         return pa.schema([pa.field(name, types[name]) for name in columns]).empty_table()
 
     def with_block_names(self, table: pa.Table) -> pa.Table:
-        """A table of some of these columns as a span table, its fields saying which attributes they hold."""
+        """Return a table of some of these columns as a span table, its fields saying which attributes they hold."""
         fields = {column.name: column.field() for columns in self.known.columns.values() for column in columns}
         schema = pa.schema([fields.get(column.name, column) for column in table.schema])
         return table.cast(schema)
@@ -295,13 +295,13 @@ def _read(files: list[str], options: list[exp.Expr]) -> exp.Table:
 
 
 def places(arrivals: Array) -> tuple[Array, Array]:
-    """The number of the block of each ``arrival``, and of the row in it; not of engines."""
+    """Return the number of the block of each ``arrival``, and of the row in it; not of engines."""
     rows = pc.bit_wise_and(arrivals, int64((1 << _ROW_BITS) - 1))
     return pc.shift_right(arrivals, int64(_ROW_BITS)), rows
 
 
 def renumbered(arrivals: Array, numbers: Sequence[int]) -> Array:
-    """The ``arrival`` of rows by other numbers of their blocks."""
+    """Return the ``arrival`` of rows by other numbers of their blocks."""
     files, rows = places(arrivals)
     first = pc.shift_left(pa.array(numbers, pa.int64()).take(files), int64(_ROW_BITS))
     return pc.bit_wise_or(first, rows)

@@ -90,7 +90,7 @@ class BlockChecks:
 
 
 def _said(digest: Callable[[str], ObjectDigest], path: str) -> ObjectDigest | None:
-    """Returns the digest that the storage reports of an object; None where there is no object."""
+    """Return the digest that the storage reports of an object; None where there is no object."""
     try:
         with limited(REQUEST_SECONDS):
             return digest(path)
@@ -137,7 +137,7 @@ def _check_footer(block: Block, file: str) -> None:
 
 
 def _content(file: str) -> tuple[int, int | None]:
-    """The checksum of a file, and the format that it says it has, if that is found."""
+    """Return the checksum of a file, and the format that it says it has, if that is found."""
     checksum, last = 0, b""
     with Path(file).open("rb", buffering=0) as opened:
         while piece := opened.read(_PIECE):

@@ -49,7 +49,7 @@ class Repeats:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def left_out(self, session: Session, source: BlockScan) -> BlockScan:
-        """Returns the source without the rows that repeat another one. Raises LimitExceeded."""
+        """Return the source without the rows that repeat another one. Raises LimitExceeded."""
         others = source.others.blocks if source.others is not None else ()
         repeated = _repeated(self._rows(session, source, (*source.blocks, *others)))
         beside = None if source.others is None else replace(source.others, repeated=repeated)
@@ -66,7 +66,7 @@ class Repeats:
         return _within(found, blocks)
 
     def _nearest(self, wanted: _Known) -> tuple[_Known, pa.Table]:
-        """The remembered set that has the most of the wanted blocks, and its rows."""
+        """Return the remembered set that has the most of the wanted blocks, and its rows."""
         with self._lock:
             known = max(self._found, key=lambda one: len(one & wanted), default=None)
             if known is None:
@@ -91,7 +91,7 @@ def _within(found: pa.Table, blocks: Sequence[Block]) -> pa.Table:
 
 
 def _repeated(found: pa.Table) -> Repeated | None:
-    """All rows of the groups but the first of each, if there are any."""
+    """Return all rows of the groups but the first of each, if there are any."""
     if not found.num_rows:
         return None
     groups = as_array(found["group"])
@@ -108,7 +108,7 @@ def _repeated(found: pa.Table) -> Repeated | None:
 
 
 def _compared(session: Session, source: BlockScan, fresh: Sequence[Block], blocks: Sequence[Block]) -> pa.Table:
-    """The equal rows that a fresh block shares with any, or has itself."""
+    """Return the equal rows that a fresh block shares with any, or has itself."""
     read = source_of(source, _overlapping(fresh, blocks))
     if not read.blocks:
         return _NONE
@@ -117,7 +117,7 @@ def _compared(session: Session, source: BlockScan, fresh: Sequence[Block], block
 
 
 def _joined(found: Sequence[pa.Table]) -> pa.Table:
-    """The groups of several tables, numbered anew."""
+    """Return the groups of several tables, numbered anew."""
     first, joined = 0, []
     for table in found:
         joined.append(table.set_column(0, "group", pc.add(table["group"], int64(first))))
@@ -126,13 +126,13 @@ def _joined(found: Sequence[pa.Table]) -> pa.Table:
 
 
 def source_of(source: BlockScan, blocks: Sequence[Block]) -> BlockScan:
-    """All rows of some blocks."""
+    """Return all rows of some blocks."""
     everything = replace(source, others=None, of_others=(), repeated=None, first_rows=None, slices=None)
     return everything.only(blocks)
 
 
 def _overlapping(fresh: Sequence[Block], blocks: Sequence[Block]) -> list[Block]:
-    """The fresh blocks, and those that may have spans of the same time as one of them."""
+    """Return the fresh blocks, and those that may have spans of the same time as one of them."""
     if len(fresh) * len(blocks) > _MOST_PAIRS:
         return list(blocks)
     pairs = {block: [one for one in fresh if _overlap(one, block)] for block in blocks}
@@ -162,7 +162,7 @@ def _equal_rows(session: Session, source: BlockScan, portion: int, portions: int
 def _repeated_keys(
     session: Session, source: BlockScan, columns: Sequence[str], key: exp.Expr, *where: exp.Expr
 ) -> pa.Table:
-    """The hashes that several rows have."""
+    """Return the hashes that several rows have."""
     of_hidden = {"trace_id"} if any(block.hidden for block in source.blocks) else set()
     rows = source.table({*columns, *of_hidden}, where=where).subquery("rows", copy=False)
     query = exp.select(exp.alias_(key.copy(), _KEY)).from_(rows, copy=False).group_by(exp.column(_KEY), copy=False)
@@ -176,7 +176,7 @@ def _is_candidate(key: exp.Expr, keys: pa.Table) -> exp.Expr:
 
 
 def _grouped(session: Session, source: BlockScan, is_candidate: exp.Expr) -> pa.Table:
-    """The candidates that are equal in every column."""
+    """Return the candidates that are equal in every column."""
     apart = {*DERIVED, ROW_ID}
     rows = source.all_columns(is_candidate)
     names = [name for name in session.run(rows.copy().limit(0)).column_names if name not in apart]

@@ -25,7 +25,7 @@ class KnownValues:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def of(self, blocks: Iterable[Block], name: str) -> dict[Block, Values]:
-        """The values in the blocks of which they are known, or known to be many."""
+        """Return the values in the blocks of which they are known, or known to be many."""
         with self._lock:
             keys = {block: (block.path, block.hidden, name) for block in blocks}
             found = {block: self._found[key] for block, key in keys.items() if key in self._found}

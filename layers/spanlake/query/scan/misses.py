@@ -23,7 +23,7 @@ class Misses:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def without(self, blocks: Sequence[Block], test: str) -> list[Block]:
-        """The blocks that may hold a span that meets the test."""
+        """Return the blocks that may hold a span that meets the test."""
         with self._lock:
             known = self._blocks.get(test, ())
             return [block for block in blocks if _key(block) not in known] if known else list(blocks)

@@ -50,7 +50,7 @@ class MissingBlocks:
             noted += paths
 
     def _oldest_day(self, now_ns: Callable[[], int | None]) -> date:
-        """The first day that the retention keeps; objects of days before it may go before their entries."""
+        """Return the first day that the retention keeps; objects of days before it may go before their entries."""
         now = None if self.retention is None else now_ns()
         if self.retention is None or now is None:
             return date.min

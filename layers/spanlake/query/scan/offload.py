@@ -53,7 +53,9 @@ def offload_if_large(
 def split_by_limit(
     source: BlockScan, offload: Offload | None, most_blocks: int = 0, end_ns: int = MAX_NS
 ) -> tuple[BlockScan, BlockScan]:
-    """The newest blocks, as far as this process reads them, and the others; those that start after a time come last.
+    """Return the newest blocks, as far as this process reads them, and the others.
+
+    Those that start after a time come last.
 
     0 is no bound of blocks.
     """

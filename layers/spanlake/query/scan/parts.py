@@ -9,7 +9,9 @@ _GROWTH = 4
 
 
 def in_parts(blocks: Sequence[Block], size: int, most: int) -> Iterator[tuple[Block, ...]]:
-    """All blocks, those that end last first: ``size`` spans or ``most`` blocks, then four times as many each time.
+    """Yield all blocks, those that end last first.
+
+    ``size`` spans or ``most`` blocks, then four times as many each time.
 
     1,000 blocks are the most at once.
     """

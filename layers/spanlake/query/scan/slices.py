@@ -10,7 +10,7 @@ _REMOTE = "://"  # such blocks are merged without slices
 
 
 def slice_starts(session: Session, source: BlockScan) -> list[int]:
-    """Returns the starts of a block's slices, the newest first; none of several blocks, or of one without slices.
+    """Return the starts of a block's slices, the newest first; none of several blocks, or of one without slices.
 
     They are read once, as blocks do not change.
     """

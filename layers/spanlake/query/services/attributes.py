@@ -40,7 +40,7 @@ class Catalog:
 
 
 def catalog(session: Session, source: BlockScan, when: TimeRange) -> Catalog:
-    """The attributes of the days of a range. Raises LimitExceeded."""
+    """Return the attributes of the days of a range. Raises LimitExceeded."""
     types: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
     for entry in source.catalog:
         types[SCOPE_NAMES[entry.scope], entry.key].add(entry.type)
@@ -54,7 +54,7 @@ def catalog(session: Session, source: BlockScan, when: TimeRange) -> Catalog:
 
 
 def _counted(session: Session, sample: BlockScan, when: TimeRange) -> dict[tuple[str, str], int]:
-    """The number of different values by scope and name; that of the type which has most."""
+    """Return the number of different values by scope and name; that of the type which has most."""
     session.charge(sample.blocks)
     columns = [column for found in sample.known.columns.values() for column in found][:_MOST_COUNTED]
     if not columns:

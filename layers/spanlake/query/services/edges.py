@@ -80,7 +80,7 @@ class Edge:
 
 
 def edges(session: Session, source: BlockScan, when: TimeRange) -> list[Edge]:
-    """The edges of all spans in a range, the busiest first.
+    """Return the edges of all spans in a range, the busiest first.
 
     Raises LimitExceeded for more edges than a metrics query may have series.
     """
@@ -124,7 +124,7 @@ def _found(session: Session, source: BlockScan, when: TimeRange) -> exp.Select:
 
 
 def _type(fields: FieldCompiler) -> Sql:
-    """The type of the peer of a client, if the peer sends no spans."""
+    """Return the type of the peer of a client, if the peer sends no spans."""
     is_producer = exp.EQ(this=span_column("kind"), expression=sql.number(4))
     is_message = sql.any_of([_is_there(fields, _MESSAGING), is_producer])
     text = exp.Literal.string
@@ -151,7 +151,7 @@ def _is_there(fields: FieldCompiler, keys: tuple[str, ...]) -> Sql:
 
 
 def _texts(fields: FieldCompiler, key: str) -> Iterator[Sql]:
-    """The attribute of a span where it is text that is not empty."""
+    """Yield the attribute of a span where it is text that is not empty."""
     wanted = ast.Attribute(ast.AttributeScope.SPAN, key)
     for part in fields.value(wanted):
         if part.type is ast.Type.STRING and not part.is_list:

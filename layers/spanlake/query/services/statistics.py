@@ -55,7 +55,7 @@ class ServiceStatistics:
 
 
 def services(session: Session, source: BlockScan, selected: SelectedSpans) -> list[ServiceStatistics]:
-    """The services of the selected spans, those with the most requests first.
+    """Return the services of the selected spans, those with the most requests first.
 
     Raises LimitExceeded for more services than one answer may have values.
     """
@@ -64,7 +64,7 @@ def services(session: Session, source: BlockScan, selected: SelectedSpans) -> li
 
 
 def operations(session: Session, source: BlockScan, selected: SelectedSpans, service: str) -> list[ServiceStatistics]:
-    """The operations of a service by span name and kind, those with the most spans first.
+    """Return the operations of a service by span name and kind, those with the most spans first.
 
     Raises LimitExceeded for more operations than one answer may have values.
     """

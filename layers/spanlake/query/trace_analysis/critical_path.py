@@ -49,7 +49,7 @@ class Section:
 
 
 def critical_path(session: Session, trace: pa.Table) -> list[Section]:
-    """The sections of the path by row and start; together they last as long as spans of the trace run."""
+    """Return the sections of the path by row and start; together they last as long as spans of the trace run."""
     tree = TraceTree(trace)
     clipped = _clipped(tree)
     before = session.run(_over(_BEFORE, clipped))
@@ -92,7 +92,7 @@ def _on_path(parents: Array, chained: Array) -> Array:
 
 
 def self_ns(sections: list[Section]) -> dict[int, int]:
-    """The nanoseconds on the path by row."""
+    """Return the nanoseconds on the path by row."""
     found: dict[int, int] = {}
     for section in sections:
         found[section.row] = found.get(section.row, 0) + section.end_ns - section.start_ns

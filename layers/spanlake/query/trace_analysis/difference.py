@@ -36,7 +36,7 @@ class Operation:
 
 
 def difference(left: pa.Table, right: pa.Table, most: int) -> list[Operation]:
-    """The operations of two traces in the order of their first start in its trace.
+    """Return the operations of two traces in the order of their first start in its trace.
 
     Raises LimitExceeded for more operations than ``most``.
     """
@@ -68,7 +68,7 @@ def _operations(groups: list[dict[str, Any]]) -> list[Operation]:
 
 
 def _together(trees: tuple[TraceTree, TraceTree]) -> pa.Table:
-    """The spans of both traces, each with the number of its operation and that of the operation above it."""
+    """Return the spans of both traces, each with the number of its operation and that of the operation above it."""
     first = trees[0].rows
     shifted = pc.add(trees[1].parent, int64(first))
     parents = pa.concat_arrays([trees[0].parent, shifted])

@@ -66,7 +66,7 @@ class Group:
 
 
 def statistics(session: Session, trace: pa.Table, by: ast.Field) -> list[Group]:
-    """The groups of a trace's spans, those with the most time of their own first.
+    """Return the groups of a trace's spans, those with the most time of their own first.
 
     Raises Unsupported for a field that is not the span's own, and LimitExceeded for more groups than values.
     """
@@ -105,7 +105,7 @@ def _values(trace: pa.Table, by: ast.Field) -> tuple[exp.Select, dict[str | None
 
 
 def _rest(trace: pa.Table, by: ast.Field) -> Iterator[tuple[Scope, str]]:
-    """Yields the scopes in which the attribute may be among the values that have no column."""
+    """Yield the scopes in which the attribute may be among the values that have no column."""
     if isinstance(by, ast.Attribute):
         for scope in SCOPES.get(by.scope, ()):
             if f"{scope.value}_rest" in trace.column_names:

@@ -67,7 +67,7 @@ class TraceTree:
 
 
 def doubled(parents: Array) -> Iterator[Array]:
-    """Yields the rows of the parents, of the ancestors two steps up, four, and so on, while there are any."""
+    """Yield the rows of the parents, of the ancestors two steps up, four, and so on, while there are any."""
     ahead = parents
     for _ in range(len(parents).bit_length()):
         if ahead.null_count == len(ahead):
@@ -77,7 +77,7 @@ def doubled(parents: Array) -> Iterator[Array]:
 
 
 def durations_ms(nanoseconds: Array) -> Array:
-    """Converts nanoseconds to milliseconds."""
+    """Convert nanoseconds to milliseconds."""
     return pc.divide(nanoseconds.cast(pa.float64()), pa.scalar(1e6))
 
 

@@ -47,7 +47,7 @@ def to_otlp(table: pa.Table, *, every_message: bool = False) -> TracesData:
 
 
 def _runs(table: pa.Table, owners: Array, count: int, at_once: int, *, every_message: bool) -> list[list[bytes]]:
-    """The encoded spans of each owner, in pieces: columns of bytes hold 2 GiB at most."""
+    """Return the encoded spans of each owner, in pieces: columns of bytes hold 2 GiB at most."""
     found: list[list[bytes]] = [[] for _ in range(count)]
     size = max(min(at_once, _MOST_BYTES * table.num_rows // max(table.nbytes, 1)), 1)
     for at in range(0, table.num_rows, size):
@@ -92,7 +92,7 @@ def _delimited(tag: bytes, values: Array) -> tuple[Array, Array]:
 
 
 def _column(table: pa.Table, name: str) -> Array:
-    """A column as one array, NULL where the table lacks it."""
+    """Return a column as one array, NULL where the table lacks it."""
     if name not in table.column_names:
         return pa.nulls(table.num_rows, FIXED.field(name).type)
     column: Any = as_array(table[name])
@@ -100,14 +100,14 @@ def _column(table: pa.Table, name: str) -> Array:
 
 
 def _number(tag: bytes, value: int | None) -> bytes:
-    """A number as a varint, with a tag of wire type 5 as fixed32; no bytes for the default."""
+    """Return a number as a varint, with a tag of wire type 5 as fixed32; no bytes for the default."""
     if not value:
         return b""
     return tag + (value.to_bytes(4, "little") if tag[0] & 7 == _FIXED32 else varint(value & _UINT64))
 
 
 def _statuses(statuses: Array, messages: Array, *, every_message: bool) -> Array:
-    """The statuses of spans, by their distinct codes and messages."""
+    """Return the statuses of spans, by their distinct codes and messages."""
     both: Any = struct_of({"code": statuses, "message": messages})
     coded = codes([statuses, messages])
     different = both.take(pc.index_in(pc.unique(coded), value_set=coded)).to_pylist()
@@ -122,7 +122,7 @@ def _status(code: int | None, message: str | None, *, every_message: bool) -> by
 
 
 def _attributes(values: Array, key: str, type_: ValueType) -> Array:
-    """The attributes of one column as fields of Span, empty where there is none."""
+    """Return the attributes of one column as fields of Span, empty where there is none."""
 
     def encoded(value: Any) -> bytes:
         attribute = KeyValue(key=key)
@@ -180,7 +180,7 @@ def _json(entry: Mapping[str, Any]) -> Message:
 
 
 def _resources(rows: "_Rows", spans: Sequence[list[bytes]], *, every_message: bool) -> Iterator[bytes]:
-    """The resources with their scopes, as fields of TracesData; ``rows`` are the first spans of each scope."""
+    """Yield the resources with their scopes, as fields of TracesData; ``rows`` are the first spans of each scope."""
     of_resource: dict[int, list[int]] = {}
     for row, resource_id in enumerate(rows.fixed["resource_id"]):
         of_resource.setdefault(resource_id, []).append(row)

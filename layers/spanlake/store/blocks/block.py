@@ -33,7 +33,7 @@ class Block:
 
 
 def arrival_order(block: Block) -> tuple[int, str]:
-    """A sort key: blocks in the order in which their spans arrived, as far as it is known."""
+    """Return a sort key: blocks in the order in which their spans arrived, as far as it is known."""
     return block.created_ns, block.id
 
 

@@ -100,7 +100,7 @@ def _hash(trace_id: bytes) -> int:
 
 
 def _hash_all(ids: Array) -> Array:
-    """The same as _hash, for an array of fixed-size binary."""
+    """Return the same as _hash, for an array of fixed-size binary."""
     words = pa.Array.from_buffers(pa.uint64(), 2 * len(ids), [None, ids.buffers()[1]], offset=2 * ids.offset)
     halves = pa.FixedSizeListArray.from_arrays(words, 2)
     mixed = pc.bit_wise_xor(
@@ -129,5 +129,5 @@ def _fold(values: Array, shift: int) -> Array:
 
 
 def _u64(value: int) -> pa.UInt64Scalar:
-    """A typed scalar; Arrow guesses the type of a plain number, at ten times the price of the arithmetic."""
+    """Return a typed scalar; Arrow guesses the type of a plain number, at ten times the price of the arithmetic."""
     return pa.scalar(value, pa.uint64())

@@ -62,7 +62,7 @@ def _has_values(table: pa.Table, name: str) -> bool:
 
 
 def latest_end(spans: pa.Table) -> int:
-    """The latest end, no later than an int64 can tell; spans that end before they start end when they start."""
+    """Return the latest end, no later than an int64 can tell; spans that end before they start end when they start."""
     start: Array = spans[_START]
     room = pc.subtract(_i64(MAX_NS), pc.max_element_wise(start, _i64(0)))
     length = pc.max_element_wise(pc.min_element_wise(spans["duration_nano"], room), _i64(0))
@@ -70,7 +70,7 @@ def latest_end(spans: pa.Table) -> int:
 
 
 def checksum(data: pa.Buffer | bytes) -> int:
-    """The CRC-32 of a block's object, as Parquet has it of pages."""
+    """Return the CRC-32 of a block's object, as Parquet has it of pages."""
     return zlib.crc32(data)
 
 

@@ -70,7 +70,10 @@ def check_checksum(block: Block, data: bytes) -> None:
 
 
 def open_block(data: bytes) -> "pq.ParquetFile":
-    """The Parquet file of a block, whose checksums are compared when it is read; raises as pyarrow and from_parquet."""
+    """Return the Parquet file of a block, whose checksums are compared when it is read.
+
+    Raises as pyarrow and from_parquet.
+    """
     import pyarrow.parquet as pq
 
     file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)

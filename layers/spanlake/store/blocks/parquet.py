@@ -102,7 +102,7 @@ class BlockWriter:
         self._writer.write_table(_with_plain_ids(table), row_group_spans or self._row_group_spans)
 
     def close(self) -> pa.Buffer:
-        """The file; nothing can be added after it."""
+        """Return the file; nothing can be added after it."""
         self._writer.close()
         return self._sink.getvalue()
 
@@ -156,7 +156,7 @@ def _codings(table: pa.Table, has_more: bool) -> Iterator[tuple[str, _Coding]]:
 
 
 def _leaves(path: str, type_: pa.DataType) -> Iterator[tuple[str, pa.DataType]]:
-    """The columns that Parquet makes of one of ours, by the paths it gives them."""
+    """Yield the columns that Parquet makes of one of ours, by the paths it gives them."""
     if isinstance(type_, pa.ListType):
         yield from _leaves(f"{path}.list.element", type_.value_type)
     elif isinstance(type_, pa.StructType):
@@ -181,7 +181,7 @@ def _coding(leaf: str, type_: pa.DataType, diverse: bool) -> _Coding:
 
 
 def _diverse_columns(table: pa.Table) -> list[str]:
-    """The columns whose values seldom occur twice, so that a dictionary does not pay."""
+    """Return the columns whose values seldom occur twice, so that a dictionary does not pay."""
     if table.num_rows < _SMALL:
         return []
     names = [field.name for field in table.schema if field.type in _GUESSED and field.name.startswith(_OF_SPANS)]
@@ -198,7 +198,7 @@ def _sample(column: Array, rows: int) -> Array:
 
 
 def _repeats(column: Array) -> bool:
-    """Returns True where a value occurs twice or more on average."""
+    """Return True where a value occurs twice or more on average."""
     distinct = pc.unique(column)  # in half the time that it takes to count them
     values = len(column) - column.null_count
     return bool(2 * (len(distinct) - distinct.null_count) <= values)

@@ -26,7 +26,7 @@ class BlockPath:
 
     @classmethod
     def parse(cls, path: str) -> "BlockPath | None":
-        """The parts of a path; None when it is not that of a block."""
+        """Return the parts of a path; None when it is not that of a block."""
         match = _BLOCK.fullmatch(path)
         if match is None:
             return None
@@ -55,7 +55,7 @@ class DayPart:
 
 
 def in_parts(objects: Objects, most: int, prefix: str = BLOCKS) -> Iterator[DayPart]:
-    """Yields the blocks below a prefix in the order of their paths, so many at a time and of one tenant and day."""
+    """Yield the blocks below a prefix in the order of their paths, so many at a time and of one tenant and day."""
     parsed = ((BlockPath.parse(info.path), info) for info in objects.list(prefix))
     found: Iterable[tuple[BlockPath, ObjectInfo]] = ((path, info) for path, info in parsed if path is not None)
     for (tenant, day), of_day in groupby(found, key=lambda one: (one[0].tenant, one[0].date)):

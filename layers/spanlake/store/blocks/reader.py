@@ -20,7 +20,9 @@ def uris(objects: Objects, blocks: Iterable[Block]) -> list[str]:
 
 
 def block_schema(objects: Objects, path: str) -> pa.Schema:
-    """The schema of the span table in a block, read from its footer; columns.attribute_columns tells its attributes.
+    """Return the schema of the span table in a block, read from its footer.
+
+    ``columns.attribute_columns`` tells its attributes.
 
     Raises ObjectNotFound, StorageUnavailable, and StorageCorrupt when the object is no block of ours.
     """
@@ -32,12 +34,12 @@ def block_schema(objects: Objects, path: str) -> pa.Schema:
 
 
 def block_metadata(objects: Objects, path: str) -> Mapping[bytes, bytes]:
-    """The key/value metadata of a block; raises as ``block_schema`` does."""
+    """Return the key/value metadata of a block; raises as ``block_schema`` does."""
     return _footer(objects, path).metadata or {}
 
 
 def block_footer(objects: Objects, path: str) -> tuple[Mapping[bytes, bytes], Sequence[str]]:
-    """The key/value metadata and the columns of a block; raises as ``block_schema`` does."""
+    """Return the key/value metadata and the columns of a block; raises as ``block_schema`` does."""
     metadata = _footer(objects, path)
     return metadata.metadata or {}, metadata.schema.to_arrow_schema().names
 

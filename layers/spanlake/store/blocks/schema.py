@@ -71,14 +71,14 @@ class Lineage:
         return self.inputs + self.earlier
 
     def to_metadata(self) -> dict[str, str]:
-        """The key/value metadata that says so."""
+        """Return the key/value metadata that says so."""
         replaces = " ".join(self.inputs) + "/" + " ".join(self.earlier)
         values = str(self.level), str(self.created_ns), replaces
         return dict(zip((_LEVEL_KEY, _CREATED_KEY, _REPLACES_KEY), values, strict=True))
 
     @classmethod
     def of(cls, metadata: Mapping[bytes, bytes]) -> "Lineage | None":
-        """The lineage in the metadata of a block; None of fresh blocks and of those that older versions made.
+        """Return the lineage in the metadata of a block; None of fresh blocks and of those that older versions made.
 
         Raises StorageCorrupt.
         """
@@ -93,7 +93,7 @@ class Lineage:
 
 
 def to_metadata(schema: pa.Schema) -> dict[str, str]:
-    """The key/value metadata of a block with the columns of this span table.
+    """Return the key/value metadata of a block with the columns of this span table.
 
     ``spanlake.format`` is the version of the storage format. ``spanlake.keys``, left out when empty, is a JSON object
     from column name to attribute key for those columns whose name does not give the key.
@@ -107,7 +107,7 @@ def to_metadata(schema: pa.Schema) -> dict[str, str]:
 
 
 def from_parquet(names: list[str], metadata: Mapping[bytes, bytes]) -> pa.Schema:
-    """The span table's schema, of a block with these columns and this key/value metadata.
+    """Return the span table's schema, of a block with these columns and this key/value metadata.
 
     Raises StorageCorrupt for a file that is not a block, or one of a newer format.
     """
@@ -120,7 +120,7 @@ def from_parquet(names: list[str], metadata: Mapping[bytes, bytes]) -> pa.Schema
 
 
 def stated_format(data: bytes) -> int | None:
-    """The format that a block says it has, by the end of its content; None where it is not found there.
+    """Return the format that a block says it has, by the end of its content; None where it is not found there.
 
     It takes microseconds, where reading the footer takes a tenth of a millisecond and more.
     """
@@ -136,7 +136,7 @@ def check_format(version: int) -> None:
 
 
 def schema_metadata(metadata: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
-    """The part of a block's metadata on which its schema depends."""
+    """Return the part of a block's metadata on which its schema depends."""
     return {key: metadata[key] for key in (_FORMAT_KEY.encode(), _KEYS_KEY.encode()) if key in metadata}
 
 

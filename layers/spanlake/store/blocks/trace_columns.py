@@ -45,22 +45,22 @@ FEWEST_SPANS = 1 << 12
 
 
 def may_have_trace_columns(block: Block, fewest: int = FEWEST_SPANS) -> bool:
-    """Returns True where a block has the columns, unless an older spanlake wrote it."""
+    """Return True where a block has the columns, unless an older spanlake wrote it."""
     return block.level > 0 or block.spans >= fewest
 
 
 def may_have_slices(block: Block, fewest: int = SLICED_SPANS) -> bool:
-    """Returns True where a block is so large that it has slices, unless an older spanlake wrote it."""
+    """Return True where a block is so large that it has slices, unless an older spanlake wrote it."""
     return block.level > 0 and block.spans >= fewest
 
 
 def add_trace_columns_to_fresh(table: pa.Table) -> pa.Table:
-    """The rows of a block that is no compacted one, with these columns unless they are few."""
+    """Return the rows of a block that is no compacted one, with these columns unless they are few."""
     return add_trace_columns(table) if table.num_rows >= FEWEST_SPANS else table
 
 
 def add_trace_columns(table: pa.Table) -> pa.Table:
-    """The same rows with these columns, given all spans that a block has of their traces.
+    """Return the same rows with these columns, given all spans that a block has of their traces.
 
     Strings may come with a dictionary, those of these columns always do. Raises ValueError when a span's id is not 8
     bytes long.
@@ -75,12 +75,12 @@ def add_trace_columns(table: pa.Table) -> pa.Table:
 
 
 def drop_trace_columns(table: pa.Table) -> pa.Table:
-    """The table without these columns, if it has them."""
+    """Return the table without these columns, if it has them."""
     return table.drop_columns([name for name in table.column_names if name in DERIVED])
 
 
 def _roots(table: pa.Table, traces: Array) -> Array:
-    """The row of the first root of each trace, null where it has none."""
+    """Return the row of the first root of each trace, null where it has none."""
     rows = where(table["parent_span_id"].combine_chunks().is_null())
     roots = table.select([_START, "span_id"]).take(rows)
     order = pc.sort_indices(roots, [(_START, "ascending"), ("span_id", "ascending")])
@@ -126,7 +126,7 @@ def _ordering(table: pa.Table) -> pa.Table:
 
 
 def _of_roots(column: Array, rows: Array) -> Array:
-    """A column's values at some rows, empty where there is no row or no value, with a dictionary."""
+    """Return a column's values at some rows, empty where there is no row or no value, with a dictionary."""
     values = column.take(rows).combine_chunks()
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()

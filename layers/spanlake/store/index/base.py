@@ -15,7 +15,7 @@ _PREFIXES = 1 << 16
 
 
 def id_ranges(blocks: int, most: int) -> Iterator[IdRange]:
-    """Yields ranges that hold all ids together, of so many blocks each with about ``most`` of them."""
+    """Yield ranges that hold all ids together, of so many blocks each with about ``most`` of them."""
     count = min(max(1, -(-blocks // most)), _PREFIXES)
     bounds = ["", *(f"{number * _PREFIXES // count:04x}" for number in range(1, count)), "g"]
     yield from pairwise(bounds)  # a bound is no id: ids are longer
@@ -134,7 +134,7 @@ class Index(Protocol):
         """Attributes of the days whose blocks may touch the inclusive range."""
 
     def look_up(self, tenant: str, start_ns: int, end_ns: int) -> tuple[list[Block], frozenset[CatalogEntry]]:
-        """Returns the results of ``find`` and ``catalog``, at the price of one of them where requests are paid for."""
+        """Return the results of ``find`` and ``catalog``, at the price of one of them where requests are paid for."""
 
     def known_ids(self, tenant: str, day: date, ids: IdRange = ALL_IDS) -> frozenset[str]:
         """Ids of the blocks of one day that are live, retired or forgotten; with DynamoDB of three days the last."""
@@ -143,7 +143,7 @@ class Index(Protocol):
         """Days of a tenant that the index knows, in order."""
 
     def get_property(self, name: str) -> str | None:
-        """A property of the index as a whole, such as the id of the store it belongs to."""
+        """Return a property of the index as a whole, such as the id of the store it belongs to."""
 
     def claim_property(self, name: str, value: str) -> str:
         """Set a property unless it has a value; the value that it has then."""
@@ -156,13 +156,16 @@ class Index(Protocol):
         """The place of the index, as an operator calls it."""
 
     def service_time(self) -> int | None:
-        """The time of the storage's own clock, in seconds since 1970, asked for; None where it is this machine's."""
+        """Ask for the time of the storage's own clock, in seconds since 1970.
+
+        None where it is this machine's.
+        """
 
     def tenants(self) -> list[str]:
         """Tenants that have or had blocks, in alphabetical order."""
 
     def summary(self) -> list[DaySummary]:
-        """Returns the totals of live blocks by tenant, day and level, in that order."""
+        """Return the totals of live blocks by tenant, day and level, in that order."""
 
     def expire(self, before: date, tenants: Collection[str] | None = None) -> list[Block]:
         """Forget every day before this one and return the blocks it held, live or replaced, for deletion.
@@ -217,7 +220,7 @@ Day = tuple[str, date]  # tenant and day
 
 
 def quarantined(unfinished: Iterable[UnfinishedMerge], now: float) -> Mapping[Day, UnfinishedMerge]:
-    """The tenants and days that compaction leaves alone at a time (Unix seconds), with a failed merge."""
+    """Return the tenants and days that compaction leaves alone at a time (Unix seconds), with a failed merge."""
     return {
         (one.merge.tenant, one.merge.date): one
         for one in unfinished

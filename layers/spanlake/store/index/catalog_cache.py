@@ -19,7 +19,7 @@ class CatalogCache:
         self._count = 0
 
     def missing(self, day: Day, entries: Set[CatalogEntry]) -> Set[CatalogEntry]:
-        """Those of the entries that are not known."""
+        """Return those of the entries that are not known."""
         return entries - self._days.get(day, set())
 
     def remember(self, day: Day, entries: Set[CatalogEntry]) -> None:

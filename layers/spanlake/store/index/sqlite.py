@@ -173,7 +173,7 @@ class SqliteIndex:
         return frozenset(CatalogEntry(*row) for row in rows)
 
     def look_up(self, tenant: str, start_ns: int, end_ns: int) -> tuple[list[Block], frozenset[CatalogEntry]]:
-        """Returns the results of ``find`` and ``catalog``."""
+        """Return the results of ``find`` and ``catalog``."""
         return self.find(tenant, start_ns, end_ns), self.catalog(tenant, start_ns, end_ns)
 
     def known_ids(self, tenant: str, day: date, ids: IdRange = ALL_IDS) -> frozenset[str]:
@@ -187,7 +187,7 @@ class SqliteIndex:
         return [date.fromisoformat(day) for (day,) in rows]
 
     def get_property(self, name: str) -> str | None:
-        """A property of the index as a whole."""
+        """Return a property of the index as a whole."""
         rows = self._select("SELECT value FROM identity WHERE name = :name", {"name": name})
         return rows[0][0] if rows else None
 
@@ -217,7 +217,7 @@ class SqliteIndex:
         return [tenant for (tenant,) in self._select("SELECT DISTINCT tenant FROM day ORDER BY tenant")]
 
     def summary(self) -> list[DaySummary]:
-        """Returns the totals of live blocks by tenant, day and level, in that order."""
+        """Return the totals of live blocks by tenant, day and level, in that order."""
         return self._parsed(self._select(SUMMARY), _day_summary)
 
     def expire(self, before: date, tenants: Collection[str] | None = None) -> list[Block]:
@@ -361,13 +361,13 @@ def _execute_all(connection: sqlite3.Connection, statements: Iterable[str], bloc
 
 
 def _hidden(connection: sqlite3.Connection, block: Block) -> frozenset[bytes] | None:
-    """Returns the traces that a live block hides; None for a block that is not live."""
+    """Return the traces that a live block hides; None for a block that is not live."""
     row = connection.execute(GET_HIDDEN, _key(block)).fetchone()
     return None if row is None else _ids(row[0])
 
 
 def _is_known(connection: sqlite3.Connection, block: Block) -> bool:
-    """Returns True for a block that is or was live."""
+    """Return True for a block that is or was live."""
     return any(connection.execute(question, _key(block)).fetchone() for question in (GET_HIDDEN, WAS_LIVE))
 
 

@@ -37,7 +37,7 @@ def end(connection: sqlite3.Connection, merge: MergeKey, failure: str) -> None:
 
 
 def unfinished(connection: sqlite3.Connection) -> list[UnfinishedMerge]:
-    """All merges that have begun and have not ended."""
+    """Return all merges that have begun and have not ended."""
     if not connection.execute(_IS_THERE).fetchone()[0]:
         return []
     rows = connection.execute(_ALL).fetchall()

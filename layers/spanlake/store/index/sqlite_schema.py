@@ -58,7 +58,7 @@ def check_pages(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def damaged(path: Path, reason: object) -> StorageCorrupt:
-    """The error that names a damaged index, and what to do."""
+    """Return the error that names a damaged index, and what to do."""
     return StorageCorrupt(f"the index {path} is damaged ({str(reason).splitlines()[-1]}): {_REMEDY}")
 
 
@@ -224,7 +224,7 @@ def _write_ahead(connection: sqlite3.Connection, busy_seconds: float) -> None:
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:
-    """The version of a file of ours, 0 of an empty one."""
+    """Return the version of a file of ours, 0 of an empty one."""
     application, version, tables = connection.execute(_WHAT_IT_IS).fetchone()
     if application == 0 and tables == 0:
         return 0

@@ -126,7 +126,7 @@ def is_trusted(index: Index, now_ns: int) -> bool:
 
 
 def trusted_time(objects: Objects, index: Index) -> int | None:
-    """The time in nanoseconds by which readers tell what is too old, None where maintenance would not go by it.
+    """Return the time in nanoseconds by which readers tell what is too old, None where maintenance would not go by it.
 
     Changes nothing. Raises StorageUnavailable.
     """
@@ -141,7 +141,7 @@ def trusted_time(objects: Objects, index: Index) -> int | None:
 
 
 def _storage_time(objects: Objects, index: Index) -> int | None:
-    """The time of the storage's own clock in seconds, None where it has none."""
+    """Return the time of the storage's own clock in seconds, None where it has none."""
     now = index.service_time()
     return objects.service_time() if now is None else now
 
@@ -158,7 +158,7 @@ def _number(index: Index, name: str) -> int | None:
 
 
 def _newest(index: Index) -> int | None:
-    """The end of the newest day that has blocks, in seconds, where no earlier run is on record."""
+    """Return the end of the newest day that has blocks, in seconds, where no earlier run is on record."""
     days = [day for tenant in index.tenants() for day in index.days(tenant)]
     return None if not days else (max(days) - max(days).replace(1970, 1, 1)).days * 86_400 + 86_400
 

@@ -61,12 +61,12 @@ class Merge:
 
 
 def uncompressed_size(block: Block) -> int:
-    """The bytes of a block's spans in memory, roughly where its entry does not say."""
+    """Return the bytes of a block's spans in memory, roughly where its entry does not say."""
     return block.uncompressed_size or _INFLATION * block.size
 
 
 def plan(blocks: Iterable[Block], now_ns: int, *, settle: bool = False, policy: PlanPolicy = USUAL_PLAN) -> list[Merge]:
-    """The merges that the live blocks of a tenant's day call for, no block in two of them, cheap ones first.
+    """Return the merges that the live blocks of a tenant's day call for, no block in two of them, cheap ones first.
 
     ``settle`` treats the day as one on which nothing more arrives.
     """
@@ -83,7 +83,7 @@ def plan(blocks: Iterable[Block], now_ns: int, *, settle: bool = False, policy: 
 
 
 def _is_over(blocks: Sequence[Block], now_ns: int, quiet_ns: int) -> bool:
-    """Returns True where nothing more is likely to arrive for the day of these blocks."""
+    """Return True where nothing more is likely to arrive for the day of these blocks."""
     if not blocks:
         return False
     midnight = (blocks[0].start_ns // DAY_NS + 1) * DAY_NS
@@ -100,7 +100,7 @@ def _is_full(block: Block) -> bool:
 
 
 def _side_by_side(blocks: Sequence[Block]) -> Sequence[Block]:
-    """The blocks of a whole day in the order in which they should share blocks.
+    """Return the blocks of a whole day in the order in which they should share blocks.
 
     By time, unless they will be one block anyhow: then the order of arrival is kept exactly.
     """
@@ -110,7 +110,7 @@ def _side_by_side(blocks: Sequence[Block]) -> Sequence[Block]:
 
 
 def _tiers(blocks: Iterable[Block], fan_in: int) -> list[list[Block]]:
-    """The blocks by the power of ``fan_in`` that they are smaller than a full one, and by how late they came in."""
+    """Group the blocks by the power of ``fan_in`` that they are smaller than a full one, and by their lateness."""
     tiers: dict[tuple[int, int], list[Block]] = {}
     for block in blocks:
         delay = (block.created_ns - block.start_ns) // _GAP_NS
@@ -127,7 +127,7 @@ def _tier(block: Block, fan_in: int) -> int:
 
 
 def _due(tier: Sequence[Block], policy: PlanPolicy) -> Iterator[list[Block]]:
-    """The runs of a tier that are long enough, or large enough, to be merged while the day goes on."""
+    """Yield the runs of a tier that are long enough, or large enough, to be merged while the day goes on."""
     for stretch in _stretches(tier):
         runs = list(_cut(stretch, policy))
         yield from (run for run in runs[:-1] if _is_worthwhile(run))
@@ -147,7 +147,7 @@ def _stretches(blocks: Sequence[Block]) -> Iterator[list[Block]]:
 
 
 def _cut(blocks: Sequence[Block], policy: PlanPolicy) -> Iterator[list[Block]]:
-    """Runs of blocks that one merge can take, each as long as it can be."""
+    """Run of blocks that one merge can take, each as long as it can be."""
     run: list[Block] = []
     for block in blocks:
         if run and not _fits([*run, block], policy):
@@ -172,7 +172,7 @@ def _fits(run: Sequence[Block], policy: PlanPolicy) -> bool:
 
 
 def _is_worthwhile(run: Sequence[Block]) -> bool:
-    """Returns True for a run of several blocks, or of a fresh one too large to be merged before it is sorted."""
+    """Return True for a run of several blocks, or of a fresh one too large to be merged before it is sorted."""
     if len(run) > 1:
         return True
     return run[0].level == 0 and (

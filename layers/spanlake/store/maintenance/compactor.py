@@ -30,7 +30,7 @@ class Compacted:
 
 
 def days_of(summary: Iterable[DaySummary]) -> list[tuple[str, date]]:
-    """The tenants and days in a summary, the latest day first."""
+    """Return the tenants and days in a summary, the latest day first."""
     days = {(day.date, day.tenant) for day in summary}
     return [(tenant, day) for day, tenant in sorted(days, reverse=True)]
 
@@ -74,7 +74,7 @@ class Compactor:
         return self._unreadable
 
     def quarantined(self) -> Mapping[Day, UnfinishedMerge]:
-        """The tenants and days that are left alone for a day, with the merge that failed too often."""
+        """Return the tenants and days that are left alone for a day, with the merge that failed too often."""
         if not self._quarantines:
             return {}
         until, found = self._quarantined
@@ -84,11 +84,11 @@ class Compactor:
         return found
 
     def days(self) -> list[tuple[str, date]]:
-        """The tenants and days that have live blocks, the latest day first."""
+        """Return the tenants and days that have live blocks, the latest day first."""
         return days_of(self._index.summary())
 
     def plan(self, tenant: str, day: date, *, settle: bool = False) -> list[Merge]:
-        """The merges that are due; with ``settle`` also those that would wait for the end of the day.
+        """Return the merges that are due; with ``settle`` also those that would wait for the end of the day.
 
         None of a day that is quarantined.
         """
@@ -160,7 +160,7 @@ class Compactor:
         return Compacted(merge, merged.block)
 
     def _faults(self, blocks: Sequence[Block]) -> dict[str, str]:
-        """Returns the faults of missing and damaged blocks by path."""
+        """Return the faults of missing and damaged blocks by path."""
         found = {}
         for block in blocks:
             try:

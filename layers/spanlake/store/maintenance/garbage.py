@@ -208,7 +208,7 @@ def put_back(objects: Objects, index: Index, at_once: int = USUAL_GARBAGE.at_onc
 
 
 def _some(found: Iterator[ObjectInfo], most: int) -> Iterator[list[str]]:
-    """Yields the paths that collected objects had, in order."""
+    """Yield the paths that collected objects had, in order."""
     while paths := [info.path.removeprefix(TRASH) for info in islice(found, most)]:
         yield paths
 
@@ -220,7 +220,7 @@ def _restore(objects: Objects, path: str) -> None:
 
 
 def _day(info: ObjectInfo) -> Day | None:
-    """The tenant and day of a collected block by its path; None when it is not that of a block."""
+    """Return the tenant and day of a collected block by its path; None when it is not that of a block."""
     parsed = BlockPath.parse(info.path.removeprefix(TRASH))
     return None if parsed is None else (parsed.tenant, parsed.date)
 

@@ -107,7 +107,7 @@ def _lineage(inputs: Sequence[Input]) -> Lineage:
 
 
 def merged_id(merge: Merge) -> str:
-    """The id of the block that takes the place of others."""
+    """Return the id of the block that takes the place of others."""
     content = hashlib.blake2b(b"merged")
     for block in sorted(merge.inputs, key=lambda block: block.id):
         content.update(b"".join((f"\n{block.id} ".encode(), *sorted(block.hidden))))
@@ -116,7 +116,7 @@ def merged_id(merge: Merge) -> str:
 
 
 def _batches(inputs: Sequence[Input], columns: Columns, policy: MergePolicy) -> Iterator[pa.Table]:
-    """The rows of all inputs for some trace ids at a time, those of one input after those of another."""
+    """Yield the rows of all inputs for some trace ids at a time, those of one input after those of another."""
     if all(one.block.level == 0 for one in inputs):
         yield pa.concat_tables(columns.conform(one.table(), one.shape) for one in inputs)
         return
@@ -136,7 +136,7 @@ def _batches(inputs: Sequence[Input], columns: Columns, policy: MergePolicy) -> 
 
 
 def _slicing(merge: Merge, inputs: Sequence[Input], policy: MergePolicy) -> Slicing | None:
-    """The slices of a block that is large enough for them; None where they are not worth what they cost."""
+    """Return the slices of a block that is large enough for them; None where they are not worth what they cost."""
     if merge.spans < policy.sliced_spans:
         return None
     heaviest = max(one.bytes_per_span for one in inputs)
@@ -170,7 +170,7 @@ def _sorted(stretches: Iterable[pa.Table]) -> Iterator[pa.Table]:
 
 
 def _whole_groups(stretches: Iterable[pa.Table], policy: MergePolicy) -> Iterator[pa.Table]:
-    """The same rows in tables whose length is a multiple of that of row groups, but for the last one and large ones."""
+    """Yield the rows in tables whose length is a multiple of a row group's, but for the last one and large ones."""
     rest: pa.Table | None = None
     for stretch in stretches:
         table = stretch if rest is None else pa.concat_tables([rest, stretch]).unify_dictionaries()
@@ -184,7 +184,7 @@ def _whole_groups(stretches: Iterable[pa.Table], policy: MergePolicy) -> Iterato
 
 
 def _encode(tables: Iterator[pa.Table], lineage: Lineage, policy: MergePolicy) -> pa.Buffer | None:
-    """The Parquet file of these rows; None when there are none."""
+    """Return the Parquet file of these rows; None when there are none."""
     from spanlake.store.blocks.parquet import BlockWriter, encode
 
     first, second = next(tables, None), next(tables, None)
@@ -200,13 +200,13 @@ def _encode(tables: Iterator[pa.Table], lineage: Lineage, policy: MergePolicy) -
 
 
 def _rows_of_group(table: pa.Table, policy: MergePolicy) -> int:
-    """Returns the number of rows in a row group; of a slice all, unless a trace makes it long."""
+    """Return the number of rows in a row group; of a slice all, unless a trace makes it long."""
     is_slice = SLICE_START in table.column_names and table.num_rows < 2 * policy.row_group_spans
     return table.num_rows if is_slice else policy.row_group_spans
 
 
 def _decoded(table: pa.Table) -> pa.Table:
-    """The table, its dictionaries replaced by their values where they are large."""
+    """Return the table, its dictionaries replaced by their values where they are large."""
     pairs = zip(table.schema, table.columns, strict=True)
     fields = [field.with_type(pa.string()) if _has_large_dictionary(column) else field for field, column in pairs]
     return _with_types(table, pa.schema(fields))
@@ -231,7 +231,7 @@ class _Facts:
         self._trace_ids: list[Array] = []
 
     def noted(self, table: pa.Table) -> pa.Table:
-        """The table itself."""
+        """Return the table itself."""
         self._spans += table.num_rows
         self._uncompressed_size += table.nbytes
         self._starts.append(pc.min(table["start_time_unix_nano"]).as_py())
@@ -240,7 +240,7 @@ class _Facts:
         return table
 
     def block(self, merge: Merge, lineage: Lineage, data: pa.Buffer) -> Block:
-        """The entry of the block."""
+        """Return the entry of the block."""
         first = merge.inputs[0]
         return Block(
             tenant=first.tenant,

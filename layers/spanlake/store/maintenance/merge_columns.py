@@ -34,7 +34,7 @@ class Columns:
     def of(
         cls, blocks: Sequence[tuple[BlockColumns, int]], coded: Mapping[str, bool], most: int = MOST_COLUMNS
     ) -> "Columns":
-        """The columns of blocks of these shapes and numbers of spans.
+        """Return the columns of blocks of these shapes and numbers of spans.
 
         ``coded`` names the columns of strings whose values come as indices into a dictionary. ``most`` bounds the
         columns of attributes.
@@ -47,11 +47,11 @@ class Columns:
         return cls(pa.schema([*fixed, *(_typed(column.field(), coded) for column in sorted(kept))]), moved)
 
     def catalog(self) -> frozenset[CatalogEntry]:
-        """Returns the catalog entries of attributes that are moved from a column."""
+        """Return the catalog entries of attributes that are moved from a column."""
         return frozenset(CatalogEntry(str(column.scope), column.key, "rest") for column in self.demoted)
 
     def conform(self, table: pa.Table, shape: BlockColumns) -> pa.Table:
-        """A table of one of the blocks with these columns."""
+        """Return a table of one of the blocks with these columns."""
         columns = dict(zip(table.column_names, table.columns, strict=True))
         moved = sorted(self.demoted.intersection(shape.attributes))  # in one order, so that equal rows stay equal
         for scope, name in REST_COLUMNS.items():

@@ -36,7 +36,7 @@ class BlockColumns:
 
     @classmethod
     def of(cls, schema: pa.Schema) -> "BlockColumns":
-        """The shape of a span table with this schema."""
+        """Return the shape of a span table with this schema."""
         strings = frozenset(field.name for field in schema if field.type == pa.string())
         return cls(tuple(schema.names), tuple(attribute_columns(schema)), strings)
 
@@ -59,18 +59,18 @@ class Input:
         return max(groups, self.block.uncompressed_size) // max(metadata.num_rows, 1) + 1
 
     def runs(self) -> list["Run"]:
-        """The parts of the block that are sorted by trace id: those of a block in slices are several."""
+        """Return the parts of the block that are sorted by trace id: those of a block in slices are several."""
         metadata = self.file.metadata
         every = range(metadata.num_row_groups)
         parts = [tuple(every)] if self.block.level == 0 else sorted_runs([_id_range(metadata, n) for n in every])
         return [Run(self, groups, sum(metadata.row_group(n).num_rows for n in groups)) for groups in parts]
 
     def table(self) -> pa.Table:
-        """All rows that are not hidden, as they lie in the block."""
+        """Return all rows that are not hidden, as they lie in the block."""
         return self.visible(self.file.read(use_threads=False))
 
     def visible(self, table: pa.Table) -> pa.Table:
-        """The rows that are not hidden."""
+        """Return the rows that are not hidden."""
         return table.filter(self.shown(table["trace_id"])) if self.block.hidden else table
 
     def shown(self, trace_ids: Array) -> Array:
@@ -88,7 +88,7 @@ class Run:
     spans: int
 
     def tables(self, rows: int) -> Iterator[pa.Table]:
-        """The rows that are not hidden, by trace id, at most so many at a time of a block that is sorted."""
+        """Yield the rows that are not hidden, by trace id, at most so many at a time of a block that is sorted."""
         if self.of.block.level == 0:
             whole = self.of.table()
             yield whole.take(pc.array_sort_indices(whole["trace_id"].combine_chunks()))
@@ -161,7 +161,7 @@ def _source(objects: Objects, block: Block) -> pa.NativeFile:
 
 
 def _shape(file: "pq.ParquetFile", shapes: dict[tuple[str, ...], BlockColumns]) -> BlockColumns:
-    """The shape of a block, remembered among others: many blocks have the same."""
+    """Return the shape of a block, remembered among others: many blocks have the same."""
     names, metadata = file.schema_arrow.names, schema_metadata(file.metadata.metadata or {})
     key = (*names, *sorted(f"{name!r}{value!r}" for name, value in metadata.items()))
     if key not in shapes:

@@ -143,7 +143,7 @@ class _DayReindex:
         return seen
 
     def _unknown(self, part: DayPart) -> list[ObjectInfo]:
-        """The objects of a part that have no entry, now that they have been listed."""
+        """Return the objects of a part that have no entry, now that they have been listed."""
         known = self.index.known_ids(self.tenant, self.day, part.ids)
         return [info for id_, info in part.blocks if id_ not in known]
 
@@ -210,7 +210,7 @@ def _may_be_merged(objects: Objects, info: ObjectInfo) -> bool:
 
 
 def _read(objects: Objects, info: ObjectInfo) -> BlockFacts | str | None:
-    """The facts of a block, or what is wrong with it; None when it is gone, since compaction was quicker."""
+    """Return the facts of a block, or what is wrong with it; None when it is gone, since compaction was quicker."""
     try:
         return read_facts(objects, info)
     except ObjectNotFound:
@@ -223,7 +223,7 @@ def _read(objects: Objects, info: ObjectInfo) -> BlockFacts | str | None:
 def _choose(
     objects: Objects, found: _Day, hidden: dict[str, frozenset[bytes]]
 ) -> tuple[list[BlockFacts], list[BlockFacts], list[BlockFacts]]:
-    """The blocks to add, those to put in the place of live entries whose objects are gone, and those to leave out."""
+    """Return the blocks to add, to put in the place of live entries whose objects are gone, and to leave out."""
     chosen: dict[str, BlockFacts] = {}
     swaps: list[BlockFacts] = []
     replaced: list[BlockFacts] = []
@@ -248,7 +248,7 @@ def _choose(
 
 
 def _replaced_live(facts: BlockFacts, found: _Day) -> list[Block]:
-    """The live entries that a block replaces, if the object of one of them is gone; otherwise none."""
+    """Return the live entries that a block replaces, if the object of one of them is gone; otherwise none."""
     inputs = [found.live[id_] for id_ in (facts.lineage.replaces if facts.lineage else ()) if id_ in found.live]
     return inputs if any(block.id in found.missing for block in inputs) else []
 
@@ -260,7 +260,7 @@ def _without_same_spans(
     swaps: list[BlockFacts],
     hidden: dict[str, frozenset[bytes]],
 ) -> list[BlockFacts]:
-    """The candidates but those whose spans all stand in others: what older versions merged does not say so."""
+    """Return the candidates but those whose spans all stand in others: what older versions merged does not say so."""
     spans = SpanSets(objects, hidden)
     shared = with_shared_traces([*candidates, *swaps])
     taken = [block for block in found.live.values() if block.id not in found.missing]
@@ -316,7 +316,10 @@ def _swap(index: Index, facts: BlockFacts, hidden: dict[str, frozenset[bytes]]) 
 
 
 def _with_deleted(index: Index, facts: BlockFacts, hidden: dict[str, frozenset[bytes]]) -> Block:
-    """The block without traces that were deleted since it was made: a block that no entry named hid none of them."""
+    """Return the block without traces that were deleted since it was made.
+
+    A block that no entry named hid none of them.
+    """
     block = _with_hidden(facts.block, hidden)
     since = index.deletions(block.tenant, block.created_ns)
     if not since:

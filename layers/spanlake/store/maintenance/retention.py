@@ -118,7 +118,7 @@ def expire_by_age(
 
 
 def oldest_day(retention: timedelta, now_ns: int) -> date:
-    """The first day that has spans which are not too old."""
+    """Return the first day that has spans which are not too old."""
     return utc_day(now_ns - retention // timedelta(microseconds=1) * 1000)
 
 

@@ -41,7 +41,7 @@ class Group:
         return {number: count * self.of.bytes_per_span for number, count in zip(numbers, counts, strict=True)}
 
     def table(self, columns: Columns) -> pa.Table:
-        """All rows, with the columns of the merge."""
+        """Return all rows, with the columns of the merge."""
         return columns.conform(self.of.file.read_row_group(self.number, use_threads=False), self.of.shape)
 
 
@@ -100,7 +100,7 @@ class Slicing:
         return self._plan[0] <= _MOST_READS * len(self.groups)
 
     def tables(self, columns: Columns) -> Iterator[pa.Table]:
-        """The visible rows of each slice, those of one input after those of another."""
+        """Yield the visible rows of each slice, those of one input after those of another."""
         for number in range(self.count):
             parts = [self._part(columns, number, place) for place in self._groups_of.get(number, ())]
             if parts:
@@ -123,7 +123,7 @@ def _rows(table: pa.Table, group: Group, number: int) -> pa.Table:
 
 
 def with_start(part: pa.Table) -> pa.Table:
-    """A slice with the column SLICE_START, beside that of the spans' starts: both are read together."""
+    """Return a slice with the column SLICE_START, beside that of the spans' starts: both are read together."""
     first: int = pc.min(part[_START]).as_py()
     index = part.schema.get_field_index(_START) + 1
     return part.add_column(index, SLICE_START, pa.repeat(int64(first), part.num_rows))

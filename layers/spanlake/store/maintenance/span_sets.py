@@ -40,7 +40,7 @@ class SpanSets:
         return not len(left)
 
     def _of(self, block: Block) -> Array:
-        """A key for each span that the block shows."""
+        """Return a key for each span that the block shows."""
         if block.path not in self._keys:
             keys = self._read(block)
             self._keys[block.path] = keys

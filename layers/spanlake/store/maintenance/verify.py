@@ -61,7 +61,7 @@ def set_aside(objects: Objects, index: Index, fault: Fault) -> None:
 
 
 def live_blocks(index: Index, most: int = _LISTED) -> Iterator[Sequence[Block]]:
-    """All live blocks, the latest day first, about so many at a time."""
+    """Yield all live blocks, the latest day first, about so many at a time."""
     summary = index.summary()
     counts = Counter[tuple[str, date]]()
     for one in summary:

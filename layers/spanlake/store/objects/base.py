@@ -59,7 +59,7 @@ class Objects(Protocol):
         """Name the objects whose path begins with this text, in the order of their paths."""
 
     def service_time(self) -> int | None:
-        """The time of the clock that dates objects, in seconds since 1970; None where it is this machine's."""
+        """Return the time of the clock that dates objects, in seconds since 1970; None where it is this machine's."""
 
     @property
     def name(self) -> str:
@@ -82,7 +82,7 @@ def validate_path(path: str) -> str:
 
 
 def is_segment(name: str) -> bool:
-    """Returns True for a name that can stand between two slashes of an object path.
+    """Return True for a name that can stand between two slashes of an object path.
 
     A name that begins with a dot cannot.
     """

@@ -86,7 +86,7 @@ class LocalObjects:
         return str(self._root)
 
     def uri(self, path: str) -> str:
-        """The file's absolute path."""
+        """Return the file's absolute path."""
         return str(self._file(path))
 
     def _file(self, path: str) -> Path:
@@ -168,7 +168,7 @@ def _locked_file(directory: Path) -> Iterator[tuple[int, Path]]:
 
 
 def _created(directory: Path) -> tuple[int, Path]:
-    """A new file, locked, which no sweep took in the moment before."""
+    """Return a new file, locked, which no sweep took in the moment before."""
     while True:
         path = directory / secrets.token_hex(16)
         descriptor = _new_file(path)
@@ -179,7 +179,7 @@ def _created(directory: Path) -> tuple[int, Path]:
 
 
 def _new_file(path: Path) -> int:
-    """The descriptor of a new file, whose directory is made if it is not there, or not there any more."""
+    """Return the descriptor of a new file, whose directory is made if it is not there, or not there any more."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     try:
         return os.open(path, flags, 0o644)

@@ -111,7 +111,7 @@ class Fetch:
         self._reported = reported
 
     def __call__(self, start: int, end: int) -> bytes:
-        """The bytes from one place up to another; raises StorageUnavailable and ObjectNotFound."""
+        """Return the bytes from one place up to another; raises StorageUnavailable and ObjectNotFound."""
         with self._reported():
             return bounded(f"read {self._key}", lambda: self._range(start, end))
 
@@ -222,7 +222,7 @@ class S3Objects:
         raise StorageUnavailable(f"cannot read {key}: the answer was cut off each time")
 
     def digest(self, path: str) -> ObjectDigest:
-        """The size and checksum that S3 has of an object, which is not read; raises ObjectNotFound."""
+        """Return the size and checksum that S3 has of an object, which is not read; raises ObjectNotFound."""
         key = self._key(path)
         with self._reported(f"read {path}"):
             found = self.client.head_object(Bucket=self.location.bucket, Key=key, ChecksumMode="ENABLED")
@@ -260,7 +260,7 @@ class S3Objects:
                         yield ObjectInfo(path, found["Size"], found["LastModified"])
 
     def service_time(self) -> int | None:
-        """The time of S3's clock in seconds since 1970; None where its answers do not tell it."""
+        """Return the time of S3's clock in seconds since 1970; None where its answers do not tell it."""
         with self._reported("list objects"):
             answer = self.client.list_objects_v2(Bucket=self.location.bucket, Prefix=self.location.base, MaxKeys=1)
         return aws_client.service_time(answer)
@@ -271,7 +271,7 @@ class S3Objects:
         return self.location.url
 
     def uri(self, path: str) -> str:
-        """The object's URL, as DuckDB's httpfs reads it."""
+        """Return the object's URL, as DuckDB's httpfs reads it."""
         return f"{self.location.url}{validate_path(path)}"
 
     def _key(self, path: str) -> str:

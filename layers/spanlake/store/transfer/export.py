@@ -56,7 +56,7 @@ class Exported:
 
 
 def export(objects: Objects, index: Index, selection: Selection, size: MessageSize = _USUAL_SIZE) -> Iterator[Exported]:
-    """Reads the selected spans, day after day, those of a block in its order; deleted traces are left out.
+    """Read the selected spans, day after day, those of a block in its order; deleted traces are left out.
 
     Memory is bounded: by one row group of a block, and one message. A span that is stored twice comes twice, and so
     may one whose block is replaced by compaction meanwhile; none is left out. Raises StorageUnavailable and
@@ -108,7 +108,7 @@ def _export_block(objects: Objects, block: Block, selection: Selection, size: Me
 
 
 def _opened(objects: Objects, block: Block) -> pa.NativeFile:
-    """The object; a fresh or small one is compared with its checksum, pages of others are."""
+    """Return the object; a fresh or small one is compared with its checksum, pages of others are."""
     if block.level and block.size > _WHOLE:
         return objects.open(block.path)
     data = objects.get(block.path)
@@ -117,7 +117,7 @@ def _opened(objects: Objects, block: Block) -> pa.NativeFile:
 
 
 def _rows(block: Block, metadata: "pq.FileMetaData", most: MessageSize) -> int:
-    """Returns the number of spans to read at a time."""
+    """Return the number of spans to read at a time."""
     groups = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
     size = max(groups, block.uncompressed_size, 1)
     return max(1, min(most.spans, most.bytes * metadata.num_rows // size))

@@ -41,7 +41,7 @@ class Verified:
 
 
 def find_snapshot(backup: Objects, name: str = "") -> Snapshot:
-    """A snapshot, or the newest one, its files whole. Raises StoreError when there is none, StorageCorrupt."""
+    """Return a snapshot, or the newest one, its files whole. Raises StoreError when there is none, StorageCorrupt."""
     try:
         check_mark(backup)
     except ObjectNotFound:
@@ -90,7 +90,7 @@ def restore(
 
 
 def _content(backup: Objects, saved: SavedBlock) -> bytes:
-    """The content of a block; raises StorageCorrupt when it is not the one that was saved."""
+    """Return the content of a block; raises StorageCorrupt when it is not the one that was saved."""
     try:
         data = backup.get(saved.block.path)
     except ObjectNotFound:

@@ -95,7 +95,7 @@ def check_mark(backup: Objects) -> None:
 
 
 def snapshots(backup: Objects) -> list[Snapshot]:
-    """The whole snapshots of a backup, oldest first. Raises StorageCorrupt."""
+    """Return the whole snapshots of a backup, oldest first. Raises StorageCorrupt."""
     names = [info.path.split("/")[1] for info in backup.list(_SNAPSHOTS) if info.path.endswith(f"/{_MANIFEST}")]
     return [_read_manifest(backup, name) for name in sorted(names)]
 
@@ -173,7 +173,7 @@ def _catalog_table(catalog: Catalog) -> pa.Table:
 
 
 def read_blocks(backup: Objects, snapshot: Snapshot) -> Iterator[SavedBlock]:
-    """The blocks of a snapshot, some read at a time. Raises StorageCorrupt and StorageUnavailable."""
+    """Yield the blocks of a snapshot, some read at a time. Raises StorageCorrupt and StorageUnavailable."""
     for row in _rows(backup, snapshot, "blocks.parquet"):
         yield SavedBlock(_block(row), row["size"], row["sha256"])
 
@@ -185,7 +185,7 @@ def read_digests(backup: Objects, snapshot: Snapshot) -> dict[str, tuple[int, st
 
 
 def read_catalog(backup: Objects, snapshot: Snapshot) -> dict[tuple[str, date], frozenset[CatalogEntry]]:
-    """The attributes of a snapshot's days."""
+    """Return the attributes of a snapshot's days."""
     found: dict[tuple[str, date], set[CatalogEntry]] = {}
     for row in _rows(backup, snapshot, "catalog.parquet"):
         day = row["tenant"], date.fromisoformat(row["date"])

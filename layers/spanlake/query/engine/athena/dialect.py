@@ -20,7 +20,7 @@ RANK_ERROR = 0.005
 
 
 def printed(query: exp.Query) -> str:
-    """The text of a query; raises NotSupportedByEngine for what has no counterpart."""
+    """Return the text of a query; raises NotSupportedByEngine for what has no counterpart."""
     if any(table.alias == TIES for table in query.find_all(exp.CTE)):
         raise NotSupportedByEngine("parents and children of spans are not supported on Athena")
     for node in query.walk():
@@ -62,7 +62,7 @@ def _logarithm(self: Generator, node: exp.Log) -> str:
 
 
 def _power(number: str, nearest: str, is_off: str, step: str) -> str:
-    """The power of two beside a number, given the nearest one; see DuckDB's macros."""
+    """Return the power of two beside a number, given the nearest one; see DuckDB's macros."""
     power = f"{nearest} + CASE WHEN {number} {is_off} POWER(2, {nearest}) THEN {step} ELSE 0 END"
     return f"CAST(CASE WHEN IS_INFINITE({number}) THEN 1024 ELSE {power} END AS INTEGER)"
 
@@ -81,7 +81,7 @@ def _nullif(self: Generator, node: exp.Nullif) -> str:
 
 
 def _least(self: Generator, node: exp.Min) -> str:
-    """The least of structs. By all members there is none where one can be NULL: it goes by all but the last."""
+    """Return the least of structs. By all members there is none where one can be NULL: it goes by all but the last."""
     if not isinstance(node.this, exp.Struct):
         return self.func("MIN", node.this)
     members = [self.sql(member.expression) for member in node.this.expressions]
@@ -89,7 +89,7 @@ def _least(self: Generator, node: exp.Min) -> str:
 
 
 def _unfiltered(node: exp.Window) -> exp.Window:
-    """The same without FILTER, which window functions do not take there."""
+    """Return the same without FILTER, which window functions do not take there."""
     found = node.this
     if not isinstance(found, exp.Filter):
         return node
@@ -159,10 +159,10 @@ class _Athena(Trino):
         }
 
         def window_sql(self, expression: exp.Window) -> str:
-            """A window function."""
+            """Return a window function."""
             return super().window_sql(_unfiltered(expression))
 
         def cte_sql(self, expression: exp.CTE) -> str:
-            """Leaves out MATERIALIZED: Trino decides itself whether a table is computed once."""
+            """Leave out MATERIALIZED: Trino decides itself whether a table is computed once."""
             expression.set("materialized", None)
             return super().cte_sql(expression)

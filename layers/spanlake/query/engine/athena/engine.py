@@ -59,7 +59,7 @@ class Athena:
     allowance: DailyAllowance | None = None  # of tenants; None is no limit
 
     def relation(self, scan: Scan, columns: Iterable[str], *, row_id: bool) -> exp.Select:
-        """The blocks as rows of the table."""
+        """Return the blocks as rows of the table."""
         return self.source.rows(scan.blocks, sorted(set(columns)), row_id=row_id)
 
     def run(
@@ -170,7 +170,7 @@ _READ_SECONDS = 10.0
 
 
 def open_athena(session: aws_client.Session, settings: AthenaSettings, scanned: Scanned) -> Athena:
-    """The workgroup and the table of the settings; nothing is asked of them yet."""
+    """Return the workgroup and the table of the settings; nothing is asked of them yet."""
     database, _, table = settings.table.partition(".")
     client = session.client("athena", config=aws_client.config(_READ_SECONDS))
     allowance = DailyAllowance(scanned)

@@ -53,7 +53,7 @@ class _Reader:
         self._at = 0
 
     def all(self) -> Iterator[str]:
-        """The pattern's parts, rewritten."""
+        """Yield the pattern's parts, rewritten."""
         while self._at < len(self._text):
             yield self._part()
 
@@ -95,7 +95,7 @@ class _Reader:
         return f"(?{on}{'-' + off if off else ''}{end}" if on or off else "(?:"
 
     def _escape(self) -> str:
-        """An escape outside of a class."""
+        """Return an escape outside of a class."""
         sign = self._text[self._at]
         if sign.lower() in _SHORT:
             self._at += 1
@@ -116,7 +116,7 @@ class _Reader:
         return "".join(map(_literal, quoted))
 
     def _character(self) -> str:
-        """A single character behind a backslash, also in a class."""
+        """Return a single character behind a backslash, also in a class."""
         for form, base in ((_HEX, 16), (_OCTAL, 8)):
             found = form.match(self._text, self._at)
             if found:
@@ -140,7 +140,7 @@ class _Reader:
         return f"{start}{''.join(items)}]"
 
     def _item(self) -> str:
-        """A character, a range or a class in a class."""
+        """Return a character, a range or a class in a class."""
         named = _CLASS.match(self._text, self._at)
         if named:
             self._take(named)

@@ -15,7 +15,7 @@ Text = str | None
 
 
 def readable(query: exp.Select, schema: pa.Schema) -> exp.Select:
-    """The query with its columns as texts that ``to_table`` reads; ``schema`` tells their names and types."""
+    """Return the query with its columns as texts that ``to_table`` reads; ``schema`` tells their names and types."""
     columns: list[exp.Expr] = [exp.column(name) for name in schema.names] if query.is_star else query.selects
     select = [_readable(column, field) for column, field in zip(columns, schema, strict=True)]
     return query.select(*select, append=False)
@@ -62,7 +62,7 @@ _TEXTS: Mapping[type, Callable[[exp.Expr, Any], exp.Expr]] = {
 
 
 def to_table(rows: Iterable[Sequence[Text]], schema: pa.Schema) -> pa.Table:
-    """The table of rows of texts."""
+    """Return the table of rows of texts."""
     columns = list(zip(*rows, strict=True)) or [()] * len(schema)
     return pa.table([_array(texts, field.type) for texts, field in zip(columns, schema, strict=True)], schema=schema)
 

@@ -63,7 +63,7 @@ class Days:
             self._remembered(tenant, day)
 
     def has_begun(self, tenant: str, day: date) -> bool:
-        """Returns True where a day has begun."""
+        """Return True where a day has begun."""
         return any(is_begun(item) for item in self._requests.query(partition(tenant, day), begins=DAY_ITEM))
 
     def reach(self, block: Block) -> None:
@@ -99,7 +99,7 @@ class Days:
             return without_room(missing, len(self._known.known(about)), most) if missing else frozenset()
 
     def listed(self, tenant: str) -> dict[date, int]:
-        """The days of a tenant, and up to when spans of each last."""
+        """Return the days of a tenant, and up to when spans of each last."""
         items = filter(is_there, self._requests.query(tenant))
         return {date.fromisoformat(item["sk"]): item["reach_ns"] for item in items if "reach_ns" in item}
 
@@ -153,7 +153,7 @@ class Days:
 
 
 def is_begun(item: Item) -> bool:
-    """Returns True for the item of a day that has begun."""
+    """Return True for the item of a day that has begun."""
     return item["sk"] == DAY_ITEM and "begun" in item and is_there(item)
 
 
@@ -166,5 +166,5 @@ def expiry(day: date, retention: timedelta | None, spare_days: int = 6) -> dict[
 
 
 def _end(day: date) -> int:
-    """The last nanosecond of a day, or of time."""
+    """Return the last nanosecond of a day, or of time."""
     return min(((day - _EPOCH).days + 1) * DAY_NS - 1, MAX_NS)

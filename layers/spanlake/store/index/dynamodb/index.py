@@ -196,12 +196,12 @@ class DynamoIndex:
         return self.look_up(tenant, start_ns, end_ns)[1]
 
     def entries_at(self, keys: Iterable[Key]) -> frozenset[CatalogEntry]:
-        """The entries of catalogs that have these keys, as far as they are there."""
+        """Return the entries of catalogs that have these keys, as far as they are there."""
         items = self._requests.get(keys).values()
         return frozenset(to_entry(item) for item in items if is_entry(item) and is_there(item))
 
     def look_up(self, tenant: str, start_ns: int, end_ns: int) -> tuple[list[Block], frozenset[CatalogEntry]]:
-        """Returns the results of ``find`` and ``catalog``, at the price of one of them: a query for each day."""
+        """Return the results of ``find`` and ``catalog``, at the price of one of them: a query for each day."""
         start, end = clamp_ns(start_ns), clamp_ns(end_ns)
         days = self._look(tenant, start, end)
         found = [block for day in days for block in day.live if block.start_ns <= end and block.end_ns >= start]
@@ -218,7 +218,7 @@ class DynamoIndex:
         return sorted(self._days.listed(tenant))
 
     def get_property(self, name: str) -> str | None:
-        """A property of the index as a whole."""
+        """Return a property of the index as a whole."""
         items = self._requests.query(STORE, begins=name)
         return next((str(item["value"]) for item in items if item["sk"] == name), None)
 
@@ -240,7 +240,7 @@ class DynamoIndex:
         return f"dynamodb://{self.table}"
 
     def service_time(self) -> int | None:
-        """The time of DynamoDB's clock in seconds since 1970; None where its answers do not tell it."""
+        """Return the time of DynamoDB's clock in seconds since 1970; None where its answers do not tell it."""
         return self._requests.service_time()
 
     def tenants(self) -> list[str]:
@@ -248,7 +248,7 @@ class DynamoIndex:
         return [item["sk"] for item in self._requests.query(TENANTS)]
 
     def summary(self) -> list[DaySummary]:
-        """Returns the totals of live blocks by tenant, day and level, in that order.
+        """Return the totals of live blocks by tenant, day and level, in that order.
 
         Changes by other processes show within a minute.
         """
@@ -329,7 +329,7 @@ class DynamoIndex:
         return []
 
     def _stored_before(self, blocks: Sequence[Block]) -> Iterator[StoredBefore]:
-        """Yields blocks that were replaced or hide spans; the entries of live blocks are renewed."""
+        """Yield blocks that were replaced or hide spans; the entries of live blocks are renewed."""
         for block in blocks:
             keys = block_key(block), tombstone_key(block)  # queried, which whoever adds blocks may do
             items = (next(self._requests.query(pk, begins=sk), None) for pk, sk in keys)
@@ -347,7 +347,7 @@ class DynamoIndex:
             yield Missing(tombstone_key(block))
 
     def _look(self, tenant: str, start: int, end: int) -> list[_Day]:
-        """The days whose blocks may touch a range, and perhaps others."""
+        """Return the days whose blocks may touch a range, and perhaps others."""
         first, last = utc_day(start), utc_day(end)
         near = [first + timedelta(number) for number in range((last - first).days + 1)[:_FEW_DAYS]]
         if not near or near[-1] != last:
@@ -359,7 +359,7 @@ class DynamoIndex:
         return [*self._read(tenant, earlier), *days]
 
     def _reaching(self, tenant: str, start: int, last: date) -> list[date]:
-        """The days up to the last one whose blocks may reach a time."""
+        """Return the days up to the last one whose blocks may reach a time."""
         return [day for day, reach in self._days.listed(tenant).items() if day <= last and reach >= start]
 
     def _read(self, tenant: str, days: Sequence[date]) -> list[_Day]:
@@ -379,7 +379,7 @@ class DynamoIndex:
         )
 
     def _items(self, tenant: str, day: date) -> Sequence[Item]:
-        """The items of a day that questions need, with every swap shown whole or not at all."""
+        """Return the items of a day that questions need, with every swap shown whole or not at all."""
         for _ in aws_client.attempts():
             found = [item for item in self._requests.query(partition(tenant, day), below=TOMBSTONE) if is_there(item)]
             if not self._swaps.is_torn(found):
@@ -402,7 +402,7 @@ def _in_words(retention: timedelta | None) -> str:
 
 
 def _transactions(blocks: Sequence[Block]) -> Iterator[Sequence[Block]]:
-    """The blocks in as few transactions as may be, nearly always in one."""
+    """Yield the blocks in as few transactions as may be, nearly always in one."""
     some: list[Block] = []
     size = 0
     for block in blocks:

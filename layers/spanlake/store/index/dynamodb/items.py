@@ -18,12 +18,12 @@ _LONGEST_KEY = 300_000  # bytes
 
 
 def marshalled(item: Item) -> dict[str, Any]:
-    """An item as the service takes it."""
+    """Return an item as the service takes it."""
     return {name: _typed(value) for name, value in item.items()}
 
 
 def unmarshalled(item: Mapping[str, Mapping[str, Any]], now: float = 0.0) -> dict[str, Any]:
-    """An item as the service gives it at a time of the service's, in plain values."""
+    """Return an item as the service gives it at a time of the service's, in plain values."""
     plain = {name: _plain(*value.items()) for name, value in item.items()}
     if 0 < plain.get(EXPIRES, 0) <= now:
         plain[_EXPIRED] = True
@@ -31,7 +31,7 @@ def unmarshalled(item: Mapping[str, Mapping[str, Any]], now: float = 0.0) -> dic
 
 
 def is_there(item: Item) -> bool:
-    """Returns True for an item that has not expired by the clock of the service, which removes expired items late.
+    """Return True for an item that has not expired by the clock of the service, which removes expired items late.
 
     This process's own clock is not asked: where it is ahead, what is live would be hidden from queries and deletions.
     """
@@ -39,17 +39,17 @@ def is_there(item: Item) -> bool:
 
 
 def is_block(item: Item) -> bool:
-    """Returns True for the item of a block, live, retired or archived."""
+    """Return True for the item of a block, live, retired or archived."""
     return "start_ns" in item
 
 
 def is_live(item: Item | None) -> bool:
-    """Returns True for the item of a live block; None stands for an item that is not there."""
+    """Return True for the item of a live block; None stands for an item that is not there."""
     return item is not None and is_block(item) and "replaced" not in item and is_there(item)
 
 
 def is_entry(item: Item) -> bool:
-    """Returns True for the item of a catalog entry."""
+    """Return True for the item of a catalog entry."""
     return str(item["sk"]).startswith(DAY_ITEM) and "scope" in item
 
 
@@ -59,14 +59,14 @@ def created_ns_of(item: Item) -> int:
 
 
 def renewed(block: Block) -> Item:
-    """Returns the attributes of a block's item that are written anew each time the block is added."""
+    """Return the attributes of a block's item that are written anew each time the block is added."""
     numbers = {name: getattr(block, name) for name in (*_NUMBERS, "uncompressed_size")}
     checked = {} if block.checksum is None else {"checksum": block.checksum}
     return numbers | {"trace_filter": block.trace_filter} | checked
 
 
 def lasting(block: Block) -> Item:
-    """Returns the attributes of a block's item that keep the values of the first time the block was added.
+    """Return the attributes of a block's item that keep the values of the first time the block was added.
 
     There are no empty sets.
     """
@@ -74,7 +74,7 @@ def lasting(block: Block) -> Item:
 
 
 def to_block(item: Item) -> Block:
-    """The block of an item; a retired one has lost its filter and what it hides."""
+    """Return the block of an item; a retired one has lost its filter and what it hides."""
     tenant, _, day = item["pk"].rpartition("#")
     level, _, name = item["sk"].removeprefix(TOMBSTONE).partition("#")
     return Block(
@@ -95,12 +95,12 @@ def to_block(item: Item) -> Block:
 
 
 def is_kept(entry: CatalogEntry) -> bool:
-    """Returns True for an entry that is short enough for an item."""
+    """Return True for an entry that is short enough for an item."""
     return len(entry.key.encode()) <= _LONGEST_KEY
 
 
 def entry_item(tenant: str, day: date, entry: CatalogEntry) -> dict[str, Any]:
-    """The item of an entry; keys of attributes may be longer than sort keys can be."""
+    """Return the item of an entry; keys of attributes may be longer than sort keys can be."""
     text = "\0".join((entry.scope, entry.type, entry.key)).encode()
     name = hashlib.blake2b(text, digest_size=12).hexdigest()
     content = {"scope": entry.scope, "key": entry.key, "type": entry.type}
@@ -108,7 +108,7 @@ def entry_item(tenant: str, day: date, entry: CatalogEntry) -> dict[str, Any]:
 
 
 def to_entry(item: Item) -> CatalogEntry:
-    """The entry of an item."""
+    """Return the entry of an item."""
     return CatalogEntry(item["scope"], item["key"], item["type"])
 
 
@@ -156,7 +156,7 @@ class Update:
     rising: str = ""  # an attribute of ``put`` that must be absent or less
 
     def request(self, table: str) -> dict[str, Any]:
-        """The parameters of UpdateItem, and of Update in a transaction."""
+        """Return the parameters of UpdateItem, and of Update in a transaction."""
         conditions = self._conditions()
         values = marshalled({**self.put, **self.once, **self.add})
         expected = marshalled(self.equal)
@@ -202,7 +202,7 @@ class Missing:
     key: Key
 
     def request(self, table: str) -> dict[str, Any]:
-        """The parameters of ConditionCheck."""
+        """Return the parameters of ConditionCheck."""
         key = marshalled(dict(zip(("pk", "sk"), self.key, strict=True)))
         return {"TableName": table, "Key": key, "ConditionExpression": "attribute_not_exists(pk)"}
 
@@ -211,5 +211,5 @@ Action = Update | Missing
 
 
 def transacted(action: Action, table: str) -> dict[str, Any]:
-    """An action as TransactWriteItems takes it."""
+    """Return an action as TransactWriteItems takes it."""
     return {"Update" if isinstance(action, Update) else "ConditionCheck": action.request(table)}

@@ -33,7 +33,7 @@ class Merges:
             self._requests.delete([_key(merge)])
 
     def unfinished(self) -> list[UnfinishedMerge]:
-        """All merges that have begun and have not ended."""
+        """Return all merges that have begun and have not ended."""
         return [
             UnfinishedMerge(_merge(item["sk"]), item.get("attempts", 0), item.get("reason", ""), item["seconds"])
             for item in self._requests.query(MERGES)

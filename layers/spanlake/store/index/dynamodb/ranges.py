@@ -13,7 +13,7 @@ _AFTER_IDS = "$"  # follows the # that stands before every id
 def in_range(
     requests: Requests, where: str, ids: IdRange, names: Sequence[str] = (), *, archived: bool = True
 ) -> Iterator[dict[str, Any]]:
-    """Yields the items of blocks in a day's partition, and those of archived blocks and tombstones if so wanted.
+    """Yield the items of blocks in a day's partition, and those of archived blocks and tombstones if so wanted.
 
     Blocks that are not archived come first: one that is archived meanwhile is in both places before it leaves the
     first. So an item may come twice.
@@ -29,7 +29,7 @@ def in_range(
 
 
 def _levels(requests: Requests, where: str, kind: str) -> Iterator[str]:
-    """Yields what stands before the ids of each level that there is, one request a level."""
+    """Yield what stands before the ids of each level that there is, one request a level."""
     after, end = f"{kind}0", f"{kind}:"
     while (found := next(requests.query(where, between=(after, end), names=("sk",), most=1), None)) is not None:
         level = str(found["sk"]).partition("#")[0]

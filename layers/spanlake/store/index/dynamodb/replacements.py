@@ -132,7 +132,7 @@ class Replacements:
 
 
 def block_update(block: Block, retention: timedelta | None, *, unless_hidden: bool = False) -> Update:
-    """Makes a block live, or renews the entry of one that is; not if it is retired, or hides spans if so wanted."""
+    """Make a block live, or renews the entry of one that is; not if it is retired, or hides spans if so wanted."""
     where = [(ABSENT, "replaced"), *([(ABSENT, "hidden")] if unless_hidden else [])]
     values = {**renewed(block), **expiry(block.date, retention, spare_days=BLOCK_SPARE_DAYS)}
     return Update(block_key(block), put=values, once=lasting(block), where=where)
@@ -144,7 +144,7 @@ def _tombstone(block: Block, created_ns: int, expires: int) -> dict[str, Any]:
 
 
 def not_live(block: Block) -> IndexConflict:
-    """The error that names a block which should be live."""
+    """Return the error that names a block which should be live."""
     return IndexConflict(f"the block {block.path} is not live")
 
 

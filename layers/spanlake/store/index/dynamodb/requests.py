@@ -60,7 +60,7 @@ class Requests:
         names: Sequence[str] = (),
         most: int = 0,
     ) -> Iterator[dict[str, Any]]:
-        """The items of a partition in the order of their sort keys.
+        """Return the items of a partition in the order of their sort keys.
 
         Those whose keys ``begin`` with a text, are ``below`` it, are it or follow it (``since``), or lie ``between``
         two, both included. With names, only these attributes of them. With ``most``, so many items at the most.
@@ -101,7 +101,7 @@ class Requests:
             request = {**request, "ExclusiveStartKey": last}
 
     def get(self, keys: Iterable[Key]) -> dict[Key, dict[str, Any]]:
-        """The items of these keys that are there."""
+        """Return the items of these keys that are there."""
         found = {}
         for some in _groups(list(dict.fromkeys(keys)), _READS):
             for item in self._get(some):
@@ -121,11 +121,14 @@ class Requests:
         raise self._busy()
 
     def now(self) -> int:
-        """The time of the service in seconds since 1970; this process's own where answers do not tell it."""
+        """Return the time of the service in seconds since 1970; this process's own where answers do not tell it."""
         return self.service_time() or int(time.time())
 
     def service_time(self) -> int | None:
-        """The time of the service in seconds since 1970, asked for each time: a function's process may be frozen."""
+        """Ask for the time of the service, in seconds since 1970.
+
+        It is asked each time, since a function's process may be frozen.
+        """
         with self._reported("read"):
             answer = self._client.query(
                 TableName=self.table,
@@ -207,7 +210,7 @@ class Requests:
 
 
 def _is_in_the_way(error: ClientError) -> bool:
-    """Returns True where a transaction was cancelled for a reason that may pass.
+    """Return True where a transaction was cancelled for a reason that may pass.
 
     Raises Refused for conditions that do not hold.
     """

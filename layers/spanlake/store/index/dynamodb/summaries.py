@@ -40,7 +40,7 @@ class _Kept(Generic[T]):
 
     @classmethod
     def after(cls, former: "_Kept[T] | None", found: T, seconds: float) -> "_Kept[T]":
-        """Returns the new result, kept for longer than the former where both are equal."""
+        """Return the new result, kept for longer than the former where both are equal."""
         if former is not None and former.found == found:
             seconds = max(seconds, min(2 * former.seconds, _MOST_KEPT_SECONDS))
         return cls(found, seconds, time.monotonic() + seconds)
@@ -63,7 +63,7 @@ class Summaries:
         self._lock = threading.Lock()  # never held during a request
 
     def take(self, tenants: Iterable[str]) -> list[DaySummary]:
-        """Returns the totals of live blocks by tenant, day and level."""
+        """Return the totals of live blocks by tenant, day and level."""
         with self._lock:
             changed = frozenset(self._changed)
             kept = {about: figures for about, figures in self._taken.items() if about not in changed}
@@ -85,7 +85,7 @@ class Summaries:
             self._changed.update((block.tenant, block.date) for block in blocks)
 
     def _list(self, tenant: str, kept: _Kept[tuple[date, ...]] | None) -> _Kept[tuple[date, ...]]:
-        """The days of a tenant, in order."""
+        """Return the days of a tenant, in order."""
         if kept is not None and not kept.is_due:
             return kept
         return _Kept.after(kept, tuple(sorted(self._days.listed(tenant))), _KEPT_SECONDS)

@@ -71,7 +71,7 @@ def create_table(client: "DynamoDBClient", name: str) -> None:
 
 
 def how_to_create(name: str) -> str:
-    """Returns the instruction for an operator who has no table yet."""
+    """Return the instruction for an operator who has no table yet."""
     keys = "--attribute-definitions AttributeName=pk,AttributeType=S AttributeName=sk,AttributeType=S"
     schema = "--key-schema AttributeName=pk,KeyType=HASH AttributeName=sk,KeyType=RANGE"
     return (
@@ -91,7 +91,7 @@ def block_key(block: Block) -> Key:
 
 
 def day_of(key: Key) -> tuple[str, date] | None:
-    """The tenant and the day of a block's key; None when it is another item's."""
+    """Return the tenant and the day of a block's key; None when it is another item's."""
     where, name = key
     tenant, _, day = where.rpartition("#")
     if not tenant or not _BLOCK.fullmatch(name):
@@ -100,7 +100,7 @@ def day_of(key: Key) -> tuple[str, date] | None:
 
 
 def is_entry_key(key: Key) -> bool:
-    """Returns True for the key of a catalog entry."""
+    """Return True for the key of a catalog entry."""
     return key[1].startswith(DAY_ITEM) and key[1] != DAY_ITEM
 
 
