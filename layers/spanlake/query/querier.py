@@ -230,20 +230,8 @@ class Querier:
         wide = TimeRange(max(when.start_ns - reach_ns, ALWAYS.start_ns), min(when.end_ns + reach_ns, ALWAYS.end_ns))
         near = _whole_days(when) if reach_ns and self.is_index_far else wide
         near = when if is_history_rare else near
-
-        def find(range_: TimeRange = near) -> BlockScan:
-            with limited(REQUEST_SECONDS):
-                found = BlockScan.find(self.index, self.objects, tenant, range_.start_ns, range_.end_ns)
-            return replace(
-                found,
-                wider=None if wide in (near, range_) else lru_cache(partial(find, wide)),
-                locate=partial(self._files, session, scanned=scanned),
-                find_repeats=partial(self.repeats.left_out, session),
-                misses=self.misses,
-                values=self.values,
-            )
-
         session = self.duck.session(cancellation, self.policy)
+        find = partial(self._find, session, tenant, near, wide, scanned=scanned)
         source = find()
         try:
             return question(session, source)
@@ -257,6 +245,20 @@ class Querier:
         except duckdb.Error as error:
             self._blame(session, source, error)
             raise
+
+    def _find(self, session: Session, tenant: str, near: TimeRange, wide: TimeRange, *, scanned: bool) -> BlockScan:
+        """Find the blocks of a range, which know how to find those of a wider one."""
+        with limited(REQUEST_SECONDS):
+            found = BlockScan.find(self.index, self.objects, tenant, near.start_ns, near.end_ns)
+        wider = lru_cache(partial(self._find, session, tenant, wide, wide, scanned=scanned))
+        return replace(
+            found,
+            wider=None if near == wide else wider,
+            locate=partial(self._files, session, scanned=scanned),
+            find_repeats=partial(self.repeats.left_out, session),
+            misses=self.misses,
+            values=self.values,
+        )
 
     def _trusted_time(self) -> int | None:
         with limited(REQUEST_SECONDS):
