@@ -21,7 +21,7 @@ _KINDS: Final = ", ".join(kind.name.lower() for kind in ast.Kind)
 _ENUMS: Final[Mapping[str, str]] = {"status": _STATUSES, "kind": _KINDS}
 _ENUM_WORDS: Final = frozenset(word.name.lower() for enum in (ast.Status, ast.Kind) for word in enum)
 _ENUM_PREFIX = re.compile(r"(?:span_kind_|status_code_)", re.IGNORECASE)
-_UNITS: Final = frozenset(("ns", "us", "µs", "ms", "s", "m", "h", "d", "w", "y"))
+_UNITS: Final = frozenset(("ns", "us", "µs", "\u03bcs", "ms", "s", "m", "h", "d", "w", "y"))
 
 _LONG_UNITS: Final = frozenset(("sec", "second", "msec", "milli", "millisecond", "min", "minute", "hr", "hour", "day"))
 """Units that TraceQL does not have."""

@@ -102,7 +102,7 @@ class RangeParameters(BaseModel):
 
     start: Time = _text_field("Start of the range: Unix time in s, ms, µs or ns, or RFC 3339", "2026-11-22T12:00:00Z")
     end: Time = _text_field("End of the range, excluded; written like `start`", "1795348800")
-    since: Duration = _text_field("Length of a range that ends at `end`, or now; instead of `start`", "1h")
+    since: Duration = _text_field("Time before `end`, or before now where that is earlier; instead of `start`", "1h")
 
     @model_validator(mode="before")
     @classmethod
@@ -145,11 +145,15 @@ class RangeParameters(BaseModel):
         return self._ordered(self.start or ALWAYS.start_ns, self.end or ALWAYS.end_ns)
 
     def metrics_range(self) -> TimeRange:
-        """``start`` and ``end``; the last hour, or the time ``since``, where they are absent."""
-        end = self.end or time.time_ns()
+        """``start`` and ``end``; the last hour, or the time ``since``, where they are absent.
+
+        That time ends now where ``end`` is in the future, as in Tempo.
+        """
+        now = time.time_ns()
+        end = self.end or now
         if self.since is not None and self.start:
             raise InvalidParameter("invalid since: it cannot stand beside start, which says the same thing")
-        return self._ordered(self.start or end - (self.since or HOUR_NS), end)
+        return self._ordered(self.start or min(end, now) - (self.since or HOUR_NS), end)
 
     def _ordered(self, start: int, end: int) -> TimeRange:
         if end <= start:
