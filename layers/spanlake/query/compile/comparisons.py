@@ -45,16 +45,12 @@ def compare_values(op: ast.BinaryOperator, left: TypedValue, right: TypedValue) 
     """Compile a comparison of two values."""
     tests = [_with_single(op, left, part) for part in right if not part.is_list and part.type is not None]
     tests += [
-        _with_lists(FLIPPED.get(op, op), [part], partial(_with_other, other))
+        _with_single(FLIPPED.get(op, op), [part], other)
         for part in right
         for other in left
         if part.is_list and not other.is_list and _fit(part, other)
     ]
     return values.any_of([*tests, _between_lists(op, left, right)])
-
-
-def _with_other(other: TypedSql, op: ast.BinaryOperator, one: TypedSql) -> Sql:
-    return _pair(op, one, other)
 
 
 def kind_of(type_: ast.Type | None) -> ast.Type | None:
@@ -66,7 +62,7 @@ def _fit(one: TypedSql, other: TypedSql) -> bool:
     return one.type is not None and kind_of(one.type) == kind_of(other.type)
 
 
-def _with_single(op: ast.BinaryOperator, left: TypedValue, right: TypedSql) -> Sql:
+def _with_single(op: ast.BinaryOperator, left: Sequence[TypedSql], right: TypedSql) -> Sql:
     fitting = [part for part in left if _fit(part, right)]
     if op.is_regex:
         return values.false()
