@@ -51,7 +51,7 @@ def _escaped(escape: re.Match[str]) -> bytes:
     if short or long:
         number = int(short or long, 16)
         return chr(number).encode() if number < 0xD800 or 0xDFFF < number < 0x110000 else _unknown(escape)
-    raise ValueError(f"`\\{unknown}` is not a valid escape")
+    raise ValueError(f"`\\{unknown}` is not a valid escape: a backslash is written `\\\\`, or the string in backticks")
 
 
 def _unknown(escape: re.Match[str]) -> bytes:
