@@ -59,6 +59,37 @@ from spanlake.traceql.advice import advice
         ("{ `error` = status }", "status is written without quotes"),
         ("{ traceDuration > `1s` }", "a duration is written without quotes"),
         ("{ span:childCount = `1` }", "a number is written without quotes"),
+        ("{ status.code = error }", ".status.code, span.status.code or resource.status.code"),
+        ("{ tags.http.method = `GET` }", ".http.method, span.http.method or resource.http.method"),
+        ("{ attributes.foo = 1 }", ".foo, span.foo or resource.foo"),
+        ("{ resource:service.name = `x` }", "resource.service.name"),
+        ("{ trace.duration > 1s }", "trace:duration, trace:id"),
+        ("{ .a is null }", "!= nil"),
+        ("{ exists(.a) }", "!= nil"),
+        ("{ .a =! 1 }", "unequal is `!=`"),
+        ("{ .a ! = 1 }", "unequal is `!=`"),
+        ("{ name: `x` }", "compared by `=`"),
+        ("{ name =~ /x/ }", "written in quotes"),
+        ('{ name =~ "\\d+" }', "in backticks"),
+        ("{ .a = $service }", "Grafana fills in its variables"),
+        ("{ name = `x` name = `y` }", "an operator such as `&&`"),
+        ("{ Duration > 1s }", "it is written `duration`"),
+        ("{ rootservicename = `x` }", "it is written `rootServiceName`"),
+        ("{ isRoot }", "nestedSetParent < 0"),
+        ("{ } | limit 10", "a parameter of the request, limit"),
+        ("{ } | sort(duration)", "with (order=duration)"),
+        ("{ } | group by (name)", "by(name)"),
+        ("{ } | mean(duration) > 1s", "avg(duration)"),
+        ("{ } | COUNT() > 1", "it is written `count`"),
+        ("{ } | Rate()", "it is written `rate`"),
+        ("{ } | increase()", "count_over_time()"),
+        ("sum(rate({ }))", "{ } | rate()"),
+        ("topk(5, { } | rate())", "{ } | rate() | topk("),
+        ("{ } | count_over_time(5m)", "a parameter of the request, step"),
+        ("{ } | rate()[5m]", "a parameter of the request, step"),
+        ("{ } | quantile_over_time(0.9, duration)", "quantile_over_time(duration, .9)"),
+        ("{ } | p99_over_time(duration)", "quantile_over_time(duration, .99)"),
+        ("{ } | rate() by (name) * 2", "({ } | rate()) * 1"),
     ],
 )
 def test_refused_query_error_advises_replacement(query: str, told: str) -> None:
@@ -67,7 +98,9 @@ def test_refused_query_error_advises_replacement(query: str, told: str) -> None:
     assert told in str(refused.value)
 
 
-@pytest.mark.parametrize("query", ["{ name > 1 }", "{ .a = }", "{ foo }", "{ .a = 1"])
+@pytest.mark.parametrize(
+    "query", ["{ name > 1 }", "{ .a = }", "{ foo }", "{ .a = 1", "{ && .a }", "{ } | rate() | topk(1.5)"]
+)
 def test_other_query_error_has_no_advice(query: str) -> None:
     with pytest.raises(TraceQLError) as refused:
         validate(parse(query))

@@ -13,7 +13,7 @@ SHOWN = [
     ),
     (
         "{ .a = 1\n",
-        "line 2, column 1: expected an operator or `}`, found the end of the query\n\n^",
+        "line 2, column 1: expected an operator such as `&&` or `}`, found the end of the query\n\n^",
     ),
     (
         "by(a)",

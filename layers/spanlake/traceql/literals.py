@@ -51,7 +51,7 @@ def _escaped(escape: re.Match[str]) -> bytes:
     if short or long:
         number = int(short or long, 16)
         return chr(number).encode() if number < 0xD800 or 0xDFFF < number < 0x110000 else _unknown(escape)
-    raise ValueError(f"`\\{unknown}` is not a valid escape")
+    raise ValueError(f"`\\{unknown}` is not a valid escape: a backslash is written `\\\\`, or the string in backticks")
 
 
 def _unknown(escape: re.Match[str]) -> bytes:
@@ -62,21 +62,38 @@ MAX_NS = 2**63 - 1
 
 _US, _MS, _S = 1_000, 1_000_000, 1_000_000_000
 _M, _H = 60 * _S, 3600 * _S
-_CALENDAR = {"y": 365 * 24 * _H, "w": 7 * 24 * _H, "d": 24 * _H, "h": _H, "m": _M, "s": _S, "ms": _MS}
-_CLOCK = {"ns": 1, "us": _US, "µs": _US, "ms": _MS, "s": _S, "m": _M, "h": _H}
+_D = 24 * _H
+_UNITS = {
+    "ns": 1,
+    "us": _US,
+    "µs": _US,
+    "\u03bcs": _US,
+    "ms": _MS,
+    "s": _S,
+    "m": _M,
+    "h": _H,
+    "d": _D,
+    "w": 7 * _D,
+    "y": 365 * _D,
+}
+"""Nanoseconds of each unit: those of Go and of Prometheus. As in Go, µ may be the sign of micro or the Greek letter."""
 
-# Prometheus' form: whole numbers, each unit at most once, from large to small.
-_PROMETHEUS = re.compile("".join(f"(?:([0-9]{{1,20}}){unit})?" for unit in _CALENDAR))
-# Go's form: any order, fractions allowed, no unit above the hour.
-_GO_PART = re.compile(r"([0-9]{0,20})(?:\.([0-9]{0,40}))?(ns|us|µs|ms|s|m|h)")
+_PART = re.compile(rf"([0-9]{{0,20}})(?:\.([0-9]{{0,40}}))?({'|'.join(sorted(_UNITS, key=len, reverse=True))})")
 
 
 def parse_duration(text: str) -> int | None:
-    """Parse ``1h30m``, ``1.5ms``, ``2d`` to nanoseconds; None for any other text, and for values beyond 64 bits."""
-    nanoseconds = _parse_prometheus(text)
-    if nanoseconds is None:
-        nanoseconds = _parse_go(text)
-    return nanoseconds if nanoseconds is not None and nanoseconds <= MAX_NS else None
+    """Parse ``1h30m``, ``1.5ms``, ``2d`` to nanoseconds; None for any other text, and for values beyond 64 bits.
+
+    Units stand in any order, and any of them may have a fraction.
+    """
+    position, total = 0, 0
+    while match := _PART.match(text, position):
+        whole, fraction, unit = match.group(1), match.group(2) or "", _UNITS[match.group(3)]
+        if not whole and not fraction:
+            return None
+        total += int(whole or "0") * unit + int(fraction or "0") * unit // 10 ** len(fraction)
+        position = match.end()
+    return total if text and position == len(text) and total <= MAX_NS else None
 
 
 def format_duration(nanoseconds: int) -> str:
@@ -85,30 +102,12 @@ def format_duration(nanoseconds: int) -> str:
     if rest == 0:
         return "0s"
     if rest < _S:
-        unit = next(unit for unit in ("ms", "µs", "ns") if rest >= _CLOCK[unit])
-        return f"{sign}{_decimal(rest, _CLOCK[unit])}{unit}"
+        unit = next(unit for unit in ("ms", "µs", "ns") if rest >= _UNITS[unit])
+        return f"{sign}{_decimal(rest, _UNITS[unit])}{unit}"
     hours, rest = divmod(rest, _H)
     minutes, rest = divmod(rest, _M)
     lead = f"{hours}h{minutes}m" if hours else f"{minutes}m" if minutes else ""
     return f"{sign}{lead}{_decimal(rest, _S)}s"
-
-
-def _parse_prometheus(text: str) -> int | None:
-    match = _PROMETHEUS.fullmatch(text)
-    if match is None or not text:
-        return None
-    return sum(int(count) * unit for count, unit in zip(match.groups(), _CALENDAR.values(), strict=True) if count)
-
-
-def _parse_go(text: str) -> int | None:
-    position, total = 0, 0
-    while match := _GO_PART.match(text, position):
-        whole, fraction, unit = match.group(1), match.group(2) or "", _CLOCK[match.group(3)]
-        if not whole and not fraction:
-            return None
-        total += int(whole or "0") * unit + int(fraction or "0") * unit // 10 ** len(fraction)
-        position = match.end()
-    return total if text and position == len(text) else None
 
 
 def _decimal(value: int, unit: int) -> str:

@@ -117,7 +117,9 @@ def _check_unary(node: ast.Unary, context: ValidationContext) -> None:
     allowed = NUMERIC if node.op is ast.UnaryOperator.NEGATE else {ast.Type.BOOL}
     operand = type_of(node.operand)
     if operand is not None and operand not in allowed:
-        context.mismatch(f"`{node.op}` does not work on {describe(operand)}", node.at)
+        is_swapped = node.op is ast.UnaryOperator.NOT and context.text[: node.at].endswith("=")
+        meant = "; unequal is `!=`" if is_swapped else ""
+        context.mismatch(f"`{node.op}` does not work on {describe(operand)}{meant}", node.at)
 
 
 def _check_pattern(node: ast.Binary, context: ValidationContext) -> None:

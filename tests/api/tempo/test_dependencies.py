@@ -9,7 +9,7 @@ import pytest
 from starlette.requests import Request
 
 from spanlake.api.access import ACCESS
-from spanlake.api.tempo.dependencies import run
+from spanlake.api.tempo.dependencies import accepts_protobuf, run
 from spanlake.api.tempo.query_queue import QueryQueue
 from spanlake.auth.access import ANYONE
 from spanlake.query.engine.duckdb import DuckDB
@@ -56,3 +56,23 @@ def test_hanging_up_stops_the_query() -> None:
         with pytest.raises(Cancelled):
             answer(request("http.request", "http.disconnect"), ask)
     duck.close()
+
+
+@pytest.mark.parametrize(
+    ("accept", "is_protobuf"),
+    [
+        ("application/protobuf", True),
+        ("Application/Protobuf", True),
+        ("application/protobuf; q=0.9, application/json;q=0.5", True),
+        ("application/json, application/protobuf", True),
+        ("application/protobuf, */*;q=0.8", True),
+        ("application/json;q=0.9, application/protobuf;q=0.1", False),
+        ("application/protobuf;q=0", False),
+        ("application/protobuf+x", False),
+        ("*/*", False),
+        ("", False),
+    ],
+)
+def test_accepts_protobuf_reads_media_types_and_weights(accept: str, is_protobuf: bool) -> None:
+    asked = Request({"type": "http", "headers": [(b"accept", accept.encode())]})
+    assert accepts_protobuf(asked) == is_protobuf

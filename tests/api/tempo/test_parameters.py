@@ -72,7 +72,22 @@ def test_metrics_look_at_the_last_hour() -> None:
     assert (since.start_ns, since.end_ns) == (700 * SECOND, 1000 * SECOND)
 
 
-@pytest.mark.parametrize(("text", "number"), [("", 20), ("1", 1), ("+7", 7), ("9999999999999999999", 10**19 - 1)])
+def test_since_is_longer_than_nothing() -> None:
+    with pytest.raises(InvalidParameter, match="invalid since: must be longer than 0s"):
+        RangeParameters.read({"since": "0s"})
+
+
+@pytest.mark.parametrize(("since", "length"), [({}, 3600), ({"since": "5m"}, 300)])
+def test_since_counts_from_now_where_the_end_is_in_the_future(since: dict[str, str], length: int) -> None:
+    now = datetime.now(UTC).timestamp()
+    when = RangeParameters.read({"end": str(int(now) + 7200), **since}).metrics_range()
+    assert when.end_ns == (int(now) + 7200) * SECOND
+    assert abs(when.start_ns / SECOND + length - now) < 1800
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("", 20), ("1", 1), ("+7", 7), ("9999999999999999999", 10**19 - 1), ("1" + "0" * 30, 10**30)]
+)
 def test_whole_numbers(text: str, number: int) -> None:
     assert SearchParameters.read({"limit": text}).limit == number
 

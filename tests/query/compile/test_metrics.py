@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlglot import exp
 
@@ -33,10 +33,20 @@ def _bucket(number: float) -> exp.Expr:
 def test_buckets_of_integers_beside_powers_of_two(power: int, sign: int) -> None:
     exact = 2**power
     beside = [exact - 1, exact, exact + 1] if power > 1 else [exact]
-    above = [exact, exact, 2 * exact] if power > 1 else [exact]
+    next_ = 2 * exact if power < 53 else exact  # the nearest float is the power itself
+    above = [exact, exact, next_] if power > 1 else [exact]
     if sign < 0:
         beside, above = (beside[1:], [exact, exact]) if 1 < power < 53 else ([exact], [exact])
     assert limits(*(sign * number for number in beside)) == [float(sign * number) for number in above]
+
+
+LARGE = st.integers(53, 62).flatmap(lambda power: st.integers(2**power, 2**power + 2**11))
+
+
+@settings(max_examples=15)
+@given(st.lists(st.integers(1, 2**63 - 1) | LARGE, min_size=1, max_size=50))
+def test_bucket_of_integer_is_that_of_its_nearest_float(numbers: list[int]) -> None:
+    assert limits(*numbers) == limits(*map(float, numbers))
 
 
 def test_buckets_of_the_largest_integers() -> None:

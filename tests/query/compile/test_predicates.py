@@ -234,6 +234,37 @@ def test_filter_applies_all_of_many_conditions(lake: Lake) -> None:
     assert lake.names(f"{{ {every} }}") == ["int"]
 
 
+@pytest.mark.parametrize("value", ["error", "server", "status", "kind", "1", "name", "true"])
+def test_filter_empty_list_is_unequal_to_all_values(lake: Lake, value: str) -> None:
+    assert lake.names(f"{{ span.empty != {value} }}") == lake.names(f"{{ {value} != span.empty }}") == ["list"]
+
+
+def test_filter_mixed_list_is_unequal_where_no_item_is_equal(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "lake")
+    mixed = [1, 2.5]
+    lake.add(
+        At(1, name="whole", attributes={"a": 1, "b": mixed}),
+        At(2, name="real", attributes={"a": 2.5, "b": mixed}),
+        At(3, name="other", attributes={"a": 3, "b": mixed}),
+    )
+    assert lake.names("{ span.a != span.b }") == lake.names("{ span.b != span.a }") == ["other"]
+    lake.close()
+
+
+def test_filter_list_is_unequal_to_values_of_its_items_kind_alone(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "lake")
+    numbers = {"a": [7]}
+    lake.add(
+        At(1, name="text", attributes={"a": "z"}, resource=numbers),
+        At(2, name="other", attributes={"a": 5}, resource=numbers),
+        At(3, name="same", attributes={"a": 7}, resource=numbers),
+        At(4, name="none", resource=numbers),
+    )
+    assert lake.names("{ span.a != resource.a }") == lake.names("{ resource.a != span.a }") == ["other"]
+    assert lake.names("{ .a != resource.a }") == ["other"]
+    lake.close()
+
+
 def test_filter_finds_keys_without_columns(tmp_path: Path) -> None:
     lake = Lake(tmp_path)
     lake.add(At(1, attributes={f"key{n:03}": n for n in range(700)}), At(2, attributes={"key000": -1}))

@@ -50,6 +50,8 @@ UNDERSTOOD = [
     # conditions whose types do not fit are left out
     ("{ .a = 1 && name > 1 && .b = 2 }", "{ (.a = 1) && (.b = 2) }"),
     ('{ .a =~ "[" && .b = 2 }', "{ .b = 2 }"),
+    ("{ .a && .b > true }", "{ .a }"),
+    ("{ name > 1 && .a = 2 && .b }", "{ (.a = 2) && .b }"),
 ]
 
 NOT_UNDERSTOOD = [

@@ -97,9 +97,26 @@ def test_parser_rejects_malformed_identifier(name: str) -> None:
         parse_identifier(name)
 
 
-def test_parser_rejects_minus_before_parenthesis_in_scalars() -> None:
-    with pytest.raises(ParseError, match="a number after `-`"):
-        parse("({}|rate()) * (-(-3))")
+@pytest.mark.parametrize(
+    ("query", "other"),
+    [
+        ("{ } | -count() < 0", "{ } | 0 - count() < 0"),
+        ("{ } | count() > -(max(.a) + 1)", "{ } | count() > 0 - (max(.a) + 1)"),
+        ("({ } | count()) > -({ .a } | count())", "({ } | count()) > 0 - ({ .a } | count())"),
+        ("({}|rate()) * (-(-3))", "({}|rate()) * 3"),
+        ("{ } | rate() > 1 + 1", "{ } | rate() > 2"),
+        ("{ } | rate() > -(1 + 2) * 2 | topk(1)", "{ } | rate() > -6 | topk(1)"),
+        ("{ .a = (nil) }", "{ .a = nil }"),
+    ],
+)
+def test_parser_reads_both_spellings_alike(query: str, other: str) -> None:
+    assert parse(query) == parse(other)
+
+
+@pytest.mark.parametrize("query", ["-({ } | rate())", "{ } | rate() > 1s + 1", "{ } | rate() > 1 / 0", "-{ } > 1"])
+def test_parser_rejects_what_cannot_be_negated_or_compared_with(query: str) -> None:
+    with pytest.raises(ParseError):
+        parse(query)
 
 
 def test_parser_keeps_long_runs_of_logical_operators_shallow() -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -229,5 +230,19 @@ def json_response(body: bytes) -> Response:
 
 
 def accepts_protobuf(request: Request) -> bool:
-    """True where the client asks for protobuf instead of JSON."""
-    return PROTOBUF in request.headers.get("accept", "")
+    """True where the client asks for protobuf and does not prefer JSON (RFC 9110, 12.5.1)."""
+    weights = _weights(request.headers.get("accept", ""))
+    wanted = weights.get(PROTOBUF, 0.0)
+    return wanted > 0 and wanted >= weights.get(JSON, 0.0)
+
+
+_WEIGHT = re.compile(r";\s*q=([01](?:\.[0-9]{0,3})?)\s*(?:;|$)")
+
+
+def _weights(accept: str) -> dict[str, float]:
+    """Return the weights of the media types in an Accept header, 1 where none is given."""
+    found = {}
+    for choice in accept.lower().split(","):
+        weight = _WEIGHT.search(choice)
+        found[choice.partition(";")[0].strip()] = float(weight.group(1)) if weight else 1.0
+    return found

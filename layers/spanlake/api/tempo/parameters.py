@@ -22,7 +22,7 @@ DEFAULT_SPANS_PER_SET = 3
 HOUR_NS = 3600 * SECOND_NS
 _LONGEST_STEP_NS = 100 * 365 * 24 * HOUR_NS
 
-_INTEGER = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
+_INTEGER = re.compile(r"[+-]?[0-9]{1,100}", re.ASCII)
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
 _TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 _SCOPES = ("none", "span", "resource", "intrinsic", "event", "link", "instrumentation")
@@ -42,6 +42,12 @@ def _time(text: str) -> int:
 def _duration(text: str) -> int:
     if (nanoseconds := parse_duration(text)) is None:
         raise ValueError(f"{text!r} is not a duration such as 100ms or 1m30s")
+    return nanoseconds
+
+
+def _since(text: str) -> int:
+    if not (nanoseconds := _duration(text)):
+        raise ValueError("must be longer than 0s")
     return nanoseconds
 
 
@@ -80,6 +86,7 @@ def _choice(*choices: str) -> Callable[[str], str]:
 
 Time = Annotated[int | None, _of_text(_time)]
 Duration = Annotated[int | None, _of_text(_duration)]
+Since = Annotated[int | None, _of_text(_since)]
 Step = Annotated[int | None, _of_text(_step)]
 Count = Annotated[int, _of_text(_whole(0))]
 PositiveCount = Annotated[int, _of_text(_whole(1))]
@@ -102,7 +109,7 @@ class RangeParameters(BaseModel):
 
     start: Time = _text_field("Start of the range: Unix time in s, ms, µs or ns, or RFC 3339", "2026-11-22T12:00:00Z")
     end: Time = _text_field("End of the range, excluded; written like `start`", "1795348800")
-    since: Duration = _text_field("Length of a range that ends at `end`, or now; instead of `start`", "1h")
+    since: Since = _text_field("Time before `end`, or before now where that is earlier; instead of `start`", "1h")
 
     @model_validator(mode="before")
     @classmethod
@@ -145,11 +152,15 @@ class RangeParameters(BaseModel):
         return self._ordered(self.start or ALWAYS.start_ns, self.end or ALWAYS.end_ns)
 
     def metrics_range(self) -> TimeRange:
-        """``start`` and ``end``; the last hour, or the time ``since``, where they are absent."""
-        end = self.end or time.time_ns()
+        """``start`` and ``end``; the last hour, or the time ``since``, where they are absent.
+
+        That time ends now where ``end`` is in the future, as in Tempo.
+        """
+        now = time.time_ns()
+        end = self.end or now
         if self.since is not None and self.start:
             raise InvalidParameter("invalid since: it cannot stand beside start, which says the same thing")
-        return self._ordered(self.start or end - (self.since or HOUR_NS), end)
+        return self._ordered(self.start or min(end, now) - (self.since or HOUR_NS), end)
 
     def _ordered(self, start: int, end: int) -> TimeRange:
         if end <= start:

@@ -23,6 +23,7 @@ POSITIVE = {
 }
 _ABOVE = (ast.BinaryOperator.GREATER, ast.BinaryOperator.GREATER_EQUAL)
 _UNEQUAL = ast.BinaryOperator.NOT_EQUAL
+_ENUMS = (ast.Type.STATUS, ast.Type.KIND)
 Test = Callable[[ast.BinaryOperator, TypedSql], Sql]
 """Tests a single value of a fitting type."""
 
@@ -39,23 +40,25 @@ def compare_literals(op: ast.BinaryOperator, value: TypedValue, statics: Sequenc
             return _matches(positive, part.sql, statics)
         return _with_literals(positive, part, statics)
 
-    return _with_lists(op, [part for part in value if kind_of(part.type) == kind], test)
+    found = _with_lists(op, [part for part in value if kind_of(part.type) == kind], test)
+    empty = _empty_lists(op, kind, value)
+    return values.any_of([found, *empty]) if empty else found
 
 
 def compare_values(op: ast.BinaryOperator, left: TypedValue, right: TypedValue) -> Sql:
     """Compile a comparison of two values."""
-    tests = [_with_single(op, left, part) for part in right if not part.is_list and part.type is not None]
-    tests += [
-        _with_lists(FLIPPED.get(op, op), [part], partial(_with_other, other))
-        for part in right
-        for other in left
-        if part.is_list and not other.is_list and _fit(part, other)
-    ]
+    lists = [part for part in right if part.is_list]
+    tests = [_with_single(op, left, part) for part in right if not part.is_list]
+    tests += [_with_single(FLIPPED.get(op, op), lists, part) for part in left if not part.is_list]
     return values.any_of([*tests, _between_lists(op, left, right)])
 
 
-def _with_other(other: TypedSql, op: ast.BinaryOperator, one: TypedSql) -> Sql:
-    return _pair(op, one, other)
+def _empty_lists(op: ast.BinaryOperator, kind: ast.Type | None, value: Iterable[TypedSql]) -> list[Sql]:
+    """Compile tests for empty lists, which are unequal to a status or kind although no item can be one."""
+    if op is not _UNEQUAL or kind not in _ENUMS:
+        return []
+    lists = (part.sql for part in value if part.is_list and part.type is not None)
+    return [exp.EQ(this=exp.func("len", sql.copy()), expression=exp.Literal.number(0)) for sql in lists]
 
 
 def kind_of(type_: ast.Type | None) -> ast.Type | None:
@@ -67,11 +70,13 @@ def _fit(one: TypedSql, other: TypedSql) -> bool:
     return one.type is not None and kind_of(one.type) == kind_of(other.type)
 
 
-def _with_single(op: ast.BinaryOperator, left: TypedValue, right: TypedSql) -> Sql:
+def _with_single(op: ast.BinaryOperator, left: Sequence[TypedSql], right: TypedSql) -> Sql:
     fitting = [part for part in left if _fit(part, right)]
     if op.is_regex:
         return values.false()
     found = _with_lists(op, fitting, lambda op, part: _pair(op, part, right))
+    if empty := _empty_lists(op, right.type, left):
+        found = values.any_of([found, *empty])
     return values.all_of([values.not_null(right.sql.copy()), found]) if op is _UNEQUAL else found
 
 

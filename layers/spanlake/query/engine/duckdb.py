@@ -38,8 +38,9 @@ _MACROS = (
     """CREATE MACRO power_below(number, nearest) AS CASE
         WHEN number = 'Infinity' THEN 1024 ELSE (nearest - (number < pow(2, nearest))::INTEGER)::INTEGER
     END""",
+    # Of an integer as its nearest float: past 2^53 that is the power itself for up to its 2^53th part above it.
     """CREATE MACRO integer_power_above(number, nearest) AS
-        (nearest + (((number - 1) >> nearest) > 0)::INTEGER)::INTEGER
+        (nearest + (((number - 1 - (number >> 53)) >> nearest) > 0)::INTEGER)::INTEGER
     """,
 )
 

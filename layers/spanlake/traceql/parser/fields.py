@@ -23,7 +23,7 @@ def parse_spanset_filter(cursor: Cursor) -> ast.SpansetFilter:
         return ast.SpansetFilter(ast.Static(ast.Type.BOOL, value=True, at=close.at), at=start)
     condition = parse_expression(cursor)
     if not cursor.current.is_symbol("}"):
-        cursor.fail_expecting("an operator or `}`")
+        cursor.fail_expecting("an operator such as `&&` or `}`")
     cursor.advance()
     return ast.SpansetFilter(condition, at=start)
 
@@ -76,7 +76,7 @@ class _FieldGrammar:
         if token.is_symbol("-", "!"):
             return _unary(cursor, cursor.advance(), self)
         if cursor.accept("("):
-            inner = parse_expression(cursor)
+            inner = climb(cursor, self)
             cursor.expect(")")
             return inner
         if token.kind is TokenKind.NAME:

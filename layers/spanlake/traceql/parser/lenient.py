@@ -31,7 +31,7 @@ def filters(text: str) -> ast.SpansetFilter | None:
     first = _first_stage(with_plain_ids(query))
     if not isinstance(first, ast.SpansetFilter):
         return None
-    condition = first.condition if is_finished and _is_sound(first.condition) else _usable(first.condition)
+    condition = first.condition if is_finished else _usable(first.condition)
     return None if condition is None or condition == _EVERY else _sound(condition)
 
 

@@ -5,7 +5,7 @@ from math import isfinite
 from typing import Final, TypeAlias
 
 from spanlake.traceql import ast
-from spanlake.traceql.parser.expressions import Cursor
+from spanlake.traceql.parser.expressions import Cursor, climb
 from spanlake.traceql.parser.fields import is_number, negate, parse_field, parse_fields, parse_spanset_filter
 from spanlake.traceql.tokens import COMPARISONS, MAX_INT, MIN_INT, Token, TokenKind
 
@@ -133,14 +133,36 @@ def _rank(cursor: Cursor, series: Series) -> ast.Rank:
 
 
 def _threshold(cursor: Cursor) -> float:
-    minus = cursor.accept("-")
-    if not is_number(node := cursor.current.node):
-        cursor.fail_expecting("a number or a duration to compare with")
-    assert isinstance(node, ast.Static)
-    cursor.advance()
-    value = (negate(node, node.at) if minus else node).value
-    assert isinstance(value, int | float)
-    return value / _SECOND_NS if node.type is ast.Type.DURATION else float(value)
+    node = climb(cursor, _ConstantGrammar())
+    assert isinstance(node.value, int | float)
+    return node.value / _SECOND_NS if node.type is ast.Type.DURATION else float(node.value)
+
+
+class _ConstantGrammar:
+    """Numbers and durations, and arithmetic between numbers."""
+
+    def operand(self, cursor: Cursor) -> ast.Static:
+        token = cursor.current
+        if cursor.accept("-"):
+            with cursor.nested():
+                return negate(self.operand(cursor), token.at)
+        if cursor.accept("("):
+            inner = climb(cursor, self)
+            cursor.expect(")")
+            return inner
+        if not isinstance(token.node, ast.Static) or not is_number(token.node):
+            cursor.fail_expecting("a number or a duration to compare with")
+        cursor.advance()
+        return token.node
+
+    def takes(self, _: ast.Static, operator: str) -> bool:
+        return operator in _ARITHMETIC
+
+    def combine(self, cursor: Cursor, operator: Token, left: ast.Static, right: ast.Static) -> ast.Static:
+        found = fold(ast.ScalarOperation(ast.BinaryOperator(operator.text), left, right, at=operator.at))
+        if found is None:
+            cursor.fail(f"`{operator.text}` cannot stand between these values: expected numbers", operator.at)
+        return found
 
 
 def _integer(cursor: Cursor) -> int:

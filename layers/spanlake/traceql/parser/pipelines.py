@@ -18,11 +18,12 @@ from spanlake.traceql.parser.metrics import (
     parse_metrics_aggregate,
     parse_second_stages,
 )
-from spanlake.traceql.tokens import COMPARISONS, Token, TokenKind
+from spanlake.traceql.tokens import COMPARISONS, Token
 
 Value: TypeAlias = ast.SpansetExpression | ast.ScalarFilter | ast.ScalarExpression | Series
 
 _ARITHMETIC: Final = ("+", "-", "*", "/", "%", "^")
+_ZERO: Final = ast.Static(ast.Type.INT, 0)
 _SPANSET_OPERATORS: Final = frozenset(ast.SpansetOperator)
 
 
@@ -62,8 +63,10 @@ def _first_stage(cursor: Cursor) -> ast.Stage | ast.ScalarExpression | Series:
     token = cursor.current
     if token.is_name("coalesce"):
         cursor.fail("coalesce() cannot come first: it undoes a by() before it")
-    if token.is_name(*FIRST_STAGES, *SECOND_STAGES):
+    if token.is_name(*FIRST_STAGES):
         cursor.fail(f"{token.text}() cannot come first: expected spans before it, as in `{{ }} | {token.text}(…)`")
+    if token.is_name(*SECOND_STAGES):
+        cursor.fail(f"{token.text}() expects metrics before it, as in `{{ }} | rate() | {token.text}(…)`")
     return _grouping_stage(cursor) or _expression_stage(cursor)
 
 
@@ -108,8 +111,12 @@ class _PipelineGrammar:
             return _without_double_parentheses(inner)
         if cursor.accept_name(*ast.AggregateFunction):
             return _aggregate(cursor, token)
-        if cursor.accept("-") or is_number(token.node):
-            return _number(cursor, token)
+        if cursor.accept("-"):
+            with cursor.nested():
+                return _negated(self.operand(cursor), cursor, token)
+        if isinstance(token.node, ast.Static) and is_number(token.node):
+            cursor.advance()
+            return token.node
         return cursor.fail_expecting(
             "a spanset as in `{ … }`, an aggregate as in `count() > 1` or a stage as in `by(name)`"
         )
@@ -163,13 +170,12 @@ def _aggregate(cursor: Cursor, name: Token) -> ast.Aggregate:
     return ast.Aggregate(function, operand, at=name.at)
 
 
-def _number(cursor: Cursor, start: Token) -> ast.Static:
-    literal = start if start.kind is TokenKind.LITERAL else cursor.current
-    node = literal.node
-    if not isinstance(node, ast.Static) or not is_number(node):
-        cursor.fail_expecting("a number after `-`")
-    cursor.advance()
-    return node if literal is start else negate(node, start.at)
+def _negated(value: Value, cursor: Cursor, minus: Token) -> ast.ScalarExpression:
+    if isinstance(value, ast.Static):
+        return negate(value, minus.at)
+    if not isinstance(value, ast.ScalarExpression):
+        cursor.fail(f"`-` expects a number or an aggregate, found {_describe(value)}", minus.at)
+    return ast.ScalarOperation(ast.BinaryOperator.SUBTRACT, _ZERO, value, at=minus.at)
 
 
 def _describe(value: Value) -> str:

@@ -68,8 +68,9 @@ def _power(number: str, nearest: str, is_off: str, step: str) -> str:
 
 
 def _integer_power_above(self: Generator, number: exp.Expr, nearest: exp.Expr) -> str:
-    power, less_one = self.sql(nearest), f"{self.sql(number)} - 1"
-    is_off = f"BITWISE_RIGHT_SHIFT({less_one}, CAST({power} AS INTEGER)) > 0"
+    power, value = self.sql(nearest), self.sql(number)
+    less = f"{value} - 1 - BITWISE_RIGHT_SHIFT({value}, 53)"
+    is_off = f"BITWISE_RIGHT_SHIFT({less}, CAST({power} AS INTEGER)) > 0"
     return f"CAST({power} + CASE WHEN {is_off} THEN 1 ELSE 0 END AS INTEGER)"
 
 
