@@ -25,6 +25,8 @@ QUERIES = (
     "{ span.n = 1 } && { span.n = 2 }",
     "{ status = error }",
     "{ span:childCount > 1 }",
+    "{ span:childCount > 0 && rootServiceName = `shop` && rootName = `odd` }",
+    "{ rootServiceName = `shop` && span:childCount = 0 }",
     "{ } | by(name) | count() > 2",
     "{ parent.name = `odd` }",
     "{ name = `odd` } >> { status = error }",

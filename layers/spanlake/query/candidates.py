@@ -11,7 +11,7 @@ from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
 
 from spanlake.query.compile import sql
-from spanlake.query.compile.fields import span_column
+from spanlake.query.compile.fields import CHILDREN, TRACE, span_column
 from spanlake.query.compile.prefilter import Prefilter
 from spanlake.query.compile.search import TRACES, SearchQueries
 from spanlake.query.compile.spans import ROW_ID, Compiled, compile_spans
@@ -21,16 +21,23 @@ from spanlake.query.engine.session import Session
 from spanlake.query.scan.block_budget import newest_first
 from spanlake.query.scan.blocks import BlockScan, block_number
 from spanlake.query.scan.slices import slice_starts
+from spanlake.query.scan.trace_columns import have_trace_columns
 from spanlake.query.time_range import TimeRange
 from spanlake.query.trace_by_id import Slices
 from spanlake.spans.arrow import Array, as_array, distinct
-from spanlake.store.blocks.trace_columns import SLICE_START
+from spanlake.store.blocks.trace_columns import CHILD_COUNT, ROOT_NAME, ROOT_SERVICE, SLICE_START
 
 _START = "start_time_unix_nano"
 _DURATION = "duration_nano"
 _TRACE = "trace_id"
 _TIME = "latest"
 _SAMPLED_SPANS = 32768
+_TOLD = {
+    (CHILDREN, "child_count"): CHILD_COUNT,
+    (TRACE, "root_name"): ROOT_NAME,
+    (TRACE, "root_service"): ROOT_SERVICE,
+}
+"""Columns of a block that tell of the traces which are whole in it."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,7 @@ class Candidates:
 
     ``bound_ns`` is the latest start of a trace that is not among them, None where they are all. Nearly all that are
     ``is_certain`` match. ``has_more`` is True where a larger limit finds further ones. ``slices`` tells where in some
-    blocks their spans are.
+    blocks their spans are. ``shared`` traces are to be judged before all others: nothing is known of them.
     """
 
     starts: dict[bytes, int]
@@ -47,6 +54,7 @@ class Candidates:
     is_certain: bool = False
     has_more: bool = False
     slices: Slices = field(default_factory=dict)
+    shared: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,7 @@ class CandidateFinder:
     probe: Prefilter
     queries: SearchQueries
     is_newest_first: bool = True
+    shared: tuple[bytes, ...] | None = None  # traces of which other blocks, or several, have spans; None of all
 
     def newest(self, window: TimeRange, limit: int, since_ns: int = 0) -> Candidates:
         """Return the traces of the newest spans that meet the test ``one`` of the prefilter.
@@ -93,8 +102,18 @@ class CandidateFinder:
         starts = slice_starts(self.session, self.source) if self.is_newest_first else []
         return [start for start in starts if start <= self.queries.end_ns]
 
+    @property
+    def _is_told(self) -> bool:
+        """True where blocks tell of each span what the other spans of its trace do."""
+        if self.slice_starts:  # no older version wrote slices
+            return True
+        return self.shared is not None and have_trace_columns(self.session, self.source)
+
     def by_trace(self, limit: int, slices: int = 0) -> Candidates:
-        """Traces that match by all spans that they have in the blocks, or in so many slices of a single one."""
+        """Return traces that match by all spans that they have in the blocks, or in so many slices of a single one.
+
+        ``shared`` ones are among them in any case.
+        """
         if not self.source.blocks:
             return Candidates({}, None)
         self.session.charge(self.source.blocks)
@@ -103,9 +122,9 @@ class CandidateFinder:
         places = _slice(exp.Literal.number(0), span_column(SLICE_START)) if has_places else []
         read = (self.slice_starts[slices - 1], self.slice_starts[0]) if slices else None
         source = self.source.once().in_slices(read)
-        lot = _candidates(
-            run(self.session, self.queries.traces(*places), source, limit=limit), limit, self.source, is_certain=True
-        )
+        queried = self.queries.traces(*places, told=_TOLD if self._is_told else None)
+        found = run(self.session, queried, source, limit=limit)
+        lot = replace(_candidates(found, limit, self.source, is_certain=True), shared=self.shared or ())
         if read is None:
             return lot
         return replace(lot, bound_ns=max(lot.bound_ns or 0, read[0]), has_more=True)  # others start before

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from spanlake.query import search, tag_values, trace_by_id
 from spanlake.query import tag_names as tags
+from spanlake.query.blocks_of_traces import may_hold
 from spanlake.query.engine.block_cache import BlockCache
 from spanlake.query.engine.duckdb import DuckDB
 from spanlake.query.engine.session import Cancellation, Session
@@ -28,6 +29,7 @@ from spanlake.query.scan.known_values import KnownValues
 from spanlake.query.scan.misses import Misses
 from spanlake.query.scan.missing_blocks import MissingBlocks
 from spanlake.query.scan.offload import Offload, offload_if_large
+from spanlake.query.scan.trace_ids import TraceIds
 from spanlake.query.search_results import TraceResult
 from spanlake.query.series import Series
 from spanlake.query.tag_values import SelectedSpans, TagValue
@@ -69,6 +71,7 @@ class Querier:
     repeats: Repeats = field(default_factory=Repeats)
     misses: Misses = field(default_factory=Misses)
     values: KnownValues = field(default_factory=KnownValues)
+    trace_ids: TraceIds = field(default_factory=TraceIds)
     policy: QueryPolicy = USUAL_POLICY
 
     def trace(
@@ -258,6 +261,7 @@ class Querier:
             find_repeats=partial(self.repeats.left_out, session),
             misses=self.misses,
             values=self.values,
+            trace_ids=self.trace_ids,
         )
 
     def _trusted_time(self) -> int | None:
@@ -290,7 +294,7 @@ class Querier:
 def _trace(
     trace_id: bytes, when: TimeRange, wanted: SpanFilter | None, session: Session, source: BlockScan
 ) -> pa.Table | None:
-    if not trace_by_id.may_hold(source.overlapping(when.start_ns, when.end_ns), [trace_id]).blocks:
+    if not may_hold(source.overlapping(when.start_ns, when.end_ns), [trace_id]).blocks:
         return None
     whole = source.with_history
     rows = None if wanted is None else partial(wanted.rows, session, whole, trace_id)

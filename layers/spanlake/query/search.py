@@ -14,6 +14,7 @@ from math import sqrt
 import pyarrow as pa
 from sqlglot import exp
 
+from spanlake.query.blocks_of_traces import shared_traces
 from spanlake.query.candidates import CandidateFinder, Candidates, most_selective
 from spanlake.query.compile.search import SearchQueries, compile_search
 from spanlake.query.engine.session import Session
@@ -156,10 +157,12 @@ class _Judge:
         """
         for block, slices in lot.slices.items():
             self._slices.setdefault(block, {}).update(slices)
+        shared = [trace_id for trace_id in lot.shared if trace_id not in self._seen]
         fresh = [trace_id for trace_id in lot.starts if trace_id not in self._seen]
         size = self._wanted.limit + max(self._wanted.limit // _SPARE, 1) if lot.is_certain else self.needed
-        while fresh:
-            now, fresh = fresh[:size], fresh[size:]
+        while shared or fresh:
+            now, fresh = [*shared, *fresh[:size]], fresh[size:]
+            shared = []
             self.judge(now)
             bound_ns = lot.starts[fresh[0]] if fresh else lot.bound_ns
             if self.is_settled(max(bound_ns or 0, lot.bound_ns or 0)):
@@ -168,6 +171,17 @@ class _Judge:
             if not lot.is_certain and ((len(fresh) < size and lot.has_more) or not self.is_promising):
                 return False  # a larger lot holds the rest of this one, too
         return self.is_settled(lot.bound_ns)
+
+    def shared_traces(self, part: CandidateFinder) -> tuple[bytes, ...] | None:
+        """Return the traces of a part of which other blocks may hold spans: all others are whole in the part.
+
+        None where they are not few or not known, or where single spans tell which traces to judge.
+        """
+        probe = part.probe
+        if probe.per_span or not (probe.per_trace or probe.one == exp.true()) or not part.source.blocks:
+            return None
+        found = shared_traces(self._session, part.source, self._source.with_history)
+        return tuple(found) if found is not None and len(found) <= self._policy.fewest_traces else None
 
     @property
     def needed(self) -> int:
@@ -283,6 +297,10 @@ def _within(
         rest = [block for part in parts[n + 1 :] for block in part]
         end_ns = max(later_ns, *(block.end_ns for block in rest), 0)
         part = replace(finder, source=finder.source.only(blocks))
+        if (shared := judge.shared_traces(part)) is not None:
+            alone = replace(part, shared=shared)
+            yield from _bounded(_batches(alone.by_trace, 2 * limit), end_ns)
+            continue
         for lot in _bounded(_newer(part, window, traces * policy.spans_per_trace, judge), end_ns):
             yield lot
             if not (finder.probe.per_span or judge.is_promising):

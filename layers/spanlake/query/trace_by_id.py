@@ -9,14 +9,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
+from spanlake.query.blocks_of_traces import FEW_TRACES, holding, id_literals, is_any_of, is_one_of, is_wanted, may_hold
 from spanlake.query.compile import sql
 from spanlake.query.compile.fields import SPAN
-from spanlake.query.compile.memory_table import is_in
 from spanlake.query.compile.spans import ROW_ID, Needs
 from spanlake.query.compile.sql import id_literal
 from spanlake.query.engine.session import Session
 from spanlake.query.limits import TooManySpans
-from spanlake.query.scan.blocks import BlockScan, block_number, renumbered
+from spanlake.query.scan.blocks import BlockScan, renumbered
 from spanlake.spans.arrow import Array, as_array, int64
 from spanlake.spans.duplicates import drop_duplicates
 from spanlake.spans.schema import SPAN_ID
@@ -56,11 +56,7 @@ def _with(spans: pa.Table, name: str, values: list[bytes | None]) -> pa.Table:
     return spans.set_column(index, field, pa.array(values, field.type))
 
 
-_FEW = 24  # ids whose hashes take less time to compare than the ids themselves
-_SEVERAL = 256  # ids that rule out row groups of sorted blocks; a list of more takes longer to plan than it saves
-_FEW_BLOCKS = 3
 _MOST_SLICES = 64  # that are named one by one
-_WANTED = "wanted"
 
 
 def trace(
@@ -95,7 +91,7 @@ def blocks_with(session: Session, source: BlockScan, trace_id: bytes) -> list[Bl
 def _holds(session: Session, source: BlockScan, block: Block, trace_id: bytes) -> bool:
     ids = source.only([block]).table(["trace_id"], where=[_hashed([trace_id])])
     query = exp.select(exp.column("trace_id")).from_(ids.subquery("hashed", copy=False), copy=False)
-    query.where(exp.In(this=exp.column("trace_id"), expressions=_literals([trace_id])), copy=False)
+    query.where(exp.In(this=exp.column("trace_id"), expressions=id_literals([trace_id])), copy=False)
     return session.run(query.limit(1, copy=False)).num_rows > 0
 
 
@@ -158,9 +154,7 @@ def _portions(session: Session, source: BlockScan, trace_ids: Sequence[bytes], s
         if block in slices
     }
     known = {block: found for block, found in known.items() if found}
-    rest = _holding(
-        session, may_hold(source.only(block for block in source.blocks if block not in known), trace_ids), trace_ids
-    )
+    rest = holding(session, source.only(block for block in source.blocks if block not in known), trace_ids)
     if rest.blocks:
         yield _Portion(rest, trace_ids)
     if known:
@@ -202,37 +196,14 @@ def _joined(tables: list[pa.Table]) -> pa.Table:
     return every if len(distinct) == len(arrivals) else every.take(pc.index_in(distinct, value_set=arrivals))
 
 
-def _holding(session: Session, blocks: BlockScan, trace_ids: Sequence[bytes]) -> BlockScan:
-    """Restrict the blocks to those that hold one of many traces.
-
-    Nearly every filter is wrong for one of many, and the ids are quickly read beside all columns.
-    """
-    if len(trace_ids) <= _FEW or len(blocks.blocks) <= _FEW_BLOCKS:
-        return blocks
-    rows = blocks.table(["trace_id"], row_id=True).subquery("ids", copy=False)
-    query = exp.select(exp.alias_(block_number(exp.column(ROW_ID)), "block")).distinct(copy=False)
-    query = query.from_(rows, copy=False).where(_is_any(trace_ids), copy=False)
-    numbers: list[int] = session.run(query)["block"].to_pylist()  # type: ignore[assignment]  # none is NULL
-    return blocks.only(blocks.blocks[number] for number in sorted(numbers))
-
-
-def _is_any(trace_ids: Sequence[bytes]) -> exp.Expr:
-    return _is_one(trace_ids) if len(trace_ids) <= _SEVERAL else _is_wanted(trace_ids)
-
-
-def _is_wanted(trace_ids: Sequence[bytes]) -> exp.Expr:
-    ids = pa.table({"trace_id": pa.array(trace_ids, pa.binary())})
-    return is_in(exp.column("trace_id"), _WANTED, ids)
-
-
 def _fetched(session: Session, portion: _Portion, columns: set[str], computed: Sequence[exp.Expr]) -> pa.Table:
     blocks, trace_ids = portion.blocks, portion.trace_ids
     select = [*map(exp.column, sorted(columns)), exp.column(ROW_ID), *(column.copy() for column in computed)]
     read = columns | Needs.of(*computed).columns | (set() if portion.slices is None else {SLICE_START})
-    if len(trace_ids) <= _FEW:
+    if len(trace_ids) <= FEW_TRACES:
         spans = blocks.table(read, row_id=True, where=[*portion.where, _hashed(trace_ids)])
-        return _of_traces(session, spans, _is_one(trace_ids), select)
-    is_any = _is_any(trace_ids) if portion.slices is None else _is_wanted(trace_ids)
+        return _of_traces(session, spans, is_one_of(trace_ids), select)
+    is_any = is_any_of(trace_ids) if portion.slices is None else is_wanted(trace_ids)
     return _of_traces(session, blocks.table(read, row_id=True, where=portion.where), is_any, select)
 
 
@@ -244,15 +215,9 @@ def _repeated(session: Session, blocks: BlockScan, found: pa.Table) -> Array | N
         return None
     twice: Any = counted.filter(pc.greater(counted["count_all"], int64(1)))["trace_id"].unique()
     doubled: list[bytes] = twice.to_pylist()
-    rows = _of_traces(session, blocks.all_columns(_hashed(doubled)), _is_one(doubled)).sort_by(ROW_ID)
+    rows = _of_traces(session, blocks.all_columns(_hashed(doubled)), is_one_of(doubled)).sort_by(ROW_ID)
     kept = drop_duplicates(drop_trace_columns(rows.drop_columns([ROW_ID])).append_column(ROW_ID, rows[ROW_ID]), ROW_ID)
     return as_array(rows[ROW_ID].filter(pc.invert(pc.is_in(rows[ROW_ID], value_set=as_array(kept[ROW_ID])))))
-
-
-def may_hold(source: BlockScan, trace_ids: Sequence[bytes]) -> BlockScan:
-    """Return the blocks that may hold spans of some traces."""
-    hashes = bloom.hashed(trace_ids) if source.blocks else []
-    return source.only(block for block in source.blocks if bloom.may_contain_any(block.trace_filter, hashes))
 
 
 def _hashed(trace_ids: Sequence[bytes]) -> exp.Expr:
@@ -260,7 +225,7 @@ def _hashed(trace_ids: Sequence[bytes]) -> exp.Expr:
 
     DuckDB applies it while it reads the column and before it reads any other; a test of the id itself it does not.
     """
-    hashes = [exp.func("hash", id_) for id_ in _literals(trace_ids)]
+    hashes = [exp.func("hash", id_) for id_ in id_literals(trace_ids)]
     return exp.In(this=exp.func("hash", exp.column("trace_id")), expressions=hashes)
 
 
@@ -279,14 +244,6 @@ def _of_traces(
 def _too_many(session: Session) -> TooManySpans:
     limit = session.limits.trace_spans
     return TooManySpans(f"the traces have more than {limit} spans, the most that one answer is made of")
-
-
-def _is_one(trace_ids: Sequence[bytes]) -> exp.Expr:
-    return exp.In(this=exp.column("trace_id"), expressions=_literals(trace_ids))
-
-
-def _literals(trace_ids: Sequence[bytes]) -> list[exp.Expr]:
-    return [id_literal(trace_id) for trace_id in trace_ids]
 
 
 def _distinct(found: pa.Table) -> pa.Table:

@@ -43,6 +43,13 @@ def prefilter(query: str) -> Prefilter:
         ("{ nestedSetParent < 0 }", {"parent_span_id"}, True, False),
         ("{ span.a = 1 && trace:duration > 1s }", {A} | TIMES, False, False),
         ("{ rootName = `x` }", ROOT, False, False),
+        ("{ parent.span.a = 1 }", {A}, False, False),
+        ("{ parent.span.a = 1 && span.b = 2 }", {A, B}, False, False),
+        ("{ parent.duration > 1s }", {"duration_nano"}, False, False),
+        ("{ !(parent.span.a = 1) }", set(), False, True),
+        ("{ parent.span.a = nil }", set(), False, True),
+        ("{ parent.span.a = 1 || span.b = 2 }", set(), False, True),
+        ("{ parent.span.a = span.b }", set(), False, True),
         ("by(span.a)", set(), False, True),
     ],
 )
@@ -62,6 +69,9 @@ def test_probe_reads_columns_and_grain_of_query(query: str, columns: set[str], a
         ("{ span.a = 1 } !>> { }", "TRUE"),
         ("{ span.a = 1 } | count() > 1", "s.span_a___int = 1"),
         ("{ span.a = 1 && nestedSetLeft = 1 }", "s.span_a___int = 1"),
+        ("{ parent.span.a = 1 }", "s.span_a___int = 1"),
+        ("{ parent.span.a = 1 && parent.span.b != 2 }", "s.span_a___int = 1 AND s.span_b___int <> 2"),
+        ("{ span.a = 1 && parent.span.b = 2 }", "s.span_a___int = 1"),
         ("by(span.a)", "TRUE"),
     ],
 )
@@ -76,6 +86,7 @@ def test_probe_is_met_by_a_span_of_every_match(query: str, one: str) -> None:
         ("{ span.a = 1 } !>> { span.b = 2 }", []),
         ("{ span.a = 1 } || { span.b = 2 }", []),
         ("({ span.a = 1 } > { }) && { span.b = 2 }", ["s.span_a___int = 1"]),
+        ("{ span.a = 1 && parent.span.b = 2 }", ["s.span_b___int = 2"]),
     ],
 )
 def test_probe_has_every_test_that_some_span_of_a_match_meets(query: str, others: list[str]) -> None:
@@ -96,6 +107,8 @@ def test_probe_has_every_test_that_some_span_of_a_match_meets(query: str, others
         ("{ trace:duration > 1s && span.a = 1 }", True),
         ("{ trace:duration > 1s && span:childCount > 1 }", False),
         ("{ trace:duration > 1s } | count() > 1", False),
+        ("{ parent.span.a = 1 }", False),
+        ("{ span.a = 1 && parent.span.b = 2 }", False),
     ],
 )
 def test_probe_tells_whether_its_tests_decide(query: str, per_trace: bool) -> None:

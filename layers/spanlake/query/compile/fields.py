@@ -240,7 +240,7 @@ class FieldCompiler:
         return (TypedSql(ast.Type.STRING, _or_empty(exp.column(name, table=TRACE))),)
 
     def _of_span(self, wanted: ast.IntrinsicField) -> TypedValue:
-        type_, name, change = _SPAN_INTRINSICS[wanted.intrinsic]
+        type_, name, change = SPAN_INTRINSICS[wanted.intrinsic]
         sql = span_column(name, parent=wanted.parent)
         return (TypedSql(type_, self._of_existing(change(sql), wanted) if change else sql),)
 
@@ -289,7 +289,7 @@ def _or_zero(sql: Sql) -> Sql:
     return exp.func("coalesce", sql, exp.Literal.number(0))
 
 
-_SPAN_INTRINSICS: dict[ast.Intrinsic, tuple[ast.Type, str, Callable[[Sql], Sql] | None]] = {
+SPAN_INTRINSICS: dict[ast.Intrinsic, tuple[ast.Type, str, Callable[[Sql], Sql] | None]] = {
     ast.Intrinsic.NAME: (ast.Type.STRING, "name", None),
     ast.Intrinsic.DURATION: (ast.Type.DURATION, "duration_nano", values.not_negative),
     ast.Intrinsic.KIND: (ast.Type.KIND, "kind", None),

@@ -1,17 +1,18 @@
 """The spanset filters of a pipeline, each compiled once for a request."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from spanlake.query.compile import sql as values
 from spanlake.query.compile.columns import AttributeSchema
-from spanlake.query.compile.fields import FieldCompiler
+from spanlake.query.compile.fields import ELEMENTS, SPAN_INTRINSICS, FieldCompiler
 from spanlake.query.compile.predicates import PredicateCompiler
 from spanlake.query.compile.spans import Needs
 from spanlake.query.compile.sql import Sql
 from spanlake.traceql import ast
 from spanlake.traceql.ast.walk import walk
+from spanlake.traceql.rewrite import Comparison, comparison, conjuncts
 
 
 @dataclass(frozen=True)
@@ -24,20 +25,40 @@ class SpanTest:
 
 @dataclass(frozen=True)
 class CompiledFilter:
-    """A spanset filter: tests that all must hold."""
+    """A spanset filter: tests that all must hold.
+
+    A span that meets them has a parent that meets ``of_parent``, the comparisons of fields of the parent as tests of a
+    span ``s``.
+    """
 
     tests: tuple[SpanTest, ...]
+    of_parent: tuple[Sql, ...] = ()
 
     @classmethod
     def of(cls, condition: ast.FieldExpression, schema: AttributeSchema) -> "CompiledFilter":
         """Compile the condition of a spanset filter."""
-        tests = PredicateCompiler(FieldCompiler(schema)).tests(condition)
-        return cls(tuple(SpanTest(test, Needs.of(test)) for test in tests))
+        predicates = PredicateCompiler(FieldCompiler(schema))
+        tests = tuple(SpanTest(test, Needs.of(test)) for test in predicates.tests(condition))
+        return cls(tests, tuple(map(predicates.comparison, _of_parents(condition))))
 
     @property
     def sql(self) -> Sql:
         """The filter as one test, for a tree of its own."""
         return values.all_of(test.sql.copy() for test in self.tests)
+
+
+def _of_parents(condition: ast.FieldExpression) -> Iterator[Comparison]:
+    """Yields the comparisons of fields of the parent, as fields of a span. None holds without a parent."""
+    for part in conjuncts(condition):
+        found = comparison(part)
+        if found is not None and found.field.parent and _is_of_span(found.field):
+            yield replace(found, field=replace(found.field, parent=False))
+
+
+def _is_of_span(field: ast.Field) -> bool:
+    if isinstance(field, ast.Attribute):
+        return field.scope not in ELEMENTS
+    return field.intrinsic in SPAN_INTRINSICS
 
 
 Filters: TypeAlias = Mapping[ast.FieldExpression, CompiledFilter]

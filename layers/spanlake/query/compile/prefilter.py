@@ -151,10 +151,11 @@ def _operation(node: ast.SpansetOperation, filters: Filters) -> _Found:
 def _leaf(filter_: CompiledFilter) -> _Found:
     of_trace = [_over_spans(test.sql) for test in filter_.tests if _is_of_trace(test)]
     alone = [test for test in filter_.tests if not test.needs.whole_traces]
-    found = sql.all_of(test.sql.copy() for test in alone)
-    some = [sql.some_row(found)] if found != exp.true() else []
+    each = sql.all_of(test.sql.copy() for test in alone), sql.all_of(test.copy() for test in filter_.of_parent)
+    ones = tuple(one for one in each if one != exp.true())
+    holds = sql.all_of([*map(sql.some_row, ones), *of_trace])
     is_exact = len(of_trace) + len(alone) == len(filter_.tests)
-    return _Found(sql.all_of([*some, *of_trace]), (found,), (found,), is_exact, bool(of_trace))
+    return _Found(holds, ones or (exp.true(),), ones or (exp.true(),), is_exact, bool(of_trace))
 
 
 def _is_of_trace(test: SpanTest) -> bool:

@@ -13,7 +13,7 @@ from spanlake.query.compile.fields import FieldCompiler, span_column
 from spanlake.query.compile.levels import SetAttribute
 from spanlake.query.compile.outputs import FieldColumns, Role, compile_field, selected
 from spanlake.query.compile.spans import Compiled
-from spanlake.query.compile.spansets import SpanPipeline
+from spanlake.query.compile.spansets import SpanPipeline, Told
 from spanlake.query.plan import SearchPlan
 from spanlake.traceql import ast
 
@@ -53,10 +53,13 @@ class SearchQueries:
     end_ns: int
     spans_per_set: int
 
-    def traces(self, *columns: exp.Expr) -> Compiled:
-        """Compile the matching traces, newest spans first, with the largest value of each column of their spans."""
+    def traces(self, *columns: exp.Expr, told: Told | None = None) -> Compiled:
+        """Compile the matching traces, newest spans first, with the largest value of each column of their spans.
+
+        What is ``told`` of each span need not be found out by the other spans of its trace.
+        """
         every = [exp.alias_(span_column(_START), "latest"), *columns]
-        found = self._passing(every) if self.spans.prefilter.per_trace else self._judged(every)
+        found = self._passing(every) if self.spans.prefilter.per_trace else self._judged(every, told)
         order = exp.Ordered(this=exp.column("latest"), desc=True)
         return replace(found, sql=found.sql.order_by(order, copy=False), outputs=TRACES)
 
@@ -64,9 +67,9 @@ class SearchQueries:
         """Return the traces that pass the prefilter, where it alone decides."""
         return self.spans.prefilter.traces(*(_largest(column.unalias(), column.alias) for column in columns))
 
-    def _judged(self, columns: Sequence[exp.Expr]) -> Compiled:
+    def _judged(self, columns: Sequence[exp.Expr], told: Told | None) -> Compiled:
         in_time = exp.LTE(this=span_column(_START), expression=sql.number(self.end_ns))
-        matching = self.spans.matching([span_column("trace_id"), *columns], in_time)
+        matching = self.spans.matching([span_column("trace_id"), *columns], in_time, told)
         figures = (_largest(exp.column(column.alias), column.alias) for column in columns)
         grouped = exp.select(exp.column("trace_id"), *figures)
         return matching.within(grouped.group_by(exp.column("trace_id"), copy=False))

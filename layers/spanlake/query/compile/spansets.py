@@ -3,9 +3,10 @@
 The query is a chain of tables (see ``levels``), to which each stage adds its own (see ``stages``).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypeAlias
 
 from sqlglot import exp
 
@@ -19,6 +20,9 @@ from spanlake.query.compile.sql import Sql
 from spanlake.query.compile.stages import Stages
 from spanlake.query.compile.structure import BASE, TRACE, base_columns
 from spanlake.query.plan import SearchPlan
+
+Told: TypeAlias = Mapping[tuple[str, str], str]
+"""Columns of a span that hold what the other spans of its trace tell, by table and column of the relation."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +42,11 @@ class SpanPipeline:
         """The tests that the spans of every matching trace pass."""
         return Prefilter.of(self.plan, self.filters, self.schema)
 
-    def matching(self, columns: Sequence[exp.Expr], where: Sql | None = None) -> Compiled:
+    def matching(self, columns: Sequence[exp.Expr], where: Sql | None = None, told: Told | None = None) -> Compiled:
         """Compile ``SELECT columns`` of the matching spans, each once and each column named by its alias.
 
-        ``where`` is a further test of a matching span.
+        ``where`` is a further test of a matching span. A pipeline of one filter reads what is ``told`` of a span
+        instead of the other spans of its trace.
         """
         candidates = self.prefilter.candidates
         if self.plan.only_filter is None:
@@ -51,7 +56,8 @@ class SpanPipeline:
                 levels = levels.keep(exp.column(passes))
             levels, _ = replace(levels, groups=()).merge_rows()
             return self._compiled(levels, columns, levels.query(_named(columns)), candidates)
-        return compile_spans(columns, [self.only_test, *([where] if where is not None else [])], candidates)
+        test = _told(self.only_test, told or {})
+        return compile_spans(columns, [test, *([where] if where is not None else [])], candidates)
 
     @property
     def only_test(self) -> Sql:
@@ -99,6 +105,14 @@ class SpanPipeline:
             return Compiled(query, (StructureInput(base, levels.steps),))
         define_first(query, BASE, base.sql, materialized=True)
         return Compiled(query, base.inputs)
+
+
+def _told(test: Sql, told: Told) -> Sql:
+    def read(node: exp.Expr) -> exp.Expr:
+        name = told.get((node.table, node.name)) if isinstance(node, exp.Column) else None
+        return node if name is None else span_column(name)
+
+    return test.transform(read, copy=False)
 
 
 def _named(columns: Sequence[exp.Expr]) -> list[exp.Expr]:

@@ -17,6 +17,7 @@ from spanlake.query.compile.spans import ROW_ID
 from spanlake.query.compile.sql import Sql, id_literal
 from spanlake.query.scan.known_values import KnownValues
 from spanlake.query.scan.misses import Misses
+from spanlake.query.scan.trace_ids import TraceIds
 from spanlake.query.time_range import Steps, inside
 from spanlake.spans.arrow import Array, int64
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType
@@ -108,6 +109,7 @@ class BlockScan:
     find_repeats: "Callable[[BlockScan], BlockScan] | None" = None  # says where spans are stored twice
     misses: Misses = field(default_factory=Misses)  # tests that spans of some blocks do not meet
     values: KnownValues = field(default_factory=KnownValues)  # of fields, by block
+    trace_ids: TraceIds = field(default_factory=TraceIds)  # of small blocks
     repeated: "Repeated | None" = None  # the rows that are left out
     others: "BlockScan | None" = None  # blocks of which the spans of some traces are looked at
     of_others: tuple[bytes, ...] = ()

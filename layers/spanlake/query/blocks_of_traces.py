@@ -1,0 +1,105 @@
+"""Finds the blocks that hold some traces: by their filters, by ids that are remembered, or by ids that are read."""
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+from sqlglot import exp
+
+from spanlake.query.compile.memory_table import is_in
+from spanlake.query.compile.spans import ROW_ID
+from spanlake.query.compile.sql import id_literal
+from spanlake.query.engine.session import Session
+from spanlake.query.scan.blocks import BlockScan, block_number
+from spanlake.query.scan.duplicate_spans import source_of
+from spanlake.store.blocks import bloom
+
+FEW_TRACES = 24  # ids whose hashes take less time to compare than the ids themselves
+_SEVERAL = 256  # ids that rule out row groups of sorted blocks; a list of more takes longer to plan than it saves
+_FEW_BLOCKS = 3
+_LEARNED_SPANS = 1 << 22  # of all blocks whose ids are read at once
+_WANTED = "wanted"
+_REMOTE = "://"
+
+
+def may_hold(source: BlockScan, trace_ids: Sequence[bytes]) -> BlockScan:
+    """Return the blocks that may hold spans of some traces."""
+    hashes = bloom.hashed(trace_ids) if source.blocks else []
+    return source.only(block for block in source.blocks if bloom.may_contain_any(block.trace_filter, hashes))
+
+
+def holding(session: Session, source: BlockScan, trace_ids: Sequence[bytes]) -> BlockScan:
+    """Return the blocks that hold one of many traces, those that may hold one of a few.
+
+    Nearly every filter is wrong for one of many.
+    """
+    if len(trace_ids) <= FEW_TRACES:
+        return may_hold(source, trace_ids)
+    ids = pa.array(trace_ids, pa.binary())
+    found, unknown = source.trace_ids.holding(source.blocks, ids)
+    others = may_hold(source.only(unknown), trace_ids)
+    if len(others.blocks) > _FEW_BLOCKS:
+        _learn_ids(session, others)
+        found, unknown = source.trace_ids.holding((*found, *others.blocks), ids)
+        others = _read(session, others.only(unknown), trace_ids)
+    held = {*found, *others.blocks}
+    return source.only(block for block in source.blocks if block in held)
+
+
+def shared_traces(session: Session, part: BlockScan, every: BlockScan) -> list[bytes] | None:
+    """Return the traces of some blocks of which another block, or several of them, may hold spans.
+
+    None where to know it would take long, or requests.
+    """
+    if any(_REMOTE in every.objects.uri(block.path) for block in part.blocks):
+        return None
+    if session.limits.blocks and len(every.blocks) > session.limits.blocks:
+        return None
+    _learn_ids(session, every)
+    own = set(part.blocks)
+    ids = every.trace_ids.shared(part.blocks, [block for block in every.blocks if block not in own])
+    return None if ids is None else ids.to_pylist()
+
+
+def _learn_ids(session: Session, source: BlockScan) -> None:
+    """Remember the ids of blocks that are small enough and not known; beside all columns they are quickly read."""
+    small = source_of(source, source.trace_ids.to_learn(source.blocks))
+    if not small.blocks or small.spans > _LEARNED_SPANS:
+        return
+    rows = small.table(["trace_id"], row_id=True).subquery("ids", copy=False)
+    number = exp.alias_(block_number(exp.column(ROW_ID)), "block")
+    pairs = exp.select(number, exp.column("trace_id")).distinct(copy=False).from_(rows, copy=False)
+    query = exp.select(exp.column("block"), exp.alias_(exp.func("list", exp.column("trace_id")), "ids"))
+    query = query.from_(pairs.subquery("pairs", copy=False), copy=False).group_by(exp.column("block"), copy=False)
+    source.trace_ids.add(small.blocks, session.run(query))
+
+
+def _read(session: Session, blocks: BlockScan, trace_ids: Sequence[bytes]) -> BlockScan:
+    """Restrict more than a few blocks to those that hold one of the traces."""
+    if len(blocks.blocks) <= _FEW_BLOCKS:
+        return blocks
+    rows = blocks.table(["trace_id"], row_id=True).subquery("ids", copy=False)
+    query = exp.select(exp.alias_(block_number(exp.column(ROW_ID)), "block")).distinct(copy=False)
+    query = query.from_(rows, copy=False).where(is_any_of(trace_ids), copy=False)
+    numbers: list[int] = session.run(query)["block"].to_pylist()  # type: ignore[assignment]  # none is NULL
+    return blocks.only(blocks.blocks[number] for number in sorted(numbers))
+
+
+def is_any_of(trace_ids: Sequence[bytes]) -> exp.Expr:
+    """Return the test that a row is of one of some traces, by which row groups may be left out."""
+    return is_one_of(trace_ids) if len(trace_ids) <= _SEVERAL else is_wanted(trace_ids)
+
+
+def is_wanted(trace_ids: Sequence[bytes]) -> exp.Expr:
+    """Return the test that a row is of one of many traces."""
+    ids = pa.table({"trace_id": pa.array(trace_ids, pa.binary())})
+    return is_in(exp.column("trace_id"), _WANTED, ids)
+
+
+def is_one_of(trace_ids: Sequence[bytes]) -> exp.Expr:
+    """Return the test that a row is of one of a few traces."""
+    return exp.In(this=exp.column("trace_id"), expressions=id_literals(trace_ids))
+
+
+def id_literals(trace_ids: Sequence[bytes]) -> list[exp.Expr]:
+    """Write ids as SQL."""
+    return [id_literal(trace_id) for trace_id in trace_ids]
