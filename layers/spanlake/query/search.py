@@ -290,6 +290,7 @@ def _within(
         yield from _bounded(_wholes(finder, limit), later_ns)
         return
     traces = limit if finder.probe.per_span else max(policy.fewest_traces, limit)
+    size = min(traces * policy.spans_per_trace, policy.first_spans)
     for n, blocks in enumerate(parts):
         if n and finder.session.is_half_over and len(finder.source.blocks) > policy.many_blocks:
             note_unread(sum(map(len, parts[:n])), [block for part in parts[n:] for block in part])
@@ -301,7 +302,7 @@ def _within(
             alone = replace(part, shared=shared)
             yield from _bounded(_batches(alone.by_trace, 2 * limit), end_ns)
             continue
-        for lot in _bounded(_newer(part, window, traces * policy.spans_per_trace, judge), end_ns):
+        for lot in _bounded(_newer(part, window, size, judge), end_ns):
             yield lot
             if not (finder.probe.per_span or judge.is_promising):
                 yield from _bounded(_wholes(finder, limit), later_ns)
