@@ -21,6 +21,10 @@ QUERIES = {
     "names": "/api/v2/search/tags?limit=100",
 }
 _ASK_EVERY = 2.0  # seconds, for each query
+STORED = frozenset(("200", "202", "OK"))
+"""Statuses of requests that were not refused."""
+MEMORY_SECONDS = 0.5
+"""The time between two looks at the server's memory."""
 FLOODING = "flooding"
 """The tenant that floods."""
 
@@ -39,7 +43,7 @@ class Seen:
     unsent: int = 0
     """Requests that were due, and that no connection was free for until the end."""
     memory: list[int] = field(default_factory=list)
-    """Bytes of the server, every half second."""
+    """Bytes of the server over time."""
     processors: float = 0.0
     """Those that the server has used."""
     share: float = 0.0
@@ -100,7 +104,7 @@ class Load:
         """Note the memory that the server has."""
         while time.monotonic() < end:
             self.seen.memory.append(_resident(self.server.pid))
-            time.sleep(0.5)
+            time.sleep(MEMORY_SECONDS)
 
     def phase(self, seconds: float, spans_per_second: float, connections: int = 0) -> Seen:
         """Run for so long, with so many connections of each kind that flood; returns what was seen."""

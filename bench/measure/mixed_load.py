@@ -4,10 +4,11 @@
 so many seconds: the load, the load while a tenant sends and asks as fast as it can on ``--flood`` connections of each
 kind (none unless told), and the load again.
 
-``python -m bench.measure.mixed_load --share 0.8 --seconds 600 --overload-seconds 120 --tenants 20`` finds the rate that
-takes such a share of the machine, senders included, and sends at it; then at the rate that would take ``--overload``
-(2) machines, with the flood if there is one; then at the first rate again, to see how soon all is as before. Senders
-wait for their answers, so that few requests are under way: ``--in-flight 1MiB`` makes it refuse some all the same.
+``python -m bench.measure.mixed_load --share 0.8 --seconds 600 --tenants 20 --flood 8`` first finds the highest rate
+that the server serves, all protocols mixed and queries beside: nothing is refused and nothing late. Its phases are the
+load at a twentieth of that rate, alone and with a flood; at the share, alone for ``--seconds`` and with a flood; at
+``--overload`` times the highest rate; and at the share again, to see how soon all is as before. Senders wait for their
+answers, so that few requests are under way: ``--in-flight 1MiB`` makes the server refuse some all the same.
 
 At the end the spans of each tenant are counted: none that was acknowledged may be missing. Times count from the moment
 at which a request was due, so that a server that stalls does not hide it.
@@ -22,15 +23,23 @@ from urllib.parse import quote
 
 from rich.table import Table
 
-from bench.measure.load import FLOODING, QUERIES, Load, Seen
+from bench.measure.load import FLOODING, MEMORY_SECONDS, QUERIES, STORED, Load, Seen
 from bench.measure.report import console
 from bench.measure.server import Server, serving
 from bench.workload.mixed import ask, protocols
 
 _MIB = 1 << 20
 _SHOWN_MEMORY = 12  # moments of a phase
-_CALIBRATIONS = 3
-_CALIBRATION_SECONDS = 15.0
+_PROBES = 10
+_PROBE_SECONDS = 15.0
+_CLOSE = 1.15
+"""Ratio of a rate that was not served to one that was, at which the search ends."""
+_SERVED_SECONDS = 0.5
+"""The 99th percentile of requests to store spans up to which a rate is served; beyond it a queue grows."""
+_REFUSED_SHARE = 0.001
+_IDLE_SHARE = 0.05
+_SLOWER = 0.9
+_WARM_SECONDS = 60.0
 _AFTER_SECONDS = 60.0
 _SETTLED_SECONDS = 3.0
 """Time for which all answers have to come as quickly as before an overload, for it to be over."""
@@ -92,9 +101,10 @@ def main() -> None:
         "--in-flight", metavar="SIZE", help="of requests that the server takes at once, and of the largest"
     )
     parser.add_argument("--checkout", type=Path, help="folder of another version, whose server is measured")
-    parser.add_argument("--share", type=float, help="of the machine that the load takes, in place of a rate")
-    parser.add_argument("--overload", type=float, default=2.0, help="machines that the load would take afterwards")
+    parser.add_argument("--share", type=float, help="of the highest rate that is served, in place of a rate")
+    parser.add_argument("--overload", type=float, default=2.0, help="times the highest rate that is served")
     parser.add_argument("--overload-seconds", type=float, default=120.0)
+    parser.add_argument("--flood-seconds", type=float, default=60.0, help="of each phase with a flood, beside --share")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         limits = Path(folder) / "limits.toml"
@@ -133,29 +143,82 @@ def _with_flood(load: Load, args: argparse.Namespace) -> bool:
 
 
 def _with_share(load: Load, args: argparse.Namespace) -> bool:
-    rate = _rate_for(load, args.share, args.spans_per_second)
-    usual = _phase(load, f"{args.share:.0%} of the machine, {rate:.0f} spans/s", args.seconds, rate)
-    beyond = rate * args.overload / args.share
-    over = _phase(load, f"{args.overload:.0%}, {beyond:.0f} spans/s due", args.overload_seconds, beyond, args.flood)
-    after = _phase(load, f"{args.share:.0%} again", _AFTER_SECONDS, rate)
+    highest = _served_rate(load, args.spans_per_second)
+    rate = _steady_rate(load, highest * args.share)
+    few, flood, at = highest * _IDLE_SHARE, args.flood_seconds, f"{args.share:.0%}, {rate:.0f} spans/s"
+    seen = {
+        "idle": _phase(load, f"nearly idle, {few:.0f} spans/s", flood, few),
+        "idle and flood": _phase(load, "nearly idle, and a flood", flood, few, args.flood),
+        "share": _phase(load, at, args.seconds, rate),
+        "share and flood": _phase(load, f"{at}, and a flood", flood, rate, args.flood),
+        "overload": _phase(load, f"{args.overload:.0%}", args.overload_seconds, highest * args.overload),
+        "after": _phase(load, f"{at}, again", _AFTER_SECONDS, rate),
+    }
     out = console()
-    out.print(f"p99 in ms at {args.share:.0%}: {_in_ms(p99(usual))}; after the overload: {_in_ms(p99(after))}")
-    recovered = recovery_seconds(usual, after)
+    for name, one in seen.items():
+        out.print(f"p99 in ms, {name}: {_in_ms(p99(one))}; refused {_refused_share(one):.2%}")
+    if args.flood:
+        for one, other in (("idle and flood", "idle"), ("idle and flood", "share"), ("share and flood", "share")):
+            out.print(f"p99, {one} in times of {other}: {_ratios(seen[other], seen[one])}")
+    out.print(f"memory in MiB at {args.share:.0%} after a minute: {_steady_memory(seen['share'])}")
+    recovered = recovery_seconds(seen["share"], seen["after"])
     out.print("not recovered" if recovered is None else f"recovered {recovered:.0f} s after the overload")
-    return recovered is not None and not any(seen.refused_without_hint for seen in (usual, over, after))
+    return recovered is not None and not any(one.refused_without_hint for one in seen.values())
+
+
+def _ratios(before: Seen, during: Seen) -> str:
+    ones, others = p99(before), p99(during)
+    return ", ".join(f"{kind} {others[kind] / ones[kind]:.1f}" for kind in ones if kind in others)
+
+
+def _steady_memory(seen: Seen) -> str:
+    """Return the least and most memory of a phase, without its first minute."""
+    steady = seen.memory[round(_WARM_SECONDS / MEMORY_SECONDS) :] or seen.memory
+    return f"{min(steady) // _MIB} to {max(steady) // _MIB}, {steady[0] // _MIB} first, {steady[-1] // _MIB} last"
 
 
 def _in_ms(quantiles: dict[str, float]) -> str:
     return ", ".join(f"{kind} {seconds * 1000:.0f}" for kind, seconds in quantiles.items())
 
 
-def _rate_for(load: Load, share: float, spans_per_second: float) -> float:
-    """Find the rate at which the machine is used to such a share."""
-    rate = spans_per_second
-    for _ in range(_CALIBRATIONS):
-        seen = load.phase(_CALIBRATION_SECONDS, rate)
-        rate *= min(max(share / seen.share, 0.2), 4.0)
+def _served_rate(load: Load, first: float) -> float:
+    """Find the highest rate that is served, within some percent."""
+    rate, served, failed = first, 0.0, float("inf")
+    for _ in range(_PROBES):
+        seen = load.phase(_PROBE_SECONDS, rate)
+        is_good = is_served(seen)
+        told = f"{rate:.0f} spans/s: {'served' if is_good else 'not served'}, refused {_refused_share(seen):.2%}"
+        ingest = f"p99 of ingest {p99(seen).get('ingest', float('nan')) * 1000:.0f} ms, not sent {seen.unsent}"
+        console().print(f"{told}, {ingest}, {seen.processors:.2f} processors, {seen.share:.0%} of the machine")
+        served, failed = (rate, failed) if is_good else (served, min(rate, failed))
+        if served and failed / served < _CLOSE:
+            break
+        if not is_good:
+            load.phase(_SETTLED_SECONDS, first / 10)  # until nothing waits any more
+        rate = rate / 2 if not served else served * 1.5 if failed == float("inf") else (served * failed) ** 0.5
+    if not served:
+        raise RuntimeError("the server serves no rate that was tried: begin with a lower --spans-per-second")
+    return served
+
+
+def _steady_rate(load: Load, rate: float) -> float:
+    """Return the rate, or less where it is not served for a minute, in which blocks are merged as well."""
+    while not is_served(load.phase(_WARM_SECONDS, rate)):
+        rate *= _SLOWER
+        console().print(f"not served for {_WARM_SECONDS:.0f} s: {rate:.0f} spans/s are tried")
+        load.phase(_SETTLED_SECONDS, rate / 10)
     return rate
+
+
+def is_served(seen: Seen) -> bool:
+    """True where hardly any request was refused and spans were stored in time."""
+    is_quick = p99(seen).get("ingest", float("inf")) <= _SERVED_SECONDS
+    return is_quick and not seen.unsent and _refused_share(seen) <= _REFUSED_SHARE
+
+
+def _refused_share(seen: Seen) -> float:
+    refused = sum(count for status, count in seen.answers.items() if status not in STORED)
+    return refused / max(seen.answers.total(), 1)
 
 
 def recovery_seconds(usual: Seen, after: Seen) -> float | None:

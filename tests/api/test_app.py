@@ -23,7 +23,12 @@ from spanlake.telemetry.prometheus import Metrics
 
 
 def ask(
-    routes: Sequence[Route], method: str, path: str, headers: dict[str, str] | None = None, body: bytes = b""
+    routes: Sequence[Route],
+    method: str,
+    path: str,
+    headers: dict[str, str] | None = None,
+    body: bytes = b"",
+    query: bytes = b"",
 ) -> tuple[int, bytes]:
     """Send one request to an application with these routes, without a server."""
     sent: list[MutableMapping[str, Any]] = []
@@ -39,7 +44,7 @@ def ask(
         "method": method,
         "path": path,
         "raw_path": path.encode(),
-        "query_string": b"",
+        "query_string": query,
         "headers": [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()],
     }
     asyncio.run(create_app(routes, INGEST_ERRORS)(scope, receive, send))
@@ -57,6 +62,12 @@ async def tenant(request: Request) -> Response:
 @pytest.mark.parametrize("path", ["/", "/v1/traces", "/tenant/"])
 def test_where_there_is_nothing(path: str) -> None:
     assert ask([Route("/tenant", tenant)], "GET", path) == (404, b"Not Found\n")
+
+
+@pytest.mark.parametrize(("count", "status"), [(256, 200), (257, 400)])
+def test_number_of_parameters_is_limited(count: int, status: int) -> None:
+    route = Route("/tenant", tenant)
+    assert ask([route], "GET", "/tenant", query=b"&".join([b"a=1"] * count))[0] == status
 
 
 def test_an_error_nobody_thought_of_is_told_without_its_details(caplog: pytest.LogCaptureFixture) -> None:

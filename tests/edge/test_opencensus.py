@@ -6,7 +6,9 @@ from unittest.mock import Mock, call
 
 import grpc
 import grpc.aio
+import pytest
 
+from spanlake.edge import messages
 from spanlake.edge.opencensus import OpenCensusGrpc
 from spanlake.ingest.admission import Admission
 from spanlake.ingest.request import Format, Receipt
@@ -46,3 +48,30 @@ async def _go_away_while_it_is_stored() -> None:
     while call("opencensus", "OK") not in metrics.request.mock_calls:
         await asyncio.sleep(0.01)
     assert admission.bytes_in_flight == 0
+
+
+def test_idle_streams_give_way_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messages, "_WAITING", 2)
+
+    async def run() -> list[tuple[grpc.StatusCode, bool]]:
+        service = OpenCensusGrpc(Ingest(Admission(max_requests=1, max_bytes=1 << 20), Mock(), IngestLimits(), Mock()))
+        server = grpc.aio.server()
+        server.add_generic_rpc_handlers((service.handler(),))
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        ended = []
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            for method in (EXPORT, EXPORT.replace("Export", "Config")):
+                streams = [channel.stream_stream(method)() for _ in range(3)]
+                codes = [asyncio.ensure_future(each.code()) for each in streams]
+                (first, *_), _ = await asyncio.wait(codes, return_when=asyncio.FIRST_COMPLETED)
+                over = next(each for each in streams if each.done())
+                hints = {key for key, _ in await over.trailing_metadata()}
+                ended.append((first.result(), "grpc-status-details-bin" in hints))
+                for each in streams:
+                    each.cancel()
+        await server.stop(None)
+        return ended
+
+    exhausted = grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert asyncio.run(asyncio.wait_for(run(), _PATIENCE)) == [(exhausted, True)] * 2

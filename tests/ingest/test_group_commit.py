@@ -7,9 +7,10 @@ from threading import Event
 
 import pytest
 
-from spanlake.ingest.errors import Draining
+from spanlake.ingest.errors import Draining, RateLimited
 from spanlake.ingest.group_commit import GroupCommit, GroupPolicy
 from spanlake.ingest.request import Outcome, Receipt, Request
+from spanlake.ingest.tenant_work import TenantWork
 
 PATIENCE = 20  # seconds a test waits for what must come
 NEVER = 3600.0  # a linger that no test sits out
@@ -219,3 +220,48 @@ def test_group_commit_forgets_idle_tenants() -> None:
     assert all(answer.result(PATIENCE) == Receipt(1) for answer in answers)
     group.close()
     assert len(group._queues) <= 256
+
+
+class _Work(TenantWork):
+    """Work of tenants that is set by a test."""
+
+    def __init__(self, paused: str, seconds: float) -> None:
+        super().__init__()
+        self._paused = paused
+        self._seconds = seconds
+
+    def pause(self, tenant: str) -> float:
+        return self._seconds if tenant == self._paused else 0.0
+
+
+def test_group_commit_stores_others_during_a_tenants_pause() -> None:
+    store = Store()
+    group = GroupCommit(store, GroupPolicy(), _Work("a", NEVER))
+    group.start()
+    group.submit("a", b"1").result(PATIENCE)
+    waiting = group.submit("a", b"2")
+    group.submit("b", b"3").result(PATIENCE)
+    assert not waiting.done()
+    group.close()
+    assert waiting.result(0).accepted == 1
+    assert store.groups == [("a", [b"1"]), ("b", [b"3"]), ("a", [b"2"])]
+
+
+def test_group_commit_goes_on_after_a_pause() -> None:
+    store = Store()
+    group = GroupCommit(store, GroupPolicy(), _Work("a", 0.01))
+    group.start()
+    for _ in range(3):
+        group.submit("a", b"1").result(PATIENCE)
+    group.close()
+
+
+def test_group_commit_refuses_a_paused_tenants_requests_beyond_a_size() -> None:
+    group = GroupCommit(Store(), GroupPolicy(), _Work("a", NEVER))
+    group.start()
+    group.submit("a", b"1").result(PATIENCE)
+    group.submit("a", bytes(4 << 20))
+    with pytest.raises(RateLimited, match="again after 1 s"):
+        group.submit("a", b"2")
+    group.submit("b", b"3").result(PATIENCE)
+    group.close()

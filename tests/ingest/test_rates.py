@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from spanlake.ingest.errors import Overloaded, RateLimited
-from spanlake.ingest.rates import IngestRates, hold_back
+from spanlake.ingest.rates import HeldRefusals, IngestRates
 from spanlake.settings.tenant_limits import TenantLimits
 
 
@@ -90,6 +90,21 @@ def test_refusals_of_a_process_are_held_back_and_others_told_at_once(
     with pytest.raises(RateLimited) as refused:
         bucket.take("a", 1)
     for error in (refused.value, RateLimited("by functions", 1), Overloaded("full")):
-        asyncio.run(hold_back(error))
+        asyncio.run(HeldRefusals().hold_back(error))
     assert held == [0.5]
     assert refused.value.__traceback__ is None  # so that nothing keeps the request
+
+
+def test_number_of_refusals_that_are_held_back_is_bounded() -> None:
+    async def run() -> int:
+        held = HeldRefusals()
+        error = RateLimited("too fast", 1, 3600.0)
+        waiting = [asyncio.create_task(held.hold_back(error)) for _ in range(2000)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        told = sum(task.done() for task in waiting)
+        for task in waiting:
+            task.cancel()
+        return told
+
+    assert asyncio.run(run()) == 2000 - 1024

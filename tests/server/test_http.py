@@ -136,6 +136,41 @@ def test_request_with_too_many_headers_is_refused(server: SpanlakeServer) -> Non
     assert talk(3200 + server.offset, request % lines[: lines.index(b"X-250:")]).startswith(b"HTTP/1.1 200 ")
 
 
+CHUNKED = (
+    b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\n"
+    b"%bTransfer-Encoding: chunked\r\n\r\n"
+)
+
+
+def test_trailers_name_no_tenant(server: SpanlakeServer, tenant: str) -> None:
+    body = export_request("trailed").SerializeToString()
+    named = b"X-Scope-OrgID: %b\r\n" % tenant.encode()
+    sent = CHUNKED % named + b"%x\r\n%b\r\n0\r\nX-Scope-OrgID: another\r\n\r\n" % (len(body), body)
+    assert talk(4318 + server.offset, sent).startswith(b"HTTP/1.1 200 ")
+    assert stored_names(server.data, tenant) == ["trailed"]
+
+
+@pytest.mark.parametrize(
+    ("begin", "more"),
+    [
+        (b"0\r\n", b"A: b\r\n" * 10_000),
+        (b"0\r\nA: ", b"b" * 60_000),
+        (b"2;", b"a" * 60_000),
+        (b"", b"1\r\n \r\n" * 10_000),
+    ],
+    ids=["trailers", "trailer", "extension", "chunks"],
+)
+def test_request_of_more_framing_than_body_is_refused(server: SpanlakeServer, begin: bytes, more: bytes) -> None:
+    def send() -> None:
+        with socket.create_connection(("127.0.0.1", 4318 + server.offset), timeout=60) as client:
+            client.sendall(CHUNKED % b"" + begin)
+            for _ in range(1000):  # 60 MB, of which the kernel's buffers hold a few
+                client.sendall(more)
+
+    with pytest.raises(ConnectionError):
+        send()
+
+
 POST = b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
 

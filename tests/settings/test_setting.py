@@ -68,6 +68,8 @@ def test_from_environment_ignores_variables_of_other_programs() -> None:
         ("SPANLAKE_QUERY_TIMEOUT", "0", "'0' is too little: it must be greater than or equal to 0.1"),
         ("SPANLAKE_QUERY_SERIES", "-5", "'-5' is too little: it must be greater than or equal to 1"),
         ("SPANLAKE_QUERY_SERIES", "1e9", "'1e9' is not a whole number, as in 100"),
+        ("SPANLAKE_QUERY_SERIES", "1" * 20, f"'{'1' * 20}' is too much: it has 20 digits (limit: 18)"),
+        ("SPANLAKE_QUERY_TIMEOUT", "1" * 20, f"'{'1' * 20}' is too much: it has 20 digits (limit: 18)"),
         ("SPANLAKE_PORT_OFFSET", "one", "'one' is not a whole number, as in 100"),
         ("SPANLAKE_QUERY_MEMORY", "0", "'0' allows nothing"),
         ("SPANLAKE_RETENTION", "1y", "'1y' is not an age"),

@@ -8,6 +8,7 @@ from starlette.routing import BaseRoute
 
 from spanlake.api.authentication import AccessOf, Authenticated, anyone
 from spanlake.api.errors import Table, answer_errors
+from spanlake.api.query_strings import BoundedQueryStrings
 from spanlake.api.response_compression import CompressedAnswers
 from spanlake.ingest.misdirected import MisdirectionLog
 
@@ -27,8 +28,8 @@ def create_app(
     Large answers are compressed for clients that accept it. Other ``middleware`` is around that, and authentication
     around all of it.
     """
-    authenticated = Middleware(Authenticated, access_of, notices)
-    app = Starlette(routes=routes, middleware=[authenticated, *middleware, Middleware(CompressedAnswers)])
+    first = [Middleware(BoundedQueryStrings), Middleware(Authenticated, access_of, notices)]
+    app = Starlette(routes=routes, middleware=[*first, *middleware, Middleware(CompressedAnswers)])
     app.router.redirect_slashes = False
     answer_errors(app, errors, serves)
     return app

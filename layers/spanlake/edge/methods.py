@@ -13,7 +13,6 @@ from spanlake.auth.access import AUTHORIZATION, HEADER, OPEN, Authenticator, Rol
 from spanlake.edge.errors import GrpcError, MissingMessage, grpc_error
 from spanlake.edge.messages import WaitingCalls, decompressed
 from spanlake.ingest.errors import Overloaded
-from spanlake.ingest.rates import hold_back
 from spanlake.ingest.request import Format, Receipt
 from spanlake.ingest.service import Ingest
 from spanlake.receivers.detection import explained
@@ -74,7 +73,7 @@ class UploadMethod:
         try:
             return self._method.answer(await self._store(context))
         except Exception as error:  # noqa: BLE001, the client gets a status, the log any error that is not in the table
-            await hold_back(error)
+            await self._ingest.held.hold_back(error)
             told = grpc_error(error)
             if told.code is grpc.StatusCode.INTERNAL:
                 _log.exception("request failed")

@@ -9,9 +9,9 @@ import grpc.aio
 
 from spanlake.auth.access import OPEN, AccessError, Authenticator
 from spanlake.edge.errors import GrpcError, grpc_error
-from spanlake.edge.messages import decompressed
+from spanlake.edge.messages import WaitingCalls, decompressed
 from spanlake.edge.methods import Context, tenant_of
-from spanlake.ingest.rates import hold_back
+from spanlake.ingest.errors import Overloaded
 from spanlake.ingest.request import Format
 from spanlake.ingest.service import Ingest
 from spanlake.receivers.opencensus import translate
@@ -39,6 +39,8 @@ class OpenCensusGrpc:
         self._ingest = ingest
         self._authenticator = authenticator
         self._storing: set[asyncio.Task[GrpcError | None]] = set()
+        self._idle = WaitingCalls()
+        self._idle_configs = WaitingCalls()
 
     def handler(self) -> "grpc.GenericRpcHandler[bytes, bytes]":
         """Return the handler to add to the server."""
@@ -54,9 +56,15 @@ class OpenCensusGrpc:
             self._ingest.metrics.request(PROTOCOL, refused.code.name)
             await context.abort(refused.code, refused.message, refused.trailers)
         stream = translate.Stream()
-        async for body in requests:
-            if refused := await self._outlasting(self._store(stream, body, context)):
-                await context.abort(refused.code, refused.message, refused.trailers)
+        try:
+            async for body in _messages(requests, self._idle):
+                if refused := await self._outlasting(self._store(stream, body, context)):
+                    break
+        except Overloaded as error:
+            refused = grpc_error(error)
+            self._ingest.metrics.request(PROTOCOL, refused.code.name)
+        if refused:
+            await context.abort(refused.code, refused.message, refused.trailers)
         await self._count_if_cut()
         return
         yield b""
@@ -90,7 +98,7 @@ class OpenCensusGrpc:
                 request = stream.complete(await decompressed(body, place, self._ingest.limits.body_bytes))
                 await self._ingest.stored(tenant, request, _FORMAT)
         except Exception as error:  # noqa: BLE001, the client gets a status, the log any error that is not in the table
-            await hold_back(error)
+            await self._ingest.held.hold_back(error)
             told = grpc_error(error)
             if told.code is grpc.StatusCode.INTERNAL:
                 _log.exception("request failed")
@@ -101,8 +109,13 @@ class OpenCensusGrpc:
         """Keep the stream open on which a library reports its configuration; it is not sent another configuration."""
         if refused := self._no_permission(context):
             await context.abort(refused.code, refused.message, refused.trailers)
-        async for _config in configs:
-            continue
+        try:
+            async for _config in _messages(configs, self._idle_configs):
+                continue
+        except Overloaded as error:
+            refused = grpc_error(error)
+        if refused:
+            await context.abort(refused.code, refused.message, refused.trailers)
         return
         yield b""
 
@@ -112,3 +125,16 @@ class OpenCensusGrpc:
         except (AccessError, InvalidTenant) as error:
             return grpc_error(error)
         return None
+
+
+async def _messages(stream: AsyncIterator[bytes], idle: WaitingCalls) -> AsyncIterator[bytes]:
+    """Yield the messages of a stream; raises Overloaded where it has waited longest of too many."""
+    while True:
+        try:
+            async with idle.waiting():
+                message = await anext(stream, None)
+        except TimeoutError:
+            raise Overloaded("too many streams wait for their next message") from None
+        if message is None:
+            return
+        yield message

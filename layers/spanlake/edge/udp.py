@@ -116,7 +116,11 @@ class UdpReceiver:
 
     def _store(self, datagram: bytes, place: Reservation) -> None:
         self._ingest.check_rate(self._tenant, len(datagram))
-        answer = self._ingest.submit(self._tenant, datagram, self._format)
+        try:
+            answer = self._ingest.submit(self._tenant, datagram, self._format)
+        except RateLimited as error:
+            self._ingest.metrics.refused_bytes(self._tenant, reason_of(error), len(datagram))
+            raise
         answer.add_done_callback(self._stored(place, len(datagram)))
 
     def _stored(self, place: Reservation, size: int) -> "Callable[[Future[Receipt]], None]":

@@ -8,8 +8,9 @@ from operator import itemgetter
 from threading import Condition, Thread
 from time import monotonic
 
-from spanlake.ingest.errors import Draining
+from spanlake.ingest.errors import Draining, RateLimited
 from spanlake.ingest.request import Commit, Format, Outcome, Receipt, Request
+from spanlake.ingest.tenant_work import TenantWork
 from spanlake.store.deadline import limited
 
 _log = logging.getLogger(__name__)
@@ -34,6 +35,10 @@ class ImmediateCommit:
 
 _STORAGE_SECONDS = 15.0  # of storage calls of one group; a worker that waits longer delays others
 _IDLE_TENANTS = 256  # whose last group is remembered; forgetting it costs a few milliseconds of linger
+_PAUSED_BYTES = 128 << 10  # of a group of a tenant that pauses between its groups: others wait behind it
+_MOST_PAUSED_BYTES = 4 << 20  # that wait of such a tenant, beyond which it has to repeat its requests
+_RETRY_SECONDS = 1
+_HELD_SECONDS = 0.5  # for which a refusal is held back: without it a sender that repeats at once takes much time
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,7 @@ class _Queue:
         self.running = 0  # groups
         self.expected = 1  # requests that seem to be concurrent
         self.since = 0.0  # when the wait for the next group began
+        self.pauses_until = 0.0
 
     def push(self, member: _Member, now: float) -> None:
         if not self.members:
@@ -86,6 +92,8 @@ class _Queue:
         """Return the seconds until a group should start: 0 for now, None for not before another event."""
         if not self.members:
             return None
+        if self.pauses_until > now:
+            return self.pauses_until - now
         if self.size >= policy.max_bytes or len(self.members) >= policy.max_requests:
             return 0
         if self.running:
@@ -94,7 +102,7 @@ class _Queue:
 
     def next_size(self, policy: GroupPolicy) -> int:
         """Return the maximum size of the next group in bytes."""
-        return max(len(self.members[0].body), min(self.size, policy.max_bytes))
+        return max(len(self.members[0].body), min(self.size, self._most_bytes(policy)))
 
     def take(self, policy: GroupPolicy) -> list[_Member]:
         """Remove the members of the next group, the longest waiting first."""
@@ -102,10 +110,13 @@ class _Queue:
         size = len(taken[0].body)
         while self.members and len(taken) < policy.max_requests:
             size += len(self.members[0].body)
-            if size > policy.max_bytes:
+            if size > self._most_bytes(policy):
                 break
             taken.append(self._pop())
         return taken
+
+    def _most_bytes(self, policy: GroupPolicy) -> int:
+        return min(policy.max_bytes, _PAUSED_BYTES) if self.pauses_until else policy.max_bytes
 
     def _pop(self) -> _Member:
         member = self.members.popleft()
@@ -116,9 +127,11 @@ class _Queue:
 class GroupCommit:
     """A commit that stores requests in groups on its own threads; submit from any thread or event loop."""
 
-    def __init__(self, commit: Commit, policy: GroupPolicy) -> None:
+    def __init__(self, commit: Commit, policy: GroupPolicy, work: TenantWork | None = None) -> None:
+        """``work`` says how long a tenant pauses after each of its groups."""
         self._commit = commit
         self._policy = policy
+        self._work_of = work or TenantWork()
         self._changed = Condition()
         self._queues: dict[str, _Queue] = {}  # ordered by last service, most recent last
         self._work_bytes = 0
@@ -135,13 +148,17 @@ class GroupCommit:
 
         Without a format the body is an ExportTraceServiceRequest.
 
-        Cancelling the future before its group starts removes the request. Raises Draining after close.
+        Cancelling the future before its group starts removes the request. Raises Draining after close, and RateLimited
+        where too many requests of a tenant wait that pauses between its groups.
         """
         member = _Member(body, format_, Future())
+        self._work_of.note(tenant)
         with self._changed:
             if self._closing:
                 raise Draining("the server is shutting down")
             queue, now = self._queues.setdefault(tenant, _Queue()), monotonic()
+            if queue.pauses_until and queue.size >= _MOST_PAUSED_BYTES:
+                raise _refusal()
             queue.push(member, now)
             if len(queue.members) == 1 or queue.wait_seconds(self._policy, now) == 0:
                 self._changed.notify()
@@ -158,7 +175,8 @@ class GroupCommit:
     def _work(self) -> None:
         while (group := self._next_group()) is not None:
             waited_for = [member for member in group.members if member.answer.set_running_or_notify_cancel()]
-            outcomes = self._store(group.tenant, waited_for)
+            with self._work_of.charged(group.tenant):
+                outcomes = self._store(group.tenant, waited_for)
             self._finish(group)
             for member, outcome in zip(waited_for, outcomes, strict=True):
                 _answer(member, outcome)
@@ -209,10 +227,12 @@ class GroupCommit:
         return group
 
     def _finish(self, group: _Group) -> None:
+        pause = self._work_of.pause(group.tenant)
         with self._changed:
             queue = self._queues[group.tenant]
             queue.running -= 1
-            queue.since = monotonic()
+            queue.since = now = monotonic()
+            queue.pauses_until = now + pause if pause else 0.0
             queue.expected = len(group.members) + len(queue.members)
             self._work_bytes -= group.size
             self._forget_idle()
@@ -224,6 +244,11 @@ class GroupCommit:
         idle = [tenant for tenant, queue in self._queues.items() if not queue.members and not queue.running]
         for tenant in idle[: len(self._queues) - _IDLE_TENANTS]:
             del self._queues[tenant]
+
+
+def _refusal() -> RateLimited:
+    message = f"the tenant sends more than its part while others send: send it again after {_RETRY_SECONDS} s"
+    return RateLimited(message, _RETRY_SECONDS, _HELD_SECONDS)
 
 
 def _answer(member: _Member, outcome: Outcome) -> None:

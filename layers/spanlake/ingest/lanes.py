@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from spanlake.ingest.group_commit import GroupCommit, GroupPolicy
 from spanlake.ingest.request import Commit, Format, Receipt
+from spanlake.ingest.tenant_work import TenantWork
 
 _LARGE = 256 << 10
 """Size in bytes above which a request in another format than OTLP protobuf takes its own lane. Translation takes some
@@ -14,9 +15,11 @@ _LARGE = 256 << 10
 class Lanes:
     """A commit in groups, in which large requests of other formats have a thread of their own."""
 
-    def __init__(self, commit: Commit, policy: GroupPolicy) -> None:
-        self._usual = GroupCommit(commit, policy)
-        self._large = GroupCommit(commit, replace(policy, workers=1))
+    def __init__(self, commit: Commit, policy: GroupPolicy, work: TenantWork | None = None) -> None:
+        """``work`` is that of both lanes."""
+        both = work or TenantWork()
+        self._usual = GroupCommit(commit, policy, both)
+        self._large = GroupCommit(commit, replace(policy, workers=1), both)
 
     def start(self) -> None:
         """Start the workers."""
@@ -24,7 +27,7 @@ class Lanes:
         self._large.start()
 
     def submit(self, tenant: str, body: bytes, format_: Format | None = None) -> "Future[Receipt]":
-        """Queue a request, as GroupCommit.submit does. Raises Draining after close."""
+        """Queue a request, as GroupCommit.submit does. Raises Draining and RateLimited."""
         lane = self._usual if format_ is None or len(body) <= _LARGE else self._large
         return lane.submit(tenant, body, format_)
 

@@ -20,18 +20,31 @@ _SECOND_NS = 10**9
 _METER_SECONDS = 2.0
 _HELD_SECONDS = 0.5  # for which a refusal is held back; functions, which are paid for by the time, answer at once
 
+_MOST_HELD = 1024  # refusals, each of which keeps its call or connection
+
 _log = logging.getLogger(__name__)
 
 
-async def hold_back(error: Exception) -> None:
-    """Wait before the sender hears of a refusal, where it sends too fast.
+class HeldRefusals:
+    """Refusals of senders that send too fast, which are told after a while. It belongs to one event loop.
 
     A sender that repeats at once, against the hint, has as many requests a second as it has connections, times two;
     without the wait it takes as much as the server can refuse. The request is let go of before.
     """
-    if isinstance(error, RateLimited) and error.held_seconds:
+
+    def __init__(self) -> None:
+        self._held = 0
+
+    async def hold_back(self, error: Exception) -> None:
+        """Wait before the sender hears of a refusal, unless many are held back already."""
+        if not isinstance(error, RateLimited) or not error.held_seconds or self._held >= _MOST_HELD:
+            return
         error.__traceback__ = None  # whose frames keep the body, which is not counted any more
-        await asyncio.sleep(error.held_seconds)
+        self._held += 1
+        try:
+            await asyncio.sleep(error.held_seconds)
+        finally:
+            self._held -= 1
 
 
 class Rates(Protocol):

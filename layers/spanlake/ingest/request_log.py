@@ -16,6 +16,7 @@ from pathlib import Path
 from threading import Condition, Lock, Thread
 
 from spanlake.ingest.request import Outcome, Request
+from spanlake.ingest.tenant_work import TenantWork
 from spanlake.spans.otlp.precheck import NO_DAYS, AcceptedTimes, Checked, check
 from spanlake.store.deadline import REQUEST_SECONDS, limited
 from spanlake.store.disk import Reserve, make_directories
@@ -180,7 +181,10 @@ class LogFiles:
 class RequestLog:
     """The log of one process. Append from any thread."""
 
-    def __init__(self, files: LogFiles, store: LogStore, policy: LogPolicy = USUAL_LOG) -> None:
+    def __init__(
+        self, files: LogFiles, store: LogStore, policy: LogPolicy = USUAL_LOG, work: TenantWork | None = None
+    ) -> None:
+        self._work_of = work or TenantWork()
         self._files = files
         self._store = store
         self._policy = policy
@@ -385,7 +389,8 @@ class RequestLog:
             pending, group = self._next_group()
         try:
             if group is not None:
-                self._store_group(group, pending)
+                with self._work_of.charged(group.tenant):
+                    self._store_group(group, pending)
             else:
                 pending.segment.remove()
                 self._files.reserve.fill()
@@ -401,12 +406,16 @@ class RequestLog:
             self._changed.notify_all()
 
     def _next_group(self) -> tuple[_Pending, _Group | None]:
-        """Return a group that a reader waits for, or the oldest; no group for a sealed segment without any."""
-        asked = (
+        """Return a group that a reader waits for, or the oldest; no group for a sealed segment without any.
+
+        Of several tenants whose readers wait, the one that took the least time lately comes first.
+        """
+        asked = [
             (pending, group) for pending in self._waiting for group in pending.ready if group.tenant in self._asked
-        )
+        ]
         oldest = self._waiting[0]
-        return next(asked, (oldest, oldest.ready[0] if oldest.ready else None))
+        found = (oldest, oldest.ready[0] if oldest.ready else None)
+        return min(asked, key=lambda one: self._work_of.recent(one[1].tenant), default=found)
 
     def _note(self, error: Exception) -> None:
         _log.error("logged requests could not be stored yet", exc_info=error)

@@ -31,10 +31,11 @@ from spanlake.ingest.pipeline import (
     without_limits,
 )
 from spanlake.ingest.quiet_spells import QuietSpells
-from spanlake.ingest.rates import Rates
+from spanlake.ingest.rates import HeldRefusals, Rates
 from spanlake.ingest.request import Format, Outcome, Receipt, Request
 from spanlake.ingest.request_log import USUAL_LOG, LogFiles, LogPolicy, LogStore, RequestLog
 from spanlake.ingest.sender_log import SenderLog
+from spanlake.ingest.tenant_work import TenantWork
 from spanlake.ingest.usage import count_usage
 from spanlake.receivers import otlp
 from spanlake.settings.model import IngestLimits
@@ -73,6 +74,7 @@ class Ingest:
     deadline: ArrivalDeadline = field(default_factory=ArrivalDeadline)
     notices: MisdirectionLog = field(default_factory=MisdirectionLog)
     rates: Rates | None = None  # of tenants
+    held: HeldRefusals = field(default_factory=HeldRefusals)
 
     def check_rate(self, tenant: str, size: int) -> None:
         """Raise RateLimited, and count it, when a tenant sends more bytes than it may."""
@@ -101,6 +103,7 @@ class Ingest:
 _REASONS: Sequence[tuple[type[Exception], str]] = (
     (MalformedRequest, "malformed"),
     (Overloaded, "overloaded"),
+    (RateLimited, "rate_limited"),
     (Draining, "draining"),
     (StoreError, "unavailable"),
 )
@@ -133,6 +136,14 @@ class LogDestination:
 
 
 @dataclass(frozen=True, slots=True)
+class Tenants:
+    """The tenants of a process: their limits, and the time that they take."""
+
+    limits_of: LimitsOf = without_limits
+    work: TenantWork = field(default_factory=TenantWork)
+
+
+@dataclass(frozen=True, slots=True)
 class Commits:
     """The parts behind submit, which the caller starts and closes."""
 
@@ -158,13 +169,14 @@ def group_commit(
     limits: IngestLimits,
     retention: timedelta | None,
     metrics: Metrics,
-    limits_of: LimitsOf = without_limits,
+    tenants: Tenants,
     to_log: LogDestination | None = None,
 ) -> Commits:
     """Compose the parts behind submit."""
+    limits_of, work = tenants.limits_of, tenants.work
     senders = SenderLog()
     pipeline = Pipeline(read, to.write, metrics, retention, limits_of=limits_of, log=senders)
-    log = None if to_log is None else request_log(to_log, metrics, limits_of, senders)
+    log = None if to_log is None else request_log(to_log, metrics, limits_of, senders, work)
     remembered = RequestDeduplicator(
         pipeline
         if log is None or to_log is None
@@ -175,7 +187,7 @@ def group_commit(
         deleted=Deleted(to.deletions, partial(pipeline.store_deleted, to.write_deleted)),
     )
     policy = GroupPolicy(limits.linger_seconds, limits.group_bytes, limits.group_requests)
-    return Commits(Lanes(remembered, policy), log)
+    return Commits(Lanes(remembered, policy, work), log)
 
 
 def request_log(
@@ -183,6 +195,7 @@ def request_log(
     metrics: IngestMetrics,
     limits_of: LimitsOf = without_limits,
     senders: SenderLog | None = None,
+    work: TenantWork | None = None,
 ) -> RequestLog:
     """Compose a log and the storage of what it holds."""
     written = _BlocksWritten(metrics)
@@ -210,7 +223,7 @@ def request_log(
         )
         return pipeline(tenant, requests)
 
-    return RequestLog(to.files, LogStore(store, store_readable), to.policy)
+    return RequestLog(to.files, LogStore(store, store_readable), to.policy, work)
 
 
 class _BlocksWritten(Uncounted):

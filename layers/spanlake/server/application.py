@@ -34,7 +34,7 @@ def application(parts: TempoApi) -> ASGIApp:
         values_of(config, Program.SERVE),
         parts.limits,
     )
-    answers = tempo_routes(querier, metrics.time_query, config.logs.slow_query_seconds, parts.limits)
+    answers = tempo_routes(querier, metrics.time_query, config.logs.slow_query_seconds, parts.limits, parts.work)
     described = (*ops_routes(operations, parts.receivers), *answers, *link_routes(config.page_links))
     routes = (*described, *openapi_routes(described), *page_routes(), *parts.others)
     return create_app(routes, ALL_ERRORS, [Middleware(PartialAnswers)], parts.access_of, parts.notices)

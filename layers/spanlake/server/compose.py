@@ -72,6 +72,7 @@ def compose(config: Config, store: Store, lifecycle: Lifecycle, access: AccessCo
         (*exposed, *spans, other),
         access_of,
         notices,
+        taken.work,
     )
     at_once = [ready_route(unready_reason), *exposed, echo_route(), *spans]
     first = create_app(at_once, INGEST_ERRORS, (), access_of, notices)

@@ -14,6 +14,7 @@ from spanlake.ingest.misdirected import TLS_ADVICE, MisdirectionLog, Notice
 
 _HEAD_BYTES = 512 << 10  # request line and headers: an escaped query of 131,072 characters, and the rest
 _MOST_HEADERS = 256
+_FRAMING_BYTES = 256 << 10  # of chunk sizes, their extensions and trailers, beside as many as the body has
 _LONGEST_URL = (64 << 10) - 1  # limit of httptools
 _HALF_CLOSED_SECONDS = 1.0
 """Seconds for which a request continues after its client closed its side, as most of these clients are gone."""
@@ -82,6 +83,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._in_head = True
         self._head_bytes = 0
+        self._framing = 0  # bytes of a request that came after its head, less those of its body and as many again
         self._offers_upgrade = False
         self._is_first = True
         self._first = b""  # possibly the start of an HTTP/2 preface
@@ -128,6 +130,8 @@ class HttpProtocol(HttpToolsProtocol):
                 return
         if self._in_head:
             self._head_bytes += len(data)
+        else:
+            self._framing += len(data)
         self._feed(data)
         if self._arriving is None and (self._head_bytes or not self._in_head):
             seconds = _HEAD_SECONDS if self._in_head else self.bounds.body_seconds
@@ -138,6 +142,8 @@ class HttpProtocol(HttpToolsProtocol):
             self.send_400_response(
                 f"request line and headers are larger than {_HEAD_BYTES >> 10} KiB: shorten the query\n"
             )
+        elif self._framing > _FRAMING_BYTES and not self._in_head and not self.transport.is_closing():
+            self.send_400_response(f"chunk sizes and trailers are larger than {_FRAMING_BYTES >> 10} KiB\n")
 
     def _feed(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
@@ -160,6 +166,14 @@ class HttpProtocol(HttpToolsProtocol):
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self._feed(b"\r\n".join([*lines, b"", rest]))
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:  # trailers are passed over
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        self._framing -= 2 * len(body)
+        super().on_body(body)
+
     def on_headers_complete(self) -> None:
         if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
             self._offers_upgrade = True
@@ -167,7 +181,7 @@ class HttpProtocol(HttpToolsProtocol):
         if len(self.headers) > _MOST_HEADERS:
             raise ValueError(f"it has more than {_MOST_HEADERS} headers")  # the parser stops, and the client gets 400
         self._in_head = False
-        self._head_bytes = 0
+        self._head_bytes = self._framing = 0
         self._has_arrived()
         if len(self.url) <= _LONGEST_URL:
             super().on_headers_complete()

@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 
 from spanlake.api.authentication import AccessOf
 from spanlake.ingest.misdirected import MisdirectionLog
+from spanlake.ingest.tenant_work import TenantWork
 from spanlake.server.storage import Store
 from spanlake.settings.model import Config
 from spanlake.store.tenant_limits import LimitsSource
@@ -30,6 +31,8 @@ class TempoApi:
     """Routes behind those of the Tempo API."""
     access_of: AccessOf
     notices: MisdirectionLog
+    work: TenantWork
+    """Time that tenants take of the process."""
     started: float = field(default_factory=time.time)
 
     def load(self) -> ASGIApp:

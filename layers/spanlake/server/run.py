@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import socket
+import sys
 from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from spanlake.server.maintenance import Maintenance
 
 _log = logging.getLogger("spanlake")
+_SWITCH_SECONDS = 0.0005
+"""Time for which a thread that computes keeps the interpreter from others that wait for it. A request needs it several
+times over, after each read, write or sync; with the usual 5 ms it waits so long each time while others compute."""
 _BODY_GRACE_SECONDS = 15.0  # after which a connection ends whose body is late, and was not answered with a status
 
 
@@ -110,6 +114,7 @@ def run(config: Config) -> None:
     """
     memory = memory_bytes()
     limit_arenas(memory)
+    sys.setswitchinterval(_SWITCH_SECONDS)
     config = fitted(config, memory)
     datagrams = ports.UDP if udp_tenant(config.access) else ()
     wanted = addresses(config, (*ports.HTTP, *datagrams, *ports.GRPC))

@@ -7,7 +7,8 @@ from functools import partial
 from spanlake.ingest.admission import Admission
 from spanlake.ingest.log_recovery import log_destination
 from spanlake.ingest.rates import IngestRates
-from spanlake.ingest.service import Commits, Destination, Ingest, group_commit
+from spanlake.ingest.service import Commits, Destination, Ingest, Tenants, group_commit
+from spanlake.ingest.tenant_work import TenantWork
 from spanlake.receivers import otlp
 from spanlake.settings.model import Config
 from spanlake.store.deadline import REQUEST_SECONDS, limited
@@ -79,6 +80,8 @@ class IngestService:
 
     ingest: Ingest
     commits: Commits
+    work: TenantWork
+    """Time that tenants take of the process."""
 
 
 def ingest_service(
@@ -102,6 +105,8 @@ def ingest_service(
     )
     is_local = not config.objects and not config.index
     log = log_destination(config.data, store.objects, store.index, columns) if is_logged and is_local else None
-    commits = group_commit(otlp.read, to, limits, config.retention, metrics, of_tenant, log)
+    work = TenantWork(has_rate=lambda tenant: of_tenant(tenant).ingest_rate is not None)
+    tenants = Tenants(of_tenant, work)
+    commits = group_commit(otlp.read, to, limits, config.retention, metrics, tenants, log)
     ingest = Ingest(admission, commits.groups.submit, limits, metrics, rates=IngestRates(of_tenant))
-    return IngestService(ingest, commits)
+    return IngestService(ingest, commits, work)

@@ -11,8 +11,9 @@ from spanlake.settings.units import InvalidSetting, parse_age, parse_limit, pars
 
 T = TypeVar("T")
 
-_WHOLE = re.compile(r"-?\d{1,18}", re.ASCII)
-_NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,9})?", re.ASCII)
+_WHOLE = re.compile(r"-?\d+", re.ASCII)
+_NUMBER = re.compile(r"-?\d+(\.\d{1,9})?", re.ASCII)
+_MOST_DIGITS = 18
 _PATH = re.compile(r"(/[A-Za-z0-9$_.+!*'()~-]+)*/?", re.ASCII)
 _TABLE = r"[a-z0-9_]+\.[a-z0-9_]+"
 _TRUE = {"true", "yes", "on", "1"}
@@ -46,6 +47,11 @@ def _path(text: str) -> str:
     return text.rstrip("/")
 
 
+def _check_digits(text: str) -> None:
+    if (digits := len(text.lstrip("-").partition(".")[0])) > _MOST_DIGITS:
+        raise InvalidSetting(f"{text[:40]!r} is too much: it has {digits} digits (limit: {_MOST_DIGITS})")
+
+
 def _bounded(value: float, text: str, least: float, most: float) -> None:
     if value < least:
         raise InvalidSetting(f"{text!r} is too little: it must be greater than or equal to {least:g}")
@@ -59,6 +65,7 @@ def count(least: float = 1, most: float = math.inf, metavar: str = "N") -> Kind[
     def parse(text: str) -> int:
         if not _WHOLE.fullmatch(text.strip()):
             raise InvalidSetting(f"{text!r} is not a whole number, as in 100")
+        _check_digits(text.strip())
         value = int(text)
         _bounded(value, text, least, most)
         return value
@@ -72,6 +79,7 @@ def number(metavar: str, least: float, most: float = math.inf, unit: float = 1) 
     def parse(text: str) -> float:
         if not _NUMBER.fullmatch(text.strip()):
             raise InvalidSetting(f"{text!r} is not a number, as in 2.5")
+        _check_digits(text.strip())
         value = float(text)
         _bounded(value, text, least, most)
         return value * unit

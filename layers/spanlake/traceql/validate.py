@@ -33,13 +33,14 @@ _TERMS: Final = (
 )
 MOST_NESTED_ARITHMETIC: Final = 24
 _ARITHMETIC: Final = 10  # an arithmetic operator takes as long to plan as this many terms
+_QUANTILE: Final = 10  # as does a quantile, each of which makes series of its own
 
 
 @dataclass(frozen=True, slots=True)
 class SizeLimits:
     """Limits on the spansets and pipeline stages of a query, and on its fields and operators.
 
-    An arithmetic operator counts as ten: planning takes longer for each the more there are.
+    An arithmetic operator counts as ten, planning takes longer for each the more there are; and so does a quantile.
     """
 
     spansets: int = 100
@@ -81,6 +82,8 @@ def _is_arithmetic(node: ast.Node) -> bool:
 def _terms(node: ast.Node) -> int:
     if _is_arithmetic(node):
         return _ARITHMETIC
+    if isinstance(node, ast.MetricsAggregate):
+        return _QUANTILE * len(node.quantiles)
     return int(isinstance(node, _TERMS))
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from spanlake.api.tempo.parameters import MetricsParameters, RangeParameters, SearchParameters
+from spanlake.api.tempo.parameters import MetricsParameters, RangeParameters, SearchParameters, TagParameters
 from spanlake.api.typed_route import InvalidParameter
 from spanlake.query.querier import ALWAYS
 
@@ -96,6 +96,20 @@ def test_whole_numbers(text: str, number: int) -> None:
 def test_numbers_that_are_none(text: str) -> None:
     with pytest.raises(InvalidParameter, match="invalid limit"):
         SearchParameters.read({"limit": text})
+
+
+@pytest.mark.parametrize("name", ["limit", "spss"])
+def test_numbers_of_too_many_digits_are_refused_with_the_limit(name: str) -> None:
+    with pytest.raises(InvalidParameter, match=rf"invalid {name}: '9{{40}}'… has 101 digits \(limit: 100\)"):
+        SearchParameters.read({name: "9" * 101})
+
+
+@pytest.mark.parametrize("name", ["limit", "maxStaleValues"])
+@pytest.mark.parametrize("text", ["9" * 100_000, "x" * 100_000])
+def test_long_values_are_not_repeated_in_errors(name: str, text: str) -> None:
+    with pytest.raises(InvalidParameter, match=f"invalid {name}") as refused:
+        TagParameters.read({name: text})
+    assert len(str(refused.value)) < 200
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from spanlake.api.tempo.query_queue import QueryQueue, TooManyQueries
+from spanlake.ingest.tenant_work import TenantWork
 
 
 async def ask(queue: QueryQueue, tenant: str, order: list[str], seconds: float = 0.01) -> None:
@@ -139,3 +140,35 @@ def test_queries_run_beside_those_of_a_tenant_that_took_no_more_time(
         return order
 
     assert asyncio.run(run()) == (["b", "a"] if is_alone else ["a", "b"])
+
+
+@pytest.mark.parametrize(("seconds", "rests"), [(60.0, True), (1.0, False)])
+def test_tenant_that_asked_for_long_rests_while_others_send(seconds: float, *, rests: bool) -> None:
+    async def run() -> list[str]:
+        now, order = 0.0, list[str]()
+        work = TenantWork(lambda: now)
+        queue = QueryQueue(at_once=2, clock=lambda: now, work=work)
+        async with queue.place("a"):
+            now += seconds
+            work.note("sender")
+        waiting = asyncio.create_task(ask(queue, "a", order, 0))
+        await asyncio.sleep(0.01)
+        order.append("rested")
+        now += 10
+        async with queue.place("b"):
+            pass  # its end hands places on
+        await waiting
+        return order
+
+    assert asyncio.run(run()) == (["rested", "a"] if rests else ["a", "rested"])
+
+
+def test_tenant_that_asked_for_long_does_not_rest_alone() -> None:
+    async def run() -> None:
+        now = 0.0
+        queue = QueryQueue(at_once=2, clock=lambda: now)
+        for _ in range(3):
+            async with asyncio.timeout(5), queue.place("a"), queue.place("a"):
+                now += 60
+
+    asyncio.run(run())

@@ -15,7 +15,6 @@ from spanlake.api.access import tenant_to_write
 from spanlake.api.errors import HttpError, UnsupportedMediaType, logged_http_error, shut_down_error
 from spanlake.api.ingest.bodies import admitted_body
 from spanlake.api.ingest.errors import ClientGone
-from spanlake.ingest.rates import hold_back
 from spanlake.ingest.request import Format, Receipt
 from spanlake.ingest.service import Ingest
 from spanlake.receivers.detection import explained
@@ -106,7 +105,7 @@ class OtlpHttp:
         except asyncio.CancelledError:  # the server ends and has no time left
             return codec.refusal(shut_down_error())
         except Exception as error:  # noqa: BLE001, the client hears of it, and the log of what is not in the table
-            await hold_back(error)
+            await self.ingest.held.hold_back(error)
             return codec.refusal(logged_http_error(error))
         return Response(codec.receipt(receipt), media_type=codec.media_type)
 

@@ -16,7 +16,6 @@ from spanlake.api.errors import HttpError, logged_http_error, shut_down_error
 from spanlake.api.ingest.bodies import admitted_body
 from spanlake.api.ingest.errors import ClientGone
 from spanlake.api.ingest.otlp import media_type_of
-from spanlake.ingest.rates import hold_back
 from spanlake.ingest.request import Format, Receipt
 from spanlake.ingest.service import Ingest
 from spanlake.receivers.detection import explained
@@ -52,7 +51,7 @@ class SpanPosts:
         except asyncio.CancelledError:  # the server ends and has no time left
             return _refusal(shut_down_error())
         except Exception as error:  # noqa: BLE001, the client hears of it, and the log of what is not in the table
-            await hold_back(error)
+            await self.ingest.held.hold_back(error)
             return _refusal(logged_http_error(error))
         said = f"{receipt.explanation}\n" if receipt.rejected else ""
         return PlainTextResponse(said, HTTPStatus.ACCEPTED)

@@ -11,6 +11,7 @@ from spanlake.api.typed_route import InvalidParameter
 from spanlake.traceql import ast
 
 MAX_TAGS = 100
+_SHOWN_TEXT = 200  # characters that an error repeats
 
 _PAIR = re.compile(r'\s*([^\s="]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s"]*))(?:\s+|$)')
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}", re.ASCII)
@@ -45,7 +46,7 @@ def _pairs(tags: str) -> list[tuple[str, str]]:
     while at < len(tags.rstrip()):
         found = _PAIR.match(tags, at)
         if not found:
-            raise InvalidParameter(f"invalid tags: expected key=value at character {at + 1} of {tags!r}")
+            raise InvalidParameter(f"invalid tags: expected key=value at character {at + 1} of {tags[:_SHOWN_TEXT]!r}")
         key, quoted, plain = found.groups()
         if len(pairs) == MAX_TAGS:
             raise InvalidParameter(f"invalid tags: there are more than {MAX_TAGS}")
@@ -83,7 +84,7 @@ def _contains(field: ast.Field, value: str) -> ast.FieldExpression:
 
 def _status(value: str) -> ast.FieldExpression:
     if value.upper() not in ast.Status.__members__:
-        raise InvalidParameter(f"invalid tags: status.code is unset, ok or error, not {value!r}")
+        raise InvalidParameter(f"invalid tags: status.code is unset, ok or error, not {value[:_SHOWN_TEXT]!r}")
     return _equals(ast.IntrinsicField(ast.Intrinsic.STATUS), ast.Static(ast.Type.STATUS, ast.Status[value.upper()]))
 
 

@@ -22,7 +22,9 @@ DEFAULT_SPANS_PER_SET = 3
 HOUR_NS = 3600 * SECOND_NS
 _LONGEST_STEP_NS = 100 * 365 * 24 * HOUR_NS
 
-_INTEGER = re.compile(r"[+-]?[0-9]{1,100}", re.ASCII)
+_INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
+_MOST_DIGITS = 100
+_SHOWN_TEXT = 40  # characters of a value that an error repeats
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
 _TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 _SCOPES = ("none", "span", "resource", "intrinsic", "event", "link", "instrumentation")
@@ -33,15 +35,20 @@ def _of_text(read: Callable[[str], object]) -> BeforeValidator:
     return BeforeValidator(lambda value: read(value) if isinstance(value, str) else value)
 
 
+def _shown(text: str) -> str:
+    """Return a value as an error repeats it: quoted, and cut where it is long."""
+    return repr(text) if len(text) <= _SHOWN_TEXT else f"{text[:_SHOWN_TEXT]!r}…"
+
+
 def _time(text: str) -> int:
     if (found := parse_time(text)) is None:
-        raise ValueError(f"{text!r} is neither a Unix time, in s, ms, us or ns, nor a time in RFC 3339")
+        raise ValueError(f"{_shown(text)} is neither a Unix time, in s, ms, us or ns, nor a time in RFC 3339")
     return min(max(found, -ALWAYS.end_ns), ALWAYS.end_ns)  # what lies beyond stands for all there is
 
 
 def _duration(text: str) -> int:
     if (nanoseconds := parse_duration(text)) is None:
-        raise ValueError(f"{text!r} is not a duration such as 100ms or 1m30s")
+        raise ValueError(f"{_shown(text)} is not a duration such as 100ms or 1m30s")
     return nanoseconds
 
 
@@ -54,16 +61,18 @@ def _since(text: str) -> int:
 def _step(text: str) -> int:
     step = float(text) * SECOND_NS if _SECONDS.fullmatch(text) else parse_duration(text)
     if step is None or not 1 <= step <= _LONGEST_STEP_NS:
-        raise ValueError(f"{text!r} is not a positive duration, of 100 years at most, such as 15s")
+        raise ValueError(f"{_shown(text)} is not a positive duration, of 100 years at most, such as 15s")
     return int(step)
 
 
 def _whole(least: int) -> Callable[[str], int]:
     def read(text: str) -> int:
         if not _INTEGER.fullmatch(text):
-            raise ValueError(f"{text!r} is not a whole number")
+            raise ValueError(f"{_shown(text)} is not a whole number")
+        if (digits := len(text.lstrip("+-"))) > _MOST_DIGITS:
+            raise ValueError(f"{_shown(text)} has {digits} digits (limit: {_MOST_DIGITS}): write a smaller number")
         if (value := int(text)) < least:
-            raise ValueError(f"must be at least {least}, not {value}")
+            raise ValueError(f"must be at least {least}, not {_shown(text)}")
         return value
 
     return read
@@ -71,14 +80,14 @@ def _whole(least: int) -> Callable[[str], int]:
 
 def _truth(text: str) -> bool:
     if text.lower() not in _TRUTHS:
-        raise ValueError(f"{text!r} is neither true nor false")
+        raise ValueError(f"{_shown(text)} is neither true nor false")
     return _TRUTHS[text.lower()]
 
 
 def _choice(*choices: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         if text and text not in choices:
-            raise ValueError(f"{text!r} is none of {', '.join(choices)}")
+            raise ValueError(f"{_shown(text)} is none of {', '.join(choices)}")
         return text
 
     return read

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from spanlake.ingest.tenant_work import TenantWork
+
 _LEAST_AT_ONCE = 2
 _WAITING = 512  # queries, of all tenants
 _WAIT_SECONDS = 45.0
@@ -15,6 +17,9 @@ _RECENT_SECONDS = 10.0  # for which a tenant that has asked keeps a place from t
 _HALVED_SECONDS = 10.0  # after which the time that a query took counts half
 _MOST_SHARE = 2 / 3  # of the time of all queries, beyond which a tenant lets those of others run alone
 _MOST_TENANTS = 1000  # whose time is remembered
+_MUCH_SECONDS = 4.0  # of a tenant's queries lately, beyond which it rests after each: a page of charts takes less
+_REST = 2.0  # times what its last query took, for which a tenant with most of the time rests before its next
+_LONGEST_REST = 2.0  # seconds
 
 
 class TooManyQueries(Exception):  # noqa: N818
@@ -70,6 +75,10 @@ class _Times:
         """True for a tenant that took most of the time by far."""
         return self._left(tenant) > _MOST_SHARE * sum(map(self._left, self._taken))
 
+    def has_much(self, tenant: str) -> bool:
+        """True for a tenant that took most of the time by far, and for a while."""
+        return self._left(tenant) > _MUCH_SECONDS and self.has_most(tenant)
+
     def _left(self, tenant: str) -> float:
         seconds, at = self._taken.get(tenant, (0.0, 0.0))
         return float(seconds * 0.5 ** ((self._clock() - at) / _HALVED_SECONDS))
@@ -81,7 +90,8 @@ class QueryQueue:
     More queries at once than there are processors are slower together than one after the other, and keep the
     interpreter from those who do not ask anything. Where several tenants ask, none of them has the last place: who asks
     now and then does not wait until a query ends of one who asks all the time. A tenant that took most of the time
-    lately begins no query while those of others run.
+    lately begins no query while those of others run. Once it has asked for long, while others ask or send, its queries
+    run one at a time, with rests between them.
     """
 
     def __init__(
@@ -90,7 +100,12 @@ class QueryQueue:
         waiting: int = _WAITING,
         seconds: float = _WAIT_SECONDS,
         clock: Callable[[], float] = time.monotonic,
+        work: TenantWork | None = None,
     ) -> None:
+        """``work`` knows which tenants send."""
+        self._work = work or TenantWork(clock)
+        self._rests: dict[str, float] = {}
+        """The end of the rest of tenants that rest."""
         self._places = at_once or max(os.cpu_count() or 1, _LEAST_AT_ONCE)
         self._free = self._places
         self._most_waiting = waiting
@@ -113,6 +128,8 @@ class QueryQueue:
         """
         async with self._turn(tenant, most):
             self._recent.note(tenant)
+            for each in tenant.split("|"):
+                self._work.note(each)
             if tenant not in self._waiting and self._may_begin(tenant):
                 self._begin(tenant)
             else:
@@ -121,7 +138,9 @@ class QueryQueue:
             try:
                 yield
             finally:
-                self._times.add(tenant, self._clock() - begun)
+                seconds = self._clock() - begun
+                self._times.add(tenant, seconds)
+                self._rest(tenant, seconds)
                 self._release(tenant)
 
     @asynccontextmanager
@@ -160,10 +179,34 @@ class QueryQueue:
         """True where there is a place for the tenant."""
         if not self._free:
             return False
-        if self._running.keys() - {tenant} and self._times.has_most(tenant):
+        if self._keeps_others(tenant):
             return False
         has_few = self._running[tenant] < max(self._places - 1, 1)
         return has_few or not self._recent.has_another(tenant)
+
+    def _keeps_others(self, tenant: str) -> bool:
+        """True where the next query of a tenant that took most of the time would be in the way of others."""
+        if not self._times.has_most(tenant):
+            return False
+        if self._running.keys() - {tenant} or self._rests.get(tenant, 0.0) > self._clock():
+            return True
+        return bool(self._running[tenant]) and self._times.has_much(tenant) and self._has_another(tenant)
+
+    def _has_another(self, tenant: str) -> bool:
+        return self._recent.has_another(tenant) or self._work.has_another(*tenant.split("|"))
+
+    def _rest(self, tenant: str, seconds: float) -> None:
+        """Have a tenant that took most of the time for a while rest after a query, if others are active."""
+        if not (self._times.has_much(tenant) and self._has_another(tenant)):
+            return
+        rest = min(_REST * seconds, _LONGEST_REST)
+        until = self._rests[tenant] = self._clock() + rest
+        asyncio.get_running_loop().call_later(rest, self._rested, tenant, until)
+
+    def _rested(self, tenant: str, until: float) -> None:
+        if self._rests.get(tenant) == until:  # a timer may be early, by the clock
+            del self._rests[tenant]
+        self._hand_on()
 
     def _begin(self, tenant: str) -> None:
         self._free -= 1
@@ -212,6 +255,9 @@ class QueryQueue:
         self._running[tenant] -= 1
         if not self._running[tenant]:
             del self._running[tenant]
+        self._hand_on()
+
+    def _hand_on(self) -> None:
         while allowed := [each for each in self._waiting if self._may_begin(each)]:
             following = min(allowed, key=self._running.__getitem__)
             turns = self._waiting.pop(following)

@@ -64,9 +64,11 @@ class _Traces:
         `q` selects spans, to which `keep_hierarchy` adds their ancestors.
         """
         protobuf, query = accepts_protobuf(request), params.query_text().strip()
-        checked = self._runner.checked(query) if query else None
-        wanted = SpanFilter.of(checked, keep_hierarchy=params.keep_hierarchy) if checked else None
-        partial = "" if wanted is None else "only the spans that match q"
+        partial = "only the spans that match q" if query else ""
+
+        def wanted() -> SpanFilter | None:
+            checked = self._runner.checked(query) if query else None
+            return SpanFilter.of(checked, keep_hierarchy=params.keep_hierarchy) if checked else None
 
         def render(found: Iterable[bytes] | None) -> bytes:
             if protobuf:
@@ -89,15 +91,15 @@ class _Traces:
         trace_id: str,
         params: TraceParameters,
         render: Callable[[Iterable[bytes] | None], T],
-        wanted: SpanFilter | None = None,
+        wanted: Callable[[], SpanFilter | None] = lambda: None,
     ) -> T:
-        """Find a trace and render it, both in a thread: a large trace takes its time."""
+        """Find a trace and render it, both in a thread: a large trace takes its time, and so does a long filter."""
         tenant, id_, when = tenant_of(request), trace_id_of(trace_id), params.range()
         write: Callable[[bytes], bytes] = bytes if accepts_protobuf(request) else _items
         limits = self._runner.querier.duck.limits
 
         def ask(stop: Cancellation) -> T:
-            table = self._runner.querier.trace(tenant, id_, when, stop, wanted)
+            table = self._runner.querier.trace(tenant, id_, when, stop, wanted())
             if table is None:
                 return render(None)
             return render(bounded(map(write, chunks(table, still_wanted(stop, limits))), limits))

@@ -2,6 +2,7 @@
 
 import re
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -45,6 +46,11 @@ _MACROS = (
 )
 
 
+_CACHED_SHARE = 8
+"""Part of the memory that metadata of blocks may take, 120 KB of a small one. DuckDB alone would fill all of it: it
+forgets none of blocks that were merged long ago."""
+_CACHED = "SELECT memory_usage_bytes FROM duckdb_memory() WHERE tag = 'OBJECT_CACHE'"
+_LEAST_SECONDS = 30.0  # between two instances: where as many blocks as that are live, they have to be read again
 _NO_TABLES: Mapping[str, pa.Table] = MappingProxyType({})
 _HTTP_STATUS = re.compile(r"HTTP \d{3}")
 _NO_ANSWER = re.compile(r"time-?(d )?out", re.IGNORECASE)
@@ -53,7 +59,8 @@ _NO_ANSWER = re.compile(r"time-?(d )?out", re.IGNORECASE)
 class DuckDB:
     """An ``Engine`` in this process.
 
-    It reads Parquet below the given directories, one of them perhaps in S3, and nothing else. Share it between threads.
+    It reads Parquet below the given directories, one of them perhaps in S3, and nothing else. Another instance of the
+    library takes the place of one that keeps too much of blocks that were read. Share it between threads.
     """
 
     name = "DuckDB"
@@ -66,16 +73,31 @@ class DuckDB:
         self._lock = threading.Lock()
         self._remote = remote
         self._watchdog = Watchdog()
-        self._root = duckdb.connect(":memory:", config=self._config())
-        self._root.execute("SET GLOBAL parquet_metadata_cache = true")
+        self._directories = [*directories] if remote is None else [*directories, remote.directory]
+        self._root = self._opened()
+        self._looked = time.monotonic()
+
+    def _opened(self) -> duckdb.DuckDBPyConnection:
+        root = duckdb.connect(":memory:", config=self._config())
+        root.execute("SET GLOBAL parquet_metadata_cache = true")
         for macro in _MACROS:
-            self._root.execute(macro)
-        if remote is not None:
-            remote.prepare(self._root)
-            directories = [*directories, remote.directory]
-        self._root.execute("SET allowed_directories = ?", [list(directories)])
-        self._root.execute("SET enable_external_access = false")
-        self._root.execute("SET lock_configuration = true")
+            root.execute(macro)
+        if self._remote is not None:
+            self._remote.prepare(root)
+        root.execute("SET allowed_directories = ?", [self._directories])
+        root.execute("SET enable_external_access = false")
+        root.execute("SET lock_configuration = true")
+        return root
+
+    def _renew(self) -> None:
+        """Open another instance where this one keeps too much; running statements have the former to their end."""
+        if (now := time.monotonic()) - self._looked < _LEAST_SECONDS:
+            return
+        self._looked = now
+        (kept,) = self._root.execute(_CACHED).fetchone() or (0,)
+        if kept > self.limits.memory_bytes // _CACHED_SHARE:
+            former, self._root = self._root, self._opened()
+            threading.Thread(target=_release, args=(former,), daemon=True).start()
 
     def _config(self) -> dict[str, Any]:
         config: dict[str, Any] = {
@@ -84,13 +106,15 @@ class DuckDB:
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
             "preserve_insertion_order": False,
+            "enable_external_file_cache": self._remote is not None,  # of files on disk the kernel has a cache
         }
         return config | ({"threads": self.limits.threads} if self.limits.threads else {})
 
     def session(self, cancellation: Cancellation | None = None, policy: QueryPolicy = USUAL_POLICY) -> Session:
         """Open a session within the tenant's limits; its deadline starts now. Raises StoreError."""
-        if self._remote is not None:
-            with self._lock:
+        with self._lock:
+            self._renew()
+            if self._remote is not None:
                 self._remote.refresh(self._root)
         return Session(self, self.limits.within(OF_TENANT.get()), cancellation or Cancellation(), policy)
 
@@ -170,3 +194,7 @@ def _unreadable(reason: str) -> StorageUnavailable:
     if status is None and _NO_ANSWER.search(reason):
         return StorageTimeout("cannot read blocks: the storage did not answer")
     return StorageUnavailable(f"cannot read blocks: {status[0] if status else 'the storage failed'}")
+
+
+def _release(_: duckdb.DuckDBPyConnection) -> None:
+    """Hold the last reference to an instance, whose memory takes a tenth of a second to release."""

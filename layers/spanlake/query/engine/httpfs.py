@@ -43,6 +43,7 @@ class HttpfsCredentials:
 
     def prepare(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Load httpfs, which an instance closed to the world could not; raises StoreError when it is not installed."""
+        self._given = None
         connection.load_extension(str(_extension()))
         for statement in _SETTINGS:
             connection.execute(statement)

@@ -77,10 +77,13 @@ class Decoder:
     """A decoder of messages of the types in a table. It takes a while to make: make one and share it."""
 
     def __init__(self, package: str, messages: Messages) -> None:
-        types = message_types(package, messages)
-        self._types = types
-        self._handlers = HandlerPool([next(iter(types.values())).file])
-        self._singular: Mapping[str, Descriptor] = message_types(package, messages, is_singular=True)
+        self._types = dict(message_types(package, messages))
+        self._handlers = HandlerPool([next(iter(self._types.values())).file])
+        # Kept: protobuf holds classes by weak references alone. Where garbage collection takes a class that another
+        # thread has just looked up, the process may end with a segmentation fault.
+        self._classes = {name: GetMessageClass(type_) for name, type_ in self._types.items()}
+        singular = message_types(package, messages, is_singular=True)
+        self._singular = {name: GetMessageClass(type_) for name, type_ in singular.items()}
 
     def decode(self, message: str, payloads: Array | Sequence[bytes]) -> dict[str, Array]:
         """Decode messages of one type to an array for each field, a row for each message.
@@ -106,7 +109,7 @@ class Decoder:
 
     def message(self, name: str) -> Any:
         """Return the class of a message, for reading a single one; it raises protobuf's DecodeError."""
-        return GetMessageClass(self._types[name])
+        return self._classes[name]
 
     def _refuse_deep(self, message: str, payloads: Iterable[bytes]) -> None:
         """Raise DecodeError if groups nest deeper than protobuf's own decoder allows: ptars would exhaust the stack.
@@ -114,7 +117,7 @@ class Decoder:
         Each level takes at least a byte, so that short payloads need no test. To this decoder no field is repeated, so
         that it keeps only the last value of each.
         """
-        message_class = GetMessageClass(self._singular[message])
+        message_class = self._singular[message]
         for payload in payloads:
             message_class.FromString(payload)
 
