@@ -186,7 +186,7 @@ def _places(source: BlockScan, fields: FieldCompiler, tag: ast.Field) -> Iterato
     if isinstance(tag, ast.IntrinsicField):
         yield from _of_intrinsic(fields, tag)
     elif tag.parent:
-        return
+        yield from _of_value(fields, tag)
     elif tag.scope in ELEMENTS:
         found = {(tag.scope.value, tag.key), (tag.scope.value, OTHER_KEYS)}
         if any((entry.scope, entry.key) in found for entry in source.catalog):
@@ -226,10 +226,15 @@ def _of_intrinsic(fields: FieldCompiler, tag: ast.IntrinsicField) -> Iterator[_V
         items = values.each(span_column(name), read, "e")
         yield _Values.of_list(items, _reader(type_))
         return
+    if tag.intrinsic is not ast.Intrinsic.PARENT:  # which can only be compared with nil
+        yield from _of_value(fields, tag)
+
+
+def _of_value(fields: FieldCompiler, tag: ast.Field) -> Iterator[_Values]:
     for part in fields.value(tag):
-        assert part.type is not None
-        reader = _reader(part.type)
-        yield _Values.of_list(part.sql, reader) if part.is_list else _Values(part.sql, reader)
+        if part.type is not None:
+            reader = _reader(part.type)
+            yield _Values.of_list(part.sql, reader) if part.is_list else _Values(part.sql, reader)
 
 
 def _since_start(event: Sql) -> Sql:
