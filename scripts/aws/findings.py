@@ -11,7 +11,7 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 ROOT = Path(__file__).resolve().parents[2]
 ACCEPTED = ROOT / "infra" / "findings.toml"
@@ -61,7 +61,8 @@ def cdk_nag() -> Iterator[Finding]:
     return ((rule, construct) for rule, construct in found)
 
 
-TOOLS: Mapping[str, Callable[[], Iterator[Finding]]] = {"checkov": checkov, "cdk-nag": cdk_nag}
+Tools: TypeAlias = Mapping[str, Callable[[], Iterator[Finding]]]
+TOOLS: Tools = {"checkov": checkov, "cdk-nag": cdk_nag}
 
 
 def _environment(name: str) -> Path:
@@ -82,11 +83,11 @@ def _output(command: list[str], allowed: tuple[int, ...], cwd: Path = ROOT) -> A
     return json.loads(done.stdout)
 
 
-def main(names: list[str]) -> None:
+def main(names: list[str], tools: Tools = TOOLS) -> None:
     """Run the tools named, or all; raises SystemExit."""
     wrong = False
-    for name in names or TOOLS:
-        for complaint in complaints(TOOLS[name](), accepted(ACCEPTED.read_text(), name)):
+    for name in names or tools:
+        for complaint in complaints(tools[name](), accepted(ACCEPTED.read_text(), name)):
             wrong = True
             print(f"{name}: {complaint}")
     if wrong:

@@ -2,7 +2,6 @@
 
 import importlib.util
 import tomllib
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,10 +34,9 @@ def test_finding_without_a_reason_is_not_accepted(findings: Any) -> None:
     assert findings.accepted(text.replace('""', '"since"'), "checkov") == {("A", "one")}
 
 
-def test_script_ends_with_what_to_do(findings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(findings, "TOOLS", {"checkov": lambda: iter([("A", "one")])})
+def test_script_ends_with_what_to_do(findings: Any) -> None:
     with pytest.raises(SystemExit, match=r"or accept it with a reason in infra/findings\.toml"):
-        findings.main(["checkov"])
+        findings.main(["checkov"], {"checkov": lambda: iter([("A", "one")])})
 
 
 def test_accepted_findings_have_reasons_of_their_own() -> None:

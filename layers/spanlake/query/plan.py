@@ -136,14 +136,11 @@ def _planned(query: ast.Query, node: ast.MetricsExpression) -> MetricsLeaf | Ser
 
 def _grain(node: ast.Node) -> Grain:
     """Return the grain of the fields that a part of a query names."""
-    return max(map(_grain_of_field, span_fields(node)), default=Grain.SPAN)
-
-
-def _grain_of_field(field: ast.Field) -> Grain:
-    if field.parent or (isinstance(field, ast.IntrinsicField) and field.intrinsic in _OF_TREE):
+    fields = set(span_fields(node))
+    intrinsics = {field.intrinsic for field in fields if isinstance(field, ast.IntrinsicField)}
+    if intrinsics & _OF_TREE or any(field.parent for field in fields):
         return Grain.TREE
-    is_of_trace = isinstance(field, ast.IntrinsicField) and field.intrinsic in _OF_TRACE
-    return Grain.TRACE if is_of_trace else Grain.SPAN
+    return Grain.TRACE if intrinsics & _OF_TRACE else Grain.SPAN
 
 
 def operations(node: ast.SpansetExpression | ast.Stage | ast.ScalarExpression) -> Iterator[ast.SpansetOperation]:

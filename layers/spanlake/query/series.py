@@ -16,9 +16,9 @@ NAME = "__name__"
 
 @dataclass(frozen=True)
 class Exemplar:
-    """One of the spans a line was computed from: labels that name it, and what it measured.
+    """A span that a series was computed from: labels that name it, and what it measured.
 
-    Of a count, where a span measures nothing, the value is None until that of the line stands in.
+    Of a count, where a span measures nothing, the value is None until that of the series stands in.
     """
 
     labels: Labels
@@ -28,7 +28,7 @@ class Exemplar:
 
 @dataclass(frozen=True)
 class Series:
-    """One line: its labels, a value for each point or None, and exemplars."""
+    """A time series: its labels, a value for each point or None, and exemplars."""
 
     labels: Labels
     values: tuple[float | None, ...]

@@ -11,6 +11,7 @@ from spanlake.telemetry.interface import Usage
 from spanlake.telemetry.usage import USAGE_METRIC, UsageTracker
 
 if TYPE_CHECKING:
+    from prometheus_client import Counter, Gauge, Histogram
     from prometheus_client.metrics_core import Metric
 
 
@@ -27,9 +28,9 @@ class Collector(Protocol):
         """Return all metrics with their current values."""
 
 
-# From a tag lookup to the longest allowed query, in seconds.
 _MOST_TENANTS = 1000  # with series of their own
 _OTHER_TENANTS = "(others)"  # no tenant's name
+# From a tag lookup to the longest allowed query, in seconds.
 QUERY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
@@ -42,133 +43,147 @@ class StoreTotals:
     size: int  # bytes
 
 
-class Metrics:
-    """The metrics of one process, in their own registry; safe to use from any thread."""
+class _Families:
+    """Makes the metrics of a registry."""
 
     def __init__(self) -> None:
         # Importing prometheus_client takes some 60 ms, which only a serving process should pay.
-        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+        from prometheus_client import CollectorRegistry, disable_created_metrics
         from prometheus_client.gc_collector import GCCollector
         from prometheus_client.platform_collector import PlatformCollector
         from prometheus_client.process_collector import ProcessCollector
 
         disable_created_metrics()  # type: ignore[no-untyped-call]
-        registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
-        PlatformCollector(registry=registry)
-        GCCollector(registry=registry)
-        self._registry = registry
-        self._requests = Counter(
-            "spanlake_ingest_requests", "Requests to store spans.", ["protocol", "code"], registry=registry
+        self.registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self.registry)
+
+    def counter(self, name: str, about: str, *labels: str) -> "Counter":
+        """Make a number that grows, for each value of the labels."""
+        from prometheus_client import Counter
+
+        return Counter(name, about, labels, registry=self.registry)
+
+    def gauge(self, name: str, about: str) -> "Gauge":
+        """Make a number that goes up and down."""
+        from prometheus_client import Gauge
+
+        return Gauge(name, about, registry=self.registry)
+
+    def seconds(self, name: str, about: str, *labels: str) -> "Histogram":
+        """Make a histogram of times."""
+        from prometheus_client import Histogram
+
+        return Histogram(name, about, labels, registry=self.registry, buckets=QUERY_BUCKETS)
+
+
+class _Ingest:
+    """Metrics of requests to store spans."""
+
+    def __init__(self, make: _Families) -> None:
+        self.requests = make.counter("spanlake_ingest_requests", "Requests to store spans.", "protocol", "code")
+        self.received_spans = make.counter("spanlake_ingest_spans_received", "Spans in well-formed requests.")
+        self.received_bytes = make.counter(
+            "spanlake_ingest_bytes_received", "Bytes of request bodies, after decompression."
         )
-        self._received_spans = Counter(
-            "spanlake_ingest_spans_received", "Spans in well-formed requests.", registry=registry
-        )
-        self._received_bytes = Counter(
-            "spanlake_ingest_bytes_received", "Bytes of request bodies, after decompression.", registry=registry
-        )
-        self._rejected_spans = Counter(
-            "spanlake_ingest_spans_rejected", "Spans that were not stored.", ["reason"], registry=registry
-        )
-        self._truncated = Counter(
+        self.rejected_spans = make.counter("spanlake_ingest_spans_rejected", "Spans that were not stored.", "reason")
+        self.truncated = make.counter(
             "spanlake_ingest_attributes_truncated",
             "Attributes whose key or value was longer than allowed, and was cut off.",
-            ["tenant"],
-            registry=registry,
+            "tenant",
         )
-        self._stored_protocols: set[str] = set()
-        self._tenants: set[str] = set()
-        self._tenant_spans = Counter(
-            "spanlake_tenant_spans_accepted", "Spans stored, by tenant.", ["tenant"], registry=registry
-        )
-        self._tenant_refused = Counter(
-            "spanlake_tenant_spans_refused", "Spans not stored, by tenant.", ["tenant", "reason"], registry=registry
-        )
-        self._tenant_refused_bytes = Counter(
+        self.repeated = make.counter("spanlake_ingest_requests_repeated", "Requests that had been stored before.")
+        self.flight = make.gauge("spanlake_ingest_in_flight_bytes", "Bytes of requests being read, queued or stored.")
+        self.commits = make.seconds("spanlake_commit_duration_seconds", "Time to decode and store a group of requests.")
+
+
+class _Tenants:
+    """Metrics of tenants, by their names."""
+
+    def __init__(self, make: _Families) -> None:
+        self.accepted = make.counter("spanlake_tenant_spans_accepted", "Spans stored, by tenant.", "tenant")
+        self.refused = make.counter("spanlake_tenant_spans_refused", "Spans not stored, by tenant.", "tenant", "reason")
+        self.refused_bytes = make.counter(
             "spanlake_tenant_bytes_refused",
             "Bytes of requests refused before their spans were counted, by tenant.",
-            ["tenant", "reason"],
-            registry=registry,
+            "tenant",
+            "reason",
         )
+
+
+class _Blocks:
+    """Metrics of stored blocks."""
+
+    def __init__(self, make: _Families) -> None:
+        self.written_blocks = make.counter("spanlake_blocks_written", "Blocks written by ingest.")
+        self.written_bytes = make.counter("spanlake_blocks_written_bytes", "Bytes of the blocks written by ingest.")
+        self.waiting_blocks = make.gauge("spanlake_blocks_waiting", "Live blocks not merged yet.")
+        self.quarantined_days = make.gauge(
+            "spanlake_quarantined_days", "Days of tenants whose blocks cannot be merged."
+        )
+        self.deleted_blocks = make.counter("spanlake_deleted_blocks", "Blocks whose objects were deleted.", "reason")
+        self.deleted_spans = make.counter(
+            "spanlake_deleted_spans", "Spans in the blocks deleted, of garbage 0.", "reason"
+        )
+        self.deleted_bytes = make.counter("spanlake_deleted_bytes", "Bytes of the blocks deleted.", "reason")
+        self.garbage_refused = make.counter(
+            "spanlake_garbage_refused", "Objects without an index entry that were left in place, counted at each check."
+        )
+        self.missing_blocks = make.counter(
+            "spanlake_missing_blocks", "Live blocks with missing objects, counted at each access."
+        )
+
+
+class _Merges:
+    """Metrics of compaction."""
+
+    def __init__(self, make: _Families) -> None:
+        self.count = make.counter("spanlake_compactions", "Merges by compaction.")
+        self.lost = make.counter("spanlake_compactions_lost", "Merges abandoned because a block had changed.")
+        self.blocks = make.counter("spanlake_compacted_blocks", "Blocks merged.")
+        self.spans = make.counter("spanlake_compacted_spans", "Spans in the blocks merged.")
+        self.bytes = make.counter("spanlake_compacted_bytes", "Bytes of the blocks merged.")
+        self.written_bytes = make.counter("spanlake_compaction_written_bytes", "Bytes of blocks written by compaction.")
+        self.seconds = make.counter("spanlake_compaction_seconds", "Time spent on merges.")
+
+
+class Metrics:
+    """The metrics of one process, in their own registry; safe to use from any thread."""
+
+    def __init__(self) -> None:
+        make = _Families()
+        self._registry = make.registry
+        self._ingest = _Ingest(make)
+        self._of_tenants = _Tenants(make)
+        self._blocks = _Blocks(make)
+        self._merges = _Merges(make)
+        self._queries = make.seconds("spanlake_query_duration_seconds", "Time to answer a query.", "endpoint")
         self._usage = UsageTracker()
-        registry.register(self._usage)
-        self._repeated = Counter(
-            "spanlake_ingest_requests_repeated", "Requests that had been stored before.", registry=registry
-        )
-        self._flight = Gauge(
-            "spanlake_ingest_in_flight_bytes", "Bytes of requests being read, queued or stored.", registry=registry
-        )
-        self._written_blocks = Counter("spanlake_blocks_written", "Blocks written by ingest.", registry=registry)
-        self._written_bytes = Counter(
-            "spanlake_blocks_written_bytes", "Bytes of the blocks written by ingest.", registry=registry
-        )
-        self._merges = Counter("spanlake_compactions", "Merges by compaction.", registry=registry)
-        self._lost_merges = Counter(
-            "spanlake_compactions_lost", "Merges abandoned because a block had changed.", registry=registry
-        )
-        self._quarantined_days = Gauge(
-            "spanlake_quarantined_days", "Days of tenants whose blocks cannot be merged.", registry=registry
-        )
-        self._waiting_blocks = Gauge("spanlake_blocks_waiting", "Live blocks not merged yet.", registry=registry)
-        self._merged_blocks = Counter("spanlake_compacted_blocks", "Blocks merged.", registry=registry)
-        self._merged_spans = Counter("spanlake_compacted_spans", "Spans in the blocks merged.", registry=registry)
-        self._merged_bytes = Counter("spanlake_compacted_bytes", "Bytes of the blocks merged.", registry=registry)
-        self._compacted_bytes = Counter(
-            "spanlake_compaction_written_bytes", "Bytes of blocks written by compaction.", registry=registry
-        )
-        self._compaction_seconds = Counter("spanlake_compaction_seconds", "Time spent on merges.", registry=registry)
-        self._deleted_blocks = Counter(
-            "spanlake_deleted_blocks", "Blocks whose objects were deleted.", ["reason"], registry=registry
-        )
-        self._deleted_spans = Counter(
-            "spanlake_deleted_spans", "Spans in the blocks deleted, of garbage 0.", ["reason"], registry=registry
-        )
-        self._deleted_bytes = Counter(
-            "spanlake_deleted_bytes", "Bytes of the blocks deleted.", ["reason"], registry=registry
-        )
-        self._garbage_refused = Counter(
-            "spanlake_garbage_refused",
-            "Objects without an index entry that were left in place, counted at each check.",
-            registry=registry,
-        )
-        self._missing_blocks = Counter(
-            "spanlake_missing_blocks", "Live blocks with missing objects, counted at each access.", registry=registry
-        )
-        self._commits = Histogram(
-            "spanlake_commit_duration_seconds",
-            "Time to decode and store a group of requests.",
-            registry=registry,
-            buckets=QUERY_BUCKETS,
-        )
-        self._queries = Histogram(
-            "spanlake_query_duration_seconds",
-            "Time to answer a query.",
-            ["endpoint"],
-            registry=registry,
-            buckets=QUERY_BUCKETS,
-        )
+        self._registry.register(self._usage)
+        self._stored_protocols: set[str] = set()
+        self._tenants: set[str] = set()
 
     def request(self, protocol: str, code: str) -> None:
         """Count a request to store spans by its status code in the protocol."""
-        self._requests.labels(protocol, code).inc()
+        self._ingest.requests.labels(protocol, code).inc()
         if protocol not in self._stored_protocols and code in _STORED:
             self._stored_protocols.add(protocol)
             _log.info("first spans over a protocol", extra={"protocol": protocol})
 
     def received(self, *, spans: int, size: int) -> None:
         """Count the content of well-formed requests; size in bytes."""
-        self._received_spans.inc(spans)
-        self._received_bytes.inc(size)
+        self._ingest.received_spans.inc(spans)
+        self._ingest.received_bytes.inc(size)
 
     def rejected(self, reasons: Mapping[str, int]) -> None:
         """Count spans that were not stored."""
         for reason, count in reasons.items():
-            self._rejected_spans.labels(reason).inc(count)
+            self._ingest.rejected_spans.labels(reason).inc(count)
 
     def truncated(self, tenant: str, attributes: int) -> None:
         """Count a tenant's attributes whose key or value was cut off."""
         if attributes:
-            self._truncated.labels(self._tenant_label(tenant)).inc(attributes)
+            self._ingest.truncated.labels(self._tenant_label(tenant)).inc(attributes)
 
     def usage(self, tenant: str, used: Usage, most: int) -> None:
         """Count the bytes of a tenant's spans by attributes; of labels beyond ``most`` together."""
@@ -177,13 +192,13 @@ class Metrics:
     def of_tenant(self, tenant: str, accepted: int, refused: Mapping[str, int]) -> None:
         """Count the spans of a request by tenant; those that were not stored by reason."""
         named = self._tenant_label(tenant)
-        self._tenant_spans.labels(named).inc(accepted)
+        self._of_tenants.accepted.labels(named).inc(accepted)
         for reason, count in refused.items():
-            self._tenant_refused.labels(named, reason).inc(count)
+            self._of_tenants.refused.labels(named, reason).inc(count)
 
     def refused_bytes(self, tenant: str, reason: str, size: int) -> None:
         """Count the bytes of a request that was refused before its spans were counted."""
-        self._tenant_refused_bytes.labels(self._tenant_label(tenant), reason).inc(size)
+        self._of_tenants.refused_bytes.labels(self._tenant_label(tenant), reason).inc(size)
 
     def _tenant_label(self, tenant: str) -> str:
         """Return the tenant, or a common label once there are many: clients without credentials choose names."""
@@ -195,54 +210,54 @@ class Metrics:
 
     def duplicates(self, requests: int) -> None:
         """Count requests that were answered from memory because they had been stored before."""
-        self._repeated.inc(requests)
+        self._ingest.repeated.inc(requests)
 
     def written(self, *, blocks: int, size: int) -> None:
         """Count blocks that ingest wrote; size in bytes."""
-        self._written_blocks.inc(blocks)
-        self._written_bytes.inc(size)
+        self._blocks.written_blocks.inc(blocks)
+        self._blocks.written_bytes.inc(size)
 
     def merged(self, *, blocks: int, spans: int, size: int, written: int, seconds: float) -> None:
         """Count a merge: the blocks it read, their spans and bytes, and the bytes and time it took."""
-        self._merges.inc()
-        self._merged_blocks.inc(blocks)
-        self._merged_spans.inc(spans)
-        self._merged_bytes.inc(size)
-        self._compacted_bytes.inc(written)
-        self._compaction_seconds.inc(seconds)
+        self._merges.count.inc()
+        self._merges.blocks.inc(blocks)
+        self._merges.spans.inc(spans)
+        self._merges.bytes.inc(size)
+        self._merges.written_bytes.inc(written)
+        self._merges.seconds.inc(seconds)
 
     def waiting(self, blocks: int) -> None:
         """Set the number of blocks that no merge has taken."""
-        self._waiting_blocks.set(blocks)
+        self._blocks.waiting_blocks.set(blocks)
 
     def quarantined(self, days: int) -> None:
         """Set the number of tenants' days that compaction skips."""
-        self._quarantined_days.set(days)
+        self._blocks.quarantined_days.set(days)
 
     def merge_lost(self) -> None:
         """Count a merge that was abandoned."""
-        self._lost_merges.inc()
+        self._merges.lost.inc()
 
     def deleted(self, reason: str, *, blocks: int, spans: int, size: int) -> None:
         """Count blocks whose objects were deleted; size in bytes."""
-        self._deleted_blocks.labels(reason).inc(blocks)
-        self._deleted_spans.labels(reason).inc(spans)
-        self._deleted_bytes.labels(reason).inc(size)
+        self._blocks.deleted_blocks.labels(reason).inc(blocks)
+        self._blocks.deleted_spans.labels(reason).inc(spans)
+        self._blocks.deleted_bytes.labels(reason).inc(size)
 
     def garbage_refused(self, objects: int) -> None:
         """Count objects without an entry that were not collected, as they might be data."""
-        self._garbage_refused.inc(objects)
+        self._blocks.garbage_refused.inc(objects)
 
     def missing_blocks(self, blocks: int) -> None:
         """Count live blocks that a query could not read because their objects are missing."""
-        self._missing_blocks.inc(blocks)
+        self._blocks.missing_blocks.inc(blocks)
 
     @contextmanager
     def time_commit(self) -> Iterator[None]:
         """Time a commit that succeeds."""
         start = perf_counter()
         yield
-        self._commits.observe(perf_counter() - start)
+        self._ingest.commits.observe(perf_counter() - start)
 
     @contextmanager
     def time_query(self, endpoint: str) -> Iterator[None]:
@@ -255,7 +270,7 @@ class Metrics:
 
     def observe_flight(self, size: Callable[[], int]) -> None:
         """Read the bytes in flight whenever the metrics are collected."""
-        self._flight.set_function(size)
+        self._ingest.flight.set_function(size)
 
     def observe_dropped(self, datagrams: Callable[[], Mapping[str, int]]) -> None:
         """Read the dropped datagrams, by protocol, whenever the metrics are collected."""

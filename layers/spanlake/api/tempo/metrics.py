@@ -1,5 +1,6 @@
 """``/api/metrics``: time series, and single values, of a TraceQL metrics query."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import Query
@@ -22,41 +23,49 @@ from spanlake.query.time_range import Steps
 
 def metrics_routes(runner: QueryRunner) -> list[Route]:
     """Return the routes of metrics queries."""
-    querier = runner.querier
-
-    async def query_range(request: Request, params: Annotated[MetricsParameters, Query()]) -> Response:
-        """Return time series of a metrics query, with exemplars."""
-        tenant, when, text = (
-            tenant_of(request),
-            runner.within_range(request, params.metrics_range()),
-            params.metrics_query(),
-        )
-        steps = Steps.aligned(when.start_ns, when.end_ns, params.step, querier.duck.limits.samples)
-
-        def ask(stop: Cancellation) -> bytes:
-            query = runner.metrics_query(text)
-            wanted = exemplars_wanted(query, params.exemplars)
-            found = querier.metrics(tenant, plan_metrics(query), steps, stop, exemplars=wanted)
-            return responses.query_range(found, steps, params.max_series or None)
-
-        return json_response(await runner.run(request, ask))
-
-    async def query_instant(request: Request, params: Annotated[MetricsParameters, Query()]) -> Response:
-        """Return one value for each series of a metrics query, over the whole range."""
-        tenant, when, text = (
-            tenant_of(request),
-            runner.within_range(request, params.metrics_range()),
-            params.metrics_query(),
-        )
-        steps = Steps.whole(when.start_ns, when.end_ns)
-
-        def ask(stop: Cancellation) -> bytes:
-            found = querier.metrics(tenant, plan_metrics(runner.metrics_query(text)), steps, stop)
-            return to_json(responses.query_instant(found, params.max_series or None))
-
-        return json_response(await runner.run(request, ask))
-
+    metrics = _Metrics(runner)
     return [
-        TypedRoute("/api/metrics/query_range", query_range, parameters=MetricsParameters, answer=QueryRangeResponse),
-        TypedRoute("/api/metrics/query", query_instant, parameters=MetricsParameters, answer=QueryInstantResponse),
+        TypedRoute(
+            "/api/metrics/query_range", metrics.query_range, parameters=MetricsParameters, answer=QueryRangeResponse
+        ),
+        TypedRoute(
+            "/api/metrics/query", metrics.query_instant, parameters=MetricsParameters, answer=QueryInstantResponse
+        ),
     ]
+
+
+class _Metrics:
+    """The endpoints."""
+
+    def __init__(self, runner: QueryRunner) -> None:
+        self._runner = runner
+        self._querier = runner.querier
+
+    async def query_range(self, request: Request, params: Annotated[MetricsParameters, Query()]) -> Response:
+        """Return time series of a metrics query, with exemplars."""
+        tenant, when = tenant_of(request), self._runner.within_range(request, params.metrics_range())
+        text = params.metrics_query()
+        steps = Steps.aligned(when.start_ns, when.end_ns, params.step, self._querier.duck.limits.samples)
+        return json_response(await self._runner.run(request, partial(self._series, tenant, text, steps, params)))
+
+    async def query_instant(self, request: Request, params: Annotated[MetricsParameters, Query()]) -> Response:
+        """Return one value for each series of a metrics query, over the whole range."""
+        tenant, when = tenant_of(request), self._runner.within_range(request, params.metrics_range())
+        text = params.metrics_query()
+        steps = Steps.whole(when.start_ns, when.end_ns)
+        return json_response(await self._runner.run(request, partial(self._values, tenant, text, steps, params)))
+
+    def _series(
+        self, tenant: str, text: str, steps: Steps, params: MetricsParameters, cancellation: Cancellation
+    ) -> bytes:
+        query = self._runner.metrics_query(text)
+        wanted = exemplars_wanted(query, params.exemplars)
+        found = self._querier.metrics(tenant, plan_metrics(query), steps, cancellation, exemplars=wanted)
+        return responses.query_range(found, steps, params.max_series or None)
+
+    def _values(
+        self, tenant: str, text: str, steps: Steps, params: MetricsParameters, cancellation: Cancellation
+    ) -> bytes:
+        plan = plan_metrics(self._runner.metrics_query(text))
+        found = self._querier.metrics(tenant, plan, steps, cancellation)
+        return to_json(responses.query_instant(found, params.max_series or None))

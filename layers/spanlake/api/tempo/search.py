@@ -1,5 +1,6 @@
 """``/api/search``: the newest traces with spans that match a query."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import Query
@@ -17,7 +18,9 @@ from spanlake.api.tempo.schemas import SearchResponse
 from spanlake.api.typed_route import TypedRoute
 from spanlake.query.engine.session import Cancellation
 from spanlake.query.plan import plan_search
+from spanlake.query.querier import Querier
 from spanlake.query.search import Ranking, Search
+from spanlake.query.time_range import TimeRange
 from spanlake.traceql import validate
 
 
@@ -26,24 +29,26 @@ def search_routes(runner: QueryRunner) -> list[Route]:
 
     async def search(request: Request, params: Annotated[SearchParameters, Query()]) -> Response:
         """Find the newest traces with spans that match `q`, or `tags` with `minDuration` and `maxDuration`."""
-        tenant, querier = tenant_of(request), runner.querier
+        tenant = tenant_of(request)
         params.check_combination()
         when, q = runner.within_range(request, params.range()), params.query_text().strip()
-        shortest, longest = params.min_duration, params.max_duration
-        limit = min(params.limit, querier.duck.limits.traces)
-
-        def ask(stop: Cancellation) -> bytes:
-            query = parsed(q) if q else query_of_tags(params.tags, shortest, longest)
-            plan = plan_search(validate(query, querier.sizes))
-            wanted = Search(plan, when.start_ns, when.end_ns, limit, params.spss, Ranking.of(query))
-            return to_json(responses.search(querier.search(tenant, wanted, stop), with_spans=bool(q)))
-
-        return json_response(await runner.run(request, ask))
+        return json_response(await runner.run(request, partial(_found, runner.querier, tenant, q, when, params)))
 
     return [
         TypedRoute("/api/echo", _echo, media_type="text/plain"),
         TypedRoute("/api/search", search, parameters=SearchParameters, answer=SearchResponse),
     ]
+
+
+def _found(
+    querier: Querier, tenant: str, q: str, when: TimeRange, params: SearchParameters, cancellation: Cancellation
+) -> bytes:
+    """Write the answer of a search; raises TraceQLError."""
+    query = parsed(q) if q else query_of_tags(params.tags, params.min_duration, params.max_duration)
+    plan = plan_search(validate(query, querier.sizes))
+    limit = min(params.limit, querier.duck.limits.traces)
+    wanted = Search(plan, when.start_ns, when.end_ns, limit, params.spss, Ranking.of(query))
+    return to_json(responses.search(querier.search(tenant, wanted, cancellation), with_spans=bool(q)))
 
 
 async def _echo() -> Response:

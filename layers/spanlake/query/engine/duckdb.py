@@ -3,8 +3,8 @@
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -157,22 +157,14 @@ class DuckDB:
             raise _unreadable(str(error)) from error
 
     def _answer(self, sql: str, check: Callable[[], None], tables: Mapping[str, pa.Table], *, large: bool) -> pa.Table:
-        with self._connected(tables) as cursor:
-            statement = Watched(partial(_is_over, check), cursor.interrupt)
-            with self._watchdog.over(statement):
-                return (cursor.sql if large else cursor.execute)(sql).to_arrow_table()
-
-    @contextmanager
-    def _connected(self, tables: Mapping[str, pa.Table]) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A connection that alone knows the tables."""
+        """Run a statement on a connection of its own, which alone knows the tables."""
         with self._lock:
             cursor = self._root.cursor()
-        try:
+        with closing(cursor):
             for name, table in tables.items():
                 cursor.register(name, table)
-            yield cursor
-        finally:
-            cursor.close()
+            with self._watchdog.over(Watched(partial(_is_over, check), cursor.interrupt)):
+                return (cursor.sql if large else cursor.execute)(sql).to_arrow_table()
 
     def close(self) -> None:
         """Release memory; running statements fail."""

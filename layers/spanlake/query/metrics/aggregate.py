@@ -51,17 +51,17 @@ class Aggregation:
 
     def series(self) -> list[Series]:
         """Return the series. Raises LimitExceeded."""
-        lines = _SeriesBuilder(_Answer(self.queries), self.steps, self.session)
+        builder = _SeriesBuilder(_GroupReader(self.queries), self.steps, self.session)
         if not self._in_range.blocks:
-            return lines.series()
+            return builder.series()
         at_once = bool(self.limit) and (self.queries.are_judged_together or not self.session.engine.traits.is_quick)
         table = self._table(self.queries.series(self.steps, exemplar=at_once), self._counted())
-        lines.add(table)
+        builder.add(table)
         matched = int(pc.sum(table[Role.COUNT]).as_py() or 0)  # a sum of counts comes as a decimal number
         if self.limit and matched:
             for one in self._chosen(table) if at_once else self._looked_for(matched):
-                lines.show(one)
-        return lines.series()
+                builder.show(one)
+        return builder.series()
 
     def exemplars(self, matched: int) -> list[ExemplarCandidate]:
         """Return the exemplars alone, of so many matching spans; none where spans are judged together."""
@@ -79,7 +79,7 @@ class Aggregation:
         return self._chosen(self._table(self.queries.exemplars_of(parts), source))
 
     def _chosen(self, table: pa.Table) -> list[ExemplarCandidate]:
-        return _Answer(self.queries).chosen(table, self.steps, self.limit)
+        return _GroupReader(self.queries).chosen(table, self.steps, self.limit)
 
     def _counted(self) -> BlockScan:
         """Return the spans that are counted, each once."""
@@ -102,18 +102,18 @@ class Aggregation:
 
 
 @dataclass(frozen=True)
-class _Answer:
-    """The meaning of the columns of an answer."""
+class _GroupReader:
+    """Reads the groups of an answer: a row has what was measured of one of them at one step."""
 
     queries: MetricsQueries
 
-    def lines(self, table: pa.Table) -> Iterator[tuple[Labels, list[int]]]:
+    def groups(self, table: pa.Table) -> Iterator[tuple[Labels, list[int]]]:
         """Return the labels that rows of such a table are grouped by, with the numbers of the rows that have them."""
-        rows = rows_of(self._lines_of(table))
+        rows = rows_of(self._numbers(table))
         return zip(self._labels(table, pc.list_element(rows, 0)), rows.to_pylist(), strict=True)
 
-    def _lines_of(self, table: pa.Table, numbered: Callable[[Sequence[Array]], Array] = codes) -> Array:
-        """Return the number of what each row is grouped by besides its time."""
+    def _numbers(self, table: pa.Table, numbered: Callable[[Sequence[Array]], Array] = codes) -> Array:
+        """Return for each row the number of its group, of all steps together."""
         columns = [_comparable(as_array(table[group.name])) for group in self.queries.groups[1:]]
         return numbered(columns) if columns else pa.repeat(int32(0), table.num_rows)
 
@@ -139,8 +139,8 @@ class _Answer:
             return []
         found: Any = as_array(offered[Role.EXEMPLAR])
         starts, traces = found.field("start"), found.field("trace")
-        lines = self._lines_of(offered, ordered_codes)  # so that it does not matter how the rows lie
-        rows = pa.array(exemplars.choose(lines, starts, traces, steps, limit), pa.int64())
+        groups = self._numbers(offered, ordered_codes)  # so that it does not matter how the rows lie
+        rows = pa.array(exemplars.choose(groups, starts, traces, steps, limit), pa.int64())
         labels, unit = self._labels(offered, rows), self.queries.aggregate.unit
         return [
             ExemplarCandidate.of(group, one, unit)
@@ -163,50 +163,50 @@ class _SeriesPoints:
 
 
 class _SeriesBuilder:
-    """The series, as they are put together from rows."""
+    """Puts series together from the rows of groups."""
 
-    def __init__(self, answer: _Answer, steps: Steps, session: Session) -> None:
-        self._answer = answer
-        self._aggregate = answer.queries.aggregate
+    def __init__(self, groups: _GroupReader, steps: Steps, session: Session) -> None:
+        self._groups = groups
+        self._aggregate = groups.queries.aggregate
         self._steps = steps
         self._limits = session.limits
-        self._lines: dict[str, _SeriesPoints] = {}
+        self._series: dict[str, _SeriesPoints] = {}
 
     def add(self, table: pa.Table) -> None:
         """Add the values that were measured of groups. Raises LimitExceeded."""
         positions: list[int] = table[Role.STEP].to_pylist()  # type: ignore[assignment]  # none is NULL
         readings = list(self._aggregate.read(table))
-        for labels, rows in self._answer.lines(table):
+        for labels, rows in self._groups.groups(table):
             for added, measured in readings:
-                line = self._line(labels + added).values
+                values = self._points_of(labels + added).values
                 for row in rows:
-                    line[positions[row]] = measured[row]
+                    values[positions[row]] = measured[row]
 
     def show(self, one: ExemplarCandidate) -> None:
         """Show an exemplar: of quantiles with the lowest that is not below its value."""
         labels = tuple(label for label in one.group if label[0] != NAME)
         names = [one.group + quantile_label(q) for q in self._aggregate.quantiles] or [one.group]
         at = self._steps.position(one.start_ns)
-        lines = [self._line(name) for name in names]
-        line = next((line for line in lines if _reaches(line.values[at], one.value)), lines[-1])
-        line.exemplars.append(one.exemplar(labels))
+        every = [self._points_of(name) for name in names]
+        points = next((each for each in every if _reaches(each.values[at], one.value)), every[-1])
+        points.exemplars.append(one.exemplar(labels))
 
     def series(self) -> list[Series]:
         """Return the series that have a value, and the series that is always there."""
-        if self._aggregate.is_always_there and not self._answer.queries.labels:
-            self._line(())
-        lines = (line for line in self._lines.values() if any(value is not None for value in line.values))
-        return [Series(line.labels, tuple(line.values), tuple(line.exemplars)) for line in lines]
+        if self._aggregate.is_always_there and not self._groups.queries.labels:
+            self._points_of(())
+        found = (one for one in self._series.values() if any(value is not None for value in one.values))
+        return [Series(one.labels, tuple(one.values), tuple(one.exemplars)) for one in found]
 
-    def _line(self, labels: Labels) -> _SeriesPoints:
+    def _points_of(self, labels: Labels) -> _SeriesPoints:
         measure = self._aggregate
         labels = labels or ((NAME, measure.name),)
-        line = self._lines.get(repr(labels))
-        if line is None:
-            line = _SeriesPoints(labels, [0.0 if measure.filled else None] * self._steps.count, [])
-            self._lines[repr(labels)] = line
-            self._check(len(self._lines))
-        return line
+        points = self._series.get(repr(labels))
+        if points is None:
+            points = _SeriesPoints(labels, [0.0 if measure.filled else None] * self._steps.count, [])
+            self._series[repr(labels)] = points
+            self._check(len(self._series))
+        return points
 
     def _check(self, count: int) -> None:
         if count > self._limits.series:

@@ -22,7 +22,7 @@ from spanlake.query.compile.spansets import SpanPipeline
 from spanlake.query.compile.sql import Sql
 from spanlake.query.engine.inputs import bound, run
 from spanlake.query.engine.session import Session
-from spanlake.query.metrics.tally import CELL, CELLS, ROWS, Counter, Line, Tally, with_rows
+from spanlake.query.metrics.tally import CELL, CELLS, ROWS, Counter, SeriesValues, Tally, with_rows
 from spanlake.query.metrics.trace_intrinsics import FACETS, TraceIntrinsics
 from spanlake.query.plan import SearchPlan
 from spanlake.query.scan.blocks import BlockScan, range_test
@@ -191,7 +191,7 @@ class _Value:
     """A value and how often it occurs."""
 
     label: LabelValue
-    counts: Line
+    counts: SeriesValues
 
     @cached_property
     def total(self) -> float:
@@ -204,7 +204,7 @@ class _Attribute:
     """The counts of an attribute on either side: its values, of any type, and their total."""
 
     values: tuple[dict[str, _Value], dict[str, _Value]] = field(default_factory=lambda: ({}, {}))
-    totals: list[Line] = field(default_factory=lambda: [[], []])  # empty where nothing was counted
+    totals: list[SeriesValues] = field(default_factory=lambda: [[], []])  # empty where nothing was counted
 
     def add(self, facet: _Counted, found: Tally) -> None:
         """Take in one tally of one of its facets."""
@@ -221,7 +221,7 @@ class _Attribute:
         return sorted(self.values[side].values(), key=lambda one: (-one.total, str(one.label)))[:top]
 
 
-def _sum(one: Line, other: Line) -> Line:
+def _sum(one: SeriesValues, other: SeriesValues) -> SeriesValues:
     return [a + b for a, b in zip(one, other, strict=True)] if one else other
 
 

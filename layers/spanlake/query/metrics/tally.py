@@ -18,7 +18,7 @@ CELLS = "cells"  # the table that is counted: a number named ``cell``, and the c
 VALUE = "value"
 ROWS = "rows"  # the same, each row standing for ``n`` of them
 CELL = "cell"  # a point in time, twice its number, and a side, 0 or 1
-_TYPES = 4  # of values that one attribute may have: their lines become one in the end
+_TYPES = 4  # of values that one attribute may have: their series become one in the end
 
 # Of many values, most are never shown: they are told apart by hashes, and only the frequent ones are written as text.
 _FREQUENT = """
@@ -42,7 +42,7 @@ _TOTALS_AND_TOPS = """
 """
 
 
-Line: TypeAlias = list[float]
+SeriesValues: TypeAlias = list[float]
 """A number for each point in time."""
 
 
@@ -53,7 +53,7 @@ class Tally:
     column: str
     side: int
     value: str | None
-    counts: Line
+    counts: SeriesValues
 
 
 @dataclass(frozen=True)
@@ -113,25 +113,25 @@ class Counter:
         if table.num_rows > most:
             raise LimitExceeded(f"compare() finds more than {most} values: ask for fewer of each attribute")
         self.check(table.num_rows // _TYPES)
-        lines = self._lines(table["cells"].combine_chunks(), table["counts"].combine_chunks())
+        series = self._of_cells(table["cells"].combine_chunks(), table["counts"].combine_chunks())
         names = (table[name].to_pylist() for name in ("which", "side", "value"))
-        for which, side, value, line in zip(*names, lines, strict=True):
-            yield Tally(columns[which], side, value, line)
+        for which, side, value, counts in zip(*names, series, strict=True):
+            yield Tally(columns[which], side, value, counts)
 
-    def check(self, lines: int) -> None:
-        """Raise LimitExceeded when so many lines have too many points."""
+    def check(self, series: int) -> None:
+        """Raise LimitExceeded when so many series have too many points."""
         most = self.session.limits.points
-        if lines * self.points > most:
+        if series * self.points > most:
             raise LimitExceeded(
                 f"compare() makes more than {most} points: ask for fewer values, a longer step or a shorter range"
             )
 
-    def _lines(self, cells: Array, counts: Array) -> Iterator[Line]:
-        """Return the lines of lists of cells and counts."""
+    def _of_cells(self, cells: Array, counts: Array) -> Iterator[SeriesValues]:
+        """Return the values of series, given the cells and the counts of each."""
         starts = pc.multiply(pc.list_parent_indices(cells), int64(self.points))
         at = pc.add(starts, pc.shift_right(cells.flatten().cast(pa.int64()), int64(1)))
         numbers = scatter(counts.flatten().cast(pa.float64()), at, len(cells) * self.points)
-        every: Line = pc.fill_null(numbers, float64(0.0)).to_pylist()
+        every: SeriesValues = pc.fill_null(numbers, float64(0.0)).to_pylist()
         return (every[start : start + self.points] for start in range(0, len(every), self.points))
 
 

@@ -17,6 +17,15 @@ from spanlake.store.errors import IndexConflict, StorageUnavailable
 from spanlake.store.index import sqlite_merges
 from spanlake.store.index.base import ALL_IDS, Catalog, IdRange, MergeKey, StoredBefore, UnfinishedMerge
 from spanlake.store.index.catalog_cache import CatalogCache, Day, without_room
+from spanlake.store.index.sqlite_rows import (
+    id_parameters,
+    key_of,
+    range_parameters,
+    row_of,
+    to_block,
+    to_day_summary,
+    to_ids,
+)
 from spanlake.store.index.sqlite_schema import (
     BUSY_SECONDS,
     IndexHealth,
@@ -39,11 +48,9 @@ from spanlake.store.index.sqlite_statements import (
     FORGET_DELETIONS,
     GENERATION,
     GET_HIDDEN,
-    ID_BYTES,
     KNOWN_IDS,
     LIVE,
     NOTE_LOST,
-    NUMBERS,
     PUT_BLOCK,
     PUT_DELETION,
     PUT_ENTRY,
@@ -131,7 +138,7 @@ class SqliteIndex:
                 hidden = _hidden(connection, block)
                 if hidden is None:
                     raise _not_live(block)
-                connection.execute(SET_HIDDEN, _key(block) | {"hidden": b"".join(sorted(hidden | {trace_id}))})
+                connection.execute(SET_HIDDEN, key_of(block) | {"hidden": b"".join(sorted(hidden | {trace_id}))})
             tenants = dict.fromkeys(block.tenant for block in blocks)
             connection.executemany(PUT_DELETION, [(tenant, trace_id, now) for tenant in tenants])
 
@@ -157,19 +164,19 @@ class SqliteIndex:
 
     def entries(self, tenant: str, day: date, ids: IdRange = ALL_IDS) -> list[Block]:
         """Blocks of one day whose objects are needed: live ones, and retired ones that are not forgotten."""
-        return self._blocks(ENTRIES, _of_ids(tenant, day, ids))
+        return self._blocks(ENTRIES, id_parameters(tenant, day, ids))
 
     def live(self, tenant: str, day: date, ids: IdRange = ALL_IDS) -> list[Block]:
         """Live blocks of one day."""
-        return self._blocks(LIVE, _of_ids(tenant, day, ids))
+        return self._blocks(LIVE, id_parameters(tenant, day, ids))
 
     def find(self, tenant: str, start_ns: int, end_ns: int) -> list[Block]:
         """Live blocks with a span that may touch the inclusive range, latest end first."""
-        return self._blocks(FIND, _range(tenant, start_ns, end_ns))
+        return self._blocks(FIND, range_parameters(tenant, start_ns, end_ns))
 
     def catalog(self, tenant: str, start_ns: int, end_ns: int) -> frozenset[CatalogEntry]:
         """Attributes of the days whose blocks may touch the inclusive range."""
-        rows = self._select(CATALOG, _range(tenant, start_ns, end_ns))
+        rows = self._select(CATALOG, range_parameters(tenant, start_ns, end_ns))
         return frozenset(CatalogEntry(*row) for row in rows)
 
     def look_up(self, tenant: str, start_ns: int, end_ns: int) -> tuple[list[Block], frozenset[CatalogEntry]]:
@@ -178,7 +185,7 @@ class SqliteIndex:
 
     def known_ids(self, tenant: str, day: date, ids: IdRange = ALL_IDS) -> frozenset[str]:
         """Ids of the blocks of one day that are live, retired or forgotten."""
-        rows = self._select(KNOWN_IDS, _of_ids(tenant, day, ids))
+        rows = self._select(KNOWN_IDS, id_parameters(tenant, day, ids))
         return frozenset(id_ for (id_,) in rows)
 
     def days(self, tenant: str) -> list[date]:
@@ -218,7 +225,7 @@ class SqliteIndex:
 
     def summary(self) -> list[DaySummary]:
         """Return the totals of live blocks by tenant, day and level, in that order."""
-        return self._parsed(self._select(SUMMARY), _day_summary)
+        return self._parsed(self._select(SUMMARY), to_day_summary)
 
     def expire(self, before: date, tenants: Collection[str] | None = None) -> list[Block]:
         """Forget every day before this one and return the blocks it held, live or replaced."""
@@ -228,7 +235,7 @@ class SqliteIndex:
 
     def _expire(self, limit: Mapping[str, str | None]) -> list[Block]:
         with self._transaction() as connection:
-            blocks = self._parsed(connection.execute(EXPIRED, limit), _block)
+            blocks = self._parsed(connection.execute(EXPIRED, limit), to_block)
             for statement in EXPIRE:
                 connection.execute(statement, limit)
             if blocks:
@@ -282,7 +289,7 @@ class SqliteIndex:
             self._reserve.fill()
 
     def _blocks(self, query: str, parameters: Mapping[str, Any]) -> list[Block]:
-        return self._parsed(self._select(query, parameters), _block)
+        return self._parsed(self._select(query, parameters), to_block)
 
     def _parsed(self, rows: Iterable[Any], parse: Callable[[Any], T]) -> list[T]:
         """Rows as what they stand for; raises StorageCorrupt for one that makes no sense."""
@@ -346,69 +353,32 @@ def _put_entries(connection: sqlite3.Connection, day: Day, entries: Iterable[Cat
 
 
 def _put_blocks(connection: sqlite3.Connection, blocks: Iterable[Block]) -> None:
-    connection.executemany(PUT_BLOCK, [_row(block) for block in blocks])
+    connection.executemany(PUT_BLOCK, [row_of(block) for block in blocks])
 
 
 def _stored_before(connection: sqlite3.Connection, blocks: Iterable[Block]) -> list[StoredBefore]:
-    rows = ((block, connection.execute(STORED_BEFORE, _key(block)).fetchone()) for block in blocks)
+    rows = ((block, connection.execute(STORED_BEFORE, key_of(block)).fetchone()) for block in blocks)
     known = ((block, *row) for block, row in rows if row is not None)
-    return [StoredBefore(block, created, None if hidden is None else _ids(hidden)) for block, created, hidden in known]
+    return [
+        StoredBefore(block, created, None if hidden is None else to_ids(hidden)) for block, created, hidden in known
+    ]
 
 
 def _execute_all(connection: sqlite3.Connection, statements: Iterable[str], blocks: Sequence[Block]) -> None:
     for statement in statements:
-        connection.executemany(statement, [_key(block) for block in blocks])
+        connection.executemany(statement, [key_of(block) for block in blocks])
 
 
 def _hidden(connection: sqlite3.Connection, block: Block) -> frozenset[bytes] | None:
     """Return the traces that a live block hides; None for a block that is not live."""
-    row = connection.execute(GET_HIDDEN, _key(block)).fetchone()
-    return None if row is None else _ids(row[0])
+    row = connection.execute(GET_HIDDEN, key_of(block)).fetchone()
+    return None if row is None else to_ids(row[0])
 
 
 def _is_known(connection: sqlite3.Connection, block: Block) -> bool:
     """Return True for a block that is or was live."""
-    return any(connection.execute(question, _key(block)).fetchone() for question in (GET_HIDDEN, WAS_LIVE))
+    return any(connection.execute(question, key_of(block)).fetchone() for question in (GET_HIDDEN, WAS_LIVE))
 
 
 def _not_live(block: Block) -> IndexConflict:
     return IndexConflict(f"the block {block.path} is not live")
-
-
-def _key(block: Block) -> dict[str, Any]:
-    return {"tenant": block.tenant, "date": block.date.isoformat(), "level": block.level, "id": block.id}
-
-
-def _day_summary(row: Sequence[Any]) -> DaySummary:
-    tenant, day, *figures = row
-    return DaySummary(tenant, date.fromisoformat(day), *figures)
-
-
-def _row(block: Block) -> dict[str, Any]:
-    numbers = {name: getattr(block, name) for name in (*NUMBERS, "uncompressed_size", "checksum")}
-    return _key(block) | numbers | {"trace_filter": block.trace_filter, "hidden": b"".join(sorted(block.hidden))}
-
-
-def _block(row: Sequence[Any]) -> Block:
-    tenant, day, *rest, hidden, uncompressed_size, checksum = row
-    values: list[Any] = [tenant, date.fromisoformat(day), *rest, _ids(hidden), uncompressed_size, checksum]
-    return Block(*values)
-
-
-def _ids(hidden: bytes) -> frozenset[bytes]:
-    return frozenset(hidden[start : start + ID_BYTES] for start in range(0, len(hidden), ID_BYTES))
-
-
-def _range(tenant: str, start_ns: int, end_ns: int) -> dict[str, Any]:
-    return {
-        "tenant": tenant,
-        "start": clamp_ns(start_ns),
-        "end": clamp_ns(end_ns),
-        "start_date": utc_day(start_ns).isoformat(),
-        "end_date": utc_day(end_ns).isoformat(),
-    }
-
-
-def _of_ids(tenant: str, day: date, ids: IdRange) -> dict[str, str]:
-    first, last = ids
-    return {"tenant": tenant, "date": day.isoformat(), "first": first, "last": last}

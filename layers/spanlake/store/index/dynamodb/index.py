@@ -1,26 +1,19 @@
-"""The index in a DynamoDB table; dynamodb_table tells what stands where."""
+"""The index in a DynamoDB table; ``table`` tells what stands where."""
 
-import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from spanlake.store import aws_client
 from spanlake.store.blocks.block import MAX_REPLACED, Block, CatalogEntry, DaySummary
-from spanlake.store.days import MAX_NS, clamp_ns, utc_day
-from spanlake.store.errors import StorageCorrupt, StorageUnavailable, StoreError
+from spanlake.store.days import clamp_ns
+from spanlake.store.errors import StorageCorrupt, StoreError
 from spanlake.store.index.base import ALL_IDS, Catalog, IdRange, MergeKey, StoredBefore, UnfinishedMerge
-from spanlake.store.index.dynamodb.days import Days, is_begun
+from spanlake.store.index.dynamodb.additions import Additions, transactions
+from spanlake.store.index.dynamodb.days import Days
 from spanlake.store.index.dynamodb.deletions import Deletions
 from spanlake.store.index.dynamodb.items import (
-    Action,
-    Item,
-    Missing,
     Update,
-    created_ns_of,
     is_block,
     is_entry,
     is_live,
@@ -29,10 +22,11 @@ from spanlake.store.index.dynamodb.items import (
     to_block,
     to_entry,
 )
+from spanlake.store.index.dynamodb.lookup import Lookup
 from spanlake.store.index.dynamodb.merges import Merges
 from spanlake.store.index.dynamodb.ranges import in_range
-from spanlake.store.index.dynamodb.replacements import IS_LIVE, SWAP_SECONDS, Replacements, block_update, not_live
-from spanlake.store.index.dynamodb.requests import NoTable, Refused, Requests
+from spanlake.store.index.dynamodb.replacements import IS_LIVE, SWAP_SECONDS, Replacements, not_live
+from spanlake.store.index.dynamodb.requests import NoTable, Requests
 from spanlake.store.index.dynamodb.retention import renew
 from spanlake.store.index.dynamodb.summaries import Summaries
 from spanlake.store.index.dynamodb.table import (
@@ -45,36 +39,16 @@ from spanlake.store.index.dynamodb.table import (
     create_table,
     how_to_create,
     partition,
-    tombstone_key,
 )
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 _VERSION = 1
-_NEWEST_VERSION = _VERSION + 1  # a version is read one release before it is written, see block_schema.py
+_NEWEST_VERSION = _VERSION + 1  # a version is read one release before it is written, see store.blocks.schema
 _RETENTION = "retention"
 
 _READ_SECONDS = 8.0
-_THREADS = 8
-_FEW_DAYS = 3  # are asked for without reading the list of days first
-_TRANSACTION_BLOCKS = 45  # each an update and a condition, of 100 actions
-_TRANSACTION_BYTES = 3 << 20  # of 4 MB
-
-# A block is forgotten no sooner than compaction's grace time after it was added. A client that sends spans so young
-# can not be retrying after that, so one write will do; for older ones the tombstone is looked for in the same request,
-# at four times the price. (A client whose clock is ahead may slip through: compaction drops its duplicates.)
-_YOUNG_NS = 300 * 10**9
-
-
-@dataclass(frozen=True)
-class _Day:
-    """The result of one query for a day."""
-
-    begun: bool
-    reached_ns: int  # up to when spans of earlier days last
-    live: tuple[Block, ...]
-    catalog: frozenset[CatalogEntry]
 
 
 class DynamoIndex:
@@ -101,7 +75,8 @@ class DynamoIndex:
         self._deletions = Deletions(self._requests)
         self._merges = Merges(self._requests)
         self._summaries = Summaries(self._requests, self._days)
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="index")
+        self._additions = Additions(self._requests, retention)
+        self._lookup = Lookup(self._requests, self._days, self._swaps)
 
     def check(self, *, create: bool = False) -> None:
         """Raise StoreError when the table may not be read, or is not there and not to be made."""
@@ -126,7 +101,7 @@ class DynamoIndex:
             self._days.reach(block)
         for (tenant, day), entries in catalog.items():
             self._days.learn(tenant, day, entries)
-        stored_before = [found for some in _transactions(blocks) for found in self._add(some)]
+        stored_before = self._additions.add(blocks)
         self._summaries.forget(blocks)
         return stored_before
 
@@ -147,7 +122,7 @@ class DynamoIndex:
             self._days.reach(block)
         # A transaction holds 4 MB of what there was and will be. Large blocks are compacted by a few at a time; where
         # nothing takes their place they go one by one as well as all at once.
-        for some in [removed] if added else _transactions(removed):
+        for some in [removed] if added else transactions(removed):
             self._swaps.swap(added, some, lost=lost)
         self._summaries.forget((*added, *removed))
 
@@ -203,7 +178,7 @@ class DynamoIndex:
     def look_up(self, tenant: str, start_ns: int, end_ns: int) -> tuple[list[Block], frozenset[CatalogEntry]]:
         """Return the results of ``find`` and ``catalog``, at the price of one of them: a query for each day."""
         start, end = clamp_ns(start_ns), clamp_ns(end_ns)
-        days = self._look(tenant, start, end)
+        days = self._lookup.days(tenant, start, end)
         found = [block for day in days for block in day.live if block.start_ns <= end and block.end_ns >= start]
         found.sort(key=lambda block: (-block.end_ns, block.id))
         return found, frozenset().union(*(day.catalog for day in days if day.live))
@@ -302,89 +277,12 @@ class DynamoIndex:
 
     def close(self) -> None:
         """End the threads that ask for several days at once."""
-        self._threads.shutdown()
+        self._lookup.close()
 
     def _check_days(self, blocks: Sequence[Block], catalog: Catalog) -> None:
         for tenant, day in catalog.keys() - {(block.tenant, block.date) for block in blocks}:
             if not self._days.has_begun(tenant, day):
                 raise ValueError(f"the catalog speaks of {day}, of which there is no block")
-
-    def _add(self, blocks: Sequence[Block]) -> list[StoredBefore]:
-        """Make blocks live in one request, but those that were replaced; returns these, and those that hide spans."""
-        refused = self._try_to_add(blocks)
-        rest = [block for block in blocks if block not in refused]
-        return [*self._stored_before(refused), *(self._add(rest) if refused and rest else [])]
-
-    def _try_to_add(self, blocks: Sequence[Block]) -> list[Block]:
-        """Make all of the blocks live, or none and return those that stand in the way."""
-        actions = [(block, action) for block in blocks for action in self._addition(block)]
-        if len(actions) == 1:
-            update = block_update(blocks[0], self._retention, unless_hidden=True)
-            return [] if self._requests.update(update) else list(blocks)
-        try:
-            self._requests.transact([action for _, action in actions])
-        except Refused as refused:
-            paths = {actions[number][0].path for number in refused.actions}
-            return [block for block in blocks if block.path in paths]
-        return []
-
-    def _stored_before(self, blocks: Sequence[Block]) -> Iterator[StoredBefore]:
-        """Yield blocks that were replaced or hide spans; the entries of live blocks are renewed."""
-        for block in blocks:
-            keys = block_key(block), tombstone_key(block)  # queried, which whoever adds blocks may do
-            items = (next(self._requests.query(pk, begins=sk), None) for pk, sk in keys)
-            item = next(filter(None, items), None)
-            if item is None:
-                raise StorageUnavailable(f"the entry of the block {block.path} expired meanwhile")
-            hidden = item.get("hidden", frozenset()) if is_live(item) else None
-            if hidden is not None:
-                self._requests.update(block_update(block, self._retention))
-            yield StoredBefore(block, created_ns_of(item), hidden)
-
-    def _addition(self, block: Block) -> Iterator[Action]:
-        yield block_update(block, self._retention, unless_hidden=True)
-        if block.end_ns < time.time_ns() - _YOUNG_NS:
-            yield Missing(tombstone_key(block))
-
-    def _look(self, tenant: str, start: int, end: int) -> list[_Day]:
-        """Return the days whose blocks may touch a range, and perhaps others."""
-        first, last = utc_day(start), utc_day(end)
-        near = [first + timedelta(number) for number in range((last - first).days + 1)[:_FEW_DAYS]]
-        if not near or near[-1] != last:
-            return self._read(tenant, self._reaching(tenant, start, last))
-        days = self._read(tenant, near)
-        if days[0].begun and days[0].reached_ns < start:
-            return days
-        earlier = [day for day in self._reaching(tenant, start, last) if day < first]
-        return [*self._read(tenant, earlier), *days]
-
-    def _reaching(self, tenant: str, start: int, last: date) -> list[date]:
-        """Return the days up to the last one whose blocks may reach a time."""
-        return [day for day, reach in self._days.listed(tenant).items() if day <= last and reach >= start]
-
-    def _read(self, tenant: str, days: Sequence[date]) -> list[_Day]:
-        if len(days) == 1:
-            return [self._read_day(tenant, days[0])]
-        contexts = [copy_context() for _ in days]  # of which the time limit is a part
-        return list(self._threads.map(lambda context, day: context.run(self._read_day, tenant, day), contexts, days))
-
-    def _read_day(self, tenant: str, day: date) -> _Day:
-        items = self._items(tenant, day)
-        state = next((item for item in items if item["sk"] == DAY_ITEM), None)
-        return _Day(
-            begun=state is not None and is_begun(state),
-            reached_ns=state.get("reached_ns", -MAX_NS) if state else -MAX_NS,
-            live=tuple(to_block(item) for item in items if is_live(item)),
-            catalog=frozenset(to_entry(item) for item in items if is_entry(item)),
-        )
-
-    def _items(self, tenant: str, day: date) -> Sequence[Item]:
-        """Return the items of a day that questions need, with every swap shown whole or not at all."""
-        for _ in aws_client.attempts():
-            found = [item for item in self._requests.query(partition(tenant, day), below=TOMBSTONE) if is_there(item)]
-            if not self._swaps.is_torn(found):
-                return found
-        raise StorageUnavailable(f"blocks of the index table {self.table} are being replaced: try again")
 
     def _expire(self, tenant: str, day: date) -> list[Block]:
         items = list(self._requests.query(partition(tenant, day)))
@@ -399,17 +297,3 @@ class DynamoIndex:
 
 def _in_words(retention: timedelta | None) -> str:
     return "any age" if retention is None else f"{retention // timedelta(seconds=1)} s"
-
-
-def _transactions(blocks: Sequence[Block]) -> Iterator[Sequence[Block]]:
-    """Yield the blocks in as few transactions as may be, nearly always in one."""
-    some: list[Block] = []
-    size = 0
-    for block in blocks:
-        if len(some) == _TRANSACTION_BLOCKS or size + len(block.trace_filter) > _TRANSACTION_BYTES:
-            yield some
-            some, size = [], 0
-        some.append(block)
-        size += len(block.trace_filter)
-    if some:
-        yield some
