@@ -67,35 +67,41 @@ def export(spans: Iterable[ZipkinV1Span], *, now_ns: int | None) -> bytes:
     """Convert spans to an ExportTraceServiceRequest; spans without a time get ``now_ns``, or 0."""
     request = Export()
     for span in spans:
-        attributes, in_status = _attributes(span.binary_annotations[:MOST_ATTRIBUTES])
-        start, end = _times(span)
-        if start == 0 and now_ns is not None:
-            start = end = now_ns
-            attributes["otel.zipkin.absentField.startTime"] = True
         core = [each for each in span.annotations if each.value in _KINDS]
-        written = Span(
-            span.trace_id,
-            span.span_id,
-            span.parent_id if any(span.parent_id) else b"",
-            span.name,
-            _KINDS[core[0].value] if core else 0,
-            start,
-            end,
-            [attribute(key, value) for key, value in attributes.items()],
-            [
-                event(_nanoseconds(each.time_us), each.value)
-                for each in span.annotations[:MOST_EVENTS]
-                if each.value and each.time_us > 0 and each.value not in _KINDS
-            ],
-            status=in_status,
-            dropped=(
-                max(len(span.binary_annotations) - MOST_ATTRIBUTES, 0),
-                max(len(span.annotations) - MOST_EVENTS, 0),
-                0,
-            ),
-        )
-        request.add(_resource(_endpoint(core, span.binary_annotations)), b"", written.encode())
+        resource = _resource(_endpoint(core, span.binary_annotations))
+        request.add(resource, b"", _span(span, core, now_ns).encode())
     return request.to_bytes()
+
+
+def _span(span: ZipkinV1Span, core: Sequence[Annotation], now_ns: int | None) -> Span:
+    """Convert a span, given its annotations that tell its kind."""
+    attributes, in_status = _attributes(span.binary_annotations[:MOST_ATTRIBUTES])
+    start, end = _times(span)
+    if start == 0 and now_ns is not None:
+        start = end = now_ns
+        attributes["otel.zipkin.absentField.startTime"] = True
+    events = [
+        event(_nanoseconds(each.time_us), each.value)
+        for each in span.annotations[:MOST_EVENTS]
+        if each.value and each.time_us > 0 and each.value not in _KINDS
+    ]
+    return Span(
+        span.trace_id,
+        span.span_id,
+        span.parent_id if any(span.parent_id) else b"",
+        span.name,
+        _KINDS[core[0].value] if core else 0,
+        start,
+        end,
+        [attribute(key, value) for key, value in attributes.items()],
+        events,
+        status=in_status,
+        dropped=(
+            max(len(span.binary_annotations) - MOST_ATTRIBUTES, 0),
+            max(len(span.annotations) - MOST_EVENTS, 0),
+            0,
+        ),
+    )
 
 
 def _nanoseconds(time_us: int) -> int:

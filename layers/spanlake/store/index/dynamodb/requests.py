@@ -65,22 +65,11 @@ class Requests:
         Those whose keys ``begin`` with a text, are ``below`` it, are it or follow it (``since``), or lie ``between``
         two, both included. With names, only these attributes of them. With ``most``, so many items at the most.
         """
-        condition, values = "pk = :pk", {"pk": pk}
-        if begins:
-            condition, values = f"{condition} AND begins_with(sk, :sk)", {"pk": pk, "sk": begins}
-        if below:
-            condition, values = f"{condition} AND sk < :sk", {"pk": pk, "sk": below}
-        if since:
-            condition, values = f"{condition} AND sk >= :sk", {"pk": pk, "sk": since}
-        if any(between):
-            condition, values = (
-                f"{condition} AND sk BETWEEN :sk AND :last",
-                {"pk": pk, "sk": between[0], "last": between[1]},
-            )
+        condition, values = _of_keys(begins, below, since, between)
         request: dict[str, Any] = {
             "TableName": self.table,
-            "KeyConditionExpression": condition,
-            "ExpressionAttributeValues": {f":{name}": value for name, value in marshalled(values).items()},
+            "KeyConditionExpression": f"pk = :pk{condition}",
+            "ExpressionAttributeValues": {f":{name}": value for name, value in marshalled({"pk": pk} | values).items()},
             "ConsistentRead": True,
         }
         if names:
@@ -207,6 +196,19 @@ class Requests:
 
     def _busy(self) -> StorageUnavailable:
         return StorageUnavailable(f"others use the same items of the index table {self.table}")
+
+
+def _of_keys(begins: str, below: str, since: str, between: tuple[str, str]) -> tuple[str, dict[str, str]]:
+    """Write the condition on sort keys, and the values that it names."""
+    if begins:
+        return " AND begins_with(sk, :sk)", {"sk": begins}
+    if below:
+        return " AND sk < :sk", {"sk": below}
+    if since:
+        return " AND sk >= :sk", {"sk": since}
+    if any(between):
+        return " AND sk BETWEEN :sk AND :last", {"sk": between[0], "last": between[1]}
+    return "", {}
 
 
 def _is_in_the_way(error: ClientError) -> bool:
