@@ -7,7 +7,9 @@ import pytest
 from spanlake.query import search
 from spanlake.query.candidates import CandidateFinder
 from spanlake.query.policy import ComparePolicy, QueryPolicy, SearchPolicy
-from spanlake.store.blocks import trace_columns
+from spanlake.spans.otlp.decode import decode
+from spanlake.store.blocks.trace_columns import FEWEST_SPANS, add_trace_columns
+from tests.query import kit
 from tests.query.kit import SECOND, At, Lake
 
 QUERIES = (
@@ -48,14 +50,13 @@ def _spans() -> Iterator[list[At]]:
     yield late
 
 
-@pytest.fixture(scope="module", params=[1, trace_columns.FEWEST_SPANS], ids=["trace columns", "no trace columns"])
+@pytest.fixture(scope="module", params=[1, FEWEST_SPANS], ids=["trace columns", "no trace columns"])
 def lake(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
     lake = Lake(tmp_path_factory.mktemp("whole"))
     requests = list(_spans())
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trace_columns, "FEWEST_SPANS", request.param)
-        for first in range(0, len(requests), 9):
-            lake.add(*(span for spans in requests[first : first + 9] for span in spans))
+    for first in range(0, len(requests), 9):
+        table = decode([kit.request(span for spans in requests[first : first + 9] for span in spans)]).table
+        lake.add_table(add_trace_columns(table) if table.num_rows >= request.param else table)
     lake.use(policy=POLICY)
     yield lake
     lake.close()

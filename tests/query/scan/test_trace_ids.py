@@ -6,7 +6,6 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from spanlake.query.scan import trace_ids
 from spanlake.query.scan.trace_ids import TraceIds
 from spanlake.store.blocks.block import Block
 from tests.query.kit import TENANT, At, Lake, trace_id
@@ -52,7 +51,7 @@ def test_holding_tells_blocks_that_hold_a_trace_from_those_not_known(lake: Lake)
     assert known.holding(blocks[:3], _ids()) == ([], [])
 
 
-def test_shared_tells_traces_of_several_blocks(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shared_tells_traces_of_several_blocks(lake: Lake) -> None:
     blocks = [lake.add(At(1, trace=number))[0] for number in range(1, 6)]
     known = TraceIds()
     known.add(blocks[:4], _found([1, 7, 8], [2, 8], [2, 3, 9], []))
@@ -62,7 +61,7 @@ def test_shared_tells_traces_of_several_blocks(lake: Lake, monkeypatch: pytest.M
     known.add(blocks[:1], _found([1, 5, 7]))
     assert known.shared(blocks[:1], blocks[1:]) == _ids(5).cast(pa.binary(16))
     assert known.shared(blocks[3:], blocks[:3]) is None
-    monkeypatch.setattr(trace_ids, "_MOST_FILTERS", 0)
+    known.most_filters = 0
     assert known.shared(blocks[:1], blocks[1:]) is None
 
 

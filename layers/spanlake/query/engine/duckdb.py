@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -44,16 +45,25 @@ _MACROS = (
         (nearest + (((number - 1 - (number >> 53)) >> nearest) > 0)::INTEGER)::INTEGER
     """,
 )
-
-
-_CACHED_SHARE = 8
-"""Part of the memory that metadata of blocks may take, 120 KB of a small one. DuckDB alone would fill all of it: it
-forgets none of blocks that were merged long ago."""
 _CACHED = "SELECT memory_usage_bytes FROM duckdb_memory() WHERE tag = 'OBJECT_CACHE'"
-_LEAST_SECONDS = 30.0  # between two instances: where as many blocks as that are live, they have to be read again
 _NO_TABLES: Mapping[str, pa.Table] = MappingProxyType({})
 _HTTP_STATUS = re.compile(r"HTTP \d{3}")
 _NO_ANSWER = re.compile(r"time-?(d )?out", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class RenewalPolicy:
+    """When another instance of the library takes the place of one that keeps too much of blocks that were read.
+
+    Metadata of a small block takes 120 KB, and DuckDB forgets none of blocks that were merged long ago. Where as many
+    blocks as that are live, they have to be read again.
+    """
+
+    memory_share: int = 8  # part of the memory that metadata of blocks may take
+    least_seconds: float = 30.0  # between two instances
+
+
+USUAL_RENEWAL = RenewalPolicy()
 
 
 class DuckDB:
@@ -67,9 +77,14 @@ class DuckDB:
     traits = Traits(knows_rows=True, is_quick=True)
 
     def __init__(
-        self, directories: Sequence[str], limits: Limits | None = None, remote: "HttpfsCredentials | None" = None
+        self,
+        directories: Sequence[str],
+        limits: Limits | None = None,
+        remote: "HttpfsCredentials | None" = None,
+        renewal: RenewalPolicy = USUAL_RENEWAL,
     ) -> None:
         self.limits = limits or Limits()
+        self._renewal = renewal
         self._lock = threading.Lock()
         self._remote = remote
         self._watchdog = Watchdog()
@@ -91,11 +106,11 @@ class DuckDB:
 
     def _renew(self) -> None:
         """Open another instance where this one keeps too much; running statements have the former to their end."""
-        if (now := time.monotonic()) - self._looked < _LEAST_SECONDS:
+        if (now := time.monotonic()) - self._looked < self._renewal.least_seconds:
             return
         self._looked = now
         (kept,) = self._root.execute(_CACHED).fetchone() or (0,)
-        if kept > self.limits.memory_bytes // _CACHED_SHARE:
+        if kept > self.limits.memory_bytes // self._renewal.memory_share:
             former, self._root = self._root, self._opened()
             threading.Thread(target=_release, args=(former,), daemon=True).start()
 

@@ -15,7 +15,6 @@ from spanlake.store.blocks import bloom
 from spanlake.store.blocks.block import Block
 
 _ID = pa.binary(16)
-_MOST_FILTERS = 8  # of blocks whose ids are not known: each takes one in 160 of all traces for its own
 
 
 @dataclass
@@ -25,6 +24,7 @@ class TraceIds:
     small_spans: int = 1 << 18
     most_bytes: int = 64 << 20  # four million traces, each counted for every block that holds it
     most_blocks: int = 100_000
+    most_filters: int = 8  # of blocks whose ids are not known: each takes one in 160 of all traces for its own
     _ids: "OrderedDict[str, bytes]" = field(default_factory=OrderedDict)
     _bytes: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -45,7 +45,7 @@ class TraceIds:
         """
         known, unknown = self._of(blocks)
         beside, filters = self._of(others)
-        if unknown or len(filters) > _MOST_FILTERS:
+        if unknown or len(filters) > self.most_filters:
             return None
         counted = _joined(known).value_counts()
         ids, counts = counted.field("values"), counted.field("counts")
