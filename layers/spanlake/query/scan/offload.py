@@ -43,7 +43,7 @@ def offload_if_large(
     try:
         return question(session.on_engine(engine), source.without_row_numbers())
     except NotSupportedByEngine as reason:
-        _log.info("a query stays in the function", extra={"engine": engine.name, "reason": str(reason)})
+        _log.info("query not offloaded", extra={"engine": engine.name, "reason": str(reason)})
         try:
             return question(session, source)
         except LimitExceeded as error:

@@ -122,7 +122,7 @@ class Athena:
             found = self._execution(id_)
             status = found["Status"]
             if status["State"] == "SUCCEEDED":
-                _log.info("a query ran in Athena", extra={"athena_query": id_, "bytes_scanned": _scanned(found)})
+                _log.info("query run in Athena", extra={"athena_query": id_, "bytes_scanned": _scanned(found)})
                 return
             if status["State"] in ("FAILED", "CANCELLED"):
                 raise _failure(id_, status.get("StateChangeReason", ""))
@@ -154,7 +154,7 @@ def _sleep(seconds: float, check: Callable[[], None]) -> None:
 
 
 def _failure(id_: str, reason: str) -> Exception:
-    _log.warning("a query failed in Athena", extra={"athena_query": id_, "reason": reason[:1000]})
+    _log.warning("query failed in Athena", extra={"athena_query": id_, "reason": reason[:1000]})
     missing = _MISSING.search(reason)
     if missing:
         return NotSupportedByEngine(f"its table has no column {missing[1]} yet")

@@ -195,7 +195,7 @@ class Requests:
                 raise
 
     def _busy(self) -> StorageUnavailable:
-        return StorageUnavailable(f"others use the same items of the index table {self.table}")
+        return StorageUnavailable(f"transactions on the index table {self.table} kept conflicting: try again")
 
 
 def _of_keys(begins: str, below: str, since: str, between: tuple[str, str]) -> tuple[str, dict[str, str]]:
