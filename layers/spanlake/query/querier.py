@@ -112,7 +112,7 @@ class Querier:
     def tag_names(
         self, tenant: str, scope: str, q: str, when: TimeRange = ALWAYS, cancellation: Cancellation | None = None
     ) -> dict[str, list[str]]:
-        """Attribute names by scope; ``q`` may be a broken query, and counts as far as it can be understood."""
+        """Return attribute names by scope; ``q`` may be a broken query, and counts as far as it can be understood."""
         question = partial(self._tag_names, tenant, scope, q, when)
         return self._ask(tenant, when, cancellation, question, reach_ns=HISTORY_NS, is_history_rare=True)
 

@@ -38,7 +38,7 @@ class SpanningTraces:
     end_ns: int
 
     def traces(self, since_ns: int | None) -> Iterator[tuple[list[bytes], int | None]]:
-        """Their ids, some at a time, those with the latest spans first; and the latest start of those to come.
+        """Yield their ids, some at a time, latest spans first, with the latest start of the traces to come.
 
         Only traces with a span that starts later than ``since_ns``, if that is given.
         """

@@ -54,7 +54,7 @@ def tag_names(
     selected: SelectedSpans | None,
     scope: str = "",
 ) -> dict[str, list[str]]:
-    """Attribute names by scope, sorted; ``scope`` asks for one of them, empty for all and the intrinsics.
+    """List attribute names by scope, sorted; ``scope`` asks for one scope, empty for all and the intrinsics.
 
     Without ``selected`` they are all names of the catalog.
     """

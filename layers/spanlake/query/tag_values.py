@@ -44,7 +44,7 @@ class SelectedSpans:
         return self.when.start_ns, self.when.end_ns
 
     def query(self, session: Session, source: BlockScan, select: Sequence[exp.Expr]) -> exp.Select:
-        """``SELECT select`` of the spans."""
+        """Compile ``SELECT select`` of the spans."""
         tests = list(self._tests(source))
         if Needs.of(*select, *tests).whole_traces:
             source = SpanningTraces(session, source.with_history, *self.bounds).whole().once()
@@ -99,7 +99,7 @@ class _Values:
 
     @classmethod
     def of_list(cls, items: Sql, read: _Read) -> "_Values":
-        """Values that lie in a list."""
+        """Place values that are items of a list."""
         return cls(exp.func("unnest", items), read)
 
 
@@ -308,7 +308,7 @@ def _type_of(value: str | bool | float) -> ast.Type:
 
 
 def _plain(value: Any) -> Any:
-    """OTLP's AnyValue in JSON as a value of JSON; None where there is none."""
+    """Convert OTLP's AnyValue in JSON to a value of JSON; None where there is none."""
     if not value:
         return None
     [(kind, held)] = value.items()

@@ -42,7 +42,7 @@ class Steps:
 
     @classmethod
     def whole(cls, start_ns: int, end_ns: int) -> "Steps":
-        """One value for a range."""
+        """Make steps with one value for a range."""
         return cls(start_ns, end_ns, max(end_ns - start_ns, 1), instant=True)
 
     @property

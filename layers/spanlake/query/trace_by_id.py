@@ -45,7 +45,7 @@ def split_shared_ids(spans: pa.Table) -> pa.Table:
 
 
 def _free(taken: set[bytes]) -> Iterator[bytes]:
-    """Ids that no span has, from 1 up."""
+    """Yield ids that no span has, from 1 up."""
     ids = (number.to_bytes(SPAN_ID) for number in count(1))
     return (id_ for id_ in ids if id_ not in taken)
 

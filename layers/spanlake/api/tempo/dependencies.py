@@ -156,7 +156,9 @@ class QueryRunner:
                 return await run(request, query, self.queue, limits.query_concurrency)
             except RecursionError:
                 text = request.query_params.get("q") or request.query_params.get("query", "")
-                raise Unsupported("query nested too deeply to be run: use fewer operators within each other", text) from None
+                raise Unsupported(
+                    "query nested too deeply to be run: use fewer operators within each other", text
+                ) from None
             finally:
                 OF_TENANT.reset(token)
 

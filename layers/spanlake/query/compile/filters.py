@@ -48,7 +48,7 @@ class CompiledFilter:
 
 
 def _of_parents(condition: ast.FieldExpression) -> Iterator[Comparison]:
-    """Yields the comparisons of fields of the parent, as fields of a span. None holds without a parent."""
+    """Yield the comparisons of fields of the parent, as fields of a span. None holds without a parent."""
     for part in conjuncts(condition):
         found = comparison(part)
         if found is not None and found.field.parent and _is_of_span(found.field):

@@ -88,28 +88,28 @@ class Levels:
         return replace(self, names=self.names + 1), f"{kind}_{self.names + 1}"
 
     def add(self, sql: Sql, kind: str = "b") -> tuple["Levels", str]:
-        """With a column more in BASE; its name."""
+        """Add a column to BASE; also returns its name."""
         levels, name = self.named(kind)
         return replace(levels, columns=(*levels.columns, exp.alias_(sql, name))), name
 
     def derive(self, sql: Sql, kind: str = "b") -> tuple["Levels", str]:
-        """With one more table that has a column more; its name."""
+        """Add a table that has a column more; also returns its name."""
         levels, (name,) = self.derive_all([sql], kind)
         return levels, name
 
     def derive_all(self, every: Sequence[Sql], kind: str) -> tuple["Levels", list[str]]:
-        """With one more table that has these columns more; their names."""
+        """Add a table that has these columns more; also returns their names."""
         names = [f"{kind}_{self.names + n}" for n in range(1, len(every) + 1)]
         columns = [exp.alias_(sql, name, copy=False) for sql, name in zip(every, names, strict=True)]
         levels = replace(self, names=self.names + len(every))
         return levels._next(self._rows.select(*columns, copy=False)), names
 
     def keep(self, test: Sql) -> "Levels":
-        """With one more table that has the rows that pass a test."""
+        """Add a table that has the rows that pass a test."""
         return replace(self._next(self._rows.where(test, copy=False)), is_narrowed=True)
 
     def merge_rows(self, columns: Sequence[str] = ()) -> tuple["Levels", list[str]]:
-        """With one row for each span of a set; names of columns that hold where these hold in any row of the span."""
+        """Leave one row for each span of a set; returns columns that hold where these hold in any row of the span."""
         if self.row is None:
             return self, list(columns)
         partition = [exp.column(name) for name in (self.row, *self.groups)]

@@ -151,7 +151,7 @@ def aggregate_of(fields: FieldCompiler, node: ast.MetricsAggregate, steps: Steps
 
 
 def compared(fields: FieldCompiler, node: ast.Compare) -> Aggregate:
-    """Nothing but the side of a compare() that a span is on, told by the labels of the series that counts them all."""
+    """Compile the side of a compare() that a span is on, as labels of the series that count all spans of a side."""
     side = exp.func("coalesce", selected(fields.known, node), exp.false())
 
     def labels(row: Row) -> Labels:
@@ -222,7 +222,7 @@ def _share(quantile: float) -> Sql:
 
 
 def _histogram(fields: FieldCompiler, node: ast.MetricsAggregate, _: Steps) -> Aggregate:
-    """Counts by powers of two."""
+    """Compile counts by powers of two."""
     operand = Measured.of(fields, node)
 
     def labels(row: Row) -> Labels:

@@ -51,7 +51,7 @@ class Engine(Protocol):
         """The engine's properties."""
 
     def relation(self, scan: Scan, columns: Iterable[str], *, row_id: bool) -> exp.Select:
-        """``SELECT columns`` of the rows of a scan, those of deleted traces left out.
+        """Return ``SELECT columns`` of the rows of a scan, those of deleted traces left out.
 
         ``row_id`` adds the column ``arrival``, which grows in the order in which spans arrived. Raises LimitExceeded
         for more blocks than can be named.

@@ -193,7 +193,7 @@ class SpanTree:
         return values
 
     def _reached_ancestors(self) -> Iterator[Array]:
-        """As ``_ancestors``, of spans below a root: there are no circles."""
+        """Yield ancestors as ``_ancestors`` does, of spans below a root: there are no circles."""
         ahead: Array = pc.if_else(self._reached, self.parent, pa.scalar(None, pa.int64()))
         while ahead.null_count < len(ahead):
             yield ahead

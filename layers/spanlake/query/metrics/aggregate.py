@@ -70,7 +70,7 @@ class Aggregation:
         return self._looked_for(matched)
 
     def _looked_for(self, matched: int) -> list[ExemplarCandidate]:
-        """Exemplars of spans that are judged one by one."""
+        """Find exemplars among spans that are judged one by one."""
         source = self._in_range.once()
         sample = source.sampled(*exemplars.SAMPLE)
         if matched > _RARE or sample.spans * matched >= min(self.limit, matched) * source.spans:
@@ -149,7 +149,7 @@ class _GroupReader:
 
 
 def _comparable(column: Array) -> Array:
-    """Lists as texts: Arrow does not compare lists."""
+    """Return lists as texts: Arrow does not compare lists."""
     if not isinstance(column.type, pa.ListType):
         return column
     return pa.array([None if value is None else repr(value) for value in column.to_pylist()], pa.string())

@@ -136,7 +136,7 @@ class _Counted:
 def _counted(
     counter: Counter, spans: _Spans, source: BlockScan, steps: Steps
 ) -> Iterator[tuple[Mapping[str, _Counted], Iterable[Tally]]]:
-    """Facets by the names of their columns, some at a time, and what was counted of them."""
+    """Yield facets by the names of their columns, some at a time, with their counts."""
     whole = _whole(counter.session, source, steps) if spans.chosen is None else spans.source
     relatives = {column: _Counted(name, type_) for column, (name, type_) in FACETS.items()}
     yield relatives, counter.rows(_of_relatives(counter.session, spans, whole), list(relatives))
@@ -169,7 +169,7 @@ def _read(facet: Facet) -> Sql:
 
 
 def _kind(facet: Facet) -> str:
-    """Values of one kind are of one type in SQL."""
+    """Return the name of a facet's type in SQL."""
     return ast.Type.STRING.value if facet.is_list or facet.type is None else facet.type.value
 
 

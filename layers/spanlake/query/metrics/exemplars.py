@@ -51,7 +51,7 @@ class ExemplarCandidate:
         return cls(group, found["start"], found["trace"], value)
 
     def exemplar(self, labels: Labels) -> Exemplar:
-        """Itself, with these labels."""
+        """Return the exemplar, with these labels."""
         return Exemplar(((TRACE_LABEL, self.trace_id.hex()), *labels), self.start_ns, self.value)
 
 
@@ -64,7 +64,7 @@ def parts(steps: Steps, limit: int) -> Steps:
 
 
 def choose(groups: Array, starts: Array, traces: Array, steps: Steps, limit: int) -> list[int]:
-    """Which spans are shown, given for each the number of its group, its start and its trace's id: their rows."""
+    """Choose the spans to show; ``groups``, ``starts`` and ``traces`` have a row for each. Returns their rows."""
     wide = parts(steps, max(limit // _PER_PART, 1))
     since = pc.add(pc.subtract(starts, int64(wide.first_ns)), int64(wide.step_ns - 1))
     part = pc.max_element_wise(pc.divide(since, int64(wide.step_ns)), int64(1))

@@ -148,7 +148,7 @@ def with_rows(query: exp.Select, columns: list[str], keys: list[str]) -> exp.Sel
 
 
 def _each(table: str, columns: Sequence[str], count: exp.Expr, values: Sequence[exp.Expr]) -> exp.Select:
-    """``cell, which, n`` and values, where there is one: a grouping set a column, for which ``which`` lacks a bit."""
+    """Count values: ``cell, which, n`` and values, by a grouping set for each column. ``which`` lacks its bit."""
     names = [exp.column(name) for name in columns]
     sets = [exp.Tuple(expressions=[exp.column(CELL), name]) for name in names]
     which = exp.alias_(exp.func("grouping", *names), "which")
@@ -159,7 +159,7 @@ def _each(table: str, columns: Sequence[str], count: exp.Expr, values: Sequence[
 
 
 def _one(number: int, name: str, kind: int, kinds: int) -> exp.Select:
-    """``which, cell, n`` and values of one column of the table ``cells``: of each kind a column, NULL but for one."""
+    """Count one column of the table ``cells``: ``which, cell, n`` and a column for each kind, NULL but for its own."""
     value = exp.column(name)
     typed = [exp.alias_(value.copy() if n == kind else exp.Null(), f"{VALUE}_{n}") for n in range(kinds)]
     count = exp.alias_(exp.Count(this=exp.Star()), "n")

@@ -47,7 +47,7 @@ _ROW_BITS = 40  # of arrival, more than a file's rows take: it orders files firs
 
 
 def duck_type(type_: pa.DataType) -> str:
-    """DuckDB's name of an Arrow type that occurs in span tables."""
+    """Return DuckDB's name of an Arrow type that occurs in span tables."""
     if pa.types.is_list(type_):
         return f"{duck_type(type_.value_type)}[]"
     if pa.types.is_struct(type_):
@@ -83,7 +83,7 @@ class Repeated:
     paths: frozenset[str]
 
     def arrivals(self, files: Mapping[str, int]) -> exp.Select:
-        """``SELECT`` the ``arrival`` of the rows in some blocks, which are numbered by their paths."""
+        """Compile the ``arrival`` of the rows in some blocks, which are numbered by their paths."""
         whens = [
             exp.If(this=exp.EQ(this=exp.column("path"), expression=exp.Literal.string(path)), true=sql.number(number))
             for path, number in files.items()
@@ -200,13 +200,13 @@ class BlockScan:
         return self.only(block for block in self.blocks if block.path in there)
 
     def all_columns(self, *where: exp.Expr) -> exp.Select:
-        """``SELECT *`` and ``arrival``: every column that one of the blocks has. Opens them all; for a few of them."""
+        """Compile ``SELECT *`` and ``arrival``: every column that one of a few blocks has. Opens them all."""
         options: list[exp.Expr] = [exp.EQ(this=exp.column("union_by_name"), expression=exp.true())]
         rows = exp.select(exp.Star(), _row_id()).from_(_read(self.files, options), copy=False)
         return rows.where(*where, *self._tests(), copy=False)
 
     def table(self, columns: Iterable[str], *, row_id: bool = False, where: Sequence[exp.Expr] = ()) -> exp.Select:
-        """``SELECT columns FROM read_parquet([files]) WHERE …``.
+        """Compile ``SELECT columns FROM read_parquet([files]) WHERE …``.
 
         ``arrival`` adds the column of that name, a number of its own for each row, that grows in the order in which
         spans arrived.
@@ -276,7 +276,7 @@ class BlockScan:
         return exp.ToMap(this=exp.Struct(expressions=entries))
 
     def empty(self, columns: Iterable[str]) -> pa.Table:
-        """No rows of these columns."""
+        """Return a table of these columns without rows."""
         types = self._types()
         return pa.schema([pa.field(name, types[name]) for name in columns]).empty_table()
 
@@ -297,7 +297,7 @@ def _read(files: list[str], options: list[exp.Expr]) -> exp.Table:
 
 
 def places(arrivals: Array) -> tuple[Array, Array]:
-    """Return the number of the block of each ``arrival``, and of the row in it; not of engines."""
+    """Return the number of the block of each ``arrival``, and of the row in it."""
     rows = pc.bit_wise_and(arrivals, int64((1 << _ROW_BITS) - 1))
     return pc.shift_right(arrivals, int64(_ROW_BITS)), rows
 
@@ -310,12 +310,12 @@ def renumbered(arrivals: Array, numbers: Sequence[int]) -> Array:
 
 
 def block_number(row_id: exp.Expr) -> exp.Expr:
-    """Which of a source's blocks a row is in, as its ``arrival`` tells; not of engines."""
+    """Compile the number of the block that a row is in, which its ``arrival`` has where the engine knows rows."""
     return exp.BitwiseRightShift(this=row_id, expression=exp.Literal.number(_ROW_BITS))
 
 
 def _row_id(first_file: int = 0) -> exp.Expr:
-    """Files in the order they are named, rows as they lie in them."""
+    """Compile ``arrival``: files in the order in which they are named, then rows in the order of the file."""
     file: exp.Expr = exp.cast(exp.column("file_index"), "BIGINT")  # unsigned it would make numbers of 128 bits
     if first_file:
         file = exp.paren(file + exp.Literal.number(first_file))

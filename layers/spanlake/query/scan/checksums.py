@@ -33,7 +33,7 @@ class BlockChecks:
     """Remembers which files are what their entries say. Share it between threads."""
 
     def __init__(self, digest: Callable[[str], ObjectDigest] | None = None) -> None:
-        """``digest`` tells what a storage far away has under a path."""
+        """Remember nothing yet; ``digest`` asks a storage far away for the checksum of the object at a path."""
         self._digest = digest
         self._threads = ThreadPoolExecutor(_AT_ONCE, "checksums")
         self._right: dict[str, _State] = {}

@@ -56,7 +56,7 @@ class Repeats:
         return replace(source, repeated=repeated, others=beside)
 
     def _rows(self, session: Session, source: BlockScan, blocks: Sequence[Block]) -> pa.Table:
-        """Groups of equal rows of some blocks: ``group``, ``path`` and ``row``, those of a group as they arrived."""
+        """Find groups of equal rows of some blocks: ``group``, ``path`` and ``row``, in order of arrival in a group."""
         wanted = _known(blocks)
         known, found = self._nearest(wanted)
         fresh = [block for block in blocks if (block.path, block.hidden) not in known]

@@ -67,7 +67,7 @@ def _over(text: str, spans: pa.Table) -> exp.Select:
 
 
 def _clipped(tree: TraceTree) -> pa.Table:
-    """Spans cut off at the ends of all spans above them; those of which nothing is left are not among them."""
+    """Cut spans off at the ends of all spans above them, and drop those of which nothing is left."""
     start, end = tree.start, tree.end
     for ahead in doubled(tree.parent):
         start, end = pc.max_element_wise(start, start.take(ahead)), pc.min_element_wise(end, end.take(ahead))

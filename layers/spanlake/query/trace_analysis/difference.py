@@ -94,7 +94,7 @@ def _first(starts: Array) -> Array:
 
 
 def _paths(labels: Array, parents: Array) -> Array:
-    """Numbers the paths of labels from the root to each span; equal paths have equal numbers.
+    """Number the paths of labels from the root to each span; equal paths have equal numbers.
 
     In each step a number stands for twice as many spans upwards: pairs of numbers are numbered anew.
     """

@@ -90,7 +90,7 @@ def _tree(tree: TraceTree, rows: "pa.Array[pa.Int64Scalar]") -> pa.Table:
 
 
 def _values(trace: pa.Table, by: ast.Field) -> tuple[exp.Select, dict[str | None, str]]:
-    """``SELECT row, value`` of the spans, values as text, and the words of the texts of numbers that have words."""
+    """Compile ``SELECT row, value`` of the spans, values as text; also returns words for numbers that have words."""
     fields = FieldCompiler(AttributeSchema.of(attribute_columns(trace.schema), _rest(trace, by)))
     parts = () if by.parent or element_scope(by) else fields.whole(by)
     if by.parent or element_scope(by) or Needs.of(*(part.sql for part in parts)).whole_traces:

@@ -82,5 +82,5 @@ def durations_ms(nanoseconds: Array) -> Array:
 
 
 def root_rows(parents: Array) -> Array:
-    """Replaces the missing parents of roots by -1, so that roots are the children of one row."""
+    """Replace the missing parents of roots by -1, so that roots are the children of one row."""
     return pc.fill_null(parents, int64(-1))

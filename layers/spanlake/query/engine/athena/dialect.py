@@ -55,7 +55,7 @@ def _full_match(self: Generator, node: exp.RegexpFullMatch) -> str:
 
 
 def _logarithm(self: Generator, node: exp.Log) -> str:
-    """To base 2: of one argument it is none there."""
+    """Write a logarithm to base 2, which Athena has only with two arguments."""
     if node.expression is None or node.this.name != "2":
         raise NotSupportedByEngine("it takes no logarithm but that to base 2")
     return self.func("LOG2", node.expression)
@@ -75,7 +75,7 @@ def _integer_power_above(self: Generator, number: exp.Expr, nearest: exp.Expr) -
 
 
 def _nullif(self: Generator, node: exp.Nullif) -> str:
-    """No NaN equals another there."""
+    """Write NULLIF so that NaN equals NaN, which it does not in Athena."""
     if isinstance(node.expression, exp.Cast) and node.expression.this.name == "NaN":
         return f"IF({self.func('IS_NAN', node.this)}, NULL, {self.sql(node.this)})"
     return self.func("NULLIF", node.this, node.expression)
@@ -107,7 +107,7 @@ def _anonymous(self: Generator, node: exp.Anonymous) -> str:
 
 
 def _json_text(self: Generator, json: exp.Expr, path: exp.Expr) -> str:
-    """Of a path through all items of a list a list."""
+    """Write a path of JSON; one through all items of a list finds a list."""
     start, wildcard, rest = path.name.partition("[*]")
     if not wildcard:
         return self.func("JSON_EXTRACT_SCALAR", json, path)
@@ -117,7 +117,7 @@ def _json_text(self: Generator, json: exp.Expr, path: exp.Expr) -> str:
 
 
 def _quantiles(self: Generator, value: exp.Expr, shares: exp.Expr) -> str:
-    """Exact ones would take the memory of all values of a group at once.
+    """Write quantiles as those of a digest: exact ones would take the memory of all values of a group.
 
     A digest holds some ten thousand numbers, so that it is exact of small groups, and of large ones a share that is off
     by no more than RANK_ERROR. It gives values that are there; APPROX_PERCENTILE() gives means of neighbours. Where a

@@ -115,7 +115,7 @@ class Athena:
         )["QueryExecutionId"]
 
     def _wait(self, id_: str, check: Callable[[], None]) -> None:
-        """Until the query has succeeded; raises what it failed of."""
+        """Wait until the query has succeeded; raises the error that it ended with."""
         pause = self.pause
         while True:
             _sleep(pause, check)

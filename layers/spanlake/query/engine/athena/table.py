@@ -28,7 +28,7 @@ class GlueTable:
     name: str
 
     def rows(self, blocks: Sequence[Block], columns: Sequence[str], *, row_id: bool) -> exp.Select:
-        """``SELECT columns`` of some live blocks; see ``Engine``."""
+        """Write ``SELECT columns`` of some live blocks; see ``Engine``."""
         if len(blocks) > MOST_BLOCKS:
             raise LimitExceeded(f"the range has more than {MOST_BLOCKS} blocks, ask for a shorter one")
         select: list[exp.Expr] = [exp.column(name) for name in columns]
