@@ -31,8 +31,9 @@ from spanlake.query.scan.missing_blocks import MissingBlocks
 from spanlake.query.scan.offload import Offload, offload_if_large
 from spanlake.query.scan.trace_ids import TraceIds
 from spanlake.query.search_results import TraceResult
+from spanlake.query.selected_spans import SelectedSpans
 from spanlake.query.series import Series
-from spanlake.query.tag_values import SelectedSpans, TagValue
+from spanlake.query.tag_values import TagValue
 from spanlake.query.time_range import Steps, TimeRange
 from spanlake.store.blocks.block import Block
 from spanlake.store.blocks.entry import check_content

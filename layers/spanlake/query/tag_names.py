@@ -12,7 +12,7 @@ from spanlake.query.compile.fields import span_column
 from spanlake.query.compile.sql import Sql
 from spanlake.query.engine.session import Session
 from spanlake.query.scan.blocks import BlockScan
-from spanlake.query.tag_values import SelectedSpans
+from spanlake.query.selected_spans import SelectedSpans
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType
 from spanlake.store.blocks.block import OTHER_KEYS, CatalogEntry
 

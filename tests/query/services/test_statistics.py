@@ -4,9 +4,9 @@ import pytest
 
 from spanlake.query.limits import LimitExceeded, Limits
 from spanlake.query.querier import ALWAYS
+from spanlake.query.selected_spans import SelectedSpans
 from spanlake.query.services.attributes import catalog
 from spanlake.query.services.statistics import ServiceStatistics, operations, services
-from spanlake.query.tag_values import SelectedSpans
 from spanlake.query.time_range import TimeRange
 from spanlake.traceql.parser.lenient import filters
 from tests.query.kit import MS, NOON, SECOND, TENANT, At, Lake

@@ -15,10 +15,10 @@ from spanlake.api.tempo.dependencies import QueryRunner, json_response
 from spanlake.api.tempo.parameters import QueryParameters, RangeParameters
 from spanlake.api.typed_route import InvalidParameter, TypedRoute
 from spanlake.query.engine.session import Cancellation
+from spanlake.query.selected_spans import SelectedSpans
 from spanlake.query.services.attributes import catalog
 from spanlake.query.services.edges import Edge, edges
 from spanlake.query.services.statistics import Red, operations, services
-from spanlake.query.tag_values import SelectedSpans
 from spanlake.query.time_range import SECOND_NS, TimeRange
 from spanlake.traceql import ast
 from spanlake.traceql.parser.lenient import filters

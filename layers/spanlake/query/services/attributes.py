@@ -8,8 +8,8 @@ from sqlglot import exp
 from spanlake.query.compile.fields import span_column
 from spanlake.query.engine.session import Session
 from spanlake.query.scan.blocks import BlockScan
+from spanlake.query.selected_spans import SelectedSpans
 from spanlake.query.tag_names import SCOPE_NAMES
-from spanlake.query.tag_values import SelectedSpans
 from spanlake.query.time_range import TimeRange
 
 SAMPLED_SPANS = 300_000

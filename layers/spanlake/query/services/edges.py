@@ -12,7 +12,7 @@ from spanlake.query.compile.sql import Sql
 from spanlake.query.engine.session import Session
 from spanlake.query.limits import LimitExceeded
 from spanlake.query.scan.blocks import BlockScan
-from spanlake.query.tag_values import SelectedSpans
+from spanlake.query.selected_spans import SelectedSpans
 from spanlake.query.time_range import TimeRange
 from spanlake.traceql import ast
 

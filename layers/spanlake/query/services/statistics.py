@@ -10,7 +10,7 @@ from spanlake.query.compile.fields import span_column
 from spanlake.query.engine.session import Session
 from spanlake.query.limits import LimitExceeded
 from spanlake.query.scan.blocks import BlockScan
-from spanlake.query.tag_values import SelectedSpans
+from spanlake.query.selected_spans import SelectedSpans
 
 # Requests are the spans that come from outside of the service, and those that nothing called.
 _STATISTICS = """
