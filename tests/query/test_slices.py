@@ -1,16 +1,21 @@
 """A block in slices answers as one without, and tells which traces its newest slices cannot have."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
+import pyarrow as pa
 import pytest
 
+from spanlake.query import search
 from spanlake.query.candidates import CandidateFinder
 from spanlake.query.compile.search import compile_search
+from spanlake.query.engine.session import Session
 from spanlake.query.plan import plan_search
 from spanlake.query.policy import QueryPolicy, SearchPolicy
 from spanlake.query.querier import ALWAYS
 from spanlake.query.scan.blocks import BlockScan
 from spanlake.query.search import Order
+from spanlake.query.trace_by_id import fetch_traces
 from spanlake.store.blocks.block import arrival_order
 from spanlake.store.maintenance.compaction_plan import Merge
 from spanlake.store.maintenance.compactor import Compactor
@@ -108,3 +113,18 @@ def test_limited_searches_of_an_earlier_range_find_the_first_of_all(lake: Lake, 
 def test_limited_searches_find_the_longest_of_all(lake: Lake, query: str) -> None:
     every = lake.traces(query, order=Order.DURATION)
     assert lake.traces(query, order=Order.DURATION, limit=5) == every[:5]
+
+
+def test_candidates_of_a_few_slices_are_judged_first(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[int] = []
+
+    def counted(session: Session, source: BlockScan, columns: Any, trace_ids: Sequence[bytes], *rest: Any) -> pa.Table:
+        judged.append(len(trace_ids))
+        return fetch_traces(session, source, columns, trace_ids, *rest)
+
+    query = "{ name = `odd` } >> { status = error }"
+    every = lake.traces(query)
+    monkeypatch.setattr(search, "fetch_traces", counted)
+    assert lake.traces(query, limit=1) == every[:1]
+    assert len(judged) == 1
+    assert 1 < judged[0] < 25

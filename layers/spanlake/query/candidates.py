@@ -69,6 +69,7 @@ class CandidateFinder:
     probe: Prefilter
     queries: SearchQueries
     is_newest_first: bool = True
+    share: float = 1.0  # of all spans, those that meet the probe's test, as far as it was looked at
     shared: tuple[bytes, ...] | None = None  # traces of which other blocks, or several, have spans; None of all
 
     def newest(self, window: TimeRange, limit: int, since_ns: int = 0) -> Candidates:
@@ -188,16 +189,19 @@ def _slices(found: pa.Table, first: Array, source: BlockScan) -> Slices:
     return {source.blocks[number]: of_block for number, of_block in slices.items()}
 
 
-def most_selective(session: Session, source: BlockScan, probe: Prefilter) -> Prefilter:
+def most_selective(session: Session, source: BlockScan, probe: Prefilter) -> tuple[Prefilter, float]:
     """Put that test of a probe first which the fewest spans of a sample of the newest block meet.
+
+    Returns the share of spans that meet it as well, 1 where it is not known.
 
     A block that is read from S3 by ranges is not sampled: that would take further requests.
     """
     newest = source.only(newest_first(source.blocks)[:1])
     if not probe.others or not newest.blocks or not newest.is_local:
-        return probe
+        return probe, 1.0
     tests = [probe.one, *probe.others]
     counts = compile_spans([exp.func("count_if", test) for test in tests])
-    row = run(session, counts, newest.sampled(1, _SAMPLED_SPANS))
+    sample = newest.sampled(1, _SAMPLED_SPANS)
+    row = run(session, counts, sample)
     met = [column[0].as_py() or 0 for column in row.columns]  # NULL of no spans
-    return replace(probe, one=tests[met.index(min(met))])
+    return replace(probe, one=tests[met.index(min(met))]), min(met) / max(sample.spans, 1)

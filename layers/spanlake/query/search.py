@@ -38,6 +38,7 @@ _SHARE = 8  # of all spans one in so many is fetched to judge traces; beyond it 
 _SHARE_OF_PROBED = 32  # the same where that query is a probe
 _MARGIN = 1.5  # of the traces that are judged, over those that are needed by what matched so far
 _GROWTH = 4
+_NEAR_SLICES = 4  # that are read for candidates which are not certain, unless more are needed
 _HEADER_COLUMNS = (
     "trace_id",
     "span_id",
@@ -159,7 +160,7 @@ class _Judge:
             self._slices.setdefault(block, {}).update(slices)
         shared = [trace_id for trace_id in lot.shared if trace_id not in self._seen]
         fresh = [trace_id for trace_id in lot.starts if trace_id not in self._seen]
-        size = self._wanted.limit + max(self._wanted.limit // _SPARE, 1) if lot.is_certain else self.needed
+        size = self._enough if lot.is_certain else self._portion(lot, fresh)
         while shared or fresh:
             now, fresh = [*shared, *fresh[:size]], fresh[size:]
             shared = []
@@ -167,7 +168,7 @@ class _Judge:
             bound_ns = lot.starts[fresh[0]] if fresh else lot.bound_ns
             if self.is_settled(max(bound_ns or 0, lot.bound_ns or 0)):
                 return True
-            size = 2 * size if lot.is_certain else self.needed
+            size = 2 * size if lot.is_certain else self._portion(lot, fresh)
             if not lot.is_certain and ((len(fresh) < size and lot.has_more) or not self.is_promising):
                 return False  # a larger lot holds the rest of this one, too
         return self.is_settled(lot.bound_ns)
@@ -178,16 +179,36 @@ class _Judge:
         None where they are not few or not known, or where single spans tell which traces to judge.
         """
         probe = part.probe
-        if probe.per_span or not (probe.per_trace or probe.one == exp.true()) or not part.source.blocks:
+        if probe.per_span or not (probe.per_trace or probe.one == exp.true()) or part.queries.spans.relates_spans:
             return None
         found = shared_traces(self._session, part.source, self._source.with_history)
         return tuple(found) if found is not None and len(found) <= self._policy.fewest_traces else None
 
+    def _portion(self, lot: Candidates, fresh: list[bytes]) -> int:
+        """Return how many candidates to judge at once: as many as are needed, or fewer that lie in a few slices."""
+        starts = {id_: start for slices in lot.slices.values() for id_, start in slices.items()}
+        near: set[int] = set()
+        for number, id_ in enumerate(fresh[: self.needed] if starts else ()):
+            near.add(starts.get(id_, 0))
+            if len(near) > _NEAR_SLICES and number >= max(self._enough, self._likely):
+                return number
+        return self.needed
+
     @property
-    def needed(self) -> int:
+    def _enough(self) -> int:
+        """Number of traces to judge where all match."""
+        return self._wanted.limit + max(self._wanted.limit // _SPARE, 1)
+
+    @property
+    def _likely(self) -> int:
         """Number of traces to judge until enough match, if those to come match as often as those so far."""
         missing = self._wanted.limit - len(self.best)
-        return max(self._policy.fewest_traces, int(_MARGIN * len(self._seen) * missing / (len(self.best) or 0.25)))
+        return int(_MARGIN * len(self._seen) * missing / (len(self.best) or 0.25))
+
+    @property
+    def needed(self) -> int:
+        """Number of traces to judge next."""
+        return max(self._policy.fewest_traces, self._likely)
 
     @property
     def needed_spans(self) -> int:
@@ -202,10 +223,14 @@ class _Judge:
         of_all = traces // (_SHARE_OF_PROBED if finder.probe.per_trace else _SHARE)
         self._worth_judging = max(_MOST_TRACES, 2 * self._wanted.limit, 0 if finder.slice_starts else of_all)
 
+    def misses_most(self, spans: int, of_all: int) -> bool:
+        """Return True where more than half of all spans should have to be read, by what was found in so many."""
+        return 2 * spans * self._wanted.limit > of_all * len(self.best)
+
     @property
     def is_promising(self) -> bool:
         """True where so many of the traces judged so far match that few more need to be judged."""
-        return self.needed <= self._worth_judging
+        return self.needed <= self._worth_judging or len(self._seen) < self._policy.fewest_traces
 
     def judge(self, ids: Iterable[bytes]) -> None:
         """Judge traces by all their spans."""
@@ -264,8 +289,8 @@ def _lots(
     window = wanted.window
     concerned = source.overlapping(window.start_ns, window.end_ns)
     near, far = split_by_limit(concerned, offload, session.limits.blocks, wanted.end_ns)
-    probe = most_selective(session, near, queries.spans.prefilter)
-    finder = CandidateFinder(session, near, probe, queries, wanted.is_newest_first)
+    probe, share = most_selective(session, near, queries.spans.prefilter)
+    finder = CandidateFinder(session, near, probe, queries, wanted.is_newest_first, share)
     judge.expect(finder)
     in_range = (block for block in far.blocks if offload is not None or block.start_ns <= wanted.end_ns)
     later_ns = max((block.end_ns for block in in_range), default=0)
@@ -291,6 +316,8 @@ def _within(
         return
     traces = limit if finder.probe.per_span else max(policy.fewest_traces, limit)
     size = min(traces * policy.spans_per_trace, policy.first_spans)
+    size = max(min(size, int(finder.share * policy.part_spans)), min(limit * policy.spans_per_trace, size))
+    source_spans = finder.source.spans
     for n, blocks in enumerate(parts):
         if n and finder.session.is_half_over and len(finder.source.blocks) > policy.many_blocks:
             note_unread(sum(map(len, parts[:n])), [block for part in parts[n:] for block in part])
@@ -301,6 +328,9 @@ def _within(
         if (shared := judge.shared_traces(part)) is not None:
             alone = replace(part, shared=shared)
             yield from _bounded(_batches(alone.by_trace, 2 * limit), end_ns)
+            if rest and judge.misses_most(source_spans - sum(block.spans for block in rest), source_spans):
+                yield from _bounded(_wholes(finder, limit), later_ns)
+                return
             continue
         for lot in _bounded(_newer(part, window, size, judge), end_ns):
             yield lot

@@ -25,6 +25,8 @@ SPANS = "spans"
 ROW_ID = "arrival"
 TIES = "ties"
 """The table of parents: the ``arrival`` of each ``child``, and of its ``parent``."""
+OF_TIES = frozenset(("twins", "chosen", TIES))
+"""The tables by which SQL finds parents, which are not needed where they are given."""
 PLACED = "placed"
 """The table of nested set numbers: ``arrival``, ``nested_left``, ``nested_right`` and ``nested_parent``.
 

@@ -77,6 +77,12 @@ class SpanPipeline:
         shown = [exp.column(part.name) for attribute in attributes for part in attribute.columns]
         return self._compiled(levels, columns, levels.query([*_named(columns), *shown]), None), attributes
 
+    @property
+    def relates_spans(self) -> bool:
+        """True where the place of spans in their traces' trees matters."""
+        tests = (test for found in self.filters.values() for test in found.tests)
+        return self.plan.is_structural or any(test.needs.nested_sets for test in tests)
+
     def judges_alone(self, *columns: exp.Expr) -> bool:
         """True where a span is evaluated without the other spans of its trace, these columns of it too."""
         if self.plan.only_filter is None:

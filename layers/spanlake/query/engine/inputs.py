@@ -4,12 +4,24 @@ import pyarrow as pa
 from sqlglot import exp
 
 from spanlake.query.compile.memory_table import bind_rows
-from spanlake.query.compile.spans import PLACED, SPANS, Compiled, Input, NestedSetInput, SpanInput, define_first
+from spanlake.query.compile.spans import (
+    OF_TIES,
+    PLACED,
+    ROW_ID,
+    SPANS,
+    TIES,
+    Compiled,
+    Input,
+    NestedSetInput,
+    SpanInput,
+    define_first,
+)
 from spanlake.query.compile.structure import BASE, tree_query
 from spanlake.query.engine.base import Scan
 from spanlake.query.engine.session import Session
 from spanlake.query.engine.structure import evaluate, number_nested_sets
 from spanlake.query.limits import LimitExceeded
+from spanlake.store.blocks.trace_columns import parent_rows
 
 _CANDIDATES = "candidates"
 
@@ -41,6 +53,7 @@ def _bind(session: Session, query: exp.Select, one: Input, spans: Scan | pa.Tabl
 def _define_spans(session: Session, query: exp.Select, one: SpanInput, spans: Scan | pa.Table) -> None:
     if isinstance(spans, pa.Table):
         bind_rows(query, {SPANS: spans})
+        _bind_ties(query, spans)
         return
     table = session.engine.relation(spans, one.columns, row_id=one.row_id)
     if one.candidates is None:
@@ -51,6 +64,21 @@ def _define_spans(session: Session, query: exp.Select, one: SpanInput, spans: Sc
     judged.where(exp.In(this=exp.column("trace_id"), query=ids), copy=False)
     define_first(query, SPANS, judged)
     define_first(query, _CANDIDATES, bound(session, one.candidates, spans))
+
+
+def _bind_ties(query: exp.Select, spans: pa.Table) -> None:
+    """Find parents in Arrow where a query needs them: of a few traces it takes a quarter of the time of SQL."""
+    defined = [table for with_ in query.find_all(exp.With) for table in with_.expressions if table.alias in OF_TIES]
+    if not defined:
+        return
+    for table in defined:
+        table.pop()
+    for with_ in list(query.find_all(exp.With)):
+        if not with_.expressions:
+            with_.pop()
+    rows, parents = spans[ROW_ID], parent_rows(spans)
+    ties = pa.table({"child": rows, "parent": rows.take(parents)})
+    bind_rows(query, {TIES: ties.filter(parents.is_valid())})
 
 
 def _fetched(session: Session, compiled: Compiled, spans: Scan | pa.Table) -> pa.Table:

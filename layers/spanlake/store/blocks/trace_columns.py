@@ -95,6 +95,14 @@ def _child_counts(table: pa.Table, traces: Array) -> Array:
     return pc.fill_null(found.cast(pa.int32()), int32(0))
 
 
+def parent_rows(table: pa.Table) -> Array:
+    """Find the row of each span's parent, null where it has none in the table.
+
+    Raises ValueError when a span's id is not 8 bytes long.
+    """
+    return _parents(table, table["trace_id"].combine_chunks().dictionary_encode())
+
+
 def _parents(table: pa.Table, traces: Array) -> Array:
     """Find the row of each span's parent, null where it has none in the table."""
     ids, parents = (of_type(table[name].combine_chunks(), _ID) for name in ("span_id", "parent_span_id"))
