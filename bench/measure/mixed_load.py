@@ -158,8 +158,8 @@ def _with_share(load: Load, args: argparse.Namespace) -> bool:
     for name, one in seen.items():
         out.print(f"p99 in ms, {name}: {_in_ms(p99(one))}; refused {_refused_share(one):.2%}")
     if args.flood:
-        for one, other in (("idle and flood", "idle"), ("idle and flood", "share"), ("share and flood", "share")):
-            out.print(f"p99, {one} in times of {other}: {_ratios(seen[other], seen[one])}")
+        for during, before in (("idle and flood", "idle"), ("idle and flood", "share"), ("share and flood", "share")):
+            out.print(f"p99, {during} in times of {before}: {_ratios(seen[before], seen[during])}")
     out.print(f"memory in MiB at {args.share:.0%} after a minute: {_steady_memory(seen['share'])}")
     recovered = recovery_seconds(seen["share"], seen["after"])
     out.print("not recovered" if recovered is None else f"recovered {recovered:.0f} s after the overload")

@@ -57,20 +57,27 @@ def watch(
     return called(HealthCheckRequest(service=name), timeout=30)
 
 
+async def next_status(call: "grpc.aio.UnaryStreamCall[HealthCheckRequest, HealthCheckResponse]") -> int:
+    answer = await call.read()
+    assert isinstance(answer, HealthCheckResponse)
+    return int(answer.status)
+
+
 async def never() -> AsyncIterator[bytes]:
     await asyncio.sleep(3600)
     yield b""
 
 
 def silent(channel: grpc.aio.Channel) -> "grpc.aio.StreamUnaryCall[bytes, bytes]":
-    return channel.stream_unary(CHECK)(never())
+    return channel.stream_unary(CHECK, request_serializer=bytes, response_deserializer=bytes)(never())
 
 
 async def first_code(calls: Sequence[grpc.aio.Call]) -> grpc.StatusCode:
     """Return the status of the call that ends first."""
     codes = [asyncio.ensure_future(call.code()) for call in calls]
     (first, *_), _ = await asyncio.wait(codes, return_when=asyncio.FIRST_COMPLETED)
-    return first.result()
+    code: grpc.StatusCode = first.result()
+    return code
 
 
 def test_check_answers_for_the_server_alone(path: Path) -> None:
@@ -86,8 +93,9 @@ def test_check_answers_for_the_server_alone(path: Path) -> None:
 @pytest.mark.parametrize("message", [b"\xff\xff", b"\x0a\x83\x10" + bytes(2051)])
 def test_check_refuses_other_messages(path: Path, message: bytes) -> None:
     async def use(channel: grpc.aio.Channel, _: GrpcServer) -> grpc.StatusCode:
+        call = channel.unary_unary(CHECK, request_serializer=bytes, response_deserializer=bytes)
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await channel.unary_unary(CHECK)(message, timeout=30)
+            await call(message, timeout=30)
         return refused.value.code()
 
     assert served(path, use) is grpc.StatusCode.INVALID_ARGUMENT
@@ -96,9 +104,9 @@ def test_check_refuses_other_messages(path: Path, message: bytes) -> None:
 def test_watch_tells_of_the_stop_and_ends(path: Path) -> None:
     async def use(channel: grpc.aio.Channel, server: GrpcServer) -> list[int]:
         call = watch(channel)
-        seen = [(await call.read()).status]
+        seen = [await next_status(call)]
         stopping = asyncio.create_task(server.stop(30))
-        seen.append((await call.read()).status)
+        seen.append(await next_status(call))
         await stopping
         return seen
 
@@ -109,10 +117,10 @@ def test_silent_checks_and_watches_give_way_to_others(path: Path, monkeypatch: p
     monkeypatch.setattr(messages, "_WAITING", 2)
 
     async def use(channel: grpc.aio.Channel, _: GrpcServer) -> tuple[list[grpc.StatusCode], int]:
-        checks = [silent(channel) for _ in range(3)]
+        checks = [silent(channel), silent(channel), silent(channel)]
         ended = [await first_code(checks)]
-        watches = []
-        for _ in range(3):
+        watches: list[grpc.aio.UnaryStreamCall[HealthCheckRequest, HealthCheckResponse]] = []
+        while len(watches) < 3:
             watches.append(watch(channel))
             await watches[-1].read()
         ended.append(await first_code(watches))

@@ -62,7 +62,10 @@ def test_idle_streams_give_way_to_others(monkeypatch: pytest.MonkeyPatch) -> Non
         ended = []
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
             for method in (EXPORT, EXPORT.replace("Export", "Config")):
-                streams = [channel.stream_stream(method)() for _ in range(3)]
+                streams = [
+                    channel.stream_stream(method, request_serializer=bytes, response_deserializer=bytes)(None)
+                    for _ in range(3)
+                ]
                 codes = [asyncio.ensure_future(each.code()) for each in streams]
                 (first, *_), _ = await asyncio.wait(codes, return_when=asyncio.FIRST_COMPLETED)
                 over = next(each for each in streams if each.done())

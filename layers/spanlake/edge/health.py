@@ -99,7 +99,8 @@ class HealthService:
 
 
 def _answer(status: "HealthCheckResponse.ServingStatus.ValueType") -> bytes:
-    return HealthCheckResponse(status=status).SerializeToString()
+    answer: bytes = HealthCheckResponse(status=status).SerializeToString()
+    return answer
 
 
 async def _end(context: Context, error: GrpcError) -> NoReturn:

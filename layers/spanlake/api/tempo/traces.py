@@ -46,7 +46,7 @@ class _Traces:
         """Return a trace as batches in JSON, or as OTLP's TracesData with `Accept: application/protobuf`."""
         protobuf = accepts_protobuf(request)
 
-        def render(found: Iterable[bytes] | None) -> bytes | None:
+        def render(found: Iterable[bytes] | None, _: SpanFilter | None) -> bytes | None:
             if found is None:
                 return None
             return b"".join(found) if protobuf else trace_v1(found)
@@ -64,13 +64,13 @@ class _Traces:
         `q` selects spans, to which `keep_hierarchy` adds their ancestors.
         """
         protobuf, query = accepts_protobuf(request), params.query_text().strip()
-        partial = "only the spans that match q" if query else ""
 
         def wanted() -> SpanFilter | None:
             checked = self._runner.checked(query) if query else None
             return SpanFilter.of(checked, keep_hierarchy=params.keep_hierarchy) if checked else None
 
-        def render(found: Iterable[bytes] | None) -> bytes:
+        def render(found: Iterable[bytes] | None, narrowed: SpanFilter | None) -> bytes:
+            partial = "" if narrowed is None else "only the spans that match q"
             if protobuf:
                 return responses.trace_by_id_response(found or (), partial)
             return trace_v2(found, partial)
@@ -90,7 +90,7 @@ class _Traces:
         request: Request,
         trace_id: str,
         params: TraceParameters,
-        render: Callable[[Iterable[bytes] | None], T],
+        render: Callable[[Iterable[bytes] | None, SpanFilter | None], T],
         wanted: Callable[[], SpanFilter | None] = lambda: None,
     ) -> T:
         """Find a trace and render it, both in a thread: a large trace takes its time, and so does a long filter."""
@@ -99,10 +99,11 @@ class _Traces:
         limits = self._runner.querier.duck.limits
 
         def ask(stop: Cancellation) -> T:
-            table = self._runner.querier.trace(tenant, id_, when, stop, wanted())
+            spans = wanted()
+            table = self._runner.querier.trace(tenant, id_, when, stop, spans)
             if table is None:
-                return render(None)
-            return render(bounded(map(write, chunks(table, still_wanted(stop, limits))), limits))
+                return render(None, spans)
+            return render(bounded(map(write, chunks(table, still_wanted(stop, limits))), limits), spans)
 
         return await self._runner.run(request, ask)
 
