@@ -59,6 +59,8 @@ from spanlake.traceql.advice import advice
         ("{ `error` = status }", "status is written without quotes"),
         ("{ traceDuration > `1s` }", "a duration is written without quotes"),
         ("{ span:childCount = `1` }", "a number is written without quotes"),
+        ("{ !.a = 1 }", "unequal is `!=`"),
+        ("{ !.a > 1 && .b }", "in parentheses"),
         ("{ status.code = error }", ".status.code, span.status.code or resource.status.code"),
         ("{ tags.http.method = `GET` }", ".http.method, span.http.method or resource.http.method"),
         ("{ attributes.foo = 1 }", ".foo, span.foo or resource.foo"),

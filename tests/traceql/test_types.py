@@ -101,3 +101,24 @@ def test_check_accepts_unary_operators_by_type(type_: str) -> None:
 @pytest.mark.parametrize("type_", LITERALS)
 def test_check_accepts_boolean_condition_only(type_: str) -> None:
     assert is_accepted(LITERALS[type_]) == (type_ == "bool")
+
+
+@pytest.mark.parametrize(
+    ("condition", "is_right"),
+    [
+        ("!.a", True),
+        ("!.a = .b", True),
+        ("!.a = true", True),
+        ("!.a = 1", False),
+        ("!.a < .b", False),
+        (".a + .b = 1s", True),
+        (".a + .b", False),
+        (".a % .b && .c", False),
+        ("-.a = 1.5", True),
+        ("-.a", False),
+        ('-.a = "x"', False),
+        ("(.a + .b) =~ `x`", False),
+    ],
+)
+def test_denial_is_boolean_and_arithmetic_a_number_whatever_the_data(condition: str, is_right: bool) -> None:
+    assert is_accepted(condition) == is_right

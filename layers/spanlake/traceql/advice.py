@@ -119,6 +119,8 @@ def advised(message: str, text: str, at: int) -> str:
 
 def type_advice(node: ast.Binary | ast.ScalarOperation | ast.ScalarFilter) -> str:
     """Return advice where a quoted value is compared with a field of another type; empty elsewhere."""
+    if isinstance(node.left, ast.Unary) and node.left.op is ast.UnaryOperator.NOT:
+        return "; `!` denies what is behind it alone: unequal is `!=`, and a denied condition stands in parentheses"
     sides = (node.left, node.right)
     literal = next((side for side in sides if isinstance(side, ast.Static) and side.type is ast.Type.STRING), None)
     types = {type_of(side) for side in sides}

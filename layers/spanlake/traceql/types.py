@@ -1,7 +1,7 @@
 """Static types of expressions.
 
 None means that only the data decides: an attribute may have any type. These are the rules of Tempo's
-``ast_validate.go`` and ``enum_operators.go``.
+``ast_validate.go`` and ``enum_operators.go``; besides, a denial is boolean and arithmetic a number, whatever the data.
 """
 
 from collections.abc import Mapping
@@ -51,6 +51,10 @@ _OPERATORS: Final[Mapping[ast.Type, frozenset[ast.BinaryOperator]]] = MappingPro
 )
 
 
+_A_NUMBER: Final = ast.Type.FLOAT
+"""Type of a number that attributes alone decide: it is compared with numbers of all types."""
+
+
 def type_of(node: ast.FieldExpression | ast.ScalarExpression) -> ast.Type | None:
     """Return the type of a field expression or of a scalar."""
     match node:
@@ -58,7 +62,11 @@ def type_of(node: ast.FieldExpression | ast.ScalarExpression) -> ast.Type | None
             return node.type
         case ast.IntrinsicField():
             return _INTRINSIC_TYPES.get(node.intrinsic)
-        case ast.Unary() | ast.Aggregate() | ast.ScalarPipeline():
+        case ast.Unary(op=ast.UnaryOperator.NOT):
+            return ast.Type.BOOL
+        case ast.Unary():
+            return type_of(node.operand) or _A_NUMBER
+        case ast.Aggregate() | ast.ScalarPipeline():
             return _type_of_operand(node)
         case ast.Binary() | ast.ScalarOperation():
             return _type_of_operation(node)
@@ -66,7 +74,7 @@ def type_of(node: ast.FieldExpression | ast.ScalarExpression) -> ast.Type | None
             return ast.Type.BOOL if isinstance(node, ast.Exists) else None
 
 
-def _type_of_operand(node: ast.Unary | ast.Aggregate | ast.ScalarPipeline) -> ast.Type | None:
+def _type_of_operand(node: ast.Aggregate | ast.ScalarPipeline) -> ast.Type | None:
     operand = node.scalar if isinstance(node, ast.ScalarPipeline) else node.operand
     return ast.Type.INT if operand is None else type_of(operand)
 
@@ -74,8 +82,7 @@ def _type_of_operand(node: ast.Unary | ast.Aggregate | ast.ScalarPipeline) -> as
 def _type_of_operation(node: ast.Binary | ast.ScalarOperation) -> ast.Type | None:
     if not node.op.is_arithmetic:
         return ast.Type.BOOL
-    left = type_of(node.left)
-    return type_of(node.right) if left is None else left
+    return type_of(node.left) or type_of(node.right) or _A_NUMBER
 
 
 def are_comparable(left: ast.Type | None, right: ast.Type | None) -> bool:

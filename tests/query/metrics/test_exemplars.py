@@ -130,6 +130,20 @@ def test_values(measured: Lake, query: str, exemplars: dict[object, list[tuple[i
     assert shown(measured, query, SHORT) == exemplars
 
 
+@pytest.mark.parametrize("most", [1, 2, 3, MOST])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "({} | rate()) / ({} | count_over_time())",
+        "({} | rate() by (span.kind)) / ({} | rate())",
+        "({} | rate() by (span.kind)) + ({} | rate() by (span.kind)) > 0",
+    ],
+)
+def test_exemplars_of_arithmetic_are_bounded_in_all(measured: Lake, query: str, most: int) -> None:
+    found = [each.labels[0] for line in measured.lines(query, SHORT, exemplars=most) for each in line.exemplars]
+    assert 0 < len(found) == len(set(found)) <= min(most, 3)
+
+
 def test_compare_shows_them_with_the_totals_of_a_side(measured: Lake) -> None:
     lines = measured.lines("{} | compare({ span.kind = `a` })", SHORT, exemplars=MOST)
     found = {line.labels: [exemplar.value for exemplar in line.exemplars] for line in lines if line.exemplars}

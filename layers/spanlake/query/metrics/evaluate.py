@@ -12,7 +12,7 @@ from spanlake.query.engine.base import NotSupportedByEngine
 from spanlake.query.engine.session import Session
 from spanlake.query.metrics.aggregate import Aggregation
 from spanlake.query.metrics.compare import compare
-from spanlake.query.metrics.exemplars import attached
+from spanlake.query.metrics.exemplars import attached, reduced
 from spanlake.query.plan import MetricsLeaf, MetricsPlan, SeriesOperation
 from spanlake.query.scan.blocks import BlockScan
 from spanlake.query.series import Series, operate, render_labels
@@ -29,7 +29,10 @@ def metrics_series(
     if isinstance(plan.root, float):
         return [Series((), (plan.root,) * steps.count)]
     found = _evaluated(plan.root, partial(_read, session, source, steps, exemplars))
-    return [render_labels(one) for one in attached(found, steps)]
+    shown = attached(found, steps)
+    if isinstance(plan.root, SeriesOperation):  # which joins the exemplars of its operands
+        shown = reduced(shown, steps, exemplars)
+    return [render_labels(one) for one in shown]
 
 
 def _evaluated(node: MetricsLeaf | SeriesOperation, read: Callable[[MetricsLeaf], list[Series]]) -> list[Series]:

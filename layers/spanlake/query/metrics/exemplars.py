@@ -5,7 +5,7 @@ most; of the spans there are, those of many series are taken before more of one.
 stored alone.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -102,6 +102,20 @@ def attached(series: Iterable[Series], steps: Steps) -> list[Series]:
     That value stands in for an exemplar without one.
     """
     return [replace(one, exemplars=tuple(_shown(one, steps))) if one.exemplars else one for one in series]
+
+
+def reduced(series: Sequence[Series], steps: Steps, limit: int) -> list[Series]:
+    """Return the series with at most ``limit`` exemplars in all, one a trace, as ``choose`` takes them."""
+    shown = [(number, exemplar) for number, one in enumerate(series) for exemplar in one.exemplars]
+    if not shown:
+        return list(series)
+    groups, starts = pa.array([number for number, _ in shown]), pa.array([each.time_ns for _, each in shown])
+    traces = pa.array([str(dict(each.labels)[TRACE_LABEL]) for _, each in shown])
+    kept = [shown[row] for row in sorted(choose(groups, starts, traces, steps, limit))]
+    return [
+        replace(one, exemplars=tuple(each for of, each in kept if of == number)) if one.exemplars else one
+        for number, one in enumerate(series)
+    ]
 
 
 def _shown(one: Series, steps: Steps) -> Iterable[Exemplar]:
