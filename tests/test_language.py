@@ -1,4 +1,7 @@
-"""Docstrings name their subject: none begins with What, Whether or How, and those of functions begin with a verb."""
+"""Docstrings name their subject: none begins with What, Whether or How, and those of functions begin with a verb.
+
+Tests patch no module constants.
+"""
 
 import ast
 import builtins
@@ -99,6 +102,27 @@ def test_functions_without_a_verb_are_found(tmp_path: Path, text: str, count: in
     source = tmp_path / "source.py"
     source.write_text(text)
     assert len(_without_verb(source)) == count
+
+
+_PATCHED = re.compile(r"""setattr\(\s*(?:[\w.]+, )?["'](?:[\w.]+\.)?_?[A-Z][A-Z_\d]+["']""")
+_ANOTHER_VERSION = "FORMAT"
+"""The constant that tests patch so that blocks are written as another version of spanlake writes them."""
+
+
+def _patched_constants(text: str) -> list[str]:
+    """List the patches of module constants in a test's text."""
+    return [found for found in _PATCHED.findall(text) if _ANOTHER_VERSION not in found]
+
+
+def test_tests_pass_policies_in_and_patch_no_constants() -> None:
+    tests = _sources(_ROOT / "tests")
+    assert [(file.name, found) for file in tests for found in _patched_constants(file.read_text())] == []
+
+
+def test_patched_constants_are_found() -> None:
+    patch = "monkeypatch." + "setattr"
+    assert len(_patched_constants(f'{patch}(parts, "PART_SPANS", 2)\n{patch}("a.b._MOST", 2)')) == 2
+    assert not _patched_constants(f'{patch}(Session, "run", spy)\n{patch}(schema, "FORMAT", 4)\nsetattr(a, name, 1)')
 
 
 _RAISED = re.compile(r"\b[Rr]aises? ((?:[A-Z][a-z]\w+(?:, and | and |, | or )?)+)")

@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from spanlake.api.cors import SpanCors
-from spanlake.settings.model import parse_origins
+from spanlake.settings.origins import parse_origins
 from spanlake.settings.units import InvalidSetting
 
 SHOP, OTHER = "https://shop.example", "https://other.example"

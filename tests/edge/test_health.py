@@ -10,18 +10,20 @@ import grpc.aio
 import pytest
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
-from spanlake.edge import messages
+from spanlake.edge.health import HealthService
 from spanlake.edge.server import GrpcServer
 
 CHECK, WATCH = "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"
 T = TypeVar("T")
 
 
-def served(path: Path, use: Callable[[grpc.aio.Channel, GrpcServer], Awaitable[T]]) -> T:
+def served(
+    path: Path, use: Callable[[grpc.aio.Channel, GrpcServer], Awaitable[T]], health: HealthService | None = None
+) -> T:
     """Use a server without other services."""
 
     async def run() -> T:
-        server = GrpcServer([], f"unix:{path}", max_message_bytes=1 << 20)
+        server = GrpcServer([], f"unix:{path}", max_message_bytes=1 << 20, health=health)
         await server.start()
         try:
             async with grpc.aio.insecure_channel(f"unix:{path}") as channel:
@@ -113,9 +115,7 @@ def test_watch_tells_of_the_stop_and_ends(path: Path) -> None:
     assert served(path, use) == [HealthCheckResponse.SERVING, HealthCheckResponse.NOT_SERVING]
 
 
-def test_silent_checks_and_watches_give_way_to_others(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(messages, "_WAITING", 2)
-
+def test_silent_checks_and_watches_give_way_to_others(path: Path) -> None:
     async def use(channel: grpc.aio.Channel, _: GrpcServer) -> tuple[list[grpc.StatusCode], int]:
         checks = [silent(channel), silent(channel), silent(channel)]
         ended = [await first_code(checks)]
@@ -130,4 +130,4 @@ def test_silent_checks_and_watches_give_way_to_others(path: Path, monkeypatch: p
         return ended, status
 
     unavailable = grpc.StatusCode.UNAVAILABLE
-    assert served(path, use) == ([unavailable] * 2, HealthCheckResponse.SERVING)
+    assert served(path, use, HealthService(most_waiting=2)) == ([unavailable] * 2, HealthCheckResponse.SERVING)

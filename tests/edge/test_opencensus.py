@@ -6,9 +6,7 @@ from unittest.mock import Mock, call
 
 import grpc
 import grpc.aio
-import pytest
 
-from spanlake.edge import messages
 from spanlake.edge.opencensus import OpenCensusGrpc
 from spanlake.ingest.admission import Admission
 from spanlake.ingest.request import Format, Receipt
@@ -50,11 +48,10 @@ async def _go_away_while_it_is_stored() -> None:
     assert admission.bytes_in_flight == 0
 
 
-def test_idle_streams_give_way_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(messages, "_WAITING", 2)
-
+def test_idle_streams_give_way_to_others() -> None:
     async def run() -> list[tuple[grpc.StatusCode, bool]]:
-        service = OpenCensusGrpc(Ingest(Admission(max_requests=1, max_bytes=1 << 20), Mock(), IngestLimits(), Mock()))
+        ingest = Ingest(Admission(max_requests=1, max_bytes=1 << 20), Mock(), IngestLimits(), Mock())
+        service = OpenCensusGrpc(ingest, most_waiting=2)
         server = grpc.aio.server()
         server.add_generic_rpc_handlers((service.handler(),))
         port = server.add_insecure_port("127.0.0.1:0")

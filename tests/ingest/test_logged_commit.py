@@ -10,11 +10,13 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from spanlake.ingest.log_files import LogFiles
 from spanlake.ingest.log_recovery import log_destination, store_logged
+from spanlake.ingest.log_segments import LogPolicy
 from spanlake.ingest.logged_commit import LARGEST_BODY, LoggedCommit
 from spanlake.ingest.pipeline import Pipeline
 from spanlake.ingest.request import Receipt, Request
-from spanlake.ingest.request_log import LogFiles, LogPolicy, RequestLog
+from spanlake.ingest.request_log import RequestLog
 from spanlake.ingest.service import LogDestination, request_log
 from spanlake.receivers import otlp
 from spanlake.spans.otlp.errors import MalformedRequest

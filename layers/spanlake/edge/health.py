@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from spanlake.edge.errors import GrpcError
-from spanlake.edge.messages import WaitingCalls
+from spanlake.edge.messages import MOST_WAITING, WaitingCalls
 from spanlake.edge.methods import Context
 
 SERVICE = "grpc.health.v1.Health"
@@ -35,10 +35,10 @@ class HealthService:
     Of many calls that wait for their message, or watch, the longest waiting is ended.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most_waiting: int = MOST_WAITING) -> None:
         self._stopping = asyncio.Event()
-        self._waiting = WaitingCalls()
-        self._watching = WaitingCalls()
+        self._waiting = WaitingCalls(most_waiting)
+        self._watching = WaitingCalls(most_waiting)
 
     def handler(self) -> "grpc.GenericRpcHandler[bytes, bytes]":
         """Return the handler to add to the server."""

@@ -9,7 +9,7 @@ from spanlake.edge.errors import MessageTooLarge
 from spanlake.ingest.admission import Reservation
 from spanlake.spans.otlp.errors import MalformedRequest
 
-_WAITING = 1024  # calls whose message is not there; beyond, the longest waiting call is given up
+MOST_WAITING = 1024  # calls whose message is not there; beyond, the longest waiting call is given up
 _STEP = 1 << 20  # bytes that are decompressed at a time; the first of them in the event loop
 _GZIP = b"\x1f\x8b"
 _ANY_HEADER = zlib.MAX_WBITS | 32  # gzip, or zlib, which gRPC calls deflate
@@ -18,7 +18,8 @@ _ANY_HEADER = zlib.MAX_WBITS | 32  # gzip, or zlib, which gRPC calls deflate
 class WaitingCalls:
     """The calls of a server whose message has not arrived, the longest waiting first."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST_WAITING) -> None:
+        self._most = most
         self._waiting: dict[asyncio.Timeout, None] = {}
 
     @asynccontextmanager
@@ -26,7 +27,7 @@ class WaitingCalls:
         """Wait for a message in this block; raises TimeoutError when too many others wait, and this call longest."""
         async with asyncio.timeout(None) as given_up:
             self._waiting[given_up] = None
-            if len(self._waiting) > _WAITING:
+            if len(self._waiting) > self._most:
                 oldest = next(iter(self._waiting))
                 del self._waiting[oldest]
                 oldest.reschedule(asyncio.get_running_loop().time())

@@ -9,7 +9,7 @@ import grpc.aio
 
 from spanlake.auth.access import OPEN, AccessError, Authenticator
 from spanlake.edge.errors import GrpcError, grpc_error
-from spanlake.edge.messages import WaitingCalls, decompressed
+from spanlake.edge.messages import MOST_WAITING, WaitingCalls, decompressed
 from spanlake.edge.methods import Context, tenant_of
 from spanlake.ingest.errors import Overloaded
 from spanlake.ingest.request import Format
@@ -35,12 +35,12 @@ class OpenCensusGrpc:
     resend them.
     """
 
-    def __init__(self, ingest: Ingest, authenticator: Authenticator = OPEN) -> None:
+    def __init__(self, ingest: Ingest, authenticator: Authenticator = OPEN, most_waiting: int = MOST_WAITING) -> None:
         self._ingest = ingest
         self._authenticator = authenticator
         self._storing: set[asyncio.Task[GrpcError | None]] = set()
-        self._idle = WaitingCalls()
-        self._idle_configs = WaitingCalls()
+        self._idle = WaitingCalls(most_waiting)
+        self._idle_configs = WaitingCalls(most_waiting)
 
     def handler(self) -> "grpc.GenericRpcHandler[bytes, bytes]":
         """Return the handler to add to the server."""

@@ -38,10 +38,11 @@ class GrpcServer:
         *,
         max_message_bytes: int,
         connection_seconds: float | None = None,
+        health: HealthService | None = None,
     ) -> None:
         self._address = address
         self._handlers = tuple(handlers)
-        self._health = HealthService()
+        self._health = health or HealthService()
         self._options = _options(max_message_bytes, connection_seconds)
         self._server = self._made()
         self._is_stopping = False

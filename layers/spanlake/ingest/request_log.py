@@ -5,54 +5,27 @@ for. The others stay in the log until their time comes: who asks much makes no w
 """
 
 import logging
-import os
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from threading import Condition, Lock, Thread
 
+from spanlake.ingest.log_files import BEGINNING, LogFiles, beginning, from_record, received_ns_of, to_record
+from spanlake.ingest.log_segments import USUAL_LOG, Group, LogPolicy, Pending, decoded, requests_of
 from spanlake.ingest.request import Outcome, Request
 from spanlake.ingest.tenant_work import TenantWork
-from spanlake.spans.otlp.precheck import NO_DAYS, AcceptedTimes, Checked, check
+from spanlake.spans.otlp.precheck import Checked
 from spanlake.store.deadline import REQUEST_SECONDS, limited
-from spanlake.store.disk import Reserve, make_directories
 from spanlake.store.errors import StorageTimeout, StorageUnavailable, StoreError
-from spanlake.store.write_ahead_log import Segment, WriteAheadLog
 
 _log = logging.getLogger(__name__)
 
 _ROOM_SECONDS = 5.0
 _RETRY_SECONDS = 0.5
 _POLL_SECONDS = 0.01
-_RESERVE_BYTES = 8 << 20  # of disk, so that logged requests become blocks on a full disk: blocks are smaller
-_DIGEST_BYTES = 32
-_BEGINNING = bytes(_DIGEST_BYTES)
-"""In the place of a digest: the tenant's requests before this record became blocks without those that follow it.
-
-The next process so makes the same blocks of the log. Former versions take the record for a request without spans.
-"""
-_TIME_FIELD = b"\x79"  # of a message without any: number 15, of 64 bits
-_WORTH_KEEPING = 64  # spans of a group; of fewer the bytes are decoded again, together with others
-_MOST_DAYS = 64  # on which the spans of a segment started
-_ANY_TIME = AcceptedTimes(0, 2**64 - 1)
-
-
-@dataclass(frozen=True, slots=True)
-class LogPolicy:
-    """Rules that form segments from logged requests, each of which becomes a block for each tenant and day."""
-
-    segment_seconds: float = 1.0  # longest time that requests are only in the log
-    segment_bytes: int = 8 << 20
-    segment_tenants: int = 128
-    most_sealed_bytes: int = 16 << 20  # of requests that wait to become blocks, beyond which new ones wait
-    most_sealed_tenants: int = 256
-
-
-USUAL_LOG = LogPolicy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,119 +36,6 @@ class LogStore:
     """Stores requests of a tenant, with their digests; raises StoreError."""
     readable: Callable[[str, Sequence[Request], int], list[Outcome]]
     """Stores those of a tenant's requests that can be read; an outcome for each."""
-
-
-@dataclass(slots=True, eq=False)
-class _Group:
-    """Requests of a tenant in one segment, in order: parts that are kept decoded, and bodies of others."""
-
-    tenant: str
-    received_ns: int  # Unix time, from which on the requests came
-    number: int = 0  # in the order in which groups were handed over
-    size: int = 0
-    digests: list[bytes] = field(default_factory=list)
-    parts: list[Checked | list[bytes]] = field(default_factory=list)
-
-    def add(self, requests: Sequence[Request], checked: Checked | None) -> None:
-        self.digests += [request.digest for request in requests]
-        self.size += sum(len(request.body) for request in requests)
-        if checked is not None and sum(checked.spans_per_request) >= _WORTH_KEEPING:
-            self.parts.append(checked)
-            return
-        if not self.parts or isinstance(self.parts[-1], Checked):
-            self.parts.append([])
-        self.parts[-1] += [request.body for request in requests]  # type: ignore[operator]
-
-    def checked(self) -> Checked:
-        """Return all requests, decoded as far as the check does it; raises ValueError."""
-        return Checked.concat([part if isinstance(part, Checked) else _checked(part) for part in self.parts])
-
-
-def _checked(bodies: Sequence[bytes]) -> Checked:
-    checked = check(bodies, _ANY_TIME)
-    if checked is None:
-        raise ValueError("the log holds requests that were not to be logged")
-    return checked
-
-
-@dataclass(slots=True, eq=False)
-class _Pending:
-    """The requests of one segment: those that gather by tenant, and groups that are to become blocks."""
-
-    segment: Segment
-    since: float  # monotonic seconds
-    policy: LogPolicy
-    gathering: dict[str, _Group] = field(default_factory=dict)
-    ready: list[_Group] = field(default_factory=list)
-    was_cut: set[str] = field(default_factory=set)  # tenants with groups before those that gather
-    is_sealed: bool = False  # nothing is added any more, and the file goes when all groups are in blocks
-    size: int = 0
-    days: tuple[int, int] = NO_DAYS
-
-    def add(self, tenant: str, requests: Sequence[Request], checked: Checked | None = None) -> None:
-        if tenant not in self.gathering:
-            self.begin(tenant, self.segment.created_ns)
-        self.gathering[tenant].add(requests, checked)
-        self.size += sum(len(request.body) for request in requests)
-        if checked is not None:
-            self.days = _spanning(self.days, checked.days)
-
-    def begin(self, tenant: str, received_ns: int) -> None:
-        self.gathering[tenant] = _Group(tenant, received_ns)
-
-    def has_room_for(self, tenant: str, checked: Checked) -> bool:
-        """True where the spans are of few tenants and on few days with these: each of them makes a file."""
-        if len(self.gathering) >= self.policy.segment_tenants and tenant not in self.gathering:
-            return False
-        first, last = _spanning(self.days, checked.days)
-        return last - first < _MOST_DAYS
-
-    def due(self) -> float:
-        return self.since + self.policy.segment_seconds
-
-
-def _spanning(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
-    if NO_DAYS in (one, other):
-        return other if one == NO_DAYS else one
-    return min(one[0], other[0]), max(one[1], other[1])
-
-
-@dataclass(frozen=True, slots=True)
-class LogFiles:
-    """The files of a log in a data directory."""
-
-    log: WriteAheadLog
-    reserve: Reserve
-    refused: Path
-    """Folder of acknowledged requests that could not be decoded, which would be a fault of this program."""
-
-    @classmethod
-    def of(cls, data: Path) -> "LogFiles":
-        """Return the files in a data directory."""
-        folder = data / "log"
-        return cls(WriteAheadLog(folder), Reserve(folder / ".reserve", _RESERVE_BYTES), folder / "refused")
-
-    def create(self) -> Segment:
-        """Begin a file of the log, with disk held back for its blocks; raises StorageUnavailable."""
-        segment = self.log.create()
-        self.reserve.fill()
-        if self.reserve.is_whole():
-            return segment
-        segment.remove()
-        raise StorageUnavailable("the disk has no room to hold back for blocks of logged requests")
-
-    def keep(self, tenant: str, request: Request) -> Path:
-        """Write a request to a file; raises StorageUnavailable."""
-        path = self.refused / f"{tenant}-{request.digest.hex()}.otlp"
-        try:
-            make_directories(self.refused)
-            with path.open("wb") as file:
-                file.write(request.body)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise StorageUnavailable(f"cannot write {path}: {error.strerror}") from error
-        return path
 
 
 class RequestLog:
@@ -189,9 +49,9 @@ class RequestLog:
         self._store = store
         self._policy = policy
         self._turn = Lock()  # held to append to the open segment, and to seal it
-        self._open: _Pending | None = None
+        self._open: Pending | None = None
         self._changed = Condition()
-        self._waiting: deque[_Pending] = deque()  # with groups that are to become blocks, or sealed
+        self._waiting: deque[Pending] = deque()  # with groups that are to become blocks, or sealed
         self._asked: Counter[str] = Counter()  # readers that wait, by tenant
         self._handed_ever = 0  # groups
         self._attempts = 0
@@ -223,12 +83,12 @@ class RequestLog:
     def adopt(self) -> None:
         """Take over what ended processes have left; raises StoreError."""
         for segment in self._files.log.adopt():
-            pending = _Pending(segment, time.monotonic(), self._policy)
+            pending = Pending(segment, time.monotonic(), self._policy)
             for record in segment.records():
-                tenant, request = _parse(record)
-                if request.digest == _BEGINNING:
+                tenant, request = from_record(record)
+                if request.digest == BEGINNING:
                     self._hand_over(pending, tenant)
-                    pending.begin(tenant, _received_ns(request))
+                    pending.begin(tenant, received_ns_of(request))
                 else:
                     pending.add(tenant, [request])
             _log.info("log of an ended process found", extra={"file": str(segment.path), "bytes": pending.size})
@@ -240,13 +100,13 @@ class RequestLog:
         with self._turn:
             if self._open is not None and not self._open.has_room_for(tenant, checked):
                 self._seal()
-            pending = self._open or _Pending(self._files.create(), time.monotonic(), self._policy)
+            pending = self._open or Pending(self._files.create(), time.monotonic(), self._policy)
             is_new, self._open = self._open is None, pending
             is_another = tenant in pending.was_cut and tenant not in pending.gathering
             received_ns = time.time_ns()
-            logged = [_beginning(received_ns), *requests] if is_another else requests
+            logged = [beginning(received_ns), *requests] if is_another else requests
             try:
-                pending.segment.append([_record(tenant, request) for request in logged])
+                pending.segment.append([to_record(tenant, request) for request in logged])
             except StorageUnavailable:
                 self._seal()  # nothing follows in a segment that has failed
                 raise
@@ -298,7 +158,7 @@ class RequestLog:
             self._hand_over(self._open)
             self._open = None
 
-    def _hand_over(self, pending: _Pending, tenant: str | None = None) -> None:
+    def _hand_over(self, pending: Pending, tenant: str | None = None) -> None:
         """Have blocks made of what came of a tenant, or of all tenants, after whom none are added."""
         with self._changed:
             names = list(pending.gathering) if tenant is None else [tenant]
@@ -377,7 +237,7 @@ class RequestLog:
                 dues += [opened.due()] if opened is not None else []
                 self._changed.wait(min(dues) - now if dues else None)
 
-    def _seal_old(self, opened: _Pending) -> None:
+    def _seal_old(self, opened: Pending) -> None:
         with self._turn:
             if self._open is opened:
                 self._seal()
@@ -405,7 +265,7 @@ class RequestLog:
             self._failure, self._retry_at = None, 0.0
             self._changed.notify_all()
 
-    def _next_group(self) -> tuple[_Pending, _Group | None]:
+    def _next_group(self) -> tuple[Pending, Group | None]:
         """Return a group that a reader waits for, or the oldest; no group for a sealed segment without any.
 
         Of several tenants whose readers wait, the one that took the least time lately comes first.
@@ -425,7 +285,7 @@ class RequestLog:
             self._retry_at = time.monotonic() + _RETRY_SECONDS
             self._changed.notify_all()
 
-    def _store_group(self, group: _Group, pending: _Pending) -> None:
+    def _store_group(self, group: Group, pending: Pending) -> None:
         """Make blocks of a group; raises StoreError."""
         try:
             self._store_together(group, pending)
@@ -434,7 +294,7 @@ class RequestLog:
                 raise
             self._store_together(group, pending)
 
-    def _store_together(self, group: _Group, pending: _Pending) -> None:
+    def _store_together(self, group: Group, pending: Pending) -> None:
         tenant, received_ns = group.tenant, group.received_ns
         try:
             with limited(REQUEST_SECONDS):
@@ -443,7 +303,7 @@ class RequestLog:
             raise
         except Exception as error:  # noqa: BLE001, one request must not stop the others
             _log.warning("logged requests cannot be stored together", extra={"tenant": tenant, "reason": str(error)})
-            self._store_apart(tenant, _logged(group, pending.segment), received_ns)
+            self._store_apart(tenant, requests_of(group, pending.segment), received_ns)
 
     def _store_apart(self, tenant: str, requests: Sequence[Request], received_ns: int) -> None:
         """Store the requests that can be read by the limits of the port, and each of the others by itself."""
@@ -464,39 +324,12 @@ class RequestLog:
         """Store a request; keep it as a file if that fails for its content."""
         try:
             with limited(REQUEST_SECONDS):
-                self._store.requests(tenant, _checked([request.body]), [request.digest], received_ns)
+                self._store.requests(tenant, decoded([request.body]), [request.digest], received_ns)
         except StoreError:
             raise
         except Exception:  # noqa: BLE001, as above
             kept = self._files.keep(tenant, request)
             _log.exception("acknowledged request cannot be stored", extra={"kept": str(kept)})
-
-
-def _logged(group: _Group, segment: Segment) -> list[Request]:
-    """Return the requests of a group as the log has them; raises StorageUnavailable."""
-    digests = frozenset(group.digests)
-    found = map(_parse, segment.records())
-    return [request for tenant, request in found if tenant == group.tenant and request.digest in digests]
-
-
-def _beginning(received_ns: int) -> Request:
-    """Return the record of a time after which the following requests of a tenant came."""
-    return Request(_TIME_FIELD + received_ns.to_bytes(8, "little"), _BEGINNING)
-
-
-def _received_ns(beginning: Request) -> int:
-    return int.from_bytes(beginning.body[1:], "little")
-
-
-def _record(tenant: str, request: Request) -> bytes:
-    name = tenant.encode()
-    return b"".join((len(name).to_bytes(2, "little"), name, request.digest, request.body))
-
-
-def _parse(record: bytes) -> tuple[str, Request]:
-    start = 2 + int.from_bytes(record[:2], "little")
-    body = start + _DIGEST_BYTES
-    return record[2:start].decode(), Request(record[body:], record[start:body])
 
 
 def _is_disk_full(error: StorageUnavailable) -> bool:

@@ -16,6 +16,8 @@ from spanlake.ingest.deduplication import Deleted, RequestDeduplicator
 from spanlake.ingest.errors import Draining, Overloaded, RateLimited
 from spanlake.ingest.group_commit import GroupPolicy
 from spanlake.ingest.lanes import Lanes
+from spanlake.ingest.log_files import LogFiles
+from spanlake.ingest.log_segments import USUAL_LOG, LogPolicy
 from spanlake.ingest.logged_commit import LoggedCommit
 from spanlake.ingest.misdirected import MisdirectionLog
 from spanlake.ingest.pipeline import (
@@ -33,7 +35,7 @@ from spanlake.ingest.pipeline import (
 from spanlake.ingest.quiet_spells import QuietSpells
 from spanlake.ingest.rates import HeldRefusals, Rates
 from spanlake.ingest.request import Format, Outcome, Receipt, Request
-from spanlake.ingest.request_log import USUAL_LOG, LogFiles, LogPolicy, LogStore, RequestLog
+from spanlake.ingest.request_log import LogStore, RequestLog
 from spanlake.ingest.sender_log import SenderLog
 from spanlake.ingest.tenant_work import TenantWork
 from spanlake.ingest.usage import count_usage

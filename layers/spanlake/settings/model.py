@@ -4,20 +4,16 @@ A field that is no setting is a constant of its area. The command line, the func
 are made from these fields.
 """
 
-import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
 from spanlake.settings import kinds
 from spanlake.settings.access import AccessSettings
-from spanlake.settings.kinds import Kind
+from spanlake.settings.origins import ORIGINS, Origins
 from spanlake.settings.page_links import PAGE_LINKS, PageLinks
 from spanlake.settings.setting import OfMemory, Program, setting
 from spanlake.settings.units import MIB, InvalidSetting
-
-_ORIGIN = r"([a-z][a-z0-9+.-]*)://(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(:\d{1,5})?"
-_USUAL_PORTS = {"http": ":80", "https": ":443"}
 
 _SERVE, _EDGE, _COMMANDS, _FUNCTIONS = Program.SERVE, Program.EDGE, Program.COMMANDS, Program.FUNCTIONS
 _INGEST, _QUERY, _COMPACT, _EXPIRE = Program.INGEST, Program.QUERY, Program.COMPACT, Program.EXPIRE
@@ -27,31 +23,6 @@ _RUNTIME_MIB = 512  # what a function takes beside queries; with 20,000 blocks i
 
 def _query_memory(memory_mib: int) -> int:
     return max(memory_mib - _RUNTIME_MIB, memory_mib // 4) * MIB
-
-
-class Origins(tuple[str, ...]):
-    """Origins of web pages, each as browsers write it; ``*`` is any."""
-
-    __slots__ = ()
-
-
-def parse_origins(text: str) -> Origins:
-    """Read origins such as ``https://shop.example,http://localhost:8080``, or ``*`` for any. Raises InvalidSetting."""
-    return Origins(_origin(part.strip()) for part in text.split(",") if part.strip())
-
-
-def _origin(text: str) -> str:
-    """Return an origin as browsers write it: in lower case, without a path and without its scheme's usual port."""
-    origin = text.lower().removesuffix("/")
-    if origin == "*":
-        return origin
-    match = re.fullmatch(_ORIGIN, origin, re.ASCII)
-    if match is None:
-        raise InvalidSetting(f"{text[:80]!r} is not an origin: write a scheme and a host, as in https://shop.example")
-    return origin.removesuffix(_USUAL_PORTS.get(match[1], " "))
-
-
-ORIGINS = Kind("ORIGINS", parse_origins)
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,11 +76,13 @@ def test_budget_counts_each_block_once_and_none_of_another_engine() -> None:
         session.charge([block("a"), block("b"), block("c")])
 
 
-def test_offloaded_metrics_read_the_relation_of_the_engine(lake: Lake) -> None:
+@pytest.mark.parametrize("query", ["{ } | rate()", "{ traceDuration >= 0s } | rate()"])
+@pytest.mark.parametrize("is_index_far", [False, True], ids=["all blocks known", "history looked up"])
+def test_offloaded_metrics_read_the_relation_of_the_engine(lake: Lake, query: str, *, is_index_far: bool) -> None:
     lake.add(At(1))
     engine = Recorder()
-    lake.use(offload=Offload(engine, above_bytes=0))
-    assert lake.series("{ } | rate()", Steps.whole(NOON - HOUR, NOON + HOUR)) == {("rate",): (0.0,)}
+    lake.use(offload=Offload(engine, above_bytes=0), is_index_far=is_index_far)
+    assert lake.series(query, Steps.whole(NOON - HOUR, NOON + HOUR)) == {("rate",): (0.0,)}
     (asked,) = engine.asked
     assert "FROM elsewhere" in asked
     assert "read_parquet" not in asked

@@ -17,7 +17,7 @@ from typing import Any
 
 from spanlake.cli.main import main
 from spanlake.ingest.log_recovery import log_destination
-from spanlake.ingest.request_log import LogPolicy
+from spanlake.ingest.log_segments import LogPolicy
 from spanlake.ingest.service import LogDestination
 from spanlake.server import maintenance, storage
 from spanlake.server.maintenance import MaintenancePolicy

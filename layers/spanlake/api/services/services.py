@@ -1,5 +1,7 @@
 """``/api/services`` with its operations and edges, and ``/api/attributes``."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated
 
 from fastapi import Query
@@ -14,7 +16,8 @@ from spanlake.api.services.schemas import AttributesResponse, EdgesResponse, Ope
 from spanlake.api.tempo.dependencies import QueryRunner, json_response
 from spanlake.api.tempo.parameters import QueryParameters, RangeParameters
 from spanlake.api.typed_route import InvalidParameter, TypedRoute
-from spanlake.query.engine.session import Cancellation
+from spanlake.query.engine.session import Session
+from spanlake.query.scan.blocks import BlockScan
 from spanlake.query.selected_spans import SelectedSpans
 from spanlake.query.services.attributes import catalog
 from spanlake.query.services.edges import Edge, edges
@@ -53,14 +56,11 @@ class _Services:
         """List services with rate, errors and durations of their requests; `q` is a filter of spans."""
         tenant, when, q = tenant_of(request), self._range(request, params), params.query_text()
 
-        def ask(stop: Cancellation) -> bytes:
-            selected = SelectedSpans(when, filters(q))
-            found = self._runner.querier.about_spans(
-                tenant, when, lambda session, source: services(session, source, selected), stop
-            )
-            return to_json({"services": [{"name": one.name} | _red(one.red, when) for one in found]})
+        def read(session: Session, source: BlockScan) -> object:
+            found = services(session, source, SelectedSpans(when, filters(q)))
+            return {"services": [{"name": one.name} | _red(one.red, when) for one in found]}
 
-        return json_response(await self._runner.run(request, ask))
+        return await self._answer(request, tenant, when, read)
 
     async def operations(self, request: Request, params: Annotated[OperationParameters, Query()]) -> Response:
         """List the operations of a service with rate, errors and durations of their spans."""
@@ -68,43 +68,42 @@ class _Services:
         if "service" not in request.query_params:
             raise InvalidParameter("invalid service: the name of a service is missing")
 
-        def ask(stop: Cancellation) -> bytes:
-            selected = SelectedSpans(when, filters(q))
-            found = self._runner.querier.about_spans(
-                tenant, when, lambda session, source: operations(session, source, selected, params.service), stop
-            )
+        def read(session: Session, source: BlockScan) -> object:
+            found = operations(session, source, SelectedSpans(when, filters(q)), params.service)
             rows = [{"name": one.name, "kind": _kind(one.kind)} | _red(one.red, when) for one in found]
-            return to_json({"operations": rows})
+            return {"operations": rows}
 
-        return json_response(await self._runner.run(request, ask))
+        return await self._answer(request, tenant, when, read)
 
     async def edges(self, request: Request, params: Annotated[RangeParameters, Query()]) -> Response:
         """List who calls whom: pairs of services, and the databases, queues and hosts that send no spans."""
         tenant, when = tenant_of(request), self._range(request, params)
 
-        def ask(stop: Cancellation) -> bytes:
-            found = self._runner.querier.about_spans(
-                tenant, when, lambda session, source: edges(session, source, when), stop
-            )
-            return to_json({"edges": [_edge(one, when) for one in found]})
+        def read(session: Session, source: BlockScan) -> object:
+            return {"edges": [_edge(one, when) for one in edges(session, source, when)]}
 
-        return json_response(await self._runner.run(request, ask))
+        return await self._answer(request, tenant, when, read)
 
     async def attributes(self, request: Request, params: Annotated[RangeParameters, Query()]) -> Response:
         """List attributes with their types, and an estimate of the number of their values."""
         tenant, when = tenant_of(request), self._range(request, params)
 
-        def ask(stop: Cancellation) -> bytes:
-            found = self._runner.querier.about_spans(
-                tenant, when, lambda session, source: catalog(session, source, when), stop
-            )
+        def read(session: Session, source: BlockScan) -> object:
+            found = catalog(session, source, when)
             rows = [
                 {"scope": one.scope, "name": one.name, "types": one.types, "distinct": one.distinct}
                 for one in found.attributes
             ]
-            return to_json({"attributes": rows, "sampledSpans": found.sampled_spans})
+            return {"attributes": rows, "sampledSpans": found.sampled_spans}
 
-        return json_response(await self._runner.run(request, ask))
+        return await self._answer(request, tenant, when, read)
+
+    async def _answer(
+        self, request: Request, tenant: str, when: TimeRange, read: Callable[[Session, BlockScan], object]
+    ) -> Response:
+        """Answer with what is read of the blocks of a range, as JSON."""
+        question = partial(self._runner.querier.about_spans, tenant, when, read)
+        return json_response(await self._runner.run(request, lambda cancellation: to_json(question(cancellation))))
 
     def _range(self, request: Request, params: RangeParameters) -> TimeRange:
         """Return the range to answer for; raises InvalidParameter for one that the tenant may not ask for."""
