@@ -16,6 +16,7 @@ from spanlake.query.compile.columns import AttributeSchema
 from spanlake.query.compile.comparisons import compare_literals, compare_values
 from spanlake.query.compile.fields import SPAN, TRACE, FieldCompiler, span_column
 from spanlake.query.compile.filters import CompiledFilter, Filters, SpanTest
+from spanlake.query.compile.predicates import PredicateCompiler, element_scopes
 from spanlake.query.compile.scalars import SpansetAggregates, count, operand_of
 from spanlake.query.compile.spans import SPANS, Compiled, Needs
 from spanlake.query.compile.sql import Sql, TypedSql, TypedValue
@@ -32,7 +33,8 @@ class Prefilter:
 
     ``where`` keeps every span that matters to ``having``. Some span of every matching trace meets ``one``, and some
     span meets each of the ``others``. ``per_span`` is True if a span that meets ``one`` suffices for a match, whatever
-    blocks hold the trace's other spans. ``per_trace`` is True if exactly the traces that pass all tests match,
+    blocks hold the trace's other spans. With ``groups``, the spans of one trace that have equal values there pass
+    ``having`` together. ``per_trace`` is True if exactly the traces that pass all tests match,
     ``is_quick`` if to test all traces takes little more time than to read their spans.
     """
 
@@ -43,6 +45,7 @@ class Prefilter:
     others: tuple[Sql, ...] = ()
     per_trace: bool = False
     is_quick: bool = True
+    groups: tuple[Sql, ...] = ()
 
     @property
     def is_trivial(self) -> bool:
@@ -53,18 +56,19 @@ class Prefilter:
     def columns(self) -> frozenset[str]:
         """The columns of spans that the tests name."""
         where = [] if self.where is None else [self.where]
-        return Needs.of(*where, *self.having, self.one, *self.others).columns
+        return Needs.of(*where, *self.having, self.one, *self.others, *self.groups).columns
 
     def traces(self, *select: exp.Expr) -> Compiled:
         """Compile ``SELECT trace_id, select`` of the traces that pass, by the spans that the blocks have."""
         trace_id = span_column("trace_id")
         query = exp.select(trace_id, *select).from_(exp.table_(SPANS, alias=SPAN), copy=False)
-        query.group_by(trace_id.copy(), copy=False)
+        query.group_by(trace_id.copy(), *(value.copy() for value in self.groups), copy=False)
         if self.where is not None:
             query.where(self.where.copy(), copy=False)
         if self.having:
             query.having(*(test.copy() for test in self.having), copy=False)
-        return Compiled(query, (Needs.of(query).spans,))
+        found = Compiled(query, (Needs.of(query).spans,))
+        return found.within(_each_once([one.alias for one in select]), "passing") if self.groups else found
 
     @property
     def candidates(self) -> Compiled | None:
@@ -79,11 +83,16 @@ class Prefilter:
         where = None if found.reads_all_spans else sql.any_of(found.leaves)
         is_one_filter = len(found.leaves) == 1 and not found.reads_all_spans
         tests = [] if is_one_filter else [found.holds]
-        rest = [stage for stage in stages[1:] if not isinstance(stage, ast.Select)]
+        rest = [stage for stage in stages[1:] if not isinstance(stage, ast.Select | ast.Coalesce)]
+        groups: tuple[Sql, ...] = ()
         if isinstance(stages[0], ast.SpansetFilter) and where is not None and found.is_exact:
-            scalars = list(_scalar_filters(stages[1:], FieldCompiler(schema)))
+            fields = FieldCompiler(schema)
+            groups = _groups(stages[1:2], fields)
+            first = 2 if groups else 1
+            scalars = list(_scalar_filters(stages[first:], fields))
             tests += scalars
-            rest = rest[len(scalars) :]
+            rest = rest[first - 1 + len(scalars) :]
+            groups = groups if scalars else ()
         return cls(
             where,
             tuple(tests),
@@ -93,7 +102,23 @@ class Prefilter:
             found.is_exact and not rest,
             # of traces six columns of all spans are read, three of them with ordered aggregates
             not (found.reads_all_spans or any(_is_mean(node) for node in walk(plan.pipeline))),
+            groups,
         )
+
+
+def _groups(stages: Sequence[ast.Stage], fields: FieldCompiler) -> tuple[Sql, ...]:
+    """Return the values of a leading ``by()``, one of each type; none where they are not values of the span alone."""
+    stage = stages[0] if stages else None
+    if not isinstance(stage, ast.GroupBy) or element_scopes(stage.expression):
+        return ()
+    values = tuple(part.sql for part in PredicateCompiler(fields).whole(stage.expression))
+    return () if Needs.of(*values).whole_traces else values
+
+
+def _each_once(names: Sequence[str]) -> exp.Select:
+    """Return a query of each trace once, with the largest values of its groups."""
+    largest = (exp.alias_(exp.Max(this=exp.column(name)), name) for name in names)
+    return exp.select(exp.column("trace_id"), *largest).group_by(exp.column("trace_id"), copy=False)
 
 
 def _is_mean(node: ast.Node) -> bool:
