@@ -202,12 +202,14 @@ def _served_rate(load: Load, first: float) -> float:
 
 
 def _steady_rate(load: Load, rate: float) -> float:
-    """Return the rate, or less where it is not served for a minute, in which blocks are merged as well."""
-    while not is_served(load.phase(_WARM_SECONDS, rate)):
+    """Return the rate, or less where it is not served for a minute, in which blocks are merged, too."""
+    for _ in range(_PROBES):
+        if is_served(load.phase(_WARM_SECONDS, rate)):
+            return rate
         rate *= _SLOWER
         console().print(f"not served for {_WARM_SECONDS:.0f} s: {rate:.0f} spans/s are tried")
         load.phase(_SETTLED_SECONDS, rate / 10)
-    return rate
+    raise RuntimeError(f"no rate was served for {_WARM_SECONDS:.0f} s")
 
 
 def is_served(seen: Seen) -> bool:

@@ -77,6 +77,7 @@ def test_spans(counting: SpanlakeServer, path: str, q: str) -> None:
         ("{ " + " || ".join(["span.n = 1"] * 8) + " } | rate()", {}, 400, ("23 fields and operators", "--query-terms")),
         ("{ " + "(" * 200 + "true" + ")" * 200 + " } | rate()", {}, 400, ("nested more than 100 deep",)),
         ("{ " + " + ".join(["span.n"] * 3) + " > 1 } | rate()", {}, 400, ("24 fields and operators", "--query-terms")),
+        ("{ } | quantile_over_time(duration, .5, .9, .99)", {}, 400, ("31 fields and operators", "--query-terms")),
         ("{ name = `" + "x" * (128 << 10) + "` } | rate()", {}, 400, ("longer than 131072 characters",)),
     ],
 )
