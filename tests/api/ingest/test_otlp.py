@@ -119,6 +119,13 @@ def test_an_empty_tenant_is_the_default_one(start_server: StartServer) -> None:
 WRONG_PATHS = ("/", "/v1/traces/", "/v1/trace", "/v1/traces/v1/traces", "//v1/traces", "/api/search", "/anything")
 
 
+def test_post_to_a_query_path_is_told_its_methods(server: SpanlakeServer) -> None:
+    answer = ask(3200 + server.offset, "POST", "/api/search", body=b"q={}")
+    assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
+    assert b"'/api/search' is asked with GET, HEAD, not POST" in answer.body
+    assert b"OTLP is sent to /v1/traces" in answer.body
+
+
 @pytest.mark.parametrize("path", WRONG_PATHS)
 @pytest.mark.parametrize("content_type", [PROTOBUF, JSON, "text/plain"])
 def test_a_wrong_path_is_answered_with_the_right_one(server: SpanlakeServer, path: str, content_type: str) -> None:

@@ -27,6 +27,8 @@ S = 10**9
         (86_400 * S, "1d"),
         (100 * 3600 * S, "4d4h"),
         (-3_000_000, "-3ms"),
+        (999 * 86_400 * S + 23 * 3600 * S, "999d23h"),
+        (-97_149_600 * S, "-1124d"),
     ],
 )
 def test_duration_is_shown_in_fitting_unit(nanoseconds: int, shown: str) -> None:

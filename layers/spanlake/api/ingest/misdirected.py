@@ -55,9 +55,9 @@ def _problem(scope: Scope, advice: str) -> HttpError:
     path: str = scope["path"]
     allowed = _methods_allowed(scope)
     if allowed:
-        return HttpError(
-            HTTPStatus.METHOD_NOT_ALLOWED, path_refusal(path, advice), {"Allow": ", ".join(sorted(allowed))}
-        )
+        methods = ", ".join(sorted(allowed))
+        message = f"{path[:80]!r} is asked with {methods}, not POST; {path_refusal(path, advice)}"
+        return HttpError(HTTPStatus.METHOD_NOT_ALLOWED, message, {"Allow": methods})
     return HttpError(HTTPStatus.NOT_FOUND, path_refusal(path, advice))
 
 

@@ -6,6 +6,7 @@ from statistics import fmean
 
 _SHORT = ((1_000, "ns", 1), (1_000_000, "µs", 1_000), (1_000_000_000, "ms", 1_000_000), (60_000_000_000, "s", 10**9))
 _SIZES = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
+_MOST_WITH_PART = 1000  # days, from which hours are left out
 _LONG = ((86_400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s"))
 
 
@@ -18,8 +19,8 @@ def duration(nanoseconds: int) -> str:
             return f"{_three_digits(nanoseconds / size)}{unit}" if nanoseconds else "0s"
     seconds = nanoseconds // 10**9
     size, unit, small_size, small_unit = next(step for step in _LONG if seconds >= step[0])
-    small = seconds % size // small_size
-    return f"{seconds // size}{unit}" + (f"{small}{small_unit}" if small else "")
+    whole, small = seconds // size, seconds % size // small_size
+    return f"{whole}{unit}" + (f"{small}{small_unit}" if small and whole < _MOST_WITH_PART else "")
 
 
 def moment(nanoseconds: int) -> str:
