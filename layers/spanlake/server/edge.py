@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
@@ -21,7 +22,7 @@ from spanlake.server import ports
 from spanlake.server.access import check_exposure, open_access, open_limits, udp_tenant
 from spanlake.server.http import HttpServer
 from spanlake.server.http_protocol import Misdirected
-from spanlake.server.lifecycle import ARRIVAL_SHARE, Lifecycle, State, asked_to_stop
+from spanlake.server.lifecycle import ARRIVAL_SHARE, SWITCH_SECONDS, Lifecycle, State, asked_to_stop
 from spanlake.server.listeners import Listeners, open_listeners
 from spanlake.server.ports import Address, Port, address, bind, of_scheme, ports_advice
 from spanlake.server.small_memory import limit_arenas, return_unused
@@ -49,6 +50,7 @@ def run(config: EdgeConfig) -> None:
     """
     memory = memory_bytes()
     limit_arenas(memory)
+    sys.setswitchinterval(SWITCH_SECONDS)
     config = replace(config, server=fitted(config.server, memory))
     sockets = {where: bind(where) for where in edge_addresses(config)}
     check_exposure(config.server)

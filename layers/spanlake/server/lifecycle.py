@@ -5,6 +5,9 @@ import signal
 from collections.abc import Callable
 from enum import StrEnum
 
+SWITCH_SECONDS = 0.0005
+"""Time for which a thread that computes keeps the interpreter from others that wait for it. A request needs it several
+times over, after each read, write or sync; with the usual 5 ms it waits so long each time while others compute."""
 ARRIVAL_SHARE = 0.8
 """Share of the drain time within which requests have to arrive, so that time is left to store them."""
 

@@ -17,7 +17,7 @@ from spanlake.server.compose import Process, compose
 from spanlake.server.greeting import announce
 from spanlake.server.http import HttpServer
 from spanlake.server.http_protocol import ConnectionBounds, Misdirected
-from spanlake.server.lifecycle import ARRIVAL_SHARE, Lifecycle, State, asked_to_stop
+from spanlake.server.lifecycle import ARRIVAL_SHARE, SWITCH_SECONDS, Lifecycle, State, asked_to_stop
 from spanlake.server.ports import Address, addresses, bind, of_scheme, ports_advice
 from spanlake.server.small_memory import limit_arenas, return_unused
 from spanlake.server.storage import Store, open_store, take_in
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from spanlake.server.maintenance import Maintenance
 
 _log = logging.getLogger("spanlake")
-_SWITCH_SECONDS = 0.0005
-"""Time for which a thread that computes keeps the interpreter from others that wait for it. A request needs it several
-times over, after each read, write or sync; with the usual 5 ms it waits so long each time while others compute."""
 _BODY_GRACE_SECONDS = 15.0  # after which a connection ends whose body is late, and was not answered with a status
 
 
@@ -114,7 +111,7 @@ def run(config: Config) -> None:
     """
     memory = memory_bytes()
     limit_arenas(memory)
-    sys.setswitchinterval(_SWITCH_SECONDS)
+    sys.setswitchinterval(SWITCH_SECONDS)
     config = fitted(config, memory)
     datagrams = ports.UDP if udp_tenant(config.access) else ()
     wanted = addresses(config, (*ports.HTTP, *datagrams, *ports.GRPC))
