@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from spanlake.query.scan.blocks import BlockScan
+from spanlake.query.scan.duplicate_spans import Repeats
 from spanlake.store.maintenance.compactor import Compactor
 from tests.query.kit import MINUTE, SECOND, At, Lake, steps, trace_id
 from tests.query.kit import TENANT as TENANT_
@@ -131,3 +133,16 @@ def test_blocks_that_were_merged_apart_are_compared(lake: Lake) -> None:
 
 def _count(lake: Lake) -> float | None:
     return sum(value or 0 for (values) in lake.series("{ } | count_over_time()", WHEN).values() for value in values)
+
+
+def test_repeated_span_stays_once_however_blocks_are_listed(lake: Lake) -> None:
+    """What was found of two blocks is remembered, and holds beside a third one that is compared in another order."""
+    for _ in range(3):
+        lake.add(At(1))
+    source = BlockScan.find(lake.index, lake.objects, TENANT_, 0, 2**63 - 1)
+    first, second, third = source.blocks
+    repeats, session = Repeats(), lake.duck.session()
+    repeats.left_out(session, source.only([first, second]))
+    listed = source.only([second, third]).with_spans_of(source.only([first]), [trace_id(1)])
+    found = repeats.left_out(session, listed)
+    assert session.run(found.table(["span_id"])).num_rows == 1
