@@ -136,7 +136,7 @@ def _count(lake: Lake) -> float | None:
 
 
 def test_repeated_span_stays_once_however_blocks_are_listed(lake: Lake) -> None:
-    """What was found of two blocks is remembered, and holds beside a third one that is compared in another order."""
+    """Groups found of two blocks are remembered, and hold beside a third one that is compared in another order."""
     for _ in range(3):
         lake.add(At(1))
     source = BlockScan.find(lake.index, lake.objects, TENANT_, 0, 2**63 - 1)
