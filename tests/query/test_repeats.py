@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from spanlake.query.policy import QueryPolicy, SearchPolicy
 from spanlake.store.maintenance.compactor import Compactor
 from tests.query.kit import MINUTE, SECOND, At, Lake, steps, trace_id
 from tests.query.kit import TENANT as TENANT_
@@ -131,3 +132,12 @@ def test_blocks_that_were_merged_apart_are_compared(lake: Lake) -> None:
 
 def _count(lake: Lake) -> float | None:
     return sum(value or 0 for (values) in lake.series("{ } | count_over_time()", WHEN).values() for value in values)
+
+
+def test_a_span_counts_once_whatever_blocks_were_compared_first(lake: Lake) -> None:
+    lake.add(ROOT, CHILD)
+    lake.add(CHILD, replace(OTHER, length=MINUTE))
+    lake.add(CHILD)
+    lake.use(policy=QueryPolicy(SearchPolicy(part_spans=4)))
+    assert sorted(lake.traces("{ } | count() > 0")) == [1, 2]  # compares the blocks of the newest part first
+    assert _count(lake) == 3

@@ -21,7 +21,7 @@ from spanlake.query.compile.spans import ROW_ID, TIE_COLUMNS
 from spanlake.query.engine.session import Session
 from spanlake.query.scan.blocks import BlockScan, Repeated, places
 from spanlake.spans.arrow import Array, as_array, int64, numbers
-from spanlake.store.blocks.block import Block
+from spanlake.store.blocks.block import Block, arrival_order
 from spanlake.store.blocks.trace_columns import DERIVED
 
 _MOST_SETS = 64  # of blocks that are remembered
@@ -51,7 +51,8 @@ class Repeats:
     def left_out(self, session: Session, source: BlockScan) -> BlockScan:
         """Return the source without the rows that repeat another one. Raises LimitExceeded."""
         others = source.others.blocks if source.others is not None else ()
-        repeated = _repeated(self._rows(session, source, (*source.blocks, *others)))
+        every = sorted((*source.blocks, *others), key=arrival_order)  # which row of a group stays must not change
+        repeated = _repeated(self._rows(session, source, every))
         beside = None if source.others is None else replace(source.others, repeated=repeated)
         return replace(source, repeated=repeated, others=beside)
 
