@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from spanlake.query.policy import QueryPolicy, SearchPolicy
 from spanlake.query.scan.blocks import BlockScan
 from spanlake.query.scan.duplicate_spans import Repeats
 from spanlake.store.maintenance.compactor import Compactor
@@ -146,3 +147,12 @@ def test_repeated_span_stays_once_however_blocks_are_listed(lake: Lake) -> None:
     listed = source.only([second, third]).with_spans_of(source.only([first]), [trace_id(1)])
     found = repeats.left_out(session, listed)
     assert session.run(found.table(["span_id"])).num_rows == 1
+
+
+def test_a_span_counts_once_whatever_blocks_were_compared_first(lake: Lake) -> None:
+    lake.add(ROOT, CHILD)
+    lake.add(CHILD, replace(OTHER, length=MINUTE))
+    lake.add(CHILD)
+    lake.use(policy=QueryPolicy(SearchPolicy(part_spans=4)))
+    assert sorted(lake.traces("{ } | count() > 0")) == [1, 2]  # compares the blocks of the newest part first
+    assert _count(lake) == 3

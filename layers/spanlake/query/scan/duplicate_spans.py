@@ -51,7 +51,8 @@ class Repeats:
     def left_out(self, session: Session, source: BlockScan) -> BlockScan:
         """Return the source without the rows that repeat another one. Raises LimitExceeded."""
         others = source.others.blocks if source.others is not None else ()
-        repeated = _repeated(self._rows(session, source, sorted((*source.blocks, *others), key=arrival_order)))
+        every = sorted((*source.blocks, *others), key=arrival_order)  # which row of a group stays must not change
+        repeated = _repeated(self._rows(session, source, every))
         beside = None if source.others is None else replace(source.others, repeated=repeated)
         return replace(source, repeated=repeated, others=beside)
 
