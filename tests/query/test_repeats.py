@@ -111,6 +111,20 @@ def test_blocks_that_come_later_are_compared_too(lake: Lake) -> None:
     assert _count(lake) == 3
 
 
+def test_equal_rows_keep_the_same_one_in_any_order_of_blocks(lake: Lake) -> None:
+    lake.add(ROOT, CHILD)
+    lake.add(CHILD, OTHER)
+    lake.add(ROOT)
+    source = BlockScan.find(lake.index, lake.objects, TENANT_, 0, 2**62)
+    first, second, _ = source.blocks
+    repeats, session = Repeats(), lake.querier.duck.session()
+    repeats.left_out(session, source.only([second, first]))
+    repeated = repeats.left_out(session, source).repeated
+    assert repeated is not None
+    rows = {(row["path"], row["row"]) for row in repeated.rows.to_pylist()}
+    assert len(rows) == 2
+
+
 def test_a_span_sent_again_after_its_trace_was_deleted_counts(lake: Lake) -> None:
     lake.add(ROOT, CHILD)
     lake.add(CHILD, OTHER)

@@ -57,7 +57,12 @@ class Repeats:
         return replace(source, repeated=repeated, others=beside)
 
     def _rows(self, session: Session, source: BlockScan, blocks: Sequence[Block]) -> pa.Table:
-        """Find groups of equal rows of some blocks: ``group``, ``path`` and ``row``, in order of arrival in a group."""
+        """Find groups of equal rows of some blocks: ``group``, ``path`` and ``row``, in order of arrival in a group.
+
+        The order is that of all queries, in whichever order they read the blocks: groups that are remembered and groups
+        that are found later keep the same row of equal ones.
+        """
+        blocks = sorted(blocks, key=arrival_order)
         wanted = _known(blocks)
         known, found = self._nearest(wanted)
         fresh = [block for block in blocks if (block.path, block.hidden) not in known]
