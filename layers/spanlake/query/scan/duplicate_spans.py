@@ -51,8 +51,7 @@ class Repeats:
     def left_out(self, session: Session, source: BlockScan) -> BlockScan:
         """Return the source without the rows that repeat another one. Raises LimitExceeded."""
         others = source.others.blocks if source.others is not None else ()
-        every = sorted((*source.blocks, *others), key=arrival_order)  # which row of a group stays must not change
-        repeated = _repeated(self._rows(session, source, every))
+        repeated = _repeated(self._rows(session, source, (*source.blocks, *others)))
         beside = None if source.others is None else replace(source.others, repeated=repeated)
         return replace(source, repeated=repeated, others=beside)
 
