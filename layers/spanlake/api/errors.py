@@ -77,7 +77,7 @@ def _headers(status: int, retry_seconds: int | None) -> Mapping[str, str]:
 
 
 def logged_http_error(error: Exception) -> HttpError:
-    """Return the answer to a client that sent spans, and logs the error where the answer does not name it."""
+    """Return the answer to a client that sent spans, and log the error where the answer does not name it."""
     told = http_error(error, INGEST_ERRORS)
     if told.status == HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("a request failed", exc_info=error)

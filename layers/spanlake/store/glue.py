@@ -130,7 +130,7 @@ class GlueColumns:
         raise StorageUnavailable("the Glue table is being changed all the time: try again")
 
     def _add(self, wanted: Mapping[str, str]) -> int | None:
-        """Add columns and returns their number, None where another process changed the table first."""
+        """Add columns and return their number, None where another process changed the table first."""
         found = self._client.get_table(DatabaseName=self._name.database, Name=self._name.table)["Table"]
         columns: list[Any] = list(found.get("StorageDescriptor", {}).get("Columns", []))
         there = {column["Name"] for column in [*columns, *found.get("PartitionKeys", [])]}

@@ -188,11 +188,11 @@ class QueryRunner:
                 _log.warning("slow query", extra=_described(request, seconds))
 
     def checked(self, text: str) -> ast.Query:
-        """Parse and checks a query; raises TraceQLError."""
+        """Parse and check a query; raises TraceQLError."""
         return validate(parsed(text), self.querier.sizes)
 
     def metrics_query(self, text: str) -> ast.Query:
-        """Parse and checks a metrics query; raises TraceQLError."""
+        """Parse and check a metrics query; raises TraceQLError."""
         query = self.checked(text)
         if not query.is_metrics:
             raise Unsupported("a metrics query ends in a function such as rate()", query.text, len(query.text))

@@ -90,7 +90,7 @@ def otlp_url(url: str) -> str:
 
 
 def fill(client: Client, demo: Demo, page: str) -> None:
-    """Send everything to a server that is there, and tells what to try on its page; raises CommandError."""
+    """Send everything to a server that is there, and tell what to try on its page; raises CommandError."""
     for body in demo.past():
         _send(client, body)
     typer.echo(demo.told(page))
