@@ -247,7 +247,10 @@ class GroupCommit:
 
 
 def _refusal() -> RateLimited:
-    message = f"the tenant sends more than its part while others send: send it again after {_RETRY_SECONDS} s"
+    message = (
+        "the tenant takes most of the processor time while others are active: send it again after "
+        f"{_RETRY_SECONDS} s, or have the operator set its ingest-rate"
+    )
     return RateLimited(message, _RETRY_SECONDS, _HELD_SECONDS)
 
 
