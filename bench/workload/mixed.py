@@ -1,9 +1,11 @@
 """Requests of all protocols for a load at a given rate: each has traces of its own, and costs its sender little."""
 
 import http.client
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import grpc
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -38,33 +40,57 @@ class Protocol:
     """A protocol: the encoding of requests, and how to open a connection, given the offset of ports."""
 
     name: str
-    template: bytes
+    template: Callable[[], bytes]
     connect: Callable[[int], Send]
     is_text: bool = False
 
     def body(self, number: int) -> bytes:
         """Return the request of a number."""
-        mark, mine = _MARK, number.to_bytes(8)
-        return (
-            self.template.replace(mark.hex().encode(), mine.hex().encode())
-            if self.is_text
-            else self.template.replace(mark, mine)
-        )
+        template, mark, mine = self.template(), _MARK, number.to_bytes(8)
+        if self.is_text:
+            return template.replace(mark.hex().encode(), mine.hex().encode())
+        return template.replace(mark, mine)
 
 
-def protocols(spans: int) -> list[Protocol]:
-    """Make the protocols, with requests of so many spans."""
-    request = _request(spans)
+class _Templates:
+    """Requests that start now: made anew once a second, so that few of all traces start at the same moment."""
+
+    def __init__(self, spans: int) -> None:
+        self._spans = spans
+        self._lock = threading.Lock()
+        self._made_at = 0.0
+        self._encoded: dict[str, bytes] = {}
+
+    def get(self, name: str) -> bytes:
+        """Return the template of a protocol."""
+        with self._lock:
+            if (now := time.monotonic()) - self._made_at >= 1:
+                self._encoded, self._made_at = _encoded(_request(self._spans)), now
+            return self._encoded[name]
+
+
+def _encoded(request: ExportTraceServiceRequest) -> dict[str, bytes]:
+    """Return the request as each protocol has it."""
     (zipkin,) = translations.zipkin_json(request)
     (thrift,) = translations.jaeger_thrift(request)
     (jaeger,) = translations.jaeger_proto(request)
     otlp = request.SerializeToString()
+    return {"otlp-http": otlp, "otlp-grpc": otlp, "zipkin": zipkin, "jaeger-http": thrift, "jaeger-grpc": jaeger}
+
+
+def protocols(spans: int) -> list[Protocol]:
+    """Make the protocols, with requests of so many spans."""
+    templates = _Templates(spans)
+
+    def protocol(name: str, connect: Callable[[int], Send], *, is_text: bool = False) -> Protocol:
+        return Protocol(name, partial(templates.get, name), connect, is_text)
+
     return [
-        Protocol("otlp-http", otlp, _over_http(4318, "/v1/traces", "application/x-protobuf")),
-        Protocol("otlp-grpc", otlp, _over_grpc(4317, _EXPORT)),
-        Protocol("zipkin", zipkin, _over_http(9411, "/api/v2/spans", "application/json"), is_text=True),
-        Protocol("jaeger-http", thrift, _over_http(14268, "/api/traces", "application/x-thrift")),
-        Protocol("jaeger-grpc", jaeger, _over_grpc(14250, _POST_SPANS)),
+        protocol("otlp-http", _over_http(4318, "/v1/traces", "application/x-protobuf")),
+        protocol("otlp-grpc", _over_grpc(4317, _EXPORT)),
+        protocol("zipkin", _over_http(9411, "/api/v2/spans", "application/json"), is_text=True),
+        protocol("jaeger-http", _over_http(14268, "/api/traces", "application/x-thrift")),
+        protocol("jaeger-grpc", _over_grpc(14250, _POST_SPANS)),
     ]
 
 
