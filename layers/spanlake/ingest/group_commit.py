@@ -35,7 +35,7 @@ class ImmediateCommit:
 
 _STORAGE_SECONDS = 15.0  # of storage calls of one group; a worker that waits longer delays others
 _IDLE_TENANTS = 256  # whose last group is remembered; forgetting it costs a few milliseconds of linger
-_PAUSED_BYTES = 128 << 10  # of a group of a tenant that pauses between its groups: others wait behind it
+_PAUSED_BYTES = 64 << 10  # of a group of a tenant that pauses between its groups: others wait behind it
 _MOST_PAUSED_BYTES = 4 << 20  # that wait of such a tenant, beyond which it has to repeat its requests
 _RETRY_SECONDS = 1
 _HELD_SECONDS = 0.5  # for which a refusal is held back: without it a sender that repeats at once takes much time
