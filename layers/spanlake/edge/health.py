@@ -22,7 +22,6 @@ _MESSAGE_SECONDS = 60.0
 _LONGEST_MESSAGE = 1024  # bytes; it names a service
 _WATCH_SECONDS = 3600.0  # after which a watching client has to call again
 
-
 _NO_MESSAGE = GrpcError(grpc.StatusCode.UNAVAILABLE, "the message did not come in time: call again")
 _WRONG_MESSAGE = GrpcError(grpc.StatusCode.INVALID_ARGUMENT, "the message is not a HealthCheckRequest")
 _UNKNOWN = GrpcError(grpc.StatusCode.NOT_FOUND, "the service is not known: ask for the empty name")

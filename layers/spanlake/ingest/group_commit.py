@@ -9,6 +9,7 @@ from threading import Condition, Thread
 from time import monotonic
 
 from spanlake.ingest.errors import Draining, RateLimited
+from spanlake.ingest.rates import HELD_SECONDS
 from spanlake.ingest.request import Commit, Format, Outcome, Receipt, Request
 from spanlake.ingest.tenant_work import TenantWork
 from spanlake.store.deadline import limited
@@ -38,7 +39,6 @@ _IDLE_TENANTS = 256  # whose last group is remembered; forgetting it costs a few
 _PAUSED_BYTES = 64 << 10  # of a group of a tenant that pauses between its groups: others wait behind it
 _MOST_PAUSED_BYTES = 4 << 20  # that wait of such a tenant, beyond which it has to repeat its requests
 _RETRY_SECONDS = 1
-_HELD_SECONDS = 0.5  # for which a refusal is held back: without it a sender that repeats at once takes much time
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +251,7 @@ def _refusal() -> RateLimited:
         "the tenant takes most of the processor time while others are active: send it again after "
         f"{_RETRY_SECONDS} s, or have the operator set its ingest-rate"
     )
-    return RateLimited(message, _RETRY_SECONDS, _HELD_SECONDS)
+    return RateLimited(message, _RETRY_SECONDS, HELD_SECONDS)
 
 
 def _answer(member: _Member, outcome: Outcome) -> None:

@@ -18,8 +18,8 @@ _LONGEST_RETRY = 60
 _MANY = 10_000
 _SECOND_NS = 10**9
 _METER_SECONDS = 2.0
-_HELD_SECONDS = 0.5  # for which a refusal is held back; functions, which are paid for by the time, answer at once
-
+HELD_SECONDS = 0.5
+"""The time for which a refusal is held back; functions, which are paid for by the time, answer at once."""
 _MOST_HELD = 1024  # refusals, each of which keeps its call or connection
 
 _log = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ class IngestRates:
             left = min(burst, left + (now - at) * rate)
             if left < min(size, burst):
                 self._buckets[tenant] = left, now
-                raise _refusal(rate, (min(size, burst) - left) / rate, _HELD_SECONDS)
+                raise _refusal(rate, (min(size, burst) - left) / rate, HELD_SECONDS)
             if len(self._buckets) >= _MANY:
                 self._forget_full(now)
             self._buckets[tenant] = left - size, now

@@ -36,7 +36,7 @@ UNREAD: ContextVar[Unread | None] = ContextVar("UNREAD", default=None)
 
 
 def affordable(source: BlockScan, most: int, end_ns: int = MAX_NS) -> BlockScan:
-    """Restrict the source to its ``most`` newest blocks, those that start after a time last, and notes the others.
+    """Restrict the source to its ``most`` newest blocks, those that start after a time last, and note the others.
 
     0 is no bound.
     """
