@@ -6,6 +6,7 @@ Tests patch no module constants.
 import ast
 import builtins
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -123,6 +124,33 @@ def test_patched_constants_are_found() -> None:
     patch = "monkeypatch." + "setattr"
     assert len(_patched_constants(f'{patch}(parts, "PART_SPANS", 2)\n{patch}("a.b._MOST", 2)')) == 2
     assert not _patched_constants(f'{patch}(Session, "run", spy)\n{patch}(schema, "FORMAT", 4)\nsetattr(a, name, 1)')
+
+
+_SHARED = re.compile(r"""setattr\(\s*(?:["'](?:\w+\.)*(\w+)\.|(\w+), ["'])(\w+)["']""")
+_SET_FOR_ALL = {"stderr", "stdout", "argv", "tempdir"}
+"""Names that stand for no function: nothing goes wrong elsewhere while they are replaced."""
+
+
+def _replaced_for_all(text: str) -> list[str]:
+    """List the functions of the standard library that a test's text replaces for all threads of the process."""
+    found = [(module or owner, name) for module, owner, name in _SHARED.findall(text)]
+    return [
+        f"{module}.{name}" for module, name in found if module in sys.stdlib_module_names and name not in _SET_FOR_ALL
+    ]
+
+
+def test_tests_replace_functions_of_the_standard_library_for_their_thread_alone() -> None:
+    tests = _sources(_ROOT / "tests")
+    assert [(file.name, found) for file in tests for found in _replaced_for_all(file.read_text())] == []
+
+
+def test_functions_replaced_for_all_threads_are_found() -> None:
+    patch = "monkeypatch." + "setattr"
+    text = f'{patch}(asyncio, "sleep", s)\n{patch}("a.b.time.time_ns", s)\n{patch}(\n    "os.write", w)'
+    assert _replaced_for_all(text) == ["asyncio.sleep", "time.time_ns", "os.write"]
+    assert not _replaced_for_all(
+        f'{patch}(sys, "stderr", s)\n{patch}("a.b.read", s)\npatch_here(patch, os, "write", w)'
+    )
 
 
 _RAISED = re.compile(r"\b[Rr]aises? ((?:[A-Z][a-z]\w+(?:, and | and |, | or )?)+)")

@@ -27,6 +27,7 @@ from tests.aws.test_compact import AT_ONCE, Handler, levels, store_blocks, woken
 from tests.aws.test_expire import trace_ids
 from tests.cloud import Reply, answering
 from tests.documents import commands, document, section
+from tests.patches import patch_here
 from tests.payloads import DAY_NS
 
 DAY = date(2026, 11, 22)
@@ -106,7 +107,7 @@ def test_merges_that_another_invocation_is_doing_are_not_planned_again(
     assert merged == {block.id for block in last.inputs}
     assert sent == []
     later = time.time() + 61
-    monkeypatch.setattr(time, "time", lambda: later)
+    patch_here(monkeypatch, time, "time", lambda: later)
     handler(woken_by(blocks), Context())
     assert levels(store, "shop").count(1) > 1, "whoever began them has ended"
 

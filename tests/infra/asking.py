@@ -21,6 +21,7 @@ from tests.aws.events import Context, http_event
 from tests.aws.test_compact import AT_ONCE, store_blocks, woken_by
 from tests.aws.test_expire import aged
 from tests.infra.kept import ACCOUNT, REGION
+from tests.patches import patch_here
 from tests.payloads import DAY_NS, export_request
 
 SECRET = "Tokens-AbCdEf"
@@ -109,7 +110,7 @@ def expiring(lake: Lake) -> Ask:
 
     def ask() -> None:
         with lake.patch.context() as patch:
-            patch.setattr(time, "sleep", lambda _: None)
+            patch_here(patch, time, "sleep", lambda _: None)
             handler = expire.handler(AT_ONCE)
         for _ in range(2):
             handler({}, Context())

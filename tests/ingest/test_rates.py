@@ -76,21 +76,18 @@ def test_tenants_with_a_full_bucket_are_forgotten(clock: Clock) -> None:
     assert len(bucket._buckets) == 1
 
 
-def test_refusals_of_a_process_are_held_back_and_others_told_at_once(
-    clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_refusals_of_a_process_are_held_back_and_others_told_at_once(clock: Clock) -> None:
     held: list[float] = []
 
     async def sleep(seconds: float) -> None:
         held.append(seconds)
 
-    monkeypatch.setattr(asyncio, "sleep", sleep)
     bucket = rates(clock, ingest_rate=1, ingest_burst=1)
     bucket.take("a", 1)
     with pytest.raises(RateLimited) as refused:
         bucket.take("a", 1)
     for error in (refused.value, RateLimited("by functions", 1), Overloaded("full")):
-        asyncio.run(HeldRefusals().hold_back(error))
+        asyncio.run(HeldRefusals(sleep).hold_back(error))
     assert held == [0.5]
     assert refused.value.__traceback__ is None  # so that nothing keeps the request
 

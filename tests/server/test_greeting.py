@@ -1,6 +1,5 @@
 """The first lines of a server on a terminal."""
 
-import io
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from spanlake.server.greeting import announce, greeting
 from spanlake.server.ports import ALL, addresses
 from spanlake.settings.kinds import NAMES
 from spanlake.settings.model import Config
+from tests.patches import StreamHere
 
 
 def lines(config: Config, *, tls: bool = False) -> list[str]:
@@ -40,16 +40,10 @@ def test_greeting_names_what_is_set(tmp_path: Path) -> None:
     assert data == "Data in    s3://bucket/lake, kept at any age"
 
 
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-@pytest.mark.parametrize(("stream", "is_greeted"), [(Terminal(), True), (io.StringIO(), False)])
-def test_greeting_is_for_terminals(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stream: io.StringIO, is_greeted: bool
-) -> None:
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_greeting_is_for_terminals(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, is_terminal: bool) -> None:
+    stream = StreamHere(is_terminal=is_terminal)
     monkeypatch.setattr(sys, "stderr", stream)
     config = Config(data=tmp_path)
     announce(config, addresses(config, ALL), tls=False)
-    assert stream.getvalue().startswith("Send to") == is_greeted
+    assert stream.getvalue().startswith("Send to") == is_terminal

@@ -21,6 +21,7 @@ from spanlake.store.maintenance.retention import Removed
 from spanlake.store.objects.base import Objects
 from spanlake.store.objects.local import LocalObjects
 from spanlake.telemetry.prometheus import Metrics
+from tests.patches import patch_here
 from tests.store.index.test_index import block
 
 TODAY = date(2026, 11, 22)
@@ -88,7 +89,7 @@ def test_maintenance_plans_unchanged_day_less_and_less_often(
     policy = MaintenancePolicy(plan_seconds=60, most_plan_seconds=600)
     maintenance = maintenance_of(tmp_path, monkeypatch, summary, policy)
     clock = time.monotonic()
-    monkeypatch.setattr("spanlake.server.maintenance.time.monotonic", lambda: clock)
+    patch_here(monkeypatch, time, "monotonic", lambda: clock)
     for _ in range(60):
         maintenance._compact()
         clock += 60

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from spanlake.store.disk import Reserve
+from tests.patches import patch_here
 
 SIZE = 1 << 20
 
@@ -34,7 +35,7 @@ def test_fill_takes_what_is_left_of_a_full_disk(
     reserve: Reserve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     free = os.statvfs_result((4096, 4096, 100, 30, 30, 0, 0, 0, 0, 255))
-    monkeypatch.setattr(os, "statvfs", lambda _: free)
+    patch_here(monkeypatch, os, "statvfs", lambda _: free)
     reserve.fill()
     assert (tmp_path / "reserve").stat().st_size == 30 * 4096
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from spanlake.store.errors import StorageCorrupt, StorageUnavailable
 from spanlake.store.write_ahead_log import Segment, WriteAheadLog
+from tests.patches import patch_here
 
 _WRITER = """
 import os, sys
@@ -108,7 +109,7 @@ def test_failed_append_leaves_earlier_records(tmp_path: Path, monkeypatch: pytes
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(os, "fdatasync", fail)
+        patch_here(patched, os, "fdatasync", fail)
         with pytest.raises(StorageUnavailable, match="No space left"):
             segment.append([b"b"])
     segment.append([b"c"])

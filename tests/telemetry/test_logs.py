@@ -1,6 +1,5 @@
 """Logs: one JSON object a line, and prose on a terminal."""
 
-import io
 import json
 import logging
 import sys
@@ -9,11 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from spanlake.telemetry.logs import set_up_logs
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
+from tests.patches import StreamHere
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +20,7 @@ def restored_root() -> Iterator[None]:
 
 
 def test_log_line_is_a_json_object(monkeypatch: pytest.MonkeyPatch) -> None:
-    output = io.StringIO()
+    output = StreamHere()
     monkeypatch.setattr(sys, "stderr", output)
     set_up_logs()
     logging.getLogger("a.library").warning("it has %s", "happened", extra={"tenant": "t"})
@@ -35,7 +30,7 @@ def test_log_line_is_a_json_object(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_log_line_includes_exception(monkeypatch: pytest.MonkeyPatch) -> None:
-    output = io.StringIO()
+    output = StreamHere()
     monkeypatch.setattr(sys, "stderr", output)
     set_up_logs()
     try:
@@ -47,7 +42,7 @@ def test_log_line_includes_exception(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_log_on_terminal_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    output = Terminal()
+    output = StreamHere(is_terminal=True)
     monkeypatch.setattr(sys, "stderr", output)
     set_up_logs()
     logging.getLogger("x").info("listening", extra={"url": "http://here"})
@@ -57,7 +52,7 @@ def test_log_on_terminal_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_log_omits_events_below_level(monkeypatch: pytest.MonkeyPatch) -> None:
-    output = io.StringIO()
+    output = StreamHere()
     monkeypatch.setattr(sys, "stderr", output)
     set_up_logs()
     logging.getLogger("x").debug("details")
@@ -66,7 +61,7 @@ def test_log_omits_events_below_level(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("form", "is_json"), [("json", True), ("text", False), ("auto", True)])
 def test_log_has_the_form_that_is_set(monkeypatch: pytest.MonkeyPatch, form: str, is_json: bool) -> None:
-    output = io.StringIO()
+    output = StreamHere()
     monkeypatch.setattr(sys, "stderr", output)
     set_up_logs(form=form)
     logging.getLogger("x").info("listening")
@@ -75,7 +70,7 @@ def test_log_has_the_form_that_is_set(monkeypatch: pytest.MonkeyPatch, form: str
 
 
 def test_log_on_terminal_has_no_colours_with_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
-    output = Terminal()
+    output = StreamHere(is_terminal=True)
     monkeypatch.setattr(sys, "stderr", output)
     monkeypatch.setenv("NO_COLOR", "1")
     set_up_logs()
@@ -84,7 +79,7 @@ def test_log_on_terminal_has_no_colours_with_no_color(monkeypatch: pytest.Monkey
 
 
 def test_log_has_records_of_the_level_and_above(monkeypatch: pytest.MonkeyPatch) -> None:
-    output = io.StringIO()
+    output = StreamHere()
     monkeypatch.setattr(sys, "stderr", output)
     set_up_logs("error")
     logging.getLogger("x").warning("quiet")

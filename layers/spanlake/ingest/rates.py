@@ -4,7 +4,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from threading import Lock
 from typing import Protocol
 
@@ -32,8 +32,8 @@ class HeldRefusals:
     without the wait it takes as much as the server can refuse. The request is let go of before.
     """
 
-    def __init__(self) -> None:
-        self._held = 0
+    def __init__(self, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep) -> None:
+        self._held, self._sleep = 0, sleep
 
     async def hold_back(self, error: Exception) -> None:
         """Wait before the sender hears of a refusal, unless many are held back already."""
@@ -42,7 +42,7 @@ class HeldRefusals:
         error.__traceback__ = None  # whose frames keep the body, which is not counted any more
         self._held += 1
         try:
-            await asyncio.sleep(error.held_seconds)
+            await self._sleep(error.held_seconds)
         finally:
             self._held -= 1
 

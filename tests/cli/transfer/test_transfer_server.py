@@ -14,6 +14,7 @@ from spanlake.cli.transfer.export_file import FileFormat
 from spanlake.cli.transfer.export_spans import SECOND_NS, ExportRequest
 from tests.cli.tempo import Tempo, trace_answer
 from tests.cli.transfer.test_transfer import DAY_NS, file_of, jaeger_file, names, run, traces, traces_in
+from tests.patches import patch_here
 from tests.payloads import export_request
 from tests.server_process import SpanlakeServer
 from tests.spans import otlp_requests
@@ -21,7 +22,7 @@ from tests.spans import otlp_requests
 
 @pytest.fixture(autouse=True)
 def _without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(time, "sleep", lambda _: None)
+    patch_here(monkeypatch, time, "sleep", lambda _: None)
 
 
 def many(number: int) -> list[TracesData]:

@@ -17,6 +17,7 @@ from spanlake.store.errors import BlockMissing, StorageUnavailable
 from spanlake.store.maintenance.clock import is_trusted
 from spanlake.store.objects.base import ObjectInfo
 from spanlake.store.objects.local import LocalObjects
+from tests.patches import patch_here
 from tests.query.kit import NOON, At, Lake
 
 
@@ -74,7 +75,7 @@ def test_clock_that_jumped_explains_no_missing_block(
     path = with_one_missing(lake)
     if is_noted:
         assert is_trusted(lake.index, NOON)
-    monkeypatch.setattr("time.time_ns", lambda: NOON + 365 * DAY_NS)
+    patch_here(monkeypatch, time, "time_ns", lambda: NOON + 365 * DAY_NS)
     with pytest.raises(BlockMissing, match=re.escape(path)):
         asked(lake, tmp_path, lambda: None, MissingBlocks(timedelta(days=4)))
 

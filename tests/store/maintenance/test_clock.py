@@ -19,6 +19,7 @@ from spanlake.store.objects.s3 import S3Location, S3Objects
 from spanlake.store.write import write_table
 from spanlake.telemetry.prometheus import Metrics
 from tests.cloud import Cloud
+from tests.patches import patch_here
 from tests.store.index.test_index import block
 from tests.store.maintenance.day_of_blocks import TENANT, Lake
 from tests.store.tables import HOUR, NOON, span_table
@@ -192,8 +193,8 @@ def test_maintenance_on_aws_deletes_by_the_clock_of_dynamodb(cloud: Cloud, monke
     lake._writes = 0
     now = time.time_ns()
     lake.add(span_table([{"start_time_unix_nano": now - 3 * DAY_NS}]))
-    monkeypatch.setattr(time, "time_ns", lambda: now + 365 * DAY_NS)
-    monkeypatch.setattr(time, "time", lambda: now / 10**9 + 365 * 86_400)
+    patch_here(monkeypatch, time, "time_ns", lambda: now + 365 * DAY_NS)
+    patch_here(monkeypatch, time, "time", lambda: now / 10**9 + 365 * 86_400)
     policy = MaintenancePolicy(retention=timedelta(days=3.5), garbage_share=1)
     maintenance = Maintenance(lake.objects, lake.index, policy, Metrics())
     for _ in range(2):
@@ -202,7 +203,7 @@ def test_maintenance_on_aws_deletes_by_the_clock_of_dynamodb(cloud: Cloud, monke
     assert len(lake.live()) == 1
     lake.index.replace([], lake.live())
     assert lake.index.replaced_before(now // 10**9 + 60), "dated by DynamoDB"
-    monkeypatch.setattr(DynamoIndex, "service_time", lambda _: now // 10**9 + 700)
+    patch_here(monkeypatch, DynamoIndex, "service_time", lambda _: now // 10**9 + 700)
     maintenance._remove()
     assert not list(lake.objects.list("spans/"))
 
@@ -212,9 +213,9 @@ def test_readers_go_by_the_clock_of_this_machine_while_maintenance_does(
 ) -> None:
     objects, index = LocalObjects(tmp_path), SqliteIndex(tmp_path / "index.sqlite")
     assert is_trusted(index, NOON)
-    monkeypatch.setattr("time.time_ns", lambda: NOON + 2 * DAY_NS)
+    patch_here(monkeypatch, time, "time_ns", lambda: NOON + 2 * DAY_NS)
     assert trusted_time(objects, index) == NOON + 2 * DAY_NS
-    monkeypatch.setattr("time.time_ns", lambda: NOON + 3 * DAY_NS)
+    patch_here(monkeypatch, time, "time_ns", lambda: NOON + 3 * DAY_NS)
     assert trusted_time(objects, index) is None
     assert not is_trusted(index, NOON + 3 * DAY_NS)
     assert is_trusted(index, NOON + 3 * DAY_NS + HOUR)
@@ -224,7 +225,7 @@ def test_readers_go_by_the_clock_of_this_machine_while_maintenance_does(
 def test_readers_go_by_the_clock_of_dynamodb(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     index = DynamoIndex(cloud.table())
     now = time.time_ns()
-    monkeypatch.setattr("spanlake.store.maintenance.clock.time.time_ns", lambda: now + 365 * DAY_NS)
+    patch_here(monkeypatch, time, "time_ns", lambda: now + 365 * DAY_NS)
     found = trusted_time(LocalObjects(tmp_path), index)
     assert found is not None
     assert abs(found - now) < DAY_NS

@@ -18,6 +18,7 @@ import pytest
 
 from spanlake.store.errors import StorageUnavailable
 from spanlake.store.objects.local import LocalObjects, linked_directories
+from tests.patches import patch_here
 
 PATH = "spans/tenant=a/date=2026-11-22/0123.parquet"
 
@@ -83,8 +84,8 @@ class Journal:
             self._note("rename", target)
             return rename(path, target)
 
-        monkeypatch.setattr(os, "fsync", noting_fsync)
-        monkeypatch.setattr(Path, "rename", noting_rename)
+        patch_here(monkeypatch, os, "fsync", noting_fsync)
+        patch_here(monkeypatch, Path, "rename", noting_rename)
 
     def _note(self, what: str, path: Path) -> None:
         name = str(path.relative_to(self._root))
@@ -131,7 +132,7 @@ def test_opening_the_directory_leaves_alone_what_another_process_is_writing(
         LocalObjects(tmp_path)
         return write(descriptor, data)
 
-    monkeypatch.setattr(os, "write", opening_write)
+    patch_here(monkeypatch, os, "write", opening_write)
     objects.put(PATH, b"x")
     assert objects.get(PATH) == b"x"
 
@@ -149,7 +150,7 @@ def test_what_another_process_sweeps_away_before_it_is_locked_is_begun_anew(
             LocalObjects(tmp_path)
         lock(descriptor, operation)
 
-    monkeypatch.setattr(fcntl, "flock", late)
+    patch_here(monkeypatch, fcntl, "flock", late)
     objects.put(PATH, b"x")
     assert swept
     assert objects.get(PATH) == b"x"
@@ -166,7 +167,7 @@ def test_a_failing_disk_is_reported_as_retryable_and_leaves_nothing(
         def fail(*arguments: object, **options: object) -> int:
             raise OSError(code, os.strerror(code))
 
-        failing.setattr(os, call, fail)
+        patch_here(failing, os, call, fail)
         with pytest.raises(StorageUnavailable, match=os.strerror(code)):
             objects.put(PATH, b"x")
     assert files(tmp_path) == []
@@ -176,7 +177,7 @@ def test_a_failing_disk_is_reported_as_retryable_and_leaves_nothing(
 
 def test_a_write_cut_short_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.write
-    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:7]))
+    patch_here(monkeypatch, os, "write", lambda descriptor, data: write(descriptor, data[:7]))
     objects = LocalObjects(tmp_path)
     objects.put(PATH, bytes(range(100)))
     assert objects.get(PATH) == bytes(range(100))
@@ -238,7 +239,7 @@ def test_last_bytes_of_a_disk_stay_free(
 ) -> None:
     """A disk of no size is one that does not tell it."""
     full = SimpleNamespace(f_blocks=blocks, f_bavail=7, f_frsize=4096)
-    monkeypatch.setattr(os, "fstatvfs", lambda _: full)
+    patch_here(monkeypatch, os, "fstatvfs", lambda _: full)
     objects = LocalObjects(tmp_path)
     with nullcontext() if is_stored else pytest.raises(StorageUnavailable, match="No space left"):
         objects.put("spans/x", b"x")

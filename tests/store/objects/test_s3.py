@@ -14,6 +14,7 @@ from spanlake.store.blocks.reader import block_schema
 from spanlake.store.errors import ObjectNotFound, StorageUnavailable, StoreError
 from spanlake.store.objects.s3 import RangedFile, S3Location, S3Objects
 from tests.cloud import Cloud, Reply, answering, calls
+from tests.patches import patch_here
 from tests.store.tables import busy_table
 
 MIB = 1 << 20
@@ -39,7 +40,7 @@ def long_object(bucket: str) -> S3Objects:
 
 @pytest.fixture
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(time, "sleep", lambda _: None)
+    patch_here(monkeypatch, time, "sleep", lambda _: None)
 
 
 @pytest.mark.parametrize(

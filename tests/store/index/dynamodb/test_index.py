@@ -16,6 +16,7 @@ from spanlake.store.days import DAY_NS, MAX_NS, MIN_NS, utc_day
 from spanlake.store.errors import IndexConflict, StorageCorrupt, StorageUnavailable, StoreError
 from spanlake.store.index.dynamodb.index import DynamoIndex
 from tests.cloud import Cloud, Reply, answering, calls
+from tests.patches import patch_here
 from tests.store.index.test_index import METHOD, STATUS, TODAY, block
 from tests.store.tables import HOUR, NOON
 
@@ -47,7 +48,7 @@ def index(open_table: Open) -> DynamoIndex:
 
 @pytest.fixture
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(time, "sleep", lambda _: None)
+    patch_here(monkeypatch, time, "sleep", lambda _: None)
 
 
 def fresh(name: str) -> Block:
@@ -244,7 +245,7 @@ def test_a_clock_that_is_ahead_hides_nothing(open_table: Open, monkeypatch: pyte
     index, one = open_table(timedelta(days=4)), fresh("1")
     index.add([one], catalog_of(one, METHOD))
     now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now + 365 * 86_400)
+    patch_here(monkeypatch, time, "time", lambda: now + 365 * 86_400)
     for other in (index, open_table(timedelta(days=4))):
         assert found(other) == {"1"}
         assert other.catalog("a", one.start_ns, one.end_ns) == {METHOD}

@@ -6,6 +6,7 @@ import pytest
 
 from spanlake.store.index.dynamodb.index import DynamoIndex
 from tests.cloud import Cloud, calls
+from tests.patches import patch_here
 from tests.store.index.test_index import block
 
 MINUTE = 60.0
@@ -24,7 +25,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds by which the monotonic clock of the summaries is ahead."""
     ahead = [0.0]
     monotonic = time.monotonic
-    monkeypatch.setattr("spanlake.store.index.dynamodb.summaries.time.monotonic", lambda: monotonic() + ahead[0])
+    patch_here(monkeypatch, time, "monotonic", lambda: monotonic() + ahead[0])
     return ahead
 
 

@@ -10,6 +10,7 @@ import pytest
 from spanlake.store.errors import StorageUnavailable
 from spanlake.store.index.dynamodb.index import DynamoIndex
 from tests.cloud import Cloud, calls
+from tests.patches import patch_here
 from tests.store.index.test_index import TODAY, block, everything
 from tests.store.tables import NOON
 
@@ -30,7 +31,7 @@ def index(cloud: Cloud) -> Iterator[DynamoIndex]:
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(time, "sleep", lambda _: None)
+    patch_here(monkeypatch, time, "sleep", lambda _: None)
 
 
 @contextmanager
