@@ -23,6 +23,10 @@ announce() {
     fi
 }
 
+# CI runs a test that fails once more, and names it at the end: one that raced is mended, but does not hold up others.
+again=()
+[[ ${CI:-} = true ]] && again=(--reruns 1 -r R)
+
 work=$(mktemp -d)
 tests=0
 lint=0
@@ -48,7 +52,7 @@ check() { # the outcome is said at once; a failure ends the tests, and is shown 
 set -m # each job is a process group, and takes SIGINT
 trap end EXIT
 trap 'exit 130' INT TERM
-.venv/bin/pytest -n "$workers" --dist loadfile "$@" </dev/null &
+.venv/bin/pytest -n "$workers" --dist loadfile "${again[@]}" "$@" </dev/null &
 tests=$!
 check &
 lint=$!

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from botocore.loaders import JSONFileLoader
 from hypothesis import settings
+from pytest_rerunfailures import StatusDB
 
 from tests.cloud import Cloud, running
 from tests.distribution import SharedParts, put_longest_first
@@ -33,6 +34,20 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> SharedParts | None:
     """Distributes files with regard to what they share, where files are distributed."""
     return SharedParts(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Keeps what is known of tests run once more in each process: asking the first one costs each test 40 ms."""
+    if hasattr(config, "workerinput"):
+        config.failures_db = StatusDB()  # type: ignore[attr-defined]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Shows why tests failed that are run once more: each is a race to be mended, though it passes."""
+    for report in terminalreporter.getreports("rerun"):
+        terminalreporter.section(f"failed, then run once more: {report.nodeid}")
+        terminalreporter.write_line(report.longreprtext)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
