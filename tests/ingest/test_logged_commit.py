@@ -27,8 +27,8 @@ from spanlake.store.errors import StorageUnavailable
 from spanlake.store.index.settled import settled
 from spanlake.store.index.sqlite import SqliteIndex
 from spanlake.store.objects.local import LocalObjects
+from spanlake.telemetry.interface import Uncounted
 from spanlake.telemetry.prometheus import Metrics
-from spanlake.telemetry.uncounted import Uncounted
 from tests.payloads import export_request
 
 LONG_SEGMENTS = LogPolicy(segment_seconds=60.0)

@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from spanlake.query import search
+from spanlake.query import judge
 from spanlake.query.candidates import CandidateFinder
 from spanlake.query.compile.search import compile_search
 from spanlake.query.engine.session import Session
@@ -124,7 +124,7 @@ def test_candidates_of_a_few_slices_are_judged_first(lake: Lake, monkeypatch: py
 
     query = "{ name = `odd` } >> { status = error }"
     every = lake.traces(query)
-    monkeypatch.setattr(search, "fetch_traces", counted)
+    monkeypatch.setattr(judge, "fetch_traces", counted)
     assert lake.traces(query, limit=1) == every[:1]
     assert len(judged) == 1
     assert 1 < judged[0] < 25

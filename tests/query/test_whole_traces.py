@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from spanlake.query import search
+from spanlake.query import trace_search
 from spanlake.query.candidates import CandidateFinder
 from spanlake.query.policy import ComparePolicy, QueryPolicy, SearchPolicy
 from spanlake.spans.otlp.decode import decode
@@ -69,7 +69,7 @@ def test_traces_of_one_block_and_of_several_are_found(
 ) -> None:
     found = lake.traces(query, limit=limit)
     assert found
-    monkeypatch.setattr(search, "shared_traces", lambda *_: None)
+    monkeypatch.setattr(trace_search, "shared_traces", lambda *_: None)
     assert lake.traces(query, limit=limit) == found
 
 

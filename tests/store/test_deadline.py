@@ -2,16 +2,25 @@
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from threading import Event
 
 import pytest
 
-from spanlake.store.deadline import Places, bounded, has_passed, limited
+from spanlake.store.deadline import Places, Threads, bounded, has_passed, limited
 from spanlake.store.errors import StorageTimeout
 
 SHORT = 0.05
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    """Wait for another thread, for ten seconds at most."""
+    end = time.monotonic() + 10
+    while not is_so() and time.monotonic() < end:
+        time.sleep(0.001)
+    assert is_so()
 
 
 def hang() -> None:
@@ -83,3 +92,32 @@ def test_calls_that_hang_are_bounded_in_number() -> None:
     with pytest.raises(StorageTimeout, match="1 calls are waiting for an answer"), limited(SHORT):
         bounded("read it", hang, places)
     hang()  # until the first one has given its place back
+
+
+def test_threads_that_have_done_their_work_do_more() -> None:
+    threads, seen = Threads(), list[int]()
+    for number in range(1, 4):
+        threads.start(lambda: seen.append(threading.get_ident()))
+        until(lambda wanted=number: len(seen) == wanted and threads.idle == 1)  # type: ignore[misc]
+    assert len(set(seen)) == 1
+
+
+def test_threads_without_work_end() -> None:
+    threads, seen = Threads(idle_seconds=SHORT), list[threading.Thread]()
+    threads.start(lambda: seen.append(threading.current_thread()))
+    until(lambda: bool(seen))
+    seen[0].join(10)
+    assert not seen[0].is_alive()
+    assert threads.idle == 0
+
+
+def test_threads_that_hang_do_not_hold_others_up() -> None:
+    threads, ends, done = Threads(), Event(), Event()
+
+    def wait() -> None:
+        ends.wait()
+
+    threads.start(wait)
+    threads.start(done.set)
+    assert done.wait(10)
+    ends.set()

@@ -171,30 +171,36 @@ def ops_routes(operations: Operations, others: Sequence[BaseRoute] = ()) -> list
     """
     from spanlake.api.typed_route import TypedRoute  # not in the edge, which has no FastAPI
 
-    async def status(request: Request) -> Response:
-        """Return what is stored by tenant and day, and the settings; of the own tenants unless the role is admin."""
-        access = access_in(request.scope)
-        summary = await run_in_threadpool(_in_time, operations.summary)
-        unfinished = await run_in_threadpool(_in_time, operations.unfinished_merges)
-        own = [day for day in summary if access.sees(day.tenant)]
-        own_merges = [one for one in unfinished if access.sees(one.merge.tenant)]
-        return JSONResponse(_status(operations, own, own_merges, with_settings=Role.ADMIN in access.roles))
-
-    async def overrides(request: Request) -> Response:
-        """Return the limits of tenants, of the own ones unless the role is admin; sizes in bytes, ages in seconds."""
-        return JSONResponse(_overrides(operations.limits.current, access_in(request.scope)))
-
-    async def buildinfo(_: Request) -> Response:
-        """Return the version of the Tempo API, which Grafana compares with those of Tempo."""
-        return JSONResponse(_buildinfo())
-
+    endpoints = _Endpoints(operations)
     return [
         TypedRoute("/ready", _ready(operations.unready_reason), media_type="text/plain"),
-        TypedRoute("/status", status),
-        TypedRoute("/status/overrides", overrides),
-        TypedRoute("/api/status/buildinfo", buildinfo),
+        TypedRoute("/status", endpoints.status),
+        TypedRoute("/status/overrides", endpoints.overrides),
+        TypedRoute("/api/status/buildinfo", endpoints.buildinfo),
         *status_pages(_version(), operations.config, others),
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Endpoints:
+    operations: Operations
+
+    async def status(self, request: Request) -> Response:
+        """Return what is stored by tenant and day, and the settings; of the own tenants unless the role is admin."""
+        access = access_in(request.scope)
+        summary = await run_in_threadpool(_in_time, self.operations.summary)
+        unfinished = await run_in_threadpool(_in_time, self.operations.unfinished_merges)
+        own = [day for day in summary if access.sees(day.tenant)]
+        own_merges = [one for one in unfinished if access.sees(one.merge.tenant)]
+        return JSONResponse(_status(self.operations, own, own_merges, with_settings=Role.ADMIN in access.roles))
+
+    async def overrides(self, request: Request) -> Response:
+        """Return the limits of tenants, of the own ones unless the role is admin; sizes in bytes, ages in seconds."""
+        return JSONResponse(_overrides(self.operations.limits.current, access_in(request.scope)))
+
+    async def buildinfo(self) -> Response:
+        """Return the version of the Tempo API, which Grafana compares with those of Tempo."""
+        return JSONResponse(_buildinfo())
 
 
 def _overrides(limits: Overrides, access: Access) -> dict[str, object]:

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Mapping
+from functools import partial
 
 from starlette.middleware import Middleware
 
@@ -24,24 +25,18 @@ from spanlake.query.scan.offload import Offload
 from spanlake.settings.model import AthenaSettings, Config
 from spanlake.settings.setting import Program, values_of
 from spanlake.store.index.dynamodb.meters import DynamoMeters
-from spanlake.store.tenant_limits import IndexedLimits, RefreshedLimits
+from spanlake.store.tenant_limits import IndexedLimits, LimitsSource, RefreshedLimits
 
 
 def handler() -> Handler:
     """Return the function as its environment wants it; raises InvalidSetting and StoreError."""
     config, telemetry = settings(os.environ), Telemetry("spanlake-query")
     store = LambdaStore.open(config)
-    missing = MissingBlocks(
-        config.retention, config.partial_answers, lambda blocks: telemetry.count(Metric.BLOCKS_MISSING, blocks)
-    )
+    missing = MissingBlocks(config.retention, config.partial_answers, partial(telemetry.count, Metric.BLOCKS_MISSING))
     querier = open_querier(store.objects, store.index, config.query, None, _offload(store, config.athena), missing)
     limits = RefreshedLimits(IndexedLimits(store.index))
-    shown = values_of(config, Program.QUERY)
-    operations = Operations(
-        lambda: None, store.index.summary, store.index.unfinished_merges, _shown(config), time.time(), shown, limits
-    )
     routes = [
-        *ops_routes(operations),
+        *ops_routes(_operations(store, config, limits)),
         *tempo_routes(querier, telemetry.time_query, config.logs.slow_query_seconds, limits),
         *link_routes(config.page_links),
     ]
@@ -54,6 +49,12 @@ def handler() -> Handler:
     checked = CheckedRequests(app, IdentityCheck(store, telemetry))
     prepare_for_snapshot()
     return telemetry.handler(http_handler(checked, (), base_path(os.environ), telemetry.label))
+
+
+def _operations(store: LambdaStore, config: Config, limits: LimitsSource) -> Operations:
+    """Return what the pages of status and readiness tell of."""
+    index, shown = store.index, values_of(config, Program.QUERY)
+    return Operations(lambda: None, index.summary, index.unfinished_merges, _shown(config), time.time(), shown, limits)
 
 
 def _offload(store: LambdaStore, settings: AthenaSettings) -> Offload | None:

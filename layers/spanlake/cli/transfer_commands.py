@@ -114,20 +114,25 @@ def import_(
     """
     from spanlake.cli.client.client import connect
     from spanlake.cli.transfer.import_spans import Target, run, run_to_server
-    from spanlake.store.errors import InvalidTenant
-    from spanlake.store.tenant import validate_tenant
 
     with failures_reported():
-        try:
-            validate_tenant(tenant)
-        except InvalidTenant as error:
-            from spanlake.cli.errors import InvalidOption
-
-            raise InvalidOption(f"invalid --tenant: {error}") from None
+        _check_tenant(tenant)
         if url:
             run_to_server(files, connect(url, tenant, headers or (), CLIENT.timeout_seconds))
         else:
             run(files, Target(store.data, store.objects, store.index, tenant, retention))
+
+
+def _check_tenant(tenant: str) -> None:
+    """Raise InvalidOption for a name that no tenant can have."""
+    from spanlake.cli.errors import InvalidOption
+    from spanlake.store.errors import InvalidTenant
+    from spanlake.store.tenant import validate_tenant
+
+    try:
+        validate_tenant(tenant)
+    except InvalidTenant as error:
+        raise InvalidOption(f"invalid --tenant: {error}") from None
 
 
 @options.takes_store

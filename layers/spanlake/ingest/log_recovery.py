@@ -11,7 +11,7 @@ from spanlake.store.blocks.block import Block
 from spanlake.store.index.base import Index
 from spanlake.store.objects.base import Objects
 from spanlake.store.write import ColumnsOf, write
-from spanlake.telemetry.uncounted import Uncounted
+from spanlake.telemetry.interface import Uncounted
 
 
 def log_destination(

@@ -47,9 +47,8 @@ from spanlake.spans.otlp.errors import MalformedRequest
 from spanlake.spans.otlp.precheck import Checked
 from spanlake.store.blocks.block import Block
 from spanlake.store.errors import StorageTimeout, StoreError
-from spanlake.telemetry.interface import IngestMetrics, Usage
+from spanlake.telemetry.interface import IngestMetrics, Uncounted, Usage
 from spanlake.telemetry.prometheus import Metrics
-from spanlake.telemetry.uncounted import Uncounted
 
 _ANY_TIME = 1 << 62  # Unix nanoseconds; the times of logged spans are checked before they are logged
 _LONGEST_SECONDS = 18.0  # from a request's last byte to its answer; OTLP exporters wait for 10 to 30 s
@@ -200,32 +199,46 @@ def request_log(
     work: TenantWork | None = None,
 ) -> RequestLog:
     """Compose a log and the storage of what it holds."""
-    written = _BlocksWritten(metrics)
+    logged = _LoggedRequests(to.write, metrics, limits_of, senders, _BlocksWritten(metrics))
+    return RequestLog(to.files, LogStore(logged.store, logged.store_readable), to.policy, work)
 
-    def store(tenant: str, checked: Checked, digests: Sequence[bytes], received_ns: int) -> None:
-        limits = limits_of(tenant)
+
+@dataclass(frozen=True, slots=True)
+class _LoggedRequests:
+    """Stores requests that the log holds; their spans are acknowledged already."""
+
+    write: WriteReceived
+    metrics: IngestMetrics
+    limits_of: LimitsOf
+    senders: SenderLog | None
+    written: "_BlocksWritten"
+
+    def store(self, tenant: str, checked: Checked, digests: Sequence[bytes], received_ns: int) -> None:
+        """Store requests that were checked when they were logged."""
+        limits = self.limits_of(tenant)
         decoded = decode_checked(checked, decoding(limits))
-        metrics.truncated(tenant, decoded.truncated)
-        if decoded.table.num_rows:
-            blocks = to.write(tenant, decoded.table, content_hash(digests), received_ns)
-            written.written(blocks=len(blocks), size=sum(block.size for block in blocks))
-            count_usage(metrics, tenant, limits, decoded.table, decoded.sizes)
-            if senders is not None:
-                senders.stored(tenant, decoded.table)
+        self.metrics.truncated(tenant, decoded.truncated)
+        if not decoded.table.num_rows:
+            return
+        blocks = self.write(tenant, decoded.table, content_hash(digests), received_ns)
+        self.written.written(blocks=len(blocks), size=sum(block.size for block in blocks))
+        count_usage(self.metrics, tenant, limits, decoded.table, decoded.sizes)
+        if self.senders is not None:
+            self.senders.stored(tenant, decoded.table)
 
-    def store_readable(tenant: str, requests: Sequence[Request], received_ns: int) -> list[Outcome]:
+    def store_readable(self, tenant: str, requests: Sequence[Request], received_ns: int) -> list[Outcome]:
+        """Store requests that were found in the log, those that cannot be read left out."""
+
         def write(tenant: str, table: pa.Table, content_hash: bytes) -> Sequence[Block]:
-            return to.write(tenant, table, content_hash, received_ns)
-
-        def acknowledged(tenant: str) -> TenantLimits:
-            return limits_of(tenant).of_acknowledged()
+            return self.write(tenant, table, content_hash, received_ns)
 
         pipeline = Pipeline(
-            otlp.read, write, written, clock=lambda: _ANY_TIME, limits_of=acknowledged, limits_days=False
+            otlp.read, write, self.written, clock=lambda: _ANY_TIME, limits_of=self._acknowledged, limits_days=False
         )
         return pipeline(tenant, requests)
 
-    return RequestLog(to.files, LogStore(store, store_readable), to.policy, work)
+    def _acknowledged(self, tenant: str) -> TenantLimits:
+        return self.limits_of(tenant).of_acknowledged()
 
 
 class _BlocksWritten(Uncounted):

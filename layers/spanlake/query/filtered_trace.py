@@ -9,8 +9,9 @@ import pyarrow as pa
 from spanlake.query.engine.session import Session
 from spanlake.query.plan import plan_search
 from spanlake.query.scan.blocks import BlockScan
-from spanlake.query.search import Search, search
+from spanlake.query.search import Search
 from spanlake.query.search_results import SpanResult
+from spanlake.query.trace_search import search
 from spanlake.traceql import ast
 from spanlake.traceql.errors import Unsupported
 

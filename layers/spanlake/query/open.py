@@ -29,22 +29,28 @@ def open_querier(
 
     Ranges that are too large for this process are offloaded, if there is an engine for them.
     """
-    limits = Limits(
-        seconds=allowed.seconds,
-        memory_bytes=allowed.memory_bytes,
-        spans=allowed.spans,
-        series=allowed.series,
-        points=allowed.points,
-    )
+    limits = limits_of(allowed)
     sizes = SizeLimits(spansets=allowed.spansets, terms=allowed.terms)
+    missing = missing or MissingBlocks()
     if directory is not None:
         places = [str(directory.resolve()), *map(str, linked_directories(directory))]
-        return Querier(index, objects, DuckDB(places, limits), sizes, offload, missing=missing or MissingBlocks())
+        return Querier(index, objects, DuckDB(places, limits), sizes, offload, missing=missing)
     from spanlake.query.engine.httpfs import HttpfsCredentials  # drags in botocore
     from spanlake.store.objects.s3 import S3Objects
 
     assert isinstance(objects, S3Objects)
     copies = BlockCache(objects, limits.seconds, cache)
     duck = DuckDB([str(copies.directory)], limits, HttpfsCredentials(objects))
-    checks, missing = BlockChecks(objects.digest), missing or MissingBlocks()
+    checks = BlockChecks(objects.digest)
     return Querier(index, objects, duck, sizes, offload, copies, is_index_far=True, checks=checks, missing=missing)
+
+
+def limits_of(allowed: QueryLimits) -> Limits:
+    """Return the limits of each query that settings allow."""
+    return Limits(
+        seconds=allowed.seconds,
+        memory_bytes=allowed.memory_bytes,
+        spans=allowed.spans,
+        series=allowed.series,
+        points=allowed.points,
+    )

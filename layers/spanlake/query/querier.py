@@ -11,8 +11,8 @@ from typing import TypeVar
 import duckdb
 import pyarrow as pa
 
-from spanlake.query import search, tag_values, trace_by_id
 from spanlake.query import tag_names as tags
+from spanlake.query import tag_values, trace_by_id, trace_search
 from spanlake.query.blocks_of_traces import may_hold
 from spanlake.query.engine.block_cache import BlockCache
 from spanlake.query.engine.duckdb import DuckDB
@@ -30,6 +30,7 @@ from spanlake.query.scan.misses import Misses
 from spanlake.query.scan.missing_blocks import MissingBlocks
 from spanlake.query.scan.offload import Offload, offload_if_large
 from spanlake.query.scan.trace_ids import TraceIds
+from spanlake.query.search import Search
 from spanlake.query.search_results import TraceResult
 from spanlake.query.selected_spans import SelectedSpans
 from spanlake.query.series import Series
@@ -104,10 +105,10 @@ class Querier:
             return bool(blocks)
         raise StorageUnavailable("the blocks of the trace are being rewritten all the time: try again")
 
-    def search(self, tenant: str, wanted: search.Search, cancellation: Cancellation | None = None) -> list[TraceResult]:
+    def search(self, tenant: str, wanted: Search, cancellation: Cancellation | None = None) -> list[TraceResult]:
         """Return the traces that match."""
         when = TimeRange(wanted.start_ns, wanted.end_ns)
-        question = partial(search.search, wanted=wanted, offload=self.offload)
+        question = partial(trace_search.search, wanted=wanted, offload=self.offload)
         return self._ask(tenant, when, cancellation, question, reach_ns=HISTORY_NS)
 
     def tag_names(
@@ -232,8 +233,8 @@ class Querier:
         Blocks whose objects have gone since they were found, replaced or expired, are looked up once more.
         """
         wide = TimeRange(max(when.start_ns - reach_ns, ALWAYS.start_ns), min(when.end_ns + reach_ns, ALWAYS.end_ns))
-        near = _whole_days(when) if reach_ns and self.is_index_far else wide
-        near = when if is_history_rare else near
+        is_whole_days = reach_ns and self.is_index_far
+        near = when if is_history_rare else _whole_days(when) if is_whole_days else wide
         session = self.duck.session(cancellation, self.policy)
         find = partial(self._find, session, tenant, near, wide, scanned=scanned)
         source = find()

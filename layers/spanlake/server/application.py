@@ -14,7 +14,7 @@ from spanlake.api.tempo.dependencies import ALL_ERRORS, PartialAnswers
 from spanlake.api.tempo.routes import tempo_routes
 from spanlake.query.open import open_querier
 from spanlake.query.scan.missing_blocks import MissingBlocks
-from spanlake.server.parts import TempoApi
+from spanlake.server.deferred import TempoApi
 from spanlake.settings.model import Config
 from spanlake.settings.setting import Program, values_of
 

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.routing import BaseRoute
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from spanlake.api.app import create_app
 from spanlake.api.authentication import AccessOf, by_header
@@ -21,13 +22,12 @@ from spanlake.ingest.misdirected import HTTP_PATHS
 from spanlake.ingest.service import Ingest
 from spanlake.server import ports
 from spanlake.server.access import AccessControl, is_loopback
-from spanlake.server.deferred import DeferredApp
+from spanlake.server.deferred import DeferredApp, TempoApi
 from spanlake.server.lifecycle import Lifecycle
-from spanlake.server.parts import TempoApi
-from spanlake.server.port_apps import PortApps
 from spanlake.server.ports import SPANS_OVER_HTTP, Port, addresses, port_notice, ports_advice
 from spanlake.server.storage import IngestService, Store, ingest_service
 from spanlake.settings.model import Config
+from spanlake.store.index.base import Index
 from spanlake.store.index.settled import settled
 from spanlake.store.tenant_limits import LimitsSource
 from spanlake.telemetry.prometheus import Metrics
@@ -55,30 +55,37 @@ def compose(config: Config, store: Store, lifecycle: Lifecycle, access: AccessCo
     read = store if log is None else Store(store.objects, settled(store.index, log.settle))
     metrics.observe_store(read.totals)
 
-    def unready_reason() -> str | None:
-        return lifecycle.unready_reason() or store.index.unready_reason()
-
+    unready_reason = partial(_unready_reason, lifecycle, store.index)
     receivers = _Receivers.of(config, taken.ingest)
-    access_of, notices = by_header(access.authenticator), taken.ingest.notices
+    access_of = by_header(access.authenticator)
     other = OtherPosts(taken.ingest, f"{HTTP_PATHS}; {ports_advice(addresses(config, SPANS_OVER_HTTP))}")
     exposed, spans = metrics_routes(metrics), receivers.routes[ports.OTLP_HTTP]  # OTLP is taken beside queries, too
     parts = TempoApi(
-        config,
-        read,
-        unready_reason,
-        metrics,
-        limits,
-        receivers.all_routes,
-        (*exposed, *spans, other),
-        access_of,
-        notices,
-        taken.work,
+        config=config,
+        store=read,
+        unready_reason=unready_reason,
+        metrics=metrics,
+        limits=limits,
+        receivers=receivers.all_routes,
+        others=(*exposed, *spans, other),
+        access_of=access_of,
+        notices=taken.ingest.notices,
+        work=taken.work,
     )
-    at_once = [ready_route(unready_reason), *exposed, echo_route(), *spans]
-    first = create_app(at_once, INGEST_ERRORS, (), access_of, notices)
-    is_remote = bool(config.objects or config.index)
-    api = parts.load() if is_remote else DeferredApp(at_once, first, parts.load)
+    api = _api(parts, [ready_route(unready_reason), *exposed, echo_route(), *spans])
     return Process(_apps(config, api, receivers, other, access_of), taken, metrics)
+
+
+def _unready_reason(lifecycle: Lifecycle, index: Index) -> str | None:
+    return lifecycle.unready_reason() or index.unready_reason()
+
+
+def _api(parts: TempoApi, at_once: Sequence[BaseRoute]) -> ASGIApp:
+    """Make the application of queries, which is loaded later where that may wait; some routes are served at once."""
+    if parts.config.objects or parts.config.index:
+        return parts.load()
+    first = create_app(at_once, INGEST_ERRORS, (), parts.access_of, parts.notices)
+    return DeferredApp(at_once, first, parts.load)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,3 +126,14 @@ def _apps(config: Config, api: ASGIApp, receivers: _Receivers, other: BaseRoute,
     by_port = PortApps({where.port: apps[where.protocol] for where in addresses(config, apps)})
     hosts = config.access.allowed_hosts
     return AllowedHosts(by_port, (config.listen, *hosts)) if hosts or is_loopback(config.listen) else by_port
+
+
+class PortApps:
+    """An application that passes each request to the application of the port on which it arrived."""
+
+    def __init__(self, apps: Mapping[int, ASGIApp]) -> None:
+        self._apps = apps
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        await self._apps[scope["server"][1]](scope, receive, send)

@@ -1,13 +1,23 @@
-"""An application that is loaded with the first request that needs it, while the other requests are served."""
+"""The application of the Tempo API, loaded with the first request that needs it, while others are served."""
 
 import asyncio
 import gc
 import logging
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from spanlake.api.authentication import AccessOf
+from spanlake.ingest.misdirected import MisdirectionLog
+from spanlake.ingest.tenant_work import TenantWork
+from spanlake.server.storage import Store
+from spanlake.settings.model import Config
+from spanlake.store.tenant_limits import LimitsSource
+from spanlake.telemetry.prometheus import Metrics
 
 _log = logging.getLogger(__name__)
 _UNAVAILABLE = "the Tempo API cannot be loaded: the log of the server says why\n"
@@ -43,3 +53,29 @@ class DeferredApp:
             return PlainTextResponse(_UNAVAILABLE, 503, {"Retry-After": "5"})
         gc.freeze()  # imported modules stay loaded: collecting them takes 30 ms in the midst of a query
         return self._app
+
+
+@dataclass(frozen=True, slots=True)
+class TempoApi:
+    """All that the application is made of."""
+
+    config: Config
+    store: Store
+    unready_reason: Callable[[], str | None]
+    metrics: Metrics
+    limits: LimitsSource
+    receivers: Sequence[BaseRoute]
+    """The routes of other ports, which a page of the application lists."""
+    others: Sequence[BaseRoute]
+    """Routes behind those of the Tempo API."""
+    access_of: AccessOf
+    notices: MisdirectionLog
+    work: TenantWork
+    """Time that tenants take of the process."""
+    started: float = field(default_factory=time.time)
+
+    def load(self) -> ASGIApp:
+        """Make the application; raises StoreError."""
+        from spanlake.server.application import application  # takes longer than all else of a server's start
+
+        return application(self)

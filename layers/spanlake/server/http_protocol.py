@@ -122,11 +122,7 @@ class HttpProtocol(HttpToolsProtocol):
             return
         if self._is_first:
             data = self._first + data
-            if len(data) < len(_HTTP2_PREFACE) and _HTTP2_PREFACE.startswith(data):
-                self._first = data
-                return
-            self._is_first = False
-            if self._is_another_protocol(data):
+            if self._is_undecided(data) or self._is_another_protocol(data):
                 return
         if self._in_head:
             self._head_bytes += len(data)
@@ -138,6 +134,17 @@ class HttpProtocol(HttpToolsProtocol):
             self._arriving = self.loop.call_later(seconds, self._end_late)
         if len(self.pipeline) > _MOST_PIPELINED:
             self.transport.abort()
+        if self._head_bytes > _HEAD_BYTES or self._framing > _FRAMING_BYTES:
+            self._refuse_large()
+
+    def _is_undecided(self, data: bytes) -> bool:
+        """Keep the first bytes, and return True, while they may still become the preface of HTTP/2."""
+        self._is_first = len(data) < len(_HTTP2_PREFACE) and _HTTP2_PREFACE.startswith(data)
+        self._first = data if self._is_first else b""
+        return self._is_first
+
+    def _refuse_large(self) -> None:
+        """Answer heads and framing that are too large."""
         if self._head_bytes > _HEAD_BYTES and not self.transport.is_closing():
             self.send_400_response(
                 f"request line and headers are larger than {_HEAD_BYTES >> 10} KiB: shorten the query\n"

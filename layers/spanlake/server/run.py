@@ -6,11 +6,10 @@ import logging
 import socket
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from spanlake.edge.connections import ConnectionLimit
-from spanlake.ingest.service import Ingest
 from spanlake.server import ports
 from spanlake.server.access import AccessControl, check_exposure, open_access, open_limits, udp_tenant
 from spanlake.server.compose import Process, compose
@@ -44,64 +43,86 @@ async def serve(config: Config, sockets: Mapping[Address, socket.socket]) -> Non
     trimming = asyncio.create_task(return_unused(memory_bytes()))
     store = await asyncio.to_thread(open_store, config)
     await asyncio.to_thread(take_in, config, store)
-    access = open_access(config.access)
-    tls = access.tls
-    limits = open_limits(config, store.index)
-    watch = Watch([*access.refreshed, limits])
-    process = compose(config, store, lifecycle, access, limits)
-    ingest = process.service.ingest
-    misdirected = Misdirected(ingest.notices, ports_advice(of_scheme(sockets, "grpc")))
-    bounds = ConnectionBounds(body_seconds=config.ingest.body_seconds + _BODY_GRACE_SECONDS)
-    http = HttpServer(
-        process.app,
-        list(of_scheme(sockets, "http").values()),
-        drain_seconds=config.drain_seconds,
-        misdirected=misdirected,
-        bounds=bounds,
-        tls=tls.http if tls else None,
-    )
-    watch.start()
-    await asyncio.to_thread(process.service.commits.start)
-    await http.start()
-    await asyncio.to_thread(import_module, "spanlake.server.listeners")
-    listeners = _listeners(config, ingest, access, sockets, bounds.places)
-    await listeners.start()
-    process.metrics.observe_dropped(listeners.dropped)
+    parts = _Parts.of(config, sockets, store, lifecycle)
+    listeners = await _listen(config, sockets, parts)
     lifecycle.state = State.READY
-    announce(config, list(sockets), tls=tls is not None)
+    announce(config, list(sockets), tls=parts.access.tls is not None)
     await asyncio.to_thread(import_module, "spanlake.server.maintenance")
-    maintenance = _maintenance(config, store, process, limits)
+    maintenance = _maintenance(config, store, parts)
     maintenance.start()
     gc.freeze()  # imported modules stay loaded: collecting them takes 30 ms in the midst of a query
     asked = await stop
     lifecycle.state = State.DRAINING
     trimming.cancel()
     _log.info("shutting down", extra={"signal": asked.name})
-    ingest.deadline.end_in(config.drain_seconds * ARRIVAL_SHARE)
-    await asyncio.gather(http.stop(), listeners.stop(config.drain_seconds))
-    await asyncio.to_thread(process.service.commits.close)
+    await _drain(config, parts, listeners)
     await asyncio.to_thread(maintenance.close)
-    watch.close()
+    parts.watch.close()
     store.index.close()
     _log.info("stopped")
 
 
-def _listeners(
-    config: Config,
-    ingest: Ingest,
-    access: AccessControl,
-    sockets: Mapping[Address, socket.socket],
-    places: ConnectionLimit,
-) -> "Listeners":
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """The parts of a server, besides those that are imported late."""
+
+    access: AccessControl
+    limits: LimitsSource
+    watch: Watch
+    process: Process
+    bounds: ConnectionBounds
+    http: HttpServer
+
+    @classmethod
+    def of(
+        cls, config: Config, sockets: Mapping[Address, socket.socket], store: Store, lifecycle: Lifecycle
+    ) -> "_Parts":
+        access = open_access(config.access)
+        limits = open_limits(config, store.index)
+        process = compose(config, store, lifecycle, access, limits)
+        bounds = ConnectionBounds(body_seconds=config.ingest.body_seconds + _BODY_GRACE_SECONDS)
+        http = HttpServer(
+            process.app,
+            list(of_scheme(sockets, "http").values()),
+            drain_seconds=config.drain_seconds,
+            misdirected=Misdirected(process.service.ingest.notices, ports_advice(of_scheme(sockets, "grpc"))),
+            bounds=bounds,
+            tls=access.tls.http if access.tls else None,
+        )
+        return cls(access, limits, Watch([*access.refreshed, limits]), process, bounds, http)
+
+
+async def _listen(config: Config, sockets: Mapping[Address, socket.socket], parts: _Parts) -> "Listeners":
+    """Start to answer: on the HTTP ports first, then on those of gRPC and UDP."""
+    parts.watch.start()
+    await asyncio.to_thread(parts.process.service.commits.start)
+    await parts.http.start()
+    await asyncio.to_thread(import_module, "spanlake.server.listeners")
+    listeners = _listeners(config, sockets, parts)
+    await listeners.start()
+    parts.process.metrics.observe_dropped(listeners.dropped)
+    return listeners
+
+
+async def _drain(config: Config, parts: _Parts, listeners: "Listeners") -> None:
+    """Finish accepted requests, and store what they hold."""
+    service = parts.process.service
+    service.ingest.deadline.end_in(config.drain_seconds * ARRIVAL_SHARE)
+    await asyncio.gather(parts.http.stop(), listeners.stop(config.drain_seconds))
+    await asyncio.to_thread(service.commits.close)
+
+
+def _listeners(config: Config, sockets: Mapping[Address, socket.socket], parts: _Parts) -> "Listeners":
     from spanlake.server.listeners import open_listeners
 
-    return open_listeners(config, ingest, access, sockets, places=places)
+    ingest = parts.process.service.ingest
+    return open_listeners(config, ingest, parts.access, sockets, places=parts.bounds.places)
 
 
-def _maintenance(config: Config, store: Store, process: Process, limits: LimitsSource) -> "Maintenance":
+def _maintenance(config: Config, store: Store, parts: _Parts) -> "Maintenance":
     from spanlake.server.maintenance import open_maintenance
 
-    return open_maintenance(config, store, process.metrics, limits)
+    return open_maintenance(config, store, parts.process.metrics, parts.limits)
 
 
 def run(config: Config) -> None:

@@ -142,14 +142,13 @@ def write(
         objects.put(fresh.block.path, fresh.data)
         blocks.append(fresh.block)
         catalog[tenant, fresh.block.date] = fresh.catalog
-    if blocks:
-        stored_before = index.add(blocks, catalog)
-        lost = [stored.block for stored in stored_before if stored.created_ns == LOST]
+    if blocks and (stored_before := index.add(blocks, catalog)):
         deleted = _deleted(index, [stored for stored in stored_before if stored.created_ns != LOST], received_ns)
         blocks += write_deleted(objects, index, tenant, table, content_hash, deleted, columns_of=columns_of)
-        for block in lost:
-            again = hashlib.sha256(content_hash + b"lost").digest()
-            blocks += write(objects, index, tenant, _of_day(table, block), again, columns_of=columns_of)
+        again = hashlib.sha256(content_hash + b"lost").digest()
+        for stored in stored_before:
+            if stored.created_ns == LOST:
+                blocks += write(objects, index, tenant, _of_day(table, stored.block), again, columns_of=columns_of)
     return blocks
 
 

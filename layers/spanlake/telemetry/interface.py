@@ -1,7 +1,7 @@
 """Interface of the metrics that ingest counts, implemented for Prometheus and for Lambda functions."""
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 Labels = tuple[tuple[str, str], ...]
@@ -39,3 +39,35 @@ class IngestMetrics(Protocol):
 
     def time_commit(self) -> AbstractContextManager[None]:
         """Time a commit that succeeds."""
+
+
+class Uncounted:
+    """IngestMetrics that nobody reads."""
+
+    def request(self, protocol: str, code: str) -> None:
+        """Count nothing."""
+
+    def received(self, *, spans: int, size: int) -> None:
+        """Count nothing."""
+
+    def usage(self, tenant: str, used: Usage, most: int) -> None:
+        """Count nothing."""
+
+    def truncated(self, tenant: str, attributes: int) -> None:
+        """Count nothing."""
+
+    def rejected(self, reasons: Mapping[str, int]) -> None:
+        """Count nothing."""
+
+    def of_tenant(self, tenant: str, accepted: int, refused: Mapping[str, int]) -> None:
+        """Count nothing."""
+
+    def refused_bytes(self, tenant: str, reason: str, size: int) -> None:
+        """Count nothing."""
+
+    def written(self, *, blocks: int, size: int) -> None:
+        """Count nothing."""
+
+    def time_commit(self) -> AbstractContextManager[None]:
+        """Time nothing."""
+        return nullcontext()

@@ -1,6 +1,7 @@
 """``/api/traces/{id}/…``: statistics and critical path of a trace, and the difference of two."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Annotated, Any
 
 import pyarrow as pa
@@ -18,11 +19,12 @@ from spanlake.api.services.schemas import CriticalPathResponse, DiffResponse, St
 from spanlake.api.tempo.dependencies import QueryRunner, json_response, trace_id_of
 from spanlake.api.tempo.parameters import RangeParameters
 from spanlake.api.typed_route import TypedRoute
-from spanlake.query.engine.session import Cancellation, Session
+from spanlake.query.engine.session import Session
 from spanlake.query.trace_analysis.critical_path import Section, critical_path, self_ns
 from spanlake.query.trace_analysis.difference import Operation, Side, difference
 from spanlake.query.trace_analysis.statistics import Group, statistics
 from spanlake.query.trace_analysis.tree import TraceTree
+from spanlake.traceql import ast
 from spanlake.traceql.parser import parse_identifier
 
 _MS = 1e6  # nanoseconds
@@ -55,43 +57,39 @@ class _Analyses:
         self, request: Request, trace_id: str, params: Annotated[StatisticsParameters, Query()]
     ) -> Response:
         """Return statistics of the spans of a trace by a field: number, errors, durations, and time of their own."""
-        by = parse_identifier(params.by)
-
-        def ask(session: Session, traces: Sequence[pa.Table]) -> object:
-            return {"groups": [_group(one) for one in statistics(session, traces[0], by)]}
-
-        return await self._answer(request, [trace_id], ask)
+        return await self._answer(request, [trace_id], partial(_statistics, parse_identifier(params.by)))
 
     async def critical_path(self, request: Request, trace_id: str) -> Response:
         """Return the spans that the duration of a trace is made of, with the sections in which they are."""
-
-        def ask(session: Session, traces: Sequence[pa.Table]) -> object:
-            return _path(traces[0], critical_path(session, traces[0]))
-
-        return await self._answer(request, [trace_id], ask)
+        return await self._answer(request, [trace_id], _critical_path)
 
     async def diff(self, request: Request, trace_id: str, other_id: str) -> Response:
         """Return the operations of two traces, with what each trace spends in them."""
-
-        def ask(session: Session, traces: Sequence[pa.Table]) -> object:
-            left, right = traces
-            found = difference(left, right, session.limits.values)
-            return {"left": _extent(left), "right": _extent(right), "nodes": [_operation(one) for one in found]}
-
-        return await self._answer(request, [trace_id, other_id], ask)
+        return await self._answer(request, [trace_id, other_id], _difference)
 
     async def _answer(
-        self, request: Request, trace_ids: Sequence[str], ask: Callable[[Session, Sequence[pa.Table]], object]
+        self, request: Request, trace_ids: Sequence[str], analyse: Callable[[Session, Sequence[pa.Table]], bytes]
     ) -> Response:
         tenant, ids = tenant_of(request), [trace_id_of(one) for one in trace_ids]
-
-        def answer(stop: Cancellation) -> bytes | None:
-            return self._runner.querier.about_trace(tenant, ids, lambda *at: to_json(ask(*at)), stop)
-
-        body = await self._runner.run(request, answer)
+        question = partial(self._runner.querier.about_trace, tenant, ids, analyse)
+        body = await self._runner.run(request, question)
         if body is None:
             raise HTTPException(404, "trace not found")
         return json_response(body)
+
+
+def _statistics(by: ast.Field, session: Session, traces: Sequence[pa.Table]) -> bytes:
+    return to_json({"groups": [_group(one) for one in statistics(session, traces[0], by)]})
+
+
+def _critical_path(session: Session, traces: Sequence[pa.Table]) -> bytes:
+    return to_json(_path(traces[0], critical_path(session, traces[0])))
+
+
+def _difference(session: Session, traces: Sequence[pa.Table]) -> bytes:
+    left, right = traces
+    found = difference(left, right, session.limits.values)
+    return to_json({"left": _extent(left), "right": _extent(right), "nodes": [_operation(one) for one in found]})
 
 
 def _group(group: Group) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import Query
 from pydantic import Field
@@ -25,6 +25,8 @@ from spanlake.query.services.statistics import Red, operations, services
 from spanlake.query.time_range import SECOND_NS, TimeRange
 from spanlake.traceql import ast
 from spanlake.traceql.parser.lenient import filters
+
+P = TypeVar("P", bound=RangeParameters)
 
 
 class OperationParameters(QueryParameters):
@@ -54,60 +56,54 @@ class _Services:
 
     async def services(self, request: Request, params: Annotated[QueryParameters, Query()]) -> Response:
         """List services with rate, errors and durations of their requests; `q` is a filter of spans."""
-        tenant, when, q = tenant_of(request), self._range(request, params), params.query_text()
-
-        def read(session: Session, source: BlockScan) -> object:
-            found = services(session, source, SelectedSpans(when, filters(q)))
-            return {"services": [{"name": one.name} | _red(one.red, when) for one in found]}
-
-        return await self._answer(request, tenant, when, read)
+        return await self._answer(request, params, _services)
 
     async def operations(self, request: Request, params: Annotated[OperationParameters, Query()]) -> Response:
         """List the operations of a service with rate, errors and durations of their spans."""
-        tenant, when, q = tenant_of(request), self._range(request, params), params.query_text()
+        tenant_of(request)  # who has no access is told so first
         if "service" not in request.query_params:
             raise InvalidParameter("invalid service: the name of a service is missing")
-
-        def read(session: Session, source: BlockScan) -> object:
-            found = operations(session, source, SelectedSpans(when, filters(q)), params.service)
-            rows = [{"name": one.name, "kind": _kind(one.kind)} | _red(one.red, when) for one in found]
-            return {"operations": rows}
-
-        return await self._answer(request, tenant, when, read)
+        return await self._answer(request, params, _operations)
 
     async def edges(self, request: Request, params: Annotated[RangeParameters, Query()]) -> Response:
         """List who calls whom: pairs of services, and the databases, queues and hosts that send no spans."""
-        tenant, when = tenant_of(request), self._range(request, params)
-
-        def read(session: Session, source: BlockScan) -> object:
-            return {"edges": [_edge(one, when) for one in edges(session, source, when)]}
-
-        return await self._answer(request, tenant, when, read)
+        return await self._answer(request, params, _edges)
 
     async def attributes(self, request: Request, params: Annotated[RangeParameters, Query()]) -> Response:
         """List attributes with their types, and an estimate of the number of their values."""
-        tenant, when = tenant_of(request), self._range(request, params)
-
-        def read(session: Session, source: BlockScan) -> object:
-            found = catalog(session, source, when)
-            rows = [
-                {"scope": one.scope, "name": one.name, "types": one.types, "distinct": one.distinct}
-                for one in found.attributes
-            ]
-            return {"attributes": rows, "sampledSpans": found.sampled_spans}
-
-        return await self._answer(request, tenant, when, read)
+        return await self._answer(request, params, _attributes)
 
     async def _answer(
-        self, request: Request, tenant: str, when: TimeRange, read: Callable[[Session, BlockScan], object]
+        self, request: Request, params: P, read: Callable[[P, TimeRange, Session, BlockScan], bytes]
     ) -> Response:
-        """Answer with what is read of the blocks of a range, as JSON."""
-        question = partial(self._runner.querier.about_spans, tenant, when, read)
-        return json_response(await self._runner.run(request, lambda cancellation: to_json(question(cancellation))))
+        """Answer with what is read of the blocks of the range that the parameters name."""
+        tenant = tenant_of(request)
+        when = self._runner.within_range(request, params.metrics_range())
+        question = partial(self._runner.querier.about_spans, tenant, when, partial(read, params, when))
+        return json_response(await self._runner.run(request, question))
 
-    def _range(self, request: Request, params: RangeParameters) -> TimeRange:
-        """Return the range to answer for; raises InvalidParameter for one that the tenant may not ask for."""
-        return self._runner.within_range(request, params.metrics_range())
+
+def _services(params: QueryParameters, when: TimeRange, session: Session, source: BlockScan) -> bytes:
+    found = services(session, source, SelectedSpans(when, filters(params.query_text())))
+    return to_json({"services": [{"name": one.name} | _red(one.red, when) for one in found]})
+
+
+def _operations(params: OperationParameters, when: TimeRange, session: Session, source: BlockScan) -> bytes:
+    found = operations(session, source, SelectedSpans(when, filters(params.query_text())), params.service)
+    rows = [{"name": one.name, "kind": _kind(one.kind)} | _red(one.red, when) for one in found]
+    return to_json({"operations": rows})
+
+
+def _edges(_: RangeParameters, when: TimeRange, session: Session, source: BlockScan) -> bytes:
+    return to_json({"edges": [_edge(one, when) for one in edges(session, source, when)]})
+
+
+def _attributes(_: RangeParameters, when: TimeRange, session: Session, source: BlockScan) -> bytes:
+    found = catalog(session, source, when)
+    rows = [
+        {"scope": one.scope, "name": one.name, "types": one.types, "distinct": one.distinct} for one in found.attributes
+    ]
+    return to_json({"attributes": rows, "sampledSpans": found.sampled_spans})
 
 
 def _rate(requests: int, when: TimeRange) -> float:

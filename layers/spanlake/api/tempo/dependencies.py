@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from time import perf_counter
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import anyio
 from starlette.datastructures import MutableHeaders
@@ -55,34 +55,47 @@ async def run(request: Request, question: Callable[[Cancellation], T], queue: Qu
 
     A question whose client hangs up ends, or loses its place among those that wait.
     """
-    cancellation, tenant = Cancellation(), tenant_in_queue(request)
-    answers: list[T] = []
-    failures: list[Exception] = []
-
-    def ask() -> None:
-        try:
-            answers.append(question(cancellation))
-        except Exception as error:  # noqa: BLE001 - told to the caller below
-            failures.append(error)
-
-    async def ask_in_turn() -> None:
-        try:
-            with anyio.CancelScope() as waiting:
-                group.start_soon(_watch, request, cancellation, waiting)
-                async with queue.place(tenant, most):
-                    with anyio.CancelScope(shield=True):
-                        await anyio.to_thread.run_sync(ask, limiter=_unlimited())
-        except TooManyQueries as error:
-            failures.append(error)
-        group.cancel_scope.cancel()
-
+    asked, tenant = _Asked(question), tenant_in_queue(request)
     async with anyio.create_task_group() as group:
-        group.start_soon(ask_in_turn)
-    if failures:
-        raise failures[0]
-    if not answers:
-        raise Cancelled
-    return answers[0]
+        with anyio.CancelScope() as waiting:
+            group.start_soon(_watch, request, asked.cancellation, waiting)
+            await asked.in_turn(queue, tenant, most)
+        group.cancel_scope.cancel()
+    return asked.answer
+
+
+class _Asked(Generic[T]):
+    """A question, and its answer or the error once it is there: a task group would wrap errors in a group of them."""
+
+    def __init__(self, question: Callable[[Cancellation], T]) -> None:
+        self.cancellation = Cancellation()
+        self._question = question
+        self._answers: list[T] = []
+        self._failure: Exception | None = None
+
+    async def in_turn(self, queue: QueryQueue, tenant: str, most: int | None) -> None:
+        """Answer the question in a thread, once it has a place."""
+        try:
+            async with queue.place(tenant, most):
+                with anyio.CancelScope(shield=True):
+                    await anyio.to_thread.run_sync(self._ask, limiter=_unlimited())
+        except TooManyQueries as error:
+            self._failure = error
+
+    def _ask(self) -> None:
+        try:
+            self._answers.append(self._question(self.cancellation))
+        except Exception as error:  # noqa: BLE001 - raised by ``answer``
+            self._failure = error
+
+    @property
+    def answer(self) -> T:
+        """The answer; raises the error of the question, and Cancelled where the client hung up before its turn."""
+        if self._failure is not None:
+            raise self._failure
+        if not self._answers:
+            raise Cancelled
+        return self._answers[0]
 
 
 def _unlimited() -> anyio.CapacityLimiter:

@@ -1,6 +1,7 @@
 """``/api/search/tags`` and ``/api/search/tag``, with their second versions: names of attributes, and their values."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Annotated
 
 from fastapi import Query
@@ -16,7 +17,9 @@ from spanlake.api.tempo.parameters import TagParameters, TagValueParameters
 from spanlake.api.tempo.schemas import TagsResponse, TagsV2Response, TagValuesResponse, TagValuesV2Response
 from spanlake.api.typed_route import TypedRoute
 from spanlake.query.engine.session import Cancellation
+from spanlake.query.querier import Querier
 from spanlake.query.tag_values import EVERY_SCOPE, TagValue
+from spanlake.query.time_range import TimeRange
 from spanlake.traceql import ast
 from spanlake.traceql.parser import parse_identifier
 
@@ -63,66 +66,81 @@ class _Tags:
 
     async def tags(self, request: Request, params: Annotated[TagParameters, Query()]) -> Response:
         """List names of attributes, all scopes together; intrinsics only with `scope=intrinsic`."""
-        intrinsics = params.scope == "intrinsic"
-
-        def render(found: dict[str, list[str]]) -> object:
-            names = {name for scope, names in found.items() if intrinsics or scope != "intrinsic" for name in names}
-            return {"tagNames": sorted(names)}
-
-        return await self._names(request, params, render)
+        return await self._names(request, params, partial(_all_names, intrinsics=params.scope == "intrinsic"))
 
     async def tags_v2(self, request: Request, params: Annotated[TagParameters, Query()]) -> Response:
         """List names of attributes by scope."""
-
-        def render(found: dict[str, list[str]]) -> object:
-            return {"scopes": [{"name": scope, "tags": names} for scope, names in found.items()]}
-
-        return await self._names(request, params, render)
+        return await self._names(request, params, _names_by_scope)
 
     async def tag_values(self, request: Request, tag: str, params: Annotated[TagValueParameters, Query()]) -> Response:
         """List values of an attribute, in any scope, as text."""
         intrinsic = _INTRINSICS_OF_V1.get(tag)
         fields = [intrinsic] if intrinsic else [ast.Attribute(scope, tag) for scope in EVERY_SCOPE]
-
-        def render(found: list[TagValue]) -> object:
-            return {"tagValues": sorted({value.value for value in found})}
-
-        return await self._values(request, params, fields, render)
+        return await self._values(request, params, fields, _texts)
 
     async def tag_values_v2(
         self, request: Request, tag: str, params: Annotated[TagValueParameters, Query()]
     ) -> Response:
         """List values of a TraceQL field, with their types."""
-
-        def render(found: list[TagValue]) -> object:
-            return {"tagValues": [{"type": value.type, "value": value.value} for value in found]}
-
-        return await self._values(request, params, [parse_identifier(tag)], render)
+        return await self._values(request, params, [parse_identifier(tag)], _typed_values)
 
     async def _names(
-        self, request: Request, params: TagParameters, render: Callable[[dict[str, list[str]]], object]
+        self, request: Request, params: TagParameters, render: Callable[[Mapping[str, list[str]]], object]
     ) -> Response:
-        tenant, q, when, most = tenant_of(request), params.query_text(), params.range(), params.limit or None
-        when = self._runner.within_range(request, when)
-        scope = "" if params.scope == "none" else params.scope
-
-        def ask(stop: Cancellation) -> bytes:
-            found = self._runner.querier.tag_names(tenant, scope, q, when, stop)
-            return to_json(render({scope: names[:most] for scope, names in found.items()}))
-
-        return json_response(await self._runner.run(request, ask))
+        tenant, when = tenant_of(request), self._runner.within_range(request, params.range())
+        question = partial(_names_found, self._runner.querier, tenant, when, params, render)
+        return json_response(await self._runner.run(request, question))
 
     async def _values(
         self,
         request: Request,
         params: TagValueParameters,
         fields: Sequence[ast.Field],
-        render: Callable[[list[TagValue]], object],
+        render: Callable[[Sequence[TagValue]], object],
     ) -> Response:
-        tenant, q, when, most = tenant_of(request), params.query_text(), params.range(), params.limit or None
-        when = self._runner.within_range(request, when)
+        tenant, when = tenant_of(request), self._runner.within_range(request, params.range())
+        question = partial(_values_found, self._runner.querier, tenant, when, fields, params, render)
+        return json_response(await self._runner.run(request, question))
 
-        def ask(stop: Cancellation) -> bytes:
-            return to_json(render(self._runner.querier.tag_values(tenant, fields, q, when, stop, most=most)))
 
-        return json_response(await self._runner.run(request, ask))
+def _names_found(
+    querier: Querier,
+    tenant: str,
+    when: TimeRange,
+    params: TagParameters,
+    render: Callable[[Mapping[str, list[str]]], object],
+    cancellation: Cancellation,
+) -> bytes:
+    scope, most = "" if params.scope == "none" else params.scope, params.limit or None
+    found = querier.tag_names(tenant, scope, params.query_text(), when, cancellation)
+    return to_json(render({scope: names[:most] for scope, names in found.items()}))
+
+
+def _values_found(
+    querier: Querier,
+    tenant: str,
+    when: TimeRange,
+    fields: Sequence[ast.Field],
+    params: TagValueParameters,
+    render: Callable[[Sequence[TagValue]], object],
+    cancellation: Cancellation,
+) -> bytes:
+    most = params.limit or None
+    return to_json(render(querier.tag_values(tenant, fields, params.query_text(), when, cancellation, most=most)))
+
+
+def _all_names(found: Mapping[str, list[str]], *, intrinsics: bool) -> object:
+    names = {name for scope, names in found.items() if intrinsics or scope != "intrinsic" for name in names}
+    return {"tagNames": sorted(names)}
+
+
+def _names_by_scope(found: Mapping[str, list[str]]) -> object:
+    return {"scopes": [{"name": scope, "tags": names} for scope, names in found.items()]}
+
+
+def _texts(found: Sequence[TagValue]) -> object:
+    return {"tagValues": sorted({value.value for value in found})}
+
+
+def _typed_values(found: Sequence[TagValue]) -> object:
+    return {"tagValues": [{"type": value.type, "value": value.value} for value in found]}

@@ -1,7 +1,9 @@
 """``/api/traces`` and ``/api/v2/traces``: whole traces by their ids."""
 
-from collections.abc import Callable, Iterable
-from typing import Annotated, TypeVar
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated
 
 from fastapi import Query
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
@@ -20,8 +22,8 @@ from spanlake.api.tempo.trace_json import items, trace_v1, trace_v2
 from spanlake.api.typed_route import TypedRoute
 from spanlake.query.engine.session import Cancellation
 from spanlake.query.filtered_trace import SpanFilter
-
-T = TypeVar("T")
+from spanlake.query.querier import Querier
+from spanlake.query.time_range import TimeRange
 
 
 def trace_routes(runner: QueryRunner) -> list[Route]:
@@ -36,25 +38,40 @@ def trace_routes(runner: QueryRunner) -> list[Route]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A trace that is asked for."""
+
+    tenant: str
+    trace_id: bytes
+    when: TimeRange
+    as_protobuf: bool
+
+    def read(
+        self, querier: Querier, cancellation: Cancellation, narrowed: SpanFilter | None = None
+    ) -> Iterator[bytes] | None:
+        """Find the trace; returns its ResourceSpans piece by piece, in protobuf or JSON, or None."""
+        table = querier.trace(self.tenant, self.trace_id, self.when, cancellation, narrowed)
+        if table is None:
+            return None
+        limits = querier.duck.limits
+        pieces = chunks(table, still_wanted(cancellation, limits))
+        return bounded(pieces if self.as_protobuf else map(_items, pieces), limits)
+
+
 class _Traces:
-    """The endpoints."""
+    """The endpoints. A trace is found and rendered in a thread: a large one takes its time, so does a long filter."""
 
     def __init__(self, runner: QueryRunner) -> None:
         self._runner = runner
 
     async def trace(self, request: Request, trace_id: str, params: Annotated[TraceParameters, Query()]) -> Response:
         """Return a trace as batches in JSON, or as OTLP's TracesData with `Accept: application/protobuf`."""
-        protobuf = accepts_protobuf(request)
-
-        def render(found: Iterable[bytes] | None, _: SpanFilter | None) -> bytes | None:
-            if found is None:
-                return None
-            return b"".join(found) if protobuf else trace_v1(found)
-
-        body = await self._find(request, trace_id, params, render)
+        wanted = _wanted(request, trace_id, params)
+        body = await self._runner.run(request, partial(_written_v1, self._runner.querier, wanted))
         if body is None:
             raise HTTPException(404, "trace not found")
-        return Response(body, media_type=PROTOBUF if protobuf else JSON)
+        return Response(body, media_type=PROTOBUF if wanted.as_protobuf else JSON)
 
     async def trace_v2(
         self, request: Request, trace_id: str, params: Annotated[TraceV2Parameters, Query()]
@@ -63,49 +80,35 @@ class _Traces:
 
         `q` selects spans, to which `keep_hierarchy` adds their ancestors.
         """
-        protobuf, query = accepts_protobuf(request), params.query_text().strip()
-
-        def wanted() -> SpanFilter | None:
-            checked = self._runner.checked(query) if query else None
-            return SpanFilter.of(checked, keep_hierarchy=params.keep_hierarchy) if checked else None
-
-        def render(found: Iterable[bytes] | None, narrowed: SpanFilter | None) -> bytes:
-            partial = "" if narrowed is None else "only the spans that match q"
-            if protobuf:
-                return responses.trace_by_id_response(found or (), partial)
-            return trace_v2(found, partial)
-
-        body = await self._find(request, trace_id, params, render, wanted)
-        return Response(body, media_type=PROTOBUF if protobuf else JSON)
+        wanted = _wanted(request, trace_id, params)
+        body = await self._runner.run(request, partial(_written_v2, self._runner, wanted, params))
+        return Response(body, media_type=PROTOBUF if wanted.as_protobuf else JSON)
 
     async def delete_trace(self, request: Request, trace_id: str) -> Response:
         """Delete a trace: no query finds it from now on."""
-        tenant, wanted = tenant_to_delete_from(request), trace_id_of(trace_id)
-        if not await self._runner.run(request, lambda stop: self._runner.querier.delete(tenant, wanted, stop)):
+        question = partial(self._runner.querier.delete, tenant_to_delete_from(request), trace_id_of(trace_id))
+        if not await self._runner.run(request, question):
             raise HTTPException(404, "trace not found")
         return Response(status_code=204)
 
-    async def _find(
-        self,
-        request: Request,
-        trace_id: str,
-        params: TraceParameters,
-        render: Callable[[Iterable[bytes] | None, SpanFilter | None], T],
-        wanted: Callable[[], SpanFilter | None] = lambda: None,
-    ) -> T:
-        """Find a trace and render it, both in a thread: a large trace takes its time, and so does a long filter."""
-        tenant, id_, when = tenant_of(request), trace_id_of(trace_id), params.range()
-        write: Callable[[bytes], bytes] = bytes if accepts_protobuf(request) else _items
-        limits = self._runner.querier.duck.limits
 
-        def ask(stop: Cancellation) -> T:
-            spans = wanted()
-            table = self._runner.querier.trace(tenant, id_, when, stop, spans)
-            if table is None:
-                return render(None, spans)
-            return render(bounded(map(write, chunks(table, still_wanted(stop, limits))), limits), spans)
+def _wanted(request: Request, trace_id: str, params: TraceParameters) -> _Wanted:
+    return _Wanted(tenant_of(request), trace_id_of(trace_id), params.range(), accepts_protobuf(request))
 
-        return await self._runner.run(request, ask)
+
+def _written_v1(querier: Querier, wanted: _Wanted, cancellation: Cancellation) -> bytes | None:
+    found = wanted.read(querier, cancellation)
+    if found is None:
+        return None
+    return b"".join(found) if wanted.as_protobuf else trace_v1(found)
+
+
+def _written_v2(runner: QueryRunner, wanted: _Wanted, params: TraceV2Parameters, cancellation: Cancellation) -> bytes:
+    text = params.query_text().strip()
+    narrowed = SpanFilter.of(runner.checked(text), keep_hierarchy=params.keep_hierarchy) if text else None
+    found = wanted.read(runner.querier, cancellation, narrowed)
+    missing = "" if narrowed is None else "only the spans that match q"
+    return responses.trace_by_id_response(found or (), missing) if wanted.as_protobuf else trace_v2(found, missing)
 
 
 def _items(part: bytes) -> bytes:

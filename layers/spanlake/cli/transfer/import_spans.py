@@ -35,7 +35,7 @@ from spanlake.store.errors import StoreError
 from spanlake.store.identity import check_identity
 from spanlake.store.open import open_index, open_objects
 from spanlake.store.write import write
-from spanlake.telemetry.uncounted import Uncounted
+from spanlake.telemetry.interface import Uncounted
 
 _GROUP_BYTES = 8 << 20
 _GROUP_RECORDS = 1024

@@ -86,13 +86,9 @@ class Prefilter:
         rest = [stage for stage in stages[1:] if not isinstance(stage, ast.Select | ast.Coalesce)]
         groups: tuple[Sql, ...] = ()
         if isinstance(stages[0], ast.SpansetFilter) and where is not None and found.is_exact:
-            fields = FieldCompiler(schema)
-            groups = _groups(stages[1:2], fields)
-            first = 2 if groups else 1
-            scalars = list(_scalar_filters(stages[first:], fields))
+            groups, scalars, judged = _grouped_scalars(stages, FieldCompiler(schema))
             tests += scalars
-            rest = rest[first - 1 + len(scalars) :]
-            groups = groups if scalars else ()
+            rest = rest[judged:]
         return cls(
             where,
             tuple(tests),
@@ -104,6 +100,17 @@ class Prefilter:
             not (found.reads_all_spans or any(_is_mean(node) for node in walk(plan.pipeline))),
             groups,
         )
+
+
+def _grouped_scalars(stages: Sequence[ast.Stage], fields: FieldCompiler) -> tuple[tuple[Sql, ...], list[Sql], int]:
+    """Return the groups and tests of a leading ``by()`` and scalar filters, and how many stages they stand for.
+
+    There are groups only where there are tests of them.
+    """
+    groups = _groups(stages[1:2], fields)
+    first = 2 if groups else 1
+    scalars = list(_scalar_filters(stages[first:], fields))
+    return groups if scalars else (), scalars, first - 1 + len(scalars)
 
 
 def _groups(stages: Sequence[ast.Stage], fields: FieldCompiler) -> tuple[Sql, ...]:

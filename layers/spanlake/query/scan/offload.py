@@ -6,16 +6,14 @@ the error says why the engine could not take it over.
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
-from spanlake.query.candidates import CandidateFinder, Candidates
 from spanlake.query.engine.base import Engine, NotSupportedByEngine
 from spanlake.query.engine.session import Session
 from spanlake.query.limits import LimitExceeded
 from spanlake.query.scan.block_budget import newest_first
 from spanlake.query.scan.blocks import BlockScan
-from spanlake.query.time_range import TimeRange
 from spanlake.store.blocks.block import Block
 from spanlake.store.days import MAX_NS
 
@@ -72,28 +70,3 @@ def split_by_limit(
         near.add(block)
     there = source.only(block for block in source.blocks if block in near)
     return there, source.only(block for block in source.blocks if block not in near)
-
-
-@dataclass(frozen=True)
-class OffloadingFinder:
-    """A finder of traces in more blocks than may be read in this process."""
-
-    finder: CandidateFinder
-    offload: Offload
-
-    def newest(self, window: TimeRange, limit: int) -> Candidates:
-        """Find traces as the finder of this process does, in blocks outside."""
-        return self._found(lambda finder: finder.newest(window, limit))
-
-    def by_trace(self, limit: int) -> Candidates:
-        """Find traces as the finder of this process does, in blocks outside."""
-        return self._found(lambda finder: finder.by_trace(limit))
-
-    def _found(self, find: Callable[[CandidateFinder], Candidates]) -> Candidates:
-        def ask(session: Session, source: BlockScan) -> Candidates:
-            return find(replace(self.finder, session=session, source=source))
-
-        source = self.finder.source
-        # What is left may be little; that the newest blocks were read already does not make it less to read.
-        size = source.size + self.offload.above_bytes
-        return offload_if_large(self.offload, self.finder.session, source, size, ask)

@@ -106,11 +106,9 @@ class _Translation:
                 self._logs(spans["logs"]),
             ],
         )
-        processes = pc.coalesce(spans["process"], process.take(request)).dictionary_encode()
-        resources = [_resource(each) for each in processes.dictionary.to_pylist()]
-        scopes = [each.scope for each in told.different]
-        owners = Owners(resources, processes.indices), Owners(scopes, told.code)
-        return export(columns, request, len(bodies), *owners)
+        resources = _resources(pc.coalesce(spans["process"], process.take(request)))
+        scopes = Owners([each.scope for each in told.different], told.code)
+        return export(columns, request, len(bodies), resources, scopes)
 
     def _flat(self, name: str, lists: Array) -> Array:
         """Return the messages in lists, after checking that there are not too many."""
@@ -179,6 +177,11 @@ def _parents_and_links(
     for row, reference in zip(rows, zip(types, of, span_id, strict=True), strict=True):
         by_row.setdefault(row, []).append(reference)
     return {row: model.parent_and_links(trace_id[row].as_py(), b"", each) for row, each in by_row.items()}
+
+
+def _resources(processes: Array) -> Owners:
+    encoded = processes.dictionary_encode()
+    return Owners([_resource(each) for each in encoded.dictionary.to_pylist()], encoded.indices)
 
 
 def _resource(encoded: bytes) -> bytes:

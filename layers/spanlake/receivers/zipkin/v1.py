@@ -80,11 +80,7 @@ def _span(span: ZipkinV1Span, core: Sequence[Annotation], now_ns: int | None) ->
     if start == 0 and now_ns is not None:
         start = end = now_ns
         attributes["otel.zipkin.absentField.startTime"] = True
-    events = [
-        event(_nanoseconds(each.time_us), each.value)
-        for each in span.annotations[:MOST_EVENTS]
-        if each.value and each.time_us > 0 and each.value not in _KINDS
-    ]
+    left_out = max(len(span.binary_annotations) - MOST_ATTRIBUTES, 0), max(len(span.annotations) - MOST_EVENTS, 0), 0
     return Span(
         span.trace_id,
         span.span_id,
@@ -94,14 +90,19 @@ def _span(span: ZipkinV1Span, core: Sequence[Annotation], now_ns: int | None) ->
         start,
         end,
         [attribute(key, value) for key, value in attributes.items()],
-        events,
+        _events(span.annotations[:MOST_EVENTS]),
         status=in_status,
-        dropped=(
-            max(len(span.binary_annotations) - MOST_ATTRIBUTES, 0),
-            max(len(span.annotations) - MOST_EVENTS, 0),
-            0,
-        ),
+        dropped=left_out,
     )
+
+
+def _events(annotations: Iterable[Annotation]) -> list[bytes]:
+    """Encode the annotations that have a time and do not tell the span's kind."""
+    return [
+        event(_nanoseconds(each.time_us), each.value)
+        for each in annotations
+        if each.value and each.time_us > 0 and each.value not in _KINDS
+    ]
 
 
 def _nanoseconds(time_us: int) -> int:

@@ -138,32 +138,16 @@ class _Writer:
         if len(tags) > MOST_ATTRIBUTES:
             dropped += len(tags) - MOST_ATTRIBUTES
             tags = dict(islice(tags.items(), MOST_ATTRIBUTES))
-        is_plain = _SPECIAL.isdisjoint(tags)
-        name = span.local.service_name
-        start = span.timestamp_us * 1000
-        end = start + span.duration_us * 1000
-        if not 0 <= start <= end <= LATEST_NS:
-            start, end = _limited(span.timestamp_us, span.duration_us)
-        written = Span(
-            span.trace_id,
-            span.span_id,
-            span.parent_id if span.parent_id != span.span_id else b"",
-            span.name,
-            _KINDS.get(span.kind, 0),
-            start,
-            end,
-            attributes=(),
-            events=[_event(*annotation) for annotation in span.annotations[:MOST_EVENTS]] if span.annotations else (),
-            dropped=(dropped, max(len(span.annotations) - MOST_EVENTS, 0), 0),
-        )
-        in_resource = self._resource(name) if is_plain else self._tagged_resource(name, tags)
-        in_scope = b"" if is_plain else _scope(tags)
-        if not is_plain:
+        written = _written(span, dropped)
+        if _SPECIAL.isdisjoint(tags):
+            in_resource, in_scope = self._resource(span.local.service_name), b""
+        else:
+            in_resource, in_scope = self._tagged_resource(span.local.service_name, tags), _scope(tags)
             _translate(written, tags)
         strings = self._strings
         attributes = [strings[item] for item in tags.items()]
         attributes += self._of_endpoints(span.local, span.remote)
-        written.attributes = attributes + self._absent if start == 0 else attributes
+        written.attributes = attributes + self._absent if written.start_ns == 0 else attributes
         self.export.add(in_resource, in_scope, written.encode())
 
     def _resource(self, service_name: str) -> bytes:
@@ -194,6 +178,26 @@ class _Writer:
             ]
             found = self._endpoints[local, remote] = [attribute(key, value) for key, value in attributes if value]
         return found
+
+
+def _written(span: ZipkinSpan, dropped_tags: int) -> Span:
+    """Convert a span, its tags apart."""
+    start = span.timestamp_us * 1000
+    end = start + span.duration_us * 1000
+    if not 0 <= start <= end <= LATEST_NS:
+        start, end = _limited(span.timestamp_us, span.duration_us)
+    return Span(
+        span.trace_id,
+        span.span_id,
+        span.parent_id if span.parent_id != span.span_id else b"",
+        span.name,
+        _KINDS.get(span.kind, 0),
+        start,
+        end,
+        attributes=(),
+        events=[_event(*annotation) for annotation in span.annotations[:MOST_EVENTS]] if span.annotations else (),
+        dropped=(dropped_tags, max(len(span.annotations) - MOST_EVENTS, 0), 0),
+    )
 
 
 def _limited(timestamp_us: int, duration_us: int) -> tuple[int, int]:

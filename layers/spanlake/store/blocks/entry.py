@@ -1,6 +1,6 @@
 """The entry of a block, made from its object alone."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -90,28 +90,38 @@ def _facts(path: BlockPath, info: ObjectInfo, data: bytes) -> BlockFacts:
     if not groups:
         raise StorageCorrupt("it holds no spans")
     trace_ids = pc.unique(pa.concat_arrays([pc.unique(group["trace_id"].combine_chunks()) for group in groups]))
-    groups_metadata = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
-    block = Block(
+    columns = {CatalogEntry(str(column.scope), column.key, str(column.type)) for column in attribute_columns(schema)}
+    return BlockFacts(
+        _block(path, info, data, file.metadata, lineage, groups, bloom.build(trace_ids)),
+        frozenset(columns).union(*map(_nested_entries, groups)),
+        lineage,
+        trace_ids,
+        may_be_merged(metadata, schema.names),
+    )
+
+
+def _block(
+    path: BlockPath,
+    info: ObjectInfo,
+    data: bytes,
+    footer: "pq.FileMetaData",
+    lineage: Lineage | None,
+    groups: Sequence[pa.Table],
+    trace_filter: bytes,
+) -> Block:
+    return Block(
         tenant=path.tenant,
         date=path.date,
         id=path.id,
         level=lineage.level if lineage else 0,
         start_ns=min(pc.min(group["start_time_unix_nano"]).as_py() for group in groups),
         end_ns=max(latest_end(group) for group in groups),
-        spans=file.metadata.num_rows,
+        spans=footer.num_rows,
         size=len(data),
         created_ns=lineage.created_ns if lineage else int(info.modified.timestamp() * 10**9),
-        trace_filter=bloom.build(trace_ids),
-        uncompressed_size=sum(group.total_byte_size for group in groups_metadata),
+        trace_filter=trace_filter,
+        uncompressed_size=sum(footer.row_group(number).total_byte_size for number in range(footer.num_row_groups)),
         checksum=checksum(data),
-    )
-    columns = {CatalogEntry(str(column.scope), column.key, str(column.type)) for column in attribute_columns(schema)}
-    return BlockFacts(
-        block,
-        frozenset(columns).union(*map(_nested_entries, groups)),
-        lineage,
-        trace_ids,
-        may_be_merged(metadata, schema.names),
     )
 
 

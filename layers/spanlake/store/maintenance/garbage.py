@@ -82,8 +82,7 @@ def collect_garbage(
     """
     now = datetime.now(UTC) if now_ns is None else datetime.fromtimestamp(now_ns // 10**9, UTC)
     removed = _empty_trash(objects, index, now, policy)
-    refused = 0
-    start, reached = index.get_property(_REACHED) or "", ""
+    start, reached, refused = index.get_property(_REACHED) or "", "", 0
     for part in in_parts(objects, policy.at_once):
         if part.blocks[-1][1].path < start:
             continue

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spanlake.query.policy import SearchPolicy
-from spanlake.query.scan.parts import in_parts
+from spanlake.query.trace_search import in_parts
 from spanlake.store.blocks.block import Block
 
 POLICY = SearchPolicy()
