@@ -1,8 +1,8 @@
-"""Counts the functions that a query passes on its way from the request to the answer.
+"""Counts the functions that a query passes from its route to the answer.
 
-Each function of the package counts once, with its module; comprehensions and generator expressions count as a part of
-the function around them. A change between packages is a function called from one of another package: each pair of
-functions counts once.
+Each function of the package counts once, with its module; comprehensions, generator expressions and lambdas count as a
+part of the function around them. A change between packages is a function called from one of another package: each pair
+of functions counts once.
 """
 
 import argparse
@@ -35,7 +35,9 @@ from spanlake.store.objects.local import LocalObjects
 
 _PACKAGE = str(Path(spanlake.__file__).parent) + "/"
 _BLOCKS, _SPANS = 8, 8_000
-_PARTS = ("<genexpr>", "<listcomp>", "<setcomp>", "<dictcomp>")
+_PARTS = ("<genexpr>", "<listcomp>", "<setcomp>", "<dictcomp>", "<lambda>")
+_FIRST, _AFTER = "TypedRoute.get_route_handler.<locals>.handler", "_Sender.send"
+"""The first function of a route, and the one that sends the answer, which does not count."""
 _QUERIES: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "search": ("/api/search", {"q": '{ resource.service.name = "frontend" } >> { status = error }', "limit": "20"}),
     "metrics": ("/api/metrics/query_range", {"q": "{ status = error } | rate() by (resource.service.name)"}),
@@ -52,16 +54,21 @@ class Walk:
 
     functions: Counter[Function] = field(default_factory=Counter)
     calls: set[tuple[Function, Function]] = field(default_factory=set)
+    is_on: bool = False
 
     def note(self, frame: FrameType, event: str, _: Any) -> None:
         """Note a call, as a profile function of ``sys.setprofile``."""
         if event != "call" or (function := _function(frame.f_code)) is None:
             return
+        self.is_on = function[1] == _FIRST or (self.is_on and function[1] != _AFTER)
+        if not self.is_on:
+            return
         self.functions[function] += 1
         caller: FrameType | None = frame.f_back
         while caller is not None:
             if (known := _function(caller.f_code)) is not None:
-                self.calls.add((known, function))
+                if known in self.functions:
+                    self.calls.add((known, function))
                 return
             caller = caller.f_back
 

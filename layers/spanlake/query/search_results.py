@@ -162,13 +162,10 @@ def _span(row: Mapping[str, Any], attributes: Iterable[FieldColumns]) -> SpanRes
 def _attribute(row: Mapping[str, Any], one: FieldColumns) -> Any:
     if one.items is None:
         return read_value(row, one.columns)
-    every = [_of_struct(one.columns, struct) for struct in row[one.items] or ()]
+    structs = (struct for struct in row[one.items] or () if struct is not None)
+    every = [_first(zip(one.columns, struct.values(), strict=True)) for struct in structs]
     there = [value for value in every if value is not None]
     return there[0] if len(there) == 1 else there or None
-
-
-def _of_struct(columns: Sequence[ValueColumn], struct: Mapping[str, Any] | None) -> Any:
-    return None if struct is None else _first(zip(columns, struct.values(), strict=True))
 
 
 def read_value(row: Mapping[str, Any], columns: Sequence[ValueColumn]) -> Any:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
-from spanlake.query.blocks_of_traces import FEW_TRACES, holding, id_literals, is_any_of, is_one_of, is_wanted, may_hold
+from spanlake.query.blocks_of_traces import FEW_TRACES, holding, is_any_of, is_one_of, is_wanted, may_hold
 from spanlake.query.compile import sql
 from spanlake.query.compile.fields import SPAN
 from spanlake.query.compile.spans import ROW_ID, Needs
@@ -91,7 +91,7 @@ def blocks_with(session: Session, source: BlockScan, trace_id: bytes) -> list[Bl
 def _holds(session: Session, source: BlockScan, block: Block, trace_id: bytes) -> bool:
     ids = source.only([block]).table(["trace_id"], where=[_hashed([trace_id])])
     query = exp.select(exp.column("trace_id")).from_(ids.subquery("hashed", copy=False), copy=False)
-    query.where(exp.In(this=exp.column("trace_id"), expressions=id_literals([trace_id])), copy=False)
+    query.where(is_one_of([trace_id]), copy=False)
     return session.run(query.limit(1, copy=False)).num_rows > 0
 
 
@@ -225,7 +225,7 @@ def _hashed(trace_ids: Sequence[bytes]) -> exp.Expr:
 
     DuckDB applies it while it reads the column and before it reads any other; a test of the id itself it does not.
     """
-    hashes = [exp.func("hash", id_) for id_ in id_literals(trace_ids)]
+    hashes = [exp.func("hash", id_literal(trace_id)) for trace_id in trace_ids]
     return exp.In(this=exp.func("hash", exp.column("trace_id")), expressions=hashes)
 
 

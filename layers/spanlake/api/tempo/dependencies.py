@@ -4,7 +4,7 @@ import logging
 import math
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -78,7 +78,7 @@ class _Asked(Generic[T]):
         try:
             async with queue.place(tenant, most):
                 with anyio.CancelScope(shield=True):
-                    await anyio.to_thread.run_sync(self._ask, limiter=_unlimited())
+                    await anyio.to_thread.run_sync(self._ask, limiter=anyio.CapacityLimiter(1))  # the queue limits them
         except TooManyQueries as error:
             self._failure = error
 
@@ -96,11 +96,6 @@ class _Asked(Generic[T]):
         if not self._answers:
             raise Cancelled
         return self._answers[0]
-
-
-def _unlimited() -> anyio.CapacityLimiter:
-    """Return a limiter for a single thread: the queue limits their number."""
-    return anyio.CapacityLimiter(1)
 
 
 async def _watch(request: Request, cancellation: Cancellation, waiting: anyio.CancelScope) -> None:
@@ -164,7 +159,9 @@ class QueryRunner:
         """Run a query in a thread, until the client hangs up; raises what it raises."""
         with self.timer(request.scope["route"].path), self._logged_if_slow(request):
             limits = self._limits_of(request)
-            token = OF_TENANT.set(_bounds(limits, tenant_in_queue(request).split("|")))
+            tenants = tuple(tenant_in_queue(request).split("|"))
+            spans, size, series = limits.query_spans, limits.query_bytes, limits.query_series
+            token = OF_TENANT.set(LimitsOfTenant(spans, size, series, tenants, limits.athena_bytes))
             try:
                 return await run(request, query, self.queue, limits.query_concurrency)
             except RecursionError:
@@ -210,12 +207,6 @@ class QueryRunner:
         if not query.is_metrics:
             raise Unsupported("a metrics query ends in a function such as rate()", query.text, len(query.text))
         return query
-
-
-def _bounds(limits: TenantLimits, tenants: Sequence[str]) -> LimitsOfTenant:
-    return LimitsOfTenant(
-        limits.query_spans, limits.query_bytes, limits.query_series, tuple(tenants), limits.athena_bytes
-    )
 
 
 def _described(request: Request, seconds: float) -> dict[str, object]:

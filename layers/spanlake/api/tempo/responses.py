@@ -33,15 +33,16 @@ class Columns:
                 kinds.setdefault(name, set()).add(_kind(value))
         return cls(frozenset(name for name, found in kinds.items() if len(found) > 1))
 
-    def shown(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the attributes of a span or a span set.
+    def write(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the member of a span or a span set that has its attributes, if there are any.
 
         Lists and maps are JSON text, and so are values of mixed names.
         """
-        return {name: _text(value) if self._is_text(name, value) else value for name, value in attributes.items()}
-
-    def _is_text(self, name: str, value: object) -> bool:
-        return isinstance(value, list | dict) or (name in self.mixed and not isinstance(value, str))
+        written = []
+        for name, value in attributes.items():
+            is_text = isinstance(value, list | dict) or (name in self.mixed and not isinstance(value, str))
+            written.append({"key": name, "value": any_value(_text(value) if is_text else value)})
+        return {"attributes": written} if written else {}
 
 
 def _attributes(found: Iterable[TraceResult]) -> Iterator[Mapping[str, Any]]:
@@ -107,7 +108,7 @@ def _trace(trace: TraceResult, columns: Columns | None) -> dict[str, Any]:
 
 def _span_set(found: SpanSet, columns: Columns) -> dict[str, Any]:
     answer: dict[str, Any] = {"spans": [_span(span, columns) for span in found.spans], "matched": found.matched}
-    return answer | _attribute_list(columns.shown(found.attributes))
+    return answer | columns.write(found.attributes)
 
 
 def _span(span: SpanResult, columns: Columns) -> dict[str, Any]:
@@ -117,13 +118,7 @@ def _span(span: SpanResult, columns: Columns) -> dict[str, Any]:
         "startTimeUnixNano": str(span.start_ns),
         "durationNanos": str(max(span.duration_ns, 0)),
     }
-    return answer | _attribute_list(columns.shown(span.attributes))
-
-
-def _attribute_list(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    if not attributes:
-        return {}
-    return {"attributes": [{"key": key, "value": any_value(value)} for key, value in attributes.items()]}
+    return answer | columns.write(span.attributes)
 
 
 def query_range(found: Iterable[Series], steps: Steps, most: int | None = None) -> bytes:

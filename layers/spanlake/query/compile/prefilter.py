@@ -15,7 +15,7 @@ from spanlake.query.compile import sql
 from spanlake.query.compile.columns import AttributeSchema
 from spanlake.query.compile.comparisons import compare_literals, compare_values
 from spanlake.query.compile.fields import SPAN, TRACE, FieldCompiler, span_column
-from spanlake.query.compile.filters import CompiledFilter, Filters, SpanTest
+from spanlake.query.compile.filters import CompiledFilter, Filters
 from spanlake.query.compile.predicates import PredicateCompiler, element_scopes
 from spanlake.query.compile.scalars import SpansetAggregates, count, operand_of
 from spanlake.query.compile.spans import SPANS, Compiled, Needs
@@ -181,17 +181,13 @@ def _operation(node: ast.SpansetOperation, filters: Filters) -> _Found:
 
 
 def _leaf(filter_: CompiledFilter) -> _Found:
-    of_trace = [_over_spans(test.sql) for test in filter_.tests if _is_of_trace(test)]
+    of_trace = [_over_spans(test.sql) for test in filter_.tests if test.needs == Needs(trace=True)]
     alone = [test for test in filter_.tests if not test.needs.whole_traces]
     each = sql.all_of(test.sql.copy() for test in alone), sql.all_of(test.copy() for test in filter_.of_parent)
     ones = tuple(one for one in each if one != exp.true())
     holds = sql.all_of([*map(sql.some_row, ones), *of_trace])
     is_exact = len(of_trace) + len(alone) == len(filter_.tests)
     return _Found(holds, ones or (exp.true(),), ones or (exp.true(),), is_exact, bool(of_trace))
-
-
-def _is_of_trace(test: SpanTest) -> bool:
-    return test.needs == Needs(trace=True)
 
 
 def _scalar_filters(stages: Sequence[ast.Stage], fields: FieldCompiler) -> Iterator[Sql]:

@@ -158,8 +158,14 @@ class DuckDB:
     ) -> pa.Table:
         """Run a statement whose text is part of the program, and that may read Arrow tables; see ``run``."""
         check()
+        with self._lock:
+            cursor = self._root.cursor()  # alone knows the tables
         try:
-            return self._answer(sql, check, tables, large=large)
+            with closing(cursor):
+                for name, table in tables.items():
+                    cursor.register(name, table)
+                with self._watchdog.over(Watched(partial(_is_over, check), cursor.interrupt)):
+                    return (cursor.sql if large else cursor.execute)(sql).to_arrow_table()
         except duckdb.InterruptException:
             check()
             raise
@@ -170,16 +176,6 @@ class DuckDB:
             ) from None
         except duckdb.IOException as error:  # S3's refusals among them
             raise _unreadable(str(error)) from error
-
-    def _answer(self, sql: str, check: Callable[[], None], tables: Mapping[str, pa.Table], *, large: bool) -> pa.Table:
-        """Run a statement on a connection of its own, which alone knows the tables."""
-        with self._lock:
-            cursor = self._root.cursor()
-        with closing(cursor):
-            for name, table in tables.items():
-                cursor.register(name, table)
-            with self._watchdog.over(Watched(partial(_is_over, check), cursor.interrupt)):
-                return (cursor.sql if large else cursor.execute)(sql).to_arrow_table()
 
     def close(self) -> None:
         """Release memory; running statements fail."""

@@ -11,7 +11,6 @@ from spanlake.query.compile.spans import (
     SPANS,
     TIES,
     Compiled,
-    Input,
     NestedSetInput,
     SpanInput,
     define_first,
@@ -36,18 +35,14 @@ def bound(session: Session, compiled: Compiled, spans: Scan | pa.Table) -> exp.S
     """Return the SQL of a compiled query with its inputs: blocks are read by it, other rows are part of it."""
     query = compiled.sql.copy()
     for one in compiled.inputs:
-        _bind(session, query, one, spans)
+        match one:
+            case SpanInput():
+                _define_spans(session, query, one, spans)
+            case NestedSetInput():
+                bind_rows(query, {PLACED: number_nested_sets(_fetched(session, tree_query(one.spans), spans))})
+            case _:
+                bind_rows(query, {BASE: evaluate(session, _fetched(session, one.base, spans), one.steps)})
     return query
-
-
-def _bind(session: Session, query: exp.Select, one: Input, spans: Scan | pa.Table) -> None:
-    match one:
-        case SpanInput():
-            _define_spans(session, query, one, spans)
-        case NestedSetInput():
-            bind_rows(query, {PLACED: number_nested_sets(_fetched(session, tree_query(one.spans), spans))})
-        case _:
-            bind_rows(query, {BASE: evaluate(session, _fetched(session, one.base, spans), one.steps)})
 
 
 def _define_spans(session: Session, query: exp.Select, one: SpanInput, spans: Scan | pa.Table) -> None:

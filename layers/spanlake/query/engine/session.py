@@ -24,36 +24,6 @@ class Cancellation:
         self.cancelled = True
 
 
-class Budget:
-    """The blocks that a request has read so far, within its limits."""
-
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._spans: dict[str, int] = {}
-        self._bytes: dict[str, int] = {}
-
-    def charge(self, blocks: Iterable[Block]) -> None:
-        """Note the blocks that are read next. Raises LimitExceeded."""
-        read = list(blocks)
-        if self._limits.blocks and len(read) > self._limits.blocks:
-            raise LimitExceeded(
-                f"the query has to open more than {self._limits.blocks} blocks, as many as {len(read)}, since "
-                "compaction has not merged them yet: ask for a shorter time range, or later, or set --partial-answers"
-            )
-        self._spans |= {block.id: block.spans for block in read}
-        self._bytes |= {block.id: block.size for block in read}
-        if self._limits.bytes and sum(self._bytes.values()) > self._limits.bytes:
-            raise LimitExceeded(
-                f"the query has to read more than the {self._limits.bytes} bytes that its tenant may: ask for a "
-                "shorter time range"
-            )
-        if self._limits.spans and sum(self._spans.values()) > self._limits.spans:
-            raise LimitExceeded(
-                f"the query has to read more than {self._limits.spans} spans: ask for a shorter time range, or raise "
-                "--query-spans"
-            )
-
-
 class Session:
     """One request's queries on an engine, under one deadline. Not to be shared between threads."""
 
@@ -65,13 +35,15 @@ class Session:
         self.policy = policy
         self._deadline = time.monotonic() + limits.seconds
         self._cancellation = cancellation
-        self._budget: Budget | None = Budget(limits)
+        self._has_budget = True
+        self._spans: dict[str, int] = {}  # of the blocks that were read, by their ids
+        self._bytes: dict[str, int] = {}
 
     def on_engine(self, engine: Engine) -> "Session":
         """Return the same session on an engine outside of the process, where the number of spans is no limit."""
         found = copy.copy(self)
         found.engine = engine
-        found._budget = None
+        found._has_budget = False
         return found
 
     def charge(self, blocks: Iterable[Block]) -> None:
@@ -79,8 +51,26 @@ class Session:
 
         Raises LimitExceeded for too many blocks, and for too many spans or bytes in all that the request reads.
         """
-        if self._budget is not None:
-            self._budget.charge(blocks)
+        if not self._has_budget:
+            return
+        read = list(blocks)
+        if self.limits.blocks and len(read) > self.limits.blocks:
+            raise LimitExceeded(
+                f"the query has to open more than {self.limits.blocks} blocks, as many as {len(read)}, since "
+                "compaction has not merged them yet: ask for a shorter time range, or later, or set --partial-answers"
+            )
+        self._spans |= {block.id: block.spans for block in read}
+        self._bytes |= {block.id: block.size for block in read}
+        if self.limits.bytes and sum(self._bytes.values()) > self.limits.bytes:
+            raise LimitExceeded(
+                f"the query has to read more than the {self.limits.bytes} bytes that its tenant may: ask for a "
+                "shorter time range"
+            )
+        if self.limits.spans and sum(self._spans.values()) > self.limits.spans:
+            raise LimitExceeded(
+                f"the query has to read more than {self.limits.spans} spans: ask for a shorter time range, or raise "
+                "--query-spans"
+            )
 
     def run(self, query: exp.Query, *, large: bool = False, outputs: pa.Schema | None = None) -> pa.Table:
         """Run a query; see ``Engine.run``.

@@ -316,7 +316,10 @@ class SqliteIndex:
         """
         with self._health.noted(), reported(self._path):
             self._health.check()
-            connection = self._borrow()
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                connection = connect(self._path, self._busy_seconds)
             try:
                 yield connection
                 self._health.check()
@@ -324,13 +327,6 @@ class SqliteIndex:
                 connection.close()
                 raise
             self._idle.append(connection)
-
-    def _borrow(self) -> sqlite3.Connection:
-        try:
-            self._health.check()
-            return self._idle.pop()
-        except IndexError:
-            return connect(self._path, self._busy_seconds)
 
 
 def _touch_days(connection: sqlite3.Connection, blocks: Iterable[Block]) -> None:
