@@ -240,16 +240,20 @@ class Querier:
         source = find()
         try:
             return question(session, source)
-        except StorageTimeout:  # what does not answer would not answer the next time
-            raise
-        except StorageUnavailable:
-            present = _present(find, partial(self.missing.judge, now_ns=self._trusted_time))
-            if present.blocks == source.blocks:
-                raise
-            return question(session, present)
+        except StorageUnavailable as error:
+            return question(session, self._found_again(find, source, error))
         except duckdb.Error as error:
             self._blame(session, source, error)
             raise
+
+    def _found_again(self, find: Callable[[], BlockScan], source: BlockScan, error: StorageUnavailable) -> BlockScan:
+        """Return the blocks that have taken the place of some that could not be read; raises the error without any."""
+        if isinstance(error, StorageTimeout):  # what does not answer would not answer the next time
+            raise error
+        present = _present(find, partial(self.missing.judge, now_ns=self._trusted_time))
+        if present.blocks == source.blocks:
+            raise error
+        return present
 
     def _find(self, session: Session, tenant: str, near: TimeRange, wide: TimeRange, *, scanned: bool) -> BlockScan:
         """Find the blocks of a range, which know how to find those of a wider one."""

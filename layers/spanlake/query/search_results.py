@@ -91,7 +91,13 @@ def read_summaries(spans: pa.Table, trace_ids: Iterable[bytes]) -> Iterator[Trac
         services.setdefault(row["trace_id"], []).append(row)
     roots = _roots(table.append_column("span_id", spans["span_id"]).append_column("name", spans["name"]), spans)
     for trace_id, rows in services.items():
-        yield _header(trace_id, rows, roots.get(trace_id, (NO_ROOT, "")))
+        yield TraceSummary(
+            trace_id,
+            min(row["start_min"] for row in rows),
+            max(row["end_max"] for row in rows),
+            *roots.get(trace_id, (NO_ROOT, "")),
+            {row["service"]: ServiceStats(row["count_all"], row["error_sum"]) for row in rows},
+        )
 
 
 def _roots(table: pa.Table, spans: pa.Table) -> dict[bytes, tuple[str, str]]:
@@ -100,16 +106,6 @@ def _roots(table: pa.Table, spans: pa.Table) -> dict[bytes, tuple[str, str]]:
     ordered = roots.sort_by([(name, "ascending") for name in ("start", "span_id", "name", "service")])
     first = ordered.group_by("trace_id", use_threads=False).aggregate([("service", "first"), ("name", "first")])
     return {row["trace_id"]: (row["service_first"], row["name_first"]) for row in first.to_pylist()}
-
-
-def _header(trace_id: bytes, services: list[dict[str, Any]], root: tuple[str, str]) -> TraceSummary:
-    return TraceSummary(
-        trace_id,
-        min(row["start_min"] for row in services),
-        max(row["end_max"] for row in services),
-        *root,
-        {row["service"]: ServiceStats(row["count_all"], row["error_sum"]) for row in services},
-    )
 
 
 def read_spansets(session: Session, query: SpanSetQuery, spans: pa.Table) -> dict[bytes, list[SpanSet]]:

@@ -134,16 +134,6 @@ class _Portion:
     trace_ids: Sequence[bytes]
     slices: frozenset[int] | None = None
 
-    @property
-    def where(self) -> list[exp.Expr]:
-        """The test of the slices, by which DuckDB leaves out row groups."""
-        if self.slices is None:
-            return []
-        start = exp.column(SLICE_START)
-        if len(self.slices) > _MOST_SLICES:
-            return [exp.Between(this=start, low=sql.number(min(self.slices)), high=sql.number(max(self.slices)))]
-        return [exp.In(this=start, expressions=[sql.number(one) for one in sorted(self.slices)])]
-
 
 def _portions(session: Session, source: BlockScan, trace_ids: Sequence[bytes], slices: Slices) -> Iterator[_Portion]:
     """Yield the portions to read: slices that are known, other blocks, and what else may be in blocks with slices."""
@@ -199,12 +189,22 @@ def _joined(tables: list[pa.Table]) -> pa.Table:
 def _fetched(session: Session, portion: _Portion, columns: set[str], computed: Sequence[exp.Expr]) -> pa.Table:
     blocks, trace_ids = portion.blocks, portion.trace_ids
     select = [*map(exp.column, sorted(columns)), exp.column(ROW_ID), *(column.copy() for column in computed)]
-    read = columns | Needs.of(*computed).columns | (set() if portion.slices is None else {SLICE_START})
+    read, where = columns | Needs.of(*computed).columns, []
+    if portion.slices is not None:
+        read, where = read | {SLICE_START}, [_in_slices(portion.slices)]
     if len(trace_ids) <= FEW_TRACES:
-        spans = blocks.table(read, row_id=True, where=[*portion.where, _hashed(trace_ids)])
+        spans = blocks.table(read, row_id=True, where=[*where, _hashed(trace_ids)])
         return _of_traces(session, spans, is_one_of(trace_ids), select)
     is_any = is_any_of(trace_ids) if portion.slices is None else is_wanted(trace_ids)
-    return _of_traces(session, blocks.table(read, row_id=True, where=portion.where), is_any, select)
+    return _of_traces(session, blocks.table(read, row_id=True, where=where), is_any, select)
+
+
+def _in_slices(slices: frozenset[int]) -> exp.Expr:
+    """Return the test of some slices, by which DuckDB leaves out row groups."""
+    start = exp.column(SLICE_START)
+    if len(slices) > _MOST_SLICES:
+        return exp.Between(this=start, low=sql.number(min(slices)), high=sql.number(max(slices)))
+    return exp.In(this=start, expressions=[sql.number(one) for one in sorted(slices)])
 
 
 def _repeated(session: Session, blocks: BlockScan, found: pa.Table) -> Array | None:

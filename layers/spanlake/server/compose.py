@@ -51,8 +51,7 @@ def compose(config: Config, store: Store, lifecycle: Lifecycle, access: AccessCo
     """
     metrics = Metrics()
     taken = ingest_service(config, store, metrics, limits, is_logged=True)
-    log = taken.commits.log
-    read = store if log is None else Store(store.objects, settled(store.index, log.settle))
+    read = _settled(store, taken)
     metrics.observe_store(read.totals)
 
     unready_reason = partial(_unready_reason, lifecycle, store.index)
@@ -72,8 +71,14 @@ def compose(config: Config, store: Store, lifecycle: Lifecycle, access: AccessCo
         notices=taken.ingest.notices,
         work=taken.work,
     )
-    api = _api(parts, [ready_route(unready_reason), *exposed, echo_route(), *spans])
-    return Process(_apps(config, api, receivers, other, access_of), taken, metrics)
+    at_once = [ready_route(unready_reason), *exposed, echo_route(), *spans]
+    return Process(_apps(config, _api(parts, at_once), receivers, other, access_of), taken, metrics)
+
+
+def _settled(store: Store, taken: IngestService) -> Store:
+    """Return the store as queries see it: they wait for the blocks of what the log holds."""
+    log = taken.commits.log
+    return store if log is None else Store(store.objects, settled(store.index, log.settle))
 
 
 def _unready_reason(lifecycle: Lifecycle, index: Index) -> str | None:

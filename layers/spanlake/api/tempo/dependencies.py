@@ -61,17 +61,21 @@ async def run(request: Request, question: Callable[[Cancellation], T], queue: Qu
             group.start_soon(_watch, request, asked.cancellation, waiting)
             await asked.in_turn(queue, tenant, most)
         group.cancel_scope.cancel()
-    return asked.answer
+    if asked.failure is not None:
+        raise asked.failure
+    if not asked.answers:
+        raise Cancelled
+    return asked.answers[0]
 
 
 class _Asked(Generic[T]):
-    """A question, and its answer or the error once it is there: a task group would wrap errors in a group of them."""
+    """A question, and its answer or its failure: a task group would wrap errors in a group of them."""
 
     def __init__(self, question: Callable[[Cancellation], T]) -> None:
         self.cancellation = Cancellation()
         self._question = question
-        self._answers: list[T] = []
-        self._failure: Exception | None = None
+        self.answers: list[T] = []
+        self.failure: Exception | None = None
 
     async def in_turn(self, queue: QueryQueue, tenant: str, most: int | None) -> None:
         """Answer the question in a thread, once it has a place."""
@@ -80,22 +84,13 @@ class _Asked(Generic[T]):
                 with anyio.CancelScope(shield=True):
                     await anyio.to_thread.run_sync(self._ask, limiter=anyio.CapacityLimiter(1))  # the queue limits them
         except TooManyQueries as error:
-            self._failure = error
+            self.failure = error
 
     def _ask(self) -> None:
         try:
-            self._answers.append(self._question(self.cancellation))
-        except Exception as error:  # noqa: BLE001 - raised by ``answer``
-            self._failure = error
-
-    @property
-    def answer(self) -> T:
-        """The answer; raises the error of the question, and Cancelled where the client hung up before its turn."""
-        if self._failure is not None:
-            raise self._failure
-        if not self._answers:
-            raise Cancelled
-        return self._answers[0]
+            self.answers.append(self._question(self.cancellation))
+        except Exception as error:  # noqa: BLE001 - raised where the answer is waited for
+            self.failure = error
 
 
 async def _watch(request: Request, cancellation: Cancellation, waiting: anyio.CancelScope) -> None:

@@ -170,10 +170,7 @@ class DuckDB:
             check()
             raise
         except duckdb.OutOfMemoryException:
-            raise LimitExceeded(
-                f"the query needs more than {self.limits.memory_bytes >> 20} MiB of memory: ask for a shorter time "
-                "range or fewer groups, or raise --query-memory"
-            ) from None
+            raise _out_of_memory(self.limits) from None
         except duckdb.IOException as error:  # S3's refusals among them
             raise _unreadable(str(error)) from error
 
@@ -189,6 +186,13 @@ def _is_over(check: Callable[[], None]) -> bool:
     except (Cancelled, LimitExceeded):
         return True
     return False
+
+
+def _out_of_memory(limits: Limits) -> LimitExceeded:
+    return LimitExceeded(
+        f"the query needs more than {limits.memory_bytes >> 20} MiB of memory: ask for a shorter time range or fewer "
+        "groups, or raise --query-memory"
+    )
 
 
 def _unreadable(reason: str) -> StorageUnavailable:
