@@ -1,8 +1,8 @@
 """Rewriting of equivalent expressions to one form."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
-from typing import Any, Final, TypeVar
+from dataclasses import dataclass, replace
+from typing import Final
 
 from spanlake.spans.ids import SPAN_ID, TRACE_ID, parse_id
 from spanlake.traceql import ast
@@ -16,40 +16,17 @@ _LENGTHS: Final = {
 }
 _EQUALITY: Final = (ast.BinaryOperator.EQUAL, ast.BinaryOperator.NOT_EQUAL)
 
-NodeT = TypeVar("NodeT", bound=ast.Node)
 
-
-def with_plain_ids(node: NodeT) -> NodeT:
-    """Return the tree with ids that are compared for equality in normalized form; any other text stays unchanged."""
-    return _plain(node)  # type: ignore[no-any-return]
-
-
-def _plain(node: Any) -> Any:
-    if isinstance(node, tuple):
-        items = tuple(map(_plain, node))
-        return items if any(new is not old for new, old in zip(items, node, strict=True)) else node
-    if not isinstance(node, ast.Node):
-        return node
-    if isinstance(node, ast.Binary) and node.op in _EQUALITY:
-        return _compared(node)
-    return _rebuilt(node)
-
-
-def _rebuilt(node: Any) -> Any:
-    """Return the node, or a copy if an id below it was normalized."""
-    old = {one.name: getattr(node, one.name) for one in fields(node)}
-    changed = {name: new for name, value in old.items() if (new := _plain(value)) is not value}
-    return replace(node, **changed) if changed else node
-
-
-def _compared(node: ast.Binary) -> ast.Binary:
+def with_plain_id(node: ast.Binary) -> ast.Binary:
+    """Return a comparison for equality with an id with the id in normalized form, any other operation as it is."""
     left, right = node.left, node.right
+    if node.op not in _EQUALITY:
+        return node
     if isinstance(left, ast.IntrinsicField) and isinstance(right, ast.Static):
         return replace(node, right=_id(left, right))
     if isinstance(right, ast.IntrinsicField) and isinstance(left, ast.Static):
         return replace(node, left=_id(right, left))
-    new_left, new_right = _plain(left), _plain(right)
-    return node if new_left is left and new_right is right else replace(node, left=new_left, right=new_right)
+    return node
 
 
 def _id(field: ast.IntrinsicField, literal: ast.Static) -> ast.Static:

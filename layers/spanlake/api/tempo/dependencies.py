@@ -32,7 +32,6 @@ from spanlake.spans.ids import TRACE_ID, parse_id
 from spanlake.store.tenant_limits import LimitsSource, NoLimits
 from spanlake.traceql import Unsupported, ast, parse, validate
 from spanlake.traceql.errors import TraceQLError
-from spanlake.traceql.rewrite import with_plain_ids
 
 ALL_ERRORS: Table = (
     *INGEST_ERRORS,
@@ -194,7 +193,7 @@ class QueryRunner:
 
     def checked(self, text: str) -> ast.Query:
         """Parse and check a query; raises TraceQLError."""
-        return validate(parsed(text), self.querier.sizes)
+        return validate(parse(text), self.querier.sizes)
 
     def metrics_query(self, text: str) -> ast.Query:
         """Parse and check a metrics query; raises TraceQLError."""
@@ -209,11 +208,6 @@ def _described(request: Request, seconds: float) -> dict[str, object]:
     params = {name: value[:_LOGGED_TEXT] for name, value in request.query_params.items() if name in _LOGGED_PARAMETERS}
     tenant = tenant_in_queue(request)[:_LOGGED_TEXT]
     return {"path": request.url.path[:_LOGGED_TEXT], "tenant": tenant, "seconds": round(seconds, 3), **params}
-
-
-def parsed(text: str) -> ast.Query:
-    """Parse a query; raises TraceQLError."""
-    return with_plain_ids(parse(text))
 
 
 def trace_id_of(text: str) -> bytes:

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from spanlake.api.access import tenant_of
 from spanlake.api.tempo import responses
-from spanlake.api.tempo.dependencies import QueryRunner, json_response, parsed
+from spanlake.api.tempo.dependencies import QueryRunner, json_response
 from spanlake.api.tempo.logfmt import query_of_tags
 from spanlake.api.tempo.parameters import SearchParameters
 from spanlake.api.tempo.schemas import SearchResponse
@@ -21,7 +21,7 @@ from spanlake.query.plan import plan_search
 from spanlake.query.querier import Querier
 from spanlake.query.search import Ranking, Search
 from spanlake.query.time_range import TimeRange
-from spanlake.traceql import validate
+from spanlake.traceql import parse, validate
 
 
 def search_routes(runner: QueryRunner) -> list[Route]:
@@ -44,7 +44,7 @@ def _found(
     querier: Querier, tenant: str, q: str, when: TimeRange, params: SearchParameters, cancellation: Cancellation
 ) -> bytes:
     """Write the answer of a search; raises TraceQLError."""
-    query = parsed(q) if q else query_of_tags(params.tags, params.min_duration, params.max_duration)
+    query = parse(q) if q else query_of_tags(params.tags, params.min_duration, params.max_duration)
     plan = plan_search(validate(query, querier.sizes))
     limit = min(params.limit, querier.duck.limits.traces)
     wanted = Search(plan, when.start_ns, when.end_ns, limit, params.spss, Ranking.of(query))

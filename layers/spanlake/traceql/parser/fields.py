@@ -6,6 +6,7 @@ from typing import NoReturn
 from spanlake.traceql import ast
 from spanlake.traceql.advice import advice
 from spanlake.traceql.parser.expressions import MULTIPLYING, Cursor, climb
+from spanlake.traceql.rewrite import with_plain_id
 from spanlake.traceql.tokens import MIN_INT, Token, TokenKind
 
 _OPERATORS = frozenset(ast.BinaryOperator)
@@ -92,7 +93,7 @@ class _FieldGrammar:
         op = ast.BinaryOperator(operator.text)
         if isinstance(left, _Nil) or isinstance(right, _Nil):
             return _compare_nil(cursor, op, operator.at, left, right)
-        return ast.Binary(op, left, right, at=operator.at)
+        return with_plain_id(ast.Binary(op, left, right, at=operator.at))
 
 
 def _valued(cursor: Cursor, node: ast.FieldExpression | _Nil) -> ast.FieldExpression:

@@ -9,7 +9,7 @@ from spanlake.traceql import ast
 from spanlake.traceql.errors import ParseError, TraceQLError
 from spanlake.traceql.lexer import lex
 from spanlake.traceql.parser import MAX_LENGTH, parse, parse_tokens
-from spanlake.traceql.rewrite import conjuncts, with_plain_ids
+from spanlake.traceql.rewrite import conjuncts
 from spanlake.traceql.tokens import COMPARISONS, Token, TokenKind
 from spanlake.traceql.validate import validate
 
@@ -28,7 +28,7 @@ def filters(text: str) -> ast.SpansetFilter | None:
         query, is_finished = _parse(text)
     except TraceQLError:
         return None
-    first = _first_stage(with_plain_ids(query))
+    first = _first_stage(query)
     if not isinstance(first, ast.SpansetFilter):
         return None
     condition = first.condition if is_finished else _usable(first.condition)
