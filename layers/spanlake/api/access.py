@@ -42,8 +42,3 @@ def tenant_of(request: Request) -> str:
     access = access_in(request.scope)
     access.require((Role.READ,))
     return access.several(header_values(request.scope, HEADER))
-
-
-def tenant_in_queue(request: Request) -> str:
-    """Return the name under which a query waits for its turn: its tenants; raises InvalidTenant and Forbidden."""
-    return access_in(request.scope).several(header_values(request.scope, HEADER))

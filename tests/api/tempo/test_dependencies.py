@@ -31,7 +31,7 @@ def request(*messages: str) -> Request:
 
 
 def answer(asked: Request, question: Callable[[Cancellation], Any]) -> Any:
-    return asyncio.run(run(asked, question, QueryQueue()))
+    return asyncio.run(run(asked, "tenant", question, QueryQueue()))
 
 
 def test_an_answer() -> None:

@@ -72,7 +72,7 @@ class _Analyses:
     ) -> Response:
         tenant, ids = tenant_of(request), [trace_id_of(one) for one in trace_ids]
         question = partial(self._runner.querier.about_trace, tenant, ids, analyse)
-        body = await self._runner.run(request, question)
+        body = await self._runner.run(request, tenant, question)
         if body is None:
             raise HTTPException(404, "trace not found")
         return json_response(body)

@@ -78,9 +78,9 @@ class _Services:
     ) -> Response:
         """Answer with what is read of the blocks of the range that the parameters name."""
         tenant = tenant_of(request)
-        when = self._runner.within_range(request, params.metrics_range())
+        when = self._runner.within_range(tenant, params.metrics_range())
         question = partial(self._runner.querier.about_spans, tenant, when, partial(read, params, when))
-        return json_response(await self._runner.run(request, question))
+        return json_response(await self._runner.run(request, tenant, question))
 
 
 def _services(params: QueryParameters, when: TimeRange, session: Session, source: BlockScan) -> bytes:

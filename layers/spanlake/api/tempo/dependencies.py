@@ -17,7 +17,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from spanlake.api.access import tenant_in_queue
 from spanlake.api.errors import INGEST_ERRORS, Table
 from spanlake.api.tempo.query_queue import QueryQueue, TooManyQueries
 from spanlake.api.typed_route import InvalidParameter
@@ -27,7 +26,6 @@ from spanlake.query.querier import Querier
 from spanlake.query.scan.block_budget import UNREAD, Unread
 from spanlake.query.scan.missing_blocks import LEFT_OUT
 from spanlake.query.time_range import TimeRange
-from spanlake.settings.tenant_limits import TenantLimits
 from spanlake.spans.ids import TRACE_ID, parse_id
 from spanlake.store.tenant_limits import LimitsSource, NoLimits
 from spanlake.traceql import Unsupported, ast, parse, validate
@@ -49,12 +47,14 @@ _LOGGED_PARAMETERS = {"q", "query", "start", "end", "limit", "step"}
 _LOGGED_TEXT = 500  # characters
 
 
-async def run(request: Request, question: Callable[[Cancellation], T], queue: QueryQueue, most: int | None = None) -> T:
+async def run(
+    request: Request, tenant: str, question: Callable[[Cancellation], T], queue: QueryQueue, most: int | None = None
+) -> T:
     """Return the answer of a question that takes a while, once it has a place; raises what it raises.
 
     A question whose client hangs up ends, or loses its place among those that wait.
     """
-    asked, tenant = _Asked(question), tenant_in_queue(request)
+    asked = _Asked(question)
     async with anyio.create_task_group() as group:
         with anyio.CancelScope() as waiting:
             group.start_soon(_watch, request, asked.cancellation, waiting)
@@ -149,15 +149,15 @@ class QueryRunner:
     slow_seconds: float = math.inf  # from which a query is logged
     tenant_limits: LimitsSource = field(default_factory=NoLimits)
 
-    async def run(self, request: Request, query: Callable[[Cancellation], T]) -> T:
-        """Run a query in a thread, until the client hangs up; raises what it raises."""
-        with self.timer(request.scope["route"].path), self._logged_if_slow(request):
-            limits = self._limits_of(request)
-            tenants = tuple(tenant_in_queue(request).split("|"))
+    async def run(self, request: Request, tenant: str, query: Callable[[Cancellation], T]) -> T:
+        """Run a query of a tenant, or several as ``a|b``, in a thread until its client hangs up; raises as it does."""
+        with self.timer(request.scope["route"].path), self._logged_if_slow(request, tenant):
+            tenants = tuple(tenant.split("|"))
+            limits = self.tenant_limits.current.of_several(tenants)
             spans, size, series = limits.query_spans, limits.query_bytes, limits.query_series
             token = OF_TENANT.set(LimitsOfTenant(spans, size, series, tenants, limits.athena_bytes))
             try:
-                return await run(request, query, self.queue, limits.query_concurrency)
+                return await run(request, tenant, query, self.queue, limits.query_concurrency)
             except RecursionError:
                 text = request.query_params.get("q") or request.query_params.get("query", "")
                 raise Unsupported(
@@ -166,9 +166,9 @@ class QueryRunner:
             finally:
                 OF_TENANT.reset(token)
 
-    def within_range(self, request: Request, when: TimeRange) -> TimeRange:
+    def within_range(self, tenant: str, when: TimeRange) -> TimeRange:
         """Return the range of a query, the latest that is allowed where it names none; raises InvalidParameter."""
-        most = self._limits_of(request).query_range
+        most = self.tenant_limits.current.of_several(tenant.split("|")).query_range
         if most is None:
             return when
         most_ns = most // timedelta(microseconds=1) * 1000
@@ -179,17 +179,14 @@ class QueryRunner:
             raise InvalidParameter(f"the range from start to end is longer than the tenant's {most}: ask for less")
         return when
 
-    def _limits_of(self, request: Request) -> TenantLimits:
-        return self.tenant_limits.current.of_several(tenant_in_queue(request).split("|"))
-
     @contextmanager
-    def _logged_if_slow(self, request: Request) -> Iterator[None]:
+    def _logged_if_slow(self, request: Request, tenant: str) -> Iterator[None]:
         start = perf_counter()
         try:
             yield
         finally:
             if (seconds := perf_counter() - start) >= self.slow_seconds:
-                _log.warning("slow query", extra=_described(request, seconds))
+                _log.warning("slow query", extra=_described(request, tenant, seconds))
 
     def checked(self, text: str) -> ast.Query:
         """Parse and check a query; raises TraceQLError."""
@@ -203,11 +200,11 @@ class QueryRunner:
         return query
 
 
-def _described(request: Request, seconds: float) -> dict[str, object]:
+def _described(request: Request, tenant: str, seconds: float) -> dict[str, object]:
     """Return the fields of a log record about a query; its texts are cut."""
     params = {name: value[:_LOGGED_TEXT] for name, value in request.query_params.items() if name in _LOGGED_PARAMETERS}
-    tenant = tenant_in_queue(request)[:_LOGGED_TEXT]
-    return {"path": request.url.path[:_LOGGED_TEXT], "tenant": tenant, "seconds": round(seconds, 3), **params}
+    path = request.url.path[:_LOGGED_TEXT]
+    return {"path": path, "tenant": tenant[:_LOGGED_TEXT], "seconds": round(seconds, 3), **params}
 
 
 def trace_id_of(text: str) -> bytes:

@@ -43,17 +43,21 @@ class _Metrics:
 
     async def query_range(self, request: Request, params: Annotated[MetricsParameters, Query()]) -> Response:
         """Return time series of a metrics query, with exemplars."""
-        tenant, when = tenant_of(request), self._runner.within_range(request, params.metrics_range())
+        tenant = tenant_of(request)
+        when = self._runner.within_range(tenant, params.metrics_range())
         text = params.metrics_query()
         steps = Steps.aligned(when.start_ns, when.end_ns, params.step, self._querier.duck.limits.samples)
-        return json_response(await self._runner.run(request, partial(self._series, tenant, text, steps, params)))
+        question = partial(self._series, tenant, text, steps, params)
+        return json_response(await self._runner.run(request, tenant, question))
 
     async def query_instant(self, request: Request, params: Annotated[MetricsParameters, Query()]) -> Response:
         """Return one value for each series of a metrics query, over the whole range."""
-        tenant, when = tenant_of(request), self._runner.within_range(request, params.metrics_range())
+        tenant = tenant_of(request)
+        when = self._runner.within_range(tenant, params.metrics_range())
         text = params.metrics_query()
         steps = Steps.whole(when.start_ns, when.end_ns)
-        return json_response(await self._runner.run(request, partial(self._values, tenant, text, steps, params)))
+        question = partial(self._values, tenant, text, steps, params)
+        return json_response(await self._runner.run(request, tenant, question))
 
     def _series(
         self, tenant: str, text: str, steps: Steps, params: MetricsParameters, cancellation: Cancellation

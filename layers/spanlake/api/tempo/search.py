@@ -31,8 +31,9 @@ def search_routes(runner: QueryRunner) -> list[Route]:
         """Find the newest traces with spans that match `q`, or `tags` with `minDuration` and `maxDuration`."""
         tenant = tenant_of(request)
         params.check_combination()
-        when, q = runner.within_range(request, params.range()), params.query_text().strip()
-        return json_response(await runner.run(request, partial(_found, runner.querier, tenant, q, when, params)))
+        when, q = runner.within_range(tenant, params.range()), params.query_text().strip()
+        question = partial(_found, runner.querier, tenant, q, when, params)
+        return json_response(await runner.run(request, tenant, question))
 
     return [
         TypedRoute("/api/echo", _echo, media_type="text/plain"),

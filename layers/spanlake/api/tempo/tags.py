@@ -87,9 +87,10 @@ class _Tags:
     async def _names(
         self, request: Request, params: TagParameters, render: Callable[[Mapping[str, list[str]]], object]
     ) -> Response:
-        tenant, when = tenant_of(request), self._runner.within_range(request, params.range())
+        tenant = tenant_of(request)
+        when = self._runner.within_range(tenant, params.range())
         question = partial(_names_found, self._runner.querier, tenant, when, params, render)
-        return json_response(await self._runner.run(request, question))
+        return json_response(await self._runner.run(request, tenant, question))
 
     async def _values(
         self,
@@ -98,9 +99,10 @@ class _Tags:
         fields: Sequence[ast.Field],
         render: Callable[[Sequence[TagValue]], object],
     ) -> Response:
-        tenant, when = tenant_of(request), self._runner.within_range(request, params.range())
+        tenant = tenant_of(request)
+        when = self._runner.within_range(tenant, params.range())
         question = partial(_values_found, self._runner.querier, tenant, when, fields, params, render)
-        return json_response(await self._runner.run(request, question))
+        return json_response(await self._runner.run(request, tenant, question))
 
 
 def _names_found(

@@ -68,7 +68,7 @@ class _Traces:
     async def trace(self, request: Request, trace_id: str, params: Annotated[TraceParameters, Query()]) -> Response:
         """Return a trace as batches in JSON, or as OTLP's TracesData with `Accept: application/protobuf`."""
         wanted = _wanted(request, trace_id, params)
-        body = await self._runner.run(request, partial(_written_v1, self._runner.querier, wanted))
+        body = await self._runner.run(request, wanted.tenant, partial(_written_v1, self._runner.querier, wanted))
         if body is None:
             raise HTTPException(404, "trace not found")
         return Response(body, media_type=PROTOBUF if wanted.as_protobuf else JSON)
@@ -81,13 +81,14 @@ class _Traces:
         `q` selects spans, to which `keep_hierarchy` adds their ancestors.
         """
         wanted = _wanted(request, trace_id, params)
-        body = await self._runner.run(request, partial(_written_v2, self._runner, wanted, params))
+        body = await self._runner.run(request, wanted.tenant, partial(_written_v2, self._runner, wanted, params))
         return Response(body, media_type=PROTOBUF if wanted.as_protobuf else JSON)
 
     async def delete_trace(self, request: Request, trace_id: str) -> Response:
         """Delete a trace: no query finds it from now on."""
-        question = partial(self._runner.querier.delete, tenant_to_delete_from(request), trace_id_of(trace_id))
-        if not await self._runner.run(request, question):
+        tenant = tenant_to_delete_from(request)
+        question = partial(self._runner.querier.delete, tenant, trace_id_of(trace_id))
+        if not await self._runner.run(request, tenant, question):
             raise HTTPException(404, "trace not found")
         return Response(status_code=204)
 

@@ -22,9 +22,8 @@ from spanlake.store.index.dynamodb.items import (
     to_block,
     to_entry,
 )
-from spanlake.store.index.dynamodb.lookup import Lookup
+from spanlake.store.index.dynamodb.lookup import Lookup, in_range
 from spanlake.store.index.dynamodb.merges import Merges
-from spanlake.store.index.dynamodb.ranges import in_range
 from spanlake.store.index.dynamodb.replacements import IS_LIVE, SWAP_SECONDS, Replacements, not_live
 from spanlake.store.index.dynamodb.requests import NoTable, Requests
 from spanlake.store.index.dynamodb.retention import renew

@@ -1,15 +1,17 @@
 """Looks up days in a DynamoDB index: their blocks and attributes, by one query a day."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 from spanlake.store import aws_client
 from spanlake.store.blocks.block import Block, CatalogEntry
 from spanlake.store.days import MAX_NS, utc_day
 from spanlake.store.errors import StorageUnavailable
+from spanlake.store.index.base import ALL_IDS, IdRange
 from spanlake.store.index.dynamodb.days import Days, is_begun
 from spanlake.store.index.dynamodb.items import Item, is_entry, is_live, is_there, to_block, to_entry
 from spanlake.store.index.dynamodb.replacements import Replacements
@@ -82,3 +84,33 @@ class Lookup:
     def close(self) -> None:
         """End the threads that ask for several days at once."""
         self._threads.shutdown()
+
+
+_AFTER_IDS = "$"  # follows the # that stands before every id
+
+
+def in_range(
+    requests: Requests, where: str, ids: IdRange, names: Sequence[str] = (), *, archived: bool = True
+) -> Iterator[dict[str, Any]]:
+    """Yield the items of blocks in a day's partition, and those of archived blocks and tombstones if so wanted.
+
+    Blocks that are not archived come first: one that is archived meanwhile is in both places before it leaves the
+    first. So an item may come twice.
+    """
+    if ids == ALL_IDS:
+        yield from requests.query(where, below=DAY_ITEM, names=names)
+        if archived:
+            yield from requests.query(where, begins=TOMBSTONE, names=names)
+        return
+    for kind in ("", TOMBSTONE) if archived else ("",):
+        for level in _levels(requests, where, kind):
+            yield from requests.query(where, between=(f"{level}#{ids[0]}", f"{level}#{ids[1]}"), names=names)
+
+
+def _levels(requests: Requests, where: str, kind: str) -> Iterator[str]:
+    """Yield what stands before the ids of each level that there is, one request a level."""
+    after, end = f"{kind}0", f"{kind}:"
+    while (found := next(requests.query(where, between=(after, end), names=("sk",), most=1), None)) is not None:
+        level = str(found["sk"]).partition("#")[0]
+        yield level
+        after = f"{level}{_AFTER_IDS}"
