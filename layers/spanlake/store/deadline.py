@@ -103,9 +103,9 @@ def _work(call: Callable[[], T], answer: "Future[T]", places: Places) -> None:
 
 
 class Threads:
-    """Threads for work that may hang; one that has done its work waits a while for more, as a new one takes longer.
+    """Threads for work that may hang; one that has done its work waits a while for more.
 
-    A call of S3 on a new thread takes 0.15 ms of CPU time more.
+    Handing a call to a thread that waits takes 18 µs of CPU time, to a new one 53.
     """
 
     def __init__(self, idle_seconds: float = 10.0) -> None:
