@@ -97,4 +97,9 @@ def is_wanted(trace_ids: Sequence[bytes]) -> exp.Expr:
 
 def is_one_of(trace_ids: Sequence[bytes]) -> exp.Expr:
     """Return the test that a row is of one of a few traces."""
-    return exp.In(this=exp.column("trace_id"), expressions=[id_literal(trace_id) for trace_id in trace_ids])
+    return exp.In(this=exp.column("trace_id"), expressions=id_literals(trace_ids))
+
+
+def id_literals(trace_ids: Sequence[bytes]) -> list[exp.Expr]:
+    """Write ids as SQL."""
+    return [id_literal(trace_id) for trace_id in trace_ids]

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
-from spanlake.query.blocks_of_traces import FEW_TRACES, holding, is_any_of, is_one_of, is_wanted, may_hold
+from spanlake.query.blocks_of_traces import FEW_TRACES, holding, id_literals, is_any_of, is_one_of, is_wanted, may_hold
 from spanlake.query.compile import sql
 from spanlake.query.compile.fields import SPAN
 from spanlake.query.compile.spans import ROW_ID, Needs
@@ -91,7 +91,7 @@ def blocks_with(session: Session, source: BlockScan, trace_id: bytes) -> list[Bl
 def _holds(session: Session, source: BlockScan, block: Block, trace_id: bytes) -> bool:
     ids = source.only([block]).table(["trace_id"], where=[_hashed([trace_id])])
     query = exp.select(exp.column("trace_id")).from_(ids.subquery("hashed", copy=False), copy=False)
-    query.where(is_one_of([trace_id]), copy=False)
+    query.where(exp.In(this=exp.column("trace_id"), expressions=id_literals([trace_id])), copy=False)
     return session.run(query.limit(1, copy=False)).num_rows > 0
 
 
@@ -133,6 +133,16 @@ class _Portion:
     blocks: BlockScan
     trace_ids: Sequence[bytes]
     slices: frozenset[int] | None = None
+
+    @property
+    def where(self) -> list[exp.Expr]:
+        """The test of the slices, by which DuckDB leaves out row groups."""
+        if self.slices is None:
+            return []
+        start = exp.column(SLICE_START)
+        if len(self.slices) > _MOST_SLICES:
+            return [exp.Between(this=start, low=sql.number(min(self.slices)), high=sql.number(max(self.slices)))]
+        return [exp.In(this=start, expressions=[sql.number(one) for one in sorted(self.slices)])]
 
 
 def _portions(session: Session, source: BlockScan, trace_ids: Sequence[bytes], slices: Slices) -> Iterator[_Portion]:
@@ -189,22 +199,12 @@ def _joined(tables: list[pa.Table]) -> pa.Table:
 def _fetched(session: Session, portion: _Portion, columns: set[str], computed: Sequence[exp.Expr]) -> pa.Table:
     blocks, trace_ids = portion.blocks, portion.trace_ids
     select = [*map(exp.column, sorted(columns)), exp.column(ROW_ID), *(column.copy() for column in computed)]
-    read, where = columns | Needs.of(*computed).columns, []
-    if portion.slices is not None:
-        read, where = read | {SLICE_START}, [_in_slices(portion.slices)]
+    read = columns | Needs.of(*computed).columns | (set() if portion.slices is None else {SLICE_START})
     if len(trace_ids) <= FEW_TRACES:
-        spans = blocks.table(read, row_id=True, where=[*where, _hashed(trace_ids)])
+        spans = blocks.table(read, row_id=True, where=[*portion.where, _hashed(trace_ids)])
         return _of_traces(session, spans, is_one_of(trace_ids), select)
     is_any = is_any_of(trace_ids) if portion.slices is None else is_wanted(trace_ids)
-    return _of_traces(session, blocks.table(read, row_id=True, where=where), is_any, select)
-
-
-def _in_slices(slices: frozenset[int]) -> exp.Expr:
-    """Return the test of some slices, by which DuckDB leaves out row groups."""
-    start = exp.column(SLICE_START)
-    if len(slices) > _MOST_SLICES:
-        return exp.Between(this=start, low=sql.number(min(slices)), high=sql.number(max(slices)))
-    return exp.In(this=start, expressions=[sql.number(one) for one in sorted(slices)])
+    return _of_traces(session, blocks.table(read, row_id=True, where=portion.where), is_any, select)
 
 
 def _repeated(session: Session, blocks: BlockScan, found: pa.Table) -> Array | None:
@@ -225,7 +225,7 @@ def _hashed(trace_ids: Sequence[bytes]) -> exp.Expr:
 
     DuckDB applies it while it reads the column and before it reads any other; a test of the id itself it does not.
     """
-    hashes = [exp.func("hash", id_literal(trace_id)) for trace_id in trace_ids]
+    hashes = [exp.func("hash", id_) for id_ in id_literals(trace_ids)]
     return exp.In(this=exp.func("hash", exp.column("trace_id")), expressions=hashes)
 
 

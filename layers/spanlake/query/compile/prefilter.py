@@ -15,7 +15,7 @@ from spanlake.query.compile import sql
 from spanlake.query.compile.columns import AttributeSchema
 from spanlake.query.compile.comparisons import compare_literals, compare_values
 from spanlake.query.compile.fields import SPAN, TRACE, FieldCompiler, span_column
-from spanlake.query.compile.filters import CompiledFilter, Filters
+from spanlake.query.compile.filters import CompiledFilter, Filters, SpanTest
 from spanlake.query.compile.predicates import PredicateCompiler, element_scopes
 from spanlake.query.compile.scalars import SpansetAggregates, count, operand_of
 from spanlake.query.compile.spans import SPANS, Compiled, Needs
@@ -86,9 +86,13 @@ class Prefilter:
         rest = [stage for stage in stages[1:] if not isinstance(stage, ast.Select | ast.Coalesce)]
         groups: tuple[Sql, ...] = ()
         if isinstance(stages[0], ast.SpansetFilter) and where is not None and found.is_exact:
-            groups, scalars, judged = _grouped_scalars(stages, FieldCompiler(schema))
+            fields = FieldCompiler(schema)
+            groups = _groups(stages[1:2], fields)
+            first = 2 if groups else 1
+            scalars = list(_scalar_filters(stages[first:], fields))
             tests += scalars
-            rest = rest[judged:]
+            rest = rest[first - 1 + len(scalars) :]
+            groups = groups if scalars else ()
         return cls(
             where,
             tuple(tests),
@@ -100,17 +104,6 @@ class Prefilter:
             not (found.reads_all_spans or any(_is_mean(node) for node in walk(plan.pipeline))),
             groups,
         )
-
-
-def _grouped_scalars(stages: Sequence[ast.Stage], fields: FieldCompiler) -> tuple[tuple[Sql, ...], list[Sql], int]:
-    """Return the groups and tests of a leading ``by()`` and scalar filters, and how many stages they stand for.
-
-    There are groups only where there are tests of them.
-    """
-    groups = _groups(stages[1:2], fields)
-    first = 2 if groups else 1
-    scalars = list(_scalar_filters(stages[first:], fields))
-    return groups if scalars else (), scalars, first - 1 + len(scalars)
 
 
 def _groups(stages: Sequence[ast.Stage], fields: FieldCompiler) -> tuple[Sql, ...]:
@@ -181,13 +174,17 @@ def _operation(node: ast.SpansetOperation, filters: Filters) -> _Found:
 
 
 def _leaf(filter_: CompiledFilter) -> _Found:
-    of_trace = [_over_spans(test.sql) for test in filter_.tests if test.needs == Needs(trace=True)]
+    of_trace = [_over_spans(test.sql) for test in filter_.tests if _is_of_trace(test)]
     alone = [test for test in filter_.tests if not test.needs.whole_traces]
     each = sql.all_of(test.sql.copy() for test in alone), sql.all_of(test.copy() for test in filter_.of_parent)
     ones = tuple(one for one in each if one != exp.true())
     holds = sql.all_of([*map(sql.some_row, ones), *of_trace])
     is_exact = len(of_trace) + len(alone) == len(filter_.tests)
     return _Found(holds, ones or (exp.true(),), ones or (exp.true(),), is_exact, bool(of_trace))
+
+
+def _is_of_trace(test: SpanTest) -> bool:
+    return test.needs == Needs(trace=True)
 
 
 def _scalar_filters(stages: Sequence[ast.Stage], fields: FieldCompiler) -> Iterator[Sql]:
