@@ -59,9 +59,9 @@ def search(session: Session, source: BlockScan, wanted: Search, offload: Offload
 
 @dataclass(frozen=True)
 class _BlocksToSearch:
-    """The blocks that a search looks through: those of the finder, and ``far`` ones, which an engine outside reads.
+    """The blocks that a search looks through: those of the finder, then ``far`` ones, which an engine outside reads.
 
-    Blocks that touch the range are among them, all others are in ``source``, too.
+    ``source`` has all blocks of the tenant.
     """
 
     source: BlockScan
