@@ -36,7 +36,7 @@ _FAN_IN = 32
 _SIDE_BY_SIDE = (1, 3, 5)
 _S3_SECONDS = 0.02
 _DYNAMODB_SECONDS = 0.005
-_S3_AT_ONCE = 12  # inputs that a merge opens
+_S3_AT_ONCE = 8  # inputs that a merge opens
 _BLOCKS_PER_SECOND = 100
 
 

@@ -20,7 +20,7 @@ from spanlake.store.objects.base import Objects
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
-_AT_ONCE = 12  # more wait for the interpreter, not for S3: opening a block takes 2 ms of it, an answer 20
+_AT_ONCE = 8  # more wait for the interpreter, not for S3: opening a block takes 3 ms of it, an answer 20
 _WHOLE = 1 << 20  # bytes of an object that is read at once: of S3, by one request instead of three and more
 _SMALL = 1_000  # spans; too few for dictionaries to pay
 _DICTIONARIES = {"RLE_DICTIONARY", "PLAIN_DICTIONARY"}
