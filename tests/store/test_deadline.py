@@ -2,9 +2,11 @@
 
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from functools import partial
 from threading import Event
 
 import pytest
@@ -121,3 +123,15 @@ def test_threads_that_hang_do_not_hold_others_up() -> None:
     threads.start(done.set)
     assert done.wait(10)
     ends.set()
+
+
+class Content:
+    """Content of an object."""
+
+
+def test_threads_that_wait_hold_nothing_of_what_they_did() -> None:
+    threads, content = Threads(), Content()
+    held = weakref.ref(content)
+    threads.start(partial(id, content))  # type: ignore[arg-type]  # what it returns is dropped
+    del content
+    until(lambda: threads.idle == 1 and held() is None)

@@ -122,16 +122,16 @@ class Threads:
         try:
             waiting = self._idle.pop()
         except IndexError:
-            threading.Thread(target=self._run, args=(work,), name="storage", daemon=True).start()
-        else:
-            waiting.put(work)
+            waiting = SimpleQueue()
+            threading.Thread(target=self._run, args=(waiting,), name="storage", daemon=True).start()
+        waiting.put(work)
 
     def forget(self) -> None:
         """Forget the threads that wait: a forked process has none of them."""
         self._idle.clear()
 
-    def _run(self, work: Callable[[], None] | None) -> None:
-        own: SimpleQueue[Callable[[], None]] = SimpleQueue()
+    def _run(self, own: "SimpleQueue[Callable[[], None]]") -> None:
+        work: Callable[[], None] | None = own.get()
         while work is not None:
             work()
             work = None  # which may hold much
