@@ -12,6 +12,7 @@ from sqlglot.dialects.duckdb import DuckDB
 
 from spanlake.query.compile import sql
 from spanlake.query.compile.fields import CHILDREN, TRACE, span_column
+from spanlake.query.compile.filters import NOTHING_TOLD, Told
 from spanlake.query.compile.prefilter import Prefilter
 from spanlake.query.compile.search import TRACES, SearchQueries
 from spanlake.query.compile.spans import ROW_ID, Compiled, compile_spans
@@ -32,7 +33,7 @@ _DURATION = "duration_nano"
 _TRACE = "trace_id"
 _TIME = "latest"
 _SAMPLED_SPANS = 32768
-_TOLD = {
+_TOLD: Told = {
     (CHILDREN, "child_count"): CHILD_COUNT,
     (TRACE, "root_name"): ROOT_NAME,
     (TRACE, "root_service"): ROOT_SERVICE,
@@ -123,7 +124,7 @@ class CandidateFinder:
         places = _slice(exp.Literal.number(0), span_column(SLICE_START)) if has_places else []
         read = (self.slice_starts[slices - 1], self.slice_starts[0]) if slices else None
         source = self.source.once().in_slices(read)
-        queried = self.queries.traces(*places, told=_TOLD if self._is_told else None)
+        queried = self.queries.traces(*places, told=_TOLD if self._is_told else NOTHING_TOLD)
         found = run(self.session, queried, source, limit=limit)
         lot = replace(_candidates(found, limit, self.source, is_certain=True), shared=self.shared or ())
         if read is None:

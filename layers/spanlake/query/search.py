@@ -314,9 +314,11 @@ def _within(
     if len(parts) == 1 and not finder.probe.per_span and _is_told_by_traces(finder):
         yield from _bounded(_wholes(finder, limit), later_ns)
         return
-    traces = limit if finder.probe.per_span else max(policy.fewest_traces, limit)
-    size = min(traces * policy.spans_per_trace, policy.first_spans)
-    size = max(min(size, int(finder.share * policy.part_spans)), min(limit * policy.spans_per_trace, size))
+    is_certain = finder.probe.per_span
+    spans = policy.spans_per_match if is_certain and finder.probe.one != exp.true() else policy.spans_per_trace
+    traces = limit if is_certain else max(policy.fewest_traces, limit)
+    size = min(traces * spans, policy.first_spans)
+    size = max(min(size, int(finder.share * policy.part_spans)), min(limit * spans, size))
     source_spans = finder.source.spans
     for n, blocks in enumerate(parts):
         if n and finder.session.is_half_over and len(finder.source.blocks) > policy.many_blocks:

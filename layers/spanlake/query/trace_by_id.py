@@ -16,7 +16,7 @@ from spanlake.query.compile.spans import ROW_ID, Needs
 from spanlake.query.compile.sql import id_literal
 from spanlake.query.engine.session import Session
 from spanlake.query.limits import TooManySpans
-from spanlake.query.scan.blocks import BlockScan, renumbered
+from spanlake.query.scan.blocks import BlockScan, places, renumbered
 from spanlake.spans.arrow import Array, as_array, int64
 from spanlake.spans.duplicates import drop_duplicates
 from spanlake.spans.schema import SPAN_ID
@@ -160,21 +160,20 @@ def _portions(session: Session, source: BlockScan, trace_ids: Sequence[bytes], s
     if known:
         starts = frozenset(start for found in known.values() for start in found.values())
         yield _Portion(source.only(known), list({id_: None for found in known.values() for id_ in found}), starts)
-    strays = {
-        block: _may_be_in(block, [id_ for id_ in trace_ids if id_ not in found]) for block, found in known.items()
-    }
+    others = {block: [id_ for id_ in trace_ids if id_ not in found] for block, found in known.items()}
+    strays = {block: _may_be_in(session, source.only([block]), ids) for block, ids in others.items() if ids}
     strays = {block: ids for block, ids in strays.items() if ids}
     if strays:
         yield _Portion(source.only(strays), list({id_: None for ids in strays.values() for id_ in ids}))
 
 
-def _may_be_in(block: Block, trace_ids: list[bytes]) -> list[bytes]:
+def _may_be_in(session: Session, one: BlockScan, trace_ids: list[bytes]) -> list[bytes]:
     """Return the traces that a block may hold."""
-    if not trace_ids:
-        return []
+    (block,) = one.blocks
     ids = pa.array(trace_ids, pa.binary())
     may: Any = ids.filter(bloom.may_contain_each(block.trace_filter, bloom.hash_all(ids)))
-    return list(may.to_pylist())
+    found: list[bytes] = may.to_pylist()
+    return found if found and holding(session, one, found).blocks else []
 
 
 def _numbered(found: pa.Table, part: BlockScan, blocks: BlockScan) -> pa.Table:
@@ -202,9 +201,18 @@ def _fetched(session: Session, portion: _Portion, columns: set[str], computed: S
     read = columns | Needs.of(*computed).columns | (set() if portion.slices is None else {SLICE_START})
     if len(trace_ids) <= FEW_TRACES:
         spans = blocks.table(read, row_id=True, where=[*portion.where, _hashed(trace_ids)])
-        return _of_traces(session, spans, is_one_of(trace_ids), select)
+        found = _of_traces(session, spans, is_one_of(trace_ids), select)
+        _note_wrong(blocks, found)
+        return found
     is_any = is_any_of(trace_ids) if portion.slices is None else is_wanted(trace_ids)
     return _of_traces(session, blocks.table(read, row_id=True, where=portion.where), is_any, select)
+
+
+def _note_wrong(read: BlockScan, found: pa.Table) -> None:
+    """Note the blocks of which no span was found."""
+    numbers: list[Any] = pc.unique(places(as_array(found[ROW_ID]))[0]).to_pylist()
+    held = {read.blocks[number] for number in numbers}
+    read.trace_ids.note_wrong(block for block in read.blocks if block not in held)
 
 
 def _repeated(session: Session, blocks: BlockScan, found: pa.Table) -> Array | None:
