@@ -127,6 +127,7 @@ def search(session: Session, source: BlockScan, wanted: Search, offload: Offload
     for lot in _lots(session, source, wanted, queries, offload, judge):
         if judge.is_done(lot):
             break
+    judge.judge_held()
     if session.is_half_over and len(source.blocks) > session.policy.search.many_blocks:  # there are few such traces
         return judge.best
     stretched = SpanningTraces(session, source.with_history, wanted.start_ns, wanted.end_ns)
@@ -149,15 +150,23 @@ class _Judge:
         self._seen: set[bytes] = set()
         self._slices: dict[Block, dict[bytes, int]] = {}
         self._worth_judging = _MOST_TRACES
+        self._fewest = self._policy.fewest_traces
+        self._held = Candidates({}, None, is_certain=True)
         self.best: list[TraceResult] = []
 
     def is_done(self, lot: Candidates) -> bool:
         """Judge candidates, those with the newest spans first; true as soon as others cannot be among the best.
 
-        Candidates that are not certain are judged as long as the judge ``is_promising``.
+        Candidates that are not certain are judged as long as the judge ``is_promising``. Certain ones wait until they
+        are enough: to judge a few takes nearly as long.
         """
         for block, slices in lot.slices.items():
             self._slices.setdefault(block, {}).update(slices)
+        if lot.is_certain:
+            lot = self._with_held(lot)
+            if len(self.best) + len(lot.starts) < self._wanted.limit:
+                self._held = lot
+                return False
         shared = [trace_id for trace_id in lot.shared if trace_id not in self._seen]
         fresh = [trace_id for trace_id in lot.starts if trace_id not in self._seen]
         size = self._enough if lot.is_certain else self._portion(lot, fresh)
@@ -172,6 +181,18 @@ class _Judge:
             if not lot.is_certain and ((len(fresh) < size and lot.has_more) or not self.is_promising):
                 return False  # a larger lot holds the rest of this one, too
         return self.is_settled(lot.bound_ns)
+
+    def _with_held(self, lot: Candidates) -> Candidates:
+        """Return certain candidates together with those that wait, which then wait no more."""
+        held, self._held = self._held, replace(self._held, starts={}, shared=())
+        both = {id_: start for id_, start in {**held.starts, **lot.starts}.items() if id_ not in self._seen}
+        starts = dict(sorted(both.items(), key=lambda one: -one[1]))
+        return replace(lot, starts=starts, shared=(*held.shared, *lot.shared))
+
+    def judge_held(self) -> None:
+        """Judge the candidates that wait for others."""
+        held = self._with_held(replace(self._held, starts={}, shared=()))
+        self.judge([*held.shared, *held.starts])
 
     def shared_traces(self, part: CandidateFinder) -> tuple[bytes, ...] | None:
         """Return the traces of a part of which other blocks may hold spans: all others are whole in the part.
@@ -208,7 +229,7 @@ class _Judge:
     @property
     def needed(self) -> int:
         """Number of traces to judge next."""
-        return max(self._policy.fewest_traces, self._likely)
+        return max(self._fewest, self._likely)
 
     @property
     def needed_spans(self) -> int:
@@ -219,13 +240,16 @@ class _Judge:
         """Learn how traces are judged if not by their spans: the newest slices alone take little time."""
         if finder.probe.per_span:
             return
+        if self._wanted.plan.only_filter is not None:  # of spans that meet one test as many should meet the others
+            likely = _MARGIN * self._wanted.limit / max(finder.share_of_others, 1 / _MOST_TRACES)
+            self._fewest = max(self._fewest, min(int(likely), _MOST_TRACES))
         traces = self._source.spans // self._policy.spans_per_trace
         of_all = traces // (_SHARE_OF_PROBED if finder.probe.per_trace else _SHARE)
         self._worth_judging = max(_MOST_TRACES, 2 * self._wanted.limit, 0 if finder.slice_starts else of_all)
 
     def misses_most(self, spans: int, of_all: int) -> bool:
         """Return True where more than half of all spans should have to be read, by what was found in so many."""
-        return 2 * spans * self._wanted.limit > of_all * len(self.best)
+        return 2 * spans * self._wanted.limit > of_all * (len(self.best) + len(self._held.starts))
 
     @property
     def is_promising(self) -> bool:
@@ -289,8 +313,8 @@ def _lots(
     window = wanted.window
     concerned = source.overlapping(window.start_ns, window.end_ns)
     near, far = split_by_limit(concerned, offload, session.limits.blocks, wanted.end_ns)
-    probe, share = most_selective(session, near, queries.spans.prefilter)
-    finder = CandidateFinder(session, near, probe, queries, wanted.is_newest_first, share)
+    probe, *shares = most_selective(session, near, queries.spans.prefilter)
+    finder = CandidateFinder(session, near, probe, queries, wanted.is_newest_first, *shares)
     judge.expect(finder)
     in_range = (block for block in far.blocks if offload is not None or block.start_ns <= wanted.end_ns)
     later_ns = max((block.end_ns for block in in_range), default=0)

@@ -22,7 +22,7 @@ from spanlake.spans.duplicates import drop_duplicates
 from spanlake.spans.schema import SPAN_ID
 from spanlake.store.blocks import bloom
 from spanlake.store.blocks.block import Block
-from spanlake.store.blocks.trace_columns import SLICE_START, drop_trace_columns
+from spanlake.store.blocks.trace_columns import SLICE_START
 
 _SERVER, _CLIENT = 2, 3
 
@@ -224,7 +224,7 @@ def _repeated(session: Session, blocks: BlockScan, found: pa.Table) -> Array | N
     twice: Any = counted.filter(pc.greater(counted["count_all"], int64(1)))["trace_id"].unique()
     doubled: list[bytes] = twice.to_pylist()
     rows = _of_traces(session, blocks.all_columns(_hashed(doubled)), is_one_of(doubled)).sort_by(ROW_ID)
-    kept = drop_duplicates(drop_trace_columns(rows.drop_columns([ROW_ID])).append_column(ROW_ID, rows[ROW_ID]), ROW_ID)
+    kept = drop_duplicates(rows, ROW_ID)
     return as_array(rows[ROW_ID].filter(pc.invert(pc.is_in(rows[ROW_ID], value_set=as_array(kept[ROW_ID])))))
 
 
@@ -256,4 +256,4 @@ def _too_many(session: Session) -> TooManySpans:
 
 def _distinct(found: pa.Table) -> pa.Table:
     """Drop repeated rows: a request that was sent twice may have been stored twice."""
-    return drop_duplicates(drop_trace_columns(found.sort_by(ROW_ID).drop_columns([ROW_ID])))
+    return drop_duplicates(found.sort_by(ROW_ID).drop_columns([ROW_ID]))

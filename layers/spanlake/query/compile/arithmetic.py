@@ -78,6 +78,10 @@ def bare(sql: Sql) -> Sql:
     """Return a float, perhaps NaN where ``number`` returned NULL: SQL computes what stands in NULLIF() twice."""
     if isinstance(sql, exp.Nullif) and isinstance(sql.expression, exp.Cast) and sql.expression.this.name == _NAN:
         return sql.this
+    if isinstance(sql, exp.Case) and len(sql.args["ifs"]) == 1 and sql.args.get("default") is None:
+        (one,) = sql.args["ifs"]
+        inside = bare(one.args["true"])
+        return sql if inside is one.args["true"] else _case(one.this.copy(), inside.copy())
     return sql
 
 
