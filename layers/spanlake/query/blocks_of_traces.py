@@ -14,7 +14,7 @@ from spanlake.query.scan.duplicate_spans import source_of
 from spanlake.store.blocks import bloom
 from spanlake.store.blocks.block import Block
 
-FEW_TRACES = 24  # ids whose hashes take less time to compare than the ids themselves
+FEW_TRACES = 24  # for one of which few filters are wrong
 _SEVERAL = 256  # ids that rule out row groups of sorted blocks; a list of more takes longer to plan than it saves
 _FEW_BLOCKS = 3
 _LEARNED_SPANS = 1 << 22  # of all blocks whose ids are read at once

@@ -313,8 +313,8 @@ def _lots(
     window = wanted.window
     concerned = source.overlapping(window.start_ns, window.end_ns)
     near, far = split_by_limit(concerned, offload, session.limits.blocks, wanted.end_ns)
-    probe, *shares = most_selective(session, near, queries.spans.prefilter)
-    finder = CandidateFinder(session, near, probe, queries, wanted.is_newest_first, *shares)
+    probe, share, others = most_selective(session, near, queries.spans.prefilter)
+    finder = CandidateFinder(session, near, probe, queries, wanted.is_newest_first, share, others)
     judge.expect(finder)
     in_range = (block for block in far.blocks if offload is not None or block.start_ns <= wanted.end_ns)
     later_ns = max((block.end_ns for block in in_range), default=0)

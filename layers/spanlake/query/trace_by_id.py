@@ -56,6 +56,7 @@ def _with(spans: pa.Table, name: str, values: list[bytes | None]) -> pa.Table:
     return spans.set_column(index, field, pa.array(values, field.type))
 
 
+_HASHED = 8  # ids whose hashes take less time to compare than the ids themselves
 _MOST_SLICES = 64  # that are named one by one
 
 
@@ -71,11 +72,12 @@ def trace(
 
     Raises LimitExceeded when the trace has more spans than one answer may.
     """
-    blocks = may_hold(source, [trace_id])
+    blocks = holding(session, source, [trace_id])
     if not blocks.blocks:
         return None
     is_it = exp.EQ(this=exp.column("trace_id"), expression=id_literal(trace_id))  # skips parts of sorted files
     found = _of_traces(session, blocks.all_columns(_hashed([trace_id]), is_it), is_it.copy())
+    _note_wrong(blocks, found)
     if not found.num_rows:
         return None
     spans = source.with_block_names(_distinct(found))
@@ -199,13 +201,14 @@ def _fetched(session: Session, portion: _Portion, columns: set[str], computed: S
     blocks, trace_ids = portion.blocks, portion.trace_ids
     select = [*map(exp.column, sorted(columns)), exp.column(ROW_ID), *(column.copy() for column in computed)]
     read = columns | Needs.of(*computed).columns | (set() if portion.slices is None else {SLICE_START})
-    if len(trace_ids) <= FEW_TRACES:
-        spans = blocks.table(read, row_id=True, where=[*portion.where, _hashed(trace_ids)])
-        found = _of_traces(session, spans, is_one_of(trace_ids), select)
-        _note_wrong(blocks, found)
-        return found
-    is_any = is_any_of(trace_ids) if portion.slices is None else is_wanted(trace_ids)
-    return _of_traces(session, blocks.table(read, row_id=True, where=portion.where), is_any, select)
+    tests = [_hashed(trace_ids)] if len(trace_ids) <= _HASHED else []
+    spans = blocks.table(read, row_id=True, where=[*portion.where, *tests])
+    if len(trace_ids) > FEW_TRACES:
+        is_any = is_any_of(trace_ids) if portion.slices is None else is_wanted(trace_ids)
+        return _of_traces(session, spans, is_any, select)
+    found = _of_traces(session, spans, is_one_of(trace_ids), select)
+    _note_wrong(blocks, found)
+    return found
 
 
 def _note_wrong(read: BlockScan, found: pa.Table) -> None:

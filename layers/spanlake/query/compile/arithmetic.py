@@ -77,7 +77,8 @@ def number(sql: Sql) -> Sql:
 def bare(sql: Sql) -> Sql:
     """Return a float, perhaps NaN where ``number`` returned NULL: SQL computes what stands in NULLIF() twice."""
     if isinstance(sql, exp.Nullif) and isinstance(sql.expression, exp.Cast) and sql.expression.this.name == _NAN:
-        return sql.this
+        found: Sql = sql.this
+        return found
     if isinstance(sql, exp.Case) and len(sql.args["ifs"]) == 1 and sql.args.get("default") is None:
         (one,) = sql.args["ifs"]
         inside = bare(one.args["true"])
