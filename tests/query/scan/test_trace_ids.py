@@ -62,7 +62,7 @@ def test_shared_tells_traces_of_several_blocks(lake: Lake) -> None:
     assert known.shared(blocks[:1], blocks[1:]) == _ids(5).cast(pa.binary(16))
     assert known.shared(blocks[3:], blocks[:3]) is None
     known.most_filters = 0
-    assert known.shared(blocks[:1], blocks[1:]) is None
+    assert known.shared(blocks[:2], blocks[2:]) is None
 
 
 def test_trace_ids_are_bounded_in_bytes_and_blocks(lake: Lake) -> None:

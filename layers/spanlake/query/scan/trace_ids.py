@@ -29,8 +29,10 @@ class TraceIds:
     often: int = 2
     most_bytes: int = 64 << 20  # four million traces, each counted for every block that holds it
     most_blocks: int = 100_000
+    most_answers: int = 32  # to what traces blocks share
     most_filters: int = 8  # of blocks whose ids are not known: each takes one in 160 of all traces for its own
     _ids: "OrderedDict[str, bytes]" = field(default_factory=OrderedDict)
+    _shared: "dict[tuple[tuple[str, ...], tuple[str, ...]], Array]" = field(default_factory=dict)
     _bytes: int = 0
     _wrong: Counter[str] = field(default_factory=Counter)  # filters by path
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -44,11 +46,23 @@ class TraceIds:
         holding = {bisect_right(ends, place) for place in places.to_pylist()}
         return [numbered[number] for number in sorted(holding)], unknown
 
-    def shared(self, blocks: Iterable[Block], others: Iterable[Block]) -> Array | None:
+    def shared(self, blocks: Sequence[Block], others: Sequence[Block]) -> Array | None:
         """Return the traces of which several of the blocks hold spans, or of which others may.
 
-        None where that is not known closely.
+        None where that is not known closely. What was found last is kept.
         """
+        key = tuple(block.path for block in blocks), tuple(block.path for block in others)
+        if (kept := self._shared.get(key)) is not None:
+            return kept
+        found = self._found_shared(blocks, others)
+        if found is not None:
+            with self._lock:
+                self._shared[key] = found
+                while len(self._shared) > self.most_answers:
+                    self._shared.pop(next(iter(self._shared)))
+        return found
+
+    def _found_shared(self, blocks: Iterable[Block], others: Iterable[Block]) -> Array | None:
         known, unknown = self._of(blocks)
         beside, filters = self._of(others)
         if unknown or len(filters) > self.most_filters:
@@ -94,6 +108,8 @@ class TraceIds:
             for number, block in enumerate(blocks)
         }
         with self._lock:
+            if ids.keys() & self._ids.keys():
+                self._shared.clear()
             for path, of_block in ids.items():
                 self._bytes += len(of_block) - len(self._ids.pop(path, b""))
                 self._ids[path] = of_block
