@@ -1,14 +1,18 @@
 """Which traces a search takes, what it reads for them, and what it shows."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
 import pytest
 from sqlglot import exp
 
+from spanlake.query import judge
 from spanlake.query.engine.session import Session
 from spanlake.query.policy import QueryPolicy, SearchPolicy
+from spanlake.query.scan.blocks import BlockScan
 from spanlake.query.search import Order
+from spanlake.query.trace_by_id import fetch_traces
 from tests.query.kit import HOUR, MINUTE, SECOND, At, Lake
 
 DAY = 24 * HOUR
@@ -27,6 +31,22 @@ SMALL_PARTS = QueryPolicy(SearchPolicy(part_spans=2))
 def small_parts(lake: Lake) -> None:
     """Searches that look through one block of ``hours`` to begin with, then all the others."""
     lake.use(policy=SMALL_PARTS)
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_certain_traces_of_several_parts_are_fetched_at_once(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    hours(lake)
+    fetched: list[int] = []
+
+    def counted(session: Session, source: BlockScan, columns: Any, trace_ids: Sequence[bytes], *rest: Any) -> pa.Table:
+        fetched.append(len(trace_ids))
+        return fetch_traces(session, source, columns, trace_ids, *rest)
+
+    monkeypatch.setattr(judge, "fetch_traces", counted)
+    assert lake.traces("{ name != `x` }", limit=20) == [8, 7, 6, 5, 4, 3, 2, 1]
+    assert fetched == [8]
+    assert lake.traces("{ name != `x` }", limit=2) == [8, 7]
+    assert fetched == [8, 2]
 
 
 @pytest.mark.parametrize(

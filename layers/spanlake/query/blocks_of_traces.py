@@ -1,6 +1,6 @@
 """Finds the blocks that hold some traces: by their filters, by ids that are remembered, or by ids that are read."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 from sqlglot import exp
@@ -12,8 +12,9 @@ from spanlake.query.engine.session import Session
 from spanlake.query.scan.blocks import BlockScan, block_number
 from spanlake.query.scan.duplicate_spans import source_of
 from spanlake.store.blocks import bloom
+from spanlake.store.blocks.block import Block
 
-FEW_TRACES = 24  # ids whose hashes take less time to compare than the ids themselves
+FEW_TRACES = 24  # for one of which few filters are wrong
 _SEVERAL = 256  # ids that rule out row groups of sorted blocks; a list of more takes longer to plan than it saves
 _FEW_BLOCKS = 3
 _LEARNED_SPANS = 1 << 22  # of all blocks whose ids are read at once
@@ -32,16 +33,21 @@ def holding(session: Session, source: BlockScan, trace_ids: Sequence[bytes]) -> 
 
     Nearly every filter is wrong for one of many.
     """
-    if len(trace_ids) <= FEW_TRACES:
-        return may_hold(source, trace_ids)
-    ids = pa.array(trace_ids, pa.binary())
-    found, unknown = source.trace_ids.holding(source.blocks, ids)
+    ids, are_few = pa.array(trace_ids, pa.binary()), len(trace_ids) <= FEW_TRACES
+    found, unknown = ([], source.blocks) if are_few else source.trace_ids.holding(source.blocks, ids)
     others = may_hold(source.only(unknown), trace_ids)
-    if len(others.blocks) > _FEW_BLOCKS:
+    _learn_often_wrong(session, others)
+    if not are_few and len(others.blocks) > _FEW_BLOCKS:
         _learn_ids(session, others)
-        found, unknown = source.trace_ids.holding((*found, *others.blocks), ids)
-        others = _read(session, others.only(unknown), trace_ids)
-    held = {*found, *others.blocks}
+    more, unknown = source.trace_ids.holding(others.blocks, ids)
+    others = others.only(unknown)
+    others = others if are_few else _read(session, others, trace_ids)
+    return _among(source, [*found, *more, *others.blocks])
+
+
+def _among(source: BlockScan, blocks: Iterable[Block]) -> BlockScan:
+    """Restrict the source to some of its blocks, in their order."""
+    held = set(blocks)
     return source.only(block for block in source.blocks if block in held)
 
 
@@ -62,15 +68,26 @@ def shared_traces(session: Session, part: BlockScan, every: BlockScan) -> list[b
 
 def _learn_ids(session: Session, source: BlockScan) -> None:
     """Remember the ids of blocks that are small enough and not known; beside all columns they are quickly read."""
-    small = source_of(source, source.trace_ids.to_learn(source.blocks))
-    if not small.blocks or small.spans > _LEARNED_SPANS:
-        return
-    rows = small.table(["trace_id"], row_id=True).subquery("ids", copy=False)
+    small = source.only(source.trace_ids.to_learn(source.blocks))
+    if small.blocks and small.spans <= _LEARNED_SPANS:
+        _learn(session, small)
+
+
+def _learn_often_wrong(session: Session, source: BlockScan) -> None:
+    """Remember the ids of blocks that are read in vain again and again; in S3 that would take requests."""
+    for block in source.trace_ids.often_wrong(source.blocks):
+        if _REMOTE not in source.objects.uri(block.path):
+            _learn(session, source.only([block]))
+
+
+def _learn(session: Session, source: BlockScan) -> None:
+    every = source_of(source, source.blocks)
+    rows = every.table(["trace_id"], row_id=True).subquery("ids", copy=False)
     number = exp.alias_(block_number(exp.column(ROW_ID)), "block")
     pairs = exp.select(number, exp.column("trace_id")).distinct(copy=False).from_(rows, copy=False)
     query = exp.select(exp.column("block"), exp.alias_(exp.func("list", exp.column("trace_id")), "ids"))
     query = query.from_(pairs.subquery("pairs", copy=False), copy=False).group_by(exp.column("block"), copy=False)
-    source.trace_ids.add(small.blocks, session.run(query))
+    source.trace_ids.add(every.blocks, session.run(query))
 
 
 def _read(session: Session, blocks: BlockScan, trace_ids: Sequence[bytes]) -> BlockScan:

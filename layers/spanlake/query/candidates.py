@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ from sqlglot.dialects.duckdb import DuckDB
 
 from spanlake.query.compile import sql
 from spanlake.query.compile.fields import CHILDREN, TRACE, span_column
+from spanlake.query.compile.filters import NOTHING_TOLD, Told
 from spanlake.query.compile.prefilter import Prefilter
 from spanlake.query.compile.search import TRACES, SearchQueries
 from spanlake.query.compile.spans import ROW_ID, Compiled, compile_spans
@@ -32,7 +34,7 @@ _DURATION = "duration_nano"
 _TRACE = "trace_id"
 _TIME = "latest"
 _SAMPLED_SPANS = 32768
-_TOLD = {
+_TOLD: Told = {
     (CHILDREN, "child_count"): CHILD_COUNT,
     (TRACE, "root_name"): ROOT_NAME,
     (TRACE, "root_service"): ROOT_SERVICE,
@@ -70,6 +72,7 @@ class CandidateFinder:
     queries: SearchQueries
     is_newest_first: bool = True
     share: float = 1.0  # of all spans, those that meet the probe's test, as far as it was looked at
+    share_of_others: float = 1.0  # those that meet all other tests of the probe
     shared: tuple[bytes, ...] | None = None  # traces of which other blocks, or several, have spans; None of all
 
     def newest(self, window: TimeRange, limit: int, since_ns: int = 0) -> Candidates:
@@ -123,7 +126,7 @@ class CandidateFinder:
         places = _slice(exp.Literal.number(0), span_column(SLICE_START)) if has_places else []
         read = (self.slice_starts[slices - 1], self.slice_starts[0]) if slices else None
         source = self.source.once().in_slices(read)
-        queried = self.queries.traces(*places, told=_TOLD if self._is_told else None)
+        queried = self.queries.traces(*places, told=_TOLD if self._is_told else NOTHING_TOLD)
         found = run(self.session, queried, source, limit=limit)
         lot = replace(_candidates(found, limit, self.source, is_certain=True), shared=self.shared or ())
         if read is None:
@@ -189,19 +192,20 @@ def _slices(found: pa.Table, first: Array, source: BlockScan) -> Slices:
     return {source.blocks[number]: of_block for number, of_block in slices.items()}
 
 
-def most_selective(session: Session, source: BlockScan, probe: Prefilter) -> tuple[Prefilter, float]:
+def most_selective(session: Session, source: BlockScan, probe: Prefilter) -> tuple[Prefilter, float, float]:
     """Put that test of a probe first which the fewest spans of a sample of the newest block meet.
 
-    Returns the share of spans that meet it as well, 1 where it is not known.
+    Returns the share of spans that meet it as well, and that of those that meet all others; 1 where it is not known.
 
     A block that is read from S3 by ranges is not sampled: that would take further requests.
     """
     newest = source.only(newest_first(source.blocks)[:1])
     if not probe.others or not newest.blocks or not newest.is_local:
-        return probe, 1.0
+        return probe, 1.0, 1.0
     tests = [probe.one, *probe.others]
     counts = compile_spans([exp.func("count_if", test) for test in tests])
     sample = newest.sampled(1, _SAMPLED_SPANS)
     row = run(session, counts, sample)
-    met = [column[0].as_py() or 0 for column in row.columns]  # NULL of no spans
-    return replace(probe, one=tests[met.index(min(met))]), min(met) / max(sample.spans, 1)
+    met = sorted((int(column[0].as_py() or 0), n) for n, column in enumerate(row.columns))  # NULL of no spans
+    (least, first), *others = ((count / max(sample.spans, 1), n) for count, n in met)
+    return replace(probe, one=tests[first]), least, prod(share for share, _ in others)

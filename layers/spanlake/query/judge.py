@@ -1,6 +1,7 @@
 """Judges the candidates of a search by all spans of their traces, and keeps the best."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pyarrow as pa
 
@@ -15,7 +16,7 @@ from spanlake.query.trace_by_id import fetch_traces
 from spanlake.store.blocks.block import Block
 
 _SPARE = 8  # one more trace for each eight that are wanted: those found after the last one may start later than it does
-_MARGIN = 1.5  # of the traces that are judged, over those that are needed by what matched so far
+MARGIN = 1.5  # of the traces that are judged, over those that are needed by what matched so far
 _NEAR_SLICES = 4  # that are read for candidates which are not certain, unless more are needed
 _HEADER_COLUMNS = (
     "trace_id",
@@ -37,27 +38,45 @@ class Judge:
     """
 
     def __init__(
-        self, session: Session, source: BlockScan, wanted: Search, queries: SearchQueries, worth_judging: int
+        self,
+        session: Session,
+        source: BlockScan,
+        wanted: Search,
+        queries: SearchQueries,
+        *,
+        worth_judging: int,
+        fewest: int,
     ) -> None:
-        """Of so many traces it is ``worth_judging`` each by its spans; one query of all takes less time than more."""
+        """Of so many traces it is ``worth_judging`` each by its spans; one query of all takes less time than more.
+
+        At least the ``fewest`` are looked for at once.
+        """
         self._session = session
         self._policy = session.policy.search
         self._source = source
         self._wanted = wanted
         self._queries = queries
         self._worth_judging = worth_judging
+        self._fewest = fewest
         self._enough = wanted.limit + max(wanted.limit // _SPARE, 1)  # traces to judge where all match
         self._seen: set[bytes] = set()
         self._slices: dict[Block, dict[bytes, int]] = {}
+        self._held = Candidates({}, None, is_certain=True)
         self.best: list[TraceResult] = []
 
     def is_done(self, lot: Candidates) -> bool:
         """Judge candidates, those with the newest spans first; true as soon as others cannot be among the best.
 
-        Candidates that are not certain are judged as long as the judge ``is_promising``.
+        Candidates that are not certain are judged as long as the judge ``is_promising``. Certain ones wait until they
+        are enough: to judge a few takes nearly as long.
         """
         for block, slices in lot.slices.items():
             self._slices.setdefault(block, {}).update(slices)
+        if lot.is_certain:
+            lot = self._with_held(lot)
+            if len(self.best) + len(lot.starts) < self._wanted.limit:
+                self._held = lot
+                return False
         shared = [trace_id for trace_id in lot.shared if trace_id not in self._seen]
         fresh = [trace_id for trace_id in lot.starts if trace_id not in self._seen]
         size = self._enough if lot.is_certain else self._portion(lot, fresh)
@@ -72,6 +91,18 @@ class Judge:
             if not lot.is_certain and ((len(fresh) < size and lot.has_more) or not self.is_promising):
                 return False  # a larger lot holds the rest of this one, too
         return self.is_settled(lot.bound_ns)
+
+    def _with_held(self, lot: Candidates) -> Candidates:
+        """Return certain candidates together with those that wait, which then wait no more."""
+        held, self._held = self._held, replace(self._held, starts={}, shared=())
+        both = {id_: start for id_, start in {**held.starts, **lot.starts}.items() if id_ not in self._seen}
+        starts = dict(sorted(both.items(), key=lambda one: (-one[1], one[0])))
+        return replace(lot, starts=starts, shared=(*held.shared, *lot.shared))
+
+    def judge_held(self) -> None:
+        """Judge the candidates that wait for others."""
+        held = self._with_held(replace(self._held, starts={}, shared=()))
+        self.judge([*held.shared, *held.starts])
 
     def judge(self, ids: Iterable[bytes]) -> None:
         """Judge traces by all their spans."""
@@ -119,7 +150,7 @@ class Judge:
     @property
     def needed(self) -> int:
         """Number of traces to judge next."""
-        return max(self._policy.fewest_traces, self._likely)
+        return max(self._fewest, self._likely)
 
     @property
     def is_promising(self) -> bool:
@@ -128,13 +159,13 @@ class Judge:
 
     def misses_most(self, spans: int, of_all: int) -> bool:
         """Return True where more than half of all spans should have to be read, by what was found in so many."""
-        return 2 * spans * self._wanted.limit > of_all * len(self.best)
+        return 2 * spans * self._wanted.limit > of_all * (len(self.best) + len(self._held.starts))
 
     @property
     def _likely(self) -> int:
         """Number of traces to judge until enough match, if those to come match as often as those so far."""
         missing = self._wanted.limit - len(self.best)
-        return int(_MARGIN * len(self._seen) * missing / (len(self.best) or 0.25))
+        return int(MARGIN * len(self._seen) * missing / (len(self.best) or 0.25))
 
     def _portion(self, lot: Candidates, fresh: list[bytes]) -> int:
         """Return how many candidates to judge at once: as many as are needed, or fewer that lie in a few slices."""

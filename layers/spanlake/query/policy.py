@@ -15,6 +15,7 @@ class SearchPolicy:
     part_spans: int = 100_000  # of the newest blocks, which are looked through first
     part_blocks: int = 250  # of them at most: each costs a millisecond to open, and in S3 a request
     spans_per_trace: int = 16  # that are looked at for each trace that is wanted
+    spans_per_match: int = 5  # the same where each span that meets a test is a match: those of a trace are few
     first_spans: int = 2048  # of them at most before a time is known that has as many: beyond 5,000 DuckDB sorts all
     fewest_traces: int = 128  # that are judged at once where few may match: a few take nearly as long as so many
     many_blocks: int = 1000  # beyond which a search ends with what it has found when half of its time is up

@@ -16,13 +16,13 @@ from spanlake.query.compile.spans import ROW_ID, Needs
 from spanlake.query.compile.sql import id_literal
 from spanlake.query.engine.session import Session
 from spanlake.query.limits import TooManySpans
-from spanlake.query.scan.blocks import BlockScan, renumbered
+from spanlake.query.scan.blocks import BlockScan, places, renumbered
 from spanlake.spans.arrow import Array, as_array, int64
 from spanlake.spans.duplicates import drop_duplicates
 from spanlake.spans.schema import SPAN_ID
 from spanlake.store.blocks import bloom
 from spanlake.store.blocks.block import Block
-from spanlake.store.blocks.trace_columns import SLICE_START, drop_trace_columns
+from spanlake.store.blocks.trace_columns import SLICE_START
 
 _SERVER, _CLIENT = 2, 3
 
@@ -56,6 +56,7 @@ def _with(spans: pa.Table, name: str, values: list[bytes | None]) -> pa.Table:
     return spans.set_column(index, field, pa.array(values, field.type))
 
 
+_HASHED = 8  # ids whose hashes take less time to compare than the ids themselves
 _MOST_SLICES = 64  # that are named one by one
 
 
@@ -71,11 +72,12 @@ def trace(
 
     Raises LimitExceeded when the trace has more spans than one answer may.
     """
-    blocks = may_hold(source, [trace_id])
+    blocks = holding(session, source, [trace_id])
     if not blocks.blocks:
         return None
     is_it = exp.EQ(this=exp.column("trace_id"), expression=id_literal(trace_id))  # skips parts of sorted files
     found = _of_traces(session, blocks.all_columns(_hashed([trace_id]), is_it), is_it.copy())
+    _note_wrong(blocks, found)
     if not found.num_rows:
         return None
     spans = source.with_block_names(_distinct(found))
@@ -160,21 +162,20 @@ def _portions(session: Session, source: BlockScan, trace_ids: Sequence[bytes], s
     if known:
         starts = frozenset(start for found in known.values() for start in found.values())
         yield _Portion(source.only(known), list({id_: None for found in known.values() for id_ in found}), starts)
-    strays = {
-        block: _may_be_in(block, [id_ for id_ in trace_ids if id_ not in found]) for block, found in known.items()
-    }
+    others = {block: [id_ for id_ in trace_ids if id_ not in found] for block, found in known.items()}
+    strays = {block: _may_be_in(session, source.only([block]), ids) for block, ids in others.items() if ids}
     strays = {block: ids for block, ids in strays.items() if ids}
     if strays:
         yield _Portion(source.only(strays), list({id_: None for ids in strays.values() for id_ in ids}))
 
 
-def _may_be_in(block: Block, trace_ids: list[bytes]) -> list[bytes]:
+def _may_be_in(session: Session, one: BlockScan, trace_ids: list[bytes]) -> list[bytes]:
     """Return the traces that a block may hold."""
-    if not trace_ids:
-        return []
+    (block,) = one.blocks
     ids = pa.array(trace_ids, pa.binary())
     may: Any = ids.filter(bloom.may_contain_each(block.trace_filter, bloom.hash_all(ids)))
-    return list(may.to_pylist())
+    found: list[bytes] = may.to_pylist()
+    return found if found and holding(session, one, found).blocks else []
 
 
 def _numbered(found: pa.Table, part: BlockScan, blocks: BlockScan) -> pa.Table:
@@ -200,11 +201,21 @@ def _fetched(session: Session, portion: _Portion, columns: set[str], computed: S
     blocks, trace_ids = portion.blocks, portion.trace_ids
     select = [*map(exp.column, sorted(columns)), exp.column(ROW_ID), *(column.copy() for column in computed)]
     read = columns | Needs.of(*computed).columns | (set() if portion.slices is None else {SLICE_START})
-    if len(trace_ids) <= FEW_TRACES:
-        spans = blocks.table(read, row_id=True, where=[*portion.where, _hashed(trace_ids)])
-        return _of_traces(session, spans, is_one_of(trace_ids), select)
-    is_any = is_any_of(trace_ids) if portion.slices is None else is_wanted(trace_ids)
-    return _of_traces(session, blocks.table(read, row_id=True, where=portion.where), is_any, select)
+    tests = [_hashed(trace_ids)] if len(trace_ids) <= _HASHED else []
+    spans = blocks.table(read, row_id=True, where=[*portion.where, *tests])
+    if len(trace_ids) > FEW_TRACES:
+        is_any = is_any_of(trace_ids) if portion.slices is None else is_wanted(trace_ids)
+        return _of_traces(session, spans, is_any, select)
+    found = _of_traces(session, spans, is_one_of(trace_ids), select)
+    _note_wrong(blocks, found)
+    return found
+
+
+def _note_wrong(read: BlockScan, found: pa.Table) -> None:
+    """Note the blocks of which no span was found."""
+    numbers: list[Any] = pc.unique(places(as_array(found[ROW_ID]))[0]).to_pylist()
+    held = {read.blocks[number] for number in numbers}
+    read.trace_ids.note_wrong(block for block in read.blocks if block not in held)
 
 
 def _repeated(session: Session, blocks: BlockScan, found: pa.Table) -> Array | None:
@@ -216,7 +227,7 @@ def _repeated(session: Session, blocks: BlockScan, found: pa.Table) -> Array | N
     twice: Any = counted.filter(pc.greater(counted["count_all"], int64(1)))["trace_id"].unique()
     doubled: list[bytes] = twice.to_pylist()
     rows = _of_traces(session, blocks.all_columns(_hashed(doubled)), is_one_of(doubled)).sort_by(ROW_ID)
-    kept = drop_duplicates(drop_trace_columns(rows.drop_columns([ROW_ID])).append_column(ROW_ID, rows[ROW_ID]), ROW_ID)
+    kept = drop_duplicates(rows, ROW_ID)
     return as_array(rows[ROW_ID].filter(pc.invert(pc.is_in(rows[ROW_ID], value_set=as_array(kept[ROW_ID])))))
 
 
@@ -248,4 +259,4 @@ def _too_many(session: Session) -> TooManySpans:
 
 def _distinct(found: pa.Table) -> pa.Table:
     """Drop repeated rows: a request that was sent twice may have been stored twice."""
-    return drop_duplicates(drop_trace_columns(found.sort_by(ROW_ID).drop_columns([ROW_ID])))
+    return drop_duplicates(found.sort_by(ROW_ID).drop_columns([ROW_ID]))

@@ -16,7 +16,7 @@ from spanlake.query.blocks_of_traces import shared_traces
 from spanlake.query.candidates import CandidateFinder, Candidates, most_selective
 from spanlake.query.compile.search import SearchQueries
 from spanlake.query.engine.session import Session
-from spanlake.query.judge import Judge
+from spanlake.query.judge import MARGIN, Judge
 from spanlake.query.scan.block_budget import note_unread
 from spanlake.query.scan.blocks import BlockScan
 from spanlake.query.scan.offload import Offload, offload_if_large, split_by_limit
@@ -43,10 +43,11 @@ def search(session: Session, source: BlockScan, wanted: Search, offload: Offload
         return []
     queries = wanted.compiled(source.known)
     found = _BlocksToSearch.of(session, source, wanted, queries, offload)
-    judge = Judge(session, source, wanted, queries, found.worth_judging)
+    judge = Judge(session, source, wanted, queries, worth_judging=found.worth_judging, fewest=found.fewest)
     for lot in found.lots(judge):
         if judge.is_done(lot):
             break
+    judge.judge_held()
     if session.is_half_over and len(source.blocks) > session.policy.search.many_blocks:  # there are few such traces
         return judge.best
     stretched = SpanningTraces(session, source.with_history, wanted.start_ns, wanted.end_ns)
@@ -76,8 +77,8 @@ class _BlocksToSearch:
     ) -> "_BlocksToSearch":
         concerned = source.overlapping(wanted.window.start_ns, wanted.window.end_ns)
         near, far = split_by_limit(concerned, offload, session.limits.blocks, wanted.end_ns)
-        probe, share = most_selective(session, near, queries.spans.prefilter)
-        finder = CandidateFinder(session, near, probe, queries, wanted.is_newest_first, share)
+        probe, share, others = most_selective(session, near, queries.spans.prefilter)
+        finder = CandidateFinder(session, near, probe, queries, wanted.is_newest_first, share, others)
         return cls(source, wanted, finder, far, offload)
 
     @property
@@ -88,6 +89,15 @@ class _BlocksToSearch:
             return _MOST_TRACES
         of_all = self.source.spans // policy.spans_per_trace // (_SHARE_OF_PROBED if probe.per_trace else _SHARE)
         return max(_MOST_TRACES, 2 * self.wanted.limit, 0 if self.finder.slice_starts else of_all)
+
+    @property
+    def fewest(self) -> int:
+        """Number of traces to judge at once at least: of spans that meet one test as many should meet the others."""
+        fewest = self.finder.session.policy.search.fewest_traces
+        if self.finder.probe.per_span or self.wanted.plan.only_filter is None:
+            return fewest
+        likely = MARGIN * self.wanted.limit / max(self.finder.share_of_others, 1 / _MOST_TRACES)
+        return max(fewest, min(int(likely), _MOST_TRACES))
 
     def lots(self, judge: Judge) -> Iterator[Candidates]:
         """Yield traces that may match, some at a time; a trace may come again."""
@@ -196,10 +206,11 @@ class _Lots:
     @property
     def _first_spans(self) -> int:
         """Number of spans of a part to look at first."""
-        policy, limit = self.finder.session.policy.search, self.wanted.limit
-        traces = limit if self.finder.probe.per_span else max(policy.fewest_traces, limit)
-        size = min(traces * policy.spans_per_trace, policy.first_spans)
-        return max(min(size, int(self.finder.share * policy.part_spans)), min(limit * policy.spans_per_trace, size))
+        policy, limit, probe = self.finder.session.policy.search, self.wanted.limit, self.finder.probe
+        spans = policy.spans_per_match if probe.per_span and probe.one != exp.true() else policy.spans_per_trace
+        traces = limit if probe.per_span else max(policy.fewest_traces, limit)
+        size = min(traces * spans, policy.first_spans)
+        return max(min(size, int(self.finder.share * policy.part_spans)), min(limit * spans, size))
 
     def _whole_traces(self) -> Iterator[Candidates]:
         """Yield traces that match by all their spans in the blocks: of the newest slices, if enough match there."""

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlglot import exp
 
-from spanlake.query.compile.metrics import bucket, limit, nearest_power
+from spanlake.query.compile.metrics import bucket, limit, nearest_power, whole_bucket
 from spanlake.query.engine.duckdb import DuckDB
 
 FINITE = st.floats(-(2.0**1023), 2.0**1023, allow_subnormal=False)
@@ -25,7 +25,7 @@ def limits(*numbers: float) -> list[float]:
 def _bucket(number: float) -> exp.Expr:
     is_whole = isinstance(number, int)
     one = exp.cast(exp.Literal.string(str(number)), "BIGINT" if is_whole else "DOUBLE")
-    return bucket(one, nearest_power(one, is_whole=is_whole), is_whole=is_whole)
+    return whole_bucket(one) if is_whole else bucket(one, nearest_power(one))
 
 
 @pytest.mark.parametrize("sign", [-1, 1])

@@ -1,9 +1,11 @@
 """Tests the prefilter: the pass over the spans that rules traces out."""
 
 import pytest
+from sqlglot import exp
 
 from spanlake.query.compile.columns import AttributeSchema
-from spanlake.query.compile.filters import compile_filters
+from spanlake.query.compile.fields import CHILDREN, TRACE
+from spanlake.query.compile.filters import NOTHING_TOLD, Told, compile_filters
 from spanlake.query.compile.prefilter import Prefilter
 from spanlake.query.plan import plan_search
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType
@@ -15,10 +17,13 @@ TIMES = {"start_time_unix_nano", "duration_nano"}
 ROOT = {"start_time_unix_nano", "span_id", "name", "parent_span_id"}
 
 
-def prefilter(query: str) -> Prefilter:
+TOLD: Told = {(TRACE, "root_name"): "told_root", (CHILDREN, "child_count"): "told_count"}
+
+
+def prefilter(query: str, told: Told = NOTHING_TOLD) -> Prefilter:
     """The prefilter of a query."""
     plan = plan_search(validate(parse(query)))
-    return Prefilter.of(plan, compile_filters(plan.pipeline, KNOWN), KNOWN)
+    return Prefilter.of(plan, compile_filters(plan.pipeline, KNOWN), KNOWN, told)
 
 
 @pytest.mark.parametrize(
@@ -124,3 +129,30 @@ def test_probe_has_every_test_that_some_span_of_a_match_meets(query: str, others
 )
 def test_probe_tells_whether_its_tests_decide(query: str, per_trace: bool) -> None:
     assert prefilter(query).per_trace is per_trace
+
+
+@pytest.mark.parametrize(
+    ("query", "where", "columns"),
+    [
+        ("{ rootName = `x` }", {"told_root"}, {"told_root"}),
+        ("{ rootName = `x` && span.a = 1 }", {"told_root", A}, {"told_root", A}),
+        ("{ rootName = `x` && traceDuration > 1s && span.a = 1 }", {"told_root"}, {"told_root", A} | TIMES),
+        ("{ rootName = `x` } && { span.a = 1 }", {"told_root", A}, {"told_root", A}),
+        ("{ rootName = `x` && traceDuration > 1s } && { span.a = 1 }", {"told_root", A}, {"told_root", A} | TIMES),
+        ("{ rootName = `x` } && { traceDuration > 1s }", set(), {"told_root"} | TIMES),
+        ("{ rootName = `x` } | count() > 1", {"told_root"}, {"told_root"}),
+        ("{ span:childCount > 1 }", {"told_count"}, {"told_count"}),
+        ("{ span:childCount > 1 && traceDuration > 1s }", set(), {"told_count"} | TIMES),
+    ],
+)
+def test_what_is_told_of_spans_decides_by_their_own_columns(query: str, where: set[str], columns: set[str]) -> None:
+    probe = prefilter(query, TOLD)
+    assert probe.per_trace
+    assert probe.where is not None
+    assert {column.name for column in probe.where.find_all(exp.Column)} == where
+    assert set(probe.columns) == columns
+
+
+def test_what_is_told_of_spans_does_not_decide_of_others_in_the_tree() -> None:
+    assert not prefilter("{ rootName = `x` && parent.span.a = 1 }", TOLD).per_trace
+    assert not prefilter("{ rootName = `x` } >> { span.a = 1 }", TOLD).per_trace

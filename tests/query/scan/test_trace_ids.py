@@ -62,7 +62,7 @@ def test_shared_tells_traces_of_several_blocks(lake: Lake) -> None:
     assert known.shared(blocks[:1], blocks[1:]) == _ids(5).cast(pa.binary(16))
     assert known.shared(blocks[3:], blocks[:3]) is None
     known.most_filters = 0
-    assert known.shared(blocks[:1], blocks[1:]) is None
+    assert known.shared(blocks[:2], blocks[2:]) is None
 
 
 def test_trace_ids_are_bounded_in_bytes_and_blocks(lake: Lake) -> None:
@@ -103,3 +103,26 @@ def test_a_deleted_trace_stays_deleted_where_ids_are_known(lake: Lake, learned: 
     lake.querier.delete(TENANT, trace_id(3))
     assert len(lake.traces("{ } | count() = 5")) == 28
     assert learned == [5]
+
+
+def test_ids_of_a_block_are_known_once_its_filter_was_wrong_twice(lake: Lake) -> None:
+    blocks = [lake.add(At(1, trace=number))[0] for number in range(1, 4)]
+    known = TraceIds(large_spans=1)
+    known.note_wrong(blocks[:2])
+    assert known.often_wrong(blocks) == []
+    known.note_wrong(blocks[1:])
+    assert known.often_wrong(blocks) == [blocks[1]]
+    known.add(blocks[1:2], _found([2]))
+    assert known.often_wrong(blocks) == []
+    assert TraceIds(large_spans=0, often=0).often_wrong(blocks) == []
+
+
+def test_a_block_is_not_read_in_vain_again_and_again(lake: Lake, learned: list[int]) -> None:
+    lake.add(At(1, trace=1), At(2, trace=2))
+    lake.querier.delete(TENANT, trace_id(1))  # the filter of its block lets it pass
+    for _ in range(4):
+        assert lake.querier.trace(TENANT, trace_id(1)) is None
+    assert learned == [1]
+    assert lake.querier.trace(TENANT, trace_id(2)) is not None
+    lake.add(At(3, trace=1))
+    assert lake.querier.trace(TENANT, trace_id(1)) is not None

@@ -14,6 +14,9 @@ from spanlake.query.compile import sql as values
 from spanlake.query.compile.sql import WHOLE, Sql, TypedSql, TypedValue
 from spanlake.traceql import ast
 
+_NAN = "NaN"
+_QUIET = (ast.BinaryOperator.ADD, ast.BinaryOperator.SUBTRACT, ast.BinaryOperator.MULTIPLY)
+"""Operators that raise no error with floats; what they make of NaN is NaN."""
 _LONGEST_POWER = 64  # factors: the powers of all integers but 0, 1 and -1 exceed 64 bits with more
 
 
@@ -68,7 +71,19 @@ class Number:
 
 def number(sql: Sql) -> Sql:
     """Return a float, NULL for NaN."""
-    return exp.Nullif(this=sql, expression=_double(exp.Literal.string("NaN")))
+    return exp.Nullif(this=sql, expression=_double(exp.Literal.string(_NAN)))
+
+
+def bare(sql: Sql) -> Sql:
+    """Return a float, perhaps NaN where ``number`` returned NULL: SQL computes what stands in NULLIF() twice."""
+    if isinstance(sql, exp.Nullif) and isinstance(sql.expression, exp.Cast) and sql.expression.this.name == _NAN:
+        found: Sql = sql.this
+        return found
+    if isinstance(sql, exp.Case) and len(sql.args["ifs"]) == 1 and sql.args.get("default") is None:
+        (one,) = sql.args["ifs"]
+        inside = bare(one.args["true"])
+        return sql if inside is one.args["true"] else _case(one.this.copy(), inside.copy())
+    return sql
 
 
 def compute(op: ast.BinaryOperator, left: Number, right: Number) -> Number:
@@ -77,6 +92,8 @@ def compute(op: ast.BinaryOperator, left: Number, right: Number) -> Number:
         return Number()
 
     def real() -> Sql:
+        if op in _QUIET:
+            return number(_plain(op)(lambda: bare(left.as_real()), lambda: bare(right.as_real())))
         return number(exp.Try(this=_REAL.get(op, _plain(op))(left.as_real, right.as_real)))
 
     one, other = left.make_whole, right.make_whole

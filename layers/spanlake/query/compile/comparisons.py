@@ -6,11 +6,12 @@ Numbers of all types compare by value, exactly. Lists compare item by item: one 
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from math import ceil, floor
+from math import ceil, floor, inf, nextafter
 
 from sqlglot import exp
 
 from spanlake.query.compile import sql as values
+from spanlake.query.compile.arithmetic import bare
 from spanlake.query.compile.sql import NUMERIC, WHOLE, Sql, TypedSql, TypedValue
 from spanlake.traceql import ast
 from spanlake.traceql.regex import without_names
@@ -138,12 +139,20 @@ def _with_literal(op: ast.BinaryOperator, part: TypedSql, static: ast.Static) ->
         return _whole_with_float(op, part.sql, float(static.value))
     if part.type is ast.Type.FLOAT and static.type in WHOLE:
         return _real_with_integer(op, part.sql, int(static.value))
-    found = values.COMPARISONS[op](this=part.sql.copy(), expression=values.literal(static))
-    return _no_nan(op, part.sql, found) if part.type is ast.Type.FLOAT else found
+    if part.type is ast.Type.FLOAT:
+        return _real_with_real(op, part.sql, float(static.value))
+    return values.COMPARISONS[op](this=part.sql.copy(), expression=values.literal(static))
 
 
-def _no_nan(op: ast.BinaryOperator, sql: Sql, test: Sql) -> Sql:
-    """Compare floats without NaN, which DuckDB takes for the largest number."""
+def _real_with_real(op: ast.BinaryOperator, sql: Sql, limit: float) -> Sql:
+    """Compare floats without NaN, which DuckDB takes for the largest number; what is computed is computed once."""
+    computed, literal = bare(sql), values.literal(ast.Static(ast.Type.FLOAT, limit))
+    if computed is not sql and op in _ABOVE:
+        least = limit if op is ast.BinaryOperator.GREATER_EQUAL else nextafter(limit, inf)
+        infinite = values.double(exp.Literal.string("Infinity"))
+        low = infinite.copy() if least == inf else values.literal(ast.Static(ast.Type.FLOAT, least))
+        return exp.Between(this=computed.copy(), low=low, high=infinite)
+    test = values.COMPARISONS[op](this=(sql if op is _UNEQUAL else computed).copy(), expression=literal)
     return exp.and_(test, exp.not_(exp.IsNan(this=sql.copy()))) if op in _ABOVE else test
 
 
@@ -169,8 +178,7 @@ def _real_with_integer(op: ast.BinaryOperator, sql: Sql, limit: int) -> Sql:
             op = ast.BinaryOperator.GREATER_EQUAL if near > limit else ast.BinaryOperator.GREATER
         else:
             op = ast.BinaryOperator.LESS if near > limit else ast.BinaryOperator.LESS_EQUAL
-    literal = values.literal(ast.Static(ast.Type.FLOAT, near))
-    return _no_nan(op, sql, values.COMPARISONS[op](this=sql.copy(), expression=literal))
+    return _real_with_real(op, sql, near)
 
 
 def _constant(sql: Sql, *, holds: bool) -> Sql:

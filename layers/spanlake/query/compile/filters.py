@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TypeAlias
+
+from sqlglot import exp
 
 from spanlake.query.compile import sql as values
 from spanlake.query.compile.columns import AttributeSchema
-from spanlake.query.compile.fields import ELEMENTS, SPAN_INTRINSICS, FieldCompiler
+from spanlake.query.compile.fields import ELEMENTS, SPAN_INTRINSICS, FieldCompiler, span_column
 from spanlake.query.compile.predicates import PredicateCompiler
 from spanlake.query.compile.spans import Needs
 from spanlake.query.compile.sql import Sql
@@ -14,13 +17,32 @@ from spanlake.traceql import ast
 from spanlake.traceql.ast.walk import walk
 from spanlake.traceql.rewrite import Comparison, comparison, conjuncts
 
+Told: TypeAlias = Mapping[tuple[str, str], str]
+"""Columns of a span that hold what the other spans of its trace tell, by table and column of the relation."""
+NOTHING_TOLD: Told = MappingProxyType({})
+
 
 @dataclass(frozen=True)
 class SpanTest:
-    """A test of a span, and the parts of the relation that it names."""
+    """A test of a span, and the parts of the relation that it names.
+
+    It is one ``is_of_trace`` if all spans that a block has of a trace pass it, or none.
+    """
 
     sql: Sql
     needs: Needs
+    is_of_trace: bool = False
+
+    def given(self, told: Told) -> "SpanTest":
+        """Return the test with what is ``told`` of a span as columns of it."""
+
+        def read(node: exp.Expr) -> exp.Expr:
+            name = told.get((node.table, node.name)) if isinstance(node, exp.Column) else None
+            return node if name is None else span_column(name)
+
+        sql = self.sql.transform(read)
+        needs = Needs.of(sql)
+        return SpanTest(sql, needs, self.needs == Needs(trace=True) and not needs.trace)
 
 
 @dataclass(frozen=True)
@@ -40,6 +62,10 @@ class CompiledFilter:
         predicates = PredicateCompiler(FieldCompiler(schema))
         tests = tuple(SpanTest(test, Needs.of(test)) for test in predicates.tests(condition))
         return cls(tests, tuple(map(predicates.comparison, _of_parents(condition))))
+
+    def given(self, told: Told) -> "CompiledFilter":
+        """Return the filter with what is ``told`` of a span as columns of it."""
+        return replace(self, tests=tuple(test.given(told) for test in self.tests))
 
     @property
     def sql(self) -> Sql:

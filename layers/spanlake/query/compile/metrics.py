@@ -26,6 +26,7 @@ from spanlake.spans.arrow import Array, float64
 from spanlake.traceql import ast
 
 _OFFSET = 2_000  # more than the power of any float, so that the sign of a code is that of its bucket
+_QUICK_POWER = 40
 _LARGEST = 1023  # 2 to that power is a float, 2 to the next is not
 
 
@@ -51,6 +52,18 @@ def bucket(number: Sql, nearest: Sql, *, is_whole: bool = False) -> Sql:
         exp.If(this=sql.not_null(number.copy()), true=zero.copy()),
     ]
     return exp.Case(ifs=ifs)
+
+
+def whole_bucket(number: Sql) -> Sql:
+    """Return the same of an integer alone.
+
+    One half less than it is no power of two, and up to 2^40 so far from one that its logarithm decides.
+    """
+    less = sql.double(number.copy()) - sql.double(exp.Literal.number("0.5"))
+    power = exp.Ceil(this=exp.Anonymous(this="log2", expressions=[exp.paren(less)]))
+    quick = exp.cast(sql.not_negative(power), "INTEGER") + exp.Literal.number(_OFFSET)
+    is_small = exp.Between(this=number.copy(), low=exp.Literal.number(1), high=exp.Literal.number(1 << _QUICK_POWER))
+    return sql.case(is_small, quick, bucket(number, nearest_power(number, is_whole=True), is_whole=True))
 
 
 def limit(code: int) -> float:
@@ -223,7 +236,7 @@ def _share(quantile: float) -> Sql:
 
 def _histogram(fields: FieldCompiler, node: ast.MetricsAggregate, _: Steps) -> Aggregate:
     """Compile counts by powers of two."""
-    operand = Measured.of(fields, node)
+    operand, value = Measured.of(fields, node), exp.column(Role.VALUE)
 
     def labels(row: Row) -> Labels:
         return (("__bucket", limit(row[Role.BUCKET]) / operand.unit),)
@@ -233,7 +246,7 @@ def _histogram(fields: FieldCompiler, node: ast.MetricsAggregate, _: Steps) -> A
         pa.int64(),
         lambda table: [((), _scaled(table[Role.VALUE], 1.0))],
         operand=operand,
-        bucket=bucket(exp.column(Role.VALUE), exp.column(Role.POWER), is_whole=operand.is_whole),
+        bucket=whole_bucket(value) if operand.is_whole else bucket(value, exp.column(Role.POWER)),
         labels=labels,
         tests=(values.not_null(exp.column(Role.VALUE)),),
         filled=True,

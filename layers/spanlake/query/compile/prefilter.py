@@ -15,7 +15,7 @@ from spanlake.query.compile import sql
 from spanlake.query.compile.columns import AttributeSchema
 from spanlake.query.compile.comparisons import compare_literals, compare_values
 from spanlake.query.compile.fields import SPAN, TRACE, FieldCompiler, span_column
-from spanlake.query.compile.filters import CompiledFilter, Filters, SpanTest
+from spanlake.query.compile.filters import NOTHING_TOLD, CompiledFilter, Filters, SpanTest, Told
 from spanlake.query.compile.predicates import PredicateCompiler, element_scopes
 from spanlake.query.compile.scalars import SpansetAggregates, count, operand_of
 from spanlake.query.compile.spans import SPANS, Compiled, Needs
@@ -76,16 +76,16 @@ class Prefilter:
         return None if self.is_trivial else self.traces()
 
     @classmethod
-    def of(cls, plan: SearchPlan, filters: Filters, schema: AttributeSchema) -> "Prefilter":
-        """Make the prefilter for a plan's first stage."""
+    def of(cls, plan: SearchPlan, filters: Filters, schema: AttributeSchema, told: Told = NOTHING_TOLD) -> "Prefilter":
+        """Make the prefilter for a plan's first stage. What is ``told`` of each span is tested like its own columns."""
         stages = plan.pipeline.stages
-        found = _spanset(stages[0], filters)
-        where = None if found.reads_all_spans else sql.any_of(found.leaves)
-        is_one_filter = len(found.leaves) == 1 and not found.reads_all_spans
+        found = _spanset(stages[0], {key: filter_.given(told) for key, filter_ in filters.items()} if told else filters)
+        where = sql.any_of(found.leaves)
+        is_one_filter = len(found.leaves) == 1 and not found.has_totals
         tests = [] if is_one_filter else [found.holds]
         rest = [stage for stage in stages[1:] if not isinstance(stage, ast.Select | ast.Coalesce)]
         groups: tuple[Sql, ...] = ()
-        if isinstance(stages[0], ast.SpansetFilter) and where is not None and found.is_exact:
+        if isinstance(stages[0], ast.SpansetFilter) and not found.has_totals and found.is_exact:
             fields = FieldCompiler(schema)
             groups = _groups(stages[1:2], fields)
             first = 2 if groups else 1
@@ -101,7 +101,7 @@ class Prefilter:
             found.ones[1:],
             found.is_exact and not rest,
             # of traces six columns of all spans are read, three of them with ordered aggregates
-            not (found.reads_all_spans or any(_is_mean(node) for node in walk(plan.pipeline))),
+            not (found.has_totals or any(_is_mean(node) for node in walk(plan.pipeline))),
             groups,
         )
 
@@ -130,15 +130,16 @@ def _is_mean(node: ast.Node) -> bool:
 class _Found:
     """The prefilter of a set: the test ``holds`` of a trace that may have such spans.
 
-    Some span of such a trace meets each of the ``ones``; spans that meet none of the ``leaves`` do not matter, unless
-    it ``reads_all_spans``. It ``is_exact`` if the test decides that the trace has such spans.
+    Some span of such a trace meets each of the ``ones``; spans that meet none of the ``leaves`` do not matter. It
+    ``has_totals`` if it names figures of all spans of the trace, and ``is_exact`` if the test decides that the trace
+    has such spans.
     """
 
     holds: Sql
     ones: tuple[Sql, ...]
     leaves: tuple[Sql, ...]
     is_exact: bool = True
-    reads_all_spans: bool = False
+    has_totals: bool = False
 
 
 def _spanset(node: ast.SpansetExpression | ast.Stage, filters: Filters) -> _Found:
@@ -160,7 +161,7 @@ def _operation(node: ast.SpansetOperation, filters: Filters) -> _Found:
         right,
         leaves=left.leaves + right.leaves,
         is_exact=left.is_exact and right.is_exact,
-        reads_all_spans=left.reads_all_spans or right.reads_all_spans,
+        has_totals=left.has_totals or right.has_totals,
     )
     if node.op is ast.SpansetOperator.OR:
         either = exp.paren(sql.any_of([left.holds, right.holds]))
@@ -180,7 +181,9 @@ def _leaf(filter_: CompiledFilter) -> _Found:
     ones = tuple(one for one in each if one != exp.true())
     holds = sql.all_of([*map(sql.some_row, ones), *of_trace])
     is_exact = len(of_trace) + len(alone) == len(filter_.tests)
-    return _Found(holds, ones or (exp.true(),), ones or (exp.true(),), is_exact, bool(of_trace))
+    every = (exp.true(),)
+    leaves = (sql.all_of(test.sql.copy() for test in alone if test.is_of_trace),) if of_trace else ones or every
+    return _Found(holds, ones or every, leaves, is_exact, bool(of_trace))
 
 
 def _is_of_trace(test: SpanTest) -> bool:

@@ -10,10 +10,12 @@ from sqlglot import exp
 from spanlake.query.compile import sql
 from spanlake.query.compile.columns import AttributeSchema
 from spanlake.query.compile.fields import FieldCompiler, span_column
+from spanlake.query.compile.filters import NOTHING_TOLD, Told
 from spanlake.query.compile.levels import SetAttribute
 from spanlake.query.compile.outputs import FieldColumns, Role, compile_field, selected
+from spanlake.query.compile.prefilter import Prefilter
 from spanlake.query.compile.spans import Compiled
-from spanlake.query.compile.spansets import SpanPipeline, Told
+from spanlake.query.compile.spansets import SpanPipeline
 from spanlake.query.plan import SearchPlan
 from spanlake.traceql import ast
 
@@ -53,21 +55,18 @@ class SearchQueries:
     end_ns: int
     spans_per_set: int
 
-    def traces(self, *columns: exp.Expr, told: Told | None = None) -> Compiled:
+    def traces(self, *columns: exp.Expr, told: Told = NOTHING_TOLD) -> Compiled:
         """Compile the matching traces, newest spans first, with the largest value of each column of their spans.
 
         What is ``told`` of each span need not be found out by the other spans of its trace.
         """
         every = [exp.alias_(span_column(_START), "latest"), *columns]
-        found = self._passing(every) if self.spans.prefilter.per_trace else self._judged(every, told)
+        prefilter = self.spans.prefilter_given(told)
+        found = _passing(prefilter, every) if prefilter.per_trace else self._judged(every, told)
         order = exp.Ordered(this=exp.column("latest"), desc=True)
         return replace(found, sql=found.sql.order_by(order, copy=False), outputs=TRACES)
 
-    def _passing(self, columns: Sequence[exp.Expr]) -> Compiled:
-        """Return the traces that pass the prefilter, where it alone decides."""
-        return self.spans.prefilter.traces(*(_largest(column.unalias(), column.alias) for column in columns))
-
-    def _judged(self, columns: Sequence[exp.Expr], told: Told | None) -> Compiled:
+    def _judged(self, columns: Sequence[exp.Expr], told: Told) -> Compiled:
         in_time = exp.LTE(this=span_column(_START), expression=sql.number(self.end_ns))
         matching = self.spans.matching([span_column("trace_id"), *columns], in_time, told)
         figures = (_largest(exp.column(column.alias), column.alias) for column in columns)
@@ -89,6 +88,11 @@ class SearchQueries:
         groups = [exp.column(part.name) for found in of_sets if found.is_group for part in found.columns]
         query = matching.within(_by_set(groups, self.spans_per_set))
         return SpanSetQuery(query, tuple(attributes), tuple(of_sets))
+
+
+def _passing(prefilter: Prefilter, columns: Sequence[exp.Expr]) -> Compiled:
+    """Return the traces that pass the prefilter, where it alone decides."""
+    return prefilter.traces(*(_largest(column.unalias(), column.alias) for column in columns))
 
 
 def _key(field: ast.Field) -> str:

@@ -100,8 +100,9 @@ class MetricsQueries:
             spans = spans.within(exp.select(exp.Star(except_=[exp.to_identifier(name)]), unnested), f"rows{n}")
         members = [column for label in self.labels for column in label.members]
         if operand is not None and self.aggregate.bucket is not None:
-            power = nearest_power(exp.column(Role.VALUE), is_whole=operand.is_whole)  # computed once for each number
-            spans = spans.within(exp.select(exp.Star(), exp.alias_(power, Role.POWER)), "numbers")
+            if not operand.is_whole:  # computed once for each number
+                power = exp.alias_(nearest_power(exp.column(Role.VALUE)), Role.POWER)
+                spans = spans.within(exp.select(exp.Star(), power), "numbers")
             members.append(exp.alias_(self.aggregate.bucket.copy(), Role.BUCKET))
         return spans.within(exp.select(exp.Star(), *members), "items") if members else spans
 

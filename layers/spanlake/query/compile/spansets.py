@@ -3,16 +3,15 @@
 The query is a chain of tables (see ``levels``), to which each stage adds its own (see ``stages``).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TypeAlias
 
 from sqlglot import exp
 
 from spanlake.query.compile.columns import AttributeSchema
 from spanlake.query.compile.fields import span_column
-from spanlake.query.compile.filters import Filters, compile_filters
+from spanlake.query.compile.filters import NOTHING_TOLD, Filters, Told, compile_filters
 from spanlake.query.compile.levels import Levels, SetAttribute
 from spanlake.query.compile.prefilter import Prefilter
 from spanlake.query.compile.spans import Compiled, Needs, StructureInput, compile_spans, define_first
@@ -20,9 +19,6 @@ from spanlake.query.compile.sql import Sql
 from spanlake.query.compile.stages import Stages
 from spanlake.query.compile.structure import BASE, TRACE, base_columns
 from spanlake.query.plan import SearchPlan
-
-Told: TypeAlias = Mapping[tuple[str, str], str]
-"""Columns of a span that hold what the other spans of its trace tell, by table and column of the relation."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +38,11 @@ class SpanPipeline:
         """The tests that the spans of every matching trace pass."""
         return Prefilter.of(self.plan, self.filters, self.schema)
 
-    def matching(self, columns: Sequence[exp.Expr], where: Sql | None = None, told: Told | None = None) -> Compiled:
+    def prefilter_given(self, told: Told) -> Prefilter:
+        """Return the prefilter with what is ``told`` of each span as columns of it."""
+        return Prefilter.of(self.plan, self.filters, self.schema, told) if told else self.prefilter
+
+    def matching(self, columns: Sequence[exp.Expr], where: Sql | None = None, told: Told = NOTHING_TOLD) -> Compiled:
         """Compile ``SELECT columns`` of the matching spans, each once and each column named by its alias.
 
         ``where`` is a further test of a matching span. A pipeline of one filter reads what is ``told`` of a span
@@ -56,7 +56,7 @@ class SpanPipeline:
                 levels = levels.keep(exp.column(passes))
             levels, _ = replace(levels, groups=()).merge_rows()
             return self._compiled(levels, columns, levels.query(_named(columns)), candidates)
-        test = _told(self.only_test, told or {})
+        test = self.filters[self.plan.only_filter].given(told).sql
         return compile_spans(columns, [test, *([where] if where is not None else [])], candidates)
 
     @property
@@ -111,14 +111,6 @@ class SpanPipeline:
             return Compiled(query, (StructureInput(base, levels.steps),))
         define_first(query, BASE, base.sql, materialized=True)
         return Compiled(query, base.inputs)
-
-
-def _told(test: Sql, told: Told) -> Sql:
-    def read(node: exp.Expr) -> exp.Expr:
-        name = told.get((node.table, node.name)) if isinstance(node, exp.Column) else None
-        return node if name is None else span_column(name)
-
-    return test.transform(read, copy=False)
 
 
 def _named(columns: Sequence[exp.Expr]) -> list[exp.Expr]:

@@ -19,7 +19,7 @@ from spanlake.query.compile.spans import (
 from spanlake.query.compile.structure import BASE, tree_query
 from spanlake.query.engine.base import Scan
 from spanlake.query.engine.session import Session
-from spanlake.query.engine.structure import evaluate, number_nested_sets
+from spanlake.query.engine.structure import evaluate, number_nested_sets, number_nested_sets_of
 from spanlake.query.limits import LimitExceeded
 from spanlake.store.blocks.trace_columns import parent_rows
 
@@ -44,6 +44,8 @@ def _bind(session: Session, query: exp.Select, one: Input, spans: Scan | pa.Tabl
     match one:
         case SpanInput():
             _define_spans(session, query, one, spans)
+        case NestedSetInput() if isinstance(spans, pa.Table):
+            bind_rows(query, {PLACED: number_nested_sets_of(spans)})
         case NestedSetInput():
             bind_rows(query, {PLACED: number_nested_sets(_fetched(session, tree_query(one.spans), spans))})
         case _:

@@ -23,9 +23,13 @@ Mask: TypeAlias = "pa.Array[Any]"  # of booleans, without nulls
 
 @dataclass(frozen=True)
 class SpanTree:
-    """The spans of some traces, whole, as a table with the columns that ``structure.base_columns`` makes."""
+    """The spans of some traces, whole, as a table with the columns that ``structure.base_columns`` makes.
+
+    The rows of parents are looked up unless they are ``known_parents``.
+    """
 
     spans: pa.Table
+    known_parents: "Array | None" = None
 
     @cached_property
     def rows(self) -> Array:
@@ -206,6 +210,8 @@ class SpanTree:
     @cached_property
     def parent(self) -> Array:
         """The row of a span's parent, null where it has none."""
+        if self.known_parents is not None:
+            return self.known_parents
         spans = Spans(self._column(KEY), self._column(PARENT_KEY), self._column(KIND), self._ordering)
         parents: Array = spans.parents()
         return parents

@@ -7,12 +7,24 @@ import pyarrow.compute as pc
 
 from spanlake.query.compile.memory_table import bind_rows
 from spanlake.query.compile.spans import ROW_ID
-from spanlake.query.compile.structure import BASE, ROW, SET, SpansetOperand, StructuralStep
+from spanlake.query.compile.structure import (
+    BASE,
+    ID,
+    PARENT_KEY,
+    ROW,
+    SET,
+    START,
+    TRACE,
+    SpansetOperand,
+    StructuralStep,
+)
 from spanlake.query.engine.session import Session
 from spanlake.query.engine.span_tree import Mask, SpanTree
 from spanlake.query.limits import LimitExceeded
 from spanlake.spans.arrow import Array, as_array
+from spanlake.store.blocks.trace_columns import parent_rows
 
+_STORED = {TRACE: "trace_id", ID: "span_id", PARENT_KEY: "parent_span_id", START: "start_time_unix_nano"}
 _PAIRS = pa.schema([(ROW, pa.int64()), (SET, pa.uint64())])
 _MOST_IN_SETS = 100_000_000  # spans times sets, which take some 10 s
 
@@ -29,8 +41,18 @@ def evaluate(session: Session, base: pa.Table, steps: tuple[StructuralStep, ...]
 
 def number_nested_sets(tree: pa.Table) -> pa.Table:
     """Return the table PLACED, given the answer of ``structure.tree_query``."""
-    left, right, parent = SpanTree(tree.combine_chunks()).nested_sets
-    return pa.table({ROW_ID: tree[ROW_ID], "nested_left": left, "nested_right": right, "nested_parent": parent})
+    return _placed(SpanTree(tree.combine_chunks()), tree)
+
+
+def number_nested_sets_of(spans: pa.Table) -> pa.Table:
+    """Return the table PLACED of the spans of some traces, given whole: of few that takes less time than a query."""
+    tree = spans.select([*_STORED.values()]).rename_columns([*_STORED]).combine_chunks()
+    return _placed(SpanTree(tree, parent_rows(spans)), spans)
+
+
+def _placed(tree: SpanTree, spans: pa.Table) -> pa.Table:
+    left, right, parent = tree.nested_sets
+    return pa.table({ROW_ID: spans[ROW_ID], "nested_left": left, "nested_right": right, "nested_parent": parent})
 
 
 def _answer(session: Session, family: SpanTree, base: pa.Table, step: StructuralStep) -> Array:

@@ -12,13 +12,15 @@ from dataclasses import dataclass
 import pyarrow as pa
 from sqlglot import exp
 
+from spanlake.query.blocks_of_traces import shared_traces
 from spanlake.query.compile.fields import span_column
-from spanlake.query.compile.memory_table import is_in
+from spanlake.query.compile.memory_table import is_in, memory_table
 from spanlake.query.compile.spans import ROW_ID, TIE_COLUMNS, with_children
 from spanlake.query.compile.sql import Sql, parsed
 from spanlake.query.engine.session import Session
 from spanlake.query.metrics.tally import CELLS, ROWS
 from spanlake.query.scan.blocks import BlockScan, block_number
+from spanlake.query.scan.trace_columns import have_trace_columns
 from spanlake.store.blocks.trace_columns import (
     CHILD_COUNT,
     ROOT_NAME,
@@ -40,7 +42,7 @@ FACETS: Mapping[str, tuple[str, ast.Type]] = {
 """The facets by their columns, each with its name and type."""
 
 _GLANCE = 8  # blocks, and spans
-_KEYS = "scattered"
+_KEYS, _SHARED = "scattered", "shared"
 
 _SCATTERED = """
     SELECT trace_key FROM family GROUP BY trace_key
@@ -124,7 +126,17 @@ class TraceIntrinsics:
         """
         if len(self.source.blocks) == 1:
             return pa.table({})
-        return self.session.run(parsed(_SCATTERED).with_("family", as_=family, materialized=False, copy=False))
+        if (shared := self._shared()) is None:
+            return self.session.run(parsed(_SCATTERED).with_("family", as_=family, materialized=False, copy=False))
+        key = exp.alias_(exp.func("hash", exp.column("trace_id")), "trace_key")
+        rows = pa.table({"trace_id": pa.array(shared, pa.binary())})
+        return self.session.run(exp.select(key).from_(memory_table(_SHARED, rows)))
+
+    def _shared(self) -> list[bytes] | None:
+        """Return the ids of traces that lie in several blocks, if it is known without reading spans."""
+        if self.source.others is not None or not have_trace_columns(self.session, self.source):
+            return None
+        return shared_traces(self.session, self.source, self.source)
 
     def _is_one_of(self, scattered: pa.Table) -> exp.Expr:
         key = exp.column("trace_key")

@@ -23,7 +23,7 @@ from spanlake.spans.arrow import Array, int64
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType
 from spanlake.spans.schema import FIXED
 from spanlake.store.blocks.block import OTHER_KEYS, Block, CatalogEntry, arrival_order
-from spanlake.store.blocks.trace_columns import SLICE_COLUMNS, SLICE_START, TRACE_COLUMNS
+from spanlake.store.blocks.trace_columns import DERIVED, SLICE_COLUMNS, SLICE_START, TRACE_COLUMNS
 from spanlake.store.index.base import Index
 from spanlake.store.objects.base import Objects
 from spanlake.store.tenant import tenants_in
@@ -200,9 +200,12 @@ class BlockScan:
         return self.only(block for block in self.blocks if block.path in there)
 
     def all_columns(self, *where: exp.Expr) -> exp.Select:
-        """Compile ``SELECT *`` and ``arrival``: every column that one of a few blocks has. Opens them all."""
+        """Compile every column that tells of a span itself, of those that a few blocks have, and ``arrival``.
+
+        Opens the blocks.
+        """
         options: list[exp.Expr] = [exp.EQ(this=exp.column("union_by_name"), expression=exp.true())]
-        rows = exp.select(exp.Star(), _row_id()).from_(_read(self.files, options), copy=False)
+        rows = exp.select(_own_columns(), _row_id()).from_(_read(self.files, options), copy=False)
         return rows.where(*where, *self._tests(), copy=False)
 
     def table(self, columns: Iterable[str], *, row_id: bool = False, where: Sequence[exp.Expr] = ()) -> exp.Select:
@@ -312,6 +315,12 @@ def renumbered(arrivals: Array, numbers: Sequence[int]) -> Array:
 def block_number(row_id: exp.Expr) -> exp.Expr:
     """Compile the number of the block that a row is in, which its ``arrival`` has where the engine knows rows."""
     return exp.BitwiseRightShift(this=row_id, expression=exp.Literal.number(_ROW_BITS))
+
+
+def _own_columns() -> exp.Expr:
+    names = [exp.Literal.string(name) for name in sorted(DERIVED)]
+    is_own = exp.not_(exp.In(this=exp.column("name"), expressions=names))
+    return exp.Columns(this=exp.Lambda(this=is_own, expressions=[exp.to_identifier("name")]))
 
 
 def _row_id(first_file: int = 0) -> exp.Expr:

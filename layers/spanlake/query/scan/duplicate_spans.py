@@ -22,7 +22,6 @@ from spanlake.query.engine.session import Session
 from spanlake.query.scan.blocks import BlockScan, Repeated, places
 from spanlake.spans.arrow import Array, as_array, int64, numbers
 from spanlake.store.blocks.block import Block, arrival_order
-from spanlake.store.blocks.trace_columns import DERIVED
 
 _MOST_SETS = 64  # of blocks that are remembered
 _MOST_ROWS = 1 << 20  # that are remembered of a set: 24 MB and the paths
@@ -182,9 +181,8 @@ def _is_candidate(key: exp.Expr, keys: pa.Table) -> exp.Expr:
 
 def _grouped(session: Session, source: BlockScan, is_candidate: exp.Expr) -> pa.Table:
     """Return the candidates that are equal in every column."""
-    apart = {*DERIVED, ROW_ID}
     rows = source.all_columns(is_candidate)
-    names = [name for name in session.run(rows.copy().limit(0)).column_names if name not in apart]
+    names = [name for name in session.run(rows.copy().limit(0)).column_names if name != ROW_ID]
     columns = [exp.column(name, quoted=True) for name in names]
     arrivals = exp.func("list_sort", exp.func("list", exp.column(ROW_ID)))
     query = exp.select(exp.alias_(arrivals, "arrivals")).from_(rows.subquery("whole", copy=False), copy=False)

@@ -1,8 +1,11 @@
-"""Remembers which traces small blocks hold, so that a trace's blocks are known without reading them."""
+"""Remembers which traces blocks hold, so that a trace's blocks are known without reading them.
+
+Ids of small blocks are remembered when several are asked for, those of others once their filters were wrong.
+"""
 
 import threading
 from bisect import bisect_right
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -19,14 +22,19 @@ _ID = pa.binary(16)
 
 @dataclass
 class TraceIds:
-    """The trace ids of blocks of up to ``small_spans``, by path. Safe to share between threads."""
+    """The trace ids of blocks by path. Safe to share between threads."""
 
     small_spans: int = 1 << 18
+    large_spans: int = 1 << 24  # of a block whose filter was wrong so often that its ids are remembered, at most
+    often: int = 2
     most_bytes: int = 64 << 20  # four million traces, each counted for every block that holds it
     most_blocks: int = 100_000
+    most_answers: int = 32  # to what traces blocks share
     most_filters: int = 8  # of blocks whose ids are not known: each takes one in 160 of all traces for its own
     _ids: "OrderedDict[str, bytes]" = field(default_factory=OrderedDict)
+    _shared: "dict[tuple[tuple[str, ...], tuple[str, ...]], Array]" = field(default_factory=dict)
     _bytes: int = 0
+    _wrong: Counter[str] = field(default_factory=Counter)  # filters by path
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def holding(self, blocks: Iterable[Block], trace_ids: Array) -> tuple[list[Block], list[Block]]:
@@ -38,22 +46,54 @@ class TraceIds:
         holding = {bisect_right(ends, place) for place in places.to_pylist()}
         return [numbered[number] for number in sorted(holding)], unknown
 
-    def shared(self, blocks: Iterable[Block], others: Iterable[Block]) -> Array | None:
+    def shared(self, blocks: Sequence[Block], others: Sequence[Block]) -> Array | None:
         """Return the traces of which several of the blocks hold spans, or of which others may.
 
-        None where that is not known closely.
+        None where that is not known closely. What was found last is kept.
         """
+        key = tuple(block.path for block in blocks), tuple(block.path for block in others)
+        if (kept := self._shared.get(key)) is not None:
+            return kept
+        found = self._found_shared(blocks, others)
+        if found is not None:
+            with self._lock:
+                self._shared[key] = found
+                while len(self._shared) > self.most_answers:
+                    self._shared.pop(next(iter(self._shared)))
+        return found
+
+    def _found_shared(self, blocks: Iterable[Block], others: Iterable[Block]) -> Array | None:
         known, unknown = self._of(blocks)
         beside, filters = self._of(others)
         if unknown or len(filters) > self.most_filters:
             return None
         counted = _joined(known).value_counts()
         ids, counts = counted.field("values"), counted.field("counts")
-        found = pc.or_(pc.greater(counts, int64(1)), pc.is_in(ids, value_set=_joined(beside)))
+        elsewhere = _joined(beside)
+        elsewhere = elsewhere.filter(pc.is_in(elsewhere, value_set=ids))  # of the two, this table is the smaller one
+        found = pc.or_(pc.greater(counts, int64(1)), pc.is_in(ids, value_set=elsewhere))
         hashes = bloom.hash_all(ids)
         for block in filters:
             found = pc.or_(found, bloom.may_contain_each(block.trace_filter, hashes))
         return ids.filter(found)
+
+    def note_wrong(self, blocks: Iterable[Block]) -> None:
+        """Note blocks that were read for traces which they do not hold, because their filters let these pass."""
+        with self._lock:
+            if len(self._wrong) > self.most_blocks:
+                self._wrong.clear()
+            self._wrong.update(block.path for block in blocks)
+
+    def often_wrong(self, blocks: Iterable[Block]) -> list[Block]:
+        """Return the blocks whose ids are not known and whose filters were wrong several times."""
+        with self._lock:
+            return [
+                block
+                for block in blocks
+                if self._wrong[block.path] >= self.often
+                and block.spans <= self.large_spans
+                and block.path not in self._ids
+            ]
 
     def to_learn(self, blocks: Iterable[Block]) -> list[Block]:
         """Return the small blocks whose ids are not known."""
@@ -68,6 +108,8 @@ class TraceIds:
             for number, block in enumerate(blocks)
         }
         with self._lock:
+            if ids.keys() & self._ids.keys():
+                self._shared.clear()
             for path, of_block in ids.items():
                 self._bytes += len(of_block) - len(self._ids.pop(path, b""))
                 self._ids[path] = of_block

@@ -33,12 +33,19 @@ def encode(table: pa.Table, *, every_message: bool = False, at_once: int = _AT_O
     resources, scopes and statuses that were never sent, as empty messages: readers such as Grafana's access them
     without a test. ``at_once`` is the number of spans that are encoded together.
     """
+    table = _without_empty_columns(table)
     table = table.take(pc.array_sort_indices(_column(table, "start_time_unix_nano").view(pa.uint64())))
     owners = codes([_column(table, name) for name in _IDS])  # in the order of their first spans
     order = pc.array_sort_indices(owners)  # stable
     first = table.take(pc.index_in(pc.unique(owners), value_set=owners))
     spans = _runs(table.take(order), owners.take(order), len(first), at_once, every_message=every_message)
     return b"".join(_resources(_Rows.of(first, Scope.RESOURCE, Scope.SCOPE), spans, every_message=every_message))
+
+
+def _without_empty_columns(table: pa.Table) -> pa.Table:
+    """Drop columns without a value: a few spans have values in a few of the attributes that a block has."""
+    is_empty = (0 < column.null_count == table.num_rows for column in table.columns)
+    return table.drop_columns([name for name, empty in zip(table.column_names, is_empty, strict=True) if empty])
 
 
 def to_otlp(table: pa.Table, *, every_message: bool = False) -> TracesData:

@@ -41,7 +41,7 @@ def _check(node: exp.Expr) -> None:
 _SHARED = (
     *(exp.And, exp.Or, exp.Case, exp.If, exp.Coalesce, exp.Nullif, exp.Cast, exp.TryCast, exp.Try),
     *(exp.Count, exp.Sum, exp.Min, exp.Max, exp.Avg, exp.LogicalOr, exp.ArgMin, exp.ArrayAgg, exp.RowNumber),
-    *(exp.Greatest, exp.Least, exp.Abs, exp.Pow, exp.Log, exp.Round, exp.Hex, exp.Lower, exp.Chr, exp.IsNan),
+    *(exp.Greatest, exp.Least, exp.Abs, exp.Pow, exp.Log, exp.Ceil, exp.Round, exp.Hex, exp.Lower, exp.Chr, exp.IsNan),
     *(exp.Array, exp.ArrayFilter, exp.ArrayToString, exp.Length, exp.Struct, exp.StructExtract),
     *(exp.RegexpFullMatch, exp.JSONFormat, exp.Substring),
 )
@@ -136,6 +136,7 @@ _NAMED: dict[str, Callable[..., str]] = {
     "power_above": lambda self, number, nearest: _power(self.sql(number), self.sql(nearest), ">", "1"),
     "power_below": lambda self, number, nearest: _power(self.sql(number), self.sql(nearest), "<", "-1"),
     "integer_power_above": _integer_power_above,
+    "log2": lambda self, number: self.func("LOG2", number),
     "row": lambda self, *members: self.func("ROW", *members),
     "list_transform": lambda self, items, change: self.func("TRANSFORM", items, change),
     "list_extract": lambda self, items, at: self.func("ELEMENT_AT", items, at),
