@@ -15,7 +15,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from spanlake.query.blocks_of_traces import shared_traces
-from spanlake.query.candidates import CandidateFinder, Candidates, most_selective
+from spanlake.query.candidates import CandidateFinder, Candidates, Rank, most_selective
 from spanlake.query.compile.search import SearchQueries, compile_search
 from spanlake.query.engine.session import Session
 from spanlake.query.limits import TooManySpans
@@ -104,7 +104,7 @@ class Search:
         """Return the queries of the search over blocks."""
         return compile_search(self.plan, source.known, self.window.end_ns, self.spans)
 
-    def rank(self, header: TraceSummary) -> tuple[int, bytes]:
+    def rank(self, header: TraceSummary) -> Rank:
         """Return the sort key of a trace; wanted traces come first."""
         is_by_start = self.ranking.order is Order.START
         value = header.start_ns if is_by_start else header.end_ns - header.start_ns
@@ -132,7 +132,7 @@ def search(session: Session, source: BlockScan, wanted: Search, offload: Offload
     stretched = SpanningTraces(session, source.with_history, wanted.start_ns, wanted.end_ns)
     for ids, bound_ns in stretched.traces(judge.least_start_ns):
         judge.judge(ids)
-        if judge.is_settled(bound_ns):
+        if judge.is_settled(None if bound_ns is None else (-bound_ns, b"")):
             break
     return judge.best
 
@@ -165,13 +165,12 @@ class _Judge:
             now, fresh = [*shared, *fresh[:size]], fresh[size:]
             shared = []
             self.judge(now)
-            bound_ns = lot.starts[fresh[0]] if fresh else lot.bound_ns
-            if self.is_settled(max(bound_ns or 0, lot.bound_ns or 0)):
-                return True
+            if all(map(self.is_settled, (lot.bound, *map(lot.rank, fresh[:1])))):
+                break
             size = 2 * size if lot.is_certain else self._portion(lot, fresh)
             if not lot.is_certain and ((len(fresh) < size and lot.has_more) or not self.is_promising):
                 return False  # a larger lot holds the rest of this one, too
-        return self.is_settled(lot.bound_ns)
+        return self.is_settled(lot.bound) and self.is_settled((-lot.later_ns, b""))
 
     def shared_traces(self, part: CandidateFinder) -> tuple[bytes, ...] | None:
         """Return the traces of a part of which other blocks may hold spans: all others are whole in the part.
@@ -264,17 +263,22 @@ class _Judge:
         columns = query.columns.union(_HEADER_COLUMNS)
         return fetch_traces(self._session, self._source, columns, ids, self._slices, query.computed)
 
-    def is_settled(self, bound_ns: int | None) -> bool:
-        """True where no trace that starts by then changes the answer."""
-        least = self.least_start_ns
-        return least is not None and least > (bound_ns or 0)
+    def is_settled(self, bound: Rank | None) -> bool:
+        """True where no other trace changes the answer: they have this rank at best, or there are none."""
+        last = self._last
+        return last is not None and (bound is None or self._wanted.rank(last) <= bound)
 
     @property
     def least_start_ns(self) -> int | None:
         """The start of the last of enough traces; None while an older one may be wanted."""
-        if not self._wanted.is_newest_first or len(self.best) < self._wanted.limit:
-            return None
-        return self.best[-1].header.start_ns
+        last = self._last
+        return None if last is None else last.start_ns
+
+    @property
+    def _last(self) -> TraceSummary | None:
+        """The last of enough traces; None while an older one may be wanted."""
+        is_open = not self._wanted.is_newest_first or len(self.best) < self._wanted.limit
+        return None if is_open else self.best[-1].header
 
 
 def _lots(
@@ -312,7 +316,7 @@ def _within(
     policy = finder.session.policy.search
     parts = list(in_parts(finder.source.blocks, policy.part_spans, policy.part_blocks))
     if len(parts) == 1 and not finder.probe.per_span and _is_told_by_traces(finder):
-        yield from _bounded(_wholes(finder, limit), later_ns)
+        yield from _until_settled(_wholes(finder, limit), later_ns, judge)
         return
     traces = limit if finder.probe.per_span else max(policy.fewest_traces, limit)
     size = min(traces * policy.spans_per_trace, policy.first_spans)
@@ -327,21 +331,24 @@ def _within(
         part = replace(finder, source=finder.source.only(blocks))
         if (shared := judge.shared_traces(part)) is not None:
             alone = replace(part, shared=shared)
-            yield from _bounded(_batches(alone.by_trace, 2 * limit), end_ns)
+            yield from _until_settled(_batches(alone.by_trace, 2 * limit), end_ns, judge)
             if rest and judge.misses_most(source_spans - sum(block.spans for block in rest), source_spans):
-                yield from _bounded(_wholes(finder, limit), later_ns)
+                yield from _until_settled(_wholes(finder, limit), later_ns, judge)
                 return
             continue
-        for lot in _bounded(_newer(part, window, size, judge), end_ns):
+        for lot in _until_settled(_newer(part, window, size, judge), end_ns, judge):
             yield lot
             if not (finder.probe.per_span or judge.is_promising):
-                yield from _bounded(_wholes(finder, limit), later_ns)
+                yield from _until_settled(_wholes(finder, limit), later_ns, judge)
                 return
 
 
-def _bounded(lots: Iterable[Candidates], later_ns: int) -> Iterator[Candidates]:
-    """Lots beside which there may be other traces that start by ``later_ns``."""
-    return (replace(lot, bound_ns=max(lot.bound_ns or 0, later_ns)) for lot in lots)
+def _until_settled(lots: Iterable[Candidates], later_ns: int, judge: _Judge) -> Iterator[Candidates]:
+    """Lots of some blocks, beside which others have traces that start by ``later_ns``, while any may be wanted."""
+    for lot in lots:
+        yield replace(lot, later_ns=later_ns)
+        if judge.is_settled(lot.bound):
+            return
 
 
 def _is_told_by_traces(finder: CandidateFinder) -> bool:
