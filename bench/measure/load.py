@@ -20,7 +20,6 @@ QUERIES = {
     "rate": "/api/metrics/query_range?q=" + quote("{ } | rate() by (name)") + "&since=10m&step=10s",
     "names": "/api/v2/search/tags?limit=100",
 }
-_ASK_EVERY = 2.0  # seconds, for each query
 STORED = frozenset(("200", "202", "OK"))
 """Statuses of requests that were not refused."""
 MEMORY_SECONDS = 0.5
@@ -58,6 +57,8 @@ class Load:
     every: Sequence[Protocol]
     spans: int
     tenants: Sequence[str]
+    ask_every: float = 2.0
+    """Seconds between the beginnings of a query's runs."""
     seen: Seen = field(default_factory=lambda: Seen(time.monotonic()))
     stored: Counter[str] = field(default_factory=Counter)
     """Acknowledged spans by tenant."""
@@ -98,7 +99,7 @@ class Load:
             tenant = self.tenants[number % len(self.tenants)]
             status, _ = ask(self.server.tempo, QUERIES[name], {"X-Scope-OrgID": tenant})
             self.note(tenant, name, Answer(str(status), has_hint=status == 200), time.monotonic() - due)
-            time.sleep(max(due + _ASK_EVERY - time.monotonic(), 0))
+            time.sleep(max(due + self.ask_every - time.monotonic(), 0))
 
     def watch(self, end: float) -> None:
         """Note the memory that the server has."""

@@ -96,6 +96,12 @@ def main() -> None:
     parser.add_argument(
         "--flood", type=int, default=0, help="connections of one more tenant that sends, and as many that ask"
     )
+    parser.add_argument(
+        "--ask-every",
+        type=float,
+        default=2.0,
+        help="seconds between runs of each query, which tell more of the slowest",
+    )
     parser.add_argument("--limits", help="limits of the flooding tenant, such as 'ingest-rate = \"1MB\"'")
     parser.add_argument(
         "--in-flight", metavar="SIZE", help="of requests that the server takes at once, and of the largest"
@@ -114,7 +120,7 @@ def main() -> None:
             options += ["--max-in-flight-bytes", args.in_flight, "--max-request-bytes", args.in_flight]
         with serving(Path(folder) / "data", *options, checkout=args.checkout) as server:
             tenants = [f"tenant-{number}" for number in range(args.tenants)]
-            load = Load(server, protocols(args.spans), args.spans, tenants)
+            load = Load(server, protocols(args.spans), args.spans, tenants, args.ask_every)
             load.phase(5.0, args.spans_per_second / 5)  # what is loaded with the first requests is not measured
             is_right = _with_share(load, args) if args.share else _with_flood(load, args)
             missing = _missing(load)

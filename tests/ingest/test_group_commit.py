@@ -265,3 +265,35 @@ def test_group_commit_refuses_a_paused_tenants_requests_beyond_a_size() -> None:
         group.submit("a", b"2")
     group.submit("b", b"3").result(PATIENCE)
     group.close()
+
+
+def test_group_of_a_tenant_that_pauses_lets_those_of_others_run_first() -> None:
+    store = Store()
+    group = GroupCommit(store, GroupPolicy(yields_seconds=NEVER), _Work("a", 1e-9))
+    group.start()
+    group.submit("a", b"1").result(PATIENCE)
+    store.open.clear()
+    answers = [group.submit("b", b"2")]
+    store.wait_for_group(2)
+    answers += [group.submit("a", b"3"), group.submit("c", b"4")]
+    store.wait_for_group(3)
+    store.open.set()
+    assert all(answer.result(PATIENCE) for answer in answers)
+    group.close()
+    assert [tenant for tenant, _ in store.groups] == ["a", "b", "c", "a"]
+
+
+def test_group_of_a_tenant_that_pauses_keeps_no_other_from_a_worker() -> None:
+    store = Store()
+    group = GroupCommit(store, GroupPolicy(workers=2), _Work("a", 1e-9))
+    group.start()
+    group.submit("a", b"1").result(PATIENCE)
+    store.open.clear()
+    answers = [group.submit("a", b"2")]
+    store.wait_for_group(2)
+    answers += [group.submit("b", b"3"), group.submit("c", b"4")]
+    store.wait_for_group(4)
+    answers.append(group.submit("d", b"5"))  # waits for one of two workers
+    store.open.set()
+    assert all(answer.result(PATIENCE) for answer in answers)
+    group.close()

@@ -50,7 +50,8 @@ class GroupPolicy:
     max_requests: int = 1024
     parallel_bytes: int = 8 << 20  # worth storing in parallel with a running group of the tenant
     work_bytes: int = 32 << 20  # in all running groups, unless one alone is larger
-    workers: int = 2
+    workers: int = 2  # beside one for tenants that pause
+    yields_seconds: float = 0.5  # after its pause, for which such a tenant lets the groups of others come first
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,8 @@ class _Group:
     tenant: str
     members: list[_Member]
     size: int
+    pauses: bool
+    """True for a group of a tenant that pauses between its groups."""
 
 
 class _Queue:
@@ -81,6 +84,11 @@ class _Queue:
         self.expected = 1  # requests that seem to be concurrent
         self.since = 0.0  # when the wait for the next group began
         self.pauses_until = 0.0
+
+    @property
+    def pauses(self) -> bool:
+        """True for a tenant that paused after its last group."""
+        return self.pauses_until > 0
 
     def push(self, member: _Member, now: float) -> None:
         if not self.members:
@@ -116,7 +124,7 @@ class _Queue:
         return taken
 
     def _most_bytes(self, policy: GroupPolicy) -> int:
-        return min(policy.max_bytes, _PAUSED_BYTES) if self.pauses_until else policy.max_bytes
+        return min(policy.max_bytes, _PAUSED_BYTES) if self.pauses else policy.max_bytes
 
     def _pop(self) -> _Member:
         member = self.members.popleft()
@@ -135,8 +143,9 @@ class GroupCommit:
         self._changed = Condition()
         self._queues: dict[str, _Queue] = {}  # ordered by last service, most recent last
         self._work_bytes = 0
+        self._running = {False: 0, True: 0}  # groups of tenants that do not pause, and of those that do
         self._closing = False
-        self._workers = [Thread(target=self._work, name=f"commit-{n}", daemon=True) for n in range(policy.workers)]
+        self._workers = [Thread(target=self._work, name=f"commit-{n}", daemon=True) for n in range(policy.workers + 1)]
 
     def start(self) -> None:
         """Start the workers."""
@@ -157,7 +166,7 @@ class GroupCommit:
             if self._closing:
                 raise Draining("the server is shutting down")
             queue, now = self._queues.setdefault(tenant, _Queue()), monotonic()
-            if queue.pauses_until and queue.size >= _MOST_PAUSED_BYTES:
+            if queue.pauses and queue.size >= _MOST_PAUSED_BYTES:
                 raise _refusal()
             queue.push(member, now)
             if len(queue.members) == 1 or queue.wait_seconds(self._policy, now) == 0:
@@ -197,21 +206,36 @@ class GroupCommit:
         with self._changed:
             while True:
                 wait, tenant = self._first_due()
-                if wait == 0 and self._has_room(tenant):
+                if wait == 0 and self._has_worker(tenant) and self._has_room(tenant):
                     return self._start(tenant)
                 if self._closing and not any(queue.members for queue in self._queues.values()):
                     return None
                 self._changed.wait(wait or None)
 
     def _first_due(self) -> tuple[float | None, str]:
-        """Return the seconds until a group should start, and its tenant; among several, the least recently served."""
+        """Return the seconds until a group should start, and its tenant.
+
+        Among several the least recently served comes first, those that pause after all others.
+        """
         now = monotonic()
         waits = [
-            (0 if self._closing else wait, tenant)
+            (0 if self._closing else max(wait, self._yields_seconds(queue, now)), queue.pauses, tenant)
             for tenant, queue in self._queues.items()
             if (wait := queue.wait_seconds(self._policy, now)) is not None
         ]
-        return min(waits, key=itemgetter(0), default=(None, ""))
+        wait, _, tenant = min(waits, key=itemgetter(0, 1), default=(None, False, ""))
+        return wait, tenant
+
+    def _yields_seconds(self, queue: _Queue, now: float) -> float:
+        """Return the seconds for which a tenant that pauses lets groups of others run first; 0 while none run."""
+        if not queue.pauses or not self._running[False]:
+            return 0
+        return max(0, max(queue.pauses_until, queue.since) + self._policy.yields_seconds - now)
+
+    def _has_worker(self, tenant: str) -> bool:
+        """True where a worker is left: a tenant that pauses has one, and never keeps others from theirs."""
+        pauses = self._queues[tenant].pauses
+        return self._running[pauses] < (1 if pauses else self._policy.workers)
 
     def _has_room(self, tenant: str) -> bool:
         size = self._work_bytes + self._queues[tenant].next_size(self._policy)
@@ -221,8 +245,9 @@ class GroupCommit:
         queue = self._queues.pop(tenant)
         self._queues[tenant] = queue
         members = queue.take(self._policy)
-        group = _Group(tenant, members, sum(len(member.body) for member in members))
+        group = _Group(tenant, members, sum(len(member.body) for member in members), queue.pauses)
         queue.running += 1
+        self._running[group.pauses] += 1
         self._work_bytes += group.size
         return group
 
@@ -231,6 +256,7 @@ class GroupCommit:
         with self._changed:
             queue = self._queues[group.tenant]
             queue.running -= 1
+            self._running[group.pauses] -= 1
             queue.since = now = monotonic()
             queue.pauses_until = now + pause if pause else 0.0
             queue.expected = len(group.members) + len(queue.members)

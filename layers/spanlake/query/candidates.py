@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,7 +15,7 @@ from spanlake.query.compile import sql
 from spanlake.query.compile.fields import CHILDREN, TRACE, span_column
 from spanlake.query.compile.filters import NOTHING_TOLD, Told
 from spanlake.query.compile.prefilter import Prefilter
-from spanlake.query.compile.search import TRACES, SearchQueries
+from spanlake.query.compile.search import TRACES, SearchQueries, newest_by_id
 from spanlake.query.compile.spans import ROW_ID, Compiled, compile_spans
 from spanlake.query.compile.sql import Sql
 from spanlake.query.engine.inputs import run
@@ -42,13 +42,19 @@ _TOLD: Told = {
 """Columns of a block that tell of the traces which are whole in it."""
 
 
+Rank: TypeAlias = tuple[int, bytes]
+"""The place of a trace among those of an answer: its negated start and its id. Wanted traces have the smaller ones."""
+
+
 @dataclass(frozen=True)
 class Candidates:
-    """Traces that may match, each with the start of one of its spans, the latest first.
+    """Traces that may match, each with the start of one of its spans, the latest first, equal ones by their ids.
 
-    ``bound_ns`` is the latest start of a trace that is not among them, None where they are all. Nearly all that are
-    ``is_certain`` match. ``has_more`` is True where a larger limit finds further ones. ``slices`` tells where in some
-    blocks their spans are. ``shared`` traces are to be judged before all others: nothing is known of them.
+    ``bound_ns`` is the latest start of a trace of the same blocks that is not among them, None where they are all; of
+    those that start then, ``bound_id`` is the smallest id. Other blocks have traces that start by ``later_ns``. Nearly
+    all that are ``is_certain`` match. ``has_more`` is True where a larger limit finds further ones. ``slices`` tells
+    where in some blocks their spans are. ``shared`` traces are to be judged before all others: nothing is known of
+    them.
     """
 
     starts: dict[bytes, int]
@@ -57,6 +63,23 @@ class Candidates:
     has_more: bool = False
     slices: Slices = field(default_factory=dict)
     shared: tuple[bytes, ...] = ()
+    bound_id: bytes = b""
+    later_ns: int = 0
+
+    @property
+    def bound(self) -> Rank | None:
+        """The rank before which there is no other trace of the same blocks; None where there is no other."""
+        return None if self.bound_ns is None else (-self.bound_ns, self.bound_id)
+
+    def rank(self, trace_id: bytes) -> Rank:
+        """Return the rank that a candidate has at best."""
+        return -self.starts[trace_id], trace_id
+
+    def beside(self, start_ns: int) -> "Candidates":
+        """Return the same where other traces of the same blocks start by a time, too."""
+        if self.bound_ns is not None and self.bound_ns > start_ns:
+            return self
+        return replace(self, bound_ns=start_ns, bound_id=b"", has_more=True)
 
 
 @dataclass(frozen=True)
@@ -87,9 +110,7 @@ class CandidateFinder:
         self.session.charge(source.blocks)
         found = run(self.session, self._newest(source, window, since_ns), source, limit=limit)
         if since_ns and found.num_rows < limit:
-            return replace(
-                _candidates(found, limit, source, is_certain=self.probe.per_span), bound_ns=since_ns, has_more=True
-            )
+            return _candidates(found, limit, source, is_certain=self.probe.per_span).beside(since_ns)
         if not found.num_rows:
             within = (
                 block for block in source.blocks if source.only([block]).is_within(window.start_ns, window.end_ns)
@@ -129,9 +150,7 @@ class CandidateFinder:
         queried = self.queries.traces(*places, told=_TOLD if self._is_told else NOTHING_TOLD)
         found = run(self.session, queried, source, limit=limit)
         lot = replace(_candidates(found, limit, self.source, is_certain=True), shared=self.shared or ())
-        if read is None:
-            return lot
-        return replace(lot, bound_ns=max(lot.bound_ns or 0, read[0]), has_more=True)  # others start before
+        return lot if read is None else lot.beside(read[0])
 
     def _newest(self, source: BlockScan, window: TimeRange, since_ns: int) -> Compiled:
         trace, start = span_column(_TRACE), span_column(_START)
@@ -145,7 +164,7 @@ class CandidateFinder:
         compiled = compile_spans([trace, time, *slices], tests)
         if not traits.is_quick:
             compiled.sql.group_by(trace.copy(), copy=False)
-        compiled.sql.order_by(exp.Ordered(this=exp.column(_TIME), desc=True), copy=False)
+        compiled.sql.order_by(*newest_by_id(), copy=False)
         return replace(compiled, outputs=TRACES)
 
 
@@ -169,15 +188,15 @@ def _slice(block: exp.Expr, start: exp.Expr) -> list[exp.Expr]:
 
 
 def _candidates(found: pa.Table, limit: int, source: BlockScan, *, is_certain: bool) -> Candidates:
-    """Return the traces of rows that are ordered by time."""
+    """Return the traces of rows that are ordered by time and id."""
     table = found.combine_chunks()
     ids, times = (as_array(column) for column in table.columns[:2])
     first = pc.index_in(pc.unique(ids), value_set=ids)
     starts: dict[Any, Any] = dict(zip(ids.take(first).to_pylist(), times.take(first).to_pylist(), strict=True))
     has_more = len(times) == limit
-    bound_ns = times[-1].as_py() if has_more else None
+    bound = (times[-1].as_py(), ids[-1].as_py()) if has_more else (None, b"")
     slices = _slices(table, first, source) if "slice" in table.column_names else {}
-    return Candidates(starts, bound_ns, is_certain, has_more, slices)
+    return Candidates(starts, bound[0], is_certain, has_more, slices, bound_id=bound[1])
 
 
 def _slices(found: pa.Table, first: Array, source: BlockScan) -> Slices:

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from spanlake.query.candidates import Candidates
+from spanlake.query.candidates import Candidates, Rank
 from spanlake.query.compile.search import SearchQueries
 from spanlake.query.engine.session import Session
 from spanlake.query.limits import TooManySpans
 from spanlake.query.scan.blocks import BlockScan
 from spanlake.query.search import Search
-from spanlake.query.search_results import TraceResult, read_spansets, read_summaries
+from spanlake.query.search_results import TraceResult, TraceSummary, read_spansets, read_summaries
 from spanlake.query.trace_by_id import fetch_traces
 from spanlake.store.blocks.block import Block
 
@@ -84,13 +84,12 @@ class Judge:
             now, fresh = [*shared, *fresh[:size]], fresh[size:]
             shared = []
             self.judge(now)
-            bound_ns = lot.starts[fresh[0]] if fresh else lot.bound_ns
-            if self.is_settled(max(bound_ns or 0, lot.bound_ns or 0)):
-                return True
+            if all(map(self.is_settled, (lot.bound, *map(lot.rank, fresh[:1])))):
+                break
             size = 2 * size if lot.is_certain else self._portion(lot, fresh)
             if not lot.is_certain and ((len(fresh) < size and lot.has_more) or not self.is_promising):
                 return False  # a larger lot holds the rest of this one, too
-        return self.is_settled(lot.bound_ns)
+        return self.is_settled(lot.bound) and self.is_settled((-lot.later_ns, b""))
 
     def _with_held(self, lot: Candidates) -> Candidates:
         """Return certain candidates together with those that wait, which then wait no more."""
@@ -135,17 +134,22 @@ class Judge:
         columns = query.columns.union(_HEADER_COLUMNS)
         return fetch_traces(self._session, self._source, columns, ids, self._slices, query.computed)
 
-    def is_settled(self, bound_ns: int | None) -> bool:
-        """True where no trace that starts by then changes the answer."""
-        least = self.least_start_ns
-        return least is not None and least > (bound_ns or 0)
+    def is_settled(self, bound: Rank | None) -> bool:
+        """True where no other trace changes the answer: they have this rank at best, or there are none."""
+        last = self._last
+        return last is not None and (bound is None or self._wanted.rank(last) <= bound)
 
     @property
     def least_start_ns(self) -> int | None:
         """The start of the last of enough traces; None while an older one may be wanted."""
-        if not self._wanted.is_newest_first or len(self.best) < self._wanted.limit:
-            return None
-        return self.best[-1].header.start_ns
+        last = self._last
+        return None if last is None else last.start_ns
+
+    @property
+    def _last(self) -> TraceSummary | None:
+        """The last of enough traces; None while an older one may be wanted."""
+        is_open = not self._wanted.is_newest_first or len(self.best) < self._wanted.limit
+        return None if is_open else self.best[-1].header
 
     @property
     def needed(self) -> int:

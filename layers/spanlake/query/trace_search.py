@@ -53,7 +53,7 @@ def search(session: Session, source: BlockScan, wanted: Search, offload: Offload
     stretched = SpanningTraces(session, source.with_history, wanted.start_ns, wanted.end_ns)
     for ids, bound_ns in stretched.traces(judge.least_start_ns):
         judge.judge(ids)
-        if judge.is_settled(bound_ns):
+        if judge.is_settled(None if bound_ns is None else (-bound_ns, b"")):
             break
     return judge.best
 
@@ -155,10 +155,11 @@ class _Lots:
             end_ns = max(self.later_ns, *(block.end_ns for block in rest), 0)
             shared = self._shared(part)
             if shared is None:
-                yield from self._newest(part, end_ns)
+                yield from self._until_settled(self._newest(part), end_ns)
                 takes_long = not (part.probe.per_span or self.judge.is_promising)
             else:
-                yield from _bounded(_batches(replace(part, shared=shared).by_trace, 2 * self.wanted.limit), end_ns)
+                alone = replace(part, shared=shared)
+                yield from self._until_settled(_batches(alone.by_trace, 2 * self.wanted.limit), end_ns)
                 spans = self.finder.source.spans
                 takes_long = bool(rest) and self.judge.misses_most(spans - sum(block.spans for block in rest), spans)
             if takes_long:
@@ -185,7 +186,7 @@ class _Lots:
         few = part.session.policy.search.fewest_traces
         return tuple(found) if found is not None and len(found) <= few else None
 
-    def _newest(self, part: CandidateFinder, end_ns: int) -> Iterator[Candidates]:
+    def _newest(self, part: CandidateFinder) -> Iterator[Candidates]:
         """Yield the candidates of a part's newest spans, then of ever more of them, as long as that is promising.
 
         Only the time is looked at that should have so many if they come as often as those before.
@@ -193,7 +194,7 @@ class _Lots:
         since_ns, size = 0, self._first_spans
         while True:
             lot = part.newest(self.wanted.window, size, since_ns)
-            yield replace(lot, bound_ns=max(lot.bound_ns or 0, end_ns))
+            yield lot
             if lot.bound_ns is None or not (part.probe.per_span or self.judge.is_promising):
                 return
             needed = self.judge.needed * part.session.policy.search.spans_per_trace
@@ -218,15 +219,17 @@ class _Lots:
         while 2 * slices < len(self.finder.slice_starts):
             lot = self.finder.by_trace(2 * limit, slices)
             if len(lot.starts) >= limit:
-                yield from _bounded((lot,), self.later_ns)
+                yield replace(lot, later_ns=self.later_ns)
             surely = len(lot.starts) - sqrt(len(lot.starts))  # found in so many slices, by the chance of small numbers
             slices = max(2 * slices, int(slices * limit / max(surely, 0.25)))
-        yield from _bounded(_batches(self.finder.by_trace, 2 * limit), self.later_ns)
+        yield from self._until_settled(_batches(self.finder.by_trace, 2 * limit), self.later_ns)
 
-
-def _bounded(lots: Iterable[Candidates], later_ns: int) -> Iterator[Candidates]:
-    """Yield lots beside which there may be other traces that start by ``later_ns``."""
-    return (replace(lot, bound_ns=max(lot.bound_ns or 0, later_ns)) for lot in lots)
+    def _until_settled(self, lots: Iterable[Candidates], later_ns: int) -> Iterator[Candidates]:
+        """Yield lots of some blocks, beside which others have traces that start by a time, while any may be wanted."""
+        for lot in lots:
+            yield replace(lot, later_ns=later_ns)
+            if self.judge.is_settled(lot.bound):
+                return
 
 
 def _batches(find: Callable[[int], Candidates], size: int) -> Iterator[Candidates]:

@@ -142,6 +142,23 @@ def test_queries_run_beside_those_of_a_tenant_that_took_no_more_time(
     assert asyncio.run(run()) == (["b", "a"] if is_alone else ["a", "b"])
 
 
+def test_tenant_that_asks_all_the_time_beside_many_that_ask_now_and_then_waits_for_them() -> None:
+    async def run() -> list[str]:
+        now, order = 0.0, list[str]()
+        queue = QueryQueue(at_once=3, clock=lambda: now)
+        for tenant, taken in {"a": 10.0, **{f"b{number}": 0.5 for number in range(20)}}.items():
+            async with queue.place(tenant):
+                now += taken
+        async with queue.place("b0"):
+            waiting = asyncio.create_task(ask(queue, "a", order, 0))
+            await asyncio.sleep(0.01)
+            order.append("b")
+        await waiting
+        return order
+
+    assert asyncio.run(run()) == ["b", "a"]
+
+
 @pytest.mark.parametrize(("seconds", "rests"), [(60.0, True), (1.0, False)])
 def test_tenant_that_asked_for_long_rests_while_others_send(seconds: float, *, rests: bool) -> None:
     async def run() -> list[str]:

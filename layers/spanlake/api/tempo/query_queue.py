@@ -15,10 +15,11 @@ _WAITING = 512  # queries, of all tenants
 _WAIT_SECONDS = 45.0
 _RECENT_SECONDS = 10.0  # for which a tenant that has asked keeps a place from the others
 _HALVED_SECONDS = 10.0  # after which the time that a query took counts half
-_MOST_SHARE = 2 / 3  # of the time of all queries, beyond which a tenant lets those of others run alone
+_TIMES_OTHERS = 2.0  # the time of any other tenant's queries, beyond which a tenant lets those of others run alone
+_LEAST_SHARE = 1 / 3  # of the time of all queries, up to which no tenant has to
 _MOST_TENANTS = 1000  # whose time is remembered
-_MUCH_SECONDS = 4.0  # of a tenant's queries lately, beyond which it rests after each: a page of charts takes less
-_REST = 2.0  # times what its last query took, for which a tenant with most of the time rests before its next
+_MUCH_SECONDS = 2.5  # of a tenant's queries lately, beyond which it rests after each: a page of charts takes less
+_REST = 5.0  # times what its last query took, for which a tenant with most of the time rests before its next
 _LONGEST_REST = 2.0  # seconds
 
 
@@ -72,8 +73,12 @@ class _Times:
         self._taken[tenant] = self._left(tenant) + seconds, self._clock()
 
     def has_most(self, tenant: str) -> bool:
-        """True for a tenant that took most of the time by far."""
-        return self._left(tenant) > _MOST_SHARE * sum(map(self._left, self._taken))
+        """True for a tenant that took by far more time than any other, and no small part of all.
+
+        Of two tenants it took two thirds. Beside many that ask now and then it is far less than that.
+        """
+        left, others = self._left(tenant), [self._left(other) for other in self._taken if other != tenant]
+        return left > _TIMES_OTHERS * max(others, default=0.0) and left > _LEAST_SHARE * (left + sum(others))
 
     def has_much(self, tenant: str) -> bool:
         """True for a tenant that took most of the time by far, and for a while."""

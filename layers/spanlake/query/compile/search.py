@@ -19,7 +19,8 @@ from spanlake.query.compile.spansets import SpanPipeline
 from spanlake.query.plan import SearchPlan
 from spanlake.traceql import ast
 
-_TRACES: dict[str, pa.DataType] = {"trace_id": pa.binary(), "latest": pa.int64()}
+_LATEST = "latest"
+_TRACES: dict[str, pa.DataType] = {"trace_id": pa.binary(), _LATEST: pa.int64()}
 TRACES = pa.schema(_TRACES)
 """Ids of traces, each with a time that orders them."""
 _START = "start_time_unix_nano"
@@ -56,20 +57,21 @@ class SearchQueries:
     spans_per_set: int
 
     def traces(self, *columns: exp.Expr, told: Told = NOTHING_TOLD) -> Compiled:
-        """Compile the matching traces, newest spans first, with the largest value of each column of their spans.
+        """Compile the matching traces, the latest first by their first span that matters, equal ones by id.
+
+        Each has the largest value of each column of its spans.
 
         What is ``told`` of each span need not be found out by the other spans of its trace.
         """
-        every = [exp.alias_(span_column(_START), "latest"), *columns]
+        every = [exp.alias_(span_column(_START), _LATEST), *columns]
         prefilter = self.spans.prefilter_given(told)
         found = _passing(prefilter, every) if prefilter.per_trace else self._judged(every, told)
-        order = exp.Ordered(this=exp.column("latest"), desc=True)
-        return replace(found, sql=found.sql.order_by(order, copy=False), outputs=TRACES)
+        return replace(found, sql=found.sql.order_by(*newest_by_id(), copy=False), outputs=TRACES)
 
     def _judged(self, columns: Sequence[exp.Expr], told: Told) -> Compiled:
         in_time = exp.LTE(this=span_column(_START), expression=sql.number(self.end_ns))
         matching = self.spans.matching([span_column("trace_id"), *columns], in_time, told)
-        figures = (_largest(exp.column(column.alias), column.alias) for column in columns)
+        figures = (_of_trace(exp.column(column.alias), column.alias) for column in columns)
         grouped = exp.select(exp.column("trace_id"), *figures)
         return matching.within(grouped.group_by(exp.column("trace_id"), copy=False))
 
@@ -90,9 +92,14 @@ class SearchQueries:
         return SpanSetQuery(query, tuple(attributes), tuple(of_sets))
 
 
+def newest_by_id() -> tuple[exp.Ordered, exp.Ordered]:
+    """Return the order of TRACES, in which the first of those that are equally new are wanted, too."""
+    return exp.Ordered(this=exp.column(_LATEST), desc=True), exp.Ordered(this=exp.column("trace_id"))
+
+
 def _passing(prefilter: Prefilter, columns: Sequence[exp.Expr]) -> Compiled:
     """Return the traces that pass the prefilter, where it alone decides."""
-    return prefilter.traces(*(_largest(column.unalias(), column.alias) for column in columns))
+    return prefilter.traces(*(_of_trace(column.unalias(), column.alias) for column in columns))
 
 
 def _key(field: ast.Field) -> str:
@@ -100,8 +107,9 @@ def _key(field: ast.Field) -> str:
     return f"parent.{key}" if field.parent else key
 
 
-def _largest(column: exp.Expr, name: str) -> exp.Expr:
-    return exp.alias_(exp.Max(this=column), name)
+def _of_trace(column: exp.Expr, name: str) -> exp.Expr:
+    """Return the largest value among the spans of a trace; of their starts the first, by which the trace has begun."""
+    return exp.alias_((exp.Min if name == _LATEST else exp.Max)(this=column), name)
 
 
 def _by_set(groups: list[exp.Column], spans_per_set: int) -> exp.Select:
