@@ -243,6 +243,8 @@ class _Judge:
         if self._wanted.plan.only_filter is not None:  # of spans that meet one test as many should meet the others
             likely = _MARGIN * self._wanted.limit / max(finder.share_of_others, 1 / _MOST_TRACES)
             self._fewest = max(self._fewest, min(int(likely), _MOST_TRACES))
+        if finder.source.is_far:  # a filter is wrong for one of so many traces, and what it lets pass is a request
+            self._fewest = min(self._fewest, self._enough)
         traces = self._source.spans // self._policy.spans_per_trace
         of_all = traces // (_SHARE_OF_PROBED if finder.probe.per_trace else _SHARE)
         self._worth_judging = max(_MOST_TRACES, 2 * self._wanted.limit, 0 if finder.slice_starts else of_all)
