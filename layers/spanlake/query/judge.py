@@ -15,7 +15,6 @@ from spanlake.query.search_results import TraceResult, TraceSummary, read_spanse
 from spanlake.query.trace_by_id import fetch_traces
 from spanlake.store.blocks.block import Block
 
-_SPARE = 8  # one more trace for each eight that are wanted: those found after the last one may start later than it does
 MARGIN = 1.5  # of the traces that are judged, over those that are needed by what matched so far
 _NEAR_SLICES = 4  # that are read for candidates which are not certain, unless more are needed
 _HEADER_COLUMNS = (
@@ -58,7 +57,7 @@ class Judge:
         self._queries = queries
         self._worth_judging = worth_judging
         self._fewest = fewest
-        self._enough = wanted.limit + max(wanted.limit // _SPARE, 1)  # traces to judge where all match
+        self._enough = wanted.enough
         self._seen: set[bytes] = set()
         self._slices: dict[Block, dict[bytes, int]] = {}
         self._held = Candidates({}, None, is_certain=True)

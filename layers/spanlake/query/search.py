@@ -12,6 +12,8 @@ from spanlake.query.time_range import TimeRange
 from spanlake.traceql import ast
 from spanlake.traceql.errors import Unsupported
 
+_SPARE = 8  # one more trace for each eight that are wanted: those found after the last one may start later than it does
+
 
 class Order(StrEnum):
     """The sort keys of traces."""
@@ -56,6 +58,11 @@ class Search:
     def is_newest_first(self) -> bool:
         """True where the traces that start last are kept."""
         return self.ranking == Ranking()
+
+    @property
+    def enough(self) -> int:
+        """Number of traces to judge where all match."""
+        return self.limit + max(self.limit // _SPARE, 1)
 
     @property
     def window(self) -> TimeRange:

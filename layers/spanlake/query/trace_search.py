@@ -94,10 +94,13 @@ class _BlocksToSearch:
     def fewest(self) -> int:
         """Number of traces to judge at once at least: of spans that meet one test as many should meet the others."""
         fewest = self.finder.session.policy.search.fewest_traces
-        if self.finder.probe.per_span or self.wanted.plan.only_filter is None:
+        if self.finder.probe.per_span:
             return fewest
-        likely = MARGIN * self.wanted.limit / max(self.finder.share_of_others, 1 / _MOST_TRACES)
-        return max(fewest, min(int(likely), _MOST_TRACES))
+        if self.wanted.plan.only_filter is not None:
+            likely = MARGIN * self.wanted.limit / max(self.finder.share_of_others, 1 / _MOST_TRACES)
+            fewest = max(fewest, min(int(likely), _MOST_TRACES))
+        # A filter is wrong for one of so many traces, and each that it lets pass is a request over the network.
+        return min(fewest, self.wanted.enough) if self.finder.source.is_far else fewest
 
     def lots(self, judge: Judge) -> Iterator[Candidates]:
         """Yield traces that may match, some at a time; a trace may come again."""

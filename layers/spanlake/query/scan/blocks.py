@@ -193,6 +193,11 @@ class BlockScan:
         """True where all blocks are read from files of this machine."""
         return not any("://" in file for file in self.files)
 
+    @property
+    def is_far(self) -> bool:
+        """True where objects are asked for over a network, unless there are copies of them."""
+        return any("://" in self.objects.uri(block.path) for block in self.blocks)
+
     def with_objects(self) -> "BlockScan":
         """Restrict the source to blocks whose objects are there."""
         folders = {block.path.rpartition("/")[0] for block in self.blocks}
