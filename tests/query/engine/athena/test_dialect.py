@@ -7,7 +7,10 @@ from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
 
 from spanlake.query.compile import sql
-from spanlake.query.compile.metrics import nearest_power
+from spanlake.query.compile.arithmetic import Number, compute
+from spanlake.query.compile.comparisons import compare_literals
+from spanlake.query.compile.metrics import limit, nearest_power, whole_bucket
+from spanlake.query.compile.sql import TypedSql
 from spanlake.query.engine.athena.dialect import RANK_ERROR, printed
 from spanlake.query.engine.base import NotSupportedByEngine
 from spanlake.traceql import ast
@@ -19,6 +22,10 @@ X = exp.column("x")
 
 def of_numbers(column: exp.Expr) -> exp.Select:
     return exp.select(column).from_(exp.to_table("numbers"))
+
+
+def number_of(column: exp.Expr) -> Number:
+    return Number.of((TypedSql(ast.Type.FLOAT, column),))
 
 
 def quantiles(trino: Trino, count: int) -> list[float]:
@@ -51,6 +58,31 @@ def test_powers_of_two_are_in_their_own_bucket(trino: Trino, is_whole: bool) -> 
     listed = ", ".join(f"({type_} '{n}')" for n in numbers)
     rows = trino.query(f"WITH numbers AS (SELECT x FROM (VALUES {listed}) AS t(x)) {printed(of_numbers(power))}").rows
     assert [int(bucket) for (bucket,) in rows] == [(int(float(n)) - 1).bit_length() for n in numbers]
+
+
+def test_buckets_of_integers_are_those_of_duckdb(trino: Trino) -> None:
+    numbers = [*range(-3, 4), *(2**k + more for k in range(2, 62) for more in (-1, 0, 1))]
+    text = printed(of_numbers(whole_bucket(X)))
+    listed = ", ".join(f"(BIGINT '{n}')" for n in numbers)
+    rows = trino.query(f"WITH numbers AS (SELECT x FROM (VALUES {listed}) AS t(x)) {text}").rows
+    above = [float(2 ** (int(float(n)) - 1).bit_length()) for n in numbers if n > 0]
+    assert [limit(int(bucket)) for (bucket,) in rows] == [-2.0, -2.0, -1.0, 0.0, *above]
+
+
+def test_computed_floats_are_compared_without_nan(trino: Trino) -> None:
+    product = compute(ast.BinaryOperator.MULTIPLY, number_of(X), number_of(exp.cast(exp.Literal.number(2), "DOUBLE")))
+    three = [ast.Static(ast.Type.FLOAT, 3.0)]
+    for op, expected in (
+        (ast.BinaryOperator.GREATER, [False, False, True, True, False]),
+        (ast.BinaryOperator.GREATER_EQUAL, [False, True, True, True, False]),
+        (ast.BinaryOperator.LESS_EQUAL, [True, True, False, False, False]),
+        (ast.BinaryOperator.NOT_EQUAL, [True, False, True, True, False]),
+    ):
+        test = exp.func("coalesce", compare_literals(op, product.value, three), exp.false())
+        listed = ", ".join(f"(DOUBLE '{n}')" for n in ("1", "1.5", "1.6", "Infinity", "NaN"))
+        numbers = f"WITH numbers AS (SELECT x FROM (VALUES {listed}) AS t(x))"
+        rows = trino.query(f"{numbers} {printed(of_numbers(test))}").rows
+        assert [found for (found,) in rows] == expected, op
 
 
 @pytest.mark.parametrize(
