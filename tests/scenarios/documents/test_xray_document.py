@@ -7,7 +7,8 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 from bench.cost.deployment import DAYS, Load, xray
 
-from spanlake.api.tempo.dependencies import parsed, trace_id_of
+from spanlake.api.tempo.dependencies import trace_id_of
+from spanlake.traceql import parse
 from tests.documents import document, fenced, section
 
 TEXT = document("docs/from-x-ray.md")
@@ -19,7 +20,7 @@ def test_ids_of_xray_are_understood() -> None:
     plain = spelled[2:].replace("-", "")
     assert plain in TEXT
     assert trace_id_of(spelled).hex() == plain
-    assert parsed(f'{{ trace:id = "{spelled}" }}') == parsed(f'{{ trace:id = "{plain}" }}')
+    assert parse(f'{{ trace:id = "{spelled}" }}') == parse(f'{{ trace:id = "{plain}" }}')
 
 
 def test_the_collector_has_both_receivers_in_one_pipeline() -> None:

@@ -24,7 +24,6 @@ from spanlake.api.ingest.bodies import decompress
 from spanlake.api.ingest.decompression import DECOMPRESSORS
 from spanlake.api.ingest.errors import BodyError
 from spanlake.api.tempo import responses
-from spanlake.api.tempo.dependencies import parsed
 from spanlake.edge import http2
 from spanlake.edge.inflow import Inflow
 from spanlake.ingest.admission import Admission
@@ -44,7 +43,7 @@ from spanlake.receivers.translation import MalformedFile
 from spanlake.spans.otlp.decode import decode
 from spanlake.spans.otlp.errors import MalformedRequest
 from spanlake.spans.otlp.validate import validate
-from spanlake.traceql import ast
+from spanlake.traceql import ast, parse
 from spanlake.traceql import validate as validate_query
 from spanlake.traceql.errors import TraceQLError
 from spanlake.traceql.parser.lenient import filters
@@ -134,7 +133,7 @@ def query_text(body: bytes) -> None:
     text = body.decode(errors="replace")
     filters(text)
     try:
-        validate_query(parsed(text))
+        validate_query(parse(text))
     except TraceQLError:
         return
 
@@ -169,7 +168,7 @@ class Questions:
     def __call__(self, body: bytes) -> None:
         """Run a query."""
         try:
-            query = validate_query(parsed(body.decode(errors="replace")), self._querier.sizes)
+            query = validate_query(parse(body.decode(errors="replace")), self._querier.sizes)
             self._metrics(query) if query.is_metrics else self._search(query)
         except (TraceQLError, LimitExceeded, RecursionError):  # of which the last is told as "operators too deep"
             return
