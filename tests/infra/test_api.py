@@ -56,6 +56,9 @@ class _Silent:
     def handler(self, work: Any) -> Any:
         return work
 
+    def count(self, *_: object) -> None:
+        """Count nothing."""
+
     def time_query(self, endpoint: str) -> Any:
         return endpoint
 
