@@ -59,10 +59,10 @@ def _quantile(times: Sequence[float], share: float) -> float:
     return ordered[min(int(len(ordered) * share), len(ordered) - 1)] if ordered else float("nan")
 
 
-def p99(seen: Seen) -> dict[str, float]:
-    """Return the 99th percentile in seconds by kind: ingest of all protocols, and each query."""
+def p99(*phases: Seen) -> dict[str, float]:
+    """Return the 99th percentile of all phases in seconds by kind: ingest of all protocols, and each query."""
     kinds: dict[str, list[float]] = {}
-    for name, times in seen.times.items():
+    for name, times in (each for seen in phases for each in seen.times.items()):
         kinds.setdefault(name if name in QUERIES else "ingest", []).extend(seconds for _, seconds in times)
     return {kind: _quantile(times, 0.99) for kind, times in sorted(kinds.items())}
 
@@ -141,9 +141,9 @@ def _with_flood(load: Load, args: argparse.Namespace) -> bool:
     quiet = _phase(load, "load", args.seconds, args.spans_per_second)
     flooded = _phase(load, "load and flood", args.seconds, args.spans_per_second, args.flood)
     again = _phase(load, "load again", args.seconds, args.spans_per_second)
-    before, during = p99(quiet), p99(flooded)
+    without, during = p99(quiet, again), p99(flooded)
     if args.flood:
-        ratios = ", ".join(f"{kind} {during[kind] / before[kind]:.1f}" for kind in before if kind in during)
+        ratios = ", ".join(f"{kind} {during[kind] / without[kind]:.1f}" for kind in without if kind in during)
         console().print(f"p99 with the flood, in times of p99 without: {ratios}")
     return not any(seen.refused_without_hint for seen in (quiet, flooded, again))
 
