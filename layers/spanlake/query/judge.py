@@ -15,7 +15,7 @@ from spanlake.query.search_results import TraceResult, TraceSummary, read_spanse
 from spanlake.query.trace_by_id import fetch_traces
 from spanlake.store.blocks.block import Block
 
-MARGIN = 1.5  # of the traces that are judged, over those that are needed by what matched so far
+TRACES_MARGIN = 1.5  # of the traces that are judged, over those that are needed by what matched so far
 _NEAR_SLICES = 4  # that are read for candidates which are not certain, unless more are needed
 _HEADER_COLUMNS = (
     "trace_id",
@@ -168,7 +168,7 @@ class Judge:
     def _likely(self) -> int:
         """Number of traces to judge until enough match, if those to come match as often as those so far."""
         missing = self._wanted.limit - len(self.best)
-        return int(MARGIN * len(self._seen) * missing / (len(self.best) or 0.25))
+        return int(TRACES_MARGIN * len(self._seen) * missing / (len(self.best) or 0.25))
 
     def _portion(self, lot: Candidates, fresh: list[bytes]) -> int:
         """Return how many candidates to judge at once: as many as are needed, or fewer that lie in a few slices."""

@@ -16,7 +16,7 @@ from spanlake.query.blocks_of_traces import shared_traces
 from spanlake.query.candidates import CandidateFinder, Candidates, most_selective
 from spanlake.query.compile.search import SearchQueries
 from spanlake.query.engine.session import Session
-from spanlake.query.judge import MARGIN, Judge
+from spanlake.query.judge import TRACES_MARGIN, Judge
 from spanlake.query.scan.block_budget import note_unread
 from spanlake.query.scan.blocks import BlockScan
 from spanlake.query.scan.offload import Offload, offload_if_large, split_by_limit
@@ -29,7 +29,7 @@ from spanlake.store.blocks.block import Block
 _MOST_TRACES = 512  # that are judged by their spans however few spans there are
 _SHARE = 8  # of all spans one in so many is fetched to judge traces; beyond it one query of all traces takes less time
 _SHARE_OF_PROBED = 32  # the same where that query is a probe
-_MARGIN = 1.5  # of the time that is looked at, over that which should hold as many spans as are wanted
+_TIME_MARGIN = 1.5  # of the time that is looked at, over that which should hold as many spans as are wanted
 _GROWTH = 4
 _MOST_BLOCKS = 1000  # of a part
 
@@ -97,7 +97,7 @@ class _BlocksToSearch:
         if self.finder.probe.per_span:
             return fewest
         if self.wanted.plan.only_filter is not None:
-            likely = MARGIN * self.wanted.limit / max(self.finder.share_of_others, 1 / _MOST_TRACES)
+            likely = TRACES_MARGIN * self.wanted.limit / max(self.finder.share_of_others, 1 / _MOST_TRACES)
             fewest = max(fewest, min(int(likely), _MOST_TRACES))
         # A filter is wrong for one of so many traces, and each that it lets pass is a request over the network.
         return min(fewest, self.wanted.enough) if self.finder.source.is_far else fewest
@@ -203,7 +203,7 @@ class _Lots:
             needed = self.judge.needed * part.session.policy.search.spans_per_trace
             found, size = size, max(_GROWTH * size, 0 if lot.is_certain else needed)
             covered_ns = max(lot.starts.values(), default=lot.bound_ns) - lot.bound_ns
-            since_ns = lot.bound_ns - int(covered_ns * _MARGIN * size / found)
+            since_ns = lot.bound_ns - int(covered_ns * _TIME_MARGIN * size / found)
             if not covered_ns or since_ns < self.wanted.window.start_ns:
                 since_ns = 0
 
