@@ -14,12 +14,11 @@ from spanlake.query.scan.duplicate_spans import source_of
 from spanlake.store.blocks import bloom
 from spanlake.store.blocks.block import Block
 
-FEW_TRACES = 24  # for one of which few filters are wrong
+FEW_TRACES = 24  # ids for which few filters let a block pass that holds none of them
 _SEVERAL = 256  # ids that rule out row groups of sorted blocks; a list of more takes longer to plan than it saves
 _FEW_BLOCKS = 3
 _LEARNED_SPANS = 1 << 22  # of all blocks whose ids are read at once
 _WANTED = "wanted"
-_REMOTE = "://"
 
 
 def may_hold(source: BlockScan, trace_ids: Sequence[bytes]) -> BlockScan:
@@ -31,7 +30,7 @@ def may_hold(source: BlockScan, trace_ids: Sequence[bytes]) -> BlockScan:
 def holding(session: Session, source: BlockScan, trace_ids: Sequence[bytes]) -> BlockScan:
     """Return the blocks that hold one of many traces, those that may hold one of a few.
 
-    Nearly every filter is wrong for one of many.
+    Of many ids nearly every filter lets one pass that its block does not hold.
     """
     ids, are_few = pa.array(trace_ids, pa.binary()), len(trace_ids) <= FEW_TRACES
     found, unknown = ([], source.blocks) if are_few else source.trace_ids.holding(source.blocks, ids)
@@ -54,9 +53,9 @@ def _among(source: BlockScan, blocks: Iterable[Block]) -> BlockScan:
 def shared_traces(session: Session, part: BlockScan, every: BlockScan) -> list[bytes] | None:
     """Return the traces of some blocks of which another block, or several of them, may hold spans.
 
-    None where to know it would take long, or requests.
+    None where finding out would take long, or requests to S3.
     """
-    if any(_REMOTE in every.objects.uri(block.path) for block in part.blocks):
+    if part.is_far:
         return None
     if session.limits.blocks and len(every.blocks) > session.limits.blocks:
         return None
@@ -76,8 +75,9 @@ def _learn_ids(session: Session, source: BlockScan) -> None:
 def _learn_often_wrong(session: Session, source: BlockScan) -> None:
     """Remember the ids of blocks that are read in vain again and again; in S3 that would take requests."""
     for block in source.trace_ids.often_wrong(source.blocks):
-        if _REMOTE not in source.objects.uri(block.path):
-            _learn(session, source.only([block]))
+        one = source.only([block])
+        if not one.is_far:
+            _learn(session, one)
 
 
 def _learn(session: Session, source: BlockScan) -> None:

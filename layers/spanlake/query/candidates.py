@@ -76,7 +76,7 @@ class Candidates:
         return -self.starts[trace_id], trace_id
 
     def beside(self, start_ns: int) -> "Candidates":
-        """Return the same where other traces of the same blocks start by a time, too."""
+        """Return them with a later bound where other traces of the same blocks may start up to a time."""
         if self.bound_ns is not None and self.bound_ns > start_ns:
             return self
         return replace(self, bound_ns=start_ns, bound_id=b"", has_more=True)

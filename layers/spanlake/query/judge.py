@@ -46,9 +46,10 @@ class Judge:
         worth_judging: int,
         fewest: int,
     ) -> None:
-        """Of so many traces it is ``worth_judging`` each by its spans; one query of all takes less time than more.
+        """Begin without traces.
 
-        At least the ``fewest`` are looked for at once.
+        ``worth_judging`` is the number of traces up to which it takes less time to fetch and judge them than to run one
+        query over all traces. At least ``fewest`` candidates are looked for at once.
         """
         self._session = session
         self._policy = session.policy.search

@@ -228,7 +228,10 @@ class _Lots:
         yield from self._until_settled(_batches(self.finder.by_trace, 2 * limit), self.later_ns)
 
     def _until_settled(self, lots: Iterable[Candidates], later_ns: int) -> Iterator[Candidates]:
-        """Yield lots of some blocks, beside which others have traces that start by a time, while any may be wanted."""
+        """Yield candidates of some blocks until no other trace of these blocks can be among the best.
+
+        Traces of all other blocks start by ``later_ns``.
+        """
         for lot in lots:
             yield replace(lot, later_ns=later_ns)
             if self.judge.is_settled(lot.bound):
@@ -246,11 +249,10 @@ def _batches(find: Callable[[int], Candidates], size: int) -> Iterator[Candidate
 
 
 def in_parts(blocks: Sequence[Block], size: int, most: int) -> Iterator[tuple[Block, ...]]:
-    """Yield all blocks, those that end last first.
+    """Yield all blocks in parts, those that end last first.
 
-    ``size`` spans or ``most`` blocks, then four times as many each time.
-
-    1,000 blocks are the most at once.
+    The first part ends at ``size`` spans or ``most`` blocks; each next one has four times as many, and at most 1,000
+    blocks.
     """
     gathered: list[Block] = []
     spans = 0

@@ -122,7 +122,15 @@ def test_full_queue_refuses_the_tenant_that_has_most_in_it() -> None:
     assert [type(each) for each in asyncio.run(run())] == [type(None)] * 3 + [TooManyQueries, type(None)]
 
 
-@pytest.mark.parametrize(("seconds", "is_alone"), [({"a": 60, "b": 1}, True), ({"a": 60, "b": 40}, False)])
+@pytest.mark.parametrize(
+    ("seconds", "is_alone"),
+    [
+        ({"a": 60, "b": 1}, True),
+        ({"a": 60, "b": 40}, False),
+        ({"a": 10.0, "b": 0.5} | {f"b{number}": 0.5 for number in range(1, 20)}, True),
+    ],
+    ids=["beside one that asks little", "beside one that asks as much", "beside many that ask little"],
+)
 def test_queries_run_beside_those_of_a_tenant_that_took_no_more_time(
     seconds: dict[str, float], *, is_alone: bool
 ) -> None:
@@ -140,23 +148,6 @@ def test_queries_run_beside_those_of_a_tenant_that_took_no_more_time(
         return order
 
     assert asyncio.run(run()) == (["b", "a"] if is_alone else ["a", "b"])
-
-
-def test_tenant_that_asks_all_the_time_beside_many_that_ask_now_and_then_waits_for_them() -> None:
-    async def run() -> list[str]:
-        now, order = 0.0, list[str]()
-        queue = QueryQueue(at_once=3, clock=lambda: now)
-        for tenant, taken in {"a": 10.0, **{f"b{number}": 0.5 for number in range(20)}}.items():
-            async with queue.place(tenant):
-                now += taken
-        async with queue.place("b0"):
-            waiting = asyncio.create_task(ask(queue, "a", order, 0))
-            await asyncio.sleep(0.01)
-            order.append("b")
-        await waiting
-        return order
-
-    assert asyncio.run(run()) == ["b", "a"]
 
 
 @pytest.mark.parametrize(("seconds", "rests"), [(60.0, True), (1.0, False)])

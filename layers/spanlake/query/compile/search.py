@@ -93,7 +93,7 @@ class SearchQueries:
 
 
 def newest_by_id() -> tuple[exp.Ordered, exp.Ordered]:
-    """Return the order of TRACES, in which the first of those that are equally new are wanted, too."""
+    """Return the order of TRACES: the newest first, equally new ones by their ids."""
     return exp.Ordered(this=exp.column(_LATEST), desc=True), exp.Ordered(this=exp.column("trace_id"))
 
 
