@@ -17,6 +17,7 @@ from spanlake.query.compile.sql import id_literal
 from spanlake.query.engine.session import Session
 from spanlake.query.limits import TooManySpans
 from spanlake.query.scan.blocks import BlockScan, places, renumbered
+from spanlake.query.scan.whole_rows import read_rows
 from spanlake.spans.arrow import Array, as_array, int64
 from spanlake.spans.duplicates import drop_duplicates
 from spanlake.spans.schema import SPAN_ID
@@ -75,14 +76,27 @@ def trace(
     blocks = holding(session, source, [trace_id])
     if not blocks.blocks:
         return None
-    is_it = exp.EQ(this=exp.column("trace_id"), expression=id_literal(trace_id))  # skips parts of sorted files
-    found = _of_traces(session, blocks.all_columns(_hashed([trace_id]), is_it), is_it.copy())
+    found = _whole_rows(session, blocks, trace_id)
     _note_wrong(blocks, found)
     if not found.num_rows:
         return None
     spans = source.with_block_names(_distinct(found))
     told = split_shared_ids(spans)
     return told if rows is None else told.take(pa.array(rows(spans), pa.int64()))
+
+
+def _whole_rows(session: Session, blocks: BlockScan, trace_id: bytes) -> pa.Table:
+    """Return all rows of a trace in some blocks, with every column and ``arrival``.
+
+    On this machine they are found first: a statement that looks for them in 90 columns takes three times as long.
+    """
+    is_it = exp.EQ(this=exp.column("trace_id"), expression=id_literal(trace_id))  # skips parts of sorted files
+    tests = [_hashed([trace_id]), is_it]
+    if not blocks.is_far:
+        found = _of_traces(session, blocks.table([], row_id=True, where=tests), exp.true())
+        if (rows := read_rows(blocks, as_array(found[ROW_ID]))) is not None:
+            return rows
+    return _of_traces(session, blocks.all_columns(*tests), is_it.copy())
 
 
 def blocks_with(session: Session, source: BlockScan, trace_id: bytes) -> list[Block]:
