@@ -1,7 +1,6 @@
 """Resolves the parent of each span by ids."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -31,12 +30,13 @@ class Spans:
         the client; the parent of any other span is the server. Where that does not decide, the first in order is the
         parent. No span is its own parent.
         """
-        with ThreadPoolExecutor(1) as beside:
-            distinct = beside.submit(pc.unique, self.keys)
-            first = pc.index_in(self.parent_keys, value_set=self.keys, skip_nulls=True).cast(pa.int64())
-        own = numbers(len(self.keys))
-        if len(distinct.result()) == len(self.keys):
-            return pc.if_else(pc.equal(first, own), pa.scalar(None, pa.int64()), first)
+        count = len(self.keys)
+        numbered = pc.dictionary_encode(pa.concat_arrays([self.keys, self.parent_keys])).indices
+        own = numbers(count)
+        if not count or pc.max(numbered.slice(0, count)).as_py() == count - 1:  # every key is the first of its kind
+            first = numbered.slice(count).cast(pa.int64())
+            is_parent = pc.and_(pc.less(first, int64(count)), pc.not_equal(first, own))
+            return pc.if_else(is_parent, first, pa.scalar(None, pa.int64()))
         return self._chosen(own)
 
     def _chosen(self, own: Array) -> Array:
