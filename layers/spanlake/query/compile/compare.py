@@ -24,17 +24,21 @@ _SCOPES = {
 
 
 class Level(Enum):
-    """The owner of a facet: facets of resources are equal for all spans of one resource and scope."""
+    """The owner of a facet: facets of resources are equal for all spans of one resource and scope.
+
+    Of intrinsics few combinations occur: spans of one name are much the same.
+    """
 
     RESOURCE = auto()
+    INTRINSIC = auto()
     SPAN = auto()
 
 
 INTRINSICS = {
-    ast.Intrinsic.NAME: Level.SPAN,
-    ast.Intrinsic.KIND: Level.SPAN,
-    ast.Intrinsic.STATUS: Level.SPAN,
-    ast.Intrinsic.STATUS_MESSAGE: Level.SPAN,
+    ast.Intrinsic.NAME: Level.INTRINSIC,
+    ast.Intrinsic.KIND: Level.INTRINSIC,
+    ast.Intrinsic.STATUS: Level.INTRINSIC,
+    ast.Intrinsic.STATUS_MESSAGE: Level.INTRINSIC,
     ast.Intrinsic.INSTRUMENTATION_NAME: Level.RESOURCE,
     ast.Intrinsic.INSTRUMENTATION_VERSION: Level.RESOURCE,
 }

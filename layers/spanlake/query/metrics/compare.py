@@ -1,7 +1,7 @@
 """``compare()``: how often each value of each attribute occurs in a selection of spans, and in all the others.
 
 Every attribute is a grouping set of one query, a few dozen attributes a query. Those of resources are counted by
-resource and instrumentation scope first, of which there are few.
+resource and instrumentation scope first, of which there are few, and the intrinsics of spans by their combinations.
 """
 
 import json
@@ -146,6 +146,9 @@ def _counted(
     for part in _parts(columns, Level.RESOURCE, most):
         cells = spans.cells({name: _read(facet) for name, facet in part.items()} | _IDS)
         yield counted, counter.rows(with_rows(cells, list(part), list(_IDS)), list(part))
+    for part in _parts(columns, Level.INTRINSIC, most):
+        cells = spans.cells({name: _read(facet) for name, facet in part.items()})
+        yield counted, counter.rows(with_rows(cells, [], list(part)), list(part))
     for part in _parts(columns, Level.SPAN, most):
         cells = spans.cells({name: _read(facet) for name, facet in part.items()})
         kinds = {name: _kind(facet) for name, facet in part.items()}
