@@ -57,7 +57,8 @@ def _with(spans: pa.Table, name: str, values: list[bytes | None]) -> pa.Table:
     return spans.set_column(index, field, pa.array(values, field.type))
 
 
-_HASHED = 8  # ids whose hashes take less time to compare than the ids themselves
+_HASHED = 8  # ids whose hashes take less time to compare than the ids themselves, if few spans are read
+_MANY_SPANS = 1 << 18  # of which those of a few traces are found by hashes first
 _MOST_SLICES = 64  # that are named one by one
 
 
@@ -215,7 +216,8 @@ def _fetched(session: Session, portion: _Portion, columns: set[str], computed: S
     blocks, trace_ids = portion.blocks, portion.trace_ids
     select = [*map(exp.column, sorted(columns)), exp.column(ROW_ID), *(column.copy() for column in computed)]
     read = columns | Needs.of(*computed).columns | (set() if portion.slices is None else {SLICE_START})
-    tests = [_hashed(trace_ids)] if len(trace_ids) <= _HASHED else []
+    is_large = portion.slices is None and blocks.spans >= _MANY_SPANS
+    tests = [_hashed(trace_ids)] if len(trace_ids) <= (FEW_TRACES if is_large else _HASHED) else []
     spans = blocks.table(read, row_id=True, where=[*portion.where, *tests])
     if len(trace_ids) > FEW_TRACES:
         is_any = is_any_of(trace_ids) if portion.slices is None else is_wanted(trace_ids)
