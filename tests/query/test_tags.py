@@ -139,6 +139,43 @@ def test_values_are_of_spans_that_overlap_the_range(tmp_path: Path) -> None:
     lake.close()
 
 
+@pytest.fixture(scope="module")
+def beside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
+    """Three blocks of a span each: the first half a minute before the others, and the parent of the last."""
+    lake = Lake(tmp_path_factory.mktemp("beside"))
+    lake.add(At(1, name="early", trace=1, attributes={"x": 1, "of": "early"}, resource={"old": "yes"}))
+    lake.add(At(2, name="in it", trace=2, start=30 * SECOND, attributes={"y": 1, "of": "late"}))
+    lake.add(At(3, 1, name="child", trace=1, start=31 * SECOND, attributes={"z": 1, "of": "child"}))
+    yield lake
+    lake.close()
+
+
+IN_IT = TimeRange(NOON + 20 * SECOND, NOON + 40 * SECOND)
+
+
+@pytest.mark.parametrize(
+    ("tag", "q", "found"),
+    [
+        ("rootName", "", ["early", "in it"]),
+        ("span:childCount", "{ rootName = `early` }", ["0"]),
+        ("name", "{ rootName = `early` }", ["child"]),
+        ("span.of", "{ trace:rootService = `shop` }", ["child", "late"]),
+        ("span.of", "{ parent.span.of = `early` }", ["child"]),
+        ("parent.span.of", "", ["early"]),
+        ("parent.resource.old", "", ["yes"]),
+    ],
+)
+def test_spans_before_the_range_are_read_for_its_traces_and_not_listed(
+    beside: Lake, tag: str, q: str, found: list[str]
+) -> None:
+    assert [value for _, value in beside.values(tag, q, when=IN_IT)] == found
+
+
+def test_names_of_spans_before_the_range_are_not_listed(beside: Lake) -> None:
+    found = beside.querier.tag_names(TENANT, "span", "{ rootName =~ `.*` }", IN_IT)
+    assert found == {"span": ["of", "y", "z"]}
+
+
 @pytest.mark.parametrize(("most", "found"), [(1, ["0"]), (3, ["0", "1", "10"]), (99, None), (None, None)])
 def test_most_values_are_the_same_each_time(tmp_path: Path, most: int | None, found: list[str] | None) -> None:
     lake = Lake(tmp_path, Limits(threads=1, values=20))

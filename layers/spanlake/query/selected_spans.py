@@ -32,10 +32,9 @@ class SelectedSpans:
 
     def query(self, session: Session, source: BlockScan, select: Sequence[exp.Expr]) -> exp.Select:
         """Compile ``SELECT select`` of the spans."""
-        tests = list(self._tests(source))
-        if Needs.of(*select, *tests).whole_traces:
+        if Needs.of(*select, *self._tests(source)).whole_traces:
             source = SpanningTraces(session, source.with_history, *self.bounds).whole().once()
-        return bound(session, compile_spans(select, tests), source)
+        return bound(session, compile_spans(select, self._tests(source)), source)
 
     def are_judged_alone(self, source: BlockScan) -> bool:
         """True where a span is selected without regard to the other spans of its trace."""

@@ -78,7 +78,8 @@ def tag_values(
     kept = limit if most is None else min(most, limit)
     found: dict[TagValue, None] = {}
     for tag in tags if source.blocks else ():
-        for place in _places(source, FieldCompiler(source.known), tag):
+        known = source.with_history.known if tag.parent else source.known
+        for place in _places(source, FieldCompiler(known), tag):
             found.update(dict.fromkeys(place.read(_distinct(session, source, place.value, selected, kept))))
     found = _offered(found, is_narrowed=selected.filter is not None)
     if len(found) > limit and (most is None or most > limit):
