@@ -142,9 +142,14 @@ def test_older_far_blocks_are_not_read_for_a_few_new_traces(far: Far, query: str
     assert len(far.copies.asked) <= 5 < len(far.lake.index.find(TENANT, 0, MAX_NS))
 
 
-def test_counted_traces_are_found_without_a_look_at_single_spans(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("place", ["near", "far"])
+def test_counted_traces_are_found_without_a_look_at_single_spans(
+    lake: Lake, far: Far, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def not_needed(*_: object) -> None:
         raise AssertionError
 
     monkeypatch.setattr(CandidateFinder, "newest", not_needed)
-    assert lake.traces("{ } | count() = 4", end=20 * SECOND) == [20, 17, 14, 11, 8, 5, 2]
+    asked = lake if place == "near" else far.lake
+    assert asked.traces("{ } | count() = 4", end=20 * SECOND) == [20, 17, 14, 11, 8, 5, 2]
+    assert asked.traces("{ } | by(name) | count() > 3", limit=2) == [98, 95]
