@@ -53,13 +53,11 @@ def _among(source: BlockScan, blocks: Iterable[Block]) -> BlockScan:
 def shared_traces(session: Session, part: BlockScan, every: BlockScan) -> list[bytes] | None:
     """Return the traces of some blocks of which another block, or several of them, may hold spans.
 
-    None where finding out would take long, or requests to S3.
+    None where finding out would take long. In S3 no other block is read for it: their filters tell.
     """
-    if part.is_far:
-        return None
     if session.limits.blocks and len(every.blocks) > session.limits.blocks:
         return None
-    _learn_ids(session, every)
+    _learn_ids(session, part if part.is_far else every)
     own = set(part.blocks)
     ids = every.trace_ids.shared(part.blocks, [block for block in every.blocks if block not in own])
     return None if ids is None else ids.to_pylist()

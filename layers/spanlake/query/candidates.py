@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
 
+from spanlake.query.blocks_of_traces import is_any_of
 from spanlake.query.compile import sql
 from spanlake.query.compile.fields import CHILDREN, TRACE, span_column
 from spanlake.query.compile.filters import NOTHING_TOLD, Told
@@ -137,7 +138,7 @@ class CandidateFinder:
     def by_trace(self, limit: int, slices: int = 0) -> Candidates:
         """Return traces that match by all spans that they have in the blocks, or in so many slices of a single one.
 
-        ``shared`` ones are among them in any case.
+        ``shared`` ones are among them in any case: where more match than are asked for, those that may be as new.
         """
         if not self.source.blocks:
             return Candidates({}, None)
@@ -149,8 +150,22 @@ class CandidateFinder:
         source = self.source.once().in_slices(read)
         queried = self.queries.traces(*places, told=_TOLD if self._is_told else NOTHING_TOLD)
         found = run(self.session, queried, source, limit=limit)
-        lot = replace(_candidates(found, limit, self.source, is_certain=True), shared=self.shared or ())
+        lot = _candidates(found, limit, self.source, is_certain=True)
+        lot = self._with_shared(lot) if lot.has_more else replace(lot, shared=self.shared or ())
         return lot if read is None else lot.beside(read[0])
+
+    def _with_shared(self, lot: Candidates) -> Candidates:
+        """Add the shared traces that may come before the last of those that match."""
+        if not self.shared:
+            return lot
+        start = span_column(_START)
+        tests = [is_any_of(self.shared), exp.LTE(this=start, expression=sql.number(self.queries.end_ns))]
+        compiled = compile_spans([span_column(_TRACE), exp.alias_(exp.Min(this=start.copy()), _TIME)], tests)
+        compiled.sql.group_by(span_column(_TRACE), copy=False)
+        compiled.sql.having(exp.GTE(this=exp.column(_TIME), expression=sql.number(lot.bound_ns or 0)), copy=False)
+        found = run(self.session, replace(compiled, outputs=TRACES), self.source)
+        starts = lot.starts | _candidates(found, found.num_rows + 1, self.source, is_certain=True).starts
+        return replace(lot, starts=dict(sorted(starts.items(), key=lambda one: (-one[1], one[0]))))
 
     def _newest(self, source: BlockScan, window: TimeRange, since_ns: int) -> Compiled:
         trace, start = span_column(_TRACE), span_column(_START)

@@ -16,6 +16,7 @@ from spanlake.query.trace_by_id import fetch_traces
 from spanlake.store.blocks.block import Block
 
 TRACES_MARGIN = 1.5  # of the traces that are judged, over those that are needed by what matched so far
+_AGAIN = 4  # of certain candidates one in so many is judged next at least, where some did not match
 _NEAR_SLICES = 4  # that are read for candidates which are not certain, unless more are needed
 _HEADER_COLUMNS = (
     "trace_id",
@@ -86,7 +87,7 @@ class Judge:
             self.judge(now)
             if all(map(self.is_settled, (lot.bound, *map(lot.rank, fresh[:1])))):
                 break
-            size = 2 * size if lot.is_certain else self._portion(lot, fresh)
+            size = max(self._likely, self._enough // _AGAIN) if lot.is_certain else self._portion(lot, fresh)
             if not lot.is_certain and ((len(fresh) < size and lot.has_more) or not self.is_promising):
                 return False  # a larger lot holds the rest of this one, too
         return self.is_settled(lot.bound) and self.is_settled((-lot.later_ns, b""))
@@ -159,7 +160,8 @@ class Judge:
     @property
     def is_promising(self) -> bool:
         """True where so many of the traces judged so far match that few more need to be judged."""
-        return self.needed <= self._worth_judging or len(self._seen) < self._policy.fewest_traces
+        fewest = min(self._fewest, self._policy.fewest_traces)
+        return self.needed <= self._worth_judging or len(self._seen) < fewest
 
     def misses_most(self, spans: int, of_all: int) -> bool:
         """Return True where more than half of all spans should have to be read, by what was found in so many."""

@@ -29,6 +29,7 @@ from spanlake.store.blocks.block import Block
 _MOST_TRACES = 512  # that are judged by their spans however few spans there are
 _SHARE = 8  # of all spans one in so many is fetched to judge traces; beyond it one query of all traces takes less time
 _SHARE_OF_PROBED = 32  # the same where that query is a probe
+_FAR = 4  # times the traces that are wanted, to be judged by their spans in S3: some are looked for in vain in blocks
 _TIME_MARGIN = 1.5  # of the time that is looked at, over that which should hold as many spans as are wanted
 _GROWTH = 4
 _MOST_BLOCKS = 1000  # of a part
@@ -87,6 +88,8 @@ class _BlocksToSearch:
         probe, policy = self.finder.probe, self.finder.session.policy.search
         if probe.per_span:
             return _MOST_TRACES
+        if self.finder.source.is_far:
+            return _FAR * self.wanted.enough
         of_all = self.source.spans // policy.spans_per_trace // (_SHARE_OF_PROBED if probe.per_trace else _SHARE)
         return max(_MOST_TRACES, 2 * self.wanted.limit, 0 if self.finder.slice_starts else of_all)
 
@@ -157,10 +160,12 @@ class _Lots:
             part = replace(self.finder, source=self.finder.source.only(blocks))
             end_ns = max(self.later_ns, *(block.end_ns for block in rest), 0)
             shared = self._shared(part)
+            takes_long = False
             if shared is None:
                 yield from self._until_settled(self._newest(part), end_ns)
                 takes_long = not (part.probe.per_span or self.judge.is_promising)
-            else:
+                shared = self._shared_if_far(part) if takes_long else None
+            if shared is not None:
                 alone = replace(part, shared=shared)
                 yield from self._until_settled(_batches(alone.by_trace, 2 * self.wanted.limit), end_ns)
                 spans = self.finder.source.spans
@@ -183,11 +188,21 @@ class _Lots:
         None where they are not few or not known, or where single spans tell which traces to judge.
         """
         probe = part.probe
-        if probe.per_span or not (probe.per_trace or probe.one == exp.true()) or part.queries.spans.relates_spans:
+        if probe.per_span or not (probe.per_trace or probe.one == exp.true()):
             return None
+        if part.source.is_far:
+            return self._shared_if_far(part)
+        if part.queries.spans.relates_spans:
+            return None
+        return self._few_shared(part, part.session.policy.search.fewest_traces)
+
+    def _shared_if_far(self, part: CandidateFinder) -> tuple[bytes, ...] | None:
+        """Return the same in S3, where to judge a part alone spares requests for others, whatever the query asks."""
+        return self._few_shared(part, _MOST_TRACES) if part.source.is_far else None
+
+    def _few_shared(self, part: CandidateFinder, most: int) -> tuple[bytes, ...] | None:
         found = shared_traces(part.session, part.source, self.source.with_history)
-        few = part.session.policy.search.fewest_traces
-        return tuple(found) if found is not None and len(found) <= few else None
+        return tuple(found) if found is not None and len(found) <= most else None
 
     def _newest(self, part: CandidateFinder) -> Iterator[Candidates]:
         """Yield the candidates of a part's newest spans, then of ever more of them, as long as that is promising.

@@ -30,7 +30,7 @@ class TraceIds:
     most_bytes: int = 64 << 20  # four million traces, each counted for every block that holds it
     most_blocks: int = 100_000
     most_answers: int = 32  # to what traces blocks share
-    most_filters: int = 8  # of blocks whose ids are not known: each takes one in 160 of all traces for its own
+    most_filters: int = 64  # of blocks whose ids are not known: each takes one in 1,100 of all traces for its own
     _ids: "OrderedDict[str, bytes]" = field(default_factory=OrderedDict)
     _shared: "dict[tuple[tuple[str, ...], tuple[str, ...]], Array]" = field(default_factory=dict)
     _bytes: int = 0
