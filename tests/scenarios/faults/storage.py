@@ -70,6 +70,11 @@ class TroubledObjects:
         """As Objects has it."""
         self._trouble.around(lambda: self._objects.delete(path))
 
+    def delete_all(self, paths: Sequence[str]) -> None:
+        """As Objects has it; there may be trouble in the middle."""
+        for path in paths:
+            self.delete(path)
+
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """As Objects has it; there may be trouble in the middle."""
         for info in self._trouble.around(lambda: self._objects.list(prefix)):

@@ -56,6 +56,15 @@ def test_delete_removes_and_may_be_repeated(objects: Objects) -> None:
     assert objects.get(PATH) == b"again"
 
 
+def test_delete_all_removes_and_may_be_repeated(objects: Objects) -> None:
+    for path in ("a/1", "a/2", "b/1"):
+        objects.put(path, b"x")
+    for _ in range(2):
+        objects.delete_all(["a/1", "b/1", "never/there"])
+    objects.delete_all([])
+    assert [info.path for info in objects.list()] == ["a/2"]
+
+
 def test_list_names_objects_by_prefix_in_order_of_path(objects: Objects) -> None:
     paths = ["a/b.c/d", "a/b/d", "a/b", "a/ba", "a-b", "b/x", "a/b=1/z"]
     for path in sorted(paths, key=len):

@@ -83,6 +83,28 @@ def test_each_use_costs_one_request(objects: S3Objects) -> None:
     assert made == ["PutObject", "GetObject", "ListObjectsV2", "DeleteObject"]
 
 
+def test_a_thousand_objects_are_deleted_with_one_request(objects: S3Objects) -> None:
+    objects.put("o/7", b"x")
+    with calls(objects.client) as made:
+        objects.delete_all([f"o/{number}" for number in range(1001)])
+    assert made == ["DeleteObjects", "DeleteObjects"]
+    assert list(objects.list()) == []
+
+
+def test_objects_are_deleted_one_by_one_where_the_server_knows_no_other_way(objects: S3Objects) -> None:
+    objects.put("a", b"x")
+    objects.put("b", b"x")
+    with answering(objects.client, "DeleteObjects", Reply.s3_refusal("MethodNotAllowed", 405)):
+        objects.delete_all(["a", "b"])
+    assert list(objects.list()) == []
+
+
+def test_objects_that_cannot_be_deleted_are_an_error(objects: S3Objects) -> None:
+    denied = Reply(200, b"<DeleteResult><Error><Key>a</Key><Code>AccessDenied</Code></Error></DeleteResult>")
+    with answering(objects.client, "DeleteObjects", denied), pytest.raises(StoreError, match=r"1 of 2 .*AccessDenied"):
+        objects.delete_all(["a", "b"])
+
+
 def test_what_is_put_carries_its_checksum(objects: S3Objects) -> None:
     sent: list[str] = []
     objects.client.meta.events.register("before-send.s3.PutObject", lambda request, **_: sent.extend(request.headers))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import groupby
 from time import monotonic
 
 from spanlake.store.blocks.block import MAX_REPLACED, Block, DaySummary
@@ -165,8 +166,9 @@ def _retire_oldest(index: Index, summary: Sequence[DaySummary], excess: int) -> 
 
 
 def _delete(objects: Objects, blocks: Sequence[Block]) -> Removed:
-    for block in blocks:
-        objects.delete(block.path)
+    """Delete the objects of blocks, level by level in the order in which levels come."""
+    for _, of_level in groupby(blocks, key=lambda block: block.level):
+        objects.delete_all([block.path for block in of_level])
     return _sum(blocks)
 
 

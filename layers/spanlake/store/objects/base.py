@@ -1,7 +1,7 @@
 """The interface of object storage: immutable files under slash-separated paths."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -54,6 +54,12 @@ class Objects(Protocol):
 
     def delete(self, path: str) -> None:
         """Remove an object; an object that is not there counts as removed."""
+
+    def delete_all(self, paths: Sequence[str]) -> None:
+        """Remove some objects in any order; those that are not there count as removed.
+
+        Where it fails, some of them may be gone.
+        """
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Name the objects whose path begins with this text, in the order of their paths."""

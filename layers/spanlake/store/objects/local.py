@@ -4,7 +4,7 @@ import errno
 import fcntl
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -70,6 +70,11 @@ class LocalObjects:
         """Remove an object if it is there; its directory stays, since somebody may be about to put into it."""
         with reported(f"cannot delete {path}"), suppress(*_ABSENT):
             self._file(path).unlink()
+
+    def delete_all(self, paths: Sequence[str]) -> None:
+        """Remove the objects that are there."""
+        for path in paths:
+            self.delete(path)
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Name the objects whose path begins with this text, in the order of their paths."""

@@ -3,7 +3,7 @@
 import io
 import re
 from base64 import b64decode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -132,6 +132,8 @@ class Fetch:
 _READ_SECONDS = 20.0
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
 _MISSING = {"NoSuchKey", "NotFound", "404"}
+_UNKNOWN_REQUEST = {"NotImplemented", "MethodNotAllowed"}
+_MOST_DELETED = 1000  # with one request
 _AMAZON = (".amazonaws.com", ".amazonaws.com.cn")
 
 
@@ -245,6 +247,29 @@ class S3Objects:
         key = self._key(path)
         with self._reported(f"delete {path}"):
             self.client.delete_object(Bucket=self.location.bucket, Key=key)
+
+    def delete_all(self, paths: Sequence[str]) -> None:
+        """Remove the objects that are there, a thousand with a request, or one where the server knows no other way."""
+        for first in range(0, len(paths), _MOST_DELETED):
+            some = paths[first : first + _MOST_DELETED]
+            if not self._delete_together([self._key(path) for path in some]):
+                for path in some:
+                    self.delete(path)
+
+    def _delete_together(self, keys: Sequence[str]) -> bool:
+        """Remove objects with one request; False where the server does not know such requests."""
+        wanted: Any = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
+        with self._reported(f"delete {len(keys)} objects"):
+            try:
+                answer = self.client.delete_objects(Bucket=self.location.bucket, Delete=wanted)
+            except ClientError as error:
+                if aws_client.code(error) in _UNKNOWN_REQUEST:
+                    return False
+                raise
+        if failed := answer.get("Errors"):
+            why = failed[0].get("Message") or failed[0].get("Code")
+            raise StorageUnavailable(f"cannot delete {len(failed)} of {len(keys)} objects in {self.name}: {why}")
+        return True
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Name the objects whose path begins with this text, in the order of their paths."""
