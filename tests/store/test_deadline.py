@@ -11,7 +11,7 @@ from threading import Event
 
 import pytest
 
-from spanlake.store.deadline import Places, Threads, bounded, has_passed, limited
+from spanlake.store.deadline import Places, Threads, bounded, has_passed, limited, side_by_side
 from spanlake.store.errors import StorageTimeout
 
 SHORT = 0.05
@@ -94,6 +94,45 @@ def test_calls_that_hang_are_bounded_in_number() -> None:
     with pytest.raises(StorageTimeout, match="1 calls are waiting for an answer"), limited(SHORT):
         bounded("read it", hang, places)
     hang()  # until the first one has given its place back
+
+
+def test_side_by_side_yields_answers_in_the_order_of_the_calls() -> None:
+    first_may_end = threading.Event()
+
+    def first() -> int:
+        assert first_may_end.wait(60)
+        return 1
+
+    def second() -> int:
+        first_may_end.set()  # so both are made at once
+        return 2
+
+    assert list(side_by_side("count", [first, second, lambda: 3], at_once=2)) == [1, 2, 3]
+
+
+def test_side_by_side_makes_no_more_calls_at_once() -> None:
+    begun: list[int] = []
+    answers = side_by_side("count", (partial(begun.append, number) for number in range(9)), at_once=1)
+    for made in range(1, 10):
+        next(answers)
+        assert begun == [*range(made)]
+
+
+def test_side_by_side_raises_what_a_call_raises() -> None:
+    def fail() -> int:
+        raise KeyError("x")
+
+    answers = side_by_side("count", [lambda: 1, fail], at_once=2)
+    assert next(answers) == 1
+    with pytest.raises(KeyError):
+        next(answers)
+
+
+def test_side_by_side_inside_a_call_shares_its_thread() -> None:
+    found = bounded(
+        "look", lambda: (threading.get_ident(), *side_by_side("look", [threading.get_ident] * 2, at_once=2))
+    )
+    assert len({*found}) == 1
 
 
 def test_threads_that_have_done_their_work_do_more() -> None:

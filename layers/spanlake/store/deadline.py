@@ -7,7 +7,8 @@ many calls.
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
@@ -71,14 +72,28 @@ def bounded(what: str, call: Callable[[], T], places: Places = _PLACES) -> T:
     A call inside another one shares its thread and limit. Raises StorageTimeout, which names what was attempted; the
     call then goes on until its sockets time out, and its outcome is lost.
     """
-    if _is_inside.get():
-        return call()
+    return call() if _is_inside.get() else _begun(what, call, places)()
+
+
+def side_by_side(what: str, calls: Iterable[Callable[[], T]], at_once: int, places: Places = _PLACES) -> Iterator[T]:
+    """Yield what calls return, in their order, so many of them at once; each is made as ``bounded`` makes it."""
+    running: deque[Callable[[], T]] = deque()
+    for call in calls:
+        if len(running) == at_once:
+            yield running.popleft()()
+        running.append(call if _is_inside.get() else _begun(what, call, places))
+    while running:
+        yield running.popleft()()
+
+
+def _begun(what: str, call: Callable[[], T], places: Places) -> Callable[[], T]:
+    """Begin a call on a thread of its own; the result waits for its answer within its time limit."""
     with limited(_LONGEST_CALL_SECONDS):
         if has_passed():
             raise StorageTimeout(f"cannot {what}: the time of the request is over")
         if not places.take(_ends.get() - time.monotonic()):
             raise StorageTimeout(f"cannot {what}: {places.most} calls are waiting for an answer")
-        return _answer(what, _started(call, places))
+        return partial(_answer, what, _started(call, places), _ends.get())
 
 
 def _started(call: Callable[[], T], places: Places) -> "Future[T]":
@@ -155,9 +170,9 @@ _THREADS = Threads()
 os.register_at_fork(after_in_child=_THREADS.forget)
 
 
-def _answer(what: str, answer: "Future[T]") -> T:
+def _answer(what: str, answer: "Future[T]", end: float) -> T:
     try:
-        return answer.result(max(_ends.get() - time.monotonic(), 0.0))
+        return answer.result(max(end - time.monotonic(), 0.0))
     except TimeoutError:
         if answer.done():  # the call's own
             raise

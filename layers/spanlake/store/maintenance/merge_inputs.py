@@ -1,9 +1,8 @@
 """Blocks read for a merge: their rows in the order of trace ids, some at a time."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -14,6 +13,7 @@ from spanlake.spans.columns import AttributeColumn, attribute_columns
 from spanlake.store.blocks.block import Block
 from spanlake.store.blocks.entry import check_checksum
 from spanlake.store.blocks.schema import UNREADABLE, Lineage, from_parquet, schema_metadata
+from spanlake.store.deadline import side_by_side
 from spanlake.store.errors import StorageCorrupt
 from spanlake.store.objects.base import Objects
 
@@ -129,9 +129,8 @@ def _id_range(metadata: "pq.FileMetaData", number: int) -> tuple[bytes, bytes] |
 def open_inputs(objects: Objects, blocks: Iterable[Block]) -> list[Input]:
     """Open blocks, several at a time; raises ObjectNotFound, StorageUnavailable and StorageCorrupt."""
     shapes: dict[tuple[str, ...], BlockColumns] = {}
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="input") as threads:
-        opening = [threads.submit(copy_context().run, _open, objects, block, shapes) for block in blocks]
-        return [one.result() for one in opening]
+    opening = (partial(_open, objects, block, shapes) for block in blocks)
+    return list(side_by_side("open blocks", opening, _AT_ONCE))
 
 
 def _open(objects: Objects, block: Block, shapes: dict[tuple[str, ...], BlockColumns]) -> Input:
