@@ -58,8 +58,13 @@ def shared_traces(session: Session, part: BlockScan, every: BlockScan) -> list[b
     if session.limits.blocks and len(every.blocks) > session.limits.blocks:
         return None
     _learn_ids(session, part if part.is_far else every)
+    _learn_often_wrong(session, part)
     own = set(part.blocks)
     ids = every.trace_ids.shared(part.blocks, [block for block in every.blocks if block not in own])
+    if ids is None:
+        every.trace_ids.note_wrong(
+            part.blocks
+        )  # the ids of a large one are worth knowing when they are asked for again
     return None if ids is None else ids.to_pylist()
 
 
