@@ -58,7 +58,13 @@ _INDEX = "index.sqlite"
 _AT_ONCE = 40  # entries that are added
 _AWAY = 0.02  # seconds to S3
 _ABSENT = bytes(range(16))  # a trace id
-_SEARCHES = ("{ }", "{ status = error }", "{ span.http.status_code = 500 }", '{ name = "nobody" }')
+_SEARCHES = (
+    "{ }",
+    "{ status = error }",
+    "{ span.http.status_code = 500 }",
+    "{ } | by(resource.service.name) | count() > 8",
+    '{ name = "nobody" }',
+)
 _METRICS = ("{ } | rate()", "{ status = error } | rate() by (resource.service.name)")
 
 

@@ -201,7 +201,8 @@ class _Lots:
         return self._few_shared(part, _MOST_TRACES) if part.source.is_far else None
 
     def _few_shared(self, part: CandidateFinder, most: int) -> tuple[bytes, ...] | None:
-        found = shared_traces(part.session, part.source, self.source.with_history)
+        lasting = bool(part.slice_starts)
+        found = shared_traces(part.session, part.source, self.source.with_history, is_lasting=lasting)
         return tuple(found) if found is not None and len(found) <= most else None
 
     def _newest(self, part: CandidateFinder) -> Iterator[Candidates]:
