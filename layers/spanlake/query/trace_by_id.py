@@ -219,10 +219,11 @@ def _fetched(session: Session, portion: _Portion, columns: set[str], computed: S
     is_large = portion.slices is None and blocks.spans >= _MANY_SPANS
     tests = [_hashed(trace_ids)] if len(trace_ids) <= (FEW_TRACES if is_large else _HASHED) else []
     spans = blocks.table(read, row_id=True, where=[*portion.where, *tests])
-    if len(trace_ids) > FEW_TRACES:
+    if len(trace_ids) <= FEW_TRACES:
+        is_any = is_one_of(trace_ids)
+    else:
         is_any = is_any_of(trace_ids) if portion.slices is None else is_wanted(trace_ids)
-        return _of_traces(session, spans, is_any, select)
-    found = _of_traces(session, spans, is_one_of(trace_ids), select)
+    found = _of_traces(session, spans, is_any, select)
     _note_wrong(blocks, found)
     return found
 

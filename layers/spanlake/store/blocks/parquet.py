@@ -186,15 +186,15 @@ def _diverse_columns(table: pa.Table) -> list[str]:
         return []
     names = [field.name for field in table.schema if field.type in _GUESSED and field.name.startswith(_OF_SPANS)]
     for rows in _SAMPLES:
-        names = [name for name in names if not _repeats(_sample(table.column(name), rows))]
+        sample = _sample(table.select(names), rows)
+        names = [name for name, column in zip(names, sample.columns, strict=True) if not _repeats(column)]
     return names
 
 
-def _sample(column: Array, rows: int) -> Array:
+def _sample(table: pa.Table, rows: int) -> pa.Table:
     """About so many rows, taken from eight places, since neighbours are alike."""
-    step = -(-len(column) // 8)
-    pieces = [column.slice(start, min(step, rows // 8)) for start in range(0, len(column), step)]
-    return pa.chunked_array([chunk for piece in pieces for chunk in piece.chunks], column.type)
+    step = -(-len(table) // 8)
+    return pa.concat_tables(table.slice(start, min(step, rows // 8)) for start in range(0, len(table), step))
 
 
 def _repeats(column: Array) -> bool:
