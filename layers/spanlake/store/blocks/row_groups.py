@@ -107,7 +107,7 @@ def _ranges(file: str, column: str) -> list[tuple[int, int]]:
     """Return the least and the greatest value of a column in each row group, all there are where it is not known."""
     footer, place = _footer(file), _places_of_columns(file).get(column)
     if place is None:
-        return []
+        return [_ANY] * footer.num_row_groups
     every: Iterator[Any] = (footer.row_group(n).column(place).statistics for n in range(footer.num_row_groups))
     return [(one.min, one.max) if one is not None and one.has_min_max else _ANY for one in every]
 
