@@ -44,6 +44,7 @@ class _Coding:
 
 
 _DICTIONARY = _Coding(dictionary=True, codec="snappy")
+_LONG_DICTIONARY = replace(_DICTIONARY, codec="zstd")
 _PLAIN = _Coding(codec="zstd")
 _BARE = _Coding()
 _DELTA = _Coding(encoding="DELTA_BINARY_PACKED")
@@ -149,10 +150,18 @@ def _codings(table: pa.Table, has_more: bool) -> Iterator[tuple[str, _Coding]]:
     diverse = set(_diverse_columns(table))
     for field, column in zip(table.schema, table.columns, strict=True):
         is_empty = _is_empty(column) and not has_more
-        is_long = column.nbytes > _LONG * len(column)
+        dictionary = _LONG_DICTIONARY if not is_empty and _is_long(column) else _DICTIONARY
         for leaf, type_ in _leaves(field.name, field.type):
             coding = _BARE if is_empty else _coding(leaf, type_, leaf in diverse)
-            yield leaf, replace(coding, codec="zstd") if is_long and coding.codec == "snappy" else coding
+            yield leaf, dictionary if coding is _DICTIONARY else coding
+
+
+def _is_long(column: Array) -> bool:
+    """Return True for a column of long values. Buffers of a chunk tell the most it can have, in a tenth of the time."""
+    most = _LONG * len(column)
+    if column.num_chunks == 1 and column.get_total_buffer_size() <= most:
+        return False
+    return column.nbytes > most
 
 
 def _leaves(path: str, type_: pa.DataType) -> Iterator[tuple[str, pa.DataType]]:
