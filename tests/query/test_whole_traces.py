@@ -13,8 +13,7 @@ from spanlake.query.engine.block_cache import BlockCache
 from spanlake.query.engine.duckdb import DuckDB
 from spanlake.query.limits import Limits
 from spanlake.query.policy import ComparePolicy, QueryPolicy, SearchPolicy
-from spanlake.query.scan.known_values import KnownValues
-from spanlake.query.scan.misses import Misses
+from spanlake.query.scan.block_memo import KnownValues, Misses
 from spanlake.query.scan.trace_ids import TraceIds
 from spanlake.spans.otlp.decode import decode
 from spanlake.store.blocks.block import Block

@@ -23,8 +23,7 @@ from spanlake.query.engine.inputs import run
 from spanlake.query.engine.session import Session
 from spanlake.query.scan.block_budget import newest_first
 from spanlake.query.scan.blocks import BlockScan, block_number
-from spanlake.query.scan.slices import slice_starts
-from spanlake.query.scan.trace_columns import have_trace_columns
+from spanlake.query.scan.trace_columns import have_trace_columns, slice_starts
 from spanlake.query.time_range import TimeRange
 from spanlake.query.trace_by_id import Slices
 from spanlake.spans.arrow import Array, as_array, distinct

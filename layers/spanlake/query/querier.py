@@ -22,11 +22,10 @@ from spanlake.query.metrics.evaluate import metrics_series
 from spanlake.query.plan import MetricsPlan
 from spanlake.query.policy import USUAL_POLICY, QueryPolicy
 from spanlake.query.scan.block_budget import affordable
+from spanlake.query.scan.block_memo import KnownValues, Misses
 from spanlake.query.scan.blocks import HISTORY_NS, BlockScan
 from spanlake.query.scan.checksums import BlockChecks
 from spanlake.query.scan.duplicate_spans import Repeats
-from spanlake.query.scan.known_values import KnownValues
-from spanlake.query.scan.misses import Misses
 from spanlake.query.scan.missing_blocks import MissingBlocks
 from spanlake.query.scan.offload import Offload, offload_if_large
 from spanlake.query.scan.trace_ids import TraceIds

@@ -19,8 +19,8 @@ from spanlake.query.compile.sql import Sql
 from spanlake.query.engine.inputs import bound
 from spanlake.query.engine.session import Session
 from spanlake.query.limits import LimitExceeded
+from spanlake.query.scan.block_memo import Values
 from spanlake.query.scan.blocks import BlockScan, block_number
-from spanlake.query.scan.known_values import Values
 from spanlake.query.selected_spans import SelectedSpans
 from spanlake.spans.columns import AttributeColumn, Scope
 from spanlake.store.blocks.block import OTHER_KEYS, Block

@@ -18,7 +18,7 @@ from spanlake.api.tempo.routes import tempo_routes
 from spanlake.query.engine.athena.engine import Athena
 from spanlake.query.engine.athena.table import GlueTable
 from spanlake.query.querier import Querier
-from spanlake.query.scan.misses import Misses
+from spanlake.query.scan.block_memo import Misses
 from spanlake.query.scan.offload import Offload
 from spanlake.spans.otlp.decode import decode
 from spanlake.store.blocks.block import Block

@@ -15,8 +15,7 @@ from spanlake.query.compile.fields import span_column
 from spanlake.query.compile.memory_table import memory_table
 from spanlake.query.compile.spans import ROW_ID
 from spanlake.query.compile.sql import Sql, id_literal
-from spanlake.query.scan.known_values import KnownValues
-from spanlake.query.scan.misses import Misses
+from spanlake.query.scan.block_memo import KnownValues, Misses
 from spanlake.query.scan.trace_ids import TraceIds
 from spanlake.query.time_range import Steps, inside
 from spanlake.spans.arrow import Array, int64

@@ -1,4 +1,7 @@
-"""Columns of blocks that say of a span what the other spans of its trace tell (see ``store.blocks.trace_columns``)."""
+"""Columns of blocks that are derived of whole traces (see ``store.blocks.trace_columns``): child counts, and slices.
+
+Where they are is looked up once for each block, as blocks do not change.
+"""
 
 from typing import cast
 
@@ -7,7 +10,7 @@ from sqlglot import exp
 from spanlake.query.compile.spans import ROW_ID
 from spanlake.query.engine.session import Session
 from spanlake.query.scan.blocks import BlockScan, block_number
-from spanlake.store.blocks.trace_columns import CHILD_COUNT, may_have_trace_columns
+from spanlake.store.blocks.trace_columns import CHILD_COUNT, SLICE_START, may_have_slices, may_have_trace_columns
 
 
 def have_trace_columns(session: Session, source: BlockScan) -> bool:
@@ -28,3 +31,25 @@ def have_trace_columns(session: Session, source: BlockScan) -> bool:
         source.values.add({unknown.blocks[number]: some for number, some in counts.items()}, CHILD_COUNT)
         known = source.values.of(source.blocks, CHILD_COUNT)
     return all(values != () for values in known.values())
+
+
+_REMOTE = "://"  # such blocks are merged without slices
+
+
+def slice_starts(session: Session, source: BlockScan) -> list[int]:
+    """Return the starts of a block's slices, the newest first; none of several blocks, or of one without slices.
+
+    They are read once, as blocks do not change.
+    """
+    if len(source.blocks) != 1:
+        return []
+    (block,) = source.blocks
+    is_sliced = may_have_slices(block, session.policy.search.sliced_spans)
+    if not is_sliced or _REMOTE in source.objects.uri(block.path):
+        return []
+    known = source.values.of(source.blocks, SLICE_START)
+    if not known:
+        starts = session.run(source.table([SLICE_START]).distinct(copy=False))[SLICE_START].drop_null()
+        source.values.add({block: cast("list[int]", starts.to_pylist())}, SLICE_START)
+        known = source.values.of(source.blocks, SLICE_START)
+    return sorted(cast("tuple[int, ...]", known[block] or ()), reverse=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from spanlake.query.scan.known_values import KnownValues
+from spanlake.query.scan.block_memo import KnownValues, Misses
 from spanlake.query.time_range import TimeRange
 from tests.query.kit import NOON, SECOND, At, Lake, trace_id
 from tests.query.kit import TENANT as TENANT_
@@ -67,3 +67,29 @@ def test_values_of_any_type_beside_blocks_without_any(lake: Lake, value: object)
         first = lake.values(tag)
         assert first
         assert lake.values(tag) == first
+
+
+QUERY = "{ span.n = 3 }"
+
+
+def test_search_asked_again_reads_only_blocks_that_are_new(lake: Lake, tmp_path: Path) -> None:
+    (block,) = lake.add(At(1, attributes={"n": 4}))
+    assert lake.traces(QUERY) == []
+    (tmp_path / block.path).unlink()
+    assert lake.traces(QUERY) == []
+    lake.add(At(2, trace=2, attributes={"n": 3}))
+    assert lake.traces(QUERY) == [2]
+
+
+def test_misses_of_a_range_do_not_hold_beyond_it(lake: Lake) -> None:
+    lake.add(At(1, attributes={"n": 3}, start=500 * SECOND), At(2, trace=2, attributes={"n": 4}))
+    assert lake.traces(QUERY, end=10 * SECOND) == []
+    assert lake.traces(QUERY) == [1]
+
+
+def test_misses_keep_the_tests_asked_last(lake: Lake) -> None:
+    blocks, known = lake.add(At(1)), Misses(most_tests=1)
+    known.add(blocks, "one")
+    assert known.without(blocks, "one") == []
+    known.add(blocks, "other")
+    assert known.without(blocks, "one") == blocks

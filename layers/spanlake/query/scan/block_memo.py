@@ -1,4 +1,4 @@
-"""Remembers the distinct values of a field in a block, where they are few: blocks do not change."""
+"""Remembers of blocks the distinct values of their fields, and the tests that no span meets: blocks do not change."""
 
 import threading
 from collections import OrderedDict
@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from spanlake.store.blocks.block import Block
 
-_MOST_BLOCKS = 10_000  # times fields
+_MOST_VALUES = 10_000  # times fields
 
 Values: TypeAlias = tuple[str | int, ...] | None
 """None of too many."""
@@ -39,5 +39,37 @@ class KnownValues:
             for block, found in values.items():
                 kept = tuple(found) if len(found) <= self.most else None
                 self._found[block.path, block.hidden, name] = kept
-            while len(self._found) > _MOST_BLOCKS:
+            while len(self._found) > _MOST_VALUES:
                 self._found.popitem(last=False)
+
+
+_MOST_BLOCKS = 100_000  # of a test: 10 MB
+
+
+def _state(block: Block) -> tuple[str, frozenset[bytes]]:
+    return block.path, block.hidden
+
+
+@dataclass
+class Misses:
+    """The blocks that hold no match, by the test as text. Safe to share between threads."""
+
+    most_tests: int = 256
+    _blocks: "OrderedDict[str, set[tuple[str, frozenset[bytes]]]]" = field(default_factory=OrderedDict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def without(self, blocks: Sequence[Block], test: str) -> list[Block]:
+        """Return the blocks that may hold a span that meets the test."""
+        with self._lock:
+            known = self._blocks.get(test, ())
+            return [block for block in blocks if _state(block) not in known] if known else list(blocks)
+
+    def add(self, blocks: Iterable[Block], test: str) -> None:
+        """Note blocks of which no span meets the test."""
+        with self._lock:
+            known = self._blocks.setdefault(test, set())
+            self._blocks.move_to_end(test)
+            if len(known) < _MOST_BLOCKS:
+                known.update(map(_state, blocks))
+            while len(self._blocks) > self.most_tests:
+                self._blocks.popitem(last=False)
