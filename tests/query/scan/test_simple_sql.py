@@ -1,4 +1,4 @@
-"""What is evaluated in Arrow is what DuckDB makes of the same SQL; all else is left to DuckDB."""
+"""SQL that is evaluated in Arrow means what DuckDB makes of it; all other SQL is left to DuckDB."""
 
 import duckdb
 import pyarrow as pa

@@ -14,7 +14,7 @@ from spanlake.store.blocks.trace_columns import DERIVED
 
 @dataclass(frozen=True, slots=True)
 class RowGroupLimits:
-    """How much is read to find a few rows in it; of more, DuckDB reads less."""
+    """Bounds of what is read to find a few rows in it; of more, DuckDB reads less."""
 
     row_groups: int = 4
     bytes: int = 16 << 20  # before compression
