@@ -161,7 +161,7 @@ def _is_long(column: Array) -> bool:
     most = _LONG * len(column)
     if column.num_chunks == 1 and column.get_total_buffer_size() <= most:
         return False
-    return column.nbytes > most
+    return bool(column.nbytes > most)
 
 
 def _leaves(path: str, type_: pa.DataType) -> Iterator[tuple[str, pa.DataType]]:
