@@ -20,8 +20,8 @@ from spanlake.aws.http import http_handler
 from spanlake.aws.settings import base_path, settings
 from spanlake.aws.telemetry import Handler, Metric, Telemetry
 from spanlake.query.open import open_querier
-from spanlake.query.scan.missing_blocks import MissingBlocks
 from spanlake.query.scan.offload import Offload
+from spanlake.query.scan.unread_blocks import MissingBlocks
 from spanlake.settings.model import AthenaSettings, Config
 from spanlake.settings.setting import Program, values_of
 from spanlake.store.index.dynamodb.meters import DynamoMeters

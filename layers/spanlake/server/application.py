@@ -13,7 +13,7 @@ from spanlake.api.services.links import link_routes
 from spanlake.api.tempo.dependencies import ALL_ERRORS, PartialAnswers
 from spanlake.api.tempo.routes import tempo_routes
 from spanlake.query.open import open_querier
-from spanlake.query.scan.missing_blocks import MissingBlocks
+from spanlake.query.scan.unread_blocks import MissingBlocks
 from spanlake.server.deferred import TempoApi
 from spanlake.settings.model import Config
 from spanlake.settings.setting import Program, values_of
