@@ -16,11 +16,10 @@ from spanlake.query import tag_values, trace_by_id, trace_search
 from spanlake.query.blocks_of_traces import may_hold
 from spanlake.query.engine.block_cache import BlockCache
 from spanlake.query.engine.duckdb import DuckDB
-from spanlake.query.engine.session import Cancellation, Session
+from spanlake.query.engine.session import USUAL_POLICY, Cancellation, QueryPolicy, Session
 from spanlake.query.filtered_trace import SpanFilter
 from spanlake.query.metrics.evaluate import metrics_series
 from spanlake.query.plan import MetricsPlan
-from spanlake.query.policy import USUAL_POLICY, QueryPolicy
 from spanlake.query.scan.block_memo import KnownValues, Misses
 from spanlake.query.scan.blocks import HISTORY_NS, BlockScan
 from spanlake.query.scan.checksums import BlockChecks

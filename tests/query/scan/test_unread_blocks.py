@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from spanlake.query.engine.session import Session
+from spanlake.query.engine.session import QueryPolicy, SearchPolicy, Session
 from spanlake.query.limits import LimitExceeded, Limits
-from spanlake.query.policy import QueryPolicy, SearchPolicy
 from spanlake.query.querier import Querier
 from spanlake.query.scan.unread_blocks import UNREAD, MissingBlocks, Unread
 from spanlake.store.blocks.block import Block

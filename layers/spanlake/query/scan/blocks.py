@@ -12,9 +12,8 @@ from sqlglot import exp
 from spanlake.query.compile import sql
 from spanlake.query.compile.columns import AttributeSchema
 from spanlake.query.compile.fields import span_column
-from spanlake.query.compile.memory_table import memory_table
 from spanlake.query.compile.spans import ROW_ID
-from spanlake.query.compile.sql import Sql, id_literal
+from spanlake.query.compile.sql import Sql, id_literal, memory_table
 from spanlake.query.scan.block_memo import KnownValues, Misses
 from spanlake.query.scan.trace_ids import TraceIds
 from spanlake.query.time_range import Steps, inside
