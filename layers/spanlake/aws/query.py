@@ -11,7 +11,7 @@ from spanlake.api.app import create_app
 from spanlake.api.openapi import openapi_routes
 from spanlake.api.operations import Operations, ops_routes
 from spanlake.api.page import page_routes
-from spanlake.api.services.links import link_routes
+from spanlake.api.services.access import link_routes
 from spanlake.api.tempo.dependencies import ALL_ERRORS, PartialAnswers
 from spanlake.api.tempo.routes import tempo_routes
 from spanlake.aws.environment import CheckedRequests, IdentityCheck, LambdaStore, prepare_for_snapshot
