@@ -32,7 +32,7 @@ from spanlake.query.limits import LimitExceeded, Limits
 from spanlake.query.open import open_querier
 from spanlake.query.plan import plan_metrics, plan_search
 from spanlake.query.querier import Querier
-from spanlake.query.scan.block_budget import UNREAD, Unread
+from spanlake.query.scan.unread_blocks import UNREAD, Unread
 from spanlake.query.search import Search
 from spanlake.query.time_range import Steps, TimeRange
 from spanlake.settings.model import QueryLimits

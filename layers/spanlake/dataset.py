@@ -10,8 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from spanlake.ingest.log_recovery import store_logged
-from spanlake.query.engine.sql_session import SqlSession
-from spanlake.query.live_view import live_view
+from spanlake.query.engine.sql_session import SqlSession, live_view
 from spanlake.query.open import open_querier
 from spanlake.query.plan import plan_metrics, plan_search
 from spanlake.query.querier import Querier

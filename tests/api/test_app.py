@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from spanlake.api.access import tenant_of
 from spanlake.api.app import create_app
+from spanlake.api.authentication import tenant_of
 from spanlake.api.errors import INGEST_ERRORS
 from spanlake.api.ingest.otlp import PATH, OtlpHttp
 from spanlake.ingest.admission import Admission

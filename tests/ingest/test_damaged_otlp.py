@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from spanlake.ingest.log_files import LogFiles
+from spanlake.ingest.log_segments import LogFiles
 from spanlake.ingest.logged_commit import LoggedCommit
 from spanlake.ingest.pipeline import Pipeline
 from spanlake.ingest.request import Commit, Format, Receipt, Request

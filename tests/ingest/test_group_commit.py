@@ -1,5 +1,6 @@
-"""Group commit: who shares a block with whom, and what each sender hears."""
+"""The first requests after a quiet second are told from those that follow."""
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -8,9 +9,21 @@ from threading import Event
 import pytest
 
 from spanlake.ingest.errors import Draining, RateLimited
-from spanlake.ingest.group_commit import GroupCommit, GroupPolicy
-from spanlake.ingest.request import Outcome, Receipt, Request
+from spanlake.ingest.group_commit import _FIRST, _QUIET_SECONDS, GroupCommit, GroupPolicy, Lanes, QuietSpells
+from spanlake.ingest.request import Format, Outcome, Receipt, Request
 from spanlake.ingest.tenant_work import TenantWork
+
+
+def test_first_requests_after_a_quiet_spell_are_early() -> None:
+    now = 100.0
+    spells = QuietSpells(lambda: now)
+    assert [spells.come() for _ in range(_FIRST + 2)] == [True] * _FIRST + [False] * 2
+    for _ in range(5):  # never quiet for long enough
+        now += _QUIET_SECONDS * 0.9
+        assert not spells.come()
+    now += _QUIET_SECONDS
+    assert [spells.come() for _ in range(_FIRST + 1)] == [True] * _FIRST + [False]
+
 
 PATIENCE = 20  # seconds a test waits for what must come
 NEVER = 3600.0  # a linger that no test sits out
@@ -297,3 +310,27 @@ def test_group_of_a_tenant_that_pauses_keeps_no_other_from_a_worker() -> None:
     store.open.set()
     assert all(answer.result(PATIENCE) for answer in answers)
     group.close()
+
+
+SLOW = Format("slow", lambda _: [])
+
+
+def test_large_requests_of_other_formats_keep_no_others_waiting() -> None:
+    may_go_on = threading.Event()
+
+    def commit(_: str, requests: Sequence[Request]) -> list[Outcome]:
+        if any(request.format is SLOW and len(request.body) > 1 << 18 for request in requests):
+            assert may_go_on.wait(60)
+        return [Receipt(len(request.body)) for request in requests]
+
+    lanes = Lanes(commit, GroupPolicy(0))
+    lanes.start()
+    large = [lanes.submit("t", bytes(1 << 19), SLOW) for _ in range(4)]
+    assert lanes.submit("t", b"small", SLOW).result(60) == Receipt(5)
+    assert lanes.submit("t", bytes(1 << 19)).result(60) == Receipt(1 << 19)
+    assert not any(each.done() for each in large)
+    may_go_on.set()
+    assert [each.result(60) for each in large] == [Receipt(1 << 19)] * 4
+    lanes.close()
+    with pytest.raises(Draining):
+        lanes.submit("t", bytes(1 << 19), SLOW)

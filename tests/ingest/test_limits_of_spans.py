@@ -12,7 +12,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
 
-from spanlake.ingest.log_files import LogFiles
+from spanlake.ingest.log_segments import LogFiles
 from spanlake.ingest.logged_commit import LoggedCommit
 from spanlake.ingest.pipeline import Pipeline
 from spanlake.ingest.request import Commit, Receipt, Request

@@ -10,9 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from spanlake.ingest.log_files import LogFiles
 from spanlake.ingest.log_recovery import log_destination, store_logged
-from spanlake.ingest.log_segments import LogPolicy
+from spanlake.ingest.log_segments import LogFiles, LogPolicy
 from spanlake.ingest.logged_commit import LARGEST_BODY, LoggedCommit
 from spanlake.ingest.pipeline import Pipeline
 from spanlake.ingest.request import Receipt, Request

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from spanlake.query.scan.blocks import BlockScan
-from spanlake.query.scan.missing_blocks import LEFT_OUT, MissingBlocks
+from spanlake.query.scan.unread_blocks import LEFT_OUT, MissingBlocks
 from spanlake.store.blocks.block import Block
 from spanlake.store.errors import BlockMissing, IndexConflict, StorageUnavailable
 from spanlake.store.maintenance.compactor import Compactor

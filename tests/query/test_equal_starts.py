@@ -9,8 +9,8 @@ from sqlglot import exp
 
 from spanlake.query.compile.spans import ROW_ID
 from spanlake.query.engine.duckdb import DuckDB
+from spanlake.query.engine.session import QueryPolicy, SearchPolicy
 from spanlake.query.limits import Limits
-from spanlake.query.policy import QueryPolicy, SearchPolicy
 from spanlake.store.blocks.block import arrival_order
 from spanlake.store.maintenance.compaction_plan import Merge
 from spanlake.store.maintenance.compactor import Compactor

@@ -9,11 +9,10 @@ import pyarrow as pa
 import pytest
 import sqlglot
 
-from spanlake.query.compile.memory_table import memory_table
+from spanlake.query.compile.sql import memory_table
 from spanlake.query.engine.duckdb import DuckDB
-from spanlake.query.engine.session import Cancellation
+from spanlake.query.engine.session import Cancellation, QueryPolicy
 from spanlake.query.limits import Cancelled, LimitExceeded, Limits
-from spanlake.query.policy import QueryPolicy
 from tests.query.kit import HOUR, SECOND, At, Lake, steps, trace_id
 
 ENDLESS = "SELECT COUNT(*) FROM range(100000000) a, range(100000000) b WHERE a.range * b.range % 7 = 3"

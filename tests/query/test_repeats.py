@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spanlake.query.policy import QueryPolicy, SearchPolicy
+from spanlake.query.engine.session import QueryPolicy, SearchPolicy
 from spanlake.query.scan.blocks import BlockScan
 from spanlake.query.scan.duplicate_spans import Repeats
 from spanlake.store.maintenance.compactor import Compactor

@@ -8,8 +8,7 @@ import pytest
 from sqlglot import exp
 
 from spanlake.query import judge
-from spanlake.query.engine.session import Session
-from spanlake.query.policy import QueryPolicy, SearchPolicy
+from spanlake.query.engine.session import QueryPolicy, SearchPolicy, Session
 from spanlake.query.scan.blocks import BlockScan
 from spanlake.query.search import Order
 from spanlake.query.trace_by_id import fetch_traces

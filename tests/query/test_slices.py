@@ -9,9 +9,8 @@ import pytest
 from spanlake.query import judge
 from spanlake.query.candidates import CandidateFinder, Candidates
 from spanlake.query.compile.search import compile_search
-from spanlake.query.engine.session import Session
+from spanlake.query.engine.session import QueryPolicy, SearchPolicy, Session
 from spanlake.query.plan import plan_search
-from spanlake.query.policy import QueryPolicy, SearchPolicy
 from spanlake.query.querier import ALWAYS
 from spanlake.query.scan.blocks import BlockScan
 from spanlake.query.search import Order

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from spanlake.query.engine.session import QueryPolicy
 from spanlake.query.limits import LimitExceeded, Limits
-from spanlake.query.policy import QueryPolicy
 from spanlake.query.querier import ALWAYS
 from spanlake.query.tag_values import EVERY_SCOPE, go_float, go_floats
 from spanlake.query.time_range import TimeRange

@@ -5,7 +5,7 @@ from datetime import date
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanlake.query.policy import SearchPolicy
+from spanlake.query.engine.session import SearchPolicy
 from spanlake.query.trace_search import in_parts
 from spanlake.store.blocks.block import Block
 

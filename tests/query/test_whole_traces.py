@@ -11,8 +11,8 @@ from spanlake.query import trace_search
 from spanlake.query.candidates import CandidateFinder
 from spanlake.query.engine.block_cache import BlockCache
 from spanlake.query.engine.duckdb import DuckDB
+from spanlake.query.engine.session import ComparePolicy, QueryPolicy, SearchPolicy
 from spanlake.query.limits import Limits
-from spanlake.query.policy import ComparePolicy, QueryPolicy, SearchPolicy
 from spanlake.query.scan.block_memo import KnownValues, Misses
 from spanlake.query.scan.trace_ids import TraceIds
 from spanlake.spans.otlp.decode import decode

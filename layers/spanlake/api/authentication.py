@@ -1,17 +1,54 @@
-"""Authentication of HTTP requests, before any of their endpoints."""
+"""Authentication of HTTP requests before any of their endpoints, and their access to tenants."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from spanlake.api.access import ACCESS, header_values
 from spanlake.api.errors import INGEST_ERRORS, http_error
-from spanlake.auth.access import ANYONE, AUTHORIZATION, HEADER, NOTHING, Access, AccessError, Authenticator
+from spanlake.auth.access import ANYONE, AUTHORIZATION, HEADER, NOTHING, Access, AccessError, Authenticator, Role
 from spanlake.auth.endpoints import TELLING_ACCESS, is_open, roles_for
 from spanlake.ingest.misdirected import MisdirectionLog, Notice
 from spanlake.store.errors import InvalidTenant
+
+ACCESS = "spanlake.access"
+"""The key of the scope under which authentication puts the access of a request."""
+
+
+def header_values(scope: Scope, name: str) -> Iterator[str]:
+    """Yield the values of a header; its name is in lower case."""
+    wanted = name.encode()
+    return (value.decode("latin-1") for key, value in scope["headers"] if key == wanted)
+
+
+def access_in(scope: Scope) -> Access:
+    """Return the access of a request that has passed Authenticated."""
+    found: Access = scope[ACCESS]
+    return found
+
+
+def tenant_to_write(scope: Scope) -> str:
+    """Return the tenant that spans are sent for; raises InvalidTenant and Forbidden."""
+    access = access_in(scope)
+    access.require((Role.WRITE,))
+    return access.one(header_values(scope, HEADER))
+
+
+def tenant_to_delete_from(request: Request) -> str:
+    """Return the tenant whose trace is deleted; raises InvalidTenant and Forbidden."""
+    access = access_in(request.scope)
+    access.require((Role.DELETE,))
+    return access.one(header_values(request.scope, HEADER))
+
+
+def tenant_of(request: Request) -> str:
+    """Return the tenant of a query, or several as ``a|b``; raises InvalidTenant and Forbidden."""
+    access = access_in(request.scope)
+    access.require((Role.READ,))
+    return access.several(header_values(request.scope, HEADER))
+
 
 AccessOf = Callable[[Scope], Access]
 """Finds the access of a request; raises AccessError."""

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from spanlake.api.access import access_in
+from spanlake.api.authentication import access_in
 from spanlake.auth.access import Access, Role
 from spanlake.settings.tenant_limits import Overrides
 from spanlake.store.blocks.block import DaySummary

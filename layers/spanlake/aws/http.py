@@ -9,7 +9,7 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from spanlake.api.cors import SpanCors
+from spanlake.api.browsers import SpanCors
 from spanlake.aws.http_events import BasePath, IntactBodies, Source, correlation_id, request_id, source_of
 from spanlake.aws.telemetry import Event, Handler, Label
 

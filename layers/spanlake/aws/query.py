@@ -11,7 +11,7 @@ from spanlake.api.app import create_app
 from spanlake.api.openapi import openapi_routes
 from spanlake.api.operations import Operations, ops_routes
 from spanlake.api.page import page_routes
-from spanlake.api.services.links import link_routes
+from spanlake.api.services.access import link_routes
 from spanlake.api.tempo.dependencies import ALL_ERRORS, PartialAnswers
 from spanlake.api.tempo.routes import tempo_routes
 from spanlake.aws.environment import CheckedRequests, IdentityCheck, LambdaStore, prepare_for_snapshot
@@ -20,8 +20,8 @@ from spanlake.aws.http import http_handler
 from spanlake.aws.settings import base_path, settings
 from spanlake.aws.telemetry import Handler, Metric, Telemetry
 from spanlake.query.open import open_querier
-from spanlake.query.scan.missing_blocks import MissingBlocks
 from spanlake.query.scan.offload import Offload
+from spanlake.query.scan.unread_blocks import MissingBlocks
 from spanlake.settings.model import AthenaSettings, Config
 from spanlake.settings.setting import Program, values_of
 from spanlake.store.index.dynamodb.meters import DynamoMeters

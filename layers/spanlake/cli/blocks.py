@@ -10,7 +10,7 @@ import typer
 
 from spanlake.cli.errors import CommandError, nothing_found
 from spanlake.cli.storage import opened
-from spanlake.query.live_view import live_view
+from spanlake.query.engine.sql_session import live_view
 from spanlake.store.blocks.block import Block
 from spanlake.store.days import MAX_NS, MIN_NS
 from spanlake.store.index.base import Index

@@ -20,8 +20,7 @@ from spanlake.cli.printable import printable
 from spanlake.cli.render.terminal import output
 from spanlake.cli.render.text import cut
 from spanlake.cli.storage import opened
-from spanlake.query.engine.sql_session import InvalidStatement, Rows, SqlSession
-from spanlake.query.live_view import live_view
+from spanlake.query.engine.sql_session import InvalidStatement, Rows, SqlSession, live_view
 
 _VIEW = ("the spans are in the view spans; DESCRIBE spans lists its columns",)
 _PROMPT, _CONTINUED = "spanlake> ", "     ...> "

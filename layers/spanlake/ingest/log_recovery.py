@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from spanlake.ingest.log_files import LogFiles
+from spanlake.ingest.log_segments import LogFiles
 from spanlake.ingest.service import LogDestination, request_log
 from spanlake.store.blocks.block import Block
 from spanlake.store.index.base import Index

@@ -13,8 +13,20 @@ from dataclasses import dataclass
 from functools import partial
 from threading import Condition, Lock, Thread
 
-from spanlake.ingest.log_files import BEGINNING, LogFiles, beginning, from_record, received_ns_of, to_record
-from spanlake.ingest.log_segments import USUAL_LOG, Group, LogPolicy, Pending, decoded, requests_of
+from spanlake.ingest.log_segments import (
+    BEGINNING,
+    USUAL_LOG,
+    Group,
+    LogFiles,
+    LogPolicy,
+    Pending,
+    beginning,
+    decoded,
+    from_record,
+    received_ns_of,
+    requests_of,
+    to_record,
+)
 from spanlake.ingest.request import Outcome, Request
 from spanlake.ingest.tenant_work import TenantWork
 from spanlake.spans.otlp.precheck import Checked

@@ -14,10 +14,8 @@ from spanlake.ingest.admission import Admission
 from spanlake.ingest.deadline import ArrivalDeadline
 from spanlake.ingest.deduplication import Deleted, RequestDeduplicator
 from spanlake.ingest.errors import Draining, Overloaded, RateLimited
-from spanlake.ingest.group_commit import GroupPolicy
-from spanlake.ingest.lanes import Lanes
-from spanlake.ingest.log_files import LogFiles
-from spanlake.ingest.log_segments import USUAL_LOG, LogPolicy
+from spanlake.ingest.group_commit import GroupPolicy, Lanes, QuietSpells
+from spanlake.ingest.log_segments import USUAL_LOG, LogFiles, LogPolicy
 from spanlake.ingest.logged_commit import LoggedCommit
 from spanlake.ingest.misdirected import MisdirectionLog
 from spanlake.ingest.pipeline import (
@@ -32,7 +30,6 @@ from spanlake.ingest.pipeline import (
     decoding,
     without_limits,
 )
-from spanlake.ingest.quiet_spells import QuietSpells
 from spanlake.ingest.rates import HeldRefusals, Rates
 from spanlake.ingest.request import Format, Outcome, Receipt, Request
 from spanlake.ingest.request_log import LogStore, RequestLog

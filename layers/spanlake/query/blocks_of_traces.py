@@ -5,9 +5,8 @@ from collections.abc import Iterable, Sequence
 import pyarrow as pa
 from sqlglot import exp
 
-from spanlake.query.compile.memory_table import is_in
 from spanlake.query.compile.spans import ROW_ID
-from spanlake.query.compile.sql import id_literal
+from spanlake.query.compile.sql import id_literal, is_in
 from spanlake.query.engine.session import Session
 from spanlake.query.scan.blocks import BlockScan, block_number
 from spanlake.query.scan.duplicate_spans import source_of

@@ -21,9 +21,9 @@ from spanlake.query.compile.spans import ROW_ID, Compiled, compile_spans
 from spanlake.query.compile.sql import Sql
 from spanlake.query.engine.inputs import run
 from spanlake.query.engine.session import Session
-from spanlake.query.scan.block_budget import newest_first
 from spanlake.query.scan.blocks import BlockScan, block_number
 from spanlake.query.scan.trace_columns import have_trace_columns, slice_starts
+from spanlake.query.scan.unread_blocks import newest_first
 from spanlake.query.time_range import TimeRange
 from spanlake.query.trace_by_id import Slices
 from spanlake.spans.arrow import Array, as_array, distinct

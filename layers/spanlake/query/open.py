@@ -7,8 +7,8 @@ from spanlake.query.engine.duckdb import DuckDB
 from spanlake.query.limits import Limits
 from spanlake.query.querier import Querier
 from spanlake.query.scan.checksums import BlockChecks
-from spanlake.query.scan.missing_blocks import MissingBlocks
 from spanlake.query.scan.offload import Offload
+from spanlake.query.scan.unread_blocks import MissingBlocks
 from spanlake.settings.model import QueryLimits
 from spanlake.store.index.base import Index
 from spanlake.store.objects.base import Objects

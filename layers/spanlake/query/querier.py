@@ -16,19 +16,17 @@ from spanlake.query import tag_values, trace_by_id, trace_search
 from spanlake.query.blocks_of_traces import may_hold
 from spanlake.query.engine.block_cache import BlockCache
 from spanlake.query.engine.duckdb import DuckDB
-from spanlake.query.engine.session import Cancellation, Session
+from spanlake.query.engine.session import USUAL_POLICY, Cancellation, QueryPolicy, Session
 from spanlake.query.filtered_trace import SpanFilter
 from spanlake.query.metrics.evaluate import metrics_series
 from spanlake.query.plan import MetricsPlan
-from spanlake.query.policy import USUAL_POLICY, QueryPolicy
-from spanlake.query.scan.block_budget import affordable
 from spanlake.query.scan.block_memo import KnownValues, Misses
 from spanlake.query.scan.blocks import HISTORY_NS, BlockScan
 from spanlake.query.scan.checksums import BlockChecks
 from spanlake.query.scan.duplicate_spans import Repeats
-from spanlake.query.scan.missing_blocks import MissingBlocks
 from spanlake.query.scan.offload import Offload, offload_if_large
 from spanlake.query.scan.trace_ids import TraceIds
+from spanlake.query.scan.unread_blocks import MissingBlocks, affordable
 from spanlake.query.search import Search
 from spanlake.query.search_results import TraceResult
 from spanlake.query.selected_spans import SelectedSpans

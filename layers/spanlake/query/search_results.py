@@ -8,9 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spanlake.query.compile.levels import SetAttribute
 from spanlake.query.compile.outputs import FieldColumns, Role, ValueColumn
 from spanlake.query.compile.search import SpanSetQuery
+from spanlake.query.compile.stages import SetAttribute
 from spanlake.query.engine.inputs import run
 from spanlake.query.engine.session import Session
 from spanlake.spans.arrow import Array, as_array, int32, int64, numbers, string

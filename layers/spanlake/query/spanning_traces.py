@@ -14,8 +14,8 @@ from sqlglot import exp
 
 from spanlake.query.compile import sql as values
 from spanlake.query.engine.session import Session
-from spanlake.query.scan.block_budget import affordable
 from spanlake.query.scan.blocks import BlockScan
+from spanlake.query.scan.unread_blocks import affordable
 from spanlake.spans.arrow import Array, as_array
 from spanlake.store.blocks import bloom
 from spanlake.store.days import MAX_NS

@@ -16,10 +16,9 @@ from spanlake.query.compile.spans import ROW_ID, Needs
 from spanlake.query.compile.sql import id_literal
 from spanlake.query.engine.session import Session
 from spanlake.query.limits import TooManySpans
-from spanlake.query.scan.blocks import BlockScan, places, renumbered
+from spanlake.query.scan.blocks import BlockScan, places, read_rows, renumbered
 from spanlake.query.scan.simple_sql import evaluated, is_simple
 from spanlake.query.scan.slice_rows import read_traces
-from spanlake.query.scan.whole_rows import read_rows
 from spanlake.spans.arrow import Array, as_array, int64
 from spanlake.spans.duplicates import drop_duplicates
 from spanlake.spans.schema import SPAN_ID

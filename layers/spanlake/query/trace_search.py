@@ -17,9 +17,9 @@ from spanlake.query.candidates import CandidateFinder, Candidates, most_selectiv
 from spanlake.query.compile.search import SearchQueries
 from spanlake.query.engine.session import Session
 from spanlake.query.judge import TRACES_MARGIN, Judge
-from spanlake.query.scan.block_budget import note_unread
 from spanlake.query.scan.blocks import BlockScan
 from spanlake.query.scan.offload import Offload, offload_if_large, split_by_limit
+from spanlake.query.scan.unread_blocks import note_unread
 from spanlake.query.search import Search
 from spanlake.query.search_results import TraceResult
 from spanlake.query.spanning_traces import SpanningTraces

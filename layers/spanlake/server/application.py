@@ -9,11 +9,11 @@ from spanlake.api.app import create_app
 from spanlake.api.openapi import openapi_routes
 from spanlake.api.operations import Operations, ops_routes
 from spanlake.api.page import page_routes
-from spanlake.api.services.links import link_routes
+from spanlake.api.services.access import link_routes
 from spanlake.api.tempo.dependencies import ALL_ERRORS, PartialAnswers
 from spanlake.api.tempo.routes import tempo_routes
 from spanlake.query.open import open_querier
-from spanlake.query.scan.missing_blocks import MissingBlocks
+from spanlake.query.scan.unread_blocks import MissingBlocks
 from spanlake.server.deferred import TempoApi
 from spanlake.settings.model import Config
 from spanlake.settings.setting import Program, values_of

@@ -10,9 +10,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from spanlake.api.app import create_app
 from spanlake.api.authentication import AccessOf, by_header
-from spanlake.api.cors import SpanCors
+from spanlake.api.browsers import AllowedHosts, SpanCors
 from spanlake.api.errors import INGEST_ERRORS
-from spanlake.api.hosts import AllowedHosts
 from spanlake.api.ingest.jaeger import jaeger_routes, sampling_routes
 from spanlake.api.ingest.misdirected import OtherPosts
 from spanlake.api.ingest.routes import otlp_routes

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from spanlake.settings import kinds
 from spanlake.settings.access import AccessSettings
-from spanlake.settings.origins import ORIGINS, Origins
+from spanlake.settings.kinds import ORIGINS, Origins
 from spanlake.settings.page_links import PAGE_LINKS, PageLinks
 from spanlake.settings.setting import OfMemory, Program, setting
 from spanlake.settings.units import MIB, InvalidSetting

@@ -17,9 +17,9 @@ from spanlake.store.blocks.block import Block, CatalogEntry
 from spanlake.store.blocks.demoted import without_columns
 from spanlake.store.blocks.describe import catalog_entries, checksum, latest_end
 from spanlake.store.blocks.trace_columns import add_trace_columns_to_fresh
-from spanlake.store.catalog_room import has_column, standing_for
 from spanlake.store.days import day_range, utc_day
 from spanlake.store.index.base import LOST, Index, StoredBefore
+from spanlake.store.index.catalog import has_column, standing_for
 from spanlake.store.objects.base import Objects
 
 _START = "start_time_unix_nano"

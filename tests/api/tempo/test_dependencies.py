@@ -8,7 +8,7 @@ import anyio
 import pytest
 from starlette.requests import Request
 
-from spanlake.api.access import ACCESS
+from spanlake.api.authentication import ACCESS
 from spanlake.api.tempo.dependencies import accepts_protobuf, run
 from spanlake.api.tempo.query_queue import QueryQueue
 from spanlake.auth.access import ANYONE

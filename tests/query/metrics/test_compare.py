@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from spanlake.query.engine.session import ComparePolicy, QueryPolicy
 from spanlake.query.limits import LimitExceeded, Limits
-from spanlake.query.policy import ComparePolicy, QueryPolicy
 from spanlake.query.time_range import Steps
 from spanlake.spans.otlp.decode import decode
 from spanlake.store.blocks.block import arrival_order

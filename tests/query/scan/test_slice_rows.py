@@ -8,9 +8,8 @@ import pyarrow as pa
 import pytest
 
 from spanlake.query.compile.spans import ROW_ID
-from spanlake.query.scan.blocks import BlockScan
+from spanlake.query.scan.blocks import BlockScan, RowGroupLimits
 from spanlake.query.scan.slice_rows import read_traces
-from spanlake.query.scan.whole_rows import RowGroupLimits
 from spanlake.store.blocks.block import arrival_order
 from spanlake.store.blocks.row_groups import PickedGroups
 from spanlake.store.blocks.trace_columns import SLICE_START

@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from spanlake.api.access import tenant_to_write
+from spanlake.api.authentication import tenant_to_write
 from spanlake.api.errors import HttpError, UnsupportedMediaType, logged_http_error, shut_down_error
 from spanlake.api.ingest.bodies import admitted_body
 from spanlake.api.ingest.errors import ClientGone

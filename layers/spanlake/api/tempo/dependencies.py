@@ -23,8 +23,7 @@ from spanlake.api.typed_route import InvalidParameter
 from spanlake.query.engine.session import Cancellation
 from spanlake.query.limits import OF_TENANT, Cancelled, LimitExceeded, LimitsOfTenant
 from spanlake.query.querier import Querier
-from spanlake.query.scan.block_budget import UNREAD, Unread
-from spanlake.query.scan.missing_blocks import LEFT_OUT
+from spanlake.query.scan.unread_blocks import LEFT_OUT, UNREAD, Unread
 from spanlake.query.time_range import TimeRange
 from spanlake.spans.ids import TRACE_ID, parse_id
 from spanlake.store.tenant_limits import LimitsSource, NoLimits

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic_core import to_json
 
-from spanlake.query.scan.block_budget import UNREAD
+from spanlake.query.scan.unread_blocks import UNREAD
 from spanlake.query.search_results import SpanResult, SpanSet, TraceResult
 from spanlake.query.series import Labels, Series
 from spanlake.query.time_range import Steps

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from spanlake.api.access import tenant_of
+from spanlake.api.authentication import tenant_of
 from spanlake.api.tempo import responses
 from spanlake.api.tempo.dependencies import QueryRunner, json_response
 from spanlake.api.tempo.logfmt import query_of_tags

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from spanlake.api.access import tenant_of
+from spanlake.api.authentication import tenant_of
 from spanlake.api.tempo.dependencies import QueryRunner, json_response
 from spanlake.api.tempo.parameters import TagParameters, TagValueParameters
 from spanlake.api.tempo.schemas import TagsResponse, TagsV2Response, TagValuesResponse, TagValuesV2Response

@@ -12,13 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from spanlake.api.access import tenant_of, tenant_to_delete_from
+from spanlake.api.authentication import tenant_of, tenant_to_delete_from
 from spanlake.api.tempo import responses
 from spanlake.api.tempo.dependencies import JSON, PROTOBUF, QueryRunner, accepts_protobuf, trace_id_of
 from spanlake.api.tempo.parameters import TraceParameters, TraceV2Parameters
 from spanlake.api.tempo.schemas import TraceByIdResponse, TraceV1
-from spanlake.api.tempo.trace_chunks import bounded, chunks, still_wanted
-from spanlake.api.tempo.trace_json import items, trace_v1, trace_v2
+from spanlake.api.tempo.trace_json import bounded, chunks, items, still_wanted, trace_v1, trace_v2
 from spanlake.api.typed_route import TypedRoute
 from spanlake.query.engine.session import Cancellation
 from spanlake.query.filtered_trace import SpanFilter

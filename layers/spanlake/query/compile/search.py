@@ -11,11 +11,11 @@ from spanlake.query.compile import sql
 from spanlake.query.compile.columns import AttributeSchema
 from spanlake.query.compile.fields import FieldCompiler, span_column
 from spanlake.query.compile.filters import NOTHING_TOLD, Told
-from spanlake.query.compile.levels import SetAttribute
 from spanlake.query.compile.outputs import FieldColumns, Role, compile_field, selected
 from spanlake.query.compile.prefilter import Prefilter
 from spanlake.query.compile.spans import Compiled
 from spanlake.query.compile.spansets import SpanPipeline
+from spanlake.query.compile.stages import SetAttribute
 from spanlake.query.plan import SearchPlan
 from spanlake.traceql import ast
 

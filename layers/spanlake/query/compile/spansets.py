@@ -12,11 +12,10 @@ from sqlglot import exp
 from spanlake.query.compile.columns import AttributeSchema
 from spanlake.query.compile.fields import span_column
 from spanlake.query.compile.filters import NOTHING_TOLD, Filters, Told, compile_filters
-from spanlake.query.compile.levels import Levels, SetAttribute
 from spanlake.query.compile.prefilter import Prefilter
 from spanlake.query.compile.spans import Compiled, Needs, StructureInput, compile_spans, define_first
 from spanlake.query.compile.sql import Sql
-from spanlake.query.compile.stages import Stages
+from spanlake.query.compile.stages import Levels, SetAttribute, Stages
 from spanlake.query.compile.structure import BASE, TRACE, base_columns
 from spanlake.query.plan import SearchPlan
 

@@ -1,9 +1,15 @@
-"""Typed SQL values: an expression of a dynamic language in columns of one type each."""
+"""Typed SQL values, an expression of a dynamic language in columns of one type each; and Arrow tables in SQL.
 
-from collections.abc import Callable, Iterable
+The tree of a query holds the rows of Arrow tables, so that it says by itself what it reads. An engine that runs the
+query asks for them with ``memory_tables``. Names are for readers of the SQL; different rows in one query have
+different names.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+import pyarrow as pa
 from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
 
@@ -260,3 +266,45 @@ def _remembered(text: str) -> exp.Select:
 def id_literal(trace_id: bytes) -> exp.Expr:
     """Return an id as SQL."""
     return exp.HexString(this=trace_id.hex().upper())
+
+
+_ROWS = "rows"
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """The argument of a node: trees that are compared or copied share it."""
+
+    table: pa.Table
+
+
+def memory_table(name: str, rows: pa.Table) -> exp.Table:
+    """Return a table with these rows, for a FROM or a JOIN."""
+    node = exp.table_(name)
+    node.set(_ROWS, _Rows(rows))
+    return node
+
+
+def bind_rows(query: exp.Select, tables: Mapping[str, pa.Table]) -> exp.Select:
+    """Give the tables of a query their rows, by name; changes the query."""
+    for node in query.find_all(exp.Table):
+        if node.name in tables:
+            node.set(_ROWS, _Rows(tables[node.name]))
+    return query
+
+
+def is_in(column: exp.Column, name: str, rows: pa.Table) -> exp.Expr:
+    """Return the test that a column has one of the values of the column of its name in the rows."""
+    found = exp.select(exp.column(column.name)).from_(memory_table(name, rows), copy=False)
+    return exp.In(this=column, query=found.subquery(copy=False))
+
+
+def memory_tables(query: exp.Query) -> dict[str, pa.Table]:
+    """Return the rows of the Arrow tables that a query reads, by name."""
+    found: dict[str, _Rows] = {}
+    for node in query.find_all(exp.Table):
+        rows = node.args.get(_ROWS)
+        if rows is not None:
+            known = found.setdefault(node.name, rows)
+            assert known is rows or known.table.equals(rows.table), f"two tables are named {node.name}"
+    return {name: rows.table for name, rows in found.items()}

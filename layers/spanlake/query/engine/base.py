@@ -60,7 +60,7 @@ class Engine(Protocol):
     def run(
         self, query: exp.Query, outputs: pa.Schema | None, check: Callable[[], None], *, large: bool = False
     ) -> pa.Table:
-        """Return the answer of a query of such relations, and of Arrow tables (see ``compile.memory_table``).
+        """Return the answer of a query of such relations, and of Arrow tables (see ``compile.sql.memory_table``).
 
         ``outputs`` tells the columns and their types where any engine may be asked. ``check`` raises when nobody waits
         any more; it is called all the time, and the query is then given up. ``large`` announces some ten thousand rows.

@@ -1,10 +1,10 @@
-"""The DuckDB instance: in memory, closed to the network and the file system."""
+"""The DuckDB instance: in memory, closed to the network and the file system; and the watchdog of its statements."""
 
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -15,16 +15,64 @@ import pyarrow as pa
 from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB as Dialect  # by name, a thread could meet it half loaded
 
-from spanlake.query.compile.memory_table import memory_tables
+from spanlake.query.compile.sql import memory_tables
 from spanlake.query.engine.base import Scan, Traits
-from spanlake.query.engine.session import Cancellation, Session
-from spanlake.query.engine.watchdog import Watchdog, Watched
+from spanlake.query.engine.session import USUAL_POLICY, Cancellation, QueryPolicy, Session
 from spanlake.query.limits import OF_TENANT, Cancelled, LimitExceeded, Limits
-from spanlake.query.policy import USUAL_POLICY, QueryPolicy
 from spanlake.store.errors import StorageTimeout, StorageUnavailable
 
 if TYPE_CHECKING:
     from spanlake.query.engine.httpfs import HttpfsCredentials
+
+
+_PULSE_SECONDS = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Watched:
+    """A running statement: whether it must end, and how to make it."""
+
+    must_end: Callable[[], bool]
+    interrupt: Callable[[], None]
+
+
+class Watchdog:
+    """Interrupts statements that must end, again and again until they do.
+
+    DuckDB forgets an interruption that comes before the statement has begun. Share the watchdog between threads. Its
+    own thread ends when nothing runs.
+    """
+
+    def __init__(self) -> None:
+        self._running: set[Watched] = set()
+        self._is_awake = False
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def over(self, statement: Watched) -> Iterator[None]:
+        """Watch a statement while it runs in this block; after it none is interrupted any more."""
+        with self._lock:
+            if not self._is_awake:
+                threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+                self._is_awake = True
+            self._running.add(statement)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running.remove(statement)
+
+    def _watch(self) -> None:
+        while True:
+            time.sleep(_PULSE_SECONDS)
+            with self._lock:
+                self._is_awake = False  # so that another thread goes on if this one fails
+                for statement in self._running:
+                    if statement.must_end():
+                        statement.interrupt()
+                if not self._running:
+                    return
+                self._is_awake = True
 
 
 _MACROS = (

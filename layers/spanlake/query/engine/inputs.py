@@ -1,10 +1,12 @@
-"""Runs compiled queries: binds their inputs to the rows of a scan, or of a table."""
+"""Runs compiled queries: binds their inputs to the rows of a scan or of a table, and evaluates structural steps."""
+
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from sqlglot import exp
 
 from spanlake.query.compile.fields import SPAN, TREE
-from spanlake.query.compile.memory_table import bind_rows
 from spanlake.query.compile.spans import (
     OF_TIES,
     PLACED,
@@ -17,12 +19,100 @@ from spanlake.query.compile.spans import (
     SpanInput,
     define_first,
 )
-from spanlake.query.compile.structure import BASE, tree_query
+from spanlake.query.compile.sql import bind_rows
+from spanlake.query.compile.structure import (
+    BASE,
+    ID,
+    PARENT_KEY,
+    ROW,
+    SET,
+    START,
+    TRACE,
+    SpansetOperand,
+    StructuralStep,
+    tree_query,
+)
 from spanlake.query.engine.base import Scan
 from spanlake.query.engine.session import Session
-from spanlake.query.engine.structure import evaluate, number_nested_sets, number_nested_sets_of
+from spanlake.query.engine.span_tree import Mask, SpanTree
 from spanlake.query.limits import LimitExceeded
+from spanlake.spans.arrow import Array, as_array
 from spanlake.store.blocks.trace_columns import parent_rows
+
+_STORED = {TRACE: "trace_id", ID: "span_id", PARENT_KEY: "parent_span_id", START: "start_time_unix_nano"}
+_PAIRS = pa.schema([(ROW, pa.int64()), (SET, pa.uint64())])
+_MOST_IN_SETS = 100_000_000  # spans times sets, which take some 10 s
+
+
+def evaluate(session: Session, base: pa.Table, steps: tuple[StructuralStep, ...]) -> pa.Table:
+    """Return the table BASE: the answer of a selection's ``base``, with a ROW and a column for each of the steps."""
+    base = base.combine_chunks()
+    family = SpanTree(base)
+    base = base.append_column(ROW, family.rows)
+    for step in steps:
+        base = base.append_column(step.column, _answer(session, family, base, step))
+    return base
+
+
+def number_nested_sets(tree: pa.Table) -> pa.Table:
+    """Return the table PLACED, given the answer of ``structure.tree_query``."""
+    return _placed(SpanTree(tree.combine_chunks()), tree)
+
+
+def number_nested_sets_of(spans: pa.Table) -> pa.Table:
+    """Return the table PLACED of the spans of some traces, given whole: of few that takes less time than a query."""
+    tree = spans.select([*_STORED.values()]).rename_columns([*_STORED]).combine_chunks()
+    return _placed(SpanTree(tree, parent_rows(spans)), spans)
+
+
+def _placed(tree: SpanTree, spans: pa.Table) -> pa.Table:
+    left, right, parent = tree.nested_sets
+    return pa.table({ROW_ID: spans[ROW_ID], "nested_left": left, "nested_right": right, "nested_parent": parent})
+
+
+def _answer(session: Session, family: SpanTree, base: pa.Table, step: StructuralStep) -> Array:
+    if step.by_set:
+        return _answer_by_set(session, family, base, step)
+    left, right = (_operand(session, family, base, operand) for operand in (step.left, step.right))
+    return family.matching(step.op, left, right)
+
+
+def _answer_by_set(session: Session, family: SpanTree, base: pa.Table, step: StructuralStep) -> Array:
+    """Return the sets in which each span is found, a list or null. Raises LimitExceeded."""
+    left, right = (_rows(session, base, operand).cast(_PAIRS) for operand in (step.left, step.right))
+    sets = pc.unique(pa.concat_tables([left, right])[SET])
+    if len(sets) * len(family.rows) > _MOST_IN_SETS:
+        raise LimitExceeded(
+            f"the query relates {len(family.rows)} spans in {len(sets)} groups: ask for a shorter time range or "
+            "narrower filters, or group by fewer values"
+        )
+    found = [_found_in(session, family, step, one, left, right) for one in sets]
+    pairs = pa.concat_tables([_PAIRS.empty_table(), *found]).group_by(ROW).aggregate([(SET, "list")])
+    at = pc.index_in(family.rows, value_set=as_array(pairs[ROW]))
+    return as_array(pairs[f"{SET}_list"]).take(at)
+
+
+def _found_in(
+    session: Session, family: SpanTree, step: StructuralStep, one: Any, left: pa.Table, right: pa.Table
+) -> pa.Table:
+    """Return the spans that the operator finds in one of the sets."""
+    session.check()
+    masks = (family.among(as_array(side.filter(pc.equal(side[SET], one))[ROW])) for side in (left, right))
+    rows = family.rows.filter(family.matching(step.op, *masks))
+    return pa.table({ROW: rows, SET: pa.repeat(one, len(rows))}, schema=_PAIRS)
+
+
+def _operand(session: Session, family: SpanTree, base: pa.Table, operand: SpansetOperand) -> Mask:
+    if operand.rows is None:
+        return as_array(base[operand.column])
+    return family.among(as_array(_rows(session, base, operand)[ROW]))
+
+
+def _rows(session: Session, base: pa.Table, operand: SpansetOperand) -> pa.Table:
+    """Run the query of an operand over the columns of the previous steps."""
+    assert operand.rows is not None
+    return session.run(bind_rows(operand.rows.copy(), {BASE: base}), large=True)
+
 
 _CANDIDATES = "candidates"
 

@@ -13,13 +13,12 @@ from functools import cached_property
 import pyarrow as pa
 from sqlglot import exp
 
-from spanlake.query.compile.compare import EVERYWHERE, Facet, Level, facets
+from spanlake.query.compile.facets import EVERYWHERE, Facet, Level, facets
 from spanlake.query.compile.fields import span_column
-from spanlake.query.compile.memory_table import memory_table
 from spanlake.query.compile.metrics import selected
 from spanlake.query.compile.spans import ROW_ID, Compiled, compile_spans
 from spanlake.query.compile.spansets import SpanPipeline
-from spanlake.query.compile.sql import Sql
+from spanlake.query.compile.sql import Sql, memory_table
 from spanlake.query.engine.inputs import bound, run
 from spanlake.query.engine.session import Session
 from spanlake.query.metrics.tally import CELL, CELLS, ROWS, Counter, SeriesValues, Tally, with_rows

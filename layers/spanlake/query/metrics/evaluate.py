@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from spanlake.query.compile.compare import EVERYWHERE
+from spanlake.query.compile.facets import EVERYWHERE
 from spanlake.query.engine.base import NotSupportedByEngine
 from spanlake.query.engine.session import Session
 from spanlake.query.metrics.aggregate import Aggregation

@@ -14,9 +14,8 @@ from sqlglot import exp
 
 from spanlake.query.blocks_of_traces import shared_traces
 from spanlake.query.compile.fields import span_column
-from spanlake.query.compile.memory_table import is_in, memory_table
 from spanlake.query.compile.spans import ROW_ID, TIE_COLUMNS, with_children
-from spanlake.query.compile.sql import Sql, parsed
+from spanlake.query.compile.sql import Sql, is_in, memory_table, parsed
 from spanlake.query.engine.session import Session
 from spanlake.query.metrics.tally import CELLS, ROWS
 from spanlake.query.scan.blocks import BlockScan, block_number

@@ -12,9 +12,8 @@ from sqlglot import exp
 from spanlake.query.compile import sql
 from spanlake.query.compile.columns import AttributeSchema
 from spanlake.query.compile.fields import span_column
-from spanlake.query.compile.memory_table import memory_table
 from spanlake.query.compile.spans import ROW_ID
-from spanlake.query.compile.sql import Sql, id_literal
+from spanlake.query.compile.sql import Sql, id_literal, memory_table
 from spanlake.query.scan.block_memo import KnownValues, Misses
 from spanlake.query.scan.trace_ids import TraceIds
 from spanlake.query.time_range import Steps, inside
@@ -22,6 +21,7 @@ from spanlake.spans.arrow import Array, int64
 from spanlake.spans.columns import AttributeColumn, Scope, ValueType
 from spanlake.spans.schema import FIXED
 from spanlake.store.blocks.block import OTHER_KEYS, Block, CatalogEntry, arrival_order
+from spanlake.store.blocks.row_groups import RowGroups
 from spanlake.store.blocks.trace_columns import DERIVED, SLICE_COLUMNS, SLICE_START, TRACE_COLUMNS
 from spanlake.store.index.base import Index
 from spanlake.store.objects.base import Objects
@@ -348,3 +348,37 @@ def range_test(steps: Steps, source: BlockScan) -> Sql | None:
     if source.is_within(steps.since_ns, steps.last_ns):
         return None
     return inside(steps, span_column("start_time_unix_nano"))
+
+
+@dataclass(frozen=True, slots=True)
+class RowGroupLimits:
+    """The most that is read to find a few rows in it; of more, DuckDB reads less."""
+
+    row_groups: int = 4
+    bytes: int = 16 << 20  # before compression
+
+
+USUAL_LIMITS = RowGroupLimits()
+
+
+def read_rows(blocks: BlockScan, arrivals: Array, limits: RowGroupLimits = USUAL_LIMITS) -> pa.Table | None:
+    """Return these rows with every column that tells of a span itself, and ``arrival``, in its order.
+
+    None where DuckDB takes less time or memory: there are many row groups, or large ones. Raises StorageUnavailable.
+    """
+    arrivals = pc.take(arrivals, pc.sort_indices(arrivals))
+    numbers, rows = places(arrivals)
+    files = blocks.files
+    groups = [
+        RowGroups(files[number], rows.filter(pc.equal(numbers, int64(number))).to_pylist())
+        for number in pc.unique(numbers).to_pylist()
+    ]
+    if (
+        sum(len(some.numbers) for some in groups) > limits.row_groups
+        or sum(some.size for some in groups) > limits.bytes
+    ):
+        return None
+    tables = [some.read(lambda name: name not in DERIVED) for some in groups]
+    if not tables:
+        return blocks.empty(["trace_id"]).append_column(ROW_ID, arrivals)
+    return pa.concat_tables(tables, promote_options="default").append_column(ROW_ID, arrivals)

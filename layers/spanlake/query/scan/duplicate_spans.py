@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
-from spanlake.query.compile.memory_table import memory_table
 from spanlake.query.compile.spans import ROW_ID, TIE_COLUMNS
+from spanlake.query.compile.sql import memory_table
 from spanlake.query.engine.session import Session
 from spanlake.query.scan.blocks import BlockScan, Repeated, places
 from spanlake.spans.arrow import Array, as_array, int64, numbers

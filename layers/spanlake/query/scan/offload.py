@@ -12,8 +12,8 @@ from typing import TypeVar
 from spanlake.query.engine.base import Engine, NotSupportedByEngine
 from spanlake.query.engine.session import Session
 from spanlake.query.limits import LimitExceeded
-from spanlake.query.scan.block_budget import newest_first
 from spanlake.query.scan.blocks import BlockScan
+from spanlake.query.scan.unread_blocks import newest_first
 from spanlake.store.blocks.block import Block
 from spanlake.store.days import MAX_NS
 

@@ -7,8 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spanlake.query.compile.spans import ROW_ID
-from spanlake.query.scan.blocks import BlockScan
-from spanlake.query.scan.whole_rows import RowGroupLimits
+from spanlake.query.scan.blocks import BlockScan, RowGroupLimits
 from spanlake.spans.arrow import Array
 from spanlake.store.blocks.row_groups import PickedGroups
 from spanlake.store.blocks.trace_columns import SLICE_START

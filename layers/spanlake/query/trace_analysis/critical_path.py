@@ -10,8 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
-from spanlake.query.compile.memory_table import bind_rows
-from spanlake.query.compile.sql import parsed
+from spanlake.query.compile.sql import bind_rows, parsed
 from spanlake.query.engine.session import Session
 from spanlake.query.trace_analysis.tree import TraceTree, doubled, root_rows
 from spanlake.spans.arrow import Array, as_array, numbers, scatter

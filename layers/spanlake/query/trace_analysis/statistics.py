@@ -9,9 +9,8 @@ from sqlglot import exp
 from spanlake.query.compile import sql
 from spanlake.query.compile.columns import AttributeSchema
 from spanlake.query.compile.fields import SCOPES, FieldCompiler, element_scope
-from spanlake.query.compile.memory_table import bind_rows
 from spanlake.query.compile.spans import Needs
-from spanlake.query.compile.sql import Sql
+from spanlake.query.compile.sql import Sql, bind_rows
 from spanlake.query.engine.session import Session
 from spanlake.query.limits import LimitExceeded
 from spanlake.query.trace_analysis.tree import TraceTree

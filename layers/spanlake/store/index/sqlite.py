@@ -16,7 +16,7 @@ from spanlake.store.disk import Reserve, make_directories
 from spanlake.store.errors import IndexConflict, StorageUnavailable
 from spanlake.store.index import sqlite_merges
 from spanlake.store.index.base import ALL_IDS, Catalog, IdRange, MergeKey, StoredBefore, UnfinishedMerge
-from spanlake.store.index.catalog_cache import CatalogCache, Day, without_room
+from spanlake.store.index.catalog import CatalogCache, Day, without_room
 from spanlake.store.index.sqlite_rows import (
     id_parameters,
     key_of,

@@ -8,10 +8,10 @@ from datetime import date
 
 from spanlake.store.blocks.block import Block, DaySummary
 from spanlake.store.blocks.entry import check_content
-from spanlake.store.catalog_room import listed
 from spanlake.store.days import day_range
 from spanlake.store.errors import IndexConflict, ObjectNotFound, StorageCorrupt, StoreError
 from spanlake.store.index.base import Day, Index, MergeKey, UnfinishedMerge, quarantined
+from spanlake.store.index.catalog import listed
 from spanlake.store.maintenance.compaction_plan import USUAL_PLAN, Merge, PlanPolicy, plan
 from spanlake.store.maintenance.merge import USUAL_MERGE, MergePolicy, merge_blocks, merged_id
 from spanlake.store.objects.base import Objects

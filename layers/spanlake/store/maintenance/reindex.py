@@ -11,11 +11,11 @@ from spanlake.store.blocks.block import MAX_REPLACED, Block
 from spanlake.store.blocks.entry import BlockFacts, may_be_merged, read_facts
 from spanlake.store.blocks.paths import DayPart, folder, in_parts
 from spanlake.store.blocks.reader import block_footer
-from spanlake.store.catalog_room import listed
 from spanlake.store.days import day_range
 from spanlake.store.deletions import deletions_by_block
 from spanlake.store.errors import ObjectNotFound, StorageCorrupt
 from spanlake.store.index.base import ALL_IDS, IdRange, Index, id_ranges
+from spanlake.store.index.catalog import listed
 from spanlake.store.maintenance.span_sets import SpanSets, with_shared_traces
 from spanlake.store.objects.base import ObjectInfo, Objects
 

@@ -15,10 +15,10 @@ from spanlake.store.deletions import DELETIONS
 from spanlake.store.errors import ObjectNotFound, StorageCorrupt
 from spanlake.store.index.base import Index
 from spanlake.store.objects.base import Objects
-from spanlake.store.transfer.batches import batches
 from spanlake.store.transfer.snapshots import (
     SavedBlock,
     Snapshot,
+    batches,
     prepare,
     read_digests,
     remove_snapshots,

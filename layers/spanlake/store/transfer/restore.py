@@ -12,10 +12,10 @@ from spanlake.store.blocks.paths import BLOCKS
 from spanlake.store.errors import ObjectNotFound, StorageCorrupt, StoreError
 from spanlake.store.index.base import Index
 from spanlake.store.objects.base import Objects
-from spanlake.store.transfer.batches import batches
 from spanlake.store.transfer.snapshots import (
     SavedBlock,
     Snapshot,
+    batches,
     check_files,
     check_mark,
     read_blocks,

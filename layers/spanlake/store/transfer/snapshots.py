@@ -10,10 +10,10 @@ snapshots/TIME/manifest.json             sizes and digests of these files; writt
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, date, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import pyarrow as pa
 
@@ -261,3 +261,22 @@ def _remove(backup: Objects, folder: str) -> None:
     backup.delete(f"{folder}{_MANIFEST}")
     for info in list(backup.list(folder)):
         backup.delete(info.path)
+
+
+T = TypeVar("T")
+
+_MOST = 32
+_MOST_BYTES = 64 << 20
+
+
+def batches(items: Iterable[T], size_of: Callable[[T], int]) -> Iterator[list[T]]:
+    """Part items, in order, into lists of at most 32 and of at most 64 MiB unless it is a single one."""
+    batch, size = list[T](), 0
+    for item in items:
+        if batch and (len(batch) >= _MOST or size + size_of(item) > _MOST_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(item)
+        size += size_of(item)
+    if batch:
+        yield batch

@@ -13,7 +13,7 @@ import pyarrow as pa
 from botocore.exceptions import BotoCoreError, ClientError
 from sqlglot import exp
 
-from spanlake.query.compile.memory_table import memory_tables
+from spanlake.query.compile.sql import memory_tables
 from spanlake.query.engine.athena import results
 from spanlake.query.engine.athena.allowance import DailyAllowance, Scanned
 from spanlake.query.engine.athena.dialect import printed

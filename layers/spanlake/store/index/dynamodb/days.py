@@ -25,7 +25,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from spanlake.store.blocks.block import Block, CatalogEntry
 from spanlake.store.days import DAY_NS, MAX_NS, utc_day
-from spanlake.store.index.catalog_cache import CatalogCache, without_room
+from spanlake.store.index.catalog import CatalogCache, without_room
 from spanlake.store.index.dynamodb.items import Item, Update, entry_item, is_entry, is_kept, is_there, to_entry
 from spanlake.store.index.dynamodb.requests import Requests
 from spanlake.store.index.dynamodb.table import DAY_ITEM, EXPIRES, TENANTS, day_key, listed_day_key, partition

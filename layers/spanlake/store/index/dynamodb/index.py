@@ -11,7 +11,6 @@ from spanlake.store.errors import StorageCorrupt, StoreError
 from spanlake.store.index.base import ALL_IDS, Catalog, IdRange, MergeKey, StoredBefore, UnfinishedMerge
 from spanlake.store.index.dynamodb.additions import Additions, transactions
 from spanlake.store.index.dynamodb.days import Days
-from spanlake.store.index.dynamodb.deletions import Deletions
 from spanlake.store.index.dynamodb.items import (
     Update,
     is_block,
@@ -23,10 +22,9 @@ from spanlake.store.index.dynamodb.items import (
     to_entry,
 )
 from spanlake.store.index.dynamodb.lookup import Lookup, in_range
-from spanlake.store.index.dynamodb.merges import Merges
-from spanlake.store.index.dynamodb.replacements import IS_LIVE, SWAP_SECONDS, Replacements, not_live
+from spanlake.store.index.dynamodb.replacements import IS_LIVE, SWAP_SECONDS, Merges, Replacements, not_live
 from spanlake.store.index.dynamodb.requests import NoTable, Requests
-from spanlake.store.index.dynamodb.retention import renew
+from spanlake.store.index.dynamodb.retention import Deletions, renew
 from spanlake.store.index.dynamodb.summaries import Summaries
 from spanlake.store.index.dynamodb.table import (
     DAY_ITEM,

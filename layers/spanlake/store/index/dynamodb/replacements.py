@@ -10,14 +10,15 @@ again.
 """
 
 import secrets
+import time
 from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from itertools import islice
 from typing import Any
 
 from spanlake.store.blocks.block import Block
 from spanlake.store.errors import IndexConflict, StorageUnavailable
-from spanlake.store.index.base import LOST
+from spanlake.store.index.base import LOST, MergeKey, UnfinishedMerge
 from spanlake.store.index.dynamodb.days import expiry
 from spanlake.store.index.dynamodb.items import (
     ABSENT,
@@ -33,7 +34,16 @@ from spanlake.store.index.dynamodb.items import (
     to_block,
 )
 from spanlake.store.index.dynamodb.requests import Refused, Requests
-from spanlake.store.index.dynamodb.table import ARCHIVED, EXPIRES, RETIRED, Key, archived_key, block_key, tombstone_key
+from spanlake.store.index.dynamodb.table import (
+    ARCHIVED,
+    EXPIRES,
+    MERGES,
+    RETIRED,
+    Key,
+    archived_key,
+    block_key,
+    tombstone_key,
+)
 
 _TOMBSTONE_SECONDS = 3 * 86_400
 _SWAPS_AT_ONCE = 50
@@ -176,3 +186,44 @@ def _check(block: Block, item: dict[str, Any] | None) -> None:
         raise not_live(block)
     if item.get("hidden", frozenset()) != block.hidden:
         raise IndexConflict(f"the block {block.path} hides other traces by now")
+
+
+_KEPT_SECONDS = 30 * 86_400
+_LONGEST_REASON = 1000  # characters
+
+
+class Merges:
+    """Counts the attempts at merges that have not ended; safe to share between threads."""
+
+    def __init__(self, requests: Requests) -> None:
+        self._requests = requests
+
+    def begin(self, merge: MergeKey) -> None:
+        """Count an attempt."""
+        now = int(time.time())
+        put = {"seconds": now, EXPIRES: now + _KEPT_SECONDS}
+        self._requests.update(Update(_key(merge), put=put, add={"attempts": 1}))
+
+    def end(self, merge: MergeKey, failure: str) -> None:
+        """Forget the attempts, or record why the last one failed."""
+        if failure:
+            put = {"seconds": int(time.time()), "reason": failure[:_LONGEST_REASON]}
+            self._requests.update(Update(_key(merge), put=put))
+        else:
+            self._requests.delete([_key(merge)])
+
+    def unfinished(self) -> list[UnfinishedMerge]:
+        """Return all merges that have begun and have not ended."""
+        return [
+            UnfinishedMerge(_merge(item["sk"]), item.get("attempts", 0), item.get("reason", ""), item["seconds"])
+            for item in self._requests.query(MERGES)
+        ]
+
+
+def _key(merge: MergeKey) -> Key:
+    return MERGES, f"{merge.tenant}#{merge.date.isoformat()}#{merge.id}"
+
+
+def _merge(name: str) -> MergeKey:
+    tenant, day, id_ = name.split("#")
+    return MergeKey(tenant, date.fromisoformat(day), id_)

@@ -1,8 +1,9 @@
-"""The time to live of what is in a DynamoDB index, set anew when the retention has changed.
+"""Time to live in a DynamoDB index, set anew when the retention has changed; and deleted traces by time.
 
-An item says when it expires as it is written. Without this, a retention that is raised would not keep what is there.
+Deleted traces are recorded by tenant and time, so that what is sent again is stored again.
 """
 
+import time
 from collections.abc import Iterable
 from datetime import timedelta
 
@@ -10,7 +11,38 @@ from spanlake.store.index.dynamodb.days import Days, expiry
 from spanlake.store.index.dynamodb.items import PRESENT, Item, Update, is_block, key_of
 from spanlake.store.index.dynamodb.replacements import BLOCK_SPARE_DAYS
 from spanlake.store.index.dynamodb.requests import Requests
-from spanlake.store.index.dynamodb.table import DAY_ITEM, EXPIRES, TOMBSTONE, listed_day_key, partition
+from spanlake.store.index.dynamodb.table import DAY_ITEM, DELETED, EXPIRES, TOMBSTONE, listed_day_key, partition
+
+_KEPT_SECONDS = 30 * 86_400  # much longer than tombstones
+
+
+class Deletions:
+    """Records and lists the deletions of traces."""
+
+    def __init__(self, requests: Requests) -> None:
+        self._requests = requests
+
+    def record(self, tenant: str, trace_id: bytes) -> None:
+        """Note that a trace is deleted now."""
+        now = time.time_ns()
+        expires = self._requests.now() + _KEPT_SECONDS
+        self._requests.put([{"pk": _partition(tenant), "sk": f"{_moment(now)}#{trace_id.hex()}", EXPIRES: expires}])
+
+    def since(self, tenant: str, since_ns: int) -> dict[bytes, int]:
+        """Traces that were deleted at or after a time, with the time of the last deletion of each, in nanoseconds."""
+        found = {}
+        for item in self._requests.query(_partition(tenant), since=_moment(since_ns)):
+            moment, _, trace_id = item["sk"].partition("#")
+            found[bytes.fromhex(trace_id)] = int(moment)
+        return found
+
+
+def _partition(tenant: str) -> str:
+    return f"{DELETED}{tenant}"
+
+
+def _moment(ns: int) -> str:
+    return f"{max(ns, 0):020d}"
 
 
 def renew(requests: Requests, days: Days, tenants: Iterable[str], retention: timedelta | None) -> int:

@@ -1,8 +1,8 @@
 """Facets of compare(): the attributes and intrinsics whose values it counts.
 
-These are the attributes of span, resource and instrumentation scope and the intrinsics below, besides those that depend
-on other spans of the trace (``metrics.trace_intrinsics``). Ids, times and durations are left out because hardly two
-spans share them, events and links because a span has several.
+These are the attributes of span, resource and instrumentation scope and the intrinsics below, besides those that
+depend on other spans of the trace (``metrics.trace_intrinsics``). Ids, times and durations are left out because
+hardly two spans share them, events and links because a span has several.
 """
 
 from collections.abc import Iterator

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 from sqlglot import exp
 
-from spanlake.query.compile.memory_table import bind_rows, is_in, memory_table, memory_tables
+from spanlake.query.compile.sql import bind_rows, is_in, memory_table, memory_tables
 
 ONE, OTHER = pa.table({"n": [1]}), pa.table({"n": [2]})
 

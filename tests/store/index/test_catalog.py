@@ -1,4 +1,4 @@
-"""The catalog of a day is bounded: keys beyond are kept in the rest columns, and found there."""
+"""Entries of catalogs: their bound, and a process's memory of them."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -8,16 +8,45 @@ import pytest
 
 from spanlake.spans.otlp.decode import decode
 from spanlake.store.blocks.block import OTHER_KEYS, CatalogEntry
-from spanlake.store.catalog_room import has_column, listed
+from spanlake.store.index.catalog import CatalogCache, has_column, listed
 from spanlake.store.index.sqlite import SqliteIndex
 from spanlake.store.maintenance.reindex import reindex
 from spanlake.store.objects.local import LocalObjects
 from spanlake.store.write import write
 from tests.query.kit import At, Lake, request
 
+DAY = ("a", date(2026, 11, 22), 1)
+
+
+def entries(*names: str) -> frozenset[CatalogEntry]:
+    return frozenset(CatalogEntry("span", key, "int") for key in names)
+
+
+def test_what_was_told_is_no_longer_missing() -> None:
+    known = CatalogCache()
+    assert known.missing(DAY, entries("x", "y")) == entries("x", "y")
+    known.remember(DAY, entries("x"))
+    assert known.missing(DAY, entries("x", "y")) == entries("y")
+
+
+def test_days_and_their_generations_are_kept_apart() -> None:
+    known = CatalogCache()
+    known.remember(DAY, entries("x"))
+    for other in [("b", *DAY[1:]), ("a", date(2026, 11, 23), 1), ("a", DAY[1], 2)]:
+        assert known.missing(other, entries("x")) == entries("x")
+
+
+def test_catalog_cache_is_bounded() -> None:
+    known = CatalogCache(limit=3)
+    known.remember(DAY, entries("x", "y"))
+    known.remember(DAY, entries("x", "z"))
+    assert known.missing(DAY, entries("x", "y", "z")) == frozenset()
+    known.remember(DAY, entries("w"))
+    assert known.missing(DAY, entries("w", "x")) == entries("x")
+
 
 def small_index(folder: Path) -> SqliteIndex:
-    """Makes an index whose catalogs have four entries."""
+    """Makes an index whose catalogs have four keys."""
     return SqliteIndex(folder / "index.sqlite", most_entries=4)
 
 
@@ -28,21 +57,21 @@ def index(tmp_path: Path) -> Iterator[SqliteIndex]:
     index.close()
 
 
-def entries(*keys: str, type_: str = "string") -> frozenset[CatalogEntry]:
-    return frozenset(CatalogEntry("span", key, type_) for key in keys)
+def keys(*names: str, type_: str = "string") -> frozenset[CatalogEntry]:
+    return frozenset(CatalogEntry("span", key, type_) for key in names)
 
 
-DAY = date(2026, 1, 1)
+TODAY = date(2026, 1, 1)
 
 
 def test_catalog_has_room_for_a_number_of_entries(index: SqliteIndex) -> None:
-    assert index.beyond_catalog("t", DAY, entries(*"abcd")) == frozenset()
-    assert index.beyond_catalog("t", DAY, entries(*"fedcba")) == entries("e", "f")
+    assert index.beyond_catalog("t", TODAY, keys(*"abcd")) == frozenset()
+    assert index.beyond_catalog("t", TODAY, keys(*"fedcba")) == keys("e", "f")
 
 
 def test_tenants_limit_is_the_lower_one(index: SqliteIndex) -> None:
-    assert index.beyond_catalog("t", DAY, entries(*"abcd"), most=2) == entries("c", "d")
-    assert index.beyond_catalog("t", DAY, entries(*"abcdef"), most=9) == entries("e", "f")
+    assert index.beyond_catalog("t", TODAY, keys(*"abcd"), most=2) == keys("c", "d")
+    assert index.beyond_catalog("t", TODAY, keys(*"abcdef"), most=9) == keys("e", "f")
 
 
 def test_blocks_keep_to_the_columns_of_their_tenant(tmp_path: Path, index: SqliteIndex) -> None:
@@ -56,8 +85,8 @@ def test_blocks_keep_to_the_columns_of_their_tenant(tmp_path: Path, index: Sqlit
 
 
 def test_listed_entries_keep_columns_and_stand_for_others(index: SqliteIndex) -> None:
-    columns, rest = entries(*"abcde"), entries(*"vwxyz", type_="rest")
-    assert listed(index, "t", DAY, columns | rest) == columns | entries(OTHER_KEYS, type_="rest")
+    columns, rest = keys(*"abcde"), keys(*"vwxyz", type_="rest")
+    assert listed(index, "t", TODAY, columns | rest) == columns | keys(OTHER_KEYS, type_="rest")
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ import pyarrow as pa
 import pytest
 
 from spanlake.query.compile.spans import ROW_ID
-from spanlake.query.scan.blocks import BlockScan
-from spanlake.query.scan.whole_rows import RowGroupLimits, read_rows
+from spanlake.query.scan.blocks import BlockScan, RowGroupLimits, read_rows
 from spanlake.store.blocks.block import arrival_order
 from spanlake.store.blocks.row_groups import RowGroups
 from spanlake.store.errors import BlockDamaged, StorageUnavailable

@@ -1,9 +1,14 @@
-"""Catalog entries that a process has written already, so that a commit writes only new ones."""
+"""Entries of catalogs: of bounded size, and known to a process that has written them.
 
-from collections.abc import Set
+Keys beyond the bound are in the rest columns, and one entry stands for all of them. A commit writes only new
+entries.
+"""
+
+from collections.abc import Iterable, Set
 from datetime import date
 
-from spanlake.store.blocks.block import MOST_ENTRIES, CatalogEntry
+from spanlake.store.blocks.block import MOST_ENTRIES, OTHER_KEYS, CatalogEntry
+from spanlake.store.index.base import Index
 
 _MOST_ENTRIES = 200_000  # entries over all days; some 20 MB
 
@@ -43,3 +48,23 @@ def without_room(fresh: Set[CatalogEntry], entries: int, most: int | None = None
     """
     room = min(MOST_ENTRIES, MOST_ENTRIES if most is None else most) - entries
     return frozenset(sorted(fresh)[max(room, 0) :])
+
+
+NESTED = {"event": "events", "link": "links"}
+"""Column of each scope whose attributes have no columns of their own."""
+
+
+def has_column(entry: CatalogEntry) -> bool:
+    """Return True for an entry of a column."""
+    return entry.type != "rest" and entry.scope not in NESTED
+
+
+def standing_for(left: Iterable[CatalogEntry]) -> frozenset[CatalogEntry]:
+    """Return the entries that stand for others."""
+    return frozenset(CatalogEntry(entry.scope, OTHER_KEYS, "rest") for entry in left)
+
+
+def listed(index: Index, tenant: str, day: date, entries: frozenset[CatalogEntry]) -> frozenset[CatalogEntry]:
+    """Return the entries to add for blocks that are written already: columns are always listed."""
+    left = frozenset(entry for entry in index.beyond_catalog(tenant, day, entries) if not has_column(entry))
+    return (entries - left) | standing_for(left)

@@ -8,8 +8,8 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from spanlake.api.cors import SpanCors
-from spanlake.settings.origins import parse_origins
+from spanlake.api.browsers import SpanCors
+from spanlake.settings.kinds import parse_origins
 from spanlake.settings.units import InvalidSetting
 
 SHOP, OTHER = "https://shop.example", "https://other.example"
