@@ -90,13 +90,14 @@ class PickedGroups:
         """
         places = _places_of_columns(self._file)
         there = [name for name in columns if name in places]
-        tables, rows = [self._footer.schema.to_arrow_schema().empty_table().select(there)], [pa.array([], pa.int64())]
+        tables, rows = [], [pa.array([], pa.int64())]
         for number in self.numbers:
             group = self._group(number, there)
             wanted = where(is_wanted(group))
             tables.append(group.take(wanted))
             rows.append(pc.add(wanted, int64(_starts(self._file)[number])))
-        return pa.concat_tables(tables), pa.concat_arrays(rows)
+        nothing = self._footer.schema.to_arrow_schema().empty_table().select(there)
+        return pa.concat_tables(tables) if tables else nothing, pa.concat_arrays(rows)
 
     def _group(self, number: int, names: list[str]) -> pa.Table:
         """Return columns of a row group, those that are kept without reading them."""
