@@ -90,7 +90,7 @@ class _BlocksToSearch:
         probe, policy = self.finder.probe, self.finder.session.policy.search
         if probe.per_span:
             return _MOST_TRACES
-        if self.finder.source.is_far:
+        if self.finder.source.is_far and self.source.trace_ids.are_told(self.source.blocks):
             return _FAR * self.wanted.enough
         of_all = self.source.spans // policy.spans_per_trace // (_SHARE_OF_PROBED if probe.per_trace else _SHARE)
         return max(_MOST_TRACES, 2 * self.wanted.limit, 0 if self.finder.slice_starts else of_all)
