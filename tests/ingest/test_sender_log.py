@@ -32,6 +32,14 @@ def test_each_service_of_a_tenant_is_logged_once(logged: pytest.LogCaptureFixtur
     assert told(logged, "tenant", "service") == [("a", "cart"), ("a", ""), ("a", "pay"), ("b", "cart")]
 
 
+def test_services_in_dictionaries_are_logged_once(logged: pytest.LogCaptureFixture) -> None:
+    log = SenderLog()
+    for services in (["a", None], ["a"], ["a", "b"], [None]):
+        names = pa.array(services, pa.string()).dictionary_encode()
+        log.stored("acme", pa.table({"service_name": names}))
+    assert [record.service for record in logged.records] == ["a", "", "b"]  # type: ignore[attr-defined]
+
+
 def test_lines_about_services_are_bounded(logged: pytest.LogCaptureFixture) -> None:
     log = SenderLog()
     log.stored("a", spans(*(f"service-{number}" for number in range(1000))))
