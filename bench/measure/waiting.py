@@ -30,7 +30,7 @@ from bench.workload.generate import SMALL, Workload, bodies
 from spanlake.aws.settings import settings
 from spanlake.query.limits import LimitExceeded, Limits
 from spanlake.query.open import open_querier
-from spanlake.query.plan import plan_search
+from spanlake.query.plan import plan_metrics, plan_search
 from spanlake.query.querier import Querier
 from spanlake.query.scan.unread_blocks import UNREAD, Unread
 from spanlake.query.search import Search
@@ -58,7 +58,13 @@ _INDEX = "index.sqlite"
 _AT_ONCE = 40  # entries that are added
 _AWAY = 0.02  # seconds to S3
 _ABSENT = bytes(range(16))  # a trace id
-_SEARCHES = ("{ }", "{ status = error }", "{ span.http.status_code = 500 }", '{ name = "nobody" }')
+_SEARCHES = (
+    "{ }",
+    "{ status = error }",
+    "{ span.http.status_code = 500 }",
+    "{ } | by(resource.service.name) | count() > 8",
+    '{ name = "nobody" }',
+)
 _METRICS = ("{ } | rate()", "{ status = error } | rate() by (resource.service.name)")
 
 
@@ -103,7 +109,9 @@ class Day:
             yield self._cost(query, partial(self.querier.search, DEFAULT_TENANT, wanted))
         for query in _METRICS:
             steps = Steps.aligned(when.start_ns, when.end_ns, 60 * 10**9, 20_000)
-            yield self._cost(query, partial(self.querier.metrics, DEFAULT_TENANT, self._checked(query), steps))
+            yield self._cost(
+                query, partial(self.querier.metrics, DEFAULT_TENANT, plan_metrics(self._checked(query)), steps)
+            )
         yield self._cost("trace by id", partial(self.querier.trace, DEFAULT_TENANT, _ABSENT))
 
     def _checked(self, query: str):  # type: ignore[no-untyped-def]

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from spanlake.query import judge
-from spanlake.query.candidates import CandidateFinder
+from spanlake.query.candidates import CandidateFinder, Candidates
 from spanlake.query.compile.search import compile_search
 from spanlake.query.engine.session import QueryPolicy, SearchPolicy, Session
 from spanlake.query.plan import plan_search
@@ -70,6 +70,59 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
     assert Compactor(lake.objects, lake.index, merge_policy=IN_SLICES).run(Merge(tuple(blocks)))
     yield lake
     lake.close()
+
+
+@pytest.fixture(scope="module")
+def halves(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
+    """Two blocks in slices, one of older and one of newer traces, every tenth with a span in the other block."""
+    lake = Lake(tmp_path_factory.mktemp("halves"))
+    lake.use(policy=QueryPolicy(SearchPolicy(sliced_spans=1, part_spans=1)))
+    spans = [
+        At(
+            trace * 10 + n,
+            trace * 10 if n else 0,
+            trace=trace,
+            name="odd" if trace % 2 else "even",
+            start=trace * SECOND + n,
+            length=trace % 5 * SECOND,
+            status=2 if trace % 7 == n else None,
+            attributes={"n": n},
+        )
+        for trace in range(1, 201)
+        for n in range(2 + trace % 3)
+    ]
+    for is_newer in (False, True):
+        of_half = [
+            one for one in spans if ((one.trace > 100) != (one.trace % 10 == 5 and one.id % 10 == 1)) == is_newer
+        ]
+        blocks = [block for part in range(3) for block in lake.add(*of_half[part::3])]
+        assert Compactor(lake.objects, lake.index, merge_policy=IN_SLICES).run(Merge(tuple(blocks)))
+    yield lake
+    lake.close()
+
+
+@pytest.mark.parametrize("query", QUERIES)
+@pytest.mark.parametrize("limit", [1, 7, 30])
+def test_the_newer_of_two_blocks_is_looked_at_in_slices_too(halves: Lake, query: str, limit: int) -> None:
+    every = halves.traces(query)
+    assert len(every) > 14
+    assert halves.traces(query, limit=limit) == every[:limit]
+
+
+def test_of_two_blocks_the_newest_slices_alone_are_read_for_whole_traces(
+    halves: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    by_trace = CandidateFinder.by_trace
+
+    def noted(finder: CandidateFinder, limit: int, slices: int = 0) -> Candidates:
+        read.append(slices)
+        return by_trace(finder, limit, slices)
+
+    monkeypatch.setattr(CandidateFinder, "by_trace", noted)
+    assert halves.traces("{ } | count() > 2", limit=3) == [200, 199, 197]
+    assert read[0] == 1
+    assert all(read)
 
 
 def source(lake: Lake) -> BlockScan:

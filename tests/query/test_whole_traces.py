@@ -85,7 +85,7 @@ def test_traces_of_one_block_and_of_several_are_found(
 ) -> None:
     found = lake.traces(query, limit=limit)
     assert found
-    monkeypatch.setattr(trace_search, "shared_traces", lambda *_: None)
+    monkeypatch.setattr(trace_search, "shared_traces", lambda *_, **__: None)
     assert lake.traces(query, limit=limit) == found
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spanlake.spans.arrow import Array
 from spanlake.spans.otlp.validate import REASONS
 
 _log = logging.getLogger("spanlake")
@@ -29,11 +30,21 @@ class SenderLog:
         """Log each service of a tenant once, at most 200 of them."""
         if len(self._services) >= _MOST_SERVICES:
             return
-        names: list[str | None] = pc.unique(spans["service_name"]).to_pylist()
+        column = spans["service_name"]
+        if all(self._has_all(tenant, chunk) for chunk in column.chunks):
+            return
+        names: list[str | None] = pc.unique(column).to_pylist()
         for name in names:
             if (tenant, name) not in self._services and len(self._services) < _MOST_SERVICES:
                 self._services.add((tenant, name))
                 _log.info("first spans of a service", extra={"service": (name or "")[:_LONGEST_NAME], "tenant": tenant})
+
+    def _has_all(self, tenant: str, names: Array) -> bool:
+        """Return True where no name can be new: of these, and of others in their dictionary."""
+        if not isinstance(names, pa.DictionaryArray):
+            return False
+        every = names.dictionary.to_pylist() + [None] * bool(names.null_count)
+        return all((tenant, name) in self._services for name in every)
 
     def rejected(self, tenant: str, reasons: Mapping[str, int]) -> None:
         """Log each reason why spans of a request are rejected, unless it was logged within the last minute."""

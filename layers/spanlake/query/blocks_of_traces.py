@@ -49,17 +49,26 @@ def _among(source: BlockScan, blocks: Iterable[Block]) -> BlockScan:
     return source.only(block for block in source.blocks if block in held)
 
 
-def shared_traces(session: Session, part: BlockScan, every: BlockScan) -> list[bytes] | None:
+def shared_traces(
+    session: Session, part: BlockScan, every: BlockScan, *, is_lasting: bool = False
+) -> list[bytes] | None:
     """Return the traces of some blocks of which another block, or several of them, may hold spans.
 
-    None where finding out would take long. In S3 no other block is read for it: their filters tell.
+    None where finding out would take long. In S3 no other block is read for it: their filters tell. Where it
+    ``is_lasting`` use, ids of a large block are read for it once they are asked for again.
     """
     if session.limits.blocks and len(every.blocks) > session.limits.blocks:
         return None
+    own, ids = set(part.blocks), every.trace_ids
+    others = [block for block in every.blocks if block not in own]
+    if part.is_far and not ids.are_told(others):
+        return None
     _learn_ids(session, part if part.is_far else every)
-    own = set(part.blocks)
-    ids = every.trace_ids.shared(part.blocks, [block for block in every.blocks if block not in own])
-    return None if ids is None else ids.to_pylist()
+    _learn_often_wrong(session, part)
+    found = ids.shared(part.blocks, others)
+    if found is None and is_lasting:
+        ids.note_wrong(part.blocks)
+    return None if found is None else found.to_pylist()
 
 
 def _learn_ids(session: Session, source: BlockScan) -> None:

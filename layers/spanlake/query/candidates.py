@@ -150,10 +150,10 @@ class CandidateFinder:
         queried = self.queries.traces(*places, told=_TOLD if self._is_told else NOTHING_TOLD)
         found = run(self.session, queried, source, limit=limit)
         lot = _candidates(found, limit, self.source, is_certain=True)
-        lot = self._with_shared(lot) if lot.has_more else replace(lot, shared=self.shared or ())
-        return lot if read is None else lot.beside(read[0])
+        lot = lot if read is None else lot.beside(read[0])
+        return self._with_shared(lot, source) if lot.has_more else replace(lot, shared=self.shared or ())
 
-    def _with_shared(self, lot: Candidates) -> Candidates:
+    def _with_shared(self, lot: Candidates, source: BlockScan) -> Candidates:
         """Add the shared traces that may come before the last of those that match."""
         if not self.shared:
             return lot
@@ -162,8 +162,8 @@ class CandidateFinder:
         compiled = compile_spans([span_column(_TRACE), exp.alias_(exp.Min(this=start.copy()), _TIME)], tests)
         compiled.sql.group_by(span_column(_TRACE), copy=False)
         compiled.sql.having(exp.GTE(this=exp.column(_TIME), expression=sql.number(lot.bound_ns or 0)), copy=False)
-        found = run(self.session, replace(compiled, outputs=TRACES), self.source)
-        starts = lot.starts | _candidates(found, found.num_rows + 1, self.source, is_certain=True).starts
+        found = run(self.session, replace(compiled, outputs=TRACES), source)
+        starts = lot.starts | _candidates(found, found.num_rows + 1, source, is_certain=True).starts
         return replace(lot, starts=dict(sorted(starts.items(), key=lambda one: (-one[1], one[0]))))
 
     def _newest(self, source: BlockScan, window: TimeRange, since_ns: int) -> Compiled:

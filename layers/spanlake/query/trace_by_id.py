@@ -17,6 +17,8 @@ from spanlake.query.compile.sql import id_literal
 from spanlake.query.engine.session import Session
 from spanlake.query.limits import TooManySpans
 from spanlake.query.scan.blocks import BlockScan, places, read_rows, renumbered
+from spanlake.query.scan.simple_sql import evaluated, is_simple
+from spanlake.query.scan.slice_rows import read_traces
 from spanlake.spans.arrow import Array, as_array, int64
 from spanlake.spans.duplicates import drop_duplicates
 from spanlake.spans.schema import SPAN_ID
@@ -213,17 +215,41 @@ def _joined(tables: list[pa.Table]) -> pa.Table:
 
 def _fetched(session: Session, portion: _Portion, columns: set[str], computed: Sequence[exp.Expr]) -> pa.Table:
     blocks, trace_ids = portion.blocks, portion.trace_ids
+    if (found := _by_row_group(session, portion, columns, computed)) is not None:
+        return found
     select = [*map(exp.column, sorted(columns)), exp.column(ROW_ID), *(column.copy() for column in computed)]
     read = columns | Needs.of(*computed).columns | (set() if portion.slices is None else {SLICE_START})
     is_large = portion.slices is None and blocks.spans >= _MANY_SPANS
     tests = [_hashed(trace_ids)] if len(trace_ids) <= (FEW_TRACES if is_large else _HASHED) else []
     spans = blocks.table(read, row_id=True, where=[*portion.where, *tests])
-    if len(trace_ids) > FEW_TRACES:
+    if len(trace_ids) <= FEW_TRACES:
+        is_any = is_one_of(trace_ids)
+    else:
         is_any = is_any_of(trace_ids) if portion.slices is None else is_wanted(trace_ids)
-        return _of_traces(session, spans, is_any, select)
-    found = _of_traces(session, spans, is_one_of(trace_ids), select)
+    found = _of_traces(session, spans, is_any, select)
     _note_wrong(blocks, found)
     return found
+
+
+def _by_row_group(
+    session: Session, portion: _Portion, columns: set[str], computed: Sequence[exp.Expr]
+) -> pa.Table | None:
+    """Read a few row groups without DuckDB; None where that is not possible, or would take longer."""
+    if portion.slices is None:
+        return None
+    types = portion.blocks.empty(columns | Needs.of(*computed).columns).schema
+    if not all(is_simple(one, types) for one in computed):
+        return None
+    found = read_traces(portion.blocks, portion.slices, types, portion.trace_ids)
+    if found is None:
+        return None
+    session.check()
+    if found.num_rows > session.limits.trace_spans:
+        raise _too_many(session)
+    told = found.select([*sorted(columns), ROW_ID])
+    for one in computed:
+        told = told.append_column(one.alias, evaluated(one, found))
+    return told
 
 
 def _note_wrong(read: BlockScan, found: pa.Table) -> None:

@@ -32,6 +32,7 @@ _SHARE_OF_PROBED = 32  # the same where that query is a probe
 _FAR = 4  # times the traces that are wanted, to be judged by their spans in S3: some are looked for in vain in blocks
 _TIME_MARGIN = 1.5  # of the time that is looked at, over that which should hold as many spans as are wanted
 _GROWTH = 4
+_LEAST_GROWTH, _MOST_GROWTH = 2, 8  # of the slices that are looked at
 _MOST_BLOCKS = 1000  # of a part
 
 
@@ -150,7 +151,7 @@ class _Lots:
         session, policy = self.finder.session, self.finder.session.policy.search
         parts = list(in_parts(self.finder.source.blocks, policy.part_spans, policy.part_blocks))
         if len(parts) == 1 and not self.finder.probe.per_span and self._begins_with_traces:
-            yield from self._whole_traces()
+            yield from self._whole_traces(self.finder, self.later_ns)
             return
         for n, blocks in enumerate(parts):
             rest = [block for part in parts[n + 1 :] for block in part]
@@ -166,12 +167,11 @@ class _Lots:
                 takes_long = not (part.probe.per_span or self.judge.is_promising)
                 shared = self._shared_if_far(part) if takes_long else None
             if shared is not None:
-                alone = replace(part, shared=shared)
-                yield from self._until_settled(_batches(alone.by_trace, 2 * self.wanted.limit), end_ns)
+                yield from self._whole_traces(replace(part, shared=shared), end_ns)
                 spans = self.finder.source.spans
                 takes_long = bool(rest) and self.judge.misses_most(spans - sum(block.spans for block in rest), spans)
             if takes_long:
-                yield from self._whole_traces()
+                yield from self._whole_traces(self.finder, self.later_ns)
                 return
 
     @property
@@ -201,7 +201,8 @@ class _Lots:
         return self._few_shared(part, _MOST_TRACES) if part.source.is_far else None
 
     def _few_shared(self, part: CandidateFinder, most: int) -> tuple[bytes, ...] | None:
-        found = shared_traces(part.session, part.source, self.source.with_history)
+        lasting = bool(part.slice_starts)
+        found = shared_traces(part.session, part.source, self.source.with_history, is_lasting=lasting)
         return tuple(found) if found is not None and len(found) <= most else None
 
     def _newest(self, part: CandidateFinder) -> Iterator[Candidates]:
@@ -209,7 +210,7 @@ class _Lots:
 
         Only the time is looked at that should have so many if they come as often as those before.
         """
-        since_ns, size = 0, self._first_spans
+        since_ns, size, traces = 0, self._first_spans, -1
         while True:
             lot = part.newest(self.wanted.window, size, since_ns)
             yield lot
@@ -219,8 +220,10 @@ class _Lots:
             found, size = size, max(_GROWTH * size, 0 if lot.is_certain else needed)
             covered_ns = max(lot.starts.values(), default=lot.bound_ns) - lot.bound_ns
             since_ns = lot.bound_ns - int(covered_ns * _TIME_MARGIN * size / found)
-            if not covered_ns or since_ns < self.wanted.window.start_ns:
+            is_rare = len(lot.starts) == traces
+            if not covered_ns or is_rare or since_ns < self.wanted.window.start_ns:
                 since_ns = 0
+            traces = len(lot.starts)
 
     @property
     def _first_spans(self) -> int:
@@ -231,16 +234,22 @@ class _Lots:
         size = min(traces * spans, policy.first_spans)
         return max(min(size, int(self.finder.share * policy.part_spans)), min(limit * spans, size))
 
-    def _whole_traces(self) -> Iterator[Candidates]:
-        """Yield traces that match by all their spans in the blocks: of the newest slices, if enough match there."""
+    def _whole_traces(self, finder: CandidateFinder, later_ns: int) -> Iterator[Candidates]:
+        """Yield traces that match by all their spans in some blocks: of the newest slices, if enough match there.
+
+        Traces of all other blocks start by ``later_ns``.
+        """
         limit, slices = self.wanted.limit, 1
-        while 2 * slices < len(self.finder.slice_starts):
-            lot = self.finder.by_trace(2 * limit, slices)
+        while 2 * slices < len(finder.slice_starts):
+            lot = finder.by_trace(2 * limit, slices)
             if len(lot.starts) >= limit:
-                yield replace(lot, later_ns=self.later_ns)
+                yield replace(lot, later_ns=later_ns)
+                if self.judge.is_settled(lot.bound):
+                    return
             surely = len(lot.starts) - sqrt(len(lot.starts))  # found in so many slices, by the chance of small numbers
-            slices = max(2 * slices, int(slices * limit / max(surely, 0.25)))
-        yield from self._until_settled(_batches(self.finder.by_trace, 2 * limit), self.later_ns)
+            likely = int(slices * limit / max(surely, 0.25))
+            slices = min(max(_LEAST_GROWTH * slices, likely), _MOST_GROWTH * slices)
+        yield from self._until_settled(_batches(finder.by_trace, 2 * limit), later_ns)
 
     def _until_settled(self, lots: Iterable[Candidates], later_ns: int) -> Iterator[Candidates]:
         """Yield candidates of some blocks until no other trace of these blocks can be among the best.

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
+from spanlake.query.compile.fields import SPAN, TREE
 from spanlake.query.compile.spans import (
     OF_TIES,
     PLACED,
@@ -125,17 +126,36 @@ def run(session: Session, compiled: Compiled, spans: Scan | pa.Table, *, limit: 
 def bound(session: Session, compiled: Compiled, spans: Scan | pa.Table) -> exp.Select:
     """Return the SQL of a compiled query with its inputs: blocks are read by it, other rows are part of it."""
     query = compiled.sql.copy()
+    if isinstance(spans, pa.Table) and any(isinstance(one, NestedSetInput) for one in compiled.inputs):
+        spans = _with_nested_sets(query, spans)
     for one in compiled.inputs:
         _bind(session, query, one, spans)
     return query
+
+
+def _with_nested_sets(query: exp.Select, spans: pa.Table) -> pa.Table:
+    """Read nested set numbers from columns beside those of the spans, which saves a join; returns the spans with them.
+
+    The spans are those of whole traces.
+    """
+    for select in query.find_all(exp.Select):
+        joins = select.args.get("joins") or []
+        others = [join for join in joins if join.this.name != PLACED]
+        if len(others) < len(joins):
+            select.set("joins", others)
+            for column in select.find_all(exp.Column):
+                if column.table == TREE:
+                    column.set("table", exp.to_identifier(SPAN))
+    placed = number_nested_sets_of(spans).drop_columns([ROW_ID])
+    return pa.table({name: table[name] for table in (spans, placed) for name in table.column_names})
 
 
 def _bind(session: Session, query: exp.Select, one: Input, spans: Scan | pa.Table) -> None:
     match one:
         case SpanInput():
             _define_spans(session, query, one, spans)
-        case NestedSetInput() if isinstance(spans, pa.Table):
-            bind_rows(query, {PLACED: number_nested_sets_of(spans)})
+        case NestedSetInput() if isinstance(spans, pa.Table):  # its numbers are among the columns
+            pass
         case NestedSetInput():
             bind_rows(query, {PLACED: number_nested_sets(_fetched(session, tree_query(one.spans), spans))})
         case _:

@@ -133,7 +133,7 @@ class TraceIntrinsics:
 
     def _shared(self) -> list[bytes] | None:
         """Return the ids of traces that lie in several blocks, if it is known without reading spans."""
-        if self.source.others is not None or not have_trace_columns(self.session, self.source):
+        if self.source.others is not None or self.source.is_far or not have_trace_columns(self.session, self.source):
             return None
         return shared_traces(self.session, self.source, self.source)
 

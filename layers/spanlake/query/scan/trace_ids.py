@@ -30,7 +30,7 @@ class TraceIds:
     most_bytes: int = 64 << 20  # four million traces, each counted for every block that holds it
     most_blocks: int = 100_000
     most_answers: int = 32  # to what traces blocks share
-    most_filters: int = 64  # of blocks whose ids are not known: each takes one in 1,100 of all traces for its own
+    most_filters: int = 256  # of blocks whose ids are not known; each takes a tenth of a millisecond
     _ids: "OrderedDict[str, bytes]" = field(default_factory=OrderedDict)
     _shared: "dict[tuple[tuple[str, ...], tuple[str, ...]], Array]" = field(default_factory=dict)
     _bytes: int = 0
@@ -61,6 +61,10 @@ class TraceIds:
                 while len(self._shared) > self.most_answers:
                     self._shared.pop(next(iter(self._shared)))
         return found
+
+    def are_told(self, blocks: Iterable[Block]) -> bool:
+        """Return True where the blocks whose ids are not known are few enough to ask the filters of all of them."""
+        return len(self._of(blocks)[1]) <= self.most_filters
 
     def _found_shared(self, blocks: Iterable[Block], others: Iterable[Block]) -> Array | None:
         known, unknown = self._of(blocks)

@@ -47,6 +47,8 @@ def _first(lists: Array, lengths: Array, allowed: int) -> Array:
 
 def long_rows(texts: Array, most: int) -> Array:
     """Return the rows of texts that are longer than ``most`` bytes."""
+    if texts.get_total_buffer_size() <= most:  # all together
+        return pa.array([], pa.int64())
     lengths: Array = pc.binary_length(texts)
     longest = pc.max(lengths).as_py()
     if longest is None or longest <= most:

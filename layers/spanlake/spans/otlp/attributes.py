@@ -119,6 +119,8 @@ def _cut(keys: Array, any_value: Array, limits: Limits) -> tuple[Array, Array, A
     long_keys = long_rows(keys, limits.key_bytes)
     texts = any_value.field("string_value")
     long_texts = long_rows(texts, limits.text_bytes)
+    if not len(long_keys) and not len(long_texts):
+        return keys, any_value, long_keys
     if len(long_texts):
         columns = [any_value.field(number) for number in range(any_value.type.num_fields)]
         columns[any_value.type.get_field_index("string_value")] = cut(texts, long_texts, limits.text_bytes)

@@ -75,6 +75,8 @@ def _entries(attributes: Attributes, codes: Array) -> Array:
 def _others(attributes: Attributes, codes: Array) -> Array:
     """Return values of types without a field as OTLP JSON; NULL for all others."""
     others = where(pc.greater_equal(attributes.kind.take(codes), int32(len(_TYPED))))
+    if not len(others):
+        return pa.nulls(len(codes), pa.string())
     return scatter(texts(attributes, codes.take(others)), others, len(codes))
 
 

@@ -8,7 +8,18 @@ from itertools import accumulate, pairwise
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spanlake.spans.arrow import Array, distinct, int32, int64, list_numbers, numbers, scatter, string, struct_of
+from spanlake.spans.arrow import (
+    Array,
+    as_array,
+    distinct,
+    int32,
+    int64,
+    list_numbers,
+    numbers,
+    scatter,
+    string,
+    struct_of,
+)
 from spanlake.spans.otlp.decode import Decoded
 from spanlake.spans.otlp.precheck import MOST_DAYS
 from spanlake.spans.schema import SPAN_ID, TRACE_ID
@@ -181,7 +192,7 @@ def _faults(table: pa.Table, oldest_ns: int | None, newest_ns: int) -> dict[str,
 
 
 def _column(table: pa.Table, name: str) -> Array:
-    return table.column(name).combine_chunks()
+    return as_array(table.column(name))
 
 
 def _is_no_id(ids: Array, length: int) -> Array:

@@ -15,7 +15,7 @@ from spanlake.store.index.catalog import NESTED
 _START = "start_time_unix_nano"
 _REST = {"resource": "resource_rest", "span": "span_rest", "scope": "scope_rest"}
 _TYPES = ("string", "int", "double", "bool", "rest")
-_ABSENT = ("{}", "null")
+_ABSENT = pa.array(("{}", "null"), pa.string())
 
 
 def catalog_entries(table: pa.Table) -> frozenset[CatalogEntry]:
@@ -48,13 +48,15 @@ def _typed_entries(scope: str, entries: Array) -> Iterator[CatalogEntry]:
     keys = pc.struct_field(entries, "key")
     for type_ in _TYPES:
         held = pc.struct_field(entries, type_)
+        if held.null_count == len(held):
+            continue
         having = keys.filter(_is_present(held) if type_ == "rest" else pc.is_valid(held))
         yield from (CatalogEntry(scope, key, type_) for key in having.unique().to_pylist())
 
 
 def _is_present(json: Array) -> Array:
     """True where OTLP JSON holds a value: an attribute without one is not there."""
-    return pc.and_(pc.is_valid(json), pc.invert(pc.is_in(json, value_set=pa.array(_ABSENT, pa.string()))))
+    return pc.and_(pc.is_valid(json), pc.invert(pc.is_in(json, value_set=_ABSENT)))
 
 
 def _has_values(table: pa.Table, name: str) -> bool:

@@ -1,15 +1,17 @@
 """Rows of blocks on this machine, read by the row groups that they are in."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from spanlake.spans.arrow import Array, int64, where
 from spanlake.store.blocks.schema import UNREADABLE, from_parquet
 from spanlake.store.errors import BlockDamaged, StorageUnavailable
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 _FOOTERS = 4  # that are kept: to read that of a block of a million spans takes 3 ms
+_ANY = (-(2**63), 2**63 - 1)
 
 
 class RowGroups:
@@ -57,6 +60,70 @@ class RowGroups:
         lengths = (self._starts[number + 1] - self._starts[number] for number in self.numbers)
         firsts = dict(zip(self.numbers, accumulate(lengths, initial=0), strict=False))
         return [row - self._starts[group] + firsts[group] for row, group in zip(self._rows, self._groups, strict=True)]
+
+
+class PickedGroups:
+    """The row groups of a block's file that may hold some values of a column of integers."""
+
+    def __init__(self, file: str, column: str, values: Iterable[int]) -> None:
+        """Pick them by the footer of the file. Raises as RowGroups does."""
+        self._file = file
+        with _reading(file):
+            self._footer = _footer(file)
+            ranges = _ranges(file, column)
+        wanted = set(values)
+        self.numbers = [n for n, (low, high) in enumerate(ranges) if any(low <= value <= high for value in wanted)]
+
+    def size(self, columns: Iterable[str]) -> int:
+        """Return the bytes that columns have in the row groups before compression."""
+        places = _places_of_columns(self._file)
+        chunks = [places[name] for name in columns if name in places]
+        groups = [self._footer.row_group(number) for number in self.numbers]
+        return sum(group.column(chunk).total_uncompressed_size for group in groups for chunk in chunks)
+
+    def read(self, columns: Iterable[str], is_wanted: Callable[[pa.Table], Array]) -> tuple[pa.Table, Array]:
+        """Return the rows that are wanted, with those columns that the file has, and their numbers in the file.
+
+        Raises as the constructor does.
+        """
+        import pyarrow.parquet as pq
+
+        places = _places_of_columns(self._file)
+        there = [name for name in columns if name in places]
+        tables, rows = [], [pa.array([], pa.int64())]
+        with _reading(self._file):
+            file = pq.ParquetFile(self._file, metadata=self._footer, page_checksum_verification=True)
+            for number in self.numbers:
+                group = file.read_row_group(number, columns=there, use_threads=False)
+                wanted = where(is_wanted(group))
+                tables.append(group.take(wanted))
+                rows.append(pc.add(wanted, int64(_starts(self._file)[number])))
+            found = pa.concat_tables(tables) if tables else self._footer.schema.to_arrow_schema().empty_table()
+        return found.select(there), pa.concat_arrays(rows)
+
+
+@lru_cache(maxsize=_FOOTERS)
+def _ranges(file: str, column: str) -> list[tuple[int, int]]:
+    """Return the least and the greatest value of a column in each row group, all there are where it is not known."""
+    footer, place = _footer(file), _places_of_columns(file).get(column)
+    if place is None:
+        return [_ANY] * footer.num_row_groups
+    every: Iterator[Any] = (footer.row_group(n).column(place).statistics for n in range(footer.num_row_groups))
+    return [(one.min, one.max) if one is not None and one.has_min_max else _ANY for one in every]
+
+
+@lru_cache(maxsize=_FOOTERS)
+def _places_of_columns(file: str) -> dict[str, int]:
+    """Return the places of the columns of a file that are no lists or structs, by their names."""
+    schema = _footer(file).schema
+    return {schema.column(n).path: n for n in range(len(schema))}
+
+
+@lru_cache(maxsize=_FOOTERS)
+def _starts(file: str) -> list[int]:
+    """Return the first row of each row group."""
+    footer = _footer(file)
+    return list(accumulate((footer.row_group(n).num_rows for n in range(footer.num_row_groups)), initial=0))
 
 
 @lru_cache(maxsize=_FOOTERS)
