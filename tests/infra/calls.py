@@ -70,6 +70,9 @@ def recorded(cloud: Cloud, bucket: str) -> Iterator[set[Call]]:
 
 def _calls(service: str, operation: str, parameters: Mapping[str, Any]) -> Iterator[Call]:
     match service:
+        case "s3" if operation == "DeleteObjects":  # has to be allowed for each object, as DeleteObject is
+            for named in parameters["Delete"]["Objects"]:
+                yield _s3_call("DeleteObject", parameters["Bucket"], named["Key"])
         case "s3":
             yield _s3_call(operation, parameters["Bucket"], parameters.get("Key"))
         case "dynamodb":

@@ -14,6 +14,7 @@ from spanlake.query.plan import plan_search
 from spanlake.query.querier import ALWAYS
 from spanlake.query.scan.blocks import BlockScan
 from spanlake.query.search import Order
+from spanlake.query.time_range import TimeRange
 from spanlake.query.trace_by_id import fetch_traces
 from spanlake.store.blocks.block import arrival_order
 from spanlake.store.maintenance.compaction_plan import Merge
@@ -129,6 +130,12 @@ def source(lake: Lake) -> BlockScan:
     return BlockScan.find(lake.index, lake.objects, TENANT, 0, 2**63 - 1)
 
 
+def finder_of(lake: Lake, query: str) -> CandidateFinder:
+    blocks = source(lake)
+    queries = compile_search(plan_search(validate(parse(query))), blocks.known, ALWAYS.end_ns, 0)
+    return CandidateFinder(lake.duck.session(policy=LOOKING_FOR_SLICES), blocks, queries.spans.prefilter, queries)
+
+
 @pytest.mark.parametrize("query", QUERIES)
 @pytest.mark.parametrize("limit", [1, 7, 200])
 def test_limited_searches_find_the_first_of_all(lake: Lake, query: str, limit: int) -> None:
@@ -140,11 +147,8 @@ def test_limited_searches_find_the_first_of_all(lake: Lake, query: str, limit: i
 @pytest.mark.parametrize("query", QUERIES)
 def test_traces_of_the_newest_slices_are_whole_and_others_start_before_the_bound(lake: Lake, query: str) -> None:
     every = {trace_id(number) for number in lake.traces(query)}
-    blocks = source(lake)
-    queries = compile_search(plan_search(validate(parse(query))), blocks.known, ALWAYS.end_ns, 0)
-    probe = queries.spans.prefilter
     starts = {found.header.trace_id: found.header.start_ns for found in lake.search("{ }")}
-    finder = CandidateFinder(lake.duck.session(policy=LOOKING_FOR_SLICES), blocks, probe, queries)
+    finder = finder_of(lake, query)
     assert len(finder.slice_starts) > 10
     for slices in range(1, len(finder.slice_starts) + 1):
         lot = finder.by_trace(500, slices)
@@ -152,6 +156,45 @@ def test_traces_of_the_newest_slices_are_whole_and_others_start_before_the_bound
         assert lot.bound_ns is not None
         assert all(starts[id_] <= lot.bound_ns for id_ in every - lot.starts.keys())
     assert finder.by_trace(500).starts.keys() == every
+
+
+SIMPLE = ("{ }", "{ status = error }", "{ name = `odd` }", "{ span.n = 1 && name = `even` }", "{ duration > 2s }")
+
+
+@pytest.mark.parametrize("query", SIMPLE)
+@pytest.mark.parametrize("limit", [2, 500])
+def test_the_newest_spans_of_slices_are_found_without_duckdb(
+    lake: Lake, query: str, limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finder = finder_of(lake, query)
+    every = {found.header.trace_id: found.header.start_ns for found in lake.search(query)}
+    assert len(finder.slice_starts) > 10
+    monkeypatch.setattr(finder.session, "run", None)
+    for slices in (1, 2, 3):
+        lot = finder.of_newest_slices(ALWAYS, limit, slices)
+        assert lot is not None
+        assert lot.starts.keys() <= every.keys()
+        assert lot.bound_ns is not None
+        assert all(every[id_] <= lot.bound_ns for id_ in every.keys() - lot.starts.keys())
+        assert list(lot.starts) == sorted(lot.starts, key=lot.rank)
+        assert {id_ for found in lot.slices.values() for id_ in found} == lot.starts.keys()
+
+
+def test_the_newest_spans_are_left_to_duckdb_where_no_slice_tells_them(lake: Lake) -> None:
+    assert finder_of(lake, "{ name =~ `o.*` }").of_newest_slices(ALWAYS, 5) is None
+    finder = finder_of(lake, "{ status = error }")
+    assert finder.of_newest_slices(TimeRange(finder.slice_starts[0] + 1, ALWAYS.end_ns), 5) is None
+    assert finder.of_newest_slices(ALWAYS, 5, 4) is None
+    assert finder.of_newest_slices(ALWAYS, 5, 3) is not None
+
+
+@pytest.mark.parametrize("query", SIMPLE)
+@pytest.mark.parametrize("limit", [1, 5, 30])
+def test_limited_searches_by_single_spans_find_the_first_of_all(lake: Lake, query: str, limit: int) -> None:
+    for end in (40 * SECOND, 90 * SECOND, None):
+        bounds = {} if end is None else {"end": end}
+        every = lake.traces(query, **bounds)
+        assert lake.traces(query, limit=limit, **bounds) == every[:limit]
 
 
 @pytest.mark.parametrize("query", QUERIES)

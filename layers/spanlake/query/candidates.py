@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from math import prod
 from typing import Any, TypeAlias
 
@@ -17,22 +17,25 @@ from spanlake.query.compile.fields import CHILDREN, TRACE, span_column
 from spanlake.query.compile.filters import NOTHING_TOLD, Told
 from spanlake.query.compile.prefilter import Prefilter
 from spanlake.query.compile.search import TRACES, SearchQueries, newest_by_id
-from spanlake.query.compile.spans import ROW_ID, Compiled, compile_spans
+from spanlake.query.compile.spans import ROW_ID, Compiled, Needs, compile_spans
 from spanlake.query.compile.sql import Sql
 from spanlake.query.engine.inputs import run
 from spanlake.query.engine.session import Session
 from spanlake.query.scan.blocks import BlockScan, block_number
+from spanlake.query.scan.simple_sql import evaluated, is_simple
+from spanlake.query.scan.slice_rows import read_where
 from spanlake.query.scan.trace_columns import have_trace_columns, slice_starts
 from spanlake.query.scan.unread_blocks import newest_first
 from spanlake.query.time_range import TimeRange
 from spanlake.query.trace_by_id import Slices
-from spanlake.spans.arrow import Array, as_array, distinct
+from spanlake.spans.arrow import Array, as_array, distinct, int64
 from spanlake.store.blocks.trace_columns import CHILD_COUNT, ROOT_NAME, ROOT_SERVICE, SLICE_START
 
 _START = "start_time_unix_nano"
 _DURATION = "duration_nano"
 _TRACE = "trace_id"
 _TIME = "latest"
+_LAST_NS = 2**63 - 1
 _SAMPLED_SPANS = 32768
 _TOLD: Told = {
     (CHILDREN, "child_count"): CHILD_COUNT,
@@ -103,7 +106,7 @@ class CandidateFinder:
 
         ``limit`` spans are looked at, of those that start at ``since_ns`` or later.
         """
-        source, test = self.source.overlapping(window.start_ns, window.end_ns), self.probe.one.sql(DuckDB)
+        source, test = self.source.overlapping(window.start_ns, window.end_ns), self._test
         source = source.only(source.misses.without(source.blocks, test))
         if not source.blocks:
             return Candidates({}, None)
@@ -117,6 +120,30 @@ class CandidateFinder:
             )
             source.misses.add(within, test)
         return _candidates(found, limit, source, is_certain=self.probe.per_span)
+
+    def of_newest_slices(self, window: TimeRange, limit: int, slices: int = 1) -> Candidates | None:
+        """Return the traces of the newest spans of so many slices, as ``newest`` does, read without DuckDB.
+
+        None where that is not possible, or no span of the block meets the test.
+        """
+        read, source = self.slice_starts[:slices], self.source
+        if not read or read[-1] < window.start_ns or not source.misses.without(source.blocks, self._test):
+            return None
+        columns = {_TRACE, _START, SLICE_START} | Needs.of(self.probe.one).columns
+        types = source.empty(sorted(columns)).schema
+        if not is_simple(self.probe.one, types):
+            return None
+        self.session.charge(source.blocks)
+        spans = read_where(source, read, types, partial(_meet, self.probe.one, window.end_ns))
+        if spans is None:
+            return None
+        self.session.check()
+        lot = _candidates(_newest_of(spans, limit), limit, source, is_certain=self.probe.per_span)
+        return lot.beside(read[-1])
+
+    @cached_property
+    def _test(self) -> str:
+        return self.probe.one.sql(DuckDB)
 
     @cached_property
     def slice_starts(self) -> list[int]:
@@ -190,6 +217,21 @@ def _in_window(source: BlockScan, window: TimeRange) -> Iterator[Sql]:
         since = sql.number(window.start_ns)
         lasting = span_column(_DURATION) >= exp.paren(since - start)
         yield exp.or_(exp.GTE(this=start.copy(), expression=since.copy()), lasting)
+
+
+def _meet(test: Sql, end_ns: int, spans: pa.Table) -> Array:
+    """Tell which spans meet a simple test, and start by a time."""
+    in_time = pc.less_equal(as_array(spans[_START]), int64(min(end_ns, _LAST_NS)))
+    found: Array = pc.and_kleene(evaluated(test, spans), in_time)
+    return found
+
+
+def _newest_of(spans: pa.Table, limit: int) -> pa.Table:
+    """Return the newest spans of a single block as rows of candidates."""
+    rows = spans.select([_TRACE, _START]).rename_columns([_TRACE, _TIME])
+    rows = rows.append_column("block", pa.repeat(int64(0), len(spans))).append_column("slice", spans[SLICE_START])
+    select: Any = pc.select_k_unstable  # of tables, too, which its types do not say
+    return rows.take(select(rows, min(limit, len(rows)), [(_TIME, "descending"), (_TRACE, "ascending")]))
 
 
 def _may_have_slices(source: BlockScan) -> bool:

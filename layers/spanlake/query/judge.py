@@ -87,7 +87,7 @@ class Judge:
             self.judge(now)
             if all(map(self.is_settled, (lot.bound, *map(lot.rank, fresh[:1])))):
                 break
-            size = max(self._likely, self._enough // _AGAIN) if lot.is_certain else self._portion(lot, fresh)
+            size = max(self._likely, self._enough // _AGAIN, 1) if lot.is_certain else self._portion(lot, fresh)
             if not lot.is_certain and ((len(fresh) < size and lot.has_more) or not self.is_promising):
                 return False  # a larger lot holds the rest of this one, too
         return self.is_settled(lot.bound) and self.is_settled((-lot.later_ns, b""))

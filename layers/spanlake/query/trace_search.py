@@ -34,6 +34,7 @@ _TIME_MARGIN = 1.5  # of the time that is looked at, over that which should hold
 _GROWTH = 4
 _LEAST_GROWTH, _MOST_GROWTH = 2, 8  # of the slices that are looked at
 _MOST_BLOCKS = 1000  # of a part
+_FEW_SLICES = 3  # that are read without DuckDB to look for candidates
 
 
 def search(session: Session, source: BlockScan, wanted: Search, offload: Offload | None = None) -> list[TraceResult]:
@@ -211,6 +212,8 @@ class _Lots:
         Only the time is looked at that should have so many if they come as often as those before.
         """
         since_ns, size, traces = 0, self._first_spans, -1
+        if (first := self._of_newest_slices(part, size)) is not None:
+            yield first
         while True:
             lot = part.newest(self.wanted.window, size, since_ns)
             yield lot
@@ -224,6 +227,17 @@ class _Lots:
             if not covered_ns or is_rare or since_ns < self.wanted.window.start_ns:
                 since_ns = 0
             traces = len(lot.starts)
+
+    def _of_newest_slices(self, part: CandidateFinder, size: int) -> Candidates | None:
+        """Return the candidates of the newest slices where a few have enough of them."""
+        needed = self.wanted.enough if part.probe.per_span else self.judge.needed
+        for slices in (1, _FEW_SLICES):
+            lot = part.of_newest_slices(self.wanted.window, size, slices)
+            if lot is None or len(lot.starts) >= needed:
+                return lot
+            if _FEW_SLICES * len(lot.starts) < slices * needed:
+                return None
+        return None
 
     @property
     def _first_spans(self) -> int:

@@ -1,6 +1,6 @@
-"""Spans of a few traces in the slices of a block on this machine: read by row group, without a statement of DuckDB."""
+"""Some spans in the slices of a block on this machine: read by row group, without a statement of DuckDB."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -22,7 +22,19 @@ def read_traces(
     trace_ids: Sequence[bytes],
     limits: RowGroupLimits = USUAL_LIMITS,
 ) -> pa.Table | None:
-    """Return the spans of traces in some slices of a block: columns of these types, and ``arrival``.
+    """Return the spans of traces in some slices of a block, as ``read_where`` does."""
+    ids = pa.array(trace_ids, pa.binary())
+    return read_where(blocks, slices, types, lambda spans: _is_in(spans, ids), limits)
+
+
+def read_where(
+    blocks: BlockScan,
+    slices: Iterable[int],
+    types: pa.Schema,
+    is_wanted: Callable[[pa.Table], Array],
+    limits: RowGroupLimits = USUAL_LIMITS,
+) -> pa.Table | None:
+    """Return the wanted spans of some slices of a block: columns of these types, and ``arrival``.
 
     None where DuckDB is to read them: there are several blocks, many row groups or large ones, rows that are left out,
     or columns of lists. Raises StorageUnavailable.
@@ -33,8 +45,7 @@ def read_traces(
     groups = PickedGroups(file, SLICE_START, slices)
     if len(groups.numbers) > limits.row_groups or groups.size(types.names) > limits.bytes:
         return None
-    ids = pa.array(trace_ids, pa.binary())
-    found, rows = groups.read(types.names, lambda table: _is_in(table, ids))
+    found, rows = groups.read(types.names, lambda spans: is_wanted(_cast(spans, types)))
     return _cast(found, types).append_column(ROW_ID, rows)
 
 
@@ -45,8 +56,8 @@ def _is_plain(blocks: BlockScan) -> bool:
     return len(blocks.blocks) == 1 and is_all and not blocks.blocks[0].hidden and blocks.is_local
 
 
-def _is_in(table: pa.Table, ids: Array) -> Array:
-    found: Any = pc.is_in(table["trace_id"].combine_chunks(), value_set=ids)
+def _is_in(spans: pa.Table, ids: Array) -> Array:
+    found: Any = pc.is_in(spans["trace_id"].combine_chunks(), value_set=ids)
     return found
 
 
