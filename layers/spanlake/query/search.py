@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from spanlake.query.compile.columns import AttributeSchema
+from spanlake.query.compile.fields import AttributeSchema
 from spanlake.query.compile.search import SearchQueries, compile_search
 from spanlake.query.plan import SearchPlan
 from spanlake.query.search_results import TraceSummary

@@ -3,8 +3,7 @@
 import pytest
 from sqlglot import exp
 
-from spanlake.query.compile.columns import AttributeSchema
-from spanlake.query.compile.fields import CHILDREN, TRACE
+from spanlake.query.compile.fields import CHILDREN, TRACE, AttributeSchema
 from spanlake.query.compile.filters import NOTHING_TOLD, Told, compile_filters
 from spanlake.query.compile.prefilter import Prefilter
 from spanlake.query.plan import plan_search

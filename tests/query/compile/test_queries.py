@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from sqlglot import exp
 
-from spanlake.query.compile.columns import AttributeSchema
+from spanlake.query.compile.fields import AttributeSchema
 from spanlake.query.compile.filters import compile_filters
 from spanlake.query.compile.predicates import PredicateCompiler
 from spanlake.query.compile.search import SearchQueries, compile_search

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from pydantic_core import to_json
 
 from spanlake.query.scan.unread_blocks import UNREAD
-from spanlake.query.search_results import SpanResult, SpanSet, TraceResult
+from spanlake.query.search_results import SpanResult, TraceResult
 from spanlake.query.series import Labels, Series
 from spanlake.query.time_range import Steps
 from spanlake.receivers.otlp_rows import delimited
@@ -97,18 +97,17 @@ def _trace(trace: TraceResult, columns: Columns | None) -> dict[str, Any]:
         "durationMs": min(max(header.end_ns - header.start_ns, 0) // 1_000_000, _MOST_UINT32),
     }
     if columns is not None:
-        sets = [_span_set(found, columns) for found in trace.sets]
+        sets = [
+            {"spans": [_span(span, columns) for span in found.spans], "matched": found.matched}
+            | columns.write(found.attributes)
+            for found in trace.sets
+        ]
         answer |= {"spanSet": sets[0], "spanSets": sets}
     answer["serviceStats"] = {
         name: {"spanCount": stats.spans} | ({"errorCount": stats.errors} if stats.errors else {})
         for name, stats in sorted(header.services.items())
     }
     return answer
-
-
-def _span_set(found: SpanSet, columns: Columns) -> dict[str, Any]:
-    answer: dict[str, Any] = {"spans": [_span(span, columns) for span in found.spans], "matched": found.matched}
-    return answer | columns.write(found.attributes)
 
 
 def _span(span: SpanResult, columns: Columns) -> dict[str, Any]:

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from spanlake.query.compile.columns import AttributeSchema
-from spanlake.query.compile.fields import FieldCompiler
+from spanlake.query.compile.fields import AttributeSchema, FieldCompiler
 from spanlake.query.compile.sql import Sql
 from spanlake.spans.columns import Scope
 from spanlake.traceql import ast

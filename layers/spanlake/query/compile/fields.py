@@ -1,19 +1,65 @@
-"""Resolves the fields of TraceQL to SQL over the relation that ``relation`` builds.
+"""Resolves the fields of TraceQL to SQL over the relation that ``spans`` builds, by the attributes of the blocks.
 
 Aliases: ``s`` is the span, ``p`` its parent span, ``t`` the totals of its trace, ``c`` the number of its children,
 ``n`` its nested set numbers. ``spans.Needs`` reads off finished SQL which of them it names.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
+import pyarrow as pa
 from sqlglot import exp
 
 from spanlake.query.compile import sql as values
-from spanlake.query.compile.columns import AttributeSchema
 from spanlake.query.compile.sql import Sql, TypedSql, TypedValue
-from spanlake.spans.columns import Scope
+from spanlake.spans.columns import AttributeColumn, Scope
 from spanlake.traceql import ast
+
+
+@dataclass(frozen=True)
+class AttributeSchema:
+    """The attributes of a set of blocks.
+
+    ``columns`` lists the typed columns of each (scope, key). ``rest`` holds the (scope, key) pairs whose value in some
+    span is OTLP JSON in the scope's rest list. A field in neither is nil in every span. ``nested`` holds the (scope,
+    key) pairs of events and links whose value in some span is a list, a map or bytes.
+    """
+
+    columns: dict[tuple[Scope, str], tuple[AttributeColumn, ...]] = field(default_factory=dict)
+    rest: frozenset[tuple[Scope, str]] = frozenset()
+    nested: frozenset[tuple[ast.AttributeScope, str]] = frozenset()
+    others: frozenset[str] = frozenset()
+
+    def in_rest(self, scope: Scope, key: str) -> bool:
+        """Return True where a key of a scope may be in rest lists."""
+        return (scope, key) in self.rest or scope.value in self.others
+
+    def is_nested(self, scope: ast.AttributeScope, key: str) -> bool:
+        """Return True where a key of events or links may have a value that is a list, a map or bytes."""
+        return (scope, key) in self.nested or scope.value in self.others
+
+    @cached_property
+    def types(self) -> dict[str, pa.DataType]:
+        """The types of the columns by their names."""
+        return {column.name: column.arrow_type for columns in self.columns.values() for column in columns}
+
+    @classmethod
+    def of(
+        cls,
+        columns: Iterable[AttributeColumn],
+        rest: Iterable[tuple[Scope, str]] = (),
+        nested: Iterable[tuple[ast.AttributeScope, str]] = (),
+        others: Iterable[str] = (),
+    ) -> "AttributeSchema":
+        """Collect columns and keys, in any order."""
+        grouped: defaultdict[tuple[Scope, str], list[AttributeColumn]] = defaultdict(list)
+        for column in sorted(columns):
+            grouped[column.scope, column.key].append(column)
+        listed = {key: tuple(found) for key, found in grouped.items()}
+        return cls(listed, frozenset(rest), frozenset(nested), frozenset(others))
+
 
 SPAN, PARENT, TRACE, CHILDREN, TREE = "s", "p", "t", "c", "n"
 
@@ -229,7 +275,9 @@ class FieldCompiler:
         if intrinsic is ast.Intrinsic.CHILD_COUNT:
             count = exp.func("coalesce", exp.column("child_count", table=CHILDREN), exp.Literal.number(0))
             return (TypedSql(ast.Type.INT, count),)
-        return self._of_span(wanted)
+        type_, name, change = SPAN_INTRINSICS[wanted.intrinsic]
+        sql = span_column(name, parent=wanted.parent)
+        return (TypedSql(type_, self._of_existing(change(sql), wanted) if change else sql),)
 
     def _of_trace(self, intrinsic: ast.Intrinsic) -> TypedValue:
         if intrinsic is ast.Intrinsic.TRACE_ID:
@@ -238,11 +286,6 @@ class FieldCompiler:
             return (TypedSql(ast.Type.DURATION, exp.column("trace_duration", table=TRACE)),)
         name = "root_name" if intrinsic is ast.Intrinsic.TRACE_ROOT_NAME else "root_service"
         return (TypedSql(ast.Type.STRING, _or_empty(exp.column(name, table=TRACE))),)
-
-    def _of_span(self, wanted: ast.IntrinsicField) -> TypedValue:
-        type_, name, change = SPAN_INTRINSICS[wanted.intrinsic]
-        sql = span_column(name, parent=wanted.parent)
-        return (TypedSql(type_, self._of_existing(change(sql), wanted) if change else sql),)
 
     def _has_parent(self) -> Sql:
         return values.not_null(span_column("span_id", parent=True))

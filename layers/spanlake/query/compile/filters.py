@@ -8,8 +8,7 @@ from typing import TypeAlias
 from sqlglot import exp
 
 from spanlake.query.compile import sql as values
-from spanlake.query.compile.columns import AttributeSchema
-from spanlake.query.compile.fields import ELEMENTS, SPAN_INTRINSICS, FieldCompiler, span_column
+from spanlake.query.compile.fields import ELEMENTS, SPAN_INTRINSICS, AttributeSchema, FieldCompiler, span_column
 from spanlake.query.compile.predicates import PredicateCompiler
 from spanlake.query.compile.spans import Needs
 from spanlake.query.compile.sql import Sql

@@ -13,9 +13,8 @@ from sqlglot.dialects.duckdb import DuckDB
 
 from spanlake.query.compile import sql
 from spanlake.query.compile import sql as values
-from spanlake.query.compile.columns import AttributeSchema
 from spanlake.query.compile.facets import EVERYWHERE
-from spanlake.query.compile.fields import FieldCompiler, span_column
+from spanlake.query.compile.fields import AttributeSchema, FieldCompiler, span_column
 from spanlake.query.compile.filters import CompiledFilter
 from spanlake.query.compile.outputs import Role
 from spanlake.query.compile.scalars import Operand

@@ -12,10 +12,9 @@ from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
 
 from spanlake.query.compile import sql
-from spanlake.query.compile.columns import AttributeSchema
 from spanlake.query.compile.comparisons import compare_literals, compare_values
-from spanlake.query.compile.fields import SPAN, TRACE, FieldCompiler, span_column
-from spanlake.query.compile.filters import NOTHING_TOLD, CompiledFilter, Filters, SpanTest, Told
+from spanlake.query.compile.fields import SPAN, TRACE, AttributeSchema, FieldCompiler, span_column
+from spanlake.query.compile.filters import NOTHING_TOLD, CompiledFilter, Filters, Told
 from spanlake.query.compile.predicates import PredicateCompiler, element_scopes
 from spanlake.query.compile.scalars import SpansetAggregates, count, operand_of
 from spanlake.query.compile.spans import SPANS, Compiled, Needs
@@ -175,7 +174,7 @@ def _operation(node: ast.SpansetOperation, filters: Filters) -> _Found:
 
 
 def _leaf(filter_: CompiledFilter) -> _Found:
-    of_trace = [_over_spans(test.sql) for test in filter_.tests if _is_of_trace(test)]
+    of_trace = [_over_spans(test.sql) for test in filter_.tests if test.needs == Needs(trace=True)]
     alone = [test for test in filter_.tests if not test.needs.whole_traces]
     each = sql.all_of(test.sql.copy() for test in alone), sql.all_of(test.copy() for test in filter_.of_parent)
     ones = tuple(one for one in each if one != exp.true())
@@ -184,10 +183,6 @@ def _leaf(filter_: CompiledFilter) -> _Found:
     every = (exp.true(),)
     leaves = (sql.all_of(test.sql.copy() for test in alone if test.is_of_trace),) if of_trace else ones or every
     return _Found(holds, ones or every, leaves, is_exact, bool(of_trace))
-
-
-def _is_of_trace(test: SpanTest) -> bool:
-    return test.needs == Needs(trace=True)
 
 
 def _scalar_filters(stages: Sequence[ast.Stage], fields: FieldCompiler) -> Iterator[Sql]:

@@ -8,8 +8,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from spanlake.query.compile import sql
-from spanlake.query.compile.columns import AttributeSchema
-from spanlake.query.compile.fields import FieldCompiler, span_column
+from spanlake.query.compile.fields import AttributeSchema, FieldCompiler, span_column
 from spanlake.query.compile.filters import NOTHING_TOLD, Told
 from spanlake.query.compile.outputs import FieldColumns, Role, compile_field, selected
 from spanlake.query.compile.prefilter import Prefilter

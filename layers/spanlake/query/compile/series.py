@@ -7,8 +7,7 @@ from functools import cached_property
 import pyarrow as pa
 from sqlglot import exp
 
-from spanlake.query.compile.columns import AttributeSchema
-from spanlake.query.compile.fields import FieldCompiler, span_column
+from spanlake.query.compile.fields import AttributeSchema, FieldCompiler, span_column
 from spanlake.query.compile.metrics import Aggregate, aggregate_of, compared, nearest_power
 from spanlake.query.compile.outputs import Field, FieldColumns, Role, compile_field, distinct_structs, selected
 from spanlake.query.compile.spans import Compiled

@@ -9,8 +9,7 @@ from functools import cached_property
 
 from sqlglot import exp
 
-from spanlake.query.compile.columns import AttributeSchema
-from spanlake.query.compile.fields import span_column
+from spanlake.query.compile.fields import AttributeSchema, span_column
 from spanlake.query.compile.filters import NOTHING_TOLD, Filters, Told, compile_filters
 from spanlake.query.compile.prefilter import Prefilter
 from spanlake.query.compile.spans import Compiled, Needs, StructureInput, compile_spans, define_first

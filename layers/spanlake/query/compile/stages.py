@@ -10,9 +10,8 @@ from sqlglot import exp
 
 from spanlake.query.compile import sql as values
 from spanlake.query.compile.arithmetic import Number, compute
-from spanlake.query.compile.columns import AttributeSchema
 from spanlake.query.compile.comparisons import compare_literals, compare_values
-from spanlake.query.compile.fields import SPAN, FieldCompiler
+from spanlake.query.compile.fields import SPAN, AttributeSchema, FieldCompiler
 from spanlake.query.compile.filters import Filters
 from spanlake.query.compile.outputs import ValueColumn, distinct_structs
 from spanlake.query.compile.predicates import PredicateCompiler, element_scopes

@@ -10,8 +10,7 @@ import pyarrow.compute as pc
 from sqlglot import exp
 
 from spanlake.query.compile import sql
-from spanlake.query.compile.columns import AttributeSchema
-from spanlake.query.compile.fields import span_column
+from spanlake.query.compile.fields import AttributeSchema, span_column
 from spanlake.query.compile.spans import ROW_ID
 from spanlake.query.compile.sql import Sql, id_literal, memory_table
 from spanlake.query.scan.block_memo import KnownValues, Misses

@@ -7,8 +7,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from spanlake.query.compile import sql
-from spanlake.query.compile.columns import AttributeSchema
-from spanlake.query.compile.fields import SCOPES, FieldCompiler, element_scope
+from spanlake.query.compile.fields import SCOPES, AttributeSchema, FieldCompiler, element_scope
 from spanlake.query.compile.spans import Needs
 from spanlake.query.compile.sql import Sql, bind_rows
 from spanlake.query.engine.session import Session

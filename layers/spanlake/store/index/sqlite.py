@@ -17,15 +17,6 @@ from spanlake.store.errors import IndexConflict, StorageUnavailable
 from spanlake.store.index import sqlite_merges
 from spanlake.store.index.base import ALL_IDS, Catalog, IdRange, MergeKey, StoredBefore, UnfinishedMerge
 from spanlake.store.index.catalog import CatalogCache, Day, without_room
-from spanlake.store.index.sqlite_rows import (
-    id_parameters,
-    key_of,
-    range_parameters,
-    row_of,
-    to_block,
-    to_day_summary,
-    to_ids,
-)
 from spanlake.store.index.sqlite_schema import (
     BUSY_SECONDS,
     IndexHealth,
@@ -61,6 +52,13 @@ from spanlake.store.index.sqlite_statements import (
     SUMMARY,
     TOUCH_DAY,
     WAS_LIVE,
+    id_parameters,
+    key_of,
+    range_parameters,
+    row_of,
+    to_block,
+    to_day_summary,
+    to_ids,
 )
 
 T = TypeVar("T")
