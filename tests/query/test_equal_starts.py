@@ -15,7 +15,7 @@ from spanlake.store.blocks.block import arrival_order
 from spanlake.store.maintenance.compaction_plan import Merge
 from spanlake.store.maintenance.compactor import Compactor
 from spanlake.store.maintenance.merge import MergePolicy
-from tests.query.kit import MS, TENANT, At, Lake
+from tests.query.kit import MS, SECOND, TENANT, At, Lake
 
 TRACES = 2000
 LIMIT = 5
@@ -117,6 +117,16 @@ def test_few_are_judged_where_other_spans_start_later(tmp_path: Path, query: str
     lake = counting(tmp_path)
     stored(lake, blocks, after=MS)
     assert fetched(lake, query) <= 2 * FEW
+    lake.close()
+
+
+def test_traces_after_the_range_are_not_judged_where_all_spans_count(tmp_path: Path) -> None:
+    lake = counting(tmp_path)
+    lake.add(*(At(n, trace=n, start=n * MS) for n in range(1, 1001)))
+    lake.add(At(2001, 7, trace=7, start=2 * SECOND))  # of a trace that begins in the range
+    assert isinstance(lake.duck, CountingDuckDB)
+    assert lake.traces("{ }", limit=3, end=9 * MS) == [9, 8, 7]
+    assert lake.duck.fetched <= FEW
     lake.close()
 
 

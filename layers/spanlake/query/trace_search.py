@@ -215,7 +215,7 @@ class _Lots:
         if (first := self._of_newest_slices(part, size)) is not None:
             yield first
         while True:
-            lot = part.newest(self.wanted.window, size, since_ns)
+            lot = part.newest(self._window, size, since_ns)
             yield lot
             if lot.bound_ns is None or not (part.probe.per_span or self.judge.is_promising):
                 return
@@ -224,15 +224,21 @@ class _Lots:
             covered_ns = max(lot.starts.values(), default=lot.bound_ns) - lot.bound_ns
             since_ns = lot.bound_ns - int(covered_ns * _TIME_MARGIN * size / found)
             is_rare = len(lot.starts) == traces
-            if not covered_ns or is_rare or since_ns < self.wanted.window.start_ns:
+            if not covered_ns or is_rare or since_ns < self._window.start_ns:
                 since_ns = 0
             traces = len(lot.starts)
+
+    @property
+    def _window(self) -> TimeRange:
+        """The time in which candidates have spans: without a test of spans the first one of each starts in the range."""
+        window = self.wanted.window
+        return TimeRange(window.start_ns, self.wanted.end_ns) if self.finder.probe.one == exp.true() else window
 
     def _of_newest_slices(self, part: CandidateFinder, size: int) -> Candidates | None:
         """Return the candidates of the newest slices where a few have enough of them."""
         needed = self.wanted.enough if part.probe.per_span else self.judge.needed
         for slices in (1, _FEW_SLICES):
-            lot = part.of_newest_slices(self.wanted.window, size, slices)
+            lot = part.of_newest_slices(self._window, size, slices)
             if lot is None or len(lot.starts) >= needed:
                 return lot
             if _FEW_SLICES * len(lot.starts) < slices * needed:
