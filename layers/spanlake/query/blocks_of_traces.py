@@ -54,8 +54,8 @@ def shared_traces(
 ) -> list[bytes] | None:
     """Return the traces of some blocks of which another block, or several of them, may hold spans.
 
-    None where finding out would take long. In S3 no other block is read for it: their filters tell. Where it
-    ``is_lasting`` use, ids of a large block are read for it once they are asked for again.
+    None where finding out would take long. In S3 no other block is read for it: their filters tell. ``is_lasting``
+    says that the answer saves much each time: ids of a large block are then read once they are asked for again.
     """
     if session.limits.blocks and len(every.blocks) > session.limits.blocks:
         return None
