@@ -230,7 +230,7 @@ class _Lots:
 
     @property
     def _window(self) -> TimeRange:
-        """The time in which candidates have spans. Without a test of spans, the first of a trace starts in the range."""
+        """The time in which candidates have spans: without a test of spans, the first of each is in the range."""
         window = self.wanted.window
         return TimeRange(window.start_ns, self.wanted.end_ns) if self.finder.probe.one == exp.true() else window
 
