@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
 
-from spanlake.query.blocks_of_traces import is_any_of
+from spanlake.query.blocks_of_traces import FEW_TRACES, is_any_of
 from spanlake.query.compile import sql
 from spanlake.query.compile.fields import CHILDREN, TRACE, span_column
 from spanlake.query.compile.filters import NOTHING_TOLD, Told
@@ -178,7 +178,9 @@ class CandidateFinder:
         found = run(self.session, queried, source, limit=limit)
         lot = _candidates(found, limit, self.source, is_certain=True)
         lot = lot if read is None else lot.beside(read[0])
-        return self._with_shared(lot, source) if lot.has_more else replace(lot, shared=self.shared or ())
+        shared = self.shared or ()
+        takes_long = self.source.is_far or len(shared) > FEW_TRACES  # to judge all of them
+        return self._with_shared(lot, source) if lot.has_more and takes_long else replace(lot, shared=shared)
 
     def _with_shared(self, lot: Candidates, source: BlockScan) -> Candidates:
         """Add the shared traces that may come before the last of those that match."""

@@ -268,7 +268,8 @@ class _Lots:
                     return
             surely = len(lot.starts) - sqrt(len(lot.starts))  # found in so many slices, by the chance of small numbers
             likely = int(slices * limit / max(surely, 0.25))
-            slices = min(max(_LEAST_GROWTH * slices, likely), _MOST_GROWTH * slices)
+            most = _MOST_GROWTH * slices if lot.starts else len(finder.slice_starts)
+            slices = min(max(_LEAST_GROWTH * slices, likely), most)
         yield from self._until_settled(_batches(finder.by_trace, 2 * limit), later_ns)
 
     def _until_settled(self, lots: Iterable[Candidates], later_ns: int) -> Iterator[Candidates]:
