@@ -67,6 +67,22 @@ def trace_id(number: int) -> bytes:
     return number.to_bytes(16)
 
 
+def one_of(trace: int, n: int, start: int, *, fails: bool, number: int) -> At:
+    """The ``n``-th span of a trace, whose first is its root; name and length are those of all its spans."""
+    name, length = "odd" if trace % 2 else "even", trace % 5 * SECOND
+    of_root = trace * 10
+    return At(
+        of_root + n,
+        of_root if n else 0,
+        trace=trace,
+        name=name,
+        start=start,
+        length=length,
+        status=2 if fails else None,
+        attributes={"n": number},
+    )
+
+
 def _span(one: At) -> Span:
     start = NOON + one.start
     span = Span(

@@ -21,7 +21,7 @@ from spanlake.store.maintenance.compaction_plan import Merge
 from spanlake.store.maintenance.compactor import Compactor
 from spanlake.store.maintenance.merge import MergePolicy
 from spanlake.traceql import parse, validate
-from tests.query.kit import SECOND, TENANT, At, Lake, trace_id
+from tests.query.kit import SECOND, TENANT, Lake, one_of, trace_id
 
 IN_SLICES = MergePolicy(sliced_spans=1, row_group_spans=10)
 QUERIES = (
@@ -52,19 +52,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
         start = (trace * 37 % 101) * SECOND
         for n in range(2 + trace % 3):
             late = 40 * SECOND if n == 1 and trace % 10 == 0 else n
-            name = "odd" if trace % 2 else "even"
-            spans.append(
-                At(
-                    trace * 10 + n,
-                    trace * 10 if n else 0,
-                    trace=trace,
-                    name=name,
-                    start=start + late,
-                    length=trace % 5 * SECOND,
-                    status=2 if trace % 7 == n else None,
-                    attributes={"n": n},
-                )
-            )
+            spans.append(one_of(trace, n, start + late, fails=trace % 7 == n, number=n))
     for part in range(10):
         lake.add(*spans[part::10])
     blocks = sorted(lake.index.find(TENANT, 0, 2**63 - 1), key=arrival_order)
@@ -79,16 +67,7 @@ def halves(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
     lake = Lake(tmp_path_factory.mktemp("halves"))
     lake.use(policy=QueryPolicy(SearchPolicy(sliced_spans=1, part_spans=1)))
     spans = [
-        At(
-            trace * 10 + n,
-            trace * 10 if n else 0,
-            trace=trace,
-            name="odd" if trace % 2 else "even",
-            start=trace * SECOND + n,
-            length=trace % 5 * SECOND,
-            status=2 if trace % 7 == n else None,
-            attributes={"n": n},
-        )
+        one_of(trace, n, trace * SECOND + n, fails=trace % 7 == n, number=n)
         for trace in range(1, 201)
         for n in range(2 + trace % 3)
     ]
@@ -105,9 +84,7 @@ def halves(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
 @pytest.mark.parametrize("query", QUERIES)
 @pytest.mark.parametrize("limit", [1, 7, 30])
 def test_the_newer_of_two_blocks_is_looked_at_in_slices_too(halves: Lake, query: str, limit: int) -> None:
-    every = halves.traces(query)
-    assert len(every) > 14
-    assert halves.traces(query, limit=limit) == every[:limit]
+    assert_first_of_all(halves, query, limit, more_than=14)
 
 
 def test_of_two_blocks_the_newest_slices_alone_are_read_for_whole_traces(
@@ -126,6 +103,13 @@ def test_of_two_blocks_the_newest_slices_alone_are_read_for_whole_traces(
     assert all(read)
 
 
+def assert_first_of_all(lake: Lake, query: str, limit: int, *, more_than: int) -> None:
+    """A search with a limit finds the first of the traces that one without finds."""
+    every = lake.traces(query)
+    assert len(every) > more_than
+    assert lake.traces(query, limit=limit) == every[:limit]
+
+
 def source(lake: Lake) -> BlockScan:
     return BlockScan.find(lake.index, lake.objects, TENANT, 0, 2**63 - 1)
 
@@ -139,9 +123,7 @@ def finder_of(lake: Lake, query: str) -> CandidateFinder:
 @pytest.mark.parametrize("query", QUERIES)
 @pytest.mark.parametrize("limit", [1, 7, 200])
 def test_limited_searches_find_the_first_of_all(lake: Lake, query: str, limit: int) -> None:
-    every = lake.traces(query)
-    assert len(every) > 7
-    assert lake.traces(query, limit=limit) == every[:limit]
+    assert_first_of_all(lake, query, limit, more_than=7)
 
 
 @pytest.mark.parametrize("query", QUERIES)

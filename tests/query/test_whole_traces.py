@@ -21,7 +21,7 @@ from spanlake.store.blocks.trace_columns import FEWEST_SPANS, add_trace_columns
 from spanlake.store.days import MAX_NS
 from spanlake.store.objects.local import LocalObjects
 from tests.query import kit
-from tests.query.kit import SECOND, TENANT, At, Lake
+from tests.query.kit import SECOND, TENANT, At, Lake, one_of
 
 QUERIES = (
     "{ } | count() > 2",
@@ -48,16 +48,7 @@ def _spans() -> Iterator[list[At]]:
     late: list[At] = []
     for trace in range(1, 101):
         of_trace = [
-            At(
-                trace * 10 + n,
-                trace * 10 if n else 0,
-                trace=trace,
-                name="odd" if trace % 2 else "even",
-                start=trace * SECOND + n,
-                length=trace % 5 * SECOND,
-                status=2 if trace % 7 == n or trace % 20 == 0 else None,
-                attributes={"n": n % 3},
-            )
+            one_of(trace, n, trace * SECOND + n, fails=trace % 7 == n or trace % 20 == 0, number=n % 3)
             for n in range(2 + trace % 3)
         ]
         if trace % 10 == 0:

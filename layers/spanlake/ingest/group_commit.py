@@ -328,7 +328,7 @@ class Lanes:
     """A commit in groups, in which large requests of other formats have a thread of their own."""
 
     def __init__(self, commit: Commit, policy: GroupPolicy, work: TenantWork | None = None) -> None:
-        """``work`` is that of both lanes."""
+        """Make two lanes, which share the work of tenants."""
         both = work or TenantWork()
         self._usual = GroupCommit(commit, policy, both)
         self._large = GroupCommit(commit, replace(policy, workers=1), both)

@@ -40,7 +40,7 @@ class SenderLog:
                 _log.info("first spans of a service", extra={"service": (name or "")[:_LONGEST_NAME], "tenant": tenant})
 
     def _has_all(self, tenant: str, names: Array) -> bool:
-        """Return True where no name can be new: of these, and of others in their dictionary."""
+        """Return True where all names in the dictionary of these are logged already, and so is a span without one."""
         if not isinstance(names, pa.DictionaryArray):
             return False
         every = names.dictionary.to_pylist() + [None] * bool(names.null_count)

@@ -180,14 +180,14 @@ class CandidateFinder:
         lot = lot if read is None else lot.beside(read[0])
         shared = self.shared or ()
         takes_long = self.source.is_far or len(shared) > FEW_TRACES  # to judge all of them
-        return self._with_shared(lot, source) if lot.has_more and takes_long else replace(lot, shared=shared)
+        if lot.has_more and shared and takes_long:
+            return self._with_shared(lot, source, shared)
+        return replace(lot, shared=shared)
 
-    def _with_shared(self, lot: Candidates, source: BlockScan) -> Candidates:
+    def _with_shared(self, lot: Candidates, source: BlockScan, shared: tuple[bytes, ...]) -> Candidates:
         """Add the shared traces that may come before the last of those that match."""
-        if not self.shared:
-            return lot
         start = span_column(_START)
-        tests = [is_any_of(self.shared), exp.LTE(this=start, expression=sql.number(self.queries.end_ns))]
+        tests = [is_any_of(shared), exp.LTE(this=start, expression=sql.number(self.queries.end_ns))]
         compiled = compile_spans([span_column(_TRACE), exp.alias_(exp.Min(this=start.copy()), _TIME)], tests)
         compiled.sql.group_by(span_column(_TRACE), copy=False)
         compiled.sql.having(exp.GTE(this=exp.column(_TIME), expression=sql.number(lot.bound_ns or 0)), copy=False)

@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from math import sqrt
 
-from sqlglot import exp
-
 from spanlake.query.blocks_of_traces import shared_traces
 from spanlake.query.candidates import CandidateFinder, Candidates, most_selective
 from spanlake.query.compile.search import SearchQueries
@@ -180,7 +178,7 @@ class _Lots:
         """True where whole traces are soon judged, or where no test of single spans tells which to judge."""
         probe = self.finder.probe
         if self.finder.slice_starts:
-            return probe.per_trace or probe.one == exp.true()
+            return probe.per_trace or not probe.has_span_test
         return probe.per_trace and probe.is_quick
 
     def _shared(self, part: CandidateFinder) -> tuple[bytes, ...] | None:
@@ -189,7 +187,7 @@ class _Lots:
         None where they are not few or not known, or where single spans tell which traces to judge.
         """
         probe = part.probe
-        if probe.per_span or not (probe.per_trace or probe.one == exp.true()):
+        if probe.per_span or (probe.has_span_test and not probe.per_trace):
             return None
         if part.source.is_far:
             return self._shared_if_far(part)
@@ -198,7 +196,7 @@ class _Lots:
         return self._few_shared(part, part.session.policy.search.fewest_traces)
 
     def _shared_if_far(self, part: CandidateFinder) -> tuple[bytes, ...] | None:
-        """Return the same in S3, where to judge a part alone spares requests for others, whatever the query asks."""
+        """Return the shared traces of a part in S3, where judging it alone saves requests; None elsewhere."""
         return self._few_shared(part, _MOST_TRACES) if part.source.is_far else None
 
     def _few_shared(self, part: CandidateFinder, most: int) -> tuple[bytes, ...] | None:
@@ -232,7 +230,7 @@ class _Lots:
     def _window(self) -> TimeRange:
         """The time in which candidates have spans: without a test of spans, the first of each is in the range."""
         window = self.wanted.window
-        return TimeRange(window.start_ns, self.wanted.end_ns) if self.finder.probe.one == exp.true() else window
+        return window if self.finder.probe.has_span_test else TimeRange(window.start_ns, self.wanted.end_ns)
 
     def _of_newest_slices(self, part: CandidateFinder, size: int) -> Candidates | None:
         """Return the candidates of the newest slices where a few have enough of them."""
@@ -249,7 +247,7 @@ class _Lots:
     def _first_spans(self) -> int:
         """Number of spans of a part to look at first."""
         policy, limit, probe = self.finder.session.policy.search, self.wanted.limit, self.finder.probe
-        spans = policy.spans_per_match if probe.per_span and probe.one != exp.true() else policy.spans_per_trace
+        spans = policy.spans_per_match if probe.per_span and probe.has_span_test else policy.spans_per_trace
         traces = limit if probe.per_span else max(policy.fewest_traces, limit)
         size = min(traces * spans, policy.first_spans)
         return max(min(size, int(self.finder.share * policy.part_spans)), min(limit * spans, size))

@@ -62,6 +62,7 @@ def test_many_or_large_row_groups_are_left_to_duckdb(lake: Lake) -> None:
     rows = by_duckdb(lake, scan)[ROW_ID].combine_chunks()
     assert read_rows(scan, rows, RowGroupLimits(row_groups=7)) is None
     assert read_rows(scan, rows, RowGroupLimits(row_groups=8, bytes=100)) is None
+    assert read_rows(scan, rows, RowGroupLimits(row_groups=8, rows=len(rows) - 1)) is None
     assert read_rows(scan, rows, RowGroupLimits(row_groups=8)) is not None
 
 

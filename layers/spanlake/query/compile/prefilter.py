@@ -51,6 +51,11 @@ class Prefilter:
         """True where every trace passes."""
         return not self.having and (self.where is None or self.where == exp.true())
 
+    @property
+    def has_span_test(self) -> bool:
+        """True where ``one`` rules out some spans, so that single spans tell which traces may match."""
+        return self.one != exp.true()
+
     @cached_property
     def columns(self) -> frozenset[str]:
         """The columns of spans that the tests name."""

@@ -1,4 +1,4 @@
-"""Remembers of blocks the distinct values of their fields, and the tests that no span meets: blocks do not change."""
+"""Remembers the distinct values of fields in blocks, and tests that no span of a block meets: blocks do not change."""
 
 import threading
 from collections import OrderedDict
@@ -9,6 +9,7 @@ from typing import TypeAlias
 from spanlake.store.blocks.block import Block
 
 _MOST_VALUES = 10_000  # times fields
+_MOST_BLOCKS = 100_000  # of a test: 10 MB
 
 Values: TypeAlias = tuple[str | int, ...] | None
 """None of too many."""
@@ -41,9 +42,6 @@ class KnownValues:
                 self._found[block.path, block.hidden, name] = kept
             while len(self._found) > _MOST_VALUES:
                 self._found.popitem(last=False)
-
-
-_MOST_BLOCKS = 100_000  # of a test: 10 MB
 
 
 def _state(block: Block) -> tuple[str, frozenset[bytes]]:

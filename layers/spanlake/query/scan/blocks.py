@@ -351,10 +351,11 @@ def range_test(steps: Steps, source: BlockScan) -> Sql | None:
 
 @dataclass(frozen=True, slots=True)
 class RowGroupLimits:
-    """The most that is read to find a few rows in it; of more, DuckDB reads less."""
+    """Limits of what is read to find a few rows; beyond them DuckDB reads less."""
 
     row_groups: int = 4
     bytes: int = 16 << 20  # before compression
+    rows: int = 4096  # that are looked for: each takes a step of Python
 
 
 USUAL_LIMITS = RowGroupLimits()
@@ -363,8 +364,11 @@ USUAL_LIMITS = RowGroupLimits()
 def read_rows(blocks: BlockScan, arrivals: Array, limits: RowGroupLimits = USUAL_LIMITS) -> pa.Table | None:
     """Return these rows with every column that tells of a span itself, and ``arrival``, in its order.
 
-    None where DuckDB takes less time or memory: there are many row groups, or large ones. Raises StorageUnavailable.
+    None where DuckDB takes less time or memory: for many rows, many row groups, or large ones. Raises
+    StorageUnavailable.
     """
+    if len(arrivals) > limits.rows:
+        return None
     arrivals = pc.take(arrivals, pc.sort_indices(arrivals))
     numbers, rows = places(arrivals)
     files = blocks.files

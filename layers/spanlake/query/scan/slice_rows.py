@@ -62,7 +62,7 @@ def _is_in(spans: pa.Table, ids: Array) -> Array:
 
 
 def _cast(found: pa.Table, types: pa.Schema) -> pa.Table:
-    """Return columns of these types, empty ones where the file has none."""
+    """Return columns of these types, NULL in those that the file lacks."""
     nothing = pa.nulls(found.num_rows)
     columns = (found[one.name] if one.name in found.column_names else nothing for one in types)
     return pa.table([column.cast(one.type) for column, one in zip(columns, types, strict=True)], schema=types)

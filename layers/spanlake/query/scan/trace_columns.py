@@ -12,6 +12,8 @@ from spanlake.query.engine.session import Session
 from spanlake.query.scan.blocks import BlockScan, block_number
 from spanlake.store.blocks.trace_columns import CHILD_COUNT, SLICE_START, may_have_slices, may_have_trace_columns
 
+_REMOTE = "://"  # such blocks are merged without slices
+
 
 def have_trace_columns(session: Session, source: BlockScan) -> bool:
     """Return True where all blocks have the columns; of each block that is looked up once."""
@@ -31,9 +33,6 @@ def have_trace_columns(session: Session, source: BlockScan) -> bool:
         source.values.add({unknown.blocks[number]: some for number, some in counts.items()}, CHILD_COUNT)
         known = source.values.of(source.blocks, CHILD_COUNT)
     return all(values != () for values in known.values())
-
-
-_REMOTE = "://"  # such blocks are merged without slices
 
 
 def slice_starts(session: Session, source: BlockScan) -> list[int]:

@@ -18,6 +18,8 @@ from spanlake.store.days import MAX_NS
 from spanlake.store.errors import BlockMissing
 from spanlake.store.maintenance.retention import oldest_day
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(slots=True)
 class Unread:
@@ -66,8 +68,6 @@ def note_unread(read: int, blocks: Sequence[Block]) -> None:
         noted.read = min(noted.read, read) if noted.paths else read
         noted.paths.update(block.path for block in blocks)
 
-
-_log = logging.getLogger(__name__)
 
 LEFT_OUT: ContextVar[list[str] | None] = ContextVar("LEFT_OUT", default=None)
 """Paths of the blocks that are missing in the answer to a request; None where nobody wants to know."""

@@ -39,6 +39,8 @@ def arrival_order(block: Block) -> tuple[int, str]:
 
 OTHER_KEYS = "\u2026"
 """Key of the entry, of type rest, that stands for all keys of a scope for which a day's catalog had no room."""
+NESTED = {"event": "events", "link": "links"}
+"""Column of each scope whose attributes have no columns of their own."""
 MOST_ENTRIES = 2048
 """Limit on the entries of a day's catalog, by which attributes get columns: every query of the day reads all."""
 

@@ -8,9 +8,8 @@ import pyarrow.compute as pc
 
 from spanlake.spans.arrow import Array
 from spanlake.spans.columns import attribute_columns
-from spanlake.store.blocks.block import CatalogEntry
+from spanlake.store.blocks.block import NESTED, CatalogEntry
 from spanlake.store.days import MAX_NS
-from spanlake.store.index.catalog import NESTED
 
 _START = "start_time_unix_nano"
 _REST = {"resource": "resource_rest", "span": "span_rest", "scope": "scope_rest"}

@@ -16,7 +16,7 @@ class KeptColumns:
     """Columns by the file, the number of the row group and their name. Safe to share between threads."""
 
     def __init__(self, most_bytes: int) -> None:
-        """Begin without any."""
+        """Keep nothing yet, and ``most_bytes`` at most later."""
         self._most = most_bytes
         self._kept: OrderedDict[_Key, _Column] = OrderedDict()  # the one asked for last at the end
         self._lock = threading.Lock()
@@ -31,7 +31,7 @@ class KeptColumns:
             return {key[2]: self._kept[key] for key in keys}
 
     def add(self, file: str, number: int, columns: pa.Table) -> None:
-        """Keep columns of a row group, unless they are large, in place of those that were not asked for longest."""
+        """Keep columns of a row group unless they are large; drops those that nobody has asked for the longest."""
         with self._lock:
             for name, column in zip(columns.column_names, columns.columns, strict=True):
                 if column.nbytes <= self._most // _LARGEST and (file, number, name) not in self._kept:

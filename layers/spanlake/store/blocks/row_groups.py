@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 _FOOTERS = 4  # that are kept: to read that of a block of a million spans takes 3 ms
-_KEPT = KeptColumns(16 << 20)
+_KEPT = KeptColumns(16 << 20)  # bytes
 _ANY = (-(2**63), 2**63 - 1)
 
 
@@ -33,9 +33,8 @@ class RowGroups:
         self._rows = rows
         with _reading(file):
             self._footer = _footer(file)
-        ends = list(accumulate(self._footer.row_group(n).num_rows for n in range(self._footer.num_row_groups)))
-        self._groups = [bisect_right(ends, row) for row in rows]  # of each row
-        self._starts = [0, *ends]
+        self._starts = _starts(file)
+        self._groups = [bisect_right(self._starts, row) - 1 for row in rows]  # of each row
 
     @property
     def numbers(self) -> list[int]:
@@ -49,10 +48,8 @@ class RowGroups:
 
     def read(self, is_wanted: Callable[[str], bool]) -> pa.Table:
         """Return the rows, with the columns whose names are wanted. Raises as the constructor does."""
-        import pyarrow.parquet as pq
-
         with _reading(self._file):
-            file = pq.ParquetFile(self._file, metadata=self._footer, page_checksum_verification=True)
+            file = _opened(self._file)
             columns = [name for name in file.schema_arrow.names if is_wanted(name)]
             found = file.read_row_groups(self.numbers, columns=columns).take(pa.array(self._places(), pa.int64()))
             return found.cast(from_parquet(found.column_names, self._footer.metadata or {}))
@@ -100,7 +97,7 @@ class PickedGroups:
         return pa.concat_tables(tables) if tables else nothing, pa.concat_arrays(rows)
 
     def _group(self, number: int, names: list[str]) -> pa.Table:
-        """Return columns of a row group, those that are kept without reading them."""
+        """Return columns of a row group; reads those that are not kept."""
         kept = _KEPT.of(self._file, number, names)
         if missing := [name for name in names if name not in kept]:
             read = self._read(number, missing)
@@ -109,16 +106,13 @@ class PickedGroups:
         return pa.table({name: kept[name] for name in names})
 
     def _read(self, number: int, names: list[str]) -> pa.Table:
-        import pyarrow.parquet as pq
-
         with _reading(self._file):
-            file = pq.ParquetFile(self._file, metadata=self._footer, page_checksum_verification=True)
-            return file.read_row_group(number, columns=names, use_threads=False)
+            return _opened(self._file).read_row_group(number, columns=names, use_threads=False)
 
 
 @lru_cache(maxsize=_FOOTERS)
 def _ranges(file: str, column: str) -> list[tuple[int, int]]:
-    """Return the least and the greatest value of a column in each row group, all there are where it is not known."""
+    """Return the least and the greatest value of a column in each row group, the widest range where none is noted."""
     footer, place = _footer(file), _places_of_columns(file).get(column)
     if place is None:
         return [_ANY] * footer.num_row_groups
@@ -128,14 +122,14 @@ def _ranges(file: str, column: str) -> list[tuple[int, int]]:
 
 @lru_cache(maxsize=_FOOTERS)
 def _places_of_columns(file: str) -> dict[str, int]:
-    """Return the places of the columns of a file that are no lists or structs, by their names."""
+    """Return the numbers of a file's columns by their paths, which are their names but in lists and structs."""
     schema = _footer(file).schema
     return {schema.column(n).path: n for n in range(len(schema))}
 
 
 @lru_cache(maxsize=_FOOTERS)
 def _starts(file: str) -> list[int]:
-    """Return the first row of each row group."""
+    """Return the first row of each row group, and the number of all rows."""
     footer = _footer(file)
     return list(accumulate((footer.row_group(n).num_rows for n in range(footer.num_row_groups)), initial=0))
 
@@ -146,6 +140,12 @@ def _footer(file: str) -> "pq.FileMetaData":
     import pyarrow.parquet as pq
 
     return pq.read_metadata(file)
+
+
+def _opened(file: str) -> "pq.ParquetFile":
+    import pyarrow.parquet as pq
+
+    return pq.ParquetFile(file, metadata=_footer(file), page_checksum_verification=True)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ entries.
 from collections.abc import Iterable, Set
 from datetime import date
 
-from spanlake.store.blocks.block import MOST_ENTRIES, OTHER_KEYS, CatalogEntry
+from spanlake.store.blocks.block import MOST_ENTRIES, NESTED, OTHER_KEYS, CatalogEntry
 from spanlake.store.index.base import Index
 
 _MOST_ENTRIES = 200_000  # entries over all days; some 20 MB
@@ -48,10 +48,6 @@ def without_room(fresh: Set[CatalogEntry], entries: int, most: int | None = None
     """
     room = min(MOST_ENTRIES, MOST_ENTRIES if most is None else most) - entries
     return frozenset(sorted(fresh)[max(room, 0) :])
-
-
-NESTED = {"event": "events", "link": "links"}
-"""Column of each scope whose attributes have no columns of their own."""
 
 
 def has_column(entry: CatalogEntry) -> bool:
